@@ -221,7 +221,7 @@ class Record(metaclass=_RecordType):
 class Stated(Record):
     """A record of which a file states every field, each as `read_by` would declare it."""
 
-    _is_stated: ClassVar[bool] = True
+    _is_stated = True
 
 
 class Unread(Record):

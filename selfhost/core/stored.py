@@ -22,7 +22,7 @@ _REMEDY = "install selfhost-check again"
 # in the folder of a package's specs: shows that every value is stored there
 _COMPLETE = "index.json"
 # the packages whose code makes stored values: a change of theirs makes them anew
-_ROOMS_THAT_MAKE_VALUES = ("core", "catalogue")
+_PACKAGES_THAT_MAKE_VALUES = ("core", "catalogue")
 # a process that began before the last change still reads the values of that time
 _IN_USE_SECONDS = 3600
 
@@ -156,24 +156,31 @@ def _keep_rows(path: str, rows: Mapping[str, Any]) -> dict[str, tuple[int, int]]
 def _keep(path: str, content: bytes) -> None:
     """Write a file whole, or not at all where the folder cannot be written."""
     # unlike a process's id, no other thread has it, nor another container with the same cache
-    beside = f"{path}.{os.urandom(6).hex()}.tmp"
+    unfinished = f"{path}.{os.urandom(6).hex()}.tmp"
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(beside, "wb") as file:
+        with open(unfinished, "wb") as file:
             file.write(content)
         # another process that makes the same value replaces it by an equal one
-        os.replace(beside, path)
+        os.replace(unfinished, path)
     except OSError:
         # what a full disk took of it is of no use
         with suppress(OSError):
-            os.unlink(beside)
+            os.unlink(unfinished)
+
+
+def _package_folder() -> str:
+    """Return the folder of the package `selfhost`."""
+    return os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 @cache
 def shipped_folder() -> str:
     """Return the folder of the shipped specs. Raises `SpecError` where it is missing."""
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    for path in (os.path.join(package, "specs"), os.path.join(os.path.dirname(package), "specs")):
+    package = _package_folder()
+    # in a package its own, in a checkout beside it
+    for parent in (package, os.path.dirname(package)):
+        path = os.path.join(parent, "specs")
         if os.path.isdir(path):
             return path
     raise SpecError([Problem(file=package, message="has no shipped specs", remedy=_REMEDY)])
@@ -188,7 +195,9 @@ def shipped_store() -> Store:
 
 def store_of(folder: str) -> Store:
     """Return the store of a folder of specs: of the shipped ones the one that is kept."""
-    return shipped_store() if folder == shipped_folder() else Store(folder)
+    if folder == shipped_folder():
+        return shipped_store()
+    return Store(folder)
 
 
 def _kept_in(folder: str) -> str | None:
@@ -197,10 +206,9 @@ def _kept_in(folder: str) -> str | None:
     if caches is None or os.path.exists(os.path.join(folder, _COMPLETE)):
         return None
     checkout = f"specs-{zlib.crc32(os.fsencode(folder)):08x}-"
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     state = _state(folder, 0)
-    for room in _ROOMS_THAT_MAKE_VALUES:
-        state = _state(os.path.join(package, room), state)
+    for name in _PACKAGES_THAT_MAKE_VALUES:
+        state = _state(os.path.join(_package_folder(), name), state)
     current = os.path.join(caches, f"{checkout}{state:08x}")
     if not os.path.isdir(current):
         _remove_older(caches, checkout)
@@ -233,10 +241,12 @@ def _remove_older(caches: str, checkout: str) -> None:
     import time
 
     now = time.time()
+    older: list[str] = []
     try:
-        names = [name for name in os.listdir(caches) if name.startswith(checkout)]
-        folders = [os.path.join(caches, name) for name in names]
-        older = [path for path in folders if os.stat(path).st_mtime < now - _IN_USE_SECONDS]
+        for name in os.listdir(caches):
+            path = os.path.join(caches, name)
+            if name.startswith(checkout) and now - os.stat(path).st_mtime > _IN_USE_SECONDS:
+                older.append(path)
     except OSError:
         return
     for path in older:

@@ -128,7 +128,10 @@ class Document:
         """The first faults so far in the order of their lines, and a count of the others."""
         if self._unusable is not None:
             return (self._unusable.problem(self.file),)
-        problems = [_problem(placed) for placed in self._faults_by_line()[:MAX_PROBLEMS]]
+        problems: list[Problem] = []
+        for placed in self._faults_by_line()[:MAX_PROBLEMS]:
+            remedy = placed.fault.remedy
+            problems.append(_problem(placed, remedy() if callable(remedy) else remedy))
         others = len(self._faults) - len(problems)
         if others:
             problems.append(Problem(file=self.file, message="", unlisted=others))
@@ -143,12 +146,11 @@ class Document:
         problems: list[Problem] = []
         guesses = 0
         for placed in self._faults_by_line():
-            fault = placed.fault
-            if callable(fault.remedy):
+            remedy = placed.fault.remedy
+            if callable(remedy):
                 guesses += 1
-                if guesses > most_guesses:
-                    placed = placed._replace(fault=fault._replace(remedy=None))
-            problems.append(_problem(placed))
+                remedy = remedy() if guesses <= most_guesses else None
+            problems.append(_problem(placed, remedy))
         return tuple(problems)
 
     @property
@@ -214,14 +216,13 @@ def _with_text_dates(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
-def _problem(placed: _PlacedFault) -> Problem:
-    path, message, remedy = placed.fault
+def _problem(placed: _PlacedFault, remedy: str | None) -> Problem:
     return Problem(
         file=placed.file,
         line=placed.line,
-        key=key_name(path) or None,
-        message=message,
-        remedy=remedy() if callable(remedy) else remedy,
+        key=key_name(placed.fault.path) or None,
+        message=placed.fault.message,
+        remedy=remedy,
     )
 
 

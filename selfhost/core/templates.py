@@ -87,7 +87,7 @@ def fill(
         text = _OPTIONAL_WORDS.sub(lambda match: _optional_words(match, values), text)
     if "{" not in text:
         return text
-    lines = [_filled_line(line, values, keep_unknown) for line in text.split("\n")]
+    lines = [_filled_line(line, values, keep_unknown=keep_unknown) for line in text.split("\n")]
     return "\n".join(line for line in lines if line is not None)
 
 
@@ -104,7 +104,7 @@ def _optional_words(match: re.Match[str], values: Mapping[str, Any]) -> str:
     return words if is_wanted else ""
 
 
-def _filled_line(line: str, values: Mapping[str, Any], keep_unknown: bool) -> str | None:
+def _filled_line(line: str, values: Mapping[str, Any], *, keep_unknown: bool) -> str | None:
     """Return the line with its values; None where one of them is None."""
     written: list[str] = []
     end = 0

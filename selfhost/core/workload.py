@@ -321,10 +321,11 @@ def as_typed(error: SelfhostError, flags: Mapping[str, str | None] = FLAGS) -> S
     problems = error.problems if isinstance(error, InputError) else ()
     typed: list[Problem] = []
     for problem in problems:
-        if problem.file == "workload":
-            flag = flags.get(problem.key or "", problem.key)
-            problem = problem.replace(file="command line", key=flag)
-        typed.append(problem)
+        if problem.file != "workload":
+            typed.append(problem)
+            continue
+        flag = flags.get(problem.key or "", problem.key)
+        typed.append(problem.replace(file="command line", key=flag))
     if typed == list(problems):
         return error
     return WorkloadError(typed)

@@ -92,7 +92,7 @@ def test_a_model_released_on_no_day_is_refused(tmp_path: Path) -> None:
         pytest.param(None, False, id="not stated"),
     ],
 )
-def test_a_check_on_a_record_of_the_future_says_so(read_at: str | None, is_told: bool) -> None:
+def test_a_check_on_a_record_of_the_future_says_so(read_at: str | None, *, is_told: bool) -> None:
     """A note names the day and what to look at."""
     machine = Machine.from_file(RECORD).replace(read_at=read_at)
     notes = [note for note in check("gpt2", machine=machine).notes if "clock" in note]

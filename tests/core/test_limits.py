@@ -1,4 +1,6 @@
-"""Numbers that a file states within limits, those of its published schema, and of a machine those that stand here: at a limit it is read, one beyond is refused with file, line and key."""
+"""Numbers that a file states within limits, those of its published schema, and of a machine those
+that stand here: at a limit it is read, one beyond is refused with file, line and key.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +99,7 @@ def test_a_number_of_a_record_has_limits(way: Way) -> None:
     ("count", "is_read"),
     [pytest.param(10_000, True, id="most"), pytest.param(10_001, False, id="more")],
 )
-def test_a_list_of_words_has_limits(count: int, is_read: bool) -> None:
+def test_a_list_of_words_has_limits(count: int, *, is_read: bool) -> None:
     """Each judgement looks through the words of a machine: of 200,000 one answer took 16 seconds."""
     words = [f"set{number}" for number in range(count)]
     record = {"schema": SCHEMA, "instruction_sets": words}
@@ -115,14 +117,14 @@ def test_a_list_of_tables_has_no_such_limit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("length", "is_read"),
+    ("count", "is_read"),
     [pytest.param(10_000, True, id="most"), pytest.param(10_001, False, id="more")],
 )
-def test_a_text_of_a_record_has_limits(length: int, is_read: bool) -> None:
+def test_a_text_of_a_record_has_limits(count: int, *, is_read: bool) -> None:
     """A report prints it whole: a processor of 3 MB filled the terminal."""
-    record = {"schema": SCHEMA, "cpu_model": "x" * length}
+    record = {"schema": SCHEMA, "cpu_model": "x" * count}
     if is_read:
-        assert Machine.from_json(record).cpu_model == "x" * length
+        assert Machine.from_json(record).cpu_model == "x" * count
         return
     with pytest.raises(MachineFileError, match="cpu_model: is longer than 10,000 characters"):
         Machine.from_json(record)

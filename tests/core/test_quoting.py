@@ -15,7 +15,8 @@ from selfhost.core.quoting import shell_line, shell_word, shell_words
 # every sign but the null, which no file has in its name, and half a sign
 NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 HARD = [
-    "a\nb.gguf", "a\\\nb", "\x1b[31m", "\u202e", "\U000e0001é", "it's\n$HOME", "\\012\n", "::error", ":::::", "###[", "'\n'", "",
+    "a\nb.gguf", "a\\\nb", "\x1b[31m", "\u202e", "\U000e0001é", "it's\n$HOME", "\\012\n",
+    "::error", ":::::", "###[", "'\n'", "",
 ]  # fmt: skip
 
 

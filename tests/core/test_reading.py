@@ -1,4 +1,7 @@
-"""What a person names is asked what it is before it is opened, and how much it holds before it is parsed. TOML files: typed getters, every fault with its line, and no content that hurts; records, frozen and compared by value."""
+"""What a person names is asked what it is before it is opened, and how much it holds before it is
+parsed. TOML files: typed getters, every fault with its line, and no content that hurts; records,
+frozen and compared by value.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,9 @@ READERS: dict[str, Callable[[str], object]] = {
 def test_nothing_but_an_ordinary_file_is_opened(
     tmp_path: Path, reader: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A pipe, a socket and a device are refused for what they are, and never opened: to open a device may do something."""
+    """A pipe, a socket and a device are refused for what they are, and never opened: to open a
+    device may do something.
+    """
     os.mkfifo(tmp_path / "pipe")
     if sys.platform == "linux":
         os.mknod(tmp_path / "socket", stat.S_IFSOCK | 0o600)
@@ -117,6 +122,16 @@ def test_standard_input_is_read_from_where_it_stands(words: list[str], tmp_path:
     assert done.returncode in (0, 1, 3), done.stderr
 
 
+def nested(depth: int) -> str:
+    """A list in a list, so many in all."""
+    return "[" * depth + "]" * depth
+
+
+def ones(count: int) -> str:
+    """A list of so many numbers."""
+    return f"[{'1,' * (count - 1)}1]"
+
+
 json_values = st.recursive(
     st.none()
     | st.booleans()
@@ -131,9 +146,9 @@ json_values = st.recursive(
 @pytest.mark.parametrize(
     ("text", "message", "line"),
     [
-        ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "is nested too deeply", None),
-        ("[" * 100_000 + "]" * 100_000, "is nested too deeply", None),
-        ("[" + "1," * MAX_SIGNS + "1]", "holds about 1,000,001 values, and at most 1,0", None),
+        (nested(MAX_DEPTH + 1), "is nested too deeply", None),
+        (nested(100_000), "is nested too deeply", None),
+        (ones(MAX_SIGNS + 1), "holds about 1,000,001 values, and at most 1,0", None),
         ('{"a": 1}\n x', "is not JSON: Extra data", 2),
         ('{"a": 1,\n x}', "is not JSON: Expecting property name", 2),
         ("", "is not JSON: Expecting value", 1),
@@ -147,7 +162,7 @@ def test_what_is_no_usable_json_says_why(text: str, message: str, line: int | No
         parse_json(text)
     assert caught.value.reason.startswith(message)
     assert caught.value.line == line
-    assert parse_json("[" * MAX_DEPTH + "]" * MAX_DEPTH)
+    assert parse_json(nested(MAX_DEPTH))
 
 
 def entries(text: str | bytes, max_record_bytes: int = 10_000) -> list[tuple[int | None, Any]]:
@@ -168,7 +183,9 @@ def entries(text: str | bytes, max_record_bytes: int = 10_000) -> list[tuple[int
 def test_a_list_is_read_item_by_item(
     encoding: str, chunk: int, values: list[Any], indent: int | None
 ) -> None:
-    """Wherever the pieces that are decoded end: in a number, a letter of several bytes, between two items."""
+    """Wherever the pieces that are decoded end: in a number, a letter of several bytes, between two
+    items.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(machines, "_CHUNK_BYTES", chunk)
         content = json.dumps(values, indent=indent, ensure_ascii=False).encode(
@@ -238,7 +255,9 @@ LARGE: tuple[tuple[str, Callable[[], bytes], str], ...] = (
 def test_a_hostile_file_takes_bounded_memory(
     tmp_path: Path, file: str, content: Callable[[], bytes], message: str
 ) -> None:
-    """Each is of a kind that took 1.6 to 3.2 GB; under 512 MiB it is refused, exit 2, for what is wrong with it."""
+    """Each is of a kind that took 1.6 to 3.2 GB; under 512 MiB it is refused, exit 2, for what is
+    wrong with it.
+    """
     (tmp_path / file).write_bytes(content())
     (tmp_path / "audit.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
     words = ["check", str(tmp_path / file)]
@@ -276,7 +295,9 @@ def test_a_record_of_nothing_but_faults_prints_little(
 
 
 def test_a_missing_key_has_the_line_of_its_table() -> None:
-    """A key that is not there points at the header, list element or dotted key that should hold it; the whole file has no line."""
+    """A key that is not there points at the header, list element or dotted key that should hold it;
+    the whole file has no line.
+    """
     text = b"a.b = 1\n\n[t.u]\nx = 1\n[t]\ny = 1\n[[l]]\n[[l]]\nz = [\n  {},\n]\n"
     document = Document.read("x.toml", text)
     root = document.root
@@ -315,7 +336,9 @@ def test_a_missing_key_has_the_line_of_its_table() -> None:
     ],
 )
 def test_what_is_no_toml_is_one_clear_problem(content: bytes, problem: str) -> None:
-    """Exactly one, at the line to mend, which is not the end of the file or of a long value; no values and no exception."""
+    """Exactly one, at the line to mend, which is not the end of the file or of a long value; no
+    values and no exception.
+    """
     document = Document.read("x.toml", content)
     (found,) = document.problems
     assert str(found).startswith(problem)

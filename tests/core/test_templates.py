@@ -1,4 +1,4 @@
-"""The language of templates: what a place, optional words, a line without a value and a part become."""
+"""The language of templates: places, optional words, lines without a value, and parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Reports are written whole or not at all, never over an input, never two to one file; numbers as people type and read them."""
+"""Reports are written whole or not at all, never over an input, never two to one file; numbers as
+people type and read them.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_whatever_stops_a_report_leaves_the_old_file(
     error: BaseException, at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A full disk, Ctrl-C, lack of memory or a crash at any step: the old reports stand, and no temporary file is left."""
+    """A full disk, Ctrl-C, lack of memory or a crash at any step: the old reports stand, and no
+    temporary file is left.
+    """
     first, second = tmp_path / "first.txt", tmp_path / "second.txt"
     first.write_text(OLD)
     second.write_text(OLD)
@@ -81,7 +85,10 @@ INPUTS: dict[str, tuple[Sequence[str], str]] = {
     "record": ((*CHECK, "a.json", "--output", "./folder/../a.json"), "a.json"),
     "record by a hard link": ((*CHECK, "a.json", "--output", "hard.json"), "a.json"),
     "spec": (("spec", "check", "my-model.toml", "--output", "my-model.toml"), "my-model.toml"),
-    "draft": ((*CHECK, "a.json", "--draft", "./my-model.toml", "--output", "my-model.toml"), "my-model.toml"),
+    "draft": (
+        (*CHECK, "a.json", "--draft", "./my-model.toml", "--output", "my-model.toml"),
+        "my-model.toml",
+    ),
 }  # fmt: skip
 
 
@@ -160,7 +167,9 @@ ODD: dict[str, Callable[[Path], None]] = {
 def test_what_takes_no_report_is_refused(
     path: str, option: str, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is no file, and a path that cannot be: exit 2, nothing is written, and no pipe is waited for."""
+    """What is no file, and a path that cannot be: exit 2, nothing is written, and no pipe is waited
+    for.
+    """
     if path in ODD:
         ODD[path](place / path)
     code, out, err = run(capsys, "audit", "p.toml", "--machines", "a.json", f"{option}{path}")
@@ -186,7 +195,9 @@ def test_devices_are_written_to(capsys: pytest.CaptureFixture[str]) -> None:
 @example(2**40 - 1)
 @example(999_999_999)
 def test_a_printed_size_parses_back(size: int) -> None:
-    """What is printed can be typed again, and means the same within the three digits that were shown."""
+    """What is printed can be typed again, and means the same within the three digits that were
+    shown.
+    """
     for printed in (units.binary(size), units.decimal(size)):
         assert abs(parse_size(printed) - size) <= max(1, size * 0.0051), printed
     assert parse_size(units.binary(size, up=True)) >= size
@@ -259,7 +270,9 @@ ODD_NUMBERS = (
 def test_a_number_is_typed_in_ascii_digits_alone(
     parse: Callable[[str], float], unit: str, typed: str
 ) -> None:
-    """One grammar for every number that a person types: digits 0 to 9, a point, marks of thousands between groups of three."""
+    """One grammar for every number that a person types: digits 0 to 9, a point, marks of thousands
+    between groups of three.
+    """
     with pytest.raises(ValueError, match=r"."):
         parse(typed + unit)
 
@@ -271,7 +284,9 @@ def test_a_number_is_typed_in_ascii_digits_alone(
 def test_a_decimal_comma_is_no_mark_of_thousands(
     parse: Callable[[str], int], unit: str, typed: str
 ) -> None:
-    """Half of Europe writes 16,5 for sixteen and a half: taken as 165 it would be ten times too much."""
+    """Half of Europe writes 16,5 for sixteen and a half: taken as 165 it would be ten times too
+    much.
+    """
     with pytest.raises(ValueError, match="is not a number") as refused:
         parse(typed + unit)
     if re.fullmatch(r"\d+,\d+", typed):
@@ -282,7 +297,9 @@ def test_a_decimal_comma_is_no_mark_of_thousands(
 @example(1_000_000.0)
 @example(3.6929809268972227e-06)
 def test_a_number_is_printed_as_it_can_be_typed_again(number: float) -> None:
-    """A proposed command asks for the same: no exponent, which no number here has, and no digit less."""
+    """A proposed command asks for the same: no exponent, which no number here has, and no digit
+    less.
+    """
     text = Workload(min_tokens_per_second=number).options().removeprefix(" --min-speed ")
     assert set(text) <= set("0123456789.")
     # below that nobody types a speed or a price
