@@ -19,12 +19,11 @@ from typing import IO, Any
 
 from ..core.errors import MachineFileError, Problem, first_problems
 from ..core.files import (
-    ENCODINGS,
     LARGE,
     MAX_SIGNS,
     MAX_TEXT_BYTES,
-    USUAL_ENCODING,
     Unreadable,
+    encoding_of,
     open_file,
     parse_json,
     read_some,
@@ -206,7 +205,7 @@ class _Loader:
                 if not may_hold:
                     with open_file(path, is_input=False)[0] as stream:
                         start = read_some(stream, _START_BYTES)
-                    text = start.decode(ENCODINGS.get(start[:2], USUAL_ENCODING), "ignore")
+                    text = start.decode(encoding_of(start), "ignore")
                     text = text.lstrip(_BEFORE_TEXT)
                     # a brace and a key, or the end: templates begin with other braces
                     may_hold = text[:1] == "{" and text[1:].lstrip()[:1] in ("", '"', "}")
@@ -289,7 +288,7 @@ class _Loader:
 def _entries(file: str, stream: IO[bytes]) -> Iterator[Entry]:
     """The records of a stream: our own, and those that answers of other systems become."""
     start = read_some(stream, _START_BYTES)
-    text = start.decode(ENCODINGS.get(start[:2], USUAL_ENCODING), "ignore").lstrip(_BEFORE_TEXT)
+    text = start.decode(encoding_of(start), "ignore").lstrip(_BEFORE_TEXT)
     systems = ", ".join(f"`{table_of(name)['command']}`" for name in READERS)
     remedy = f"give the JSON of {systems} or `selfhost machine --format json`"
     if text[:1] not in ("", "{", "["):
@@ -358,7 +357,7 @@ def text_lines(stream: IO[bytes]) -> Iterator[tuple[int, str]]:
 def _pieces(stream: IO[bytes], start: bytes) -> Iterator[str]:
     """The text of a stream that begins with `start`, in pieces of about a megabyte."""
     start += read_some(stream, _CHUNK_BYTES)
-    decode = codecs.getincrementaldecoder(ENCODINGS.get(start[:2], USUAL_ENCODING))().decode
+    decode = codecs.getincrementaldecoder(encoding_of(start))().decode
     piece = start
     try:
         while piece:

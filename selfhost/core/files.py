@@ -276,16 +276,17 @@ def too_large(limit_bytes: int, remedy: str | None = None) -> Unreadable:
     return Unreadable(f"is larger than {limit_bytes:,} bytes", remedy, kind=LARGE)
 
 
-# of a text by its first two bytes: Windows PowerShell's `>` writes UTF-16
-ENCODINGS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-# of others; PowerShell's `Set-Content` writes a mark in front
-USUAL_ENCODING = "utf-8-sig"
+def encoding_of(start: bytes) -> str:
+    """The encoding of a text by its first two bytes, as `codecs` calls it: UTF-16, which the `>` of
+    Windows PowerShell writes, or UTF-8, where its `Set-Content` writes a mark in front.
+    """
+    return "utf-16" if start[:2] in _LINE_BREAKS else "utf-8-sig"
 
 
 def text_of(content: bytes, errors: str = "strict") -> str:
     """Decode a text in either encoding. Raises `Unreadable` for what is no text, or nothing."""
     try:
-        text = content.decode(ENCODINGS.get(content[:2], USUAL_ENCODING), errors)
+        text = content.decode(encoding_of(content), errors)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise Unreadable("is not text", "save the file as UTF-8", line=line) from None

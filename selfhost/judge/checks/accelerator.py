@@ -137,6 +137,9 @@ def _shares_check(
     lean = [runtime.options.get(key, "") for key in ("lean", "sampled")] if runtime else []
     if question.case is not None and "sequences_sampled" in question.case.settings:
         lean = lean[:1]
+    option = fill(
+        " ".join(filter(None, lean)), {"parallel": question.workload.parallel}, keep_unknown=True
+    )
     on_cards = [term for term in needs.terms if term.where != "host"]
     return finding(
         *_shares_cell(shares, needs, question),
@@ -148,7 +151,7 @@ def _shares_check(
         program=runtime.name if runtime else "The runtime",
         need=(sum(share.place.low_bytes for share in shares), most),
         likely=sum(share.place.total_bytes for share in shares),
-        option=fill(" ".join(filter(None, lean)), {"parallel": question.workload.parallel}),
+        option=option,
         smaller=what_is_smaller(on_cards, has),
         confidence=machine.confidence,
     )
