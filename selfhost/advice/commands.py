@@ -84,7 +84,7 @@ def _with_variables(settings: Sequence[str], command: str, machine: Machine) -> 
     return " ".join((*(f"$env:{name}='{value}';" for name, _, value in pairs), command))
 
 
-# a line of a user's runtime may hold braces of its own
+# a line is filled in steps: a path first, what was judged later
 _fill = partial(fill, keep_unknown=True)
 
 

@@ -1,6 +1,7 @@
 """The one language of templates: sentences, command lines and files with places for values.
 
-`fill` returns a template, a text of `specs/` or of a user's spec file, with its values put in.
+`fill` returns a template, such as the texts of `specs/common/` and `specs/runtimes/`, with its
+values put in.
 
 A name in braces is a place for a value, behind a colon perhaps the unit to write it in (`UNITS`);
 a pair, the least and the most, is written as a range (`RANGES`):
@@ -80,7 +81,7 @@ def fill(
     """Return the template with these values in its places, as the docstring of the module says.
 
     `KeyError` names a value or a part that is missing. With `keep_unknown` such a place
-    stands as it is written: braces of a user's own, or a place that a later call fills.
+    stands as it is written, for a later call to fill.
     """
     text = _with_parts(template, parts)
     if "[[" in text:

@@ -54,8 +54,9 @@ def test_a_part_may_hold_places_words_and_other_parts() -> None:
 
 
 def test_a_missing_value_is_an_error_unless_its_place_is_kept() -> None:
-    """A fault of the program is loud; braces of a user's own line stay as they were written."""
+    """A fault of the program is loud; a line may be filled in steps."""
     with pytest.raises(KeyError, match="mask"):
         fill("{mask} selects", {})
-    line = "serve {repository} --extra {mine}"
-    assert fill(line, {"repository": "a/b"}, keep_unknown=True) == "serve a/b --extra {mine}"
+    line = fill("serve {repository} -c {context}", {"repository": "a/b"}, keep_unknown=True)
+    assert line == "serve a/b -c {context}"
+    assert fill(line, {"context": 4096}) == "serve a/b -c 4096"
