@@ -119,9 +119,8 @@ def _values_of(launch: Launch) -> dict[str, str | None]:
         "gpu_layers": layers * (size - cache.get("host", 0)) // max(1, size),
     }
     values = {key: str(value) if value else None for key, value in by_blank.items()}
-    for key in ("device", "input", "parts"):
-        # words of the runtime's own tables, which may have places too
-        values[key] = _fill(values[key] or "", values) or None
+    # of two devices llama-cpp-python takes a number of layers, `{gpu_layers}`
+    values["device"] = _fill(values["device"] or "", values) or None
     # elsewhere than in a stated way a result is decoded in tiles, as pipelines are counted
     is_wanted = {
         "remote_code": spec.safety.remote_code,
