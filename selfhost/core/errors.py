@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from .records import Record
 
@@ -101,7 +100,7 @@ class SelfhostError(Exception):
             self._nearest = tuple(self._nearest())
         return self._nearest
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         # a process pool sends errors back pickled, and some take arguments without a default
         return Exception.__new__, (type(self), *self.args), self.__dict__
 

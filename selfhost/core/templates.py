@@ -73,7 +73,7 @@ _PART = re.compile(r"\{>([a-z][a-z0-9_]*)\}")
 
 def fill(
     template: str,
-    values: Mapping[str, Any],
+    values: Mapping[str, object],
     *,
     parts: Mapping[str, str] = {},
     keep_unknown: bool = False,
@@ -98,14 +98,14 @@ def _with_parts(template: str, parts: Mapping[str, str]) -> str:
     return _PART.sub(lambda match: _with_parts(parts[match[1]], parts), template)
 
 
-def _optional_words(match: re.Match[str], values: Mapping[str, Any]) -> str:
+def _optional_words(match: re.Match[str], values: Mapping[str, object]) -> str:
     negation, name, words = match.groups()
     is_there = bool(values.get(name))
     is_wanted = not is_there if negation else is_there
     return words if is_wanted else ""
 
 
-def _filled_line(line: str, values: Mapping[str, Any], *, keep_unknown: bool) -> str | None:
+def _filled_line(line: str, values: Mapping[str, object], *, keep_unknown: bool) -> str | None:
     """Return the line with its values; None where one of them is None."""
     written: list[str] = []
     end = 0
@@ -121,7 +121,7 @@ def _filled_line(line: str, values: Mapping[str, Any], *, keep_unknown: bool) ->
     return "".join(written) + line[end:]
 
 
-def _written(value: Any, unit: str | None) -> str:
+def _written(value: object, unit: str | None) -> str:
     if unit is None:
         return str(value)
     if isinstance(value, tuple) and unit in RANGES:

@@ -294,7 +294,7 @@ def cache_type(text: str) -> str:
 def _stated_values(record: Workload | Load) -> Document:
     """The values that are not defaults, as a file would state them, and what is wrong with them."""
     kind = type(record)
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     for field, value in record.__getstate__().items():
         if not _is_default(kind, field, value):
             values[field] = dict(value) if isinstance(value, Mapping) else value
