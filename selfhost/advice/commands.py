@@ -173,7 +173,7 @@ def _batch_tokens(launch: Launch) -> int:
     """Tokens of a batch that the command has to state; 0 where the usual ones or the program's own
     do: one that has to hold a whole text, or that reads prompts faster.
     """
-    case = getattr(launch.judged.question.needs, "case", None)
+    case = launch.judged.question.case
     if case is not None and case.format == "gguf" and case.row.encoder:
         return case.room.batch if case.room.batch > MICRO_BATCH_TOKENS else 0
     if launch.judged.needs is None or not launch.runtime.batches_beside_ram:
