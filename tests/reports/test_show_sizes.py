@@ -7,12 +7,10 @@ import pytest
 from helpers.paths import RECORDS
 from helpers.screens import drawn
 from selfhost import Machine, Workload, check
-from selfhost.advice.several import comparison, describe
+from selfhost.advice.several import describe
 from selfhost.catalogue.index import open_catalogue
 from selfhost.machine.named import named
 from selfhost.reports.check_text import check_document
-from selfhost.reports.compare_text import compare_document
-from selfhost.reports.layout import plain
 from selfhost.reports.show_text import show_document
 
 VM = Machine.from_file(RECORDS / "vm-24gib.json")
@@ -29,7 +27,7 @@ def table_of_sizes(model: str, machine: Machine, workload: Workload) -> list[str
 
 
 def test_sizes_say_which_of_them_the_gpu_holds() -> None:
-    """`runs on this machine with RTX 3060 12 GB: yes` of seven sizes, and no memory beside them: nobody saw which fits the card."""
+    """All seven sizes ran on the machine, with no memory beside them: which fits the card?"""
     workload = Workload(context_tokens=32_768)
     rows = table_of_sizes("mistral-7b", named("desktop-rtx3060-12gb")[0], workload)
     assert rows[0].split()[:4] == ["quant", "download", "memory", "in"]
@@ -67,24 +65,10 @@ def test_a_proposal_is_one_line(width: int) -> None:
 
 @pytest.mark.parametrize("width", [40, 80])
 def test_a_sentence_that_begins_with_the_programs_name_wraps(width: int) -> None:
-    """`runtime: selfhost does not cover MLX LM on linux: …` was kept on one line as if it were a command to type: 88 cells of 80."""
+    """`runtime: selfhost does not cover MLX LM on linux: …` was one line of 88 cells, as if
+    it were a command to type.
+    """
     verdict = check("qwen3-8b", Workload(runtime="mlx"), machine=VM)
     before_commands = drawn(check_document([verdict]), width).partition("instead\n")[0]
     assert "selfhost does not cover MLX" in " ".join(before_commands.split())
     assert max(map(len, before_commands.splitlines())) <= width
-
-
-def test_a_comparison_says_which_model_the_gpu_holds() -> None:
-    """~114 tokens/s beside ~14, and nothing said that a part of the second lies in the RAM: 43 GB do not fit a card of 12 GiB, 4.4 do."""
-    machine = named("desktop-rtx3060-12gb, 64 GB of RAM")[0]
-    models = ("mistral-7b", "llama-3.3-70b")
-    compared = comparison([check(m, machine=machine, min_tokens_per_second=0) for m in models])
-    rows = [line.split() for line in plain(compare_document(compared)).splitlines()]
-    assert ["in", "GPU", "GPU+RAM"] in rows
-
-
-def test_a_comparison_without_a_gpu_has_no_place() -> None:
-    """A row that says RAM of each model says nothing."""
-    compared = comparison([check(model, machine=VM) for model in ("mistral-7b", "phi-4")])
-    titles = [line.split("  ")[0] for line in plain(compare_document(compared)).splitlines()]
-    assert "in" not in titles

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import jsonschema
 import pytest
@@ -24,29 +25,70 @@ from selfhost.reports.container_files import container_file
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed: it comes with [test]")
 COMPOSE = json.loads((DATA / "compose" / "compose-spec.json").read_text(encoding="utf-8"))
 BLOCKS = ("kubernetes", "compose", "docker", "systemd")
-# model, runtime, card: on a processor, gated, on one card, on several, of each vendor
-CASES = {
-    "cpu": ("mistral-7b", "llama.cpp", ""),
-    "recurrent, four users": ("falcon-h1-0.5b-instruct", "llama.cpp", ""),
-    "embedding": ("bge-m3", "llama.cpp", ""),
-    "nvidia": ("gemma-3-4b-it", "llama.cpp", "RTX 4090"),
-    "amd": ("qwen3-8b", "llama.cpp", "RX 7900 XTX"),
-    "intel on xe": ("qwen3-8b", "llama.cpp", "Arc B580"),
-    "ollama": ("llama-3.1-8b", "ollama", ""),
-    "vllm": ("qwen3-8b", "vllm", ""),
-    "vllm on four": ("llama-3.3-70b", "vllm", "4x H100 SXM"),
-    "own file": ("gemma2:9b", "llama.cpp", "L4"),
-}
 UNITS = {"m": 2**20, "M": 2**20, "Mi": 2**20, "Gi": 2**30}
 
 
+class Case(NamedTuple):
+    """What is sized, and how a container is given the GPUs that it takes."""
+
+    model: str
+    runtime: str = "llama.cpp"
+    gpu: str = ""
+    users: int = 1
+    # of Kubernetes, "" where no GPU is taken
+    resource: str = ""
+    gpu_count: str = "1"
+    # of `docker run`
+    option: str = ""
+
+
+NVIDIA = "nvidia.com/gpu"
+ON_CPU = Case("mistral-7b")
+OWN_FILE = Case("gemma2:9b", gpu="L4", resource=NVIDIA, option="--gpus")
+each_case = pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(ON_CPU, id="cpu"),
+        pytest.param(Case("falcon-h1-0.5b-instruct", users=4), id="recurrent, four users"),
+        pytest.param(Case("bge-m3"), id="embedding"),
+        pytest.param(
+            Case("gemma-3-4b-it", gpu="RTX 4090", resource=NVIDIA, option="--gpus"),
+            id="nvidia, gated",
+        ),
+        pytest.param(
+            Case("qwen3-8b", gpu="RX 7900 XTX", resource="amd.com/gpu", option="--device"),
+            id="amd",
+        ),
+        # no node has i915 for a Battlemage card: intel-device-plugins-for-kubernetes, README
+        pytest.param(
+            Case("qwen3-8b", gpu="Arc B580", resource="gpu.intel.com/xe", option="--device"),
+            id="intel on xe",
+        ),
+        pytest.param(Case("llama-3.1-8b", runtime="ollama"), id="ollama"),
+        # vLLM needs a GPU where none is named
+        pytest.param(Case("qwen3-8b", runtime="vllm", resource=NVIDIA, option="--gpus"), id="vllm"),
+        pytest.param(
+            Case(
+                "llama-3.3-70b",
+                runtime="vllm",
+                gpu="4x H100 SXM",
+                users=4,
+                resource=NVIDIA,
+                gpu_count="4",
+                option="--gpus",
+            ),
+            id="vllm on four",
+        ),
+        pytest.param(OWN_FILE, id="own file"),
+    ],
+)
+
+
 @cache
-def sized(case: str) -> ContainerSize:
-    model, runtime, gpu = CASES[case]
-    machine = apply(node(), [], [cards_named(gpu)]) if gpu else None
-    return size(
-        model, Workload(runtime=runtime, parallel=4 if "four" in case else 1), machine=machine
-    )
+def sized(case: Case) -> ContainerSize:
+    machine = apply(node(), [], [cards_named(case.gpu)]) if case.gpu else None
+    workload = Workload(runtime=case.runtime, parallel=case.users)
+    return size(case.model, workload, machine=machine)
 
 
 def block(kind: str, *sizes: ContainerSize) -> str:
@@ -64,9 +106,9 @@ def is_within_a_mebibyte(text: str, size_bytes: int) -> bool:
     return 0 <= in_bytes(text) - size_bytes < 2**20
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_a_pod_is_given_the_printed_sizes(case: str) -> None:
-    """Requests and limits with the page cache, rounded up; every accelerator; the disk of two copies."""
+@each_case
+def test_a_pod_is_given_the_printed_sizes(case: Case) -> None:
+    """Requests and limits with the page cache, rounded up; every GPU; the disk of two copies."""
     about = sized(case)
     (document,) = yaml.safe_load_all(block("kubernetes", about))
     (container,) = document["spec"]["template"]["spec"]["containers"]
@@ -78,26 +120,23 @@ def test_a_pod_is_given_the_printed_sizes(case: str) -> None:
         assert in_bytes(limits["ephemeral-storage"]) >= 2 * disk_bytes
     cards = {key: value for key, value in limits.items() if "/" in key}
     assert cards == {key: value for key, value in requests.items() if "/" in key}
-    wanted = {"amd": {"amd.com/gpu": "1"}, "nvidia": {"nvidia.com/gpu": "1"}}
-    if "four" in case and about.accelerators:
-        assert cards == {"nvidia.com/gpu": "4"}
-    elif "xe" in case:
-        # no node has i915 for a Battlemage card: intel-device-plugins-for-kubernetes, README
-        assert cards == {"gpu.intel.com/xe": "1"}
-    else:
-        vendor = about.accelerators[0].vendor if about.accelerators else ""
-        assert cards == wanted.get(vendor, {})
+    assert cards == ({case.resource: case.gpu_count} if case.resource else {})
     assert container["image"] == about.image
     assert container.get("args", []) == list(about.image_arguments)
     waited = container["startupProbe"]["failureThreshold"] * 10
     assert waited >= about.seconds_to_start
-    # 600 by default, after which `kubectl rollout status` and Helm call the pod that downloads a failure
+    # 600 by default, after which `kubectl rollout status` and Helm call the pod that downloads
+    # a failure
     assert document["spec"]["progressDeadlineSeconds"] > waited
 
 
 def test_no_pod_looks_for_your_file_in_an_empty_directory() -> None:
-    """An emptyDir is new with each pod (kubernetes.io, Volumes), so that nobody could fill it; a pod whose claim does not exist is not scheduled. Nothing is downloaded, so no token is asked for."""
-    about = sized("own file")
+    """An emptyDir is new with each pod (kubernetes.io, Volumes), so that nobody could fill it.
+
+    A pod whose claim does not exist is not scheduled. Nothing is downloaded, so no token is asked
+    for.
+    """
+    about = sized(OWN_FILE)
     assert about.files_are_yours
     text = block("kubernetes", about)
     (document,) = yaml.safe_load_all(text)
@@ -109,8 +148,8 @@ def test_no_pod_looks_for_your_file_in_an_empty_directory() -> None:
     assert "HF_TOKEN" not in text
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_compose_takes_the_file(case: str) -> None:
+@each_case
+def test_compose_takes_the_file(case: Case) -> None:
     """The schema of the compose specification."""
     about = sized(case)
     document = yaml.safe_load(block("compose", about))
@@ -123,7 +162,10 @@ def test_compose_takes_the_file(case: str) -> None:
 
 
 def parsed(line: str) -> tuple[dict[str, str], str, list[str]]:
-    """Options, image and arguments of a `docker run` command, read as docker does: all options but one have a value (docs.docker.com/reference/cli/docker/container/run)."""
+    """Options, image and arguments of a `docker run` command, read as docker does.
+
+    All options but one have a value (docs.docker.com/reference/cli/docker/container/run).
+    """
     words = shlex.split(line)
     assert words[:3] == ["docker", "run", "--detach"]
     options: dict[str, str] = {}
@@ -134,9 +176,12 @@ def parsed(line: str) -> tuple[dict[str, str], str, list[str]]:
     return options, words[at], words[at + 1 :]
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_docker_takes_the_line(case: str) -> None:
-    """Only documented options; swap is as large as memory, so none is used (docs.docker.com, resource constraints)."""
+@each_case
+def test_docker_takes_the_line(case: Case) -> None:
+    """Only documented options; swap is as large as memory, so none is used.
+
+    docs.docker.com, resource constraints.
+    """
     about = sized(case)
     text = block("docker", about).replace("\\\n", "")
     lines = [line for line in text.splitlines() if not line.startswith("#")]
@@ -145,16 +190,18 @@ def test_docker_takes_the_line(case: str) -> None:
     assert is_within_a_mebibyte(options["--memory"], about.limit_bytes)
     assert options["--memory-swap"] == options["--memory"]
     assert is_within_a_mebibyte(options["--memory-reservation"], about.request_bytes)
-    assert ("--gpus" in options) is (case in ("nvidia", "vllm", "vllm on four", "own file"))
-    assert ("--device" in options) is ("amd" in case or "intel" in case)
+    assert options.keys() & {"--gpus", "--device"} == ({case.option} if case.option else set())
     assert len(lines) == (2 if about.fetch else 1)
     assert ("--mount" in options) is about.files_are_yours
     assert ("--volume" in options) is not about.files_are_yours
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_a_unit_protects_the_request_and_ends_at_the_limit(case: str, tmp_path: Path) -> None:
-    """MemoryMin is what cannot be given back, MemoryLow the page cache too (systemd.resource-control); systemd-analyze has nothing to say."""
+@each_case
+def test_a_unit_protects_the_request_and_ends_at_the_limit(case: Case, tmp_path: Path) -> None:
+    """MemoryMin is what cannot be given back, MemoryLow the page cache too.
+
+    systemd.resource-control(5); systemd-analyze has nothing to say.
+    """
     about = sized(case)
     if program := shutil.which("systemd-analyze"):
         unit = tmp_path / "model.service"
@@ -203,7 +250,10 @@ def by_compose(text: str) -> list[str]:
 
 
 def by_kubernetes(text: str) -> list[str]:
-    """The arguments, expanded as kubelet does (k8s.io/kubernetes, third_party/forked/golang/expansion): `$$` is a dollar, `$(NAME)` a variable."""
+    """The arguments, expanded as kubelet does: `$$` is a dollar, `$(NAME)` a variable.
+
+    k8s.io/kubernetes, third_party/forked/golang/expansion.
+    """
     (document,) = yaml.safe_load_all(text)
     (container,) = document["spec"]["template"]["spec"]["containers"]
 
@@ -241,8 +291,11 @@ READERS = {
 @pytest.mark.parametrize("kind", READERS)
 @pytest.mark.parametrize("name", FILE_NAMES)
 def test_a_block_names_the_very_file(kind: str, name: str) -> None:
-    """Whatever the name of a file holds: each reader of a block loads that file, and no sign of the name reaches a terminal as it is."""
-    about = sized("cpu").replace(arguments=("--model", f"/models/{name}"))
+    """Whatever the name of a file holds: each reader of a block loads that file.
+
+    No sign of the name reaches a terminal as it is.
+    """
+    about = sized(ON_CPU).replace(arguments=("--model", f"/models/{name}"))
     text = block(kind, about)
     assert [sign for sign in text if not sign.isprintable() and sign != "\n"] == []
     assert "##[" not in text
@@ -253,12 +306,21 @@ def test_a_block_names_the_very_file(kind: str, name: str) -> None:
 def test_no_name_gives_orders(kind: str) -> None:
     """A model's name with line ends, YAML, shell and workflow commands stays a comment, or text."""
     name = "x\n::error::y\n- a: b\n\x1b[31m; rm -rf /\nExecStart=/bin/sh $(id) `id` %h"
-    about = sized("cpu")
+    about = sized(ON_CPU)
     hostile = about.replace(model=about.model.replace(name=name, id="A b\n: {c}"), notes=(name,))
     text = block(kind, hostile)
     assert "\x1b" not in text
     assert not re.search(r"^\s*(::|rm|ExecStart=/bin/sh|- a:)", text, re.MULTILINE)
     if kind in ("kubernetes", "compose"):
-        (document,) = yaml.safe_load_all(text)
-        assert document == next(iter(yaml.safe_load_all(block(kind, about.replace(
-            model=about.model.replace(id="a-b-c"))))))  # fmt: skip
+        harmless = about.replace(model=about.model.replace(id="a-b-c"))
+        assert yaml.safe_load(text) == yaml.safe_load(block(kind, harmless))
+
+
+def test_servers_of_one_machine_share_no_name_and_no_port() -> None:
+    """Two of one model would take the place of each other, and the second would not start."""
+    about = sized(ON_CPU)
+    services = yaml.safe_load(block("compose", about, about, about))["services"]
+    name = "mistral-7b-instruct-v0-3"
+    assert list(services) == [name, f"{name}-2", f"{name}-3"]
+    published = [service["ports"][0].split(":")[1] for service in services.values()]
+    assert len(set(published)) == 3

@@ -14,14 +14,11 @@ from helpers import report_samples as samples
 from helpers.paths import RECORDS
 from helpers.screens import drawn
 from selfhost import Workload, check
-from selfhost.advice.listing import Lister
-from selfhost.advice.plan import plan_with
 from selfhost.advice.several import comparison, describe
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core import units
 from selfhost.core.records import Unread
 from selfhost.judge.record import Route, Verdict
-from selfhost.machine.named import named
 from selfhost.machine.record import Machine
 from selfhost.reports import (
     check_text,
@@ -32,7 +29,6 @@ from selfhost.reports import (
     words,
 )
 from selfhost.reports.layout import Block, Blocks, Column, Paragraph, Table, clean, plain
-from selfhost.reports.plan_text import plan_document
 
 VERDICTS = {verdict.route + "-" + verdict.asked: verdict for verdict in samples.every()}
 WIDTHS = (80, 60, 40)
@@ -98,7 +94,11 @@ def _too_long(document: tuple[Block, ...], width: int, shown: str) -> list[str]:
 def test_text_is_plain_and_fits_the_terminal(
     document: tuple[Block, ...], width: int | None
 ) -> None:
-    """No escape codes, no trailing spaces, no run of empty lines, none at either end; only a command to copy and a word that cannot be broken are longer than the width; no meaning is in the colour."""
+    """No escape codes, no trailing spaces, no run of empty lines, none at either end.
+
+    Only a command to copy and a word that cannot be broken are longer than the width; no meaning
+    is in the colour.
+    """
     shown = _shown(document, width)
     assert all(letter == "\n" or letter.isprintable() for letter in shown)
     lines = shown.split("\n")
@@ -115,7 +115,7 @@ def test_text_is_plain_and_fits_the_terminal(
 
 @each_verdict
 def test_the_first_line_is_the_answer(verdict: Verdict) -> None:
-    """It starts with a sign and what to do, and names the model; a `no` has its cause in the line."""
+    """It starts with a sign and what to do, and names the model; a `no` has its cause there."""
     first = plain(check_text.check_document([verdict])).splitlines()[0]
     answer = {
         Route.LOCAL: "✓ RUNS HERE",
@@ -140,7 +140,10 @@ def test_every_finding_is_explained_in_full(verdict: Verdict, width: int | None)
 
 @each_verdict
 def test_what_to_type_next_is_there_and_whole(verdict: Verdict) -> None:
-    """A command stands alone on its line, unbroken even on a narrow terminal; one is that of the first proposal, and every proposal is named."""
+    """A command stands alone on its line, unbroken even on a narrow terminal.
+
+    One is that of the first proposal, and every proposal is named.
+    """
     for width in (None, *WIDTHS):
         lines = [
             line.strip()
@@ -156,7 +159,7 @@ def test_what_to_type_next_is_there_and_whole(verdict: Verdict) -> None:
 
 
 def test_how_a_name_was_understood_is_always_said() -> None:
-    """Of one model and of several; what is worth knowing beside the answer waits for `-v` where there are several."""
+    """Of one model and of several, where what is worth knowing beside the answer waits for `-v`."""
     several = plain(check_text.check_document(samples.every()))
     in_full = plain(check_text.check_document(samples.every(), verbose=True))
     assert any(verdict.understood_as for verdict in samples.every())
@@ -168,7 +171,10 @@ def test_how_a_name_was_understood_is_always_said() -> None:
 
 @pytest.mark.parametrize(("wanted", "code"), [(20.0, 1), (1.0, 0), (None, 0), (0.0, 0)])
 def test_a_minimum_is_that_of_each_sequence(wanted: float | None, code: int) -> None:
-    """Exit 0 said that 64 sequences run at 20 tokens/s, where 33 is the pace of one alone: what is needed is needed by each who waits, stated or not."""
+    """Exit 0 said that 64 sequences run at 20 tokens/s, where 33 is the pace of one alone.
+
+    What is needed is needed by each who waits, stated or not.
+    """
     workload = Workload(parallel=64, min_tokens_per_second=wanted)
     verdict = check("mistral-7b", workload, machine="rtx 3090")
     assert (verdict.exit_code, verdict.workload.parallel) == (code, 64)
@@ -190,37 +196,26 @@ def test_a_minimum_is_that_of_each_sequence(wanted: float | None, code: int) -> 
     assert " each" in side_by_side
 
 
-@pytest.mark.parametrize("width", [None, 80, 20])
-def test_a_machine_shows_facts_and_gaps(width: int | None) -> None:
-    """Every value that was read; with `-v` every one that was not, with reason and remedy; unread is never shown as zero."""
-    first = _words(_shown(machine_text.machine_document(samples.WORKSTATION), width))
-    shown = _words(_shown(machine_text.machine_document(samples.WORKSTATION, verbose=True), width))
-    for part in ("22.9 GiB", "23.5 GiB", "2 cores", "RTX 4090", "181 GB free", "site=lab"):
-        assert part in first or width == 20
-    # what decides most is told on the first screen, the rest counted
-    assert "permission denied" in first
-    assert re.search(r"\d more: -v", first)
-    for entry in samples.WORKSTATION.unread:
-        assert entry.reason in shown
-        assert entry.remedy is None or entry.remedy in shown
-    unread = Machine(unread=(Unread(fact="memory_total_bytes", reason="no /proc"),))
-    assert "no /proc" in plain(machine_text.machine_document(unread, verbose=True))
-    for verbose in (False, True):
-        nothing = plain(machine_text.machine_document(unread, verbose=verbose))
-        assert "0 bytes" not in nothing
-        assert "Not read" in nothing
-
-
 HOSTILE = st.text(max_size=60) | st.sampled_from(
-    ["\x1b[2J\x1b[31mred", "a\nlocal: yes", "\r\x1b]0;title\x07", "\u202egnp.exe", "\ud800", "\x9b31m", "a\tb\u2028c", "",
-     "`" * 9, "x" * 300]
-)  # fmt: skip
+    [
+        "\x1b[2J\x1b[31mred",
+        "a\nlocal: yes",
+        "\r\x1b]0;title\x07",
+        "\u202egnp.exe",
+        "\ud800",
+        "\x9b31m",
+        "a\tb\u2028c",
+        "",
+        "`" * 9,
+        "x" * 300,
+    ]
+)
 
 
 @settings(max_examples=40, deadline=None)
 @given(HOSTILE, st.sampled_from([None, 1, 7, 20, 80]))
 def test_hostile_names_cannot_touch_the_terminal(name: str, width: int | None) -> None:
-    """Escape sequences, line breaks and text-direction marks in names come out as visible text, in any document."""
+    """Escape sequences, line breaks and marks of direction in names come out as visible text."""
     sample = samples.api()
     model = sample.model.replace(name=name, id=name, aliases=(name,), sources={name: name})
     findings = tuple(finding.replace(reason=name, remedy=name) for finding in sample.findings)
@@ -307,7 +302,9 @@ def test_what_a_ci_service_obeys_is_shown(text: str, shown: str) -> None:
     ],
 )
 def test_another_way_is_named_where_it_helps(model: str, runtime: str | None, words: str) -> None:
-    """A type that the GPU would hold, the program that fails, the one that loads it, and much RAM beside a GPU."""
+    """A type that the GPU would hold, the program that fails, the one that loads it, and much RAM
+    beside a GPU.
+    """
     verdict = check(model, Workload(runtime=runtime), machine="desktop-rtx3060-12gb")
     assert words in plain(check_text.check_document([verdict]))
 
@@ -326,31 +323,6 @@ def test_a_tag_of_ollama_that_does_not_run_tells_its_type(typed: str, is_told: b
         assert (first.id, first.quantization) == ("llama-3.1-8b-instruct", "IQ4_XS")
 
 
-def test_rows_of_a_comparison_stand_in_one_order() -> None:
-    """`commercial use` was the last row, below `current`, where a closed model came first."""
-    models = ["gpt-4o", "gpt-oss-20b"]
-    tables = []
-    for order in (models, models[::-1]):
-        compared = comparison([check(model, machine=LAPTOP) for model in order])
-        tables.append(plain(compare_text.compare_document(compared)).splitlines())
-    titles = [[row[:16].strip() for row in table if row[:1].strip()] for table in tables]
-    start = titles[0].index("judged as")
-    end = titles[0].index("current") + 1
-    assert titles[0][start:end] == titles[1][titles[1].index("judged as") :][: end - start]
-    assert titles[0].index("license") + 1 == titles[0].index("commercial use")
-
-
-def test_compare_shows_the_context_and_the_price_alone() -> None:
-    """Of what does not run it had the full context, of pictures a sentence in a cell."""
-    verdicts = [check(id, machine=LAPTOP) for id in ("qwen3.5-9b", "qwen3.5-4b", "bge-m3", "sdxl")]
-    lines = plain(compare_text.compare_document(comparison(verdicts))).splitlines()
-    (context,) = [re.split("  +", line) for line in lines if line.startswith("context up to")]
-    # of an embedding model its own
-    assert (context[1], context[3]) == ("-", "8,192")
-    assert context[2] != "-"
-    assert any(re.search(r"\$[\d.]+ per image *$", line) for line in lines), lines
-
-
 def test_one_memory_has_one_figure() -> None:
     """3.60 GiB of the list were 3.80 in `show` and among the alternatives."""
     verdict = check("qwen3.5-4b", machine=LAPTOP)
@@ -360,31 +332,6 @@ def test_one_memory_has_one_figure() -> None:
     other = check_text.check_document([check("llama3.1:8b", machine=LAPTOP)])
     for document in (show_text.show_document(shown), other):
         assert units.binary(verdict.needs.memory.total_bytes) in plain(document)
-
-
-def test_a_list_of_a_small_machine_counts_what_it_shows() -> None:
-    """About 0 of 1,351 models have room stood above seven that run."""
-    small = named("4gb laptop")[0].replace(memory_limit_bytes=380 * 2**20)
-    listing = Lister(open_catalogue(), Workload(), small).first(20)
-    assert 0 < sum(row.can_run for row in listing.models) <= (listing.counts.running or 0)
-    assert f"About {listing.counts.running} of" in plain(list_text.list_document(listing))
-    # of what a program loads, or of longer contexts, there is no estimate
-    for asked in (Workload(runtime="llama.cpp"), Workload(context_tokens=131_072)):
-        listing = Lister(open_catalogue(), asked, named("4x h100")[0]).first(1)
-        text = plain(list_text.list_document(listing))
-        assert text.startswith(f"{listing.counts.models:,} models, best first, on ")
-
-
-def test_the_slow_models_are_among_those_that_run() -> None:
-    """7 of 8 run, 1 likely slow, was read as the eighth, which fails by memory."""
-    machine = named("rtx 3060 12gb 32gb")[0]
-    listing = Lister(open_catalogue(), Workload(), machine).all(
-        ["flux.2-dev", "flux.1-kontext-dev"]
-    )
-    assert (listing.counts.running, listing.counts.slow) == (1, 1)
-    text = " ".join(plain(list_text.list_document(listing)).split())
-    assert text.startswith("1 of 2 models runs")
-    assert ", 1 of them likely slow." in text
 
 
 def shown(model: str, machine: str | Machine = LAPTOP, **fields: Any) -> str:
@@ -403,16 +350,6 @@ def shown(model: str, machine: str | Machine = LAPTOP, **fields: Any) -> str:
 def test_what_an_auditor_may_only_see_in_part_is_no_bare_yes(model: str, headline: str) -> None:
     """`--help` said "must be open", and a model of which a part is was RUNS HERE."""
     assert shown(model, "rtx 3060 32gb", auditable=True).startswith(headline)
-
-
-def test_a_list_marks_what_is_open_in_part() -> None:
-    machine = named("rtx 3060 32gb")[0]
-    lister = Lister(open_catalogue(), Workload(auditable=True), machine)
-    listing = lister.all(["minicpm5-2b", "olmo-3-7b-instruct"])
-    lines = plain(list_text.list_document(listing)).splitlines()
-    signs = {line.split()[1]: line[0] for line in lines if line[:1] in ("✓", "!")}
-    assert signs == {"olmo-3-7b-instruct": "✓", "minicpm5-2b": "!"}
-    assert any("!: only partly as open as you asked" in line for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -446,39 +383,37 @@ def test_an_api_ends_with_a_line_to_type_or_a_page() -> None:
     assert "base URL https://api.deepinfra.com/v1/openai, model " in shown("llama-3.3-70b", windows)
 
 
-def test_a_plan_proposes_what_people_own_or_rent() -> None:
-    """CI runners, a virtual machine and a board stood beside desktops, and no desktop whose card holds it all."""
-    plan = plan_with(open_catalogue(), "gpt-oss-20b", Workload())
-    lines = plain(plan_document(plan)).splitlines()
-    names = [line.split()[1] for line in lines if line[:1] in ("✓", "?") and "GiB" in line][1:]
-    kinds = [known.kind for name in names for known in plan.machines if known.name == name]
-    assert kinds[:2] == ["desktop", "desktop"]
-    assert not {"ci", "virtual"} & {*kinds}
-    whole_on_card = [k for k in plan.machines if k.name in names and k.placement == "accelerator"]
-    assert any(known.kind == "desktop" for known in whole_on_card)
-    (ram,) = [line for line in lines if line.lstrip().startswith("RAM  ")]
-    # Ubuntu Desktop and Windows 11 ask for 4 GB
-    assert "a desktop with its programs takes 3.73 GiB or more" in " ".join(ram.split())
-
-
 @pytest.mark.parametrize(
     ("setup", "shown"),
     [
         pytest.param(
-            ["# download it: https://x.org", "# or with Homebrew:", "# brew install x", "# answers"],
+            [
+                "# download it: https://x.org",
+                "# or with Homebrew:",
+                "# brew install x",
+                "# answers",
+            ],
             ["# download it: https://x.org", "# answers"],
             id="another-way-of-two-lines",
         ),
         pytest.param(
-            ["# the installer:", "# curl x | sh", "# or download y: https://x.org", "# or in Docker:",
-             "# docker run x", "# answers"],
+            [
+                "# the installer:",
+                "# curl x | sh",
+                "# or download y: https://x.org",
+                "# or in Docker:",
+                "# docker run x",
+                "# answers",
+            ],
             ["# the installer:", "# curl x | sh", "# answers"],
             id="two-other-ways",
         ),
-        pytest.param(["winget install x", "# answers"], ["winget install x", "# answers"], id="one-way"),
+        pytest.param(
+            ["winget install x", "# answers"], ["winget install x", "# answers"], id="one-way"
+        ),
         pytest.param([], [], id="nothing-to-install"),
     ],
-)  # fmt: skip
+)
 def test_one_way_to_install_is_shown(setup: list[str], shown: list[str]) -> None:
     """Eight of 38 lines were ways to install one program; `-v` has them all."""
     assert words.first_way(setup) == shown
@@ -495,27 +430,6 @@ def test_every_way_to_install_is_in_the_full_answer() -> None:
     for text in others:
         assert f"  {text}\n" in full
         assert f"  {text}\n" not in first
-
-
-def test_a_table_has_likely_figures_and_says_where_the_range_is() -> None:
-    """Some paces had a range and some not, and those without looked exact."""
-    laptop = named(LAPTOP)[0]
-    listing = Lister(open_catalogue(), Workload(), laptop).first(20)
-    shown = plain(list_text.list_document(listing))
-    assert not re.search(r"~[\d.]+ ?\(", shown)
-    assert shown.endswith(f"{words.RANGES}\n")
-    alone = plain(check_text.check_document([listing.models[0]]))
-    assert re.search(r"  speed +~[\d.]+ tokens/s +[\d.]+-[\d.]+", alone)
-
-
-def test_a_speech_model_leaves_the_column_of_paces_narrow() -> None:
-    """One of them made a column of `~3.5 tokens/s` and wrapped `~69 minutes for an hour / of audio`."""
-    rows = [check(id, machine=LAPTOP) for id in ("qwen3.5-4b", "whisper-large-v3")]
-    shown = drawn(list_text.list_document(samples.listed(rows)), 80)
-    titles, text, speech = shown.splitlines()[2:5]
-    assert "tokens/s" in titles
-    assert re.search(r"~[\d.]+ +[\d.]+ GB", text)
-    assert re.search(r"~[\d.]+ \w+ an hour ", speech)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,107 @@
+"""What `list` says: how many run, what stands in its rows, and what to type next."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from helpers import report_samples as samples
+from helpers.paths import RECORDS
+from helpers.screens import drawn
+from selfhost import Workload, check
+from selfhost.advice.listing import Lister
+from selfhost.catalogue.index import open_catalogue
+from selfhost.cli.main import main
+from selfhost.machine.named import named
+from selfhost.reports import words
+from selfhost.reports.check_text import check_document
+from selfhost.reports.layout import plain
+from selfhost.reports.list_text import list_document
+
+LAPTOP = "8gb windows laptop"
+RECORD = str(RECORDS / "vm-24gib.json")
+RANGES = "~ is the likely pace"
+
+
+@pytest.mark.parametrize(
+    ("words", "is_told"),
+    [
+        pytest.param(("list", "mistral", "7b"), True, id="some run"),
+        pytest.param(("list", "llama", "70b"), False, id="none fits"),
+        pytest.param(("compare", "gpt-oss-20b", "phi-4"), True, id="compared"),
+        pytest.param(("compare", "llama-3.3-70b", "gpt-4o"), False, id="compared, none fits"),
+    ],
+)
+def test_a_sign_is_explained_where_it_stands(
+    words: tuple[str, ...], is_told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`~ is the likely pace` stood under eleven rows with a dash."""
+    main([*words, "--machine", RECORD])
+    out = capsys.readouterr().out
+    assert (RANGES in out) is is_told
+    assert ("~" in out.replace(RANGES, "")) is is_told
+
+
+def test_a_list_in_which_nothing_runs_says_what_to_type_next(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The reader was left with eleven crosses."""
+    assert main(["list", "llama", "70b", "--machine", RECORD]) == 0
+    assert "selfhost plan llama-3.3-70b-instruct" in capsys.readouterr().out
+
+
+def test_a_list_of_a_small_machine_counts_what_it_shows() -> None:
+    """About 0 of 1,351 models have room stood above seven that run."""
+    small = named("4gb laptop")[0].replace(memory_limit_bytes=380 * 2**20)
+    listing = Lister(open_catalogue(), Workload(), small).first(20)
+    assert 0 < sum(row.can_run for row in listing.models) <= (listing.counts.running or 0)
+    assert f"About {listing.counts.running} of" in plain(list_document(listing))
+    # of what a program loads, or of longer contexts, there is no estimate
+    for asked in (Workload(runtime="llama.cpp"), Workload(context_tokens=131_072)):
+        listing = Lister(open_catalogue(), asked, named("4x h100")[0]).first(1)
+        text = plain(list_document(listing))
+        assert text.startswith(f"{listing.counts.models:,} models, best first, on ")
+
+
+def test_the_slow_models_are_among_those_that_run() -> None:
+    """7 of 8 run, 1 likely slow, was read as the eighth, which fails by memory."""
+    machine = named("rtx 3060 12gb 32gb")[0]
+    listing = Lister(open_catalogue(), Workload(), machine).all(
+        ["flux.2-dev", "flux.1-kontext-dev"]
+    )
+    assert (listing.counts.running, listing.counts.slow) == (1, 1)
+    text = " ".join(plain(list_document(listing)).split())
+    assert text.startswith("1 of 2 models runs")
+    assert ", 1 of them likely slow." in text
+
+
+def test_a_list_marks_what_is_open_in_part() -> None:
+    machine = named("rtx 3060 32gb")[0]
+    lister = Lister(open_catalogue(), Workload(auditable=True), machine)
+    listing = lister.all(["minicpm5-2b", "olmo-3-7b-instruct"])
+    lines = plain(list_document(listing)).splitlines()
+    signs = {line.split()[1]: line[0] for line in lines if line[:1] in ("✓", "!")}
+    assert signs == {"olmo-3-7b-instruct": "✓", "minicpm5-2b": "!"}
+    assert any("!: only partly as open as you asked" in line for line in lines)
+
+
+def test_a_table_has_likely_figures_and_says_where_the_range_is() -> None:
+    """Some paces had a range and some not, and those without looked exact."""
+    laptop = named(LAPTOP)[0]
+    listing = Lister(open_catalogue(), Workload(), laptop).first(20)
+    shown = plain(list_document(listing))
+    assert not re.search(r"~[\d.]+ ?\(", shown)
+    assert shown.endswith(f"{words.RANGES}\n")
+    alone = plain(check_document([listing.models[0]]))
+    assert re.search(r"  speed +~[\d.]+ tokens/s +[\d.]+-[\d.]+", alone)
+
+
+def test_a_speech_model_leaves_the_column_of_paces_narrow() -> None:
+    """One made a column of `~3.5 tokens/s` and wrapped `~69 minutes for an hour / of audio`."""
+    rows = [check(model, machine=LAPTOP) for model in ("qwen3.5-4b", "whisper-large-v3")]
+    shown = drawn(list_document(samples.listed(rows)), 80)
+    titles, text, speech = shown.splitlines()[2:5]
+    assert "tokens/s" in titles
+    assert re.search(r"~[\d.]+ +[\d.]+ GB", text)
+    assert re.search(r"~[\d.]+ \w+ an hour ", speech)
