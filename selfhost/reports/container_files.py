@@ -364,8 +364,7 @@ def _systemd_argument(word: str) -> str:
 def _systemd_word(word: str) -> str:
     """A word as systemd reads it: with specifiers for `%`, and C's escapes (systemd.syntax(7))."""
     text = word.replace("\\", "\\\\").replace("%", "%%").replace('"', '\\"')
-    text = text.replace("##", "\\x23#")
-    text = "".join(sign if sign.isprintable() else _escaped_for_c(sign) for sign in text)
+    text = _with_escapes(text.replace("##", "\\x23#"), _escaped_for_c)
     if text and not any(sign in text for sign in " \"';"):
         return text
     return f'"{text}"'
@@ -454,10 +453,17 @@ def _yaml(value: object) -> str:
     # no format but these needs it
     import json
 
-    text = json.dumps(value, ensure_ascii=False)
-    text = "".join(sign if sign.isprintable() else _escaped(sign) for sign in text)
+    text = _with_escapes(json.dumps(value, ensure_ascii=False), _escaped)
     # `##[` gives orders to a CI service wherever it stands
     return text.replace("##", "\\u0023#")
+
+
+def _with_escapes(text: str, escaped: Callable[[str], str]) -> str:
+    """The text, each sign that no terminal shows as it is written as `escaped` has it."""
+    signs = []
+    for sign in text:
+        signs.append(sign if sign.isprintable() else escaped(sign))
+    return "".join(signs)
 
 
 def _escaped(sign: str) -> str:
