@@ -14,10 +14,10 @@ from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions
-from rich.table import Table as Grid
+from rich.table import Table as RichTable
 from rich.text import Text
 
-from .layout import Blocks, Paragraph, Table, clean
+from .layout import Blocks, Paragraph, Table, clean, share_of, style_of
 
 # yellow and cyan colour single words and bars only: on a white ground they are hard to read
 _STYLES = {
@@ -47,7 +47,8 @@ _UNLIMITED = 100_000
 # rich breaks lines at whitespace. This character stands for a space at which no line may be broken,
 # and the next for a place without a space where a line may be broken; the first is as wide as a
 # space, the second takes no cell, and neither can come from a text, for `clean` escapes both.
-_GLUE, _BREAK = "\ue000", "\x1f"
+_GLUE = "\ue000"
+_BREAK = "\x1f"
 _FINAL = {ord(_GLUE): " ", ord(_BREAK): ""}
 _HYPHEN = re.compile(r"(?<=\w)-(?=\w)")
 # what stands on one line: a command, in backquotes or behind a colon, an option behind a colon, and
@@ -93,19 +94,20 @@ class Drawn:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         """Yield the lines; several empty lines in a row are one, and none is first or last."""
         width = max(options.max_width, _LEAST_WIDTH)
-        was_empty = True
+        has_begun = False
         is_pending = False
         for block in self.blocks:
             for text in _lines(block, console, width):
                 text.plain = text.plain.replace(_GLUE, " ")
                 text.rstrip()
                 if not text.plain:
-                    is_pending = not was_empty
+                    is_pending = has_begun
                     continue
                 if is_pending:
                     yield Text()
-                is_pending = was_empty = False
                 yield text
+                has_begun = True
+                is_pending = False
 
 
 def _lines(block: Paragraph | Table, console: Console, width: int) -> Iterator[Text]:
@@ -114,64 +116,70 @@ def _lines(block: Paragraph | Table, console: Console, width: int) -> Iterator[T
     return _table_lines(block, console, width)
 
 
-def _style(part: str) -> str:
-    return _STYLES.get(getattr(part, "style", ""), "")
+def _rich_style(part: str) -> str:
+    return _STYLES.get(style_of(part), "")
 
 
 def _text(part: str) -> Text:
     """The part with its style; what must stand on one line is marked."""
     marked = _TOGETHER.sub(lambda found: found[0].replace(" ", _GLUE), clean(part))
-    return Text(marked, style=_style(part), overflow="ignore")
+    return Text(marked, style=_rich_style(part), overflow="ignore")
 
 
 def _paragraph_lines(block: Paragraph, console: Console, width: int) -> Iterator[Text]:
-    """Further lines of a sentence are indented by two more, those of a comment begin with `#`."""
-    kinds = [getattr(part, "style", "") for part in block.parts]
+    """The lines of a paragraph, one where it has a command. Further lines of a sentence are
+    indented by two more, those of a comment begin with `#`.
+    """
+    styles = [style_of(part) for part in block.parts]
     text = Text.assemble(*map(_text, block.parts), overflow="ignore")
     indent = " " * block.indent
     room = width - block.indent
-    if "command" in kinds or text.cell_len <= room:
+    if "command" in styles or text.cell_len <= room:
         yield Text(indent).append_text(text)
         return
-    further = "  "
-    if "comment" in kinds:
-        further = "# "
+    further = "# " if "comment" in styles else "  "
     first, *others = text.wrap(console, room - len(further))
     yield Text(indent).append_text(first)
     for line in others:
-        start = Text.assemble(indent, (further, _style(block.parts[0])))
+        start = Text.assemble(indent, (further, _rich_style(block.parts[0])))
         yield start.append_text(line)
 
 
-def _cell(part: str, has_bars: bool) -> Text:
+def _cell(part: str, *, has_bars: bool) -> Text:
     """The text of a cell, behind a bar where it has a share; a long name may break at a hyphen."""
     text = _text(part)
     text.overflow = "fold"
     if _GLUE not in text.plain:
         text.plain = _HYPHEN.sub(f"-{_BREAK}", text.plain)
-    share = getattr(part, "share", 0)
-    if not has_bars or not share:
+    share = share_of(part)
+    if not has_bars or share == 0:
         return text
-    # what is taken of what there is, or what is missing; none of them is drawn as nothing
-    taken = min(share, 1 / share)
-    most = _BAR_CELLS - 1 if taken < 1 else _BAR_CELLS
-    filled = min(max(round(taken * _BAR_CELLS), 1), most)
-    style = _style(part)
-    rest = Text("─" * (_BAR_CELLS - filled))
-    if share > 1:
-        rest = Text("╍" * (_BAR_CELLS - filled), style=style)
-    bar = Text("━" * filled, style=style).append_text(rest)
+    bar = _bar(share, _rich_style(part))
     if part:
         bar.append(_GLUE * _GAP)
     return bar.append_text(text)
 
 
+def _bar(share: float, style: str) -> Text:
+    """A bar of what is taken of what there is; above 1 of what there is, and what is missing."""
+    taken = min(share, 1 / share)
+    # nothing taken and nothing left are shown as such only where that is so
+    most = _BAR_CELLS - 1 if taken < 1 else _BAR_CELLS
+    filled_cells = min(max(round(taken * _BAR_CELLS), 1), most)
+    bar = Text("━" * filled_cells, style=style)
+    open_cells = _BAR_CELLS - filled_cells
+    if share > 1:
+        return bar.append("╍" * open_cells, style=style)
+    return bar.append("─" * open_cells)
+
+
 def _table_lines(table: Table, console: Console, width: int) -> Iterator[Text]:
-    rows = [[_cell(cell, width >= _WIDE_ENOUGH) for cell in row] for row in table.rows]
+    """The lines of a table, without the columns that have no room."""
+    has_bars = width >= _WIDE_ENOUGH
+    rows = [[_cell(cell, has_bars=has_bars) for cell in row] for row in table.rows]
     room = width - table.indent
     sizes = _sizes(table, rows)
-    least = _least_widths(table, sizes, room)
-    shown = _kept(table, least, room)
+    shown = _kept(table, _least_widths(table, sizes, room), room)
     # where no more column may go, all of them wrap
     all_wrap = _total(_unbroken_width(table, rows, at) for at in shown) > room
     if all_wrap and table.splits and len(shown) > 2:
@@ -179,26 +187,9 @@ def _table_lines(table: Table, console: Console, width: int) -> Iterator[Text]:
             yield from _table_lines(_of_two_columns(table, at), console, width)
             yield Text()
         return
-    titles = [table.columns[at].title for at in shown]
-    grid = Grid(
-        box=None,
-        pad_edge=False,
-        padding=(0, _GAP, 0, 0),
-        header_style="",
-        show_header=any(titles),
-    )
-    for at in shown:
-        column = table.columns[at]
-        grid.add_column(
-            _cell(column.title, has_bars=False),
-            justify="right" if column.right else "left",
-            no_wrap=not (column.wrap or all_wrap),
-            overflow="fold",
-        )
-    for row in rows:
-        grid.add_row(*(row[at] for at in shown))
+    drawing = _drawing(table, rows, shown, all_wrap=all_wrap)
     options = console.options.update(width=room, max_width=room, no_wrap=False)
-    for segments in console.render_lines(grid, options, pad=False):
+    for segments in console.render_lines(drawing, options, pad=False):
         line = Text(" " * table.indent)
         for segment in segments:
             line.append(segment.text.translate(_FINAL), segment.style)
@@ -208,6 +199,30 @@ def _table_lines(table: Table, console: Console, width: int) -> Iterator[Text]:
         needed = table.indent + _total(_least_widths(table, sizes, _UNLIMITED).values())
         yield Text()
         yield Text(f"With {needed} columns the terminal also shows: {', '.join(left_out)}")
+
+
+def _drawing(
+    table: Table, rows: Sequence[Sequence[Text]], shown: Sequence[int], *, all_wrap: bool
+) -> RichTable:
+    """The columns at those places as a table of rich."""
+    drawing = RichTable(
+        box=None,
+        pad_edge=False,
+        padding=(0, _GAP, 0, 0),
+        header_style="",
+        show_header=any(table.columns[at].title for at in shown),
+    )
+    for at in shown:
+        column = table.columns[at]
+        drawing.add_column(
+            _cell(column.title, has_bars=False),
+            justify="right" if column.right else "left",
+            no_wrap=not (column.wrap or all_wrap),
+            overflow="fold",
+        )
+    for row in rows:
+        drawing.add_row(*(row[at] for at in shown))
+    return drawing
 
 
 def _total(widths: Iterable[int]) -> int:
@@ -220,7 +235,8 @@ def _sizes(table: Table, rows: Sequence[Sequence[Text]]) -> dict[int, int]:
     sizes: dict[int, int] = {}
     for at, column in enumerate(table.columns):
         widest = max((row[at].cell_len for row in rows), default=0)
-        if widest or not at:
+        # the first column is always there
+        if widest or at == 0:
             sizes[at] = max(widest, Text(clean(column.title)).cell_len)
     return sizes
 
