@@ -1,4 +1,7 @@
-"""Every report format of an audit, as its own consumer reads it: valid, red where the exit code is not 0, and deaf to orders in names."""
+"""Every report format of an audit, as its own consumer reads it.
+
+A report is valid, red where the exit code is not 0, and deaf to orders in names.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,10 @@ SARIF = Draft4Validator(json.loads((DATA / "sarif-schema-2.1.0.json").read_text(
 
 
 class Read(NamedTuple):
-    """What a consumer makes of a report: whether it is red (None: the format does not say), how many things it holds, and all text in it."""
+    """What a consumer makes of a report.
+
+    Whether it is red (None: the format does not say), how many things it holds, and all text in it.
+    """
 
     red: bool | None
     things: int
@@ -60,7 +66,10 @@ def of_jsonl(text: str) -> Read:
 
 
 def of_markdown(text: str) -> Read:
-    """CommonMark with GitHub's tables: what is shown is text, code and line breaks, and every row has its cells."""
+    """CommonMark with GitHub's tables.
+
+    What is shown is text, code and line breaks, and every row has its cells.
+    """
     assert len(text.encode()) < 1 << 20
     tokens = MarkdownIt("commonmark").enable("table").parse(text)
     words, cells = [], 0
@@ -219,7 +228,8 @@ def test_a_report_is_valid_and_red_exactly_where_the_exit_code_is_not_0(
 # what people and attackers put into names: commands of CI services, markup, orders to terminals
 HOSTILE = {
     "commands": "::error file=a,line=1::x ##vso[task.complete] ##[error] %0A::set-output name=a::b",
-    "markup": "|`a`|\\| [x](javascript:alert(1)) <script>alert(1)</script> **b** _c_ # d &lt; ![i](//h)",
+    "markup": "|`a`|\\| [x](javascript:alert(1)) <script>alert(1)</script> **b** _c_"
+    " # d &lt; ![i](//h)",
     "urls": "https://e.example www.e.example @somebody #12 mailto:a@e.example 'q' \"r\" a=b;c,d",
     "control": "a\x00b\x1b[31mc\x07\r\nd\n## e\n::error::f\x85g\u2028h\u202ei\u200fj\u2066k\x9bl",
     # of a format for spreadsheets its consumer asks that no cell begins so
@@ -231,7 +241,10 @@ HOSTILE = {
 
 
 def attacked(words: str) -> Audit:
-    """The words stand wherever an input's text can: models, machines, labels, reasons, owners, records. A policy refuses control characters itself."""
+    """The words wherever an input's text can stand: models, machines, labels, reasons, owners.
+
+    A policy refuses control characters itself.
+    """
     stated = words if words.isprintable() else "tame"
     quoted = audits.quoted(stated)
     selectors = f'["host:*", {audits.quoted(f"label:{stated}=*")}]'
@@ -253,7 +266,10 @@ def attacked(words: str) -> Audit:
 @pytest.mark.parametrize("kind", HOSTILE, ids=case_id)
 @pytest.mark.parametrize("name", FORMATS, ids=case_id)
 def test_text_of_inputs_gives_no_orders(name: str, kind: str) -> None:
-    """Each report stays valid, holds as many things as with tame names, and shows no control character, no direction mark and no command at the start of a line."""
+    """Each report stays valid and holds as many things as with tame names.
+
+    It shows no control character, no direction mark and no command at the start of a line.
+    """
     text = render(name, attacked(HOSTILE[kind]))
     result, tame = consumed(name, text), read(name, attacked("tame"))
     assert (result.red, result.things) == (tame.red, tame.things)
@@ -291,7 +307,10 @@ def junit_cases(of: Audit) -> dict[str, tuple[list[str], str]]:
 def test_what_the_policy_does_not_count_passes_in_junit_and_says_so(
     situation: str, said: str
 ) -> None:
-    """It was judged, so it is no skipped case: it passes as the pipeline does, and its output tells why a person should look."""
+    """It was judged, so it is no skipped case.
+
+    It passes as the pipeline does, and its output tells why a person should look.
+    """
     elements, output = junit_cases(SITUATIONS[situation])["gpt2"]
     assert elements == ["system-out"]
     assert said in output.splitlines()[0]
@@ -393,7 +412,7 @@ STATES = [
 @pytest.mark.skipif(shutil.which("jq") is None, reason="no jq")
 @pytest.mark.parametrize(("situation", "code", "state"), STATES)
 def test_jq_makes_the_line_of_a_monitoring_plugin(situation: str, code: int, state: str) -> None:
-    """One line with figures, and the exit codes of the Monitoring Plugins Development Guidelines."""
+    """One line with figures; exit codes of the Monitoring Plugins Development Guidelines."""
     done = by_jq("As a plugin", render("json", SITUATIONS[situation]))
     assert (done.returncode, done.stderr) == (code, "")
     (line,) = done.stdout.splitlines()
@@ -472,7 +491,10 @@ def test_an_unknown_format_is_refused_with_those_that_exist(
 def test_what_could_not_be_judged_never_looks_like_an_answer(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, policy: str | None, fault: str
 ) -> None:
-    """On standard output: a report that is red, or nothing where nothing was judged. In a file, be it of --output or of the format: a report that is red and says why."""
+    """On standard output: a report that is red, or nothing where nothing was judged.
+
+    In a file, be it of --output or of the format: a report that is red and says why.
+    """
     path = tmp_path / "audit.toml"
     if policy is not None:
         path.write_text(policy)

@@ -97,7 +97,7 @@ def test_a_notebook_shows_any_answer() -> None:
 
 @pytest.mark.parametrize("model", ["mistral-7b", "llama-3.3-70b", "gpt-4o", "sdxl"])
 def test_the_summary_is_one_line_that_any_console_prints(model: str) -> None:
-    """The answer in words and the model's name, in one line, without the sign that some consoles lack."""
+    """The answer in words and the model's name, without the sign that some consoles lack."""
     verdict = check(model, machine=VM)
     assert verdict.model.name in verdict.summary
     assert "\n" not in verdict.summary
@@ -127,7 +127,10 @@ def test_a_file_that_ends_in_html_is_a_page(
 
 
 def test_each_column_says_when_it_may_be_left_out() -> None:
-    """On a narrow screen a page leaves out what a narrow terminal does: each cell, the title too, has the `drop` of its column as a class."""
+    """On a narrow screen a page leaves out what a narrow terminal does.
+
+    Each cell, the title too, has the `drop` of its column as a class.
+    """
     columns = (
         Column(title="model"),
         Column(title="size", right=True, drop=2),
@@ -139,10 +142,8 @@ def test_each_column_says_when_it_may_be_left_out() -> None:
     cells = [[cell.get("class") for cell in row] for row in document.xpath("//tr")]
     assert cells == [[None, "drop2", "drop1"], *[[None, "n drop2", "drop1"]] * 2]
     style = document.findtext(".//style")
-    drops = {
-        column[2]
-        for each in shipped_table("labels")["tables"].values()
-        for column in each["columns"]
-    }
+    drops: set[int] = set()
+    for form in shipped_table("labels")["tables"].values():
+        drops.update(drop for _, _, drop in form["columns"])
     assert all(f".drop{drop}" in style for drop in drops - {0})
     assert ".drop0" not in style

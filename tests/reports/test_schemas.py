@@ -1,4 +1,4 @@
-"""The JSON schemas: written from the annotations of the records, true of what is printed; JSON as Python's own encoder writes it."""
+"""The JSON schemas: written from the annotations of the records, and true of what is printed."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ def _documents() -> dict[str, dict[str, Any]]:
     ]
     shown = describe(open_catalogue(), "gpt-oss-20b", Workload(), VM)
     documents = {f"verdict-1 {at}": verdict.to_json() for at, verdict in enumerate(verdicts)}
-    return documents | {
+    return {
+        **documents,
         "verdicts-1": report.check(verdicts[:2], {"mistrl": error}),
         "compare-1": compare(["gpt2", "gpt-4o"], machine=VM).to_json(),
         "list-1": rank(machine=VM, use="reranking").to_json(),
@@ -85,7 +86,7 @@ def test_what_is_printed_is_valid() -> None:
 
 
 def test_a_changed_value_is_refused() -> None:
-    """Each key of a machine with a value of another type fails its schema, and so does one that is missing."""
+    """Each key of a machine with a value of another type fails its schema, and so does a lack."""
     schema = json.loads((SCHEMAS / "machine-1.json").read_text(encoding="utf-8"))
     validator = jsonschema.Draft202012Validator(schema)
     machine = Machine.read(root=MACHINES / "linux-desktop-alder-lake" / "root").to_json()
@@ -95,7 +96,13 @@ def test_a_changed_value_is_refused() -> None:
     assert not validator.is_valid({key: value for key, value in machine.items() if key != "schema"})
 
 
-@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_value_without_a_json_is_refused() -> None:
+    """A value of a new kind is written on purpose, or not at all."""
+    with pytest.raises(TypeError, match="no JSON for a value of the type object"):
+        report.record({"key": object()})
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")], ids=["nan", "infinity"])
 def test_no_number_that_json_does_not_have(number: float) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         dumps({"x": [number]})

@@ -1,4 +1,4 @@
-"""What rich draws on a terminal of the blocks: whole commands, aligned columns, colours where they are wanted."""
+"""What rich draws of blocks: whole commands, aligned columns, colours where they are wanted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def test_a_line_to_type_is_whole(width: int) -> None:
     ("sentence", "width", "lines"),
     [
         pytest.param(
-            "Its family also has qwen3-coder-480b-a35b-instruct, qwen3-coder-next: selfhost list qwen3-coder",
+            "Its family also has qwen3-coder-480b-a35b-instruct, qwen3-coder-next:"
+            " selfhost list qwen3-coder",
             80,
             [
                 "Its family also has qwen3-coder-480b-a35b-instruct, qwen3-coder-next:",
@@ -192,7 +193,10 @@ def test_columns_go_by_their_order(width: int, titles: list[str]) -> None:
     ],
 )
 def test_columns_left_out_are_named(width: int, told: bool) -> None:
-    """`list --wide` showed the columns of `list` at 80 columns and said nothing. 74 is the sum of the widest cells, two between them and the indent."""
+    """`list --wide` showed the columns of `list` at 80 columns and said nothing.
+
+    74 is the sum of the widest cells, two between them and the indent.
+    """
     table = Table(columns=COLUMNS, rows=(ROW,), tells_left_out=True)
     shown = drawn([table], width)
     assert ("With 74 columns the terminal also shows: why" in shown) is told
@@ -221,7 +225,7 @@ def test_models_side_by_side_stand_one_below_the_other() -> None:
 
 
 def test_a_bar_shows_a_part_and_an_excess() -> None:
-    """Half of 20 cells for a half; what is missing has its own sign; below 60 columns there is no bar."""
+    """A half is 10 of 20 cells; what is missing has a sign; below 60 columns there is no bar."""
     cells = (Span("little left", "warn", 0.5), Span("12 GiB short", "fail", 2))
     table = Table(columns=(Column(wrap=True),), rows=tuple((cell,) for cell in cells), indent=0)
     assert drawn([table], 80).splitlines() == [
