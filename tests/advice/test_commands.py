@@ -226,3 +226,19 @@ def test_the_command_names_a_draft_that_lies_elsewhere() -> None:
     (line,) = check("gemma-4-31b-it", workload, machine="RTX 5090, 64GB RAM").commands[-1:]
     assert "-hf bartowski/" in line
     assert "--spec-type draft-mtp -hfd unsloth/gemma-4-31B-it-GGUF" in line
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        pytest.param("sdxl", "num_inference_steps=50", id="steps"),
+        pytest.param("qwen-image", "negative_prompt=' '", id="guidance"),
+    ],
+)
+def test_the_words_of_a_pipeline_are_filled_in(model: str, words: str) -> None:
+    """The line was printed with `{guidance}{steps}` in it."""
+    verdict = check(model, machine="rtx 4090, 64 GB of RAM", runtime="diffusers")
+    (line,) = [command for command in verdict.commands if "DiffusionPipeline" in command]
+    assert words in line
+    assert "{guidance}" not in line
+    assert "{steps}" not in line
