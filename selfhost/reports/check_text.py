@@ -1,17 +1,24 @@
-"""What `check` says to a person: the answer, the figures that decide, then what to type."""
+"""What `check` says to a person: the answer, the figures that decide, then what to type.
+
+`check_document` takes the verdicts and returns the blocks of the screen; the functions below it
+stand in the order in which a reader meets what they write.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..catalogue.offers import provider_name
 from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.pace import clip_words
-from ..judge.record import Finding, Outcome, Route, Verdict
+from ..judge.record import Alternative, Finding, Outcome, Route, Verdict
 from ..needs.records import times
-from . import words
+from .answer_words import MACHINE_ROWS, answer_line, limit_words, ordered
+from .api_words import API_RISKS, month_blocks, no_api_words, offer_words, request_blocks
+from .case_words import asked_words, first_way
+from .labels import LABELS
 from .layout import (
     AS_TOPIC,
     Blocks,
@@ -25,6 +32,8 @@ from .layout import (
     texts,
     topics,
 )
+from .machine_words import HERE, memory_words, place_words, planned_words
+from .pace_words import below_words, pace_of, pace_words
 
 if TYPE_CHECKING:
     from ..judge.pace import Range, Speed
@@ -32,10 +41,11 @@ if TYPE_CHECKING:
 # the most that it may take stands beside the likely need from so many times that on
 _MUCH_MORE = 1.05
 # what a row or the first lines say already
-_SAID = ("memory-too-small", "memory-close", "disk-too-small", "accelerator-too-small",
-         "speed-slow", "speed-too-slow", "speed-when-full", "weights-closed", "weights-gated",
-         "weights-yours",
-         "runtime-not-installed")  # fmt: skip
+_SAID = frozenset((
+    "memory-too-small", "memory-close", "disk-too-small", "accelerator-too-small", "speed-slow",
+    "speed-too-slow", "speed-when-full", "weights-closed", "weights-gated", "weights-yours",
+    "runtime-not-installed",
+))  # fmt: skip
 
 
 def check_document(
@@ -54,103 +64,112 @@ def check_document(
     `carry` goes behind each proposed `selfhost check …`, `workload_options` where the command has
     no workload of its own. `today` gives prices an age; `unjudged` counts names without an answer.
     """
-    if len(verdicts) != 1:
-        from .several_text import several_blocks
-
-        yield from several_blocks(
-            verdicts,
-            verbose=verbose,
-            carry=carry,
-            options=workload_options + carry,
-            today=today,
-            unjudged=unjudged,
-            rows_are_told=rows_are_told,
-        )
+    if len(verdicts) == 1:
+        yield from _one_blocks(verdicts[0], verbose=verbose, carry=carry, today=today)
         return
-    verdict, measured = verdicts[0], "--measure" in carry.split()
-    machine = verdict.machine
-    yield words.answer_line(verdict)
-    yield from texts(_first_lines(verdict, measured))
-    if rows := tuple(_rows(verdict)):
-        yield from (line(), Table.of("check", rows))
-    if measured and machine.memory_bandwidth_bytes_per_second is None:
-        why = machine.why_unread("memory_bandwidth_bytes_per_second")
-        yield from topics([("memory bandwidth", why.reason, why.remedy)])
+    from .several_text import several_blocks
+
+    yield from several_blocks(
+        verdicts,
+        verbose=verbose,
+        carry=carry,
+        options=workload_options + carry,
+        today=today,
+        unjudged=unjudged,
+        rows_are_told=rows_are_told,
+    )
+
+
+def _one_blocks(verdict: Verdict, *, verbose: bool, carry: str, today: str | None) -> Blocks:
+    """The whole screen for one model, a block after the other."""
+    measured = "--measure" in carry.split()
+    yield answer_line(verdict)
+    yield from texts(_first_lines(verdict, measured=measured))
+    yield from _row_blocks(verdict)
+    if measured:
+        yield from _unmeasured_blocks(verdict)
     if not verbose:
-        yield from (line(), *topics(_unsaid(verdict)))
-    setup = list(verdict.setup) if verdict.can_run else []
-    shown = setup if verbose else words.first_way(setup)
-    yield from _to_run(verdict, shown) if verdict.can_run else _instead(verdict, carry)
-    yield from (line(), *_by_api(verdict, today))
-    yield from (*words.month_blocks(verdict), line()) if verdict.monthly_cost is not None else ()
-    yield from texts([*verdict.notes, _spare(verdict)], indent=0)
+        yield line()
+        yield from topics(_unsaid(verdict))
+    setup = verdict.setup if verbose else first_way(verdict.setup)
+    if verdict.can_run:
+        yield from _to_run_blocks(verdict, setup)
+    else:
+        yield from _instead_blocks(verdict, carry)
+    yield line()
+    yield from _api_blocks(verdict, today)
+    if verdict.monthly_cost is not None:
+        yield from month_blocks(verdict)
+        yield line()
+    yield from texts([*verdict.notes, _room_words(verdict)], indent=0)
     if verbose:
-        from . import json
-        from .details import sections
-        from .machine_text import unread_blocks
-
-        yield from (line(), line(words.API_RISKS)) if verdict.route is Route.API else ()
-        for outcome, title in words.LABELS["findings"].items():
-            findings = (each for each in words.ordered(verdict) if each.outcome == outcome)
-            yield from section(title, topics(map(AS_TOPIC, findings)))
-        yield from section("Notes", texts(verdict.fine_print))
-        yield from sections(json.verdict(verdict), words.LABELS["check"])
-        yield from unread_blocks(machine)
-        return
-    yield line(_hint(verdict, other_ways=len(shown) < len(setup)))
+        yield from _full_blocks(verdict)
+    else:
+        has_other_ways = verdict.can_run and len(setup) < len(verdict.setup)
+        yield line(_hint(verdict, has_other_ways=has_other_ways))
 
 
-def _hint(verdict: Verdict, *, other_ways: bool) -> str:
-    """What `-v` adds."""
-    parts = ["Every figure with its source"]
-    if other_ways:
-        parts.append("other ways to install")
-    more_offers = len(verdict.api_offers) - 1
-    if verdict.route is not Route.NEITHER and more_offers > 0:
-        parts.append(times(more_offers, "more API"))
-    before_last = ", ".join(parts[:-1])
-    return f"{before_last}{' and ' if before_last else ''}{parts[-1]}: -v"
-
-
-def _first_lines(verdict: Verdict, measured: bool) -> Iterator[str | None]:
-    available = verdict.question.spec.availability
-    workload, speed = verdict.question.workload, verdict.speed
-    yield words.limit_words(verdict) if verdict.waits_for_setting else None
-    if verdict.can_run and speed is not None:
-        yield from _pace_lines(verdict, speed, measured)
-        is_usual = (workload.context_tokens or 0) <= DEFAULT_CONTEXT_TOKENS
-        asks_more = workload.dataset_tokens or workload.prompt_tokens
-        if asks_more or not is_usual:
-            yield from _load_lines(verdict, speed)
-    yield words.asked_words(verdict)
-    yield verdict.quality.warning if verdict.can_run and verdict.quality else None
-    yield words.planned_words(verdict.machine) if verdict.machine.planning else None
-    yield " ".join(available.sentences[1:]) if available and verdict.question.spec.closed else None
+def _first_lines(verdict: Verdict, *, measured: bool) -> Iterator[str | None]:
+    """The lines under the answer: a limit to raise, the pace, what was judged, a warning about the
+    quality, how a simulated machine was judged, why a closed model is closed, and how the name was
+    understood. Nothing is said of what there is nothing to say about. `measured`: the bandwidth
+    of the memory was measured for this answer.
+    """
+    model = verdict.model
+    yield limit_words(verdict)
+    if verdict.can_run and verdict.speed is not None:
+        yield from _pace_lines(verdict, verdict.speed, measured=measured)
+        yield from _load_lines(verdict, verdict.speed)
+    yield asked_words(verdict)
+    if verdict.can_run and verdict.quality is not None:
+        yield verdict.quality.warning
+    yield planned_words(verdict.machine)
+    if model.closed and model.availability is not None:
+        # the first sentence stands in the line of the answer
+        yield " ".join(model.availability.sentences[1:])
     yield from verdict.understood_as
 
 
-def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str | None]:
-    workload, machine = verdict.question.workload, verdict.machine
-    pace, work = speed.decode, speed.work
-    if pace is not None:
-        is_sure = not pace.about()[1] or verdict.placement == "accelerator"
-        narrower = "" if measured else "; run with --measure for a narrower range"
-        if is_sure or words.place_words(machine) != words.HERE:
-            narrower = ""
-        elif machine.memory_bandwidth_bound is not None:
-            narrower = "; for a narrower range, run it again when the machine is idle"
-        if workload.parallel > 1:
-            yield _users_line(workload.parallel, speed) + narrower
-            yield f"one user alone: {words.pace_words(pace)}"
-        else:
-            yield words.pace_words(pace) + narrower
-        undrafted = speed.undrafted_tokens_per_second
-        if workload.draft is not None and undrafted is not None:
-            yield f"about {units.speed(undrafted)} without the draft"
-    elif work is not None:
-        clip = f" of {clip_words(*speed.clip)}" if speed.clip is not None else ""
-        about, guess = work.about()
-        yield f"{about} {speed.work_words()[0]}{clip}{guess}"
+def _pace_lines(verdict: Verdict, speed: Speed, *, measured: bool) -> Iterator[str]:
+    """The pace for one user or for each of several, and without the draft; of other work than text
+    what one takes. Nothing where no pace is known.
+    """
+    workload = verdict.workload
+    if speed.decode is None:
+        if speed.work is not None:
+            yield _work_line(speed, speed.work)
+        return
+    narrower = "" if measured else _narrower_words(verdict, speed.decode)
+    if workload.parallel > 1:
+        yield _users_line(workload.parallel, speed) + narrower
+        yield f"one user alone: {pace_words(speed.decode)}"
+    else:
+        yield pace_words(speed.decode) + narrower
+    undrafted = speed.undrafted_tokens_per_second
+    if workload.draft is not None and undrafted is not None:
+        yield f"about {units.speed(undrafted)} without the draft"
+
+
+def _work_line(speed: Speed, work: Range) -> str:
+    """`about 12 seconds a picture`."""
+    about, guess = work.about()
+    likely, _ = speed.work_words()
+    clip = ""
+    if speed.clip is not None:
+        clip = f" of {clip_words(*speed.clip)}"
+    return f"{about} {likely}{clip}{guess}"
+
+
+def _narrower_words(verdict: Verdict, pace: Range) -> str:
+    """How to get a narrower range; empty where a measurement of the RAM would not help."""
+    machine = verdict.machine
+    _, guess = pace.about()
+    if not guess or verdict.placement == "accelerator" or place_words(machine) != HERE:
+        return ""
+    if machine.memory_bandwidth_bound is not None:
+        # it was measured, beside other work
+        return "; for a narrower range, run it again when the machine is idle"
+    return "; run with --measure for a narrower range"
 
 
 def _users_line(users: int, speed: Speed) -> str:
@@ -160,35 +179,41 @@ def _users_line(users: int, speed: Speed) -> str:
         return f"the pace of {users:,} users at once is not known (see -v)"
     about, guess = judged.about()
     together = f"{units.pace(total.likely)} in all ({units.pace(total.low, total.high)})"
-    each = f"{about} {units.speed(judged.likely)} for each of {users:,} users"
+    pace = f"{about} {units.speed(judged.likely)} for each of {users:,} users"
     if guess:
-        each += " (a guess)"
+        pace += " (a guess)"
     if not speed.waiting:
-        return f"{each}, {together}"
+        return f"{pace}, {together}"
     at_once = users - speed.waiting
-    return f"{each}, {together}: {at_once:,} at once, the others wait for their turn"
+    return f"{pace}, {together}: {at_once:,} at once, the others wait for their turn"
 
 
-def _load_lines(verdict: Verdict, speed: Speed) -> Iterator[str | None]:
-    """The pace of training, of a prompt and of a full context."""
-    workload = verdict.question.workload
-    full = speed.full_context_tokens_per_second
+def _load_lines(verdict: Verdict, speed: Speed) -> Iterator[str]:
+    """The time of a training, the wait for the answer to a prompt, and the pace with a full
+    context, where these were asked about.
+    """
+    workload = verdict.workload
     if workload.dataset_tokens is not None and speed.dataset_seconds is not None:
         wait = _wait_words(speed.dataset_seconds)
         yield f"training on {units.tokens(workload.dataset_tokens)} takes {wait}"
     if workload.prompt_tokens is not None and speed.unit == "tokens_per_second":
-        prompt, wait = units.tokens(workload.prompt_tokens), _wait_words(speed.first_token_seconds)
+        prompt = units.tokens(workload.prompt_tokens)
+        wait = _wait_words(speed.first_token_seconds)
         yield f"the answer to a prompt of {prompt} begins after {wait}"
-    tokens = workload.context_tokens or 0
-    wanted = (workload.min_tokens_per_second or 0) * (speed.each_of == 1)
-    if full is not None and speed.decode is not None and tokens > DEFAULT_CONTEXT_TOKENS:
-        # where it is far below that of an empty one, or below what is wanted
-        is_below = units.is_slower(full, wanted)
-        is_below &= not units.is_slower(speed.decode.likely, wanted)
-        if is_below or full < speed.decode.likely / 2:
-            below = f", {words.below_words(verdict)}" if is_below else ""
-            context = f"once all {units.tokens(tokens)} of context are in use"
-            yield f"{context}: about {units.speed(full)}{below}"
+    full = speed.full_context_tokens_per_second
+    context_tokens = workload.context_tokens or 0
+    if full is None or speed.decode is None or context_tokens <= DEFAULT_CONTEXT_TOKENS:
+        return
+    is_below = False
+    if speed.each_of == 1:
+        wanted = workload.min_tokens_per_second or 0
+        is_slower_empty = units.is_slower(speed.decode.likely, wanted)
+        is_below = units.is_slower(full, wanted) and not is_slower_empty
+    context = f"once all {units.tokens(context_tokens)} of context are in use"
+    if is_below:
+        yield f"{context}: about {units.speed(full)}, {below_words(verdict)}"
+    elif full < speed.decode.likely / 2:
+        yield f"{context}: about {units.speed(full)}"
 
 
 def _wait_words(wait: Range | None) -> str:
@@ -200,215 +225,360 @@ def _wait_words(wait: Range | None) -> str:
     return f"{about} {units.duration(wait.likely)} ({ends})"
 
 
-def _rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
-    """Need against machine, a row a fact: those that always decide, and what did not pass."""
-    names, terms, has_row = words.LABELS["rows"], verdict.question.spec.license, False
-    for finding in words.ordered(verdict):
-        figures_of = _pace if finding.check == "speed" else _size
-        amount, note = figures_of(finding, verdict) if _has_a_row(finding, verdict) else ("", "")
-        if amount:
-            name = names.get(finding.code) or names.get(finding.check, finding.check)
-            style = "" if finding.outcome is Outcome.PASS else finding.outcome
-            yield name, Span(amount, style), note
-            has_row = True
-    if has_row and terms is not None and terms.id is not None:
-        allowed = words.LABELS["commercial"][terms.commercial_use or "unknown"]
-        yield "license", units.short_license(terms.id), allowed
+class _Cells(NamedTuple):
+    """The figure of a row, and what stands behind it."""
+
+    amount: str
+    note: str
+
+
+_NO_ROW = _Cells("", "")
+
+
+def _row_blocks(verdict: Verdict) -> Blocks:
+    """Need against machine, a row a fact: what always decides, and what else did not pass. Then
+    the license. Left out where no finding has figures.
+    """
+    rows: list[tuple[str, ...]] = []
+    for finding in ordered(verdict):
+        if not _has_a_row(finding, verdict):
+            continue
+        if finding.check == "speed":
+            cells = _pace_cells(finding, verdict)
+        else:
+            cells = _size_cells(finding, verdict)
+        if not cells.amount:
+            continue
+        name = LABELS.rows.get(finding.code) or LABELS.rows.get(finding.check, finding.check)
+        style = "" if finding.outcome is Outcome.PASS else finding.outcome
+        rows.append((name, Span(cells.amount, style), cells.note))
+    if not rows:
+        return
+    terms = verdict.model.license
+    if terms is not None and terms.id is not None:
+        commercial_use = terms.commercial_use or "unknown"
+        license = units.short_license(terms.id)
+        rows.append(("license", license, LABELS.commercial[commercial_use]))
+    yield line()
+    yield Table.of("check", rows)
 
 
 def _has_a_row(finding: Finding, verdict: Verdict) -> bool:
-    check, passes = finding.check, finding.outcome is Outcome.PASS
-    if check in ("accelerator", "speed"):
+    """Whether the table has a row of that finding, if it has figures."""
+    check, needs = finding.check, verdict.needs
+    passes = finding.outcome is Outcome.PASS
+    if check in ("accelerator", "speed") and verdict.has("runtime-no-build"):
         # without a build nothing computes there
-        return not verdict.has("runtime-no-build") and bool(check == "speed" or finding.needs)
-    needs = verdict.needs
+        return False
+    if check == "accelerator":
+        return bool(finding.needs)
+    if check == "speed":
+        return True
     if check == "memory" and passes and needs is not None and needs.placement == "accelerator":
         # what a program keeps in RAM beside a GPU that holds the model counts where it is more
-        return (needs.ram_bytes() or 0) > max(units.GIB, needs.ram_bytes(on_cards=True) or 0)
+        ram_bytes = needs.ram_bytes() or 0
+        return ram_bytes > max(units.GIB, needs.ram_bytes(on_cards=True) or 0)
     if finding.code == "disk-assumed" and needs is not None:
         # the lines above the rows say how much is to be downloaded
         return finding.needs != needs.download_bytes
-    return check in ("disk", "memory") or (check in words.MACHINE_ROWS and not passes)
+    if check in ("disk", "memory"):
+        return True
+    return check in MACHINE_ROWS and not passes
 
 
-def _pace(finding: Finding, verdict: Verdict) -> tuple[str, str]:
+def _pace_cells(finding: Finding, verdict: Verdict) -> _Cells:
     """`~2.8 tokens/s` and its ends, with what was needed where that is more."""
-    speed, workload = verdict.speed, verdict.question.workload
+    speed = verdict.speed
     if speed is None:
-        return "", ""
+        return _NO_ROW
     pace = speed.judged or speed.decode
     if pace is None:
-        return (words.pace_of(speed), speed.work_words()[1]) if speed.work else ("", "")
+        if speed.work is None:
+            return _NO_ROW
+        _, ends = speed.work_words()
+        return _Cells(pace_of(speed), ends)
     whose = ""
     if speed.each_of > 1:
         whose = " alone" if speed.judged is None else " each"
-    wanted, fails = workload.min_tokens_per_second or 0, finding.outcome is Outcome.FAIL
-    is_slower = finding.outcome is not Outcome.PASS and units.is_slower(pace.likely, wanted)
-    needed, least = "", units.stated(wanted)
-    if fails or is_slower:
-        needed = f", likely below {least} (--min-speed)"
-        if verdict.question.speed_stated:
-            needed = f", you need {least}"
-        elif fails:
-            needed = f", below {least} is too slow (--min-speed)"
-    likely, ends = units.speed(pace.likely), units.pace(pace.low, pace.high)
-    return f"~{likely}{whose}", f"{ends}{needed}"
+    amount = f"~{units.speed(pace.likely)}{whose}"
+    ends = units.pace(pace.low, pace.high)
+    return _Cells(amount, f"{ends}{_needed_words(finding, verdict, pace)}")
 
 
-def _size(finding: Finding, verdict: Verdict) -> tuple[str, str]:
+def _needed_words(finding: Finding, verdict: Verdict, pace: Range) -> str:
+    """`, you need 9` behind a pace below that; where nobody stated a minimum, that the default one
+    counts. Empty for a pace that is fast enough.
+    """
+    fails = finding.outcome is Outcome.FAIL
+    wanted = verdict.workload.min_tokens_per_second or 0
+    if finding.outcome is Outcome.PASS or not (fails or units.is_slower(pace.likely, wanted)):
+        return ""
+    least = units.stated(wanted)
+    if verdict.question.speed_stated:
+        return f", you need {least}"
+    if fails:
+        return f", below {least} is too slow (--min-speed)"
+    return f", likely below {least} (--min-speed)"
+
+
+def _size_cells(finding: Finding, verdict: Verdict) -> _Cells:
     """`4.74 of 23.0 GiB`, the likely need, with a bar and what is short; empty without figures."""
     likely, limit = _likely(finding, verdict), finding.has
-    amount, has, most = (_quantity(each, finding) for each in (likely, limit, finding.needs))
-    needs, (number, _, unit) = amount, amount.rpartition(" ")
+    needs, has = _quantity(likely, finding), _quantity(limit, finding)
+    amount = needs
     if needs and has:
-        # the need goes without its unit where that of what there is says it
-        amount = f"{number if has.endswith(f' {unit}') else needs} of {has}"
+        amount = f"{needs} of {has}"
+        number, _, unit = needs.rpartition(" ")
+        if has.endswith(f" {unit}"):
+            # the need goes without its unit where that of what there is says it
+            amount = f"{number} of {has}"
     if finding.unit != "bytes" or not likely or not limit:
-        return amount, ""
+        return _Cells(amount, "")
     short = f"{_quantity(finding.short, finding)} short" if finding.short else ""
-    is_wide = float(finding.needs or 0) > (1 if short else _MUCH_MORE) * float(likely)
-    up_to = f"up to {most}" if is_wide and most != needs else ""
-    label = ", ".join(filter(None, (up_to, words.LABELS["doubts"].get(finding.code, short))))
-    return amount, Span(label, finding.outcome, float(likely) / float(limit))
+    notes = []
+    most = _quantity(finding.needs, finding)
+    is_much = float(finding.needs or 0) > (1 if short else _MUCH_MORE) * float(likely)
+    if is_much and most != needs:
+        notes.append(f"up to {most}")
+    doubt = LABELS.doubts.get(finding.code, short)
+    if doubt:
+        notes.append(doubt)
+    share = float(likely) / float(limit)
+    return _Cells(amount, Span(", ".join(notes), finding.outcome, share))
 
 
 def _likely(finding: Finding, verdict: Verdict) -> float | str | None:
     """What it likely takes where the finding holds the most of a place, else the finding's need."""
-    held = verdict.memory.terms if verdict.memory is not None else ()
-    for is_card in (False, True) if finding.check in ("memory", "accelerator") else ():
-        terms = [term for term in held if (term.where != "host") is is_card]
-        if terms and sum(term.high_bytes for term in terms) == finding.needs:
-            return sum(term.bytes for term in terms)
+    if verdict.memory is None or finding.check not in ("memory", "accelerator"):
+        return finding.needs
+    terms = verdict.memory.terms
+    in_ram = [term for term in terms if term.where == "host"]
+    on_cards = [term for term in terms if term.where != "host"]
+    for place in (in_ram, on_cards):
+        if place and sum(term.high_bytes for term in place) == finding.needs:
+            return sum(term.bytes for term in place)
     return finding.needs
 
 
 def _quantity(value: float | str | None, finding: Finding) -> str:
+    """A figure of the finding with its unit; empty for a text, and for one that is not known."""
     if value is None or isinstance(value, str):
         return ""
-    if finding.check == "disk" and finding.unit == "bytes":
+    if finding.unit == "bytes" and finding.check == "disk":
         return units.decimal(int(value)) if value else "nothing to download"
-    kinds = {"tokens": units.tokens, "seconds": units.duration, "bytes": units.binary}
-    if finding.unit in kinds:
-        return kinds[finding.unit](int(value))
-    return f"{value:,} {(finding.unit or '').replace('_', ' ')}".rstrip()
+    if finding.unit == "bytes":
+        return units.binary(int(value))
+    if finding.unit == "tokens":
+        return units.tokens(int(value))
+    if finding.unit == "seconds":
+        return units.duration(int(value))
+    unit = (finding.unit or "").replace("_", " ")
+    return f"{value:,} {unit}".rstrip()
+
+
+def _unmeasured_blocks(verdict: Verdict) -> Blocks:
+    """Why the bandwidth of the memory was not measured; nothing where it was."""
+    if verdict.machine.memory_bandwidth_bytes_per_second is None:
+        why = verdict.machine.why_unread("memory_bandwidth_bytes_per_second")
+        yield from topics([("memory bandwidth", why.reason, why.remedy)])
 
 
 def _unsaid(verdict: Verdict) -> Iterator[tuple[str, str, str | None]]:
     """What did not pass and neither a row nor the first lines say, the worst first."""
-    limit, workload = verdict.machine.address_space_bytes, verdict.question.workload
-    # where the disk alone decides its remedy is all that it takes
-    is_all = [each.code for each in verdict.findings if each.decides] == ["disk-too-small"]
-    # what would only be worth knowing if it ran is left to `-v`
     outcomes = [Outcome.FAIL]
     if verdict.route not in (Route.API, Route.NEITHER):
+        # what would only be worth knowing if it ran is left to `-v`
         outcomes += [Outcome.UNKNOWN, Outcome.WARN]
+    deciding = [finding.code for finding in verdict.findings if finding.decides]
+    # where the disk alone decides its remedy is all that it takes
+    tells_all = deciding == ["disk-too-small"]
     for outcome in outcomes:
-        for each in words.ordered(verdict):
-            if each.outcome is not outcome:
-                continue
-            is_first = verdict.can_run and verdict.waits_for_setting
-            is_first &= each.check == "accelerator"
-            # what is assumed of a simulated machine stands in its own sentence
-            is_assumed = outcome is Outcome.WARN and each.code.endswith("-assumed")
-            is_said = any((is_first, each.code in _SAID, is_assumed and verdict.machine.planning))
-            if limit is not None and (each.check, each.has) == ("memory", limit):
-                # a row does not say that a limit such as `ulimit -v` is what is short
-                is_said = False
-            if each.check == "license" and outcome is Outcome.WARN:
-                # the license's row says what it allows
-                is_said = not any((workload.commercial, workload.modify, workload.license))
-            if is_all or not is_said:
-                yield each.check, each.reason, each.remedy
+        for finding in ordered(verdict):
+            if finding.outcome is outcome and (tells_all or not _is_said(finding, verdict)):
+                yield AS_TOPIC(finding)
 
 
-def _to_run(verdict: Verdict, setup: Sequence[str]) -> Blocks:
-    lines, model, workload = list(setup), verdict.question.spec, verdict.question.workload
-    for before, typed in zip(("", *verdict.commands), verdict.commands, strict=False):
-        if before:
-            lines.append("# then, in another terminal" if before.endswith(" serve") else "# or")
+def _is_said(finding: Finding, verdict: Verdict) -> bool:
+    """Whether a row or the first lines say what the finding says."""
+    workload, machine = verdict.workload, verdict.machine
+    if finding.check == "license" and finding.outcome is Outcome.WARN:
+        # the license's row says what it allows
+        return not (workload.commercial or workload.modify or workload.license)
+    limit = machine.address_space_bytes
+    if limit is not None and finding.check == "memory" and finding.has == limit:
+        # a row does not say that a limit such as `ulimit -v` is what is short
+        return False
+    if finding.code in _SAID:
+        return True
+    if finding.check == "accelerator" and verdict.can_run and verdict.waits_for_setting:
+        return True
+    # what is assumed of a simulated machine stands in its own sentence
+    is_assumed = finding.outcome is Outcome.WARN and finding.code.endswith("-assumed")
+    return is_assumed and machine.planning
+
+
+def _to_run_blocks(verdict: Verdict, setup: Sequence[str]) -> Blocks:
+    """The lines to type for a model that runs: `setup`, then its commands; where nobody wrote any
+    down, its page.
+    """
+    lines = list(setup)
+    before = ""
+    for typed in verdict.commands:
+        if before.endswith(" serve"):
+            lines.append("# then, in another terminal")
+        elif before:
+            lines.append("# or")
         lines.append(typed)
-    title = "To train it" if workload.task == "finetune" else "To run it"
-    yield from section(title, commands(lines))
-    if not lines:
-        # nobody wrote down what to type
-        see = model.conversions_page if workload.format == "gguf" else None
-        if not see and model.repository:
-            see = f"https://huggingface.co/{model.repository}"
-        number, page = workload.parallel, f" See {see}" * bool(see)
-        this = (
-            "it" if number == 1 else f"it for {number:,} at once; without --users there may be one"
+        before = typed
+    if lines:
+        title = "To train it" if verdict.workload.task == "finetune" else "To run it"
+        yield from section(title, commands(lines))
+    else:
+        yield line()
+        yield line(_no_command_words(verdict))
+
+
+def _no_command_words(verdict: Verdict) -> str:
+    """That no command is known, and the page that may have one."""
+    model, users = verdict.model, verdict.workload.parallel
+    words = "selfhost knows no command that runs it."
+    if users != 1:
+        words = (
+            f"selfhost knows no command that runs it for {users:,} at once; without --users there"
+            " may be one."
         )
-        yield from (line(), line(f"selfhost knows no command that runs {this}.{page}"))
+    page = model.conversions_page if verdict.workload.format == "gguf" else None
+    if not page and model.repository:
+        page = f"https://huggingface.co/{model.repository}"
+    return f"{words} See {page}" if page else words
 
 
-def _spare(verdict: Verdict) -> str:
-    """How far one could go here, each alone; what would be no more than was asked is left out."""
-    room, judged = verdict.room, verdict.question.workload
+def _instead_blocks(verdict: Verdict, carry: str) -> Blocks:
+    """What runs on the machine instead, and the command that asks about the first; left out where
+    nothing does.
+    """
+    others = verdict.alternatives
+    if not others:
+        return
+    runs = "would run" if verdict.route is Route.UNKNOWN else "runs"
+    title = f"What {runs} {place_words(verdict.machine)} instead"
+    memory_bytes = verdict.machine.memory_total_bytes
+    if verdict.has("memory-assumed") and memory_bytes is not None:
+        title += f", with the assumed {units.binary(memory_bytes)} of RAM"
+    table = Table.of("instead", [_instead_row(other, verdict) for other in others])
+    yield from section(title, (table, command(others[0].command + carry)))
+
+
+def _instead_row(other: Alternative, verdict: Verdict) -> tuple[str, ...]:
+    """Its name with what is judged otherwise, its memory, pace and license, and why it is named."""
+    is_same_model = other.id == verdict.model.id
+    parts: list[str | None] = [other.id]
+    license = units.short_license(other.license or "")
+    if is_same_model:
+        license = ""
+        parts += [other.quantization, other.finetune_method]
+        if other.runtime not in (None, verdict.runtime):
+            parts.append(f"with {other.runtime}")
+    context_tokens = other.context_tokens
+    if context_tokens and verdict.context_tokens and context_tokens != verdict.context_tokens:
+        parts.append(units.tokens(context_tokens))
+    pace = ""
+    if other.speed is not None and other.speed.judged is not None:
+        pace = f"~{units.speed(other.speed.judged.likely)}"
+        if other.speed.each_of > 1:
+            pace += " each"
+    name = strong(" ".join(filter(None, parts)))
+    return name, memory_words(other.needs), pace, license, other.why
+
+
+def _api_blocks(verdict: Verdict, today: str | None) -> Blocks:
+    """The first offer with its prices; where an API is the answer, how to ask it, too. Why there
+    is none where nothing else is left; nothing where the model runs and nobody offers it.
+    """
+    if verdict.route is Route.NEITHER:
+        yield line(f"No API: {no_api_words(verdict.workload)}.")
+        return
+    if not verdict.api_offers:
+        return
+    offer = verdict.api_offers[0]
+    whose, prices = offer_words(offer, today)
+    start = "By API: " if verdict.route is Route.API else "Or by API: "
+    yield line(start, strong(whose), f", {prices}")
+    if offer.ends and verdict.shutdown is None:
+        yield line(f"{provider_name(offer.provider)} shuts it down on {offer.ends}.", indent=2)
+    if verdict.route is Route.API:
+        yield from request_blocks(offer, verdict)
+
+
+def _room_words(verdict: Verdict) -> str:
+    """How far one could go here, each alone: `There is also room for one of: 36 users at once, or
+    Q8_0 weights. Each is slower.` Empty where that is no more than was asked, and where it is
+    tight already.
+    """
     is_tight = any(finding.code.endswith("-tight") for finding in verdict.findings)
-    if room is None or not verdict.can_run or is_tight:
+    if not verdict.can_run or is_tight:
         return ""
-    longest, parallel = room.longest_context_tokens or 0, room.most_parallel or 0
-    parts = []
-    if longest > (judged.context_tokens or 0):
-        tokens = units.tokens(longest)
-        is_full = longest == verdict.question.trained_tokens
-        parts.append(f"the full context ({tokens})" if is_full else f"a context of {tokens}")
-    if parallel > judged.parallel:
-        parts.append(f"{parallel:,} users at once")
-    if room.best_quantization not in (None, judged.quantization):
-        parts.append(f"{room.best_quantization} weights")
-    # of a simulated machine no program is open
-    is_read = verdict.machine.memory_available_bytes is not None
-    closed = "With other programs closed, there is also room" if is_read else "There is also room"
-    return _room_words(parts, closed)
-
-
-def _room_words(parts: Sequence[str], start: str) -> str:
-    """`There is also room for one of: 36 users at once, or Q8_0 weights. Each is slower.`"""
+    parts = _room_parts(verdict)
     if not parts:
         return ""
+    start = "There is also room"
+    if verdict.machine.memory_available_bytes is not None:
+        # of a simulated machine no program is open
+        start = "With other programs closed, there is also room"
     if len(parts) == 1:
         return f"{start} for {parts[0]}, which is slower."
     return f"{start} for one of: {', '.join(parts[:-1])}, or {parts[-1]}. Each is slower."
 
 
-def _instead(verdict: Verdict, carry: str) -> Blocks:
-    if verdict.fits:
-        # what would run faster is told where the accelerator is
-        return
-    rows, asked_tokens = list[tuple[str, ...]](), verdict.question.workload.context_tokens
-    for other in verdict.alternatives:
-        is_same, pace = other.id == verdict.question.spec.id, other.judged_tokens_per_second
-        how: list[str | None] = [other.id]
-        if is_same:
-            is_other = other.runtime not in (None, verdict.runtime)
-            how += [other.quantization, other.finetune_method, f"with {other.runtime}" * is_other]
-        if other.context_tokens and asked_tokens and other.context_tokens != asked_tokens:
-            how.append(units.tokens(other.context_tokens))
-        each = " each" if other.speed is not None and other.speed.each_of > 1 else ""
-        figures = words.memory_words(other.needs), pace and f"~{units.speed(pace.likely)}{each}"
-        license = "" if is_same else units.short_license(other.license or "")
-        name = strong(" ".join(filter(None, how)))
-        rows.append((name, *(figure or "" for figure in figures), license, other.why))
-    if rows:
-        runs = "would run" if verdict.route is Route.UNKNOWN else "runs"
-        typed = command(verdict.alternatives[0].command + carry)
-        title = f"What {runs} {words.place_words(verdict.machine)} instead"
-        memory = verdict.machine.memory_total_bytes
-        if verdict.has("memory-assumed") and memory is not None:
-            title += f", with the assumed {units.binary(memory)} of RAM"
-        yield from section(title, (Table.of("instead", rows), typed))
+def _room_parts(verdict: Verdict) -> list[str]:
+    """A longer context, more users, a larger type: what of it there is room for."""
+    room, workload = verdict.room, verdict.workload
+    if room is None:
+        return []
+    parts = []
+    longest_tokens = room.longest_context_tokens or 0
+    if longest_tokens > (workload.context_tokens or 0):
+        tokens = units.tokens(longest_tokens)
+        if longest_tokens == verdict.question.trained_tokens:
+            parts.append(f"the full context ({tokens})")
+        else:
+            parts.append(f"a context of {tokens}")
+    most_parallel = room.most_parallel or 0
+    if most_parallel > workload.parallel:
+        parts.append(f"{most_parallel:,} users at once")
+    if room.best_quantization not in (None, workload.quantization):
+        parts.append(f"{room.best_quantization} weights")
+    return parts
 
 
-def _by_api(verdict: Verdict, today: str | None) -> Blocks:
-    if verdict.route is Route.NEITHER:
-        yield line(f"No API: {words.no_api_words(verdict.question.workload)}.")
-    elif verdict.api_offers:
-        offer = verdict.api_offers[0]
-        whose, prices = words.offer_words(offer, today)
-        start = "By API: " if verdict.route is Route.API else "Or by API: "
-        yield line(start, strong(whose), f", {prices}")
-        if offer.ends and verdict.shutdown is None:
-            yield line(f"{provider_name(offer.provider)} shuts it down on {offer.ends}.", indent=2)
-        if verdict.route is Route.API:
-            yield from words.request_blocks(offer, verdict)
+def _hint(verdict: Verdict, *, has_other_ways: bool) -> str:
+    """What `-v` adds: `Every figure with its source and 3 more APIs: -v`."""
+    parts = ["Every figure with its source"]
+    if has_other_ways:
+        parts.append("other ways to install")
+    more_offers = len(verdict.api_offers) - 1
+    if verdict.route is not Route.NEITHER and more_offers > 0:
+        parts.append(times(more_offers, "more API"))
+    *first, last = parts
+    if not first:
+        return f"{last}: -v"
+    return f"{', '.join(first)} and {last}: -v"
+
+
+def _full_blocks(verdict: Verdict) -> Blocks:
+    """What `-v` adds: the risks of an API, every finding, the fine print, every figure with its
+    source, and what could not be read of the machine.
+    """
+    from . import json
+    from .details import sections
+    from .machine_text import unread_blocks
+
+    if verdict.route is Route.API:
+        yield line()
+        yield line(API_RISKS)
+    for outcome, title in LABELS.findings.items():
+        findings = [finding for finding in ordered(verdict) if finding.outcome == outcome]
+        yield from section(title, topics(map(AS_TOPIC, findings)))
+    yield from section("Notes", texts(verdict.fine_print))
+    yield from sections(json.verdict(verdict), LABELS.check)
+    yield from unread_blocks(verdict.machine)

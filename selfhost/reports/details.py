@@ -12,27 +12,19 @@ from typing import Any
 
 from ..catalogue.offers import provider_name
 from ..core import units
+from .answer_words import OPENNESS_WORDS
+from .labels import LABELS
 from .layout import Blocks, Column, Table, figures, line, section, strong, texts
-from .words import LABELS, OPENNESS_WORDS, PLACES, fact_label
+from .machine_words import PLACES, fact_label
 
+# a part of a document, as `json.dumps` takes it
+Json = Mapping[str, Any]
 # a longer list of texts has a line for each
 _LONG = 88
 # a longer list of numbers is counted
 _LONG_NUMBERS = 44
 # keys whose `no` is said, too
 _TELLING = ("fits", "writable", "complete", "api")
-# ends of keys, which are cut off the label, and how the value is printed
-_UNITS: tuple[tuple[str, Callable[[Any], str]], ...] = (
-    ("usd_per_million_tokens", units.dollars),
-    ("usd_per_month", units.dollars),
-    ("bytes_per_second", lambda value: f"{units.decimal(int(value))}/s"),
-    ("tokens_per_second", units.speed),
-    ("seconds", units.duration),
-    ("tokens", units.tokens),
-    ("bytes", units.binary),
-    # of any other key
-    ("", lambda value: f"{value:,.3g}" if isinstance(value, float) else f"{value:,}"),
-)
 # stored on disks, which are sold by powers of ten
 _DECIMAL = ("disk_bytes", "download_bytes", "free_bytes", "largest_file_bytes", "size_bytes")
 # a likely figure with its ends
@@ -41,18 +33,42 @@ _RANGES = (
     ("bytes", "low_bytes", "high_bytes"),
     ("total_bytes", "low_bytes", "high_bytes"),
 )
-Json = Mapping[str, Any]
+
+
+def _rate_words(bytes_per_second: float) -> str:
+    return f"{units.decimal(int(bytes_per_second))}/s"
+
+
+# by the end of a key, which is cut off its label, how the value is printed
+_UNITS: Mapping[str, Callable[[Any], str]] = {
+    "usd_per_million_tokens": units.dollars,
+    "usd_per_month": units.dollars,
+    "bytes_per_second": _rate_words,
+    "tokens_per_second": units.speed,
+    "seconds": units.duration,
+    "tokens": units.tokens,
+    "bytes": units.binary,
+}
 
 
 def sections(document: Json, titles: Mapping[str, str]) -> Blocks:
     """Yield a section for each of the keys, `needs.memory` a key within a key, that has a value."""
     for path, title in titles.items():
-        value: Any = document
-        for key in path.split("."):
-            value = value.get(key) if isinstance(value, Mapping) else None
+        value = _value_at(document, path)
         if value:
-            write = _WRITERS.get(path.rpartition(".")[2], _any_blocks)
+            _, _, key = path.rpartition(".")
+            write = _WRITERS.get(key, _any_blocks)
             yield from section(title, write(value))
+
+
+def _value_at(document: Json, path: str) -> Any:
+    """The value of `needs.memory` in a document; None where one of the keys is missing."""
+    value: Any = document
+    for key in path.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(key)
+    return value
 
 
 def value_words(key: str, value: Any) -> str:
@@ -64,15 +80,28 @@ def value_words(key: str, value: Any) -> str:
             return "yes"
         return "no" if key in _TELLING else ""
     if isinstance(value, int | float):
-        if key in _DECIMAL:
-            return units.decimal(int(value))
-        return next(words for end, words in _UNITS if key.endswith(end))(value)
+        return _number_words(key, value)
     if isinstance(value, Mapping):
         return _range_words(key, value)
-    return provider_name(value) if key == "provider" else value or ""
+    if key == "provider":
+        return provider_name(value)
+    return value or ""
+
+
+def _number_words(key: str, value: float) -> str:
+    """A number in the unit that its key ends in, else as it is."""
+    if key in _DECIMAL:
+        return units.decimal(int(value))
+    for end, write in _UNITS.items():
+        if key.endswith(end):
+            return write(value)
+    return f"{value:,.3g}" if isinstance(value, float) else f"{value:,}"
 
 
 def _list_words(values: Sequence[Any]) -> str:
+    """Texts and numbers in one line, many numbers as their count; empty of records, and of texts
+    that are too long for one line.
+    """
     text = ", ".join(map(str, values))
     if all(isinstance(value, int | float) for value in values):
         return text if len(text) <= _LONG_NUMBERS else str(len(values))
@@ -83,10 +112,14 @@ def _list_words(values: Sequence[Any]) -> str:
 
 def _range_words(key: str, value: Json) -> str:
     """`3.0 GiB (2.0 GiB to 4.0 GiB)`; empty where the mapping holds anything else."""
-    for names in _RANGES:
-        if set(names) == set(value):
-            unit = key if names[0] == "likely" else names[0]
-            return _with_ends(*(value_words(unit, value[name]) for name in names))
+    for likely, low, high in _RANGES:
+        if value.keys() == {likely, low, high}:
+            unit = key if likely == "likely" else likely
+            return _with_ends(
+                value_words(unit, value[likely]),
+                value_words(unit, value[low]),
+                value_words(unit, value[high]),
+            )
     return ""
 
 
@@ -96,10 +129,13 @@ def _with_ends(likely: str, low: str, high: str) -> str:
 
 def label_of(key: str) -> str:
     """The words for a key of the JSON: those of `specs/common/labels.toml`, else of the key."""
-    if key in LABELS["keys"]:
-        return LABELS["keys"][key]
-    end = next((f"_{end}" for end, _ in _UNITS if end and key.endswith(f"_{end}")), "")
-    return key.removesuffix(end).replace("_", " ")
+    if key in LABELS.keys:
+        return LABELS.keys[key]
+    for end in _UNITS:
+        if key.endswith(f"_{end}"):
+            key = key.removesuffix(f"_{end}")
+            break
+    return key.replace("_", " ")
 
 
 def _any_blocks(value: Any, indent: int = 2) -> Blocks:
@@ -108,7 +144,7 @@ def _any_blocks(value: Any, indent: int = 2) -> Blocks:
         yield from _record_blocks(value, indent)
     elif not any(isinstance(entry, Mapping) for entry in value):
         yield from texts(map(str, value), indent=indent)
-    elif len(value) > 1 and all(map(_is_flat, value)):
+    elif len(value) > 1 and all(_is_flat(entry) for entry in value):
         yield _records_table(value, indent)
     else:
         for entry in value:
@@ -116,12 +152,18 @@ def _any_blocks(value: Any, indent: int = 2) -> Blocks:
 
 
 def _is_flat(entry: Json) -> bool:
+    """Whether each of its values is nothing, or a few words."""
     return all(value_words(key, value) or not value for key, value in entry.items())
 
 
 def _records_table(entries: Sequence[Json], indent: int) -> Table:
-    keys = dict.fromkeys(key for entry in entries for key in entry)
-    rows = [tuple(value_words(key, entry.get(key)) for key in keys) for entry in entries]
+    """A row for each record, a column for each key that one of them has."""
+    keys: dict[str, None] = {}
+    for entry in entries:
+        keys |= dict.fromkeys(entry)
+    rows = []
+    for entry in entries:
+        rows.append(tuple(value_words(key, entry.get(key)) for key in keys))
     columns = tuple(Column(title=label_of(key), wrap=True) for key in keys)
     return Table(columns=columns, rows=tuple(rows), indent=indent)
 
@@ -153,50 +195,60 @@ def _record_blocks(entry: Json, indent: int) -> Blocks:
 
 
 def _rows_table(rows: Iterable[tuple[str, str]], indent: int = 2) -> Table:
+    """A table of labels and values."""
     return Table(columns=(Column(), Column(wrap=True)), rows=tuple(rows), indent=indent)
-
-
-def _place(where: str) -> str:
-    """`in RAM`, `on GPU 0`."""
-    kind, _, number = where.partition(":")
-    return f"{'in' if kind == 'host' else 'on'} {PLACES.get(kind, kind)} {number}".rstrip()
 
 
 def _needs_blocks(needs: Json) -> Blocks:
     """Yield the sizes, then the memory place by place, then each term of it with its source."""
     yield figures(_size_rows(needs))
     memory = needs.get("memory") or {}
-    if len(memory.get("places") or ()) > 1:
-        rows = ((_place(place["where"]), *_memory_words(place)) for place in memory["places"])
-        yield from (line(), line(strong("Where it lies"), indent=2), figures(rows))
+    places = memory.get("places") or ()
+    if len(places) > 1:
+        yield line()
+        yield line(strong("Where it lies"), indent=2)
+        yield figures([(_place(place["where"]), *_memory_words(place)) for place in places])
     terms = memory.get("terms") or needs.get("known_terms")
     if terms:
-        yield from (line(), line(strong("What the memory holds"), indent=2))
+        yield line()
+        yield line(strong("What the memory holds"), indent=2)
         yield from _terms_blocks(terms)
     yield from texts(map(str, needs.get("unknown") or ()))
 
 
 def _size_rows(needs: Json) -> Iterator[tuple[str, str, str]]:
-    if needs["download_bytes"] is not None:
+    """The download, the disk, the memory and the processor; what is not known is left out."""
+    download_bytes, largest_bytes = needs["download_bytes"], needs["largest_file_bytes"]
+    if download_bytes is not None:
         how = f"{needs['download_how']}: {needs['download_source']}"
-        yield "download", value_words("download_bytes", needs["download_bytes"]), how
-    if needs["largest_file_bytes"] not in (None, needs["download_bytes"]):
-        yield "largest file", value_words("largest_file_bytes", needs["largest_file_bytes"]), ""
+        yield "download", units.decimal(download_bytes), how
+    if largest_bytes is not None and largest_bytes != download_bytes:
+        yield "largest file", units.decimal(largest_bytes), ""
     if needs["disk_bytes"] is not None:
-        yield "disk", value_words("disk_bytes", needs["disk_bytes"]), ""
-    if memory := needs.get("memory"):
-        likely, note = _memory_words(memory)
-        yield "memory", likely, note
+        yield "disk", units.decimal(needs["disk_bytes"]), ""
+    if needs.get("memory"):
+        likely, ends = _memory_words(needs["memory"])
+        yield "memory", likely, ends
     processors = ", ".join(needs["cpu"]["architectures"])
-    if needs["cpu"]["instruction_sets"]:
-        processors += f", with {', '.join(needs['cpu']['instruction_sets'])}"
+    instruction_sets = needs["cpu"]["instruction_sets"]
+    if instruction_sets:
+        processors += f", with {', '.join(instruction_sets)}"
     yield "processor", "", processors
+
+
+def _place(where: str) -> str:
+    """`in RAM`, `on GPU 0`."""
+    kind, _, number = where.partition(":")
+    preposition = "in" if kind == "host" else "on"
+    return f"{preposition} {PLACES.get(kind, kind)} {number}".rstrip()
 
 
 def _memory_words(memory: Json) -> tuple[str, str]:
     """The likely size, and its ends with what the system may take back."""
-    low, high = (units.binary(memory[end]) for end in ("low_bytes", "high_bytes"))
-    notes = [f"{low} to {high}"] if low != high else []
+    low, high = units.binary(memory["low_bytes"]), units.binary(memory["high_bytes"])
+    notes = []
+    if low != high:
+        notes.append(f"{low} to {high}")
     if memory["evictable_bytes"]:
         reclaimable = units.binary(memory["evictable_bytes"])
         notes.append(f"beside it {reclaimable} that the system may take back")
@@ -206,10 +258,10 @@ def _memory_words(memory: Json) -> tuple[str, str]:
 def _terms_blocks(terms: Sequence[Json]) -> Blocks:
     """Yield each part of the memory: its size, how it is known, the arithmetic, the source."""
     for term in terms:
-        sizes = (units.binary(term[name]) for name in ("bytes", "low_bytes", "high_bytes"))
         label = term["name"].replace("_", " ")
-        size = f"{_with_ends(*sizes)} {_place(term['where'])}, {term['how']}"
-        yield line(strong(label), f": {size}", indent=2)
+        likely = units.binary(term["bytes"])
+        size = _with_ends(likely, units.binary(term["low_bytes"]), units.binary(term["high_bytes"]))
+        yield line(strong(label), f": {size} {_place(term['where'])}, {term['how']}", indent=2)
         yield from texts((term["arithmetic"], term["source"]), indent=4)
 
 
@@ -220,105 +272,126 @@ def _speed_blocks(speed: Json) -> Blocks:
         is_repeated = key == "judged" and value == speed["decode"]
         if key in ("how", "unit") or value is None or is_repeated:
             continue
-        label, unit = label_of(key), key
-        if key == "work":
-            label = label_of(speed["unit"])
-        if not key.endswith(("seconds", "per_second")):
-            unit = "seconds" if speed["unit"].startswith("seconds_per_") else speed["unit"]
-        rows.append((label, value_words(unit, value)))
+        label = label_of(speed["unit"]) if key == "work" else label_of(key)
+        rows.append((label, value_words(_unit_of_pace(key, speed["unit"]), value)))
     if rows:
         yield _rows_table(rows)
     yield from texts([speed["how"]])
 
 
+def _unit_of_pace(key: str, unit: str) -> str:
+    """What a key of a speed is printed in, as a key that ends in it: its own unit if it names one,
+    else that of the speed.
+    """
+    if key.endswith(("seconds", "per_second")):
+        return key
+    if unit.startswith("seconds_per_"):
+        return "seconds"
+    return unit
+
+
 def _quality_blocks(quality: Json) -> Blocks:
-    rows = (
-        (quality["quantization"], quality["text"]),
-        ("measured", quality["figure"] or ""),
-        ("source", quality["source"] or ""),
-    )
+    """Yield what the type costs, then the measurement and its source where there is one."""
+    rows = [(quality["quantization"], quality["text"])]
+    if quality["figure"]:
+        rows.append(("measured", quality["figure"]))
+    if quality["source"]:
+        rows.append(("source", quality["source"]))
     yield _rows_table(row for row in rows if row[1])
 
 
 def _offers_blocks(offers: Sequence[Json]) -> Blocks:
     """Yield a row for each offer; prices of text are for a million tokens."""
-    rows = []
-    for offer in offers:
-        name = provider_name(offer["provider"])
-        if offer["stands_in"]:
-            name += " (stands in)"
-        other = [
-            f"{units.dollars(offer[key])} {what}"
-            for key, what in (("usd_per_audio_minute", "a minute"), ("usd_per_image", "a picture"))
-            if offer[key] is not None
-        ]
-        days = f"listed {offer['as_of']}"
-        if offer["ends"]:
-            days += f", ends {offer['ends']}"
-        prices = (offer["input_usd_per_million_tokens"], offer["output_usd_per_million_tokens"])
-        rows.append(
-            (
-                name,
-                offer["model"],
-                *("" if price is None else units.dollars(price) for price in prices),
-                ", ".join(other),
-                value_words("context_tokens", offer["context_tokens"]),
-                days,
-                offer["source"],
-            )
-        )
-    yield Table.of("offers", rows)
+    yield Table.of("offers", [_offer_row(offer) for offer in offers])
+
+
+def _offer_row(offer: Json) -> tuple[str, ...]:
+    """Its provider, the model there, prices, the context, of which day it is, and its source."""
+    name = provider_name(offer["provider"])
+    if offer["stands_in"]:
+        name += " (stands in)"
+    other_prices = []
+    if offer["usd_per_audio_minute"] is not None:
+        other_prices.append(f"{units.dollars(offer['usd_per_audio_minute'])} a minute")
+    if offer["usd_per_image"] is not None:
+        other_prices.append(f"{units.dollars(offer['usd_per_image'])} a picture")
+    days = f"listed {offer['as_of']}"
+    if offer["ends"]:
+        days += f", ends {offer['ends']}"
+    return (
+        name,
+        offer["model"],
+        _price(offer["input_usd_per_million_tokens"]),
+        _price(offer["output_usd_per_million_tokens"]),
+        ", ".join(other_prices),
+        value_words("context_tokens", offer["context_tokens"]),
+        days,
+        offer["source"],
+    )
+
+
+def _price(dollars: float | None) -> str:
+    return "" if dollars is None else units.dollars(dollars)
 
 
 def _sources_blocks(sources: Mapping[str, str]) -> Blocks:
+    """Yield a row for each fact of the machine with what it was read from."""
     yield _rows_table((fact_label(fact), source) for fact, source in sources.items())
 
 
 def _answers_blocks(rows: Sequence[Json], indent: int = 2) -> Blocks:
     """Yield the answers on openness or permissions: why, the sources, what they follow from."""
     for row in rows:
-        answer = OPENNESS_WORDS[row["answer"] or "unknown"]
-        yield line(strong(row["name"]), ": ", answer, indent=indent)
-        why = "" if row["why"] == "not known" else row["why"]
-        yield from texts([why], indent=indent + 2)
-        if row["sources"] and not row["parts"]:
-            # those of the parts stand there
+        answer = row["answer"] or "unknown"
+        yield line(strong(row["name"]), ": ", OPENNESS_WORDS[answer], indent=indent)
+        if row["why"] != "not known":
+            yield from texts([row["why"]], indent=indent + 2)
+        if not row["parts"]:
+            # the sources of the parts stand with these
             yield from texts((f"source: {text}" for text in row["sources"]), indent=indent + 2)
         yield from _answers_blocks(row["parts"], indent + 2)
 
 
 def _types_blocks(sizes: Sequence[Json]) -> Blocks:
     """Yield a row for each type of weights, then what is known of the loss of each."""
-    rows = (
-        (
-            size["quantization"],
-            size["runtime"],
-            value_words("download_bytes", size["bytes"]),
-            size["how"],
-            value_words("memory_bytes", size["memory_likely_bytes"]),
-            value_words("memory_bytes", size["memory_bytes"]),
-            "not known" if size["fits"] is None else value_words("fits", size["fits"]),
-        )
-        for size in sizes
-    )
-    yield Table.of("types", rows)
+    yield Table.of("types", [_type_row(size) for size in sizes])
     yield line()
     for size in sizes:
         quality = size["quality"]
         yield line(strong(size["quantization"]), f": {quality['text']}", indent=2)
         yield from texts([quality["figure"]], indent=4)
-    for title, sources in (
-        ("Sizes from", (size["source"] for size in sizes)),
-        ("Losses from", (size["quality"]["source"] for size in sizes)),
-    ):
-        yield from (line(), line(strong(title), indent=2))
-        yield from texts(dict.fromkeys(sources), indent=4)
+    yield from _sources_of_types("Sizes from", [size["source"] for size in sizes])
+    yield from _sources_of_types("Losses from", [size["quality"]["source"] for size in sizes])
+
+
+def _type_row(size: Json) -> tuple[str, ...]:
+    """Its name, the program, the download and the memory, likely and at most, and whether it
+    runs.
+    """
+    runs = "not known" if size["fits"] is None else value_words("fits", size["fits"])
+    return (
+        size["quantization"],
+        size["runtime"],
+        value_words("download_bytes", size["bytes"]),
+        size["how"],
+        value_words("memory_bytes", size["memory_likely_bytes"]),
+        value_words("memory_bytes", size["memory_bytes"]),
+        runs,
+    )
+
+
+def _sources_of_types(title: str, sources: Iterable[str | None]) -> Blocks:
+    """Yield the title, then each source once."""
+    yield line()
+    yield line(strong(title), indent=2)
+    yield from texts(dict.fromkeys(sources), indent=4)
 
 
 def _disks_blocks(disks: Sequence[Json]) -> Blocks:
     """Yield a row for each place where a program would store models."""
-    rows = (
-        (
+    rows = []
+    for disk in disks:
+        row = (
             disk["purpose"],
             disk["path"] or "",
             value_words("free_bytes", disk["free_bytes"]),
@@ -326,8 +399,7 @@ def _disks_blocks(disks: Sequence[Json]) -> Blocks:
             disk["filesystem"] or "",
             value_words("writable", disk["writable"]),
         )
-        for disk in disks
-    )
+        rows.append(row)
     yield Table.of("disks", rows)
 
 

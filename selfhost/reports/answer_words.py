@@ -1,0 +1,335 @@
+"""The answer in words: whether a model runs on a machine, how well, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..core import units
+from ..judge.checks import CHECKS
+from ..judge.checks.runtime import is_slow
+from ..judge.record import TIGHT_CODES, Finding, Outcome, Route, Verdict
+from .labels import LABELS
+from .layout import Paragraph, Span, clean, line, strong
+from .machine_words import HERE, place_words
+from .pace_words import pace_words
+
+if TYPE_CHECKING:
+    from ..advice.api_route import Shutdown
+
+# checks with a row of the machine, where they do not pass; what decides comes first
+MACHINE_ROWS = ("memory", "accelerator", "disk", "speed", "context", "cpu", "runtime")
+ORDER = (*MACHINE_ROWS, *(check for check in CHECKS if check not in MACHINE_ROWS))
+_TOO_LITTLE = "too little "
+# an answer on openness as a person reads it
+OPENNESS_WORDS = {
+    "yes": Span("yes", Outcome.PASS),
+    "partly": Span("partly", Outcome.WARN),
+    "no": Span("no", Outcome.FAIL),
+    "unknown": Span("not known", Outcome.UNKNOWN),
+}
+
+
+class Answer(NamedTuple):
+    """A route as people read it: on the computer that asks, and elsewhere."""
+
+    sign: str
+    here: str
+    elsewhere: str
+
+
+ANSWERS = {
+    Route.LOCAL: Answer("✓", "RUNS HERE", "RUNS"),
+    Route.API: Answer("✗", "USE AN API", "USE AN API"),
+    Route.NEITHER: Answer("✗", "CANNOT RUN HERE", "CANNOT RUN"),
+    Route.UNKNOWN: Answer("?", "CANNOT TELL", "CANNOT TELL"),
+}
+# of a GPU that shares the RAM
+ONCE_RAISED = "RUNS ONCE A LIMIT IS RAISED"
+_TOO_SLOW_FOR_LOAD = "RUNS, TOO SLOW FOR THE LOAD"
+_SLOWLY = "RUNS SLOWLY"
+# of those that run, what a count of them says too
+_NOT_WELL = {_TOO_SLOW_FOR_LOAD: "too slow for the load", _SLOWLY: "slowly"}
+# a longer training than two months is not told in weeks
+_MOST_DAYS_IN_WEEKS = 60
+
+
+def answer_line(verdict: Verdict) -> Paragraph:
+    """The answer, the name of the model, and why it does not run where it does not."""
+    before = "whether " if _is_open(verdict) else ""
+    name = strong(verdict.model.name)
+    return line(answer_cell(verdict), "  ", before, name, _behind_name(verdict))
+
+
+def _is_open(verdict: Verdict) -> bool:
+    """Whether it cannot be told, of a model with published weights that goes on."""
+    is_closed = verdict.model.closed or verdict.shutdown is not None
+    return verdict.route is Route.UNKNOWN and not is_closed
+
+
+def _behind_name(verdict: Verdict) -> str:
+    """What follows the name in the first line; empty for a model that runs here."""
+    place = place_words(verdict.machine)
+    if verdict.shutdown is not None:
+        return f": {shutdown_words(verdict.shutdown)}"
+    if verdict.can_run:
+        return "" if place == HERE else f" {place}"
+    if verdict.model.closed:
+        return f" is closed: {_why_closed(verdict)}"
+    if verdict.route is Route.UNKNOWN:
+        return f" runs {place}: {causes(verdict)}"
+    if is_ruled_out(verdict):
+        return f": {causes(verdict)}"
+    return f" does not run {place}: {causes(verdict)}"
+
+
+def _why_closed(verdict: Verdict) -> str:
+    """The first reason that its spec gives."""
+    available = verdict.model.availability
+    if available is None:
+        return LABELS.why_not["weights"]
+    first, _, _ = available.why.partition("; ")
+    return first
+
+
+def shutdown_words(shutdown: Shutdown) -> str:
+    """`OpenAI shuts it down on 2026-12-11; its successor is gpt-5.6-sol`."""
+    words = f"{shutdown.provider} shuts it down on {shutdown.day}"
+    if shutdown.successor is None:
+        return words
+    if shutdown.successor_is_judged:
+        return f"{words}; next is {shutdown.successor} (selfhost's choice, not the publisher's)"
+    return f"{words}; its successor is {shutdown.successor}"
+
+
+def answer_cell(answer: Verdict) -> Span:
+    """Sign and words alone."""
+    sign = ANSWERS[answer.route].sign
+    if not answer.can_run:
+        return Span(f"{sign} {_refusal(answer)}", answer.route)
+    reservation = _reservation(answer)
+    if reservation:
+        return Span(f"{sign} {reservation}", Outcome.WARN)
+    return Span(f"{sign} {_route_words(answer)}", answer.route)
+
+
+def _route_words(answer: Verdict) -> str:
+    """The words of the route alone."""
+    words = ANSWERS[answer.route]
+    if place_words(answer.machine) == HERE:
+        return words.here
+    return words.elsewhere
+
+
+def _refusal(answer: Verdict) -> str:
+    """The words for a model that does not run, or of which that cannot be told."""
+    if is_ruled_out(answer):
+        return "RULED OUT"
+    smaller = type_that_runs(answer)
+    if smaller:
+        return f"ONLY IN {smaller}"
+    if answer.model.closed:
+        return _refusal_of_closed(answer)
+    if answer.route is Route.NEITHER and not answer.workload.private:
+        return "NOT HERE" if place_words(answer.machine) == HERE else "DOES NOT RUN"
+    return _route_words(answer)
+
+
+def _refusal_of_closed(answer: Verdict) -> str:
+    """The words for a model without published weights."""
+    if answer.route is Route.NEITHER:
+        # that no offer is known does not show that there is none
+        return "CANNOT RUN HERE" if answer.workload.private else "NO OFFER KNOWN"
+    available = answer.model.availability
+    if available is not None and not available.api:
+        return "USE ANOTHER MODEL"
+    return _route_words(answer)
+
+
+def type_that_runs(answer: Verdict) -> str:
+    """The smaller type in which the model runs where its usual ones do not; empty where it runs in
+    none, or where the type was asked for.
+    """
+    is_asked = answer.question.stated.quantization is not None
+    if is_asked or not answer.alternatives or answer.route not in (Route.API, Route.NEITHER):
+        return ""
+    first = answer.alternatives[0]
+    if first.id != answer.model.id or first.runtime != answer.runtime:
+        return ""
+    if first.context_tokens != answer.context_tokens:
+        return ""
+    return first.quantization or ""
+
+
+def _reservation(answer: Verdict) -> str:
+    """How it runs where that is not well, the gravest; empty where it runs well."""
+    reservation = _reservation_by_work(answer)
+    if reservation:
+        return reservation
+    if answer.monthly_cost is not None:
+        here = answer.monthly_cost.here
+        if here is not None and here.keeps_up is False:
+            return _TOO_SLOW_FOR_LOAD
+    if is_slow(answer):
+        return _SLOWLY
+    pace = answer.finding("speed")
+    if answer.has("speed-not-known") and pace is not None and pace.unit != "tokens_per_second":
+        return "RUNS, PACE NOT KNOWN"
+    if _trains_on_cpu(answer):
+        return "RUNS ON THE CPU"
+    if answer.waits_for_setting:
+        return ONCE_RAISED
+    if answer.has(*TIGHT_CODES):
+        return "LIKELY RUNS"
+    return ""
+
+
+def _reservation_by_work(answer: Verdict) -> str:
+    """That it is less open than was asked for, or takes hours and more; else empty."""
+    if answer.has("openness-partly"):
+        return "RUNS, ONLY PARTLY OPEN"
+    if answer.has("speed-hours"):
+        return "RUNS, TAKES HOURS"
+    if answer.speed is None or answer.speed.dataset_seconds is None:
+        return ""
+    long_time = _long_time(answer.speed.dataset_seconds.likely)
+    return f"RUNS, TAKES {long_time}" if long_time else ""
+
+
+def _trains_on_cpu(answer: Verdict) -> bool:
+    """Whether it is a training that no accelerator does."""
+    card = answer.finding("accelerator")
+    if answer.workload.task != "finetune" or card is None:
+        return False
+    return card.code == "accelerator-not-needed" and card.outcome is Outcome.WARN
+
+
+def _long_time(seconds: float) -> str:
+    """A week or more as a headline has it: `WEEKS`, `MONTHS`, `1,463 YEARS`; empty for less."""
+    if seconds >= 2 * units.YEAR_SECONDS:
+        return units.duration(seconds).upper()
+    days = seconds / units.DAY_SECONDS
+    if days > _MOST_DAYS_IN_WEEKS:
+        return "MONTHS"
+    return "WEEKS" if days > 7 else ""
+
+
+def limit_words(answer: Verdict) -> str:
+    """What must be raised before it runs as judged, and what happens until then; else empty."""
+    card = answer.finding("accelerator")
+    if not answer.can_run or not answer.waits_for_setting or card is None or not card.remedy:
+        return ""
+    until = "a part may run on the CPU, more slowly"
+    if answer.workload.format == "mlx":
+        until = "it may fail"
+    return f"First {card.remedy}. Until then {until}."
+
+
+def is_ruled_out(answer: Verdict) -> bool:
+    """Whether it fails on nothing but a stated condition: its license, or how open it is."""
+    failed = set(answer.failed)
+    return bool(failed) and failed <= {"license", "openness"}
+
+
+def count_words(answers: Sequence[Verdict], unjudged: int = 0) -> str:
+    """How many of all that were asked for run on their machine, and why others have no answer."""
+    running = [answer for answer in answers if answer.can_run]
+    number = len(running)
+    verb = "runs" if number == 1 else "run"
+    place = place_words(answers[0].machine)
+    words = f"{number} of {len(answers) + unjudged} models {verb} {place}"
+    reservations = [_reservation(answer) for answer in running]
+    for reservation, how in _NOT_WELL.items():
+        count = reservations.count(reservation)
+        if count == number > 0:
+            words += f", but {how}"
+        elif count:
+            words += f", {count} of them {how}"
+    ruled_out = sum(is_ruled_out(answer) for answer in answers)
+    if ruled_out:
+        verb = "is" if ruled_out == 1 else "are"
+        words += f"; {ruled_out} {verb} ruled out by your conditions"
+    if unjudged:
+        words += f"; {unjudged} could not be judged"
+    return f"{words}."
+
+
+def causes(answer: Verdict) -> str:
+    """Why it does not run, or why that cannot be told; empty where it runs."""
+    if answer.can_run:
+        return ""
+    if answer.route is Route.UNKNOWN:
+        return "; ".join(open_words(finding for finding in ordered(answer) if finding.decides))
+    codes = []
+    for finding in answer.findings:
+        # a model without weights has no license to name
+        is_told = answer.model.closed and finding.check == "license"
+        if finding.outcome is Outcome.FAIL and not is_told:
+            codes.append(finding.code)
+    why = failed_words(codes)
+    runtime = answer.question.runtime
+    if answer.question.stated.runtime and runtime is not None:
+        # of a program that was asked for nothing is said of others
+        why = why.replace(LABELS.why_not["runtime"], f"{runtime.name} does not load it")
+    return why
+
+
+def open_words(findings: Iterable[Finding]) -> list[str]:
+    """What leaves an answer open: `disk, GPU not known` of what was not read, and in words of its
+    own what is known and too close to call, as `likely too slow`.
+    """
+    unread: list[str] = []
+    too_close: list[str] = []
+    for finding in findings:
+        if finding.code in LABELS.why_open:
+            too_close.append(LABELS.why_open[finding.code])
+        else:
+            unread.append("GPU" if finding.check == "accelerator" else finding.check)
+    if not unread:
+        return too_close
+    return [f"{', '.join(unread)} not known", *too_close]
+
+
+def failed_words(codes: Iterable[str]) -> str:
+    """What fails, of reason codes alone, each of which begins with the name of its check."""
+    left = sorted(set(codes), key=lambda code: (ORDER.index(_check_of(code)), code))
+    if "runtime-no-build" in left and "cpu-no-build" in left:
+        # of a system without a build the processor is a part
+        left.remove("cpu-no-build")
+    too_little: list[str] = []
+    others: list[str] = []
+    for code in left:
+        reason = LABELS.why_not.get(code) or LABELS.why_not[_check_of(code)]
+        if reason.startswith(_TOO_LITTLE):
+            too_little.append(reason.removeprefix(_TOO_LITTLE))
+        else:
+            others.append(reason)
+    if too_little:
+        others.insert(0, _TOO_LITTLE + " and ".join(too_little))
+    return ", ".join(others)
+
+
+def _check_of(code: str) -> str:
+    """`disk-too-small` is a code of the check `disk`."""
+    check, _, _ = code.partition("-")
+    return check
+
+
+def ordered(verdict: Verdict) -> list[Finding]:
+    """The findings, those that decide first."""
+    return sorted(verdict.findings, key=lambda finding: ORDER.index(finding.check))
+
+
+def summary(verdict: Verdict) -> str:
+    """`RUNS HERE: Mistral 7B Instruct v0.3, about 12 tokens/s, faster than you read`."""
+    label, *rest = answer_line(verdict).parts
+    answer = " ".join(clean("".join(rest)).split())
+    text = f"{label.lstrip('✓✗? ')}: {answer}"
+    speed = verdict.speed
+    if not verdict.can_run or speed is None:
+        return text
+    if speed.judged is not None and speed.each_of > 1:
+        return f"{text}, about {units.speed(speed.judged.likely)} each"
+    if speed.decode is not None:
+        return f"{text}, {pace_words(speed.decode)}"
+    return text

@@ -1,0 +1,179 @@
+"""The way by API in words: whose offer, its prices, how to ask it, and what a month costs by API
+and on the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ..catalogue.offers import Offer, provider_name, request_lines
+from ..core import units
+from ..core.workload import DEFAULT_CONTEXT_TOKENS, INPUT_PER_OUTPUT_TOKEN, Workload
+from ..judge.record import Verdict
+from .age_words import months_between
+from .layout import Blocks, command, figures, line, section, texts
+from .machine_words import HERE, place_words
+
+if TYPE_CHECKING:
+    from ..advice.api_route import LocalCost, MonthlyCost, OfferCost
+
+# a label, a figure and a note
+_Row = tuple[str, str, str]
+# prices of hosted models change about every quarter of a year
+_OLD_PRICE_MONTHS = 3
+API_RISKS = "An API sends what you type to the provider, whose rate limits and outages apply."
+
+
+def offer_words(offer: Offer, today: str | None) -> tuple[str, str]:
+    """Whose offer it is, or that it stands in; and its prices, with their age where `today` is
+    given.
+    """
+    whose = provider_name(offer.provider)
+    if offer.stands_in:
+        whose = f"no provider has it; nearest: {offer.model_id} at {whose}"
+    prices = _price_words(offer)
+    if not prices:
+        return whose, "at a price that is not known here"
+    if today is None:
+        return whose, prices
+    months = months_between(offer.as_of, today)
+    age = ""
+    if months >= _OLD_PRICE_MONTHS:
+        age = f", {months} months old: ask the provider"
+    return whose, f"{prices} (listed {offer.as_of}{age})"
+
+
+def _price_words(offer: Offer) -> str:
+    """`$0.20 in, $0.60 out per 1M tokens`; empty where no price is known."""
+    rates = {
+        "in": offer.input_usd_per_million_tokens,
+        "out": offer.output_usd_per_million_tokens,
+        "per minute of audio": offer.usd_per_audio_minute,
+        "per image": offer.usd_per_image,
+    }
+    prices = []
+    for what, rate in rates.items():
+        if rate is not None:
+            price = units.dollars(rate) if rate else "free"
+            prices.append(f"{price} {what}")
+    text = ", ".join(prices)
+    if offer.input_usd_per_million_tokens is not None:
+        text += " per 1M tokens"
+    if offer.price_is_for is not None:
+        text += f" of {offer.price_is_for}"
+    return text
+
+
+def request_blocks(offer: Offer, verdict: Verdict) -> Blocks:
+    """What to type to ask the offered model, else its page; nothing where neither is known.
+
+    A shell of Windows quotes otherwise, so there the address and the name of the model are shown.
+    """
+    lines = request_lines(offer, verdict.model.modality)
+    if lines and verdict.machine.system == "windows":
+        yield line(f"base URL {offer.base_url}, model {offer.model}", indent=2)
+    elif lines:
+        first, *others = lines
+        yield command(first)
+        for text in others:
+            yield command(text, indent=4)
+    elif offer.page is not None:
+        yield line(f"How to ask it: {offer.page}", indent=2)
+
+
+def no_api_words(workload: Workload) -> str:
+    """Why no API is named, where none is."""
+    if workload.private:
+        return "nothing may leave the machine"
+    if workload.task == "finetune":
+        return "the prices known here do not cover fine-tuning"
+    conditions = (workload.commercial, workload.modify, workload.auditable, workload.license)
+    is_longer = (workload.context_tokens or 0) > DEFAULT_CONTEXT_TOKENS
+    if is_longer or any(conditions):
+        return "this catalogue knows no offer that meets your conditions"
+    return "this catalogue knows no offer"
+
+
+def month_blocks(verdict: Verdict) -> Blocks:
+    """The month by API beside the month on the machine; nothing where no load was stated."""
+    cost: MonthlyCost | None = verdict.monthly_cost
+    if cost is None:
+        return
+    if cost.reason is not None:
+        sentence = f"{cost.reason[0].upper()}{cost.reason[1:]}."
+        yield from section("A month", texts([sentence]))
+        return
+    place = place_words(verdict.machine)
+    rows = [_api_row(cost.offers, verdict.workload)]
+    remarks: list[str] = []
+    if cost.here is None:
+        rows.append((place, "", "it does not run"))
+    else:
+        rows += _local_rows(cost.here, place if place == HERE else "on that machine")
+        remarks = _remarks(cost.here, verdict.workload.parallel)
+    title = f"A month of {cost.days_per_month} days, {_load_words(cost)}"
+    yield from section(title, (figures(rows, right=True), *texts(remarks)))
+
+
+def _load_words(cost: MonthlyCost) -> str:
+    """`1,000,000 tokens in and 100,000 out a day`."""
+    words = f"{cost.input_tokens_per_day:,} tokens in"
+    if cost.output_tokens_per_day:
+        words += f" and {cost.output_tokens_per_day:,} out"
+    words += " a day"
+    if cost.assumed_split:
+        words += f" (assumed: {INPUT_PER_OUTPUT_TOKEN} in for 1 out)"
+    return words
+
+
+def _api_row(offers: Sequence[OfferCost], workload: Workload) -> _Row:
+    """The cheapest bill, or why there is none."""
+    bills = []
+    for offer in offers:
+        if offer.usd_per_month is not None:
+            bills.append((offer.usd_per_month, offer.provider))
+    if not bills:
+        return "by API", "", "no price is known" if offers else no_api_words(workload)
+    usd_per_month, provider = min(bills)
+    whose = f"{provider_name(provider)}, the cheapest of {len(bills)}"
+    if len(bills) == 1:
+        whose = f"{provider_name(provider)}, the only one known"
+    return "by API", units.dollars(usd_per_month), whose
+
+
+def _local_rows(local: LocalCost, place: str) -> Iterator[_Row]:
+    """What is not known of the machine's month, then its electricity and its hours of work."""
+    for entry in local.unknown:
+        yield f"{place}: hours of work a day", "", f"not known: {entry.reason}"
+    kwh = local.kwh_per_month
+    if kwh is not None:
+        energy = f"{units.pace(kwh.low, kwh.high)} kWh at {local.watts:g} W"
+        bill = local.electricity_per_month
+        if bill is None:
+            yield f"{place}: electricity", f"{units.pace(kwh.likely)} kWh", energy
+        else:
+            note = f"in your currency, for {energy}"
+            yield f"{place}: electricity", f"{bill.likely:,.2f}", note
+    hours = local.hours_per_day
+    if hours is not None:
+        keeps_up = "keeps up" if hours.likely <= 24 else "cannot keep up"
+        if local.keeps_up is None:
+            keeps_up = f"probably {keeps_up}"
+        note = f"{units.pace(hours.low, hours.high)} hours of work: it {keeps_up}"
+        yield f"{place}: hours of work a day", f"{units.pace(hours.likely)} hours", note
+
+
+def _remarks(local: LocalCost, parallel: int) -> list[str]:
+    """What to do about what is not known, each once; and what the hours count."""
+    remarks: list[str] = []
+    for entry in local.unknown:
+        remark = f"→ {entry.remedy}"
+        if entry.remedy and remark not in remarks:
+            remarks.append(remark)
+    if local.hours_per_day is not None:
+        requests = "One request at a time"
+        if parallel > 1:
+            requests = f"{parallel} requests at once"
+        remarks.append(f"{requests}; power used while idle is not counted.")
+    return remarks
