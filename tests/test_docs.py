@@ -33,10 +33,10 @@ from selfhost.core.workload import FLAGS
 from selfhost.judge.checks import CHECKS
 from selfhost.judge.record import MODEL_CHECKS
 from selfhost.machine import profiles
+from selfhost.reports.answer_words import MACHINE_ROWS
 from selfhost.reports.audit_formats import FORMATS
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
-from selfhost.reports.words import MACHINE_ROWS
 
 NEEDS, CONTRACT, USAGE, ANSWERS = (
     (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ from selfhost.core.records import DATE, DAY, fault_of
 from selfhost.core.tables import Document
 from selfhost.core.units import duration, fault_of_date
 from selfhost.modelfiles.specfiles import check_spec_files
-from selfhost.reports.words import answer_line
+from selfhost.reports.answer_words import answer_line
 
 RECORD = RECORDS / "vm-24gib.json"
 

@@ -1,0 +1,169 @@
+"""Words that the reports share, each from what it is given."""
+
+from __future__ import annotations
+
+import pytest
+
+from selfhost import Workload
+from selfhost.judge.pace import Range
+from selfhost.judge.record import Finding, Outcome
+from selfhost.machine.record import Machine
+from selfhost.reports.age_words import age_blocks, months_between
+from selfhost.reports.answer_words import failed_words, open_words
+from selfhost.reports.api_words import no_api_words
+from selfhost.reports.case_words import run_words
+from selfhost.reports.details import label_of
+from selfhost.reports.layout import plain
+from selfhost.reports.machine_words import fact_label, place_words
+from selfhost.reports.pace_words import pace_words
+
+
+@pytest.mark.parametrize(
+    ("codes", "words"),
+    [
+        pytest.param(["disk-too-small"], "too little disk space", id="one"),
+        pytest.param(
+            ["speed-too-slow", "disk-too-small", "memory-too-small"],
+            "too little memory and disk space, too slow",
+            id="what-is-too-little-is-said-once",
+        ),
+        pytest.param(
+            ["runtime-no-build", "cpu-no-build"],
+            "no build for this system",
+            id="the-processor-is-a-part-of-the-system",
+        ),
+        pytest.param([], "", id="nothing"),
+    ],
+)
+def test_what_fails_is_said_shortly(codes: list[str], words: str) -> None:
+    """What decides most comes first."""
+    assert failed_words(codes) == words
+
+
+def test_what_is_open_is_not_all_unknown() -> None:
+    """A pace that is known and near the minimum is `likely too slow`."""
+    codes = {"speed": "speed-close", "disk": "disk-not-read", "accelerator": "accelerator-unread"}
+    findings = [
+        Finding(check=check, code=code, outcome=Outcome.UNKNOWN, reason="")
+        for check, code in codes.items()
+    ]
+    assert open_words(findings) == ["disk, GPU not known", "likely too slow"]
+    assert open_words(findings[:1]) == ["likely too slow"]
+
+
+@pytest.mark.parametrize(
+    ("pace", "words"),
+    [
+        # people read about 4 words a second, which are 5 tokens
+        pytest.param(Range(9, 12, 15), "about 12 tokens/s, faster than you read", id="fast"),
+        pytest.param(Range(5, 6, 7), "about 6.0 tokens/s, about as fast as you read", id="even"),
+        pytest.param(
+            Range(1.5, 2, 3), "about 2.0 tokens/s: a 300-word answer takes 3 minutes", id="slow"
+        ),
+        pytest.param(Range(1, 4, 9), "perhaps 4.0 tokens/s, a guess", id="wide"),
+    ],
+)
+def test_a_pace_is_held_against_reading(pace: Range, words: str) -> None:
+    """A figure alone tells few people whether it is fast."""
+    assert pace_words(pace) == words
+
+
+@pytest.mark.parametrize(
+    ("workload", "parts"),
+    [
+        pytest.param(
+            Workload(quantization="Q4_K_M", runtime="llama.cpp", context_tokens=8192, parallel=4),
+            ["Q4_K_M in llama.cpp", "8,192 tokens of context for each of 4 sequences"],
+            id="users",
+        ),
+        pytest.param(
+            Workload(runtime="vllm", kv_cache_type="fp8", draft="mtp"),
+            ["vllm", "fp8 cache", "drafting by multi-token prediction"],
+            id="cache-and-draft",
+        ),
+        pytest.param(
+            Workload(task="finetune", finetune_method="qlora"), ["finetune by qlora"], id="training"
+        ),
+        pytest.param(Workload(), [], id="nothing-known"),
+    ],
+)
+def test_how_it_would_run_is_said_in_parts(workload: Workload, parts: list[str]) -> None:
+    """What is usual, such as a cache of 16 bits, is left out."""
+    assert run_words(workload) == parts
+
+
+@pytest.mark.parametrize(
+    ("workload", "words"),
+    [
+        pytest.param(Workload(private=True), "nothing may leave the machine", id="private"),
+        pytest.param(
+            Workload(commercial=True),
+            "this catalogue knows no offer that meets your conditions",
+            id="conditions",
+        ),
+        pytest.param(
+            Workload(context_tokens=131_072),
+            "this catalogue knows no offer that meets your conditions",
+            id="long-context",
+        ),
+        pytest.param(Workload(), "this catalogue knows no offer", id="none-known"),
+    ],
+)
+def test_a_missing_offer_has_its_reason(workload: Workload, words: str) -> None:
+    """Whether another condition would find one."""
+    assert no_api_words(workload) == words
+
+
+@pytest.mark.parametrize(
+    ("day", "today", "months"),
+    [
+        pytest.param("2026-11-20", "2027-02-19", 2, id="a-day-before"),
+        pytest.param("2026-11-20", "2027-02-20", 3, id="to-the-day"),
+        pytest.param("2027-02-20", "2026-11-20", 0, id="of-the-future"),
+        pytest.param(None, "2026-11-20", 0, id="not-known"),
+    ],
+)
+def test_only_whole_months_count(day: str | None, today: str | None, months: int) -> None:
+    """As people count them, from a day to the same day."""
+    assert months_between(day, today) == months
+
+
+def test_a_catalogue_tells_its_age_after_half_a_year() -> None:
+    """Before that it has most models that people ask about."""
+    assert plain(age_blocks("2026-11-20", "2027-05-19")) == "\n"
+    assert "is 6 months old (2026-11-20)" in plain(age_blocks("2026-11-20", "2027-05-20"))
+
+
+@pytest.mark.parametrize(
+    ("fact", "words"),
+    [
+        pytest.param("memory_total_bytes", "memory total", id="listed"),
+        pytest.param("disks.ollama.free_bytes", "disk of ollama", id="disk-field"),
+        pytest.param("disks.llama.cpp", "disk of llama.cpp", id="disk-with-a-dot"),
+        pytest.param("accelerators.memory_total_bytes", "GPU memory", id="gpu"),
+        pytest.param("compute_capability", "compute capability", id="other"),
+    ],
+)
+def test_a_fact_has_a_label(fact: str, words: str) -> None:
+    """No name with dots and underscores."""
+    assert fact_label(fact) == words
+
+
+def test_a_planned_machine_is_not_here() -> None:
+    """With other memory than it has, the own computer is none that one sits at."""
+    own = Machine(name="this machine", is_this_one=True)
+    assert place_words(own) == "here"
+    assert place_words(own.replace(planning=True)) == "on this machine"
+
+
+@pytest.mark.parametrize(
+    ("key", "label"),
+    [
+        pytest.param("decode", "writing", id="listed"),
+        pytest.param("disk_bytes", "disk", id="without-its-unit"),
+        pytest.param("bytes", "bytes", id="a-unit-alone"),
+    ],
+)
+def test_a_key_has_a_label(key: str, label: str) -> None:
+    """The value has the unit."""
+    assert label_of(key) == label
