@@ -555,7 +555,7 @@ class Verdict(Judged, Report):
     @property
     def summary(self) -> str:
         """The answer in one line of plain text, as the first line of `selfhost check` gives it."""
-        from ..reports.words import summary
+        from ..reports.answer_words import summary
 
         return summary(self)
 

@@ -13,7 +13,9 @@ from ..core.tables import shipped_table
 from ..judge.checks import Outcome
 from ..judge.record import Verdict
 from ..needs.records import times
-from . import words
+from .answer_words import ONCE_RAISED, failed_words, open_words
+from .case_words import format_words
+from .labels import LABELS
 from .layout import Blocks, Paragraph, Span, Table, clean, line, section, strong, texts
 
 # by exit code: the word of the outcome, its style, and the sentence
@@ -108,7 +110,7 @@ def exception_words(use: ExemptionUse) -> ExceptionWords:
         if not is_over:
             fate = f"covers {verdicts}, until {exemption.expires}"
             return ExceptionWords(name, fate, None)
-        remedies = words.LABELS["exception_remedies"]
+        remedies = LABELS.exception_remedies
         mend = remedies.get(exemption.rule, remedies[""])
         fate = f"ended on {exemption.expires}; {verdicts} would need it"
         return ExceptionWords(name, fate, f"{mend}, or have {exemption.owner} renew it")
@@ -190,7 +192,7 @@ def _model_line(groups: Sequence[Group]) -> _ModelLine:
     loaded: dict[str, None] = {}
     for row in judged:
         if row.verdict is not None:
-            loaded[words.format_words(row.verdict.workload)] = None
+            loaded[format_words(row.verdict.workload)] = None
     cells = (
         Span(sign, style),
         strong(shortened(worst.wanted.label)),
@@ -233,7 +235,7 @@ def _warnings(row: Row) -> str:
         return ""
     reasons = dict(shipped_table("findings")["codes"])
     if row.verdict is not None and row.verdict.waits_for_setting:
-        reasons["accelerator-partly"] = words.ONCE_RAISED.lower()
+        reasons["accelerator-partly"] = ONCE_RAISED.lower()
     pace = _pace_words(row.verdict)
     if pace:
         reasons["speed-slow"] = pace
@@ -264,11 +266,11 @@ def _causes(row: Row) -> list[str]:
     causes = []
     for finding in row.findings:
         if finding.check in row.failed:
-            causes.append(words.failed_words([finding.code]))
+            causes.append(failed_words([finding.code]))
     if not causes:
         for finding in row.findings:
             if finding.check in row.undecided:
-                causes += words.open_words([finding])
+                causes += open_words([finding])
     for check, _ in row.excepted:
         causes.append(f"{check} excepted")
     return causes or [reason.reason for reason in row.reasons[:1]]
@@ -289,7 +291,7 @@ def _reasons(group: Group, style: str) -> Blocks:
     label = Span(shortened(row.wanted.label), "name")
     loaded = ""
     if row.verdict is not None:
-        loaded = words.format_words(row.verdict.workload)
+        loaded = format_words(row.verdict.workload)
     rest = f", {loaded}" if loaded else ""
     warned = _warnings(row) if passes else ""
     if warned:

@@ -11,9 +11,13 @@ from ..advice.several import Compared, Comparison
 from ..catalogue.offers import Offer
 from ..core import units
 from ..judge.record import Verdict
-from . import words
+from .answer_words import OPENNESS_WORDS, answer_cell, causes, count_words, shutdown_words
+from .api_words import offer_words
+from .case_words import format_words
 from .layout import Blocks, Column, Table, command, line, strong, texts
+from .machine_words import planned_words
 from .model_figures import figures_of, have_paces
+from .pace_words import RANGES, pace_title
 from .several_text import note_blocks
 
 # what 60 columns hold beside the names of the rows; more models make further tables
@@ -32,7 +36,7 @@ def compare_document(comparison: Comparison, *, verbose: bool = False, carry: st
     verdicts = [compared.verdict for compared in models]
     if not verdicts:
         return
-    head = [words.count_words(verdicts), words.planned_words(verdicts[0].machine)]
+    head = [count_words(verdicts), planned_words(verdicts[0].machine)]
     yield from texts(head, indent=0)
     for start in range(0, len(models), SIDE_BY_SIDE):
         yield line()
@@ -50,7 +54,7 @@ def compare_document(comparison: Comparison, *, verbose: bool = False, carry: st
     if not verbose:
         yield line("Every answer on licenses and openness: -v")
     if have_paces(verdicts):
-        yield line(words.RANGES)
+        yield line(RANGES)
 
 
 def _side_by_side(models: Sequence[Compared], *, verbose: bool) -> Table:
@@ -75,7 +79,7 @@ def _side_by_side(models: Sequence[Compared], *, verbose: bool) -> Table:
 def _facts(compared: Compared, *, verbose: bool) -> dict[str, str]:
     """The cells of a model by the titles of their rows, from the top; "" where there is none."""
     verdict = compared.verdict
-    pace = words.pace_title([verdict.speed])
+    pace = pace_title([verdict.speed])
     figures = figures_of(verdict, pace)
     offers = [offer for offer in verdict.api_offers if not offer.stands_in]
     place = ""
@@ -83,8 +87,8 @@ def _facts(compared: Compared, *, verbose: bool) -> dict[str, str]:
         # what is split over GPU and RAM is many times as slow
         place = figures.place
     facts = {
-        "": words.answer_cell(verdict),
-        "judged as": words.format_words(verdict.workload) if verbose else figures.quantization,
+        "": answer_cell(verdict),
+        "judged as": format_words(verdict.workload) if verbose else figures.quantization,
         "memory": figures.memory,
         "in": place,
         pace: figures.pace,
@@ -100,7 +104,7 @@ def _facts(compared: Compared, *, verbose: bool) -> dict[str, str]:
     }
     for row in (*compared.permissions, *compared.openness):
         if verbose or row.name in _ANSWERS_SHOWN:
-            facts[row.name] = words.OPENNESS_WORDS[row.answer]
+            facts[row.name] = OPENNESS_WORDS[row.answer]
     return facts
 
 
@@ -161,7 +165,7 @@ def _price(offers: Sequence[Offer]) -> str:
         return ""
     offer = offers[0]
     if offer.input_usd_per_million_tokens is None:
-        _, prices = words.offer_words(offer.replace(price_is_for=None), None)
+        _, prices = offer_words(offer.replace(price_is_for=None), None)
         return prices
     rates = []
     for rate in (offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens):
@@ -174,10 +178,10 @@ def _price(offers: Sequence[Offer]) -> str:
 def _remarks(compared: Compared) -> list[str]:
     """Why a model does not run, and when it is shut down, else why it is not the current one."""
     verdict = compared.verdict
-    causes = words.causes(verdict)
-    remarks = [causes] if causes else []
+    why = causes(verdict)
+    remarks = [why] if why else []
     if verdict.shutdown is not None:
-        remarks.append(words.shutdown_words(verdict.shutdown))
+        remarks.append(shutdown_words(verdict.shutdown))
         return remarks
     for row in compared.openness:
         if row.name == "current" and row.answer == "no":

@@ -7,15 +7,16 @@ terminal, and `markup` writes them as Markdown and HTML.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
-from typing import Self
+from typing import Self, TypeVar
 
 from ..core.errors import InputError, Problem, SelfhostError, UnknownModelError
 from ..core.records import Record, brief
 from ..core.tables import shipped_table
 from ..core.templates import fill
 
+Number = TypeVar("Number", int, float)
 # between two columns of a table
 _GAP = "  "
 # GitHub takes `::name` at a line's start for a command; `##[` is GitHub's and `##vso[` Azure's
@@ -179,6 +180,11 @@ def figures(rows: Iterable[tuple[str, str, str]], *, drop: int = 0, right: bool 
     cells = [(label, strong(figure), note) for label, figure, note in rows]
     columns = (Column(wrap=right), Column(right=right), Column(wrap=True, drop=drop))
     return Table(columns=columns, rows=tuple(cells))
+
+
+def known_figure(value: Number | None, write: Callable[[Number], str], absent: str = "-") -> str:
+    """A figure as `write` has it, or what stands for one that is not known."""
+    return absent if value is None else write(value)
 
 
 def clean(text: str) -> str:

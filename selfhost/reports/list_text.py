@@ -13,9 +13,12 @@ from ..core.workload import Workload
 from ..judge.checks.space import given_by
 from ..judge.record import TIGHT_CODES, Outcome, Verdict
 from ..machine.record import Machine
-from . import words
+from .age_words import age_blocks
+from .answer_words import ANSWERS
 from .layout import Blocks, Span, Table, line, strong, texts
+from .machine_words import place_words, planned_words
 from .model_figures import figures_of, have_paces, table_of_paces
+from .pace_words import RANGES, pace_title
 
 # rows of the first screen
 TOP = 20
@@ -44,7 +47,7 @@ def list_document(
     """
     rows = [row for row in listing.models if row.can_run or not only_running][:top]
     if listing.counts.models:
-        head = [_summary(listing, workload or Workload()), words.planned_words(listing.machine)]
+        head = [_summary(listing, workload or Workload()), planned_words(listing.machine)]
     else:
         head = [_nothing_matches(listing, near, notes)]
     yield from texts([*head, *notes], indent=0)
@@ -54,10 +57,10 @@ def list_document(
         yield line()
         yield line(_footer(listing, rows, wide=wide, only_running=only_running))
         if have_paces(rows):
-            yield line(words.RANGES)
+            yield line(RANGES)
         if listing.counts.running == 0:
             yield line(f"a machine that runs one: selfhost plan {rows[0].model.id}")
-    yield from words.age_blocks(listing.catalogue_as_of, today)
+    yield from age_blocks(listing.catalogue_as_of, today)
 
 
 def _nothing_matches(listing: Ranking, near: Sequence[str], notes: Sequence[str]) -> str:
@@ -75,7 +78,7 @@ def _nothing_matches(listing: Ranking, near: Sequence[str], notes: Sequence[str]
 def _summary(listing: Ranking, workload: Workload) -> str:
     """How many run and in which memory, how many are slow, not known or ruled out, in a line."""
     counts = listing.counts
-    runs = f"{_count_words(counts)} {words.place_words(listing.machine)}"
+    runs = f"{_count_words(counts)} {place_words(listing.machine)}"
     memory = ", ".join(_memory_parts(listing.machine, workload))
     if memory:
         runs += f" ({memory})"
@@ -126,7 +129,7 @@ def _memory_parts(machine: Machine, workload: Workload) -> list[str]:
 
 def _table(rows: Sequence[Verdict], *, wide: bool) -> Table:
     """A row a model; where all are held in one place there is no column that says where."""
-    title = words.pace_title(row.speed for row in rows)
+    title = pace_title(row.speed for row in rows)
     figures = [figures_of(row, title) for row in rows]
     is_one_place = len({of_model.place for of_model in figures}) == 1
     table_rows: list[tuple[str, ...]] = []
@@ -155,7 +158,7 @@ def _sign(row: Verdict) -> Span:
     """The sign of the answer, `!` where it runs with a reservation that the footer explains."""
     if row.can_run and (_is_tight(row) or row.has(_PARTLY_OPEN)):
         return _TIGHT
-    sign, *_ = words.ANSWERS[row.route]
+    sign, *_ = ANSWERS[row.route]
     return Span(sign, row.route)
 
 

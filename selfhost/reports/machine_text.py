@@ -9,8 +9,9 @@ from ..core import units
 from ..core.records import brief
 from ..machine.profiles import Profile
 from ..machine.record import Accelerator, Disk, Machine, PresentModel
-from . import words
-from .layout import Blocks, Table, line, section, strong, texts, topics
+from .labels import LABELS
+from .layout import Blocks, Table, known_figure, line, section, strong, texts, topics
+from .machine_words import fact_label
 
 # what may be many is listed up to here; the rest under `-v`
 _SHOWN = 3
@@ -38,7 +39,7 @@ def machine_document(machine: Machine, *, verbose: bool = False) -> Blocks:
     yield Table.of("machine", _rows(machine))
     hint = "What runs on it: selfhost list"
     if machine.planning and not machine.is_this_one:
-        assumed = dict.fromkeys(map(words.fact_label, machine.assumed))
+        assumed = dict.fromkeys(map(fact_label, machine.assumed))
         yield from section("Assumed", texts([", ".join(assumed)]))
         hint += " with the same --machine"
     else:
@@ -196,7 +197,7 @@ def _every_fact(machine: Machine) -> Blocks:
     from .details import sections, value_words
 
     rows: list[tuple[str, str, str]] = []
-    for fact, label in words.LABELS["facts"].items():
+    for fact, label in LABELS.facts.items():
         text = value_words(fact, getattr(machine, fact))
         if text and fact != "instruction_sets":
             rows.append((label, text, machine.sources.get(fact, "")))
@@ -207,7 +208,7 @@ def _every_fact(machine: Machine) -> Blocks:
         if source:
             lines.append(f"source: {source}")
         yield from section("Instruction sets", texts(lines))
-    yield from sections(machine.to_json(), words.LABELS["machine"])
+    yield from sections(machine.to_json(), LABELS.machine)
     yield from unread_blocks(machine)
 
 
@@ -222,7 +223,7 @@ def unread_blocks(machine: Machine, most: int | None = None) -> Blocks:
     shown = entries[:most]
     facts: dict[tuple[str, str | None], dict[str, None]] = {}
     for entry in shown:
-        facts.setdefault((entry.reason, entry.remedy), {})[words.fact_label(entry.fact)] = None
+        facts.setdefault((entry.reason, entry.remedy), {})[fact_label(entry.fact)] = None
     listed = [(", ".join(names), *why) for why, names in facts.items()]
     left_out = len(entries) - len(shown)
     more = f"{left_out} more: -v" if left_out else ""
@@ -231,7 +232,7 @@ def unread_blocks(machine: Machine, most: int | None = None) -> Blocks:
 
 def memory_cells(machine: Machine) -> tuple[str, str]:
     """Return the RAM that programs get, and the accelerators' own memory."""
-    ram = words.known(machine.memory_limit_bytes, units.binary)
+    ram = known_figure(machine.memory_limit_bytes, units.binary)
     cards = machine.accelerators or ()
     sizes = [units.binary(card.memory_total_bytes or 0) for card in cards if not card.unified]
     if len(sizes) > 1:

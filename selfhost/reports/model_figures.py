@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 from ..core import units
 from ..core.records import Record
 from ..judge.record import Verdict
-from . import words
-from .layout import Table
+from .answer_words import causes
+from .layout import Table, known_figure
+from .machine_words import PLACES, memory_words
+from .pace_words import PACES, pace_of
 
 
 class ModelFigures(Record):
@@ -38,16 +40,16 @@ def figures_of(answer: Verdict, pace_title: str) -> ModelFigures:
     model = answer.model
     workload = answer.workload
     return ModelFigures(
-        memory=words.memory_words(answer.needs) or "-",
-        place=words.PLACES.get(answer.placement or "", ""),
-        pace=words.pace_of(answer.speed, title=pace_title),
+        memory=memory_words(answer.needs) or "-",
+        place=PLACES.get(answer.placement or "", ""),
+        pace=pace_of(answer.speed, title=pace_title),
         download=_download(answer),
         quantization=workload.quantization or "-",
         judged_as=_judged_as(answer),
-        parameters=words.known(model.parameters.total, units.count),
+        parameters=known_figure(model.parameters.total, units.count),
         released=model.released or "-",
         license=_license(answer),
-        why=words.causes(answer) or answer.why or "",
+        why=causes(answer) or answer.why or "",
     )
 
 
@@ -55,7 +57,7 @@ def _download(answer: Verdict) -> str:
     """`here`, or `4.37 GB, 6 minutes`."""
     if answer.download_bytes == 0:
         return "here"
-    size = words.known(answer.download_bytes, units.decimal)
+    size = known_figure(answer.download_bytes, units.decimal)
     if answer.download_bytes is None or answer.download_seconds is None:
         return size
     return f"{size}, {units.duration(answer.download_seconds)}"
@@ -83,10 +85,10 @@ def _license(answer: Verdict) -> str:
 def table_of_paces(name: str, rows: Sequence[tuple[str, ...]], pace_title: str) -> Table:
     """Return the table of that name in `specs/common/labels.toml`, which has a column of paces."""
     # long paces, as `~69 minutes for an hour of audio`, wrap
-    wraps = "~" if pace_title == words.PACES else ""
+    wraps = "~" if pace_title == PACES else ""
     return Table.of(name, rows, pace=pace_title, wraps=wraps)
 
 
 def have_paces(answers: Iterable[Verdict]) -> bool:
     """Whether a table of these models shows a likely pace: what does not fit has none."""
-    return any(words.pace_of(answer.speed).startswith("~") for answer in answers)
+    return any(pace_of(answer.speed).startswith("~") for answer in answers)

@@ -13,7 +13,7 @@ from ..core.quoting import shell_word
 from ..judge.checks import Outcome
 from ..judge.checks.space import desktop_bytes
 from ..judge.record import Route
-from . import words
+from .case_words import run_words
 from .layout import (
     AS_TOPIC,
     Blocks,
@@ -22,6 +22,7 @@ from .layout import (
     Table,
     command,
     figures,
+    known_figure,
     line,
     section,
     strong,
@@ -29,6 +30,8 @@ from .layout import (
     topics,
 )
 from .machine_text import memory_cells
+from .machine_words import PLACES
+from .pace_words import pace_of, pace_title
 
 # machines of the first screen
 _SHOWN = 6
@@ -128,7 +131,7 @@ def _machines_counted(plan: Plan) -> str:
 
 def _workload_words(plan: Plan) -> str:
     """How it would run, with the pace that is wanted."""
-    parts = words.run_words(plan.workload)
+    parts = run_words(plan.workload)
     wanted = plan.workload.min_tokens_per_second
     if wanted:
         is_each = any(known.speed and known.speed.each_of > 1 for known in plan.machines)
@@ -145,7 +148,7 @@ def _least_rows(plan: Plan, least: Least, *, verbose: bool) -> Iterator[tuple[st
         yield "GPU memory", gpu_memory, "on one GPU, which the runtime needs"
     yield "RAM", units.binary(least.memory_bytes, up=True), _reserve_words(least)
     if not needs_gpu:
-        beside = words.known(least.accelerator.memory_beside_bytes, _ram_words, "unknown RAM")
+        beside = known_figure(least.accelerator.memory_beside_bytes, _ram_words, "unknown RAM")
         yield "or GPU memory", gpu_memory, f"on one GPU, with {beside}"
     disk = "not known"
     if least.disk_bytes is not None:
@@ -224,7 +227,7 @@ def _best(machines: Sequence[Known]) -> Known:
     comfortable = [known for known in machines if known.is_comfortable]
     fast_enough = [known for known in machines if known.is_fast_enough]
     for known in (*comfortable, *fast_enough):
-        if words.pace_of(known.speed) != "-":
+        if pace_of(known.speed) != "-":
             return known
     return fast_enough[0] if fast_enough else machines[0]
 
@@ -241,23 +244,23 @@ def _doubts(known: Known) -> list[str]:
 
 def _known_machines(plan: Plan, shown: Sequence[Known]) -> Blocks:
     """A row a machine, with the likely pace and what is judged otherwise there."""
-    usual = words.run_words(plan.workload)
+    usual = run_words(plan.workload)
     rows = []
     for known in shown:
         doubts = _doubts(known)
-        place = "GPU" if known.by_shared_gpu else words.PLACES.get(known.placement or "", "-")
-        otherwise = [part for part in words.run_words(known.workload) if part not in usual]
+        place = "GPU" if known.by_shared_gpu else PLACES.get(known.placement or "", "-")
+        otherwise = [part for part in run_words(known.workload) if part not in usual]
         row = (
             Span("?", Route.UNKNOWN) if doubts else Span("✓", Route.LOCAL),
             strong(known.name),
             *memory_cells(known.machine),
-            words.pace_of(known.speed),
+            pace_of(known.speed),
             known.kind,
             ", ".join([place, *doubts]),
             ", ".join(otherwise),
         )
         rows.append(row)
-    yield Table.of("plan", rows, pace=words.pace_title(known.speed for known in shown))
+    yield Table.of("plan", rows, pace=pace_title(known.speed for known in shown))
     left_out = len(plan.fitting) - len(shown)
     if left_out:
         yield line(f"{left_out} more: -v")

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 from ..core import units
 from ..judge.record import Finding, Outcome, Route, Verdict
-from . import words
+from .answer_words import answer_cell, answer_line, causes, count_words, limit_words, ordered
+from .api_words import API_RISKS, offer_words
+from .case_words import first_way
 from .layout import (
     AS_TOPIC,
     Blocks,
@@ -24,7 +26,9 @@ from .layout import (
     texts,
     topics,
 )
+from .machine_words import place_words, planned_words
 from .model_figures import figures_of, table_of_paces
+from .pace_words import PACES, RANGES, pace_title
 
 # a sign and `RUNS, TAKES HOURS`; longer answers are rare
 _ANSWER_WIDTH = 19
@@ -36,7 +40,7 @@ _TOO_MUCH = (
 )
 # a table of months side by side would say less than one model's own
 _COST_ALONE = "The cost of a month: selfhost check MODEL, with the same options."
-_MORE = f"Every finding: -v · {words.RANGES}"
+_MORE = f"Every finding: -v · {RANGES}"
 
 
 def told_row(verdict: Verdict, name_width: int) -> Paragraph:
@@ -44,18 +48,18 @@ def told_row(verdict: Verdict, name_width: int) -> Paragraph:
 
     Its columns do not depend on the other models: `name_width` is that of the longest name.
     """
-    answer = words.answer_cell(verdict)
+    answer = answer_cell(verdict)
     name = verdict.model.id
     before_name = " " * (2 + max(0, _ANSWER_WIDTH - len(answer)))
     behind_name = " " * (2 + max(0, name_width - len(name)))
-    title = words.pace_title([verdict.speed])
+    title = pace_title([verdict.speed])
     figures = figures_of(verdict, title)
     known = []
     if figures.memory != "-":
         known.append(figures.memory)
     if figures.pace != "-":
         # below PACES a figure has its own unit
-        known.append(figures.pace if title == words.PACES else f"{figures.pace} {title}")
+        known.append(figures.pace if title == PACES else f"{figures.pace} {title}")
     if figures.judged_as:
         known.append(figures.judged_as)
     return line(answer, before_name, strong(name), behind_name, ", ".join(known))
@@ -79,8 +83,8 @@ def several_blocks(
     """
     running = [verdict for verdict in verdicts if verdict.can_run]
     others = [verdict for verdict in verdicts if not verdict.can_run]
-    yield line(words.count_words(verdicts, unjudged))
-    yield from texts([words.planned_words(verdicts[0].machine)], indent=0)
+    yield line(count_words(verdicts, unjudged))
+    yield from texts([planned_words(verdicts[0].machine)], indent=0)
     if not rows_are_told:
         yield line()
         yield _table(verdicts)
@@ -105,12 +109,12 @@ def several_blocks(
 
 
 def _table(verdicts: Sequence[Verdict]) -> Table:
-    title = words.pace_title(verdict.speed for verdict in verdicts)
+    title = pace_title(verdict.speed for verdict in verdicts)
     rows = []
     for verdict in verdicts:
         figures = figures_of(verdict, title)
         name = strong(verdict.model.id)
-        answer = words.answer_cell(verdict)
+        answer = answer_cell(verdict)
         rows.append((answer, name, figures.memory, figures.pace, figures.judged_as))
     return table_of_paces("models", rows, title)
 
@@ -172,7 +176,7 @@ def note_blocks(verdicts: Sequence[Verdict], *, verbose: bool) -> Blocks:
 def _limits(running: Sequence[Verdict]) -> Iterator[str]:
     """What must be raised before a model runs as judged."""
     for verdict in running:
-        limit = words.limit_words(verdict)
+        limit = limit_words(verdict)
         if limit:
             yield f"{verdict.model.id}: {limit}"
 
@@ -183,7 +187,7 @@ def _warnings(running: Sequence[Verdict]) -> Iterator[tuple[str, str, str | None
         name = verdict.model.id
         if verdict.quality is not None and verdict.quality.warning:
             yield f"quality ({name})", verdict.quality.warning, None
-        for finding in words.ordered(verdict):
+        for finding in ordered(verdict):
             if finding.outcome is Outcome.WARN and not _is_said(finding, verdict):
                 yield f"{finding.check} ({name})", finding.reason, finding.remedy
 
@@ -202,7 +206,7 @@ def _to_run(running: Sequence[Verdict], *, verbose: bool) -> list[str]:
     """The lines that install the programs and start the models, each once; `verbose`: all ways."""
     lines: dict[str, None] = {}
     for verdict in running:
-        setup = verdict.setup if verbose else words.first_way(verdict.setup)
+        setup = verdict.setup if verbose else first_way(verdict.setup)
         lines |= dict.fromkeys(setup)
         lines |= dict.fromkeys(verdict.commands[:1])
     return list(lines)
@@ -211,16 +215,16 @@ def _to_run(running: Sequence[Verdict], *, verbose: bool) -> list[str]:
 def _ways_out(others: Sequence[Verdict], carry: str, options: str, today: str | None) -> Blocks:
     """Why each does not run, what runs instead, who serves it, and what to type next."""
     for verdict in others:
-        yield line(strong(verdict.model.id), f": {words.causes(verdict)}", indent=2)
+        yield line(strong(verdict.model.id), f": {causes(verdict)}", indent=2)
         typed = f"selfhost check {verdict.model.id}{options}"
         if verdict.alternatives:
             first = verdict.alternatives[0]
             name = f"{first.id} in {first.quantization}" if first.quantization else first.id
             runs = "would run" if verdict.route is Route.UNKNOWN else "runs"
-            yield line(f"{runs} {words.place_words(verdict.machine)}: {name}", indent=4)
+            yield line(f"{runs} {place_words(verdict.machine)}: {name}", indent=4)
             typed = f"{first.command}{carry}"
         if verdict.route is Route.API and verdict.api_offers:
-            whose, prices = words.offer_words(verdict.api_offers[0], today)
+            whose, prices = offer_words(verdict.api_offers[0], today)
             yield line(f"by API: {whose}, {prices}", indent=4)
         yield command(typed, indent=4)
 
@@ -228,8 +232,8 @@ def _ways_out(others: Sequence[Verdict], carry: str, options: str, today: str | 
 def _findings(verdicts: Sequence[Verdict]) -> Blocks:
     """All findings on each model, those that decide first."""
     if any(verdict.route is Route.API for verdict in verdicts):
-        yield line(words.API_RISKS)
+        yield line(API_RISKS)
     for verdict in verdicts:
         yield line()
-        yield words.answer_line(verdict)
-        yield from topics(map(AS_TOPIC, words.ordered(verdict)))
+        yield answer_line(verdict)
+        yield from topics(map(AS_TOPIC, ordered(verdict)))

@@ -16,8 +16,13 @@ from ..catalogue.spec_values import SCRATCH
 from ..core import units
 from ..core.quoting import shell_word
 from ..judge.record import Verdict
-from . import words
-from .layout import Blocks, Table, command, line, section, strong, texts
+from .age_words import age_blocks
+from .answer_words import OPENNESS_WORDS, answer_line
+from .api_words import month_blocks, offer_words
+from .case_words import asked_words
+from .labels import LABELS
+from .layout import Blocks, Table, command, known_figure, line, section, strong, texts
+from .machine_words import HERE, PLACES, place_words
 
 # sizes of the first screen
 _MOST_SIZES = 6
@@ -40,7 +45,7 @@ def show_document(
     verdict = shown.verdict
     model = verdict.model
     yield from _title(model, verbose=verbose)
-    yield words.answer_line(verdict)
+    yield answer_line(verdict)
     yield from texts(verdict.understood_as)
     yield line()
     yield Table.of("show", _first_facts(model))
@@ -55,7 +60,7 @@ def show_document(
         yield line()
         yield from texts(verdict.notes, indent=0)
         yield line()
-    yield from words.month_blocks(verdict)
+    yield from month_blocks(verdict)
     name = shell_word(verdict.asked) if is_path(verdict.asked) else model.id
     to_check = command(f"selfhost check {name}{carry}")
     if verbose:
@@ -64,7 +69,7 @@ def show_document(
     else:
         yield to_check
         yield line("Every size and fact with its source: -v")
-    yield from words.age_blocks(as_of, today)
+    yield from age_blocks(as_of, today)
 
 
 def _title(model: ModelSpec, *, verbose: bool) -> Blocks:
@@ -91,8 +96,8 @@ def _first_facts(model: ModelSpec) -> Iterator[tuple[str, str, str]]:
         terms = model.license.id if model.license is not None else None
         yield "license", units.short_license(terms or "not known"), ""
     for row in openness.rows(model):
-        if row.name in words.LABELS["show_first"]["openness"]:
-            yield row.name, words.OPENNESS_WORDS[row.answer], row.why
+        if row.name in LABELS.show_first["openness"]:
+            yield row.name, OPENNESS_WORDS[row.answer], row.why
     architecture = model.architecture
     if architecture is not None and architecture.context_tokens is not None:
         scaled = architecture.scaled_context_tokens
@@ -126,19 +131,19 @@ def _availability(model: ModelSpec) -> list[str]:
 
 def _sizes(verdict: Verdict, sizes: Sequence[Size]) -> Blocks:
     """A row a quantization, the largest first; of many those alone that are published most."""
-    usual = (*words.LABELS["show_first"]["types"], verdict.workload.quantization)
+    usual = (*LABELS.show_first["types"], verdict.workload.quantization)
     if len(sizes) > _MOST_SIZES:
         sizes = [size for size in sizes if size.quantization in usual] or sizes
     # where there is no GPU, all of it is in the RAM
-    places = words.PLACES if verdict.machine.accelerators else {}
+    places = PLACES if verdict.machine.accelerators else {}
     rows = []
     for size in sorted(sizes, key=lambda size: size.bytes, reverse=True):
         cells = (
             size.quantization,
             units.decimal(size.bytes),
-            words.known(size.memory_likely_bytes, units.binary, ""),
+            known_figure(size.memory_likely_bytes, units.binary, ""),
             places.get(size.placement or "", ""),
-            words.OPENNESS_WORDS[_FITS[size.fits]],
+            OPENNESS_WORDS[_FITS[size.fits]],
             size.quality.cost,
         )
         rows.append(cells)
@@ -147,12 +152,12 @@ def _sizes(verdict: Verdict, sizes: Sequence[Size]) -> Blocks:
         title += f" with {units.tokens(verdict.workload.context_tokens)} of context"
     yield line(title, indent=2)
     # the headline names the machine
-    is_here = words.place_words(verdict.machine) == words.HERE
-    yield Table.of("sizes", rows, where=words.HERE if is_here else "there")
+    is_here = place_words(verdict.machine) == HERE
+    yield Table.of("sizes", rows, where=HERE if is_here else "there")
 
 
 def _first_offer(offers: Sequence[Offer]) -> Blocks:
-    whose, prices = words.offer_words(offers[0].replace(stands_in=False), None)
+    whose, prices = offer_words(offers[0].replace(stands_in=False), None)
     others = f" ({len(offers) - 1} more: -v)" if len(offers) > 1 else ""
     yield line("By API: ", strong(whose), f", {prices}{others}")
 
@@ -165,8 +170,8 @@ def _every_fact(shown: Shown) -> Blocks:
 
     verdict = shown.verdict
     yield line()
-    yield from texts([words.asked_words(verdict), *verdict.fine_print])
+    yield from texts([asked_words(verdict), *verdict.fine_print])
     about = {**json.about(verdict.model), "sizes": json.record(shown.sizes)}
-    yield from sections(about, words.LABELS["show"])
+    yield from sections(about, LABELS.show)
     yield from section("Losses of quality, by the model's size", texts(shown.loss_by_size))
-    yield from sections(json.verdict(verdict), words.LABELS["show_verdict"])
+    yield from sections(json.verdict(verdict), LABELS.show_verdict)

@@ -11,8 +11,19 @@ from functools import partial
 from ..advice.sizes import ContainerSize, Growth
 from ..core import units
 from ..core.quoting import shell_line, shell_word
-from .layout import Blocks, Paragraph, Table, commands, figures, line, section, strong, texts
-from .words import format_words, known
+from .case_words import format_words
+from .layout import (
+    Blocks,
+    Paragraph,
+    Table,
+    commands,
+    figures,
+    known_figure,
+    line,
+    section,
+    strong,
+    texts,
+)
 
 # what is printed is enough
 _rounded_up = partial(units.binary, up=True)
@@ -41,7 +52,7 @@ def _several(sizes: Sequence[ContainerSize]) -> Blocks:
             size.model.id,
             _rounded_up(size.request_bytes),
             _rounded_up(size.limit_bytes),
-            known(size.disk_bytes, units.decimal, "unknown"),
+            known_figure(size.disk_bytes, units.decimal, "unknown"),
             str(len(size.accelerators) or "-"),
         )
         rows.append(cells)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from ..advice.runs import Figure
 from ..advice.verify import Verification, is_wide
 from ..core import units
-from . import words
+from .case_words import run_words
+from .labels import LABELS
 from .layout import Blocks, Span, Table, line, strong, texts
 
 _HEADS = {
@@ -32,7 +33,7 @@ def verify_document(comparison: Verification) -> Blocks:
         _HEADS[comparison.outcome], "  ", strong(verdict.model.name), f": {_inside(comparison)}"
     )
     run = comparison.run
-    asked = words.run_words(verdict.workload.replace(context_tokens=run.context_tokens))
+    asked = run_words(verdict.workload.replace(context_tokens=run.context_tokens))
     yield line(", ".join([*asked, f"seen in: {run.tool}"]), indent=2)
     yield line()
     yield Table.of("verify", map(_row, comparison.differences))
@@ -104,5 +105,5 @@ def _name(figure: Figure) -> str:
     depth = figure.depth_tokens or 0
     if depth > (figure.tokens or 0):
         about.append(f"{units.tokens(depth)} in the context")
-    name = words.LABELS["verified"].get(figure.term, figure.term.replace("_", " "))
+    name = LABELS.verified.get(figure.term, figure.term.replace("_", " "))
     return f"{name} ({', '.join(about)})" if about else name

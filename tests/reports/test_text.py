@@ -26,8 +26,8 @@ from selfhost.reports import (
     list_text,
     machine_text,
     show_text,
-    words,
 )
+from selfhost.reports.case_words import first_way
 from selfhost.reports.layout import Block, Blocks, Column, Paragraph, Table, clean, plain
 
 VERDICTS = {verdict.route + "-" + verdict.asked: verdict for verdict in samples.every()}
@@ -416,7 +416,7 @@ def test_an_api_ends_with_a_line_to_type_or_a_page() -> None:
 )
 def test_one_way_to_install_is_shown(setup: list[str], shown: list[str]) -> None:
     """Eight of 38 lines were ways to install one program; `-v` has them all."""
-    assert words.first_way(setup) == shown
+    assert first_way(setup) == shown
 
 
 def test_every_way_to_install_is_in_the_full_answer() -> None:
@@ -424,7 +424,7 @@ def test_every_way_to_install_is_in_the_full_answer() -> None:
     verdict = check("qwen3-coder", machine="desktop-rtx3060-12gb")
     first = plain(check_text.check_document([verdict]))
     full = plain(check_text.check_document([verdict], verbose=True))
-    others = [text for text in verdict.setup if text not in words.first_way(verdict.setup)]
+    others = [text for text in verdict.setup if text not in first_way(verdict.setup)]
     assert others
     assert "other ways to install" in first
     for text in others:
