@@ -43,7 +43,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden",
         action="store_true",
-        help="write tests/golden and the values in tests/answers anew; read each change before you commit it",
+        help=(
+            "write tests/golden and the values in tests/answers anew; read each change "
+            "before you commit it"
+        ),
     )
 
 
@@ -53,7 +56,9 @@ def _refuse(*_: object, **__: object) -> NoReturn:
 
 @pytest.fixture(autouse=True)
 def _apart_from_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any socket that a test opens in this process is an error; the developer's shell and the day reach no test."""
+    """Any socket that a test opens in this process is an error; the developer's shell and the day
+    reach no test.
+    """
     for name in ("socket", "create_connection", "getaddrinfo"):
         monkeypatch.setattr(socket, name, _refuse)
     for name in ("SELFHOST_SPECS", "SELFHOST_DEBUG", "NO_COLOR", "FORCE_COLOR", "COLUMNS"):
@@ -80,14 +85,18 @@ def packed(installation: Path) -> Path:
 
 @pytest.fixture
 def few_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every eighth model is listed, and GPT-2, which tests ask for: for laws of any list, which need not judge a thousand models. A name still means any of them."""
+    """Every eighth model is listed, and GPT-2, which tests ask for: for laws of any list, which
+    need not judge a thousand models. A name still means any of them.
+    """
     ids = Catalogue.ids
     monkeypatch.setattr(Catalogue, "ids", lambda own: tuple(sorted({*ids(own)[::8], "gpt2"})))
 
 
 @pytest.fixture(scope="session")
 def source_environment(installation: Path) -> dict[str, str]:
-    """Environment for child processes: this checkout's modules beside packed specs, as users have them. What they import is compiled once."""
+    """Environment for child processes: this checkout's modules beside packed specs, as users have
+    them. What they import is compiled once.
+    """
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     # not those of the folder they start in, the checkout itself
     own = {"PYTHONPATH": str(installation), "PYTHONSAFEPATH": "1"}

@@ -1,6 +1,8 @@
-"""What is accepted is judged: no number of a spec, a config.json, a GGUF header or a machine record makes a command fail.
+"""What is accepted is judged: no number of a spec, a config.json, a GGUF header or a machine record
+makes a command fail.
 
-The sizes of real specs, files and records are changed at random, and whatever their reader takes is asked for under every program.
+The sizes of real specs, files and records are changed at random, and whatever their reader takes is
+asked for under every program.
 """
 
 from __future__ import annotations
@@ -37,12 +39,25 @@ from selfhost.reports import json as report
 
 ROWS = tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
 RUNTIMES = open_catalogue().runtime_ids()
-# one of each kind of block: dense, latent, grouped experts, compressed, windows, every recurrence, encoder, both stacks, speech, image
+# one of each kind of block: dense, latent, grouped experts, compressed, windows, every recurrence,
+# encoder, both stacks, speech, image
 SEEDS = (
-    "mistral-7b-instruct-v0.3", "deepseek-r1-0528", "deepseek-v4-flash-0731", "gemma-3n-e4b-it", "gpt-oss-20b", "falcon-h1-3b-instruct",
-    "mamba-370m", "qwen3-next-80b-a3b-instruct", "lfm2.5-1.2b-instruct", "bge-m3", "whisper-tiny", "stable-diffusion-1.5",
-    "kimi-linear-48b-a3b-instruct", "minimax-text-01", "glm-5.3",
-)  # fmt: skip
+    "mistral-7b-instruct-v0.3",
+    "deepseek-r1-0528",
+    "deepseek-v4-flash-0731",
+    "gemma-3n-e4b-it",
+    "gpt-oss-20b",
+    "falcon-h1-3b-instruct",
+    "mamba-370m",
+    "qwen3-next-80b-a3b-instruct",
+    "lfm2.5-1.2b-instruct",
+    "bge-m3",
+    "whisper-tiny",
+    "stable-diffusion-1.5",
+    "kimi-linear-48b-a3b-instruct",
+    "minimax-text-01",
+    "glm-5.3",
+)
 QUANTIZATIONS = (None, None, "Q4_K_M", "Q8_0", "IQ2_XS", "nf4", "awq", "gptq-3bit", "fp8", "mxfp4")
 SIZES = (1, 2, 3, 5, 7, 32, 64, 100, 127, 128, 255, 300, 3000, 10**6, 2**31, 2**32, 10**18)
 MACHINE_NAMES = (
@@ -59,14 +74,39 @@ CONFIG_FILES = tuple(
     if path.stem != "sources"
 )
 CONFIG_KEYS = (
-    "n_group", "topk_group", "num_experts", "num_experts_per_tok", "num_nextn_predict_layers", "num_key_value_heads", "head_dim",
-    "hc_mult", "altup_num_inputs", "num_kv_shared_layers", "sliding_window", "n_shared_experts", "kv_lora_rank", "q_lora_rank",
-    "encoder_layers", "mamba_n_groups", "mamba_n_heads", "linear_num_key_heads", "num_hidden_groups", "hidden_size_per_layer_input",
-)  # fmt: skip
+    "n_group",
+    "topk_group",
+    "num_experts",
+    "num_experts_per_tok",
+    "num_nextn_predict_layers",
+    "num_key_value_heads",
+    "head_dim",
+    "hc_mult",
+    "altup_num_inputs",
+    "num_kv_shared_layers",
+    "sliding_window",
+    "n_shared_experts",
+    "kv_lora_rank",
+    "q_lora_rank",
+    "encoder_layers",
+    "mamba_n_groups",
+    "mamba_n_heads",
+    "linear_num_key_heads",
+    "num_hidden_groups",
+    "hidden_size_per_layer_input",
+)
 HEADER_KEYS = (
-    "expert_group_count", "expert_group_used_count", "nextn_predict_layers", "altup.num_inputs", "hyper_connection.count",
-    "n_deepstack_layers", "attention.shared_kv_layers", "ssm.group_count", "wkv.head_size", "attention.sliding_window",
-)  # fmt: skip
+    "expert_group_count",
+    "expert_group_used_count",
+    "nextn_predict_layers",
+    "altup.num_inputs",
+    "hyper_connection.count",
+    "n_deepstack_layers",
+    "attention.shared_kv_layers",
+    "ssm.group_count",
+    "wkv.head_size",
+    "attention.sliding_window",
+)
 MODELS = (
     "mistral-7b",
     "gpt2",
@@ -78,21 +118,46 @@ MODELS = (
     "gemma-3-4b",
 )
 DEVICES: tuple[dict[str, object], ...] = (
-    {"vendor": "nvidia", "name": "NVIDIA GeForce RTX 4090", "memory_total_bytes": 25757220864, "memory_free_bytes": 25000000000,
-     "unified": False, "compute_capability": "8.9"},
-    {"vendor": "amd", "name": "AMD Radeon RX 7900 XTX", "memory_total_bytes": 25753026560, "unified": False},
+    {
+        "vendor": "nvidia",
+        "name": "NVIDIA GeForce RTX 4090",
+        "memory_total_bytes": 25757220864,
+        "memory_free_bytes": 25000000000,
+        "unified": False,
+        "compute_capability": "8.9",
+    },
+    {
+        "vendor": "amd",
+        "name": "AMD Radeon RX 7900 XTX",
+        "memory_total_bytes": 25753026560,
+        "unified": False,
+    },
     {"vendor": "apple", "name": "Apple M4 Max", "unified": True},
-)  # fmt: skip
+)
 # keys that a layer or a model may have beside those of its seed
 MORE = (
-    ("length", "experts = {}, used = {}"), ("length", "groups = {}, groups_used = {}"), ("length", "latent_length = {}"),
-    ("key_length", "heads = {}"), ("key_length", "window_tokens = {}"), ("key_length", "latent_length = {}, rope_length = {}"),
-    ("key_length", "indexer_heads = {}, indexer_length = {}"), ("kind", "heads = {}"),
-)  # fmt: skip
+    ("length", "experts = {}, used = {}"),
+    ("length", "groups = {}, groups_used = {}"),
+    ("length", "latent_length = {}"),
+    ("key_length", "heads = {}"),
+    ("key_length", "window_tokens = {}"),
+    ("key_length", "latent_length = {}, rope_length = {}"),
+    ("key_length", "indexer_heads = {}, indexer_length = {}"),
+    ("kind", "heads = {}"),
+)
 MORE_OF_MODEL = (
-    "altup_inputs", "mtp_layers", "cache_layers", "stored_layers", "deepstack_layers", "per_layer_embedding_length", "positions",
-    "token_types", "table_length", "encoder_layers", "beams",
-)  # fmt: skip
+    "altup_inputs",
+    "mtp_layers",
+    "cache_layers",
+    "stored_layers",
+    "deepstack_layers",
+    "per_layer_embedding_length",
+    "positions",
+    "token_types",
+    "table_length",
+    "encoder_layers",
+    "beams",
+)
 _NUMBER = re.compile(r"(?<=[=\[ ,])\d[\d_]*(?=[\s,\]}]|$)")
 
 
@@ -115,7 +180,9 @@ def another(chance: random.Random, number: int) -> int:
 
 
 def another_spec(chance: random.Random, text: str) -> str:
-    """The spec with one to three of its sizes changed, keys added, or as another architecture; without figures that tell it is wrong."""
+    """The spec with one to three of its sizes changed, keys added, or as another architecture;
+    without figures that tell it is wrong.
+    """
     for table in ("parameters", r"\[files\]"):
         text = re.sub(rf"^\[{table}\]\n(?:(?!\[).*\n?)*", "", text, flags=re.MULTILINE)
     for _ in range(chance.choice((1, 1, 2, 3))):
@@ -173,7 +240,9 @@ def put(values: Any, path: tuple[Any, ...], value: object) -> None:
 
 
 def workloads(chance: random.Random) -> Iterator[Workload]:
-    """What most people ask, three other programs, each with another context and quantization, and a training."""
+    """What most people ask, three other programs, each with another context and quantization, and a
+    training.
+    """
     for runtime in (None, *chance.sample(RUNTIMES, 3)):
         yield Workload(
             runtime=runtime,
@@ -185,7 +254,10 @@ def workloads(chance: random.Random) -> Iterator[Workload]:
 
 
 def judged(chance: random.Random, model: str, here: Machine | None = None) -> int:
-    """How many workloads were judged; the others make no sense for the model. Whatever else is raised is a bug: its file was accepted. What most people ask, no program and no quantization named, always gets an answer."""
+    """How many workloads were judged; the others make no sense for the model. Whatever else is
+    raised is a bug: its file was accepted. What most people ask, no program and no quantization
+    named, always gets an answer.
+    """
     count = 0
     here = here or machine(chance.choice(MACHINE_NAMES))
     plain = check_with(shelf(), model, Workload(), here, today="2026-11-20")
@@ -244,7 +316,9 @@ def own_text(seed: str) -> str:
 def test_a_spec_that_is_accepted_is_judged(
     tmp_path_factory: pytest.TempPathFactory, seed: str, chance: random.Random
 ) -> None:
-    """What `spec check` calls ok is judged under every program, and by every command; what it does not is refused by them, too."""
+    """What `spec check` calls ok is judged under every program, and by every command; what it does
+    not is refused by them, too.
+    """
     path = tmp_path_factory.mktemp("spec") / "own.toml"
     path.write_text(another_spec(chance, own_text(seed)), encoding="utf-8")
     if not check_spec_files([str(path)], ())[0]:
@@ -300,7 +374,9 @@ def test_a_header_that_is_read_is_judged(
 def test_a_record_that_is_read_is_judged(
     tmp_path_factory: pytest.TempPathFactory, base: Path, model: str, chance: random.Random
 ) -> None:
-    """No core, no bandwidth, no memory, devices of no size: a record that is read answers, under every program and every command."""
+    """No core, no bandwidth, no memory, devices of no size: a record that is read answers, under
+    every program and every command.
+    """
     values = json.loads(base.read_text(encoding="utf-8"))
     if chance.random() < 0.6:
         values["accelerators"] = [

@@ -15,9 +15,9 @@ A fact is a key and its value. The key is a path in the JSON of the answer:
     "message names TEXT"            whether an error names that value of the user, or that figure
     "lines with TEXT"               of a command with `--format`: how many printed lines hold TEXT
 
-`"absent"` stands for a key that is not there or is null. A rate or a duration may differ by 1 %, any
-other number by 0.1 %, and everything else not at all. `records PATH` is no command: it
-asks what `audit --machines PATH` reads.
+`"absent"` stands for a key that is not there or is null. A rate or a duration may differ by 1 %,
+any other number by 0.1 %, and everything else not at all. `records PATH` is no command: it asks
+what `audit --machines PATH` reads.
 
 A wanted change is written anew, of all questions or of those that `-k` names by their ids:
 

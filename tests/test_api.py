@@ -81,7 +81,9 @@ def test_a_workload_may_be_given_by_its_fields() -> None:
 
 
 def test_an_option_has_no_effect_where_it_changes_nothing() -> None:
-    """Pictures made at once are counted in the memory; cache and weights of a closed model are not there."""
+    """Pictures made at once are counted in the memory; cache and weights of a closed model are not
+    there.
+    """
     for model, told in (
         ("gpt-4o", ["--kv-cache has no effect: the weights of GPT-4o are not published."]),
         (
@@ -123,7 +125,9 @@ def test_a_verdict_out_of_a_pickle_knows_what_the_first_one_did() -> None:
 
 
 def test_errors_are_what_the_contract_says() -> None:
-    """UnknownModelError is a LookupError with the nearest names; the others are ValueErrors with every problem."""
+    """UnknownModelError is a LookupError with the nearest names; the others are ValueErrors with
+    every problem.
+    """
     with pytest.raises(UnknownModelError) as unknown:
         check("mistral-7bb", machine=VM)
     assert isinstance(unknown.value, LookupError)
@@ -144,7 +148,9 @@ def test_errors_are_what_the_contract_says() -> None:
 
 
 def test_a_machine_is_named_as_people_name_it() -> None:
-    """A known machine's name stands for the machine; a name that is none raises, and its text has the nearest."""
+    """A known machine's name stands for the machine; a name that is none raises, and its text has
+    the nearest.
+    """
     known = load("macbook-air-m2-16gb").machine
     assert check("mistral-7b", machine="MacBook Air M2 16GB").machine == known
     assert can_run("mistral-7b", machine="macbook-air-m2-16gb") is True
@@ -240,7 +246,9 @@ OTHERS = (".notes[]", ".model.license")
 
 
 def unlike(document: object, held: object, path: str = "") -> Iterator[str]:
-    """The keys of a JSON object that the record it is made of has not, or has with another kind of answer. Objects by free names are mappings in Python, too."""
+    """The keys of a JSON object that the record it is made of has not, or has with another kind of
+    answer. Objects by free names are mappings in Python, too.
+    """
     if isinstance(document, dict) and not isinstance(held, Mapping):
         for key in set(document) - {"schema", "selfhost_version"}:
             if hasattr(held, key):
@@ -284,7 +292,9 @@ def test_records_have_the_keys_of_the_json(answer: Callable[[], Any]) -> None:
 
 
 def test_a_ranking_holds_what_was_asked_for() -> None:
-    """`use` and `modality` keep only such models; a word that is neither is refused with the choices."""
+    """`use` and `modality` keep only such models; a word that is neither is refused with the
+    choices.
+    """
     coding = rank(machine=MAC, use="code").models
     assert coding
     assert all("code" in (row.model.uses or ()) for row in coding)
@@ -309,8 +319,13 @@ def test_compare_tells_the_first_wrong_name() -> None:
 
 
 def test_own_specs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder of own specs is read, overrides a shipped id, and the verdict says so; SELFHOST_SPECS does the same."""
-    text = 'schema = 1\nid = "gpt2"\nname = "Mine"\n[needs]\nlow_bytes = 1_000\nhigh_bytes = 2_000\ndisk_bytes = 3_000\nsource = "guess"\n'
+    """A folder of own specs is read, overrides a shipped id, and the verdict says so;
+    SELFHOST_SPECS does the same.
+    """
+    text = (
+        'schema = 1\nid = "gpt2"\nname = "Mine"\n[needs]\nlow_bytes = 1_000\nhigh_bytes = '
+        '2_000\ndisk_bytes = 3_000\nsource = "guess"\n'
+    )
     (tmp_path / "gpt2.toml").write_text(text)
     verdict = check("gpt2", machine=VM, specs=[tmp_path])
     assert verdict.model.name == "Mine"
@@ -342,7 +357,9 @@ def test_records_travel_between_processes() -> None:
 @example(name="deepseek-ocr", context=18, more=64)
 @given(name=st.sampled_from(IDS), context=st.integers(1, 64), more=st.integers(0, 64))
 def test_more_context_never_needs_less(name: str, context: int, more: int) -> None:
-    """For every shipped model, in the type that it is judged in under the shorter one: DeepSeek-OCR is in Q8_0 where that fits, else in Q4_K_M."""
+    """For every shipped model, in the type that it is judged in under the shorter one: DeepSeek-OCR
+    is in Q8_0 where that fits, else in Q4_K_M.
+    """
 
     def need(tokens: int, type: str | None = None) -> tuple[int, str | None]:
         workload = Workload(context_tokens=tokens, quantization=type)
@@ -381,7 +398,9 @@ CHECKED = frozenset(IDS[::24])
 
 @pytest.mark.parametrize("name", IDS[::6], ids=case_id)
 def test_every_shipped_model_is_judged(name: str) -> None:
-    """Every sixth gets a reason for every finding, and where its parts are known the memory that they take; a closed one is never local."""
+    """Every sixth gets a reason for every finding, and where its parts are known the memory that
+    they take; a closed one is never local.
+    """
     catalogue = open_catalogue()
     question = ask(catalogue.spec(name), Workload(), catalogue, VM)
     judged = judge(question, VM)
@@ -403,7 +422,8 @@ def test_every_shipped_model_is_judged(name: str) -> None:
         and not verdict.model.components
         and verdict.model.needs is None
     ):
-        # nothing says what its context takes: that is never called enough, and the spec says why it is not known
+        # nothing says what its context takes: that is never called enough, and the spec says why it
+        # is not known
         assert "architecture" in verdict.model.unknown
         assert verdict.needs is not None
         assert verdict.needs.memory is None
@@ -438,8 +458,13 @@ def test_no_api_of_ours_trains() -> None:
 
 
 def test_what_a_spec_states_of_running_says_nothing_of_training(tmp_path: Path) -> None:
-    """[needs] alone under finetune is unknown; a runtime that does not train is refused with the reason."""
-    text = 'schema = 1\nid = "x"\nname = "X"\n[needs]\nmemory_bytes = 1_000\ndisk_bytes = 3_000\nsource = "guess"\n'
+    """[needs] alone under finetune is unknown; a runtime that does not train is refused with the
+    reason.
+    """
+    text = (
+        'schema = 1\nid = "x"\nname = "X"\n[needs]\nmemory_bytes = 1_000\ndisk_bytes = '
+        '3_000\nsource = "guess"\n'
+    )
     (tmp_path / "x.toml").write_text(text)
     training = Workload(task="finetune")
     stated = check("x", training, machine=VM, specs=[tmp_path], alternatives=False)
@@ -454,7 +479,9 @@ def test_what_a_spec_states_of_running_says_nothing_of_training(tmp_path: Path) 
 
 
 def test_llama_cpp_serves_no_more_sequences_than_it_can() -> None:
-    """llama.cpp, src/llama-cparams.h: LLAMA_MAX_SEQ is 256, and a context for more is refused, however small the model."""
+    """llama.cpp, src/llama-cparams.h: LLAMA_MAX_SEQ is 256, and a context for more is refused,
+    however small the model.
+    """
     for runtime in ("llama.cpp", "ollama"):
         verdict = check("gemma-3-270m", Workload(runtime=runtime), machine=VM)
         assert verdict.room is not None
@@ -471,7 +498,9 @@ def test_llama_cpp_serves_no_more_sequences_than_it_can() -> None:
 
 @pytest.mark.parametrize("runtime", ["llama.cpp", "ollama"])
 def test_a_cache_type_that_llama_cpp_refuses_is_refused(runtime: str) -> None:
-    """llama_init_from_model: the blocks of 32 of q8_0 do not fill the heads of Phi-2, 80 long (config.json: 2,560 over 32 heads)."""
+    """llama_init_from_model: the blocks of 32 of q8_0 do not fill the heads of Phi-2, 80 long
+    (config.json: 2,560 over 32 heads).
+    """
     assert (
         check("phi-2", Workload(runtime=runtime, kv_cache_type="f16"), machine=VM).needs is not None
     )

@@ -1,4 +1,6 @@
-"""The pages under docs/ are true: every command in them runs and gives the route that stands behind it."""
+"""The pages under docs/ are true: every command in them runs and gives the route that stands behind
+it.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,9 @@ def test_commands_give_the_route_that_the_page_states(
 
 
 def test_every_need_is_on_the_page_and_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
-    """The options that say what a model must be are in the page and in `check --help`, which names the page."""
+    """The options that say what a model must be are in the page and in `check --help`, which names
+    the page.
+    """
     assert cli.main(["check", "--help"]) == 0
     shown = capsys.readouterr().out
     assert "docs/needs.md" in shown
@@ -83,7 +87,9 @@ def test_every_need_is_on_the_page_and_in_the_help(capsys: pytest.CaptureFixture
 
 
 def test_the_contract_names_every_command_and_only_options_that_exist() -> None:
-    """Whoever writes a script by the page finds each command, and no option that a later issue may bring."""
+    """Whoever writes a script by the page finds each command, and no option that a later issue may
+    bring.
+    """
     section = CONTRACT.split("## Command line\n")[1].split("\n## ")[0]
     assert set(re.findall(r"^\| `selfhost (\w+)", section, re.MULTILINE)) == set(SUBCOMMANDS)
     options = {
@@ -177,7 +183,9 @@ def test_the_contract_lists_every_report_of_an_audit() -> None:
 
 
 def test_the_guide_names_every_system_and_report() -> None:
-    """Its table of records has a row for each system that is read, and its page names each format of `size`."""
+    """Its table of records has a row for each system that is read, and its page names each format
+    of `size`.
+    """
     table = USAGE.split("| system | command that gives it |")[1].split("\n\n")[0]
     first_cells = re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)
     titles = {title for cell in first_cells for title in cell.split(", ")} - {"---"}
@@ -287,7 +295,9 @@ def test_the_marker_works_as_pasted(tmp_path: Path, source_environment: dict[str
 
 @pytest.mark.parametrize("theme", readme_picture.THEMES)
 def test_the_picture_holds_what_the_program_prints(theme: str) -> None:
-    """The answer and the command to type, drawn again today, are in the committed picture: if not, run tools/readme_picture.py. It is XML that loads nothing."""
+    """The answer and the command to type, drawn again today, are in the committed picture: if not,
+    run tools/readme_picture.py. It is XML that loads nothing.
+    """
     path = readme_picture.path_of(theme)
     assert f"docs/{path.name}" in README
     drawing = ElementTree.fromstring(path.read_text(encoding="utf-8"))
@@ -300,7 +310,9 @@ def test_the_picture_holds_what_the_program_prints(theme: str) -> None:
 
 
 def test_each_check_has_its_rows() -> None:
-    """In their order, and none beyond, in each table that lists the checks; in docs/answers.md every code under its check."""
+    """In their order, and none beyond, in each table that lists the checks; in docs/answers.md
+    every code under its check.
+    """
     table = CONTRACT.split("## How a verdict is made\n")[1].split("\n## ")[0]
     rows = dict(re.findall(r"^\| (\w+) \| ((?:`[a-z-]+` ?)+)\|$", ANSWERS, re.MULTILINE))
     audit, policy = (
@@ -368,7 +380,9 @@ def test_named_paths_exist(document: str) -> None:
 
 
 def test_every_package_is_one_that_is_built() -> None:
-    """Of a folder that is not listed no module is installed, and one that is gone ends the build."""
+    """Of a folder that is not listed no module is installed, and one that is gone ends the
+    build.
+    """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     modules = (ROOT / "selfhost").rglob("*.py")
     folders = {path.parent.relative_to(ROOT).as_posix().replace("/", ".") for path in modules}

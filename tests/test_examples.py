@@ -216,7 +216,9 @@ def test_gitlab_component_schema(tmp_path: Path) -> None:
 
 
 def test_no_input_is_text_of_a_script() -> None:
-    """An input is data: GitHub and GitLab would paste it into the shell otherwise, and Groovy too."""
+    """An input is data: GitHub and GitLab would paste it into the shell otherwise, and Groovy
+    too.
+    """
     for step in yaml(ACTION.read_text(encoding="utf-8"))["runs"]["steps"]:
         assert "${{" not in step["run"]
     (job,) = yaml(component(policy="P", machines="M", install="I")).values()
@@ -281,7 +283,9 @@ def test_jobs_do_what_they_say(
     tmp_path: Path,
     source_environment: dict[str, str],
 ) -> None:
-    """The exit code is the audit's, the reports lie where the job looks, and a policy's name that is a command in disguise is only a name."""
+    """The exit code is the audit's, the reports lie where the job looks, and a policy's name that
+    is a command in disguise is only a name.
+    """
     policy = "a; touch broken; $(touch broken).toml"
     write_policy(tmp_path, policy, model)
     shutil.copy(RECORDS / record, tmp_path / "machine.json")
@@ -316,7 +320,10 @@ def test_pre_commit_hook(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     (hook,) = yaml((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
     command, *words = hook["entry"].split()
     assert command == "selfhost"
-    assert [re.search(hook["files"], path) is not None for path in ("audit.toml", "a/audit.toml", "audit.tom")] == [True, True, False]  # fmt: skip
+    assert [
+        re.search(hook["files"], path) is not None
+        for path in ("audit.toml", "a/audit.toml", "audit.tom")
+    ] == [True, True, False]
     assert cli.main([*words, str(EXAMPLES / "audit.toml")]) == 0
     assert "is valid" in capsys.readouterr().out
     for name, model in (("one.toml", "mistrl-7b"), ("two.toml", "gemma-99b")):

@@ -1,4 +1,6 @@
-"""The house keeps its order: which package imports which, what start-up loads, and that nothing reaches the network."""
+"""The house keeps its order: which package imports which, what start-up loads, and that nothing
+reaches the network.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +92,9 @@ def place_of(path: Path, node: ast.ImportFrom) -> tuple[str, ...]:
 
 @cache
 def imports(path: Path) -> tuple[tuple[str, str, bool], ...]:
-    """(kind, name, inside a function) for every import of a file: kind `own` names a package, `other` a top-level module."""
+    """(kind, name, inside a function) for every import of a file: kind `own` names a package,
+    `other` a top-level module.
+    """
 
     def named(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
         if isinstance(node, ast.Import):
@@ -112,7 +116,9 @@ def imports(path: Path) -> tuple[tuple[str, str, bool], ...]:
 
 
 def files_imported(path: Path) -> Iterator[Path]:
-    """The files of the package that a file imports at run time; a package stands for its `__init__`."""
+    """The files of the package that a file imports at run time; a package stands for its
+    `__init__`.
+    """
     for node, _, for_types in figures.modules()[path].imports:
         if not isinstance(node, ast.ImportFrom) or not node.level or for_types:
             continue
@@ -160,7 +166,9 @@ def _assert_imports_go_down(path: Path) -> None:
 
 
 def test_no_files_import_each_other() -> None:
-    """From no file do imports lead back to it, also not those inside functions; those for types alone do not count, nor do the exceptions."""
+    """From no file do imports lead back to it, also not those inside functions; those for types
+    alone do not count, nor do the exceptions.
+    """
     arrows: dict[Path, set[Path]] = {}
     for path in FILES:
         file = path.relative_to(PACKAGE).as_posix()
@@ -231,7 +239,9 @@ def fields() -> dict[str, set[str]]:
 
 
 def test_replace_names_fields_that_a_record_has() -> None:
-    """No type checker holds the keywords of `replace`: one of a field that is gone stops whoever comes by. Of an argument its own class has them, of anything else some class."""
+    """No type checker holds the keywords of `replace`: one of a field that is gone stops whoever
+    comes by. Of an argument its own class has them, of anything else some class.
+    """
     surely = 0
     calls = [call for module in figures.modules().values() for call in module.replacing]
     for function, call in calls:
@@ -251,7 +261,9 @@ def test_replace_names_fields_that_a_record_has() -> None:
 
 
 def test_the_files_that_contributing_names_are_there() -> None:
-    """Each path of the map, the walks and the recipes, from the top of the checkout or of the package."""
+    """Each path of the map, the walks and the recipes, from the top of the checkout or of the
+    package.
+    """
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     words = [word for span in re.findall(r"`([^`\n]+)`", text) for word in span.split()]
     # x.py is the name that a recipe leaves to you; /proc is of the machine
@@ -303,7 +315,9 @@ def test_import_selfhost_is_light() -> None:
 def test_a_piped_check_loads_no_drawing_library() -> None:
     """`selfhost check` into a pipe loads neither rich nor psutil nor packaging."""
     modules = loaded(
-        "import os, selfhost.cli.main\nsys_out = os.dup(1)\nselfhost.cli.main.main(['check', 'mistral-7b', '--output', os.devnull])"
+        "import os, selfhost.cli.main\n"
+        "sys_out = os.dup(1)\n"
+        "selfhost.cli.main.main(['check', 'mistral-7b', '--output', os.devnull])"
     )
     assert "selfhost.judge.record" in modules
     expected = {"rich", "packaging", "dataclasses", "inspect", "socket", "subprocess"} | (
@@ -313,7 +327,9 @@ def test_a_piped_check_loads_no_drawing_library() -> None:
 
 
 def test_every_public_name_resolves_and_nothing_else() -> None:
-    """Each name of `__all__` is there, with a docstring and types that can be asked for; another is an AttributeError."""
+    """Each name of `__all__` is there, with a docstring and types that can be asked for; another is
+    an AttributeError.
+    """
     import selfhost
 
     for name in selfhost.__all__:
@@ -330,7 +346,8 @@ def test_a_machine_without_accelerators_loads_no_table_of_them() -> None:
     modules = loaded(
         "from selfhost.machine.reader import read_machine\n"
         "from selfhost.machine.probes.host import RecordedHost\n"
-        "assert read_machine(RecordedHost('tests/machines/linux-vm-no-limit/root')).accelerators == ()"
+        "machine = read_machine(RecordedHost('tests/machines/linux-vm-no-limit/root'))\n"
+        "assert machine.accelerators == ()"
     )
     assert "selfhost.machine.probes.stores" in modules
     assert not modules & {"ctypes", "selfhost.machine.gpus"}
@@ -340,7 +357,8 @@ def test_a_check_loads_what_it_needs() -> None:
     """What runs here asks nothing of other models, of the list or of an API."""
     modules = loaded(
         "import os, selfhost.cli.main\n"
-        "selfhost.cli.main.main(['check', 'mistral-7b', '--machine', 'desktop-i3-8gb-no-gpu', '--output', os.devnull])"
+        "selfhost.cli.main.main(['check', 'mistral-7b', '--machine', 'desktop-i3-8gb-no-gpu', "
+        "'--output', os.devnull])"
     )
     others = ("catalogue.openness", "advice.listing")
     assert "selfhost.judge.judging" in modules

@@ -106,6 +106,8 @@ def test_no_sentence_of_a_table_has_a_phrase_that_was_hard_to_read(name: str) ->
 
 @pytest.mark.parametrize("name", TABLES)
 def test_no_clause_of_a_sentence_ends_in_a_bracket_of_its_own(name: str) -> None:
-    """`[[guess?… under [sources]]]` ended at the first two brackets, and left one in the sentence."""
+    """`[[guess?… under [sources]]]` ended at the first two brackets, and left one in the
+    sentence.
+    """
     table = tomllib.loads((ROOT / "specs" / "common" / f"{name}.toml").read_text(encoding="utf-8"))
     assert [text for text in texts_in(table) if "]]]" in text] == []

@@ -1,4 +1,6 @@
-"""What travels in the wheel and the sdist, and what an installation of each kind answers; types and lint, so that one command checks everything."""
+"""What travels in the wheel and the sdist, and what an installation of each kind answers; types and
+lint, so that one command checks everything.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,8 @@ catalogue = Catalogue.open()
 asked = [catalogue.spec(resolve(name, catalogue).spec_id) for name in sys.argv[2:]]
 loaded = "tomllib" in sys.modules
 json.dump({
-    "folder": catalogue.folder, "tomllib": loaded, "ids": catalogue.ids(), "read": [spec.id for spec in catalogue.specs()],
+    "folder": catalogue.folder, "tomllib": loaded, "ids": catalogue.ids(),
+    "read": [spec.id for spec in catalogue.specs()],
     "asked": [[spec.id, spec.parameters.total] for spec in asked],
 }, sys.stdout)
 """
@@ -68,13 +71,17 @@ def run(*command: str, cwd: Path) -> str:
 
 
 def install(target: Path, *words: str) -> None:
-    """Into a folder of its own, without what it depends on; nothing is compiled to bytecode, which no test here reads."""
+    """Into a folder of its own, without what it depends on; nothing is compiled to bytecode, which
+    no test here reads.
+    """
     pip = (sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-compile")
     run(*pip, "--target", str(target), *words, cwd=target.parent)
 
 
 def ask(target: Path, *names: str) -> dict[str, Any]:
-    """What the selfhost installed in `target` answers, asked in a process that knows no other site folder."""
+    """What the selfhost installed in `target` answers, asked in a process that knows no other site
+    folder.
+    """
     answer: dict[str, Any] = json.loads(
         run(sys.executable, "-I", "-S", "-c", ASK, str(target), *names, cwd=target.parent)
     )
@@ -98,7 +105,9 @@ IDS = sorted({*ASKED, *list(SPEC_FILES)[::60]})
 
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what a build reads, with a few of the models, so that none leaves its traces in the checkout."""
+    """A copy of what a build reads, with a few of the models, so that none leaves its traces in the
+    checkout.
+    """
     copy = tmp_path_factory.mktemp("checkout") / "selfhost-check"
     copy.mkdir()
     for path in ROOT.iterdir():
@@ -114,7 +123,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def built(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The wheel and the sdist; the wheel is built from the sdist, as a package index or a distributor does."""
+    """The wheel and the sdist; the wheel is built from the sdist, as a package index or a
+    distributor does.
+    """
     out = tmp_path_factory.mktemp("dist")
     run(
         sys.executable,
@@ -164,14 +175,18 @@ def test_the_wheel_holds_the_specs_of_the_checkout(
 
 
 def test_the_wheel_holds_the_whole_package(built: tuple[Path, Path]) -> None:
-    """Every module and schema of the package is in the wheel: a subpackage missing from pyproject.toml would only fail for users."""
+    """Every module and schema of the package is in the wheel: a subpackage missing from
+    pyproject.toml would only fail for users.
+    """
     with zipfile.ZipFile(built[0]) as wheel:
         packed = set(wheel.namelist())
     assert {f"selfhost/{name}" for name in source_tree(ROOT / "selfhost")} <= packed
 
 
 def test_the_sdist_builds_by_itself(built: tuple[Path, Path], checkout: Path) -> None:
-    """The sdist carries the specs, the build's own program and the license, and nothing compiled: that is made from the specs."""
+    """The sdist carries the specs, the build's own program and the license, and nothing compiled:
+    that is made from the specs.
+    """
     with tarfile.open(built[1]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
     assert {f"specs/{name}" for name in source_tree(checkout / "specs")} <= names
@@ -208,7 +223,9 @@ def test_an_installed_wheel_starts_without_parsers(installed: Path, words: list[
 
 
 def test_an_installed_wheel_brings_both_commands_and_the_pytest_marker(installed: Path) -> None:
-    """`selfhost-check` starts what `selfhost` starts: `uvx selfhost-check` and a machine where another `selfhost` is installed need it."""
+    """`selfhost-check` starts what `selfhost` starts: `uvx selfhost-check` and a machine where
+    another `selfhost` is installed need it.
+    """
     (metadata,) = installed.glob("selfhost_check-*.dist-info")
     entries = configparser.ConfigParser(delimiters="=")
     entries.read(metadata / "entry_points.txt", encoding="utf-8")
@@ -221,7 +238,9 @@ def test_an_installed_wheel_brings_both_commands_and_the_pytest_marker(installed
 def test_an_install_from_the_checkout_is_the_same(
     checkout: Path, installed: Path, tmp_path: Path
 ) -> None:
-    """`pip install .` gives the same package as the wheel made from the sdist, even where an earlier build left its folder behind."""
+    """`pip install .` gives the same package as the wheel made from the sdist, even where an
+    earlier build left its folder behind.
+    """
     copy = tmp_path / "checkout"
     shutil.copytree(checkout, copy, ignore=IGNORED)
     left = copy / "build" / "lib" / "selfhost" / "specs"

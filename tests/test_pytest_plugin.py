@@ -13,7 +13,10 @@ from helpers.paths import ROOT
 
 # by the name of its entry point, so that it is loaded once whether selfhost is installed or not
 PLUGIN = "selfhost.pytest_plugin"
-SMALL = 'schema = 1\nid = "tiny"\nname = "Tiny"\n[needs]\nmemory_bytes = {}\ndisk_bytes = 1000\nsource = "made up"\n'
+SMALL = (
+    'schema = 1\nid = "tiny"\nname = "Tiny"\n'
+    '[needs]\nmemory_bytes = {}\ndisk_bytes = 1000\nsource = "made up"\n'
+)
 
 
 def run(folder: Path, code: str, environment: dict[str, str]) -> str:
@@ -43,7 +46,8 @@ def test_a_test_is_skipped_with_the_reason_of_the_verdict(
     code = (
         '@pytest.mark.requires_model("tiny")\ndef test_runs(): pass\n\n'
         '@pytest.mark.requires_model("gpt-6-luna")\ndef test_closed(): raise SystemExit\n\n'
-        '@pytest.mark.requires_model("gpt2", context_tokens=100_000)\ndef test_long(): raise SystemExit\n'
+        '@pytest.mark.requires_model("gpt2", context_tokens=100_000)\n'
+        "def test_long(): raise SystemExit\n"
     )
     told = run(tmp_path, code, source_environment)
     assert "1 passed, 2 skipped" in told
@@ -73,7 +77,8 @@ def test_every_field_of_a_workload_is_a_keyword(
 ) -> None:
     """Options of a runtime, which are a table, and the model by its keyword too."""
     code = (
-        '@pytest.mark.requires_model("gpt2", runtime_options={"ub": "1024"})\ndef test_options(): pass\n\n'
+        '@pytest.mark.requires_model("gpt2", runtime_options={"ub": "1024"})\n'
+        "def test_options(): pass\n\n"
         '@pytest.mark.requires_model("gpt2", uses=None)\ndef test_wrong(): pass\n\n'
         '@pytest.mark.requires_model(model="gpt-4o")\ndef test_by_keyword(): raise SystemExit\n'
     )
@@ -86,7 +91,9 @@ def test_every_field_of_a_workload_is_a_keyword(
 def test_a_marker_that_makes_no_sense_fails_the_test(
     tmp_path: Path, source_environment: dict[str, str]
 ) -> None:
-    """A misspelt model or keyword would skip for ever; it is an error that says what to type instead."""
+    """A misspelt model or keyword would skip for ever; it is an error that says what to type
+    instead.
+    """
     code = (
         '@pytest.mark.requires_model("mistrl-7b")\ndef test_name(): pass\n\n'
         '@pytest.mark.requires_model("gpt2", contxt=1)\ndef test_keyword(): pass\n\n'
@@ -188,8 +195,13 @@ def test_the_entry_point_is_the_module_tested_here() -> None:
 
 
 def test_a_run_without_the_marker_loads_nothing_of_selfhost() -> None:
-    """Every pytest run of the environment pays for the import: of selfhost it brings the module alone."""
-    code = "import selfhost.pytest_plugin, sys; print(*[n for n in sys.modules if n.startswith('selfhost')])"
+    """Every pytest run of the environment pays for the import: of selfhost it brings the module
+    alone.
+    """
+    code = (
+        "import selfhost.pytest_plugin, sys; "
+        "print(*[n for n in sys.modules if n.startswith('selfhost')])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )

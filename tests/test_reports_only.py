@@ -1,4 +1,6 @@
-"""It reports only: on the path of `check` no socket opens, nothing is written, no process starts."""
+"""It reports only: on the path of `check` no socket opens, nothing is written, no process
+starts.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,11 @@ LOG = DATA / "logs" / "llama_log-server.txt"
 WATCH = '''
 import os, sys
 WRITE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-EVENTS = tuple("""socket. subprocess. os.system os.exec os.posix_spawn os.spawn os.fork pty. urllib. http. smtplib. ftplib.
-webbrowser. os.mkdir os.rename os.remove os.rmdir os.link os.symlink os.truncate os.chmod os.chown os.utime os.putenv shutil.
-tempfile. os.kill winreg.""".split())
+EVENTS = tuple("""
+socket. subprocess. os.system os.exec os.posix_spawn os.spawn os.fork pty. urllib. http. smtplib.
+ftplib. webbrowser. os.mkdir os.rename os.remove os.rmdir os.link os.symlink os.truncate os.chmod
+os.chown os.utime os.putenv shutil. tempfile. os.kill winreg.
+""".split())
 seen = []
 def hook(event, args):
     if event.startswith(EVENTS):
@@ -74,7 +78,9 @@ def watched(environment: dict[str, str], *words: str, watch: str = WATCH) -> tup
 
 @pytest.mark.parametrize("name", CALLS)
 def test_nothing_but_reading(name: str, source_environment: dict[str, str]) -> None:
-    """An audit hook sees every file opened for writing, every socket and every process of the interpreter: there are none."""
+    """An audit hook sees every file opened for writing, every socket and every process of the
+    interpreter: there are none.
+    """
     words, codes = CALLS[name]
     code, seen = watched(source_environment, *words)
     assert seen == []
@@ -96,7 +102,9 @@ Host.listdir = lambda host, path: ["nvidia0"] if path == "/dev" else listed(host
 
 
 def test_a_driver_is_asked_by_one_process_alone(source_environment: dict[str, str]) -> None:
-    """Where an NVIDIA driver is there, its library is asked: this interpreter, isolated, once, and nothing else happens."""
+    """Where an NVIDIA driver is there, its library is asked: this interpreter, isolated, once, and
+    nothing else happens.
+    """
     watch = WATCH.replace(
         "from selfhost.cli.main import main\n", DRIVEN + "from selfhost.cli.main import main\n"
     )

@@ -1,4 +1,6 @@
-"""The pace that is predicted, against paces that were measured here and ones that others published (`truth/speed.json`)."""
+"""The pace that is predicted, against paces that were measured here and ones that others published
+(`truth/speed.json`).
+"""
 
 from __future__ import annotations
 
@@ -103,12 +105,21 @@ def pace_of(
 
 
 def recorded(threads: int, **other: Any) -> Machine:
-    """The machine of the measurements, with the bandwidth that was read there by as many threads."""
+    """The machine of the measurements, with the bandwidth that was read there by as many
+    threads.
+    """
     facts: dict[str, Any] = {
-        "system": "linux", "architecture": "x86_64", "scope": "vm", "cpu_model": "AMD EPYC", "cpu_cores_physical": threads,
-        "cpu_cores_usable": float(threads), "instruction_sets": ("avx2", "avx512_bf16", "avx512f", "avx_vnni"),
-        FACT: truth()["bandwidth"][str(threads)], "sources": {FACT: "a C program"}, "memory_bandwidth_how": "measured",
-    }  # fmt: skip
+        "system": "linux",
+        "architecture": "x86_64",
+        "scope": "vm",
+        "cpu_model": "AMD EPYC",
+        "cpu_cores_physical": threads,
+        "cpu_cores_usable": float(threads),
+        "instruction_sets": ("avx2", "avx512_bf16", "avx512f", "avx_vnni"),
+        FACT: truth()["bandwidth"][str(threads)],
+        "sources": {FACT: "a C program"},
+        "memory_bandwidth_how": "measured",
+    }
     return Machine(**{**facts, **other})
 
 
@@ -163,7 +174,9 @@ def prediction_of(run: dict[str, Any]) -> Range:
 
 @pytest.mark.parametrize(("kind", "least_runs"), [("decode", 50), ("prompt", 30)])
 def test_the_range_holds_the_truth_in_19_of_20_measured_runs(kind: str, least_runs: int) -> None:
-    """With the bandwidth measured; the likely pace of decoding is within 20 % in 9 of 10 runs, the range at most 30 % to either side."""
+    """With the bandwidth measured; the likely pace of decoding is within 20 % in 9 of 10 runs, the
+    range at most 30 % to either side.
+    """
     runs = [(run, prediction_of(run)) for run in runs_as_shipped(kind)]
     assert len(runs) >= least_runs
     missed = [run for run, told in runs if not told.low <= run["tokens_per_second"] <= told.high]
@@ -191,7 +204,9 @@ def test_the_range_holds_every_run_on_a_host_that_no_rule_was_fitted_on(bandwidt
 
 
 def test_a_guest_whose_cores_are_slower_than_its_memory_is_told_by_its_cores() -> None:
-    """It decodes at half of what it reads: every run lies inside, half of the likely paces within a fifth."""
+    """It decodes at half of what it reads: every run lies inside, half of the likely paces within a
+    fifth.
+    """
     runs = rows("measured_xeon")
     assert {run["threads"] for run in runs} == {1, 2}
     off = []
@@ -205,7 +220,9 @@ def test_a_guest_whose_cores_are_slower_than_its_memory_is_told_by_its_cores() -
 
 
 def test_decoding_falls_behind_a_long_context_as_measured() -> None:
-    """Every run lies inside but for those of EXAONE, whose heads of 64 a build for cores with AVX512-FP16 takes row by row; half of the likely paces behind 1,536 tokens are within a fifth."""
+    """Every run lies inside but for those of EXAONE, whose heads of 64 a build for cores with
+    AVX512-FP16 takes row by row; half of the likely paces behind 1,536 tokens are within a fifth.
+    """
     off = []
     for run in rows("measured_deep"):
         asked = {"context_tokens": run["depth"] + 12, "depth_tokens": run["depth"] + 6}
@@ -224,14 +241,19 @@ def test_decoding_falls_behind_a_long_context_as_measured() -> None:
     "run", rows("measured_alone"), ids=lambda run: f"{run['model']}-{run['quantization']}"
 )
 def test_no_memory_makes_a_core_faster_than_it_is(run: dict[str, Any]) -> None:
-    """With a hundred times the bandwidth one core is predicted within 20 % of what it did with 36 GB/s for itself."""
+    """With a hundred times the bandwidth one core is predicted within 20 % of what it did with 36
+    GB/s for itself.
+    """
     machine = recorded(1, **{FACT: 36 * 10**11})
     answer = predicted(machine, SPEC_OF[run["model"]], run["quantization"], runtime="llama.cpp")
     assert span(answer, "decode").likely == pytest.approx(run["tokens_per_second"], rel=0.2)
 
 
 def test_guests_of_clouds_decode_within_the_range_of_guests_like_them() -> None:
-    """Of instance types with few cores (`truth/guests.json`), as a guest whose name tells a maker alone: 95 in 100 lie inside, half within a quarter of the likely pace, and half of the ranges span at most a factor of four."""
+    """Of instance types with few cores (`truth/guests.json`), as a guest whose name tells a maker
+    alone: 95 in 100 lie inside, half within a quarter of the likely pace, and half of the ranges
+    span at most a factor of four.
+    """
     known = json.loads((TRUTH / "guests.json").read_text(encoding="utf-8"))
     runs = [dict(zip(known["columns"], row, strict=True)) for row in known["rows"]]
     runs = [run for run in runs if run["core"] in GUEST_SETS and run["cores"] <= 4][::2]
@@ -270,12 +292,29 @@ LLAMA = Architecture(
     row="llama", runs_in_gguf=True, layers=32, embedding_length=4096, vocabulary=32000,
     attention=(GROUP,),
 )  # fmt: skip
-sets = st.sampled_from([
-    None, (), ("avx2",), ("avx2", "avx512f"), ("avx2", "avx512_bf16", "avx512f"), ("asimd",), ("asimd", "asimddp"),
-])  # fmt: skip
-names = st.sampled_from([
-    None, "", "AMD EPYC", "Apple M2", "Intel(R) Core(TM) i7", "Arm Cortex-A72 (Raspberry Pi 4)", "ryzen ai max", "\x00",
-])  # fmt: skip
+sets = st.sampled_from(
+    [
+        None,
+        (),
+        ("avx2",),
+        ("avx2", "avx512f"),
+        ("avx2", "avx512_bf16", "avx512f"),
+        ("asimd",),
+        ("asimd", "asimddp"),
+    ]
+)
+names = st.sampled_from(
+    [
+        None,
+        "",
+        "AMD EPYC",
+        "Apple M2",
+        "Intel(R) Core(TM) i7",
+        "Arm Cortex-A72 (Raspberry Pi 4)",
+        "ryzen ai max",
+        "\x00",
+    ]
+)
 machines = st.builds(
     Machine,
     system=st.sampled_from([None, "linux", "macos", "windows"]),
@@ -300,7 +339,9 @@ contexts = st.none() | st.integers(1, 10**9)
 def test_a_range_is_a_range_on_any_machine(
     machine: Machine, read: dict[str, int], context: int | None, runtime: str | None
 ) -> None:
-    """Whatever is known of a machine: slow end, likely, fast end in this order and above nothing, or none with a reason."""
+    """Whatever is known of a machine: slow end, likely, fast end in this order and above nothing,
+    or none with a reason.
+    """
     answer = pace_of(machine, LLAMA, read, runtime=runtime, context_tokens=context)
     for found in (answer.decode, answer.prompt):
         assert found is None or 0 < found.low <= found.likely <= found.high

@@ -67,7 +67,9 @@ def test_nothing_is_proposed_that_takes_more_than_is_there(
 def test_a_proposal_has_the_figures_that_its_command_gives(
     model: str, machine: str, workload: Workload
 ) -> None:
-    """Gemma 4 12B was proposed with 7.79 GiB and 33 tokens/s, and its command said Q6_K, 10.0 GiB and 25."""
+    """Gemma 4 12B was proposed with 7.79 GiB and 33 tokens/s, and its command said Q6_K, 10.0 GiB
+    and 25.
+    """
     verdict = check(model, workload, machine=machine)
     assert verdict.alternatives or verdict.can_run
     for other in verdict.alternatives:
@@ -93,7 +95,9 @@ def test_a_proposal_has_the_figures_that_its_command_gives(
     ],
 )
 def test_what_runs_instead_does_the_same_work(name: str, profile: str, use: str) -> None:
-    """Who wants a text read aloud is not helped by what writes down speech, nor who ranks by what embeds."""
+    """Who wants a text read aloud is not helped by what writes down speech, nor who ranks by what
+    embeds.
+    """
     others = check(name, machine=profile).alternatives
     assert others
     for other in others:
@@ -109,7 +113,9 @@ def test_what_runs_instead_does_the_same_work(name: str, profile: str, use: str)
 def test_a_context_that_is_too_long_is_proposed_shorter(
     model: str, type: str, wanted: int, gib: int
 ) -> None:
-    """Mistral 7B caches 128 KiB a token: beside 4 GB of weights a machine of 7 GiB holds some of 32,768. What embeds attends to all at once."""
+    """Mistral 7B caches 128 KiB a token: beside 4 GB of weights a machine of 7 GiB holds some of
+    32,768. What embeds attends to all at once.
+    """
     machine = VM.replace(
         memory_total_bytes=gib * GIB, memory_limit_bytes=gib * GIB, memory_available_bytes=gib * GIB
     )
@@ -160,7 +166,9 @@ def test_what_is_as_slow_is_no_way_out() -> None:
 
 
 def test_a_type_that_fits_the_gpu_whole_is_named() -> None:
-    """Q4_K_M of 18.6 GB spills from 24 GB with 65,536 tokens of context, a published type of four bits and 17.7 GB does not; the remedy named no type."""
+    """Q4_K_M of 18.6 GB spills from 24 GB with 65,536 tokens of context, a published type of four
+    bits and 17.7 GB does not; the remedy named no type.
+    """
     asked = Workload(context_tokens=65_536, prompt_tokens=32_768)
     verdict = check("qwen3-coder", asked, machine="RTX 4090, 64GB RAM")
     assert verdict.placement == "split"

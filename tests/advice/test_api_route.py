@@ -1,4 +1,6 @@
-"""The API route cell by cell: which offers count, what stands in where none of the model's own does, and what a month costs, by API and here."""
+"""The API route cell by cell: which offers count, what stands in where none of the model's own
+does, and what a month costs, by API and here.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,9 @@ def served(
 
 
 def test_an_open_model_without_an_offer_gets_a_named_stand_in() -> None:
-    """The next larger of its family before a larger stranger; never a smaller one, never one for another kind of work."""
+    """The next larger of its family before a larger stranger; never a smaller one, never one for
+    another kind of work.
+    """
     assert served("opt-13b", offer("opt-30b"), offer("llama-2-13b-chat"), offer("opt-1.3b")) == [
         ("opt-30b", True)
     ]
@@ -121,13 +125,17 @@ def test_files_are_no_model_of_the_catalogue_whatever_their_folder_is_called(
 def test_a_context_that_is_too_small_or_not_stated_does_not_count(
     own_context: int | None, expected: tuple[str, bool]
 ) -> None:
-    """32k asked: an offer of 8k, or one that states none, is passed over for a stand-in that serves as much."""
+    """32k asked: an offer of 8k, or one that states none, is passed over for a stand-in that serves
+    as much.
+    """
     offers = (offer("llama-3.1-8b-instruct", own_context), offer("llama-3.1-70b-instruct"))
     assert served("llama-3.1-8b-instruct", *offers, context_tokens=32_768) == [expected]
 
 
 def test_a_license_is_asked_of_the_model_that_is_served() -> None:
-    """Under `--license MIT` neither Llama's own offer nor a stand-in under another license counts; one under MIT does."""
+    """Under `--license MIT` neither Llama's own offer nor a stand-in under another license counts;
+    one under MIT does.
+    """
     names = ("llama-3.1-8b-instruct", "mixtral-8x7b-instruct-v0.1", "deepseek-r1")
     own, apache, mit = map(offer, names)
     assert served("llama-3.1-8b-instruct", own, apache, license="MIT") == []
@@ -150,7 +158,9 @@ def test_a_license_is_asked_of_the_model_that_is_served() -> None:
 def test_whatever_meets_the_needs_stands_in_for_a_closed_model(
     asked: str, needs: dict[str, Any]
 ) -> None:
-    """The contract: `neither` only where no offer of a named stand-in meets what was asked, whether or not the spec names it."""
+    """The contract: `neither` only where no offer of a named stand-in meets what was asked, whether
+    or not the spec names it.
+    """
     names = (asked, "olmo-3-7b-instruct", "olmo-3.1-32b-instruct", "whisper-large-v3")
     offers = tuple(map(offer, names))
     assert served(asked, *offers[:2], offers[3], **needs) == [("olmo-3-7b-instruct", True)]
@@ -168,7 +178,9 @@ def test_private_rules_out_every_offer(asked: str) -> None:
 
 
 def test_a_retired_model_is_replaced_by_the_last_that_its_publisher_names() -> None:
-    """OpenAI's deprecations page: before a sibling, the open ones, and what replaced GPT-3 and goes itself for another."""
+    """OpenAI's deprecations page: before a sibling, the open ones, and what replaced GPT-3 and goes
+    itself for another.
+    """
     for asked, *others, last in (
         ("gpt-3.5-turbo", "gpt-4o", "gpt-oss-20b", "gpt-5.6-terra"),
         ("gpt-3", "gpt-3.5-turbo-instruct", "gpt-4.1-mini", "gpt-6-luna"),
@@ -192,7 +204,9 @@ RECORD = Machine.from_file(str(RECORDS / "vm-24gib.json"))
 def test_a_load_is_counted_as_price_lists_count(
     text: str, read: int, written: int, assumed: bool
 ) -> None:
-    """k and M are thousands and millions, as in a price per million tokens; one figure is split three to one, and is said to be."""
+    """k and M are thousands and millions, as in a price per million tokens; one figure is split
+    three to one, and is said to be.
+    """
     load = Load.parse(text)
     tokens = load.input_tokens_per_day, load.output_tokens_per_day
     assert (*tokens, load.assumed_split) == (read, written, assumed)
@@ -209,7 +223,9 @@ def test_what_is_no_load_is_refused(text: str) -> None:
 
 
 def test_a_month_by_api_is_thirty_times_the_day() -> None:
-    """GPT-4o at $2.50 and $10 a million: 2M in and 500k out a day are $10 a day, $300 in 30 days."""
+    """GPT-4o at $2.50 and $10 a million: 2M in and 500k out a day are $10 a day, $300 in 30
+    days.
+    """
     cost = check("gpt-4o", Workload(load=Load.parse("2M:500k")), machine=RECORD).monthly_cost
     assert (cost.days_per_month, cost.here) == (30, None)
     assert [one.usd_per_month for one in cost.offers] == [300]
@@ -300,7 +316,9 @@ def test_an_offer_says_where_it_is_asked(model: str, provider: str, base_url: st
 
 
 def test_a_gateway_is_told_whose_offer_it_is() -> None:
-    """Hugging Face's router takes the provider behind the model, with a colon (its changelog, 2025-07-18)."""
+    """Hugging Face's router takes the provider behind the model, with a colon (its changelog,
+    2025-07-18).
+    """
     through = [o for o in real_offers("deepseek-v3") if o.provider == "huggingface_together"]
     assert through
     assert all(one.model.endswith(":together") for one in through)
@@ -342,7 +360,9 @@ def test_what_is_typed_to_ask_an_api_is_curl_with_the_key_in_a_variable() -> Non
 
 
 def test_an_auditors_stand_in_is_open_whole() -> None:
-    """Nemotron, whose data are published in part, is larger than Phi-4 and nearer to it than Olmo 3.1 32B."""
+    """Nemotron, whose data are published in part, is larger than Phi-4 and nearer to it than Olmo
+    3.1 32B.
+    """
     names = ("nemotron-3.5-lightning-30b-a3b", "olmo-3.1-32b-instruct")
     assert served("phi-4", *map(offer, names), auditable=True) == [(names[1], True)]
     assert served("phi-4", offer(names[0]), auditable=True) == [(names[0], True)]

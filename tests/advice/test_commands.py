@@ -23,7 +23,10 @@ from selfhost.reports.layout import plain
 
 
 def test_what_was_judged_can_be_asked_for_again() -> None:
-    """The workload with every default filled in, in each runtime, is the same question: mamba's without a type of a cache it lacks, a model whose stored type nobody states in the one that is taken for it."""
+    """The workload with every default filled in, in each runtime, is the same question: mamba's
+    without a type of a cache it lacks, a model whose stored type nobody states in the one that is
+    taken for it.
+    """
     shelf, seen = open_catalogue(), set()
     for spec_id in {*IDS[::20], "mamba-130m", "openai-gpt", "qwen3.8-flash-next", "whisper-tiny"}:
         spec = shelf.spec(spec_id)
@@ -44,27 +47,51 @@ def test_what_was_judged_can_be_asked_for_again() -> None:
 ROOMY = Machine.from_file(str(RECORDS / "vm-24gib.json"))
 
 
-# what /api/tags of Ollama answered, as people published it: the tag, its quantization_level and size (license and template included)
+# what /api/tags of Ollama answered, as people published it: the tag, its quantization_level and
+# size (license and template included)
 OLLAMA_TAGS = [
-    ("llama3.2:1b", "Q8_0", 1_321_098_329), ("llama3.2:3b", "Q4_K_M", 2_019_393_189), ("gemma2:2b", "Q4_0", 1_629_518_495),
-    ("mistral:7b", "Q4_K_M", 4_372_824_384), ("llama3:8b", "Q4_0", 4_661_224_676), ("llama3:latest", "Q4_0", 4_661_224_676),
-    ("phi3:mini", "Q4_0", 2_176_178_913), ("gemma3:270m", "Q8_0", 291_554_930), ("smollm2:360m", "F16", 725_566_512),
-    ("deepseek-coder-v2:16b", "Q4_0", 8_905_126_121), ("codellama:7b", "Q4_0", 3_825_910_662),
+    ("llama3.2:1b", "Q8_0", 1_321_098_329),
+    ("llama3.2:3b", "Q4_K_M", 2_019_393_189),
+    ("gemma2:2b", "Q4_0", 1_629_518_495),
+    ("mistral:7b", "Q4_K_M", 4_372_824_384),
+    ("llama3:8b", "Q4_0", 4_661_224_676),
+    ("llama3:latest", "Q4_0", 4_661_224_676),
+    ("phi3:mini", "Q4_0", 2_176_178_913),
+    ("gemma3:270m", "Q8_0", 291_554_930),
+    ("smollm2:360m", "F16", 725_566_512),
+    ("deepseek-coder-v2:16b", "Q4_0", 8_905_126_121),
+    ("codellama:7b", "Q4_0", 3_825_910_662),
     ("qwen2.5-coder:7b", "Q4_K_M", 4_683_087_561),
-    ("nomic-embed-text:latest", "F16", 274_302_450), ("deepseek-r1:1.5b", "Q4_K_M", 1_117_322_768),
-    # the model and projector of the registry's manifests, as kept by josh/ollama-models-nix@511fbd5b and @37aa6887
-    ("gemma2:9b", "Q4_0", 5_443_143_296), ("gemma2:27b", "Q4_0", 15_628_378_336), ("mixtral:8x7b", "Q4_0", 26_442_469_632),
-    ("mixtral:latest", "Q4_0", 26_443_590_560), ("codellama:13b", "Q4_0", 7_365_948_416), ("codellama:34b", "Q4_0", 19_052_048_512),
-    ("llama3:70b", "Q4_0", 39_969_732_096), ("phi3:14b", "Q4_0", 7_897_125_664), ("deepseek-coder:6.7b", "Q4_0", 3_827_819_904),
-    ("smollm2:135m", "F16", 270_885_952), ("falcon3:1b", "Q8_0", 1_778_709_056), ("falcon:40b", "Q4_0", 23_808_462_560),
-    ("qwen:latest", "Q4_0", 2_330_085_408), ("phi:latest", "Q4_0", 1_602_461_536), ("llava:13b", "Q4_0", 7_365_834_752 + 645_414_080),
-    ("mistral-small:22b", "Q4_0", 12_569_159_552), ("llama3.1:70b", "Q4_K_M", 42_520_398_176), ("olmo2:7b", "Q4_K_M", 4_472_020_256),
-]  # fmt: skip
+    ("nomic-embed-text:latest", "F16", 274_302_450),
+    ("deepseek-r1:1.5b", "Q4_K_M", 1_117_322_768),
+    # the model and projector of the registry's manifests, as kept by
+    # josh/ollama-models-nix@511fbd5b and @37aa6887
+    ("gemma2:9b", "Q4_0", 5_443_143_296),
+    ("gemma2:27b", "Q4_0", 15_628_378_336),
+    ("mixtral:8x7b", "Q4_0", 26_442_469_632),
+    ("mixtral:latest", "Q4_0", 26_443_590_560),
+    ("codellama:13b", "Q4_0", 7_365_948_416),
+    ("codellama:34b", "Q4_0", 19_052_048_512),
+    ("llama3:70b", "Q4_0", 39_969_732_096),
+    ("phi3:14b", "Q4_0", 7_897_125_664),
+    ("deepseek-coder:6.7b", "Q4_0", 3_827_819_904),
+    ("smollm2:135m", "F16", 270_885_952),
+    ("falcon3:1b", "Q8_0", 1_778_709_056),
+    ("falcon:40b", "Q4_0", 23_808_462_560),
+    ("qwen:latest", "Q4_0", 2_330_085_408),
+    ("phi:latest", "Q4_0", 1_602_461_536),
+    ("llava:13b", "Q4_0", 7_365_834_752 + 645_414_080),
+    ("mistral-small:22b", "Q4_0", 12_569_159_552),
+    ("llama3.1:70b", "Q4_K_M", 42_520_398_176),
+    ("olmo2:7b", "Q4_K_M", 4_472_020_256),
+]
 
 
 @pytest.mark.parametrize(("tag", "quantization", "size"), OLLAMA_TAGS, ids=case_id)
 def test_a_tag_of_ollama_is_judged_as_what_it_loads(tag: str, quantization: str, size: int) -> None:
-    """The type and the size that `ollama run TAG` downloads, within 0.5 %; another type where that is asked for."""
+    """The type and the size that `ollama run TAG` downloads, within 0.5 %; another type where that
+    is asked for.
+    """
     found = check(tag, machine=ROOMY)
     assert found.workload.quantization == quantization
     assert found.needs is not None
@@ -86,14 +113,18 @@ def test_a_tag_of_ollama_is_judged_as_what_it_loads(tag: str, quantization: str,
     ],
 )
 def test_llama_server_is_told_whether_it_embeds_or_ranks(id: str, option: str) -> None:
-    """Started without --reranking it answers /v1/rerank with an error (its README); the option sets the embeddings and the pooling by itself, so both at once are never needed."""
+    """Started without --reranking it answers /v1/rerank with an error (its README); the option sets
+    the embeddings and the pooling by itself, so both at once are never needed.
+    """
     commands = check(id, Workload(runtime="llama.cpp"), machine=ROOMY).commands
     (line,) = [line for line in commands if "llama-server" in line]
     assert {"--reranking", "--embedding"} & {*line.split()} == {option}
 
 
 def test_a_lone_config_is_converted_in_its_folder(tmp_path: Path) -> None:
-    """convert_hf_to_gguf.py takes the folder of the weights (its README); nothing is downloaded, for nobody says from where."""
+    """convert_hf_to_gguf.py takes the folder of the weights (its README); nothing is downloaded,
+    for nobody says from where.
+    """
     folder = tmp_path / "my model"
     folder.mkdir()
     (folder / "config.json").write_bytes((CONFIGS / "Qwen--Qwen3-0.6B.json").read_bytes())
@@ -146,7 +177,9 @@ def on(name: str, spec_id: str, **workload: Any) -> Verdict:
 
 
 def test_training_comes_with_the_trainer_and_its_line() -> None:
-    """TRL loads float32 unless told, twice what is judged, and refuses a CPU unless told to take it."""
+    """TRL loads float32 unless told, twice what is judged, and refuses a CPU unless told to take
+    it.
+    """
     trained = {"task": "finetune", "context_tokens": 2048}
     lora = on("laptop-ddr4-16gb", "qwen3-0.6b", **trained)
     assert "pip install trl peft" in lora.setup
@@ -172,7 +205,9 @@ def test_training_comes_with_the_trainer_and_its_line() -> None:
 
 
 def test_no_command_of_a_trainer_of_writers_stands_by_an_embedder() -> None:
-    """SFTTrainer trains causal language models: an embedder, a ranker and an encoder have trainers of their own."""
+    """SFTTrainer trains causal language models: an embedder, a ranker and an encoder have trainers
+    of their own.
+    """
     for spec_id in ("bge-m3", "bert-base-uncased", "bge-reranker-v2-m3", "qwen3-embedding-0.6b"):
         verdict = on("desktop-rtx4090-24gb", spec_id, task="finetune")
         assert verdict.can_run
@@ -195,26 +230,37 @@ def test_ollama_embeds_texts_longer_than_its_batch_by_its_api(name: str) -> None
     [
         # docs.vllm.ai, features/speculative_decoding/mtp (2026-11), with the keys as options
         pytest.param(
-            "qwen3.8-27b", "vllm",
+            "qwen3.8-27b",
+            "vllm",
             "--speculative-config.method mtp --speculative-config.num_speculative_tokens 3",
             id="vllm-own-block",
         ),
         pytest.param(
-            "gemma-4-31b-it", "vllm",
-            "--speculative-config.method mtp --speculative-config.model google/gemma-4-31B-it-assistant",
+            "gemma-4-31b-it",
+            "vllm",
+            (
+                "--speculative-config.method mtp --speculative-config.model "
+                "google/gemma-4-31B-it-assistant"
+            ),
             id="vllm-published-draft",
         ),
         # sgl-project/sglang pull 24436
         pytest.param(
-            "gemma-4-31b-it", "sglang",
-            "--speculative-algorithm NEXTN --speculative-draft-model-path google/gemma-4-31B-it-assistant",
+            "gemma-4-31b-it",
+            "sglang",
+            (
+                "--speculative-algorithm NEXTN --speculative-draft-model-path "
+                "google/gemma-4-31B-it-assistant"
+            ),
             id="sglang-published-draft",
         ),
-        pytest.param("qwen3.8-27b", "sglang", "--speculative-algorithm NEXTN", id="sglang-own-block"),
+        pytest.param(
+            "qwen3.8-27b", "sglang", "--speculative-algorithm NEXTN", id="sglang-own-block"
+        ),
         # common/arg.cpp of llama.cpp: -hf finds the draft beside the model's file
         pytest.param("gemma-4-31b-it", "llama.cpp", "--spec-type draft-mtp", id="llama.cpp-beside"),
     ],
-)  # fmt: skip
+)
 def test_the_command_loads_the_draft(model: str, runtime: str, options: str) -> None:
     verdict = check(model, Workload(runtime=runtime, draft="mtp"), machine="server-8x-h100")
     assert options in verdict.commands[-1]

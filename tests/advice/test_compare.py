@@ -56,7 +56,9 @@ def test_types_that_differ_are_named() -> None:
 
 
 def test_the_cost_and_the_wait_have_rows_where_they_were_asked_for() -> None:
-    """The month by API is that of `check`; the wait is the time to the first word of the stated prompt."""
+    """The month by API is that of `check`; the wait is the time to the first word of the stated
+    prompt.
+    """
     asked = Workload(prompt_tokens=3_000, load=Load.parse("2M:500k"))
     compared = compare(["qwen3-8b", "mistral-7b"], asked, machine="rtx 4060")
     lines = plain(compare_document(compared)).splitlines()

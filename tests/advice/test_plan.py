@@ -1,4 +1,6 @@
-"""The least machine for a model, and the known ones that run it: held against `check`, which the plan must not contradict."""
+"""The least machine for a model, and the known ones that run it: held against `check`, which the
+plan must not contradict.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,9 @@ def outcome(verdict: Verdict, name: str) -> tuple[Outcome, str]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_least_machine_runs_it_and_one_byte_less_does_not(case: str) -> None:
-    """`check` passes on the plan's machine; with one byte less of memory, or of disk, it is no longer sure."""
+    """`check` passes on the plan's machine; with one byte less of memory, or of disk, it is no
+    longer sure.
+    """
     model, workload = CASES[case]
     least = least_of(model, workload)
     verdict = judged(model, workload, least.machine)
@@ -135,7 +139,9 @@ def test_the_bandwidth_reaches_the_wanted_speed_and_less_does_not(case: str) -> 
     ],
 )
 def test_the_accelerator_holds_all_of_it_and_a_smaller_one_does_not(case: str) -> None:
-    """One with that much memory takes the whole model, beside the RAM that is named; with a byte less it does not."""
+    """One with that much memory takes the whole model, beside the RAM that is named; with a byte
+    less it does not.
+    """
     model, workload = CASES[case]
     least = least_of(model, workload)
     ram = least.accelerator.memory_beside_bytes
@@ -178,7 +184,9 @@ def test_the_accelerator_holds_all_of_it_and_a_smaller_one_does_not(case: str) -
 def test_what_no_machine_mends_has_no_least_machine(
     model: str, workload: Workload, failed: str
 ) -> None:
-    """Closed weights, a context beyond the model's, a license that forbids it: no size is named, the reason is, and nothing fits."""
+    """Closed weights, a context beyond the model's, a license that forbids it: no size is named,
+    the reason is, and nothing fits.
+    """
     plan = plan_of(model, workload)
     assert plan.least is None
     assert [finding.check for finding in plan.reasons if finding.outcome is Outcome.FAIL] == [
@@ -189,7 +197,9 @@ def test_what_no_machine_mends_has_no_least_machine(
 
 @pytest.mark.parametrize("model", ["mistral-7b", "llama3.1:8b"])
 def test_known_machines_fare_as_check_says(model: str) -> None:
-    """Every profile's route is that of `check --machine`, in the type that a tag fixes too; those that run it come first."""
+    """Every profile's route is that of `check --machine`, in the type that a tag fixes too; those
+    that run it come first.
+    """
     plan = plan_of(model, Workload())
     assert len(plan.machines) == len(all_profiles())
     for candidate in plan.machines[::30]:
@@ -202,7 +212,10 @@ def test_known_machines_fare_as_check_says(model: str) -> None:
 def test_a_need_that_is_not_known_is_no_plan(tmp_path: Path) -> None:
     """Without a known need there is no figure, and no machine runs it for sure: 3, never 0."""
     (tmp_path / "mine.toml").write_text(
-        'schema = 1\nid = "mine"\nname = "Mine"\nmodality = "text"\n[unknown]\narchitecture = "not published"\n',
+        (
+            'schema = 1\nid = "mine"\nname = "Mine"\nmodality = '
+            '"text"\n[unknown]\narchitecture = "not published"\n'
+        ),
         encoding="utf-8",
     )
     plan = plan_with(open_catalogue([tmp_path]), "mine", Workload())
@@ -228,7 +241,9 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
 def test_what_just_fits_is_no_first_proposal(
     model: str, tight: str, note: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A machine that holds it to the last gigabyte, or once a limit is raised, comes after others and is marked."""
+    """A machine that holds it to the last gigabyte, or once a limit is raised, comes after others
+    and is marked.
+    """
     _, out, _ = run(capsys, "plan", model, "-v")
     (row,) = (line for line in out.splitlines() if f" {tight} " in line)
     assert row.startswith("?")

@@ -1,4 +1,6 @@
-"""The order in which models are proposed: laws of the rule, and what an experienced self-hoster expects of it on known machines; the first rows of a list are those of judging every model."""
+"""The order in which models are proposed: laws of the rule, and what an experienced self-hoster
+expects of it on known machines; the first rows of a list are those of judging every model.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +31,17 @@ from selfhost.machine.profiles import load
 def test_a_mixture_counts_as_a_dense_model_of_about_five_times_its_active_parameters(
     mixture: str, dense: str
 ) -> None:
-    """Qwen3's report sets 30B-A3B and 235B-A22B beside dense models of five times what they compute with (arXiv:2505.09388, 3.3): some 16 and 110 B."""
+    """Qwen3's report sets 30B-A3B and 235B-A22B beside dense models of five times what they compute
+    with (arXiv:2505.09388, 3.3): some 16 and 110 B.
+    """
     standings = Standings(open_catalogue())
     sparse, whole = standings.by_id[mixture], standings.by_id[dense]
     assert sparse.size > whole.size
 
 
-# what self-hosters run on these machines (llama.cpp's discussion 15396 of gpt-oss; guides of 2026 by
-# specpicks.com for the RTX 3060 and 24 GB, runaihome.com, agledger.ai and damenknight.com for the
+# what self-hosters run on these machines (llama.cpp's discussion 15396 of gpt-oss; guides of 2026
+# by specpicks.com for the RTX 3060 and 24 GB, runaihome.com, agledger.ai and damenknight.com for
+# the
 # Strix Halo): mixtures, where the card is small with their experts in RAM, on 24 GB what it holds
 # whole, on much shared memory the large mixtures; how far down they may stand is a guess
 WELL_LIKED = {
@@ -85,7 +90,9 @@ def _nothing_below_reading_speed_stands_before_its_equal_above_it(
 
 @pytest.mark.parametrize("profile", USUAL)
 def test_the_first_models_of_the_list_are_worth_an_evening(profile: str, packed: Path) -> None:
-    """The first five answer a chat, are not superseded, were made in the last two years, and are as fast as the least that is useful."""
+    """The first five answer a chat, are not superseded, were made in the last two years, and are as
+    fast as the least that is useful.
+    """
     catalogue = Catalogue.open(shipped=str(packed))
     machine = load(profile).machine
     listing = Lister(catalogue, Workload(), machine).first(5)
@@ -103,7 +110,9 @@ def test_the_first_models_of_the_list_are_worth_an_evening(profile: str, packed:
 
 
 def test_what_nobody_may_know_to_use_and_what_lies_here_already() -> None:
-    """Where commercial use is asked for, a license that nobody knows halves what a model counts for; files in memory are free for the model whose own they are."""
+    """Where commercial use is asked for, a license that nobody knows halves what a model counts
+    for; files in memory are free for the model whose own they are.
+    """
     asked, unlicensed = work(commercial=True), SPEC.replace(license=None)
     shares = [share_on(judge(each, MACHINE)) for each in (asked, asked.replace(spec=unlicensed))]
     assert shares[1] == pytest.approx(shares[0] / 2)
@@ -115,9 +124,17 @@ def test_what_nobody_may_know_to_use_and_what_lies_here_already() -> None:
 
 
 PROFILES = (
-    "aws-c7g.4xlarge", "desktop-2x-rtx3090", "desktop-i3-8gb-no-gpu", "desktop-rtx4060-8gb", "jetson-nano-4gb",
-    "macbook-air-m2-16gb", "raspberry-pi-5-8gb", "server-epyc-9654-768gb", "snapdragon-x-elite-32gb", "aws-p5.48xlarge",
-)  # fmt: skip
+    "aws-c7g.4xlarge",
+    "desktop-2x-rtx3090",
+    "desktop-i3-8gb-no-gpu",
+    "desktop-rtx4060-8gb",
+    "jetson-nano-4gb",
+    "macbook-air-m2-16gb",
+    "raspberry-pi-5-8gb",
+    "server-epyc-9654-768gb",
+    "snapdragon-x-elite-32gb",
+    "aws-p5.48xlarge",
+)
 ASKED = (
     Workload(),
     Workload(min_tokens_per_second=20.0),
@@ -151,7 +168,9 @@ def test_no_model_gets_a_better_place_than_its_best_case(number: int) -> None:
 
 @pytest.mark.parametrize("machine", ["rtx 4070", "desktop-ryzen-7700-32gb", "macbook-air-m2-16gb"])
 def test_who_builds_an_agent_is_shown_general_models_first(machine: str) -> None:
-    """A model of 2025-04 that clicks on screenshots (UI-TARS) and Jan Nano's 4 B stood above Qwen3.6."""
+    """A model of 2025-04 that clicks on screenshots (UI-TARS) and Jan Nano's 4 B stood above
+    Qwen3.6.
+    """
     catalogue = open_catalogue()
     lister = Lister(catalogue, Workload(), named(machine)[0], use="function-calling")
     first = lister.first(5, chosen(catalogue, use="function-calling")).models

@@ -14,7 +14,9 @@ from selfhost.machine.record import Accelerator
 @pytest.mark.parametrize("name", ["mistral-7b", "gemma-3-12b-it", "gpt2"])
 @pytest.mark.parametrize("gib", [3, 12])
 def test_the_room_is_right_at_the_byte(name: str, gib: int) -> None:
-    """The longest context and the most sequences fit; one token or one sequence more does not, or the model ends there."""
+    """The longest context and the most sequences fit; one token or one sequence more does not, or
+    the model ends there.
+    """
     machine = VM.replace(
         memory_total_bytes=gib * GIB, memory_limit_bytes=gib * GIB, memory_available_bytes=gib * GIB
     )
@@ -47,7 +49,9 @@ def test_the_room_is_right_at_the_byte(name: str, gib: int) -> None:
 
 
 def test_the_best_quantization_fits_the_disk_whichever_is_asked_for() -> None:
-    """3 GB are free: a file of 4.4 GB is no more the best for having been asked for. With nothing free there is none."""
+    """3 GB are free: a file of 4.4 GB is no more the best for having been asked for. With nothing
+    free there is none.
+    """
 
     def best(asked: str | None, disk: str) -> tuple[str | None, Outcome | None]:
         verdict = check(
@@ -69,11 +73,23 @@ def test_the_best_quantization_fits_the_disk_whichever_is_asked_for() -> None:
 
 @pytest.mark.parametrize("runtime", ["transformers", "llama.cpp"])
 def test_the_room_of_a_model_on_a_gpu_is_the_gpus(runtime: str) -> None:
-    """Llama 3.1 8B in 16 bits on 24 GiB: the limits told are those within which it stays there; one more would move it, or not run."""
+    """Llama 3.1 8B in 16 bits on 24 GiB: the limits told are those within which it stays there; one
+    more would move it, or not run.
+    """
     machine = VM.replace(
-        memory_total_bytes=32 * GIB, memory_limit_bytes=32 * GIB, memory_available_bytes=32 * GIB,
-        accelerators=(Accelerator(vendor="nvidia", name="GPU", memory_total_bytes=24 * GIB, memory_free_bytes=24 * GIB, unified=False),),
-    )  # fmt: skip
+        memory_total_bytes=32 * GIB,
+        memory_limit_bytes=32 * GIB,
+        memory_available_bytes=32 * GIB,
+        accelerators=(
+            Accelerator(
+                vendor="nvidia",
+                name="GPU",
+                memory_total_bytes=24 * GIB,
+                memory_free_bytes=24 * GIB,
+                unified=False,
+            ),
+        ),
+    )
 
     def placed(*, context_tokens: int = 8192, parallel: int = 1) -> str | None:
         asked = wanted.replace(context_tokens=context_tokens, parallel=parallel)

@@ -1,4 +1,6 @@
-"""What is read of logs: those that other people published, samples of each kind, and hostile ones."""
+"""What is read of logs: those that other people published, samples of each kind, and hostile
+ones.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ def test_a_published_run_is_read_as_it_printed(log: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
 def test_colours_and_what_stands_before_each_line_hide_nothing(path: Any) -> None:
-    """A terminal, Windows, and what docker compose and Kubernetes put before each line of a server's log."""
+    """A terminal, Windows, and what docker compose and Kubernetes put before each line of a
+    server's log.
+    """
     lines = path.read_text("utf-8").splitlines()
     plain = run_of("\n".join(lines))
     assert plain is not None
@@ -137,8 +141,8 @@ def test_a_server_on_the_processor() -> None:
 
 
 def test_buffers_on_a_gpu() -> None:
-    """CUDA0 is an accelerator, CUDA_Host and CPU_Mapped are RAM; the context is per sequence. A model
-    that is loaded anew replaces the one before.
+    """CUDA0 is an accelerator, CUDA_Host and CPU_Mapped are RAM; the context is per sequence. A
+    model that is loaded anew replaces the one before.
     """
     run = read(sample("llama_log-gpu"))
     assert read(sample("llama_log-gpu") * 2) == run
@@ -155,7 +159,8 @@ def test_buffers_on_a_gpu() -> None:
     assert {pace.term: pace.seen for pace in paces_of(run)} == {"prompt": 2000, "decode": 50}
 
 
-# as llama-server prints a model of 16 layers behind that of the sample; ahead of it stands one of `LOADS`
+# as llama-server prints a model of 16 layers behind that of the sample; ahead of it stands one of
+# `LOADS`
 DRAFTER = """\
 0.03.100.000 I llama_model_loader: loaded meta data with 35 key-value pairs and 147 tensors from /models/Llama-3.2-1B-Instruct-Q8_0.gguf (version GGUF V3 (latest))
 0.03.100.003 I print_info: model params          = 1.24 B
@@ -234,7 +239,9 @@ def window(pace: float, running: int, prompt: float = 0.0) -> str:
 
 
 def test_only_whole_windows_of_vllm_count() -> None:
-    """One in which a request began or ended, or a prompt was read, answers for a part of its time."""
+    """One in which a request began or ended, or a prompt was read, answers for a part of its
+    time.
+    """
     windows = window(20.0, 1) + window(21.0, 1) + window(9.0, 1, prompt=80.0) + window(22.0, 1)
     run = read(window(5.0, 1) + windows + window(3.0, 0))
     assert [(pace.seen, pace.sequences) for pace in paces_of(run)] == [(21.0, 1)]
@@ -242,7 +249,9 @@ def test_only_whole_windows_of_vllm_count() -> None:
 
 
 def test_what_vllm_loaded_is_told() -> None:
-    """By the two ways in which builds write it; of one of several cards it is a part, and not compared."""
+    """By the two ways in which builds write it; of one of several cards it is a part, and not
+    compared.
+    """
     old = "INFO 05-22 [model_runner.py] Loading model weights took 14.99 GB\n"
     new = "INFO [gpu_model_runner.py] Model loading took 14.9902 GiB and 5.4 seconds\n"
     for line, rounded in ((old, 0.005), (new, 0.00005)):

@@ -1,4 +1,6 @@
-"""The size of a container: held against what llama-server took in control groups and outside of them."""
+"""The size of a container: held against what llama-server took in control groups and outside of
+them.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +46,8 @@ def growth(sized: ContainerSize, name: str) -> int:
     return sum(each.bytes for each in sized.growths if each.name == name)
 
 
-# of those that one short prompt or one of several users left half empty the request is too much, and
-# twelve turns with the default number of checkpoints are what --ctx-checkpoints bounds
+# of those that one short prompt or one of several users left half empty the request is too much,
+# and twelve turns with the default number of checkpoints are what --ctx-checkpoints bounds
 FULL = [
     run
     for run in PROGRAMS
@@ -58,7 +60,10 @@ FULL = [
 
 @pytest.mark.parametrize("run", FULL, ids=lambda run: run["name"])
 def test_the_request_is_what_a_server_cannot_give_back(run: dict[str, Any]) -> None:
-    """Measured anonymous memory: nine tenths of the request are not enough, and the limit is, without any prompt or page kept. Of the resident mapped files the page cache leaves out at most what may go after loading."""
+    """Measured anonymous memory: nine tenths of the request are not enough, and the limit is,
+    without any prompt or page kept. Of the resident mapped files the page cache leaves out at most
+    what may go after loading.
+    """
     sized = size_of(run["model"], workload_of(run))
     for_itself = sized.limit_bytes - sized.page_cache_bytes - growth(sized, "prompt_cache")
     assert sized.unreclaimable_bytes * 0.9 <= run["anonymous_bytes"] <= for_itself
@@ -68,8 +73,9 @@ def test_the_request_is_what_a_server_cannot_give_back(run: dict[str, Any]) -> N
 
 
 def test_what_an_embedder_keeps_of_texts_is_bounded() -> None:
-    """Texts that grow killed a server whose allocator kept the buffer of each, and idle users' texts fill the prompt cache of a model
-    that has one; with both bound neither takes more."""
+    """Texts that grow killed a server whose allocator kept the buffer of each, and idle users'
+    texts fill the prompt cache of a model that has one; with both bound neither takes more.
+    """
     grown = {run["run"]: run for case in GROUPS if case.get("grows") for run in case["runs"]}
     assert (grown["limit"]["outcome"], grown["default"]["outcome"]) == ("served", "killed")
     encoder = size_of("bge-small-en-v1.5", Workload(quantization="F16", context_tokens=512))
@@ -86,8 +92,9 @@ def test_what_an_embedder_keeps_of_texts_is_bounded() -> None:
 
 @pytest.mark.parametrize("case", GROUPS, ids=lambda case: case["name"])
 def test_the_formula_is_the_one_that_was_run(case: dict[str, Any]) -> None:
-    """The figures are those under which the servers ran: who changes the formula runs them again. The request is without the
-    copies of a context, which the limit has."""
+    """The figures are those under which the servers ran: who changes the formula runs them again.
+    The request is without the copies of a context, which the limit has.
+    """
     sized = size_of(case["model"], workload_of(case))
     for name in ("limit_bytes", "page_cache_bytes"):
         assert getattr(sized, name) == pytest.approx(case[name], rel=0.01)
@@ -108,7 +115,9 @@ def test_the_formula_is_the_one_that_was_run(case: dict[str, Any]) -> None:
     ],
 )
 def test_the_figures_add_up_to_the_limit(model: str, runtime: str, gpu: str) -> None:
-    """Nothing of it is left out of the rows: by how much the likely figures may be too low is a row too, and with it the limit holds the high end of every term."""
+    """Nothing of it is left out of the rows: by how much the likely figures may be too low is a row
+    too, and with it the limit holds the high end of every term.
+    """
     sized = size_of(model, Workload(runtime=runtime), gpu)
     grown = sum(each.bytes for each in sized.growths)
     assert sized.limit_bytes == sized.unreclaimable_bytes + sized.page_cache_bytes + grown
@@ -118,7 +127,9 @@ def test_the_figures_add_up_to_the_limit(model: str, runtime: str, gpu: str) -> 
 
 
 def test_vllm_is_limited_no_lower_than_its_publishers_example() -> None:
-    """docs/deployment/k8s.md of vLLM: `memory: 20G` for a model of 7 B on one GPU, and it requests less."""
+    """docs/deployment/k8s.md of vLLM: `memory: 20G` for a model of 7 B on one GPU, and it requests
+    less.
+    """
     sized = size_of("mistral-7b", Workload(runtime="vllm"), "A100 80GB PCIe")
     assert 20e9 <= sized.limit_bytes < 21e9
     assert sized.request_bytes < 6e9

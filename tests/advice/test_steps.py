@@ -1,4 +1,6 @@
-"""The lines to type work as typed: known flags alone, files that exist, a gate only where there is one, and the accelerators that were judged."""
+"""The lines to type work as typed: known flags alone, files that exist, a gate only where there is
+one, and the accelerators that were judged.
+"""
 
 from __future__ import annotations
 
@@ -118,7 +120,9 @@ def test_a_gate_counts_only_where_the_files_are_behind_it() -> None:
 def test_the_line_allows_the_code_that_the_answer_warns_of(
     model: str, runtime: str, machine: str
 ) -> None:
-    """vLLM and transformers refuse a repository with code of its own unless they are told to trust it."""
+    """vLLM and transformers refuse a repository with code of its own unless they are told to trust
+    it.
+    """
     answer = check(model, Workload(runtime=runtime), machine=machine)
     assert any("runs code from the repository" in finding.reason for finding in answer.findings)
     assert "trust-remote-code" in answer.commands[-1].replace("_", "-")
@@ -166,7 +170,9 @@ def test_no_line_on_linux_takes_homebrew_for_there(model: str, machine: str) -> 
     ],
 )
 def test_ollama_is_told_to_take_a_gpu_that_it_drops(machine: str, is_told: bool) -> None:
-    """ollama/ollama pull 16701: since 0.30 it drops AMD's GPUs that share the RAM but for gfx1151, so that its line would run at the processor's pace."""
+    """ollama/ollama pull 16701: since 0.30 it drops AMD's GPUs that share the RAM but for gfx1151,
+    so that its line would run at the processor's pace.
+    """
     answer = check("gemma3:4b", machine=named(machine)[0])
     lines = str((*answer.setup, *answer.commands))
     assert ("ollama run" in lines, "OLLAMA_IGPU_ENABLE=1" in lines) == (True, is_told)
@@ -187,7 +193,9 @@ def test_a_repository_that_was_typed_is_the_one_that_is_fetched(typed: str, fetc
 
 @pytest.mark.parametrize("typed", ["qwen3:30b", "ollama run qwen3:30b"])
 def test_who_types_a_tag_of_ollama_is_given_ollamas_line(typed: str) -> None:
-    """As Ollama's library spells it, whatever else has the model; another program that was asked for keeps its own line, and Ollama's stands beside none where it does not run the model."""
+    """As Ollama's library spells it, whatever else has the model; another program that was asked
+    for keeps its own line, and Ollama's stands beside none where it does not run the model.
+    """
     machine, mac = "desktop-rtx3060-12gb", "macbook pro m3 16gb"
     assert check(typed, machine=machine).commands == ("ollama run qwen3:30b",)
     own = check(typed, Workload(runtime="llama.cpp"), machine=machine).commands
@@ -197,7 +205,9 @@ def test_who_types_a_tag_of_ollama_is_given_ollamas_line(typed: str) -> None:
 
 
 def test_a_line_for_windows_is_one_of_the_powershell_that_it_comes_with() -> None:
-    """Windows PowerShell 5.1 knows no `&&` (about_Pipeline_Chain_Operators: since 7) and has `curl` as another word for Invoke-WebRequest."""
+    """Windows PowerShell 5.1 knows no `&&` (about_Pipeline_Chain_Operators: since 7) and has `curl`
+    as another word for Invoke-WebRequest.
+    """
     for model in ("whisper-large-v3-turbo", "melotts-english", "piper-en-us-lessac-medium"):
         verdict = on("laptop-rtx4060-16gb", model)
         lines = [line for line in (*verdict.setup, *verdict.commands) if line[0] != "#"]
@@ -222,7 +232,9 @@ def test_a_line_for_windows_is_one_of_the_powershell_that_it_comes_with() -> Non
 def test_ollama_is_told_a_context_that_it_would_not_take(
     tokens: int, gpu: str, is_told: bool
 ) -> None:
-    """4,096 tokens is its default below 24 GiB of GPU memory, 32,768 above. After the installer a service has port 11434 (ollama/ollama issue 707)."""
+    """4,096 tokens is its default below 24 GiB of GPU memory, 32,768 above. After the installer a
+    service has port 11434 (ollama/ollama issue 707).
+    """
     asked = Workload(runtime="ollama", context_tokens=tokens)
     lines = check("mistral:7b", asked, machine=f"desktop-rtx{gpu}").commands
     port = "OLLAMA_HOST=127.0.0.1:11435"
@@ -234,7 +246,9 @@ def test_ollama_is_told_a_context_that_it_would_not_take(
 
 
 def test_one_gpu_of_several_is_named_in_the_line() -> None:
-    """llama.cpp spreads the layers over all that it sees, and the answer was of one (docs/multi-gpu.md). On one, and where two are needed, the line is as short as ever."""
+    """llama.cpp spreads the layers over all that it sees, and the answer was of one
+    (docs/multi-gpu.md). On one, and where two are needed, the line is as short as ever.
+    """
     asked = Workload(runtime="llama.cpp", quantization="Q4_K_M")
     lines = {
         gpus: check("qwen2.5-14b", asked, machine=named(gpus)[0])
@@ -249,7 +263,9 @@ def test_one_gpu_of_several_is_named_in_the_line() -> None:
 
 
 def test_a_beginner_types_ollama_run_where_only_ollama_has_the_model() -> None:
-    """It was a second server with a port of its own, for a context that nobody asked for; `-v` and JSON still have its lines."""
+    """It was a second server with a port of its own, for a context that nobody asked for; `-v` and
+    JSON still have its lines.
+    """
     verdict = check("gemma3:27b", machine=named("RTX 4090")[0])
     assert verdict.commands == ("ollama run gemma3:27b",)
     assert any("OLLAMA_CONTEXT_LENGTH=4096 ollama serve" in note for note in verdict.fine_print)

@@ -59,7 +59,9 @@ def test_every_buffer_of_a_real_server_is_inside() -> None:
 
 
 def test_room_for_many_logits_is_not_compared() -> None:
-    """llama-completion makes room for 2,048 rows of logits, which no server does: 300 MiB of 68 are no fault of the prediction."""
+    """llama-completion makes room for 2,048 rows of logits, which no server does: 300 MiB of 68 are
+    no fault of the prediction.
+    """
     rows = {row.term: row for row in held(sample("completion")).differences}
     assert rows["compute"].inside is None
     assert "logits" in (rows["compute"].why or "")
@@ -141,7 +143,9 @@ def test_a_pace_against_its_range(figure: Figure, inside: bool | None, exit_code
 
 @pytest.mark.usefixtures("_stated_pace")
 def test_a_short_prompt_on_a_gpu_is_not_compared() -> None:
-    """A question of 40 tokens takes a GPU as long as a whole batch: 100 tokens/s beside 1,588 is no fault of the prediction. On a processor it is compared."""
+    """A question of 40 tokens takes a GPU as long as a whole batch: 100 tokens/s beside 1,588 is no
+    fault of the prediction. On a processor it is compared.
+    """
     run, model = Run(tool="x", figures=(pace("prompt", 10.0, 40),)), "llama-3.1-8b-instruct"
     on_card = held(run, model, apply(MACHINE, [], [cards_named("RTX 3060")]))
     assert on_card.differences[0].inside is None
@@ -220,8 +224,8 @@ def seen(words: str, **values: Any) -> Process:
 
 
 def test_a_server_by_its_options_and_kinds_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Long and short names, with = or apart; the last counts; what follows another option is no flag.
-    The model's file apart from all else; -c is for all sequences together.
+    """Long and short names, with = or apart; the last counts; what follows another option is no
+    flag. The model's file apart from all else; -c is for all sequences together.
     """
     words = (
         "llama-server --model=a.gguf -c 9 -c 8192 -np 2 -t 4 -ngl 99 -ctk q8_0 -ctv q8_0 --alias -c"
@@ -249,7 +253,9 @@ def test_a_process_without_a_model_is_refused(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_run_of_another_size_than_the_typed_model_is_refused() -> None:
-    """llama-bench prints 7.25 B of Mistral 7B v0.3 and 8.03 B of Llama 3.1 8B: no figure of the one is one of the other."""
+    """llama-bench prints 7.25 B of Mistral 7B v0.3 and 8.03 B of Llama 3.1 8B: no figure of the one
+    is one of the other.
+    """
     run = Run(tool="x", parameters=8_030_000_000)
     catalogue = open_catalogue()
     for same in (run, run.replace(parameters=None)):
@@ -290,7 +296,9 @@ def test_a_name_that_the_run_tells(file: str, name: str | None, by: str) -> None
 
 
 def test_a_benchmark_behind_a_long_context_is_slower() -> None:
-    """llama-bench names no context, and `@ d16384` reads behind more than the default: each token reads that cache too."""
+    """llama-bench names no context, and `@ d16384` reads behind more than the default: each token
+    reads that cache too.
+    """
     run = Run(tool="x", runtime="llama.cpp", quantization="Q4_K_M")
     short, deep = pace("decode", 9.0, 128), pace("decode", 2.5, 128).replace(depth_tokens=16_448)
     rows = held(run.replace(figures=(short, deep)), "mistral-7b-instruct-v0.3").differences

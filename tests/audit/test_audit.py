@@ -23,7 +23,10 @@ from selfhost.machine.record import Machine
 TODAY = "2026-11-20"
 WARNING = 'severity = "warning"\n'
 ONE = '[[model]]\nname = "mistral-7b"\n'
-EXCEPTION = '[[exception]]\nmodel = "mistral-7b"\nrule = "memory"\nreason = "kits come"\nowner = "infra@example.com"\nexpires = 2027-03-31\n'
+EXCEPTION = (
+    '[[exception]]\nmodel = "mistral-7b"\nrule = "memory"\nreason = "kits come"\nowner = '
+    '"infra@example.com"\nexpires = 2027-03-31\n'
+)
 FAIL, UNKNOWN, WARN, PASS = Outcome.FAIL, Outcome.UNKNOWN, Outcome.WARN, Outcome.PASS
 Outcomes = Mapping[str, Outcome]
 
@@ -78,7 +81,9 @@ def checked_json(made: Audit) -> dict[str, Any]:
     ],
 )
 def test_exit_codes(policy: str, outcomes: Outcomes, code: int, result: str) -> None:
-    """0 the policy holds, 1 it is broken, 3 nothing is 1 but something is unknown; fail_on and on_unknown as the contract says."""
+    """0 the policy holds, 1 it is broken, 3 nothing is 1 but something is unknown; fail_on and
+    on_unknown as the contract says.
+    """
     head, mark, _ = policy.partition(WARNING)
     made = audit(head + ONE + mark, 1, {("mistral-7b", "m1"): outcomes})
     assert not mark or "memory: the memory is" in render("text", made)
@@ -99,7 +104,9 @@ def test_exit_codes(policy: str, outcomes: Outcomes, code: int, result: str) -> 
 def test_a_policy_that_lets_unknown_pass_is_not_green_where_nothing_was_read(
     policy: str, code: int
 ) -> None:
-    """An agent that reads neither memory nor disk judged nothing: green would hide it (nothing judged is exit 2)."""
+    """An agent that reads neither memory nor disk judged nothing: green would hide it (nothing
+    judged is exit 2).
+    """
     nothing = {"memory": UNKNOWN, "disk": UNKNOWN}
     blind = one(policy, nothing)
     assert (blind.exit_code, bool(blind.problems)) == (code, code == 2)
@@ -124,7 +131,9 @@ CLASS = 'machines = ["class:big"]\n[[class]]\nname = "big"\nmatch = { memory_tot
 
 @pytest.mark.parametrize(("outcome", "code"), [(PASS, 0), (FAIL, 1), (UNKNOWN, 3)])
 def test_one_machine_is_judged_by_its_part_of_a_fleets_policy(outcome: Outcome, code: int) -> None:
-    """A CI job that runs on one machine gets the answer for it; what the policy wants of a class elsewhere is noted."""
+    """A CI job that runs on one machine gets the answer for it; what the policy wants of a class
+    elsewhere is noted.
+    """
     table = {("mistral-7b", "m0"): {"memory": outcome}}
     machine = Machine(name="m0", memory_total_bytes=8 << 30)
     made = audit(f'{ONE}[[model]]\nname = "gpt2"\n{CLASS}', [machine], table)
@@ -135,7 +144,9 @@ def test_one_machine_is_judged_by_its_part_of_a_fleets_policy(outcome: Outcome, 
 
 
 def test_unknown_membership_is_an_unknown_row() -> None:
-    """Where nobody can say whether a machine is of the class, the row is unknown, with the fact that is missing: never skipped."""
+    """Where nobody can say whether a machine is of the class, the row is unknown, with the fact
+    that is missing: never skipped.
+    """
     machines = [Machine(name="a"), Machine(name="b", memory_total_bytes=2**30)]
     made = audit(ONE + CLASS, machines)
     (row,) = made.rows
@@ -146,7 +157,9 @@ def test_unknown_membership_is_an_unknown_row() -> None:
 
 
 def test_an_exception_covers_one_finding_and_no_more() -> None:
-    """When all that fails is excepted the row does not fail; a second finding that fails still does."""
+    """When all that fails is excepted the row does not fail; a second finding that fails still
+    does.
+    """
     covered, more = one(EXCEPTION, {"memory": FAIL}), one(EXCEPTION, {"memory": FAIL, "disk": FAIL})
     (row,) = covered.rows
     assert (covered.exit_code, row.result, covered.outcome) == (0, Result.EXCEPTED, Result.PASS)
@@ -177,7 +190,9 @@ def test_an_exception_ends_on_its_day(today: str, code: int, use: Use) -> None:
 
 
 def test_machines_that_fare_alike_are_told_once_with_the_worst_figures() -> None:
-    """Same results for the same reasons, whatever the figures: one class, its count, first names and largest shortfall."""
+    """Same results for the same reasons, whatever the figures: one class, its count, first names
+    and largest shortfall.
+    """
     table = {("mistral-7b", f"m{number}"): {"memory": FAIL} for number in range(1, 8)}
     made = audit(ONE, 8, {**table, ("mistral-7b", "m8"): {"disk": FAIL}})
     first, second = made.groups
@@ -227,7 +242,9 @@ UNREACHABLE = '{"changed": false, "msg": "Failed to connect", "unreachable": tru
     ("text", "why"), [(UNREACHABLE, "did not reach"), ('{"ansible_facts": {"a": 16', "JSON")]
 )
 def test_no_host_of_a_tree_goes_missing(tmp_path: Path, text: str, why: str) -> None:
-    """Its file is called as the host, and what it holds is no answer: a fault, and not silence. One that is empty is named in a note."""
+    """Its file is called as the host, and what it holds is no answer: a fault, and not silence. One
+    that is empty is named in a note.
+    """
     (tmp_path / "a.json").write_text(record(name="a"), encoding="utf-8")
     (tmp_path / "web-2.example.org").write_text(text, encoding="utf-8")
     (tmp_path / "web-3.example.org").touch()
@@ -284,7 +301,9 @@ POLICIES = st.builds(
 def test_green_is_earned(
     text: str, table: dict[tuple[str, str], Outcomes], machines: int, today: str
 ) -> None:
-    """Never 0 where nothing was judged, or where a model of severity error fails a finding that no exception in force covers."""
+    """Never 0 where nothing was judged, or where a model of severity error fails a finding that no
+    exception in force covers.
+    """
     made = audit(text, machines, table, today)
     is_excepted = EXCEPTION in text and today < "2027-03-31"
     broken = any(

@@ -1,4 +1,6 @@
-"""`--baseline`: what changed since an earlier audit, and nothing else; the exit code follows what is newly wrong."""
+"""`--baseline`: what changed since an earlier audit, and nothing else; the exit code follows what
+is newly wrong.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ def kept(made: Audit, folder: Path) -> Baseline:
     ],
 )
 def test_what_changed(tmp_path: Path, before: str, now: str, change: str | None, code: int) -> None:
-    """What is no worse than before does not fail the audit; what is newly wrong does, as it would without a baseline."""
+    """What is no worse than before does not fail the audit; what is newly wrong does, as it would
+    without a baseline.
+    """
     made = audit({"a": now}, baseline=kept(audit({"a": before}), tmp_path))
     assert made.exit_code == code
     assert [row.change for row in made.rows] == ([] if change is None else [change])
@@ -79,7 +83,9 @@ def test_what_changed(tmp_path: Path, before: str, now: str, change: str | None,
 
 
 def test_a_machine_that_is_gone_is_never_green(tmp_path: Path) -> None:
-    """No answer was given for it: exit 2, in every format that lists what could not be judged; unless it is told already."""
+    """No answer was given for it: exit 2, in every format that lists what could not be judged;
+    unless it is told already.
+    """
     before = kept(audit({"a": "", "gone": ""}), tmp_path)
     made = audit({"a": ""}, baseline=before)
     assert made.exit_code == 2
@@ -130,7 +136,9 @@ def test_a_wrong_baseline_is_no_answer(
     content: str | bytes,
     expected: str,
 ) -> None:
-    """Exit 2 with the file, its line and the key, before anything is judged; nothing on standard output."""
+    """Exit 2 with the file, its line and the key, before anything is judged; nothing on standard
+    output.
+    """
     monkeypatch.chdir(tmp_path)
     Path("audit.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n', encoding="utf-8")
     Path("before").write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -147,7 +155,9 @@ def test_a_wrong_baseline_is_no_answer(
 def test_from_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A report of today is tomorrow's baseline: red today, green tomorrow, though nothing was mended."""
+    """A report of today is tomorrow's baseline: red today, green tomorrow, though nothing was
+    mended.
+    """
     monkeypatch.chdir(tmp_path)
     Path("audit.toml").write_text('schema = 1\n[[model]]\nname = "llama-3.1-405b"\n', "utf-8")
     words = ["audit", "--machines", str(RECORDS / "vm-24gib.json")]

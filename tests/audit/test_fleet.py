@@ -91,7 +91,9 @@ def by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("by_kind")
 def test_a_fleet_gets_the_verdicts_of_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each row with its deciding findings, each count and the fate of each exception is the same; of each group the machines and the largest shortfall."""
+    """Each row with its deciding findings, each count and the fate of each exception is the same;
+    of each group the machines and the largest shortfall.
+    """
     machines = load_machines("-", stdin=fleet(100).encode())
     monkeypatch.setattr("os.sched_getaffinity", lambda _: range(2), raising=False)
     audit = run_audit(policy(), machines, judge(), today=TODAY)
@@ -111,7 +113,10 @@ def test_a_fleet_gets_the_verdicts_of_one_by_one(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.usefixtures("by_kind")
 def test_nothing_is_judged_of_cards_or_beside_models_that_no_machine_has() -> None:
-    """Machines are taken together by the worst and the best of their numbers, but never with free memory of GPUs that is no machine's; and for models together each is judged as it is. The example of a group is the machine that lacks most."""
+    """Machines are taken together by the worst and the best of their numbers, but never with free
+    memory of GPUs that is no machine's; and for models together each is judged as it is. The
+    example of a group is the machine that lacks most.
+    """
     machines, seen = load_machines("-", stdin=fleet(60).encode()), list[tuple[Wanted, Machine]]()
 
     def judge_and_note(wanted: Wanted, basis: str, machine: Machine) -> Verdict:

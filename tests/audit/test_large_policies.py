@@ -1,5 +1,5 @@
-"""Policies of tens of thousands of entries: each thing is looked at once, and only what is listed is
-worked out in full.
+"""Policies of tens of thousands of entries: each thing is looked at once, and only what is listed
+is worked out in full.
 """
 
 from __future__ import annotations

@@ -97,12 +97,16 @@ BEYOND_SCHEMA = {
     "path", [path for path in BAD if path.stem not in BEYOND_SCHEMA], ids=lambda path: path.stem
 )
 def test_editors_see_the_same_faults(path: Path) -> None:
-    """What the JSON Schema can express it refuses, so that an editor warns before the pipeline does."""
+    """What the JSON Schema can express it refuses, so that an editor warns before the pipeline
+    does.
+    """
     assert not Draft202012Validator(SCHEMA).is_valid(as_json(path.read_text(encoding="utf-8")))
 
 
 def test_the_starter_policy_reads_itself() -> None:
-    """What --init writes is valid as it stands. What a [[model]] may ask stands there and on every other list of it."""
+    """What --init writes is valid as it stands. What a [[model]] may ask stands there and on every
+    other list of it.
+    """
     read = read_policy(Document.read("audit.toml", starter_policy().encode()))
     assert [wanted.name for wanted in read.models] == ["mistral-7b"]
     report = (SCHEMAS / "audit-1.json").read_text(encoding="utf-8")
@@ -151,7 +155,9 @@ EDGE = (
     ids=case_id,
 )
 def test_class_membership(match: str, machine: Machine, holds: bool | None) -> None:
-    """All conditions must hold; a fact that was not read makes membership unknown, never yes or no."""
+    """All conditions must hold; a fact that was not read makes membership unknown, never yes or
+    no.
+    """
     read = policy(EDGE % match)
     assert read.classes[0].holds(machine) is holds
     assert read.selects(read.models[0].machines, machine) is holds

@@ -72,9 +72,13 @@ def test_millions_of_blank_lines_are_counted_and_not_looked_at(
         pytest.param('{"a": 1}', [({"a": 1}, None, False)], id="one"),
         pytest.param('\n\n{"a": 1}\n\n', [({"a": 1}, None, False)], id="one between blank lines"),
         pytest.param('{\n"a":\n1\n}\n', [({"a": 1}, None, False)], id="one over several lines"),
-        pytest.param('\n[{"a": 1},\n{"a": 2}]', [({"a": 1}, None, False), ({"a": 2}, None, False)], id="a list"),
+        pytest.param(
+            '\n[{"a": 1},\n{"a": 2}]',
+            [({"a": 1}, None, False), ({"a": 2}, None, False)],
+            id="a list",
+        ),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("size", [1, 3, 1 << 20])
 def test_other_forms(
     text: str, values: list[object], size: int, monkeypatch: pytest.MonkeyPatch

@@ -56,7 +56,9 @@ def shown(verdict: Verdict, check: str) -> tuple[Outcome, object]:
 
 
 def test_memory_and_disk_are_the_sums() -> None:
-    """Two programs, each with its own weights, cache, buffers and overhead: what each takes alone, added."""
+    """Two programs, each with its own weights, cache, buffers and overhead: what each takes alone,
+    added.
+    """
     verdict = together(*PAIR)
     singles = [alone(model) for model in PAIR]
     assert high_bytes(verdict) == sum(map(high_bytes, singles))
@@ -72,7 +74,9 @@ def test_memory_and_disk_are_the_sums() -> None:
 
 
 def test_one_file_counts_once_on_disk_and_in_the_page_cache() -> None:
-    """Two llama-servers with the same GGUF file: its mapped pages are shared, the repacked copy, cache and buffers are not."""
+    """Two llama-servers with the same GGUF file: its mapped pages are shared, the repacked copy,
+    cache and buffers are not.
+    """
     single, twice = alone("mistral-7b"), together("mistral-7b", "mistral-7b")
     assert single.needs is not None
     assert single.needs.memory is not None
@@ -87,7 +91,9 @@ def test_one_file_counts_once_on_disk_and_in_the_page_cache() -> None:
 
 @pytest.mark.parametrize("name", TREES, ids=case_id)
 def test_on_every_recorded_machine_more_models_never_fit_better(name: str) -> None:
-    """What runs with others runs alone; the RAM and disk asked for are never less than those of one."""
+    """What runs with others runs alone; the RAM and disk asked for are never less than those of
+    one.
+    """
     machine = Machine.read(root=MACHINES / name / "root")
     verdict = together(*PAIR, machine=machine)
     singles = [alone(model, machine) for model in PAIR]
@@ -108,7 +114,9 @@ TOGETHER = '[[together]]\nmodels = ["mistral-7b", "bge-m3"]\n'
 
 
 def test_a_policy_takes_conditions_from_the_entry_of_the_same_name() -> None:
-    """The context of the [[model]] holds in the [[together]] too; a model without an entry is asked for by its name."""
+    """The context of the [[model]] holds in the [[together]] too; a model without an entry is asked
+    for by its name.
+    """
     text = '[[model]]\nname = "mistral-7b"\ncontext_tokens = 32768\n' + TOGETHER
     rows = list(judged(text, VM).rows)
     assert [row.wanted.label for row in rows] == ["mistral-7b", "mistral-7b + bge-m3"]
@@ -149,7 +157,9 @@ REQUIRED = '[[model]]\nname = "mistral-7b"\nrequire_runtime = true\n'
 def test_a_runtime_that_must_be_there(
     text: str, runtimes: tuple[PresentRuntime, ...] | None, result: Result, remedy: str | None
 ) -> None:
-    """Installing is a first step elsewhere; here its absence fails with the line that installs it, alone and beside others."""
+    """Installing is a first step elsewhere; here its absence fails with the line that installs it,
+    alone and beside others.
+    """
     for row in judged(text, VM.replace(runtimes=runtimes)).rows:
         assert row.result is result
         if result is not Result.PASS:

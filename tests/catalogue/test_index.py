@@ -74,7 +74,9 @@ def needs_of(catalogue: Catalogue, spec_id: str) -> int:
 
 
 def test_a_package_answers_as_its_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every sixth shipped model, every runtime and common file reads the same from a package, where no TOML is parsed; only the file that is named differs."""
+    """Every sixth shipped model, every runtime and common file reads the same from a package, where
+    no TOML is parsed; only the file that is named differs.
+    """
     folder = tmp_path / "specs"
     shutil.copytree(shipped_folder(), folder)
     taken = {*list(SPEC_FILES)[::6]}
@@ -118,7 +120,9 @@ NO_KEY = spec("broken").replace("memory_bytes", "memory_byte")
 def test_a_broken_shipped_spec_spoils_no_other(
     folder: Path, content: str, line: int | None
 ) -> None:
-    """The others are listed, resolved and read; the broken one tells its faults, with its line, when it is asked for by its file's name."""
+    """The others are listed, resolved and read; the broken one tells its faults, with its line,
+    when it is asked for by its file's name.
+    """
     (folder / "models/maker/broken.toml").write_text(content)
     catalogue = open_folder(folder)
     assert resolve("alpha", catalogue).spec_id == "alpha-7b"
@@ -133,7 +137,9 @@ def test_a_broken_shipped_spec_spoils_no_other(
 
 
 def test_a_spec_is_named_after_its_id(folder: Path) -> None:
-    """A file whose id is another's is refused, with the line of the id: it would answer for a model that it is not."""
+    """A file whose id is another's is refused, with the line of the id: it would answer for a model
+    that it is not.
+    """
     (folder / "models/maker/gamma-3b.toml").write_text(spec("alpha-7b"))
     catalogue = open_folder(folder)
     with pytest.raises(SpecError) as caught:
@@ -143,7 +149,9 @@ def test_a_spec_is_named_after_its_id(folder: Path) -> None:
 
 
 def test_a_users_spec_overrides_and_says_so(folder: Path, tmp_path: Path) -> None:
-    """A user's id replaces the shipped one, the verdict can say which file; the shipped aliases then mean the user's model."""
+    """A user's id replaces the shipped one, the verdict can say which file; the shipped aliases
+    then mean the user's model.
+    """
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "alpha-7b.toml").write_text(spec("alpha-7b", memory="1_000_000_000"))
@@ -181,7 +189,9 @@ def test_a_name_of_two_models_is_refused(folder: Path) -> None:
 
 
 def test_every_fault_of_a_users_folders_is_told(folder: Path, tmp_path: Path) -> None:
-    """A user's broken specs spoil no other, as a broken shipped one does not; all of their faults are there to be told."""
+    """A user's broken specs spoil no other, as a broken shipped one does not; all of their faults
+    are there to be told.
+    """
     bad = [tmp_path / path for path in ("one/bad.toml", "one/worse.toml", "two/bad.toml")]
     for path in bad:
         path.parent.mkdir(exist_ok=True)
@@ -195,7 +205,9 @@ def test_every_fault_of_a_users_folders_is_told(folder: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize("path", ["missing", "shipped/alpha-7b.toml", "dead", "nul\0l"])
 def test_a_folder_that_is_none_is_an_error(folder: Path, tmp_path: Path, path: str) -> None:
-    """A missing folder, a file, a dead link and an impossible path each get an error with a remedy, never an empty catalogue."""
+    """A missing folder, a file, a dead link and an impossible path each get an error with a remedy,
+    never an empty catalogue.
+    """
     (tmp_path / "dead").symlink_to(tmp_path / "nowhere")
     with pytest.raises(SpecError) as caught:
         open_folder(folder, tmp_path / path)

@@ -33,9 +33,10 @@ MISTRAL = "mistral-7b-instruct-v0.3"
 LLAMA = "llama-3.1-8b-instruct"
 
 
-# what Ollama loads by a name that means another model elsewhere: `ollama list` of public pages gives both names one id (deepseek-r1:latest
-# and :8b 6995872bfe4c, gemma:latest and :instruct a72c7f4d0a15, granite4:latest and :micro 4235724a127c), and the manifest of qwen is
-# that of qwen:4b (josh/ollama-models-nix@511fbd5b)
+# what Ollama loads by a name that means another model elsewhere: `ollama list` of public pages
+# gives both names one id (deepseek-r1:latest and :8b 6995872bfe4c, gemma:latest and :instruct
+# a72c7f4d0a15, granite4:latest and :micro
+# 4235724a127c), and the manifest of qwen is that of qwen:4b (josh/ollama-models-nix@511fbd5b)
 IN_OLLAMA = [
     ("deepseek-r1", "deepseek-r1", "deepseek-r1-0528-qwen3-8b"),
     ("gemma", "gemma-4-e4b-it", "gemma-7b-it"),
@@ -46,7 +47,9 @@ IN_OLLAMA = [
 
 
 def answer_to(name: str) -> tuple[str, ...]:
-    """What public_names.toml says of a name: id, quantization and runtime; the command; what it is; nothing."""
+    """What public_names.toml says of a name: id, quantization and runtime; the command; what it is;
+    nothing.
+    """
     try:
         resolution = resolve(name, CATALOGUE)
     except NotAModelError as error:
@@ -58,7 +61,9 @@ def answer_to(name: str) -> tuple[str, ...]:
 
 
 def test_public_names_are_answered_as_judged_by_eye(golden: Golden) -> None:
-    """The names of public reports, of lists and of people who had not seen the catalogue. The few that are answered otherwise stand in a file: the answer, and what was judged."""
+    """The names of public reports, of lists and of people who had not seen the catalogue. The few
+    that are answered otherwise stand in a file: the answer, and what was judged.
+    """
     otherwise = []
     for group in tomllib.loads(PUBLIC_NAMES.read_text(encoding="utf-8")).values():
         for part in chain.from_iterable(group.values()):
@@ -92,15 +97,18 @@ def test_a_command_asks_what_the_name_in_it_does(name: str, same: tuple[str, ...
     ("typed", "quantization"),
     [
         # in notes of people who run these lines; llama-server's router drops the prefix
-        ("hf.co/unsloth/DeepSeek-R1-0528-Qwen3-8B-GGUF:Q4_K_XL", "UD-Q4_K_XL"), ("unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL", "UD-Q4_K_XL"),
-        # types that the account's listings have with the prefix alone, and those that it has without
-        ("unsloth/DeepSeek-V3.1-GGUF:TQ1_0", "UD-TQ1_0"), ("unsloth/Qwen3-8B-GGUF:Q4_K_M", "Q4_K_M"),
+        ("hf.co/unsloth/DeepSeek-R1-0528-Qwen3-8B-GGUF:Q4_K_XL", "UD-Q4_K_XL"),
+        ("unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL", "UD-Q4_K_XL"),
+        # types that the account's listings have with the prefix alone, and those that it has
+        # without
+        ("unsloth/DeepSeek-V3.1-GGUF:TQ1_0", "UD-TQ1_0"),
+        ("unsloth/Qwen3-8B-GGUF:Q4_K_M", "Q4_K_M"),
         # bartowski's mix of that name is another, and nobody's prefix
         ("bartowski/Qwen_Qwen3-8B-GGUF:Q3_K_XL", "Q3_K_XL"),
         # `ollama list` says 4.0 GB: the token table lies there in 16 bits
         ("ollama run gemma3:4b-it-qat", "QAT-Q4_0"),
     ],
-)  # fmt: skip
+)
 def test_a_type_is_the_file_that_the_account_has_of_it(typed: str, quantization: str) -> None:
     """Hugging Face's and llama.cpp's programs load the file whose name holds the tag."""
     assert resolve(typed, CATALOGUE).quantization == quantization
@@ -108,8 +116,15 @@ def test_a_type_is_the_file_that_the_account_has_of_it(typed: str, quantization:
 
 @pytest.mark.parametrize(
     ("typed", "latin"),
-    [("通义千问2.5-7b", "qwen2.5-7b"), ("лама 3.1 8b", "llama 3.1 8b"), ("딥시크 r1", "deepseek r1"), ("ديب سيك", "deepseek"), ("tiny llama", "tinyllama"), ("smol lm 135m", "smollm 135m")],
-)  # fmt: skip
+    [
+        ("通义千问2.5-7b", "qwen2.5-7b"),
+        ("лама 3.1 8b", "llama 3.1 8b"),
+        ("딥시크 r1", "deepseek r1"),
+        ("ديب سيك", "deepseek"),
+        ("tiny llama", "tinyllama"),
+        ("smol lm 135m", "smollm 135m"),
+    ],
+)
 def test_a_name_in_another_script_or_in_more_words_is_read(typed: str, latin: str) -> None:
     """The answer says how it was read."""
     resolution, same = resolve(typed, CATALOGUE), resolve(latin, CATALOGUE)
@@ -121,7 +136,9 @@ def test_a_name_in_another_script_or_in_more_words_is_read(typed: str, latin: st
 def test_a_name_that_means_another_model_in_ollama_says_so(
     name: str, meant: str, loaded: str
 ) -> None:
-    """The contract: ambiguity is told. Written as only Ollama writes it the name is what Ollama loads, and the other one is told."""
+    """The contract: ambiguity is told. Written as only Ollama writes it the name is what Ollama
+    loads, and the other one is told.
+    """
     plain = resolve(name, CATALOGUE)
     assert plain.spec_id == meant
     assert any(loaded in note for note in plain.notes if note.startswith("Ollama")) is (
@@ -136,24 +153,57 @@ def test_a_name_that_means_another_model_in_ollama_says_so(
 @pytest.mark.parametrize(
     "typed",
     [
-        "opt-1.4b", "opt-130b", "opt-131b", "llama-3.1-9b", "qwen34b", "llama-3.9-8b", "mistral-7b-instruct-v0.4",
-        "mistral-77b", "mistrall-7b", "gpt-oss-21b", "qwen3-80b", "deepseek-v3-2024-12-26",
+        "opt-1.4b",
+        "opt-130b",
+        "opt-131b",
+        "llama-3.1-9b",
+        "qwen34b",
+        "llama-3.9-8b",
+        "mistral-7b-instruct-v0.4",
+        "mistral-77b",
+        "mistrall-7b",
+        "gpt-oss-21b",
+        "qwen3-80b",
+        "deepseek-v3-2024-12-26",
         "llama-27b",  # two digits with a unit behind are a size
         "gemma-27",  # no family has that version
         "gpt-4o-2024-13-45",  # no date
         "mistral-7b-0613",  # of open models another date is other weights
         # weights of that name are somebody's own, and a fine-tune may go by this name
-        "someone/gpt-4o", "someone/mistral-7b-instruct-v0.3", "someone/mistral-7b-instruct-v0.3:free",
-        "someone/Mistral-7B-Instruct-v0.3-GGUF", "bartowski/Mistral-7B-Instruct-v0.3-abliterated-GGUF",
+        "someone/gpt-4o",
+        "someone/mistral-7b-instruct-v0.3",
+        "someone/mistral-7b-instruct-v0.3:free",
+        "someone/Mistral-7B-Instruct-v0.3-GGUF",
+        "bartowski/Mistral-7B-Instruct-v0.3-abliterated-GGUF",
         "models/llama-3.1-8b",  # Google's API serves Google's
         "Google Llama 3.1 8B",  # not its maker
-        "Meta 3", "TheBloke/Mistral-7B-Instruct-v0.2-EXL2", "mistral-7b:banana",
-        "", "   ", "---", "a", "\x00", "mistral\x007b", "\x1b[31mmistral-7b", "🦙", "なにか", "..", "/", ":latest", ":q4_0",
-        "x" * 10_240, "opt-" * 2_500, "q4_0" * 2_500, "/" * 10_240,
-    ], ids=case_id,
-)  # fmt: skip
+        "Meta 3",
+        "TheBloke/Mistral-7B-Instruct-v0.2-EXL2",
+        "mistral-7b:banana",
+        "",
+        "   ",
+        "---",
+        "a",
+        "\x00",
+        "mistral\x007b",
+        "\x1b[31mmistral-7b",
+        "🦙",
+        "なにか",
+        "..",
+        "/",
+        ":latest",
+        ":q4_0",
+        "x" * 10_240,
+        "opt-" * 2_500,
+        "q4_0" * 2_500,
+        "/" * 10_240,
+    ],
+    ids=case_id,
+)
 def test_what_is_not_known_stays_unknown(typed: str) -> None:
-    """A slip, another size, somebody's fine-tune and rubbish are errors with a remedy, short and printable: nothing is corrected."""
+    """A slip, another size, somebody's fine-tune and rubbish are errors with a remedy, short and
+    printable: nothing is corrected.
+    """
     with pytest.raises(UnknownModelError) as caught:
         resolve(typed, CATALOGUE)
     message = str(caught.value)
@@ -189,10 +239,12 @@ def test_a_slip_is_answered_by_the_known_name(typed: str, likely: list[str]) -> 
 @pytest.mark.parametrize(
     ("typed", "tuned"),
     [
-        ("meta-llama/Meta-Llama-3-8B", "llama-3-8b-instruct"), ("mistralai/Mixtral-8x7B-v0.1", "mixtral-8x7b-instruct-v0.1"),
-        ("bartowski/Llama-3.2-1B-GGUF", "llama-3.2-1b-instruct"), ("Qwen3.5-0.8B-Base-Q4_0.gguf", "qwen3.5-0.8b"),
+        ("meta-llama/Meta-Llama-3-8B", "llama-3-8b-instruct"),
+        ("mistralai/Mixtral-8x7B-v0.1", "mixtral-8x7b-instruct-v0.1"),
+        ("bartowski/Llama-3.2-1B-GGUF", "llama-3.2-1b-instruct"),
+        ("Qwen3.5-0.8B-Base-Q4_0.gguf", "qwen3.5-0.8b"),
     ],
-)  # fmt: skip
+)
 def test_a_base_model_is_answered_by_what_was_tuned_from_it(typed: str, tuned: str) -> None:
     """It is another model of the same needs, and the answer says so."""
     resolution = resolve(typed, CATALOGUE)
@@ -204,12 +256,15 @@ def test_a_base_model_is_answered_by_what_was_tuned_from_it(typed: str, tuned: s
     ("typed", "repository"),
     [
         ("unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL", "unsloth/Qwen3-8B-GGUF"),
-        ("hf.co/bartowski/Llama-3.2-3B-Instruct-GGUF:Q6_K_L", "bartowski/Llama-3.2-3B-Instruct-GGUF"),
+        (
+            "hf.co/bartowski/Llama-3.2-3B-Instruct-GGUF:Q6_K_L",
+            "bartowski/Llama-3.2-3B-Instruct-GGUF",
+        ),
         ("google/gemma-3-4b-it-qat-q4_0-gguf", "google/gemma-3-4b-it-qat-q4_0-gguf"),
         ("Qwen3-8B-GGUF", None),
         ("Qwen/Qwen3-8B", None),
     ],
-)  # fmt: skip
+)
 def test_the_repository_that_was_typed_is_kept(typed: str, repository: str | None) -> None:
     """Whoever names the files wants a line that fetches those."""
     assert resolve(typed, CATALOGUE).repository == repository
@@ -217,7 +272,9 @@ def test_the_repository_that_was_typed_is_kept(typed: str, repository: str | Non
 
 @given(st.sampled_from(SPELLINGS), st.data())
 def test_case_and_separators_never_change_the_result(name: str, data: st.DataObject) -> None:
-    """Any separator may stand for any other, in any case, and may be missing between a letter and a digit."""
+    """Any separator may stand for any other, in any case, and may be missing between a letter and a
+    digit.
+    """
     varied = ""
     for index, letter in enumerate(name):
         if letter in "-_.:/ ":
@@ -235,7 +292,8 @@ def test_case_and_separators_never_change_the_result(name: str, data: st.DataObj
         else:
             varied += letter
     assert canonical(varied) == canonical(name)
-    # a slash also parts an account from a repository, and `:latest` is Ollama's: its codestral:latest is not Mistral's codestral-latest
+    # a slash also parts an account from a repository, and `:latest` is Ollama's: its
+    # codestral:latest is not Mistral's codestral-latest
     if "/" in varied or varied.lower().endswith(":latest"):
         return
     meant, found = resolve(name, CATALOGUE), resolve(varied, CATALOGUE)
@@ -264,7 +322,9 @@ def test_every_id_and_alias_means_its_own_model() -> None:
 
 
 def test_completion_offers_only_what_fits() -> None:
-    """Completions begin with what was typed, separators and case aside, and each is a name that resolves."""
+    """Completions begin with what was typed, separators and case aside, and each is a name that
+    resolves.
+    """
     found = complete("Mistral-7", CATALOGUE)
     assert {MISTRAL, "mistral:7b"} <= set(found)
     assert all(canonical(name).startswith("mistral-7") for name in found)
@@ -275,24 +335,39 @@ def test_completion_offers_only_what_fits() -> None:
 @pytest.mark.parametrize(
     ("typed", "model_id", "holds"),
     [
-        # a size is whole: 8B is no end of 0.8B or 28B, nor is an active or an expert's size a model's
-        ("qwen 8b", "qwen3-8b", True), ("qwen 8b", "qwen3-vl-8b-instruct", True), ("qwen 0.8b", "qwen3.5-0.8b", True),
-        ("wan 14b", "wan2.2-t2v-a14b", True), ("qwen 8b", "qwen3.5-0.8b", False), ("qwen 3b", "qwen3-30b-a3b", False),
+        # a size is whole: 8B is no end of 0.8B or 28B, nor is an active or an expert's size a
+        # model's
+        ("qwen 8b", "qwen3-8b", True),
+        ("qwen 8b", "qwen3-vl-8b-instruct", True),
+        ("qwen 0.8b", "qwen3.5-0.8b", True),
+        ("wan 14b", "wan2.2-t2v-a14b", True),
+        ("qwen 8b", "qwen3.5-0.8b", False),
+        ("qwen 3b", "qwen3-30b-a3b", False),
         # the makers' own names in Chinese and Korean, letters that only look Latin
-        ("通义千问", "qwen3-8b", True), ("千问 14b", "qwen3-14b", True), ("智谱 flash", "glm-4.7-flash", True),
+        ("通义千问", "qwen3-8b", True),
+        ("千问 14b", "qwen3-14b", True),
+        ("智谱 flash", "glm-4.7-flash", True),
         ("라마 70b", "llama-3.3-70b-instruct", True),
         # the maker is no part of its models' names; a part of a maker's word is no maker
-        ("google 12b", "gemma-3-12b-it", True), ("meta llama 8b", "llama-3.1-8b-instruct", True),
+        ("google 12b", "gemma-3-12b-it", True),
+        ("meta llama 8b", "llama-3.1-8b-instruct", True),
         ("gpt oss", "gpt-sovits-v2", False),
         # the plural and the everyday word find what the catalogue's own word finds
-        ("embeddings", "bge-m3", True), ("rerankers", "bge-reranker-v2-m3", True), ("images", "flux.1-dev", True),
-        ("coding 7b", "qwen2.5-coder-7b-instruct", True), ("tts", "kokoro-82m", True), ("embeddings", "whisper-base", False),
+        ("embeddings", "bge-m3", True),
+        ("rerankers", "bge-reranker-v2-m3", True),
+        ("images", "flux.1-dev", True),
+        ("coding 7b", "qwen2.5-coder-7b-instruct", True),
+        ("tts", "kokoro-82m", True),
+        ("embeddings", "whisper-base", False),
         # tasks of Hugging Face in words or with dashes; what no model here does finds none
-        ("text to speech", "kokoro-82m", True), ("text to speech", "whisper-base", False),
-        ("speech-to-text", "whisper-base", True), ("text to image flux", "flux.1-dev", True),
+        ("text to speech", "kokoro-82m", True),
+        ("text to speech", "whisper-base", False),
+        ("speech-to-text", "whisper-base", True),
+        ("text to image flux", "flux.1-dev", True),
         ("object detection", "qwen2.5-vl-7b-instruct", False),
-    ], ids=case_id,
-)  # fmt: skip
+    ],
+    ids=case_id,
+)
 def test_words_find_a_model(typed: str, model_id: str, holds: bool) -> None:
     words = words_typed(typed.split(), CATALOGUE)
     assert holds_words(CATALOGUE.spec(model_id), words) is holds
@@ -310,7 +385,9 @@ MODELS = [
 
 
 def test_file_repository_and_tag_of_a_model_mean_the_same_published_file() -> None:
-    """`NAME-Q4_0.gguf`, `ACCOUNT/NAME-GGUF:Q4_0` and `TAG-q4_0`: none of them is to be made first."""
+    """`NAME-Q4_0.gguf`, `ACCOUNT/NAME-GGUF:Q4_0` and `TAG-q4_0`: none of them is to be made
+    first.
+    """
     contradictions = []
     for spec, quantization in zip(MODELS, cycle(BASE_TYPES), strict=False):
         own = (spec.repository or "").rpartition("/")[2]

@@ -16,7 +16,8 @@ from selfhost.core.errors import SpecError
 SHIPPED = COMMON / "offers.jsonl"
 HEADER = {"schema": 1, "as_of": "2026-11-20", "sources": {"an older list": {"as_of": "2026-07-02"}}}
 TODAY = "2026-11-20"
-# what is sold by modality: text in and out, text in alone (an embedding is no text), minutes, images
+# what is sold by modality: text in and out, text in alone (an embedding is no text), minutes,
+# images
 PRICES = {
     "text": {"input_usd_per_million_tokens", "output_usd_per_million_tokens"},
     "vision": {"input_usd_per_million_tokens", "output_usd_per_million_tokens"},
@@ -53,7 +54,9 @@ def shipped() -> list[dict[str, Any]]:
 
 
 def test_shipped_snapshot_is_sorted_and_whole() -> None:
-    """One line a model, sorted, each a spec that exists; every offer says who, what, from where, and the price of what it sells."""
+    """One line a model, sorted, each a spec that exists; every offer says who, what, from where,
+    and the price of what it sells.
+    """
     header, *rows = shipped()
     assert header["schema"] == 1
     models = [entry["model"] for entry in rows]
@@ -72,7 +75,9 @@ def test_shipped_snapshot_is_sorted_and_whole() -> None:
 
 
 def test_prices_of_a_known_model() -> None:
-    """GPT-4o: 2.50 and 10 dollars a million (litellm 1.109.1, genai-prices 0.2.3 and models.dev agree), until its announced end."""
+    """GPT-4o: 2.50 and 10 dollars a million (litellm 1.109.1, genai-prices 0.2.3 and models.dev
+    agree), until its announced end.
+    """
     (found,) = offers_of(str(SHIPPED), "gpt-4o", today="2027-01-13")
     price = found.input_usd_per_million_tokens, found.output_usd_per_million_tokens
     assert (found.provider, *price) == ("openai", 2.5, 10.0)
@@ -82,14 +87,18 @@ def test_prices_of_a_known_model() -> None:
 
 
 def test_a_price_has_the_day_of_its_own_source() -> None:
-    """An older source does not pass for today's: models.dev was read on 2026-07-02, the packages on 2026-11-20."""
+    """An older source does not pass for today's: models.dev was read on 2026-07-02, the packages on
+    2026-11-20.
+    """
     days = {one.source: one.as_of for one in offers_of(str(SHIPPED), "deepseek-r1", today=TODAY)}
     assert days["models.dev@f3fc6922 (2026-07-02)"] == "2026-07-02"
     assert days["litellm 1.109.1"] == days["genai-prices 0.2.3"] == "2026-11-20"
 
 
 def test_cheapest_first(tmp_path: Path) -> None:
-    """Offers come by the price of three tokens in and one out, the blend of artificialanalysis.ai; the others follow, by the minute."""
+    """Offers come by the price of three tokens in and one out, the blend of artificialanalysis.ai;
+    the others follow, by the minute.
+    """
     tokens = "_usd_per_million_tokens"
     names = {f"input{tokens}": 0, f"output{tokens}": 1, "usd_per_audio_minute": 2}
     prices = {
@@ -124,7 +133,9 @@ def test_cheapest_first(tmp_path: Path) -> None:
     ],
 )
 def test_damaged_offer_names_file_and_key(item: object, key: str | None, tmp_path: Path) -> None:
-    """A wrong value is never taken for a price: the error says which file and key, and what to do; another model keeps its own."""
+    """A wrong value is never taken for a price: the error says which file and key, and what to do;
+    another model keeps its own.
+    """
     path = write(tmp_path, HEADER, row("a", offer()), row("b", offer(), item))  # type: ignore[arg-type]
     assert len(offers_of(path, "a", today=TODAY)) == 1
     with pytest.raises(SpecError) as caught:
@@ -137,7 +148,9 @@ def test_damaged_offer_names_file_and_key(item: object, key: str | None, tmp_pat
 
 
 def test_a_damaged_file_is_an_error_with_its_name(tmp_path: Path) -> None:
-    """Without a readable header nothing of the file is believed; missing, a folder, a name no file can have, or far too large."""
+    """Without a readable header nothing of the file is believed; missing, a folder, a name no file
+    can have, or far too large.
+    """
     day = b'{"schema": 1, "as_of": "2026-11-20", "sources": {"a": {}}}\n'
     paths = [str(tmp_path / "none.jsonl"), str(tmp_path), "a\0b"]
     for content in (b"", b"\x00\xff\xfe" * 1000, b"{}\n", day, b"[" * 100_000, bytes(17 << 20)):

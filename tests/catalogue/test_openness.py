@@ -1,4 +1,8 @@
-"""How open a model is: the rows of `show` and `compare`, and that the findings decide by them; license expressions, held against the SPDX specification (3.0.1, annex "SPDX license expressions") and spdx.dev/ids; the names that articles on "open source, open weights or API" use, from sources outside this project."""
+"""How open a model is: the rows of `show` and `compare`, and that the findings decide by them;
+license expressions, held against the SPDX specification (3.0.1, annex "SPDX license expressions")
+and spdx.dev/ids; the names that articles on "open source, open weights or API" use, from sources
+outside this project.
+"""
 
 from __future__ import annotations
 
@@ -38,13 +42,17 @@ def answers(spec: ModelSpec) -> tuple[str, ...]:
 
 
 def test_everything_published_under_free_terms_is_open_in_all_respects() -> None:
-    """What the Open Source AI Definition 1.0 asks for: parameters, code and data, under terms for any purpose."""
+    """What the Open Source AI Definition 1.0 asks for: parameters, code and data, under terms for
+    any purpose.
+    """
     assert answers(SPEC) == ("yes",) * 5
     assert not any(one.assumed for one in openness.rows(SPEC))
 
 
 def test_open_weights_alone_are_not_open_source() -> None:
-    """Weights and inference code without the code and the data that trained them are open weights."""
+    """Weights and inference code without the code and the data that trained them are open
+    weights.
+    """
     found = SPEC.replace(openness=OPEN.replace(training_code="closed", training_data="closed"))
     assert answers(found) == ("partly", "yes", "yes", "yes", "no")
     assert "open weights" in row("open source", found).why
@@ -54,7 +62,9 @@ def test_open_weights_alone_are_not_open_source() -> None:
 @pytest.mark.parametrize("key", ["commercial_use", "modification", "redistribution"])
 @pytest.mark.parametrize("answer", ["no", "conditional"])
 def test_terms_that_restrict_are_not_open_source(key: str, answer: str) -> None:
-    """The definition asks for any purpose: a license that restricts use, change or sharing makes no open source of open weights."""
+    """The definition asks for any purpose: a license that restricts use, change or sharing makes no
+    open source of open weights.
+    """
     bound = FREE.replace(id="LicenseRef-X", conditions=("a form",)).replace(**{key: answer})
     found = row("open source", SPEC.replace(license=bound))
     assert found.answer == "no"
@@ -69,10 +79,17 @@ def test_open_access_is_published_without_a_gate(gated: bool | None, answer: str
 
 @pytest.mark.parametrize(
     ("commercial", "free", "hosted"),
-    [("yes", "yes", "yes"), ("conditional", "partly", "yes"), ("no", "partly", "partly"), (None, "unknown", "unknown")],
-)  # fmt: skip
+    [
+        ("yes", "yes", "yes"),
+        ("conditional", "partly", "yes"),
+        ("no", "partly", "partly"),
+        (None, "unknown", "unknown"),
+    ],
+)
 def test_the_license_decides_who_may_use_it(commercial: str | None, free: str, hosted: str) -> None:
-    """Free to use and self-hostable follow from the license: for everybody, under conditions, for non-commercial use, or not known."""
+    """Free to use and self-hostable follow from the license: for everybody, under conditions, for
+    non-commercial use, or not known.
+    """
     terms = License(id="LicenseRef-X", commercial_use=commercial, conditions=("a form",))
     found = SPEC.replace(license=terms)
     assert (row("free to use", found).answer, row("self-hostable", found).answer) == (free, hosted)
@@ -87,7 +104,9 @@ def test_code_that_a_model_brings_makes_its_files_unsafe(format: str) -> None:
 
 
 def test_a_closed_model_is_open_in_no_respect() -> None:
-    """Without weights there is nothing to run, to license or to audit; the provider decides, and no files are judged."""
+    """Without weights there is nothing to run, to license or to audit; the provider decides, and no
+    files are judged.
+    """
     served = Availability(why="kept", provider="P")
     weights = Openness(weights="closed")
     closed = ModelSpec(id="c", name="C", openness=weights, availability=served, sources=SOURCES)
@@ -101,7 +120,9 @@ def test_a_closed_model_is_open_in_no_respect() -> None:
 
 
 def test_general_knowledge_is_marked() -> None:
-    """What no source confirms is `assumed`, and so is all that follows from it; an unknown answer assumes nothing."""
+    """What no source confirms is `assumed`, and so is all that follows from it; an unknown answer
+    assumes nothing.
+    """
     by_family = {**SOURCES, "openness": "classified by family from general knowledge"}
     guessed = SPEC.replace(sources=by_family)
     assert row("auditable", guessed).assumed
@@ -109,7 +130,8 @@ def test_general_knowledge_is_marked() -> None:
     tag = {**SOURCES, "license": "the repository's tag; what it allows from general knowledge"}
     tagged = SPEC.replace(license=FREE.replace(id="LicenseRef-X"), sources=tag)
     assert row("free to use", tagged).assumed
-    # the Open Source Definition says what an approved license allows; that the model is under it still takes a source
+    # the Open Source Definition says what an approved license allows; that the model is under it
+    # still takes a source
     assert not row("free to use", tagged.replace(license=FREE)).assumed
     typed = SPEC.replace(sources={**SOURCES, "license": "typed from general knowledge"})
     assert row("free to use", typed).assumed
@@ -158,7 +180,21 @@ def test_expressions(own: str, wanted: str, met: bool) -> None:
     assert satisfies(canonical_expression(own), canonical_expression(wanted)) is met
 
 
-@pytest.mark.parametrize("wrong", ["Apache 2", "MIT OR", "(MIT OR ISC) AND Zlib", "MIT WITH", "no-such-license", "", "MIT, Apache-2.0", "apache", "Llama-3.1-Community"], ids=case_id)  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "Apache 2",
+        "MIT OR",
+        "(MIT OR ISC) AND Zlib",
+        "MIT WITH",
+        "no-such-license",
+        "",
+        "MIT, Apache-2.0",
+        "apache",
+        "Llama-3.1-Community",
+    ],
+    ids=case_id,
+)
 def test_what_is_no_expression_is_refused(wrong: str) -> None:
     """A slip is an error that shows how to write one, and the usual license of that name."""
     own = {"apache": "Apache-2.0", "Llama-3.1-Community": "LicenseRef-Llama-3.1-Community"}
@@ -177,7 +213,10 @@ def judged(name: str, workload: Workload | None = None) -> Verdict:
 
 @pytest.mark.parametrize("name", ARTICLES, ids=case_id)
 def test_names_of_articles(name: str) -> None:
-    """Route, license and the rows on openness are those of the sources beside each name. Of closed models an API is the route; with --private there is none, and the nearest open-weight model that qualifies is at hand."""
+    """Route, license and the rows on openness are those of the sources beside each name. Of closed
+    models an API is the route; with --private there is none, and the nearest open-weight model that
+    qualifies is at hand.
+    """
     expected, verdict = ARTICLES[name], judged(name)
     if "license" not in expected:
         private = judged(name, Workload(private=True))
@@ -193,7 +232,9 @@ def test_names_of_articles(name: str) -> None:
 
 
 def test_gpt_3_5_turbo_has_no_open_weight_variant() -> None:
-    """Articles say there is one; what OpenAI opened is gpt-oss (openai.com/index/introducing-gpt-oss: Apache 2.0, 20b and 120b)."""
+    """Articles say there is one; what OpenAI opened is gpt-oss
+    (openai.com/index/introducing-gpt-oss: Apache 2.0, 20b and 120b).
+    """
     verdict = judged("gpt-3.5-turbo")
     served = verdict.model.availability
     assert served is not None

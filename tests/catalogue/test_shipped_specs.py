@@ -80,7 +80,9 @@ def architecture_of(id: str) -> Architecture:
 
 
 def near(printed: str, counted: int) -> bool:
-    """Whether `counted` is the number as printed (`20.91B`), which some publishers round and some cut: less than one of its last digit."""
+    """Whether `counted` is the number as printed (`20.91B`), which some publishers round and some
+    cut: less than one of its last digit.
+    """
     found = re.fullmatch(r"([0-9.]+)([BM]?)", printed)
     assert found is not None
     number, unit = found.groups()
@@ -158,7 +160,9 @@ def test_a_thing_says_what_it_is_and_what_to_ask_instead(table: str) -> None:
 
 
 def test_total_is_the_sum_over_the_architecture() -> None:
-    """`parameters.total` is every tensor of the checkpoint, encoders included (rule 3 of the spec format)."""
+    """`parameters.total` is every tensor of the checkpoint, encoders included (rule 3 of the spec
+    format).
+    """
     for id in IDS:
         if not spec_of(id).architecture:
             continue
@@ -176,7 +180,9 @@ def test_total_is_the_sum_over_the_architecture() -> None:
 
 @pytest.mark.parametrize("id", sorted(PUBLISHED_COUNTS), ids=case_id)
 def test_count_is_the_one_the_publisher_prints(id: str) -> None:
-    """The count rounds to what its publisher states: the wrong model, or a matrix too many, would not."""
+    """The count rounds to what its publisher states: the wrong model, or a matrix too many, would
+    not.
+    """
     parameters = spec_of(id).parameters
     for counts, counted in (
         (PUBLISHED_COUNTS, parameters.total),
@@ -192,7 +198,9 @@ def test_count_is_the_one_the_publisher_prints(id: str) -> None:
     "file", sorted(json.loads((CONFIGS / "sources.json").read_text(encoding="utf-8"))["files"])
 )
 def test_architecture_is_that_of_config_json(file: str) -> None:
-    """Sizes equal those in the publisher's own config.json, read here without any of our readers."""
+    """Sizes equal those in the publisher's own config.json, read here without any of our
+    readers.
+    """
     config = json.loads((CONFIGS / file).read_text(encoding="utf-8"))
     repository = file.removesuffix(".json").replace("--", "/", 1)
     architecture = next(
@@ -228,10 +236,29 @@ def test_architecture_is_that_of_config_json(file: str) -> None:
 
 # what the lines of a runtime may leave open
 BLANKS = {
-    "repository", "quantization", "tag", "kv_cache_type", "input", "draft", "yarn_factor",
-    "yarn_original_tokens", "device", "variant", "remote_code", "cast", "parts", "context_checkpoints", "context_tokens",
-    "total_context_tokens", "parallel", "batch_tokens", "memory_share", "devices", "file_name", "card",
-}  # fmt: skip
+    "repository",
+    "quantization",
+    "tag",
+    "kv_cache_type",
+    "input",
+    "draft",
+    "yarn_factor",
+    "yarn_original_tokens",
+    "device",
+    "variant",
+    "remote_code",
+    "cast",
+    "parts",
+    "context_checkpoints",
+    "context_tokens",
+    "total_context_tokens",
+    "parallel",
+    "batch_tokens",
+    "memory_share",
+    "devices",
+    "file_name",
+    "card",
+}
 
 
 def blanks_of(text: str) -> set[str]:
@@ -240,7 +267,9 @@ def blanks_of(text: str) -> set[str]:
 
 @pytest.mark.parametrize("id", RUNTIMES, ids=case_id)
 def test_runtime_is_usable(id: str) -> None:
-    """A runtime has its file's name, a way to get it, a command whose blanks can be filled, and a range that says how it is known."""
+    """A runtime has its file's name, a way to get it, a command whose blanks can be filled, and a
+    range that says how it is known.
+    """
     runtime = runtime_of(id)
     assert runtime.id == id
     assert runtime.store in ("huggingface", "llama.cpp", "ollama", "whisper.cpp")
@@ -263,8 +292,26 @@ def test_runtime_is_usable(id: str) -> None:
     assert runtime.overhead_source
     assert bool(runtime.crashes_with_sets) == bool(runtime.crash_remedy)
     assert {"install", "command", "systems"} <= set(runtime.sources)
-    asked = {"context_tokens", "parallel", "kv_cache_type", "yarn", "embedding", "reranking", "whole_batch", "checkpoints",
-             "shared_gpu", "memory_share", "lean", "sampled", "unpacked", "tensor_parallel", "one_device", "address", "mtp_file", *COMPANIONS}  # fmt: skip
+    asked = {
+        "context_tokens",
+        "parallel",
+        "kv_cache_type",
+        "yarn",
+        "embedding",
+        "reranking",
+        "whole_batch",
+        "checkpoints",
+        "shared_gpu",
+        "memory_share",
+        "lean",
+        "sampled",
+        "unpacked",
+        "tensor_parallel",
+        "one_device",
+        "address",
+        "mtp_file",
+        *COMPANIONS,
+    }
     assert {*runtime.options, *runtime.settings} <= asked
     assert set(runtime.blanks) <= set(FILLED)
     assert not runtime.settings or runtime.serve
@@ -331,8 +378,8 @@ def stated_in(names: Iterable[str], shape: re.Pattern[str]) -> set[str]:
 
 
 def test_files_are_those_of_the_model() -> None:
-    """A repository of files states no other size and no other version than the model's names: LFM2-VL
-    450M had the repository of LFM2.5-VL 1.6B.
+    """A repository of files states no other size and no other version than the model's names:
+    LFM2-VL 450M had the repository of LFM2.5-VL 1.6B.
     """
     wrong = []
     for spec in OPEN:
@@ -364,8 +411,8 @@ def test_every_use_has_a_table_and_every_table_a_use() -> None:
 
 
 def test_the_main_use_fits_the_modality() -> None:
-    """Embedding models make numbers, those of images, video and music these, the others text; speech
-    models write, speak, or make numbers of a recording.
+    """Embedding models make numbers, those of images, video and music these, the others text;
+    speech models write, speak, or make numbers of a recording.
     """
     makes = {"embedding": "numbers", "image": "images", "video": "video", "music": "music"}
     of_speech = {

@@ -1,4 +1,6 @@
-"""Spec files: every key is read, documented and in the JSON Schema; layers go where `at` says; nothing raises."""
+"""Spec files: every key is read, documented and in the JSON Schema; layers go where `at` says;
+nothing raises.
+"""
 
 from __future__ import annotations
 
@@ -60,8 +62,8 @@ def _name(path: Path) -> str:
 
 
 def test_a_good_spec_is_good_for_the_schema_and_for_the_index() -> None:
-    """What the reader takes, the published JSON Schema takes; and values that went through JSON give
-    the spec that the file gives (of the shipped every twelfth).
+    """What the reader takes, the published JSON Schema takes; and values that went through JSON
+    give the spec that the file gives (of the shipped every twelfth).
     """
     for path in [*GOOD, *SHIPPED]:
         with case(path):
@@ -92,7 +94,9 @@ def _schema_keys(node: Mapping[str, Any], path: str = "") -> Iterator[str]:
 
 
 def test_the_page_explains_every_key() -> None:
-    """specs/README.md has one row per key of the schema, none for another, and names every key of a program."""
+    """specs/README.md has one row per key of the schema, none for another, and names every key of a
+    program.
+    """
     asked = set(_schema_keys(SCHEMA))
     page = (SPECS / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([^`]+)` \|", page, flags=re.MULTILINE)
@@ -120,7 +124,9 @@ def test_the_short_spec_on_the_page_works() -> None:
 
 
 def test_layers_are_resolved_as_the_spec_says() -> None:
-    """Gemma 4 E2B: every fifth layer is full, the rest slides; Jamba: attention in every eighth, experts in every second."""
+    """Gemma 4 E2B: every fifth layer is full, the rest slides; Jamba: attention in every eighth,
+    experts in every second.
+    """
     gemma = _good("gemma-4-e2b").architecture
     assert gemma is not None
     full, sliding = gemma.attention
@@ -171,7 +177,9 @@ attention = [{{ {at}, kv_heads = 8, key_length = 8 }}, {{ kv_heads = 4, key_leng
 def test_a_slice_is_a_slice_of_python(
     layers: int, start: int | None, stop: int | None, step: int | None
 ) -> None:
-    """`start:stop:step` names what Python's slice names, the line without `at` the rest; beyond the layers or empty is a fault."""
+    """`start:stop:step` names what Python's slice names, the line without `at` the rest; beyond the
+    layers or empty is a fault.
+    """
     at = f"{'' if start is None else start}:{'' if stop is None else stop}" + (
         "" if step is None else f":{step}"
     )
@@ -213,7 +221,9 @@ def test_what_a_file_asks_for_is_bounded() -> None:
 
 @given(st.text(alphabet="ab$`;|&<>()'\\\"*?!#~{}[]%^=,@", min_size=1, max_size=8))
 def test_an_alias_never_means_something_to_a_shell(alias: str) -> None:
-    """Names are handed to the shell's completion: no alias that is read has a character that it would act on."""
+    """Names are handed to the shell's completion: no alias that is read has a character that it
+    would act on.
+    """
     _, spec = _from_text(f"aliases = [{json.dumps(alias)}]\n{SHORT}")
     assert (spec is not None) == (set(alias) <= {"a", "b"})
 
@@ -254,7 +264,9 @@ def _mutated(draw: st.DrawFn) -> str:
 @settings(max_examples=100)
 @given(_mutated())
 def test_a_changed_spec_is_read_or_refused_with_reasons(text: str) -> None:
-    """None if and only if there are problems; what is read satisfies the schema; a line holds the key that it is given for."""
+    """None if and only if there are problems; what is read satisfies the schema; a line holds the
+    key that it is given for.
+    """
     document, spec = _from_text(text)
     assert (spec is None) == bool(document.problems)
     lines = text.splitlines()

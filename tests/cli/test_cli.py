@@ -1,4 +1,6 @@
-"""The command line as people and pipelines meet it: golden outputs per exit code, errors, pipes, terminals, interrupts."""
+"""The command line as people and pipelines meet it: golden outputs per exit code, errors, pipes,
+terminals, interrupts.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,9 @@ GOLDEN_CASES: Mapping[str, tuple[Sequence[str], int]] = {
 
 @pytest.mark.parametrize("name", GOLDEN_CASES)
 def test_golden(name: str, golden: Golden, capsys: pytest.CaptureFixture[str]) -> None:
-    """The whole text of one situation, piped, read by eye when it changes; nothing on standard error. JSON has the same exit code."""
+    """The whole text of one situation, piped, read by eye when it changes; nothing on standard
+    error. JSON has the same exit code.
+    """
     words, expected = GOLDEN_CASES[name]
     code, out, err = run(capsys, *words)
     assert (code, err) == (expected, "")
@@ -113,7 +117,9 @@ ERRORS: Mapping[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize("line", ERRORS)
 def test_bad_input(line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit 2, standard output empty, standard error names what is wrong and what to type instead."""
+    """Exit 2, standard output empty, standard error names what is wrong and what to type
+    instead.
+    """
     wrong, remedy = ERRORS[line]
     code, out, err = run(capsys, *shlex.split(line))
     assert (code, out) == (2, "")
@@ -126,7 +132,9 @@ def test_bad_input(line: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_spec_is_judged_by_its_path(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """The answer is that of the same file by its id with --specs; a faulty one is told with every fault and its line."""
+    """The answer is that of the same file by its id with --specs; a faulty one is told with every
+    fault and its line.
+    """
     own = EXAMPLES / "specs"
     by_id = run(capsys, "check", "my-model", "--specs", str(own), *ON_RECORD)
     assert run(capsys, "check", str(own / "my-model.toml"), *ON_RECORD) == by_id
@@ -146,7 +154,9 @@ def test_a_spec_is_judged_by_its_path(capsys: pytest.CaptureFixture[str], tmp_pa
 def test_a_wrong_name_stands_beside_the_verdicts_in_json(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """`errors` beside `verdicts`, with the name as typed; the error's own object on standard error; nothing judged, nothing printed."""
+    """`errors` beside `verdicts`, with the name as typed; the error's own object on standard error;
+    nothing judged, nothing printed.
+    """
     code, out, err = run(
         capsys, "check", "no-such-a", "mistral-7b", "tiktoken", *ON_RECORD, "--format", "json"
     )
@@ -166,7 +176,9 @@ def test_a_wrong_name_stands_beside_the_verdicts_in_json(
 
 
 def test_a_recorded_machine_gets_the_verdict_it_gets_at_home(tmp_path: Path) -> None:
-    """`machine --format json` then `--machine FILE` gives the verdict of the machine itself, in words for another computer."""
+    """`machine --format json` then `--machine FILE` gives the verdict of the machine itself, in
+    words for another computer.
+    """
     from selfhost import Machine, check
 
     machine = Machine.read()
@@ -187,7 +199,9 @@ def test_a_recorded_machine_gets_the_verdict_it_gets_at_home(tmp_path: Path) -> 
 def test_a_broken_spec_stops_no_other_answer(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """One wrong file of --specs: other models are answered, and the fault is told; itself asked for it is no answer, checked it is 1."""
+    """One wrong file of --specs: other models are answered, and the fault is told; itself asked for
+    it is no answer, checked it is 1.
+    """
     bad = tmp_path / "bad.toml"
     bad.write_text('schema = 1\nid = "bad"\nnam = "X"\n')
     own = ("--specs", str(tmp_path))
@@ -227,7 +241,9 @@ def test_compare_is_informative_and_wants_two_models(capsys: pytest.CaptureFixtu
 def test_help_names_every_option_and_the_exit_codes(
     command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """--help answers with examples and the exit codes, exit 0; without a command it is no answer."""
+    """--help answers with examples and the exit codes, exit 0; without a command it is no
+    answer.
+    """
     code, out, err = run(capsys, *command, "--help")
     assert (code, err) == (0, "")
     assert "examples:" in out
@@ -251,7 +267,9 @@ def test_an_interrupt_is_130(
 
 
 def test_a_closed_pipe_changes_nothing(source_environment: dict[str, str]) -> None:
-    """`selfhost machine --profiles | head -0`: nothing on standard error, and the exit code of the answer, for when the reader goes is chance."""
+    """`selfhost machine --profiles | head -0`: nothing on standard error, and the exit code of the
+    answer, for when the reader goes is chance.
+    """
     reader, writer = os.pipe()
     os.close(reader)
     words = [sys.executable, "-m", "selfhost", "machine", "--profiles"]
@@ -278,7 +296,9 @@ def in_terminal(words: Sequence[str], columns: int, environment: Mapping[str, st
 
 
 def test_a_terminal_gets_colour_and_no_line_too_wide(source_environment: dict[str, str]) -> None:
-    """Prose and tables keep to the width; only words that cannot be broken (commands, paths, links) may be longer."""
+    """Prose and tables keep to the width; only words that cannot be broken (commands, paths, links)
+    may be longer.
+    """
     columns = 60
     text = in_terminal(["check", "deepseek-v3", *ON_RECORD], columns, source_environment)
     assert "\x1b[" in text
@@ -291,7 +311,9 @@ def test_a_terminal_gets_colour_and_no_line_too_wide(source_environment: dict[st
 def test_two_screens_call_one_thing_alike(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A Mac's limit is that of `check` in an audit, and its memory one; a GPU's driver wants more than a shell's limit; layers in RAM are slower."""
+    """A Mac's limit is that of `check` in an audit, and its memory one; a GPU's driver wants more
+    than a shell's limit; layers in RAM are slower.
+    """
     mac, card, policy = tmp_path / "mac.json", tmp_path / "card.json", tmp_path / "audit.toml"
     policy.write_text('schema = 1\n[[model]]\nname = "gpt-oss-20b"\n', encoding="utf-8")
     for path, name in ((mac, "macbook-air-m2-16gb"), (card, "desktop-rtx3060-12gb")):

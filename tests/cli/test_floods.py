@@ -1,4 +1,6 @@
-"""Much of one kind, or one of great length: what is printed stays short, and says how much there is."""
+"""Much of one kind, or one of great length: what is printed stays short, and says how much there
+is.
+"""
 
 from __future__ import annotations
 

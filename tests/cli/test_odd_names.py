@@ -1,4 +1,6 @@
-"""Names of files as somebody may choose them: what is printed to be typed names that file, or the name is refused."""
+"""Names of files as somebody may choose them: what is printed to be typed names that file, or the
+name is refused.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""How far a long answer is: on a terminal a line that is gone with the answer, elsewhere nothing."""
+"""How far a long answer is: on a terminal a line that is gone with the answer, elsewhere
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -88,8 +90,12 @@ COMMANDS = [
     pytest.param(("size", "gpt2-xl", "phi-4"), "sizing containers", id="size"),
     pytest.param(("spec", "check", "SPECS"), "checking specs", id="spec check"),
     pytest.param(("verify", "LOG", "--no-measure"), "reading the log", id="verify"),
-    pytest.param(("audit", "FLEET/audit.toml", "--machines", "FLEET/fleet.jsonl"), "reading records", id="audit"),
-]  # fmt: skip
+    pytest.param(
+        ("audit", "FLEET/audit.toml", "--machines", "FLEET/fleet.jsonl"),
+        "reading records",
+        id="audit",
+    ),
+]
 
 
 def with_paths(words: tuple[str, ...], fleet: Path, log: Path) -> list[str]:

@@ -27,7 +27,9 @@ _MODELS = {"llama_log-gpu": "llama-3.1-8b-instruct"}
 
 @pytest.mark.parametrize("path", sorted(LOGS.glob("*.txt")), ids=lambda path: path.stem)
 def test_the_record_of_each_sample(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is valid, its exit code is the process's, and it holds neither a path nor a file's name."""
+    """It is valid, its exit code is the process's, and it holds neither a path nor a file's
+    name.
+    """
     gpu = ("--gpu", "RTX 4090") if "gpu" in path.stem else ()
     model = _MODELS.get(path.stem, "qwen2.5-0.5b-instruct")
     code, out, _ = answered(capsys, str(path), *MACHINE, *gpu, "--json", "--model", model)

@@ -1,4 +1,6 @@
-"""Where a report goes: into a regular file whole or not at all, to an open descriptor as it stands, never over what the run reads or where the next run would read it."""
+"""Where a report goes: into a regular file whole or not at all, to an open descriptor as it stands,
+never over what the run reads or where the next run would read it.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,9 @@ def test_a_regular_file_is_written_whole_wherever_its_path_lies(
     shared_memory: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A path below /dev or /proc is no device by its name: the report is not the beginning of a longer old file."""
+    """A path below /dev or /proc is no device by its name: the report is not the beginning of a
+    longer old file.
+    """
     number = os.open(folder, os.O_RDONLY)
     paths = {
         "shm": str(shared_memory / "r.json"),
@@ -89,7 +93,9 @@ def test_a_regular_file_is_written_whole_wherever_its_path_lies(
 
 @pytest.mark.parametrize("form", ["/dev/fd/{}", "/proc/self/fd/{}", "link"])
 def test_a_descriptor_appends_as_the_shell_opened_it(form: str, folder: Path) -> None:
-    """`--output /dev/fd/3 3>>log` keeps what the log has, and what comes later follows the report."""
+    """`--output /dev/fd/3 3>>log` keeps what the log has, and what comes later follows the
+    report.
+    """
     (folder / "log").write_text("LOG\n")
     number = os.open("log", os.O_WRONLY | os.O_APPEND)
     path = form.format(number)
@@ -180,35 +186,86 @@ def test_a_block_device_is_refused(folder: Path, capsys: pytest.CaptureFixture[s
 
 # words typed -> the file that must stay as it is
 INPUTS: dict[str, tuple[Sequence[str], str]] = {
-    "another part of a split model": (("check", "m-00001-of-00002.gguf", "--output", "m-00002-of-00002.gguf"), "m-00002-of-00002.gguf"),
-    "the part of a folder": (("show", "./split", "--output", "split/m-00002-of-00002.gguf"), "split/m-00002-of-00002.gguf"),
+    "another part of a split model": (
+        ("check", "m-00001-of-00002.gguf", "--output", "m-00002-of-00002.gguf"),
+        "m-00002-of-00002.gguf",
+    ),
+    "the part of a folder": (
+        ("show", "./split", "--output", "split/m-00002-of-00002.gguf"),
+        "split/m-00002-of-00002.gguf",
+    ),
     "config of a folder": (("check", "./d", "--output", "d/config.json"), "d/config.json"),
-    "config beside a file": (("check", "d/config.json", "--output", "d/tokenizer.json"), "d/tokenizer.json"),
-    "new spec from a folder": (("spec", "new", "./d", "--json", "--output", "d/config.json"), "d/config.json"),
-    "spec of a folder": (("check", "mine", "--specs", "sp", "--output", "sp/mine.toml"), "sp/mine.toml"),
-    "record without an ending": (("audit", "p.toml", "--machines", "recs", "--format", "json=recs/a"), "recs/a"),
-    "record without an ending, as text": (("audit", "p.toml", "--machines", "recs", "--format", "text=recs/a"), "recs/a"),
-    "files beside weights, that no judgement reads": (("check", "./d", "--json", "--output", "d/merges.txt"), "d/merges.txt"),
+    "config beside a file": (
+        ("check", "d/config.json", "--output", "d/tokenizer.json"),
+        "d/tokenizer.json",
+    ),
+    "new spec from a folder": (
+        ("spec", "new", "./d", "--json", "--output", "d/config.json"),
+        "d/config.json",
+    ),
+    "spec of a folder": (
+        ("check", "mine", "--specs", "sp", "--output", "sp/mine.toml"),
+        "sp/mine.toml",
+    ),
+    "record without an ending": (
+        ("audit", "p.toml", "--machines", "recs", "--format", "json=recs/a"),
+        "recs/a",
+    ),
+    "record without an ending, as text": (
+        ("audit", "p.toml", "--machines", "recs", "--format", "text=recs/a"),
+        "recs/a",
+    ),
+    "files beside weights, that no judgement reads": (
+        ("check", "./d", "--json", "--output", "d/merges.txt"),
+        "d/merges.txt",
+    ),
     "weights in another format": (("show", "./d", "--output", "d/model.onnx"), "d/model.onnx"),
-    "spec that is checked with its folder": (("spec", "check", "sp", "--output", "sp/mine.toml"), "sp/mine.toml"),
+    "spec that is checked with its folder": (
+        ("spec", "check", "sp", "--output", "sp/mine.toml"),
+        "sp/mine.toml",
+    ),
     "records of check": (("check", "gpt2", "--machine", "recs", "--output", "recs/a"), "recs/a"),
-    "model of a policy": (("audit", "local.toml", "--machines", "recs", "--format", "json=d/config.json"), "d/config.json"),
+    "model of a policy": (
+        ("audit", "local.toml", "--machines", "recs", "--format", "json=d/config.json"),
+        "d/config.json",
+    ),
     "policy": (("audit", "p.toml", "--machines", "recs", "--output", "p.toml"), "p.toml"),
-    "baseline": (("audit", "p.toml", "--machines", "recs", "--baseline", "b.jsonl", "--output", "b.jsonl"), "b.jsonl"),
+    "baseline": (
+        ("audit", "p.toml", "--machines", "recs", "--baseline", "b.jsonl", "--output", "b.jsonl"),
+        "b.jsonl",
+    ),
     "machine": (("machine", "--machine", "m.json", "--output", "m.json"), "m.json"),
     "tree": (("machine", "--root", "tree", "--output", "tree/proc/meminfo"), "tree/proc/meminfo"),
-}  # fmt: skip
+}
 # words typed -> the file that must not come to be
 NEXT_INPUTS: dict[str, tuple[Sequence[str], str]] = {
     "spec": (("check", "mine", "--specs", "sp", "--output", "sp/new.toml"), "sp/new.toml"),
-    "spec, by a link": (("check", "mine", "--specs", "sp", "--output", "link/new.toml"), "sp/new.toml"),
-    "spec beside those that are checked": (("spec", "check", "sp", "--output", "sp/new.toml"), "sp/new.toml"),
-    "record": (("audit", "p.toml", "--machines", "recs", "--output", "recs/b.jsonl"), "recs/b.jsonl"),
-    "record without an ending": (("audit", "p.toml", "--machines", "recs", "--format", "json=recs/b"), "recs/b"),
-    "record of check": (("check", "gpt2", "--machine", "recs", "--output", "recs/b.json"), "recs/b.json"),
-    "config": (("check", "./d", "--output", "d/generation_config.json"), "d/generation_config.json"),
+    "spec, by a link": (
+        ("check", "mine", "--specs", "sp", "--output", "link/new.toml"),
+        "sp/new.toml",
+    ),
+    "spec beside those that are checked": (
+        ("spec", "check", "sp", "--output", "sp/new.toml"),
+        "sp/new.toml",
+    ),
+    "record": (
+        ("audit", "p.toml", "--machines", "recs", "--output", "recs/b.jsonl"),
+        "recs/b.jsonl",
+    ),
+    "record without an ending": (
+        ("audit", "p.toml", "--machines", "recs", "--format", "json=recs/b"),
+        "recs/b",
+    ),
+    "record of check": (
+        ("check", "gpt2", "--machine", "recs", "--output", "recs/b.json"),
+        "recs/b.json",
+    ),
+    "config": (
+        ("check", "./d", "--output", "d/generation_config.json"),
+        "d/generation_config.json",
+    ),
     "tree": (("machine", "--root", "tree", "--output", "tree/x.json"), "tree/x.json"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -237,7 +294,9 @@ def inputs(folder: Path) -> Path:
 def test_no_report_takes_the_place_of_an_input(
     name: str, inputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Named, beside what is named, or in a folder that is read: exit 2 says so, and every file stays as it is."""
+    """Named, beside what is named, or in a folder that is read: exit 2 says so, and every file
+    stays as it is.
+    """
     words, kept = INPUTS[name]
     before = files_in(inputs)
     code, out, err = run(capsys, *words)
@@ -271,7 +330,9 @@ def test_no_report_becomes_an_input_of_the_next_run(
 def test_no_report_lies_among_the_files_of_selfhost(
     path: str, times: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every run reads them, by a stored form where one is kept: then no file tells that it was opened."""
+    """Every run reads them, by a stored form where one is kept: then no file tells that it was
+    opened.
+    """
     place = ROOT / path
     before = place.read_bytes() if place.exists() else None
     try:
@@ -429,7 +490,9 @@ write_reports([(sys.argv[1], pieces())])
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_leaves_the_old_file_and_nothing_else(number: int, folder: Path) -> None:
-    """A service that stops the program, or a terminal that closes: the process ends by that signal."""
+    """A service that stops the program, or a terminal that closes: the process ends by that
+    signal.
+    """
     (folder / "m.json").unlink()
     (folder / "r.txt").write_text("old")
     with subprocess.Popen(

@@ -72,8 +72,8 @@ def audit(
     file: str = "audit.toml",
     baseline: run.Baseline | None = None,
 ) -> Audit:
-    """`names` are those of the machines, or machines; `said` is the reason of every finding that does
-    not pass.
+    """`names` are those of the machines, or machines; `said` is the reason of every finding that
+    does not pass.
     """
     policy = read_policy(Document.read(file, ("schema = 1\n" + text).encode()))
     rows = table or {}

@@ -83,8 +83,9 @@ def rows_of_logits(record: Mapping[str, Any]) -> int:
     return int(record.get("n_outputs_max") or min(record["n_ctx"], record.get("n_batch", 2048)))
 
 
-# a bare libllama process: 8.2 MiB of libraries and 5.5 MiB of graph, scheduler and output row, both means over the runs of the
-# same build; single runs lie up to 2.2 MiB below them to half a MiB above
+# a bare libllama process: 8.2 MiB of libraries and 5.5 MiB of graph, scheduler and output row, both
+# means over the runs of the same build; single runs lie up to 2.2 MiB below them to half a MiB
+# above
 BARE = RuntimeSpec(
     id="llama.cpp",
     name="llama.cpp",

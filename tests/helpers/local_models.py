@@ -1,4 +1,6 @@
-"""Local models made for tests: a config.json, a folder of safetensors, and what reading them says."""
+"""Local models made for tests: a config.json, a folder of safetensors, and what reading them
+says.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,15 @@ from selfhost.modelfiles import read_local, spec_text
 
 # of which nothing is known but its processor and memory
 WITHOUT_GPU = Machine(
-    system="linux", architecture="x86_64", memory_total_bytes=2**39, memory_limit_bytes=2**39, memory_available_bytes=2**39,
-    cpu_cores_usable=8.0, instruction_sets=("sse4_2", "avx2", "fma", "f16c"), accelerators=(),
-)  # fmt: skip
+    system="linux",
+    architecture="x86_64",
+    memory_total_bytes=2**39,
+    memory_limit_bytes=2**39,
+    memory_available_bytes=2**39,
+    cpu_cores_usable=8.0,
+    instruction_sets=("sse4_2", "avx2", "fma", "f16c"),
+    accelerators=(),
+)
 
 
 def problem(path: str | Path) -> str:
@@ -46,7 +54,9 @@ def said(path: Path) -> str:
 
 
 def reads_or_refuses(path: Path) -> None:
-    """A spec that can be written down and read again, or a `SpecError` with its problems; anything else is a bug."""
+    """A spec that can be written down and read again, or a `SpecError` with its problems; anything
+    else is a bug.
+    """
     problems: tuple[Problem, ...] = ()
     try:
         spec: ModelSpec | None = read_local(path).spec
@@ -79,10 +89,19 @@ def shipped_catalogue() -> Catalogue:
 def config(folder: Path, **changes: object) -> Path:
     """A config.json like that of Mistral 7B v0.3."""
     values = {
-        "architectures": ["MistralForCausalLM"], "model_type": "mistral", "hidden_size": 4096, "intermediate_size": 14336,
-        "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 32768, "sliding_window": None,
-        "max_position_embeddings": 32768, "tie_word_embeddings": False, "torch_dtype": "bfloat16",
-    }  # fmt: skip
+        "architectures": ["MistralForCausalLM"],
+        "model_type": "mistral",
+        "hidden_size": 4096,
+        "intermediate_size": 14336,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "vocab_size": 32768,
+        "sliding_window": None,
+        "max_position_embeddings": 32768,
+        "tie_word_embeddings": False,
+        "torch_dtype": "bfloat16",
+    }
     folder.mkdir(exist_ok=True)
     (folder / "config.json").write_text(json.dumps(values | changes), encoding="utf-8")
     return folder / "config.json"
@@ -116,9 +135,17 @@ def safetensors(
 def small(folder: Path, *, stored: str = "BF16", **changes: object) -> Path:
     """A folder with the config.json and the sharded weights of a small Llama."""
     config(
-        folder, model_type="llama", hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, vocab_size=100, max_position_embeddings=256, **changes,
-    )  # fmt: skip
+        folder,
+        model_type="llama",
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        vocab_size=100,
+        max_position_embeddings=256,
+        **changes,
+    )
     first = {
         "model.embed_tokens.weight": (stored, [100, 64]),
         "lm_head.weight": (stored, [100, 64]),
@@ -128,10 +155,16 @@ def small(folder: Path, *, stored: str = "BF16", **changes: object) -> Path:
     for layer in range(2):
         prefix = f"model.layers.{layer}."
         for name, shape in (
-            ("self_attn.q_proj", [64, 64]), ("self_attn.k_proj", [32, 64]), ("self_attn.v_proj", [32, 64]), ("self_attn.o_proj", [64, 64]),
-            ("mlp.gate_proj", [128, 64]), ("mlp.up_proj", [128, 64]), ("mlp.down_proj", [64, 128]), ("input_layernorm", [64]),
+            ("self_attn.q_proj", [64, 64]),
+            ("self_attn.k_proj", [32, 64]),
+            ("self_attn.v_proj", [32, 64]),
+            ("self_attn.o_proj", [64, 64]),
+            ("mlp.gate_proj", [128, 64]),
+            ("mlp.up_proj", [128, 64]),
+            ("mlp.down_proj", [64, 128]),
+            ("input_layernorm", [64]),
             ("post_attention_layernorm", [64]),
-        ):  # fmt: skip
+        ):
             second[f"{prefix}{name}.weight"] = (stored, shape)
     safetensors(folder / "model-00001-of-00002.safetensors", first)
     safetensors(folder / "model-00002-of-00002.safetensors", second)

@@ -1,4 +1,6 @@
-"""Machines of which a record lies in `data/records/`, the usual ones of those that are known, and desktops."""
+"""Machines of which a record lies in `data/records/`, the usual ones of those that are known, and
+desktops.
+"""
 
 from __future__ import annotations
 

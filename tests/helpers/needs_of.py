@@ -44,7 +44,9 @@ def in_gguf() -> tuple[ModelSpec, ...]:
 def shared_out(
     specs: Sequence[ModelSpec], case: int, *, cases: int, each_in: int
 ) -> Iterator[ModelSpec]:
-    """The specs that are the turn of one of several cases of a law: each spec is that of `each_in` of them, and every case has specs of every kind."""
+    """The specs that are the turn of one of several cases of a law: each spec is that of `each_in`
+    of them, and every case has specs of every kind.
+    """
     for number, spec in enumerate(specs):
         if (case - number) % cases < each_in:
             yield spec

@@ -1,4 +1,6 @@
-"""What other people reported (tests/truth/public_reports.json), and what the program answers to it."""
+"""What other people reported (tests/truth/public_reports.json), and what the program answers to
+it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ _QUANTIZATIONS = {"fp8": "fp8", "nvfp4": "nvfp4", "fp4": "nvfp4", "mxfp4": "mxfp
 
 
 def judged(report: dict[str, Any]) -> str:
-    """`right` where the answer holds what was reported, `doubtful` where it is open or wide, else `wrong`."""
+    """`right` where the answer holds what was reported, `doubtful` where it is open or wide, else
+    `wrong`.
+    """
     verdict = check(report["model"], Workload(**report["workload"]), machine=report.get("machine"))
     figure, seen = report["figure"], report["seen"]
     if figure == "runs":

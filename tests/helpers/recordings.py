@@ -23,9 +23,14 @@ GIB = 2**30
 # an x86_64 Linux without anything but what a test writes
 LINUX = {"system": "linux", "machine": "x86_64", "pointer_bits": 64, "affinity": [0, 1, 2, 3]}
 NO_LIMITS = {
-    "/proc/self/limits": "Max data size unlimited unlimited bytes\nMax address space unlimited unlimited bytes\n"
+    "/proc/self/limits": (
+        "Max data size unlimited unlimited bytes\nMax address space unlimited unlimited bytes\n"
+    )
 }
-MEMINFO = "MemTotal: 16777216 kB\nMemFree: 1048576 kB\nMemAvailable: 12582912 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n"
+MEMINFO = (
+    "MemTotal: 16777216 kB\nMemFree: 1048576 kB\nMemAvailable: 12582912 kB\nSwapTotal: 0 "
+    "kB\nSwapFree: 0 kB\n"
+)
 CGROUP2_MOUNT = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
 ROOT_MOUNT = "22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n"
 
@@ -57,14 +62,18 @@ def lawful(machine: Machine) -> None:
 
 @lru_cache(maxsize=256)
 def read_back(text: str, name: str) -> Machine:
-    """The machine of a record that keeps the schema; most spoilt files leave the record as it was."""
+    """The machine of a record that keeps the schema; most spoilt files leave the record as it
+    was.
+    """
     written = json.loads(text)
     validate(written, "machine-1")
     return Machine.from_json(written, unnamed=name)
 
 
 class Altered(RecordedHost):
-    """A recorded machine of which some files read otherwise: None is a file that is gone or may not be read."""
+    """A recorded machine of which some files read otherwise: None is a file that is gone or may not
+    be read.
+    """
 
     def __init__(self, folder: str, contents: dict[str, bytes | None]) -> None:
         self.contents = contents
@@ -116,7 +125,10 @@ FULL = {
     "memory.max": "2147483648\n",
     "memory.high": "max\n",
     "memory.current": "1478492160\n",
-    "memory.stat": "anon 104857600\nfile 1363148800\ninactive_file 1258291200\nactive_file 104857600\nslab_reclaimable 10485760\n",
+    "memory.stat": (
+        "anon 104857600\nfile 1363148800\ninactive_file 1258291200\nactive_file "
+        "104857600\nslab_reclaimable 10485760\n"
+    ),
 }
 SPACE = {"/": {"free_bytes": 50, "total_bytes": 100}}
 

@@ -1,4 +1,6 @@
-"""What the program writes, held against its JSON schemas and whole outputs kept as files; and the program as a package holds it."""
+"""What the program writes, held against its JSON schemas and whole outputs kept as files; and the
+program as a package holds it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ from selfhost.core.stored import shipped_folder
 
 
 def validate(value: object, name: str) -> None:
-    """`ValidationError` where the value is none of that schema, `verdict-1`. `jsonschema.validate` holds the schema itself against that of schemas too, each time for 80 ms; `reports/test_schemas.py` does so once."""
+    """`ValidationError` where the value is none of that schema, `verdict-1`. `jsonschema.validate`
+    holds the schema itself against that of schemas too, each time for 80 ms;
+    `reports/test_schemas.py` does so once.
+    """
     _validator(name).validate(value)
 
 
@@ -30,7 +35,9 @@ def _validator(name: str) -> Any:
 
 
 class Golden:
-    """Compares a text with tests/golden/NAME, version and place of the checkout masked; with `pytest --update-golden` writes it."""
+    """Compares a text with tests/golden/NAME, version and place of the checkout masked; with
+    `pytest --update-golden` writes it.
+    """
 
     def __init__(self, *, update: bool) -> None:
         self.update = update
@@ -54,7 +61,9 @@ class Golden:
 
 
 def pack(base: Path) -> Path:
-    """A folder with this checkout's `selfhost`, and its specs as a package has them; `base` is the folder of this process for what tests write. Nobody may change it."""
+    """A folder with this checkout's `selfhost`, and its specs as a package has them; `base` is the
+    folder of this process for what tests write. Nobody may change it.
+    """
     # beside other processes of one run the base is a folder of their common one
     common = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     folder = common / "installation"

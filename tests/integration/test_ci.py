@@ -25,12 +25,16 @@ def test_the_jenkinsfile_is_groovy(tmp_path: Path) -> None:
     """Groovy compiles it. What Jenkins' own plugin makes of it is not seen here."""
     need("groovyc", "java")
     shutil.copy(EXAMPLES / "jenkins" / "Jenkinsfile", tmp_path / "pipeline.groovy")
-    done = subprocess.run(["groovyc", "pipeline.groovy"], cwd=tmp_path, capture_output=True, text=True, check=False)  # fmt: skip
+    done = subprocess.run(
+        ["groovyc", "pipeline.groovy"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
 def test_the_action_installs_and_audits(tmp_path: Path) -> None:
-    """Both steps of the GitHub action, as a runner runs them: from a checkout of this repository."""
+    """Both steps of the GitHub action, as a runner runs them: from a checkout of this
+    repository.
+    """
     need("bash", "git")
     ruamel = pytest.importorskip(
         "ruamel.yaml", reason="check-jsonschema brings it: the extra `test`"

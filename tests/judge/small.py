@@ -1,5 +1,5 @@
-"""Small hand-made records for the tests of the verdict: a spec, a machine, a question; each test changes
-one thing.
+"""Small hand-made records for the tests of the verdict: a spec, a machine, a question; each test
+changes one thing.
 """
 
 from __future__ import annotations
@@ -201,9 +201,12 @@ SLOW = MACHINE.replace(memory_bandwidth_bytes_per_second=GB, memory_bandwidth_ho
 
 
 MAC = MACHINE.replace(
-    system="macos", architecture="aarch64", memory_available_bytes=15 * GIB, instruction_sets=("asimddp",),
+    system="macos",
+    architecture="aarch64",
+    memory_available_bytes=15 * GIB,
+    instruction_sets=("asimddp",),
     accelerators=(Accelerator(vendor="apple", name="Apple M4", unified=True),),
-)  # fmt: skip
+)
 
 
 def of_llama_cpp(architecture: str, **changes: Any) -> Verdict:

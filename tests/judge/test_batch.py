@@ -1,4 +1,6 @@
-"""Several sequences at once, a draft beside the model, and the time to the first token: laws, and published runs."""
+"""Several sequences at once, a draft beside the model, and the time to the first token: laws, and
+published runs.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def test_check_tells_both_where_asked() -> None:
 
 
 def test_what_a_full_context_leaves_of_the_pace_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """Llama 3.1 8B was said to run at 6.7 tokens/s with 131,072 tokens of context, of which 0.3 are left once these are in use; of the default context nothing is told."""
+    """Llama 3.1 8B was said to run at 6.7 tokens/s with 131,072 tokens of context, of which 0.3 are
+    left once these are in use; of the default context nothing is told.
+    """
     speed = speed_of(check("llama-3.1-8b", Workload(context_tokens=131_072), machine=MACHINE))
     assert speed.decode is not None
     full = speed.full_context_tokens_per_second
@@ -64,7 +68,9 @@ def test_a_prompt_that_fills_the_stated_context_is_refused(tokens: int) -> None:
 
 
 def test_a_prompt_takes_the_context_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a context the default grows with the prompt and an answer, and the answer says so; Mistral 7B v0.3 was trained for 32,768 tokens, so that 100,000 are beyond it."""
+    """Without a context the default grows with the prompt and an answer, and the answer says so;
+    Mistral 7B v0.3 was trained for 32,768 tokens, so that 100,000 are beyond it.
+    """
     verdict = check("mistral-7b", Workload(prompt_tokens=8000), machine=MACHINE)
     assert 8000 + 360 <= (verdict.workload.context_tokens or 0) < 8000 + 360 + 256
     assert speed_of(verdict).first_token_seconds is not None
@@ -86,7 +92,8 @@ def test_a_prompt_takes_the_context_that_it_needs(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("machine", "gb_per_s", "runtime", "quantization", "weights_bytes"),
     [
-        # NVIDIA: 3.35 TB/s of an H100 SXM, 1,008 GB/s of an RTX 4090; 8.03 x 10^9 weights in 16 bits
+        # NVIDIA: 3.35 TB/s of an H100 SXM, 1,008 GB/s of an RTX 4090; 8.03 x 10^9 weights in 16
+        # bits
         ("H100 80GB HBM3", 3350, "vllm", "bfloat16", 16.06e9),
         ("rtx 4090 64gb", 1008, "llama.cpp", "Q4_K_M", 4.5e9),
         ("i5-12400 2x32gb ddr4-3200", 51.2, "llama.cpp", "Q4_K_M", 4.5e9),
@@ -101,7 +108,10 @@ def test_behind_a_stated_prompt_each_step_reads_what_the_prompt_left(
     sequences: int,
     prompt: int,
 ) -> None:
-    """Llama 3.1 8B keeps 128 KiB a token (32 layers of 8 keys and values of 128 numbers of 16 bits); the weights are read once. Eight sequences of 30,720 tokens were told at half as much again as the memory gives."""
+    """Llama 3.1 8B keeps 128 KiB a token (32 layers of 8 keys and values of 128 numbers of 16
+    bits); the weights are read once. Eight sequences of 30,720 tokens were told at half as much
+    again as the memory gives.
+    """
     workload = Workload(
         prompt_tokens=prompt,
         context_tokens=32768,
@@ -117,7 +127,9 @@ def test_behind_a_stated_prompt_each_step_reads_what_the_prompt_left(
 
 
 def test_a_chip_that_shares_the_ram_is_no_card() -> None:
-    """vLLM on a Ryzen AI Max+ 395: 8 at once of a Llama 2 7B in 16 bits 49 tokens/s, 16 at once 72 (lhl/strix-halo-testing)."""
+    """vLLM on a Ryzen AI Max+ 395: 8 at once of a Llama 2 7B in 16 bits 49 tokens/s, 16 at once 72
+    (lhl/strix-halo-testing).
+    """
     for sequences, seen in ((8, 49), (16, 72)):
         workload = Workload(
             quantization="float16", runtime="vllm", parallel=sequences, context_tokens=512
@@ -139,7 +151,9 @@ def test_16_bits_are_16_bits(typed: str) -> None:
 
 
 def test_one_gpu_that_is_too_slow_leaves_it_to_all_of_them() -> None:
-    """Llama 3.3 70B in 16 bits fits one of eight B200, which is below 60 tokens/s; whoever has eight starts vLLM on all."""
+    """Llama 3.3 70B in 16 bits fits one of eight B200, which is below 60 tokens/s; whoever has
+    eight starts vLLM on all.
+    """
     asked = Workload(runtime="vllm", quantization="bfloat16")
     alone = check("llama-3.3-70b", asked, machine="server-8x-b200")
     fast = check("llama-3.3-70b", asked.replace(min_tokens_per_second=60), machine="server-8x-b200")
@@ -157,7 +171,9 @@ def test_one_gpu_that_is_too_slow_leaves_it_to_all_of_them() -> None:
 def test_who_wants_more_is_never_told_yes_where_who_wants_less_is_not(
     model: str, machine: str, parallel: int
 ) -> None:
-    """One of eight GPUs that is too close to call left the other seven unused: 40 tokens/s were open, and 45 ran. Too slow on all is told of all."""
+    """One of eight GPUs that is too close to call left the other seven unused: 40 tokens/s were
+    open, and 45 ran. Too slow on all is told of all.
+    """
     asked = Workload(runtime="vllm", parallel=parallel)
     routes, paces = [], []
     for wanted in (5, 20, 30, 40, 45, 50, 60, 70, 80, 100, 200, 1000):

@@ -1,4 +1,6 @@
-"""In batches of how many tokens a prompt is read: what Ollama takes by itself, and what llama.cpp is told."""
+"""In batches of how many tokens a prompt is read: what Ollama takes by itself, and what llama.cpp
+is told.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,10 @@ def compute_by_place(verdict: Verdict) -> dict[str, int]:
 
 
 def test_the_buffers_follow_the_batch_that_ollama_chose() -> None:
-    """ollama/ollama pull 16031, llm/llama_server_test.go: Qwen 3.6 27B with 262,144 tokens on two cards. Logged were 9,952 and 6,276 MiB, and 8,272 in RAM, by a build that held logits of the whole batch (1,940 MiB) and masks of 32 bits; in 512 it would be 1,156 MiB."""
+    """ollama/ollama pull 16031, llm/llama_server_test.go: Qwen 3.6 27B with 262,144 tokens on two
+    cards. Logged were 9,952 and 6,276 MiB, and 8,272 in RAM, by a build that held logits of the
+    whole batch (1,940 MiB) and masks of 32 bits; in 512 it would be 1,156 MiB.
+    """
     workload = Workload(runtime="ollama", context_tokens=262_144)
     verdict = check("qwen3.6:27b", workload, machine="RTX 5090, RTX 3090, 64GB RAM")
     assert batch_of(verdict) == 2048
@@ -92,7 +97,10 @@ EXPERTS_IN_RAM = "RTX 4060, 32GB RAM"
 
 
 def test_experts_in_ram_are_read_in_the_largest_batch_that_has_room() -> None:
-    """People with experts in RAM set -b and -ub to 2,048 or 4,096 (ggml-org/llama.cpp#21874, noonghunna/club-3090): the experts cross to the GPU once for each batch. The memory, the wait and the command are those of the same batch."""
+    """People with experts in RAM set -b and -ub to 2,048 or 4,096 (ggml-org/llama.cpp#21874,
+    noonghunna/club-3090): the experts cross to the GPU once for each batch. The memory, the wait
+    and the command are those of the same batch.
+    """
     asked = Workload(runtime="llama.cpp", context_tokens=8192, prompt_tokens=4000)
     told = check("qwen3-30b-a3b", asked, machine=EXPERTS_IN_RAM)
     usual = check(

@@ -65,7 +65,8 @@ def terms_of(model: str, quantization: str, machine: str) -> tuple[Term, ...]:
         # 810 GB in 16 bits are more than 8 × 80 GB, 405 GB are not
         ("llama-3.3-70b", "server-8x-h100", ("vllm", "bfloat16", "accelerator")),
         ("llama-3.1-405b", "server-8x-h100", ("vllm", "fp8", "accelerator")),
-        # four GPUs serve many, two do not (`preferred_from_accelerators` of specs/runtimes/vllm.toml)
+        # four GPUs serve many, two do not (`preferred_from_accelerators` of
+        # specs/runtimes/vllm.toml)
         ("llama-3.1-8b", "aws-g6e.12xlarge", ("vllm", "bfloat16", "accelerator")),
         ("llama-3.1-8b", "azure-NC40ads_H100_v5", ("llama.cpp", "Q8_0", "accelerator")),
         ("sdxl", "desktop-rtx3060-12gb", ("diffusers", "float16", "accelerator")),
@@ -118,7 +119,9 @@ def test_what_is_asked_for_is_never_changed(model: str, asked: dict[str, Any]) -
 
 
 def test_a_model_that_only_ollamas_library_has_is_judged_with_ollama() -> None:
-    """all-minilm:22m is F16 (its registry lists it), and no GGUF repository of it is listed: the runtime above and the line to type are the same."""
+    """all-minilm:22m is F16 (its registry lists it), and no GGUF repository of it is listed: the
+    runtime above and the line to type are the same.
+    """
     verdict = check("all-minilm", machine=profile("laptop-ddr4-16gb"))
     assert (verdict.workload.runtime, verdict.workload.quantization) == ("ollama", "F16")
     assert "ollama run all-minilm:22m" in verdict.commands[-1]
@@ -139,7 +142,10 @@ def test_an_audit_takes_the_models_own_default(machine: str) -> None:
 def test_a_picture_runs_on_the_gpu_in_a_smaller_type_or_a_part_at_a_time(
     model: str, machine: str
 ) -> None:
-    """Issue 18, point 3: FLUX a quantized or offloaded form. bitsandbytes loads all that it quantizes on the GPU, so that with offload only the denoiser is quantized. Files of fewer bits are loaded by another program."""
+    """Issue 18, point 3: FLUX a quantized or offloaded form. bitsandbytes loads all that it
+    quantizes on the GPU, so that with offload only the denoiser is quantized. Files of fewer bits
+    are loaded by another program.
+    """
     verdict = check(model, machine=profile(machine))
     assert verdict.route is Route.LOCAL
     (line,) = verdict.commands
@@ -153,7 +159,9 @@ def test_a_picture_runs_on_the_gpu_in_a_smaller_type_or_a_part_at_a_time(
 
 
 def test_a_part_at_a_time_takes_what_was_measured() -> None:
-    """FLUX.1 [dev] in nf4 with offload and T5 in 16 bits: 9 GiB of the GPU (huggingface/diffusers#9149). In RAM lie 6.7 GB of denoiser (4.5 bits a weight) and 10 GB."""
+    """FLUX.1 [dev] in nf4 with offload and T5 in 16 bits: 9 GiB of the GPU
+    (huggingface/diffusers#9149). In RAM lie 6.7 GB of denoiser (4.5 bits a weight) and 10 GB.
+    """
     terms = terms_of("flux-dev", "nf4", "desktop-rtx3060-12gb")
     on_gpu = [term for term in terms if term.where != "host"]
     low, high = (sum(getattr(term, end) for term in on_gpu) for end in ("low_bytes", "high_bytes"))
@@ -165,7 +173,8 @@ def test_a_part_at_a_time_takes_what_was_measured() -> None:
 @pytest.mark.parametrize(
     ("model", "quantization", "loaded_gib", "reserved_gib"),
     [
-        # as PyTorch reserved it on an H100 for 1,024 × 1,024 pixels (huggingface/blog, diffusers-quantization.md)
+        # as PyTorch reserved it on an H100 for 1,024 × 1,024 pixels (huggingface/blog,
+        # diffusers-quantization.md)
         ("flux-dev", "bfloat16", 31.447, 36.166),
         ("flux-dev", "nf4", 12.584, 17.281),
         ("flux-dev", "int8", 19.273, 24.432),
@@ -186,7 +195,9 @@ def test_pictures_take_what_pytorch_reserved(
 
 
 def test_the_route_is_never_worse_than_that_of_the_models_own_default() -> None:
-    """Every twentieth model on some profile: the same route, or a better one in a smaller type or by a list that is tried."""
+    """Every twentieth model on some profile: the same route, or a better one in a smaller type or
+    by a list that is tried.
+    """
     profiles = all_profiles()
     for index, id in enumerate([id for id in IDS if not CATALOGUE.spec(id).closed][::20]):
         machine = profiles[index * 5 % len(profiles)].machine
@@ -237,7 +248,9 @@ def test_a_file_that_is_here_already_is_kept() -> None:
 
 
 def test_a_name_of_files_for_another_system_leads_to_those_that_run() -> None:
-    """MLX runs on a Mac: a name of its files asked about elsewhere is the model's GGUF there, and says so; --runtime mlx, and a policy, mean what they say."""
+    """MLX runs on a Mac: a name of its files asked about elsewhere is the model's GGUF there, and
+    says so; --runtime mlx, and a policy, mean what they say.
+    """
     name, card = "mlx-community/Qwen3-4B-4bit", profile("desktop-rtx4090-24gb")
     elsewhere = check(name, machine=card)
     assert (elsewhere.route, elsewhere.workload.runtime) == (Route.LOCAL, "llama.cpp")
@@ -259,7 +272,9 @@ def test_files_that_no_program_here_loads_lead_to_others_of_the_model(name: str)
 
 
 def test_an_embedder_without_known_files_of_llama_cpp_is_judged_as_published() -> None:
-    """Its users load it with Sentence Transformers (the card of thenlper/gte-base); a file made for llama.cpp would be in F16, no smaller than what is published. Of bge-base-en-v1.5 there is one."""
+    """Its users load it with Sentence Transformers (the card of thenlper/gte-base); a file made for
+    llama.cpp would be in F16, no smaller than what is published. Of bge-base-en-v1.5 there is one.
+    """
     machine = profile("aws-m7i.2xlarge")
     published = check("gte-base", machine=machine)
     assert published.workload.runtime == "sentence-transformers"
@@ -277,7 +292,9 @@ def test_an_embedder_without_known_files_of_llama_cpp_is_judged_as_published() -
     ],
 )
 def test_a_type_with_no_more_bits_than_the_published_is_taken(model: str, type: str) -> None:
-    """Devstral Small 2 stayed at Q4_K_M on 24 GB, where Q6_K fits as well: its weights are published in FP8."""
+    """Devstral Small 2 stayed at Q4_K_M on 24 GB, where Q6_K fits as well: its weights are
+    published in FP8.
+    """
     verdict = check(model, machine="RTX 4090, 64GB RAM")
     assert verdict.workload.quantization == type
     assert verdict.placement == "accelerator"

@@ -1,4 +1,6 @@
-"""The pace of work that is no text, beside runs that others published, and how long a recording a model hears."""
+"""The pace of work that is no text, beside runs that others published, and how long a recording a
+model hears.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ def test_audio_takes_as_long_as_published_runs(
 
 
 def test_an_offloaded_picture_takes_longer_by_the_measured_factor() -> None:
-    """FLUX.1 [dev] on an A100: 26 seconds whole, 56 with its components moved in turn, 300 by layers."""
+    """FLUX.1 [dev] on an A100: 26 seconds whole, 56 with its components moved in turn, 300 by
+    layers.
+    """
     whole = seen("flux.1-dev", machine_with("NVIDIA GeForce RTX 4090", 48), quantization="bfloat16")
     parts = seen("flux.1-dev", machine_with("NVIDIA GeForce RTX 4090", 32), quantization="bfloat16")
     assert 1.4 <= work_of(parts).likely / work_of(whole).likely <= 2.2
@@ -70,7 +74,9 @@ def test_an_offloaded_picture_takes_longer_by_the_measured_factor() -> None:
 
 
 def test_a_stated_dataset_takes_its_tokens_by_the_pace() -> None:
-    """Two million tokens at 628 a second (Qwen2.5 1.5B on an RTX 4060, arXiv:2509.12229) take 53 minutes: inside, on a GPU as on a CPU longer; without tokens nothing is told."""
+    """Two million tokens at 628 a second (Qwen2.5 1.5B on an RTX 4060, arXiv:2509.12229) take 53
+    minutes: inside, on a GPU as on a CPU longer; without tokens nothing is told.
+    """
     card = machine_with("NVIDIA GeForce RTX 4060", 8)
     asked = {"task": "finetune", "finetune_method": "lora", "context_tokens": 1024}
     of_card, of_cpu = (
@@ -118,8 +124,8 @@ def test_what_nothing_tells_is_said_and_decides_nothing() -> None:
 
 
 # what others published of a whole GPU that makes a clip, in seconds a step with guidance: model,
-# GPU, GB, seconds (see `video` in gpus.toml): 50 steps of 240 s; a step; 50 steps of 6.5 minutes; 50 of an
-# hour and of half an hour
+# GPU, GB, seconds (see `video` in gpus.toml): 50 steps of 240 s; a step; 50 steps of 6.5 minutes;
+# 50 of an hour and of half an hour
 CLIPS = [
     ("wan2.1-t2v-1.3b", "NVIDIA GeForce RTX 4090", 24, 240 / 50),
     ("wan2.1-t2v-14b", "NVIDIA H100 80GB HBM3", 80, 390 / 50),
@@ -176,7 +182,9 @@ def memory(model: str, seconds: int) -> tuple[int, int]:
 
 
 def test_the_cache_of_a_long_recording_counts() -> None:
-    """Granite's text model caches 40 layers of 8 heads of 128 keys and values in 16 bits for each of 10 tokens a second: 11.8 GB in two hours."""
+    """Granite's text model caches 40 layers of 8 heads of 128 keys and values in 16 bits for each
+    of 10 tokens a second: 11.8 GB in two hours.
+    """
     cache_bytes = 40 * 8 * 128 * 2 * 2 * 10 * 7200
     more_bytes = memory("granite-speech-3.3-8b", 7200)[0] - memory("granite-speech-3.3-8b", 30)[0]
     assert cache_bytes < more_bytes < 2 * cache_bytes

@@ -1,5 +1,6 @@
-"""Every pace that is predicted, against runs that others published: the files of `truth/speed_*.json`, as
-`benchmarks/speed_residuals.py` asks them, and the table of efficiencies that they were fitted on.
+"""Every pace that is predicted, against runs that others published: the files of
+`truth/speed_*.json`, as `benchmarks/speed_residuals.py` asks them, and the table of efficiencies
+that they were fitted on.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ def test_what_processors_compute_lies_inside_ranges_of_use() -> None:
 
 
 def test_every_row_says_what_it_rests_on() -> None:
-    """Runs, devices (three or more, or none: a guess) and a source; ends around the likely figure, slow end first."""
+    """Runs, devices (three or more, or none: a guess) and a source; ends around the likely figure,
+    slow end first.
+    """
     for row in TABLE["decode"]:
         assert row["runs"] >= row["devices"] not in (1, 2)
         assert 0.2 < row["share"] < 0.95
@@ -110,7 +113,9 @@ def test_every_gpu_has_a_row_for_every_work() -> None:
 def test_a_layer_that_does_half_the_work_is_launched_as_half_a_layer(
     model: str, layers: int, mixing: int, feeding: int
 ) -> None:
-    """A Nemotron 3 Nano was told at 180 tokens/s on an RTX 5090, which writes 286 and 313 (`speed_public.json`)."""
+    """A Nemotron 3 Nano was told at 180 tokens/s on an RTX 5090, which writes 286 and 313
+    (`speed_public.json`).
+    """
     step = step_for(model)
     assert step.layers == layers
     assert step.blocks_in_layers() == min(layers, (mixing + feeding) / 2)
@@ -119,7 +124,8 @@ def test_a_layer_that_does_half_the_work_is_launched_as_half_a_layer(
 @pytest.mark.parametrize(
     ("model", "least", "most"),
     [
-        # Step 3.5 Flash on a GB10 0.88 with three proposed tokens, 1.11 with two (ggml-org/llama.cpp#24508)
+        # Step 3.5 Flash on a GB10 0.88 with three proposed tokens, 1.11 with two
+        # (ggml-org/llama.cpp#24508)
         pytest.param("step-3.5-flash", 0.88, 1.11, id="a mixture that gains nothing"),
         # Qwen3.6 35B-A3B on a Radeon 8060S (`speed_drafts.json`)
         pytest.param("qwen3.6-35b-a3b", 1.24, 1.4, id="a mixture that gains a little"),
@@ -130,7 +136,9 @@ def test_a_layer_that_does_half_the_work_is_launched_as_half_a_layer(
 def test_the_gain_of_a_draft_counts_the_experts_of_each_token(
     model: str, least: float, most: float
 ) -> None:
-    """Verifying four tokens of a mixture reads up to four sets of experts, where a dense model reads all weights once: a draft that made the answer slower was told at 1.65 times as fast."""
+    """Verifying four tokens of a mixture reads up to four sets of experts, where a dense model
+    reads all weights once: a draft that made the answer slower was told at 1.65 times as fast.
+    """
     asked = Workload(draft="mtp", runtime="llama.cpp", quantization="Q3_K_M")
     speed = speed_of(check(model, asked, machine="dgx spark"))
     assert speed.decode is not None
@@ -142,7 +150,9 @@ def test_the_gain_of_a_draft_counts_the_experts_of_each_token(
 
 
 def test_a_draft_that_makes_it_slower_is_said_to() -> None:
-    """The note said that `no draft is faster` where few tokens are accepted, never that one is slower."""
+    """The note said that `no draft is faster` where few tokens are accepted, never that one is
+    slower.
+    """
     asked = Workload(draft="mtp", runtime="llama.cpp", quantization="Q3_K_M")
     slower = check("step-3.5-flash", asked, machine="dgx spark").notes
     faster = check("qwen3.6-27b", asked, machine="dgx spark").notes
@@ -152,7 +162,9 @@ def test_a_draft_that_makes_it_slower_is_said_to() -> None:
 
 @pytest.mark.parametrize("quantization", ["IQ2_S", "IQ3_XXS", "Q2_K", "Q3_K_S"])
 def test_few_bits_are_slower_to_unpack_on_a_radeon(quantization: str) -> None:
-    """An RX 6800 read two and three bits at 0.33 to 0.46 of the rate of four (ggml-org/llama.cpp#8215, #27962); NVIDIA's have a limit of their own."""
+    """An RX 6800 read two and three bits at 0.33 to 0.46 of the rate of four
+    (ggml-org/llama.cpp#8215, #27962); NVIDIA's have a limit of their own.
+    """
     few, usual = (
         speed_of(
             check(
@@ -166,7 +178,8 @@ def test_few_bits_are_slower_to_unpack_on_a_radeon(quantization: str) -> None:
     assert few is not None
     assert usual is not None
     assert few.high / few.low > usual.high / usual.low
-    # four bits take 4.9 GB a token; what is read at 0.33 to 0.46 of the rate is no faster for being smaller
+    # four bits take 4.9 GB a token; what is read at 0.33 to 0.46 of the rate is no faster for being
+    # smaller
     assert few.low < usual.likely
 
 
@@ -190,7 +203,9 @@ def test_experts_that_a_token_leaves_out_are_what_it_does_not_read(model: str) -
 
 
 def test_of_a_second_token_table_one_row_is_read() -> None:
-    """Gemma 4 E4B in 8bit, whose table by layers is 2.8 of its 8.0 billion parameters: on an M5 Max Mac-MLX wrote 81.8 tokens/s (issue 62), and 60 were told at most."""
+    """Gemma 4 E4B in 8bit, whose table by layers is 2.8 of its 8.0 billion parameters: on an M5 Max
+    Mac-MLX wrote 81.8 tokens/s (issue 62), and 60 were told at most.
+    """
     asked = Workload(quantization="8bit", runtime="mlx", context_tokens=4096)
     # what it reads in GGUF, whose file is told tensor by tensor, is about as much
     of_file = asked.replace(quantization="Q8_0", runtime="llama.cpp")

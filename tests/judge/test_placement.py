@@ -1,4 +1,6 @@
-"""Where the memory lies: accelerators, split with RAM, RAM; in llama.cpp, Transformers and SGLang; and vLLM's KV cache in 8 bits: its size, the GPUs that take it, the line to type."""
+"""Where the memory lies: accelerators, split with RAM, RAM; in llama.cpp, Transformers and SGLang;
+and vLLM's KV cache in 8 bits: its size, the GPUs that take it, the line to type.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def test_unified_memory_is_no_second_pool() -> None:
 
 
 def test_a_busy_card_holds_it_once_others_have_left() -> None:
-    """As RAM that is taken now: a warning that says how much is free. By what is available now it holds nothing."""
+    """As RAM that is taken now: a warning that says how much is free. By what is available now it
+    holds nothing.
+    """
     busy = MACHINE.replace(
         accelerators=(GPU.replace(memory_total_bytes=80 * GIB, memory_free_bytes=GIB // 2),)
     )
@@ -70,7 +74,9 @@ def test_a_busy_card_holds_it_once_others_have_left() -> None:
 
 
 def test_instances_of_mig_are_used_one_at_a_time() -> None:
-    """A program gets one of them: two of 20 GiB hold no model of 30, by layers or by tensor parallelism."""
+    """A program gets one of them: two of 20 GiB hold no model of 30, by layers or by tensor
+    parallelism.
+    """
     part = GPU.replace(
         name="NVIDIA H100 80GB HBM3 MIG 2g.20gb",
         memory_total_bytes=20 * GIB,
@@ -90,7 +96,9 @@ def test_instances_of_mig_are_used_one_at_a_time() -> None:
 
 
 def test_two_cards_share_the_layers_out() -> None:
-    """40 GiB on two cards of 24: whole layers on each, for a runtime that splits; one that does not needs it on one card."""
+    """40 GiB on two cards of 24: whole layers on each, for a runtime that splits; one that does not
+    needs it on one card.
+    """
     pair = MACHINE.replace(accelerators=(GPU, GPU))
     judged = judge(BIG, pair)
     assert route_of(judged, offered=True) is Route.LOCAL
@@ -101,7 +109,9 @@ def test_two_cards_share_the_layers_out() -> None:
 
 
 def test_a_runtime_that_needs_it_all_takes_its_share_of_each_card() -> None:
-    """vLLM takes 92 % of a device: 22.5 of 24 GiB are too much for one card; 40 GiB go on two in equal parts, but not in RAM."""
+    """vLLM takes 92 % of a device: 22.5 of 24 GiB are too much for one card; 40 GiB go on two in
+    equal parts, but not in RAM.
+    """
     asked = question(runtime=GPU_ONLY, needs=needs_of(22 * GIB + GIB // 2, 22 * GIB + GIB // 2))
     one = MACHINE.replace(accelerators=(GPU,))
     assert found("accelerator", asked, one).code == "accelerator-too-small"
@@ -126,7 +136,9 @@ def test_a_split_takes_as_many_whole_layers_as_fit() -> None:
 
 
 def test_where_nothing_fits_the_least_that_is_short_is_told() -> None:
-    """Of a model that RAM and GPU would hold together but for a little, that little; of one that must lie on one of them whole, what the larger lacks."""
+    """Of a model that RAM and GPU would hold together but for a little, that little; of one that
+    must lie on one of them whole, what the larger lacks.
+    """
     machine = MACHINE.replace(memory_available_bytes=15 * GIB, accelerators=(GPU,))
     # 22 GiB on the GPU and 15 in RAM, of whole layers
     asked = question(needs=needs_of(38 * GIB, 38 * GIB))
@@ -162,7 +174,9 @@ def test_of_two_cards_that_hold_it_the_faster_has_it(cards: str, chosen: str) ->
 
 
 def test_inputs_are_copied_only_where_gpus_hold_every_layer() -> None:
-    """llama.cpp computes on several GPUs at once only if RAM has no layer (llama-context.cpp, pipeline_parallel): then each holds four copies of a mask of 512 × 4,096 halves."""
+    """llama.cpp computes on several GPUs at once only if RAM has no layer (llama-context.cpp,
+    pipeline_parallel): then each holds four copies of a mask of 512 × 4,096 halves.
+    """
     asked, copies = Workload(quantization="Q4_K_M", context_tokens=4096), 3 * 512 * 4096 * 2
     on_cards, in_ram = list[set[int]](), list[int]()
     for gpus in ("no gpu", "2x rtx 3060 12gb", "2x rtx 3090"):
@@ -197,7 +211,9 @@ def pair_of(card: str, size_gib: int) -> Machine:
 
 
 def test_layers_are_spread_over_gpus_that_hold_them_together() -> None:
-    """Qwen2.5 72B in BF16 on two A100 took 136.2 GiB (its speed benchmark), about as much on each."""
+    """Qwen2.5 72B in BF16 on two A100 took 136.2 GiB (its speed benchmark), about as much on
+    each.
+    """
     pair = pair_of("NVIDIA A100-SXM4-80GB", 80)
     first, second = held_by_each(pair, "qwen2.5-72b-instruct", "bfloat16")
     assert (first + second) / 2**30 == pytest.approx(136.2, rel=0.03)
@@ -206,7 +222,9 @@ def test_layers_are_spread_over_gpus_that_hold_them_together() -> None:
 
 @pytest.mark.parametrize(("card", "size_gib", "fits"), [("RTX 3090", 24, True), ("T4", 16, False)])
 def test_no_layer_is_left_to_the_ram(card: str, size_gib: int, fits: bool) -> None:
-    """70B in NF4 takes about 40 GiB: two cards of 24 hold it, two of 16 do not, and RAM computes none of it beside them."""
+    """70B in NF4 takes about 40 GiB: two cards of 24 hold it, two of 16 do not, and RAM computes
+    none of it beside them.
+    """
     pair = pair_of(f"NVIDIA {card}", size_gib)
     assert (len(held_by_each(pair, "llama-3.1-70b-instruct", "nf4")) == 2) is fits
 
@@ -214,7 +232,8 @@ def test_no_layer_is_left_to_the_ram(card: str, size_gib: int, fits: bool) -> No
 @pytest.mark.parametrize(
     ("gpu", "tokens", "runs"),
     [
-        # 24,564 MiB less 7,280 of the default, of which weights take 15.0 GiB: some 9,000 tokens are left
+        # 24,564 MiB less 7,280 of the default, of which weights take 15.0 GiB: some 9,000 tokens
+        # are left
         ("rtx 4090", 4096, True),
         ("rtx 4090", 65_536, False),
         # 80 GB leave 67 GiB
@@ -222,7 +241,9 @@ def test_no_layer_is_left_to_the_ram(card: str, size_gib: int, fits: bool) -> No
     ],
 )
 def test_what_it_leaves_free_bounds_the_context(gpu: str, tokens: int, runs: bool) -> None:
-    """sglang 0.5.23, handle_gpu_memory_settings: what is left over follows from the size of the GPU."""
+    """sglang 0.5.23, handle_gpu_memory_settings: what is left over follows from the size of the
+    GPU.
+    """
     asked = Workload(runtime="sglang", context_tokens=tokens)
     verdict = check("llama-3.1-8b", asked, machine=gpu)
     assert (verdict.route is Route.LOCAL) is runs
@@ -246,7 +267,9 @@ def test_it_takes_half_of_sixteen_bits(model: str) -> None:
 
 
 def test_latent_rows_that_an_indexer_reads_keep_their_positions_in_16_bits() -> None:
-    """656 bytes of a token in DeepSeek V3.2 (vllm 0.33.0, flashmla_sparse.py), 576 in V3, which has no indexer, of 1,152 in 16 bits."""
+    """656 bytes of a token in DeepSeek V3.2 (vllm 0.33.0, flashmla_sparse.py), 576 in V3, which has
+    no indexer, of 1,152 in 16 bits.
+    """
     for model, row_bytes in (("deepseek-v3.2", 656), ("deepseek-v3", 576)):
         spec = open_catalogue().spec(model)
         assert spec.architecture is not None
@@ -267,7 +290,9 @@ def test_latent_rows_that_an_indexer_reads_keep_their_positions_in_16_bits() -> 
     ],
 )
 def test_which_gpus_take_it(model: str, gpu: str, takes: bool) -> None:
-    """vllm 0.33.0: flashinfer.py, triton_attn.py and mla/triton_mla.py, supports_compute_capability and their refusals."""
+    """vllm 0.33.0: flashinfer.py, triton_attn.py and mla/triton_mla.py, supports_compute_capability
+    and their refusals.
+    """
     finding = finding_of(check(model, _NARROW, machine=gpu), "accelerator")
     assert (finding.code != "accelerator-unsuitable") is takes
     assert takes or "for such a KV cache" in finding.reason

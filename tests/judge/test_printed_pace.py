@@ -24,7 +24,9 @@ def shown(verdict: Verdict) -> str:
 
 @pytest.mark.parametrize("wanted", [0.05, 0.5, 1.1, 2, 9.9, 10, 10.5, 11, 1000])
 def test_figures_that_print_alike_are_slower_or_not_alike(wanted: float) -> None:
-    """A list said `~1.5 tokens/s 1.1-2.0, you need 2` of one type with the route `api` and of another with `local`: 1.96 and 2.04 are both told as 2.0."""
+    """A list said `~1.5 tokens/s 1.1-2.0, you need 2` of one type with the route `api` and of
+    another with `local`: 1.96 and 2.04 are both told as 2.0.
+    """
     answers: dict[str, set[bool]] = {}
     for hundredths in range(1, 3000):
         for figure in (hundredths / 100 - 0.004, hundredths / 100 + 0.004):
@@ -50,7 +52,9 @@ def test_a_pace_is_slower_as_it_is_printed(figure: float, wanted: float, slower:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_the_route_follows_the_printed_ends(model: str) -> None:
-    """With the printed figures as minimum, each model gets what its own line says: at the printed likely pace local, between that and the fast end open, above it no."""
+    """With the printed figures as minimum, each model gets what its own line says: at the printed
+    likely pace local, between that and the fast end open, above it no.
+    """
     pace = speed_of(check(model, machine=VM)).judged
     assert pace is not None
     likely, high = (float(units.pace(end)) for end in (pace.likely, pace.high))
@@ -94,7 +98,9 @@ def test_a_minimum_that_nobody_typed_is_no_need_of_theirs(stated: float | None, 
     ],
 )
 def test_what_does_not_fit_has_no_pace(model: str, asked: dict[str, object], machine: str) -> None:
-    """`memory 4.04 TiB … speed ~7.2 tokens/s` was read as what it would run at: a model that memory does not hold computes nothing."""
+    """`memory 4.04 TiB … speed ~7.2 tokens/s` was read as what it would run at: a model that memory
+    does not hold computes nothing.
+    """
     verdict = check(model, Workload(**asked), machine=machine)  # type: ignore[arg-type]
     speed = speed_of(verdict)
     paces = speed.decode, speed.prompt, speed.work, speed.judged, speed.parallel_total

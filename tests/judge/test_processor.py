@@ -1,4 +1,6 @@
-"""What the name of a processor, of its GPU or of a chip tells of the memory it reads; prompts where a GPU lacks room for all weights."""
+"""What the name of a processor, of its GPU or of a chip tells of the memory it reads; prompts where
+a GPU lacks room for all weights.
+"""
 
 from __future__ import annotations
 
@@ -61,28 +63,61 @@ def test_a_laptop_without_a_named_processor_holds_those_with_one_module() -> Non
     ("name", "model", "quantization", "runtime", "seen"),
     [
         # 16 cores on 16 chips: each reads what a desktop's does (loftllc.dev)
-        ("epyc 9175f 12x64gb ddr5-6400", "llama-4-maverick-17b-128e-instruct", "Q4_K_M", "llama.cpp", 23.7),
-        ("epyc 9175f 12x64gb ddr5-6400", "llama-4-maverick-17b-128e-instruct", "Q8_0", "llama.cpp", 16.6),
+        (
+            "epyc 9175f 12x64gb ddr5-6400",
+            "llama-4-maverick-17b-128e-instruct",
+            "Q4_K_M",
+            "llama.cpp",
+            23.7,
+        ),
+        (
+            "epyc 9175f 12x64gb ddr5-6400",
+            "llama-4-maverick-17b-128e-instruct",
+            "Q8_0",
+            "llama.cpp",
+            16.6,
+        ),
         # a laptop of DDR4 (a report of 2026-10-06)
         ("ryzen 7 4800h 2x8gb ddr4-3200", "gemma-4-e2b-it", "UD-Q2_K_XL", "llama.cpp", 21.9),
         # 96 threads wait for each other in a small model (llamafile, justine.lol/matmul)
-        ("threadripper pro 7995wx 512gb ddr5-5200", "tinyllama-1.1b-chat-v1.0", "Q8_0", "llama.cpp", 60.0),
+        (
+            "threadripper pro 7995wx 512gb ddr5-5200",
+            "tinyllama-1.1b-chat-v1.0",
+            "Q8_0",
+            "llama.cpp",
+            60.0,
+        ),
         # mixtures that a program gathers slowly (joshpencheon's blog, 2025)
         ("xeon e5-2698 v4 64gb ddr4-2400 quad channel", "gpt-oss-20b", "MXFP4", "ollama", 10.16),
-        ("xeon e5-2698 v4 64gb ddr4-2400 quad channel", "qwen3-coder-30b-a3b-instruct", "Q4_K_M", "ollama", 13.55),
+        (
+            "xeon e5-2698 v4 64gb ddr4-2400 quad channel",
+            "qwen3-coder-30b-a3b-instruct",
+            "Q4_K_M",
+            "ollama",
+            13.55,
+        ),
         # without AVX: two Westmere, and a Core 2 Quad (geerlingguy/ai-benchmarks)
         ("2x xeon x5670 48gb", "deepseek-r1-distill-qwen-7b", "Q4_K_M", "ollama", 2.9),
         ("core 2 quad q8400 8gb", "llama-3.2-3b-instruct", "Q4_K_M", "ollama", 1.09),
-        # two sockets: with --numa distribute (ggml-org/llama.cpp#11744), and the fastest and the slowest of 18 runs by what is told of one
+        # two sockets: with --numa distribute (ggml-org/llama.cpp#11744), and the fastest and the
+        # slowest of 18 runs by what is told of one
         ("2x epyc 9175f 16x48gb ddr5-6400", "deepseek-v3", "Q4_K_S", "llama.cpp", 9.79),
         ("2x epyc 9654 24x64gb ddr5-4800", "llama-3.1-70b-instruct", "F16", "llama.cpp", 3.97),
-        ("2x xeon e5-2690 v4 128gb ddr4-2400", "llama-3.2-3b-instruct", "Q4_K_M", "llama.cpp", 15.27),
+        (
+            "2x xeon e5-2690 v4 128gb ddr4-2400",
+            "llama-3.2-3b-instruct",
+            "Q4_K_M",
+            "llama.cpp",
+            15.27,
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_others_saw_of_a_kind_of_processor_lies_inside(
     name: str, model: str, quantization: str, runtime: str, seen: float
 ) -> None:
-    """One published run for each property that tells kinds of processors apart; without it the run lies outside."""
+    """One published run for each property that tells kinds of processors apart; without it the run
+    lies outside.
+    """
     workload = Workload(quantization=quantization, runtime=runtime)
     decode = speed_of(check(model, workload, machine=name)).decode
     assert decode is not None
@@ -92,14 +127,20 @@ def test_what_others_saw_of_a_kind_of_processor_lies_inside(
 def test_the_link_of_a_card_carries_what_its_version_and_lanes_do() -> None:
     """PCI-SIG: 8, 16 and 32 GT/s a lane in 128 of 130 bits."""
     for card, gb_per_s in {
-        "NVIDIA GeForce GTX 1080 Ti": 15.75, "NVIDIA GeForce RTX 4060": 15.75, "NVIDIA GeForce RTX 3090": 31.5,
-        "AMD Radeon RX 6500 XT": 7.88, "Intel Arc B580 Graphics": 15.75, "NVIDIA GeForce RTX 5090": 63.0,
-    }.items():  # fmt: skip
+        "NVIDIA GeForce GTX 1080 Ti": 15.75,
+        "NVIDIA GeForce RTX 4060": 15.75,
+        "NVIDIA GeForce RTX 3090": 31.5,
+        "AMD Radeon RX 6500 XT": 7.88,
+        "Intel Arc B580 Graphics": 15.75,
+        "NVIDIA GeForce RTX 5090": 63.0,
+    }.items():
         assert link_bytes_per_second(card) == pytest.approx(gb_per_s * 1e9, rel=0.01)
 
 
 def test_an_answer_with_experts_in_ram_begins_after_what_users_saw() -> None:
-    """An RTX 2060 with 6 GB of memory read prompts of Qwen3.6 35B-A3B at 287 to 326 tokens a second (ggml-org/llama.cpp#22673), in llama.cpp's own batches of 512 tokens."""
+    """An RTX 2060 with 6 GB of memory read prompts of Qwen3.6 35B-A3B at 287 to 326 tokens a second
+    (ggml-org/llama.cpp#22673), in llama.cpp's own batches of 512 tokens.
+    """
     asked = Workload(runtime="llama.cpp", prompt_tokens=2048, runtime_options={"ub": "512"})
     speed = speed_of(check("qwen3.6-35b-a3b", asked, machine="rtx 2060 6gb 32gb"))
     prompt, wait = speed.prompt, speed.first_token_seconds

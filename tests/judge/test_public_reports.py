@@ -26,12 +26,16 @@ CATALOGUE = open_catalogue()
     "report", REPORTS, ids=lambda report: f"{report['model']} {report['figure']}"
 )
 def test_the_answer_holds_what_was_reported(report: dict[str, Any]) -> None:
-    """A size, a pace or a place that people published lies within the answer to the same question."""
+    """A size, a pace or a place that people published lies within the answer to the same
+    question.
+    """
     assert judged(report) != "wrong"
 
 
 def test_few_answers_to_reports_are_open_or_wide() -> None:
-    """Of mixtures on a GPU the range of a prompt is at most three times wide, and so are most others."""
+    """Of mixtures on a GPU the range of a prompt is at most three times wide, and so are most
+    others.
+    """
     answers = [judged(report) for report in REPORTS if report["figure"] in ("prompt", "decode")]
     assert answers.count("right") >= len(answers) / 2
     mixture = next(report for report in REPORTS if report["seen"] == 1114)
@@ -100,7 +104,9 @@ def test_several_cards_keep_four_copies_of_the_masks() -> None:
 
 
 def test_experts_in_ram_are_copied_while_a_prompt_is_read() -> None:
-    """ggml-org/llama.cpp#24175: 7 to 7.5 GiB of compute buffer above the small one, in batches of 512."""
+    """ggml-org/llama.cpp#24175: 7 to 7.5 GiB of compute buffer above the small one, in batches of
+    512.
+    """
     workload = Workload(
         runtime="llama.cpp", context_tokens=4032, parallel=4, runtime_options={"ub": "512"}
     )
@@ -116,7 +122,9 @@ def test_experts_in_ram_are_copied_while_a_prompt_is_read() -> None:
 def test_experts_are_copied_for_batches_of_32_tokens_alone(
     micro_batch: str, are_copied: bool
 ) -> None:
-    """GGML_OP_OFFLOAD_MIN_BATCH is 32: with -ub 16 the same program logged 42 MiB, and processors read the prompt."""
+    """GGML_OP_OFFLOAD_MIN_BATCH is 32: with -ub 16 the same program logged 42 MiB, and processors
+    read the prompt.
+    """
     workload = Workload(
         runtime="llama.cpp",
         context_tokens=4032,
@@ -204,7 +212,9 @@ def test_vllm_takes_of_a_shared_memory_what_the_system_leaves(
 
 
 def test_a_projector_in_ram_leaves_the_card_to_the_model() -> None:
-    """noonghunna/club-3090#1380: all of it on one RTX 3090 at 23,264 MiB, by --no-mmproj-offload."""
+    """noonghunna/club-3090#1380: all of it on one RTX 3090 at 23,264 MiB, by
+    --no-mmproj-offload.
+    """
     workload = Workload(
         runtime="llama.cpp", quantization="IQ4_XS", kv_cache_type="q8_0", context_tokens=215_040,
         draft="mtp",
@@ -225,7 +235,9 @@ def test_a_projector_in_ram_leaves_the_card_to_the_model() -> None:
 
 
 def test_layers_and_experts_lie_where_options_put_them() -> None:
-    """llama.cpp's load_tensors counts the output matrix as a layer; of 2 x RTX 5090 in its pull 15077 three layers' experts are in RAM."""
+    """llama.cpp's load_tensors counts the output matrix as a layer; of 2 x RTX 5090 in its pull
+    15077 three layers' experts are in RAM.
+    """
     options = {"ngl": "20"}
     workload = Workload(runtime="llama.cpp", quantization="Q4_K_M", runtime_options=options)
     verdict = check("llama-3.1-8b", workload, machine="RTX 3060, 32GB RAM")
@@ -244,7 +256,9 @@ def test_layers_and_experts_lie_where_options_put_them() -> None:
 
 
 def test_vllm_takes_the_share_and_the_sequences_that_are_asked_for() -> None:
-    """unslothai/unsloth#7091: on 24 GB it ran with a share of 0.97 and one sequence, not by itself."""
+    """unslothai/unsloth#7091: on 24 GB it ran with a share of 0.97 and one sequence, not by
+    itself.
+    """
     workload = Workload(runtime="vllm", quantization="nvfp4", context_tokens=4096)
     assert check("qwen3.6-27b", workload, machine="RTX 4090, 64GB RAM").route != "local"
     options = {"gpu-memory-utilization": "0.97", "max-num-seqs": "1"}
@@ -264,7 +278,10 @@ def picture_on(machine: str, model: str, tokens: int) -> Term:
 
 
 def test_a_picture_takes_what_its_tokens_take() -> None:
-    """A GPU reserved 223.30 MiB for Qwen3.5 4B's 1,472 x 1,472 (ggml-org/llama.cpp#22673), which the option leaves; a Pixtral's 32 x 32 tokens took 301.4 MB more than 8 x 8 (llamacpp_companions.json)."""
+    """A GPU reserved 223.30 MiB for Qwen3.5 4B's 1,472 x 1,472 (ggml-org/llama.cpp#22673), which
+    the option leaves; a Pixtral's 32 x 32 tokens took 301.4 MB more than 8 x 8
+    (llamacpp_companions.json).
+    """
     reserved = picture_on("RTX 4090, 64GB RAM", "qwen3.5-4b", 1024)
     assert round(reserved.bytes / 2**20, 1) == 223.3
     assert picture_on("RTX 4090, 64GB RAM", "qwen3.5-4b", 4096).bytes > reserved.bytes

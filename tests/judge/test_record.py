@@ -1,4 +1,6 @@
-"""All findings together: the reason codes and their words, the route that follows, what a verdict is, and the exit code."""
+"""All findings together: the reason codes and their words, the route that follows, what a verdict
+is, and the exit code.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +102,9 @@ def test_can_download_is_null_where_it_is_not_known() -> None:
 
 
 def test_a_slow_processor_sends_nobody_to_an_api_where_an_accelerator_may_be_fast() -> None:
-    """One that holds the model is judged; one that was not read makes it unknown, with the reason; none at all leaves the API."""
+    """One that holds the model is judged; one that was not read makes it unknown, with the reason;
+    none at all leaves the API.
+    """
     held = SLOW.replace(accelerators=(GPU.replace(name="NVIDIA GeForce RTX 4090"),))
     assert route_of(judge(question(), SLOW), offered=True) is Route.API
     assert route_of(judge(question(), held), offered=True) is Route.LOCAL

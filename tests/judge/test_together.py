@@ -83,7 +83,9 @@ def test_each_takes_the_accelerator_with_most_room(
 def test_where_the_order_given_does_not_fit_the_largest_goes_first(
     sizes: list[int], fits: bool
 ) -> None:
-    """A runtime that needs a GPU, on cards of 24 and 12 GiB: 92 % of each are 22.08 and 11.04 GiB."""
+    """A runtime that needs a GPU, on cards of 24 and 12 GiB: 92 % of each are 22.08 and 11.04
+    GiB.
+    """
     answer = judged(sizes, [24, 12], runtime=GPU_ONLY)
     # of 12 and 12 the second has 10.08 and 11.04 left: half of it on each card
     assert answer.fits is fits
@@ -91,7 +93,9 @@ def test_where_the_order_given_does_not_fit_the_largest_goes_first(
 
 
 def test_ram_and_cards_are_summed_apart() -> None:
-    """23 GiB fill the card; 10 and 6 fill the 16 GiB of RAM that are free, 10 and 7 are too much."""
+    """23 GiB fill the card; 10 and 6 fill the 16 GiB of RAM that are free, 10 and 7 are too
+    much.
+    """
     assert judged([23, 10, 6], [24], ram_gib=16).fits
     answer = judged([23, 10, 7], [24], ram_gib=16)
     assert (found(answer, "memory").outcome, found(answer, "memory").needs) == (

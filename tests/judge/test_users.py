@@ -1,4 +1,6 @@
-"""Many users at once: each one's pace decides, memory says how many are served at once, and who waits."""
+"""Many users at once: each one's pace decides, memory says how many are served at once, and who
+waits.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def shown(verdict: Verdict) -> str:
     [pytest.param(8, Route.LOCAL, id="few"), pytest.param(120, Route.API, id="many")],
 )
 def test_what_each_user_gets_decides(users: int, route: Route) -> None:
-    """Fifty users of an RTX 4090 got 1.3 tokens/s each and a green answer, for one alone would get 29."""
+    """Fifty users of an RTX 4090 got 1.3 tokens/s each and a green answer, for one alone would get
+    29.
+    """
     verdict = asked(users, quantization="Q4_K_M", runtime="llama.cpp")
     assert verdict.route is route
     if route is Route.LOCAL:
@@ -60,7 +64,10 @@ def test_the_edge_at_which_the_cache_spills_is_told() -> None:
 
 @pytest.mark.parametrize("users", [30, 50, 500])
 def test_users_without_room_wait_where_the_program_queues_requests(users: int) -> None:
-    """vLLM keeps requests in `waiting` until blocks of cache are free (vllm/v1/core/sched/scheduler.py), and starts where one sequence fits; 50 users of a 4090 were refused: `39.6 of 22.1 GiB`."""
+    """vLLM keeps requests in `waiting` until blocks of cache are free
+    (vllm/v1/core/sched/scheduler.py), and starts where one sequence fits; 50 users of a 4090 were
+    refused: `39.6 of 22.1 GiB`.
+    """
     verdict = asked(users, runtime="vllm", quantization="bfloat16", min_tokens_per_second=0.5)
     assert verdict.can_run
     speed, most = speed_of(verdict), (0.92 * 24 * GIB - WEIGHTS_BYTES["vllm"]) // CACHE_BYTES
@@ -90,7 +97,9 @@ def test_without_room_for_one_no_queue_helps() -> None:
 
 
 def test_what_is_proposed_is_told_with_what_each_gets() -> None:
-    """The answer of 1.3 tokens/s each was told as 29, the pace of one alone; and what is as slow is no way out."""
+    """The answer of 1.3 tokens/s each was told as 29, the pace of one alone; and what is as slow is
+    no way out.
+    """
     verdict = asked(120, quantization="Q4_K_M", runtime="llama.cpp")
     assert verdict.alternatives
     for other in verdict.alternatives:
@@ -128,7 +137,9 @@ def test_the_finding_says_how_many_are_served_at_once() -> None:
 def test_a_policy_judges_the_same_pace(
     entry: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`audit` passed a model at 7.2 tokens/s whose pace is 1.4 once the context is full, and said nothing of it."""
+    """`audit` passed a model at 7.2 tokens/s whose pace is 1.4 once the context is full, and said
+    nothing of it.
+    """
     policy = tmp_path / "policy.toml"
     policy.write_text(f'schema = 1\n[[model]]\nname = "mistral-7b"\n{entry}\n', encoding="utf-8")
     main(["audit", str(policy), "--machines", str(RECORDS / "vm-24gib.json"), "-v"])

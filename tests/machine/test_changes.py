@@ -81,10 +81,11 @@ def test_a_named_gpu_takes_the_place_of_the_machines_own() -> None:
 @pytest.mark.parametrize(
     ("settings_given", "names", "message"),
     [
-        (["gpu=24GiB"], ["RTX 4090"], "both say which GPUs"), ([], ["none", "RTX 4090"], "none is no GPU"),
+        (["gpu=24GiB"], ["RTX 4090"], "both say which GPUs"),
+        ([], ["none", "RTX 4090"], "none is no GPU"),
         ([], ["40x L4", "40x L4"], "80 GPUs"),
     ],
-)  # fmt: skip
+)
 def test_named_gpus_that_make_no_sense(
     settings_given: list[str], names: list[str], message: str
 ) -> None:
@@ -101,18 +102,25 @@ WITH_AVX2 = ("avx2", "fma", "sse", "sse2", "avx", "sse4_2", "sse4_1", "ssse3", "
 @pytest.mark.parametrize(
     ("setting", "fact", "value"),
     [
-        ("memory=16GiB", "memory_total_bytes", 16 * GIB), ("memory=16GiB", "memory_limit_bytes", 16 * GIB),
-        ("memory=16 GB", "memory_total_bytes", 16 * GB), ("memory=16 GB", "memory_available_bytes", None),
-        ("cores=8", "cpu_cores_usable", 8.0), ("cores=0.5", "cpu_cores_usable", 0.5),
+        ("memory=16GiB", "memory_total_bytes", 16 * GIB),
+        ("memory=16GiB", "memory_limit_bytes", 16 * GIB),
+        ("memory=16 GB", "memory_total_bytes", 16 * GB),
+        ("memory=16 GB", "memory_available_bytes", None),
+        ("cores=8", "cpu_cores_usable", 8.0),
+        ("cores=0.5", "cpu_cores_usable", 0.5),
         ("bandwidth=80GB/s", "memory_bandwidth_bytes_per_second", 80 * GB),
         ("bandwidth=50 GiBps", "memory_bandwidth_bytes_per_second", 50 * GIB),
-        ("gpu=none", "accelerators", ()), ("architecture=arm64", "architecture", "aarch64"),
-        ("system=Darwin", "system", "macos"), ("instruction_sets=AVX2,fma", "instruction_sets", WITH_AVX2),
+        ("gpu=none", "accelerators", ()),
+        ("architecture=arm64", "architecture", "aarch64"),
+        ("system=Darwin", "system", "macos"),
+        ("instruction_sets=AVX2,fma", "instruction_sets", WITH_AVX2),
         ("instruction-sets=none", "instruction_sets", ("sse", "sse2")),
     ],
-)  # fmt: skip
+)
 def test_a_setting_sets_its_facts(setting: str, fact: str, value: Any) -> None:
-    """Each key says what the machine would have, in the units people write; the fact's source is the setting."""
+    """Each key says what the machine would have, in the units people write; the fact's source is
+    the setting.
+    """
     machine = apply(HERE, [setting])
     assert getattr(machine, fact) == value
     assert value is None or "--set" in machine.sources[fact]
@@ -124,7 +132,9 @@ def test_a_setting_sets_its_facts(setting: str, fact: str, value: Any) -> None:
 
 
 def test_disk_is_the_free_space_of_every_place() -> None:
-    """Places that were read get it, and every kind of store has a place then, whether it was read or not."""
+    """Places that were read get it, and every kind of store has a place then, whether it was read
+    or not.
+    """
     assert {disk.free_bytes for disk in apply(HERE, ["disk=3GB"]).disks or ()} == {3 * GB}
     made = apply(BARE, ["disk=500GB"])
     assert {disk.purpose for disk in made.disks or ()} == set(PURPOSES)
@@ -145,18 +155,37 @@ def test_the_disk_of_this_computer_decides_nothing_of_one_with_other_gpus() -> N
 
 
 FAULTS = {
-    "memry=16GiB": "memory=16GiB", "vram=16GiB": "gpu=16GiB", "memory=16": "unit", "memory=0GiB": "nothing",
-    "memory=3 bananas": "bananas", "memory=9999999TiB": "no machine", "cores=many": "cores=8", "cores=٣": "the digits 0 to 9",
-    "bandwidth=fast": "80GB/s", "bandwidth=80Gb/s": "80GB/s", "bandwidth=80Gbps": "bits", "memory=16,5GiB": "16.5GiB",
-    "gpu=big": "gpu=24GiB", "gpu=24GiB:\x1b[31m": "plain text", "gpu=24GiB,24GiB": "gpu=2x24GiB", "gpu=999x24GiB": "gpu=2x24GiB",
-    "bandwidth=80GB/s:peak": "80GB/s:measured", "architecture=arm65": "aarch64", "system=linx": "linux",
-    "instruction_sets=avx 2": "avx2,fma", "=": "memory", "": "memory=16GiB", "\x1b[31mx=1": "memory",
-}  # fmt: skip
+    "memry=16GiB": "memory=16GiB",
+    "vram=16GiB": "gpu=16GiB",
+    "memory=16": "unit",
+    "memory=0GiB": "nothing",
+    "memory=3 bananas": "bananas",
+    "memory=9999999TiB": "no machine",
+    "cores=many": "cores=8",
+    "cores=٣": "the digits 0 to 9",
+    "bandwidth=fast": "80GB/s",
+    "bandwidth=80Gb/s": "80GB/s",
+    "bandwidth=80Gbps": "bits",
+    "memory=16,5GiB": "16.5GiB",
+    "gpu=big": "gpu=24GiB",
+    "gpu=24GiB:\x1b[31m": "plain text",
+    "gpu=24GiB,24GiB": "gpu=2x24GiB",
+    "gpu=999x24GiB": "gpu=2x24GiB",
+    "bandwidth=80GB/s:peak": "80GB/s:measured",
+    "architecture=arm65": "aarch64",
+    "system=linx": "linux",
+    "instruction_sets=avx 2": "avx2,fma",
+    "=": "memory",
+    "": "memory=16GiB",
+    "\x1b[31mx=1": "memory",
+}
 
 
 @pytest.mark.parametrize("setting", FAULTS, ids=case_id)
 def test_a_fault_says_what_to_write(setting: str) -> None:
-    """A setting that makes no sense is an error with what to write instead, and nothing in it moves a terminal."""
+    """A setting that makes no sense is an error with what to write instead, and nothing in it moves
+    a terminal.
+    """
     with pytest.raises(SettingError) as caught:
         apply(HERE, [setting])
     assert FAULTS[setting] in str(caught.value)
@@ -169,7 +198,9 @@ keys = st.sampled_from(["memory", "cores", "disk", "gpu", "system"])
 @given(st.lists(st.text(max_size=30) | st.tuples(keys, st.text()).map("=".join), max_size=3))
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=80)
 def test_any_text_is_a_setting_or_a_fault(words: list[str]) -> None:
-    """No text makes another error, and what is accepted is a record that can be written and read."""
+    """No text makes another error, and what is accepted is a record that can be written and
+    read.
+    """
     try:
         machine = apply(HERE, words)
     except SettingError:
@@ -178,7 +209,9 @@ def test_any_text_is_a_setting_or_a_fault(words: list[str]) -> None:
 
 
 def test_what_a_planned_machine_does_not_state_is_assumed() -> None:
-    """Disk, cores and instruction sets: marked, warned of with the word, never unknown and never passed over."""
+    """Disk, cores and instruction sets: marked, warned of with the word, never unknown and never
+    passed over.
+    """
     machine = apply(BARE, ["memory=16GiB", "architecture=x86_64", "system=linux"])
     assert set(machine.assumed) == {"disks", "instruction_sets", "cpu_cores_usable"}
     verdict = check(MODEL, machine=machine)
@@ -195,7 +228,9 @@ def test_what_a_planned_machine_does_not_state_is_assumed() -> None:
 def test_a_folder_of_records_is_judged_one_by_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`check --machine DIR` answers for each; commands that answer for one machine say so; a folder with one record is that record."""
+    """`check --machine DIR` answers for each; commands that answer for one machine say so; a folder
+    with one record is that record.
+    """
     for name in ("vm-24gib.json", "container-2gib.json"):
         shutil.copy(RECORDS / name, tmp_path)
     words = ("check", "mistral-7b", "--machine", str(tmp_path), "--format", "json")

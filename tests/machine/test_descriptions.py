@@ -1,4 +1,6 @@
-"""Machines in words: each description of `descriptions.toml` has the facts that a person reads from it."""
+"""Machines in words: each description of `descriptions.toml` has the facts that a person reads from
+it.
+"""
 
 import re
 import tomllib
@@ -93,10 +95,18 @@ def test_nonsense_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "ryzen 9 7900x or i9-12900k 32gb", "i5-8250U 16gb 32gb", "2x 16gb v100 64gb", "5500u 16gb", "5700 16gb",
-        "macbook pro 16gb", "macbook air m2 48gb", "rtx 3090 or rtx 4090", "i5-12400 rtx 3090 no gpu", "raspberry pi 8gb",
+        "ryzen 9 7900x or i9-12900k 32gb",
+        "i5-8250U 16gb 32gb",
+        "2x 16gb v100 64gb",
+        "5500u 16gb",
+        "5700 16gb",
+        "macbook pro 16gb",
+        "macbook air m2 48gb",
+        "rtx 3090 or rtx 4090",
+        "i5-12400 rtx 3090 no gpu",
+        "raspberry pi 8gb",
     ],
-)  # fmt: skip
+)
 def test_two_readings_are_asked_about(text: str) -> None:
     with pytest.raises(UnknownMachineError, match=r"can be|names|states|does not say|no Mac with"):
         named(text)
@@ -123,11 +133,18 @@ def test_what_no_word_tells_is_assumed(text: str, assumed: set[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "system"),
     [
-        ("i5-8250U 8GB", "Linux"), ("rtx 3060 12gb 32gb", "Linux"), ("vm 16gb 8 vcpu", "Linux"), ("laptop 8gb", "Windows"),
-        ("i5-8250U 8GB windows", None), ("docker container 16gb 8 vcpu", None), ("wsl 16gb laptop", None), ("rtx 3060", None),
+        ("i5-8250U 8GB", "Linux"),
+        ("rtx 3060 12gb 32gb", "Linux"),
+        ("vm 16gb 8 vcpu", "Linux"),
+        ("laptop 8gb", "Windows"),
+        ("i5-8250U 8GB windows", None),
+        ("docker container 16gb 8 vcpu", None),
+        ("wsl 16gb laptop", None),
+        ("rtx 3060", None),
         ("laptop-ddr4-8gb", None),
-    ], ids=case_id,
-)  # fmt: skip
+    ],
+    ids=case_id,
+)
 def test_a_system_that_no_word_tells_is_said_to_be_assumed(text: str, system: str | None) -> None:
     """Profiles state theirs."""
     note = (named(text)[1] or "").replace("Its processor is assumed.", "")
@@ -138,12 +155,17 @@ def test_a_system_that_no_word_tells_is_said_to_be_assumed(text: str, system: st
 @pytest.mark.parametrize(
     ("text", "gpus"),
     [
-        ("m2 16gb no gpu", []), ("steam deck no gpu", []), ("jetson orin nano no gpu", []), ("g5.xlarge no gpu", []),
+        ("m2 16gb no gpu", []),
+        ("steam deck no gpu", []),
+        ("jetson orin nano no gpu", []),
+        ("g5.xlarge no gpu", []),
         ("core ultra 7 155h without gpu 32gb", []),
         # what it has not is a card
-        ("steam deck no dedicated gpu", ["AMD Custom GPU 0405"]), ("m2 16gb no dgpu", ["Apple M2 GPU"]),
-    ], ids=case_id,
-)  # fmt: skip
+        ("steam deck no dedicated gpu", ["AMD Custom GPU 0405"]),
+        ("m2 16gb no dgpu", ["Apple M2 GPU"]),
+    ],
+    ids=case_id,
+)
 def test_no_gpu_is_none_at_all(text: str, gpus: list[str]) -> None:
     machine = named(text)[0]
     assert [card.name for card in machine.accelerators or ()] == gpus
@@ -164,7 +186,9 @@ def test_any_text_and_any_mixture_of_descriptions_is_answered_or_refused(text: s
 
 @pytest.mark.parametrize("typed", ["intel macbook air 2019", "macbook air 2019 8gb"])
 def test_an_intel_mac_is_not_only_asked_for_its_apple_chip(typed: str) -> None:
-    """`name one: m1, m2, m3, m4, m5` left the owner of a Mac with a processor of Intel no way on; the processor of the MacBook Air of 2018 and 2019 is the i5-8210Y."""
+    """`name one: m1, m2, m3, m4, m5` left the owner of a Mac with a processor of Intel no way on;
+    the processor of the MacBook Air of 2018 and 2019 is the i5-8210Y.
+    """
     with pytest.raises(UnknownMachineError) as told:
         named(typed)
     remedy = told.value.remedy or ""

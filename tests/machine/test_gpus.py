@@ -1,4 +1,6 @@
-"""The tables of GPUs and of processors: every row is whole, names its source, and is found by its own words and by its driver's name."""
+"""The tables of GPUs and of processors: every row is whole, names its source, and is found by its
+own words and by its driver's name.
+"""
 
 from __future__ import annotations
 
@@ -36,11 +38,21 @@ def test_a_row_names_a_source(name: str) -> None:
 @pytest.mark.parametrize(
     ("ram_gib", "read_gib"),
     [
-        (16, 10.67), (16, 11.84), (32, 21.33), (64, 48.0), (96, 72.0), (128, 96.0), (128, 107.52), (192, 144.0), (256, 238)
+        (16, 10.67),
+        (16, 11.84),
+        (32, 21.33),
+        (64, 48.0),
+        (96, 72.0),
+        (128, 96.0),
+        (128, 107.52),
+        (192, 144.0),
+        (256, 238),
     ],
-)  # fmt: skip
+)
 def test_what_metal_was_read_to_give_lies_in_its_range(ram_gib: int, read_gib: float) -> None:
-    """recommendedMaxWorkingSetSize of Macs (`sources.metal` of the table names each): on 64 GB and more none is told less than three quarters."""
+    """recommendedMaxWorkingSetSize of Macs (`sources.metal` of the table names each): on 64 GB and
+    more none is told less than three quarters.
+    """
     least, most = cpus.metal_share(ram_gib * 2**30)
     assert least <= round(read_gib / ram_gib, 3) <= most
     assert most < 1.3 * least
@@ -52,10 +64,12 @@ def test_what_metal_was_read_to_give_lies_in_its_range(ram_gib: int, read_gib: f
     ("instance", "whole", "share"),
     [
         # "Fraction of SMs" of NVIDIA's MIG user guide, Supported MIG Profiles
-        ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", "NVIDIA H100 80GB HBM3", 1 / 7), ("NVIDIA H100 80GB HBM3 MIG 3g.40gb", "NVIDIA H100 80GB HBM3", 3 / 7),
-        ("NVIDIA A100-SXM4-40GB MIG 1c.3g.20gb", "NVIDIA A100-SXM4-40GB", 1 / 7), ("NVIDIA A30 MIG 2g.12gb+me", "NVIDIA A30", 2 / 4),
+        ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", "NVIDIA H100 80GB HBM3", 1 / 7),
+        ("NVIDIA H100 80GB HBM3 MIG 3g.40gb", "NVIDIA H100 80GB HBM3", 3 / 7),
+        ("NVIDIA A100-SXM4-40GB MIG 1c.3g.20gb", "NVIDIA A100-SXM4-40GB", 1 / 7),
+        ("NVIDIA A30 MIG 2g.12gb+me", "NVIDIA A30", 2 / 4),
     ],
-)  # fmt: skip
+)
 def test_an_instance_of_mig_has_its_slices_of_the_multiprocessors(
     instance: str, whole: str, share: float
 ) -> None:
@@ -97,7 +111,9 @@ def test_more_bandwidth_and_more_compute_are_never_slower(
 
 @pytest.mark.parametrize("row", TABLE["gpu"], ids=lambda row: row["words"])
 def test_a_gpu_is_found_by_its_words_and_its_drivers_name(row: dict[str, Any]) -> None:
-    """No row hides another, whatever order they stand in; with each memory that it is sold with it has the bandwidth of that one, and a maker. One that shares the machine's RAM has no size."""
+    """No row hides another, whatever order they stand in; with each memory that it is sold with it
+    has the bandwidth of that one, and a maker. One that shares the machine's RAM has no size.
+    """
     words, name, sizes = row["words"], row["name"], row.get("memory_gib", [])
     assert words == " ".join(words.lower().split())
     for key in ("prompt_tflops", "gb_per_s"):
@@ -123,12 +139,18 @@ def test_a_gpu_is_found_by_its_words_and_its_drivers_name(row: dict[str, Any]) -
 @pytest.mark.parametrize(
     ("name", "sizes", "peak"),
     [
-        ("NVIDIA GeForce GTX 1050 Ti", [4], 112), ("NVIDIA GeForce RTX 3080", [10, 12], 760), ("NVIDIA GeForce RTX 4090", [24], 1008),
-        ("NVIDIA GeForce RTX 4090 Laptop GPU", [16], 576), ("NVIDIA GeForce RTX 5060 Ti", [8, 16], 448), ("NVIDIA L40S", [48], 864),
-        ("AMD Radeon RX 7900 XT", [20], 800), ("AMD Radeon RX 9060 XT", [8, 16], 320), ("AMD Instinct MI325X", [256], 6000),
+        ("NVIDIA GeForce GTX 1050 Ti", [4], 112),
+        ("NVIDIA GeForce RTX 3080", [10, 12], 760),
+        ("NVIDIA GeForce RTX 4090", [24], 1008),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", [16], 576),
+        ("NVIDIA GeForce RTX 5060 Ti", [8, 16], 448),
+        ("NVIDIA L40S", [48], 864),
+        ("AMD Radeon RX 7900 XT", [20], 800),
+        ("AMD Radeon RX 9060 XT", [8, 16], 320),
+        ("AMD Instinct MI325X", [256], 6000),
         ("Intel Arc A770 Graphics", [8, 16], 560),
     ],
-)  # fmt: skip
+)
 def test_memory_of_cards_is_what_their_makers_state(
     name: str, sizes: list[int], peak: float
 ) -> None:
@@ -142,11 +164,17 @@ def test_memory_of_cards_is_what_their_makers_state(
     ("name", "tflops"),
     [
         # NVIDIA's architecture papers and data sheets: dense FP16, sums in FP32
-        ("Tesla V100-SXM2-16GB", 125), ("NVIDIA A100-SXM4-80GB", 312), ("NVIDIA GeForce RTX 3090", 71),
-        ("NVIDIA GeForce RTX 4090", 165), ("NVIDIA L4", 121), ("NVIDIA H100 80GB HBM3", 989),
-        ("NVIDIA GeForce RTX 5090", 209), ("AMD Radeon RX 7900 XTX", 123), ("AMD Instinct MI300X", 1307),
+        ("Tesla V100-SXM2-16GB", 125),
+        ("NVIDIA A100-SXM4-80GB", 312),
+        ("NVIDIA GeForce RTX 3090", 71),
+        ("NVIDIA GeForce RTX 4090", 165),
+        ("NVIDIA L4", 121),
+        ("NVIDIA H100 80GB HBM3", 989),
+        ("NVIDIA GeForce RTX 5090", 209),
+        ("AMD Radeon RX 7900 XTX", 123),
+        ("AMD Instinct MI300X", 1307),
     ],
-)  # fmt: skip
+)
 def test_the_peak_of_16_bit_arithmetic_is_the_makers(name: str, tflops: float) -> None:
     peak = gpus.peak_flops(name, gpus.capability_by_name(name))
     assert peak is not None
@@ -157,12 +185,18 @@ def test_the_peak_of_16_bit_arithmetic_is_the_makers(name: str, tflops: float) -
     ("name", "capability"),
     [
         # developer.nvidia.com/cuda-gpus: one number, four generations
-        ("Quadro RTX 4000", "7.5"), ("Quadro RTX 5000", "7.5"), ("NVIDIA RTX A5000", "8.6"),
-        ("NVIDIA RTX 5000 Ada Generation", "8.9"), ("NVIDIA RTX 5000 Ada Generation Laptop GPU", "8.9"),
-        ("NVIDIA RTX PRO 5000 Blackwell", "12.0"), ("NVIDIA GeForce RTX 5090", "12.0"), ("NVIDIA GeForce RTX 4090", "8.9"),
-        ("NVIDIA Jetson AGX Xavier", "7.2"), ("NVIDIA Thor", "11.0"),
+        ("Quadro RTX 4000", "7.5"),
+        ("Quadro RTX 5000", "7.5"),
+        ("NVIDIA RTX A5000", "8.6"),
+        ("NVIDIA RTX 5000 Ada Generation", "8.9"),
+        ("NVIDIA RTX 5000 Ada Generation Laptop GPU", "8.9"),
+        ("NVIDIA RTX PRO 5000 Blackwell", "12.0"),
+        ("NVIDIA GeForce RTX 5090", "12.0"),
+        ("NVIDIA GeForce RTX 4090", "8.9"),
+        ("NVIDIA Jetson AGX Xavier", "7.2"),
+        ("NVIDIA Thor", "11.0"),
     ],
-)  # fmt: skip
+)
 def test_a_number_of_several_generations_has_the_capability_of_its_own(
     name: str, capability: str
 ) -> None:
@@ -218,10 +252,16 @@ def test_a_variant_is_never_taken_for_the_plain_card(card: Card, variant: str) -
     ("text", "expected"),
     [
         ("4090", [("NVIDIA GeForce RTX 4090", 24)]),
-        *((text, [("NVIDIA GeForce RTX 3090", 24)] * 2) for text in ("2x RTX 3090", "RTX 3090 x2", "dual 3090")),
+        *(
+            (text, [("NVIDIA GeForce RTX 3090", 24)] * 2)
+            for text in ("2x RTX 3090", "RTX 3090 x2", "dual 3090")
+        ),
         ("h100x8", [("NVIDIA H100 PCIe", 80)] * 8),
         ("RTX 3060, 12 GB", [("NVIDIA GeForce RTX 3060", 12)]),
-        ("RTX 4090 + RTX 3060 12GB", [("NVIDIA GeForce RTX 4090", 24), ("NVIDIA GeForce RTX 3060", 12)]),
+        (
+            "RTX 4090 + RTX 3060 12GB",
+            [("NVIDIA GeForce RTX 4090", 24), ("NVIDIA GeForce RTX 3060", 12)],
+        ),
         ("rtx4070tisuper", [("NVIDIA GeForce RTX 4070 Ti SUPER", 16)]),
         ("2070S", [("NVIDIA GeForce RTX 2070 SUPER", 8)]),
         ("EVGA RTX 3080 FTW3 10GB", [("NVIDIA GeForce RTX 3080", 10)]),
@@ -229,7 +269,7 @@ def test_a_variant_is_never_taken_for_the_plain_card(card: Card, variant: str) -
         ("rtx 4000 sff ada", [("NVIDIA RTX 4000 SFF Ada Generation", 20)]),
         ("none", []),
     ],
-)  # fmt: skip
+)
 def test_names_as_people_type_them(text: str, expected: list[tuple[str, int]]) -> None:
     assert sizes_of(text) == expected
     beside = named(f"i5-12400 64gb ram {text}" if expected else "i5-12400 64gb no gpu")[0]
@@ -239,10 +279,19 @@ def test_names_as_people_type_them(text: str, expected: list[tuple[str, int]]) -
 @pytest.mark.parametrize(
     ("text", "near"),
     [
-        ("rtx 4091", "RTX 4090"), ("Radeon RX 7901 XTX", "Radeon RX 7900 XTX"), ("RTX 3090 11GB", "RTX 3090 24 GB"), ("RTX 4080 Tie", None),
-        ("A100 40GB MIG 3g.20gb", None), ("GRID T4-8Q", None), ("a100d-80c", None), ("apple m4 max", None), ("65x RTX 4090", None), ("i5-12400", None), ("", None),
+        ("rtx 4091", "RTX 4090"),
+        ("Radeon RX 7901 XTX", "Radeon RX 7900 XTX"),
+        ("RTX 3090 11GB", "RTX 3090 24 GB"),
+        ("RTX 4080 Tie", None),
+        ("A100 40GB MIG 3g.20gb", None),
+        ("GRID T4-8Q", None),
+        ("a100d-80c", None),
+        ("apple m4 max", None),
+        ("65x RTX 4090", None),
+        ("i5-12400", None),
+        ("", None),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_listed_is_refused_with_near_names(text: str, near: str | None) -> None:
     with pytest.raises(UnknownGpuError) as caught:
         cards_named(text)
@@ -266,14 +315,33 @@ def test_a_name_tells_the_peak_of_the_memory(name: str, peak: float) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "", "AMD EPYC", "AMD EPYC Processor", "Intel(R) Xeon(R) Processor", "Intel(R) Xeon(R) CPU @ 2.20GHz",
-        "Intel Xeon Processor (Skylake, IBRS)", "QEMU Virtual CPU version 2.5+", "Common KVM processor", "unknown",
-        "AMD Ryzen 7 99999X", "AMD Sempron(tm) 2650 APU", "Apple M2 Pro", "Cortex-A73", "VirtualApple @ 2.50GHz",
-        "7840HS", "Radeon 780M", "Intel(R) Core(TM) i7", "AMD Ryzen", "\x00 ryzen \u202e", "i7-\u0663\u0663\u0663\u0663",
-    ], ids=case_id,
-)  # fmt: skip
+        "",
+        "AMD EPYC",
+        "AMD EPYC Processor",
+        "Intel(R) Xeon(R) Processor",
+        "Intel(R) Xeon(R) CPU @ 2.20GHz",
+        "Intel Xeon Processor (Skylake, IBRS)",
+        "QEMU Virtual CPU version 2.5+",
+        "Common KVM processor",
+        "unknown",
+        "AMD Ryzen 7 99999X",
+        "AMD Sempron(tm) 2650 APU",
+        "Apple M2 Pro",
+        "Cortex-A73",
+        "VirtualApple @ 2.50GHz",
+        "7840HS",
+        "Radeon 780M",
+        "Intel(R) Core(TM) i7",
+        "AMD Ryzen",
+        "\x00 ryzen \u202e",
+        "i7-\u0663\u0663\u0663\u0663",
+    ],
+    ids=case_id,
+)
 def test_a_name_that_says_too_little_means_no_processor(name: str) -> None:
-    """A virtual machine's name without a number, another maker's chip, a number alone: nothing is guessed from them."""
+    """A virtual machine's name without a number, another maker's chip, a number alone: nothing is
+    guessed from them.
+    """
     assert cpus.processor_of(name) is None
 
 

@@ -20,9 +20,11 @@ GIB, GB = 2**30, 10**9
 ALL = all_profiles()
 
 
-# GiB, cores, architecture and bytes a second of the memory as the provider's or maker's own page states them; None: not stated there
+# GiB, cores, architecture and bytes a second of the memory as the provider's or maker's own page
+# states them; None: not stated there
 STATED: dict[str, tuple[int, int | None, str, int | None]] = {
-    # docs.github.com, GitHub-hosted runners: 4 CPU, 16 GB, 14 GB of SSD; larger runners: 64 cores, 208 GB for Arm and 256 GB for x64
+    # docs.github.com, GitHub-hosted runners: 4 CPU, 16 GB, 14 GB of SSD; larger runners: 64 cores,
+    # 208 GB for Arm and 256 GB for x64
     "github-ubuntu-24.04": (16, 4, "x86_64", None),
     "github-macos-15": (7, 3, "aarch64", None),
     "github-linux-64-core-arm": (208, 64, "aarch64", None),
@@ -52,13 +54,21 @@ def test_a_profile_says_what_its_source_says(name: str) -> None:
     ("name", "mib"),
     # as nvidia-smi prints them: recordings, and modal-labs/modal-client#2797
     [
-        ("aws-g4dn.xlarge", 15360), ("azure-NC4as_T4_v3", 15360), ("aws-g5.xlarge", 23028), ("aws-g6.xlarge", 23034),
-        ("gcp-g2-standard-4", 23034), ("aws-g6e.xlarge", 46068), ("gcp-a2-highgpu-1g", 40960), ("server-8x-h200", 143771),
+        ("aws-g4dn.xlarge", 15360),
+        ("azure-NC4as_T4_v3", 15360),
+        ("aws-g5.xlarge", 23028),
+        ("aws-g6.xlarge", 23034),
+        ("gcp-g2-standard-4", 23034),
+        ("aws-g6e.xlarge", 46068),
+        ("gcp-a2-highgpu-1g", 40960),
+        ("server-8x-h200", 143771),
         ("desktop-rtx4080s-16gb", 16376),
     ],
-)  # fmt: skip
+)
 def test_a_card_has_what_its_driver_tells(name: str, mib: int) -> None:
-    """Cards are sold by the GB and half of them keep a part for themselves: 24 GB of an L4 are 22.5 GiB."""
+    """Cards are sold by the GB and half of them keep a part for themselves: 24 GB of an L4 are 22.5
+    GiB.
+    """
     cards = load(name).machine.accelerators
     assert cards is not None
     assert cards[0].memory_total_bytes == mib * 2**20
@@ -66,7 +76,9 @@ def test_a_card_has_what_its_driver_tells(name: str, mib: int) -> None:
 
 @pytest.mark.parametrize("profile", ALL, ids=lambda profile: profile.name)
 def test_every_profile(profile: Profile) -> None:
-    """Each is planning, has a source and a confidence, and says of every fact where it is from or why it is not there."""
+    """Each is planning, has a source and a confidence, and says of every fact where it is from or
+    why it is not there.
+    """
     machine = profile.machine
     assert (machine.planning, bool(profile.source), machine.name) == (True, True, profile.name)
     assert machine.confidence in ("high", "medium", "low")
@@ -88,7 +100,9 @@ def test_every_profile(profile: Profile) -> None:
 
 @pytest.mark.parametrize("profile", ALL[::3], ids=lambda profile: profile.name)
 def test_what_a_profile_does_not_state_is_never_unknown(profile: Profile) -> None:
-    """Of every third disk, processor and speed are judged, with a warning where they rest on what is assumed."""
+    """Of every third disk, processor and speed are judged, with a warning where they rest on what
+    is assumed.
+    """
     verdict = check("gpt2", machine=profile.machine)
     outcomes = {finding.check: finding.outcome for finding in verdict.findings}
     checks = ("disk", "cpu", "speed", "memory")
@@ -107,14 +121,19 @@ def test_what_a_profile_does_not_state_is_never_unknown(profile: Profile) -> Non
 @pytest.mark.parametrize(
     ("typed", "name"),
     [
-        ("Ubuntu 24.04", "github-ubuntu-24.04"), ("G5.XLARGE", "aws-g5.xlarge"), ("g2-standard-4", "gcp-g2-standard-4"),
-        ("nc4as_t4_v3", "azure-NC4as_T4_v3"), ("MacBook-Pro-M4-Max-48GB", "macbook-pro-m4-max-48gb"),
+        ("Ubuntu 24.04", "github-ubuntu-24.04"),
+        ("G5.XLARGE", "aws-g5.xlarge"),
+        ("g2-standard-4", "gcp-g2-standard-4"),
+        ("nc4as_t4_v3", "azure-NC4as_T4_v3"),
+        ("MacBook-Pro-M4-Max-48GB", "macbook-pro-m4-max-48gb"),
         ("ubuntu-latest", "github-ubuntu-24.04"),
-        ("macos-latest", "github-macos-15"), ("macos-15", "github-macos-15"),
+        ("macos-latest", "github-macos-15"),
+        ("macos-15", "github-macos-15"),
         ("linux_16_core_arm", "github-linux-16-core-arm"),
         ("saas-linux-medium-amd64-gpu-standard", "gitlab-saas-linux-medium-amd64-gpu-standard"),
-    ], ids=case_id,
-)  # fmt: skip
+    ],
+    ids=case_id,
+)
 def test_names(typed: str, name: str) -> None:
     """Any case, any separator, and without the provider's name."""
     assert [machine.name for machine, _ in filter(None, [machine_called(typed)])] == [name]
@@ -146,7 +165,9 @@ def test_an_unknown_machine_names_both_ways(
 def test_a_file_that_is_called_as_a_profile_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A bare name is a profile first; with a separator, or where no profile has the name, it is the file."""
+    """A bare name is a profile first; with a separator, or where no profile has the name, it is the
+    file.
+    """
     record = json.dumps({"schema": "selfhost.machine/1", "name": "mine", "memory_limit_bytes": 1})
     monkeypatch.chdir(tmp_path)
     for name in ("dgx-spark", "own"):
@@ -164,7 +185,9 @@ def test_a_file_that_is_called_as_a_profile_changes_nothing(
 def test_a_described_machine_can_be_put_among_records(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """`machine --machine` prints a record that says what its words say, and what of it is assumed."""
+    """`machine --machine` prints a record that says what its words say, and what of it is
+    assumed.
+    """
     words = "ryzen 7 5800x 32gb rtx 3060"
     code, out, err = run(capsys, "machine", "--machine", words, "--name", "w1", "--format", "json")
     assert (code, words in err) == (0, True)
@@ -180,7 +203,9 @@ def test_a_described_machine_can_be_put_among_records(
 
 
 def test_profiles_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    """All of them, as text and as JSON with source, confidence and what to do where it is not high."""
+    """All of them, as text and as JSON with source, confidence and what to do where it is not
+    high.
+    """
     code, out, err = run(capsys, "machine", "--profiles")
     assert (code, err) == (0, "")
     assert all(name in out for name in names())

@@ -72,7 +72,9 @@ def valid(record: type[Record], field: str) -> st.SearchStrategy[Any]:
 
 @st.composite
 def machines(draw: st.DrawFn) -> Machine:
-    """Any record whose sizes do not contradict each other, with reasons for some of what is None and for some of what is not."""
+    """Any record whose sizes do not contradict each other, with reasons for some of what is None
+    and for some of what is not.
+    """
     own = ("is_this_one", "measured_in_vain", "accelerators", "models_present", "unread")
     values = {
         name: draw(optional(valid(Machine, name)) if name in FACTS else valid(Machine, name))
@@ -98,7 +100,9 @@ def machines(draw: st.DrawFn) -> Machine:
 @calm
 @given(machines())
 def test_a_record_survives_the_way_through_json(machine: Machine) -> None:
-    """Reading back what was written gives the same record, and what was written keeps the published schema."""
+    """Reading back what was written gives the same record, and what was written keeps the published
+    schema.
+    """
     written = json.loads(json.dumps(machine.to_json(), allow_nan=False))
     assert Machine.from_json(written) == machine
     validate(written, "machine-1")
@@ -125,7 +129,9 @@ def explained(machine: Machine) -> None:
     st.sampled_from([fact for fact in FACTS if not fact.startswith("memory_")]),
 )
 def test_every_none_has_its_one_reason(machine: Machine, other: Machine, fact: str) -> None:
-    """However a machine was made or changed: each None has one entry, no value has one, and the reasons given are kept."""
+    """However a machine was made or changed: each None has one entry, no value has one, and the
+    reasons given are kept.
+    """
     explained(machine)
     changed = machine.replace(**{fact: getattr(other, fact)})
     explained(changed)
@@ -137,14 +143,33 @@ def test_every_none_has_its_one_reason(machine: Machine, other: Machine, fact: s
 
 
 WRONG: list[tuple[str, Any]] = [
-    ("name", 5), ("labels", ["edge"]), ("scope", ["vm"]), ("memory_total_bytes", "16GB"), ("cpu_cores_usable", True),
-    ("memory_available_bytes", True), ("memory_total_bytes", 1.5), ("cpu_cores_physical", "8"),
-    ("swap_free_bytes", float("nan")), ("cpu_cores_usable", float("nan")),
-    ("instruction_sets", "avx2"), ("disks", 5), ("sources", []), ("unread", "nothing"), ("read_at", 5),
-    ("schema", "selfhost.machine/2"), ("schema", 1), ("name", ""), ("name", "a\x1b[31mb"), ("labels.site", None),
-    ("read_at", "yesterday"), ("memory_total_bytes", 10**5000), ("memory_limit_bytes", -(10**5000)),
-    ("cpu_cores_usable", 10**5000), ("disks[0]", None), ("instruction_sets[1]", None),
-]  # fmt: skip
+    ("name", 5),
+    ("labels", ["edge"]),
+    ("scope", ["vm"]),
+    ("memory_total_bytes", "16GB"),
+    ("cpu_cores_usable", True),
+    ("memory_available_bytes", True),
+    ("memory_total_bytes", 1.5),
+    ("cpu_cores_physical", "8"),
+    ("swap_free_bytes", float("nan")),
+    ("cpu_cores_usable", float("nan")),
+    ("instruction_sets", "avx2"),
+    ("disks", 5),
+    ("sources", []),
+    ("unread", "nothing"),
+    ("read_at", 5),
+    ("schema", "selfhost.machine/2"),
+    ("schema", 1),
+    ("name", ""),
+    ("name", "a\x1b[31mb"),
+    ("labels.site", None),
+    ("read_at", "yesterday"),
+    ("memory_total_bytes", 10**5000),
+    ("memory_limit_bytes", -(10**5000)),
+    ("cpu_cores_usable", 10**5000),
+    ("disks[0]", None),
+    ("instruction_sets[1]", None),
+]
 
 
 def test_a_machine_made_by_hand_is_checked() -> None:
@@ -157,11 +182,16 @@ def test_a_machine_made_by_hand_is_checked() -> None:
 @pytest.mark.parametrize(
     ("key", "spelled", "name"),
     [
-        ("architecture", "ARM64", "aarch64"), ("architecture", "AMD64", "x86_64"), ("architecture", "i386", "i686"),
-        ("architecture", "riscv64", "riscv64"), ("system", "Darwin", "macos"), ("system", "win32", "windows"),
-        ("system", "Linux", "linux"), ("system", "freebsd14", "freebsd14"),
+        ("architecture", "ARM64", "aarch64"),
+        ("architecture", "AMD64", "x86_64"),
+        ("architecture", "i386", "i686"),
+        ("architecture", "riscv64", "riscv64"),
+        ("system", "Darwin", "macos"),
+        ("system", "win32", "windows"),
+        ("system", "Linux", "linux"),
+        ("system", "freebsd14", "freebsd14"),
     ],
-)  # fmt: skip
+)
 def test_one_spelling(key: str, spelled: str, name: str) -> None:
     """Records by people and by other programs use the words of their own system."""
     assert getattr(Machine.from_json({"schema": SCHEMA, key: spelled}), key) == name
@@ -183,7 +213,9 @@ def test_a_gpu_that_may_share_the_memory(
 
 
 def test_only_the_machine_that_was_read_is_this_one(tmp_path: Path) -> None:
-    """Whatever a record is called, it is of another computer; what --set changes stays the one it was."""
+    """Whatever a record is called, it is of another computer; what --set changes stays the one it
+    was.
+    """
     live = selfhost.Machine.read()
     assert live.is_this_one
     assert Machine.read(root="/").is_this_one
@@ -223,11 +255,16 @@ def test_a_wrong_value_is_named_by_its_key(case: tuple[str, Any]) -> None:
     [
         ("disks", {"path": "/", "free_bytes": 1}, "purpose"),
         ("disks", {"purpose": "ollama", "path": "/", "free_bytes": -1}, "free_bytes"),
-        ("accelerators", {"vendor": "x", "name": "x", "memory_total_bytes": 4, "memory_free_bytes": 5}, "memory_free_bytes"),
-        ("runtimes", {"version": "1"}, "id"), ("models_present", {"path": "~/x.gguf"}, "size_bytes"),
+        (
+            "accelerators",
+            {"vendor": "x", "name": "x", "memory_total_bytes": 4, "memory_free_bytes": 5},
+            "memory_free_bytes",
+        ),
+        ("runtimes", {"version": "1"}, "id"),
+        ("models_present", {"path": "~/x.gguf"}, "size_bytes"),
         ("unread", {"fact": "scope"}, "reason"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_entry_is_named_by_its_place(key: str, item: dict[str, Any], inner: str) -> None:
     """The message names list, index and key."""
     assert f"{key}[0].{inner}" in problems({"schema": SCHEMA, key: [item]})
@@ -255,7 +292,9 @@ json_values = st.recursive(
 @calm
 @given(st.dictionaries(keys, json_values))
 def test_any_json_gives_a_record_or_problems(data: dict[str, Any]) -> None:
-    """No input makes another error, and whatever is accepted keeps the law that a None has its reason."""
+    """No input makes another error, and whatever is accepted keeps the law that a None has its
+    reason.
+    """
     try:
         machine = Machine.from_json({**data, "schema": SCHEMA})
     except MachineFileError:
@@ -267,7 +306,9 @@ def test_any_json_gives_a_record_or_problems(data: dict[str, Any]) -> None:
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:
-    """What `to_json` gave, in a file, also with the marks that Windows' editors and shells write."""
+    """What `to_json` gave, in a file, also with the marks that Windows' editors and shells
+    write.
+    """
     machine = Machine.from_json({"schema": SCHEMA, "memory_limit_bytes": GIB, "name": "Brünhilde"})
     text = json.dumps(machine.to_json(), ensure_ascii=False)
     for encoding in ("utf-8", "utf-8-sig", "utf-16"):
@@ -278,7 +319,9 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_records(tmp_path: Path) -> None:
-    """Missing, a folder, no JSON and too large: each has its own message (all others: tests/core/test_reading.py)."""
+    """Missing, a folder, no JSON and too large: each has its own message (all others:
+    tests/core/test_reading.py).
+    """
     (tmp_path / "cut").write_text('{\n "schema": "selfhost.machine/1",\n "name": \n')
     (tmp_path / "large").write_bytes(b" " * (5 * 2**20))
     faults = {

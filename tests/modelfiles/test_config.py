@@ -43,7 +43,9 @@ _NO_LANGUAGE_MODEL = {"sudo-ai--zero123plus-v1.1.json", "preset--mlc-rwkv5_3b.js
 
 
 def test_published_configs_give_the_published_facts() -> None:
-    """Of at least nine in ten the cache is exact, of four in five the parameters are within 5 %; of the others the spec says why."""
+    """Of at least nine in ten the cache is exact, of four in five the parameters are within 5 %; of
+    the others the spec says why.
+    """
     caches = weights = told = weighed = 0
     for entry in configs():
         if entry["file"] in _NO_LANGUAGE_MODEL or entry["expected"] is None:
@@ -69,13 +71,31 @@ def test_published_configs_give_the_published_facts() -> None:
 
 
 def test_a_published_config_tells_what_the_gguf_file_does(tmp_path: Path) -> None:
-    """Of one model both give the same layers, heads, widths and matrices; where a config.json is not read whole, it says so."""
+    """Of one model both give the same layers, heads, widths and matrices; where a config.json is
+    not read whole, it says so.
+    """
     # what only one of the two files says
     apart = {
-        "dtype", "matrix_dtype", "expert_dtype", "apart", "rope_positions", "context_tokens", "positions", "vocabulary_gguf",
-        "mtp_layers", "tensors", "quantizer", "vocabulary", "attention_bias", "query_key_norm", "also", "lacks",
-        "rope_factors", "parallel_norms", "gate",
-    }  # fmt: skip
+        "dtype",
+        "matrix_dtype",
+        "expert_dtype",
+        "apart",
+        "rope_positions",
+        "context_tokens",
+        "positions",
+        "vocabulary_gguf",
+        "mtp_layers",
+        "tensors",
+        "quantizer",
+        "vocabulary",
+        "attention_bias",
+        "query_key_norm",
+        "also",
+        "lacks",
+        "rope_factors",
+        "parallel_norms",
+        "gate",
+    }
     models = {name: model for name, model in measured().items() if "config" in model}
     same = 0
     for name, model in models.items():
@@ -97,7 +117,9 @@ def test_a_published_config_tells_what_the_gguf_file_does(tmp_path: Path) -> Non
 
 
 def test_the_size_of_an_encoder_is_estimated() -> None:
-    """By its layers and widths: of eight in ten within 50 %, which is a few percent of the model; files of weights have it exactly."""
+    """By its layers and widths: of eight in ten within 50 %, which is a few percent of the model;
+    files of weights have it exactly.
+    """
     entries = json.loads((TRUTH / "encoders.json").read_text(encoding="utf-8"))["classes"]
     near = 0
     for entry in entries:
@@ -131,7 +153,8 @@ def test_every_model_type_names_a_row_and_explains_its_keys() -> None:
         ({"num_key_value_heads": [1, 2, 3]}, "num_key_value_heads"),
         ({"num_attention_heads": None}, "num_attention_heads"),
         ({"hidden_size": "wide"}, "hidden_size"),
-        # transformers 5.23.0: "Field 'num_hidden_layers' expected int, got list", and so of bool and float
+        # transformers 5.23.0: "Field 'num_hidden_layers' expected int, got list", and so of bool
+        # and float
         ({"num_hidden_layers": [32]}, "num_hidden_layers is [32]"),
         ({"num_hidden_layers": 32.0}, "num_hidden_layers is 32.0"),
         ({"num_key_value_heads": True}, "num_key_value_heads is True"),
@@ -172,7 +195,9 @@ def test_a_key_that_changes_the_cache_and_is_not_understood_is_named(
 def test_a_config_without_a_key_is_unknown_and_not_unsupported(
     runtime: str | None, tmp_path: Path
 ) -> None:
-    """Llama without vocab_size: llama.cpp knows the architecture, what is not known is the size; the key is named."""
+    """Llama without vocab_size: llama.cpp knows the architecture, what is not known is the size;
+    the key is named.
+    """
     verdict = check(
         config(tmp_path, model_type="llama", vocab_size=None),
         Workload(runtime=runtime),
@@ -189,7 +214,9 @@ def test_a_config_without_a_key_is_unknown_and_not_unsupported(
     [{"num_experts_of_a_new_kind": 64}, {"vocab_size": None}, {"intermediate_size": [1, 2]}],
 )
 def test_cache_and_weights_are_judged_apart(changes: dict[str, object], tmp_path: Path) -> None:
-    """What is not understood of the weights leaves the cache known, and no row by which weights would be believed."""
+    """What is not understood of the weights leaves the cache known, and no row by which weights
+    would be believed.
+    """
     spec = read_local(config(tmp_path, **changes)).spec
     assert spec.architecture is not None
     assert spec.parameters.total is None
@@ -199,7 +226,9 @@ def test_cache_and_weights_are_judged_apart(changes: dict[str, object], tmp_path
 
 
 def test_heads_and_indexes_are_those_that_the_class_builds(tmp_path: Path) -> None:
-    """Falcon without `multi_query` keeps every head, whatever `num_kv_heads` says; GLM 5.2 has an index in layers of type `full` alone."""
+    """Falcon without `multi_query` keeps every head, whatever `num_kv_heads` says; GLM 5.2 has an
+    index in layers of type `full` alone.
+    """
     for single, heads in ((True, 1), (False, 32)):
         path = config(tmp_path, model_type="falcon", multi_query=single, num_kv_heads=8)
         falcon = read_local(path).spec.architecture
@@ -236,7 +265,9 @@ def test_json_that_is_no_model_is_named(content: object, says: str, tmp_path: Pa
 )
 @given(data=st.data())
 def test_no_mutation_of_a_config_is_a_traceback(data: st.DataObject, tmp_path: Path) -> None:
-    """Whatever values the keys of a real config.json get: a spec that can be written down, or a `SpecError`."""
+    """Whatever values the keys of a real config.json get: a spec that can be written down, or a
+    `SpecError`.
+    """
     file = data.draw(st.sampled_from(configs()))["file"]
     values = json.loads((CONFIGS / file).read_text(encoding="utf-8"))
     for _ in range(data.draw(st.integers(1, 4))):
@@ -260,8 +291,10 @@ def test_no_mutation_of_a_config_is_a_traceback(data: st.DataObject, tmp_path: P
 
 
 def test_a_model_that_runs_through_its_layers_again_reads_them_again(tmp_path: Path) -> None:
-    """Nanbeige 4.2 3B: 22 layers, run through twice. Of the published Q4_K_M 1,865,048,064 bytes are layers and 418,682,880 the output
-    matrix (its tensor table); the parameters are stored, and counted, once."""
+    """Nanbeige 4.2 3B: 22 layers, run through twice. Of the published Q4_K_M 1,865,048,064 bytes
+    are layers and 418,682,880 the output matrix (its tensor table); the parameters are stored, and
+    counted, once.
+    """
     local = read_local(make(tmp_path, "nanbeige4.2-3b"))
     architecture = local.spec.architecture
     assert architecture is not None

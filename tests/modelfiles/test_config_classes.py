@@ -1,4 +1,6 @@
-"""Every class of transformers that a config.json is read for: weights and cache as the class itself has them."""
+"""Every class of transformers that a config.json is read for: weights and cache as the class itself
+has them.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,16 @@ from selfhost.needs.checkpoints import linear_layers
 from selfhost.needs.tensors import row_of, states
 
 CLASSES = shipped_table("config_classes")["class"]
-# what transformers holds of a layer: elements of keys and values for a token and the window, and of its state
+# what transformers holds of a layer: elements of keys and values for a token and the window, and of
+# its state
 Layer = dict[str, Any]
 
 
 @cache
 def built() -> Any:
-    """Model types by name: a config, what the class had of it, and the same for single keys changed or left out."""
+    """Model types by name: a config, what the class had of it, and the same for single keys changed
+    or left out.
+    """
     return json.loads((DATA / "config_classes.json").read_text(encoding="utf-8"))["types"]
 
 
@@ -57,7 +62,8 @@ def cached(architecture: Architecture) -> list[Layer]:
     for recurrent, state in zip(groups, states(architecture), strict=False):
         taps = recurrent.convolution or 1
         for layer in recurrent.layers:
-            # as many inputs of the convolution as it is wide: the last one beside those that the next token needs; RecurrentGemma without
+            # as many inputs of the convolution as it is wide: the last one beside those that the
+            # next token needs; RecurrentGemma without
             inputs = (
                 state.convolution
                 if recurrent.kind == "rglru"
@@ -85,9 +91,11 @@ def context_of(config: dict[str, Any]) -> int | None:
 
 
 def unread(config: dict[str, Any]) -> int:
-    """Parameters that published files hold and the class leaves unread: Gemma 3n's and 4's layers that read the cache of another have
-    keys, values and a norm of the keys there too (the safetensors totals of google/gemma-3n-E2B-it, E4B-it and gemma-4-E2B-it). Falcon's
-    have an output matrix that the class ties away (the indexes of tiiuae/falcon-40b and falcon-180B-chat)."""
+    """Parameters that published files hold and the class leaves unread: Gemma 3n's and 4's layers
+    that read the cache of another have keys, values and a norm of the keys there too (the
+    safetensors totals of google/gemma-3n-E2B-it, E4B-it and gemma-4-E2B-it). Falcon's have an
+    output matrix that the class ties away (the indexes of tiiuae/falcon-40b and falcon-180B-chat).
+    """
     if (
         config["model_type"] == "falcon"
         and "tie_word_embeddings" not in config
@@ -131,9 +139,11 @@ NOT_READ = {
 }  # fmt: skip
 # keys that no published model of the type has otherwise
 NOT_FOLLOWED = {
-    "deberta-v2": ("norm_rel_ebd", "share_att_key", "type_vocab_size"), "gemma4_unified_text": ("layer_types",),
-    "gpt_bigcode": ("multi_query",), "helium": ("hidden_size", "num_attention_heads", "head_dim"),
-}  # fmt: skip
+    "deberta-v2": ("norm_rel_ebd", "share_att_key", "type_vocab_size"),
+    "gemma4_unified_text": ("layer_types",),
+    "gpt_bigcode": ("multi_query",),
+    "helium": ("hidden_size", "num_attention_heads", "head_dim"),
+}
 
 
 @pytest.mark.parametrize("kind", sorted(NOT_READ), ids=case_id)
@@ -146,7 +156,9 @@ def test_a_type_that_is_not_read_is_said_to_be_none(kind: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("kind", sorted(built().keys() - NOT_READ), ids=case_id)
 def test_weights_and_cache_are_those_of_the_class(kind: str, tmp_path: Path) -> None:
-    """The parameters of the published class to the last one, and what each layer keeps of a token."""
+    """The parameters of the published class to the last one, and what each layer keeps of a
+    token.
+    """
     entry = built()[kind]
     assert agree(
         read(entry["config"], tmp_path), entry["config"], entry["parameters"], entry["cache"]
@@ -172,7 +184,9 @@ def changed(config: dict[str, Any], change: list[Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", sorted(built().keys() - NOT_READ), ids=case_id)
 def test_a_key_that_changes_the_class_is_followed_or_named(kind: str, tmp_path: Path) -> None:
-    """Every key gets another value, or is left out as older files do: the figures follow, or the spec says what is not known."""
+    """Every key gets another value, or is left out as older files do: the figures follow, or the
+    spec says what is not known.
+    """
     entry = built()[kind]
     changes = entry["changes"]
     followed = 0
@@ -198,13 +212,15 @@ def test_a_key_that_changes_the_class_is_followed_or_named(kind: str, tmp_path: 
     assert 2 * followed >= len(changes)
 
 
-# what the classes have otherwise: Gemma 3n's last layers own no keys and values (the checkpoint has them); Zamba's ssm_x and ssm_dt are
-# parameters without a module
+# what the classes have otherwise: Gemma 3n's last layers own no keys and values (the checkpoint has
+# them); Zamba's ssm_x and ssm_dt are parameters without a module
 _OWN_LINEAR = {"gemma3n_text": 0.01, "zamba": 0.06}
 
 
 def test_linear_layers_are_those_of_the_class(tmp_path: Path) -> None:
-    """What quantizers take of a block, experts in one tensor aside, within 0.2 %: most recipes leave routers that are linear layers."""
+    """What quantizers take of a block, experts in one tensor aside, within 0.2 %: most recipes
+    leave routers that are linear layers.
+    """
     held = json.loads((TRUTH / "linear.json").read_text(encoding="utf-8"))["types"]
     seen = 0
     for kind, weights in held.items():

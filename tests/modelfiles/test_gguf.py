@@ -37,7 +37,9 @@ from selfhost.needs.tensors import block_tensors, gguf_tensors, row_of
 
 @pytest.mark.parametrize("name", one_a_file("gguf_mtp"))
 def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(name: str, tmp_path: Path) -> None:
-    """Where nothing is drafted: all or part of it stays in the file, and some have room in the cache; to the byte."""
+    """Where nothing is drafted: all or part of it stays in the file, and some have room in the
+    cache; to the byte.
+    """
     model = one_a_file("gguf_mtp")[name]
     path = write(tmp_path / "model.gguf", *gguf(metadata(name, model), placed(model)))
     spec = read_local(path).spec
@@ -66,8 +68,10 @@ def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(name: str, tmp_
 
 @pytest.mark.parametrize("name", measured(), ids=case_id)
 def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) -> None:
-    """KV cache, recurrent state and compute buffer equal the measurement to the byte, or of an architecture without a graph the
-    buffer is near a guess; the tensors of the spec have the measured bytes."""
+    """KV cache, recurrent state and compute buffer equal the measurement to the byte, or of an
+    architecture without a graph the buffer is near a guess; the tensors of the spec have the
+    measured bytes.
+    """
     model = measured()[name]
     local = read_local(make(tmp_path, name))
     architecture = local.spec.architecture
@@ -111,7 +115,9 @@ WEIGHTS = ("weights", "repacked_weights")
 
 @pytest.mark.parametrize("name", [*measured()][::3], ids=case_id)
 def test_the_weights_of_a_file_are_its_tensors(name: str, tmp_path: Path) -> None:
-    """Of every third file: to the byte what llama.cpp allocated for them, a block that predicts more than one token left out."""
+    """Of every third file: to the byte what llama.cpp allocated for them, a block that predicts
+    more than one token left out.
+    """
     model = measured()[name]
     program = (
         "llama.cpp" if any(case["flash_attn"] for case in model["cases"]) else "llama-cpp-python"
@@ -137,7 +143,9 @@ def test_the_weights_of_a_file_are_its_tensors(name: str, tmp_path: Path) -> Non
 
 
 def test_facts_of_the_header_reach_the_spec(tmp_path: Path) -> None:
-    """Name, license, context and vocabulary are those of the file; what it does not say is unknown with a reason."""
+    """Name, license, context and vocabulary are those of the file; what it does not say is unknown
+    with a reason.
+    """
     spec = read_local(make(tmp_path, "llama-3.2-1b")).spec
     path = str(tmp_path / "llama-3.2-1b.gguf")
     assert (spec.id, spec.name, spec.origin) == ("llama-3.2-1b", "llama-3.2-1b", path)
@@ -168,8 +176,9 @@ def mistral(
 
 
 def test_an_unknown_architecture_is_counted_and_no_more(tmp_path: Path) -> None:
-    """Parameters and size are those of the file; whether llama.cpp loads it, and what it would keep, nobody here knows: neither of the
-    file nor of a spec made of it."""
+    """Parameters and size are those of the file; whether llama.cpp loads it, and what it would
+    keep, nobody here knows: neither of the file nor of a spec made of it.
+    """
     path = mistral(tmp_path, architecture="brandnew")
     spec = read_local(path).spec
     assert (spec.architecture, spec.parameters.total) == (None, 7_248_023_552)
@@ -183,7 +192,9 @@ def test_an_unknown_architecture_is_counted_and_no_more(tmp_path: Path) -> None:
 
 
 def test_a_file_with_more_biases_than_its_row_keeps_its_tensors(tmp_path: Path) -> None:
-    """llama.cpp asks for most biases where they are there (TENSOR_NOT_REQUIRED): counted, and said."""
+    """llama.cpp asks for most biases where they are there (TENSOR_NOT_REQUIRED): counted, and
+    said.
+    """
     tensors = [*placed(MISTRAL), ("blk.0.ffn_down.bias", [4096], "F32")]
     local = read_local(mistral(tmp_path, tensors=tensors))
     assert local.spec.parameters.total == 7_248_023_552 + 4096
@@ -198,15 +209,28 @@ _ALL = placed(MISTRAL)
     ("tensors", "why", "refused"),
     [
         ([one for one in _ALL if one[0] != "blk.3.ffn_up.weight"], "blk.3.ffn_up is missing", True),
-        ([*_ALL, ("blk.0.surprise.weight", [4096, 4096], "F16")], "blk.0.surprise is 4,096 × 4,096", False),
-        ([(one[0], [4096, 64], one[2]) if one[0] == "blk.5.ffn_up.weight" else one for one in _ALL], "blk.5.ffn_up is 4,096 × 64", True),
+        (
+            [*_ALL, ("blk.0.surprise.weight", [4096, 4096], "F16")],
+            "blk.0.surprise is 4,096 × 4,096",
+            False,
+        ),
+        (
+            [
+                (one[0], [4096, 64], one[2]) if one[0] == "blk.5.ffn_up.weight" else one
+                for one in _ALL
+            ],
+            "blk.5.ffn_up is 4,096 × 64",
+            True,
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_llamacpp_refuses_is_of_no_known_model(
     tensors: list[Any], why: str, refused: bool, tmp_path: Path
 ) -> None:
-    """llama.cpp: missing tensor; wrong shape (src/llama-model-loader.cpp): it does not run, whatever the machine and the program, and
-    the reason names the tensor. At more tensors than it asked for it stops too, but a later release may ask for them: unknown."""
+    """llama.cpp: missing tensor; wrong shape (src/llama-model-loader.cpp): it does not run,
+    whatever the machine and the program, and the reason names the tensor. At more tensors than it
+    asked for it stops too, but a later release may ask for them: unknown.
+    """
     path = mistral(tmp_path, tensors=tensors)
     spec = read_local(path).spec
     assert spec.architecture is None
@@ -234,15 +258,21 @@ def test_a_file_that_llamacpp_refuses_is_of_no_known_model(
         ({"feed_forward_length": [14336] * 5000}, "feed_forward_length lists 5,000"),
         ({"nextn_predict_layers": 40}, "layers, 40 of them beyond"),
         # releases of llama.cpp differ in what they do with such a pattern
-        ({"attention.sliding_window": 1024, "attention.sliding_window_pattern": [True] * 31}, "unknown: llama.attention.sliding_window_pattern lists 31 layers, and there are 32"),
-        ({"attention.sliding_window": 1024, "attention.sliding_window_pattern": [True] * 5000}, "pattern lists 5,000 layers, and there are 32"),
+        (
+            {"attention.sliding_window": 1024, "attention.sliding_window_pattern": [True] * 31},
+            "unknown: llama.attention.sliding_window_pattern lists 31 layers, and there are 32",
+        ),
+        (
+            {"attention.sliding_window": 1024, "attention.sliding_window_pattern": [True] * 5000},
+            "pattern lists 5,000 layers, and there are 32",
+        ),
         # the key matrices have eight heads
         ({"attention.head_count_kv": 4}, "attn_k"),
         ({"attention.head_count_kv": 5}, "unknown: kv_heads is 5"),
         ({"attention.head_count_kv": 0}, "kv_heads is 0"),
         ({"attention.head_count": 100_000}, "key_length is 0"),
     ],
-)  # fmt: skip
+)
 def test_keys_that_contradict_the_tensors_are_not_believed(
     keys: dict[str, object], says: str, tmp_path: Path
 ) -> None:
@@ -253,7 +283,9 @@ def test_keys_that_contradict_the_tensors_are_not_believed(
 
 
 def test_a_tensor_of_a_type_that_nobody_loads_makes_the_model_unknown(tmp_path: Path) -> None:
-    """ggml.h of 2026 ends at 42: llama.cpp's gguf.cpp refuses a file with another, and a newer one may not."""
+    """ggml.h of 2026 ends at 42: llama.cpp's gguf.cpp refuses a file with another, and a newer one
+    may not.
+    """
     header, size = gguf(metadata("x", MISTRAL), placed(MISTRAL))
     name = text("output_norm.weight")
     place = header.index(name) + len(name) + 4 + 8
@@ -278,7 +310,9 @@ def test_a_tensor_of_a_type_that_nobody_loads_makes_the_model_unknown(tmp_path: 
 def test_quantization_by_file_type_and_tensors(
     stated: int | None, types: set[str], quantization: str, noted: bool, tmp_path: Path
 ) -> None:
-    """The file type names the quantization; where tensors contradict it they win, and the answer says so."""
+    """The file type names the quantization; where tensors contradict it they win, and the answer
+    says so.
+    """
     base, *_, better = sorted([*types] * 2, key=lambda type: TYPES[type][2] / TYPES[type][1])
     tensors = []
     for name, shape, type in placed(MISTRAL):

@@ -64,7 +64,9 @@ def test_a_split_file_is_run_by_its_first_part(tmp_path: Path) -> None:
 
 
 def test_a_missing_part_is_named(tmp_path: Path) -> None:
-    """Which file to download is said; so is a part whose name does not say which it is, and one of another model."""
+    """Which file to download is said; so is a part whose name does not say which it is, and one of
+    another model.
+    """
     parts = split(tmp_path, 3)
     parts[1].unlink()
     assert "llama-00002-of-00003.gguf" in problem(parts[0])

@@ -36,7 +36,9 @@ def test_a_projector_beside_the_model_is_no_second_model(tmp_path: Path) -> None
 
 
 def test_folders_without_a_model(tmp_path: Path) -> None:
-    """Empty; something else; an adapter; a download that did not finish; the outer folder of Hugging Face's cache."""
+    """Empty; something else; an adapter; a download that did not finish; the outer folder of
+    Hugging Face's cache.
+    """
     assert "empty folder" in problem(tmp_path)
     (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
     assert "notes.txt" in problem(tmp_path)
@@ -74,7 +76,9 @@ def test_folders_without_a_model(tmp_path: Path) -> None:
 def test_files_that_are_no_model_say_what_they_are(
     content: bytes, says: str, name: str, tmp_path: Path
 ) -> None:
-    """What a failed download, another format or a pointer looks like is recognised by its first bytes."""
+    """What a failed download, another format or a pointer looks like is recognised by its first
+    bytes.
+    """
     path = tmp_path / name
     path.write_bytes(content)
     assert says in problem(path)
@@ -82,7 +86,9 @@ def test_files_that_are_no_model_say_what_they_are(
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege on Windows")
 def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
-    """Missing, a dead link, a link to itself, a file used as a folder, an unfinished download, impossible names."""
+    """Missing, a dead link, a link to itself, a file used as a folder, an unfinished download,
+    impossible names.
+    """
     assert "does not exist" in problem(tmp_path / "none.gguf")
     (tmp_path / "dead.gguf").symlink_to(tmp_path / "gone")
     assert "a link to a file that does not exist" in problem(tmp_path / "dead.gguf")
@@ -121,8 +127,9 @@ def test_a_path_keeps_the_form_it_was_typed_in(
 
 @pytest.mark.parametrize("name", measured(), ids=case_id)
 def test_a_spec_made_of_a_gguf_file_reads_back(name: str, tmp_path: Path) -> None:
-    """`spec new` writes a valid spec file that says the same, but for the types of the very file's tensors. It states the parameters that
-    its architecture has, as `spec check` counts them."""
+    """`spec new` writes a valid spec file that says the same, but for the types of the very file's
+    tensors. It states the parameters that its architecture has, as `spec check` counts them.
+    """
     spec = read_local(make(tmp_path, name)).spec
     assert again(spec) == spec.replace(tensors=())
     assert counted_parameters(again(spec)) == (spec.parameters.total, spec.parameters.active)
@@ -147,7 +154,9 @@ MAC = Machine(planning=True, system="darwin", architecture="aarch64")
 def test_a_spec_made_of_a_config_has_its_route(
     of: dict[str, object], machine: Machine, tmp_path: Path
 ) -> None:
-    """Its weights are the user's to get for either, by path or by id: the same route, findings and figures."""
+    """Its weights are the user's to get for either, by path or by id: the same route, findings and
+    figures.
+    """
     file = config(tmp_path, **of)
     made = tmp_path / "specs" / "made.toml"
     made.parent.mkdir()

@@ -27,7 +27,9 @@ from selfhost.modelfiles import read_local
 
 
 def test_a_folder_of_safetensors(tmp_path: Path) -> None:
-    """Parameters and bytes are those of the files; the folder, a shard and the index name the same model."""
+    """Parameters and bytes are those of the files; the folder, a shard and the index name the same
+    model.
+    """
     folder = small(tmp_path / "tiny-llama")
     shards = sorted(folder.glob("*.safetensors"))
     # 2 × 100 × 64 + 64 + 2 × (64 × (64 + 32 + 32 + 64) + 3 × 64 × 128 + 2 × 64)
@@ -68,8 +70,16 @@ def test_a_missing_or_cut_shard(tmp_path: Path) -> None:
 def test_files_that_differ_from_their_config_are_believed(tmp_path: Path) -> None:
     """The total is that of the headers, and the difference is told."""
     folder = small(tmp_path / "m")
-    config(folder, model_type="llama", hidden_size=64, intermediate_size=4096, num_hidden_layers=2, num_attention_heads=4,
-           num_key_value_heads=2, vocab_size=100)  # fmt: skip
+    config(
+        folder,
+        model_type="llama",
+        hidden_size=64,
+        intermediate_size=4096,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        vocab_size=100,
+    )
     local = read_local(folder)
     assert local.spec.parameters.total == 12_864 + 2 * (12_288 + 24_576 + 128)
     assert local.spec.parameters.difference
@@ -77,12 +87,19 @@ def test_files_that_differ_from_their_config_are_believed(tmp_path: Path) -> Non
 
 
 def test_files_that_contradict_their_config_are_of_no_known_model(tmp_path: Path) -> None:
-    """from_pretrained refuses tensors of other shapes than the config's, and makes up layers that are missing: unknown."""
+    """from_pretrained refuses tensors of other shapes than the config's, and makes up layers that
+    are missing: unknown.
+    """
     folder = small(tmp_path / "m")
     fits: dict[str, object] = {
-        "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
-        "num_key_value_heads": 2, "vocab_size": 100,
-    }  # fmt: skip
+        "model_type": "llama",
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "vocab_size": 100,
+    }
     for change in (
         {"num_key_value_heads": 4},
         {"num_hidden_layers": 4},
@@ -104,7 +121,9 @@ def test_files_that_contradict_their_config_are_of_no_known_model(tmp_path: Path
 def test_a_safetensors_file_is_told_from_others_whatever_the_length_of_its_header(
     length: int, tmp_path: Path
 ) -> None:
-    """Its first eight bytes are that length (the format's README), and may be a pickle's or what JSON begins with."""
+    """Its first eight bytes are that length (the format's README), and may be a pickle's or what
+    JSON begins with.
+    """
     header = b'{"a":{"dtype":"F16","shape":[5],"data_offsets":[0,10]}}'.ljust(length)
     for name in ("model.safetensors", "model"):
         (tmp_path / name).write_bytes(struct.pack("<Q", length) + header + bytes(10))
@@ -138,9 +157,17 @@ def _entry(name: str, dtype: str, shape: list[int], begin: int, end: int) -> str
     ("entries", "room", "says"),
     [
         # they overlap, or leave a hole; of a name that stands twice the last counts
-        ([_entry("a", "F32", [2], 0, 8), _entry("b", "F32", [2], 4, 12)], 12, "4 bytes are missing"),
+        (
+            [_entry("a", "F32", [2], 0, 8), _entry("b", "F32", [2], 4, 12)],
+            12,
+            "4 bytes are missing",
+        ),
         ([_entry("a", "F32", [2], 4, 12)], 12, "4 bytes belong to no tensor"),
-        ([_entry("a", "F32", [2], 0, 8), _entry("a", "F32", [2], 8, 16)], 16, "8 bytes belong to no"),
+        (
+            [_entry("a", "F32", [2], 0, 8), _entry("a", "F32", [2], 8, 16)],
+            16,
+            "8 bytes belong to no",
+        ),
         ([_entry("a", "F32", [2], 0, 8)], 9, "1 bytes belong to no tensor"),
         ([], 9, "9 bytes belong to no tensor"),
         ([_entry("a", "F32", [2], 0, 8)], 7, "1 bytes are missing"),
@@ -150,11 +177,13 @@ def _entry(name: str, dtype: str, shape: list[int], begin: int, end: int) -> str
         # three weights of four bits end within a byte
         ([_entry("a", "F4", [3], 0, 2)], 2, "size of its shape"),
     ],
-)  # fmt: skip
+)
 def test_what_the_reader_of_safetensors_refuses(
     entries: list[str], room: int, says: str, tmp_path: Path
 ) -> None:
-    """Every one of these is refused by safetensors 0.8.0, so no program loads it: no answer but the reason, and exit code 2."""
+    """Every one of these is refused by safetensors 0.8.0, so no program loads it: no answer but the
+    reason, and exit code 2.
+    """
     path = tmp_path / "model.safetensors"
     header = "{" + ",".join(entries) + "}"
     path.write_bytes(struct.pack("<Q", len(header)) + header.encode() + bytes(room))
@@ -166,23 +195,47 @@ def test_what_the_reader_of_safetensors_refuses(
     ("entries", "room"),
     [
         # any order, empty tensors where one ends and at the end, spaces that pad the header
-        ([_entry("b", "F32", [1], 8, 12), _entry("a", "F32", [2], 0, 8), _entry("c", "F32", [3, 0], 12, 12)], 12),
-        ([_entry("a", "F32", [0], 0, 0), _entry("b", "F32", [1], 0, 4), _entry("c", "F32", [0], 4, 4)], 4),
+        (
+            [
+                _entry("b", "F32", [1], 8, 12),
+                _entry("a", "F32", [2], 0, 8),
+                _entry("c", "F32", [3, 0], 12, 12),
+            ],
+            12,
+        ),
+        (
+            [
+                _entry("a", "F32", [0], 0, 0),
+                _entry("b", "F32", [1], 0, 4),
+                _entry("c", "F32", [0], 4, 4),
+            ],
+            4,
+        ),
         ([_entry("a", "F32", [], 0, 4)], 4),
         ([_entry("a", "U8", [3], 0, 3), _entry("b", "F32", [1] * 9, 3, 7)], 7),
         ([_entry("a", "F32", [2], 0, 8), _entry("a", "F32", [2], 0, 8)], 8),
-        (['"__metadata__":null', '"a":{"more":1,"dtype":"F32","shape":[2],"data_offsets":[0,8]}'], 8),
+        (
+            [
+                '"__metadata__":null',
+                '"a":{"more":1,"dtype":"F32","shape":[2],"data_offsets":[0,8]}',
+            ],
+            8,
+        ),
         ([_entry("a", "F32", [0, 2**40, 2**40], 0, 0), _entry("b", "F4", [4], 0, 2)], 2),
         *(
             ([_entry("a", dtype, [8], 0, bits)], bits)
             for bits, dtypes in {
-                4: "F4", 6: "F6_E2M3 F6_E3M2", 8: "BOOL U8 I8 F8_E5M2 F8_E4M3 F8_E8M0 F8_E4M3FNUZ F8_E5M2FNUZ",
-                16: "I16 U16 F16 BF16", 32: "I32 U32 F32", 64: "C64 F64 I64 U64",
+                4: "F4",
+                6: "F6_E2M3 F6_E3M2",
+                8: "BOOL U8 I8 F8_E5M2 F8_E4M3 F8_E8M0 F8_E4M3FNUZ F8_E5M2FNUZ",
+                16: "I16 U16 F16 BF16",
+                32: "I32 U32 F32",
+                64: "C64 F64 I64 U64",
             }.items()
             for dtype in dtypes.split()
         ),
     ],
-)  # fmt: skip
+)
 def test_what_the_reader_of_safetensors_takes(
     entries: list[str], room: int, tmp_path: Path
 ) -> None:

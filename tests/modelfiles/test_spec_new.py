@@ -1,4 +1,6 @@
-"""`spec new` writes what `spec check` takes, and the spec is answered as the file that it was made of."""
+"""`spec new` writes what `spec check` takes, and the spec is answered as the file that it was made
+of.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +26,24 @@ HERE = Machine.from_file(RECORDS / "vm-24gib.json")
 FILES = sorted([*CONFIGS.glob("*.json"), *(HEADERS / "odd_configs").glob("*.json")])
 # its widths as https://huggingface.co/allenai/Molmo-7B-D-0924/blob/main/config.json has them
 MOLMO: dict[str, Any] = {
-    "architectures": ["MolmoForCausalLM"], "model_type": "molmo", "embedding_size": 152064, "hidden_size": 3584,
-    "intermediate_size": 37888, "max_position_embeddings": 4096, "num_attention_heads": 28, "num_hidden_layers": 28,
-    "num_key_value_heads": 4, "qkv_bias": True, "tie_word_embeddings": False, "torch_dtype": "float32", "vocab_size": 152064,
-    "auto_map": {"AutoConfig": "config_molmo.MolmoConfig", "AutoModelForCausalLM": "modeling_molmo.MolmoForCausalLM"},
-}  # fmt: skip
+    "architectures": ["MolmoForCausalLM"],
+    "model_type": "molmo",
+    "embedding_size": 152064,
+    "hidden_size": 3584,
+    "intermediate_size": 37888,
+    "max_position_embeddings": 4096,
+    "num_attention_heads": 28,
+    "num_hidden_layers": 28,
+    "num_key_value_heads": 4,
+    "qkv_bias": True,
+    "tie_word_embeddings": False,
+    "torch_dtype": "float32",
+    "vocab_size": 152064,
+    "auto_map": {
+        "AutoConfig": "config_molmo.MolmoConfig",
+        "AutoModelForCausalLM": "modeling_molmo.MolmoForCausalLM",
+    },
+}
 
 
 def new(folder: Path, model: Path) -> Path:
@@ -63,7 +78,9 @@ def test_a_spec_of_a_config_is_right_and_has_its_answer(file: Path, tmp_path: Pa
 
 
 def test_an_architecture_that_is_not_known_is_no_slip_of_one_that_is(tmp_path: Path) -> None:
-    """Molmo is no OLMo: its spec is right, and says as its config.json does that it cannot be told."""
+    """Molmo is no OLMo: its spec is right, and says as its config.json does that it cannot be
+    told.
+    """
     folder = tmp_path / "molmo-7b-d"
     folder.mkdir()
     model = folder / "config.json"

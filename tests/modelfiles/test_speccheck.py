@@ -1,4 +1,6 @@
-"""`selfhost spec check`: the corpus of bad specs with exact messages, and what only the whole catalogue can tell."""
+"""`selfhost spec check`: the corpus of bad specs with exact messages, and what only the whole
+catalogue can tell.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def _write(folder: Path, name: str, text: str = "", needs: str = NEEDS) -> str:
 
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
 def test_a_bad_spec_has_exactly_these_problems(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every fault of the file in one run, each with its line, key and what to write instead, as <fault>.txt has it."""
+    """Every fault of the file in one run, each with its line, key and what to write instead, as
+    <fault>.txt has it.
+    """
     monkeypatch.chdir(path.parent)
     expected = path.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
     assert _messages([path.name]) == expected
@@ -46,18 +50,23 @@ def test_good_specs_have_no_problem() -> None:
 
 
 def test_shipped_specs_have_no_problem() -> None:
-    """The catalogue is clean: unique names, SPDX ids, alternatives that exist, a source for every table."""
+    """The catalogue is clean: unique names, SPDX ids, alternatives that exist, a source for every
+    table.
+    """
     problems, specs = check_spec_files([str(path) for path in SHIPPED], ())
     assert [str(problem) for problem in problems] == []
     assert len(specs) == len(SHIPPED) >= 30
 
 
 def test_sources_may_stand_beside(tmp_path: Path) -> None:
-    """`<id>.sources.toml` has the sources of `<id>.toml`, whichever of the two is named; what is wrong there is told of that file, with its lines."""
+    """`<id>.sources.toml` has the sources of `<id>.toml`, whichever of the two is named; what is
+    wrong there is told of that file, with its lines.
+    """
     path = Path(_write(tmp_path, "x", 'openness = { paper = "published" }\n'))
     beside = tmp_path / "x.sources.toml"
     assert _messages([str(path)]) == [
-        f'{path}: sources.openness: is missing (say where the facts in [openness] come from: [sources] openness = "…", or openness = "…" in {beside})'
+        f"{path}: sources.openness: is missing (say where the facts in [openness] come from: "
+        f'[sources] openness = "…", or openness = "…" in {beside})'
     ]
     beside.write_text('id = "its card"\nopenness = "arXiv"\n', encoding="utf-8")
     for named in ([str(path)], [str(beside)], [str(path), str(beside)]):
@@ -66,12 +75,16 @@ def test_sources_may_stand_beside(tmp_path: Path) -> None:
         assert (spec.id, dict(spec.sources)) == ("x", {"id": "its card", "openness": "arXiv"})
     wrong = {
         'id = "card"\nname = 1\n"needs.dtype" = [\n  "y",\n]\n': [
-            f"{beside}: openness: is missing (say where the facts in [openness] come from: openness = \"…\")",
+            f"{beside}: openness: is missing "
+            '(say where the facts in [openness] come from: openness = "…")',
             f'{beside}:2: name: must be a string, not the number 1 (write it in quotes: "…")',
             f'{beside}:3: "needs.dtype": must be a string, not a list (write it in quotes: "…")',
         ],
-        "id = [\n": [f"{beside}:1: not valid TOML: what begins here does not end (close it with the bracket or quote it began with)"],
-    }  # fmt: skip
+        "id = [\n": [
+            f"{beside}:1: not valid TOML: what begins here does not end "
+            "(close it with the bracket or quote it began with)"
+        ],
+    }
     for text, messages in wrong.items():
         beside.write_text(text, encoding="utf-8")
         assert _messages([str(path)]) == messages
@@ -82,7 +95,9 @@ def test_sources_may_stand_beside(tmp_path: Path) -> None:
 
 
 def test_a_name_means_one_model(tmp_path: Path) -> None:
-    """An id, alias or repository that another spec answers to is a fault of the later file, whatever its case and separators."""
+    """An id, alias or repository that another spec answers to is a fault of the later file,
+    whatever its case and separators.
+    """
     stated = 'aliases = ["herd"]\nrepository = "someone/llama-three"\n'
     _, (known,) = check_spec_files([_write(tmp_path, "llama-3", stated)], ())
     text = 'aliases = [\n  "fine",\n  "LLAMA3",\n  "Herd",\n]\nrepository = "Someone/LLaMA_three"\n'
@@ -100,13 +115,15 @@ def test_given_files_are_checked_against_each_other(tmp_path: Path) -> None:
     first = _write(tmp_path, "first", 'aliases = ["same"]\n')
     second = _write(tmp_path, "second", 'aliases = ["same"]\n')
     assert _messages([first, second, first]) == [
-        f'{second}:4: aliases[0]: "same" already means first (a name means one model, whatever its case and separators)'
+        f'{second}:4: aliases[0]: "same" already means first '
+        "(a name means one model, whatever its case and separators)"
     ]
     folder = tmp_path / "folder"
     folder.mkdir()
     again = _write(folder, "first")
     assert _messages([first, again]) == [
-        f'{again}:2: id: "first" is the id of another of these files too (give each model an id of its own)'
+        f'{again}:2: id: "first" is the id of another of these files too '
+        "(give each model an id of its own)"
     ]
 
 
@@ -120,7 +137,9 @@ WRONG = (7_285_023_552, 7_100_000_000, 6_000_000_000, 10_000_000_000)
     ("total", "right"), [*((each, True) for each in RIGHT), *((each, False) for each in WRONG)]
 )
 def test_a_total_may_be_rounded_and_no_more(total: int, right: bool, tmp_path: Path) -> None:
-    """A count lies within 0.5 % of the architecture's, or is what that rounds to at the digits it is written with (Mistral 7B v0.3)."""
+    """A count lies within 0.5 % of the architecture's, or is what that rounds to at the digits it
+    is written with (Mistral 7B v0.3).
+    """
     text = (BAD_SPECS / "total-of-another-model.toml").read_text(encoding="utf-8")
     path = tmp_path / "total-of-another-model.toml"
     path.write_text(text.replace("942_243_060", str(total)), encoding="utf-8")
@@ -131,20 +150,25 @@ def test_a_total_may_be_rounded_and_no_more(total: int, right: bool, tmp_path: P
 
 
 def test_pointers_lead_somewhere(tmp_path: Path) -> None:
-    """A successor or alternative is the id of a spec, here or in the catalogue; a slip is told from a stranger."""
+    """A successor or alternative is the id of a spec, here or in the catalogue; a slip is told from
+    a stranger.
+    """
     _, catalogue = check_spec_files(
         [_write(tmp_path, "llama-3.1-8b"), _write(tmp_path, "phi-4")], ()
     )
     path = _write(
         tmp_path,
         "closed",
-        'openness.weights = "closed"\n[availability]\nwhy = "x"\nprovider = "y"\nsuccessor = "phi-5"\n'
-        'open_alternatives = ["phi-4", "llama-3.1-8"]\n[sources]\nopenness = "x"\navailability = "x"\n',
+        'openness.weights = "closed"\n'
+        '[availability]\nwhy = "x"\nprovider = "y"\nsuccessor = "phi-5"\n'
+        'open_alternatives = ["phi-4", "llama-3.1-8"]\n'
+        '[sources]\nopenness = "x"\navailability = "x"\n',
         needs="",
     )
     assert _messages([path], catalogue) == [
         f'{path}:8: availability.successor: no spec has the id "phi-5" (did you mean "phi-4"?)',
-        f'{path}:9: availability.open_alternatives[1]: no spec has the id "llama-3.1-8" (did you mean "llama-3.1-8b"?)',
+        f'{path}:9: availability.open_alternatives[1]: no spec has the id "llama-3.1-8" '
+        '(did you mean "llama-3.1-8b"?)',
     ]
 
 
@@ -153,7 +177,9 @@ STRANGE = ["mit", "GPL-2.0 with Classpath", "Apache", "((((", "MIT AND", "(" * 5
 
 @pytest.mark.parametrize("license", [*STRANGE, "MIT OR " * 400 + "MIT"])
 def test_other_licenses_are_a_problem(license: str, tmp_path: Path) -> None:
-    """What SPDX does not know, or spells otherwise, is one problem on its line; no length hangs or raises."""
+    """What SPDX does not know, or spells otherwise, is one problem on its line; no length hangs or
+    raises.
+    """
     path = _write(tmp_path, "x", f'license.id = "{license}"\nsources.license = "card"\n')
     (message,) = _messages([path])
     assert message.startswith(f"{path}:4: license.id: ")

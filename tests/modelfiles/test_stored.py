@@ -24,7 +24,9 @@ from selfhost.needs import needs_of
 def test_quantized_weights_are_judged_as_they_are_stored(
     method: str, runtime: str, tmp_path: Path
 ) -> None:
-    """AutoAWQ's packed weights are no source of a GGUF file; the FP8 of DeepSeek is what convert_hf_to_gguf.py reads."""
+    """AutoAWQ's packed weights are no source of a GGUF file; the FP8 of DeepSeek is what
+    convert_hf_to_gguf.py reads.
+    """
     config(tmp_path, quantization_config={"quant_method": method, "weight_block_size": [128, 128]})
     answer = check(str(tmp_path))
     assert answer.workload.runtime == runtime
@@ -33,7 +35,9 @@ def test_quantized_weights_are_judged_as_they_are_stored(
 
 
 def test_an_mlx_model_is_judged_for_mlx(tmp_path: Path) -> None:
-    """The keys of mlx-lm's own config.json name its runtime; without a Mac the answer says what to take."""
+    """The keys of mlx-lm's own config.json name its runtime; without a Mac the answer says what to
+    take.
+    """
     config(tmp_path, quantization={"group_size": 64, "bits": 4})
     linux = Machine(planning=True, system="linux", architecture="x86_64")
     findings = check(str(tmp_path), machine=linux).findings
@@ -49,7 +53,9 @@ _QUANTIZED = json.loads((TRUTH / "mlx.json").read_text(encoding="utf-8"))["quant
 
 @pytest.mark.parametrize("made", _QUANTIZED, ids=case_id)
 def test_all_that_mlx_quantizes_to_is_counted(made: dict[str, Any], tmp_path: Path) -> None:
-    """Bits of a weight as mlx.core.quantize makes them of one matrix, scales and biases included; by path and as a spec."""
+    """Bits of a weight as mlx.core.quantize makes them of one matrix, scales and biases included;
+    by path and as a spec.
+    """
     file = config(tmp_path, quantization={key: made[key] for key in ("mode", "bits", "group_size")})
     local = read_local(file)
     asked = Workload(quantization=local.quantization, context_tokens=4096)
@@ -81,7 +87,11 @@ _BY_MLX = {"bits": 4, "group_size": 32, "mode": "mxfp4"}
     [
         # pruned to its text, in the class that sees (bryce-hoehn/Qwen3.5-18B-REAP-A3B-Coding)
         ("architectures", ["Qwen3_5MoeForConditionalGeneration"], "bfloat16"),
-        ("quantization_config", {"quant_method": "fp8", "weight_block_size": [128, 128]}, "float8_e4m3_128x128"),
+        (
+            "quantization_config",
+            {"quant_method": "fp8", "weight_block_size": [128, 128]},
+            "float8_e4m3_128x128",
+        ),
         ("quantization_config", {"quant_method": "fp8", "weight_block_size": None}, "float8_e4m3"),
         ("quantization_config", {"quant_method": "mxfp4"}, "mxfp4"),
         ("quantization_config", {"quant_method": "modelopt", "quant_algo": "NVFP4"}, "nvfp4"),
@@ -92,7 +102,7 @@ _BY_MLX = {"bits": 4, "group_size": 32, "mode": "mxfp4"}
         ("quantization", {"bits": 8, "group_size": 32, "mode": "affine"}, "8bit-32g"),
         ("quantization", _BY_MLX, "mxfp4"),
     ],
-)  # fmt: skip
+)
 def test_how_published_weights_are_stored(
     key: str, stored: object, quantization: str | None, tmp_path: Path
 ) -> None:
@@ -117,7 +127,9 @@ def test_packed_weights_are_bytes_not_parameters(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("named", ["", "config.json"])
 def test_quantization_told_in_a_file_of_its_own(named: str, tmp_path: Path) -> None:
-    """NVIDIA's exporter writes hf_quant_config.json and nothing into config.json; the folder and the file are read alike."""
+    """NVIDIA's exporter writes hf_quant_config.json and nothing into config.json; the folder and
+    the file are read alike.
+    """
     folder = small(tmp_path / "m", stored="F8_E4M3")
     for algorithm, quantization in (("FP8", "float8_e4m3"), ("superquant", None)):
         told = {"quantization": {"quant_algo": algorithm, "kv_cache_quant_algo": "FP8"}}

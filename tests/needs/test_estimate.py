@@ -12,7 +12,9 @@ from selfhost.needs.records import How, Term
 
 
 def test_windows_that_llama_cpp_ignores_are_cached_in_full() -> None:
-    """Mistral 7B v0.1 has a window of 4,096 tokens: vLLM keeps those, llama.cpp all 16,384, transformers too while it reads them."""
+    """Mistral 7B v0.1 has a window of 4,096 tokens: vLLM keeps those, llama.cpp all 16,384,
+    transformers too while it reads them.
+    """
     spec = catalogue().spec("mistral-7b-instruct-v0.1")
     for program, kept in (("llama.cpp", 16_384), ("transformers", 16_384), ("vllm", 4096)):
         found = terms(asked(spec, runtime(program), context_tokens=16_384))
@@ -21,7 +23,9 @@ def test_windows_that_llama_cpp_ignores_are_cached_in_full() -> None:
 
 @pytest.mark.parametrize("program", ["transformers", "vllm"])
 def test_latent_attention_caches_the_latent_and_one_rope_key(program: str) -> None:
-    """DeepSeek-V3 by its config.json: 61 layers, kv_lora_rank 512, qk_rope_head_dim 64, in bfloat16."""
+    """DeepSeek-V3 by its config.json: 61 layers, kv_lora_rank 512, qk_rope_head_dim 64, in
+    bfloat16.
+    """
     found = terms(asked(catalogue().spec("deepseek-v3"), runtime(program)))
     assert found["kv_cache"].bytes == 61 * (512 + 64) * 2 * 4096
 
@@ -53,7 +57,9 @@ def test_defaults_fit_the_model(id: str, program: str, expected: tuple[str, str]
 
 
 def test_decoding_reads_only_the_experts_that_are_used() -> None:
-    """Qwen3 30B A3B reads about a tenth of its weights per token: 3.3 of 30.5 billion parameters are active."""
+    """Qwen3 30B A3B reads about a tenth of its weights per token: 3.3 of 30.5 billion parameters
+    are active.
+    """
     spec = catalogue().spec("qwen3-30b-a3b")
     read = sum(needs.decode_bytes_by_type(spec, runtime("llama.cpp"), "gguf", "Q8_0").values())
     # 34 bytes per 32 weights; of the untied token table one row is read
@@ -62,7 +68,9 @@ def test_decoding_reads_only_the_experts_that_are_used() -> None:
 
 @pytest.mark.parametrize("id", ["gemma-3-12b-it", "qwen3-vl-4b-instruct"])
 def test_a_model_that_sees_runs_as_text_where_its_encoders_are_left_out(id: str) -> None:
-    """mlx-lm's sanitize drops the vision tower, of files that hold it; for a GGUF the projector is another file."""
+    """mlx-lm's sanitize drops the vision tower, of files that hold it; for a GGUF the projector is
+    another file.
+    """
     spec = catalogue().spec(id)
     for program in ("mlx", "llama-cpp-python"):
         assert needs.why_not_loaded(spec, runtime(program)) is None
@@ -83,7 +91,9 @@ def test_a_model_that_sees_runs_as_text_where_its_encoders_are_left_out(id: str)
 
 
 def test_of_narrow_experts_a_token_reads_those_it_uses() -> None:
-    """gpt-oss 20B uses 4 of 32 experts: 24 layers × 4 × 3 matrices of 2,880 × 2,880 in blocks of 32 that take 17 bytes, in any program."""
+    """gpt-oss 20B uses 4 of 32 experts: 24 layers × 4 × 3 matrices of 2,880 × 2,880 in blocks of 32
+    that take 17 bytes, in any program.
+    """
     spec, experts = catalogue().spec("gpt-oss-20b"), 24 * 4 * 3 * 2880 * 2880 // 32 * 17
     read = needs.decode_bytes_by_type(spec, runtime("vllm"), "safetensors", "mxfp4")
     assert read["mxfp4"] == experts
@@ -97,7 +107,9 @@ def test_of_narrow_experts_a_token_reads_those_it_uses() -> None:
 
 
 def test_vllm_loads_32_bit_weights_as_16_bit_ones() -> None:
-    """vLLM documentation, engine arguments: --dtype auto is "FP16 precision for FP32 and FP16 models"; the files stay as published."""
+    """vLLM documentation, engine arguments: --dtype auto is "FP16 precision for FP32 and FP16
+    models"; the files stay as published.
+    """
     spec, program = catalogue().spec("gpt2-xl"), runtime("vllm")
     answer = asked(spec, program, context_tokens=1024)
     found = terms(answer)
@@ -141,7 +153,9 @@ def test_a_checkpoint_is_as_large_as_its_repository_lists(
 
 @pytest.mark.parametrize("program", ["llama.cpp", "transformers"])
 def test_parameters_alone_give_weights_and_no_total(program: str) -> None:
-    """With a parameter count and nothing else the files are a range marked assumed, and memory is unknown because of the cache."""
+    """With a parameter count and nothing else the files are a range marked assumed, and memory is
+    unknown because of the cache.
+    """
     answer = asked(model(parameters=Parameters(total=8_000_000_000)), runtime(program))
     assert answer.download_how is How.ASSUMED
     assert answer.download_bytes
@@ -154,7 +168,9 @@ def test_parameters_alone_give_weights_and_no_total(program: str) -> None:
 
 
 def test_nothing_known_is_unknown_and_never_zero() -> None:
-    """A closed model, or a spec that states neither sizes nor needs, has None everywhere, each with a reason and a remedy."""
+    """A closed model, or a spec that states neither sizes nor needs, has None everywhere, each with
+    a reason and a remedy.
+    """
     closed = needs.needs_of(model(openness=Openness(weights="closed")), None, Workload())
     assert "never published" in closed.unknown[0].reason
     for answer in (
@@ -170,7 +186,9 @@ def test_nothing_known_is_unknown_and_never_zero() -> None:
 
 
 def test_stated_needs_are_taken_as_they_are() -> None:
-    """A spec of a few lines with [needs] alone is one stated term with its range, whatever the runtime."""
+    """A spec of a few lines with [needs] alone is one stated term with its range, whatever the
+    runtime.
+    """
     stated = StatedNeeds(
         low_bytes=6 * 2**30, high_bytes=8 * 2**30, disk_bytes=5_000_000_000, source="my notes"
     )

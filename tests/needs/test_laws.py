@@ -17,13 +17,16 @@ from selfhost.core.tables import shipped_table
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_more_is_never_less(data: st.DataObject) -> None:
-    """A longer context, more sequences or a wider cache type never needs less memory: best estimate, low and high.
+    """A longer context, more sequences or a wider cache type never needs less memory: best
+    estimate, low and high.
 
-    The compute buffer apart where llama.cpp itself takes less for more, as tests/truth has it: gpt-oss 20B 456,415,232 bytes at
-    8,192 tokens and 429,524,992 at 32,768, with logits for the whole batch; a quantized cache is rotated in buffers of its own
-    (Falcon-H1 34B 180,641,856 bytes with q8_0 and 175,317,056 with f16), which leave other holes for other batches; an encoder's batch
-    is rounded up to a multiple of the sequences. Even there the sum never falls by more than 2 %. What SGLang leaves free is no such sum:
-    its largest graph holds as many sequences as it takes by itself until a line asks for fewer (--max-running-requests 2).
+    The compute buffer apart where llama.cpp itself takes less for more, as tests/truth has it:
+    gpt-oss 20B 456,415,232 bytes at 8,192 tokens and 429,524,992 at 32,768, with logits for the
+    whole batch; a quantized cache is rotated in buffers of its own (Falcon-H1 34B 180,641,856 bytes
+    with q8_0 and 175,317,056 with f16), which leave other holes for other batches; an encoder's
+    batch is rounded up to a multiple of the sequences. Even there the sum never falls by more than
+    2 %. What SGLang leaves free is no such sum: its largest graph holds as many sequences as it
+    takes by itself until a line asks for fewer (--max-running-requests 2).
     """
     spec, program = data.draw(st.sampled_from([pair for pair in paired() if pair[0].architecture]))
     context = data.draw(st.integers(1, 200_000))
@@ -65,7 +68,9 @@ def test_more_is_never_less(data: st.DataObject) -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_no_architecture_breaks_the_arithmetic(data: st.DataObject) -> None:
-    """Whatever sizes a spec states, there is an answer with low <= best <= high or a reason, and no exception."""
+    """Whatever sizes a spec states, there is an answer with low <= best <= high or a reason, and no
+    exception.
+    """
     size = st.integers(1, 10**7)
     layers = data.draw(st.integers(1, 80))
     kind = data.draw(st.sampled_from(["full", "sliding", "latent"]))
@@ -116,8 +121,9 @@ def test_no_architecture_breaks_the_arithmetic(data: st.DataObject) -> None:
             assert 0 <= term.low_bytes <= term.bytes <= term.high_bytes
 
 
-# An encoder reads its whole context as one batch, and rounds the activations of all its tokens to meet the weights: for a K type to Q8_K, 292
-# bytes of 256, for Q8_0 to Q8_0, 34 bytes of 32 (`vec_dot_type` in ggml-cpu.c, block_q8_K and block_q8_0 in ggml-common.h, ggml-org/llama.cpp).
+# An encoder reads its whole context as one batch, and rounds the activations of all its tokens to
+# meet the weights: for a K type to Q8_K, 292 bytes of 256, for Q8_0 to Q8_0, 34 bytes of 32
+# (`vec_dot_type` in ggml-cpu.c, block_q8_K and block_q8_0 in ggml-common.h, ggml-org/llama.cpp).
 @pytest.mark.parametrize(
     ("name", "widest"),
     [
@@ -126,7 +132,9 @@ def test_no_architecture_breaks_the_arithmetic(data: st.DataObject) -> None:
     ],
 )
 def test_a_larger_type_may_need_less_scratch(name: str, widest: int) -> None:
-    """Of one batch of 131,072 tokens more than its larger weights need; everything else grows with the type."""
+    """Of one batch of 131,072 tokens more than its larger weights need; everything else grows with
+    the type.
+    """
     tokens = 131_072
     terms: dict[str, dict[str, int]] = {}
     for quantization in ("Q6_K", "Q8_0"):
@@ -142,8 +150,10 @@ def test_a_larger_type_may_need_less_scratch(name: str, widest: int) -> None:
 
 
 def test_q2_k_of_gpt_oss_is_larger_than_q3_k_s() -> None:
-    """Rows of 2,880 are no multiple of 256. llama-quantize (src/llama-quant.cpp) wants Q4_K for the values of a Q2_K with four or more heads
-    to a key, and falls back to Q5_0, 22 bytes of 32; in a Q3_K_S they are Q3_K and fall back to Q4_0, 18 bytes of 32."""
+    """Rows of 2,880 are no multiple of 256. llama-quantize (src/llama-quant.cpp) wants Q4_K for the
+    values of a Q2_K with four or more heads to a key, and falls back to Q5_0, 22 bytes of 32; in a
+    Q3_K_S they are Q3_K and fall back to Q4_0, 18 bytes of 32.
+    """
     sizes = {}
     for quantization in ("Q2_K", "Q3_K_S"):
         verdict = check("gpt-oss-20b", quantization=quantization, runtime="llama.cpp", machine=VM)

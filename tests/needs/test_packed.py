@@ -1,4 +1,6 @@
-"""Quantized safetensors and MLX files: what they weigh, what names mean, which runtime takes them, what they cost in quality."""
+"""Quantized safetensors and MLX files: what they weigh, what names mean, which runtime takes them,
+what they cost in quality.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ def test_published_files_weigh_what_the_rule_says(row: dict[str, Any]) -> None:
 def test_files_whose_publisher_left_parts_as_they_were_lie_in_the_range(
     row: dict[str, Any],
 ) -> None:
-    """Of experts and hybrids some publish all matrices quantized and some the experts alone: the range holds what its card says."""
+    """Of experts and hybrids some publish all matrices quantized and some the experts alone: the
+    range holds what its card says.
+    """
     found = computed(row["model"], row["format"], row["quantization"])
     assert found.how is How.ASSUMED
     assert found.low_bytes <= row["most"]
@@ -73,7 +77,9 @@ def test_layers_of_a_published_file_add_up(row: dict[str, Any]) -> None:
     ids=case_id,
 )
 def test_listed_mlx_sizes_are_sums_of_their_tensors(model: str) -> None:
-    """Every MLX size that a spec states lies within the computed range and 0.5 %, but for those named here, which no rule gives."""
+    """Every MLX size that a spec states lies within the computed range and 0.5 %, but for those
+    named here, which no rule gives.
+    """
     mixes = {
         "kimi-k2.6": "DQ3_K_M-q8 is a mix of its publisher",
         "gemma-4-26b-a4b-it": "the 4- and 6-bit files keep feed-forward layers in 8 bits",
@@ -98,11 +104,19 @@ def test_listed_mlx_sizes_are_sums_of_their_tensors(model: str) -> None:
 
 # what no format has is no name
 SPELLINGS = {
-    "awq": "AWQ awq-int4 AWQ-4bit", "gptq": "GPTQ GPTQ-Int4", "gptq-8bit": "GPTQ-Int8 gptq-8bit-128g",
-    "gptq-32g": "gptq-4bit-32g", "fp8": "FP8 FP8-dynamic", "nf4": "nf4 bnb-4bit", "w4a16": "W4A16",
-    "w8a8": "w8a8", "4bit": "4bit", "4bit-32g": "4bit-gs32", "Q4_K_M": "Q4_K",
+    "awq": "AWQ awq-int4 AWQ-4bit",
+    "gptq": "GPTQ GPTQ-Int4",
+    "gptq-8bit": "GPTQ-Int8 gptq-8bit-128g",
+    "gptq-32g": "gptq-4bit-32g",
+    "fp8": "FP8 FP8-dynamic",
+    "nf4": "nf4 bnb-4bit",
+    "w4a16": "W4A16",
+    "w8a8": "w8a8",
+    "4bit": "4bit",
+    "4bit-32g": "4bit-gs32",
+    "Q4_K_M": "Q4_K",
     None: "gptq-4bit-32g-actorder_True awq-3bit gptqx",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
@@ -111,7 +125,9 @@ SPELLINGS = {
     ids=case_id,
 )
 def test_spellings(typed: str, name: str | None) -> None:
-    """The ways in which repositories write a quantization are one name; what no format has is none."""
+    """The ways in which repositories write a quantization are one name; what no format has is
+    none.
+    """
     assert canonical_quantization(typed) == name
 
 
@@ -121,10 +137,11 @@ def test_spellings(typed: str, name: str | None) -> None:
 @pytest.mark.parametrize(
     ("id", "gigabytes"),
     [
-        # nvidia/Qwen3-Next-80B-A3B-Thinking-NVFP4: its files on Hugging Face (2026), linear attention and the blocks for more
-        # tokens in 16 bits
+        # nvidia/Qwen3-Next-80B-A3B-Thinking-NVFP4: its files on Hugging Face (2026), linear
+        # attention and the blocks for more tokens in 16 bits
         ("qwen3-next-80b-a3b-thinking", 50.8),
-        # AlphaOxO/Llama-3.3-8B-Instruct-NVFP4: 5.69 GiB of GPU memory by its card, some of it beside the weights
+        # AlphaOxO/Llama-3.3-8B-Instruct-NVFP4: 5.69 GiB of GPU memory by its card, some of it
+        # beside the weights
         ("llama-3.1-8b-instruct", 6.04),
         # nvidia/Gemma-4-31B-IT-NVFP4: its files on Hugging Face (2026), attention in 16 bits
         ("gemma-4-31b-it", 32.7),
@@ -140,7 +157,9 @@ def test_nvfp4_of_others_lies_in_the_range(id: str, gigabytes: float) -> None:
 
 
 def test_what_cannot_be_packed_says_why() -> None:
-    """Falcon 7B is 4,544 wide, which groups of 128 do not divide: no runtime is offered for AWQ, and the reason is given."""
+    """Falcon 7B is 4,544 wide, which groups of 128 do not divide: no runtime is offered for AWQ,
+    and the reason is given.
+    """
     with pytest.raises(WorkloadError) as caught:
         check("falcon-7b-instruct", Workload(quantization="awq"), machine="desktop-ryzen-5600-16gb")
     (problem,) = caught.value.problems
@@ -169,9 +188,11 @@ ROWS_OF = {"q": 256, "k": 64, "v": 64, "o": 256, "gate": 768, "up": 768, "down":
     "run", MEASURED["runs"], ids=lambda run: run["quantization_config"]["quant_method"]
 )
 def test_what_a_library_made_of_a_config_is_its_size(run: dict[str, Any], tmp_path: Path) -> None:
-    """To 0.03 % what the library wrote; where single modules have a type of their own the key is named and the size is unknown.
+    """To 0.03 % what the library wrote; where single modules have a type of their own the key is
+    named and the size is unknown.
 
-    FP8 by rows has a scale of two bytes a row beside it; AutoRound's own files leave out what GPTQ's have for each input, 4 bytes.
+    FP8 by rows has a scale of two bytes a row beside it; AutoRound's own files leave out what
+    GPTQ's have for each input, 4 bytes.
     """
     file = tmp_path / "config.json"
     file.write_text(

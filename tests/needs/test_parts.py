@@ -23,10 +23,12 @@ AMX_SETS = ("avx2", "avx512f", "avx512bw", "avx512_bf16", "amx_tile", "amx_int8"
 @pytest.mark.parametrize("gpu", ["24GiB", "3GiB"])
 @pytest.mark.parametrize("sets", [("avx2", "fma", "f16c"), AMX_SETS])
 def test_only_a_processor_has_a_second_layout(gpu: str, sets: tuple[str, ...]) -> None:
-    """On a GPU the weights lie as they are stored, in one term, and so do those that a split leaves in RAM (llama.cpp
-    0c1e570, make_cpu_buft_list: the GPU's kind of RAM before the processor's layout). Neither changes the sum.
+    """On a GPU the weights lie as they are stored, in one term, and so do those that a split leaves
+    in RAM (llama.cpp 0c1e570, make_cpu_buft_list: the GPU's kind of RAM before the processor's
+    layout). Neither changes the sum.
 
-    The token table, which stays in RAM, may be dropped: 32,768 × 4,096 values of Q4_K, 144 bytes for 256.
+    The token table, which stays in RAM, may be dropped: 32,768 × 4,096 values of Q4_K, 144 bytes
+    for 256.
     """
     machine = apply(
         Machine(planning=True), [f"gpu={gpu}", "memory=64GiB", f"instruction_sets={','.join(sets)}"]
@@ -50,8 +52,10 @@ def test_only_a_processor_has_a_second_layout(gpu: str, sets: tuple[str, ...]) -
     assert weights(memory(placed)) == (low - 32_768 * 4_096 // 256 * 144, size, high)
 
 
-# tables by hand, 210 bytes for 256 values of Q6_K and 144 of Q4_K; what the device takes is what llama.cpp printed at load: Llama 3.2 in
-# ollama/ollama#8310, which has 308.23 MiB on the CPU; for Gemma 4 E4B others have 2730.00 MiB there (CPU_Mapped, 43 of 43 layers offloaded)
+# tables by hand, 210 bytes for 256 values of Q6_K and 144 of Q4_K; what the device takes is what
+# llama.cpp printed at load: Llama 3.2 in ollama/ollama#8310, which has 308.23 MiB on the CPU; for
+# Gemma 4 E4B others have 2730.00 MiB there
+# (CPU_Mapped, 43 of 43 layers offloaded)
 ON_A_CARD = [
     ("llama-3.1-8b-instruct", 128_256 * 4_096 // 256 * 144, 4403.49),
     ("llama-3.2-3b-instruct", 128_256 * 3_072 // 256 * 210, 1918.35),
@@ -66,7 +70,9 @@ ON_A_CARD = [
 def test_llama_cpp_keeps_tables_in_ram(
     model: str, tables: int, device_mib: float | None, program: str
 ) -> None:
-    """The input layer is never given to a device (llama.cpp, load_tensors), in files by the usual recipe. A token reads one row, so the system may drop the rest."""
+    """The input layer is never given to a device (llama.cpp, load_tensors), in files by the usual
+    recipe. A token reads one row, so the system may drop the rest.
+    """
     machine = apply(Machine(planning=True), ["gpu=80GiB", "memory=64GiB"])
     spec, loaded = catalogue().spec(model), runtime(program).replace(tag_bytes={})
     case = case_asked(spec, loaded)
@@ -96,9 +102,11 @@ def _held(placed: Needs) -> dict[str, int]:
 
 
 def test_a_device_holds_as_many_layers_as_fit_and_no_more() -> None:
-    """What a layout puts on a card, with the buffers of a card, is enough for that layout, and a byte less is not: it holds fewer layers.
+    """What a layout puts on a card, with the buffers of a card, is enough for that layout, and a
+    byte less is not: it holds fewer layers.
 
-    So it is on each of several cards: none is given more than it has, whatever the others have left.
+    So it is on each of several cards: none is given more than it has, whatever the others have
+    left.
     """
     seen = set()
     for spec in in_gguf()[::8]:

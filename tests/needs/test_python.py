@@ -26,7 +26,9 @@ WIDTH = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 @cache
 def truth() -> Any:
-    """`shapes`: of another processor, and none that a rule was made from but those of its products."""
+    """`shapes`: of another processor, and none that a rule was made from but those of its
+    products.
+    """
     found, shapes = (
         json.loads((TRUTH / f"{name}.json").read_text(encoding="utf-8"))
         for name in ("transformers", "transformers_avx512")
@@ -101,8 +103,8 @@ def in_transformers(spec: ModelSpec, quantization: str | None, **asked: int) -> 
 
 
 def peak(run: dict[str, Any]) -> int:
-    """The most that the process held, less pages of the mapped files that may go: of experts that lie
-    once more in one array, and around the rows of tokens that a text to encode read.
+    """The most that the process held, less pages of the mapped files that may go: of experts that
+    lie once more in one array, and around the rows of tokens that a text to encode read.
     """
     stages = ("warm", "first_token", "second_token", "last_token", "encoded")
     held = [run["stages"][name] for name in stages if name in run["stages"]]

@@ -1,4 +1,7 @@
-"""The printed arithmetic gives the printed bytes, line by line; the memory that specs state, held against the runs that were measured; models of pictures and video in GGUF files, as stable-diffusion.cpp loads them."""
+"""The printed arithmetic gives the printed bytes, line by line; the memory that specs state, held
+against the runs that were measured; models of pictures and video in GGUF files, as
+stable-diffusion.cpp loads them.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,8 @@ CARDS = [
 
 @pytest.mark.parametrize("program", Catalogue.open().runtime_ids())
 def test_every_line_gives_its_bytes_wherever_it_lies(program: str) -> None:
-    """Each term of each model of the catalogue, in RAM, on a card, on several or shared out: whoever types its line gets its bytes.
+    """Each term of each model of the catalogue, in RAM, on a card, on several or shared out:
+    whoever types its line gets its bytes.
 
     Only what is shared out evenly over layers that differ is no longer called exact.
     """
@@ -103,8 +107,9 @@ def test_the_peak_of_every_run_is_at_most_what_the_spec_states() -> None:
     assert seen > 30
 
 
-# bytes on one GPU with all of it there, as publishers state them: README.md of CogVideo, HunyuanVideo
-# and Wan 2.2, the card of Allegro, arXiv:2503.20314 with the text encoder of 11.36 GB added
+# bytes on one GPU with all of it there, as publishers state them: README.md of CogVideo,
+# HunyuanVideo and Wan 2.2, the card of Allegro, arXiv:2503.20314 with the text encoder of 11.36 GB
+# added
 PUBLISHED = {
     "cogvideox-2b": 18_000_000_000,
     "cogvideox-5b": 26_000_000_000,
@@ -181,8 +186,10 @@ def test_a_published_file_lies_in_the_range(model: str, kind: str) -> None:
 
 
 def test_buffers_are_what_the_program_reserves() -> None:
-    """For the size in the options, with --diffusion-fa and --vae-tiling as the command has it: one of those that its allocator
-    reserved for a graph of as many parameters (sdcpp_probe.cpp, in the project's history)."""
+    """For the size in the options, with --diffusion-fa and --vae-tiling as the command has it: one
+    of those that its allocator reserved for a graph of as many parameters (sdcpp_probe.cpp, in the
+    project's history).
+    """
     runs = json.loads((TRUTH / "sdcpp.json").read_text(encoding="utf-8"))["reserved"]
     assert "--diffusion-fa" in RUNTIME.command
     assert "--vae-tiling" in RUNTIME.command

@@ -1,4 +1,6 @@
-"""What is computed for other runtimes than llama.cpp, against what they took or printed: the sources are inside `truth/`."""
+"""What is computed for other runtimes than llama.cpp, against what they took or printed: the
+sources are inside `truth/`.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,9 @@ def pipeline(run: dict[str, Any]) -> tuple[MemoryNeed, dict[str, Term]]:
 
 @pytest.mark.parametrize("run", cases("diffusers", "runs"))
 def test_the_decoder_of_images_holds_most(run: dict[str, Any]) -> None:
-    """Its arrays are within 1 % of what PyTorch's allocator saw; denoiser and text encoders hold less, guidance included."""
+    """Its arrays are within 1 % of what PyTorch's allocator saw; denoiser and text encoders hold
+    less, guidance included.
+    """
     term = pipeline(run)[1]["activations"]
     assert term.bytes == pytest.approx(run["decode_allocated_peak_bytes"], rel=0.01)
     assert term.low_bytes <= run["decode_allocated_peak_bytes"] <= term.high_bytes
@@ -85,7 +89,9 @@ def test_the_decoder_of_images_holds_most(run: dict[str, Any]) -> None:
 
 
 def shortened_tables(run: dict[str, Any]) -> int:
-    """Bytes of the token tables of text encoders that were cut short; the catalogue's encoders are known by their size."""
+    """Bytes of the token tables of text encoders that were cut short; the catalogue's encoders are
+    known by their size.
+    """
     tables = 0
     for name, part in truth("diffusers")["models"][run["model"]].items():
         if name.startswith("text_encoder") and part.get("num_hidden_layers") != 12:
@@ -130,9 +136,10 @@ def speech(
 
 @pytest.mark.parametrize("run", [*cases("whisper", "whisper.cpp"), *cases("whisper", "published")])
 def test_buffers_of_whisper_cpp_are_those_it_prints(run: dict[str, Any]) -> None:
-    """Caches, and the four graphs with flash attention: within 0.5 % of what the program prints at its start, before it makes six caches
-    of text more for 5 beams. It prints room for logits of 448 tokens; told is what 227 touch, with as many copied. On a GPU inputs are
-    there twice."""
+    """Caches, and the four graphs with flash attention: within 0.5 % of what the program prints at
+    its start, before it makes six caches of text more for 5 beams. It prints room for logits of 448
+    tokens; told is what 227 touch, with as many copied. On a GPU inputs are there twice.
+    """
     terms = speech(run)[1]
     width, heads, vocabulary = run["shape"][0], run["shape"][3], run["shape"][5]
     beside = (
@@ -152,7 +159,8 @@ def test_buffers_of_whisper_cpp_are_those_it_prints(run: dict[str, Any]) -> None
     if run.get("flash_attention"):
         assert reserved == pytest.approx(sum(graphs.values()), rel=0.005)
     if run.get("flash_attention") is False:
-        # without it scores of all heads are stored, and the encoder holds four rows beside them instead of seven
+        # without it scores of all heads are stored, and the encoder holds four rows beside them
+        # instead of seven
         more = heads * 1500 * 1500 * 4 - 3 * 1500 * width * 4
         assert reserved + more == pytest.approx(sum(graphs.values()), rel=0.005)
     if "device" in run:
@@ -173,7 +181,9 @@ def run_width(run: dict[str, Any]) -> int:
 
 
 def cli(size: str, **asked: int) -> int:
-    """Peak of whisper-cli where it hears 11 seconds with 5 beams on two threads after 223 tokens of text, but for what is asked."""
+    """Peak of whisper-cli where it hears 11 seconds with 5 beams on two threads after 223 tokens of
+    text, but for what is asked.
+    """
     wanted = {
         "audio_seconds": 11,
         "beams": 5,
@@ -189,8 +199,10 @@ def cli(size: str, **asked: int) -> int:
     "run", [pytest.param(run, id=run["name"]) for run in CLI if run["beams"] == 5]
 )
 def test_whisper_cli_takes_what_was_measured(run: dict[str, Any]) -> None:
-    """As people start it, with 5 beams: between the ends for audio of that length, and within 2.5 % of the estimate. Where a short
-    recording was heard after text, what that takes is told as well, for 222 tokens more than the beams."""
+    """As people start it, with 5 beams: between the ends for audio of that length, and within 2.5 %
+    of the estimate. Where a short recording was heard after text, what that takes is told as well,
+    for 222 tokens more than the beams.
+    """
     audio, vocabulary = run["audio_seconds"], 51866 if "large" in run["size"] else 51865
     text = (
         222 * 2 * (vocabulary + run_width(run)) * 4 if run["prompt_tokens"] and audio <= 30 else 0
@@ -206,8 +218,10 @@ def test_whisper_cli_takes_what_was_measured(run: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("run", cases("whisper", "readme"))
 def test_whisper_cpp_takes_what_its_readme_says(run: dict[str, Any]) -> None:
-    """The memory its authors state is between the ends, and within 5 % of the estimate: 1.5 GiB on disk and 2.1 GB in memory are of
-    one unit, and in decimal units the caches of 5 beams would not be in them."""
+    """The memory its authors state is between the ends, and within 5 % of the estimate: 1.5 GiB on
+    disk and 2.1 GB in memory are of one unit, and in decimal units the caches of 5 beams would not
+    be in them.
+    """
     found = speech(run)[0]
     assert found.low_bytes <= run["memory_bytes"] <= found.high_bytes
     assert found.total_bytes == pytest.approx(run["memory_bytes"], rel=0.05)
@@ -228,8 +242,9 @@ def heard(run: dict[str, Any]) -> tuple[MemoryNeed, dict[str, Term]]:
     ids=case_id,
 )
 def test_faster_whisper_takes_what_was_measured(run: dict[str, Any]) -> None:
-    """Ten minutes of audio with as much text as it writes, on one to four threads: the peak is between the ends, which are at most
-    14 % from their middle, and within 8 % of the estimate."""
+    """Ten minutes of audio with as much text as it writes, on one to four threads: the peak is
+    between the ends, which are at most 14 % from their middle, and within 8 % of the estimate.
+    """
     found = heard(run)[0]
     peak = max(stage["peak_bytes"] for stage in run["stages"].values())
     assert found.low_bytes <= peak <= found.high_bytes
@@ -239,7 +254,9 @@ def test_faster_whisper_takes_what_was_measured(run: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("seen", cases("whisper", "faster-whisper on a GPU"))
 def test_faster_whisper_takes_the_gpu_memory_that_others_saw(seen: dict[str, Any]) -> None:
-    """In fp16 and int8, alone and in a batch: weights, caches and buffers are between the ends; what stays in RAM too."""
+    """In fp16 and int8, alone and in a batch: weights, caches and buffers are between the ends;
+    what stays in RAM too.
+    """
     id = seen["size"] if "distil" in seen["size"] else f"whisper-{seen['size']}"
     asked = Workload(quantization=seen["quantization"], parallel=seen["batch"])
     shelf = Catalogue.open()
@@ -275,7 +292,9 @@ MLX_SEEN = truth("mlx")["published"]
 
 
 def test_mlx_takes_what_others_saw_on_a_mac() -> None:
-    """95 of 100 peaks that mlx_lm.benchmark and others printed are between the ends, all within 8 % of the estimate."""
+    """95 of 100 peaks that mlx_lm.benchmark and others printed are between the ends, all within 8 %
+    of the estimate.
+    """
     assert len(MLX_SEEN) >= 40
     inside = 0
     for seen in MLX_SEEN:
@@ -295,10 +314,11 @@ def test_mlx_takes_what_others_saw_on_a_mac() -> None:
     ],
 )
 def test_mlx_keeps_what_its_classes_keep(run: dict[str, Any], tmp_path: Path) -> None:
-    """To the byte: windows where make_cache rotates, the latent row or every head's keys and values, the keys of an indexer, and states.
+    """To the byte: windows where make_cache rotates, the latent row or every head's keys and
+    values, the keys of an indexer, and states.
 
-    Their weights in 4 bits are within the range, in which routers may have 8, and Granite's projections since September 2026. Of 32-bit
-    weights scales are in 32 bits as well.
+    Their weights in 4 bits are within the range, in which routers may have 8, and Granite's
+    projections since September 2026. Of 32-bit weights scales are in 32 bits as well.
     """
     published = CONFIGS / f"{run['model']}.json"
     values = truth("mlx")["models"].get(run["model"]) or json.loads(
@@ -317,7 +337,8 @@ def test_mlx_keeps_what_its_classes_keep(run: dict[str, Any], tmp_path: Path) ->
     kept = [terms[name].bytes if name in terms else 0 for name in ("kv_cache", "recurrent_state")]
     assert kept == [run["cache_bytes"], run["state_bytes"]]
     if values.get("torch_dtype") == "float32" and "kv_cache" in terms:
-        # files made in 16 bits are as near as those in 32: keys of a small Gemma 2 were of the type that its scales had (mlx_lm 0.32.2)
+        # files made in 16 bits are as near as those in 32: keys of a small Gemma 2 were of the type
+        # that its scales had (mlx_lm 0.32.2)
         assert terms["kv_cache"].low_bytes * 2 == terms["kv_cache"].bytes
         own = read_local(file).spec.replace(quantized=Quantized(format="mlx", quantization="4bit"))
         kept_here = answer(own, "mlx", quantization="4bit")[1]["kv_cache"]
@@ -332,7 +353,9 @@ def test_mlx_keeps_what_its_classes_keep(run: dict[str, Any], tmp_path: Path) ->
 
 
 def of_a_log(log: dict[str, Any]) -> dict[str, Term]:
-    """What each device holds in vLLM by our count, of the logged model on the logged devices: H100s, where a size of them is logged."""
+    """What each device holds in vLLM by our count, of the logged model on the logged devices:
+    H100s, where a size of them is logged.
+    """
     return answer(
         Catalogue.open().spec(log["model"]),
         "vllm",
@@ -346,7 +369,9 @@ def of_a_log(log: dict[str, Any]) -> dict[str, Term]:
     "log", [case for case in cases("vllm", "logs") if "weights_gib" in case.values[0]], ids=case_id
 )
 def test_vllm_loads_the_weights_that_it_logs(log: dict[str, Any]) -> None:
-    """Within 1 %; of experts in MXFP4, which kernels of some devices pad, 2.5 %; of gpt-oss and others in releases of 2025, 1.5 %."""
+    """Within 1 %; of experts in MXFP4, which kernels of some devices pad, 2.5 %; of gpt-oss and
+    others in releases of 2025, 1.5 %.
+    """
     most = 0.01 if log.get("version") == "0.19.0" else 0.015
     most = 0.025 if log["model"].startswith("gpt-oss") else most
     assert of_a_log(log)["weights"].bytes == pytest.approx(log["weights_gib"] * GIB, rel=most)
@@ -356,7 +381,9 @@ def test_vllm_loads_the_weights_that_it_logs(log: dict[str, Any]) -> None:
     "log", [case for case in cases("vllm", "logs") if "cache_tokens" in case.values[0]], ids=case_id
 )
 def test_vllm_caches_as_many_tokens_as_it_logs(log: dict[str, Any]) -> None:
-    """Memory for the cache divided by its tokens is what one token takes, windows apart, within 2 %."""
+    """Memory for the cache divided by its tokens is what one token takes, windows apart, within 2
+    %.
+    """
     made = Catalogue.open().spec(log["model"]).architecture
     assert made is not None
     layers = log.get("cache_layers", made.layers)
@@ -369,7 +396,9 @@ VLLM_LOGS = [log for log in truth("vllm")["logs"] if log.get("version") == "0.19
 
 
 def test_ranges_of_vllm_hold_what_its_logs_print() -> None:
-    """95 of 100 logged parts are between the ends: weights, one pass with its sampling, and graphs with what is not PyTorch's."""
+    """95 of 100 logged parts are between the ends: weights, one pass with its sampling, and graphs
+    with what is not PyTorch's.
+    """
     assert len(VLLM_LOGS) >= 30
     inside = []
     for log in VLLM_LOGS:
@@ -399,21 +428,27 @@ def of_sglang(log: dict[str, Any], size: int | None = None) -> dict[str, Term]:
 
 @pytest.mark.parametrize("log", [log for log in SGLANG_LOGS if "tokens" in log], ids=case_id)
 def test_sglang_caches_as_many_tokens_as_it_logs(log: dict[str, Any]) -> None:
-    """Memory for the cache divided by its tokens is what one token takes, within 0.5 %: of Gemma 3 with windows kept whole."""
+    """Memory for the cache divided by its tokens is what one token takes, within 0.5 %: of Gemma 3
+    with windows kept whole.
+    """
     token = of_sglang(log)["kv_cache"].bytes / 4096
     assert log["cache_gib"] * GIB / log["tokens"] == pytest.approx(token, rel=0.005)
 
 
 @pytest.mark.parametrize("log", [log for log in SGLANG_LOGS if "weights_gib" in log], ids=case_id)
 def test_sglang_loads_the_weights_that_it_logs(log: dict[str, Any]) -> None:
-    """Within 4 % and 0.15 GiB, which its allocator keeps of small models; of Gemma 3 it logs less."""
+    """Within 4 % and 0.15 GiB, which its allocator keeps of small models; of Gemma 3 it logs
+    less.
+    """
     weights = of_sglang(log)["weights"].bytes / GIB
     assert log["weights_gib"] == pytest.approx(weights, rel=0.055, abs=0.15)
 
 
 @pytest.mark.parametrize("log", [log for log in SGLANG_LOGS if "default" in log], ids=case_id)
 def test_sglang_fills_the_share_of_a_device_that_it_logs(log: dict[str, Any]) -> None:
-    """Weights, cache and states take of what was free what our rule leaves them, or a little more in releases before 0.5.23."""
+    """Weights, cache and states take of what was free what our rule leaves them, or a little more
+    in releases before 0.5.23.
+    """
     device_bytes = log["device_mib"] * 2**20
     reserve = of_sglang(log, device_bytes)["activations"]
     filled = (log.get(f"{name}_gib", 0) for name in ("weights", "cache", "state"))
@@ -424,7 +459,9 @@ def test_sglang_fills_the_share_of_a_device_that_it_logs(log: dict[str, Any]) ->
 
 @pytest.mark.parametrize("log", [log for log in VLLM_LOGS if log["devices"] == 1], ids=case_id)
 def test_vllm_takes_what_its_logs_say_in_all(log: dict[str, Any]) -> None:
-    """Weights, one pass, graphs and the rest on one H100: between the ends, and within 5 % of the estimate; of less than 7 GiB, 8 %."""
+    """Weights, one pass, graphs and the rest on one H100: between the ends, and within 5 % of the
+    estimate; of less than 7 GiB, 8 %.
+    """
     terms, parts = of_a_log(log), ("weights", "activation", "beside_torch", "graphs")
     low, likely, high = ends(terms[name] for name in ("weights", "activations", "runtime"))
     printed = sum(log[f"{part}_gib"] for part in parts) * GIB
@@ -438,7 +475,9 @@ def on_devices(id: str, number: int, **workload: Any) -> dict[str, Term]:
 
 
 def test_tensor_parallelism_divides_heads_and_nothing_else() -> None:
-    """A latent cache is whole on every device; of a cache with fewer KV heads than devices each holds one head of every layer."""
+    """A latent cache is whole on every device; of a cache with fewer KV heads than devices each
+    holds one head of every layer.
+    """
     latent = {"context_tokens": 131_072, "parallel": 32}
     # 61 layers, 512 + 64 numbers of 16 bits: DeepSeek-V3's config.json
     assert on_devices("deepseek-v3", 8, **latent)["kv_cache"].bytes == 61 * 576 * 2 * 131_072 * 32
@@ -446,7 +485,8 @@ def test_tensor_parallelism_divides_heads_and_nothing_else() -> None:
     for devices, heads in ((8, 1), (2, 2)):
         held = on_devices("qwen3-235b-a22b", devices, context_tokens=4096)
         assert held["kv_cache"].bytes == 94 * 2 * heads * 128 * 2 * 4096
-    # MiMo-V2-Flash's config.json: 9 layers of all tokens with 4 KV heads, 39 of 128 tokens with 8; of 192 + 128 numbers each
+    # MiMo-V2-Flash's config.json: 9 layers of all tokens with 4 KV heads, 39 of 128 tokens with 8;
+    # of 192 + 128 numbers each
     for tokens in (4096, 131_072):
         held = on_devices("mimo-v2-flash", 8, context_tokens=tokens)
         assert held["kv_cache"].bytes == 320 * 2 * (9 * tokens + 39 * 128)
@@ -472,7 +512,9 @@ def test_tensor_parallelism_divides_heads_and_nothing_else() -> None:
 def test_vllm_divides_what_it_can(
     id: str, quantization: str | None, numbers: tuple[int, ...]
 ) -> None:
-    """The number of devices divides the attention heads and the rest that it cuts: numbers of the published config.json."""
+    """The number of devices divides the attention heads and the rest that it cuts: numbers of the
+    published config.json.
+    """
     program = Catalogue.open().runtime("vllm")
     asked = Workload(runtime="vllm", quantization=quantization, context_tokens=2048)
     assert needs.needs_of(Catalogue.open().spec(id), program, asked).tensor_parallel == numbers

@@ -1,4 +1,6 @@
-"""Fine-tuning: what is trained and what is frozen, against counts that peft prints and memory that was measured."""
+"""Fine-tuning: what is trained and what is frozen, against counts that peft prints and memory that
+was measured.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ MEASURED: dict[str, Any] = json.loads((TRUTH / "finetune.json").read_text(encodi
 
 @cache
 def trainable() -> tuple[ModelSpec, ...]:
-    """The catalogue's models of which every tensor is known and that transformers trains as text."""
+    """The catalogue's models of which every tensor is known and that transformers trains as
+    text.
+    """
     return tuple(
         spec
         for spec in catalogue().specs()
@@ -96,7 +100,8 @@ def terms(spec: ModelSpec, context_tokens: int = 512, **options: Any) -> dict[st
     return terms_of(ask(spec, context_tokens, **options))
 
 
-# ------------------------------------------------------------------ against what was published and measured
+# ------------------------------------------------------------------ against what was published and
+# measured
 
 
 @pytest.mark.parametrize("record", MEASURED["adapters"], ids=lambda record: record["model"])
@@ -116,7 +121,9 @@ def test_adapters_have_as_many_parameters_as_peft_prints(record: dict[str, Any])
     ids=lambda record: "-".join(str(value) for value in record.values()),
 )
 def test_a_layer_saves_what_autograd_saves(record: dict[str, Any]) -> None:
-    """Bytes per token and layer lie in the range, and of a plain model within 2 % of what transformers saved."""
+    """Bytes per token and layer lie in the range, and of a plain model within 2 % of what
+    transformers saved.
+    """
     made = {key: record[key] for key in ("experts", "used", "kv_heads", "row") if key in record}
     one, three = (
         terms(
@@ -141,7 +148,9 @@ def test_a_layer_saves_what_autograd_saves(record: dict[str, Any]) -> None:
     ids=lambda record: f"{record['vocabulary']}-{record['checkpointing']}",
 )
 def test_the_peak_of_a_step_is_as_measured(record: dict[str, Any]) -> None:
-    """Activations at the peak of a real training step, with and without checkpointing: within 6 %, and inside the range."""
+    """Activations at the peak of a real training step, with and without checkpointing: within 6 %,
+    and inside the range.
+    """
     spec = llama(4, 512, 1408, 8, 64, record["vocabulary"])
     term = terms(spec, 512, finetune_method="full", checkpointing=record["checkpointing"])[
         "activations"
@@ -154,7 +163,9 @@ def test_the_peak_of_a_step_is_as_measured(record: dict[str, Any]) -> None:
     "record", MEASURED["folded"], ids=lambda record: f"{record['layers']}-{record['checkpointing']}"
 )
 def test_adapters_on_experts_take_a_copy_of_them(record: dict[str, Any]) -> None:
-    """peft adds adapters to all experts of a layer for its turn: the high end; the low end has adapters on attention alone."""
+    """peft adds adapters to all experts of a layer for its turn: the high end; the low end has
+    adapters on attention alone.
+    """
     spec = llama(record["layers"], 512, 1792, 8, 64, 1000, kv_heads=2, experts=8, used=2)
     found = terms(spec, 256, finetune_method="lora", checkpointing=record["checkpointing"])[
         "activations"
@@ -186,7 +197,9 @@ def test_whole_processes_lie_inside_the_range(record: dict[str, Any]) -> None:
     ids=lambda record: f"{record['model']}-{record['context_tokens']}",
 )
 def test_published_runs_lie_inside_the_range(record: dict[str, Any]) -> None:
-    """Whole runs that others measured, whichever gigabyte they meant; the best figure is within a fifth of them."""
+    """Whole runs that others measured, whichever gigabyte they meant; the best figure is within a
+    fifth of them.
+    """
     spec = LLAMA_1.get(record["model"]) or catalogue().spec(record["model"])
     workload = Workload(
         task="finetune",
@@ -209,7 +222,9 @@ def test_training_every_weight_takes_sixteen_bytes_per_parameter() -> None:
 
 
 def test_nf4_is_4_127_bits() -> None:
-    """QLoRA, section 3: with double quantization a weight of a linear layer takes 4.127 bits; embeddings stay wide."""
+    """QLoRA, section 3: with double quantization a weight of a linear layer takes 4.127 bits;
+    embeddings stay wide.
+    """
     found = terms(catalogue().spec("llama-2-7b-chat"), finetune_method="qlora")["weights"]
     tables = 2 * 32_000 * 4096 + (2 * 32 + 1) * 4096
     quantized = found.bytes - 4 * tables - 4 * 39_976_960
@@ -217,7 +232,8 @@ def test_nf4_is_4_127_bits() -> None:
 
 
 def test_a_checkpoint_on_disk_is_weights_and_two_states() -> None:
-    """A Trainer's optimizer file has 8 bytes per trained parameter beside 4 of weights: so the files of a LoRA checkpoint.
+    """A Trainer's optimizer file has 8 bytes per trained parameter beside 4 of weights: so the
+    files of a LoRA checkpoint.
 
     It writes the new one before it removes the old one, so that two are there.
     """
@@ -236,9 +252,11 @@ def test_a_checkpoint_on_disk_is_weights_and_two_states() -> None:
 @pytest.mark.parametrize("method", FINETUNE_METHODS)
 @pytest.mark.parametrize("checkpointing", [True, False])
 def test_every_term_can_be_checked_with_a_calculator(method: str, checkpointing: bool) -> None:
-    """Each term of each model encloses its best figure, names its source, and its line gives its bytes.
+    """Each term of each model encloses its best figure, names its source, and its line gives its
+    bytes.
 
-    Of each method a model meets one optimizer, every other one with checkpointing; every sixth model the same.
+    Of each method a model meets one optimizer, every other one with checkpointing; every sixth
+    model the same.
     """
     for number, spec in enumerate(trainable()):
         if number % 2 != checkpointing:

@@ -1,4 +1,6 @@
-"""Answers that are broken, hostile or of nobody: a clear fault with its file and line, or harmless text; never a traceback."""
+"""Answers that are broken, hostile or of nobody: a clear fault with its file and line, or harmless
+text; never a traceback.
+"""
 
 from __future__ import annotations
 
@@ -149,7 +151,9 @@ def _with_secrets(value: Any, seen: list[int]) -> Any:
     "path", [path for path in SAMPLES if path.suffix == ".json"], ids=lambda path: path.name
 )
 def test_nothing_private_leaves_an_answer(path: Path) -> None:
-    """Values in every place of every sample, and in labels by which classes are made, are in no record."""
+    """Values in every place of every sample, and in labels by which classes are made, are in no
+    record.
+    """
     answer = json.loads(path.read_text(encoding="utf-8"))
     content = json.dumps(_with_secrets(answer, [0])).encode()
     fleet = loaded(content)

@@ -1,4 +1,6 @@
-"""Answers of other systems become machines: values read off the samples by eye, units by each system's documentation."""
+"""Answers of other systems become machines: values read off the samples by eye, units by each
+system's documentation.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ def test_a_sample_is_recognized_and_each_fact_has_a_source_or_a_reason(path: Pat
 
 
 def test_ansible() -> None:
-    """`_mb` is MiB. A container's memory is not told by its host's: the limit is unread, never the host's."""
+    """`_mb` is MiB. A container's memory is not told by its host's: the limit is unread, never the
+    host's.
+    """
     machine = machine_of("ansible/setup_localhost.json")
     assert machine.memory_total_bytes == 24105 * MIB
     assert machine.scope == "container"
@@ -84,7 +88,9 @@ def test_a_record_as_a_local_fact_of_ansible_is_taken_whole() -> None:
 
 
 def test_prometheus_joins_what_several_answers_say() -> None:
-    """Strings are bytes; MemAvailable is available; an address is no name, so the host's own is taken."""
+    """Strings are bytes; MemAvailable is available; an address is no name, so the host's own is
+    taken.
+    """
     machine = machine_of("prometheus/query_instant.json")
     assert machine.name == "vm"
     assert machine.memory_total_bytes == 25276510208
@@ -95,7 +101,9 @@ def test_prometheus_joins_what_several_answers_say() -> None:
 
 
 def test_gpu_memory_of_prometheus_is_each_cards_own() -> None:
-    """Framebuffer figures are MiB, per card, and as free now; MemFree is no measure of what is available."""
+    """Framebuffer figures are MiB, per card, and as free now; MemFree is no measure of what is
+    available.
+    """
     machine = machine_of("prometheus/dcgm_made.json")
     assert machine.accelerators is not None
     first, second = machine.accelerators
@@ -191,7 +199,9 @@ def test_published_labels_of_an_h100() -> None:
 
 
 def test_shares_of_a_card_are_no_cards() -> None:
-    """With time-slicing the resource counts shares; with MPS each share has a part of the memory."""
+    """With time-slicing the resource counts shares; with MPS each share has a part of the
+    memory.
+    """
     labels = gpu(gpu__count=2, gpu__replicas=4, gpu__memory=15360, gpu__product="Tesla-T4-SHARED")
     offered = {"nvidia.com/gpu": "8"}
     for strategy, size in (("time-slicing", 15360 * MIB), ("mps", 3840 * MIB)):
@@ -211,7 +221,9 @@ def test_shares_of_a_card_are_no_cards() -> None:
 def test_gpus_that_pods_cannot_get_do_not_count(
     devices: str, allocatable: str, cards: int | None
 ) -> None:
-    """An unhealthy device stays in the capacity and leaves what is allocatable, and without a device plugin both are 0: labels alone promise nothing. 16 devices of 8 cards are shares."""
+    """An unhealthy device stays in the capacity and leaves what is allocatable, and without a
+    device plugin both are 0: labels alone promise nothing. 16 devices of 8 cards are shares.
+    """
     resource = "nvidia.com/gpu"
     labels = gpu(gpu__count=8, gpu__memory=40960, gpu__product="NVIDIA-A100")
     machine = node(labels, {resource: devices}, allocatable={resource: allocatable})
@@ -226,7 +238,9 @@ def test_gpus_that_pods_cannot_get_do_not_count(
 
 
 def test_instances_of_mig_are_parts() -> None:
-    """`single` counts instances as GPUs, `mixed` has labels of each kind: a program gets one, of 4,864 MiB."""
+    """`single` counts instances as GPUs, `mixed` has labels of each kind: a program gets one, of
+    4,864 MiB.
+    """
     single = gpu(gpu__count=7, gpu__memory=4864, gpu__product="NVIDIA-A100-SXM4-40GB-MIG-1g.5gb")
     cards = cards_of(single, **{"nvidia.com/gpu": "7"})
     assert (len(cards), cards[0].is_part, cards[0].memory_total_bytes) == (7, True, 4864 * MIB)
@@ -260,7 +274,9 @@ def test_devices_in_resource_slices_are_unread() -> None:
     ids=case_id,
 )
 def test_a_processor_that_is_named_is_judged_by_its_series(name: str, least: str | None) -> None:
-    """Xeon Gold 6338, as Ansible's facts name it, is Ice Lake with AVX-512; of an unknown name nothing is assumed."""
+    """Xeon Gold 6338, as Ansible's facts name it, is Ice Lake with AVX-512; of an unknown name
+    nothing is assumed.
+    """
     facts = {"ansible_memtotal_mb": 257000, "ansible_architecture": "x86_64"}
     answer = {**facts, "ansible_processor": ["0", "GenuineIntel", name]}
     (machine,) = machines_of({"ansible_facts": answer}).values()
@@ -281,7 +297,9 @@ def test_a_processor_that_is_named_is_judged_by_its_series(name: str, least: str
     ids=case_id,
 )
 def test_a_node_is_judged_by_its_cloud_type(arch: str, label: str, word: str | None) -> None:
-    """AWS rents m6i on Xeon Platinum 8375C, m6g on Graviton2; a label that nobody sells, or not of that architecture, tells nothing."""
+    """AWS rents m6i on Xeon Platinum 8375C, m6g on Graviton2; a label that nobody sells, or not of
+    that architecture, tells nothing.
+    """
     own = {"kubernetes.io/arch": arch, "node.kubernetes.io/instance-type": label}
     machine = node(own, {"memory": "32Gi"})
     assert (machine.cpu_model is None) is (word is None)

@@ -38,7 +38,9 @@ from selfhost.needs.records import CpuNeed
 
 
 def in_vllm() -> Question:
-    """Llama 3.1 8B in vLLM, which --enforce-eager makes smaller: 17.7 GiB are sure with CUDA graphs."""
+    """Llama 3.1 8B in vLLM, which --enforce-eager makes smaller: 17.7 GiB are sure with CUDA
+    graphs.
+    """
     shelf = Catalogue.open()
     asked = Workload(runtime="vllm", context_tokens=4096)
     return ask(shelf.spec("llama-3.1-8b-instruct"), asked, shelf, MACHINE)
@@ -117,7 +119,10 @@ def test_every_code_of_accelerator_is_reached() -> None:
     ("model", "gpu"), [("mistral-small-24b", "2x RTX 3060"), ("qwen2.5-32b", "RTX 3090")]
 )
 def test_what_people_serve_with_less_memory_runs_so(model: str, gpu: str) -> None:
-    """People serve these in AWQ with --enforce-eager, which makes no CUDA graphs (vllm-project/vllm#3872, #17327; vLLM documentation, conserving memory); of what is far too large it changes nothing."""
+    """People serve these in AWQ with --enforce-eager, which makes no CUDA graphs
+    (vllm-project/vllm#3872, #17327; vLLM documentation, conserving memory); of what is far too
+    large it changes nothing.
+    """
     machine = apply(MACHINE, [], [cards_named(gpu)])
     asked = Workload(runtime="vllm", quantization="AWQ")
     runs = check(model, asked, machine=machine)
@@ -157,7 +162,9 @@ def test_the_option_is_judged_by_the_range_that_it_leaves(
 
 @pytest.mark.parametrize("fact", ["unified", "memory_total_bytes"])
 def test_an_unread_accelerator_is_not_said_to_be_needless(fact: str) -> None:
-    """The RAM is enough, so that it decides nothing; that it may hold the model is told with the reason and the remedy."""
+    """The RAM is enough, so that it decides nothing; that it may hold the model is told with the
+    reason and the remedy.
+    """
     why = Unread(
         fact=f"accelerators.{fact}", reason="no driver for it", remedy="install its driver"
     )
@@ -179,7 +186,8 @@ def on_a_mac(needed_gib: int) -> Question:
 @pytest.mark.parametrize(
     ("ram", "needed", "limit", "code"),
     [
-        # 10.67 of 16 GiB on an M4 by default (AlexsJones/llmfit#570), or what iogpu.wired_limit_mb says
+        # 10.67 of 16 GiB on an M4 by default (AlexsJones/llmfit#570), or what iogpu.wired_limit_mb
+        # says
         (16, 10, None, "accelerator-fits"),
         (16, 12, None, "accelerator-partly"),
         (16, 12, 13, "accelerator-fits"),
@@ -215,7 +223,9 @@ def test_metal_gives_the_gpu_a_share_of_the_ram(
 def test_linux_gives_amds_graphics_half_of_the_ram(
     needed: int, limit: int | None, short: int | None
 ) -> None:
-    """62.82 of 125.65 GiB unless ttm.pages_limit says otherwise: 26,214,400 pages are 100 GiB (superm1/amd-debug-tools, docs/amd-ttm.md). The driver's figure counts where it was read."""
+    """62.82 of 125.65 GiB unless ttm.pages_limit says otherwise: 26,214,400 pages are 100 GiB
+    (superm1/amd-debug-tools, docs/amd-ttm.md). The driver's figure counts where it was read.
+    """
     strix = load("strix-halo-64gb").machine
     (card,) = strix.accelerators or ()
     machine = strix.replace(
@@ -244,7 +254,8 @@ def test_linux_gives_amds_graphics_half_of_the_ram(
 @pytest.mark.parametrize(
     ("model", "runtime", "cards", "chosen"),
     [
-        # an MI50 (gfx906) has more memory than an RX 7900 XTX (gfx1100), and vLLM is not built for it
+        # an MI50 (gfx906) has more memory than an RX 7900 XTX (gfx1100), and vLLM is not built for
+        # it
         ("llama3.1:8b", "vllm", "mi50 32gb + rx 7900 xtx", "7900"),
         ("llama3.1:8b", "vllm", "tesla p40 + tesla t4", "T4"),
         ("llama-3.2-1b", None, "tesla k40 + rtx 3060 12gb", "3060"),
@@ -266,7 +277,8 @@ def test_the_gpu_that_a_program_is_built_for_is_taken(
 @pytest.mark.parametrize(
     ("machine", "runs"),
     [
-        # vLLM's documentation, installation, GPU, requirements: gfx90a, 942, 950, 1100, 1101, 1151 (Ryzen AI MAX), 1200, 1201
+        # vLLM's documentation, installation, GPU, requirements: gfx90a, 942, 950, 1100, 1101, 1151
+        # (Ryzen AI MAX), 1200, 1201
         ("i5-12400 64gb rx 7900 xtx", True),
         ("strix-halo-128gb", True),
         # gfx906, gfx1030, gfx803 and gfx1035
@@ -307,7 +319,9 @@ def test_gpus_without_a_build_are_not_counted_on(machine: str, asked: Workload) 
 
 
 def test_vllm_divides_no_model_over_gpus_of_two_makers() -> None:
-    """Its builds compute on NVIDIA's or on AMD's: 12 GB of each are not 24, of one maker they are."""
+    """Its builds compute on NVIDIA's or on AMD's: 12 GB of each are not 24, of one maker they
+    are.
+    """
     asked = Workload(runtime="vllm")
     mixed = check("llama3.1:8b", asked, machine="i5-12400 64gb rtx 3060 12gb + rx 7700 xt")
     assert not mixed.can_run

@@ -1,4 +1,6 @@
-"""The contract's rows `context`, `disk`, `speed` and `memory`: a situation for each cell and each of its reason codes."""
+"""The contract's rows `context`, `disk`, `speed` and `memory`: a situation for each cell and each
+of its reason codes.
+"""
 
 from __future__ import annotations
 
@@ -338,7 +340,9 @@ def test_every_code_of_a_check_is_reached(situations: list[Situation]) -> None:
 def test_ram_that_a_name_does_not_tell_rules_nothing_out_that_more_would_hold(
     model: str, machine: str, code: str, outcome: str
 ) -> None:
-    """ "What is not known stays unknown": 16 GB that were assumed are no answer to a model of 18 GiB, unless no such machine is sold with enough. What to state is said."""
+    """ "What is not known stays unknown": 16 GB that were assumed are no answer to a model of 18
+    GiB, unless no such machine is sold with enough. What to state is said.
+    """
     finding = finding_of(check(model, Workload(quantization="Q4_K_M"), machine=machine), "memory")
     assert (finding.code, finding.outcome) == (code, outcome)
     if code == "memory-assumed":
@@ -353,7 +357,8 @@ def test_ram_that_a_name_does_not_tell_rules_nothing_out_that_more_would_hold(
 @pytest.mark.parametrize(
     ("address_space", "code", "needs", "told"),
     [
-        # 4 to 5 GiB resident, of which 2 are mapped and 1 is a copy whose 3 GiB of originals stay mapped
+        # 4 to 5 GiB resident, of which 2 are mapped and 1 is a copy whose 3 GiB of originals stay
+        # mapped
         (int(8.25 * GIB), "memory-fits", 5, ""),
         (8 * GIB, "memory-close", 8, "too close to call"),
         (6 * GIB, "memory-too-small", 8, "`ulimit -v` leaves 6.00 GiB"),
@@ -364,7 +369,8 @@ def test_a_limit_of_the_shell_counts_otherwise_than_memory(
 ) -> None:
     """setrlimit(2): RLIMIT_AS counts every mapping, so originals beside their copies too.
 
-    It counts each thread's stack of 8 MiB whole (pthread_create(3)): two a core, and 16. To close programs is no remedy.
+    It counts each thread's stack of 8 MiB whole (pthread_create(3)): two a core, and 16. To close
+    programs is no remedy.
     """
     terms = (
         term(2 * GIB, 2 * GIB),
@@ -386,7 +392,9 @@ def test_a_limit_of_the_shell_counts_otherwise_than_memory(
 
 
 def test_files_in_ram_stay_beside_what_is_made_of_them() -> None:
-    """On a disk the originals of repacked weights may leave the page cache; where the store is RAM they cannot, so the least is more."""
+    """On a disk the originals of repacked weights may leave the page cache; where the store is RAM
+    they cannot, so the least is more.
+    """
     twice = question(needs=needs_of().replace(evictable_bytes=3 * GIB))
     sizes = {"memory_limit_bytes": 7 * GIB, "memory_available_bytes": 6 * GIB}
     ram = with_disk(filesystem="tmpfs").replace(**sizes)
@@ -425,7 +433,9 @@ def test_more_memory_never_makes_the_answer_worse(
 
 
 def test_inside_a_limit_little_is_kept_for_the_system() -> None:
-    """A container of 2 GiB on a host of 24 gives nearly all of it; a whole machine keeps what its system needs."""
+    """A container of 2 GiB on a host of 24 gives nearly all of it; a whole machine keeps what its
+    system needs.
+    """
     inside = MACHINE.replace(
         scope="container",
         memory_total_bytes=24 * GIB,
@@ -439,7 +449,9 @@ def test_inside_a_limit_little_is_kept_for_the_system() -> None:
 
 @pytest.mark.parametrize(("quantization", "is_here"), [("Q4_K_M", True), ("Q4_K_S", False)])
 def test_a_file_in_another_type_is_not_the_file(quantization: str, is_here: bool) -> None:
-    """Mistral 7B in Q4_K_M lies there; in Q4_K_S it is 5 % smaller, as another conversion may be."""
+    """Mistral 7B in Q4_K_M lies there; in Q4_K_S it is 5 % smaller, as another conversion may
+    be.
+    """
     machine = Machine.from_file(RECORDS / "vm-24gib-models.json")
     verdict = check("mistral-7b", machine=machine, quantization=quantization)
     assert (verdict.here is not None) is is_here

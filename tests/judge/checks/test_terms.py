@@ -1,4 +1,6 @@
-"""The contract's rows `weights`, `license`, `openness`, `runtime` and `cpu`: a situation for each cell and each of its reason codes."""
+"""The contract's rows `weights`, `license`, `openness`, `runtime` and `cpu`: a situation for each
+cell and each of its reason codes.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +91,9 @@ GUESS = "typed from general knowledge"
 def test_what_only_general_knowledge_says_of_a_license_neither_passes_nor_fails(
     own: str, source: str, asked: dict[str, Any], code: str
 ) -> None:
-    """As with openness: `pass` and `fail` are for what a source confirms; a guess is visible as one, and says what would settle it."""
+    """As with openness: `pass` and `fail` are for what a source confirms; a guess is visible as
+    one, and says what would settle it.
+    """
     license = License(id=own, commercial_use="yes")
     judged = found("license", under(license, {"license": source}, **asked))
     assert judged.code == code
@@ -138,7 +142,9 @@ WEIGHTS = [
 
 
 def test_the_weights_of_a_lone_config_are_the_users_to_get() -> None:
-    """It warns and no more: the route is of the other findings, and where to download nobody knows."""
+    """It warns and no more: the route is of the other findings, and where to download nobody
+    knows.
+    """
     result = judge(question(spec=LONE_CONFIG), MACHINE)
     answer = Verdict.conclude(result, MACHINE, asked="m", offered=False)
     assert (answer.route, answer.can_download) == (Route.LOCAL, None)
@@ -178,7 +184,9 @@ RUNTIMES = [
 
 
 def test_a_mainframe_loads_big_endian_files_alone() -> None:
-    """llama.cpp's docs/build-s390x.md: all models need to be converted; its releases have a build, and the printed line would fail."""
+    """llama.cpp's docs/build-s390x.md: all models need to be converted; its releases have a build,
+    and the printed line would fail.
+    """
     verdict = of_llama_cpp("s390x")
     findings = {finding.check: finding for finding in verdict.findings}
     assert findings["cpu"].outcome is Outcome.PASS
@@ -261,7 +269,9 @@ def test_an_instruction_set_that_a_system_does_not_tell_of_is_unread_not_missing
 
 
 def test_what_builds_from_source_is_not_said_to_be_impossible() -> None:
-    """riscv64, ppc64le and loongarch64 have no published build of llama.cpp, and people build it there: one remedy says how."""
+    """riscv64, ppc64le and loongarch64 have no published build of llama.cpp, and people build it
+    there: one remedy says how.
+    """
     for architecture in ("riscv64", "ppc64le", "loongarch64"):
         verdict = of_llama_cpp(architecture)
         findings = {finding.check: finding for finding in verdict.findings}

@@ -1,4 +1,6 @@
-"""Accelerators: what NVIDIA's library, sysfs and the registry say of GPUs, however badly they say it."""
+"""Accelerators: what NVIDIA's library, sysfs and the registry say of GPUs, however badly they say
+it.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from selfhost.machine.record import Accelerator, Machine
 
 MIB, GIB = 2**20, 2**30
 DRIVER = {
-    "/proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX x86_64 Kernel Module  590.48.01  Wed Oct 1 00:00:00 UTC 2025\n"
+    "/proc/driver/nvidia/version": (
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  590.48.01  Wed Oct 1 00:00:00 UTC 2025\n"
+    )
 }
 BUS = {
     "/sys/bus/pci/devices/0000:01:00.0/class": "0x030200",
@@ -30,8 +34,9 @@ BUS = {
 NODES = DRIVER | {"/dev/nvidia0": "x", "/sys/bus/cpu/uevent": "x"}
 NAME, TOTAL = "NVIDIA H100 80GB HBM3", 81559 * MIB
 
-# what `nvidia-smi` printed of real cards (utkuozdemir/nvidia_gpu_exporter@e656cd81, internal/captures, MIT; bus widths from the
-# makers' pages): name, total and free MiB, compute capability, MHz, bits, and the bandwidth their makers state, GB/s
+# what `nvidia-smi` printed of real cards (utkuozdemir/nvidia_gpu_exporter@e656cd81,
+# internal/captures, MIT; bus widths from the makers' pages): name, total and free MiB, compute
+# capability, MHz, bits, and the bandwidth their makers state, GB/s
 CARDS = (
     (NAME, 81559, 81081, [9, 0], 2619, 5120, 3352),
     ("NVIDIA H200", 143771, 143158, [9, 0], 3201, 6144, 4917),
@@ -86,7 +91,9 @@ def why(machine: Machine) -> tuple[str, str]:
 
 @pytest.mark.parametrize("row", range(len(CARDS)), ids=[row[0] for row in CARDS])
 def test_a_card_as_its_driver_tells_of_it(build: Build, row: int) -> None:
-    """Name, memory, driver and compute capability as nvidia-smi prints them; the bandwidth that the maker states, to the gigabyte."""
+    """Name, memory, driver and compute capability as nvidia-smi prints them; the bandwidth that the
+    maker states, to the gigabyte.
+    """
     name, total, free, (major, minor), _, _, bandwidth = CARDS[row]
     machine = read_machine(build(NODES, nvml=answer(device(row))))
     (card,) = cards(machine)
@@ -100,13 +107,25 @@ def test_a_card_as_its_driver_tells_of_it(build: Build, row: int) -> None:
 @pytest.mark.parametrize(
     ("mask", "left"),
     [
-        ("", []), ("-1", []), ("NoDevFiles", []), ("0", [0]), ("1", [1]), ("2,1", [2, 1]), (" 0 , 2 ", [0, 2]), ("0,2,-1,1", [0, 2]),
-        ("0,9,1", [0]), ("1,1,0", [1]), ("0,,1", [0]),
-        ("99999999999999999999", []), ("²", []),
+        ("", []),
+        ("-1", []),
+        ("NoDevFiles", []),
+        ("0", [0]),
+        ("1", [1]),
+        ("2,1", [2, 1]),
+        (" 0 , 2 ", [0, 2]),
+        ("0,2,-1,1", [0, 2]),
+        ("0,9,1", [0]),
+        ("1,1,0", [1]),
+        ("0,,1", [0]),
+        ("99999999999999999999", []),
+        ("²", []),
     ],
-)  # fmt: skip
+)
 def test_visible_devices(build: Build, mask: str, left: list[int]) -> None:
-    """By number, in the order given; what is invalid ends the list (CUDA C++ Programming Guide, 5.2.1.1)."""
+    """By number, in the order given; what is invalid ends the list (CUDA C++ Programming Guide,
+    5.2.1.1).
+    """
     three = [device(memory_free_bytes=(70 + at) * GIB) for at in range(3)]
     machine = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": mask}, answer(*three)))
     assert [(card.memory_free_bytes or 0) // GIB - 70 for card in cards(machine)] == left
@@ -114,7 +133,9 @@ def test_visible_devices(build: Build, mask: str, left: list[int]) -> None:
 
 
 def test_a_number_among_unlike_cards_is_not_guessed(build: Build) -> None:
-    """CUDA puts the fastest first unless told to go by the bus: which card 0 is, the driver's own order does not tell."""
+    """CUDA puts the fastest first unless told to go by the bus: which card 0 is, the driver's own
+    order does not tell.
+    """
     both = answer(device(4), device(0))
     machine = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": "0"}, both))
     assert [(card.memory_total_bytes, card.unified) for card in cards(machine)] == [(None, False)]
@@ -127,7 +148,9 @@ def test_a_number_among_unlike_cards_is_not_guessed(build: Build) -> None:
 
 
 def test_in_mig_mode_the_instances_are_the_accelerators(build: Build) -> None:
-    """Each has its own memory and its eighths of the bandwidth; the card as a whole cannot be used."""
+    """Each has its own memory and its eighths of the bandwidth; the card as a whole cannot be
+    used.
+    """
     split = [instance(number) for number in range(4)]
     machine = read_machine(build(NODES, nvml=answer(split)))
     for card, (name, size), eighths in zip(cards(machine), MIG, (4, 2, 1, 1), strict=True):
@@ -148,13 +171,16 @@ def test_in_mig_mode_the_instances_are_the_accelerators(build: Build) -> None:
 @pytest.mark.parametrize(
     ("error", "said", "todo"),
     [
-        ({"error": 18}, "different versions", "restart"), ({"error": 9}, "not loaded", "modprobe"),
-        ({"error": 12}, "libnvidia-ml", "DRIVER_CAPABILITIES"), ({"error": 4}, "may not ask", "account"),
-        ({"error": 999}, "error 999", "nvidia-smi"), ({"driver": "550.54"}, "no usable answer", "nvidia-smi"),
+        ({"error": 18}, "different versions", "restart"),
+        ({"error": 9}, "not loaded", "modprobe"),
+        ({"error": 12}, "libnvidia-ml", "DRIVER_CAPABILITIES"),
+        ({"error": 4}, "may not ask", "account"),
+        ({"error": 999}, "error 999", "nvidia-smi"),
+        ({"driver": "550.54"}, "no usable answer", "nvidia-smi"),
         ({"why": "it gave no answer within 10 seconds"}, "10 seconds", "nvidia-smi"),
         (None, "recorded tree", "--machine"),
     ],
-)  # fmt: skip
+)
 def test_a_driver_that_does_not_answer_is_unread(
     build: Build, error: Any, said: str, todo: str
 ) -> None:
@@ -168,7 +194,9 @@ def test_a_driver_that_does_not_answer_is_unread(
 
 
 def test_a_container_that_was_handed_no_gpu(build: Build) -> None:
-    """The bus shows every card of the host. `void` and `none` say that none was meant; otherwise it may have been forgotten."""
+    """The bus shows every card of the host. `void` and `none` say that none was meant; otherwise it
+    may have been forgotten.
+    """
     for word in ("void", "none"):
         machine = read_machine(build(BUS, {"NVIDIA_VISIBLE_DEVICES": word}))
         assert machine.accelerators == ()
@@ -184,7 +212,9 @@ def test_a_container_that_was_handed_one_of_two_gpus(build: Build) -> None:
 
 
 def test_a_card_in_an_arm_server_has_its_own_memory(build: Build) -> None:
-    """Only one of which the driver says that it has no memory of its own shares the RAM, as a GB10 does."""
+    """Only one of which the driver says that it has no memory of its own shares the RAM, as a GB10
+    does.
+    """
     for size, unified in ((TOTAL, False), (None, True)):
         asked = device(memory_total_bytes=size, memory_free_bytes=size, error=None if size else 3)
         (card,) = cards(read_machine(build(NODES, nvml=answer(asked), machine="aarch64")))
@@ -195,12 +225,20 @@ def test_a_card_in_an_arm_server_has_its_own_memory(build: Build) -> None:
     ("board", "compatible", "name"),
     [
         # NVIDIA's own names differ by release; carriers of other makers have names of their own
-        ("NVIDIA Jetson Orin Nano Developer Kit", "nvidia,tegra234", "NVIDIA Jetson Orin Nano Developer Kit"),
-        ("NVIDIA Orin NX Developer Kit", "nvidia,p3767-0000\0nvidia,tegra234", "NVIDIA Orin NX Developer Kit"),
+        (
+            "NVIDIA Jetson Orin Nano Developer Kit",
+            "nvidia,tegra234",
+            "NVIDIA Jetson Orin Nano Developer Kit",
+        ),
+        (
+            "NVIDIA Orin NX Developer Kit",
+            "nvidia,p3767-0000\0nvidia,tegra234",
+            "NVIDIA Orin NX Developer Kit",
+        ),
         ("Carrier X", "maker,x\0nvidia,tegra194", "NVIDIA Jetson (Carrier X)"),
         ("Raspberry Pi 5 Model B Rev 1.0", "raspberrypi,5-model-b\0brcm,bcm2712", None),
     ],
-)  # fmt: skip
+)
 def test_a_jetson_is_told_by_its_chip(
     build: Build, board: str, compatible: str, name: str | None
 ) -> None:
@@ -214,7 +252,8 @@ def test_a_jetson_is_told_by_its_chip(
     assert [(card.vendor, card.name, card.unified) for card in cards(machine)] == expected
 
 
-# ------------------------------------------------------------------ NVIDIA: asking for real, in a child
+# ------------------------------------------------------------------ NVIDIA: asking for real, in a
+# child
 
 
 class Asking(RecordedHost):
@@ -244,7 +283,9 @@ def asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build: Build) -> Any
 
 
 def test_what_the_library_says_is_read(asking: Any) -> None:
-    """By the structures of nvml.h two cards, of which `free` and not `used` is free; in MIG mode the instances that its numbers, which have gaps, lead to."""
+    """By the structures of nvml.h two cards, of which `free` and not `used` is free; in MIG mode
+    the instances that its numbers, which have gaps, lead to.
+    """
     for case, name, size, count in (("", NAME, 81559, 2), ("mig", f"{NAME} MIG 1g.10gb", 9984, 4)):
         free, rate = size - 478, 3352e9 / (1 if count == 2 else 8)
         read = cards(asking(case))
@@ -255,14 +296,21 @@ def test_what_the_library_says_is_read(asking: Any) -> None:
             assert card.memory_bandwidth_bytes_per_second == pytest.approx(rate, rel=1e-3)
 
 
-FAILURES = {"exit": "status 3", "crash": "signal 11", "hang": "within 1 second", "mismatch": "different versions"}  # fmt: skip
+FAILURES = {
+    "exit": "status 3",
+    "crash": "signal 11",
+    "hang": "within 1 second",
+    "mismatch": "different versions",
+}
 
 
 @pytest.mark.parametrize(("case", "said"), FAILURES.items())
 def test_a_driver_that_hangs_or_crashes_costs_its_answer_alone(
     asking: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, case: str, said: str
 ) -> None:
-    """The memory is unread, the rest of the machine is not, no process is left, and no core file is written."""
+    """The memory is unread, the rest of the machine is not, no process is left, and no core file is
+    written.
+    """
     monkeypatch.setattr(system, "NVML_SECONDS", 1.0 if case == "hang" else 30.0)
     monkeypatch.chdir(tmp_path)
     before = set(tmp_path.iterdir())
@@ -288,9 +336,13 @@ def memory(total: int, used: int, borrowed: int) -> dict[str, str]:
     return {f"mem_info_{name}": str(size) for name, size in sizes.items()}
 
 
-# head of gpu_metrics: size, format and content revision; 1.3 is a card's, 2.x and 3.0 a processor's own graphics'
+# head of gpu_metrics: size, format and content revision; 1.3 is a card's, 2.x and 3.0 a processor's
+# own graphics'
 CARD, CHIP, CHIP_3 = b"\x78\x00\x01\x03rest", b"\x80\x00\x02\x01rest", b"\x08\x01\x03\x00rest"
-IDS = "# comment\n1.0.0\n744C,\tC8,\tAMD Radeon RX 7900 XTX\n744C,\tCC,\tAMD Radeon RX 7900 XT\n1586,\tC1,\tRadeon 8060S Graphics\n"
+IDS = (
+    "# comment\n1.0.0\n744C,\tC8,\tAMD Radeon RX 7900 XTX\n744C,\tCC,\tAMD Radeon RX 7900 "
+    "XT\n1586,\tC1,\tRadeon 8060S Graphics\n"
+)
 
 
 def test_an_amd_card(build: Build) -> None:
@@ -306,7 +358,9 @@ def test_an_amd_card(build: Build) -> None:
 
 @pytest.mark.parametrize("head", [CHIP, CHIP_3])
 def test_amd_graphics_that_borrow_the_ram_share_it(build: Build, head: bytes) -> None:
-    """A Strix Halo with 512 MiB of its own borrows the rest (ROCm/legacy-rocm-build#6004): it is no card of 512 MiB."""
+    """A Strix Halo with 512 MiB of its own borrows the rest (ROCm/legacy-rocm-build#6004): it is no
+    card of 512 MiB.
+    """
     ram = {"/proc/meminfo": "MemTotal: 130989138 kB\nMemAvailable: 120000000 kB\n"}
     chip = amd("0000:c5:00.0", gpu_metrics=head, **memory(512 * MIB, MIB, 128 * GIB))
     (card,) = cards(read_machine(build(ram | chip)))
@@ -319,7 +373,10 @@ def intel(slot: str, device: str = "0xe20b", **files: str) -> dict[str, str]:
     return {f"/sys/bus/pci/devices/{slot}/{name}": text for name, text in known.items()}
 
 
-PCI_IDS = "# x\n1234  Other\n\te20b  Not this\n8086  Intel Corporation\n\te20b  Battlemage G21 [Arc B580]\n\t\t1849 6020  X\n\t56a0  Plain\n"
+PCI_IDS = (
+    "# x\n1234  Other\n\te20b  Not this\n8086  Intel Corporation\n\te20b  Battlemage G21 "
+    "[Arc B580]\n\t\t1849 6020  X\n\t56a0  Plain\n"
+)
 
 
 def test_intel_cards(build: Build) -> None:
@@ -335,12 +392,15 @@ def test_intel_cards(build: Build) -> None:
 
 
 def test_apple_metal_limit(build: Build) -> None:
-    """iogpu.wired_limit_mb is what Metal then allows (26000 on an M1 Max, Andyyyy64/whichllm#152); 0 is the default, which is unread."""
+    """iogpu.wired_limit_mb is what Metal then allows (26000 on an M1 Max, Andyyyy64/whichllm#152);
+    0 is the default, which is unread.
+    """
     for value, total in (("26000", 26000 * MIB), ("0", None), ("", None)):
         host = build({}, system="macos", machine="arm64")
         folder = Path(host.folder)
         (folder / "sysctl.txt").write_text(
-            f"hw.optional.arm64: 1\nmachdep.cpu.brand_string: Apple M1 Max\niogpu.wired_limit_mb: {value}\n"
+            "hw.optional.arm64: 1\nmachdep.cpu.brand_string: Apple M1 Max\n"
+            f"iogpu.wired_limit_mb: {value}\n"
         )
         machine = read_machine(RecordedHost(str(folder)))
         (card,) = cards(machine)
@@ -352,11 +412,14 @@ CONTAINER = {"/run/.containerenv": "x"}
 
 
 def test_a_container_has_the_gpus_that_it_was_handed(build: Build) -> None:
-    """Its bus shows every card of the host; `--device` and device plugins hand it render nodes (docs of ROCm, "Running
-    ROCm Docker containers")."""
+    """Its bus shows every card of the host; `--device` and device plugins hand it render nodes
+    (docs of ROCm, "Running ROCm Docker containers").
+    """
     two = amd("0000:03:00.0", **memory(24 * GIB, 0, GIB), **{"drm/renderD128/x": ""})
     two |= amd("0000:43:00.0", **memory(16 * GIB, 0, GIB), **{"drm/renderD129/x": ""})
-    third = intel("0000:83:00.0", **{"tile0/physical_vram_size_bytes": str(12 * GIB), "drm/renderD130/x": ""})  # fmt: skip
+    third = intel(
+        "0000:83:00.0", **{"tile0/physical_vram_size_bytes": str(12 * GIB), "drm/renderD130/x": ""}
+    )
     host = read_machine(build(two | third))
     assert [card.memory_total_bytes for card in cards(host)] == [24 * GIB, 16 * GIB, 12 * GIB]
     one = read_machine(build(two | CONTAINER | {"/dev/dri/renderD129": "x"}))
@@ -371,7 +434,9 @@ def test_a_container_has_the_gpus_that_it_was_handed(build: Build) -> None:
 
 
 def test_windows_display_adapters(build: Build) -> None:
-    """qwMemorySize where a card's own; 512 MiB of a Radeon 780M are no card's; Intel's own graphics and virtual adapters are none."""
+    """qwMemorySize where a card's own; 512 MiB of a Radeon 780M are no card's; Intel's own graphics
+    and virtual adapters are none.
+    """
     rows = (
         ("PCI\\VEN_10DE&DEV_2782&SUBSYS_1", "NVIDIA GeForce RTX 4070 Ti", 12878610432),
         ("PCI\\VEN_1002&DEV_15BF", "AMD Radeon 780M Graphics", 512 * MIB),
@@ -388,7 +453,8 @@ def test_windows_display_adapters(build: Build) -> None:
         ("nvidia", 12878610432, False), ("amd", None, True), ("amd", 24 * GIB, False),
         ("amd", 32 * GIB, False), ("intel", 12 * GIB, False),
     ]  # fmt: skip
-    # a driver that does not answer costs nothing where the registry knows; its own answer comes first, and a mask is not guessed at
+    # a driver that does not answer costs nothing where the registry knows; its own answer comes
+    # first, and a mask is not guessed at
     dll, first = {"C:/Windows/System32/nvml.dll": "x"}, adapters[:1]
     here = {"system": "windows", "machine": "AMD64", "display_adapters": first}
     for error, env, size in (

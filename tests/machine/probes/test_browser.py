@@ -9,8 +9,8 @@ import pytest
 
 from helpers.paths import RECORDS, ROOT
 
-# as Pyodide has it: sys.platform is "emscripten", psutil has no wheel, time.thread_time is missing, no thread and no
-# child starts (seen in Pyodide 314.0.7)
+# as Pyodide has it: sys.platform is "emscripten", psutil has no wheel, time.thread_time is missing,
+# no thread and no child starts (seen in Pyodide 314.0.7)
 BROWSER = """
 import subprocess, sys, threading, time
 

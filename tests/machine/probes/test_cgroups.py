@@ -26,7 +26,9 @@ from selfhost.machine.reader import read_machine
     ("line", "field"), [("Max address space", "VmSize"), ("Max data size", "VmData")]
 )
 def test_ulimits(build: Build, line: str, field: str) -> None:
-    """`ulimit -v`, in which also a read-only mapping of a file counts, so no model larger than this loads; `ulimit -d`, in which it does not."""
+    """`ulimit -v`, in which also a read-only mapping of a file counts, so no model larger than this
+    loads; `ulimit -d`, in which it does not.
+    """
     limits = NO_LIMITS["/proc/self/limits"].replace(f"{line} unlimited", f"{line} 4294967296")
     files = version_2({"cgroup.controllers": "cpu\n"}) | {
         "/proc/self/limits": limits,
@@ -59,14 +61,32 @@ NONE_1 = {
 @pytest.mark.parametrize(
     ("name", "groups", "mounts", "limit", "available"),
     [
-        ("own-cgroup-v1-nested-2gib-parent", None, CGROUP_MOUNTS, 2147483648, 2147483648 - (1508868096 - 1258299392 - 53248)),
+        (
+            "own-cgroup-v1-nested-2gib-parent",
+            None,
+            CGROUP_MOUNTS,
+            2147483648,
+            2147483648 - (1508868096 - 1258299392 - 53248),
+        ),
         ("own-cgroup-v1-memory-chain", None, CGROUP_MOUNTS, 16 * GIB, 12 * GIB),
         # the files of the slice above are not in the recording: a limit may stand there
         ("v1-hybrid-ubuntu1804", None, CGROUP_MOUNTS, None, None),
-        ("v1-docker-unlimited-sentinel", f"2:memory:/docker/{BOX}\n1:cpu:/docker/{BOX}\n", CGROUP_MOUNTS, 16 * GIB, 12 * GIB),
-        ("v2-docker-systemd-slice-unlimited", f"0::/system.slice/{SCOPE}\n", CGROUP2_MOUNT, 16 * GIB, 12 * GIB),
+        (
+            "v1-docker-unlimited-sentinel",
+            f"2:memory:/docker/{BOX}\n1:cpu:/docker/{BOX}\n",
+            CGROUP_MOUNTS,
+            16 * GIB,
+            12 * GIB,
+        ),
+        (
+            "v2-docker-systemd-slice-unlimited",
+            f"0::/system.slice/{SCOPE}\n",
+            CGROUP2_MOUNT,
+            16 * GIB,
+            12 * GIB,
+        ),
     ],
-)  # fmt: skip
+)
 def test_recorded_control_groups(
     build: Build,
     name: str,
@@ -75,7 +95,9 @@ def test_recorded_control_groups(
     limit: int | None,
     available: int | None,
 ) -> None:
-    """What a right reader answers; without a limit what binds is the machine of 16 GiB around it. A group's room is by its own use."""
+    """What a right reader answers; without a limit what binds is the machine of 16 GiB around it. A
+    group's room is by its own use.
+    """
     files = {
         "/proc/meminfo": MEMINFO,
         **NO_LIMITS,
@@ -89,13 +111,20 @@ def test_recorded_control_groups(
     assert (machine.memory_limit_bytes, machine.memory_available_bytes) == (limit, available)
 
 
-OUTSIDE = (("/../..", "/"), ("/..", "/"), ("/", "/../other"), ("/box", "/boxes/one"), ("/..", "/../../x"))  # fmt: skip
+OUTSIDE = (
+    ("/../..", "/"),
+    ("/..", "/"),
+    ("/", "/../other"),
+    ("/box", "/boxes/one"),
+    ("/..", "/../../x"),
+)
 
 
 @pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize(("root", "path"), OUTSIDE)
 def test_a_group_outside_what_is_mounted(build: Build, version: int, root: str, path: str) -> None:
-    """A namespace of its own with the mount of another (`unshare -C`): the groups that show are not its own, so their limits say nothing.
+    """A namespace of its own with the mount of another (`unshare -C`): the groups that show are not
+    its own, so their limits say nothing.
 
     The recorded mountinfo of a Docker container has such a line too.
     """
@@ -116,11 +145,15 @@ def test_a_group_outside_what_is_mounted(build: Build, version: int, root: str, 
 @pytest.mark.parametrize("hidden", ["", "99 23 0:99 / /sys rw - tmpfs none rw\n"])
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_group_that_cannot_be_seen(build: Build, version: int, hidden: str) -> None:
-    """The process is in a group that is not mounted here, or `mount -t tmpfs none /sys` hides all of them: a limit or a quota may stand there unseen."""
+    """The process is in a group that is not mounted here, or `mount -t tmpfs none /sys` hides all
+    of them: a limit or a quota may stand there unseen.
+    """
     files = version_2(under("memory", NONE_1) if version == 1 else {}) | {
-        "/proc/self/mountinfo": ROOT_MOUNT + (CGROUP2_MOUNT if version == 2 else CGROUP_MOUNTS) + hidden,
+        "/proc/self/mountinfo": ROOT_MOUNT
+        + (CGROUP2_MOUNT if version == 2 else CGROUP_MOUNTS)
+        + hidden,
         "/proc/self/cgroup": "0::/box\n" if version == 2 else "4:memory:/box\n3:cpu,cpuacct:/box\n",
-    }  # fmt: skip
+    }
     if hidden:
         files = {path: text for path, text in files.items() if not path.startswith("/sys")}
     machine = read_machine(build(files))
@@ -132,7 +165,9 @@ def test_a_group_that_cannot_be_seen(build: Build, version: int, hidden: str) ->
 
 
 def test_a_controller_of_version_1_is_none_of_version_2(build: Build) -> None:
-    """A hybrid hierarchy whose mount of `memory` does not show: that of version 2 says nothing of its limits."""
+    """A hybrid hierarchy whose mount of `memory` does not show: that of version 2 says nothing of
+    its limits.
+    """
     files = version_2(FULL | {"memory.max": "max\n"})
     files["/proc/self/cgroup"] = "4:memory:/box\n0::/\n"
     machine = read_machine(build(files))
@@ -141,7 +176,9 @@ def test_a_controller_of_version_1_is_none_of_version_2(build: Build) -> None:
 
 
 def test_no_limit_is_the_hardware(build: Build) -> None:
-    """`max`, or a kernel without the memory controller (the Raspberry Pi's default), must not hide MemAvailable (ollama/ollama#15961)."""
+    """`max`, or a kernel without the memory controller (the Raspberry Pi's default), must not hide
+    MemAvailable (ollama/ollama#15961).
+    """
     free = FULL | {"memory.max": "max\n"}
     for controllers in ("cpuset cpu io pids\n", "\n", None):
         groups = {"cgroup.controllers": controllers} if controllers else free

@@ -1,4 +1,6 @@
-"""Processors: models, instruction sets and cores of two kinds; measuring the memory bandwidth, where what disturbs makes it a lower bound or none, never a wrong figure."""
+"""Processors: models, instruction sets and cores of two kinds; measuring the memory bandwidth,
+where what disturbs makes it a lower bound or none, never a wrong figure.
+"""
 
 from __future__ import annotations
 
@@ -31,17 +33,23 @@ def test_recorded_instruction_sets(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "model"),
     [
-        ("x86-zen5.txt", "AMD Ryzen 9 9950X"), ("arm-graviton2-neoverse-n1.txt", "Arm Neoverse-N1"), ("arm-dgx-spark-gb10.txt", "Arm Cortex-X925"),
-        ("arm-snapdragon-x-elite.txt", "Qualcomm Oryon"), ("arm-raspberrypi4-v8-pios.txt", "Raspberry Pi 4 Model B"), ("riscv-spacemit-k1.txt", "Spacemit(R) X60"),
-    ], ids=case_id,
-)  # fmt: skip
+        ("x86-zen5.txt", "AMD Ryzen 9 9950X"),
+        ("arm-graviton2-neoverse-n1.txt", "Arm Neoverse-N1"),
+        ("arm-dgx-spark-gb10.txt", "Arm Cortex-X925"),
+        ("arm-snapdragon-x-elite.txt", "Qualcomm Oryon"),
+        ("arm-raspberrypi4-v8-pios.txt", "Raspberry Pi 4 Model B"),
+        ("riscv-spacemit-k1.txt", "Spacemit(R) X60"),
+    ],
+    ids=case_id,
+)
 def test_recorded_models(name: str, model: str) -> None:
     """Arm kernels give part numbers: people know the names."""
     assert model in linux.parse_cpuinfo(text_of(f"cpuinfo/{name}"))[0]
 
 
 def test_cores_of_a_hybrid_processor(build: Build) -> None:
-    """Six cores of two threads and eight of one: 14 cores, of which a process bound to two threads of one core has one.
+    """Six cores of two threads and eight of one: 14 cores, of which a process bound to two threads
+    of one core has one.
 
     The large ones are those that the kernel names, or that have two threads where others have one.
     """
@@ -62,7 +70,9 @@ def test_cores_of_a_hybrid_processor(build: Build) -> None:
 
 
 def test_cores_of_two_kinds_on_arm(build: Build) -> None:
-    """DGX Spark: ten Cortex-X925 and ten Cortex-A725, in two clusters of different clocks (cpu_capacity 997 to 1024, 718 and 731)."""
+    """DGX Spark: ten Cortex-X925 and ten Cortex-A725, in two clusters of different clocks
+    (cpu_capacity 997 to 1024, 718 and 731).
+    """
     files = recorded("linux-dgx-spark-gb10")
     everyone = list(range(20))
     siblings = {

@@ -1,4 +1,7 @@
-"""What is read of a machine: the one that runs the tests, one running process, what the machine is (metal, virtual, a container, emulated), and the runtimes on it, which are found by their files and never run."""
+"""What is read of a machine: the one that runs the tests, one running process, what the machine is
+(metal, virtual, a container, emulated), and the runtimes on it, which are found by their files and
+never run.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,9 @@ from selfhost.machine.record import PURPOSES
 
 
 def test_this_machine_is_read() -> None:
-    """The real one, whatever it is: lawful, nothing went wrong on the way, and another reader gives the same total."""
+    """The real one, whatever it is: lawful, nothing went wrong on the way, and another reader gives
+    the same total.
+    """
     import psutil
 
     machine = Machine.read()
@@ -36,13 +41,17 @@ def test_this_machine_is_read() -> None:
 
 
 def test_reading_loads_little_and_touches_nothing() -> None:
-    """No socket, no child process, no write; and none of the libraries that make a program slow to start."""
+    """No socket, no child process, no write; and none of the libraries that make a program slow to
+    start.
+    """
     code = """
 import sys
 before = set(sys.modules)
 events = []
 def hook(event, args):
-    if event.startswith(("socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn")):
+    if event.startswith(
+        ("socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn")
+    ):
         events.append(event)
     if event == "open" and (args[1] not in (None, "r", "rb") or (args[2] or 0) & 3):
         events.append(repr(args))
@@ -50,7 +59,9 @@ sys.addaudithook(hook)
 from selfhost.machine.reader import Machine
 from selfhost.machine.record import PURPOSES
 Machine.read()
-heavy = "socket subprocess pathlib psutil rich argparse dataclasses inspect tempfile shutil threading".split()
+heavy = (
+    "socket subprocess pathlib psutil rich argparse dataclasses inspect tempfile shutil threading"
+).split()
 print(events, [name for name in heavy if name in sys.modules and name not in before])
 """
     if sys.platform != "linux":
@@ -123,7 +134,9 @@ def test_an_emulated_processor_is_not_judged(build: Build, word: str) -> None:
 
 
 def test_rosetta(tmp_path: Path) -> None:
-    """An x86_64 Python on Apple silicon says x86_64: the computer is an arm64 one (Comfy-Org/comfy-cli#568)."""
+    """An x86_64 Python on Apple silicon says x86_64: the computer is an arm64 one
+    (Comfy-Org/comfy-cli#568).
+    """
     (tmp_path / "facts.json").write_text('{"system": "macos", "machine": "x86_64"}')
     (tmp_path / "sysctl.txt").write_text("hw.optional.arm64: 1\nsysctl.proc_translated: 1\n")
     machine = read_machine(RecordedHost(str(tmp_path)))
@@ -155,11 +168,14 @@ def test_scope(build: Build, flags: str, files: Any, env: Any, scope: str | None
 
 
 def test_runtimes_are_found_and_not_run(build: Build) -> None:
-    """Commands in PATH and in the usual folders, of which a file that may not be executed is none; packages of the active environment, and beside a command, which have its version."""
+    """Commands in PATH and in the usual folders, of which a file that may not be executed is none;
+    packages of the active environment, and beside a command, which have its version.
+    """
     programs = ("/opt/ml/bin/vllm", "/usr/bin/ollama", "/home/ada/.lmstudio/bin/lms")
+    packages = "/home/ada/work/lib/python3.12/site-packages"
     host = build(
         {
-            "/home/ada/work/lib/python3.12/site-packages/transformers-4.49.0.dist-info/METADATA": "",
+            f"{packages}/transformers-4.49.0.dist-info/METADATA": "",
             "/opt/ml/lib/python3.11/site-packages/vllm-0.8.5.dist-info/METADATA": "",
             "/opt/ml/bin/llama-server": "#!/bin/false\n",
             **dict.fromkeys(programs, ""),
@@ -177,7 +193,9 @@ def test_runtimes_are_found_and_not_run(build: Build) -> None:
 
 
 def test_runtimes_that_nobody_looked_for_are_unread(build: Build) -> None:
-    """Like models: none of a tree without any folder of programs or packages, and () only where one was searched."""
+    """Like models: none of a tree without any folder of programs or packages, and () only where one
+    was searched.
+    """
     machine = read_machine(build({"/proc/meminfo": MEMINFO}))
     assert machine.runtimes is None
     assert "recorded tree has none of the folders" in machine.why_unread("runtimes").reason

@@ -1,4 +1,6 @@
-"""Where models go, and how much their volumes hold. Models that are here already: every store's real layout, whole, in part and damaged; what is not whole is never taken for it."""
+"""Where models go, and how much their volumes hold. Models that are here already: every store's
+real layout, whole, in part and damaged; what is not whole is never taken for it.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ def text(path: Path, content: str) -> Path:
 
 
 class Hub:
-    """Hugging Face's cache of one repository, as its guide draws it: blobs, links to them in snapshots, refs."""
+    """Hugging Face's cache of one repository, as its guide draws it: blobs, links to them in
+    snapshots, refs.
+    """
 
     def __init__(self, home: Path, repository: str, commit: str = COMMIT) -> None:
         name = f"models--{repository.replace('/', '--')}"
@@ -158,7 +162,9 @@ def disk(verdict: Verdict) -> str:
 
 
 def test_a_gguf_file_in_the_hub_is_here(tmp_path: Path) -> None:
-    """Nothing is downloaded, whatever is free; the answer says where the file is, and no login is asked for."""
+    """Nothing is downloaded, whatever is free; the answer says where the file is, and no login is
+    asked for.
+    """
     Hub(tmp_path, MISTRAL).add(MISTRAL_FILE, MISTRAL_BYTES)
     model = only(tmp_path)
     assert (model.repository, model.file, model.complete) == (MISTRAL, MISTRAL_FILE, True)
@@ -197,7 +203,9 @@ def test_ollama_names_its_models_by_tag(tmp_path: Path) -> None:
 
 
 def test_shards_that_are_missing_are_all_that_is_downloaded(tmp_path: Path) -> None:
-    """With a shard missing the model is never here; the rest of the published bytes is to come, and has to fit alone."""
+    """With a shard missing the model is never here; the rest of the published bytes is to come, and
+    has to fit alone.
+    """
     home, here = tmp_path, {0, 2}
     hub = qwen(home, here)
     sized(hub.folder / "blobs" / ("b" * 64 + ".incomplete"), 100)
@@ -270,7 +278,9 @@ class Closed(Host):
 
 
 def test_a_store_of_another_account_is_unread(tmp_path: Path) -> None:
-    """Ollama's service keeps its folder to itself: the others are found. A file that may not be looked at is no file of 0 bytes."""
+    """Ollama's service keeps its folder to itself: the others are found. A file that may not be
+    looked at is no file of 0 bytes.
+    """
     hub = Hub(tmp_path, MISTRAL)
     hub.add(MISTRAL_FILE, MISTRAL_BYTES)
     found = read(Closed(tmp_path, tmp_path / ".ollama"))
@@ -282,7 +292,9 @@ def test_a_store_of_another_account_is_unread(tmp_path: Path) -> None:
 
 
 def test_a_recorded_tree_holds_what_it_holds(tmp_path: Path) -> None:
-    """A store that was not recorded is unread, not empty; a link that leads out of the tree leads nowhere."""
+    """A store that was not recorded is unread, not empty; a link that leads out of the tree leads
+    nowhere.
+    """
     tmp_path = tmp_path / "tree"
     text(tmp_path / "env.json", '{"HOME": "/home/ada"}')
     text(tmp_path / "facts.json", '{"cwd": "/home/ada/work"}')
@@ -325,8 +337,13 @@ def test_where_hugging_face_models_go(
 
 
 def test_ollamas_service_stores_in_its_own_place(build: Build) -> None:
-    """The server's variables and account decide, not this shell's (ollama/ollama#9877: the unit recorded there)."""
-    unit = '[Service]\nExecStart=/usr/local/bin/ollama serve\nUser=ollama\nGroup=ollama\nEnvironment="OLLAMA_MODELS=/data2/models"\n'
+    """The server's variables and account decide, not this shell's (ollama/ollama#9877: the unit
+    recorded there).
+    """
+    unit = (
+        "[Service]\nExecStart=/usr/local/bin/ollama "
+        'serve\nUser=ollama\nGroup=ollama\nEnvironment="OLLAMA_MODELS=/data2/models"\n'
+    )
     path = "/etc/systemd/system/ollama.service"
     env = {"HOME": "/home/ada", "OLLAMA_MODELS": "/mine"}
     passwd = "root:x:0:0:root:/root:/bin/bash\nollama:x:998:998::/usr/share/ollama:/bin/false\n"
@@ -380,11 +397,18 @@ def test_windows_paths(build: Build) -> None:
     )
     machine = read_machine(host)
     facts = {
-        "system": "windows", "architecture": "x86_64", "scope": "vm", "memory_total_bytes": 16 * GIB,
-        "memory_limit_bytes": 16 * GIB, "memory_available_bytes": 9 * GIB, "cpu_cores_physical": 4,
-        "cpu_cores_performance": None, "cpu_cores_usable": 8.0, "accelerators": None,
+        "system": "windows",
+        "architecture": "x86_64",
+        "scope": "vm",
+        "memory_total_bytes": 16 * GIB,
+        "memory_limit_bytes": 16 * GIB,
+        "memory_available_bytes": 9 * GIB,
+        "cpu_cores_physical": 4,
+        "cpu_cores_performance": None,
+        "cpu_cores_usable": 8.0,
+        "accelerators": None,
         "instruction_sets": ("avx", "avx2", "sse", "sse2"),
-    }  # fmt: skip
+    }
     assert {fact: getattr(machine, fact) for fact in facts} == facts
     assert "job object are not read" in machine.sources["memory_limit_bytes"]
     assert machine.why_unread("instruction_sets.fma").reason.startswith("Windows")

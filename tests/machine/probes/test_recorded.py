@@ -1,4 +1,6 @@
-"""Every recorded machine gives what its recordings say, and whatever is missing or broken becomes unread, never a guess."""
+"""Every recorded machine gives what its recordings say, and whatever is missing or broken becomes
+unread, never a guess.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ CASES = sorted(path.parent for path in MACHINES.glob("*/expected.json"))
 
 @pytest.mark.parametrize("folder", CASES, ids=lambda path: path.name)
 def test_a_recorded_machine_is_read_as_its_recordings_say(folder: Path) -> None:
-    """Values, unread facts and where limits were found, against what was worked out by hand from the recordings."""
+    """Values, unread facts and where limits were found, against what was worked out by hand from
+    the recordings.
+    """
     machine = read_machine(RecordedHost(str(folder / "root")))
     lawful(machine)
     expected = json.loads((folder / "expected.json").read_text())
@@ -98,7 +102,9 @@ DAMAGE: dict[str, bytes | None] = {
     ],
 )
 def test_a_file_that_is_gone_takes_facts_away_and_changes_none(folder: Path, damage: str) -> None:
-    """Each recorded file removed in turn, or every third spoilt: every fact is what it was, by another source, or None with its reason."""
+    """Each recorded file removed in turn, or every third spoilt: every fact is what it was, by
+    another source, or None with its reason.
+    """
     whole = read_machine(RecordedHost(str(folder / "root"))).to_json()
     lost = set()
     start = list(DAMAGE).index(damage) % 3
@@ -120,7 +126,9 @@ def test_a_file_that_is_gone_takes_facts_away_and_changes_none(folder: Path, dam
 @pytest.mark.skipif(sys.platform != "linux", reason="takes a file of Linux that cannot be read")
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
 def test_what_the_system_refuses_is_unread(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files and folders of another account, or of a broken disk: each fact has the system's reason, and none is zero or empty."""
+    """Files and folders of another account, or of a broken disk: each fact has the system's reason,
+    and none is zero or empty.
+    """
     root = str(MACHINES / "linux-vm-no-limit" / "root")
     host, real_open = RecordedHost(root), os.open
     words = "may not be read" if number == errno.EACCES else "cannot be read: Input/output error"
@@ -173,7 +181,9 @@ def test_a_value_of_macos_that_is_gone_changes_no_other(folder: Path, start: int
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 @given(st.data())
 def test_a_broken_file_never_breaks_the_reading(data: st.DataObject) -> None:
-    """Cut off, garbled, or with other numbers: what cannot be read is unread, and sizes never contradict each other."""
+    """Cut off, garbled, or with other numbers: what cannot be read is unread, and sizes never
+    contradict each other.
+    """
     folder, path = data.draw(st.sampled_from(FILES))
     content = path.read_bytes()
     how = data.draw(st.sampled_from(["cut", "noise", "numbers", "bytes"]))

@@ -1,4 +1,6 @@
-"""`facts.json` and `env.json` of a recorded tree: refused with every fault, or a record comes of them that reads back."""
+"""`facts.json` and `env.json` of a recorded tree: refused with every fault, or a record comes of
+them that reads back.
+"""
 
 from __future__ import annotations
 
@@ -42,27 +44,113 @@ MOST = f"{MAX_DISK_BYTES:,}"
 @pytest.mark.parametrize(
     ("facts", "told"),
     [
-        pytest.param({"machine": 5}, "facts.json: machine: must be a string, not the number 5 (write it in quotes: \"…\")", id="machine"),
-        pytest.param({"read_at": 5}, "facts.json: read_at: must be a string, not the number 5 (write it in quotes: \"…\")", id="read_at of a number"),
-        pytest.param({"read_at": "zz"}, "facts.json: read_at: \"zz\" is no time (write for example 2026-10-01T12:00:00Z)", id="read_at of no time"),
-        pytest.param({"read_at": "2026-02-30T12:00:00Z"}, "facts.json: read_at: \"2026-02-30T12:00:00Z\" is no date of the calendar (February 2026 has 28 days)", id="read_at of no day"),
-        pytest.param({"space": {"/": {**SPACE, "free_bytes": -1}}}, "facts.json: space.\"/\".free_bytes: must be at least 0, not -1", id="negative free_bytes"),
-        pytest.param({"space": {"/": {**SPACE, "total_bytes": 1e30}}}, f"facts.json: space.\"/\".total_bytes: must be at most {MOST}, not one of more than 30 digits", id="total_bytes of 1e30"),
-        pytest.param({"space": {"/": {**SPACE, "free_bytes": "1 GB"}}}, "facts.json: space.\"/\".free_bytes: must be a whole number, not the string \"1 GB\"", id="textual free_bytes"),
-        pytest.param({"space": {"/": {"free_bytes": 1}}}, "facts.json: space.\"/\".total_bytes: is missing", id="no total_bytes"),
-        pytest.param({"space": 5}, "facts.json: space: must be a table, not the number 5 (write { … })", id="space"),
-        pytest.param({"memory": {"total": 2**60}}, f"facts.json: memory.total: must be at most {MAX_MEMORY_BYTES:,}, not {2**60:,}", id="memory"),
-        pytest.param({"cores": {"physical": 0}}, "facts.json: cores.physical: must be at least 1, not 0", id="cores"),
-        pytest.param({"affinity": [0, "1"]}, "facts.json: affinity[1]: must be a whole number, not the string \"1\" (write 1)", id="affinity"),
-        pytest.param({"mounts": {"/": 1}}, "facts.json: mounts.\"/\": must be a string, not the number 1 (write it in quotes: \"…\")", id="mounts"),
-        pytest.param({"writable": {"/": 1}}, "facts.json: writable.\"/\": must be true or false, not the number 1", id="writable"),
-        pytest.param({"display_adapters": [5]}, "facts.json: display_adapters[0]: must be a table, not the number 5 (write { … })", id="display_adapters"),
-        pytest.param({"nvml": {"gpus": "many"}}, "facts.json: nvml.gpus: must be a list, not the string \"many\" (write [ … ])", id="nvml"),
-        pytest.param({"machne": "x86_64"}, "facts.json: machne: is not a known key (did you mean machine?)", id="a slip"),
-        pytest.param([], "facts.json: holds a list, not one JSON object (copy it from the machine again, or leave it out)", id="a list"),
-        pytest.param('{\n"system": }', "facts.json:2: is not JSON: Expecting value (copy it from the machine again, or leave it out)", id="no JSON"),
+        pytest.param(
+            {"machine": 5},
+            'facts.json: machine: must be a string, not the number 5 (write it in quotes: "…")',
+            id="machine",
+        ),
+        pytest.param(
+            {"read_at": 5},
+            'facts.json: read_at: must be a string, not the number 5 (write it in quotes: "…")',
+            id="read_at of a number",
+        ),
+        pytest.param(
+            {"read_at": "zz"},
+            'facts.json: read_at: "zz" is no time (write for example 2026-10-01T12:00:00Z)',
+            id="read_at of no time",
+        ),
+        pytest.param(
+            {"read_at": "2026-02-30T12:00:00Z"},
+            (
+                'facts.json: read_at: "2026-02-30T12:00:00Z" is no date of the calendar '
+                "(February 2026 has 28 days)"
+            ),
+            id="read_at of no day",
+        ),
+        pytest.param(
+            {"space": {"/": {**SPACE, "free_bytes": -1}}},
+            'facts.json: space."/".free_bytes: must be at least 0, not -1',
+            id="negative free_bytes",
+        ),
+        pytest.param(
+            {"space": {"/": {**SPACE, "total_bytes": 1e30}}},
+            f'facts.json: space."/".total_bytes: must be at most {MOST}, '
+            "not one of more than 30 digits",
+            id="total_bytes of 1e30",
+        ),
+        pytest.param(
+            {"space": {"/": {**SPACE, "free_bytes": "1 GB"}}},
+            'facts.json: space."/".free_bytes: must be a whole number, not the string "1 GB"',
+            id="textual free_bytes",
+        ),
+        pytest.param(
+            {"space": {"/": {"free_bytes": 1}}},
+            'facts.json: space."/".total_bytes: is missing',
+            id="no total_bytes",
+        ),
+        pytest.param(
+            {"space": 5},
+            "facts.json: space: must be a table, not the number 5 (write { … })",
+            id="space",
+        ),
+        pytest.param(
+            {"memory": {"total": 2**60}},
+            f"facts.json: memory.total: must be at most {MAX_MEMORY_BYTES:,}, not {2**60:,}",
+            id="memory",
+        ),
+        pytest.param(
+            {"cores": {"physical": 0}},
+            "facts.json: cores.physical: must be at least 1, not 0",
+            id="cores",
+        ),
+        pytest.param(
+            {"affinity": [0, "1"]},
+            'facts.json: affinity[1]: must be a whole number, not the string "1" (write 1)',
+            id="affinity",
+        ),
+        pytest.param(
+            {"mounts": {"/": 1}},
+            'facts.json: mounts."/": must be a string, not the number 1 (write it in quotes: "…")',
+            id="mounts",
+        ),
+        pytest.param(
+            {"writable": {"/": 1}},
+            'facts.json: writable."/": must be true or false, not the number 1',
+            id="writable",
+        ),
+        pytest.param(
+            {"display_adapters": [5]},
+            "facts.json: display_adapters[0]: must be a table, not the number 5 (write { … })",
+            id="display_adapters",
+        ),
+        pytest.param(
+            {"nvml": {"gpus": "many"}},
+            'facts.json: nvml.gpus: must be a list, not the string "many" (write [ … ])',
+            id="nvml",
+        ),
+        pytest.param(
+            {"machne": "x86_64"},
+            "facts.json: machne: is not a known key (did you mean machine?)",
+            id="a slip",
+        ),
+        pytest.param(
+            [],
+            (
+                "facts.json: holds a list, not one JSON object (copy it from the machine "
+                "again, or leave it out)"
+            ),
+            id="a list",
+        ),
+        pytest.param(
+            '{\n"system": }',
+            (
+                "facts.json:2: is not JSON: Expecting value (copy it from the machine again, "
+                "or leave it out)"
+            ),
+            id="no JSON",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_fault_of_the_facts_is_told(facts: Any, told: str, tmp_path: Path) -> None:
     """As of a record: the file, the key, what is wrong, and what to write."""
     assert faults(tmp_path, facts) == [told]
@@ -85,10 +173,14 @@ def test_a_variable_is_a_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "facts",
     [
-        pytest.param({"machine": None, "space": {"/": {**SPACE, "free_bytes": 1.0}}}, id="null and 1.0"),
-        pytest.param({"release": "6.8.0", "page_bytes": 4096, "sizes": {"/": None}}, id="other keys"),
+        pytest.param(
+            {"machine": None, "space": {"/": {**SPACE, "free_bytes": 1.0}}}, id="null and 1.0"
+        ),
+        pytest.param(
+            {"release": "6.8.0", "page_bytes": 4096, "sizes": {"/": None}}, id="other keys"
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_a_record_may_hold_facts_may_too(facts: Any, tmp_path: Path) -> None:
     """Null says as much as a missing key, 1.0 is 1, and keys of others are ignored."""
     assert Machine.read(root=tree(tmp_path, facts)).system == "linux"
@@ -155,12 +247,45 @@ RIGHT = {
     "mounts": st.dictionaries(TEXTS, TEXTS, max_size=2),
     "registry": st.dictionaries(TEXTS, TEXTS, max_size=2),
     "writable": st.dictionaries(TEXTS, st.booleans(), max_size=2),
-    "space": st.dictionaries(TEXTS, st.fixed_dictionaries({"free_bytes": COUNTS, "total_bytes": COUNTS}), max_size=2),
-    "display_adapters": st.lists(st.fixed_dictionaries({"id": st.just("VEN_10DE") | TEXTS, "name": TEXTS, "memory": COUNTS}), max_size=2),
-    "nvml": st.fixed_dictionaries({"driver": TEXTS, "gpus": st.lists(st.lists(st.fixed_dictionaries({}, optional={"name": TEXTS, "memory_total_bytes": COUNTS, "memory_free_bytes": COUNTS, "part_of_bytes": COUNTS, "error": COUNTS, "bus_width_bits": COUNTS, "memory_clock_mhz": COUNTS, "compute_capability": st.lists(COUNTS, max_size=2)}), max_size=2), max_size=2)}),
-}  # fmt: skip
+    "space": st.dictionaries(
+        TEXTS, st.fixed_dictionaries({"free_bytes": COUNTS, "total_bytes": COUNTS}), max_size=2
+    ),
+    "display_adapters": st.lists(
+        st.fixed_dictionaries({"id": st.just("VEN_10DE") | TEXTS, "name": TEXTS, "memory": COUNTS}),
+        max_size=2,
+    ),
+    "nvml": st.fixed_dictionaries(
+        {
+            "driver": TEXTS,
+            "gpus": st.lists(
+                st.lists(
+                    st.fixed_dictionaries(
+                        {},
+                        optional={
+                            "name": TEXTS,
+                            "memory_total_bytes": COUNTS,
+                            "memory_free_bytes": COUNTS,
+                            "part_of_bytes": COUNTS,
+                            "error": COUNTS,
+                            "bus_width_bits": COUNTS,
+                            "memory_clock_mhz": COUNTS,
+                            "compute_capability": st.lists(COUNTS, max_size=2),
+                        },
+                    ),
+                    max_size=2,
+                ),
+                max_size=2,
+            ),
+        }
+    ),
+}
 FACTS = st.fixed_dictionaries({}, optional={key: value | ANY for key, value in RIGHT.items()})
-ENV = st.none() | st.dictionaries(st.sampled_from(["HOME", "PATH", "HF_HOME", "OLLAMA_MODELS", "CUDA_VISIBLE_DEVICES", "USERPROFILE"]), TEXTS)  # fmt: skip
+ENV = st.none() | st.dictionaries(
+    st.sampled_from(
+        ["HOME", "PATH", "HF_HOME", "OLLAMA_MODELS", "CUDA_VISIBLE_DEVICES", "USERPROFILE"]
+    ),
+    TEXTS,
+)
 
 
 @settings(
@@ -177,7 +302,25 @@ ENV = st.none() | st.dictionaries(st.sampled_from(["HOME", "PATH", "HF_HOME", "O
     env={"HOME": "/"},
     has_driver=False,
 )
-@example(facts={"nvml": {"gpus": [[{"name": "A100", "memory_total_bytes": 2**40, "part_of_bytes": 1, "bus_width_bits": 2**16, "memory_clock_mhz": 10**5}]]}}, env=None, has_driver=True)  # fmt: skip
+@example(
+    facts={
+        "nvml": {
+            "gpus": [
+                [
+                    {
+                        "name": "A100",
+                        "memory_total_bytes": 2**40,
+                        "part_of_bytes": 1,
+                        "bus_width_bits": 2**16,
+                        "memory_clock_mhz": 10**5,
+                    }
+                ]
+            ]
+        }
+    },
+    env=None,
+    has_driver=True,
+)
 def test_any_facts_are_refused_or_give_a_record_that_reads_back(
     facts: Any, env: Any, has_driver: bool, tmp_path: Path
 ) -> None:

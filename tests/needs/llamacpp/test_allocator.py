@@ -1,4 +1,6 @@
-"""llama.cpp's compute buffer: the replayed graphs against what llama.cpp allocated; sizes of files whose mix of types is their publisher's own."""
+"""llama.cpp's compute buffer: the replayed graphs against what llama.cpp allocated; sizes of files
+whose mix of types is their publisher's own.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def measured() -> dict[str, list[dict[str, Any]]]:
 
 
 def test_a_guess_of_a_buffer_is_in_its_range() -> None:
-    """Of all measured buffers, with a graph or without, 95 of 100 lie between the ends of a guess."""
+    """Of all measured buffers, with a graph or without, 95 of 100 lie between the ends of a
+    guess.
+    """
     inside = []
     for record in records("memory"):
         if record["n_ctx"] >= 512:
@@ -58,7 +62,9 @@ def test_a_guess_of_a_buffer_is_in_its_range() -> None:
 
 @pytest.mark.parametrize("name", sorted(measured()), ids=case_id)
 def test_every_measured_buffer_is_exact(name: str) -> None:
-    """The replay equals what llama.cpp allocated, to the byte, in every measured case of the architecture."""
+    """The replay equals what llama.cpp allocated, to the byte, in every measured case of the
+    architecture.
+    """
     wrong = []
     for record in measured()[name]:
         size = exact(record["model"], room(record), rows_of_logits(record))
@@ -70,7 +76,9 @@ def test_every_measured_buffer_is_exact(name: str) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_no_sizes_break_a_graph(data: st.DataObject) -> None:
-    """Whatever sizes a spec states, each architecture that has a graph gives a size, at least that of its largest matrix product."""
+    """Whatever sizes a spec states, each architecture that has a graph gives a size, at least that
+    of its largest matrix product.
+    """
     model = data.draw(st.sampled_from(MODELS))
     made = architecture(model)
     size = st.integers(1, 10**6)
@@ -142,7 +150,8 @@ def test_sizes_of_a_year_of_listings_lie_in_the_ranges() -> None:
 @pytest.mark.parametrize(
     ("id", "mix", "gigabytes"),
     [
-        # bartowski's card of Llama 3.1 Nemotron 70B, as ozeki.chat quotes it: Q8_0 for the token table and the output
+        # bartowski's card of Llama 3.1 Nemotron 70B, as ozeki.chat quotes it: Q8_0 for the token
+        # table and the output
         ("llama-3.1-70b-instruct", "Q5_K_L", 50.60),
         ("llama-3.1-70b-instruct", "Q4_K_L", 43.30),
         ("llama-3.1-70b-instruct", "Q3_K_XL", 38.06),
@@ -160,7 +169,9 @@ def test_a_mix_with_tables_of_another_type_is_computed(id: str, mix: str, gigaby
 
 
 def test_a_mix_is_known_by_any_spelling_and_no_other_name_is_one() -> None:
-    """Case and separators of a tag make no difference; a mix that nobody measured is no mix here."""
+    """Case and separators of a tag make no difference; a mix that nobody measured is no mix
+    here.
+    """
     assert canonical_quantization("ud-q4_k_xl") == "UD-Q4_K_XL"
     assert canonical_quantization("UD-Q4-K-XL") == "UD-Q4_K_XL"
     assert all(canonical_quantization(mix) == mix for mix in shipped_table("gguf_types")["mixes"])

@@ -1,4 +1,6 @@
-"""The catalogue's own models against llama.cpp: sizes, contexts and options that no rule was made from."""
+"""The catalogue's own models against llama.cpp: sizes, contexts and options that no rule was made
+from.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ def answered(name: str, cases: list[list[Any]]) -> Iterator[tuple[int, int, dict
 
 @pytest.mark.parametrize("name", sorted(truth()["memory"]), ids=case_id)
 def test_cache_state_and_buffer_equal_what_llama_cpp_allocates(name: str) -> None:
-    """To the byte, whatever the context, the batch, the sequences, the types of the cache, and with or without flash attention."""
+    """To the byte, whatever the context, the batch, the sequences, the types of the cache, and with
+    or without flash attention.
+    """
     found = answered(name, truth()["memory"][name])
     assert not [
         values
@@ -106,7 +110,9 @@ def peak_of(load: dict[str, Any]) -> tuple[MemoryNeed, int]:
     "load", truth()["loads"], ids=lambda load: f"{load['model']}-{load['quant']}"
 )
 def test_the_peak_of_a_real_load_is_within_five_percent(load: dict[str, Any]) -> None:
-    """Resident memory after 512 tokens of prompt and 4 of answer, less what may be evicted: in the stated range, 5 % off at most."""
+    """Resident memory after 512 tokens of prompt and 4 of answer, less what may be evicted: in the
+    stated range, 5 % off at most.
+    """
     memory, peak = peak_of(load)
     assert memory.low_bytes <= peak <= memory.high_bytes
     assert memory.total_bytes == pytest.approx(peak, rel=0.05)
@@ -158,7 +164,9 @@ def copied(run: dict[str, Any]) -> bool:
     "run", [run for run in programs() if copied(run)], ids=lambda run: run["name"]
 )
 def test_a_server_keeps_copies_of_a_context_and_more_as_it_talks(run: dict[str, Any]) -> None:
-    """In the range whether one sequence or all are asked; many prompts of one add up to the rest."""
+    """In the range whether one sequence or all are asked; many prompts of one add up to the
+    rest.
+    """
     memory = stated(run)
     peak = run["peak_bytes"] - memory.evictable_bytes
     if "turns" in run:
@@ -177,7 +185,9 @@ _SERVERS = [run for run in programs() if run["program"] == "llama-server" and no
 
 @pytest.mark.parametrize("run", _SERVERS, ids=lambda run: run["name"])
 def test_the_peak_of_a_server_is_within_five_percent(run: dict[str, Any]) -> None:
-    """Of llama-server after one prompt, or one text as long as the context: in a range of at most ± 10 %, 5 % off at most."""
+    """Of llama-server after one prompt, or one text as long as the context: in a range of at most ±
+    10 %, 5 % off at most.
+    """
     memory = stated(run)
     peak = run["peak_bytes"] - memory.evictable_bytes
     assert memory.low_bytes <= peak <= memory.high_bytes
@@ -190,7 +200,9 @@ def test_the_peak_of_a_server_is_within_five_percent(run: dict[str, Any]) -> Non
     "run", on_a_gpu(), ids=lambda run: f"{run['model']} {run['context_tokens']}{run['options']}"
 )
 def test_what_lies_on_a_gpu_is_known(run: dict[str, Any]) -> None:
-    """All of a model on a GPU: weights and cache as measured, the sum in its range; else 5 % off."""
+    """All of a model on a GPU: weights and cache as measured, the sum in its range; else 5 %
+    off.
+    """
     asked = {name: run[name] for name in ("quantization", "context_tokens")}
     workload = Workload(runtime="llama.cpp", runtime_options=run["options"], **asked)
     needs = check(run["model"], workload, machine="h200 141gb, 126gb ram").needs

@@ -55,7 +55,9 @@ def question_of(model: str, **asked: Any) -> Question:
     ids=lambda case: f"{case['model']}-{case['context_tokens']}-{case['parallel']}",
 )
 def test_the_own_block_takes_what_llama_cpp_allocates_for_it(case: dict[str, Any]) -> None:
-    """Cache and states to the byte, the model's compute buffer too; the block's own buffer within the stated range."""
+    """Cache and states to the byte, the model's compute buffer too; the block's own buffer within
+    the stated range.
+    """
     found = terms(
         case["model"], context_tokens=case["context_tokens"], parallel=case["parallel"], draft="mtp"
     )
@@ -71,7 +73,9 @@ def test_the_own_block_takes_what_llama_cpp_allocates_for_it(case: dict[str, Any
 
 
 def test_the_block_is_in_the_file_but_not_in_memory_until_it_drafts() -> None:
-    """Q4_K_M of Qwen3.8 27B: 263 MB of multi-token prediction (llama.cpp's own quantizer, rules of 0c1e570)."""
+    """Q4_K_M of Qwen3.8 27B: 263 MB of multi-token prediction (llama.cpp's own quantizer, rules of
+    0c1e570).
+    """
     without, drafting = needs_of("qwen3.8-27b"), needs_of("qwen3.8-27b", draft="mtp")
     assert without.download_bytes == drafting.download_bytes
     assert without.memory is not None
@@ -80,7 +84,9 @@ def test_the_block_is_in_the_file_but_not_in_memory_until_it_drafts() -> None:
 
 
 def test_a_draft_is_a_model_with_the_same_context() -> None:
-    """common/speculative.cpp: the draft's context is as long, its cache f16 whatever the model's is, one row of logits a sequence."""
+    """common/speculative.cpp: the draft's context is as long, its cache f16 whatever the model's
+    is, one row of logits a sequence.
+    """
     asked: dict[str, Any] = {"context_tokens": 16_384, "parallel": 2}
     alone = terms("llama-3.2-1b-instruct", **asked)
     pair = terms("llama-3.3-70b-instruct", **asked, kv_cache_type="q8_0", draft="llama-3.2-1b")
@@ -118,21 +124,25 @@ def test_a_draft_that_cannot_be_is_refused_with_the_reason(
 
 
 def test_vllm_loads_the_own_block_beside_the_model() -> None:
-    """DeepSeek V3's block has 13.46 billion parameters of its own, published beside the 671 billion (its model card: 685 in all)."""
+    """DeepSeek V3's block has 13.46 billion parameters of its own, published beside the 671 billion
+    (its model card: 685 in all).
+    """
     found = terms("deepseek-v3", runtime="vllm", draft="mtp")
     assert found["mtp_weights"].low_bytes < 13.46e9 < found["mtp_weights"].bytes
     # one latent row of 512 + 64 numbers a token
     four = Device(devices=4)
     held = terms_on(four, "deepseek-v3", runtime="vllm", draft="mtp")
     assert found["mtp_kv_cache"].bytes == held["mtp_kv_cache"].bytes == 576 * 2 * 4096
-    # Step-3.5-Flash's config.json: three blocks as wide as a layer that keeps every token, with 8 KV heads of 128
+    # Step-3.5-Flash's config.json: three blocks as wide as a layer that keeps every token, with 8
+    # KV heads of 128
     assert (
         terms_on(four, "step-3.5-flash", runtime="vllm", draft="mtp")["mtp_kv_cache"].bytes
         == 3 * 2 * 2 * 128 * 2 * 4096
     )
 
 
-# the Q8_0 files as Hugging Face lists them: zhongkaifu/TensorSharp, ModelCatalog.cs, for 12B and E4B
+# the Q8_0 files as Hugging Face lists them: zhongkaifu/TensorSharp, ModelCatalog.cs, for 12B and
+# E4B
 GEMMA_DRAFTS = [
     pytest.param("gemma-4-12b-it", 465_109_248, id="12b"),
     pytest.param("gemma-4-e4b-it", 98_653_280, id="e4b"),
@@ -174,7 +184,9 @@ def test_the_draft_of_another_size_is_refused() -> None:
 
 
 def test_sglang_keeps_one_layer_more_for_the_own_block() -> None:
-    """A boot log of SGLang 0.5.17 (2026-08-15): of 171,008 tokens the draft of a 27B has 0.66 GB."""
+    """A boot log of SGLang 0.5.17 (2026-08-15): of 171,008 tokens the draft of a 27B has 0.66
+    GB.
+    """
     asked: dict[str, Any] = {"quantization": "fp8", "context_tokens": 171_008, "draft": "mtp"}
     found = terms("qwen3.6-27b", runtime="sglang", **asked)
     assert found["mtp_kv_cache"].bytes / 2**30 == pytest.approx(0.66, abs=0.01)
@@ -184,12 +196,15 @@ def test_sglang_keeps_one_layer_more_for_the_own_block() -> None:
 
 
 def test_reading_a_picture_takes_what_llama_cpp_reserves() -> None:
-    """`CPU compute buffer size` that tools/mtmd/clip.cpp (0c1e570) prints for an encoder of these widths, at load and at its largest."""
+    """`CPU compute buffer size` that tools/mtmd/clip.cpp (0c1e570) prints for an encoder of these
+    widths, at load and at its largest.
+    """
     for model, reserved_mib, largest_mib in (
         ("gemma-3-27b-it", 121.25, 121.25), ("qwen2.5-vl-7b-instruct", 704.79, 1893.03),
         ("qwen3-vl-2b-instruct", 289.43, 560.25), ("qwen3-vl-32b-instruct", 312.67, 605.25),
         ("mistral-small-3.2-24b-instruct-2506", 64.62, 257.84), ("llava-1.5-7b", 23.80, 23.80),
-        ("qwen3.5-9b", 248.10, 480.25), ("gemma-4-12b-it", 13.53, 57.46), ("minimax-m3", 60.30, 135.69),
+        ("qwen3.5-9b", 248.10, 480.25), ("gemma-4-12b-it", 13.53, 57.46),
+        ("minimax-m3", 60.30, 135.69),
         ("mistral-medium-3.5-128b", 112.05, 446.72), ("gemma-3n-e4b-it", 556.90, 556.90),
         ("mistral-large-3-675b-instruct-2512", 111.74, 446.09),
     ):  # fmt: skip
@@ -209,7 +224,9 @@ def test_reading_a_picture_takes_what_llama_cpp_reserves() -> None:
 
 
 def test_a_picture_takes_the_buffer_of_its_size_and_up_to_a_fifth_more() -> None:
-    """Whole runs with a Pixtral's encoder: they grow with the picture as its buffer does, and not above 896 × 896."""
+    """Whole runs with a Pixtral's encoder: they grow with the picture as its buffer does, and not
+    above 896 × 896.
+    """
     peaks = {int(side): peak for side, peak in MEASURED["pictures"]["peak_bytes"].items()}
     term = terms("mistral-small-3.2-24b-instruct-2506")["projector_compute"]
     for side in (448, 672, 896):

@@ -1,4 +1,6 @@
-"""Heads for which a GPU stores the scores of attention, because ggml's CUDA code has none for them."""
+"""Heads for which a GPU stores the scores of attention, because ggml's CUDA code has none for
+them.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def test_the_sizes_of_a_head_decide(model: str, is_fused: bool) -> None:
 
 
 def test_a_latent_that_is_unpacked_has_other_heads() -> None:
-    """Heads of 192 and 128 count only where eight share a key; in an unpacked file each has its own."""
+    """Heads of 192 and 128 count only where eight share a key; in an unpacked file each has its
+    own.
+    """
     architecture = CATALOGUE.spec("deepseek-v2-lite-chat").architecture
     assert architecture is not None
     assert heads_without_flash(with_every_head(architecture)) is not None
@@ -51,7 +55,9 @@ def test_a_latent_that_is_unpacked_has_other_heads() -> None:
 def test_scores_are_stored_where_the_gpu_has_no_flash_attention(
     machine: str, stores_scores: bool
 ) -> None:
-    """ollama/ollama pull 17201: a compute buffer of about 2.4 GB for DeepSeek V2 Lite with 32,768 tokens in Ollama; 112 MiB were told."""
+    """ollama/ollama pull 17201: a compute buffer of about 2.4 GB for DeepSeek V2 Lite with 32,768
+    tokens in Ollama; 112 MiB were told.
+    """
     workload = Workload(runtime="ollama", context_tokens=32_768)
     terms = memory_of(check("deepseek-v2:16b", workload, machine=machine)).terms
     largest = max(term.bytes for term in terms if term.name == "compute")
@@ -71,7 +77,9 @@ def test_scores_are_stored_where_the_gpu_has_no_flash_attention(
 def test_a_quantized_cache_is_refused_without_flash_attention(
     machine: str, is_refused: bool
 ) -> None:
-    """llama.cpp 0c1e570: src/llama-context.cpp, quantized V cache was requested, but this requires Flash Attention."""
+    """llama.cpp 0c1e570: src/llama-context.cpp, quantized V cache was requested, but this requires
+    Flash Attention.
+    """
     workload = Workload(runtime="ollama", context_tokens=32_768, kv_cache_type="q8_0")
     if is_refused:
         with pytest.raises(WorkloadError, match="needs flash attention"):

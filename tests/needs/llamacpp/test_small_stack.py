@@ -33,7 +33,9 @@ print(answers)
 
 
 def test_a_long_graph_is_judged_in_a_thread_with_a_small_stack() -> None:
-    """CPython 3.13 ended in a segmentation fault where a chain of operations was dropped at once."""
+    """CPython 3.13 ended in a segmentation fault where a chain of operations was dropped at
+    once.
+    """
     done = subprocess.run(
         [sys.executable, "-c", CODE], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -1,4 +1,6 @@
-"""What is computed against what llama.cpp really allocates: measurements in `truth/`, their source beside them."""
+"""What is computed against what llama.cpp really allocates: measurements in `truth/`, their source
+beside them.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def _name(name: str) -> str:
 
 @pytest.mark.parametrize("model", sorted(read("tensors.json")["tensors"]), ids=case_id)
 def test_every_tensor_of_a_real_header_is_derived(model: str) -> None:
-    """Names, shapes, counts and Q4_K_M types equal those of the GGUF file, tensor by tensor, and there is no other tensor."""
+    """Names, shapes, counts and Q4_K_M types equal those of the GGUF file, tensor by tensor, and
+    there is no other tensor.
+    """
     wanted: Counter[tuple[str, tuple[int, ...], str]] = Counter()
     for name, entries in read("tensors.json")["tensors"][model].items():
         for shape, type, count in entries:
@@ -68,7 +72,9 @@ def test_tensor_bytes_equal_every_measured_file() -> None:
 
 
 def test_cache_and_state_equal_every_measurement() -> None:
-    """KV cache and recurrent state are right to the byte: windows, latent attention, hybrids, shared layers, types, sequences."""
+    """KV cache and recurrent state are right to the byte: windows, latent attention, hybrids,
+    shared layers, types, sequences.
+    """
     wrong = []
     for record in records("memory"):
         model = record["model"]
@@ -81,7 +87,9 @@ def test_cache_and_state_equal_every_measurement() -> None:
 
 
 def test_a_micro_batch_that_is_asked_for_takes_what_was_allocated() -> None:
-    """-ub 64 and 1024: the buffer is right to the byte, but for 32 of the indices of 16 rows of logits where one is judged."""
+    """-ub 64 and 1024: the buffer is right to the byte, but for 32 of the indices of 16 rows of
+    logits where one is judged.
+    """
     shelf = Catalogue.open().runtime("llama.cpp")
     asked = [r for r in records("memory") if r["n_ubatch"] != 512 and r["n_outputs_max"] > 0]
     for record in (record for record in asked if record["flash_attn"]):
@@ -95,7 +103,9 @@ def test_a_micro_batch_that_is_asked_for_takes_what_was_allocated() -> None:
 
 
 def test_repacked_weights_equal_the_second_layout() -> None:
-    """With AVX-512 the repacked copy is what llama.cpp allocates for it, and as much may be evicted."""
+    """With AVX-512 the repacked copy is what llama.cpp allocates for it, and as much may be
+    evicted.
+    """
     for record in {
         (record["model"], record["quant"]): record for record in records("memory")
     }.values():
@@ -109,7 +119,9 @@ def test_repacked_weights_equal_the_second_layout() -> None:
 
 
 def test_measured_peaks_lie_in_the_stated_range() -> None:
-    """Peak resident memory of real loads, less what may be evicted: 95 % lie in the range, none 0.1 % outside, none is wider than ± 4 %."""
+    """Peak resident memory of real loads, less what may be evicted: 95 % lie in the range, none 0.1
+    % outside, none is wider than ± 4 %.
+    """
     loads = [record for record in records("run") if record["mmap"]]
     assert len(loads) > 25
     outside = []
@@ -130,7 +142,9 @@ def test_measured_peaks_lie_in_the_stated_range() -> None:
 
 
 def test_published_files_are_within_half_a_percent() -> None:
-    """File sizes of publishers who use the plain recipe differ by less than 0.5 %, and lie in the stated range."""
+    """File sizes of publishers who use the plain recipe differ by less than 0.5 %, and lie in the
+    stated range.
+    """
     for model, sizes in read("published.json")["file_bytes"].items():
         spec = ModelSpec(id="model", name="Model", architecture=architecture(model))
         for quantization, size in sizes.items():
@@ -141,7 +155,9 @@ def test_published_files_are_within_half_a_percent() -> None:
 
 
 def test_published_files_are_tensors_and_a_header_in_its_range() -> None:
-    """Of 73 published files all but two, which other recipes made, lie inside; the range is narrow beside the file."""
+    """Of 73 published files all but two, which other recipes made, lie inside; the range is narrow
+    beside the file.
+    """
     published = read("gguf_headers.json")
     shelf, outside = Catalogue.open(), []
     for id, quantization, size, _ in published["published"]:
@@ -170,7 +186,9 @@ def test_published_files_are_tensors_and_a_header_in_its_range() -> None:
     [pytest.param(listed, id=listed["model"]) for listed in read("published.json")["fused"]],
 )
 def test_files_with_fused_matrices_are_as_they_were_published(listed: dict[str, Any]) -> None:
-    """Those made before March 2026 too: within 0.5 %, and what the later llama-quantize makes of them is in the range as well."""
+    """Those made before March 2026 too: within 0.5 %, and what the later llama-quantize makes of
+    them is in the range as well.
+    """
     spec = Catalogue.open().spec(listed["model"]).replace(files=())
     for quantization, gigabytes in listed["gigabytes"].items():
         sized, later = (
@@ -183,19 +201,39 @@ def test_files_with_fused_matrices_are_as_they_were_published(listed: dict[str, 
         assert sized.low_bytes <= later.bytes <= sized.high_bytes, quantization
 
 
-# bits per weight of Llama 3.1 8B: llama.cpp tools/quantize/README.md at 311c2c9f; made without an importance matrix
-# except for the types that need one
+# bits per weight of Llama 3.1 8B: llama.cpp tools/quantize/README.md at 311c2c9f; made without an
+# importance matrix except for the types that need one
 README_BITS = {
-    "IQ1_S": 2.0042, "IQ1_M": 2.1460, "IQ2_XXS": 2.3824, "IQ2_XS": 2.5882, "IQ2_S": 2.7403, "IQ2_M": 2.9294, "IQ3_XXS": 3.2548,
-    "IQ3_XS": 3.4977, "IQ3_S": 3.6606, "IQ3_M": 3.7628, "IQ4_XS": 4.4597, "IQ4_NL": 4.6818, "Q2_K": 3.1593, "Q3_K_S": 3.6429,
-    "Q3_K_L": 4.2979, "Q4_K_S": 4.6672, "Q4_K_M": 4.8944, "Q5_K_S": 5.5704, "Q5_K_M": 5.7036, "Q6_K": 6.5633, "Q8_0": 8.5008,
+    "IQ1_S": 2.0042,
+    "IQ1_M": 2.1460,
+    "IQ2_XXS": 2.3824,
+    "IQ2_XS": 2.5882,
+    "IQ2_S": 2.7403,
+    "IQ2_M": 2.9294,
+    "IQ3_XXS": 3.2548,
+    "IQ3_XS": 3.4977,
+    "IQ3_S": 3.6606,
+    "IQ3_M": 3.7628,
+    "IQ4_XS": 4.4597,
+    "IQ4_NL": 4.6818,
+    "Q2_K": 3.1593,
+    "Q3_K_S": 3.6429,
+    "Q3_K_L": 4.2979,
+    "Q4_K_S": 4.6672,
+    "Q4_K_M": 4.8944,
+    "Q5_K_S": 5.5704,
+    "Q5_K_M": 5.7036,
+    "Q6_K": 6.5633,
+    "Q8_0": 8.5008,
     "F16": 16.0005,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("quantization", README_BITS, ids=case_id)
 def test_bits_per_weight_equal_the_published_table(quantization: str) -> None:
-    """Every type that llama.cpp's own table lists has its bits per weight, to the last digit printed there."""
+    """Every type that llama.cpp's own table lists has its bits per weight, to the last digit
+    printed there.
+    """
     model = "measured/llama-3.1-8b"
     tensors = recipe_tensors(
         architecture(model), quantization, importance_matrix=quantization == "IQ3_XXS"
@@ -208,7 +246,9 @@ def test_bits_per_weight_equal_the_published_table(quantization: str) -> None:
 
 
 def test_every_row_documents_its_keys() -> None:
-    """Every key of a row, and of a table in it, is one the header of the file explains, with the default it states there."""
+    """Every key of a row, and of a table in it, is one the header of the file explains, with the
+    default it states there.
+    """
     text = (COMMON / "architectures.toml").read_text(encoding="utf-8")
     explained_keys = {*re.findall(r"^# (\w+)  +\S.*?  +\S", text, re.MULTILINE)}
     for prefix, kind in (("", ArchitectureRow), ("graph.", Style)):
@@ -239,11 +279,14 @@ def test_every_row_documents_its_keys() -> None:
     "case",
     read("llamacpp_indexers.json")["cases"],
     ids=lambda case: (
-        f"{case['model']}-{case.get('parallel', 1)}-{case['context_tokens']}-{case['kv_cache_type']}"
+        f"{case['model']}-{case.get('parallel', 1)}"
+        f"-{case['context_tokens']}-{case['kv_cache_type']}"
     ),
 )
 def test_models_with_a_sparse_indexer_take_what_llama_cpp_allocates(case: dict[str, Any]) -> None:
-    """The cache, the indexer's included, to the byte; the compute buffer as reserved at load in its range."""
+    """The cache, the indexer's included, to the byte; the compute buffer as reserved at load in its
+    range.
+    """
     shelf = Catalogue.open()
     spec, type, parallel = shelf.spec(case["model"]), case["kv_cache_type"], case.get("parallel", 1)
     asked = Workload(context_tokens=case["context_tokens"], parallel=parallel, kv_cache_type=type)
@@ -257,7 +300,8 @@ def test_models_with_a_sparse_indexer_take_what_llama_cpp_allocates(case: dict[s
 @pytest.mark.parametrize(
     ("id", "quantization", "published_bytes", "within"),
     [
-        # llama.cpp pull 19770: 20,177.96 MiB of tensors by master of February 2026, and a header of 11 MB
+        # llama.cpp pull 19770: 20,177.96 MiB of tensors by master of February 2026, and a header of
+        # 11 MB
         ("qwen3.5-35b-a3b", "Q4_K_M", 20_177.96 * 2**20 + 11e6, 0.005),
         # model card of cHunter789/Qwen3.6-27B-i1-IQ4_XS-GGUF: before and after pull 19770
         ("qwen3.5-27b", "IQ4_XS", 14.7e9, 0.005),
@@ -276,8 +320,9 @@ def test_models_with_a_sparse_indexer_take_what_llama_cpp_allocates(case: dict[s
 def test_files_are_as_they_were_published(
     id: str, quantization: str, published_bytes: float, within: float
 ) -> None:
-    """Those from before llama.cpp pull 22673 lack the multi-token-prediction block; a file with it is in the range, and one that
-    is to draft with it has it."""
+    """Those from before llama.cpp pull 22673 lack the multi-token-prediction block; a file with it
+    is in the range, and one that is to draft with it has it.
+    """
     spec = Catalogue.open().spec(id).replace(files=())
     sized, later = (
         weights_files(one, "gguf", quantization) for one in (spec, spec.replace(released=None))
