@@ -452,7 +452,7 @@ def test_prices_end_on_their_day() -> None:
 def test_no_api_of_ours_trains() -> None:
     """Prices per token of an answer are no offer for fine-tuning."""
     training = Workload(task="finetune", finetune_method="full")
-    verdict = check("llama-3.1-70b", training, machine=VM, alternatives=False)
+    verdict = check("llama-3.1-70b", training, machine=VM)
     assert verdict.route is Route.NEITHER
     assert verdict.api_offers == ()
 
@@ -467,11 +467,9 @@ def test_what_a_spec_states_of_running_says_nothing_of_training(tmp_path: Path) 
     )
     (tmp_path / "x.toml").write_text(text)
     training = Workload(task="finetune")
-    stated = check("x", training, machine=VM, specs=[tmp_path], alternatives=False)
+    stated = check("x", training, machine=VM, specs=[tmp_path])
     assert stated.route is Route.UNKNOWN
-    untrained = check(
-        "mistral-7b", training.replace(runtime="llama.cpp"), machine=VM, alternatives=False
-    )
+    untrained = check("mistral-7b", training.replace(runtime="llama.cpp"), machine=VM)
     finding = untrained.finding("runtime")
     assert finding is not None
     assert finding.code == "runtime-cannot-load"
