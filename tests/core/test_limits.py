@@ -100,7 +100,7 @@ def test_a_number_of_a_record_has_limits(way: Way) -> None:
     [pytest.param(10_000, True, id="most"), pytest.param(10_001, False, id="more")],
 )
 def test_a_list_of_words_has_limits(count: int, *, is_read: bool) -> None:
-    """Each judgement looks through the words of a machine: of 200,000 one answer took 16 seconds."""
+    """Each judgement looks through the words of a machine: 200,000 took 16 seconds."""
     words = [f"set{number}" for number in range(count)]
     record = {"schema": SCHEMA, "instruction_sets": words}
     if is_read:

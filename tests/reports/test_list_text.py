@@ -51,6 +51,7 @@ def test_a_list_in_which_nothing_runs_says_what_to_type_next(
     assert "selfhost plan llama-3.3-70b-instruct" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("few_listed")
 def test_a_list_of_a_small_machine_counts_what_it_shows() -> None:
     """About 0 of 1,351 models have room stood above seven that run."""
     small = named("4gb laptop")[0].replace(memory_limit_bytes=380 * 2**20)
