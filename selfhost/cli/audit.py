@@ -1,9 +1,12 @@
-"""`selfhost audit`: machines judged against a policy file."""
+"""`selfhost audit`: machines judged against a policy file, with a report for each system that wants
+one; and a policy to begin with (`--init`), or the faults of policies (`--validate`).
+"""
 
 from __future__ import annotations
 
-import argparse
 import os
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from ..audit.fleet_judge import Tell, TimeLimit
 from ..audit.machines import Fleet, Machines, load_machines
@@ -11,7 +14,13 @@ from ..audit.policy import Policy, read_policy, starter_policy
 from ..audit.rows import Audit
 from ..audit.run import PolicyJudge, problems_of, read_baseline, run_audit
 from ..catalogue.index import open_catalogue
-from ..core.errors import InputError, PolicyError, Problem, first_problems
+from ..core.errors import (
+    InputError,
+    PolicyError,
+    Problem,
+    UsageError,
+    first_problems,
+)
 from ..core.quoting import shell_word
 from ..core.tables import Document
 from ..core.units import nearest, utc_today
@@ -19,26 +28,54 @@ from ..machine.reader import Machine
 from ..reports.audit_formats import FORMATS
 from ..reports.audit_text import document
 from ..reports.layout import clean
-from . import output
+from .command_options import CommandOptions
 from .inputs import refuse_targets
-from .parser import parse
+from .output import asks_for, deliver, note_faulty_specs, present, write
 from .progress import Lines, Progress, is_shown
 from .writing import write_reports
 
-# the name of a format, and the file for it; None is standard output
-Output = tuple[str, str | None]
 # the policy where none is named
 _POLICY = "audit.toml"
 
 
-def run(words: list[str]) -> int:
-    """Judge machines and write every report; return the exit code."""
-    options = parse("audit", words)
+class AuditOptions(CommandOptions):
+    """The options of `audit`. `format` has the names of several, each perhaps with `=FILE`;
+    `validate` is None where nobody asked for it, `today` is YYYY-MM-DD in UTC.
+    """
+
+    format: list[str]  # type: ignore[assignment]
+    policy: str
+    machines: list[str]
+    init: bool
+    validate: list[str] | None
+    today: str | None
+    baseline: str | None
+    yes: bool
+
+
+class Output(NamedTuple):
+    """The format of a report, and the file for it; None is standard output."""
+
+    form: str
+    path: str | None
+
+
+def run(words: Sequence[str]) -> int:
+    """Judge machines and write every report; returns the exit code."""
+    options = AuditOptions.read("audit", words)
     if options.init or options.validate is not None:
-        return _prepare(options)
+        _refuse_reports(options)
+        return _write_policy(options.policy) if options.init else _validate(options)
     outputs = _outputs(options)
-    files = [(name, path) for name, path in outputs if path is not None]
+    files = [(output.form, output.path) for output in outputs if output.path is not None]
     refuse_targets(options, files, with_standard_output=len(files) < len(outputs))
+    return _judge(options, outputs, words)
+
+
+def _judge(options: AuditOptions, outputs: Sequence[Output], words: Sequence[str]) -> int:
+    """Judge the machines against the policy, and write every report. The exit code is the audit's,
+    and 2 where an input has faults.
+    """
     today = options.today or utc_today()
     file = Document.read(options.policy)
     catalogue = open_catalogue(options.specs)
@@ -51,17 +88,13 @@ def run(words: list[str]) -> int:
     if options.baseline is not None:
         with Progress("reading the baseline") as tell:
             baseline = read_baseline(options.baseline, tell)
-    if options.machines:
-        with Progress("reading records") as tell:
-            fleet = load_machines(*options.machines, tell=tell)
-    else:
-        fleet = Fleet(machines=Machines([Machine.read()]))
+    fleet = _fleet(options.machines)
     with Progress("judging") as drawn:
-        tells = _judging_tells(words, drawn, is_bounded=not options.yes)
+        hearers = _hearers(words, drawn, is_bounded=not options.yes)
 
         def tell_all(done: float, total: float) -> None:
-            for tell in tells:
-                tell(done, total)
+            for hearer in hearers:
+                hearer(done, total)
 
         audit = run_audit(
             policy,
@@ -72,95 +105,130 @@ def run(words: list[str]) -> int:
             baseline=baseline,
         )
     code = _answer(options, outputs, audit)
-    output.note_faulty_specs(catalogue)
+    note_faulty_specs(catalogue)
     return code
 
 
-def _judging_tells(words: list[str], drawn: Progress, *, is_bounded: bool) -> list[Tell]:
+def _fleet(paths: Sequence[str]) -> Fleet:
+    """The machines of the records at the paths; this machine without paths."""
+    if not paths:
+        return Fleet(machines=Machines([Machine.read()]))
+    with Progress("reading records") as tell:
+        return load_machines(*paths, tell=tell)
+
+
+def _hearers(words: Sequence[str], drawn: Progress, *, is_bounded: bool) -> list[Tell]:
     """What hears how many verdicts are given: a terminal has a line drawn, the log of a job has one
     every two seconds, and a long job is refused.
     """
-    tells: list[Tell] = [drawn]
+    hearers: list[Tell] = [drawn]
     # a program that wants JSON finds no progress on standard error
-    if not is_shown() and not output.asks_for(words, "json"):
-        tells.append(Lines(_say, "judged {done:number} of {total:number} verdicts"))
+    if not is_shown() and not asks_for(words, "json"):
+        hearers.append(Lines(_say, "judged {done:number} of {total:number} verdicts"))
     if is_bounded:
-        tells.append(TimeLimit())
-    return tells
+        hearers.append(TimeLimit())
+    return hearers
 
 
 def _say(line: str) -> None:
-    output.write(f"{line}\n", to_error=True)
+    write(f"{line}\n", to_error=True)
 
 
-def _prepare(options: argparse.Namespace) -> int:
-    """Write a policy to begin with, or tell every fault of policies; no report is written."""
-    if options.format or "output" in getattr(options, "given", ()):
-        name = "--init" if options.init else "--validate"
-        raise output.UsageError(
-            f"{name} writes no report: --format and --output do not go with it",
-            remedy="leave them out; --init writes the file that POLICY names",
-        )
-    path: str = options.policy
-    if options.init and path == "-":
-        output.write(starter_policy())
-        return 0
-    if options.init:
-        if os.path.lexists(path):
-            remedy = "name another file: `selfhost audit --init other.toml`"
-            raise output.UsageError(f"{path} is there already", remedy=remedy)
-        write_reports([(path, starter_policy())])
-        named = "" if path == _POLICY else f" {shell_word(path)}"
-        then = f"name your models in it, then run `selfhost audit{named}`"
-        output.write(f"wrote {clean(path)}: {then}\n")
-        return 0
-    paths, faults = options.validate or [path], list[Problem]()
-    judge = PolicyJudge(open_catalogue(options.specs), utc_today())
-    for path in paths:
-        problems = problems_of(path, judge)
-        faults += problems
-        output.write("" if problems else f"{clean(path)} is valid\n")
-    if faults:
-        raise InputError(first_problems(paths[0], faults))
-    return 0
-
-
-def _outputs(options: argparse.Namespace) -> list[Output]:
-    outputs: list[Output] = []
-    for text in options.format or ["text"]:
-        name, equals, path = text.partition("=")
-        if name not in FORMATS:
-            near = nearest(name, tuple(FORMATS))
-            remedy = f"did you mean {near}?" if near else f"one of {', '.join(FORMATS)}"
-            raise output.UsageError(f"unknown format {name!r}", remedy=remedy)
-        if equals and path in ("", "-"):
-            remedy = f"write --format {name}=FILE"
-            raise output.UsageError(f"--format {text} names no file", remedy=remedy)
-        outputs.append((name, path or None))
-    bare = [name for name, path in outputs if path is None]
-    if options.output and not bare:
-        message = "--output has nothing to write: every --format names its own file"
-        raise output.UsageError(message, remedy="leave --output out")
-    if len(bare) > 1:
-        remedy = "write the others to files: --format junit=report.xml"
-        raise output.UsageError("only one --format can go to standard output", remedy=remedy)
-    return [(name, path or options.output) for name, path in outputs]
-
-
-def _answer(options: argparse.Namespace, outputs: list[Output], audit: Audit) -> int:
-    """Write the files, all or none, then standard output. Returns the exit code, or raises."""
-    files = [(path, FORMATS[name].render(audit)) for name, path in outputs if path]
+def _answer(options: AuditOptions, outputs: Sequence[Output], audit: Audit) -> int:
+    """Write the files, all or none, then standard output. Returns the exit code, or raises
+    `InputError` with the faults of the inputs.
+    """
+    files = [
+        (output.path, FORMATS[output.form].render(audit))
+        for output in outputs
+        if output.path is not None
+    ]
     if files:
         write_reports(files)
-    shown = next((name for name, path in outputs if path is None), None)
-    # what was judged goes to standard output, whatever could not be
-    is_shown = not audit.problems or bool(audit.groups) or audit.since is not None
-    if shown == "text" and is_shown:
-        # standard error has the faults
-        output.present(options, document(audit, verbose=options.verbose, lists_problems=False))
-    elif shown is not None and (is_shown or FORMATS[shown].shows_problems):
-        output.deliver(options, FORMATS[shown].render(audit))
+    forms = [output.form for output in outputs if output.path is None]
+    for form in forms:
+        _show(options, form, audit)
     if audit.problems:
         # nothing on standard output is an answer for the whole policy
         raise InputError(audit.problems)
     return audit.exit_code
+
+
+def _show(options: AuditOptions, form: str, audit: Audit) -> None:
+    """Write a report to standard output: what was judged, whatever could not be. Standard error has
+    the faults, and some formats have them too.
+    """
+    has_answer = not audit.problems or bool(audit.groups) or audit.since is not None
+    if not (has_answer or FORMATS[form].shows_problems):
+        return
+    if form == "text":
+        present(options, document(audit, verbose=options.verbose, lists_problems=False))
+    else:
+        deliver(options, FORMATS[form].render(audit))
+
+
+def _outputs(options: AuditOptions) -> list[Output]:
+    """The reports that `--format` and `--output` ask for. Raises `UsageError`."""
+    outputs = [_output_of(text) for text in options.format or ["text"]]
+    bare = [output for output in outputs if output.path is None]
+    if options.output and not bare:
+        message = "--output has nothing to write: every --format names its own file"
+        raise UsageError(message, remedy="leave --output out")
+    if len(bare) > 1:
+        remedy = "write the others to files: --format junit=report.xml"
+        raise UsageError("only one --format can go to standard output", remedy=remedy)
+    return [Output(output.form, output.path or options.output) for output in outputs]
+
+
+def _output_of(text: str) -> Output:
+    """The report of one `--format NAME` or `--format NAME=FILE`. Raises `UsageError`."""
+    form, equals, path = text.partition("=")
+    if form not in FORMATS:
+        near = nearest(form, tuple(FORMATS))
+        remedy = f"did you mean {near}?" if near else f"one of {', '.join(FORMATS)}"
+        raise UsageError(f"unknown format {form!r}", remedy=remedy)
+    if equals and path in ("", "-"):
+        remedy = f"write --format {form}=FILE"
+        raise UsageError(f"--format {text} names no file", remedy=remedy)
+    return Output(form, path or None)
+
+
+def _refuse_reports(options: AuditOptions) -> None:
+    """Raise `UsageError` where a report is asked for beside `--init` or `--validate`."""
+    if options.format or "output" in vars(options).get("given", ()):
+        name = "--init" if options.init else "--validate"
+        raise UsageError(
+            f"{name} writes no report: --format and --output do not go with it",
+            remedy="leave them out; --init writes the file that POLICY names",
+        )
+
+
+def _write_policy(path: str) -> int:
+    """Write a policy to begin with to a new file, or to standard output for "-". The exit code is
+    0.
+    """
+    if path == "-":
+        write(starter_policy())
+        return 0
+    if os.path.lexists(path):
+        remedy = "name another file: `selfhost audit --init other.toml`"
+        raise UsageError(f"{path} is there already", remedy=remedy)
+    write_reports([(path, starter_policy())])
+    named = "" if path == _POLICY else f" {shell_word(path)}"
+    write(f"wrote {clean(path)}: name your models in it, then run `selfhost audit{named}`\n")
+    return 0
+
+
+def _validate(options: AuditOptions) -> int:
+    """Name each valid policy. The exit code is 0; raises `InputError` with the faults of all."""
+    paths = options.validate or [options.policy]
+    judge = PolicyJudge(open_catalogue(options.specs), utc_today())
+    faults: list[Problem] = []
+    for path in paths:
+        problems = problems_of(path, judge)
+        faults += problems
+        if not problems:
+            write(f"{clean(path)} is valid\n")
+    if faults:
+        raise InputError(first_problems(paths[0], faults))
+    return 0

@@ -1,10 +1,8 @@
-"""`selfhost list`: the catalogue, best fit for the machine first."""
+"""`selfhost list`: the models of the catalogue, those that suit the machine best first."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 from ..advice.listing import (
     Lister,
@@ -18,40 +16,50 @@ from ..advice.listing import (
     words_typed,
 )
 from ..catalogue.index import Catalogue, open_catalogue
+from ..core.errors import UsageError
 from ..core.units import canonical, nearest, utc_today
 from ..core.workload import Workload
 from ..judge.record import Verdict
 from ..machine.record import Machine
+from ..reports.layout import Blocks
 from ..reports.list_text import TOP, list_document
-from .output import (
-    UsageError,
-    is_terminal,
-    note_faulty_specs,
-    present,
-    terminal_size,
-    write_json,
-)
-from .parser import measured_where_unknown, one_machine, parse, workload_of
+from .command_options import CommandOptions
+from .output import is_terminal, note_faulty_specs, present, terminal_size, write_json
+from .parser import measured_where_unknown, one_machine, workload_of
 from .progress import Progress
 
 # so few models are all judged: to settle the first rows of them takes as long
 _FEW = 60
-# lines of a terminal that are no rows, and the rows on one too low for both
-_OTHER_LINES, _LEAST_ROWS = 8, 5
-# what each column is sorted by, the least first
-_COLUMNS: Mapping[str, Callable[[Verdict], Any]] = {
-    "speed": lambda row: row.speed and row.speed.decode and -row.speed.decode.likely,
-    "memory": lambda row: row.memory and row.memory.high_bytes,
-    "download": lambda row: row.download_bytes,
-    "parameters": lambda row: -(row.model.parameters.total or 0) or None,
-    "released": lambda row: -int((row.model.released or "").replace("-", "").ljust(8, "0")) or None,
-    "name": lambda row: row.model.id,
-}
+# lines of a terminal that are no rows
+_OTHER_LINES = 8
+# rows on a terminal that is too low for these lines and more rows
+_LEAST_ROWS = 5
 
 
-def run(words: list[str]) -> int:
-    """List what runs on the machine, best first."""
-    options = parse("list", words)
+class ListOptions(CommandOptions):
+    """The options of `list`; None is an option that was not given. `max_size` is in bytes."""
+
+    words: Sequence[str]
+    top: int | None
+    all: bool
+    wide: bool
+    sort: str
+    family: str | None
+    modality: str | None
+    use: str | None
+    openness: str | None
+    route: str | None
+    max_size: int | None
+
+    @property
+    def shows_all(self) -> bool:
+        """Whether models that do not run here are wanted, too."""
+        return self.all or self.format == "html" or self.route is not None or bool(self.words)
+
+
+def run(words: Sequence[str]) -> int:
+    """List what runs on the machine, best first. The exit code is 0."""
+    options = ListOptions.read("list", words)
     if options.all and options.top is not None:
         raise UsageError("--all and --top exclude each other", remedy="leave one of them out")
     workload = workload_of(options)
@@ -60,56 +68,91 @@ def run(words: list[str]) -> int:
     options.words = words_typed(options.words, catalogue)
     ids = _chosen(options, catalogue)
     listing = _ranking(options, catalogue, workload, machine, ids)
-    notes = (*options.notes, *list_notes(listing, workload, named=ids is not None))
-    # the document has them already
-    options.notes = ()
-    first = listing.models[: options.top]
-    if not write_json(options, "record", listing.replace(notes=notes, models=first)):
-        near: tuple[str, ...] = ()
-        if not (listing.counts.models or listing.refused):
-            guesses = words_in_names(options.words, catalogue)
-            near = tuple(f"`selfhost list {guess}`" for guess in guesses)
-        is_page = options.format == "html"
-        is_all = any((is_page, options.all, options.words, options.route))
-        lines = terminal_size().lines if options.output is None and is_terminal() else 0
-        rows = max(_LEAST_ROWS, min(TOP, lines - _OTHER_LINES)) if lines else TOP
-        document = list_document(
-            listing,
-            workload,
-            top=options.top or (None if is_page or options.all else rows),
-            wide=options.wide or is_page,
-            only_running=not is_all or options.route == "local",
-            near=near,
-            today=utc_today(),
-            notes=notes,
-        )
-        present(options, document)
+    notes = (*options.take_notes(), *list_notes(listing, workload, named=ids is not None))
+    if options.format == "json":
+        from ..reports import json
+
+        first = listing.models[: options.top]
+        write_json(options, json.record(listing.replace(notes=notes, models=first)))
+    else:
+        present(options, _document(options, catalogue, workload, listing, notes))
     note_faulty_specs(catalogue)
     return 0
 
 
-def _chosen(options: argparse.Namespace, catalogue: Catalogue) -> list[str] | None:
-    """Return the ids of the models that pass every filter of models, None without a filter."""
-    if not any((options.words, options.family, options.modality, options.use, options.openness)):
+def _document(
+    options: ListOptions,
+    catalogue: Catalogue,
+    workload: Workload,
+    listing: Ranking,
+    notes: Sequence[str],
+) -> Blocks:
+    """The list for a person: a page has all models and columns, a terminal what it has room for."""
+    is_page = options.format == "html"
+    top = options.top
+    if top is None and not (is_page or options.all):
+        top = _rows_of_terminal(options)
+    near: tuple[str, ...] = ()
+    if not (listing.counts.models or listing.refused):
+        guesses = words_in_names(options.words, catalogue)
+        near = tuple(f"`selfhost list {guess}`" for guess in guesses)
+    return list_document(
+        listing,
+        workload,
+        top=top,
+        wide=options.wide or is_page,
+        only_running=not options.shows_all or options.route == "local",
+        near=near,
+        today=utc_today(),
+        notes=notes,
+    )
+
+
+def _rows_of_terminal(options: ListOptions) -> int:
+    """How many rows to show where nobody says it: as many as the terminal has lines for."""
+    if options.output is not None or not is_terminal():
+        return TOP
+    lines = terminal_size().lines
+    if not lines:
+        return TOP
+    return max(_LEAST_ROWS, min(TOP, lines - _OTHER_LINES))
+
+
+def _chosen(options: ListOptions, catalogue: Catalogue) -> list[str] | None:
+    """The ids of the models that pass every filter of models, None without a filter."""
+    filters = (options.words, options.family, options.modality, options.use, options.openness)
+    if not any(filters):
         return None
-    families: set[str | None] = set()
-    if typed := options.family:
-        names = sorted({each.family for each in catalogue.outlines.values() if each.family})
-        start = f"{canonical(typed)}-"
-        families.update(name for name in names if f"{canonical(name)}-".startswith(start))
-        if not families:
-            guess = nearest(typed, names)
-            raise UsageError(
-                f"--family {typed!r}: no model is of that family",
-                remedy=f"did you mean --family {guess}?" if guess else "leave it out",
-                nearest=(guess,) if guess else (),
-            )
-    filters = {key: getattr(options, key) for key in ("words", "modality", "use", "openness")}
-    return chosen(catalogue, families=families, **filters)
+    families: set[str] = set()
+    if options.family:
+        families = _families_named(options.family, catalogue)
+    return chosen(
+        catalogue,
+        words=options.words,
+        families=families,
+        modality=options.modality,
+        use=options.use,
+        openness=options.openness,
+    )
+
+
+def _families_named(typed: str, catalogue: Catalogue) -> set[str]:
+    """The families whose names begin with the words typed. Raises `UsageError` where none does."""
+    names = sorted({outline.family for outline in catalogue.outlines.values() if outline.family})
+    start = f"{canonical(typed)}-"
+    families = {name for name in names if f"{canonical(name)}-".startswith(start)}
+    if not families:
+        guess = nearest(typed, names)
+        raise UsageError(
+            f"--family {typed!r}: no model is of that family",
+            remedy=f"did you mean --family {guess}?" if guess else "leave it out",
+            nearest=(guess,) if guess else (),
+        )
+    return families
 
 
 def _ranking(
-    options: argparse.Namespace,
+    options: ListOptions,
     catalogue: Catalogue,
     workload: Workload,
     machine: Machine,
@@ -128,20 +171,19 @@ def _ranking(
     )
     with Progress("judging models") as tell:
         if _shows_first(options, ids):
-            only_running = False
-            if options.format == "text":
-                only_running = options.route == "local" or not options.words
+            wants_running = options.route == "local" or not options.words
+            only_running = wants_running and options.format == "text"
             top = options.top or TOP
             first = lister.first(top, ids, only_running=only_running, tell=tell)
             if first.models:
                 return first
         # where nothing runs, how each fails tells what to change
         listing = lister.all(ids, tell=tell)
-    rows = _selected(listing.models, options, lister)
+    rows = _sorted(_selected(listing.models, options), options.sort, lister)
     return listing.replace(models=tuple(rows), counts=count_rows(rows))
 
 
-def _shows_first(options: argparse.Namespace, ids: Sequence[str] | None) -> bool:
+def _shows_first(options: ListOptions, ids: Sequence[str] | None) -> bool:
     """Whether the first models in the usual order are shown, so that others need no judgement."""
     is_filtered = options.max_size or options.route not in (None, "local")
     if is_filtered or options.sort != "best" or options.all:
@@ -150,25 +192,77 @@ def _shows_first(options: argparse.Namespace, ids: Sequence[str] | None) -> bool
         # which of all run is known once all are judged
         return options.format == "text" or options.route is None
     # a document for a program has all, and few models are all judged
-    return options.format == "text" and not (ids and len(ids) <= _FEW)
+    if options.format != "text":
+        return False
+    return not ids or len(ids) > _FEW
 
 
-def _selected(
-    rows: Iterable[Verdict], options: argparse.Namespace, lister: Lister
-) -> list[Verdict]:
-    """Return those that pass the filters, in the order asked for; what is not known comes last."""
-    route, most_bytes, value = options.route, options.max_size, _COLUMNS.get(options.sort)
-    sized = (row for row in rows if most_bytes is None or row.download_bytes is not None)
-    kept = [
+def _selected(rows: Iterable[Verdict], options: ListOptions) -> list[Verdict]:
+    """The rows of the route and the size asked for."""
+    return [
         row
-        for row in sized
-        if route in (None, row.route)
-        and (most_bytes is None or (row.download_bytes or 0) <= most_bytes)
+        for row in rows
+        if options.route in (None, row.route) and _is_small_enough(row, options.max_size)
     ]
-    if value is None:
-        return kept
-    kept.sort(key=lambda row: (value(row) is None, value(row) or 0))
-    if options.sort == "speed":
+
+
+def _is_small_enough(row: Verdict, most_bytes: int | None) -> bool:
+    """Whether a download takes at most so many bytes; one whose size is not known does not."""
+    if most_bytes is None:
+        return True
+    return row.download_bytes is not None and row.download_bytes <= most_bytes
+
+
+def _sorted(rows: list[Verdict], column: str, lister: Lister) -> list[Verdict]:
+    """The rows by a column, those last whose value is not known; "best" is their order already."""
+    if column not in _COLUMNS:
+        return rows
+    value_of = _COLUMNS[column]
+
+    def place(row: Verdict) -> tuple[bool, float | str]:
+        value = value_of(row)
+        return value is None, value or 0
+
+    rows.sort(key=place)
+    if column == "speed":
         # the fastest of all are toys and base models of years ago, which nobody looks for
-        return lister.useful_first(kept)
-    return kept
+        return lister.useful_first(rows)
+    return rows
+
+
+def _slowness(row: Verdict) -> float | None:
+    """Minus the tokens/s of an answer, so that the fastest comes first."""
+    if row.speed is None or row.speed.decode is None:
+        return None
+    likely: float = row.speed.decode.likely
+    return -likely
+
+
+def _memory_bytes(row: Verdict) -> int | None:
+    return None if row.memory is None else row.memory.high_bytes
+
+
+def _smallness(row: Verdict) -> int | None:
+    """Minus the number of parameters, so that the largest comes first."""
+    parameters = row.model.parameters.total
+    return -parameters if parameters else None
+
+
+def _age(row: Verdict) -> int | None:
+    """Minus the day of the release as a number (20240731), so that the newest comes first."""
+    released = row.model.released
+    if not released:
+        return None
+    # a month or a year alone comes behind its days
+    return -int(released.replace("-", "").ljust(8, "0"))
+
+
+# what each column is sorted by, the least first; None is not known
+_COLUMNS: Mapping[str, Callable[[Verdict], float | str | None]] = {
+    "speed": _slowness,
+    "memory": _memory_bytes,
+    "download": lambda row: row.download_bytes,
+    "parameters": _smallness,
+    "released": _age,
+    "name": lambda row: row.model.id,
+}

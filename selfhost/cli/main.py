@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         close_pipes()
         forget_inputs()
-    complain(problem, code, asks_for(words, "json"))
+    complain(problem, code, wants_json=asks_for(words, "json"))
     return code
 
 

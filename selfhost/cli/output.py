@@ -1,4 +1,8 @@
-"""What the command writes, in the colour and width that the terminal states."""
+"""What a command writes: a report to standard output or to a file, all else to standard error.
+
+A terminal gets the report in its own width and in colour, a pipe and a file get plain text, HTML or
+JSON.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +10,17 @@ import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, TextIO
 
 from ..core.errors import MAX_PROBLEMS, InputError, Problem, SelfhostError, first_problems
 from ..core.errors import UsageError as UsageError
 from .writing import Text, write_reports
 
 if TYPE_CHECKING:
-    import argparse
-
     from ..catalogue.index import Catalogue
     from ..reports.layout import Blocks
+    from .command_options import CommandOptions
 
 _TO_A_FILE = "--output FILE writes the report to a file"
 # what a pipe or terminal may not be able to encode, and what says the same in ASCII
@@ -46,14 +50,18 @@ def terminal_size() -> os.terminal_size:
 
 
 def asks_for(words: Sequence[str], form: str) -> bool:
-    """Whether the words of a command line ask for that format."""
-    pairs = zip(words, [*words[1:], ""], strict=False)
-    is_asked = f"--format={form}" in words or ("--format", form) in pairs
-    return is_asked or (form == "json" and "--json" in words)
+    """Whether the words of a command line ask for that format: a look at the words alone, for
+    where they make no sense as a whole.
+    """
+    if form == "json" and "--json" in words:
+        return True
+    return f"--format={form}" in words or ("--format", form) in pairwise(words)
 
 
-def complain(error: SelfhostError, code: int, wants_json: bool) -> None:
-    """Say what went wrong on standard error, as a person or a program reads it."""
+def complain(error: SelfhostError, code: int, *, wants_json: bool) -> None:
+    """Say what went wrong on standard error, as a person or a program reads it. `code` is the exit
+    code that follows.
+    """
     from ..core.workload import as_typed
 
     if wants_json:
@@ -68,8 +76,9 @@ def complain(error: SelfhostError, code: int, wants_json: bool) -> None:
 
 
 def bug(error: BaseException) -> SelfhostError:
-    """Return an error nobody caught as one to report, with the line that raised it."""
-    trace, where = error.__traceback__, ""
+    """An error nobody caught as one to report, with the line that raised it."""
+    where = ""
+    trace = error.__traceback__
     while trace is not None:
         file = os.path.basename(trace.tb_frame.f_code.co_filename)
         where = f" ({file}:{trace.tb_lineno})"
@@ -81,44 +90,35 @@ def bug(error: BaseException) -> SelfhostError:
 
 
 def together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
-    """Return one error for all that is wrong with the names: a single one as it is."""
+    """One error for all that is wrong with the names of models: a single one as it is."""
     if len(errors) == 1:
         return next(iter(errors.values()))
+    # dicts keep the order, and each problem and guess once
     problems: dict[Problem, None] = {}
     guesses: dict[str, None] = {}
     for name, error in errors.items():
-        # to find near names takes far longer than all else: only for what will be listed
-        near = error.nearest if len(problems) < MAX_PROBLEMS else ()
+        near: tuple[str, ...] = ()
+        if len(problems) < MAX_PROBLEMS:
+            # only for what will be listed: to find near names takes far longer than all else
+            near = error.nearest
         guesses.update(dict.fromkeys(near))
+        if isinstance(error, InputError) and error.problems:
+            problems.update(dict.fromkeys(error.problems))
+            continue
         remedy = f"did you mean {' or '.join(near[:3])}?" if near else error.remedy
-        alone = (Problem(file="command line", key=name, message=error.message, remedy=remedy),)
-        faults = error.problems if isinstance(error, InputError) else ()
-        problems.update(dict.fromkeys(faults or alone))
+        problem = Problem(file="command line", key=name, message=error.message, remedy=remedy)
+        problems[problem] = None
     return InputError(first_problems("command line", problems), nearest=guesses)
 
 
-def deliver(options: argparse.Namespace, text: Text) -> None:
-    """Write a report, perhaps in pieces, to --output or standard output; then `options.notes`."""
-    if options.output is not None:
-        write_reports([(options.output, text)])
-    else:
-        for piece in (text,) if isinstance(text, str) else text:
-            write(str(piece))
-    for remark in getattr(options, "notes", ()):
-        note(remark)
-
-
-def write_json(options: argparse.Namespace, name: str, *values: object) -> bool:
-    """Write what that function of `reports.json` makes of the values, where JSON was asked for."""
-    if options.format != "json":
-        return False
+def write_json(options: CommandOptions, document: Mapping[str, object]) -> None:
+    """Write a document of `reports.json` as the report."""
     from ..reports import json
 
-    deliver(options, json.dumps(getattr(json, name)(*values)))
-    return True
+    deliver(options, json.dumps(document))
 
 
-def present(options: argparse.Namespace, blocks: Blocks) -> None:
+def present(options: CommandOptions, blocks: Blocks) -> None:
     """Write blocks for a person: as a web page, drawn on a terminal, plain elsewhere."""
     if options.format == "html":
         from ..reports.markup import page
@@ -128,18 +128,35 @@ def present(options: argparse.Namespace, blocks: Blocks) -> None:
         from ..reports.screen import show
 
         show(blocks, _Screen(), is_terminal=is_terminal(), no_color=options.no_color)
-        # the remarks alone
-        deliver(options, ())
+        _write_notes(options)
     else:
         from ..reports.layout import plain
 
         deliver(options, plain(blocks))
 
 
-def _forces_color(options: argparse.Namespace) -> bool:
+def deliver(options: CommandOptions, text: Text) -> None:
+    """Write a report, perhaps in pieces, to --output or standard output; then `options.notes`."""
+    if options.output is not None:
+        write_reports([(options.output, text)])
+    elif isinstance(text, str):
+        write(text)
+    else:
+        for piece in text:
+            write(piece)
+    _write_notes(options)
+
+
+def _write_notes(options: CommandOptions) -> None:
+    for remark in options.notes:
+        note(remark)
+
+
+def _forces_color(options: CommandOptions) -> bool:
     """Whether FORCE_COLOR asks for colours in a pipe, as a CI job does: see force-color.org."""
-    is_refused = options.no_color or os.environ.get("NO_COLOR")
-    return not is_refused and os.environ.get("FORCE_COLOR", "0") not in ("", "0")
+    if options.no_color or os.environ.get("NO_COLOR"):
+        return False
+    return os.environ.get("FORCE_COLOR", "0") not in ("", "0")
 
 
 class _Screen:
@@ -162,8 +179,10 @@ class _Screen:
 
 
 def write(text: str = "", *, flush: bool = False, to_error: bool = False) -> None:
-    """Write to standard output, or raise `UsageError`; `to_error` is standard error, where somebody
-    reads it. A pipe whose reader has gone is no error.
+    """Write to standard output, or with `to_error` to standard error.
+
+    Raises `UsageError` where standard output takes nothing. A pipe whose reader has gone is no
+    error, nor is a standard error that takes nothing.
     """
     stream = sys.stderr if to_error else sys.stdout
     if stream is None:
@@ -171,33 +190,48 @@ def write(text: str = "", *, flush: bool = False, to_error: bool = False) -> Non
             return
         raise UsageError("there is no standard output", remedy=_TO_A_FILE)
     try:
-        try:
-            stream.write(text)
-        except UnicodeEncodeError:
-            encoding = stream.encoding or "ascii"
-            text = text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
-            stream.write(text)
+        _write_encodable(stream, text)
         if flush:
             stream.flush()
     except OSError as error:
-        # what is left in the buffer would complain at exit
-        try:  # noqa: SIM105 - contextlib would be loaded for this alone
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        except (OSError, ValueError):
-            pass
-        # a pipe whose reader has gone is EINVAL on Windows
-        is_gone = os.name == "nt" and error.errno == errno.EINVAL
-        if not (to_error or is_gone or isinstance(error, BrokenPipeError)):
+        _discard_rest(stream)
+        if not (to_error or _reader_is_gone(error)):
             reason = f"standard output cannot be written: {error.strerror or error}"
             raise UsageError(reason, remedy=_TO_A_FILE) from None
 
 
+def _write_encodable(stream: TextIO, text: str) -> None:
+    """Write the text, in ASCII where the stream's encoding lacks one of its letters."""
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        encoding = stream.encoding or "ascii"
+        encoded = text.translate(_ASCII).encode(encoding, "backslashreplace")
+        stream.write(encoded.decode(encoding))
+
+
+def _discard_rest(stream: TextIO) -> None:
+    """Send what is left in the stream's buffer nowhere; at exit Python would complain of it."""
+    try:  # noqa: SIM105 - contextlib would be loaded for this alone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (OSError, ValueError):
+        # it has no descriptor
+        pass
+
+
+def _reader_is_gone(error: OSError) -> bool:
+    """Whether a pipe has lost its reader, as behind `| head`."""
+    # that is EINVAL on Windows
+    is_einval = os.name == "nt" and error.errno == errno.EINVAL
+    return is_einval or isinstance(error, BrokenPipeError)
+
+
 def note(text: str) -> None:
-    """Write a remark to standard error, after what of the answer is written so far."""
+    """Write a remark to standard error, behind what is written of the answer so far."""
     write(flush=True)
     from ..reports.layout import clean
 
-    lines = (f"{clean(line)}\n" for line in f"note: {text}".splitlines())
+    lines = [f"{clean(line)}\n" for line in f"note: {text}".splitlines()]
     write("".join(lines), to_error=True)
 
 

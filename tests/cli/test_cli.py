@@ -259,7 +259,7 @@ def test_an_interrupt_is_130(
     def interrupted(_: list[str]) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("selfhost.cli.commands.check", interrupted)
+    monkeypatch.setattr("selfhost.cli.check.run", interrupted)
     assert run(capsys, "check", "gpt2") == (130, "", "")
     monkeypatch.setattr(cli, "main", lambda: interrupted([]))
     with pytest.raises(SystemExit, match="130"):

@@ -282,9 +282,9 @@ def test_a_traceback_is_there_for_whoever_asks(
     shows the lines that led to it.
     """
     broken = (
-        "import selfhost.cli.audit as audit, selfhost.cli.commands as models\n"
+        "import selfhost.cli.audit as audit, selfhost.cli.check as check\n"
         "def run(words): raise IndexError('out of range')\n"
-        f"audit.run = models.check = run\nsys.argv[1:] = {words!r}\nstart()\n"
+        f"audit.run = check.run = run\nsys.argv[1:] = {words!r}\nstart()\n"
     )
 
     def ended(**debug: str) -> subprocess.CompletedProcess[str]:
@@ -310,7 +310,7 @@ def test_too_little_memory_is_no_bug(
     def scarce(_: list[str]) -> int:
         raise error
 
-    monkeypatch.setattr("selfhost.cli.commands.check", scarce)
+    monkeypatch.setattr("selfhost.cli.check.run", scarce)
     code, out, err = run(capsys, "check", "gpt2")
     assert (code, out) == (2, "")
     assert err.startswith("error: not enough memory to answer")

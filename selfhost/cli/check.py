@@ -1,0 +1,101 @@
+"""`selfhost check`: can each model be downloaded and run, or is an API the practical route?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ..catalogue.index import open_catalogue
+from ..core.units import utc_today
+from ..judge import exit_code
+from .command_options import CommandOptions
+from .models import judge_models, names_in
+from .output import complain, note_faulty_specs, present, together, write, write_json
+from .parser import machines_of, options_to_repeat, workload_of
+
+if TYPE_CHECKING:
+    from ..judge.record import Verdict
+    from ..reports.layout import Block
+
+# The answer for more models than these is one table, whose rows are written one by one, each as
+# soon as it is known: the width of a column cannot wait for the last row.
+_MOST_AT_ONCE = 20
+
+
+class CheckOptions(CommandOptions):
+    """The options of `check`."""
+
+    models: list[str]
+
+
+def run(words: Sequence[str]) -> int:
+    """Judge each model on each machine. The exit code follows from the routes of all verdicts."""
+    options = CheckOptions.read("check", words)
+    names = list(dict.fromkeys(names_in(options, options.models)))
+    is_for_reader = options.format == "text" and options.output is None
+    writes_rows = is_for_reader and len(names) > _MOST_AT_ONCE
+    write_row = _row_writer(options, names) if writes_rows else None
+    answers = judge_models(options, names, machines_of(options), write_row)
+    verdicts = answers.verdicts
+    if not verdicts:
+        raise together(answers.errors)
+    code = exit_code((verdict.route for verdict in verdicts), no_answer=bool(answers.errors))
+    if options.format == "json":
+        from ..reports import json
+
+        write_json(options, json.check(verdicts, answers.errors))
+    else:
+        _present(options, answers.by_machine, len(answers.errors), rows_are_told=writes_rows)
+        if len(verdicts) > 1:
+            # the document of a single model has a note of its own
+            note_faulty_specs(open_catalogue(options.specs))
+    if answers.errors:
+        # behind the answer, why some names have none
+        write(flush=True)
+        complain(together(answers.errors), code, wants_json=options.format == "json")
+    return code
+
+
+def _row_writer(options: CheckOptions, names: Sequence[str]) -> Callable[[Verdict], None]:
+    """A function that writes the row of one of many models."""
+    from ..reports.several_text import told_row
+
+    name_width = max(map(len, names))
+
+    def write_row(verdict: Verdict) -> None:
+        present(options, [told_row(verdict, name_width)])
+        write(flush=True)
+
+    return write_row
+
+
+def _present(
+    options: CheckOptions,
+    by_machine: Sequence[Sequence[Verdict]],
+    unjudged: int,
+    *,
+    rows_are_told: bool,
+) -> None:
+    """Write the answer for each machine; `unjudged` names of models have none."""
+    from ..reports.check_text import check_document
+    from ..reports.layout import line as empty_line
+
+    if rows_are_told:
+        write("\n")
+    carry = options_to_repeat(options)
+    workload_options = workload_of(options).options()
+    blocks: list[Block] = []
+    for verdicts in by_machine:
+        if not verdicts:
+            continue
+        blocks += check_document(
+            verdicts,
+            verbose=options.verbose,
+            carry=carry,
+            workload_options=workload_options,
+            today=utc_today(),
+            unjudged=unjudged,
+            rows_are_told=rows_are_told,
+        )
+        blocks.append(empty_line())
+    present(options, blocks)

@@ -1,0 +1,51 @@
+"""`selfhost compare`: models side by side on one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..advice.several import comparison, in_one_type
+from ..catalogue.index import open_catalogue
+from ..core.errors import UsageError
+from ..core.workload import Workload
+from ..judge.record import Verdict
+from .command_options import CommandOptions
+from .models import judge_models, names_in
+from .output import present, together, write_json
+from .parser import help_text, one_machine, options_to_repeat, workload_of
+
+
+class CompareOptions(CommandOptions):
+    """The options of `compare`."""
+
+    model: str
+    others: list[str]
+
+
+def run(words: Sequence[str]) -> int:
+    """Compare the models; a name that is no model leaves no answer. The exit code is 0 whatever the
+    routes are.
+    """
+    options = CompareOptions.read("compare", words)
+    names = names_in(options, [options.model, *options.others])
+    answers = judge_models(options, names, [one_machine(options)])
+    if answers.errors:
+        raise together(answers.errors)
+    workload = workload_of(options)
+    catalogue = open_catalogue(options.specs)
+    different: dict[tuple[str, Workload], Verdict] = {}
+    for verdict in in_one_type(catalogue, names, answers.verdicts, workload):
+        different[verdict.model.id, verdict.workload] = verdict
+    if len(different) < 2:
+        raise UsageError(f"{names[0]} is one model", remedy=help_text("missing")["compare"])
+    compared = comparison(list(different.values()))
+    if options.format == "json":
+        from ..reports import json
+
+        write_json(options, json.record(compared))
+    else:
+        from ..reports.compare_text import compare_document
+
+        carry = workload.options() + options_to_repeat(options)
+        present(options, compare_document(compared, verbose=options.verbose, carry=carry))
+    return 0

@@ -1,0 +1,93 @@
+"""`selfhost machine`: what was read of this machine, of another one, or the machines known by name.
+
+Its JSON is the record that `--machine FILE` and `audit --machines` take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..core.errors import UsageError
+from ..machine.profiles import all_profiles
+from ..machine.reader import Machine
+from ..machine.record import checked_name
+from .command_options import CommandOptions
+from .output import present, write_json
+from .parser import one_machine, pairs_of
+
+
+class MachineOptions(CommandOptions):
+    """The options of `machine`; `words` are for `profiles`, `root` is the folder of a recorded
+    tree.
+    """
+
+    words: list[str]
+    profiles: bool
+    root: str | None
+    name: str | None
+    label: list[str]
+
+
+def run(words: Sequence[str]) -> int:
+    """Show a machine, with the name and the labels that it is to have. The exit code is 0."""
+    options = MachineOptions.read("machine", words)
+    if options.profiles:
+        return _list_profiles(options)
+    if options.words:
+        text = " ".join(options.words)
+        remedy = f"to see what is known of a machine: selfhost machine --machine '{text}'"
+        raise UsageError(f"unexpected {text}", remedy=remedy)
+    seen = _machine_asked_for(options)
+    labels = pairs_of("--label", options.label, "site=berlin")
+    for text in (*labels, *labels.values()):
+        checked_name(text, "label")
+    seen = seen.replace(labels=labels)
+    if options.name is not None:
+        seen = seen.replace(name=checked_name(options.name))
+    if options.format == "json":
+        from ..reports import json
+
+        write_json(options, json.record(seen))
+    else:
+        from ..reports.machine_text import machine_document
+
+        present(options, machine_document(seen, verbose=options.verbose))
+    return 0
+
+
+def _is_described(options: MachineOptions) -> bool:
+    """Whether another machine, or another GPU or fact than this machine has, is described."""
+    return options.machine is not None or bool(options.gpu) or bool(options.set)
+
+
+def _machine_asked_for(options: MachineOptions) -> Machine:
+    """The machine that the options describe, else what is read of this one or of a tree."""
+    if options.root is not None and (_is_described(options) or options.measure):
+        raise UsageError(
+            "--root is for what is read of a recorded tree: --machine, --gpu and --set describe"
+            " another machine, and --measure measures this one",
+            remedy="leave --root out",
+        )
+    if _is_described(options):
+        return one_machine(options)
+    return Machine.read(measure=options.measure, root=options.root)
+
+
+def _list_profiles(options: MachineOptions) -> int:
+    """List the machines that `--machine NAME` knows, those that have every word."""
+    reads_machine = options.root or options.measure or _is_described(options)
+    if reads_machine or options.name or options.label:
+        raise UsageError(
+            "--profiles reads no machine",
+            remedy="leave all options but --format, --output and -v out",
+        )
+    profiles = [profile for profile in all_profiles() if profile.holds(options.words)]
+    if options.format == "json":
+        from ..reports import json
+
+        write_json(options, json.profiles(profiles))
+    else:
+        from ..reports.machine_text import profiles_document
+
+        present(options, profiles_document(profiles))
+    return 0

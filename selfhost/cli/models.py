@@ -1,0 +1,150 @@
+"""What `check`, `compare`, `show`, `plan` and `size` share: the names of models in the words that
+were typed, and the verdicts of several models on several machines.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from ..advice import verdicts
+from ..advice.understood import understand
+from ..catalogue.index import Catalogue, open_catalogue
+from ..catalogue.names import id_of, named_in_command
+from ..core.errors import SelfhostError, UsageError
+from ..judge.record import Verdict
+from ..machine.record import Machine
+from .command_options import CommandOptions
+from .parser import measured_where_unknown, workload_of
+from .progress import Progress
+
+# the size of a model as a word of its own: `7b`, `8x7b`, `a3b`, `3.1`
+_SIZE = r"(?i)([ae]|\d+x)?\d+(\.\d+)?[bm]?"
+# as many words as the longest name has that people type without quotes
+_MOST_WORDS = 4
+
+
+class Answers(NamedTuple):
+    """The verdicts on each machine, in the order of the names, and by name why a model could not be
+    judged.
+    """
+
+    by_machine: list[list[Verdict]]
+    errors: dict[str, SelfhostError]
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """Those of all machines."""
+        return [verdict for of_machine in self.by_machine for verdict in of_machine]
+
+
+def names_in(options: CommandOptions, words: Sequence[str]) -> list[str]:
+    """The names of models in the words: one name in `gpt oss 20b`, `nothing 7b` and
+    `ollama run llama3.2`, else one a word.
+
+    Raises `UsageError` where a word is only the size of one of several models.
+    """
+    if len(words) == 1:
+        return [*words]
+    line = " ".join(words)
+    sizes = [word for word in words if re.fullmatch(_SIZE, word)]
+    if named_in_command(line) or len(sizes) >= len(words) - 1:
+        return [line]
+    catalogue = open_catalogue(options.specs)
+    if id_of(line, catalogue) and not all(id_of(word, catalogue) for word in words):
+        return [line]
+    if sizes:
+        raise _size_alone(words, sizes, catalogue)
+    return [*words]
+
+
+def one_name_in(options: CommandOptions, words: Sequence[str]) -> str:
+    """The name of the one model in the words. Raises `UsageError` where they name several."""
+    names = names_in(options, words)
+    if len(names) > 1:
+        unexpected = " ".join(names[1:])
+        raise UsageError(f"unexpected {unexpected}", remedy="name one model")
+    return names[0]
+
+
+def _size_alone(words: Sequence[str], sizes: Sequence[str], catalogue: Catalogue) -> UsageError:
+    """The error for the first size, with the words put in quotes as they were perhaps meant."""
+    names: list[str] = []
+    rest = [*words]
+    while rest:
+        count = _words_of_first_name(rest, sizes, catalogue)
+        name = " ".join(rest[:count])
+        names.append(f'"{name}"' if " " in name else name)
+        rest = rest[count:]
+    return UsageError(
+        f'"{sizes[0]}" alone is no model\'s name',
+        remedy=f"put a name of several words in quotes: {' '.join(names)}",
+    )
+
+
+def _words_of_first_name(words: Sequence[str], sizes: Sequence[str], catalogue: Catalogue) -> int:
+    """How many of the words make the first name: as many as make a known one, else the first word
+    with the size behind it.
+    """
+    for count in range(_MOST_WORDS, 1, -1):
+        if id_of(" ".join(words[:count]), catalogue):
+            return count
+    if len(words) > 1 and words[1] in sizes:
+        return 2
+    return 1
+
+
+def judge_models(
+    options: CommandOptions,
+    names: Sequence[str],
+    machines: Sequence[Machine],
+    hear: Callable[[Verdict], None] | None = None,
+) -> Answers:
+    """Judge every model on each machine. `hear` gets each verdict as soon as it is given."""
+    workload = workload_of(options)
+    catalogue = open_catalogue(options.specs)
+    answers = Answers([], {})
+    total = len(names) * len(machines)
+    done = 0
+    with Progress("judging models") as tell:
+        for machine in machines:
+            judged_machine = machine
+            of_machine: list[Verdict] = []
+            answers.by_machine.append(of_machine)
+            for name in names:
+                tell(done, total)
+                done += 1
+                if name in answers.errors:
+                    continue
+                try:
+                    meant = understand(catalogue, name, workload, judged_machine)
+                    # an unknown name and a closed model need no measurement
+                    if not meant.spec.closed:
+                        judged_machine = measured_where_unknown(options, judged_machine)
+                    verdict = verdicts.check_with(catalogue, meant, workload, judged_machine)
+                except SelfhostError as error:
+                    answers.errors[name] = error
+                    continue
+                of_machine.append(verdict)
+                if hear is not None:
+                    tell.hide()
+                    hear(verdict)
+    notes = options.take_notes()
+    if notes:
+        _add_machine_notes(answers, notes)
+    return answers
+
+
+def _add_machine_notes(answers: Answers, notes: Sequence[str]) -> None:
+    """Add to each verdict what else the machine's name can mean: before the notes of a verdict that
+    is alone, and of several behind how each name of a model was understood.
+    """
+    is_alone = len(answers.verdicts) == 1
+    for of_machine in answers.by_machine:
+        for place, verdict in enumerate(of_machine):
+            if is_alone:
+                noted = verdict.replace(first_notes=(*notes, *verdict.first_notes))
+            else:
+                noted = verdict.replace(understood_as=(*verdict.understood_as, *notes))
+            of_machine[place] = noted

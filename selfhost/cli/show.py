@@ -1,0 +1,48 @@
+"""`selfhost show`: what is known of a model, its license, openness, sizes and needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..advice.several import describe
+from ..catalogue.index import open_catalogue
+from ..catalogue.offers import snapshot_day
+from ..core.units import utc_today
+from .command_options import CommandOptions
+from .models import one_name_in
+from .output import present, write_json
+from .parser import one_machine, options_to_repeat, workload_of
+
+
+class ShowOptions(CommandOptions):
+    """The options of `show`; `model` has the words of one name."""
+
+    model: list[str]
+
+
+def run(words: Sequence[str]) -> int:
+    """Show what is known of a model. The exit code is 0."""
+    options = ShowOptions.read("show", words)
+    workload = workload_of(options)
+    catalogue = open_catalogue(options.specs)
+    name = one_name_in(options, options.model)
+    shown = describe(catalogue, name, workload, one_machine(options))
+    # in the answer itself, for standard error is often thrown away
+    notes = (*options.take_notes(), *shown.verdict.first_notes)
+    shown = shown.replace(verdict=shown.verdict.replace(first_notes=notes))
+    if options.format == "json":
+        from ..reports import json
+
+        write_json(options, json.shown(shown))
+    else:
+        from ..reports.show_text import show_document
+
+        document = show_document(
+            shown,
+            verbose=options.verbose,
+            carry=workload.options() + options_to_repeat(options),
+            today=utc_today(),
+            as_of=snapshot_day(catalogue.offers_path),
+        )
+        present(options, document)
+    return 0

@@ -1,0 +1,99 @@
+"""`selfhost size`: memory request, limit and flags of the container or service that serves a model.
+
+Besides text and JSON it writes a Kubernetes manifest, a Compose file, a line for Docker or a
+service for systemd.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..advice.sizes import ContainerSize, fit_to_node, node, size_with
+from ..catalogue.index import Catalogue, open_catalogue
+from ..core.errors import SelfhostError, UsageError
+from ..core.templates import fill
+from ..judge import Route, exit_code
+from .command_options import CommandOptions
+from .models import names_in
+from .output import (
+    complain,
+    deliver,
+    note_faulty_specs,
+    present,
+    together,
+    write,
+    write_json,
+)
+from .parser import changed, help_text, workload_of
+from .progress import track
+
+
+class SizeOptions(CommandOptions):
+    """The options of `size`; `prompt_cache` is in bytes, None for one prompt a user."""
+
+    models: list[str]
+    prompt_cache: int | None
+
+
+def run(words: Sequence[str]) -> int:
+    """Size a container or service for each model. The exit code is 0 where each name has a size."""
+    options = SizeOptions.read("size", words)
+    workload = workload_of(options)
+    catalogue = open_catalogue(options.specs)
+    machine = node()
+    if options.set or options.gpu:
+        machine = changed(options, machine)
+    sizes: list[ContainerSize] = []
+    errors: dict[str, SelfhostError] = {}
+    names = names_in(options, options.models)
+    cache_bytes = options.prompt_cache
+    for name in track(names, "sizing containers", len(names)):
+        try:
+            size = size_with(catalogue, name, workload, machine, prompt_cache_bytes=cache_bytes)
+            sizes.append(fit_to_node(size, machine))
+        except SelfhostError as error:
+            errors[name] = error
+    if not sizes:
+        raise together(errors)
+    # what has a size can be served
+    code = exit_code([Route.LOCAL], no_answer=bool(errors))
+    if options.format == "json":
+        from ..reports import json
+
+        write_json(options, json.sizes(sizes, errors, code))
+    elif options.format == "text":
+        from ..reports.size_text import size_document
+
+        present(options, size_document(sizes, verbose=options.verbose))
+    else:
+        from ..reports.container_files import container_file
+
+        for size in sizes:
+            _refuse_unservable(size, options.format, catalogue)
+        deliver(options, container_file(options.format, sizes))
+    note_faulty_specs(catalogue)
+    if errors:
+        write(flush=True)
+        complain(together(errors), code, wants_json=options.format == "json")
+    return code
+
+
+def _refuse_unservable(size: ContainerSize, form: str, catalogue: Catalogue) -> None:
+    """Raise `UsageError` where no published image serves the model, or no command is known."""
+    if size.image is None:
+        texts = help_text("no_image")
+    elif not size.program:
+        texts = help_text("no_command")
+    else:
+        return
+    services = [id for id in catalogue.runtime_ids() if catalogue.runtime(id).service]
+    figures = {
+        "program": size.runtime.name,
+        "model": size.model.name,
+        "asked": size.asked,
+        "served": ", ".join(services),
+    }
+    raise UsageError(
+        f"--format {form}: {fill(texts['message'], figures)}",
+        remedy=fill(texts["remedy"], figures),
+    )

@@ -1,0 +1,158 @@
+"""`selfhost spec`: `check` tells what is wrong with spec files, `new` makes one of a model file.
+
+A new spec goes to standard output or to a file that is not there yet.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+
+from ..catalogue.index import misnamed, open_catalogue
+from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import ID
+from ..core import __version__
+from ..core.errors import UsageError
+from ..core.records import fault_of
+from ..modelfiles import name_by_place, read_local, spec_text
+from ..modelfiles.specfiles import check_spec_files
+from .command_options import CommandOptions
+from .output import deliver, note, note_faulty_specs, write_json
+from .progress import Progress
+
+# where a spec begins that is made of no file
+_BY_HAND = "to write one by hand, begin with examples/specs/my-model.toml (keys: specs/README.md)"
+
+
+class SpecOptions(CommandOptions):
+    """The options of `spec`; `action` is "check" or "new", `id` and `name` are for "new"."""
+
+    action: str
+    files: list[str]
+    id: str | None
+    name: str | None
+
+
+def run(words: Sequence[str]) -> int:
+    """Check spec files, or make one."""
+    options = SpecOptions.read("spec", words)
+    if options.action == "new":
+        return _make(options)
+    if options.id is not None or options.name is not None:
+        raise UsageError("--id and --name are for spec new", remedy="leave them out")
+    return _check(options)
+
+
+def _check(options: SpecOptions) -> int:
+    """Tell every fault of the files, or that each is right. The exit code is 1 for a fault."""
+    catalogue = open_catalogue(options.specs)
+    runtimes = catalogue.runtime_ids()
+    with Progress("checking specs") as tell:
+        problems, valid_specs = check_spec_files(
+            options.files, catalogue.specs(), runtimes, tell=tell
+        )
+    code = 1 if problems else 0
+    if options.format == "json":
+        from ..reports import json
+
+        document = {
+            "schema": "selfhost.spec-check/1",
+            "selfhost_version": __version__,
+            "good": [spec.id for spec in valid_specs],
+            "problems": problems,
+            "exit_code": code,
+        }
+        write_json(options, json.record(document))
+    else:
+        from ..reports.layout import clean, problems_text
+
+        lines = [f"{clean(f'{spec.origin}: ok ({spec.name})')}\n" for spec in valid_specs]
+        deliver(options, problems_text(problems) if problems else "".join(lines))
+    if not problems:
+        note_faulty_specs(catalogue)
+    return code
+
+
+def _make(options: SpecOptions) -> int:
+    """Make a spec from a model's file or folder. The exit code is 0."""
+    path = _model_path(options)
+    file = _file_to_make(options)
+    local = read_local(path)
+    spec = _named_spec(local.spec, options, file)
+    notes = [*local.notes]
+    has_stated_id = options.id is not None or file is not None
+    if _is_named_by_place(local.spec) and not has_stated_id:
+        notes.append(f'its id is "{spec.id}", after its file or folder: --id states another')
+    if file is not None and file != f"{spec.id}.toml":
+        notes.append(f"its id {': '.join(misnamed(spec.id, file))}")
+    if options.format == "json":
+        from ..reports import json
+
+        document = {"schema": "selfhost.spec/1", "spec": spec, "notes": notes}
+        write_json(options, json.record(document))
+    else:
+        deliver(options, spec_text(spec))
+        for remark in notes:
+            note(remark)
+    return 0
+
+
+def _model_path(options: SpecOptions) -> str:
+    """The file or folder of the one model that a spec is made of. Raises `UsageError`."""
+    if len(options.files) != 1:
+        remedy = "name one GGUF file, config.json or model folder"
+        raise UsageError("a spec is made of one model", remedy=remedy)
+    path = options.files[0]
+    if not os.path.lexists(path) and re.fullmatch(r"[\w-]+", path):
+        message = f"{path} does not exist: a spec is made of a model's file"
+        raise UsageError(message, remedy=_BY_HAND)
+    return path
+
+
+def _file_to_make(options: SpecOptions) -> str | None:
+    """The name of the spec's file without its folder; None where no spec goes to a file. Raises
+    `UsageError` for a file that is there already.
+    """
+    if options.output is None or options.format == "json":
+        return None
+    if os.path.isfile(options.output):
+        remedy = "name another file; what a person may have edited is not replaced"
+        raise UsageError(f"{options.output} is there already", remedy=remedy)
+    return os.path.basename(options.output)
+
+
+def _named_spec(spec: ModelSpec, options: SpecOptions, file: str | None) -> ModelSpec:
+    """The spec with the id and the name that were asked for. Raises `UsageError`.
+
+    Without `--id` the file that is made names the id, for folders of specs find a model by the
+    name of its file. Without `--name` the id names a model that has no name of its own.
+    """
+    faults = {
+        "--id": fault_of(options.id or spec.id, str, form=ID),
+        "--name": fault_of(options.name or spec.name, str),
+    }
+    for option, fault in faults.items():
+        if fault is not None:
+            message, remedy = fault
+            raise UsageError(f"{option}: {message}", remedy=remedy)
+    id = options.id
+    if id is None and file is not None:
+        id = _id_in_file_name(file)
+    name = options.name
+    if name is None and _is_named_by_place(spec):
+        name = id
+    return spec.replace(id=id or spec.id, name=name or spec.name)
+
+
+def _id_in_file_name(file: str) -> str | None:
+    """The id that a file of that name has in a folder of specs; None where it can have none."""
+    stem, ending = os.path.splitext(file)
+    if ending == ".toml" and re.fullmatch(ID[0], stem):
+        return stem
+    return None
+
+
+def _is_named_by_place(spec: ModelSpec) -> bool:
+    """Whether the model is called after its file or folder, for its files state no name."""
+    return spec.name == name_by_place(spec.origin)

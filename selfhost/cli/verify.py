@@ -1,0 +1,76 @@
+"""`selfhost verify`: a prediction held against a run, by the log or the process of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..advice.runs import Run, read_log, run_of, run_of_process
+from ..advice.verify import verify
+from ..catalogue.index import Catalogue, open_catalogue
+from ..catalogue.names import id_of
+from ..core.errors import InputError, Problem
+from ..core.files import LARGE, Unreadable
+from ..core.records import shown
+from .command_options import CommandOptions
+from .output import present, write_json
+from .parser import help_text, measured_where_unknown, one_machine
+from .progress import Progress
+
+_LAST_PART = "give its last part: tail -c 32M LOG | selfhost verify -"
+
+
+class VerifyOptions(CommandOptions):
+    """The options of `verify`; `files` has one file or the id of one process."""
+
+    files: list[str]
+    model: str | None
+
+
+def run(words: Sequence[str]) -> int:
+    """Compare a prediction with a run. The exit code follows from the figures of the run."""
+    options = VerifyOptions.read("verify", words)
+    catalogue = open_catalogue(options.specs)
+    seen = _run_named(options.files[0], catalogue)
+    machine = measured_where_unknown(options, one_machine(options))
+    comparison = verify(seen, catalogue, machine, options.model)
+    if options.format == "json":
+        from ..reports import json
+
+        write_json(options, json.verification(comparison))
+    else:
+        from ..reports.verify_text import verify_document
+
+        present(options, verify_document(comparison))
+    return comparison.exit_code
+
+
+def _run_named(named: str, catalogue: Catalogue) -> Run:
+    """The run of a process id, of a log file, or of standard input. Raises `InputError`."""
+    if named.isdecimal() and named.isascii():
+        return run_of_process(named)
+    path = "/dev/stdin" if named == "-" else named
+    try:
+        with Progress("reading the log", are_bytes=True) as tell:
+            text = read_log(path, tell)
+        seen = run_of(text)
+    except Unreadable as error:
+        raise _unread_log(named, error, catalogue) from None
+    if seen is None:
+        raise _no_run(named, "holds no figures of a run that selfhost reads", help_text("runs"))
+    return seen
+
+
+def _unread_log(named: str, error: Unreadable, catalogue: Catalogue) -> InputError:
+    """The error for a log that cannot be read, or for the name of a model in its place."""
+    reason = error.reason
+    if id_of(named, catalogue) is not None:
+        reason = "is a model: name a log or a process"
+    remedy = error.remedy or help_text("runs")
+    if error.kind == LARGE:
+        remedy = _LAST_PART
+    return _no_run(named, reason, remedy)
+
+
+def _no_run(named: str, reason: str, remedy: str) -> InputError:
+    file = "standard input" if named == "-" else shown(named)
+    return InputError([Problem(file=file, message=reason, remedy=remedy)])
