@@ -1,12 +1,15 @@
-"""What a program asks: `check`, `can_run`, `rank`, `plan`, `compare`, `size`. Here arguments are
-checked and given their defaults. The real machine is read only where none is given.
+"""What a program asks: `check`, `can_run`, `rank`, `plan`, `compare` and `size`, each answering as
+the command of its name. Here arguments are checked and given their defaults.
+
+Where no machine is given these functions read this one; otherwise they read spec files and today's
+date alone, and may be called from several threads.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .advice.verdicts import check_with
 from .catalogue.index import Catalogue, open_catalogue
@@ -24,8 +27,6 @@ if TYPE_CHECKING:
     from .advice.several import Comparison
     from .advice.sizes import ContainerSize
 
-# parts of a computer, which the argument `machine` names
-_PARTS_OF_MACHINES = ("gpu", "gpus", "ram", "memory")
 _ONLY_OF_RANK = ("top", "use", "modality")
 PathLike = str | os.PathLike[str]
 Model = str | os.PathLike[str] | ModelSpec
@@ -46,18 +47,22 @@ def check(
     - `workload`, or its fields as keywords: `check("mistral-7b", context_tokens=8192)`.
     - `machine`: a Machine, or the name of a known one such as "macbook air m2 16gb". None reads
       this machine, as `Machine.read` does: no socket and no write, and a child process only to ask
-      the driver of an NVIDIA GPU. Otherwise only spec files and today's date are read.
+      the driver of an NVIDIA GPU.
     - `specs`: folders with spec files of your own. They come before those of SELFHOST_SPECS.
 
     The verdict's `room`, `alternatives`, `api_offers`, `monthly_cost` and `notes` are worked out
     when they are read, which takes several times as long as the route.
 
-    Raises `UnknownModelError`, `UnknownMachineError`, `SpecError` or `WorkloadError`. Each message
-    says what to write instead.
+    Raises `UnknownModelError`, `UnknownMachineError`, `SpecError` or `WorkloadError`, and for an
+    argument of a wrong type a `SelfhostError` that is a `TypeError` too. Each message says what to
+    write instead.
+
+    >>> check("mistral-7b", machine="macbook air m2 16gb").route.value
+    'local'
     """
-    catalogue, workload, machine, notes = _with_defaults([model], workload, machine, specs, fields)
-    verdict = check_with(catalogue, model, workload, machine)
-    return verdict.replace(first_notes=(*notes, *verdict.first_notes))
+    asked = _ask([model], workload, machine, specs, fields)
+    verdict = check_with(asked.catalogue, model, asked.workload, asked.machine)
+    return verdict.replace(first_notes=(*asked.notes, *verdict.first_notes))
 
 
 def can_run(
@@ -69,8 +74,10 @@ def can_run(
     **fields: Any,
 ) -> bool:
     """True when the route is `local`. False when it is not, or when it cannot be told: `check`
-    says which. Takes the arguments of `check` and raises as it does:
-    `can_run("mistral-7b", context_tokens=8192)`.
+    says which. Takes the arguments of `check` and raises as it does.
+
+    >>> can_run("llama-3.3-70b", context_tokens=8192, machine="macbook air m2 16gb")
+    False
     """
     return check(model, workload, machine=machine, specs=specs, **fields).can_run
 
@@ -92,42 +99,24 @@ def rank(
     for all. Models that the workload's license or openness rules out are counted in `ruled_out`.
     `workload`, `machine`, `specs` and other keywords are those of `check`. Raises
     `UnknownMachineError`, and `WorkloadError` also for a use or modality that does not exist.
+
+    >>> ranking = rank(use="code", top=3, machine="macbook air m2 16gb")
+    >>> [row.can_run for row in ranking.models]
+    [True, True, True]
     """
-    for key, value, choices in (("use", use, USES), ("modality", modality, MODALITIES)):
-        if value not in (None, *choices):
-            remedy = _kind_meant(value, choices)
-            message = f"{value!r} is not one of {', '.join(choices)}"
-            if remedy is not None:
-                message = f"{value!r} is unknown"
-            raise WorkloadError.of(key, message, remedy, file="rank")
+    _refuse_unknown_kind("use", use, USES)
+    _refuse_unknown_kind("modality", modality, MODALITIES)
     expect_type("top", top, (int, type(None)))
-    if top is not None and (fault := fault_of(top, int, minimum=1)):
-        raise WorkloadError.of("top", *fault, file="rank")
-    catalogue, workload, machine, notes = _with_defaults([], workload, machine, specs, fields)
+    fault = None if top is None else fault_of(top, int, minimum=1)
+    if fault is not None:
+        raise WorkloadError.of("top", fault.message, fault.remedy, file="rank")
+    asked = _ask([], workload, machine, specs, fields)
     from .advice.listing import Lister, chosen
 
-    ids = chosen(catalogue, use=use, modality=modality)
-    lister = Lister(catalogue, workload, machine, use=use)
+    ids = chosen(asked.catalogue, use=use, modality=modality)
+    lister = Lister(asked.catalogue, asked.workload, asked.machine, use=use)
     ranking = lister.all(ids) if top is None else lister.first(top, ids, only_running=False)
-    return ranking.replace(notes=notes)
-
-
-def _kind_meant(value: object, choices: Sequence[str]) -> str | None:
-    """What to write instead of a use or a modality that does not exist; None where it is unclear.
-
-    `use="coding"` means "code", and `use="image"` is a modality.
-    """
-    if not isinstance(value, str):
-        return None
-    from .advice.listing import kind_meant
-    from .core.units import nearest
-
-    kind = kind_meant(value)
-    for key, kinds in (("use", USES), ("modality", MODALITIES)):
-        if kind in kinds:
-            return f"did you mean {repr(kind) if kinds == choices else f'{key}={kind!r}'}?"
-    near = nearest(value, list(choices))
-    return f"did you mean {near!r}?" if near else None
+    return ranking.replace(notes=asked.notes)
 
 
 def plan(
@@ -139,14 +128,17 @@ def plan(
 ) -> Plan:
     """The least machine that runs the model, and the route on every known machine, as
     `selfhost plan` does. This machine plays no part. Takes and raises what `check` does, but for
-    `machine` and `alternatives`.
+    `machine`.
+
+    >>> plan("mistral-7b", context_tokens=8192).least.memory_bytes < 16 * 2**30
+    True
     """
     from .advice.plan import plan_with
 
     # what lies on this machine, and how busy it is, do not matter elsewhere
     elsewhere = Machine(planning=True)
-    catalogue, workload, *_ = _with_defaults([model], workload, elsewhere, specs, fields)
-    return plan_with(catalogue, model, workload)
+    asked = _ask([model], workload, elsewhere, specs, fields)
+    return plan_with(asked.catalogue, model, asked.workload)
 
 
 def compare(
@@ -159,19 +151,23 @@ def compare(
 ) -> Comparison:
     """The verdict of each model with its openness and permissions, in the order given, as
     `selfhost compare` does. Takes and raises what `check` does, and raises `SelfhostError` for
-    fewer than two.
+    fewer than two models.
+
+    >>> compared = compare(["gpt2", "gpt-4o"], machine="macbook air m2 16gb")
+    >>> [row.verdict.route.value for row in compared.models]
+    ['local', 'api']
     """
     expect_type("models", models, (list, tuple), 'write compare(["mistral-7b", "phi-4"])')
     if len(models) < 2:
         raise InputError(f"models must be two or more, not {len(models)}")
-    catalogue, workload, machine, notes = _with_defaults(models, workload, machine, specs, fields)
+    asked = _ask(models, workload, machine, specs, fields)
     from .advice.several import comparison, in_one_type
 
-    verdicts = list[Verdict]()
+    verdicts: list[Verdict] = []
     for model in models:
-        verdict = check_with(catalogue, model, workload, machine)
-        verdicts.append(verdict.replace(understood_as=(*verdict.understood_as, *notes)))
-    return comparison(in_one_type(catalogue, models, verdicts, workload))
+        verdict = check_with(asked.catalogue, model, asked.workload, asked.machine)
+        verdicts.append(verdict.replace(understood_as=(*verdict.understood_as, *asked.notes)))
+    return comparison(in_one_type(asked.catalogue, models, verdicts, asked.workload))
 
 
 def size(
@@ -184,81 +180,149 @@ def size(
     **fields: Any,
 ) -> ContainerSize:
     """The memory request and limit, disk and accelerators of a container or service that serves
-    the model, as `selfhost size` does.
+    the model, as `selfhost size` does. Memory and disk are in bytes.
 
     `machine` gives processor and accelerators, of pictures and video also the memory that says
     which type fits (none stated: the smallest); it defaults to Linux on x86-64 without an
-    accelerator, whatever this one is. `workload.parallel` are the users at once. Takes and raises
-    what `check` does, and raises `SelfhostError` where the memory is not known.
+    accelerator, whatever this one is. `parallel` of the workload are the users at once.
+    `prompt_cache_bytes` are kept for earlier prompts; None keeps one prompt a user. Takes and
+    raises what `check` does, and raises `SelfhostError` where the memory is not known.
+
+    >>> sized = size("mistral-7b", parallel=4)
+    >>> sized.request_bytes < sized.limit_bytes
+    True
     """
     from .advice.sizes import node, size_with
 
     expect_type("prompt_cache_bytes", prompt_cache_bytes, (int, type(None)))
-    if fault := fault_of(prompt_cache_bytes or 0, int, maximum=MOST_BYTES):
-        raise InputError(f"prompt_cache_bytes {fault[0]}")
-    node_given = machine or node()
-    catalogue, workload, at, notes = _with_defaults([model], workload, node_given, specs, fields)
-    if workload.task != "generate":
-        message = f"a container serves a model, and none is sized for {workload.task}"
+    fault = fault_of(prompt_cache_bytes or 0, int, maximum=MOST_BYTES)
+    if fault is not None:
+        raise InputError(f"prompt_cache_bytes {fault.message}")
+    asked = _ask([model], workload, machine or node(), specs, fields)
+    if asked.workload.task != "generate":
+        message = f"a container serves a model, and none is sized for {asked.workload.task}"
         remedy = "leave it out; check() has the memory of a fine-tuning"
         raise WorkloadError.of("task", message, remedy)
-    sized = size_with(catalogue, model, workload, at, prompt_cache_bytes=prompt_cache_bytes)
-    return sized.replace(notes=(*sized.notes, *notes))
+    sized = size_with(
+        asked.catalogue,
+        model,
+        asked.workload,
+        asked.machine,
+        prompt_cache_bytes=prompt_cache_bytes,
+    )
+    return sized.replace(notes=(*sized.notes, *asked.notes))
 
 
-def _machine_with(part: str, stated: object) -> str:
-    """The argument that says what `gpu="RTX 3060"` or `ram="32GB"` means, with an example."""
-    example = 'machine="RTX 3060, 32 GB of RAM"'
-    if part not in ("gpu", "gpus"):
-        return example
-    named = stated if isinstance(stated, str) else "RTX 3060"
-    return f'machine="{named}" for a computer with that GPU, or with its RAM {example}'
+class _Asked(NamedTuple):
+    """The arguments of a function, checked; `notes` say what else the machine's name can mean."""
+
+    catalogue: Catalogue
+    workload: Workload
+    machine: Machine
+    notes: tuple[str, ...]
 
 
-def _how_to_read(reader: str) -> str:
-    return f"a record is read by machine=Machine.{reader}(…)"
-
-
-def _with_defaults(
+def _ask(
     models: Sequence[Model],
     workload: Workload | None,
     machine: Machine | str | None,
     specs: Sequence[PathLike],
     fields: Mapping[str, Any],
-) -> tuple[Catalogue, Workload, Machine, tuple[str, ...]]:
-    """The checked arguments, and what else the machine's name can mean."""
+) -> _Asked:
+    """The arguments with their defaults. Raises `SelfhostError` for those that make no sense."""
+    for model in models:
+        expect_type("model", model, (str, os.PathLike, ModelSpec))
+    expect_type("workload", workload, (Workload, type(None)))
+    expect_type("specs", specs, (list, tuple))
+    for folder in specs:
+        expect_type("each of specs", folder, (str, os.PathLike))
     reader = "from_file" if isinstance(machine, os.PathLike) else "from_json"
-    for name, values, types, remedy in (
-        ("model", models, (str, os.PathLike, ModelSpec), ""),
-        ("workload", (workload,), (Workload, type(None)), ""),
-        ("specs", (specs,), (list, tuple), ""),
-        ("each of specs", specs, (str, os.PathLike), ""),
-        ("machine", (machine,), (Machine, str, type(None)), _how_to_read(reader)),
-    ):
-        for value in values:
-            expect_type(name, value, types, remedy)
-    for part in _PARTS_OF_MACHINES:
-        if part in fields:
-            remedy = f"write {_machine_with(part, fields[part])}"
-            raise WrongTypeError(f"there is no argument {part}; {remedy}", remedy=remedy)
-    for name in _ONLY_OF_RANK:
-        if name in fields:
-            remedy = "only rank() takes it; leave it out"
-            raise WrongTypeError(f"there is no argument {name}; {remedy}", remedy=remedy)
-    asked = Workload(**fields) if workload is None else workload.replace(**fields)
-    for field in fields if workload is not None else ():
-        if getattr(workload, field) not in (Workload._defaults[field], fields[field]):
-            remedy = "give it in the workload or as a keyword"
-            raise WorkloadError.of(field, "is given twice", remedy)
-    note: str | None = None
+    expect_type("machine", machine, (Machine, str, type(None)), _read_by(reader))
+    _refuse_misplaced(fields)
+    whole_workload = _with_fields(workload, fields)
+    notes: tuple[str, ...] = ()
     if isinstance(machine, str):
-        from .machine.named import named
+        machine, notes = _machine_named(machine)
+    return _Asked(open_catalogue(specs), whole_workload, machine or Machine.read(), notes)
 
-        try:
-            machine, note = named(machine)
-        except SelfhostError as error:
-            # of a traceback only the text is seen
-            error.remedy = f"{error.remedy}; {_how_to_read('from_file')}"
-            error.args = (f"{error.message}; {error.remedy}",)
-            raise
-    return open_catalogue(specs), asked, machine or Machine.read(), (note,) if note else ()
+
+def _read_by(reader: str) -> str:
+    return f"a record is read by machine=Machine.{reader}(…)"
+
+
+def _refuse_misplaced(fields: Mapping[str, Any]) -> None:
+    """Refuse keywords that other programs, or other functions, have."""
+    for name, value in fields.items():
+        if name in _ONLY_OF_RANK:
+            remedy = "only rank() takes it; leave it out"
+        elif name in ("gpu", "gpus"):
+            card = value if isinstance(value, str) else "RTX 3060"
+            remedy = (
+                f'write machine="{card}" for a computer with that GPU,'
+                ' or with its RAM machine="RTX 3060, 32 GB of RAM"'
+            )
+        elif name in ("ram", "memory"):
+            remedy = 'write machine="RTX 3060, 32 GB of RAM"'
+        else:
+            continue
+        raise WrongTypeError(f"there is no argument {name}; {remedy}", remedy=remedy)
+
+
+def _with_fields(workload: Workload | None, fields: Mapping[str, Any]) -> Workload:
+    """The workload that the fields make, or that they complete. Raises `WorkloadError` where both
+    state one field, each with a value of its own.
+    """
+    if workload is None:
+        return Workload(**fields)
+    completed = workload.replace(**fields)
+    usual = Workload()
+    for name, value in fields.items():
+        if getattr(workload, name) not in (getattr(usual, name), value):
+            remedy = "give it in the workload or as a keyword"
+            raise WorkloadError.of(name, "is given twice", remedy)
+    return completed
+
+
+def _machine_named(name: str) -> tuple[Machine, tuple[str, ...]]:
+    """The machine of that name, and what else the name can mean. Raises `SelfhostError`."""
+    from .machine.named import named
+
+    try:
+        machine, note = named(name)
+    except SelfhostError as error:
+        # of a traceback only the text is seen
+        error.remedy = f"{error.remedy}; {_read_by('from_file')}"
+        error.args = (f"{error.message}; {error.remedy}",)
+        raise
+    return machine, () if note is None else (note,)
+
+
+def _refuse_unknown_kind(key: str, value: object, choices: Sequence[str]) -> None:
+    """Raise `WorkloadError` for a use or a modality that does not exist, with what was meant."""
+    if value is None or value in choices:
+        return
+    remedy = _kind_meant(value, choices) if isinstance(value, str) else None
+    if remedy is None:
+        message = f"{value!r} is not one of {', '.join(choices)}"
+    else:
+        message = f"{value!r} is unknown"
+    raise WorkloadError.of(key, message, remedy, file="rank")
+
+
+def _kind_meant(typed: str, choices: Sequence[str]) -> str | None:
+    """What to write instead of a use or a modality that does not exist; None where it is unclear.
+
+    `use="coding"` means "code", and `use="image"` is a modality.
+    """
+    from .advice.listing import kind_meant
+    from .core.units import nearest
+
+    kind = kind_meant(typed)
+    if kind in choices:
+        return f"did you mean {kind!r}?"
+    if kind in USES:
+        return f"did you mean use={kind!r}?"
+    if kind in MODALITIES:
+        return f"did you mean modality={kind!r}?"
+    near = nearest(typed, list(choices))
+    return f"did you mean {near!r}?" if near else None

@@ -27,11 +27,11 @@ _HELP = (
 )
 # a project that registers the marker for runs without selfhost says so in its own words
 _OURS = "selfhost"
-# the machine of a run, and why what a marker asks does not run, None where it does
+Model = str | os.PathLike[str]
+# the machine of a run
 _MACHINE: pytest.StashKey[Machine] = pytest.StashKey()
-_REASONS: pytest.StashKey[dict[tuple[str | os.PathLike[str], Workload], str | None]] = (
-    pytest.StashKey()
-)
+# by what a marker asks: why it does not run, None where it does
+_REASONS: pytest.StashKey[dict[tuple[Model, Workload], str | None]] = pytest.StashKey()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -66,7 +66,10 @@ def _is_of_others(config: pytest.Config) -> bool:
 
 
 def _why_skipped(config: pytest.Config, marker: pytest.Mark) -> str | None:
-    """The verdict where the model does not run; None where it does, or where no model is named."""
+    """The verdict where the model does not run; None where it does, or where no model is named.
+
+    Fails the test where the marker names a model and makes no sense.
+    """
     from . import SelfhostError, Workload
 
     fields = dict(marker.kwargs)
@@ -76,43 +79,47 @@ def _why_skipped(config: pytest.Config, marker: pytest.Mark) -> str | None:
     # what `check` takes: a name, or the path of a model's file
     if not names or not isinstance(names[0], str | os.PathLike):
         return None
-    model: str | os.PathLike[str] = names[0]
-    # the handlers end before pytest prints, which would print the error's own text once more
-    wrong = ""
+    model: Model = names[0]
+    fault = ""
     workload = Workload()
     try:
         workload = Workload(**fields)
     except (SelfhostError, TypeError) as error:
-        wrong = str(error).replace("workload: ", "")
+        fault = _text_of(error)
     if len(names) > 1:
-        wrong = f'name one model first: {MARKER}("mistral-7b", context_tokens=8192)'
-    if wrong:
-        # a call of another shape is ours where it names a model
-        if _is_known(config, model):
-            pytest.fail(f"{MARKER}: {wrong}", pytrace=False)
+        fault = f'name one model first: {MARKER}("mistral-7b", context_tokens=8192)'
+    if fault and not _is_known(config, model):
+        # a marker of somebody else's, with arguments of its own
         return None
-    reasons = config.stash[_REASONS]
-    if (model, workload) not in reasons:
+    if not fault:
         try:
-            reasons[model, workload] = _reason(config, model, workload)
+            return _reason(config, model, workload)
         except SelfhostError as error:
-            wrong = str(error).replace("workload: ", "")
-    if wrong:
-        pytest.fail(f"{MARKER}: {wrong}", pytrace=False)
-    return reasons[model, workload]
+            fault = _text_of(error)
+    # outside of the handlers, for pytest would print the handled error as well
+    pytest.fail(f"{MARKER}: {fault}", pytrace=False)
 
 
-def _reason(config: pytest.Config, model: str | os.PathLike[str], workload: Workload) -> str | None:
-    """The summary of the verdict where the route is not `local`. Raises `SelfhostError`."""
+def _text_of(error: Exception) -> str:
+    return str(error).replace("workload: ", "")
+
+
+def _reason(config: pytest.Config, model: Model, workload: Workload) -> str | None:
+    """The summary of the verdict where the route is not `local`, None where it is. The machine is
+    read once a run, and each question asked once. Raises `SelfhostError`.
+    """
     from . import Machine, check
 
     if _MACHINE not in config.stash:
         config.stash[_MACHINE] = Machine.read()
-    verdict = check(model, workload, machine=config.stash[_MACHINE])
-    return None if verdict.can_run else verdict.summary
+    reasons = config.stash[_REASONS]
+    if (model, workload) not in reasons:
+        verdict = check(model, workload, machine=config.stash[_MACHINE])
+        reasons[model, workload] = None if verdict.can_run else verdict.summary
+    return reasons[model, workload]
 
 
-def _is_known(config: pytest.Config, model: str | os.PathLike[str]) -> bool:
+def _is_known(config: pytest.Config, model: Model) -> bool:
     """Whether a model, a spec or a file answers to the name."""
     from . import SelfhostError, Workload
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import inspect
 import pickle
 import re
@@ -50,6 +51,8 @@ from selfhost.machine.profiles import load
 pytestmark = pytest.mark.usefixtures("few_listed")
 
 SMALL = Machine.from_file(RECORDS / "container-2gib.json")
+# all that a program has to import
+PUBLIC = {name: getattr(selfhost, name) for name in selfhost.__all__}
 
 
 def test_can_run_is_route_local() -> None:
@@ -507,15 +510,22 @@ def test_a_cache_type_that_llama_cpp_refuses_is_refused(runtime: str) -> None:
     assert [problem.key for problem in refused.value.problems] == ["kv_cache_type"]
 
 
+@pytest.mark.parametrize("name", ["check", "can_run", "rank", "plan", "compare", "size"])
+def test_the_example_of_each_function_holds(name: str) -> None:
+    """What `help()` shows can be typed, and gives what it says."""
+    (example,) = doctest.DocTestFinder().find(getattr(selfhost, name), name, globs=PUBLIC)
+    assert example.examples
+    assert doctest.DocTestRunner().run(example).failed == 0
+
+
 def test_docstrings_of_the_library_name_public_things_only() -> None:
     """What `help()` shows names no constant and no class that a reader could not import."""
-    public = {name: getattr(selfhost, name) for name in selfhost.__all__}
-    texts = {name: inspect.getdoc(value) or "" for name, value in public.items()}
-    for name, value in public.items():
+    texts = {name: inspect.getdoc(value) or "" for name, value in PUBLIC.items()}
+    for name, value in PUBLIC.items():
         own = vars(value).items() if inspect.isclass(value) else ()
         texts |= {f"{name}.{key}": part.__doc__ or "" for key, part in own if key[0] != "_"}
     inner = re.compile(r"\b[A-Z]+_[A-Z_]+\b|`[A-Z][a-z]+[A-Z]?\w*`")
-    allowed = {*(f"`{name}`" for name in (*public, "ValueError", "TypeError")), "SELFHOST_SPECS"}
+    allowed = {*(f"`{name}`" for name in (*PUBLIC, "ValueError", "TypeError")), "SELFHOST_SPECS"}
     named = {(place, word) for place, text in texts.items() for word in inner.findall(text)}
     assert not {(place, word) for place, word in named if word not in allowed}
 
