@@ -41,6 +41,7 @@ def run(words: Sequence[str]) -> int:
         raise together(answers.errors)
     code = exit_code((verdict.route for verdict in verdicts), no_answer=bool(answers.errors))
     if options.format == "json":
+        # each check loads the one report that it writes: programs start many checks
         from ..reports import json
 
         write_json(options, json.check(verdicts, answers.errors))

@@ -9,6 +9,8 @@ from ..catalogue.index import open_catalogue
 from ..core.errors import UsageError
 from ..core.workload import Workload
 from ..judge.record import Verdict
+from ..reports import json
+from ..reports.compare_text import compare_document
 from .command_options import CommandOptions
 from .models import judge_models, names_in
 from .output import present, together, write_json
@@ -40,12 +42,8 @@ def run(words: Sequence[str]) -> int:
         raise UsageError(f"{names[0]} is one model", remedy=help_text("missing")["compare"])
     compared = comparison(list(different.values()))
     if options.format == "json":
-        from ..reports import json
-
         write_json(options, json.record(compared))
     else:
-        from ..reports.compare_text import compare_document
-
         carry = workload.options() + options_to_repeat(options)
         present(options, compare_document(compared, verbose=options.verbose, carry=carry))
     return 0

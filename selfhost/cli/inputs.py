@@ -1,5 +1,5 @@
-"""What a run reads, by its command line: no report takes the place of it, and none goes where the
-next run of the same command would read it as one of its inputs.
+"""What a run reads, by its command line: no report takes the place of an input, and none goes where
+the next run of the same command would read it as one.
 
 Files that are found only while a run reads, such as the config beside a model, are known to
 `core.files.inputs_opened`; `writing.write_reports` refuses those.
@@ -12,17 +12,20 @@ import os
 from collections.abc import Iterator, Sequence
 
 from ..catalogue.index import SPECS_VARIABLE
-from ..core.errors import UsageError
 from ..core.files import numbered_files
 from ..core.records import Record, shown_path
 from ..core.stored import shipped_folder
 from ..core.tables import shipped_table
-from .writing import FileId, Target, input_refused, targets_of
+from .targets import FileId, FileTarget, refused, targets_of
+from .writing import input_refused, open_pipes
 
-# options whose values name no input, and those that name no model
+# options whose values name no input
 _NO_INPUTS = ("output", "format", "given")
+# options whose values name inputs, and no model
 _NO_MODELS = ("machines", "machine", "specs", "root")
 _RECORDS = (".json", ".jsonl")
+# formats of reports that are a JSON object, or several
+_JSON_FORMATS = ("json", "jsonl", "sarif")
 # besides the files of tokenizers: weights in every format that publishers store in one folder
 _MODEL_ENDINGS = (
     ".gguf", ".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pt", ".pth",
@@ -34,6 +37,23 @@ _MODEL_NAMES = (
     "special_tokens_map.json",
 )  # fmt: skip
 _ELSEWHERE = "name a file in another folder"
+
+
+class ClosedTree(Record):
+    """A folder in which no report may lie, nor in any folder below it; `name` is what it is."""
+
+    path: str
+    name: str
+
+    def holds(self, target: FileTarget) -> bool:
+        """Whether a report would lie in it."""
+        folder = os.path.dirname(target.place)
+        while not _are_one_folder(folder, self.path):
+            parent = os.path.dirname(folder)
+            if parent == folder:
+                return False
+            folder = parent
+        return True
 
 
 class ReadFolder(Record):
@@ -48,9 +68,9 @@ class ReadFolder(Record):
     names: tuple[str, ...] = ()
     takes_objects: bool = False
 
-    def would_read(self, target: Target, is_object: bool) -> bool:
+    def would_read(self, target: FileTarget, *, is_object: bool) -> bool:
         """Whether a report at the target, a JSON object or none, would be one of its inputs."""
-        folder, name = os.path.split(target.place or "")
+        folder, name = os.path.split(target.place)
         if name.startswith(".") or not _are_one_folder(folder, self.path):
             return False
         is_named = name.lower().endswith(self.endings) or name in self.names
@@ -69,49 +89,21 @@ def refuse_targets(
     paths = [path for _, path in reports]
     targets = targets_of(paths, with_standard_output=with_standard_output)
     files = _named_files(options)
+    trees = list(_closed_trees(options))
     folders = list(_read_folders(options))
-    root = getattr(options, "root", None)
-    is_new_spec = _is_new_spec(options)
     for (form, path), target in zip(reports, targets, strict=True):
-        if target.id in files:
+        if target.id is not None and target.id in files:
             raise input_refused(path, files[target.id])
-        if any(_is_below(folder, target) for folder in _own_folders(is_new_spec)):
-            raise UsageError(
-                f"cannot write {shown_path(path)}: it would lie among the files of selfhost itself",
-                remedy=_ELSEWHERE,
-            )
-        if root is not None and _is_below(root, target):
-            raise UsageError(
-                f"cannot write {shown_path(path)}: it would lie in the tree that --root reads",
-                remedy=_ELSEWHERE,
-            )
+        if not isinstance(target, FileTarget):
+            continue
+        for tree in trees:
+            if tree.holds(target):
+                raise refused(path, f"it would lie {tree.name}", _ELSEWHERE)
         for folder in folders:
-            if folder.would_read(target, is_object=form in ("json", "jsonl", "sarif")):
-                raise UsageError(
-                    f"cannot write {shown_path(path)}: it would be read as"
-                    f" {folder.kind} in {shown_path(folder.path)}",
-                    remedy=_ELSEWHERE,
-                )
-
-
-def _own_folders(is_new_spec: bool) -> tuple[str, ...]:
-    """The folders of selfhost's code and of its specs. Every run reads them, often by a stored
-    form, so what is opened does not tell. A new spec may be made in the specs of a checkout.
-    """
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    return (package,) if is_new_spec else (package, shipped_folder())
-
-
-def _is_below(root: str, target: Target) -> bool:
-    """Whether a report would lie in that folder or in one below it."""
-    folder = os.path.dirname(target.place or "")
-    while folder:
-        if _are_one_folder(folder, root):
-            return True
-        if folder == os.path.dirname(folder):
-            return False
-        folder = os.path.dirname(folder)
-    return False
+            if folder.would_read(target, is_object=form in _JSON_FORMATS):
+                reason = f"it would be read as {folder.kind} in {shown_path(folder.path)}"
+                raise refused(path, reason, _ELSEWHERE)
+    open_pipes(targets)
 
 
 def _are_one_folder(one: str, other: str) -> bool:
@@ -122,56 +114,98 @@ def _are_one_folder(one: str, other: str) -> bool:
         return False
 
 
-def _is_new_spec(options: argparse.Namespace) -> bool:
-    """Whether the report is a spec that `spec new` makes: one is for a folder of specs."""
-    given = vars(options)
-    return given.get("action") == "new" and given.get("format") != "json"
+def _texts(options: argparse.Namespace, name: str) -> list[str]:
+    """What an option states: one text or several, none where it was not typed, or where the command
+    does not have it.
+    """
+    value = vars(options).get(name)
+    values = value if isinstance(value, list) else [value]
+    return [text for text in values if isinstance(text, str)]
 
 
 def _words(options: argparse.Namespace, *others: str) -> Iterator[str]:
-    """Each value of the command line that may name an input, but for those of `others`."""
-    for option, value in vars(options).items():
-        if option in _NO_INPUTS or option in others:
+    """Each word of the command line that may name an input, but for those of the options `others`:
+    a value, and what stands behind the `=` in it (`--runtime-option mmproj=FILE`).
+    """
+    for name in vars(options):
+        if name in _NO_INPUTS or name in others:
             continue
-        for word in value if isinstance(value, list) else [value]:
-            if isinstance(word, str):
-                yield word
-                # --runtime-option mmproj=FILE
-                yield word.partition("=")[2]
+        for text in _texts(options, name):
+            yield text
+            yield text.partition("=")[2]
 
 
-def _named_files(options: argparse.Namespace) -> dict[FileId | None, str]:
+def _is_new_spec(options: argparse.Namespace) -> bool:
+    """Whether the report is a spec that `spec new` makes, which may go into a folder of specs."""
+    return _texts(options, "action") == ["new"] and _texts(options, "format") != ["json"]
+
+
+def _named_files(options: argparse.Namespace) -> dict[FileId, str]:
     """The files that are named, by their ids, with all parts of a model that is split."""
-    files: dict[FileId | None, str] = {}
+    files: dict[FileId, str] = {}
     for word in _words(options):
+        name = "standard input" if word == "-" else word
         path = "/dev/stdin" if word == "-" else word
         for part in numbered_files(path):
             if os.path.isfile(part):
                 status = os.stat(part)
-                files[status.st_dev, status.st_ino] = "standard input" if word == "-" else word
+                files[status.st_dev, status.st_ino] = name
     return files
 
 
-def _read_folders(options: argparse.Namespace) -> Iterator[ReadFolder]:
-    given = vars(options)
-    records: list[str] = [*(given.get("machines") or ()), given.get("machine") or ""]
-    for path in filter(os.path.isdir, records):
-        yield ReadFolder(path=path, kind="a machine", endings=_RECORDS, takes_objects=True)
+def _closed_trees(options: argparse.Namespace) -> Iterator[ClosedTree]:
+    """The folders of selfhost's code and of its specs, and the tree that `--root` reads.
+
+    Every run reads the first two, often by a stored form, so what is opened does not tell. A new
+    spec may be made in the specs of a checkout.
+    """
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    yield ClosedTree(path=package, name="among the files of selfhost itself")
     if not _is_new_spec(options):
-        variable = os.environ.get(SPECS_VARIABLE, "").split(os.pathsep)
-        specs: list[str] = [*(given.get("specs") or ()), *variable]
-        if given.get("action") == "check":
-            specs += filter(os.path.isdir, given["files"])
-        for path in filter(None, specs):
+        yield ClosedTree(path=shipped_folder(), name="among the files of selfhost itself")
+    for root in _texts(options, "root"):
+        yield ClosedTree(path=root, name="in the tree that --root reads")
+
+
+def _read_folders(options: argparse.Namespace) -> Iterator[ReadFolder]:
+    """The folders of records, of specs and of models that the run reads."""
+    for path in (*_texts(options, "machines"), *_texts(options, "machine")):
+        if os.path.isdir(path):
+            yield ReadFolder(path=path, kind="a machine", endings=_RECORDS, takes_objects=True)
+    if not _is_new_spec(options):
+        for path in _spec_folders(options):
             yield ReadFolder(path=path, kind="a spec", endings=(".toml",))
-    if given.get("action") == "check":
-        return
-    names = (*shipped_table("model_files")["tokenizers"], *_MODEL_NAMES)
+    if not _checks_specs(options):
+        tokenizers: Sequence[str] = shipped_table("model_files")["tokenizers"]
+        names = (*tokenizers, *_MODEL_NAMES)
+        for path in _model_folders(options):
+            yield ReadFolder(
+                path=path, kind="a file of the model", endings=_MODEL_ENDINGS, names=names
+            )
+
+
+def _checks_specs(options: argparse.Namespace) -> bool:
+    """Whether the command is `spec check`, whose files are specs and no models."""
+    return _texts(options, "action") == ["check"]
+
+
+def _spec_folders(options: argparse.Namespace) -> Iterator[str]:
+    """The folders of the user's own specs, and those that `spec check` reads."""
+    yield from _texts(options, "specs")
+    for path in os.environ.get(SPECS_VARIABLE, "").split(os.pathsep):
+        if path:
+            yield path
+    if _checks_specs(options):
+        for path in _texts(options, "files"):
+            if os.path.isdir(path):
+                yield path
+
+
+def _model_folders(options: argparse.Namespace) -> Iterator[str]:
+    """The folders that are named as models, and those of the model files that are named."""
     for word in _words(options, *_NO_MODELS):
         folder = word
         if word.lower().endswith(_MODEL_ENDINGS):
             folder = os.path.dirname(word) or "."
         if os.path.isdir(folder):
-            yield ReadFolder(
-                path=folder, kind="a file of the model", endings=_MODEL_ENDINGS, names=names
-            )
+            yield folder

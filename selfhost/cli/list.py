@@ -21,6 +21,7 @@ from ..core.units import canonical, nearest, utc_today
 from ..core.workload import Workload
 from ..judge.record import Verdict
 from ..machine.record import Machine
+from ..reports import json
 from ..reports.layout import Blocks
 from ..reports.list_text import TOP, list_document
 from .command_options import CommandOptions
@@ -70,8 +71,6 @@ def run(words: Sequence[str]) -> int:
     listing = _ranking(options, catalogue, workload, machine, ids)
     notes = (*options.take_notes(), *list_notes(listing, workload, named=ids is not None))
     if options.format == "json":
-        from ..reports import json
-
         first = listing.models[: options.top]
         write_json(options, json.record(listing.replace(notes=notes, models=first)))
     else:

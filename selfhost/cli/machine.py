@@ -11,6 +11,8 @@ from ..core.errors import UsageError
 from ..machine.profiles import all_profiles
 from ..machine.reader import Machine
 from ..machine.record import checked_name
+from ..reports import json
+from ..reports.machine_text import machine_document, profiles_document
 from .command_options import CommandOptions
 from .output import present, write_json
 from .parser import one_machine, pairs_of
@@ -45,12 +47,8 @@ def run(words: Sequence[str]) -> int:
     if options.name is not None:
         seen = seen.replace(name=checked_name(options.name))
     if options.format == "json":
-        from ..reports import json
-
         write_json(options, json.record(seen))
     else:
-        from ..reports.machine_text import machine_document
-
         present(options, machine_document(seen, verbose=options.verbose))
     return 0
 
@@ -83,11 +81,7 @@ def _list_profiles(options: MachineOptions) -> int:
         )
     profiles = [profile for profile in all_profiles() if profile.holds(options.words)]
     if options.format == "json":
-        from ..reports import json
-
         write_json(options, json.profiles(profiles))
     else:
-        from ..reports.machine_text import profiles_document
-
         present(options, profiles_document(profiles))
     return 0

@@ -10,6 +10,7 @@ import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, TextIO
 
@@ -212,11 +213,9 @@ def _write_encodable(stream: TextIO, text: str) -> None:
 
 def _discard_rest(stream: TextIO) -> None:
     """Send what is left in the stream's buffer nowhere; at exit Python would complain of it."""
-    try:  # noqa: SIM105 - contextlib would be loaded for this alone
+    # a stream of its own kind has no descriptor
+    with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    except (OSError, ValueError):
-        # it has no descriptor
-        pass
 
 
 def _reader_is_gone(error: OSError) -> bool:

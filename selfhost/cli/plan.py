@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from ..advice.plan import plan_with
 from ..catalogue.index import open_catalogue
+from ..reports import json
+from ..reports.plan_text import plan_document
 from .command_options import CommandOptions
 from .models import one_name_in
 from .output import present, write_json
@@ -25,12 +27,8 @@ def run(words: Sequence[str]) -> int:
     catalogue = open_catalogue(options.specs)
     planned = plan_with(catalogue, one_name_in(options, options.model), workload)
     if options.format == "json":
-        from ..reports import json
-
         write_json(options, json.record(planned))
     else:
-        from ..reports.plan_text import plan_document
-
         carry = options_to_repeat(options)
         present(options, plan_document(planned, verbose=options.verbose, carry=carry))
     return planned.exit_code

@@ -17,19 +17,19 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from ..core.templates import fill
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-Item = Any
+Item = TypeVar("Item")
 # an answer that takes no longer needs no line
 SECONDS_BEFORE = 1.0
-# a terminal is drawn on no more often
+# a terminal is not drawn on more often
 _SECONDS_BETWEEN = 0.1
-# a log of a job gets a line as often
+# the log of a job does not get a line more often
 SECONDS_BETWEEN_LINES = 2.0
 
 
@@ -40,10 +40,10 @@ def is_shown() -> bool:
 
 
 class Progress:
-    """Draws how many are done. `are_bytes`: they are bytes, told as megabytes.
+    """A line that says how many are done, drawn when it is called. `are_bytes`: they are bytes,
+    told as megabytes. `clock` gives seconds.
 
-    No thread draws: a call draws where a tenth of a second has passed, so that a process may be
-    forked meanwhile.
+    No thread draws, so that a process may be forked meanwhile.
     """
 
     def __init__(
@@ -53,9 +53,11 @@ class Progress:
         are_bytes: bool = False,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._description, self._are_bytes, self._clock = description, are_bytes, clock
+        self._description = description
+        self._are_bytes = are_bytes
+        self._clock = clock
         self._is_shown = is_shown()
-        self._next = clock() + SECONDS_BEFORE
+        self._next_time = clock() + SECONDS_BEFORE
         self._bar: Bar | None = None
 
     def __enter__(self) -> Self:
@@ -65,13 +67,13 @@ class Progress:
         self.hide()
 
     def __call__(self, done: float, total: float | None = None) -> None:
-        """Say that so many are done."""
+        """Say that so many are done, of `total` where that is known."""
         if not self._is_shown:
             return
         now = self._clock()
-        if now < self._next:
+        if now < self._next_time:
             return
-        self._next = now + _SECONDS_BETWEEN
+        self._next_time = now + _SECONDS_BETWEEN
         if self._bar is None:
             self._bar = _started_bar(self._description, total, are_bytes=self._are_bytes)
         self._bar.update(self._bar.task_ids[0], completed=done, total=total, refresh=True)
@@ -92,23 +94,29 @@ def track(items: Iterable[Item], description: str, total: int | None = None) -> 
 
 
 class Lines:
-    """Writes a line every two seconds, for the log of a job that is no terminal."""
+    """Writes a line every two seconds, for the log of a job that is no terminal. `form` is
+    a template with `done` and `total`; `clock` gives seconds.
+    """
 
     def __init__(
         self, write: Callable[[str], None], form: str, clock: Callable[[], float] = monotonic
     ) -> None:
-        self._write, self._form, self._clock = write, form, clock
-        self._next = clock() + SECONDS_BETWEEN_LINES
+        self._write = write
+        self._form = form
+        self._clock = clock
+        self._next_time = clock() + SECONDS_BETWEEN_LINES
 
     def __call__(self, done: float, total: float | None = None) -> None:
-        """Say that so many are done; `form` is a template with `done` and `total`."""
+        """Say that so many are done, and of how many."""
         now = self._clock()
-        if now >= self._next:
-            self._next = now + SECONDS_BETWEEN_LINES
-            self._write(fill(self._form, {"done": int(done), "total": int(total or 0)}))
+        if now < self._next_time:
+            return
+        self._next_time = now + SECONDS_BETWEEN_LINES
+        self._write(fill(self._form, {"done": int(done), "total": int(total or 0)}))
 
 
 def _started_bar(description: str, total: float | None, *, are_bytes: bool) -> Bar:
+    """A bar on standard error that is gone when it is stopped."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, ProgressColumn, TextColumn
     from rich.progress import Progress as Bar

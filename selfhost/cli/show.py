@@ -8,6 +8,8 @@ from ..advice.several import describe
 from ..catalogue.index import open_catalogue
 from ..catalogue.offers import snapshot_day
 from ..core.units import utc_today
+from ..reports import json
+from ..reports.show_text import show_document
 from .command_options import CommandOptions
 from .models import one_name_in
 from .output import present, write_json
@@ -31,12 +33,8 @@ def run(words: Sequence[str]) -> int:
     notes = (*options.take_notes(), *shown.verdict.first_notes)
     shown = shown.replace(verdict=shown.verdict.replace(first_notes=notes))
     if options.format == "json":
-        from ..reports import json
-
         write_json(options, json.shown(shown))
     else:
-        from ..reports.show_text import show_document
-
         document = show_document(
             shown,
             verbose=options.verbose,

@@ -13,6 +13,9 @@ from ..catalogue.index import Catalogue, open_catalogue
 from ..core.errors import SelfhostError, UsageError
 from ..core.templates import fill
 from ..judge import Route, exit_code
+from ..reports import json
+from ..reports.container_files import container_file
+from ..reports.size_text import size_document
 from .command_options import CommandOptions
 from .models import names_in
 from .output import (
@@ -58,16 +61,10 @@ def run(words: Sequence[str]) -> int:
     # what has a size can be served
     code = exit_code([Route.LOCAL], no_answer=bool(errors))
     if options.format == "json":
-        from ..reports import json
-
         write_json(options, json.sizes(sizes, errors, code))
     elif options.format == "text":
-        from ..reports.size_text import size_document
-
         present(options, size_document(sizes, verbose=options.verbose))
     else:
-        from ..reports.container_files import container_file
-
         for size in sizes:
             _refuse_unservable(size, options.format, catalogue)
         deliver(options, container_file(options.format, sizes))

@@ -17,6 +17,8 @@ from ..core.errors import UsageError
 from ..core.records import fault_of
 from ..modelfiles import name_by_place, read_local, spec_text
 from ..modelfiles.specfiles import check_spec_files
+from ..reports import json
+from ..reports.layout import clean, problems_text
 from .command_options import CommandOptions
 from .output import deliver, note, note_faulty_specs, write_json
 from .progress import Progress
@@ -54,8 +56,6 @@ def _check(options: SpecOptions) -> int:
         )
     code = 1 if problems else 0
     if options.format == "json":
-        from ..reports import json
-
         document = {
             "schema": "selfhost.spec-check/1",
             "selfhost_version": __version__,
@@ -65,8 +65,6 @@ def _check(options: SpecOptions) -> int:
         }
         write_json(options, json.record(document))
     else:
-        from ..reports.layout import clean, problems_text
-
         lines = [f"{clean(f'{spec.origin}: ok ({spec.name})')}\n" for spec in valid_specs]
         deliver(options, problems_text(problems) if problems else "".join(lines))
     if not problems:
@@ -87,8 +85,6 @@ def _make(options: SpecOptions) -> int:
     if file is not None and file != f"{spec.id}.toml":
         notes.append(f"its id {': '.join(misnamed(spec.id, file))}")
     if options.format == "json":
-        from ..reports import json
-
         document = {"schema": "selfhost.spec/1", "spec": spec, "notes": notes}
         write_json(options, json.record(document))
     else:
@@ -134,8 +130,7 @@ def _named_spec(spec: ModelSpec, options: SpecOptions, file: str | None) -> Mode
     }
     for option, fault in faults.items():
         if fault is not None:
-            message, remedy = fault
-            raise UsageError(f"{option}: {message}", remedy=remedy)
+            raise UsageError(f"{option}: {fault.message}", remedy=fault.remedy)
     id = options.id
     if id is None and file is not None:
         id = _id_in_file_name(file)
@@ -148,7 +143,7 @@ def _named_spec(spec: ModelSpec, options: SpecOptions, file: str | None) -> Mode
 def _id_in_file_name(file: str) -> str | None:
     """The id that a file of that name has in a folder of specs; None where it can have none."""
     stem, ending = os.path.splitext(file)
-    if ending == ".toml" and re.fullmatch(ID[0], stem):
+    if ending == ".toml" and re.fullmatch(ID.pattern, stem):
         return stem
     return None
 

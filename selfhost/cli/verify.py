@@ -11,6 +11,8 @@ from ..catalogue.names import id_of
 from ..core.errors import InputError, Problem
 from ..core.files import LARGE, Unreadable
 from ..core.records import shown
+from ..reports import json
+from ..reports.verify_text import verify_document
 from .command_options import CommandOptions
 from .output import present, write_json
 from .parser import help_text, measured_where_unknown, one_machine
@@ -34,12 +36,8 @@ def run(words: Sequence[str]) -> int:
     machine = measured_where_unknown(options, one_machine(options))
     comparison = verify(seen, catalogue, machine, options.model)
     if options.format == "json":
-        from ..reports import json
-
         write_json(options, json.verification(comparison))
     else:
-        from ..reports.verify_text import verify_document
-
         present(options, verify_document(comparison))
     return comparison.exit_code
 

@@ -1,0 +1,237 @@
+"""What a path is for a report, and what takes none.
+
+A regular file, and a path where none is yet, get a complete new file; a descriptor that this
+process has open (`/dev/fd/3`), a pipe and a character device are written to as they stand.
+Everything else is refused: a folder, a disk, a file of another process. What a path leads to
+decides, never how it begins.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+
+from ..core.errors import UsageError
+from ..core.records import Record, shown_path
+
+# the device and the number of a file, which all of its names share
+FileId = tuple[int, int]
+# a file by its id or its path, or a descriptor by its number
+Place = FileId | str | int
+
+_OWN_FOLDER = "give a file in a folder that exists and is yours, or send the report to `> FILE`"
+_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFSOCK: "a socket", stat.S_IFBLK: "a block device"}
+# more links than a system follows (Linux: 40)
+_MOST_LINKS = 64
+# where Linux shows the descriptors of a process, or of one of its threads
+_DESCRIPTORS = r"/proc/\d+(/task/\d+)?/fd"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Target(Record):
+    """Where a report goes. `id` is None of a file that is not there yet, and of a device, which
+    takes any number of reports.
+    """
+
+    path: str
+    id: FileId | None = None
+
+    @property
+    def places(self) -> set[Place]:
+        """Where the report goes; two targets with one of these in common are one place."""
+        return set() if self.id is None else {self.id}
+
+
+class FileTarget(Target):
+    """A file to replace, or to make: `place` is its path without links. `mode` and `owner` (user,
+    group) are those of the file that is replaced.
+    """
+
+    place: str
+    mode: int | None = None
+    owner: tuple[int, int] | None = None
+
+    @property
+    def places(self) -> set[Place]:
+        return {*super().places, self.place}
+
+
+class DescriptorTarget(Target):
+    """A descriptor that this process has open for writing."""
+
+    number: int
+
+    @property
+    def places(self) -> set[Place]:
+        return {*super().places, self.number}
+
+
+class PipeTarget(Target):
+    """A named pipe."""
+
+
+class DeviceTarget(Target):
+    """A character device, such as a terminal or `/dev/null`."""
+
+
+def target_of(path: str) -> Target:
+    """What a path is for a report. Raises `UsageError` for what takes none."""
+    try:
+        number = _descriptor_at(path)
+        if number is not None:
+            return _open_descriptor(path, number)
+        status = os.stat(path)
+    except FileNotFoundError as error:
+        return _new_file(path, error)
+    except (OSError, ValueError) as error:
+        # a null character in a path is a `ValueError`
+        raise unwritable(path, error) from None
+    if stat.S_ISREG(status.st_mode):
+        return _old_file(path, status)
+    if stat.S_ISFIFO(status.st_mode):
+        return PipeTarget(path=path, id=_id_of(status))
+    if stat.S_ISCHR(status.st_mode):
+        return DeviceTarget(path=path)
+    kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no file")
+    raise refused(path, f"it is {kind}")
+
+
+def targets_of(paths: Sequence[str], *, with_standard_output: bool = False) -> list[Target]:
+    """What each path is for a report. Raises `UsageError` for what takes none, and for two reports
+    to one place; standard output may be one of these places.
+    """
+    used: set[Place] = set()
+    if with_standard_output:
+        used.update(_places_of_standard_output())
+    targets: list[Target] = []
+    for path in paths:
+        target = target_of(path)
+        if used & target.places:
+            message = f"two reports would go to {shown_path(path)}"
+            raise UsageError(message, remedy="give each its own file")
+        used.update(target.places)
+        targets.append(target)
+    return targets
+
+
+def refused(path: str, reason: str, remedy: str = _OWN_FOLDER) -> UsageError:
+    """The error for a path that takes no report."""
+    return UsageError(f"cannot write {shown_path(path)}: {reason}", remedy=remedy)
+
+
+def unwritable(path: str, error: OSError | ValueError) -> UsageError:
+    """The error for a path of which the system says that it takes no report."""
+    if not isinstance(error, OSError):
+        return refused(path, "that is no name of a file")
+    reason = error.strerror or "that is no name of a file"
+    if error.errno in _FULL:
+        return refused(path, reason, "make room, or name a file elsewhere")
+    return refused(path, reason)
+
+
+def _id_of(status: os.stat_result) -> FileId:
+    return status.st_dev, status.st_ino
+
+
+def _descriptor_at(path: str) -> int | None:
+    """The number of a descriptor of this process, where a path leads to one, perhaps by links."""
+    if os.name != "posix":
+        return None
+    # the last one is of a thread: /proc/PID/task/TID/fd
+    names = ("/dev/fd", "/proc/self/fd", "/proc/thread-self/fd")
+    folders = {os.path.realpath(name) for name in names}
+    for link in _followed(path):
+        folder, name = os.path.split(link)
+        is_number = name.isascii() and name.isdecimal() and len(name) < 10
+        if is_number and os.path.realpath(folder) in folders:
+            return int(name)
+    return None
+
+
+def _followed(path: str) -> Iterator[str]:
+    """The path, and where each link leads that it ends in."""
+    for _ in range(_MOST_LINKS):
+        yield path
+        if not os.path.islink(path):
+            return
+        path = os.path.join(os.path.dirname(path), os.readlink(path))
+
+
+def _open_descriptor(path: str, number: int) -> DescriptorTarget:
+    # only a POSIX system has the module
+    import fcntl
+
+    try:
+        status = os.fstat(number)
+        access = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE
+    except OSError:
+        raise refused(path, "this process was not given it open") from None
+    if access == os.O_RDONLY:
+        raise refused(path, "it is open for reading alone")
+    return _descriptor_target(path, number, status)
+
+
+def _descriptor_target(path: str, number: int, status: os.stat_result) -> DescriptorTarget:
+    is_device = stat.S_ISCHR(status.st_mode)
+    return DescriptorTarget(path=path, number=number, id=None if is_device else _id_of(status))
+
+
+def _places_of_standard_output() -> set[Place]:
+    """None where standard output is closed."""
+    try:
+        status = os.fstat(1)
+    except OSError:
+        return set()
+    return _descriptor_target("standard output", 1, status).places
+
+
+def _old_file(path: str, status: os.stat_result) -> FileTarget:
+    if _is_open_elsewhere(path):
+        raise refused(path, "it is a file that another process has open")
+    place = os.path.realpath(path)
+    if not _is_file_at(place, status) or not os.access(place, os.W_OK):
+        raise refused(path, "it is no file that this account may change")
+    _refuse_closed_folder(path, os.path.dirname(place))
+    return FileTarget(
+        path=path,
+        place=place,
+        id=_id_of(status),
+        mode=stat.S_IMODE(status.st_mode) & 0o777,
+        owner=(status.st_uid, status.st_gid),
+    )
+
+
+def _is_open_elsewhere(path: str) -> bool:
+    """Whether a path leads to a descriptor of another process. What that process writes to its
+    file, the log of a shell perhaps, would go nowhere once a report had replaced the file.
+    """
+    folders = (os.path.realpath(os.path.dirname(link)) for link in _followed(path))
+    return any(re.fullmatch(_DESCRIPTORS, folder) for folder in folders)
+
+
+def _is_file_at(place: str, status: os.stat_result) -> bool:
+    """Whether the file lies at that path: one that was removed and is still open elsewhere has a
+    link that leads to it, and no name.
+    """
+    try:
+        return os.path.samestat(os.stat(place), status)
+    except OSError:
+        return False
+
+
+def _new_file(path: str, error: FileNotFoundError) -> FileTarget:
+    place = os.path.realpath(path)
+    folder = os.path.dirname(place)
+    if not os.path.basename(path) or not os.path.isdir(folder):
+        raise unwritable(path, error) from None
+    _refuse_closed_folder(path, folder)
+    return FileTarget(path=path, place=place)
+
+
+def _refuse_closed_folder(path: str, folder: str) -> None:
+    """A report is written beside the file that it replaces, so the folder must be open to it."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise refused(path, "this account may not write into its folder")
