@@ -51,6 +51,16 @@ from selfhost.machine.profiles import load
 pytestmark = pytest.mark.usefixtures("few_listed")
 
 SMALL = Machine.from_file(RECORDS / "container-2gib.json")
+# a spec that states what the model takes, and nothing of how it is built
+OWN_SPEC = """schema = 1
+id = "mine"
+name = "Mine"
+[needs]
+low_bytes = 1_000
+high_bytes = 2_000
+disk_bytes = 3_000
+source = "guess"
+"""
 # all that a program has to import
 PUBLIC = {name: getattr(selfhost, name) for name in selfhost.__all__}
 
@@ -325,11 +335,7 @@ def test_own_specs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder of own specs is read, overrides a shipped id, and the verdict says so;
     SELFHOST_SPECS does the same.
     """
-    text = (
-        'schema = 1\nid = "gpt2"\nname = "Mine"\n[needs]\nlow_bytes = 1_000\nhigh_bytes = '
-        '2_000\ndisk_bytes = 3_000\nsource = "guess"\n'
-    )
-    (tmp_path / "gpt2.toml").write_text(text)
+    (tmp_path / "gpt2.toml").write_text(OWN_SPEC.replace("mine", "gpt2"))
     verdict = check("gpt2", machine=VM, specs=[tmp_path])
     assert verdict.model.name == "Mine"
     assert any("replaces" in note for note in verdict.notes)
@@ -425,8 +431,7 @@ def test_every_shipped_model_is_judged(name: str) -> None:
         and not verdict.model.components
         and verdict.model.needs is None
     ):
-        # nothing says what its context takes: that is never called enough, and the spec says why it
-        # is not known
+        # nothing says what its context takes: that is never called enough, and the spec says why
         assert "architecture" in verdict.model.unknown
         assert verdict.needs is not None
         assert verdict.needs.memory is None
@@ -464,16 +469,12 @@ def test_what_a_spec_states_of_running_says_nothing_of_training(tmp_path: Path) 
     """[needs] alone under finetune is unknown; a runtime that does not train is refused with the
     reason.
     """
-    text = (
-        'schema = 1\nid = "x"\nname = "X"\n[needs]\nmemory_bytes = 1_000\ndisk_bytes = '
-        '3_000\nsource = "guess"\n'
-    )
-    (tmp_path / "x.toml").write_text(text)
-    training = Workload(task="finetune")
-    stated = check("x", training, machine=VM, specs=[tmp_path])
-    assert stated.route is Route.UNKNOWN
-    untrained = check("mistral-7b", training.replace(runtime="llama.cpp"), machine=VM)
-    finding = untrained.finding("runtime")
+    (tmp_path / "mine.toml").write_text(OWN_SPEC)
+    verdict = check("mine", Workload(task="finetune"), machine=VM, specs=[tmp_path])
+    assert verdict.route is Route.UNKNOWN
+    finding = check(
+        "mistral-7b", Workload(task="finetune", runtime="llama.cpp"), machine=VM
+    ).finding("runtime")
     assert finding is not None
     assert finding.code == "runtime-cannot-load"
     assert "train" in finding.reason

@@ -10,29 +10,11 @@ from selfhost.advice import verdicts
 from selfhost.cli.main import main
 
 KNOWN = [
-    "gpt2",
-    "gpt2-medium",
-    "gpt2-large",
-    "gpt2-xl",
-    "qwen3-0.6b",
-    "qwen3-1.7b",
-    "qwen3-4b",
-    "qwen3-8b",
-    "phi-4",
-    "bge-m3",
-    "gpt-4o",
-    "mistral-7b",
-    "tinyllama",
-    "gemma-3-4b-it",
-    "gemma-3-12b-it",
-    "llama3.2:1b",
-    "llama3.1:8b",
-    "whisper-large-v3",
-    "whisper-small",
-    "whisper-base",
-    "whisper-tiny",
-    "llama-3.1-405b-instruct",
-]
+    "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "qwen3-0.6b", "qwen3-1.7b", "qwen3-4b",
+    "qwen3-8b", "phi-4", "bge-m3", "gpt-4o", "mistral-7b", "tinyllama", "gemma-3-4b-it",
+    "gemma-3-12b-it", "llama3.2:1b", "llama3.1:8b", "whisper-large-v3", "whisper-small",
+    "whisper-base", "whisper-tiny", "llama-3.1-405b-instruct",
+]  # fmt: skip
 MACHINE = ("--machine", "desktop-rtx4060-8gb")
 
 

@@ -65,6 +65,7 @@ UNDECODABLE = "./\udcff.gguf"
     ],
     ids=lambda words: " ".join(words[:-1]) or "alone",
 )
+@pytest.mark.usefixtures("model")
 def test_a_name_that_is_no_utf8_is_refused(
     words: Sequence[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

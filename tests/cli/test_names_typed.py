@@ -1,0 +1,48 @@
+"""Which words of a command line are one name of a model, and which are several."""
+
+from __future__ import annotations
+
+import pytest
+
+from selfhost.cli.command_options import CommandOptions
+from selfhost.cli.models import names_in, one_name_in
+from selfhost.core.errors import UsageError
+
+OPTIONS = CommandOptions(specs=[])
+
+
+@pytest.mark.parametrize(
+    ("typed", "names"),
+    [
+        pytest.param("mistral-7b", ["mistral-7b"], id="a word"),
+        pytest.param("gpt oss 20b", ["gpt oss 20b"], id="a name in three words"),
+        pytest.param("nothing 7b", ["nothing 7b"], id="an unknown name with its size"),
+        pytest.param("mixtral 8x7b", ["mixtral 8x7b"], id="a size of experts"),
+        pytest.param("ollama run llama3.2", ["ollama run llama3.2"], id="a line to run a model"),
+        pytest.param("gpt2 phi-4", ["gpt2", "phi-4"], id="two names"),
+        pytest.param("no-such phi-4", ["no-such", "phi-4"], id="a name that is unknown"),
+    ],
+)
+def test_words_that_make_a_name_are_one(typed: str, names: list[str]) -> None:
+    assert names_in(OPTIONS, typed.split()) == names
+
+
+@pytest.mark.parametrize(
+    ("typed", "quoted"),
+    [
+        pytest.param("mistral 7b phi 4 gpt2", '"mistral 7b" "phi 4" gpt2', id="sizes"),
+        pytest.param("gpt2 gpt oss 20b", 'gpt2 "gpt oss 20b"', id="three words"),
+        pytest.param("gpt2 nothing 7b", 'gpt2 "nothing 7b"', id="an unknown name"),
+    ],
+)
+def test_a_size_of_one_of_several_models_is_no_name(typed: str, quoted: str) -> None:
+    """The remedy has the same words with their names in quotes."""
+    with pytest.raises(UsageError, match="alone is no model's name") as refused:
+        names_in(OPTIONS, typed.split())
+    assert refused.value.remedy == f"put a name of several words in quotes: {quoted}"
+
+
+def test_a_command_for_one_model_refuses_a_second() -> None:
+    with pytest.raises(UsageError, match="unexpected phi-4 bge-m3"):
+        one_name_in(OPTIONS, ["gpt2", "phi-4", "bge-m3"])
+    assert one_name_in(OPTIONS, ["gpt", "oss", "20b"]) == "gpt oss 20b"
