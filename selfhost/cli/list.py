@@ -53,9 +53,11 @@ class ListOptions(CommandOptions):
     max_size: int | None
 
     @property
-    def shows_all(self) -> bool:
-        """Whether models that do not run here are wanted, too."""
-        return self.all or self.format == "html" or self.route is not None or bool(self.words)
+    def shows_only_running(self) -> bool:
+        """Whether a person sees only models that run: so where nothing was asked for but those."""
+        if self.route is not None:
+            return self.route == "local"
+        return not (self.all or self.words or self.format == "html")
 
 
 def run(words: Sequence[str]) -> int:
@@ -100,7 +102,7 @@ def _document(
         workload,
         top=top,
         wide=options.wide or is_page,
-        only_running=not options.shows_all or options.route == "local",
+        only_running=options.shows_only_running,
         near=near,
         today=utc_today(),
         notes=notes,
@@ -170,8 +172,7 @@ def _ranking(
     )
     with Progress("judging models") as tell:
         if _shows_first(options, ids):
-            wants_running = options.route == "local" or not options.words
-            only_running = wants_running and options.format == "text"
+            only_running = options.format == "text" and options.shows_only_running
             top = options.top or TOP
             first = lister.first(top, ids, only_running=only_running, tell=tell)
             if first.models:
