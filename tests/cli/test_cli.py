@@ -42,85 +42,206 @@ def on(record: str, words: str) -> tuple[str, ...]:
 
 
 LOAD = "--watts 90 --electricity 0.3"
-# situation -> (words, exit code); the README's table of exit codes is about these
-GOLDEN_CASES: Mapping[str, tuple[Sequence[str], int]] = {
-    "check-local": (on("vm-24gib", "check mistral-7b"), 0),
-    "check-closed": (on("vm-24gib", "check gpt-4o"), 1),
-    "check-too-large": (on("vm-24gib", "check deepseek-v3"), 1),
-    "check-several": (on("vm-24gib", "check gpt2 opt-1.3b"), 0),
-    "check-speech": (on("vm-24gib", "check whisper-small"), 0),
-    "check-unread": (on("memory-only", "check mistral-7b"), 3),
-    "check-verbose": (on("vm-24gib", "check mistral-7b -v"), 0),
-    "check-load": (on("vm-24gib", f"check mistral-7b --tokens-per-day 500k:250k {LOAD}"), 0),
-    "check-here": (on("vm-24gib-models", "check mistral-7b"), 0),
-    "show-open": (on("vm-24gib", "show gpt-oss-20b"), 0),
-    "show-closed": (on("vm-24gib", "show gpt-3.5-turbo"), 0),
-    "compare": (on("vm-24gib", "compare gpt-oss-20b mistral-7b gpt-4o"), 0),
-}
+# the README's table of exit codes is about these
+SITUATIONS = [
+    pytest.param("check mistral-7b", "vm-24gib", 0, id="check-local"),
+    pytest.param("check gpt-4o", "vm-24gib", 1, id="check-closed"),
+    pytest.param("check deepseek-v3", "vm-24gib", 1, id="check-too-large"),
+    pytest.param("check gpt2 opt-1.3b", "vm-24gib", 0, id="check-several"),
+    pytest.param("check whisper-small", "vm-24gib", 0, id="check-speech"),
+    pytest.param("check mistral-7b", "memory-only", 3, id="check-unread"),
+    pytest.param("check mistral-7b -v", "vm-24gib", 0, id="check-verbose"),
+    pytest.param(
+        f"check mistral-7b --tokens-per-day 500k:250k {LOAD}", "vm-24gib", 0, id="check-load"
+    ),
+    pytest.param("check mistral-7b", "vm-24gib-models", 0, id="check-here"),
+    pytest.param("show gpt-oss-20b", "vm-24gib", 0, id="show-open"),
+    pytest.param("show gpt-3.5-turbo", "vm-24gib", 0, id="show-closed"),
+    pytest.param("compare gpt-oss-20b mistral-7b gpt-4o", "vm-24gib", 0, id="compare"),
+]
 
 
-@pytest.mark.parametrize("name", GOLDEN_CASES)
-def test_golden(name: str, golden: Golden, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("line", "record", "expected"), SITUATIONS)
+def test_golden(
+    line: str,
+    record: str,
+    expected: int,
+    request: pytest.FixtureRequest,
+    golden: Golden,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """The whole text of one situation, piped, read by eye when it changes; nothing on standard
     error. JSON has the same exit code.
     """
-    words, expected = GOLDEN_CASES[name]
+    words = on(record, line)
     code, out, err = run(capsys, *words)
     assert (code, err) == (expected, "")
-    golden(f"{name}.txt", out)
+    golden(f"{request.node.callspec.id}.txt", out)
     assert "\x1b" not in out
-    if words[0] == "check" and name != "check-verbose":
+    if words[0] == "check" and "-v" not in words:
         code, out, _ = run(capsys, *words, "--json")
         assert (code, json.loads(out)["exit_code"]) == (expected, expected)
 
 
-# what is typed -> what is wrong, and what to type instead
-ERRORS: Mapping[str, tuple[str, str]] = {
-    "check no-such": ("no-such", "selfhost list"),
-    "check tiktoken": ("tokenizer", "gpt2"),
-    "check gpt2 --contxt 5": ("--contxt", "--context"),
-    "check gpt2 --root /": ("--root", "`selfhost machine --root DIR --format json`"),
-    "check gpt2 -q": ("-q", "the exit code is the answer"),
-    "--context 8k gpt2": ("--context", "stands behind its command"),
-    "run gpt2 --gpu 'RTX 4060'": ("run", "`selfhost check gpt2 --gpu 'RTX 4060'`"),
-    "check gpt2 --vram 24": ("--vram", "--set gpu=24GiB"),
-    "chek gpt2": ("chek", "selfhost check"),
-    "check": ("name a model", "selfhost check mistral-7b"),
-    "check gpt2 --quant Q4_K_N": ("Q4_K_N", "Q4_K_"),
-    "check gpt2 --quant Q9": ('"Q9"', "\n  Use for example Q"),
-    "check gpt2 --runtime llama.cpp --runtime-option ubb=8": ("no-mmproj, ", "did you mean ub?"),
-    "check gpt2 --runtime ollama --runtime-option ub=8": ("have some", "use --runtime llama.cpp"),
-    "check mistral-7b --runtime-option max-num-seqs=1": ("max-num-seqs", "use --runtime vllm"),
-    "check mistral-7b --runtime-option no-mmproj=no": ("takes yes", "no-mmproj=yes"),
-    "check mistral-7b --runtime-option ub=0": ("a number from 1 to", ""),
-    "check mistral-7b --runtime-option n-cpu-moe=3": ("has no experts", "leave it out"),
-    "check mistral-7b --runtime-option image-max-tokens=64": ("takes no pictures and no sound", ""),
-    "check gemma-3-4b --runtime-option image-max-tokens=64": ("is not known: its encoder", ""),
-    "list --use image": ("image", "did you mean --use image-generation?"),
-    "check opt-1.3b --quant Q4_K_M": ("Q4_K_M", "float16"),
-    "check gpt2 --context 0": ("--context", "at least 1"),
-    "check gpt2 --users 1.5": ("error: --users: '1.5'", "write for example 1"),
-    "list --max-size 8": ("the unit is missing", "16GB"),
-    "list --family mistrall": ("mistrall", "mistral"),
-    "check gpt2 --tokens-per-day many": ("many", "2M:500k"),
-    "check gpt2 --tokens-per-day 2M --electricity 0.3": ("--electricity", "--watts"),
-    "check gpt2 --license 'Apache 2'": ("Apache", "SPDX"),
-    "check gpt2 --machine no-such.json": ("no-such.json", "selfhost machine"),
-    "audit --today tomorrow": ("'tomorrow' is no day", "YYYY-MM-DD"),
-    "spec new tests/data/configs/Qwen--Qwen3-8B.json --output README.md": ("is there", ""),
-    "audit no-such.toml": ("no-such.toml", "selfhost audit --init"),
-    "check gpt2 --output no/such/x.txt": ("no/such/x.txt", "folder"),
-    "check mistral-7b --draft ./examples/specs/my-model.toml": ("my-model.toml", "selfhost check"),
-    "check '\x1b[31mred'": ("", "selfhost list"),
-}
-
-
-@pytest.mark.parametrize("line", ERRORS)
-def test_bad_input(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("line", "wrong", "remedy"),
+    [
+        pytest.param("check no-such", "no-such", "selfhost list", id="check no-such"),
+        pytest.param("check tiktoken", "tokenizer", "gpt2", id="check tiktoken"),
+        pytest.param("check gpt2 --contxt 5", "--contxt", "--context", id="check gpt2 --contxt 5"),
+        pytest.param(
+            "check gpt2 --root /",
+            "--root",
+            "`selfhost machine --root DIR --format json`",
+            id="check gpt2 --root /",
+        ),
+        pytest.param("check gpt2 -q", "-q", "the exit code is the answer", id="check gpt2 -q"),
+        pytest.param(
+            "--context 8k gpt2", "--context", "stands behind its command", id="--context 8k gpt2"
+        ),
+        pytest.param(
+            "run gpt2 --gpu 'RTX 4060'",
+            "run",
+            "`selfhost check gpt2 --gpu 'RTX 4060'`",
+            id="run gpt2 --gpu 'RTX 4060'",
+        ),
+        pytest.param(
+            "check gpt2 --vram 24", "--vram", "--set gpu=24GiB", id="check gpt2 --vram 24"
+        ),
+        pytest.param("chek gpt2", "chek", "selfhost check", id="chek gpt2"),
+        pytest.param("check", "name a model", "selfhost check mistral-7b", id="check"),
+        pytest.param(
+            "check gpt2 --quant Q4_K_N", "Q4_K_N", "Q4_K_", id="check gpt2 --quant Q4_K_N"
+        ),
+        pytest.param(
+            "check gpt2 --quant Q9", '"Q9"', "\n  Use for example Q", id="check gpt2 --quant Q9"
+        ),
+        pytest.param(
+            "check gpt2 --runtime llama.cpp --runtime-option ubb=8",
+            "no-mmproj, ",
+            "did you mean ub?",
+            id="check gpt2 --runtime llama.cpp --runtime-option ubb=8",
+        ),
+        pytest.param(
+            "check gpt2 --runtime ollama --runtime-option ub=8",
+            "have some",
+            "use --runtime llama.cpp",
+            id="check gpt2 --runtime ollama --runtime-option ub=8",
+        ),
+        pytest.param(
+            "check mistral-7b --runtime-option max-num-seqs=1",
+            "max-num-seqs",
+            "use --runtime vllm",
+            id="check mistral-7b --runtime-option max-num-seqs=1",
+        ),
+        pytest.param(
+            "check mistral-7b --runtime-option no-mmproj=no",
+            "takes yes",
+            "no-mmproj=yes",
+            id="check mistral-7b --runtime-option no-mmproj=no",
+        ),
+        pytest.param(
+            "check mistral-7b --runtime-option ub=0",
+            "a number from 1 to",
+            "",
+            id="check mistral-7b --runtime-option ub=0",
+        ),
+        pytest.param(
+            "check mistral-7b --runtime-option n-cpu-moe=3",
+            "has no experts",
+            "leave it out",
+            id="check mistral-7b --runtime-option n-cpu-moe=3",
+        ),
+        pytest.param(
+            "check mistral-7b --runtime-option image-max-tokens=64",
+            "takes no pictures and no sound",
+            "",
+            id="check mistral-7b --runtime-option image-max-tokens=64",
+        ),
+        pytest.param(
+            "check gemma-3-4b --runtime-option image-max-tokens=64",
+            "is not known: its encoder",
+            "",
+            id="check gemma-3-4b --runtime-option image-max-tokens=64",
+        ),
+        pytest.param(
+            "list --use image",
+            "image",
+            "did you mean --use image-generation?",
+            id="list --use image",
+        ),
+        pytest.param(
+            "check opt-1.3b --quant Q4_K_M", "Q4_K_M", "float16", id="check opt-1.3b --quant Q4_K_M"
+        ),
+        pytest.param(
+            "check gpt2 --context 0", "--context", "at least 1", id="check gpt2 --context 0"
+        ),
+        pytest.param(
+            "check gpt2 --users 1.5",
+            "error: --users: '1.5'",
+            "write for example 1",
+            id="check gpt2 --users 1.5",
+        ),
+        pytest.param("list --max-size 8", "the unit is missing", "16GB", id="list --max-size 8"),
+        pytest.param("list --family mistrall", "mistrall", "mistral", id="list --family mistrall"),
+        pytest.param(
+            "check gpt2 --tokens-per-day many",
+            "many",
+            "2M:500k",
+            id="check gpt2 --tokens-per-day many",
+        ),
+        pytest.param(
+            "check gpt2 --tokens-per-day 2M --electricity 0.3",
+            "--electricity",
+            "--watts",
+            id="check gpt2 --tokens-per-day 2M --electricity 0.3",
+        ),
+        pytest.param(
+            "check gpt2 --license 'Apache 2'",
+            "Apache",
+            "SPDX",
+            id="check gpt2 --license 'Apache 2'",
+        ),
+        pytest.param(
+            "check gpt2 --machine no-such.json",
+            "no-such.json",
+            "selfhost machine",
+            id="check gpt2 --machine no-such.json",
+        ),
+        pytest.param(
+            "audit --today tomorrow",
+            "'tomorrow' is no day",
+            "YYYY-MM-DD",
+            id="audit --today tomorrow",
+        ),
+        pytest.param(
+            "spec new tests/data/configs/Qwen--Qwen3-8B.json --output README.md",
+            "is there",
+            "",
+            id="spec new tests/data/configs/Qwen--Qwen3-8B.json --output README.md",
+        ),
+        pytest.param(
+            "audit no-such.toml", "no-such.toml", "selfhost audit --init", id="audit no-such.toml"
+        ),
+        pytest.param(
+            "check gpt2 --output no/such/x.txt",
+            "no/such/x.txt",
+            "folder",
+            id="check gpt2 --output no/such/x.txt",
+        ),
+        pytest.param(
+            "check mistral-7b --draft ./examples/specs/my-model.toml",
+            "my-model.toml",
+            "selfhost check",
+            id="check mistral-7b --draft ./examples/specs/my-model.toml",
+        ),
+        pytest.param("check '\x1b[31mred'", "", "selfhost list", id="check '\x1b[31mred'"),
+    ],
+)
+def test_bad_input(line: str, wrong: str, remedy: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2, standard output empty, standard error names what is wrong and what to type
     instead.
     """
-    wrong, remedy = ERRORS[line]
     code, out, err = run(capsys, *shlex.split(line))
     assert (code, out) == (2, "")
     assert err.startswith("error: ")
