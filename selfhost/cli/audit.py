@@ -195,7 +195,7 @@ def _output_of(text: str) -> Output:
 
 def _refuse_reports(options: AuditOptions) -> None:
     """Raise `UsageError` where a report is asked for beside `--init` or `--validate`."""
-    if options.format or "output" in vars(options).get("given", ()):
+    if options.format or "output" in options.given:
         name = "--init" if options.init else "--validate"
         raise UsageError(
             f"{name} writes no report: --format and --output do not go with it",

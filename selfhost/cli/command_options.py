@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from typing import Self
 
-from .parser import parse
+from .parser import Options, parse
 
 
-class CommandOptions(argparse.Namespace):
+class CommandOptions(Options):
     """The options that most commands have. A subclass adds those of its own command; which options
     a command takes stands in `specs/common/options.toml`.
 
-    `output` is None for standard output. `notes` say what else the name of the machine can mean:
-    `output.deliver` writes them to standard error behind the report.
+    `notes` say what else the name of the machine can mean: `output.deliver` writes them to standard
+    error behind the report.
     """
 
     format: str
-    output: str | None
     no_color: bool
     verbose: bool
     specs: list[str]
@@ -31,7 +29,9 @@ class CommandOptions(argparse.Namespace):
     @classmethod
     def read(cls, command: str, words: Sequence[str]) -> Self:
         """The options in the words of a command line. Raises `UsageError`."""
-        return cls(**vars(parse(command, words)))
+        options = cls()
+        vars(options).update(vars(parse(command, words)))
+        return options
 
     def take_notes(self) -> tuple[str, ...]:
         """The notes, for an answer that holds them itself: none is left for standard error."""

@@ -8,7 +8,8 @@ from selfhost.cli.command_options import CommandOptions
 from selfhost.cli.models import names_in, one_name_in
 from selfhost.core.errors import UsageError
 
-OPTIONS = CommandOptions(specs=[])
+OPTIONS = CommandOptions()
+OPTIONS.specs = []
 
 
 @pytest.mark.parametrize(
