@@ -243,7 +243,8 @@ def read_nvidia(host: Host, devices: int) -> list[Cards]:
     answer = host.ask("nvml") or {"error": "unrecorded"}
     if isinstance(answer.get("gpus"), list):
         return [_read_answer(host, answer)]
-    unread = _reason(answer.get("error"), "unusable", error=answer.get("error"))
+    error = answer.get("error", "unknown")
+    unread = _reason(error, "unusable", error=error)
     if "why" in answer:
         unread = _reason("asked", why=answer["why"])
     return [_read_files(host, len(nodes) or devices or 1, unread)]
