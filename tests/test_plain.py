@@ -16,7 +16,7 @@ from helpers.paths import ROOT
 FOLDERS = ("selfhost", "tests", "tools", "benchmarks", "examples")
 PYTHON = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
 # to be rewritten
-OLD = [ROOT / "selfhost" / name for name in ("cli", "core", "reports")]
+OLD = ROOT / "selfhost" / "reports"
 # they end the names of whole numbers, by which a text may be repeated: `width`, `card.count`
 NUMBERS = (
     "cells", "count", "depth", "devices", "indent", "layers", "length", "lines",
@@ -126,7 +126,7 @@ def faults_of(tree: ast.AST) -> Iterator[str]:
 def test_no_truth_is_a_number_and_no_conditional_is_nested() -> None:
     faults = []
     for path in PYTHON:
-        if path.parent not in OLD:
+        if path.parent != OLD:
             faults += [f"{path.relative_to(ROOT)}:{fault}" for fault in faults_of(parsed(path))]
     assert faults == []
 
