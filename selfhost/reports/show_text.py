@@ -26,7 +26,6 @@ from .machine_words import HERE, PLACES, place_words
 
 # sizes of the first screen
 _MOST_SIZES = 6
-_FITS = {True: "yes", False: "no", None: "unknown"}
 
 
 def show_document(
@@ -129,6 +128,13 @@ def _availability(model: ModelSpec) -> list[str]:
     return lines
 
 
+def _fits_word(*, fits: bool | None) -> str:
+    """Whether the size fits the machine, in a word; None: unknown."""
+    if fits is None:
+        return OPENNESS_WORDS["unknown"]
+    return OPENNESS_WORDS["yes" if fits else "no"]
+
+
 def _sizes(verdict: Verdict, sizes: Sequence[Size]) -> Blocks:
     """A row a quantization, the largest first; of many those alone that are published most."""
     usual = (*LABELS.show_first["types"], verdict.workload.quantization)
@@ -143,7 +149,7 @@ def _sizes(verdict: Verdict, sizes: Sequence[Size]) -> Blocks:
             units.decimal(size.bytes),
             known_figure(size.memory_likely_bytes, units.binary, ""),
             places.get(size.placement or "", ""),
-            OPENNESS_WORDS[_FITS[size.fits]],
+            OPENNESS_WORDS[_fits_word(fits=size.fits)],
             size.quality.cost,
         )
         rows.append(cells)

@@ -17,11 +17,6 @@ _HEADS = {
     "outside": Span("✗ OUTSIDE", "neither"),
     "nothing": Span("? NOTHING TO COMPARE", "unknown"),
 }
-_MARKS = {
-    True: Span("inside", "pass"),
-    False: Span("outside", "fail"),
-    None: Span("not compared", "unknown"),
-}
 # so many times the prediction is written as a factor
 _FACTOR = 10
 
@@ -53,10 +48,18 @@ def _inside(comparison: Verification) -> str:
 
 def _row(figure: Figure) -> tuple[str, ...]:
     likely, ends = _predicted(figure)
-    mark = _MARKS[figure.inside]
+    return _name(figure), _seen(figure), likely, ends, _difference(figure), _mark(figure)
+
+
+def _mark(figure: Figure) -> str:
+    """Whether the figure lies inside the range, and whether the range is too wide to say much."""
     if is_wide(figure):
-        mark = Span("inside, wide", "unknown")
-    return _name(figure), _seen(figure), likely, ends, _difference(figure), mark
+        return Span("inside, wide", "unknown")
+    if figure.inside is None:
+        return Span("not compared", "unknown")
+    if figure.inside:
+        return Span("inside", "pass")
+    return Span("outside", "fail")
 
 
 def _seen(figure: Figure) -> str:
