@@ -149,7 +149,7 @@ def _sizes(verdict: Verdict, sizes: Sequence[Size]) -> Blocks:
             units.decimal(size.bytes),
             known_figure(size.memory_likely_bytes, units.binary, ""),
             places.get(size.placement or "", ""),
-            OPENNESS_WORDS[_fits_word(fits=size.fits)],
+            _fits_word(fits=size.fits),
             size.quality.cost,
         )
         rows.append(cells)
