@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -16,9 +16,10 @@ from helpers.screens import drawn
 from selfhost import Workload, check
 from selfhost.advice.several import comparison, describe
 from selfhost.catalogue.index import open_catalogue
+from selfhost.catalogue.offers import Offer
 from selfhost.core import units
 from selfhost.core.records import Unread
-from selfhost.judge.record import Route, Verdict
+from selfhost.judge.record import Alternative, Room, Route, Verdict
 from selfhost.machine.record import Machine
 from selfhost.reports import (
     check_text,
@@ -212,6 +213,29 @@ HOSTILE = st.text(max_size=60) | st.sampled_from(
 )
 
 
+class Told(NamedTuple):
+    """What is told beside an answer: that of a sample, with other offers and one note."""
+
+    sample: Verdict
+    offers: tuple[Offer, ...]
+    note: str
+
+    def room(self) -> Room | None:
+        return self.sample.room
+
+    def alternatives(self) -> tuple[Alternative, ...]:
+        return self.sample.alternatives
+
+    def api_offers(self) -> tuple[Offer, ...]:
+        return self.offers
+
+    def monthly_cost(self) -> object:
+        return self.sample.monthly_cost
+
+    def notes(self) -> tuple[str, ...]:
+        return (self.note,)
+
+
 @settings(max_examples=40, deadline=None)
 @given(HOSTILE, st.sampled_from([None, 1, 7, 20, 80]))
 def test_hostile_names_cannot_touch_the_terminal(name: str, width: int | None) -> None:
@@ -227,8 +251,7 @@ def test_hostile_names_cannot_touch_the_terminal(name: str, width: int | None) -
         question=sample.question.replace(spec=model),
         findings=findings,
         machine=machine,
-        api_offers=offers,
-        notes=(name,),
+        further=Told(sample, offers, name),
         commands=(name,),
     )
     for document in (
