@@ -201,6 +201,10 @@ def _rows_table(rows: Iterable[tuple[str, str]], indent: int = 2) -> Table:
 
 def _needs_blocks(needs: Json) -> Blocks:
     """Yield the sizes, then the memory place by place, then each term of it with its source."""
+    if "download_bytes" not in needs:
+        # those that a spec states itself, in keys of its own
+        yield from _any_blocks(needs)
+        return
     yield figures(_size_rows(needs))
     memory = needs.get("memory") or {}
     places = memory.get("places") or ()

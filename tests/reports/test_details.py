@@ -143,3 +143,13 @@ def test_records_of_one_kind_are_a_table() -> None:
         "Cards\n  name  memory\n  A     1.00 GiB\n  B     2.00 GiB\n\n"
         "Program\n  name  x\n  parts\n    first   1 token\n    second  2 tokens\n"
     )
+
+
+def test_needs_that_a_spec_states_are_shown_in_the_full_answer() -> None:
+    """`show bark-small -v` ended with a bug: the spec's own needs have other keys than those that
+    are counted.
+    """
+    shown = describe(open_catalogue(), "bark-small", Workload(), named("laptop-ddr4-16gb")[0])
+    text = plain(show_text.show_document(shown, verbose=True))
+    # bark-small: 1.68 GB as published on its model card
+    assert re.search(r"Needs, as stated\n(.*\n)*  disk +1\.68 GB\n", text)
