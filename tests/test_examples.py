@@ -21,7 +21,7 @@ from helpers.paths import DATA, EXAMPLES, RECORDS, ROOT
 from selfhost import Machine
 from selfhost.cli import COMMANDS
 from selfhost.cli import main as cli
-from selfhost.cli.parser import parse
+from selfhost.cli.parser import Options
 
 
 def run(name: str, source_environment: dict[str, str], *words: str) -> str:
@@ -149,7 +149,7 @@ def test_each_line_of_the_examples_parses() -> None:
             filled = re.sub(r"\$\{\w+:\+(.*?)\}", r"\1", line)
             command, *words = shlex.split(filled.strip().rstrip("'\\"), posix=True)
             words = [word for word in words if word not in ("2", "2>&1", "\\")]
-            parse(command, words)
+            Options.read(command, words)
             parsed.add(path.relative_to(EXAMPLES).as_posix())
     # of Ansible the words stand in a list
     (listed,) = re.findall(
@@ -157,7 +157,7 @@ def test_each_line_of_the_examples_parses() -> None:
         (ROLE / "vars" / "main.yml").read_text(encoding="utf-8"),
     )
     command, *words = re.findall(r"'([^']+)'", listed)
-    parse(command, [*words, "host-1", "--label", "site=s1"])
+    Options.read(command, [*words, "host-1", "--label", "site=s1"])
     assert parsed >= {
         "audit_gitlab.yml",
         "audit_machine.yml",

@@ -1,13 +1,12 @@
 """What the options of a command line ask for: a workload, and the machines to judge.
 
-In: the parsed options (`parser.parse`). Out: values of `core` and `machine`, or a `UsageError`,
+In: the `Options` of a command line. Out: values of `core` and `machine`, or a `UsageError`,
 `WorkloadError` or `MachineFileError`. What else the name of a machine can mean goes into
 `options.notes`.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,12 +16,13 @@ from ..core.workload import FLAGS, Load, Workload, as_typed
 
 if TYPE_CHECKING:
     from ..machine.reader import Machine
+    from .parser import Options
 
 # the fields of a Load that have an option of their own
 _LOAD_FIGURES = ("watts", "electricity_per_kwh")
 
 
-def workload_of(options: argparse.Namespace) -> Workload:
+def workload_of(options: Options) -> Workload:
     """What is asked of the models. Raises `WorkloadError` where that makes no sense."""
     stated: dict[str, Any] = vars(options)
     fields = {field: value for field, value in stated.items() if field in FLAGS}
@@ -58,7 +58,7 @@ def pairs_of(flag: str, texts: Sequence[str], example: str) -> dict[str, str]:
     return pairs
 
 
-def one_machine(options: argparse.Namespace) -> Machine:
+def one_machine(options: Options) -> Machine:
     """The machine to judge. Raises `UsageError` where a folder holds several."""
     machines = machines_of(options)
     if len(machines) > 1:
@@ -67,7 +67,7 @@ def one_machine(options: argparse.Namespace) -> Machine:
     return machines[0]
 
 
-def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
+def machines_of(options: Options) -> tuple[Machine, ...]:
     """The machine to judge, or each of a folder, as --set and --gpu change it."""
     _refuse_measuring_another(options)
     options.notes = ()
@@ -79,7 +79,7 @@ def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
     return machines
 
 
-def changed(options: argparse.Namespace, machine: Machine) -> Machine:
+def changed(options: Options, machine: Machine) -> Machine:
     """The machine as --set and --gpu say; what else a GPU's name can mean becomes the notes."""
     from ..machine.changes import apply
     from ..machine.understand import cards_named
@@ -89,13 +89,13 @@ def changed(options: argparse.Namespace, machine: Machine) -> Machine:
     return apply(machine, options.set, named)
 
 
-def _refuse_measuring_another(options: argparse.Namespace) -> None:
+def _refuse_measuring_another(options: Options) -> None:
     """Refuse --measure where another option leaves nothing to measure."""
     if not options.measure:
         return
     if options.machine is not None:
         why = "--machine judges another machine"
-    elif vars(options).get("no_measure"):
+    elif options.no_measure:
         why = "--no-measure forbids it"
     else:
         return
@@ -103,7 +103,7 @@ def _refuse_measuring_another(options: argparse.Namespace) -> None:
     raise UsageError(message, remedy="leave one of them out")
 
 
-def _machines_named(options: argparse.Namespace) -> tuple[tuple[Machine, ...], str | None]:
+def _machines_named(options: Options) -> tuple[tuple[Machine, ...], str | None]:
     """The machines of a name, a path or a description, and what else the name can mean."""
     from ..machine.reader import Machine
 
@@ -151,7 +151,7 @@ def _machines_in(folder: str) -> tuple[Machine, ...]:
     return tuple(fleet.machines)
 
 
-def measured_where_unknown(options: argparse.Namespace, machine: Machine) -> Machine:
+def measured_where_unknown(options: Options, machine: Machine) -> Machine:
     """This machine with its bandwidth measured in 60 ms where nothing else tells it."""
     if options.no_measure or not _lacks_bandwidth(machine):
         return machine
@@ -172,21 +172,21 @@ def _lacks_bandwidth(machine: Machine) -> bool:
     return not machine.accelerators and processor_of(machine).chip is None
 
 
-def options_to_repeat(options: argparse.Namespace) -> str:
+def options_to_repeat(options: Options) -> str:
     """The options that a proposed next call needs too, besides those of the workload; a space
     before each.
     """
     from ..core.quoting import shell_word
 
-    given = vars(options)
     words: list[str] = []
-    if given.get("measure"):
+    if options.measure:
         words.append("--measure")
-    if given.get("no_measure"):
+    if options.no_measure:
         words.append("--no-measure")
-    if given.get("machine"):
+    if options.machine:
         words += ["--machine", options.machine]
-    for name in ("gpu", "set", "specs"):
-        for text in given.get(name, ()):
-            words += [f"--{name}", text]
+    repeatable = {"--gpu": options.gpu, "--set": options.set, "--specs": options.specs}
+    for flag, texts in repeatable.items():
+        for text in texts:
+            words += [flag, text]
     return "".join(f" {shell_word(word)}" for word in words)

@@ -28,9 +28,9 @@ from ..machine.reader import Machine
 from ..reports.audit_formats import FORMATS
 from ..reports.audit_text import document
 from ..reports.layout import clean
-from .command_options import CommandOptions
 from .inputs import refuse_targets
-from .output import asks_for, deliver, note_faulty_specs, present, write
+from .output import asks_for_json, deliver, note_faulty_specs, present, write
+from .parser import Options
 from .progress import Lines, Progress, is_shown
 from .writing import write_reports
 
@@ -38,7 +38,7 @@ from .writing import write_reports
 _POLICY = "audit.toml"
 
 
-class AuditOptions(CommandOptions):
+class AuditOptions(Options):
     """The options of `audit`. `format` has the names of several, each perhaps with `=FILE`;
     `validate` is None where nobody asked for it, `today` is YYYY-MM-DD in UTC.
     """
@@ -123,7 +123,7 @@ def _hearers(words: Sequence[str], drawn: Progress, *, is_bounded: bool) -> list
     """
     hearers: list[Tell] = [drawn]
     # a program that wants JSON finds no progress on standard error
-    if not is_shown() and not asks_for(words, "json"):
+    if not is_shown() and not asks_for_json(words):
         hearers.append(Lines(_say, "judged {done:number} of {total:number} verdicts"))
     if is_bounded:
         hearers.append(TimeLimit())
@@ -169,7 +169,8 @@ def _show(options: AuditOptions, form: str, audit: Audit) -> None:
 
 def _outputs(options: AuditOptions) -> list[Output]:
     """The reports that `--format` and `--output` ask for. Raises `UsageError`."""
-    outputs = [_output_of(text) for text in options.format or ["text"]]
+    asked = options.format or _formats_by_ending(options.output) or ["text"]
+    outputs = [_output_of(text) for text in asked]
     bare = [output for output in outputs if output.path is None]
     if options.output and not bare:
         message = "--output has nothing to write: every --format names its own file"
@@ -178,6 +179,12 @@ def _outputs(options: AuditOptions) -> list[Output]:
         remedy = "write the others to files: --format junit=report.xml"
         raise UsageError("only one --format can go to standard output", remedy=remedy)
     return [Output(output.form, output.path or options.output) for output in outputs]
+
+
+def _formats_by_ending(path: str | None) -> list[str]:
+    """The format whose files end as the path does, where there is one."""
+    ending = "" if path is None else path.rpartition(".")[2]
+    return [name for name, form in FORMATS.items() if form.suffix == ending]
 
 
 def _output_of(text: str) -> Output:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from ..catalogue.index import open_catalogue
 from ..core.units import utc_today
 from ..judge import exit_code
-from .command_options import CommandOptions
+from .asked import machines_of, options_to_repeat, workload_of
 from .models import judge_models, names_in
-from .output import complain, note_faulty_specs, present, together, write, write_json
-from .parser import machines_of, options_to_repeat, workload_of
+from .output import complain_of_names, note_faulty_specs, present, together, write, write_json
+from .parser import Options
 
 if TYPE_CHECKING:
     from ..judge.record import Verdict
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MOST_AT_ONCE = 20
 
 
-class CheckOptions(CommandOptions):
+class CheckOptions(Options):
     """The options of `check`."""
 
     models: list[str]
@@ -33,8 +33,8 @@ def run(words: Sequence[str]) -> int:
     options = CheckOptions.read("check", words)
     names = list(dict.fromkeys(names_in(options, options.models)))
     is_for_reader = options.format == "text" and options.output is None
-    writes_rows = is_for_reader and len(names) > _MOST_AT_ONCE
-    write_row = _row_writer(options, names) if writes_rows else None
+    rows_are_told = is_for_reader and len(names) > _MOST_AT_ONCE
+    write_row = _row_writer(options, names) if rows_are_told else None
     answers = judge_models(options, names, machines_of(options), write_row)
     verdicts = answers.verdicts
     if not verdicts:
@@ -46,14 +46,11 @@ def run(words: Sequence[str]) -> int:
 
         write_json(options, json.check(verdicts, answers.errors))
     else:
-        _present(options, answers.by_machine, len(answers.errors), rows_are_told=writes_rows)
+        _present(options, answers.by_machine, len(answers.errors), rows_are_told=rows_are_told)
         if len(verdicts) > 1:
             # the document of a single model has a note of its own
             note_faulty_specs(open_catalogue(options.specs))
-    if answers.errors:
-        # behind the answer, why some names have none
-        write(flush=True)
-        complain(together(answers.errors), code, wants_json=options.format == "json")
+    complain_of_names(options, answers.errors, code)
     return code
 
 

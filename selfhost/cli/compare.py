@@ -11,13 +11,14 @@ from ..core.workload import Workload
 from ..judge.record import Verdict
 from ..reports import json
 from ..reports.compare_text import compare_document
-from .command_options import CommandOptions
+from .asked import one_machine, options_to_repeat, workload_of
 from .models import judge_models, names_in
 from .output import present, together, write_json
-from .parser import help_text, one_machine, options_to_repeat, workload_of
+from .parser import Options
+from .texts import help_texts
 
 
-class CompareOptions(CommandOptions):
+class CompareOptions(Options):
     """The options of `compare`."""
 
     model: str
@@ -39,7 +40,7 @@ def run(words: Sequence[str]) -> int:
     for verdict in in_one_type(catalogue, names, answers.verdicts, workload):
         different[verdict.model.id, verdict.workload] = verdict
     if len(different) < 2:
-        raise UsageError(f"{names[0]} is one model", remedy=help_text("missing")["compare"])
+        raise UsageError(f"{names[0]} is one model", remedy=help_texts().missing["compare"])
     compared = comparison(list(different.values()))
     if options.format == "json":
         write_json(options, json.record(compared))

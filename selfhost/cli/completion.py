@@ -13,16 +13,22 @@ from ..core.tables import shipped_table
 from . import COMMANDS
 from .options import Option, options_of, positionals_of
 from .output import write
-from .parser import parse
+from .parser import Options
 
 if TYPE_CHECKING:
     from ..catalogue.index import Catalogue
 
 
+class CompletionOptions(Options):
+    """The word of `completion`: bash, zsh or fish."""
+
+    shell: str
+
+
 def run(words: list[str]) -> int:
     """Print the script of a shell."""
-    shell: str = parse("completion", words).shell
-    write(shipped_table("completion")[shell])
+    options = CompletionOptions.read("completion", words)
+    write(shipped_table("completion")[options.shell])
     return 0
 
 

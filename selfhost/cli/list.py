@@ -24,9 +24,9 @@ from ..machine.record import Machine
 from ..reports import json
 from ..reports.layout import Blocks
 from ..reports.list_text import TOP, list_document
-from .command_options import CommandOptions
+from .asked import measured_where_unknown, one_machine, workload_of
 from .output import is_terminal, note_faulty_specs, present, terminal_size, write_json
-from .parser import measured_where_unknown, one_machine, workload_of
+from .parser import Options
 from .progress import Progress
 
 # so few models are all judged: to settle the first rows of them takes as long
@@ -37,7 +37,7 @@ _OTHER_LINES = 8
 _LEAST_ROWS = 5
 
 
-class ListOptions(CommandOptions):
+class ListOptions(Options):
     """The options of `list`; None is an option that was not given. `max_size` is in bytes."""
 
     words: Sequence[str]
@@ -189,7 +189,7 @@ def _shows_first(options: ListOptions, ids: Sequence[str] | None) -> bool:
     if is_filtered or options.sort != "best" or options.all:
         return False
     if options.top is not None:
-        # which of all run is known once all are judged
+        # only for text are those that do not run left out before all are judged
         return options.format == "text" or options.route is None
     # a document for a program has all, and few models are all judged
     if options.format != "text":

@@ -13,12 +13,12 @@ from ..machine.reader import Machine
 from ..machine.record import checked_name
 from ..reports import json
 from ..reports.machine_text import machine_document, profiles_document
-from .command_options import CommandOptions
+from .asked import one_machine, pairs_of
 from .output import present, write_json
-from .parser import one_machine, pairs_of
+from .parser import Options
 
 
-class MachineOptions(CommandOptions):
+class MachineOptions(Options):
     """The options of `machine`; `words` are for `profiles`, `root` is the folder of a recorded
     tree.
     """

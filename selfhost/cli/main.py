@@ -1,7 +1,7 @@
 """The command `selfhost`: words -> command -> exit code, never a traceback.
 
 The first word names a command, or a model to check; the command reads its options itself
-(`parser.parse`). All errors end here as a sentence on standard error.
+(`parser.Options.read`). All errors end here as a sentence on standard error.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from ..core.errors import SelfhostError
+from ..core.errors import SelfhostError, UsageError
 from ..core.files import forget_inputs, is_utf8, keep_inputs
 from ..core.records import shortened
 from ..judge import BUG, INTERRUPTED, NO_ANSWER
 from . import COMMANDS
-from .output import UsageError, asks_for, bug, complain, write
+from .output import asks_for_json, bug, complain, write
 from .writing import close_pipes
 
 # options without a value, which may stand before the command too
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         close_pipes()
         forget_inputs()
-    complain(problem, code, wants_json=asks_for(words, "json"))
+    complain(problem, code, wants_json=asks_for_json(words))
     return code
 
 
@@ -151,12 +151,10 @@ def _refuse_unknown(word: str, rest: Sequence[str]) -> None:
 
 
 def _run_command(command: str, words: list[str]) -> int:
-    """Call the function of the command with the words behind it; returns its exit code."""
-    place, _ = COMMANDS[command]
-    module, _, name = place.partition(".")
-    function = getattr(import_module(f".{module}", __package__), name)
+    """Carry the command out with the words behind it; returns its exit code."""
+    module = import_module(f".{command}", __package__)
     try:
-        return int(function(words))
+        return int(module.run(words))
     except SystemExit as error:
         # the help is printed
         return error.code if isinstance(error.code, int) else NO_ANSWER
@@ -178,7 +176,7 @@ def _overview() -> str:
     texts = help_texts()
     width = max(map(len, COMMANDS))
     lines: list[str] = []
-    for name, (_, purpose) in COMMANDS.items():
+    for name, purpose in COMMANDS.items():
         lines.append(f"  {name:<{width}}  {purpose}")
     examples = texts.examples["overview"]
     return "\n".join(

@@ -15,8 +15,8 @@ from ..catalogue.names import id_of, named_in_command
 from ..core.errors import SelfhostError, UsageError
 from ..judge.record import Verdict
 from ..machine.record import Machine
-from .command_options import CommandOptions
-from .parser import measured_where_unknown, workload_of
+from .asked import measured_where_unknown, workload_of
+from .parser import Options
 from .progress import Progress
 
 # the size of a model as a word of its own: `7b`, `8x7b`, `a3b`, `3.1`
@@ -26,11 +26,11 @@ _MOST_WORDS = 4
 
 
 class Answers(NamedTuple):
-    """The verdicts on each machine, in the order of the names, and by name why a model could not be
-    judged.
-    """
+    """What came of the names on the machines."""
 
+    # the verdicts on each machine, in the order of the names
     by_machine: list[list[Verdict]]
+    # by name: why it has no verdict on any machine
     errors: dict[str, SelfhostError]
 
     @property
@@ -39,7 +39,7 @@ class Answers(NamedTuple):
         return [verdict for of_machine in self.by_machine for verdict in of_machine]
 
 
-def names_in(options: CommandOptions, words: Sequence[str]) -> list[str]:
+def names_in(options: Options, words: Sequence[str]) -> list[str]:
     """The names of models in the words: one name in `gpt oss 20b`, `nothing 7b` and
     `ollama run llama3.2`, else one a word.
 
@@ -49,9 +49,11 @@ def names_in(options: CommandOptions, words: Sequence[str]) -> list[str]:
         return [*words]
     line = " ".join(words)
     sizes = [word for word in words if re.fullmatch(_SIZE, word)]
-    if named_in_command(line) or len(sizes) >= len(words) - 1:
+    is_one_word_and_sizes = len(sizes) >= len(words) - 1
+    if is_one_word_and_sizes or named_in_command(line):
         return [line]
     catalogue = open_catalogue(options.specs)
+    # the whole is a name, and some word of it is none
     if id_of(line, catalogue) and not all(id_of(word, catalogue) for word in words):
         return [line]
     if sizes:
@@ -59,7 +61,7 @@ def names_in(options: CommandOptions, words: Sequence[str]) -> list[str]:
     return [*words]
 
 
-def one_name_in(options: CommandOptions, words: Sequence[str]) -> str:
+def one_name_in(options: Options, words: Sequence[str]) -> str:
     """The name of the one model in the words. Raises `UsageError` where they name several."""
     names = names_in(options, words)
     if len(names) > 1:
@@ -96,7 +98,7 @@ def _words_of_first_name(words: Sequence[str], sizes: Sequence[str], catalogue: 
 
 
 def judge_models(
-    options: CommandOptions,
+    options: Options,
     names: Sequence[str],
     machines: Sequence[Machine],
     hear: Callable[[Verdict], None] | None = None,
@@ -116,6 +118,7 @@ def judge_models(
                 tell(done, total)
                 done += 1
                 if name in answers.errors:
+                    # what an earlier machine has told is told once
                     continue
                 try:
                     meant = understand(catalogue, name, workload, judged_machine)

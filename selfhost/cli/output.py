@@ -14,14 +14,20 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, TextIO
 
-from ..core.errors import MAX_PROBLEMS, InputError, Problem, SelfhostError, first_problems
-from ..core.errors import UsageError as UsageError
+from ..core.errors import (
+    MAX_PROBLEMS,
+    InputError,
+    Problem,
+    SelfhostError,
+    UsageError,
+    first_problems,
+)
 from .writing import Text, write_reports
 
 if TYPE_CHECKING:
     from ..catalogue.index import Catalogue
     from ..reports.layout import Blocks
-    from .command_options import CommandOptions
+    from .parser import Options
 
 _TO_A_FILE = "--output FILE writes the report to a file"
 # what a pipe or terminal may not be able to encode, and what says the same in ASCII
@@ -50,13 +56,13 @@ def terminal_size() -> os.terminal_size:
     return get_terminal_size((80, 0))
 
 
-def asks_for(words: Sequence[str], form: str) -> bool:
-    """Whether the words of a command line ask for that format: a look at the words alone, for
-    where they make no sense as a whole.
+def asks_for_json(words: Sequence[str]) -> bool:
+    """Whether the words of a command line ask for JSON. Only the words are looked at, for as a
+    whole they may make no sense.
     """
-    if form == "json" and "--json" in words:
+    if "--json" in words or "--format=json" in words:
         return True
-    return f"--format={form}" in words or ("--format", form) in pairwise(words)
+    return ("--format", "json") in pairwise(words)
 
 
 def complain(error: SelfhostError, code: int, *, wants_json: bool) -> None:
@@ -112,14 +118,21 @@ def together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
     return InputError(first_problems("command line", problems), nearest=guesses)
 
 
-def write_json(options: CommandOptions, document: Mapping[str, object]) -> None:
+def complain_of_names(options: Options, errors: Mapping[str, SelfhostError], code: int) -> None:
+    """Say behind the answer why some names of models have none; nothing where each has one."""
+    if errors:
+        write(flush=True)
+        complain(together(errors), code, wants_json=options.format == "json")
+
+
+def write_json(options: Options, document: Mapping[str, object]) -> None:
     """Write a document of `reports.json` as the report."""
     from ..reports import json
 
     deliver(options, json.dumps(document))
 
 
-def present(options: CommandOptions, blocks: Blocks) -> None:
+def present(options: Options, blocks: Blocks) -> None:
     """Write blocks for a person: as a web page, drawn on a terminal, plain elsewhere."""
     if options.format == "html":
         from ..reports.markup import page
@@ -136,7 +149,7 @@ def present(options: CommandOptions, blocks: Blocks) -> None:
         deliver(options, plain(blocks))
 
 
-def deliver(options: CommandOptions, text: Text) -> None:
+def deliver(options: Options, text: Text) -> None:
     """Write a report, perhaps in pieces, to --output or standard output; then `options.notes`."""
     if options.output is not None:
         write_reports([(options.output, text)])
@@ -148,12 +161,12 @@ def deliver(options: CommandOptions, text: Text) -> None:
     _write_notes(options)
 
 
-def _write_notes(options: CommandOptions) -> None:
+def _write_notes(options: Options) -> None:
     for remark in options.notes:
         note(remark)
 
 
-def _forces_color(options: CommandOptions) -> bool:
+def _forces_color(options: Options) -> bool:
     """Whether FORCE_COLOR asks for colours in a pipe, as a CI job does: see force-color.org."""
     if options.no_color or os.environ.get("NO_COLOR"):
         return False

@@ -10,20 +10,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
-from ..core.tables import shipped_table
+from ..core.errors import UsageError
 from . import COMMANDS
-from .asked import changed as changed
-from .asked import machines_of as machines_of
-from .asked import measured_where_unknown as measured_where_unknown
-from .asked import one_machine as one_machine
-from .asked import options_to_repeat as options_to_repeat
-from .asked import pairs_of as pairs_of
-from .asked import workload_of as workload_of
 from .corrections import missing_words, see_help, unknown_choice, unknown_options
 from .options import Option, common_flags, formats_of, options_of, positionals_of, usage_of
-from .output import UsageError, is_terminal, terminal_size, write
+from .output import is_terminal, terminal_size, write
 from .texts import help_texts
 
 # of more options than this the help has two parts
@@ -31,9 +24,25 @@ _MANY_OPTIONS = 14
 
 
 class Options(argparse.Namespace):
-    """What a command line states: an attribute for each option and word of its command. A field of
-    a `Workload` has an attribute only where its option was typed.
+    """What a command line states: an attribute for each option and word of its command.
+
+    Which these are stands in `specs/common/options.toml`. The attributes below are those that
+    several commands have, with the value for a command that has no such option; the subclass of a
+    command names its own. A field of a `Workload` has an attribute only where its option was typed.
     """
+
+    format: str
+    no_color: bool = False
+    verbose: bool = False
+    specs: Sequence[str] = ()
+    machine: str | None = None
+    gpu: Sequence[str] = ()
+    set: Sequence[str] = ()
+    measure: bool = False
+    no_measure: bool = False
+    # what else the name of the machine can mean: `output.deliver` writes it to standard error
+    # behind the report
+    notes: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,27 +51,36 @@ class Options(argparse.Namespace):
         # the file for the report; None is standard output
         self.output: str | None = None
 
+    @classmethod
+    def read(cls, command: str, words: Sequence[str]) -> Self:
+        """The options in the words behind the command. `-h` among them prints the help and ends the
+        program (`SystemExit`).
 
-def parse(command: str, words: Sequence[str]) -> Options:
-    """The options of a command line. Raises `UsageError` for one that makes no sense, and ends the
-    program where help was asked for.
-    """
-    before, behind = _split_at_dashes(words)
-    if "-h" in before or "--help" in before:
-        write(help_of(command))
-        sys.exit(0)
-    _check_joined_values(command, before)
-    options, others = CommandParser(command).parse_known_args(before, Options())
-    unknown = [word for word in others if word.startswith("-") and word != "-"]
-    if unknown:
-        raise unknown_options(command, unknown)
-    _take_words(options, command, [*others, *behind])
-    _settle_format(options, command)
-    if options.output is not None and command != "audit":
-        from .inputs import refuse_targets
+        Raises `UsageError` for words that make no sense, and for an --output that takes no report;
+        a pipe named there is opened. An audit, which may write several reports, sees to its own.
+        """
+        before, behind = _split_at_dashes(words)
+        if "-h" in before or "--help" in before:
+            write(help_of(command))
+            sys.exit(0)
+        _check_joined_values(command, before)
+        options, others = CommandParser(command).parse_known_args(before, cls())
+        unknown = [word for word in others if word.startswith("-") and word != "-"]
+        if unknown:
+            raise unknown_options(command, unknown)
+        _take_words(options, command, [*others, *behind])
+        _settle_format(options, command)
+        if options.output is not None and command != "audit":
+            from .inputs import refuse_targets
 
-        refuse_targets(options, [(options.format, options.output)])
-    return options
+            refuse_targets(options, [(options.format, options.output)])
+        return options
+
+    def take_notes(self) -> tuple[str, ...]:
+        """The notes, for an answer that holds them itself: none is left for standard error."""
+        notes = self.notes
+        self.notes = ()
+        return notes
 
 
 def _split_at_dashes(words: Sequence[str]) -> tuple[list[str], Sequence[str]]:
@@ -114,15 +132,10 @@ def _settle_format(options: Options, command: str) -> None:
     """Where no format is stated, take the one of the ending of --output."""
     if options.output == "-":
         options.output = None
-    if options.output is None:
+    if options.output is None or "format" in options.given:
         return
     ending = options.output.rpartition(".")[2]
-    if command == "audit":
-        from ..reports.audit_formats import FORMATS
-
-        if not options.format:
-            options.format = [name for name, form in FORMATS.items() if form.suffix == ending]
-    elif "format" not in options.given and ending in formats_of(command):
+    if command != "audit" and ending in formats_of(command):
         options.format = ending
 
 
@@ -130,7 +143,7 @@ class CommandParser(argparse.ArgumentParser):
     """argparse with the options of one command; raises `UsageError` where argparse would exit."""
 
     def __init__(self, command: str) -> None:
-        _, purpose = COMMANDS[command]
+        purpose = COMMANDS[command]
         sentence = f"{purpose[0].upper()}{purpose[1:]}"
         super().__init__(
             prog=f"selfhost {command}",
@@ -155,7 +168,7 @@ class CommandParser(argparse.ArgumentParser):
             group.add_argument(*option.names, **_settings_of(option))
 
     def add_words(self) -> None:
-        """Add the words of the command, which stand in its help alone: `parse` gives them out."""
+        """Add the words of the command for its help alone: `_take_words` gives them out."""
         for word in positionals_of(self.command):
             self.words_group.add_argument(word.name, metavar=word.metavar, help=word.help)
 
@@ -233,8 +246,3 @@ class _Value(argparse.Action):
             raise UsageError(f"{flag} is given twice", remedy="name one")
         namespace.given[self.dest] = flag
         setattr(namespace, self.dest, value)
-
-
-def help_text(key: str) -> Any:
-    """One part of `specs/common/help.toml`."""
-    return shipped_table("help")[key]

@@ -8,13 +8,13 @@ from ..advice.plan import plan_with
 from ..catalogue.index import open_catalogue
 from ..reports import json
 from ..reports.plan_text import plan_document
-from .command_options import CommandOptions
+from .asked import options_to_repeat, workload_of
 from .models import one_name_in
 from .output import present, write_json
-from .parser import options_to_repeat, workload_of
+from .parser import Options
 
 
-class PlanOptions(CommandOptions):
+class PlanOptions(Options):
     """The options of `plan`; `model` has the words of one name."""
 
     model: list[str]

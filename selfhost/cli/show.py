@@ -10,13 +10,13 @@ from ..catalogue.offers import snapshot_day
 from ..core.units import utc_today
 from ..reports import json
 from ..reports.show_text import show_document
-from .command_options import CommandOptions
+from .asked import one_machine, options_to_repeat, workload_of
 from .models import one_name_in
 from .output import present, write_json
-from .parser import one_machine, options_to_repeat, workload_of
+from .parser import Options
 
 
-class ShowOptions(CommandOptions):
+class ShowOptions(Options):
     """The options of `show`; `model` has the words of one name."""
 
     model: list[str]

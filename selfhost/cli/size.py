@@ -16,22 +16,22 @@ from ..judge import Route, exit_code
 from ..reports import json
 from ..reports.container_files import container_file
 from ..reports.size_text import size_document
-from .command_options import CommandOptions
+from .asked import changed, workload_of
 from .models import names_in
 from .output import (
-    complain,
+    complain_of_names,
     deliver,
     note_faulty_specs,
     present,
     together,
-    write,
     write_json,
 )
-from .parser import changed, help_text, workload_of
+from .parser import Options
 from .progress import track
+from .texts import help_texts
 
 
-class SizeOptions(CommandOptions):
+class SizeOptions(Options):
     """The options of `size`; `prompt_cache` is in bytes, None for one prompt a user."""
 
     models: list[str]
@@ -69,18 +69,16 @@ def run(words: Sequence[str]) -> int:
             _refuse_unservable(size, options.format, catalogue)
         deliver(options, container_file(options.format, sizes))
     note_faulty_specs(catalogue)
-    if errors:
-        write(flush=True)
-        complain(together(errors), code, wants_json=options.format == "json")
+    complain_of_names(options, errors, code)
     return code
 
 
 def _refuse_unservable(size: ContainerSize, form: str, catalogue: Catalogue) -> None:
     """Raise `UsageError` where no published image serves the model, or no command is known."""
     if size.image is None:
-        texts = help_text("no_image")
+        texts = help_texts().no_image
     elif not size.program:
-        texts = help_text("no_command")
+        texts = help_texts().no_command
     else:
         return
     services = [id for id in catalogue.runtime_ids() if catalogue.runtime(id).service]

@@ -19,15 +19,15 @@ from ..modelfiles import name_by_place, read_local, spec_text
 from ..modelfiles.specfiles import check_spec_files
 from ..reports import json
 from ..reports.layout import clean, problems_text
-from .command_options import CommandOptions
 from .output import deliver, note, note_faulty_specs, write_json
+from .parser import Options
 from .progress import Progress
 
 # where a spec begins that is made of no file
 _BY_HAND = "to write one by hand, begin with examples/specs/my-model.toml (keys: specs/README.md)"
 
 
-class SpecOptions(CommandOptions):
+class SpecOptions(Options):
     """The options of `spec`; `action` is "check" or "new", `id` and `name` are for "new"."""
 
     action: str

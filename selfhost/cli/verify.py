@@ -13,15 +13,16 @@ from ..core.files import LARGE, Unreadable
 from ..core.records import shown
 from ..reports import json
 from ..reports.verify_text import verify_document
-from .command_options import CommandOptions
+from .asked import measured_where_unknown, one_machine
 from .output import present, write_json
-from .parser import help_text, measured_where_unknown, one_machine
+from .parser import Options
 from .progress import Progress
+from .texts import help_texts
 
 _LAST_PART = "give its last part: tail -c 32M LOG | selfhost verify -"
 
 
-class VerifyOptions(CommandOptions):
+class VerifyOptions(Options):
     """The options of `verify`; `files` has one file or the id of one process."""
 
     files: list[str]
@@ -54,7 +55,7 @@ def _run_named(named: str, catalogue: Catalogue) -> Run:
     except Unreadable as error:
         raise _unread_log(named, error, catalogue) from None
     if seen is None:
-        raise _no_run(named, "holds no figures of a run that selfhost reads", help_text("runs"))
+        raise _no_run(named, "holds no figures of a run that selfhost reads", help_texts().runs)
     return seen
 
 
@@ -63,7 +64,7 @@ def _unread_log(named: str, error: Unreadable, catalogue: Catalogue) -> InputErr
     reason = error.reason
     if id_of(named, catalogue) is not None:
         reason = "is a model: name a log or a process"
-    remedy = error.remedy or help_text("runs")
+    remedy = error.remedy or help_texts().runs
     if error.kind == LARGE:
         remedy = _LAST_PART
     return _no_run(named, reason, remedy)

@@ -21,7 +21,7 @@ from helpers.written import validate
 from selfhost.cli import COMMANDS
 from selfhost.cli import main as cli
 from selfhost.cli.options import Option, options_of
-from selfhost.cli.parser import parse
+from selfhost.cli.parser import Options
 from selfhost.core.errors import UsageError
 
 RECORD = RECORDS / "vm-24gib.json"
@@ -112,7 +112,7 @@ def test_a_repeated_option_drops_nothing_silently(
     if option.is_repeatable:
         first, second = ADDING_UP[flag]
         needed = NEEDED.get(command, ["x"] if command in ("size", "verify") else [])
-        options = parse(command, [*needed, flag, first, flag, second])
+        options = Options.read(command, [*needed, flag, first, flag, second])
         assert getattr(options, option.destination) == [first, second]
         return
     for words in ([flag, "1", flag, "2"], [f"{flag}=1", flag, "2"], [f"{flag}=1", f"{flag}=2"]):
@@ -133,7 +133,7 @@ def test_a_repeated_option_drops_nothing_silently(
 def test_two_names_of_one_option_contradict_each_other(line: str) -> None:
     command, *words = line.split()
     with pytest.raises(UsageError, match="is given twice"):
-        parse(command, words)
+        Options.read(command, words)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_words_may_stand_anywhere(line: str, names: list[str]) -> None:
     unknown; Python 3.14 takes the value of an unknown option for a word.
     """
     command, *words = line.split()
-    options = parse(command, words)
+    options = Options.read(command, words)
     assert [options.model, *options.others] == names
 
 
@@ -183,7 +183,7 @@ def test_words_may_stand_anywhere(line: str, names: list[str]) -> None:
 def test_a_slip_is_told_with_what_to_type(line: str, message: str, remedy: str) -> None:
     command, *words = line.split()
     with pytest.raises(UsageError) as raised:
-        parse(command, words)
+        Options.read(command, words)
     assert message in raised.value.message
     assert remedy in (raised.value.remedy or "")
 
@@ -209,15 +209,29 @@ def test_help_is_given_before_a_slip_is_told(line: str, capsys: pytest.CaptureFi
         pytest.param("check a --output -", "text", id="standard output"),
         pytest.param("audit", [], id="audit"),
         pytest.param("audit --json --format junit=a.xml", ["json", "junit=a.xml"], id="several"),
-        pytest.param("audit --output {}/x.md", ["markdown"], id="audit by ending"),
-        pytest.param("audit --output {}/x.md --json", ["json"], id="audit stated before ending"),
     ],
 )
 def test_the_format_is_the_stated_one_else_that_of_the_file(
     line: str, form: str | list[str], tmp_path: Path
 ) -> None:
     command, *words = line.format(tmp_path).split()
-    assert parse(command, words).format == form
+    assert Options.read(command, words).format == form
+
+
+@pytest.mark.parametrize(
+    ("stated", "beginning"),
+    [
+        pytest.param((), "## ", id="by ending"),
+        pytest.param(("--json",), "{", id="stated before ending"),
+    ],
+)
+def test_an_audit_writes_the_format_stated_else_that_of_the_file(
+    stated: Sequence[str], beginning: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "report.md"
+    words = ["audit", str(EXAMPLES / "audit.toml"), "--machines", str(RECORD)]
+    run(capsys, *words, "--output", str(report), *stated)
+    assert report.read_text(encoding="utf-8").startswith(beginning)
 
 
 WORDS = (

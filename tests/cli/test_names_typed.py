@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from selfhost.cli.command_options import CommandOptions
 from selfhost.cli.models import names_in, one_name_in
+from selfhost.cli.parser import Options
 from selfhost.core.errors import UsageError
 
-OPTIONS = CommandOptions()
+OPTIONS = Options()
 OPTIONS.specs = []
 
 

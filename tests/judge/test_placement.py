@@ -24,7 +24,7 @@ from judge.small import (
 )
 from selfhost import Route, Workload, api, check
 from selfhost.catalogue.index import open_catalogue
-from selfhost.cli.parser import parse
+from selfhost.cli.parser import Options
 from selfhost.core.errors import WorkloadError
 from selfhost.core.records import Unread
 from selfhost.judge.checks import Outcome
@@ -320,5 +320,5 @@ def test_other_programs_name_what_takes_it() -> None:
 def test_python_and_the_command_line_read_the_same_names(typed: str) -> None:
     assert Workload(kv_cache_type=typed) == Workload(kv_cache_type="fp8")
     assert Workload().replace(kv_cache_type=typed).kv_cache_type == "fp8"
-    options = parse("size", ["qwen3-8b", "--kv-cache", typed])
+    options = Options.read("size", ["qwen3-8b", "--kv-cache", typed])
     assert options.kv_cache_type == "fp8"
