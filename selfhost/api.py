@@ -198,7 +198,8 @@ def size(
     fault = fault_of(prompt_cache_bytes or 0, int, maximum=MOST_BYTES)
     if fault is not None:
         raise InputError(f"prompt_cache_bytes {fault.message}")
-    asked = _ask([model], workload, machine or node(), specs, fields)
+    container_machine = node() if machine is None else machine
+    asked = _ask([model], workload, container_machine, specs, fields)
     if asked.workload.task != "generate":
         message = f"a container serves a model, and none is sized for {asked.workload.task}"
         remedy = "leave it out; check() has the memory of a fine-tuning"
@@ -229,7 +230,10 @@ def _ask(
     specs: Sequence[PathLike],
     fields: Mapping[str, Any],
 ) -> _Asked:
-    """The arguments with their defaults. Raises `SelfhostError` for those that make no sense."""
+    """The arguments with their defaults. Raises `SelfhostError` for those that make no sense: first
+    for a wrong type, then for the workload, the machine's name and the specs. Whether the models
+    are known is not asked.
+    """
     for model in models:
         expect_type("model", model, (str, os.PathLike, ModelSpec))
     expect_type("workload", workload, (Workload, type(None)))
@@ -237,7 +241,7 @@ def _ask(
     for folder in specs:
         expect_type("each of specs", folder, (str, os.PathLike))
     reader = "from_file" if isinstance(machine, os.PathLike) else "from_json"
-    expect_type("machine", machine, (Machine, str, type(None)), _read_by(reader))
+    expect_type("machine", machine, (Machine, str, type(None)), _how_to_read(reader))
     _refuse_misplaced(fields)
     whole_workload = _with_fields(workload, fields)
     notes: tuple[str, ...] = ()
@@ -246,7 +250,8 @@ def _ask(
     return _Asked(open_catalogue(specs), whole_workload, machine or Machine.read(), notes)
 
 
-def _read_by(reader: str) -> str:
+def _how_to_read(reader: str) -> str:
+    """The remedy where a machine's record was meant; `reader` is a method of Machine."""
     return f"a record is read by machine=Machine.{reader}(…)"
 
 
@@ -291,7 +296,7 @@ def _machine_named(name: str) -> tuple[Machine, tuple[str, ...]]:
         machine, note = named(name)
     except SelfhostError as error:
         # of a traceback only the text is seen
-        error.remedy = f"{error.remedy}; {_read_by('from_file')}"
+        error.remedy = f"{error.remedy}; {_how_to_read('from_file')}"
         error.args = (f"{error.message}; {error.remedy}",)
         raise
     return machine, () if note is None else (note,)

@@ -181,6 +181,13 @@ def test_a_machine_is_named_as_people_name_it() -> None:
             check("mistral-7b", machine=wrong)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("ask", [check, size])
+def test_an_empty_name_is_no_machine(ask: Callable[..., object]) -> None:
+    """As from a variable that nobody set: the answer would be for another machine."""
+    with pytest.raises(UnknownMachineError):
+        ask("mistral-7b", machine="")
+
+
 @pytest.mark.parametrize(
     ("call", "arguments", "keywords"),
     [
