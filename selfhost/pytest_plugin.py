@@ -13,7 +13,8 @@ own: one that the project or another plugin registers, or a call that names no m
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -66,7 +67,8 @@ def _is_of_others(config: pytest.Config) -> bool:
 
 
 def _why_skipped(config: pytest.Config, marker: pytest.Mark) -> str | None:
-    """The verdict where the model does not run; None where it does, or where no model is named.
+    """Why the test is skipped: the verdict where the model does not run. None where it runs, and
+    where the marker is none of selfhost's.
 
     Fails the test where the marker names a model and makes no sense.
     """
@@ -80,24 +82,30 @@ def _why_skipped(config: pytest.Config, marker: pytest.Mark) -> str | None:
     if not names or not isinstance(names[0], str | os.PathLike):
         return None
     model: Model = names[0]
-    fault = ""
-    workload = Workload()
-    try:
-        workload = Workload(**fields)
-    except (SelfhostError, TypeError) as error:
-        fault = _text_of(error)
-    if len(names) > 1:
-        fault = f'name one model first: {MARKER}("mistral-7b", context_tokens=8192)'
-    if fault and not _is_known(config, model):
-        # a marker of somebody else's, with arguments of its own
-        return None
-    if not fault:
+    fault = _fault_of_arguments(names, fields)
+    if fault is None:
         try:
-            return _reason(config, model, workload)
+            return _reason(config, model, Workload(**fields))
         except SelfhostError as error:
             fault = _text_of(error)
-    # outside of the handlers, for pytest would print the handled error as well
+    elif not _is_known(config, model):
+        # a marker of somebody else's, with arguments of its own
+        return None
+    # outside of the handler, for pytest would print the handled error as well
     pytest.fail(f"{MARKER}: {fault}", pytrace=False)
+
+
+def _fault_of_arguments(names: Sequence[object], fields: Mapping[str, Any]) -> str | None:
+    """What is wrong with the arguments of a marker but for its model; None where nothing is."""
+    from . import SelfhostError, Workload
+
+    if len(names) > 1:
+        return f'name one model first: {MARKER}("mistral-7b", context_tokens=8192)'
+    try:
+        Workload(**fields)
+    except (SelfhostError, TypeError) as error:
+        return _text_of(error)
+    return None
 
 
 def _text_of(error: Exception) -> str:

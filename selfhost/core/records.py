@@ -72,17 +72,19 @@ def read_by(
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(read_by,))
 class _RecordType(type):
-    """The type of record classes: the annotations of a class are its fields, assignments their
-    defaults. As in a `NamedTuple`, the names below have an underscore that no field may have.
+    """The type of record classes: collects the fields of a class behind those of its first base.
+
+    As in a `NamedTuple`, the names below have an underscore, and what begins with one is no field.
     """
 
     _fields: tuple[str, ...]
+    # only of fields that need no argument
     _defaults: dict[str, Any]
-    # the fields that a file may state
+    # only of fields that a file may state
     _keys: dict[str, FileKey]
     # the annotation of each field, as it is written
     _kinds: dict[str, str]
-    # the fields in which a dict may be given
+    # the fields in which a dict is frozen
     _mappings: tuple[str, ...]
 
     def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> _RecordType:
@@ -95,14 +97,12 @@ class _RecordType(type):
             if field[0] == "_":
                 continue
             kinds[field] = str(annotation)
-            default = body.pop(field, _NO_DEFAULT)
-            if is_stated and type(default) is not FileKey:
-                default = read_by(default=default)
-            if type(default) is FileKey:
-                keys[field] = default
-                default = _NO_DEFAULT if "required" in default.limits else default.default
-            if type(default) is dict:
-                default = FrozenDict(default)
+            assigned = body.pop(field, _NO_DEFAULT)
+            if is_stated and type(assigned) is not FileKey:
+                assigned = read_by(default=assigned)
+            if type(assigned) is FileKey:
+                keys[field] = assigned
+            default = _default_of(assigned)
             if default is not _NO_DEFAULT:
                 defaults[field] = default
         mappings = list[str]()
@@ -131,13 +131,28 @@ class _RecordType(type):
         return Signature(parameters)
 
 
+def _default_of(assigned: Any) -> Any:
+    """The default of a field to which that was assigned; _NO_DEFAULT where an argument must give
+    the value.
+    """
+    default = assigned
+    if type(assigned) is FileKey:
+        default = _NO_DEFAULT if "required" in assigned.limits else assigned.default
+    return FrozenDict(default) if type(default) is dict else default
+
+
 class Record(metaclass=_RecordType):
-    """A frozen value with named fields: the annotations of a subclass, whose assignments are their
-    defaults. A dict in a field that is a Mapping becomes a `FrozenDict`. All arguments are
-    keywords. `TypeError` names a missing or unknown field, `AttributeError` an attempt to assign.
+    """A frozen value with named fields. They are the annotations of a subclass, in a module that
+    begins with `from __future__ import annotations`; what is assigned beside an annotation is the
+    default.
+
+    All arguments are keywords, and of any type: only names are checked, unless `_check` looks at
+    values. A dict in a field that is a Mapping becomes a `FrozenDict`. Records with equal fields
+    are equal, and hashable where every value is. `TypeError` names a missing or unknown field,
+    `AttributeError` an attempt to assign.
 
     A subclass may override two methods: `_completed` fills in values before the record is frozen,
-    and `_check` raises where they make no sense together.
+    and `_check` raises where they make no sense together. `replace` calls both again.
     """
 
     # what an unknown field raises

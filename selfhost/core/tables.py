@@ -72,7 +72,7 @@ class Document:
         self.root = TomlTable(self, (), values)
         # what was read of it, each with its place
         self.records: list[tuple[KeyPath, Record]] = []
-        # by the key that it states: a file beside this one
+        # files beside this one, by the key whose values they state
         self.parts: dict[str, Document] = {}
         self._faults: list[_Fault] = []
         self._unusable: Unreadable | None = None
@@ -165,14 +165,16 @@ class Document:
         return placed
 
     def _placed(self, fault: _Fault) -> _PlacedFault:
-        beside = self.parts.get(str(fault.path[0])) if len(fault.path) > 1 else None
-        if beside is None:
+        part = self.parts.get(str(fault.path[0])) if len(fault.path) > 1 else None
+        if part is None:
             return _PlacedFault(self.file, self.line(fault.path), fault)
         fault = fault._replace(path=fault.path[1:])
-        return _PlacedFault(beside.file, beside.line(fault.path), fault)
+        return _PlacedFault(part.file, part.line(fault.path), fault)
 
     def line(self, path: KeyPath) -> int | None:
-        """The line of what stands at `path` or around it; None for the file and of a package."""
+        """The line of what stands at `path`, else of the nearest table around it. None where that
+        is the whole file, and where no TOML file is there, as in a package.
+        """
         if self.text is None and self.file.endswith(".toml") and os.path.isfile(self.file):
             # the stored form of a checkout's file: its text tells the line
             self.text = Document.read(self.file).text
@@ -270,9 +272,8 @@ def _kind_of(annotation: str) -> _Kind:
 
 
 class TomlTable:
-    """One table of a `Document`. Its methods return the value of a key; where that is missing or
-    wrong they note a problem and return None, and of lists what is right in them. `close()` notes
-    every key that nobody asked for.
+    """One table of a `Document`, whose values are asked for by their keys. What is wrong becomes a
+    problem of the document, and nothing is raised. `close()` notes every key that nobody asked for.
     """
 
     def __init__(self, document: Document, path: KeyPath, values: Mapping[str, Any]) -> None:
@@ -296,12 +297,13 @@ class TomlTable:
         example: object = None,
         **limits: Any,
     ) -> Any:
-        """The value of a field with that annotation: text, a number, a `TomlTable`, `Any`, several
-        of one (`tuple[str, ...]`, `Mapping[str, int]`), or a record of the `kind` in `limits`; None
-        only where the annotation has it.
+        """The value of the key, as a field with that annotation has it: text, a number, a truth
+        value, `Any`, a `TomlTable`, several of one (`tuple[str, ...]`, `Mapping[str, int]`), or a
+        record, whose class is the `kind` in `limits`. Other `limits` are those of `fault_of`.
 
-        `limits` are those of `fault_of`. With `required` a missing key is noted too; `example` is
-        what to write then.
+        A wrong value is noted, as is a None that the annotation does not have, and with `required`
+        also a key that is missing, for which `example` is what to write. In its place stands None.
+        Of several, the right ones stand: an empty tuple or dict where there is none.
         """
         self._known[key] = None
         value = self.values.get(key)
@@ -359,8 +361,8 @@ class TomlTable:
         return tuple([part for part in parts if part is not None])
 
     def fields(self, kind: type[Record]) -> dict[str, Any]:
-        """The values of the fields that a file states (`read_by`). The default stands for one that
-        is missing or wrong, None for a required one.
+        """The values of the fields that a file states (`read_by`), by their names in the record.
+        The default stands for one that is missing or wrong, None for a required one.
         """
         values: dict[str, Any] = {}
         for field, stated in kind._keys.items():
@@ -377,14 +379,16 @@ class TomlTable:
         return values
 
     def as_record(self, kind: type[Record]) -> Any:
-        """The table as a record."""
+        """The table as a record, with each key noted that is none of its fields. Where the document
+        has faults, a required field may be None against its type.
+        """
         record = kind(**self.fields(kind))
         self.close()
         self.document.records.append((self.path, record))
         return record
 
     def close(self, elsewhere: Mapping[str, str] = {}) -> None:
-        """Note every key that nobody asked for; `elsewhere`: what to do, by others' keys."""
+        """Note every key that nobody asked for. `elsewhere` has a remedy of its own for some."""
         known = tuple(self._known)
         for key in self.values:
             if key in self._known:

@@ -3,8 +3,8 @@
 `fill` returns a template, such as the texts of `specs/common/` and `specs/runtimes/`, with its
 values put in.
 
-A name in braces is a place for a value, behind a colon perhaps the unit to write it in (`UNITS`);
-a pair, the least and the most, is written as a range (`RANGES`):
+A name in braces is a place for a value, behind a colon perhaps the unit to write it in (`UNITS`).
+A pair, the least and the most, is written as a range (`RANGES`); `speed` takes only a pair:
 
 >>> fill("{name} needs {size:binary}", {"name": "Qwen3", "size": 5 * 2**30})
 'Qwen3 needs 5.00 GiB'
@@ -22,7 +22,8 @@ A line with a value that is None is left out:
 >>> fill("image: {image}\\nport: {port}", {"image": None, "port": 80})
 'port: 80'
 
-`{>name}` is a place for a part, another template that several share:
+`{>name}` is a place for a part, another template that several share. Where no parts are given it
+is text:
 
 >>> fill("{>here}: {path}", {"path": "/models"}, parts={"here": "stored on this machine"})
 'stored on this machine: /models'
@@ -78,10 +79,12 @@ def fill(
     parts: Mapping[str, str] = {},
     keep_unknown: bool = False,
 ) -> str:
-    """Return the template with these values in its places, as the docstring of the module says.
+    """Return the template with these values in its places, as the docstring of the module says:
+    parts are put in first, then optional words are kept or dropped, then places are filled.
 
-    `KeyError` names a value or a part that is missing. With `keep_unknown` such a place
-    stands as it is written, for a later call to fill.
+    Raises `KeyError` for a missing part, and for a missing value. With `keep_unknown` the place of
+    a missing value stays as it is written, for a later call to fill; optional words do not wait:
+    they are dropped, or with `!` kept.
     """
     text = _with_parts(template, parts)
     if "[[" in text:

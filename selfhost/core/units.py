@@ -40,8 +40,8 @@ def with_thousands(number: float) -> str:
 
 
 def count_while(holds: Callable[[int], bool], numbers: range) -> int:
-    """How many of the first numbers `holds` is true for, found by halving: it must be false for
-    each number behind one for which it is false.
+    """How many numbers at the start of the range `holds` is true for, found by halving: once it is
+    false, it must be false for all that follow.
     """
     return bisect_left(numbers, 1, key=lambda number: 0 if holds(number) else 1)
 
@@ -117,7 +117,7 @@ def percent(share: float) -> str:
 
 def tokens(count: int) -> str:
     """`4,096 tokens`."""
-    return "1 token" if count == 1 else f"{count:,} tokens"
+    return plural(count, "token")
 
 
 def speed(low: float, high: float | None = None) -> str:
