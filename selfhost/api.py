@@ -275,7 +275,7 @@ def _refuse_misplaced(fields: Mapping[str, Any]) -> None:
 
 def _with_fields(workload: Workload | None, fields: Mapping[str, Any]) -> Workload:
     """The workload that the fields make, or that they complete. Raises `WorkloadError` where both
-    state one field, each with a value of its own.
+    state one field, each with a value of its own; in a workload a default states nothing.
     """
     if workload is None:
         return Workload(**fields)

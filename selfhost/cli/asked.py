@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import MachineFileError, UsageError, WorkloadError
+from ..core.files import input_path
 from ..core.workload import FLAGS, Load, Workload, as_typed
 
 if TYPE_CHECKING:
@@ -68,7 +69,9 @@ def one_machine(options: Options) -> Machine:
 
 
 def machines_of(options: Options) -> tuple[Machine, ...]:
-    """The machine to judge, or each of a folder, as --set and --gpu change it."""
+    """The machine to judge, or each of a folder, as --set and --gpu change it. What else their
+    names can mean becomes `options.notes`.
+    """
     _refuse_measuring_another(options)
     options.notes = ()
     machines, note = _machines_named(options)
@@ -80,7 +83,9 @@ def machines_of(options: Options) -> tuple[Machine, ...]:
 
 
 def changed(options: Options, machine: Machine) -> Machine:
-    """The machine as --set and --gpu say; what else a GPU's name can mean becomes the notes."""
+    """The machine as --set and --gpu say. What else the GPUs' names can mean becomes
+    `options.notes`.
+    """
     from ..machine.changes import apply
     from ..machine.understand import cards_named
 
@@ -116,8 +121,7 @@ def _machines_named(options: Options) -> tuple[tuple[Machine, ...], str | None]:
         return (machine,), note
     if os.path.isdir(text):
         return _machines_in(text), None
-    path = "/dev/stdin" if text == "-" else text
-    return (Machine.from_file(path),), None
+    return (Machine.from_file(input_path(text)),), None
 
 
 def _machine_called(text: str) -> tuple[Machine, str | None] | None:

@@ -90,18 +90,12 @@ def _judge(options: AuditOptions, outputs: Sequence[Output], words: Sequence[str
             baseline = read_baseline(options.baseline, tell)
     fleet = _fleet(options.machines)
     with Progress("judging") as drawn:
-        hearers = _hearers(words, drawn, is_bounded=not options.yes)
-
-        def tell_all(done: float, total: float) -> None:
-            for hearer in hearers:
-                hearer(done, total)
-
         audit = run_audit(
             policy,
             fleet,
             PolicyJudge(catalogue, today),
             today=today,
-            tell=tell_all,
+            tell=_teller(words, drawn, is_bounded=not options.yes),
             baseline=baseline,
         )
     code = _answer(options, outputs, audit)
@@ -117,9 +111,9 @@ def _fleet(paths: Sequence[str]) -> Fleet:
         return load_machines(*paths, tell=tell)
 
 
-def _hearers(words: Sequence[str], drawn: Progress, *, is_bounded: bool) -> list[Tell]:
-    """What hears how many verdicts are given: a terminal has a line drawn, the log of a job has one
-    every two seconds, and a long job is refused.
+def _teller(words: Sequence[str], drawn: Progress, *, is_bounded: bool) -> Tell:
+    """The function that is told how many verdicts are given: a terminal has a line drawn, the log
+    of a job has one every two seconds, and with `is_bounded` a long job is refused.
     """
     hearers: list[Tell] = [drawn]
     # a program that wants JSON finds no progress on standard error
@@ -127,7 +121,12 @@ def _hearers(words: Sequence[str], drawn: Progress, *, is_bounded: bool) -> list
         hearers.append(Lines(_say, "judged {done:number} of {total:number} verdicts"))
     if is_bounded:
         hearers.append(TimeLimit())
-    return hearers
+
+    def tell_all(done: float, total: float) -> None:
+        for hearer in hearers:
+            hearer(done, total)
+
+    return tell_all
 
 
 def _say(line: str) -> None:

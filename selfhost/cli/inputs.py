@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from ..catalogue.index import SPECS_VARIABLE
-from ..core.files import numbered_files
+from ..core.files import input_path, numbered_files
 from ..core.records import Record, shown_path
 from ..core.stored import shipped_folder
 from ..core.tables import shipped_table
@@ -145,8 +145,7 @@ def _named_files(options: argparse.Namespace) -> dict[FileId, str]:
     files: dict[FileId, str] = {}
     for word in _words(options):
         name = "standard input" if word == "-" else word
-        path = "/dev/stdin" if word == "-" else word
-        for part in numbered_files(path):
+        for part in numbered_files(input_path(word)):
             if os.path.isfile(part):
                 status = os.stat(part)
                 files[status.st_dev, status.st_ino] = name

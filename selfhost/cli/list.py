@@ -188,13 +188,12 @@ def _shows_first(options: ListOptions, ids: Sequence[str] | None) -> bool:
     is_filtered = options.max_size or options.route not in (None, "local")
     if is_filtered or options.sort != "best" or options.all:
         return False
-    if options.top is not None:
-        # only for text are those that do not run left out before all are judged
-        return options.format == "text" or options.route is None
-    # a document for a program has all, and few models are all judged
-    if options.format != "text":
-        return False
-    return not ids or len(ids) > _FEW
+    if options.format == "text":
+        are_few = ids is not None and 0 < len(ids) <= _FEW
+        return options.top is not None or not are_few
+    # a page or a document has all models where no --top is stated, and only a list in text leaves
+    # out those that do not run before all are judged
+    return options.top is not None and options.route is None
 
 
 def _selected(rows: Iterable[Verdict], options: ListOptions) -> list[Verdict]:

@@ -9,7 +9,7 @@ from ..advice.verify import verify
 from ..catalogue.index import Catalogue, open_catalogue
 from ..catalogue.names import id_of
 from ..core.errors import InputError, Problem
-from ..core.files import LARGE, Unreadable
+from ..core.files import LARGE, Unreadable, input_path
 from ..core.records import shown
 from ..reports import json
 from ..reports.verify_text import verify_document
@@ -47,10 +47,9 @@ def _run_named(named: str, catalogue: Catalogue) -> Run:
     """The run of a process id, of a log file, or of standard input. Raises `InputError`."""
     if named.isdecimal() and named.isascii():
         return run_of_process(named)
-    path = "/dev/stdin" if named == "-" else named
     try:
         with Progress("reading the log", are_bytes=True) as tell:
-            text = read_log(path, tell)
+            text = read_log(input_path(named), tell)
         seen = run_of(text)
     except Unreadable as error:
         raise _unread_log(named, error, catalogue) from None

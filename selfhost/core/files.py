@@ -89,6 +89,11 @@ class Unreadable(OSError):
         return Problem(file=file, line=self.line, message=self.reason, remedy=self.remedy or remedy)
 
 
+def input_path(word: str) -> str:
+    """The path that a word of a command line names as an input: `-` is standard input."""
+    return "/dev/stdin" if word == "-" else word
+
+
 def is_utf8(name: str) -> bool:
     """Whether a name of a file is text: other bytes in it are lone surrogates in Python."""
     return not any("\ud800" <= letter <= "\udfff" for letter in name)

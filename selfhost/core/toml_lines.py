@@ -54,6 +54,7 @@ def lines_of(text: str) -> dict[KeyPath, int]:
             path = (*path, key)
             lines.setdefault(path, line)
             if is_header:
+                # `[[a]]` begins the next table of a list, `[a.b]` stands in the last one
                 if value == [{}]:
                     counts[path] += 1
                 if counts[path]:
