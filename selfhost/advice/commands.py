@@ -337,11 +337,16 @@ def _must_state_context(launch: Launch) -> bool:
 
 
 def _run_lines(
-    launch: Launch, template: str | None = None, *, with_server: bool = False
+    launch: Launch,
+    template: str | None = None,
+    paths: Mapping[str, str] = {},
+    *,
+    with_server: bool = False,
 ) -> tuple[str, ...]:
     """The line that runs the model; a line that starts a server before it, where the program has
     settings only there. One for the usual context alone is left out, unless `with_server`: a
-    beginner types `ollama run TAG`.
+    beginner types `ollama run TAG`. `paths` stand in places of the template: a path may hold
+    braces itself, so that it is never part of a template.
     """
     runtime, values, machine = launch.runtime, _values_of(launch), launch.machine
     needed = _options_needed(launch, values)
@@ -350,10 +355,10 @@ def _run_lines(
     if is_usual and not with_server:
         needed.remove("context_tokens")
     if launch.judged.offload is not None or template is None:
-        templates = _templates(launch, values)
+        lines = [_fill(text, values) for text in _templates(launch, values)]
+        line = next(filter(None, lines), "")
     else:
-        templates = [template]
-    line = next(filter(None, (_fill(text, values) for text in templates)), "")
+        line = _fill(template, {**values, **paths})
     # those of the program that were asked for; "" for one that it has not
     options = [
         _fill(getattr(runtime.named_options.get(name), "line", ""), {"value": value})
@@ -484,7 +489,7 @@ def _lines_of_own_files(launch: Launch) -> tuple[str, ...]:
     is_misread = "'{repository}'" in template and (typed != folder or folder[0] == "~")
     if "{repository}" not in template or is_misread:
         return ()
-    return _run_lines(launch, _fill(template, {"repository": typed}))[:1]
+    return _run_lines(launch, template, {"repository": typed})[:1]
 
 
 def _lines_of_gguf(launch: Launch, path: str) -> tuple[str, ...]:
@@ -506,12 +511,13 @@ def _lines_of_gguf(launch: Launch, path: str) -> tuple[str, ...]:
 
 def lines_of_file(launch: Launch, path: str, projector: str | None) -> tuple[str, ...]:
     """The line that loads one GGUF file; () where the runtime takes none."""
-    typed = _shell_path(path, launch.machine)
-    line = _fill(launch.runtime.commands.get("file", ""), {"file": typed})
+    template = launch.runtime.commands.get("file", "")
+    paths = {"file": _shell_path(path, launch.machine)}
     settings = launch.runtime.settings_of(launch.workload.runtime_options)
     if projector and settings.get("projector") != "none":
-        line = line.replace(" -c ", f" --mmproj {_shell_path(projector, launch.machine)} -c ", 1)
-    return _run_lines(launch, line)
+        template = template.replace(" -c ", " --mmproj {projector_file} -c ", 1)
+        paths["projector_file"] = _shell_path(projector, launch.machine)
+    return _run_lines(launch, template, paths)
 
 
 def recipe(launch: Launch) -> tuple[tuple[str, ...], str, str | None] | None:

@@ -30,7 +30,15 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
 @pytest.mark.parametrize(
     "name",
-    ["a\nb.gguf", "\x1b[31mred.gguf", "a\u202eb.gguf", "it's $(id) `id`.gguf", "x ##[e].gguf"],
+    [
+        "a\nb.gguf",
+        "\x1b[31mred.gguf",
+        "a\u202eb.gguf",
+        "it's $(id) `id`.gguf",
+        "x ##[e].gguf",
+        "{context_tokens}.gguf",
+        "{quantization}[[draft?gone]]{{device}}.gguf",
+    ],
 )
 def test_the_command_of_check_names_the_very_file(
     name: str, model: Path, capsys: pytest.CaptureFixture[str]
