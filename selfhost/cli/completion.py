@@ -69,7 +69,10 @@ def _values(option: Option, typed: str, catalogue: Catalogue) -> list[str]:
 
 
 def _known_values(flag: str, catalogue: Catalogue) -> Iterable[str]:
-    """The values that the catalogue or another module lists for an option; none for others."""
+    """The values that the catalogue or another module lists for an option; none for others.
+
+    Each is one word of a shell: a script offers it unquoted.
+    """
     match flag:
         case "--family":
             return sorted({row.family for row in catalogue.outlines.values() if row.family})
@@ -82,7 +85,7 @@ def _known_values(flag: str, catalogue: Catalogue) -> Iterable[str]:
 
             return FORMATS
         case "--gpu":
-            return [row["words"] for row in catalogue.common("gpus")["gpu"]]
+            return [row["words"].replace(" ", "-") for row in catalogue.common("gpus")["gpu"]]
         case "--machine":
             from ..machine.profiles import names
 
@@ -93,7 +96,7 @@ def _known_values(flag: str, catalogue: Catalogue) -> Iterable[str]:
             quantizations: Iterable[str] = catalogue.common("quantizations")["quantization"]
             return quantizations
         case "--license":
-            return catalogue.common("licenses")
+            return [name for name in catalogue.common("licenses") if " " not in name]
         case "--draft":
             return catalogue.ids()
     return ()

@@ -482,6 +482,7 @@ def test_any_encoding_of_the_pipe_carries_the_answer(
         (("check", "gpt2", "--quant", "q4_k"), "Q4_K_M"),
         (("check", "mistral:"), "mistral:7b"),
         (("audit", "--format", "ju"), "junit"),
+        (("check", "gpt2", "--gpu", "rtx-40"), "rtx-4070-super"),
     ],
 )
 def test_completion(
@@ -489,6 +490,24 @@ def test_completion(
 ) -> None:
     """Commands, options, models and what an option takes are offered, names with a colon too."""
     assert offered in run(capsys, "_complete", *words)[1].splitlines()
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--gpu", "--license", "--machine", "--runtime", "--quant", "--draft", "--set", "--format"],
+)
+def test_what_completion_offers_is_one_word(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A shell puts it into the line as it is: of `rtx 4090` the second word would be a model."""
+    offered = run(capsys, "_complete", "check", "gpt2", option, "")[1].splitlines()
+    assert offered
+    assert [name for name in offered if shlex.split(name) != [name]] == []
+
+
+def test_a_gpu_that_completion_offers_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("check", "gpt2", "--gpu", "rtx-4070-super", "--json")
+    assert "RTX 4070 SUPER" in run(capsys, *words)[1].upper()
 
 
 def test_a_bare_model_is_a_check(capsys: pytest.CaptureFixture[str]) -> None:
