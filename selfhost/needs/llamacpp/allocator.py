@@ -1,0 +1,245 @@
+"""The allocator of ggml, replayed: tensors of a graph go in, the bytes of the compute buffer come
+out, exact to the byte (ggml/src/ggml-alloc.c of llama.cpp 0c1e570).
+
+A tensor gets memory when it is computed, and gives it back after its last reader. A view has no
+memory: it reads, or writes, the memory of another tensor. Operations that always write over their
+only source (scales, biases, activations, the weight of a norm) change nothing, so no graph here has
+them. All sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from math import prod
+from typing import NamedTuple
+
+FLOAT_BYTES = 4
+HALF_BYTES = 2
+# of an index into a cache
+INDEX_BYTES = 8
+# each tensor begins at a multiple (TENSOR_ALIGNMENT in ggml/src/ggml-impl.h)
+_ALIGNMENT_BYTES = 32
+# the last hole of the buffer has no end: the buffer grows into it
+_ENDLESS = 1 << 80
+
+# the lengths of a tensor's dimensions, its rows first, as ggml counts them
+Sides = tuple[int, ...]
+
+
+class Node:
+    """One tensor of a graph: an input, a result, or a view of another tensor.
+
+    `layout` holds the bytes of one element and then the sides; it is () of a view. `owner` is the
+    tensor whose memory a view has. `overwrites`: the result may take the place of a source. `given`
+    is an input, `kept` an output, which no other tensor may replace. `placed`: it is in a graph
+    already. `strided`: its rows do not follow each other. `readers` and `views` count what still
+    needs the tensor while the graph runs, and `start` is its address then, -1 without memory.
+    """
+
+    __slots__ = (
+        "given", "kept", "layout", "overwrites", "owner", "placed", "readers", "size", "sources",
+        "start", "strided", "views",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        layout: Sides,
+        sources: tuple[Node, ...] = (),
+        owner: Node | None = None,
+        *,
+        overwrites: bool = False,
+    ) -> None:
+        self.layout = layout
+        self.sources = sources
+        self.owner = owner
+        self.overwrites = overwrites
+        self.size = (prod(layout) + _ALIGNMENT_BYTES - 1) & -_ALIGNMENT_BYTES
+        self.given = False
+        self.kept = False
+        self.placed = False
+        self.strided = False
+        self.readers = 0
+        self.views = 0
+        self.start = -1
+
+
+def given(*sides: int, element_bytes: int = FLOAT_BYTES) -> Node:
+    """An input of the graph, which the program fills in before each run."""
+    tensor = Node((element_bytes, *sides))
+    tensor.given = True
+    return tensor
+
+
+def fresh(sides: Sides, *sources: Node, element_bytes: int = FLOAT_BYTES) -> Node:
+    """A result in memory of its own: of GGML_OP_MUL_MAT, GET_ROWS, CONT, CONCAT, FLASH_ATTN_EXT
+    and all others that ggml_op_can_inplace does not name.
+    """
+    return Node((element_bytes, *sides), sources)
+
+
+def inplace(sides: Sides, *sources: Node) -> Node:
+    """A result that overwrites its first source with the same layout that nothing else reads: of
+    GGML_OP_ADD, MUL, ROPE, RMS_NORM, SOFT_MAX and others that ggml_op_can_inplace names.
+    """
+    return Node((FLOAT_BYTES, *sides), sources, overwrites=True)
+
+
+def view(tensor: Node) -> Node:
+    """The same memory in another shape: ggml_reshape, ggml_view, ggml_permute."""
+    return Node((), (tensor,), tensor.owner or tensor)
+
+
+def part(tensor: Node) -> Node:
+    """A view of a part of each row: rows of the view do not follow each other in memory."""
+    tensor_part = view(tensor)
+    tensor_part.strided = True
+    return tensor_part
+
+
+def written(target: Node, *sources: Node) -> Node:
+    """The memory of `target` after GGML_OP_CPY or SET_ROWS wrote the sources into it."""
+    return Node((), sources, target.owner or target)
+
+
+class Repetition(NamedTuple):
+    """Places in the list of nodes: a pattern of layers begins, begins again, and ends again."""
+
+    begin: int
+    middle: int
+    end: int
+
+
+class _State(NamedTuple):
+    """What decides how the allocator goes on after a pattern of layers: the holes of the buffer,
+    the nodes of the pattern with all that is still to read of them, and the older nodes with
+    whether anything is, because later layers may all read those.
+    """
+
+    top: int
+    hole_starts: list[int]
+    hole_ends: list[int]
+    older: list[tuple[int, bool, bool]]
+    latest: list[tuple[int, int, int]]
+
+
+class Allocator:
+    """The buffer while a graph runs, as holes in the order of their addresses."""
+
+    def __init__(self) -> None:
+        self.hole_starts = [0]
+        self.hole_ends = [_ENDLESS]
+        # the most bytes that were in use
+        self.top = 0
+
+    def run(self, nodes: Iterable[Node]) -> None:
+        """Compute nodes in this order (ggml_gallocr_alloc_graph_impl)."""
+        for node in nodes:
+            if node.owner is None and not (node.overwrites and _takes_place_of_source(node)):
+                node.start = self.take(node.size)
+            for source in node.sources:
+                source.readers -= 1
+                if not (source.readers or source.views):
+                    self._finish(source)
+
+    def _finish(self, tensor: Node) -> None:
+        """Nothing reads the tensor any more; give back its memory, or its owner's."""
+        owner = tensor.owner
+        if owner is None:
+            owner = tensor
+        else:
+            owner.views -= 1
+        if owner.start >= 0 and not (owner.kept or owner.readers or owner.views):
+            self.give(owner.start, owner.start + owner.size)
+            owner.start = -1
+
+    def take(self, size: int) -> int:
+        """The address of `size` bytes: in the smallest hole with enough room, of two equal ones the
+        later; at the end of the buffer where no hole has room (ggml_dyn_tallocr_alloc).
+        """
+        starts = self.hole_starts
+        ends = self.hole_ends
+        best = -1
+        least_room = _ENDLESS
+        for index in range(len(starts) - 1):
+            room = ends[index] - starts[index]
+            if size <= room <= least_room:
+                best = index
+                least_room = room
+        start = starts[best]
+        end = start + size
+        if end == ends[best]:
+            del starts[best], ends[best]
+        else:
+            starts[best] = end
+        self.top = max(self.top, end)
+        return start
+
+    def give(self, start: int, end: int) -> None:
+        """Make a hole, one with the holes beside it (ggml_dyn_tallocr_free_tensor)."""
+        starts = self.hole_starts
+        ends = self.hole_ends
+        following = bisect_left(starts, start)
+        touches_earlier = following > 0 and ends[following - 1] == start
+        touches_later = starts[following] == end
+        if touches_earlier and touches_later:
+            ends[following - 1] = ends[following]
+            del starts[following], ends[following]
+        elif touches_earlier:
+            ends[following - 1] = end
+        elif touches_later:
+            starts[following] = start
+        else:
+            starts.insert(following, start)
+            ends.insert(following, end)
+
+    def state(self, older: Iterable[Node], latest: Iterable[Node]) -> _State:
+        """What decides how the allocator goes on, behind the `latest` nodes."""
+        return _State(
+            top=self.top,
+            hole_starts=self.hole_starts.copy(),
+            hole_ends=self.hole_ends.copy(),
+            older=[(node.start, node.readers > 0, node.views > 0) for node in older],
+            latest=[(node.start, node.readers, node.views) for node in latest],
+        )
+
+
+def _takes_place_of_source(node: Node) -> bool:
+    """Whether the result overwrites a source: the first of the same layout, which is no output,
+    and which neither another operation nor a view needs (ggml_gallocr_allocate_node).
+    """
+    layout = node.layout
+    for source in node.sources:
+        is_needed = source.readers != 1 or source.views or source.kept
+        if not is_needed and source.start >= 0 and source.layout == layout:
+            node.start = source.start
+            source.start = -1
+            return True
+    return False
+
+
+def peak_bytes(
+    inputs: Sequence[Node], nodes: Sequence[Node], repetitions: Iterable[Repetition]
+) -> int | None:
+    """The most bytes in use while the graph runs: the size of the compute buffer.
+
+    None where a repetition left anything else than the pattern before it did. Where both left all
+    alike, as many more repetitions as one likes change nothing, so a graph may leave them out.
+    """
+    allocator = Allocator()
+    allocator.run(inputs)
+    done = 0
+    for repetition in repetitions:
+        older = (*inputs, *nodes[: repetition.begin])
+        pattern = nodes[repetition.begin : repetition.middle]
+        repeated = nodes[repetition.middle : repetition.end]
+        allocator.run(nodes[done : repetition.middle])
+        state = allocator.state(older, pattern)
+        allocator.run(repeated)
+        if any(node.readers or node.views for node in pattern):
+            return None
+        if allocator.state(older, repeated) != state:
+            return None
+        done = repetition.end
+    allocator.run(nodes[done:])
+    return allocator.top

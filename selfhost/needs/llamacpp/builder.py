@@ -1,0 +1,299 @@
+"""The graph of a model as llama.cpp builds it: embeddings, layers, and logits or vectors (the build
+functions in src/models of llama.cpp 0c1e570). The row of the architecture says which norms, sums
+and embeddings it has.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...catalogue.architecture import FeedForward
+from ..tensors import window_of
+from .allocator import Node, Sides, fresh, given, inplace, part, view
+from .attention import attention, latent_attention
+from .feed_forward import experts_and_dense, feed_forward
+from .recurrent import RECURRENCES
+
+if TYPE_CHECKING:
+    from .graph import Graph, Layer
+
+# norms that a model has after its feed-forward, and then after its attention too
+_NORMS_AFTER = {"post_ffw_norm", "layer_output_norm"}
+
+
+class Builder:
+    """Builds the graph of one model; a subclass builds a model that departs from the others."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        # embeddings that layers add: a slice for each layer, or for each of the first layers
+        self.embedded: Node | None = None
+        self.slices: Node | None = None
+        norms = set(graph.row.norms)
+        has_norms_after = bool(norms & _NORMS_AFTER)
+        self.norms_input_of_feed_forward = "ffn_norm" in norms or not has_norms_after
+        # a norm of what attention gives: before the last rows are chosen, or after, or only of the
+        # feed-forward
+        self.norms_before_rows = has_norms_after and graph.style.normed_first
+        is_later = has_norms_after and not graph.style.normed_first
+        self.norms_after_rows = is_later and not graph.style.beside
+        self.norms_feed_forward = has_norms_after
+
+    def token_embeddings(self, slices: int = 1) -> Node:
+        """The embeddings of the tokens, which layers may add `slices` of, and in the graph too the
+        place of vectors that come instead of tokens, used or not (build_inp_embd).
+        """
+        width, tokens = self.graph.hidden
+        embeddings = fresh((width, tokens), given(tokens))
+        if slices > 1:
+            embeddings = fresh((width * slices, tokens), embeddings)
+        vectors = given(width * slices, tokens)
+        self.graph.expand(embeddings, vectors)
+        return embeddings
+
+    def before(self) -> Node:
+        """What the first layer reads."""
+        graph = self.graph
+        row = graph.row
+        hidden = graph.hidden
+        slices = 1 + (graph.model.deepstack_layers or 0)
+        embeddings = self.token_embeddings(slices)
+        if slices > 1:
+            self.embedded = embeddings
+            return part(embeddings)
+        if graph.model.per_layer_embedding_length:
+            self.look_up_slices()
+        if row.positions:
+            positions = fresh(hidden, graph.positions)
+            if row.encoder:
+                embeddings = inplace(hidden, positions, embeddings)
+            else:
+                embeddings = inplace(hidden, embeddings, positions)
+        if row.embedding_norm:
+            embeddings = graph.norm(hidden, embeddings)
+        return embeddings
+
+    def layer(self, layer: Layer, residual: Node) -> Node:
+        """What a layer gives."""
+        graph = self.graph
+        normed = residual
+        if layer.is_normed:
+            normed = graph.norm(graph.hidden, residual)
+        if graph.style.expanded:
+            graph.expand(normed)
+        feed = layer.feed_forward
+        mixes = layer.attention is not None or layer.recurrent is not None
+        norms_sums = graph.row.encoder and "layer_output_norm" in graph.row.norms
+        if feed is None:
+            return self._with_residual(layer, self.mix(layer, normed), residual)
+        if norms_sums:
+            return self._with_norms_of_sums(layer, feed, residual)
+        if not mixes and not graph.style.beside:
+            fed_forward = feed_forward(graph, feed, normed, graph.tokens)
+            return self._with_residual(layer, fed_forward, residual)
+        if layer.attention is not None and layer.recurrent is not None:
+            return self._attends_and_recurs(layer, feed, residual)
+        total = self._in_two_parts(layer, feed, normed, residual)
+        if self.embedded is None:
+            return total
+        return self._with_embeddings(layer, self.embedded, total, residual)
+
+    def mix(self, layer: Layer, normed: Node) -> Node:
+        """What attention or a recurrence makes of the tokens; the same where there is neither."""
+        graph = self.graph
+        heads = layer.attention
+        if heads is None:
+            if layer.recurrent is None:
+                return normed
+            return RECURRENCES[layer.recurrent.kind](graph, layer.recurrent, normed)
+        if heads.kind == "latent":
+            return latent_attention(graph, heads, normed)
+        rope = graph.style.rope
+        rotated = rope == "all" or (rope == "three of four" and not layer.is_fourth)
+        if rope == "sliding":
+            rotated = not graph.windowed or window_of(graph.model, heads) is not None
+        return attention(graph, heads, normed, rotated=rotated, cached=layer.is_cached)
+
+    def _with_residual(self, layer: Layer, computed: Node, residual: Node) -> Node:
+        """The only part of a layer, and what the layer read."""
+        graph = self.graph
+        if layer.is_last:
+            computed = graph.last_rows(computed)
+            residual = graph.last_rows(residual)
+        return inplace(graph.rows_of(layer), computed, residual)
+
+    def _with_norms_of_sums(self, layer: Layer, feed: FeedForward, residual: Node) -> Node:
+        """A layer that norms its sums (BERT, arXiv:1810.04805; src/models/bert.cpp)."""
+        graph = self.graph
+        sides = graph.rows_of(layer)
+        attended = self.mix(layer, residual)
+        if layer.is_last:
+            attended = graph.last_rows(attended)
+            residual = graph.last_rows(residual)
+        total = inplace(sides, attended, residual)
+        normed = graph.norm(sides, total)
+        fed_forward = feed_forward(graph, feed, normed, sides[1])
+        total = inplace(sides, fed_forward, normed)
+        return graph.norm(sides, total)
+
+    def _attends_and_recurs(self, layer: Layer, feed: FeedForward, residual: Node) -> Node:
+        """A layer that attends and recurs, each with a norm (Falcon-H1, arXiv:2507.22448;
+        src/models/falcon-h1.cpp).
+        """
+        graph = self.graph
+        hidden = graph.hidden
+        sides = graph.rows_of(layer)
+        recurrent = layer.recurrent
+        assert recurrent is not None
+        attended = self.mix(layer, graph.norm(hidden, residual))
+        recurred = RECURRENCES[recurrent.kind](graph, recurrent, graph.norm(hidden, residual))
+        mixed = inplace(hidden, attended, recurred)
+        residual = inplace(hidden, mixed, residual)
+        if layer.is_last:
+            residual = graph.last_rows(residual)
+        normed = graph.norm(sides, residual)
+        fed_forward = feed_forward(graph, feed, normed, sides[1])
+        return inplace(sides, fed_forward, residual)
+
+    def _in_two_parts(self, layer: Layer, feed: FeedForward, normed: Node, residual: Node) -> Node:
+        """A layer that attends or recurs, and feeds forward after that or beside it."""
+        graph = self.graph
+        style = graph.style
+        sides = graph.rows_of(layer)
+        mixed_input = normed
+        if graph.model.parallel_norms == 2:
+            mixed_input = graph.norm(graph.hidden, residual)
+        attended = self.mix(layer, mixed_input)
+        if self.norms_before_rows:
+            attended = graph.norm(graph.hidden, attended)
+        if layer.is_last:
+            attended = graph.last_rows(attended)
+            residual = graph.last_rows(residual)
+            if style.beside == "norm":
+                normed = graph.last_rows(normed)
+        if self.norms_after_rows:
+            attended = graph.norm(sides, attended)
+        read = normed
+        if style.beside == "input":
+            read = graph.norm(sides, residual)
+        elif not style.beside:
+            residual = self._summed(attended, residual, sides)
+            read = residual
+            if self.norms_input_of_feed_forward:
+                read = graph.norm(sides, residual)
+        fed_forward = self._fed_forward(feed, read, residual, sides)
+        # in the order in which the model adds them
+        parts = {"made": fed_forward, "residual": residual, "attended": attended}
+        first, *others = style.sums
+        total = parts[first]
+        for name in others:
+            total = inplace(sides, total, parts[name])
+        return total
+
+    def _summed(self, attended: Node, residual: Node, sides: Sides) -> Node:
+        """Attention and what the layer read; the term that comes first may be overwritten."""
+        if self.graph.style.residual_first:
+            return inplace(sides, residual, attended)
+        return inplace(sides, attended, residual)
+
+    def _fed_forward(self, feed: FeedForward, read: Node, residual: Node, sides: Sides) -> Node:
+        """The feed-forward, normed where the model norms it; of Gemma 4 from the residual."""
+        graph = self.graph
+        if feed.beside_dense:
+            fed_forward = experts_and_dense(graph, feed, residual)
+        else:
+            fed_forward = feed_forward(graph, feed, read, sides[1])
+        if self.norms_feed_forward:
+            fed_forward = graph.norm(sides, fed_forward)
+        return fed_forward
+
+    def _with_embeddings(self, layer: Layer, embedded: Node, total: Node, residual: Node) -> Node:
+        """What a layer gives, with what it adds of the embeddings: Gemma 4 a slice through a gate
+        (src/models/gemma4.cpp), Qwen3-VL one slice in each of its first layers
+        (src/models/qwen3vl.cpp).
+        """
+        graph = self.graph
+        length = graph.model.per_layer_embedding_length
+        if length:
+            gate_sides = length, graph.tokens
+            gate = fresh(gate_sides, total)
+            gate = inplace(gate_sides, gate, self.slice_of_layer(length, residual))
+            projected = fresh(graph.hidden, gate)
+            projected = inplace(graph.hidden, projected)
+            return inplace(graph.hidden, total, projected)
+        if not layer.is_early:
+            return total
+        return inplace(graph.rows_of(layer), total, part(embedded))
+
+    def look_up_slices(self) -> None:
+        """The embeddings of each layer's own, of Gemma 3n and 4 (build_inp_per_layer)."""
+        graph = self.graph
+        length = graph.model.per_layer_embedding_length or 0
+        layers = graph.model.layers
+        found = fresh((length * layers, graph.tokens), given(graph.tokens))
+        self.embedded = inplace((length, layers, graph.tokens), view(found))
+        graph.expand(self.embedded)
+
+    def slice_of_layer(self, length: int, embeddings: Node) -> Node:
+        """The embeddings of one layer. The first layer that asks adds a projection of the tokens'
+        embeddings for all layers (project_per_layer_inputs).
+        """
+        graph = self.graph
+        layers = graph.model.layers
+        sides = length, layers, graph.tokens
+        if self.slices is None:
+            assert self.embedded is not None
+            product = fresh((length * layers, graph.tokens), embeddings)
+            projected = inplace(sides, view(product))
+            projected = inplace(sides, projected, self.embedded)
+            self.slices = fresh((length, graph.tokens, layers), view(projected))
+        return part(self.slices)
+
+    def after(self, hidden: Node) -> Node:
+        """The output: logits, or vectors of a model that embeds."""
+        if self.graph.row.embeds:
+            return self._vectors(hidden)
+        return self._logits(hidden)
+
+    def _vectors(self, hidden: Node) -> Node:
+        """One vector of each sequence (build_pooling); another pooling than the model's own differs
+        by 4 bytes a token and sequence.
+        """
+        graph = self.graph
+        width, tokens = graph.hidden
+        if graph.row.output_norm:
+            hidden = graph.norm(graph.hidden, hidden)
+        hidden.kept = True
+        if graph.row.pooling == "first":
+            vectors = fresh((width, graph.sequences), hidden, given(graph.sequences))
+        else:
+            turned = fresh((tokens, width), part(hidden))
+            weights = given(tokens, graph.sequences)
+            vectors = fresh((width, graph.sequences), turned, weights)
+        vectors.kept = True
+        return vectors
+
+    def _logits(self, hidden: Node) -> Node:
+        """The logits of the rows that the caller needs, or of all (`late_rows`: "never"). Rows are
+        chosen in the last layer, before the last norm or after it.
+        """
+        graph = self.graph
+        late_rows = graph.style.late_rows
+        rows = graph.logits_rows
+        normed_rows = rows
+        if late_rows == "before norm":
+            hidden.kept = True
+            hidden = graph.last_rows(hidden)
+        elif late_rows == "after norm":
+            normed_rows = graph.tokens
+        elif late_rows == "never":
+            rows = graph.tokens
+            normed_rows = graph.tokens
+        hidden = graph.norm((graph.width, normed_rows), hidden)
+        if late_rows == "after norm":
+            hidden.kept = True
+            hidden = graph.last_rows(hidden)
+        hidden.kept = True
+        logits = fresh((graph.vocabulary, rows), hidden)
+        logits.kept = True
+        return logits
