@@ -61,14 +61,13 @@ from ..tensors import (
 from .files import (
     SIZES,
     SOURCE,
-    own_block_weights,
     recipe_of,
     size_of,
     tokenizer_kind,
     usual_tensors,
-    weights_terms,
 )
 from .graph import exact_compute_bytes
+from .weights import own_block_weights, weights_terms
 
 # the ends of a guess, as shares of it: 98 of 100 buffers known to the byte lie between
 GUESS_LEAST, GUESS_MOST = 0.6, 2.0

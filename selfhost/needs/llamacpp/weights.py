@@ -1,0 +1,293 @@
+"""The weights of a GGUF file in memory: mapped as they lie in the file, in a second layout that the
+processor wants, or on devices.
+
+In goes a case and the term of its file; out come terms in bytes. Beside a device weights lie as
+they are stored, in RAM too (make_cpu_buft_list in src/llama-model.cpp, select_weight_buft in
+src/llama-model-loader.cpp of llama.cpp 0c1e570).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from ...catalogue.spec import SIZE_OF, FileTensors
+from ..case import Case
+from ..quantization import BITS_PER_WEIGHT, BLOCKS, LAYOUTS, TABLES
+from ..records import How, Term, by_type, summed, taken_off, term, whole_files
+from ..tensors import ArchitectureRow
+from .files import (
+    OUTPUT_MATRIX,
+    RECIPE,
+    SIZES,
+    SOURCE,
+    TOKEN_TABLE,
+    recipe_file,
+    recipe_of,
+    sum_bytes,
+    usual_tensors,
+)
+
+# a published file that differs by more from its recipe is a mix of its publisher's own
+_OWN_MIX = 0.005
+# looked up by rows, so that they lie as they are stored whatever their type, and never multiplied,
+# but for the token table where it is the output matrix too
+_LOOKED_UP = ("token_embd", "per_layer_token_embd", "position_embd", "token_types")
+# matrices that latent attention multiplies into the queries and out of the values
+_ABSORBED = ("attn_k_b.weight", "attn_v_b.weight")
+
+
+class LoadedWeights(NamedTuple):
+    """The weights in memory, and bytes of originals that a second layout replaced, which the system
+    may drop.
+    """
+
+    terms: tuple[Term, ...]
+    evictable_bytes: int
+
+
+class _InFile(NamedTuple):
+    """The weights as they lie in the file.
+
+    `loaded`: the tensors that are loaded. `scale`: bytes of the file and of its recipe, where the
+    file is a publisher's own mix, of which single tensors are not known but in proportion.
+    """
+
+    term: Term
+    loaded: list[FileTensors]
+    scale: tuple[int, int] | None = None
+
+
+class LayoutBuffer(NamedTuple):
+    """One way in which llama.cpp lays out matrices anew: a table `[[layout.…]]` of
+    specs/common/gguf_types.toml. `rows` must divide a matrix's, by its type. `more_bytes`: so many
+    more in each block of a type. `stacks`: it takes matrices of experts. `source`: the file of
+    llama.cpp.
+    """
+
+    rows: Mapping[str, int]
+    more_bytes: Mapping[str, int] = {}
+    stacks: bool = True
+    source: str = "ggml-cpu/repack.cpp"
+
+    def takes(self, tensor: FileTensors) -> bool:
+        """Whether it lays out a matrix of that type and shape."""
+        rows = self.rows.get(tensor.type)
+        if not rows or tensor.shape[1] % rows != 0:
+            return False
+        return self.stacks or len(tensor.shape) == 2
+
+    def bytes_beyond(self, tensor: FileTensors) -> int:
+        """Bytes that the matrix takes more than in the file."""
+        blocks = tensor.bytes // BLOCKS[tensor.type][1]
+        return blocks * self.more_bytes.get(tensor.type, 0)
+
+
+# the buffers of each instruction set, the first of which that takes a matrix has it
+_LAYOUTS = {name: [LayoutBuffer(**row) for row in rows] for name, rows in LAYOUTS.items()}
+
+
+def weights_terms(case: Case, files: Term) -> LoadedWeights:
+    """The weights: on devices with what stays in RAM, else with the layout that the CPU wants."""
+    recipe = recipe_of(case.quantization, case.model)
+    if not case.whole or recipe is None:
+        return LoadedWeights((whole_files(files, remark="; the whole file"),), 0)
+    in_file = _in_file(case, files, recipe)
+    if case.device is not None:
+        return LoadedWeights(_on_devices(in_file, case.row), 0)
+    if in_file.scale is not None:
+        return LoadedWeights((in_file.term,), 0)
+    return _laid_out(in_file, case)
+
+
+def _in_file(case: Case, files: Term, recipe: str) -> _InFile:
+    """The weights by the header that was read, in proportion to a recipe, or by the recipe."""
+    spec = case.spec
+    usual = usual_tensors(case.model, recipe, spec.released)
+    is_of_this_file = any(case.quantization in published.bytes for published in spec.files)
+    if spec.tensors and is_of_this_file:
+        loaded = _loaded(spec.tensors, case.row)
+        source = f"tensor table in the header of {spec.origin}"
+        return _InFile(_stored("weights", loaded, How.EXACT, source), loaded)
+    loaded = _loaded(usual.tensors, case.row)
+    size = sum_bytes(usual.tensors)
+    error = files.bytes * _OWN_MIX
+    computed = recipe_file(case.model, spec.released, recipe)
+    # a published size that is not that of llama-quantize's own types
+    is_near = computed.low_bytes - error <= files.bytes <= computed.high_bytes + error
+    if recipe != case.quantization or (files.how is How.STATED and not is_near):
+        source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
+        mapped = whole_files(files, source, "; the whole file, a mix of its publisher's own")
+        low = min(files.low_bytes, files.bytes - int(error))
+        return _InFile(mapped.replace(low_bytes=low), loaded, scale=(files.bytes, size))
+    source = RECIPE
+    if files.how is How.STATED:
+        source += f"; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
+    least = usual.least_bytes
+    if not case.row.mtp_in_gguf:
+        # the file may lack multi-token prediction
+        least -= sum_bytes(tensor for tensor in loaded if tensor.extra)
+    less = size - least
+    more = usual.most_bytes - size
+    return _InFile(_stored("weights", loaded, How.COMPUTED, source, less, more), loaded)
+
+
+def _loaded(tensors: Iterable[FileTensors], row: ArchitectureRow) -> list[FileTensors]:
+    """The tensors but for a multi-token-prediction block, which is left in the file unless it is to
+    draft; some architectures load a part of it.
+    """
+    names = _loaded_of_block(row)
+    return [tensor for tensor in tensors if not tensor.extra or tensor.name.startswith(names)]
+
+
+def _loaded_of_block(row: ArchitectureRow) -> tuple[str, ...]:
+    """How the names begin of what is loaded of a block whether it drafts or not."""
+    return tuple(f"blk.*.{name}" for name in row.mtp_loaded)
+
+
+def _stored(
+    name: str, tensors: Sequence[FileTensors], how: How, source: str, less: int = 0, more: int = 0
+) -> Term:
+    """Tensors as they lie in the file; their sum may be so many bytes less and more."""
+    size = sum_bytes(tensors)
+    line = by_type((tensor.type, tensor.bytes) for tensor in tensors)
+    return term(name, size, how, source, line, low=size - less, high=size + more)
+
+
+def _on_devices(in_file: _InFile, row: ArchitectureRow) -> tuple[Term, ...]:
+    """What devices hold of the weights, the output matrix with the last layer, and the tables that
+    stay mapped in RAM (load_tensors in src/llama-model.cpp). Of a token table that is the output
+    matrix too a device has a copy (TENSOR_DUPLICATED).
+    """
+    weights = in_file.term
+    output = _in_proportion(in_file, "output.")
+    tables = _in_proportion(in_file, TABLES)
+    if not tables:
+        return (weights.replace(output_bytes=output),)
+    copied = 0
+    if _is_tied(in_file.loaded, row):
+        copied = _in_proportion(in_file, TOKEN_TABLE)
+    line = weights.arithmetic
+    if copied != tables:
+        line = taken_off(line, tables, "of embeddings")
+        if copied:
+            line = summed(line, f"{copied:,} of them as the output matrix")
+    source = f"{weights.source}; llama.cpp keeps the input layer in RAM (load_tensors)"
+    remark = f"{tables:,} bytes of tables, mapped; a token reads a row of each, the rest may be"
+    remark += " dropped"
+    embeddings = term("embeddings", tables, weights.how, source, remark, low=0)
+    weights = weights.resized(weights.bytes - tables + copied, line)
+    return weights.replace(output_bytes=output + copied), embeddings
+
+
+def _in_proportion(in_file: _InFile, names: str | tuple[str, ...]) -> int:
+    """Bytes of the tensors whose names begin so; of a mix what is likely by the recipe's."""
+    size = sum_bytes(tensor for tensor in in_file.loaded if tensor.name.startswith(names))
+    if in_file.scale is None:
+        return size
+    of_file, of_recipe = in_file.scale
+    return size * of_file // of_recipe
+
+
+def _is_tied(tensors: Iterable[FileTensors], row: ArchitectureRow) -> bool:
+    """Whether the token table is the output matrix too. A model that embeds has none."""
+    return not row.embeds and all(tensor.name != OUTPUT_MATRIX for tensor in tensors)
+
+
+def _laid_out(in_file: _InFile, case: Case) -> LoadedWeights:
+    """The weights as they lie in the file and those in a second layout, each with its share of the
+    range. A token table that is the output matrix too is in both (TENSOR_DUPLICATED).
+    """
+    mapped = in_file.term
+    layout = _layout_for(case)
+    is_tied = _is_tied(in_file.loaded, case.row)
+    stays = list[FileTensors]()
+    moves = list[FileTensors]()
+    # files of llama.cpp, in the order in which they are met
+    sources = dict[str, None]()
+    wider_bytes = 0
+    table_bytes = 0
+    for tensor in in_file.loaded:
+        buffer = _buffer_of(tensor, layout, is_tied=is_tied)
+        if buffer is None:
+            stays.append(tensor)
+            continue
+        sources[buffer.source] = None
+        wider_bytes += buffer.bytes_beyond(tensor)
+        if tensor.name == TOKEN_TABLE:
+            stays.append(tensor)
+            table_bytes += tensor.bytes
+        else:
+            moves.append(tensor)
+    if not sources:
+        return LoadedWeights((mapped,), 0)
+    moved_bytes = sum_bytes(moves)
+    files = ", ".join(sources)
+    source = f"{SOURCE}: {files}; interleaved for this processor, the originals in the page cache"
+    source += " may be dropped"
+    rest = _share_of(mapped, "weights", stays, mapped.bytes - moved_bytes, mapped.source)
+    copies = _share_of(mapped, "repacked_weights", moves, moved_bytes, source)
+    lines = [copies.arithmetic]
+    if table_bytes:
+        lines.append(f"{table_bytes:,} bytes of the token table, the output matrix")
+    if wider_bytes:
+        lines.append(f"{wider_bytes:,} bytes of a wider layout")
+    if len(lines) > 1:
+        size = moved_bytes + wider_bytes + table_bytes
+        copies = copies.resized(size, summed(*lines))
+    return LoadedWeights((rest, copies), moved_bytes)
+
+
+def _share_of(
+    mapped: Term, name: str, tensors: Sequence[FileTensors], size: int, source: str
+) -> Term:
+    """Some tensors of the mapped file, `size` bytes of it, with their share of its range."""
+    less = (mapped.bytes - mapped.low_bytes) * size // mapped.bytes
+    more = (mapped.high_bytes - mapped.bytes) * size // mapped.bytes
+    return _stored(name, tensors, mapped.how, source, less, more)
+
+
+def _layout_for(case: Case) -> Sequence[LayoutBuffer]:
+    """The buffers of the first layout that the processor can; none where its instruction sets are
+    not known, or crash a program that has an option to leave weights as they are (`unpacked`).
+    """
+    instruction_sets = case.instruction_sets or ()
+    if "unpacked" in case.runtime.options and case.runtime.crashing_sets(instruction_sets):
+        return ()
+    for name, buffers in _LAYOUTS.items():
+        if name in instruction_sets:
+            return buffers
+    return ()
+
+
+def _buffer_of(
+    tensor: FileTensors, layout: Sequence[LayoutBuffer], *, is_tied: bool
+) -> LayoutBuffer | None:
+    """The buffer that lays out the tensor anew; None for all but matrices that are multiplied."""
+    name = tensor.name
+    if not name.endswith(".weight") or len(tensor.shape) < 2:
+        return None
+    if name.endswith(_ABSORBED):
+        return None
+    is_output = is_tied and name == TOKEN_TABLE
+    if name.startswith(_LOOKED_UP) and not is_output:
+        return None
+    return next((buffer for buffer in layout if buffer.takes(tensor)), None)
+
+
+def own_block_weights(case: Case) -> Term:
+    """The model's own multi-token-prediction block, as far as it is not loaded anyway."""
+    row = case.row
+    tensors = list[FileTensors]()
+    if case.quantization in BITS_PER_WEIGHT:
+        usual = usual_tensors(case.model, case.quantization, case.spec.released)
+        names = _loaded_of_block(row)
+        for tensor in usual.tensors:
+            if tensor.extra and not tensor.name.startswith(names):
+                tensors.append(tensor)
+    error = int(sum_bytes(tensors) * SIZES["recipe_error"])
+    block = _stored("mtp_weights", tensors, How.COMPUTED, RECIPE, error, error)
+    if row.mtp_in_gguf:
+        return block
+    why = "published files may lack the block: take one that was converted with it"
+    return block.replace(arithmetic=f"{block.arithmetic}; {why}")
