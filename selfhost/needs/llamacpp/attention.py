@@ -188,7 +188,7 @@ def _projected_at_once(graph: Graph, heads: Attention, normed: Node) -> _Project
     query_length = heads.heads * heads.key_length
     key_length = heads.kv_heads * heads.key_length
     value_length = heads.kv_heads * heads.value_length
-    product = fresh((query_length + key_length + value_length, graph.tokens), normed)
+    product = graph.product(query_length + key_length + value_length, normed)
     return _Projected(part(product), part(product), part(product), product)
 
 
@@ -204,7 +204,7 @@ def _projected_apart(
     product_length = query_sides[0]
     if is_gated:
         product_length *= 2
-    product = fresh((product_length, tokens), normed)
+    product = graph.product(product_length, normed)
     queries = product
     keys = fresh(key_sides, normed)
     if norms_rows:
@@ -317,7 +317,7 @@ def _gated(graph: Graph, heads: Attention, attended: Node, normed: Node) -> Node
         sides = count * heads.value_length, graph.tokens
         gate = fresh(sides, normed)
         return inplace(sides, attended, gate)
-    gate = fresh((count, graph.tokens), normed)
+    gate = graph.product(count, normed)
     by_head = view(attended)
     gated = inplace((heads.value_length, count, graph.tokens), by_head, view(gate))
     return view(gated)
@@ -373,7 +373,7 @@ def latent_attention(graph: Graph, heads: Attention, normed: Node) -> Node:
     queries = fresh((count * (heads.key_length + rope_length), tokens), queries)
     queries = view(queries)
     # one row of a token: the latent part, and the part that positions rotate
-    product = fresh((row_length, tokens), normed)
+    product = graph.product(row_length, normed)
     latent = part(product)
     rotated_key = part(product)
     if has_rope:

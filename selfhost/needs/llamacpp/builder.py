@@ -216,7 +216,7 @@ class Builder:
         length = graph.model.per_layer_embedding_length
         if length:
             gate_sides = length, graph.tokens
-            gate = fresh(gate_sides, total)
+            gate = graph.product(length, total)
             gate = inplace(gate_sides, gate, self.slice_of_layer(length, residual))
             projected = fresh(graph.hidden, gate)
             projected = inplace(graph.hidden, projected)
@@ -243,7 +243,7 @@ class Builder:
         sides = length, layers, graph.tokens
         if self.slices is None:
             assert self.embedded is not None
-            product = fresh((length * layers, graph.tokens), embeddings)
+            product = graph.product(length * layers, embeddings)
             projected = inplace(sides, view(product))
             projected = inplace(sides, projected, self.embedded)
             self.slices = fresh((length, graph.tokens, layers), view(projected))

@@ -65,7 +65,7 @@ def experts_and_dense(graph: Graph, feed: FeedForward, residual: Node) -> Node:
     dense = graph.norm(hidden, dense)
     read = graph.norm(hidden, residual)
     scored = graph.norm(hidden, residual)
-    scores = fresh((feed.experts or 1, tokens), scored)
+    scores = graph.product(feed.experts or 1, scored)
     routed = _Experts(graph, feed, tokens).computed(read, scores)
     routed = graph.norm(hidden, routed)
     return inplace(hidden, dense, routed)

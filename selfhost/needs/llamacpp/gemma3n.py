@@ -71,7 +71,7 @@ class Gemma3n(Builder):
         tokens = graph.tokens
         turned_sides = self.versions, graph.width, tokens
         routed = self._routed(view(residual))
-        weights = fresh((self.versions * self.versions, tokens), routed)
+        weights = graph.product(self.versions * self.versions, routed)
         turned = fresh(turned_sides, view(residual))
         predicted = fresh(turned_sides, turned, view(weights))
         predicted = fresh(self.every, view(predicted))
@@ -80,12 +80,12 @@ class Gemma3n(Builder):
     def _routed(self, active: Node) -> Node:
         """What weighs the versions (altup_compute_router_modalities)."""
         normed = inplace(self.graph.hidden, active)
-        return fresh((self.versions, self.graph.tokens), normed)
+        return self.graph.product(self.versions, normed)
 
     def _low_rank(self, normed: Node) -> Node:
         """Two narrow matrices, a norm and the input (laurel)."""
         graph = self.graph
-        narrow = fresh((_LAUREL_RANK, graph.tokens), normed)
+        narrow = graph.product(_LAUREL_RANK, normed)
         wide = fresh(graph.hidden, narrow)
         return inplace(graph.hidden, wide, normed)
 
@@ -120,7 +120,7 @@ class Gemma3n(Builder):
         innovation = inplace(self.graph.hidden, activated, active)
         innovation = fresh(self.every, innovation)
         routed = self._routed(activated)
-        weights = fresh((self.versions, tokens), routed)
+        weights = self.graph.product(self.versions, routed)
         weights = fresh((1, tokens, self.versions), view(weights))
         weighed = inplace(self.every, innovation, weights)
         return inplace(self.every, weighed, predicted)
@@ -131,7 +131,7 @@ class Gemma3n(Builder):
         length = graph.model.per_layer_embedding_length or 0
         active = view(corrected)
         scaled = inplace(graph.hidden, active)
-        gate = fresh((length, graph.tokens), scaled)
+        gate = graph.product(length, scaled)
         layer_slice = self.slice_of_layer(length, self.first)
         gate = inplace((length, graph.tokens), gate, layer_slice)
         projected = fresh(graph.hidden, gate)

@@ -251,6 +251,8 @@ class Graph:
         self.sequences = room.sequences
         self.sequence_tokens = -(-batch_tokens // room.sequences)
         self.tokens = self.sequence_tokens * room.sequences
+        # how the tokens lie where each sequence has a dimension
+        self.by_sequence: Sides = (self.sequence_tokens, room.sequences)
         # an encoder hands all its tokens to the pooling, less those that fill up the sequences
         self.logits_rows = room.encoded if row.embeds else min(batch_tokens, logits_rows)
         self.hidden: Sides = (self.width, self.tokens)
@@ -297,6 +299,10 @@ class Graph:
         for node in self.nodes:
             node.sources = ()
             node.owner = None
+
+    def product(self, length: int, tensor: Node) -> Node:
+        """The product of a matrix and each token: a row of that length (GGML_OP_MUL_MAT)."""
+        return fresh((length, self.tokens), tensor)
 
     def norm(self, sides: Sides, tensor: Node) -> Node:
         """The tensor normed: GGML_OP_RMS_NORM in place, or GGML_OP_NORM around the mean."""

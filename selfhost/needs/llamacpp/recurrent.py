@@ -35,7 +35,7 @@ def _convolved(graph: Graph, group: Recurrent, past: Node, channels: int, read: 
     joined = fresh(sides, past, read)
     last_inputs = part(joined)
     graph.expand(written(graph.cache, last_inputs))
-    return fresh((channels, graph.sequence_tokens, graph.sequences), joined)
+    return fresh((channels, *graph.by_sequence), joined)
 
 
 def _scanned(graph: Graph, inner_length: int, memory: int, *sources: Node) -> Node:
@@ -57,15 +57,15 @@ def _mamba(graph: Graph, group: Recurrent, normed: Node) -> Node:
     inner_length = group.inner_length or 0
     state_length = group.state_length or 0
     rank = group.time_step_rank or 0
-    inner = inner_length, graph.sequence_tokens, graph.sequences
+    inner = inner_length, *graph.by_sequence
     state_sides = state_length, tokens
     past = _fetched(graph, state.convolution)
     # the input, and the gate
-    both = fresh((2 * inner_length, tokens), view(normed))
+    both = graph.product(2 * inner_length, view(normed))
     inputs = part(both)
     read = _convolved(graph, group, past, inner_length, view(inputs))
     # the step, and the two matrices that depend on the input
-    mixed = fresh((rank + 2 * state_length, tokens), read)
+    mixed = graph.product(rank + 2 * state_length, read)
     step = part(mixed)
     keys = part(mixed)
     queries = part(mixed)
@@ -74,8 +74,8 @@ def _mamba(graph: Graph, group: Recurrent, normed: Node) -> Node:
         keys = inplace(state_sides, keys)
         queries = inplace(state_sides, queries)
     else:
-        step = fresh((rank, tokens), step)
-    steps = fresh((inner_length, tokens), step)
+        step = graph.product(rank, step)
+    steps = graph.product(inner_length, step)
     memory = view(graph.states)
     outputs = _scanned(graph, inner_length, state.memory, view(read), steps, keys, queries, memory)
     passed = inplace(inner, read)
@@ -94,14 +94,14 @@ def _mamba2(graph: Graph, group: Recurrent, normed: Node) -> Node:
     groups = group.groups or 0
     state_length = group.state_length or 0
     mixed_length = 2 * groups * state_length
-    inner = inner_length // heads, heads, graph.sequence_tokens, graph.sequences
+    inner = inner_length // heads, heads, *graph.by_sequence
     past = _fetched(graph, state.convolution)
     # the gate, the input with both matrices, and the step
-    product = fresh((2 * inner_length + mixed_length + heads, tokens), normed)
+    product = graph.product(2 * inner_length + mixed_length + heads, normed)
     product = view(product)
     inputs = view(part(product))
     convolved = _convolved(graph, group, past, inner_length + mixed_length, inputs)
-    step = fresh((heads, graph.sequence_tokens, graph.sequences), part(product))
+    step = fresh((heads, *graph.by_sequence), part(product))
     read = part(convolved)
     keys = part(convolved)
     queries = part(convolved)
@@ -119,8 +119,8 @@ def _mamba2(graph: Graph, group: Recurrent, normed: Node) -> Node:
 def _short_convolution(graph: Graph, group: Recurrent, normed: Node) -> Node:
     """A gated convolution over a few tokens (LFM2, arXiv:2511.23404; src/models/lfm2.cpp)."""
     width = graph.width
-    sides = width, graph.sequence_tokens, graph.sequences
-    product = fresh((3 * width, graph.sequence_tokens, graph.sequences), view(normed))
+    sides = width, *graph.by_sequence
+    product = fresh((3 * width, *graph.by_sequence), view(normed))
     gate_before = part(product)
     gate_after = part(product)
     read = part(product)
@@ -144,9 +144,9 @@ def _delta_net(graph: Graph, group: Recurrent, normed: Node) -> Node:
     value_length = group.value_length or 0
     inner_length = heads * value_length
     channels = inner_length + 2 * key_heads * key_length
-    key_sides = key_length, key_heads, graph.sequence_tokens, graph.sequences
-    value_sides = value_length, heads, graph.sequence_tokens, graph.sequences
-    mixed = view(fresh((channels, tokens), normed))
+    key_sides = key_length, key_heads, *graph.by_sequence
+    value_sides = value_length, heads, *graph.by_sequence
+    mixed = view(graph.product(channels, normed))
     rate, decay = _rate_and_decay(graph, heads, normed)
     past = _fetched(graph, state.convolution)
     convolved = _convolved(graph, group, past, channels, part(mixed))
@@ -164,7 +164,7 @@ def _delta_net(graph: Graph, group: Recurrent, normed: Node) -> Node:
         keys = view(fresh(repeated_sides, view(keys)))
     sources = queries, keys, values, view(decay), view(rate), memory
     outputs = _scanned(graph, inner_length, state.memory, *sources)
-    gate = view(fresh((inner_length, tokens), normed))
+    gate = view(graph.product(inner_length, normed))
     gate = inplace(value_sides, gate)
     outputs = inplace(value_sides, outputs)
     gated = inplace(value_sides, outputs, gate)
@@ -177,12 +177,12 @@ def _rate_and_decay(graph: Graph, heads: int, normed: Node) -> tuple[Node, Node]
     """
     sides = heads, graph.tokens
     if graph.row.fused_alpha_beta:
-        product = view(fresh((2 * heads, graph.tokens), normed))
+        product = view(graph.product(2 * heads, normed))
         rate = fresh(sides, part(product))
         decay = fresh(sides, part(product))
     else:
-        rate = inplace(sides, view(fresh(sides, normed)))
-        decay = inplace(sides, view(fresh(sides, normed)))
+        rate = inplace(sides, view(graph.product(heads, normed)))
+        decay = inplace(sides, view(graph.product(heads, normed)))
     return rate, decay
 
 
