@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -84,12 +84,20 @@ def speech() -> Verdict:
     return check("whisper-small", machine=LAPTOP)
 
 
+# one of each route, and the odd ones
+SAMPLES: dict[str, Callable[[], Verdict]] = {
+    "local": local,
+    "api": api,
+    "closed": closed,
+    "neither": neither,
+    "unknown": unknown,
+    "speech": speech,
+}
+
+
 def every() -> tuple[Verdict, ...]:
-    """One of each route, and the odd ones."""
-    return local(), api(), closed(), neither(), unknown(), speech()
-
-
-MISTRAL, LLAMA, GPT = local().model, api().model, closed().model
+    """All samples, each judged once in a process."""
+    return tuple(sample() for sample in SAMPLES.values())
 
 
 def sized(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -31,39 +32,82 @@ from selfhost.reports import (
 from selfhost.reports.case_words import first_way
 from selfhost.reports.layout import Block, Blocks, Column, Paragraph, Table, clean, plain
 
-VERDICTS = {verdict.route + "-" + verdict.asked: verdict for verdict in samples.every()}
 WIDTHS = (80, 60, 40)
 
 
-def _documents() -> dict[str, Blocks]:
+def _of_one(sample: str, *, verbose: bool) -> Blocks:
+    return check_text.check_document([samples.SAMPLES[sample]()], verbose=verbose)
+
+
+def _several(*, verbose: bool) -> Blocks:
+    return check_text.check_document(samples.every(), verbose=verbose)
+
+
+def _show(*, verbose: bool) -> Blocks:
     shown = samples.shown(samples.local(), samples.MISTRAL_SIZES)
-    single = {
-        f"{name}-{verbose}": check_text.check_document([verdict], verbose=verbose)
-        for name, verdict in VERDICTS.items()
-        for verbose in (False, True)
-    }
-    several = {
-        f"{kind}-{verbose}": document
-        for verbose in (False, True)
-        for kind, document in {
-            "several": check_text.check_document(samples.every(), verbose=verbose),
-            "show": show_text.show_document(shown, verbose=verbose),
-            "compare": compare_text.compare_document(comparison(samples.every()), verbose=verbose),
-            "machine": machine_text.machine_document(samples.WORKSTATION, verbose=verbose),
-        }.items()
-    }
-    return {
-        **single,
-        **several,
-        "list": list_text.list_document(samples.listed(samples.every())),
-        "show-closed": show_text.show_document(samples.shown(samples.closed())),
-        "machine-empty": machine_text.machine_document(Machine()),
-    }
+    return show_text.show_document(shown, verbose=verbose)
 
 
-DOCUMENTS = {name: tuple(blocks) for name, blocks in _documents().items()}
-each_document = pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
-each_verdict = pytest.mark.parametrize("verdict", VERDICTS.values(), ids=VERDICTS)
+def _show_closed(*, verbose: bool) -> Blocks:
+    return show_text.show_document(samples.shown(samples.closed()), verbose=verbose)
+
+
+def _compare(*, verbose: bool) -> Blocks:
+    return compare_text.compare_document(comparison(samples.every()), verbose=verbose)
+
+
+def _list(*, verbose: bool) -> Blocks:
+    """A list has no `-v`."""
+    assert not verbose
+    return list_text.list_document(samples.listed(samples.every()))
+
+
+def _machine(*, verbose: bool) -> Blocks:
+    return machine_text.machine_document(samples.WORKSTATION, verbose=verbose)
+
+
+def _machine_empty(*, verbose: bool) -> Blocks:
+    return machine_text.machine_document(Machine(), verbose=verbose)
+
+
+IN_SHORT = {
+    **{name: partial(_of_one, name, verbose=False) for name in samples.SAMPLES},
+    "several": partial(_several, verbose=False),
+    "show": partial(_show, verbose=False),
+    "show-closed": partial(_show_closed, verbose=False),
+    "compare": partial(_compare, verbose=False),
+    "list": partial(_list, verbose=False),
+    "machine": partial(_machine, verbose=False),
+    "machine-empty": partial(_machine_empty, verbose=False),
+}
+IN_FULL = {
+    **{f"{name}-verbose": partial(_of_one, name, verbose=True) for name in samples.SAMPLES},
+    "several-verbose": partial(_several, verbose=True),
+    "show-verbose": partial(_show, verbose=True),
+    "compare-verbose": partial(_compare, verbose=True),
+    "machine-verbose": partial(_machine, verbose=True),
+}
+DOCUMENTS = IN_SHORT | IN_FULL
+
+
+@cache
+def _document(name: str) -> tuple[Block, ...]:
+    """Made when the first test asks for it, so that to collect the tests judges nothing."""
+    return tuple(DOCUMENTS[name]())
+
+
+@pytest.fixture
+def document(request: pytest.FixtureRequest) -> tuple[Block, ...]:
+    return _document(request.param)
+
+
+@pytest.fixture
+def verdict(request: pytest.FixtureRequest) -> Verdict:
+    return samples.SAMPLES[request.param]()
+
+
+each_document = pytest.mark.parametrize("document", DOCUMENTS, indirect=True)
+each_verdict = pytest.mark.parametrize("verdict", samples.SAMPLES, indirect=True)
 
 
 def _words(shown: str) -> str:
