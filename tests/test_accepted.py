@@ -257,6 +257,9 @@ def judged(chance: random.Random, model: str, here: Machine | None = None) -> in
     """How many workloads were judged; the others make no sense for the model. Whatever else is
     raised is a bug: its file was accepted. What most people ask, no program and no quantization
     named, always gets an answer.
+
+    What is proposed instead are models of the catalogue, dozens of which are judged for one answer:
+    only what most people ask is held with them.
     """
     count = 0
     here = here or machine(chance.choice(MACHINE_NAMES))
@@ -267,7 +270,9 @@ def judged(chance: random.Random, model: str, here: Machine | None = None) -> in
             answer = check_with(shelf(), model, asked, here, today="2026-11-20")
         except WorkloadError:
             continue
-        assert "NaN" not in report.dumps(report.verdict(answer))
+        assert "NaN" not in report.dumps(report.verdict(answer.replace(further=None)))
+        of_the_model = repr((answer.room, answer.api_offers, answer.monthly_cost, answer.notes))
+        assert re.search(r"\bnan\b", of_the_model) is None
         count += 1
     return count
 
