@@ -18,11 +18,11 @@ from ..audit.rows import NAMES_SHOWN, Audit, ExemptionUse, Group, Result, Row, U
 from ..core import __version__
 from ..core.errors import Problem, one_line
 from ..core.records import Record
-from ..core.tables import shipped_table
 from ..needs.records import times
 from . import audit_text, markup
 from .audit_text import MOST_OF_A_TEXT, document, hosts, scope, shortened
 from .json import Object, dumps, fields, keys_of, record, titled
+from .labels import LABELS
 from .layout import clean, plain
 
 # GitHub refuses a whole summary above 1 MiB (docs.github.com, "Workflow commands", "Adding a job
@@ -339,8 +339,8 @@ def _github(audit: Audit) -> str:
     if rest:
         lines.append(_annotation_of_rest(rest))
     if not lines:
-        word, _, sentence = audit_text.ANSWERS[audit.exit_code]
-        text = f"{word}: {sentence}; {scope(audit)}"
+        outcome = audit_text.OUTCOMES[audit.exit_code]
+        text = f"{outcome.word}: {outcome.sentence}; {scope(audit)}"
         lines.append(_command("notice", {"title": _TITLE}, text))
     return "".join(f"{line}\n" for line in lines)
 
@@ -381,12 +381,12 @@ def _command(name: str, properties: Mapping[str, str], message: str) -> str:
 
 def _described_rule(rule: str) -> Object:
     """A rule as code scanning lists it: what it asks, and what to do where it is broken."""
-    asks, remedy = shipped_table("labels")["rules"][rule]
+    words = LABELS.rules[rule]
     return {
         "id": rule,
-        "shortDescription": {"text": asks},
-        "fullDescription": {"text": f"{asks}."},
-        "help": {"text": remedy, "markdown": remedy},
+        "shortDescription": {"text": words.asks},
+        "fullDescription": {"text": f"{words.asks}."},
+        "help": {"text": words.remedy, "markdown": words.remedy},
     }
 
 

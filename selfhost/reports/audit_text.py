@@ -18,12 +18,21 @@ from .case_words import format_words
 from .labels import LABELS
 from .layout import Blocks, Paragraph, Span, Table, clean, line, section, strong, texts
 
-# by exit code: the word of the outcome, its style, and the sentence
-ANSWERS: Mapping[int, tuple[str, str, str]] = {
-    0: ("PASS", "pass", "the policy holds"),
-    1: ("FAIL", "fail", "the policy is broken"),
-    2: ("NOT JUDGED", "fail", "no answer for the whole policy"),
-    3: ("UNKNOWN", "unknown", "it is not known whether the policy holds"),
+
+class OutcomeWords(NamedTuple):
+    """The outcome of an audit: a word in the style of a finding, and a sentence."""
+
+    word: str
+    style: str
+    sentence: str
+
+
+# by exit code
+OUTCOMES: Mapping[int, OutcomeWords] = {
+    0: OutcomeWords("PASS", "pass", "the policy holds"),
+    1: OutcomeWords("FAIL", "fail", "the policy is broken"),
+    2: OutcomeWords("NOT JUDGED", "fail", "no answer for the whole policy"),
+    3: OutcomeWords("UNKNOWN", "unknown", "it is not known whether the policy holds"),
 }
 # results that break the policy unless it says otherwise
 COUNTED = (Result.FAIL, Result.UNKNOWN)
@@ -128,7 +137,7 @@ def exception_words(use: ExemptionUse) -> ExceptionWords:
 def _head(audit: Audit, *, lists_problems: bool) -> Blocks:
     """The answer, what it was judged on, and the faults or how many there are."""
     since = audit.since
-    word, style, sentence = ANSWERS[audit.exit_code]
+    word, style, sentence = OUTCOMES[audit.exit_code]
     if audit.exit_code == 0 and since is not None:
         sentence = f"nothing new breaks the policy since {since.file}"
     yield line(Span(word, style), f": {sentence} (exit code {audit.exit_code})")
@@ -149,13 +158,11 @@ def _head(audit: Audit, *, lists_problems: bool) -> Blocks:
 
 
 class _ModelLine(NamedTuple):
-    """The line of a model in the table, and what it is sorted by: lines that count come first, then
-    those with the gravest result, then those that fail on most machines.
+    """The line of a model in the table. `order` sorts: lines that count come first, then those with
+    the gravest result, then those that fail on most machines.
     """
 
-    is_uncounted: bool
-    severity: int
-    machines_that_run: int
+    order: tuple[bool, int, int]
     cells: tuple[str, ...]
 
 
@@ -166,7 +173,7 @@ def _models(audit: Audit, *, verbose: bool) -> Blocks:
         by_model.setdefault(group.row.wanted.index, []).append(group)
     lines = [_model_line(groups) for groups in by_model.values()]
     # equal lines stay in the policy's order
-    lines.sort(key=lambda model: model[:3])
+    lines.sort(key=lambda model: model.order)
     shown = lines if verbose else lines[:_SHOWN]
     if shown:
         runs = "runs on" if audit.since is None else "of what changed, runs on"
@@ -200,8 +207,7 @@ def _model_line(groups: Sequence[Group]) -> _ModelLine:
         f"{runs_on:,} of {machines:,}",
         _why_not(groups) or _warnings(worst),
     )
-    is_uncounted, severity = _gravity(worst)
-    return _ModelLine(is_uncounted, severity, runs_on - machines, cells)
+    return _ModelLine((*_gravity(worst), runs_on - machines), cells)
 
 
 def _why_not(groups: Sequence[Group]) -> str:
@@ -289,10 +295,10 @@ def _reasons(group: Group, style: str) -> Blocks:
     passes = row.result is Result.PASS
     name = Span(shortened(group.name), "name")
     label = Span(shortened(row.wanted.label), "name")
-    loaded = ""
+    rest = ""
     if row.verdict is not None:
         loaded = format_words(row.verdict.workload)
-    rest = f", {loaded}" if loaded else ""
+        rest = f", {loaded}" if loaded else ""
     warned = _warnings(row) if passes else ""
     if warned:
         rest += f"; {warned}"

@@ -17,11 +17,11 @@ from ..catalogue.spec import ModelSpec
 from ..core import __version__
 from ..core.errors import MAX_PROBLEMS, Problem, SelfhostError
 from ..core.records import FrozenDict, Record, brief, brief_lines
-from ..core.tables import shipped_table
 from ..core.workload import as_typed
-from ..judge.record import Alternative, Range, Report, Speed, Verdict, exit_code
+from ..judge.record import Range, Report, Speed, Verdict, exit_code
 from ..machine.record import Machine
 from ..needs.records import Needs
+from .labels import documents
 
 if TYPE_CHECKING:
     from ..advice.listing import Ranking
@@ -46,7 +46,7 @@ def dumps(value: Mapping[str, Any]) -> str:
 
 def keys_of(name: str) -> str:
     """Return the keys of a record or of a part of a document; empty where they are the fields."""
-    return str(shipped_table("documents")["keys"].get(name, ""))
+    return documents().keys.get(name, "")
 
 
 # ---------------------------------------------------------------- any value
@@ -86,28 +86,35 @@ def _(value: Iterable[Any]) -> list[Any]:
 @record.register(tuple)
 def _(value: tuple[Any, ...]) -> Any:
     names = getattr(value, "_fields", None)
-    if names is not None:
-        return {name: record(getattr(value, name)) for name in names}
-    return [record(inner) for inner in value]
+    values = [record(inner) for inner in value]
+    # a named tuple is an object
+    return values if names is None else dict(zip(names, values, strict=True))
 
 
-# an alternative is a verdict of which a document shows the keys that differ
 @record.register(Record)
-@record.register(Alternative)
 def fields(value: Record, keys: str = "") -> Object:
-    """Return an object of these keys of a record, else of those that documents list for it."""
-    chosen = keys or keys_of(type(value).__name__)
-    names = chosen.split() if chosen else type(value)._fields
+    """Return an object of these keys of a record, else of those that `documents.toml` has for its
+    class, else of its fields.
+    """
+    listed = keys or keys_of(type(value).__name__)
+    names = listed.split() if listed else type(value)._fields
     return {name: record(getattr(value, name)) for name in names}
 
 
 # ---------------------------------------------------------------- types with a JSON of their own
 
 
-@record.register(Report)
-@record.register(Machine)
-def _(value: Report | Machine) -> Object:
-    return value.to_json()
+@record.register
+def _(machine: Machine) -> Object:
+    return machine.to_json()
+
+
+@record.register
+def _(answer: Report) -> Object:
+    """An answer inside another: the keys listed for its class, else its own document."""
+    # an `Alternative` and a `Known` are verdicts of which few keys are shown
+    is_listed = keys_of(type(answer).__name__)
+    return fields(answer) if is_listed else answer.to_json()
 
 
 @record.register
@@ -198,8 +205,6 @@ def plan(answer: Plan) -> Object:
     stated = {
         "needs": _needs(answer.needs, architecture),
         "download_seconds": _rounded(answer.download_seconds, 1),
-        # a known machine is a verdict of which the document shows some keys
-        "machines": [fields(known) for known in answer.machines],
     }
     return titled("plan/1", **_in_order(answer, keys_of("plan"), stated))
 

@@ -1,14 +1,46 @@
-"""The words of `specs/common/labels.toml`: labels of rows, titles of sections, short reasons."""
+"""What `specs/common/` holds for the reports: words, the columns of tables, keys of documents.
+
+`LABELS` is `labels.toml`, `documents()` is `documents.toml`. Both are typed; no other module reads
+these files.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
+from typing import NamedTuple
 
 from ..core.records import Record
 from ..core.tables import shipped_table
 
 # a label, a title or a reason, by what it stands for
 Words = Mapping[str, str]
+
+
+class ColumnForm(NamedTuple):
+    """A column of a table that is written down: its title may have places to fill.
+
+    `sign` is `>` where cells stand at the right, `~` where they wrap, else empty; it may be a place
+    to fill. A narrow terminal leaves out the column with the highest `drop` first, 0 never.
+    """
+
+    title: str
+    sign: str
+    drop: int
+
+
+class TableForm(NamedTuple):
+    """A table that is written down, by its columns; `indent` counts blanks."""
+
+    indent: int
+    columns: tuple[ColumnForm, ...]
+
+
+class RuleWords(NamedTuple):
+    """A rule of an audit: what it asks, and what to do where it is broken."""
+
+    asks: str
+    remedy: str
 
 
 class Labels(Record):
@@ -23,6 +55,7 @@ class Labels(Record):
       the JSON that a section shows. `findings`: titles by the outcome, the worst first.
     - `show_first`: what the first screen of `show` lists. `exception_remedies`: what ends the need
       of an exception, by its rule.
+    - `rules`: what code scanning shows of a rule of an audit. `tables`: tables by their names.
     """
 
     why_not: Words
@@ -40,11 +73,37 @@ class Labels(Record):
     findings: Words
     show_first: Mapping[str, tuple[str, ...]]
     exception_remedies: Words
+    rules: Mapping[str, RuleWords]
+    tables: Mapping[str, TableForm]
 
 
 def _shipped_labels() -> Labels:
     table = shipped_table("labels")
-    return Labels(**{name: table[name] for name in Labels._fields})
+    labels = {name: table[name] for name in Labels._fields}
+    labels["rules"] = {name: RuleWords(*words) for name, words in table["rules"].items()}
+    labels["tables"] = {}
+    for name, form in table["tables"].items():
+        columns = tuple(ColumnForm(*column) for column in form["columns"])
+        labels["tables"][name] = TableForm(form["indent"], columns)
+    return Labels(**labels)
 
 
 LABELS = _shipped_labels()
+
+
+class Documents(Record):
+    """The keys of JSON documents, each text a list of keys, and the page that holds HTML.
+
+    `keys` goes by the name of a record, or of a part that one function of `json.py` writes.
+    `page` has the template `html` with the places `title` and `body`.
+    """
+
+    keys: Words
+    page: Words
+
+
+@cache
+def documents() -> Documents:
+    """The tables of `specs/common/documents.toml`."""
+    table = shipped_table("documents")
+    return Documents(keys=table["keys"], page=table["page"])

@@ -13,7 +13,6 @@ from typing import Self, TypeVar
 
 from ..core.errors import InputError, Problem, SelfhostError, UnknownModelError
 from ..core.records import Record, brief
-from ..core.tables import shipped_table
 from ..core.templates import fill
 
 Number = TypeVar("Number", int, float)
@@ -60,7 +59,8 @@ def strong(text: str) -> Span:
 class Paragraph(Record):
     """A line of text in parts; a terminal wraps it, unless a part is a command.
 
-    Without parts it is an empty line. Several in a row print as one, and none at either end.
+    Without parts it is an empty line. Several empty lines in a row print as one, and no answer
+    begins or ends with one.
     """
 
     parts: tuple[str, ...] = ()
@@ -97,20 +97,23 @@ class Table(Record):
     def of(cls, name: str, rows: Iterable[tuple[str, ...]], **stated: str) -> Table:
         """Return the table of that name in `specs/common/labels.toml`, its titles filled in.
 
-        Each column there has a title, a sign (`>` for right, `~` for a column that wraps) and its
-        `drop`; `stated` fills the places of titles and signs.
+        `stated` fills the places of its titles and signs.
         """
-        form = shipped_table("labels")["tables"][name]
+        # an error is told without the words of tables
+        from .labels import LABELS
+
+        form = LABELS.tables[name]
         columns = []
-        for title, sign, drop in form["columns"]:
+        for written in form.columns:
+            sign = fill(written.sign, stated)
             column = Column(
-                title=fill(title, stated),
+                title=fill(written.title, stated),
                 right=sign == ">",
-                wrap=fill(sign, stated) == "~",
-                drop=drop,
+                wrap=sign == "~",
+                drop=written.drop,
             )
             columns.append(column)
-        return cls(columns=tuple(columns), rows=tuple(rows), indent=form["indent"])
+        return cls(columns=tuple(columns), rows=tuple(rows), indent=form.indent)
 
     def has_text(self, at: int) -> bool:
         """Whether any row has more than blanks in the column at that place."""
@@ -151,13 +154,11 @@ def texts(lines: Iterable[str | None], indent: int = 2) -> Blocks:
 
 def section(title: str, blocks: Blocks) -> Blocks:
     """Yield an empty line, a title and the blocks; nothing where there is no block."""
-    is_first = True
-    for block in blocks:
-        if is_first:
-            yield line()
-            yield line(strong(title))
-            is_first = False
-        yield block
+    shown = list(blocks)
+    if shown:
+        yield line()
+        yield line(strong(title))
+        yield from shown
 
 
 # a finding as an entry of `topics`
@@ -214,7 +215,7 @@ def plain(blocks: Blocks) -> str:
     """Return the blocks as lines of text for a pipe or a file, which have no width.
 
     Nothing is wrapped or coloured. Columns are aligned by counting characters. Several empty lines
-    in a row are one.
+    in a row are one. A new kind of block gets its lines here, in `screen` and in `markup`.
     """
     lines = [""]
     for block in blocks:
@@ -252,11 +253,13 @@ def _table_lines(table: Table) -> Iterator[str]:
 
 def problems_text(problems: Iterable[Problem]) -> str:
     """Return a line a fault, `file:line: key: message`, and under it what to write instead."""
-    lines = []
+    return _printed(_problem_lines(problems))
+
+
+def _problem_lines(problems: Iterable[Problem]) -> Iterator[str]:
     for problem in problems:
-        lines.append(f"{_place(problem)}: {problem.message}")
-        lines += _remedy_lines(problem.remedy)
-    return _printed(lines)
+        yield f"{_place(problem)}: {problem.message}"
+        yield from _remedy_lines(problem.remedy)
 
 
 def _place(problem: Problem) -> str:
@@ -285,7 +288,7 @@ def error_text(error: SelfhostError) -> str:
     lines = [f"error: {error.message}"]
     if isinstance(error, InputError) and error.problems:
         lines = []
-        for text in problems_text(error.problems).splitlines():
+        for text in _problem_lines(error.problems):
             is_marked = text.startswith(("error:", "  "))
             lines.append(text if is_marked else f"error: {text}")
     if isinstance(error, UnknownModelError):

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from html import escape
 
-from ..core.tables import shipped_table
 from ..core.templates import fill
 from ..judge.record import Report
+from .labels import documents
 from .layout import Blocks, Column, Paragraph, Table, clean, style_of
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#+|!~&@$^\"']|:(?=/)|(?<=[wW]{3})\.|(?<=^)[-=]")
@@ -26,7 +26,7 @@ def _is_section_title(block: Paragraph) -> bool:
 
 
 def _columns(table: Table) -> dict[int, Column]:
-    """The columns of a table by their places, without those that have nothing in them."""
+    """The columns of a table by their places, without those of blanks alone."""
     return {at: column for at, column in enumerate(table.columns) if table.has_text(at)}
 
 
@@ -103,8 +103,8 @@ def page(blocks: Blocks) -> str:
     title = ""
     if blocks and isinstance(blocks[0], Paragraph):
         title = "".join(blocks[0].parts)
-    template = shipped_table("documents")["page"]["html"]
-    return _in_ascii(fill(template, {"title": escape(clean(title)), "body": _body(blocks)}))
+    stated = {"title": escape(clean(title)), "body": _body(blocks)}
+    return _in_ascii(fill(documents().page["html"], stated))
 
 
 def notebook(answer: Report) -> str:
@@ -174,7 +174,7 @@ def _classes(column: Column, *, is_number: bool) -> str:
     if is_number:
         names.append("n")
     if column.drop:
-        names.append(f"drop{column.drop:d}")
+        names.append(f"drop{column.drop}")
     return f' class="{" ".join(names)}"' if names else ""
 
 
