@@ -320,11 +320,21 @@ def ordered(verdict: Verdict) -> list[Finding]:
     return sorted(verdict.findings, key=lambda finding: ORDER.index(finding.check))
 
 
+def is_assumption(finding: Finding, verdict: Verdict) -> bool:
+    """Whether it warns of what is assumed of a simulated machine, which has a sentence of its own
+    (`planned_words`).
+    """
+    warns = finding.outcome is Outcome.WARN
+    return warns and verdict.machine.planning and finding.code.endswith("-assumed")
+
+
 def summary(verdict: Verdict) -> str:
     """`RUNS HERE: Mistral 7B Instruct v0.3, about 12 tokens/s, faster than you read`."""
-    label, *rest = answer_line(verdict).parts
-    answer = " ".join(clean("".join(rest)).split())
-    text = f"{label.lstrip('✓✗? ')}: {answer}"
+    cell, *about = answer_line(verdict).parts
+    # without the sign before it
+    _, _, label = cell.partition(" ")
+    answer = " ".join(clean("".join(about)).split())
+    text = f"{label}: {answer}"
     speed = verdict.speed
     if not verdict.can_run or speed is None:
         return text

@@ -7,15 +7,15 @@ stand in the order in which a reader meets what they write.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ..catalogue.offers import provider_name
 from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.pace import clip_words
-from ..judge.record import Alternative, Finding, Outcome, Route, Verdict
+from ..judge.record import Alternative, Finding, Outcome, Range, Route, Speed, Verdict
 from ..needs.records import times
-from .answer_words import MACHINE_ROWS, answer_line, limit_words, ordered
+from .answer_words import MACHINE_ROWS, answer_line, is_assumption, limit_words, ordered
 from .api_words import API_RISKS, month_blocks, no_api_words, offer_words, request_blocks
 from .case_words import asked_words, first_way
 from .labels import LABELS
@@ -34,9 +34,6 @@ from .layout import (
 )
 from .machine_words import HERE, memory_words, place_words, planned_words
 from .pace_words import below_words, pace_of, pace_words
-
-if TYPE_CHECKING:
-    from ..judge.pace import Range, Speed
 
 # the most that it may take stands beside the likely need from so many times that on
 _MUCH_MORE = 1.05
@@ -58,11 +55,13 @@ def check_document(
     unjudged: int = 0,
     rows_are_told: bool = False,
 ) -> Blocks:
-    """Yield the answer for one model, or a table of several and what stands in their way. The
-    table is left out where `rows_are_told` already, each by `several_text.told_row`.
+    """Yield the answer for one model, or a table of several and what stands in their way.
 
-    `carry` goes behind each proposed `selfhost check …`, `workload_options` where the command has
-    no workload of its own. `today` gives prices an age; `unjudged` counts names without an answer.
+    `carry` goes behind each proposed `selfhost check …`: the options of the machine and such, with
+    `--measure` where the bandwidth was measured. `today` gives prices an age. Of several models
+    alone: `workload_options` goes behind a command that has no workload of its own, `unjudged`
+    counts names without an answer, and the table is left out where `rows_are_told` already, each by
+    `several_text.told_row`.
     """
     if len(verdicts) == 1:
         yield from _one_blocks(verdicts[0], verbose=verbose, carry=carry, today=today)
@@ -265,25 +264,23 @@ def _row_blocks(verdict: Verdict) -> Blocks:
 
 def _has_a_row(finding: Finding, verdict: Verdict) -> bool:
     """Whether the table has a row of that finding, if it has figures."""
-    check, needs = finding.check, verdict.needs
-    passes = finding.outcome is Outcome.PASS
-    if check in ("accelerator", "speed") and verdict.has("runtime-no-build"):
+    check = finding.check
+    needs = verdict.needs
+    if check in ("accelerator", "speed"):
         # without a build nothing computes there
-        return False
-    if check == "accelerator":
-        return bool(finding.needs)
-    if check == "speed":
+        computes = not verdict.has("runtime-no-build")
+        return computes and (check == "speed" or bool(finding.needs))
+    passes = finding.outcome is Outcome.PASS
+    if check not in ("disk", "memory"):
+        return check in MACHINE_ROWS and not passes
+    if needs is None:
         return True
-    if check == "memory" and passes and needs is not None and needs.placement == "accelerator":
+    if check == "memory" and passes and needs.placement == "accelerator":
         # what a program keeps in RAM beside a GPU that holds the model counts where it is more
         ram_bytes = needs.ram_bytes() or 0
         return ram_bytes > max(units.GIB, needs.ram_bytes(on_cards=True) or 0)
-    if finding.code == "disk-assumed" and needs is not None:
-        # the lines above the rows say how much is to be downloaded
-        return finding.needs != needs.download_bytes
-    if check in ("disk", "memory"):
-        return True
-    return check in MACHINE_ROWS and not passes
+    # the lines above the rows say how much is to be downloaded
+    return finding.code != "disk-assumed" or finding.needs != needs.download_bytes
 
 
 def _pace_cells(finding: Finding, verdict: Verdict) -> _Cells:
@@ -309,11 +306,13 @@ def _needed_words(finding: Finding, verdict: Verdict, pace: Range) -> str:
     """`, you need 9` behind a pace below that; where nobody stated a minimum, that the default one
     counts. Empty for a pace that is fast enough.
     """
+    if finding.outcome is Outcome.PASS:
+        return ""
     fails = finding.outcome is Outcome.FAIL
     wanted = verdict.workload.min_tokens_per_second or 0
-    if finding.outcome is Outcome.PASS or not (fails or units.is_slower(pace.likely, wanted)):
-        return ""
     least = units.stated(wanted)
+    if not fails and not units.is_slower(pace.likely, wanted):
+        return ""
     if verdict.question.speed_stated:
         return f", you need {least}"
     if fails:
@@ -323,27 +322,28 @@ def _needed_words(finding: Finding, verdict: Verdict, pace: Range) -> str:
 
 def _size_cells(finding: Finding, verdict: Verdict) -> _Cells:
     """`4.74 of 23.0 GiB`, the likely need, with a bar and what is short; empty without figures."""
-    likely, limit = _likely(finding, verdict), finding.has
-    needs, has = _quantity(likely, finding), _quantity(limit, finding)
+    likely = _likely(finding, verdict)
+    needs = _quantity(likely, finding)
+    has = _quantity(finding.has, finding)
     amount = needs
     if needs and has:
-        amount = f"{needs} of {has}"
+        # the need goes without its unit where that of what there is says it
         number, _, unit = needs.rpartition(" ")
-        if has.endswith(f" {unit}"):
-            # the need goes without its unit where that of what there is says it
-            amount = f"{number} of {has}"
-    if finding.unit != "bytes" or not likely or not limit:
+        is_said = has.endswith(f" {unit}")
+        amount = f"{number if is_said else needs} of {has}"
+    if finding.unit != "bytes" or not likely or not finding.has:
         return _Cells(amount, "")
-    short = f"{_quantity(finding.short, finding)} short" if finding.short else ""
     notes = []
     most = _quantity(finding.needs, finding)
-    is_much = float(finding.needs or 0) > (1 if short else _MUCH_MORE) * float(likely)
-    if is_much and most != needs:
+    # what is short is short of the most, so any difference matters there
+    much_more = 1 if finding.short else _MUCH_MORE
+    if float(finding.needs or 0) > much_more * float(likely) and most != needs:
         notes.append(f"up to {most}")
-    doubt = LABELS.doubts.get(finding.code, short)
-    if doubt:
-        notes.append(doubt)
-    share = float(likely) / float(limit)
+    if finding.code in LABELS.doubts:
+        notes.append(LABELS.doubts[finding.code])
+    elif finding.short:
+        notes.append(f"{_quantity(finding.short, finding)} short")
+    share = float(likely) / float(finding.has)
     return _Cells(amount, Span(", ".join(notes), finding.outcome, share))
 
 
@@ -351,12 +351,15 @@ def _likely(finding: Finding, verdict: Verdict) -> float | str | None:
     """What it likely takes where the finding holds the most of a place, else the finding's need."""
     if verdict.memory is None or finding.check not in ("memory", "accelerator"):
         return finding.needs
-    terms = verdict.memory.terms
-    in_ram = [term for term in terms if term.where == "host"]
-    on_cards = [term for term in terms if term.where != "host"]
-    for place in (in_ram, on_cards):
-        if place and sum(term.high_bytes for term in place) == finding.needs:
-            return sum(term.bytes for term in place)
+    for in_ram in (True, False):
+        likely_bytes = 0
+        most_bytes = 0
+        for term in verdict.memory.terms:
+            if (term.where == "host") is in_ram:
+                likely_bytes += term.bytes
+                most_bytes += term.high_bytes
+        if most_bytes == finding.needs:
+            return likely_bytes
     return finding.needs
 
 
@@ -364,10 +367,10 @@ def _quantity(value: float | str | None, finding: Finding) -> str:
     """A figure of the finding with its unit; empty for a text, and for one that is not known."""
     if value is None or isinstance(value, str):
         return ""
-    if finding.unit == "bytes" and finding.check == "disk":
-        return units.decimal(int(value)) if value else "nothing to download"
     if finding.unit == "bytes":
-        return units.binary(int(value))
+        if finding.check != "disk":
+            return units.binary(int(value))
+        return units.decimal(int(value)) if value else "nothing to download"
     if finding.unit == "tokens":
         return units.tokens(int(value))
     if finding.unit == "seconds":
@@ -400,21 +403,17 @@ def _unsaid(verdict: Verdict) -> Iterator[tuple[str, str, str | None]]:
 
 def _is_said(finding: Finding, verdict: Verdict) -> bool:
     """Whether a row or the first lines say what the finding says."""
-    workload, machine = verdict.workload, verdict.machine
+    workload = verdict.workload
     if finding.check == "license" and finding.outcome is Outcome.WARN:
         # the license's row says what it allows
         return not (workload.commercial or workload.modify or workload.license)
-    limit = machine.address_space_bytes
-    if limit is not None and finding.check == "memory" and finding.has == limit:
+    limit_bytes = verdict.machine.address_space_bytes
+    if limit_bytes is not None and finding.check == "memory" and finding.has == limit_bytes:
         # a row does not say that a limit such as `ulimit -v` is what is short
         return False
-    if finding.code in _SAID:
-        return True
     if finding.check == "accelerator" and verdict.can_run and verdict.waits_for_setting:
         return True
-    # what is assumed of a simulated machine stands in its own sentence
-    is_assumed = finding.outcome is Outcome.WARN and finding.code.endswith("-assumed")
-    return is_assumed and machine.planning
+    return finding.code in _SAID or is_assumption(finding, verdict)
 
 
 def _to_run_blocks(verdict: Verdict, setup: Sequence[str]) -> Blocks:
@@ -441,16 +440,13 @@ def _to_run_blocks(verdict: Verdict, setup: Sequence[str]) -> Blocks:
 def _no_command_words(verdict: Verdict) -> str:
     """That no command is known, and the page that may have one."""
     model, users = verdict.model, verdict.workload.parallel
-    words = "selfhost knows no command that runs it."
+    words = "selfhost knows no command that runs it"
     if users != 1:
-        words = (
-            f"selfhost knows no command that runs it for {users:,} at once; without --users there"
-            " may be one."
-        )
+        words += f" for {users:,} at once; without --users there may be one"
     page = model.conversions_page if verdict.workload.format == "gguf" else None
     if not page and model.repository:
         page = f"https://huggingface.co/{model.repository}"
-    return f"{words} See {page}" if page else words
+    return f"{words}. See {page}" if page else f"{words}."
 
 
 def _instead_blocks(verdict: Verdict, carry: str) -> Blocks:

@@ -27,6 +27,8 @@ _LONG_NUMBERS = 44
 _TELLING = ("fits", "writable", "complete", "api")
 # stored on disks, which are sold by powers of ten
 _DECIMAL = ("disk_bytes", "download_bytes", "free_bytes", "largest_file_bytes", "size_bytes")
+# what the columns of the table of disks hold
+_DISK_KEYS = ("purpose", "path", "free_bytes", "disk_bytes", "filesystem", "writable")
 # a likely figure with its ends
 _RANGES = (
     ("likely", "low", "high"),
@@ -133,8 +135,7 @@ def label_of(key: str) -> str:
         return LABELS.keys[key]
     for end in _UNITS:
         if key.endswith(f"_{end}"):
-            key = key.removesuffix(f"_{end}")
-            break
+            return key.removesuffix(f"_{end}").replace("_", " ")
     return key.replace("_", " ")
 
 
@@ -222,7 +223,8 @@ def _needs_blocks(needs: Json) -> Blocks:
 
 def _size_rows(needs: Json) -> Iterator[tuple[str, str, str]]:
     """The download, the disk, the memory and the processor; what is not known is left out."""
-    download_bytes, largest_bytes = needs["download_bytes"], needs["largest_file_bytes"]
+    download_bytes = needs["download_bytes"]
+    largest_bytes = needs["largest_file_bytes"]
     if download_bytes is not None:
         how = f"{needs['download_how']}: {needs['download_source']}"
         yield "download", units.decimal(download_bytes), how
@@ -296,12 +298,12 @@ def _unit_of_pace(key: str, unit: str) -> str:
 
 def _quality_blocks(quality: Json) -> Blocks:
     """Yield what the type costs, then the measurement and its source where there is one."""
-    rows = [(quality["quantization"], quality["text"])]
-    if quality["figure"]:
-        rows.append(("measured", quality["figure"]))
-    if quality["source"]:
-        rows.append(("source", quality["source"]))
-    yield _rows_table(row for row in rows if row[1])
+    texts_by_label = {
+        quality["quantization"]: quality["text"],
+        "measured": quality["figure"],
+        "source": quality["source"],
+    }
+    yield _rows_table(row for row in texts_by_label.items() if row[1])
 
 
 def _offers_blocks(offers: Sequence[Json]) -> Blocks:
@@ -325,17 +327,13 @@ def _offer_row(offer: Json) -> tuple[str, ...]:
     return (
         name,
         offer["model"],
-        _price(offer["input_usd_per_million_tokens"]),
-        _price(offer["output_usd_per_million_tokens"]),
+        value_words("usd_per_million_tokens", offer["input_usd_per_million_tokens"]),
+        value_words("usd_per_million_tokens", offer["output_usd_per_million_tokens"]),
         ", ".join(other_prices),
         value_words("context_tokens", offer["context_tokens"]),
         days,
         offer["source"],
     )
-
-
-def _price(dollars: float | None) -> str:
-    return "" if dollars is None else units.dollars(dollars)
 
 
 def _sources_blocks(sources: Mapping[str, str]) -> Blocks:
@@ -395,15 +393,9 @@ def _disks_blocks(disks: Sequence[Json]) -> Blocks:
     """Yield a row for each place where a program would store models."""
     rows = []
     for disk in disks:
-        row = (
-            disk["purpose"],
-            disk["path"] or "",
-            value_words("free_bytes", disk["free_bytes"]),
-            value_words("disk_bytes", disk["total_bytes"]),
-            disk["filesystem"] or "",
-            value_words("writable", disk["writable"]),
-        )
-        rows.append(row)
+        # the key says in which units a size is told: those of disks
+        told = {**disk, "disk_bytes": disk["total_bytes"]}
+        rows.append(tuple(value_words(key, told[key]) for key in _DISK_KEYS))
     yield Table.of("disks", rows)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
+from typing import TypeVar
 
 from ..core import units
 from ..core.records import brief
@@ -13,6 +14,7 @@ from .labels import LABELS
 from .layout import Blocks, Table, known_figure, line, section, strong, texts, topics
 from .machine_words import fact_label
 
+Thing = TypeVar("Thing")
 # what may be many is listed up to here; the rest under `-v`
 _SHOWN = 3
 # facts that were not read: so many are named on the first screen
@@ -48,43 +50,41 @@ def machine_document(machine: Machine, *, verbose: bool = False) -> Blocks:
     yield line(f"{hint} · sources of each fact: -v")
 
 
-class _Part(NamedTuple):
-    """A part of a machine with a line for each thing of its kind."""
-
-    label: str
-    lines: Sequence[str]
-
-
 def _rows(machine: Machine) -> Iterator[tuple[str, str]]:
     """A row a line, the label in the first of its kind; beyond three lines how many more."""
-    for part in _parts(machine):
-        lines = list(part.lines[:_SHOWN])
-        left_out = len(part.lines) - len(lines)
-        if left_out:
-            lines.append(f"{left_out} more: -v")
-        label = part.label
-        for text in lines:
-            yield label, text
-            label = ""
+    for label, lines in _parts(machine).items():
+        first = label
+        for text in lines[:_SHOWN]:
+            yield first, text
+            first = ""
+        if len(lines) > _SHOWN:
+            yield "", f"{len(lines) - _SHOWN} more: -v"
 
 
-def _parts(machine: Machine) -> Iterator[_Part]:
-    yield _Part("memory", _memory_lines(machine))
-    processor = _processor(machine)
-    yield _Part("processor", [processor] if processor else [])
-    if machine.accelerators is None:
-        yield _Part("GPU", [_NOT_READ])
-    else:
-        yield _Part("GPU", [_accelerator(card) for card in machine.accelerators] or ["none"])
+def _parts(machine: Machine) -> dict[str, list[str]]:
+    """The parts of a machine by their labels, with a line for each thing of a kind."""
+    parts = {
+        "memory": _memory_lines(machine),
+        "processor": _processor_lines(machine),
+        "GPU": _lines(machine.accelerators, _accelerator, "none"),
+    }
     if machine.planning and machine.runtimes is None:
         # of a description nobody looked for files
-        return
-    yield _Part("disk", [_NOT_READ] if machine.disks is None else _disk_lines(machine.disks))
-    yield _Part("runtimes", [_runtimes(machine)])
-    if machine.models_present is None:
-        yield _Part("models", [_NOT_READ])
-    else:
-        yield _Part("models", [_model(model) for model in machine.models_present] or [_NONE_FOUND])
+        return parts
+    parts["disk"] = [_NOT_READ] if machine.disks is None else _disk_lines(machine.disks)
+    names = _lines(machine.runtimes, attrgetter("id"), _NONE_FOUND)
+    parts["runtimes"] = [", ".join(dict.fromkeys(names))]
+    parts["models"] = _lines(machine.models_present, _model, _NONE_FOUND)
+    return parts
+
+
+def _lines(
+    things: Sequence[Thing] | None, describe: Callable[[Thing], str], absent: str
+) -> list[str]:
+    """A line a thing, or `absent` where there is none; None of things: they were not read."""
+    if things is None:
+        return [_NOT_READ]
+    return [describe(thing) for thing in things] or [absent]
 
 
 def _memory_lines(machine: Machine) -> list[str]:
@@ -110,18 +110,18 @@ def _memory_lines(machine: Machine) -> list[str]:
     return lines
 
 
-def _processor(machine: Machine) -> str:
-    """`Ryzen 7 5800X, 8 cores with 16 threads`, as much of it as is known."""
+def _processor_lines(machine: Machine) -> list[str]:
+    """`Ryzen 7 5800X, 8 cores with 16 threads`, as much of it as is known; no line of nothing."""
     parts = [machine.cpu_model] if machine.cpu_model else []
     usable = machine.cpu_cores_usable
     physical = machine.cpu_cores_physical
     if usable is None:
-        return ", ".join(parts)
+        return parts
     if machine.scope == "host" and physical is not None and usable > physical:
         parts.append(f"{units.cores(physical)} with {usable:g} threads")
     else:
         parts.append(f"{units.cores(usable)} usable")
-    return ", ".join(parts)
+    return [", ".join(parts)]
 
 
 def _accelerator(card: Accelerator) -> str:
@@ -167,12 +167,6 @@ def _disk(disk: Disk) -> str:
     if disk.writable is False:
         parts.append("not writable")
     return ", ".join(parts)
-
-
-def _runtimes(machine: Machine) -> str:
-    if machine.runtimes is None:
-        return _NOT_READ
-    return ", ".join(dict.fromkeys(runtime.id for runtime in machine.runtimes)) or _NONE_FOUND
 
 
 def _model(model: PresentModel) -> str:

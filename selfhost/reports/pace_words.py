@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from ..core import units
 from ..core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND
-from ..judge.record import Verdict
-
-if TYPE_CHECKING:
-    from ..judge.pace import Range, Speed
+from ..judge.record import Range, Speed, Verdict
 
 # under a table of paces
 RANGES = "~ is the likely pace; its range: selfhost check MODEL"

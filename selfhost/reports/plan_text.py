@@ -94,7 +94,7 @@ def _sign(plan: Plan) -> Span:
 def _least_words(plan: Plan, least: Least) -> str:
     """`needs 5.20 GiB of RAM, or a GPU with 4.90 GiB`; what gives the pace comes first."""
     gpu = f"a GPU with {units.binary(least.accelerator.memory_bytes, up=True)}"
-    ram = f"{units.binary(least.memory_bytes, up=True)} of RAM"
+    ram = _ram_words(least.memory_bytes)
     is_paced = bool(plan.workload.min_tokens_per_second)
     is_too_fast_for_ram = is_paced and least.bandwidth_bytes_per_second is None
     if _needs_own_gpu_memory(least):

@@ -6,11 +6,18 @@ Verdicts on one machine go in, blocks come out. `check_text.py` has the answer f
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from ..core import units
 from ..judge.record import Finding, Outcome, Route, Verdict
-from .answer_words import answer_cell, answer_line, causes, count_words, limit_words, ordered
+from .answer_words import (
+    answer_cell,
+    answer_line,
+    causes,
+    count_words,
+    is_assumption,
+    limit_words,
+    ordered,
+)
 from .api_words import API_RISKS, offer_words
 from .case_words import first_way
 from .layout import (
@@ -119,13 +126,6 @@ def _table(verdicts: Sequence[Verdict]) -> Table:
     return table_of_paces("models", rows, title)
 
 
-class _Sum(NamedTuple):
-    """What several models take of one memory, in bytes."""
-
-    taken: int
-    limit: int
-
-
 def _at_once(running: Sequence[Verdict]) -> Iterator[str]:
     """What the models that run take together, of each memory that more than one of them takes."""
     cards = running[0].machine.accelerators or ()
@@ -136,31 +136,26 @@ def _at_once(running: Sequence[Verdict]) -> Iterator[str]:
     shares = []
     is_too_much = False
     for check, name in memories.items():
-        together = _sum_of(check, running)
-        if together is not None:
-            taken, limit = units.binary(together.taken), units.binary(together.limit)
-            shares.append(f"{taken} of {limit} of {name}")
-            is_too_much |= together.taken > together.limit
+        needs = []
+        limits = []
+        for verdict in running:
+            finding = verdict.finding(check)
+            if finding is None:
+                continue
+            if isinstance(finding.needs, int) and isinstance(finding.has, int):
+                needs.append(finding.needs)
+                limits.append(finding.has)
+        if len(needs) > 1:
+            taken_bytes = sum(needs)
+            limit_bytes = max(limits)
+            shares.append(f"{units.binary(taken_bytes)} of {units.binary(limit_bytes)} of {name}")
+            is_too_much |= taken_bytes > limit_bytes
     if shares:
         yield f"Each is judged alone. All at once they take up to {' and '.join(shares)}."
     else:
         yield "Each is judged alone."
     if is_too_much:
         yield _TOO_MUCH
-
-
-def _sum_of(check: str, verdicts: Sequence[Verdict]) -> _Sum | None:
-    """What they take of the memory of that check; None where fewer than two take any of it."""
-    needs = []
-    limits = []
-    for verdict in verdicts:
-        finding = verdict.finding(check)
-        if finding is None:
-            continue
-        if isinstance(finding.needs, int) and isinstance(finding.has, int):
-            needs.append(finding.needs)
-            limits.append(finding.has)
-    return _Sum(taken=sum(needs), limit=max(limits)) if len(needs) > 1 else None
 
 
 def note_blocks(verdicts: Sequence[Verdict], *, verbose: bool) -> Blocks:
@@ -198,8 +193,7 @@ def _is_said(finding: Finding, verdict: Verdict) -> bool:
         return True
     if finding.check == "accelerator" and verdict.waits_for_setting:
         return True
-    # what is assumed of a simulated machine stands in its own sentence
-    return verdict.machine.planning and finding.code.endswith("-assumed")
+    return is_assumption(finding, verdict)
 
 
 def _to_run(running: Sequence[Verdict], *, verbose: bool) -> list[str]:
