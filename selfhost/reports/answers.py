@@ -33,23 +33,13 @@ def _(answer: Verdict) -> Blocks:
 
 
 @document.register
-def _(answer: Comparison) -> Blocks:
-    return compare_document(answer)
-
-
-@document.register
 def _(answer: ContainerSize) -> Blocks:
     return size_document([answer])
 
 
-@document.register
-def _(answer: Plan) -> Blocks:
-    return plan_document(answer)
-
-
-@document.register
-def _(answer: Ranking) -> Blocks:
-    return list_document(answer)
+document.register(Comparison, compare_document)
+document.register(Plan, plan_document)
+document.register(Ranking, list_document)
 
 
 def text(answer: Report) -> str:

@@ -50,7 +50,7 @@ class Devices(Record):
 
     resource: str = ""
     driver: str = ""
-    files: tuple[str, ...] = ()
+    files: Sequence[str] = ()
 
 
 class ContainerTable(Record):
@@ -66,16 +66,9 @@ class ContainerTable(Record):
 @cache
 def _table() -> ContainerTable:
     table = shipped_table("containers")
-    devices = {}
-    for vendor, row in table["devices"].items():
-        devices[vendor] = Devices(**{**row, "files": tuple(row.get("files", ()))})
-    return ContainerTable(
-        kubernetes=table["kubernetes"],
-        compose=table["compose"],
-        docker=table["docker"],
-        systemd=table["systemd"],
-        devices=devices,
-    )
+    values = {name: table[name] for name in ContainerTable._fields}
+    values["devices"] = {vendor: Devices(**row) for vendor, row in table["devices"].items()}
+    return ContainerTable(**values)
 
 
 class Server(Record):
@@ -109,21 +102,18 @@ def container_file(kind: str, sizes: Sequence[ContainerSize]) -> str:
 
     Every size is of a runtime that serves: it has a `service`.
     """
-    names: list[str] = []
-    ports: list[int] = []
-    servers = []
+    servers: list[Server] = []
     for size in sizes:
-        server = _server(size, names, ports)
-        names.append(server.name)
-        ports.append(server.port)
-        servers.append(server)
+        servers.append(_server(size, servers))
     return FORMATS[kind](servers)
 
 
-def _server(size: ContainerSize, names: Collection[str], ports: Collection[int]) -> Server:
+def _server(size: ContainerSize, others: Sequence[Server]) -> Server:
     """The server of that size; its name and its port are none of those that others have."""
     service = size.runtime.service
     assert service is not None
+    names = [other.name for other in others]
+    ports = [other.port for other in others]
     port = service.port
     while port in ports:
         port += 1
@@ -155,6 +145,9 @@ def _free_name(model: str, names: Collection[str]) -> str:
 
 
 def _devices(card: Held) -> Devices:
+    """How a container is given GPUs as this one: the driver of the kernel decides before the vendor
+    which resource of Kubernetes it asks for.
+    """
     by_vendor = _table().devices
     # a program with an accelerator of no stated vendor asks for the usual one
     devices = by_vendor.get(card.vendor) or by_vendor["nvidia"]
@@ -318,6 +311,7 @@ def _systemd_unit(server: Server) -> str:
     words = list(size.program)
     variables = dict(size.environment)
     fetch = size.fetch
+    # an option of the program, or NAME=VALUE for its environment
     variable, _, value = port_setting.partition("=")
     if port_setting.startswith("--"):
         words += port_setting.split()
@@ -375,17 +369,10 @@ def _escaped_for_c(sign: str) -> str:
     return f"\\x{number:02x}" if number < 0x80 else _escaped(sign)
 
 
-# the formats of `size` that are files, by the names that `--format` takes
-FORMATS: Mapping[str, Callable[[Sequence[Server]], str]] = {
-    "kubernetes": _kubernetes,
-    "compose": _compose,
-    "docker": _docker,
-    "systemd": _systemd,
-}
-
-
 def _container_values(server: Server) -> dict[str, object]:
-    """What all formats of containers take, sizes in MiB; what does not apply is empty."""
+    """What all formats of containers take, sizes in MiB; what does not apply is empty, so that
+    `_filled` leaves its line out.
+    """
     size = server.size
     return {
         "name": server.name,
@@ -433,7 +420,9 @@ def _commented(comments: Sequence[str]) -> str:
 
 
 def _filled(template: str, values: Mapping[str, object]) -> str:
-    """The template: texts as they are, other values as YAML, no line without a value."""
+    """The template with its values: texts as they are, others as YAML. A line of the template whose
+    value is empty, 0 or None is left out.
+    """
     written: dict[str, str | None] = {}
     for name, value in values.items():
         if not value:
@@ -470,3 +459,12 @@ def _escaped(sign: str) -> str:
     """A sign as YAML and C escape it."""
     number = ord(sign)
     return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"
+
+
+# the formats of `size` that are files, by the names that `--format` takes
+FORMATS: Mapping[str, Callable[[Sequence[Server]], str]] = {
+    "kubernetes": _kubernetes,
+    "compose": _compose,
+    "docker": _docker,
+    "systemd": _systemd,
+}

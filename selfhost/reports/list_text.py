@@ -40,10 +40,11 @@ def list_document(
     today: str | None = None,
     notes: Sequence[str] = (),
 ) -> Blocks:
-    """Yield how many models run, then the first `top` of them in the order given, None for all.
+    """Yield how many models run, then a table of the first `top` in the order given, None for all.
 
-    `only_running` leaves out what does not run here, `wide` adds columns. `near` are commands that
-    list what was perhaps meant where no model matches; `notes` are about the machine's name.
+    `workload` is what was asked; None: the default. `only_running` leaves out what does not run
+    here, `wide` adds columns. `near` are commands that list what was perhaps meant where no model
+    matches; `notes` are about the machine's name. `today` lets the screen tell an old catalogue.
     """
     rows = [row for row in listing.models if row.can_run or not only_running][:top]
     if listing.counts.models:
@@ -158,8 +159,7 @@ def _sign(row: Verdict) -> Span:
     """The sign of the answer, `!` where it runs with a reservation that the footer explains."""
     if row.can_run and (_is_tight(row) or row.has(_PARTLY_OPEN)):
         return _TIGHT
-    sign, *_ = ANSWERS[row.route]
-    return Span(sign, row.route)
+    return Span(ANSWERS[row.route].sign, row.route)
 
 
 def _is_tight(row: Verdict) -> bool:

@@ -174,13 +174,16 @@ def _bar(share: float, style: str) -> Text:
 
 
 def _table_lines(table: Table, console: Console, width: int) -> Iterator[Text]:
-    """The lines of a table, without the columns that have no room."""
+    """The lines of a table that is too wide, in this order: columns that wrap are narrowed, columns
+    with a `drop` go, then a table that `splits` becomes several, and in any other all columns wrap.
+    """
     has_bars = width >= _WIDE_ENOUGH
     rows = [[_cell(cell, has_bars=has_bars) for cell in row] for row in table.rows]
     room = width - table.indent
     sizes = _sizes(table, rows)
-    shown = _kept(table, _least_widths(table, sizes, room), room)
-    # where no more column may go, all of them wrap
+    # most tables are indented by as much as two columns are apart
+    may_all_wrap = room < _WIDE_ENOUGH - _GAP
+    shown = _kept(table, _least_widths(table, sizes, may_all_wrap=may_all_wrap), room)
     all_wrap = _total(_unbroken_width(table, rows, at) for at in shown) > room
     if all_wrap and table.splits and len(shown) > 2:
         for at in shown[1:]:
@@ -196,7 +199,8 @@ def _table_lines(table: Table, console: Console, width: int) -> Iterator[Text]:
         yield line
     left_out = [table.columns[at].title for at in sizes if at not in shown]
     if table.tells_left_out and left_out:
-        needed = table.indent + _total(_least_widths(table, sizes, _UNLIMITED).values())
+        all_widths = _least_widths(table, sizes, may_all_wrap=False)
+        needed = table.indent + _total(all_widths.values())
         yield Text()
         yield Text(f"With {needed} columns the terminal also shows: {', '.join(left_out)}")
 
@@ -241,11 +245,11 @@ def _sizes(table: Table, rows: Sequence[Sequence[Text]]) -> dict[int, int]:
     return sizes
 
 
-def _least_widths(table: Table, sizes: dict[int, int], room: int) -> dict[int, int]:
-    """The width that each column must have to stay."""
+def _least_widths(table: Table, sizes: dict[int, int], *, may_all_wrap: bool) -> dict[int, int]:
+    """The width that each column must have to stay: one that may wrap can be narrowed."""
     least = dict(sizes)
     for at, size in sizes.items():
-        if table.columns[at].wrap or room < _WIDE_ENOUGH - _GAP:
+        if may_all_wrap or table.columns[at].wrap:
             least[at] = min(size, _COMFORTABLE)
     return least
 
