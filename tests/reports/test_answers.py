@@ -10,7 +10,9 @@ import pytest
 from rich.console import Console
 
 import selfhost
+from selfhost.advice.plan import Plan
 from selfhost.judge.record import Report
+from selfhost.reports import json
 
 MAC = "macbook-air-m2-16gb"
 
@@ -91,6 +93,14 @@ def test_completion_of_a_verdict_has_the_keys_of_the_contract() -> None:
     keys = set(answer("verdict").to_json()) - {"schema", "selfhost_version"}
     assert keys <= set(dir(answer("verdict")))
     assert {"summary", "finding"} <= set(dir(answer("verdict")))
+
+
+def test_known_machine_is_written_alike_wherever_it_stands() -> None:
+    """It is a verdict, and `selfhost.plan/1` has no more of it than docs/contract.md lists."""
+    plan = answer("plan")
+    assert isinstance(plan, Plan)
+    assert json.record(plan.machines) == plan.to_json()["machines"]
+    assert "findings" not in json.record(plan.machines[0])
 
 
 @pytest.mark.parametrize(
