@@ -296,7 +296,7 @@ POLICIES = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(POLICIES, SITUATIONS, st.integers(0, 3), st.sampled_from([TODAY, "2027-03-31"]))
 def test_green_is_earned(
     text: str, table: dict[tuple[str, str], Outcomes], machines: int, today: str

@@ -29,7 +29,7 @@ def read(content: bytes) -> list[tuple[object, int | None, bool]]:
     return [(entry.value, entry.line, entry.fault is not None) for entry in entries]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 @given(lines=LINES, size=st.integers(1, 9))
 def test_every_line_that_is_not_blank_has_its_number(lines: list[str], size: int) -> None:
     text = "\n".join(['{"first": 1}', '{"second": 2}', *lines])

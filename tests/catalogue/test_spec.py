@@ -63,9 +63,10 @@ def _name(path: Path) -> str:
 
 def test_a_good_spec_is_good_for_the_schema_and_for_the_index() -> None:
     """What the reader takes, the published JSON Schema takes; and values that went through JSON
-    give the spec that the file gives (of the shipped every twelfth).
+    give the spec that the file gives. Of the shipped, all of which `test_speccheck.py` reads, every
+    fourth and every twelfth.
     """
-    for path in [*GOOD, *SHIPPED]:
+    for path in [*GOOD, *SHIPPED[::4]]:
         with case(path):
             document = Document.read(str(path))
             values = _as_json(document.values)
@@ -261,7 +262,7 @@ def _mutated(draw: st.DrawFn) -> str:
     return "\n".join(lines) + "\n"
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(_mutated())
 def test_a_changed_spec_is_read_or_refused_with_reasons(text: str) -> None:
     """None if and only if there are problems; what is read satisfies the schema; a line holds the

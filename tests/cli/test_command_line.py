@@ -259,7 +259,7 @@ def lines(draw: st.DrawFn) -> list[str]:
 
 @given(line=lines())
 @settings(
-    max_examples=40,
+    max_examples=25,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_any_line_is_answered_or_refused(
@@ -333,13 +333,18 @@ def test_too_little_memory_is_no_bug(
     assert problem["exit_code"] == 2
 
 
+# commands that print an answer, a table, a report, a file, a script and a page of help
 INFORMED = (
-    "check gpt2", "show gpt2", "plan gpt2", "machine --profiles", "audit p.toml", "spec new s.json",
-    "completion bash", "--help", "check --help",
-)  # fmt: skip
+    "check gpt2",
+    "machine --profiles",
+    "audit p.toml",
+    "spec new s.json",
+    "completion bash",
+    "--help",
+)
 
 
-# every command meets a closed one; the other combinations are the same code for all
+# each kind of text meets a closed one; the other combinations are the same code for all
 STREAMS = [
     *((words, ">&-") for words in INFORMED),
     *(("check gpt2", streams) for streams in (">/dev/full", "<&- 2>&-", ">&- 2>&-")),

@@ -57,15 +57,15 @@ def test_what_was_typed_is_repeated_in_short(
 
 def test_the_first_faults_of_an_option_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     """The rest is counted, in text and in JSON."""
-    words = [word for number in range(5_000) for word in ("--set", f"key{number}=1")]
+    words = [word for number in range(1_000) for word in ("--set", f"key{number}=1")]
     code, out, err = run(capsys, "check", "gpt2", *words)
     assert (code, out) == (2, "")
     assert err.count("cannot be set") == 20
-    assert "4,980 more faults" in err
+    assert "980 more faults" in err
     _, _, document = run(capsys, "check", "gpt2", *words, "--json")
     *listed, last = json.loads(document)["problems"]
     assert len(listed) == 20
-    assert "4,980 more faults" in last["message"]
+    assert "980 more faults" in last["message"]
 
 
 def test_a_name_of_a_machine_has_a_bound(

@@ -173,7 +173,7 @@ def entries(text: str | bytes, max_record_bytes: int = 10_000) -> list[tuple[int
     ]
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(
     st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
     st.sampled_from([3, 7, 64, 1 << 20]),
@@ -374,7 +374,7 @@ def test_a_wrong_value_is_one_problem_and_no_value(
     assert got is None or isinstance(got, tuple)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(
     st.binary(max_size=200) | st.text(alphabet="ab=[]{}\"'.,# \n\\1:-", max_size=60).map(str.encode)
 )

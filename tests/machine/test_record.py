@@ -122,7 +122,7 @@ def explained(machine: Machine) -> None:
 
 
 # of two machines each: to make them takes most of the time
-@settings(calm, max_examples=40)
+@settings(calm, max_examples=20)
 @given(
     machines(),
     machines(),

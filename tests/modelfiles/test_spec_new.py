@@ -108,7 +108,7 @@ def slips(draw: st.DrawFn) -> str:
 
 @settings(
     deadline=None,
-    max_examples=150,
+    max_examples=75,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(name=slips())

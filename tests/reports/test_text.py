@@ -280,7 +280,7 @@ class Told(NamedTuple):
         return (self.note,)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(HOSTILE, st.sampled_from([None, 1, 7, 20, 80]))
 def test_hostile_names_cannot_touch_the_terminal(name: str, width: int | None) -> None:
     """Escape sequences, line breaks and marks of direction in names come out as visible text."""

@@ -102,13 +102,18 @@ DAMAGE: dict[str, bytes | None] = {
     ],
 )
 def test_a_file_that_is_gone_takes_facts_away_and_changes_none(folder: Path, damage: str) -> None:
-    """Each recorded file removed in turn, or every third spoilt: every fact is what it was, by
-    another source, or None with its reason.
+    """Each recorded file of a virtual machine removed in turn, of others every second, or every
+    third spoilt: every fact is what it was, by another source, or None with its reason.
     """
     whole = read_machine(RecordedHost(str(folder / "root"))).to_json()
     lost = set()
-    start = list(DAMAGE).index(damage) % 3
-    for path in FILES_OF[folder] if damage == "gone" else FILES_OF[folder][start::3]:
+    start = list(DAMAGE).index(damage)
+    paths = FILES_OF[folder][start % 3 :: 3]
+    if damage == "gone":
+        paths = FILES_OF[folder]
+        if not folder.name.startswith("linux-vm"):
+            paths = paths[CASES.index(folder) % 2 :: 2]
+    for path in paths:
         machine = read_machine(Altered(str(folder / "root"), {str(path): DAMAGE[damage]}))
         lawful(machine)
         assert not any("failed" in entry.reason for entry in machine.unread)
@@ -178,7 +183,7 @@ def test_a_value_of_macos_that_is_gone_changes_no_other(folder: Path, start: int
 
 
 # a busy computer is no fault
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=40)
 @given(st.data())
 def test_a_broken_file_never_breaks_the_reading(data: st.DataObject) -> None:
     """Cut off, garbled, or with other numbers: what cannot be read is unread, and sizes never

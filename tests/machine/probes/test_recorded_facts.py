@@ -290,7 +290,7 @@ ENV = st.none() | st.dictionaries(
 
 @settings(
     deadline=None,
-    max_examples=150,
+    max_examples=75,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(facts=FACTS | ANY, env=ENV, has_driver=st.booleans())
