@@ -153,7 +153,7 @@ REQUIRED = '[[model]]\nname = "mistral-7b"\nrequire_runtime = true\n'
         (None, Result.UNKNOWN, None),
     ],
 )
-@pytest.mark.parametrize("text", [REQUIRED, REQUIRED + TOGETHER])
+@pytest.mark.parametrize("text", [REQUIRED, REQUIRED + TOGETHER], ids=["alone", "together"])
 def test_a_runtime_that_must_be_there(
     text: str, runtimes: tuple[PresentRuntime, ...] | None, result: Result, remedy: str | None
 ) -> None:

@@ -251,7 +251,7 @@ LARGE: tuple[tuple[str, Callable[[], bytes], str], ...] = (
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux tells the most that a program took")
-@pytest.mark.parametrize(("file", "content", "message"), LARGE)
+@pytest.mark.parametrize(("file", "content", "message"), LARGE, ids=[row[0] for row in LARGE])
 def test_a_hostile_file_takes_bounded_memory(
     tmp_path: Path, file: str, content: Callable[[], bytes], message: str
 ) -> None:

@@ -98,7 +98,7 @@ ODD_NUMBERS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("parse", "unit"), READERS, ids=case_id)
+@pytest.mark.parametrize(("parse", "unit"), READERS, ids=[parse.__name__ for parse, _ in READERS])
 @pytest.mark.parametrize("typed", ODD_NUMBERS, ids=case_id)
 def test_a_number_is_typed_in_ascii_digits_alone(
     parse: Callable[[str], float], unit: str, typed: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -39,17 +39,6 @@ def in_gguf() -> tuple[ModelSpec, ...]:
         if spec.architecture is not None
         and needs.why_not_loaded(spec, runtime("llama.cpp")) is None
     )
-
-
-def shared_out(
-    specs: Sequence[ModelSpec], case: int, *, cases: int, each_in: int
-) -> Iterator[ModelSpec]:
-    """The specs that are the turn of one of several cases of a law: each spec is that of `each_in`
-    of them, and every case has specs of every kind.
-    """
-    for number, spec in enumerate(specs):
-        if (case - number) % cases < each_in:
-            yield spec
 
 
 def asked(spec: ModelSpec, program: RuntimeSpec, **changes: Any) -> Needs:

@@ -57,19 +57,20 @@ def test_folders_without_a_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "is empty"),
-        (
+        pytest.param(b"", "is empty", id="empty"),
+        pytest.param(
             b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 4372812000\n",
             "4,372,812,000 bytes was not downloaded",
+            id="git-lfs",
         ),
-        (b"PK\x03\x04" + bytes(40), "zip archive"),
-        (b"\x80\x02}q\x00", "pickle"),
-        (b"<!DOCTYPE html><html>", "web page"),
-        (b"lmgg" + bytes(40), "GGML"),
-        (bytes(4096), "zeros"),
-        (b"\x1f\x8b" + bytes(40), "is an archive"),
-        (b"GGUG" + bytes(400), "GGUF"),
-        (bytes(range(256)), "GGUF"),
+        pytest.param(b"PK\x03\x04" + bytes(40), "zip archive", id="zip"),
+        pytest.param(b"\x80\x02}q\x00", "pickle", id="pickle"),
+        pytest.param(b"<!DOCTYPE html><html>", "web page", id="html"),
+        pytest.param(b"lmgg" + bytes(40), "GGML", id="ggml"),
+        pytest.param(bytes(4096), "zeros", id="zeros"),
+        pytest.param(b"\x1f\x8b" + bytes(40), "is an archive", id="gzip"),
+        pytest.param(b"GGUG" + bytes(400), "GGUF", id="misspelt"),
+        pytest.param(bytes(range(256)), "GGUF", id="every-byte"),
     ],
 )
 @pytest.mark.parametrize("name", ["x.gguf", "x.bin"])
