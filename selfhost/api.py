@@ -201,8 +201,8 @@ def size(
     container_machine = node() if machine is None else machine
     asked = _ask([model], workload, container_machine, specs, fields)
     if asked.workload.task != "generate":
-        message = f"a container serves a model, and none is sized for {asked.workload.task}"
-        remedy = "leave it out; check() has the memory of a fine-tuning"
+        message = f"a container serves a model; selfhost sizes none for {asked.workload.task}"
+        remedy = "leave it out; check() gives the memory for fine-tuning"
         raise WorkloadError.of("task", message, remedy)
     sized = size_with(
         asked.catalogue,
@@ -252,7 +252,7 @@ def _ask(
 
 def _how_to_read(reader: str) -> str:
     """The remedy where a machine's record was meant; `reader` is a method of Machine."""
-    return f"a record is read by machine=Machine.{reader}(…)"
+    return f"read a record with machine=Machine.{reader}(…)"
 
 
 def _refuse_misplaced(fields: Mapping[str, Any]) -> None:

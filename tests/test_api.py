@@ -177,7 +177,7 @@ def test_a_machine_is_named_as_people_name_it() -> None:
     for answer in (of("gpt2", machine="old laptop core 2 duo 4gb") for of in (check, size)):
         assert any("is judged as a machine with" in note for note in answer.notes)
     for wrong, reader in ((Path("ci.json"), "from_file"), ({"name": "ci"}, "from_json")):
-        with pytest.raises(TypeError, match=rf"read by machine=Machine\.{reader}"):
+        with pytest.raises(TypeError, match=rf"read a record with machine=Machine\.{reader}"):
             check("mistral-7b", machine=wrong)  # type: ignore[arg-type]
 
 

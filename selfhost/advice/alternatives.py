@@ -131,7 +131,7 @@ class Search(Record):
         specs = self.catalogue.specs([id] if id in self.catalogue else ())
         fits = (self.fit(spec, self.judged.question.stated) for spec in specs)
         fit = next(filter(None, fits), None)
-        return fit and self.as_checked(fit), f"what Ollama loads by {self.asked}"
+        return fit and self.as_checked(fit), f"the file that Ollama loads as {self.asked}"
 
     def note_on_gpu(self) -> tuple[str, ...]:
         """That GPUs would hold a smaller type of what runs in RAM beside them."""

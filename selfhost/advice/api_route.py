@@ -229,7 +229,7 @@ _DAYS_PER_MONTH = 30
 _HOURS_PER_DAY = 24
 # kinds of model that are used and paid by the token
 _BY_TOKEN = ("text", "vision", "embedding")
-_TIME_IT = "time a part of the load itself"
+_TIME_IT = "time a part of the load"
 
 
 class OfferCost(Record):
@@ -341,7 +341,7 @@ def _local_cost(load: Load, read: int, written: int, machine: Machine, judged: J
 
 def _why_no_pace(machine: Machine, judged: Judged) -> Unread:
     speed, remedy = judged.speed, _TIME_IT
-    why = "how fast it reads is not estimated for this kind of model"
+    why = "the reading speed of this kind of model is not estimated"
     if speed is not None and speed.work is None and speed.decode is None:
         why = speed.how
     uses_ram = judged.placement in ("host", "split")

@@ -536,7 +536,7 @@ def recipe(launch: Launch) -> tuple[tuple[str, ...], str, str | None] | None:
         # the folder as it is typed in a shell; nobody says where its weights are
         folder, beside = os.path.split(spec.lone_config)
         model, download = shell_word(folder or "."), ""
-        comments = [f"# put the weights beside {beside}, then make {kind} of them"]
+        comments = [f"# put the weights beside {beside}, then make {kind} files from them"]
     elif not is_published(spec, workload):
         # `-hf` marks a conversion to transformers, whose name other conversions do not repeat
         name = repository.rpartition("/")[2].removesuffix("-hf")

@@ -39,7 +39,9 @@ _PAGE_BYTES, _PAGE_ENTRY_BYTES = 4096, 8
 MODELS_FOLDER, OWN_FOLDER = "/models", "./models"
 # of a download in bytes a second, where none was stated: 40 Mbit/s (assumed)
 _ASSUMED_BYTES_PER_SECOND = 5_000_000
-_SMALLEST = "The smallest that needs no GPU; for a node's best, --set memory=SIZE or --gpu."
+_SMALLEST = (
+    "The smallest size without a GPU; for the best size of a node, add --set memory=SIZE or --gpu."
+)
 # a runtime without `[service]`
 _NO_SERVICE = Service(image="", program="", port=0, health="", store="", source="")
 _MEMORIES = ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes")

@@ -434,7 +434,7 @@ def _steps_of_published(launch: Launch, first: tuple[str, ...], lines: tuple[str
     is_listed = is_known or files is None or files.listed or files.named
     setup = [*first, *_server_address(launch.runtime)]
     if not is_listed:
-        setup.append("# not verified: that the repository holds this file")
+        setup.append("# not verified: whether the repository holds this file")
     parts = None if question.local_files else launch.runtime.parts.get(launch.spec.id)
     for part in parts.files if parts is not None else ():
         name = fill(part.file, {"quantization": quantization or ""}, keep_unknown=True)
@@ -576,7 +576,7 @@ def _shared_memory_lines(launch: Launch) -> tuple[str, ...]:
     why = "once, and restart: by default the GPU may use only half of the RAM, and"
     if machine.system != "linux":
         why = "until the Mac restarts: without it the model may fail to load, or"
-    return f"# {why} the pace is at its slow end", line
+    return f"# {why} the pace is at the slow end of its range", line
 
 
 def _has_gate(question: Question) -> bool:

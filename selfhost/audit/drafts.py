@@ -111,8 +111,8 @@ class MachineDraft:
             source = f"{self.table['prefix']}{path.replace('/', '.')}{note}"
             value = _value_in_unit(stated, unit, least=1 if fact == "memory_total_bytes" else 0)
             if value is None and unit in _NOUNS:
-                reason = f"{source.partition(':')[0]} is no {_NOUNS[unit]}"
-                remedy = "correct the value where it is from, or record the machine itself"
+                reason = f"{source.partition(':')[0]} is not a {_NOUNS[unit]}"
+                remedy = "correct the value at its source, or record the machine itself"
                 self.lacks(fact, reason, remedy)
             self.put(fact, value, source)
 
@@ -388,6 +388,6 @@ def broken(value: object, system: str, place: str) -> Entry:
     # what a string says may be nobody's business
     kinds = ((str, "a string"), (Mapping, "an object"), (list, "a list"))
     what = next((name for kind, name in kinds if isinstance(value, kind)), "a plain value")
-    reason = f"is {what} that describes no machine of {table_of(system)['title']}"
-    remedy = f"ask again (`{table_of(system)['command']}`), or take it out"
+    reason = f"is {what} and does not describe a machine of {table_of(system)['title']}"
+    remedy = f"run `{table_of(system)['command']}` again, or remove the entry"
     return Entry(fault=Unreadable(reason, remedy), place=place)

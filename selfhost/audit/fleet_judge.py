@@ -366,7 +366,7 @@ def _task_results(tasks: Sequence[Task], judge: Judge) -> Iterator[tuple[Task, l
         yield from zip(tasks, pool.map(Task.results, tasks), strict=True)
     except BrokenProcessPool as error:
         raise SelfhostError(
-            "a process of this audit was ended from outside, perhaps for lack of memory",
+            "the system ended a process of this audit, perhaps for lack of memory",
             remedy="name fewer machines at a time",
         ) from error
     finally:
@@ -410,6 +410,6 @@ class TimeLimit:
         if needed_seconds > MOST_SECONDS:
             raise SelfhostError(
                 f"the audit would take about {needed_seconds / 60:,.0f} minutes",
-                remedy="name fewer models in the policy or fewer machines, or write --yes to have"
-                " all of them judged",
+                remedy="name fewer models in the policy or fewer machines, or add --yes to judge"
+                " all of them",
             )

@@ -44,7 +44,7 @@ MAX_MACHINES = 500_000
 MAX_KINDS = 20_000
 _STANDARD_INPUT = "standard input"
 # a pipe is read where a command failed, too
-_REMEDIES = {_STANDARD_INPUT: "run the command before the pipe alone, and see what it prints"}
+_REMEDIES = {_STANDARD_INPUT: "run the command before the pipe on its own, and look at its output"}
 RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
 
 # of a text, by which it is recognized what it holds
@@ -260,7 +260,7 @@ class _Loader:
                     faults.append(problem.replace(line=entry.line, key=key))
                 continue
             if len(self.machines) == MAX_MACHINES:
-                reason = f"holds more machines than are audited at a time ({MAX_MACHINES:,} in all)"
+                reason = f"holds more machines than one audit accepts (at most {MAX_MACHINES:,})"
                 raise Unreadable(reason, _SPLIT_IT, line=entry.line)
             self.machines.add(machine)
             if self._tell is not None:
@@ -305,7 +305,9 @@ def _entries(file: str, stream: IO[bytes]) -> Iterator[Entry]:
         entries = next((each for each in answers if each is not None), None)
         if entries is None:
             if not any(fact in value for fact in FACTS):
-                reason = "is neither a machine record nor an answer that is read as one"
+                reason = (
+                    "is neither a machine record nor the output of a system that selfhost reads"
+                )
                 record.fault = Unreadable(reason, remedy)
             yield record
             continue

@@ -111,7 +111,7 @@ def _bounds(table: TomlTable, key: str) -> tuple[tuple[str, int], ...]:
         size_text = part.removeprefix(sign).strip()
         try:
             if not sign:
-                raise ValueError(f"{part!r} begins with none of {' '.join(BOUNDS)}")
+                raise ValueError(f"{part!r} does not begin with one of {' '.join(BOUNDS)}")
             size = parse_size(size_text)
         except ValueError as error:
             table.problem(key, str(error), f'write {key} = ">=15GiB" or ">=15GiB, <64GiB"')
@@ -124,7 +124,7 @@ def _architecture(table: TomlTable, key: str) -> str | None:
     text: str | None = table.get(key, "str")
     if text is not None and text != normal_architecture(text):
         remedy = f'did you mean "{normal_architecture(text)}"?'
-        table.problem(key, f'"{text}" is no name that machine records use', remedy)
+        table.problem(key, f'"{text}" is not a name that machine records use', remedy)
     return text
 
 
@@ -369,7 +369,7 @@ def read_policy(document: Document) -> Policy:
     root = document.root
     version = root.get("schema", "int", required=True, example=SCHEMA)
     if version is not None and version != SCHEMA:
-        message = f"is {version}, and this selfhost reads schema {SCHEMA}"
+        message = f"is {version}, but this selfhost reads schema {SCHEMA}"
         root.problem("schema", message, f"write schema = {SCHEMA}")
     policy = Policy(file=document.file, text=document.text or "", **root.fields(Policy))
     alike: dict[Workload, Workload] = {}
@@ -415,9 +415,9 @@ def _together(root: TomlTable, needs: Workload, models: Sequence[Wanted]) -> lis
         names: Sequence[str] = table.get("models", "tuple[str, ...]", required=True)
         if len(names) > _MOST_TOGETHER:
             message = (
-                f"names {len(names):,} models, and at most {_MOST_TOGETHER:,} are judged together"
+                f"names {len(names):,} models; at most {_MOST_TOGETHER:,} can be judged together"
             )
-            table.problem("models", message, "write those that share one machine")
+            table.problem("models", message, "list only models that share one machine")
             names = ()
         for number, name in enumerate(names):
             # one without an entry by its name alone
@@ -431,7 +431,7 @@ def _together(root: TomlTable, needs: Workload, models: Sequence[Wanted]) -> lis
             members.append(entries[0])
         stated = table.values.get("models")
         if isinstance(stated, list) and len(stated) < 2:
-            remedy = 'write models = ["mistral-7b", "bge-m3"]; one model alone is a [[model]]'
+            remedy = 'write models = ["mistral-7b", "bge-m3"]; a single model is a [[model]]'
             table.problem("models", "names fewer than two models", remedy)
         index, where = len(models) + len(kept), table.fields(Wanted)
         table.close(_OF_ALL)

@@ -94,7 +94,7 @@ def run_audit(
         problems.insert(0, _too_many_refused(policy))
     if others:
         names = [f"{each.name} ({' '.join(map(str, each.machines))})" for each in others]
-        notes.append(f"not asked of this machine, which is of another class: {listed(names)}")
+        notes.append(f"not judged on this machine, which is in another class: {listed(names)}")
     audit = Audit(
         policy=policy,
         today=today,
@@ -117,7 +117,7 @@ def _with_fault_if_unjudged(audit: Audit) -> Audit:
         return audit
     nothing = Problem(
         file=audit.policy.file,
-        message="nothing was judged: of no machine the memory or the disk was read",
+        message="nothing was judged: neither the memory nor the disk of any machine could be read",
         remedy=RECORD_IT,
     )
     return audit.replace(problems=(nothing,))
@@ -212,7 +212,7 @@ class PolicyJudge:
         return True
 
 
-_NAME_A_FILE = "name a file by its path from the folder in which the audit runs"
+_NAME_A_FILE = "give the path of the file from the folder in which the audit runs"
 
 
 def problems_of(path: str, judge_entry: PolicyJudge) -> tuple[Problem, ...]:
@@ -249,8 +249,8 @@ def _refusal(judge_entry: PolicyJudge, wanted: Wanted) -> SelfhostError | None:
 def _too_many_refused(policy: Policy) -> Problem:
     return Problem(
         file=policy.file,
-        message=f"more than {MOST_REFUSED:,} entries cannot be judged, so nothing was judged and"
-        " the rest was not looked at",
+        message=f"more than {MOST_REFUSED:,} entries cannot be judged, so the audit stopped before"
+        " it judged anything",
         remedy="correct these, then run it again",
     )
 
@@ -305,7 +305,7 @@ def _serving_machines(policy: Policy, fleet: Fleet) -> tuple[Machines, list[str]
         problems += first_problems(fleet.down[0].file, fleet.down)
     resting = [f'"{name}" ({why})' for name, why in pairs]
     left_out = ", and the policy leaves them out" if is_skipped else ""
-    note = f"machines that take no new work{left_out}: {listed(resting)}"
+    note = f"machines that accept no new work{left_out}: {listed(resting)}"
     return machines, [note] if resting else [], problems
 
 
@@ -423,7 +423,9 @@ def read_baseline(path: str, tell: Callable[[float, float | None], None] | None 
                     tell(line_number, None)
                 row = parse_json(line)
                 if not isinstance(row, dict) or "schema" in row:
-                    raise Unreadable("is no row of an audit: JSON Lines have one object a line")
+                    raise Unreadable(
+                        "is not a row of an audit: JSON Lines have one object on each line"
+                    )
                 if row.get("problem") is not None:
                     continue
                 machine, label, earlier = _earlier_row(row)
@@ -440,9 +442,9 @@ def _earlier_row(row: Mapping[str, object]) -> tuple[str, str, Earlier]:
     """The machine and the label of a row, and what it says. Raises `Unreadable`."""
     machine, label, result, failed = map(row.get, ("machine", "label", "result", "failed"))
     if not (isinstance(machine, str) and isinstance(label, str)):
-        raise Unreadable("is no row of an audit: machine and label must be names")
+        raise Unreadable("is not a row of an audit: machine and label must be names")
     if result not in _RESULTS or not isinstance(failed, list):
-        raise Unreadable(f"is no row of an audit: result is none of {', '.join(_RESULTS)}")
+        raise Unreadable(f"is not a row of an audit: result must be one of {', '.join(_RESULTS)}")
     return machine, label, (Result(result), frozenset(map(str, failed)))
 
 
@@ -450,8 +452,8 @@ def _changes_since(audit: Audit, baseline: Baseline, fleet: Fleet, judging: Flee
     """The rows that changed; a machine of the baseline that was not read is a problem."""
     faulty = {each.message.partition(NOT_JUDGED)[0] for each in (*audit.problems, *fleet.down)}
     seen = faulty.union(fleet.machines.names)
-    message = f"{NOT_JUDGED}it is in the baseline, and not here any more"
-    remedy = "bring its record back; if the machine is gone for good, write the baseline anew"
+    message = f"{NOT_JUDGED}it is in the baseline but no longer here"
+    remedy = "restore its record; if the machine is gone for good, write a new baseline"
     names = chain.from_iterable(baseline.rows.values())
     gone = dict.fromkeys(name for name in names if name not in seen)
     # a baseline may hold a million others

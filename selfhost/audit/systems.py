@@ -61,8 +61,8 @@ def read_ansible(document: Answer, file: str) -> list[Entry] | None:
         is_reached = document.get("unreachable") is not True
         why = "its setup failed under Ansible" if is_reached else "Ansible did not reach it"
         remedy = (
-            f"see why by `ansible HOST -m {'setup' if is_reached else 'ping'}`, then write its"
-            " file anew by `ansible HOST -m setup --tree DIR`; or take the file away"
+            f"see why with `ansible HOST -m {'setup' if is_reached else 'ping'}`, then write its"
+            " file again with `ansible HOST -m setup --tree DIR`, or remove the file"
         )
         name = machine_name(own) or "a machine"
         return [Entry(fault=Unreadable(f"{name}{NOT_JUDGED}{why}", remedy))]
@@ -83,7 +83,7 @@ def _record_of_facts(answer: Answer, tree_name: str | None) -> dict[str, Any]:
     machine = MachineDraft("ansible")
     if facts.get("os_family") == "Windows":
         facts |= {"system": None, "architecture": None}
-        machine.lacks("system architecture", "Ansible names those of Windows in its own words")
+        machine.lacks("system architecture", "for Windows, Ansible uses names of its own")
     _put_scope(machine, facts)
     machine.read_rows(facts)
     packages, cores = count(facts.get("processor_count")), count(facts.get("processor_cores"))
@@ -110,7 +110,7 @@ def _put_scope(machine: MachineDraft, facts: Answer) -> None:
     if role == "guest" and kind in _CONTAINERS:
         machine.lacks(
             "memory_limit_bytes memory_available_bytes",
-            f"Ansible ran in a container ({kind}), where it gives the memory of the host and not"
+            f"Ansible ran in a container ({kind}), where it reports the memory of the host and not"
             " the container's limit",
         )
     if role == "guest" and kind:
@@ -325,7 +325,7 @@ def _node(node: Answer, place: str | None = None, sliced: set[str | None] | None
         machine.lacks(
             " ".join(f"instruction_sets.{each}" for each in hidden),
             "Node Feature Discovery does not label it by default",
-            "take it off attributeBlacklist in the configuration of nfd-worker",
+            "remove it from attributeBlacklist in the configuration of nfd-worker",
         )
     machine.lacks("instruction_sets", "no label of Node Feature Discovery is there", _DISCOVERY)
     if plain(value_at(node, "metadata", "name"), 253) in (sliced or ()):
@@ -344,7 +344,7 @@ _MIG = re.compile(r"nvidia\.com/(mig-[0-9a-z.+-]{1,40})\.count", re.ASCII)
 _PCI = re.compile(r"feature\.node\.kubernetes\.io/pci-(?:03[0-9a-f]{2}_)?(10de|1002)\.present")
 _RESOURCE = re.compile(r"(?:nvidia|amd|gpu\.intel)\.com/")
 _NONE_OFFERED = (
-    "the node has GPUs, and offers none of them to pods: they are unhealthy, or their device"
+    "the node has GPUs but offers none of them to pods: they are unhealthy, or their device"
     " plugin does not run",
     "see `kubectl describe node NAME` and the log of the device plugin",
 )
@@ -356,7 +356,7 @@ def _put_accelerators(machine: MachineDraft, all_labels: Answer, status: object)
     missing = sum(number for number, _, _ in labelled) - len(cards)
     capacity = value_at(status, "capacity")
     if cards:
-        without = f"; without {missing} that pods cannot get" if missing else ""
+        without = f"; {missing} that pods cannot get are not counted" if missing else ""
         source = f"labels and resources of the node{without}"
         machine.put_accelerators(cards, source, _GPU_DISCOVERY)
     elif missing:

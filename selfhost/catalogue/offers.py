@@ -203,7 +203,7 @@ def _parse(path: str) -> dict[str, Any]:
     """The fields of the `Snapshot` in a file of JSON lines. Raises `SpecError`."""
     import json
 
-    fault = "is no price snapshot: as_of and sources in its first line, then the offers of models"
+    fault = "is not a price snapshot: its first line must hold as_of and sources"
     try:
         header, *lines = map(json.loads, read_file(path, MAX_BYTES).splitlines())
         rows = {line["model"]: line["offers"] for line in lines}

@@ -364,7 +364,7 @@ def read_spec_file(path: str) -> Document:
     document, beside = Document.read(path), path.removesuffix(".toml") + spec_values.SOURCES_ENDING
     if document.ok and os.path.exists(beside):
         if "sources" in document.values:
-            document.add(("sources",), f"stands here and in {shown(beside)}", "keep one of them")
+            document.add(("sources",), f"is stated here and in {shown(beside)}", "keep one of them")
         else:
             part = document.parts["sources"] = Document.read(beside)
             if not part.ok:
@@ -381,8 +381,8 @@ def stated_spec(document: Document, origin: str) -> ModelSpec | None:
     if not document.ok:
         return None
     if (number := root.get("schema", "int")) not in (None, spec_values.SCHEMA):
-        message = f"is {number:,}, and this selfhost reads schema {spec_values.SCHEMA} only"
-        root.problem("schema", message, "update selfhost, or write the file by schema 1")
+        message = f"is {number:,}, but this selfhost reads schema {spec_values.SCHEMA} only"
+        root.problem("schema", message, "update selfhost, or write the file in schema 1")
         return None
     values = root.fields(ModelSpec)
     root.close()

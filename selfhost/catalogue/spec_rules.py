@@ -47,7 +47,7 @@ def misfits(record: Any, width: int | None = None) -> Iterator[Misfit]:
         size = getattr(record, key)
         if type(size) is int and not least <= size <= most:
             remedy = f"write a number from {least:,} to {most:,}"
-            yield key, f"is {size:,}, which is no size of a model", remedy
+            yield key, f"is {size:,}, which is not a plausible size", remedy
     for rule in filter(None, record.related.split(", ")):
         key, relation, other, *kinds = rule.split()
         (is_wrong, words, remedy), bound = _RELATIONS[relation], getattr(record, other, width)
@@ -59,9 +59,11 @@ def misfits(record: Any, width: int | None = None) -> Iterator[Misfit]:
         remedy = f"write {len(_RANKS)} numbers, those of {', '.join(_RANKS)}, the last or 0"
         yield "ranks", f"is {list(record.ranks)}", remedy
     if getattr(record, "mtp_layers", None) and not all((record.attention, record.feed_forward)):
-        message = f"is {record.mtp_layers:,}, and such a block attends and feeds forward"
+        message = (
+            f"is {record.mtp_layers:,}, but such a block needs attention and a feed-forward part"
+        )
         remedy = "write attention and feed_forward"
-        yield "mtp_layers", f"{message}, which the model does not", remedy
+        yield "mtp_layers", f"{message}, and the model lacks one of them", remedy
 
 
 def _faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
@@ -74,7 +76,7 @@ def _faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
                 remedy = document.did_you_mean(
                     fact, facts, 'write as "architecture.dtype"', '"{name}"'
                 )
-                yield (key, fact), "is no table or key of a spec", remedy
+                yield (key, fact), "is not a table or key of a spec", remedy
     yield from _record_faults(document, spec)
 
 
@@ -123,7 +125,7 @@ def _file_faults(document: Document, path: KeyPath, files: PublishedFiles) -> It
         missing = "is missing" if sizes is None else "is empty"
         yield (*path, "bytes"), missing, "write for example bytes = { Q4_K_M = 4_372_812_000 }"
     if files.unsized and value_at(document.values, (*path, "repository")) is None:
-        message = "names files that lie in no repository"
+        message = "names files without a repository"
         yield (*path, "unsized"), message, "write repository, or bytes with their sizes"
     named = [(("bytes", name), name) for name in (sizes if isinstance(sizes, dict) else ())]
     named += [(("unsized", at), name) for at, name in enumerate(files.unsized)]
@@ -149,7 +151,7 @@ def _row_faults(model: Architecture) -> Iterator[_Fault]:
     near = [row for row in rows if is_slip(model.row, row) and re.sub(r"\D", "", row) == digits]
     if model.row not in rows and near:
         key = "gguf" if model.runs_in_gguf else "transformers"
-        message = f'"{shortened(model.row)}" is no architecture that is known here'
+        message = f'"{shortened(model.row)}" is not an architecture that selfhost knows'
         yield ("architecture", key), message, f'did you mean "{near[0]}"?'
 
 
@@ -191,7 +193,7 @@ def _key_faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
         if _stands(document, key):
             yield (
                 ("unknown", key),
-                "is stated in this file all the same",
+                "is also stated in this file",
                 "remove the one that is wrong",
             )
 

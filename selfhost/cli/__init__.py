@@ -4,13 +4,13 @@
 # module of the same name.
 COMMANDS = {
     "check": "can a model run here, or is an API the practical route?",
-    "list": "what runs on this machine, best first",
-    "show": "what is known of a model: license, openness, sizes, needs",
-    "compare": "models side by side",
+    "list": "list what runs on this machine, best first",
+    "show": "show a model: its license, openness, sizes and needs",
+    "compare": "compare models side by side",
     "plan": "find the smallest machine that can run a model",
     "size": "memory request, limit and flags of a container or service",
-    "verify": "hold a prediction against a run: a log, or a process of yours",
-    "machine": "what was read of this machine, and machines known by name",
+    "verify": "compare a prediction with a run: a log, or a process",
+    "machine": "show this machine as selfhost reads it, or known machines",
     "audit": "for CI: judge machines against a policy file",
     "spec": "validate specs of your own, or make one from a model file",
     "completion": "print a completion script for bash, zsh or fish",

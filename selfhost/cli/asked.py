@@ -35,7 +35,7 @@ def workload_of(options: Options) -> Workload:
         fields["load"] = Load.parse(fields["load"], **figures)
     elif figures:
         raise UsageError(
-            f"{FLAGS[next(iter(figures))]} is for a load, and none is stated",
+            f"{FLAGS[next(iter(figures))]} is for a load, but no load is stated",
             remedy="add for example --tokens-per-day 2M:500k",
         )
     try:

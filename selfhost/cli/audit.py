@@ -204,7 +204,7 @@ def _refuse_reports(options: AuditOptions) -> None:
     if options.format or "output" in options.given:
         name = "--init" if options.init else "--validate"
         raise UsageError(
-            f"{name} writes no report: --format and --output do not go with it",
+            f"{name} writes no report, so --format and --output do not apply",
             remedy="leave them out; --init writes the file that POLICY names",
         )
 
@@ -218,7 +218,7 @@ def _write_policy(path: str) -> int:
         return 0
     if os.path.lexists(path):
         remedy = "name another file: `selfhost audit --init other.toml`"
-        raise UsageError(f"{path} is there already", remedy=remedy)
+        raise UsageError(f"{path} already exists", remedy=remedy)
     write_reports([(path, starter_policy())])
     named = "" if path == _POLICY else f" {shell_word(path)}"
     write(f"wrote {clean(path)}: name your models in it, then run `selfhost audit{named}`\n")

@@ -27,7 +27,7 @@ def unknown_command(word: str, rest: Sequence[str]) -> UsageError:
 
     if word.startswith("-"):
         example = "selfhost check mistral-7b --context 8k"
-        remedy = f"an option stands behind its command, as in `{example}`"
+        remedy = f"put an option after its command, as in `{example}`"
         return UsageError(f"unknown command {word!r}", remedy=remedy)
     guess = meant(word.lower(), help_texts().commands, ("--version", *COMMANDS))
     if guess is None:

@@ -145,7 +145,7 @@ def _families_named(typed: str, catalogue: Catalogue) -> set[str]:
     if not families:
         guess = nearest(typed, names)
         raise UsageError(
-            f"--family {typed!r}: no model is of that family",
+            f"--family {typed!r}: no model belongs to this family",
             remedy=f"did you mean --family {guess}?" if guess else "leave it out",
             nearest=(guess,) if guess else (),
         )

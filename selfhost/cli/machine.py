@@ -37,7 +37,7 @@ def run(words: Sequence[str]) -> int:
         return _list_profiles(options)
     if options.words:
         text = " ".join(options.words)
-        remedy = f"to see what is known of a machine: selfhost machine --machine '{text}'"
+        remedy = f"to see what is known about a machine: selfhost machine --machine '{text}'"
         raise UsageError(f"unexpected {text}", remedy=remedy)
     seen = _machine_asked_for(options)
     labels = pairs_of("--label", options.label, "site=berlin")
@@ -62,7 +62,7 @@ def _machine_asked_for(options: MachineOptions) -> Machine:
     """The machine that the options describe, else what is read of this one or of a tree."""
     if options.root is not None and (_is_described(options) or options.measure):
         raise UsageError(
-            "--root is for what is read of a recorded tree: --machine, --gpu and --set describe"
+            "--root reads a recorded tree; --machine, --gpu and --set describe"
             " another machine, and --measure measures this one",
             remedy="leave --root out",
         )

@@ -80,7 +80,7 @@ def _size_alone(words: Sequence[str], sizes: Sequence[str], catalogue: Catalogue
         names.append(f'"{name}"' if " " in name else name)
         rest = rest[count:]
     return UsageError(
-        f'"{sizes[0]}" alone is no model\'s name',
+        f'"{sizes[0]}" alone is not a model\'s name',
         remedy=f"put a name of several words in quotes: {' '.join(names)}",
     )
 

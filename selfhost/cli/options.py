@@ -184,7 +184,7 @@ def _day(text: str) -> str:
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:
-        raise ValueError(f"{text!r} is no day: write YYYY-MM-DD") from None
+        raise ValueError(f"{text!r} is not a date: write YYYY-MM-DD") from None
 
 
 def _rows(text: str) -> int:

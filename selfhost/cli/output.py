@@ -202,7 +202,7 @@ def write(text: str = "", *, flush: bool = False, to_error: bool = False) -> Non
     if stream is None:
         if to_error or not text:
             return
-        raise UsageError("there is no standard output", remedy=_TO_A_FILE)
+        raise UsageError("standard output is closed", remedy=_TO_A_FILE)
     try:
         _write_encodable(stream, text)
         if flush:

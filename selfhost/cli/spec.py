@@ -108,13 +108,13 @@ def _model_path(options: SpecOptions) -> str:
 
 def _file_to_make(options: SpecOptions) -> str | None:
     """The name of the spec's file without its folder; None where no spec goes to a file. Raises
-    `UsageError` for a file that is there already.
+    `UsageError` for a file that already exists.
     """
     if options.output is None or options.format == "json":
         return None
     if os.path.isfile(options.output):
-        remedy = "name another file; what a person may have edited is not replaced"
-        raise UsageError(f"{options.output} is there already", remedy=remedy)
+        remedy = "name another file: selfhost does not replace a spec that you may have edited"
+        raise UsageError(f"{options.output} already exists", remedy=remedy)
     return os.path.basename(options.output)
 
 

@@ -125,8 +125,8 @@ def refused(path: str, reason: str, remedy: str = _OWN_FOLDER) -> UsageError:
 def unwritable(path: str, error: OSError | ValueError) -> UsageError:
     """The error for a path of which the system says that it takes no report."""
     if not isinstance(error, OSError):
-        return refused(path, "that is no name of a file")
-    reason = error.strerror or "that is no name of a file"
+        return refused(path, "that is not a valid file name")
+    reason = error.strerror or "that is not a valid file name"
     if error.errno in _FULL:
         return refused(path, reason, "make room, or name a file elsewhere")
     return refused(path, reason)
@@ -168,9 +168,9 @@ def _open_descriptor(path: str, number: int) -> DescriptorTarget:
         status = os.fstat(number)
         access = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE
     except OSError:
-        raise refused(path, "this process was not given it open") from None
+        raise refused(path, "it is not open in this process") from None
     if access == os.O_RDONLY:
-        raise refused(path, "it is open for reading alone")
+        raise refused(path, "it is open only for reading")
     return _descriptor_target(path, number, status)
 
 
@@ -193,7 +193,7 @@ def _old_file(path: str, status: os.stat_result) -> FileTarget:
         raise refused(path, "it is a file that another process has open")
     place = os.path.realpath(path)
     if not _is_file_at(place, status) or not os.access(place, os.W_OK):
-        raise refused(path, "it is no file that this account may change")
+        raise refused(path, "this account may not change it")
     _refuse_closed_folder(path, os.path.dirname(place))
     return FileTarget(
         path=path,

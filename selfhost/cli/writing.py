@@ -100,8 +100,8 @@ def _opened(path: str) -> int:
             os.set_blocking(number, True)
     except OSError as error:
         if error.errno == errno.ENXIO:
-            remedy = "start what reads it first, or name a file"
-            raise refused(path, "nobody reads from this pipe", remedy) from None
+            remedy = "start the program that reads it first, or name a file"
+            raise refused(path, "no program reads from this pipe", remedy) from None
         raise unwritable(path, error) from None
     return number
 

@@ -158,7 +158,7 @@ def _open_ordinary(path: str, *, is_input: bool) -> OpenFile:
 
 def _not_ordinary(kind: int) -> Unreadable:
     reason = f"is not an ordinary file: it is a {_KINDS.get(kind, 'device')}"
-    return Unreadable(reason, "write what it gives to a file")
+    return Unreadable(reason, "write its output to a file")
 
 
 def _open_descriptor(path: str, number: int) -> OpenFile:
@@ -188,7 +188,7 @@ def read_some(stream: IO[bytes], limit_bytes: int) -> bytes:
             raise fault_at("", error) from None
         if part is None:
             # a file of the kernel's that gives what comes next, such as /proc/kmsg
-            raise Unreadable("gives nothing yet, and could be waited for without end")
+            raise Unreadable("has no data yet, and may never have any")
         if not part:
             break
         parts.append(part)
@@ -345,7 +345,7 @@ def parse_json(
         raise Unreadable(f"takes more than {MAX_TEXT_BYTES >> 20} MiB as text", kind=LARGE)
     signs = sum(text.count(sign) for sign in "[{,:")
     if signs > max_signs:
-        reason = f"holds about {signs:,} values, and at most {max_signs:,} are read"
+        reason = f"holds about {signs:,} values; at most {max_signs:,} are read"
         raise Unreadable(reason, remedy, kind=LARGE)
     try:
         value = json.loads(text, parse_constant=constant or _refuse_constant)
@@ -361,7 +361,7 @@ def parse_json(
 
 
 def _refuse_constant(word: str) -> NoReturn:
-    reason = f"holds {word}, which is no number in JSON"
+    reason = f"holds {word}, which is not a number in JSON"
     raise Unreadable(reason, "write null where a value is not known")
 
 
@@ -370,7 +370,7 @@ def _syntax_fault(text: str, error: json.JSONDecodeError) -> Unreadable:
     nothing_follows = not text[error.pos :].strip(_BLANKS)
     is_cut_off = nothing_follows and text.strip(_BLANKS)
     if is_cut_off or reason.startswith("Unterminated string"):
-        remedy = "it may have been cut off while it was written: write it anew"
+        remedy = "it may have been cut off while it was written: write it again"
         return Unreadable("is not JSON: it ends too early", remedy, line=error.lineno)
     return Unreadable(f"is not JSON: {reason}", line=error.lineno)
 

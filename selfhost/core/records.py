@@ -266,12 +266,12 @@ class TextForm(NamedTuple):
 
 DATE = TextForm(
     r"(?a)(?P<date>\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?)",
-    "is no date",
+    "is not a date",
     "write YYYY-MM-DD, or as much of it as is known",
 )
 DAY = TextForm(
     r"(?a)(?P<date>\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01]))",
-    "is no day",
+    "is not a date",
     "write YYYY-MM-DD",
 )
 
@@ -351,7 +351,7 @@ def _fault_of_text(
         date = match.groupdict().get("date")
         why = fault_of_date(date) if date else None
         if why is not None:
-            return Fault(f'"{shortened(text)}" is no date of the calendar', why)
+            return Fault(f'"{shortened(text)}" is not a date of the calendar', why)
     if len(text) > MAX_TEXT:
         return Fault(f"is longer than {MAX_TEXT:,} characters", "write a shorter text")
     return None

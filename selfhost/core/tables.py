@@ -351,7 +351,7 @@ class TomlTable:
         self, path: KeyPath, values: Sequence[Any], kind: _Kind, limits: Mapping[str, Any]
     ) -> tuple[Any, ...]:
         if len(values) > MAX_LISTED and _kind_of(kind.inner).is_plain:
-            message = f"lists {len(values):,} values, and at most {MAX_LISTED:,} are read"
+            message = f"lists {len(values):,} values; at most {MAX_LISTED:,} are read"
             self.document.add(path, message)
             return ()
         parts = [

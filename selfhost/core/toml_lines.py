@@ -89,7 +89,7 @@ def syntax_fault(message: str, text: str) -> Unreadable:
     at = re.match("line ([0-9]+)", place)
     if at is None:
         begun = _statement_at(text, text.count("\n") + 1)
-        reason = "not valid TOML: what begins here does not end"
+        reason = "not valid TOML: the value that begins here does not end"
         return Unreadable(
             reason, "close it with the bracket or quote it began with", line=begun.line
         )
@@ -99,13 +99,13 @@ def syntax_fault(message: str, text: str) -> Unreadable:
         # the place is the end of a value that may span many lines
         statement = _statement_at(text, line)
         line = statement.line
-        reason = f"{shortened(statement.text.partition('=')[0])} is there already"
+        reason = f"{shortened(statement.text.partition('=')[0])} is written twice"
         remedy = "write it once"
     elif reason.endswith("'\\n'"):
         reason = "a string does not end on its line"
         remedy = "close it with the quote it began with"
     elif reason.startswith("Invalid value"):
-        remedy = "text stands in quotes; numbers, dates, true and false do not"
+        remedy = "put text in quotes, but not numbers, dates, true and false"
     elif reason.startswith("Invalid date"):
         remedy = "write YYYY-MM-DD, for example 2023-05-13"
     return Unreadable(f"not valid TOML: {reason}", remedy, line=line)

@@ -104,9 +104,11 @@ class Load(Record):
     def _check(self) -> None:
         stated = _stated_values(self)
         if stated.ok and self.input_tokens_per_day == self.output_tokens_per_day == 0:
-            stated.add(("input_tokens_per_day",), "must be more than no tokens")
+            stated.add(("input_tokens_per_day",), "must be at least one token")
         if self.electricity_per_kwh is not None and self.watts is None:
-            stated.add(("electricity_per_kwh",), "needs a power", "add --watts with what it draws")
+            stated.add(
+                ("electricity_per_kwh",), "needs the power that the computer draws", "add --watts"
+            )
         if not stated.ok:
             raise WorkloadError(stated.problems)
 

@@ -35,7 +35,7 @@ class SettingError(InputError):
 def _size(text: str, most: int = record.MAX_MEMORY_BYTES) -> int:
     size = parse_size(text)
     if not 1 <= size <= most:
-        words = "is nothing" if size < 1 else f"is {units.binary(size)}: no machine has that"
+        words = "is nothing" if size < 1 else f"is {units.binary(size)}: no machine has that much"
         raise ValueError(words)
     return size
 
@@ -45,7 +45,7 @@ def _bandwidth(text: str) -> tuple[int, bool]:
     rate, colon, how = text.partition(":")
     if colon and how.strip().lower() != "measured":
         example = "write for example bandwidth=80GB/s or bandwidth=80GB/s:measured"
-        raise ValueError(f"{shortened(how.strip())!r} says nothing of it", example)
+        raise ValueError(f"{shortened(how.strip())!r} is not `measured`", example)
     size = re.sub(r"(?:/second|/sec|/s|ps)$", "", rate.strip(), flags=re.IGNORECASE)
     if re.search(r"[kmgtKMGT]b$", size):
         raise ValueError(f"{shortened(rate)!r} may mean bits: write a bandwidth in bytes")
@@ -73,10 +73,10 @@ def _gpu(text: str) -> tuple[Accelerator, ...]:
             raise ValueError(str(error), error.remedy) from None
     count = int(counted[1]) if counted else 1
     if count > MOST_CARDS:
-        what = f"{shortened(text)!r} are {count:,} GPUs, and at most {MOST_CARDS} are judged"
+        what = f"{shortened(text)!r} names {count:,} GPUs, and selfhost judges at most {MOST_CARDS}"
         raise ValueError(what, "write for example gpu=2x24GiB")
     if count < 1:
-        raise ValueError(f"{shortened(text)!r} is a number of 0 GPUs", "write gpu=none")
+        raise ValueError(f"{shortened(text)!r} names 0 GPUs", "write gpu=none")
     one = counted[2] if counted else text
     match = re.fullmatch(_SIZE_NAME_AND_RATE, one, re.IGNORECASE | re.ASCII)
     if match is None:
@@ -185,7 +185,7 @@ def _faults_of_cards(named: Sequence[NamedCards], *, are_set: bool) -> list[Prob
     if named and are_set:
         message = "is given, and --set gpu=… as well: both say which GPUs there are"
     elif len(counts) > 1 and not all(counts):
-        message = "none is no GPU: give it alone"
+        message = "none means no GPU: write it on its own"
     elif sum(counts) > MOST_CARDS:
         message = f"{sum(counts)} GPUs are more than the {MOST_CARDS} judged"
     else:
@@ -198,7 +198,7 @@ def _refuse_cards_on_apple(machine: Machine, named: Sequence[NamedCards]) -> Non
     cards = [card for card in every if card.vendor.lower() != "apple"]
     is_apple = len(cards) < len(every) or "apple" in words_of(machine.cpu_model or "")
     if cards and (is_apple or (machine.system, machine.architecture) == ("macos", "aarch64")):
-        message = f"a computer with an Apple chip takes no {cards[0].name} beside its own GPU"
+        message = f"a computer with an Apple chip cannot have a {cards[0].name} beside its own GPU"
         other = named[0].label if named else "Ryzen 5 7600 32GB"
         remedy = f"leave it out, or name a computer that takes cards: --machine '{other}'"
         file, key = ("--gpu", None) if named else ("--set", "gpu")

@@ -74,7 +74,7 @@ def rented(text: str) -> tuple[Machine, str] | None:
     beside = " ".join(words)[len(name) :].strip()
     with suppress(UnknownGpuError):
         cards = cards_named(beside.lstrip("+, ").removeprefix("with "))
-    left_aside = f" Left aside: {beside}." if beside and cards is None else ""
+    left_aside = f" Ignored (not understood): {beside}." if beside and cards is None else ""
     if cards is None and "gpu" in row:
         cards = cards_named(f"{row.get('gpus', {}).get(str(processors), 1)}x {row['gpu']}")
     facts: FactValues = {

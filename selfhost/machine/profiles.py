@@ -146,7 +146,7 @@ def load(name: str) -> Profile:
         sources[BANDWIDTH] = f"{origin}: {row['bandwidth_basis']}"
     unread: tuple[Unread, ...] = ()
     if row["kind"] in ("cloud", "board"):
-        reason = "its disk is chosen by whoever orders the machine"
+        reason = "whoever orders the machine chooses its disk"
         unread = (Unread(fact="disks", reason=reason, remedy="state it by --set disk=…"),)
     machine = Machine(
         **values,

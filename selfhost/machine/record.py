@@ -66,7 +66,7 @@ _HOUR_AND_MINUTE = "([01][0-9]|2[0-3]):[0-5][0-9]"
 MOMENT = TextForm(
     "(?P<date>[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))"
     rf"T{_HOUR_AND_MINUTE}:([0-5][0-9]|60)(\.[0-9]+)?(Z|[+-]{_HOUR_AND_MINUTE})",
-    "is no time",
+    "is not a time",
     "write for example 2026-10-01T12:00:00Z",
 )
 # of a machine, or one of its labels; no host's is longer than 253 (RFC 1035, 2.3.4)
@@ -320,7 +320,7 @@ class Machine(Record):
         parts = tuple(f"{fact}." for fact in facts)
         unread = [each for each in self.unread if not each.fact.startswith(parts)]
         sources = {fact: text for fact, text in self.sources.items() if fact not in facts}
-        reason = "what was read is not that of the machine as it was stated"
+        reason = "what was read no longer applies to the machine as you stated it"
         for fact in (fact for fact in facts if fact in FACTS):
             if facts[fact] is None:
                 unread.insert(0, Unread(fact=fact, reason=reason, remedy="state it by --set"))

@@ -32,7 +32,7 @@ def read_local(path: str | os.PathLike[str]) -> LocalModel:
     """
     named = os.fsdecode(os.fspath(path))
     if not named:
-        source.fail("''", "is no path", "name a file or a folder")
+        source.fail("''", "is not a path", "name a file or a folder")
     if os.path.isdir(named):
         return _read_folder(named)
     stream, size, start = source.open_file(named)

@@ -152,7 +152,7 @@ def _quantization(model: GgufModel) -> str:
     if stated is not None:
         said = f"general.file_type is {name or repr(stated)[:40]}"
         tensors = source.listed(types, 3)
-        model.notes.append(f"{said}, and its tensors are {tensors}; taken for {held}")
+        model.notes.append(f"{said}, but its tensors are {tensors}; judged as {held}")
     return held
 
 
@@ -186,7 +186,7 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int, unused: int) -
     modalities = {bool(embeds): "embedding", model.is_image_model: "image"}
     size_source = SIZE_OF + shown(model.path)
     if unused:
-        size_source += f", without the {unused:,} bytes behind its tensors"
+        size_source += f", without the {unused:,} bytes after its tensors"
     return source.spec_of(
         model.path,
         clean(model.values.get("general.name")),
@@ -492,12 +492,12 @@ def _check_against_row(model: GgufModel, architecture: Architecture) -> None:
             continue
         # llama.cpp refuses a tensor that it does not look for, too, as long as no release learns of
         # it (src/llama-model-loader.cpp: check_tensor_dims, done_getting_tensors)
-        none = "none that a llama.cpp known here loads"
+        none = "absent (no known llama.cpp loads it)"
         stored, wanted = (
             " × ".join(f"{length:,}" for length in shapes[place]) if place in shapes else absent
             for shapes, absent in ((actual, "missing"), (expected, none))
         )
-        what = f"its tensor {tensor} is {stored}, and in {model.name} models it is {wanted}"
+        what = f"its tensor {tensor} is {stored}, but in {model.name} models it is {wanted}"
         raise Unclear(what, refused=place in expected)
     if not model.is_as_row:
         tensors = source.listed(names, 3)

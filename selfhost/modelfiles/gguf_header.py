@@ -127,7 +127,7 @@ def read_header(path: str) -> Header:
         for _ in range(key_count):
             key = reader.text("key") or ""
             if key in values or key in counts:
-                reader.damaged(f'the key "{source.clean(key)}" stands in it twice')
+                reader.damaged(f'the key "{source.clean(key)}" occurs twice')
             value, length = _value(reader, key)
             if value is None:
                 counts[key] = length
@@ -170,14 +170,14 @@ def _value(reader: _Reader, key: str) -> tuple[Any, int]:
         return None, length
     reader.kept += length
     if reader.kept > _MAX_KEPT_IN_ALL:
-        reader.damaged("its lists take more than any model's")
+        reader.damaged("its lists are larger than those of any model")
     return list(reader.values(f"{length}{_VALUES[inner]}")), length
 
 
 def _tensors(reader: _Reader, count: int, alignment: Any) -> tuple[tuple[Tensor, ...], int]:
     """The entries of the table, and how many bytes lie behind the data of all."""
     if type(alignment) is not int or not 1 <= alignment <= 1 << 20 or alignment & (alignment - 1):
-        reader.damaged("general.alignment is no power of two")
+        reader.damaged("general.alignment is not a power of two")
     tensors: dict[str, Tensor] = {}
     # None behind a tensor of unknown size: the next one begins where the header says
     end: int | None = 0
@@ -186,7 +186,7 @@ def _tensors(reader: _Reader, count: int, alignment: Any) -> tuple[tuple[Tensor,
         tensor, offset = _tensor(reader)
         what = f'the tensor "{source.clean(tensor.name)}"'
         if tensor.name in tensors:
-            reader.damaged(f"{what} stands in it twice")
+            reader.damaged(f"{what} occurs twice")
         if end is not None and offset != end:
             reader.damaged(f"{what} begins {offset:,} bytes after the header, not {end:,}")
         # the data of each tensor begin at a multiple

@@ -260,11 +260,11 @@ class Sizes:
             elif value.count(value[0]) == len(value):
                 value = value[0]
             else:
-                raise Unclear(f"{self.stated(*keys)} is another number in each layer")
+                raise Unclear(f"{self.stated(*keys)} differs from layer to layer")
         # classes of transformers take nothing else: its configurations are strict dataclasses
         if value is not None and (type(value) is not int or not least <= value < MAX_NUMBER):
             what = f"{self.stated(*keys)} is {short(value)}"
-            raise Malformed(f"{what}, neither a whole number of a model nor one for each layer")
+            raise Malformed(f"{what}, neither one whole number nor one for each layer")
         return value
 
     def size(self, *keys: str) -> int | None:

@@ -310,7 +310,7 @@ def _packed_size(case: Case) -> Term | Unread:
     odd = [each.inputs for each in layers if each.inputs % step or each.outputs % 8]
     if method == "awq" and odd:
         why = f"{odd[0]:,} inputs do not divide into groups of {step}"
-        return unread(f"AutoAWQ cannot pack it: {why}", f"take gptq, or {_STATE_SIZE}")
+        return unread(f"AutoAWQ cannot pack it: {why}", f"use --quant gptq, or {_STATE_SIZE}")
     case = case.replace(spec=case.spec.replace(architecture=model), model=model)
     files, left = _tensor_bytes(case), {"recurrent", "shared_expert"}
     kinds = {each.part for each in layers}

@@ -103,7 +103,7 @@ def why_cache_not_known(architecture: Architecture, runtime: RuntimeSpec) -> str
         return "how much memory RWKV needs outside llama.cpp is not known"
     row = row_of(architecture)
     if row.rewrites and not runtime.keeps_read_text:
-        return f"what {runtime.name} keeps of the text that the encoder read is not known"
+        return f"how much {runtime.name} keeps of the text that the encoder read is not known"
     return None
 
 

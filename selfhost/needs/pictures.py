@@ -53,10 +53,12 @@ def size_of(case: Case) -> Term | Unread:
         if any(way.quantization == quantization for way in spec.needs.ways):
             # made of the published files while they load
             return size_of(case.replace(quantization=own))
-        return unread(f"its needs are stated for {own} alone", f"take {own}")
+        return unread(f"its needs are stated only for {own}", f"use --quant {own}")
     if quantization in _QUANTIZED:
         if not quantized_components(spec.components):
-            return unread("how much of its denoiser is quantized is not known", "take float16")
+            return unread(
+                "how much of its denoiser is quantized is not known", "use --quant float16"
+            )
         return size_of(case.replace(quantization=spec.components_dtype or "float16"))
     if quantization not in DTYPES:
         why = f"no source states the size in {quantization}"

@@ -105,7 +105,7 @@ def _weights(case: Case, files: Term, *, is_narrowed: bool) -> Term:
         # the least of files computed for MLX has no encoders in it
         has_none = is_mlx and loaded.how is not How.STATED
         size, high, low = size - seeing, high - seeing, low if has_none else low - seeing
-        line = f"{taken_off(line, seeing, 'of encoders')}; it runs the text alone"
+        line = f"{taken_off(line, seeing, 'of encoders')}; it runs only the text part"
     type = checkpoints.loaded_type(case.runtime, case.spec, case.quantization)
     if type != case.quantization:
         bits, stored_bits = checkpoints.DTYPES[type], checkpoints.DTYPES[case.quantization]
@@ -126,7 +126,7 @@ def _as_mapped(case: Case, weights: Term) -> tuple[Term, int]:
     if case.is_own and parameters and types and types <= {*account.widened, *widened}:
         # two bytes for each parameter of types without a kernel
         size = 2 * parameters
-        line = f"{parameters:,} parameters × 2 bytes, for it has no kernel for {quantization}"
+        line = f"{parameters:,} parameters × 2 bytes, because it has no kernel for {quantization}"
         if case.device is None or types <= widened:
             source = f"{case.runtime.name}: made bfloat16 when it loads; {account.source}"
             ends = {"low": int(size * 0.99), "high": int(size * 1.01)}

@@ -79,7 +79,7 @@ def request_blocks(offer: Offer, verdict: Verdict) -> Blocks:
         for text in others:
             yield command(text, indent=4)
     elif offer.page is not None:
-        yield line(f"How to ask it: {offer.page}", indent=2)
+        yield line(f"How to use it: {offer.page}", indent=2)
 
 
 def no_api_words(workload: Workload) -> str:

@@ -150,7 +150,7 @@ def _head(audit: Audit, *, lists_problems: bool) -> Blocks:
     notes += audit.notes
     if audit.problems and not lists_problems:
         faults = times(len(audit.problems), "fault")
-        notes.append(f"{faults} kept the rest from being judged: see below")
+        notes.append(f"because of {faults}, the rest could not be judged: see below")
     yield from texts(notes)
     if audit.problems and lists_problems:
         yield line()

@@ -257,7 +257,7 @@ def _memory_words(memory: Json) -> tuple[str, str]:
         notes.append(f"{low} to {high}")
     if memory["evictable_bytes"]:
         reclaimable = units.binary(memory["evictable_bytes"])
-        notes.append(f"beside it {reclaimable} that the system may take back")
+        notes.append(f"plus {reclaimable} that the system can reclaim")
     return units.binary(memory["total_bytes"]), "; ".join(notes)
 
 

@@ -99,7 +99,7 @@ def _memory_lines(machine: Machine) -> list[str]:
         sizes.append(units.binary(most_bytes))
     lines = [" of ".join(sizes)] if sizes else []
     if limit_bytes is not None and total_bytes is not None and limit_bytes < total_bytes:
-        source = machine.sources.get("memory_limit_bytes", "not said by what")
+        source = machine.sources.get("memory_limit_bytes", "the record does not say by what")
         by_what = source if "limited by" in source else f"limited: {source}"
         lines.append(f"{by_what}; the hardware has {units.binary(total_bytes)}")
     rate = machine.memory_bandwidth_bytes_per_second

@@ -107,7 +107,7 @@ def _least_words(plan: Plan, least: Least) -> str:
         need = f"needs {ram}, or {gpu}"
     if plan.fitting:
         return need
-    return f"{need}, but no machine of the list runs it under your conditions"
+    return f"{need}, but no listed machine runs it under your conditions"
 
 
 def _needs_own_gpu_memory(least: Least) -> bool:
@@ -266,4 +266,4 @@ def _known_machines(plan: Plan, shown: Sequence[Known]) -> Blocks:
         yield line(f"{left_out} more: -v")
     if any(map(_doubts, shown)):
         yield line("?: little memory left, or slow; slow?: perhaps slower than you need")
-    yield line("~ is the likely pace; the line below tells its range.")
+    yield line("~ is the likely pace; the line below gives its range.")

@@ -42,8 +42,8 @@ _ANSWER_WIDTH = 19
 # findings that the command says, or that no single command mends
 _SAID_ELSEWHERE = ("runtime-not-installed", "speed-slow", "speed-assumed")
 _TOO_MUCH = (
-    "That may be more than is there: run them one after another. A [[together]] in the policy of"
-    " `selfhost audit` judges them at once, and counts what they share once."
+    "That may be more than the machine has: run them one after another. A [[together]] in the"
+    " policy of `selfhost audit` judges them together, and counts shared files once."
 )
 # a table of months side by side would say less than one model's own
 _COST_ALONE = "The cost of a month: selfhost check MODEL, with the same options."

@@ -96,7 +96,7 @@ def _memory_rows(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
     yield "memory", _rounded_up(size.unreclaimable_bytes), "of its own, which stays in RAM"
     limit = _rounded_up(size.limit_bytes)
     if size.page_cache_bytes:
-        why = "mapped weights, reclaimable: with less, it gets very slow or is killed"
+        why = "mapped weights, reclaimable: with less, the server becomes very slow or is killed"
         yield "page cache", units.binary(size.page_cache_bytes), why
         yield "limit", limit, "both, and what can grow"
     else:

@@ -218,7 +218,7 @@ def test_a_load_is_counted_as_price_lists_count(
 )
 def test_what_is_no_load_is_refused(text: str) -> None:
     """Half a token, nothing at all, or words: refused, with what to write."""
-    with pytest.raises(ValueError, match=r"number|more than no tokens"):
+    with pytest.raises(ValueError, match=r"number|at least one token"):
         Load.parse(text)
 
 

@@ -133,7 +133,7 @@ def test_a_lone_config_is_converted_in_its_folder(tmp_path: Path) -> None:
     converting = next(line for line in written if "convert_hf_to_gguf.py " in line)
     assert shlex.split(converting)[2] == str(folder)
     assert not any("hf download" in line for line in written)
-    assert any("then make Q4_K_M of them" in line for line in written)
+    assert any("then make Q4_K_M files from them" in line for line in written)
     assert not any("look first" in line for line in written)
     told = plain(check_document([verdict]))
     assert "of weights, which you must have" in told

@@ -107,7 +107,7 @@ def test_the_figures_that_each_program_prints(
 def test_rows_without_a_pace_are_left_out() -> None:
     run = read(sample("llama_bench-table").replace("27.09 ", "nan ").replace(" | ", "\t| "))
     assert paces(run) == [("decode", 16, 5.04, 8)]
-    assert run.notes == ("Tests whose pace is no number (nan) are left out.",)
+    assert run.notes == ("Tests whose pace is not a number (nan) are left out.",)
 
 
 def test_flash_attention_on_is_what_is_predicted() -> None:
@@ -183,7 +183,7 @@ def test_a_model_that_drafts_is_kept_apart(load: str) -> None:
     run = read(f"{head}{load}\n{DRAFTER}{sign}{tail}")
     assert run.replace(drafts=False, notes=()) == alone
     assert run.drafts
-    assert "drafts" in run.notes[0]
+    assert "draft" in run.notes[0]
 
 
 def begun(task: int) -> str:

@@ -101,7 +101,7 @@ def test_a_real_process_is_inside_and_twice_as_much_outside() -> None:
     [
         ({"context_tokens": None}, "context"),
         ({"kv_cache_type": None}, "cache"),
-        ({"drafts": True}, "drafts"),
+        ({"drafts": True}, "draft model"),
     ],
 )
 def test_what_the_run_does_not_tell_is_not_compared(change: dict[str, Any], why: str) -> None:
@@ -260,7 +260,7 @@ def test_a_run_of_another_size_than_the_typed_model_is_refused() -> None:
     catalogue = open_catalogue()
     for same in (run, run.replace(parameters=None)):
         assert identify(same, catalogue, "llama3.1:8b")[0] == "llama3.1:8b"
-    with pytest.raises(SelfhostError, match=r"it had 7\.25 B") as caught:
+    with pytest.raises(SelfhostError, match=r"a model with 7\.25 B") as caught:
         identify(run.replace(parameters=7_250_000_000), catalogue, "llama3.1:8b")
     assert "NAME" in (caught.value.remedy or "")
 

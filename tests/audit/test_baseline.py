@@ -117,14 +117,14 @@ def line(**changes: object) -> str:
     ("content", "expected"),
     [
         ("", "before: is empty"),
-        ("[1]", "before:1: is no row of an audit"),
+        ("[1]", "before:1: is not a row of an audit"),
         (
             line() + "\n" + line(result="good"),
-            "before:2: is no row of an audit: result is none of pass, fail",
+            "before:2: is not a row of an audit: result must be one of pass, fail",
         ),
         (line() + "\n" + line(machine=3), "machine and label must be names"),
-        (line() + "\n" + line(failed="disk"), "before:2: is no row of an audit"),
-        ('{"schema": "selfhost.audit/1"}', "before:1: is no row of an audit"),
+        (line() + "\n" + line(failed="disk"), "before:2: is not a row of an audit"),
+        ('{"schema": "selfhost.audit/1"}', "before:1: is not a row of an audit"),
         ('{"a": ' * 5_000 + "1" + "}" * 5_000, "is nested too deeply"),
         ("caf\xe9".encode("latin-1"), "before: is not text"),
     ],

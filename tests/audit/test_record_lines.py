@@ -142,6 +142,6 @@ def test_more_machines_than_fit_into_memory_are_refused(
     assert fleet.machines.names == ["m0", "m1", "m2"]
     (problem,) = fleet.problems
     assert problem.line == 4
-    assert "more machines than are audited at a time (3 in all)" in problem.message
+    assert "more machines than one audit accepts (at most 3)" in problem.message
     assert problem.remedy is not None
     assert "split the file" in problem.remedy

@@ -97,7 +97,10 @@ def test_golden(
         ),
         pytest.param("check gpt2 -q", "-q", "the exit code is the answer", id="check gpt2 -q"),
         pytest.param(
-            "--context 8k gpt2", "--context", "stands behind its command", id="--context 8k gpt2"
+            "--context 8k gpt2",
+            "--context",
+            "put an option after its command",
+            id="--context 8k gpt2",
         ),
         pytest.param(
             "run gpt2 --gpu 'RTX 4060'",
@@ -124,7 +127,7 @@ def test_golden(
         ),
         pytest.param(
             "check gpt2 --runtime ollama --runtime-option ub=8",
-            "have some",
+            "selfhost judges options of",
             "use --runtime llama.cpp",
             id="check gpt2 --runtime ollama --runtime-option ub=8",
         ),
@@ -210,13 +213,13 @@ def test_golden(
         ),
         pytest.param(
             "audit --today tomorrow",
-            "'tomorrow' is no day",
+            "'tomorrow' is not a date",
             "YYYY-MM-DD",
             id="audit --today tomorrow",
         ),
         pytest.param(
             "spec new tests/data/configs/Qwen--Qwen3-8B.json --output README.md",
-            "is there",
+            "already exists",
             "",
             id="spec new tests/data/configs/Qwen--Qwen3-8B.json --output README.md",
         ),

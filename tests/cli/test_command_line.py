@@ -177,7 +177,9 @@ def test_words_may_stand_anywhere(line: str, names: list[str]) -> None:
         pytest.param("list --use images", "'images'", "--modality image?", id="a plural"),
         pytest.param("list --modality code", "'code'", "mean --use code?", id="another option's"),
         pytest.param("list --top 0", "--top: must be at least 1, not 0", "list --help", id="low"),
-        pytest.param("audit --today 2026-2-3", "no day: write YYYY-MM-DD", "--help", id="a day"),
+        pytest.param(
+            "audit --today 2026-2-3", "not a date: write YYYY-MM-DD", "--help", id="a day"
+        ),
     ],
 )
 def test_a_slip_is_told_with_what_to_type(line: str, message: str, remedy: str) -> None:

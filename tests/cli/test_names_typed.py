@@ -38,7 +38,7 @@ def test_words_that_make_a_name_are_one(typed: str, names: list[str]) -> None:
 )
 def test_a_size_of_one_of_several_models_is_no_name(typed: str, quoted: str) -> None:
     """The remedy has the same words with their names in quotes."""
-    with pytest.raises(UsageError, match="alone is no model's name") as refused:
+    with pytest.raises(UsageError, match="alone is not a model's name") as refused:
         names_in(OPTIONS, typed.split())
     assert refused.value.remedy == f"put a name of several words in quotes: {quoted}"
 

@@ -129,7 +129,7 @@ def test_a_descriptor_that_is_only_read_is_refused(
         code, _, err = run(capsys, *CHECK, "--output", f"/dev/fd/{number}")
     finally:
         os.close(number)
-    assert (code, "open for reading alone" in err) == (2, True)
+    assert (code, "open only for reading" in err) == (2, True)
     assert (folder / "log").read_text() == "LOG\n"
 
 
@@ -153,9 +153,9 @@ def test_a_named_pipe_with_a_reader_is_written_to(capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("path", "make", "why"),
     [
-        pytest.param("pipe", os.mkfifo, "nobody reads from this pipe", id="pipe"),
+        pytest.param("pipe", os.mkfifo, "no program reads from this pipe", id="pipe"),
         pytest.param("folder", os.mkdir, "it is a folder", id="folder"),
-        pytest.param("/dev/fd/999", None, "was not given it open", id="closed descriptor"),
+        pytest.param("/dev/fd/999", None, "is not open in this process", id="closed descriptor"),
     ],
 )
 def test_what_takes_no_report_is_named(

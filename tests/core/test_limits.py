@@ -106,7 +106,7 @@ def test_a_list_of_words_has_limits(count: int, *, is_read: bool) -> None:
     if is_read:
         assert len(Machine.from_json(record).instruction_sets or ()) == count
         return
-    with pytest.raises(MachineFileError, match="lists 10,001 values, and at most 10,000 are read"):
+    with pytest.raises(MachineFileError, match="lists 10,001 values; at most 10,000 are read"):
         Machine.from_json(record)
 
 
@@ -139,7 +139,7 @@ def test_models_that_share_a_machine_have_limits() -> None:
         return Document.read("p.toml", text.encode())
 
     assert len(read_policy(policy(1_000)).models[0].members) == 1_000
-    with pytest.raises(PolicyError, match="names 1,001 models, and at most 1,000"):
+    with pytest.raises(PolicyError, match="names 1,001 models; at most 1,000"):
         read_policy(policy(1_001))
 
 

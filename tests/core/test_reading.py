@@ -148,11 +148,11 @@ json_values = st.recursive(
     [
         (nested(MAX_DEPTH + 1), "is nested too deeply", None),
         (nested(100_000), "is nested too deeply", None),
-        (ones(MAX_SIGNS + 1), "holds about 1,000,001 values, and at most 1,0", None),
+        (ones(MAX_SIGNS + 1), "holds about 1,000,001 values; at most 1,0", None),
         ('{"a": 1}\n x', "is not JSON: Extra data", 2),
         ('{"a": 1,\n x}', "is not JSON: Expecting property name", 2),
         ("", "is not JSON: Expecting value", 1),
-        ("[NaN]", "holds NaN, which is no number in JSON", None),
+        ("[NaN]", "holds NaN, which is not a number in JSON", None),
         ("9" * 5000, "holds a number of thousands of digits", None),
     ],
 )
@@ -244,7 +244,7 @@ def _lists_of_numbers() -> bytes:
 
 LARGE: tuple[tuple[str, Callable[[], bytes], str], ...] = (
     ("m.safetensors", _header_of_objects, "690,001"),
-    ("m.gguf", _lists_of_numbers, "take more than any model's"),
+    ("m.gguf", _lists_of_numbers, "are larger than those of any model"),
     ("fleet.json", lambda: b"[" + b"[]," * 22_000_000 + b"[]]", "at most 4,000,000 are read"),
     ("faulty.json", lambda: b"[" + b'{"scope": 1},' * 12_000 + b"1]", "10,000 faults"),
 )
@@ -324,15 +324,18 @@ def test_a_missing_key_has_the_line_of_its_table() -> None:
         (b"[" + b"'a' . " * 20_000 + b"a]", "x.toml: has a key of more than 64 parts"),
         (b"a = " + b"[" * 100_000, "x.toml: is nested too deeply"),
         (b"a = " + b"9" * 5_000, "x.toml: has a number of more than 4,300 digits"),
-        (b"a = 1\nb = 2\na = '''\n3'''\n", "x.toml:3: not valid TOML: a is there already"),
-        (b"[a]\nb = 1\n\n[c]\n[a]\n", "x.toml:5: not valid TOML: [a] is there already"),
-        (b'a = 1\nb = """x\nc = 2\n', "x.toml:2: not valid TOML: what begins here does not end"),
+        (b"a = 1\nb = 2\na = '''\n3'''\n", "x.toml:3: not valid TOML: a is written twice"),
+        (b"[a]\nb = 1\n\n[c]\n[a]\n", "x.toml:5: not valid TOML: [a] is written twice"),
+        (
+            b'a = 1\nb = """x\nc = 2\n',
+            "x.toml:2: not valid TOML: the value that begins here does not end",
+        ),
         (
             b'a = 1\nb = [\n  1,\n\n"c",\n',
-            "x.toml:2: not valid TOML: what begins here does not end",
+            "x.toml:2: not valid TOML: the value that begins here does not end",
         ),
         (b'a = 1\nb = "x\nc = 2\n', "x.toml:2: not valid TOML: a string does not end on its"),
-        (b"a = 1\n\nb = yes\n", "x.toml:3: not valid TOML: Invalid value (text stands in quotes"),
+        (b"a = 1\n\nb = yes\n", "x.toml:3: not valid TOML: Invalid value (put text in quotes"),
     ],
 )
 def test_what_is_no_toml_is_one_clear_problem(content: bytes, problem: str) -> None:
@@ -354,8 +357,8 @@ _WRONG: list[tuple[str, str, dict[str, Any], str]] = [
     ("int", "1.0", {}, "must be a whole number, not the number 1.0"),
     ("int", "1_001", {"maximum": 1000}, "must be at most 1,000, not 1,001"),
     ("float", "nan", {}, "must be at most 1,000,000,000,000,000,000, not nan"),
-    ("str", "2024-05-22T10:00:00", {"form": DATE}, '"2024-05-22T10:00:00" is no date'),
-    ("str", "'2024-13'", {"form": DATE}, '"2024-13" is no date'),
+    ("str", "2024-05-22T10:00:00", {"form": DATE}, '"2024-05-22T10:00:00" is not a date'),
+    ("str", "'2024-13'", {"form": DATE}, '"2024-13" is not a date'),
     ("tuple[str, ...]", "'a'", {}, 'must be a list, not the string "a"'),
     ("tuple[str, ...]", "['a', 1]", {}, "must be a string, not the number 1"),
     (TABLES, "[{}, 2]", {}, "must be a table, not the number 2"),

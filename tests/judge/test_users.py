@@ -58,7 +58,7 @@ def test_the_edge_at_which_the_cache_spills_is_told() -> None:
     assert verdict.placement == "split"
     (note,) = (note for note in verdict.notes if "spills" in note)
     assert f"holds {most} users" in note
-    assert f"from {most + 1} on" in note
+    assert f"With {most + 1} or more" in note
     assert asked(most, quantization="Q4_K_M", runtime="llama.cpp").placement == "accelerator"
 
 
@@ -75,7 +75,7 @@ def test_users_without_room_wait_where_the_program_queues_requests(users: int) -
     at_once = users - speed.waiting
     assert 0.6 * most <= at_once <= most
     assert any(f"--max-num-seqs {at_once}" in line for line in verdict.commands)
-    assert any("wait for their turn" in note for note in verdict.notes)
+    assert any("queues the requests of the others" in note for note in verdict.notes)
     assert "the others wait for their turn" in shown(verdict)
     assert speed.judged is not None
     assert speed.parallel_total is not None

@@ -82,7 +82,7 @@ def test_a_named_gpu_takes_the_place_of_the_machines_own() -> None:
     ("settings_given", "names", "message"),
     [
         (["gpu=24GiB"], ["RTX 4090"], "both say which GPUs"),
-        ([], ["none", "RTX 4090"], "none is no GPU"),
+        ([], ["none", "RTX 4090"], "none means no GPU"),
         ([], ["40x L4", "40x L4"], "80 GPUs"),
     ],
 )
@@ -249,14 +249,24 @@ def test_a_folder_of_records_is_judged_one_by_one(
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        pytest.param("1000x24GiB", "are 1,000 GPUs, and at most 64 are judged", id="1000x24GiB"),
-        pytest.param("100x24GiB", "are 100 GPUs, and at most 64 are judged", id="100x24GiB"),
-        pytest.param("65x24GiB:A:9GB/s", "are 65 GPUs, and at most 64 are judged", id="65 named"),
-        pytest.param("1000x RTX 4090", "are 1,000 GPUs, and at most 64 are judged", id="by name"),
-        pytest.param("100000 x h100", "are 100,000 GPUs, and at most 64 are judged", id="apart"),
-        pytest.param("RTX 4090 x1000", "are 1,000 GPUs, and at most 64 are judged", id="behind"),
-        pytest.param("0x24GiB", "is a number of 0 GPUs", id="none of a size"),
-        pytest.param("0x RTX 4090", "is a number of 0 GPUs", id="none by name"),
+        pytest.param(
+            "1000x24GiB", "names 1,000 GPUs, and selfhost judges at most 64", id="1000x24GiB"
+        ),
+        pytest.param("100x24GiB", "names 100 GPUs, and selfhost judges at most 64", id="100x24GiB"),
+        pytest.param(
+            "65x24GiB:A:9GB/s", "names 65 GPUs, and selfhost judges at most 64", id="65 named"
+        ),
+        pytest.param(
+            "1000x RTX 4090", "names 1,000 GPUs, and selfhost judges at most 64", id="by name"
+        ),
+        pytest.param(
+            "100000 x h100", "names 100,000 GPUs, and selfhost judges at most 64", id="apart"
+        ),
+        pytest.param(
+            "RTX 4090 x1000", "names 1,000 GPUs, and selfhost judges at most 64", id="behind"
+        ),
+        pytest.param("0x24GiB", "names 0 GPUs", id="none of a size"),
+        pytest.param("0x RTX 4090", "names 0 GPUs", id="none by name"),
     ],
 )
 def test_a_number_of_gpus_that_is_not_judged_is_told(text: str, reason: str) -> None:

@@ -147,7 +147,7 @@ def test_what_no_word_tells_is_assumed(text: str, assumed: set[str]) -> None:
 )
 def test_a_system_that_no_word_tells_is_said_to_be_assumed(text: str, system: str | None) -> None:
     """Profiles state theirs."""
-    note = (named(text)[1] or "").replace("Its processor is assumed.", "")
+    note = (named(text)[1] or "").replace("The processor is assumed.", "")
     said = re.findall(r"(\w+) is assumed\.", note)
     assert said == ([] if system is None else [system])
 

@@ -260,11 +260,11 @@ def test_a_file_that_llamacpp_refuses_is_of_no_known_model(
         # releases of llama.cpp differ in what they do with such a pattern
         (
             {"attention.sliding_window": 1024, "attention.sliding_window_pattern": [True] * 31},
-            "unknown: llama.attention.sliding_window_pattern lists 31 layers, and there are 32",
+            "unknown: llama.attention.sliding_window_pattern lists 31 layers, but the model has 32",
         ),
         (
             {"attention.sliding_window": 1024, "attention.sliding_window_pattern": [True] * 5000},
-            "pattern lists 5,000 layers, and there are 32",
+            "pattern lists 5,000 layers, but the model has 32",
         ),
         # the key matrices have eight heads
         ({"attention.head_count_kv": 4}, "attn_k"),

@@ -102,7 +102,7 @@ def _model(**keys: object) -> bytes:
 
 
 _BROKEN = {
-    "not big-endian": b"GGUF" + struct.pack(">IQQ", 3, 1, 1),
+    "little-endian only": b"GGUF" + struct.pack(">IQQ", 3, 1, 1),
     "version 1": b"GGUF" + struct.pack("<III", 1, 1, 1) + bytes(16),
     "version 77": b"GGUF" + struct.pack("<IQQ", 77, 1, 1),
     "tensors": _HEAD + struct.pack("<QQ", 2**63, 0),
@@ -126,7 +126,7 @@ _BROKEN = {
     "LoRA adapter": _model(general__architecture="llama", general__type="adapter"),
     "projector": _model(general__architecture="clip"),
     "importance matrix": _model(general__type="imatrix", general__architecture="llama"),
-    "neither a whole number": _model(general__architecture="llama", llama__block_count="many"),
+    "neither one whole number": _model(general__architecture="llama", llama__block_count="many"),
     "5,000 layers": _model(
         general__architecture="llama",
         llama__block_count=5000,

@@ -108,7 +108,7 @@ def test_files_that_contradict_their_config_are_of_no_known_model(tmp_path: Path
         config(folder, **fits | change)
         spec = read_local(folder).spec
         assert spec.architecture is None
-        assert "parameters, and config.json describes" in spec.unknown["architecture"]
+        assert "parameters, but config.json describes" in spec.unknown["architecture"]
         assert again(spec) == spec
         machine = load("aws-m7i.2xlarge").machine
         answer = check(str(folder), Workload(runtime="transformers"), machine=machine)

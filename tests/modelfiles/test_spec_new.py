@@ -135,7 +135,7 @@ def test_a_gguf_file_with_bytes_behind_its_tensors_is_told(tmp_path: Path) -> No
     with file.open("r+b") as stream:
         stream.truncate(2 * size + 64)
     odd = read_local(file)
-    assert odd.notes[0].startswith(f"{size + 64:,} bytes lie behind its tensors")
+    assert odd.notes[0].startswith(f"{size + 64:,} bytes after its tensors are not counted")
     assert odd.spec.files[0].bytes == plain.spec.files[0].bytes
     made = new(tmp_path, file)
     assert faults(made) == []

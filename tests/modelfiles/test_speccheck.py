@@ -81,7 +81,7 @@ def test_sources_may_stand_beside(tmp_path: Path) -> None:
             f'{beside}:3: "needs.dtype": must be a string, not a list (write it in quotes: "…")',
         ],
         "id = [\n": [
-            f"{beside}:1: not valid TOML: what begins here does not end "
+            f"{beside}:1: not valid TOML: the value that begins here does not end "
             "(close it with the bracket or quote it began with)"
         ],
     }
@@ -90,7 +90,7 @@ def test_sources_may_stand_beside(tmp_path: Path) -> None:
         assert _messages([str(path)]) == messages
     path.write_text(path.read_text("utf-8") + '[sources]\nopenness = "arXiv"\n', encoding="utf-8")
     assert _messages([str(path)]) == [
-        f"{path}:8: sources: stands here and in {beside} (keep one of them)"
+        f"{path}:8: sources: is stated here and in {beside} (keep one of them)"
     ]
 
 
@@ -102,7 +102,10 @@ def test_a_name_means_one_model(tmp_path: Path) -> None:
     _, (known,) = check_spec_files([_write(tmp_path, "llama-3", stated)], ())
     text = 'aliases = [\n  "fine",\n  "LLAMA3",\n  "Herd",\n]\nrepository = "Someone/LLaMA_three"\n'
     other = _write(tmp_path, "other", text)
-    meant = "already means llama-3 (a name means one model, whatever its case and separators)"
+    meant = (
+        "already means llama-3 (use another name: names that differ only in case or separators"
+        " are the same)"
+    )
     assert _messages([other], (known,)) == [
         f'{other}:6: aliases[1]: "LLAMA3" {meant}',
         f'{other}:7: aliases[2]: "Herd" {meant}',
@@ -116,13 +119,13 @@ def test_given_files_are_checked_against_each_other(tmp_path: Path) -> None:
     second = _write(tmp_path, "second", 'aliases = ["same"]\n')
     assert _messages([first, second, first]) == [
         f'{second}:4: aliases[0]: "same" already means first '
-        "(a name means one model, whatever its case and separators)"
+        "(use another name: names that differ only in case or separators are the same)"
     ]
     folder = tmp_path / "folder"
     folder.mkdir()
     again = _write(folder, "first")
     assert _messages([first, again]) == [
-        f'{again}:2: id: "first" is the id of another of these files too '
+        f'{again}:2: id: "first" is also the id of another of these files '
         "(give each model an id of its own)"
     ]
 

@@ -153,4 +153,4 @@ def test_plain_files_of_weights_said_to_be_quantized_are_of_no_known_model(tmp_p
         folder = small(tmp_path / held, stored=held, quantization_config=quantization)
         spec = read_local(folder).spec
         assert (spec.architecture is not None) == known
-        assert known or "the files hold BF16 alone" in spec.unknown["architecture"]
+        assert known or "the files hold only BF16" in spec.unknown["architecture"]

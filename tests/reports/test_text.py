@@ -362,7 +362,11 @@ def test_what_a_ci_service_obeys_is_shown(text: str, shown: str) -> None:
 @pytest.mark.parametrize(
     ("model", "runtime", "words"),
     [
-        ("llama-3.1-8b", "transformers", "The GPU would hold it in int8: about "),
+        (
+            "llama-3.1-8b",
+            "transformers",
+            "With --quant int8, the GPU would hold the whole model: about ",
+        ),
         ("whisper-large-v3", "llama.cpp", "rtx3060-12gb: llama.cpp does not load it"),
         ("whisper-large-v3", "llama.cpp", " same model with whisper.cpp"),
         ("bge-m3", None, "\n  memory "),

@@ -209,7 +209,7 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
     if own is not None:
         return own
     if rate is not None:
-        how = f"{_rate(rate)} (stated); processors reach a third to all of it"
+        how = f"{_rate(rate)} (stated); processors reach a third of it to all of it"
         return Bandwidth(ends=constant("reading", "stated_share") * rate, how=how)
     processor, cores = processor_of(machine), machine.cpu_cores_usable
     chip = processor.chip
@@ -238,7 +238,7 @@ def _measured_bandwidth(machine: Machine, rate: int) -> Bandwidth:
         unmeasured = unmeasured if other is None else other.ends
     if is_bound:
         # read while busy: it raises what name or class tell, and lowers nothing
-        how = "read while the machine was busy: --measure narrows it when it is idle"
+        how = "read while the machine was busy; for a narrower range, use --measure when it is idle"
         ends = longest(Range(low, likely, high), unmeasured)
         return Bandwidth(ends=ends, how=f"at least {_rate(rate)}, {how}")
     how = f"{_rate(rate)}, measured"

@@ -440,7 +440,7 @@ def pace_of_text(question: Question, step: Step, placed: Needs, machine: Machine
     cards, workload, companions = machine.accelerators, question.workload, question.companions
     if placed.memory is None and (cards is None or any(card.unified is not True for card in cards)):
         # an accelerator with memory of its own may hold what does not say how much it takes
-        return Speed(how="where it would run is not known, because its memory need is not")
+        return Speed(how="where it would run is not known, because its memory need is not known")
     way = laid_out(question, placed, machine)
     pace = predict(step, way)
     single = pace.decode
@@ -448,7 +448,9 @@ def pace_of_text(question: Question, step: Step, placed: Needs, machine: Machine
         return pace
     tokens, number = workload.prompt_tokens, workload.parallel
     if tokens and pace.prompt is None:
-        why = "; how fast it reads prompts is not known, so the first token is neither"
+        why = (
+            "; its speed of reading prompts is not known, so neither is the time to the first token"
+        )
         pace = pace.replace(how=pace.how + why)
     elif tokens and pace.prompt is not None:
         read, rest = 1 / pace.prompt * tokens, NOTHING
@@ -520,7 +522,9 @@ def _with_total(step: Step, number: int, way: LaidOut, pace: Speed, single: Rang
     empty, reading = predict(alone, in_place), _reading_seconds(alone, in_place)
     prompt, shared = empty.prompt, shared_gpu_of(way.machine, way.runtime, is_used=True)
     if prompt is None or empty.decode is None or reading is None:
-        return pace.replace(how=f"{pace.how}{what} is not known: how fast it reads prompts is not")
+        return pace.replace(
+            how=f"{pace.how}{what} is not known, because its speed of reading prompts is not known"
+        )
     # dense models are as slow as in llama.cpp on chips that share the RAM, whatever the program
     program = "graph" if step.replays and (way.offloaded or step.has_experts) else "gpu"
     if pace.crossing_seconds or not (way.offloaded or shared):

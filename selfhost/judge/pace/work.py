@@ -135,7 +135,9 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
         return None
     job = job_of(machine, spec, placed, question.runtime, workload.quantization or "")
     if job is None:
-        return Speed(unit=unit, how="nothing tells how fast what it runs on computes")
+        return Speed(
+            unit=unit, how="the computing speed of the device that it runs on is not known"
+        )
     if unit == TRAINED:
         return pace_of_training(job, workload)
     if unit == DOCUMENTS:
@@ -145,14 +147,16 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
     sound, audio_seconds = spec.sound, workload.audio_seconds
     writing = writing_step(spec, placed, job.quantization)
     if placed.offload is not None:
-        return Speed(unit=unit, how="with its parts on the GPU in turn no run was timed")
+        return Speed(
+            unit=unit, how="no timed run with its parts on the GPU one after another was found"
+        )
     # by its layers, else by what others published of it, else by its steps and operations
     if writing is not None:
         taken = _written(job, *writing, audio_seconds)
     elif sound is not None:
         taken = _as_published(job, sound) or _stepped(job, sound)
     else:
-        return Speed(unit=unit, how="what it computes for a second of sound is not known")
+        return Speed(unit=unit, how="the number of operations for a second of sound is not known")
     if taken is None:
         return Speed(unit=unit, how="no run of it was found on a machine like this")
     pace = Range(*taken[0].ordered()[::-1])
@@ -279,10 +283,10 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
     parameters, device = job.spec.parameters, job.device
     is_python = job.runtime is None or job.runtime.trainer_layers is None
     if job.placed.memory is None and is_python:
-        why = "where it would be trained is not known, because its memory need is not"
+        why = "where it would be trained is not known, because its memory need is not known"
         return Speed(unit=TRAINED, how=why)
     if parameters.active is None:
-        return Speed(unit=TRAINED, how="the number of parameters that a token meets is not known")
+        return Speed(unit=TRAINED, how="the number of parameters that each token uses is not known")
     operations = _trained_operations(job, workload) * parameters.active
     length = workload.context_tokens or _LEAST_TOKENS
     tokens = float(length * workload.parallel * job.number)

@@ -77,9 +77,9 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str, boo
     filled_bytes = sum(trace.area_bytes for trace in traces)
     if filled_bytes < wanted_bytes // 2:
         size = units.binary(filled_bytes)
-        raise ValueError(f"of {size}, which was had, caches may hold too much")
+        raise ValueError(f"only {size} could be used, and caches may hold too much of it")
     is_busy = others != 0 or min(trace.cpu_share for trace in traces) < _LEAST_CPU_SHARE
-    when = "measured at present" if brief else "measured"
+    when = "measured now" if brief else "measured"
     source = f"{when}: {units.plural(count, 'thread')} reading {units.binary(filled_bytes)}"
     if is_busy:
         source += "; busy, so a lower bound"

@@ -74,7 +74,7 @@ def firmware_scope(facts: Facts, words: Mapping[str, str]) -> None:
     is_guest = any(word in text for word in virtual["virtual_firmware"])
     scope = "vm" if is_guest and ".metal" not in text else "host"
     source = " and ".join(path for path in words if words[path])
-    why = "nothing tells whether this is a virtual machine"
+    why = "the system does not say whether this is a virtual machine"
     facts.put("scope", scope if text.strip() else None, source, why)
 
 

@@ -116,7 +116,7 @@ def read_processor(host: Host, facts: Facts) -> None:
     if kind in _FOREIGN and _FOREIGN[kind] in f"\n{text}":
         # as in a container of another platform
         sets, why = None, f"programs for {kind} are emulated here: {CPUINFO} is another processor's"
-        remedy = "take an image, or a Python, of the computer's own platform"
+        remedy = "use an image, or a Python, for the computer's own platform"
     facts.put("instruction_sets", sets, f"{CPUINFO}, what all CPUs have in common", why, remedy)
 
 
@@ -162,7 +162,7 @@ def read_cores(host: Host, facts: Facts) -> None:
         cores.append(parse_list(host.read_text(path)))
         left = left - cores[-1] if min(left) in cores[-1] else set()
     if not cores or not cores[-1]:
-        why = "the kernel does not tell cores from threads, or which may be used"
+        why = "the kernel does not say which threads share a core, or which may be used"
         facts.put("cpu_cores_physical", None, why=why)
         facts.put(PERFORMANCE, None, why=why)
         return

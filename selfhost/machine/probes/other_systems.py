@@ -29,7 +29,7 @@ def read_processor(host: Host, facts: Facts) -> None:
         facts.put("instruction_sets", names or None, "IsProcessorFeaturePresent", unread)
         # not asked: their absence from the list does not say that they are missing
         for word in _UNASKED[maker] if names else ():
-            unread = "Windows does not tell programs about it"
+            unread = "Windows does not report it to programs"
             facts.put(f"instruction_sets.{word}", None, why=unread)
     else:
         _read_mac_sets(host, facts)

@@ -99,7 +99,7 @@ def read_disks(host: Host, facts: Facts) -> None:
         except (OSError, ValueError) as error:
             failure = reason_of(error)
         if space and not space["total_bytes"]:
-            space, failure = {}, "its file system tells no size"
+            space, failure = {}, "its file system reports no size"
         if writable is None:
             reason = f"whether this account may write to {folder} is not known: {failure}"
             facts.put(f"{fact}.writable", None, why=reason)

@@ -203,7 +203,7 @@ def _keys_and_values(case: Case) -> Term | Unread | None:
     how, source = How.EXACT, SOURCE
     if unsure:
         how = How.COMPUTED
-        line += "; up to all tokens if llama.cpp ignores the window, which nobody checked"
+        line += "; up to all tokens if llama.cpp ignores the window, which was not checked"
         source += "; this architecture was not measured"
     return term("kv_cache", size, how, source, line, high=size + unsure)
 
@@ -224,7 +224,7 @@ def _states(case: Case) -> Term | None:
 class CacheRows(NamedTuple):
     """Equal layers of a KV cache: what a row of each holds, and how many rows there are.
 
-    `unsure_cells`: rows more, if llama.cpp ignores a window of which nobody checked that it does
+    `unsure_cells`: rows more, if llama.cpp ignores a window of which was not checked that it does
     not. `before` and `after` stand around the number of layers in the line of arithmetic.
     """
 
@@ -608,7 +608,7 @@ def _picture(case: Case) -> Term:
     if case.device is None or reserved <= plain:
         low = reserved if case.device else 0
         return term("projector_compute", plain, how, source, line, low=low, high=plain * 6 // 5)
-    line = f"{reserved:,} bytes; reserved at load, for pictures that take no more"
+    line = f"{reserved:,} bytes; reserved at load, for pictures that need no more"
     return term("projector_compute", reserved, how, source, line)
 
 

@@ -183,7 +183,7 @@ def test_a_budget_that_is_zero_or_unreadable_is_never_the_whole_node(
     assert machine.cpu_cores_usable is None, "allocatable.cpu is 0"
     if limit_bytes is None:
         reason = machine.why_unread("memory_limit_bytes").reason
-        assert "allocatable.memory is no size of memory" in reason
+        assert "allocatable.memory is not a size of memory" in reason
 
 
 def test_published_labels_of_an_h100() -> None:

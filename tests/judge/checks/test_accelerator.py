@@ -242,7 +242,7 @@ def test_linux_gives_amds_graphics_half_of_the_ram(
         assert f"shares the RAM, and may use {lent}.0 GiB of it or more" in finding.reason
         return
     is_settable = needed < 62
-    assert ("the one with the limit raised" in finding.reason) is is_settable
+    assert ("assumes that the limit is raised" in finding.reason) is is_settable
     assert (f"pages_limit={needed * 262_144} " in (finding.remedy or "")) is is_settable
     # a program that computes on the processor there has all of the RAM
     runtime = question().runtime

@@ -56,13 +56,13 @@ MOST = f"{MAX_DISK_BYTES:,}"
         ),
         pytest.param(
             {"read_at": "zz"},
-            'facts.json: read_at: "zz" is no time (write for example 2026-10-01T12:00:00Z)',
+            'facts.json: read_at: "zz" is not a time (write for example 2026-10-01T12:00:00Z)',
             id="read_at of no time",
         ),
         pytest.param(
             {"read_at": "2026-02-30T12:00:00Z"},
             (
-                'facts.json: read_at: "2026-02-30T12:00:00Z" is no date of the calendar '
+                'facts.json: read_at: "2026-02-30T12:00:00Z" is not a date of the calendar '
                 "(February 2026 has 28 days)"
             ),
             id="read_at of no day",
