@@ -22,8 +22,9 @@ from selfhost import Machine, Workload
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
-from selfhost.judge.pace import Range, constant
+from selfhost.judge.pace.ranges import Seconds
 from selfhost.judge.pace.rates import cores_rate, processor_of
+from selfhost.judge.pace.tables import pace_tables
 from selfhost.judge.pace.work import Job, encoder_seconds, step_seconds
 from selfhost.needs.records import Needs
 
@@ -199,10 +200,11 @@ def _computed() -> Iterator[Run]:
     """Passes a second of parts of models that were measured here."""
     for row in rows("computed"):
         machine = machine_of(row["machine"], row["threads"])
-        sound = constant("sound", "wide" if processor_of(machine).core.wide else "narrow")
+        figures = pace_tables().sound
+        sound = figures.wide if processor_of(machine).core.wide else figures.narrow
         by_program = {
             "pytorch": _job(machine, None, row["type"]).share("any"),
-            "ctranslate2": sound["bits_8" if row["type"] == "int8" else "bits_32"],
+            "ctranslate2": sound.bits_8 if row["type"] == "int8" else sound.bits_32,
         }
         rate = (
             cores_rate(machine) * by_program[row["program"]] * (1 / (row["operations_1e9"] * 1e9))
@@ -234,7 +236,7 @@ def _stepped() -> Iterator[Run]:
 def _work(machine: Machine, model: str, workload: Workload) -> tuple[float, float, float] | None:
     speed = ask(model, workload, machine=machine).speed
     work = speed.work if speed is not None else None
-    return None if work is None else 1 / Range(work.high, work.likely, work.low)
+    return None if work is None else 1 / Seconds(work.high, work.likely, work.low)
 
 
 def _with_memory(machine: Machine) -> Machine:

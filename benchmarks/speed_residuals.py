@@ -53,6 +53,7 @@ from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SelfhostError
 from selfhost.core.records import FrozenDict, Unread
 from selfhost.judge.pace import SHORT_CHAT_TOKENS, Range, Speed, Step, expert_parameters
+from selfhost.judge.pace.ranges import Seconds
 from selfhost.judge.pace.rates import device_bandwidth, processor_of
 from selfhost.judge.pace.text import (
     LaidOut,
@@ -168,7 +169,7 @@ def of_reports() -> Iterator[Run]:
             row["tokens_per_second"], pace.low, pace.likely, pace.high,
         )  # fmt: skip
         if group.endswith(SEVERAL) and row["model"].endswith("-mlx"):
-            told = pace * _DRAFTED_BY_OLLAMA
+            told = pace * Range(*_DRAFTED_BY_OLLAMA)
             yield Run(
                 f"{vendor_of_device(row['device'])}, drafted as told{SEVERAL}", row["device"],
                 row["model"], row["tokens_per_second"], *told,
@@ -615,7 +616,7 @@ def of_sound() -> Iterator[Run]:
             print(f"  without a pace: {row['spec']} on {row['device']}", file=sys.stderr)
             continue
         group = f"{'card' if card else 'processor'}, {row['use']}"
-        taken = Range(speed.work.high, speed.work.likely, speed.work.low)
+        taken = Seconds(speed.work.high, speed.work.likely, speed.work.low)
         yield Run(group, row["device"], row["spec"], 1 / row["seconds"], *(1 / taken))
 
 

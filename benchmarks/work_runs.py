@@ -133,8 +133,8 @@ def of_whisper(machine_of: MachineOf) -> Iterator[Run]:
         assert job is not None
         assert writing is not None
         assert spec.architecture is not None
-        encoded = encoder_seconds(job, spec.architecture, writing[1])
-        token = token_seconds(machine, job.device, writing[0])
+        encoded = encoder_seconds(job, spec.architecture, writing.parameter_bytes)
+        token = token_seconds(machine, job.device, writing.step)
         assert token is not None
         kind = device_class(row["device"])
         for what, seen_ms, taken in (

@@ -12,7 +12,9 @@ from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING
 from ..core.records import FrozenDict
 from ..core.workload import Workload
-from .pace import GATED_MATRICES, MEASURED_PROGRAM, SHORT_CHAT_TOKENS, Range, Step, constant
+from .pace import GATED_MATRICES, MEASURED_PROGRAM, SHORT_CHAT_TOKENS, Step
+from .pace.ranges import Amount
+from .pace.tables import pace_tables
 
 # bytes of a parameter, by the type of the weights
 _TYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
@@ -64,7 +66,7 @@ def _matrices_of_expert(spec: ModelSpec) -> int:
     return GATED_MATRICES
 
 
-def _launched_layers(step: Step, runtime: RuntimeSpec, type: str) -> Range:
+def _launched_layers(step: Step, runtime: RuntimeSpec, type: str) -> Amount:
     """The layers that Python launches for one token: the slow end, the likely number, the fast."""
     rule = runtime.rule_of(type)
     fewest, usual, most = (100, 100, 100) if rule is None else rule.launched_percent
@@ -74,8 +76,8 @@ def _launched_layers(step: Step, runtime: RuntimeSpec, type: str) -> Range:
         for part in step.architecture.feed_forward:
             if part.experts:
                 experts += len(part.layers) * part.experts
-    slow_layers = step.layers + constant("step")["expert"] * experts
-    return Range(
+    slow_layers = step.layers + pace_tables().step.expert * experts
+    return Amount(
         slow_layers * most / 100,
         step.layers * usual / 100,
         step.layers * fewest / 100,
@@ -84,11 +86,9 @@ def _launched_layers(step: Step, runtime: RuntimeSpec, type: str) -> Range:
 
 def _step_by_parameters(step: Step, spec: ModelSpec, parameters: int) -> Step:
     """Of a model without known layers: what is launched and read, by the number of parameters."""
-    figures = constant("step")
-    layers = figures["layers_of_7b"] * (parameters / 7e9) ** figures["layers_grow"]
+    figures = pace_tables().step
+    layers = figures.layers_of_7b * (parameters / 7e9) ** figures.layers_grow
     stated = None if spec.needs is None else spec.needs.dtype
     name = stated or "bfloat16"
     read_bytes = step.read_bytes or FrozenDict({name: parameters * _TYPE_BYTES.get(name, 2)})
-    return step.replace(
-        launched_layers=Range(*figures["layers_ends"]) * layers, read_bytes=read_bytes
-    )
+    return step.replace(launched_layers=figures.layers_ends * layers, read_bytes=read_bytes)

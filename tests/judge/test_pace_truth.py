@@ -17,7 +17,7 @@ from judge.small import speed_of
 from selfhost import Workload, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.pace import Step, expert_parameters
-from selfhost.judge.pace.rates import efficiency
+from selfhost.judge.pace.rates import decoding_row, share_row
 from selfhost.judge.question import ask
 from selfhost.machine import gpus
 from selfhost.machine.record import Accelerator
@@ -90,13 +90,13 @@ def test_every_gpu_has_a_row_for_every_work() -> None:
             vendor=gpus.vendor_of(name), name=name, unified=gpus.fact_of(name, "unified") is True
         )
         for program in ("", "graph", "python"):
-            assert efficiency("decode", device, program)
-        assert all(efficiency("share", device, work=work) for work in works)
+            assert decoding_row(device, program)
+        assert all(share_row(device, work) for work in works)
     newer, older = (
-        efficiency("decode", Accelerator(vendor="nvidia", name=name))
+        decoding_row(Accelerator(vendor="nvidia", name=name))
         for name in ("NVIDIA GeForce RTX 3090", "NVIDIA GeForce RTX 2080")
     )
-    assert newer["layer_us"] < older["layer_us"]
+    assert newer.layer_us < older.layer_us
 
 
 @pytest.mark.parametrize(

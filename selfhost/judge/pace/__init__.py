@@ -1,23 +1,24 @@
-"""What a pace is, as verdicts hold it; the arithmetic of ranges; the figures of
-`specs/common/pace.toml`; and one step of decoding: what it reads and what it launches.
+"""What a pace is, as verdicts hold it, and a step of decoding: what it reads and what it launches.
 
 Every pace is the same sum: bytes over the rate that they are read at, operations over the rate that
-they are computed at, and a fixed time for each layer.
+they are computed at, and a fixed time for each layer. `ranges` has the arithmetic, `tables` the
+figures, `rates` the devices, `text` the pace of text, `work` the pace of other work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import cache
-from math import exp, log, sqrt
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from ...catalogue.architecture import Architecture, Attention
 from ...core import units
 from ...core.records import Record
-from ...core.tables import shipped_table
 from ...core.templates import fill
 from ...needs.quantization import BLOCKS
+from .ranges import Amount, Range
+from .tables import pace_tables
+
+__all__ = ["Range"]
 
 # types whose values are stored as they are computed with, or that GPUs convert in hardware
 PLAIN_TYPES = frozenset((
@@ -32,71 +33,6 @@ GATED_MATRICES = 3
 MEASURED_PROGRAM = "llama.cpp"
 # what people compare with: a question and the answer to it
 SHORT_CHAT_TOKENS = 256
-# the words about a speed have steps of two to two and a half (2, 5 and 10 tokens/s): ends farther
-# apart than this lie on both sides of more than one
-_TELLING_RATIO = 3
-
-
-class Range(NamedTuple):
-    """A likely figure and its ends, in an answer the lowest first. Of the seconds that a pace is
-    computed from the slow end stands first, which is their most.
-
-    A sum is of parts that come one after the other, a product of independent factors, `1 / seconds`
-    a rate.
-    """
-
-    low: float
-    likely: float
-    high: float
-
-    def __add__(self, other: Iterable[float]) -> Range:  # type: ignore[override]
-        return Range(*(own + more for own, more in zip(self, other, strict=True)))
-
-    def __mul__(self, other: float | Iterable[float]) -> Range:  # type: ignore[override]
-        if isinstance(other, int | float):
-            return Range(*(end * other for end in self))
-        # the ends add up as squares, in logarithms
-        (slow, own, fast), (least, factor, most) = self, other
-        low, high = (
-            sqrt(log(end / own) ** 2 + log(end_of_factor / factor) ** 2)
-            for end, end_of_factor in ((slow, least), (fast, most))
-        )
-        sign = 1 if slow <= fast and least <= most else -1
-        likely = own * factor
-        return Range(likely * exp(-sign * low), likely, likely * exp(sign * high))
-
-    def __rtruediv__(self, number: float) -> Range:
-        return Range(*(number / end for end in self))
-
-    def ordered(self) -> Range:
-        """Seconds of which no end is nearer than the likely figure."""
-        slow, likely, fast = self
-        return Range(max(slow, likely), likely, min(likely, fast))
-
-    def about(self) -> tuple[str, str]:
-        """The words before and behind the likely figure; behind is one where no single figure
-        stands for the range.
-        """
-        return ("about", "") if self.high <= _TELLING_RATIO * self.low else ("perhaps", ", a guess")
-
-
-NOTHING = Range(0.0, 0.0, 0.0)
-SAME = Range(1.0, 1.0, 1.0)
-
-
-def longest(*seconds: Range) -> Range:
-    """Of parts that go on at the same time."""
-    return Range(*map(max, zip(*seconds, strict=True)))
-
-
-@cache
-def constant(*keys: str) -> Any:
-    """What stands there in `specs/common/pace.toml`: a figure, a table, or a range of three."""
-    value: Any = shipped_table("pace")
-    for key in keys:
-        value = value[key]
-    is_range = isinstance(value, list | tuple) and len(value) == 3
-    return Range(*value) if is_range and isinstance(value[1], int | float) else value
 
 
 def clip_words(frames: int, width: int, height: int) -> str:
@@ -166,15 +102,26 @@ class Speed(Record):
         """The likely pace of work that is no text, and its ends: `12 minutes for an hour of audio`,
         or for as much audio as is stated, `6 to 40 minutes`.
         """
-        (low, likely, high), what = self.work or NOTHING, _WORK[self.unit]
+        pace = self.work or Range.of(0)
+        what = _WORK[self.unit]
         if self.unit == TRAINED:
-            what += f" in training, {units.duration(1e6 / likely)} for a million"
+            what += f" in training, {units.duration(1e6 / pace.likely)} for a million"
         if not self.unit.startswith("seconds"):
-            return f"{units.pace(likely)}{what}", units.pace(low, high)
+            return f"{units.pace(pace.likely)}{what}", units.pace(pace.low, pace.high)
         heard = units.duration(self.audio_seconds) if self.audio_seconds else "an hour"
-        minutes = (self.audio_seconds or 3600) / 60 if "audio" in self.unit else 1
-        ends = units.between(units.duration, low * minutes, high * minutes)
-        return f"{units.duration(likely * minutes)}{fill(what, {'heard': heard})}", ends
+        minutes = 1.0
+        if "audio" in self.unit:
+            minutes = (self.audio_seconds or 3600) / 60
+        likely = units.duration(pace.likely * minutes)
+        ends = units.between(units.duration, pace.low * minutes, pace.high * minutes)
+        return f"{likely}{fill(what, {'heard': heard})}", ends
+
+
+class ReadContext(NamedTuple):
+    """What a step reads of the context: bytes, and seconds of one core that attends to it."""
+
+    cached_bytes: float
+    core_seconds: float
 
 
 class Step(Record):
@@ -195,7 +142,7 @@ class Step(Record):
     parameters: int | None = None
     expert_matrices: int = GATED_MATRICES
     replays: bool = False
-    launched_layers: Range | None = None
+    launched_layers: Amount | None = None
     depth_tokens: float = 0
     prompt_tokens: int = 0
     cached_number_bytes: int = 2
@@ -206,7 +153,14 @@ class Step(Record):
         """How its program launches it, as rows of `specs/common/pace.toml` have it."""
         if self.launched_layers is not None:
             return "python"
-        return "graph" if self.replays and self.layers else self.foreign or ""
+        if self.replays and self.layers:
+            return "graph"
+        return self.foreign or ""
+
+    @property
+    def packed_bytes(self) -> dict[str, int]:
+        """Of the weights read those that are unpacked before they are computed with, by type."""
+        return {name: size for name, size in self.read_bytes.items() if name not in PLAIN_TYPES}
 
     def blocks_in_layers(self) -> float:
         """Its layers as a device launches them: one that only mixes tokens, or only has a
@@ -219,20 +173,24 @@ class Step(Record):
         blocks = sum(len(group.layers) for group in groups)
         return min(self.layers, blocks / 2)
 
-    def context(self) -> tuple[float, float]:
-        """Bytes that the step reads of the context, and seconds of one core that attends to it."""
-        row_seconds, number_seconds = constant("step", "attending_seconds")
-        cached = attended = 0.0
-        for group in self.architecture.attention if self.architecture is not None else ():
+    def context(self) -> ReadContext:
+        """What the step reads of the context, and for how long one core attends to it."""
+        if self.architecture is None:
+            return ReadContext(0.0, 0.0)
+        attending = pace_tables().step.attending
+        cached_bytes = core_seconds = 0.0
+        for group in self.architecture.attention:
             rows = min(self.depth_tokens, group.window_tokens or self.depth_tokens)
             rows *= len(group.layers)
-            kept = group.kv_heads * (group.key_length + group.value_length)
+            numbers = group.kv_heads * (group.key_length + group.value_length)
             if group.kind == "latent":
-                kept = (group.latent_length or 0) + (group.rope_length or 0)
-            cached += self.cached_number_bytes * rows * kept
-            if group.kind != "cross":
-                attended += rows * group.heads * (row_seconds + width_of(group) * number_seconds)
-        return cached, attended
+                numbers = (group.latent_length or 0) + (group.rope_length or 0)
+            cached_bytes += self.cached_number_bytes * rows * numbers
+            if group.kind == "cross":
+                continue
+            row_seconds = attending.row_seconds + width_of(group) * attending.number_seconds
+            core_seconds += rows * group.heads * row_seconds
+        return ReadContext(cached_bytes, core_seconds)
 
     def parameters_met(self) -> dict[str, float]:
         """What a token of a prompt meets, by the type that it is multiplied in, without the output
@@ -240,7 +198,7 @@ class Step(Record):
         """
         from ...needs.checkpoints import bits_in_mlx
 
-        architecture, met = self.architecture, dict[str, float]()
+        architecture = self.architecture
         if architecture is None or architecture.vocabulary is None:
             return {}
         table = architecture.vocabulary * architecture.embedding_length
@@ -250,6 +208,7 @@ class Step(Record):
             # table of words that is no output matrix one row is looked up
             looked_up = 0 if architecture.tied_embeddings else table
             read = {"BF16": 2 * (self.parameters - looked_up)}
+        met: dict[str, float] = {}
         for name, size in read.items():
             # eight numbers of so many bits take as many bytes
             values, block_bytes = BLOCKS.get(name) or (8, bits_in_mlx(name))
@@ -257,25 +216,35 @@ class Step(Record):
                 return {}
             if name != "F32":
                 met[name] = values * size / block_bytes
-        output = table if architecture.output_matrix else 0
-        if met:
-            # llama-quantize gives the output matrix one of these types, else the file's main one
-            held = [name for name in ("Q6_K", "Q8_0") if met.get(name, 0) >= output]
-            holder = held[0] if held else max(met, key=lambda name: met[name])
-            met[holder] = max(0.0, met[holder] - output)
+        if met and architecture.output_matrix:
+            holder = _holder_of_output(met, table)
+            met[holder] = max(0.0, met[holder] - table)
         return met
 
     def attended(self) -> float:
         """Operations of attention for a token of the prompt, half of which stands before it on
         average.
         """
-        tokens, operations = self.prompt_tokens / 2, 0.0
-        for group in self.architecture.attention if self.architecture is not None else ():
-            window = None if group.compression else group.window_tokens
-            limits = [limit for limit in (group.indexer_rows, window) if limit]
-            reached = min([tokens / (group.compression or 1), *limits])
+        if self.architecture is None:
+            return 0.0
+        tokens = self.prompt_tokens / 2
+        operations = 0.0
+        for group in self.architecture.attention:
+            reached = tokens / (group.compression or 1)
+            if group.indexer_rows:
+                reached = min(reached, group.indexer_rows)
+            if group.window_tokens and not group.compression:
+                reached = min(reached, group.window_tokens)
             operations += 2 * len(group.layers) * group.heads * width_of(group) * reached
         return operations
+
+
+def _holder_of_output(met: Mapping[str, float], output_parameters: int) -> str:
+    """The type of the output matrix: llama-quantize gives it one of these, else the main one."""
+    for name in ("Q6_K", "Q8_0"):
+        if name in met and met[name] >= output_parameters:
+            return name
+    return max(met, key=lambda name: met[name])
 
 
 def width_of(group: Attention) -> float:
@@ -286,16 +255,26 @@ def width_of(group: Attention) -> float:
     return group.key_length + group.value_length
 
 
-def expert_parameters(architecture: Architecture | None, matrices: int) -> tuple[float, float, int]:
+class ExpertParameters(NamedTuple):
     """Parameters of all routed experts, of those that a token uses, and layers that have some."""
+
+    all: float
+    used: float
+    layers: int
+
+
+def expert_parameters(architecture: Architecture | None, matrices: int) -> ExpertParameters:
+    """Count the routed experts, each of so many matrices."""
+    if architecture is None:
+        return ExpertParameters(0.0, 0.0, 0)
     experts = used = 0.0
     layers = 0
-    for group in architecture.feed_forward if architecture is not None else ():
-        if group.experts and architecture is not None:
-            width = group.latent_length or architecture.embedding_length
-            of_one = matrices * width * group.length * len(group.layers)
-            chosen = group.used or 1
-            experts += group.experts * of_one
-            used += chosen * of_one
-            layers += len(group.layers)
-    return experts, used, layers
+    for group in architecture.feed_forward:
+        if not group.experts:
+            continue
+        width = group.latent_length or architecture.embedding_length
+        one_of_each_layer = matrices * width * group.length * len(group.layers)
+        experts += group.experts * one_of_each_layer
+        used += (group.used or 1) * one_of_each_layer
+        layers += len(group.layers)
+    return ExpertParameters(experts, used, layers)

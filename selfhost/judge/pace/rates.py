@@ -1,33 +1,41 @@
-"""What computes on a machine, and how fast: its processor, by its name, its instruction sets or its
-class, with the threads that a program starts; how fast that reads the memory while a model decodes,
-measured or stated, else told by counted guests of clouds, by names, by the cards beside it or by
-its class; and each GPU, by its driver, its name, its class or the RAM that it shares.
+"""What computes on a machine, and how fast.
 
-The rates are a device's peaks, times what runs on its kind were seen to reach
-(`specs/common/pace.toml`).
+- The processor, by its name, its instruction sets or its class, with the threads that a program
+  starts.
+- How fast the processor reads the memory while a model decodes: measured or stated, else told by
+  counted guests of clouds, by names, by the cards beside it or by its class.
+- Each GPU, by its driver, its name, its class or the RAM that it shares.
+
+The rates are a device's peaks, times what runs on its kind were seen to reach (`tables`).
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
 from math import inf
+from typing import NamedTuple
 
 from ...catalogue.runtime import RuntimeSpec
 from ...core import units
 from ...core.records import Record
-from ...core.tables import TomlRow, shipped_table
+from ...core.tables import shipped_table
 from ...core.units import words_of
 from ...machine import cpus, gpus
 from ...machine.cpus import chip_of
 from ...machine.record import BRIEFLY, FILLED_ASSUMED, RATE_ASSUMED, Accelerator, Machine
 from ..devices import computes_on_shared, reaches
-from . import PLAIN_TYPES, SAME, Range, Step, constant, longest
+from . import Step
+from .ranges import Range, Seconds, highest
+from .tables import CoreRow, DecodingRow, DeviceFacts, ShareRow, SumRow, pace_tables
 
 _GB = units.GB
 ANY_APPLE = "an Apple chip"
 # share of the read bandwidth that reaches the weights (54 runs of llama-bench here)
 BANDWIDTH_SHARE = 0.86
 _LESS_POWER = frozenset(("laptop", "mobile", "q"))
+# cores of a record that states a bandwidth and no cores (assumed)
+_UNSTATED_CORES = 4.0
 
 
 class Memory(Record):
@@ -65,44 +73,75 @@ class Processor(Record):
 @lru_cache(maxsize=4096)
 def processor_of(machine: Machine) -> Processor:
     """By its name, else by what its instruction sets tell."""
-    name, usable = machine.cpu_model or "", machine.cpu_cores_usable
-    words, is_guest = words_of(name), machine.scope in ("vm", "container")
+    words = words_of(machine.cpu_model or "")
+    is_guest = machine.scope in ("vm", "container")
     is_mac = machine.system == "macos" and machine.architecture == "aarch64"
-    chip, own = chip_of(words), cpus.cores_of(name) if is_guest else None
-    is_apple = is_mac or "apple" in words
-    memory = _chip_memory(machine, chip, is_guest=is_guest) if chip or is_apple else None
-    series = None if memory is not None else gpus.series_in(machine)
-    has_all = own is not None and own.are_known and usable is not None and usable >= own.usable
-    core, kind = _core_of(machine, chip or series)
-    has_some_threads = is_guest and not has_all
-    # of a kind without such a row its own
+    chip = chip_of(words)
+    memory = None
+    series = None
+    if chip is not None or is_mac or "apple" in words:
+        memory = _chip_memory(machine, chip, is_guest=is_guest)
+    else:
+        series = gpus.series_in(machine)
+    core = _core_of(machine, chip or series)
+    has_some_threads = is_guest and not _has_all_threads(machine)
     kinds = []
     if has_some_threads:
-        kinds.append(f"{kind}_shared")
+        kinds.append(f"{core.kind}_shared")
     if series is not None and series.kind == "mobile":
-        kinds.append(f"{kind}_mobile")
-    rows = {row["kind"]: row for row in shipped_table("cpus")["decode"]}
-    row = next(rows[name] for name in (*kinds, kind) if name in rows)
+        kinds.append(f"{core.kind}_mobile")
+    # of a kind without such a row its own
+    kinds.append(core.kind)
+    shares = _decoding_shares(kinds)
     return Processor(
         is_guest=is_guest,
-        is_server=not words.isdisjoint(constant("server_words")),
+        is_server=not words.isdisjoint(pace_tables().server_words),
         is_mac=is_mac,
         has_some_threads=has_some_threads,
         sockets=_sockets_of(machine, series),
         chip=memory,
         series=series,
-        core=core,
-        memory_share=Range(*row["memory"]),
-        core_share=Range(*row["cores"]),
+        core=core.core,
+        memory_share=shares.memory,
+        core_share=shares.cores,
     )
+
+
+def _has_all_threads(machine: Machine) -> bool:
+    """Whether a guest has as many threads as the processor of that name."""
+    cores = cpus.cores_of(machine.cpu_model or "")
+    usable = machine.cpu_cores_usable
+    if cores is None or usable is None:
+        return False
+    return cores.are_known and usable >= cores.usable
+
+
+class _DecodingShares(NamedTuple):
+    """What a kind of processor reads and computes, beside the one measured on."""
+
+    memory: Range
+    cores: Range
+
+
+@cache
+def _all_decoding_shares() -> dict[str, _DecodingShares]:
+    return {
+        row["kind"]: _DecodingShares(Range(*row["memory"]), Range(*row["cores"]))
+        for row in shipped_table("cpus")["decode"]
+    }
+
+
+def _decoding_shares(kinds: Sequence[str]) -> _DecodingShares:
+    """Those of the first kind that has a row."""
+    shares = _all_decoding_shares()
+    return next(shares[kind] for kind in kinds if kind in shares)
 
 
 def _chip_memory(machine: Machine, chip: cpus.Chip | None, *, is_guest: bool) -> Memory:
     """Of a chip with its memory soldered beside it; None: one of Apple's."""
-    figures = constant("reading")
-    if chip is None:
-        low, high, name = figures["any_apple_low"], figures["any_apple"][2], ANY_APPLE
-    else:
+    figures = pace_tables().reading
+    low, high, name = figures.any_apple_low, figures.any_apple.high, ANY_APPLE
+    if chip is not None:
         low, high, name = chip.least_gb_per_s, chip.gb_per_s, chip.name
         few = chip.smaller.get("cores")
         cores = machine.cpu_cores_physical or machine.cpu_cores_usable
@@ -113,37 +152,50 @@ def _chip_memory(machine: Machine, chip: cpus.Chip | None, *, is_guest: bool) ->
                 high, name = chip.smaller["gb_per_s"], f"{name} with {few} cores"
         if chip.mac:
             name += ", by its cores or its GPU"
-    low *= figures["guest_share"] if is_guest else 1.0
+    if is_guest:
+        low *= figures.guest_share
     return Memory(low=int(low * _GB), high=int(high * _GB), called=name)
 
 
-def _core_of(machine: Machine, named: cpus.Chip | cpus.Processor | None) -> tuple[cpus.Core, str]:
-    """What its cores compute, at the clock that the processor's name tells, and how they decode: a
-    kind of `decode`.
-    """
-    core = kind = clock_ghz = None
-    sets, vectors = machine.instruction_sets, getattr(named, "vectors", None)
+class _CoreKind(NamedTuple):
+    """What cores compute, and how they decode: a kind of `decode` in `specs/common/cpus.toml`."""
+
+    core: cpus.Core
+    kind: str
+
+
+def _core_of(machine: Machine, named: cpus.Chip | cpus.Processor | None) -> _CoreKind:
+    """What its cores compute, at the clock that the processor's name tells."""
+    core = kind = clock_ghz = vectors = None
     if named is not None:
-        core, clock_ghz = named.core, named.ghz
-    if core is None and vectors is not None and sets is None:
+        core, clock_ghz, vectors = named.core, named.ghz, getattr(named, "vectors", None)
+    if core is None and vectors is not None and machine.instruction_sets is None:
         core = cpus.CORE_OF[vectors]
     if core is None:
-        facts = {
-            "architecture": machine.architecture or "x86_64",
-            "system": machine.system,
-            "maker": cpus.maker_of(machine.cpu_model or ""),
-            "assumed": sets is None or "instruction_sets" in machine.assumed,
-        }
-        row = next(
-            row
-            for row in constant("core")
-            if {*row.get("sets", ())} <= {*(sets or ())}
-            and all(facts[key] == row[key] for key in facts.keys() & row.keys())
-        )
-        core, kind = row["core"], row.get("kind")
-    elif (core, vectors) == ("avx", "sse"):
+        row = _core_row(machine)
+        core, kind = row.core, row.kind
+    elif core == "avx" and vectors == "sse":
         kind = "sse"
-    return cpus.core_called(core, clock_ghz), kind or constant("kind", core)
+    return _CoreKind(cpus.core_called(core, clock_ghz), kind or pace_tables().kinds[core])
+
+
+def _core_row(machine: Machine) -> CoreRow:
+    """The first row of cores that fits what the machine tells of its processor."""
+    sets = machine.instruction_sets
+    architecture = machine.architecture or "x86_64"
+    maker = cpus.maker_of(machine.cpu_model or "")
+    is_assumed = sets is None or "instruction_sets" in machine.assumed
+    for row in pace_tables().cores:
+        asked = (
+            (row.architecture, architecture),
+            (row.system, machine.system),
+            (row.maker, maker),
+            (row.assumed, is_assumed),
+        )
+        has_sets = set(row.sets) <= set(sets or ())
+        if has_sets and all(wanted in (None, value) for wanted, value in asked):
+            return row
+    raise LookupError("core has no row for all other processors")
 
 
 def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
@@ -152,30 +204,32 @@ def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range
     """
     physical = machine.cpu_cores_performance or machine.cpu_cores_physical
     counted = [count for count in (machine.cpu_cores_usable, physical) if count is not None]
-    # 4 of a record that states a bandwidth and no cores; the slow end of an unread processor
-    # covers fewer
-    counts: tuple[float, ...] = (min(counted, default=4.0),) * 3
+    counts = Range.of(min(counted, default=_UNSTATED_CORES))
     if machine.scope == "host" and "cpu_cores_usable" in machine.assumed:
         cores = gpus.cores_in(machine)
-        counts = counts if cores is None else cores.performance
-    most = (runtime and runtime.default_threads) or inf
-    return Range(*(float(min(count, most)) for count in counts))
+        if cores is not None:
+            counts = Range(*map(float, cores.performance))
+    if runtime is None or not runtime.default_threads:
+        return counts
+    most = float(runtime.default_threads)
+    return Range(min(counts.low, most), min(counts.likely, most), min(counts.high, most))
 
 
 def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
     """Operations a second on a prompt, weights of Q4_K, of all cores that the program uses."""
+    figures = pace_tables().prompt
     processor = processor_of(machine)
-    # each of many cores computes less than one of few
-    few, fall = constant("read_prompt", "cores_fall")
     cores = machine.cpu_cores_physical or machine.cpu_cores_usable or 1
-    less = min(1.0, (few / cores) ** fall) / processor.sockets
-    rate = SAME * processor.core.prompt * processor.core.ghz * 1e9 * Range(less, 1.0, 1.0)
+    # each of many cores computes less than one of few
+    least_of_core = figures.cores_fall.share(cores) / processor.sockets
+    rate = Range(*processor.core.prompt) * Range(*processor.core.ghz) * 1e9
+    rate *= Range(least_of_core, 1.0, 1.0)
     if machine.scope == "vm" and machine.architecture == "x86_64":
         # clouds rent threads, two of a core
-        rate *= Range(constant("read_prompt", "thread_of_core"), 1.0, 1.0)
-    least, usual, most = threads_range(machine, runtime)
-    rate *= usual
-    return rate * Range(least / usual, 1.0, most / usual)
+        rate *= Range(figures.thread_of_core, 1.0, 1.0)
+    threads = threads_range(machine, runtime)
+    rate *= threads.likely
+    return rate * Range(threads.low / threads.likely, 1.0, threads.high / threads.likely)
 
 
 def _sockets_of(machine: Machine, series: cpus.Processor | None) -> int:
@@ -183,10 +237,12 @@ def _sockets_of(machine: Machine, series: cpus.Processor | None) -> int:
     physical = machine.cpu_cores_physical
     if series is None or not series.cores or physical is None:
         return 1
-    cores, name = series.cores, machine.cpu_model or ""
+    cores = series.cores
+    name = machine.cpu_model or ""
     listed = cpus.cores_of(name)
     if listed is not None and listed.are_known:
         cores = listed.physical[1] // cpus.count_of(name)
+    # rounded up
     return max(1, -(-physical // cores))
 
 
@@ -205,141 +261,183 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
     is_read = machine.is_bandwidth_measured or machine.memory_bandwidth_bound is not None
     if rate is not None and is_read:
         return _measured_bandwidth(machine, rate)
-    own = _bandwidth_of_guests(machine) or _by_name(machine, rate)
-    if own is not None:
-        return own
+    told = _bandwidth_of_guests(machine) or _bandwidth_by_name(machine, rate)
+    if told is not None:
+        return told
     if rate is not None:
         how = f"{_rate(rate)} (stated); processors reach a third of it to all of it"
-        return Bandwidth(ends=constant("reading", "stated_share") * rate, how=how)
-    processor, cores = processor_of(machine), machine.cpu_cores_usable
-    chip = processor.chip
-    memory = chip if chip is not None or cores is None else _class_memory(machine, cores)
-    if memory is None:
+        return Bandwidth(ends=pace_tables().reading.stated_share * rate, how=how)
+    chip = processor_of(machine).chip
+    if chip is not None:
+        return _guessed_bandwidth(machine, chip, is_peak_known=chip.called != ANY_APPLE)
+    if machine.cpu_cores_usable is None:
         return None
-    beyond_low, beyond_high = constant("reading", "class_ends")
+    memory = _class_memory(machine, machine.cpu_cores_usable)
+    return _guessed_bandwidth(machine, memory, is_peak_known=False)
+
+
+def _guessed_bandwidth(machine: Machine, memory: Memory, *, is_peak_known: bool) -> Bandwidth:
+    """Between the least and the most that such a memory gives, and a little beyond."""
+    figures = pace_tables().reading
     # no run reads more than a memory gives whose peak is known
-    most = memory.high * (1 if chip is not None and chip.called != ANY_APPLE else beyond_high)
+    beyond_most = 1 if is_peak_known else figures.class_ends.most
+    low = memory.low * figures.class_ends.least
+    likely = (memory.low * memory.high) ** 0.5
+    if not processor_of(machine).is_guest and cpus.count_of(machine.cpu_model or "") > 1:
+        low *= figures.across_sockets.slow
+        likely *= figures.across_sockets.likely
     how = f"a guess: {_rate(memory.low, memory.high)} ({memory.called}), not measured"
-    ends = Range(memory.low * beyond_low, (memory.low * memory.high) ** 0.5, float(most))
-    if not processor.is_guest and cpus.count_of(machine.cpu_model or "") > 1:
-        slow, usual, _ = constant("reading", "across_sockets")
-        ends = Range(ends.low * slow, ends.likely * usual, ends.high)
-    return Bandwidth(ends=ends, how=how)
+    return Bandwidth(ends=Range(low, likely, float(memory.high * beyond_most)), how=how)
 
 
 def _measured_bandwidth(machine: Machine, rate: int) -> Bandwidth:
-    processor, is_bound = processor_of(machine), machine.memory_bandwidth_bound is not None
+    """By what was read here; the ends are wider where something ran beside the measurement."""
+    processor = processor_of(machine)
+    is_bound = machine.memory_bandwidth_bound is not None
     is_brief = machine.memory_bandwidth_how == BRIEFLY
-    low, likely, high = processor.memory_share * rate
+    read = processor.memory_share * rate
     # what is known without that
-    unmeasured = Range(low, high, high)
+    unmeasured = Range(read.low, read.high, read.high)
     if is_bound or is_brief:
         other = bandwidth(machine.replace(memory_bandwidth_bytes_per_second=None))
-        unmeasured = unmeasured if other is None else other.ends
+        if other is not None:
+            unmeasured = other.ends
     if is_bound:
         # read while busy: it raises what name or class tell, and lowers nothing
         how = "read while the machine was busy; for a narrower range, use --measure when it is idle"
-        ends = longest(Range(low, likely, high), unmeasured)
-        return Bandwidth(ends=ends, how=f"at least {_rate(rate)}, {how}")
+        return Bandwidth(ends=highest(read, unmeasured), how=f"at least {_rate(rate)}, {how}")
     how = f"{_rate(rate)}, measured"
     if is_brief:
         how += " at present"
     if processor.is_guest:
         how += "; its host may give it more or less at another time"
     # what ran beside it for a moment lowers it: the fast end is no lower than without
-    high, chip = max(high, unmeasured.high), processor.chip
-    shares = processor.is_mac or any(card.unified for card in machine.accelerators or ())
-    if chip is not None and shares and chip.high > high:
+    high = max(read.high, unmeasured.high)
+    chip = processor.chip
+    is_shared = processor.is_mac or any(card.unified for card in machine.accelerators or ())
+    if chip is not None and is_shared and chip.high > high:
         high = float(chip.high)
         how += f" on the CPU cores; its GPU may use up to {units.decimal(chip.high)}/s"
-    return Bandwidth(ends=Range(low, likely, high), how=how, measured=True)
+    return Bandwidth(ends=Range(read.low, read.likely, high), how=how, measured=True)
 
 
 def _rate(*bytes_per_second: float) -> str:
     """`10.0 GB/s to 40.0 GB/s of memory bandwidth`."""
-    rates = [f"{units.decimal(int(rate))}/s" for rate in bytes_per_second]
-    return f"{' to '.join(rates)} of memory bandwidth"
+    return f"{_per_second(*bytes_per_second)} of memory bandwidth"
 
 
-def _named_memory(
-    machine: Machine, rate: int | None
-) -> tuple[str, cpus.Share, tuple[float, ...]] | None:
-    """What chip, series or the computer around its cards tell of a memory: its name, how cores read
-    it, and bytes per second of each socket with all channels filled: the least sold, the slowest
-    usual kind, the likely, the fastest usual, the most sold.
+def _per_second(*bytes_per_second: float) -> str:
+    """`10.0 GB/s to 40.0 GB/s`."""
+    return " to ".join(f"{units.decimal(int(rate))}/s" for rate in bytes_per_second)
+
+
+class _NamedMemory(NamedTuple):
+    """What a name tells of a memory: how it is called, how cores read it, and bytes per second of
+    each socket with all channels filled (`usual`: the likely ones).
     """
-    processor, chip = processor_of(machine), chip_of(words_of(machine.cpu_model or ""))
+
+    called: str
+    share: cpus.Share
+    peaks: cpus.Rates
+
+
+def _named_memory(machine: Machine, rate: int | None) -> _NamedMemory | None:
+    """What chip, series or the computer around its cards tell."""
+    processor = processor_of(machine)
     series = processor.series
     if processor.is_guest and (series is None or rate is not None):
         return None
+    chip = chip_of(words_of(machine.cpu_model or ""))
     if chip is not None:
         if not chip.kind:
             return None
-        return chip.name, cpus.share_of(chip.kind), (chip.gb_per_s * _GB,) * 5
+        peaks = _same_peaks(chip.gb_per_s * _GB)
+        return _NamedMemory(chip.name, cpus.share_of(chip.kind), peaks)
     if series is not None:
-        # between the kinds of memory that it takes, where as many have one as the other
-        least, slowest, usual, fastest, most = series.bytes_per_second
-        likely = (slowest * usual) ** 0.5 if series.share.takes_either else usual
-        peaks = least, slowest, likely, fastest, most
-        return f"a processor of the series {series.name}", series.share, peaks
+        peaks = series.bytes_per_second
+        if series.share.takes_either:
+            # between the kinds of memory that it takes, where as many have one as the other
+            peaks = peaks._replace(usual=(peaks.slowest * peaks.usual) ** 0.5)
+        return _NamedMemory(f"a processor of the series {series.name}", series.share, peaks)
     computer = gpus.computer_of(machine) if is_client_by_class(machine) else None
     if computer is None:
         return None
     # it may be slow in both: little is known of it
-    least, usual, most = computer["bytes_per_second"][::2]
-    called, share = f"a guess: {computer['name']} like this", cpus.share_of(computer["kind"])
-    return called, share, (least, least, usual, usual, most)
+    peaks = computer["bytes_per_second"]
+    peaks = peaks._replace(slowest=peaks.least, fastest=peaks.usual)
+    called = f"a guess: {computer['name']} like this"
+    return _NamedMemory(called, cpus.share_of(computer["kind"]), peaks)
+
+
+def _same_peaks(bytes_per_second: float) -> cpus.Rates:
+    return cpus.Rates(*[bytes_per_second] * 5)
 
 
 def is_client_by_class(machine: Machine) -> bool:
     """A laptop or desktop with an x86-64 processor, as far as anything tells."""
-    processor, is_x86 = processor_of(machine), machine.architecture in (None, "x86_64")
-    return is_x86 and not (processor.is_server or processor.is_guest)
+    if machine.architecture not in (None, "x86_64"):
+        return False
+    processor = processor_of(machine)
+    return not (processor.is_server or processor.is_guest)
 
 
-def _by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
-    """Of the peak that somebody states, else of the usual one; None where no name tells it."""
-    memory, processor, cores = _named_memory(machine, rate), processor_of(machine), None
+def _bandwidth_by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
+    """Of the peak that somebody states, else of the usual one; None where no name tells it.
+
+    The slow end is that of slow processors of the kind with usual memory, or of usual ones with the
+    slowest memory; the fast end likewise, and no more reaches the weights than the memory gives.
+    """
+    memory = _named_memory(machine, rate)
     if memory is None:
         return None
-    (called, share, peaks), series = memory, processor.series
+    figures = pace_tables().reading
+    processor = processor_of(machine)
     sockets = 1 if processor.has_some_threads else processor.sockets
-    how = f"{called} reads up to {_rate(peaks[2])}"
+    share, peaks = memory.share, memory.peaks
+    how = f"{memory.called} reads up to {_rate(peaks.usual)}"
     if rate is not None:
-        is_assumed = series is not None and machine.memory_bandwidth_how == RATE_ASSUMED
-        # every kind's peak in the proportion of the usual one's
-        scale = rate / series.bytes_per_second.usual if series is not None and is_assumed else 0.0
-        peaks, how = tuple(scale * peak or rate for peak in peaks), f"{_rate(rate)} (stated)"
+        peaks = _stated_peaks(machine, peaks, rate)
+        how = f"{_rate(rate)} (stated)"
+    cores = None
     if machine.cpu_cores_usable is not None or machine.cpu_cores_physical is not None:
         cores = threads_range(machine).likely / sockets
-    # memory or share is usual where the other is not; no more reaches the weights than memory gives
-    read = [share.read_bytes_per_second(peak, cores) for peak in peaks]
-    slow, usual, fast = constant("reading", "across_sockets") if sockets > 1 else SAME
-    low = min(share.low * read[1], share.likely * read[0]) * slow
-    likely = share.likely * read[2] * usual
-    high = min(max(share.high * read[3], share.likely * read[4]), peaks[4] / BANDWIDTH_SHARE)
-    part = units.percent(BANDWIDTH_SHARE * likely / (peaks[2] * sockets))
+    read = cpus.Rates(*(share.read_bytes_per_second(peak, cores) for peak in peaks))
+    low = min(share.low * read.slowest, share.likely * read.least)
+    likely = share.likely * read.usual
+    high = max(share.high * read.fastest, share.likely * read.most)
+    high = min(high, peaks.most / BANDWIDTH_SHARE) * sockets
+    if sockets > 1:
+        low *= figures.across_sockets.slow
+        likely *= figures.across_sockets.likely
+        high *= figures.across_sockets.fast_of_each
+    part = units.percent(BANDWIDTH_SHARE * likely / (peaks.usual * sockets))
     if processor.has_some_threads:
         # its neighbours have the rest
-        low *= constant("reading", "guest_share")
+        low *= figures.guest_share
     elif _modules_are_unknown(machine):
-        slow, usual, _ = constant("reading", "unknown_modules")
-        low, likely = low * slow, likely * usual
+        low *= figures.unknown_modules.low
+        likely *= figures.unknown_modules.likely
     how += f", of which decoding gets about {part}, {share.source}"
-    return Bandwidth(ends=Range(low, likely, high * fast * sockets), how=how)
+    return Bandwidth(ends=Range(low, likely, high), how=how)
+
+
+def _stated_peaks(machine: Machine, peaks: cpus.Rates, rate: int) -> cpus.Rates:
+    """The stated rate; where it was assumed of a series, each kind of memory in its proportion."""
+    series = processor_of(machine).series
+    if series is None or machine.memory_bandwidth_how != RATE_ASSUMED:
+        return _same_peaks(rate)
+    scale = rate / series.bytes_per_second.usual
+    return cpus.Rates(*(scale * peak for peak in peaks))
 
 
 def _bandwidth_of_guests(machine: Machine) -> Bandwidth | None:
     """None where a rate is known, or it is none of the guests that were counted, on servers."""
-    processor, name = processor_of(machine), machine.cpu_model or ""
-    series, maker = processor.series, cpus.maker_of(name)
-    # a name without a number is one that an emulator gives: `Intel Core Processor (Haswell)`
-    is_emulated = machine.scope == "vm" and machine.architecture == "x86_64"
-    is_emulated = is_emulated and not any(map(str.isdecimal, name))
-    on_server = processor.is_server or is_emulated if series is None else series.kind == "server"
-    is_counted = on_server and processor.is_guest and machine.cpu_cores_usable is not None
-    if machine.memory_bandwidth_bytes_per_second is not None or not is_counted:
+    processor = processor_of(machine)
+    if machine.memory_bandwidth_bytes_per_second is not None or not processor.is_guest:
         return None
+    if machine.cpu_cores_usable is None or not _is_on_server(machine):
+        return None
+    maker = cpus.maker_of(machine.cpu_model or "")
     guests = cpus.guests_with(
         processor.core.name,
         is_amd=None if maker is None else maker == "AMD",
@@ -353,88 +451,122 @@ def _bandwidth_of_guests(machine: Machine) -> Bandwidth | None:
     return Bandwidth(ends=Range(*ends), how=how)
 
 
+def _is_on_server(machine: Machine) -> bool:
+    """Whether a guest lies on a server, by the series of its processor or its name."""
+    processor = processor_of(machine)
+    if processor.series is not None:
+        return processor.series.kind == "server"
+    if processor.is_server:
+        return True
+    # a name without a number is one that an emulator gives: `Intel Core Processor (Haswell)`
+    has_number = any(map(str.isdecimal, machine.cpu_model or ""))
+    return machine.scope == "vm" and machine.architecture == "x86_64" and not has_number
+
+
 def _modules_are_unknown(machine: Machine) -> bool:
     """Whether a laptop with slots may have one module for its two channels, or slow ones."""
     processor = processor_of(machine)
-    series, is_stated = processor.series, machine.memory_bandwidth_bytes_per_second is not None
+    series = processor.series
+    is_stated = machine.memory_bandwidth_bytes_per_second is not None
     if processor.is_guest or (is_stated and machine.memory_bandwidth_how != FILLED_ASSUMED):
         return False
     if series is None:
         # a machine whose processor nothing tells may be a laptop
         return "cpu_model" in machine.assumed
-    has_two_slots = (series.channels, series.bits) == (2, 64) and series.memory != "soldered"
-    return has_two_slots and "mobile" in series.kind.split("|")
+    if series.channels != 2 or series.bits != 64 or series.memory == "soldered":
+        return False
+    return "mobile" in series.kind.split("|")
 
 
 def _class_memory(machine: Machine, cores: float) -> Memory:
     """What a machine of its class with so many cores may have."""
-    name, rows, sets = machine.cpu_model or "", constant("memory"), machine.instruction_sets
-    around, kind, processor = cpus.class_of(name), machine.architecture, processor_of(machine)
-    if processor.is_server:
-        kind = "server"
-    elif processor.is_guest:
-        kind = machine.scope
-    elif kind == "x86_64" and sets is not None and "avx2" not in sets:
-        kind = "old"
-    row = rows.get(kind, rows["other"])
-    (least_of_core, most_of_core), (least, most) = row["core"], row["all"]
+    tables = pace_tables()
+    kind = _class_of(machine)
+    row = tables.memory.get(kind or "other", tables.memory["other"])
+    least, most = row.gb_per_s
     if kind == "x86_64":
-        least = rows["old"]["all"][0] if sets is None else least
-        most = constant("reading", "client_peaks").high if name else most
-    low, high = min(least_of_core * cores, least), min(most_of_core * cores, most)
-    what = f"{units.cores(cores)} of {row['called']}"
+        if machine.instruction_sets is None:
+            least = tables.memory["old"].gb_per_s.least
+        if machine.cpu_model:
+            most = tables.reading.client_peaks.high
+    low = min(row.gb_per_s_of_core.least * cores, least)
+    high = min(row.gb_per_s_of_core.most * cores, most)
+    called = f"{units.cores(cores)} of {row.called}"
+    around = cpus.class_of(machine.cpu_model or "")
     slowest = around.get("least_gb_per_s") or around.get("most_gb_per_s")
+    if slowest:
+        low = min(low, slowest)
     if "most_gb_per_s" in around:
-        most = around["most_gb_per_s"]
-        high, what = min(high, most), f"{what}, of a series that is no longer made"
-    low = min(low, slowest or low)
-    return Memory(low=int(low * _GB), high=int(high * _GB), called=what)
+        high = min(high, around["most_gb_per_s"])
+        called += ", of a series that is no longer made"
+    return Memory(low=int(low * _GB), high=int(high * _GB), called=called)
+
+
+def _class_of(machine: Machine) -> str | None:
+    """Its class: a name in `memory` of `specs/common/pace.toml`; others count as `other`."""
+    processor = processor_of(machine)
+    if processor.is_server:
+        return "server"
+    if processor.is_guest:
+        return machine.scope
+    sets = machine.instruction_sets
+    if machine.architecture == "x86_64" and sets is not None and "avx2" not in sets:
+        return "old"
+    return machine.architecture
+
+
+@lru_cache(maxsize=1024)
+def _facts_of(device: Accelerator) -> DeviceFacts:
+    """What tells which rows hold for a GPU: its driver, and its name."""
+    name = device.name
+    words = words_of(name)
+    capability = gpus.capability_of(device)
+    chip = chip_of(words)
+    flops_of_cycle = inf
+    peak = gpus.peak_flops(name, capability)
+    cycles = gpus.cycles_per_second(name)
+    if peak is not None and cycles is not None:
+        flops_of_cycle = peak / cycles
+    return DeviceFacts(
+        vendor=device.vendor.lower(),
+        generation=gpus.fact_of(name, "generation"),
+        unified=bool(device.unified),
+        integrated=bool(device.unified) and gpus.fact_of(name, "integrated") is not None,
+        less_power=not _LESS_POWER.isdisjoint(words),
+        hbm=gpus.has_hbm(name),
+        neural=chip is not None and chip.neural,
+        flops_of_cycle=flops_of_cycle,
+        capability=capability,
+    )
 
 
 @lru_cache(maxsize=4096)
-def efficiency(
-    table: str, device: Accelerator, program: str = "", host: str | None = None, work: str = ""
-) -> TomlRow:
-    """The first row of a table of `specs/common/pace.toml` that fits a device."""
-    name, words = device.name, words_of(device.name)
-    capability, chip = gpus.capability_of(device), chip_of(words)
-    peak, cycles = gpus.peak_flops(name, capability), gpus.cycles_per_second(name)
-    flops_of_cycle = peak / cycles if peak is not None and cycles is not None else inf
-    facts = {
-        "vendor": device.vendor.lower(),
-        "unified": bool(device.unified),
-        "integrated": bool(device.unified) and gpus.fact_of(name, "integrated") is not None,
-        "less_power": not _LESS_POWER.isdisjoint(words),
-        "hbm": gpus.has_hbm(name),
-        "generation": gpus.fact_of(name, "generation"),
-        "neural": chip is not None and chip.neural,
-        "host": host,
-        "program": program,
-        "work": work,
-    }
-    for row in constant(table):
-        fits = all(
-            facts[key] == row[key] or (isinstance(row[key], list) and facts[key] in row[key])
-            for key in facts.keys() & row.keys()
-        )
-        is_recent = fits and gpus.reaches_capability(capability, row.get("least_capability"))
-        if is_recent and flops_of_cycle <= 1.01 * row.get("most_flops", inf):
-            fitting: TomlRow = row
-            return fitting
-    raise LookupError(f"{table} has no row for all other GPUs")
+def decoding_row(device: Accelerator, program: str = "", host: str | None = None) -> DecodingRow:
+    """How such GPUs decode with a program, beside a processor of the architecture `host`."""
+    facts = _facts_of(device)
+    rows = pace_tables().decoding
+    return next(row for row in rows if row.fits(facts, program=program, host=host))
 
 
-def basis_of(row: TomlRow) -> str:
-    """What a row rests on, as a clause."""
-    devices = row["devices"]
-    if devices < 3:
-        return "a guess: published runs of fewer than three such GPUs were found"
-    return f"fitted on published runs of {devices} GPUs"
+@lru_cache(maxsize=4096)
+def share_row(device: Accelerator, work: str, program: str = "") -> ShareRow:
+    """What such GPUs reach of their peak of arithmetic with that kind of work."""
+    facts = _facts_of(device)
+    rows = pace_tables().shares
+    return next(row for row in rows if row.fits(facts, program=program, work=work))
 
 
-def layer_from_python(device: Accelerator) -> Range:
+@lru_cache(maxsize=1024)
+def sum_row(device: Accelerator) -> SumRow:
+    """How long several such GPUs take to add up the parts of a layer."""
+    facts = _facts_of(device)
+    return next(row for row in pace_tables().together if row.fits(facts))
+
+
+def layer_from_python(device: Accelerator) -> Seconds:
     """Seconds that launching one layer from Python takes."""
-    return Range(*efficiency("decode", device, "python")["layer_us"]) * 1e-6
+    slow, likely, fast = decoding_row(device, "python").layer_us
+    return Seconds(slow * 1e-6, likely * 1e-6, fast * 1e-6)
 
 
 class Gpu(Record):
@@ -445,75 +577,91 @@ class Gpu(Record):
     guessed: str | None = None
     host: str | None = None
 
-    def row(self, step: Step) -> TomlRow:
+    def row(self, step: Step) -> DecodingRow:
         """What such GPUs reach with the step's program."""
-        return efficiency("decode", self.device, step.program, self.host)
+        return decoding_row(self.device, step.program, self.host)
 
-    def seconds(self, step: Step, share: float = 1.0, *, is_whole: bool = True) -> Range:
-        """Of one step, or of a share of every layer: reading or unpacking, and launching.
+    def seconds(self, step: Step, share: float = 1.0, *, is_whole: bool = True) -> Seconds:
+        """Of one step, or of a share of every layer: bytes over the rate that they are read at, or
+        the time to unpack them where that is longer, and launching.
 
         Not `is_whole`: a part lies in RAM, and the ends of that step hold how launches differ.
         """
-        row, rows, weights_bytes = self.row(step), constant("type"), sum(step.read_bytes.values())
-        ends = row["slow"], 1.0, row["fast"]
-        if step.architecture is None or (step.foreign and "program" not in row):
-            slow, fast = constant("unseen")
-            ends = min(ends[0], slow), 1.0, max(ends[2], fast)
-        # where llama.cpp's kernels set a limit
-        cycles = gpus.cycles_per_second(self.device.name)
-        per_cycle = inf if step.foreign else row.get("unpacked_per_cycle", inf)
-        packed = {each: size for each, size in step.read_bytes.items() if each not in PLAIN_TYPES}
-        counted = [size * rows.get(each, {}).get("unpack", 1) for each, size in packed.items()]
-        unpacking = 0.0 if cycles is None else sum(counted) / (per_cycle * cycles)
-        packed_bytes = sum(packed.values())
-        read_bytes = weights_bytes - packed_bytes + step.context()[0]
-        least = share * weights_bytes / (constant("most_of_peak") * self.peak_bandwidth[2])
-        if step.launched_layers is not None:
-            launching = step.launched_layers * layer_from_python(self.device)
-        else:
-            hears = getattr(step.architecture, "audio", None) is not None
-            is_large = (hears or step.has_experts) and step.program != "graph"
-            layers = step.blocks_in_layers() if row.get("half_layers") else step.layers
-            launching = SAME * (layers * row["layer_us"] * 1e-6)
-            if is_large:
-                usual = constant("large_layer")
-                launching *= Range(*row.get("large_layer", usual)) if is_whole else usual
-        few_bits = Range(*row.get("few_bits", SAME))
-        few_bytes = 0 if step.foreign else _bytes_in_few_bits(step)
+        row = self.row(step)
+        weights_bytes = sum(step.read_bytes.values())
+        packed_bytes = sum(step.packed_bytes.values())
+        few_bits_bytes = 0 if step.foreign else _bytes_in_few_bits(step)
+        plain_bytes = weights_bytes - packed_bytes + step.context().cached_bytes
+        unpacking = self._unpacking_seconds(step, row)
+        launching = self._launching(step, row, is_whole=is_whole)
+        most_of_peak = pace_tables().most_of_peak
+        least = share * weights_bytes / (most_of_peak * self.peak_bandwidth.high)
         taken = []
-        for end, peak, launched, few in zip(
-            ends, self.peak_bandwidth, launching, few_bits, strict=True
+        for end, peak, launched, few_bits in zip(
+            _ends_of(row, step), self.peak_bandwidth, launching, row.few_bits, strict=True
         ):
-            rate = peak * row["share"]
-            read_packed = (packed_bytes - few_bytes) / rate + few_bytes / (few * rate)
-            computed = share * (max(read_packed, unpacking) + read_bytes / rate) / end
-            # Python launches while the GPU computes
-            is_beside = step.launched_layers is not None
-            computed = max(computed, launched) if is_beside else computed + launched / end
+            rate = peak * row.share
+            reading = (packed_bytes - few_bits_bytes) / rate + few_bits_bytes / (few_bits * rate)
+            computed = share * (max(reading, unpacking) + plain_bytes / rate) / end
+            if step.launched_layers is not None:
+                # Python launches while the GPU computes
+                computed = max(computed, launched)
+            else:
+                computed += launched / end
             taken.append(max(computed, least))
-        return Range(*taken)
+        return Seconds(*taken)
+
+    def _unpacking_seconds(self, step: Step, row: DecodingRow) -> float:
+        """How long llama.cpp's kernels unpack the weights of a step; 0 where that is no limit."""
+        cycles = gpus.cycles_per_second(self.device.name)
+        if cycles is None or step.foreign:
+            return 0.0
+        tables = pace_tables()
+        counted = sum(
+            size * tables.type_called(name).unpack for name, size in step.packed_bytes.items()
+        )
+        return counted / (row.unpacked_per_cycle * cycles)
+
+    def _launching(self, step: Step, row: DecodingRow, *, is_whole: bool) -> Seconds:
+        """How long launching the layers of a step takes."""
+        if step.launched_layers is not None:
+            return layer_from_python(self.device) * step.launched_layers
+        layers = step.blocks_in_layers() if row.half_layers else step.layers
+        launching = Seconds.of(layers * row.layer_us.likely * 1e-6)
+        hears = step.architecture is not None and step.architecture.audio is not None
+        if not (hears or step.has_experts) or step.program == "graph":
+            return launching
+        usual = pace_tables().large_layer
+        if row.large_layer is not None and is_whole:
+            return launching * row.large_layer
+        return launching * usual
 
     def how(self, step: Step) -> str:
         """What the pace on it rests on, as a clause."""
         row = self.row(step)
-        rate = f"{units.decimal(int(self.peak_bandwidth[2]))}/s at most"
+        rate = f"{_per_second(self.peak_bandwidth.high)} at most"
         if self.guessed is not None:
-            ends = [
-                f"{units.decimal(int(end))}/s"
-                for end in (self.peak_bandwidth[0], self.peak_bandwidth[2])
-            ]
-            rate = f"{' to '.join(ends)}, {self.guessed}"
+            ends = _per_second(self.peak_bandwidth.low, self.peak_bandwidth.high)
+            rate = f"{ends}, {self.guessed}"
         return (
-            f"{self.device.name} ({rate}); weights are read at {units.percent(row['share'])} of"
-            f" that ({basis_of(row)}: {row['called']})"
+            f"{self.device.name} ({rate}); weights are read at {units.percent(row.share)} of"
+            f" that ({row.basis}: {row.called})"
         )
+
+
+def _ends_of(row: DecodingRow, step: Step) -> Range:
+    """The ends of a pace as shares of it, wider for programs and models that nobody measured."""
+    if step.architecture is not None and (not step.foreign or row.program is not None):
+        return Range(row.slow, 1.0, row.fast)
+    unseen = pace_tables().unseen
+    return Range(min(row.slow, unseen.least), 1.0, max(row.fast, unseen.most))
 
 
 def _bytes_in_few_bits(step: Step) -> int:
     """Weights in types of one to three bits, which kernels unpack with more work a byte."""
-    rows = constant("type")
+    tables = pace_tables()
     return sum(
-        size for name, size in step.read_bytes.items() if rows.get(name, {}).get("unpack", 1) > 1
+        size for name, size in step.read_bytes.items() if tables.type_called(name).unpack > 1
     )
 
 
@@ -522,7 +670,7 @@ def gpu_of(device: Accelerator, host: str | None = None) -> Gpu | None:
     """By its name, else between its maker's cards with as much memory; None where neither tells."""
     rate = device_bandwidth(device)
     if rate is not None:
-        return Gpu(device=device, peak_bandwidth=SAME * rate, host=host)
+        return Gpu(device=device, peak_bandwidth=Range.of(rate), host=host)
     if device.unified or not device.memory_total_bytes:
         return None
     ends = gpus.peaks_with_memory(device.vendor.lower(), int(device.memory_total_bytes))
@@ -539,9 +687,11 @@ def device_bandwidth(device: Accelerator) -> float | None:
     """Peak bytes per second: as its driver tells, else by its name; None where neither does."""
     if device.memory_bandwidth_bytes_per_second:
         return device.memory_bandwidth_bytes_per_second
-    total = device.memory_total_bytes
-    peak = gpus.fact_of(device.name, "gb_per_s", total and round(total / units.GIB))
-    return None if peak is None else peak * units.GB
+    total_gib = None
+    if device.memory_total_bytes:
+        total_gib = round(device.memory_total_bytes / units.GIB)
+    gb_per_s = gpus.fact_of(device.name, "gb_per_s", total_gib)
+    return None if gb_per_s is None else gb_per_s * units.GB
 
 
 def shared_gpu_of(
@@ -550,48 +700,74 @@ def shared_gpu_of(
     """The GPU that shares the RAM; None without one that the builds know, of a known bandwidth, or
     `is_used`: that surely computes a model in RAM without being told to.
     """
-    device = next((each for each in machine.accelerators or () if each.unified), None)
+    device = _shared_device(machine.accelerators or ())
     if machine.accelerators is None and processor_of(machine).is_mac:
         device = Accelerator(vendor="apple", name="its GPU", unified=True)
-    least = None if runtime is None else runtime.shared_compute_capability
-    if device is None or reaches(device, least) is False:
+    least_capability = None if runtime is None else runtime.shared_compute_capability
+    if device is None or reaches(device, least_capability) is False:
         return None
-    if is_used:
-        is_usual = device.vendor.lower() in constant("shared_gpu", "measured_program")
-        is_used = is_usual if runtime is None else computes_on_shared(runtime, device)
-        # one that was not read, or that of a guest, may lie out of the program's reach
-        if machine.accelerators is None or processor_of(machine).is_guest or not is_used:
-            return None
-    own = device_bandwidth(device)
-    peak, guessed = (SAME * own, None) if own is not None else _peak_of_ram(machine)
-    return peak and Gpu(device=device, peak_bandwidth=peak, guessed=guessed)
+    if is_used and not _is_surely_used(machine, device, runtime):
+        return None
+    rate = device_bandwidth(device)
+    if rate is not None:
+        return Gpu(device=device, peak_bandwidth=Range.of(rate))
+    peak = _peak_of_ram(machine)
+    if peak is None:
+        return None
+    return Gpu(device=device, peak_bandwidth=peak.bytes_per_second, guessed=peak.source)
 
 
-def _peak_of_ram(machine: Machine) -> tuple[Range | None, str | None]:
-    """As stated or told by processor or chip, else a guess by class or cores, and its source."""
+def _shared_device(devices: Iterable[Accelerator]) -> Accelerator | None:
+    return next((device for device in devices if device.unified), None)
+
+
+def _is_surely_used(machine: Machine, device: Accelerator, runtime: RuntimeSpec | None) -> bool:
+    """Whether a program computes on a GPU that shares the RAM without being told to."""
+    # one that was not read, or that of a guest, may lie out of the program's reach
+    if machine.accelerators is None or processor_of(machine).is_guest:
+        return False
+    if runtime is None:
+        return device.vendor.lower() in pace_tables().shared_gpu.measured_program
+    return computes_on_shared(runtime, device)
+
+
+class _RamPeak(NamedTuple):
+    """What the RAM gives at most: bytes per second, and where a guess is from."""
+
+    bytes_per_second: Range
+    source: str | None = None
+
+
+def _peak_of_ram(machine: Machine) -> _RamPeak | None:
+    """As stated or told by processor or chip, else a guess by class or cores."""
     rate = machine.memory_bandwidth_bytes_per_second
     series, chip = processor_of(machine).series, processor_of(machine).chip
     if series is not None and (rate is None or machine.memory_bandwidth_how == RATE_ASSUMED):
-        # all channels filled, or as its assumed rate says
-        _, slowest, usual, fastest, most = series.bytes_per_second
-        filled = 1.0 if rate is None else rate / usual
-        channels = "every channel" if filled == 1 else f"{units.percent(filled)} of its channels"
-        most = max((usual * most) ** 0.5, fastest)
-        guessed = f"the memory of {series.name} with {channels} filled"
-        return Range(slowest, usual, most) * filled, guessed
+        return _peak_of_series(series, rate)
     if rate is not None and not machine.is_bandwidth_measured:
-        return SAME * rate, None
+        return _RamPeak(Range.of(rate))
     if chip is not None and chip.called != ANY_APPLE:
-        return SAME * chip.high, None
+        return _RamPeak(Range.of(chip.high))
+    figures = pace_tables().reading
     memory = bandwidth(machine)
     if chip is not None:
-        ends = constant("reading", "any_apple") * units.GB
+        ends = figures.any_apple * units.GB
     elif rate is None and is_client_by_class(machine):
-        ends = constant("reading", "client_peaks") * units.GB
+        ends = figures.client_peaks * units.GB
     elif memory is not None:
         ends = memory.ends
     else:
-        return None, None
+        return None
     if rate is not None:
-        ends = longest(ends, SAME * rate)
-    return ends, "a guess: not measured"
+        ends = highest(ends, Range.of(rate))
+    return _RamPeak(ends, "a guess: not measured")
+
+
+def _peak_of_series(series: cpus.Processor, rate: int | None) -> _RamPeak:
+    """With every channel filled, or as many as an assumed rate says."""
+    peaks = series.bytes_per_second
+    filled = 1.0 if rate is None else rate / peaks.usual
+    channels = "every channel" if filled == 1 else f"{units.percent(filled)} of its channels"
+    most = max((peaks.usual * peaks.most) ** 0.5, peaks.fastest)
+    source = f"the memory of {series.name} with {channels} filled"
+    return _RamPeak(Range(peaks.slowest, peaks.usual, most) * filled, source)

@@ -2,6 +2,9 @@
 a GPU that shares the RAM, with layers or experts in RAM; of a step, of reading a prompt, of several
 sequences at once and with a draft.
 
+`laid_out` says where the model lies, `predict` how fast one step goes there, and `pace_of_text`
+adds what was asked beside that.
+
 llama.cpp 0c1e570: ggml_backend_sched_split_graph (ggml/src/ggml-backend.cpp) hands what reads a
 weight in RAM, and what lies between, to a device whose `offload_op` wants it: CUDA, HIP, Vulkan,
 SYCL from 32 tokens on. Of a mixture that a GPU does not hold, common_params_fit_impl
@@ -14,6 +17,7 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
 from math import ceil, hypot
+from typing import NamedTuple
 
 from ...catalogue.runtime import RuntimeSpec
 from ...core import units
@@ -26,30 +30,21 @@ from ...needs.quantization import BLOCKS
 from ...needs.records import Needs
 from ..devices import index_of, share_on_shared
 from ..record import Question
-from . import (
-    MEASURED_PROGRAM,
-    NOTHING,
-    PLAIN_TYPES,
-    SAME,
-    SHORT_CHAT_TOKENS,
-    Range,
-    Speed,
-    Step,
-    constant,
-    expert_parameters,
-    longest,
-)
+from . import MEASURED_PROGRAM, SHORT_CHAT_TOKENS, Speed, Step, expert_parameters
+from .ranges import NO_SECONDS, Amount, Range, Seconds, highest, longest
 from .rates import (
     BANDWIDTH_SHARE,
     Gpu,
     bandwidth,
     cores_rate,
-    efficiency,
     gpu_of,
     processor_of,
+    share_row,
     shared_gpu_of,
+    sum_row,
     threads_range,
 )
+from .tables import pace_tables
 
 # the smallest model measured reads over 100 times as much; below, what a program does beside it
 # decides
@@ -60,13 +55,36 @@ _TOO_SMALL = "the program, not the weights, limits the speed of a model this sma
 _NO_MEMORY_RATE = "neither the memory bandwidth nor the number of cores could be read"
 # tokens of a prompt that llama.cpp computes at once (common/common.h, n_ubatch)
 BATCH_TOKENS = 512
+# what rounding may leave of a model whose layers all lie on GPUs
+_ROUNDED = 1e-6
+# how far a type may be off to count as the experts' own: MXFP4 in gpt-oss
+_EXPERTS_OWN = 0.02
 
 
-# by whether the model proposes tokens itself: the key of what it gains, and where that is from
-_DRAFTS = {
-    "own_block": "43 published runs on GPUs",
-    "draft_model": "a guess around published runs",
-}
+class UsedGpu(NamedTuple):
+    """A GPU, and its share of what all used GPUs hold together."""
+
+    share: float
+    gpu: Gpu
+
+
+class ApartExperts(NamedTuple):
+    """A step whose experts of so many layers are computed by the processor (`experts`), all else
+    by the devices (`rest`).
+    """
+
+    experts: Step
+    rest: Step
+    layers: float
+
+
+class PromptPace(NamedTuple):
+    """How fast a prompt is read (None: not known), and in what time weights cross to the GPUs for
+    each batch of it.
+    """
+
+    pace: Range | None
+    crossing: Seconds = NO_SECONDS
 
 
 class LaidOut(Record):
@@ -87,272 +105,391 @@ class LaidOut(Record):
     batch_tokens: int = BATCH_TOKENS
     at_once: bool = False
     experts_apart: bool = False
-    on_shared: Range = SAME
+    on_shared: Range = Range.of(1)
 
     @cached_property
-    def gpus(self) -> tuple[tuple[float, Gpu], ...]:
+    def gpus(self) -> tuple[UsedGpu, ...]:
         """With shares of what they hold together; () for the processor, and of unknown pace."""
-        machine, devices = self.machine, self.machine.accelerators or ()
         if not self.offloaded:
-            shared = shared_gpu_of(machine, self.runtime, is_used=True)
-            return () if shared is None else ((1.0, shared),)
-        total, used = sum(self.offloaded.values()), list[tuple[float, Gpu]]()
+            shared = shared_gpu_of(self.machine, self.runtime, is_used=True)
+            return () if shared is None else (UsedGpu(1.0, shared),)
+        devices = self.machine.accelerators or ()
+        total = sum(self.offloaded.values())
+        used = []
         for number, share in self.offloaded.items():
             # those that were not read are no part of the machine
-            own = [gpu_of(card, machine.architecture) for card in devices[number:][:1]]
-            if not own or own[0] is None:
+            if number >= len(devices):
                 return ()
-            used.append((share / total, own[0]))
+            gpu = gpu_of(devices[number], self.machine.architecture)
+            if gpu is None:
+                return ()
+            used.append(UsedGpu(share / total, gpu))
         return tuple(used)
 
     @cached_property
-    def in_ram(self) -> Range:
-        """Of the layers, or experts, what the processor computes, but for what rounding leaves."""
-        held = SAME * min(1.0, sum(self.offloaded.values())) if self.offloaded else self.on_shared
-        is_whole = self.is_divided or min(held) > 1 - 1e-6
-        return NOTHING if is_whole else Range(*(1 - each for each in held))
+    def in_ram(self) -> Amount:
+        """The share of the layers, or of experts, that the processor computes."""
+        on_gpus = self.on_shared
+        if self.offloaded:
+            on_gpus = Range.of(min(1.0, sum(self.offloaded.values())))
+        if self.is_divided or min(on_gpus) > 1 - _ROUNDED:
+            return Amount.of(0)
+        return Amount(1 - on_gpus.low, 1 - on_gpus.likely, 1 - on_gpus.high)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether GPUs compute all layers, if any are used."""
+        return max(self.in_ram) == 0
 
     @property
     def is_divided(self) -> bool:
         """Whether each of several GPUs has a part of every layer."""
         return self.at_once and len(self.gpus) > 1
 
-    def apart(self, step: Step, in_ram: float) -> tuple[Step, Step, float] | None:
-        """The processor's step of the experts of so many layers, and the devices' of the rest; None
-        where whole layers are left to the RAM. A type with as many weights as the experts, but for
-        2 %, is theirs, as MXFP4 in gpt-oss; else they are of every type like the whole.
+    @property
+    def shares_ram(self) -> bool:
+        """Whether the first GPU used shares the RAM."""
+        return bool(self.gpus[0].gpu.device.unified)
+
+    def apart(self, step: Step, in_ram: float) -> ApartExperts | None:
+        """The step in two parts, where that share of the model lies in RAM; None where whole layers
+        are left to the RAM.
+
+        A type with as many weights as the experts is theirs; else they are of every type like the
+        whole.
         """
         if not (self.experts_apart and self.offloaded):
             return None
-        experts, used, layers = expert_parameters(step.architecture, step.expert_matrices)
-        counts = dict[str, float]()
-        for name, size in step.read_bytes.items():
-            # an unknown type counts as one of 16 bits
-            values, block_bytes = BLOCKS.get(name, (1, 2))
-            counts[name] = size * values / block_bytes
+        experts = expert_parameters(step.architecture, step.expert_matrices)
+        counts = _parameters_read(step)
         read = sum(counts.values())
-        held = (1 - in_ram) * (read - used + experts) - (read - used)
-        if not experts or read <= used or held < 0:
+        besides_experts = read - experts.used
+        held = (1 - in_ram) * (besides_experts + experts.all) - besides_experts
+        if not experts.all or besides_experts <= 0 or held < 0:
             return None
-        share = 1 - min(1.0, held / experts)
-        own = [name for name, count in counts.items() if abs(count - used) <= 0.02 * used][:1]
-        part = share if own else share * used / read
-        theirs = {name: int(part * step.read_bytes[name]) for name in own or step.read_bytes}
-        rest = {name: size - theirs.get(name, 0) for name, size in step.read_bytes.items()}
-        beside = Step(architecture=None, read_bytes=FrozenDict(theirs), foreign=step.foreign)
-        return beside, step.replace(read_bytes=FrozenDict(rest)), share * layers
+        share = 1 - min(1.0, held / experts.all)
+        of_experts = _type_of_experts(counts, experts.used)
+        if of_experts is not None:
+            in_ram_bytes = {of_experts: int(share * step.read_bytes[of_experts])}
+        else:
+            part = share * experts.used / read
+            in_ram_bytes = {name: int(part * size) for name, size in step.read_bytes.items()}
+        rest = {name: size - in_ram_bytes.get(name, 0) for name, size in step.read_bytes.items()}
+        return ApartExperts(
+            experts=Step(
+                architecture=None, read_bytes=FrozenDict(in_ram_bytes), foreign=step.foreign
+            ),
+            rest=step.replace(read_bytes=FrozenDict(rest)),
+            layers=share * experts.layers,
+        )
 
-    def seconds(self, step: Step) -> Range:
+    def seconds(self, step: Step) -> Seconds:
         """Of one token on its GPUs and in RAM."""
         if self.is_divided:
             # its part of every layer, and adding up the parts
-            return longest(*(
-                gpu.seconds(step, share)
-                + Range(*efficiency("together", gpu.device)["sum_us"]) * (1e-6 * step.layers)
-                for share, gpu in self.gpus
-            ))  # fmt: skip
-        taken = list[Range]()
-        for in_ram in self.in_ram:
-            experts, rest, layers = self.apart(step, in_ram) or (step, step, None)
-            is_whole = self.in_ram == NOTHING
-            parts = [gpu.seconds(rest, is_whole=is_whole) * share for share, gpu in self.gpus]
-            on_gpus = sum(parts, NOTHING)
-            beside = processor_seconds(self.machine, experts) if self.in_ram != NOTHING else None
-            if beside is None:
-                taken.append(on_gpus)
-            elif layers is None:
-                taken.append(on_gpus * (1 - in_ram) + beside * in_ram)
-            else:
-                slow, likely, fast = (
-                    on_gpus + beside + constant("split", "crossing_seconds") * layers
-                )
-                # of the whole step, so that it holds what experts take longer
-                taken.append(Range(slow * constant("split", "slower"), likely, fast))
-        return Range(taken[0].low, taken[1].likely, min(taken[1].high, taken[2].high))
+            return longest(*[
+                used.gpu.seconds(step, used.share) + _summing_seconds(used.gpu, step)
+                for used in self.gpus
+            ])  # fmt: skip
+        if self.is_whole:
+            return self._seconds_on_gpus(step)
+        slow, likely, fast = (self._seconds_with_ram(step, share) for share in self.in_ram)
+        return Seconds(slow.slow, likely.likely, min(likely.fast, fast.fast))
 
-    def prompt(self, step: Step) -> tuple[Range | None, Range]:
-        """How fast a prompt is read, and in what time weights cross to the GPUs for each batch."""
-        computed = [_gpu_prompt(step, gpu) for _, gpu in self.gpus]
-        taken = [
-            each * share
-            for each, (share, _) in zip(computed, self.gpus, strict=True)
-            if each is not None
-        ]
-        is_whole = self.in_ram == NOTHING
-        # what another program than the one measured does with weights in RAM was not seen
-        if len(taken) < len(self.gpus) or not (is_whole or step.foreign is None):
-            return None, NOTHING
-        on_gpus = sum(taken, NOTHING)
-        if self.is_divided:
-            # after attention and after the feed-forward network each has a part of every number, in
-            # 16 bits (Megatron-LM, arXiv 1909.08053, section 3), and sends all of it but its own
-            # part twice (NVIDIA, nccl-tests, PERFORMANCE.md)
-            links = [Range(*efficiency("together", gpu.device)["sum_gb_s"]) for _, gpu in self.gpus]
-            width = 0 if step.architecture is None else step.architecture.embedding_length
-            summed_gb = 8 * step.layers * width * (len(taken) - 1) / len(taken) / 1e9
-            on_gpus = longest(*taken) + longest(*(summed_gb / gb_per_s for gb_per_s in links))
-        if is_whole:
-            return 1 / on_gpus.ordered(), NOTHING
-        if self.gpus[0][1].device.unified or not self.batch_tokens:
-            on_cores, rest = processor_prompt(step, self.machine), self.in_ram.likely
+    def _seconds_on_gpus(self, step: Step) -> Seconds:
+        """Of a step, or of its part on GPUs, which compute one after the other."""
+        taken = NO_SECONDS
+        for share, gpu in self.gpus:
+            taken += gpu.seconds(step, is_whole=self.is_whole) * share
+        return taken
+
+    def _seconds_with_ram(self, step: Step, in_ram: float) -> Seconds:
+        """Where that share of the model lies in RAM: the GPUs and the processor take turns."""
+        apart = self.apart(step, in_ram)
+        if apart is None:
+            on_gpus = self._seconds_on_gpus(step)
+            on_cores = processor_seconds(self.machine, step)
             if on_cores is None:
-                return None, NOTHING
-            return 1 / (on_gpus * (1 - rest) + 1 / on_cores * rest).ordered(), NOTHING
+                return on_gpus
+            return on_gpus * (1 - in_ram) + on_cores * in_ram
+        on_gpus = self._seconds_on_gpus(apart.rest)
+        on_cores = processor_seconds(self.machine, apart.experts)
+        if on_cores is None:
+            return on_gpus
+        figures = pace_tables().split
+        taken = on_gpus + on_cores + figures.crossing_seconds * apart.layers
+        # of the whole step, so that it holds what experts take longer
+        return taken._replace(slow=taken.slow * figures.slower)
+
+    def prompt(self, step: Step) -> PromptPace:
+        """How fast a prompt is read, and in what time weights cross to the GPUs for each batch."""
+        on_gpus = self._prompt_on_gpus(step)
+        # what another program than the one measured does with weights in RAM was not seen
+        if on_gpus is None or not (self.is_whole or step.foreign is None):
+            return PromptPace(None)
+        if self.is_whole:
+            return PromptPace(1 / on_gpus)
+        if self.shares_ram or not self.batch_tokens:
+            on_cores = processor_prompt(step, self.machine)
+            if on_cores is None:
+                return PromptPace(None)
+            in_ram = self.in_ram.likely
+            return PromptPace(1 / (on_gpus * (1 - in_ram) + 1 / on_cores * in_ram))
         crossing = self.in_ram_bytes / self._copied_per_second(has_experts=step.has_experts)
+        of_token = crossing * (1 / self.batch_tokens)
         # independent parts: the ends add up as squares
-        each = crossing * (1 / self.batch_tokens)
-        slow, fast = (hypot(on_gpus[end] - on_gpus[1], each[end] - each[1]) for end in (0, 2))
-        likely = on_gpus.likely + each.likely
-        return 1 / Range(likely + slow, likely, likely - fast).ordered(), crossing
+        likely = on_gpus.likely + of_token.likely
+        slower = hypot(on_gpus.slow - on_gpus.likely, of_token.slow - of_token.likely)
+        faster = hypot(on_gpus.fast - on_gpus.likely, of_token.fast - of_token.likely)
+        return PromptPace(1 / Seconds(likely + slower, likely, likely - faster), crossing)
+
+    def _prompt_on_gpus(self, step: Step) -> Seconds | None:
+        """Seconds of a token of a prompt, or of its part on GPUs; None where that is not known."""
+        taken = []
+        for share, gpu in self.gpus:
+            computed = gpu_prompt(step, gpu)
+            if computed is None:
+                return None
+            taken.append(computed * share)
+        if self.is_divided:
+            return longest(*taken) + self._sending_seconds(step)
+        return sum(taken, NO_SECONDS)
+
+    def _sending_seconds(self, step: Step) -> Seconds:
+        """Of each token of a prompt whose parts are added up: after attention and after the
+        feed-forward network each GPU has a part of every number, in 16 bits (Megatron-LM,
+        arXiv 1909.08053, section 3), and sends all of it but its own part twice (NVIDIA,
+        nccl-tests, PERFORMANCE.md).
+        """
+        width = 0 if step.architecture is None else step.architecture.embedding_length
+        count = len(self.gpus)
+        summed_gb = 8 * step.layers * width * (count - 1) / count / 1e9
+        return longest(*[summed_gb / sum_row(used.gpu.device).sum_gb_per_s for used in self.gpus])
 
     def _copied_per_second(self, *, has_experts: bool) -> Range:
-        """Of weights that cross to its GPUs in turn, no faster than the link carries."""
-        links = list[Range]()
-        for name in {gpu.device.name for _, gpu in self.gpus}:
-            link = gpus.link_bytes_per_second(name)
-            most = None if link is None else min(link, constant("read_prompt", "most_of_link"))
-            links.append(constant("read_prompt", "any_link") if most is None else SAME * most)
-        slow, likely, fast = map(min, zip(*links, strict=True))
-        shares = constant("read_prompt", "share_of_link")
-        most_of_fast = shares.high if has_experts else 1.0
-        return Range(slow * shares.low, likely * shares.likely, fast * most_of_fast)
+        """Bytes of weights that cross to its GPUs in turn, no faster than the link carries."""
+        figures = pace_tables().prompt
+        low = likely = high = float("inf")
+        for name in {used.gpu.device.name for used in self.gpus}:
+            link = figures.any_link
+            most = gpus.link_bytes_per_second(name)
+            if most is not None:
+                link = Range.of(min(most, figures.most_of_link))
+            low, likely, high = min(low, link.low), min(likely, link.likely), min(high, link.high)
+        shares = figures.share_of_link
+        most_of_high = shares.high if has_experts else 1.0
+        return Range(low * shares.low, likely * shares.likely, high * most_of_high)
 
     def how(self, step: Step) -> str:
         """What the pace rests on, as a clause."""
-        how = f"on {' and '.join(units.counted([gpu.how(step) for _, gpu in self.gpus]))}"
-        if self.gpus[0][1].device.unified:
+        names = units.counted([used.gpu.how(step) for used in self.gpus])
+        how = f"on {' and '.join(names)}"
+        if self.shares_ram:
             how += ", which shares the RAM"
         if self.is_divided:
             return f"{how}, each of which reads its part of every layer at the same time"
         memory = bandwidth(self.machine)
-        if self.in_ram == NOTHING or memory is None:
+        if self.is_whole or memory is None:
             return how
         apart = self.apart(step, self.in_ram.likely)
         if apart is not None:
-            return f"{how}, the experts of {apart[2]:.0f} layers in RAM: {memory.how}"
-        held = units.between(units.percent, 1 - self.in_ram.low, 1 - self.in_ram.high)
-        return f"{held} of the layers {how}, the rest in RAM: {memory.how}"
+            return f"{how}, the experts of {apart.layers:.0f} layers in RAM: {memory.how}"
+        on_gpus = units.between(units.percent, 1 - self.in_ram.slow, 1 - self.in_ram.fast)
+        return f"{on_gpus} of the layers {how}, the rest in RAM: {memory.how}"
+
+
+def _parameters_read(step: Step) -> dict[str, float]:
+    """Parameters that a step reads, by stored type; an unknown type counts as one of 16 bits."""
+    counts = {}
+    for name, size in step.read_bytes.items():
+        values, block_bytes = BLOCKS.get(name, (1, 2))
+        counts[name] = size * values / block_bytes
+    return counts
+
+
+def _type_of_experts(counts: Mapping[str, float], used: float) -> str | None:
+    """The first type of which as many parameters are read as of experts."""
+    for name, count in counts.items():
+        if abs(count - used) <= _EXPERTS_OWN * used:
+            return name
+    return None
+
+
+def _summing_seconds(gpu: Gpu, step: Step) -> Seconds:
+    """Of adding up, layer by layer, what each of several GPUs has computed of a token."""
+    slow, likely, fast = sum_row(gpu.device).sum_us
+    return Seconds(slow, likely, fast) * (1e-6 * step.layers)
 
 
 def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
     """How the program of the question computes what is placed so."""
-    program, architecture = question.runtime, question.spec.architecture
-    options, batch_tokens, on_shared = question.workload.runtime_options, BATCH_TOKENS, SAME
-    at_once = leaves_experts = False
-    # bytes of weights by place, those in a processor's own layout among them
-    held = Counter[str]()
-    for term in placed.terms:
-        if term.name in ("weights", "repacked_weights"):
-            held[term.where] += term.bytes
-    total, in_ram_bytes = held.total(), held.pop("host", 0)
-    settings = program.settings_of(options) if program is not None else {}
-    gpu_layers = settings.get("gpu_layers")
-    if architecture is not None and machine.accelerators != ():
-        if program is None or program.splits_layers:
-            on_shared = Range(*share_on_shared(placed, machine, architecture.layers))
-        if gpu_layers:
-            # a GPU that shares the RAM gets as many; the output matrix counts as one
-            on_shared *= min(1.0, int(gpu_layers) / (architecture.layers + 1))
-    if question.case is not None and architecture is not None and question.case.format == "gguf":
-        room = in_batches(question.case, placed.batch_tokens).room
-        batch_tokens = room.batch if room.copies_weights else 0
+    program = question.runtime
+    held_bytes = _weights_by_place(placed)
+    total = held_bytes.total()
+    in_ram_bytes = held_bytes.pop("host", 0)
+    settings = {}
     if program is not None:
-        at_once = "tensor_parallel" in program.options
-        # not where it is told how many layers a GPU has, experts and all
-        is_told = gpu_layers is None or "cpu_expert_layers" in settings
-        leaves_experts = program.leaves_experts and is_told
+        settings = program.settings_of(question.workload.runtime_options)
+    gpu_layers = settings.get("gpu_layers")
+    # not where it is told how many layers a GPU has, experts and all
+    is_told = gpu_layers is None or "cpu_expert_layers" in settings
     return LaidOut(
         machine=machine,
         runtime=program,
         context_tokens=question.workload.context_tokens,
-        offloaded={index_of(place): size / total for place, size in held.items() if size},
+        offloaded={index_of(place): size / total for place, size in held_bytes.items() if size},
         in_ram_bytes=in_ram_bytes if placed.placement == "split" else 0,
-        batch_tokens=batch_tokens,
-        at_once=at_once,
-        experts_apart=leaves_experts,
-        on_shared=on_shared,
+        batch_tokens=_batch_tokens(question, placed),
+        at_once=program is not None and "tensor_parallel" in program.options,
+        experts_apart=program is not None and program.leaves_experts and is_told,
+        on_shared=_share_on_shared(question, placed, machine, gpu_layers),
     )
 
 
-def processor_seconds(machine: Machine, step: Step) -> Range | None:
+def _weights_by_place(placed: Needs) -> Counter[str]:
+    """Bytes of weights by place, those in a processor's own layout among them."""
+    held_bytes = Counter[str]()
+    for term in placed.terms:
+        if term.name in ("weights", "repacked_weights"):
+            held_bytes[term.where] += term.bytes
+    return held_bytes
+
+
+def _share_on_shared(
+    question: Question, placed: Needs, machine: Machine, gpu_layers: str | None
+) -> Range:
+    """Of the layers, the share that a GPU which shares the RAM computes."""
+    architecture, program = question.spec.architecture, question.runtime
+    share = Range.of(1)
+    if architecture is None or machine.accelerators == ():
+        return share
+    if program is None or program.splits_layers:
+        share = Range(*share_on_shared(placed, machine, architecture.layers))
+    if gpu_layers:
+        # a GPU that shares the RAM gets as many; the output matrix counts as one
+        share *= min(1.0, int(gpu_layers) / (architecture.layers + 1))
+    return share
+
+
+def _batch_tokens(question: Question, placed: Needs) -> int:
+    """Tokens of a prompt for which weights in RAM cross to a GPU once; 0: they do not cross."""
+    case = question.case
+    if case is None or question.spec.architecture is None or case.format != "gguf":
+        return BATCH_TOKENS
+    room = in_batches(case, placed.batch_tokens).room
+    return room.batch if room.copies_weights else 0
+
+
+def processor_seconds(machine: Machine, step: Step) -> Seconds | None:
     """Of one token that the processor reads from RAM: each core waits for the slower one, memory
     or what it computes. None where nothing tells its bandwidth.
     """
     memory = bandwidth(machine)
     if memory is None:
         return None
-    rows, figures, processor = constant("type"), constant("processor"), processor_of(machine)
-    (cached_bytes, attending), read = step.context(), step.read_bytes
-    packed = {name: size for name, size in read.items() if name not in PLAIN_TYPES}
-    packed_bytes = sum(packed.values())
-    plain_bytes = sum(read.values()) - packed_bytes
-    core_seconds = sum(
-        size / (rows.get(name, rows["F16"])["gb_s"] * 1e9) for name, size in read.items()
-    )
-    # what cores unpack while memory waits
-    waited = sum(
-        size / (rows[name]["unpack_gb_s"] * 1e9)
-        for name, size in packed.items()
-        if "unpack_gb_s" in rows.get(name, {})
-    )
+    tables = pace_tables()
+    figures = tables.processor
+    processor = processor_of(machine)
+    context = step.context()
+    packed_bytes = sum(step.packed_bytes.values())
+    plain_bytes = sum(step.read_bytes.values()) - packed_bytes
+    core_seconds = waited = 0.0
+    for name, size in step.read_bytes.items():
+        core_seconds += size / (tables.type_called(name).gb_per_s * 1e9)
+    for name, size in step.packed_bytes.items():
+        # what cores unpack while memory waits
+        unpack_gb_per_s = tables.type_called(name).unpack_gb_per_s
+        if unpack_gb_per_s is not None:
+            waited += size / (unpack_gb_per_s * 1e9)
     taken = []
-    for rate, threads, share, unpacks, waits in zip(
+    for rate, threads, share, unpack_gb_per_s, meeting_of_thread in zip(
         memory.ends * BANDWIDTH_SHARE,
         threads_range(machine),
         processor.core_share,
-        (rate * units.GB for rate in processor.core.unpacks_gb_per_s),
-        figures["thread_seconds"],
+        processor.core.unpacks_gb_per_s,
+        figures.thread_seconds,
         strict=True,
     ):
         cores = threads * share
-        weights = plain_bytes / rate + waited / cores
-        weights += max(packed_bytes / rate, packed_bytes / (threads * unpacks))
-        reading = max(weights, core_seconds / cores) + max(cached_bytes / rate, attending / cores)
-        layer = figures["layer_core_seconds"] / cores + figures["meeting_seconds"]
-        taken.append(reading + step.layers * (layer + threads * waits))
+        unpacking = packed_bytes / (threads * unpack_gb_per_s * units.GB)
+        weights = plain_bytes / rate + waited / cores + max(packed_bytes / rate, unpacking)
+        weights = max(weights, core_seconds / cores)
+        attending = max(context.cached_bytes / rate, context.core_seconds / cores)
+        layer = figures.layer_core_seconds / cores + figures.meeting_seconds
+        layer += threads * meeting_of_thread
+        taken.append(weights + attending + step.layers * layer)
+    slow, likely, fast = taken
     if step.has_experts and not memory.measured:
-        taken[0] *= figures["experts_slow"]
-    return Range(*taken)
+        slow *= figures.experts_slow
+    return Seconds(slow, likely, fast)
 
 
 def processor_prompt(step: Step, machine: Machine) -> Range | None:
-    """What its weights compute and attention; None: its operations are not known."""
-    operations, rows = 0.0, constant("type")
-    column = 0 if processor_of(machine).core.wide else 1
-    slow, usual, fast = constant("read_prompt", "experts_on_cores")
+    """Tokens of a prompt a second: what its weights compute, and attention. None: its operations
+    are not known.
+    """
+    tables = pace_tables()
+    is_wide = processor_of(machine).core.wide
+    of_experts = tables.prompt.experts_on_cores
+    operations = 0.0
     for name, count in step.parameters_met().items():
-        share = rows.get(name, {}).get("prompt", rows["F16"]["prompt"])[column]
-        is_expert = step.has_experts and name != "MXFP4"
-        operations += 2 * count / share / (usual if is_expert else 1.0)
+        share = tables.prompt_share(name).on(is_wide=is_wide)
+        if step.has_experts and name != "MXFP4":
+            share *= of_experts.likely
+        operations += 2 * count / share
     if operations <= 0:
         return None
-    dense: Range = cores_rate(machine) * constant("read_prompt", "reached_on_cores")
-    rate = dense * Range(slow / usual, 1.0, fast / usual) if step.has_experts else dense
-    attending, reached = step.attended(), dense * constant("batch", "attended_on_processor")
-    ends = zip(rate, reached, strict=True)
-    return 1 / Range(*(operations / own + attending / other for own, other in ends)).ordered()
+    dense = cores_rate(machine) * tables.prompt.reached_on_cores
+    rate = dense
+    if step.has_experts:
+        low, likely, high = of_experts
+        rate = dense * Range(low / likely, 1.0, high / likely)
+    attending = step.attended() / (dense * tables.batch.attended_on_processor)
+    return 1 / (operations / rate + attending)
 
 
-def _gpu_prompt(step: Step, gpu: Gpu) -> Range | None:
+def gpu_prompt(step: Step, gpu: Gpu) -> Seconds | None:
     """Seconds of a token of a prompt on a GPU; None where nothing tells how fast it computes."""
-    operations, device = 2 * sum(step.parameters_met().values()), gpu.device
-    row = efficiency("share", device, step.foreign or "", work="prompt")
-    measured = None if "program" in row else gpus.fact_of(device.name, "prompt_tflops")
+    tables = pace_tables()
+    device = gpu.device
+    row = share_row(device, "prompt", step.foreign or "")
+    # the shares of other programs hold what launching takes
+    holds_launching = row.program is not None
+    share, of_experts = row.share, row.experts
     peak = gpus.peak_flops(device.name, gpus.capability_of(device))
-    if measured is not None:
-        row, peak = constant("measured_prompt"), measured * 1e12
+    measured_tflops = gpus.fact_of(device.name, "prompt_tflops")
+    if measured_tflops is not None and not holds_launching:
+        share, of_experts = tables.measured_prompt.share, tables.measured_prompt.experts
+        peak = measured_tflops * 1e12
+    operations = 2 * sum(step.parameters_met().values())
     if operations <= 0 or peak is None:
         return None
-    kind = "experts" if step.has_experts else "share"
-    computed = operations / (Range(*row[kind]) * peak)
-    reached: Range = Range(*row["share"]) * peak * constant("batch", "attended_on_gpu")
-    computed += step.attended() / reached
-    if "program" in row:
-        # the shares of other programs hold what launching takes
+    reached = share
+    if step.has_experts and of_experts is not None:
+        reached = of_experts
+    computed = operations / (reached * peak)
+    computed += step.attended() / (share * peak * tables.batch.attended_on_gpu)
+    if holds_launching:
         return computed
-    slow, usual, fast = constant("read_prompt", "launched_seconds")
-    launched = Range(usual if step.has_experts else slow, usual, fast)
-    return computed + launched * (step.layers / BATCH_TOKENS)
+    launching = tables.prompt.launched_seconds
+    if step.has_experts:
+        launching = launching._replace(slow=launching.likely)
+    return computed + launching * (step.layers / BATCH_TOKENS)
+
+
+class _Expected(NamedTuple):
+    """The pace of a step: `taken` by a token, and once the context is `full`; how fast that is, and
+    how fast a prompt is read. `by_rules`: of programs that were not measured. `beside`: a clause of
+    what may change it.
+    """
+
+    taken: Seconds
+    full: Seconds
+    decode: Range
+    prompt: PromptPace
+    how: str
+    by_rules: bool
+    beside: str = ""
 
 
 def predict(step: Step, way: LaidOut) -> Speed:
@@ -360,84 +497,136 @@ def predict(step: Step, way: LaidOut) -> Speed:
     why_unknown = _why_unknown(step, way)
     if why_unknown is not None:
         return Speed(how=why_unknown)
-    at_full = step.replace(depth_tokens=max(way.context_tokens or 0, step.depth_tokens))
-    memory, crossing, by_rules, beside = bandwidth(way.machine), NOTHING, bool(step.foreign), ""
-    if way.gpus:
-        taken, full, how = way.seconds(step), way.seconds(at_full), way.how(step)
-        decode, (prompt, crossing) = 1 / taken.ordered(), way.prompt(step)
-        if crossing.likely:
-            size, batch = units.decimal(way.in_ram_bytes), units.tokens(way.batch_tokens)
-            beside = f"; for each {batch} of a prompt {size} of weights cross to the GPU"
-        is_seen = way.in_ram == NOTHING and all("program" in gpu.row(step) for _, gpu in way.gpus)
-        by_rules &= not is_seen
-    else:
-        own, own_full = (
-            processor_seconds(way.machine, step),
-            processor_seconds(way.machine, at_full),
-        )
-        if memory is None or own is None or own_full is None:
-            return Speed(how=_NO_MEMORY_RATE)
-        taken, full, how = own, own_full, memory.how
-        decode, prompt, beside = _on_processor(step, way, taken)
-    tokens, is_deep = units.tokens(int(step.depth_tokens)), False
-    if step.architecture is None:
-        how += "; with an empty context, because the model's layers are not known"
-    elif step.depth_tokens:
-        is_short = step.depth_tokens <= SHORT_CHAT_TOKENS
-        how += f"; in a chat of {tokens}" if is_short else f"; with {tokens} in the context"
-        is_deep = taken.likely < _ABOUT_AS_FAST * full.likely
-    if by_rules:
+    expected = _on_gpus(step, way) if way.gpus else _on_processor(step, way)
+    if expected is None:
+        return Speed(how=_NO_MEMORY_RATE)
+    how = expected.how + _context_words(step)
+    if expected.by_rules:
         how += f"; by the rules of {MEASURED_PROGRAM}, because {step.foreign} was not measured"
+    has_context = step.architecture is not None and step.depth_tokens
+    full_context = None
+    if has_context and expected.taken.likely < _ABOUT_AS_FAST * expected.full.likely:
+        full_context = 1 / expected.full.likely
     return Speed(
-        decode=decode,
-        prompt=prompt,
-        crossing_seconds=crossing.likely,
-        full_context_tokens_per_second=1 / full.likely if is_deep else None,
-        how=how + beside,
+        decode=expected.decode,
+        prompt=expected.prompt.pace,
+        crossing_seconds=expected.prompt.crossing.likely,
+        full_context_tokens_per_second=full_context,
+        how=how + expected.beside,
     )
+
+
+def _context_words(step: Step) -> str:
+    """What stands in the context before a step, as a clause."""
+    if step.architecture is None:
+        return "; with an empty context, because the model's layers are not known"
+    if not step.depth_tokens:
+        return ""
+    tokens = units.tokens(int(step.depth_tokens))
+    if step.depth_tokens <= SHORT_CHAT_TOKENS:
+        return f"; in a chat of {tokens}"
+    return f"; with {tokens} in the context"
 
 
 def _why_unknown(step: Step, way: LaidOut) -> str | None:
     """Why nothing tells the pace of that step; None where something may."""
-    read_bytes, cards = sum(step.read_bytes.values()), way.machine.accelerators
+    read_bytes = sum(step.read_bytes.values())
+    if read_bytes <= 0:
+        return "how many bytes each token reads is not known"
     if read_bytes < _LEAST_READ_BYTES:
-        return _TOO_SMALL if read_bytes > 0 else "how many bytes each token reads is not known"
+        return _TOO_SMALL
     if not way.gpus and way.offloaded:
-        used = (cards[number] for number in way.offloaded if cards)
-        names = [card.name for card in used if gpu_of(card) is None] or ["the accelerator"]
-        return f"the memory bandwidth of {names[0]} is not known"
-    if way.gpus and way.in_ram != NOTHING and bandwidth(way.machine) is None:
+        return f"the memory bandwidth of {_unknown_gpu(way)} is not known"
+    if way.gpus and not way.is_whole and bandwidth(way.machine) is None:
         return f"part of it runs in RAM, and {_NO_MEMORY_RATE}"
     return None
 
 
-def _on_processor(step: Step, way: LaidOut, taken: Range) -> tuple[Range, Range | None, str]:
-    """The paces of a token and of a prompt; a GPU beside it may be used instead, which a clause
-    says.
+def _unknown_gpu(way: LaidOut) -> str:
+    """The name of the first GPU that is used and of unknown bandwidth."""
+    devices = way.machine.accelerators
+    if devices:
+        for number in way.offloaded or ():
+            if gpu_of(devices[number]) is None:
+                return devices[number].name
+    return "the accelerator"
+
+
+def _at_full_context(step: Step, way: LaidOut) -> Step:
+    return step.replace(depth_tokens=max(way.context_tokens or 0, step.depth_tokens))
+
+
+def _on_gpus(step: Step, way: LaidOut) -> _Expected:
+    """With the GPUs, and with the RAM where they do not hold all."""
+    taken = way.seconds(step)
+    prompt = way.prompt(step)
+    beside = ""
+    if prompt.crossing.likely:
+        size, batch = units.decimal(way.in_ram_bytes), units.tokens(way.batch_tokens)
+        beside = f"; for each {batch} of a prompt {size} of weights cross to the GPU"
+    rows = [used.gpu.row(step) for used in way.gpus]
+    is_measured = way.is_whole and all(row.program is not None for row in rows)
+    return _Expected(
+        taken=taken,
+        full=way.seconds(_at_full_context(step, way)),
+        decode=1 / taken,
+        prompt=prompt,
+        how=way.how(step),
+        by_rules=bool(step.foreign) and not is_measured,
+        beside=beside,
+    )
+
+
+def _on_processor(step: Step, way: LaidOut) -> _Expected | None:
+    """On the processor; a GPU beside it may be used instead, which a clause says. None where no
+    bandwidth is known.
     """
-    machine, how = way.machine, ""
+    machine = way.machine
+    memory = bandwidth(machine)
+    taken = processor_seconds(machine, step)
+    full = processor_seconds(machine, _at_full_context(step, way))
+    if memory is None or taken is None or full is None:
+        return None
     slow, likely, fast = taken
     if step.architecture is None or step.foreign is not None:
         # known less well than the pace of the programs measured
-        slow /= constant("unseen")[0]
+        slow /= pace_tables().unseen.least
     prompt = None if processor_of(machine).is_mac else processor_prompt(step, machine)
+    beside = ""
     shared = shared_gpu_of(machine, way.runtime)
     if shared is not None:
         # whether the GPU is used is not known: the likely pace stands between the two
-        _, usual, least = shared.seconds(step)
-        likely, fast = min(likely, (likely * usual) ** 0.5), min(fast, least)
-        beside = _gpu_prompt(step, shared)
-        if prompt is not None:
-            prompt = prompt and beside and prompt._replace(high=max(prompt.high, 1 / beside.high))
-        how = f"; up to the speed of {shared.device.name}, if it is used"
-    decode = 1 / Range(slow, likely, fast).ordered()
-    # a prompt can be read one token at a time
-    return decode, prompt and Range(*map(max, prompt, decode)), how
+        on_shared = shared.seconds(step)
+        likely = min(likely, (likely * on_shared.likely) ** 0.5)
+        fast = min(fast, on_shared.fast)
+        prompt = _prompt_if_shared(step, prompt, shared)
+        beside = f"; up to the speed of {shared.device.name}, if it is used"
+    decode = 1 / Seconds(slow, likely, fast)
+    if prompt is not None:
+        # a prompt can be read one token at a time
+        prompt = highest(prompt, decode)
+    return _Expected(
+        taken=taken,
+        full=full,
+        decode=decode,
+        prompt=PromptPace(prompt),
+        how=memory.how,
+        by_rules=bool(step.foreign),
+        beside=beside,
+    )
+
+
+def _prompt_if_shared(step: Step, on_cores: Range | None, shared: Gpu) -> Range | None:
+    """How fast a prompt is read where a GPU that shares the RAM may compute it."""
+    on_shared = gpu_prompt(step, shared)
+    if on_cores is None or on_shared is None:
+        return None
+    return on_cores._replace(high=max(on_cores.high, 1 / on_shared.fast))
 
 
 def pace_of_text(question: Question, step: Step, placed: Needs, machine: Machine) -> Speed:
     """With the time to the first token, the total of several sequences, the pace with a draft."""
-    cards, workload, companions = machine.accelerators, question.workload, question.companions
+    cards = machine.accelerators
     if placed.memory is None and (cards is None or any(card.unified is not True for card in cards)):
         # an accelerator with memory of its own may hold what does not say how much it takes
         return Speed(how="where it would run is not known, because its memory need is not known")
@@ -446,60 +635,83 @@ def pace_of_text(question: Question, step: Step, placed: Needs, machine: Machine
     single = pace.decode
     if single is None:
         return pace
-    tokens, number = workload.prompt_tokens, workload.parallel
-    if tokens and pace.prompt is None:
+    workload = question.workload
+    if workload.prompt_tokens:
+        pace = _with_first_token(pace, single, workload.prompt_tokens, way)
+    users = workload.parallel
+    if question.companions is not None:
+        # tokens are proposed for each step; a full context gains as much
+        is_own_block = question.companions.draft is None
+        pace = _with_draft(step, way, pace, single, users=users, is_own_block=is_own_block)
+    elif users > 1:
+        pace = _with_total(step, users, way, pace, 1 / single)
+    if users > 1:
+        pace = pace.replace(each_of=users, waiting=0)
+    return pace
+
+
+def _with_first_token(pace: Speed, single: Range, tokens: int, way: LaidOut) -> Speed:
+    """With the time that reading so many tokens and one step take."""
+    if pace.prompt is None:
         why = (
             "; its speed of reading prompts is not known, so neither is the time to the first token"
         )
-        pace = pace.replace(how=pace.how + why)
-    elif tokens and pace.prompt is not None:
-        read, rest = 1 / pace.prompt * tokens, NOTHING
-        if way.batch_tokens:
-            # a part of a batch crosses to a GPU as slowly as a whole one
-            batches = tokens / way.batch_tokens
-            rest = SAME * (pace.crossing_seconds * (ceil(batches) - batches))
-        how = f"; a prompt of {units.tokens(tokens)} and one step until the first token"
-        first = Range(*(read + rest + 1 / single).ordered()[::-1])
-        pace = pace.replace(first_token_seconds=first, how=pace.how + how)
-    if companions is not None:
-        # tokens are proposed for each step; a full context gains as much
-        key = "own_block" if companions.draft is None else "draft_model"
-        source = _DRAFTS[key]
-        gain, full = constant("draft", key), pace.full_context_tokens_per_second
-        if step.has_experts:
-            gain *= 1 / _verifying(step, way, 1 / single)
-            source += ", less the experts that each proposed token reads"
-        how = pace.how
-        if number > 1:
-            how += f"; the total of {number:,} sequences at once with a draft is not known"
-        how += (
-            f"; with a draft {gain.low:.2g} to {gain.high:.2g} times as fast ({source}):"
-            " code gains more, free text less"
-        )
-        pace = pace.replace(
-            decode=single * gain,
-            how=how,
-            full_context_tokens_per_second=full and full * gain[1],
-            undrafted_tokens_per_second=single.likely,
-        )
-    elif number > 1:
-        pace = _with_total(step, number, way, pace, 1 / single)
-    return pace.replace(each_of=number, waiting=0) if number > 1 else pace
+        return pace.replace(how=pace.how + why)
+    reading = 1 / pace.prompt * tokens
+    if way.batch_tokens:
+        # a part of a batch crosses to a GPU as slowly as a whole one
+        batches = tokens / way.batch_tokens
+        reading += Seconds.of(pace.crossing_seconds * (ceil(batches) - batches))
+    how = f"; a prompt of {units.tokens(tokens)} and one step until the first token"
+    first = (reading + 1 / single).lowest_first()
+    return pace.replace(first_token_seconds=first, how=pace.how + how)
 
 
-def _verifying(step: Step, way: LaidOut, single: Range) -> Range:
+def _with_draft(
+    step: Step, way: LaidOut, pace: Speed, single: Range, *, users: int, is_own_block: bool
+) -> Speed:
+    """The pace where a block of the model itself, or another model, proposes tokens."""
+    if is_own_block:
+        gain, source = pace_tables().draft.own_block, "43 published runs on GPUs"
+    else:
+        gain, source = pace_tables().draft.draft_model, "a guess around published runs"
+    if step.has_experts:
+        gain *= 1 / _verifying(step, way, 1 / single)
+        source += ", less the experts that each proposed token reads"
+    how = pace.how
+    if users > 1:
+        how += f"; the total of {users:,} sequences at once with a draft is not known"
+    how += (
+        f"; with a draft {gain.low:.2g} to {gain.high:.2g} times as fast ({source}):"
+        " code gains more, free text less"
+    )
+    full_context = pace.full_context_tokens_per_second
+    if full_context is not None:
+        full_context *= gain.likely
+    return pace.replace(
+        decode=single * gain,
+        how=how,
+        full_context_tokens_per_second=full_context,
+        undrafted_tokens_per_second=single.likely,
+    )
+
+
+def _verifying(step: Step, way: LaidOut, single: Seconds) -> Amount:
     """How many times as long as a token of a mixture a step takes that verifies all proposed tokens
     and one more: each of them chooses experts of its own, whose weights are read too.
     """
-    alone = step.replace(prompt_tokens=0, depth_tokens=0)
-    reading = _reading_seconds(alone, way)
+    reading = _reading_seconds(_alone(step), way)
     if reading is None:
-        return SAME
-    share, growths = _growths(step, needs_case.DRAFTED_TOKENS + 1)
-    slow, likely, fast = (
-        1 + share * min(1.0, reading / single.likely) * (growth - 1) for growth in growths
-    )
-    return Range(slow, likely, fast)
+        return Amount.of(1)
+    experts = _read_experts(step, needs_case.DRAFTED_TOKENS + 1)
+    share = experts.share * min(1.0, reading / single.likely)
+    slow, likely, fast = (1 + share * (growth - 1) for growth in experts.growth)
+    return Amount(slow, likely, fast)
+
+
+def _alone(step: Step) -> Step:
+    """The step with nothing in the context."""
+    return step.replace(prompt_tokens=0, depth_tokens=0)
 
 
 def _reading_seconds(alone: Step, way: LaidOut) -> float | None:
@@ -509,59 +721,84 @@ def _reading_seconds(alone: Step, way: LaidOut) -> float | None:
     twice = predict(alone.replace(read_bytes=doubled), way).decode
     if once is None or twice is None:
         return None
-    longer: float = 1 / twice.likely - 1 / once.likely
-    return max(0.0, longer)
+    return float(max(0.0, 1 / twice.likely - 1 / once.likely))
 
 
-def _with_total(step: Step, number: int, way: LaidOut, pace: Speed, single: Range) -> Speed:
-    """`single`: the seconds of a token of one sequence alone."""
-    what = f"; the total of {number:,} sequences at once"
-    alone = step.replace(prompt_tokens=0, depth_tokens=0)
+def _with_total(step: Step, users: int, way: LaidOut, pace: Speed, single: Seconds) -> Speed:
+    """With the pace of so many sequences together. `single`: a token of one sequence alone.
+
+    A step takes what one sequence takes, for each further one its own computing, context and
+    serving, and the experts that more tokens read.
+    """
+    alone = _alone(step)
     # a few tokens at once are no prompt where weights lie in RAM: none cross for them
     in_place = way.replace(batch_tokens=0)
-    empty, reading = predict(alone, in_place), _reading_seconds(alone, in_place)
-    prompt, shared = empty.prompt, shared_gpu_of(way.machine, way.runtime, is_used=True)
-    if prompt is None or empty.decode is None or reading is None:
+    empty = predict(alone, in_place)
+    reading = _reading_seconds(alone, in_place)
+    if empty.prompt is None or empty.decode is None or reading is None:
+        what = f"; the total of {users:,} sequences at once"
         return pace.replace(
             how=f"{pace.how}{what} is not known, because its speed of reading prompts is not known"
         )
-    # dense models are as slow as in llama.cpp on chips that share the RAM, whatever the program
-    program = "graph" if step.replays and (way.offloaded or step.has_experts) else "gpu"
-    if pace.crossing_seconds or not (way.offloaded or shared):
-        program = "processor"
-    elif step.has_experts:
-        program += "_experts"
     # what memory gives and what computing takes have nothing to do with each other
-    token = 1 / prompt * constant("token", program)
-    usual = (1 / empty.decode).likely
-    context = max(0.0, single.likely - usual)
-    share, growths = _growths(step, number)
-    # what the program takes for each beside the model
-    served = constant("batch", "sequence_seconds") if step.replays else NOTHING
-    rates = list[float]()
-    for each, growth in zip(token + served + SAME * context, growths, strict=True):
+    next_one = 1 / empty.prompt * _batch_factor(step, way, pace)
+    if step.replays:
+        # what the program takes for each beside the model
+        next_one += pace_tables().batch.sequence_seconds
+    context = max(0.0, single.likely - (1 / empty.decode).likely)
+    next_one += Seconds.of(context)
+    experts = _read_experts(step, users)
+    reading_experts = experts.share * reading
+    rates = []
+    for end, growth in zip(next_one, experts.growth, strict=True):
         # a sequence more never costs more than a step of its own: it can be decoded after others
-        next_one = max(0.0, min(each, single.likely - share * reading))
-        grown = share * reading * (growth - 1)
-        rates.append(number / (single.likely + (number - 1) * next_one + grown))
+        each = max(0.0, min(end, single.likely - reading_experts))
+        more_experts = reading_experts * (growth - 1)
+        rates.append(users / (single.likely + (users - 1) * each + more_experts))
     slow, likely, fast = rates
     ends = Range(min(slow, likely), likely, max(fast, likely)) * (1 / single * single.likely)
+    low = min(likely, max(1 / single.slow, ends.low))
     how = (
-        f"{pace.how}; of {number:,} sequences at once an estimate: the weights are read once, and"
+        f"{pace.how}; of {users:,} sequences at once an estimate: the weights are read once, and"
         " each sequence is computed, reads its context and is served"
     )
-    low = min(likely, max(1 / single.low, ends.low))
     return pace.replace(parallel_total=Range(low, likely, ends.high), how=how)
 
 
-def _growths(step: Step, number: int) -> tuple[float, Range]:
-    """The share of what a token reads that is experts', and how many times as much so many read."""
-    architecture, active = step.architecture, step.parameters
-    if architecture is None or not active or not step.has_experts:
-        return 0.0, SAME
-    _, met, _ = expert_parameters(architecture, step.expert_matrices)
+def _batch_factor(step: Step, way: LaidOut, pace: Speed) -> Amount:
+    """How many times as long a token takes as one of a prompt, where several are computed."""
+    factors = pace_tables().token
+    if pace.crossing_seconds:
+        return factors.processor
+    if not way.offloaded and shared_gpu_of(way.machine, way.runtime, is_used=True) is None:
+        return factors.processor
+    # dense models are as slow as in llama.cpp on chips that share the RAM, whatever the program
+    if step.has_experts:
+        return factors.graph_experts if step.replays else factors.gpu_experts
+    return factors.graph if step.replays and way.offloaded else factors.gpu
+
+
+class _ReadExperts(NamedTuple):
+    """The share of what a token reads that is experts', and how many times as much several read."""
+
+    share: float
+    growth: Amount
+
+
+def _read_experts(step: Step, tokens: int) -> _ReadExperts:
+    """What so many tokens read, of which each chooses experts.
+
+    Of experts of which a token uses the share `c`, `n` tokens use `1 - (1 - c)^n`, if each chooses
+    by chance.
+    """
+    architecture = step.architecture
+    if architecture is None or not step.parameters or not step.has_experts:
+        return _ReadExperts(0.0, Amount.of(1))
+    met = expert_parameters(architecture, step.expert_matrices).used
     largest = max(architecture.feed_forward, key=lambda group: group.experts or 0)
-    used, experts = largest.used or 1, largest.experts or 1
-    chosen = [min(1.0, used / (experts * each)) for each in constant("batch", "preferred")]
-    slow, likely, fast = ((1 - (1 - each) ** number) / each for each in chosen)
-    return min(1.0, met / active), Range(slow, likely, fast)
+    used_share = (largest.used or 1) / (largest.experts or 1)
+    growths = []
+    for preferred in pace_tables().batch.preferred:
+        chosen = min(1.0, used_share / preferred)
+        growths.append((1 - (1 - chosen) ** tokens) / chosen)
+    return _ReadExperts(min(1.0, met / step.parameters), Amount(*growths))

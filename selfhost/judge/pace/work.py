@@ -5,7 +5,9 @@ read, launched and moved beside that; the shares stand in `specs/common/pace.tom
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import sqrt
+from typing import NamedTuple
 
 from ...catalogue.architecture import Architecture
 from ...catalogue.runtime import RuntimeSpec
@@ -19,29 +21,19 @@ from ...needs.quantization import BASE_TYPES
 from ...needs.records import Needs
 from ..devices import computes_on_shared, runs_on
 from ..record import Question
-from . import (
-    MEASURED_PROGRAM,
-    NOTHING,
-    SAME,
-    TRAINED,
-    Range,
-    Speed,
-    Step,
-    clip_words,
-    constant,
-    longest,
-)
+from . import MEASURED_PROGRAM, TRAINED, Speed, Step, clip_words
+from .ranges import NO_SECONDS, Amount, Range, Seconds, longest
 from .rates import (
-    basis_of,
     cores_rate,
     device_bandwidth,
-    efficiency,
     gpu_of,
     layer_from_python,
     processor_of,
+    share_row,
     shared_gpu_of,
     threads_range,
 )
+from .tables import TypeRow, pace_tables
 from .text import processor_seconds
 
 DOCUMENTS, PICTURES_READ = "documents_per_second", "pictures_per_second"
@@ -83,48 +75,81 @@ class Job(Record):
         """0 where they are not known."""
         return 0 if self.spec.architecture is None else self.spec.architecture.layers
 
-    def seconds(self, operations: float, share: Range) -> Range:
+    @property
+    def multiplies_rows(self) -> bool:
+        """Whether the program multiplies row by row."""
+        return self.runtime is not None and self.runtime.multiplies_rows
+
+    @property
+    def is_ggml(self) -> bool:
+        """Whether the program computes with the code of the one that was measured."""
+        return self.runtime is not None and self.runtime.library == MEASURED_PROGRAM
+
+    def seconds(self, operations: float, share: Range) -> Seconds:
         """Of so many operations, where the work reaches that share of the peak."""
         return operations / (self.peak_flops * share)
 
     def share(self, work: str) -> Range:
         """Of the peak, what work of that kind reaches: of a processor's on prompts, with a type."""
         if self.device is not None:
-            return Range(*efficiency("share", self.device, work=work)["share"])
-        runtime, type, core = self.runtime, self.quantization, processor_of(self.machine).core
-        by_rows = runtime is not None and runtime.multiplies_rows
-        if by_rows or (runtime is not None and runtime.library == MEASURED_PROGRAM):
-            key, around = ("rows", "rows") if by_rows else ("prompt", "blocks")
-            rows, ends = constant("type"), Range(*constant("work", around))
-            names = [name for name, row in rows.items() if type.startswith(name) and key in row]
-            row: list[float] = rows[names[0] if names else "F16"][key]
-            return ends * row[0 if core.wide else 1]
-        sets, gains = self.machine.instruction_sets or (), constant("work", "in_bfloat16")
-        few, fall = constant("read_prompt", "cores_fall")
-        less = min(1.0, (few / threads_range(self.machine, runtime).likely) ** fall)
-        share: Range = Range(*constant("work", "in_pytorch")) * (core.float32 * less)
-        gain = next((gains[name] for name in gains if name in sets), None)
-        return share if type != "bfloat16" or gain is None else share * gain
+            return share_row(self.device, work).share
+        figures = pace_tables().work
+        is_wide = processor_of(self.machine).core.wide
+        if self.multiplies_rows:
+            rows = _row_of_type(self.quantization, with_rows=True).rows
+            assert rows is not None, "F16 states its rows"
+            return figures.rows * rows.on(is_wide=is_wide)
+        if self.is_ggml:
+            prompt = _row_of_type(self.quantization, with_rows=False).prompt
+            assert prompt is not None, "F16 states its share of a prompt"
+            return figures.blocks * prompt.on(is_wide=is_wide)
+        return self._share_in_pytorch()
+
+    def _share_in_pytorch(self) -> Range:
+        """Of what a processor computes on prompts, what PyTorch reaches in the type."""
+        figures = pace_tables().work
+        core = processor_of(self.machine).core
+        threads = threads_range(self.machine, self.runtime).likely
+        share = figures.in_pytorch * (core.float32 * pace_tables().prompt.cores_fall.share(threads))
+        if self.quantization == "bfloat16":
+            for name, gain in figures.in_bfloat16.items():
+                if name in (self.machine.instruction_sets or ()):
+                    return share * gain
+        return share
 
     def basis(self, work: str) -> str:
         """What the share of a GPU's peak rests on, as a clause."""
         if self.device is None:
             return ""
-        row = efficiency("share", self.device, work=work)
-        slow, _, fast = row["share"]
-        ends = f"{100 * slow:g} to {100 * fast:g} %"
-        return f"; such work is counted at {ends} of its peak, {basis_of(row)}"
+        row = share_row(self.device, work)
+        ends = f"{100 * row.share.low:g} to {100 * row.share.high:g} %"
+        return f"; such work is counted at {ends} of its peak, {row.basis}"
 
-    def longer_by_type(self, quantization: str) -> Range:
+    def longer_by_type(self, quantization: str) -> Amount:
         """As many times as long as with 16 bits that the hardware computes with."""
+        longer = pace_tables().work.longer
+        usual = Amount.of(1)
+        if quantization == "bfloat16" and self._lacks_bfloat16():
+            return longer["without_bfloat16"]
         if self.device is None:
-            lacks_type = _BFLOAT16_SETS.isdisjoint(self.machine.instruction_sets or ())
-        else:
-            own = gpus.capability_of(self.device)
-            lacks_type = gpus.reaches_capability(own, _LEAST_WITH_BFLOAT16) is False
-        name = "without_bfloat16" if quantization == "bfloat16" and lacks_type else quantization
-        is_counted = self.device is not None or name != quantization
-        return Range(*constant("work", "longer").get(name, SAME)) if is_counted else SAME
+            return usual
+        return longer.get(quantization, usual)
+
+    def _lacks_bfloat16(self) -> bool:
+        if self.device is None:
+            return _BFLOAT16_SETS.isdisjoint(self.machine.instruction_sets or ())
+        capability = gpus.capability_of(self.device)
+        return gpus.reaches_capability(capability, _LEAST_WITH_BFLOAT16) is False
+
+
+def _row_of_type(quantization: str, *, with_rows: bool) -> TypeRow:
+    """The row of `type` whose name begins that of a quantization, and that has the figure."""
+    types = pace_tables().types
+    for name, row in types.items():
+        figure = row.rows if with_rows else row.prompt
+        if quantization.startswith(name) and figure is not None:
+            return row
+    return types["F16"]
 
 
 def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed | None:
@@ -144,31 +169,43 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
         return pace_of_documents(job)
     if unit in (IMAGE, VIDEO):
         return _pace_of_pictures(job, unit)
-    sound, audio_seconds = spec.sound, workload.audio_seconds
-    writing = writing_step(spec, placed, job.quantization)
-    if placed.offload is not None:
-        return Speed(
-            unit=unit, how="no timed run with its parts on the GPU one after another was found"
-        )
-    # by its layers, else by what others published of it, else by its steps and operations
-    if writing is not None:
-        taken = _written(job, *writing, audio_seconds)
-    elif sound is not None:
-        taken = _as_published(job, sound) or _stepped(job, sound)
-    else:
-        return Speed(unit=unit, how="the number of operations for a second of sound is not known")
-    if taken is None:
-        return Speed(unit=unit, how="no run of it was found on a machine like this")
-    pace = Range(*taken[0].ordered()[::-1])
-    return Speed(work=pace, unit=unit, how=taken[1], audio_seconds=audio_seconds)
+    return _pace_of_sound(job, unit, workload.audio_seconds)
 
 
 def job_of(
     machine: Machine, spec: ModelSpec, placed: Needs, runtime: RuntimeSpec | None, quantization: str
 ) -> Job | None:
     """That work, laid out like that; None where nothing tells how fast what computes it is."""
-    device, names, peaks = None, list[str](), list[float]()
-    for device in _devices_of(machine, placed, runtime, quantization):
+    devices = _devices_of(machine, placed, runtime, quantization)
+    if devices:
+        computing = _gpus_computing(machine, devices)
+    else:
+        computing = _cores_computing(machine, runtime)
+    if computing is None:
+        return None
+    return Job(
+        machine=machine,
+        spec=spec,
+        placed=placed,
+        runtime=runtime,
+        quantization=quantization,
+        peak_flops=computing.peak_flops,
+        device=devices[-1] if devices else None,
+        number=max(1, len(devices)),
+        called=computing.called,
+    )
+
+
+class _Computing(NamedTuple):
+    """What computes: operations per second, and its name."""
+
+    peak_flops: Range
+    called: str
+
+
+def _gpus_computing(machine: Machine, devices: Iterable[Accelerator]) -> _Computing | None:
+    names, peaks = list[str](), list[float]()
+    for device in devices:
         peak = gpus.peak_flops(device.name, gpus.capability_of(device))
         if peak is None and device.vendor.lower() == "apple":
             # that of the chip that it is part of
@@ -177,16 +214,15 @@ def job_of(
             return None
         names.append(f"{device.name} ({peak / 1e12:.3g} TFLOPS at most)")
         peaks.append(peak)
-    computed, called = SAME * sum(peaks), " and ".join(dict.fromkeys(names))
-    if device is None:
-        if machine.cpu_cores_usable is None and machine.cpu_cores_physical is None:
-            return None
-        threads, computed = threads_range(machine, runtime).likely, cores_rate(machine, runtime)
-        called = f"{units.cores(threads)} of the processor (about {computed[1] / 1e12:.3g} TFLOPS)"
-    return Job(
-        machine=machine, spec=spec, placed=placed, runtime=runtime, quantization=quantization,
-        peak_flops=computed, device=device, number=max(1, len(peaks)), called=called,
-    )  # fmt: skip
+    return _Computing(Range.of(sum(peaks)), " and ".join(dict.fromkeys(names)))
+
+
+def _cores_computing(machine: Machine, runtime: RuntimeSpec | None) -> _Computing | None:
+    if machine.cpu_cores_usable is None and machine.cpu_cores_physical is None:
+        return None
+    rate = cores_rate(machine, runtime)
+    cores = units.cores(threads_range(machine, runtime).likely)
+    return _Computing(rate, f"{cores} of the processor (about {rate.likely / 1e12:.3g} TFLOPS)")
 
 
 def _devices_of(
@@ -195,87 +231,105 @@ def _devices_of(
     """Those that it lies on, else a GPU that shares the RAM, on which the program computes in that
     type; without a program one on which any does.
     """
-    owned, makers = machine.accelerators or (), constant("shared_gpu", "any_program")
+    devices = machine.accelerators or ()
     places = {term.where for term in placed.terms}
-    there = [card for number, card in enumerate(owned) if f"accelerator:{number}" in places]
-    if there or placed.placement != "host" or processor_of(machine).is_guest:
-        return there
-    for device in owned:
-        vendor, is_used = device.vendor.lower(), bool(device.unified)
-        if runtime is None:
-            is_used &= vendor in makers
-        else:
-            rule = runtime.rule_of(quantization)
-            is_used &= vendor in makers or computes_on_shared(runtime, device)
-            is_used &= not runtime.cpu_only and runs_on(runtime, device)
-            is_used &= rule is None or not rule.vendors or vendor in rule.vendors
-        if is_used:
+    holding = [card for number, card in enumerate(devices) if f"accelerator:{number}" in places]
+    if holding or placed.placement != "host" or processor_of(machine).is_guest:
+        return holding
+    for device in devices:
+        if device.unified and _computes_work(device, runtime, quantization):
             return [device]
     return []
 
 
-def token_seconds(machine: Machine, device: Accelerator | None, step: Step) -> Range | None:
+def _computes_work(device: Accelerator, runtime: RuntimeSpec | None, quantization: str) -> bool:
+    """Whether a program uses a GPU that shares the RAM for weights of that type."""
+    vendor = device.vendor.lower()
+    is_used_by_any = vendor in pace_tables().shared_gpu.any_program
+    if runtime is None:
+        return is_used_by_any
+    if runtime.cpu_only or not runs_on(runtime, device):
+        return False
+    rule = runtime.rule_of(quantization)
+    if rule is not None and rule.vendors and vendor not in rule.vendors:
+        return False
+    return is_used_by_any or computes_on_shared(runtime, device)
+
+
+def token_seconds(machine: Machine, device: Accelerator | None, step: Step) -> Seconds | None:
     """Of one token, as llama.cpp reads it there; None where no bandwidth is known."""
     if device is None:
         taken = processor_seconds(machine, step)
-    else:
-        gpu = shared_gpu_of(machine) if device.unified else gpu_of(device)
-        taken = None if gpu is None else gpu.seconds(step)
-    return taken and taken.ordered()
+        return None if taken is None else taken.ordered()
+    gpu = shared_gpu_of(machine) if device.unified else gpu_of(device)
+    return None if gpu is None else gpu.seconds(step).ordered()
 
 
-def step_seconds(machine: Machine, device: Accelerator | None, parameters: int) -> Range | None:
+def step_seconds(machine: Machine, device: Accelerator | None, parameters: int) -> Seconds | None:
     """Of a step that reads so many parameters: in 16 bits on a GPU, in 32 on a processor."""
-    read = {"F32": 4 * parameters} if device is None else {"BF16": 2 * parameters}
-    token = token_seconds(machine, device, Step(architecture=None, read_bytes=FrozenDict(read)))
-    times = constant("work", "step_on_cores" if device is None else "step_on_card")
-    return None if token is None else times * token
+    figures = pace_tables().work
+    read_bytes, longer = {"BF16": 2 * parameters}, figures.step_on_card
+    if device is None:
+        read_bytes, longer = {"F32": 4 * parameters}, figures.step_on_cores
+    step = Step(architecture=None, read_bytes=FrozenDict(read_bytes))
+    token = token_seconds(machine, device, step)
+    return None if token is None else token * longer
 
 
 def pace_of_documents(job: Job, tokens: int = _DOCUMENT_TOKENS) -> Speed:
-    """One document of 512 tokens after the other, or one picture: two operations for each parameter
-    that a token meets, and attention of all tokens to all.
-    """
-    spec, architecture, parameters = job.spec, job.spec.architecture, job.spec.parameters.active
-    picture_operations = spec.picture_operations if architecture is None else None
-    is_picture = picture_operations is not None
-    operations, least = None, constant("documents", "least_parameters")
-    if architecture is not None and parameters is not None:
+    """One document of 512 tokens after the other, or one picture."""
+    architecture = job.spec.architecture
+    if architecture is not None and job.spec.parameters.active is not None:
         tokens = min(tokens, architecture.context_tokens or tokens)
-        tables = sum(filter(None, (architecture.vocabulary, architecture.positions)))
-        met = max(0, parameters - tables * architecture.embedding_length)
-        attention = sum(
-            2 * tokens * group.heads * (group.key_length + group.value_length) * len(group.layers)
-            for group in architecture.attention
-        )
-        operations = SAME * float(tokens * (2 * met + attention))
-    elif picture_operations is not None:
-        operations = SAME * picture_operations
-    elif parameters is not None and parameters >= least:
-        operations = constant("documents", "met") * (2.0 * parameters * tokens)
+    operations = _operations_of_document(job.spec, tokens)
     if operations is None:
         return Speed(unit=DOCUMENTS, how="the shape of the model is not known")
-    what, unit = f"{tokens} tokens", DOCUMENTS
-    if is_picture:
-        what, unit = "one picture", PICTURES_READ
-    how = f"on {job.called}; {operations[1] / 1e9:,.0f} × 10^9 operations for {what}"
-    # llama.cpp reads them as prompts, others compute them as they do pictures
-    work, longer, launched = "picture", job.longer_by_type(job.quantization), NOTHING
-    if getattr(job.runtime, "library", None) == MEASURED_PROGRAM:
-        work, longer = "prompt", SAME
-    share = job.share(work)
+    is_picture = architecture is None and job.spec.picture_operations is not None
+    what = "one picture" if is_picture else f"{tokens} tokens"
+    how = f"on {job.called}; {operations.likely / 1e9:,.0f} × 10^9 operations for {what}"
+    figures = pace_tables().documents
+    share = job.share("prompt" if job.is_ggml else "picture")
+    launching = NO_SECONDS
     if job.device is not None:
-        share *= constant("documents", work) * (1 / longer)
-        how += f"; documents at a part of this{job.basis(work)}"
+        # llama.cpp reads them as prompts, others compute them as they do pictures
+        if job.is_ggml:
+            share *= figures.prompt
+            how += f"; documents at a part of this{job.basis('prompt')}"
+        else:
+            share *= figures.picture * (1 / job.longer_by_type(job.quantization))
+            how += f"; documents at a part of this{job.basis('picture')}"
         # sentence-transformers launches the operations for so many at once
-        launched = layer_from_python(job.device) * (job.layers / constant("documents", "batch"))
-    pace = 1 / (job.seconds(1.0, share) * operations + launched).ordered()
+        launching = layer_from_python(job.device) * (job.layers / figures.batch)
+    pace = 1 / (job.seconds(1.0, share) * operations + launching)
     return Speed(
         work=pace,
         prompt=None if is_picture else pace * tokens,
-        unit=unit,
+        unit=PICTURES_READ if is_picture else DOCUMENTS,
         how=how,
     )
+
+
+def _operations_of_document(spec: ModelSpec, tokens: int) -> Amount | None:
+    """Two for each parameter that a token meets, and attention of all tokens to all; of a picture
+    those that its spec states. None where they are not known.
+    """
+    architecture, parameters = spec.architecture, spec.parameters.active
+    if architecture is None and spec.picture_operations is not None:
+        return Amount.of(spec.picture_operations)
+    if parameters is None:
+        return None
+    if architecture is None:
+        figures = pace_tables().documents
+        if parameters < figures.least_parameters:
+            return None
+        return figures.met * (2.0 * parameters * tokens)
+    tables = (architecture.vocabulary or 0) + (architecture.positions or 0)
+    met = max(0, parameters - tables * architecture.embedding_length)
+    attention = 0
+    for group in architecture.attention:
+        width = group.heads * (group.key_length + group.value_length)
+        attention += 2 * tokens * width * len(group.layers)
+    return Amount.of(tokens * (2 * met + attention))
 
 
 def pace_of_training(job: Job, workload: Workload) -> Speed:
@@ -287,33 +341,49 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
         return Speed(unit=TRAINED, how=why)
     if parameters.active is None:
         return Speed(unit=TRAINED, how="the number of parameters that each token uses is not known")
+    figures = pace_tables().training
     operations = _trained_operations(job, workload) * parameters.active
     length = workload.context_tokens or _LEAST_TOKENS
     tokens = float(length * workload.parallel * job.number)
-    share, unpacked, launched = constant("training", "on_cores"), NOTHING, NOTHING
+    share = figures.on_cores
+    unpacking = launching = NO_SECONDS
     if device is not None:
         share = job.share("training") * (1 / job.longer_by_type("bfloat16"))
-        # forward once, backward as long as two, and forward again
-        passes, rate = 4 if workload.checkpointing else 3, device_bandwidth(device)
-        if workload.finetune_method == "qlora" and rate is not None:
-            moved = constant("training", "unpacked_bytes") * (passes - 1) / rate
-            held = parameters.total or parameters.active
-            unpacked = moved * held / constant("training", "unpacking")
+        unpacking = _unpacking_seconds(job, workload, device)
         if is_python:
-            launched = layer_from_python(device) * (job.layers * passes)
+            launching = layer_from_python(device) * (job.layers * _passes(workload))
             if workload.finetune_method != "full":
-                launched *= constant("training", "adapted_layer")
-    taken = job.seconds(operations * tokens, share)
+                launching *= figures.adapted_layer
+    computing = job.seconds(operations * tokens, share)
     if job.number > 1:
-        taken *= constant("training", "together")
-    pace = 1 / (longest(taken + unpacked, launched) * (1 / tokens)).ordered()
-    asked, basis = workload.dataset_tokens, job.basis("training")
+        computing *= figures.together
+    pace = 1 / (longest(computing + unpacking, launching) * (1 / tokens))
+    dataset_seconds = None
+    if workload.dataset_tokens:
+        dataset_seconds = (1 / pace * workload.dataset_tokens).lowest_first()
+    basis = job.basis("training")
     return Speed(
         work=pace,
         unit=TRAINED,
         how=f"on {job.called}; {operations / 1e9:,.0f} × 10^9 operations a token{basis}",
-        dataset_seconds=Range(*(1 / pace * asked).ordered()[::-1]) if asked else None,
+        dataset_seconds=dataset_seconds,
     )
+
+
+def _passes(workload: Workload) -> int:
+    """Forward once, backward as long as two, and forward again where activations are not kept."""
+    return 4 if workload.checkpointing else 3
+
+
+def _unpacking_seconds(job: Job, workload: Workload, device: Accelerator) -> Seconds:
+    """Of a step on weights in 4 bits, which are unpacked with every pass."""
+    rate = device_bandwidth(device)
+    if workload.finetune_method != "qlora" or rate is None:
+        return NO_SECONDS
+    figures = pace_tables().training
+    parameters = job.spec.parameters.total or job.spec.parameters.active or 0
+    moved_bytes = figures.unpacked_bytes * (_passes(workload) - 1) * parameters
+    return moved_bytes / rate / figures.unpacking
 
 
 def _trained_operations(job: Job, workload: Workload) -> float:
@@ -331,38 +401,48 @@ def _trained_operations(job: Job, workload: Workload) -> float:
 
 
 def _pace_of_pictures(job: Job, unit: str) -> Speed:
-    offload, parts = job.placed.offload, getattr(job.runtime, "parts", {}).get(job.spec.id)
-    stated = getattr(parts, "denoising", None)
+    """Seconds of a picture or a clip of the size that the program makes, or the model's own."""
+    runtime = job.runtime
+    stated = None
+    if runtime is not None and job.spec.id in runtime.parts:
+        stated = runtime.parts[job.spec.id].denoising
     denoising = stated or job.spec.denoising
-    frames = getattr(denoising, "frames", None)
-    # how the printed command makes a picture or a clip
-    is_counted = stated or frames is None or "steps" in getattr(job.runtime, "blanks", ())
-    if denoising is None or not is_counted:
+    # how many steps the printed command takes for a clip
+    is_counted = stated is not None or (runtime is not None and "steps" in runtime.blanks)
+    if denoising is None or not (denoising.frames is None or is_counted):
         return Speed(unit=unit, how="the arithmetic of one step is not known")
-    clip, pixels = None, job.spec.native_pixels
-    what = f", {pixels} × {pixels} pixels" if pixels else ""
-    if frames is not None:
-        clip = frames, denoising.width or 0, denoising.height or 0
+    clip = None
+    what = ""
+    if denoising.frames is not None:
+        clip = denoising.frames, denoising.width or 0, denoising.height or 0
         what = f", {clip_words(*clip)}"
+    elif job.spec.native_pixels:
+        what = f", {job.spec.native_pixels} × {job.spec.native_pixels} pixels"
     how = (
         f"on {job.called}; {denoising.steps} steps{what}, {denoising.operations / 1e12:,.0f} ×"
         f" 10^12 operations in all{job.basis(_kind_of_picture(denoising, job.quantization))}"
     )
     taken = seconds_of_picture(job, denoising)
-    if offload is not None:
-        terms = job.placed.terms
-        held = sum(term.bytes for term in terms if term.name == "weights" and term.where == "host")
-        # each part once, or layer by layer with every pass
-        times = denoising.steps * denoising.passes if offload == "sequential" else 1
-        taken += constant("pictures", "moved_gb", offload) * (times * held / units.GB)
+    if job.placed.offload is not None:
+        taken += _moving_seconds(job.placed, denoising, job.placed.offload)
         how += "; its parts move to the GPU one after the other"
     return Speed(
-        work=Range(*taken.ordered()[::-1]),
+        work=taken.lowest_first(),
         unit=IMAGE if clip is None else VIDEO,
         how=how,
         clip=clip,
         frames_per_second=job.spec.frames_per_second,
     )
+
+
+def _moving_seconds(placed: Needs, denoising: Denoising, offload: str) -> Seconds:
+    """Of the parts that move to the GPU: each once, or layer by layer with every pass."""
+    host_bytes = 0
+    for term in placed.terms:
+        if term.name == "weights" and term.where == "host":
+            host_bytes += term.bytes
+    times = denoising.steps * denoising.passes if offload == "sequential" else 1
+    return pace_tables().pictures.moved_gb_seconds[offload] * (times * host_bytes / units.GB)
 
 
 def _kind_of_picture(denoising: Denoising, quantization: str) -> str:
@@ -372,124 +452,192 @@ def _kind_of_picture(denoising: Denoising, quantization: str) -> str:
     return "picture" if denoising.frames is None else "video"
 
 
-def seconds_of_picture(job: Job, denoising: Denoising) -> Range:
+def seconds_of_picture(job: Job, denoising: Denoising) -> Seconds:
     """Of the steps, the longest of computing, launching and reading, and of decoding."""
-    more = job.longer_by_type(job.quantization)
     share = job.share(_kind_of_picture(denoising, job.quantization))
-    # on a processor the type is in the share
-    taken = job.seconds(denoising.operations, share) * more
-    if job.device is not None:
-        decoder_share, beside = share, NOTHING
-        if denoising.frames is None:
-            # clips were timed as a whole
-            decoder_share = constant("pictures", "decoder") * share.likely
-            beside = constant("pictures", "beside")
-        blocks = denoising.blocks or constant("pictures", "fewest_blocks")
-        launched = constant("pictures", "block_seconds") * (denoising.steps * blocks)
-        steps = job.seconds(denoising.operations - denoising.decode_operations, share)
-        decoded = job.seconds(denoising.decode_operations, decoder_share) * more
-        taken = longest(steps * more, launched) + decoded + beside
+    longer = job.longer_by_type(job.quantization)
+    if job.device is None:
+        # on a processor the type is in the share
+        taken = job.seconds(denoising.operations, share) * longer
+    else:
+        taken = _picture_on_gpu(job, denoising, share, longer)
     if denoising.step_parameters is None:
         return taken
-    read = step_seconds(job.machine, job.device, denoising.step_parameters)
-    return taken if read is None else longest(taken, read * denoising.steps)
+    reading = step_seconds(job.machine, job.device, denoising.step_parameters)
+    return taken if reading is None else longest(taken, reading * denoising.steps)
 
 
-def writing_step(spec: ModelSpec, needs: Needs, quantization: str) -> tuple[Step, float] | None:
-    """One token that is written down, and the bytes of a parameter while the program computes."""
+def _picture_on_gpu(job: Job, denoising: Denoising, share: Range, longer: Amount) -> Seconds:
+    """Of the steps, which Python launches block by block, and of the decoder."""
+    figures = pace_tables().pictures
+    decoder_share, beside = share, NO_SECONDS
+    if denoising.frames is None:
+        # clips were timed as a whole
+        decoder_share, beside = figures.decoder * share.likely, figures.beside
+    blocks = denoising.blocks or figures.fewest_blocks
+    launching = figures.block_seconds * (denoising.steps * blocks)
+    step_operations = denoising.operations - denoising.decode_operations
+    steps = job.seconds(step_operations, share) * longer
+    decoding = job.seconds(denoising.decode_operations, decoder_share) * longer
+    return longest(steps, launching) + decoding + beside
+
+
+class _SoundSeconds(NamedTuple):
+    """Seconds of a minute of sound, and what they rest on."""
+
+    taken: Seconds
+    how: str
+
+
+def _pace_of_sound(job: Job, unit: str, audio_seconds: int | None) -> Speed:
+    """Seconds of a minute of sound: by the layers of the model, else by what others published of
+    it, else by its steps and operations.
+    """
+    if job.placed.offload is not None:
+        return Speed(
+            unit=unit, how="no timed run with its parts on the GPU one after another was found"
+        )
+    writing = writing_step(job.spec, job.placed, job.quantization)
+    sound = job.spec.sound
+    if writing is not None:
+        found = _written(job, writing, audio_seconds)
+    elif sound is not None:
+        found = _as_published(job, sound) or _stepped(job, sound)
+    else:
+        return Speed(unit=unit, how="the number of operations for a second of sound is not known")
+    if found is None:
+        return Speed(unit=unit, how="no run of it was found on a machine like this")
+    pace = found.taken.lowest_first()
+    return Speed(work=pace, unit=unit, how=found.how, audio_seconds=audio_seconds)
+
+
+class WritingStep(NamedTuple):
+    """One token that is written down by a decoder, and the bytes of a parameter while the program
+    computes.
+    """
+
+    step: Step
+    decoder: Architecture
+    parameter_bytes: float
+
+
+def writing_step(spec: ModelSpec, needs: Needs, quantization: str) -> WritingStep | None:
+    """One token of a recognizer; None of other models, and where its layers are not known."""
     decoder, total = spec.architecture, spec.parameters.total
     weights = sum(term.bytes for term in needs.terms if term.name in ("weights", "embeddings"))
     if decoder is None or decoder.audio is None or not total or not weights:
         return None
-    width, parameter_bytes = decoder.embedding_length, weights / total
+    width = decoder.embedding_length
+    parameter_bytes = weights / total
     length = max((group.length or 0 for group in decoder.feed_forward), default=4 * width)
     # four matrices for the text, two for the audio, whose keys and values are computed once
     layer = 6 * width * width + 2 * width * length
-    vocabulary = decoder.vocabulary or 0
-    parameters = decoder.layers * layer + width * vocabulary
+    parameters = decoder.layers * layer + width * (decoder.vocabulary or 0)
     read = {quantization: int(parameters * parameter_bytes)}
     # of each layer what it keeps of the audio, keys and values of 16 bits
     kept = decoder.layers * 2 * 2 * decoder.audio.positions * width
     read["F16"] = read.get("F16", 0) + kept
     step = Step(architecture=decoder, layers=decoder.layers, read_bytes=FrozenDict(read))
-    return step, parameter_bytes
+    return WritingStep(step, decoder, parameter_bytes)
 
 
-def encoder_seconds(job: Job, decoder: Architecture, parameter_bytes: float) -> Range:
+def encoder_seconds(job: Job, decoder: Architecture, parameter_bytes: float) -> Seconds:
     """Of the encoder, for half a minute: its convolutions, its layers, and the keys and values of
     the decoder.
     """
-    share, runtime, audio = job.share("encoder"), job.runtime, decoder.audio
+    audio = decoder.audio
     if audio is None:
-        return NOTHING
-    if job.device is None and (runtime is None or not runtime.multiplies_rows):
-        # CTranslate2's
-        cores = "wide" if processor_of(job.machine).core.wide else "narrow"
-        share = constant("sound", cores, "bits_8" if parameter_bytes < 1.5 else "bits_32")
+        return NO_SECONDS
     width, positions = audio.embedding_length, audio.positions
     layer = 4 * width * width + 2 * width * audio.feed_forward_length
     layers = audio.layers * (2 * positions * layer + 4 * positions * positions * width)
     convolutions = 2 * 3 * (2 * positions * audio.mel_bins * width + positions * width * width)
     crossed = decoder.layers * 2 * 2 * positions * width * decoder.embedding_length
-    return job.seconds(float(layers + convolutions + crossed), share)
+    operations = float(layers + convolutions + crossed)
+    return job.seconds(operations, _share_of_encoder(job, parameter_bytes))
 
 
-def _written(
-    job: Job, step: Step, parameter_bytes: float, audio_seconds: int | None
-) -> tuple[Range, str] | None:
-    token, decoder = token_seconds(job.machine, job.device, step), step.architecture
-    if token is None or decoder is None:
+def _share_of_encoder(job: Job, parameter_bytes: float) -> Range:
+    """On a processor CTranslate2's, unless the program multiplies row by row."""
+    if job.device is not None or job.multiplies_rows:
+        return job.share("encoder")
+    figures = pace_tables().sound
+    shares = figures.wide if processor_of(job.machine).core.wide else figures.narrow
+    return shares.bits_8 if parameter_bytes < 1.5 else shares.bits_32
+
+
+def _written(job: Job, writing: WritingStep, audio_seconds: int | None) -> _SoundSeconds | None:
+    """Of a recognizer: the encoder, the tokens that are written, and what the program does."""
+    token = token_seconds(job.machine, job.device, writing.step)
+    if token is None:
         return None
-    windows, tokens = constant("sound", "windows"), constant("sound", "tokens")
+    figures = pace_tables().sound
+    windows = figures.windows
     if audio_seconds:
         # the encoder reads half a minute whatever is left of it
-        windows *= -(-audio_seconds // _WINDOW_SECONDS) * _WINDOW_SECONDS / audio_seconds
-    encoded = windows * encoder_seconds(job, decoder, parameter_bytes)
-    beams, beside = ("beams_on_cores", "beside") if job.device is None else ("beams", "beside_gpu")
-    if job.device is None and job.runtime is not None and job.runtime.multiplies_rows:
-        beams = "beams_by_rows"
+        count = -(-audio_seconds // _WINDOW_SECONDS)
+        windows *= count * _WINDOW_SECONDS / audio_seconds
+    encoding = encoder_seconds(job, writing.decoder, writing.parameter_bytes) * windows
+    beams, beside = figures.beams, figures.beside_gpu
+    if job.device is None:
+        beams, beside = figures.beams_on_cores, figures.beside
+        if job.multiplies_rows:
+            beams = figures.beams_by_rows
+    tokens = figures.tokens
     how = (
-        f"on {job.called}; the encoder reads half a minute at a time, and {tokens[2]:g} to"
-        f" {tokens[0]:g} tokens of text are written for a minute of speech{job.basis('encoder')}"
+        f"on {job.called}; the encoder reads half a minute at a time, and {tokens.fast:g} to"
+        f" {tokens.slow:g} tokens of text are written for a minute of speech{job.basis('encoder')}"
     )
-    taken = encoded + tokens * constant("sound", beams) * token
-    return taken + constant("sound", beside), how
+    return _SoundSeconds(encoding + token * (tokens * beams) + beside, how)
 
 
-def _as_published(job: Job, sound: Sound) -> tuple[Range, str] | None:
+def _as_published(job: Job, sound: Sound) -> _SoundSeconds | None:
     """By the ends of the runs that others published on such hardware and their middle."""
     low, high, places = sound.card_seconds_low, sound.card_seconds_high, "graphics cards"
     if job.device is None:
         low, high, places = sound.processor_seconds_low, sound.processor_seconds_high, "processors"
     elif job.device.unified:
         # between a card and a processor, where nothing counts its steps
-        is_counted = sound.operations_per_second or sound.step_parameters
+        if sound.operations_per_second or sound.step_parameters:
+            return None
         high, places = sound.processor_seconds_high, "graphics cards and processors"
-        low = None if is_counted else low
     if not low or not high:
         return None
-    return Range(high, sqrt(low * high), low), f"as published runs took on {places}"
+    return _SoundSeconds(
+        Seconds(high, sqrt(low * high), low), f"as published runs took on {places}"
+    )
 
 
-def _stepped(job: Job, sound: Sound) -> tuple[Range, str] | None:
+def _stepped(job: Job, sound: Sound) -> _SoundSeconds | None:
     """Seconds of a minute by what its steps read and launch, and what is computed beside them."""
-    taken, device, steps = NOTHING, job.device, constant("sound", "tokens")
+    figures = pace_tables().sound
+    taken = NO_SECONDS
     if sound.operations_per_second:
         in_pytorch = job.replace(runtime=None, quantization="float32")
-        taken = job.seconds(60 * sound.operations_per_second, in_pytorch.share("voice"))
-        taken += constant("sound", "beside" if device is None else "beside_gpu")
+        taken += job.seconds(60 * sound.operations_per_second, in_pytorch.share("voice"))
+        taken += figures.beside if job.device is None else figures.beside_gpu
     if sound.step_parameters:
-        step = step_seconds(job.machine, device, sound.step_parameters)
+        step = _step_of_voice(job, sound, sound.step_parameters)
         if step is None:
             return None
-        layer = NOTHING if device is None else layer_from_python(device)
+        steps = figures.tokens
         if sound.tokens_per_second is not None:
-            steps = SAME * (60 * sound.tokens_per_second)
-            voice = constant("sound", "voice_layer")
-            slow, likely, _ = longest(voice, layer)
-            layer = Range(slow, likely, min(voice.high, layer.high))
-        if device is not None and sound.step_layers is not None:
-            step = longest(step, layer * sound.step_layers)
-        taken += steps * step
+            steps = Amount.of(60 * sound.tokens_per_second)
+        taken += step * steps
+    if taken == NO_SECONDS:
+        return None
     how = f"on {job.called}; by its operations and steps for a second of sound"
-    return None if taken == NOTHING else (taken, how)
+    return _SoundSeconds(taken, how)
+
+
+def _step_of_voice(job: Job, sound: Sound, parameters: int) -> Seconds | None:
+    """Of a step of a voice, the longer of reading its parameters and launching its layers."""
+    reading = step_seconds(job.machine, job.device, parameters)
+    if reading is None or job.device is None or sound.step_layers is None:
+        return reading
+    layer = layer_from_python(job.device)
+    if sound.tokens_per_second is not None:
+        voice_layer = pace_tables().sound.voice_layer
+        fast = min(voice_layer.fast, layer.fast)
+        layer = longest(voice_layer, layer)._replace(fast=fast)
+    return longest(reading, layer * sound.step_layers)

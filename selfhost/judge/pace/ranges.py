@@ -1,0 +1,132 @@
+"""Figures with a likely value and two ends. Two types keep the directions apart: of a `Range` the
+first end is the lowest number, of `Seconds` and `Amount` the first end is the slow one, which is
+the largest number.
+
+    bytes / Range (bytes per second)  -> Seconds
+    Seconds + Seconds, Seconds * Amount -> Seconds
+    1 / Seconds -> Range (per second)
+
+A sum is of parts that come one after the other, a product of independent factors.
+"""
+
+from __future__ import annotations
+
+from math import exp, log, sqrt
+from typing import NamedTuple, Self
+
+# the words about a speed have steps of two to two and a half (2, 5 and 10 tokens/s): ends farther
+# apart than this lie on both sides of more than one
+_TELLING_RATIO = 3
+
+
+class Range(NamedTuple):
+    """A likely figure and its ends, the lowest first: a rate, a share of a rate, or an answer.
+
+    >>> 1 / Range(2.0, 4.0, 8.0)
+    Seconds(slow=0.5, likely=0.25, fast=0.125)
+    """
+
+    low: float
+    likely: float
+    high: float
+
+    @classmethod
+    def of(cls, value: float) -> Range:
+        """A range whose ends are the likely figure."""
+        return cls(float(value), float(value), float(value))
+
+    def __mul__(self, other: float | Range) -> Range:  # type: ignore[override]
+        if isinstance(other, int | float):
+            return Range(self.low * other, self.likely * other, self.high * other)
+        likely = self.likely * other.likely
+        down = _joint_factor(self.low / self.likely, other.low / other.likely)
+        up = _joint_factor(self.high / self.likely, other.high / other.likely)
+        return Range(likely / down, likely, likely * up)
+
+    def __rtruediv__(self, number: float) -> Seconds:
+        return Seconds(number / self.low, number / self.likely, number / self.high)
+
+    def about(self) -> tuple[str, str]:
+        """The words before and behind the likely figure; behind is one where no single figure
+        stands for the range.
+        """
+        if self.high <= _TELLING_RATIO * self.low:
+            return "about", ""
+        return "perhaps", ", a guess"
+
+
+class _SlowFirst(NamedTuple):
+    """Figures of which the slow end stands first, and more is slower."""
+
+    slow: float
+    likely: float
+    fast: float
+
+    @classmethod
+    def of(cls, value: float) -> Self:
+        """The same value at both ends."""
+        return cls(float(value), float(value), float(value))
+
+    def __add__(self, other: Self) -> Self:  # type: ignore[override]
+        kind = type(self)
+        return kind(self.slow + other.slow, self.likely + other.likely, self.fast + other.fast)
+
+    def __mul__(self, other: float | Amount) -> Self:  # type: ignore[override]
+        kind = type(self)
+        if isinstance(other, int | float):
+            return kind(self.slow * other, self.likely * other, self.fast * other)
+        likely = self.likely * other.likely
+        up = _joint_factor(self.slow / self.likely, other.slow / other.likely)
+        down = _joint_factor(self.fast / self.likely, other.fast / other.likely)
+        return kind(likely * up, likely, likely / down)
+
+    def __rtruediv__(self, number: float) -> Range:
+        """A rate. Its ends are never on the other side of its likely figure."""
+        ordered = self.ordered()
+        return Range(number / ordered.slow, number / ordered.likely, number / ordered.fast)
+
+    def ordered(self) -> Self:
+        """The same, where neither end lies on the other side of the likely figure. Each end is
+        computed for itself, so that one which hardly differs from the likely figure may.
+        """
+        slow, likely, fast = self
+        return type(self)(max(slow, likely), likely, min(likely, fast))
+
+
+class Seconds(_SlowFirst):
+    """How long a part of the work takes."""
+
+    __slots__ = ()
+
+    def lowest_first(self) -> Range:
+        """As an answer has it."""
+        ordered = self.ordered()
+        return Range(ordered.fast, ordered.likely, ordered.slow)
+
+
+class Amount(_SlowFirst):
+    """How much there is to do (steps, tokens, operations), or how many times as long it takes."""
+
+    __slots__ = ()
+
+
+NO_SECONDS = Seconds(0.0, 0.0, 0.0)
+
+
+def longest(*seconds: Seconds) -> Seconds:
+    """The seconds of parts that go on at the same time."""
+    slow, likely, fast = zip(*seconds, strict=True)
+    return Seconds(max(slow), max(likely), max(fast))
+
+
+def highest(*rates: Range) -> Range:
+    """The highest of each end."""
+    low, likely, high = zip(*rates, strict=True)
+    return Range(max(low), max(likely), max(high))
+
+
+def _joint_factor(first: float, second: float) -> float:
+    """How far an end of a product lies from its likely figure, by the ends of its two factors:
+    independent errors add up as squares, in logarithms.
+    """
+    return exp(sqrt(log(first) ** 2 + log(second) ** 2))
