@@ -275,6 +275,7 @@ def expert_parameters(architecture: Architecture | None, matrices: int) -> Exper
         width = group.latent_length or architecture.embedding_length
         one_of_each_layer = matrices * width * group.length * len(group.layers)
         experts += group.experts * one_of_each_layer
-        used += (group.used or 1) * one_of_each_layer
+        chosen = group.used or 1
+        used += chosen * one_of_each_layer
         layers += len(group.layers)
     return ExpertParameters(experts, used, layers)

@@ -532,7 +532,8 @@ def writing_step(spec: ModelSpec, needs: Needs, quantization: str) -> WritingSte
     length = max((group.length or 0 for group in decoder.feed_forward), default=4 * width)
     # four matrices for the text, two for the audio, whose keys and values are computed once
     layer = 6 * width * width + 2 * width * length
-    parameters = decoder.layers * layer + width * (decoder.vocabulary or 0)
+    vocabulary = decoder.vocabulary or 0
+    parameters = decoder.layers * layer + width * vocabulary
     read = {quantization: int(parameters * parameter_bytes)}
     # of each layer what it keeps of the audio, keys and values of 16 bits
     kept = decoder.layers * 2 * 2 * decoder.audio.positions * width
