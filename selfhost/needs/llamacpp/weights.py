@@ -289,5 +289,5 @@ def own_block_weights(case: Case) -> Term:
     block = _stored("mtp_weights", tensors, How.COMPUTED, RECIPE, error, error)
     if row.mtp_in_gguf:
         return block
-    why = "published files may lack the block: take one that was converted with it"
+    why = "published files may lack the block: use one that was converted with it"
     return block.replace(arithmetic=f"{block.arithmetic}; {why}")
