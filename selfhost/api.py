@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .advice.understood import judged_for, understand
 from .advice.verdicts import check_with
 from .catalogue.index import Catalogue, open_catalogue
 from .catalogue.spec import ModelSpec
@@ -79,7 +80,10 @@ def can_run(
     >>> can_run("llama-3.3-70b", context_tokens=8192, machine="macbook air m2 16gb")
     False
     """
-    return check(model, workload, machine=machine, specs=specs, **fields).can_run
+    asked = _ask([model], workload, machine, specs, fields)
+    understood = understand(asked.catalogue, model, asked.workload, asked.machine)
+    # no verdict is made: its commands, offers and remedies decide nothing
+    return judged_for(asked.catalogue, understood, asked.machine).fits
 
 
 def rank(

@@ -119,7 +119,7 @@ def _concluded(further: _Further) -> Verdict:
 
 
 class _Further(Record):
-    """What was judged, with all that its alternatives, its room and its costs are worked out of."""
+    """What was judged, and what its alternatives, its room and its costs are worked out from."""
 
     catalogue: Catalogue
     understood: Understood

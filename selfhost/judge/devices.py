@@ -52,7 +52,7 @@ class Place(Record):
 
 
 def index_of(where: str) -> int:
-    """Of the name of a place in a term the number in the machine's list."""
+    """The number of an accelerator in the machine's list, from the name of its place in a term."""
     return int(where.partition(":")[2])
 
 

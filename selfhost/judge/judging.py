@@ -142,7 +142,11 @@ def layouts(question: Question, machine: Machine, *, at_any_pace: bool = False) 
 def _usable_cards(
     machine: Machine, runtime: RuntimeSpec | None, workload: Workload
 ) -> tuple[Accelerator, ...] | None:
-    """The accelerators, idle where it is planned for, without room on those that no build uses."""
+    """The accelerators as the program can use them.
+
+    They count as idle where the machine is only planned. Those that no build of the program uses
+    have no room.
+    """
     cards = machine.accelerators
     if not cards:
         return cards

@@ -40,7 +40,9 @@ def ask(
     machine: Machine,
     files: NamedFiles = NO_FILES,
 ) -> Question:
-    """With every default filled in; of types that are tried in turn the one that is here already.
+    """The question with every default filled in.
+
+    Where several types may be tried, the type whose files lie on the machine already is taken.
     Raises `WorkloadError` with everything that makes no sense.
     """
     question = _question(spec, workload, catalogue, machine, files)

@@ -69,7 +69,7 @@ def _judged_in(questions: Sequence[Question], machine: Machine) -> list[Judged]:
 
 
 def _machine_left(judged: Judged, machine: Machine) -> Machine:
-    """Without what a model holds: of the RAM the least, of all else the most."""
+    """The machine without the least RAM that a model takes, and the most of all other memory."""
     needs = judged.needs
     if needs is None or needs.memory is None:
         return machine
