@@ -18,7 +18,11 @@ class BuildWithIndex(build_py):
     def find_data_files(self, package: str, src_dir: str) -> list[str]:
         files: list[str] = super().find_data_files(package, src_dir)
         is_left_out = package.startswith("selfhost.specs") and not self.editable_mode
-        return [name for name in files if not (is_left_out and name.endswith((".toml", ".jsonl")))]
+        return [
+            name
+            for name in files
+            if not (is_left_out and name.endswith((".toml", ".jsonl")))
+        ]
 
     def run(self) -> None:
         if self.editable_mode:

@@ -69,7 +69,9 @@ def shapes(rng: random.Random, *, recorded: bool) -> list[dict[str, Any]]:
     return records
 
 
-def fleet(count: int, rng: random.Random, *, recorded: bool) -> Iterator[dict[str, Any]]:
+def fleet(
+    count: int, rng: random.Random, *, recorded: bool
+) -> Iterator[dict[str, Any]]:
     """So many records."""
     kinds = shapes(rng, recorded=recorded)
     weights = [1 / (place + 1) ** 0.7 for place in range(len(kinds))]
@@ -161,7 +163,11 @@ def policy_text(models: str, *, asks_more: bool) -> str:
     text = "schema = 1\n" + "".join(
         f'[[model]]\nname = "{name}"\n'
         + ("min_tokens_per_second = 6\n" if asks_more and number % 3 == 0 else "")
-        + ('machines = ["class:big", "label:site=s1"]\n' if asks_more and number % 5 == 1 else "")
+        + (
+            'machines = ["class:big", "label:site=s1"]\n'
+            if asks_more and number % 5 == 1
+            else ""
+        )
         for number, name in enumerate(names)
     )
     if not asks_more:
@@ -179,9 +185,19 @@ def timed(policy: Path, records: Path) -> None:
     """The command, as people start it."""
     load = os.getloadavg()[0]
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    words = [sys.executable, "-m", "selfhost", "audit", str(policy), "--machines", str(records)]
+    words = [
+        sys.executable,
+        "-m",
+        "selfhost",
+        "audit",
+        str(policy),
+        "--machines",
+        str(records),
+    ]
     # not from the checkout, which would go before what is installed
-    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=records.parent)
+    done = subprocess.run(
+        words, capture_output=True, text=True, check=False, cwd=records.parent
+    )
     wall = time.perf_counter() - begun
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -235,7 +251,9 @@ def main() -> int:
     parser.add_argument("--machines", type=int, default=10_000)
     parser.add_argument("--models", default="3")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--recorded", action="store_true", help="no profiles among the shapes")
+    parser.add_argument(
+        "--recorded", action="store_true", help="no profiles among the shapes"
+    )
     parser.add_argument("--compare", action="store_true", help="judge one by one too")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -245,7 +263,9 @@ def main() -> int:
             for record in fleet(options.machines, rng, recorded=options.recorded):
                 file.write(json.dumps(record) + "\n")
         policy.write_text(policy_text(options.models, asks_more=options.compare))
-        print(f"{options.machines:,} machines, {records.stat().st_size / 1e6:.0f} MB of records")
+        print(
+            f"{options.machines:,} machines, {records.stat().st_size / 1e6:.0f} MB of records"
+        )
         if options.compare:
             return 1 if compared(policy, records) else 0
         timed(policy, records)

@@ -38,7 +38,11 @@ FREE_TOLERANCE_BYTES = 64 * MIB
 
 def by_nvidia_smi() -> list[dict[str, str]]:
     """One mapping of FIELDS for each GPU, in the driver's order; the masks of CUDA do not change it."""
-    words = ["nvidia-smi", f"--query-gpu={','.join(FIELDS)}", "--format=csv,noheader,nounits"]
+    words = [
+        "nvidia-smi",
+        f"--query-gpu={','.join(FIELDS)}",
+        "--format=csv,noheader,nounits",
+    ]
     done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
     rows = [
         [cell.strip() for cell in line.split(",")]
@@ -53,7 +57,11 @@ class Answered(Host):
 
     def __init__(self, answer: Mapping[str, Any]) -> None:
         super().__init__(
-            env={name: value for name, value in os.environ.items() if not name.startswith("CUDA_")}
+            env={
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith("CUDA_")
+            }
         )
         self.answer = answer
 
@@ -63,12 +71,16 @@ class Answered(Host):
 
 def differences(answer: Mapping[str, Any], rows: list[dict[str, str]]) -> list[str]:
     """What one library said that nvidia-smi says otherwise, as lines."""
-    cards = [card for read in gpus.read_nvidia(Answered(answer), 0) for card in read.cards]
+    cards = [
+        card for read in gpus.read_nvidia(Answered(answer), 0) for card in read.cards
+    ]
     whole = [row for row in rows if row["mig.mode.current"] != "Enabled"]
     found = []
     plain = [card for card in cards if not card.is_part]
     if len(plain) != len(whole):
-        found.append(f"{len(plain)} GPUs that are not split, nvidia-smi has {len(whole)}")
+        found.append(
+            f"{len(plain)} GPUs that are not split, nvidia-smi has {len(whole)}"
+        )
     for card, row in zip(plain, whole, strict=False):
         for label, ours, theirs in (
             ("name", card.name, row["name"]),
@@ -87,7 +99,10 @@ def differences(answer: Mapping[str, Any], rows: list[dict[str, str]]) -> list[s
             found.append(
                 f"{card.name}: {card.memory_total_bytes} bytes of memory, nvidia-smi says {row['memory.total']} MiB"
             )
-        if free is not None and abs(free - (card.memory_free_bytes or 0)) > FREE_TOLERANCE_BYTES:
+        if (
+            free is not None
+            and abs(free - (card.memory_free_bytes or 0)) > FREE_TOLERANCE_BYTES
+        ):
             found.append(
                 f"{card.name}: {card.memory_free_bytes} bytes free, nvidia-smi says {row['memory.free']} MiB"
             )
@@ -96,7 +111,9 @@ def differences(answer: Mapping[str, Any], rows: list[dict[str, str]]) -> list[s
 
 def main() -> int:
     """Prints each way of asking with its time and its differences."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0] if __doc__ else None
+    )
     parser.add_argument("--record", metavar="FILE", help="write NVML's answer")
     chosen = parser.parse_args()
     host = Host()
@@ -106,7 +123,9 @@ def main() -> int:
     try:
         rows = by_nvidia_smi()
     except (OSError, subprocess.SubprocessError) as error:
-        print(f"nvidia-smi does not answer ({error}); selfhost says: {gpus.read_nvidia(host, 0)}")
+        print(
+            f"nvidia-smi does not answer ({error}); selfhost says: {gpus.read_nvidia(host, 0)}"
+        )
         return 2
     start = time.perf_counter()
     kept = ask_nvml()
@@ -119,7 +138,9 @@ def main() -> int:
     for card in read_machine(host).accelerators or ():
         print(f"  {card}")
     if chosen.record:
-        Path(chosen.record).write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        Path(chosen.record).write_text(
+            json.dumps(kept, indent=1) + "\n", encoding="utf-8"
+        )
     return 1 if wrong else 0
 
 

@@ -35,7 +35,16 @@ FILES = HERE.parent / "tests" / "answers"
 # how far apart two figures may lie
 WITHIN = 0.001
 # what differs by day and place, and where facts come from
-LEFT_OUT = {"schema", "selfhost_version", "source", "sources", "path", "origin", "as_of", "read_at"}
+LEFT_OUT = {
+    "schema",
+    "selfhost_version",
+    "source",
+    "sources",
+    "path",
+    "origin",
+    "as_of",
+    "read_at",
+}
 
 
 def main() -> None:
@@ -143,7 +152,9 @@ def report(before: dict[str, Any], after: dict[str, Any], most_examples: int) ->
                 continue
             kind = kind_of(path)
             if kind not in kinds and len(examples[kind]) < most_examples:
-                examples[kind].append(f"{question}\n      {old.get(path)!r} -> {new.get(path)!r}")
+                examples[kind].append(
+                    f"{question}\n      {old.get(path)!r} -> {new.get(path)!r}"
+                )
             kinds.add(kind)
         counts.update(kinds)
         moved += bool(kinds)

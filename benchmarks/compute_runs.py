@@ -40,7 +40,14 @@ _ELSEWHERE = ("radxa-dragon-Q6A", "i3-1315U")
 
 def all_runs() -> list[Run]:
     """Every run, by kind of work."""
-    return [*_prompts(), *_encodes(), *_audio(), *_pictures(), *_computed(), *_stepped()]
+    return [
+        *_prompts(),
+        *_encodes(),
+        *_audio(),
+        *_pictures(),
+        *_computed(),
+        *_stepped(),
+    ]
 
 
 def print_tables(*, with_devices: bool) -> None:
@@ -50,17 +57,25 @@ def print_tables(*, with_devices: bool) -> None:
     more, else of all others; the device counts as inside where half of its runs are.
     """
     runs = all_runs()
-    print(f"\ncompute.json and prompts of speed.json: {len(runs)} runs bound by compute")
+    print(
+        f"\ncompute.json and prompts of speed.json: {len(runs)} runs bound by compute"
+    )
     print(f"{'':34} {'core':8} runs devices  error  inside  high/low  seen/likely")
     for work in dict.fromkeys(run.group for run in runs):
         of_work = [run for run in runs if run.group == work]
         for core in sorted({run.core for run in of_work}):
             of_core = [run for run in of_work if run.core == core]
             print_line(work, of_core, core)
-            for device in sorted({run.device for run in of_core}) if with_devices else ():
-                print_line("  " + device, [run for run in of_core if run.device == device], "")
+            for device in (
+                sorted({run.device for run in of_core}) if with_devices else ()
+            ):
+                print_line(
+                    "  " + device, [run for run in of_core if run.device == device], ""
+                )
         print_line(work, of_work, "all")
-    print("\neach device left out: the others of its core, else of that work, move the range")
+    print(
+        "\neach device left out: the others of its core, else of that work, move the range"
+    )
     print(f"{'':34} devices  error  inside  high/low")
     for work in dict.fromkeys(run.group for run in runs):
         _left_out(work, [run for run in runs if run.group == work])
@@ -102,7 +117,10 @@ def truth() -> Any:
 
 def rows(part: str) -> list[dict[str, Any]]:
     document = truth()
-    return [dict(zip(document[f"{part}_columns"], row, strict=True)) for row in document[part]]
+    return [
+        dict(zip(document[f"{part}_columns"], row, strict=True))
+        for row in document[part]
+    ]
 
 
 def machine_of(name: str, threads: float | None = None) -> Machine:
@@ -159,10 +177,15 @@ def _prompts() -> Iterator[Run]:
             if row.get("kind", "prompt") == "prompt" and row.get("repack", 1)
         ]
     for device, machine, model, quantization, seen in asked:
-        if machine.accelerators or (machine.cpu_model is not None and "Apple" in machine.cpu_model):
+        if machine.accelerators or (
+            machine.cpu_model is not None and "Apple" in machine.cpu_model
+        ):
             continue
         pace = earlier.predicted(
-            machine, earlier.SPEC_OF.get(model, model), quantization, runtime="llama.cpp"
+            machine,
+            earlier.SPEC_OF.get(model, model),
+            quantization,
+            runtime="llama.cpp",
         ).prompt
         if pace is not None:
             yield Run(
@@ -207,7 +230,9 @@ def _computed() -> Iterator[Run]:
             "ctranslate2": sound.bits_8 if row["type"] == "int8" else sound.bits_32,
         }
         rate = (
-            cores_rate(machine) * by_program[row["program"]] * (1 / (row["operations_1e9"] * 1e9))
+            cores_rate(machine)
+            * by_program[row["program"]]
+            * (1 / (row["operations_1e9"] * 1e9))
         )
         yield Run(
             f"{row['program']}, {row['kind']}, {row['type']}", row["machine"],
@@ -233,7 +258,9 @@ def _stepped() -> Iterator[Run]:
         )  # fmt: skip
 
 
-def _work(machine: Machine, model: str, workload: Workload) -> tuple[float, float, float] | None:
+def _work(
+    machine: Machine, model: str, workload: Workload
+) -> tuple[float, float, float] | None:
     speed = ask(model, workload, machine=machine).speed
     work = speed.work if speed is not None else None
     return None if work is None else 1 / Seconds(work.high, work.likely, work.low)

@@ -78,14 +78,19 @@ def main() -> int:
     print(
         f"{'quantity':36} {'architecture':16} {'n':>5} {'exact':>6} {'median %':>9} {'95 % %':>8} {'worst %':>8}"
     )
-    for (quantity, architecture), errors in sorted(found.items(), key=lambda item: item[0]):
+    for (quantity, architecture), errors in sorted(
+        found.items(), key=lambda item: item[0]
+    ):
         ordered = sorted(errors)
         if architecture and ordered[-1] < 5e-5:
             continue
         high = ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
         exact = sum(error == 0 for error in ordered)
         line = f"{quantity:36} {architecture or 'all':16} {len(ordered):5} {exact:6} "
-        print(line + f"{100 * median(ordered):9.2f} {100 * high:8.2f} {100 * ordered[-1]:8.2f}")
+        print(
+            line
+            + f"{100 * median(ordered):9.2f} {100 * high:8.2f} {100 * ordered[-1]:8.2f}"
+        )
     _print_ranges()
     return 0
 
@@ -101,9 +106,13 @@ def _print_ranges() -> None:
     for name, found in _ranges():
         widths = sorted((high - low) / (high + low) for _, (low, _, high, _) in found)
         off = sorted(_off(likely, seen) for _, (_, likely, _, seen) in found)
-        outside = [run for run, (low, _, high, seen) in found if not low <= seen <= high]
+        outside = [
+            run for run, (low, _, high, seen) in found if not low <= seen <= high
+        ]
         line = f"{name:36} {len(found):5} {100 * (1 - len(outside) / len(found)):6.1f}% {100 * median(widths):8.1f}% {100 * widths[-1]:7.1f}%"
-        print(f"{line} {100 * median(off):10.1f}% {100 * off[-1]:9.1f}%  {', '.join(outside)}")
+        print(
+            f"{line} {100 * median(off):10.1f}% {100 * off[-1]:9.1f}%  {', '.join(outside)}"
+        )
 
 
 def _ranges() -> Iterator[tuple[str, list[tuple[str, Told]]]]:
@@ -128,10 +137,16 @@ def _ranges() -> Iterator[tuple[str, list[tuple[str, Told]]]]:
     )
     # what nobody told apart: later prompts of a conversation, logits of every token
     programs = [
-        run for run in catalogue.programs() if "turns" not in run and not run.get("logits_all")
+        run
+        for run in catalogue.programs()
+        if "turns" not in run and not run.get("logits_all")
     ]
     for program in dict.fromkeys(run["program"] for run in programs):
-        stated = [(run, catalogue.stated(run)) for run in programs if run["program"] == program]
+        stated = [
+            (run, catalogue.stated(run))
+            for run in programs
+            if run["program"] == program
+        ]
         yield (
             program,
             [
@@ -143,13 +158,20 @@ def _ranges() -> Iterator[tuple[str, list[tuple[str, Told]]]]:
         runs = [run for run in python.usual(kind) if run in python.RUNS]
         yield (
             f"transformers, {kind}",
-            [(run["name"], _told(python.answered(run), python.peak(run))) for run in runs],
+            [
+                (run["name"], _told(python.answered(run), python.peak(run)))
+                for run in runs
+            ],
         )
     attention: list[tuple[str, Told]] = []
     recurrent: list[tuple[str, Told]] = []
     for run in [*others.truth("mlx")["published"], *others.truth("mlx")["unlike"]]:
         architecture = Catalogue.open().spec(run["model"]).architecture
-        into = recurrent if architecture is not None and architecture.recurrent else attention
+        into = (
+            recurrent
+            if architecture is not None and architecture.recurrent
+            else attention
+        )
         into.append(
             (
                 f"{run['model']} {run['quantization']} {run['prompt_tokens']}",
@@ -166,7 +188,10 @@ def _ranges() -> Iterator[tuple[str, list[tuple[str, Told]]]]:
         if run["beams"] == 5 and (run["audio_seconds"] > 30 or not run["prompt_tokens"])
     ]
     heard = [
-        (run["name"], _told(others.speech(run, run["audio_seconds"])[0], run["peak_bytes"]))
+        (
+            run["name"],
+            _told(others.speech(run, run["audio_seconds"])[0], run["peak_bytes"]),
+        )
         for run in seen
     ]
     printed = [
@@ -175,7 +200,10 @@ def _ranges() -> Iterator[tuple[str, list[tuple[str, Told]]]]:
     ]
     yield "whisper.cpp", [*heard, *printed]
     long = [run for run in whisper["faster-whisper"] if run.get("audio_seconds") == 600]
-    yield "faster-whisper", [(run["name"], _told(others.heard(run)[0], _peak(run))) for run in long]
+    yield (
+        "faster-whisper",
+        [(run["name"], _told(others.heard(run)[0], _peak(run))) for run in long],
+    )
     pictures = [
         (
             run["name"],
@@ -212,7 +240,10 @@ def _print_widths(chosen: str) -> None:
             longest = spec.architecture.context_tokens if spec.architecture else None
             tokens = min(_CONTEXT_TOKENS, longest or _CONTEXT_TOKENS)
             asked = Workload(
-                runtime=runtime.id, format=format, quantization=quantization, context_tokens=tokens
+                runtime=runtime.id,
+                format=format,
+                quantization=quantization,
+                context_tokens=tokens,
             )
             memory = needs.needs_of(spec, runtime, asked, instruction_sets=()).memory
             if memory is not None and memory.high_bytes:
@@ -223,9 +254,7 @@ def _print_widths(chosen: str) -> None:
         for modality, found in sorted(widths.items()):
             ordered = sorted(width for width, _, _ in found)
             line = f"{f'{runtime.id}, {modality}':36} {len(ordered):5} {100 * median(ordered):9.1f}"
-            line += (
-                f" {100 * ordered[int(0.95 * (len(ordered) - 1))]:8.1f} {100 * ordered[-1]:8.1f}"
-            )
+            line += f" {100 * ordered[int(0.95 * (len(ordered) - 1))]:8.1f} {100 * ordered[-1]:8.1f}"
             print(f"{line} {sum(width > _WIDE for width in ordered):8}")
             if runtime.id == chosen:
                 for width, id, memory in sorted(found, key=lambda item: item[:2]):
@@ -244,21 +273,33 @@ def _told(memory: MemoryNeed | None, seen: float) -> Told:
 
 def _peak(run: dict[str, Any], *left_out: str) -> int:
     return max(
-        int(stage["peak_bytes"]) for name, stage in run["stages"].items() if name not in left_out
+        int(stage["peak_bytes"])
+        for name, stage in run["stages"].items()
+        if name not in left_out
     )
 
 
 def _off(predicted: float, measured: float) -> float:
-    return abs(predicted - measured) / measured if measured else float(predicted != measured)
+    return (
+        abs(predicted - measured) / measured
+        if measured
+        else float(predicted != measured)
+    )
 
 
 def _allocated() -> Iterator[Error]:
     """What llama.cpp's allocator answered, 968 cases."""
     for record in truth.records("memory"):
         model = record["model"]
-        made, row, room = truth.architecture(model), truth.row(model), truth.room(record)
+        made, row, room = (
+            truth.architecture(model),
+            truth.row(model),
+            truth.room(record),
+        )
         name = made.row
-        tensors = recipe_tensors(made, record["quant"], importance_matrix=record["quant"][0] == "I")
+        tensors = recipe_tensors(
+            made, record["quant"], importance_matrix=record["quant"][0] == "I"
+        )
         yield (
             "tensor bytes",
             name,
@@ -276,7 +317,10 @@ def _allocated() -> Iterator[Error]:
             yield "compute buffer, guessed", name, _off(guess, record["compute_bytes"])
         weights = record["repacked_bytes"] + record["plain_bytes"]
         measured = (
-            weights + record["kv_bytes"] + record["recurrent_state_bytes"] + record["compute_bytes"]
+            weights
+            + record["kv_bytes"]
+            + record["recurrent_state_bytes"]
+            + record["compute_bytes"]
         )
         yield (
             "sum of all buffers",
@@ -315,7 +359,11 @@ def _published() -> Iterator[Error]:
         for quantization, gigabytes in listed["gigabytes"].items():
             sized = weights_files(spec, "gguf", quantization)
             if isinstance(sized, Term):
-                yield "published GGUF size, fused", spec.id, _off(sized.bytes, int(gigabytes * 1e9))
+                yield (
+                    "published GGUF size, fused",
+                    spec.id,
+                    _off(sized.bytes, int(gigabytes * 1e9)),
+                )
 
 
 def _projectors() -> Iterator[Error]:
@@ -323,9 +371,15 @@ def _projectors() -> Iterator[Error]:
     found = truth.read("encoders.json")
     for entry in (*found["classes"], *found["published"]):
         parts = [entry["config"].get(key) for key in ("vision_config", "audio_config")]
-        made = sum(encoder_parameters(part, entry["text_width"]) for part in parts if part)
+        made = sum(
+            encoder_parameters(part, entry["text_width"]) for part in parts if part
+        )
         if "encoders" in entry and made:
-            yield "encoder parameters", entry["config"]["model_type"], _off(made, entry["encoders"])
+            yield (
+                "encoder parameters",
+                entry["config"]["model_type"],
+                _off(made, entry["encoders"]),
+            )
 
 
 def _of_the_catalogue() -> Iterator[Error]:
@@ -334,8 +388,16 @@ def _of_the_catalogue() -> Iterator[Error]:
     for name, cases in found["memory"].items():
         made, _ = catalogue.model(name)
         for kept, buffer, case in catalogue.answered(name, cases):
-            yield "catalogue: cache and state", made.row, _off(kept, case["context_bytes"])
-            yield "catalogue: compute buffer", made.row, _off(buffer, case["compute_bytes"])
+            yield (
+                "catalogue: cache and state",
+                made.row,
+                _off(kept, case["context_bytes"]),
+            )
+            yield (
+                "catalogue: compute buffer",
+                made.row,
+                _off(buffer, case["compute_bytes"]),
+            )
     for name, sizes in found["tensor_bytes"].items():
         made, _ = catalogue.model(name)
         for quantization, size in sizes.items():
@@ -372,7 +434,9 @@ def _of_headers() -> Iterator[Error]:
                     _off(sum(truth.kept(made, case)), case["context_bytes"]),
                 )
                 buffer = graph.exact_compute_bytes(made, row, room, rows)
-                quantity = "headers: compute buffer" + (", guessed" if buffer is None else "")
+                quantity = "headers: compute buffer" + (
+                    ", guessed" if buffer is None else ""
+                )
                 if buffer is None:
                     buffer = memory.guessed_compute(made, row, room, rows).bytes
                 yield quantity, row.name, _off(buffer, case["compute_bytes"])

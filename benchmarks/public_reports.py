@@ -28,7 +28,9 @@ def main() -> None:
         counts["runs in vLLM, by its recipes"][answer] += 1
         misses += [f"{answer}: {model} on {machine}"] if answer != "right" else []
     for figure, count in counts.items():
-        words = ", ".join(f"{count[word]} {word}" for word in ("right", "doubtful", "wrong"))
+        words = ", ".join(
+            f"{count[word]} {word}" for word in ("right", "doubtful", "wrong")
+        )
         print(f"{figure.replace('_', ' ')}: {words} of {count.total()}")
     if "--misses" in sys.argv:
         print("\n".join(misses))

@@ -73,7 +73,9 @@ def machine_named(name: str) -> Machine:
     return named(name)[0]
 
 
-def ask(model: str, workload: Workload | None = None, *, machine: Machine | str) -> Asked:
+def ask(
+    model: str, workload: Workload | None = None, *, machine: Machine | str
+) -> Asked:
     """As `selfhost.check`, without what it finds beside the judged layout. Raises as that does."""
     shelf = open_catalogue()
     known = machine_named(machine) if isinstance(machine, str) else machine

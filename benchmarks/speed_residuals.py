@@ -111,7 +111,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--devices", action="store_true", help="one line a device too")
-    parser.add_argument("--misses", action="store_true", help="each run outside its range too")
+    parser.add_argument(
+        "--misses", action="store_true", help="each run outside its range too"
+    )
     options = parser.parse_args()
     for source, runs_of in SOURCES.items():
         runs = list(runs_of())
@@ -155,9 +157,15 @@ def of_reports() -> Iterator[Run]:
             continue
         pace = verdict.speed.decode if verdict.speed is not None else None
         if pace is None:
-            print(f"  without a pace: {row['model']} on {row['device']}", file=sys.stderr)
+            print(
+                f"  without a pace: {row['model']} on {row['device']}", file=sys.stderr
+            )
             continue
-        group = row["kind"] if row["kind"] == "processor" else vendor_of_device(row["device"])
+        group = (
+            row["kind"]
+            if row["kind"] == "processor"
+            else vendor_of_device(row["device"])
+        )
         if row["kind"] == "unified":
             group += ", shares the RAM"
         if verdict.needs is not None and verdict.needs.placement == "split":
@@ -192,7 +200,10 @@ def _reads_too_much(
         work.format or "gguf",
         work.quantization or "",
     )
-    return peak is not None and sum(read.values()) * tokens_per_second > _BEYOND_DOUBT * peak
+    return (
+        peak is not None
+        and sum(read.values()) * tokens_per_second > _BEYOND_DOUBT * peak
+    )
 
 
 def of_earlier() -> Iterator[Run]:
@@ -202,7 +213,11 @@ def of_earlier() -> Iterator[Run]:
             continue
         spec_id = earlier.SPEC_OF.get(row["model"], row["model"])
         machine = earlier.published(row["machine"])
-        shares = {0: 1.0} if any(not card.unified for card in machine.accelerators or ()) else None
+        shares = (
+            {0: 1.0}
+            if any(not card.unified for card in machine.accelerators or ())
+            else None
+        )
         pace = earlier.predicted(
             machine,
             spec_id,
@@ -243,7 +258,9 @@ def of_backends(use: str) -> Iterator[Run]:
         )
         pace = verdict.speed.decode if verdict.speed is not None else None
         if pace is None or verdict.needs is None:
-            print(f"  without a pace: {row['spec']} on {row['device']}", file=sys.stderr)
+            print(
+                f"  without a pace: {row['spec']} on {row['device']}", file=sys.stderr
+            )
             continue
         group = vendor_of_device(row["device"])
         generation = gpus.fact_of(row["device"], "generation")
@@ -270,7 +287,9 @@ def of_drafts() -> Iterator[Run]:
         case.DRAFTED_TOKENS = row["drafted"]
         verdict = ask(
             row["spec"],
-            Workload(quantization=row["quantization"], runtime="llama.cpp", draft="mtp"),
+            Workload(
+                quantization=row["quantization"], runtime="llama.cpp", draft="mtp"
+            ),
             machine=machine_of(row["device"], row["kind"], row["memory_gb"]),
         )
         pace = verdict.speed.decode if verdict.speed is not None else None
@@ -300,7 +319,9 @@ def of_batches() -> Iterator[Run]:
         )
         total = verdict.speed.parallel_total if verdict.speed is not None else None
         if total is None:
-            print(f"  without a pace: {row['spec']} on {row['device']}", file=sys.stderr)
+            print(
+                f"  without a pace: {row['spec']} on {row['device']}", file=sys.stderr
+            )
             continue
         when = "of 2023" if row["built"] < "2024" else row["use"]
         experts = ", experts" if has_experts(row["spec"]) else ""
@@ -327,11 +348,16 @@ def of_parallel() -> Iterator[Run]:
         try:
             verdict = ask(row["spec"], asked, machine=row["device"])
         except SelfhostError as error:
-            print(f"  not asked: {row['spec']} on {row['device']}: {error}", file=sys.stderr)
+            print(
+                f"  not asked: {row['spec']} on {row['device']}: {error}",
+                file=sys.stderr,
+            )
             continue
         total = verdict.speed.parallel_total if verdict.speed is not None else None
         if total is None:
-            print(f"  without a total: {row['spec']} on {row['device']}", file=sys.stderr)
+            print(
+                f"  without a total: {row['spec']} on {row['device']}", file=sys.stderr
+            )
             continue
         many = "fewer than 16" if row["sequences"] < 16 else "16 and more"
         yield Run.of(
@@ -358,11 +384,15 @@ def of_tensor_parallel() -> Iterator[Run]:
         verdict = ask(row["spec"], asked, machine=row["device"])
         total = verdict.speed.parallel_total if verdict.speed is not None else None
         if total is None or verdict.needs is None or verdict.needs.memory is None:
-            print(f"  without a total: {row['spec']} on {row['device']}", file=sys.stderr)
+            print(
+                f"  without a total: {row['spec']} on {row['device']}", file=sys.stderr
+            )
             continue
         number = row["device"].split()[0].removesuffix("x")
         gpus_told = int(number) if number.isdecimal() else 1
-        gpus_used = [place for place in verdict.needs.memory.places if place.where != "host"]
+        gpus_used = [
+            place for place in verdict.needs.memory.places if place.where != "host"
+        ]
         if len(gpus_used) != gpus_told:
             continue
         yield Run.of(
@@ -391,14 +421,21 @@ def of_split_by_name() -> Iterator[Run]:
         try:
             verdict = ask(row["spec"], asked, machine=row["machine"])
         except SelfhostError as error:
-            print(f"  not asked: {row['spec']} on {row['machine']}: {error}", file=sys.stderr)
+            print(
+                f"  not asked: {row['spec']} on {row['machine']}: {error}",
+                file=sys.stderr,
+            )
             continue
         pace = verdict.speed.decode if verdict.speed is not None else None
         if pace is None or verdict.needs is None or verdict.needs.placement != "split":
             continue
         told = f"{row['spec']} {row['quantization']}, {row['cpu_moe']}"
         yield Run.of(
-            "experts in RAM, by name", row["machine"], told, row["decode_per_second"], pace
+            "experts in RAM, by name",
+            row["machine"],
+            told,
+            row["decode_per_second"],
+            pace,
         )
 
 
@@ -408,7 +445,9 @@ def of_split(use: str, path: Path = SPLIT) -> Iterator[Run]:
         apart = row["cpu_moe"] is not None
         part = "experts" if apart else "layers"
         if pace.decode is None:
-            print(f"  without a pace: {row['spec']} on {row['device']}", file=sys.stderr)
+            print(
+                f"  without a pace: {row['spec']} on {row['device']}", file=sys.stderr
+            )
             continue
         yield Run(
             f"{part} in RAM{'' if row['ram_gb_per_s'] is None else ' of a known peak'}",
@@ -423,7 +462,9 @@ def of_split_prompts(use: str) -> Iterator[Run]:
     for row, _, pace in _split_paces(use, "prompt_per_second"):
         prompt = pace.prompt
         if prompt is None:
-            print(f"  without a prompt: {row['spec']} on {row['device']}", file=sys.stderr)
+            print(
+                f"  without a prompt: {row['spec']} on {row['device']}", file=sys.stderr
+            )
             continue
         # a longer prompt attends to what stands before, which the rule counts apart
         yield Run(
@@ -451,7 +492,12 @@ def _split_paces(
     for values in document["rows"]:
         row = dict(zip(document["columns"], values, strict=True))
         # nothing on the card is a processor's
-        if row["use"] != use or row[measured] is None or row["cpu_moe"] == 0 or row["ngl"] == 0:
+        if (
+            row["use"] != use
+            or row[measured] is None
+            or row["cpu_moe"] == 0
+            or row["ngl"] == 0
+        ):
             continue
         peak, host = row["ram_gb_per_s"], row["host"]
         name = _name_of_driver(row["device"])
@@ -490,7 +536,9 @@ def _gpu_shares(needs: Needs | None) -> list[float]:
     for term in needs.terms if needs is not None else ():
         if term.name in ("weights", "repacked_weights"):
             held[term.where] += term.bytes
-    return [size / held.total() for place, size in held.items() if place != "host" and size]
+    return [
+        size / held.total() for place, size in held.items() if place != "host" and size
+    ]
 
 
 def _share_on_card(row: Mapping[str, Any], spec: ModelSpec, matrices: int) -> float:
@@ -511,13 +559,17 @@ def _share_on_card(row: Mapping[str, Any], spec: ModelSpec, matrices: int) -> fl
     experts, _, layers = expert_parameters(architecture, matrices)
     assert layers
     assert spec.parameters.total
-    return float(1 - min(1.0, experts / spec.parameters.total) * min(1.0, in_ram / layers))
+    return float(
+        1 - min(1.0, experts / spec.parameters.total) * min(1.0, in_ram / layers)
+    )
 
 
 def has_experts(spec_id: str) -> bool:
     """Whether it is a mixture."""
     architecture = Catalogue.open().spec(spec_id).architecture
-    return architecture is not None and any(group.experts for group in architecture.feed_forward)
+    return architecture is not None and any(
+        group.experts for group in architecture.feed_forward
+    )
 
 
 def of_transformers(use: str) -> Iterator[Run]:
@@ -547,7 +599,9 @@ def of_vllm(use: str) -> Iterator[Run]:
         )  # fmt: skip
 
 
-def _on_cards(path: Path, runtime: str, use: str) -> Iterator[tuple[dict[str, Any], Range]]:
+def _on_cards(
+    path: Path, runtime: str, use: str
+) -> Iterator[tuple[dict[str, Any], Range]]:
     """The rows of that use with what is predicted, on as many GPUs as the source used."""
     document = json.loads(path.read_text(encoding="utf-8"))
     for values in document["rows"]:
@@ -558,7 +612,9 @@ def _on_cards(path: Path, runtime: str, use: str) -> Iterator[tuple[dict[str, An
         card = machine.accelerators or ()
         verdict = ask(
             row["spec"],
-            Workload(quantization=row["quantization"], runtime=runtime, context_tokens=2048),
+            Workload(
+                quantization=row["quantization"], runtime=runtime, context_tokens=2048
+            ),
             machine=machine.replace(accelerators=row["gpus"] * card),
         )
         pace = verdict.speed.decode if verdict.speed is not None else None
@@ -572,12 +628,19 @@ def of_pictures() -> Iterator[Run]:
     """Pictures a second, with the steps and passes of the source."""
     document, shelf = json.loads(PICTURES.read_text(encoding="utf-8")), Catalogue.open()
     runtime = shelf.runtime("diffusers")
-    on_macs = [dict(zip(document["macs_columns"], row, strict=True)) for row in document["macs"]]
-    on_cards = [dict(zip(document["columns"], row, strict=True)) for row in document["rows"]]
+    on_macs = [
+        dict(zip(document["macs_columns"], row, strict=True))
+        for row in document["macs"]
+    ]
+    on_cards = [
+        dict(zip(document["columns"], row, strict=True)) for row in document["rows"]
+    ]
     for row in (*on_cards, *on_macs):
         is_mac = row["device"].startswith("Apple")
         quantization = "bfloat16" if row["spec"].startswith("flux") else "float16"
-        machine = machine_of(row["device"], "shared" if is_mac else "card", row["memory_gb"])
+        machine = machine_of(
+            row["device"], "shared" if is_mac else "card", row["memory_gb"]
+        )
         asked = Workload(quantization=quantization, runtime=runtime.id)
         placed, denoising = (
             ask(row["spec"], asked, machine=machine).needs,
@@ -613,7 +676,9 @@ def of_sound() -> Iterator[Run]:
         )
         speed = ask(row["spec"], machine=machine).speed
         if speed is None or speed.work is None:
-            print(f"  without a pace: {row['spec']} on {row['device']}", file=sys.stderr)
+            print(
+                f"  without a pace: {row['spec']} on {row['device']}", file=sys.stderr
+            )
             continue
         group = f"{'card' if card else 'processor'}, {row['use']}"
         taken = Seconds(speed.work.high, speed.work.likely, speed.work.low)
@@ -687,7 +752,11 @@ def of_intel(use: str) -> Iterator[Run]:
             continue
         speed = ask(
             row["spec"],
-            Workload(quantization=row["quantization"], runtime="llama.cpp", context_tokens=2048),
+            Workload(
+                quantization=row["quantization"],
+                runtime="llama.cpp",
+                context_tokens=2048,
+            ),
             machine=machine_of(row["device"], "card", row["memory_gb"]),
         ).speed
         assert speed is not None
@@ -708,14 +777,19 @@ def of_intel(use: str) -> Iterator[Run]:
 
 def of_mlx_prompts(use: str) -> Iterator[Run]:
     """The prompts that MLX read, of that use, by kind of chip and model."""
-    document, shelf = json.loads(MLX_PROMPTS.read_text(encoding="utf-8")), Catalogue.open()
+    document, shelf = (
+        json.loads(MLX_PROMPTS.read_text(encoding="utf-8")),
+        Catalogue.open(),
+    )
     for values in document["rows"]:
         row = dict(zip(document["columns"], values, strict=True))
         if row["use"] != use:
             continue
         verdict = ask(
             row["spec"],
-            Workload(quantization=row["quantization"], runtime="mlx", context_tokens=4096),
+            Workload(
+                quantization=row["quantization"], runtime="mlx", context_tokens=4096
+            ),
             machine=machine_of(row["device"], "shared", row["memory_gb"]),
         )
         prompt = verdict.speed.prompt if verdict.speed is not None else None
@@ -745,7 +819,10 @@ def of_prompts(use: str) -> Iterator[Run]:
         )
         speed = ask(row["spec"], asked, machine=row["machine"]).speed
         if speed is None or speed.prompt is None:
-            print(f"  without a prompt: {row['spec']} on {row['machine']}", file=sys.stderr)
+            print(
+                f"  without a prompt: {row['spec']} on {row['machine']}",
+                file=sys.stderr,
+            )
             continue
         where = "experts" if has_experts(row["spec"]) else "dense"
         if row["backend"] == "cpu":
@@ -753,7 +830,9 @@ def of_prompts(use: str) -> Iterator[Run]:
         elif row["depth"]:
             where = f"deep, {where}"
         told = f"{row['spec']} {row['quantization']} {row['backend']}, {tokens} tokens"
-        yield Run.of(where, row["machine"], told, row["prompt_per_second"], speed.prompt)
+        yield Run.of(
+            where, row["machine"], told, row["prompt_per_second"], speed.prompt
+        )
 
 
 def of_fresh() -> Iterator[Run]:
@@ -788,14 +867,22 @@ def _by_name(path: Path) -> Iterator[tuple[dict[str, Any], Asked, Range]]:
         verdict = ask(row["spec"], workload, machine=row["machine"])
         pace = verdict.speed.decode if verdict.speed is not None else None
         if pace is None or verdict.needs is None:
-            print(f"  without a pace: {row['spec']} on {row['machine']}", file=sys.stderr)
+            print(
+                f"  without a pace: {row['spec']} on {row['machine']}", file=sys.stderr
+            )
             continue
         if (row.get("depth") or 0) > SHORT_CHAT_TOKENS:
             deep = workload.replace(context_tokens=row["depth"])
             full = ask(row["spec"], deep, machine=row["machine"]).speed
             if full is not None and full.decode and full.full_context_tokens_per_second:
-                left = min(1.0, full.full_context_tokens_per_second / full.decode.likely)
-                pace = Range(low=pace.low * left, likely=pace.likely * left, high=pace.high * left)
+                left = min(
+                    1.0, full.full_context_tokens_per_second / full.decode.likely
+                )
+                pace = Range(
+                    low=pace.low * left,
+                    likely=pace.likely * left,
+                    high=pace.high * left,
+                )
         yield row, verdict, pace
 
 
@@ -836,7 +923,9 @@ def machine_of(device: str, kind: str, memory_gb: float | None) -> Machine:
         cpu_model=device if kind != "card" else "unknown",
         cpu_cores_physical=8,
         cpu_cores_usable=8.0,
-        instruction_sets=None if apple or "GB10" in device else ("avx2", "avx512f", "avx512_bf16"),
+        instruction_sets=None
+        if apple or "GB10" in device
+        else ("avx2", "avx512f", "avx512_bf16"),
         memory_total_bytes=ram,
         memory_limit_bytes=ram,
         memory_available_bytes=int(ram * 0.9),
@@ -853,7 +942,9 @@ SOURCES: Mapping[str, Callable[[], Iterator[Run]]] = {
     "speed_drafts.json": of_drafts,
     "speed_batches.json, several at once": of_batches,
     "speed_split.json, fitted": partial(of_split, "fitted"),
-    "speed_split.json, in the fit of the time to cross over alone": partial(of_split, "kept"),
+    "speed_split.json, in the fit of the time to cross over alone": partial(
+        of_split, "kept"
+    ),
     "speed_split_later.json, in that fit since": of_split_later,
     "speed_split_later.json, by the machine's name": of_split_by_name,
     "speed_parallel.json, many requests at once": of_parallel,
@@ -869,7 +960,9 @@ SOURCES: Mapping[str, Callable[[], Iterator[Run]]] = {
     "speed_types.json, fitted": partial(of_types, "fitted"),
     "speed_types.json, kept out of the fit": partial(of_types, "kept"),
     "speed_types.json, processors, fitted": partial(of_processor_types, "fitted"),
-    "speed_types.json, processors, kept out of the fit": partial(of_processor_types, "kept"),
+    "speed_types.json, processors, kept out of the fit": partial(
+        of_processor_types, "kept"
+    ),
     "speed_intel.json, fitted": partial(of_intel, "fitted"),
     "speed_intel.json, kept out of the fit": partial(of_intel, "kept"),
     "speed_mlx_prompts.json, fitted": partial(of_mlx_prompts, "fitted"),

@@ -60,7 +60,10 @@ def milliseconds(arguments: Sequence[str]) -> float:
     """Wall time of one whole process with piped output."""
     start = time.perf_counter()
     subprocess.run(
-        [sys.executable, *arguments], capture_output=True, check=False, cwd=os.path.expanduser("~")
+        [sys.executable, *arguments],
+        capture_output=True,
+        check=False,
+        cwd=os.path.expanduser("~"),
     )
     return (time.perf_counter() - start) * 1e3
 
@@ -89,7 +92,9 @@ def library(runs: int) -> None:
         start = time.perf_counter()
         for _ in range(runs):
             can_run(name, machine=machine)
-        print(f"can_run({name!r}, machine=…): {(time.perf_counter() - start) / runs * 1e3:.3f} ms")
+        print(
+            f"can_run({name!r}, machine=…): {(time.perf_counter() - start) / runs * 1e3:.3f} ms"
+        )
 
 
 def heaviest(most: int = 12) -> None:

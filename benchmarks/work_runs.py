@@ -62,7 +62,9 @@ def of_training(machine_of: MachineOf) -> Iterator[Run]:
     for row in rows(TRAINING):
         spec = shelf.spec(row["spec"])
         is_apple = row["device"].startswith("Apple")
-        machine = machine_of(row["device"], "shared" if is_apple else "card", row["memory_gb"])
+        machine = machine_of(
+            row["device"], "shared" if is_apple else "card", row["memory_gb"]
+        )
         runtime = shelf.runtime("mlx" if row["program"] == "mlx" else "transformers")
         if row["program"] == "mlx":
             runtime = runtime.replace(trainer_layers=row["layers"] or 10**6)
@@ -122,7 +124,9 @@ def of_whisper(machine_of: MachineOf) -> Iterator[Run]:
     runtime = shelf.runtime("whisper.cpp")
     for row in rows(WHISPER):
         is_shared = row["device"].startswith("Apple") or "GB10" in row["device"]
-        machine = machine_of(row["device"], "shared" if is_shared else "card", row["memory_gb"])
+        machine = machine_of(
+            row["device"], "shared" if is_shared else "card", row["memory_gb"]
+        )
         spec = shelf.spec(row["spec"])
         placed = ask(row["spec"], Workload(runtime=runtime.id), machine=machine).needs
         assert placed is not None

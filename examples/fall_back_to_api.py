@@ -22,11 +22,15 @@ def decide(model: str) -> str:
             return f"api: {offer.model} at {offer.base_url or offer.page or offer.provider}"
         case Route.NEITHER:
             return "neither: " + "; ".join(
-                finding.reason for finding in verdict.findings if finding.outcome == "fail"
+                finding.reason
+                for finding in verdict.findings
+                if finding.outcome == "fail"
             )
         case Route.UNKNOWN:
             return "unknown: " + "; ".join(
-                finding.reason for finding in verdict.findings if finding.outcome == "unknown"
+                finding.reason
+                for finding in verdict.findings
+                if finding.outcome == "unknown"
             )
 
 

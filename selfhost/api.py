@@ -16,7 +16,13 @@ from .advice.verdicts import check_with
 from .catalogue.index import Catalogue, open_catalogue
 from .catalogue.spec import ModelSpec
 from .catalogue.spec_values import MODALITIES, USES
-from .core.errors import InputError, SelfhostError, WorkloadError, WrongTypeError, expect_type
+from .core.errors import (
+    InputError,
+    SelfhostError,
+    WorkloadError,
+    WrongTypeError,
+    expect_type,
+)
 from .core.records import fault_of
 from .core.workload import MOST_BYTES, Workload
 from .judge.record import Verdict
@@ -119,7 +125,9 @@ def rank(
 
     ids = chosen(asked.catalogue, use=use, modality=modality)
     lister = Lister(asked.catalogue, asked.workload, asked.machine, use=use)
-    ranking = lister.all(ids) if top is None else lister.first(top, ids, only_running=False)
+    ranking = (
+        lister.all(ids) if top is None else lister.first(top, ids, only_running=False)
+    )
     return ranking.replace(notes=asked.notes)
 
 
@@ -161,7 +169,9 @@ def compare(
     >>> [row.verdict.route.value for row in compared.models]
     ['local', 'api']
     """
-    expect_type("models", models, (list, tuple), 'write compare(["mistral-7b", "phi-4"])')
+    expect_type(
+        "models", models, (list, tuple), 'write compare(["mistral-7b", "phi-4"])'
+    )
     if len(models) < 2:
         raise InputError(f"models must be two or more, not {len(models)}")
     asked = _ask(models, workload, machine, specs, fields)
@@ -170,7 +180,9 @@ def compare(
     verdicts: list[Verdict] = []
     for model in models:
         verdict = check_with(asked.catalogue, model, asked.workload, asked.machine)
-        verdicts.append(verdict.replace(understood_as=(*verdict.understood_as, *asked.notes)))
+        verdicts.append(
+            verdict.replace(understood_as=(*verdict.understood_as, *asked.notes))
+        )
     return comparison(in_one_type(asked.catalogue, models, verdicts, asked.workload))
 
 
@@ -205,7 +217,9 @@ def size(
     container_machine = node() if machine is None else machine
     asked = _ask([model], workload, container_machine, specs, fields)
     if asked.workload.task != "generate":
-        message = f"a container serves a model; selfhost sizes none for {asked.workload.task}"
+        message = (
+            f"a container serves a model; selfhost sizes none for {asked.workload.task}"
+        )
         remedy = "leave it out; check() gives the memory for fine-tuning"
         raise WorkloadError.of("task", message, remedy)
     sized = size_with(
@@ -251,7 +265,9 @@ def _ask(
     notes: tuple[str, ...] = ()
     if isinstance(machine, str):
         machine, notes = _machine_named(machine)
-    return _Asked(open_catalogue(specs), whole_workload, machine or Machine.read(), notes)
+    return _Asked(
+        open_catalogue(specs), whole_workload, machine or Machine.read(), notes
+    )
 
 
 def _how_to_read(reader: str) -> str:

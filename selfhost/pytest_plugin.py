@@ -95,7 +95,9 @@ def _why_skipped(config: pytest.Config, marker: pytest.Mark) -> str | None:
     pytest.fail(f"{MARKER}: {fault}", pytrace=False)
 
 
-def _fault_of_arguments(names: Sequence[object], fields: Mapping[str, Any]) -> str | None:
+def _fault_of_arguments(
+    names: Sequence[object], fields: Mapping[str, Any]
+) -> str | None:
     """What is wrong with the arguments of a marker but for its model; None where nothing is."""
     from . import SelfhostError, Workload
 

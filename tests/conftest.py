@@ -61,7 +61,13 @@ def _apart_from_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     for name in ("socket", "create_connection", "getaddrinfo"):
         monkeypatch.setattr(socket, name, _refuse)
-    for name in ("SELFHOST_SPECS", "SELFHOST_DEBUG", "NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+    for name in (
+        "SELFHOST_SPECS",
+        "SELFHOST_DEBUG",
+        "NO_COLOR",
+        "FORCE_COLOR",
+        "COLUMNS",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(units, "utc_today", lambda: "2026-11-20")
 
@@ -89,7 +95,9 @@ def few_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     need not judge a thousand models. A name still means any of them.
     """
     ids = Catalogue.ids
-    monkeypatch.setattr(Catalogue, "ids", lambda own: tuple(sorted({*ids(own)[::8], "gpt2"})))
+    monkeypatch.setattr(
+        Catalogue, "ids", lambda own: tuple(sorted({*ids(own)[::8], "gpt2"}))
+    )
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +105,11 @@ def source_environment(installation: Path) -> dict[str, str]:
     """Environment for child processes: this checkout's modules beside packed specs, as users have
     them. What they import is compiled once.
     """
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "PYTHONDONTWRITEBYTECODE"
+    }
     # not those of the folder they start in, the checkout itself
     own = {"PYTHONPATH": str(installation), "PYTHONSAFEPATH": "1"}
     return {**kept, **own, "PYTHONWARNINGS": "error"}

@@ -58,8 +58,37 @@ SEEDS = (
     "minimax-text-01",
     "glm-5.3",
 )
-QUANTIZATIONS = (None, None, "Q4_K_M", "Q8_0", "IQ2_XS", "nf4", "awq", "gptq-3bit", "fp8", "mxfp4")
-SIZES = (1, 2, 3, 5, 7, 32, 64, 100, 127, 128, 255, 300, 3000, 10**6, 2**31, 2**32, 10**18)
+QUANTIZATIONS = (
+    None,
+    None,
+    "Q4_K_M",
+    "Q8_0",
+    "IQ2_XS",
+    "nf4",
+    "awq",
+    "gptq-3bit",
+    "fp8",
+    "mxfp4",
+)
+SIZES = (
+    1,
+    2,
+    3,
+    5,
+    7,
+    32,
+    64,
+    100,
+    127,
+    128,
+    255,
+    300,
+    3000,
+    10**6,
+    2**31,
+    2**32,
+    10**18,
+)
 MACHINE_NAMES = (
     *sorted(RECORDS.glob("*.json")),
     "desktop-rtx4090-24gb",
@@ -175,8 +204,18 @@ def machine(name: Path | str) -> Machine:
 
 
 def another(chance: random.Random, number: int) -> int:
-    near = (number - 1, number + 1, 2 * number, number // 2, 3 * number, number // 3, 10 * number)
-    return max(1, chance.choice(near)) if chance.random() < 0.5 else chance.choice(SIZES)
+    near = (
+        number - 1,
+        number + 1,
+        2 * number,
+        number // 2,
+        3 * number,
+        number // 3,
+        10 * number,
+    )
+    return (
+        max(1, chance.choice(near)) if chance.random() < 0.5 else chance.choice(SIZES)
+    )
 
 
 def another_spec(chance: random.Random, text: str) -> str:
@@ -199,7 +238,9 @@ def another_spec(chance: random.Random, text: str) -> str:
         elif kind < 0.8:
             having, more = chance.choice(MORE)
             lines = [
-                found for found in re.finditer(r"\{[^{}]*\}", text) if f"{having} = " in found[0]
+                found
+                for found in re.finditer(r"\{[^{}]*\}", text)
+                if f"{having} = " in found[0]
             ]
             if lines:
                 end = chance.choice(lines).end() - 1
@@ -221,7 +262,9 @@ def another_spec(chance: random.Random, text: str) -> str:
     return text
 
 
-def numbers_in(values: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], float]]:
+def numbers_in(
+    values: Any, path: tuple[Any, ...] = ()
+) -> Iterator[tuple[tuple[Any, ...], float]]:
     """Every number of a JSON value with its path; of a long list the first ones."""
     if isinstance(values, dict):
         for key, part in values.items():
@@ -229,7 +272,11 @@ def numbers_in(values: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[
     elif isinstance(values, list):
         for index, part in enumerate(values[:8]):
             yield from numbers_in(part, (*path, index))
-    elif isinstance(values, int | float) and not isinstance(values, bool) and isfinite(values):
+    elif (
+        isinstance(values, int | float)
+        and not isinstance(values, bool)
+        and isfinite(values)
+    ):
         yield path, values
 
 
@@ -250,7 +297,9 @@ def workloads(chance: random.Random) -> Iterator[Workload]:
             parallel=chance.choice((1, 1, 3, 64)),
             quantization=chance.choice(QUANTIZATIONS),
         )
-    yield Workload(task="finetune", finetune_method=chance.choice(("lora", "qlora", "full")))
+    yield Workload(
+        task="finetune", finetune_method=chance.choice(("lora", "qlora", "full"))
+    )
 
 
 def judged(chance: random.Random, model: str, here: Machine | None = None) -> int:
@@ -271,7 +320,9 @@ def judged(chance: random.Random, model: str, here: Machine | None = None) -> in
         except WorkloadError:
             continue
         assert "NaN" not in report.dumps(report.verdict(answer.replace(further=None)))
-        of_the_model = repr((answer.room, answer.api_offers, answer.monthly_cost, answer.notes))
+        of_the_model = repr(
+            (answer.room, answer.api_offers, answer.monthly_cost, answer.notes)
+        )
         assert re.search(r"\bnan\b", of_the_model) is None
         count += 1
     return count
@@ -305,14 +356,18 @@ def commanded(chance: random.Random, model: str, *more: str) -> None:
         Path(policy).write_text(f"schema = 1\n[[model]]\nname = {json.dumps(model)}\n")
         more = ("--machines", more[1]) if more else ("--machines", str(name))
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as errors:
-        code = main([*words, *(more or ("--machine", str(name)) if words[0] != "plan" else ())])
+        code = main(
+            [*words, *(more or ("--machine", str(name)) if words[0] != "plan" else ())]
+        )
     assert code != 70, errors.getvalue()
 
 
 def own_text(seed: str) -> str:
     """A shipped spec under another name, so that it stands beside the catalogue."""
     text = SPEC_FILES[seed].read_text(encoding="utf-8")
-    text = re.sub(r"^aliases = \[[^\]]*\]\n|^repository = .*\n", "", text, flags=re.MULTILINE)
+    text = re.sub(
+        r"^aliases = \[[^\]]*\]\n|^repository = .*\n", "", text, flags=re.MULTILINE
+    )
     return text.replace(f'id = "{seed}"', 'id = "own"', 1)
 
 
@@ -368,8 +423,11 @@ def test_a_header_that_is_read_is_judged(
         key = chance.choice(
             (*numbers, *(f"{model['architecture']}.{more}" for more in HEADER_KEYS))
         )
-        values[key] = min(chance.choice((0, another(chance, int(values.get(key, 8))))), 2**32 - 1)  # type: ignore[call-overload]
-    path = write(tmp_path_factory.mktemp("header") / "own.gguf", *gguf(values, placed(model)))
+        changed = another(chance, int(values.get(key, 8)))  # type: ignore[call-overload]
+        values[key] = min(chance.choice((0, changed)), 2**32 - 1)
+    path = write(
+        tmp_path_factory.mktemp("header") / "own.gguf", *gguf(values, placed(model))
+    )
     if is_read(path):
         judged(chance, str(path))
 
@@ -377,7 +435,10 @@ def test_a_header_that_is_read_is_judged(
 @given(st.sampled_from(RECORD_FILES), st.sampled_from(MODELS), RANDOM)
 @settings(max_examples=12)
 def test_a_record_that_is_read_is_judged(
-    tmp_path_factory: pytest.TempPathFactory, base: Path, model: str, chance: random.Random
+    tmp_path_factory: pytest.TempPathFactory,
+    base: Path,
+    model: str,
+    chance: random.Random,
 ) -> None:
     """No core, no bandwidth, no memory, devices of no size: a record that is read answers, under
     every program and every command.
@@ -393,7 +454,16 @@ def test_a_record_that_is_read_is_judged(
             values,
             place,
             chance.choice(
-                (0, 1, 0.001, 5e-324, 1e300, 10**18, int(number) * 1000, int(number) // 1000)
+                (
+                    0,
+                    1,
+                    0.001,
+                    5e-324,
+                    1e300,
+                    10**18,
+                    int(number) * 1000,
+                    int(number) // 1000,
+                )
             ),
         )
     path = tmp_path_factory.mktemp("record") / "here.json"

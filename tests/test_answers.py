@@ -103,7 +103,10 @@ def test_the_answer_decides_the_same(
     if golden.update:
         write_values(question, moved)
         return
-    lines = [f"{key}: expected {toml(expected[key])}, got {toml(moved[key])}" for key in moved]
+    lines = [
+        f"{key}: expected {toml(expected[key])}, got {toml(moved[key])}"
+        for key in moved
+    ]
     assert not moved, (
         f"\n{question.file.name}: {question.id}\n$ selfhost {question.command}\n"
         f"{question.why}\n  " + "\n  ".join(lines) + "\nwhere that is wanted:"
@@ -182,7 +185,9 @@ def is_near(key: str, expected: Any, now: Any) -> bool:
     if isinstance(expected, list) and isinstance(now, list):
         if len(expected) != len(now):
             return False
-        return all(is_near(key, one, other) for one, other in zip(expected, now, strict=True))
+        return all(
+            is_near(key, one, other) for one, other in zip(expected, now, strict=True)
+        )
     if is_number(expected) and is_number(now):
         within = NEAR_RATE if RATE.search(key) else NEAR
         return math.isclose(expected, now, rel_tol=within)
@@ -195,7 +200,9 @@ def is_number(value: Any) -> bool:
 
 def write_values(question: Question, moved: Mapping[str, Any]) -> None:
     """Put the new values into the lines of the question's file; all other lines stay."""
-    assert "PYTEST_XDIST_WORKER" not in os.environ, "two processes would write one file: add -n 0"
+    assert "PYTEST_XDIST_WORKER" not in os.environ, (
+        "two processes would write one file: add -n 0"
+    )
     lines = question.file.read_text(encoding="utf-8").splitlines()
     start = lines.index(f"id = {toml(question.id)}")
     for number in range(start + 1, len(lines)):
@@ -204,7 +211,9 @@ def write_values(question: Question, moved: Mapping[str, Any]) -> None:
             break
         key = key_of(line)
         if key is not None and key in moved:
-            lines[number] = f"{line[: line.index(' = ', len(key))]} = {toml(moved[key])}"
+            lines[number] = (
+                f"{line[: line.index(' = ', len(key))]} = {toml(moved[key])}"
+            )
     question.file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

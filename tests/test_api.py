@@ -98,7 +98,10 @@ def test_an_option_has_no_effect_where_it_changes_nothing() -> None:
     there.
     """
     for model, told in (
-        ("gpt-4o", ["--kv-cache has no effect: the weights of GPT-4o are not published."]),
+        (
+            "gpt-4o",
+            ["--kv-cache has no effect: the weights of GPT-4o are not published."],
+        ),
         (
             "musicgen-small",
             ["--parallel (--users) has no effect: MusicGen small writes no tokens."],
@@ -110,13 +113,17 @@ def test_an_option_has_no_effect_where_it_changes_nothing() -> None:
         assert [note for note in notes if "no effect" in note] == told
 
 
-def test_a_route_is_told_before_what_else_would_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_route_is_told_before_what_else_would_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A script that asks thousands of questions does not wait for what only a report shows."""
     searched: list[str] = []
     for name in ("room", "alternatives"):
         worked_out = getattr(Search, name)
 
-        def watched(search: Search, name: str = name, worked_out: Any = worked_out) -> Any:
+        def watched(
+            search: Search, name: str = name, worked_out: Any = worked_out
+        ) -> Any:
             searched.append(name)
             return worked_out(search)
 
@@ -174,10 +181,17 @@ def test_a_machine_is_named_as_people_name_it() -> None:
     for name in ("ci.json", "banana"):
         with pytest.raises(UnknownMachineError, match=r"Machine\.from_file\("):
             check("mistral-7b", machine=name)
-    for answer in (of("gpt2", machine="old laptop core 2 duo 4gb") for of in (check, size)):
+    for answer in (
+        of("gpt2", machine="old laptop core 2 duo 4gb") for of in (check, size)
+    ):
         assert any("is judged as a machine with" in note for note in answer.notes)
-    for wrong, reader in ((Path("ci.json"), "from_file"), ({"name": "ci"}, "from_json")):
-        with pytest.raises(TypeError, match=rf"read a record with machine=Machine\.{reader}"):
+    for wrong, reader in (
+        (Path("ci.json"), "from_file"),
+        ({"name": "ci"}, "from_json"),
+    ):
+        with pytest.raises(
+            TypeError, match=rf"read a record with machine=Machine\.{reader}"
+        ):
             check("mistral-7b", machine=wrong)  # type: ignore[arg-type]
 
 
@@ -216,12 +230,18 @@ def test_an_argument_of_a_wrong_type_is_an_error_of_both_kinds(
 
 
 @pytest.mark.parametrize(
-    "value", [[1, 2], {"a": 1}, b"q8_0", object(), Path("q8_0"), 1j, "a" * 5000], ids=case_id
+    "value",
+    [[1, 2], {"a": 1}, b"q8_0", object(), Path("q8_0"), 1j, "a" * 5000],
+    ids=case_id,
 )
 @pytest.mark.parametrize(
-    "key", ["task", "kv_cache_type", "context_tokens", "optimizer", "private"], ids=case_id
+    "key",
+    ["task", "kv_cache_type", "context_tokens", "optimizer", "private"],
+    ids=case_id,
 )
-def test_a_value_of_any_type_is_refused_in_a_short_sentence(key: str, value: object) -> None:
+def test_a_value_of_any_type_is_refused_in_a_short_sentence(
+    key: str, value: object
+) -> None:
     """What cannot be hashed or compared, too."""
     with pytest.raises(WorkloadError) as wrong:
         Workload(**{key: value})  # type: ignore[arg-type]
@@ -229,7 +249,9 @@ def test_a_value_of_any_type_is_refused_in_a_short_sentence(key: str, value: obj
     assert len(wrong.value.problems[0].message) < 200
 
 
-def written(command: str, *words: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+def written(
+    command: str, *words: str, capsys: pytest.CaptureFixture[str]
+) -> dict[str, Any]:
     """The JSON that the command line writes."""
     cli.main([command, *words, "--format", "json"])
     document: dict[str, Any] = loads(capsys.readouterr().out)
@@ -245,13 +267,19 @@ def ranking_on_mac() -> Ranking:
     return rank(machine=MAC)
 
 
-def test_functions_give_what_the_commands_write(capsys: pytest.CaptureFixture[str]) -> None:
+def test_functions_give_what_the_commands_write(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """`to_json()` is a dict of what `check`, `list`, `plan` and `compare` print as JSON."""
     pair = ["gpt2", "mistral-7b"]
     answers = {
-        ("check", "mistral-7b", "--machine", MAC): check("mistral-7b", machine=MAC).to_json(),
+        ("check", "mistral-7b", "--machine", MAC): check(
+            "mistral-7b", machine=MAC
+        ).to_json(),
         ("list", "--machine", MAC): ranking_on_mac().to_json(),
-        ("list", "--machine", MAC, "--use", "code"): rank(machine=MAC, use="code").to_json(),
+        ("list", "--machine", MAC, "--use", "code"): rank(
+            machine=MAC, use="code"
+        ).to_json(),
         ("plan", "mistral-7b", "--context", "8k"): plan(
             "mistral-7b", Workload(context_tokens=8192)
         ).to_json(),
@@ -280,20 +308,28 @@ def unlike(document: object, held: object, path: str = "") -> Iterator[str]:
             yield path
         for inner, record in zip(document, held, strict=False):
             yield from unlike(inner, record, f"{path}[]")
-    elif isinstance(document, bool | int | str) and held != document and not path.endswith(OTHERS):
+    elif (
+        isinstance(document, bool | int | str)
+        and held != document
+        and not path.endswith(OTHERS)
+    ):
         yield path
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        lambda: check("mistral-7b", Workload(prompt_tokens=1000, parallel=4), machine="rtx 3060"),
+        lambda: check(
+            "mistral-7b", Workload(prompt_tokens=1000, parallel=4), machine="rtx 3060"
+        ),
         lambda: check(
             "llama-3.3-70b",
             Workload(load=Load(input_tokens_per_day=9, output_tokens_per_day=9)),
             machine="rtx 3060",
         ),
-        lambda: check("mistral-7b", Workload(task="finetune", dataset_tokens=1000), machine="l4"),
+        lambda: check(
+            "mistral-7b", Workload(task="finetune", dataset_tokens=1000), machine="l4"
+        ),
         lambda: check("gpt-4o", machine="rtx 3060"),
         lambda: check("flux-dev", machine="rtx 3060"),
         lambda: check("whisper-small", machine=VM),
@@ -318,7 +354,9 @@ def test_a_ranking_holds_what_was_asked_for() -> None:
     coding = rank(machine=MAC, use="code").models
     assert coding
     assert all("code" in (row.model.uses or ()) for row in coding)
-    assert {row.model.modality for row in rank(machine=MAC, modality="image").models} == {"image"}
+    assert {
+        row.model.modality for row in rank(machine=MAC, modality="image").models
+    } == {"image"}
     with pytest.raises(
         WorkloadError, match=r"rank: use: 'coding' is unknown \(did you mean 'code'"
     ):
@@ -392,7 +430,9 @@ def test_more_context_never_needs_less(name: str, context: int, more: int) -> No
 
 @settings(max_examples=20)
 @given(name=st.sampled_from(IDS), memory=st.integers(1, 64), more=st.integers(0, 64))
-def test_a_better_machine_never_gets_a_worse_route(name: str, memory: int, more: int) -> None:
+def test_a_better_machine_never_gets_a_worse_route(
+    name: str, memory: int, more: int
+) -> None:
     """For every shipped model: more memory never turns local into something else."""
 
     def runs(gib: int) -> bool:
@@ -446,9 +486,13 @@ def test_every_shipped_model_is_judged(name: str) -> None:
             entry.fact.startswith("memory") and entry.reason and entry.remedy
             for entry in verdict.needs.unknown
         )
-        (memory,) = (finding for finding in verdict.findings if finding.check == "memory")
+        (memory,) = (
+            finding for finding in verdict.findings if finding.check == "memory"
+        )
         least = sum(term.low_bytes for term in verdict.needs.known_terms)
-        assert memory.outcome == ("fail" if least > (VM.memory_limit_bytes or 0) else "unknown")
+        assert memory.outcome == (
+            "fail" if least > (VM.memory_limit_bytes or 0) else "unknown"
+        )
         assert memory.remedy
         assert verdict.route in (Route.UNKNOWN, Route.API, Route.NEITHER)
 
@@ -457,10 +501,14 @@ def test_prices_end_on_their_day() -> None:
     """An offer is gone from the day it ends on, and what replaces it stands in."""
     from selfhost.advice.verdicts import check_with
 
-    before = check_with(open_catalogue(), "gpt-4o", Workload(), VM, today="2026-11-20").api_offers
+    before = check_with(
+        open_catalogue(), "gpt-4o", Workload(), VM, today="2026-11-20"
+    ).api_offers
     ends = max(offer.ends or "" for offer in before)
     assert ends > "2026-11-20"
-    after = check_with(open_catalogue(), "gpt-4o", Workload(), VM, today=ends).api_offers
+    after = check_with(
+        open_catalogue(), "gpt-4o", Workload(), VM, today=ends
+    ).api_offers
     assert all(offer.stands_in for offer in after)
 
 
@@ -498,10 +546,13 @@ def test_llama_cpp_serves_no_more_sequences_than_it_can() -> None:
         with pytest.raises(WorkloadError, match="at most 256 sequences") as refused:
             check("gemma-3-270m", Workload(runtime=runtime, parallel=257), machine=VM)
         assert "transformers" in (refused.value.problems[0].remedy or "")
-    assert check("gemma-3-270m", Workload(parallel=256), machine=VM).route is Route.LOCAL
+    assert (
+        check("gemma-3-270m", Workload(parallel=256), machine=VM).route is Route.LOCAL
+    )
     # a batch in training is no server's
     assert (
-        check("gemma-3-270m", Workload(task="finetune", parallel=300), machine=VM).needs is not None
+        check("gemma-3-270m", Workload(task="finetune", parallel=300), machine=VM).needs
+        is not None
     )
 
 
@@ -511,17 +562,24 @@ def test_a_cache_type_that_llama_cpp_refuses_is_refused(runtime: str) -> None:
     (config.json: 2,560 over 32 heads).
     """
     assert (
-        check("phi-2", Workload(runtime=runtime, kv_cache_type="f16"), machine=VM).needs is not None
+        check("phi-2", Workload(runtime=runtime, kv_cache_type="f16"), machine=VM).needs
+        is not None
     )
-    with pytest.raises(WorkloadError, match="the head size 80 is not a multiple of 32") as refused:
+    with pytest.raises(
+        WorkloadError, match="the head size 80 is not a multiple of 32"
+    ) as refused:
         check("phi-2", Workload(runtime=runtime, kv_cache_type="q8_0"), machine=VM)
     assert [problem.key for problem in refused.value.problems] == ["kv_cache_type"]
 
 
-@pytest.mark.parametrize("name", ["check", "can_run", "rank", "plan", "compare", "size"])
+@pytest.mark.parametrize(
+    "name", ["check", "can_run", "rank", "plan", "compare", "size"]
+)
 def test_the_example_of_each_function_holds(name: str) -> None:
     """What `help()` shows can be typed, and gives what it says."""
-    (example,) = doctest.DocTestFinder().find(getattr(selfhost, name), name, globs=PUBLIC)
+    (example,) = doctest.DocTestFinder().find(
+        getattr(selfhost, name), name, globs=PUBLIC
+    )
     assert example.examples
     assert doctest.DocTestRunner().run(example).failed == 0
 
@@ -531,10 +589,17 @@ def test_docstrings_of_the_library_name_public_things_only() -> None:
     texts = {name: inspect.getdoc(value) or "" for name, value in PUBLIC.items()}
     for name, value in PUBLIC.items():
         own = vars(value).items() if inspect.isclass(value) else ()
-        texts |= {f"{name}.{key}": part.__doc__ or "" for key, part in own if key[0] != "_"}
+        texts |= {
+            f"{name}.{key}": part.__doc__ or "" for key, part in own if key[0] != "_"
+        }
     inner = re.compile(r"\b[A-Z]+_[A-Z_]+\b|`[A-Z][a-z]+[A-Z]?\w*`")
-    allowed = {*(f"`{name}`" for name in (*PUBLIC, "ValueError", "TypeError")), "SELFHOST_SPECS"}
-    named = {(place, word) for place, text in texts.items() for word in inner.findall(text)}
+    allowed = {
+        *(f"`{name}`" for name in (*PUBLIC, "ValueError", "TypeError")),
+        "SELFHOST_SPECS",
+    }
+    named = {
+        (place, word) for place, text in texts.items() for word in inner.findall(text)
+    }
     assert not {(place, word) for place, word in named if word not in allowed}
 
 
@@ -547,7 +612,9 @@ def test_docstrings_of_the_library_name_public_things_only() -> None:
         pytest.param("clip-vit-base-patch32", "whisper.cpp", "api", id="another-kind"),
     ],
 )
-def test_what_no_source_says_is_not_refused(model: str, runtime: str, route: str) -> None:
+def test_what_no_source_says_is_not_refused(
+    model: str, runtime: str, route: str
+) -> None:
     verdict = check(model, Workload(runtime=runtime), machine="strix-halo-128gb")
     assert verdict.route == route
 
@@ -569,14 +636,18 @@ def test_check_and_show_name_the_same_successor_of_gpt_3() -> None:
 @pytest.mark.parametrize(
     "name", ["GPT-3.5 Turbo (open-weight variant)", "gpt-3.5-turbo open weights"]
 )
-def test_a_variant_with_open_weights_that_does_not_exist_is_said_not_to(name: str) -> None:
+def test_a_variant_with_open_weights_that_does_not_exist_is_said_not_to(
+    name: str,
+) -> None:
     """openai.com/open-models names gpt-oss alone."""
     with pytest.raises(UnknownModelError, match="never published") as caught:
         check(name)
     assert "gpt-oss-20b" in caught.value.nearest
 
 
-def test_notes_stand_in_one_order_whoever_asks(capsys: pytest.CaptureFixture[str]) -> None:
+def test_notes_stand_in_one_order_whoever_asks(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Of a model asked alone, among several, and by a program."""
     words = ["--min-speed", "5", "--machine", "RTX 4090", "--json"]
     assert main(["check", "whisper-large-v3", *words]) == 0

@@ -74,7 +74,9 @@ def test_commands_give_the_route_that_the_page_states(
         assert code == 0
 
 
-def test_every_need_is_on_the_page_and_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_need_is_on_the_page_and_in_the_help(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """The options that say what a model must be are in the page and in `check --help`, which names
     the page.
     """
@@ -91,7 +93,9 @@ def test_the_contract_names_every_command_and_only_options_that_exist() -> None:
     bring.
     """
     section = CONTRACT.split("## Command line\n")[1].split("\n## ")[0]
-    assert set(re.findall(r"^\| `selfhost (\w+)", section, re.MULTILINE)) == set(SUBCOMMANDS)
+    assert set(re.findall(r"^\| `selfhost (\w+)", section, re.MULTILINE)) == set(
+        SUBCOMMANDS
+    )
     options = {
         command: {name for option in options_of(command) for name in option.names}
         for command in SUBCOMMANDS
@@ -103,9 +107,15 @@ def test_the_contract_names_every_command_and_only_options_that_exist() -> None:
     )
     assert promised <= flags
     unnamed = {flag for flag in flags if flag.startswith("--")} - promised - guide
-    assert not unnamed, f"say in docs/usage.md or docs/contract.md what they do: {unnamed}"
-    listed = set(re.findall(r"--[a-z-]+", section.split("share ")[1].split("; all of them")[0]))
-    assert all(listed <= options[name] for name in ("check", "list", "show", "compare", "plan"))
+    assert not unnamed, (
+        f"say in docs/usage.md or docs/contract.md what they do: {unnamed}"
+    )
+    listed = set(
+        re.findall(r"--[a-z-]+", section.split("share ")[1].split("; all of them")[0])
+    )
+    assert all(
+        listed <= options[name] for name in ("check", "list", "show", "compare", "plan")
+    )
 
 
 def test_the_contracts_json_has_no_key_that_is_not_written(
@@ -142,7 +152,9 @@ def test_the_policies_and_the_python_of_the_pages_hold(
 ) -> None:
     """Each policy is read as it is printed; the Python runs as it stands; the names are public."""
     for page in (USAGE, CONTRACT):
-        assert read_policy(Document.read("audit.toml", blocks("toml", page)[0].encode())).models
+        assert read_policy(
+            Document.read("audit.toml", blocks("toml", page)[0].encode())
+        ).models
     shutil.copy(MACHINE, tmp_path / "ci.json")
     monkeypatch.chdir(tmp_path)
     code = blocks("python", CONTRACT)[0]
@@ -156,7 +168,9 @@ def test_the_policies_and_the_python_of_the_pages_hold(
 
 def test_the_contract_lists_every_schema_and_exit_code() -> None:
     """What ships in selfhost/schemas is named, and the exit codes are those of the README."""
-    shipped = {f"selfhost.{path.stem.replace('-1', '/1')}" for path in SCHEMAS.glob("*.json")}
+    shipped = {
+        f"selfhost.{path.stem.replace('-1', '/1')}" for path in SCHEMAS.glob("*.json")
+    }
     # of TOML files, for editors
     outside = {"selfhost.policy/1", "selfhost.spec/1"}
     assert shipped - outside <= set(re.findall(r"selfhost\.[a-z-]+/\d", CONTRACT))
@@ -176,7 +190,9 @@ def test_the_contract_lists_every_report_of_an_audit() -> None:
     """Its table has each format, and the sentence on --output each ending that chooses one."""
     section = CONTRACT.split("## `selfhost audit --format NAME`\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE)
-    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(FORMATS)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(
+        FORMATS
+    )
     (endings,) = re.findall(r"`--output FILE\.json` \(or\n(.*?)\) chooses", CONTRACT)
     suffixes = {form.suffix for form in FORMATS.values()} - {None}
     assert set(re.findall(r"`\.(\w+)`", endings)) | {"json"} == suffixes
@@ -193,7 +209,9 @@ def test_the_guide_names_every_system_and_report() -> None:
     readme = (DATA / "fleet" / "README.md").read_text(encoding="utf-8")
     for sample in (DATA / "fleet").glob("*/*"):
         # those that were written by hand have no source
-        assert "_made" in sample.name or f"`{sample.parent.name}/{sample.name}`" in readme, sample
+        assert (
+            "_made" in sample.name or f"`{sample.parent.name}/{sample.name}`" in readme
+        ), sample
     for name in shipped_table("options")["formats"]["size"]:
         assert name in USAGE
         assert name in CONTRACT
@@ -210,7 +228,9 @@ def test_the_guide_names_every_system_and_report() -> None:
         ("ChatGPT", ("chatgpt", None)),
     ],
 )
-def test_the_contracts_names_are_understood(typed: str, wanted: tuple[str, str | None]) -> None:
+def test_the_contracts_names_are_understood(
+    typed: str, wanted: tuple[str, str | None]
+) -> None:
     """The names that the page gives as examples mean what it says."""
     assert typed in CONTRACT
     resolution = resolve(typed, Catalogue.open())
@@ -273,7 +293,11 @@ def test_the_line_for_ci_holds_this_machine_to_the_policy_that_init_writes(
 
 def run(environment: dict[str, str], *words: str) -> str:
     done = subprocess.run(
-        [sys.executable, *words], capture_output=True, text=True, env=environment, check=False
+        [sys.executable, *words],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
@@ -285,11 +309,27 @@ def test_python_block(source_environment: dict[str, str]) -> None:
     assert out.startswith("local RUNS: Mistral 7B Instruct v0.3")
 
 
-def test_the_marker_works_as_pasted(tmp_path: Path, source_environment: dict[str, str]) -> None:
+def test_the_marker_works_as_pasted(
+    tmp_path: Path, source_environment: dict[str, str]
+) -> None:
     """The test of the README is passed or skipped, wherever it runs."""
     (tmp_path / "test_it.py").write_text(blocks("python", section("Python"))[1])
-    words = ("-p", "no:cacheprovider", "-p", "selfhost.pytest_plugin", "--strict-markers")
-    out = run(source_environment, "-m", "pytest", "--rootdir", str(tmp_path), *words, str(tmp_path))
+    words = (
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "selfhost.pytest_plugin",
+        "--strict-markers",
+    )
+    out = run(
+        source_environment,
+        "-m",
+        "pytest",
+        "--rootdir",
+        str(tmp_path),
+        *words,
+        str(tmp_path),
+    )
     assert "1 passed" in out or "1 skipped" in out
 
 
@@ -304,9 +344,15 @@ def test_the_picture_holds_what_the_program_prints(theme: str) -> None:
     letters = "".join("".join(drawing.itertext()).split())
     for verdict in readme_picture.verdicts():
         sentence = plain(check_document([verdict])).splitlines()[0]
-        for line in (f"selfhost check {verdict.asked}", sentence, *verdict.commands[:1]):
+        for line in (
+            f"selfhost check {verdict.asked}",
+            sentence,
+            *verdict.commands[:1],
+        ):
             assert "".join(unescape(line).split()) in letters
-    assert not re.search(r"url\(['\"]?http|@import|<script|href", path.read_text(encoding="utf-8"))
+    assert not re.search(
+        r"url\(['\"]?http|@import|<script|href", path.read_text(encoding="utf-8")
+    )
 
 
 def test_each_check_has_its_rows() -> None:
@@ -314,26 +360,41 @@ def test_each_check_has_its_rows() -> None:
     every code under its check.
     """
     table = CONTRACT.split("## How a verdict is made\n")[1].split("\n## ")[0]
-    rows = dict(re.findall(r"^\| (\w+) \| ((?:`[a-z-]+` ?)+)\|$", ANSWERS, re.MULTILINE))
+    rows = dict(
+        re.findall(r"^\| (\w+) \| ((?:`[a-z-]+` ?)+)\|$", ANSWERS, re.MULTILINE)
+    )
     audit, policy = (
-        json.loads((SCHEMAS / f"{name}-1.json").read_text("utf-8")) for name in ("audit", "policy")
+        json.loads((SCHEMAS / f"{name}-1.json").read_text("utf-8"))
+        for name in ("audit", "policy")
     )
     why_not = shipped_table("labels")["why_not"]
     rules = policy["properties"]["exception"]["items"]["properties"]["rule"]["enum"]
     known = {*MACHINE_ROWS, *MODEL_CHECKS}
     lists = {
-        "MODEL_CHECKS (judge/record.py), MACHINE_ROWS (words.py)": sorted(known, key=CHECKS.index),
-        "How a verdict is made in docs/contract.md": re.findall(r"(?m)^\| `(\w+)`", table),
+        "MODEL_CHECKS (judge/record.py), MACHINE_ROWS (words.py)": sorted(
+            known, key=CHECKS.index
+        ),
+        "How a verdict is made in docs/contract.md": re.findall(
+            r"(?m)^\| `(\w+)`", table
+        ),
         "the reason codes in docs/answers.md": rows,
-        "[why_not] of specs/common/labels.toml": [each for each in why_not if "-" not in each],
-        "check in $defs of selfhost/schemas/audit-1.json": audit["$defs"]["check"]["enum"],
+        "[why_not] of specs/common/labels.toml": [
+            each for each in why_not if "-" not in each
+        ],
+        "check in $defs of selfhost/schemas/audit-1.json": audit["$defs"]["check"][
+            "enum"
+        ],
         "rule of exception in selfhost/schemas/policy-1.json": rules,
     }
     lacking = [place for place, listed in lists.items() if list(listed) != list(CHECKS)]
-    assert not lacking, f"each takes a row for each check, in the order of CHECKS: {lacking}"
+    assert not lacking, (
+        f"each takes a row for each check, in the order of CHECKS: {lacking}"
+    )
     for check, text in rows.items():
         assert set(re.findall(r"`([a-z-]+)`", text)) == {
-            code for code in shipped_table("findings")["codes"] if code.startswith(f"{check}-")
+            code
+            for code in shipped_table("findings")["codes"]
+            if code.startswith(f"{check}-")
         }
 
 
@@ -368,13 +429,21 @@ def test_install_and_test_commands_are_the_ones_that_ci_runs() -> None:
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/usage.md", "docs/answers.md"]
+    "document",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "docs/usage.md",
+        "docs/answers.md",
+    ],
 )
 def test_named_paths_exist(document: str) -> None:
     """A path in backquotes that starts with a folder of this project is there."""
     text = (ROOT / document).read_text(encoding="utf-8")
     for path in re.findall(
-        r"`((?:selfhost|specs|tests|examples|benchmarks|docs|tools|\.ci)/[\w./-]*)`", text
+        r"`((?:selfhost|specs|tests|examples|benchmarks|docs|tools|\.ci)/[\w./-]*)`",
+        text,
     ):
         assert (ROOT / path).exists(), f"{document} names {path}"
 
@@ -385,9 +454,15 @@ def test_every_package_is_one_that_is_built() -> None:
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     modules = (ROOT / "selfhost").rglob("*.py")
-    folders = {path.parent.relative_to(ROOT).as_posix().replace("/", ".") for path in modules}
+    folders = {
+        path.parent.relative_to(ROOT).as_posix().replace("/", ".") for path in modules
+    }
     listed = set(project["tool"]["setuptools"]["packages"])
-    data = {name for name in listed if name.startswith(("selfhost.specs", "selfhost.schemas"))}
+    data = {
+        name
+        for name in listed
+        if name.startswith(("selfhost.specs", "selfhost.schemas"))
+    }
     assert listed - data == folders
 
 

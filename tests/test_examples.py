@@ -41,8 +41,13 @@ def test_pick_model(source_environment: dict[str, str]) -> None:
     from selfhost import check
 
     large = run("pick_model.py", source_environment, str(RECORDS / "vm-24gib.json"))
-    small = run("pick_model.py", source_environment, str(RECORDS / "container-2gib.json"))
-    sizes = [check(name, machine=Machine()).model.parameters.total or 0 for name in (large, small)]
+    small = run(
+        "pick_model.py", source_environment, str(RECORDS / "container-2gib.json")
+    )
+    sizes = [
+        check(name, machine=Machine()).model.parameters.total or 0
+        for name in (large, small)
+    ]
     assert sizes[0] > sizes[1] > 0
 
 
@@ -94,7 +99,14 @@ def assert_schema(name: str, path: Path) -> None:
     """The consumer's own schema, as check-jsonschema ships it."""
     if find_spec("check_jsonschema") is None:
         pytest.skip("check-jsonschema is absent: the extra `test` has it")
-    words = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", name, str(path)]
+    words = [
+        sys.executable,
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        name,
+        str(path),
+    ]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -102,7 +114,9 @@ def assert_schema(name: str, path: Path) -> None:
 ROLE = EXAMPLES / "ansible" / "roles" / "selfhost_machine"
 
 
-FILES = sorted(path for path in EXAMPLES.rglob("*") if path.is_file() and path.suffix != ".pyc")
+FILES = sorted(
+    path for path in EXAMPLES.rglob("*") if path.is_file() and path.suffix != ".pyc"
+)
 # `… selfhost audit WORDS` up to what a shell, a comment or a quotation ends it with
 LINES = re.compile(
     r"""(?:^|[\s'"`/])(?:selfhost|\$\{?SELFHOST(?::-selfhost\})?)"?[ ]"""
@@ -115,7 +129,9 @@ def is_shell(path: Path) -> bool:
     return path.read_text(encoding="utf-8").startswith("#!/bin/sh")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(EXAMPLES).as_posix())
+@pytest.mark.parametrize(
+    "path", FILES, ids=lambda path: path.relative_to(EXAMPLES).as_posix()
+)
 def test_each_file_is_valid(path: Path) -> None:
     """A file of a kind that nothing here reads is no example yet."""
     text = path.read_text(encoding="utf-8")
@@ -182,7 +198,9 @@ def test_what_an_example_names_of_this_folder_exists() -> None:
         ):
             assert (ROOT / name).exists(), f"{page.name}: {name}"
     for tasks in (ROLE / "tasks").glob("*.yml"):
-        for template in re.findall(r"^\s+src: (\S+\.j2)$", tasks.read_text("utf-8"), re.MULTILINE):
+        for template in re.findall(
+            r"^\s+src: (\S+\.j2)$", tasks.read_text("utf-8"), re.MULTILINE
+        ):
             assert (ROLE / "templates" / template).is_file()
     for mode in ("push", "facts"):
         assert (ROLE / "tasks" / f"{mode}.yml").is_file()
@@ -238,7 +256,9 @@ def shell(
     place = folder / ".selfhost" / "bin"
     place.mkdir(parents=True, exist_ok=True)
     program = place / "selfhost"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m selfhost "$@"\n', encoding="utf-8")
+    program.write_text(
+        f'#!/bin/sh\nexec "{sys.executable}" -m selfhost "$@"\n', encoding="utf-8"
+    )
     program.chmod(0o755)
     return subprocess.run(
         [*by, script],
@@ -266,7 +286,9 @@ def jenkins(_: str) -> str:
 
 
 def write_policy(folder: Path, name: str, model: str) -> None:
-    (folder / name).write_text(f'schema = 1\n[[model]]\nname = "{model}"\n', encoding="utf-8")
+    (folder / name).write_text(
+        f'schema = 1\n[[model]]\nname = "{model}"\n', encoding="utf-8"
+    )
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
@@ -290,7 +312,8 @@ def test_jobs_do_what_they_say(
     write_policy(tmp_path, policy, model)
     shutil.copy(RECORDS / record, tmp_path / "machine.json")
     done = shell(
-        script_of("Audit") + (" --machines machine.json" if script_of is jenkins else ""),
+        script_of("Audit")
+        + (" --machines machine.json" if script_of is jenkins else ""),
         tmp_path,
         **{
             **source_environment,
@@ -308,8 +331,12 @@ def test_jobs_do_what_they_say(
     assert "<testsuite" in (tmp_path / "selfhost-junit.xml").read_text(encoding="utf-8")
     assert not (tmp_path / "broken").exists()
     if script_of is github:
-        assert (tmp_path / "output").read_text(encoding="utf-8") == f"exit-code={code}\n"
-        heading, empty, *lines = (tmp_path / "summary.md").read_text("utf-8").splitlines()
+        assert (tmp_path / "output").read_text(
+            encoding="utf-8"
+        ) == f"exit-code={code}\n"
+        heading, empty, *lines = (
+            (tmp_path / "summary.md").read_text("utf-8").splitlines()
+        )
         assert (heading, empty) == ("### selfhost audit", "")
         assert lines
         assert all(line.startswith("    ") for line in lines)
@@ -328,7 +355,9 @@ def test_pre_commit_hook(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "is valid" in capsys.readouterr().out
     for name, model in (("one.toml", "mistrl-7b"), ("two.toml", "gemma-99b")):
         write_policy(tmp_path, name, model)
-    assert cli.main([*words, str(tmp_path / "one.toml"), str(tmp_path / "two.toml")]) == 2
+    assert (
+        cli.main([*words, str(tmp_path / "one.toml"), str(tmp_path / "two.toml")]) == 2
+    )
     out, err = capsys.readouterr()
     assert out == ""
     assert "one.toml:3" in err
@@ -343,17 +372,25 @@ def test_recordings_name_nobody() -> None:
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
-def test_the_pod_logs_one_line(tmp_path: Path, source_environment: dict[str, str]) -> None:
+def test_the_pod_logs_one_line(
+    tmp_path: Path, source_environment: dict[str, str]
+) -> None:
     """The DaemonSet's command: one record a line, read where the models would be stored."""
-    manifest = yaml((EXAMPLES / "kubernetes" / "machines.yaml").read_text(encoding="utf-8"))
+    manifest = yaml(
+        (EXAMPLES / "kubernetes" / "machines.yaml").read_text(encoding="utf-8")
+    )
     (container,) = manifest["spec"]["template"]["spec"]["containers"]
     (script,) = container["args"]
     waits = tmp_path / ".selfhost" / "bin" / "sleep"
     waits.parent.mkdir(parents=True)
     waits.write_text("#!/bin/sh\n", encoding="utf-8")
     waits.chmod(0o755)
-    stores = {entry["name"]: str(tmp_path) for entry in container["env"] if "value" in entry}
-    done = shell(script, tmp_path, **source_environment, **stores, NODE_NAME="node; touch broken")
+    stores = {
+        entry["name"]: str(tmp_path) for entry in container["env"] if "value" in entry
+    }
+    done = shell(
+        script, tmp_path, **source_environment, **stores, NODE_NAME="node; touch broken"
+    )
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
     record = json.loads(line)
@@ -361,7 +398,9 @@ def test_the_pod_logs_one_line(tmp_path: Path, source_environment: dict[str, str
     paths = {disk["path"] for disk in record["disks"]}
     # the pod works in the folder of the models, as the test does
     assert container["workingDir"] == "/models"
-    assert {path for path in paths if path != "." and not path.startswith(str(tmp_path))} == set()
+    assert {
+        path for path in paths if path != "." and not path.startswith(str(tmp_path))
+    } == set()
     assert not (tmp_path / "broken").exists()
 
 
@@ -376,7 +415,9 @@ def stand_ins(folder: Path, **programs: str) -> Path:
     return place
 
 
-def health_check(folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def health_check(
+    folder: Path, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
     """The health check of a node, by `slurm.conf` in the folder."""
     return shell(
         (EXAMPLES / "slurm" / "selfhost-healthcheck").read_text(encoding="utf-8"),
@@ -399,12 +440,17 @@ def health_check(folder: Path, environment: dict[str, str]) -> subprocess.Comple
     ],
 )
 def test_the_health_check_drains_for_a_broken_policy_alone(
-    model: str, drains: bool, state: str, tmp_path: Path, source_environment: dict[str, str]
+    model: str,
+    drains: bool,
+    state: str,
+    tmp_path: Path,
+    source_environment: dict[str, str],
 ) -> None:
     """One line; a policy that is at fault takes no node away."""
     write_policy(tmp_path, "audit.toml", model)
     stand_ins(tmp_path)
     settings = (
+        f""
         f"SELFHOST_POLICY={tmp_path}/audit.toml\nSELFHOST_DRAIN={'yes' if drains else 'no'}\n"
     )
     (tmp_path / "slurm.conf").write_text(settings, encoding="utf-8")
@@ -416,4 +462,7 @@ def test_the_health_check_drains_for_a_broken_policy_alone(
     assert drained.exists() is bool(state)
     if state:
         words = drained.read_text(encoding="utf-8")
-        assert "NodeName=n1 State=DRAIN Reason=selfhost: FAIL: the policy is broken" in words
+        assert (
+            "NodeName=n1 State=DRAIN Reason=selfhost: FAIL: the policy is broken"
+            in words
+        )

@@ -150,7 +150,9 @@ def _assert_imports_go_down(path: Path) -> None:
     importer = room(path)
     file = path.relative_to(PACKAGE).as_posix()
     for kind, name, is_in_function in imports(path):
-        is_excepted = (file, name) in EXCEPTIONS and (is_in_function or name == "probes")
+        is_excepted = (file, name) in EXCEPTIONS and (
+            is_in_function or name == "probes"
+        )
         if (
             kind != "own"
             or name in (importer, "__init__")
@@ -173,14 +175,18 @@ def test_no_files_import_each_other() -> None:
     for path in FILES:
         file = path.relative_to(PACKAGE).as_posix()
         targets = files_imported(path)
-        arrows[path] = {target for target in targets if (file, room(target)) not in EXCEPTIONS}
+        arrows[path] = {
+            target for target in targets if (file, room(target)) not in EXCEPTIONS
+        }
     done: set[Path] = set()
     while ready := {
         path for path, targets in arrows.items() if path not in done and targets <= done
     }:
         done |= ready
     left = sorted(str(path.relative_to(PACKAGE)) for path in FILES if path not in done)
-    assert not left, f"imports lead in a ring; move what they share to a file of its own: {left}"
+    assert not left, (
+        f"imports lead in a ring; move what they share to a file of its own: {left}"
+    )
 
 
 def test_no_room_can_reach_the_network_or_start_a_process() -> None:
@@ -194,17 +200,31 @@ def test_no_room_can_reach_the_network_or_start_a_process() -> None:
             forbidden.remove("subprocess")
         used = {name for kind, name, _ in imports(path) if kind == "other"}
         reached = used & forbidden
-        assert not reached, f"{path}: no code opens a socket or starts a process: {reached}"
+        assert not reached, (
+            f"{path}: no code opens a socket or starts a process: {reached}"
+        )
 
 
 def test_heavy_libraries_are_imported_where_they_are_used() -> None:
     """rich, psutil, packaging and tomllib load inside the function that needs them."""
     for path in FILES:
         file = path.relative_to(PACKAGE).as_posix()
-        heavy = {"rich", "psutil", "packaging", "tomllib", "dataclasses", "inspect", "pathlib"}
+        heavy = {
+            "rich",
+            "psutil",
+            "packaging",
+            "tomllib",
+            "dataclasses",
+            "inspect",
+            "pathlib",
+        }
         if file in DRAWING:
             heavy.remove("rich")
-        early = {name for kind, name, inside in imports(path) if kind == "other" and not inside}
+        early = {
+            name
+            for kind, name, inside in imports(path)
+            if kind == "other" and not inside
+        }
         assert not early & heavy, (
             f"{file}: import inside the function that uses it: {early & heavy}"
         )
@@ -214,9 +234,9 @@ def test_no_test_module_imports_another() -> None:
     """What several test modules share lies in `tests/helpers`."""
     for path in TESTS.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        assert not re.findall(r"^\s*(?:from\s+\S*test_|import\s.*test_).*", text, re.MULTILINE), (
-            path
-        )
+        assert not re.findall(
+            r"^\s*(?:from\s+\S*test_|import\s.*test_).*", text, re.MULTILINE
+        ), path
 
 
 @cache
@@ -226,7 +246,9 @@ def fields() -> dict[str, set[str]]:
     bases: dict[str, set[str]] = {}
     for module in figures.modules().values():
         for node in module.classes:
-            annotated = [line.target for line in node.body if isinstance(line, ast.AnnAssign)]
+            annotated = [
+                line.target for line in node.body if isinstance(line, ast.AnnAssign)
+            ]
             names = {target.id for target in annotated if isinstance(target, ast.Name)}
             own.setdefault(node.name, set()).update(names)
             above = {base.id for base in node.bases if isinstance(base, ast.Name)}
@@ -246,7 +268,11 @@ def test_replace_names_fields_that_a_record_has() -> None:
     calls = [call for module in figures.modules().values() for call in module.replacing]
     for function, call in calls:
         arguments = [*function.args.args, *function.args.kwonlyargs]
-        kinds = {each.arg: ast.unparse(each.annotation) for each in arguments if each.annotation}
+        kinds = {
+            each.arg: ast.unparse(each.annotation)
+            for each in arguments
+            if each.annotation
+        }
         keywords = {each.arg for each in call.keywords if each.arg}
         # a time zone is the standard library's
         if not keywords - {"tzinfo"}:
@@ -255,7 +281,9 @@ def test_replace_names_fields_that_a_record_has() -> None:
         record = ast.unparse(call.func.value)
         kind = kinds.get(record, "").removesuffix(" | None")
         of_kind = [fields()[kind]] if kind in fields() else fields().values()
-        assert any(keywords <= names for names in of_kind), f"{record}.replace({keywords})"
+        assert any(keywords <= names for names in of_kind), (
+            f"{record}.replace({keywords})"
+        )
         surely += kind in fields()
     assert surely > 50
 
@@ -275,7 +303,11 @@ def test_the_files_that_contributing_names_are_there() -> None:
     }
     folders = (ROOT, PACKAGE, ROOT / "specs" / "common", TESTS)
     assert len(paths) > 40
-    assert not {path for path in paths if not any((folder / path).exists() for folder in folders)}
+    assert not {
+        path
+        for path in paths
+        if not any((folder / path).exists() for folder in folders)
+    }
 
 
 def test_the_modules_that_sources_and_docs_name_are_there() -> None:
@@ -289,7 +321,9 @@ def test_the_modules_that_sources_and_docs_name_are_there() -> None:
         )
         for path in folder.rglob(pattern)
     ]
-    named = {word for text in texts for word in re.findall(r"\bselfhost/[\w/]+\.py\b", text)}
+    named = {
+        word for text in texts for word in re.findall(r"\bselfhost/[\w/]+\.py\b", text)
+    }
     assert named
     assert not {path for path in named if not (ROOT / path).exists()}
 
@@ -320,9 +354,14 @@ def test_a_piped_check_loads_no_drawing_library() -> None:
         "selfhost.cli.main.main(['check', 'mistral-7b', '--output', os.devnull])"
     )
     assert "selfhost.judge.record" in modules
-    expected = {"rich", "packaging", "dataclasses", "inspect", "socket", "subprocess"} | (
-        {"psutil"} if sys.platform == "linux" else set()
-    )
+    expected = {
+        "rich",
+        "packaging",
+        "dataclasses",
+        "inspect",
+        "socket",
+        "subprocess",
+    } | ({"psutil"} if sys.platform == "linux" else set())
     assert not modules & expected
 
 

@@ -84,7 +84,8 @@ def sentences(path: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
         elif isinstance(node, ast.JoinedStr):
             parts = (
-                value.value if isinstance(value, ast.Constant) else "…" for value in node.values
+                value.value if isinstance(value, ast.Constant) else "…"
+                for value in node.values
             )
             yield node.lineno, "".join(map(str, parts))
 
@@ -119,7 +120,9 @@ def texts_in(value: object) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", [*TABLES, "words"])
 def test_no_sentence_of_a_table_has_a_phrase_that_was_hard_to_read(name: str) -> None:
-    table = tomllib.loads((ROOT / "specs" / "common" / f"{name}.toml").read_text(encoding="utf-8"))
+    table = tomllib.loads(
+        (ROOT / "specs" / "common" / f"{name}.toml").read_text(encoding="utf-8")
+    )
     if name == "words":
         table = {key: table[key] for key in ("refused", "note")}
     hits = []
@@ -131,8 +134,12 @@ def test_no_sentence_of_a_table_has_a_phrase_that_was_hard_to_read(name: str) ->
 
 def test_an_example_in_the_help_follows_such_as() -> None:
     """`context in tokens, as 8192` reads as a way to do something; 8192 is an example."""
-    table = tomllib.loads((ROOT / "specs/common/options.toml").read_text(encoding="utf-8"))
-    assert [text for text in texts_in(table) if text.startswith("as ") or ", as " in text] == []
+    table = tomllib.loads(
+        (ROOT / "specs/common/options.toml").read_text(encoding="utf-8")
+    )
+    assert [
+        text for text in texts_in(table) if text.startswith("as ") or ", as " in text
+    ] == []
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -140,5 +147,7 @@ def test_no_clause_of_a_sentence_ends_in_a_bracket_of_its_own(name: str) -> None
     """`[[guess?… under [sources]]]` ended at the first two brackets, and left one in the
     sentence.
     """
-    table = tomllib.loads((ROOT / "specs" / "common" / f"{name}.toml").read_text(encoding="utf-8"))
+    table = tomllib.loads(
+        (ROOT / "specs" / "common" / f"{name}.toml").read_text(encoding="utf-8")
+    )
     assert [text for text in texts_in(table) if "]]]" in text] == []

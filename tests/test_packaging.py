@@ -83,7 +83,16 @@ def ask(target: Path, *names: str) -> dict[str, Any]:
     folder.
     """
     answer: dict[str, Any] = json.loads(
-        run(sys.executable, "-I", "-S", "-c", ASK, str(target), *names, cwd=target.parent)
+        run(
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            ASK,
+            str(target),
+            *names,
+            cwd=target.parent,
+        )
     )
     return answer
 
@@ -122,7 +131,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def built(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def built(
+    checkout: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
     """The wheel and the sdist; the wheel is built from the sdist, as a package index or a
     distributor does.
     """
@@ -142,7 +153,9 @@ def built(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
 
 
 @pytest.fixture(scope="session")
-def installed(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def installed(
+    built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """The wheel, installed without a network. Tests that change it take a copy."""
     target = tmp_path_factory.mktemp("installed") / "site"
     install(target, str(built[0]))
@@ -159,7 +172,9 @@ def test_the_wheel_holds_the_specs_of_the_checkout(
             for name in wheel.namelist()
             if name.startswith("selfhost/specs/")
         }
-        others = [name for name in wheel.namelist() if not name.startswith("selfhost/specs/")]
+        others = [
+            name for name in wheel.namelist() if not name.startswith("selfhost/specs/")
+        ]
     specs = checkout / "specs"
     packed_specs.pack(str(specs), str(tmp_path))
     expected = {name: (tmp_path / name).read_bytes() for name in source_tree(tmp_path)}
@@ -168,7 +183,9 @@ def test_the_wheel_holds_the_specs_of_the_checkout(
     assert [name for name, content in held.items() if content != expected[name]] == []
     assert "selfhost/py.typed" in others
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in others)
-    assert {name.split("/")[0].removesuffix(".dist-info").split("-")[0] for name in others} == {
+    assert {
+        name.split("/")[0].removesuffix(".dist-info").split("-")[0] for name in others
+    } == {
         "selfhost",
         "selfhost_check",
     }
@@ -207,9 +224,13 @@ def test_an_installed_wheel_answers_without_parsing_toml(installed: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "words", [["check", "mistral-7b"], ["list"], ["check", "gpt-4o"], ["machine"]], ids=" ".join
+    "words",
+    [["check", "mistral-7b"], ["list"], ["check", "gpt-4o"], ["machine"]],
+    ids=" ".join,
 )
-def test_an_installed_wheel_starts_without_parsers(installed: Path, words: list[str]) -> None:
+def test_an_installed_wheel_starts_without_parsers(
+    installed: Path, words: list[str]
+) -> None:
     """Each takes milliseconds to load, of which a check has some fifty."""
     code = (
         "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
@@ -218,11 +239,15 @@ def test_an_installed_wheel_starts_without_parsers(installed: Path, words: list[
         "unwanted = {'tomllib', 'rich'}\n"
         "print(sorted(unwanted & set(sys.modules)))"
     )
-    said = run(sys.executable, "-I", "-S", "-c", code, str(installed), cwd=installed.parent)
+    said = run(
+        sys.executable, "-I", "-S", "-c", code, str(installed), cwd=installed.parent
+    )
     assert said.splitlines()[-1] == "[]"
 
 
-def test_an_installed_wheel_brings_both_commands_and_the_pytest_marker(installed: Path) -> None:
+def test_an_installed_wheel_brings_both_commands_and_the_pytest_marker(
+    installed: Path,
+) -> None:
     """`selfhost-check` starts what `selfhost` starts: `uvx selfhost-check` and a machine where
     another `selfhost` is installed need it.
     """
@@ -230,8 +255,12 @@ def test_an_installed_wheel_brings_both_commands_and_the_pytest_marker(installed
     entries = configparser.ConfigParser(delimiters="=")
     entries.read(metadata / "entry_points.txt", encoding="utf-8")
     scripts = dict(entries["console_scripts"])
-    assert scripts == dict.fromkeys(("selfhost", "selfhost-check"), "selfhost.__main__:start")
-    assert dict(entries["pytest11"]) == {"selfhost.pytest_plugin": "selfhost.pytest_plugin"}
+    assert scripts == dict.fromkeys(
+        ("selfhost", "selfhost-check"), "selfhost.__main__:start"
+    )
+    assert dict(entries["pytest11"]) == {
+        "selfhost.pytest_plugin": "selfhost.pytest_plugin"
+    }
     assert (installed / "selfhost" / "pytest_plugin.py").exists()
 
 

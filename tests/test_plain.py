@@ -36,7 +36,9 @@ def name_of(node: ast.expr) -> str:
 
 def truths_of(kinds: Mapping[str, set[str]]) -> frozenset[str]:
     """The names that are annotated as truths, wherever they are annotated at all."""
-    return frozenset(name for name, found in kinds.items() if found <= {"bool", "bool | None"})
+    return frozenset(
+        name for name, found in kinds.items() if found <= {"bool", "bool | None"}
+    )
 
 
 @cache
@@ -44,10 +46,14 @@ def fields() -> frozenset[str]:
     """The fields and properties of classes that are truths."""
     kinds: dict[str, set[str]] = {}
     for path in PYTHON:
-        for table in (node for node in ast.walk(parsed(path)) if isinstance(node, ast.ClassDef)):
+        for table in (
+            node for node in ast.walk(parsed(path)) if isinstance(node, ast.ClassDef)
+        ):
             for node in table.body:
                 if isinstance(node, ast.AnnAssign):
-                    kinds.setdefault(name_of(node.target), set()).add(ast.unparse(node.annotation))
+                    kinds.setdefault(name_of(node.target), set()).add(
+                        ast.unparse(node.annotation)
+                    )
                 elif isinstance(node, ast.FunctionDef) and node.returns is not None:
                     kinds.setdefault(node.name, set()).add(ast.unparse(node.returns))
     return truths_of(kinds)
@@ -91,7 +97,9 @@ def is_sequence(node: ast.expr) -> bool:
 def is_number(node: ast.expr) -> bool:
     if isinstance(node, ast.Call):
         return name_of(node) in COUNTING
-    return isinstance(node, ast.Constant | ast.BinOp) or name_of(node).lower().endswith(NUMBERS)
+    return isinstance(node, ast.Constant | ast.BinOp) or name_of(node).lower().endswith(
+        NUMBERS
+    )
 
 
 def is_small_print(left: ast.expr, operator: ast.operator, right: ast.expr) -> bool:
@@ -107,7 +115,9 @@ def is_small_print(left: ast.expr, operator: ast.operator, right: ast.expr) -> b
 def faults_of(tree: ast.AST) -> Iterator[str]:
     names = variables(tree)
     for node in ast.walk(tree):
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Add | ast.Sub):
+        if isinstance(node, ast.BinOp) and isinstance(
+            node.op, ast.Mult | ast.Add | ast.Sub
+        ):
             has_truth = is_truth(node.left, names) or is_truth(node.right, names)
             if has_truth or is_small_print(node.left, node.op, node.right):
                 yield f"{node.lineno}: write `if`, no arithmetic: {ast.unparse(node)}"
@@ -124,7 +134,9 @@ def faults_of(tree: ast.AST) -> Iterator[str]:
 def test_no_truth_is_a_number_and_no_conditional_is_nested() -> None:
     faults = []
     for path in PYTHON:
-        faults += [f"{path.relative_to(ROOT)}:{fault}" for fault in faults_of(parsed(path))]
+        faults += [
+            f"{path.relative_to(ROOT)}:{fault}" for fault in faults_of(parsed(path))
+        ]
     assert faults == []
 
 
@@ -137,7 +149,9 @@ def test_no_truth_is_a_number_and_no_conditional_is_nested() -> None:
         pytest.param("3 * (left < right)", id="comparison as a factor"),
         pytest.param("size * (size or 1)", id="choice as a factor"),
         pytest.param("tokens * row.rolls_back", id="field that is a truth as a factor"),
-        pytest.param("drafts = a != b\nrows * drafts", id="variable that is a truth as a factor"),
+        pytest.param(
+            "drafts = a != b\nrows * drafts", id="variable that is a truth as a factor"
+        ),
         pytest.param("places = 1 + (rate < 10)", id="comparison as a summand"),
         pytest.param("('low', 'high')[rate > 1]", id="tuple by a comparison"),
         pytest.param("names[not found]", id="list by a negation"),

@@ -35,7 +35,11 @@ def run(folder: Path, code: str, environment: dict[str, str]) -> str:
         [*words, "-p", "no:cacheprovider", "test_it.py"],
         cwd=folder,
         # other plugins that are installed take longer to load than the tests
-        env={**environment, "SELFHOST_SPECS": str(specs), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        env={
+            **environment,
+            "SELFHOST_SPECS": str(specs),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -59,7 +63,9 @@ def test_a_test_is_skipped_with_the_reason_of_the_verdict(
     assert "too long a context" in told
 
 
-def test_a_skip_names_the_test(tmp_path: Path, source_environment: dict[str, str]) -> None:
+def test_a_skip_names_the_test(
+    tmp_path: Path, source_environment: dict[str, str]
+) -> None:
     """As `@pytest.mark.skip` does: the file and the line of the test, not of the plugin."""
     code = (
         '@pytest.mark.requires_model("gpt-4o")\ndef test_first(): pass\n\n'
@@ -67,7 +73,9 @@ def test_a_skip_names_the_test(tmp_path: Path, source_environment: dict[str, str
         '@pytest.mark.requires_model("gpt-4o")\ndef test_last(): pass\n'
     )
     lines = [
-        line for line in run(tmp_path, code, source_environment).splitlines() if "SKIPPED" in line
+        line
+        for line in run(tmp_path, code, source_environment).splitlines()
+        if "SKIPPED" in line
     ]
     assert [line.split(": ")[0] for line in lines] == [
         "SKIPPED [1] test_it.py:3",
@@ -127,7 +135,9 @@ OWN_NAMES = OWN + (
     '@pytest.mark.requires_model("gpt-4o")\ndef test_known(): pass\n\n'
     '@pytest.mark.requires_model("gpt2", contxt=1)\ndef test_keyword(): pass\n'
 )
-CONFTEST = "def pytest_configure(config):\n    config.addinivalue_line('markers', {!r})\n"
+CONFTEST = (
+    "def pytest_configure(config):\n    config.addinivalue_line('markers', {!r})\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +151,9 @@ CONFTEST = "def pytest_configure(config):\n    config.addinivalue_line('markers'
             id="registered by the conftest",
         ),
         pytest.param(
-            {"pytest.ini": "[pytest]\nmarkers =\n    slow: no\n    requires_model: ours\n"},
+            {
+                "pytest.ini": "[pytest]\nmarkers =\n    slow: no\n    requires_model: ours\n"
+            },
             OWN_NAMES,
             8,
             id="registered in pytest.ini",
@@ -194,7 +206,9 @@ def test_a_project_may_register_the_marker_of_selfhost(
 
 def test_the_entry_point_is_the_module_tested_here() -> None:
     """pytest finds the plugin by itself in an environment that has selfhost."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
     assert project["entry-points"]["pytest11"] == {PLUGIN: PLUGIN}
 
 
@@ -204,7 +218,11 @@ def test_a_run_without_the_marker_loads_nothing_of_selfhost() -> None:
     """
     code = "import selfhost.pytest_plugin, sys; print(*sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     loaded = {name for name in done.stdout.split() if name.startswith("selfhost")}
     assert loaded == {"selfhost", "selfhost.pytest_plugin"}

@@ -63,7 +63,9 @@ def source_environment(source_environment: dict[str, str]) -> dict[str, str]:
     return {**source_environment, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def watched(environment: dict[str, str], *words: str, watch: str = WATCH) -> tuple[int, list[Any]]:
+def watched(
+    environment: dict[str, str], *words: str, watch: str = WATCH
+) -> tuple[int, list[Any]]:
     """The exit code of a command and what the hook saw."""
     done = subprocess.run(
         [sys.executable, "-c", watch, *words],
@@ -87,7 +89,9 @@ def test_nothing_but_reading(name: str, source_environment: dict[str, str]) -> N
     assert code in codes
 
 
-def test_the_watch_sees_a_write(tmp_path: Path, source_environment: dict[str, str]) -> None:
+def test_the_watch_sees_a_write(
+    tmp_path: Path, source_environment: dict[str, str]
+) -> None:
     """The proof can fail: --output is a write that a user asked for, and the hook reports it."""
     words = ["check", "gpt2", "--machine", str(RECORD), "--output", str(tmp_path / "x")]
     _, seen = watched(source_environment, *words)
@@ -101,21 +105,28 @@ Host.listdir = lambda host, path: ["nvidia0"] if path == "/dev" else listed(host
 """
 
 
-def test_a_driver_is_asked_by_one_process_alone(source_environment: dict[str, str]) -> None:
+def test_a_driver_is_asked_by_one_process_alone(
+    source_environment: dict[str, str],
+) -> None:
     """Where an NVIDIA driver is there, its library is asked: this interpreter, isolated, once, and
     nothing else happens.
     """
     watch = WATCH.replace(
-        "from selfhost.cli.main import main\n", DRIVEN + "from selfhost.cli.main import main\n"
+        "from selfhost.cli.main import main\n",
+        DRIVEN + "from selfhost.cli.main import main\n",
     )
     code, seen = watched(source_environment, "machine", watch=watch)
     assert code == 0
     started = [arguments for event, arguments in seen if event == "subprocess.Popen"]
     assert len(started) == 1
-    assert started[0].startswith(f"({sys.executable!r}, [{sys.executable!r}, '-I', '-S', '-B', ")
+    assert started[0].startswith(
+        f"({sys.executable!r}, [{sys.executable!r}, '-I', '-S', '-B', "
+    )
     assert "nvml.py" in started[0]
     others = [entry for entry in seen if entry[0] != "subprocess.Popen"]
-    assert [entry for entry in others if entry[0] != "open" or "/dev/null" not in entry[1]] == []
+    assert [
+        entry for entry in others if entry[0] != "open" or "/dev/null" not in entry[1]
+    ] == []
 
 
 def test_without_any_network(source_environment: dict[str, str]) -> None:
@@ -123,15 +134,30 @@ def test_without_any_network(source_environment: dict[str, str]) -> None:
     unshare = shutil.which("unshare")
     if (
         unshare is None
-        or subprocess.run([unshare, "-rn", "true"], capture_output=True, check=False).returncode
+        or subprocess.run(
+            [unshare, "-rn", "true"], capture_output=True, check=False
+        ).returncode
     ):
         pytest.skip("no network namespace can be made here")
-    asked = ("-m", "selfhost", "check", "mistral-7b", "gpt-4o", "--machine", str(RECORD))
+    asked = (
+        "-m",
+        "selfhost",
+        "check",
+        "mistral-7b",
+        "gpt-4o",
+        "--machine",
+        str(RECORD),
+    )
     words = [sys.executable, *asked]
     inside = subprocess.run(
-        [unshare, "-rn", *words], capture_output=True, env=source_environment, check=False
+        [unshare, "-rn", *words],
+        capture_output=True,
+        env=source_environment,
+        check=False,
     )
-    outside = subprocess.run(words, capture_output=True, env=source_environment, check=False)
+    outside = subprocess.run(
+        words, capture_output=True, env=source_environment, check=False
+    )
     assert (inside.stdout, inside.stderr) == (outside.stdout, b"")
     assert outside.returncode == 1
     assert inside.returncode == 1

@@ -55,7 +55,10 @@ def truth() -> Any:
 
 
 def rows(part: str) -> list[dict[str, Any]]:
-    return [dict(zip(truth()[f"{part}_columns"], values, strict=True)) for values in truth()[part]]
+    return [
+        dict(zip(truth()[f"{part}_columns"], values, strict=True))
+        for values in truth()[part]
+    ]
 
 
 @cache
@@ -83,7 +86,10 @@ def predicted(
     runtime: str | None = None,
     **laid_out: Any,
 ) -> Speed:
-    architecture, read_bytes = shelf().spec(spec_id).architecture, weights(spec_id, quantization)
+    architecture, read_bytes = (
+        shelf().spec(spec_id).architecture,
+        weights(spec_id, quantization),
+    )
     return pace_of(machine, architecture, read_bytes, depth_tokens, runtime, **laid_out)
 
 
@@ -101,7 +107,9 @@ def pace_of(
     workload = Workload(context_tokens=way.context_tokens)
     step: Any = step_of(spec, way.runtime, workload)
     step = step.replace(read_bytes=read_bytes)
-    return predict(step if depth_tokens is None else step.replace(depth_tokens=depth_tokens), way)
+    return predict(
+        step if depth_tokens is None else step.replace(depth_tokens=depth_tokens), way
+    )
 
 
 def recorded(threads: int, **other: Any) -> Machine:
@@ -127,7 +135,9 @@ def published(name: str) -> Machine:
     """The machine of a run that others published; `benchmarks/speed_residuals.py` asks for it."""
     facts = dict(truth()["machines"][name])
     if (device := facts.pop("accelerator", None)) is not None:
-        facts["accelerators"] = (Accelerator(vendor=vendor_of(device), name=device, unified=False),)
+        facts["accelerators"] = (
+            Accelerator(vendor=vendor_of(device), name=device, unified=False),
+        )
     if (device := facts.pop("shared_gpu", None)) is not None:
         facts["accelerators"] = (
             Accelerator(
@@ -139,7 +149,10 @@ def published(name: str) -> Machine:
     if facts["instruction_sets"] is not None:
         facts["instruction_sets"] = tuple(facts["instruction_sets"])
     if FACT in facts:
-        facts |= {"memory_bandwidth_how": "measured", "sources": {FACT: "by the same person"}}
+        facts |= {
+            "memory_bandwidth_how": "measured",
+            "sources": {FACT: "by the same person"},
+        }
     return Machine(**facts)
 
 
@@ -173,23 +186,35 @@ def prediction_of(run: dict[str, Any]) -> Range:
 
 
 @pytest.mark.parametrize(("kind", "least_runs"), [("decode", 50), ("prompt", 30)])
-def test_the_range_holds_the_truth_in_19_of_20_measured_runs(kind: str, least_runs: int) -> None:
+def test_the_range_holds_the_truth_in_19_of_20_measured_runs(
+    kind: str, least_runs: int
+) -> None:
     """With the bandwidth measured; the likely pace of decoding is within 20 % in 9 of 10 runs, the
     range at most 30 % to either side.
     """
     runs = [(run, prediction_of(run)) for run in runs_as_shipped(kind)]
     assert len(runs) >= least_runs
-    missed = [run for run, told in runs if not told.low <= run["tokens_per_second"] <= told.high]
+    missed = [
+        run
+        for run, told in runs
+        if not told.low <= run["tokens_per_second"] <= told.high
+    ]
     assert len(missed) <= len(runs) * 0.05, missed
     if kind == "decode":
-        off = [run for run, told in runs if abs(told.likely / run["tokens_per_second"] - 1) > 0.2]
+        off = [
+            run
+            for run, told in runs
+            if abs(told.likely / run["tokens_per_second"] - 1) > 0.2
+        ]
         assert len(off) <= len(runs) * 0.1, off
         assert all(told.low >= told.likely * 0.7 for _, told in runs)
         assert all(told.high <= told.likely * 1.3001 for _, told in runs)
 
 
 @pytest.mark.parametrize("bandwidth", [33e9, 38e9])
-def test_the_range_holds_every_run_on_a_host_that_no_rule_was_fitted_on(bandwidth: float) -> None:
+def test_the_range_holds_every_run_on_a_host_that_no_rule_was_fitted_on(
+    bandwidth: float,
+) -> None:
     """A Zen 4 whose hypervisor hides AVX-512; its memory was read at 33 to 38 GB/s."""
     machine = recorded(2, instruction_sets=("avx2", "fma", "f16c")).replace(
         memory_bandwidth_bytes_per_second=int(bandwidth)
@@ -212,7 +237,9 @@ def test_a_guest_whose_cores_are_slower_than_its_memory_is_told_by_its_cores() -
     off = []
     for run in runs:
         asked = {"context_tokens": run["tokens"], "runtime": "llama.cpp"}
-        answer = predicted(xeon(run["threads"]), run["model"], run["quantization"], **asked)
+        answer = predicted(
+            xeon(run["threads"]), run["model"], run["quantization"], **asked
+        )
         pace = span(answer, run["kind"])
         assert pace.low <= run["tokens_per_second"] <= pace.high, run
         off.append(abs(pace.likely / run["tokens_per_second"] - 1))
@@ -238,15 +265,21 @@ def test_decoding_falls_behind_a_long_context_as_measured() -> None:
 
 
 @pytest.mark.parametrize(
-    "run", rows("measured_alone"), ids=lambda run: f"{run['model']}-{run['quantization']}"
+    "run",
+    rows("measured_alone"),
+    ids=lambda run: f"{run['model']}-{run['quantization']}",
 )
 def test_no_memory_makes_a_core_faster_than_it_is(run: dict[str, Any]) -> None:
     """With a hundred times the bandwidth one core is predicted within 20 % of what it did with 36
     GB/s for itself.
     """
     machine = recorded(1, **{FACT: 36 * 10**11})
-    answer = predicted(machine, SPEC_OF[run["model"]], run["quantization"], runtime="llama.cpp")
-    assert span(answer, "decode").likely == pytest.approx(run["tokens_per_second"], rel=0.2)
+    answer = predicted(
+        machine, SPEC_OF[run["model"]], run["quantization"], runtime="llama.cpp"
+    )
+    assert span(answer, "decode").likely == pytest.approx(
+        run["tokens_per_second"], rel=0.2
+    )
 
 
 def test_guests_of_clouds_decode_within_the_range_of_guests_like_them() -> None:
@@ -262,14 +295,18 @@ def test_guests_of_clouds_decode_within_the_range_of_guests_like_them() -> None:
     for run in runs:
         machine = recorded(
             1,
-            cpu_model="AMD EPYC" if "AMD" in run["cpu_model"] else "Intel Xeon Processor",
+            cpu_model="AMD EPYC"
+            if "AMD" in run["cpu_model"]
+            else "Intel Xeon Processor",
             cpu_cores_physical=run["cores"],
             cpu_cores_usable=float(run["threads"]),
             instruction_sets=GUEST_SETS[run["core"]],
             **{FACT: None},
         )
         depth = run["tokens"] / 2
-        pace = span(predicted(machine, run["model"], "Q4_K_M", depth_tokens=depth), "decode")
+        pace = span(
+            predicted(machine, run["model"], "Q4_K_M", depth_tokens=depth), "decode"
+        )
         inside += [pace.low <= run["least"], run["most"] <= pace.high]
         off.append(abs(math.log(run["median"] / pace.likely)))
         widths.append(pace.high / pace.low)
@@ -287,7 +324,9 @@ GUEST_SETS = {
 }
 
 
-GROUP = Attention(layers=tuple(range(32)), heads=32, kv_heads=8, key_length=128, value_length=128)
+GROUP = Attention(
+    layers=tuple(range(32)), heads=32, kv_heads=8, key_length=128, value_length=128
+)
 LLAMA = Architecture(
     row="llama", runs_in_gguf=True, layers=32, embedding_length=4096, vocabulary=32000,
     attention=(GROUP,),
@@ -318,7 +357,9 @@ names = st.sampled_from(
 machines = st.builds(
     Machine,
     system=st.sampled_from([None, "linux", "macos", "windows"]),
-    architecture=st.sampled_from([None, "x86_64", "aarch64", "armv7l", "riscv64", "s390x"]),
+    architecture=st.sampled_from(
+        [None, "x86_64", "aarch64", "armv7l", "riscv64", "s390x"]
+    ),
     scope=st.sampled_from([None, "host", "vm", "container"]),
     cpu_model=names,
     cpu_cores_usable=st.none() | st.floats(0.01, 1024),
@@ -364,7 +405,10 @@ def test_more_to_do_is_never_faster(
         found = pace_of(machine, LLAMA, {"Q4_K": size}, context_tokens=context).decode
         return () if found is None else (found.low, found.likely, found.high)
 
-    light, heavy = paces(min(one, other), min(near, far)), paces(max(one, other), max(near, far))
+    light, heavy = (
+        paces(min(one, other), min(near, far)),
+        paces(max(one, other), max(near, far)),
+    )
     assert all(map(float.__ge__, light, heavy))
 
 
@@ -379,5 +423,7 @@ def test_more_bandwidth_is_never_slower(machine: Machine, one: int, other: int) 
 
     assert all(
         less <= more
-        for less, more in zip(paces(min(one, other)), paces(max(one, other)), strict=True)
+        for less, more in zip(
+            paces(min(one, other)), paces(max(one, other)), strict=True
+        )
     )

@@ -56,7 +56,9 @@ def verdicts() -> list[Verdict]:
     """What the picture shows."""
     catalogue, machine = open_catalogue(), named(MACHINE)[0]
     today = snapshot(catalogue.offers_path).day
-    return [check_with(catalogue, name, Workload(), machine, today=today) for name in MODELS]
+    return [
+        check_with(catalogue, name, Workload(), machine, today=today) for name in MODELS
+    ]
 
 
 def picture(theme: str) -> str:

@@ -27,12 +27,19 @@ _ERRORS = {"errors": "tuple[NotJudged, ...]", "errors_not_listed": "int"}
 # objects that no record is alone: keys of a record with the type there, then others with theirs
 OBJECTS: dict[str, dict[str, str]] = {
     "Model": {"@ModelSpec": keys_of("model"), "license": "str | None"},
-    "ListedModel": {"@ModelSpec": f"{keys_of('model')} uses tuned_from", "license": "str | None"},
+    "ListedModel": {
+        "@ModelSpec": f"{keys_of('model')} uses tuned_from",
+        "license": "str | None",
+    },
     "Listed": {"model": "ListedModel", "@Verdict": keys_of("listed")},
     "Ends": {"low_bytes": "int", "high_bytes": "int"},
     "Range": {"low": "float", "likely": "float", "high": "float"},
     "Processor": {"architectures": _TEXTS, "instruction_sets": _TEXTS},
-    "NeedsOf": {"@Needs": keys_of("needs"), "download_range": "Ends | None", "cpu": "Processor"},
+    "NeedsOf": {
+        "@Needs": keys_of("needs"),
+        "download_range": "Ends | None",
+        "cpu": "Processor",
+    },
     "Answered": {
         "@openness.Row": "name why sources assumed",
         "answer": "str | None",
@@ -140,7 +147,11 @@ DOCUMENTS: dict[str, dict[str, str]] = {
         "total": "Total",
         **_ERRORS,
     },
-    "spec-check/1": {"good": _TEXTS, "problems": "tuple[Problem, ...]", "exit_code": "int"},
+    "spec-check/1": {
+        "good": _TEXTS,
+        "problems": "tuple[Problem, ...]",
+        "exit_code": "int",
+    },
     "verdict/1": {
         "@Verdict": "asked workload route can_run can_download exit_code download_seconds here"
         " speed findings room alternatives api_offers"
@@ -183,7 +194,9 @@ def text_of(name: str) -> str:
         "title": f"selfhost.{name}",
         "description": "Sizes are whole bytes, speeds tokens per second. Readers ignore keys and"
         " values that they do not know.",
-        **writer.object({"schema": "str", "selfhost_version": "str", **DOCUMENTS[name]}),
+        **writer.object(
+            {"schema": "str", "selfhost_version": "str", **DOCUMENTS[name]}
+        ),
     }
     schema["properties"]["schema"] = {"const": f"selfhost.{name}"}
     definitions = writer.definitions()
@@ -197,7 +210,10 @@ def _printed(schema: dict[str, Any]) -> str:
         if key not in ("properties", "$defs"):
             lines.append(f"  {json.dumps(key)}: {json.dumps(value)}")
             continue
-        inner = [f"    {json.dumps(name)}: {json.dumps(part)}" for name, part in value.items()]
+        inner = [
+            f"    {json.dumps(name)}: {json.dumps(part)}"
+            for name, part in value.items()
+        ]
         lines.append(f"  {json.dumps(key)}: {{\n" + ",\n".join(inner) + "\n  }")
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
@@ -210,12 +226,15 @@ class _Writer:
             if not module.name.endswith(("__main__", "pytest_plugin")):
                 importlib.import_module(module.name)
         kinds = [
-            each for each in _all_subclasses(Record) if each.__module__.startswith("selfhost.")
+            each
+            for each in _all_subclasses(Record)
+            if each.__module__.startswith("selfhost.")
         ]
         self._records: dict[str, type[Record]] = {kind.__name__: kind for kind in kinds}
         # of two records with one name `openness.Row` is that of the module
         self._records |= {
-            f"{kind.__module__}.{kind.__name__}".split(".", 2)[-1]: kind for kind in kinds
+            f"{kind.__module__}.{kind.__name__}".split(".", 2)[-1]: kind
+            for kind in kinds
         }
         self._enums = {kind.__name__: kind for kind in _all_subclasses(Enum)}
         self._waiting: list[str] = []
@@ -236,13 +255,17 @@ class _Writer:
         properties: dict[str, Any] = {}
         for key, value in keys.items():
             if not key.startswith("@"):
-                properties[key] = self._type(ast.parse(_quoted(value), mode="eval").body)
+                properties[key] = self._type(
+                    ast.parse(_quoted(value), mode="eval").body
+                )
                 continue
             kind = self._records[key[1:]]
             for name in (value or keys_of(key[1:]) or " ".join(kind._fields)).split():
                 if name not in _NOT_IN_MACHINE:
                     annotation = _quoted(_annotation(kind, name))
-                    properties[name] = self._type(ast.parse(annotation, mode="eval").body)
+                    properties[name] = self._type(
+                        ast.parse(annotation, mode="eval").body
+                    )
         required = [name for name in properties if name not in _AT_TIMES]
         return {"type": "object", "required": required, "properties": properties}
 
@@ -250,7 +273,9 @@ class _Writer:
         if isinstance(node, ast.BinOp):
             return _either(self._type(node.left), self._type(node.right))
         if isinstance(node, ast.Subscript):
-            inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+            inner = (
+                node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+            )
             if ast.unparse(node.value) in ("Mapping", "dict", "FrozenDict"):
                 return {"type": "object", "additionalProperties": self._type(inner[-1])}
             return {"type": "array", "items": self._type(inner[0])}
@@ -259,7 +284,10 @@ class _Writer:
         name = str(node.value) if isinstance(node, ast.Constant) else ast.unparse(node)
         if "/" in name:
             # a document within a document
-            return {"type": "object", "properties": {"schema": {"const": f"selfhost.{name}"}}}
+            return {
+                "type": "object",
+                "properties": {"schema": {"const": f"selfhost.{name}"}},
+            }
         if name in _SIMPLE:
             return {"type": _SIMPLE[name]}
         if name in self._enums:
@@ -291,7 +319,9 @@ def _either(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
         kinds = [
             kind
             for part in (first, second)
-            for kind in (part["type"] if isinstance(part["type"], list) else [part["type"]])
+            for kind in (
+                part["type"] if isinstance(part["type"], list) else [part["type"]]
+            )
         ]
         return {"type": kinds}
     if not first or not second:
@@ -300,7 +330,9 @@ def _either(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
 
 
 def _all_subclasses(kind: type[Kind]) -> list[type[Kind]]:
-    return [each for sub in kind.__subclasses__() for each in (sub, *_all_subclasses(sub))]
+    return [
+        each for sub in kind.__subclasses__() for each in (sub, *_all_subclasses(sub))
+    ]
 
 
 if __name__ == "__main__":

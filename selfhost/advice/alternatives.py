@@ -92,9 +92,15 @@ class Search(Record):
         fits.append(self.smaller())
         if workload.kv_cache_type is not None:
             own_cache = workload.replace(kv_cache_type=None)
-            fits.append((self.fit(spec, own_cache), "same files, KV cache in the model's type"))
+            fits.append(
+                (self.fit(spec, own_cache), "same files, KV cache in the model's type")
+            )
         # with the usual program where another was asked for, else with the others of its kind
-        others = [name for name in RUNTIMES_BY_MODALITY[spec.modality] if name != taken.runtime]
+        others = [
+            name
+            for name in RUNTIMES_BY_MODALITY[spec.modality]
+            if name != taken.runtime
+        ]
         for name in (None,) if workload.runtime else others:
             other = workload.replace(runtime=name, format=None, quantization=None)
             if fit := self.fit(spec, other):
@@ -105,12 +111,16 @@ class Search(Record):
         shortest = max(_SHORTEST_CONTEXT_TOKENS, taken.prompt_tokens or 0)
         if shortest <= longest < (taken.context_tokens or 0):
             shorter = workload.replace(
-                runtime=taken.runtime, quantization=taken.quantization, context_tokens=longest
+                runtime=taken.runtime,
+                quantization=taken.quantization,
+                context_tokens=longest,
             )
             fits.append((self.fit(spec, shorter), "same files, shorter context"))
         # a smaller quantization may be what the program takes by itself
         own: dict[tuple[object, ...], Alternative] = {}
-        is_slow = any(each.check == "speed" and each.decides for each in self.judged.findings)
+        is_slow = any(
+            each.check == "speed" and each.decides for each in self.judged.findings
+        )
         for fit, why in fits:
             if fit is None:
                 continue
@@ -118,7 +128,12 @@ class Search(Record):
                 # what is as slow is no way out
                 continue
             each = self.alternative(fit, why)
-            how = each.runtime, each.quantization, each.context_tokens, each.finetune_method
+            how = (
+                each.runtime,
+                each.quantization,
+                each.context_tokens,
+                each.finetune_method,
+            )
             own.setdefault((each.id, *how), each)
         most = _MOST_ALTERNATIVES - min(len(own), 1)
         listed = (*[*own.values()][:_MOST_ALTERNATIVES], *self.other_models(most))
@@ -131,29 +146,44 @@ class Search(Record):
         specs = self.catalogue.specs([id] if id in self.catalogue else ())
         fits = (self.fit(spec, self.judged.question.stated) for spec in specs)
         fit = next(filter(None, fits), None)
-        return fit and self.as_checked(fit), f"the file that Ollama loads as {self.asked}"
+        return fit and self.as_checked(
+            fit
+        ), f"the file that Ollama loads as {self.asked}"
 
     def note_on_gpu(self) -> tuple[str, ...]:
         """That GPUs would hold a smaller type of what runs in RAM beside them."""
-        has_cards = any(card.unified is False for card in self.machine.accelerators or ())
+        has_cards = any(
+            card.unified is False for card in self.machine.accelerators or ()
+        )
         if not has_cards or not self.judged.fits or self.judged.placement != "host":
             return ()
         other = self.smaller()[0]
         if other is None or other.placement != "accelerator":
             return ()
         pace = other.speed and other.speed.judged
-        figures = {"type": other.quantization, "pace": pace and units.speed(pace.likely)}
+        figures = {
+            "type": other.quantization,
+            "pace": pace and units.speed(pace.likely),
+        }
         return remarks({"on-gpu": True}, **figures)
 
     def note_on_users(self) -> tuple[str, ...]:
         """How many users the accelerators hold, where the text of more spills into RAM; and how
         many are served at once where the others wait.
         """
-        judged, question, users = self.judged, self.judged.question, self.judged.workload.parallel
+        judged, question, users = (
+            self.judged,
+            self.judged.question,
+            self.judged.workload.parallel,
+        )
         if judged.speed is not None and judged.speed.waiting:
             program = question.runtime.name if question.runtime is not None else ""
             at_once = users - judged.speed.waiting
-            figures: dict[str, object] = {"at_once": at_once, "users": users, "program": program}
+            figures: dict[str, object] = {
+                "at_once": at_once,
+                "users": users,
+                "program": program,
+            }
             return remarks({"users-wait": True}, **figures)
         if users == 1 or judged.placement != "split" or question.step is None:
             return ()
@@ -171,7 +201,12 @@ class Search(Record):
         told = None if pace is None else units.speed(pace.likely)
         held = "1 user" if most == 1 else f"{most:,} users"
         cards = {term.where for term in layout.needs.terms} - {"host"}
-        figures = {"most": most, "more": most + 1, "held": held, "several": len(cards) > 1}
+        figures = {
+            "most": most,
+            "more": most + 1,
+            "held": held,
+            "several": len(cards) > 1,
+        }
         return remarks({"users-spill": True}, pace=told, **figures)
 
     def _layout_for(self, users: int) -> Judged:
@@ -184,7 +219,9 @@ class Search(Record):
     def fit(self, spec: ModelSpec, workload: Workload) -> Judged | None:
         """The model with its defaults, if it would be local; of the KV cache in a type it takes."""
         try:
-            judged = judge(ask(spec, workload, self.catalogue, self.machine), self.machine)
+            judged = judge(
+                ask(spec, workload, self.catalogue, self.machine), self.machine
+            )
         except WorkloadError:
             if workload.kv_cache_type is None:
                 return None
@@ -213,13 +250,19 @@ class Search(Record):
                 parts.append(f"with {runtime.name}")
             why = ", ".join(filter(None, parts))
         # by its id, or by its file where the catalogue has none of that id
-        typed = spec.id if spec.id in self.catalogue or not spec.origin else shell_word(spec.origin)
+        typed = (
+            spec.id
+            if spec.id in self.catalogue or not spec.origin
+            else shell_word(spec.origin)
+        )
         return Alternative.conclude(
             judged,
             self.machine,
             asked=spec.id,
             offered=False,
-            why=f"{why}, {TIGHT}" if judged.has(*TIGHT_CODES) and TIGHT not in why else why,
+            why=f"{why}, {TIGHT}"
+            if judged.has(*TIGHT_CODES) and TIGHT not in why
+            else why,
             command=f"selfhost check {typed}{question.stated.options()}",
         )
 
@@ -261,7 +304,9 @@ class Search(Record):
         """
         judged, question = self.judged, self.judged.question
         runtime = question.runtime
-        is_split = judged.fits and judged.placement == "split" and judged.offload is None
+        is_split = (
+            judged.fits and judged.placement == "split" and judged.offload is None
+        )
         is_split = is_split and judged.has("accelerator-partly")
         if not is_split or runtime is None or question.local_files:
             return None
@@ -314,10 +359,14 @@ class Search(Record):
             "whole",
             type=whole.quantization,
             pace=units.speed(pace.likely) if pace is not None else None,
-            loss=quality.text if _bits_of(whole.quantization or "") < _FOUR_BITS else None,
+            loss=quality.text
+            if _bits_of(whole.quantization or "") < _FOUR_BITS
+            else None,
         )
         findings = tuple(
-            finding.replace(remedy=remedy) if finding.check == "accelerator" else finding
+            finding.replace(remedy=remedy)
+            if finding.check == "accelerator"
+            else finding
             for finding in self.judged.findings
         )
         return self.judged.replace(findings=findings)
@@ -348,7 +397,9 @@ class Search(Record):
             types = order[max(first, 0) :]
             best = next((name for name in types if self.fits(quantization=name)), None)
         return Room(
-            longest_context_tokens=longest, best_quantization=best, most_parallel=most_parallel
+            longest_context_tokens=longest,
+            best_quantization=best,
+            most_parallel=most_parallel,
         )
 
     def longest_context(self) -> int | None:
@@ -358,7 +409,11 @@ class Search(Record):
         """
         question = self.judged.question
         architecture, row = question.spec.architecture, question.row
-        if architecture is None or question.workload.context_tokens is None or not question.needs:
+        if (
+            architecture is None
+            or question.workload.context_tokens is None
+            or not question.needs
+        ):
             return None
         asked_tokens = question.workload.context_tokens or 1
         most = question.trained_tokens or asked_tokens
@@ -376,9 +431,13 @@ class Search(Record):
         """
         fits, is_fit = self.fits, self.judged.fits
         low = guess = min(judged, high) if is_fit else 1
-        held = self.judged.finding("memory" if self.judged.placement == "host" else "accelerator")
+        held = self.judged.finding(
+            "memory" if self.judged.placement == "host" else "accelerator"
+        )
         terms = getattr(self.judged.needs, "terms", ())
-        kept = sum(term.bytes for term in terms if term.name in ("kv_cache", "recurrent_state"))
+        kept = sum(
+            term.bytes for term in terms if term.name in ("kv_cache", "recurrent_state")
+        )
         if kept and held and isinstance(held.has, int) and isinstance(held.needs, int):
             guess += (held.has - held.needs) * low // kept
         if not (is_fit and low == judged) and not fits(**{field: low}):
@@ -412,15 +471,23 @@ class Search(Record):
         is_farther = _NEARNESS[layout.placement] < _NEARNESS[judged.placement]
         if not layout.fits or is_tighter or (judged.fits and is_farther):
             return False
-        if judged.fits and judged.placement == "host" and layout.has("accelerator-partly"):
+        if (
+            judged.fits
+            and judged.placement == "host"
+            and layout.has("accelerator-partly")
+        ):
             # it would compute all only with another limit than the one that is printed
             runs = judged.needs
-            if runs and more_for_shared(needs, machine) != more_for_shared(runs, machine):
+            if runs and more_for_shared(needs, machine) != more_for_shared(
+                runs, machine
+            ):
                 return False
         if "quantization" not in changes:
             return True
         if workload.quantization != question.workload.quantization:
-            here = local_copy(other.spec, other.runtime, workload, needs, machine, self.catalogue)
+            here = local_copy(
+                other.spec, other.runtime, workload, needs, machine, self.catalogue
+            )
             other = other.replace(here=here)
         return disk_check(needs, machine, other).outcome in (Outcome.PASS, Outcome.WARN)
 
@@ -430,7 +497,9 @@ class Search(Record):
         """The best `most` that run here fast enough, judged until none left can be worth more."""
         workload = self.judged.question.stated
         # without what only one model comes in
-        plain = workload.replace(runtime=None, format=None, quantization=None, draft=None)
+        plain = workload.replace(
+            runtime=None, format=None, quantization=None, draft=None
+        )
         proposals: list[tuple[tuple[bool, bool, bool, bool, float], Judged]] = []
         for for_other_work, less, id in self._candidates(plain):
             best_place = for_other_work, False, False, False, less
@@ -453,7 +522,13 @@ class Search(Record):
             is_unmeasured = fit.has("context-unmeasured") or lacks_pace_of_users(fit)
             is_doubtful = is_slow_picture(fit) or is_unmeasured
             worth_below_zero = less * share_on(fit)
-            place = (for_other_work, is_less_open, is_doubtful, is_elsewhere, worth_below_zero)
+            place = (
+                for_other_work,
+                is_less_open,
+                is_doubtful,
+                is_elsewhere,
+                worth_below_zero,
+            )
             proposals.append((place, fit))
             proposals.sort(key=lambda proposal: proposal[0])
             del proposals[most:]
@@ -463,11 +538,16 @@ class Search(Record):
         """The ids that the spec names as nearest to its model, or as its successor."""
         spec = self.judged.question.spec
         named = spec.availability.open_alternatives if spec.availability else ()
-        return self.catalogue.current_first(filter(None, (*named, spec.upkeep.superseded_by)))
+        return self.catalogue.current_first(
+            filter(None, (*named, spec.upkeep.superseded_by))
+        )
 
     def _candidates(self, plain: Workload) -> list[tuple[bool, float, str]]:
         """Whether each is for other work, its worth below 0, and its id, the best first."""
-        standings, bounds = Standings.load(self.catalogue), best_case(self.machine, plain)
+        standings, bounds = (
+            Standings.load(self.catalogue),
+            best_case(self.machine, plain),
+        )
         spec, named = self.judged.question.spec, self.named_alternatives()
         deciding = {each.check for each in self.judged.findings if each.decides}
         # a few parameters more where the machine does not rule it out
@@ -477,14 +557,20 @@ class Search(Record):
         modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
         ordered: list[tuple[bool, float, str]] = []
         for outline in self.catalogue.outlines.values():
-            if outline.closed or outline.id == spec.id or outline.modality not in modalities:
+            if (
+                outline.closed
+                or outline.id == spec.id
+                or outline.modality not in modalities
+            ):
                 continue
             same_work, does_work = standings.has_use_of(spec.uses, outline)
             weight = 1.0
             if outline.id in named:
                 # of those that the spec names the nearest comes first
                 same_work = True
-                weight = factors("worth")["named"] * (1 - 1e-6 * named.index(outline.id))
+                weight = factors("worth")["named"] * (
+                    1 - 1e-6 * named.index(outline.id)
+                )
             else:
                 is_small = (outline.parameters_total or inf) <= most
                 if not (is_small and bounds.has_room(outline) and does_work):

@@ -40,17 +40,25 @@ def offers_for(catalogue: Catalogue, judged: Judged, today: str) -> tuple[Offer,
     a license or openness was asked for, only if the model it serves meets that. A closed model that
     is not retired is offered by its provider, though no price be known.
     """
-    question, spec, workload = judged.question, judged.question.spec, judged.question.workload
+    question, spec, workload = (
+        judged.question,
+        judged.question.spec,
+        judged.question.workload,
+    )
     offers: tuple[Offer, ...] = ()
     if workload.private or workload.task == "finetune":
         return offers
     # what was read from a model's own files may be called as a model of the catalogue, and differ
-    is_spec = not spec.origin or (spec.origin.endswith(".toml") and spec.lone_config is None)
+    is_spec = not spec.origin or (
+        spec.origin.endswith(".toml") and spec.lone_config is None
+    )
     if is_spec:
         offers = _served(question, spec, judged.findings, catalogue, today)
     if offers or not judged.failed:
         return offers
-    return _offers_of_stand_in(question, spec if is_spec else spec.replace(id=""), catalogue, today)
+    return _offers_of_stand_in(
+        question, spec if is_spec else spec.replace(id=""), catalogue, today
+    )
 
 
 def _offers_of_stand_in(
@@ -62,7 +70,9 @@ def _offers_of_stand_in(
     partly_open: tuple[Offer, ...] = ()
     for outline, why in stand_ins(spec, catalogue):
         # most models are served by nobody
-        is_served = outline.closed or offers_of(catalogue.offers_path, outline.id, today=today)
+        is_served = outline.closed or offers_of(
+            catalogue.offers_path, outline.id, today=today
+        )
         other = next(catalogue.specs([outline.id] if is_served else ()), None)
         if other is None:
             # or its spec is broken
@@ -75,7 +85,9 @@ def _offers_of_stand_in(
         if not offers:
             continue
         # offers that the context, license or openness rules out; else nobody offers it at all
-        is_ruled_out = bool(offers_of(catalogue.offers_path, question.spec.id, today=today))
+        is_ruled_out = bool(
+            offers_of(catalogue.offers_path, question.spec.id, today=today)
+        )
         figures = {
             "model": question.spec.id,
             "ruled_out": is_ruled_out,
@@ -83,7 +95,9 @@ def _offers_of_stand_in(
             "why": why,
         }
         (reason,) = remarks({"stands-in": True}, **figures)
-        offers = tuple(offer.replace(stands_in=True, why_instead=reason) for offer in offers)
+        offers = tuple(
+            offer.replace(stands_in=True, why_instead=reason) for offer in offers
+        )
         if not is_less_open:
             return offers
         partly_open = offers
@@ -109,12 +123,22 @@ def _served(
     if is_unpriced and served and served.api and (served.retired or "9999") > today:
         source = f"{spec.sources.get('availability', 'its spec')}; no price known"
         day = snapshot(path).day
-        offers = (Offer(provider=served.provider, model=id, model_id=id, as_of=day, source=source),)
+        offers = (
+            Offer(
+                provider=served.provider,
+                model=id,
+                model_id=id,
+                as_of=day,
+                source=source,
+            ),
+        )
     wanted = 0
     if question.context_asked and question.workload.context_tokens is not None:
         wanted = question.workload.context_tokens
     keys = ("context_tokens", "scaled_context_tokens")
-    most = max(filter(None, (getattr(spec.architecture, key, 0) for key in keys)), default=inf)
+    most = max(
+        filter(None, (getattr(spec.architecture, key, 0) for key in keys)), default=inf
+    )
     if wanted > most:
         return ()
     return tuple(offer for offer in offers if (offer.context_tokens or 0) >= wanted)
@@ -154,7 +178,9 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[Outline, 
         seen.add(outline.id)
 
 
-def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[tuple[Outline, str]]:
+def _others(
+    spec: ModelSpec, purpose: str, catalogue: Catalogue
+) -> Iterator[tuple[Outline, str]]:
     size, is_base = spec.parameters.total, BASE in (spec.uses or ())
 
     def rank(outline: Outline) -> tuple[bool, ...]:
@@ -178,11 +204,17 @@ def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[tup
             is_of_family = outline.family == spec.family
             yield outline, f"{_AS_LARGE} of its family" if is_of_family else _AS_LARGE
         return
-    line = [each for each in models if (each.modality, each.family) == (spec.modality, spec.family)]
+    line = [
+        each
+        for each in models
+        if (each.modality, each.family) == (spec.modality, spec.family)
+    ]
     line.sort(key=lambda outline: (outline.released or "", outline.id), reverse=True)
     yield from ((each, _SAME_LINE) for each in sorted(line, key=rank) if each.closed)
     named = spec.availability.open_alternatives if spec.availability else ()
-    for nearest in filter(None, map(catalogue.outlines.get, catalogue.current_first(named))):
+    for nearest in filter(
+        None, map(catalogue.outlines.get, catalogue.current_first(named))
+    ):
         yield nearest, _NAMED
     alike.reverse()
     yield from ((outline, _LARGEST) for outline in sorted(alike, key=rank))
@@ -286,13 +318,19 @@ def _usd_per_month(offer: Offer, read: int, written: int) -> float | None:
     return _DAYS_PER_MONTH * millionths / 1e6
 
 
-def month(load: Load, offers: Sequence[Offer], judged: Judged, machine: Machine) -> MonthlyCost:
+def month(
+    load: Load, offers: Sequence[Offer], judged: Judged, machine: Machine
+) -> MonthlyCost:
     """What the load costs by these offers, and on the machine where the model runs there."""
     modality = judged.question.spec.modality
     if judged.question.workload.task == "finetune":
-        return MonthlyCost(reason="a load in tokens a day does not apply to fine-tuning")
+        return MonthlyCost(
+            reason="a load in tokens a day does not apply to fine-tuning"
+        )
     if modality not in _BY_TOKEN:
-        return MonthlyCost(reason=f"a load in tokens does not apply to models of {modality}")
+        return MonthlyCost(
+            reason=f"a load in tokens does not apply to models of {modality}"
+        )
     read, written = load.input_tokens_per_day, load.output_tokens_per_day
     if modality == "embedding":
         # it writes nothing: of a load whose split is assumed it reads all
@@ -302,9 +340,14 @@ def month(load: Load, offers: Sequence[Offer], judged: Judged, machine: Machine)
     bills: list[OfferCost] = []
     for offer in offers:
         price = _usd_per_month(offer, read, written)
-        bills.append(OfferCost(provider=offer.provider, model=offer.model, usd_per_month=price))
+        bills.append(
+            OfferCost(provider=offer.provider, model=offer.model, usd_per_month=price)
+        )
     # nothing but its speed keeps it from running
-    fails = any(each.outcome is Outcome.FAIL and each.check != "speed" for each in judged.findings)
+    fails = any(
+        each.outcome is Outcome.FAIL and each.check != "speed"
+        for each in judged.findings
+    )
     runs = judged.needs is not None and not fails
     return MonthlyCost(
         input_tokens_per_day=read,
@@ -315,7 +358,9 @@ def month(load: Load, offers: Sequence[Offer], judged: Judged, machine: Machine)
     )
 
 
-def _local_cost(load: Load, read: int, written: int, machine: Machine, judged: Judged) -> LocalCost:
+def _local_cost(
+    load: Load, read: int, written: int, machine: Machine, judged: Judged
+) -> LocalCost:
     speed = judged.speed
     # what only reads has no other pace
     prompt = getattr(speed, "prompt", None)
@@ -336,7 +381,9 @@ def _local_cost(load: Load, read: int, written: int, machine: Machine, judged: J
     hours = Range(*(min(end, _HOURS_PER_DAY) for end in (low, likely, high)))
     kwh, price = hours * (_DAYS_PER_MONTH * load.watts / 1000), load.electricity_per_kwh
     bill = None if price is None else kwh * price
-    return local.replace(watts=load.watts, kwh_per_month=kwh, electricity_per_month=bill)
+    return local.replace(
+        watts=load.watts, kwh_per_month=kwh, electricity_per_month=bill
+    )
 
 
 def _why_no_pace(machine: Machine, judged: Judged) -> Unread:
@@ -345,7 +392,13 @@ def _why_no_pace(machine: Machine, judged: Judged) -> Unread:
     if speed is not None and speed.work is None and speed.decode is None:
         why = speed.how
     uses_ram = judged.placement in ("host", "split")
-    if speed is not None and uses_ram and machine.memory_bandwidth_bytes_per_second is None:
-        where = "--measure" if machine.is_this_one else "`selfhost machine --measure` there"
+    if (
+        speed is not None
+        and uses_ram
+        and machine.memory_bandwidth_bytes_per_second is None
+    ):
+        where = (
+            "--measure" if machine.is_this_one else "`selfhost machine --measure` there"
+        )
         remedy = f"{where} measures the memory; or {_TIME_IT}"
     return Unread(fact="hours_per_day", reason=why, remedy=remedy)

@@ -94,11 +94,21 @@ def _waiting(judged: Judged) -> int:
 
 
 def _values_of(launch: Launch) -> dict[str, str | None]:
-    spec, workload, runtime, judged = launch.spec, launch.workload, launch.runtime, launch.judged
-    ways = spec.needs.ways if spec.needs is not None and judged.offload is not None else ()
+    spec, workload, runtime, judged = (
+        launch.spec,
+        launch.workload,
+        launch.runtime,
+        launch.judged,
+    )
+    ways = (
+        spec.needs.ways if spec.needs is not None and judged.offload is not None else ()
+    )
     wanted = workload.quantization, judged.offload
     way = next((way for way in ways if (way.quantization, way.offload) == wanted), None)
-    terms, layers = getattr(judged.needs, "terms", ()), getattr(spec.architecture, "layers", 0)
+    terms, layers = (
+        getattr(judged.needs, "terms", ()),
+        getattr(spec.architecture, "layers", 0),
+    )
     cache = {term.where: term.bytes for term in terms if term.name == "kv_cache"}
     size = sum(cache.values())
     context = workload.context_tokens or 0
@@ -127,11 +137,14 @@ def _values_of(launch: Launch) -> dict[str, str | None]:
         "cast": need.is_cast(spec, runtime, workload.quantization),
         "tiled": way is None or way.is_tiled,
         "chunked": getattr(way, "is_chunked", False),
-        "variant": spec.repository in runtime.variants.get(workload.quantization or "", ()),
+        "variant": spec.repository
+        in runtime.variants.get(workload.quantization or "", ()),
         "guidance": spec.family in runtime.guided_families,
     }
     words = {
-        name: _fill(runtime.blanks.get(name, ""), values) if is_wanted.get(name, True) else ""
+        name: _fill(runtime.blanks.get(name, ""), values)
+        if is_wanted.get(name, True)
+        else ""
         for name in BLANKS
     }
     both = values | words
@@ -141,16 +154,28 @@ def _values_of(launch: Launch) -> dict[str, str | None]:
 
 
 def _values_of_model(launch: Launch) -> dict[str, object]:
-    spec, runtime, inside = launch.spec, launch.judged.question.runtime, launch.spec.architecture
+    spec, runtime, inside = (
+        launch.spec,
+        launch.judged.question.runtime,
+        launch.spec.architecture,
+    )
     # an input of its own, or that of models with the same first input, or of its modality
-    keys = (spec.id, f"{spec.inputs[0]}-to-{spec.modality}" if spec.inputs else "", spec.modality)
+    keys = (
+        spec.id,
+        f"{spec.inputs[0]}-to-{spec.modality}" if spec.inputs else "",
+        spec.modality,
+    )
     # how to switch another scaling than YaRN on differs from model to model
     original = getattr(inside, "yarn_original_tokens", None)
     scaled = getattr(inside, "scaled_context_tokens", None) if original else None
     kept, components, inputs = None, None, launch.runtime.inputs
     if runtime is not None and "checkpoints" in runtime.options:
         # how many copies of a conversation the need counts, where the server keeps many more
-        kept = runtime.context_checkpoints if bytes_worth_bounding(launch.judged, runtime) else None
+        kept = (
+            runtime.context_checkpoints
+            if bytes_worth_bounding(launch.judged, runtime)
+            else None
+        )
     batch_tokens = _batch_tokens(launch)
     if spec.components:
         from ..needs.pictures import quantized_components
@@ -186,7 +211,9 @@ def _values_of_files(launch: Launch) -> dict[str, object]:
     spec, kind = launch.spec, launch.workload.quantization or ""
     rule = launch.runtime.rule_of(kind)
     quantized, named, file_name = _conversion(launch)
-    is_converted = launch.workload.format in CONVERTED or not getattr(rule, "at_load", True)
+    is_converted = launch.workload.format in CONVERTED or not getattr(
+        rule, "at_load", True
+    )
     parts = launch.runtime.parts.get(spec.id)
     stated_type = getattr(spec.needs, "dtype", None) or ""
     return {
@@ -203,7 +230,11 @@ def _values_of_files(launch: Launch) -> dict[str, object]:
 def _conversion(launch: Launch) -> tuple[str | None, str | None, str | None]:
     """The repository of quantized files; the publisher's word for the type; the file's name."""
     here, kind = launch.judged.question.here, launch.workload.quantization or ""
-    repository = here.repository if here is not None and launch.workload.format == "gguf" else None
+    repository = (
+        here.repository
+        if here is not None and launch.workload.format == "gguf"
+        else None
+    )
     files = listing_of(launch.spec, launch.workload)
     if files is None or repository not in (None, files.repository):
         return repository, None, None
@@ -235,9 +266,14 @@ def _tag(launch: Launch) -> str | None:
         return launch.tag
     tag = spec.library_tag
     default = need.default_format_and_quantization(spec, launch.runtime)[1]
-    if tag is not None and launch.runtime.tags.get(tag, default) == workload.quantization:
+    if (
+        tag is not None
+        and launch.runtime.tags.get(tag, default) == workload.quantization
+    ):
         return tag
-    return here.tag if here is not None and launch.runtime.id == workload.runtime else None
+    return (
+        here.tag if here is not None and launch.runtime.id == workload.runtime else None
+    )
 
 
 def bytes_worth_bounding(judged: Judged, runtime: RuntimeSpec) -> int:
@@ -290,8 +326,13 @@ def _options_needed(launch: Launch, values: Values) -> list[str]:
         "mtp_file": loads_by_option,
         # llama.cpp finds the draft that lies beside the model's file (common/arg.cpp)
         "draft": (workload.draft is not None and not drafts_itself)
-        or (is_published and not loads_by_option and values["repository"] != values["draft"]),
-        "context_tokens": runtime.default_context_tokens and _must_state_context(launch),
+        or (
+            is_published
+            and not loads_by_option
+            and values["repository"] != values["draft"]
+        ),
+        "context_tokens": runtime.default_context_tokens
+        and _must_state_context(launch),
         "checkpoints": values["context_checkpoints"],
         "yarn": launch.judged.has("context-scaled"),
         # the judged program computes on a GPU that shares the RAM, and this one does not
@@ -308,10 +349,15 @@ def _options_needed(launch: Launch, values: Values) -> list[str]:
 
 def _memory_share(launch: Launch) -> float | None:
     """Of a GPU that shares the RAM: what the system leaves it, or what the model needs if more."""
-    total, free = launch.machine.memory_total_bytes, launch.machine.memory_available_bytes
+    total, free = (
+        launch.machine.memory_total_bytes,
+        launch.machine.memory_available_bytes,
+    )
     memory = launch.judged.memory
     is_shared = shared_gpu_of(launch.machine, launch.runtime, is_used=True) is not None
-    is_stated = launch.runtime.settings_of(launch.workload.runtime_options).get("memory_share")
+    is_stated = launch.runtime.settings_of(launch.workload.runtime_options).get(
+        "memory_share"
+    )
     if not is_shared or not total or memory is None or is_stated:
         return None
     left = LEFT_PERCENT if free is None else int(free / total * 100)
@@ -322,7 +368,10 @@ def _must_state_context(launch: Launch) -> bool:
     """Whether the program would take another context than was judged. It cuts its own to what the
     model was trained for (llm/server.go of Ollama), and takes more by itself on large GPUs.
     """
-    usual, tokens = launch.runtime.default_context_tokens, launch.workload.context_tokens
+    usual, tokens = (
+        launch.runtime.default_context_tokens,
+        launch.workload.context_tokens,
+    )
     least = launch.runtime.longer_context_gpu_bytes
     if usual is None or tokens is None:
         return False
@@ -332,7 +381,9 @@ def _must_state_context(launch: Launch) -> bool:
     cards = launch.machine.accelerators or ()
     lent = lent_to_gpu(launch.machine) if cards else None
     shared = launch.machine.memory_total_bytes if lent is None else lent.most_bytes
-    sizes = [card.memory_total_bytes or (shared if card.unified else None) for card in cards]
+    sizes = [
+        card.memory_total_bytes or (shared if card.unified else None) for card in cards
+    ]
     return None in sizes or sum(filter(None, sizes)) >= least
 
 
@@ -351,7 +402,9 @@ def _run_lines(
     runtime, values, machine = launch.runtime, _values_of(launch), launch.machine
     needed = _options_needed(launch, values)
     set_by_server = [key for key in needed if key in runtime.settings]
-    is_usual = set_by_server == ["context_tokens"] and not launch.judged.question.context_asked
+    is_usual = (
+        set_by_server == ["context_tokens"] and not launch.judged.question.context_asked
+    )
     if is_usual and not with_server:
         needed.remove("context_tokens")
     if launch.judged.offload is not None or template is None:
@@ -364,7 +417,9 @@ def _run_lines(
         _fill(getattr(runtime.named_options.get(name), "line", ""), {"value": value})
         for name, value in launch.workload.runtime_options.items()
     ]
-    options += [_fill(runtime.options[key], values) for key in needed if key in runtime.options]
+    options += [
+        _fill(runtime.options[key], values) for key in needed if key in runtime.options
+    ]
     # by an option, by a variable, or by the command, which says it anyway
     command = runtime.command.replace("{total_context_tokens}", "{context_tokens}")
     stated = (*runtime.options, *runtime.settings, *_IF_IT_CAN)
@@ -372,7 +427,11 @@ def _run_lines(
     if unset or not line or not all(options):
         return ()
     line = " ".join((line, *options))
-    settings = [_fill(runtime.settings[key], values) for key in needed if key in runtime.settings]
+    settings = [
+        _fill(runtime.settings[key], values)
+        for key in needed
+        if key in runtime.settings
+    ]
     if not settings:
         return (line,)
     address = (runtime.settings["address"],) if "address" in runtime.settings else ()
@@ -387,11 +446,17 @@ def _templates(launch: Launch, values: Values) -> list[str]:
     if way is not None:
         family_command = other_lines.get(family or "", "")
         is_by_itself = family_command and "{device}" not in family_command
-        return [family_command if is_by_itself else (rule or runtime).offload_commands.get(way, "")]
+        return [
+            family_command
+            if is_by_itself
+            else (rule or runtime).offload_commands.get(way, "")
+        ]
     if rule is not None and rule.command and not values["quantized"]:
         return [rule.command, other_lines.get("repository", "")]
     line = runtime.command_of(launch.spec.family, launch.spec.uses)
-    if "{cast}" not in line and need.is_cast(launch.spec, runtime, launch.workload.quantization):
+    if "{cast}" not in line and need.is_cast(
+        launch.spec, runtime, launch.workload.quantization
+    ):
         # it would load the files as they are
         line = ""
     named = other_lines.get("named", "")
@@ -406,7 +471,12 @@ def commands(launch: Launch) -> tuple[str, ...]:
         return ()
     if question.local_files:
         return _lines_of_own_files(launch)
-    if here is not None and here.path is not None and here.by_path and here.missing_bytes == 0:
+    if (
+        here is not None
+        and here.path is not None
+        and here.by_path
+        and here.missing_bytes == 0
+    ):
         return _lines_of_gguf(launch, here.path)
     lines = _run_lines(launch)
     # alone they are no other way to run it: `lines_by_tag` has them with what installs that program
@@ -440,7 +510,9 @@ def lines_by_tag(launch: Launch, *, with_server: bool = False) -> tuple[str, ...
     may_crash = launch.judged.placement != "accelerator" and runtime.crashing_sets(
         machine.instruction_sets
     )
-    is_here = launch.judged.question.local_files or launch.judged.question.missing_bytes == 0
+    is_here = (
+        launch.judged.question.local_files or launch.judged.question.missing_bytes == 0
+    )
     if may_crash or is_here or not (is_served and _takes(launch)):
         return ()
     if launch.spec.modality == "embedding" and machine.system != "windows":
@@ -455,7 +527,9 @@ def _takes(launch: Launch) -> bool:
     """Whether what was judged would run with the program whose lines are typed, too."""
     runtime, workload = launch.runtime, launch.workload
     is_tagged = launch.tag is not None and workload.runtime in runtime.tags_of
-    if runtime.id == workload.runtime or not (is_tagged or workload.format in runtime.formats):
+    if runtime.id == workload.runtime or not (
+        is_tagged or workload.format in runtime.formats
+    ):
         return workload.format in runtime.formats
     own = {"runtime": runtime.id, "quantization": workload.quantization}
     stated = launch.judged.question.stated.replace(format=None, **own)
@@ -530,13 +604,18 @@ def recipe(launch: Launch) -> tuple[tuple[str, ...], str, str | None] | None:
     conversion, kind = runtime.conversion, workload.quantization or ""
     if conversion is None or not can_be_made(spec, runtime, workload):
         return None
-    repository, comments = spec.repository or "", [f"# or make {kind} files of {spec.name}"]
+    repository, comments = (
+        spec.repository or "",
+        [f"# or make {kind} files of {spec.name}"],
+    )
     model, download = spec.id, conversion.download
     if spec.lone_config:
         # the folder as it is typed in a shell; nobody says where its weights are
         folder, beside = os.path.split(spec.lone_config)
         model, download = shell_word(folder or "."), ""
-        comments = [f"# put the weights beside {beside}, then make {kind} files from them"]
+        comments = [
+            f"# put the weights beside {beside}, then make {kind} files from them"
+        ]
     elif not is_published(spec, workload):
         # `-hf` marks a conversion to transformers, whose name other conversions do not repeat
         name = repository.rpartition("/")[2].removesuffix("-hf")
@@ -551,11 +630,17 @@ def recipe(launch: Launch) -> tuple[tuple[str, ...], str, str | None] | None:
         "type": conversion.types.get(kind) or conversion.types[conversion.through],
         "source": f"{spec.id}-{conversion.through}.gguf",
         "projector": f"mmproj-{spec.id}.gguf",
-        "remote_code": runtime.blanks.get("remote_code", "") if spec.safety.remote_code else "",
+        "remote_code": runtime.blanks.get("remote_code", "")
+        if spec.safety.remote_code
+        else "",
     }
     is_quantized_after = kind not in conversion.types
-    is_left_out = runtime.settings_of(workload.runtime_options).get("projector") == "none"
-    projector = conversion.projector if spec.modality == "vision" and not is_left_out else ""
+    is_left_out = (
+        runtime.settings_of(workload.runtime_options).get("projector") == "none"
+    )
+    projector = (
+        conversion.projector if spec.modality == "vision" and not is_left_out else ""
+    )
     converted = blanks["source"] if is_quantized_after else blanks["file"]
     programs = (
         _fill(download, blanks),

@@ -17,7 +17,13 @@ from ..catalogue.offers import snapshot_day
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import MODALITIES, USES
 from ..core import units
-from ..core.errors import InputError, SpecError, UnknownModelError, WorkloadError, one_line
+from ..core.errors import (
+    InputError,
+    SpecError,
+    UnknownModelError,
+    WorkloadError,
+    one_line,
+)
 from ..core.records import Record
 from ..core.tables import shipped_table
 from ..core.templates import fill
@@ -116,7 +122,8 @@ def chosen(
     return [
         spec.id
         for spec in catalogue.specs(ids)
-        if openness in (None, spec.openness.weights) and (not words or holds_words(spec, words))
+        if openness in (None, spec.openness.weights)
+        and (not words or holds_words(spec, words))
     ]
 
 
@@ -145,7 +152,9 @@ def kinds_in(words: Sequence[str]) -> tuple[str | None, str | None]:
 def kind_meant(word: str) -> str:
     """The use or modality that a word means, in the singular or the plural; else the word."""
     word, kinds = word.lower(), shipped_table("uses")["kinds"]
-    readings = [kinds.get(reading, reading) for reading in (word, word.removesuffix("s"))]
+    readings = [
+        kinds.get(reading, reading) for reading in (word, word.removesuffix("s"))
+    ]
     return next((kind for kind in readings if kind in USES or kind in MODALITIES), word)
 
 
@@ -153,7 +162,10 @@ def holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
     """Whether the model's names, its maker or its kind hold every word, a size as a whole."""
     names = [model.id, model.name, model.family or "", *model.aliases]
     maker = f"-{canonical(model.developer or '')}"
-    kinds = {model.modality, *(part for use in model.uses or () for part in use.split("-"))}
+    kinds = {
+        model.modality,
+        *(part for use in model.uses or () for part in use.split("-")),
+    }
     return any(map(canonical, words)) and all(
         kinds.issuperset(kind_meant(word).split("-"))
         or f"-{canonical(word)}" in maker
@@ -188,9 +200,15 @@ def words_in_names(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...
     """Those of the words that are in some model's name, each a search that finds one; else the
     nearest names.
     """
-    names = [(outline.id, outline.family or "") for outline in catalogue.outlines.values()]
-    searched = dict.fromkeys(words[: shipped_table("names")["searched"]["most_searched"]])
-    parts = tuple([w for w in searched if any(_is_part_of_names(w, each) for each in names)])
+    names = [
+        (outline.id, outline.family or "") for outline in catalogue.outlines.values()
+    ]
+    searched = dict.fromkeys(
+        words[: shipped_table("names")["searched"]["most_searched"]]
+    )
+    parts = tuple(
+        [w for w in searched if any(_is_part_of_names(w, each) for each in names)]
+    )
     if not parts:
         from ..catalogue.searching import resolve
 
@@ -241,7 +259,9 @@ class Lister:
         """
         ruled_out = self._ruled_out()
         wanted = {*(self._catalogue.ids() if ids is None else ids)} - ruled_out
-        outlines = [each for each in self._catalogue.outlines.values() if each.id in wanted]
+        outlines = [
+            each for each in self._catalogue.outlines.values() if each.id in wanted
+        ]
         # each by a place no worse than its own; once it is the best that is left it is judged
         waiting: list[tuple[Key, Verdict | None]] = [
             (self.best_key(outline), None) for outline in outlines
@@ -265,12 +285,19 @@ class Lister:
             elif judged is not None and (judged.can_run or not only_running):
                 heappush(waiting, (self.key(judged), judged))
         # of those judged more may run than likely have room
-        likely, run = map(self._bounds.has_likely_room, outlines), (row.can_run for row in rows)
+        likely, run = (
+            map(self._bounds.has_likely_room, outlines),
+            (row.can_run for row in rows),
+        )
         running = max(sum(likely), sum(run)) if self._is_usual else None
-        counts = Counts(models=len(outlines), running=running, is_estimate=self._is_usual)
+        counts = Counts(
+            models=len(outlines), running=running, is_estimate=self._is_usual
+        )
         return self._ranking(rows, refused, counts, len(ruled_out))
 
-    def all(self, ids: Collection[str] | None = None, *, tell: Tell | None = None) -> Ranking:
+    def all(
+        self, ids: Collection[str] | None = None, *, tell: Tell | None = None
+    ) -> Ranking:
         """Each of these models, all without `ids`. `tell` hears how many were judged, and how many
         there are.
         """
@@ -282,7 +309,9 @@ class Lister:
                 tell(number, len(wanted))
             if id not in ruled_out:
                 judged[id] = self._judged(id)
-        refused = {id: each for id, each in judged.items() if isinstance(each, WorkloadError)}
+        refused = {
+            id: each for id, each in judged.items() if isinstance(each, WorkloadError)
+        }
         rows = [each for each in judged.values() if isinstance(each, Verdict)]
         rows.sort(key=self.key)
         return self._ranking(rows, refused, count_rows(rows), len(ruled_out))
@@ -328,14 +357,19 @@ class Lister:
         does not run, its worth alone. Text of which no pace is known is as fast as the memory
         allows, at most half as good.
         """
-        outline, opened = self._catalogue.outlines[answer.model.id], answer.finding("openness")
+        outline, opened = (
+            self._catalogue.outlines[answer.model.id],
+            answer.finding("openness"),
+        )
         is_less_open = opened is not None and is_partly_open(opened)
         slow, worth = False, self._standings.by_id[outline.id].worth
         if answer.can_run:
             # text whose pace for several users is not known stands with the slow
             slow = is_slow(answer) or lacks_pace_of_users(answer)
             worth = self._worth_on(answer)
-        return self._key(answer.route, outline, worth, is_slow=slow, is_less_open=is_less_open)
+        return self._key(
+            answer.route, outline, worth, is_slow=slow, is_less_open=is_less_open
+        )
 
     def _key(
         self,
@@ -366,7 +400,9 @@ class Lister:
         except WorkloadError as error:
             return error
         judged = suited(judge(question, machine), catalogue, machine)
-        is_offered = bool(judged.failed) and bool(offers_for(catalogue, judged, self._today))
+        is_offered = bool(judged.failed) and bool(
+            offers_for(catalogue, judged, self._today)
+        )
         return Verdict.conclude(judged, machine, asked=id, offered=is_offered)
 
     def _ruled_out(self) -> set[str]:
@@ -375,7 +411,12 @@ class Lister:
             from ..catalogue.openness import canonical_expression
 
             workload = workload.replace(license=canonical_expression(workload.license))
-        if not (workload.license or workload.commercial or workload.modify or workload.auditable):
+        if not (
+            workload.license
+            or workload.commercial
+            or workload.modify
+            or workload.auditable
+        ):
             return set()
         return {
             spec.id
@@ -397,20 +438,31 @@ class Lister:
             if not any(isinstance(self._judged(id), Verdict) for id in others):
                 raise refused[min(refused)]
         catalogue = self._catalogue
-        shipped = (each for each in catalogue.outlines.values() if catalogue.is_shipped(each.id))
+        shipped = (
+            each
+            for each in catalogue.outlines.values()
+            if catalogue.is_shipped(each.id)
+        )
         # a month or a year alone says no day
-        days = [each.released for each in shipped if each.released and len(each.released) == 10]
+        days = [
+            each.released
+            for each in shipped
+            if each.released and len(each.released) == 10
+        ]
         whys = (
             reasons(row, self._standings.by_id[row.model.id]) if row.can_run else None
             for row in rows
         )
         return Ranking(
             machine=self._machine,
-            models=tuple(row.replace(why=why) for row, why in zip(rows, whys, strict=True)),
+            models=tuple(
+                row.replace(why=why) for row, why in zip(rows, whys, strict=True)
+            ),
             counts=counts,
             refused=refused,
             ruled_out=ruled_out,
-            catalogue_as_of=max((*days, snapshot_day(catalogue.offers_path) or "")) or None,
+            catalogue_as_of=max((*days, snapshot_day(catalogue.offers_path) or ""))
+            or None,
         )
 
 
@@ -427,7 +479,9 @@ def count_rows(answers: Sequence[Verdict]) -> Counts:
 
 def list_notes(ranking: Ranking, workload: Workload, *, named: bool) -> Iterator[str]:
     """Sentences on the options. `named`: only some models were asked for."""
-    kinds = {row.model.modality for row in ranking.models if not reads_context(row.model)}
+    kinds = {
+        row.model.modality for row in ranking.models if not reads_context(row.model)
+    }
     holds = {"no-context-of-kinds": workload.context_tokens is not None and kinds}
     yield from remarks(holds, kinds=sorted(kinds))
     if not (ranking.refused and named):

@@ -165,7 +165,9 @@ class Plan(Report):
     @property
     def fitting(self) -> tuple[Known, ...]:
         """The machines that run it, smallest first."""
-        return tuple(machine for machine in self.machines if machine.route is Route.LOCAL)
+        return tuple(
+            machine for machine in self.machines if machine.route is Route.LOCAL
+        )
 
     @property
     def exit_code(self) -> int:
@@ -196,15 +198,22 @@ def plan_with(
             # what is offered depends on the model and on what is asked of it, on no machine
             offered = bool(offers_for(catalogue, best, units.utc_today()))
         machines.append(_known(profile, best, offered=bool(offered)))
-    making = remarks({"made-file": question.making_bytes}, type=question.workload.quantization)
-    machines.sort(key=lambda each: (_ROUTES.index(each.route), *size_of(each.machine), each.name))
+    making = remarks(
+        {"made-file": question.making_bytes}, type=question.workload.quantization
+    )
+    machines.sort(
+        key=lambda each: (_ROUTES.index(each.route), *size_of(each.machine), each.name)
+    )
     return Plan(
         asked=meant.asked,
         model=meant.spec,
         workload=question.workload,
-        needs=question.needs and question.needs.replace(missing_bytes=question.missing_bytes),
+        needs=question.needs
+        and question.needs.replace(missing_bytes=question.missing_bytes),
         least=least,
-        reasons=tuple(each for each in judged.findings if each.decides and each.check != "speed"),
+        reasons=tuple(
+            each for each in judged.findings if each.decides and each.check != "speed"
+        ),
         machines=tuple(machines),
         notes=(*meant.notes, *named.notes, *making),
         options=workload.options(),
@@ -213,12 +222,19 @@ def plan_with(
 
 def _known(profile: Profile, best: Judged, *, offered: bool) -> Known:
     machine, wanted = profile.machine, best.question.workload.min_tokens_per_second
-    pace, decode = getattr(best.speed, "judged", None), getattr(best.speed, "decode", None)
+    pace, decode = (
+        getattr(best.speed, "judged", None),
+        getattr(best.speed, "decode", None),
+    )
     slow, tight = is_slow(best), best.has(*TIGHT_CODES) or best.waits_for_setting
-    is_paced = not wanted or (pace is not None and not units.is_slower(pace.low, wanted))
+    is_paced = not wanted or (
+        pace is not None and not units.is_slower(pace.low, wanted)
+    )
     is_fast = is_paced and (decode is not None or not slow)
     of_each = pace or decode
-    as_one_reads = of_each is None or not units.is_slower(of_each.likely, READING_TOKENS_PER_SECOND)
+    as_one_reads = of_each is None or not units.is_slower(
+        of_each.likely, READING_TOKENS_PER_SECOND
+    )
     shared = shared_gpu_of(machine, best.question.runtime, is_used=True)
     cards = [card for card in machine.accelerators or () if not card.unified]
     return Known.conclude(
@@ -233,7 +249,9 @@ def _known(profile: Profile, best: Judged, *, offered: bool) -> Known:
         confidence=machine.confidence,
         memory_limit_bytes=machine.memory_limit_bytes,
         accelerator_memory_bytes=sum(card.memory_total_bytes or 0 for card in cards),
-        codes=tuple(each.code for each in best.findings if each.outcome is not Outcome.PASS),
+        codes=tuple(
+            each.code for each in best.findings if each.outcome is not Outcome.PASS
+        ),
         by_shared_gpu=best.placement == "host" and shared is not None,
         is_tight=tight,
         is_slow=slow,
@@ -242,7 +260,9 @@ def _known(profile: Profile, best: Judged, *, offered: bool) -> Known:
     )
 
 
-def _least(meant: Understood, catalogue: Catalogue) -> tuple[Question, Judged, Least | None]:
+def _least(
+    meant: Understood, catalogue: Catalogue
+) -> tuple[Question, Judged, Least | None]:
     """The question, judged on the least machine; on one without limits where there is none."""
     workload = smallest_of_list(
         ask(meant.spec, meant.workload, catalogue, _VAST, meant.files), catalogue
@@ -312,12 +332,16 @@ def _bytes_by_place(question: Question, needs: Needs) -> tuple[int, int, int | N
     stored = free = bytes_to_store(needs, None)[2]
     if stored is None or free is None:
         return card, beside, None
-    while free < (enough := stored + max(question.making_bytes, disk_margin_bytes(free))):
+    while free < (
+        enough := stored + max(question.making_bytes, disk_margin_bytes(free))
+    ):
         free = enough
     return card, beside, free
 
 
-def _least_platform(meant: Understood, catalogue: Catalogue) -> tuple[Question, Machine]:
+def _least_platform(
+    meant: Understood, catalogue: Catalogue
+) -> tuple[Question, Machine]:
     """On a machine without limits, of the runtime's first platform that the model allows."""
     question = ask(meant.spec, meant.workload, catalogue, _VAST, meant.files)
     needs, runtime = question.needs, question.runtime
@@ -328,8 +352,12 @@ def _least_platform(meant: Understood, catalogue: Catalogue) -> tuple[Question, 
     fitting = (each for each in platforms if not allowed or each[2] in allowed)
     system, _, architecture = next(fitting, platforms[0])
     by_architecture = needs.cpu.instruction_sets, needs.cpu.recommended
-    sets = dict.fromkeys(name for each in by_architecture for name in each.get(architecture, ()))
-    vast = _VAST.replace(system=system, architecture=architecture, instruction_sets=tuple(sets))
+    sets = dict.fromkeys(
+        name for each in by_architecture for name in each.get(architecture, ())
+    )
+    vast = _VAST.replace(
+        system=system, architecture=architecture, instruction_sets=tuple(sets)
+    )
     return ask(meant.spec, meant.workload, catalogue, vast, meant.files), vast
 
 
@@ -344,16 +372,23 @@ def _with_wanted_pace(
         # a bandwidth that somebody states is a peak, of which little may be used; the plan asks
         # for what is measured
         rate = steps * _STEP_BYTES_PER_SECOND
-        facts = {"memory_bandwidth_bytes_per_second": rate, "memory_bandwidth_how": MEASURED}
+        facts = {
+            "memory_bandwidth_bytes_per_second": rate,
+            "memory_bandwidth_how": MEASURED,
+        }
         faster = machine.replace(cpu_cores_usable=float(cores))
         faster = faster.stated(facts, "measured, as it would have to be")
         speed = judge(question, faster).speed
         # what is bought by this figure has to reach the pace itself, not only its printed figure
-        is_enough = speed is not None and speed.judged is not None and speed.judged.low >= pace
+        is_enough = (
+            speed is not None and speed.judged is not None and speed.judged.low >= pace
+        )
         return faster if is_enough else None
 
     unbounded = 2**50 // _STEP_BYTES_PER_SECOND
-    enough = (count for count in _CORES if with_pace(_HEADROOM * wanted, count, unbounded))
+    enough = (
+        count for count in _CORES if with_pace(_HEADROOM * wanted, count, unbounded)
+    )
     cores = next(enough, None)
     if cores is None:
         return machine, None, None

@@ -36,7 +36,10 @@ Uses = tuple[str, ...] | None
 GENERAL, SPECIAL, LAST = 0, 1, 2
 MADE_FOR_IT = -1
 # a model that sees answers text too, so the two are one kind
-_KINDS = {modality: place for place, modality in enumerate(MODALITIES)} | {"vision": 0, "text": 0}
+_KINDS = {modality: place for place, modality in enumerate(MODALITIES)} | {
+    "vision": 0,
+    "text": 0,
+}
 
 
 def factors(kind: str) -> Mapping[str, float]:
@@ -70,14 +73,24 @@ class Standings:
     def __init__(self, catalogue: Catalogue) -> None:
         self._uses: Mapping[str, Mapping[str, object]] = catalogue.common("uses")["use"]
         self.by_id: dict[str, Standing] = {}
-        offered, outlines = snapshot(catalogue.offers_path).providers, catalogue.outlines.values()
+        offered, outlines = (
+            snapshot(catalogue.offers_path).providers,
+            catalogue.outlines.values(),
+        )
         table = factors("worth")
-        newest = max((_months(outline.released) or 0 for outline in outlines), default=0)
+        newest = max(
+            (_months(outline.released) or 0 for outline in outlines), default=0
+        )
         for outline in outlines:
-            providers, size = offered.get(outline.id, 0), self._size(outline, newest, catalogue)
+            providers, size = (
+                offered.get(outline.id, 0),
+                self._size(outline, newest, catalogue),
+            )
             # only of what reads text or images is it asked that it answers: one that writes down
             # what is said does its work, as one that speaks does
-            makes = self._uses.get((outline.uses or ("",))[0], {"makes": "text"})["makes"]
+            makes = self._uses.get((outline.uses or ("",))[0], {"makes": "text"})[
+                "makes"
+            ]
             is_general, answers = self.traits(outline.uses)
             section = GENERAL
             if makes == "text" and (outline.modality in GENERATING or not outline.uses):
@@ -86,7 +99,10 @@ class Standings:
                 if answers and not is_general:
                     section = SPECIAL
             # tags of Ollama's library have a colon
-            is_adopted = ":" in " ".join(outline.aliases) or providers >= table["adopted_providers"]
+            is_adopted = (
+                ":" in " ".join(outline.aliases)
+                or providers >= table["adopted_providers"]
+            )
             worth = size * (1 if is_adopted else table["unadopted"])
             worth *= (1 + providers) ** table["providers_exponent"]
             self.by_id[outline.id] = Standing(
@@ -96,7 +112,8 @@ class Standings:
                 api_providers=providers,
                 is_adopted=is_adopted,
                 size=size,
-                worth=worth * (1 if outline.superseded_by is None else table["superseded"]),
+                worth=worth
+                * (1 if outline.superseded_by is None else table["superseded"]),
             )
 
     @classmethod
@@ -115,7 +132,10 @@ class Standings:
             known_since = min(known_since or origin.released, origin.released)
         month = _months(known_since)
         age = newest - month if month is not None else 0
-        weight, halving = factors("size")["total_weight"], factors("size")["halving_months"]
+        weight, halving = (
+            factors("size")["total_weight"],
+            factors("size")["halving_months"],
+        )
         return float(total**weight * active ** (1 - weight) * 0.5 ** (age / halving))
 
     def traits(self, uses: Uses) -> tuple[bool, bool]:
@@ -131,8 +151,13 @@ class Standings:
         whether it does its work: what answers in words is replaced by what does, all else by what
         has its main use.
         """
-        (is_general, answers), (is_too, answers_too) = self.traits(uses), self.traits(other.uses)
-        is_same = (is_general and is_too) or (uses or ())[:1] == (other.uses or (None,))[:1]
+        (is_general, answers), (is_too, answers_too) = (
+            self.traits(uses),
+            self.traits(other.uses),
+        )
+        is_same = (is_general and is_too) or (uses or ())[:1] == (
+            other.uses or (None,)
+        )[:1]
         if other.superseded_by is not None or answers:
             return is_same, other.superseded_by is None and answers_too
         return is_same, uses is not None and uses[0] in (other.uses or ())
@@ -177,7 +202,11 @@ def share_on(judged: Judged, most: float = 1.0) -> float:
         seconds = speed.crossing_seconds * half["prompt_tokens"] / BATCH_TOKENS
         share *= share_of_pace(1 / max(seconds, 1e-3), 1 / half["seconds_of_crossing"])
     worth = factors("worth")
-    share *= worth["unlicensed"] if judged.has("license-not-known", "license-unconfirmed") else 1
+    share *= (
+        worth["unlicensed"]
+        if judged.has("license-not-known", "license-unconfirmed")
+        else 1
+    )
     is_crowded = judged.has(*_CROWDED_CODES) or judged.waits_for_setting
     return share * (worth["crowded"] if is_crowded else 1)
 
@@ -220,12 +249,19 @@ class BestCase(Record):
             return 0
         bits = self.bits_stated
         if not bits:
-            bits = _LEAST_PICTURE_BITS if modality in PICTURES else factors("least")["bits"]
+            bits = (
+                _LEAST_PICTURE_BITS
+                if modality in PICTURES
+                else factors("least")["bits"]
+            )
         return parameters * bits / 8
 
     def has_room(self, outline: Outline) -> bool:
         """Whether all memory together may hold the model."""
-        return self.least_bytes(outline.parameters_total, outline.modality) <= self.room_bytes
+        return (
+            self.least_bytes(outline.parameters_total, outline.modality)
+            <= self.room_bytes
+        )
 
     def has_likely_room(self, outline: Outline) -> bool:
         """Whether memory and disk likely hold the open model: an estimate, and no bound."""
@@ -234,14 +270,18 @@ class BestCase(Record):
         parameters = outline.parameters_total or 0
         size = parameters * bytes_each
         held = size + beside_gib * units.GIB
-        return not outline.closed and held <= self.room_bytes and size <= self.disk_bytes
+        return (
+            not outline.closed and held <= self.room_bytes and size <= self.disk_bytes
+        )
 
     def tokens_per_second(self, outline: Outline) -> float:
         """The most that it may give, of one sequence; infinite where that is not known."""
         if outline.modality not in GENERATING:
             return inf
         parameters = outline.parameters_active or outline.parameters_total
-        read_bytes = factors("least")["share_read"] * self.least_bytes(parameters, outline.modality)
+        read_bytes = factors("least")["share_read"] * self.least_bytes(
+            parameters, outline.modality
+        )
         return self.bytes_per_second / read_bytes if read_bytes > 0 else inf
 
 
@@ -267,7 +307,9 @@ def best_case(machine: Machine, workload: Workload) -> BestCase:
 def _read_rate(machine: Machine) -> float:
     """Bytes of weights read in a second, at most, by what reads fastest; else infinite."""
     memory, shared = bandwidth(machine), shared_gpu_of(machine)
-    gpus = [gpu_of(card) for card in machine.accelerators or () if card.unified is not True]
+    gpus = [
+        gpu_of(card) for card in machine.accelerators or () if card.unified is not True
+    ]
     return max(
         inf if memory is None else BANDWIDTH_SHARE * memory.ends[2],
         0 if shared is None else max(shared.peak_bandwidth),

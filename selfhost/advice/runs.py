@@ -123,7 +123,9 @@ def read_log(path: str, tell: Callable[[int, int | None], None] | None = None) -
     """The text of a log, of a long one the start and the end. `tell` hears how many bytes were
     read, and of how many. Raises `Unreadable`.
     """
-    content = read_ends(path, _START_BYTES, _END_BYTES, limit_bytes=MAX_LOG_BYTES, tell=tell)
+    content = read_ends(
+        path, _START_BYTES, _END_BYTES, limit_bytes=MAX_LOG_BYTES, tell=tell
+    )
     # what cannot be decoded, as a letter that was cut, is replaced
     return text_of(content, "replace")
 
@@ -143,7 +145,11 @@ def _facts(kind: str, text: str) -> dict[str, str]:
     facts: dict[str, str] = {}
     for pattern in shipped_table("runs")["facts"][kind]:
         for match in re.finditer(pattern, text, re.MULTILINE):
-            groups = {key: value for key, value in match.groupdict().items() if value is not None}
+            groups = {
+                key: value
+                for key, value in match.groupdict().items()
+                if value is not None
+            }
             if "key" in groups:
                 groups = {groups["key"]: groups["value"].strip()}
             facts |= groups
@@ -162,7 +168,9 @@ def _run_with(facts: Mapping[str, str], tool: str, **fields: Any) -> Run:
         quantization={"": None, "Q2_K_M": "Q2_K"}.get(name, name),
         parameters=_amount(facts.get("parameters")),
         file_bytes=_amount(facts.get("size")),
-        kv_cache_type=facts.get("keys") if facts.get("keys") == facts.get("values") else None,
+        kv_cache_type=facts.get("keys")
+        if facts.get("keys") == facts.get("values")
+        else None,
         threads=_amount(facts.get("threads")) or None,
         gpu_layers=_amount(facts.get("gpu_layers")),
         experts_in_ram=_amount(facts.get("experts")) or None,
@@ -179,15 +187,23 @@ def _averaged(paces: Iterable[Figure]) -> Iterator[Figure]:
         timed = [(each, each.tokens or 0) for each in paces if each.term == kind]
         timed = [each for each in timed if each[1] >= least] or timed
         if kind == "prompt":
-            timed = [each for each in timed if (each[0].depth_tokens or 0) <= each[1]] or timed
+            timed = [
+                each for each in timed if (each[0].depth_tokens or 0) <= each[1]
+            ] or timed
         if timed:
             # by their tokens the times and the depths are weighted
             figures, tokens = zip(*timed, strict=True)
-            depths = [(each.depth_tokens, n) for each, n in timed if each.depth_tokens is not None]
+            depths = [
+                (each.depth_tokens, n)
+                for each, n in timed
+                if each.depth_tokens is not None
+            ]
             yield figures[0].replace(
                 seen=harmonic_mean([each.seen for each in figures], tokens),
                 tokens=sum(tokens) // len(tokens),
-                depth_tokens=round(fmean(*zip(*depths, strict=True))) if depths else None,
+                depth_tokens=round(fmean(*zip(*depths, strict=True)))
+                if depths
+                else None,
             )
 
 
@@ -211,7 +227,9 @@ def _read_log(text: str) -> Run | None:
         paces = [Figure(term=kind, seen=rate) for kind, rate in rates.items() if rate]
     left_out = 0
     if alone:
-        left_out = len([pace for pace in timed if pace.shared and pace.term == "decode"])
+        left_out = len(
+            [pace for pace in timed if pace.shared and pace.term == "decode"]
+        )
     context, sequences = _amount(facts.get("n_ctx")), _amount(facts.get("n_seq_max"))
     states, at_once = 1, sequences or 1
     if facts.get("kv_unified") == "true":
@@ -319,7 +337,9 @@ def _paces(request: Mapping[str, Any]) -> Iterator[Figure]:
         rate = rate if rate >= 1 or not ms else 1000 * tokens / ms
         if tokens and rate:
             count = int(tokens)
-            yield Figure(term=kind, seen=rate, tokens=count, depth_tokens=depth, shared=shared)
+            yield Figure(
+                term=kind, seen=rate, tokens=count, depth_tokens=depth, shared=shared
+            )
 
 
 # what one run has of a row; another value is another test
@@ -341,14 +361,29 @@ def _read_bench(text: str) -> Run:
         if {"test", "t/s", "model"} <= set(cells):
             head = [names.get(cell, cell) for cell in cells]
         elif len(cells) == len(head):
-            row = {"keys": "f16", "values": "f16", **dict(zip(head, cells, strict=True))}
+            row = {
+                "keys": "f16",
+                "values": "f16",
+                **dict(zip(head, cells, strict=True)),
+            }
             # `5.04 ± 0.26`, however the sign was decoded
-            test, rate = expression("runs", "test").fullmatch(row["test"]), row["t/s"].split(" ")[0]
+            test, rate = (
+                expression("runs", "test").fullmatch(row["test"]),
+                row["t/s"].split(" ")[0],
+            )
             if test and _NUMBER.fullmatch(rate) and float(rate):
-                tokens, depth, is_prompt = int(test[2]), int(test[3] or 0), test[1] == "pp"
-                kind, at = ("prompt", depth) if is_prompt else ("decode", depth + tokens // 2)
+                tokens, depth, is_prompt = (
+                    int(test[2]),
+                    int(test[3] or 0),
+                    test[1] == "pp",
+                )
+                kind, at = (
+                    ("prompt", depth) if is_prompt else ("decode", depth + tokens // 2)
+                )
                 rows.append(row)
-                paces.append(Figure(term=kind, seen=float(rate), tokens=tokens, depth_tokens=at))
+                paces.append(
+                    Figure(term=kind, seen=float(rate), tokens=tokens, depth_tokens=at)
+                )
     first = min(rows, key=lambda row: row.get("flash_attention", "") == "0", default={})
     same: dict[tuple[str, int | None, int | None], Figure] = {}
     for row, pace in zip(rows, paces, strict=True):
@@ -358,7 +393,10 @@ def _read_bench(text: str) -> Run:
     backends = {*re.split(r"[, ]+", facts.get("backend", ""))} - {""}
     is_on_card = backends - {"CPU", "BLAS"} and facts.get("gpu_layers") != "0"
     left_out = len(rows) - len(same)
-    holds = {"other-tests": left_out, "broken": expression("runs", "broken").search(text)}
+    holds = {
+        "other-tests": left_out,
+        "broken": expression("runs", "broken").search(text),
+    }
     return _run_with(
         facts,
         "llama-bench",
@@ -386,13 +424,18 @@ def _read_answers(text: str) -> Run | None:
             prompt, tokens = int(fields.get("prompt", 0)), int(fields.get("tokens", 0))
             depth = int(fields.get("cached", 0))
             within = depth + prompt + tokens // 2 if prompt else None
-            for kind, count, at in (("prompt", prompt, depth), ("decode", tokens, within)):
+            for kind, count, at in (
+                ("prompt", prompt, depth),
+                ("decode", tokens, within),
+            ):
                 rate, time = fields.get(f"{kind}_rate"), fields.get(f"{kind}_time")
                 seconds = count / rate if rate else (time or 0) / program["per_second"]
                 is_later = kind == "prompt" and number > 0
                 if count and 0 < seconds < _MOST_SECONDS and not is_later:
                     rate = count / seconds
-                    paces.append(Figure(term=kind, seen=rate, tokens=count, depth_tokens=at))
+                    paces.append(
+                        Figure(term=kind, seen=rate, tokens=count, depth_tokens=at)
+                    )
         if paces:
             return Run(
                 tool=program["tool"],
@@ -412,7 +455,9 @@ def _read_vllm(text: str) -> Run | None:
         if running and running == before and not float(prompt) and float(rate):
             by_count.setdefault(running, []).append(float(rate))
         before = running
-    at_once = max(by_count, key=lambda number: (number == 1, len(by_count[number])), default=1)
+    at_once = max(
+        by_count, key=lambda number: (number == 1, len(by_count[number])), default=1
+    )
     where = HOST if "device_config=cpu" in text else ACCELERATORS
     gib = facts.get("gib", "0")
     figures: list[Figure] = []
@@ -421,7 +466,13 @@ def _read_vllm(text: str) -> Run | None:
         rounded, size = 10 ** -len(gib.partition(".")[2]) / 2, float(gib)
         size, rounded = (_SCALES["GiB"] * each for each in (size, rounded))
         figures.append(
-            Figure(subject="memory", term="weights", where=where, seen=size, rounded=rounded)
+            Figure(
+                subject="memory",
+                term="weights",
+                where=where,
+                seen=size,
+                rounded=rounded,
+            )
         )
     if by_count:
         pace = median(by_count[at_once])

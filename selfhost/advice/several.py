@@ -17,7 +17,14 @@ from ..core.workload import Workload
 from ..judge.checks import Outcome
 from ..judge.judging import judge
 from ..judge.question import ask
-from ..judge.record import Judged, Quality, Question, Report, Verdict, quality_of_workload
+from ..judge.record import (
+    Judged,
+    Quality,
+    Question,
+    Report,
+    Verdict,
+    quality_of_workload,
+)
 from ..judge.together import judge_together
 from ..machine.record import Machine
 from .understood import understand
@@ -58,19 +65,27 @@ class Shown(Record):
     loss_by_size: tuple[str, str]
 
 
-def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Machine) -> Shown:
+def describe(
+    catalogue: Catalogue, model: str, workload: Workload, machine: Machine
+) -> Shown:
     """All that is known of a model, its quantizations judged one by one. Raises as `check`."""
     understood = understand(catalogue, model, workload, machine)
     verdict = check_with(catalogue, understood, workload, machine)
     table, sizes = catalogue.common("quantizations"), list[Size | None]()
-    stated, files, order = understood.workload, understood.files, [*table["quantization"]]
+    stated, files, order = (
+        understood.workload,
+        understood.files,
+        [*table["quantization"]],
+    )
     types: Sequence[str] = ()
     if verdict.runtime is not None and verdict.needs is not None:
         types = need.quantizations_of(verdict.model, catalogue.runtime(verdict.runtime))
         if stated.task == "finetune" and verdict.quantization:
             # what is trained is made of the published weights, by the method
             types = (verdict.quantization,)
-    for name in sorted(types, key=lambda name: order.index(name) if name in order else len(order)):
+    for name in sorted(
+        types, key=lambda name: order.index(name) if name in order else len(order)
+    ):
         # a GGUF file holds one quantization
         is_held = "gguf" not in files.formats or name == stated.quantization
         workload = stated.replace(quantization=name, runtime=verdict.runtime)
@@ -93,7 +108,11 @@ def _size(question: Question, machine: Machine) -> Size | None:
     # as it would lie: where layers are shared out, each place has a compute buffer of its own
     memory = (judged.needs or needs).memory
     # of a file that somebody has, nobody asks here whether it was published
-    deciding = [finding for finding in judged.findings if finding.check not in ("weights", "speed")]
+    deciding = [
+        finding
+        for finding in judged.findings
+        if finding.check not in ("weights", "speed")
+    ]
     is_open = any(finding.outcome is Outcome.UNKNOWN for finding in deciding)
     return Size(
         quantization=workload.quantization or "",
@@ -134,7 +153,9 @@ class Comparison(Report):
 def comparison(verdicts: Sequence[Verdict]) -> Comparison:
     """Those verdicts side by side, with how open each model is and what its license permits."""
     models = (
-        Compared(verdict=each, openness=rows(each.model), permissions=permissions(each.model))
+        Compared(
+            verdict=each, openness=rows(each.model), permissions=permissions(each.model)
+        )
         for each in verdicts
     )
     return Comparison(models=tuple(models))
@@ -178,10 +199,14 @@ def _names_its_type(verdict: Verdict) -> bool:
     """Whether the name that was typed is of a file or a tag, which is of one type."""
     question = verdict.question
     is_of_one_file = question.files.is_tag or question.local_files
-    return _is_gguf(verdict) and (is_of_one_file or question.stated.quantization is not None)
+    return _is_gguf(verdict) and (
+        is_of_one_file or question.stated.quantization is not None
+    )
 
 
-def _type_in_common(verdict: Verdict, types: set[str | None], catalogue: Catalogue) -> str | None:
+def _type_in_common(
+    verdict: Verdict, types: set[str | None], catalogue: Catalogue
+) -> str | None:
     """The smallest of the types in which the model is published; None where it stays as it is."""
     if not _is_gguf(verdict) or _names_its_type(verdict) or verdict.runtime is None:
         return None

@@ -26,7 +26,14 @@ from ..judge.defaults import smallest_of_list, takes_first_of_list
 from ..judge.equal_parts import smallest_device_bytes
 from ..judge.question import ask
 from ..judge.record import Outcome, Question, Report, Verdict
-from ..machine.record import MAX_DISK_BYTES, MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Machine
+from ..machine.record import (
+    MAX_DISK_BYTES,
+    MAX_MEMORY_BYTES,
+    PURPOSES,
+    Accelerator,
+    Disk,
+    Machine,
+)
 from ..needs.records import How, MemoryNeed, Needs
 from .commands import bytes_worth_bounding
 from .understood import judged_for, understand
@@ -40,7 +47,8 @@ MODELS_FOLDER, OWN_FOLDER = "/models", "./models"
 # of a download in bytes a second, where none was stated: 40 Mbit/s (assumed)
 _ASSUMED_BYTES_PER_SECOND = 5_000_000
 _SMALLEST = (
-    "The smallest size without a GPU; for the best size of a node, add --set memory=SIZE or --gpu."
+    "The smallest size without a GPU; for the best size of a "
+    "node, add --set memory=SIZE or --gpu."
 )
 # a runtime without `[service]`
 _NO_SERVICE = Service(image="", program="", port=0, health="", store="", source="")
@@ -149,7 +157,9 @@ def node() -> Machine:
         planning=True,
         system="linux",
         architecture="x86_64",
-        instruction_sets=tuple(shipped_table("cpus")["instruction_sets"]["assumed"]["x86_64"]),
+        instruction_sets=tuple(
+            shipped_table("cpus")["instruction_sets"]["assumed"]["x86_64"]
+        ),
         accelerators=(),
         runtimes=(),
     )
@@ -158,7 +168,13 @@ def node() -> Machine:
 def disks_of(free: int | None) -> tuple[Disk, ...]:
     """So many bytes for whatever a runtime stores."""
     return tuple(
-        Disk(purpose=purpose, path="its disk", free_bytes=free, total_bytes=free, writable=True)
+        Disk(
+            purpose=purpose,
+            path="its disk",
+            free_bytes=free,
+            total_bytes=free,
+            writable=True,
+        )
         for purpose in PURPOSES
     )
 
@@ -190,7 +206,11 @@ def fit_to_node(size: ContainerSize, stated: Machine) -> ContainerSize:
     free = max((disk.free_bytes or 0 for disk in stated.disks or ()), default=None)
     stored = bytes_to_store(size.needs, None)[1]
     if memory is not None and size.request_bytes > memory:
-        figures = {"model": size.model.name, "given": memory, "takes": size.request_bytes}
+        figures = {
+            "model": size.model.name,
+            "given": memory,
+            "takes": size.request_bytes,
+        }
         figures["several"] = size.workload.parallel > 1
         raise refusal("sizes", "node-memory", **figures)
     if free is not None and stored is not None and stored > free:
@@ -198,7 +218,9 @@ def fit_to_node(size: ContainerSize, stated: Machine) -> ContainerSize:
         raise refusal("sizes", "node-disk", **figures)
     if memory is None or size.limit_bytes <= memory:
         return size
-    note = sentences("sizes", "note", {"killed": True}, limit=size.limit_bytes, given=memory)
+    note = sentences(
+        "sizes", "note", {"killed": True}, limit=size.limit_bytes, given=memory
+    )
     return size.replace(notes=(*size.notes, *note))
 
 
@@ -233,16 +255,22 @@ def size_with(
     if follows_memory or takes_first_of_list(question):
         stated = {name: getattr(machine, name) for name in _MEMORIES if states_size}
         if states_memory:
-            taken = judged_for(catalogue, meant, place.replace(**stated)).question.workload
+            taken = judged_for(
+                catalogue, meant, place.replace(**stated)
+            ).question.workload
         else:
             taken = smallest_of_list(question, catalogue)
             notes = (_SMALLEST,) if taken.quantization != workload.quantization else ()
-        changed = workload.replace(runtime=taken.runtime, quantization=taken.quantization)
+        changed = workload.replace(
+            runtime=taken.runtime, quantization=taken.quantization
+        )
         meant = meant.replace(workload=changed)
         question = ask(meant.spec, meant.workload, catalogue, place, meant.files)
     if question.needs is not None and question.wants_gpu and not place.accelerators:
         # the smallest accelerator that holds it, where its runtime needs one
-        card = least_card(question, smallest_device_bytes(question.needs, question.case), "")
+        card = least_card(
+            question, smallest_device_bytes(question.needs, question.case), ""
+        )
         place = place.replace(accelerators=(card,))
     verdict = check_with(catalogue, meant, workload, place)
     size = _size_of(verdict, prompt_cache_bytes)
@@ -262,7 +290,9 @@ def _size_of(verdict: Verdict, prompt_cache_bytes: int | None) -> ContainerSize:
     growths = list(_conversations(verdict, runtime, memory, prompt_cache_bytes))
     # how far the high ends lie above the likely figures, with what the limit of the publisher's own
     # example leaves above the program; none where all are exact
-    spreads = [(term.high_bytes - term.bytes, term) for term in host if term not in mapped]
+    spreads = [
+        (term.high_bytes - term.bytes, term) for term in host if term not in mapped
+    ]
     if more := sum(spread for spread, _ in spreads):
         more += max(0, service.host_limit_bytes - runtime.overhead_high_bytes)
         _, most = max(spreads, key=lambda pair: (pair[0], pair[1].name, pair[1].how))
@@ -278,9 +308,13 @@ def _size_of(verdict: Verdict, prompt_cache_bytes: int | None) -> ContainerSize:
     vendor = getattr(next(iter(accelerators), None), "vendor", "")
     # what the quantization costs, and that a card may not hold the most
     warning = verdict.quality.warning if verdict.quality is not None else None
-    tight = [each.reason for each in verdict.findings if each.code == "accelerator-tight"]
+    tight = [
+        each.reason for each in verdict.findings if each.code == "accelerator-tight"
+    ]
     # what its variables are for, where the command that is printed has them
-    why_set = service.environment_why if {*service.environment} <= {*environment} else ""
+    why_set = (
+        service.environment_why if {*service.environment} <= {*environment} else ""
+    )
     return ContainerSize(
         asked=verdict.asked,
         model=verdict.model,
@@ -307,7 +341,9 @@ def _sizable(verdict: Verdict) -> tuple[RuntimeSpec, Needs, MemoryNeed]:
     figures: dict[str, object] = {"model": verdict.model.name, "asked": verdict.asked}
     if verdict.model.closed:
         raise refusal("sizes", "closed", **figures)
-    unread = [each for each in getattr(needs, "unknown", ()) if each.fact.startswith("memory")]
+    unread = [
+        each for each in getattr(needs, "unknown", ()) if each.fact.startswith("memory")
+    ]
     if memory is None and unread:
         figures |= {"reason": unread[0].reason, "remedy": unread[0].remedy}
         raise refusal("sizes", "unknown", **figures)
@@ -316,9 +352,13 @@ def _sizable(verdict: Verdict) -> tuple[RuntimeSpec, Needs, MemoryNeed]:
             figures |= {"reason": finding.reason, "remedy": finding.remedy}
             raise refusal("sizes", "fails", **figures)
     if needs is None or memory is None:
-        raise refusal("sizes", "unknown", reason="its spec states no needs", remedy="", **figures)
+        raise refusal(
+            "sizes", "unknown", reason="its spec states no needs", remedy="", **figures
+        )
     if runtime is None or all(term.how is How.STATED for term in memory.terms):
-        raise refusal("sizes", "whole", low=memory.low_bytes, high=memory.high_bytes, **figures)
+        raise refusal(
+            "sizes", "whole", low=memory.low_bytes, high=memory.high_bytes, **figures
+        )
     return runtime, needs, memory
 
 
@@ -327,14 +367,22 @@ def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[Held, ...]:
     for term in memory.terms:
         held[term.where] += term.high_bytes
     return tuple(
-        Held(vendor=card.vendor, name=card.name, memory_bytes=held[f"accelerator:{number}"])
+        Held(
+            vendor=card.vendor,
+            name=card.name,
+            memory_bytes=held[f"accelerator:{number}"],
+        )
         for number, card in enumerate(machine.accelerators or ())
         if f"accelerator:{number}" in held
     )
 
 
 def _growth(
-    key: str, bytes: int, bound: str = "", unbound_bytes: int | None = None, **figures: object
+    key: str,
+    bytes: int,
+    bound: str = "",
+    unbound_bytes: int | None = None,
+    **figures: object,
 ) -> Growth:
     words = shipped_table("sizes")["growth"][key]
     return Growth(
@@ -347,7 +395,10 @@ def _growth(
 
 
 def _conversations(
-    verdict: Verdict, runtime: RuntimeSpec, memory: MemoryNeed, prompt_cache_bytes: int | None
+    verdict: Verdict,
+    runtime: RuntimeSpec,
+    memory: MemoryNeed,
+    prompt_cache_bytes: int | None,
 ) -> Iterator[Growth]:
     """What the server keeps to go on with: earlier prompts, and copies of each context, of which
     the command allows only those that are counted where more would matter.
@@ -356,14 +407,18 @@ def _conversations(
     parallel = verdict.workload.parallel
     generates = verdict.model.modality in GENERATING
     counted = runtime.context_checkpoints
-    copies = counted if bytes_worth_bounding(verdict, runtime) else runtime.kept_checkpoints
+    copies = (
+        counted if bytes_worth_bounding(verdict, runtime) else runtime.kept_checkpoints
+    )
     # of the copies that are not counted, and of those that are allowed
     more_bytes = kept_bytes = 0
     if generates:
         more_bytes = need.more_in_conversation(verdict.model, runtime, verdict.workload)
     if more_bytes:
         kept_bytes = copies * more_bytes // (runtime.kept_checkpoints - counted)
-    states = [term for term in memory.terms if term.name in ("kv_cache", "recurrent_state")]
+    states = [
+        term for term in memory.terms if term.name in ("kv_cache", "recurrent_state")
+    ]
     state_bytes = -(-sum(term.bytes for term in states) // parallel)
     most = service.prompt_cache_bytes
     # of texts to embed only those of idle sequences are kept, so none of one
@@ -373,10 +428,14 @@ def _conversations(
         if size is None:
             size = min(state_bytes * parallel + kept_bytes, most) if generates else 0
         mib = -(-size // units.MIB)
-        bound = fill(service.bounds.get("prompt_cache", ""), {"mib": mib}, keep_unknown=True)
+        bound = fill(
+            service.bounds.get("prompt_cache", ""), {"mib": mib}, keep_unknown=True
+        )
         yield _growth("prompts", mib * units.MIB, bound, most)
     if more_bytes:
-        bound = service.bounds.get("checkpoints", "") or runtime.options.get("checkpoints", "")
+        bound = service.bounds.get("checkpoints", "") or runtime.options.get(
+            "checkpoints", ""
+        )
         bound = fill(bound, {"context_checkpoints": copies}, keep_unknown=True)
         allowed_bytes = more_bytes if copies > counted else 0
         yield _growth("checkpoints", allowed_bytes, bound, more_bytes)
@@ -388,7 +447,10 @@ def _to_start(
     service = runtime.service
     if service is None:
         return (), {}, None
-    (words, options), environment = _words(verdict, runtime, service), dict(service.environment)
+    (words, options), environment = (
+        _words(verdict, runtime, service),
+        dict(service.environment),
+    )
     if not words and not runtime.settings:
         # options without a model would serve another one
         return (), environment, None
@@ -398,7 +460,11 @@ def _to_start(
         option = bound.partition(" ")[0]
         if "=" in bound:
             environment |= dict(pair.split("=", 1) for pair in bound.split())
-        elif option.startswith("--") and not bound.endswith(" N") and option not in arguments:
+        elif (
+            option.startswith("--")
+            and not bound.endswith(" N")
+            and option not in arguments
+        ):
             arguments += bound.split()
     fetch = None
     if service.fetch and words:
@@ -406,20 +472,30 @@ def _to_start(
     return tuple(arguments), environment, fetch
 
 
-def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> tuple[list[str], list[str]]:
+def _words(
+    verdict: Verdict, runtime: RuntimeSpec, service: Service
+) -> tuple[list[str], list[str]]:
     """What stands behind the program where it loads the model, and the options beside that."""
     workload, count = verdict.workload, len(service.program.split())
     values = {
-        "context_tokens": str(workload.context_tokens) if workload.context_tokens else None,
+        "context_tokens": str(workload.context_tokens)
+        if workload.context_tokens
+        else None,
         "parallel": str(workload.parallel),
-        "kv_cache_type": None if workload.kv_cache_type == "f16" else workload.kv_cache_type,
+        "kv_cache_type": None
+        if workload.kv_cache_type == "f16"
+        else workload.kv_cache_type,
     }
     bounds = ("users", "share") if workload.parallel > 1 else ("share",)
     templates = [runtime.settings.get(key, "") for key in values]
     templates += [service.bounds.get(key, "") for key in bounds]
     options = [fill(template, values, keep_unknown=True) for template in templates]
     # of a repository a file is named as it is there
-    option = runtime.commands.get("named", "").partition(" {file_name}")[0].rpartition(" ")[2]
+    option = (
+        runtime.commands.get("named", "")
+        .partition(" {file_name}")[0]
+        .rpartition(" ")[2]
+    )
     for line in verdict.commands:
         _, program, rest = f" {line} ".partition(f" {service.program} ")
         if program:

@@ -24,7 +24,11 @@ from ..machine.record import Machine
 # the sentences of `common/remarks.toml` that hold, filled with the figures
 remarks = partial(sentences, "remarks", "remark")
 # files that no program loads on the machine
-_NOT_LOADED_HERE = ("runtime-cannot-load", "accelerator-missing", "accelerator-unsuitable")
+_NOT_LOADED_HERE = (
+    "runtime-cannot-load",
+    "accelerator-missing",
+    "accelerator-unsuitable",
+)
 
 
 class Understood(Record):
@@ -65,18 +69,26 @@ def understand(
     question, program = understood.workload, None
     try:
         judged = judge(
-            ask(understood.spec, question, catalogue, machine, understood.files), machine
+            ask(understood.spec, question, catalogue, machine, understood.files),
+            machine,
         )
     except WorkloadError as error:
         why = ""
         if all(problem.key == "quantization" for problem in error.problems):
             why = f"{error.problems[0].message}."
     else:
-        why = next((each.reason for each in judged.findings if each.code in _NOT_LOADED_HERE), "")
+        why = next(
+            (each.reason for each in judged.findings if each.code in _NOT_LOADED_HERE),
+            "",
+        )
         if question.runtime is not None and judged.has("runtime-no-build"):
             program, why = catalogue.runtime(question.runtime), ""
     holds = {"no-program": program, "other-files": why}
-    figures = {"asked": understood.asked, "why": why, "program": getattr(program, "name", None)}
+    figures = {
+        "asked": understood.asked,
+        "why": why,
+        "program": getattr(program, "name", None),
+    }
     system = machine.system or "this system"
     notes = remarks(holds, id=question.runtime, system=system, **figures)
     return otherwise.replace(notes=(*otherwise.notes, *notes)) if notes else understood
@@ -88,19 +100,27 @@ def _understand_file(typed: str, workload: Workload) -> Understood:
 
     if typed.lower().endswith(".toml") and not os.path.isdir(typed):
         spec = checked_spec(typed)
-        return Understood(spec=spec, asked=typed, workload=workload, notes=stored_notes(spec))
+        return Understood(
+            spec=spec, asked=typed, workload=workload, notes=stored_notes(spec)
+        )
     local = read_local(typed)
     if local.quantization and local.files_here and workload.quantization is None:
         workload = workload.replace(quantization=local.quantization)
     notes = local.notes
     asked_in = need.canonical_quantization(workload.quantization or "")
-    if local.format == "gguf" and local.quantization and asked_in not in (None, local.quantization):
+    if (
+        local.format == "gguf"
+        and local.quantization
+        and asked_in not in (None, local.quantization)
+    ):
         # a GGUF file holds one quantization, so another is not here
         local = local.replace(files_here=False)
         notes += remarks({"other-type": True}, held=local.quantization, asked=asked_in)
     part: Here | None = None
     if local.missing:
-        rest = local.total_bytes - local.size_bytes if local.total_bytes is not None else 0
+        rest = (
+            local.total_bytes - local.size_bytes if local.total_bytes is not None else 0
+        )
         part = Here(
             path=typed,
             size_bytes=local.size_bytes,
@@ -112,7 +132,9 @@ def _understand_file(typed: str, workload: Workload) -> Understood:
         formats=(local.format,) if local.files_here or local.missing else (),
         part=part,
     )
-    return Understood(spec=local.spec, asked=typed, workload=workload, notes=notes, files=files)
+    return Understood(
+        spec=local.spec, asked=typed, workload=workload, notes=notes, files=files
+    )
 
 
 def understand_name(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
@@ -142,7 +164,10 @@ def understand_name(catalogue: Catalogue, typed: str, workload: Workload) -> Und
     is_tag = ":" in name and "/" not in name
     files = NamedFiles(is_tag=is_tag and stated.task == "generate")
     # whether the name says its program or its type, and no option does
-    said, options = (resolved.runtime, resolved.quantization), (stated.runtime, stated.quantization)
+    said, options = (
+        (resolved.runtime, resolved.quantization),
+        (stated.runtime, stated.quantization),
+    )
     is_implied = any(said) and not any(options)
     otherwise = Understood(
         spec=plain, asked=typed, workload=stated, notes=resolved.notes, files=files
@@ -166,7 +191,12 @@ def _read_by_ollama(
     """In Ollama where its tag loads another file than other programs, and nothing else is asked."""
     ollama = catalogue.runtime(LIBRARY_RUNTIME)
     is_other = tag in ollama.tag_bytes or tag in ollama.unpacked_tags
-    if not is_other or stated.task != "generate" or stated.runtime or stated.quantization:
+    if (
+        not is_other
+        or stated.task != "generate"
+        or stated.runtime
+        or stated.quantization
+    ):
         return resolved
     note = remarks({"own-file": True}, tag=tag)
     return resolved.replace(runtime=ollama.id, notes=(*resolved.notes, *note))
@@ -187,19 +217,27 @@ _USUAL_GGUF = ("Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0")
 
 
 def _with_typed_files(
-    spec: ModelSpec, name: str, resolved: Resolution, stated: Workload, catalogue: Catalogue
+    spec: ModelSpec,
+    name: str,
+    resolved: Resolution,
+    stated: Workload,
+    catalogue: Catalogue,
 ) -> ModelSpec:
     """With the typed repository in front, or the file of the typed name or tag of Ollama behind."""
     repository, type_name = resolved.repository, resolved.quantization
     if resolved.names_file:
-        return _with_named_file(spec, name, type_name or stated.quantization or "", catalogue)
+        return _with_named_file(
+            spec, name, type_name or stated.quantization or "", catalogue
+        )
     format, runtime = "gguf", resolved.runtime and catalogue.runtime(resolved.runtime)
     if runtime:
         # what another program loads has a type
         format = runtime.formats[0]
         repository = repository if runtime.rule_of(type_name) is not None else None
     held_in = (each.repository for each in spec.files if each.format == format)
-    is_known = canonical(repository or "") in {canonical(each) for each in held_in if each}
+    is_known = canonical(repository or "") in {
+        canonical(each) for each in held_in if each
+    }
     if repository is None or (is_known and (runtime or not type_name)):
         return spec
     files = PublishedFiles(
@@ -212,7 +250,9 @@ def _with_typed_files(
     return spec.replace(files=(files, *spec.files))
 
 
-def _with_named_file(spec: ModelSpec, name: str, type_name: str, catalogue: Catalogue) -> ModelSpec:
+def _with_named_file(
+    spec: ModelSpec, name: str, type_name: str, catalogue: Catalogue
+) -> ModelSpec:
     if need.why_not_loaded(spec, catalogue.runtime("llama.cpp")) is not None:
         return spec
     kind = need.canonical_quantization(type_name) or ""
@@ -229,11 +269,16 @@ def _with_named_file(spec: ModelSpec, name: str, type_name: str, catalogue: Cata
 
 
 def judged_for(
-    catalogue: Catalogue, understood: Understood, machine: Machine, *, follows_machine: bool = True
+    catalogue: Catalogue,
+    understood: Understood,
+    machine: Machine,
+    *,
+    follows_machine: bool = True,
 ) -> Judged:
     """The question judged, with the defaults that suit the machine or the model's own."""
     own = judge(
-        ask(understood.spec, understood.workload, catalogue, machine, understood.files), machine
+        ask(understood.spec, understood.workload, catalogue, machine, understood.files),
+        machine,
     )
     is_fixed = understood.files.is_tag or not follows_machine
     return own if is_fixed else suited(own, catalogue, machine)

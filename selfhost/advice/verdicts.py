@@ -52,7 +52,13 @@ from .commands import (
 from .understood import Understood, judged_for, remarks, understand
 
 # what is asked of weights, and says nothing where there are none
-_WEIGHT_OPTIONS = ("runtime", "quantization", "kv_cache_type", "draft", "runtime_options")
+_WEIGHT_OPTIONS = (
+    "runtime",
+    "quantization",
+    "kv_cache_type",
+    "draft",
+    "runtime_options",
+)
 # what is asked of tokens that are written one by one
 _TOKEN_OPTIONS = ("parallel", "prompt_tokens", "min_tokens_per_second")
 
@@ -69,7 +75,9 @@ def check_with(
     """`check` with everything given. Without `follows_machine` the defaults are the model's own,
     the same on every machine.
     """
-    understood = understand(catalogue, model, workload, machine if follows_machine else None)
+    understood = understand(
+        catalogue, model, workload, machine if follows_machine else None
+    )
     judged = judged_for(catalogue, understood, machine, follows_machine=follows_machine)
     by_tag_first = understood.files.is_tag and understood.workload.runtime is None
     further = _Further(
@@ -77,7 +85,9 @@ def check_with(
         understood=understood,
         judged=judged,
         machine=machine,
-        to_type=steps(judged, catalogue, machine, tag=understood.tag, by_tag_first=by_tag_first),
+        to_type=steps(
+            judged, catalogue, machine, tag=understood.tag, by_tag_first=by_tag_first
+        ),
         day=today or units.utc_today(),
     )
     return _concluded(further)
@@ -193,7 +203,9 @@ class _Further(Record):
         return tuple(notes)
 
 
-def _notes_on_cards(understood: Understood, judged: Judged, machine: Machine) -> tuple[str, ...]:
+def _notes_on_cards(
+    understood: Understood, judged: Judged, machine: Machine
+) -> tuple[str, ...]:
     """That GPUs stay idle, and that a tag of Ollama's is one file, which may be why."""
     cards = [card for card in machine.accelerators or () if card.unified is not True]
     terms = judged.needs.terms if judged.needs is not None else ()
@@ -202,7 +214,11 @@ def _notes_on_cards(understood: Understood, judged: Judged, machine: Machine) ->
     is_idle = judged.fits and judged.placement == "accelerator" and idle > 0
     holds = {"idle": is_idle, "tag-alone": is_idle and understood.files.is_tag}
     figures: dict[str, object] = {"tag": bare_name(understood.asked)}
-    figures |= {"model": judged.question.spec.id, "several": idle > 1, "one": len(used) == 1}
+    figures |= {
+        "model": judged.question.spec.id,
+        "several": idle > 1,
+        "one": len(used) == 1,
+    }
     return remarks(holds, idle=idle, number=len(cards), **figures)
 
 
@@ -212,15 +228,23 @@ def _note_on_conversion(question: Question) -> tuple[str, ...]:
     repository = spec.repository_of(format, question.workload.quantization)
     if format not in CONVERTED or repository is None or spec.repository is None:
         return ()
-    owner, publisher = (name.partition("/")[0] for name in (repository, spec.repository))
+    owner, publisher = (
+        name.partition("/")[0] for name in (repository, spec.repository)
+    )
     is_other = owner.casefold() != publisher.casefold()
     holds = {"conversion": is_other and not question.local_files}
     return remarks(holds, owner=owner, publisher=publisher, repository=repository)
 
 
 def _server_note(to_type: Steps, workload: Workload) -> tuple[str, ...]:
-    figures = {"lines": " and, in another terminal, ".join(f"`{each}`" for each in to_type.server)}
-    return remarks({"server": to_type.server}, tokens=workload.context_tokens, **figures)
+    figures = {
+        "lines": " and, in another terminal, ".join(
+            f"`{each}`" for each in to_type.server
+        )
+    }
+    return remarks(
+        {"server": to_type.server}, tokens=workload.context_tokens, **figures
+    )
 
 
 def _notes(
@@ -244,13 +268,20 @@ def _notes(
         "unread-more": unread > 0,
         "replaced": spec.overrides,
         "fine-tuning": words and workload.task == "finetune",
-        "context": tokens and stated.tokens_with_prompt == tokens and spec.modality in GENERATING,
+        "context": tokens
+        and stated.tokens_with_prompt == tokens
+        and spec.modality in GENERATING,
         "draft": workload.draft and question.companions is not None,
         "draft-slower": judged.fits and _is_slower_with_draft(judged.speed),
         "address-space": judged.placement in ("accelerator", "split")
         and machine.address_space_bytes is not None,
     }
-    figures = {"files": unread, "spec": spec.origin, "shipped": spec.overrides, "words": words}
+    figures = {
+        "files": unread,
+        "spec": spec.origin,
+        "shipped": spec.overrides,
+        "words": words,
+    }
     figures |= {"provider": getattr(served, "provider", None), "tokens": tokens}
     yield from remarks(holds, left=machine.address_space_bytes, **figures)
     if stated != Workload():
@@ -258,14 +289,20 @@ def _notes(
 
 
 def _is_slower_with_draft(speed: Speed | None) -> bool:
-    if speed is None or speed.decode is None or speed.undrafted_tokens_per_second is None:
+    if (
+        speed is None
+        or speed.decode is None
+        or speed.undrafted_tokens_per_second is None
+    ):
         return False
     return bool(speed.decode.likely < speed.undrafted_tokens_per_second)
 
 
 def _without_effect(question: Question) -> tuple[str, ...]:
     spec, stated, usual = question.spec, question.stated, Workload()
-    writes_tokens = spec.closed or stated.task != "generate" or spec.modality in GENERATING
+    writes_tokens = (
+        spec.closed or stated.task != "generate" or spec.modality in GENERATING
+    )
     # what the decoder holds of pictures that are made at once; files of stable-diffusion.cpp are
     # counted for one
     terms = {term.name for term in getattr(question.needs, "terms", ())}
@@ -293,17 +330,25 @@ def _without_effect(question: Question) -> tuple[str, ...]:
 
 def _note_on_conversations(judged: Judged, to_type: Steps) -> tuple[str, ...]:
     # advice is for the program whose lines are printed
-    runtime, workload = to_type.runtime or judged.question.runtime, judged.question.workload
+    runtime, workload = (
+        to_type.runtime or judged.question.runtime,
+        judged.question.workload,
+    )
     is_bounded = any("--ctx-checkpoints" in line for line in to_type.commands)
     if runtime is None or is_bounded or not judged.fits:
         return ()
     more, kept = bytes_worth_bounding(judged, runtime), str(runtime.context_checkpoints)
     option = fill(
-        runtime.options.get("checkpoints", ""), {"context_checkpoints": kept}, keep_unknown=True
+        runtime.options.get("checkpoints", ""),
+        {"context_checkpoints": kept},
+        keep_unknown=True,
     )
     program = runtime.service.program if runtime.service is not None else runtime.name
     figures = {"more": more, "runtime": runtime.name, "kept": runtime.kept_checkpoints}
-    figures |= {"users": workload.parallel if workload.parallel > 1 else None, "program": program}
+    figures |= {
+        "users": workload.parallel if workload.parallel > 1 else None,
+        "program": program,
+    }
     return remarks({"checkpoints": more}, option=option, **figures)
 
 
@@ -325,11 +370,18 @@ def _fine_print(understood: Understood, judged: Judged) -> Iterator[str]:
     packages = getattr(runtime.rule_of(type), "needs", "")
     holds: dict[str, object] = {
         "text-alone": need.takes_text_alone(spec, runtime),
-        "made-while-loading": need.loads_sixteen_bits(spec, runtime, workload.format, type),
+        "made-while-loading": need.loads_sixteen_bits(
+            spec, runtime, workload.format, type
+        ),
         "packages": packages,
     }
     bits = 32 if getattr(spec.architecture, "dtype", None) == "float32" else 16
-    figures = {"runtime": runtime.name, "type": type, "bits": bits, "packages": packages}
+    figures = {
+        "runtime": runtime.name,
+        "type": type,
+        "bits": bits,
+        "packages": packages,
+    }
     figures["model"] = spec.name
     yield from remarks(holds, **figures)
 
@@ -393,7 +445,9 @@ def steps(
         trainer, line = training_lines(launch)
         answer = Steps(setup=trainer)
         if line:
-            answer = Steps(setup=(*first, *trainer), commands=(line,), commands_class=_LISTED)
+            answer = Steps(
+                setup=(*first, *trainer), commands=(line,), commands_class=_LISTED
+            )
     else:
         answer = _steps_by_tag(launch) if by_tag_first or not lines else Steps()
         if not answer.commands:
@@ -426,11 +480,15 @@ def _powershell_line(line: str) -> str:
     return f"{chained}{mark}{comment}"
 
 
-def _steps_of_published(launch: Launch, first: tuple[str, ...], lines: tuple[str, ...]) -> Steps:
+def _steps_of_published(
+    launch: Launch, first: tuple[str, ...], lines: tuple[str, ...]
+) -> Steps:
     question, quantization = launch.judged.question, launch.workload.quantization
     here = question.here
     files = launch.spec.files_of(launch.workload.format, quantization)
-    is_known = question.local_files or (here is not None and (here.by_path or here.repository))
+    is_known = question.local_files or (
+        here is not None and (here.by_path or here.repository)
+    )
     is_listed = is_known or files is None or files.listed or files.named
     setup = [*first, *_server_address(launch.runtime)]
     if not is_listed:
@@ -457,8 +515,14 @@ def _steps_by_tag(launch: Launch) -> Steps:
     return Steps(
         setup=(
             f"# {runtime.name} has this model in {launch.workload.quantization}",
-            *_runtime_lines(runtime, code, launch.machine, [launch.machine.system or "linux"]),
-            *(_shared_memory_lines(launch) if launch.judged.has("accelerator-partly") else ()),
+            *_runtime_lines(
+                runtime, code, launch.machine, [launch.machine.system or "linux"]
+            ),
+            *(
+                _shared_memory_lines(launch)
+                if launch.judged.has("accelerator-partly")
+                else ()
+            ),
             *(server if len(lines) > 1 else ()),
         ),
         commands=lines,
@@ -477,13 +541,21 @@ def _steps_of_files(launch: Launch, first: tuple[str, ...]) -> Steps:
     file_lines = None if is_named else recipe(launch)
     if file is not None:
         page = f"; Hugging Face lists who publishes it: {spec.conversions_page}"
-        file_lines = (f"# download {file}{page if spec.conversions_page else ''}",), file, None
+        file_lines = (
+            (f"# download {file}{page if spec.conversions_page else ''}",),
+            file,
+            None,
+        )
     if file_lines is None or launch.judged.question.missing_bytes == 0:
         return Steps()
     setup, path, projector = file_lines
     lines = lines_of_file(launch, path, projector)
     setup = (*first, *setup, *_server_address(launch.runtime))
-    return Steps(setup=setup, commands=lines, commands_class=_UNLISTED) if lines else Steps()
+    return (
+        Steps(setup=setup, commands=lines, commands_class=_UNLISTED)
+        if lines
+        else Steps()
+    )
 
 
 def _install(launch: Launch, run_lines: Sequence[str]) -> tuple[str, ...]:
@@ -491,9 +563,13 @@ def _install(launch: Launch, run_lines: Sequence[str]) -> tuple[str, ...]:
     judged = launch.judged.finding("runtime")
     rule = runtime.rule_of(launch.workload.quantization)
     beside = (f"pip install {rule.needs}",) if rule is not None and rule.needs else ()
-    lines = _runtime_lines(runtime, judged.code if judged else "", machine, install_keys(launch))
+    lines = _runtime_lines(
+        runtime, judged.code if judged else "", machine, install_keys(launch)
+    )
     said, family = "\n".join(run_lines), launch.spec.family
-    beyond = [names for key, names in runtime.packages.items() if key == family or key in said]
+    beyond = [
+        names for key, names in runtime.packages.items() if key == family or key in said
+    ]
     packages = " ".join(dict.fromkeys(" ".join(beyond if run_lines else ()).split()))
     if packages and lines and lines[-1].startswith("pip install "):
         # in one line, or pip would first get a torch that a package of the second takes back
@@ -531,7 +607,9 @@ def install_keys(launch: Launch) -> list[str]:
     if is_in_ram and shared_gpu_of(machine, launch.runtime, is_used=True) is None:
         return [system]
     cards = machine.accelerators or ()
-    vendors = {card.vendor for card in [cards[n] for n in launch.cards_used if cards] or cards}
+    vendors = {
+        card.vendor for card in [cards[n] for n in launch.cards_used if cards] or cards
+    }
     if len(vendors) != 1:
         return [f"{system}-accelerator", system]
     vendor = vendors.pop()
@@ -540,7 +618,11 @@ def install_keys(launch: Launch) -> list[str]:
 
 
 def _first_for_accelerator(launch: Launch) -> list[str]:
-    runtime, cards, machine = launch.runtime, launch.machine.accelerators or (), launch.machine
+    runtime, cards, machine = (
+        launch.runtime,
+        launch.machine.accelerators or (),
+        launch.machine,
+    )
     used = [cards[index] for index in launch.cards_used if cards] or [
         card
         for card in cards
@@ -551,11 +633,16 @@ def _first_for_accelerator(launch: Launch) -> list[str]:
         # a vendor, or `below-7.5` with or without the system before it
         place, _, least = key.partition("below-")
         is_old = place in ("", here)
-        if any(reaches(card, least) is False if is_old else card.vendor == key for card in used):
+        if any(
+            reaches(card, least) is False if is_old else card.vendor == key
+            for card in used
+        ):
             lines.append(line)
     lines = lines[:1]
     for version, patterns in runtime.amd_gpus_as.items():
-        if machine.system == "linux" and any(is_built_for(card, patterns) for card in used):
+        if machine.system == "linux" and any(
+            is_built_for(card, patterns) for card in used
+        ):
             lines.append(f"export HSA_OVERRIDE_GFX_VERSION={version}")
     return lines
 
@@ -583,12 +670,17 @@ def _has_gate(question: Question) -> bool:
     """Whether a download from the publisher, who has a gate, is still to come."""
     if not question.spec.gated or question.missing_bytes == 0:
         return False
-    return who_else_has_the_files(question.spec, question.runtime, question.workload) is None
+    return (
+        who_else_has_the_files(question.spec, question.runtime, question.workload)
+        is None
+    )
 
 
 def _login_lines(launch: Launch) -> tuple[str, ...]:
     # a warning of what loading them may run stands before the one of the gate
-    is_hidden = launch.judged.has("weights-unsafe") and _has_gate(launch.judged.question)
+    is_hidden = launch.judged.has("weights-unsafe") and _has_gate(
+        launch.judged.question
+    )
     if not launch.judged.has("weights-gated") and not is_hidden:
         return ()
     lines = [f"# {gate_remedy(launch.spec).partition(', then')[0]}", "hf auth login"]

@@ -77,7 +77,9 @@ class Verification(Record):
         return ("inside", "outside", "nothing").index(self.outcome)
 
 
-def verify(run: Run, catalogue: Catalogue, machine: Machine, typed: str | None) -> Verification:
+def verify(
+    run: Run, catalogue: Catalogue, machine: Machine, typed: str | None
+) -> Verification:
     """The run beside what is predicted for its model on the machine, of which no more counts than
     the run used; `typed` names the model. Raises `SelfhostError` where the run is of no known
     model, or of another machine.
@@ -97,7 +99,9 @@ def verify(run: Run, catalogue: Catalogue, machine: Machine, typed: str | None) 
     if verdict.model.closed:
         raise refusal("runs", "closed", model=verdict.model.name)
     if verdict.quantization and not (run.quantization or tells_quantization):
-        said += sentences("runs", "note", {"quantization": True}, quantization=verdict.quantization)
+        said += sentences(
+            "runs", "note", {"quantization": True}, quantization=verdict.quantization
+        )
     rows: list[Figure] = []
     for seen in run.figures:
         if seen.subject == "pace":
@@ -121,13 +125,19 @@ def machine_of(run: Run, machine: Machine) -> tuple[Machine, tuple[str, ...]]:
     if machine.accelerators == () and (run.cards or run.on_processor is False):
         figures = {"machine": machine.name, "gpu": run.gpu or "RTX 4090"}
         raise refusal("runs", "no-such-gpu", **figures)
-    threads = run.threads if run.threads and run.threads < threads_range(machine).likely else None
+    threads = (
+        run.threads
+        if run.threads and run.threads < threads_range(machine).likely
+        else None
+    )
     holds = {"no-gpu": run.on_processor and machine.accelerators, "threads": threads}
     if run.on_processor:
         machine = machine.replace(accelerators=())
     if threads:
         machine = machine.replace(
-            cpu_cores_usable=float(threads), cpu_cores_physical=threads, cpu_cores_performance=None
+            cpu_cores_usable=float(threads),
+            cpu_cores_physical=threads,
+            cpu_cores_performance=None,
         )
     return machine, sentences("runs", "note", holds, threads=threads)
 
@@ -151,7 +161,11 @@ def identify(
     # a server may be started with the folder of a download
     name = re.sub(r"^/(?:.*/)?", "", run.name or "")
     words = {"file-name": base, "name": name} if typed is None else {"typed": typed}
-    readings = (pair for pair in words.items() if pair[0] == "typed" or id_of(pair[1], catalogue))
+    readings = (
+        pair
+        for pair in words.items()
+        if pair[0] == "typed" or id_of(pair[1], catalogue)
+    )
     pair = next(readings, None)
     if pair is None:
         raise UnknownModelError(
@@ -161,7 +175,9 @@ def identify(
     by, word = pair
     spec_id = id_of(word, catalogue)
     if spec_id is not None and not _has_as_many(run, catalogue, spec_id):
-        raise refusal("runs", "other-model", model=spec_id, parameters=run.parameters or 0)
+        raise refusal(
+            "runs", "other-model", model=spec_id, parameters=run.parameters or 0
+        )
     # what a model calls itself may be the precision that it was made from
     candidate = None if by == "name" else read(word, catalogue)
     states = getattr(candidate, "quantization", None) is not None
@@ -179,7 +195,9 @@ def _has_as_many(run: Run, catalogue: Catalogue, spec_id: str) -> bool:
     extras = [0, spec.parameters.extra_in_files or 0]
     if inside is not None and inside.tied_embeddings and inside.vocabulary is not None:
         extras.append(inside.vocabulary * inside.embedding_length)
-    return any(abs(run.parameters / (stated + extra) - 1) < _OTHER_COUNT for extra in extras)
+    return any(
+        abs(run.parameters / (stated + extra) - 1) < _OTHER_COUNT for extra in extras
+    )
 
 
 def pace_at(
@@ -192,7 +210,9 @@ def pace_at(
     # a benchmark has a context as long as what it reads
     held = context if depth_tokens < context else None
     behind = workload.replace(context_tokens=held, prompt_tokens=depth_tokens)
-    deeper = check_with(catalogue, verdict.model, behind, verdict.machine, follows_machine=False)
+    deeper = check_with(
+        catalogue, verdict.model, behind, verdict.machine, follows_machine=False
+    )
     return deeper.speed
 
 
@@ -201,9 +221,15 @@ def _why(holds: Mapping[str, object], **figures: object) -> str | None:
     return next(iter(sentences("runs", "why", holds, **figures)), None)
 
 
-def _compared_pace(seen: Figure, run: Run, verdict: Verdict, speed: Speed | None) -> Figure:
+def _compared_pace(
+    seen: Figure, run: Run, verdict: Verdict, speed: Speed | None
+) -> Figure:
     predicted = _predicted_pace(seen, verdict, speed)
-    tokens, depth, is_prompt = seen.tokens, seen.depth_tokens or 0, seen.term == "prompt"
+    tokens, depth, is_prompt = (
+        seen.tokens,
+        seen.depth_tokens or 0,
+        seen.term == "prompt",
+    )
     shares_ram = any(card.unified for card in verdict.machine.accelerators or ())
     uses_gpu = shares_ram or verdict.placement not in (None, HOST)
     # fewer of a prompt take a GPU as long as a batch
@@ -227,7 +253,9 @@ def _compared_pace(seen: Figure, run: Run, verdict: Verdict, speed: Speed | None
     return row.replace(low=low, likely=likely, high=high, inside=inside)
 
 
-def _predicted_pace(seen: Figure, verdict: Verdict, speed: Speed | None) -> Range | None:
+def _predicted_pace(
+    seen: Figure, verdict: Verdict, speed: Speed | None
+) -> Range | None:
     """Of sequences at once their total; one alone may be as slow as while all of them decode."""
     total = verdict.speed.parallel_total if verdict.speed is not None else None
     parallel = verdict.workload.parallel
@@ -243,7 +271,9 @@ def _predicted_pace(seen: Figure, verdict: Verdict, speed: Speed | None) -> Rang
 def _compared_memory(seen: Figure, run: Run, verdict: Verdict) -> Figure:
     memory, rounded = verdict.memory, seen.rounded
     # a stated need is one term
-    is_whole = memory is not None and all(term.name == "weights" for term in memory.terms)
+    is_whole = memory is not None and all(
+        term.name == "weights" for term in memory.terms
+    )
     if memory is None or (is_whole and seen.term != ALL_MEMORY):
         return seen.replace(why=_why({"no-memory": not is_whole, "no-parts": is_whole}))
     low, likely, high = _predicted_bytes(seen, memory, run)
@@ -261,7 +291,9 @@ def _batch_option(run: Run, catalogue: Catalogue) -> dict[str, str]:
     if run.runtime not in catalogue.runtime_ids():
         return {}
     options = catalogue.runtime(run.runtime).named_options
-    names = [name for name, rule in options.items() if rule.changes == "micro_batch_tokens"]
+    names = [
+        name for name, rule in options.items() if rule.changes == "micro_batch_tokens"
+    ]
     return {name: str(run.batch_tokens or BATCH_TOKENS) for name in names}
 
 
@@ -272,7 +304,9 @@ def _why_no_bytes(term: str, run: Run, verdict: Verdict) -> str | None:
     runtime = verdict.question.runtime
     sets = verdict.machine.instruction_sets
     unpacks = (
-        runtime is not None and "unpacked" in runtime.options and bool(runtime.crashing_sets(sets))
+        runtime is not None
+        and "unpacked" in runtime.options
+        and bool(runtime.crashing_sets(sets))
     )
     places = {part.where for part in getattr(verdict.memory, "terms", ())} - {HOST}
     # llama-completion has room for the logits of a whole batch, a server for one a sequence
@@ -294,7 +328,9 @@ def _why_no_bytes(term: str, run: Run, verdict: Verdict) -> str | None:
     return _why(reasons, batch=BATCH_TOKENS)
 
 
-def _predicted_bytes(seen: Figure, memory: MemoryNeed, run: Run) -> tuple[int, int, int]:
+def _predicted_bytes(
+    seen: Figure, memory: MemoryNeed, run: Run
+) -> tuple[int, int, int]:
     """Low, likely and high. A mapped file is one buffer from its first tensor to its last, those
     included that are laid out anew elsewhere; of its pages a process holds at most all, with its
     header. Of a GPU that shares the RAM all is the host's.
@@ -310,7 +346,9 @@ def _predicted_bytes(seen: Figure, memory: MemoryNeed, run: Run) -> tuple[int, i
     terms = [term for term in here if term.name in wanted]
     states = run.states if seen.term == "recurrent_state" else 1
     ends = [(term.low_bytes, term.bytes, term.high_bytes) for term in terms]
-    low, likely, high = (states * sum(sizes) for sizes in zip((0, 0, 0), *ends, strict=True))
+    low, likely, high = (
+        states * sum(sizes) for sizes in zip((0, 0, 0), *ends, strict=True)
+    )
     if is_host and "weights" in wanted:
         likely, high = likely + memory.evictable_bytes, high + memory.evictable_bytes
         if seen.term != "weights":
@@ -323,8 +361,14 @@ def _is_part_in_ram(run: Run, verdict: Verdict) -> bool:
     memory, architecture = verdict.memory, verdict.model.architecture
     if memory is None or architecture is None or run.on_processor:
         return False
-    least = sum(t.low_bytes for t in memory.terms if t.name == "weights" and t.where != HOST)
-    held = sum(each.seen for each in run.figures if each.term == "weights" and each.where != HOST)
+    least = sum(
+        t.low_bytes for t in memory.terms if t.name == "weights" and t.where != HOST
+    )
+    held = sum(
+        each.seen
+        for each in run.figures
+        if each.term == "weights" and each.where != HOST
+    )
     return bool(least) and (
         (run.gpu_layers is not None and run.gpu_layers <= architecture.layers)
         or bool(run.experts_in_ram and architecture.has_experts)
@@ -338,7 +382,9 @@ def _causes(rows: Sequence[Figure], verdict: Verdict) -> tuple[str, ...]:
     holds = {
         "busy": min(off, default=1) < _SLOW,
         "prompt-cache": any(
-            row.term in PROCESS_TERMS and not row.inside and row.seen > (row.likely or 0)
+            row.term in PROCESS_TERMS
+            and not row.inside
+            and row.seen > (row.likely or 0)
             for row in compared
         ),
         # farther off than any machine is from what is predicted for its like
@@ -347,7 +393,9 @@ def _causes(rows: Sequence[Figure], verdict: Verdict) -> tuple[str, ...]:
         "basis": any(row.subject == "pace" and is_wide(row) for row in compared),
     }
     how = None if verdict.speed is None else verdict.speed.how
-    return sentences("runs", "note", holds, how=how, remedy=how_to_measure(verdict.machine))
+    return sentences(
+        "runs", "note", holds, how=how, remedy=how_to_measure(verdict.machine)
+    )
 
 
 def is_wide(row: Figure) -> bool:

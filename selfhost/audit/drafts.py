@@ -109,7 +109,9 @@ class MachineDraft:
             if stated is None or fact in self.values or fact in self._lacks:
                 continue
             source = f"{self.table['prefix']}{path.replace('/', '.')}{note}"
-            value = _value_in_unit(stated, unit, least=1 if fact == "memory_total_bytes" else 0)
+            value = _value_in_unit(
+                stated, unit, least=1 if fact == "memory_total_bytes" else 0
+            )
             if value is None and unit in _NOUNS:
                 reason = f"{source.partition(':')[0]} is not a {_NOUNS[unit]}"
                 remedy = "correct the value at its source, or record the machine itself"
@@ -122,13 +124,17 @@ class MachineDraft:
         machine = None if typed is None else _rented(typed)
         if machine is None or machine.architecture != self.values.get("architecture"):
             return
-        source = f"the type {typed}: {machine.sources.get('cpu_model', 'a known machine')}"
+        source = (
+            f"the type {typed}: {machine.sources.get('cpu_model', 'a known machine')}"
+        )
         for fact in ("scope", "cpu_model", "cpu_cores_physical"):
             self.put(fact, getattr(machine, fact), source)
         if "cpu_model" in machine.assumed:
             self.assumed.append("cpu_model")
 
-    def put_home(self, volumes: Iterable[Sequence[object]], home: str, source: str) -> None:
+    def put_home(
+        self, volumes: Iterable[Sequence[object]], home: str, source: str
+    ) -> None:
         """State the places in the home folder where runtimes store models: all on the volume (mount
         point, free and whole bytes, kind of file system) with the longest mount point above it.
         `source` is a template with `mount` for that.
@@ -154,7 +160,9 @@ class MachineDraft:
         disks = [{"purpose": purpose, **place} for purpose in PURPOSES]
         self.put("disks", disks, fill(source, {"mount": mount}))
         reason = "the system does not say which account would store the model"
-        self.lacks(" ".join(f"disks.{purpose}.writable" for purpose in PURPOSES), reason)
+        self.lacks(
+            " ".join(f"disks.{purpose}.writable" for purpose in PURPOSES), reason
+        )
 
     def put_accelerators(
         self, cards: Sequence[Card], source: str, remedy: str | None = None
@@ -167,25 +175,33 @@ class MachineDraft:
                 self.lacks(f"accelerators.{part}", reason, remedy)
         unclear = [card["name"] for card in cards if card["unified"] is None]
         if unclear:
-            reason = f"no row of {_TABLE} has that name, so it may share the machine's RAM"
+            reason = (
+                f"no row of {_TABLE} has that name, so it may share the machine's RAM"
+            )
             if None not in map(gpus.why_unserved, unclear):
                 reason, remedy = f"it is {gpus.why_unserved(unclear[0])}", ""
             self.lacks("accelerators.unified", reason, remedy)
 
-    def record(self, name: str | None, kept_labels: Mapping[str, str]) -> dict[str, Any]:
+    def record(
+        self, name: str | None, kept_labels: Mapping[str, str]
+    ) -> dict[str, Any]:
         """The `selfhost.machine/1` object. The memory is its own limit where none is stated, and
         the instruction sets are those of the processor's series.
         """
         values, total, limit = self.values, "memory_total_bytes", "memory_limit_bytes"
         series = cpus.processor_of(values.get("cpu_model") or "")
         if series is not None and "instruction_sets" not in values:
-            own, *sets = shipped_table("cpus")["instruction_sets"]["series"][series.vectors]
+            own, *sets = shipped_table("cpus")["instruction_sets"]["series"][
+                series.vectors
+            ]
             if values.get("architecture") == own:
                 source = f"assumed: what processors of the series {series.name} have"
                 self.put("instruction_sets", sorted(with_implied(sets, own)), source)
                 self.assumed.append("instruction_sets")
         if total in values and limit not in {**values, **self._lacks}:
-            self.put(limit, values[total], f"{self.sources[total]}: no lower limit is stated")
+            self.put(
+                limit, values[total], f"{self.sources[total]}: no lower limit is stated"
+            )
         elif total in self._lacks:
             self.lacks(limit, *self._lacks[total])
         for row in (*self.table["lacks"], (" ".join(FACTS), self.table["reason"])):
@@ -193,14 +209,20 @@ class MachineDraft:
         # at most what there is: systems round down to MiB
         for fact in (limit, "memory_available_bytes"):
             if fact in values:
-                values[fact] = min(values[each] for each in (fact, limit, total) if each in values)
+                values[fact] = min(
+                    values[each] for each in (fact, limit, total) if each in values
+                )
         unread = [
             {"fact": fact, "reason": reason, "remedy": remedy}
             for fact, (reason, remedy) in self._lacks.items()
             if fact not in values
         ]
         own = {"schema": SCHEMA, "name": name, "labels": dict(kept_labels), **values}
-        return own | {"assumed": self.assumed, "sources": self.sources, "unread": unread}
+        return own | {
+            "assumed": self.assumed,
+            "sources": self.sources,
+            "unread": unread,
+        }
 
 
 @lru_cache(512)
@@ -254,7 +276,11 @@ _QUANTITY = {
     "Ki": units.KIB, "Mi": units.MIB, "Gi": units.GIB, "Ti": 2**40, "Pi": 2**50,
 }  # fmt: skip
 # what a value of a unit is called where it is none
-_NOUNS = {"bytes": "size of memory", "MiB": "size of memory", "cores": "number of cores"}
+_NOUNS = {
+    "bytes": "size of memory",
+    "MiB": "size of memory",
+    "cores": "number of cores",
+}
 
 
 def value_at(value: object, *keys: str) -> object:
@@ -269,7 +295,11 @@ def value_at(value: object, *keys: str) -> object:
 def rows_of(value: object, *keys: str) -> list[Answer]:
     """The objects of a list below these keys, at most a thousand."""
     rows = value_at(value, *keys)
-    return [row for row in rows[:1000] if isinstance(row, Mapping)] if type(rows) is list else []
+    return (
+        [row for row in rows[:1000] if isinstance(row, Mapping)]
+        if type(rows) is list
+        else []
+    )
 
 
 def _number(value: object) -> int | float | None:
@@ -313,7 +343,11 @@ def _value_in_unit(stated: object, unit: str, least: int) -> object:
         return whole(stated, factor, least=least, most=MAX_MEMORY_BYTES)
     if unit == "cores":
         number = _number(stated)
-        return float(number) if number is not None and 0.001 <= number <= 1_000_000 else None
+        return (
+            float(number)
+            if number is not None and 0.001 <= number <= 1_000_000
+            else None
+        )
     if unit == "count":
         return count(stated)
     text = plain(stated)
@@ -331,7 +365,9 @@ def _value_in_unit(stated: object, unit: str, least: int) -> object:
 
 
 # kinds of volumes that hold no home folder
-_NO_STORE = frozenset(("proc", "sysfs", "cgroup", "cgroup2", "squashfs", "iso9660", "autofs"))
+_NO_STORE = frozenset(
+    ("proc", "sysfs", "cgroup", "cgroup2", "squashfs", "iso9660", "autofs")
+)
 
 
 _TABLE = "specs/common/gpus.toml"
@@ -342,7 +378,12 @@ _NOT_STATED = {
 
 
 def card_of(
-    name: str, total: int | None, free: int | None, driver: object, *, is_part: bool = False
+    name: str,
+    total: int | None,
+    free: int | None,
+    driver: object,
+    *,
+    is_part: bool = False,
 ) -> Card:
     """An accelerator of NVIDIA's by its system's name; `is_part`: a slice of one, by MIG."""
     name, unified = _known_card(name)
@@ -350,7 +391,9 @@ def card_of(
         "vendor": "nvidia",
         "name": name,
         "memory_total_bytes": total,
-        "memory_free_bytes": free if free is None or total is None else min(free, total),
+        "memory_free_bytes": free
+        if free is None or total is None
+        else min(free, total),
         # only a card with memory of its own can be divided
         "unified": False if is_part else unified,
         "driver": plain(driver, 60),
@@ -365,7 +408,9 @@ def _known_card(name: str) -> tuple[str, bool | None]:
     text, mark, part = (plain(name, 120) or "a GPU").partition("-MIG-")
     words = words_of(text)
     usual = text if " " in text else text.replace("_", " ").replace("-", " ")
-    spelled = next((card.name for card in every_card() if words_of(card.name) == words), usual)
+    spelled = next(
+        (card.name for card in every_card() if words_of(card.name) == words), usual
+    )
     spelled = f"{spelled} MIG {part}" if mark else spelled
     # with its maker's name or without, for no driver says `NVIDIA T4`
     for own in (spelled, spelled.partition(" ")[2]):
@@ -387,7 +432,9 @@ def broken(value: object, system: str, place: str) -> Entry:
     """The fault of an item that describes no machine: none goes missing without a word."""
     # what a string says may be nobody's business
     kinds = ((str, "a string"), (Mapping, "an object"), (list, "a list"))
-    what = next((name for kind, name in kinds if isinstance(value, kind)), "a plain value")
+    what = next(
+        (name for kind, name in kinds if isinstance(value, kind)), "a plain value"
+    )
     reason = f"is {what} and does not describe a machine of {table_of(system)['title']}"
     remedy = f"run `{table_of(system)['command']}` again, or remove the entry"
     return Entry(fault=Unreadable(reason, remedy), place=place)

@@ -89,7 +89,8 @@ class FleetJudge:
         # by entry the first that asks the same
         first_by_question: dict[object, int] = {}
         self._first = [
-            first_by_question.setdefault(wanted.question, wanted.index) for wanted in policy.models
+            first_by_question.setdefault(wanted.question, wanted.index)
+            for wanted in policy.models
         ]
         self._alike: dict[tuple[int, object, tuple[int, ...]], Alike] = {}
         # by question and machine, for entries that ask the same
@@ -109,7 +110,9 @@ class FleetJudge:
                     unplaced = self._alike.setdefault(alike, Alike(wanted, row=row))
                     unplaced.numbers.append(number)
                 else:
-                    entries.append((wanted.index, exceptions.concerning(wanted.name, machine)))
+                    entries.append(
+                        (wanted.index, exceptions.concerning(wanted.name, machine))
+                    )
             key = machines.kind_of[number], policy.memory_basis(machine), tuple(entries)
             self._batches.setdefault(key, []).append(number)
 
@@ -123,7 +126,10 @@ class FleetJudge:
             return
         tasks = [*self._tasks()]
         whole, done = sum(task.work for task in tasks), 0.0
-        verdicts, rules = len(self._machines) * len(self._policy.models), self._policy.exceptions
+        verdicts, rules = (
+            len(self._machines) * len(self._policy.models),
+            self._policy.exceptions,
+        )
         refused: set[int] = set()
         for task, results in _task_results(tasks, self._judge):
             for (wanted, asking), result in zip(task.entries, results, strict=True):
@@ -135,12 +141,16 @@ class FleetJudge:
                 for key, lacks, hardest, numbers in result:
                     checks = {check for check, _, _ in key[-1]}
                     for index, concerning in asking:
-                        own = tuple([each for each in concerning if rules[each].rule in checks])
+                        own = tuple(
+                            [each for each in concerning if rules[each].rule in checks]
+                        )
                         alike = self._alike.setdefault(
                             (index, key, own), Alike(self._policy.models[index], own)
                         )
                         alike.numbers.extend(numbers)
-                        alike.hardest = max(alike.hardest or (lacks, hardest), (lacks, hardest))
+                        alike.hardest = max(
+                            alike.hardest or (lacks, hardest), (lacks, hardest)
+                        )
             done += task.work
             tell(done / whole * verdicts, verdicts)
             if len(refused) > MOST_REFUSED and done < whole:
@@ -149,7 +159,9 @@ class FleetJudge:
                 self._alike.clear()
                 return
         judged = self._alike.items()
-        self._alike = {place: alike for place, alike in judged if place[0] not in self.refused}
+        self._alike = {
+            place: alike for place, alike in judged if place[0] not in self.refused
+        }
         for alike in self._alike.values():
             self._exceptions.count(alike.exceptions, len(alike.numbers))
 
@@ -187,7 +199,9 @@ class FleetJudge:
                 if index in self.refused:
                     continue
                 asking.setdefault(self._first[index], []).append((index, concerning))
-            questions = [(self._policy.models[first], same) for first, same in asking.items()]
+            questions = [
+                (self._policy.models[first], same) for first, same in asking.items()
+            ]
             parts = _parts(slots, self._machines.numbers, batch)
             for start in range(0, len(questions), _MOST_QUESTIONS):
                 asked = tuple(questions[start : start + _MOST_QUESTIONS])
@@ -202,7 +216,9 @@ class FleetJudge:
                     )
 
     def _shares(
-        self, parts: Sequence[Sequence[int]], asked: Sequence[tuple[Wanted, list[Asking]]]
+        self,
+        parts: Sequence[Sequence[int]],
+        asked: Sequence[tuple[Wanted, list[Asking]]],
     ) -> Iterator[tuple[dict[int, Numbers], float]]:
         """The machines of these parts with their numbers, as many as make the work of a task."""
         rows: dict[int, Numbers] = {}
@@ -211,19 +227,24 @@ class FleetJudge:
             rows |= {number: self._machines.numbers[number] for number in part}
             one_by_one = len(part)
             halving = 1 + 3 * log2(len(part))
-            work += sum(one_by_one if wanted.members else halving for wanted, _ in asked)
+            work += sum(
+                one_by_one if wanted.members else halving for wanted, _ in asked
+            )
             if work > _WORK_OF_TASK:
                 yield rows, work
                 rows, work = {}, 0.0
         if rows:
             yield rows, work
 
-    def groups(self, change_of: Callable[[Row], str | None] | None = None) -> Iterator[Group]:
+    def groups(
+        self, change_of: Callable[[Row], str | None] | None = None
+    ) -> Iterator[Group]:
         """The machines that fare alike, entry after entry; with `change_of` those that changed."""
         names = self._machines.names
         self._verdicts.clear()
         for alike in sorted(
-            self._alike.values(), key=lambda each: (each.wanted.index, min(each.numbers))
+            self._alike.values(),
+            key=lambda each: (each.wanted.index, min(each.numbers)),
         ):
             hardest = -alike.hardest[1] if alike.hardest else min(alike.numbers)
             row = alike.row or self._row(alike, hardest)
@@ -247,7 +268,9 @@ class FleetJudge:
         asked = self._first[alike.wanted.index], number
         verdict = self._verdicts.get(asked)
         if verdict is None:
-            verdict = self._judge(alike.wanted, self._policy.memory_basis(machine), machine)
+            verdict = self._judge(
+                alike.wanted, self._policy.memory_basis(machine), machine
+            )
             self._verdicts[asked] = verdict
         covers = self._exceptions.covers(alike.exceptions)
         return row_of(self._policy, alike.wanted, machine.name, verdict, covers)
@@ -278,14 +301,21 @@ class Task(Record):
                 is_alone = len(part) <= _FEW or bool(wanted.members)
                 boxes += [[number] for number in part] if is_alone else [part]
             try:
-                results.append(self._grouped(boxes, cache(partial(self._decide, wanted, judge))))
+                results.append(
+                    self._grouped(boxes, cache(partial(self._decide, wanted, judge)))
+                )
             except SelfhostError as error:
                 results.append(error)
         return results
 
     def _decide(self, wanted: Wanted, judge: Judge, row: Numbers) -> tuple[Key, float]:
-        verdict = judge(wanted, self.basis, with_numbers(self.template, self.slots, row))
-        loaded, deciding = verdict.workload, [each for each in verdict.findings if each.decides]
+        verdict = judge(
+            wanted, self.basis, with_numbers(self.template, self.slots, row)
+        )
+        loaded, deciding = (
+            verdict.workload,
+            [each for each in verdict.findings if each.decides],
+        )
         parts = tuple((each.check, each.outcome.value, each.code) for each in deciding)
         key = verdict.route, loaded.runtime, loaded.format, loaded.quantization, parts
         return key, max((each.short or 0.0 for each in deciding), default=0.0)
@@ -317,7 +347,9 @@ class Task(Record):
                 ranks.append((differs and kind in wanted, differs, is_first))
             column = columns[ranks.index(max(ranks))]
             values = sorted(column)
-            middle = next(value for value in values[len(values) // 2 :] if value > values[0])
+            middle = next(
+                value for value in values[len(values) // 2 :] if value > values[0]
+            )
             smaller, larger = list[int](), list[int]()
             for number, value in zip(box, column, strict=True):
                 half = larger if value >= middle else smaller
@@ -328,7 +360,9 @@ class Task(Record):
             hardest = [min(group)]
             if lacking[key]:
                 # one of those with the least of a number lacks most
-                columns = list(zip(*[self.rows[number] for number in group], strict=True))
+                columns = list(
+                    zip(*[self.rows[number] for number in group], strict=True)
+                )
                 hardest += [group[column.index(min(column))] for column in columns]
             ranked = [(decide(self.rows[number])[1], -number) for number in hardest]
             results.append((key, *max(ranked), group))
@@ -336,7 +370,9 @@ class Task(Record):
 
 
 def _parts(
-    slots: Sequence[Slot], rows: Sequence[Numbers] | dict[int, Numbers], numbers: Sequence[int]
+    slots: Sequence[Slot],
+    rows: Sequence[Numbers] | dict[int, Numbers],
+    numbers: Sequence[int],
 ) -> list[list[int]]:
     """The machines in parts that have the same free memory of every accelerator."""
     cards = [at for at, slot in enumerate(slots) if slot[0] == "accelerators"]
@@ -350,7 +386,9 @@ def _parts(
 _judges: list[Judge] = []
 
 
-def _task_results(tasks: Sequence[Task], judge: Judge) -> Iterator[tuple[Task, list[Outcomes]]]:
+def _task_results(
+    tasks: Sequence[Task], judge: Judge
+) -> Iterator[tuple[Task, list[Outcomes]]]:
     """Each task with what its entries come to."""
     usable = getattr(os, "sched_getaffinity", None)
     # more than 32 gain nothing

@@ -44,7 +44,9 @@ MAX_MACHINES = 500_000
 MAX_KINDS = 20_000
 _STANDARD_INPUT = "standard input"
 # a pipe is read where a command failed, too
-_REMEDIES = {_STANDARD_INPUT: "run the command before the pipe on its own, and look at its output"}
+_REMEDIES = {
+    _STANDARD_INPUT: "run the command before the pipe on its own, and look at its output"
+}
 RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
 
 # of a text, by which it is recognized what it holds
@@ -73,7 +75,10 @@ _SINGLE = (
     "swap_free_bytes",
     BANDWIDTH,
 )
-_LISTED = (("disks", ("free_bytes", "total_bytes")), ("accelerators", ("memory_free_bytes",)))
+_LISTED = (
+    ("disks", ("free_bytes", "total_bytes")),
+    ("accelerators", ("memory_free_bytes",)),
+)
 
 
 def with_numbers(
@@ -117,18 +122,26 @@ class Machines(Sequence[Machine]):
         template, slots = self.kinds[self.kind_of[number]]
         own = {"name": self.names[number], "labels": self.labels[number]}
         read_at = self.times[number]
-        return with_numbers(template, slots, self.numbers[number], **own, read_at=read_at)
+        return with_numbers(
+            template, slots, self.numbers[number], **own, read_at=read_at
+        )
 
     def add(self, machine: Machine) -> None:
         """Keep a machine whose name is new."""
-        numbers: dict[Slot, int | None] = {(name,): getattr(machine, name) for name in _SINGLE}
+        numbers: dict[Slot, int | None] = {
+            (name,): getattr(machine, name) for name in _SINGLE
+        }
         for head, parts in _LISTED:
             for index, entry in enumerate(getattr(machine, head) or ()):
                 numbers |= {(head, index, part): getattr(entry, part) for part in parts}
-        stated = {slot: number for slot, number in numbers.items() if number is not None}
+        stated = {
+            slot: number for slot, number in numbers.items() if number is not None
+        }
         slots = tuple(stated)
         no_numbers = (0,) * len(slots)
-        bare = with_numbers(machine, slots, no_numbers, name="", labels=FrozenDict(), read_at=None)
+        bare = with_numbers(
+            machine, slots, no_numbers, name="", labels=FrozenDict(), read_at=None
+        )
         kind = self._by_shape.setdefault((slots, bare), len(self.kinds))
         if kind == len(self.kinds):
             self.kinds.append((machine, slots))
@@ -168,7 +181,11 @@ def load_machines(
             loader.add_file(path)
     # a file that is no record may be a host's that was written empty: it is named
     not_read = [shown(path) for path in loader.not_read]
-    notes = [f"files that hold no record were not read: {listed(not_read)}"] if not_read else []
+    notes = (
+        [f"files that hold no record were not read: {listed(not_read)}"]
+        if not_read
+        else []
+    )
     files = ", ".join(_STANDARD_INPUT if path == "-" else path for path in paths)
     return Fleet(
         machines=loader.machines,
@@ -181,7 +198,9 @@ def load_machines(
 class _Loader:
     """The machines of all files, whose names must differ, and what is wrong with others."""
 
-    def __init__(self, tell: Callable[[float, float | None], None] | None = None) -> None:
+    def __init__(
+        self, tell: Callable[[float, float | None], None] | None = None
+    ) -> None:
         self._tell = tell
         self.machines = Machines()
         self.faults: list[Problem] = []
@@ -193,7 +212,9 @@ class _Loader:
     def add_folder(self, folder: str) -> None:
         """`*.json`, `*.jsonl` and what begins as an object, as files of `ansible --tree` do."""
         try:
-            names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+            names = sorted(
+                name for name in os.listdir(folder) if not name.startswith(".")
+            )
         except OSError as error:
             message = f"cannot be read: {error.strerror or error}"
             self.faults.append(Problem(file=folder, message=message))
@@ -208,7 +229,11 @@ class _Loader:
                     text = start.decode(encoding_of(start), "ignore")
                     text = text.lstrip(_BEFORE_TEXT)
                     # a brace and a key, or the end: templates begin with other braces
-                    may_hold = text[:1] == "{" and text[1:].lstrip()[:1] in ("", '"', "}")
+                    may_hold = text[:1] == "{" and text[1:].lstrip()[:1] in (
+                        "",
+                        '"',
+                        "}",
+                    )
             except Unreadable:
                 # read too, for its fault is then told
                 may_hold = is_file or not os.path.exists(path)
@@ -221,10 +246,16 @@ class _Loader:
             message = "the folder holds no record, and folders in it are not read"
             self.faults.append(Problem(file=folder, message=message, remedy=RECORD_IT))
 
-    def add_file(self, path: str, shown: str = "", content: bytes | None = None) -> None:
+    def add_file(
+        self, path: str, shown: str = "", content: bytes | None = None
+    ) -> None:
         file, faults = shown or path, list[Problem]()
         try:
-            stream = open_file(path, input_allowed=True)[0] if content is None else BytesIO(content)
+            stream = (
+                open_file(path, input_allowed=True)[0]
+                if content is None
+                else BytesIO(content)
+            )
             with stream:
                 self._add_all(file, stream, faults)
         except Unreadable as error:
@@ -250,7 +281,9 @@ class _Loader:
                 if machine.name in self._origins:
                     earlier, line = self._origins[machine.name]
                     where = f"{earlier}:{line}" if line else earlier
-                    reason = f'"{machine.name}" is also the name of the machine in {where}'
+                    reason = (
+                        f'"{machine.name}" is also the name of the machine in {where}'
+                    )
                     remedy = "keep one of them, or give each a name of its own"
                     same = Problem(file=file, key="name", message=reason, remedy=remedy)
                     raise MachineFileError([same])
@@ -296,7 +329,9 @@ def _entries(file: str, stream: IO[bytes]) -> Iterator[Entry]:
     size, values = MAX_TEXT_BYTES, MAX_VALUES
     if '"selfhost.machine/' in text:
         size, values = MAX_FILE_BYTES, MAX_SIGNS
-    for record in read_records(stream, max_record_bytes=size, max_signs=values, start=start):
+    for record in read_records(
+        stream, max_record_bytes=size, max_signs=values, start=start
+    ):
         value = record.value
         if not isinstance(value, Mapping) or "schema" in value:
             yield record
@@ -306,7 +341,8 @@ def _entries(file: str, stream: IO[bytes]) -> Iterator[Entry]:
         if entries is None:
             if not any(fact in value for fact in FACTS):
                 reason = (
-                    "is neither a machine record nor the output of a system that selfhost reads"
+                    "is neither a machine record nor the output of a system that "
+                    "selfhost reads"
                 )
                 record.fault = Unreadable(reason, remedy)
             yield record
@@ -318,7 +354,11 @@ def _entries(file: str, stream: IO[bytes]) -> Iterator[Entry]:
 
 
 def read_records(
-    stream: IO[bytes], *, max_record_bytes: int, max_signs: int = MAX_SIGNS, start: bytes = b""
+    stream: IO[bytes],
+    *,
+    max_record_bytes: int,
+    max_signs: int = MAX_SIGNS,
+    start: bytes = b"",
 ) -> Iterator[Entry]:
     """Read the values of a stream that begins with `start`: items of a list, lines, or the one.
     Raises `Unreadable` for the whole, also after some entries; a broken line is an entry's `fault`.
@@ -398,7 +438,9 @@ class _Parts:
         if self._characters > self._most:
             raise too_large(self._most, _ONE_A_LINE)
         if not piece.isascii():
-            self._bytes_per_character = max(self._bytes_per_character, _width_bytes(piece))
+            self._bytes_per_character = max(
+                self._bytes_per_character, _width_bytes(piece)
+            )
         if self._characters * self._bytes_per_character > MAX_TEXT_BYTES:
             reason = f"takes more than {MAX_TEXT_BYTES >> 20} MiB as text"
             raise Unreadable(reason, _ONE_A_LINE, kind=LARGE)

@@ -38,7 +38,9 @@ _MOST_COMPARED = 500
 # models side by side on one machine: each is one more program that runs at the same time
 _MOST_TOGETHER = 1_000
 _NEEDS = ("private", "commercial", "modify", "auditable")
-_OF_ALL = dict.fromkeys((*_NEEDS, "license"), "write it under [needs]: it holds for every model")
+_OF_ALL = dict.fromkeys(
+    (*_NEEDS, "license"), "write it under [needs]: it holds for every model"
+)
 # what a [[model]] asks: fields of `Workload`, each with its words in the label of a model that is
 # named several times
 ASKED: Mapping[str, str] = {
@@ -83,12 +85,17 @@ def _selectors(table: TomlTable, key: str) -> tuple[Selector, ...]:
             continue
         path, selector = (*table.path, key, index), Selector.parse(text.strip())
         if selector is None:
-            table.document.add(path, f'"{shortened(text)}" selects no machines', SELECTORS)
+            table.document.add(
+                path, f'"{shortened(text)}" selects no machines', SELECTORS
+            )
             continue
         kept.append(selector)
         name = selector.pattern
         if selector.kind == "class" and name not in names:
-            remedy, near = f'add [[class]] with name = "{name}"', [*islice(names, _MOST_COMPARED)]
+            remedy, near = (
+                f'add [[class]] with name = "{name}"',
+                [*islice(names, _MOST_COMPARED)],
+            )
             meant = table.document.did_you_mean(name, near, remedy, '"class:{name}"')
             table.document.add(path, f'no [[class]] has the name "{name}"', meant)
     return tuple(kept)
@@ -99,7 +106,9 @@ def _class_names(document: Document) -> Mapping[str, None]:
     """The names of the file's classes, whatever else is wrong with them."""
     tables = document.values.get("class")
     tables = tables if isinstance(tables, list) else ()
-    return dict.fromkeys(str(table.get("name")) for table in tables if isinstance(table, dict))
+    return dict.fromkeys(
+        str(table.get("name")) for table in tables if isinstance(table, dict)
+    )
 
 
 def _bounds(table: TomlTable, key: str) -> tuple[tuple[str, int], ...]:
@@ -111,10 +120,14 @@ def _bounds(table: TomlTable, key: str) -> tuple[tuple[str, int], ...]:
         size_text = part.removeprefix(sign).strip()
         try:
             if not sign:
-                raise ValueError(f"{part!r} does not begin with one of {' '.join(BOUNDS)}")
+                raise ValueError(
+                    f"{part!r} does not begin with one of {' '.join(BOUNDS)}"
+                )
             size = parse_size(size_text)
         except ValueError as error:
-            table.problem(key, str(error), f'write {key} = ">=15GiB" or ">=15GiB, <64GiB"')
+            table.problem(
+                key, str(error), f'write {key} = ">=15GiB" or ">=15GiB, <64GiB"'
+            )
             break
         bounds.append((sign, size))
     return tuple(bounds)
@@ -136,7 +149,8 @@ def _facts(root: TomlTable, key: str) -> dict[str, tuple[str, object]]:
     cores = table.get("cores", "float")
     texts = {fact: table.get(fact, "str") for fact in ("disk", "bandwidth", "gpu")} | {
         "cores": None if cores is None else f"{cores:.15g}",
-        "instruction_sets": ",".join(table.get("instruction_sets", "tuple[str, ...]")) or None,
+        "instruction_sets": ",".join(table.get("instruction_sets", "tuple[str, ...]"))
+        or None,
     }
     table.close()
     for fact, text in texts.items():
@@ -195,7 +209,9 @@ class Selector(Record):
         label, _, glob = rest.partition("=")
         if kind == "label" and label and glob:
             return cls(kind=kind, key=label, pattern=glob)
-        return cls(kind=kind, pattern=rest) if kind in ("class", "host") and rest else None
+        return (
+            cls(kind=kind, pattern=rest) if kind in ("class", "host") and rest else None
+        )
 
     def __str__(self) -> str:
         return f"{self.kind}:{'' if self.key is None else f'{self.key}='}{self.pattern}"
@@ -220,7 +236,9 @@ class MachineClass(Record):
     """
 
     name: str = read_by()
-    match: Match = read_by(kind=Match, example="{} to take every machine, or name a condition")
+    match: Match = read_by(
+        kind=Match, example="{} to take every machine, or name a condition"
+    )
     memory: str | None = read_by(default=None, choices=("total", "available"))
     facts: Mapping[str, tuple[str, object]] = read_by(_facts, default={})
 
@@ -228,7 +246,9 @@ class MachineClass(Record):
         """The facts that the class asks for and the machine's record lacks."""
         facts = ("memory_total_bytes", "architecture")
         return [
-            fact for fact in facts if getattr(self.match, fact) and getattr(machine, fact) is None
+            fact
+            for fact in facts
+            if getattr(self.match, fact) and getattr(machine, fact) is None
         ]
 
     def holds(self, machine: Machine) -> bool | None:
@@ -239,7 +259,8 @@ class MachineClass(Record):
                 key in labels and fnmatchcase(labels[key], glob)
                 for key, glob in match.labels.items()
             ),
-            match.architecture is None or machine.architecture in (None, match.architecture),
+            match.architecture is None
+            or machine.architecture in (None, match.architecture),
             *(
                 size is None or BOUNDS[sign](size, bound)
                 for sign, bound in match.memory_total_bytes
@@ -311,7 +332,9 @@ class Policy(Record):
                 answers.append(named is not None and named.holds(machine))
             else:
                 is_host = selector.key is None
-                text = machine.name if is_host else machine.labels.get(selector.key or "")
+                text = (
+                    machine.name if is_host else machine.labels.get(selector.key or "")
+                )
                 answers.append(text is not None and fnmatchcase(text, selector.pattern))
         if not selectors or True in answers:
             return True
@@ -352,7 +375,10 @@ class Policy(Record):
         document = self.document()
         for index, key, message, remedy in faults:
             # "machines" and "severity" are the keys that a [[together]] has of its own
-            is_of_members = self.models[index].members and key not in ("machines", "severity")
+            is_of_members = self.models[index].members and key not in (
+                "machines",
+                "severity",
+            )
             place = (*self.place(index), "models" if is_of_members else key)
             document.add(place, message, remedy)
         return document.problems
@@ -385,24 +411,38 @@ def read_policy(document: Document) -> Policy:
     return policy.replace(models=_labelled(models), exceptions=exceptions)
 
 
-def _model(table: TomlTable, needs: Workload, alike: dict[Workload, Workload]) -> Wanted:
+def _model(
+    table: TomlTable, needs: Workload, alike: dict[Workload, Workload]
+) -> Wanted:
     """One `[[model]]`. `alike` keeps what was asked, so that equal entries ask the same object."""
     name = table.get("name", "str", required=True) or ""
-    stated = {key: table.get(key, Workload._kinds[key], **_LIMITS[key]) for key in ASKED}
+    stated = {
+        key: table.get(key, Workload._kinds[key], **_LIMITS[key]) for key in ASKED
+    }
     stated = {key: value for key, value in stated.items() if value is not None}
     asked = needs
     if stated:
         asked = needs.replace(**stated)
         asked = alike.setdefault(asked, asked)
-    where, is_required = table.fields(Wanted), bool(table.get("require_runtime", "bool"))
+    where, is_required = (
+        table.fields(Wanted),
+        bool(table.get("require_runtime", "bool")),
+    )
     table.close(_OF_ALL)
     index = int(table.path[-1])
     return Wanted(
-        index=index, name=name, label=name, asked=asked, require_runtime=is_required, **where
+        index=index,
+        name=name,
+        label=name,
+        asked=asked,
+        require_runtime=is_required,
+        **where,
     )
 
 
-def _together(root: TomlTable, needs: Workload, models: Sequence[Wanted]) -> list[Wanted]:
+def _together(
+    root: TomlTable, needs: Workload, models: Sequence[Wanted]
+) -> list[Wanted]:
     kept: list[Wanted] = []
     by_name: dict[str, list[Wanted]] = {}
     labelled = _labelled(models) if "together" in root.values else ()
@@ -415,7 +455,8 @@ def _together(root: TomlTable, needs: Workload, models: Sequence[Wanted]) -> lis
         names: Sequence[str] = table.get("models", "tuple[str, ...]", required=True)
         if len(names) > _MOST_TOGETHER:
             message = (
-                f"names {len(names):,} models; at most {_MOST_TOGETHER:,} can be judged together"
+                f"names {len(names):,} models; at most {_MOST_TOGETHER:,} can "
+                f"be judged together"
             )
             table.problem("models", message, "list only models that share one machine")
             names = ()
@@ -431,16 +472,21 @@ def _together(root: TomlTable, needs: Workload, models: Sequence[Wanted]) -> lis
             members.append(entries[0])
         stated = table.values.get("models")
         if isinstance(stated, list) and len(stated) < 2:
-            remedy = 'write models = ["mistral-7b", "bge-m3"]; a single model is a [[model]]'
+            remedy = (
+                'write models = ["mistral-7b", "bge-m3"]; a single model is a [[model]]'
+            )
             table.problem("models", "names fewer than two models", remedy)
         index, where = len(models) + len(kept), table.fields(Wanted)
         table.close(_OF_ALL)
         name, label = (
-            " + ".join(getattr(each, key) for each in members) for key in ("name", "label")
+            " + ".join(getattr(each, key) for each in members)
+            for key in ("name", "label")
         )
         whole = tuple(members)
         kept.append(
-            Wanted(index=index, name=name, label=label, asked=needs, members=whole, **where)
+            Wanted(
+                index=index, name=name, label=label, asked=needs, members=whole, **where
+            )
         )
     return kept
 

@@ -92,7 +92,11 @@ class Group(Record):
     @property
     def name(self) -> str:
         """`edge-01`, or `edge-01 and 9 more`."""
-        return self.names[0] if self.count == 1 else f"{self.names[0]} and {self.count - 1:,} more"
+        return (
+            self.names[0]
+            if self.count == 1
+            else f"{self.names[0]} and {self.count - 1:,} more"
+        )
 
 
 class Use(StrEnum):
@@ -178,7 +182,11 @@ class Audit(Record):
 
 
 def row_of(
-    policy: Policy, wanted: Wanted, machine: str, verdict: Verdict, covers: Mapping[str, Exemption]
+    policy: Policy,
+    wanted: Wanted,
+    machine: str,
+    verdict: Verdict,
+    covers: Mapping[str, Exemption],
 ) -> Row:
     """What the policy says of a verdict; `covers` are the exceptions in force, by their checks."""
     is_local = verdict.route is Route.LOCAL
@@ -197,7 +205,9 @@ def row_of(
         exit_code=_exit_code_of(policy, wanted, result),
         failed=tuple(each.check for each in failed),
         undecided=tuple(each.check for each in undecided),
-        excepted=tuple((each.check, covers[each.check]) for each in deciding if each not in left),
+        excepted=tuple(
+            (each.check, covers[each.check]) for each in deciding if each not in left
+        ),
         reasons=tuple(
             Reason(check=each.check, reason=each.reason, remedy=each.remedy)
             for each in (*failed, *undecided)
@@ -234,11 +244,15 @@ def _exit_code_of(policy: Policy, wanted: Wanted, result: Result) -> int:
     """0, 1 or 3. An unknown never counts for more than a fail: knowing less turns no job red."""
     severity, counts_as = wanted.severity, policy.on_unknown
     is_unknown = result is Result.UNKNOWN
-    if result in (Result.PASS, Result.EXCEPTED) or (is_unknown and counts_as == "ignore"):
+    if result in (Result.PASS, Result.EXCEPTED) or (
+        is_unknown and counts_as == "ignore"
+    ):
         return 0
     if is_unknown and counts_as == "warning":
         severity = "warning"
-    if policy.fail_on == "never" or (policy.fail_on == "error" and severity == "warning"):
+    if policy.fail_on == "never" or (
+        policy.fail_on == "error" and severity == "warning"
+    ):
         return 0
     return 3 if is_unknown and counts_as == "unknown" else 1
 
@@ -257,7 +271,11 @@ class Exemptions:
     def concerning(self, model: str, machine: Machine) -> tuple[int, ...]:
         """The numbers of those for a model that is judged on the machine, in the policy's order."""
         stated = self._by_model.get(model, ())
-        numbers = [each.index for each in stated if self._policy.selects(each.machines, machine)]
+        numbers = [
+            each.index
+            for each in stated
+            if self._policy.selects(each.machines, machine)
+        ]
         self._concerned.update(numbers)
         return tuple(numbers)
 
@@ -271,7 +289,10 @@ class Exemptions:
         """Count rows that need these exceptions; the first in force covers them."""
         covering = {each.index for each in self.covers(numbers).values()}
         for number in numbers:
-            if number in covering or self._today >= self._policy.exceptions[number].expires:
+            if (
+                number in covering
+                or self._today >= self._policy.exceptions[number].expires
+            ):
                 self._rows[number] += rows
 
     def uses(self) -> tuple[ExemptionUse, ...]:
@@ -281,5 +302,7 @@ class Exemptions:
             rows, is_concerned = self._rows[each.index], each.index in self._concerned
             use = Use.USED if rows else Use.UNUSED
             use = Use.EXPIRED if self._today >= each.expires else use
-            uses.append(ExemptionUse(exemption=each, use=use, rows=rows, concerned=is_concerned))
+            uses.append(
+                ExemptionUse(exemption=each, use=use, rows=rows, concerned=is_concerned)
+            )
         return tuple(uses)

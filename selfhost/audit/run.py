@@ -72,7 +72,9 @@ def run_audit(
     machines, stated = _with_stated_facts(policy, machines)
     notes = [*fleet.notes, *_notes_of_days(machines, today), *notes, *stated]
     exceptions = Exemptions(policy, today)
-    check_name = judge_entry.fault_of_name if isinstance(judge_entry, PolicyJudge) else None
+    check_name = (
+        judge_entry.fault_of_name if isinstance(judge_entry, PolicyJudge) else None
+    )
     judging = FleetJudge(policy, machines, judge_entry, exceptions, check_name)
     judging.judge_all(tell or (lambda _done, _total: None))
     count = len(machines)
@@ -93,8 +95,12 @@ def run_audit(
     if judging.is_cut_off:
         problems.insert(0, _too_many_refused(policy))
     if others:
-        names = [f"{each.name} ({' '.join(map(str, each.machines))})" for each in others]
-        notes.append(f"not judged on this machine, which is in another class: {listed(names)}")
+        names = [
+            f"{each.name} ({' '.join(map(str, each.machines))})" for each in others
+        ]
+        notes.append(
+            f"not judged on this machine, which is in another class: {listed(names)}"
+        )
     audit = Audit(
         policy=policy,
         today=today,
@@ -105,7 +111,9 @@ def run_audit(
         notes=tuple(notes),
     )
     audit = _with_fault_if_unjudged(audit)
-    return audit if baseline is None else _changes_since(audit, baseline, fleet, judging)
+    return (
+        audit if baseline is None else _changes_since(audit, baseline, fleet, judging)
+    )
 
 
 def _with_fault_if_unjudged(audit: Audit) -> Audit:
@@ -153,7 +161,9 @@ class PolicyJudge:
         ]
         questions = [judged.question for judged in all_judged]
 
-        are_offered = partial(self._are_offered, list(zip(models, questions, strict=True)))
+        are_offered = partial(
+            self._are_offered, list(zip(models, questions, strict=True))
+        )
         if wanted.members:
             names = [each.name for each in wanted.members]
             return verdict_together(names, questions, machine, are_offered)
@@ -186,18 +196,26 @@ class PolicyJudge:
         question = None if has_files else self._questions.get((model, sets))
         if question is None:
             if not has_files:
-                machine = Machine(instruction_sets=sets, accelerators=(), models_present=())
+                machine = Machine(
+                    instruction_sets=sets, accelerators=(), models_present=()
+                )
             meaning = understand(self._catalogue, model.name, model.asked)
-            question = ask(meaning.spec, meaning.workload, self._catalogue, machine, meaning.files)
+            question = ask(
+                meaning.spec, meaning.workload, self._catalogue, machine, meaning.files
+            )
             question = question.replace(requires_runtime=model.require_runtime)
             if not has_files:
                 self._questions[model, sets] = question
         return question
 
-    def _are_offered(self, entries: Sequence[tuple[Wanted, Question]], judged: Judged) -> bool:
+    def _are_offered(
+        self, entries: Sequence[tuple[Wanted, Question]], judged: Judged
+    ) -> bool:
         # of what is found only that of the model itself counts
         terms = ("license", "openness")
-        is_refused = any(each.decides and each.check in terms for each in judged.findings)
+        is_refused = any(
+            each.decides and each.check in terms for each in judged.findings
+        )
         for model, question in entries:
             spec, wanted, workload = question.spec, model.asked, question.workload
             rights = wanted.commercial, wanted.modify, wanted.auditable
@@ -205,7 +223,9 @@ class PolicyJudge:
             tokens = workload.context_tokens if question.context_asked else None
             key = spec.id, spec.origin, wishes, workload.task, is_refused, tokens
             if key not in self._offered:
-                offers = offers_for(self._catalogue, judged.replace(question=question), self._today)
+                offers = offers_for(
+                    self._catalogue, judged.replace(question=question), self._today
+                )
                 self._offered[key] = bool(offers)
             if not self._offered[key]:
                 return False
@@ -269,10 +289,16 @@ def entry_problems(
             key, text, fix = each.key or "name", each.message, each.remedy
             if not isinstance(error, WorkloadError):
                 # of a file that the entry names
-                key, text, fix = "name", str(each.replace(remedy=None)), fix or _NAME_A_FILE
+                key, text, fix = (
+                    "name",
+                    str(each.replace(remedy=None)),
+                    fix or _NAME_A_FILE,
+                )
             faults.append((index, key, text, fix))
         if not problems:
-            faults.append((index, "name", error.message, partial(_remedy_of_name, error)))
+            faults.append(
+                (index, "name", error.message, partial(_remedy_of_name, error))
+            )
     message = f"selects none of the {machines:,} machines"
     message = "does not select the machine" if machines == 1 else message
     remedy = "widen the selectors, add labels or a name to the machine's record, or remove it"
@@ -287,7 +313,9 @@ def _remedy_of_name(error: SelfhostError) -> str | None:
     return error.remedy
 
 
-def _serving_machines(policy: Policy, fleet: Fleet) -> tuple[Machines, list[str], list[Problem]]:
+def _serving_machines(
+    policy: Policy, fleet: Fleet
+) -> tuple[Machines, list[str], list[Problem]]:
     """The machines to judge, a note on those at rest, and what could not be used."""
     machines, problems = fleet.machines, [*fleet.problems]
     is_skipped = policy.out_of_service == "skip"
@@ -296,11 +324,17 @@ def _serving_machines(policy: Policy, fleet: Fleet) -> tuple[Machines, list[str]
         ",".join(text.lower() for key, text in labels.items() if key.endswith(".state"))
         for labels in machines.labels
     ]
-    reasons = [", ".join(w for w in text.split(",") if w in resting_words) for text in states]
-    pairs = [(name, why) for name, why in zip(machines.names, reasons, strict=True) if why]
+    reasons = [
+        ", ".join(w for w in text.split(",") if w in resting_words) for text in states
+    ]
+    pairs = [
+        (name, why) for name, why in zip(machines.names, reasons, strict=True) if why
+    ]
     if is_skipped:
         pairs += [each.message.partition(NOT_JUDGED)[::2] for each in fleet.down]
-        machines = Machines(each for each, why in zip(machines, reasons, strict=True) if not why)
+        machines = Machines(
+            each for each, why in zip(machines, reasons, strict=True) if not why
+        )
     elif fleet.down:
         problems += first_problems(fleet.down[0].file, fleet.down)
     resting = [f'"{name}" ({why})' for name, why in pairs]
@@ -327,7 +361,9 @@ def _notes_of_days(machines: Machines, today: str) -> list[str]:
     if newest > today:
         later = sum(moment.date().isoformat() > today for moment, _ in moments)
         others = (
-            f" (and {units.plural(later - 1, 'more record')} of a later day)" if later > 1 else ""
+            f" (and {units.plural(later - 1, 'more record')} of a later day)"
+            if later > 1
+            else ""
         )
         notes.append(
             f'"{name}" was recorded on {newest}, which is after today{others}:'
@@ -336,7 +372,9 @@ def _notes_of_days(machines: Machines, today: str) -> list[str]:
     return notes
 
 
-def _with_stated_facts(policy: Policy, machines: Machines) -> tuple[Machines, list[str]]:
+def _with_stated_facts(
+    policy: Policy, machines: Machines
+) -> tuple[Machines, list[str]]:
     """The machines with the facts of their classes, and a sentence for each that counts."""
     stating = [(index, each) for index, each in enumerate(policy.classes) if each.facts]
     if not stating:
@@ -345,7 +383,9 @@ def _with_stated_facts(policy: Policy, machines: Machines) -> tuple[Machines, li
     classes: list[tuple[MachineClass, str]] = []
     for index, machine_class in stating:
         line = document.line(("class", index, "facts"))
-        source = f"stated by the policy, {policy.file}:{line} (class {machine_class.name})"
+        source = (
+            f"stated by the policy, {policy.file}:{line} (class {machine_class.name})"
+        )
         classes.append((machine_class, source))
     counts: Counter[tuple[str, str]] = Counter()
     changed = Machines()
@@ -384,7 +424,11 @@ def _missing_facts(machine: Machine, key: str, value: Any) -> FactValues:
     if is_read:
         return {}
     if key == "bandwidth":
-        return {fact: value[0], "memory_bandwidth_how": None, "memory_bandwidth_bound": None}
+        return {
+            fact: value[0],
+            "memory_bandwidth_how": None,
+            "memory_bandwidth_bound": None,
+        }
     return {fact: filled_disks(machine.disks, value) if key == "disk" else value}
 
 
@@ -405,7 +449,9 @@ class Baseline(Record):
     rows: Mapping[str, dict[str, Earlier]]
 
 
-def read_baseline(path: str, tell: Callable[[float, float | None], None] | None = None) -> Baseline:
+def read_baseline(
+    path: str, tell: Callable[[float, float | None], None] | None = None
+) -> Baseline:
     """The earlier audit in a file; `tell` hears how many rows were read. `InputError` has file and
     line.
     """
@@ -440,17 +486,25 @@ def read_baseline(path: str, tell: Callable[[float, float | None], None] | None 
 
 def _earlier_row(row: Mapping[str, object]) -> tuple[str, str, Earlier]:
     """The machine and the label of a row, and what it says. Raises `Unreadable`."""
-    machine, label, result, failed = map(row.get, ("machine", "label", "result", "failed"))
+    machine, label, result, failed = map(
+        row.get, ("machine", "label", "result", "failed")
+    )
     if not (isinstance(machine, str) and isinstance(label, str)):
         raise Unreadable("is not a row of an audit: machine and label must be names")
     if result not in _RESULTS or not isinstance(failed, list):
-        raise Unreadable(f"is not a row of an audit: result must be one of {', '.join(_RESULTS)}")
+        raise Unreadable(
+            f"is not a row of an audit: result must be one of {', '.join(_RESULTS)}"
+        )
     return machine, label, (Result(result), frozenset(map(str, failed)))
 
 
-def _changes_since(audit: Audit, baseline: Baseline, fleet: Fleet, judging: FleetJudge) -> Audit:
+def _changes_since(
+    audit: Audit, baseline: Baseline, fleet: Fleet, judging: FleetJudge
+) -> Audit:
     """The rows that changed; a machine of the baseline that was not read is a problem."""
-    faulty = {each.message.partition(NOT_JUDGED)[0] for each in (*audit.problems, *fleet.down)}
+    faulty = {
+        each.message.partition(NOT_JUDGED)[0] for each in (*audit.problems, *fleet.down)
+    }
     seen = faulty.union(fleet.machines.names)
     message = f"{NOT_JUDGED}it is in the baseline but no longer here"
     remedy = "restore its record; if the machine is gone for good, write a new baseline"

@@ -47,7 +47,9 @@ from .drafts import (
 )
 
 # in which /proc/meminfo is the host's: `ansible_virtualization_type` of a guest
-_CONTAINERS = frozenset(("container", "containerd", "docker", "lxc", "openvz", "podman"))
+_CONTAINERS = frozenset(
+    ("container", "containerd", "docker", "lxc", "openvz", "podman")
+)
 
 
 def read_ansible(document: Answer, file: str) -> list[Entry] | None:
@@ -59,7 +61,11 @@ def read_ansible(document: Answer, file: str) -> list[Entry] | None:
         return [Entry(_record_of_facts(facts, own))]
     if document.get("unreachable") is True or document.get("failed") is True:
         is_reached = document.get("unreachable") is not True
-        why = "its setup failed under Ansible" if is_reached else "Ansible did not reach it"
+        why = (
+            "its setup failed under Ansible"
+            if is_reached
+            else "Ansible did not reach it"
+        )
         remedy = (
             f"see why with `ansible HOST -m {'setup' if is_reached else 'ping'}`, then write its"
             " file again with `ansible HOST -m setup --tree DIR`, or remove the file"
@@ -83,30 +89,48 @@ def _record_of_facts(answer: Answer, tree_name: str | None) -> dict[str, Any]:
     machine = MachineDraft("ansible")
     if facts.get("os_family") == "Windows":
         facts |= {"system": None, "architecture": None}
-        machine.lacks("system architecture", "for Windows, Ansible uses names of its own")
+        machine.lacks(
+            "system architecture", "for Windows, Ansible uses names of its own"
+        )
     _put_scope(machine, facts)
     machine.read_rows(facts)
-    packages, cores = count(facts.get("processor_count")), count(facts.get("processor_cores"))
+    packages, cores = (
+        count(facts.get("processor_count")),
+        count(facts.get("processor_cores")),
+    )
     if packages and cores:
         source = "ansible_processor_count times ansible_processor_cores"
         machine.put("cpu_cores_physical", packages * cores, source)
     # number, maker and model of each thread are stated, one after the other
     stated = facts.get("processor")
-    words = filter(None, map(plain, stated[::-1] if isinstance(stated, list) else [stated]))
+    words = filter(
+        None, map(plain, stated[::-1] if isinstance(stated, list) else [stated])
+    )
     model = next((word for word in words if not word.isdecimal()), None)
     machine.put("cpu_model", model, "ansible_processor")
     home = plain(facts.get("user_dir"), 1000)
-    whose = "of the account that Ansible uses" if home else f"for which {SOME_HOME} is assumed"
+    whose = (
+        "of the account that Ansible uses"
+        if home
+        else f"for which {SOME_HOME} is assumed"
+    )
     keys = ("mount", "size_available", "size_total", "fstype")
     volumes = [tuple(map(row.get, keys)) for row in rows_of(facts, "mounts")]
-    source = f"ansible_mounts, size_available on {{mount}}: the home folder {whose} is there"
+    source = (
+        f"ansible_mounts, size_available on {{mount}}: the home folder {whose} is there"
+    )
     machine.put_home(volumes, home or SOME_HOME, source)
     kept = {key: facts.get(key) for key in ("distribution", "distribution_version")}
-    return machine.record(name, labels("ansible", {"groups": facts.get("group_names"), **kept}))
+    return machine.record(
+        name, labels("ansible", {"groups": facts.get("group_names"), **kept})
+    )
 
 
 def _put_scope(machine: MachineDraft, facts: Answer) -> None:
-    role, kind = facts.get("virtualization_role"), plain(facts.get("virtualization_type"), 60)
+    role, kind = (
+        facts.get("virtualization_role"),
+        plain(facts.get("virtualization_type"), 60),
+    )
     if role == "guest" and kind in _CONTAINERS:
         machine.lacks(
             "memory_limit_bytes memory_available_bytes",
@@ -131,7 +155,9 @@ def read_prometheus(document: Answer, _file: str) -> list[Entry] | None:
     """The answer to an instant query as the HTTP API gives it; None where it is none."""
     if "errorType" in document:
         command = table_of("prometheus")["command"]
-        return [Entry(fault=Unreadable("is an error of Prometheus, not an answer", command))]
+        return [
+            Entry(fault=Unreadable("is an error of Prometheus, not an answer", command))
+        ]
     if "data" not in document or document.get("status") != "success":
         return None
     entries: list[Entry] = []
@@ -147,7 +173,9 @@ def read_prometheus(document: Answer, _file: str) -> list[Entry] | None:
         metric = str(series.get("__name__"))
         is_sample = isinstance(sample, list) and len(sample) == 2
         if instance and is_sample and _METRIC.fullmatch(metric):
-            instances.setdefault(instance, {}).setdefault(metric, []).append((series, sample))
+            instances.setdefault(instance, {}).setdefault(metric, []).append(
+                (series, sample)
+            )
     return entries + [
         Entry(_record_of_samples(samples, machine_name(*names)))
         for names, samples in _joined(instances)
@@ -156,19 +184,29 @@ def read_prometheus(document: Answer, _file: str) -> list[Entry] | None:
 
 def _joined(instances: Mapping[str, _Samples]) -> list[tuple[list[str], _Samples]]:
     """The names and samples of each machine, with its GPUs, of which another exporter tells."""
-    keys = {"node_uname_info": "nodename", f"{_CARD}FREE": "Hostname", f"{_CARD}USED": "Hostname"}
+    keys = {
+        "node_uname_info": "nodename",
+        f"{_CARD}FREE": "Hostname",
+        f"{_CARD}USED": "Hostname",
+    }
     hosts: list[tuple[list[str], _Samples]] = []
     others: list[tuple[list[str], _Samples]] = []
     for instance, samples in instances.items():
         host, colon, port = instance.rpartition(":")
-        stated = (samples[each][0][0].get(key) for each, key in keys.items() if each in samples)
+        stated = (
+            samples[each][0][0].get(key)
+            for each, key in keys.items()
+            if each in samples
+        )
         own = [name for each in stated if (name := plain(each, MAX_NAME))]
         names = [host if colon and port.isdecimal() else instance, *own]
         is_host = any("_memory_" in metric for metric in samples)
         (hosts if is_host else others).append((names, samples))
     by_name = {name: samples for names, samples in hosts for name in names}
     for names, samples in others:
-        home = next((by_name[name] for name in reversed(names) if name in by_name), None)
+        home = next(
+            (by_name[name] for name in reversed(names) if name in by_name), None
+        )
         if home is None:
             hosts.append((names, samples))
         else:
@@ -181,7 +219,9 @@ def _record_of_samples(samples: _Samples, name: str | None) -> dict[str, Any]:
     rows = machine.table["rows"]
     # each CPU and each core has a series
     stated: dict[str, object] = {
-        "node_cpu_seconds_total": _count_values(samples, "node_cpu_seconds_total", "cpu")
+        "node_cpu_seconds_total": _count_values(
+            samples, "node_cpu_seconds_total", "cpu"
+        )
         or _count_values(samples, "node_cpu_info", "cpu"),
         "node_cpu_cores": _count_values(samples, "node_cpu_info", "package", "core"),
     }
@@ -203,14 +243,18 @@ def _record_of_samples(samples: _Samples, name: str | None) -> dict[str, Any]:
         (mount, value, sizes.get(mount, (None, None))[0], kind)
         for mount, (value, kind) in free.items()
     ]
-    source = "node_filesystem_avail_bytes of {mount}: the home folder is taken to be " + SOME_HOME
+    source = (
+        "node_filesystem_avail_bytes of {mount}: the home folder is taken to be "
+        + SOME_HOME
+    )
     machine.put_home(volumes, SOME_HOME, source)
     if cards := _cards(samples):
         machine.put_accelerators(cards, f"{_CARD}…, per GPU", _DCGM)
         source = f"{_CARD}FREE, MiB, when queried"
         machine.sources["accelerators.memory_free_bytes"] = source
     series, sample = next(
-        (rows[0] for metric, rows in samples.items() if "_memory_" in metric), ({}, (None, None))
+        (rows[0] for metric, rows in samples.items() if "_memory_" in metric),
+        ({}, (None, None)),
     )
     if seconds := whole(sample[0], least=1, most=1 << 36):
         read_at = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -218,7 +262,11 @@ def _record_of_samples(samples: _Samples, name: str | None) -> dict[str, Any]:
     for fact, path, _, _ in rows:
         metric = path.partition("/")[0].replace("node_cpu_cores", "node_cpu_info")
         machine.lacks(fact, f"{metric} is not in the answer", f"query {metric} too")
-    kept = {key: series[key] for key in shipped_table("systems")["class_labels"] if key in series}
+    kept = {
+        key: series[key]
+        for key in shipped_table("systems")["class_labels"]
+        if key in series
+    }
     return machine.record(name, labels("prometheus", kept))
 
 
@@ -254,13 +302,17 @@ def _cards(samples: _Samples) -> list[Card]:
             name = f"{name}-MIG-{profile}"
         total = sizes.get("TOTAL") or None
         driver = series.get("DCGM_FI_DRIVER_VERSION")
-        cards.append(card_of(name, total, sizes.get("FREE"), driver, is_part=bool(profile)))
+        cards.append(
+            card_of(name, total, sizes.get("FREE"), driver, is_part=bool(profile))
+        )
     return cards
 
 
 _HOST, _ARCH = "kubernetes.io/hostname", "kubernetes.io/arch"
 _FEATURE = "feature.node.kubernetes.io/cpu-cpuid."
-_DISCOVERY = "install Node Feature Discovery, which labels nodes with the processor's features"
+_DISCOVERY = (
+    "install Node Feature Discovery, which labels nodes with the processor's features"
+)
 _GPU_DISCOVERY = "install the maker's GPU discovery, which labels nodes with their GPUs"
 _IN_A_POD = "run `selfhost machine --format json` in a pod on the node"
 
@@ -273,7 +325,9 @@ def read_kubernetes(document: Answer, _file: str) -> list[Entry] | None:
     ):
         # dynamic resource allocation: devices that no label tells of
         slices = [item for item in items if value_at(item, "kind") == "ResourceSlice"]
-        sliced = {plain(value_at(item, "spec", "nodeName"), 253) for item in slices} - {None}
+        sliced = {plain(value_at(item, "spec", "nodeName"), 253) for item in slices} - {
+            None
+        }
         entries = []
         for number, item in enumerate(items):
             if _is_node(item):
@@ -290,10 +344,14 @@ def read_kubernetes(document: Answer, _file: str) -> list[Entry] | None:
 
 def _is_node(item: object) -> bool:
     kind = value_at(item, "kind")
-    return kind == "Node" or (kind is None and value_at(item, "status", "capacity") is not None)
+    return kind == "Node" or (
+        kind is None and value_at(item, "status", "capacity") is not None
+    )
 
 
-def _node(node: Answer, place: str | None = None, sliced: set[str | None] | None = None) -> Entry:
+def _node(
+    node: Answer, place: str | None = None, sliced: set[str | None] | None = None
+) -> Entry:
     all_labels = value_at(node, "metadata", "labels")
     all_labels = all_labels if isinstance(all_labels, Mapping) else {}
     name = machine_name(value_at(node, "metadata", "name"), all_labels.get(_HOST))
@@ -327,7 +385,9 @@ def _node(node: Answer, place: str | None = None, sliced: set[str | None] | None
             "Node Feature Discovery does not label it by default",
             "remove it from attributeBlacklist in the configuration of nfd-worker",
         )
-    machine.lacks("instruction_sets", "no label of Node Feature Discovery is there", _DISCOVERY)
+    machine.lacks(
+        "instruction_sets", "no label of Node Feature Discovery is there", _DISCOVERY
+    )
     if plain(value_at(node, "metadata", "name"), 253) in (sliced or ()):
         reason = "the node's devices are in ResourceSlices, which are not read"
         machine.lacks("accelerators", reason, _IN_A_POD)
@@ -341,7 +401,9 @@ def _node(node: Answer, place: str | None = None, sliced: set[str | None] | None
 _LEAST_BYTES = 10_000_000
 _MIG = re.compile(r"nvidia\.com/(mig-[0-9a-z.+-]{1,40})\.count", re.ASCII)
 # NVIDIA's and AMD's devices on the PCI bus
-_PCI = re.compile(r"feature\.node\.kubernetes\.io/pci-(?:03[0-9a-f]{2}_)?(10de|1002)\.present")
+_PCI = re.compile(
+    r"feature\.node\.kubernetes\.io/pci-(?:03[0-9a-f]{2}_)?(10de|1002)\.present"
+)
 _RESOURCE = re.compile(r"(?:nvidia|amd|gpu\.intel)\.com/")
 _NONE_OFFERED = (
     "the node has GPUs but offers none of them to pods: they are unhealthy, or their device"
@@ -350,7 +412,9 @@ _NONE_OFFERED = (
 )
 
 
-def _put_accelerators(machine: MachineDraft, all_labels: Answer, status: object) -> None:
+def _put_accelerators(
+    machine: MachineDraft, all_labels: Answer, status: object
+) -> None:
     labelled = _labelled_cards(all_labels, status)
     cards = [card for _, offered, card in labelled for _ in range(offered)]
     missing = sum(number for number, _, _ in labelled) - len(cards)
@@ -362,16 +426,22 @@ def _put_accelerators(machine: MachineDraft, all_labels: Answer, status: object)
     elif missing:
         machine.lacks("accelerators", *_NONE_OFFERED)
     elif any(map(_PCI.fullmatch, all_labels)):
-        reason = "a label names a PCI device of NVIDIA or AMD, but the node offers no GPU"
+        reason = (
+            "a label names a PCI device of NVIDIA or AMD, but the node offers no GPU"
+        )
         machine.lacks("accelerators", reason, _GPU_DISCOVERY)
-    elif isinstance(capacity, Mapping) and not any(map(_RESOURCE.match, map(str, capacity))):
+    elif isinstance(capacity, Mapping) and not any(
+        map(_RESOURCE.match, map(str, capacity))
+    ):
         source = "node, status.capacity: no resource of a GPU, so pods get none"
         machine.put("accelerators", [], source)
 
 
 def _offered(number: int, resource: str, status: object) -> int:
     """How many pods may get: an unhealthy device is in the capacity, and no longer allocatable."""
-    devices, healthy = (value_at(status, each, resource) for each in ("capacity", "allocatable"))
+    devices, healthy = (
+        value_at(status, each, resource) for each in ("capacity", "allocatable")
+    )
     if devices is None or healthy is None:
         return number
     # shares of a card are devices of their own
@@ -386,16 +456,24 @@ def _labelled_cards(all_labels: Answer, status: object) -> list[tuple[int, int, 
     """
     own = {key.removeprefix("nvidia.com/"): value for key, value in all_labels.items()}
     replicas = number_of_cards(own.get("gpu.replicas")) or 1
-    offered = number_of_cards(value_at(status, "capacity", "nvidia.com/gpu")) // replicas
+    offered = (
+        number_of_cards(value_at(status, "capacity", "nvidia.com/gpu")) // replicas
+    )
     parts = [match[1] for key in all_labels if (match := _MIG.fullmatch(key))]
     is_stated = isinstance(value_at(status, "capacity"), Mapping)
     # beside instances divided cards are counted, too; what the node offers is whole
-    number = offered if parts and is_stated else number_of_cards(own.get("gpu.count")) or offered
+    number = (
+        offered
+        if parts and is_stated
+        else number_of_cards(own.get("gpu.count")) or offered
+    )
     shares = replicas if own.get("gpu.sharing-strategy") == "mps" else 1
     cards = []
     if number:
         healthy = _offered(number, "nvidia.com/gpu", status)
-        cards.append((number, healthy, _labelled_card(own, "gpu", "NVIDIA-GPU", shares)))
+        cards.append(
+            (number, healthy, _labelled_card(own, "gpu", "NVIDIA-GPU", shares))
+        )
     for part in parts[:MOST_CARDS]:
         card = _labelled_card(own, part, f"NVIDIA-GPU-MIG-{part[4:]}", is_part=True)
         number = number_of_cards(own.get(f"{part}.count"))
@@ -431,17 +509,25 @@ def _kept_labels(node: Answer, all_labels: Answer, *, is_ready: bool) -> dict[st
         for each in rows_of(node, "spec", "taints")
     ]
     taints = [(key, effect) for key, effect in stated if key and effect in _EFFECTS]
-    own = [key.removeprefix(_CONDITION) for key, _ in taints if key.startswith(_CONDITION)]
+    own = [
+        key.removeprefix(_CONDITION) for key, _ in taints if key.startswith(_CONDITION)
+    ]
     states = ["cordoned"] if value_at(node, "spec", "unschedulable") is True else []
     states += [state for state in own if state != "unschedulable"]
     if not states and is_ready:
         states = ["ready"]
     roles = (key.removeprefix(_ROLE) for key in all_labels if key.startswith(_ROLE))
-    kept = {key: all_labels.get(label) for key, label in table["kept_labels"].items()} | {
-        "pool": next((all_labels[key] for key in table["pool_labels"] if key in all_labels), None),
+    kept = {
+        key: all_labels.get(label) for key, label in table["kept_labels"].items()
+    } | {
+        "pool": next(
+            (all_labels[key] for key in table["pool_labels"] if key in all_labels), None
+        ),
         "role": sorted(filter(None, roles)),
         "state": states,
-        "taints": [f"{key}:{eff}" for key, eff in taints if not key.startswith(_CONDITION)],
+        "taints": [
+            f"{key}:{eff}" for key, eff in taints if not key.startswith(_CONDITION)
+        ],
     }
     return labels("kubernetes", kept)
 

@@ -19,7 +19,16 @@ MAX_LAYERS = 1000
 MAX_EXPERTS = 10_000
 MAX_SIZE = 1 << 32
 _ATTENTION_KINDS = ("full", "sliding", "latent", "cross", "compressed")
-_STATE_KINDS = ("mamba", "mamba2", "delta", "kda", "lightning", "convolution", "rglru", "rwkv7")
+_STATE_KINDS = (
+    "mamba",
+    "mamba2",
+    "delta",
+    "kda",
+    "lightning",
+    "convolution",
+    "rglru",
+    "rwkv7",
+)
 # what a model may have beside its row, or lack of it: flags of `needs.tensors.ArchitectureRow`
 ROW_FLAGS = tuple(shipped_table("model_files")["row_flags"])
 
@@ -51,7 +60,8 @@ class Attention(LayerPart):
 
     # a head shares the keys and values of as many others, and a group of the output
     related = (
-        "kv_heads divides heads, output_groups divides heads, rope_length below key_length full"
+        "kv_heads divides heads, output_groups divides heads, "
+        "rope_length below key_length full"
     )
     kind: str = read_by(choices=_ATTENTION_KINDS, default="full")
     heads: int = _SIZE
@@ -222,11 +232,15 @@ class Architecture(Sized):
         if method not in ("awq", "gptq"):
             return self
         parts = self.feed_forward
-        longer = [each.replace(length=each.padded_length or each.length) for each in parts]
+        longer = [
+            each.replace(length=each.padded_length or each.length) for each in parts
+        ]
         return self.replace(feed_forward=tuple(longer))
 
 
-def read_architecture(root: TomlTable, name: str, kind: type[Architecture]) -> Architecture | None:
+def read_architecture(
+    root: TomlTable, name: str, kind: type[Architecture]
+) -> Architecture | None:
     """`[architecture]`, None where it is missing or no table."""
     if (table := root.get(name, "TomlTable")) is None:
         return None
@@ -268,7 +282,9 @@ def _part(
     return None if lacks or not at else record
 
 
-def _places(lists: Sequence[Sequence[TomlTable]], layers: int) -> dict[TomlTable, Places]:
+def _places(
+    lists: Sequence[Sequence[TomlTable]], layers: int
+) -> dict[TomlTable, Places]:
     """The layers of every line, () where it is wrong; without `at` those that no line names."""
     places: dict[TomlTable, Places] = {}
     for lines in lists:
@@ -278,14 +294,18 @@ def _places(lists: Sequence[Sequence[TomlTable]], layers: int) -> dict[TomlTable
             message = f"is line {len(lines):,} of a list for {layers:,} layers"
             lines[-1].problem(None, message, "write one line for each kind of layer")
         for line in lines:
-            places[line] = _numbers(line, layers) if "at" in line.values and is_bounded else ()
+            places[line] = (
+                _numbers(line, layers) if "at" in line.values and is_bounded else ()
+            )
             if twice := sorted(taken.intersection(places[line])):
                 message = f"names {', '.join(map(str, twice[:5]))}, which an earlier line names"
                 line.problem("at", message, "name each layer once")
             taken.update(places[line])
     rest = tuple(sorted(set(range(layers)).difference(*places.values())))
     for lines in lists:
-        for number, line in enumerate(line for line in lines if "at" not in line.values):
+        for number, line in enumerate(
+            line for line in lines if "at" not in line.values
+        ):
             places[line] = () if number else rest
             if layers and not places[line]:
                 message = "has no `at`, and no layer is left for it"
@@ -299,13 +319,19 @@ def _numbers(line: TomlTable, layers: int) -> Places:
     ends = at.split(":") if isinstance(at, str) and len(at) < 30 else []
     if len(ends) in (2, 3) and not at.strip(":0123456789"):
         start, stop, step = [int(end) if end else None for end in (*ends, "")[:3]]
-        at = list(range(layers))[start:stop:step] if step != 0 and (stop or 0) <= layers else []
+        at = (
+            list(range(layers))[start:stop:step]
+            if step != 0 and (stop or 0) <= layers
+            else []
+        )
     is_inside = isinstance(at, list) and all(
         type(each) is int and 0 <= each < layers for each in at
     )
     if is_inside and len(set(at)) == len(at) > 0:
         return tuple(sorted(at))
-    remedy = 'write a slice such as ":3" or "3::4", or a list of numbers, each layer once'
+    remedy = (
+        'write a slice such as ":3" or "3::4", or a list of numbers, each layer once'
+    )
     message = f"names no layers from 0 to {layers - 1}: {kind_of(line.values['at'])}"
     line.problem("at", message, remedy)
     return ()

@@ -80,11 +80,15 @@ class Catalogue:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # another process opens it anew
-        return partial(Catalogue.open, shipped=self.folder), ([each.path for each in self._own],)
+        return partial(Catalogue.open, shipped=self.folder), (
+            [each.path for each in self._own],
+        )
 
     def ids(self) -> tuple[str, ...]:
         """Every model's id, sorted."""
-        return tuple(sorted({spec_id for folder in self._folders for spec_id in folder.files}))
+        return tuple(
+            sorted({spec_id for folder in self._folders for spec_id in folder.files})
+        )
 
     def __contains__(self, id: str) -> bool:
         return any(id in folder.files for folder in self._folders)
@@ -94,7 +98,10 @@ class Catalogue:
         `UnknownModelError` where there is none.
         """
         if not (folders := [folder for folder in self._folders if id in folder.files]):
-            message, remedy = f"no spec has the id {id!r}", "`selfhost list` shows them all"
+            message, remedy = (
+                f"no spec has the id {id!r}",
+                "`selfhost list` shows them all",
+            )
             raise UnknownModelError(message, remedy=remedy)
         spec = folders[0].spec(id)
         return spec.replace(overrides=folders[1].files[id]) if folders[1:] else spec
@@ -152,12 +159,16 @@ class Catalogue:
 
     def is_shipped(self, id: str) -> bool:
         """Whether the spec `id` is the shipped one: no folder of the user's has another."""
-        return id in self._shipped.files and not any(id in folder.files for folder in self._own)
+        return id in self._shipped.files and not any(
+            id in folder.files for folder in self._own
+        )
 
     @property
     def own_faults(self) -> tuple[Problem, ...]:
         """Every fault of every file in the user's folders."""
-        faults = [each for folder in reversed(self._own) for each in folder.faults.values()]
+        faults = [
+            each for folder in reversed(self._own) for each in folder.faults.values()
+        ]
         return tuple([fault for each in faults for fault in each])
 
     def id_named(self, key: str, *kinds: str, is_own: bool = False) -> str | None:
@@ -189,7 +200,11 @@ class Catalogue:
     @cached_property
     def outlines(self) -> Mapping[str, Outline]:
         """Every model in a few words, by id, without reading its spec."""
-        by_id = {each.id: each for folder in reversed(self._folders) for each in folder.outlines}
+        by_id = {
+            each.id: each
+            for folder in reversed(self._folders)
+            for each in folder.outlines
+        }
         return {spec_id: by_id[spec_id] for spec_id in sorted(by_id)}
 
     def current_first(self, ids: Iterable[str]) -> tuple[str, ...]:
@@ -261,7 +276,9 @@ class ShippedSpecs(SpecFolder):
 
     @cache  # noqa: B019 - a catalogue lives as long as the program
     def names(self, wanted: str) -> Mapping[str, str]:
-        names: Mapping[str, str] = self.store.value(wanted, lambda: names_in(self._rows, wanted))
+        names: Mapping[str, str] = self.store.value(
+            wanted, lambda: names_in(self._rows, wanted)
+        )
         return names
 
     @cached_property
@@ -361,7 +378,9 @@ def names_in(rows: TomlRow, wanted: str) -> dict[str, str]:
         for meanings, names in zip(kinds, _names_of(id, values or {}), strict=True):
             for key in map(canonical, names):
                 others = [other for other in meanings.get(key, "").split("/") if other]
-                meanings[key] = "/".join([other for other in others if other != id] + [id])
+                meanings[key] = "/".join(
+                    [other for other in others if other != id] + [id]
+                )
     if wanted == "aliases":
         return aliases
     return {**titles, **repositories, **ids}
@@ -408,7 +427,11 @@ def _shipped() -> Catalogue:
 
 def open_catalogue(specs: Sequence[str | os.PathLike[str]] = ()) -> Catalogue:
     """The shipped specs and the user's own folders; without these it is opened once per process."""
-    folders = [folder for folder in os.environ.get(SPECS_VARIABLE, "").split(os.pathsep) if folder]
+    folders = [
+        folder
+        for folder in os.environ.get(SPECS_VARIABLE, "").split(os.pathsep)
+        if folder
+    ]
     return Catalogue.open([*folders, *specs]) if folders or specs else _shipped()
 
 
@@ -420,7 +443,9 @@ def _names_in(path: str, ending: str = ".toml") -> list[str]:
         # a null character in a path is a `ValueError`
         message = f"cannot be listed: {getattr(error, 'strerror', None) or error}"
         remedy = "name a folder that holds <id>.toml files"
-        raise SpecError([Problem(file=shown(path), message=message, remedy=remedy)]) from None
+        raise SpecError(
+            [Problem(file=shown(path), message=message, remedy=remedy)]
+        ) from None
     files = [name for name in files if not name.endswith(SOURCES_ENDING)]
     return sorted(name.removesuffix(ending) for name in files if name.endswith(ending))
 
@@ -451,4 +476,9 @@ def _names_of(id: str, values: TomlRow) -> tuple[list[str], ...]:
     if "availability" in values:
         # as resellers of APIs write it: openai/gpt-4o
         repositories.append(f"{values['availability']['provider']}/{id}")
-    return [values.get("name", id), *titles], repositories, [id], [*values.get("aliases", ())]
+    return (
+        [values.get("name", id), *titles],
+        repositories,
+        [id],
+        [*values.get("aliases", ())],
+    )

@@ -64,7 +64,9 @@ def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
     start = canonical(prefix)
     if prefix and not start:
         return ()
-    return tuple(name for name in catalogue.spellings() if canonical(name).startswith(start))
+    return tuple(
+        name for name in catalogue.spellings() if canonical(name).startswith(start)
+    )
 
 
 def typed_library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str | None:
@@ -126,7 +128,9 @@ def is_path(typed: str) -> bool:
     """True if the string names a file or folder rather than a model. The bare name of a file of
     weights is a model's where no such file lies here.
     """
-    has_separator = typed == "." or any(sign in typed for sign in ("/", os.sep, os.altsep) if sign)
+    has_separator = typed == "." or any(
+        sign in typed for sign in ("/", os.sep, os.altsep) if sign
+    )
     if has_separator and len(typed) < 10_000 and os.path.exists(typed):
         return True
     if not typed.lower().endswith((*_WEIGHTS_ENDINGS, ".json", ".toml")):
@@ -138,10 +142,14 @@ def is_path(typed: str) -> bool:
 
 def is_bare_weights(name: str) -> bool:
     """True for the name of a file of weights without a folder in front."""
-    return name.lower().endswith(_WEIGHTS_ENDINGS) and not any(sign in name for sign in "/\\")
+    return name.lower().endswith(_WEIGHTS_ENDINGS) and not any(
+        sign in name for sign in "/\\"
+    )
 
 
-def read(typed: str, catalogue: Catalogue, *, otherwise: bool = False) -> Resolution | None:
+def read(
+    typed: str, catalogue: Catalogue, *, otherwise: bool = False
+) -> Resolution | None:
     """The model of a name, a line, an address, a repository or a file as it is known; `otherwise`:
     as a base model, or by its maker.
     """
@@ -154,7 +162,9 @@ def read(typed: str, catalogue: Catalogue, *, otherwise: bool = False) -> Resolu
         return match
     name = unwrap(typed)
     # a tag of Ollama whose size lacks its unit
-    if re.fullmatch(r"[^/:\s]+:\d{1,3}(?:\.\d)?", name) and (longer := read(f"{name}b", catalogue)):
+    if re.fullmatch(r"[^/:\s]+:\d{1,3}(?:\.\d)?", name) and (
+        longer := read(f"{name}b", catalogue)
+    ):
         return longer.replace(notes=(f"{name} is read as {name}b.", *longer.notes))
     pairs = matches(name, catalogue, otherwise=otherwise)
     judged = (_with_form(match, form, name, catalogue) for match, form in pairs)
@@ -172,14 +182,18 @@ def matches(
     name: str, catalogue: Catalogue, *, otherwise: bool = False
 ) -> Iterator[tuple[Resolution, Form | None]]:
     """Known models, each with what the rest of the name says of its files."""
-    owner, _, rest = (name.removesuffix(":latest") if otherwise else name).rpartition("/")
+    owner, _, rest = (name.removesuffix(":latest") if otherwise else name).rpartition(
+        "/"
+    )
     is_file = rest.lower().endswith(FILE_ENDINGS)
     whole: list[tuple[str, Form | None]] = [] if is_file else [(rest, None)]
     readings = (_from_base, _by_maker) if otherwise else (_literal,)
     for base, form in chain(whole, splits(rest, owner)):
         for reading in readings:
             match = reading(base, owner, form, catalogue)
-            if match is not None and not (form and catalogue.outlines[match.spec_id].closed):
+            if match is not None and not (
+                form and catalogue.outlines[match.spec_id].closed
+            ):
                 yield match, form
 
 
@@ -187,14 +201,20 @@ def _with_form(
     match: Resolution, form: Form | None, name: str, catalogue: Catalogue
 ) -> Resolution | None:
     """The model in the form that its name states; None where no program is judged in that form."""
-    held = expression("names", "gguf_repository").fullmatch(name) if "/" in name else None
+    held = (
+        expression("names", "gguf_repository").fullmatch(name) if "/" in name else None
+    )
     repository = held[1] if held else None
     if form is None:
         return match.replace(repository=repository)
     spec = catalogue.spec(match.spec_id)
     if not form.is_sized or not serves(form, spec, catalogue):
         return None
-    quantization, said, facts = form.quantization, form.notes, catalogue.common("quantizations")
+    quantization, said, facts = (
+        form.quantization,
+        form.notes,
+        catalogue.common("quantizations"),
+    )
     publisher = facts["publisher"].get(name.partition("/")[0].lower(), {"types": ()})
     if quantization in publisher["types"]:
         quantization = f"{publisher['prefix']}{quantization}"
@@ -228,7 +248,9 @@ def _is_wide_qat(form: Form, spec: ModelSpec, name: str, catalogue: Catalogue) -
     is_qat = "qat" in form.notes and form.quantization == "Q4_0"
     if spec.architecture is None or not (is_qat or is_makers):
         return False
-    row = catalogue.common("architectures")["architecture"].get(spec.architecture.row, {})
+    row = catalogue.common("architectures")["architecture"].get(
+        spec.architecture.row, {}
+    )
     is_early = (spec.released or "9") < row.get("wide_qat_table", "")
     return account.lower() in ("", "google") and is_early
 
@@ -246,26 +268,41 @@ def model_named(name: str, catalogue: Catalogue) -> Resolution | None:
     match = _family_model(family, facts, key, catalogue)
     if match is None:
         # of an id as it is written nothing else is read
-        id = plain if plain in catalogue else catalogue.id_named(key, "aliases", "whole")
+        id = (
+            plain if plain in catalogue else catalogue.id_named(key, "aliases", "whole")
+        )
         match = Resolution(spec_id=id) if id is not None else None
     loaded = facts.get("ollama") if plain != name and "/" not in plain else None
     if ":" in plain:
-        loaded = catalogue.common_tables("families", "tag").get(key, ("", {}))[1].get("loads")
+        loaded = (
+            catalogue.common_tables("families", "tag")
+            .get(key, ("", {}))[1]
+            .get("loads")
+        )
     if loaded is None or loaded not in catalogue or (match and loaded == match.spec_id):
         return match
     note = f"Ollama's {plain} is {loaded}; elsewhere the name means {match and match.spec_id}."
     return Resolution(spec_id=loaded, notes=(note,) if match else ())
 
 
-def _family_model(name: str, family: TomlRow, key: str, catalogue: Catalogue) -> Resolution | None:
+def _family_model(
+    name: str, family: TomlRow, key: str, catalogue: Catalogue
+) -> Resolution | None:
     """The model that the dated entry of a family names, if there is a spec of it."""
     model, loaded = family.get("model"), family.get("ollama")
     if model is None or model not in catalogue:
         return None
-    others = [id for id in family.get("others") or () if id in catalogue and id != model]
+    others = [
+        id for id in family.get("others") or () if id in catalogue and id != model
+    ]
     # a full name needs no word on how it was taken, only on what else there is
     is_short = "note" not in family and key != canonical(model)
-    holds = {"note": "note" in family, "family": is_short, "tag": loaded, "others": others}
+    holds = {
+        "note": "note" in family,
+        "family": is_short,
+        "tag": loaded,
+        "others": others,
+    }
     figures = {
         **dict.fromkeys(("note", "why")),
         **family,
@@ -274,10 +311,14 @@ def _family_model(name: str, family: TomlRow, key: str, catalogue: Catalogue) ->
         "others": others[:_MOST_OTHERS],
         "more": max(0, len(others) - _MOST_OTHERS),
     }
-    return Resolution(spec_id=model, notes=sentences("families", "sentence", holds, **figures))
+    return Resolution(
+        spec_id=model, notes=sentences("families", "sentence", holds, **figures)
+    )
 
 
-def _literal(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Resolution | None:
+def _literal(
+    base: str, owner: str, form: Form | None, catalogue: Catalogue
+) -> Resolution | None:
     """The model of this very name, in an account whose files hold it."""
     is_file = form is not None and form.is_file
     # the name of a file is its original's; an alias may mean another model
@@ -285,8 +326,12 @@ def _literal(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> 
     match = match or model_named(f"{owner}/{base}" if owner else base, catalogue)
     # a form that others make is evidence enough whose weights these are; of files that hold the
     # weights as they are only an account that publishes no others
-    is_evidence = is_file or owner.lower() in CONVERTERS or (form and not form.is_container)
-    return _original(base, catalogue) if match is None and owner and is_evidence else match
+    is_evidence = (
+        is_file or owner.lower() in CONVERTERS or (form and not form.is_container)
+    )
+    return (
+        _original(base, catalogue) if match is None and owner and is_evidence else match
+    )
 
 
 def _original(name: str, catalogue: Catalogue) -> Resolution | None:
@@ -311,7 +356,9 @@ def _tuned_by_base(catalogue: Catalogue) -> Mapping[str, Sequence[tuple[str, str
     return tuned
 
 
-def _from_base(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Resolution | None:
+def _from_base(
+    base: str, owner: str, form: Form | None, catalogue: Catalogue
+) -> Resolution | None:
     """The model of the same size that was tuned from the base model of this repository."""
     if form is not None and form.runtime is not None:
         return None
@@ -330,9 +377,14 @@ def _from_base(base: str, owner: str, form: Form | None, catalogue: Catalogue) -
     return Resolution(spec_id=id, notes=(f"{note} needs as much.",))
 
 
-def _by_maker(base: str, owner: str, _: Form | None, catalogue: Catalogue) -> Resolution | None:
+def _by_maker(
+    base: str, owner: str, _: Form | None, catalogue: Catalogue
+) -> Resolution | None:
     """`Meta Llama 3`; of a closed model `openai/gpt-4o-2024-08-06`, of an open one `ibm/…`."""
-    plain, words = expression("names", "snapshot").sub("", base), canonical(base).split("-")
+    plain, words = (
+        expression("names", "snapshot").sub("", base),
+        canonical(base).split("-"),
+    )
     makers = [(owner.rpartition("/")[2], plain)]
     if not owner and plain == base:
         makers = [("".join(words[:count]), "-".join(words[count:])) for count in (1, 2)]
@@ -360,7 +412,9 @@ def _is_maker(name: str, spec: ModelSpec) -> bool:
     served = spec.availability and spec.availability.provider
     companies = (spec.developer, served, (spec.repository or "").partition("/")[0])
     # as accounts of resellers write a company: x-ai for xAI, mistralai for Mistral AI
-    letters, *own = (re.sub(r"[\W_]", "", (each or "").lower()) for each in (name, *companies))
+    letters, *own = (
+        re.sub(r"[\W_]", "", (each or "").lower()) for each in (name, *companies)
+    )
     # Google's API writes models/gemini-1.5-pro
     if spec.closed and letters in ("", "models"):
         return True

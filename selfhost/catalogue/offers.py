@@ -99,11 +99,16 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
         as_of = file.days.get(values["source"], file.day)
         offers.append(_with_address(Offer(model_id=model_id, as_of=as_of, **values)))
     if not row.ok:
-        problems = [each.replace(remedy=each.remedy or _REMEDY) for each in row.problems]
+        problems = [
+            each.replace(remedy=each.remedy or _REMEDY) for each in row.problems
+        ]
         raise SpecError(problems, remedy=_REMEDY)
     listed = sorted((o for o in offers if o.ends is None or o.ends > today), key=_price)
     known = [offer for offer in listed if offer.well_known]
-    first = next((offer for offer in known if offer.base_url is not None), next(iter(known), None))
+    first = next(
+        (offer for offer in known if offer.base_url is not None),
+        next(iter(known), None),
+    )
     if first is None and listed:
         # nobody sells it whom people know: of those within a tenth of the cheapest the one that
         # sells most models
@@ -135,7 +140,9 @@ def provider_apis() -> Mapping[str, ProviderApi]:
 @cache
 def well_known_providers() -> frozenset[str]:
     """The ids of the providers that people know, by the grounds in `common/providers.toml`."""
-    return frozenset(chain.from_iterable(shipped_table("providers")["well_known"].values()))
+    return frozenset(
+        chain.from_iterable(shipped_table("providers")["well_known"].values())
+    )
 
 
 def request_lines(offer: Offer, modality: str) -> tuple[str, ...]:
@@ -211,12 +218,16 @@ def _parse(path: str) -> dict[str, Any]:
         providers: dict[str, int] = {}
         for model, offers in rows.items():
             # a dict, not a set: two builds write the same file
-            names = dict.fromkeys(offer["provider"] for offer in offers if "provider" in offer)
+            names = dict.fromkeys(
+                offer["provider"] for offer in offers if "provider" in offer
+            )
             providers[model] = len(names)
             sold.update(names.keys())
         return {
             "day": str(header["as_of"]),
-            "days": {name: str(source["as_of"]) for name, source in header["sources"].items()},
+            "days": {
+                name: str(source["as_of"]) for name, source in header["sources"].items()
+            },
             "sold": dict(sold),
             "providers": providers,
             "rows": rows,

@@ -67,7 +67,9 @@ def _access(spec: ModelSpec) -> str:
         return "access-api" if served.api else "access-products"
     if weights in ("closed", "unknown"):
         return f"weights-{weights}"
-    return {None: "access-unknown", True: "access-gated"}.get(spec.gated, f"access-{weights}")
+    return {None: "access-unknown", True: "access-gated"}.get(
+        spec.gated, f"access-{weights}"
+    )
 
 
 def permissions(spec: ModelSpec) -> tuple[Row, ...]:
@@ -82,7 +84,12 @@ def permission(spec: ModelSpec, name: str) -> Row:
     terms, source = spec.license, spec.sources.get("license")
     is_tuning = name == "fine-tuning"
     key = "modification" if is_tuning else name.replace(" ", "_")
-    row = _row(spec, name, f"permission-{getattr(terms, key, None) or 'unknown'}", tuned=is_tuning)
+    row = _row(
+        spec,
+        name,
+        f"permission-{getattr(terms, key, None) or 'unknown'}",
+        tuned=is_tuning,
+    )
     # Where its id says what the license allows, that the model is under it takes a source of its
     # own; else the tag of a repository names the license, not what its text allows.
     id, by_id = (terms.id if terms else None) or "", None
@@ -106,10 +113,14 @@ def _open_source(spec: ModelSpec) -> Row:
     """By the Open Source AI Definition 1.0: all parts published, under terms that allow any use."""
     needed = [_part(spec, name) for name in _PARTS[:4]]
     terms = permissions(spec)
-    restricted = _listed([term.name for term in terms if term.answer in ("no", "partly")])
+    restricted = _listed(
+        [term.name for term in terms if term.answer in ("no", "partly")]
+    )
     missing = _listed([part.name for part in needed if part.answer == "no"])
     lacks = [f"{missing} not published"] if missing else []
-    lacks += [_with_state(part) for part in needed if part.answer in ("partly", "unknown")]
+    lacks += [
+        _with_state(part) for part in needed if part.answer in ("partly", "unknown")
+    ]
     code = "source-lacking" if lacks else "source-open"
     if spec.openness.weights in ("closed", "unknown"):
         code = f"weights-{spec.openness.weights}"
@@ -123,7 +134,9 @@ def _open_source(spec: ModelSpec) -> Row:
 
 def auditable(spec: ModelSpec) -> Row:
     """Training data, methods and paper. Without the data nobody can check what a model learned."""
-    code, data, paper = (_part(spec, key) for key in ("training_code", "training_data", "paper"))
+    code, data, paper = (
+        _part(spec, key) for key in ("training_code", "training_data", "paper")
+    )
     # the training code says it all, a paper some of it
     methods = code.answer
     if methods == "no":
@@ -154,7 +167,9 @@ def _part(spec: ModelSpec, name: str) -> Row:
         files = spec.files[0].source if spec.files else None
         read = stated("gated") if spec.gated is False else None
         seen = stated("safety") if spec.safety.formats else None
-        shown = {"weights": (files, read, seen), "inference_code": (program,)}.get(name, ())
+        shown = {"weights": (files, read, seen), "inference_code": (program,)}.get(
+            name, ()
+        )
         source = next((text for text in shown if not unconfirmed(text)), source)
     why = spec.unknown.get(f"openness.{name}", "not known")
     return _row(spec, name.replace("_", " "), f"part-{state}", (source,), why=why)
@@ -167,14 +182,20 @@ def _with_state(part: Row) -> str:
 
 def _safe_files(spec: ModelSpec) -> Row:
     """GGUF and safetensors hold numbers alone; where nobody knows of code, what loads without."""
-    name, formats, remote_code = "safe files", spec.safety.formats, spec.safety.remote_code
+    name, formats, remote_code = (
+        "safe files",
+        spec.safety.formats,
+        spec.safety.remote_code,
+    )
     facts = shipped_table("openness")
     without_code = [format for format in formats if format in facts["without_code"]]
     if remote_code or (formats and not without_code):
         return _row(spec, name, "files-run-code" if remote_code else "files-pickle")
     kinds = facts["without_code" if remote_code is False else "loaded_without_code"]
     if safe := [format for format in without_code if format in kinds]:
-        return _row(spec, name, "files-safe", formats=_listed(safe), pickle="pickle" in formats)
+        return _row(
+            spec, name, "files-safe", formats=_listed(safe), pickle="pickle" in formats
+        )
     for files in (files for files in spec.files if files.format in kinds):
         figures = {"formats": _listed([files.format]), "of": files.repository}
         return _row(spec, name, "files-converted", (files.source,), **figures)
@@ -196,15 +217,24 @@ def _state(spec: ModelSpec) -> str:
 
 
 def _row(
-    spec: ModelSpec, name: str, code: str, stated: tuple[str | None, ...] = (), **figures: object
+    spec: ModelSpec,
+    name: str,
+    code: str,
+    stated: tuple[str | None, ...] = (),
+    **figures: object,
 ) -> Row:
     """The answer of that code with the sources of what it rests on; assumed where that is."""
     answer, template, *keys = shipped_table("openness")["row"][code]
     rows = [_part(spec, key) for key in keys if key in _PARTS]
     rows += [permission(spec, key) for key in keys if key in PERMISSIONS]
     others, read = set(keys).difference(_PARTS, PERMISSIONS), spec.sources.get
-    stated += tuple([read(key) or read(key.partition(".")[0]) for key in keys if key in others])
-    sources = [*(source for row in rows for source in row.sources), *filter(None, stated)]
+    stated += tuple(
+        [read(key) or read(key.partition(".")[0]) for key in keys if key in others]
+    )
+    sources = [
+        *(source for row in rows for source in row.sources),
+        *filter(None, stated),
+    ]
     terms, upkeep, served = spec.license, spec.upkeep, spec.availability
     values = {
         "license": short_license((terms and terms.id) or "its license"),
@@ -227,16 +257,27 @@ def _row(
 
 def _listed(names: Sequence[str]) -> str:
     names = [{"gguf": "GGUF", "mlx": "MLX"}.get(name, name) for name in names]
-    return ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else "".join(names)
+    return (
+        ", ".join(names[:-1]) + f" and {names[-1]}"
+        if len(names) > 1
+        else "".join(names)
+    )
 
 
 def canonical_expression(text: str) -> str:
     """The expression with SPDX's own spelling. `WorkloadError` names the id that is no license."""
-    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+    from packaging.licenses import (
+        InvalidLicenseExpression,
+        canonicalize_license_expression,
+    )
 
     how = shipped_table("openness")["how_to_write"]
     if len(text) > 500 or "(" in text:
-        what = "is longer than any license expression" if len(text) > 500 else "has parentheses"
+        what = (
+            "is longer than any license expression"
+            if len(text) > 500
+            else "has parentheses"
+        )
         raise WorkloadError.of("license", what, how)
     try:
         return str(canonicalize_license_expression(text))
@@ -251,13 +292,22 @@ def satisfies(license_id: str, wanted: str) -> bool:
     wanted choice whole: `Apache-2.0` satisfies `Apache-2.0 OR MIT`; `MIT AND CC-BY-4.0` not `MIT`.
     """
     # `A OR B AND C` -> [{A}, {B, C}]; what SPDX writes for later versions is left out
-    plain = (re.sub(r"\+|-or-later|-only", "", each.casefold()) for each in (license_id, wanted))
+    plain = (
+        re.sub(r"\+|-or-later|-only", "", each.casefold())
+        for each in (license_id, wanted)
+    )
     own, want = (
-        [frozenset(re.split(r"\s+and\s+", each)) for each in re.split(r"\s+or\s+", text)]
+        [
+            frozenset(re.split(r"\s+and\s+", each))
+            for each in re.split(r"\s+or\s+", text)
+        ]
         for text in plain
     )
     acceptable = frozenset[str]().union(*want)
-    return any(choice <= acceptable and any(whole <= choice for whole in want) for choice in own)
+    return any(
+        choice <= acceptable and any(whole <= choice for whole in want)
+        for choice in own
+    )
 
 
 def remedy_of_id(text: str) -> str:
@@ -268,11 +318,17 @@ def remedy_of_id(text: str) -> str:
     # `GPLv3` and `Apache 2.0 license` as SPDX would write them
     plain = re.sub(r"\s+licen[cs]e$", "", text.strip().lower()[:100])
     plain = re.sub(r"(?<=[a-z])(?:[\s-]*v|[\s-]+|(?<!v))(?=\d)|\s+", "-", plain)
-    begun = [id for id in ids if id.lower().startswith(plain)] if re.search(r"\d", plain) else []
+    begun = (
+        [id for id in ids if id.lower().startswith(plain)]
+        if re.search(r"\d", plain)
+        else []
+    )
     # `Llama-3.1-Community`, as reports show it
     own = {short_license(id).lower(): id for id in shipped_table("licenses")}
     guess = nearest(plain, [*ids, *own])
-    meant = own.get(plain) or (min(begun, key=len) if begun else own.get(guess or "", guess))
+    meant = own.get(plain) or (
+        min(begun, key=len) if begun else own.get(guess or "", guess)
+    )
     if meant and not re.search(r"-(?:and|or|with)(?:-|$)", plain):
         return f"did you mean {meant}?"
     return "the ids are at https://spdx.org/licenses; another license is LicenseRef-… with its url"

@@ -221,7 +221,9 @@ class RuntimeSpec(Stated):
     )
     casts: tuple[str, ...] = read_by(choices=PLAIN_DTYPES, default=())
     kv_cache_types: tuple[str, ...] = read_by(choices=KV_CACHE_TYPES, default=())
-    cache_rules: Mapping[str, CacheRule] = read_by(name="kv_cache", kind=CacheRule, default={})
+    cache_rules: Mapping[str, CacheRule] = read_by(
+        name="kv_cache", kind=CacheRule, default={}
+    )
     named_options: Mapping[str, RuntimeOption] = read_by(
         name="option", kind=RuntimeOption, default={}
     )
@@ -285,7 +287,9 @@ class RuntimeSpec(Stated):
     queues_requests: bool = False
     overhead_low_bytes: int = 0
     overhead_high_bytes: int = 0
-    overhead_how: str = read_by(choices=("measured", "stated", "assumed"), default="assumed")
+    overhead_how: str = read_by(
+        choices=("measured", "stated", "assumed"), default="assumed"
+    )
     overhead_source: str = ""
     default_context_tokens: int | None = read_by(minimum=1, default=None)
     longer_context_gpu_bytes: int | None = read_by(minimum=1, default=None)
@@ -309,7 +313,9 @@ class RuntimeSpec(Stated):
     state_share: float = read_by(minimum=0.0, maximum=10.0, default=0.0)
     context_checkpoints: int = read_by(minimum=1, default=0)
     kept_checkpoints: int = read_by(minimum=1, default=0)
-    on_accelerators: Mapping[str, float] = read_by(minimum=0.01, maximum=1.0, default={})
+    on_accelerators: Mapping[str, float] = read_by(
+        minimum=0.01, maximum=1.0, default={}
+    )
     preferred_from_accelerators: int = read_by(minimum=1, default=0)
     trainer: str = ""
     trainer_layers: int | None = read_by(minimum=1, default=None)
@@ -323,18 +329,30 @@ class RuntimeSpec(Stated):
 
     def settings_of(self, options: Mapping[str, str]) -> dict[str, str]:
         """What those of its options that are asked for make of what they change."""
-        rules = [(key, rule) for key, rule in self.named_options.items() if key in options]
+        rules = [
+            (key, rule) for key, rule in self.named_options.items() if key in options
+        ]
         return {rule.changes: rule.to or options[key] for key, rule in reversed(rules)}
 
-    def crashing_sets(self, instruction_sets: Collection[str] | None) -> tuple[str, ...]:
+    def crashing_sets(
+        self, instruction_sets: Collection[str] | None
+    ) -> tuple[str, ...]:
         """Those of a processor's instruction sets on which it may crash."""
-        return tuple([name for name in self.crashes_with_sets if name in (instruction_sets or ())])
+        return tuple(
+            [
+                name
+                for name in self.crashes_with_sets
+                if name in (instruction_sets or ())
+            ]
+        )
 
     def rule_of(self, quantization: str | None) -> QuantizationRule | None:
         """The rule for a quantization, whatever the size of its groups; None for a stored type."""
         name = quantization or ""
         while name and name not in self.quantizations:
-            shorter = re.sub(r"-(?:\d+g|channel|[23]bit)$", "", name) if "-" in name else name
+            shorter = (
+                re.sub(r"-(?:\d+g|channel|[23]bit)$", "", name) if "-" in name else name
+            )
             name = shorter if shorter != name else ""
         return self.quantizations.get(name)
 
@@ -342,7 +360,9 @@ class RuntimeSpec(Stated):
         """The least compute capability of an NVIDIA GPU that runs it under these rules, too."""
         needed = [rule.compute_capability for rule in (self, *rules)]
         return max(
-            filter(None, needed), key=lambda text: [*map(int, text.split("."))], default=None
+            filter(None, needed),
+            key=lambda text: [*map(int, text.split("."))],
+            default=None,
         )
 
     def command_of(self, family: str | None, uses: Sequence[str] | None) -> str:
@@ -352,5 +372,10 @@ class RuntimeSpec(Stated):
 
     def quantization_called(self, text: str) -> str | None:
         """The quantization that people call so with this program: `4bit` is nf4 or awq."""
-        typed, rules = "-".join(text.lower().replace("_", " ").split()), self.quantizations.items()
-        return next((name for name, rule in rules if typed == name or typed in rule.also), None)
+        typed, rules = (
+            "-".join(text.lower().replace("_", " ").split()),
+            self.quantizations.items(),
+        )
+        return next(
+            (name for name, rule in rules if typed == name or typed in rule.also), None
+        )

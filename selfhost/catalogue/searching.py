@@ -31,9 +31,13 @@ def resolve(typed: str, catalogue: Catalogue) -> naming.Resolution:
         why = "is not a model's name"
         if len(typed) > naming.MAX_NAME_LENGTH:
             why = f"has {len(typed):,} characters, too many for a model's name"
-        message = f'"{shortened(typed)}" {why}' if typed.strip() else "no model was named"
+        message = (
+            f'"{shortened(typed)}" {why}' if typed.strip() else "no model was named"
+        )
         raise UnknownModelError(message, remedy=naming.SEE_NAMES)
-    resolution = naming.read(typed, catalogue) or naming.read(typed, catalogue, otherwise=True)
+    resolution = naming.read(typed, catalogue) or naming.read(
+        typed, catalogue, otherwise=True
+    )
     if resolution is not None:
         return resolution
     name = naming.unwrap(typed)
@@ -46,14 +50,20 @@ def resolve(typed: str, catalogue: Catalogue) -> naming.Resolution:
         reading = by_id.popitem()[1] if len(by_id) == 1 else None
     if reading is not None:
         resolution = resolve(reading, catalogue)
-        return resolution.replace(notes=(f"{name} is read as {reading}.", *resolution.notes))
+        return resolution.replace(
+            notes=(f"{name} is read as {reading}.", *resolution.notes)
+        )
     raise _unknown_name(typed, name, catalogue)
 
 
 def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
-    if len(parts := typed.split(",")) > 1 and all(naming.id_of(each, catalogue) for each in parts):
+    if len(parts := typed.split(",")) > 1 and all(
+        naming.id_of(each, catalogue) for each in parts
+    ):
         several = f"put a space between the names: {' '.join(map(quote, parts))}"
-        return UnknownModelError(f'"{shortened(typed)}" is several models', remedy=several)
+        return UnknownModelError(
+            f'"{shortened(typed)}" is several models', remedy=several
+        )
     name = name.removesuffix(":latest")
     owner, _, rest = name.rpartition("/")
     base, form = [(rest, Form()), *splits(rest, owner)][-1]
@@ -66,13 +76,17 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
         files = ", ".join(faulty[: _SEARCHED["most_files"]])
         message += f"; faulty files of yours were ignored: {files}"
     searched = f"{owner}/{base}" if owner else base
-    is_explained = bool(_meant_names(searched, catalogue) or _longer_names(searched, catalogue))
+    is_explained = bool(
+        _meant_names(searched, catalogue) or _longer_names(searched, catalogue)
+    )
     likely_bases = _likely_bases(owner, base, catalogue, is_tune=not is_explained)
     hints = (*_same_name(name, catalogue), *likely_bases)
     if hints:
         id, words, remedy = hints[0]
         options = ""
-        if form.quantization is not None and naming.serves(form, catalogue.spec(id), catalogue):
+        if form.quantization is not None and naming.serves(
+            form, catalogue.spec(id), catalogue
+        ):
             options = f" --runtime {form.runtime}" if form.runtime else ""
             options += f" --quant {form.quantization}"
         plain = f"selfhost check {quote(id)}"
@@ -89,7 +103,9 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
         message += f": {sizes[0]} billion parameters, as its name says, are about {size} of weights"
         message += " in Q4_K_M"
     return UnknownModelError(
-        message, nearest=partial(near_names, searched, catalogue), remedy=naming.SEE_NAMES
+        message,
+        nearest=partial(near_names, searched, catalogue),
+        remedy=naming.SEE_NAMES,
     )
 
 
@@ -109,7 +125,9 @@ def _thing_error(
         ids = [id for id in facts.get("try_instead", ()) if id in catalogue]
         command = f"{before}selfhost check {quote(ids[0])}" if ids else naming.SEE_NAMES
         if table == "thing":
-            return NotAModelError(message, kind=facts["kind"], nearest=ids, remedy=command)
+            return NotAModelError(
+                message, kind=facts["kind"], nearest=ids, remedy=command
+            )
         remedy = f"{command}\n{naming.SEE_NAMES}" if ids else command
         near = partial(near_names, names[0], catalogue) if table == "hosted" else ()
         return UnknownModelError(message, nearest=near, remedy=remedy)
@@ -150,7 +168,9 @@ class _Things:
             if key in self._by_whole_name:
                 found.append(self._by_whole_name[key])
             # a beginning that is a wildcard has no first letter
-            beginnings = self._beginnings.get(key[:1], []) + self._beginnings.get("", [])
+            beginnings = self._beginnings.get(key[:1], []) + self._beginnings.get(
+                "", []
+            )
             found += [about for begun, about in beginnings if begun.match(key)]
         return min(found, key=self._places.__getitem__, default=None)
 
@@ -174,7 +194,8 @@ def _same_name(name: str, catalogue: Catalogue) -> Iterator[_Hint]:
             yield match.spec_id, words, "for the known formats: {plain}"
     for match, _ in islice(naming.matches(rest, catalogue), 1) if owner else ():
         words = (
-            f'this repository of "{shortened(owner)}" may hold other weights than {match.spec_id}'
+            f'this repository of "{shortened(owner)}" may hold other '
+            f"weights than {match.spec_id}"
         )
         yield match.spec_id, words, "if it holds the same weights: {check}"
 
@@ -193,7 +214,9 @@ class _Alike:
                 # a word without a number names many repositories: only its account's is meant
                 place = len(self._entries)
                 self._entries.append((id, name))
-                self._place_by_key[key if re.search(r"\d", key) else canonical(name)] = place
+                self._place_by_key[
+                    key if re.search(r"\d", key) else canonical(name)
+                ] = place
                 for word in set(key.split("-")):
                     self._places_by_word.setdefault(word, set()).add(place)
         # the name of a line of tunes stands in the names of listed models
@@ -218,22 +241,34 @@ def _alike_of(catalogue: Catalogue) -> _Alike:
     return _Alike(catalogue)
 
 
-def _likely_bases(owner: str, base: str, catalogue: Catalogue, *, is_tune: bool) -> Iterator[_Hint]:
+def _likely_bases(
+    owner: str, base: str, catalogue: Catalogue, *, is_tune: bool
+) -> Iterator[_Hint]:
     """Models whose layers it may have: that of the list, and of a tune the one in its name."""
     plain = canonical(base).removesuffix("-gguf").removesuffix("-i-1")
     keys = (plain, canonical(base.partition("_")[2]), canonical(f"{owner}/{plain}"))
     alike = _alike_of(catalogue)
     layers_of = alike.id_of(keys)
     if layers_of is not None:
-        yield layers_of, f"it has the layers of {layers_of}, so it needs as much", "{check}"
+        yield (
+            layers_of,
+            f"it has the layers of {layers_of}, so it needs as much",
+            "{check}",
+        )
     if not is_tune:
         return
     parts = plain.split("-")[: _SEARCHED["most_words"]]
     inside = _named_inside(parts, catalogue)
     if inside is not None:
-        yield inside, f"if it is made from {inside}, as its name says, it needs as much", "{check}"
+        yield (
+            inside,
+            f"if it is made from {inside}, as its name says, it needs as much",
+            "{check}",
+        )
     lines = alike.names_by_id(parts)
-    if len(lines) == 1 and any(len(word) > 3 for word in set(parts) - alike.words_of_models):
+    if len(lines) == 1 and any(
+        len(word) > 3 for word in set(parts) - alike.words_of_models
+    ):
         id, name = lines.popitem()
         yield id, f"{name} has the layers of {id}", "{check}"
 
@@ -241,8 +276,16 @@ def _likely_bases(owner: str, base: str, catalogue: Catalogue, *, is_tune: bool)
 def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
     """The open model whose name stands in that of its tune: `qwen3-abliterated:8b`."""
     count = len(words)
-    runs = [(start, start + long) for long in range(count - 1, 2, -1) for start in range(count)]
-    names = [(words[start:end], words[:start] + words[end:]) for start, end in runs if end <= count]
+    runs = [
+        (start, start + long)
+        for long in range(count - 1, 2, -1)
+        for start in range(count)
+    ]
+    names = [
+        (words[start:end], words[:start] + words[end:])
+        for start, end in runs
+        if end <= count
+    ]
     if words[-1:] == ["b"]:
         names += [(words[:end] + words[-2:], []) for end in range(count - 3, 0, -1)]
     for inside, others in names:
@@ -292,7 +335,8 @@ class _KnownNames:
             for length in (len(letters) - 1, len(letters), len(letters) + 1)
             for known, name in self._letters_by_length.get(length, ())
             # one slip leaves the first letter or the last
-            if (known[:1] == letters[:1] or known[-1:] == letters[-1:]) and is_slip(known, letters)
+            if (known[:1] == letters[:1] or known[-1:] == letters[-1:])
+            and is_slip(known, letters)
         ]
 
     def other_sizes(self, typed: str) -> list[str]:
@@ -323,7 +367,9 @@ def _meant_names(typed: str, catalogue: Catalogue) -> list[str]:
 def _longer_names(typed: str, catalogue: Catalogue) -> list[str]:
     """The ids that begin with the words of the typed name."""
     start = f"{canonical(typed.rpartition('/')[2])}-"
-    return [id for id, key in _known_names(catalogue).ids.items() if key.startswith(start)]
+    return [
+        id for id, key in _known_names(catalogue).ids.items() if key.startswith(start)
+    ]
 
 
 def near_names(typed: str, catalogue: Catalogue) -> tuple[str, ...]:
@@ -336,13 +382,21 @@ def near_names(typed: str, catalogue: Catalogue) -> tuple[str, ...]:
     key, numbers = canonical(name), re.findall(r"\d+", name)
     outlines = catalogue.outlines
     family = _longer_names(typed, catalogue)
-    family += [id for id, outline in outlines.items() if canonical(outline.family or "") == key]
+    family += [
+        id for id, outline in outlines.items() if canonical(outline.family or "") == key
+    ]
     family.sort(key=lambda id: outlines[id].released or "", reverse=True)
     begin, most = key[:MAX_GUESSED_LETTERS], 4 * _SEARCHED["most_hints"]
     near = get_close_matches(begin, known.written, n=most, cutoff=_SEARCHED["near"])
-    near.sort(key=lambda like: (like[:2] != key[:2], re.findall(r"\d+", like) != numbers))
-    alike = [id for like in near if (id := naming.id_of(known.written[like], catalogue))]
+    near.sort(
+        key=lambda like: (like[:2] != key[:2], re.findall(r"\d+", like) != numbers)
+    )
+    alike = [
+        id for like in near if (id := naming.id_of(known.written[like], catalogue))
+    ]
     name_by_id: dict[str, str] = {}
     for candidate in (*_meant_names(typed, catalogue), *family, *alike):
-        name_by_id.setdefault(naming.id_of(candidate, catalogue) or candidate, candidate)
+        name_by_id.setdefault(
+            naming.id_of(candidate, catalogue) or candidate, candidate
+        )
     return tuple(name_by_id.values())[: _SEARCHED["most_hints"]]

@@ -45,7 +45,9 @@ class Denoising(Stated):
     @property
     def operations(self) -> float:
         """Of all steps, and of decoding."""
-        return float(self.steps * self.passes * self.step_operations + self.decode_operations)
+        return float(
+            self.steps * self.passes * self.step_operations + self.decode_operations
+        )
 
 
 # behind the name of an architecture's row where a model's file does not tell all tensors
@@ -226,9 +228,14 @@ def _license(root: TomlTable, key: str, kind: type[License]) -> License | None:
         return terms
     row = shipped_table("licenses").get(id)
     if row is None:
-        ids, otherwise = tuple(shipped_table("licenses")), "state what it allows in [license]"
+        ids, otherwise = (
+            tuple(shipped_table("licenses")),
+            "state what it allows in [license]",
+        )
         remedy = root.document.did_you_mean(id, ids, otherwise, '"{name}"')
-        root.problem(key, f'"{shortened(id)}" has no row in specs/common/licenses.toml', remedy)
+        root.problem(
+            key, f'"{shortened(id)}" has no row in specs/common/licenses.toml', remedy
+        )
         return None
     lists = {name: tuple(row.get(name, ())) for name in ("conditions", "duties")}
     return kind(**{"id": id, **row, **lists})
@@ -252,7 +259,9 @@ def _needs(root: TomlTable, key: str, kind: type[StatedNeeds]) -> StatedNeeds | 
         return None
     memory = table.get("memory_bytes", "int", minimum=_LEAST_BYTES)
     needs: StatedNeeds = table.as_record(kind)
-    return needs if memory is None else needs.replace(low_bytes=memory, high_bytes=memory)
+    return (
+        needs if memory is None else needs.replace(low_bytes=memory, high_bytes=memory)
+    )
 
 
 class ModelSpec(Record):
@@ -280,7 +289,9 @@ class ModelSpec(Record):
     license: License | None = read_by(_license, kind=License, default=None)
     openness: Openness = read_by(kind=Openness, default=Openness())
     parameters: Parameters = read_by(kind=Parameters, default=Parameters())
-    architecture: Architecture | None = read_by(read_architecture, kind=Architecture, default=None)
+    architecture: Architecture | None = read_by(
+        read_architecture, kind=Architecture, default=None
+    )
     components: Mapping[str, int] = read_by(minimum=1, default={})
     components_dtype: str | None = read_by(choices=PLAIN_DTYPES, default=None)
     native_pixels: int | None = read_by(minimum=1, default=None)
@@ -324,7 +335,9 @@ class ModelSpec(Record):
     @property
     def lone_config(self) -> str | None:
         """The config.json, without its weights, that it was read from or made of; else None."""
-        source = self.sources.get("architecture", "") if self.origin[-5:] == ".toml" else ""
+        source = (
+            self.sources.get("architecture", "") if self.origin[-5:] == ".toml" else ""
+        )
         path = source if source and not self.files else self.origin
         is_config = path.endswith(".json") and "://" not in path
         return path if is_config and self.openness.weights == "unknown" else None
@@ -350,26 +363,45 @@ class ModelSpec(Record):
         page = "https://huggingface.co/models?other=base_model:quantized:"
         return f"{page}{self.repository}" if self.repository else ""
 
-    def files_of(self, format: str | None, quantization: str | None) -> PublishedFiles | None:
+    def files_of(
+        self, format: str | None, quantization: str | None
+    ) -> PublishedFiles | None:
         """The first that hold that quantization; listed ones, then those of a typed name."""
-        wanted, own = (quantization or "").lower(), [f for f in self.files if f.format == format]
-        holding = [files for files in own if wanted in map(str.lower, files.quantizations)]
-        ranks = [0 if each.listed and each.repository else 2 - each.named for each in holding]
+        wanted, own = (
+            (quantization or "").lower(),
+            [f for f in self.files if f.format == format],
+        )
+        holding = [
+            files for files in own if wanted in map(str.lower, files.quantizations)
+        ]
+        ranks = [
+            0 if each.listed and each.repository else 2 - each.named for each in holding
+        ]
         # of two listings the first stands
         return holding[ranks.index(min(ranks))] if holding else None
 
 
 def read_spec_file(path: str) -> Document:
     """The file of a spec, with `<id>.sources.toml` beside it."""
-    document, beside = Document.read(path), path.removesuffix(".toml") + spec_values.SOURCES_ENDING
+    document, beside = (
+        Document.read(path),
+        path.removesuffix(".toml") + spec_values.SOURCES_ENDING,
+    )
     if document.ok and os.path.exists(beside):
         if "sources" in document.values:
-            document.add(("sources",), f"is stated here and in {shown(beside)}", "keep one of them")
+            document.add(
+                ("sources",),
+                f"is stated here and in {shown(beside)}",
+                "keep one of them",
+            )
         else:
             part = document.parts["sources"] = Document.read(beside)
             if not part.ok:
                 return part
-            document.values = document.root.values = {**document.values, "sources": part.values}
+            document.values = document.root.values = {
+                **document.values,
+                "sources": part.values,
+            }
     return document
 
 
@@ -381,15 +413,23 @@ def stated_spec(document: Document, origin: str) -> ModelSpec | None:
     if not document.ok:
         return None
     if (number := root.get("schema", "int")) not in (None, spec_values.SCHEMA):
-        message = f"is {number:,}, but this selfhost reads schema {spec_values.SCHEMA} only"
-        root.problem("schema", message, "update selfhost, or write the file in schema 1")
+        message = (
+            f"is {number:,}, but this selfhost reads schema {spec_values.SCHEMA} only"
+        )
+        root.problem(
+            "schema", message, "update selfhost, or write the file in schema 1"
+        )
         return None
     values = root.fields(ModelSpec)
     root.close()
     # what a file does not repeat: a dense model uses all its parameters, a repository holds weights
     counts, model = values["parameters"], values["architecture"]
     is_dense = model is not None and model.feed_forward and not model.has_experts
-    if is_dense and counts.active is None and "parameters.active" not in values["unknown"]:
+    if (
+        is_dense
+        and counts.active is None
+        and "parameters.active" not in values["unknown"]
+    ):
         values["parameters"] = counts.replace(active=counts.total)
     openness, stated = values["openness"], root.values.get("openness")
     if values["repository"] and not (isinstance(stated, dict) and "weights" in stated):

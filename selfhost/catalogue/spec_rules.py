@@ -28,14 +28,20 @@ _RELATIONS: Mapping[str, tuple[Any, str, str]] = {
     "at_most": (gt, "more than", "write at most"),
     "above": (le, "not more than", "write more than"),
     "below": (ge, "not less than", "write less than"),
-    "divides": (lambda part, whole: whole % part, "which does not divide", "write a divisor of"),
+    "divides": (
+        lambda part, whole: whole % part,
+        "which does not divide",
+        "write a divisor of",
+    ),
 }
 
 
 def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
     """As `stated_spec`; each rule that it breaks, as far as it could be read, is a fault too."""
     spec = stated_spec(document, origin)
-    for path, message, remedy in list(_faults(document, spec)) if spec is not None else ():
+    for path, message, remedy in (
+        list(_faults(document, spec)) if spec is not None else ()
+    ):
         document.add(path, message, remedy)
     return spec
 
@@ -43,24 +49,40 @@ def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
 def misfits(record: Any, width: int | None = None) -> Iterator[Misfit]:
     """Every size that cannot be beside the others of a part, in a model of that width."""
     for key, stated in type(record)._keys.items():
-        least, most = stated.limits.get("minimum", 1), stated.limits.get("maximum", 10**18)
+        least, most = (
+            stated.limits.get("minimum", 1),
+            stated.limits.get("maximum", 10**18),
+        )
         size = getattr(record, key)
         if type(size) is int and not least <= size <= most:
             remedy = f"write a number from {least:,} to {most:,}"
             yield key, f"is {size:,}, which is not a plausible size", remedy
     for rule in filter(None, record.related.split(", ")):
         key, relation, other, *kinds = rule.split()
-        (is_wrong, words, remedy), bound = _RELATIONS[relation], getattr(record, other, width)
+        (is_wrong, words, remedy), bound = (
+            _RELATIONS[relation],
+            getattr(record, other, width),
+        )
         is_meant = not kinds or record.kind in kinds
-        if is_meant and (size := getattr(record, key)) and bound and is_wrong(size, bound):
+        if (
+            is_meant
+            and (size := getattr(record, key))
+            and bound
+            and is_wrong(size, bound)
+        ):
             yield key, f"is {size:,}, {words} {other}, {bound:,}", f"{remedy} {bound:,}"
     is_ranked = getattr(record, "kind", None) == "rwkv7"
     if is_ranked and (len(record.ranks), all(record.ranks[:3])) != (len(_RANKS), True):
-        remedy = f"write {len(_RANKS)} numbers, those of {', '.join(_RANKS)}, the last or 0"
+        remedy = (
+            f"write {len(_RANKS)} numbers, those of {', '.join(_RANKS)}, the last or 0"
+        )
         yield "ranks", f"is {list(record.ranks)}", remedy
-    if getattr(record, "mtp_layers", None) and not all((record.attention, record.feed_forward)):
+    if getattr(record, "mtp_layers", None) and not all(
+        (record.attention, record.feed_forward)
+    ):
         message = (
-            f"is {record.mtp_layers:,}, but such a block needs attention and a feed-forward part"
+            f"is {record.mtp_layers:,}, but such a block needs attention "
+            f"and a feed-forward part"
         )
         remedy = "write attention and feed_forward"
         yield "mtp_layers", f"{message}, and the model lacks one of them", remedy
@@ -96,7 +118,11 @@ def _record_faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
             yield from _layer_faults(document, path, record, model)
         # of a model that cannot be read whole the sizes say nothing
         is_sized = isinstance(record, Sized) and (document.ok or record is not model)
-        width = model.embedding_length if model is not None and record is not model else None
+        width = (
+            model.embedding_length
+            if model is not None and record is not model
+            else None
+        )
         for key, message, remedy in misfits(record, width) if is_sized else ():
             # what was taken from another key is a fault of that
             if value_at(document.values, (*path, key)) is not None:
@@ -119,15 +145,23 @@ _READ_APART = (
 )  # fmt: skip
 
 
-def _file_faults(document: Document, path: KeyPath, files: PublishedFiles) -> Iterator[_Fault]:
+def _file_faults(
+    document: Document, path: KeyPath, files: PublishedFiles
+) -> Iterator[_Fault]:
     sizes = value_at(document.values, (*path, "bytes"))
     if not files.unsized and sizes in (None, {}):
         missing = "is missing" if sizes is None else "is empty"
-        yield (*path, "bytes"), missing, "write for example bytes = { Q4_K_M = 4_372_812_000 }"
+        yield (
+            (*path, "bytes"),
+            missing,
+            "write for example bytes = { Q4_K_M = 4_372_812_000 }",
+        )
     if files.unsized and value_at(document.values, (*path, "repository")) is None:
         message = "names files without a repository"
         yield (*path, "unsized"), message, "write repository, or bytes with their sizes"
-    named = [(("bytes", name), name) for name in (sizes if isinstance(sizes, dict) else ())]
+    named = [
+        (("bytes", name), name) for name in (sizes if isinstance(sizes, dict) else ())
+    ]
     named += [(("unsized", at), name) for at, name in enumerate(files.unsized)]
     for inside, name in named:
         yield from _name_faults(document, (*path, *inside), name, files.format)
@@ -140,15 +174,25 @@ def _name_faults(
     if quantization and choices and quantization not in choices:
         # without the groups and bits, which are variants
         plain = [choice for choice in choices if "-" not in choice] or choices
-        remedy = document.did_you_mean(quantization, choices, f"known: {', '.join(plain)}")
-        yield path, f'"{shortened(quantization)}" is not a quantization of {format}', remedy
+        remedy = document.did_you_mean(
+            quantization, choices, f"known: {', '.join(plain)}"
+        )
+        yield (
+            path,
+            f'"{shortened(quantization)}" is not a quantization of {format}',
+            remedy,
+        )
 
 
 def _row_faults(model: Architecture) -> Iterator[_Fault]:
     rows = shipped_table("architectures")["architecture"]
     # a number more or less is another version, which may be new
     digits = re.sub(r"\D", "", model.row)
-    near = [row for row in rows if is_slip(model.row, row) and re.sub(r"\D", "", row) == digits]
+    near = [
+        row
+        for row in rows
+        if is_slip(model.row, row) and re.sub(r"\D", "", row) == digits
+    ]
     if model.row not in rows and near:
         key = "gguf" if model.runs_in_gguf else "transformers"
         message = f'"{shortened(model.row)}" is not an architecture that selfhost knows'
@@ -159,7 +203,10 @@ def _layer_faults(
     document: Document, path: KeyPath, part: LayerPart, model: Architecture
 ) -> Iterator[_Fault]:
     """What the kind of a layer must state and its line has not, and what says nothing with it."""
-    rules, line = shipped_table("model_files")["layer_keys"], value_at(document.values, path)
+    rules, line = (
+        shipped_table("model_files")["layer_keys"],
+        value_at(document.values, path),
+    )
     keys = type(part)._keys
     kind = str(line.get("kind", keys["kind"].default if "kind" in keys else None))
     stated = rules.get(type(part).__name__, {}).get(kind, {})
@@ -188,7 +235,11 @@ def _key_faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
             for at in rule["at"]:
                 stated = (_stands(document, key or at) for key in rule.get("has", ()))
                 if all(stated) and _lacks(document, *rule.get("lacks", ())):
-                    yield tuple(filter(None, at.split("."))), rule["message"], rule["remedy"]
+                    yield (
+                        tuple(filter(None, at.split("."))),
+                        rule["message"],
+                        rule["remedy"],
+                    )
     for key in spec.unknown:
         if _stands(document, key):
             yield (
@@ -202,7 +253,11 @@ def value_at(value: Any, path: KeyPath) -> Any:
     """What stands at the path in the values of a file; None where nothing does."""
     for part in path:
         places = range(len(value)) if isinstance(value, list) else ()
-        value = value[part] if part in (value if isinstance(value, dict) else places) else None
+        value = (
+            value[part]
+            if part in (value if isinstance(value, dict) else places)
+            else None
+        )
     return value
 
 
@@ -216,4 +271,6 @@ def _stands(document: Document, key: str) -> bool:
 def _lacks(document: Document, *keys: str) -> bool:
     """Whether none of the keys is stated, nor said to be unknown."""
     values = document.values
-    return not any(_stands(document, key) or value_at(values, ("unknown", key)) for key in keys)
+    return not any(
+        _stands(document, key) or value_at(values, ("unknown", key)) for key in keys
+    )

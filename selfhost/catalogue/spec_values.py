@@ -33,7 +33,8 @@ SCRATCH = "scratch"
 _FORMS = shipped_table("names")["form"]
 # what an id, a repository, either of these, an address and an alias must look like
 ID, REPOSITORY, ORIGIN, ADDRESS, ALIAS = (
-    TextForm(*_FORMS[name]) for name in ("id", "repository", "origin", "address", "alias")
+    TextForm(*_FORMS[name])
+    for name in ("id", "repository", "origin", "address", "alias")
 )
 FORMATS = ("gguf", "safetensors", "mlx", "ggml", "ctranslate2", "pickle")
 # a folder as it was trained: what loads a repository of these takes a folder in its place
@@ -94,7 +95,9 @@ def scheme_of(text: str) -> Scheme | None:
     """What a name stands for, with its canonical name: `AWQ-INT4` -> `awq`, `bnb-4bit` -> `nf4`.
     None for a plain type, one of DTYPES that nobody makes of others' weights, and any other name.
     """
-    name = re.sub(r"[_\s.]+", "-", text.strip().lower()).replace("actorder", "").strip("-")
+    name = (
+        re.sub(r"[_\s.]+", "-", text.strip().lower()).replace("actorder", "").strip("-")
+    )
     name = re.sub(r"\bint([2348])\b|\b([2348])-bit\b", r"\1\2bit", name)
     name = _NAMES["spelled"].get(name, name)
     if name in _NAMES["fixed"]:
@@ -122,7 +125,9 @@ def mlx_scheme(name: str) -> Scheme | None:
     match = expression("quantizations", "mlx").fullmatch(name)
     if match is None:
         return None
-    return Scheme(name=name, method="mlx", bits=int(match[1]), group=int(match[2] or 64))
+    return Scheme(
+        name=name, method="mlx", bits=int(match[1]), group=int(match[2] or 64)
+    )
 
 
 _WIDE = frozenset({"F16", "BF16", "F32"})
@@ -210,29 +215,44 @@ def _form(words: Sequence[str], account: str, *, is_tag: bool) -> Form:
 def _mlx_form(words: Sequence[str], account: str, *, is_tag: bool) -> Form | None:
     """Of what is named as MLX's own, or by bits alone where no account says whose; else None."""
     kinds = {*words}
-    own = {"mlx", "dwq", "mxfp4-q4", "mxfp4-q8"} | ({"mxfp8", "nvfp4"} if is_tag else set())
+    own = {"mlx", "dwq", "mxfp4-q4", "mxfp4-q8"} | (
+        {"mxfp8", "nvfp4"} if is_tag else set()
+    )
     is_named = kinds & own or "mlx" in account.lower()
     # trained for 4 bits, the weights are MLX's as others are
     alone = "" if account or is_tag else " ".join(kinds - {"qat"})
     if not (is_named or re.fullmatch("[2-8][^ ]*bit[^ ]*", alone)):
         return None
     mixed, types = {"ud", "dq", "optiq", "mxfp4-q4"}, _NAMES["mlx_words"]
-    notes = ("mixed",) if any(each in mixed or each.startswith("oq") for each in words) else ()
-    stated = re.search(r"(?:^| )(?:q|int|oq)?([2-8])(?:-?bits?|e)?(?: |$)", " ".join(words))
+    notes = (
+        ("mixed",)
+        if any(each in mixed or each.startswith("oq") for each in words)
+        else ()
+    )
+    stated = re.search(
+        r"(?:^| )(?:q|int|oq)?([2-8])(?:-?bits?|e)?(?: |$)", " ".join(words)
+    )
     bits = f"{stated[1]}bit" if stated else None
     quantization = next((types[word] for word in words if word in types), bits)
     if quantization is None and is_tag:
         quantization, notes = "nvfp4", ("mlx_of_ollama",)
     runtime = "mlx" if quantization else None
-    return Form(quantization=quantization, runtime=runtime, notes=notes, is_sized=bool(runtime))
+    return Form(
+        quantization=quantization, runtime=runtime, notes=notes, is_sized=bool(runtime)
+    )
 
 
 def _packed_form(words: Sequence[str]) -> Form:
     """Weights for vLLM or transformers: `AWQ`, `GPTQ-Int8`, `bnb-4bit`, `int4-AutoRound`."""
-    stated = [word for word in words if word not in ("unsloth", "quantized", *_CONTAINERS)]
+    stated = [
+        word for word in words if word not in ("unsloth", "quantized", *_CONTAINERS)
+    ]
     if "autoround" in stated or "auto-round" in stated:
         # packs 4 bits in groups of 128 unless told, in the layout of GPTQ
-        stated = ["gptq", next((word for word in stated if word.startswith("int")), "int4")]
+        stated = [
+            "gptq",
+            next((word for word in stated if word.startswith("int")), "int4"),
+        ]
     scheme = scheme_of("-".join(stated))
     if scheme is None:
         return Form(is_sized=False)

@@ -54,7 +54,9 @@ def pairs_of(flag: str, texts: Sequence[str], example: str) -> dict[str, str]:
             remedy = f"write for example {flag} {example}"
             raise UsageError(f"{flag}: expected KEY=VALUE, got {text!r}", remedy=remedy)
         if key.strip() in pairs:
-            raise UsageError(f"{flag} {key.strip()} is given twice", remedy="give it one value")
+            raise UsageError(
+                f"{flag} {key.strip()} is given twice", remedy="give it one value"
+            )
         pairs[key.strip()] = value.strip()
     return pairs
 
@@ -64,7 +66,9 @@ def one_machine(options: Options) -> Machine:
     machines = machines_of(options)
     if len(machines) > 1:
         remedy = "name one of its files; `check` and `audit --machines` judge them all"
-        raise UsageError(f"{options.machine} holds {len(machines)} machines", remedy=remedy)
+        raise UsageError(
+            f"{options.machine} holds {len(machines)} machines", remedy=remedy
+        )
     return machines[0]
 
 
@@ -90,7 +94,9 @@ def changed(options: Options, machine: Machine) -> Machine:
     from ..machine.understand import cards_named
 
     named = [cards_named(text) for text in options.gpu]
-    options.notes = tuple(dict.fromkeys(note for cards in named for note in cards.notes))
+    options.notes = tuple(
+        dict.fromkeys(note for cards in named for note in cards.notes)
+    )
     return apply(machine, options.set, named)
 
 

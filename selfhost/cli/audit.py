@@ -67,12 +67,16 @@ def run(words: Sequence[str]) -> int:
         _refuse_reports(options)
         return _write_policy(options.policy) if options.init else _validate(options)
     outputs = _outputs(options)
-    files = [(output.form, output.path) for output in outputs if output.path is not None]
+    files = [
+        (output.form, output.path) for output in outputs if output.path is not None
+    ]
     refuse_targets(options, files, with_standard_output=len(files) < len(outputs))
     return _judge(options, outputs, words)
 
 
-def _judge(options: AuditOptions, outputs: Sequence[Output], words: Sequence[str]) -> int:
+def _judge(
+    options: AuditOptions, outputs: Sequence[Output], words: Sequence[str]
+) -> int:
     """Judge the machines against the policy, and write every report. The exit code is the audit's,
     and 2 where an input has faults.
     """
@@ -83,7 +87,9 @@ def _judge(options: AuditOptions, outputs: Sequence[Output], words: Sequence[str
         policy = read_policy(file)
     except PolicyError as error:
         unread = Policy(file=options.policy)
-        return _answer(options, outputs, Audit(policy=unread, today=today, problems=error.problems))
+        return _answer(
+            options, outputs, Audit(policy=unread, today=today, problems=error.problems)
+        )
     baseline = None
     if options.baseline is not None:
         with Progress("reading the baseline") as tell:
@@ -221,7 +227,9 @@ def _write_policy(path: str) -> int:
         raise UsageError(f"{path} already exists", remedy=remedy)
     write_reports([(path, starter_policy())])
     named = "" if path == _POLICY else f" {shell_word(path)}"
-    write(f"wrote {clean(path)}: name your models in it, then run `selfhost audit{named}`\n")
+    write(
+        f"wrote {clean(path)}: name your models in it, then run `selfhost audit{named}`\n"
+    )
     return 0
 
 

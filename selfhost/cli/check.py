@@ -10,7 +10,14 @@ from ..core.units import utc_today
 from ..judge import exit_code
 from .asked import machines_of, options_to_repeat, workload_of
 from .models import judge_models, names_in
-from .output import complain_of_names, note_faulty_specs, present, together, write, write_json
+from .output import (
+    complain_of_names,
+    note_faulty_specs,
+    present,
+    together,
+    write,
+    write_json,
+)
 from .parser import Options
 
 if TYPE_CHECKING:
@@ -39,14 +46,21 @@ def run(words: Sequence[str]) -> int:
     verdicts = answers.verdicts
     if not verdicts:
         raise together(answers.errors)
-    code = exit_code((verdict.route for verdict in verdicts), no_answer=bool(answers.errors))
+    code = exit_code(
+        (verdict.route for verdict in verdicts), no_answer=bool(answers.errors)
+    )
     if options.format == "json":
         # each check loads the one report that it writes: programs start many checks
         from ..reports import json
 
         write_json(options, json.check(verdicts, answers.errors))
     else:
-        _present(options, answers.by_machine, len(answers.errors), rows_are_told=rows_are_told)
+        _present(
+            options,
+            answers.by_machine,
+            len(answers.errors),
+            rows_are_told=rows_are_told,
+        )
         if len(verdicts) > 1:
             # the document of a single model has a note of its own
             note_faulty_specs(open_catalogue(options.specs))
@@ -54,7 +68,9 @@ def run(words: Sequence[str]) -> int:
     return code
 
 
-def _row_writer(options: CheckOptions, names: Sequence[str]) -> Callable[[Verdict], None]:
+def _row_writer(
+    options: CheckOptions, names: Sequence[str]
+) -> Callable[[Verdict], None]:
     """A function that writes the row of one of many models."""
     from ..reports.several_text import told_row
 

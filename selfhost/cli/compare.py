@@ -40,11 +40,15 @@ def run(words: Sequence[str]) -> int:
     for verdict in in_one_type(catalogue, names, answers.verdicts, workload):
         different[verdict.model.id, verdict.workload] = verdict
     if len(different) < 2:
-        raise UsageError(f"{names[0]} is one model", remedy=help_texts().missing["compare"])
+        raise UsageError(
+            f"{names[0]} is one model", remedy=help_texts().missing["compare"]
+        )
     compared = comparison(list(different.values()))
     if options.format == "json":
         write_json(options, json.record(compared))
     else:
         carry = workload.options() + options_to_repeat(options)
-        present(options, compare_document(compared, verbose=options.verbose, carry=carry))
+        present(
+            options, compare_document(compared, verbose=options.verbose, carry=carry)
+        )
     return 0

@@ -65,7 +65,9 @@ def candidates(words: Sequence[str]) -> list[str]:
 
 def _values(option: Option, typed: str, catalogue: Catalogue) -> list[str]:
     """The values of an option that begin with what was typed."""
-    return _beginning_with(typed, option.choices or _known_values(option.flag, catalogue))
+    return _beginning_with(
+        typed, option.choices or _known_values(option.flag, catalogue)
+    )
 
 
 def _known_values(flag: str, catalogue: Catalogue) -> Iterable[str]:
@@ -75,7 +77,9 @@ def _known_values(flag: str, catalogue: Catalogue) -> Iterable[str]:
     """
     match flag:
         case "--family":
-            return sorted({row.family for row in catalogue.outlines.values() if row.family})
+            return sorted(
+                {row.family for row in catalogue.outlines.values() if row.family}
+            )
         case "--set":
             from ..machine.changes import SETTINGS
 
@@ -85,7 +89,10 @@ def _known_values(flag: str, catalogue: Catalogue) -> Iterable[str]:
 
             return FORMATS
         case "--gpu":
-            return [row["words"].replace(" ", "-") for row in catalogue.common("gpus")["gpu"]]
+            return [
+                row["words"].replace(" ", "-")
+                for row in catalogue.common("gpus")["gpu"]
+            ]
         case "--machine":
             from ..machine.profiles import names
 
@@ -93,7 +100,9 @@ def _known_values(flag: str, catalogue: Catalogue) -> Iterable[str]:
         case "--runtime":
             return catalogue.runtime_ids()
         case "--quant":
-            quantizations: Iterable[str] = catalogue.common("quantizations")["quantization"]
+            quantizations: Iterable[str] = catalogue.common("quantizations")[
+                "quantization"
+            ]
             return quantizations
         case "--license":
             return [name for name in catalogue.common("licenses") if " " not in name]

@@ -101,7 +101,9 @@ def refuse_targets(
                 raise refused(path, f"it would lie {tree.name}", _ELSEWHERE)
         for folder in folders:
             if folder.would_read(target, is_object=form in _JSON_FORMATS):
-                reason = f"it would be read as {folder.kind} in {shown_path(folder.path)}"
+                reason = (
+                    f"it would be read as {folder.kind} in {shown_path(folder.path)}"
+                )
                 raise refused(path, reason, _ELSEWHERE)
     open_pipes(targets)
 
@@ -137,7 +139,9 @@ def _words(options: argparse.Namespace, *others: str) -> Iterator[str]:
 
 def _is_new_spec(options: argparse.Namespace) -> bool:
     """Whether the report is a spec that `spec new` makes, which may go into a folder of specs."""
-    return _texts(options, "action") == ["new"] and _texts(options, "format") != ["json"]
+    return _texts(options, "action") == ["new"] and _texts(options, "format") != [
+        "json"
+    ]
 
 
 def _named_files(options: argparse.Namespace) -> dict[FileId, str]:
@@ -161,7 +165,9 @@ def _closed_trees(options: argparse.Namespace) -> Iterator[ClosedTree]:
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     yield ClosedTree(path=package, name="among the files of selfhost itself")
     if not _is_new_spec(options):
-        yield ClosedTree(path=shipped_folder(), name="among the files of selfhost itself")
+        yield ClosedTree(
+            path=shipped_folder(), name="among the files of selfhost itself"
+        )
     for root in _texts(options, "root"):
         yield ClosedTree(path=root, name="in the tree that --root reads")
 
@@ -170,7 +176,9 @@ def _read_folders(options: argparse.Namespace) -> Iterator[ReadFolder]:
     """The folders of records, of specs and of models that the run reads."""
     for path in (*_texts(options, "machines"), *_texts(options, "machine")):
         if os.path.isdir(path):
-            yield ReadFolder(path=path, kind="a machine", endings=_RECORDS, takes_objects=True)
+            yield ReadFolder(
+                path=path, kind="a machine", endings=_RECORDS, takes_objects=True
+            )
     if not _is_new_spec(options):
         for path in _spec_folders(options):
             yield ReadFolder(path=path, kind="a spec", endings=(".toml",))
@@ -179,7 +187,10 @@ def _read_folders(options: argparse.Namespace) -> Iterator[ReadFolder]:
         names = (*tokenizers, *_MODEL_NAMES)
         for path in _model_folders(options):
             yield ReadFolder(
-                path=path, kind="a file of the model", endings=_MODEL_ENDINGS, names=names
+                path=path,
+                kind="a file of the model",
+                endings=_MODEL_ENDINGS,
+                names=names,
             )
 
 

@@ -64,14 +64,19 @@ def run(words: Sequence[str]) -> int:
     """List what runs on the machine, best first. The exit code is 0."""
     options = ListOptions.read("list", words)
     if options.all and options.top is not None:
-        raise UsageError("--all and --top exclude each other", remedy="leave one of them out")
+        raise UsageError(
+            "--all and --top exclude each other", remedy="leave one of them out"
+        )
     workload = workload_of(options)
     machine = measured_where_unknown(options, one_machine(options))
     catalogue = open_catalogue(options.specs)
     options.words = words_typed(options.words, catalogue)
     ids = _chosen(options, catalogue)
     listing = _ranking(options, catalogue, workload, machine, ids)
-    notes = (*options.take_notes(), *list_notes(listing, workload, named=ids is not None))
+    notes = (
+        *options.take_notes(),
+        *list_notes(listing, workload, named=ids is not None),
+    )
     if options.format == "json":
         first = listing.models[: options.top]
         write_json(options, json.record(listing.replace(notes=notes, models=first)))
@@ -121,7 +126,13 @@ def _rows_of_terminal(options: ListOptions) -> int:
 
 def _chosen(options: ListOptions, catalogue: Catalogue) -> list[str] | None:
     """The ids of the models that pass every filter of models, None without a filter."""
-    filters = (options.words, options.family, options.modality, options.use, options.openness)
+    filters = (
+        options.words,
+        options.family,
+        options.modality,
+        options.use,
+        options.openness,
+    )
     if not any(filters):
         return None
     families: set[str] = set()
@@ -139,7 +150,9 @@ def _chosen(options: ListOptions, catalogue: Catalogue) -> list[str] | None:
 
 def _families_named(typed: str, catalogue: Catalogue) -> set[str]:
     """The families whose names begin with the words typed. Raises `UsageError` where none does."""
-    names = sorted({outline.family for outline in catalogue.outlines.values() if outline.family})
+    names = sorted(
+        {outline.family for outline in catalogue.outlines.values() if outline.family}
+    )
     start = f"{canonical(typed)}-"
     families = {name for name in names if f"{canonical(name)}-".startswith(start)}
     if not families:
@@ -201,7 +214,8 @@ def _selected(rows: Iterable[Verdict], options: ListOptions) -> list[Verdict]:
     return [
         row
         for row in rows
-        if options.route in (None, row.route) and _is_small_enough(row, options.max_size)
+        if options.route in (None, row.route)
+        and _is_small_enough(row, options.max_size)
     ]
 
 

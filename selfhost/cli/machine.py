@@ -37,7 +37,9 @@ def run(words: Sequence[str]) -> int:
         return _list_profiles(options)
     if options.words:
         text = " ".join(options.words)
-        remedy = f"to see what is known about a machine: selfhost machine --machine '{text}'"
+        remedy = (
+            f"to see what is known about a machine: selfhost machine --machine '{text}'"
+        )
         raise UsageError(f"unexpected {text}", remedy=remedy)
     seen = _machine_asked_for(options)
     labels = pairs_of("--label", options.label, "site=berlin")

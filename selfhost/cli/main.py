@@ -46,7 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         problem = bug(error)
         code = BUG
         if _is_lack_of_memory(error):
-            remedy = "close other programs, or raise the limit on this process (ulimit -v)"
+            remedy = (
+                "close other programs, or raise the limit on this process (ulimit -v)"
+            )
             problem = SelfhostError("not enough memory to answer", remedy=remedy)
             code = NO_ANSWER
     finally:
@@ -121,12 +123,16 @@ def _refuse_undecodable(words: Sequence[str]) -> None:
     """Refuse names that are no UTF-8: no report shows them, no printed command names them."""
     for word in words:
         if not is_utf8(word):
-            text = "".join(sign if is_utf8(sign) else "\N{REPLACEMENT CHARACTER}" for sign in word)
+            text = "".join(
+                sign if is_utf8(sign) else "\N{REPLACEMENT CHARACTER}" for sign in word
+            )
             remedy = "rename the file, or link to it by a name in UTF-8"
             raise UsageError(f"{shortened(text)!r} is not UTF-8", remedy=remedy)
 
 
-def _options_before_command(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+def _options_before_command(
+    words: Sequence[str],
+) -> tuple[Sequence[str], Sequence[str]]:
     """The options that stand before the command, and the words from the command on."""
     place = 0
     while place < len(words) and words[place] in _EVERYWHERE:

@@ -70,7 +70,9 @@ def one_name_in(options: Options, words: Sequence[str]) -> str:
     return names[0]
 
 
-def _size_alone(words: Sequence[str], sizes: Sequence[str], catalogue: Catalogue) -> UsageError:
+def _size_alone(
+    words: Sequence[str], sizes: Sequence[str], catalogue: Catalogue
+) -> UsageError:
     """The error for the first size, with the words put in quotes as they were perhaps meant."""
     names: list[str] = []
     rest = [*words]
@@ -85,7 +87,9 @@ def _size_alone(words: Sequence[str], sizes: Sequence[str], catalogue: Catalogue
     )
 
 
-def _words_of_first_name(words: Sequence[str], sizes: Sequence[str], catalogue: Catalogue) -> int:
+def _words_of_first_name(
+    words: Sequence[str], sizes: Sequence[str], catalogue: Catalogue
+) -> int:
     """How many of the words make the first name: as many as make a known one, else the first word
     with the size behind it.
     """
@@ -125,7 +129,9 @@ def judge_models(
                     # an unknown name and a closed model need no measurement
                     if not meant.spec.closed:
                         judged_machine = measured_where_unknown(options, judged_machine)
-                    verdict = verdicts.check_with(catalogue, meant, workload, judged_machine)
+                    verdict = verdicts.check_with(
+                        catalogue, meant, workload, judged_machine
+                    )
                 except SelfhostError as error:
                     answers.errors[name] = error
                     continue

@@ -22,7 +22,13 @@ from ..core.units import (
     parse_tokens,
     parse_whole,
 )
-from ..core.workload import FINETUNE_METHODS, FLAGS, KV_CACHE_TYPES, OPTIMIZERS, cache_type
+from ..core.workload import (
+    FINETUNE_METHODS,
+    FLAGS,
+    KV_CACHE_TYPES,
+    OPTIMIZERS,
+    cache_type,
+)
 
 # the values of an option that the table does not list, for other modules own the list
 CHOICES: Mapping[str, Sequence[str]] = {
@@ -112,7 +118,9 @@ def options_of(command: str) -> tuple[Option, ...]:
         row = table.option[flag]
         choices: Sequence[str] = row.get("choices") or CHOICES.get(flag, ())
         shown = fill(row["help"], {"choices": ", ".join(choices)})
-        options.append(Option(names=names, **{**row, "help": shown, "choices": choices}))
+        options.append(
+            Option(names=names, **{**row, "help": shown, "choices": choices})
+        )
     return tuple(options)
 
 
@@ -171,10 +179,14 @@ def _format_option(command: str) -> Option:
 
         listed = ", ".join(FORMATS)
         shown = f"{listed} (--json for short); =FILE writes it there"
-        return Option(names=names, help=shown, metavar="NAME[=FILE]", is_repeatable=True)
+        return Option(
+            names=names, help=shown, metavar="NAME[=FILE]", is_repeatable=True
+        )
     formats = formats_of(command)
     shown = f"{', '.join(formats)} (--json for short)"
-    return Option(names=names, help=shown, metavar="NAME", choices=formats, default="text")
+    return Option(
+        names=names, help=shown, metavar="NAME", choices=formats, default="text"
+    )
 
 
 def _day(text: str) -> str:

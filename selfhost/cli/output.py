@@ -113,12 +113,16 @@ def together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
             problems.update(dict.fromkeys(error.problems))
             continue
         remedy = f"did you mean {' or '.join(near[:3])}?" if near else error.remedy
-        problem = Problem(file="command line", key=name, message=error.message, remedy=remedy)
+        problem = Problem(
+            file="command line", key=name, message=error.message, remedy=remedy
+        )
         problems[problem] = None
     return InputError(first_problems("command line", problems), nearest=guesses)
 
 
-def complain_of_names(options: Options, errors: Mapping[str, SelfhostError], code: int) -> None:
+def complain_of_names(
+    options: Options, errors: Mapping[str, SelfhostError], code: int
+) -> None:
     """Say behind the answer why some names of models have none; nothing where each has one."""
     if errors:
         write(flush=True)

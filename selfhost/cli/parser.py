@@ -15,7 +15,14 @@ from typing import Any, NoReturn, Self
 from ..core.errors import UsageError
 from . import COMMANDS
 from .corrections import missing_words, see_help, unknown_choice, unknown_options
-from .options import Option, common_flags, formats_of, options_of, positionals_of, usage_of
+from .options import (
+    Option,
+    common_flags,
+    formats_of,
+    options_of,
+    positionals_of,
+    usage_of,
+)
 from .output import is_terminal, terminal_size, write
 from .texts import help_texts
 
@@ -106,7 +113,9 @@ def _check_joined_values(command: str, words: Sequence[str]) -> None:
             message = f"{flag} takes no value, got {value!r}"
             raise UsageError(message, remedy=f"write {flag} alone")
         if flag.startswith("-") and value == "--":
-            raise UsageError(f"{flag}: expected a value, got '--'", remedy=see_help(command))
+            raise UsageError(
+                f"{flag}: expected a value, got '--'", remedy=see_help(command)
+            )
 
 
 def _take_words(options: Options, command: str, words: list[str]) -> None:
@@ -170,7 +179,9 @@ class CommandParser(argparse.ArgumentParser):
     def add_words(self) -> None:
         """Add the words of the command for its help alone: `_take_words` gives them out."""
         for word in positionals_of(self.command):
-            self.words_group.add_argument(word.name, metavar=word.metavar, help=word.help)
+            self.words_group.add_argument(
+                word.name, metavar=word.metavar, help=word.help
+            )
 
     def error(self, message: str) -> NoReturn:
         """Raise argparse's complaint."""

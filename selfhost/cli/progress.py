@@ -75,8 +75,12 @@ class Progress:
             return
         self._next_time = now + _SECONDS_BETWEEN
         if self._bar is None:
-            self._bar = _started_bar(self._description, total, are_bytes=self._are_bytes)
-        self._bar.update(self._bar.task_ids[0], completed=done, total=total, refresh=True)
+            self._bar = _started_bar(
+                self._description, total, are_bytes=self._are_bytes
+            )
+        self._bar.update(
+            self._bar.task_ids[0], completed=done, total=total, refresh=True
+        )
 
     def hide(self) -> None:
         """Take the line away, before something else is written; the next call may draw it anew."""
@@ -85,7 +89,9 @@ class Progress:
             self._bar = None
 
 
-def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
+def track(
+    items: Iterable[Item], description: str, total: int | None = None
+) -> Iterator[Item]:
     """The items, with a line that says how many were taken."""
     with Progress(description) as tell:
         for number, item in enumerate(items):
@@ -99,7 +105,10 @@ class Lines:
     """
 
     def __init__(
-        self, write: Callable[[str], None], form: str, clock: Callable[[], float] = monotonic
+        self,
+        write: Callable[[str], None],
+        form: str,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._write = write
         self._form = form

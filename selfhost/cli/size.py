@@ -52,7 +52,9 @@ def run(words: Sequence[str]) -> int:
     cache_bytes = options.prompt_cache
     for name in track(names, "sizing containers", len(names)):
         try:
-            size = size_with(catalogue, name, workload, machine, prompt_cache_bytes=cache_bytes)
+            size = size_with(
+                catalogue, name, workload, machine, prompt_cache_bytes=cache_bytes
+            )
             sizes.append(fit_to_node(size, machine))
         except SelfhostError as error:
             errors[name] = error

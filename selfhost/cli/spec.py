@@ -65,7 +65,9 @@ def _check(options: SpecOptions) -> int:
         }
         write_json(options, json.record(document))
     else:
-        lines = [f"{clean(f'{spec.origin}: ok ({spec.name})')}\n" for spec in valid_specs]
+        lines = [
+            f"{clean(f'{spec.origin}: ok ({spec.name})')}\n" for spec in valid_specs
+        ]
         deliver(options, problems_text(problems) if problems else "".join(lines))
     if not problems:
         note_faulty_specs(catalogue)
@@ -81,7 +83,9 @@ def _make(options: SpecOptions) -> int:
     notes = [*local.notes]
     has_stated_id = options.id is not None or file is not None
     if _is_named_by_place(local.spec) and not has_stated_id:
-        notes.append(f'its id is "{spec.id}", after its file or folder: --id states another')
+        notes.append(
+            f'its id is "{spec.id}", after its file or folder: --id states another'
+        )
     if file is not None and file != f"{spec.id}.toml":
         notes.append(f"its id {': '.join(misnamed(spec.id, file))}")
     if options.format == "json":

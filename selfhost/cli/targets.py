@@ -22,8 +22,14 @@ FileId = tuple[int, int]
 # a file by its id or its path, or a descriptor by its number
 Place = FileId | str | int
 
-_OWN_FOLDER = "give a file in a folder that exists and is yours, or send the report to `> FILE`"
-_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFSOCK: "a socket", stat.S_IFBLK: "a block device"}
+_OWN_FOLDER = (
+    "give a file in a folder that exists and is yours, or send the report to `> FILE`"
+)
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFBLK: "a block device",
+}
 # more links than a system follows (Linux: 40)
 _MOST_LINKS = 64
 # where Linux shows the descriptors of a process, or of one of its threads
@@ -99,7 +105,9 @@ def target_of(path: str) -> Target:
     raise refused(path, f"it is {kind}")
 
 
-def targets_of(paths: Sequence[str], *, with_standard_output: bool = False) -> list[Target]:
+def targets_of(
+    paths: Sequence[str], *, with_standard_output: bool = False
+) -> list[Target]:
     """What each path is for a report. Raises `UsageError` for what takes none, and for two reports
     to one place; standard output may be one of these places.
     """
@@ -174,9 +182,13 @@ def _open_descriptor(path: str, number: int) -> DescriptorTarget:
     return _descriptor_target(path, number, status)
 
 
-def _descriptor_target(path: str, number: int, status: os.stat_result) -> DescriptorTarget:
+def _descriptor_target(
+    path: str, number: int, status: os.stat_result
+) -> DescriptorTarget:
     is_device = stat.S_ISCHR(status.st_mode)
-    return DescriptorTarget(path=path, number=number, id=None if is_device else _id_of(status))
+    return DescriptorTarget(
+        path=path, number=number, id=None if is_device else _id_of(status)
+    )
 
 
 def _places_of_standard_output() -> set[Place]:

@@ -44,7 +44,9 @@ def help_texts() -> HelpTexts:
     return HelpTexts(**shipped_table("help"))
 
 
-def meant(word: str, synonyms: Mapping[str, Sequence[str]], known: Collection[str]) -> str | None:
+def meant(
+    word: str, synonyms: Mapping[str, Sequence[str]], known: Collection[str]
+) -> str | None:
     """The known name that other programs call by this word; None where there is none."""
     for name, others in synonyms.items():
         if word in others and name in known:

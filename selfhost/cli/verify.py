@@ -54,7 +54,9 @@ def _run_named(named: str, catalogue: Catalogue) -> Run:
     except Unreadable as error:
         raise _unread_log(named, error, catalogue) from None
     if seen is None:
-        raise _no_run(named, "holds no figures of a run that selfhost reads", help_texts().runs)
+        raise _no_run(
+            named, "holds no figures of a run that selfhost reads", help_texts().runs
+        )
     return seen
 
 

@@ -33,7 +33,9 @@ Text = str | Iterable[str]
 _BINARY = getattr(os, "O_BINARY", 0)
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
 # neither waits for the reader of a pipe nor makes a terminal this process's own
-_AS_IT_STANDS = os.O_WRONLY | _BINARY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+_AS_IT_STANDS = (
+    os.O_WRONLY | _BINARY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+)
 # what file systems say that cannot synchronize a file; any other error tells of a lost report
 _NO_FSYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -73,7 +75,9 @@ def _refuse_input(target: Target) -> None:
 def input_refused(path: str, read_as: str) -> UsageError:
     """The error for a report to a file that this run reads, by the path that it was read by."""
     other_name = "" if read_as == path else f", as {shown_path(read_as)}"
-    return refused(path, f"this run reads it{other_name}", "name another file for the report")
+    return refused(
+        path, f"this run reads it{other_name}", "name another file for the report"
+    )
 
 
 def open_pipes(targets: Sequence[Target]) -> None:

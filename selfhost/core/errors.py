@@ -64,7 +64,9 @@ def first_problems(file: str, problems: Iterable[Problem]) -> tuple[Problem, ...
             unlisted += 1
     if unlisted:
         faults = "1 more fault" if unlisted == 1 else f"{unlisted:,} more faults"
-        listed.append(Problem(file=file, message=f"has {faults}, not listed", unlisted=unlisted))
+        listed.append(
+            Problem(file=file, message=f"has {faults}, not listed", unlisted=unlisted)
+        )
     return tuple(listed)
 
 
@@ -87,7 +89,9 @@ class SelfhostError(Exception):
     read.
     """
 
-    def __init__(self, message: str, *, remedy: str | None = None, nearest: Names = ()) -> None:
+    def __init__(
+        self, message: str, *, remedy: str | None = None, nearest: Names = ()
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.remedy = remedy
@@ -159,7 +163,9 @@ class WrongTypeError(SelfhostError, TypeError):
     """An argument of a type that the function does not take."""
 
 
-def expect_type(name: str, value: object, types: tuple[type, ...], remedy: str = "") -> None:
+def expect_type(
+    name: str, value: object, types: tuple[type, ...], remedy: str = ""
+) -> None:
     """Raise `WrongTypeError` for an argument of another type: later it would fail elsewhere."""
     if isinstance(value, types):
         return

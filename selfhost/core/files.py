@@ -76,7 +76,12 @@ class Unreadable(OSError):
     """
 
     def __init__(
-        self, reason: str, remedy: str | None = None, *, line: int | None = None, kind: str = ""
+        self,
+        reason: str,
+        remedy: str | None = None,
+        *,
+        line: int | None = None,
+        kind: str = "",
     ) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -86,7 +91,9 @@ class Unreadable(OSError):
 
     def problem(self, file: str, remedy: str | None = None) -> Problem:
         """The fault of that file; `remedy` is for one without its own."""
-        return Problem(file=file, line=self.line, message=self.reason, remedy=self.remedy or remedy)
+        return Problem(
+            file=file, line=self.line, message=self.reason, remedy=self.remedy or remedy
+        )
 
 
 def input_path(word: str) -> str:
@@ -121,14 +128,18 @@ class OpenFile(NamedTuple):
     size: int | None
 
 
-def open_file(path: str, *, input_allowed: bool = False, is_input: bool = True) -> OpenFile:
+def open_file(
+    path: str, *, input_allowed: bool = False, is_input: bool = True
+) -> OpenFile:
     """Open an ordinary file; with `input_allowed` also what a shell passes for a pipe, whose size
     is None. Raises `Unreadable`.
 
     `is_input` is false where the file is only looked at, to see whether it is an input.
     """
     if not is_utf8(path):
-        raise Unreadable("has a name that is not UTF-8, which no report can show", "rename it")
+        raise Unreadable(
+            "has a name that is not UTF-8, which no report can show", "rename it"
+        )
     descriptor = re.fullmatch(_STANDARD_INPUT, path) if input_allowed else None
     try:
         if descriptor is not None:
@@ -342,7 +353,9 @@ def parse_json(
     import json
 
     if sys.getsizeof(text) > MAX_TEXT_BYTES:
-        raise Unreadable(f"takes more than {MAX_TEXT_BYTES >> 20} MiB as text", kind=LARGE)
+        raise Unreadable(
+            f"takes more than {MAX_TEXT_BYTES >> 20} MiB as text", kind=LARGE
+        )
     signs = sum(text.count(sign) for sign in "[{,:")
     if signs > max_signs:
         reason = f"holds about {signs:,} values; at most {max_signs:,} are read"
@@ -382,7 +395,9 @@ def _is_too_deep(value: object) -> bool:
         below: list[object] = []
         for outer in level:
             if isinstance(outer, dict):
-                below += [inner for inner in outer.values() if isinstance(inner, list | dict)]
+                below += [
+                    inner for inner in outer.values() if isinstance(inner, list | dict)
+                ]
             elif isinstance(outer, list):
                 below += [inner for inner in outer if isinstance(inner, list | dict)]
         level = below

@@ -28,7 +28,9 @@ def shell_word(text: str) -> str:
         escaped = escaped.replace(sign, with_octal)
         # of three signs in a row two are left
         escaped = escaped.replace(sign, with_octal)
-    letters = [letter if letter.isprintable() else _in_octal(letter) for letter in escaped]
+    letters = [
+        letter if letter.isprintable() else _in_octal(letter) for letter in escaped
+    ]
     return f"$'{''.join(letters)}'"
 
 
@@ -50,12 +52,16 @@ def _without_escapes(quoted: re.Match[str]) -> str:
 
 def _in_octal(letter: str) -> str:
     # three digits end by themselves, whatever follows
-    return "".join(f"\\{byte:03o}" for byte in letter.encode("utf-8", "surrogateescape"))
+    return "".join(
+        f"\\{byte:03o}" for byte in letter.encode("utf-8", "surrogateescape")
+    )
 
 
 def _unescaped(text: str) -> str:
     """A text with each `\\012` as the byte of that octal number, and each `\\x` as x."""
-    plain = re.sub(rb"\\([0-7]{3}|.)", _escaped_byte, text.encode("utf-8", "surrogateescape"))
+    plain = re.sub(
+        rb"\\([0-7]{3}|.)", _escaped_byte, text.encode("utf-8", "surrogateescape")
+    )
     return plain.decode("utf-8", "surrogateescape")
 
 

@@ -28,7 +28,9 @@ class FrozenDict(dict):  # type: ignore[type-arg]
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise TypeError("a record's mapping is frozen; use replace() on the record")
 
-    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = (
+        update
+    ) = _refuse
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(frozenset(self.items()))
@@ -70,7 +72,9 @@ def read_by(
     return FileKey(read, name, default, limits)
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(read_by,))
+@dataclass_transform(
+    kw_only_default=True, frozen_default=True, field_specifiers=(read_by,)
+)
 class _RecordType(type):
     """The type of record classes: collects the fields of a class behind those of its first base.
 
@@ -87,7 +91,9 @@ class _RecordType(type):
     # the fields in which a dict is frozen
     _mappings: tuple[str, ...]
 
-    def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> _RecordType:
+    def __new__(
+        cls, name: str, bases: tuple[type, ...], body: dict[str, Any]
+    ) -> _RecordType:
         base = bases[0] if bases else None
         kinds: dict[str, str] = dict(getattr(base, "_kinds", ()))
         defaults: dict[str, Any] = dict(getattr(base, "_defaults", ()))
@@ -126,7 +132,9 @@ class _RecordType(type):
         for name, kind in cls._kinds.items():
             default = cls._defaults.get(name, Parameter.empty)
             parameters.append(
-                Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+                Parameter(
+                    name, Parameter.KEYWORD_ONLY, default=default, annotation=kind
+                )
             )
         return Signature(parameters)
 
@@ -198,12 +206,16 @@ class Record(metaclass=_RecordType):
         near = nearest(name, cls._fields)
         if near is None:
             # `quant` for `quantization`
-            near = next((field for field in cls._fields if field.startswith(name)), None)
+            near = next(
+                (field for field in cls._fields if field.startswith(name)), None
+            )
         meant = f": did you mean {near}?" if near else ""
         return cls._unknown_field(f"{cls.__name__} has no {name}{meant}")
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{type(self).__name__} is frozen; use replace({name}=...)")
+        raise AttributeError(
+            f"{type(self).__name__} is frozen; use replace({name}=...)"
+        )
 
     def __eq__(self, other: object) -> bool:
         if self is other:
@@ -410,7 +422,9 @@ def brief(sentence: str) -> str:
     if len(sentence) <= _LONG_WORD:
         return sentence
     words = re.sub(
-        rf"\S{{{_LONG_WORD},}}", lambda match: f"{match[0][:60]}…{match[0][-20:]}", sentence
+        rf"\S{{{_LONG_WORD},}}",
+        lambda match: f"{match[0][:60]}…{match[0][-20:]}",
+        sentence,
     )
     return words if len(words) <= _LONG_SENTENCE else f"{words[:600]}…{words[-300:]}"
 

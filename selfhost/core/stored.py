@@ -57,7 +57,9 @@ class Store:
         _keep(path, _with_checksum(json.dumps(value, ensure_ascii=False).encode()))
         return value
 
-    def rows(self, name: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    def rows(
+        self, name: str, make: Callable[[], Mapping[str, Any]]
+    ) -> Mapping[str, Any]:
         """Return many values by their keys, of which each is read when it is asked for."""
         if self._kept_in is None:
             return make()
@@ -183,7 +185,9 @@ def shipped_folder() -> str:
         path = os.path.join(parent, "specs")
         if os.path.isdir(path):
             return path
-    raise SpecError([Problem(file=package, message="has no shipped specs", remedy=_REMEDY)])
+    raise SpecError(
+        [Problem(file=package, message="has no shipped specs", remedy=_REMEDY)]
+    )
 
 
 @cache
@@ -245,7 +249,10 @@ def _remove_older(caches: str, checkout: str) -> None:
     try:
         for name in os.listdir(caches):
             path = os.path.join(caches, name)
-            if name.startswith(checkout) and now - os.stat(path).st_mtime > _IN_USE_SECONDS:
+            if (
+                name.startswith(checkout)
+                and now - os.stat(path).st_mtime > _IN_USE_SECONDS
+            ):
                 older.append(path)
     except OSError:
         return

@@ -13,7 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from .errors import MAX_PROBLEMS, KeyPath, Problem, SelfhostError, SpecError, first_problems
+from .errors import (
+    MAX_PROBLEMS,
+    KeyPath,
+    Problem,
+    SelfhostError,
+    SpecError,
+    first_problems,
+)
 from .files import Unreadable, read_file, text_of, too_large
 from .records import Record, fault_of, shortened, shown
 from .stored import Store, shipped_store, store_of
@@ -64,7 +71,9 @@ class Document:
     line only where the TOML file `file` is there.
     """
 
-    def __init__(self, file: str, values: Mapping[str, Any], text: str | None = None) -> None:
+    def __init__(
+        self, file: str, values: Mapping[str, Any], text: str | None = None
+    ) -> None:
         self.file = file
         self.values = values
         self.text = text
@@ -109,7 +118,11 @@ class Document:
         return any(fault.path and fault.path[0] in tables for fault in self._faults)
 
     def did_you_mean(
-        self, word: str, choices: Sequence[str], otherwise: str | None, form: str = "{name}"
+        self,
+        word: str,
+        choices: Sequence[str],
+        otherwise: str | None,
+        form: str = "{name}",
     ) -> Callable[[], str | None]:
         """The remedy that names the choice most likely meant, written in the template `form`; or
         `otherwise`.
@@ -175,7 +188,11 @@ class Document:
         """The line of what stands at `path`, else of the nearest table around it. None where that
         is the whole file, and where no TOML file is there, as in a package.
         """
-        if self.text is None and self.file.endswith(".toml") and os.path.isfile(self.file):
+        if (
+            self.text is None
+            and self.file.endswith(".toml")
+            and os.path.isfile(self.file)
+        ):
             # the stored form of a checkout's file: its text tells the line
             self.text = Document.read(self.file).text
         if self.text is not None and not self._lines:
@@ -258,7 +275,13 @@ class _Kind(NamedTuple):
     is_plain: bool
 
 
-_TYPES: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool, "tuple": list}
+_TYPES: Mapping[str, type] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "tuple": list,
+}
 # what stands for several that are missing or wrong
 _NOTHING: Mapping[str, Any] = {"tuple": (), "Mapping": {}}
 
@@ -276,7 +299,9 @@ class TomlTable:
     problem of the document, and nothing is raised. `close()` notes every key that nobody asked for.
     """
 
-    def __init__(self, document: Document, path: KeyPath, values: Mapping[str, Any]) -> None:
+    def __init__(
+        self, document: Document, path: KeyPath, values: Mapping[str, Any]
+    ) -> None:
         self.document = document
         self.path = path
         self.values = values
@@ -312,10 +337,14 @@ class TomlTable:
         if value is not None or (key in self.values and not may_be_none):
             return self._right((*self.path, key), value, without_none, limits)
         if required and key not in self.values:
-            self.problem(key, "is missing", _how_to_state(key, annotation, example, limits))
+            self.problem(
+                key, "is missing", _how_to_state(key, annotation, example, limits)
+            )
         return _NOTHING.get(_kind_of(without_none).outer)
 
-    def _right(self, path: KeyPath, value: Any, annotation: str, limits: Mapping[str, Any]) -> Any:
+    def _right(
+        self, path: KeyPath, value: Any, annotation: str, limits: Mapping[str, Any]
+    ) -> Any:
         """The value as its annotation has it; for a wrong one None, or an empty list or table."""
         kind = _kind_of(annotation)
         if kind.outer == "Any":
@@ -337,18 +366,26 @@ class TomlTable:
         table = TomlTable(self.document, path, value)
         return table if kind.outer == "TomlTable" else table.as_record(**limits)
 
-    def _plain(self, path: KeyPath, value: Any, kind: _Kind, limits: Mapping[str, Any]) -> Any:
+    def _plain(
+        self, path: KeyPath, value: Any, kind: _Kind, limits: Mapping[str, Any]
+    ) -> Any:
         fault = fault_of(value, kind.type, **limits)
         if fault is None:
             return " ".join(value.split()) if limits.get("lines") else kind.type(value)
         remedy: Remedy = fault.remedy
         if isinstance(value, str) and "choices" in limits:
-            remedy = self.document.did_you_mean(value, limits["choices"], None, '"{name}"')
+            remedy = self.document.did_you_mean(
+                value, limits["choices"], None, '"{name}"'
+            )
         self.document.add(path, fault.message, remedy)
         return None
 
     def _listed(
-        self, path: KeyPath, values: Sequence[Any], kind: _Kind, limits: Mapping[str, Any]
+        self,
+        path: KeyPath,
+        values: Sequence[Any],
+        kind: _Kind,
+        limits: Mapping[str, Any],
     ) -> tuple[Any, ...]:
         if len(values) > MAX_LISTED and _kind_of(kind.inner).is_plain:
             message = f"lists {len(values):,} values; at most {MAX_LISTED:,} are read"
@@ -393,7 +430,9 @@ class TomlTable:
         for key in self.values:
             if key in self._known:
                 continue
-            remedy = self.document.did_you_mean(key, known, f"known here: {', '.join(known)}")
+            remedy = self.document.did_you_mean(
+                key, known, f"known here: {', '.join(known)}"
+            )
             self.problem(key, "is not a known key", elsewhere.get(key, remedy))
 
     def note_slips(self) -> None:

@@ -38,7 +38,16 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from .units import between, binary, count, decimal, duration, speed, tokens, with_thousands
+from .units import (
+    between,
+    binary,
+    count,
+    decimal,
+    duration,
+    speed,
+    tokens,
+    with_thousands,
+)
 
 UNITS: Mapping[str, Callable[[Any], str]] = {
     # 1024 bytes are a KiB
@@ -91,7 +100,10 @@ def fill(
         text = _OPTIONAL_WORDS.sub(lambda match: _optional_words(match, values), text)
     if "{" not in text:
         return text
-    lines = [_filled_line(line, values, keep_unknown=keep_unknown) for line in text.split("\n")]
+    lines = [
+        _filled_line(line, values, keep_unknown=keep_unknown)
+        for line in text.split("\n")
+    ]
     return "\n".join(line for line in lines if line is not None)
 
 
@@ -108,7 +120,9 @@ def _optional_words(match: re.Match[str], values: Mapping[str, object]) -> str:
     return words if is_wanted else ""
 
 
-def _filled_line(line: str, values: Mapping[str, object], *, keep_unknown: bool) -> str | None:
+def _filled_line(
+    line: str, values: Mapping[str, object], *, keep_unknown: bool
+) -> str | None:
     """Return the line with its values; None where one of them is None."""
     written: list[str] = []
     end = 0

@@ -84,7 +84,9 @@ def _bytes(size: float) -> str:
     return f"{size} byte" if abs(size) == 1 else f"{size} bytes"
 
 
-def _scaled(number: float, base: int, units: Sequence[str], *, up: bool = False) -> str | None:
+def _scaled(
+    number: float, base: int, units: Sequence[str], *, up: bool = False
+) -> str | None:
     """Three digits and the largest of the units, of base to the power 4, 3, 2 and 1, that the
     number reaches; None for a number below all of them.
     """
@@ -261,7 +263,9 @@ _SECONDS = {
 }
 _NO_UNIT = {"": 1}
 # a small b is a bit and a capital B a byte, but not behind a small m, g or t
-_RATE = r"([kKMGT]i?|[mgt]i?(?=bit|[bB]yte))?(bits?|b|B|[bB]ytes?)(?:/s|/sec|/second|ps)"
+_RATE = (
+    r"([kKMGT]i?|[mgt]i?(?=bit|[bB]yte))?(bits?|b|B|[bB]ytes?)(?:/s|/sec|/second|ps)"
+)
 
 
 class _Quantity(NamedTuple):
@@ -289,13 +293,17 @@ def _why_no_quantity(text: str) -> str | None:
         if not letter.isascii():
             return f"holds {letter!r}: write a number with the digits 0 to 9"
     if re.fullmatch(" *[0-9]+,[0-9]+[A-Za-z/ ]*", text):
-        return f"is not a number: write a decimal point, {text.strip().replace(',', '.')}"
+        return (
+            f"is not a number: write a decimal point, {text.strip().replace(',', '.')}"
+        )
     if "," in text or "_" in text:
         return "is not a number: write one number, such as 8192"
     return None
 
 
-def _in_units(text: str, what: str, example: str, units: Mapping[str, int]) -> _Quantity:
+def _in_units(
+    text: str, what: str, example: str, units: Mapping[str, int]
+) -> _Quantity:
     """`1.5 GiB` in bytes, as a fraction. `ValueError` for another unit."""
     refusal = f"is not a {what}: write for example {example}"
     quantity = _quantity(text, refusal)
@@ -311,7 +319,9 @@ def _whole(text: str, what: str, example: str, units: Mapping[str, int]) -> int:
     number, denominator, _ = _in_units(text, what, example, units)
     quotient, remainder = divmod(number, denominator)
     if remainder:
-        raise ValueError(f"{text!r} is not a whole {what}: write for example {quotient}")
+        raise ValueError(
+            f"{text!r} is not a whole {what}: write for example {quotient}"
+        )
     return quotient
 
 
@@ -348,7 +358,9 @@ def parse_size(text: str) -> int:
     size = (2 * number + denominator) // (2 * denominator)
     if text.strip().isdecimal() and 0 < size < MIB:
         what = f"{text!r} is {binary(size)}"
-        raise ValueError(f"{what}: the unit is missing, write for example 16GiB or 16GB")
+        raise ValueError(
+            f"{what}: the unit is missing, write for example 16GiB or 16GB"
+        )
     return size
 
 

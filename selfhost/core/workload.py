@@ -49,7 +49,13 @@ _ONLY_GENERATE = (
     "kv_cache_type", "prompt_tokens", "audio_seconds", "draft", "runtime_options",
     "min_tokens_per_second",
 )  # fmt: skip
-_ONLY_FINETUNE = ("finetune_method", "lora_rank", "dataset_tokens", "optimizer", "checkpointing")
+_ONLY_FINETUNE = (
+    "finetune_method",
+    "lora_rank",
+    "dataset_tokens",
+    "optimizer",
+    "checkpointing",
+)
 _option = partial(read_by, default=None)
 _TOKENS: Mapping[str, Any] = {"minimum": 1, "maximum": 10**9, "parse": parse_tokens}
 _BYTES: Mapping[str, Any] = {"maximum": MOST_BYTES, "parse": parse_size}
@@ -72,7 +78,11 @@ class Load(Record):
 
     @classmethod
     def parse(
-        cls, text: str, *, watts: float | None = None, electricity_per_kwh: float | None = None
+        cls,
+        text: str,
+        *,
+        watts: float | None = None,
+        electricity_per_kwh: float | None = None,
     ) -> Load:
         """`2M:500k`, in and out, or `200k`, both together. Raises `WorkloadError`."""
         expect_type("text", text, (str,))
@@ -107,7 +117,9 @@ class Load(Record):
             stated.add(("input_tokens_per_day",), "must be at least one token")
         if self.electricity_per_kwh is not None and self.watts is None:
             stated.add(
-                ("electricity_per_kwh",), "needs the power that the computer draws", "add --watts"
+                ("electricity_per_kwh",),
+                "needs the power that the computer draws",
+                "add --watts",
             )
         if not stated.ok:
             raise WorkloadError(stated.problems)
@@ -141,7 +153,9 @@ class Workload(Record):
     Raises `WorkloadError` with every fault.
     """
 
-    task: str = read_by(name="--task", default="generate", choices=("generate", "finetune"))
+    task: str = read_by(
+        name="--task", default="generate", choices=("generate", "finetune")
+    )
     runtime: str | None = _option(name="--runtime")
     format: str | None = None
     quantization: str | None = _option(name="--quant")
@@ -152,10 +166,16 @@ class Workload(Record):
     audio_seconds: int | None = _option(name="--audio", minimum=1, maximum=10**7)
     draft: str | None = _option(name="--draft")
     runtime_options: Mapping[str, str] = read_by(name="--runtime-option", default={})
-    min_tokens_per_second: float | None = _option(name="--min-speed", maximum=999_999_999)
-    memory_basis: str = read_by(name="--memory", default="default", choices=MEMORY_BASES)
+    min_tokens_per_second: float | None = _option(
+        name="--min-speed", maximum=999_999_999
+    )
+    memory_basis: str = read_by(
+        name="--memory", default="default", choices=MEMORY_BASES
+    )
     reserve_bytes: int | None = _option(name="--reserve", **_BYTES)
-    download_bytes_per_second: int | None = _option(name="--download-speed", minimum=1, **_BYTES)
+    download_bytes_per_second: int | None = _option(
+        name="--download-speed", minimum=1, **_BYTES
+    )
     private: bool = read_by(name="--private", default=False)
     commercial: bool = read_by(name="--commercial", default=False)
     modify: bool = read_by(name="--modify", default=False)
@@ -163,7 +183,9 @@ class Workload(Record):
     license: str | None = _option(name="--license")
     finetune_method: str | None = _option(name="--method", choices=FINETUNE_METHODS)
     lora_rank: int | None = _option(name="--lora-rank", minimum=1, maximum=65_536)
-    dataset_tokens: int | None = _option(name="--dataset-tokens", minimum=1, maximum=10**15)
+    dataset_tokens: int | None = _option(
+        name="--dataset-tokens", minimum=1, maximum=10**15
+    )
     optimizer: str | None = _option(name="--optimizer", choices=OPTIMIZERS)
     checkpointing: bool | None = _option(name="--no-checkpointing")
     load: Load | None = _option(name="--tokens-per-day")
@@ -221,12 +243,16 @@ class Workload(Record):
         return values
 
     def _check(self) -> None:
-        expect_type("load", self.load, (Load, type(None)), "write Load.parse('2M:500k')")
+        expect_type(
+            "load", self.load, (Load, type(None)), "write Load.parse('2M:500k')"
+        )
         stated = _stated_values(self)
         if self.task == "finetune":
             for field in _ONLY_GENERATE:
                 if field in stated.values:
-                    stated.add((field,), "does not apply to fine-tuning", "leave it out")
+                    stated.add(
+                        (field,), "does not apply to fine-tuning", "leave it out"
+                    )
             if self.finetune_method == "full" and self.lora_rank is not None:
                 message = "does not apply to full fine-tuning, which has no adapters"
                 stated.add(("lora_rank",), message, "leave it out")
@@ -241,7 +267,9 @@ class Workload(Record):
 
 # what each field of a Workload and of its Load is called on the command line
 FLAGS: Mapping[str, str] = {
-    field: str(key.name) for kind in (Workload, Load) for field, key in kind._keys.items()
+    field: str(key.name)
+    for kind in (Workload, Load)
+    for field, key in kind._keys.items()
 }
 
 
@@ -318,7 +346,9 @@ def _is_default(kind: type[Record], field: str, value: object) -> bool:
     return type(value) is type(default) and value == default
 
 
-def as_typed(error: SelfhostError, flags: Mapping[str, str | None] = FLAGS) -> SelfhostError:
+def as_typed(
+    error: SelfhostError, flags: Mapping[str, str | None] = FLAGS
+) -> SelfhostError:
     """Return the error with the faults of a workload under the names of their options."""
     problems = error.problems if isinstance(error, InputError) else ()
     typed: list[Problem] = []

@@ -31,13 +31,18 @@ def with_automatic_batch(question: Question, machine: Machine) -> Needs:
     assert needs is not None
     if runtime is None or case is None or is_batch_asked(case) or not case.has_row:
         return needs
-    if not (runtime.automatic_batches or runtime.embedding_batch_tokens) or case.format != "gguf":
+    if (
+        not (runtime.automatic_batches or runtime.embedding_batch_tokens)
+        or case.format != "gguf"
+    ):
         return needs
     # an encoder takes each text whole
     if _is_before(runtime, machine) or case.row.encoder:
         return needs
     if case.embeds:
-        tokens = min(runtime.embedding_batch_tokens or case.room.batch, case.room.tokens)
+        tokens = min(
+            runtime.embedding_batch_tokens or case.room.batch, case.room.tokens
+        )
     elif case.room.tokens <= _shortest_context(runtime):
         # so short a context leaves no choice
         return needs
@@ -54,8 +59,12 @@ def is_batch_asked(case: Case) -> bool:
 
 
 def _is_before(runtime: RuntimeSpec, machine: Machine) -> bool:
-    present = next((each for each in machine.runtimes or () if each.id == runtime.id), None)
-    return present is not None and is_older(present.version, runtime.automatic_batches_since)
+    present = next(
+        (each for each in machine.runtimes or () if each.id == runtime.id), None
+    )
+    return present is not None and is_older(
+        present.version, runtime.automatic_batches_since
+    )
 
 
 def _shortest_context(runtime: RuntimeSpec) -> float:
@@ -64,7 +73,9 @@ def _shortest_context(runtime: RuntimeSpec) -> float:
     return min(bounds, default=inf)
 
 
-def _chosen_tokens(needs: Needs, case: Case, runtime: RuntimeSpec, machine: Machine) -> int:
+def _chosen_tokens(
+    needs: Needs, case: Case, runtime: RuntimeSpec, machine: Machine
+) -> int:
     """The largest batch for that context which leaves room, else what any program takes."""
     context_tokens = case.room.tokens
     predicted_bytes = _predicted_bytes(needs, case, context_tokens)
@@ -92,7 +103,9 @@ def _predicted_bytes(needs: Needs, case: Case, context_tokens: int) -> int:
     many heads as the block with the fewest has, one at least, each of the width over all heads.
     """
     files_bytes = needs.files.bytes if needs.files is not None else 0
-    projector_bytes = sum(term.bytes for term in needs.terms if term.name == "projector")
+    projector_bytes = sum(
+        term.bytes for term in needs.terms if term.name == "projector"
+    )
     heads, fewest = _heads(case.model)
     head_length = case.model.embedding_length // heads
     cache_bytes = 2 * case.model.layers * fewest * head_length * context_tokens * 2
@@ -106,7 +119,8 @@ def _heads(model: Architecture) -> tuple[int, int]:
     most = max((group.heads for group in model.attention), default=1)
     attending = sum(len(group.layers) for group in model.attention)
     fewest = min(
-        (1 if group.kind == "latent" else group.kv_heads for group in model.attention), default=1
+        (1 if group.kind == "latent" else group.kv_heads for group in model.attention),
+        default=1,
     )
     return most, fewest if attending >= model.layers else 1
 
@@ -136,4 +150,6 @@ def _free_of_shared(card: Accelerator, machine: Machine) -> int:
     """What is free of the RAM, as far as the system lends it to the GPU."""
     lent = lent_to_gpu(machine)
     free = machine.memory_available_bytes or machine.memory_total_bytes or 0
-    return free if lent is None or lent.device is not card else min(free, lent.least_bytes)
+    return (
+        free if lent is None or lent.device is not card else min(free, lent.least_bytes)
+    )

@@ -67,7 +67,11 @@ class Where(IntEnum):
     NOWHERE = 5
 
 
-_PLACES_OF_PARTS = {None: Where.RAM, "model": Where.BY_PARTS, "sequential": Where.BY_LAYERS}
+_PLACES_OF_PARTS = {
+    None: Where.RAM,
+    "model": Where.BY_PARTS,
+    "sequential": Where.BY_LAYERS,
+}
 
 
 def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
@@ -78,7 +82,11 @@ def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
 def takes_first_of_list(question: Question) -> bool:
     """Pictures or video in no stated type, where the program is free or has a list."""
     stated, runtime = question.stated, question.runtime
-    if question.needs is None or question.here is not None or question.files != NO_FILES:
+    if (
+        question.needs is None
+        or question.here is not None
+        or question.files != NO_FILES
+    ):
         return False
     if runtime is None or (stated.runtime is not None and not runtime.on_accelerators):
         return False
@@ -169,7 +177,9 @@ def _asked_with(
         return None
     if other.needs is None:
         return None
-    return other.replace(stated=question.stated, requires_runtime=question.requires_runtime)
+    return other.replace(
+        stated=question.stated, requires_runtime=question.requires_runtime
+    )
 
 
 def _faster_pace(usual: Judged, candidate: Judged) -> str | None:
@@ -181,7 +191,9 @@ def _faster_pace(usual: Judged, candidate: Judged) -> str | None:
     return units.speed(pace.likely)
 
 
-def _first(candidates: Iterable[Judged], is_good: Callable[[Judged], bool]) -> Judged | None:
+def _first(
+    candidates: Iterable[Judged], is_good: Callable[[Judged], bool]
+) -> Judged | None:
     return next((candidate for candidate in candidates if is_good(candidate)), None)
 
 
@@ -194,7 +206,9 @@ def _types_of(spec: ModelSpec, runtime: RuntimeSpec) -> list[str]:
 def _place_of(judged: Judged, *, with_disk_room: bool = False) -> Where:
     """Where it runs, if the checks of the model itself held; `with_disk_room`: and the disk's."""
     for finding in judged.findings:
-        is_aside = finding.check in MODEL_CHECKS or (with_disk_room and finding.check == "disk")
+        is_aside = finding.check in MODEL_CHECKS or (
+            with_disk_room and finding.check == "disk"
+        )
         if finding.decides and not is_aside:
             return Where.NOWHERE
     if judged.has("accelerator-tight"):
@@ -236,7 +250,9 @@ def _first_type_that_runs(search: _Search) -> Judged:
         if judged.quantization == usual:
             return judged
         return search.chosen(judged, "published", usual=usual)
-    if any(finding.decides for finding in judged.findings if finding.check in MODEL_CHECKS):
+    if any(
+        finding.decides for finding in judged.findings if finding.check in MODEL_CHECKS
+    ):
         return judged
     if question.in_turn == (FOUR_BITS,) and not _may_fit_in_four_bits(judged):
         return judged
@@ -275,7 +291,9 @@ def _first_method(search: _Search) -> Judged:
         options += f" --context {usual.workload.context_tokens}"
     lacks = _place_of(best) is Where.NOWHERE
     best = best.replace(question=best.question.replace(context_asked=False))
-    return search.chosen(best, "trained", before=before, after=after, options=options, lacks=lacks)
+    return search.chosen(
+        best, "trained", before=before, after=after, options=options, lacks=lacks
+    )
 
 
 def _chained(first: Judged, others: Iterable[Judged]) -> Iterator[Judged]:
@@ -345,7 +363,9 @@ def _types_elsewhere(search: _Search, in_own_program: Sequence[Judged]) -> list[
     """Files of 8 bits or more for other programs; none where this program makes a type of over
     4 bits that accelerators hold whole.
     """
-    whole = [judged for judged in in_own_program if _place_of(judged) is Where.ACCELERATORS]
+    whole = [
+        judged for judged in in_own_program if _place_of(judged) is Where.ACCELERATORS
+    ]
     for judged in whole:
         rule = search.runtime.rule_of(judged.quantization)
         if rule is None or "4bit" not in rule.also:
@@ -371,7 +391,10 @@ def _changes_elsewhere(
         return
     for name in RUNTIMES_BY_MODALITY[question.spec.modality]:
         other = catalogue.runtime(name)
-        if other.id == usual.id or need.why_not_loaded(question.spec, other) is not None:
+        if (
+            other.id == usual.id
+            or need.why_not_loaded(question.spec, other) is not None
+        ):
             continue
         for type in _types_of(question.spec, other):
             yield {"runtime": other.id, "quantization": type}
@@ -415,7 +438,9 @@ def _ram_bytes(question: Question) -> float:
 def _program_and_type_for_text(search: _Search) -> Judged:
     """On accelerators the program for many requests or the largest type; else by a tag."""
     usual, stated = search.usual, search.question.stated
-    is_free = stated.quantization is None and search.question.spec.modality in GENERATING
+    is_free = (
+        stated.quantization is None and search.question.spec.modality in GENERATING
+    )
     is_preferred = search.runtime.preferred_from_accelerators > 0
     if search.machine.accelerators and is_free and (is_preferred or usual.fits):
         best = _program_for_many(search)
@@ -464,7 +489,8 @@ def _program_for_many(search: _Search) -> Judged | None:
         types = (None, *runtime.on_accelerators)
         changes = [{"runtime": runtime.id, "quantization": type} for type in types]
         candidate = _first(
-            search.judged_with(changes), lambda judged: _is_as_good(judged, search.usual)
+            search.judged_with(changes),
+            lambda judged: _is_as_good(judged, search.usual),
         )
         if candidate is None:
             continue

@@ -61,7 +61,9 @@ def places(accelerators: Sequence[Accelerator] | None) -> tuple[Place, ...]:
     NVIDIA's MIG, of which a program gets one (MIG user guide), the largest alone.
     """
     every = [
-        Place(index=index, room_bytes=room_of(device) if device.unified is False else None)
+        Place(
+            index=index, room_bytes=room_of(device) if device.unified is False else None
+        )
         for index, device in enumerate(accelerators or ())
         if device.unified is not True
     ]
@@ -80,7 +82,9 @@ def roomiest(candidates: Sequence[Place]) -> Place | None:
 def emptied(devices: Sequence[Accelerator]) -> tuple[Accelerator, ...]:
     """The same accelerators with nothing else running on them."""
     return tuple(
-        device.replace(memory_free_bytes=None) if device.memory_total_bytes is not None else device
+        device.replace(memory_free_bytes=None)
+        if device.memory_total_bytes is not None
+        else device
         for device in devices
     )
 
@@ -97,7 +101,11 @@ def room_of(device: Accelerator, percent: float | None = None) -> int | None:
     size = total if free is None else free
     if percent is None:
         return None if size is None else max(0, size - DEVICE_MARGIN_BYTES)
-    return None if total is None or size is None else min(int(total * percent // 100), size)
+    return (
+        None
+        if total is None or size is None
+        else min(int(total * percent // 100), size)
+    )
 
 
 def device_of(
@@ -138,7 +146,9 @@ def reaches(device: Accelerator, least: str | None) -> bool | None:
     return gpus.reaches_capability(gpus.capability_of(device), least)
 
 
-def is_built_for(device: Accelerator, patterns: Sequence[str], vendor: str = "amd") -> bool | None:
+def is_built_for(
+    device: Accelerator, patterns: Sequence[str], vendor: str = "amd"
+) -> bool | None:
     """Whether a GPU of that maker's is among the patterns of names and of instruction sets; None of
     another maker's, without a list, and where neither is known of one of AMD's.
     """
@@ -147,13 +157,19 @@ def is_built_for(device: Accelerator, patterns: Sequence[str], vendor: str = "am
     name = f"{device.name} {device.compute_capability or ''}".lower()
     if re.search(rf"\b(?:{'|'.join(patterns)})\b", name):
         return True
-    is_named = vendor != "amd" or (any(map(str.isdecimal, device.name)) and "0x" not in device.name)
+    is_named = vendor != "amd" or (
+        any(map(str.isdecimal, device.name)) and "0x" not in device.name
+    )
     return False if device.compute_capability or is_named else None
 
 
 def least_capability(runtime: RuntimeSpec, device: Accelerator) -> str | None:
     """The compute capability that its builds ask of such a GPU; None where they ask for none."""
-    return runtime.shared_compute_capability if device.unified else runtime.compute_capability
+    return (
+        runtime.shared_compute_capability
+        if device.unified
+        else runtime.compute_capability
+    )
 
 
 def runs_on(runtime: RuntimeSpec, device: Accelerator) -> bool:
@@ -170,22 +186,32 @@ def gpu_maker(machine: Machine, runtime: RuntimeSpec | None) -> str:
         card.vendor
         for card in machine.accelerators or ()
         if runtime is not None
-        and (computes_on_shared(runtime, card) if card.unified else runs_on(runtime, card))
+        and (
+            computes_on_shared(runtime, card)
+            if card.unified
+            else runs_on(runtime, card)
+        )
     ]
-    by_cuda = [vendor for vendor in vendors if vendor in getattr(runtime, "cuda_attention", ())]
+    by_cuda = [
+        vendor for vendor in vendors if vendor in getattr(runtime, "cuda_attention", ())
+    ]
     return next(iter([*by_cuda, *vendors]), "")
 
 
 def amd_gpus(runtime: RuntimeSpec) -> tuple[str, ...]:
     """Patterns of the GPUs of AMD's that its builds compute on, some of them under another name."""
-    renamed = (pattern for patterns in runtime.amd_gpus_as.values() for pattern in patterns)
+    renamed = (
+        pattern for patterns in runtime.amd_gpus_as.values() for pattern in patterns
+    )
     return (*runtime.amd_gpus, *renamed)
 
 
 def computes_on_shared(runtime: RuntimeSpec, device: Accelerator) -> bool:
     """Whether the program's builds compute on that GPU, which shares the RAM."""
     vendor = device.vendor.lower()
-    is_built = is_built_for(device, runtime.shared_gpus.get(vendor, ()), vendor) is not False
+    is_built = (
+        is_built_for(device, runtime.shared_gpus.get(vendor, ()), vendor) is not False
+    )
     return vendor in runtime.on_shared_gpu and is_built and runs_on(runtime, device)
 
 
@@ -213,7 +239,13 @@ def lent_to_gpu(machine: Machine) -> Lent | None:
     if device.memory_total_bytes is not None:
         least = most = device.memory_total_bytes
     raised = total if system in (None, machine.system) else 0
-    return Lent(device=device, least_bytes=least, most_bytes=most, raised_bytes=raised, line=line)
+    return Lent(
+        device=device,
+        least_bytes=least,
+        most_bytes=most,
+        raised_bytes=raised,
+        line=line,
+    )
 
 
 def share_on_shared(
@@ -227,12 +259,18 @@ def share_on_shared(
         return 1.0, 1.0, 1.0
     host = [term for term in needs.memory.terms if term.where == "host"]
     least, most = lent.least_bytes, lent.most_bytes
-    for end, limit in (("high_bytes", least), ("bytes", (least + most) / 2), ("low_bytes", most)):
+    for end, limit in (
+        ("high_bytes", least),
+        ("bytes", (least + most) / 2),
+        ("low_bytes", most),
+    ):
         # what fits beside what does not move
         over = sum(getattr(term, end) for term in host) - limit
         moving = sum(getattr(term, end) for term in host if term.split is Split.LAYERS)
         is_whole = over <= 0 or not moving
-        ends.append(1.0 if is_whole else max(0, int(layers * (1 - over / moving))) / layers)
+        ends.append(
+            1.0 if is_whole else max(0, int(layers * (1 - over / moving))) / layers
+        )
     slow, likely, fast = ends
     if sum(term.high_bytes for term in host) <= lent.raised_bytes:
         likely = fast = 1.0

@@ -38,7 +38,10 @@ def names_own_draft(spec: ModelSpec, typed: str | None) -> bool:
 
 
 def companions_of(
-    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, catalogue: Catalogue
+    spec: ModelSpec,
+    runtime: RuntimeSpec | None,
+    workload: Workload,
+    catalogue: Catalogue,
 ) -> need.Companions | None:
     """The model's own prediction block, or the draft model that was named; None without a draft.
 
@@ -52,7 +55,9 @@ def companions_of(
     kind = "mtp" if is_own else "draft"
     if kind not in runtime.companions:
         others = programs_that(lambda at: kind in at.companions, spec, catalogue)
-        raise fault("draft", "draft-program", program=runtime.name, own=is_own, others=others)
+        raise fault(
+            "draft", "draft-program", program=runtime.name, own=is_own, others=others
+        )
     if spec.modality not in GENERATING:
         raise fault("draft", "draft-no-text", model=spec.name)
     if is_own:
@@ -63,7 +68,9 @@ def companions_of(
     draft = _named_draft(workload.draft, runtime, catalogue)
     _refuse_unsuited(draft, spec, runtime, workload)
     return need.Companions(
-        draft=draft.spec, draft_quantization=draft.quantization, draft_is_here=draft.is_here
+        draft=draft.spec,
+        draft_quantization=draft.quantization,
+        draft_is_here=draft.is_here,
     )
 
 
@@ -78,7 +85,11 @@ def _named_draft(typed: str, runtime: RuntimeSpec, catalogue: Catalogue) -> _Dra
         from ..catalogue.searching import resolve
 
         named = resolve(typed, catalogue)
-        spec, quantization, is_here = catalogue.spec(named.spec_id), named.quantization, False
+        spec, quantization, is_here = (
+            catalogue.spec(named.spec_id),
+            named.quantization,
+            False,
+        )
     if not quantization:
         _, quantization = need.default_format_and_quantization(spec, runtime)
     return _Draft(spec=spec, quantization=quantization or "", is_here=is_here)
@@ -101,8 +112,15 @@ def _refuse_unsuited(
         raise fault("draft", "draft-vocabulary", **names, own=apart[1], other=apart[0])
     is_model = (draft.spec.id, draft.spec.origin) == (spec.id, spec.origin)
     if is_model and draft.quantization == workload.quantization:
-        raise fault("draft", "draft-itself", draft=draft.spec.name, quantization=draft.quantization)
+        raise fault(
+            "draft",
+            "draft-itself",
+            draft=draft.spec.name,
+            quantization=draft.quantization,
+        )
     drafting, checking = draft.spec.parameters.total, spec.parameters.total
     # the same model in fewer bits, and what is of unknown size, may draft
     if drafting is not None and checking is not None and drafting > checking:
-        raise fault("draft", "draft-larger", **names, drafting=drafting, checking=checking)
+        raise fault(
+            "draft", "draft-larger", **names, drafting=drafting, checking=checking
+        )

@@ -42,7 +42,9 @@ class _Tried(NamedTuple):
     lacking_bytes: int
 
 
-def layouts_without_ram(needs: Needs, machine: Machine, question: Question) -> Iterator[Needs]:
+def layouts_without_ram(
+    needs: Needs, machine: Machine, question: Question
+) -> Iterator[Needs]:
     """On one accelerator, then on as many as tensor parallelism divides it over.
 
     First as the accelerators are now, else once other programs have left them. Then a part at a
@@ -54,7 +56,9 @@ def layouts_without_ram(needs: Needs, machine: Machine, question: Question) -> I
     tried = list[_Tried]()
     for cards in states:
         groups = [
-            _Tried(group, lacking_bytes(_equal_parts(needs, group, cards, question), group))
+            _Tried(
+                group, lacking_bytes(_equal_parts(needs, group, cards, question), group)
+            )
             for group in _groups(needs, machine, cards, question)
         ]
         holding = [entry.group for entry in groups if entry.lacking_bytes <= 0]
@@ -82,7 +86,10 @@ def layouts_without_ram(needs: Needs, machine: Machine, question: Question) -> I
 
 
 def _in_less(
-    needs: Needs, group: Sequence[Place], cards: Sequence[Accelerator], question: Question
+    needs: Needs,
+    group: Sequence[Place],
+    cards: Sequence[Accelerator],
+    question: Question,
 ) -> Iterator[Needs]:
     """With the option that makes the program take less, where that may fit."""
     usual = needs_on(needs, question.case, Device(devices=len(group)))
@@ -106,7 +113,9 @@ def unread_places(machine: Machine) -> Iterator[Place]:
             yield place
 
 
-def _rooms(machine: Machine, cards: Sequence[Accelerator], question: Question) -> list[Place]:
+def _rooms(
+    machine: Machine, cards: Sequence[Accelerator], question: Question
+) -> list[Place]:
     """Those with memory of their own, with what a program that takes its share may have of it."""
     percent = percent_of(question.case)
     rooms = list[Place]()
@@ -144,11 +153,15 @@ def _groups(
                 yield group[:number]
 
 
-def lacking_bytes(placed: Needs, group: Sequence[Place], end: str = "high_bytes") -> int:
+def lacking_bytes(
+    placed: Needs, group: Sequence[Place], end: str = "high_bytes"
+) -> int:
     """The bytes that the tightest of the accelerators lacks; 0 or less where it fits."""
     lacking = list[int]()
     for place in group:
-        taken = sum(getattr(term, end) for term in placed.terms if term.where == place.where)
+        taken = sum(
+            getattr(term, end) for term in placed.terms if term.where == place.where
+        )
         lacking.append(taken - (place.room_bytes or 0))
     return max(lacking)
 
@@ -158,9 +171,14 @@ def smallest_device_bytes(needs: Needs, case: Case | None) -> int:
     size = 0
     while True:
         room = int(size * percent_of(case) // 100)
-        device = Device(is_large=size >= LARGE_DEVICE_BYTES, total_bytes=size, room_bytes=room)
+        device = Device(
+            is_large=size >= LARGE_DEVICE_BYTES, total_bytes=size, room_bytes=room
+        )
         terms = needs_on(needs, case, device).terms
-        lacking = sum(term.high_bytes for term in terms if term.split is not Split.HOST) - room
+        lacking = (
+            sum(term.high_bytes for term in terms if term.split is not Split.HOST)
+            - room
+        )
         if lacking <= 0:
             return size
         # what is lacking grows no faster than the device does, so no step is too long
@@ -179,11 +197,14 @@ def _equal_parts(
     """Equal parts on each of a group; each process takes memory in RAM, too."""
     number, percent = len(group), percent_of(question.case)
     devices = [
-        device_of(cards[place.index] if cards else None, number, percent, is_lean=is_lean)
+        device_of(
+            cards[place.index] if cards else None, number, percent, is_lean=is_lean
+        )
         for place in group
     ]
     on_device = {
-        device: needs_on(needs, question.case, device) for device in dict.fromkeys(devices)
+        device: needs_on(needs, question.case, device)
+        for device in dict.fromkeys(devices)
     }
     terms = list[Term]()
     for alike in zip(*(on_device[device].terms for device in devices), strict=True):

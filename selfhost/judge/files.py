@@ -67,7 +67,9 @@ def loads_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> b
     return runtime.tags.get(tag, usual) == workload.quantization
 
 
-def can_be_made(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload) -> bool:
+def can_be_made(
+    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload
+) -> bool:
     """Whether the program's converter makes that file of the publisher's weights."""
     conversion = None if runtime is None else runtime.conversion
     if conversion is None or workload.format != conversion.format:
@@ -103,14 +105,21 @@ def can_quantize(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bo
 
 
 def bytes_to_make(
-    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, catalogue: Catalogue
+    spec: ModelSpec,
+    runtime: RuntimeSpec | None,
+    workload: Workload,
+    catalogue: Catalogue,
 ) -> int:
     """What lies on the disk beside a file while it is made; 0 where somebody has the file."""
     if workload.task != "generate" or is_published(spec, workload):
         return 0
     if loads_by_tag(spec, catalogue.runtime(LIBRARY_RUNTIME), workload):
         return 0
-    if runtime is None or runtime.conversion is None or not can_be_made(spec, runtime, workload):
+    if (
+        runtime is None
+        or runtime.conversion is None
+        or not can_be_made(spec, runtime, workload)
+    ):
         return 0
     making_bytes = 0
     for format, type in _files_on_the_way(spec, runtime.conversion, workload):
@@ -138,7 +147,9 @@ def types_in_turn(
     `FOUR_BITS`, where its file can be had.
     """
     # vectors are compared with those that others made in the usual type
-    is_any_right = spec.modality in GENERATING or (spec.uses or ())[:1] == ("reranking",)
+    is_any_right = spec.modality in GENERATING or (spec.uses or ())[:1] == (
+        "reranking",
+    )
     if format != "gguf" or usual not in GGUF_QUANTIZATIONS or not is_any_right:
         return (usual,)
     last: tuple[str, ...] = (usual,)
@@ -158,7 +169,11 @@ def types_in_turn(
     usual_place = GGUF_QUANTIZATIONS.index(usual)
     last_place = GGUF_QUANTIZATIONS.index(SMALLEST_DEFAULT)
     better = [name for name in GGUF_QUANTIZATIONS[:usual_place] if name in fetched]
-    worse = [name for name in GGUF_QUANTIZATIONS[usual_place : last_place + 1] if name in fetched]
+    worse = [
+        name
+        for name in GGUF_QUANTIZATIONS[usual_place : last_place + 1]
+        if name in fetched
+    ]
     return (*better[-1:], *worse, *last)
 
 
@@ -215,8 +230,12 @@ def local_copy(
         if model.store not in stores or not _has_type(model, workload):
             continue
         projector = projectors.get(model.repository)
-        missing_bytes = _missing_bytes(model, workload, needs, has_projector=bool(projector))
-        if missing_bytes is None or not _is_model(model, spec, runtime, workload, catalogue):
+        missing_bytes = _missing_bytes(
+            model, workload, needs, has_projector=bool(projector)
+        )
+        if missing_bytes is None or not _is_model(
+            model, spec, runtime, workload, catalogue
+        ):
             continue
         copy = Here(
             path=model.path,
@@ -248,7 +267,9 @@ def _has_type(model: PresentModel, workload: Workload) -> bool:
     if workload.format not in ("gguf", "ggml"):
         return is_folder
     stated = _canonical(model.quantization)
-    return not is_folder and stated != "" and stated == _canonical(workload.quantization)
+    return (
+        not is_folder and stated != "" and stated == _canonical(workload.quantization)
+    )
 
 
 def _canonical(quantization: str | None) -> str:
@@ -262,7 +283,9 @@ def _missing_bytes(
     """What is still to be downloaded; None for another model, or where nothing says how much."""
     whole_bytes = needs.download_bytes
     if model.complete is False:
-        return max(0, (model.total_bytes or whole_bytes or 0) - model.size_bytes) or None
+        return (
+            max(0, (model.total_bytes or whole_bytes or 0) - model.size_bytes) or None
+        )
     if whole_bytes is None:
         return 0 if model.complete else None
     if workload.format == "ggml":
@@ -299,7 +322,10 @@ def _is_model(
         size = file.removeprefix("ggml-").removesuffix(".bin")
         return spec.id.removeprefix("whisper-") == re.sub(r"-q\d_\d$", "", size)
     if workload.format != "gguf":
-        return repository != "" and repository == _repository_of(spec, runtime, workload).lower()
+        return (
+            repository != ""
+            and repository == _repository_of(spec, runtime, workload).lower()
+        )
     if "mmproj" in file.lower():
         return False
     listed = [files.repository for files in spec.files]
@@ -313,7 +339,9 @@ def _is_model(
     return family in name.lower() and id_of(name, catalogue) == spec.id
 
 
-def _repository_of(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload) -> str:
+def _repository_of(
+    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload
+) -> str:
     """Where the program would download the files from; empty where no repository is known."""
     listing = listing_of(spec, workload)
     if listing is not None and listing.repository:

@@ -41,7 +41,10 @@ def judge(question: Question, machine: Machine) -> Judged:
     program does not load, `runtime` too.
     """
     needs = question.needs
-    findings = [weights_check(question), *terms_checks(question.spec, question.workload)]
+    findings = [
+        weights_check(question),
+        *terms_checks(question.spec, question.workload),
+    ]
     if needs is None:
         if question.why_not_loaded is not None:
             findings.append(runtime_check(question, machine))
@@ -58,18 +61,26 @@ def judge(question: Question, machine: Machine) -> Judged:
     context = context_check(question)
     if context is not None:
         findings.append(context)
-    findings += [disk_check(needs, machine, question), *layout.findings, processor, program]
+    findings += [
+        disk_check(needs, machine, question),
+        *layout.findings,
+        processor,
+        program,
+    ]
     findings.sort(key=lambda finding: CHECKS.index(finding.check))
     placed = layout.needs or needs
     return layout.replace(
-        findings=tuple(findings), needs=placed.replace(missing_bytes=question.missing_bytes)
+        findings=tuple(findings),
+        needs=placed.replace(missing_bytes=question.missing_bytes),
     )
 
 
 # ------------------------------------------------------------------ the layout that is judged
 
 
-def best_layout(question: Question, machine: Machine, *, at_any_pace: bool = False) -> Judged:
+def best_layout(
+    question: Question, machine: Machine, *, at_any_pace: bool = False
+) -> Judged:
     """The first layout that has room and is fast enough, with its pace.
 
     Where none is fast enough: the best of those that have room. Where none has room: the one that
@@ -118,7 +129,9 @@ def _nearest_to_fit(seen: Sequence[Judged]) -> Judged:
     return min((last, *seen), key=Judged.lacking_bytes)
 
 
-def layouts(question: Question, machine: Machine, *, at_any_pace: bool = False) -> Iterator[Judged]:
+def layouts(
+    question: Question, machine: Machine, *, at_any_pace: bool = False
+) -> Iterator[Judged]:
     """Each layout with the findings of memory and accelerators alone, in the order to be judged.
 
     `at_any_pace`: without layouts that only read prompts faster than another.
@@ -221,7 +234,9 @@ def _served_in_turn(question: Question, machine: Machine) -> Judged | None:
 
     def layout_for(number: int) -> Judged:
         workload = question.workload.replace(parallel=number)
-        return best_layout(asked_under(question, workload, machine), machine, at_any_pace=True)
+        return best_layout(
+            asked_under(question, workload, machine), machine, at_any_pace=True
+        )
 
     def most_that(has_room: Callable[[Judged], bool]) -> int:
         return count_while(lambda number: has_room(layout_for(number)), range(1, users))
@@ -237,7 +252,9 @@ def _served_in_turn(question: Question, machine: Machine) -> Judged | None:
     pace = pace_of_text(layout.question, question.step, placed, machine)
     # what is computed at once is shared by all, in turn
     pace = pace.replace(
-        parallel_total=pace.parallel_total or pace.decode, each_of=users, waiting=users - at_once
+        parallel_total=pace.parallel_total or pace.decode,
+        each_of=users,
+        waiting=users - at_once,
     )
     layout = layout.replace(question=question)
     return _paced(layout, pace, speed_check(question, placed, machine, pace))

@@ -27,7 +27,13 @@ from .devices import (
     roomiest,
 )
 from .equal_parts import lacking_bytes, layouts_without_ram, unread_places
-from .sharing import Share, layers_by_place, layers_shared_out, parts_in_turn, whole_on_one
+from .sharing import (
+    Share,
+    layers_by_place,
+    layers_shared_out,
+    parts_in_turn,
+    whole_on_one,
+)
 
 if TYPE_CHECKING:
     from .record import Question
@@ -41,7 +47,10 @@ _MORE_IN_RAM = 1.1
 # more than any accelerator gives
 _UNBOUNDED_BYTES = 1 << 60
 # what of a need counts: of training the likely or the least too, for trainers differ
-_ENDS_BY_TASK = {"generate": ("high_bytes",), "finetune": ("high_bytes", "bytes", "low_bytes")}
+_ENDS_BY_TASK = {
+    "generate": ("high_bytes",),
+    "finetune": ("high_bytes", "bytes", "low_bytes"),
+}
 
 
 class _BesideRam(Record):
@@ -122,7 +131,9 @@ def _layouts_with_ram(model: _BesideRam, *, at_any_pace: bool) -> Iterator[Needs
     if now != later:
         once_left = _layout_on_cards(model, later)
         # a few layers more make no other layout
-        if once_left is not None and (placed is None or once_left.placement == "accelerator"):
+        if once_left is not None and (
+            placed is None or once_left.placement == "accelerator"
+        ):
             yield once_left
         if placed is None:
             yield from parts_in_turn(needs, roomiest(later))
@@ -157,7 +168,9 @@ def _as_stated(model: _BesideRam, group: Sequence[Place]) -> Needs | None:
     return _shared_by_room(model, group, None if number is None else int(number))
 
 
-def _shared_by_room(model: _BesideRam, group: Sequence[Place], number: int | None) -> Needs | None:
+def _shared_by_room(
+    model: _BesideRam, group: Sequence[Place], number: int | None
+) -> Needs | None:
     """So many layers, None: all, in proportion to all that is free, the output matrix as the last
     (src/llama-model.cpp, load_tensors).
     """
@@ -192,7 +205,9 @@ def _layout_on_cards(
     from .pace.rates import device_bandwidth
 
     there, layers, cards = model.there, model.layers, model.machine.accelerators or ()
-    room_bytes = {place: place.room_bytes for place in candidates if place.room_bytes is not None}
+    room_bytes = {
+        place: place.room_bytes for place in candidates if place.room_bytes is not None
+    }
     rates = {place: device_bandwidth(cards[place.index]) or 0 for place in room_bytes}
     size = sum(getattr(term, end) for term in there.terms if term.where == ACCELERATOR)
     holding = [place for place in room_bytes if size <= room_bytes[place]]
@@ -223,7 +238,9 @@ def _numbers_of_cards(model: _BesideRam, most: int) -> range:
 # ------------------------------------------------------------------ larger batches
 
 
-def _in_larger_batches(model: _BesideRam, group: Sequence[Place], placed: Needs) -> Iterator[Needs]:
+def _in_larger_batches(
+    model: _BesideRam, group: Sequence[Place], placed: Needs
+) -> Iterator[Needs]:
     """The layout with the largest batches of a prompt that leave hardly more experts to the RAM:
     all of those that wait there cross to the GPUs once for each batch.
     """
@@ -245,7 +262,9 @@ def _in_larger_batches(model: _BesideRam, group: Sequence[Place], placed: Needs)
 
 
 def _weights_in_ram(placed: Needs) -> int:
-    weights = [term for term in placed.terms if term.name == "weights" and term.where == "host"]
+    weights = [
+        term for term in placed.terms if term.name == "weights" and term.where == "host"
+    ]
     return sum(term.bytes for term in weights)
 
 

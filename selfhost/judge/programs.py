@@ -149,7 +149,9 @@ def _named_runtime(spec: ModelSpec, typed: str, catalogue: Catalogue) -> Runtime
     # llama-server is llama.cpp, too
     guess = thing if thing in ids else nearest(wanted, ids)
     if not facts or guess == thing:
-        raise fault("runtime", "runtime-unknown", typed=typed, runtimes=ids, guess=guess)
+        raise fault(
+            "runtime", "runtime-unknown", typed=typed, runtimes=ids, guess=guess
+        )
     # what to type in place of a model stands behind
     what = facts["answer"].partition(";")[0]
     others = [id for id in ids if spec.modality in catalogue.runtime(id).modalities]
@@ -206,7 +208,10 @@ def _runtime_in(
     names = RUNTIMES_BY_MODALITY[spec.modality] if spec.components else PACKED_RUNTIMES
     for name in names:
         runtime = catalogue.runtime(name)
-        if _takes(spec, runtime, quantization) and need.why_not_loaded(spec, runtime) is None:
+        if (
+            _takes(spec, runtime, quantization)
+            and need.why_not_loaded(spec, runtime) is None
+        ):
             return runtime
     return usual
 
@@ -220,7 +225,9 @@ def _takes(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
 # ------------------------------------------------------------------ the quantization
 
 
-def _listed_quantization(spec: ModelSpec, typed: str, runtime: RuntimeSpec | None) -> str:
+def _listed_quantization(
+    spec: ModelSpec, typed: str, runtime: RuntimeSpec | None
+) -> str:
     """The quantization that was typed under its canonical name. Raises `WorkloadError`."""
     name = need.canonical_quantization(typed)
     if name is None and any(typed in files.bytes for files in spec.files):
@@ -232,7 +239,9 @@ def _listed_quantization(spec: ModelSpec, typed: str, runtime: RuntimeSpec | Non
         return name
     every = need.EVERY_QUANTIZATION
     # the mixes of Unsloth are typed without their first letters, too
-    guess = need.canonical_quantization(f"UD-{typed.strip()}") or _type_of_bits(typed, every)
+    guess = need.canonical_quantization(f"UD-{typed.strip()}") or _type_of_bits(
+        typed, every
+    )
     listed = [name for files in spec.files for name in files.bytes]
     if spec.modality in GENERATING:
         listed += ["Q8_0", "Q6_K", "Q4_K_M"]
@@ -268,7 +277,9 @@ def quantization_there(
         why = unsized.reason
     others = list[str]()
     for other in PACKED_RUNTIMES:
-        if other != runtime.id and _comes_in(spec, catalogue.runtime(other), quantization):
+        if other != runtime.id and _comes_in(
+            spec, catalogue.runtime(other), quantization
+        ):
             others.append(other)
     raise fault(
         "quantization",
@@ -308,7 +319,9 @@ def _comes_in(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
     # MLX's files are made by its rules, which tell their sizes
     if "mlx" not in runtime.formats and runtime.rule_of(name) is None:
         return False
-    return need.why_not_loaded(spec, runtime) is None and can_quantize(spec, runtime, name)
+    return need.why_not_loaded(spec, runtime) is None and can_quantize(
+        spec, runtime, name
+    )
 
 
 # ------------------------------------------------------------------ what a program cannot do

@@ -50,7 +50,9 @@ def ask(
         return question
     for name in question.in_turn:
         try:
-            other = _question(spec, workload.replace(quantization=name), catalogue, machine, files)
+            other = _question(
+                spec, workload.replace(quantization=name), catalogue, machine, files
+            )
         except WorkloadError:
             # its size cannot be told
             continue
@@ -60,7 +62,11 @@ def ask(
 
 
 def _question(
-    spec: ModelSpec, stated: Workload, catalogue: Catalogue, machine: Machine, files: NamedFiles
+    spec: ModelSpec,
+    stated: Workload,
+    catalogue: Catalogue,
+    machine: Machine,
+    files: NamedFiles,
 ) -> Question:
     """The question in the type that was asked for, else in the model's usual one."""
     _refuse_long_prompt(spec, stated)
@@ -103,8 +109,12 @@ def _question(
     spec = loaded.spec
     workload = _with_tokens(spec, loaded.workload, is_context_asked=context_asked)
     companions = companions_of(spec, runtime, workload, catalogue)
-    counting = _Counting(spec=spec, runtime=runtime, companions=companions, machine=machine)
-    counted = _counted(counting, workload, is_cache_asked=stated.kv_cache_type is not None)
+    counting = _Counting(
+        spec=spec, runtime=runtime, companions=companions, machine=machine
+    )
+    counted = _counted(
+        counting, workload, is_cache_asked=stated.kv_cache_type is not None
+    )
     workload, needs = counted.workload, counted.needs
     alone = needs
     if companions is not None:
@@ -141,13 +151,19 @@ def _refuse_long_prompt(spec: ModelSpec, workload: Workload) -> None:
     if not prompt or not context or prompt < context or spec.modality not in GENERATING:
         return
     least = workload.replace(context_tokens=None).tokens_with_prompt
-    raise fault("prompt_tokens", "long-prompt", prompt=prompt, context=context, least=least)
+    raise fault(
+        "prompt_tokens", "long-prompt", prompt=prompt, context=context, least=least
+    )
 
 
 def _without_program(workload: Workload) -> Workload:
     """What can be asked of a closed model: nothing about its files and the program."""
     return workload.replace(
-        runtime=None, format=None, quantization=None, kv_cache_type=None, runtime_options={}
+        runtime=None,
+        format=None,
+        quantization=None,
+        kv_cache_type=None,
+        runtime_options={},
     )
 
 
@@ -205,14 +221,19 @@ def _why_not_trained(
     own_programs = spec.runtimes if spec.architecture is None else ()
     is_of_others = bool(own_programs) and runtime.id not in own_programs
     is_not_counted = is_of_others or spec.modality not in runtime.modalities
-    if runtime.trainer or (runtime.finetune_methods and is_not_counted and spec.refused is None):
+    if runtime.trainer or (
+        runtime.finetune_methods and is_not_counted and spec.refused is None
+    ):
         # the needs say that such training is not computed (`finetune_needs`)
         return None, None
     if not runtime.finetune_methods:
         return f"{runtime.name} does not train models.", remedy
     if why is not None:
         # no other program is judged for training
-        return why, remedy or "train the original weights (a folder of safetensors files)"
+        return (
+            why,
+            remedy or "train the original weights (a folder of safetensors files)",
+        )
     from ..needs.training import why_not_trained
 
     method = asked.workload.finetune_method or "lora"
@@ -239,7 +260,12 @@ def _loaded(asked: Asked, catalogue: Catalogue) -> _Loaded:
     """The type that was asked for, else the program's usual one. Raises `WorkloadError` for a type
     of which the size cannot be told.
     """
-    spec, files, workload, runtime = asked.spec, asked.files, asked.workload, asked.runtime
+    spec, files, workload, runtime = (
+        asked.spec,
+        asked.files,
+        asked.workload,
+        asked.runtime,
+    )
     if runtime is None:
         if workload.quantization is not None:
             raise fault("quantization", "no-quantizations", model=spec.name)
@@ -265,13 +291,17 @@ def _loaded(asked: Asked, catalogue: Catalogue) -> _Loaded:
             in_turn = tuple(others)
     return _Loaded(
         spec=_with_maker_first(spec, format, quantization),
-        workload=workload.replace(runtime=runtime.id, format=format, quantization=quantization),
+        workload=workload.replace(
+            runtime=runtime.id, format=format, quantization=quantization
+        ),
         local_files=local_files,
         in_turn=in_turn,
     )
 
 
-def _with_maker_first(spec: ModelSpec, format: str, quantization: str | None) -> ModelSpec:
+def _with_maker_first(
+    spec: ModelSpec, format: str, quantization: str | None
+) -> ModelSpec:
     """The maker of a mix of types goes before a file of which the name alone is known."""
     if format != "gguf":
         return spec
@@ -287,7 +317,9 @@ def _with_maker_first(spec: ModelSpec, format: str, quantization: str | None) ->
 # ------------------------------------------------------------------ tokens, cache and memory
 
 
-def _with_tokens(spec: ModelSpec, workload: Workload, *, is_context_asked: bool) -> Workload:
+def _with_tokens(
+    spec: ModelSpec, workload: Workload, *, is_context_asked: bool
+) -> Workload:
     """The workload with the defaults of tokens, where these make sense."""
     generates, is_layered = spec.modality in GENERATING, spec.architecture is not None
     if workload.context_tokens is None:
@@ -302,13 +334,17 @@ def _with_tokens(spec: ModelSpec, workload: Workload, *, is_context_asked: bool)
     return workload
 
 
-def _usual_context(spec: ModelSpec, workload: Workload, *, is_asked: bool) -> int | None:
+def _usual_context(
+    spec: ModelSpec, workload: Workload, *, is_asked: bool
+) -> int | None:
     """What holds the prompt and an answer, or what is usual; None where tokens make no sense."""
     tokens = workload.tokens_with_prompt if spec.modality in GENERATING else None
     reads_texts = spec.modality in GENERATING or spec.modality == "embedding"
     if spec.architecture is not None and reads_texts:
         trained = need.trained_tokens(spec.architecture, need.row_of(spec.architecture))
-        return max(min(DEFAULT_CONTEXT_TOKENS, trained or DEFAULT_CONTEXT_TOKENS), tokens or 0)
+        return max(
+            min(DEFAULT_CONTEXT_TOKENS, trained or DEFAULT_CONTEXT_TOKENS), tokens or 0
+        )
     # whether it can use so many is a question even where nothing is known of its layers
     return tokens if is_asked else None
 
@@ -356,7 +392,9 @@ class _Counted(Record):
     needs: Needs
 
 
-def _counted(counting: _Counting, workload: Workload, *, is_cache_asked: bool) -> _Counted:
+def _counted(
+    counting: _Counting, workload: Workload, *, is_cache_asked: bool
+) -> _Counted:
     """Counted with the KV cache that was asked for. Raises `WorkloadError` where the program keeps
     none of that type.
     """
@@ -370,7 +408,9 @@ def _counted(counting: _Counting, workload: Workload, *, is_cache_asked: bool) -
     )
     if is_cache_asked:
         if runtime is not None and keeps_no_cache and not runtime.kv_cache_types:
-            raise fault("kv_cache_type", "no-cache", model=spec.name, program=runtime.name)
+            raise fault(
+                "kv_cache_type", "no-cache", model=spec.name, program=runtime.name
+            )
         maker = gpu_maker(counting.machine, runtime)
         refused = need.why_cache_type_refused(spec, workload, runtime, gpu_maker=maker)
         if refused is not None:

@@ -60,7 +60,11 @@ def quality_of(quantization: str, spec: ModelSpec | None = None) -> Quality:
     model `spec` was published in costs nothing.
     """
     table = shipped_table("quantizations")
-    base = quantization.rpartition("-")[0] if quantization.endswith(("g", "-channel")) else ""
+    base = (
+        quantization.rpartition("-")[0]
+        if quantization.endswith(("g", "-channel"))
+        else ""
+    )
     facts = table["quantization"]
     quality = Quality(quantization=quantization, **facts.get(quantization, {}))
     if quantization not in facts and base in facts:
@@ -71,7 +75,9 @@ def quality_of(quantization: str, spec: ModelSpec | None = None) -> Quality:
     own = (model.expert_dtype or model.matrix_dtype or model.dtype) if model else None
     if own is not None and quantization in (own, *table["names"]["same"].get(own, ())):
         text, source = "no loss: the model was published in this type", quality.source
-        return Quality(quantization=quantization, cost=AS_PUBLISHED, text=text, source=source)
+        return Quality(
+            quantization=quantization, cost=AS_PUBLISHED, text=text, source=source
+        )
     # the figures are of models that write a text
     if spec is None or spec.modality in GENERATING or quality.model in (None, "any"):
         return quality
@@ -212,12 +218,16 @@ class Question(Record):
     def wants_gpu(self) -> bool:
         """Whether the program runs that quantization on accelerators alone."""
         rule = self.runtime and self.runtime.rule_of(self.workload.quantization)
-        return self.runtime is not None and (self.runtime.gpu_only or bool(rule and rule.gpu_only))
+        return self.runtime is not None and (
+            self.runtime.gpu_only or bool(rule and rule.gpu_only)
+        )
 
     @property
     def missing_bytes(self) -> int | None:
         """What is still to be downloaded; None where all of it is, or it is not known."""
-        own: int | None = 0 if self.local_files else getattr(self.here, "missing_bytes", None)
+        own: int | None = (
+            0 if self.local_files else getattr(self.here, "missing_bytes", None)
+        )
         return None if own is None else own + self.beside_bytes
 
     @property
@@ -227,10 +237,16 @@ class Question(Record):
         if runtime is None:
             return ()
         rule = runtime.cache_rules.get(workload.kv_cache_type or "")
-        if rule is not None and model is not None and rule.by_heads_capability is not None:
+        if (
+            rule is not None
+            and model is not None
+            and rule.by_heads_capability is not None
+        ):
             # some GPUs attend to such a cache by heads of some lengths alone
             left_out = rule.not_by_heads
-            left_out += rule.not_by_heads_seeing if self.spec.modality == "vision" else ()
+            left_out += (
+                rule.not_by_heads_seeing if self.spec.modality == "vision" else ()
+            )
             by_heads = model.row not in left_out and all(
                 group.kind in ("full", "sliding")
                 and group.key_length == group.value_length
@@ -316,7 +332,9 @@ class Judged(Record):
 
     def finding(self, name: str) -> Finding | None:
         """The finding of that check, None where it was not asked for."""
-        return next((finding for finding in self.findings if finding.check == name), None)
+        return next(
+            (finding for finding in self.findings if finding.check == name), None
+        )
 
     def has(self, *codes: str) -> bool:
         """Whether one of the findings has one of these codes."""
@@ -358,7 +376,9 @@ class Judged(Record):
     @property
     def failed(self) -> tuple[str, ...]:
         """The checks that rule a local run out."""
-        return tuple(each.check for each in self.findings if each.outcome is Outcome.FAIL)
+        return tuple(
+            each.check for each in self.findings if each.outcome is Outcome.FAIL
+        )
 
     @property
     def is_on_accelerators(self) -> bool:
@@ -380,7 +400,9 @@ class Further(Protocol):
     def notes(self) -> tuple[str, ...]: ...
 
 
-def _restored(kind: type[Verdict], values: dict[str, Any], read: dict[str, Any]) -> Verdict:
+def _restored(
+    kind: type[Verdict], values: dict[str, Any], read: dict[str, Any]
+) -> Verdict:
     """A verdict out of a pickle: what its `further` would work out is worked out already."""
     verdict = kind(**values)
     vars(verdict).update(read)
@@ -471,10 +493,16 @@ class Verdict(Judged, Report):
         """Without the catalogue, from which the rest would be worked out: all of it is, now."""
         values = self._decided()
         lazy = ("room", "alternatives", "api_offers", "monthly_cost", "notes")
-        return _restored, (type(self), values, {name: getattr(self, name) for name in lazy})
+        return _restored, (
+            type(self),
+            values,
+            {name: getattr(self, name) for name in lazy},
+        )
 
     @classmethod
-    def conclude(cls, judged: Judged, machine: Machine, *, offered: bool, **fields: Any) -> Self:
+    def conclude(
+        cls, judged: Judged, machine: Machine, *, offered: bool, **fields: Any
+    ) -> Self:
         """As judged on that machine; `offered`: whether an API may be used and one is offered."""
         own = {name: getattr(judged, name) for name in Judged._fields}
         route = Route.LOCAL if judged.fits else Route.UNKNOWN
@@ -511,7 +539,9 @@ class Verdict(Judged, Report):
         if Outcome.FAIL in outcomes:
             return False
         # of "weights-yours" nobody stated where to get them
-        is_open = None in outcomes or Outcome.UNKNOWN in outcomes or self.has("weights-yours")
+        is_open = (
+            None in outcomes or Outcome.UNKNOWN in outcomes or self.has("weights-yours")
+        )
         return None if is_open else True
 
     @property
@@ -566,7 +596,9 @@ class Verdict(Judged, Report):
         return self.summary
 
     def __bool__(self) -> bool:
-        raise TypeError("a Verdict has no truth value: ask can_run, or route for the four answers")
+        raise TypeError(
+            "a Verdict has no truth value: ask can_run, or route for the four answers"
+        )
 
 
 class Alternative(Verdict):

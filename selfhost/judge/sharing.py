@@ -11,7 +11,16 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ..needs.records import ACCELERATOR, How, Needs, Split, Term, share_of, summed, taken_off
+from ..needs.records import (
+    ACCELERATOR,
+    How,
+    Needs,
+    Split,
+    Term,
+    share_of,
+    summed,
+    taken_off,
+)
 from .devices import Place, index_of
 
 # the ends of a term and its likely size
@@ -25,7 +34,9 @@ class Share(NamedTuple):
     layers: int
 
 
-def with_terms(needs: Needs, terms: Sequence[Term], placement: str = "accelerator") -> Needs:
+def with_terms(
+    needs: Needs, terms: Sequence[Term], placement: str = "accelerator"
+) -> Needs:
     """The same needs with their terms placed."""
     return needs.replace(placement=placement, terms=tuple(terms), evictable_bytes=0)
 
@@ -38,7 +49,9 @@ def whole_on_one(there: Needs, where: str) -> Needs:
     return with_terms(there, placed)
 
 
-def parts_in_turn(needs: Needs, place: Place | None, *, bounded: bool = True) -> Iterator[Needs]:
+def parts_in_turn(
+    needs: Needs, place: Place | None, *, bounded: bool = True
+) -> Iterator[Needs]:
     """Parts in RAM and one at a time on that accelerator; `bounded`: those that have room there."""
     if place is None:
         return
@@ -47,13 +60,17 @@ def parts_in_turn(needs: Needs, place: Place | None, *, bounded: bool = True) ->
         if bounded and most_bytes > (place.room_bytes or 0):
             continue
         on_device = [term.replace(where=place.where) for term in way.device]
-        yield with_terms(needs, (*way.host, *on_device), "split").replace(offload=way.way)
+        yield with_terms(needs, (*way.host, *on_device), "split").replace(
+            offload=way.way
+        )
 
 
 # ------------------------------------------------------------------ how many layers have room
 
 
-def layers_by_place(there: Needs, candidates: Sequence[Place], layers: int) -> list[Share]:
+def layers_by_place(
+    there: Needs, candidates: Sequence[Place], layers: int
+) -> list[Share]:
     """As many layers on each place as have room there, the last layers first.
 
     Where some stay in RAM, the first place keeps room for the copies of those.
@@ -92,11 +109,16 @@ def _high_bytes(there: Needs, split: Split) -> int:
     return sum(term.high_bytes for term in there.terms if term.split is split)
 
 
-def _most_layers(by_layer: Sequence[Term], room_bytes: int, stop: int, layers: int) -> int:
+def _most_layers(
+    by_layer: Sequence[Term], room_bytes: int, stop: int, layers: int
+) -> int:
     """How many layers before `stop` have room there; -1 where not even none has."""
 
     def bytes_of(count: int) -> int:
-        return sum(_bytes_of_layers(term, "high_bytes", count, stop, layers) for term in by_layer)
+        return sum(
+            _bytes_of_layers(term, "high_bytes", count, stop, layers)
+            for term in by_layer
+        )
 
     return bisect_right(range(stop + 1), room_bytes, key=bytes_of) - 1
 
@@ -116,11 +138,15 @@ def _bytes_of_layers(term: Term, end: str, count: int, stop: int, layers: int) -
 # ------------------------------------------------------------------ the terms of each place
 
 
-def layers_shared_out(needs: Needs, there: Needs, shares: Sequence[Share], layers: int) -> Needs:
+def layers_shared_out(
+    needs: Needs, there: Needs, shares: Sequence[Share], layers: int
+) -> Needs:
     """The terms where those shares lie; the layers that are left over lie in RAM, as in `needs`."""
     left = layers - sum(share.layers for share in shares)
     # experts alone may be there
-    keeps_experts = any(term.name == "weights" and term.split is Split.HOST for term in there.terms)
+    keeps_experts = any(
+        term.name == "weights" and term.split is Split.HOST for term in there.terms
+    )
     if not left and not keeps_experts:
         return with_terms(there, _placed(there, _Division(shares, layers, 0, {})))
     in_ram = {term.name: term for term in needs.terms}
@@ -198,7 +224,8 @@ def _term_by_layers(term: Term, division: _Division) -> Iterator[Term]:
         if not count and not term.output_bytes:
             continue
         sizes = {
-            end: output_bytes + _bytes_of_layers(term, end, count, stop, division.layers)
+            end: output_bytes
+            + _bytes_of_layers(term, end, count, stop, division.layers)
             for end in SIZES
         }
         arithmetic = share_of(f"{count}/{division.layers} of the layers", line)
@@ -208,6 +235,8 @@ def _term_by_layers(term: Term, division: _Division) -> Iterator[Term]:
         if how is How.EXACT and count < division.layers:
             # layers that differ are taken to lie evenly
             how = How.COMPUTED
-        yield term.replace(where=where, how=how, arithmetic=arithmetic, output_bytes=0, **sizes)
+        yield term.replace(
+            where=where, how=how, arithmetic=arithmetic, output_bytes=0, **sizes
+        )
         stop -= count
         output_bytes = 0

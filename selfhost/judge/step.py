@@ -22,7 +22,9 @@ _TYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 _UNGATED_MATRICES = 2
 
 
-def step_of(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload) -> Step | None:
+def step_of(
+    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload
+) -> Step | None:
     """One step of decoding behind the prompt that is stated, or in a short chat where that is
     longer. The step reads nothing where that is not known. None where a pace makes no sense.
     """
@@ -90,5 +92,9 @@ def _step_by_parameters(step: Step, spec: ModelSpec, parameters: int) -> Step:
     layers = figures.layers_of_7b * (parameters / 7e9) ** figures.layers_grow
     stated = None if spec.needs is None else spec.needs.dtype
     name = stated or "bfloat16"
-    read_bytes = step.read_bytes or FrozenDict({name: parameters * _TYPE_BYTES.get(name, 2)})
-    return step.replace(launched_layers=figures.layers_ends * layers, read_bytes=read_bytes)
+    read_bytes = step.read_bytes or FrozenDict(
+        {name: parameters * _TYPE_BYTES.get(name, 2)}
+    )
+    return step.replace(
+        launched_layers=figures.layers_ends * layers, read_bytes=read_bytes
+    )

@@ -28,7 +28,9 @@ class _Stored(Record):
     question: Question
 
 
-def judge_together(questions: Sequence[Question], names: Sequence[str], machine: Machine) -> Judged:
+def judge_together(
+    questions: Sequence[Question], names: Sequence[str], machine: Machine
+) -> Judged:
     """Whether the machine holds all of them at once. `names` stand in reasons.
 
     The findings are those of all. The question, the memory basis and the reserve are those of the
@@ -37,11 +39,15 @@ def judge_together(questions: Sequence[Question], names: Sequence[str], machine:
     """
     if any(question.needs is None for question in questions):
         alone = [judge(question, machine) for question in questions]
-        return Judged(question=questions[0], findings=tuple(_worst_of_members(names, alone)))
+        return Judged(
+            question=questions[0], findings=tuple(_worst_of_members(names, alone))
+        )
     in_given_order = _summed_up(names, _judged_in(questions, machine), machine)
     if not in_given_order.failed:
         return in_given_order
-    largest_first = sorted(range(len(questions)), key=lambda index: -_most_bytes(questions[index]))
+    largest_first = sorted(
+        range(len(questions)), key=lambda index: -_most_bytes(questions[index])
+    )
     if largest_first == [*range(len(questions))]:
         return in_given_order
     members = _judged_in([questions[index] for index in largest_first], machine)
@@ -110,7 +116,9 @@ def _minus(size: int | None, taken: int, least: int = 0) -> int | None:
 # ------------------------------------------------------------------ the sums
 
 
-def _summed_up(names: Sequence[str], members: Sequence[Judged], machine: Machine) -> Judged:
+def _summed_up(
+    names: Sequence[str], members: Sequence[Judged], machine: Machine
+) -> Judged:
     """The findings of all members, with memory and disk held against the sums."""
     # the files that a model loads -> what is to be stored
     stored = dict[Hashable, _Stored]()
@@ -135,7 +143,9 @@ def _summed_up(names: Sequence[str], members: Sequence[Judged], machine: Machine
     for part in stored.values():
         files_bytes += stored_in_memory(part.needs, machine, part.question)
     memory = memory_check(total, machine, members[0].workload, files_bytes)
-    findings["memory"] = memory.replace(reason=memory.reason + _parts(names, counted, total))
+    findings["memory"] = memory.replace(
+        reason=memory.reason + _parts(names, counted, total)
+    )
     kept = tuple(findings[name] for name in CHECKS if name in findings)
     return Judged(question=members[0].question, findings=kept, needs=total)
 
@@ -145,7 +155,9 @@ def _without_mapped(needs: Needs) -> Needs:
     terms = [
         term
         for term in needs.terms
-        if term.where != "host" or not term.may_be_mapped or term.name.startswith("draft_")
+        if term.where != "host"
+        or not term.may_be_mapped
+        or term.name.startswith("draft_")
     ]
     return needs.replace(terms=tuple(terms), evictable_bytes=0)
 
@@ -161,13 +173,17 @@ def _parts(names: Sequence[str], counted: Sequence[Needs], total: Needs) -> str:
     return f" Of this: {', '.join(parts)}."
 
 
-def _sum_of(names: Sequence[str], needs: Sequence[Needs], stored: Sequence[Needs]) -> Needs:
+def _sum_of(
+    names: Sequence[str], needs: Sequence[Needs], stored: Sequence[Needs]
+) -> Needs:
     placements = {member.placement for member in needs}
     terms = list[Term]()
     unknown = []
     for name, member in zip(names, needs, strict=True):
         terms += member.terms
-        unknown += [why.replace(reason=f"of {name}, {why.reason}") for why in member.unknown]
+        unknown += [
+            why.replace(reason=f"of {name}, {why.reason}") for why in member.unknown
+        ]
     return Needs(
         files=_all_files(member.download_bytes for member in stored),
         checkpoint_bytes=sum(member.checkpoint_bytes or 0 for member in stored),
@@ -206,14 +222,18 @@ def _disk_check_of_volume(parts: Sequence[_Stored], machine: Machine) -> Finding
     first = parts[0]
     if len(parts) == 1:
         return disk_check(first.needs, machine, first.question)
-    sizes = [bytes_to_store(part.needs, part.question.missing_bytes)[0] for part in parts]
+    sizes = [
+        bytes_to_store(part.needs, part.question.missing_bytes)[0] for part in parts
+    ]
     largest_bytes = max(part.needs.largest_file_bytes or 0 for part in parts)
     needs = Needs(files=_all_files(sizes), largest_file_bytes=largest_bytes or None)
     question = first.question.replace(here=None, local_files=False, beside_bytes=0)
     return disk_check(needs, machine, question)
 
 
-def _worst_of_members(names: Sequence[str], members: Sequence[Judged]) -> Iterator[Finding]:
+def _worst_of_members(
+    names: Sequence[str], members: Sequence[Judged]
+) -> Iterator[Finding]:
     """The worst finding of each check, but for disk and memory, which are held against the sums."""
     for check in CHECKS:
         if check in ("disk", "memory"):

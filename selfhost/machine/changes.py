@@ -16,7 +16,14 @@ from ..core.units import nearest, parse_number, parse_size, words_of
 from . import cpus, gpus, record
 from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, FactValues, Machine
 from .understand import cards_named
-from .words import MOST_CARDS, GpuCountError, NamedCards, UnknownGpuError, joined, rewritten
+from .words import (
+    MOST_CARDS,
+    GpuCountError,
+    NamedCards,
+    UnknownGpuError,
+    joined,
+    rewritten,
+)
 
 # general-purpose machines of the clouds and of CI: 16 GiB with 4 cores (AWS m7i and m8g, GitHub,
 # GitLab)
@@ -35,7 +42,11 @@ class SettingError(InputError):
 def _size(text: str, most: int = record.MAX_MEMORY_BYTES) -> int:
     size = parse_size(text)
     if not 1 <= size <= most:
-        words = "is nothing" if size < 1 else f"is {units.binary(size)}: no machine has that much"
+        words = (
+            "is nothing"
+            if size < 1
+            else f"is {units.binary(size)}: no machine has that much"
+        )
         raise ValueError(words)
     return size
 
@@ -48,7 +59,9 @@ def _bandwidth(text: str) -> tuple[int, bool]:
         raise ValueError(f"{shortened(how.strip())!r} is not `measured`", example)
     size = re.sub(r"(?:/second|/sec|/s|ps)$", "", rate.strip(), flags=re.IGNORECASE)
     if re.search(r"[kmgtKMGT]b$", size):
-        raise ValueError(f"{shortened(rate)!r} may mean bits: write a bandwidth in bytes")
+        raise ValueError(
+            f"{shortened(rate)!r} may mean bits: write a bandwidth in bytes"
+        )
     return _size(size), bool(colon)
 
 
@@ -109,7 +122,9 @@ def _choice(key: str, normal: Callable[[str], str], typed: str) -> str:
 
 def _instruction_sets(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))
-    if odd := [name for name in names if not re.fullmatch(r"[a-z0-9_]{1,40}", name, re.ASCII)]:
+    if odd := [
+        name for name in names if not re.fullmatch(r"[a-z0-9_]{1,40}", name, re.ASCII)
+    ]:
         example = "write them as Linux does: instruction_sets=avx2,fma,f16c"
         raise ValueError(f"{shortened(odd[0])!r} is not an instruction set", example)
     return () if names == ("none",) else names
@@ -120,7 +135,9 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "memory": _size,
     "cores": _cores,
     # a full disk is something to ask about
-    "disk": lambda text: 0 if text.strip() == "0" else _size(text, record.MAX_DISK_BYTES),
+    "disk": lambda text: (
+        0 if text.strip() == "0" else _size(text, record.MAX_DISK_BYTES)
+    ),
     "bandwidth": _bandwidth,
     "gpu": _gpu,
     "system": partial(_choice, "system", record.normal_system),
@@ -143,15 +160,23 @@ def value_of(key: str, text: str) -> Any:
             return _READERS[key](text)
         raise ValueError("has no value")
     except ValueError as error:
-        message, remedy = (*error.args, f"write for example {_rows()[key]['example']}")[:2]
-        raise SettingError([_fault(key, message.partition(": write for")[0], remedy)]) from None
+        message, remedy = (*error.args, f"write for example {_rows()[key]['example']}")[
+            :2
+        ]
+        raise SettingError(
+            [_fault(key, message.partition(": write for")[0], remedy)]
+        ) from None
 
 
 def _fault(key: str, message: str, remedy: str | None) -> Problem:
-    return Problem(file="--set", key=shortened(key) or None, message=message, remedy=remedy)
+    return Problem(
+        file="--set", key=shortened(key) or None, message=message, remedy=remedy
+    )
 
 
-def apply(machine: Machine, settings: Sequence[str], named: Sequence[NamedCards] = ()) -> Machine:
+def apply(
+    machine: Machine, settings: Sequence[str], named: Sequence[NamedCards] = ()
+) -> Machine:
     """`machine` as it would be with each `key=value` of `settings`, and with the `named` GPUs in
     place of its own, for planning; without either as it is. Raises `SettingError` with every fault.
     """
@@ -197,12 +222,18 @@ def _refuse_cards_on_apple(machine: Machine, named: Sequence[NamedCards]) -> Non
     every = machine.accelerators or ()
     cards = [card for card in every if card.vendor.lower() != "apple"]
     is_apple = len(cards) < len(every) or "apple" in words_of(machine.cpu_model or "")
-    if cards and (is_apple or (machine.system, machine.architecture) == ("macos", "aarch64")):
+    if cards and (
+        is_apple or (machine.system, machine.architecture) == ("macos", "aarch64")
+    ):
         message = f"a computer with an Apple chip cannot have a {cards[0].name} beside its own GPU"
         other = named[0].label if named else "Ryzen 5 7600 32GB"
-        remedy = f"leave it out, or name a computer that takes cards: --machine '{other}'"
+        remedy = (
+            f"leave it out, or name a computer that takes cards: --machine '{other}'"
+        )
         file, key = ("--gpu", None) if named else ("--set", "gpu")
-        raise SettingError([Problem(file=file, key=key, message=message, remedy=remedy)])
+        raise SettingError(
+            [Problem(file=file, key=key, message=message, remedy=remedy)]
+        )
 
 
 def _read_settings(
@@ -234,7 +265,9 @@ def _unknown_key(key: str, value: str | None) -> Problem:
     guess = guess or nearest(key, SETTINGS)
     if value is None:
         like = guess or "memory"
-        return _fault(key, "is not KEY=VALUE", f"write for example {_rows()[like]['example']}")
+        return _fault(
+            key, "is not KEY=VALUE", f"write for example {_rows()[like]['example']}"
+        )
     if guess is None:
         return _fault(key, "cannot be set", f"one of {', '.join(SETTINGS)}")
     is_size = guess in ("memory", "disk", "gpu")
@@ -254,7 +287,11 @@ def _facts_of_setting(before: Machine, key: str, value: Any) -> FactValues:
         how |= {"memory_bandwidth_bound": None}
     elif key == "architecture" and value == before.architecture:
         lost = ()
-    elif key == "cores" and before.is_bandwidth_measured and value != before.cpu_cores_usable:
+    elif (
+        key == "cores"
+        and before.is_bandwidth_measured
+        and value != before.cpu_cores_usable
+    ):
         lost = (*lost, BANDWIDTH)
     return {**dict.fromkeys(lost), **how, **dict.fromkeys(_rows()[key]["facts"], value)}
 
@@ -262,12 +299,18 @@ def _facts_of_setting(before: Machine, key: str, value: Any) -> FactValues:
 def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
     """Every place with that much free, and a place for each kind of store that has none."""
     own = {disk.purpose: disk for disk in disks or ()}
-    own |= {name: Disk(purpose=name, path="the disk") for name in PURPOSES if name not in own}
+    own |= {
+        name: Disk(purpose=name, path="the disk")
+        for name in PURPOSES
+        if name not in own
+    }
     return tuple(
         disk.replace(
             free_bytes=free,
             writable=True,
-            total_bytes=None if disk.total_bytes is None else max(free, disk.total_bytes),
+            total_bytes=None
+            if disk.total_bytes is None
+            else max(free, disk.total_bytes),
         )
         for disk in own.values()
     )
@@ -277,15 +320,25 @@ def planned(machine: Machine) -> Machine:
     """The same machine for planning: its memory counts as a whole, and disks, cores and instruction
     sets that it lacks are assumed. Those sets that it has bring what they imply.
     """
-    assumed, sources, changes = list(machine.assumed), dict(machine.sources), FactValues()
+    assumed, sources, changes = (
+        list(machine.assumed),
+        dict(machine.sources),
+        FactValues(),
+    )
     if machine.disks is None:
         assumed.append("disks")
     else:
         unread = [disk.purpose for disk in machine.disks if disk.free_bytes is None]
         assumed += [f"disks.{purpose}.free_bytes" for purpose in unread]
-        assumed += [f"disks.{purpose}" for purpose in PURPOSES if machine.disk_for(purpose) is None]
+        assumed += [
+            f"disks.{purpose}"
+            for purpose in PURPOSES
+            if machine.disk_for(purpose) is None
+        ]
     if machine.instruction_sets is not None:
-        changes["instruction_sets"] = with_implied(machine.instruction_sets, machine.architecture)
+        changes["instruction_sets"] = with_implied(
+            machine.instruction_sets, machine.architecture
+        )
     elif (sets := _class_sets(machine)) is not None:
         changes["instruction_sets"], why = sets
         sources["instruction_sets"] = f"assumed: {why}"
@@ -296,7 +349,9 @@ def planned(machine: Machine) -> Machine:
         sources |= dict.fromkeys(facts, why)
         assumed += ["cpu_cores_usable"] if why.startswith("assumed") else []
     assumed = [*dict.fromkeys(assumed)]
-    return machine.replace(**changes, planning=True, sources=sources, assumed=tuple(assumed))
+    return machine.replace(
+        **changes, planning=True, sources=sources, assumed=tuple(assumed)
+    )
 
 
 def _assumed_cores(machine: Machine) -> tuple[FactValues, str]:
@@ -304,7 +359,10 @@ def _assumed_cores(machine: Machine) -> tuple[FactValues, str]:
     cores = gpus.cores_in(machine) if machine.scope == "host" else None
     memory = machine.memory_limit_bytes or machine.memory_total_bytes
     if cores is not None:
-        facts = {"cpu_cores_physical": cores.physical[1], "cpu_cores_usable": float(cores.usable)}
+        facts = {
+            "cpu_cores_physical": cores.physical[1],
+            "cpu_cores_usable": float(cores.usable),
+        }
         if cores.performance != cores.physical:
             facts["cpu_cores_performance"] = cores.performance[1]
         least, _, most = cores.physical
@@ -343,7 +401,11 @@ def own_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:
     others = {*table["baseline"]} - {architecture}
     foreign = {name for other in others for name in table["assumed"][other]}
     base = {name for other in others for name in table["baseline"][other]}
-    return tuple(n for n in sets if n not in foreign and base.isdisjoint(with_implied((n,), None)))
+    return tuple(
+        n
+        for n in sets
+        if n not in foreign and base.isdisjoint(with_implied((n,), None))
+    )
 
 
 def _class_sets(machine: Machine) -> tuple[tuple[str, ...], str] | None:

@@ -40,7 +40,13 @@ class Rates(NamedTuple):
 
 
 # what cores compute, by `vectors`, of a row that does not say more
-CORE_OF = {"none": "avx", "sse": "avx", "avx2": "avx2", "avx512": "avx512", "arm": "arm"}
+CORE_OF = {
+    "none": "avx",
+    "sse": "avx",
+    "avx2": "avx2",
+    "avx512": "avx512",
+    "arm": "arm",
+}
 # fewest and usual cores, as shares of those of the largest of a series of servers: a guess
 _SHARES_OF_LARGEST = (0.125, 0.5)
 # what stands for a sign in the shape of a model number; `?` is any
@@ -86,7 +92,9 @@ class Share(Record):
         """
         memory_rate: float = _table()["of_peak"] * peak
         cores = inf if cores is None else cores
-        return memory_rate / hypot(1, memory_rate / (self.core_gb_per_s * units.GB * cores))
+        return memory_rate / hypot(
+            1, memory_rate / (self.core_gb_per_s * units.GB * cores)
+        )
 
     @property
     def source(self) -> str:
@@ -97,11 +105,15 @@ class Share(Record):
 def share_of(kind: str, most_mts: float = inf) -> Share:
     """How processors of a kind read their memory, the fastest of which has that rate."""
     rows = (row for row in _table()["share"] if row["kind"] == kind)
-    return record_of(Share, next(row for row in rows if most_mts <= row.get("up_to_mts", inf)))
+    return record_of(
+        Share, next(row for row in rows if most_mts <= row.get("up_to_mts", inf))
+    )
 
 
 @lru_cache(maxsize=256)
-def guests_with(core: str, *, is_amd: bool | None, cores: float) -> tuple[Ends, int] | None:
+def guests_with(
+    core: str, *, is_amd: bool | None, cores: float
+) -> tuple[Ends, int] | None:
     """Bytes per second that guests of clouds with so many cores of that kind, a row of `core`, read
     weights at, and how many instance types have about as many; None where none were counted. With
     `is_amd` None of any maker. Between two counts it holds both, below the first in proportion.
@@ -152,19 +164,25 @@ class Processor(Record):
 def class_of(name: str) -> TomlRow:
     """The row of `class` that a word of a processor's name tells; empty where none does."""
     words = words_of(name)
-    return next((row for row in _table()["class"] if not words.isdisjoint(row["words"])), {})
+    return next(
+        (row for row in _table()["class"] if not words.isdisjoint(row["words"])), {}
+    )
 
 
 @lru_cache(maxsize=512)
 def processor_of(name: str) -> Processor | None:
     """The series, else the generation, whose row fits a processor's name best; None for others."""
     words = words_of(name)
-    rows = _best_rows(_table()["cpu"], words) or _best_rows(_table()["generation"], words)
+    rows = _best_rows(_table()["cpu"], words) or _best_rows(
+        _table()["generation"], words
+    )
     if not rows:
         return None
     row = rows[0]
     memory, vectors = row.get("memory", "slots"), row.get("vectors", "avx2")
-    matches = (_fits(shape, word) for shape in row.get("kinds_of", ["*"]) for word in words)
+    matches = (
+        _fits(shape, word) for shape in row.get("kinds_of", ["*"]) for word in words
+    )
     kinds = row.get("kinds", ()) if any(matches) else ()
     # one for laptops, by where its memory sits or the letters behind its number
     is_mobile = memory in ("either", "soldered")
@@ -214,14 +232,18 @@ def _fits(shape: str, word: str) -> bool:
     if start.endswith("#") and rest[:1].isdecimal():
         return False
     pairs = zip(start, word, strict=False)
-    return all(sign == "?" or letter in _LETTERS_OF.get(sign, sign) for sign, letter in pairs)
+    return all(
+        sign == "?" or letter in _LETTERS_OF.get(sign, sign) for sign, letter in pairs
+    )
 
 
 def maker_of(name: str) -> str | None:
     """AMD or Intel, by a word of a processor's name; None where none tells."""
     words = words_of(name)
     makers: Mapping[str, Sequence[str]] = _table()["makers"]
-    return next((maker for maker in makers if not words.isdisjoint(makers[maker])), None)
+    return next(
+        (maker for maker in makers if not words.isdisjoint(makers[maker])), None
+    )
 
 
 def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]:
@@ -229,11 +251,18 @@ def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]
     first, _, rest = number.partition(" ")
     maker, number = (maker_of(first), rest) if first in MAKERS else (None, number)
     # no GPU of Intel's has such a number: `intel 12400`
-    beside = {"maker": maker, "gpu": beside_gpu or maker == "Intel", "nothing": not beside_gpu}
+    beside = {
+        "maker": maker,
+        "gpu": beside_gpu or maker == "Intel",
+        "nothing": not beside_gpu,
+    }
     names: dict[str, str] = {}
     for row in _table()["number"]:
         match = re.fullmatch(row["shape"], number, re.ASCII)
-        is_meant = beside[row.get("beside", "nothing")] and maker in (None, maker_of(row["words"]))
+        is_meant = beside[row.get("beside", "nothing")] and maker in (
+            None,
+            maker_of(row["words"]),
+        )
         if match is not None and is_meant:
             name = f"{row['words']} {match.groupdict().get('number', match[0])}"
             if (series := processor_of(name)) is not None:
@@ -244,7 +273,9 @@ def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]
 def names_a_kind_alone(words: AbstractSet[str]) -> bool:
     """Whether words tell a kind of processor and nothing more, `core i9`; a maker is none."""
     beside = {*_table()["beside_kind"], *MAKERS}
-    kind = frozenset(word for word in words if word not in beside and count_of(word) == 1)
+    kind = frozenset(
+        word for word in words if word not in beside and count_of(word) == 1
+    )
     around = class_of(" ".join(kind or words - {*MAKERS}))
     return bool(around) and kind <= {*around["words"]}
 
@@ -297,12 +328,18 @@ def cores_of(name: str) -> Cores | None:
     """The cores of all processors that a name tells, by number, series or class."""
     series, around, count = processor_of(name), class_of(name), count_of(name)
     if series is not None:
-        rows = _best_rows(shipped_table("cpu_cores").get(series.name, ()), words_of(name))
+        rows = _best_rows(
+            shipped_table("cpu_cores").get(series.name, ()), words_of(name)
+        )
         if rows:
             return cores_from(rows[0], series.threads, count)
         if series.cores:
-            least, usual = (max(1, round(share * series.cores)) for share in _SHARES_OF_LARGEST)
-            return cores_from({"cores": (least, usual, series.cores)}, series.threads, count)
+            least, usual = (
+                max(1, round(share * series.cores)) for share in _SHARES_OF_LARGEST
+            )
+            return cores_from(
+                {"cores": (least, usual, series.cores)}, series.threads, count
+            )
     return cores_from(around, 1, count) if around else None
 
 
@@ -310,7 +347,9 @@ def cores_from(row: TomlRow, threads: int, count: int = 1) -> Cores:
     """Those of so many processors of a row: one count, or the fewest, the usual and the most."""
     counts, threads = row["cores"], row.get("threads", threads)
     physical, performance = (
-        (count * each,) * 3 if isinstance(each, int) else tuple(count * number for number in each)
+        (count * each,) * 3
+        if isinstance(each, int)
+        else tuple(count * number for number in each)
         for each in (counts, row.get("performance", counts))
     )
     return Cores(

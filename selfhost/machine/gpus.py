@@ -47,17 +47,26 @@ def fact_of(name: str, key: str, memory_gib: float | None = None) -> Any:
     if not matching:
         return None
     row = max(matching, key=lambda pair: pair[0])[1]
-    others = (other[key] for other in row.get("other", ()) if other["memory_gib"] == memory_gib)
+    others = (
+        other[key]
+        for other in row.get("other", ())
+        if other["memory_gib"] == memory_gib
+    )
     return next(others, row[key])
 
 
 @lru_cache(maxsize=16)
 def _rows(key: str) -> tuple[tuple[frozenset[str], dict[str, Any]], ...]:
-    return tuple((frozenset(row["words"].split()), row) for row in _table()["gpu"] if key in row)
+    return tuple(
+        (frozenset(row["words"].split()), row) for row in _table()["gpu"] if key in row
+    )
 
 
 def _has_words(name: str, patterns: Sequence[str]) -> bool:
-    return re.search(rf"\b(?:{'|'.join(patterns)})\b", name.lower().replace("-", " ")) is not None
+    return (
+        re.search(rf"\b(?:{'|'.join(patterns)})\b", name.lower().replace("-", " "))
+        is not None
+    )
 
 
 @lru_cache(maxsize=256)
@@ -104,9 +113,17 @@ def series_in(machine: Machine) -> cpus.Processor | None:
                 memory.get("kind", "unnamed"),
                 cpus.rates_of(memory, memory.get("kinds", ())),
             )
-            given = {"vectors": "avx2", **memory, **rates, "kind": kind, "memory": "either"}
+            given = {
+                "vectors": "avx2",
+                **memory,
+                **rates,
+                "kind": kind,
+                "memory": "either",
+            }
             share = cpus.share_of(kind)
-            return cpus.record_of(cpus.Processor, given, name=f"those with {name}", share=share)
+            return cpus.record_of(
+                cpus.Processor, given, name=f"those with {name}", share=share
+            )
     return None
 
 
@@ -116,7 +133,9 @@ def computer_of(machine: Machine) -> TomlRow | None:
     names = [fact_of(card, "name") or card for card in cards]
     memory_gib = (machine.memory_total_bytes or 0) / units.GIB
     for row in _table()["computer"]:
-        is_of_so_many = 0 < len(names) <= row["cards"] and memory_gib <= row["memory_gib"]
+        is_of_so_many = (
+            0 < len(names) <= row["cards"] and memory_gib <= row["memory_gib"]
+        )
         if is_of_so_many and all(_has_words(name, row["names"]) for name in names):
             return {**row, **cpus.rates_of(row)}
     row = _table()["unnamed"]
@@ -140,7 +159,11 @@ def cores_in(machine: Machine) -> cpus.Cores | None:
 def cycles_per_second(name: str) -> float | None:
     """Of all multiprocessors of NVIDIA's at the boost clock, or cores of Apple's by the peak."""
     if (chip := cpus.chip_of(words_of(name))) is not None and chip.tflops is not None:
-        return chip.tflops * 1e12 / (_FLOPS_OF_MATRIX_CORE if chip.neural else _FLOPS_OF_CORE)
+        return (
+            chip.tflops
+            * 1e12
+            / (_FLOPS_OF_MATRIX_CORE if chip.neural else _FLOPS_OF_CORE)
+        )
     whole, share = _whole_and_share(name)
     count, ghz = fact_of(whole, "processors"), fact_of(whole, "boost_ghz")
     return None if count is None or ghz is None else count * ghz * 1e9 * share
@@ -208,12 +231,17 @@ def has_hbm(name: str) -> bool:
 
 def why_unserved(name: str) -> str | None:
     """What an accelerator is that no build judged here computes on, as a clause; else None."""
-    return next((row["is"] for row in _table()["unserved"] if _has_words(name, row["words"])), None)
+    return next(
+        (row["is"] for row in _table()["unserved"] if _has_words(name, row["words"])),
+        None,
+    )
 
 
 @lru_cache(maxsize=1024)
 def vendor_of(name: str) -> str:
     """nvidia, amd, intel or qualcomm by the words of a GPU's name; `unknown` where none says."""
     words = re.split(r"[^a-z0-9]+", name.lower())
-    makers = (row["id"] for row in _table()["maker"] if not {*words}.isdisjoint(row["words"]))
+    makers = (
+        row["id"] for row in _table()["maker"] if not {*words}.isdisjoint(row["words"])
+    )
     return next(makers, UNKNOWN)

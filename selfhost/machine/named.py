@@ -15,7 +15,14 @@ from ..core.units import words_of
 from . import cpus, gpus
 from .changes import planned
 from .profiles import all_profiles, machine_called, unknown_machine
-from .record import BANDWIDTH, FILLED_ASSUMED, RATE_ASSUMED, Accelerator, FactValues, Machine
+from .record import (
+    BANDWIDTH,
+    FILLED_ASSUMED,
+    RATE_ASSUMED,
+    Accelerator,
+    FactValues,
+    Machine,
+)
 from .understand import Description, cards_named, read_description
 from .words import BREAK, UnknownGpuError, bad_name, joined, tokens
 
@@ -74,9 +81,13 @@ def rented(text: str) -> tuple[Machine, str] | None:
     beside = " ".join(words)[len(name) :].strip()
     with suppress(UnknownGpuError):
         cards = cards_named(beside.lstrip("+, ").removeprefix("with "))
-    left_aside = f" Ignored (not understood): {beside}." if beside and cards is None else ""
+    left_aside = (
+        f" Ignored (not understood): {beside}." if beside and cards is None else ""
+    )
     if cards is None and "gpu" in row:
-        cards = cards_named(f"{row.get('gpus', {}).get(str(processors), 1)}x {row['gpu']}")
+        cards = cards_named(
+            f"{row.get('gpus', {}).get(str(processors), 1)}x {row['gpu']}"
+        )
     facts: FactValues = {
         "system": "linux",
         "architecture": cpus.class_of(row["cpu"]).get("architecture", "x86_64"),
@@ -100,15 +111,26 @@ def _rented_size(text: str) -> tuple[TomlRow, float, int] | None:
     table, name, count = shipped_table("cloud_types"), text.lower(), 0
     # a type with fewer processors than another has its memory: `Standard_E8-4s_v5`
     if constrained := re.fullmatch(table["constrained"], name, re.ASCII):
-        name, count = f"{constrained['before']}{constrained['behind']}", int(constrained["count"])
+        name, count = (
+            f"{constrained['before']}{constrained['behind']}",
+            int(constrained["count"]),
+        )
     for row in table["type"]:
-        match = re.fullmatch(row["types"], name, re.ASCII) if name[:1] in row["begins"] else None
+        match = (
+            re.fullmatch(row["types"], name, re.ASCII)
+            if name[:1] in row["begins"]
+            else None
+        )
         if match is None:
             continue
         size, groups = match["size"], match.groupdict()
         word = size.lstrip("0123456789")
-        processors = int(size.removesuffix(word) or 1) * table["sizes"].get(word, 0 if word else 1)
-        processors = row["processors"].get(size, 0) if "processors" in row else processors
+        processors = int(size.removesuffix(word) or 1) * table["sizes"].get(
+            word, 0 if word else 1
+        )
+        processors = (
+            row["processors"].get(size, 0) if "processors" in row else processors
+        )
         each_gib = row.get("gib", {}).get(groups.get("kind"), 0)
         gib = float(groups.get("gib") or each_gib * processors)
         if gib and processors > count:
@@ -169,12 +191,20 @@ class _Computer:
         is_told = named is not None and not cpus.names_a_kind_alone(kind)
         self.processor = named if is_told else row.get("processor", named)
         self.is_of_product = self.processor == row.get("processor")
-        own_cards = [cards_named(row["gpu"])] if "gpu" in row and not about.has_no_card else []
+        own_cards = (
+            [cards_named(row["gpu"])] if "gpu" in row and not about.has_no_card else []
+        )
         self.cards = joined([] if about.has_chip else about.cards or own_cards)
-        self.is_ram_stated, self.guest_cores, self.has_stated_cores = bool(about.ram_gib), 0, False
+        self.is_ram_stated, self.guest_cores, self.has_stated_cores = (
+            bool(about.ram_gib),
+            0,
+            False,
+        )
         if about.scope != "host" and not row:
             self._complete_guest()
-        elif not any((self.processor, self.cards.label, "shared" in row, about.vram_gib)):
+        elif not any(
+            (self.processor, self.cards.label, "shared" in row, about.vram_gib)
+        ):
             if about.is_line or row:
                 raise bad_name("product", about.text)
             if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
@@ -201,12 +231,21 @@ class _Computer:
         if self.cards.accelerators:
             return self.cards.accelerators
         if inside:
-            return (Accelerator(vendor=gpus.vendor_of(inside), name=inside, unified=True),)
+            return (
+                Accelerator(vendor=gpus.vendor_of(inside), name=inside, unified=True),
+            )
         if self.about.vram_gib is None:
             return ()
-        maker, memory = self.about.gpu_maker or gpus.UNKNOWN, round(self.about.vram_gib * units.GIB)
+        maker, memory = (
+            self.about.gpu_maker or gpus.UNKNOWN,
+            round(self.about.vram_gib * units.GIB),
+        )
         name = f"{_MAKERS.get(maker, '')} GPU with {units.binary(memory)}".strip()
-        return (Accelerator(vendor=maker, name=name, memory_total_bytes=memory, unified=False),)
+        return (
+            Accelerator(
+                vendor=maker, name=name, memory_total_bytes=memory, unified=False
+            ),
+        )
 
     def system(self) -> str:
         about, said = self.about, {*self.about.words}
@@ -214,7 +253,12 @@ class _Computer:
             return about.system or str(self.row.get("system", "linux"))
         if self.series and self.series.kind == "phone":
             return "linux"
-        if (about.is_line and about.is_laptop) or said & {"laptop", "netbook", "desktop", "pc"}:
+        if (about.is_line and about.is_laptop) or said & {
+            "laptop",
+            "netbook",
+            "desktop",
+            "pc",
+        }:
             return "windows"
         return "linux" if self.row else str(self.around.get("system", "linux"))
 
@@ -234,7 +278,9 @@ class _Computer:
         own = row.get("architecture"), series and series.architecture
         facts: FactValues = {
             "system": self.system(),
-            "architecture": next(filter(None, own), self.around.get("architecture", "x86_64")),
+            "architecture": next(
+                filter(None, own), self.around.get("architecture", "x86_64")
+            ),
             "accelerators": self.accelerators,
             "cpu_model": self.processor,
         }
@@ -243,11 +289,19 @@ class _Computer:
         elif self.is_of_product:
             facts[BANDWIDTH] = round(row.get("gb_per_s", 0) * units.GB) or None
             if "cores" in row:
-                physical, listed = row.get("physical"), cpus.cores_of(self.processor or "")
-                facts |= {"cpu_cores_usable": float(row["cores"]), "cpu_cores_physical": physical}
+                physical, listed = (
+                    row.get("physical"),
+                    cpus.cores_of(self.processor or ""),
+                )
+                facts |= {
+                    "cpu_cores_usable": float(row["cores"]),
+                    "cpu_cores_physical": physical,
+                }
                 if listed and listed.are_known and listed.physical[1] == physical:
                     facts["cpu_cores_performance"] = listed.performance[1]
-        elif series and not row and not self.cards.label and series.memory == "soldered":
+        elif (
+            series and not row and not self.cards.label and series.memory == "soldered"
+        ):
             # memory that is sold at one rate alone
             rates = series.bytes_per_second
             facts[BANDWIDTH] = round(rates.usual) if rates.least == rates.most else None
@@ -262,7 +316,9 @@ class _Computer:
         is_system_told = about.system or (self.cards.label and not is_cards_alone)
         assumed = {
             BANDWIDTH: not facts.get(BANDWIDTH),
-            **dict.fromkeys(_RAM, not any((self.is_ram_stated, has_one_size, on_package_gib))),
+            **dict.fromkeys(
+                _RAM, not any((self.is_ram_stated, has_one_size, on_package_gib))
+            ),
             "architecture": is_guest or is_cards_alone,
             "accelerators": not any((row, self.accelerators, about.has_no_card)),
             **dict.fromkeys(_CORES, is_guest and not self.has_stated_cores),
@@ -285,14 +341,18 @@ def _described(about: Description) -> tuple[Machine, str]:
         facts,
         gib,
         computer.assumed(facts),
-        f"{quoted}: {shipped_table('products')['sources'][row['source']]}" if row else quoted,
+        f"{quoted}: {shipped_table('products')['sources'][row['source']]}"
+        if row
+        else quoted,
         name=title,
         scope="vm" if row.get("guest") else about.scope,
         confidence="medium" if row else "low",
     )
     ram = _ram_words(gib)
     guessed = ", assumed" if "memory_total_bytes" in machine.assumed else ""
-    notes = [f"{quoted} is judged as {title.removesuffix(f' with {ram}')}, {ram}{guessed}."]
+    notes = [
+        f"{quoted} is judged as {title.removesuffix(f' with {ram}')}, {ram}{guessed}."
+    ]
     notes += _doubts(computer)
     no_gpu: FactValues = {"accelerators": ()} if about.has_no_gpu else {}
     machine = machine.stated(no_gpu | _stated_cores(machine, about), quoted)
@@ -301,8 +361,12 @@ def _described(about: Description) -> tuple[Machine, str]:
     if about.is_wsl:
         # the virtual machine in which Windows runs Linux
         half = (machine.memory_total_bytes or 0) // 2
-        machine = machine.stated(dict.fromkeys(_RAM, half), "half of the RAM, as WSL has it")
-        machine = machine.replace(scope="vm", system="linux", assumed=(*machine.assumed, *_RAM))
+        machine = machine.stated(
+            dict.fromkeys(_RAM, half), "half of the RAM, as WSL has it"
+        )
+        machine = machine.replace(
+            scope="vm", system="linux", assumed=(*machine.assumed, *_RAM)
+        )
         notes.extend(sentences("words", "note", {"wsl": True}, half=half))
     if about.left:
         notes.append(f"Ignored (not understood): {', '.join(about.left[:8])}.")
@@ -313,7 +377,9 @@ def _usable_ram_gib(row: TomlRow, stated_gib: float | None) -> float | None:
     """What of the stated RAM a board's system tells; None of a size that only its disk can have."""
     if not row or not stated_gib:
         return stated_gib
-    usable = next((gib for gib in row["gib"] if 0.9 * stated_gib <= gib <= stated_gib), None)
+    usable = next(
+        (gib for gib in row["gib"] if 0.9 * stated_gib <= gib <= stated_gib), None
+    )
     is_of_disk = "gb_per_s" in row and stated_gib > max(row["gib"])
     return usable if usable or is_of_disk else stated_gib
 
@@ -321,7 +387,13 @@ def _usable_ram_gib(row: TomlRow, stated_gib: float | None) -> float | None:
 def _profile_with(computer: _Computer) -> tuple[Machine, str] | None:
     """Of GPUs alone the laptop or desktop that has them and the least memory, else the server."""
     about, cards = computer.about, computer.cards
-    others = (computer.processor, computer.row, about.system, about.is_line, about.ram_gib)
+    others = (
+        computer.processor,
+        computer.row,
+        about.system,
+        about.is_line,
+        about.ram_gib,
+    )
     if not cards.label or any(others) or "cores" in about.numbers:
         return None
     wanted = _names_and_sizes(cards.accelerators)
@@ -330,7 +402,9 @@ def _profile_with(computer: _Computer) -> tuple[Machine, str] | None:
         for profile in all_profiles(kind):
             machine = profile.machine
             if wanted == _names_and_sizes(machine.accelerators or ()):
-                note = f'"{about.text}" is a GPU: judged as {machine.name}, which has it.'
+                note = (
+                    f'"{about.text}" is a GPU: judged as {machine.name}, which has it.'
+                )
                 guessed = machine.replace(assumed=(*machine.assumed, *_RAM))
                 return guessed, " ".join([note, *cards.notes])
     return None
@@ -345,7 +419,12 @@ def _stated_cores(machine: Machine, about: Description) -> FactValues:
     """The facts of those that are stated, where its processor's name tells none."""
     stated, usable = about.numbers.get("cores", 0), about.numbers.get("threads", 0)
     cores = cpus.cores_of(machine.cpu_model or "")
-    if not stated or (cores and cores.are_known) or about.has_chip or machine.scope != "host":
+    if (
+        not stated
+        or (cores and cores.are_known)
+        or about.has_chip
+        or machine.scope != "host"
+    ):
         return {}
     facts = dict(zip(_CORES, (float(max(usable, stated)), stated), strict=True))
     return {**facts, "cpu_cores_performance": None}
@@ -394,7 +473,9 @@ def _doubts(computer: _Computer) -> tuple[str, ...]:
         "vram": about.vram_gib is not None,
         "graphics": no_gpu and series and series.graphics,
         "card": about.has_chip and about.cards and about.cards[0].label,
-        "sizes": [f"{gib:g} GB" for gib in row.get("gib", ())[1:] if about.ram_gib is None],
+        "sizes": [
+            f"{gib:g} GB" for gib in row.get("gib", ())[1:] if about.ram_gib is None
+        ],
     }
     return *computer.cards.notes, *sentences("words", "note", values, **values)
 
@@ -407,7 +488,9 @@ def _ram_words(gib: float) -> str:
 def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str]:
     """With the bandwidth that a stated kind of RAM, rate or number of modules means; a note."""
     series, kind, stated = gpus.series_in(machine), about.ram_kind or "", about.numbers
-    is_known = machine.scope != "host" or machine.memory_bandwidth_bytes_per_second is not None
+    is_known = (
+        machine.scope != "host" or machine.memory_bandwidth_bytes_per_second is not None
+    )
     if is_known or not (kind or {"mts", "channels", "sticks"} & {*stated}):
         return machine, ""
     name = (kind or "RAM").upper()
@@ -416,12 +499,19 @@ def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str]:
         return machine, f"Ignored {name}: the processor does not support it."
     used = min(series.channels, stated.get("channels", series.channels))
     if "sticks" in stated and series.bits == 64:
-        used = min(used, max(1, stated["sticks"] // cpus.count_of(machine.cpu_model or "")))
+        used = min(
+            used, max(1, stated["sticks"] // cpus.count_of(machine.cpu_model or ""))
+        )
     bandwidth = used * series.bits // 8 * rate * units.MB
     what = f"{units.plural(used, 'channel')} of {name}-{rate}"
     # the rate of a kind is a guess
-    guessed = [BANDWIDTH] if BANDWIDTH in machine.assumed and "mts" not in stated else []
-    facts = {BANDWIDTH: bandwidth, "memory_bandwidth_how": _how_known(about, series, used)}
+    guessed = (
+        [BANDWIDTH] if BANDWIDTH in machine.assumed and "mts" not in stated else []
+    )
+    facts = {
+        BANDWIDTH: bandwidth,
+        "memory_bandwidth_how": _how_known(about, series, used),
+    }
     machine = machine.stated(facts, f"{what}, as its description says")
     machine = machine.replace(assumed=(*guessed, *machine.assumed))
     return machine, f"Its memory: {what}, {units.decimal(bandwidth)}/s at most."
@@ -432,7 +522,9 @@ def _how_known(about: Description, series: cpus.Processor, channels: int) -> str
     if "mts" not in stated and not (kind and rates.slowest < rates.fastest):
         return RATE_ASSUMED
     # of two channels one may be empty
-    is_filled = channels != 2 or kind.startswith("lp") or {"sticks", "channels"} & {*stated}
+    is_filled = (
+        channels != 2 or kind.startswith("lp") or {"sticks", "channels"} & {*stated}
+    )
     return None if is_filled else FILLED_ASSUMED
 
 
@@ -447,6 +539,10 @@ def _rate(series: cpus.Processor, kind: str, stated: int | None) -> int | None:
     rate = stated or max(slowest, min(max(low, min(usual, high)), fastest))
     # DDR3 of 1600 MT/s beside 1866, and no DDR5 of 4800 beside DDR4 of 3600 (assumed)
     is_kind = low <= 1.2 * fastest and slowest <= 1.2 * high
-    if series.memory == "bus" or not is_kind or not least * slowest <= rate <= most * fastest:
+    if (
+        series.memory == "bus"
+        or not is_kind
+        or not least * slowest <= rate <= most * fastest
+    ):
         return None
     return int(min(rate, fastest) if series.kind == "server" else rate)

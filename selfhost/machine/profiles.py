@@ -19,7 +19,17 @@ from .changes import planned
 from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, FactValues, Machine
 from .words import bad_name
 
-KINDS = ("laptop", "desktop", "mini-pc", "mac", "board", "ci", "cloud", "server", "virtual")
+KINDS = (
+    "laptop",
+    "desktop",
+    "mini-pc",
+    "mac",
+    "board",
+    "ci",
+    "cloud",
+    "server",
+    "virtual",
+)
 _GUESTS = ("ci", "cloud", "virtual")
 
 
@@ -120,14 +130,18 @@ def machine_called(text: str) -> tuple[Machine, str | None] | None:
 def all_profiles(first_word: str = "") -> tuple[Profile, ...]:
     """Those whose name begins so, by kind and memory. Raises `MachineFileError`."""
     profiles = [load(name) for name in names() if name.startswith(first_word)]
-    profiles.sort(key=lambda each: (KINDS.index(each.kind), *size_of(each.machine), each.name))
+    profiles.sort(
+        key=lambda each: (KINDS.index(each.kind), *size_of(each.machine), each.name)
+    )
     return tuple(profiles)
 
 
 def size_of(machine: Machine) -> tuple[int, float]:
     """What machines are ordered by: the bytes of RAM and of GPUs together, then cores."""
     cards = sum(
-        card.memory_total_bytes or 0 for card in machine.accelerators or () if not card.unified
+        card.memory_total_bytes or 0
+        for card in machine.accelerators or ()
+        if not card.unified
     )
     return (machine.memory_limit_bytes or 0) + cards, machine.cpu_cores_usable or 0.0
 
@@ -147,7 +161,9 @@ def load(name: str) -> Profile:
     unread: tuple[Unread, ...] = ()
     if row["kind"] in ("cloud", "board"):
         reason = "whoever orders the machine chooses its disk"
-        unread = (Unread(fact="disks", reason=reason, remedy="state it by --set disk=…"),)
+        unread = (
+            Unread(fact="disks", reason=reason, remedy="state it by --set disk=…"),
+        )
     machine = Machine(
         **values,
         name=name,

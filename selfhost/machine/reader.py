@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from .probes.host import Host
 
 
-def read(*, measure: bool = False, root: str | os.PathLike[str] | None = None) -> Machine:
+def read(
+    *, measure: bool = False, root: str | os.PathLike[str] | None = None
+) -> Machine:
     """This machine, as it is now: no socket, no write. What cannot be read is in `unread`; never
     raises for that.
 
@@ -81,7 +83,12 @@ def read_machine(host: Host | None = None) -> Machine:
     if host.system == "linux":
         from .probes.linux import read_cores, read_memory, read_processor, read_scope
     else:
-        from .probes.other_systems import read_cores, read_memory, read_processor, read_scope
+        from .probes.other_systems import (
+            read_cores,
+            read_memory,
+            read_processor,
+            read_scope,
+        )
     facts = Facts(values={}, sources={}, unread={})
     facts.put("system", host.system, "sys.platform")
     silent = "the recorded tree does not say when it was read"
@@ -91,7 +98,14 @@ def read_machine(host: Host | None = None) -> Machine:
     facts.put(BANDWIDTH, None, why=reason, remedy=remedy)
     failures = []
     # in this order; what goes wrong with one spoils the facts of no other
-    every = read_processor, read_scope, read_memory, read_cores, read_disks, read_accelerators
+    every = (
+        read_processor,
+        read_scope,
+        read_memory,
+        read_cores,
+        read_disks,
+        read_accelerators,
+    )
     for read in (*every, read_runtimes, read_models):
         try:
             read(host, facts)
@@ -103,7 +117,9 @@ def read_machine(host: Host | None = None) -> Machine:
     unread = tuple(facts.unread[fact] for fact in sorted(facts.unread))
     values = {**facts.values, "sources": facts.sources, "unread": unread}
     every_mask = masks(host)
-    return Machine(**{name: masked(value, every_mask) for name, value in values.items()})
+    return Machine(
+        **{name: masked(value, every_mask) for name, value in values.items()}
+    )
 
 
 def _why_hidden(system: str) -> str | None:
@@ -117,7 +133,9 @@ def _hidden_machine(why: str, read_at: str | None) -> Machine:
     remedy = "name it by --machine"
     hidden = [fact for fact in FACTS if fact != "read_at" or read_at is None]
     unread = tuple([Unread(fact=fact, reason=why, remedy=remedy) for fact in hidden])
-    return Machine(read_at=read_at, sources={"read_at": "the system's clock"}, unread=unread)
+    return Machine(
+        read_at=read_at, sources={"read_at": "the system's clock"}, unread=unread
+    )
 
 
 # what a text may hold where it says who or where, in small letters; the expression for it; and
@@ -129,26 +147,41 @@ _MASKS: tuple[Mask, ...] = (
     (("//", r"\\"), r"(?<![\w:/\\])(//|\\\\)\w[\w.-]*(?=[/\\]|$)", r"\1HOST"),
     # a container's name; its id, which begins with its host name, or a pod's serial number
     (("lxc", "/machine-"), r"(lxc[/.]|lxc\.payload[/.]|/machine-)[^/\s:]+", r"\1ID"),
-    ((), r"(?:(?<![0-9a-zA-Z])|(?<=pod))[0-9a-f]{8}[0-9a-f_-]{4,}(?![0-9a-zA-Z])", "ID"),
-    ((), r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w.-])|[\w.+-]+@[\w-]+\.\w+", "ADDRESS"),
+    (
+        (),
+        r"(?:(?<![0-9a-zA-Z])|(?<=pod))[0-9a-f]{8}[0-9a-f_-]{4,}(?![0-9a-zA-Z])",
+        "ID",
+    ),
+    (
+        (),
+        r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w.-])|[\w.+-]+@[\w-]+\.\w+",
+        "ADDRESS",
+    ),
 )
 
 
 def masks(host: Host) -> list[Mask]:
     """What makes a text fit to show: the home folder as `~`, no names."""
     case = "(?i)" if host.system == "windows" else ""
-    users = [host.env.get(key, "") for key in ("USER", "LOGNAME", "USERNAME", "SUDO_USER")]
+    users = [
+        host.env.get(key, "") for key in ("USER", "LOGNAME", "USERNAME", "SUDO_USER")
+    ]
     common = shipped_table("platforms")["common_names"]
     computer = host.ask("hostname") or host.env.get("COMPUTERNAME", "")
     # named after its owner, unless that is nobody in particular
     folder = rf"(?!(?:{'|'.join(common)})(?:[/\\\s:;,]|$))[^/\\\s:;,]+"
     homes = rf"(/home|/Users|/run/media|/media|\\Users)([/\\]){folder}"
-    every_mask: list[Mask] = [(("/home", "users", "/media"), homes, r"\1\2USER"), *_MASKS]
+    every_mask: list[Mask] = [
+        (("/home", "users", "/media"), homes, r"\1\2USER"),
+        *_MASKS,
+    ]
     for names, word in (
         ((computer, computer.partition(".")[0]), "HOST"),
         ((*users, host.paths.basename(host.home)), "USER"),
     ):
-        telling = [name for name in names if len(name) > 2 and name.lower() not in common]
+        telling = [
+            name for name in names if len(name) > 2 and name.lower() not in common
+        ]
         if written := "|".join(map(re.escape, sorted(telling, key=len, reverse=True))):
             # systemd writes `-` as `\x2d`
             written = written.replace(r"\-", r"(?:-|\\x2d)")
@@ -179,7 +212,9 @@ def masked(value: Any, every_mask: Sequence[Mask]) -> Any:
         return value
     # a fact and a remedy name nobody
     names = set(type(value)._fields) - {"fact", "remedy"}
-    return value.replace(**{name: masked(getattr(value, name), every_mask) for name in names})
+    return value.replace(
+        **{name: masked(getattr(value, name), every_mask) for name in names}
+    )
 
 
 # here, for a record imports no probes

@@ -70,7 +70,9 @@ MOMENT = TextForm(
     "write for example 2026-10-01T12:00:00Z",
 )
 # of a machine, or one of its labels; no host's is longer than 253 (RFC 1035, 2.3.4)
-_NAME = TextForm("(?s).{0,1000}", "is longer than 1,000 characters", "give it a shorter name")
+_NAME = TextForm(
+    "(?s).{0,1000}", "is longer than 1,000 characters", "give it a shorter name"
+)
 # facts of a machine, by the names of its fields
 FactValues = dict[str, Any]
 _DISK = read_by(default=None, minimum=0, maximum=MAX_DISK_BYTES)
@@ -111,7 +113,10 @@ class Disk(Record):
         """`network`: on another machine or the host of this one, slow to map into memory; `memory`:
         what is stored takes RAM; `fat`: no file is larger than FAT_FILE_BYTES; empty for others.
         """
-        kinds, name = shipped_table("platforms")["filesystems"], (self.filesystem or "").lower()
+        kinds, name = (
+            shipped_table("platforms")["filesystems"],
+            (self.filesystem or "").lower(),
+        )
         return next((kind for kind in kinds if name in kinds[kind]), "")
 
 
@@ -213,7 +218,9 @@ class Machine(Record):
     cpu_model: str | None = None
     cpu_cores_physical: int | None = _CORES
     cpu_cores_performance: int | None = _CORES
-    cpu_cores_usable: float | None = read_by(default=None, minimum=MIN_CORES, maximum=MAX_CORES)
+    cpu_cores_usable: float | None = read_by(
+        default=None, minimum=MIN_CORES, maximum=MAX_CORES
+    )
     instruction_sets: tuple[str, ...] | None = None
     memory_bandwidth_bytes_per_second: int | None = _SOME_BYTES
     memory_bandwidth_how: str | None = read_by(default=None, choices=HOWS)
@@ -231,15 +238,23 @@ class Machine(Record):
     @classmethod
     def _completed(cls, values: dict[str, Any]) -> dict[str, Any]:
         for name, limits in _LIMITS.items():
-            if values[name] is not None and (fault := fault_of(values[name], float, **limits)):
-                raise MachineFileError([Problem(file="Machine", key=name, message=fault[0])])
+            if values[name] is not None and (
+                fault := fault_of(values[name], float, **limits)
+            ):
+                raise MachineFileError(
+                    [Problem(file="Machine", key=name, message=fault[0])]
+                )
         if values["architecture"]:
             values["architecture"] = normal_architecture(values["architecture"])
         if values["system"]:
             values["system"] = normal_system(values["system"])
         if values["instruction_sets"]:
-            names = shipped_table("platforms")["instruction_sets"].get(values["architecture"], {})
-            kernel_names = [names.get(name.lower(), name) for name in values["instruction_sets"]]
+            names = shipped_table("platforms")["instruction_sets"].get(
+                values["architecture"], {}
+            )
+            kernel_names = [
+                names.get(name.lower(), name) for name in values["instruction_sets"]
+            ]
             values["instruction_sets"] = tuple(dict.fromkeys(kernel_names))
         if values[BANDWIDTH] is None:
             values.update(dict.fromkeys(_WHERE_KNOWN))
@@ -249,11 +264,15 @@ class Machine(Record):
     if TYPE_CHECKING:
 
         @staticmethod
-        def read(*, measure: bool = False, root: str | os.PathLike[str] | None = None) -> Machine:
+        def read(
+            *, measure: bool = False, root: str | os.PathLike[str] | None = None
+        ) -> Machine:
             """See `reader.read`, which is bound to this name."""
 
     @classmethod
-    def from_json(cls, data: object, file: str = "machine", *, unnamed: str = RECORDED) -> Machine:
+    def from_json(
+        cls, data: object, file: str = "machine", *, unnamed: str = RECORDED
+    ) -> Machine:
         """The record in `data`, a decoded `selfhost.machine/1` object. Unknown keys are ignored,
         missing ones become unread. `unnamed` is what a machine without a name is called, `file` how
         errors call the input. `MachineFileError` carries the first 20 problems.
@@ -289,9 +308,15 @@ class Machine(Record):
             content = read_file(os.fsdecode(path), MAX_FILE_BYTES, input_allowed=True)
             return cls.from_json(parse_json(text_of(content)), file)
         except Unreadable as error:
-            few = ": a machine record takes a few kilobytes" if error.kind == LARGE else ""
+            few = (
+                ": a machine record takes a few kilobytes"
+                if error.kind == LARGE
+                else ""
+            )
             problem = error.problem(file, WRITE_ONE)
-            raise MachineFileError([problem.replace(message=problem.message + few)]) from None
+            raise MachineFileError(
+                [problem.replace(message=problem.message + few)]
+            ) from None
 
     def to_json(self) -> dict[str, Any]:
         """The `selfhost.machine/1` object: every key present, None where unread, whole bytes."""
@@ -302,7 +327,9 @@ class Machine(Record):
                 continue
             if isinstance(value, tuple):
                 # no record in a list holds another
-                value = [e.__getstate__() if isinstance(e, Record) else e for e in value]
+                value = [
+                    e.__getstate__() if isinstance(e, Record) else e for e in value
+                ]
             out[name] = dict(value) if isinstance(value, Mapping) else value
         cores = self.cpu_cores_usable
         if cores is not None and cores == int(cores):
@@ -319,15 +346,23 @@ class Machine(Record):
         """A copy with those facts and their source, without what was said of them before."""
         parts = tuple(f"{fact}." for fact in facts)
         unread = [each for each in self.unread if not each.fact.startswith(parts)]
-        sources = {fact: text for fact, text in self.sources.items() if fact not in facts}
+        sources = {
+            fact: text for fact, text in self.sources.items() if fact not in facts
+        }
         reason = "what was read no longer applies to the machine as you stated it"
         for fact in (fact for fact in facts if fact in FACTS):
             if facts[fact] is None:
-                unread.insert(0, Unread(fact=fact, reason=reason, remedy="state it by --set"))
+                unread.insert(
+                    0, Unread(fact=fact, reason=reason, remedy="state it by --set")
+                )
             else:
                 sources[fact] = source
-        assumed = tuple(f for f in self.assumed if f not in facts and not f.startswith(parts))
-        return self.replace(**facts, sources=sources, assumed=assumed, unread=tuple(unread))
+        assumed = tuple(
+            f for f in self.assumed if f not in facts and not f.startswith(parts)
+        )
+        return self.replace(
+            **facts, sources=sources, assumed=assumed, unread=tuple(unread)
+        )
 
     @property
     def is_bandwidth_measured(self) -> bool:
@@ -358,7 +393,9 @@ class Machine(Record):
 
     def disk_for(self, purpose: str) -> Disk | None:
         """Where downloads of that kind land; None when it was not read."""
-        return next((disk for disk in self.disks or () if disk.purpose == purpose), None)
+        return next(
+            (disk for disk in self.disks or () if disk.purpose == purpose), None
+        )
 
 
 # what is known of the computer that asks alone
@@ -368,7 +405,9 @@ _WHERE_KNOWN = ("memory_bandwidth_how", "memory_bandwidth_bound")
 # facts whose None says that there is none; that of the others always has an Unread
 _NO_FACTS = (*_WHERE_KNOWN, "address_space_bytes", "confidence")
 FACTS = tuple(
-    name for name in Machine._fields if Machine._defaults[name] is None and name not in _NO_FACTS
+    name
+    for name in Machine._fields
+    if Machine._defaults[name] is None and name not in _NO_FACTS
 )
 # what lists hold, by their annotation
 _PARTS = {
@@ -382,7 +421,12 @@ _NOT_SAID = Unread(
     remedy="record the machine again with `selfhost machine --format json`",
 )
 # of these none is above one behind it
-_SIZES = ("memory_available_bytes", "memory_limit_bytes", "memory_free_bytes", "memory_total_bytes")
+_SIZES = (
+    "memory_available_bytes",
+    "memory_limit_bytes",
+    "memory_free_bytes",
+    "memory_total_bytes",
+)
 # parts of list entries of which a None has its Unread, once for the whole list
 _EXPLAINED_PARTS = (
     ("accelerators", "memory_total_bytes"),
@@ -411,7 +455,9 @@ def _explained(values: FactValues) -> tuple[Unread, ...]:
             is_missing[f"disks.{disk.purpose}.{part}"] = getattr(disk, part) is None
     for name, part in _EXPLAINED_PARTS:
         if values[name] is not None:
-            is_missing[f"{name}.{part}"] = None in [getattr(each, part) for each in values[name]]
+            is_missing[f"{name}.{part}"] = None in [
+                getattr(each, part) for each in values[name]
+            ]
     reasons: dict[str, Unread] = {}
     for entry in values["unread"]:
         # what stands below a fact and is no part of it, as a store that was not read whole, stays
@@ -426,7 +472,9 @@ def _explained(values: FactValues) -> tuple[Unread, ...]:
 def without_null(value: Any) -> Any:
     """A value of JSON without null, which says as much as a missing key; 16.0 is 16."""
     if isinstance(value, dict):
-        return {key: without_null(part) for key, part in value.items() if part is not None}
+        return {
+            key: without_null(part) for key, part in value.items() if part is not None
+        }
     if isinstance(value, list):
         return [without_null(part) for part in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
@@ -461,5 +509,7 @@ def checked_name(text: str, key: str = "name") -> str:
     """`text`, if it may be a name or a label; else `MachineFileError` that names `key`."""
     if fault := fault_of(text, str, form=_NAME):
         remedy = fault[1] or "give it plain text, without line breaks"
-        raise MachineFileError([Problem(file="machine", key=key, message=fault[0], remedy=remedy)])
+        raise MachineFileError(
+            [Problem(file="machine", key=key, message=fault[0], remedy=remedy)]
+        )
     return text

@@ -13,7 +13,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from ..core.records import shortened
 from ..core.tables import TomlRow, shipped_table
 from . import cpus, gpus, words
-from .words import BREAK, COUNT, NUMBERED, SIZE, bad_name, matches, named_card, role, shape
+from .words import (
+    BREAK,
+    COUNT,
+    NUMBERED,
+    SIZE,
+    bad_name,
+    matches,
+    named_card,
+    role,
+    shape,
+)
 
 MODULES = re.compile(r"(\d{1,2})x(\d+)gb", re.ASCII)
 KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d[xl]?", re.ASCII)
@@ -24,7 +34,16 @@ _MOST_WORDS, _MOST_LETTERS, _LONGEST_NAME = 80, 200, 9
 # of sizes that nothing tells apart such a one is a disk's, beside a processor that takes no more
 _LEAST_DISK_GIB, _MOST_GIB_OF_CLIENTS = 240, 256
 # what a word says of a whole machine: the roles, of which the first that has it counts
-_KINDS = ("systems", "containers", "guests", "laptops", "lines", "phones", "chips", "clusters")
+_KINDS = (
+    "systems",
+    "containers",
+    "guests",
+    "laptops",
+    "lines",
+    "phones",
+    "chips",
+    "clusters",
+)
 
 
 class Description:
@@ -42,13 +61,17 @@ class Description:
         # an instance of MIG, or a vGPU
         if part := shape("gpu_part").search(text):
             name = f"MIG {part[0]}" if part[1] else part[0]
-            raise bad_name("gpu_part", part[0], gib=int(part[1] or part[2]), name=shortened(name))
+            raise bad_name(
+                "gpu_part", part[0], gib=int(part[1] or part[2]), name=shortened(name)
+            )
         self.text, self.is_of_gpus = text, is_of_gpus
         self.words = words.tokens(text)
         self.free = dict(enumerate(self.words))
         self.system: str | None = None
         self.scope = "host"
-        self.is_wsl = self.is_laptop = self.is_line = self.has_no_card = self.has_no_gpu = False
+        self.is_wsl = self.is_laptop = self.is_line = self.has_no_card = (
+            self.has_no_gpu
+        ) = False
         self.product: TomlRow = {}
         self.processor: str | None = None
         self.cards_at: dict[int, words.NamedCards] = {}
@@ -70,7 +93,9 @@ class Description:
     @property
     def left(self) -> list[str]:
         """The words that mean nothing here and are no fillers."""
-        idle = role("idle") | role("gpu_idle") | role("computers") | {*cpus.MAKERS, BREAK}
+        idle = (
+            role("idle") | role("gpu_idle") | role("computers") | {*cpus.MAKERS, BREAK}
+        )
         free = (word for word in self.free.values() if word not in idle)
         return [word for word in free if not shape("nothing").fullmatch(word)]
 
@@ -87,12 +112,16 @@ class Description:
         match = SIZE.fullmatch(self.free.get(at, ""))
         return float(match[1]) if match and match[2] == "gb" else 0.0
 
-    def free_runs(self, longest: int = _LONGEST_NAME) -> Iterator[tuple[int, int, list[str]]]:
+    def free_runs(
+        self, longest: int = _LONGEST_NAME
+    ) -> Iterator[tuple[int, int, list[str]]]:
         """Runs of words that no step has taken, the longest first."""
         for length in range(min(longest, len(self.words)), 0, -1):
             for start in range(len(self.words) - length + 1):
                 run = self.words[start : start + length]
-                if BREAK not in run and all(at in self.free for at in range(start, start + length)):
+                if BREAK not in run and all(
+                    at in self.free for at in range(start, start + length)
+                ):
                     yield start, start + length, run
 
 
@@ -153,7 +182,9 @@ def _take_product(about: Description) -> None:
         wanted = row["words"].split()
         if {*wanted} <= {*texts}:
             between = {*row.get("also", "").split(), "pro", "mini", ""} | role("idle")
-            plain = " ".join(text for text in texts if text in wanted or text not in between)
+            plain = " ".join(
+                text for text in texts if text in wanted or text not in between
+            )
             has_year = any(re.fullmatch(r"20\d\d", word) for word in wanted)
             rows += [row] if f" {row['words']} " in f" {plain} " or has_year else []
     if rows:
@@ -183,7 +214,10 @@ def _take_setting(about: Description) -> None:
             if word in table["numbered"] and has_model is not None:
                 end += 1
         elif word in ("nogpu", "nocard"):
-            about.has_no_card, about.has_no_gpu = True, about.has_no_gpu or word == "nogpu"
+            about.has_no_card, about.has_no_gpu = (
+                True,
+                about.has_no_gpu or word == "nogpu",
+            )
         else:
             others[kind] = word
             continue
@@ -210,7 +244,9 @@ def _take_mac(about: Description) -> None:
     chip, is_mac = texts[start:end], not role("macs").isdisjoint(texts)
     if about.product or not (is_mac or chip):
         return
-    rows = [row for row in shipped_table("chips")["chip"] if _is_mac(row, chip, {*texts})]
+    rows = [
+        row for row in shipped_table("chips")["chip"] if _is_mac(row, chip, {*texts})
+    ]
     if len(rows) > 1:
         near = [row["words"].removeprefix("apple ") for row in rows]
         raise bad_name("macs", about.text, near, count=len(rows), names=", ".join(near))
@@ -239,20 +275,28 @@ def _take_processor(about: Description) -> None:
         series, without = cpus.processor_of(text), cpus.processor_of(rest)
         if series is None or not (shorter or any(map(str.isdecimal, name[-1]))):
             continue
-        if without and without.name == series.name and cpus.cores_of(text) == cpus.cores_of(rest):
+        if (
+            without
+            and without.name == series.name
+            and cpus.cores_of(text) == cpus.cores_of(rest)
+        ):
             # a word that tells neither the series nor the cores is none of the name
             continue
         if about.processor is None:
             _put_processor(about, start, end, text)
         elif shorter:
             if name[-1] not in about.processor:
-                raise bad_name("two_processors", about.text, first=about.processor, second=text)
+                raise bad_name(
+                    "two_processors", about.text, first=about.processor, second=text
+                )
             about.take(range(start, end))
 
 
 def _may_be_of_processor(word: str) -> bool:
     count = COUNT.fullmatch(word)
-    is_other = SIZE.fullmatch(word) or MODULES.fullmatch(word) or NUMBERED.fullmatch(word)
+    is_other = (
+        SIZE.fullmatch(word) or MODULES.fullmatch(word) or NUMBERED.fullmatch(word)
+    )
     is_of_gpu = word in role("cards") or word in role("graphics")
     return not (is_other or is_of_gpu or (count and count[1]))
 
@@ -270,9 +314,13 @@ def _put_processor(about: Description, start: int, end: int, name: str) -> None:
 def _take_processor_number(about: Description) -> None:
     """One that no GPU has, `5800x3d`; behind a GPU also figures alone, `5600 32gb 4060 ti`."""
     beside_gpu = bool(about.cards_at)
-    for start, end, name in [] if about.processor or about.has_chip else about.free_runs(3):
+    for start, end, name in (
+        [] if about.processor or about.has_chip else about.free_runs(3)
+    ):
         text = " ".join(name)
-        if (beside_gpu or not matches(tuple(name))) and all(map(_may_be_of_processor, name)):
+        if (beside_gpu or not matches(tuple(name))) and all(
+            map(_may_be_of_processor, name)
+        ):
             names = cpus.names_of_number(text, beside_gpu=beside_gpu)
             if len(names) > 1:
                 raise _two_readings(about, text, names)
@@ -283,13 +331,20 @@ def _take_processor_number(about: Description) -> None:
 
 def _two_readings(about: Description, word: str, readings: Sequence[str]) -> Exception:
     texts = [about.text.lower().replace(word, each, 1) for each in readings]
-    whole, both = ", ".join(f"--machine '{text}'" for text in texts), " or ".join(readings)
-    return bad_name("two_readings", about.text, readings, word=word, readings=both, whole=whole)
+    whole, both = (
+        ", ".join(f"--machine '{text}'" for text in texts),
+        " or ".join(readings),
+    )
+    return bad_name(
+        "two_readings", about.text, readings, word=word, readings=both, whole=whole
+    )
 
 
 def _take_processor_kind(about: Description) -> None:
     """`ryzen 7`, `xeon`, `i5 8th gen`, `amd a10x9600p`: a kind with numbers of no series."""
-    for start, first in [] if about.processor or about.has_chip else [*about.free.items()]:
+    for start, first in (
+        [] if about.processor or about.has_chip else [*about.free.items()]
+    ):
         name, end = [first], start + 1
         if not cpus.class_of(first) or first in role("no_kind"):
             continue
@@ -306,7 +361,10 @@ def _take_processor_kind(about: Description) -> None:
             if generation and generation[2] == "gen":
                 about.take((at,))
                 number = generation[1]
-                name += [{"1": "1st", "2": "2nd", "3": "3rd"}.get(number, f"{number}th"), "gen"]
+                name += [
+                    {"1": "1st", "2": "2nd", "3": "3rd"}.get(number, f"{number}th"),
+                    "gen",
+                ]
                 break
         _put_processor(about, start, end, " ".join(name))
         return
@@ -318,10 +376,19 @@ def _take_cards(about: Description) -> None:
         if "and" in run or not (about.is_of_gpus or _is_gpu_name(run)):
             continue
         sizes = [float(size[1]) for word in run if (size := SIZE.fullmatch(word))]
-        names = [word for word in run if not SIZE.fullmatch(word) and word not in fillers]
+        names = [
+            word for word in run if not SIZE.fullmatch(word) and word not in fillers
+        ]
         cards = matches(tuple(names), laptop=about.is_laptop)
-        is_size = all(any(s in c.memory_gib or f"{s:g}gb" in c.named for c in cards) for s in sizes)
-        if cards and is_size and (about.is_of_gpus or not _is_other_number(about, run, cards)):
+        is_size = all(
+            any(s in c.memory_gib or f"{s:g}gb" in c.named for c in cards)
+            for s in sizes
+        )
+        if (
+            cards
+            and is_size
+            and (about.is_of_gpus or not _is_other_number(about, run, cards))
+        ):
             _take_card(about, start, end, names, next(iter(sizes), None))
 
 
@@ -339,7 +406,9 @@ def _is_gpu_name(run: Sequence[str]) -> bool:
     return has_number or (len(run) > 1 and not role("numberless").isdisjoint(run))
 
 
-def _is_other_number(about: Description, run: Sequence[str], cards: Sequence[words.Card]) -> bool:
+def _is_other_number(
+    about: Description, run: Sequence[str], cards: Sequence[words.Card]
+) -> bool:
     word = run[0]
     if len(run) > 1 or not word.isdecimal() or about.processor or about.has_chip:
         return False
@@ -370,10 +439,14 @@ def _take_card(
         size = _size_behind(about, end, cards)
         size = _size_before(about, start, cards) if size is None else size
     count = _count_beside(about, start, end)
-    about.cards_at[start] = named_card(names, size or None, count, laptop=about.is_laptop)
+    about.cards_at[start] = named_card(
+        names, size or None, count, laptop=about.is_laptop
+    )
 
 
-def _size_behind(about: Description, end: int, cards: Sequence[words.Card]) -> float | None:
+def _size_behind(
+    about: Description, end: int, cards: Sequence[words.Card]
+) -> float | None:
     """The card's size behind its name; 0 where a size there is none of its own, None for none."""
     at = end + 1 if about.word(end) in (BREAK, "vram", "with") else end
     size, kind = about.free_gib(at), about.word(at).partition("b")[2]
@@ -390,14 +463,21 @@ def _size_behind(about: Description, end: int, cards: Sequence[words.Card]) -> f
     return 0
 
 
-def _size_before(about: Description, start: int, cards: Sequence[words.Card]) -> float | None:
+def _size_before(
+    about: Description, start: int, cards: Sequence[words.Card]
+) -> float | None:
     """The card's size before its name, where another is the RAM's."""
     sold = {size for card in cards for size in card.memory_gib}
-    modules, size = MODULES.fullmatch(about.free.get(start - 1, "")), about.free_gib(start - 1)
+    modules, size = (
+        MODULES.fullmatch(about.free.get(start - 1, "")),
+        about.free_gib(start - 1),
+    )
     if modules and float(modules[2]) in sold and about.processor is None:
         raise bad_name("modules", about.text, word=modules[0], card=cards[0].label)
     has_others = any(about.free_gib(at) for at in about.free if at != start - 1)
-    if size not in sold or not (about.processor is None or has_others or about.is_of_gpus):
+    if size not in sold or not (
+        about.processor is None or has_others or about.is_of_gpus
+    ):
         return None
     about.take((start - 1,))
     return size
@@ -406,7 +486,11 @@ def _size_before(about: Description, start: int, cards: Sequence[words.Card]) ->
 def _is_no_ram(about: Description, gib: float) -> bool:
     """Whether a size is none of RAM, or another is said to be it, or of a card that was changed."""
     has_ram = any(word.endswith("bram") for word in about.words)
-    return (gib % 4 != 0 and gib > 6) or has_ram or not role("changed").isdisjoint(about.words)
+    return (
+        (gib % 4 != 0 and gib > 6)
+        or has_ram
+        or not role("changed").isdisjoint(about.words)
+    )
 
 
 def _with_fillers(about: Description, start: int, end: int) -> tuple[int, int]:
@@ -438,7 +522,9 @@ def _choose_cards(about: Description) -> None:
     """Leave aside what is in the processor beside a card; refuse one of several."""
     for at, word in about.free.items():
         number = about.free.get(at + 1, "")
-        is_line = role("cards").intersection(words.rewritten(word, "spelling").split()[:1])
+        is_line = role("cards").intersection(
+            words.rewritten(word, "spelling").split()[:1]
+        )
         if is_line and shape("card").fullmatch(number):
             named_card([word, number])
     discrete = {
@@ -452,14 +538,18 @@ def _choose_cards(about: Description) -> None:
         names.append("no GPU")
     is_either = about.has_no_gpu or not role("either").isdisjoint(about.words)
     if len(names) > 1 and is_either:
-        raise bad_name("two_gpus", about.text, names, names=" or ".join(names), first=names[0])
+        raise bad_name(
+            "two_gpus", about.text, names, names=" or ".join(names), first=names[0]
+        )
 
 
 def _take_memory(about: Description) -> None:
     """Take the RAM: what is said to be it, else the one size that no disk has."""
     sizes = _take_sizes(about)
     about.vram_gib = max(sizes["vram"], default=None)
-    is_large = cpus.class_of(about.processor or "").get("most_gib", 0) > _MOST_GIB_OF_CLIENTS
+    is_large = (
+        cpus.class_of(about.processor or "").get("most_gib", 0) > _MOST_GIB_OF_CLIENTS
+    )
     plain, ram = sizes["plain"], max(sizes["ram"], default=None)
     small = {gib for gib in plain if is_large or gib < _LEAST_DISK_GIB}
     # `2x 16gb v100 64gb`: it does not tell whether these are modules
@@ -471,7 +561,9 @@ def _take_memory(about: Description) -> None:
     else:
         all_sizes = sorted({*small, *sizes["ram"]})
         listed = " and ".join(f"{size:g} GB" for size in all_sizes)
-        raise bad_name("two_sizes", about.text, sizes=listed, largest=f"{all_sizes[-1]:g}")
+        raise bad_name(
+            "two_sizes", about.text, sizes=listed, largest=f"{all_sizes[-1]:g}"
+        )
 
 
 def _take_sizes(about: Description) -> dict[str, list[float]]:
@@ -489,7 +581,9 @@ def _take_sizes(about: Description) -> dict[str, list[float]]:
             kind = size[3] or ("disk" if size[2] == "tb" and not is_server else "plain")
             sizes[kind].append(float(size[1]) * (1024 if size[2] == "tb" else 1))
         elif number := NUMBERED.fullmatch(word):
-            about.numbers["cores" if number[2] == "cpus" else number[2]] = int(number[1])
+            about.numbers["cores" if number[2] == "cpus" else number[2]] = int(
+                number[1]
+            )
         elif word not in role("of_sizes"):
             continue
         about.take((at,))
@@ -509,7 +603,12 @@ def _take_rest(about: Description) -> None:
             continue
         says_gpu |= word in ("gpu", "vram", "dgpu")
         about.take((at,))
-    if about.cards_at or about.has_no_card or "shared" in about.product or about.has_chip:
+    if (
+        about.cards_at
+        or about.has_no_card
+        or "shared" in about.product
+        or about.has_chip
+    ):
         about.vram_gib = None
     elif about.vram_gib is None and (says_gpu or about.gpu_maker == "nvidia"):
         raise bad_name("unnamed_gpu", about.text)
@@ -527,7 +626,9 @@ def _refuse_many_cards(about: Description) -> None:
     else:
         count = len(words.joined(about.cards).accelerators)
     if count > words.MOST_CARDS:
-        raise bad_name("many_gpus", about.text, count=f"{count:,}", most=words.MOST_CARDS)
+        raise bad_name(
+            "many_gpus", about.text, count=f"{count:,}", most=words.MOST_CARDS
+        )
     if not all(cards.accelerators for cards in about.cards):
         raise bad_name("zero_gpus", about.text)
 

@@ -27,7 +27,9 @@ SIZE = re.compile(r"(\d+(?:\.\d+)?)(gb|tb)(ram|vram|disk|)", re.ASCII)
 # `2x`, `x2`
 COUNT = re.compile(r"(\d{1,2})x|x(\d{1,2})", re.ASCII)
 # `8cores`, `16threads`, `4vcpus`, `3200mts`, `2channels`, `2sticks`, and `8gen` of the 8th
-NUMBERED = re.compile(r"(\d+)(cores|threads|vcpus|cpus|mts|channels|sticks|gen)", re.ASCII)
+NUMBERED = re.compile(
+    r"(\d+)(cores|threads|vcpus|cpus|mts|channels|sticks|gen)", re.ASCII
+)
 
 word_table = partial(shipped_table, "words")
 
@@ -56,7 +58,9 @@ _ERRORS = {
 }
 
 
-def bad_name(code: str, text: str, nearest: Iterable[str] = (), **values: object) -> SelfhostError:
+def bad_name(
+    code: str, text: str, nearest: Iterable[str] = (), **values: object
+) -> SelfhostError:
     """The error for what was typed, by its code in `refused` of words.toml, with these values."""
     row, plain = word_table()["refused"][code], shortened(text)
     values |= {"text": repr(plain), "plain": plain}
@@ -84,7 +88,9 @@ _FUNCTIONS: Mapping[str, Callable[[re.Match[str]], str]] = {
     "mib": lambda match: f" {int(match[1]) / 1024:.3g}gb ",
     # `2x16gb` for `32gb (2x16)`; as it is where that is not the sum
     "modules": lambda match: (
-        f" {match[2]}x{match[3]}gb " if int(match[1]) == int(match[2]) * int(match[3]) else match[0]
+        f" {match[2]}x{match[3]}gb "
+        if int(match[1]) == int(match[2]) * int(match[3])
+        else match[0]
     ),
 }
 
@@ -92,19 +98,27 @@ _FUNCTIONS: Mapping[str, Callable[[re.Match[str]], str]] = {
 def tokens(text: str) -> list[str]:
     """The words of a description in one spelling each, in order, with BREAK between its parts."""
     lines = f" {BREAK} ".join(unicodedata.normalize("NFKC", text).lower().splitlines())
-    means = {word: row["means"] for row in word_table()["spoken"] for word in row["words"]}
+    means = {
+        word: row["means"] for row in word_table()["spoken"] for word in row["words"]
+    }
     longest = sorted(means, key=len, reverse=True)
     # words of scripts without spaces stand alone wherever they are: `16기가`
     joined_on = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
     inside = [re.escape(word) for word in longest if joined_on.search(word)]
     alone = "|".join(re.escape(word) for word in longest if not joined_on.search(word))
     spoken = re.compile("|".join([*inside, rf"(?<![^\W\d])(?:{alone})(?!\w)"]))
-    plain = spoken.sub(lambda match: f" {means[match[0]]} ", lines.replace("\u0307", ""))
-    plain = re.sub(r"[,;:/()+&|\[\]@\n\t\r!?]+", f" {BREAK} ", rewritten(plain, "rewrite"))
+    plain = spoken.sub(
+        lambda match: f" {means[match[0]]} ", lines.replace("\u0307", "")
+    )
+    plain = re.sub(
+        r"[,;:/()+&|\[\]@\n\t\r!?]+", f" {BREAK} ", rewritten(plain, "rewrite")
+    )
     same, out = word_table()["same"], list[str]()
     for piece in plain.split():
         is_whole = piece == BREAK or NUMBERED.fullmatch(piece)
-        for word in [piece] if is_whole else re.split(r"[^\w.]+|_", piece.strip(".'\"")):
+        for word in (
+            [piece] if is_whole else re.split(r"[^\w.]+|_", piece.strip(".'\""))
+        ):
             out += same.get(word, word).split() if word.strip(".") else []
     return out
 
@@ -137,7 +151,9 @@ class Card(Record):
     @property
     def label(self) -> str:
         """The name without the words that people leave unsaid."""
-        said = [word for word in self.name.split() if word.lower() not in role("unsaid")]
+        said = [
+            word for word in self.name.split() if word.lower() not in role("unsaid")
+        ]
         return " ".join(said) or self.name
 
     def label_with(self, memory_gib: float) -> str:
@@ -166,7 +182,13 @@ def every_card() -> tuple[Card, ...]:
     all_cards = []
     for row in shipped_table("gpus")["gpu"]:
         vendor = vendor_of(row["name"])
-        named = [row["name"], row["words"], row.get("also", ""), vendor, *former.get(vendor, ())]
+        named = [
+            row["name"],
+            row["words"],
+            row.get("also", ""),
+            vendor,
+            *former.get(vendor, ()),
+        ]
         all_cards.append(
             cpus.record_of(
                 Card,
@@ -190,7 +212,11 @@ def joined(named: Sequence[NamedCards]) -> NamedCards:
 
 
 def named_card(
-    name: Sequence[str], memory_gib: float | None = None, count: int = 1, *, laptop: bool = False
+    name: Sequence[str],
+    memory_gib: float | None = None,
+    count: int = 1,
+    *,
+    laptop: bool = False,
 ) -> NamedCards:
     """So many of the GPU of that name. Raises `UnknownGpuError` or `PartOfMachineError`."""
     several = matches(tuple(name), laptop=laptop)
@@ -200,7 +226,9 @@ def named_card(
         shared = next((card for card in several if card.integrated), None)
         if shared is None:
             raise bad_name("gpu_of_machine", several[0].label)
-        inside = Accelerator(vendor=vendor_of(shared.name), name=shared.name, unified=True)
+        inside = Accelerator(
+            vendor=vendor_of(shared.name), name=shared.name, unified=True
+        )
         source = f"{shared.label}: part of a processor, so its memory is the RAM"
         cards = NamedCards(accelerators=(inside,), label=shared.label, source=source)
     else:
@@ -209,10 +237,17 @@ def named_card(
     return cards.replace(accelerators=cards.accelerators * count, label=label)
 
 
-def _choose_size(several: Sequence[Card], typed: str, memory_gib: float | None) -> NamedCards:
+def _choose_size(
+    several: Sequence[Card], typed: str, memory_gib: float | None
+) -> NamedCards:
     """The usual size of the cards that a name can mean, else the smallest and slowest; a note."""
     options = [
-        (card.usual_gib not in (None, size), size, fact_of(card.name, "gb_per_s", size), card)
+        (
+            card.usual_gib not in (None, size),
+            size,
+            fact_of(card.name, "gb_per_s", size),
+            card,
+        )
         for card in several
         for size in card.memory_gib
         if memory_gib in (None, size, size * card.devices)
@@ -221,7 +256,9 @@ def _choose_size(several: Sequence[Card], typed: str, memory_gib: float | None) 
         raise not_sold_so(several, memory_gib or 0)
     options.sort(key=lambda option: option[:3])
     _, size, peak, card = options[0]
-    others = dict.fromkeys(c.label_with(s) for _, s, p, c in options if (s, p) != (size, peak))
+    others = dict.fromkeys(
+        c.label_with(s) for _, s, p, c in options if (s, p) != (size, peak)
+    )
     names, sized = " or ".join(f'"{name}"' for name in others), card.label_with(size)
     which = "the usual one" if card.usual_gib else "the smallest"
     note = f'"{typed}" is judged as {sized}, {which}; otherwise name {names}.'
@@ -252,7 +289,9 @@ def matches(name: tuple[str, ...], *, laptop: bool = False) -> tuple[Card, ...]:
     plain, same = rewritten(" ".join(name), "spelling").lower(), word_table()["same"]
     left_out, short = role("left_out"), word_table()["short"]
     for spelling in (plain, *(re.sub(row["find"], row["put"], plain) for row in short)):
-        typed = frozenset(same.get(word, word) for word in words_of(spelling)) - role("gpu_idle")
+        typed = frozenset(same.get(word, word) for word in words_of(spelling)) - role(
+            "gpu_idle"
+        )
         meant = [
             card
             for card in every_card()
@@ -278,7 +317,9 @@ def unknown_gpu(name: Sequence[str]) -> Exception:
     sold = [card for card in every_card() if not card.unified]
     spelled = rewritten(text, "spelling")
     words = spelled.lower().split()
-    words = [word for word in words if not (SIZE.fullmatch(word) or COUNT.fullmatch(word))]
+    words = [
+        word for word in words if not (SIZE.fullmatch(word) or COUNT.fullmatch(word))
+    ]
     near = [*dict.fromkeys(card.label for card in sold if {*words} <= card.named)]
     if not 0 < len(near) <= _MOST_ASKED:
         near = all_near(spelled, [card.label for card in sold])
@@ -288,7 +329,10 @@ def unknown_gpu(name: Sequence[str]) -> Exception:
 
 def not_sold_so(several: Sequence[Card], memory_gib: float) -> Exception:
     """The error for a size that none of the cards is sold with."""
-    card, sizes = several[0], sorted({size for each in several for size in each.memory_gib})
+    card, sizes = (
+        several[0],
+        sorted({size for each in several for size in each.memory_gib}),
+    )
     sold = " or ".join(f"{size:g}" for size in sizes)
     near = [card.label_with(size) for size in card.memory_gib]
     return bad_name("gpu_size", card.label, near, gib=f"{memory_gib:g}", sold=sold)

@@ -55,8 +55,12 @@ def read_local(path: str | os.PathLike[str]) -> LocalModel:
 
 def _read_folder(path: str) -> LocalModel:
     names = _names_in(path)
-    unfinished = [shown(name) for name in names if name.lower().endswith(source.UNFINISHED)]
-    notes = tuple(f"{name} is there: a download that did not finish" for name in unfinished[:1])
+    unfinished = [
+        shown(name) for name in names if name.lower().endswith(source.UNFINISHED)
+    ]
+    notes = tuple(
+        f"{name} is there: a download that did not finish" for name in unfinished[:1]
+    )
     if ggufs := [name for name in names if name.lower().endswith(".gguf")]:
         projectors = [name for name in ggufs if "mmproj" in name.lower()]
         if 0 < len(projectors) < len(ggufs):
@@ -69,14 +73,18 @@ def _read_folder(path: str) -> LocalModel:
     shards = safetensors.weight_files_ending(names, ".safetensors")
     if indexes or shards:
         first = _only(path, "sets of weights", indexes or shards)
-        files = safetensors.shards_in(first) if indexes else (numbered_files(first), None)
+        files = (
+            safetensors.shards_in(first) if indexes else (numbered_files(first), None)
+        )
         return safetensors.read_weights(path, *files, notes)
     if safetensors.CONFIG not in names:
         fault = "unfinished" if unfinished else "no-model"
         source.refuse(path, fault, names=listed(unfinished or map(shown, names), 4))
     pickles = safetensors.weight_files_ending(names, (".bin", ".pt", ".pth"))
     why = reason("pickles", name=shown(pickles[0])) if pickles else reason("no-weights")
-    return safetensors.read_lone_config(os.path.join(path, safetensors.CONFIG), (*notes, why))
+    return safetensors.read_lone_config(
+        os.path.join(path, safetensors.CONFIG), (*notes, why)
+    )
 
 
 def _names_in(path: str) -> list[str]:
@@ -93,5 +101,7 @@ def _only(path: str, what: str, names: Sequence[str]) -> str:
     """The first file. Raises `SpecError` where these are of several models, parts counted once."""
     firsts = sorted({shown(numbered_files(name)[0]) for name in names})
     if len(firsts) > 1:
-        source.refuse(path, "several", count=len(firsts), what=what, names=listed(firsts, 12))
+        source.refuse(
+            path, "several", count=len(firsts), what=what, names=listed(firsts, 12)
+        )
     return os.path.join(path, names[0])

@@ -12,7 +12,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..catalogue.architecture import MAX_LAYERS, Architecture, Attention, FeedForward, Recurrent
+from ..catalogue.architecture import (
+    MAX_LAYERS,
+    Architecture,
+    Attention,
+    FeedForward,
+    Recurrent,
+)
 from ..catalogue.spec import INCOMPLETE, ModelSpec, Parameters, Quantized, Safety
 from ..catalogue.spec_values import QUANTIZATIONS
 from ..core.records import shown
@@ -69,9 +75,13 @@ def read_config(path: str) -> LocalModel:
     counts = _parameters(keys, architecture)
     language = counts.total
     if keys.sees or isinstance(keys.outer.get("audio_config"), dict):
-        counts = _with_encoders(keys, counts, architecture.embedding_length if architecture else 0)
+        counts = _with_encoders(
+            keys, counts, architecture.embedding_length if architecture else 0
+        )
     if counts.total is None:
-        keys.unknown.setdefault("parameters.total", "it does not follow from config.json alone")
+        keys.unknown.setdefault(
+            "parameters.total", "it does not follow from config.json alone"
+        )
     return LocalModel(
         spec=_spec(keys, stored, architecture, counts),
         format=stored.format,
@@ -96,7 +106,9 @@ def _spec(
     if counts.total or counts.mtp:
         sources["parameters"] = "sum over the architecture"
     if counts.encoders:
-        sources["parameters.encoders"] = "estimated from the widths and layers of config.json"
+        sources["parameters.encoders"] = (
+            "estimated from the widths and layers of config.json"
+        )
     if has_own_code:
         sources["safety"] = f"auto_map in {file}"
     # no narrow type that models are published in and that converters read
@@ -142,9 +154,14 @@ def _with_encoders(keys: Keys, counts: Parameters, text_width: int) -> Parameter
         return counts.replace(total=None, active=None)
     keys.notes.append(reason("encoders", millions=round(total / 1e6)))
     if counts.total is not None and counts.active is not None:
-        counts = counts.replace(total=counts.total + total, active=counts.active + total)
+        counts = counts.replace(
+            total=counts.total + total, active=counts.active + total
+        )
     # the first part's type, as `[[encoder]]` of architectures.toml has it
-    own, width = source.clean(parts[0].get("model_type")).lower(), _size(parts[0], "width")
+    own, width = (
+        source.clean(parts[0].get("model_type")).lower(),
+        _size(parts[0], "width"),
+    )
     names = f"{keys.outer_kind} {own} {width}", f"{keys.outer_kind} {width}"
     rows = shipped_table("architectures").get("encoder", ())
     measured = {name for row in rows for name in row.get("types", ())}
@@ -172,7 +189,11 @@ def _size(part: JsonValues, size: str) -> int:
 
 def _deepstack_layers(encoder: object) -> int:
     """Layers of the text that add a slice of the encoder's embeddings."""
-    places = encoder.get("deepstack_visual_indexes") if isinstance(encoder, Mapping) else None
+    places = (
+        encoder.get("deepstack_visual_indexes")
+        if isinstance(encoder, Mapping)
+        else None
+    )
     return len(places) if isinstance(places, list) else 0
 
 
@@ -181,7 +202,9 @@ def _architecture(keys: Keys, stored: Stored) -> Architecture:
     _count_layers(keys)
     width, called, kinds = keys.needed("width"), TABLES["called"], _kinds(keys)
     _spread_own_sizes(keys, kinds)
-    attention = grouped([_attention(keys, n, kind) for n, kind in enumerate(kinds)], width, called)
+    attention = grouped(
+        [_attention(keys, n, kind) for n, kind in enumerate(kinds)], width, called
+    )
     recurrent = grouped([_state(keys, kind) for kind in kinds], width, called)
     incomplete: str | None = None
     feed_forward: tuple[FeedForward, ...] = ()
@@ -239,7 +262,9 @@ def _count_layers(keys: Keys) -> None:
     if keys.outer.get("is_encoder_decoder"):
         what = what or "an encoder beside its decoder (is_encoder_decoder)"
     if what:
-        raise Unclear(f"model_type: {keys.kind or 'the model'} has {what}, which is not read")
+        raise Unclear(
+            f"model_type: {keys.kind or 'the model'} has {what}, which is not read"
+        )
     pattern = keys.get("hybrid_override_pattern", "layers_block_type")
     layers = keys.number("layers", least=1)
     keys.layers = layers or len(pattern if isinstance(pattern, (str, list)) else ())
@@ -251,7 +276,10 @@ def _count_layers(keys: Keys) -> None:
 
 def _kinds(keys: Keys) -> list[str]:
     layers, names = range(keys.layers), keys.per_layer(*TABLES["keys"]["kinds"])
-    every, place = keys.number("full_attention_interval"), keys.stated(*TABLES["places"])
+    every, place = (
+        keys.number("full_attention_interval"),
+        keys.stated(*TABLES["places"]),
+    )
     if names is not None:
         kinds = _listed_kinds(keys, names)
     elif (places := keys.places(place)) is not None:
@@ -275,8 +303,12 @@ def _listed_kinds(keys: Keys, names: Sequence[Any]) -> list[str]:
     kinds = [meanings.get(str(name), "") for name in names]
     if "" in kinds:
         odd = short(names[kinds.index("")])
-        raise Unclear(f"{keys.stated(*TABLES['keys']['kinds'])}: {odd} is not understood")
-    return ["full" if kind == "sliding" and not _window(keys) else kind for kind in kinds]
+        raise Unclear(
+            f"{keys.stated(*TABLES['keys']['kinds'])}: {odd} is not understood"
+        )
+    return [
+        "full" if kind == "sliding" and not _window(keys) else kind for kind in kinds
+    ]
 
 
 def _window(keys: Keys) -> int | None:
@@ -311,7 +343,9 @@ def _spread_own_sizes(keys: Keys, kinds: Sequence[str]) -> None:
     """
     own = keys.get("per_layer_config") or {}
     sizes = own.values() if isinstance(own, dict) else [own]
-    if not all(isinstance(each, dict) and each.keys() <= {*_OWN_SIZES} for each in sizes):
+    if not all(
+        isinstance(each, dict) and each.keys() <= {*_OWN_SIZES} for each in sizes
+    ):
         raise Unclear(f"per_layer_config is {short(own)}, not understood")
     full = {"head_dim": keys.number("global_head_dim")}
     if full["head_dim"] and keys.get("attention_k_eq_v"):
@@ -319,7 +353,8 @@ def _spread_own_sizes(keys: Keys, kinds: Sequence[str]) -> None:
     for key in _OWN_SIZES if own or full["head_dim"] else ():
         usual = keys.values.get(key)
         keys.values[key] = [
-            (full.get(key) if kind == "full" else None) or own.get(str(number), {}).get(key, usual)
+            (full.get(key) if kind == "full" else None)
+            or own.get(str(number), {}).get(key, usual)
             for number, kind in enumerate(kinds)
         ]
 
@@ -333,7 +368,10 @@ def _attention(keys: Keys, number: int, kind: str) -> Attention | None:
     has_latent = keys.number("kv_lora_rank") or keys.defaults.get("kv_lora_rank")
     if kind == "full" and has_latent and keys.values.get("use_mla") is not False:
         return _latent(keys, number, heads)
-    stated, width = keys.number("head_length", least=1, layer=number), keys.needed("width")
+    stated, width = (
+        keys.number("head_length", least=1, layer=number),
+        keys.needed("width"),
+    )
     if width % heads and not keys.get("head_length"):
         raise Unclear(reason("head_dim", width=width, heads=heads))
     return Attention(
@@ -359,7 +397,10 @@ def _kv_heads(keys: Keys, number: int, heads: int) -> int:
 
 def _latent(keys: Keys, number: int, heads: int) -> Attention:
     """Attention that keeps one row of elements for all heads."""
-    index_heads, index_length = keys.number("index_n_heads"), keys.number("index_head_dim")
+    index_heads, index_length = (
+        keys.number("index_n_heads"),
+        keys.number("index_head_dim"),
+    )
     # a layer may use the choice of an earlier one
     own = (keys.per_layer("indexer_types") or {number: "full"})[number]
     if own not in ("full", "shared"):
@@ -385,11 +426,20 @@ def _state(keys: Keys, kind: str) -> Recurrent | None:
         is_auto = keys.get("time_step_rank") == "auto"
         inner = keys.number("mamba_d_ssm", least=1)
         sizes["inner_length"] = inner or keys.needed("expand") * width
-        sizes["time_step_rank"] = -(-width // 16) if is_auto else keys.needed("time_step_rank")
+        sizes["time_step_rank"] = (
+            -(-width // 16) if is_auto else keys.needed("time_step_rank")
+        )
     elif kind == "mamba2":
-        stated, is_auto = keys.number("mamba_d_ssm"), keys.get("state_head_length") == "auto"
-        by_heads = sizes["heads"] * (0 if is_auto else keys.number("state_head_length") or 0)
-        inner = stated if stated and "mamba_d_ssm" in keys.written else by_heads or stated
+        stated, is_auto = (
+            keys.number("mamba_d_ssm"),
+            keys.get("state_head_length") == "auto",
+        )
+        by_heads = sizes["heads"] * (
+            0 if is_auto else keys.number("state_head_length") or 0
+        )
+        inner = (
+            stated if stated and "mamba_d_ssm" in keys.written else by_heads or stated
+        )
         sizes["inner_length"] = inner or keys.needed("expand") * width
         sizes["norm"] = False if keys.values.get("mamba_rms_norm") is False else None
     return Recurrent(kind=kind, **sizes)
@@ -398,16 +448,23 @@ def _state(keys: Keys, kind: str) -> Recurrent | None:
 def _feed_forward(keys: Keys, number: int, kind: str) -> FeedForward | None:
     place, switch = keys.type.get("feed_forward"), keys.type.get("experts_if")
     # a layer has attention, a state or a feed-forward
-    is_apart = place == "by_kind" or isinstance(keys.get("hybrid_override_pattern"), str)
+    is_apart = place == "by_kind" or isinstance(
+        keys.get("hybrid_override_pattern"), str
+    )
     if place == "none" or (is_apart and kind not in ("mlp", "moe")):
         return None
     # HunYuan's dense models state one
-    experts, least = keys.number("experts") or 0, 1 if keys.type.get("lone_expert") else 2
+    experts, least = (
+        keys.number("experts") or 0,
+        1 if keys.type.get("lone_expert") else 2,
+    )
     if experts < least or (switch and not keys.get(switch)):
         return FeedForward(length=_dense_length(keys, number))
     if kind == "moe" if is_apart else _has_experts(keys, number):
         return _mixture(keys, number, experts)
-    return FeedForward(length=keys.number("dense_length") or _dense_length(keys, number))
+    return FeedForward(
+        length=keys.number("dense_length") or _dense_length(keys, number)
+    )
 
 
 def _mixture(keys: Keys, number: int, experts: int) -> FeedForward:
@@ -432,13 +489,18 @@ def _mixture(keys: Keys, number: int, experts: int) -> FeedForward:
         shared_length=shared_length or None,
         latent_length=keys.size("expert_latent"),
         router_bias=bool(has_bias),
-        beside_dense=_dense_length(keys, number) if keys.type.get("dense_beside") else None,
+        beside_dense=_dense_length(keys, number)
+        if keys.type.get("dense_beside")
+        else None,
         **keys.groups("n_group", "topk_group"),
     )
 
 
 def _has_experts(keys: Keys, number: int) -> bool:
-    lead, last = keys.number("first_dense") or 0, keys.number("moe_layer_end_index", least=-1)
+    lead, last = (
+        keys.number("first_dense") or 0,
+        keys.number("moe_layer_end_index", least=-1),
+    )
     dense, chosen = keys.places("mlp_only_layers") or (), keys.places("moe_layers")
     lists = ["mlp_layer_types", "is_moe_layer"]
     if isinstance(keys.get("expert_frequency"), list):
@@ -450,7 +512,11 @@ def _has_experts(keys: Keys, number: int) -> bool:
     if number < lead or (last is not None and 0 <= last < number):
         return False
     every, step = keys.number("expert_frequency") or 1, keys.number("expert_step") or 1
-    return number % every == 0 if every > 1 else number not in dense and (number + 1) % step == 0
+    return (
+        number % every == 0
+        if every > 1
+        else number not in dense and (number + 1) % step == 0
+    )
 
 
 def _dense_length(keys: Keys, number: int) -> int:
@@ -473,7 +539,9 @@ def _dense_length(keys: Keys, number: int) -> int:
         step = keys.number("block_multiple_of") or 1
         return -(-int(2 * length / 3) // step) * step
     reading = keys.layers - (keys.number("num_kv_shared_layers") or 0)
-    return 2 * length if keys.get("use_double_wide_mlp") and number >= reading else length
+    return (
+        2 * length if keys.get("use_double_wide_mlp") and number >= reading else length
+    )
 
 
 def _tables(keys: Keys, row: TomlRow) -> dict[str, Any]:
@@ -483,7 +551,9 @@ def _tables(keys: Keys, row: TomlRow) -> dict[str, Any]:
         keys.unknown["architecture.context_tokens"] = "config.json does not say"
     if dtype is None:
         why = f"torch_dtype {short(stated)} is not known"
-        keys.unknown["architecture.dtype"] = why if stated else "config.json does not say"
+        keys.unknown["architecture.dtype"] = (
+            why if stated else "config.json does not say"
+        )
     has_rows = row.get("positions") and not row.get("position_offset")
     has_table = keys.matter.intersection(TABLES["sizes"]["table_length"])
     table, types = keys.number("table_length"), keys.size("type_vocab_size")
@@ -508,7 +578,9 @@ def _layers_apart(keys: Keys) -> dict[str, Any]:
     deepstack = _deepstack_layers(keys.outer.get("vision_config"))
     published, stated = keys.outer_type.get("mtp_layers"), keys.number("mtp")
     predicting = (published or 0) if stated is None else stated
-    is_predicting = 0 < predicting <= keys.layers and (keys.in_gguf or published is not None)
+    is_predicting = 0 < predicting <= keys.layers and (
+        keys.in_gguf or published is not None
+    )
     return {
         "deepstack_layers": min(deepstack, keys.layers) or None,
         "cache_layers": keys.layers - shared if shared else None,
@@ -524,18 +596,28 @@ def _ties_embeddings(keys: Keys, *, is_encoder: bool) -> bool | None:
         is_untied = keys.values.get("tie_word_embeddings") is False
         # of a masked model no row counts the head that it then has
         return None if is_untied and keys.class_name.endswith("ForMaskedLM") else False
-    inner, outer = (part.get("tie_word_embeddings") for part in (keys.inner, keys.outer))
+    inner, outer = (
+        part.get("tie_word_embeddings") for part in (keys.inner, keys.outer)
+    )
     if isinstance(inner, bool) and isinstance(outer, bool) and inner != outer:
         keys.understood.add("tie_word_embeddings")
         # where the outer class would tie, transformers leaves a matrix alone that the published
         # files have
         return keys.outer_type.get("tied_by_text_config") if inner else None
     values = map(keys.get, TABLES["keys"]["tying"])
-    return next((value for value in values if isinstance(value, bool)), keys.type.get("tied"))
+    return next(
+        (value for value in values if isinstance(value, bool)), keys.type.get("tied")
+    )
 
 
 def _incompleteness(
-    keys: Keys, doubt: str | None, row: Any, *, tied: bool | None, attends: bool, is_encoder: bool
+    keys: Keys,
+    doubt: str | None,
+    row: Any,
+    *,
+    tied: bool | None,
+    attends: bool,
+    is_encoder: bool,
 ) -> str | None:
     """Why the weights do not follow. Raises `Unclear` where the cache does not either, or whether,
     or for how many heads, the model keeps one.
@@ -547,7 +629,9 @@ def _incompleteness(
             raise Unclear(reason("no-context", kind=keys.kind, name=keys.class_name))
         says_heads = keys.get("kv_heads", "kv_lora_rank", "multi_query")
         if not keys.class_row and attends and says_heads is None:
-            raise Unclear("num_key_value_heads is missing, and its default is not known")
+            raise Unclear(
+                "num_key_value_heads is missing, and its default is not known"
+            )
     odd = keys.not_understood(cache=False)
     cut = keys.matter.intersection(TABLES["keys"]["always_stated"]) - keys.values.keys()
     faults = {

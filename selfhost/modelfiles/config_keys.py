@@ -12,7 +12,17 @@ from typing import Any
 from ..catalogue.spec_values import PACKED, mlx_scheme, scheme_of
 from ..core.records import Record
 from ..core.tables import TomlRow, shipped_table
-from .source import TEXTS, JsonValues, Sizes, Unclear, clean, listed, reason, refuse, short
+from .source import (
+    TEXTS,
+    JsonValues,
+    Sizes,
+    Unclear,
+    clean,
+    listed,
+    reason,
+    refuse,
+    short,
+)
 
 # the longest published config.json has 37 kB; tokenizer files that go by mistake for one have
 # megabytes
@@ -22,7 +32,11 @@ TABLES: TomlRow = shipped_table("model_types")
 MODEL_TYPES: Mapping[str, TomlRow] = {
     **TABLES["model_type"],
     **{name: {"row": row} for row, names in TABLES["plain"].items() for name in names},
-    **{name: {"not_read": what} for what, names in TABLES["not_read"].items() for name in names},
+    **{
+        name: {"not_read": what}
+        for what, names in TABLES["not_read"].items()
+        for name in names
+    },
 }
 CLASSES: TomlRow = TABLES["classes"]
 
@@ -44,14 +58,21 @@ class Keys(Sizes):
             what = "a list" if isinstance(values, list) else "a single value"
             refuse(path, "no-config", what=f"it is {what}, not an object")
         nest = next(
-            (key for key in TABLES["keys"]["nests"] if isinstance(values.get(key), dict)), None
+            (
+                key
+                for key in TABLES["keys"]["nests"]
+                if isinstance(values.get(key), dict)
+            ),
+            None,
         )
         self.outer, self.inner = values, values[nest] if nest is not None else {}
         # two of the keys of its type, its nested configuration and its class, or of its sizes
         written, sizes = (self.inner or values).keys(), TABLES["sizes"]
         signs = [values.get("model_type"), nest, values.get("architectures")]
         layers = (*sizes["layers"], "hybrid_override_pattern", "layers_block_type")
-        is_shaped = not written.isdisjoint(layers) and not written.isdisjoint(sizes["width"])
+        is_shaped = not written.isdisjoint(layers) and not written.isdisjoint(
+            sizes["width"]
+        )
         if sum(map(bool, signs)) < 2 and not is_shaped:
             seen = listed(map(clean, values), 4)
             what = f"it has the keys {seen}" if seen else "it is empty"
@@ -62,12 +83,20 @@ class Keys(Sizes):
         self.kind = clean(self.inner.get("model_type")).lower() or self.outer_kind
         self.outer_type = MODEL_TYPES.get(self.outer_kind, {})
         self.type = MODEL_TYPES.get(self.kind, {})
-        is_own, classes = self.type.get("own_code"), shipped_table("config_classes")["class"]
+        is_own, classes = (
+            self.type.get("own_code"),
+            shipped_table("config_classes")["class"],
+        )
         self.class_row: TomlRow = {} if is_own else classes.get(self.kind, {})
-        self.defaults = {**self.class_row.get("defaults", {}), **self.type.get("defaults", {})}
+        self.defaults = {
+            **self.class_row.get("defaults", {}),
+            **self.type.get("defaults", {}),
+        }
         self.names = {**self.class_row.get("names", {}), **self.type.get("names", {})}
         self.matter = frozenset(self.class_row.get("matter", ()))
-        is_converted = all(each.get("in_gguf", True) for each in (self.type, self.outer_type))
+        is_converted = all(
+            each.get("in_gguf", True) for each in (self.type, self.outer_type)
+        )
         self.in_gguf = bool(self.type.get("row")) and is_converted
         self.understood: set[str] = set()
         self.names_of(TABLES["keys"]["read"])
@@ -78,7 +107,9 @@ class Keys(Sizes):
         """Set those of the text model: as written, then by its class, each under both its names."""
         outer = self.outer
         if self.nested:
-            outer = {key: outer[key] for key in TABLES["keys"]["inherited"] if key in outer}
+            outer = {
+                key: outer[key] for key in TABLES["keys"]["inherited"] if key in outer
+            }
         values = {**outer, **self.inner}
         for part in TABLES["keys"]["parts"]:
             if isinstance(values.get(part), dict):
@@ -99,11 +130,17 @@ class Keys(Sizes):
         self.class_name = clean(named[0]) if isinstance(named, list) and named else ""
         composed = self.nested and "ForConditional" in self.class_name
         says_so = composed or self.outer_type.get("sees")
-        self.sees = bool(says_so or any(map(self.outer.get, TABLES["encoders"]["seeing"])))
+        self.sees = bool(
+            says_so or any(map(self.outer.get, TABLES["encoders"]["seeing"]))
+        )
         # ChatGLM names its bare class, and generates with that of auto_map
-        is_mapped = isinstance(mapped, dict) and not mapped.keys().isdisjoint(CLASSES["writing"])
+        is_mapped = isinstance(mapped, dict) and not mapped.keys().isdisjoint(
+            CLASSES["writing"]
+        )
         has_head = self.nested or is_mapped or self.type.get("bare_class_writes")
-        self.is_headless = not has_head and bool(re.search(CLASSES["bare"], self.class_name))
+        self.is_headless = not has_head and bool(
+            re.search(CLASSES["bare"], self.class_name)
+        )
 
     def names_of(self, keys: Sequence[str]) -> list[str]:
         """Every name of each key, by the table of sizes; all of them count as understood."""
@@ -144,8 +181,15 @@ class Keys(Sizes):
         bears = re.compile("|".join(keys["cache" if cache else "weights"]))
         # a word is a whole one between underscores: conv_layer_ids is no token's id
         words, names = "|".join(keys["harmless_words"]), "|".join(keys["harmless"])
-        patterns = f"(?:^|_)(?:{words})(?:_|$)", f"^(?:{names})$", *keys["harmless_patterns"]
-        harmless, small = re.compile("|".join(patterns)), re.compile("|".join(keys["small"]))
+        patterns = (
+            f"(?:^|_)(?:{words})(?:_|$)",
+            f"^(?:{names})$",
+            *keys["harmless_patterns"],
+        )
+        harmless, small = (
+            re.compile("|".join(patterns)),
+            re.compile("|".join(keys["small"])),
+        )
         idle = self.matter.union(self.class_row.get("idle", ()))
         odd = {
             key
@@ -168,10 +212,13 @@ class Keys(Sizes):
         unusual = {
             key
             for key, value in published.items()
-            if self.values.get(key) not in (None, *(value if isinstance(value, list) else [value]))
+            if self.values.get(key)
+            not in (None, *(value if isinstance(value, list) else [value]))
         }
         understood = self.understood | (published.keys() - unusual)
-        understood.update(*(pair for pair in self.names.items() if understood.intersection(pair)))
+        understood.update(
+            *(pair for pair in self.names.items() if understood.intersection(pair))
+        )
         odd -= understood
         return sorted(map(clean, odd)) + ([] if cache else sorted(unusual - odd))
 
@@ -196,35 +243,51 @@ def stored_of(keys: Keys) -> Stored:
     """How the weights that a config.json describes are stored."""
     if mlx := keys.outer.get("quantization"):
         return _stored_by_mlx(mlx, keys)
-    config = keys.outer.get("quantization_config") or keys.values.get("quantization_config")
+    config = keys.outer.get("quantization_config") or keys.values.get(
+        "quantization_config"
+    )
     if not config:
         return Stored(name=keys.published_type()[0], quantized=False)
     values = config if isinstance(config, Mapping) else {"quantization_config": config}
-    method = str(values.get("quant_method") or ("modelopt" if values.get("quant_algo") else None))
+    method = str(
+        values.get("quant_method") or ("modelopt" if values.get("quant_algo") else None)
+    )
     odd, name = _name_by(method, values)
     if name is not None:
         has_experts = keys.get("experts")
         # gpt-oss
-        is_of_experts, odd = (True, "") if method == "mxfp4" else _exception(values, has_experts)
+        is_of_experts, odd = (
+            (True, "") if method == "mxfp4" else _exception(values, has_experts)
+        )
         if not odd:
             quantizer = "modelopt" if method == "modelopt" else None
             matrices, experts = (None, name) if is_of_experts else (name, None)
-            return Stored(name=name, quantizer=quantizer, matrices=matrices, experts=experts)
+            return Stored(
+                name=name, quantizer=quantizer, matrices=matrices, experts=experts
+            )
     return Stored(why=reason("quantization", key=odd, value=short(values.get(odd))))
 
 
 def _exception(config: JsonValues, has_experts: object) -> tuple[bool, str]:
     """Whether the experts alone are narrow (Kimi K2.5); else the key that leaves other matrices."""
     table = TEXTS["quantization_config"]
-    lists = {key: config[key] for key in table["left_out"] if config.get(key) is not None}
-    names = [str(name) for each in lists.values() if isinstance(each, list) for name in each]
+    lists = {
+        key: config[key] for key in table["left_out"] if config.get(key) is not None
+    }
+    names = [
+        str(name) for each in lists.values() if isinstance(each, list) for name in each
+    ]
     if has_experts and any(map(re.compile(table["experts_alone"]).search, names)):
         return True, ""
     for key, each in lists.items():
         # an empty list of these makes the head narrow, too
         is_whole = each == [] and key in ("ignore", "llm_int8_skip_modules")
         small, own = re.compile(table["outside_blocks"]), each or []
-        if is_whole or not isinstance(own, list) or not all(map(small.search, map(str, own))):
+        if (
+            is_whole
+            or not isinstance(own, list)
+            or not all(map(small.search, map(str, own)))
+        ):
             return False, str(key)
     return False, next((key for key in table["own_types"] if config.get(key)), "")
 
@@ -236,7 +299,9 @@ def _name_by(method: str, config: JsonValues) -> tuple[str, str | None]:
         return layout["key"], layout["names"].get(str(config.get(layout["key"])))
     if method in ("gptq", "awq"):
         bits, group = config.get("bits", 4), config.get("group_size", 128)
-        return "bits" if bits != 4 else "group_size", _packed(f"{method}-{bits}bit", group)
+        return "bits" if bits != 4 else "group_size", _packed(
+            f"{method}-{bits}bit", group
+        )
     if method == "compressed-tensors":
         return "config_groups", _compressed_name(config)
     if method != "bitsandbytes":
@@ -259,9 +324,16 @@ def _compressed_name(config: JsonValues) -> str | None:
     """llm-compressor with one type for all linear layers (compressed-tensors 0.12)."""
     groups = config.get("config_groups")
     parts = list(groups.values()) if isinstance(groups, Mapping) else []
-    if len(parts) != 1 or not isinstance(parts[0], dict) or parts[0].get("targets") != ["Linear"]:
+    if (
+        len(parts) != 1
+        or not isinstance(parts[0], dict)
+        or parts[0].get("targets") != ["Linear"]
+    ):
         return None
-    layout, weights = str(parts[0].get("format") or config.get("format")), parts[0].get("weights")
+    layout, weights = (
+        str(parts[0].get("format") or config.get("format")),
+        parts[0].get("weights"),
+    )
     if layout in ("nvfp4-pack-quantized", "mxfp4-pack-quantized"):
         return layout[:5]
     weights = weights if isinstance(weights, dict) else {}
@@ -276,7 +348,11 @@ def _compressed_name(config: JsonValues) -> str | None:
 def _stored_by_mlx(mlx: object, keys: Keys) -> Stored:
     """MLX's `quantization`, with what it says of single layers under their names."""
     config = mlx if isinstance(mlx, dict) else {}
-    mode, bits, group = config.get("mode", "affine"), config.get("bits"), config.get("group_size")
+    mode, bits, group = (
+        config.get("mode", "affine"),
+        config.get("bits"),
+        config.get("group_size"),
+    )
     scheme = mlx_scheme(f"{bits}bit-{group}g" if mode == "affine" else str(mode))
     if scheme is None or (scheme.bits, scheme.group) != (bits, group):
         return Stored(format="mlx", why=reason("mlx-quantization", value=short(mlx)))
@@ -284,7 +360,8 @@ def _stored_by_mlx(mlx: object, keys: Keys) -> Stored:
     apart = {
         part.get("bits") if isinstance(part, dict) else None
         for key, part in config.items()
-        if (part is False or isinstance(part, dict)) and not key.endswith(("gate", "router"))
+        if (part is False or isinstance(part, dict))
+        and not key.endswith(("gate", "router"))
     }
     # gpt-oss: experts as published, all else in 8 bits
     is_mixed = mode == "mxfp4" and apart == {8}

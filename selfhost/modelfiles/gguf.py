@@ -11,8 +11,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any
 
-from ..catalogue.architecture import MAX_LAYERS, Architecture, Attention, FeedForward, Recurrent
-from ..catalogue.spec import SIZE_OF, FileTensors, ModelSpec, Parameters, PublishedFiles, Safety
+from ..catalogue.architecture import (
+    MAX_LAYERS,
+    Architecture,
+    Attention,
+    FeedForward,
+    Recurrent,
+)
+from ..catalogue.spec import (
+    SIZE_OF,
+    FileTensors,
+    ModelSpec,
+    Parameters,
+    PublishedFiles,
+    Safety,
+)
 from ..catalogue.spec_values import QUANTIZATIONS
 from ..core.files import numbered_files
 from ..core.records import shown
@@ -52,7 +65,9 @@ class GgufModel(Sizes):
         self.tensors, self.counts = tensors, header.counts
         self.name = clean(self.values.get("general.architecture"))
         architectures = shipped_table("architectures")
-        self.is_image_model = self.name in architectures["image_models"]["architectures"]
+        self.is_image_model = (
+            self.name in architectures["image_models"]["architectures"]
+        )
         row = architectures["architecture"].get(self.name)
         self.known = row is not None
         self.row = ArchitectureRow.from_values(self.name, row or {})
@@ -69,7 +84,9 @@ class GgufModel(Sizes):
         """The keys below the name of the architecture, as the header has them."""
         names = [f"{self.name}.{key}" for key in keys]
         for name in self.counts.keys() & names:
-            raise Malformed(f"{name} lists {self.counts[name]:,} entries, more than blocks")
+            raise Malformed(
+                f"{name} lists {self.counts[name]:,} entries, more than blocks"
+            )
         return names
 
     def has(self, layer: int, *names: str) -> bool:
@@ -89,7 +106,11 @@ def read_gguf(path: str) -> LocalModel:
     distinct = len({tensor.name for tensor in tensors})
     if len(headers) > 1 and {promised, distinct} != {len(tensors)}:
         source.refuse(
-            path, "mixed", unlike=distinct, parts=len(headers), promised=str(promised)[:20]
+            path,
+            "mixed",
+            unlike=distinct,
+            parts=len(headers),
+            promised=str(promised)[:20],
         )
     model = GgufModel(path, headers[0], tensors)
     if not model.name:
@@ -111,7 +132,11 @@ def read_gguf(path: str) -> LocalModel:
         source.refuse(path, "unusable", what=fault)
     notes = tuple(model.notes)
     return LocalModel(
-        spec=spec, format="gguf", quantization=quantization, files_here=True, notes=notes
+        spec=spec,
+        format="gguf",
+        quantization=quantization,
+        files_here=True,
+        notes=notes,
     )
 
 
@@ -126,7 +151,11 @@ def _headers(path: str, paths: Sequence[str]) -> list[Header]:
     for part in paths:
         headers.append(given if part == path else read_header(part))
         if sum(len(header.tensors) for header in headers) > MAX_TENSORS:
-            source.refuse(path, "damaged", what=f"its parts have more than {MAX_TENSORS:,} tensors")
+            source.refuse(
+                path,
+                "damaged",
+                what=f"its parts have more than {MAX_TENSORS:,} tensors",
+            )
     return headers
 
 
@@ -156,7 +185,9 @@ def _quantization(model: GgufModel) -> str:
     return held
 
 
-def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int, unused: int) -> ModelSpec:
+def _spec(
+    model: GgufModel, sizes: Mapping[str, int], parts: int, unused: int
+) -> ModelSpec:
     """The spec of the model in so many `parts`, whose files have `unused` bytes behind `sizes`."""
     architecture, refused = None, None
     try:
@@ -167,7 +198,9 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int, unused: int) -
     except Unclear as why:
         model.unknown["architecture"], architecture = str(why), None
         refused = f"llama.cpp refuses this file: {why}." if why.refused else None
-    tag, link = (clean(model.values.get(f"general.license{key}")) for key in ("", ".link"))
+    tag, link = (
+        clean(model.values.get(f"general.license{key}")) for key in ("", ".link")
+    )
     more = f" and its other {parts - 1:,} parts" if parts > 1 else ""
     headers = f"header of {shown(model.path)}{more}"
     # what llama.cpp loads, alike tensors together
@@ -177,7 +210,9 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int, unused: int) -
         for name, layer, each in places
     )
     loaded = [
-        FileTensors(name=name, shape=shape, type=type, extra=extra, count=n, bytes=n * size)
+        FileTensors(
+            name=name, shape=shape, type=type, extra=extra, count=n, bytes=n * size
+        )
         for (name, shape, type, extra, size), n in alike.items()
     ]
     is_sized = all(tensor.bytes and tensor.type in BLOCKS for tensor in loaded)
@@ -224,7 +259,9 @@ def _parameters(model: GgufModel, architecture: Architecture | None) -> Paramete
         active = total - (whole - used)
     if total > source.MAX_PARAMETERS:
         raise Malformed(f"{total:.1e} parameters")
-    return Parameters(total=total or None, active=active or None, mtp=predicting or None)
+    return Parameters(
+        total=total or None, active=active or None, mtp=predicting or None
+    )
 
 
 def _architecture(model: GgufModel) -> Architecture:
@@ -280,14 +317,18 @@ def _count_layers(model: GgufModel) -> None:
     predicting = model.number("nextn_predict_layers") or 0
     model.layers = model.blocks - predicting
     if not 0 < model.layers <= model.blocks <= MAX_LAYERS:
-        raise Malformed(f"{model.blocks:,} layers, {predicting:,} of them beyond the last")
+        raise Malformed(
+            f"{model.blocks:,} layers, {predicting:,} of them beyond the last"
+        )
     if any(name.startswith(("a.", "v.")) for name in model.shapes):
         raise Unclear(reason("encoder", name=model.name))
     if odd := next((tensor for tensor in model.tensors if tensor.bytes is None), None):
         raise Unclear(reason("tensor-type", name=clean(odd.name), type=odd.type))
     sections = model.values.get(f"{model.name}.rope.dimension_sections")
     if isinstance(sections, list) and len(sections) != 4:
-        raise Unclear(reason("sections", name=model.name, count=len(sections), wanted=4))
+        raise Unclear(
+            reason("sections", name=model.name, count=len(sections), wanted=4)
+        )
 
 
 def _tables(model: GgufModel) -> dict[str, Any]:
@@ -323,7 +364,10 @@ def _differences_from_row(
     up, down = model.shape(0, "ffn_up.weight"), model.shape(0, "ffn_down.weight")
     # of several that are so the last counts
     if row.gate_varies and up and down:
-        gates = {up[-1] == 2 * down[0]: "fused", model.has(0, "ffn_gate.weight"): "split"}
+        gates = {
+            up[-1] == 2 * down[0]: "fused",
+            model.has(0, "ffn_gate.weight"): "split",
+        }
         own["gate"] = gates.get(True, "none")
     if attention:
         own["attention_bias"] = any(
@@ -341,13 +385,19 @@ def _differences_from_row(
     if not has_states and any(name.endswith("attn_norm_2.weight") for name in names):
         own["parallel_norms"] = 2
     usual = {"query_key_norm": row.query_key_norm or "none", "parallel_norms": None}
-    return {key: each for key, each in own.items() if each != usual.get(key, getattr(row, key, 0))}
+    return {
+        key: each
+        for key, each in own.items()
+        if each != usual.get(key, getattr(row, key, 0))
+    }
 
 
 def _state(model: GgufModel, layer: int) -> Recurrent | None:
     """The state that a layer keeps. Raises `Unclear` for one of an unknown kind."""
     row_kind = model.row.state_kind
-    is_delta = row_kind == "delta" or model.has(layer, "ssm_alpha.weight", "ssm_ba.weight")
+    is_delta = row_kind == "delta" or model.has(
+        layer, "ssm_alpha.weight", "ssm_ba.weight"
+    )
     is_possible = {"delta": is_delta, "lightning": row_kind == "lightning"}
     for kind, rule in _TABLE["states"].items():
         has_all = all(model.has(layer, tensor) for tensor in rule["tensors"])
@@ -355,7 +405,9 @@ def _state(model: GgufModel, layer: int) -> Recurrent | None:
             break
     else:
         if model.has(layer, *_TABLE["other_states"]):
-            raise Unclear(f"the recurrent layers of {model.name} are of an unknown kind")
+            raise Unclear(
+                f"the recurrent layers of {model.name} are of an unknown kind"
+            )
         return None
     sizes = model.sizes(rule["keys"])
     if kind == "rwkv7":
@@ -372,11 +424,15 @@ def _state(model: GgufModel, layer: int) -> Recurrent | None:
     return Recurrent(kind=kind, **sizes)
 
 
-def _attention(model: GgufModel, states: Sequence[Recurrent | None]) -> list[Attention | None]:
+def _attention(
+    model: GgufModel, states: Sequence[Recurrent | None]
+) -> list[Attention | None]:
     by_layer: list[Attention | None] = [None] * model.layers
     window, tensors = _window(model), _TABLE["attending"]
     slides = _sliding(model, window)
-    most = max(model.number("attention.head_count", layer=n) or 0 for n in range(model.layers))
+    most = max(
+        model.number("attention.head_count", layer=n) or 0 for n in range(model.layers)
+    )
     for layer, state in enumerate(states):
         kind = state.kind if state is not None else "other"
         if not model.has(layer, *tensors.get(kind, tensors["other"])):
@@ -390,20 +446,31 @@ def _attention(model: GgufModel, states: Sequence[Recurrent | None]) -> list[Att
         if model.has(layer, *_TABLE["indexing"]):
             part = part.replace(**model.sizes(_TABLE["indexer"]))
             if part.kind == "compressed":
-                part = part.replace(indexer_rows=model.needed("attention.indexer.top_k"))
+                part = part.replace(
+                    indexer_rows=model.needed("attention.indexer.top_k")
+                )
         by_layer[layer] = part
     return by_layer
 
 
-def _attention_of(model: GgufModel, layer: int, heads: int, *, slides: bool) -> Attention:
+def _attention_of(
+    model: GgufModel, layer: int, heads: int, *, slides: bool
+) -> Attention:
     kind, kv_heads = "sliding" if slides else "full", heads
-    if model.number("attention.kv_lora_rank") and model.number("attention.key_length_mla"):
-        kind, sizes = "latent", model.sizes({**_TABLE["latent"], **_TABLE["latent_heads"]})
+    if model.number("attention.kv_lora_rank") and model.number(
+        "attention.key_length_mla"
+    ):
+        kind, sizes = (
+            "latent",
+            model.sizes({**_TABLE["latent"], **_TABLE["latent_heads"]}),
+        )
         sizes["key_length"] -= sizes["rope_length"]
     elif model.get("attention.compress_ratios") is not None:
         # to a window and to rows that stand for several tokens each (DeepSeek V4)
         kind, kv_heads, sizes = "compressed", 1, model.sizes(_TABLE["compressed"])
-        sizes["compression"] = model.number("attention.compress_ratios", layer=layer) or None
+        sizes["compression"] = (
+            model.number("attention.compress_ratios", layer=layer) or None
+        )
     else:
         stated = model.number("attention.head_count_kv", layer=layer)
         kv_heads = heads if stated is None else stated
@@ -438,7 +505,9 @@ def _sliding(model: GgufModel, window: int | None) -> list[bool]:
         return [False] * layers
     name = f"{model.name}.{key}"
     stated = model.values.get(name)
-    entries = len(stated) if isinstance(stated, list) else model.counts.get(name, layers)
+    entries = (
+        len(stated) if isinstance(stated, list) else model.counts.get(name, layers)
+    )
     if not layers <= entries <= model.blocks:
         raise Unclear(reason("pattern", name=name, entries=entries, layers=layers))
     if isinstance(stated, list):
@@ -479,22 +548,32 @@ def _check_against_row(model: GgufModel, architecture: Architecture) -> None:
         raise Unclear(f"its layers lack a part that every {model.name} model has")
     groups = gguf_tensors(architecture)
     expected = _shapes((each.name, each.layers or (-1,), each.shape) for each in groups)
-    actual = _shapes((each.place[0], each.place[1:], each.shape) for each in model.tensors)
+    actual = _shapes(
+        (each.place[0], each.place[1:], each.shape) for each in model.tensors
+    )
     model.is_as_row = expected == actual
     differing = sorted({place for place, _ in expected.items() ^ actual.items()})
-    merged = {layer for name, layer in actual.keys() - expected if name in _TABLE["instead"]}
+    merged = {
+        layer for name, layer in actual.keys() - expected if name in _TABLE["instead"]
+    }
     optional = re.compile("|".join(_TABLE["optional"]))
     names = [clean(name.replace("*", str(layer))) for name, layer in differing]
     for place, tensor in zip(differing, names, strict=True):
         name, layer = place
         # blocks that predict more tokens are left out
-        if model.layers <= layer < model.blocks or layer in merged or optional.search(name):
+        if (
+            model.layers <= layer < model.blocks
+            or layer in merged
+            or optional.search(name)
+        ):
             continue
         # llama.cpp refuses a tensor that it does not look for, too, as long as no release learns of
         # it (src/llama-model-loader.cpp: check_tensor_dims, done_getting_tensors)
         none = "absent (no known llama.cpp loads it)"
         stored, wanted = (
-            " × ".join(f"{length:,}" for length in shapes[place]) if place in shapes else absent
+            " × ".join(f"{length:,}" for length in shapes[place])
+            if place in shapes
+            else absent
             for shapes, absent in ((actual, "missing"), (expected, none))
         )
         what = f"its tensor {tensor} is {stored}, but in {model.name} models it is {wanted}"

@@ -70,8 +70,15 @@ class Header(Record):
 class _Reader:
     """Reads a header's bytes in order. It raises `SpecError` and `Unreadable`."""
 
-    def __init__(self, path: str, stream: IO[bytes], file_bytes: int, read: bytes) -> None:
-        self.path, self.stream, self.file_bytes, self.content = path, stream, file_bytes, read
+    def __init__(
+        self, path: str, stream: IO[bytes], file_bytes: int, read: bytes
+    ) -> None:
+        self.path, self.stream, self.file_bytes, self.content = (
+            path,
+            stream,
+            file_bytes,
+            read,
+        )
         self.place = self.kept = 0
 
     def damaged(self, what: str) -> NoReturn:
@@ -87,7 +94,9 @@ class _Reader:
             self.damaged(f"it has a header of more than {MAX_HEADER_BYTES:,} bytes")
         if (missing := end - len(self.content)) > 0:
             # as much again as there is, so that a long header is copied a few times only
-            self.content += read_some(self.stream, max(missing, _CHUNK, len(self.content)))
+            self.content += read_some(
+                self.stream, max(missing, _CHUNK, len(self.content))
+            )
         if end > len(self.content):
             source.refuse(self.path, "shorter")
 
@@ -121,7 +130,9 @@ def read_header(path: str) -> Header:
         reader.skip(8)
         tensor_count, key_count = reader.values("QQ")
         if key_count > _MAX_KEYS or tensor_count > MAX_TENSORS:
-            reader.damaged(f"it claims to have {key_count:,} keys and {tensor_count:,} tensors")
+            reader.damaged(
+                f"it claims to have {key_count:,} keys and {tensor_count:,} tensors"
+            )
         values: dict[str, Any] = {}
         counts: dict[str, int] = {}
         for _ in range(key_count):
@@ -133,9 +144,15 @@ def read_header(path: str) -> Header:
                 counts[key] = length
             else:
                 values[key] = value
-        tensors, unused = _tensors(reader, tensor_count, values.get("general.alignment", 32))
+        tensors, unused = _tensors(
+            reader, tensor_count, values.get("general.alignment", 32)
+        )
         return Header(
-            file_bytes=size, unused_bytes=unused, values=values, counts=counts, tensors=tensors
+            file_bytes=size,
+            unused_bytes=unused,
+            values=values,
+            counts=counts,
+            tensors=tensors,
         )
 
 
@@ -164,7 +181,9 @@ def _value(reader: _Reader, key: str) -> tuple[Any, int]:
             reader.place = place
         return None, length
     if inner not in _VALUES:
-        reader.damaged(f'"{source.clean(key)}" is a list of lists, or of values of an unknown type')
+        reader.damaged(
+            f'"{source.clean(key)}" is a list of lists, or of values of an unknown type'
+        )
     if length > _MAX_KEPT:
         reader.skip(calcsize(f"<{_VALUES[inner]}") * length)
         return None, length
@@ -174,9 +193,15 @@ def _value(reader: _Reader, key: str) -> tuple[Any, int]:
     return list(reader.values(f"{length}{_VALUES[inner]}")), length
 
 
-def _tensors(reader: _Reader, count: int, alignment: Any) -> tuple[tuple[Tensor, ...], int]:
+def _tensors(
+    reader: _Reader, count: int, alignment: Any
+) -> tuple[tuple[Tensor, ...], int]:
     """The entries of the table, and how many bytes lie behind the data of all."""
-    if type(alignment) is not int or not 1 <= alignment <= 1 << 20 or alignment & (alignment - 1):
+    if (
+        type(alignment) is not int
+        or not 1 <= alignment <= 1 << 20
+        or alignment & (alignment - 1)
+    ):
         reader.damaged("general.alignment is not a power of two")
     tensors: dict[str, Tensor] = {}
     # None behind a tensor of unknown size: the next one begins where the header says
@@ -188,9 +213,15 @@ def _tensors(reader: _Reader, count: int, alignment: Any) -> tuple[tuple[Tensor,
         if tensor.name in tensors:
             reader.damaged(f"{what} occurs twice")
         if end is not None and offset != end:
-            reader.damaged(f"{what} begins {offset:,} bytes after the header, not {end:,}")
+            reader.damaged(
+                f"{what} begins {offset:,} bytes after the header, not {end:,}"
+            )
         # the data of each tensor begin at a multiple
-        end = None if tensor.bytes is None else -(-(offset + tensor.bytes) // alignment) * alignment
+        end = (
+            None
+            if tensor.bytes is None
+            else -(-(offset + tensor.bytes) // alignment) * alignment
+        )
         data_bytes = max(data_bytes, offset + (tensor.bytes or 1))
         tensors[tensor.name] = tensor
     header_bytes = -(-reader.place // alignment) * alignment
@@ -199,7 +230,9 @@ def _tensors(reader: _Reader, count: int, alignment: Any) -> tuple[tuple[Tensor,
         missing = f"{whole - reader.file_bytes:,} of its {whole:,} bytes are missing"
         source.refuse(reader.path, "cut-short", what=missing)
     is_end_known = bool(tensors) and end is not None
-    unused = max(0, reader.file_bytes - header_bytes - (end or 0)) if is_end_known else 0
+    unused = (
+        max(0, reader.file_bytes - header_bytes - (end or 0)) if is_end_known else 0
+    )
     return tuple(tensors.values()), unused
 
 
@@ -217,7 +250,11 @@ def _tensor(reader: _Reader) -> tuple[Tensor, int]:
     names = source.TEXTS["gguf"]
     if str(type_id) in names["retired"]:
         old, left = names["retired"][str(type_id)]
-        why = ": it is brought into that layout while loading" if old.count("_") > 1 else ""
+        why = (
+            ": it is brought into that layout while loading"
+            if old.count("_") > 1
+            else ""
+        )
         source.refuse(reader.path, "retired", what=what, old=old, left=left, why=why)
     type = names["types"].get(str(type_id), f"type {type_id}")
     elements, size = BLOCKS.get(type) or names["blocks"].get(type, (1, 0))

@@ -17,7 +17,14 @@ from math import prod
 from struct import unpack
 from typing import Any
 
-from ..catalogue.spec import SIZE_OF, ModelSpec, Parameters, PublishedFiles, Quantized, Safety
+from ..catalogue.spec import (
+    SIZE_OF,
+    ModelSpec,
+    Parameters,
+    PublishedFiles,
+    Quantized,
+    Safety,
+)
 from ..catalogue.spec_values import QUANTIZATIONS
 from ..core.files import MAX_PARTS, read_some
 from ..core.records import Record, shown
@@ -83,7 +90,10 @@ def stored_notes(spec: ModelSpec) -> tuple[str, ...]:
 
 
 def read_weights(
-    path: str, files: tuple[str, ...], total_bytes: int | None, notes: tuple[str, ...] = ()
+    path: str,
+    files: tuple[str, ...],
+    total_bytes: int | None,
+    notes: tuple[str, ...] = (),
 ) -> LocalModel:
     """The model in these files, and in the config.json beside them where there is one. `path` is
     what the user gave, `total_bytes` what the index of the files says.
@@ -111,21 +121,33 @@ def read_weights(
     spec, headers = model.spec, f"headers of the safetensors files of {shown(path)}"
     spec = spec.replace(
         unknown={
-            key: why for key, why in spec.unknown.items() if key not in ("files", "tokenizer")
+            key: why
+            for key, why in spec.unknown.items()
+            if key not in ("files", "tokenizer")
         },
         tokenizer=any(source.beside(files[0], name) for name in TEXTS["tokenizers"]),
         safety=Safety(formats=("safetensors",), remote_code=spec.safety.remote_code),
-        sources={**spec.sources, "parameters": headers, "safety": "format of the files"},
+        sources={
+            **spec.sources,
+            "parameters": headers,
+            "safety": "format of the files",
+        },
         origin=path,
     )
     notes = (*notes, *model.notes)
-    return _with_weights(model.replace(spec=spec, files_here=True, notes=notes), weights)
+    return _with_weights(
+        model.replace(spec=spec, files_here=True, notes=notes), weights
+    )
 
 
 def _with_weights(model: LocalModel, weights: Weights) -> LocalModel:
     """What a config.json says, mended by its weights; where these contradict it, no layers."""
     spec, notes, name = model.spec, model.notes, model.quantization
-    unknown, architecture, quantized = dict(spec.unknown), spec.architecture, spec.quantized
+    unknown, architecture, quantized = (
+        dict(spec.unknown),
+        spec.architecture,
+        spec.quantized,
+    )
     parameters = _with_counted(model, unknown, weights)
     notes += tuple(filter(None, [parameters.difference]))
     dtype = None if model.is_quantized or weights.is_scaled else weights.dtype
@@ -137,7 +159,9 @@ def _with_weights(model: LocalModel, weights: Weights) -> LocalModel:
         unknown["architecture.matrix_dtype"] = reason("packed", types=weights.types)
         quantized, name = Quantized(format="safetensors"), None
     if why := _contradiction(model, weights):
-        unknown = {key: text for key, text in unknown.items() if key[:13] != "architecture."}
+        unknown = {
+            key: text for key, text in unknown.items() if key[:13] != "architecture."
+        }
         unknown["architecture"], architecture = why, None
     elif architecture is not None and (published := architecture.dtype or dtype):
         architecture = architecture.replace(dtype=published)
@@ -149,7 +173,9 @@ def _with_weights(model: LocalModel, weights: Weights) -> LocalModel:
         files = (PublishedFiles(format=model.format, source=origin, bytes=sizes),)
     else:
         name = None
-        unknown["files"] = reason("unnamed-type", size=weights.size_bytes, types=weights.types)
+        unknown["files"] = reason(
+            "unnamed-type", size=weights.size_bytes, types=weights.types
+        )
     spec = spec.replace(
         architecture=architecture,
         files=files,
@@ -168,12 +194,22 @@ def _contradiction(model: LocalModel, weights: Weights) -> str | None:
     # of no type that quantized weights are stored in
     is_plain = _PLAIN.issuperset(weights.types.split(", "))
     is_other = model.is_quantized and model.quantization is not None and is_plain
-    return reason("plain", name=model.quantization, types=weights.types) if is_other else None
+    return (
+        reason("plain", name=model.quantization, types=weights.types)
+        if is_other
+        else None
+    )
 
 
-def _with_counted(model: LocalModel, unknown: dict[str, str], weights: Weights) -> Parameters:
+def _with_counted(
+    model: LocalModel, unknown: dict[str, str], weights: Weights
+) -> Parameters:
     """The parameters with those that the files hold, which are `unknown` no more."""
-    parameters, held, language = model.spec.parameters, weights.total, model.language_parameters
+    parameters, held, language = (
+        model.spec.parameters,
+        weights.total,
+        model.language_parameters,
+    )
     if not weights.predict_more:
         # transformers leaves out the blocks that its classes do not have, so a copy that it saved
         # lacks them
@@ -221,7 +257,9 @@ def _weights_in(named: str, paths: tuple[str, ...]) -> Weights:
         predict_more=any(map(_PREDICTS_MORE.search, names)),
         is_scaled=is_scaled,
         total=sum(elements.values()) if elements.keys() <= counted else None,
-        dtype=TEXTS["safetensors"]["dtypes"].get(max(elements, key=elements.__getitem__)),
+        dtype=TEXTS["safetensors"]["dtypes"].get(
+            max(elements, key=elements.__getitem__)
+        ),
     )
 
 
@@ -237,12 +275,20 @@ def read_header(path: str) -> tuple[int, Mapping[str, tuple[str, int]]]:
         (length,) = unpack("<Q", start[:8])
         if length > MAX_HEADER_BYTES or start[8:].lstrip(b" \t\r\n")[:1] != b"{":
             is_json = start.lstrip()[:1] in (b"{", b"[")
-            refuse(path, "no-safetensors", text=": it begins as JSON does" if is_json else "")
+            refuse(
+                path,
+                "no-safetensors",
+                text=": it begins as JSON does" if is_json else "",
+            )
         if length > MAX_READ_HEADER_BYTES:
             refuse(path, "long-header", length=length, most=MAX_READ_HEADER_BYTES)
         if (missing := 8 + length - size) > 0:
-            refuse(path, "cut-short", what=f"{missing:,} bytes of its header are missing")
-        content = (start[8:] + read_some(stream, max(0, length - len(start) + 8)))[:length]
+            refuse(
+                path, "cut-short", what=f"{missing:,} bytes of its header are missing"
+            )
+        content = (start[8:] + read_some(stream, max(0, length - len(start) + 8)))[
+            :length
+        ]
     bounds: Any = {"max_signs": MAX_TENSORS * _SIGNS_PER_TENSOR, "remedy": _IN_SHARDS}
     header = parse_json(path, content, what="file", **bounds)
     header.pop("__metadata__", None)
@@ -264,33 +310,48 @@ def _entry(path: str, name: str, entry: object) -> tuple[str, int, int]:
     """Dtype, elements and bytes of a tensor."""
     bits: Mapping[str, int] = TEXTS["safetensors"]["bits"]
     values: Any = entry if isinstance(entry, dict) else {}
-    dtype, shape, offsets = (values.get(key) for key in ("dtype", "shape", "data_offsets"))
+    dtype, shape, offsets = (
+        values.get(key) for key in ("dtype", "shape", "data_offsets")
+    )
     # numbers of a header are unsigned and of 64 bits
     is_usable = isinstance(dtype, str) and all(
-        isinstance(sizes, list) and all(type(each) is int and 0 <= each < 1 << 64 for each in sizes)
+        isinstance(sizes, list)
+        and all(type(each) is int and 0 <= each < 1 << 64 for each in sizes)
         for sizes in (shape, offsets)
     )
     what = f'the tensor "{clean(name)}"'
     if not is_usable or len(offsets) != 2:
-        refuse(path, "damaged", what=f"{what} has no usable dtype, shape and data_offsets")
+        refuse(
+            path, "damaged", what=f"{what} has no usable dtype, shape and data_offsets"
+        )
     if dtype not in bits:
-        refuse(path, "dtype", name=clean(name), dtype=clean(dtype), types=", ".join(bits))
+        refuse(
+            path, "dtype", name=clean(name), dtype=clean(dtype), types=", ".join(bits)
+        )
     tensor_bytes = offsets[1] - offsets[0]
     if prod(shape) * bits[dtype] != 8 * tensor_bytes:
         refuse(path, "damaged", what=f"{what} does not have the size of its shape")
     return dtype, prod(shape), tensor_bytes
 
 
-def weight_files_ending(names: Iterable[str], ending: str | tuple[str, ...]) -> list[str]:
+def weight_files_ending(
+    names: Iterable[str], ending: str | tuple[str, ...]
+) -> list[str]:
     """Those of the names that end so and are files of a model's weights."""
     others = tuple(TEXTS["safetensors"]["not_the_model"])
-    return [each for each in names if each.lower().endswith(ending) and not each.startswith(others)]
+    return [
+        each
+        for each in names
+        if each.lower().endswith(ending) and not each.startswith(others)
+    ]
 
 
 def shards_in(index: str) -> tuple[tuple[str, ...], int | None]:
     """The files that an index names, beside it, and the bytes of all their tensors if it says."""
     bounds = {"max_signs": _MAX_INDEX_SIGNS, "remedy": _IN_SHARDS}
-    values = source.read_json(index, MAX_INDEX_BYTES, what="safetensors index", **bounds)
+    values = source.read_json(
+        index, MAX_INDEX_BYTES, what="safetensors index", **bounds
+    )
     table = values if isinstance(values, dict) else {}
     places, metadata = (
         part if isinstance(part, dict) else {}
@@ -299,9 +360,14 @@ def shards_in(index: str) -> tuple[tuple[str, ...], int | None]:
     names = sorted({str(name) for name in places.values()})
     if not names:
         refuse(index, "no-index")
-    is_outside = any(os.path.basename(name) != name or name in ("", ".", "..") for name in names)
+    is_outside = any(
+        os.path.basename(name) != name or name in ("", ".", "..") for name in names
+    )
     if len(names) > MAX_PARTS or is_outside:
         refuse(index, "damaged", what="it names files outside its folder")
-    folder, total = index[: len(index) - len(os.path.basename(index))], metadata.get("total_size")
+    folder, total = (
+        index[: len(index) - len(os.path.basename(index))],
+        metadata.get("total_size"),
+    )
     is_usable = type(total) is int and 0 < total < 1 << 60
     return tuple(folder + name for name in names), total if is_usable else None

@@ -11,7 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
-from ..catalogue.architecture import MAX_LAYERS, Architecture, Attention, FeedForward, Recurrent
+from ..catalogue.architecture import (
+    MAX_LAYERS,
+    Architecture,
+    Attention,
+    FeedForward,
+    Recurrent,
+)
 from ..catalogue.spec import License, ModelSpec
 from ..catalogue.spec_rules import misfits
 from ..core import files
@@ -32,8 +38,18 @@ TEXTS: TomlRow = shipped_table("model_files")
 # a thousand times as many as the largest model of 2026 has
 MAX_PARAMETERS = 10**16
 # how a downloader marks what it has not finished: Hugging Face, curl and wget, browsers, aria2
-UNFINISHED = (".incomplete", ".part", ".partial", ".crdownload", ".download", ".aria2", ".tmp")
-_NEEDED = "give a GGUF file, a folder with safetensors files, or the model's config.json"
+UNFINISHED = (
+    ".incomplete",
+    ".part",
+    ".partial",
+    ".crdownload",
+    ".download",
+    ".aria2",
+    ".tmp",
+)
+_NEEDED = (
+    "give a GGUF file, a folder with safetensors files, or the model's config.json"
+)
 _LFS = b"version https://git-lfs.github.com/spec/"
 # A safetensors file begins with eight bytes of a length, the upper four of them zero, and the brace
 # of its header. No text and no archive has both there, whatever the lower bytes are.
@@ -84,9 +100,13 @@ def reason(fact: str, **values: object) -> str:
 
 def refuse_missing(path: str, fault: str, files: Sequence[str]) -> None:
     """Raise `SpecError` with that fault where some files that belong to `path` are not there."""
-    missing = [shown(os.path.basename(file)) for file in files if not os.path.exists(file)]
+    missing = [
+        shown(os.path.basename(file)) for file in files if not os.path.exists(file)
+    ]
     if missing:
-        refuse(path, fault, parts=len(files), missing=len(missing), names=listed(missing))
+        refuse(
+            path, fault, parts=len(files), missing=len(missing), names=listed(missing)
+        )
 
 
 def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
@@ -95,7 +115,11 @@ def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
         refuse(path, "empty")
     if start.startswith(_LFS):
         size_line = re.search(rb"\nsize (\d{1,18})", start)
-        refuse(path, "pointer", real=f" of {int(size_line[1]):,} bytes" if size_line else "")
+        refuse(
+            path,
+            "pointer",
+            real=f" of {int(size_line[1]):,} bytes" if size_line else "",
+        )
     if not start.strip(b"\0"):
         refuse(path, "zeros")
     if start.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html", b"<?xml")):
@@ -113,7 +137,9 @@ def readable(path: str, remedy: str | None = None) -> Iterator[None]:
     except files.Unreadable as error:
         if error.kind == files.MISSING:
             remedy = None
-            if os.path.islink(path) or any(os.path.lexists(path + ending) for ending in UNFINISHED):
+            if os.path.islink(path) or any(
+                os.path.lexists(path + ending) for ending in UNFINISHED
+            ):
                 remedy = "the download was removed or did not finish: start it again"
         raise SpecError([error.problem(shown(path), remedy)]) from None
 
@@ -175,14 +201,19 @@ def name_by_place(path: str) -> str:
     cached = os.path.basename(above) if kind == "snapshots" else file
     if cached.startswith("models--"):
         file = cached.rpartition("--")[2]
-    file = re.sub(r"(?i)(-\d{5}-of-\d{5})?(\.(gguf|safetensors|json))?$", "", file, count=1)
+    file = re.sub(
+        r"(?i)(-\d{5}-of-\d{5})?(\.(gguf|safetensors|json))?$", "", file, count=1
+    )
     return clean(file) or "local model"
 
 
 def spec_of(path: str, name: str = "", **facts: Any) -> ModelSpec:
     """The spec of the model in a file or a folder, by its own name, else by that of its place."""
     name = name or name_by_place(path)
-    id = re.sub(r"[^a-z0-9.]+", "-", name.lower())[:_MAX_TEXT].strip("-.") or "local-model"
+    id = (
+        re.sub(r"[^a-z0-9.]+", "-", name.lower())[:_MAX_TEXT].strip("-.")
+        or "local-model"
+    )
     return ModelSpec(id=id, name=name, origin=path, **facts)
 
 
@@ -247,9 +278,13 @@ class Sizes:
         """The first of these keys that has a value, as the file writes it."""
         names = self.names_of(keys)
         having = [name for name in names if self.values.get(name) is not None]
-        return next((name for name in having if name in self.written), (having or names)[0])
+        return next(
+            (name for name in having if name in self.written), (having or names)[0]
+        )
 
-    def number(self, *keys: str, least: int = 0, layer: int | None = None) -> int | None:
+    def number(
+        self, *keys: str, least: int = 0, layer: int | None = None
+    ) -> int | None:
         """A whole number of at least `least`, None where it is missing. Where the file lists one
         for each layer: that of `layer`, or the one that all of them are.
         """
@@ -262,7 +297,9 @@ class Sizes:
             else:
                 raise Unclear(f"{self.stated(*keys)} differs from layer to layer")
         # classes of transformers take nothing else: its configurations are strict dataclasses
-        if value is not None and (type(value) is not int or not least <= value < MAX_NUMBER):
+        if value is not None and (
+            type(value) is not int or not least <= value < MAX_NUMBER
+        ):
             what = f"{self.stated(*keys)} is {short(value)}"
             raise Malformed(f"{what}, neither one whole number nor one for each layer")
         return value
@@ -286,7 +323,11 @@ class Sizes:
     def groups(self, key: str, used_key: str) -> dict[str, Any]:
         """How many groups of experts a token chooses from, and how many of them it uses."""
         groups = self.number(key) or 0
-        return {"groups": groups, "groups_used": self.needed(used_key)} if groups > 1 else {}
+        return (
+            {"groups": groups, "groups_used": self.needed(used_key)}
+            if groups > 1
+            else {}
+        )
 
 
 def grouped(
@@ -302,7 +343,9 @@ def grouped(
     for layer in places:
         for key, message, _ in misfits(layer, width):
             raise Unclear(f"{(names or {}).get(key, key)} {message}")
-    return tuple(layer.replace(layers=tuple(numbers)) for layer, numbers in places.items())
+    return tuple(
+        layer.replace(layers=tuple(numbers)) for layer, numbers in places.items()
+    )
 
 
 def architecture_of(whose: str = "", **fields: Any) -> Architecture:

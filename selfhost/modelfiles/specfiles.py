@@ -49,7 +49,12 @@ def spec_text(model: ModelSpec) -> str:
     """The TOML of a model that was read from its files: `read_model_spec` reads it back as the same
     spec, but for its origin and its tensors.
     """
-    stated = {"id": model.id, "name": model.name, "modality": model.modality, **_stated(model)}
+    stated = {
+        "id": model.id,
+        "name": model.name,
+        "modality": model.modality,
+        **_stated(model),
+    }
     listed = []
     for files in model.files:
         # no spec can name the type of another size
@@ -79,7 +84,10 @@ def _stated(record: Record) -> dict[str, object]:
 
 
 def _architecture(model: Architecture) -> dict[str, object]:
-    stated = {"gguf" if model.runs_in_gguf else "transformers": model.row, **_stated(model)}
+    stated = {
+        "gguf" if model.runs_in_gguf else "transformers": model.row,
+        **_stated(model),
+    }
     for key in LAYERS:
         stated[key] = parts = []
         for part in getattr(model, key):
@@ -150,7 +158,9 @@ def check_spec_files(
         specs.append(_checked_alone(documents[-1]))
     # faulty files are held against the catalogue too: all faults in one run
     stated = [file for file in documents if file.values.get("schema") in (None, SCHEMA)]
-    replaced = {_id_of(each) or os.path.basename(each.file)[: -len(".toml")] for each in stated}
+    replaced = {
+        _id_of(each) or os.path.basename(each.file)[: -len(".toml")] for each in stated
+    }
     others = [spec for spec in catalogue_specs if spec.id not in replaced]
     # of each name in its canonical spelling the first spec that answers to it
     owners: dict[str, str] = {}
@@ -159,7 +169,9 @@ def check_spec_files(
             owners.setdefault(canonical(name), spec.id)
     for document in stated:
         _check_names(document, owners)
-        _check_references(document, sorted({each.id for each in others} | replaced), runtime_ids)
+        _check_references(
+            document, sorted({each.id for each in others} | replaced), runtime_ids
+        )
         _check_sources(document)
     problems: list[Problem] = []
     guesses = 0
@@ -167,7 +179,9 @@ def check_spec_files(
         problems += document.all_problems(_MOST_GUESSES - guesses)
         guesses += document.count_of_guesses
     pairs = zip(documents, specs, strict=True)
-    return (*folder_problems, *problems), tuple([spec for file, spec in pairs if spec and file.ok])
+    return (*folder_problems, *problems), tuple(
+        [spec for file, spec in pairs if spec and file.ok]
+    )
 
 
 def _files_of(paths: Sequence[str]) -> tuple[list[str], list[Problem]]:
@@ -185,7 +199,9 @@ def _files_of(paths: Sequence[str]) -> tuple[list[str], list[Problem]]:
             continue
         if not found:
             remedy = "name a folder that holds <id>.toml files"
-            problems.append(Problem(file=shown(path), message="holds no spec", remedy=remedy))
+            problems.append(
+                Problem(file=shown(path), message="holds no spec", remedy=remedy)
+            )
         files += found
     return files, problems
 
@@ -222,14 +238,24 @@ def _checked_alone(document: Document) -> ModelSpec | None:
         if right != text:
             _note(document, place, "license", text=text, right=right)
     # over a wrong list of layers nothing can be counted
-    is_countable, model = not document.has_faults("architecture", "quantized"), spec.architecture
+    is_countable, model = (
+        not document.has_faults("architecture", "quantized"),
+        spec.architecture,
+    )
     rows = shipped_table("architectures")["architecture"]
-    if is_countable and model and model.row in rows and need.row_of(model) is need.UNKNOWN_ROW:
+    if (
+        is_countable
+        and model
+        and model.row in rows
+        and need.row_of(model) is need.UNKNOWN_ROW
+    ):
         key = "feed_forward" if model.attention else "attention"
         _note(document, ("architecture", key), "part", row=model.row, key=key)
         is_countable = False
     if spec.parameters.total is not None and not document.has_faults("parameters"):
-        _check_counts(document, spec, need.counted_parameters(spec) if is_countable else None)
+        _check_counts(
+            document, spec, need.counted_parameters(spec) if is_countable else None
+        )
     if is_countable:
         _check_files(document, spec)
     return spec
@@ -246,7 +272,9 @@ def _texts(document: Document, *path: str) -> list[tuple[KeyPath, str]]:
     if isinstance(value, list):
         places = [(*path, index) for index in range(len(value))]
     texts = ((place, value_at(document.values, place)) for place in places)
-    return [(place, text) for place, text in texts if isinstance(text, str) and text.strip()]
+    return [
+        (place, text) for place, text in texts if isinstance(text, str) and text.strip()
+    ]
 
 
 def _check_names(document: Document, owners: dict[str, str]) -> None:
@@ -264,7 +292,9 @@ def _check_names(document: Document, owners: dict[str, str]) -> None:
                 _note(document, place, "taken", name=shortened(name), owner=owner)
 
 
-def _check_references(document: Document, ids: Sequence[str], runtime_ids: Sequence[str]) -> None:
+def _check_references(
+    document: Document, ids: Sequence[str], runtime_ids: Sequence[str]
+) -> None:
     spec_id = _id_of(document)
     for key in [*_POINTERS.split(), *(["runtimes"] if runtime_ids else [])]:
         what, choices = ("runtime", runtime_ids) if key == "runtimes" else ("spec", ids)
@@ -272,13 +302,17 @@ def _check_references(document: Document, ids: Sequence[str], runtime_ids: Seque
             if what == "spec" and text == spec_id:
                 document.add(place, f'"{shortened(text)}" is this model itself')
             # a model may be tuned from one that no spec describes
-            elif text not in choices and (key != "tuned_from" or "/" not in text != SCRATCH):
+            elif text not in choices and (
+                key != "tuned_from" or "/" not in text != SCRATCH
+            ):
                 listed = f"one of {', '.join(choices)}" if what == "runtime" else None
                 remedy = document.did_you_mean(text, choices, listed, '"{name}"')
                 document.add(place, f'no {what} has the id "{shortened(text)}"', remedy)
 
 
-def _check_counts(document: Document, spec: ModelSpec, counted: tuple[int, int] | None) -> None:
+def _check_counts(
+    document: Document, spec: ModelSpec, counted: tuple[int, int] | None
+) -> None:
     """That stated parameters are those counted, but for a share or half of the last digit."""
     counts, beside = spec.parameters, spec.parameters.encoders or 0
     stated, own = counts.total or 0, sum((spec.components or {}).values())
@@ -290,20 +324,41 @@ def _check_counts(document: Document, spec: ModelSpec, counted: tuple[int, int] 
         if not beside and "parameters.encoders" in spec.unknown:
             # the encoders are inside what is stated, which is therefore no less than the rest
             beside = max(0, stated - total)
-        basis, apart = "encoders" if counts.encoders else "architecture", total + beside - stated
+        basis, apart = (
+            "encoders" if counts.encoders else "architecture",
+            total + beside - stated,
+        )
         rows.append(("total", stated, total + beside, basis, 0))
         if counts.active is not None:
-            rows.append(("active", counts.active, active + beside, "active", abs(apart)))
+            rows.append(
+                ("active", counts.active, active + beside, "active", abs(apart))
+            )
     for key, stated, true, basis, more in rows:
         zeros = len(str(stated)) - len(str(stated).rstrip("0"))
         rounded = min(10**zeros // 2, int(stated * _ROUNDED_SHARE))
         apart = abs(true - stated)
         if apart > max(int(stated * PARAMETERS_SHARE), rounded) + more:
             share = f"{apart / stated * 100:.{0 if apart * 10 > stated else 1}f} %"
-            (what, correct), than = TEXTS["spec_bases"][basis], "more" if true > stated else "less"
-            figures = {"stated": stated, "true": true, "share": share, "than": than, "key": key}
+            (what, correct), than = (
+                TEXTS["spec_bases"][basis],
+                "more" if true > stated else "less",
+            )
+            figures = {
+                "stated": stated,
+                "true": true,
+                "share": share,
+                "than": than,
+                "key": key,
+            }
             figures["written"] = f"{true:_}"
-            _note(document, ("parameters", key), "count", what=what, correct=correct, **figures)
+            _note(
+                document,
+                ("parameters", key),
+                "count",
+                what=what,
+                correct=correct,
+                **figures,
+            )
 
 
 def _check_files(document: Document, spec: ModelSpec) -> None:
@@ -328,7 +383,11 @@ def _check_files(document: Document, spec: ModelSpec) -> None:
 
 def _check_sources(document: Document) -> None:
     sources = document.values.get("sources") or {}
-    having = {key.partition(".")[0] for key in sources} if isinstance(sources, dict) else _SOURCED
+    having = (
+        {key.partition(".")[0] for key in sources}
+        if isinstance(sources, dict)
+        else _SOURCED
+    )
     for table in _SOURCED:
         if table in document.values and table not in having:
             place = "" if "sources" in document.parts else "[sources] "

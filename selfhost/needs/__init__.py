@@ -2,7 +2,14 @@
 machine is read. The names that other packages use are those imported here.
 """
 
-from .case import Case, Companions, from_sixteen_bits, is_cast, loads_sixteen_bits, published
+from .case import (
+    Case,
+    Companions,
+    from_sixteen_bits,
+    is_cast,
+    loads_sixteen_bits,
+    published,
+)
 from .checkpoints import loaded_bits
 from .estimate import (
     case_for,

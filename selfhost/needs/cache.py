@@ -32,16 +32,25 @@ def cache_sizes(case: Case) -> list[CacheSize]:
     # MLX LM stores the keys of an indexer in every layer, and for its values, too
     indexer = 0
     if is_mlx:
-        indexer = max((group.indexer_length or 0 for group in case.model.attention), default=0)
+        indexer = max(
+            (group.indexer_length or 0 for group in case.model.attention), default=0
+        )
     caches = []
     for group in cache_groups(architecture):
         kept, reach = _kept_tokens(case, group.window_tokens)
-        elements, indexed = group.key_elements + group.value_elements, group.indexer_elements
+        elements, indexed = (
+            group.key_elements + group.value_elements,
+            group.indexer_elements,
+        )
         before, line = shape_of_row(group)
         if indexer and (indexed or group.latent):
             before, line = "", f"({before}{line} + 2 × {indexer})"
             elements, indexed = elements + 2 * indexer, 0
-        size, most, line = elements * width, (elements + indexed) * width, f"{line} × {width} bytes"
+        size, most, line = (
+            elements * width,
+            (elements + indexed) * width,
+            f"{line} × {width} bytes",
+        )
         if width == 1 and indexed and group.latent:
             rules = shipped_table("memory")["torch"]
             beside = rules["fp8_row_bytes"]
@@ -66,7 +75,11 @@ def as_unpacked(architecture: Architecture) -> Architecture:
     # mlx_lm 0.32.2: of the row `deepseek2`, deepseek_v2.py alone, which has no router bias
     is_biased = any(group.router_bias for group in architecture.feed_forward)
     row = row_of(architecture)
-    return with_every_head(architecture) if row.mlx_unpacked and not is_biased else architecture
+    return (
+        with_every_head(architecture)
+        if row.mlx_unpacked and not is_biased
+        else architecture
+    )
 
 
 def _kept_tokens(case: Case, window: int | None) -> tuple[int, int]:
@@ -99,7 +112,10 @@ def cache_terms(case: Case) -> list[Term]:
     groups = [group for group in model.recurrent if group.layers]
     size, lines = 0, []
     for group, state in zip(groups, states(model), strict=False):
-        wide, inputs = width if group.kind in account.narrow_states else 4, state.convolution
+        wide, inputs = (
+            width if group.kind in account.narrow_states else 4,
+            state.convolution,
+        )
         if account.widened and group.kind != "rglru":
             # LinearAttentionLayer of transformers keeps as many inputs as a convolution is wide
             taps = group.convolution or 1
@@ -116,9 +132,15 @@ def cache_terms(case: Case) -> list[Term]:
     if 0 < size < shared:
         size = high = shared
         line = f"{share:g} × {keys.bytes:,} bytes of keys and values"
-    state_term = term("recurrent_state", size, How.COMPUTED, source, line, low=low, high=high)
+    state_term = term(
+        "recurrent_state", size, How.COMPUTED, source, line, low=low, high=high
+    )
     terms = [each for each in (keys, state_term) if each.bytes]
-    if account.windows == "rotated" and case.spec.quantized is None and model.dtype == "float32":
+    if (
+        account.windows == "rotated"
+        and case.spec.quantized is None
+        and model.dtype == "float32"
+    ):
         # files for MLX made of weights in 32 bits may have 16
         terms = [each.replace(low_bytes=each.low_bytes // 2) for each in terms]
     return terms
@@ -127,18 +149,25 @@ def cache_terms(case: Case) -> list[Term]:
 def _keys_and_values(case: Case) -> Term:
     architecture, width, sequences = case.model, case.cache_width, case.sequences
     caches = cache_sizes(case)
-    size, high = sum(each.bytes for each in caches), sum(each.high_bytes for each in caches)
+    size, high = (
+        sum(each.bytes for each in caches),
+        sum(each.high_bytes for each in caches),
+    )
     ending, low = of_sequences(sequences), size
     lines = [(each.before, each.layers, f" × {each.line}{ending}") for each in caches]
     if architecture.audio is not None:
         frames, wide = architecture.audio.positions, architecture.embedding_length
-        after = f" × {wide:,} × {width} bytes × {frames:,} positions of the encoder{ending}"
+        after = (
+            f" × {wide:,} × {width} bytes × {frames:,} positions of the encoder{ending}"
+        )
         lines.append(("2 × ", architecture.layers, after))
         more = 2 * architecture.layers * wide * width * frames * sequences
         # how much text comes out of it is not known
         low = more
         size, high = size + more, high + more
-    if any(group.latent_length and group.kind == "full" for group in architecture.attention):
+    if any(
+        group.latent_length and group.kind == "full" for group in architecture.attention
+    ):
         # a class of transformers may keep the latent alone
         low //= 20
     line, step = by_layers(lines), case.runtime.cache_step_tokens

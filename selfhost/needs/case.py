@@ -66,14 +66,23 @@ class Encoder(Record):
 
 def encoder_of(spec: ModelSpec) -> Encoder | None:
     """None where the model has none, or none that was measured."""
-    parameters, row = spec.parameters.encoders, spec.architecture and spec.architecture.row
-    for entry in shipped_table("architectures").get("encoder", ()) if parameters else ():
+    parameters, row = (
+        spec.parameters.encoders,
+        spec.architecture and spec.architecture.row,
+    )
+    for entry in (
+        shipped_table("architectures").get("encoder", ()) if parameters else ()
+    ):
         most = entry.get("most_parameters", parameters)
         fits = entry.get("least_parameters", 0) <= (parameters or 0) <= most
         is_typed = spec.parameters.encoder_type in entry.get("types", ())
-        is_alike = spec.family in entry.get("families", ()) or row in entry.get("rows", ())
+        is_alike = spec.family in entry.get("families", ()) or row in entry.get(
+            "rows", ()
+        )
         if is_typed or (fits and is_alike):
-            return Encoder(**{key: entry[key] for key in Encoder._fields if key in entry})
+            return Encoder(
+                **{key: entry[key] for key in Encoder._fields if key in entry}
+            )
     return None
 
 
@@ -230,11 +239,19 @@ class Case(Record):
         dtype = self.model.dtype
         if self.quantization in ("bf16", "fp16"):
             return 2
-        if self.quantization in MLX_MODES and "mlx" in self.runtime.formats and dtype == "float16":
+        if (
+            self.quantization in MLX_MODES
+            and "mlx" in self.runtime.formats
+            and dtype == "float16"
+        ):
             # tables with scales of 8 bits give bfloat16, and norms in float16 make that float32
             # (mlx 0.32.4)
             return 4
-        return 4 if dtype == "float32" and self.runtime.account.loads_as != "sixteen" else 2
+        return (
+            4
+            if dtype == "float32" and self.runtime.account.loads_as != "sixteen"
+            else 2
+        )
 
     @property
     def cache_width(self) -> int:
@@ -273,7 +290,9 @@ def published(
 
 def published_size(case: Case, quantization: str | None = None) -> Term | None:
     """The files of a case as somebody states their size."""
-    size_and_files = published(case.spec, case.format, quantization or case.quantization)
+    size_and_files = published(
+        case.spec, case.format, quantization or case.quantization
+    )
     if size_and_files is None:
         return None
     size, files = size_and_files
@@ -293,7 +312,9 @@ def stored_type(architecture: Architecture | None) -> str:
     return narrow or architecture.dtype or "bfloat16"
 
 
-def is_cast(spec: ModelSpec, runtime: RuntimeSpec | None, quantization: str | None) -> bool:
+def is_cast(
+    spec: ModelSpec, runtime: RuntimeSpec | None, quantization: str | None
+) -> bool:
     """True where the program downloads files in float32 and is told to load them in that type."""
     return (
         runtime is not None
@@ -324,7 +345,10 @@ def overhead(runtime: RuntimeSpec, *, on_gpu: bool = False) -> Term:
     """The program itself in RAM; `on_gpu`: beside a GPU that holds the model."""
     low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
     how = How(runtime.overhead_how)
-    source, line = runtime.overhead_source or runtime.name, f"({low:,} + {high:,}) / 2 bytes"
+    source, line = (
+        runtime.overhead_source or runtime.name,
+        f"({low:,} + {high:,}) / 2 bytes",
+    )
     if not on_gpu or how is not How.MEASURED:
         return term("runtime", (low + high) // 2, how, source, line, low=low, high=high)
     # measured with a build for CPUs; how much more the libraries of CUDA take was not
@@ -338,7 +362,9 @@ def why_no_encoders(spec: ModelSpec) -> str | None:
     if spec.parameters.encoders or spec.architecture is None:
         return None
     stated = "the spec does not state the size of its vision encoder"
-    return spec.unknown.get("parameters.encoders", stated if spec.modality == "vision" else None)
+    return spec.unknown.get(
+        "parameters.encoders", stated if spec.modality == "vision" else None
+    )
 
 
 # by fact, which others it follows from, why it is not known unless a spec says why, and the remedy

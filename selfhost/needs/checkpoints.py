@@ -57,7 +57,8 @@ _ROUTER = "ffn_gate_inp"
 _STATE_SIZE = "state the size under [[files]] of the spec"
 _STATE_TYPE = "state `dtype` in [architecture] of the spec, or the size under [[files]]"
 GIVE_FILES = (
-    "give the folder with its safetensors files, or state the size under [[files]] of a spec"
+    "give the folder with its safetensors files, or state the "
+    "size under [[files]] of a spec"
 )
 # types that bitsandbytes makes
 _BITSANDBYTES = frozenset({"nf4", "nf4-double", "int8"})
@@ -84,7 +85,10 @@ def linear_layers(architecture: Architecture) -> tuple[Linear, ...]:
         if not _is_linear(group, architecture):
             continue
         inputs, outputs, more = _sides(group)
-        part = next((part for mark, part in _PARTS.items() if mark in group.name), "feed_forward")
+        part = next(
+            (part for mark, part in _PARTS.items() if mark in group.name),
+            "feed_forward",
+        )
         is_outside = bool(group.layers) and not attending.intersection(group.layers)
         if part == "attention" and architecture.recurrent and is_outside:
             part = "recurrent"
@@ -102,7 +106,11 @@ def _sides(group: TensorGroup) -> tuple[int, int, int]:
     if "attn_k_b" in group.name:
         # kv_b_proj of the checkpoint: from the latent to keys and values of every head
         return outputs, inputs * more, 1
-    return (inputs, outputs * more, 1) if "attn_v_b" in group.name else (inputs, outputs, more)
+    return (
+        (inputs, outputs * more, 1)
+        if "attn_v_b" in group.name
+        else (inputs, outputs, more)
+    )
 
 
 def _is_linear(group: TensorGroup, architecture: Architecture) -> bool:
@@ -130,11 +138,17 @@ def typed_tensors(
     is_made = matrix_type in _BITSANDBYTES or scheme_of(matrix_type) is not None
     for group in checkpoint_tensors(architecture):
         name, type = group.name, plain
-        is_block = bool(group.layers) and len(group.shape) > 1 and name.endswith(".weight")
+        is_block = (
+            bool(group.layers) and len(group.shape) > 1 and name.endswith(".weight")
+        )
         own = "8bit" if name in in_8_bits else mlx
         if own:
             type = _type_in_mlx(group, architecture, own)
-        elif _is_linear(group, architecture) if is_made else is_block and _ROUTER not in name:
+        elif (
+            _is_linear(group, architecture)
+            if is_made
+            else is_block and _ROUTER not in name
+        ):
             type = expert_type if "_exps." in name else matrix_type
         if type in PLAIN_DTYPES:
             size = prod(group.shape) * DTYPES[type] / 8
@@ -160,7 +174,10 @@ def _type_in_mlx(group: TensorGroup, architecture: Architecture, name: str) -> s
 
 
 def _sum_of(tensors: tuple[tuple[TensorGroup, str, float], ...]) -> tuple[int, str]:
-    named = ((type if type in DTYPES else "packed weights", size) for _, type, size in tensors)
+    named = (
+        (type if type in DTYPES else "packed weights", size)
+        for _, type, size in tensors
+    )
     return int(sum(size for _, _, size in tensors)), by_type(named)
 
 
@@ -175,23 +192,33 @@ def linear_bytes(type: str, inputs: int, outputs: int, *, wide: bool = False) ->
         bits = DTYPES.get(type, 16.0)
     else:
         bits, groups = scheme.bits, outputs * -(-inputs // (scheme.group or inputs))
-    zeros = bits / 8 if layout.get("zeros") or (scheme is not None and scheme.zeros) else 0
+    zeros = (
+        bits / 8 if layout.get("zeros") or (scheme is not None and scheme.zeros) else 0
+    )
     scale = layout.get("group", 0) * (2 if wide and layout.get("follows") else 1)
     beside = outputs * layout.get("output", 0) + inputs * layout.get("input", 0)
-    return weights * bits / 8 + groups * (scale + zeros) + beside + layout.get("layer", 0)
+    return (
+        weights * bits / 8 + groups * (scale + zeros) + beside + layout.get("layer", 0)
+    )
 
 
 def bits_in_mlx(name: str) -> float | None:
     """Of a weight in MLX's files of that type, scales included; None of other types."""
     # of files of several types that of most weights
     name = {"MXFP4-Q8": "mxfp4", "4bit-mxfp4": "mxfp4"}.get(name, name)
-    return _bits(name) if mlx_scheme(name) is not None or name in ("bf16", "fp16") else None
+    return (
+        _bits(name)
+        if mlx_scheme(name) is not None or name in ("bf16", "fp16")
+        else None
+    )
 
 
 def _bits(type: str | None) -> float:
     """Bits per weight of a stored type, scales included; 16 where none is stated."""
     type = type or "bfloat16"
-    return DTYPES[type] if type in DTYPES else linear_bytes(type, 4096, 4096) * 8 / 4096**2
+    return (
+        DTYPES[type] if type in DTYPES else linear_bytes(type, 4096, 4096) * 8 / 4096**2
+    )
 
 
 def size_of(case: Case) -> Term | Unread:
@@ -216,7 +243,10 @@ def size_of(case: Case) -> Term | Unread:
 def _as_published(case: Case) -> Term | Unread:
     """In the stored type: by its tensors, else by the number of parameters."""
     own, name, spec = stored_type(case.model), case.quantization, case.spec
-    untyped, total = spec.unknown.get("architecture.matrix_dtype"), spec.parameters.total
+    untyped, total = (
+        spec.unknown.get("architecture.matrix_dtype"),
+        spec.parameters.total,
+    )
     architecture = spec.architecture
     if untyped is not None and case.is_own:
         return unread(untyped, GIVE_FILES)
@@ -232,18 +262,32 @@ def _as_published(case: Case) -> Term | Unread:
     if architecture is None and "architecture" in spec.unknown:
         # models of this kind are published in 4 bits a weight as often as in 16
         return unread(
-            "the spec does not state the type that the weights are stored in", _STATE_TYPE
+            "the spec does not state the type that the weights are stored in",
+            _STATE_TYPE,
         )
     if architecture is None or architecture.dtype is None:
-        source = "the stored type is not stated: 4 to 32 bits per parameter, most often 16"
-        line, low = f"{total:,} parameters × 16 bits / 8", int(total * DTYPES["mxfp4"] / 8)
-        return term("files", total * 2, How.ASSUMED, source, line, low=low, high=total * 4)
+        source = (
+            "the stored type is not stated: 4 to 32 bits per parameter, most often 16"
+        )
+        line, low = (
+            f"{total:,} parameters × 16 bits / 8",
+            int(total * DTYPES["mxfp4"] / 8),
+        )
+        return term(
+            "files", total * 2, How.ASSUMED, source, line, low=low, high=total * 4
+        )
     bits, plain = _bits(own), _bits(architecture.dtype)
-    size, how, source = int(total * bits / 8), How.COMPUTED, "parameters in the published type"
+    size, how, source = (
+        int(total * bits / 8),
+        How.COMPUTED,
+        "parameters in the published type",
+    )
     high = int(size * 1.05)
     if own != architecture.dtype:
         how, high = How.ASSUMED, int(total * max(bits, plain) / 8)
-        source = f"parameters in {own}; how many are in {architecture.dtype} is not known"
+        source = (
+            f"parameters in {own}; how many are in {architecture.dtype} is not known"
+        )
     line = f"{total:,} parameters × {bits:g} bits / 8"
     return term("files", size, how, source, line, high=high)
 
@@ -282,7 +326,11 @@ def _tensor_bytes(case: Case) -> Term:
     encoder_bytes = int(encoders * _bits(architecture.dtype) / 8)
     size += encoder_bytes
     line += f" + {encoder_bytes:,} bytes of encoders" if encoders else ""
-    source, how, high = "parameters of the architecture in their stored types", How.COMPUTED, 1.01
+    source, how, high = (
+        "parameters of the architecture in their stored types",
+        How.COMPUTED,
+        1.01,
+    )
     if architecture.dtype is None:
         source += "; the type is not stated: 16 to 32 bits"
         how, high = How.ASSUMED, 2.01
@@ -302,7 +350,9 @@ def _packed_size(case: Case) -> Term | Unread:
     name, scheme = case.quantization, scheme_of(case.quantization)
     if not case.whole:
         why = "which layers it has is not known"
-        return unread(f"no source states the size of the files in {name}, and {why}", _STATE_SIZE)
+        return unread(
+            f"no source states the size of the files in {name}, and {why}", _STATE_SIZE
+        )
     method, step = getattr(scheme, "method", name), getattr(scheme, "group", None) or 1
     model = case.model.packed_with(method)
     model = model.replace(matrix_dtype=name, expert_dtype=None, dtype="bfloat16")
@@ -310,7 +360,9 @@ def _packed_size(case: Case) -> Term | Unread:
     odd = [each.inputs for each in layers if each.inputs % step or each.outputs % 8]
     if method == "awq" and odd:
         why = f"{odd[0]:,} inputs do not divide into groups of {step}"
-        return unread(f"AutoAWQ cannot pack it: {why}", f"use --quant gptq, or {_STATE_SIZE}")
+        return unread(
+            f"AutoAWQ cannot pack it: {why}", f"use --quant gptq, or {_STATE_SIZE}"
+        )
     case = case.replace(spec=case.spec.replace(architecture=model), model=model)
     files, left = _tensor_bytes(case), {"recurrent", "shared_expert"}
     kinds = {each.part for each in layers}
@@ -328,9 +380,15 @@ def _packed_size(case: Case) -> Term | Unread:
     if model.tied_embeddings and model.vocabulary is not None:
         table = model.vocabulary * model.embedding_length
     twice = 2 * (table + (case.spec.parameters.mtp or 0))
-    source, how = f"layout of {method}: linear layers of the blocks; all else in 16 bits", files.how
+    source, how = (
+        f"layout of {method}: linear layers of the blocks; all else in 16 bits",
+        files.how,
+    )
     if more:
-        how, source = How.ASSUMED, f"{source}; recipes differ in what they leave in 16 bits"
+        how, source = (
+            How.ASSUMED,
+            f"{source}; recipes differ in what they leave in 16 bits",
+        )
     ends = {"low": files.low_bytes, "high": int(files.bytes * 1.005) + twice + more}
     return term("files", files.bytes + kept, how, source, line, **ends)
 
@@ -353,7 +411,8 @@ def more_in_16_bits(case: Case, parts: set[str]) -> int:
     """By how many bytes these linear layers are larger in 16 bits than in its quantization."""
     left = [each for each in linear_layers(case.model) if each.part in parts]
     packed = (
-        linear_bytes(case.quantization, each.inputs, each.outputs) * each.number for each in left
+        linear_bytes(case.quantization, each.inputs, each.outputs) * each.number
+        for each in left
     )
     return int(sum(2 * each.weights for each in left) - sum(packed))
 
@@ -363,11 +422,18 @@ def _mlx_size(case: Case) -> Term | Unread:
     2026 or later, which keeps projections in 8 bits, or of the text alone.
     """
     name, own, encoders = case.quantization, case.spec.quantized, 2 * case.encoders
-    scheme, weights = mlx_scheme(name), (case.spec.parameters.total or 0) - case.encoders
+    scheme, weights = (
+        mlx_scheme(name),
+        (case.spec.parameters.total or 0) - case.encoders,
+    )
     if scheme is None and name not in ("bf16", "fp16"):
-        return unread(f"no source states the size in {name}", "use --quant 4bit or --quant 8bit")
+        return unread(
+            f"no source states the size in {name}", "use --quant 4bit or --quant 8bit"
+        )
     if own is not None and (own.format, own.quantization) == ("mlx", None):
-        otherwise = "its weights are stored in a quantization that selfhost does not know"
+        otherwise = (
+            "its weights are stored in a quantization that selfhost does not know"
+        )
         why = case.spec.unknown.get("architecture.matrix_dtype", otherwise)
         return unread(why, "name the folder with its files, or the original model")
     if case.whole:
@@ -375,7 +441,9 @@ def _mlx_size(case: Case) -> Term | Unread:
         size, line = _sum_of(typed_tensors(model, name))
         low = high = size
         if scheme is not None and own is None:
-            narrow = model.replace(dtype="bfloat16") if model.dtype == "float32" else model
+            narrow = (
+                model.replace(dtype="bfloat16") if model.dtype == "float32" else model
+            )
             eight = row.mlx_in_8_bits if scheme.bits < 8 else ()
             low, _ = _sum_of(typed_tensors(narrow, name))
             high, _ = _sum_of(typed_tensors(model, name, eight))
@@ -384,7 +452,9 @@ def _mlx_size(case: Case) -> Term | Unread:
         low = high = size = int(weights * bits / 8)
         line = f"{weights:,} weights × {bits:g} bits / 8"
     else:
-        return unread("the number of parameters is not known", "state the size under [[files]]")
+        return unread(
+            "the number of parameters is not known", "state the size under [[files]]"
+        )
     source = "mlx.core.quantize and mlx_lm.convert: a scale and bias per group (in some a scale of"
     source += " 8 bits); routers may keep more"
     line += f" + {encoders:,} bytes of encoders" if encoders else ""
@@ -417,10 +487,16 @@ def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str)
         return quantization
     if runtime.account.loads_as == "sixteen" and stated == "float32":
         return "bfloat16"
-    return quantization if stated is None or runtime.account.loads_as == "stored" else stated
+    return (
+        quantization
+        if stated is None or runtime.account.loads_as == "stored"
+        else stated
+    )
 
 
-def loaded_bits(runtime: RuntimeSpec | None, spec: ModelSpec, workload: Workload) -> int | None:
+def loaded_bits(
+    runtime: RuntimeSpec | None, spec: ModelSpec, workload: Workload
+) -> int | None:
     """Bits of a plain weight as it is loaded by default; None where they are those of the files."""
     quantization = workload.quantization
     if workload.finetune_method == "qlora":

@@ -11,7 +11,14 @@ from ..core import units
 from ..core.records import Unread
 from ..core.workload import Workload
 from .case import NO_PROGRAM, Case, Companions, is_cast, without_files
-from .checkpoints import DTYPES, active_parameters, cast_to, loaded_of, loaded_type, typed_tensors
+from .checkpoints import (
+    DTYPES,
+    active_parameters,
+    cast_to,
+    loaded_of,
+    loaded_type,
+    typed_tensors,
+)
 from .file_formats import case_of, parts, size_of
 from .llamacpp import files as gguf_files
 from .llamacpp.memory import (
@@ -83,11 +90,16 @@ def case_for(
     if beside.draft is not None:
         # its cache is 16-bit whatever the model's is
         quantization = beside.draft_quantization
-        alone = workload.replace(format=case.format, quantization=quantization, kv_cache_type="f16")
+        alone = workload.replace(
+            format=case.format, quantization=quantization, kv_cache_type="f16"
+        )
         draft = case_of(beside.draft, runtime, alone)
         draft = draft.replace(instruction_sets=instruction_sets, gpu_maker=gpu_maker)
     return case.replace(
-        companions=beside, draft=draft, instruction_sets=instruction_sets, gpu_maker=gpu_maker
+        companions=beside,
+        draft=draft,
+        instruction_sets=instruction_sets,
+        gpu_maker=gpu_maker,
     )
 
 
@@ -99,7 +111,9 @@ def count(case: Case) -> Needs:
         # the first part of the memory that is not known says how much is
         least = units.binary(sum(each.low_bytes for each in needs.terms))
         first = next(each for each in needs.unknown if each.fact.startswith("memory"))
-        more = first.replace(reason=f"{first.reason}; the known parts need at least {least}")
+        more = first.replace(
+            reason=f"{first.reason}; the known parts need at least {least}"
+        )
         unknown = (more if each == first else each for each in needs.unknown)
         needs = needs.replace(unknown=tuple(unknown))
     if runtime is NO_PROGRAM:
@@ -124,7 +138,10 @@ def needs_on(needs: Needs, case: Case | None, device: Device) -> Needs:
     if case is None:
         # nothing says more of it than its terms
         shares = {Split.LAYERS: 1 / devices}
-        terms = tuple(share_by_device(each, devices, shares.get(each.split, 1.0)) for each in terms)
+        terms = tuple(
+            share_by_device(each, devices, shares.get(each.split, 1.0))
+            for each in terms
+        )
     else:
         if not case.runtime.account.divides_layers:
             device = Device(maker=device.maker)
@@ -132,9 +149,14 @@ def needs_on(needs: Needs, case: Case | None, device: Device) -> Needs:
             # so that all devices of a kind are one
             device = device.replace(total_bytes=None, free_bytes=None, room_bytes=None)
         terms = _files_and_memory(_on_device(case, device)).terms
-    there = (each if each.stays_in_ram else each.replace(where=ACCELERATOR) for each in terms)
+    there = (
+        each if each.stays_in_ram else each.replace(where=ACCELERATOR) for each in terms
+    )
     return needs.replace(
-        placement="accelerator", terms=tuple(there), evictable_bytes=0, is_lean=device.is_lean
+        placement="accelerator",
+        terms=tuple(there),
+        evictable_bytes=0,
+        is_lean=device.is_lean,
     )
 
 
@@ -167,7 +189,9 @@ def _with_batch(case: Case, tokens: int) -> Case:
 def _files_and_memory(case: Case) -> Needs:
     spec, runtime = case.spec, case.runtime
     if spec.closed:
-        return without_files(unread("the weights were never published", "use an API"), "memory")
+        return without_files(
+            unread("the weights were never published", "use an API"), "memory"
+        )
     if case.workload.task == "finetune":
         from .training import finetune_needs
 
@@ -188,7 +212,9 @@ def _files_and_memory(case: Case) -> Needs:
             held = held.replace(files=files)
     if case.draft is not None:
         draft = parts(case.draft.replace(device=case.device))
-        held = with_draft(held, draft, case, runtime.sources.get("companions", runtime.name))
+        held = with_draft(
+            held, draft, case, runtime.sources.get("companions", runtime.name)
+        )
     return held if held.memory is not None else _stated(case, held) or held
 
 
@@ -203,15 +229,22 @@ def _stated(case: Case, counted: Needs | None = None) -> Needs | None:
     low, high, size = stated.low_bytes, stated.high_bytes, stated.disk_bytes
     terms, unknown = list[Term](), list[Unread]()
     if low is None or high is None:
-        unknown.append(unread("the spec states no memory", "add memory_bytes to [needs]", "memory"))
+        unknown.append(
+            unread("the spec states no memory", "add memory_bytes to [needs]", "memory")
+        )
     else:
         whole = stated_range("weights", low, high, source)
-        terms = [share_by_device(whole, devices, 1 / devices), *_recording_terms(case, source)]
+        terms = [
+            share_by_device(whole, devices, 1 / devices),
+            *_recording_terms(case, source),
+        ]
     files = None if counted is None else counted.files
     if size is not None:
         files = stated_range("files", size, size, source)
     if files is None:
-        unknown.append(unread("the spec states no disk_bytes", "add disk_bytes to [needs]"))
+        unknown.append(
+            unread("the spec states no disk_bytes", "add disk_bytes to [needs]")
+        )
     return Needs(
         files=files,
         terms=tuple(terms),
@@ -227,7 +260,10 @@ def _recording_terms(case: Case, source: str) -> tuple[Term, ...]:
     # a cache is held whole, scores of attention need not be; the most is assumed
     stated, parallel = case.spec.needs, case.workload.parallel
     assert stated is not None
-    seconds, usual = case.workload.audio_seconds or 0, stated.heard_seconds or HEARD_SECONDS
+    seconds, usual = (
+        case.workload.audio_seconds or 0,
+        stated.heard_seconds or HEARD_SECONDS,
+    )
     each, squared = stated.second_bytes or 0, stated.squared_second_bytes or 0
     if seconds <= usual or not (each or squared):
         return ()
@@ -239,13 +275,20 @@ def _recording_terms(case: Case, source: str) -> tuple[Term, ...]:
     return (term("activations", size, How.COMPUTED, source, line, low=low, high=high),)
 
 
-def more_in_conversation(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> int:
+def more_in_conversation(
+    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload
+) -> int:
     """Bytes beyond the memory that llama.cpp's server comes to keep as conversations go on: copies
     of each context, dropped only when their list is full (server-context.cpp, create_checkpoint).
     """
     case = case_of(spec, runtime, workload)
-    copies = max(0, runtime.kept_checkpoints - runtime.context_checkpoints) * case.workload.parallel
-    is_known = workload.format == "gguf" and workload.task == "generate" and case.has_row
+    copies = (
+        max(0, runtime.kept_checkpoints - runtime.context_checkpoints)
+        * case.workload.parallel
+    )
+    is_known = (
+        workload.format == "gguf" and workload.task == "generate" and case.has_row
+    )
     return copies * copy_bytes(case) if copies and is_known else 0
 
 
@@ -300,7 +343,9 @@ def decode_bytes_by_type(
         # widened on a CPU and not on a GPU: what is read is not known before it is placed
         return {}
     tensors = typed_tensors(case.model)
-    return _read_of_tensors(case.model, ((each.name, type, size) for each, type, size in tensors))
+    return _read_of_tensors(
+        case.model, ((each.name, type, size) for each, type, size in tensors)
+    )
 
 
 def _read_of_files(case: Case) -> dict[str, int]:
@@ -326,7 +371,9 @@ def _read_of_gguf(case: Case, recipe: str) -> dict[str, int]:
         if isinstance(mix, Unread) or isinstance(like, Unread):
             return {}
         tensors, size, whole = (), mix.bytes, like.bytes
-    tensors = tensors or gguf_files.usual_tensors(case.model, recipe, case.spec.released)[0]
+    tensors = (
+        tensors or gguf_files.usual_tensors(case.model, recipe, case.spec.released)[0]
+    )
     sizes = ((each.name, each.type, each.bytes) for each in tensors if not each.extra)
     read = _read_of_tensors(case.model, sizes)
     return {type: part * size // whole for type, part in read.items()}
@@ -336,7 +383,9 @@ def _read_of_tensors(
     architecture: Architecture, tensors: Iterable[tuple[str, str, float]]
 ) -> dict[str, int]:
     """By the name, type and bytes of each tensor."""
-    sparse = [group for group in architecture.feed_forward if group.experts and group.layers]
+    sparse = [
+        group for group in architecture.feed_forward if group.experts and group.layers
+    ]
     used, experts = (sparse[0].used or 1, sparse[0].experts or 1) if sparse else (1, 1)
     read: dict[str, int] = {}
     for name, type, size in tensors:
@@ -346,6 +395,10 @@ def _read_of_tensors(
             continue
         part = int(size) * used // experts if "_exps." in name else int(size)
         if name.startswith("blk."):
-            part = part * architecture.layers // (architecture.stored_layers or architecture.layers)
+            part = (
+                part
+                * architecture.layers
+                // (architecture.stored_layers or architecture.layers)
+            )
         read[type] = read.get(type, 0) + part
     return read

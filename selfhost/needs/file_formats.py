@@ -46,7 +46,9 @@ _EXPERTS_AS_TRAINED = "MXFP4-Q8"
 _WHISPER_DEFAULTS = {"ggml": "F16", "ctranslate2": "int8"}
 # components in 32 bits are published in 16, too
 _COMPONENTS_IN = {"float32": ("float32", "float16")}
-_USUAL_MIXES: tuple[str, ...] = shipped_table("memory")["stable-diffusion.cpp"]["defaults"]
+_USUAL_MIXES: tuple[str, ...] = shipped_table("memory")["stable-diffusion.cpp"][
+    "defaults"
+]
 _WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
 
 # the type of a GGUF file of text that is taken unless another is asked for, as `llama-server -hf`
@@ -59,7 +61,9 @@ _ANY_WORKLOAD = Workload()
 
 
 def case_of(
-    spec: ModelSpec, runtime: RuntimeSpec | None = None, workload: Workload = _ANY_WORKLOAD
+    spec: ModelSpec,
+    runtime: RuntimeSpec | None = None,
+    workload: Workload = _ANY_WORKLOAD,
 ) -> Case:
     """The model in a program under a workload; of what that leaves open the usual files."""
     usual = default_format_and_quantization(spec, runtime) if runtime else ("gguf", "")
@@ -67,7 +71,10 @@ def case_of(
     format = workload.format or usual[0]
     if spec.library_tag is not None:
         spec = _as_in_library(spec, runtime, spec.library_tag)
-    model, quantization = spec.architecture or NO_MODEL, workload.quantization or usual[1]
+    model, quantization = (
+        spec.architecture or NO_MODEL,
+        workload.quantization or usual[1],
+    )
     row = row_of(model)
     if format == "gguf":
         quantization = canonical_gguf(quantization) or quantization
@@ -91,14 +98,17 @@ def case_of(
         workload=workload,
         settings=settings,
         cache_type=workload.kv_cache_type or "f16",
-        text_alone=settings.get("projector") == "none" or takes_text_alone(spec, runtime),
+        text_alone=settings.get("projector") == "none"
+        or takes_text_alone(spec, runtime),
     )
 
 
 def why_cache_not_known(architecture: Architecture, runtime: RuntimeSpec) -> str | None:
     """Why it is not known what a program other than llama.cpp keeps; None where it is."""
     if any(group.kind == "compressed" for group in architecture.attention):
-        return "how much memory compressed attention needs outside llama.cpp is not known"
+        return (
+            "how much memory compressed attention needs outside llama.cpp is not known"
+        )
     if any("rwkv" in group.kind for group in architecture.recurrent):
         return "how much memory RWKV needs outside llama.cpp is not known"
     row = row_of(architecture)
@@ -112,12 +122,22 @@ def _as_in_library(spec: ModelSpec, runtime: RuntimeSpec, tag: str) -> ModelSpec
     if tag in runtime.unpacked_tags and spec.architecture is not None:
         spec = spec.replace(architecture=with_every_head(spec.architecture))
     is_library = "{tag}" in runtime.command
-    stated_bytes = runtime.tag_bytes.get(tag) or (spec.tag_bytes.get(tag) if is_library else None)
+    stated_bytes = runtime.tag_bytes.get(tag) or (
+        spec.tag_bytes.get(tag) if is_library else None
+    )
     if stated_bytes is not None:
-        quantization = runtime.tags.get(tag) or default_format_and_quantization(spec, runtime)[1]
+        quantization = (
+            runtime.tags.get(tag) or default_format_and_quantization(spec, runtime)[1]
+        )
         by_model = spec.sources.get("tag_bytes", "")
-        source = runtime.sources.get("tag_bytes", "") if tag in runtime.tag_bytes else by_model
-        file = PublishedFiles(format="gguf", source=source, bytes={quantization: stated_bytes})
+        source = (
+            runtime.sources.get("tag_bytes", "")
+            if tag in runtime.tag_bytes
+            else by_model
+        )
+        file = PublishedFiles(
+            format="gguf", source=source, bytes={quantization: stated_bytes}
+        )
         spec = spec.replace(files=(file, *spec.files))
     return spec
 
@@ -137,10 +157,16 @@ def comes_in(spec: ModelSpec, format: str) -> bool:
     return can_be.get(format, format in (spec.safety.formats or ("safetensors",)))
 
 
-def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, str]:
+def default_format_and_quantization(
+    spec: ModelSpec, runtime: RuntimeSpec
+) -> tuple[str, str]:
     """The files one takes unless told otherwise, in the first format that the model has."""
     own = spec.quantized
-    if own is not None and own.quantization is not None and own.format in runtime.formats:
+    if (
+        own is not None
+        and own.quantization is not None
+        and own.format in runtime.formats
+    ):
         return own.format, own.quantization
     if (parts := runtime.parts.get(spec.id)) is not None:
         usual = (mix for mix in _USUAL_MIXES if mix in parts.quantizations)
@@ -164,7 +190,9 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
     # half the memory at the same quality: of files in float32 that write text the first type that
     # the command casts them to. Vectors are compared with those that others made.
     may_cast = "{cast}" in runtime.command_of(spec.family, spec.uses) and not embeds
-    narrow = (name for name in runtime.casts if may_cast and is_cast(spec, runtime, name))
+    narrow = (
+        name for name in runtime.casts if may_cast and is_cast(spec, runtime, name)
+    )
     return format, next(narrow, stored)
 
 
@@ -174,7 +202,12 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
         return parts.quantizations
     format, default = default_format_and_quantization(spec, runtime)
     case = case_of(spec, None, Workload(format=format))
-    listed = [name for each in spec.files if each.format == format for name in each.quantizations]
+    listed = [
+        name
+        for each in spec.files
+        if each.format == format
+        for name in each.quantizations
+    ]
     fixed_names = {"ggml": _WHISPER_QUANTIZATIONS, "ctranslate2": CTRANSLATE2_TYPES}
     fixed_names["mlx"] = *MLX_QUANTIZATIONS, *listed
     names: tuple[str, ...]
@@ -205,9 +238,13 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
 def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:
     """Those that only its publisher names come last, the largest first."""
     listed = [files.bytes.items() for files in spec.files if files.format == "gguf"]
-    sizes = {canonical_gguf(name) or name: size for each in listed for name, size in each}
+    sizes = {
+        canonical_gguf(name) or name: size for each in listed for name, size in each
+    }
     own = set(sizes)
-    beyond = sorted(own - set(GGUF_QUANTIZATIONS), key=lambda name: (-sizes[name], name))
+    beyond = sorted(
+        own - set(GGUF_QUANTIZATIONS), key=lambda name: (-sizes[name], name)
+    )
     architecture, left = spec.architecture, {"F32"}
     if stored_type(architecture).startswith("mxfp4"):
         # experts that were published in 4 bits gain nothing from another type
@@ -216,11 +253,19 @@ def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:
         left.add("MXFP4")
     if stored_type(architecture) != "ternary":
         left.update(TERNARY_QUANTIZATIONS)
-    return (*(name for name in GGUF_QUANTIZATIONS if name in own or name not in left), *beyond)
+    return (
+        *(name for name in GGUF_QUANTIZATIONS if name in own or name not in left),
+        *beyond,
+    )
 
 
 # every name that `canonical_quantization` may answer, save for mixes of a publisher's own
-EVERY_QUANTIZATION = (*GGUF_QUANTIZATIONS, *checkpoints.DTYPES, *PACKED, *MLX_QUANTIZATIONS)
+EVERY_QUANTIZATION = (
+    *GGUF_QUANTIZATIONS,
+    *checkpoints.DTYPES,
+    *PACKED,
+    *MLX_QUANTIZATIONS,
+)
 
 
 def canonical_quantization(text: str) -> str | None:
@@ -229,7 +274,9 @@ def canonical_quantization(text: str) -> str | None:
     """
     text = re.sub(r"^\s*i1[-_.]", "", text, flags=re.IGNORECASE)
     lower = text.strip().lower()
-    as_written = next((name for name in EVERY_QUANTIZATION if name.lower() == lower), None)
+    as_written = next(
+        (name for name in EVERY_QUANTIZATION if name.lower() == lower), None
+    )
     if name := canonical_gguf(text) or as_written:
         return name
     # people write 4-bit; repositories write the group as 4bit-gs32, or name the usual one
@@ -250,10 +297,16 @@ def weights_files(spec: ModelSpec, format: str, quantization: str) -> Term | Unr
 
 
 def size_of(case: Case) -> Term | Unread:
-    return gguf_files.size_of(case) if case.format == "gguf" else _functions_of(case)[0](case)
+    return (
+        gguf_files.size_of(case)
+        if case.format == "gguf"
+        else _functions_of(case)[0](case)
+    )
 
 
-def _functions_of(case: Case) -> tuple[Callable[[Case], Term | Unread], Callable[[Case], Needs]]:
+def _functions_of(
+    case: Case,
+) -> tuple[Callable[[Case], Term | Unread], Callable[[Case], Needs]]:
     """The functions that count the files of another format, and files and memory together."""
     # a model of one kind needs the modules of no other
     if case.format in ("ggml", "ctranslate2"):
@@ -281,7 +334,11 @@ def parts(case: Case) -> Needs:
             return pictures.parts_in_files(case, files)
         why = f"no files of {case.spec.name} are known for {case.runtime.name}"
         return without_files(unread(why, "leave out --runtime"))
-    return gguf_memory.parts(case) if case.format == "gguf" else _functions_of(case)[1](case)
+    return (
+        gguf_memory.parts(case)
+        if case.format == "gguf"
+        else _functions_of(case)[1](case)
+    )
 
 
 def takes_text_alone(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
@@ -326,7 +383,10 @@ def why_untold(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
         # nothing tells whether a program knows tensors that are not described
         usual = " or ".join(spec.runtimes)
         return f"{spec.name} runs with {usual}; no source says that {runtime.name} loads it."
-    formats, described = spec.safety.formats, (spec.architecture, spec.files, spec.components)
+    formats, described = (
+        spec.safety.formats,
+        (spec.architecture, spec.files, spec.components),
+    )
     is_converted = any((*described, not formats, "gguf" in formats))
     if runtime.formats == ("gguf",) and not is_converted:
         return f"No source says that {spec.name} is converted to GGUF, which {runtime.name} loads."
@@ -350,5 +410,7 @@ def _why_not_served(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
         return f"The weights do not come in a format that {runtime.name} loads ({formats})."
     last = runtime.last_versions.get(architecture.row)
     if last is not None:
-        return f"{runtime.name} loaded the architecture {architecture.row} up to {last}."
+        return (
+            f"{runtime.name} loaded the architecture {architecture.row} up to {last}."
+        )
     return f"{runtime.name} has no support for the architecture {architecture.row}."

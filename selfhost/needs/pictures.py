@@ -28,7 +28,9 @@ from .records import (
     whole_files,
 )
 
-_DIFFUSERS, _CPP = (shipped_table("memory")[name] for name in ("diffusers", "stable-diffusion.cpp"))
+_DIFFUSERS, _CPP = (
+    shipped_table("memory")[name] for name in ("diffusers", "stable-diffusion.cpp")
+)
 _QUANTIZED: Mapping[str, float] = _DIFFUSERS["quantized"]
 _SHARD_BYTES, _PIXELS = 10_000_000_000, 1024**2
 # what components that read the prompt or its picture are called
@@ -57,7 +59,8 @@ def size_of(case: Case) -> Term | Unread:
     if quantization in _QUANTIZED:
         if not quantized_components(spec.components):
             return unread(
-                "how much of its denoiser is quantized is not known", "use --quant float16"
+                "how much of its denoiser is quantized is not known",
+                "use --quant float16",
             )
         return size_of(case.replace(quantization=spec.components_dtype or "float16"))
     if quantization not in DTYPES:
@@ -70,7 +73,9 @@ def size_of(case: Case) -> Term | Unread:
     if spec.components_dtype is not None:
         source = f"parameters of the components, published in {spec.components_dtype}"
         return term("files", size, How.COMPUTED, source, line)
-    source = "parameters of the components; the repository may hold 16 or 32 bits of each"
+    source = (
+        "parameters of the components; the repository may hold 16 or 32 bits of each"
+    )
     return term("files", size, How.ASSUMED, source, line, low=total * 2, high=total * 4)
 
 
@@ -84,7 +89,10 @@ def parts(case: Case) -> Needs:
     offloaded = _offloaded(case, overhead(case.runtime, on_gpu=True))
     if spec.needs is not None:
         # no rule says what it takes beside its weights: the spec states the whole
-        why, remedy = "the memory beside its weights does not follow from them", "read its needs"
+        why, remedy = (
+            "the memory beside its weights does not follow from them",
+            "read its needs",
+        )
         whole = unread(why, remedy, "memory.activations")
         return Needs(files=files, unknown=(whole,), offloaded=offloaded)
     decoder, stored, mapped = _decoder(case), spec.components_dtype or "float32", 0
@@ -94,7 +102,11 @@ def parts(case: Case) -> Needs:
         mapped = int(max(spec.components.values()) * DTYPES[stored] / 8)
     return Needs(
         files=files,
-        terms=(_weights(case), decoder, overhead(case.runtime, on_gpu=case.device is not None)),
+        terms=(
+            _weights(case),
+            decoder,
+            overhead(case.runtime, on_gpu=case.device is not None),
+        ),
         evictable_bytes=max(0, mapped - decoder.bytes),
         largest_file_bytes=min(files.bytes, _SHARD_BYTES),
         offloaded=offloaded,
@@ -115,13 +127,19 @@ def _weights(case: Case) -> Term:
         size = int(narrow * each) + plain * 2 + wide * 4
         line = f"{narrow:,} weights × {each:g} bytes + {plain:,} × 2 bytes + {wide:,} kept in"
         line += " float32 × 4 bytes"
-        low, high = int(sum(large) * each) + plain * 2, int(size * _DIFFUSERS["rounding"])
+        low, high = (
+            int(sum(large) * each) + plain * 2,
+            int(size * _DIFFUSERS["rounding"]),
+        )
         return term("weights", size, How.COMPUTED, source, line, low=low, high=high)
     bits = DTYPES.get(quantization, 16.0)
     size = int(total * bits / 8)
     line = " + ".join(f"{number:,} {name}" for name, number in components.items())
     line = f"({line}) × {bits:g} bits / 8"
-    if quantization != (case.spec.components_dtype or "float32") or case.device is not None:
+    if (
+        quantization != (case.spec.components_dtype or "float32")
+        or case.device is not None
+    ):
         return term("weights", size, How.COMPUTED, source, line)
     share, most = _DIFFUSERS["never_read"]
     half = int(min(share * size, most * bits / 8)) // 2
@@ -146,13 +164,22 @@ def _decoder(case: Case) -> Term:
     images = plural(case.workload.parallel, "image")
     line = f"{images} × {sides[1]:,} × {sides[1]:,} pixels × {numbers:,} numbers × {width} bytes"
     line += f" + {weights * width:,} bytes of weights"
-    if side is not None and case.spec.components.get("vae", 0) in _DIFFUSERS["decoders"]:
-        line += "; the image decoder holds more than the denoiser and the text encoders do"
+    if (
+        side is not None
+        and case.spec.components.get("vae", 0) in _DIFFUSERS["decoders"]
+    ):
+        line += (
+            "; the image decoder holds more than the denoiser and the text encoders do"
+        )
         # what oneDNN copies is among it, and was in every run: within 1 % of PyTorch's own count
         how, low = How.COMPUTED, size - size // 50
     else:
         line += "; assumed: images of 512 to 1,024 pixels, and the decoder of Stable Diffusion"
-        how, low, high = How.ASSUMED, least * _DIFFUSERS["uncopied"] * width // 2, 2 * high
+        how, low, high = (
+            How.ASSUMED,
+            least * _DIFFUSERS["uncopied"] * width // 2,
+            2 * high,
+        )
     if case.device is None or "transformer" not in case.spec.components:
         return term("activations", size, how, source, line, low=low, high=high)
     likely, reserved = _DIFFUSERS["reserved"]
@@ -173,7 +200,9 @@ def _offloaded(case: Case, program: Term) -> tuple[Offloaded, ...]:
     quantization, stated, most = case.quantization, case.spec.needs, None
     is_packed = quantization in _QUANTIZED
     each = {"transformer": _QUANTIZED.get(quantization, 2)}
-    sizes = {name: int(each.get(name, 2) * n) for name, n in case.spec.components.items()}
+    sizes = {
+        name: int(each.get(name, 2) * n) for name, n in case.spec.components.items()
+    }
     line = " + ".join(f"{size:,} {name}" for name, size in sizes.items())
     total, source = sum(sizes.values()), "parameters of the components"
     host = term("weights", total, How.COMPUTED, source, line), program
@@ -182,7 +211,9 @@ def _offloaded(case: Case, program: Term) -> tuple[Offloaded, ...]:
         if ways or is_packed or not stated.high_bytes:
             offloaded = []
             for way in ways:
-                held = stated_range("weights", way.low_bytes, way.high_bytes, way.source)
+                held = stated_range(
+                    "weights", way.low_bytes, way.high_bytes, way.source
+                )
                 offloaded.append(Offloaded(way=way.offload, host=host, device=(held,)))
             return tuple(offloaded)
         # what the spec states over all weights
@@ -202,16 +233,24 @@ def _device_terms(
     case: Case, sizes: Mapping[str, int], most: int | None
 ) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
     """What the component that takes most holds, and what is held a layer at a time."""
-    beside, source = dict.fromkeys(sizes, _DIFFUSERS["encoding"]), _DIFFUSERS["offload_source"]
+    beside, source = (
+        dict.fromkeys(sizes, _DIFFUSERS["encoding"]),
+        _DIFFUSERS["offload_source"],
+    )
     at_peak: int = _DIFFUSERS["sequential"]
     if most is None:
-        pixels = (case.spec.native_pixels or _DIFFUSERS["sides"][1]) ** 2 * case.workload.parallel
+        pixels = (
+            case.spec.native_pixels or _DIFFUSERS["sides"][1]
+        ) ** 2 * case.workload.parallel
         decoding = _decoder(case.replace(device=Device()))
         beside["vae"] = decoding.low_bytes, decoding.bytes, decoding.high_bytes
         for name in ("transformer", "unet"):
             beside[name] = [size * pixels // _PIXELS for size in _DIFFUSERS[name]]
         at_once = low = at_peak * pixels // _PIXELS
-        line, high = f"{at_once:,} bytes at the peak, a layer at a time", decoding.high_bytes
+        line, high = (
+            f"{at_once:,} bytes at the peak, a layer at a time",
+            decoding.high_bytes,
+        )
     else:
         working = (name for name in sizes if not name.startswith(_INPUT_ENCODERS))
         beside.update(dict.fromkeys(working, (most // 2, most, most)))
@@ -220,10 +259,17 @@ def _device_terms(
     held = term("activations", at_once, How.ASSUMED, source, line, low=low, high=high)
     name = max(sizes, key=lambda each: sizes[each] + beside[each][2])
     size, (low, likely, high) = sizes[name], beside[name]
-    line, rounded = f"{size:,} bytes; the {name}, which takes most", _DIFFUSERS["rounding"]
-    weights = term("weights", size, How.COMPUTED, source, line, high=int(size * rounded))
+    line, rounded = (
+        f"{size:,} bytes; the {name}, which takes most",
+        _DIFFUSERS["rounding"],
+    )
+    weights = term(
+        "weights", size, How.COMPUTED, source, line, high=int(size * rounded)
+    )
     line = f"{likely:,} bytes beside the {name}; {low:,} to {high:,}"
-    working_on = term("activations", likely, How.ASSUMED, source, line, low=low, high=high)
+    working_on = term(
+        "activations", likely, How.ASSUMED, source, line, low=low, high=high
+    )
     return (weights, working_on), (held,)
 
 
@@ -231,41 +277,62 @@ def parts_in_files(case: Case, parts: ModelParts) -> Needs:
     """Files and memory of stable-diffusion.cpp, whose buffers are reserved one after the other."""
     components, computed = case.spec.components, _CPP["computed"]
     quantization = case.quantization
-    by_component = {e.component: file_size(e, components, quantization) for e in parts.files}
+    by_component = {
+        e.component: file_size(e, components, quantization) for e in parts.files
+    }
     sizes = tuple(by_component.values())
-    sources = [each for each in (_CPP["listed"], computed) if each in {s.source for s in sizes}]
+    sources = [
+        each for each in (_CPP["listed"], computed) if each in {s.source for s in sizes}
+    ]
     files = files_of(sizes, How.COMPUTED, "; ".join(sources))
     largest = max(sizes, key=lambda size: size.bytes)
     how = How.ASSUMED if parts.buffers_like else How.MEASURED
     source = case.runtime.sources.get("parts", "")
     buffers = []
-    for what, size in ("denoiser", parts.denoise_bytes), ("decoder", parts.decode_bytes):
-        line, high = f"{size:,} bytes reserved for the {what}", int(size * _CPP["other_version"])
+    for what, size in (
+        ("denoiser", parts.denoise_bytes),
+        ("decoder", parts.decode_bytes),
+    ):
+        line, high = (
+            f"{size:,} bytes reserved for the {what}",
+            int(size * _CPP["other_version"]),
+        )
         buffers.append(term("compute", size, how, source, line, high=high))
     share, scratch = _CPP["segment"], _CPP["scratch"]
     line = f"{largest.bytes:,} bytes × {share:g} + {scratch:,} bytes; a segment and what stays free"
-    segment = term("weights", int(share * largest.bytes) + scratch, How.ASSUMED, computed, line)
+    segment = term(
+        "weights", int(share * largest.bytes) + scratch, How.ASSUMED, computed, line
+    )
     host = whole_files(files), overhead(case.runtime, on_gpu=case.device is not None)
     alone = "; alone, the others in RAM"
     decoder = whole_files(by_component["vae"], computed, alone), buffers[1]
     offloaded = []
-    for way, held in ("model", whole_files(largest, computed, alone)), ("sequential", segment):
+    for way, held in (
+        ("model", whole_files(largest, computed, alone)),
+        ("sequential", segment),
+    ):
         is_less = held.bytes + buffers[0].bytes < decoder[0].bytes + decoder[1].bytes
         device = decoder if is_less else (held, buffers[0])
         offloaded.append(Offloaded(way=way, host=host, device=device))
     terms = host[0], max(buffers, key=lambda each: each.bytes), host[1]
     size = largest.bytes
-    return Needs(files=files, terms=terms, largest_file_bytes=size, offloaded=tuple(offloaded))
+    return Needs(
+        files=files, terms=terms, largest_file_bytes=size, offloaded=tuple(offloaded)
+    )
 
 
-def file_size(file: ComponentFile, components: Mapping[str, int], quantization: str) -> Term:
+def file_size(
+    file: ComponentFile, components: Mapping[str, int], quantization: str
+) -> Term:
     """What one file weighs. `source` is "" where every weight takes whole bytes."""
     type = file.type or quantization
     weights, size = BLOCKS[BASE_TYPES[type]]
     listed = file.bytes.get(type)
     if listed is not None:
         source = _CPP["listed"] if weights > 1 else ""
-        return term("files", listed, How.STATED, source, f"{listed:,} bytes of {file.component}")
+        return term(
+            "files", listed, How.STATED, source, f"{listed:,} bytes of {file.component}"
+        )
     number = components.get(file.component, 0)
     plain = number * size / weights
     line = f"{number:,} {file.component} × {size}/{weights} bytes"
@@ -274,4 +341,6 @@ def file_size(file: ComponentFile, components: Mapping[str, int], quantization: 
     least, likely, most = _CPP["over_bits"].get(type, _CPP["over_bits"]["other"])
     low, high, line = int(plain * least), int(plain * most), f"{line} × {likely:g}"
     source = _CPP["computed"]
-    return term("files", round(plain * likely), How.COMPUTED, source, line, low=low, high=high)
+    return term(
+        "files", round(plain * likely), How.COMPUTED, source, line, low=low, high=high
+    )

@@ -23,12 +23,18 @@ _PAGE_BYTES = 4096
 
 def parts(case: Case) -> Needs:
     """Files and memory. What is cast while it loads is downloaded as published."""
-    spec, runtime, own = case.spec, case.runtime, case.replace(quantization=stored_type(case.model))
+    spec, runtime, own = (
+        case.spec,
+        case.runtime,
+        case.replace(quantization=stored_type(case.model)),
+    )
     if is_cast(spec, runtime, case.quantization):
         wide, narrow = checkpoints.size_of(own), parts(checkpoints.cast_to(case))
         if isinstance(wide, Unread):
             return narrow.replace(files=None)
-        return narrow.replace(files=wide, largest_file_bytes=min(wide.bytes, SHARD_BYTES))
+        return narrow.replace(
+            files=wide, largest_file_bytes=min(wide.bytes, SHARD_BYTES)
+        )
     loaded = files = checkpoints.size_of(case)
     at_load = loads_sixteen_bits(spec, runtime, case.format, case.quantization)
     is_narrowed = at_load and not case.is_own
@@ -54,7 +60,9 @@ def parts(case: Case) -> Needs:
     answer = _download(spec, files)
     if isinstance(loaded, Unread):
         unknown = (*answer.unknown, loaded, loaded.replace(fact="memory.weights"))
-        return answer.replace(terms=tuple(beside), unknown=tuple(dict.fromkeys(unknown)))
+        return answer.replace(
+            terms=tuple(beside), unknown=tuple(dict.fromkeys(unknown))
+        )
     weights = _weights(case, loaded, is_narrowed=is_narrowed)
     if not layers:
         terms = (weights, overhead(runtime, on_gpu=case.device is not None))
@@ -74,11 +82,19 @@ def _download(spec: ModelSpec, files: Term | Unread) -> Needs:
     architecture = spec.architecture
     if isinstance(files, Unread):
         return Needs(unknown=(files,))
-    untyped = architecture is not None and architecture.dtype is None and spec.repository is None
-    if not (untyped and files.how is How.ASSUMED and "architecture.dtype" in spec.unknown):
+    untyped = (
+        architecture is not None
+        and architecture.dtype is None
+        and spec.repository is None
+    )
+    if not (
+        untyped and files.how is How.ASSUMED and "architecture.dtype" in spec.unknown
+    ):
         return Needs(files=files, largest_file_bytes=min(files.bytes, SHARD_BYTES))
     low, high = units.decimal(files.low_bytes), units.decimal(files.high_bytes)
-    return Needs(unknown=(unread(f"{low} to {high}: {files.source}", checkpoints.GIVE_FILES),))
+    return Needs(
+        unknown=(unread(f"{low} to {high}: {files.source}", checkpoints.GIVE_FILES),)
+    )
 
 
 def _weights(case: Case, files: Term, *, is_narrowed: bool) -> Term:
@@ -94,9 +110,16 @@ def _weights(case: Case, files: Term, *, is_narrowed: bool) -> Term:
             line = summed(line, f"{extra:,} bytes of experts; they stay in 16 bits")
         size = files.bytes + extra
         high = max(files.high_bytes, int(size * 1.005))
-        return term("weights", size, files.how, source, line, low=files.low_bytes, high=high)
+        return term(
+            "weights", size, files.how, source, line, low=files.low_bytes, high=high
+        )
     loaded, architecture = checkpoints.loaded_of(case, files), case.spec.architecture
-    low, size, high, line = loaded.low_bytes, loaded.bytes, loaded.high_bytes, loaded.arithmetic
+    low, size, high, line = (
+        loaded.low_bytes,
+        loaded.bytes,
+        loaded.high_bytes,
+        loaded.arithmetic,
+    )
     if case.text_alone:
         is_wide = architecture is not None and architecture.dtype == "float32"
         is_mlx = case.format == "mlx"
@@ -104,21 +127,34 @@ def _weights(case: Case, files: Term, *, is_narrowed: bool) -> Term:
         seeing = (4 if keeps else 2) * case.encoders
         # the least of files computed for MLX has no encoders in it
         has_none = is_mlx and loaded.how is not How.STATED
-        size, high, low = size - seeing, high - seeing, low if has_none else low - seeing
+        size, high, low = (
+            size - seeing,
+            high - seeing,
+            low if has_none else low - seeing,
+        )
         line = f"{taken_off(line, seeing, 'of encoders')}; it runs only the text part"
     type = checkpoints.loaded_type(case.runtime, case.spec, case.quantization)
     if type != case.quantization:
-        bits, stored_bits = checkpoints.DTYPES[type], checkpoints.DTYPES[case.quantization]
+        bits, stored_bits = (
+            checkpoints.DTYPES[type],
+            checkpoints.DTYPES[case.quantization],
+        )
         low, size, high = (int(each * bits / stored_bits) for each in (low, size, high))
         line = share_of(f"{bits:g}/{stored_bits:g}", line)
         line += f"; it loads {case.quantization} weights in {bits:g} bits (dtype auto)"
     size = max(0, size)
-    return term("weights", size, loaded.how, loaded.source, line, low=max(0, low), high=high)
+    return term(
+        "weights", size, loaded.how, loaded.source, line, low=max(0, low), high=high
+    )
 
 
 def _as_mapped(case: Case, weights: Term) -> tuple[Term, int]:
     """The weights of files that a CPU maps, all of them on a GPU; and the bytes that may go."""
-    account, architecture, quantization = case.runtime.account, case.model, case.quantization
+    account, architecture, quantization = (
+        case.runtime.account,
+        case.model,
+        case.quantization,
+    )
     if not account.maps_files:
         return weights, 0
     types = {architecture.matrix_dtype, architecture.expert_dtype} - {None}
@@ -128,7 +164,9 @@ def _as_mapped(case: Case, weights: Term) -> tuple[Term, int]:
         size = 2 * parameters
         line = f"{parameters:,} parameters × 2 bytes, because it has no kernel for {quantization}"
         if case.device is None or types <= widened:
-            source = f"{case.runtime.name}: made bfloat16 when it loads; {account.source}"
+            source = (
+                f"{case.runtime.name}: made bfloat16 when it loads; {account.source}"
+            )
             ends = {"low": int(size * 0.99), "high": int(size * 1.01)}
             wide = term("weights", size, How.COMPUTED, source, line, **ends)
             return wide, min(weights.bytes, size) * 9 // 10
@@ -149,7 +187,11 @@ def _as_mapped(case: Case, weights: Term) -> tuple[Term, int]:
 def _read_by_rows(case: Case, weights: Term) -> tuple[Term, int]:
     """Of the table of tokens a text reads rows; encoders come in with the first picture."""
     architecture, encoders = case.model, case.encoders * case.width
-    tokens, unread, line = case.context_tokens * case.workload.parallel, 0, weights.arithmetic
+    tokens, unread, line = (
+        case.context_tokens * case.workload.parallel,
+        0,
+        weights.arithmetic,
+    )
     is_multiplied = architecture.tied_embeddings and not case.row.encoder
     if case.whole and (not is_multiplied or case.embeds):
         rows = max(0, (architecture.vocabulary or 0) - tokens)
@@ -184,7 +226,9 @@ def _activations(case: Case) -> Term:
     if case.device is not None and not account.fused_heads:
         # kernels of GPUs store no scores of any heads, or may do so
         scores = 0
-    least, mixture, most = account.mixture_bytes if architecture.has_experts else (0, 0, 0)
+    least, mixture, most = (
+        account.mixture_bytes if architecture.has_experts else (0, 0, 0)
+    )
     # masks, which torch makes where a window is shorter than a text
     text = piece // sequences
     mask = most_masks = 0
@@ -202,7 +246,10 @@ def _activations(case: Case) -> Term:
     beside = waiting + logits + scanned + scores + mixture + mask
     line = f"{piece:,} tokens × {shape} × {width} bytes + {beside:,} bytes of logits,"
     line += " scores, scans and arrays that wait"
-    source = account.source or "general knowledge: the widest layer of one pass over the prompt"
+    source = (
+        account.source
+        or "general knowledge: the widest layer of one pass over the prompt"
+    )
     is_sure = account.source and not scanned and scores == most_scores
     how = How.COMPUTED if is_sure else How.ASSUMED
     low = int(account.low_share * size) + logits + least
@@ -242,9 +289,13 @@ def _score_bytes(case: Case, piece: int) -> int:
         if group.kind == "latent" or (group.kind != "cross" and stores):
             reach = case.context_tokens
             if account.prompt_tokens and group.kind in ("sliding", "latent"):
-                reach = min(reach, (group.window_tokens or reach) + account.prompt_tokens)
+                reach = min(
+                    reach, (group.window_tokens or reach) + account.prompt_tokens
+                )
             most = max(most, group.heads * piece * reach)
-    return int(most * account.score_bytes * (case.width / 2 if account.fused_heads else 1))
+    return int(
+        most * account.score_bytes * (case.width / 2 if account.fused_heads else 1)
+    )
 
 
 def _program(case: Case) -> Term:
@@ -254,7 +305,9 @@ def _program(case: Case) -> Term:
     if account.program_bytes and not on_gpu:
         low, likely, high = account.program_bytes
         line, source = f"{likely:,} bytes", f"measured: {account.source}"
-        program = term("runtime", likely, How.MEASURED, source, line, low=low, high=high)
+        program = term(
+            "runtime", likely, How.MEASURED, source, line, low=low, high=high
+        )
     comes, vocabulary = case.spec.tokenizer, case.model.vocabulary or 0
     if comes is False or case.model.audio is not None:
         return program

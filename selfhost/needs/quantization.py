@@ -28,7 +28,9 @@ CACHE_BLOCKS = {**BLOCKS, "FP8": (1, 1)}
 _QUANTIZATIONS: Mapping[str, TomlRow] = _TYPES["quantization"]
 # the file's quantization and the type of most of its tensors; best quality first
 BASE_TYPES = {name: str(values["base"]) for name, values in _QUANTIZATIONS.items()}
-BITS_PER_WEIGHT = {name: float(values["bits"]) for name, values in _QUANTIZATIONS.items()}
+BITS_PER_WEIGHT = {
+    name: float(values["bits"]) for name, values in _QUANTIZATIONS.items()
+}
 GGUF_QUANTIZATIONS = tuple(BASE_TYPES)
 # for models trained with ternary weights alone; any other they destroy
 TERNARY_QUANTIZATIONS = ("TQ2_0", "TQ1_0")
@@ -86,7 +88,9 @@ def recipe_tensors(
         types = types if kept else [_type_that_fits(type, shape[0]) for type in types]
         for type, count in Counter(types).items():
             sizes = {"count": count, "bytes": bytes_of(type, prod(shape)) * count}
-            tensors.append(FileTensors(name=name, shape=shape, type=type, extra=extra, **sizes))
+            tensors.append(
+                FileTensors(name=name, shape=shape, type=type, extra=extra, **sizes)
+            )
     return tuple(tensors)
 
 
@@ -100,16 +104,26 @@ class _Recipe:
         earlier: bool,
     ) -> None:
         groups, row = gguf_tensors(architecture), row_of(architecture)
-        self.name, self.base, self.earlier = quantization, BASE_TYPES[quantization], earlier
+        self.name, self.base, self.earlier = (
+            quantization,
+            BASE_TYPES[quantization],
+            earlier,
+        )
         self.rules = _QUANTIZATIONS[quantization]
         self.importance_matrix, self.falcon = importance_matrix, row.falcon_types
         self.in_mxfp4 = str(architecture.expert_dtype).startswith("mxfp4")
         self.blocks = architecture.layers + (architecture.mtp_layers or 0)
-        self.experts = max((group.experts or 0 for group in architecture.feed_forward), default=0)
+        self.experts = max(
+            (group.experts or 0 for group in architecture.feed_forward), default=0
+        )
         self.tied = all(group.name != "output.weight" for group in groups)
         # heads that share a key in the first layer; 0 where it has none and keys are by layer
-        heads = [g for g in architecture.attention if 0 in g.layers or row.keys_stated_once]
-        keys = [1 if group.kind == "latent" else max(1, group.kv_heads) for group in heads]
+        heads = [
+            g for g in architecture.attention if 0 in g.layers or row.keys_stated_once
+        ]
+        keys = [
+            1 if group.kind == "latent" else max(1, group.kv_heads) for group in heads
+        ]
         self.sharing = heads[0].heads // keys[0] if heads else 0
         shares = self.sharing != 1 or not row.shared_keys_of_70b
         self.seventy = architecture.layers == row.layers_of_70b and shares
@@ -126,8 +140,12 @@ class _Recipe:
         if "ffn_gate_tid2eid" in group.name:
             return "I32"
         # vectors, norms, routers, position tables and small convolutions (llama-quant.cpp)
-        is_matrix = group.name.endswith("weight") and sum(size != 1 for size in group.shape) > 1
-        is_kept = group.name in _KEPT_TABLES or any(part in group.name for part in _TYPES["kept"])
+        is_matrix = (
+            group.name.endswith("weight") and sum(size != 1 for size in group.shape) > 1
+        )
+        is_kept = group.name in _KEPT_TABLES or any(
+            part in group.name for part in _TYPES["kept"]
+        )
         if is_kept or not is_matrix:
             is_wide = self.base == "F32" or not any(
                 part in group.name for part in _TYPES["kept_in_16_bits"]
@@ -148,14 +166,21 @@ class _Recipe:
             return [self.rules.get("earlier", self.base)] * len(layers)
         if name.endswith(_VALUES):
             index, total = self.value_index, self.values
-            return [self.by_rules("values", index[layer, name], total) for layer in layers]
+            return [
+                self.by_rules("values", index[layer, name], total) for layer in layers
+            ]
         if name.endswith(_DOWNS):
             # with experts llama-quantize counts by the number of the layer, but it gives types of
             # about two bits before it looks at that
             is_by_layer = self.experts > 1 and self.name not in _TYPES["two_bits"]
-            places = [layer if is_by_layer else self.down_index[layer, name] for layer in layers]
+            places = [
+                layer if is_by_layer else self.down_index[layer, name]
+                for layer in layers
+            ]
             return [self.by_rules("downs", place, self.blocks) for place in places]
-        if self.name == "IQ3_XS" and name.startswith(("blk.*.ffn_gate", "blk.*.ffn_up")):
+        if self.name == "IQ3_XS" and name.startswith(
+            ("blk.*.ffn_gate", "blk.*.ffn_up")
+        ):
             middle = range(self.blocks // 8, 7 * self.blocks // 8)
             return ["IQ3_XXS" if layer in middle else self.base for layer in layers]
         return None
@@ -168,7 +193,11 @@ class _Recipe:
             is_odd = self.falcon or group.shape[0] % BLOCKS[base][0]
             return "Q8_0" if is_odd else str(self.rules.get("last", "Q6_K"))
         if quantization in _TYPE_BESIDE_EXPERTS:
-            return base if prod(group.shape[2:]) > 1 else _TYPE_BESIDE_EXPERTS[quantization]
+            return (
+                base
+                if prod(group.shape[2:]) > 1
+                else _TYPE_BESIDE_EXPERTS[quantization]
+            )
         if is_table:
             return str(self.rules.get("table", base))
         if "attn_k.weight" in name and self.experts == 8:
@@ -197,7 +226,9 @@ class _Recipe:
             "no falcon": not self.falcon,
         }
         rules = (*self.rules.get(key, ()), ("", self.base))
-        fitting = (str(type) for words, type in rules if all(map(facts.get, words.split(", "))))
+        fitting = (
+            str(type) for words, type in rules if all(map(facts.get, words.split(", ")))
+        )
         type = next(fitting)
         if key != "values" or self.name in _TYPES["two_bits"]:
             return type

@@ -37,7 +37,9 @@ class Split(StrEnum):
 SPLITS = {
     "embeddings": Split.HOST,
     "runtime": Split.PROGRAM,
-    **dict.fromkeys(("weights", "repacked_weights", "kv_cache", "recurrent_state"), Split.LAYERS),
+    **dict.fromkeys(
+        ("weights", "repacked_weights", "kv_cache", "recurrent_state"), Split.LAYERS
+    ),
     **dict.fromkeys(("projector", "projector_compute"), Split.FIRST),
     **dict.fromkeys(("mtp_weights", "mtp_kv_cache", "mtp_compute"), Split.FIRST),
 }
@@ -233,7 +235,11 @@ class Needs(Record):
         """The least and the most of a size that is a guess."""
         files = self.files if self.missing_bytes is None else None
         is_guess = files is not None and files.how is How.ASSUMED
-        return (files.low_bytes, files.high_bytes) if files is not None and is_guess else None
+        return (
+            (files.low_bytes, files.high_bytes)
+            if files is not None and is_guess
+            else None
+        )
 
     @property
     def disk_bytes(self) -> int | None:
@@ -254,10 +260,14 @@ class Needs(Record):
         """Those of a memory that is not known in all its terms."""
         return self.terms if self.memory is None else ()
 
-    def ram_bytes(self, end: str = "high_bytes", *, on_cards: bool = False) -> int | None:
+    def ram_bytes(
+        self, end: str = "high_bytes", *, on_cards: bool = False
+    ) -> int | None:
         """What stays in RAM, or lies on cards, by that end of each term; None where not known."""
         terms = (term for term in self.terms if (term.where != "host") == on_cards)
-        return None if self.memory is None else sum(getattr(term, end) for term in terms)
+        return (
+            None if self.memory is None else sum(getattr(term, end) for term in terms)
+        )
 
 
 def summed(*lines: str) -> str:
@@ -290,14 +300,18 @@ def share_by_device(
     """What each of several devices holds: a share of it, and what they take to communicate."""
     if devices == 1:
         return whole
-    line = whole.arithmetic if share == 1 else share_of(f"{share:.12g}", whole.arithmetic)
+    line = (
+        whole.arithmetic if share == 1 else share_of(f"{share:.12g}", whole.arithmetic)
+    )
     if communication[1]:
         line = summed(line, f"{communication[1]:,} bytes to talk to the others")
     most = share if most_share is None else most_share
     sizes = (whole.low_bytes, share), (whole.bytes, share), (whole.high_bytes, most)
     # rounded up; an error of a thousandth of a byte, as of floats, adds none
     parts = zip(communication, sizes, strict=True)
-    low, likely, high = (more + ceil(round(size * part, 3)) for more, (size, part) in parts)
+    low, likely, high = (
+        more + ceil(round(size * part, 3)) for more, (size, part) in parts
+    )
     line = f"{line}; on each of {devices} devices"
     return whole.replace(bytes=likely, low_bytes=low, high_bytes=high, arithmetic=line)
 
@@ -358,27 +372,44 @@ def stated_range(name: str, low: int, high: int, source: str) -> Term:
     """A term of which somebody states the two ends."""
     line = f"{high:,} bytes" if low == high else f"({low:,} + {high:,}) / 2 bytes"
     return term(
-        name, (low + high) // 2, How.STATED, source, f"{line} as stated", low=low, high=high
+        name,
+        (low + high) // 2,
+        How.STATED,
+        source,
+        f"{line} as stated",
+        low=low,
+        high=high,
     )
 
 
 def whole_files(files: Term, source: str = "", remark: str = "") -> Term:
     """Weights that lie in memory as in their files."""
     line, source = files.arithmetic + remark, source or files.source
-    return files.replace(name="weights", split=Split.LAYERS, source=source, arithmetic=line)
+    return files.replace(
+        name="weights", split=Split.LAYERS, source=source, arithmetic=line
+    )
 
 
 def files_of(parts: Sequence[Term], how: How, source: str, remark: str = "") -> Term:
     """Several files as one term."""
-    low, high = sum(each.low_bytes for each in parts), sum(each.high_bytes for each in parts)
-    line, size = summed(*(each.arithmetic for each in parts)), sum(each.bytes for each in parts)
+    low, high = (
+        sum(each.low_bytes for each in parts),
+        sum(each.high_bytes for each in parts),
+    )
+    line, size = (
+        summed(*(each.arithmetic for each in parts)),
+        sum(each.bytes for each in parts),
+    )
     return term("files", size, how, source, line + remark, low=low, high=high)
 
 
 def with_files(files: Term, more: Term, what: str) -> Term:
     """The files of a model with those of what comes along with it."""
     how = max(files.how, more.how, key=tuple(How).index)
-    source, remark = f"{files.source}; {what}: {more.source}", f"; the last of it is {what}"
+    source, remark = (
+        f"{files.source}; {what}: {more.source}",
+        f"; the last of it is {what}",
+    )
     return files_of((files, more), how, source, remark)
 
 

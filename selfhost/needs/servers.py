@@ -43,7 +43,9 @@ def terms_of_server(case: Case) -> list[Term]:
         work, rule, sizes = _left_free(case, device), _SGLANG, _SGLANG_BYTES
         low, likely, high = sizes["context"]
         line = f"{likely:,} bytes of a CUDA context"
-        program = term("runtime", likely, How.STATED, rule["source"], line, low=low, high=high)
+        program = term(
+            "runtime", likely, How.STATED, rule["source"], line, low=low, high=high
+        )
     else:
         # a text is read whole where each token sees all others (vllm/config/model.py,
         # is_chunked_prefill_supported); of one that is embedded no token is sampled
@@ -52,7 +54,9 @@ def terms_of_server(case: Case) -> list[Term]:
         whole = case.context_tokens if case.embeds and case.row.encoder else 0
         # the option `lean` bounds the sequences, too
         usual = max(0 if device.is_lean else batch["sequences"], case.workload.parallel)
-        sampled = 0 if case.embeds else int(case.settings.get("sequences_sampled") or usual)
+        sampled = (
+            0 if case.embeds else int(case.settings.get("sequences_sampled") or usual)
+        )
         low, likely, _, line = _one_pass(case, max(batch["tokens"], whole), sampled)
         high = _one_pass(case, max(batch["most_tokens"], whole), sampled)[2]
         if sees:
@@ -60,9 +64,13 @@ def terms_of_server(case: Case) -> list[Term]:
             low, likely, high = low + least, likely + some, high + most
             line += f" + {some:,} bytes of the encoder"
         how = How.ASSUMED if sees or case.model.recurrent else How.COMPUTED
-        work = term("activations", likely, how, rule["source"], line, low=low, high=high)
+        work = term(
+            "activations", likely, how, rule["source"], line, low=low, high=high
+        )
         program = _graphs(case, device)
-    program = share_by_device(program, device.devices, communication=sizes["communication"])
+    program = share_by_device(
+        program, device.devices, communication=sizes["communication"]
+    )
     if case.device is None:
         return [work, program]
     beside = overhead(case.runtime).replace(split=Split.HOST)
@@ -76,10 +84,14 @@ def _one_pass(case: Case, tokens: int, sampled: int) -> tuple[int, int, int, str
     """
     architecture, width, widths = case.model, case.width, _VLLM["widths"]
     wide, vocabulary = architecture.embedding_length, architecture.vocabulary or 0
-    states = max((group.inner_length or 0 for group in architecture.recurrent), default=0)
+    states = max(
+        (group.inner_length or 0 for group in architecture.recurrent), default=0
+    )
     inner, kept = states, 0
     for group in architecture.feed_forward:
-        inner = max(inner, (group.shared_length or 0) if group.experts else group.length)
+        inner = max(
+            inner, (group.shared_length or 0) if group.experts else group.length
+        )
         if group.experts:
             chosen = group.used or 1
             of_expert = max(2 * group.length, wide) + group.length
@@ -89,7 +101,9 @@ def _one_pass(case: Case, tokens: int, sampled: int) -> tuple[int, int, int, str
     least, likely, most, words = 0, 0, 0, sampled * vocabulary
     if words:
         beside = tokens * wide * width + _VLLM["constant_bytes"]
-        none, some, many = (vocabulary * 4 * n + beside for n in _VLLM["multiprocessors"])
+        none, some, many = (
+            vocabulary * 4 * n + beside for n in _VLLM["multiprocessors"]
+        )
         least, each = words * _VLLM["fused_logit_bytes"] + none, _VLLM["logit_bytes"]
         likely, most = words * each + some, words * each + many
         if likely > layer:
@@ -111,10 +125,18 @@ def _graphs(case: Case, device: Device) -> Term:
         return term("runtime", likely, how, _VLLM["source"], line, low=low, high=high)
     plain = [group for group in architecture.attention if group.kind != "latent"]
     is_mixed = len(plain) < len(architecture.attention) or architecture.has_experts
-    kinds = {"pooled": case.embeds, "mixed": is_mixed, "recurrent": architecture.recurrent}
+    kinds = {
+        "pooled": case.embeds,
+        "mixed": is_mixed,
+        "recurrent": architecture.recurrent,
+    }
     kind = next((kind for kind, is_so in kinds.items() if is_so), "plain")
     each = [size * MIB for size in _VLLM["graph_layer"][kind]]
-    how = How.ASSUMED if kind in ("pooled", "recurrent") or architecture.recurrent else how
+    how = (
+        How.ASSUMED
+        if kind in ("pooled", "recurrent") or architecture.recurrent
+        else how
+    )
     line = f"{plural(layers, 'layer')} × {each[1]:,} bytes of CUDA graphs + {line}"
     widest = max((group.heads * group.value_length for group in plain), default=0)
     parts = 0 if case.embeds else _VLLM["split_tokens"] * widest * 4
@@ -133,7 +155,9 @@ def _left_free(case: Case, device: Device) -> Term:
     kind = kind if total else kinds[_SGLANG["shared"]]
     large, least = _SGLANG["large"]
     least = least if kind[0] >= large else 0
-    size, most = (max(mib, least) * MIB for mib in (kinds[0] if device.is_lean else kind)[1:])
+    size, most = (
+        max(mib, least) * MIB for mib in (kinds[0] if device.is_lean else kind)[1:]
+    )
     line, source = f"{size:,} bytes", _SGLANG["source"]
     if not total or room is None:
         low = int(kinds[0][1] * MIB * _SGLANG["earlier"])
@@ -167,9 +191,13 @@ def devices_of(architecture: Architecture, quantization: str) -> tuple[int, ...]
     whole: list[float] = [attention.heads for attention in architecture.attention]
     for group in architecture.feed_forward:
         whole += [group.length / step, (group.shared_length or 0) / step]
-    shared = [1 if each.kind == "latent" else each.kv_heads for each in architecture.attention]
+    shared = [
+        1 if each.kind == "latent" else each.kv_heads for each in architecture.attention
+    ]
     divide = (n for n in TENSOR_PARALLEL if not any(size % n for size in whole))
-    return tuple(n for n in divide if not any(heads % n and n % heads for heads in shared))
+    return tuple(
+        n for n in divide if not any(heads % n and n % heads for heads in shared)
+    )
 
 
 def terms_by_device(case: Case, weights: Term, beside: list[Term]) -> tuple[Term, ...]:
@@ -189,7 +217,10 @@ def terms_by_device(case: Case, weights: Term, beside: list[Term]) -> tuple[Term
             most_devices = 0
             if any(each in f"{tensor.name}." for each in _VLLM["replicated"]):
                 most_devices = 1
-            elif tensor.name.endswith(("attn_k.weight", "attn_v.weight")) and tensor.layers:
+            elif (
+                tensor.name.endswith(("attn_k.weight", "attn_v.weight"))
+                and tensor.layers
+            ):
                 most_devices = kv_heads.get(tensor.layers[0], 0)
             shares.append((most_devices, tensor_bytes))
         part = _held_share(shares, devices)
@@ -200,7 +231,9 @@ def terms_by_device(case: Case, weights: Term, beside: list[Term]) -> tuple[Term
             caches = cache_sizes(case)
             # the most is where layers with a window keep as many tokens as the others
             share = _held_share(((each.heads, each.bytes) for each in caches), devices)
-            most = _held_share(((each.heads, each.high_bytes) for each in caches), devices)
+            most = _held_share(
+                ((each.heads, each.high_bytes) for each in caches), devices
+            )
             held.append(share_by_device(item, devices, share, most))
         elif item.name in PROGRAMS:
             held.append(item)
@@ -235,11 +268,21 @@ def _with_additions(case: Case, weights: Term) -> Term:
         # its kernels give them a width in multiples of 256, and a length of 128 or 256
         # (layers/quantization/mxfp4.py; its logs of both gpt-oss models)
         tensors = typed_tensors(architecture)
-        experts = sum(size for _, type, size in tensors if type == architecture.expert_dtype)
+        experts = sum(
+            size for _, type, size in tensors if type == architecture.expert_dtype
+        )
         wide = architecture.embedding_length
-        length = max(group.length for group in architecture.feed_forward if group.experts)
+        length = max(
+            group.length for group in architecture.feed_forward if group.experts
+        )
         likely, most = (
-            int(experts * (-(-wide // 256) * 256 * -(-length // step) * step / wide / length - 1))
+            int(
+                experts
+                * (
+                    -(-wide // 256) * 256 * -(-length // step) * step / wide / length
+                    - 1
+                )
+            )
             for step in (128, 256)
         )
     if most:

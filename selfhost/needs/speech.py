@@ -14,7 +14,9 @@ from .records import How, Needs, Split, Term, of_sequences, term, unread, whole_
 from .tensors import checkpoint_tensors
 
 _BEAMS, _FRAMES_PER_SECOND, _SAMPLES_PER_SECOND = 5, 100, 16_000
-_CPP, _CT2 = (shipped_table("memory")[name] for name in ("whisper.cpp", "faster-whisper"))
+_CPP, _CT2 = (
+    shipped_table("memory")[name] for name in ("whisper.cpp", "faster-whisper")
+)
 
 
 def size_of(case: Case) -> Term | Unread:
@@ -29,11 +31,17 @@ def size_of(case: Case) -> Term | Unread:
         return unread(why, "state it under [[files]] in a spec of the model")
     audio = None if architecture is None else architecture.audio
     if audio is None or not case.has_row or name not in _CPP["types"]:
-        why = f"whisper.cpp has no {name} files" if audio else "it is not known as Whisper"
+        why = (
+            f"whisper.cpp has no {name} files"
+            if audio
+            else "it is not known as Whisper"
+        )
         return unread(why, "use --quantization F16, Q8_0 or Q5_0")
     elements, block = BLOCKS[name]
     matrices, halves, singles, _ = _counted(case, elements)
-    size = matrices // elements * block + 2 * halves + 4 * singles + _CPP["header_bytes"]
+    size = (
+        matrices // elements * block + 2 * halves + 4 * singles + _CPP["header_bytes"]
+    )
     line = f"{matrices:,} × {block}/{elements} bytes of {name} + {halves:,} × 2 bytes"
     line += f" + {singles:,} × 4 bytes + {_CPP['header_bytes']:,} bytes of header"
     source = "whisper.cpp models/convert-pt-to-ggml.py and examples/quantize"
@@ -68,7 +76,9 @@ def parts(case: Case) -> Needs:
             remedy = "state [architecture] in a spec of the model"
             why = unread("the architecture is not known", remedy, "memory.weights")
             return Needs(files=files, unknown=(why,))
-        program = overhead(case.runtime, on_gpu=case.device is not None).replace(how=How.ASSUMED)
+        program = overhead(case.runtime, on_gpu=case.device is not None).replace(
+            how=How.ASSUMED
+        )
         terms: tuple[Term, ...] = (whole_files(files), program)
     elif case.format == "ggml":
         terms = whole_files(files), *_whisper_cpp(case, audio)
@@ -82,11 +92,20 @@ def _whisper_cpp(case: Case, audio: Audio) -> tuple[Term, Term, Term]:
     audio in every layer, of one encoder layer. The buffers of four graphs: convolutions, encoder,
     cross attention, and decoder with twice the logits of what it reads at once. The program.
     """
-    model, states, seconds = case.model, case.workload.parallel, case.workload.audio_seconds
+    model, states, seconds = (
+        case.model,
+        case.workload.parallel,
+        case.workload.audio_seconds,
+    )
     lengths = _CPP["seconds"] if seconds is None else (seconds,) * 3
     wide, layers, heard = model.embedding_length, model.layers, audio.positions
-    written, cells = (-(-size // 256) * 256 for size in (model.context_tokens or 448, heard))
-    size = 4 * layers * wide * ((_BEAMS + 2) * written + cells) + 4 * audio.embedding_length * cells
+    written, cells = (
+        -(-size // 256) * 256 for size in (model.context_tokens or 448, heard)
+    )
+    size = (
+        4 * layers * wide * ((_BEAMS + 2) * written + cells)
+        + 4 * audio.embedding_length * cells
+    )
     line = f"2 × {plural(layers, 'layer')} × {wide:,} × 2 bytes × ({_BEAMS + 2} × {written:,} +"
     line += f" {cells:,} cells) + 2 × {audio.embedding_length:,} × 2 bytes × {cells:,} cells"
     ending = of_sequences(states)
@@ -112,7 +131,9 @@ def _whisper_cpp(case: Case, audio: Audio) -> tuple[Term, Term, Term]:
     if case.device is not None:
         # inputs are there twice: five rows more were printed with Vulkan
         high += 5 * heard * heads * 4 * states
-    compute = term("compute", likely, How.COMPUTED, _CPP["source"], line, low=low, high=high)
+    compute = term(
+        "compute", likely, How.COMPUTED, _CPP["source"], line, low=low, high=high
+    )
 
     each = 4 * (_SAMPLES_PER_SECOND + _FRAMES_PER_SECOND * audio.mel_bins)
     sizes = zip(_CPP["program"], lengths, strict=True)
@@ -121,7 +142,9 @@ def _whisper_cpp(case: Case, audio: Audio) -> tuple[Term, Term, Term]:
     if seconds is None:
         line += f"; of unknown length, {lengths[0]:,} to {lengths[2]:,} seconds: a minute takes"
         line += f" {60 * each:,} bytes"
-    program = term("runtime", likely, How.MEASURED, _CPP["source"], line, low=low, high=high)
+    program = term(
+        "runtime", likely, How.MEASURED, _CPP["source"], line, low=low, high=high
+    )
     return cache, compute, program
 
 
@@ -130,7 +153,10 @@ def _ctranslate2(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
     # no processor computes in 16 bits, and on a GPU int8 computes in 16 bits too
     type, seconds, remark = case.quantization, case.workload.audio_seconds, ""
     matrices, convolutions, others, rows = _counted(case, 1)
-    numbers, width = matrices + convolutions + others, {"int8": 1, "float16": 2}.get(type, 4)
+    numbers, width = (
+        matrices + convolutions + others,
+        {"int8": 1, "float16": 2}.get(type, 4),
+    )
     size, line = numbers * width, f"{numbers:,} parameters × {width} bytes"
     if type == "int8":
         # matrices alone, with a scale for each row
@@ -141,18 +167,28 @@ def _ctranslate2(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
     if seconds is None:
         seconds = _CT2["seconds"]
         remark = (
-            f"; audio of {seconds // 60} minutes, {60 * each:,} bytes more for each other minute"
+            f"; audio of {seconds // 60} minutes, {60 * each:,} bytes "
+            f"more for each other minute"
         )
-    is_on_cpu, parallel = case.device is None and type != "float16", case.workload.parallel
+    is_on_cpu, parallel = (
+        case.device is None and type != "float16",
+        case.workload.parallel,
+    )
     cells = _CT2["text_cells" if parallel == 1 and seconds > 30 else "piece_cells"]
     cells *= _BEAMS * _CT2["reordered" if is_on_cpu and type == "int8" else "plain"]
-    wide = 2 * case.model.embedding_length * (4 if any((is_on_cpu, type == "float32")) else 2)
+    wide = (
+        2
+        * case.model.embedding_length
+        * (4 if any((is_on_cpu, type == "float32")) else 2)
+    )
     caches = int(case.model.layers * wide * parallel * (audio.positions + cells))
     if is_on_cpu:
         # the most beside the weights: for the spectrum, the file, `narrowed` after it, or the text
         frames = seconds * _FRAMES_PER_SECOND
         narrowed = files.bytes - weights.bytes if type == "int8" else 0
-        held = 4 * _CT2["arrays"] * (audio.positions * audio.embedding_length * parallel)
+        held = (
+            4 * _CT2["arrays"] * (audio.positions * audio.embedding_length * parallel)
+        )
         held += frames * _CT2["kept_bytes"] + int(_CT2["holes"] * narrowed)
         likely = max(frames * _CT2["spectrum_bytes"], narrowed, held + caches)
         line = f"{caches:,} bytes of caches + {held:,} bytes of audio and buffers"
@@ -165,7 +201,9 @@ def _ctranslate2(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
     left = _CT2["gpu"][type]
     line = f"{caches:,} bytes of caches + {left:,} bytes of buffers and CUDA"
     ends = {"low": int(0.75 * (caches + left)), "high": int(1.3 * (caches + left))}
-    on_gpu = term("compute", caches + left, How.STATED, _CT2["gpu_source"], line, **ends)
+    on_gpu = term(
+        "compute", caches + left, How.STATED, _CT2["gpu_source"], line, **ends
+    )
     if case.device is None:
         return weights, on_gpu, program
     # the libraries of CUDA are counted with the buffers; the file is read whole
@@ -174,4 +212,8 @@ def _ctranslate2(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
     line = f"{kept:,} bytes of audio, weights and CUDA's libraries{remark}"
     ends = {"low": spectrum, "high": max(kept, files.bytes) + _CT2["cuda_libraries"]}
     beside = term("compute", kept, How.STATED, _CT2["ram_source"], line, **ends)
-    return weights, on_gpu, *(each.replace(split=Split.HOST) for each in (beside, program))
+    return (
+        weights,
+        on_gpu,
+        *(each.replace(split=Split.HOST) for each in (beside, program)),
+    )

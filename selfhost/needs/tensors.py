@@ -134,7 +134,9 @@ class ArchitectureRow(Record):
         for key, value in values.items():
             stated[key] = tuple(value) if isinstance(value, list) else value
         if (graph := values.get("graph")) is not None:
-            stated["graph"] = Style(**{**graph, "sums": tuple(graph.get("sums", Style().sums))})
+            stated["graph"] = Style(
+                **{**graph, "sums": tuple(graph.get("sums", Style().sums))}
+            )
         stated["embeds"] = bool(values.get("encoder")) and not values.get("diffusion")
         stated["rewrites"] = "dec" in values.get("stacks", ())
         own = {key: value for key, value in stated.items() if key in cls._fields}
@@ -156,7 +158,9 @@ def row_of(architecture: Architecture) -> ArchitectureRow:
     if values is None:
         return UNKNOWN_ROW
     # the last norm is a name in the row
-    lacks = {flag: "" if flag == "output_norm" else False for flag in architecture.lacks}
+    lacks = {
+        flag: "" if flag == "output_norm" else False for flag in architecture.lacks
+    }
     departs = {**dict.fromkeys(architecture.also, True), **lacks}
     departs |= {} if architecture.gate is None else {"gate": architecture.gate}
     row = ArchitectureRow.from_values(architecture.row, {**values, **departs})
@@ -183,7 +187,9 @@ def all_and_active(architecture: Architecture) -> tuple[int, int]:
     """The published parameters, and those that one token uses: all but other routed experts."""
     groups = checkpoint_tensors(architecture)
     total = count_parameters(groups)
-    routed = [group for group in groups if "exps." in group.name and "norm" not in group.name]
+    routed = [
+        group for group in groups if "exps." in group.name and "norm" not in group.name
+    ]
     left_out = 0
     for layer in architecture.feed_forward:
         for group in routed if layer.experts and layer.used else ():
@@ -248,8 +254,19 @@ class _Tensors:
         # converters pad or cut the table
         tokens, width = model.vocabulary or 0, model.embedding_length
         padded = model.vocabulary_gguf or tokens
-        own = {"always": 1, "width": width, "in_gguf": gguf, "tokens": padded if gguf else tokens}
-        self.sizes = {**sizes_of(model), **sizes_of(row), **row.flags, **own, "padded": padded}
+        own = {
+            "always": 1,
+            "width": width,
+            "in_gguf": gguf,
+            "tokens": padded if gguf else tokens,
+        }
+        self.sizes = {
+            **sizes_of(model),
+            **sizes_of(row),
+            **row.flags,
+            **own,
+            "padded": padded,
+        }
         self.outside_of_blocks(every)
         self.every_layer(every)
         for attention in model.attention:
@@ -259,14 +276,23 @@ class _Tensors:
             ranks = {"decay": decay, "rate": rate, "mix": mix, "rank_of_gate": gate}
             ranks["steps"] = recurrent.heads or recurrent.inner_length or 0
             normed = recurrent.norm is not False
-            self.table(recurrent.kind, recurrent.layers, recurrent, normed=normed, **ranks)
+            self.table(
+                recurrent.kind, recurrent.layers, recurrent, normed=normed, **ranks
+            )
         for feed_forward in model.feed_forward:
             self.feed_forward(feed_forward, feed_forward.layers)
         if gguf and model.mtp_layers and model.attention and model.feed_forward:
-            self.prediction_blocks(tuple(range(model.layers, model.layers + model.mtp_layers)))
+            self.prediction_blocks(
+                tuple(range(model.layers, model.layers + model.mtp_layers))
+            )
 
     def add(
-        self, name: str, layers: tuple[int, ...], shape: tuple[int, ...], *, biased: Any = False
+        self,
+        name: str,
+        layers: tuple[int, ...],
+        shape: tuple[int, ...],
+        *,
+        biased: Any = False,
     ) -> None:
         """A tensor; of two stacks, in each where it is of the blocks, or starts with a point."""
         limit, stacks = self.architecture.stored_layers, self.row.stacks
@@ -286,20 +312,31 @@ class _Tensors:
                 whole = each.removeprefix(".")
                 if stack:
                     whole = f"{stack}.{whole.replace('attn_output.', 'attn_o.')}"
-                group = TensorGroup(name=whole, layers=layers if "*" in name else (), shape=sides)
+                group = TensorGroup(
+                    name=whole, layers=layers if "*" in name else (), shape=sides
+                )
                 self.groups.append(group)
 
     def table(
-        self, name: str, layers: tuple[int, ...], group: Record | None = None, /, **more: Any
+        self,
+        name: str,
+        layers: tuple[int, ...],
+        group: Record | None = None,
+        /,
+        **more: Any,
     ) -> None:
         """The tensors of a table of specs/common/tensors.toml; `more`: sizes of no record."""
         sizes = self.sizes | sizes_of(group) | more
-        sizes |= {f"{key}={text}": 1 for key, text in sizes.items() if isinstance(text, str)}
+        sizes |= {
+            f"{key}={text}": 1 for key, text in sizes.items() if isinstance(text, str)
+        }
         some = {"first": layers[:1], "rest": layers[1:]}
         for tensor, *sides in _TABLES["tensors"][name]:
             rule = sides.pop() if isinstance(sides[-1], dict) else {}
             needed = rule.get("if", "always").split(" and ")
-            if any(map(sizes.get, rule.get("unless", ()))) or not all(map(sizes.get, needed)):
+            if any(map(sizes.get, rule.get("unless", ()))) or not all(
+                map(sizes.get, needed)
+            ):
                 continue
             shape = tuple(side_length(side, sizes) for side in sides)
             where = some.get(rule.get("layers", ""), layers)
@@ -326,7 +363,9 @@ class _Tensors:
             half=max(turned, default=0) // 2,
         )
         if row.output_norm:
-            self.add(f".{row.output_norm}.weight", layers, (width,), biased=row.norm_bias)
+            self.add(
+                f".{row.output_norm}.weight", layers, (width,), biased=row.norm_bias
+            )
         if model.audio:
             self.table("audio", tuple(range(model.audio.layers)), model.audio)
             self.table("attention to audio", layers)
@@ -335,19 +374,33 @@ class _Tensors:
         """The norms, and tensors of every layer whatever its attention and feed-forward."""
         model, row = self.architecture, self.row
         mixing = *model.attention, *model.recurrent
-        for name in (*row.norms, "attn_norm_2") if model.parallel_norms == 2 else row.norms:
+        for name in (
+            (*row.norms, "attn_norm_2") if model.parallel_norms == 2 else row.norms
+        ):
             normed = layers
             if row.norms_of_parts:
                 parts = model.feed_forward if name == "ffn_norm" else mixing
-                normed = tuple(sorted({layer for part in parts for layer in part.layers}))
+                normed = tuple(
+                    sorted({layer for part in parts for layer in part.layers})
+                )
             elif name == "attn_norm" and not row.first_norm:
                 normed = layers[1:]
-            self.add(f"blk.*.{name}.weight", normed, (self.sizes["width"],), biased=row.norm_bias)
+            self.add(
+                f"blk.*.{name}.weight",
+                normed,
+                (self.sizes["width"],),
+                biased=row.norm_bias,
+            )
         inputs, rows = model.altup_inputs or 0, row.per_layer_vocabulary
         rows = (model.vocabulary_gguf if self.gguf else rows) or model.vocabulary or 0
         mixed = 2 * inputs + (inputs * inputs if row.hyper_connections == 3 else 0)
         most_heads = max((group.heads for group in model.attention), default=0)
-        more = {"rows": rows, "others": inputs - 1, "mixed": mixed, "most_heads": most_heads}
+        more = {
+            "rows": rows,
+            "others": inputs - 1,
+            "mixed": mixed,
+            "most_heads": most_heads,
+        }
         self.table("every layer", layers, **more)
 
     def prediction_blocks(self, layers: tuple[int, ...]) -> None:
@@ -356,13 +409,24 @@ class _Tensors:
         # where layers attend or feed forward, the block does both and has a second norm
         second = () if len(row.norms) > 1 else ("post_attention_norm",)
         for name in (*row.norms, *second):
-            self.add(f"blk.*.{name}.weight", layers, (self.sizes["width"],), biased=row.norm_bias)
+            self.add(
+                f"blk.*.{name}.weight",
+                layers,
+                (self.sizes["width"],),
+                biased=row.norm_bias,
+            )
         # the block attends as an ordinary layer even where the trunk's last one is recurrent
         windowed, dense = "window" in row.mtp_like, "dense" in row.mtp_like
-        attention = [each for each in model.attention if not windowed or each.window_tokens]
+        attention = [
+            each for each in model.attention if not windowed or each.window_tokens
+        ]
         feeding = [each for each in model.feed_forward if not dense or not each.experts]
-        last_attention = max(attention or model.attention, key=lambda group: group.layers[-1:])
-        last_feeding = max(feeding or model.feed_forward, key=lambda group: group.layers[-1:])
+        last_attention = max(
+            attention or model.attention, key=lambda group: group.layers[-1:]
+        )
+        last_feeding = max(
+            feeding or model.feed_forward, key=lambda group: group.layers[-1:]
+        )
         self.attention(last_attention, layers)
         self.feed_forward(last_feeding, layers)
         self.table("prediction", layers, **dict.fromkeys(row.mtp_vocabulary, True))
@@ -384,7 +448,11 @@ class _Tensors:
             more = {"indexed": indexed, "rows": rows, "output_groups": groups}
             self.table("compressed", layers, group, **more)
         else:
-            bias = row.attention_bias if model.attention_bias is None else model.attention_bias
+            bias = (
+                row.attention_bias
+                if model.attention_bias is None
+                else model.attention_bias
+            )
             norm = group.query_key_norm or model.query_key_norm or row.query_key_norm
             biases = {"biased": bias, "biased_keys": bias and row.key_bias}
             self.table("attention", layers, group, query_key_norm=norm, **biases)
@@ -394,7 +462,11 @@ class _Tensors:
         row, dense = self.row, group.beside_dense if group.experts else group.length
         if group.experts:
             inner, used = group.latent_length or self.sizes["width"], group.used or 1
-            more = {"inner": inner, "used": used, "normed_beside": dense and row.expert_norms}
+            more = {
+                "inner": inner,
+                "used": used,
+                "normed_beside": dense and row.expert_norms,
+            }
             more["picked_by_bias"] = group.router_bias or row.router_bias
             self.table("experts", layers, group, **more)
         if dense:
@@ -421,7 +493,9 @@ class CacheGroup(Record):
 
 
 @lru_cache(512)
-def cache_groups(architecture: Architecture, *, with_room: bool = False) -> tuple[CacheGroup, ...]:
+def cache_groups(
+    architecture: Architecture, *, with_room: bool = False
+) -> tuple[CacheGroup, ...]:
     """The caches of a model; () for encoders and for models that keep a state alone, or nothing.
     `with_room`: what has room in llama.cpp's cache, of some encoders too, which read none, and in
     Ling 3 the multi-token-prediction blocks as well (src/llama-model.cpp filters no layer).
@@ -436,7 +510,9 @@ def cache_groups(architecture: Architecture, *, with_room: bool = False) -> tupl
         if layers and group.kind != "cross":
             groups += _groups_of(group, layers, row)
     if with_room and row.mtp_cached and groups:
-        groups[-1] = groups[-1].replace(layers=groups[-1].layers + (architecture.mtp_layers or 0))
+        groups[-1] = groups[-1].replace(
+            layers=groups[-1].layers + (architecture.mtp_layers or 0)
+        )
     return tuple(groups)
 
 
@@ -455,7 +531,9 @@ def _groups_of(group: Attention, layers: int, row: ArchitectureRow) -> list[Cach
         key_elements=heads * length,
         value_elements=heads * value,
         latent=is_joint,
-        window_tokens=None if kind == "full" or row.window_masks else group.window_tokens,
+        window_tokens=None
+        if kind == "full" or row.window_masks
+        else group.window_tokens,
         indexer_elements=indexer if kind != "compressed" else 0,
     )
     if kind != "compressed" or not group.compression:
@@ -488,10 +566,15 @@ def states(architecture: Architecture) -> tuple[State, ...]:
         # inputs that a convolution remembers
         sizes["taps"] = max(0, (recurrent.convolution or 1) - 1)
         parts: list[str] = rules[recurrent.kind]
-        convolution, memory = (side_length(part, sizes) if part else 0 for part in parts)
+        convolution, memory = (
+            side_length(part, sizes) if part else 0 for part in parts
+        )
         line = f"({' + '.join(filter(None, parts)).replace('*', '×')})"
         line = re.sub(r"[a-z_]+", lambda key: f"{sizes[key[0]]:,}", line)  # noqa: B023
-        layers, ends = len(recurrent.layers), {"convolution": convolution, "memory": memory}
+        layers, ends = (
+            len(recurrent.layers),
+            {"convolution": convolution, "memory": memory},
+        )
         size = 4 * (convolution + memory) * layers
         kept.append(State(layers=layers, bytes=size, arithmetic=line, **ends))
     for group in architecture.attention:
@@ -518,7 +601,10 @@ def shape_of_row(group: CacheGroup, widest: int = 0) -> tuple[str, str]:
 def window_of(architecture: Architecture, group: CacheGroup | Attention) -> int | None:
     """The window that llama.cpp's cache of these layers has; None where it keeps every token."""
     row = row_of(architecture)
-    if row.window_cache == "ignored" or row.window_cache_layers not in (None, architecture.layers):
+    if row.window_cache == "ignored" or row.window_cache_layers not in (
+        None,
+        architecture.layers,
+    ):
         return None
     return group.window_tokens
 

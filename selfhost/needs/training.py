@@ -46,9 +46,17 @@ def finetune_needs(case: Case) -> Needs:
     """
     needs, refused = Needs(), _why_not_computed(case)
     if refused is None or refused[0]:
-        format = case.workload.format if case.workload.format in CHECKPOINTS else "safetensors"
-        files = size_of(case.replace(format=format, quantization=stored_type(case.model)))
-        needs = Needs(unknown=(files,)) if isinstance(files, Unread) else Needs(files=files)
+        format = (
+            case.workload.format
+            if case.workload.format in CHECKPOINTS
+            else "safetensors"
+        )
+        files = size_of(
+            case.replace(format=format, quantization=stored_type(case.model))
+        )
+        needs = (
+            Needs(unknown=(files,)) if isinstance(files, Unread) else Needs(files=files)
+        )
     if refused is not None:
         why, remedy = refused[1]
         first = "disk_bytes" if needs.download_bytes else "download_bytes"
@@ -169,7 +177,11 @@ def _model_states(training: Training, stored: int | None) -> list[Term]:
     """Weights, gradients and what the optimizer keeps: of all, or of adapters on weights that stay
     as they are.
     """
-    total, model, (number, most) = training.parameters, training.case.model, training.adapters
+    total, model, (number, most) = (
+        training.parameters,
+        training.case.model,
+        training.adapters,
+    )
     linear, experts = training.linear, training.experts
     width = 4 if model.dtype == "float32" else 2
     optimizer = training.case.workload.optimizer or "adamw"
@@ -189,24 +201,38 @@ def _model_states(training: Training, stored: int | None) -> list[Term]:
             tables, quantized = total - linear - experts, -(-linear * 2113 // 4096)
             low = quantized + -(-experts * 2113 // 4096) + 2 * tables
             frozen = quantized + 2 * experts + 4 * tables
-            high, source = -(-linear * 9 // 16) + 4 * experts + 4 * tables, _RULES["nf4_source"]
+            high, source = (
+                -(-linear * 9 // 16) + 4 * experts + 4 * tables,
+                _RULES["nf4_source"],
+            )
             line = f"{linear:,} linear × 2113 / 4096 bytes + {experts:,} of experts × 2 bytes"
             line += f" + {tables:,} others × 4 bytes"
         else:
-            source, line = _RULES["frozen_source"], f"{total:,} parameters × {width} bytes"
+            source, line = (
+                _RULES["frozen_source"],
+                f"{total:,} parameters × {width} bytes",
+            )
             low = frozen = high = width * total
             if (model.expert_dtype or model.matrix_dtype) and stored is not None:
                 # FP8Linear of transformers passes gradients to what stands on it
                 low = min(low, stored)
             elif model.dtype is None:
                 high *= 2
-        line, source = f"{line} + {number:,} of adapters", f"{source}; {_RULES['lora_source']}"
+        line, source = (
+            f"{line} + {number:,} of adapters",
+            f"{source}; {_RULES['lora_source']}",
+        )
         low, frozen, high = low + 2 * number, frozen + 4 * number, high + 4 * most
         sizes = {"weights": (low, frozen, high, f"{line} × 4 bytes")}
         states = {"gradients": 4, "optimizer": _RULES["adapter_states"][optimizer]}
         for name, each in states.items():
             line = f"{number:,} of adapters × {each} bytes"
-            sizes[name] = each * number // 2, each * number, int(each * most * 1.05), line
+            sizes[name] = (
+                each * number // 2,
+                each * number,
+                int(each * most * 1.05),
+                line,
+            )
     return [
         term(name, likely, How.COMPUTED, source, line, low=low, high=high)
         for name, (low, likely, high, line) in sizes.items()
@@ -216,9 +242,15 @@ def _model_states(training: Training, stored: int | None) -> list[Term]:
 
 def _activations(training: Training) -> Term:
     """What the forward pass saves for the backward pass, with the logits and the last norm."""
-    model, (saved, widest), case = training.case.model, _saved_in_layers(training), training.case
+    model, (saved, widest), case = (
+        training.case.model,
+        _saved_in_layers(training),
+        training.case,
+    )
     hidden, checkpointing = model.embedding_length, training.case.workload.checkpointing
-    is_wide = training.case.workload.finetune_method == "lora" and model.dtype == "float32"
+    is_wide = (
+        training.case.workload.finetune_method == "lora" and model.dtype == "float32"
+    )
     width = 4 if is_wide else 2
     embeds = case.row.encoder or case.embeds or not model.output_matrix
     logits = 0
@@ -238,7 +270,9 @@ def _activations(training: Training) -> Term:
         high += 2 * width * training.experts // (model.layers if checkpointing else 1)
     line = f"{training.tokens:,} tokens × {each:,} bytes{remark}"
     how = How.ASSUMED if model.recurrent else How.COMPUTED
-    return term("activations", size, how, source, line, low=int(ends["low"] * size), high=high)
+    return term(
+        "activations", size, how, source, line, low=int(ends["low"] * size), high=high
+    )
 
 
 def _saved_in_layers(training: Training) -> tuple[int, int]:
@@ -258,5 +292,7 @@ def _saved_in_layers(training: Training) -> tuple[int, int]:
         chosen = part.used or 1
         inner = part.length * chosen + (part.shared_length or 0)
         feeding.append((inner * (8 if trains_all else 10), len(part.layers)))
-    saved = plain * model.layers + sum(size * layers for size, layers in mixing + feeding)
+    saved = plain * model.layers + sum(
+        size * layers for size, layers in mixing + feeding
+    )
     return saved, plain + max(mixing)[0] + max(feeding)[0]

@@ -151,7 +151,11 @@ def type_that_runs(answer: Verdict) -> str:
     none, or where the type was asked for.
     """
     is_asked = answer.question.stated.quantization is not None
-    if is_asked or not answer.alternatives or answer.route not in (Route.API, Route.NEITHER):
+    if (
+        is_asked
+        or not answer.alternatives
+        or answer.route not in (Route.API, Route.NEITHER)
+    ):
         return ""
     first = answer.alternatives[0]
     if first.id != answer.model.id or first.runtime != answer.runtime:
@@ -173,7 +177,11 @@ def _reservation(answer: Verdict) -> str:
     if is_slow(answer):
         return _SLOWLY
     pace = answer.finding("speed")
-    if answer.has("speed-not-known") and pace is not None and pace.unit != "tokens_per_second":
+    if (
+        answer.has("speed-not-known")
+        and pace is not None
+        and pace.unit != "tokens_per_second"
+    ):
         return "RUNS, PACE NOT KNOWN"
     if _trains_on_cpu(answer):
         return "RUNS ON THE CPU"
@@ -217,7 +225,12 @@ def _long_time(seconds: float) -> str:
 def limit_words(answer: Verdict) -> str:
     """What must be raised before it runs as judged, and what happens until then; else empty."""
     card = answer.finding("accelerator")
-    if not answer.can_run or not answer.waits_for_setting or card is None or not card.remedy:
+    if (
+        not answer.can_run
+        or not answer.waits_for_setting
+        or card is None
+        or not card.remedy
+    ):
         return ""
     until = "a part may run on the CPU, more slowly"
     if answer.workload.format == "mlx":
@@ -259,7 +272,9 @@ def causes(answer: Verdict) -> str:
     if answer.can_run:
         return ""
     if answer.route is Route.UNKNOWN:
-        return "; ".join(open_words(finding for finding in ordered(answer) if finding.decides))
+        return "; ".join(
+            open_words(finding for finding in ordered(answer) if finding.decides)
+        )
     codes = []
     for finding in answer.findings:
         # a model without weights has no license to name

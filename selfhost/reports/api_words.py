@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 _Row = tuple[str, str, str]
 # prices of hosted models change about every quarter of a year
 _OLD_PRICE_MONTHS = 3
-API_RISKS = "An API sends what you type to the provider, whose rate limits and outages apply."
+API_RISKS = (
+    "An API sends what you type to the provider, whose rate limits and outages apply."
+)
 
 
 def offer_words(offer: Offer, today: str | None) -> tuple[str, str]:
@@ -88,7 +90,12 @@ def no_api_words(workload: Workload) -> str:
         return "nothing may leave the machine"
     if workload.task == "finetune":
         return "the prices known here do not cover fine-tuning"
-    conditions = (workload.commercial, workload.modify, workload.auditable, workload.license)
+    conditions = (
+        workload.commercial,
+        workload.modify,
+        workload.auditable,
+        workload.license,
+    )
     is_longer = (workload.context_tokens or 0) > DEFAULT_CONTEXT_TOKENS
     if is_longer or any(conditions):
         return "this catalogue knows no offer that meets your conditions"

@@ -37,9 +37,7 @@ _MOST_RESULTS = 5_000
 _MOST_SUITES = 1_000
 # of an annotation
 _TITLE = "selfhost audit"
-_SARIF_SCHEMA = (
-    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-)
+_SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
 
 class Format(Record):
@@ -66,7 +64,9 @@ def _json(audit: Audit) -> str:
     members = {
         "policy": {
             **fields(policy, "file fail_on on_unknown"),
-            "needs": fields(policy.needs, "private commercial modify auditable license"),
+            "needs": fields(
+                policy.needs, "private commercial modify auditable license"
+            ),
             "models": [_json_model(wanted) for wanted in policy.models],
         },
         **fields(audit, "today machines"),
@@ -104,7 +104,9 @@ def _json_classes(groups: Sequence[Group]) -> list[Object]:
 def _json_verdict(group: Group) -> Object:
     """A model on a class; `example` is the machine of the class with the largest shortfall."""
     row = group.row
-    excepted = [{"rule": rule, "expires": exemption.expires} for rule, exemption in row.excepted]
+    excepted = [
+        {"rule": rule, "expires": exemption.expires} for rule, exemption in row.excepted
+    ]
     return {
         "class": group.name,
         "example": row.machine,
@@ -119,7 +121,9 @@ def _json_exceptions(uses: Iterable[ExemptionUse]) -> dict[str, list[Object]]:
     """The exceptions by what became of them."""
     exceptions: dict[str, list[Object]] = {use.value: [] for use in Use}
     for use in uses:
-        exceptions[use.use].append({**record(use.exemption), **fields(use, "rows concerned")})
+        exceptions[use.use].append(
+            {**record(use.exemption), **fields(use, "rows concerned")}
+        )
     return exceptions
 
 
@@ -155,7 +159,12 @@ def _judged(row: Row) -> Object:
 # ---------------------------------------------------------------- JUnit
 
 
-_COUNTS = {"tests": "testcase", "failures": "failure", "errors": "error", "skipped": "skipped"}
+_COUNTS = {
+    "tests": "testcase",
+    "failures": "failure",
+    "errors": "error",
+    "skipped": "skipped",
+}
 
 
 def _junit(audit: Audit) -> str:
@@ -168,7 +177,9 @@ def _junit(audit: Audit) -> str:
             if name not in suites:
                 suites[name] = SubElement(root, "testsuite", name=clean(name))
             label = clean(group.row.wanted.label)
-            case = SubElement(suites[name], "testcase", name=label, classname=clean(name))
+            case = SubElement(
+                suites[name], "testcase", name=label, classname=clean(name)
+            )
             _add_outcome(case, group, name)
     if audit.problems:
         _add_problems(root, audit.problems)
@@ -178,7 +189,11 @@ def _junit(audit: Audit) -> str:
             if element is not root or tag != "skipped":
                 element.set(key, str(len(list(element.iter(tag)))))
     indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        + tostring(root, encoding="unicode")
+        + "\n"
+    )
 
 
 def _add_problems(root: Element, problems: Iterable[Problem]) -> None:
@@ -189,7 +204,9 @@ def _add_problems(root: Element, problems: Iterable[Problem]) -> None:
         # GitLab keeps the first of two equal names, so no two are
         label = clean(f"{number}. {problem.file}")
         case = SubElement(suite, "testcase", name=label, classname=title)
-        error = SubElement(case, "error", {"type": "problem", "message": clean(problem.message)})
+        error = SubElement(
+            case, "error", {"type": "problem", "message": clean(problem.message)}
+        )
         error.text = clean(str(problem))
 
 
@@ -250,12 +267,16 @@ class Issue(Record):
     @property
     def path(self) -> str:
         """The file as services compare it with those of a repository: `./a\\b` is `a/b`."""
-        return posixpath.normpath(shortened(self.file, MOST_OF_A_TEXT).replace("\\", "/"))
+        return posixpath.normpath(
+            shortened(self.file, MOST_OF_A_TEXT).replace("\\", "/")
+        )
 
 
 def issues(audit: Audit) -> list[Issue]:
     """Return the errors first, then in the policy's order; none that the policy lets pass."""
-    entries = [_issue_of_fault(fault, number) for number, fault in enumerate(audit.problems)]
+    entries = [
+        _issue_of_fault(fault, number) for number, fault in enumerate(audit.problems)
+    ]
     entries += _issues_of_groups(audit)
     # of exceptions those that have ended, or cover nothing on machines that were judged
     for use in audit.exceptions:
@@ -295,7 +316,9 @@ def _issues_of_groups(audit: Audit) -> Iterator[Issue]:
         if len(row.reasons) > 1:
             text += f" ({times(len(row.reasons) - 1, 'more reason')})"
         # the names of the checks are those that the policy knows
-        key = f"{row.result} {' '.join((*row.failed, *row.undecided))} {row.wanted.label}"
+        key = (
+            f"{row.result} {' '.join((*row.failed, *row.undecided))} {row.wanted.label}"
+        )
         seen[key] += 1
         yield Issue(
             level="error" if row.exit_code else "warning",
@@ -372,7 +395,9 @@ def _command(name: str, properties: Mapping[str, str], message: str) -> str:
     codes = {"%": "%25", "\r": "%0D", "\n": "%0A"}
     message_codes = str.maketrans(codes)
     property_codes = str.maketrans({**codes, ":": "%3A", ",": "%2C"})
-    pairs = [f"{key}={value.translate(property_codes)}" for key, value in properties.items()]
+    pairs = [
+        f"{key}={value.translate(property_codes)}" for key, value in properties.items()
+    ]
     return f"::{name} {','.join(pairs)}::{message.translate(message_codes)}"
 
 
@@ -426,7 +451,8 @@ def _sarif_result(issue: Issue, rule_index: int) -> Object:
     if issue.machines:
         names = dict.fromkeys(hosts([name]) for name in issue.machines)
         location["logicalLocations"] = [
-            {"name": name, "kind": "machine", "fullyQualifiedName": name} for name in names
+            {"name": name, "kind": "machine", "fullyQualifiedName": name}
+            for name in names
         ]
     key = issue.key.encode("utf-8", "backslashreplace")
     return {

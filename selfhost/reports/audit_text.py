@@ -54,7 +54,9 @@ _SHOWN = 12
 _MOST_EXCEPTIONS = 100
 
 
-def document(audit: Audit, *, verbose: bool = False, lists_problems: bool = True) -> Blocks:
+def document(
+    audit: Audit, *, verbose: bool = False, lists_problems: bool = True
+) -> Blocks:
     """Yield the answer, then a line for each model; `verbose` tells every reason as well."""
     yield from _head(audit, lists_problems=lists_problems)
     yield from _models(audit, verbose=verbose)
@@ -316,7 +318,9 @@ def warning_words(row: Row) -> str:
     if row.result is Result.FAIL:
         return "warning: does not run, which this policy does not count"
     if row.result is Result.UNKNOWN:
-        return "warning: it is not known whether it runs, which this policy does not count"
+        return (
+            "warning: it is not known whether it runs, which this policy does not count"
+        )
     return _warnings(row)
 
 
@@ -331,7 +335,9 @@ def details(group: Group) -> Iterator[str]:
         yield f"{whose}{shortened(str(reason), MOST_OF_A_TEXT)}"
         if reason.remedy:
             yield f"to do: {shortened(reason.remedy, MOST_OF_A_TEXT)}"
-    failing = {finding.check for finding in row.findings if finding.outcome is Outcome.FAIL}
+    failing = {
+        finding.check for finding in row.findings if finding.outcome is Outcome.FAIL
+    }
     for check, exemption in row.excepted:
         state = "fails" if check in failing else "is not known"
         until = f"excepted until {exemption.expires}: {exemption.reason} ({exemption.owner})"

@@ -102,7 +102,9 @@ def _download_words(verdict: Verdict) -> str:
     if size_bytes is None or needs is None:
         return ""
     offline = ", then it runs offline" if verdict.can_run else ""
-    amount = units.between(units.decimal, *needs.download_range or (size_bytes, size_bytes))
+    amount = units.between(
+        units.decimal, *needs.download_range or (size_bytes, size_bytes)
+    )
     if verdict.has("weights-yours"):
         return f"{amount} of weights, which you must have{offline}"
     if here is not None and here.size_bytes and here.missing_bytes:

@@ -16,7 +16,13 @@ from ..judge.pace import clip_words
 from ..judge.record import Alternative, Finding, Outcome, Range, Route, Speed, Verdict
 from ..needs.records import times
 from .answer_words import MACHINE_ROWS, answer_line, is_assumption, limit_words, ordered
-from .api_words import API_RISKS, month_blocks, no_api_words, offer_words, request_blocks
+from .api_words import (
+    API_RISKS,
+    month_blocks,
+    no_api_words,
+    offer_words,
+    request_blocks,
+)
 from .case_words import asked_words, first_way
 from .labels import LABELS
 from .layout import (
@@ -79,7 +85,9 @@ def check_document(
     )
 
 
-def _one_blocks(verdict: Verdict, *, verbose: bool, carry: str, today: str | None) -> Blocks:
+def _one_blocks(
+    verdict: Verdict, *, verbose: bool, carry: str, today: str | None
+) -> Blocks:
     """The whole screen for one model, a block after the other."""
     measured = "--measure" in carry.split()
     yield answer_line(verdict)
@@ -177,7 +185,9 @@ def _users_line(users: int, speed: Speed) -> str:
     if judged is None or total is None:
         return f"the pace of {users:,} users at once is not known (see -v)"
     about, guess = judged.about()
-    together = f"{units.pace(total.likely)} in all ({units.pace(total.low, total.high)})"
+    together = (
+        f"{units.pace(total.likely)} in all ({units.pace(total.low, total.high)})"
+    )
     pace = f"{about} {units.speed(judged.likely)} for each of {users:,} users"
     if guess:
         pace += " (a guess)"
@@ -248,7 +258,9 @@ def _row_blocks(verdict: Verdict) -> Blocks:
             cells = _size_cells(finding, verdict)
         if not cells.amount:
             continue
-        name = LABELS.rows.get(finding.code) or LABELS.rows.get(finding.check, finding.check)
+        name = LABELS.rows.get(finding.code) or LABELS.rows.get(
+            finding.check, finding.check
+        )
         style = "" if finding.outcome is Outcome.PASS else finding.outcome
         rows.append((name, Span(cells.amount, style), cells.note))
     if not rows:
@@ -397,7 +409,9 @@ def _unsaid(verdict: Verdict) -> Iterator[tuple[str, str, str | None]]:
     tells_all = deciding == ["disk-too-small"]
     for outcome in outcomes:
         for finding in ordered(verdict):
-            if finding.outcome is outcome and (tells_all or not _is_said(finding, verdict)):
+            if finding.outcome is outcome and (
+                tells_all or not _is_said(finding, verdict)
+            ):
                 yield AS_TOPIC(finding)
 
 
@@ -408,7 +422,11 @@ def _is_said(finding: Finding, verdict: Verdict) -> bool:
         # the license's row says what it allows
         return not (workload.commercial or workload.modify or workload.license)
     limit_bytes = verdict.machine.address_space_bytes
-    if limit_bytes is not None and finding.check == "memory" and finding.has == limit_bytes:
+    if (
+        limit_bytes is not None
+        and finding.check == "memory"
+        and finding.has == limit_bytes
+    ):
         # a row does not say that a limit such as `ulimit -v` is what is short
         return False
     if finding.check == "accelerator" and verdict.can_run and verdict.waits_for_setting:
@@ -476,7 +494,11 @@ def _instead_row(other: Alternative, verdict: Verdict) -> tuple[str, ...]:
         if other.runtime not in (None, verdict.runtime):
             parts.append(f"with {other.runtime}")
     context_tokens = other.context_tokens
-    if context_tokens and verdict.context_tokens and context_tokens != verdict.context_tokens:
+    if (
+        context_tokens
+        and verdict.context_tokens
+        and context_tokens != verdict.context_tokens
+    ):
         parts.append(units.tokens(context_tokens))
     pace = ""
     if other.speed is not None and other.speed.judged is not None:
@@ -501,7 +523,9 @@ def _api_blocks(verdict: Verdict, today: str | None) -> Blocks:
     start = "By API: " if verdict.route is Route.API else "Or by API: "
     yield line(start, strong(whose), f", {prices}")
     if offer.ends and verdict.shutdown is None:
-        yield line(f"{provider_name(offer.provider)} shuts it down on {offer.ends}.", indent=2)
+        yield line(
+            f"{provider_name(offer.provider)} shuts it down on {offer.ends}.", indent=2
+        )
     if verdict.route is Route.API:
         yield from request_blocks(offer, verdict)
 
@@ -523,7 +547,9 @@ def _room_words(verdict: Verdict) -> str:
         start = "With other programs closed, there is also room"
     if len(parts) == 1:
         return f"{start} for {parts[0]}, which is slower."
-    return f"{start} for one of: {', '.join(parts[:-1])}, or {parts[-1]}. Each is slower."
+    return (
+        f"{start} for one of: {', '.join(parts[:-1])}, or {parts[-1]}. Each is slower."
+    )
 
 
 def _room_parts(verdict: Verdict) -> list[str]:
@@ -573,7 +599,9 @@ def _full_blocks(verdict: Verdict) -> Blocks:
         yield line()
         yield line(API_RISKS)
     for outcome, title in LABELS.findings.items():
-        findings = [finding for finding in ordered(verdict) if finding.outcome == outcome]
+        findings = [
+            finding for finding in ordered(verdict) if finding.outcome == outcome
+        ]
         yield from section(title, topics(map(AS_TOPIC, findings)))
     yield from section("Notes", texts(verdict.fine_print))
     yield from sections(json.verdict(verdict), LABELS.check)

@@ -11,7 +11,13 @@ from ..advice.several import Compared, Comparison
 from ..catalogue.offers import Offer
 from ..core import units
 from ..judge.record import Verdict
-from .answer_words import OPENNESS_WORDS, answer_cell, causes, count_words, shutdown_words
+from .answer_words import (
+    OPENNESS_WORDS,
+    answer_cell,
+    causes,
+    count_words,
+    shutdown_words,
+)
 from .api_words import offer_words
 from .case_words import format_words
 from .layout import Blocks, Column, Table, command, line, strong, texts
@@ -26,7 +32,9 @@ SIDE_BY_SIDE = 3
 _ANSWERS_SHOWN = ("commercial use", "open source", "auditable", "current")
 
 
-def compare_document(comparison: Comparison, *, verbose: bool = False, carry: str = "") -> Blocks:
+def compare_document(
+    comparison: Comparison, *, verbose: bool = False, carry: str = ""
+) -> Blocks:
     """Yield the models in the order given, three to a table, then why some do not run.
 
     `verbose` adds how each was judged and every answer on openness. `carry` goes behind the
@@ -88,7 +96,9 @@ def _facts(compared: Compared, *, verbose: bool) -> dict[str, str]:
         place = figures.place
     facts = {
         "": answer_cell(verdict),
-        "judged as": format_words(verdict.workload) if verbose else figures.quantization,
+        "judged as": format_words(verdict.workload)
+        if verbose
+        else figures.quantization,
         "memory": figures.memory,
         "in": place,
         pace: figures.pace,
@@ -110,7 +120,11 @@ def _facts(compared: Compared, *, verbose: bool) -> dict[str, str]:
 
 def _first_word(verdict: Verdict) -> str:
     """How long the first word takes after the stated prompt; empty where none was stated."""
-    if verdict.workload.prompt_tokens is None or verdict.speed is None or not verdict.can_run:
+    if (
+        verdict.workload.prompt_tokens is None
+        or verdict.speed is None
+        or not verdict.can_run
+    ):
         return ""
     wait = verdict.speed.first_token_seconds
     return "" if wait is None else f"after {units.duration(wait.likely)}"
@@ -168,7 +182,10 @@ def _price(offers: Sequence[Offer]) -> str:
         _, prices = offer_words(offer.replace(price_is_for=None), None)
         return prices
     rates = []
-    for rate in (offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens):
+    for rate in (
+        offer.input_usd_per_million_tokens,
+        offer.output_usd_per_million_tokens,
+    ):
         if rate is not None:
             # the title of the row has the dollar sign
             rates.append(units.dollars(rate).removeprefix("$") if rate else "free")
@@ -199,5 +216,9 @@ def _types_apart(verdicts: Sequence[Verdict]) -> str:
             types[verdict.model.id] = verdict.quantization
     if len(set(types.values())) < 2:
         return ""
-    listed = ", ".join(f"{model} in {quantization}" for model, quantization in types.items())
-    return f"Not in one quantization, so memory and pace are not like for like: {listed}."
+    listed = ", ".join(
+        f"{model} in {quantization}" for model, quantization in types.items()
+    )
+    return (
+        f"Not in one quantization, so memory and pace are not like for like: {listed}."
+    )

@@ -33,7 +33,8 @@ _ROLLOUT_SECONDS = 600
 _WRITABLE_MEBIBYTES = 1024
 _DEFAULT_TOKEN_VARIABLE = "HF_TOKEN"
 _FIRST_COMMENT = (
-    f"selfhost {__version__}: request and limit include the page cache where one is needed"
+    f"selfhost {__version__}: request and limit include the page "
+    f"cache where one is needed"
 )
 _SECRET_COMMENT = (
     "first make the secret of your login at Hugging Face:"
@@ -67,7 +68,9 @@ class ContainerTable(Record):
 def _table() -> ContainerTable:
     table = shipped_table("containers")
     values = {name: table[name] for name in ContainerTable._fields}
-    values["devices"] = {vendor: Devices(**row) for vendor, row in table["devices"].items()}
+    values["devices"] = {
+        vendor: Devices(**row) for vendor, row in table["devices"].items()
+    }
     return ContainerTable(**values)
 
 
@@ -167,7 +170,9 @@ def _kubernetes(servers: Sequence[Server]) -> str:
         comments += _fetch_comments(server.size.fetch)
     if any(server.token_variable for server in servers):
         comments.append(_SECRET_COMMENT)
-    deployments = [_filled(_table().kubernetes, _kubernetes_values(server)) for server in servers]
+    deployments = [
+        _filled(_table().kubernetes, _kubernetes_values(server)) for server in servers
+    ]
     return _commented(comments) + "---\n".join(deployments)
 
 
@@ -214,7 +219,9 @@ def _kubernetes_volume(server: Server) -> dict[str, object]:
         return {"persistentVolumeClaim": {"claimName": server.claim}}
     if not server.size.disk_bytes:
         return {"emptyDir": {}}
-    return {"emptyDir": {"sizeLimit": f"{_whole(2 * server.size.disk_bytes, units.GIB)}Gi"}}
+    return {
+        "emptyDir": {"sizeLimit": f"{_whole(2 * server.size.disk_bytes, units.GIB)}Gi"}
+    }
 
 
 def _kubernetes_environment(server: Server) -> list[object]:
@@ -284,7 +291,9 @@ def _docker(servers: Sequence[Server]) -> str:
             "words": shell_line([size.image or "", *size.image_arguments]),
             "environment": _docker_environment(server),
             "gpus": server.gpu_count,
-            "device_options": " ".join(f"--device {file}" for file in server.devices.files),
+            "device_options": " ".join(
+                f"--device {file}" for file in server.devices.files
+            ),
             "fetch": size.fetch or "",
         }
         text += _filled(_table().docker, values)
@@ -307,7 +316,9 @@ def _systemd(servers: Sequence[Server]) -> str:
 def _systemd_unit(server: Server) -> str:
     """A unit; all units share the machine, so each listens on a port of its own."""
     size = server.size
-    port_setting = fill(server.service.port_setting, {"port": server.port}, keep_unknown=True)
+    port_setting = fill(
+        server.service.port_setting, {"port": server.port}, keep_unknown=True
+    )
     words = list(size.program)
     variables = dict(size.environment)
     fetch = size.fetch
@@ -331,7 +342,9 @@ def _systemd_unit(server: Server) -> str:
         "title": clean(size.model.name).replace("%", "%%").replace("\\", "\\\\"),
         "program": clean(words[0]),
         "words": " ".join(map(_systemd_argument, words)),
-        "environment": "\n".join(_systemd_environment(variables, server.token_variable)),
+        "environment": "\n".join(
+            _systemd_environment(variables, server.token_variable)
+        ),
         "name": server.name,
         "least": _whole(size.unreclaimable_bytes),
         "request": _whole(size.request_bytes),
@@ -340,12 +353,16 @@ def _systemd_unit(server: Server) -> str:
     return _commented(comments) + _filled(_table().systemd, values)
 
 
-def _systemd_environment(variables: Mapping[str, str], token_variable: str) -> list[str]:
+def _systemd_environment(
+    variables: Mapping[str, str], token_variable: str
+) -> list[str]:
     lines = []
     for name, value in variables.items():
         lines.append(f"Environment={_systemd_word(f'{name}={value}')}")
     if token_variable:
-        lines.append(f"# a line {token_variable}=… in that file logs in to Hugging Face")
+        lines.append(
+            f"# a line {token_variable}=… in that file logs in to Hugging Face"
+        )
         lines.append("EnvironmentFile=-/etc/selfhost.env")
     return lines
 
@@ -399,14 +416,22 @@ def _comments(server: Server, folder: str) -> list[str]:
     where the server downloads none.
     """
     size = server.size
-    needs = f"{size.model.name} needs {units.binary(size.unreclaimable_bytes)} of its own"
+    needs = (
+        f"{size.model.name} needs {units.binary(size.unreclaimable_bytes)} of its own"
+    )
     if size.page_cache_bytes:
         needs += f" and {units.binary(size.page_cache_bytes)} of page cache"
     grown = units.binary(sum(growth.bytes for growth in size.growths))
     comments = [f"{needs}, and may grow by {grown}", *size.notes]
     if size.files_are_yours:
-        page = f", from {size.model.conversions_page}" if size.model.conversions_page else ""
-        comments.append(f"put the {size.workload.quantization} files{page} into {folder}")
+        page = (
+            f", from {size.model.conversions_page}"
+            if size.model.conversions_page
+            else ""
+        )
+        comments.append(
+            f"put the {size.workload.quantization} files{page} into {folder}"
+        )
     return comments
 
 

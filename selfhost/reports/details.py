@@ -26,7 +26,13 @@ _LONG_NUMBERS = 44
 # keys whose `no` is said, too
 _TELLING = ("fits", "writable", "complete", "api")
 # stored on disks, which are sold by powers of ten
-_DECIMAL = ("disk_bytes", "download_bytes", "free_bytes", "largest_file_bytes", "size_bytes")
+_DECIMAL = (
+    "disk_bytes",
+    "download_bytes",
+    "free_bytes",
+    "largest_file_bytes",
+    "size_bytes",
+)
 # what the columns of the table of disks hold
 _DISK_KEYS = ("purpose", "path", "free_bytes", "disk_bytes", "filesystem", "writable")
 # a likely figure with its ends
@@ -212,7 +218,9 @@ def _needs_blocks(needs: Json) -> Blocks:
     if len(places) > 1:
         yield line()
         yield line(strong("Where it lies"), indent=2)
-        yield figures([(_place(place["where"]), *_memory_words(place)) for place in places])
+        yield figures(
+            [(_place(place["where"]), *_memory_words(place)) for place in places]
+        )
     terms = memory.get("terms") or needs.get("known_terms")
     if terms:
         yield line()
@@ -266,8 +274,12 @@ def _terms_blocks(terms: Sequence[Json]) -> Blocks:
     for term in terms:
         label = term["name"].replace("_", " ")
         likely = units.binary(term["bytes"])
-        size = _with_ends(likely, units.binary(term["low_bytes"]), units.binary(term["high_bytes"]))
-        yield line(strong(label), f": {size} {_place(term['where'])}, {term['how']}", indent=2)
+        size = _with_ends(
+            likely, units.binary(term["low_bytes"]), units.binary(term["high_bytes"])
+        )
+        yield line(
+            strong(label), f": {size} {_place(term['where'])}, {term['how']}", indent=2
+        )
         yield from texts((term["arithmetic"], term["source"]), indent=4)
 
 
@@ -350,7 +362,9 @@ def _answers_blocks(rows: Sequence[Json], indent: int = 2) -> Blocks:
             yield from texts([row["why"]], indent=indent + 2)
         if not row["parts"]:
             # the sources of the parts stand with these
-            yield from texts((f"source: {text}" for text in row["sources"]), indent=indent + 2)
+            yield from texts(
+                (f"source: {text}" for text in row["sources"]), indent=indent + 2
+            )
         yield from _answers_blocks(row["parts"], indent + 2)
 
 
@@ -363,7 +377,9 @@ def _types_blocks(sizes: Sequence[Json]) -> Blocks:
         yield line(strong(size["quantization"]), f": {quality['text']}", indent=2)
         yield from texts([quality["figure"]], indent=4)
     yield from _sources_of_types("Sizes from", [size["source"] for size in sizes])
-    yield from _sources_of_types("Losses from", [size["quality"]["source"] for size in sizes])
+    yield from _sources_of_types(
+        "Losses from", [size["quality"]["source"] for size in sizes]
+    )
 
 
 def _type_row(size: Json) -> tuple[str, ...]:

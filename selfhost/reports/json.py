@@ -308,7 +308,9 @@ def verification(comparison: Verification) -> Object:
 
 def _verified_model(comparison: Verification) -> Object:
     spec = comparison.verdict.model
-    shape: Object = dict.fromkeys(("architecture", "layers", "embedding_length", "vocabulary"))
+    shape: Object = dict.fromkeys(
+        ("architecture", "layers", "embedding_length", "vocabulary")
+    )
     if spec.architecture is not None:
         shape = {
             "architecture": spec.architecture.row,

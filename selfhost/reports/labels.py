@@ -80,7 +80,9 @@ class Labels(Record):
 def _shipped_labels() -> Labels:
     table = shipped_table("labels")
     labels = {name: table[name] for name in Labels._fields}
-    labels["rules"] = {name: RuleWords(*words) for name, words in table["rules"].items()}
+    labels["rules"] = {
+        name: RuleWords(*words) for name, words in table["rules"].items()
+    }
     labels["tables"] = {}
     for name, form in table["tables"].items():
         columns = tuple(ColumnForm(*column) for column in form["columns"])

@@ -173,7 +173,9 @@ def topics(entries: Iterable[tuple[str, str, str | None]]) -> Blocks:
             yield line(f"→ {remedy}", indent=4)
 
 
-def figures(rows: Iterable[tuple[str, str, str]], *, drop: int = 0, right: bool = False) -> Table:
+def figures(
+    rows: Iterable[tuple[str, str, str]], *, drop: int = 0, right: bool = False
+) -> Table:
     """Return a table of label, figure and note; `drop` is that of the notes' column.
 
     With `right` the figures stand at the right of their column, and labels may wrap.
@@ -183,7 +185,9 @@ def figures(rows: Iterable[tuple[str, str, str]], *, drop: int = 0, right: bool 
     return Table(columns=columns, rows=tuple(cells))
 
 
-def known_figure(value: Number | None, write: Callable[[Number], str], absent: str = "-") -> str:
+def known_figure(
+    value: Number | None, write: Callable[[Number], str], absent: str = "-"
+) -> str:
     """A figure as `write` has it, or what stands for one that is not known."""
     return absent if value is None else write(value)
 
@@ -219,7 +223,11 @@ def plain(blocks: Blocks) -> str:
     """
     lines = [""]
     for block in blocks:
-        shown = [_paragraph_line(block)] if isinstance(block, Paragraph) else _table_lines(block)
+        shown = (
+            [_paragraph_line(block)]
+            if isinstance(block, Paragraph)
+            else _table_lines(block)
+        )
         for text in shown:
             if text or lines[-1]:
                 lines.append(text)
@@ -246,7 +254,11 @@ def _table_lines(table: Table) -> Iterator[str]:
     for row in rows:
         cells = []
         for at, width in widths.items():
-            cell = row[at].rjust(width) if table.columns[at].right else row[at].ljust(width)
+            cell = (
+                row[at].rjust(width)
+                if table.columns[at].right
+                else row[at].ljust(width)
+            )
             cells.append(cell)
         yield f"{' ' * table.indent}{_GAP.join(cells)}".rstrip()
 

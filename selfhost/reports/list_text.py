@@ -48,7 +48,10 @@ def list_document(
     """
     rows = [row for row in listing.models if row.can_run or not only_running][:top]
     if listing.counts.models:
-        head = [_summary(listing, workload or Workload()), planned_words(listing.machine)]
+        head = [
+            _summary(listing, workload or Workload()),
+            planned_words(listing.machine),
+        ]
     else:
         head = [_nothing_matches(listing, near, notes)]
     yield from texts([*head, *notes], indent=0)
@@ -64,7 +67,9 @@ def list_document(
     yield from age_blocks(listing.catalogue_as_of, today)
 
 
-def _nothing_matches(listing: Ranking, near: Sequence[str], notes: Sequence[str]) -> str:
+def _nothing_matches(
+    listing: Ranking, near: Sequence[str], notes: Sequence[str]
+) -> str:
     """That the list is empty, and what to do about it; the notes may have said so already."""
     hint = ""
     if listing.ruled_out:
@@ -117,13 +122,21 @@ def _memory_parts(machine: Machine, workload: Workload) -> list[str]:
         parts.append(f"{units.binary(gpu_bytes)} of GPU memory")
     ram_bytes = given_by(machine, workload).ceiling_bytes
     if ram_bytes is not None:
-        ram = f"{units.binary(ram_bytes)} of RAM" if gpu_bytes else units.binary(ram_bytes)
+        ram = (
+            f"{units.binary(ram_bytes)} of RAM"
+            if gpu_bytes
+            else units.binary(ram_bytes)
+        )
         parts.append(f"{ram} for models")
     if machine.planning:
         # all memory of a simulated machine is free, and its name says which GPUs it has
         return parts
     free_bytes = machine.memory_available_bytes
-    if ram_bytes is not None and free_bytes is not None and free_bytes < _NEARLY_ALL * ram_bytes:
+    if (
+        ram_bytes is not None
+        and free_bytes is not None
+        and free_bytes < _NEARLY_ALL * ram_bytes
+    ):
         parts.append(f"{units.binary(free_bytes)} free now")
     return parts + units.counted([card.name for card in cards])
 

@@ -27,7 +27,9 @@ _NONE_FOUND = "none found"
 
 def machine_document(machine: Machine, *, verbose: bool = False) -> Blocks:
     """Yield what models can use of it; `verbose` lists every fact with its source."""
-    place = [part for part in (machine.system, machine.architecture, machine.scope) if part]
+    place = [
+        part for part in (machine.system, machine.architecture, machine.scope) if part
+    ]
     yield line(strong(machine.name), f": {', '.join(place)}" if place else "")
     labels = ", ".join(f"{key}={value}" for key, value in machine.labels.items())
     yield from texts([brief(labels)], indent=0)
@@ -98,8 +100,14 @@ def _memory_lines(machine: Machine) -> list[str]:
     if most_bytes is not None:
         sizes.append(units.binary(most_bytes))
     lines = [" of ".join(sizes)] if sizes else []
-    if limit_bytes is not None and total_bytes is not None and limit_bytes < total_bytes:
-        source = machine.sources.get("memory_limit_bytes", "the record does not say by what")
+    if (
+        limit_bytes is not None
+        and total_bytes is not None
+        and limit_bytes < total_bytes
+    ):
+        source = machine.sources.get(
+            "memory_limit_bytes", "the record does not say by what"
+        )
         by_what = source if "limited by" in source else f"limited: {source}"
         lines.append(f"{by_what}; the hardware has {units.binary(total_bytes)}")
     rate = machine.memory_bandwidth_bytes_per_second
@@ -217,7 +225,9 @@ def unread_blocks(machine: Machine, most: int | None = None) -> Blocks:
     shown = entries[:most]
     facts: dict[tuple[str, str | None], dict[str, None]] = {}
     for entry in shown:
-        facts.setdefault((entry.reason, entry.remedy), {})[fact_label(entry.fact)] = None
+        facts.setdefault((entry.reason, entry.remedy), {})[fact_label(entry.fact)] = (
+            None
+        )
     listed = [(", ".join(names), *why) for why, names in facts.items()]
     left_out = len(entries) - len(shown)
     more = f"{left_out} more: -v" if left_out else ""
@@ -228,7 +238,9 @@ def memory_cells(machine: Machine) -> tuple[str, str]:
     """Return the RAM that programs get, and the accelerators' own memory."""
     ram = known_figure(machine.memory_limit_bytes, units.binary)
     cards = machine.accelerators or ()
-    sizes = [units.binary(card.memory_total_bytes or 0) for card in cards if not card.unified]
+    sizes = [
+        units.binary(card.memory_total_bytes or 0) for card in cards if not card.unified
+    ]
     if len(sizes) > 1:
         return ram, f"{len(sizes)} x {sizes[0]}"
     if sizes:
@@ -248,8 +260,12 @@ def profiles_document(profiles: Sequence[Profile]) -> Blocks:
         cells = memory_cells(profile.machine)
         rows.append((strong(profile.name), *cells, bandwidth, profile.title))
     count = units.plural(len(profiles), "machine")
-    yield line(f"{count} to ask about with --machine NAME; the first word may be left out.")
+    yield line(
+        f"{count} to ask about with --machine NAME; the first word may be left out."
+    )
     yield line()
     yield Table.of("profiles", rows)
     yield line()
-    yield line("Check them against your configuration. --format json has sources and confidence.")
+    yield line(
+        "Check them against your configuration. --format json has sources and confidence."
+    )

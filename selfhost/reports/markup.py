@@ -22,7 +22,11 @@ _NAMES = ("strong", "name", "command", "comment")
 
 def _is_section_title(block: Paragraph) -> bool:
     """Whether a paragraph is emphasis alone, at the margin."""
-    return len(block.parts) == 1 and block.indent == 0 and style_of(block.parts[0]) == "strong"
+    return (
+        len(block.parts) == 1
+        and block.indent == 0
+        and style_of(block.parts[0]) == "strong"
+    )
 
 
 def _columns(table: Table) -> dict[int, Column]:

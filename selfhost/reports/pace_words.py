@@ -75,7 +75,9 @@ def _work_cell(speed: Speed, title: str) -> str:
     likely, _ = speed.work_words()
     likely, _, _ = likely.partition(" in training")
     if title == TOKENS:
-        likely = likely.replace(" for an hour of audio", " an hour").replace(" for a ", " a ")
+        likely = likely.replace(" for an hour of audio", " an hour").replace(
+            " for a ", " a "
+        )
     elif speed.clip is not None:
         frames = speed.clip[0]
         likely += f" of {frames} frames"

@@ -134,13 +134,17 @@ def _workload_words(plan: Plan) -> str:
     parts = run_words(plan.workload)
     wanted = plan.workload.min_tokens_per_second
     if wanted:
-        is_each = any(known.speed and known.speed.each_of > 1 for known in plan.machines)
+        is_each = any(
+            known.speed and known.speed.each_of > 1 for known in plan.machines
+        )
         pace = f"at least {units.stated(wanted)} tokens/s"
         parts.append(f"{pace} each" if is_each else pace)
     return ", ".join(parts)
 
 
-def _least_rows(plan: Plan, least: Least, *, verbose: bool) -> Iterator[tuple[str, str, str]]:
+def _least_rows(
+    plan: Plan, least: Least, *, verbose: bool
+) -> Iterator[tuple[str, str, str]]:
     """The least machine as a price list has it: a row a part, with the figure and a note."""
     needs_gpu = _needs_own_gpu_memory(least)
     gpu_memory = units.binary(least.accelerator.memory_bytes, up=True)
@@ -148,7 +152,9 @@ def _least_rows(plan: Plan, least: Least, *, verbose: bool) -> Iterator[tuple[st
         yield "GPU memory", gpu_memory, "on one GPU, which the runtime needs"
     yield "RAM", units.binary(least.memory_bytes, up=True), _reserve_words(least)
     if not needs_gpu:
-        beside = known_figure(least.accelerator.memory_beside_bytes, _ram_words, "unknown RAM")
+        beside = known_figure(
+            least.accelerator.memory_beside_bytes, _ram_words, "unknown RAM"
+        )
         yield "or GPU memory", gpu_memory, f"on one GPU, with {beside}"
     disk = "not known"
     if least.disk_bytes is not None:
@@ -159,7 +165,11 @@ def _least_rows(plan: Plan, least: Least, *, verbose: bool) -> Iterator[tuple[st
         yield _bandwidth_row(least, wanted)
     if verbose:
         architectures = " or ".join(least.cpu.architectures) or "any"
-        yield "processor", architectures, _instruction_words(least.cpu, least.machine.architecture)
+        yield (
+            "processor",
+            architectures,
+            _instruction_words(least.cpu, least.machine.architecture),
+        )
 
 
 def _reserve_words(least: Least) -> str:
@@ -180,7 +190,11 @@ def _bandwidth_row(least: Least, wanted: float) -> tuple[str, str, str]:
     if rate is None:
         return "bandwidth", "not known", f"how fast RAM must be {without_gpu}"
     cores = "" if least.cpu.cores is None else f", and {units.cores(least.cpu.cores)}"
-    return "bandwidth", f"{units.decimal(rate, up=True)}/s", f"of RAM{cores}, {without_gpu}"
+    return (
+        "bandwidth",
+        f"{units.decimal(rate, up=True)}/s",
+        f"of RAM{cores}, {without_gpu}",
+    )
 
 
 def _instruction_words(cpu: LeastCpu, architecture: str | None) -> str:
@@ -207,7 +221,9 @@ def _first_machines(plan: Plan) -> list[Known]:
     What people own or rent comes first, those in doubt last.
     """
     # runners of CI and containers are no answer to what to buy or rent
-    to_own = [known for known in plan.fitting if known.kind not in _NOT_TO_OWN] or plan.fitting
+    to_own = [
+        known for known in plan.fitting if known.kind not in _NOT_TO_OWN
+    ] or plan.fitting
     alike: dict[tuple[str, bool], list[Known]] = {}
     for known in to_own:
         is_on_card = known.placement == "accelerator"
@@ -265,5 +281,7 @@ def _known_machines(plan: Plan, shown: Sequence[Known]) -> Blocks:
     if left_out:
         yield line(f"{left_out} more: -v")
     if any(map(_doubts, shown)):
-        yield line("?: little memory left, or slow; slow?: perhaps slower than you need")
+        yield line(
+            "?: little memory left, or slow; slow?: perhaps slower than you need"
+        )
     yield line("~ is the likely pace; the line below gives its range.")

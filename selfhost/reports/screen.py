@@ -63,7 +63,9 @@ _TOGETHER = re.compile(
 )
 
 
-def show(blocks: Blocks, file: Any, *, is_terminal: bool = True, no_color: bool = False) -> None:
+def show(
+    blocks: Blocks, file: Any, *, is_terminal: bool = True, no_color: bool = False
+) -> None:
     """Draw the blocks on `file`, as wide and as colourful as its terminal is.
 
     `file` has the `write`, `flush`, `fileno`, `isatty` and `encoding` of a text file. `is_terminal`
@@ -91,7 +93,9 @@ class Drawn:
     def __init__(self, blocks: Blocks) -> None:
         self.blocks = blocks
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[Text]:
         """Yield the lines; several empty lines in a row are one, and none is first or last."""
         width = max(options.max_width, _LEAST_WIDTH)
         has_begun = False
@@ -202,11 +206,17 @@ def _table_lines(table: Table, console: Console, width: int) -> Iterator[Text]:
         all_widths = _least_widths(table, sizes, may_all_wrap=False)
         needed = table.indent + _total(all_widths.values())
         yield Text()
-        yield Text(f"With {needed} columns the terminal also shows: {', '.join(left_out)}")
+        yield Text(
+            f"With {needed} columns the terminal also shows: {', '.join(left_out)}"
+        )
 
 
 def _drawing(
-    table: Table, rows: Sequence[Sequence[Text]], shown: Sequence[int], *, all_wrap: bool
+    table: Table,
+    rows: Sequence[Sequence[Text]],
+    shown: Sequence[int],
+    *,
+    all_wrap: bool,
 ) -> RichTable:
     """The columns at those places as a table of rich."""
     drawing = RichTable(
@@ -245,7 +255,9 @@ def _sizes(table: Table, rows: Sequence[Sequence[Text]]) -> dict[int, int]:
     return sizes
 
 
-def _least_widths(table: Table, sizes: dict[int, int], *, may_all_wrap: bool) -> dict[int, int]:
+def _least_widths(
+    table: Table, sizes: dict[int, int], *, may_all_wrap: bool
+) -> dict[int, int]:
     """The width that each column must have to stay: one that may wrap can be narrowed."""
     least = dict(sizes)
     for at, size in sizes.items():
@@ -265,7 +277,9 @@ def _unbroken_width(table: Table, rows: Sequence[Sequence[Text]], at: int) -> in
 
 def _of_two_columns(table: Table, at: int) -> Table:
     rows = tuple((row[0], row[at]) for row in table.rows)
-    return table.replace(columns=(table.columns[0], table.columns[at]), rows=rows, splits=False)
+    return table.replace(
+        columns=(table.columns[0], table.columns[at]), rows=rows, splits=False
+    )
 
 
 def _kept(table: Table, least: dict[int, int], room: int) -> list[int]:

@@ -148,7 +148,9 @@ def _at_once(running: Sequence[Verdict]) -> Iterator[str]:
         if len(needs) > 1:
             taken_bytes = sum(needs)
             limit_bytes = max(limits)
-            shares.append(f"{units.binary(taken_bytes)} of {units.binary(limit_bytes)} of {name}")
+            shares.append(
+                f"{units.binary(taken_bytes)} of {units.binary(limit_bytes)} of {name}"
+            )
             is_too_much |= taken_bytes > limit_bytes
     if shares:
         yield f"Each is judged alone. All at once they take up to {' and '.join(shares)}."
@@ -206,14 +208,20 @@ def _to_run(running: Sequence[Verdict], *, verbose: bool) -> list[str]:
     return list(lines)
 
 
-def _ways_out(others: Sequence[Verdict], carry: str, options: str, today: str | None) -> Blocks:
+def _ways_out(
+    others: Sequence[Verdict], carry: str, options: str, today: str | None
+) -> Blocks:
     """Why each does not run, what runs instead, who serves it, and what to type next."""
     for verdict in others:
         yield line(strong(verdict.model.id), f": {causes(verdict)}", indent=2)
         typed = f"selfhost check {verdict.model.id}{options}"
         if verdict.alternatives:
             first = verdict.alternatives[0]
-            name = f"{first.id} in {first.quantization}" if first.quantization else first.id
+            name = (
+                f"{first.id} in {first.quantization}"
+                if first.quantization
+                else first.id
+            )
             runs = "would run" if verdict.route is Route.UNKNOWN else "runs"
             yield line(f"{runs} {place_words(verdict.machine)}: {name}", indent=4)
             typed = f"{first.command}{carry}"

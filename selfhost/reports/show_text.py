@@ -179,5 +179,7 @@ def _every_fact(shown: Shown) -> Blocks:
     yield from texts([asked_words(verdict), *verdict.fine_print])
     about = {**json.about(verdict.model), "sizes": json.record(shown.sizes)}
     yield from sections(about, LABELS.show)
-    yield from section("Losses of quality, by the model's size", texts(shown.loss_by_size))
+    yield from section(
+        "Losses of quality, by the model's size", texts(shown.loss_by_size)
+    )
     yield from sections(json.verdict(verdict), LABELS.show_verdict)

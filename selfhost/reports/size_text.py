@@ -44,7 +44,9 @@ def _several(sizes: Sequence[ContainerSize]) -> Blocks:
     """The sums, a row a container, and the notes on each."""
     request = _rounded_up(sum(size.request_bytes for size in sizes))
     limit = _rounded_up(sum(size.limit_bytes for size in sizes))
-    yield line(strong(f"{len(sizes)} containers: request {request}, limit {limit} in all"))
+    yield line(
+        strong(f"{len(sizes)} containers: request {request}, limit {limit} in all")
+    )
     rows = []
     notes = []
     for size in sizes:
@@ -93,7 +95,11 @@ def _workload_line(size: ContainerSize) -> Paragraph:
 
 def _memory_rows(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
     """Rows of label, figure and why: the memory in RAM, the disk, and that of the GPUs."""
-    yield "memory", _rounded_up(size.unreclaimable_bytes), "of its own, which stays in RAM"
+    yield (
+        "memory",
+        _rounded_up(size.unreclaimable_bytes),
+        "of its own, which stays in RAM",
+    )
     limit = _rounded_up(size.limit_bytes)
     if size.page_cache_bytes:
         why = "mapped weights, reclaimable: with less, the server becomes very slow or is killed"
@@ -105,7 +111,11 @@ def _memory_rows(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
         yield "disk", "unknown", "the size of the files is not known"
     else:
         both = units.decimal(2 * size.disk_bytes)
-        yield "disk", units.decimal(size.disk_bytes), f"{both} while an update replaces it"
+        yield (
+            "disk",
+            units.decimal(size.disk_bytes),
+            f"{both} while an update replaces it",
+        )
     cards = size.accelerators
     if cards:
         memory_sizes = {card.memory_bytes for card in cards}
@@ -147,7 +157,9 @@ def _start_lines(size: ContainerSize) -> list[str]:
     """The command that holds the server to these figures, and the line that fetches the model."""
     if not size.program:
         return []
-    settings = [f"{name}={shell_word(value)}" for name, value in size.environment.items()]
+    settings = [
+        f"{name}={shell_word(value)}" for name, value in size.environment.items()
+    ]
     lines = [" ".join([*settings, shell_line(size.program)])]
     if size.fetch:
         lines.append(size.fetch)

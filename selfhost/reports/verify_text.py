@@ -25,7 +25,10 @@ def verify_document(comparison: Verification) -> Blocks:
     """Yield the outcome, then predicted, seen and difference of each figure, then reasons."""
     verdict = comparison.verdict
     yield line(
-        _HEADS[comparison.outcome], "  ", strong(verdict.model.name), f": {_inside(comparison)}"
+        _HEADS[comparison.outcome],
+        "  ",
+        strong(verdict.model.name),
+        f": {_inside(comparison)}",
     )
     run = comparison.run
     asked = run_words(verdict.workload.replace(context_tokens=run.context_tokens))
@@ -40,7 +43,9 @@ def verify_document(comparison: Verification) -> Blocks:
 
 def _inside(comparison: Verification) -> str:
     """How many of the figures that can be compared are inside the range."""
-    judged = [figure.inside for figure in comparison.differences if figure.inside is not None]
+    judged = [
+        figure.inside for figure in comparison.differences if figure.inside is not None
+    ]
     if not judged:
         return "no figure of the run can be compared"
     return f"{judged.count(True)} of {len(judged)} figures inside the range"
@@ -48,7 +53,14 @@ def _inside(comparison: Verification) -> str:
 
 def _row(figure: Figure) -> tuple[str, ...]:
     likely, ends = _predicted(figure)
-    return _name(figure), _seen(figure), likely, ends, _difference(figure), _mark(figure)
+    return (
+        _name(figure),
+        _seen(figure),
+        likely,
+        ends,
+        _difference(figure),
+        _mark(figure),
+    )
 
 
 def _mark(figure: Figure) -> str:

@@ -30,7 +30,12 @@ def test_a_closed_models_nearest_open_weights_are_named_with_their_license() -> 
         (
             "llama-3.1-8b",
             "rtx 3060",
-            Workload(runtime="vllm", quantization="bfloat16", parallel=36, context_tokens=4096),
+            Workload(
+                runtime="vllm",
+                quantization="bfloat16",
+                parallel=36,
+                context_tokens=4096,
+            ),
         ),
     ],
 )
@@ -76,11 +81,20 @@ def test_a_proposal_has_the_figures_that_its_command_gives(
         typed = shlex.split(other.command)[2:]
         assert "--gpu" not in typed
         options = dict(zip(typed[1::2], typed[2::2], strict=True))
-        asked = Workload(runtime=options.get("--runtime"), quantization=options.get("--quant"))
+        asked = Workload(
+            runtime=options.get("--runtime"), quantization=options.get("--quant")
+        )
         judged = check(other.id, asked, machine=machine)
         assert judged.route is Route.LOCAL
-        facts = ("quantization", "runtime", "memory_high_bytes", "decode_tokens_per_second")
-        assert [getattr(judged, fact) for fact in facts] == [getattr(other, fact) for fact in facts]
+        facts = (
+            "quantization",
+            "runtime",
+            "memory_high_bytes",
+            "decode_tokens_per_second",
+        )
+        assert [getattr(judged, fact) for fact in facts] == [
+            getattr(other, fact) for fact in facts
+        ]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +108,9 @@ def test_a_proposal_has_the_figures_that_its_command_gives(
         ("llama-guard-3-8b", "raspberry-pi-4-2gb", "safety"),
     ],
 )
-def test_what_runs_instead_does_the_same_work(name: str, profile: str, use: str) -> None:
+def test_what_runs_instead_does_the_same_work(
+    name: str, profile: str, use: str
+) -> None:
     """Who wants a text read aloud is not helped by what writes down speech, nor who ranks by what
     embeds.
     """
@@ -117,13 +133,17 @@ def test_a_context_that_is_too_long_is_proposed_shorter(
     32,768. What embeds attends to all at once.
     """
     machine = VM.replace(
-        memory_total_bytes=gib * GIB, memory_limit_bytes=gib * GIB, memory_available_bytes=gib * GIB
+        memory_total_bytes=gib * GIB,
+        memory_limit_bytes=gib * GIB,
+        memory_available_bytes=gib * GIB,
     )
     asked = Workload(quantization=type, context_tokens=wanted)
     verdict = check(model, asked, machine=machine)
     assert verdict.route is not Route.LOCAL
     own = [other for other in verdict.alternatives if other.id == verdict.model.id]
-    (context_tokens,) = [other.context_tokens for other in own if other.quantization == type]
+    (context_tokens,) = [
+        other.context_tokens for other in own if other.quantization == type
+    ]
     assert context_tokens is not None
     assert 1024 <= context_tokens < wanted
     again = check(model, asked.replace(context_tokens=context_tokens), machine=machine)
@@ -149,7 +169,9 @@ def test_what_is_open_whole_is_proposed_to_an_auditor_first(model: str) -> None:
 def test_where_too_little_is_open_whole_what_is_open_in_part_follows() -> None:
     """Of 500 MB few that are open whole run."""
     small = VM.replace(
-        memory_total_bytes=GIB, memory_limit_bytes=GIB // 2, memory_available_bytes=GIB // 2
+        memory_total_bytes=GIB,
+        memory_limit_bytes=GIB // 2,
+        memory_available_bytes=GIB // 2,
     )
     others = check("mistral-7b", Workload(auditable=True), machine=small).alternatives
     in_part = [other.has("openness-partly") for other in others]
@@ -158,7 +180,9 @@ def test_where_too_little_is_open_whole_what_is_open_in_part_follows() -> None:
 
 def test_what_is_as_slow_is_no_way_out() -> None:
     """Too slow at ~1.5 tokens/s in Q4_K_M, the model was proposed in Q4_0 at ~1.5."""
-    asked = Workload(context_tokens=32_768, prompt_tokens=30_720, min_tokens_per_second=3)
+    asked = Workload(
+        context_tokens=32_768, prompt_tokens=30_720, min_tokens_per_second=3
+    )
     verdict = check("mistral-7b", asked, machine=VM)
     assert verdict.failed == ("speed",)
     assert verdict.alternatives
@@ -187,7 +211,9 @@ def test_a_type_that_fits_the_gpu_whole_is_named() -> None:
     assert whole.speed.judged.likely > verdict.speed.judged.likely
     assert f"--quant {whole.quantization}" in whole.command
     again = check(
-        "qwen3-coder", asked.replace(quantization=whole.quantization), machine="RTX 4090, 64GB RAM"
+        "qwen3-coder",
+        asked.replace(quantization=whole.quantization),
+        machine="RTX 4090, 64GB RAM",
     )
     assert again.placement == "accelerator"
 
@@ -195,10 +221,15 @@ def test_a_type_that_fits_the_gpu_whole_is_named() -> None:
 @pytest.mark.parametrize(
     ("model", "machine", "workload"),
     [
-        pytest.param("llama-3.3-70b", "RTX 4060, 64GB RAM", Workload(), id="none is small enough"),
+        pytest.param(
+            "llama-3.3-70b", "RTX 4060, 64GB RAM", Workload(), id="none is small enough"
+        ),
         pytest.param("qwen3-8b", "RTX 4090, 64GB RAM", Workload(), id="all fits"),
         pytest.param(
-            "codestral-22b-v0.1", "desktop-rtx3060-12gb", Workload(), id="with a heavy loss alone"
+            "codestral-22b-v0.1",
+            "desktop-rtx3060-12gb",
+            Workload(),
+            id="with a heavy loss alone",
         ),
         pytest.param(
             "qwen3-30b-a3b",

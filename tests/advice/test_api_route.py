@@ -52,7 +52,11 @@ def offer(model_id: str, context_tokens: int | None = 131_072) -> Offer:
 
 
 def served(
-    asked: str, *offers: Offer, machine: Machine = SMALL, ended: Sequence[str] = (), **needs: Any
+    asked: str,
+    *offers: Offer,
+    machine: Machine = SMALL,
+    ended: Sequence[str] = (),
+    **needs: Any,
 ) -> list[tuple[str, bool]]:
     """(model, stands in) of the usable offers for a model, where these are all that there are."""
     shelf = open_catalogue()
@@ -73,9 +77,9 @@ def test_an_open_model_without_an_offer_gets_a_named_stand_in() -> None:
     """The next larger of its family before a larger stranger; never a smaller one, never one for
     another kind of work.
     """
-    assert served("opt-13b", offer("opt-30b"), offer("llama-2-13b-chat"), offer("opt-1.3b")) == [
-        ("opt-30b", True)
-    ]
+    assert served(
+        "opt-13b", offer("opt-30b"), offer("llama-2-13b-chat"), offer("opt-1.3b")
+    ) == [("opt-30b", True)]
     assert served("opt-13b", offer("opt-1.3b"), offer("llama-3.1-70b-instruct")) == [
         ("llama-3.1-70b-instruct", True)
     ]
@@ -86,7 +90,12 @@ def test_an_open_model_without_an_offer_gets_a_named_stand_in() -> None:
 @pytest.mark.parametrize(
     ("model", "needs", "words"),
     [
-        pytest.param("opt-13b", {}, "No API is known that offers opt-13b. The", id="nobody has it"),
+        pytest.param(
+            "opt-13b",
+            {},
+            "No API is known that offers opt-13b. The",
+            id="nobody has it",
+        ),
         pytest.param(
             "mistral-7b",
             {"auditable": True},
@@ -128,7 +137,10 @@ def test_a_context_that_is_too_small_or_not_stated_does_not_count(
     """32k asked: an offer of 8k, or one that states none, is passed over for a stand-in that serves
     as much.
     """
-    offers = (offer("llama-3.1-8b-instruct", own_context), offer("llama-3.1-70b-instruct"))
+    offers = (
+        offer("llama-3.1-8b-instruct", own_context),
+        offer("llama-3.1-70b-instruct"),
+    )
     assert served("llama-3.1-8b-instruct", *offers, context_tokens=32_768) == [expected]
 
 
@@ -142,9 +154,9 @@ def test_a_license_is_asked_of_the_model_that_is_served() -> None:
     assert served("llama-3.1-8b-instruct", own, apache, mit, license="MIT") == [
         ("deepseek-r1", True)
     ]
-    assert served("llama-3.1-8b-instruct", own, apache, mit, license="Apache-2.0 OR MIT") == [
-        ("mixtral-8x7b-instruct-v0.1", True)
-    ]
+    assert served(
+        "llama-3.1-8b-instruct", own, apache, mit, license="Apache-2.0 OR MIT"
+    ) == [("mixtral-8x7b-instruct-v0.1", True)]
 
 
 @pytest.mark.parametrize(
@@ -163,17 +175,22 @@ def test_whatever_meets_the_needs_stands_in_for_a_closed_model(
     """
     names = (asked, "olmo-3-7b-instruct", "olmo-3.1-32b-instruct", "whisper-large-v3")
     offers = tuple(map(offer, names))
-    assert served(asked, *offers[:2], offers[3], **needs) == [("olmo-3-7b-instruct", True)]
+    assert served(asked, *offers[:2], offers[3], **needs) == [
+        ("olmo-3-7b-instruct", True)
+    ]
     assert served(asked, *offers, **needs) == [("olmo-3.1-32b-instruct", True)]
     assert served(asked, *offers) == [(asked, False)]
 
 
 @pytest.mark.parametrize(
-    "asked", ["gpt-4o", "gpt-3.5-turbo", "opt-13b", "llama-3.1-8b-instruct", "whisper-large-v3"]
+    "asked",
+    ["gpt-4o", "gpt-3.5-turbo", "opt-13b", "llama-3.1-8b-instruct", "whisper-large-v3"],
 )
 def test_private_rules_out_every_offer(asked: str) -> None:
     """Nothing may leave the machine: neither the model's own offer nor a stand-in's."""
-    offers = [offer(name) for name in (asked, "opt-30b", "gpt-5.6-terra", "gpt-oss-120b")]
+    offers = [
+        offer(name) for name in (asked, "opt-30b", "gpt-5.6-terra", "gpt-oss-120b")
+    ]
     assert served(asked, *offers, private=True) == []
 
 
@@ -214,7 +231,8 @@ def test_a_load_is_counted_as_price_lists_count(
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":", "2M:", ":5", "0", "0:0", "-5", "1:2:3", "many", "1.5", "1e6", "k", "½"]
+    "text",
+    ["", ":", "2M:", ":5", "0", "0:0", "-5", "1:2:3", "many", "1.5", "1e6", "k", "½"],
 )
 def test_what_is_no_load_is_refused(text: str) -> None:
     """Half a token, nothing at all, or words: refused, with what to write."""
@@ -226,7 +244,9 @@ def test_a_month_by_api_is_thirty_times_the_day() -> None:
     """GPT-4o at $2.50 and $10 a million: 2M in and 500k out a day are $10 a day, $300 in 30
     days.
     """
-    cost = check("gpt-4o", Workload(load=Load.parse("2M:500k")), machine=RECORD).monthly_cost
+    cost = check(
+        "gpt-4o", Workload(load=Load.parse("2M:500k")), machine=RECORD
+    ).monthly_cost
     assert (cost.days_per_month, cost.here) == (30, None)
     assert [one.usd_per_month for one in cost.offers] == [300]
 
@@ -237,7 +257,9 @@ def test_hours_of_a_load_are_those_of_all_sequences() -> None:
     verdict = check("llama-3.3-70b", asked, machine="4x H100, 1TB RAM")
     speed: Any = verdict.speed
     seconds = 20e6 / speed.prompt.likely + 5e6 / speed.parallel_total.likely
-    assert verdict.monthly_cost.here.hours_per_day.likely == pytest.approx(seconds / 3600, rel=0.01)
+    assert verdict.monthly_cost.here.hours_per_day.likely == pytest.approx(
+        seconds / 3600, rel=0.01
+    )
 
 
 def test_energy_is_that_of_the_hours_at_the_power_that_was_stated() -> None:
@@ -252,7 +274,10 @@ def test_energy_is_that_of_the_hours_at_the_power_that_was_stated() -> None:
     assert (unknown.kwh_per_month, unknown.electricity_per_month) == (None, None)
     assert (stated.keeps_up, late.keeps_up, stated.watts) == (True, False, 40)
     for end in ("low", "likely", "high"):
-        hours, kwh = getattr(stated.hours_per_day, end), getattr(stated.kwh_per_month, end)
+        hours, kwh = (
+            getattr(stated.hours_per_day, end),
+            getattr(stated.kwh_per_month, end),
+        )
         assert kwh == pytest.approx(30 * hours * 40 / 1000)
         assert getattr(stated.electricity_per_month, end) == pytest.approx(kwh / 2)
     assert late.kwh_per_month.low == late.kwh_per_month.high == 30 * 24 * 100 / 1000
@@ -262,14 +287,18 @@ def test_a_load_whose_hours_lie_across_a_day_may_or_may_not_be_kept_up_with() ->
     """The pace is a range: where only its fast end does the load in 24 hours, nobody knows."""
     speed: Any = check("mistral-7b", machine=RECORD).speed
     load = Load.parse(f"0:{round(24 * 3600 * speed.decode.likely)}")
-    here: Any = check("mistral-7b", Workload(load=load), machine=RECORD).monthly_cost.here
+    here: Any = check(
+        "mistral-7b", Workload(load=load), machine=RECORD
+    ).monthly_cost.here
     assert here.hours_per_day.low < 24 < here.hours_per_day.high
     assert here.keeps_up is None
 
 
 def test_what_writes_nothing_reads_a_load_of_one_figure_whole() -> None:
     """Of the 1M tokens a day that documents have, an embedder reads each."""
-    cost: Any = check("bge-m3", Workload(load=Load.parse("1M")), machine=RECORD).monthly_cost
+    cost: Any = check(
+        "bge-m3", Workload(load=Load.parse("1M")), machine=RECORD
+    ).monthly_cost
     assert (cost.input_tokens_per_day, cost.output_tokens_per_day) == (1_000_000, 0)
     assert not cost.assumed_split
 
@@ -292,10 +321,18 @@ def real_offers(model_id: str, today: str = TODAY) -> Sequence[Offer]:
         # docs.deepinfra.com/chat/overview, platform.openai.com/docs/api-reference,
         # platform.claude.com/docs/en/cli-sdks-libraries/libraries/openai-sdk
         pytest.param(
-            "llama-3.3-70b-instruct", "deepinfra", "https://api.deepinfra.com/v1/openai", id="open"
+            "llama-3.3-70b-instruct",
+            "deepinfra",
+            "https://api.deepinfra.com/v1/openai",
+            id="open",
         ),
         pytest.param("gpt-5.6-sol", "openai", "https://api.openai.com/v1", id="OpenAI"),
-        pytest.param("claude-sonnet-4.6", "anthropic", "https://api.anthropic.com/v1", id="Claude"),
+        pytest.param(
+            "claude-sonnet-4.6",
+            "anthropic",
+            "https://api.anthropic.com/v1",
+            id="Claude",
+        ),
         # developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility
         pytest.param(
             "gpt-oss-20b",
@@ -307,7 +344,9 @@ def real_offers(model_id: str, today: str = TODAY) -> Sequence[Offer]:
         pytest.param("amazon-nova-lite", "bedrock", None, id="of a region"),
     ],
 )
-def test_an_offer_says_where_it_is_asked(model: str, provider: str, base_url: str | None) -> None:
+def test_an_offer_says_where_it_is_asked(
+    model: str, provider: str, base_url: str | None
+) -> None:
     """`USE AN API` named a price, and neither an address nor a key."""
     one = next(offer for offer in real_offers(model) if offer.provider == provider)
     assert one.base_url == base_url
@@ -319,13 +358,16 @@ def test_a_gateway_is_told_whose_offer_it_is() -> None:
     """Hugging Face's router takes the provider behind the model, with a colon (its changelog,
     2025-07-18).
     """
-    through = [o for o in real_offers("deepseek-v3") if o.provider == "huggingface_together"]
+    through = [
+        o for o in real_offers("deepseek-v3") if o.provider == "huggingface_together"
+    ]
     assert through
     assert all(one.model.endswith(":together") for one in through)
 
 
 @pytest.mark.parametrize(
-    "model", ["gpt-oss-20b", "deepseek-v3", "qwen3-8b", "llama-3.1-8b-instruct", "glm-5.2"]
+    "model",
+    ["gpt-oss-20b", "deepseek-v3", "qwen3-8b", "llama-3.1-8b-instruct", "glm-5.2"],
 )
 def test_the_first_offer_is_the_cheapest_of_those_that_people_know(model: str) -> None:
     """darkbloom and Hyperbolic, which nobody knows, were named for a tenth less."""
@@ -339,7 +381,9 @@ def test_the_first_offer_is_the_cheapest_of_those_that_people_know(model: str) -
         return 3 * read + written
 
     assert all(price(first) <= price(o) for o in others if o.well_known and o.base_url)
-    assert [price(other) for other in others] == sorted(price(other) for other in others)
+    assert [price(other) for other in others] == sorted(
+        price(other) for other in others
+    )
 
 
 def test_what_is_typed_to_ask_an_api_is_curl_with_the_key_in_a_variable() -> None:
@@ -372,7 +416,9 @@ def test_an_auditors_stand_in_is_open_whole() -> None:
     ("model", "today", "ending"),
     [
         # OpenAI's deprecations page, notice of 2026-10-14
-        pytest.param("gpt-4o", "2026-11-27", ("2027-01-14", "gpt-6-luna", False), id="named"),
+        pytest.param(
+            "gpt-4o", "2026-11-27", ("2027-01-14", "gpt-6-luna", False), id="named"
+        ),
         pytest.param("gpt-4o", "2026-11-01", None, id="not yet"),
         pytest.param(
             "claude-sonnet-4.5",
@@ -389,5 +435,7 @@ def test_the_end_of_a_closed_model_is_told_two_months_before(
     model: str, today: str, ending: tuple[str, str, bool] | None
 ) -> None:
     catalogue = open_catalogue()
-    told = shutdown_of(catalogue.spec(model), real_offers(model, today), catalogue, today)
+    told = shutdown_of(
+        catalogue.spec(model), real_offers(model, today), catalogue, today
+    )
     assert (told and (told.day, told.successor, told.successor_is_judged)) == ending

@@ -28,9 +28,17 @@ def test_what_was_judged_can_be_asked_for_again() -> None:
     taken for it.
     """
     shelf, seen = open_catalogue(), set()
-    for spec_id in {*IDS[::20], "mamba-130m", "openai-gpt", "qwen3.8-flash-next", "whisper-tiny"}:
+    for spec_id in {
+        *IDS[::20],
+        "mamba-130m",
+        "openai-gpt",
+        "qwen3.8-flash-next",
+        "whisper-tiny",
+    }:
         spec = shelf.spec(spec_id)
-        for runtime, task in product((None, *shelf.runtime_ids()), ("generate", "finetune")):
+        for runtime, task in product(
+            (None, *shelf.runtime_ids()), ("generate", "finetune")
+        ):
             try:
                 first = ask(spec, Workload(runtime=runtime, task=task), shelf, VM)
             except WorkloadError:
@@ -88,7 +96,9 @@ OLLAMA_TAGS = [
 
 
 @pytest.mark.parametrize(("tag", "quantization", "size"), OLLAMA_TAGS, ids=case_id)
-def test_a_tag_of_ollama_is_judged_as_what_it_loads(tag: str, quantization: str, size: int) -> None:
+def test_a_tag_of_ollama_is_judged_as_what_it_loads(
+    tag: str, quantization: str, size: int
+) -> None:
     """The type and the size that `ollama run TAG` downloads, within 0.5 %; another type where that
     is asked for.
     """
@@ -127,7 +137,9 @@ def test_a_lone_config_is_converted_in_its_folder(tmp_path: Path) -> None:
     """
     folder = tmp_path / "my model"
     folder.mkdir()
-    (folder / "config.json").write_bytes((CONFIGS / "Qwen--Qwen3-0.6B.json").read_bytes())
+    (folder / "config.json").write_bytes(
+        (CONFIGS / "Qwen--Qwen3-0.6B.json").read_bytes()
+    )
     verdict = check(folder / "config.json", machine=load("aws-m7i.2xlarge").machine)
     written = [*verdict.setup, *verdict.commands]
     converting = next(line for line in written if "convert_hf_to_gguf.py " in line)
@@ -142,7 +154,11 @@ def test_a_lone_config_is_converted_in_its_folder(tmp_path: Path) -> None:
 
 def checked(spec_id: str, quantization: str, disk: str) -> Verdict:
     machine = apply(load("aws-m7i.2xlarge").machine, [f"disk={disk}"])
-    return check(spec_id, Workload(runtime="llama.cpp", quantization=quantization), machine=machine)
+    return check(
+        spec_id,
+        Workload(runtime="llama.cpp", quantization=quantization),
+        machine=machine,
+    )
 
 
 @pytest.mark.parametrize("quantization", ["Q4_K_M", "Q8_0"])
@@ -159,14 +175,18 @@ def test_the_file_to_run_decides(quantization: str) -> None:
 
 def test_mlx_is_told_the_usual_name_and_converts_otherwise() -> None:
     """The options are those of mlx_lm/convert.py; mlx-community names its folders so throughout."""
-    verdict = check("pythia-70m", Workload(runtime="mlx"), machine="mac-studio-m3-ultra-512gb")
+    verdict = check(
+        "pythia-70m", Workload(runtime="mlx"), machine="mac-studio-m3-ultra-512gb"
+    )
     assert verdict.setup[-1] == (
         "mlx_lm.convert --hf-path EleutherAI/pythia-70m -q --q-bits 4 --mlx-path pythia-70m-4bit"
     )
     assert verdict.setup[-3] == (
         "# https://huggingface.co/mlx-community/pythia-70m-4bit (the usual name, not verified)"
     )
-    assert verdict.commands == ("mlx_lm.generate --model pythia-70m-4bit --prompt Hello",)
+    assert verdict.commands == (
+        "mlx_lm.generate --model pythia-70m-4bit --prompt Hello",
+    )
     assert verdict.needs is not None
     # 4.5 bits a weight, not the 2 bytes of the published ones
     assert (verdict.needs.download_bytes or 0) < 70_426_624
@@ -190,14 +210,21 @@ def test_training_comes_with_the_trainer_and_its_line() -> None:
     assert words[words.index("--lora_r") + 1] == str(lora.workload.lora_rank or 16)
     assert "--use_cpu" in words
 
-    way = {**trained, "finetune_method": "qlora", "optimizer": "adamw_8bit", "checkpointing": False}
+    way = {
+        **trained,
+        "finetune_method": "qlora",
+        "optimizer": "adamw_8bit",
+        "checkpointing": False,
+    }
     qlora = on("desktop-rtx4090-24gb", "qwen3-0.6b", **way)
     assert "pip install trl peft bitsandbytes" in qlora.setup
     words = qlora.commands[0].split()
     assert "--use_cpu" not in words
     for option in ("--load_in_4bit", "--no_gradient_checkpointing", "adamw_8bit"):
         assert option in words
-    listed = tomllib.loads((TESTS / "advice" / "flags.toml").read_text(encoding="utf-8"))
+    listed = tomllib.loads(
+        (TESTS / "advice" / "flags.toml").read_text(encoding="utf-8")
+    )
     flags_of_trl = listed["trl"]
     for verdict in (lora, qlora):
         flags = {word for word in verdict.commands[0].split() if word.startswith("--")}
@@ -208,7 +235,12 @@ def test_no_command_of_a_trainer_of_writers_stands_by_an_embedder() -> None:
     """SFTTrainer trains causal language models: an embedder, a ranker and an encoder have trainers
     of their own.
     """
-    for spec_id in ("bge-m3", "bert-base-uncased", "bge-reranker-v2-m3", "qwen3-embedding-0.6b"):
+    for spec_id in (
+        "bge-m3",
+        "bert-base-uncased",
+        "bge-reranker-v2-m3",
+        "qwen3-embedding-0.6b",
+    ):
         verdict = on("desktop-rtx4090-24gb", spec_id, task="finetune")
         assert verdict.can_run
         assert verdict.commands == ()
@@ -220,7 +252,9 @@ def test_no_command_of_a_trainer_of_writers_stands_by_an_embedder() -> None:
 @pytest.mark.parametrize("name", ["bge-m3", "nomic-embed-text"])
 def test_ollama_embeds_texts_longer_than_its_batch_by_its_api(name: str) -> None:
     """`ollama run` takes 512 tokens at once: README of the API, options num_ctx and num_batch."""
-    commands = check(name, Workload(runtime="ollama", context_tokens=2048), machine=ROOMY).commands
+    commands = check(
+        name, Workload(runtime="ollama", context_tokens=2048), machine=ROOMY
+    ).commands
     (line,) = [line for line in commands if "/api/embed" in line]
     assert '"num_batch": 2048' in line
 
@@ -255,21 +289,33 @@ def test_ollama_embeds_texts_longer_than_its_batch_by_its_api(name: str) -> None
             id="sglang-published-draft",
         ),
         pytest.param(
-            "qwen3.8-27b", "sglang", "--speculative-algorithm NEXTN", id="sglang-own-block"
+            "qwen3.8-27b",
+            "sglang",
+            "--speculative-algorithm NEXTN",
+            id="sglang-own-block",
         ),
         # common/arg.cpp of llama.cpp: -hf finds the draft beside the model's file
-        pytest.param("gemma-4-31b-it", "llama.cpp", "--spec-type draft-mtp", id="llama.cpp-beside"),
+        pytest.param(
+            "gemma-4-31b-it",
+            "llama.cpp",
+            "--spec-type draft-mtp",
+            id="llama.cpp-beside",
+        ),
     ],
 )
 def test_the_command_loads_the_draft(model: str, runtime: str, options: str) -> None:
-    verdict = check(model, Workload(runtime=runtime, draft="mtp"), machine="server-8x-h100")
+    verdict = check(
+        model, Workload(runtime=runtime, draft="mtp"), machine="server-8x-h100"
+    )
     assert options in verdict.commands[-1]
 
 
 def test_the_command_names_a_draft_that_lies_elsewhere() -> None:
     """bartowski's repository has no draft of Gemma 4; -hfd names one that has."""
     workload = Workload(runtime="llama.cpp", quantization="IQ4_NL", draft="mtp")
-    (line,) = check("gemma-4-31b-it", workload, machine="RTX 5090, 64GB RAM").commands[-1:]
+    (line,) = check("gemma-4-31b-it", workload, machine="RTX 5090, 64GB RAM").commands[
+        -1:
+    ]
     assert "-hf bartowski/" in line
     assert "--spec-type draft-mtp -hfd unsloth/gemma-4-31B-it-GGUF" in line
 
@@ -284,7 +330,9 @@ def test_the_command_names_a_draft_that_lies_elsewhere() -> None:
 def test_the_words_of_a_pipeline_are_filled_in(model: str, words: str) -> None:
     """The line was printed with `{guidance}{steps}` in it."""
     verdict = check(model, machine="rtx 4090, 64 GB of RAM", runtime="diffusers")
-    (line,) = [command for command in verdict.commands if "DiffusionPipeline" in command]
+    (line,) = [
+        command for command in verdict.commands if "DiffusionPipeline" in command
+    ]
     assert words in line
     assert "{guidance}" not in line
     assert "{steps}" not in line

@@ -24,12 +24,20 @@ def types(*models: str, machine: str = "rtx 4090", **fields: Any) -> list[str | 
         pytest.param(("gpt2", "phi-4"), {}, ["Q6_K", "Q6_K"], id="the larger decides"),
         # of gpt-oss no other type is published
         pytest.param(
-            ("gpt-oss-20b", "qwen3:8b", "mistral-7b"), {}, ["MXFP4", "Q4_K_M", "Q4_K_M"], id="MXFP4"
+            ("gpt-oss-20b", "qwen3:8b", "mistral-7b"),
+            {},
+            ["MXFP4", "Q4_K_M", "Q4_K_M"],
+            id="MXFP4",
         ),
         pytest.param(
-            ("qwen3-8b", "mistral-7b"), {"quantization": "Q5_K_M"}, ["Q5_K_M", "Q5_K_M"], id="asked"
+            ("qwen3-8b", "mistral-7b"),
+            {"quantization": "Q5_K_M"},
+            ["Q5_K_M", "Q5_K_M"],
+            id="asked",
         ),
-        pytest.param(("gpt-4o", "mistral-7b"), {}, [None, "Q8_0"], id="beside a closed one"),
+        pytest.param(
+            ("gpt-4o", "mistral-7b"), {}, [None, "Q8_0"], id="beside a closed one"
+        ),
     ],
 )
 def test_models_are_compared_in_one_type_where_one_will_do(
@@ -48,10 +56,14 @@ def test_a_model_still_runs_in_the_comparison_that_runs_alone() -> None:
 
 
 def test_types_that_differ_are_named() -> None:
-    shown = plain(compare_document(compare(["gpt-oss-20b", "mistral-7b"], machine="rtx 4090")))
+    shown = plain(
+        compare_document(compare(["gpt-oss-20b", "mistral-7b"], machine="rtx 4090"))
+    )
     assert "Not in one quantization" in shown
     assert "gpt-oss-20b in MXFP4" in shown
-    alike = plain(compare_document(compare(["qwen3:8b", "mistral-7b"], machine="rtx 4090")))
+    alike = plain(
+        compare_document(compare(["qwen3:8b", "mistral-7b"], machine="rtx 4090"))
+    )
     assert "Not in one quantization" not in alike
 
 
@@ -65,7 +77,9 @@ def test_the_cost_and_the_wait_have_rows_where_they_were_asked_for() -> None:
     for name in ("a month by API", "work a day", "first word"):
         (row,) = [line for line in lines if line.startswith(name)]
         assert " - " not in row
-    plainly = plain(compare_document(compare(["qwen3-8b", "mistral-7b"], machine="rtx 4060")))
+    plainly = plain(
+        compare_document(compare(["qwen3-8b", "mistral-7b"], machine="rtx 4060"))
+    )
     assert "first word" not in plainly
     assert "a month by API" not in plainly
 
@@ -81,14 +95,23 @@ def test_what_is_too_slow_for_the_load_does_not_count_as_running_well() -> None:
 
 def test_a_context_says_whether_the_memory_or_the_training_limits_it() -> None:
     """Llama 3.1 8B was trained for 131,072 tokens; 8 GB hold a part of them."""
-    for machine, limit in (("rtx 4060", "what fits"), ("server-a100-80gb", "as trained")):
-        shown = plain(compare_document(compare(["llama-3.1-8b", "qwen3-8b"], machine=machine)))
-        (row,) = [line for line in shown.splitlines() if line.startswith("context up to")]
+    for machine, limit in (
+        ("rtx 4060", "what fits"),
+        ("server-a100-80gb", "as trained"),
+    ):
+        shown = plain(
+            compare_document(compare(["llama-3.1-8b", "qwen3-8b"], machine=machine))
+        )
+        (row,) = [
+            line for line in shown.splitlines() if line.startswith("context up to")
+        ]
         assert limit in row
     assert "131,072 (as trained)" in shown
 
 
 def test_why_a_model_is_not_current_is_said() -> None:
     """`current: partly` stood alone."""
-    shown = plain(compare_document(compare(["mistral-7b", "qwen3-8b"], machine="rtx 4060")))
+    shown = plain(
+        compare_document(compare(["mistral-7b", "qwen3-8b"], machine="rtx 4060"))
+    )
     assert "mistral-7b-instruct-v0.3: Ministral 3 8B (2025-12) is newer" in shown

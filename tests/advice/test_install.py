@@ -34,7 +34,11 @@ def printed() -> dict[str, tuple[RuntimeSpec, ModelSpec, tuple[str, ...]]]:
         if spec.modality == "vision" and not spec.runtimes:
             asked = Workload(runtime="transformers")
         kind = (spec.runtimes, spec.family, spec.uses, spec.inputs, spec.modality)
-        if (spec.modality == "text" and not spec.runtimes) or spec.closed or kind in seen:
+        if (
+            (spec.modality == "text" and not spec.runtimes)
+            or spec.closed
+            or kind in seen
+        ):
             continue
         seen.add(kind)
         try:
@@ -79,7 +83,10 @@ def imports(lines: tuple[str, ...]) -> set[str]:
             modules.add((node.module or "").partition(".")[0])
         elif isinstance(node, ast.Import):
             modules |= {alias.name.partition(".")[0] for alias in node.names}
-    return {DISTRIBUTIONS.get(module, module) for module in modules - sys.stdlib_module_names}
+    return {
+        DISTRIBUTIONS.get(module, module)
+        for module in modules - sys.stdlib_module_names
+    }
 
 
 def test_every_module_that_a_line_imports_is_installed_before() -> None:

@@ -39,7 +39,10 @@ CASES: dict[str, tuple[str, Workload]] = {
     "transformers": ("opt-1.3b", Workload()),
     "a runtime for one system": ("mistral-7b", Workload(runtime="mlx")),
     "a runtime for GPUs": ("mistral-7b", Workload(runtime="vllm")),
-    "a quantization for GPUs": ("qwen3-8b", Workload(runtime="transformers", quantization="fp8")),
+    "a quantization for GPUs": (
+        "qwen3-8b",
+        Workload(runtime="transformers", quantization="fp8"),
+    ),
     "16 bits in faster-whisper": (
         "whisper-large-v3",
         Workload(runtime="faster-whisper", quantization="float16"),
@@ -94,7 +97,8 @@ def test_the_least_machine_runs_it_and_one_byte_less_does_not(case: str) -> None
     size = least.memory_bytes - 1
     # stated, for without them a smaller machine gets the next method, or a file to be made
     same = workload.replace(
-        finetune_method=verdict.workload.finetune_method, quantization=verdict.workload.quantization
+        finetune_method=verdict.workload.finetune_method,
+        quantization=verdict.workload.quantization,
     )
     smaller = least.machine.replace(memory_total_bytes=size, memory_limit_bytes=size)
     assert judged(model, same, smaller).route is not Route.LOCAL
@@ -103,7 +107,9 @@ def test_the_least_machine_runs_it_and_one_byte_less_does_not(case: str) -> None
         disk.replace(free_bytes=least.disk_bytes - 1, total_bytes=least.disk_bytes - 1)
         for disk in least.machine.disks or ()
     )
-    assert outcome(judged(model, workload, least.machine.replace(disks=disks)), "disk") == (
+    assert outcome(
+        judged(model, workload, least.machine.replace(disks=disks)), "disk"
+    ) == (
         Outcome.WARN,
         "disk-tight",
     )
@@ -119,7 +125,9 @@ def test_the_bandwidth_reaches_the_wanted_speed_and_less_does_not(case: str) -> 
 
     def decode(rate: int) -> Any:
         speed = judged(
-            model, workload, least.machine.replace(memory_bandwidth_bytes_per_second=rate)
+            model,
+            workload,
+            least.machine.replace(memory_bandwidth_bytes_per_second=rate),
         ).speed
         assert speed is not None
         return speed.judged
@@ -189,9 +197,9 @@ def test_what_no_machine_mends_has_no_least_machine(
     """
     plan = plan_of(model, workload)
     assert plan.least is None
-    assert [finding.check for finding in plan.reasons if finding.outcome is Outcome.FAIL] == [
-        failed
-    ]
+    assert [
+        finding.check for finding in plan.reasons if finding.outcome is Outcome.FAIL
+    ] == [failed]
     assert (plan.fitting, plan.exit_code) == ((), 1)
 
 
@@ -204,7 +212,10 @@ def test_known_machines_fare_as_check_says(model: str) -> None:
     assert len(plan.machines) == len(all_profiles())
     for candidate in plan.machines[::30]:
         verdict = check(model, machine=candidate.machine)
-        assert (candidate.route, candidate.workload) == (verdict.route, verdict.workload)
+        assert (candidate.route, candidate.workload) == (
+            verdict.route,
+            verdict.workload,
+        )
     assert plan.machines[: len(plan.fitting)] == plan.fitting != ()
     assert not any(each.is_tight and each.is_comfortable for each in plan.machines)
 
@@ -263,7 +274,9 @@ def test_a_limit_to_raise_is_told_first() -> None:
     first, second, *_ = plain(check_document([verdict])).splitlines()
     assert "RUNS ONCE A LIMIT IS RAISED" in first
     assert "iogpu.wired_limit_mb" in second
-    listing = Lister(open_catalogue(), Workload(), verdict.machine).all(["gpt-oss-120b"])
+    listing = Lister(open_catalogue(), Workload(), verdict.machine).all(
+        ["gpt-oss-120b"]
+    )
     rows = plain(list_document(listing)).splitlines()
     assert any(row.startswith("!  gpt-oss-120b") for row in rows)
     assert "once its limit is raised" in (listing.models[0].why or "")

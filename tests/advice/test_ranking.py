@@ -59,7 +59,9 @@ WELL_LIKED = {
 
 
 @pytest.mark.parametrize("machine", WELL_LIKED)
-def test_what_people_buy_a_machine_for_stands_near_the_top(machine: str, packed: Path) -> None:
+def test_what_people_buy_a_machine_for_stands_near_the_top(
+    machine: str, packed: Path
+) -> None:
     """On two of them, too: dense 70B models at 3 tokens/s stood before gpt-oss-120b at 50."""
     catalogue = Catalogue.open(shipped=str(packed))
     places = WELL_LIKED[machine]
@@ -67,9 +69,13 @@ def test_what_people_buy_a_machine_for_stands_near_the_top(machine: str, packed:
     rows = 60 if is_slow_for_large else max(places.values())
     listing = Lister(catalogue, Workload(), named(machine)[0]).first(rows)
     ids = [answer.model.id for answer in listing.models]
-    assert {model for model, place in places.items() if model not in ids[:place]} == set()
+    assert {
+        model for model, place in places.items() if model not in ids[:place]
+    } == set()
     if is_slow_for_large:
-        _nothing_below_reading_speed_stands_before_its_equal_above_it(listing, catalogue)
+        _nothing_below_reading_speed_stands_before_its_equal_above_it(
+            listing, catalogue
+        )
 
 
 def _nothing_below_reading_speed_stands_before_its_equal_above_it(
@@ -84,12 +90,18 @@ def _nothing_below_reading_speed_stands_before_its_equal_above_it(
             continue
         if pace.likely < READING_TOKENS_PER_SECOND:
             slow_worths.append(standing_of_it.worth)
-        elif not any(finding.code.endswith(("tight", "not-known")) for finding in answer.findings):
-            assert all(worth > standing_of_it.worth for worth in slow_worths), answer.model.id
+        elif not any(
+            finding.code.endswith(("tight", "not-known")) for finding in answer.findings
+        ):
+            assert all(worth > standing_of_it.worth for worth in slow_worths), (
+                answer.model.id
+            )
 
 
 @pytest.mark.parametrize("profile", USUAL)
-def test_the_first_models_of_the_list_are_worth_an_evening(profile: str, packed: Path) -> None:
+def test_the_first_models_of_the_list_are_worth_an_evening(
+    profile: str, packed: Path
+) -> None:
     """The first five answer a chat, are not superseded, were made in the last two years, and are as
     fast as the least that is useful.
     """
@@ -114,12 +126,17 @@ def test_what_nobody_may_know_to_use_and_what_lies_here_already() -> None:
     for; files in memory are free for the model whose own they are.
     """
     asked, unlicensed = work(commercial=True), SPEC.replace(license=None)
-    shares = [share_on(judge(each, MACHINE)) for each in (asked, asked.replace(spec=unlicensed))]
+    shares = [
+        share_on(judge(each, MACHINE))
+        for each in (asked, asked.replace(spec=unlicensed))
+    ]
     assert shares[1] == pytest.approx(shares[0] / 2)
     assert kinds_in(["code", "math"]) == (None, None)
     stored = Machine.from_file(TESTS / "answers" / "files" / "stored.json")
     busy = stored.replace(memory_available_bytes=GIB, accelerators=())
-    cases = [best_case(each, ASKED[-1]) for each in (busy.replace(models_present=()), busy)]
+    cases = [
+        best_case(each, ASKED[-1]) for each in (busy.replace(models_present=()), busy)
+    ]
     assert [case.room_bytes for case in cases] == [GIB, busy.memory_limit_bytes]
 
 
@@ -159,14 +176,19 @@ def test_no_model_gets_a_better_place_than_its_best_case(number: int) -> None:
     except WorkloadError:
         assert workload != Workload()
         return
-    assert lister.first(20, ids).models == tuple(row for row in whole.models if row.can_run)[:20]
+    assert (
+        lister.first(20, ids).models
+        == tuple(row for row in whole.models if row.can_run)[:20]
+    )
     for answer in whole.models:
         outline = catalogue.outlines.get(answer.model.id)
         assert outline is not None
         assert lister.best_key(outline) <= lister.key(answer), answer.model.id
 
 
-@pytest.mark.parametrize("machine", ["rtx 4070", "desktop-ryzen-7700-32gb", "macbook-air-m2-16gb"])
+@pytest.mark.parametrize(
+    "machine", ["rtx 4070", "desktop-ryzen-7700-32gb", "macbook-air-m2-16gb"]
+)
 def test_who_builds_an_agent_is_shown_general_models_first(machine: str) -> None:
     """A model of 2025-04 that clicks on screenshots (UI-TARS) and Jan Nano's 4 B stood above
     Qwen3.6.
@@ -180,9 +202,14 @@ def test_who_builds_an_agent_is_shown_general_models_first(machine: str) -> None
 
 @pytest.mark.parametrize(
     ("use", "is_special"),
-    [pytest.param("code", True, id="code"), pytest.param("medical", True, id="medicine")],
+    [
+        pytest.param("code", True, id="code"),
+        pytest.param("medical", True, id="medicine"),
+    ],
 )
-def test_what_was_made_for_a_kind_of_work_is_shown_first(use: str, is_special: bool) -> None:
+def test_what_was_made_for_a_kind_of_work_is_shown_first(
+    use: str, is_special: bool
+) -> None:
     catalogue = open_catalogue()
     lister = Lister(catalogue, Workload(), named("rtx 4070")[0], use=use)
     first = lister.first(3, chosen(catalogue, use=use)).models
@@ -213,7 +240,13 @@ def test_the_fastest_useful_models_are_shown_before_toys() -> None:
     """`list --sort speed` began with pythia-70m, distilgpt2 and t5-small."""
     catalogue = open_catalogue()
     lister = Lister(catalogue, Workload(), named("rtx 4070")[0])
-    ids = ["pythia-70m", "distilgpt2", "qwen3.5-9b", "smollm2-135m-instruct", "qwen3.6-35b-a3b"]
+    ids = [
+        "pythia-70m",
+        "distilgpt2",
+        "qwen3.5-9b",
+        "smollm2-135m-instruct",
+        "qwen3.6-35b-a3b",
+    ]
     rows = sorted(lister.all(ids).models, key=lambda row: -row.speed.decode.likely)  # type: ignore[union-attr]
     assert rows[0].model.id in ("pythia-70m", "distilgpt2", "smollm2-135m-instruct")
     first = [row.model.id for row in lister.useful_first(rows)][:2]

@@ -18,7 +18,9 @@ def test_the_room_is_right_at_the_byte(name: str, gib: int) -> None:
     the model ends there.
     """
     machine = VM.replace(
-        memory_total_bytes=gib * GIB, memory_limit_bytes=gib * GIB, memory_available_bytes=gib * GIB
+        memory_total_bytes=gib * GIB,
+        memory_limit_bytes=gib * GIB,
+        memory_available_bytes=gib * GIB,
     )
     verdict = check(name, machine=machine)
     assert verdict.room is not None
@@ -26,7 +28,9 @@ def test_the_room_is_right_at_the_byte(name: str, gib: int) -> None:
 
     def memory(*, context_tokens: int | None = None, parallel: int = 1) -> str:
         type = verdict.workload.quantization
-        asked = Workload(context_tokens=context_tokens, parallel=parallel, quantization=type)
+        asked = Workload(
+            context_tokens=context_tokens, parallel=parallel, quantization=type
+        )
         finding = check(name, asked, machine=machine).finding("memory")
         assert finding is not None
         return finding.outcome.value
@@ -38,7 +42,9 @@ def test_the_room_is_right_at_the_byte(name: str, gib: int) -> None:
         assert memory(context_tokens=longest) in ("pass", "warn")
         architecture = verdict.model.architecture
         # what is documented with scaling is no offer: answers may get worse
-        assert longest == architecture.context_tokens or memory(context_tokens=longest + 1) in (
+        assert longest == architecture.context_tokens or memory(
+            context_tokens=longest + 1
+        ) in (
             "fail",
             "unknown",
         )
@@ -68,7 +74,11 @@ def test_the_best_quantization_fits_the_disk_whichever_is_asked_for() -> None:
     assert best("Q4_K_M", "3GB") == (small, Outcome.FAIL)
     assert best(small, "3GB")[0] == small
     assert best(small, "3GB")[1] is not Outcome.FAIL
-    assert [best(asked, "1MB")[0] for asked in (None, "Q4_K_M", "Q2_K")] == [None, None, None]
+    assert [best(asked, "1MB")[0] for asked in (None, "Q4_K_M", "Q2_K")] == [
+        None,
+        None,
+        None,
+    ]
 
 
 @pytest.mark.parametrize("runtime", ["transformers", "llama.cpp"])

@@ -42,7 +42,8 @@ def memory_of(run: Run) -> list[Figure]:
 
 def paces(run: Run) -> list[tuple[str, int | None, float, int | None]]:
     return sorted(
-        (pace.term, pace.tokens, round(pace.seen, 2), pace.depth_tokens) for pace in paces_of(run)
+        (pace.term, pace.tokens, round(pace.seen, 2), pace.depth_tokens)
+        for pace in paces_of(run)
     )
 
 
@@ -83,7 +84,12 @@ def test_colours_and_what_stands_before_each_line_hide_nothing(path: Any) -> Non
     ("name", "runtime", "model", "figures"),
     [
         # the rates that Ollama prints, with how many tokens they are of
-        ("answers-ollama", "ollama", None, [("decode", 120, 24.61, 71), ("prompt", 11, 53.77, 0)]),
+        (
+            "answers-ollama",
+            "ollama",
+            None,
+            [("decode", 120, 24.61, 71), ("prompt", 11, 53.77, 0)],
+        ),
         # 290 tokens in 20.709213 s, as /api/generate counts them in nanoseconds
         ("answers-ollama_api", "ollama", "llama3.2:3b", [("decode", 290, 14.0, 171)]),
         # `predicted_per_second`, which the counted tokens and time give
@@ -93,11 +99,19 @@ def test_colours_and_what_stands_before_each_line_hide_nothing(path: Any) -> Non
             "Qwen3-8B-Q4_K_M.gguf",
             [("decode", 128, 6.69, 128), ("prompt", 64, 14.19, 0)],
         ),
-        ("vllm-gpu", "vllm", "Qwen/Qwen2.5-0.5B-Instruct", [("decode", None, 309.65, None)]),
+        (
+            "vllm-gpu",
+            "vllm",
+            "Qwen/Qwen2.5-0.5B-Instruct",
+            [("decode", None, 309.65, None)],
+        ),
     ],
 )
 def test_the_figures_that_each_program_prints(
-    name: str, runtime: str, model: str | None, figures: list[tuple[str, int, float, int]]
+    name: str,
+    runtime: str,
+    model: str | None,
+    figures: list[tuple[str, int, float, int]],
 ) -> None:
     run = read(sample(name))
     assert (run.runtime, run.name) == (runtime, model)
@@ -105,7 +119,9 @@ def test_the_figures_that_each_program_prints(
 
 
 def test_rows_without_a_pace_are_left_out() -> None:
-    run = read(sample("llama_bench-table").replace("27.09 ", "nan ").replace(" | ", "\t| "))
+    run = read(
+        sample("llama_bench-table").replace("27.09 ", "nan ").replace(" | ", "\t| ")
+    )
     assert paces(run) == [("decode", 16, 5.04, 8)]
     assert run.notes == ("Tests whose pace is not a number (nan) are left out.",)
 
@@ -116,7 +132,9 @@ def test_flash_attention_on_is_what_is_predicted() -> None:
     (1337hero/rx7900xtx-llama-bench-vulcan, 2025-12).
     """
     head = "| model | size | params | backend | ngl | fa | test | t/s |\n"
-    row = "| llama 7B Q4_0 | 3.56 GiB | 6.74 B | Vulkan | 100 | {} | tg128 | {} ± 0.1 |\n"
+    row = (
+        "| llama 7B Q4_0 | 3.56 GiB | 6.74 B | Vulkan | 100 | {} | tg128 | {} ± 0.1 |\n"
+    )
     device = "ggml_vulkan: 0 = AMD Radeon RX 7900 XTX (RADV NAVI31) (radv) | uma: 0 | fp16: 1\n"
     first = device + head + row.format(0, 86.06) + row.format(1, 129.07)
     run = read(first + device + head + row.format(0, 32.04) + row.format(1, 57.67))
@@ -129,7 +147,12 @@ def test_a_server_on_the_processor() -> None:
     """The figures that llama-server printed with -lv 4 after one request."""
     run = read(sample("llama_log-server"))
     assert (run.quantization, run.parameters) == ("Q4_K_M", 494_030_000)
-    assert (run.context_tokens, run.parallel, run.kv_cache_type, run.threads) == (4096, 1, "f16", 1)
+    assert (run.context_tokens, run.parallel, run.kv_cache_type, run.threads) == (
+        4096,
+        1,
+        "f16",
+        1,
+    )
     assert run.on_processor is True
     assert {seen.term: round(seen.seen / MIB, 2) for seen in memory_of(run)} == {
         "weights": 373.71,
@@ -146,9 +169,16 @@ def test_buffers_on_a_gpu() -> None:
     """
     run = read(sample("llama_log-gpu"))
     assert read(sample("llama_log-gpu") * 2) == run
-    assert (run.context_tokens, run.parallel, run.gpu_layers, run.cards) == (2048, 4, 33, 1)
+    assert (run.context_tokens, run.parallel, run.gpu_layers, run.cards) == (
+        2048,
+        4,
+        33,
+        1,
+    )
     assert run.on_processor is False
-    sizes = {(seen.term, seen.where): round(seen.seen / MIB, 2) for seen in memory_of(run)}
+    sizes = {
+        (seen.term, seen.where): round(seen.seen / MIB, 2) for seen in memory_of(run)
+    }
     assert sizes == {
         ("weights", "accelerators"): 4403.49,
         ("weights", "host"): 281.81,
@@ -156,7 +186,10 @@ def test_buffers_on_a_gpu() -> None:
         ("compute", "accelerators"): 560,
         ("compute", "host"): 24.01,
     }
-    assert {pace.term: pace.seen for pace in paces_of(run)} == {"prompt": 2000, "decode": 50}
+    assert {pace.term: pace.seen for pace in paces_of(run)} == {
+        "prompt": 2000,
+        "decode": 50,
+    }
 
 
 # as llama-server prints a model of 16 layers behind that of the sample; ahead of it stands one of
@@ -179,7 +212,9 @@ LOADS = (
 def test_a_model_that_drafts_is_kept_apart(load: str) -> None:
     """Nothing of the model that was asked for changes; the pace is that of both."""
     alone = read(sample("llama_log-server"))
-    head, sign, tail = sample("llama_log-server").partition("0.03.529.479 I srv    load_model: in")
+    head, sign, tail = sample("llama_log-server").partition(
+        "0.03.529.479 I srv    load_model: in"
+    )
     run = read(f"{head}{load}\n{DRAFTER}{sign}{tail}")
     assert run.replace(drafts=False, notes=()) == alone
     assert run.drafts
@@ -242,7 +277,12 @@ def test_only_whole_windows_of_vllm_count() -> None:
     """One in which a request began or ended, or a prompt was read, answers for a part of its
     time.
     """
-    windows = window(20.0, 1) + window(21.0, 1) + window(9.0, 1, prompt=80.0) + window(22.0, 1)
+    windows = (
+        window(20.0, 1)
+        + window(21.0, 1)
+        + window(9.0, 1, prompt=80.0)
+        + window(22.0, 1)
+    )
     run = read(window(5.0, 1) + windows + window(3.0, 0))
     assert [(pace.seen, pace.sequences) for pace in paces_of(run)] == [(21.0, 1)]
     assert run_of(window(5.0, 1) + window(3.0, 0)) is None
@@ -255,7 +295,9 @@ def test_what_vllm_loaded_is_told() -> None:
     old = "INFO 05-22 [model_runner.py] Loading model weights took 14.99 GB\n"
     new = "INFO [gpu_model_runner.py] Model loading took 14.9902 GiB and 5.4 seconds\n"
     for line, rounded in ((old, 0.005), (new, 0.00005)):
-        run = read("args: {'model': 'meta-llama/Llama-3.1-8B', 'max_model_len': 8192}\n" + line)
+        run = read(
+            "args: {'model': 'meta-llama/Llama-3.1-8B', 'max_model_len': 8192}\n" + line
+        )
         assert (run.name, run.context_tokens) == ("meta-llama/Llama-3.1-8B", 8192)
         (seen,) = memory_of(run)
         assert abs(seen.seen / 2**30 - 14.99) < 0.001
@@ -299,9 +341,14 @@ def paces_by_kind(text: str) -> dict[str, tuple[float, int | None]]:
 
 def test_requests_without_a_task_are_averaged_each() -> None:
     """As a program for one user writes them: 3 answers of 20 and one of 10 tokens a second."""
-    slow = REQUEST.replace("500.00 ms", "1000.00 ms").replace("20.00 tokens", "10.00 tokens")
+    slow = REQUEST.replace("500.00 ms", "1000.00 ms").replace(
+        "20.00 tokens", "10.00 tokens"
+    )
     # 40 tokens in 2.5 seconds
-    assert paces_by_kind(REQUEST * 3 + slow) == {"prompt": (100.0, 40), "decode": (16.0, 10)}
+    assert paces_by_kind(REQUEST * 3 + slow) == {
+        "prompt": (100.0, 40),
+        "decode": (16.0, 10),
+    }
 
 
 def test_a_log_of_many_requests_keeps_no_name_that_grows() -> None:
@@ -327,7 +374,9 @@ def test_a_log_of_many_requests_keeps_no_name_that_grows() -> None:
         pytest.param("utf-16-be", id="the other order of bytes"),
     ],
 )
-@pytest.mark.parametrize("zeros", [pytest.param(0, id="whole"), pytest.param(20_000, id="emptied")])
+@pytest.mark.parametrize(
+    "zeros", [pytest.param(0, id="whole"), pytest.param(20_000, id="emptied")]
+)
 def test_of_a_long_log_the_start_and_the_end_are_read(
     encoding: str, zeros: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,13 +19,19 @@ from selfhost.machine.understand import cards_named
 from selfhost.needs.records import MemoryNeed
 
 MIB, GIB = 2**20, 2**30
-PROGRAMS = json.loads((TRUTH / "llamacpp_programs.json").read_text(encoding="utf-8"))["runs"]
-GROUPS = json.loads((TRUTH / "llamacpp_groups.json").read_text(encoding="utf-8"))["cases"]
+PROGRAMS = json.loads((TRUTH / "llamacpp_programs.json").read_text(encoding="utf-8"))[
+    "runs"
+]
+GROUPS = json.loads((TRUTH / "llamacpp_groups.json").read_text(encoding="utf-8"))[
+    "cases"
+]
 
 
 @cache
 def size_of(model: str, workload: Workload, gpu: str = "") -> ContainerSize:
-    return size(model, workload, machine=apply(node(), [], [cards_named(gpu)]) if gpu else None)
+    return size(
+        model, workload, machine=apply(node(), [], [cards_named(gpu)]) if gpu else None
+    )
 
 
 def workload_of(run: dict[str, Any]) -> Workload:
@@ -33,7 +39,10 @@ def workload_of(run: dict[str, Any]) -> Workload:
     parallel = run.get("parallel", run.get("users", 1))
     context = run["n_ctx"] // parallel if "parallel" in run else run["n_ctx"]
     return Workload(
-        runtime="llama.cpp", quantization=run["quant"], context_tokens=context, parallel=parallel
+        runtime="llama.cpp",
+        quantization=run["quant"],
+        context_tokens=context,
+        parallel=parallel,
     )
 
 
@@ -65,7 +74,9 @@ def test_the_request_is_what_a_server_cannot_give_back(run: dict[str, Any]) -> N
     what may go after loading.
     """
     sized = size_of(run["model"], workload_of(run))
-    for_itself = sized.limit_bytes - sized.page_cache_bytes - growth(sized, "prompt_cache")
+    for_itself = (
+        sized.limit_bytes - sized.page_cache_bytes - growth(sized, "prompt_cache")
+    )
     assert sized.unreclaimable_bytes * 0.9 <= run["anonymous_bytes"] <= for_itself
     most = sized.page_cache_bytes + memory_of(sized).evictable_bytes
     assert run["file_bytes"] <= most + 8 * MIB
@@ -76,9 +87,16 @@ def test_what_an_embedder_keeps_of_texts_is_bounded() -> None:
     """Texts that grow killed a server whose allocator kept the buffer of each, and idle users'
     texts fill the prompt cache of a model that has one; with both bound neither takes more.
     """
-    grown = {run["run"]: run for case in GROUPS if case.get("grows") for run in case["runs"]}
-    assert (grown["limit"]["outcome"], grown["default"]["outcome"]) == ("served", "killed")
-    encoder = size_of("bge-small-en-v1.5", Workload(quantization="F16", context_tokens=512))
+    grown = {
+        run["run"]: run for case in GROUPS if case.get("grows") for run in case["runs"]
+    }
+    assert (grown["limit"]["outcome"], grown["default"]["outcome"]) == (
+        "served",
+        "killed",
+    )
+    encoder = size_of(
+        "bge-small-en-v1.5", Workload(quantization="F16", context_tokens=512)
+    )
     assert encoder.environment == {"MALLOC_MMAP_THRESHOLD_": "131072"}
     assert growth(encoder, "prompt_cache") == 0
     several = Workload(quantization="Q8_0", context_tokens=512, parallel=4)
@@ -120,9 +138,13 @@ def test_the_figures_add_up_to_the_limit(model: str, runtime: str, gpu: str) -> 
     """
     sized = size_of(model, Workload(runtime=runtime), gpu)
     grown = sum(each.bytes for each in sized.growths)
-    assert sized.limit_bytes == sized.unreclaimable_bytes + sized.page_cache_bytes + grown
+    assert (
+        sized.limit_bytes == sized.unreclaimable_bytes + sized.page_cache_bytes + grown
+    )
     host = [term for term in memory_of(sized).terms if term.where == "host"]
-    spread = sum(term.high_bytes - term.bytes for term in host if not term.may_be_mapped)
+    spread = sum(
+        term.high_bytes - term.bytes for term in host if not term.may_be_mapped
+    )
     assert growth(sized, "uncertainty") >= spread > 0
 
 

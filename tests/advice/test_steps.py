@@ -80,7 +80,9 @@ def program_and_flags(command: list[str]) -> tuple[str, list[str]]:
 
 
 @pytest.mark.parametrize("name", USUAL)
-def test_nearly_every_model_that_runs_has_a_command_of_known_flags(name: str, packed: Path) -> None:
+def test_nearly_every_model_that_runs_has_a_command_of_known_flags(
+    name: str, packed: Path
+) -> None:
     of_models = all_steps(name, packed)
     missing = [spec_id for spec_id, found in of_models.items() if not found.commands]
     assert len(missing) <= 0.05 * len(of_models), missing
@@ -99,7 +101,10 @@ def test_nearly_every_model_that_runs_has_a_command_of_known_flags(name: str, pa
 def test_a_gate_counts_only_where_the_files_are_behind_it() -> None:
     """bartowski's GGUF of Llama 3.1 needs no login; the publisher's own files do."""
     gguf = on(
-        "desktop-rtx4090-24gb", "llama-3.1-8b-instruct", runtime="llama.cpp", quantization="Q4_K_M"
+        "desktop-rtx4090-24gb",
+        "llama-3.1-8b-instruct",
+        runtime="llama.cpp",
+        quantization="Q4_K_M",
     )
     own = on("desktop-rtx4090-24gb", "llama-3.1-8b-instruct", runtime="transformers")
     codes = [verdict.finding("weights").code for verdict in (gguf, own)]  # type: ignore[union-attr]
@@ -124,7 +129,9 @@ def test_the_line_allows_the_code_that_the_answer_warns_of(
     it.
     """
     answer = check(model, Workload(runtime=runtime), machine=machine)
-    assert any("runs code from the repository" in finding.reason for finding in answer.findings)
+    assert any(
+        "runs code from the repository" in finding.reason for finding in answer.findings
+    )
     assert "trust-remote-code" in answer.commands[-1].replace("_", "-")
     plain = check("mistral-7b", Workload(runtime=runtime), machine=machine)
     assert all("trust" not in line for line in plain.commands)
@@ -146,13 +153,17 @@ def test_the_line_allows_the_code_that_the_answer_warns_of(
         ("DGX Spark", Workload(runtime="llama.cpp"), "llama.app/install.sh"),
     ],
 )
-def test_each_maker_of_gpus_gets_its_build(gpu: str, asked: Workload, words: str) -> None:
+def test_each_maker_of_gpus_gets_its_build(
+    gpu: str, asked: Workload, words: str
+) -> None:
     lines = check("mistral-7b", asked, machine=named(gpu)[0]).setup
     assert any(words in line for line in lines if line.startswith("#")), lines
 
 
 @pytest.mark.parametrize("model", ["mistral-7b", "whisper-small"])
-@pytest.mark.parametrize("machine", ["desktop-ryzen-5600-16gb", "rtx 3060", "rx 7900 xtx", "b580"])
+@pytest.mark.parametrize(
+    "machine", ["desktop-ryzen-5600-16gb", "rtx 3060", "rx 7900 xtx", "b580"]
+)
 def test_no_line_on_linux_takes_homebrew_for_there(model: str, machine: str) -> None:
     """Pasted where it is not installed, `brew install llama.cpp` ended the block."""
     lines = check(model, machine=named(machine)[0].replace(system="linux")).setup
@@ -169,7 +180,9 @@ def test_no_line_on_linux_takes_homebrew_for_there(model: str, machine: str) -> 
         ("i5-8250u 16gb", False),
     ],
 )
-def test_ollama_is_told_to_take_a_gpu_that_it_drops(machine: str, is_told: bool) -> None:
+def test_ollama_is_told_to_take_a_gpu_that_it_drops(
+    machine: str, is_told: bool
+) -> None:
     """ollama/ollama pull 16701: since 0.30 it drops AMD's GPUs that share the RAM but for gfx1151,
     so that its line would run at the processor's pace.
     """
@@ -184,10 +197,15 @@ def test_ollama_is_told_to_take_a_gpu_that_it_drops(machine: str, is_told: bool)
         ("unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL", "unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL"),
         ("bartowski/Qwen3-8B-GGUF:Q4_K_M", "bartowski/Qwen3-8B-GGUF:Q4_K_M"),
         # its tag has the type alone
-        ("google/gemma-3-4b-it-qat-q4_0-gguf", "google/gemma-3-4b-it-qat-q4_0-gguf:Q4_0"),
+        (
+            "google/gemma-3-4b-it-qat-q4_0-gguf",
+            "google/gemma-3-4b-it-qat-q4_0-gguf:Q4_0",
+        ),
     ],
 )
-def test_a_repository_that_was_typed_is_the_one_that_is_fetched(typed: str, fetched: str) -> None:
+def test_a_repository_that_was_typed_is_the_one_that_is_fetched(
+    typed: str, fetched: str
+) -> None:
     assert f"-hf {fetched} " in str(check(typed, machine=named("RTX 4090")[0]).commands)
 
 
@@ -208,7 +226,11 @@ def test_a_line_for_windows_is_one_of_the_powershell_that_it_comes_with() -> Non
     """Windows PowerShell 5.1 knows no `&&` (about_Pipeline_Chain_Operators: since 7) and has `curl`
     as another word for Invoke-WebRequest.
     """
-    for model in ("whisper-large-v3-turbo", "melotts-english", "piper-en-us-lessac-medium"):
+    for model in (
+        "whisper-large-v3-turbo",
+        "melotts-english",
+        "piper-en-us-lessac-medium",
+    ):
         verdict = on("laptop-rtx4060-16gb", model)
         lines = [line for line in (*verdict.setup, *verdict.commands) if line[0] != "#"]
         assert lines
@@ -252,7 +274,12 @@ def test_one_gpu_of_several_is_named_in_the_line() -> None:
     asked = Workload(runtime="llama.cpp", quantization="Q4_K_M")
     lines = {
         gpus: check("qwen2.5-14b", asked, machine=named(gpus)[0])
-        for gpus in ("2x RTX 3090", "RTX 3090", "2x RTX 3060 8gb", "RTX 3060 + RTX 3090")
+        for gpus in (
+            "2x RTX 3090",
+            "RTX 3090",
+            "2x RTX 3060 8gb",
+            "RTX 3060 + RTX 3090",
+        )
     }
     (alike,) = lines["2x RTX 3090"].commands
     assert alike.endswith(" -sm none -mg 0")
@@ -268,8 +295,12 @@ def test_a_beginner_types_ollama_run_where_only_ollama_has_the_model() -> None:
     """
     verdict = check("gemma3:27b", machine=named("RTX 4090")[0])
     assert verdict.commands == ("ollama run gemma3:27b",)
-    assert any("OLLAMA_CONTEXT_LENGTH=4096 ollama serve" in note for note in verdict.fine_print)
-    asked = check("gemma3:27b", Workload(context_tokens=32_768), machine=named("RTX 4090")[0])
+    assert any(
+        "OLLAMA_CONTEXT_LENGTH=4096 ollama serve" in note for note in verdict.fine_print
+    )
+    asked = check(
+        "gemma3:27b", Workload(context_tokens=32_768), machine=named("RTX 4090")[0]
+    )
     assert asked.commands[0].endswith("OLLAMA_CONTEXT_LENGTH=32768 ollama serve")
     assert not any("ollama serve" in note for note in asked.fine_print)
 
@@ -277,8 +308,12 @@ def test_a_beginner_types_ollama_run_where_only_ollama_has_the_model() -> None:
 @pytest.mark.parametrize(
     ("typed", "gpus", "idle", "is_tag_told"),
     [
-        pytest.param("llama3.3:70b", "4x H100", "3 of the 4 GPUs stay idle", True, id="a tag"),
-        pytest.param("mistral-7b", "2x RTX 3090", "1 of the 2 GPUs stays idle", False, id="small"),
+        pytest.param(
+            "llama3.3:70b", "4x H100", "3 of the 4 GPUs stay idle", True, id="a tag"
+        ),
+        pytest.param(
+            "mistral-7b", "2x RTX 3090", "1 of the 2 GPUs stays idle", False, id="small"
+        ),
         pytest.param("llama-3.3-70b", "2x RTX 3090", None, False, id="both are used"),
         pytest.param("mistral-7b", "RTX 3090", None, False, id="one"),
     ],

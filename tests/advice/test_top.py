@@ -33,7 +33,9 @@ def test_the_first_of_a_use_are_those_of_all(judged: list[str]) -> None:
     every = rank(machine=MACHINE, use="code")
     judged.clear()
     first = rank(machine=MACHINE, use="code", top=7)
-    assert [row.model.id for row in first.models] == [row.model.id for row in every.models[:7]]
+    assert [row.model.id for row in first.models] == [
+        row.model.id for row in every.models[:7]
+    ]
     assert len(judged) < len(every.models) / 2
     assert first.counts.is_estimate
     assert not every.counts.is_estimate
@@ -71,7 +73,16 @@ def test_another_order_or_a_filter_needs_all(
     option: str, judged: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Which are the first is known only then."""
-    words = ["list", "gpt2", "--top", "2", *option.split(), "--json", "--machine", MACHINE]
+    words = [
+        "list",
+        "gpt2",
+        "--top",
+        "2",
+        *option.split(),
+        "--json",
+        "--machine",
+        MACHINE,
+    ]
     main(words)
     capsys.readouterr()
     assert {"gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"} <= {*judged}

@@ -14,7 +14,9 @@ def test_a_proposal_for_several_users_has_a_pace() -> None:
     """mistral-7b was too slow for 30 users on two cores; first among what `runs here instead` was a
     model in Transformers, which serves one request after another and has no pace for several.
     """
-    verdict = check("mistral-small", machine=VM, parallel=USERS, min_tokens_per_second=4)
+    verdict = check(
+        "mistral-small", machine=VM, parallel=USERS, min_tokens_per_second=4
+    )
     assert verdict.finding("speed").outcome == "fail"  # type: ignore[union-attr]
     assert verdict.alternatives
     for other in verdict.alternatives:

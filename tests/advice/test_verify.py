@@ -29,8 +29,12 @@ MACHINE = Machine.from_file(RECORDS / "vm-24gib.json")
 MIB = 1 << 20
 
 
-def pace(kind: str, rate: float, tokens: int | None = None, sequences: int = 1) -> Figure:
-    return Figure(subject="pace", term=kind, seen=rate, tokens=tokens, sequences=sequences)
+def pace(
+    kind: str, rate: float, tokens: int | None = None, sequences: int = 1
+) -> Figure:
+    return Figure(
+        subject="pace", term=kind, seen=rate, tokens=tokens, sequences=sequences
+    )
 
 
 def memory(term: str, size: int) -> Figure:
@@ -104,7 +108,9 @@ def test_a_real_process_is_inside_and_twice_as_much_outside() -> None:
         ({"drafts": True}, "draft model"),
     ],
 )
-def test_what_the_run_does_not_tell_is_not_compared(change: dict[str, Any], why: str) -> None:
+def test_what_the_run_does_not_tell_is_not_compared(
+    change: dict[str, Any], why: str
+) -> None:
     """Only the file is left to compare."""
     rows = {row.term: row for row in held(SERVER.replace(**change)).differences}
     assert rows["model_file"].inside is True
@@ -134,7 +140,9 @@ def _stated_pace(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param(pace("prompt", 5.0, 8), None, 2, id="prompt of 8 tokens"),
     ],
 )
-def test_a_pace_against_its_range(figure: Figure, inside: bool | None, exit_code: int) -> None:
+def test_a_pace_against_its_range(
+    figure: Figure, inside: bool | None, exit_code: int
+) -> None:
     """The ends belong to the range; a few tokens prove nothing."""
     comparison = held(SERVER.replace(figures=(figure,)))
     assert [row.inside for row in comparison.differences] == [inside]
@@ -146,7 +154,10 @@ def test_a_short_prompt_on_a_gpu_is_not_compared() -> None:
     """A question of 40 tokens takes a GPU as long as a whole batch: 100 tokens/s beside 1,588 is no
     fault of the prediction. On a processor it is compared.
     """
-    run, model = Run(tool="x", figures=(pace("prompt", 10.0, 40),)), "llama-3.1-8b-instruct"
+    run, model = (
+        Run(tool="x", figures=(pace("prompt", 10.0, 40),)),
+        "llama-3.1-8b-instruct",
+    )
     on_card = held(run, model, apply(MACHINE, [], [cards_named("RTX 3060")]))
     assert on_card.differences[0].inside is None
     assert "512" in (on_card.differences[0].why or "")
@@ -196,12 +207,16 @@ def test_a_run_on_a_gpu_is_not_held_against_a_machine_without() -> None:
         ("llama-3.1-8b-instruct", "vllm", "desktop-2x-rtx3090"),
     ],
 )
-def test_a_short_chat_is_what_check_tells(model: str, runtime: str, machine: str) -> None:
+def test_a_short_chat_is_what_check_tells(
+    model: str, runtime: str, machine: str
+) -> None:
     """Without a depth both give the same range; a deeper context is slower."""
     catalogue, place = open_catalogue(), load(machine).machine
     asked = Workload(runtime=runtime, context_tokens=32_768)
     verdict = check_with(catalogue, model, asked, place, follows_machine=False)
-    short, deep = (pace_at(catalogue, verdict, asked, depth) for depth in (None, 32_000))
+    short, deep = (
+        pace_at(catalogue, verdict, asked, depth) for depth in (None, 32_000)
+    )
     assert short is not None
     assert deep is not None
     assert short.decode is not None
@@ -223,16 +238,25 @@ def seen(words: str, **values: Any) -> Process:
     return Process(**{**fields, **values})
 
 
-def test_a_server_by_its_options_and_kinds_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_by_its_options_and_kinds_of_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Long and short names, with = or apart; the last counts; what follows another option is no
     flag. The model's file apart from all else; -c is for all sequences together.
     """
     words = (
-        "llama-server --model=a.gguf -c 9 -c 8192 -np 2 -t 4 -ngl 99 -ctk q8_0 -ctv q8_0 --alias -c"
+        "llama-server --model=a.gguf -c 9 -c 8192 -np 2 -t 4 -ngl 99 "
+        "-ctk q8_0 -ctv q8_0 --alias -c"
     )
     monkeypatch.setattr(module, "process", lambda _number: seen(words))
     run = run_of_process("1")
-    told = (run.context_tokens, run.parallel, run.threads, run.gpu_layers, run.kv_cache_type)
+    told = (
+        run.context_tokens,
+        run.parallel,
+        run.threads,
+        run.gpu_layers,
+        run.kv_cache_type,
+    )
     assert told == (4096, 2, 4, 99, "q8_0")
     sizes = {figure.term: figure.seen // MIB for figure in run.figures}
     assert sizes == {"model_file": 374, "everything_else": 186, "total": 560}
@@ -269,10 +293,16 @@ def test_a_file_that_is_here_is_read(tmp_path: Path) -> None:
     """The file itself knows better than any name."""
     path = tmp_path / "Mistral-7B-Instruct-v0.3-Q4_K_M.gguf"
     path.write_bytes(b"GGUF")
-    assert identify(Run(tool="x", file=str(path)), open_catalogue(), None) == (path, "file", True)
+    assert identify(Run(tool="x", file=str(path)), open_catalogue(), None) == (
+        path,
+        "file",
+        True,
+    )
 
 
-@pytest.mark.parametrize("known", [{}, {"parameters": 8_190_000_000}, {"file": "a\0b.gguf"}])
+@pytest.mark.parametrize(
+    "known", [{}, {"parameters": 8_190_000_000}, {"file": "a\0b.gguf"}]
+)
 def test_a_run_that_tells_nothing_asks_for_a_name(known: dict[str, Any]) -> None:
     """The remedy is the option."""
     with pytest.raises(UnknownModelError) as caught:
@@ -283,7 +313,11 @@ def test_a_run_that_tells_nothing_asks_for_a_name(known: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     ("file", "name", "by"),
     [
-        ("C:\\m\\Mistral-7B-Instruct-v0.3-Q4_K_M-00001-of-00002.gguf", None, "file-name"),
+        (
+            "C:\\m\\Mistral-7B-Instruct-v0.3-Q4_K_M-00001-of-00002.gguf",
+            None,
+            "file-name",
+        ),
         ("sha256-0011", "Mistral-7B-Instruct-v0.3", "name"),
     ],
 )
@@ -300,8 +334,13 @@ def test_a_benchmark_behind_a_long_context_is_slower() -> None:
     reads that cache too.
     """
     run = Run(tool="x", runtime="llama.cpp", quantization="Q4_K_M")
-    short, deep = pace("decode", 9.0, 128), pace("decode", 2.5, 128).replace(depth_tokens=16_448)
-    rows = held(run.replace(figures=(short, deep)), "mistral-7b-instruct-v0.3").differences
+    short, deep = (
+        pace("decode", 9.0, 128),
+        pace("decode", 2.5, 128).replace(depth_tokens=16_448),
+    )
+    rows = held(
+        run.replace(figures=(short, deep)), "mistral-7b-instruct-v0.3"
+    ).differences
     assert rows[0].likely is not None
     assert rows[1].likely is not None
     assert rows[1].likely < 0.7 * rows[0].likely

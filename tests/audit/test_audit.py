@@ -88,7 +88,10 @@ def test_exit_codes(policy: str, outcomes: Outcomes, code: int, result: str) -> 
     made = audit(head + ONE + mark, 1, {("mistral-7b", "m1"): outcomes})
     assert not mark or "memory: the memory is" in render("text", made)
     assert (made.exit_code, made.outcome.value) == (code, result)
-    assert (checked_json(made)["exit_code"], checked_json(made)["outcome"]) == (code, result)
+    assert (checked_json(made)["exit_code"], checked_json(made)["outcome"]) == (
+        code,
+        result,
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,14 +126,18 @@ def test_a_model_that_no_machine_is_selected_for_is_no_answer() -> None:
     made = audit(ONE + 'machines = ["host:edge-*"]\n[[model]]\nname = "gpt2"\n', 2)
     assert made.exit_code == 2
     (problem,) = made.problems
-    assert str(problem).startswith("audit.toml:4: model[0].machines: selects none of the 2 mach")
+    assert str(problem).startswith(
+        "audit.toml:4: model[0].machines: selects none of the 2 mach"
+    )
 
 
 CLASS = 'machines = ["class:big"]\n[[class]]\nname = "big"\nmatch = { memory_total = ">=64GiB" }\n'
 
 
 @pytest.mark.parametrize(("outcome", "code"), [(PASS, 0), (FAIL, 1), (UNKNOWN, 3)])
-def test_one_machine_is_judged_by_its_part_of_a_fleets_policy(outcome: Outcome, code: int) -> None:
+def test_one_machine_is_judged_by_its_part_of_a_fleets_policy(
+    outcome: Outcome, code: int
+) -> None:
     """A CI job that runs on one machine gets the answer for it; what the policy wants of a class
     elsewhere is noted.
     """
@@ -160,9 +167,16 @@ def test_an_exception_covers_one_finding_and_no_more() -> None:
     """When all that fails is excepted the row does not fail; a second finding that fails still
     does.
     """
-    covered, more = one(EXCEPTION, {"memory": FAIL}), one(EXCEPTION, {"memory": FAIL, "disk": FAIL})
+    covered, more = (
+        one(EXCEPTION, {"memory": FAIL}),
+        one(EXCEPTION, {"memory": FAIL, "disk": FAIL}),
+    )
     (row,) = covered.rows
-    assert (covered.exit_code, row.result, covered.outcome) == (0, Result.EXCEPTED, Result.PASS)
+    assert (covered.exit_code, row.result, covered.outcome) == (
+        0,
+        Result.EXCEPTED,
+        Result.PASS,
+    )
     (row,) = more.rows
     assert (more.exit_code, row.result, row.failed) == (1, Result.FAIL, ("disk",))
     assert [check for check, _ in row.excepted] == ["memory"]
@@ -171,20 +185,32 @@ def test_an_exception_covers_one_finding_and_no_more() -> None:
 def test_an_exception_holds_for_its_machines_and_model_alone() -> None:
     """The same failure elsewhere, or of another model, still breaks the policy."""
     text = EXCEPTION + 'machines = ["host:m1"]\n' + ONE + '[[model]]\nname = "gpt2"\n'
-    made = audit(text, 2, {(model, "*"): {"memory": FAIL} for model in ("mistral-7b", "gpt2")})
+    made = audit(
+        text, 2, {(model, "*"): {"memory": FAIL} for model in ("mistral-7b", "gpt2")}
+    )
     excepted = [row for row in made.rows if row.result is Result.EXCEPTED]
-    assert [(row.machine, row.wanted.name) for row in excepted] == [("m1", "mistral-7b")]
+    assert [(row.machine, row.wanted.name) for row in excepted] == [
+        ("m1", "mistral-7b")
+    ]
     assert made.exit_code == 1
 
 
 @pytest.mark.parametrize(
     ("today", "code", "use"),
-    [("2027-03-30", 0, Use.USED), ("2027-03-31", 1, Use.EXPIRED), ("2028-01-01", 1, Use.EXPIRED)],
+    [
+        ("2027-03-30", 0, Use.USED),
+        ("2027-03-31", 1, Use.EXPIRED),
+        ("2028-01-01", 1, Use.EXPIRED),
+    ],
 )
 def test_an_exception_ends_on_its_day(today: str, code: int, use: Use) -> None:
     """On the day `expires` names it no longer holds, and the report says so."""
     made = one(EXCEPTION, {"memory": FAIL}, today)
-    assert (made.exit_code, made.exceptions[0].use, made.exceptions[0].rows) == (code, use, 1)
+    assert (made.exit_code, made.exceptions[0].use, made.exceptions[0].rows) == (
+        code,
+        use,
+        1,
+    )
     assert len(checked_json(made)["exceptions"][use.value]) == 1
     assert ("ended on 2027-03-31" in render("text", made)) is (use is Use.EXPIRED)
 
@@ -200,15 +226,23 @@ def test_machines_that_fare_alike_are_told_once_with_the_worst_figures() -> None
     assert first.names == ("m1", "m2", "m3", "m4", "m5", "m6", "m7")
     assert (second.count, second.name) == (1, "m8")
     value = checked_json(made)
-    assert (value["machines"], [each["count"] for each in value["classes"]]) == (8, [7, 1])
+    assert (value["machines"], [each["count"] for each in value["classes"]]) == (
+        8,
+        [7, 1],
+    )
     assert [each["example"] for each in value["verdicts"]] == ["m7", "m8"]
-    (memory,) = (each for each in value["verdicts"][0]["findings"] if each["check"] == "memory")
+    (memory,) = (
+        each for each in value["verdicts"][0]["findings"] if each["check"] == "memory"
+    )
     # the seventh machine lacks seven GiB: `helpers.audits.finding`
     assert memory["short"] == 7 * audits.GIB
     assert len(audits.as_lines(made).splitlines()) == 8
     assert "m7: memory: the memory is fail" in render("text", made)
     # a suite of JUnit is a machine, whose history servers keep by its name
-    assert all(f'<testsuite name="m{number}"' in render("junit", made) for number in range(1, 9))
+    assert all(
+        f'<testsuite name="m{number}"' in render("junit", made)
+        for number in range(1, 9)
+    )
     assert 'message="m7: the memory is fail"' in render("junit", made)
 
 
@@ -220,8 +254,12 @@ def test_jsonl_has_a_row_per_machine_and_model() -> None:
         ("gpt2", "m1"): {"cpu": FAIL, "disk": FAIL},
         ("mistral-7b", "m2"): {"memory": FAIL, "accelerator": FAIL},
     }
-    rows = [json.loads(line) for line in audits.as_lines(audit(text, 2, table)).splitlines()]
-    assert [[row[key] for key in ("machine", "model", "route", "failed")] for row in rows] == [
+    rows = [
+        json.loads(line) for line in audits.as_lines(audit(text, 2, table)).splitlines()
+    ]
+    assert [
+        [row[key] for key in ("machine", "model", "route", "failed")] for row in rows
+    ] == [
         ["m1", "mistral-7b-id", "neither", []],
         ["m1", "gpt2-id", "neither", ["disk", "cpu"]],
         ["m2", "mistral-7b-id", "neither", ["accelerator"]],
@@ -239,7 +277,8 @@ UNREACHABLE = '{"changed": false, "msg": "Failed to connect", "unreachable": tru
 
 
 @pytest.mark.parametrize(
-    ("text", "why"), [(UNREACHABLE, "did not reach"), ('{"ansible_facts": {"a": 16', "JSON")]
+    ("text", "why"),
+    [(UNREACHABLE, "did not reach"), ('{"ansible_facts": {"a": 16', "JSON")],
 )
 def test_no_host_of_a_tree_goes_missing(tmp_path: Path, text: str, why: str) -> None:
     """Its file is called as the host, and what it holds is no answer: a fault, and not silence. One
@@ -253,7 +292,9 @@ def test_no_host_of_a_tree_goes_missing(tmp_path: Path, text: str, why: str) -> 
     (problem,) = fleet.problems
     assert problem.file == str(tmp_path / "web-2.example.org")
     assert why in problem.message
-    assert [Path(note.rpartition(" ")[2]).name for note in fleet.notes] == ["web-3.example.org"]
+    assert [Path(note.rpartition(" ")[2]).name for note in fleet.notes] == [
+        "web-3.example.org"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -270,14 +311,19 @@ def test_records_from_standard_input(text: str, names: list[str]) -> None:
     fleet = load_machines("-", stdin=text.encode())
     assert ([machine.name for machine in fleet.machines], fleet.problems) == (names, ())
     assert [
-        machine.name for machine in load_machines("-", stdin=text.encode("utf-16")).machines
+        machine.name
+        for machine in load_machines("-", stdin=text.encode("utf-16")).machines
     ] == names
 
 
 OUTCOMES = st.sampled_from([PASS, PASS, PASS, WARN, UNKNOWN, FAIL])
 SITUATIONS = st.dictionaries(
-    st.tuples(st.sampled_from(["mistral-7b", "gpt2"]), st.sampled_from(["m1", "m2", "m3"])),
-    st.dictionaries(st.sampled_from(["memory", "disk", "speed", "cpu"]), OUTCOMES, max_size=3),
+    st.tuples(
+        st.sampled_from(["mistral-7b", "gpt2"]), st.sampled_from(["m1", "m2", "m3"])
+    ),
+    st.dictionaries(
+        st.sampled_from(["memory", "disk", "speed", "cpu"]), OUTCOMES, max_size=3
+    ),
     max_size=6,
 )
 POLICIES = st.builds(
@@ -285,11 +331,18 @@ POLICIES = st.builds(
     st.tuples(
         st.sampled_from(["", 'fail_on = "warning"\n', 'fail_on = "never"\n']),
         st.sampled_from(
-            ["", 'on_unknown = "error"\n', 'on_unknown = "warning"\n', 'on_unknown = "ignore"\n']
+            [
+                "",
+                'on_unknown = "error"\n',
+                'on_unknown = "warning"\n',
+                'on_unknown = "ignore"\n',
+            ]
         ),
         st.sampled_from(["", EXCEPTION, EXCEPTION + 'machines = ["host:m1"]\n']),
         st.just(ONE),
-        st.sampled_from(["", 'machines = ["host:m1", "host:m2"]\n', 'machines = ["host:none"]\n']),
+        st.sampled_from(
+            ["", 'machines = ["host:m1", "host:m2"]\n', 'machines = ["host:none"]\n']
+        ),
         st.sampled_from(["", 'severity = "warning"\n']),
         st.sampled_from(["", '[[model]]\nname = "gpt2"\n']),
     ),
@@ -311,7 +364,9 @@ def test_green_is_earned(
         in [
             outcome
             for check, outcome in table.get((row.wanted.name, row.machine), {}).items()
-            if not (is_excepted and (row.wanted.name, check) == ("mistral-7b", "memory"))
+            if not (
+                is_excepted and (row.wanted.name, check) == ("mistral-7b", "memory")
+            )
         ]
         for row in made.rows
         if row.wanted.severity == "error"

@@ -34,7 +34,9 @@ from selfhost.reports.audit_formats import MOST_SHOWN
 
 FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
 XSD = etree.XMLSchema(etree.parse(DATA / "junit-10.xsd"))
-SARIF = Draft4Validator(json.loads((DATA / "sarif-schema-2.1.0.json").read_text(encoding="utf-8")))
+SARIF = Draft4Validator(
+    json.loads((DATA / "sarif-schema-2.1.0.json").read_text(encoding="utf-8"))
+)
 
 
 class Read(NamedTuple):
@@ -56,7 +58,9 @@ def of_json(text: str) -> Read:
     value = json.loads(text)
     validate(value, "audit-1")
     return Read(
-        value["exit_code"] != 0, len(value["verdicts"]), json.dumps(value, ensure_ascii=False)
+        value["exit_code"] != 0,
+        len(value["verdicts"]),
+        json.dumps(value, ensure_ascii=False),
     )
 
 
@@ -74,10 +78,17 @@ def of_markdown(text: str) -> Read:
     tokens = MarkdownIt("commonmark").enable("table").parse(text)
     words, cells = [], 0
     for token in tokens:
-        assert token.type not in ("html_block", "fence", "code_block", "blockquote_open")
+        assert token.type not in (
+            "html_block",
+            "fence",
+            "code_block",
+            "blockquote_open",
+        )
         cells += token.type in ("td_open", "th_open")
         for child in token.children or ():
-            assert child.type in ("text", "html_inline", "softbreak", "text_special"), child
+            assert child.type in ("text", "html_inline", "softbreak", "text_special"), (
+                child
+            )
             if child.type == "html_inline":
                 assert child.content in ("<code>", "</code>", "<br>")
             words.append(child.content)
@@ -93,20 +104,35 @@ def of_html(text: str) -> Read:
     page = html.document_fromstring(text)
     for node in page.iter(etree.Element):
         assert node.tag in TAGS
-        assert not {key for key in node.attrib if key.startswith("on")} | {"src", "style"} & {
-            *node.attrib
-        }
+        assert not {key for key in node.attrib if key.startswith("on")} | {
+            "src",
+            "style",
+        } & {*node.attrib}
     (style,) = page.iter("style")
     policy = page.xpath("string(//meta[@http-equiv]/@content)")
     assert policy.startswith("default-src 'none'; ")
     assert not re.search(r"url\(|@import|@font-face|https?:", style.text)
     red = page.find(".//h1/span").get("class") != "pass"
     style.drop_tree()
-    return Read(red, len(page.xpath("//td")) + len(page.xpath("//p")), page.text_content())
+    return Read(
+        red, len(page.xpath("//td")) + len(page.xpath("//p")), page.text_content()
+    )
 
 
 TAGS = {
-    *("html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "table", "thead"),
+    *(
+        "html",
+        "head",
+        "meta",
+        "title",
+        "style",
+        "body",
+        "h1",
+        "h2",
+        "p",
+        "table",
+        "thead",
+    ),
     *("tbody", "tr", "th", "td", "b", "bdi", "span"),
 }
 
@@ -115,9 +141,15 @@ def of_junit(text: str) -> Read:
     tree = etree.fromstring(text.encode())
     XSD.assertValid(tree)
     # GitLab keeps the first of two equal names
-    names = [(case.get("classname"), case.get("name")) for case in tree.iter("testcase")]
+    names = [
+        (case.get("classname"), case.get("name")) for case in tree.iter("testcase")
+    ]
     assert len(names) == len(set(names)) == int(tree.get("tests"))
-    words = [value for node in tree.iter() for value in (*node.attrib.values(), node.text or "")]
+    words = [
+        value
+        for node in tree.iter()
+        for value in (*node.attrib.values(), node.text or "")
+    ]
     red = int(tree.get("failures")) + int(tree.get("errors"))
     assert red == len(tree.findall(".//failure")) + len(tree.findall(".//error"))
     return Read(red > 0, len(names), "\n".join(words))
@@ -181,7 +213,9 @@ CONSUMERS: dict[str, Callable[[str], Read]] = {
 
 
 def consumed(name: str, text: str) -> Read:
-    assert name in CONSUMERS, f"add {name} to CONSUMERS: a function that reads the format back"
+    assert name in CONSUMERS, (
+        f"add {name} to CONSUMERS: a function that reads the format back"
+    )
     return CONSUMERS[name](text)
 
 
@@ -191,21 +225,32 @@ def read(name: str, of: Audit) -> Read:
 
 TWO = model("mistral-7b") + model("gpt2", severity='"warning"')
 BAD = Problem(
-    file="records/m4.json", line=3, key="memory", message="is no number", remedy="write one"
+    file="records/m4.json",
+    line=3,
+    key="memory",
+    message="is no number",
+    remedy="write one",
 )
 SITUATIONS = {
     "runs": audit(TWO),
-    "fails": audit(TWO, ("m1", "m2"), {("mistral-7b", "m1"): {"memory": FAIL, "disk": UNKNOWN}}),
+    "fails": audit(
+        TWO, ("m1", "m2"), {("mistral-7b", "m1"): {"memory": FAIL, "disk": UNKNOWN}}
+    ),
     "unknown": audit(TWO, ("m1",), {("mistral-7b", "m1"): {"disk": UNKNOWN}}),
     "uncounted": audit(TWO, ("m1",), {("gpt2", "m1"): {"memory": FAIL}}),
     "ignored": audit(
         'on_unknown = "ignore"\n' + TWO, ("m1",), {("gpt2", "m1"): {"memory": UNKNOWN}}
     ),
     "excepted": audit(
-        TWO + exception("mistral-7b"), ("m1", "m2"), {("mistral-7b", "*"): {"memory": FAIL}}
+        TWO + exception("mistral-7b"),
+        ("m1", "m2"),
+        {("mistral-7b", "*"): {"memory": FAIL}},
     ),
     "expired": audit(
-        TWO + exception("gpt2"), ("m1",), {("gpt2", "*"): {"memory": FAIL}}, today="2027-04-01"
+        TWO + exception("gpt2"),
+        ("m1",),
+        {("gpt2", "*"): {"memory": FAIL}},
+        today="2027-04-01",
     ),
     "unused": audit(TWO + exception("gpt2")),
     "a bad record": audit(TWO, ("m1",), problems=[BAD]),
@@ -274,7 +319,9 @@ def test_text_of_inputs_gives_no_orders(name: str, kind: str) -> None:
     result, tame = consumed(name, text), read(name, attacked("tame"))
     assert (result.red, result.things) == (tame.red, tame.things)
     assert not set(text) & set(map(chr, [*range(10), *range(11, 32), *range(127, 160)]))
-    assert not re.search("[\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", text)
+    assert not re.search(
+        "[\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", text
+    )
     if name != "github":
         assert not re.search(r"(?m)^\s*(::|##\[|##vso)", text)
     assert len(text) < 2_000_000
@@ -301,7 +348,9 @@ def junit_cases(of: Audit) -> dict[str, tuple[list[str], str]]:
     ("situation", "said"),
     [
         pytest.param("uncounted", "does not run", id="a warning that fails"),
-        pytest.param("ignored", "not known whether it runs", id="an unknown that is ignored"),
+        pytest.param(
+            "ignored", "not known whether it runs", id="an unknown that is ignored"
+        ),
     ],
 )
 def test_what_the_policy_does_not_count_passes_in_junit_and_says_so(
@@ -334,7 +383,12 @@ def test_what_is_excepted_is_a_skipped_case_in_junit() -> None:
 
 @pytest.mark.parametrize(
     "rule",
-    [*CHECKS, "route", "not-judged", *(f"exception-{use}" for use in (Use.EXPIRED, Use.UNUSED))],
+    [
+        *CHECKS,
+        "route",
+        "not-judged",
+        *(f"exception-{use}" for use in (Use.EXPIRED, Use.UNUSED)),
+    ],
 )
 def test_code_scanning_shows_a_text_for_every_rule(rule: str) -> None:
     """What a rule asks, and what to do where it is broken: GitHub shows an id alone otherwise."""
@@ -348,22 +402,30 @@ def test_the_rules_of_a_report_are_described() -> None:
     """Those of its results, each once."""
     log = json.loads(render("sarif", SITUATIONS["fails"]))
     (rule,) = log["runs"][0]["tool"]["driver"]["rules"]
-    assert rule["shortDescription"]["text"] == "A model fits in the memory of the machine"
+    assert (
+        rule["shortDescription"]["text"] == "A model fits in the memory of the machine"
+    )
 
 
 @pytest.mark.parametrize(
     ("rule", "remedy"),
     [
         pytest.param("memory", "make the model run there", id="memory"),
-        pytest.param("weights", "name a model whose weights are published", id="weights"),
+        pytest.param(
+            "weights", "name a model whose weights are published", id="weights"
+        ),
         pytest.param("license", "name a model whose license allows it", id="license"),
     ],
 )
-def test_an_exception_that_has_ended_says_what_ends_the_need_of_it(rule: str, remedy: str) -> None:
+def test_an_exception_that_has_ended_says_what_ends_the_need_of_it(
+    rule: str, remedy: str
+) -> None:
     """No machine makes a closed model run."""
     text = model("gpt-4o") + exception("gpt-4o", rule=f'"{rule}"')
     of = audit(text, ("m1",), {("gpt-4o", "*"): {rule: FAIL}}, today="2027-04-01")
-    (issue,) = [each for each in audit_formats.issues(of) if each.rule == "exception-expired"]
+    (issue,) = [
+        each for each in audit_formats.issues(of) if each.rule == "exception-expired"
+    ]
     assert issue.text == (
         f"exception from the rule {rule} for gpt-4o: ended on 2027-03-31; 1 verdict would need it"
     )
@@ -411,7 +473,9 @@ STATES = [
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="no jq")
 @pytest.mark.parametrize(("situation", "code", "state"), STATES)
-def test_jq_makes_the_line_of_a_monitoring_plugin(situation: str, code: int, state: str) -> None:
+def test_jq_makes_the_line_of_a_monitoring_plugin(
+    situation: str, code: int, state: str
+) -> None:
     """One line with figures; exit codes of the Monitoring Plugins Development Guidelines."""
     done = by_jq("As a plugin", render("json", SITUATIONS[situation]))
     assert (done.returncode, done.stderr) == (code, "")
@@ -437,12 +501,16 @@ def test_jq_makes_gauges_for_node_exporter() -> None:
     table = {("x", "*"): {"memory": FAIL}, ("y", "m1"): {"memory": UNKNOWN}}
     # lacks less, and stands in a group of its own
     table["x", "m1"] = {"memory": FAIL, "cpu": FAIL}
-    text = model("x") + model("y", machines='["host:m1"]') + exception("x", rule='"disk"')
+    text = (
+        model("x") + model("y", machines='["host:m1"]') + exception("x", rule='"disk"')
+    )
     report = render("json", audit(text, ("m1", "m2", "m3"), table))
     done = by_jq("As gauges", report)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert all(re.fullmatch(r'[a-z_]+(\{(\w+="[^"]*",?)+\})? \d+', line) for line in lines)
+    assert all(
+        re.fullmatch(r'[a-z_]+(\{(\w+="[^"]*",?)+\})? \d+', line) for line in lines
+    )
     gauges = dict(line.removeprefix("selfhost_audit_").rsplit(" ", 1) for line in lines)
     assert gauges['machines{model="x",result="fail"}'] == "3"
     assert gauges['machines{model="y",result="unknown"}'] == "1"
@@ -489,7 +557,11 @@ def test_an_unknown_format_is_refused_with_those_that_exist(
 )
 @pytest.mark.parametrize("name", FORMATS)
 def test_what_could_not_be_judged_never_looks_like_an_answer(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, policy: str | None, fault: str
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    policy: str | None,
+    fault: str,
 ) -> None:
     """On standard output: a report that is red, or nothing where nothing was judged.
 
@@ -499,7 +571,13 @@ def test_what_could_not_be_judged_never_looks_like_an_answer(
     if policy is not None:
         path.write_text(policy)
     files = [tmp_path / "named", tmp_path / "of-output"]
-    words = ["audit", str(path), "--machines", str(RECORDS / "vm-24gib.json"), "--format"]
+    words = [
+        "audit",
+        str(path),
+        "--machines",
+        str(RECORDS / "vm-24gib.json"),
+        "--format",
+    ]
     assert cli.main([*words, name]) == 2
     out, err = capsys.readouterr()
     assert fault in err

@@ -27,7 +27,9 @@ ONE = '[[model]]\nname = "x"\n'
 Findings = Mapping[str, str]
 
 
-def audit(found: Findings, text: str = ONE, baseline: Baseline | None = None, **more: Any) -> Audit:
+def audit(
+    found: Findings, text: str = ONE, baseline: Baseline | None = None, **more: Any
+) -> Audit:
     """One model on the machines that are named, with these findings."""
     table = {
         ("x", name): {
@@ -62,7 +64,9 @@ def kept(made: Audit, folder: Path) -> Baseline:
         ("disk?", "", "fixed", 0),
     ],
 )
-def test_what_changed(tmp_path: Path, before: str, now: str, change: str | None, code: int) -> None:
+def test_what_changed(
+    tmp_path: Path, before: str, now: str, change: str | None, code: int
+) -> None:
     """What is no worse than before does not fail the audit; what is newly wrong does, as it would
     without a baseline.
     """
@@ -71,7 +75,9 @@ def test_what_changed(tmp_path: Path, before: str, now: str, change: str | None,
     assert [row.change for row in made.rows] == ([] if change is None else [change])
     value = audits.as_json(made)
     validate(value, "audit-1")
-    counts = {key: value["baseline"][key] for key in ("new", "fixed", "changed", "unchanged")}
+    counts = {
+        key: value["baseline"][key] for key in ("new", "fixed", "changed", "unchanged")
+    }
     expected = dict.fromkeys(counts, 0) | {change or "unchanged": 1}
     assert counts == expected
     assert value["exit_code"] == code
@@ -110,7 +116,9 @@ ROW = {"machine": "a", "label": "x", "result": "pass", "failed": []}
 
 
 def line(**changes: object) -> str:
-    return json.dumps({key: value for key, value in (ROW | changes).items() if value != "-"})
+    return json.dumps(
+        {key: value for key, value in (ROW | changes).items() if value != "-"}
+    )
 
 
 @pytest.mark.parametrize(
@@ -140,10 +148,22 @@ def test_a_wrong_baseline_is_no_answer(
     output.
     """
     monkeypatch.chdir(tmp_path)
-    Path("audit.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n', encoding="utf-8")
-    Path("before").write_bytes(content if isinstance(content, bytes) else content.encode())
+    Path("audit.toml").write_text(
+        'schema = 1\n[[model]]\nname = "gpt2"\n', encoding="utf-8"
+    )
+    Path("before").write_bytes(
+        content if isinstance(content, bytes) else content.encode()
+    )
     assert (
-        cli.main(["audit", "--machines", str(RECORDS / "vm-24gib.json"), "--baseline", "before"])
+        cli.main(
+            [
+                "audit",
+                "--machines",
+                str(RECORDS / "vm-24gib.json"),
+                "--baseline",
+                "before",
+            ]
+        )
         == 2
     )
     out, err = capsys.readouterr()
@@ -159,14 +179,21 @@ def test_from_the_command_line(
     mended.
     """
     monkeypatch.chdir(tmp_path)
-    Path("audit.toml").write_text('schema = 1\n[[model]]\nname = "llama-3.1-405b"\n', "utf-8")
+    Path("audit.toml").write_text(
+        'schema = 1\n[[model]]\nname = "llama-3.1-405b"\n', "utf-8"
+    )
     words = ["audit", "--machines", str(RECORDS / "vm-24gib.json")]
     assert cli.main([*words, "--format", "jsonl=before.jsonl"]) == 1
     capsys.readouterr()
     assert cli.main([*words, "--baseline", "before.jsonl"]) == 0
     assert "nothing changed" in capsys.readouterr().out
     # no report goes over the file that it is held against
-    assert cli.main([*words, "--baseline", "before.jsonl", "--format", "jsonl=before.jsonl"]) == 2
+    assert (
+        cli.main(
+            [*words, "--baseline", "before.jsonl", "--format", "jsonl=before.jsonl"]
+        )
+        == 2
+    )
 
 
 def test_of_many_machines_that_are_gone_the_first_are_told_and_the_others_counted(

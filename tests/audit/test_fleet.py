@@ -28,14 +28,21 @@ TODAY = "2026-11-21"
 catalogue = cache(open_catalogue)
 POLICY = (DATA / "fleet.toml").read_text(encoding="utf-8")
 PROFILES = ("aws-g5.12xlarge", "desktop-rx9070xt-16gb", "aws-m7i.2xlarge", "dgx-spark")
-RECORDED = ("linux-desktop-alder-lake", "macos-apple-m2", "linux-vm-shared-group-and-tmpfs-cache")
+RECORDED = (
+    "linux-desktop-alder-lake",
+    "macos-apple-m2",
+    "linux-vm-shared-group-and-tmpfs-cache",
+)
 
 
 def fleet(count: int) -> str:
     """Recorded machines and profiles with numbers of their own; some lack a fact."""
     rng = random.Random(3)
     known = [load(name).machine for name in PROFILES]
-    known += [Machine.read(root=ROOT / "tests" / "machines" / name / "root") for name in RECORDED]
+    known += [
+        Machine.read(root=ROOT / "tests" / "machines" / name / "root")
+        for name in RECORDED
+    ]
     lines = []
     for number in range(count):
         record = rng.choice(known).to_json()
@@ -46,12 +53,16 @@ def fleet(count: int) -> str:
         record["memory_limit_bytes"] = record["memory_total_bytes"]
         record["memory_available_bytes"] = int(total * rng.uniform(0.1, 0.9))
         if rng.random() < 0.2:
-            record[rng.choice(["memory_total_bytes", "memory_available_bytes", "disks"])] = None
+            record[
+                rng.choice(["memory_total_bytes", "memory_available_bytes", "disks"])
+            ] = None
         for disk in record["disks"] or ():
             disk["free_bytes"] = rng.randrange(10**9, 10**12)
         for card in record["accelerators"] or ():
             if card["memory_total_bytes"]:
-                card["memory_free_bytes"] = int(card["memory_total_bytes"] * rng.uniform(0.3, 1))
+                card["memory_free_bytes"] = int(
+                    card["memory_total_bytes"] * rng.uniform(0.3, 1)
+                )
         if rng.random() < 0.5:
             record["memory_bandwidth_bytes_per_second"] = rng.randrange(5, 90) * 10**9
         lines.append(json.dumps(record))
@@ -90,7 +101,9 @@ def by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("by_kind")
-def test_a_fleet_gets_the_verdicts_of_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fleet_gets_the_verdicts_of_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Each row with its deciding findings, each count and the fate of each exception is the same;
     of each group the machines and the largest shortfall.
     """
@@ -104,7 +117,10 @@ def test_a_fleet_gets_the_verdicts_of_one_by_one(monkeypatch: pytest.MonkeyPatch
     assert list(map(said, audit.rows)) == list(map(said, alone.rows))
     assert (audit.exit_code, audit.exceptions) == (alone.exit_code, alone.exceptions)
     together, apart = (
-        [(group.names, group.row.wanted.index, shortfall(group.row)) for group in each.groups]
+        [
+            (group.names, group.row.wanted.index, shortfall(group.row))
+            for group in each.groups
+        ]
         for each in (audit, alone)
     )
     assert len(together) > 15
@@ -117,7 +133,10 @@ def test_nothing_is_judged_of_cards_or_beside_models_that_no_machine_has() -> No
     memory of GPUs that is no machine's; and for models together each is judged as it is. The
     example of a group is the machine that lacks most.
     """
-    machines, seen = load_machines("-", stdin=fleet(60).encode()), list[tuple[Wanted, Machine]]()
+    machines, seen = (
+        load_machines("-", stdin=fleet(60).encode()),
+        list[tuple[Wanted, Machine]](),
+    )
 
     def judge_and_note(wanted: Wanted, basis: str, machine: Machine) -> Verdict:
         seen.append((wanted, machine))
@@ -128,9 +147,14 @@ def test_nothing_is_judged_of_cards_or_beside_models_that_no_machine_has() -> No
     assert {numbers_of(each)[0] for _, each in seen} <= {frees for frees, _ in known}
     assert {numbers_of(each) for wanted, each in seen if wanted.members} <= known
     of_name = {each.name: each for each in machines.machines}
-    for group in (each for each in audit.groups if shortfall(each.row) and each.count > 1):
+    for group in (
+        each for each in audit.groups if shortfall(each.row) and each.count > 1
+    ):
         alike = [of_name[name] for name in group.names]
-        alone = [judge()(group.row.wanted, policy().memory_basis(each), each) for each in alike]
+        alone = [
+            judge()(group.row.wanted, policy().memory_basis(each), each)
+            for each in alike
+        ]
         assert shortfall(group.row) == max(map(shortfall, alone))
 
 
@@ -157,7 +181,8 @@ def test_an_entry_that_cannot_be_judged_is_told_once() -> None:
 
 @pytest.mark.usefixtures("by_kind")
 @pytest.mark.parametrize(
-    ("step", "is_bounded", "is_refused"), [(1, True, False), (90, True, True), (90, False, False)]
+    ("step", "is_bounded", "is_refused"),
+    [(1, True, False), (90, True, True), (90, False, False)],
 )
 def test_a_job_that_takes_too_long_is_refused_with_its_estimate(
     step: float, is_bounded: bool, is_refused: bool

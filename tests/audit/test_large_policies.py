@@ -53,7 +53,9 @@ def test_entries_that_ask_the_same_are_judged_once_and_told_each() -> None:
         asked.append(wanted.name)
         return judge(wanted, basis, machine)
 
-    entries = models(*["gpt2"] * 300) + '[[model]]\nname = "gpt2"\ncontext_tokens = 512\n'
+    entries = (
+        models(*["gpt2"] * 300) + '[[model]]\nname = "gpt2"\ncontext_tokens = 512\n'
+    )
     read = policy(entries)
     audit = run_audit(read, Fleet(machines=Machines([MACHINE])), counted, today=TODAY)
     # at most the worst, the best and the hardest machine of each question, and the row told
@@ -108,7 +110,9 @@ def test_near_names_are_looked_for_only_for_listed_faults(searched: list[str]) -
 
 
 @pytest.mark.usefixtures("one_process")
-def test_a_policy_of_unknown_names_is_judged_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_policy_of_unknown_names_is_judged_no_further(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(fleet_judge, "_MOST_QUESTIONS", 10)
     asked: list[str] = []
 
@@ -118,7 +122,9 @@ def test_a_policy_of_unknown_names_is_judged_no_further(monkeypatch: pytest.Monk
 
     names = [f"m{number}" for number in range(3 * fleet_judge.MOST_REFUSED)]
     text = models("gpt2", *names)
-    audit = run_audit(policy(text), Fleet(machines=Machines([MACHINE])), refuse, today=TODAY)
+    audit = run_audit(
+        policy(text), Fleet(machines=Machines([MACHINE])), refuse, today=TODAY
+    )
     assert audit.exit_code == 2
     assert "more than 1,000 entries cannot be judged" in audit.problems[0].message
     assert '"gpt2"' in audit.problems[1].message
@@ -136,7 +142,9 @@ def test_validate_stops_at_the_same_number(tmp_path: Path) -> None:
 
 
 def test_the_second_of_two_classes_of_one_name_is_told_among_thousands() -> None:
-    classes = "".join(f'[[class]]\nname = "c{number}"\nmatch = {{}}\n' for number in range(5_000))
+    classes = "".join(
+        f'[[class]]\nname = "c{number}"\nmatch = {{}}\n' for number in range(5_000)
+    )
     text = models("gpt2") + classes + '[[class]]\nname = "c7"\nmatch = {}\n'
     assert faults(text) == [
         (15_005, "class[5000].name", '"c7" is the name of an earlier class'),
@@ -149,15 +157,20 @@ def test_a_selector_finds_its_class_among_thousands() -> None:
         for number in range(3_000)
     )
     entries = "".join(
-        f'[[model]]\nname = "gpt2"\nmachines = ["class:c{number}"]\n' for number in range(3_000)
+        f'[[model]]\nname = "gpt2"\nmachines = ["class:c{number}"]\n'
+        for number in range(3_000)
     )
     read = policy(entries + classes)
     machine = MACHINE.replace(labels={"site": "s2999"})
-    selecting = [each.index for each in read.models if read.selects(each.machines, machine)]
+    selecting = [
+        each.index for each in read.models if read.selects(each.machines, machine)
+    ]
     assert selecting == [2_999]
 
 
-def test_selectors_of_unknown_classes_are_all_counted_and_the_first_have_a_remedy() -> None:
+def test_selectors_of_unknown_classes_are_all_counted_and_the_first_have_a_remedy() -> (
+    None
+):
     text = '[[class]]\nname = "edge"\nmatch = {}\n'
     text += "".join(
         f'[[model]]\nname = "m{number}"\nmachines = ["class:edgee{number}"]\n'
@@ -173,7 +186,9 @@ def test_selectors_of_unknown_classes_are_all_counted_and_the_first_have_a_remed
 def test_unknown_names_are_refused_before_anything_is_judged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def judge_tasks(tasks: Sequence[fleet_judge.Task], _judge: object) -> Iterator[object]:
+    def judge_tasks(
+        tasks: Sequence[fleet_judge.Task], _judge: object
+    ) -> Iterator[object]:
         assert not tasks
         return iter(())
 
@@ -181,7 +196,9 @@ def test_unknown_names_are_refused_before_anything_is_judged(
     names = [f"m{number}" for number in range(600)]
     text = models(*names) + '[[together]]\nmodels = ["gpt2", "mx"]\n'
     judge = PolicyJudge(open_catalogue(), TODAY)
-    audit = run_audit(policy(text), Fleet(machines=Machines([MACHINE])), judge, today=TODAY)
+    audit = run_audit(
+        policy(text), Fleet(machines=Machines([MACHINE])), judge, today=TODAY
+    )
     assert audit.exit_code == 2
     first, last = audit.problems[0], audit.problems[-1]
     assert (first.line, first.key) == (3, "model[0].name")
@@ -198,8 +215,13 @@ def test_an_entry_beside_unknown_names_is_judged() -> None:
     assert [problem.key for problem in audit.problems] == ["model[0].name"]
 
 
-def test_the_lines_of_late_faults_need_no_second_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = models("gpt2") + '[[together]]\nmodels = ["gpt2", "mx"]\nmachines = ["host:x*"]\n'
+def test_the_lines_of_late_faults_need_no_second_parsing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = (
+        models("gpt2")
+        + '[[together]]\nmodels = ["gpt2", "mx"]\nmachines = ["host:x*"]\n'
+    )
     read = policy(text)
     parsed: list[str] = []
 
@@ -212,5 +234,9 @@ def test_the_lines_of_late_faults_need_no_second_parsing(monkeypatch: pytest.Mon
     faults.append((1, "machines", "is wrong", None))
     problems = read.problems(faults)
     places = [(problem.line, problem.key) for problem in problems]
-    assert places == [(3, "model[0].name"), (5, "together[0].models"), (6, "together[0].machines")]
+    assert places == [
+        (3, "model[0].name"),
+        (5, "together[0].models"),
+        (6, "together[0].machines"),
+    ]
     assert parsed == []

@@ -24,7 +24,9 @@ from selfhost.machine.record import Machine
 BAD = sorted(BAD_POLICIES.glob("*.toml"))
 SCHEMA = json.loads((SCHEMAS / "policy-1.json").read_text(encoding="utf-8"))
 GIB = 2**30
-CONTRACT = (ROOT / "docs" / "contract.md").read_text(encoding="utf-8").split("```toml\n")[1]
+CONTRACT = (
+    (ROOT / "docs" / "contract.md").read_text(encoding="utf-8").split("```toml\n")[1]
+)
 
 
 def policy(text: str) -> Policy:
@@ -36,7 +38,9 @@ def as_json(text: str) -> Any:
     return json.loads(
         json.dumps(
             tomllib.loads(text),
-            default=lambda value: value.isoformat() if isinstance(value, date) else repr(value),
+            default=lambda value: (
+                value.isoformat() if isinstance(value, date) else repr(value)
+            ),
         )
     )
 
@@ -66,10 +70,17 @@ def test_the_contracts_example_is_read_whole() -> None:
     assert stated == (8192, "Q4_K_M", "llama.cpp")
     assert (asked.min_tokens_per_second, model.severity) == (5, "error")
     assert model.name == model.label == "mistral-7b"
-    assert list(map(str, model.machines)) == ["class:edge", "host:build-*", "label:site=s*"]
+    assert list(map(str, model.machines)) == [
+        "class:edge",
+        "host:build-*",
+        "label:site=s*",
+    ]
     (edge,) = read.classes
     match = edge.match
-    assert (dict(match.labels), match.memory_total_bytes) == ({"site": "s*"}, ((">=", 15 * GIB),))
+    assert (dict(match.labels), match.memory_total_bytes) == (
+        {"site": "s*"},
+        ((">=", 15 * GIB),),
+    )
     assert (match.architecture, edge.memory) == ("x86_64", "total")
     (exception,) = read.exceptions
     assert (exception.model, exception.rule) == ("mistral-7b", "memory")
@@ -94,13 +105,17 @@ BEYOND_SCHEMA = {
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in BAD if path.stem not in BEYOND_SCHEMA], ids=lambda path: path.stem
+    "path",
+    [path for path in BAD if path.stem not in BEYOND_SCHEMA],
+    ids=lambda path: path.stem,
 )
 def test_editors_see_the_same_faults(path: Path) -> None:
     """What the JSON Schema can express it refuses, so that an editor warns before the pipeline
     does.
     """
-    assert not Draft202012Validator(SCHEMA).is_valid(as_json(path.read_text(encoding="utf-8")))
+    assert not Draft202012Validator(SCHEMA).is_valid(
+        as_json(path.read_text(encoding="utf-8"))
+    )
 
 
 def test_the_starter_policy_reads_itself() -> None:
@@ -110,10 +125,14 @@ def test_the_starter_policy_reads_itself() -> None:
     read = read_policy(Document.read("audit.toml", starter_policy().encode()))
     assert [wanted.name for wanted in read.models] == ["mistral-7b"]
     report = (SCHEMAS / "audit-1.json").read_text(encoding="utf-8")
-    printed = json.loads(report)["properties"]["policy"]["properties"]["models"]["items"]
+    printed = json.loads(report)["properties"]["policy"]["properties"]["models"][
+        "items"
+    ]
     told = CONTRACT.partition(". The JSON Schema")[0]
     lists = {
-        "specs/common/starter_policy.toml": re.findall(r"(?m)^# (\w+) = ", starter_policy()),
+        "specs/common/starter_policy.toml": re.findall(
+            r"(?m)^# (\w+) = ", starter_policy()
+        ),
         "[[model]] of docs/contract.md": re.findall(r"(?m)(?:^|`)(\w+)(?: = |`)", told),
         "model of policy-1.json": SCHEMA["properties"]["model"]["items"]["properties"],
         "policy.models of audit-1.json": printed["properties"],
@@ -124,7 +143,8 @@ def test_the_starter_policy_reads_itself() -> None:
 
 
 EDGE = (
-    '[[model]]\nname = "x"\nmachines = ["class:edge"]\n[[class]]\nname = "edge"\nmatch = { %s }\n'
+    '[[model]]\nname = "x"\nmachines = '
+    '["class:edge"]\n[[class]]\nname = "edge"\nmatch = { %s }\n'
 )
 
 
@@ -138,8 +158,16 @@ EDGE = (
         ('memory_total = ">=15GiB"', Machine(memory_total_bytes=15 * GIB - 1), False),
         ('memory_total = ">15GiB"', Machine(memory_total_bytes=15 * GIB), False),
         ('memory_total = "<=15GB"', Machine(memory_total_bytes=15 * 10**9), True),
-        ('memory_total = ">=15GiB, <64GiB"', Machine(memory_total_bytes=64 * GIB), False),
-        ('memory_total = ">=15GiB, <64GiB"', Machine(memory_total_bytes=32 * GIB), True),
+        (
+            'memory_total = ">=15GiB, <64GiB"',
+            Machine(memory_total_bytes=64 * GIB),
+            False,
+        ),
+        (
+            'memory_total = ">=15GiB, <64GiB"',
+            Machine(memory_total_bytes=32 * GIB),
+            True,
+        ),
         ('memory_total = ">=15GiB"', Machine(), None),
         ('architecture = "x86_64"', Machine(architecture="aarch64"), False),
         ('architecture = "x86_64"', Machine(), None),
@@ -149,7 +177,11 @@ EDGE = (
             Machine(architecture="aarch64"),
             False,
         ),
-        ('label = { site = "s1" }, memory_total = ">=1GiB"', Machine(labels={"site": "s2"}), False),
+        (
+            'label = { site = "s1" }, memory_total = ">=1GiB"',
+            Machine(labels={"site": "s2"}),
+            False,
+        ),
         ("", Machine(), True),
     ],
     ids=case_id,
@@ -165,9 +197,20 @@ def test_class_membership(match: str, machine: Machine, holds: bool | None) -> N
 
 def test_a_model_wanted_twice_keeps_two_labels() -> None:
     """Reports that keep the first of two equal names must lose nothing."""
-    entries = ('"x"', '"x"\ncontext_tokens = 8192', '"y"', '"x"\nparallel = 2', '"x"\nparallel = 2')
+    entries = (
+        '"x"',
+        '"x"\ncontext_tokens = 8192',
+        '"y"',
+        '"x"\nparallel = 2',
+        '"x"\nparallel = 2',
+    )
     read = policy("".join(f"[[model]]\nname = {entry}\n" for entry in entries))
-    labels = ["x", "x, 8192 tokens", "y", *(f"x, 2 in parallel (model[{n}])" for n in (3, 4))]
+    labels = [
+        "x",
+        "x, 8192 tokens",
+        "y",
+        *(f"x, 2 in parallel (model[{n}])" for n in (3, 4)),
+    ]
     assert [wanted.label for wanted in read.models] == labels
 
 

@@ -18,7 +18,9 @@ from selfhost.core import files
 from selfhost.core.files import MAX_TEXT_BYTES, Unreadable
 
 LINES = st.lists(
-    st.sampled_from(["", " ", "\t", "\r", '{"a": 1}', ' {"name": "m"} ', "{", '{"a": "é"}', "[1]"]),
+    st.sampled_from(
+        ["", " ", "\t", "\r", '{"a": 1}', ' {"name": "m"} ', "{", '{"a": "é"}', "[1]"]
+    ),
     max_size=12,
 )
 
@@ -31,7 +33,9 @@ def read(content: bytes) -> list[tuple[object, int | None, bool]]:
 
 @settings(deadline=None, max_examples=120)
 @given(lines=LINES, size=st.integers(1, 9))
-def test_every_line_that_is_not_blank_has_its_number(lines: list[str], size: int) -> None:
+def test_every_line_that_is_not_blank_has_its_number(
+    lines: list[str], size: int
+) -> None:
     text = "\n".join(['{"first": 1}', '{"second": 2}', *lines])
     expected: list[tuple[object, int | None, bool]] = []
     for number, line in enumerate(text.split("\n"), 1):
@@ -70,8 +74,12 @@ def test_millions_of_blank_lines_are_counted_and_not_looked_at(
     ("text", "values"),
     [
         pytest.param('{"a": 1}', [({"a": 1}, None, False)], id="one"),
-        pytest.param('\n\n{"a": 1}\n\n', [({"a": 1}, None, False)], id="one between blank lines"),
-        pytest.param('{\n"a":\n1\n}\n', [({"a": 1}, None, False)], id="one over several lines"),
+        pytest.param(
+            '\n\n{"a": 1}\n\n', [({"a": 1}, None, False)], id="one between blank lines"
+        ),
+        pytest.param(
+            '{\n"a":\n1\n}\n', [({"a": 1}, None, False)], id="one over several lines"
+        ),
         pytest.param(
             '\n[{"a": 1},\n{"a": 2}]',
             [({"a": 1}, None, False), ({"a": 2}, None, False)],
@@ -121,7 +129,9 @@ def test_a_text_of_narrow_characters_is_kept(piece: str, count: int) -> None:
         pytest.param("😀", 32 << 20, id="four bytes each"),
     ],
 )
-def test_one_wide_character_makes_a_long_text_too_large(wide: str, most_characters: int) -> None:
+def test_one_wide_character_makes_a_long_text_too_large(
+    wide: str, most_characters: int
+) -> None:
     piece = "x" * (1 << 20)
     parts = machines._Parts(MAX_TEXT_BYTES)
     parts.add(wide)
@@ -136,7 +146,10 @@ def test_more_machines_than_fit_into_memory_are_refused(
 ) -> None:
     monkeypatch.setattr(machines, "MAX_MACHINES", 3)
     path = tmp_path / "fleet.jsonl"
-    lines = [f'{{"schema": "selfhost.machine/1", "name": "m{number}"}}\n' for number in range(5)]
+    lines = [
+        f'{{"schema": "selfhost.machine/1", "name": "m{number}"}}\n'
+        for number in range(5)
+    ]
     path.write_text("".join(lines), encoding="utf-8")
     fleet = machines.load_machines(str(path))
     assert fleet.machines.names == ["m0", "m1", "m2"]

@@ -25,7 +25,9 @@ def machine(name: str, **facts: Any) -> Machine:
 
 def filled(facts: str, *machines: Machine) -> tuple[list[Machine], list[str]]:
     """Machines with the facts of their class, and the notes on them."""
-    policy = read_policy(Document.read("audit.toml", f"schema = 1\n{MODEL}{POOL}{facts}".encode()))
+    policy = read_policy(
+        Document.read("audit.toml", f"schema = 1\n{MODEL}{POOL}{facts}".encode())
+    )
     made, notes = run._with_stated_facts(policy, Machines(machines))
     return list(made), notes
 
@@ -48,7 +50,9 @@ def test_a_fact_stands_where_none_was_read_and_says_whose_it_is() -> None:
     assert first.cpu_cores_usable == 8
     assert set(first.instruction_sets or ()) >= {"avx2", "avx"}
     assert first.memory_bandwidth_bytes_per_second == 80 * 10**9
-    assert [card.memory_total_bytes for card in first.accelerators or ()] == [24 * GIB] * 2
+    assert [card.memory_total_bytes for card in first.accelerators or ()] == [
+        24 * GIB
+    ] * 2
     stated = "stated by the policy, audit.toml:7 (class pool)"
     for fact in ("disks", "cpu_cores_usable", "accelerators"):
         assert first.sources[fact] == stated
@@ -63,7 +67,9 @@ READ = {
     "memory_bandwidth_bytes_per_second": 10**10,
     "architecture": "aarch64",
     "accelerators": (),
-    "disks": (Disk(purpose="ollama", path="~", free_bytes=10**9, total_bytes=2 * 10**9),),
+    "disks": (
+        Disk(purpose="ollama", path="~", free_bytes=10**9, total_bytes=2 * 10**9),
+    ),
 }
 
 
@@ -110,7 +116,9 @@ def test_the_oldest_record_is_told() -> None:
         None,
         "2026-99-99T00:00:00Z",
     ]
-    machines = [machine(f"m{number}", read_at=time) for number, time in enumerate(times)]
+    machines = [
+        machine(f"m{number}", read_at=time) for number, time in enumerate(times)
+    ]
     made = audits.audit(MODEL, machines)
     assert made.notes == ('the oldest record is that of "m1", read on 2026-11-13',)
     assert audits.audit(MODEL, machines[:1]).notes == ()
@@ -134,5 +142,7 @@ def test_the_oldest_record_is_told() -> None:
 )
 def test_a_record_of_the_future_is_told(times: list[str], note: str) -> None:
     """The clock of a machine that is ahead would make its record look fresh for years."""
-    machines = [machine(f"m{number}", read_at=time) for number, time in enumerate(times)]
+    machines = [
+        machine(f"m{number}", read_at=time) for number, time in enumerate(times)
+    ]
     assert audits.audit(MODEL, machines).notes == (note,)

@@ -64,7 +64,9 @@ def test_memory_and_disk_are_the_sums() -> None:
     assert high_bytes(verdict) == sum(map(high_bytes, singles))
     assert shown(verdict, "memory") == (Outcome.PASS, sum(map(high_bytes, singles)))
     # 4.372812 GB of Mistral 7B v0.3 in Q4_K_M, 1.157 GB of bge-m3 in F16, as published
-    downloads = [single.needs.download_bytes for single in singles if single.needs is not None]
+    downloads = [
+        single.needs.download_bytes for single in singles if single.needs is not None
+    ]
     assert shown(verdict, "disk") == (Outcome.PASS, sum(filter(None, downloads)))
     assert verdict.needs is not None
     assert verdict.needs.memory is not None
@@ -80,7 +82,9 @@ def test_one_file_counts_once_on_disk_and_in_the_page_cache() -> None:
     single, twice = alone("mistral-7b"), together("mistral-7b", "mistral-7b")
     assert single.needs is not None
     assert single.needs.memory is not None
-    mapped = sum(term.high_bytes for term in single.needs.memory.terms if term.name == "weights")
+    mapped = sum(
+        term.high_bytes for term in single.needs.memory.terms if term.name == "weights"
+    )
     assert mapped > GIB // 2
     assert high_bytes(twice) == 2 * high_bytes(single) - mapped
     assert shown(twice, "disk") == shown(single, "disk")
@@ -100,9 +104,14 @@ def test_on_every_recorded_machine_more_models_never_fit_better(name: str) -> No
     if verdict.can_run:
         assert all(single.can_run for single in singles)
     for check in ("memory", "disk"):
-        ours, others = verdict.finding(check), [single.finding(check) for single in singles]
+        ours, others = (
+            verdict.finding(check),
+            [single.finding(check) for single in singles],
+        )
         assert ours is not None
-        assert all(other is not None and ours.severity >= other.severity for other in others)
+        assert all(
+            other is not None and ours.severity >= other.severity for other in others
+        )
     assert verdict.needs is not None
     if verdict.needs.placement == "host":
         assert high_bytes(verdict) == sum(map(high_bytes, singles))
@@ -120,7 +129,10 @@ def test_a_policy_takes_conditions_from_the_entry_of_the_same_name() -> None:
     text = '[[model]]\nname = "mistral-7b"\ncontext_tokens = 32768\n' + TOGETHER
     rows = list(judged(text, VM).rows)
     assert [row.wanted.label for row in rows] == ["mistral-7b", "mistral-7b + bge-m3"]
-    sizes = [high_bytes(alone("mistral-7b", context_tokens=32768)), high_bytes(alone("bge-m3"))]
+    sizes = [
+        high_bytes(alone("mistral-7b", context_tokens=32768)),
+        high_bytes(alone("bge-m3")),
+    ]
     assert [high_bytes(row.verdict) for row in rows if row.verdict is not None] == [
         sizes[0],
         sum(sizes),
@@ -129,7 +141,9 @@ def test_a_policy_takes_conditions_from_the_entry_of_the_same_name() -> None:
 
 def test_a_member_that_nobody_knows_is_a_fault_of_its_list() -> None:
     """The line of the list of models, with the name that was perhaps meant."""
-    made = judged('[[model]]\nname = "gpt2"\n[[together]]\nmodels = ["gpt2", "mistrl-7b"]\n', VM)
+    made = judged(
+        '[[model]]\nname = "gpt2"\n[[together]]\nmodels = ["gpt2", "mistrl-7b"]\n', VM
+    )
     (problem,) = made.problems
     assert (problem.line, problem.key) == (5, "together[0].models")
     assert "mistrl-7b" in problem.message
@@ -153,9 +167,14 @@ REQUIRED = '[[model]]\nname = "mistral-7b"\nrequire_runtime = true\n'
         (None, Result.UNKNOWN, None),
     ],
 )
-@pytest.mark.parametrize("text", [REQUIRED, REQUIRED + TOGETHER], ids=["alone", "together"])
+@pytest.mark.parametrize(
+    "text", [REQUIRED, REQUIRED + TOGETHER], ids=["alone", "together"]
+)
 def test_a_runtime_that_must_be_there(
-    text: str, runtimes: tuple[PresentRuntime, ...] | None, result: Result, remedy: str | None
+    text: str,
+    runtimes: tuple[PresentRuntime, ...] | None,
+    result: Result,
+    remedy: str | None,
 ) -> None:
     """Installing is a first step elsewhere; here its absence fails with the line that installs it,
     alone and beside others.

@@ -38,7 +38,9 @@ def folder(tmp_path: Path) -> Path:
     shipped = tmp_path / "shipped"
     for name in ("common", "models/maker", "runtimes", "machines"):
         (shipped / name).mkdir(parents=True)
-    (shipped / "common" / "offers.jsonl").write_text('{"as_of": "2026-01-31", "sources": {}}\n')
+    (shipped / "common" / "offers.jsonl").write_text(
+        '{"as_of": "2026-01-31", "sources": {}}\n'
+    )
     (shipped / "models/maker/alpha-7b.toml").write_text(
         spec("alpha-7b", 'aliases = ["alpha"]', 'repository = "Maker/Alpha-7B"')
     )
@@ -73,7 +75,9 @@ def needs_of(catalogue: Catalogue, spec_id: str) -> int:
     return needs.high_bytes
 
 
-def test_a_package_answers_as_its_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_answers_as_its_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every sixth shipped model, every runtime and common file reads the same from a package, where
     no TOML is parsed; only the file that is named differs.
     """
@@ -93,11 +97,17 @@ def test_a_package_answers_as_its_checkout(tmp_path: Path, monkeypatch: pytest.M
     package = open_folder(packed(folder))
     monkeypatch.setattr("selfhost.core.tables.Document.read", None)
     assert package.ids() == plain.ids()
-    others = [*map(package._shipped.names, kinds), package.spellings(), package.outlines]
+    others = [
+        *map(package._shipped.names, kinds),
+        package.spellings(),
+        package.outlines,
+    ]
     assert others == names
     assert [spec.replace(origin="") for spec in package.specs()] == specs
     assert [package.runtime(name) for name in package.runtime_ids()] == runtimes
-    assert [package.common(name) for name in ("architectures", "families", "things")] == common
+    assert [
+        package.common(name) for name in ("architectures", "families", "things")
+    ] == common
 
 
 def test_a_damaged_package_is_an_error(folder: Path) -> None:
@@ -144,7 +154,9 @@ def test_a_spec_is_named_after_its_id(folder: Path) -> None:
     catalogue = open_folder(folder)
     with pytest.raises(SpecError) as caught:
         catalogue.spec("gamma-3b")
-    assert [(problem.key, problem.line) for problem in caught.value.problems] == [("id", 2)]
+    assert [(problem.key, problem.line) for problem in caught.value.problems] == [
+        ("id", 2)
+    ]
     assert catalogue.spec("alpha-7b").repository == "Maker/Alpha-7B"
 
 
@@ -159,7 +171,9 @@ def test_a_users_spec_overrides_and_says_so(folder: Path, tmp_path: Path) -> Non
     (mine / "own-2b.sources.toml").write_text('name = "mine"')
     (mine / "notes.txt").write_text("no spec")
     catalogue = open_folder(folder, mine)
-    assert catalogue.spec("alpha-7b").overrides == str(folder / "models/maker/alpha-7b.toml")
+    assert catalogue.spec("alpha-7b").overrides == str(
+        folder / "models/maker/alpha-7b.toml"
+    )
     assert catalogue.spec("alpha-7b").origin == str(mine / "alpha-7b.toml")
     assert needs_of(catalogue, resolve("alpha", catalogue).spec_id) == 1_000_000_000
     assert catalogue.spec(resolve("own", catalogue).spec_id).overrides is None
@@ -168,7 +182,9 @@ def test_a_users_spec_overrides_and_says_so(folder: Path, tmp_path: Path) -> Non
     assert "own" in catalogue.spellings()
 
 
-def test_a_users_alias_beats_a_shipped_one_but_no_id(folder: Path, tmp_path: Path) -> None:
+def test_a_users_alias_beats_a_shipped_one_but_no_id(
+    folder: Path, tmp_path: Path
+) -> None:
     """What a person named is taken first; an id is more exact than any alias."""
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "own-2b.toml").write_text(
@@ -182,7 +198,9 @@ def test_a_users_alias_beats_a_shipped_one_but_no_id(folder: Path, tmp_path: Pat
 
 def test_a_name_of_two_models_is_refused(folder: Path) -> None:
     """An alias that two specs claim is an error that names both, never the first of them."""
-    (folder / "models/maker/beta-1.5b.toml").write_text(spec("beta-1.5b", 'aliases = ["Alpha"]'))
+    (folder / "models/maker/beta-1.5b.toml").write_text(
+        spec("beta-1.5b", 'aliases = ["Alpha"]')
+    )
     with pytest.raises(UnknownModelError) as caught:
         resolve("alpha", open_folder(folder))
     assert caught.value.nearest == ("alpha-7b", "beta-1.5b")
@@ -192,7 +210,9 @@ def test_every_fault_of_a_users_folders_is_told(folder: Path, tmp_path: Path) ->
     """A user's broken specs spoil no other, as a broken shipped one does not; all of their faults
     are there to be told.
     """
-    bad = [tmp_path / path for path in ("one/bad.toml", "one/worse.toml", "two/bad.toml")]
+    bad = [
+        tmp_path / path for path in ("one/bad.toml", "one/worse.toml", "two/bad.toml")
+    ]
     for path in bad:
         path.parent.mkdir(exist_ok=True)
         path.write_text("[\n" if path.stem == "worse" else "schema = 1\n")
@@ -204,7 +224,9 @@ def test_every_fault_of_a_users_folders_is_told(folder: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("path", ["missing", "shipped/alpha-7b.toml", "dead", "nul\0l"])
-def test_a_folder_that_is_none_is_an_error(folder: Path, tmp_path: Path, path: str) -> None:
+def test_a_folder_that_is_none_is_an_error(
+    folder: Path, tmp_path: Path, path: str
+) -> None:
     """A missing folder, a file, a dead link and an impossible path each get an error with a remedy,
     never an empty catalogue.
     """

@@ -71,19 +71,29 @@ def test_public_names_are_answered_as_judged_by_eye(golden: Golden) -> None:
             for entry in part["names"]:
                 name, *judged = [entry] if isinstance(entry, str) else entry
                 answer = list(answer_to(name))
-                otherwise += [f"{name}: {answer}, not {judged}\n"] if answer != judged else []
+                otherwise += (
+                    [f"{name}: {answer}, not {judged}\n"] if answer != judged else []
+                )
     golden("public_names.txt", "".join(otherwise))
 
 
 @pytest.mark.parametrize(
     ("name", "same"),
     [
-        ("gemma3:4b-it-qat", ("ollama run gemma3:4b-it-qat", "library/gemma3:4b-it-qat")),
+        (
+            "gemma3:4b-it-qat",
+            ("ollama run gemma3:4b-it-qat", "library/gemma3:4b-it-qat"),
+        ),
         ("gemma3", ("docker model run ai/gemma3", "ai/gemma3", "docker.io/ai/gemma3")),
-        ("mistral:7b", ("ollama pull mistral:7b", '"mistral:7b"', "library/mistral:7b")),
+        (
+            "mistral:7b",
+            ("ollama pull mistral:7b", '"mistral:7b"', "library/mistral:7b"),
+        ),
     ],
 )
-def test_a_command_asks_what_the_name_in_it_does(name: str, same: tuple[str, ...]) -> None:
+def test_a_command_asks_what_the_name_in_it_does(
+    name: str, same: tuple[str, ...]
+) -> None:
     """What a line runs is one question with one answer, in the same type."""
     plain = understand_name(CATALOGUE, name, Workload())
     for typed in same:
@@ -109,7 +119,9 @@ def test_a_command_asks_what_the_name_in_it_does(name: str, same: tuple[str, ...
         ("ollama run gemma3:4b-it-qat", "QAT-Q4_0"),
     ],
 )
-def test_a_type_is_the_file_that_the_account_has_of_it(typed: str, quantization: str) -> None:
+def test_a_type_is_the_file_that_the_account_has_of_it(
+    typed: str, quantization: str
+) -> None:
     """Hugging Face's and llama.cpp's programs load the file whose name holds the tag."""
     assert resolve(typed, CATALOGUE).quantization == quantization
 
@@ -125,10 +137,15 @@ def test_a_type_is_the_file_that_the_account_has_of_it(typed: str, quantization:
         ("smol lm 135m", "smollm 135m"),
     ],
 )
-def test_a_name_in_another_script_or_in_more_words_is_read(typed: str, latin: str) -> None:
+def test_a_name_in_another_script_or_in_more_words_is_read(
+    typed: str, latin: str
+) -> None:
     """The answer says how it was read."""
     resolution, same = resolve(typed, CATALOGUE), resolve(latin, CATALOGUE)
-    assert (resolution.spec_id, resolution.quantization) == (same.spec_id, same.quantization)
+    assert (resolution.spec_id, resolution.quantization) == (
+        same.spec_id,
+        same.quantization,
+    )
     assert f"is read as {latin}." in resolution.notes[0]
 
 
@@ -245,7 +262,9 @@ def test_a_slip_is_answered_by_the_known_name(typed: str, likely: list[str]) -> 
         ("Qwen3.5-0.8B-Base-Q4_0.gguf", "qwen3.5-0.8b"),
     ],
 )
-def test_a_base_model_is_answered_by_what_was_tuned_from_it(typed: str, tuned: str) -> None:
+def test_a_base_model_is_answered_by_what_was_tuned_from_it(
+    typed: str, tuned: str
+) -> None:
     """It is another model of the same needs, and the answer says so."""
     resolution = resolve(typed, CATALOGUE)
     assert resolution.spec_id == tuned
@@ -265,13 +284,17 @@ def test_a_base_model_is_answered_by_what_was_tuned_from_it(typed: str, tuned: s
         ("Qwen/Qwen3-8B", None),
     ],
 )
-def test_the_repository_that_was_typed_is_kept(typed: str, repository: str | None) -> None:
+def test_the_repository_that_was_typed_is_kept(
+    typed: str, repository: str | None
+) -> None:
     """Whoever names the files wants a line that fetches those."""
     assert resolve(typed, CATALOGUE).repository == repository
 
 
 @given(st.sampled_from(SPELLINGS), st.data())
-def test_case_and_separators_never_change_the_result(name: str, data: st.DataObject) -> None:
+def test_case_and_separators_never_change_the_result(
+    name: str, data: st.DataObject
+) -> None:
     """Any separator may stand for any other, in any case, and may be missing between a letter and a
     digit.
     """
@@ -299,7 +322,9 @@ def test_case_and_separators_never_change_the_result(name: str, data: st.DataObj
     meant, found = resolve(name, CATALOGUE), resolve(varied, CATALOGUE)
     # with a colon it is Ollama's tag, which means another model of that name, as one of them says
     notes = " ".join((*meant.notes, *found.notes))
-    if ":" in varied and ("Ollama's tag" in notes or "elsewhere the name means" in notes):
+    if ":" in varied and (
+        "Ollama's tag" in notes or "elsewhere the name means" in notes
+    ):
         return
     assert found.spec_id == meant.spec_id
 
@@ -317,7 +342,11 @@ def test_any_text_is_resolved_or_refused(text: str) -> None:
 def test_every_id_and_alias_means_its_own_model() -> None:
     """A shipped id or alias, typed as written, leads to the spec that states it."""
     for spec in CATALOGUE.specs():
-        for name in (spec.id, *spec.aliases, *([spec.repository] if spec.repository else [])):
+        for name in (
+            spec.id,
+            *spec.aliases,
+            *([spec.repository] if spec.repository else []),
+        ):
             assert resolve(name, CATALOGUE).spec_id == spec.id, name
 
 
@@ -391,13 +420,17 @@ def test_file_repository_and_tag_of_a_model_mean_the_same_published_file() -> No
     contradictions = []
     for spec, quantization in zip(MODELS, cycle(BASE_TYPES), strict=False):
         own = (spec.repository or "").rpartition("/")[2]
-        tags = [alias for alias in spec.aliases if ":" in alias and "/" not in alias][:1]
+        tags = [alias for alias in spec.aliases if ":" in alias and "/" not in alias][
+            :1
+        ]
         names = [f"{own}-{quantization}.gguf", f"bartowski/{own}-GGUF:{quantization}"]
         names += [f"{tag}-{quantization.lower()}" for tag in tags]
         for name in names:
             meant = understand_name(CATALOGUE, name, Workload(format="gguf"))
             judged = meant.spec.id, meant.workload.quantization
-            if judged != (spec.id, quantization) or not is_published(meant.spec, meant.workload):
+            if judged != (spec.id, quantization) or not is_published(
+                meant.spec, meant.workload
+            ):
                 contradictions.append(f"{name}: {judged}")
     assert len(MODELS) > 100
     assert not contradictions, "\n".join(contradictions)
@@ -429,18 +462,27 @@ def test_the_download_is_the_typed_file(name: str, gigabytes: float) -> None:
 def test_the_line_loads_the_typed_file_and_says_where_it_may_be() -> None:
     """Qwen publishes Q5_0 itself; no repository of GGUF files in the spec holds Q5_1."""
     verdict = checked("Qwen2.5-7B-Instruct-Q5_1.gguf")
-    assert verdict.commands[0].startswith("llama-server -m Qwen2.5-7B-Instruct-Q5_1.gguf ")
+    assert verdict.commands[0].startswith(
+        "llama-server -m Qwen2.5-7B-Instruct-Q5_1.gguf "
+    )
     assert any("huggingface.co/models" in line for line in verdict.setup)
     published = checked("Qwen2.5-7B-Instruct-Q5_0.gguf")
     assert "-hf Qwen/Qwen2.5-7B-Instruct-GGUF:Q5_0 " in published.commands[0]
     assert not any("not verified" in line for line in published.setup)
 
 
-def test_only_the_spelling_of_its_maker_is_the_file_that_was_trained_for_four_bits() -> None:
+def test_only_the_spelling_of_its_maker_is_the_file_that_was_trained_for_four_bits() -> (
+    None
+):
     """Google writes `q4_0`; unsloth's and bartowski's conversions are called `Q4_0`."""
-    own, conversion = checked("gemma-3-27b-it-q4_0.gguf"), checked("gemma-3-27b-it-Q4_0.gguf")
+    own, conversion = (
+        checked("gemma-3-27b-it-q4_0.gguf"),
+        checked("gemma-3-27b-it-Q4_0.gguf"),
+    )
     page = "https://huggingface.co/google/gemma-3-27b-it-qat-q4_0-gguf/blob/main/"
     assert own.workload.quantization == "QAT-Q4_0"
-    assert any("google/gemma-3-27b-it-qat-q4_0-gguf:Q4_0" in line for line in own.commands)
+    assert any(
+        "google/gemma-3-27b-it-qat-q4_0-gguf:Q4_0" in line for line in own.commands
+    )
     assert checked(f"{page}gemma-3-27b-it-q4_0.gguf").needs == own.needs
     assert conversion.workload.quantization == "Q4_0"

@@ -14,7 +14,11 @@ from selfhost.catalogue.offers import offers_of
 from selfhost.core.errors import SpecError
 
 SHIPPED = COMMON / "offers.jsonl"
-HEADER = {"schema": 1, "as_of": "2026-11-20", "sources": {"an older list": {"as_of": "2026-07-02"}}}
+HEADER = {
+    "schema": 1,
+    "as_of": "2026-11-20",
+    "sources": {"an older list": {"as_of": "2026-07-02"}},
+}
 TODAY = "2026-11-20"
 # what is sold by modality: text in and out, text in alone (an embedding is no text), minutes,
 # images
@@ -40,7 +44,10 @@ def offer(**changes: Any) -> dict[str, Any]:
 
 def write(folder: Path, *lines: object) -> str:
     path = folder / "offers.jsonl"
-    text = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines) + "\n"
+    text = (
+        "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines)
+        + "\n"
+    )
     path.write_text(text, encoding="utf-8")
     return str(path)
 
@@ -50,7 +57,9 @@ def row(model: str, *offers: dict[str, Any]) -> dict[str, Any]:
 
 
 def shipped() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in SHIPPED.read_text(encoding="utf-8").splitlines()]
+    return [
+        json.loads(line) for line in SHIPPED.read_text(encoding="utf-8").splitlines()
+    ]
 
 
 def test_shipped_snapshot_is_sorted_and_whole() -> None:
@@ -63,14 +72,19 @@ def test_shipped_snapshot_is_sorted_and_whole() -> None:
     assert models == sorted(set(models))
     assert set(models) <= SPEC_FILES.keys()
     for entry in rows:
-        assert len(offers_of(str(SHIPPED), entry["model"], today=header["as_of"])) == len(
-            entry["offers"]
-        ), "holds offers that had ended"
-        names = [(item["provider"], item["provider_model"].lower()) for item in entry["offers"]]
+        assert len(
+            offers_of(str(SHIPPED), entry["model"], today=header["as_of"])
+        ) == len(entry["offers"]), "holds offers that had ended"
+        names = [
+            (item["provider"], item["provider_model"].lower())
+            for item in entry["offers"]
+        ]
         assert len(names) == len(set(names))
         for item in entry["offers"]:
             assert item["source"] in header["sources"]
-            modality = tomllib.loads(SPEC_FILES[entry["model"]].read_text("utf-8"))["modality"]
+            modality = tomllib.loads(SPEC_FILES[entry["model"]].read_text("utf-8"))[
+                "modality"
+            ]
             assert {key for key in item if "usd" in key} == PRICES[modality], item
 
 
@@ -90,7 +104,10 @@ def test_a_price_has_the_day_of_its_own_source() -> None:
     """An older source does not pass for today's: models.dev was read on 2026-07-02, the packages on
     2026-11-20.
     """
-    days = {one.source: one.as_of for one in offers_of(str(SHIPPED), "deepseek-r1", today=TODAY)}
+    days = {
+        one.source: one.as_of
+        for one in offers_of(str(SHIPPED), "deepseek-r1", today=TODAY)
+    }
     assert days["models.dev@f3fc6922 (2026-07-02)"] == "2026-07-02"
     assert days["litellm 1.109.1"] == days["genai-prices 0.2.3"] == "2026-11-20"
 
@@ -110,7 +127,9 @@ def test_cheapest_first(tmp_path: Path) -> None:
         "minute": (None, None, 0.1),
     }  # fmt: skip
     items = [
-        offer(provider_model=model, **{key: price[place] for key, place in names.items()})
+        offer(
+            provider_model=model, **{key: price[place] for key, place in names.items()}
+        )
         for model, price in prices.items()
     ]
     known = offer(provider="known", **{f"input{tokens}": 0.2, f"output{tokens}": 10.0})
@@ -132,7 +151,9 @@ def test_cheapest_first(tmp_path: Path) -> None:
         (["x"], None),
     ],
 )
-def test_damaged_offer_names_file_and_key(item: object, key: str | None, tmp_path: Path) -> None:
+def test_damaged_offer_names_file_and_key(
+    item: object, key: str | None, tmp_path: Path
+) -> None:
     """A wrong value is never taken for a price: the error says which file and key, and what to do;
     another model keeps its own.
     """
@@ -153,7 +174,14 @@ def test_a_damaged_file_is_an_error_with_its_name(tmp_path: Path) -> None:
     """
     day = b'{"schema": 1, "as_of": "2026-11-20", "sources": {"a": {}}}\n'
     paths = [str(tmp_path / "none.jsonl"), str(tmp_path), "a\0b"]
-    for content in (b"", b"\x00\xff\xfe" * 1000, b"{}\n", day, b"[" * 100_000, bytes(17 << 20)):
+    for content in (
+        b"",
+        b"\x00\xff\xfe" * 1000,
+        b"{}\n",
+        day,
+        b"[" * 100_000,
+        bytes(17 << 20),
+    ):
         path = tmp_path / f"{len(paths)}.jsonl"
         path.write_bytes(content)
         paths.append(str(path))

@@ -23,13 +23,17 @@ from selfhost.judge.record import Verdict
 from selfhost.machine.record import Machine
 
 CATALOGUE = Catalogue.open()
-FREE = License(id="Apache-2.0", commercial_use="yes", modification="yes", redistribution="yes")
+FREE = License(
+    id="Apache-2.0", commercial_use="yes", modification="yes", redistribution="yes"
+)
 OPEN = Openness(**dict.fromkeys(Openness._fields, "published"))
 SOURCES = {
     key: f"the page of {key}"
     for key in ("openness", "license", "gated", "safety", "upkeep", "availability")
 }
-SPEC = ModelSpec(id="m", name="M", gated=False, license=FREE, openness=OPEN, sources=SOURCES)
+SPEC = ModelSpec(
+    id="m", name="M", gated=False, license=FREE, openness=OPEN, sources=SOURCES
+)
 
 
 def row(name: str, spec: ModelSpec) -> Row:
@@ -53,10 +57,14 @@ def test_open_weights_alone_are_not_open_source() -> None:
     """Weights and inference code without the code and the data that trained them are open
     weights.
     """
-    found = SPEC.replace(openness=OPEN.replace(training_code="closed", training_data="closed"))
+    found = SPEC.replace(
+        openness=OPEN.replace(training_code="closed", training_data="closed")
+    )
     assert answers(found) == ("partly", "yes", "yes", "yes", "no")
     assert "open weights" in row("open source", found).why
-    assert "training code and training data not published" in row("open source", found).why
+    assert (
+        "training code and training data not published" in row("open source", found).why
+    )
 
 
 @pytest.mark.parametrize("key", ["commercial_use", "modification", "redistribution"])
@@ -65,14 +73,20 @@ def test_terms_that_restrict_are_not_open_source(key: str, answer: str) -> None:
     """The definition asks for any purpose: a license that restricts use, change or sharing makes no
     open source of open weights.
     """
-    bound = FREE.replace(id="LicenseRef-X", conditions=("a form",)).replace(**{key: answer})
+    bound = FREE.replace(id="LicenseRef-X", conditions=("a form",)).replace(
+        **{key: answer}
+    )
     found = row("open source", SPEC.replace(license=bound))
     assert found.answer == "no"
     assert key.replace("_", " ") in found.why
 
 
-@pytest.mark.parametrize(("gated", "answer"), [(False, "yes"), (True, "partly"), (None, "unknown")])
-def test_open_access_is_published_without_a_gate(gated: bool | None, answer: str) -> None:
+@pytest.mark.parametrize(
+    ("gated", "answer"), [(False, "yes"), (True, "partly"), (None, "unknown")]
+)
+def test_open_access_is_published_without_a_gate(
+    gated: bool | None, answer: str
+) -> None:
     """A login or form makes it partly open; whether there is one is never guessed."""
     assert row("open access", SPEC.replace(gated=gated)).answer == answer
 
@@ -86,13 +100,20 @@ def test_open_access_is_published_without_a_gate(gated: bool | None, answer: str
         (None, "unknown", "unknown"),
     ],
 )
-def test_the_license_decides_who_may_use_it(commercial: str | None, free: str, hosted: str) -> None:
+def test_the_license_decides_who_may_use_it(
+    commercial: str | None, free: str, hosted: str
+) -> None:
     """Free to use and self-hostable follow from the license: for everybody, under conditions, for
     non-commercial use, or not known.
     """
-    terms = License(id="LicenseRef-X", commercial_use=commercial, conditions=("a form",))
+    terms = License(
+        id="LicenseRef-X", commercial_use=commercial, conditions=("a form",)
+    )
     found = SPEC.replace(license=terms)
-    assert (row("free to use", found).answer, row("self-hostable", found).answer) == (free, hosted)
+    assert (row("free to use", found).answer, row("self-hostable", found).answer) == (
+        free,
+        hosted,
+    )
 
 
 @pytest.mark.parametrize("format", ["safetensors", "gguf"])
@@ -109,7 +130,9 @@ def test_a_closed_model_is_open_in_no_respect() -> None:
     """
     served = Availability(why="kept", provider="P")
     weights = Openness(weights="closed")
-    closed = ModelSpec(id="c", name="C", openness=weights, availability=served, sources=SOURCES)
+    closed = ModelSpec(
+        id="c", name="C", openness=weights, availability=served, sources=SOURCES
+    )
     assert answers(closed) == ("no",) * 5
     assert "P" in row("open access", closed).why
     assert "safe files" not in [one.name for one in openness.rows(closed)]
@@ -127,7 +150,10 @@ def test_general_knowledge_is_marked() -> None:
     guessed = SPEC.replace(sources=by_family)
     assert row("auditable", guessed).assumed
     assert not row("open access", guessed).assumed
-    tag = {**SOURCES, "license": "the repository's tag; what it allows from general knowledge"}
+    tag = {
+        **SOURCES,
+        "license": "the repository's tag; what it allows from general knowledge",
+    }
     tagged = SPEC.replace(license=FREE.replace(id="LicenseRef-X"), sources=tag)
     assert row("free to use", tagged).assumed
     # the Open Source Definition says what an approved license allows; that the model is under it
@@ -197,7 +223,10 @@ def test_expressions(own: str, wanted: str, met: bool) -> None:
 )
 def test_what_is_no_expression_is_refused(wrong: str) -> None:
     """A slip is an error that shows how to write one, and the usual license of that name."""
-    own = {"apache": "Apache-2.0", "Llama-3.1-Community": "LicenseRef-Llama-3.1-Community"}
+    own = {
+        "apache": "Apache-2.0",
+        "Llama-3.1-Community": "LicenseRef-Llama-3.1-Community",
+    }
     guess = f"did you mean {own.get(wrong)}" if wrong in own else ""
     with pytest.raises(WorkloadError, match=guess or "SPDX ids joined by AND and OR"):
         canonical_expression(wrong)
@@ -226,7 +255,9 @@ def test_names_of_articles(name: str) -> None:
         assert private.alternatives
     rows = {row.name: row.answer for row in openness.rows(verdict.model)}
     assert verdict.route == expected["route"]
-    assert (verdict.model.license and verdict.model.license.id) == expected.get("license")
+    assert (verdict.model.license and verdict.model.license.id) == expected.get(
+        "license"
+    )
     for row in ("open source", "free to use", "auditable"):
         assert rows[row] == expected[row.replace(" ", "_")], row
 

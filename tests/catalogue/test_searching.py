@@ -35,7 +35,9 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return words
 
 
-def test_near_names_are_looked_for_when_they_are_first_read(compared: list[str]) -> None:
+def test_near_names_are_looked_for_when_they_are_first_read(
+    compared: list[str],
+) -> None:
     error = unknown("mistrl-7b")
     assert "not in the catalogue" in error.message
     assert compared == []
@@ -56,9 +58,17 @@ def test_an_error_of_another_process_still_finds_near_names() -> None:
     [
         pytest.param("mistrl-7b", "mistral:7b", id="a letter left out"),
         pytest.param("gemma-33-27b", "gemma-3-27b-it", id="a digit too many"),
-        pytest.param("qwen2.5-coedr-7b-instruct", "qwen2.5-coder-7b-instruct", id="two swapped"),
-        pytest.param("xistral-7b-instruct-v0.3", "mistral-7b-instruct-v0.3", id="the first letter"),
-        pytest.param("mistral-7b-instruct-v0.4", "mistral-7b-instruct-v0.3", id="another release"),
+        pytest.param(
+            "qwen2.5-coedr-7b-instruct", "qwen2.5-coder-7b-instruct", id="two swapped"
+        ),
+        pytest.param(
+            "xistral-7b-instruct-v0.3",
+            "mistral-7b-instruct-v0.3",
+            id="the first letter",
+        ),
+        pytest.param(
+            "mistral-7b-instruct-v0.4", "mistral-7b-instruct-v0.3", id="another release"
+        ),
         pytest.param("llama3.1:9b", "llama3.1:8b", id="another size"),
     ],
 )

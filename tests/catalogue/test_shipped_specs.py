@@ -87,7 +87,9 @@ def near(printed: str, counted: int) -> bool:
     assert found is not None
     number, unit = found.groups()
     scale = {"": 1, "M": 10**6, "B": 10**9}[unit]
-    return abs(counted - float(number) * scale) < scale * 0.1 ** len(number.partition(".")[2])
+    return abs(counted - float(number) * scale) < scale * 0.1 ** len(
+        number.partition(".")[2]
+    )
 
 
 def test_every_table_names_its_source() -> None:
@@ -98,24 +100,29 @@ def test_every_table_names_its_source() -> None:
             spec = spec_of(id)
             assert "sources" not in values, "they stand in a file beside it"
             tables = (
-                "license openness parameters architecture components embedding availability upkeep"
+                "license openness parameters architecture components "
+                "embedding availability upkeep"
             )
             for table in tables.split():
-                assert table not in values or spec.sources.get(table), f"[{table}] has no source"
+                assert table not in values or spec.sources.get(table), (
+                    f"[{table}] has no source"
+                )
             for key in ("uses", "inputs", "tuned_from", "released", "gated"):
                 assert (getattr(spec, key) is not None) == (key in spec.sources), (
                     f"{spec.id}: {key}"
                 )
-            assert not spec.runtimes or "runtimes" in spec.sources, f"{spec.id}: runtimes"
+            assert not spec.runtimes or "runtimes" in spec.sources, (
+                f"{spec.id}: runtimes"
+            )
             assert spec.uses is not None
             assert all(files["source"] for files in values.get("files", []))
             assert (spec.released is None) == ("released" in spec.unknown)
             if not spec.closed:
                 assert (spec.license is None) == ("license" in spec.unknown)
                 assert (spec.gated is None) == ("gated" in spec.unknown)
-                assert spec.architecture is None or (spec.architecture.dtype is None) == (
-                    "architecture.dtype" in spec.unknown
-                )
+                assert spec.architecture is None or (
+                    spec.architecture.dtype is None
+                ) == ("architecture.dtype" in spec.unknown)
 
 
 def test_a_thing_or_a_family_has_no_name_of_another_model() -> None:
@@ -125,9 +132,15 @@ def test_a_thing_or_a_family_has_no_name_of_another_model() -> None:
         for model in IDS
         for name in (model, *spec_of(model).aliases, spec_of(model).repository or model)
     }
-    families = {canonical(name): facts for name, facts in common("families")["family"].items()}
+    families = {
+        canonical(name): facts for name, facts in common("families")["family"].items()
+    }
     tables = common("things")["thing"].items()
-    things = [canonical(name) for thing, facts in tables for name in (thing, *facts["aliases"])]
+    things = [
+        canonical(name)
+        for thing, facts in tables
+        for name in (thing, *facts["aliases"])
+    ]
     assert len(set(things)) == len(things)
     assert not set(things) & (taken.keys() | families.keys())
     for family, facts in families.items():
@@ -152,7 +165,9 @@ def test_a_thing_says_what_it_is_and_what_to_ask_instead(table: str) -> None:
         assert all(facts[key] for key in STATED[table])
         assert set(facts.get("try_instead", ())) <= set(IDS)
         assert (
-            table != "thing" or facts["try_instead"] or "this catalogue has no" in facts["answer"]
+            table != "thing"
+            or facts["try_instead"]
+            or "this catalogue has no" in facts["answer"]
         )
         # what computes inside a program was read somewhere, and can be judged
         assert set(facts.get("runs_with", ())) <= set(SHELF.runtime_ids())
@@ -168,7 +183,9 @@ def test_total_is_the_sum_over_the_architecture() -> None:
             continue
         with case(id):
             spec = spec_of(id)
-            assert row_of(architecture_of(id)).name, f"no row for {architecture_of(id).row}"
+            assert row_of(architecture_of(id)).name, (
+                f"no row for {architecture_of(id).row}"
+            )
             tensors = checkpoint_tensors(architecture_of(id))
             counted = count_parameters(tensors) + (spec.parameters.encoders or 0)
             assert spec.parameters.total is not None
@@ -195,7 +212,8 @@ def test_count_is_the_one_the_publisher_prints(id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "file", sorted(json.loads((CONFIGS / "sources.json").read_text(encoding="utf-8"))["files"])
+    "file",
+    sorted(json.loads((CONFIGS / "sources.json").read_text(encoding="utf-8"))["files"]),
 )
 def test_architecture_is_that_of_config_json(file: str) -> None:
     """Sizes equal those in the publisher's own config.json, read here without any of our
@@ -204,9 +222,13 @@ def test_architecture_is_that_of_config_json(file: str) -> None:
     config = json.loads((CONFIGS / file).read_text(encoding="utf-8"))
     repository = file.removesuffix(".json").replace("--", "/", 1)
     architecture = next(
-        architecture_of(model) for model in IDS if spec_of(model).repository == repository
+        architecture_of(model)
+        for model in IDS
+        if spec_of(model).repository == repository
     )
-    length = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+    length = (
+        config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+    )
     assert architecture.layers == config["num_hidden_layers"]
     assert architecture.embedding_length == config["hidden_size"]
     assert architecture.heads == config["num_attention_heads"]
@@ -215,7 +237,10 @@ def test_architecture_is_that_of_config_json(file: str) -> None:
     assert architecture.tied_embeddings == config["tie_word_embeddings"]
     assert architecture.dtype == config.get("torch_dtype", "bfloat16")
     for group in architecture.attention:
-        assert (group.kv_heads, group.key_length) == (config["num_key_value_heads"], length)
+        assert (group.kv_heads, group.key_length) == (
+            config["num_key_value_heads"],
+            length,
+        )
     kinds = config.get("layer_types") or ["full_attention"] * architecture.layers
     sliding = {
         layer
@@ -223,13 +248,19 @@ def test_architecture_is_that_of_config_json(file: str) -> None:
         if group.kind == "sliding"
         for layer in group.layers
     }
-    assert sliding == {layer for layer, kind in enumerate(kinds) if kind == "sliding_attention"}
-    assert {group.window_tokens for group in architecture.attention if group.kind == "sliding"} <= {
-        config.get("sliding_window")
+    assert sliding == {
+        layer for layer, kind in enumerate(kinds) if kind == "sliding_attention"
     }
+    assert {
+        group.window_tokens
+        for group in architecture.attention
+        if group.kind == "sliding"
+    } <= {config.get("sliding_window")}
     experts = config.get("num_experts") or config.get("num_local_experts")
     for part in architecture.feed_forward:
-        assert part.length == (config.get("moe_intermediate_size") or config["intermediate_size"])
+        assert part.length == (
+            config.get("moe_intermediate_size") or config["intermediate_size"]
+        )
         assert part.experts == experts
         assert part.used == (config["num_experts_per_tok"] if experts else None)
 
@@ -278,9 +309,16 @@ def test_runtime_is_usable(id: str) -> None:
     runs_in_folder = runtime.command.startswith(("cd ", "conda run --cwd "))
     assert runtime.present or runtime.distributions or runs_in_folder
     others = [
-        line for key, line in runtime.commands.items() if key not in ("file", "long_embedding")
+        line
+        for key, line in runtime.commands.items()
+        if key not in ("file", "long_embedding")
     ]
-    lines = (runtime.command, *others, *runtime.options.values(), *runtime.settings.values())
+    lines = (
+        runtime.command,
+        *others,
+        *runtime.options.values(),
+        *runtime.settings.values(),
+    )
     assert set().union(*map(blanks_of, lines)) <= BLANKS
     # what loads one model alone may know where that is
     loads_its_own = runtime.named_alone or runtime.parts
@@ -323,8 +361,14 @@ def test_runtime_is_usable(id: str) -> None:
         *runtime.no_gpu_systems,
     )
     assert all(re.fullmatch(r"\w+-\w+", system) for system in systems)
-    rules: list[Any] = [runtime, *runtime.quantizations.values(), *runtime.cache_rules.values()]
-    assert all(re.fullmatch(r"\d+\.\d", rule.compute_capability or "8.0") for rule in rules)
+    rules: list[Any] = [
+        runtime,
+        *runtime.quantizations.values(),
+        *runtime.cache_rules.values(),
+    ]
+    assert all(
+        re.fullmatch(r"\d+\.\d", rule.compute_capability or "8.0") for rule in rules
+    )
     assert runtime.library == id or "library" in runtime.sources
     for key in ("options", "settings", "serve", "splits_layers", "crashes_with_sets"):
         assert not getattr(runtime, key) or key in runtime.sources
@@ -391,9 +435,9 @@ def test_files_are_those_of_the_model() -> None:
         for files in spec.files:
             named = [(files.repository or "").rpartition("/")[2], *files.names.values()]
             sizes, versions = stated_in(named, SIZE), stated_in(named, VERSION)
-            if (sizes and stated_in(own, SIZE) and not sizes & stated_in(own, SIZE)) or (
-                versions - stated_in(own, VERSION)
-            ):
+            if (
+                sizes and stated_in(own, SIZE) and not sizes & stated_in(own, SIZE)
+            ) or (versions - stated_in(own, VERSION)):
                 wrong.append((spec.id, named))
     assert wrong == []
 
@@ -410,7 +454,14 @@ def test_every_use_has_a_table_and_every_table_a_use() -> None:
         }
         assert isinstance(facts["answers"], bool)
         assert isinstance(facts["general"], bool)
-        assert facts["makes"] in {"text", "numbers", "speech", "images", "video", "music"}
+        assert facts["makes"] in {
+            "text",
+            "numbers",
+            "speech",
+            "images",
+            "video",
+            "music",
+        }
         assert facts["sentence"].endswith(".")
 
 
@@ -418,7 +469,12 @@ def test_the_main_use_fits_the_modality() -> None:
     """Embedding models make numbers, those of images, video and music these, the others text;
     speech models write, speak, or make numbers of a recording.
     """
-    makes = {"embedding": "numbers", "image": "images", "video": "video", "music": "music"}
+    makes = {
+        "embedding": "numbers",
+        "image": "images",
+        "video": "video",
+        "music": "music",
+    }
     of_speech = {
         "speech-synthesis": "speech",
         "speech-recognition": "text",

@@ -29,7 +29,9 @@ SHIPPED = sorted(SPEC_FILES.values())
 READ_AGAIN = {*GOOD, *SHIPPED[::12]}
 # in which changes are made: in tables of many lines, and of one
 SEEDS = [*GOOD, *SHIPPED[::150]]
-SCHEMA: dict[str, Any] = json.loads((SCHEMAS / "spec-1.json").read_text(encoding="utf-8"))
+SCHEMA: dict[str, Any] = json.loads(
+    (SCHEMAS / "spec-1.json").read_text(encoding="utf-8")
+)
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
@@ -104,7 +106,9 @@ def test_the_page_explains_every_key() -> None:
     assert len(rows) == len(set(rows))
     # a table is a heading of the page; a list or table inside [architecture] has a row too
     tables = {
-        key for key in asked if any(other.startswith((f"{key}.", f"{key}[]")) for other in asked)
+        key
+        for key in asked
+        if any(other.startswith((f"{key}.", f"{key}[]")) for other in asked)
     }
     assert set(rows) - tables == asked - tables
     assert set(rows) <= asked
@@ -115,7 +119,9 @@ def test_the_page_explains_every_key() -> None:
 def test_the_short_spec_on_the_page_works() -> None:
     """The few lines that the page offers are a spec."""
     page = (SPECS / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"^```toml\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    (example,) = re.findall(
+        r"^```toml\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL
+    )
     document, spec = _from_text(example)
     assert document.problems == ()
     assert spec is not None
@@ -132,9 +138,16 @@ def test_layers_are_resolved_as_the_spec_says() -> None:
     assert gemma is not None
     full, sliding = gemma.attention
     assert (full.kind, full.layers) == ("full", (4, 9, 14, 19, 24, 29, 34))
-    assert (sliding.kind, sliding.window_tokens, len(sliding.layers)) == ("sliding", 512, 28)
+    assert (sliding.kind, sliding.window_tokens, len(sliding.layers)) == (
+        "sliding",
+        512,
+        28,
+    )
     assert set(full.layers) | set(sliding.layers) == set(range(35))
-    assert [(group.layers[0], group.layers[-1], group.length) for group in gemma.feed_forward] == [
+    assert [
+        (group.layers[0], group.layers[-1], group.length)
+        for group in gemma.feed_forward
+    ] == [
         (0, 14, 6144),
         (15, 34, 12288),
     ]
@@ -143,7 +156,9 @@ def test_layers_are_resolved_as_the_spec_says() -> None:
     jamba = _good("jamba-large").architecture
     assert jamba is not None
     assert jamba.attention[0].layers == (4, 12, 20, 28, 36, 44, 52, 60, 68)
-    assert jamba.recurrent[0].layers == tuple(layer for layer in range(72) if layer % 8 != 4)
+    assert jamba.recurrent[0].layers == tuple(
+        layer for layer in range(72) if layer % 8 != 4
+    )
     assert jamba.feed_forward[1].layers == tuple(range(1, 72, 2))
     assert jamba.feed_forward[0].layers == tuple(range(0, 72, 2))
 
@@ -200,7 +215,9 @@ def test_a_slice_is_a_slice_of_python(
     assert spec.architecture is not None
     first, rest = spec.architecture.attention
     assert list(first.layers) == wanted
-    assert list(rest.layers) == [number for number in range(layers) if number not in wanted]
+    assert list(rest.layers) == [
+        number for number in range(layers) if number not in wanted
+    ]
 
 
 @pytest.mark.parametrize("text", ["schema = 2\nnonsense = 1\n", "schema = 0\n"])
@@ -241,7 +258,9 @@ def _mutated(draw: st.DrawFn) -> str:
     for _ in range(draw(st.integers(1, 4))):
         index = draw(st.integers(0, max(0, len(lines) - 1)))
         change = draw(
-            st.sampled_from(("drop", "retype", "inner", "duplicate", "rename", "truncate"))
+            st.sampled_from(
+                ("drop", "retype", "inner", "duplicate", "rename", "truncate")
+            )
         )
         if not lines:
             break
@@ -251,10 +270,14 @@ def _mutated(draw: st.DrawFn) -> str:
         elif change == "duplicate":
             lines.insert(index, line)
         elif change == "retype" and "=" in line:
-            lines[index] = line.partition("=")[0] + "= " + draw(st.sampled_from(_VALUES))
+            lines[index] = (
+                line.partition("=")[0] + "= " + draw(st.sampled_from(_VALUES))
+            )
         elif change == "inner":
             value = draw(st.sampled_from(_VALUES))
-            lines[index] = re.sub(r"= [^=,\]}]+", f"= {value}", line, count=draw(st.integers(1, 3)))
+            lines[index] = re.sub(
+                r"= [^=,\]}]+", f"= {value}", line, count=draw(st.integers(1, 3))
+            )
         elif change == "rename":
             lines[index] = re.sub(r"[a-z]([a-z_]+) =", r"\1 =", line, count=1)
         else:

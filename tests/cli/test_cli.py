@@ -52,7 +52,10 @@ SITUATIONS = [
     pytest.param("check mistral-7b", "memory-only", 3, id="check-unread"),
     pytest.param("check mistral-7b -v", "vm-24gib", 0, id="check-verbose"),
     pytest.param(
-        f"check mistral-7b --tokens-per-day 500k:250k {LOAD}", "vm-24gib", 0, id="check-load"
+        f"check mistral-7b --tokens-per-day 500k:250k {LOAD}",
+        "vm-24gib",
+        0,
+        id="check-load",
     ),
     pytest.param("check mistral-7b", "vm-24gib-models", 0, id="check-here"),
     pytest.param("show gpt-oss-20b", "vm-24gib", 0, id="show-open"),
@@ -88,14 +91,18 @@ def test_golden(
     [
         pytest.param("check no-such", "no-such", "selfhost list", id="check no-such"),
         pytest.param("check tiktoken", "tokenizer", "gpt2", id="check tiktoken"),
-        pytest.param("check gpt2 --contxt 5", "--contxt", "--context", id="check gpt2 --contxt 5"),
+        pytest.param(
+            "check gpt2 --contxt 5", "--contxt", "--context", id="check gpt2 --contxt 5"
+        ),
         pytest.param(
             "check gpt2 --root /",
             "--root",
             "`selfhost machine --root DIR --format json`",
             id="check gpt2 --root /",
         ),
-        pytest.param("check gpt2 -q", "-q", "the exit code is the answer", id="check gpt2 -q"),
+        pytest.param(
+            "check gpt2 -q", "-q", "the exit code is the answer", id="check gpt2 -q"
+        ),
         pytest.param(
             "--context 8k gpt2",
             "--context",
@@ -109,15 +116,24 @@ def test_golden(
             id="run gpt2 --gpu 'RTX 4060'",
         ),
         pytest.param(
-            "check gpt2 --vram 24", "--vram", "--set gpu=24GiB", id="check gpt2 --vram 24"
+            "check gpt2 --vram 24",
+            "--vram",
+            "--set gpu=24GiB",
+            id="check gpt2 --vram 24",
         ),
         pytest.param("chek gpt2", "chek", "selfhost check", id="chek gpt2"),
         pytest.param("check", "name a model", "selfhost check mistral-7b", id="check"),
         pytest.param(
-            "check gpt2 --quant Q4_K_N", "Q4_K_N", "Q4_K_", id="check gpt2 --quant Q4_K_N"
+            "check gpt2 --quant Q4_K_N",
+            "Q4_K_N",
+            "Q4_K_",
+            id="check gpt2 --quant Q4_K_N",
         ),
         pytest.param(
-            "check gpt2 --quant Q9", '"Q9"', "\n  Use for example Q", id="check gpt2 --quant Q9"
+            "check gpt2 --quant Q9",
+            '"Q9"',
+            "\n  Use for example Q",
+            id="check gpt2 --quant Q9",
         ),
         pytest.param(
             "check gpt2 --runtime llama.cpp --runtime-option ubb=8",
@@ -174,10 +190,16 @@ def test_golden(
             id="list --use image",
         ),
         pytest.param(
-            "check opt-1.3b --quant Q4_K_M", "Q4_K_M", "float16", id="check opt-1.3b --quant Q4_K_M"
+            "check opt-1.3b --quant Q4_K_M",
+            "Q4_K_M",
+            "float16",
+            id="check opt-1.3b --quant Q4_K_M",
         ),
         pytest.param(
-            "check gpt2 --context 0", "--context", "at least 1", id="check gpt2 --context 0"
+            "check gpt2 --context 0",
+            "--context",
+            "at least 1",
+            id="check gpt2 --context 0",
         ),
         pytest.param(
             "check gpt2 --users 1.5",
@@ -185,8 +207,12 @@ def test_golden(
             "write for example 1",
             id="check gpt2 --users 1.5",
         ),
-        pytest.param("list --max-size 8", "the unit is missing", "16GB", id="list --max-size 8"),
-        pytest.param("list --family mistrall", "mistrall", "mistral", id="list --family mistrall"),
+        pytest.param(
+            "list --max-size 8", "the unit is missing", "16GB", id="list --max-size 8"
+        ),
+        pytest.param(
+            "list --family mistrall", "mistrall", "mistral", id="list --family mistrall"
+        ),
         pytest.param(
             "check gpt2 --tokens-per-day many",
             "many",
@@ -224,7 +250,10 @@ def test_golden(
             id="spec new tests/data/configs/Qwen--Qwen3-8B.json --output README.md",
         ),
         pytest.param(
-            "audit no-such.toml", "no-such.toml", "selfhost audit --init", id="audit no-such.toml"
+            "audit no-such.toml",
+            "no-such.toml",
+            "selfhost audit --init",
+            id="audit no-such.toml",
         ),
         pytest.param(
             "check gpt2 --output no/such/x.txt",
@@ -238,10 +267,14 @@ def test_golden(
             "selfhost check",
             id="check mistral-7b --draft ./examples/specs/my-model.toml",
         ),
-        pytest.param("check '\x1b[31mred'", "", "selfhost list", id="check '\x1b[31mred'"),
+        pytest.param(
+            "check '\x1b[31mred'", "", "selfhost list", id="check '\x1b[31mred'"
+        ),
     ],
 )
-def test_bad_input(line: str, wrong: str, remedy: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input(
+    line: str, wrong: str, remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Exit 2, standard output empty, standard error names what is wrong and what to type
     instead.
     """
@@ -255,7 +288,9 @@ def test_bad_input(line: str, wrong: str, remedy: str, capsys: pytest.CaptureFix
     assert err.endswith("\n")
 
 
-def test_a_spec_is_judged_by_its_path(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_spec_is_judged_by_its_path(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     """The answer is that of the same file by its id with --specs; a faulty one is told with every
     fault and its line.
     """
@@ -282,7 +317,14 @@ def test_a_wrong_name_stands_beside_the_verdicts_in_json(
     nothing judged, nothing printed.
     """
     code, out, err = run(
-        capsys, "check", "no-such-a", "mistral-7b", "tiktoken", *ON_RECORD, "--format", "json"
+        capsys,
+        "check",
+        "no-such-a",
+        "mistral-7b",
+        "tiktoken",
+        *ON_RECORD,
+        "--format",
+        "json",
     )
     answer, problem = json.loads(out), json.loads(err)
     validate(answer, "verdicts-1")
@@ -295,7 +337,9 @@ def test_a_wrong_name_stands_beside_the_verdicts_in_json(
     ]
     out = run(capsys, "check", "gpt2", "no-such-a", "opt-1.3b", *ON_RECORD)[1]
     assert out.startswith("2 of 3 models run on vm-24gib; 1 could not be judged.\n")
-    code, out, err = run(capsys, "check", "no-such-a", "tiktoken", *ON_RECORD, "--format", "json")
+    code, out, err = run(
+        capsys, "check", "no-such-a", "tiktoken", *ON_RECORD, "--format", "json"
+    )
     assert (code, out, json.loads(err)["exit_code"]) == (2, "", 2)
 
 
@@ -309,14 +353,23 @@ def test_a_recorded_machine_gets_the_verdict_it_gets_at_home(tmp_path: Path) -> 
     file = tmp_path / "here.json"
     file.write_text(json.dumps(machine.to_json()), encoding="utf-8")
     for name in ("mistral-7b", "deepseek-v3", "gpt2"):
-        there, at_home = check(name, machine=Machine.from_file(file)), check(name, machine=machine)
+        there, at_home = (
+            check(name, machine=Machine.from_file(file)),
+            check(name, machine=machine),
+        )
         for part in ("route", "needs", "speed", "room", "api_offers", "commands"):
             assert getattr(there, part) == getattr(at_home, part)
-        proposed = [[other.command for other in each.alternatives] for each in (there, at_home)]
+        proposed = [
+            [other.command for other in each.alternatives] for each in (there, at_home)
+        ]
         assert proposed[0] == proposed[1]
         for one, other in zip(there.findings, at_home.findings, strict=True):
-            assert one.replace(reason="", remedy="") == other.replace(reason="", remedy="")
-        assert not any("this machine" in f"{one.reason} {one.remedy}" for one in there.findings)
+            assert one.replace(reason="", remedy="") == other.replace(
+                reason="", remedy=""
+            )
+        assert not any(
+            "this machine" in f"{one.reason} {one.remedy}" for one in there.findings
+        )
 
 
 @pytest.mark.usefixtures("few_listed")
@@ -332,7 +385,9 @@ def test_a_broken_spec_stops_no_other_answer(
     code, out, err = run(capsys, "check", "gpt2", *own, *ON_RECORD, "--format", "json")
     assert (code, err) == (0, "")
     assert [
-        note for note in json.loads(out)["notes"] if str(bad) in note and "name: is missing" in note
+        note
+        for note in json.loads(out)["notes"]
+        if str(bad) in note and "name: is missing" in note
     ]
     for words in ("check gpt2", "show gpt2", "compare gpt2 gpt-4o", "plan gpt2"):
         machine = () if words.startswith("plan") else ON_RECORD
@@ -351,14 +406,20 @@ def test_a_broken_spec_stops_no_other_answer(
     validate(json.loads(out), "spec-check-1")
 
 
-def test_compare_is_informative_and_wants_two_models(capsys: pytest.CaptureFixture[str]) -> None:
+def test_compare_is_informative_and_wants_two_models(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Exit 0 whatever the routes; one model, an unknown one and several machines are bad usage."""
-    assert run(capsys, "compare", "gpt-4o", "deepseek-v3", "--private", *ON_RECORD)[0] == 0
+    assert (
+        run(capsys, "compare", "gpt-4o", "deepseek-v3", "--private", *ON_RECORD)[0] == 0
+    )
     assert run(capsys, "compare", "gpt2", *ON_RECORD)[:2] == (2, "")
     code, out, err = run(capsys, "compare", "gpt2", "gtp2", *ON_RECORD)
     assert (code, out) == (2, "")
     assert "did you mean: gpt2" in err
-    assert run(capsys, "compare", "gpt2", "opt-1.3b", "--machine", str(SMALL.parent))[:2] == (2, "")
+    assert run(capsys, "compare", "gpt2", "opt-1.3b", "--machine", str(SMALL.parent))[
+        :2
+    ] == (2, "")
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
@@ -399,17 +460,25 @@ def test_a_closed_pipe_changes_nothing(source_environment: dict[str, str]) -> No
     words = [sys.executable, "-m", "selfhost", "machine", "--profiles"]
     with open(writer, "wb") as pipe:
         done = subprocess.run(
-            words, stdout=pipe, stderr=subprocess.PIPE, env=source_environment, check=False
+            words,
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            env=source_environment,
+            check=False,
         )
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def in_terminal(words: Sequence[str], columns: int, environment: Mapping[str, str]) -> str:
+def in_terminal(
+    words: Sequence[str], columns: int, environment: Mapping[str, str]
+) -> str:
     """Everything that reached a terminal of that width."""
     terminal, inside = pty.openpty()
     command = [sys.executable, "-m", "selfhost", *words]
     more = {"TERM": "xterm-256color", "COLUMNS": str(columns)}
-    with subprocess.Popen(command, stdout=inside, stderr=inside, env={**environment, **more}):
+    with subprocess.Popen(
+        command, stdout=inside, stderr=inside, env={**environment, **more}
+    ):
         os.close(inside)
         seen = b""
         with contextlib.suppress(OSError):
@@ -419,15 +488,21 @@ def in_terminal(words: Sequence[str], columns: int, environment: Mapping[str, st
     return seen.decode()
 
 
-def test_a_terminal_gets_colour_and_no_line_too_wide(source_environment: dict[str, str]) -> None:
+def test_a_terminal_gets_colour_and_no_line_too_wide(
+    source_environment: dict[str, str],
+) -> None:
     """Prose and tables keep to the width; only words that cannot be broken (commands, paths, links)
     may be longer.
     """
     columns = 60
-    text = in_terminal(["check", "deepseek-v3", *ON_RECORD], columns, source_environment)
+    text = in_terminal(
+        ["check", "deepseek-v3", *ON_RECORD], columns, source_environment
+    )
     assert "\x1b[" in text
     for line in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text).splitlines():
-        is_command = "selfhost check" in line or line.lstrip().startswith(("-H ", "-d "))
+        is_command = "selfhost check" in line or line.lstrip().startswith(
+            ("-H ", "-d ")
+        )
         is_whole = not line.strip().count(" ") or is_command or "http" in line
         assert len(line) <= columns or is_whole
 
@@ -438,20 +513,33 @@ def test_two_screens_call_one_thing_alike(
     """A Mac's limit is that of `check` in an audit, and its memory one; a GPU's driver wants more
     than a shell's limit; layers in RAM are slower.
     """
-    mac, card, policy = tmp_path / "mac.json", tmp_path / "card.json", tmp_path / "audit.toml"
+    mac, card, policy = (
+        tmp_path / "mac.json",
+        tmp_path / "card.json",
+        tmp_path / "audit.toml",
+    )
     policy.write_text('schema = 1\n[[model]]\nname = "gpt-oss-20b"\n', encoding="utf-8")
     for path, name in ((mac, "macbook-air-m2-16gb"), (card, "desktop-rtx3060-12gb")):
-        path.write_text(run(capsys, "machine", "--machine", name, "--json")[1], encoding="utf-8")
+        path.write_text(
+            run(capsys, "machine", "--machine", name, "--json")[1], encoding="utf-8"
+        )
     one = run(capsys, "check", "gpt-oss-20b", "--machine", str(mac))[1]
     assert one.startswith("✓ RUNS ONCE A LIMIT IS RAISED")
-    assert "(runs once a" in run(capsys, "audit", str(policy), "--machines", str(mac))[1]
+    assert (
+        "(runs once a" in run(capsys, "audit", str(policy), "--machines", str(mac))[1]
+    )
     two = run(capsys, "check", "gpt-oss-20b", "qwen3-14b", "--machine", str(mac))[1]
     assert "of RAM.\nThat may be more" in two
     split = run(capsys, "check", "qwen3-32b", "--machine", str(card))[1]
     assert "There is also room for one of" in split
-    limited = card.read_text(encoding="utf-8").replace('ce_bytes": null', 'ce_bytes": 6000000000')
+    limited = card.read_text(encoding="utf-8").replace(
+        'ce_bytes": null', 'ce_bytes": 6000000000'
+    )
     card.write_text(limited, encoding="utf-8")
-    assert "`ulimit -v` limits" in run(capsys, "check", "mistral-7b", "--machine", str(card))[1]
+    assert (
+        "`ulimit -v` limits"
+        in run(capsys, "check", "mistral-7b", "--machine", str(card))[1]
+    )
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
@@ -497,7 +585,16 @@ def test_completion(
 
 @pytest.mark.parametrize(
     "option",
-    ["--gpu", "--license", "--machine", "--runtime", "--quant", "--draft", "--set", "--format"],
+    [
+        "--gpu",
+        "--license",
+        "--machine",
+        "--runtime",
+        "--quant",
+        "--draft",
+        "--set",
+        "--format",
+    ],
 )
 def test_what_completion_offers_is_one_word(
     option: str, capsys: pytest.CaptureFixture[str]
@@ -508,7 +605,9 @@ def test_what_completion_offers_is_one_word(
     assert [name for name in offered if shlex.split(name) != [name]] == []
 
 
-def test_a_gpu_that_completion_offers_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_gpu_that_completion_offers_is_known(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     words = ("check", "gpt2", "--gpu", "rtx-4070-super", "--json")
     assert "RTX 4070 SUPER" in run(capsys, *words)[1].upper()
 
@@ -522,7 +621,9 @@ def test_a_bare_model_is_a_check(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(words[1])["model"]["id"] == "gpt-oss-20b"
 
 
-def test_a_computer_with_other_facts_is_not_here(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_computer_with_other_facts_is_not_here(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     _, out, _ = run(capsys, "check", "gpt2", "--set", "memory=64GiB")
     assert "HERE" not in out
     assert "Not your machine as it is: with what you stated" in out
@@ -530,11 +631,22 @@ def test_a_computer_with_other_facts_is_not_here(capsys: pytest.CaptureFixture[s
 
 def test_a_typed_format_goes_before_the_ending_of_the_file(tmp_path: Path) -> None:
     for words, is_json in (("--format text", False), ("", True)):
-        cli.main(["show", "gpt2", *ON_RECORD, *words.split(), "--output", str(tmp_path / "x.json")])
+        cli.main(
+            [
+                "show",
+                "gpt2",
+                *ON_RECORD,
+                *words.split(),
+                "--output",
+                str(tmp_path / "x.json"),
+            ]
+        )
         assert (tmp_path / "x.json").read_text().startswith("{") == is_json
 
 
-def test_a_value_of_a_label_may_hold_the_sign(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_value_of_a_label_may_hold_the_sign(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     _, out, _ = run(capsys, "machine", "--label", "url=a=b", "--json")
     assert json.loads(out)["labels"] == {"url": "a=b"}
 

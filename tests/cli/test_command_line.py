@@ -61,7 +61,13 @@ def test_an_option_without_a_value_is_never_a_value(
     """
     flag = option.flag
     needed = NEEDED.get(command, [])
-    for words in ([f"{flag}="], [f"{flag}=--"], [f"{flag}= "], [flag, ""], [flag, "\t"]):
+    for words in (
+        [f"{flag}="],
+        [f"{flag}=--"],
+        [f"{flag}= "],
+        [flag, ""],
+        [flag, "\t"],
+    ):
         code, out, err = run(capsys, command, *needed, *words)
         assert (code, out) == (2, ""), words
         assert f"{flag}: expected a value" in err
@@ -83,7 +89,9 @@ def test_an_option_without_a_value_swallows_nothing(
     """Neither the end, nor another option, nor what stands behind `--`."""
     if option.is_list:
         pytest.skip("may have no value")
-    code, out, err = run(capsys, command, *NEEDED.get(command, []), option.flag, *follows)
+    code, out, err = run(
+        capsys, command, *NEEDED.get(command, []), option.flag, *follows
+    )
     assert (code, out) == (2, "")
     assert option.flag in err
     assert "expected one argument" in err
@@ -115,7 +123,11 @@ def test_a_repeated_option_drops_nothing_silently(
         options = Options.read(command, [*needed, flag, first, flag, second])
         assert getattr(options, option.destination) == [first, second]
         return
-    for words in ([flag, "1", flag, "2"], [f"{flag}=1", flag, "2"], [f"{flag}=1", f"{flag}=2"]):
+    for words in (
+        [flag, "1", flag, "2"],
+        [f"{flag}=1", flag, "2"],
+        [f"{flag}=1", f"{flag}=2"],
+    ):
         code, out, err = run(capsys, command, *NEEDED.get(command, []), *words)
         assert (code, out) == (2, ""), words
         assert f"{flag} is given twice" in err or "'1'" in err
@@ -140,10 +152,14 @@ def test_two_names_of_one_option_contradict_each_other(line: str) -> None:
     ("line", "names"),
     [
         pytest.param("compare a b c", ["a", "b", "c"], id="together"),
-        pytest.param("compare a --context 2k b --json c", ["a", "b", "c"], id="between options"),
+        pytest.param(
+            "compare a --context 2k b --json c", ["a", "b", "c"], id="between options"
+        ),
         pytest.param("compare --context 2k a -v b", ["a", "b"], id="behind options"),
         pytest.param("compare --json -- a b", ["a", "b"], id="behind dashes"),
-        pytest.param("compare a -- --json --", ["a", "--json", "--"], id="that look like options"),
+        pytest.param(
+            "compare a -- --json --", ["a", "--json", "--"], id="that look like options"
+        ),
         pytest.param("compare a -", ["a", "-"], id="a dash alone"),
     ],
 )
@@ -159,26 +175,59 @@ def test_words_may_stand_anywhere(line: str, names: list[str]) -> None:
 @pytest.mark.parametrize(
     ("line", "message", "remedy"),
     [
-        pytest.param("check", "name a model, or several", "selfhost check mistral-7b", id="none"),
-        pytest.param("compare a", "name two models or more", "compare gpt-oss", id="one of two"),
-        pytest.param("spec check", "name a file", "spec check my-model.toml", id="no file"),
-        pytest.param("verify a b", "unexpected b", "selfhost verify --help", id="too many"),
-        pytest.param("audit a b c", "unexpected b c", "selfhost audit --help", id="many too many"),
-        pytest.param("completion fsh", "'fsh' is not one of bash", "mean fish?", id="a choice"),
-        pytest.param("check a --wide", "unknown option --wide", "check --help", id="of another"),
-        pytest.param("list --jso", "unknown option --jso", "mean --json?", id="a slip"),
-        pytest.param("list --ctx=5", "unknown option --ctx", "mean --context?", id="a synonym"),
-        pytest.param("list --ctx 5 -n 3", "options --ctx -n", "--context --top?", id="synonyms"),
-        pytest.param("check a -vx", "x", "selfhost check --help", id="joined letters"),
-        pytest.param("check a --private=1", "takes no value", "--private alone", id="a switch"),
-        pytest.param("check a --json=1", "takes no value", "--json alone", id="a short form"),
-        pytest.param("size a --format k8s", "'k8s' is not one", "kubernetes?", id="a value"),
-        pytest.param("list --use image", "'image'", "image-generation?", id="a part"),
-        pytest.param("list --use images", "'images'", "--modality image?", id="a plural"),
-        pytest.param("list --modality code", "'code'", "mean --use code?", id="another option's"),
-        pytest.param("list --top 0", "--top: must be at least 1, not 0", "list --help", id="low"),
         pytest.param(
-            "audit --today 2026-2-3", "not a date: write YYYY-MM-DD", "--help", id="a day"
+            "check", "name a model, or several", "selfhost check mistral-7b", id="none"
+        ),
+        pytest.param(
+            "compare a", "name two models or more", "compare gpt-oss", id="one of two"
+        ),
+        pytest.param(
+            "spec check", "name a file", "spec check my-model.toml", id="no file"
+        ),
+        pytest.param(
+            "verify a b", "unexpected b", "selfhost verify --help", id="too many"
+        ),
+        pytest.param(
+            "audit a b c", "unexpected b c", "selfhost audit --help", id="many too many"
+        ),
+        pytest.param(
+            "completion fsh", "'fsh' is not one of bash", "mean fish?", id="a choice"
+        ),
+        pytest.param(
+            "check a --wide", "unknown option --wide", "check --help", id="of another"
+        ),
+        pytest.param("list --jso", "unknown option --jso", "mean --json?", id="a slip"),
+        pytest.param(
+            "list --ctx=5", "unknown option --ctx", "mean --context?", id="a synonym"
+        ),
+        pytest.param(
+            "list --ctx 5 -n 3", "options --ctx -n", "--context --top?", id="synonyms"
+        ),
+        pytest.param("check a -vx", "x", "selfhost check --help", id="joined letters"),
+        pytest.param(
+            "check a --private=1", "takes no value", "--private alone", id="a switch"
+        ),
+        pytest.param(
+            "check a --json=1", "takes no value", "--json alone", id="a short form"
+        ),
+        pytest.param(
+            "size a --format k8s", "'k8s' is not one", "kubernetes?", id="a value"
+        ),
+        pytest.param("list --use image", "'image'", "image-generation?", id="a part"),
+        pytest.param(
+            "list --use images", "'images'", "--modality image?", id="a plural"
+        ),
+        pytest.param(
+            "list --modality code", "'code'", "mean --use code?", id="another option's"
+        ),
+        pytest.param(
+            "list --top 0", "--top: must be at least 1, not 0", "list --help", id="low"
+        ),
+        pytest.param(
+            "audit --today 2026-2-3",
+            "not a date: write YYYY-MM-DD",
+            "--help",
+            id="a day",
         ),
     ],
 )
@@ -193,7 +242,9 @@ def test_a_slip_is_told_with_what_to_type(line: str, message: str, remedy: str) 
 @pytest.mark.parametrize(
     "line", ["check -h", "check --help --nonsense", "check gpt2 --context none --help"]
 )
-def test_help_is_given_before_a_slip_is_told(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_is_given_before_a_slip_is_told(
+    line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, out, err = run(capsys, *line.split())
     assert (code, err) == (0, "")
     assert out.startswith("usage: selfhost check [OPTIONS] MODEL…")
@@ -207,10 +258,16 @@ def test_help_is_given_before_a_slip_is_told(line: str, capsys: pytest.CaptureFi
         pytest.param("check a --json --format json", "json", id="twice the same"),
         pytest.param("check a --output {}/x.html", "html", id="by ending"),
         pytest.param("check a --output {}/x.txt", "text", id="no ending of a format"),
-        pytest.param("check a --output {}/x.html --format text", "text", id="stated before ending"),
+        pytest.param(
+            "check a --output {}/x.html --format text",
+            "text",
+            id="stated before ending",
+        ),
         pytest.param("check a --output -", "text", id="standard output"),
         pytest.param("audit", [], id="audit"),
-        pytest.param("audit --json --format junit=a.xml", ["json", "junit=a.xml"], id="several"),
+        pytest.param(
+            "audit --json --format junit=a.xml", ["json", "junit=a.xml"], id="several"
+        ),
     ],
 )
 def test_the_format_is_the_stated_one_else_that_of_the_file(
@@ -228,7 +285,10 @@ def test_the_format_is_the_stated_one_else_that_of_the_file(
     ],
 )
 def test_an_audit_writes_the_format_stated_else_that_of_the_file(
-    stated: Sequence[str], beginning: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    stated: Sequence[str],
+    beginning: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     report = tmp_path / "report.md"
     words = ["audit", str(EXAMPLES / "audit.toml"), "--machines", str(RECORD)]
@@ -243,7 +303,9 @@ WORDS = (
     "$HOME", "memory=8GiB", "gpu=\x1b[0m", "k=v", "json", "junit=r.xml", "text=r.txt",
     "2026-01-01", "/dev/full", "out.txt", "r.xml", "new", "check",
 )  # fmt: skip
-DECLARED = {name for word in COMMANDS for option in options_of(word) for name in option.names}
+DECLARED = {
+    name for word in COMMANDS for option in options_of(word) for name in option.names
+}
 FLAGS = sorted(DECLARED | {"-h", "--help", "--json"})
 # a second each: it is tried elsewhere
 SLOW = {"--measure"}
@@ -251,7 +313,16 @@ SLOW = {"--measure"}
 
 @st.composite
 def lines(draw: st.DrawFn) -> list[str]:
-    commands = ["check", "show", "machine", "audit", "spec", "compare", "completion", "plan"]
+    commands = [
+        "check",
+        "show",
+        "machine",
+        "audit",
+        "spec",
+        "compare",
+        "completion",
+        "plan",
+    ]
     word = st.sampled_from(WORDS) | st.text(max_size=8)
     flag = st.sampled_from([flag for flag in FLAGS if flag not in SLOW])
     rest = draw(st.lists(word | flag | st.tuples(flag, word).map("=".join), max_size=6))
@@ -280,11 +351,15 @@ def test_any_line_is_answered_or_refused(
     code, out, err = run(capsys, *line)
     assert code in (0, 1, 2, 3), (line, err)
     assert "Traceback" not in err
-    assert all(character == "\n" or character.isprintable() for character in out + err), line
+    assert all(
+        character == "\n" or character.isprintable() for character in out + err
+    ), line
     if code == 2:
         assert err
         names = [word for word in line[1:] if not word.startswith("-")]
-        assert not out or any(run(capsys, line[0], name)[0] != 2 for name in names), line
+        assert not out or any(run(capsys, line[0], name)[0] != 2 for name in names), (
+            line
+        )
 
 
 START = "import sys\nfrom selfhost.__main__ import start\n"
@@ -317,9 +392,13 @@ def test_a_traceback_is_there_for_whoever_asks(
     assert traced.stderr.endswith("IndexError: out of range\n")
 
 
-@pytest.mark.parametrize("error", [MemoryError(), OSError(12, "Cannot allocate memory")], ids=repr)
+@pytest.mark.parametrize(
+    "error", [MemoryError(), OSError(12, "Cannot allocate memory")], ids=repr
+)
 def test_too_little_memory_is_no_bug(
-    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: Exception,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """No answer was given: exit 2, in the form that was asked for."""
 
@@ -365,7 +444,9 @@ def test_no_stream_is_needed_to_end_well(
     if ">/dev/full" in streams and not os.path.exists("/dev/full"):
         pytest.skip("there is no such device")
     (tmp_path / "p.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
-    (tmp_path / "s.toml").write_bytes((EXAMPLES / "specs" / "my-model.toml").read_bytes())
+    (tmp_path / "s.toml").write_bytes(
+        (EXAMPLES / "specs" / "my-model.toml").read_bytes()
+    )
     (tmp_path / "s.json").write_bytes(next(CONFIGS.glob("*.json")).read_bytes())
     has_machine = words.split()[0] in ("check", "show") and "help" not in words
     machine = f"--machine {RECORD}" if has_machine else ""
@@ -384,7 +465,9 @@ def test_no_stream_is_needed_to_end_well(
 
 def test_the_json_of_sizes_has_its_schema(capsys: pytest.CaptureFixture[str]) -> None:
     """One object for any number of models, with their sum; a wrong name leaves the others."""
-    code, out, err = run(capsys, "size", "mistral-7b", "gemma-3-4b-it", "no-such-model", "--json")
+    code, out, err = run(
+        capsys, "size", "mistral-7b", "gemma-3-4b-it", "no-such-model", "--json"
+    )
     answer = json.loads(out)
     validate(answer, "size-1")
     assert (code, answer["exit_code"]) == (2, 2)

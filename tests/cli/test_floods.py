@@ -28,7 +28,9 @@ MOST_CHARACTERS = 3_000
         pytest.param(("check", "gpt2", f"--{LONG}"), id="option of check"),
         pytest.param(("check", "gpt2", *("--k",) * 3_000), id="many options"),
         pytest.param(("check", "gpt2", "--quant", LONG), id="quant"),
-        pytest.param(("check", "gpt2", "--quant", "word " * 24_000), id="quant of many words"),
+        pytest.param(
+            ("check", "gpt2", "--quant", "word " * 24_000), id="quant of many words"
+        ),
         pytest.param(("check", "gpt2", "--context", LONG), id="context"),
         pytest.param(("check", "gpt2", "--runtime", LONG), id="runtime"),
         pytest.param(("check", "gpt2", "--parallel", "9" * 100_000), id="number"),
@@ -55,7 +57,9 @@ def test_what_was_typed_is_repeated_in_short(
     assert len(err) < MOST_CHARACTERS
 
 
-def test_the_first_faults_of_an_option_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_first_faults_of_an_option_are_listed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """The rest is counted, in text and in JSON."""
     words = [word for number in range(1_000) for word in ("--set", f"key{number}=1")]
     code, out, err = run(capsys, "check", "gpt2", *words)
@@ -72,7 +76,9 @@ def test_a_name_of_a_machine_has_a_bound(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "m.json"
-    path.write_text(json.dumps({**json.loads(RECORD.read_text()), "name": "n" * 3_000_000}))
+    path.write_text(
+        json.dumps({**json.loads(RECORD.read_text()), "name": "n" * 3_000_000})
+    )
     for words in (("machine", "--machine"), ("check", "gpt2", "--machine")):
         code, out, err = run(capsys, *words, str(path))
         assert (code, out) == (2, "")

@@ -18,7 +18,9 @@ def test_no_line_is_wider_than_80_columns(
 ) -> None:
     """A colon alone stood on a line of its own."""
     assert main(words) == 0
-    assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == []
+    assert [
+        line for line in capsys.readouterr().out.splitlines() if len(line) > 80
+    ] == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -38,8 +40,12 @@ def test_each_option_and_word_is_explained(command: str) -> None:
     [
         pytest.param(["help"], "Can this machine run", id="all"),
         pytest.param(["help", "nonsense"], "Can this machine run", id="no command"),
-        pytest.param(["help", "list"], "usage: selfhost list [OPTIONS] [WORD…]", id="one"),
-        pytest.param(["list", "-h"], "usage: selfhost list [OPTIONS] [WORD…]", id="short"),
+        pytest.param(
+            ["help", "list"], "usage: selfhost list [OPTIONS] [WORD…]", id="one"
+        ),
+        pytest.param(
+            ["list", "-h"], "usage: selfhost list [OPTIONS] [WORD…]", id="short"
+        ),
     ],
 )
 def test_help_is_asked_for_in_two_ways(

@@ -19,9 +19,13 @@ OPTIONS.specs = []
         pytest.param("gpt oss 20b", ["gpt oss 20b"], id="a name in three words"),
         pytest.param("nothing 7b", ["nothing 7b"], id="an unknown name with its size"),
         pytest.param("mixtral 8x7b", ["mixtral 8x7b"], id="a size of experts"),
-        pytest.param("ollama run llama3.2", ["ollama run llama3.2"], id="a line to run a model"),
+        pytest.param(
+            "ollama run llama3.2", ["ollama run llama3.2"], id="a line to run a model"
+        ),
         pytest.param("gpt2 phi-4", ["gpt2", "phi-4"], id="two names"),
-        pytest.param("no-such phi-4", ["no-such", "phi-4"], id="a name that is unknown"),
+        pytest.param(
+            "no-such phi-4", ["no-such", "phi-4"], id="a name that is unknown"
+        ),
     ],
 )
 def test_words_that_make_a_name_are_one(typed: str, names: list[str]) -> None:

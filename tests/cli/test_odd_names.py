@@ -48,7 +48,9 @@ def test_the_command_of_check_names_the_very_file(
     code, out, _ = run(capsys, "check", f"./{name}", "--machine", RECORD)
     assert code in (0, 1, 3)
     assert [sign for sign in out if not sign.isprintable() and sign != "\n"] == []
-    (line,) = [line.strip() for line in out.splitlines() if line.startswith("  llama-server")]
+    (line,) = [
+        line.strip() for line in out.splitlines() if line.startswith("  llama-server")
+    ]
     script = f'llama-server() {{ printf "%s\\0" "$@"; }}; {line}'
     done = subprocess.run(["bash", "-c", script], capture_output=True, check=True)
     assert f"./{name}" in done.stdout.decode().split("\0")
@@ -85,7 +87,9 @@ def test_a_name_that_is_no_utf8_is_refused(
     assert "\\udcff" not in err
 
 
-def test_a_file_of_a_folder_is_refused_too(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_of_a_folder_is_refused_too(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = model.parent / "d"
     folder.mkdir()
     try:

@@ -60,7 +60,9 @@ def ask(site: Path, start: str, *words: str) -> subprocess.CompletedProcess[str]
 
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("is_removed", [False, True], ids=["over it", "removed again"])
-def test_a_sentence_says_what_to_type(start: str, *, is_removed: bool, site: Path) -> None:
+def test_a_sentence_says_what_to_type(
+    start: str, *, is_removed: bool, site: Path
+) -> None:
     lay_over(site)
     if is_removed:
         for name in FILES:

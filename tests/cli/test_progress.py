@@ -43,7 +43,9 @@ class Terminal:
         return b"".join(parts).decode()
 
 
-def selfhost(*words: str, error: int, seconds_before: str = "0.0", **environment: str) -> str:
+def selfhost(
+    *words: str, error: int, seconds_before: str = "0.0", **environment: str
+) -> str:
     """What a command writes to standard output, with that file for its errors. The line is drawn at
     once instead of after a second, so that a fast machine draws one too.
     """
@@ -70,7 +72,8 @@ def selfhost(*words: str, error: int, seconds_before: str = "0.0", **environment
 def fleet(tmp_path: Path) -> Path:
     (tmp_path / "audit.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
     records = "".join(
-        f'{{"name": "m{number}", "memory_total_bytes": 8000000000}}\n' for number in range(2_000)
+        f'{{"name": "m{number}", "memory_total_bytes": 8000000000}}\n'
+        for number in range(2_000)
     )
     (tmp_path / "fleet.jsonl").write_text(records)
     return tmp_path
@@ -91,7 +94,9 @@ COMMANDS = [
     pytest.param("spec check SPECS", "checking specs", id="spec check"),
     pytest.param("verify LOG --no-measure", "reading the log", id="verify"),
     pytest.param(
-        "audit FLEET/audit.toml --machines FLEET/fleet.jsonl", "reading records", id="audit"
+        "audit FLEET/audit.toml --machines FLEET/fleet.jsonl",
+        "reading records",
+        id="audit",
     ),
 ]
 
@@ -163,7 +168,9 @@ class Bar:
         self.shown: list[tuple[float, float | None]] = []
         self.is_stopped = False
 
-    def update(self, _task: int, *, completed: float, total: float | None, refresh: bool) -> None:
+    def update(
+        self, _task: int, *, completed: float, total: float | None, refresh: bool
+    ) -> None:
         assert refresh
         self.shown.append((completed, total))
 
@@ -188,7 +195,9 @@ def seconds(*moments: float) -> Iterator[float]:
     return iter(moments)
 
 
-def test_it_begins_after_a_second_and_draws_ten_times_a_second_at_most(bars: list[Bar]) -> None:
+def test_it_begins_after_a_second_and_draws_ten_times_a_second_at_most(
+    bars: list[Bar],
+) -> None:
     moments = seconds(0.0, 0.5, 0.99, 1.0, 1.05, 1.2)
     with Progress("judging", clock=lambda: next(moments)) as tell:
         for done in range(1, 6):
@@ -231,7 +240,9 @@ def test_a_log_of_a_job_has_a_line_every_two_seconds() -> None:
     lines: list[str] = []
     moments = seconds(0.0, 1.9, 2.0, 3.0, 4.5)
     tell = Lines(
-        lines.append, "judged {done:number} of {total:number} verdicts", lambda: next(moments)
+        lines.append,
+        "judged {done:number} of {total:number} verdicts",
+        lambda: next(moments),
     )
     for done in (500, 1_000, 1_500, 2_000):
         tell(done, 2_000)

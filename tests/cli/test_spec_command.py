@@ -33,7 +33,9 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         pytest.param([], "m", "m", id="by its folder"),
         pytest.param(["--id", "acme-8b"], "acme-8b", "acme-8b", id="--id"),
         pytest.param(["--name", "Acme 8B"], "m", "Acme 8B", id="--name"),
-        pytest.param(["--id", "acme", "--name", "Acme 8B"], "acme", "Acme 8B", id="both"),
+        pytest.param(
+            ["--id", "acme", "--name", "Acme 8B"], "acme", "Acme 8B", id="both"
+        ),
     ],
 )
 def test_a_new_spec_is_called_as_asked(
@@ -44,7 +46,10 @@ def test_a_new_spec_is_called_as_asked(
     made = tomllib.loads(out)
     assert (code, made["id"], made["name"]) == (0, id, name)
     code, out, _ = run(capsys, "spec", "new", model, "--json", *words)
-    assert (json.loads(out)["spec"]["id"], json.loads(out)["spec"]["name"]) == (id, name)
+    assert (json.loads(out)["spec"]["id"], json.loads(out)["spec"]["name"]) == (
+        id,
+        name,
+    )
 
 
 def test_a_spec_that_is_written_to_a_file_is_called_as_the_file(
@@ -68,7 +73,9 @@ def test_a_model_with_a_name_of_its_own_keeps_it(
     assert (made["id"], made["name"]) == ("mine", "Llama 3.2 1B")
 
 
-def test_an_id_by_its_folder_is_told(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_id_by_its_folder_is_told(
+    model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A spec on standard output goes to a file of another name, which `spec check` would refuse."""
     _, _, told = run(capsys, "spec", "new", model)
     assert 'its id is "m"' in told
@@ -109,7 +116,9 @@ def test_every_spec_of_a_folder_is_checked(
     code, out, _ = run(capsys, "spec", "check", str(folder), "--json")
     answer = json.loads(out)
     assert (code, answer["good"]) == (1, ["my-model"])
-    assert {problem["file"] for problem in answer["problems"]} == {f"{folder}/wrong.toml"}
+    assert {problem["file"] for problem in answer["problems"]} == {
+        f"{folder}/wrong.toml"
+    }
 
 
 def test_a_folder_without_specs_is_a_fault(

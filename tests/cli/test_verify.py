@@ -26,13 +26,17 @@ _MODELS = {"llama_log-gpu": "llama-3.1-8b-instruct"}
 
 
 @pytest.mark.parametrize("path", sorted(LOGS.glob("*.txt")), ids=lambda path: path.stem)
-def test_the_record_of_each_sample(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_record_of_each_sample(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """It is valid, its exit code is the process's, and it holds neither a path nor a file's
     name.
     """
     gpu = ("--gpu", "RTX 4090") if "gpu" in path.stem else ()
     model = _MODELS.get(path.stem, "qwen2.5-0.5b-instruct")
-    code, out, _ = answered(capsys, str(path), *MACHINE, *gpu, "--json", "--model", model)
+    code, out, _ = answered(
+        capsys, str(path), *MACHINE, *gpu, "--json", "--model", model
+    )
     record = json.loads(out)
     validate(record, "verify-1")
     assert record["exit_code"] == code
@@ -53,7 +57,15 @@ def test_an_own_file_is_told_by_its_shape(
     own = tmp_path / "my-secret-tune.toml"
     own.write_text(text, "utf-8")
     log = str(LOGS / "llama_log-server.txt")
-    words = (log, *MACHINE, "--specs", str(tmp_path), "--model", "my-secret-tune", "--json")
+    words = (
+        log,
+        *MACHINE,
+        "--specs",
+        str(tmp_path),
+        "--model",
+        "my-secret-tune",
+        "--json",
+    )
     _, out, _ = answered(capsys, *words)
     record = json.loads(out)
     assert record["model"]["id"] is None
@@ -95,9 +107,12 @@ def test_what_is_no_log_is_refused(
 
 
 @pytest.mark.parametrize(
-    "words", [("no-such.log",), (".",), ("4194305",), ("0",), ("9" * 400,), ("1", "2"), ()]
+    "words",
+    [("no-such.log",), (".",), ("4194305",), ("0",), ("9" * 400,), ("1", "2"), ()],
 )
-def test_bad_usage_is_2(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_usage_is_2(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
     """A missing file, a folder, no such process, too many words, none."""
     code, out, err = answered(capsys, *words)
     assert (code, out) == (2, "")
@@ -111,5 +126,7 @@ def test_names_in_a_log_cannot_steer_the_terminal(
     text = (LOGS / "llama_log-server.txt").read_text("utf-8")
     path = tmp_path / "run.log"
     path.write_text(text.replace("arch  ", "\x1b]0;x\x07arch  "), "utf-8")
-    _, out, err = answered(capsys, str(path), *MACHINE, "--model", "qwen2.5-0.5b-instruct")
+    _, out, err = answered(
+        capsys, str(path), *MACHINE, "--model", "qwen2.5-0.5b-instruct"
+    )
     assert "\x1b" not in out + err

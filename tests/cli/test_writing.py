@@ -34,7 +34,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    "error", [OSError(28, "No space left on device"), KeyboardInterrupt(), MemoryError()]
+    "error",
+    [OSError(28, "No space left on device"), KeyboardInterrupt(), MemoryError()],
 )
 @pytest.mark.parametrize("at", ["fsync", "replace"])
 def test_whatever_stops_a_report_leaves_the_old_file(
@@ -68,14 +69,24 @@ AUDIT = "audit p.toml --machines a.json"
         pytest.param(f"{AUDIT} --format junit=p.toml", "p.toml", id="policy"),
         pytest.param(f"{AUDIT} --output p.toml", "p.toml", id="policy, by --output"),
         pytest.param(
-            "audit --machines a.json --output audit.toml", "audit.toml", id="default policy"
+            "audit --machines a.json --output audit.toml",
+            "audit.toml",
+            id="default policy",
         ),
         pytest.param(f"{CHECK} --output ./folder/../a.json", "a.json", id="record"),
-        pytest.param(f"{CHECK} --output hard.json", "a.json", id="record by a hard link"),
-        pytest.param(f"{CHECK} --output link.json", "a.json", id="record by a link"),
-        pytest.param("spec check my-model.toml --output my-model.toml", "my-model.toml", id="spec"),
         pytest.param(
-            f"{CHECK} --draft ./my-model.toml --output my-model.toml", "my-model.toml", id="draft"
+            f"{CHECK} --output hard.json", "a.json", id="record by a hard link"
+        ),
+        pytest.param(f"{CHECK} --output link.json", "a.json", id="record by a link"),
+        pytest.param(
+            "spec check my-model.toml --output my-model.toml",
+            "my-model.toml",
+            id="spec",
+        ),
+        pytest.param(
+            f"{CHECK} --draft ./my-model.toml --output my-model.toml",
+            "my-model.toml",
+            id="draft",
         ),
     ],
 )
@@ -103,7 +114,9 @@ def test_a_report_never_replaces_an_input(
         pytest.param("--format junit=r --format json=./r", id="two spellings"),
         pytest.param("--format text --format junit=r --output r", id="output"),
         pytest.param("--format junit=old --format json=link", id="link"),
-        pytest.param("--format junit=dead --format json=later", id="link to a new file"),
+        pytest.param(
+            "--format junit=dead --format json=later", id="link to a new file"
+        ),
         pytest.param("--format text --format junit=/dev/stdout", id="standard output"),
     ],
 )
@@ -122,7 +135,9 @@ def test_two_reports_never_go_to_one_file(
     assert names(place) == files
 
 
-def test_a_file_keeps_its_permissions_and_a_new_one_gets_the_usual_ones(place: Path) -> None:
+def test_a_file_keeps_its_permissions_and_a_new_one_gets_the_usual_ones(
+    place: Path,
+) -> None:
     """What others may read does not change with a report; a new file follows the umask."""
     secret, new = place / "secret", place / "new"
     secret.write_text(OLD)
@@ -132,7 +147,10 @@ def test_a_file_keeps_its_permissions_and_a_new_one_gets_the_usual_ones(place: P
         write_reports([(str(secret), "a"), (str(new), "b")])
     finally:
         os.umask(mask)
-    assert [stat.S_IMODE(path.stat().st_mode) for path in (secret, new)] == [0o640, 0o640]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (secret, new)] == [
+        0o640,
+        0o640,
+    ]
     assert (secret.read_text(), new.read_text()) == ("a", "b")
 
 

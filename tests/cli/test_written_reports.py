@@ -60,7 +60,9 @@ def shared_memory() -> Iterator[Path]:
     place.rmdir()
 
 
-@pytest.mark.parametrize("old", [pytest.param(LONG, id="old"), pytest.param(None, id="new")])
+@pytest.mark.parametrize(
+    "old", [pytest.param(LONG, id="old"), pytest.param(None, id="new")]
+)
 @pytest.mark.parametrize("where", ["shm", "cwd", "root", "folder-descriptor"])
 def test_a_regular_file_is_written_whole_wherever_its_path_lies(
     where: str,
@@ -134,7 +136,9 @@ def test_a_descriptor_that_is_only_read_is_refused(
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_named_pipe_with_a_reader_is_written_to(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_named_pipe_with_a_reader_is_written_to(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Wherever it lies, and the reader that waits meanwhile sees no end before the report."""
     os.mkfifo("pipe")
     with subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE, text=True) as reader:
@@ -155,7 +159,9 @@ def test_a_named_pipe_with_a_reader_is_written_to(capsys: pytest.CaptureFixture[
     [
         pytest.param("pipe", os.mkfifo, "no program reads from this pipe", id="pipe"),
         pytest.param("folder", os.mkdir, "it is a folder", id="folder"),
-        pytest.param("/dev/fd/999", None, "is not open in this process", id="closed descriptor"),
+        pytest.param(
+            "/dev/fd/999", None, "is not open in this process", id="closed descriptor"
+        ),
     ],
 )
 def test_what_takes_no_report_is_named(
@@ -167,12 +173,16 @@ def test_what_takes_no_report_is_named(
     """Before anything is read, and a pipe is not waited for."""
     if make is not None:
         make(path)
-    code, out, err = run(capsys, "check", "gpt2", "--machine", "no.json", "--output", path)
+    code, out, err = run(
+        capsys, "check", "gpt2", "--machine", "no.json", "--output", path
+    )
     assert (code, out) == (2, "")
     assert why in err
 
 
-def test_a_block_device_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_block_device_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A disk is no place for a report, also where the account may write to it."""
     device = folder / "disk"
     try:
@@ -190,28 +200,43 @@ INPUTS = [
         "check m-00001-of-00002.gguf --output m-00002-of-00002.gguf",
         id="another part of a split model",
     ),
-    pytest.param("show ./split --output split/m-00002-of-00002.gguf", id="the part of a folder"),
+    pytest.param(
+        "show ./split --output split/m-00002-of-00002.gguf", id="the part of a folder"
+    ),
     pytest.param("check ./d --output d/config.json", id="config of a folder"),
-    pytest.param("check d/config.json --output d/tokenizer.json", id="config beside a file"),
-    pytest.param("spec new ./d --json --output d/config.json", id="new spec from a folder"),
+    pytest.param(
+        "check d/config.json --output d/tokenizer.json", id="config beside a file"
+    ),
+    pytest.param(
+        "spec new ./d --json --output d/config.json", id="new spec from a folder"
+    ),
     pytest.param("check mine --specs sp --output sp/mine.toml", id="spec of a folder"),
     pytest.param(
-        "audit p.toml --machines recs --format json=recs/a", id="record without an ending"
+        "audit p.toml --machines recs --format json=recs/a",
+        id="record without an ending",
     ),
     pytest.param(
-        "audit p.toml --machines recs --format text=recs/a", id="record without an ending, as text"
+        "audit p.toml --machines recs --format text=recs/a",
+        id="record without an ending, as text",
     ),
     pytest.param(
-        "check ./d --json --output d/merges.txt", id="files beside weights, that no judgement reads"
+        "check ./d --json --output d/merges.txt",
+        id="files beside weights, that no judgement reads",
     ),
     pytest.param("show ./d --output d/model.onnx", id="weights in another format"),
-    pytest.param("spec check sp --output sp/mine.toml", id="spec that is checked with its folder"),
+    pytest.param(
+        "spec check sp --output sp/mine.toml", id="spec that is checked with its folder"
+    ),
     pytest.param("check gpt2 --machine recs --output recs/a", id="records of check"),
     pytest.param(
-        "audit local.toml --machines recs --format json=d/config.json", id="model of a policy"
+        "audit local.toml --machines recs --format json=d/config.json",
+        id="model of a policy",
     ),
     pytest.param("audit p.toml --machines recs --output p.toml", id="policy"),
-    pytest.param("audit p.toml --machines recs --baseline b.jsonl --output b.jsonl", id="baseline"),
+    pytest.param(
+        "audit p.toml --machines recs --baseline b.jsonl --output b.jsonl",
+        id="baseline",
+    ),
     pytest.param("machine --machine m.json --output m.json", id="machine"),
     pytest.param("machine --root tree --output tree/proc/meminfo", id="tree"),
 ]
@@ -219,12 +244,17 @@ INPUTS = [
 NEXT_INPUTS = [
     pytest.param("check mine --specs sp --output sp/new.toml", id="spec"),
     pytest.param("check mine --specs sp --output link/new.toml", id="spec, by a link"),
-    pytest.param("spec check sp --output sp/new.toml", id="spec beside those that are checked"),
+    pytest.param(
+        "spec check sp --output sp/new.toml", id="spec beside those that are checked"
+    ),
     pytest.param("audit p.toml --machines recs --output recs/b.jsonl", id="record"),
     pytest.param(
-        "audit p.toml --machines recs --format json=recs/b", id="record without an ending"
+        "audit p.toml --machines recs --format json=recs/b",
+        id="record without an ending",
     ),
-    pytest.param("check gpt2 --machine recs --output recs/b.json", id="record of check"),
+    pytest.param(
+        "check gpt2 --machine recs --output recs/b.json", id="record of check"
+    ),
     pytest.param("check ./d --output d/generation_config.json", id="config"),
     pytest.param("machine --root tree --output tree/x.json", id="tree"),
 ]
@@ -286,11 +316,15 @@ def test_no_report_becomes_an_input_of_the_next_run(
     [
         pytest.param("specs/models/openai-community/gpt2.toml", id="shipped spec"),
         pytest.param("specs/common/gpus.toml", id="shipped table"),
-        pytest.param("specs/models/openai-community/report.json", id="new file among specs"),
+        pytest.param(
+            "specs/models/openai-community/report.json", id="new file among specs"
+        ),
         pytest.param("selfhost/core/files.py", id="code"),
     ],
 )
-@pytest.mark.parametrize("times", [pytest.param(1, id="first"), pytest.param(2, id="again")])
+@pytest.mark.parametrize(
+    "times", [pytest.param(1, id="first"), pytest.param(2, id="again")]
+)
 @pytest.mark.usefixtures("inputs")
 def test_no_report_lies_among_the_files_of_selfhost(
     path: str, times: int, capsys: pytest.CaptureFixture[str]
@@ -319,7 +353,9 @@ def test_a_folder_is_known_where_it_is_mounted_again(
     """A bind mount is a second path of a folder, without a link: a report there is an input too."""
     (inputs / "again").mkdir()
     try:
-        done = subprocess.run(["mount", "--bind", "sp", "again"], capture_output=True, check=False)
+        done = subprocess.run(
+            ["mount", "--bind", "sp", "again"], capture_output=True, check=False
+        )
     except FileNotFoundError:
         pytest.skip("this system has no mount")
     if done.returncode:
@@ -333,14 +369,19 @@ def test_a_folder_is_known_where_it_is_mounted_again(
     assert not (inputs / "sp/new.toml").exists()
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="this system has no /proc")
+@pytest.mark.skipif(
+    not os.path.isdir("/proc/self/fd"), reason="this system has no /proc"
+)
 @pytest.mark.parametrize("form", ["/proc/{}/fd/1", "/proc/{}/task/{}/fd/1", "link"])
 def test_a_file_that_another_process_writes_to_is_not_replaced(
     form: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`--output /proc/$$/fd/3` would cut the log of a shell off from the shell."""
     (folder / "log").write_text("LOG\n")
-    with open("log", "ab") as log, subprocess.Popen(["sleep", "60"], stdout=log) as other:
+    with (
+        open("log", "ab") as log,
+        subprocess.Popen(["sleep", "60"], stdout=log) as other,
+    ):
         path = form.format(other.pid, other.pid)
         if form == "link":
             os.symlink(f"/proc/{other.pid}/fd/1", "link")
@@ -355,7 +396,9 @@ def test_a_file_that_another_process_writes_to_is_not_replaced(
 @pytest.mark.parametrize(
     "line",
     [
-        pytest.param("audit p.toml --machines recs --format markdown=recs/r.md", id="page"),
+        pytest.param(
+            "audit p.toml --machines recs --format markdown=recs/r.md", id="page"
+        ),
         pytest.param("check ./d --json --output d/report.json", id="beside a model"),
     ],
 )
@@ -370,8 +413,12 @@ def test_what_no_run_reads_is_written_again_and_again(
 
 
 @pytest.mark.usefixtures("inputs")
-def test_a_new_spec_goes_into_a_folder_of_specs(capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, _ = run(capsys, *["spec", "new", "./d", "--specs", "sp", "--output", "sp/d.toml"])
+def test_a_new_spec_goes_into_a_folder_of_specs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, _, _ = run(
+        capsys, *["spec", "new", "./d", "--specs", "sp", "--output", "sp/d.toml"]
+    )
     assert code == 0
 
 
@@ -379,7 +426,9 @@ def test_specs_of_the_environment_are_inputs_too(
     inputs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SELFHOST_SPECS", "sp")
-    code, _, err = run(capsys, "check", "mine", "--machine", "m.json", "--output", "sp/mine.toml")
+    code, _, err = run(
+        capsys, "check", "mine", "--machine", "m.json", "--output", "sp/mine.toml"
+    )
     assert (code, "it would be read as a spec in sp" in err) == (2, True)
     assert (inputs / "sp/mine.toml").read_text() == SPEC
 
@@ -397,7 +446,10 @@ def test_standard_input_from_a_file_is_an_input(inputs: Path) -> None:
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             check=False,
         )
-    assert (done.returncode, "this run reads it, as standard input" in done.stderr) == (2, True)
+    assert (done.returncode, "this run reads it, as standard input" in done.stderr) == (
+        2,
+        True,
+    )
     assert (inputs / "m.json").read_bytes() == before
 
 
@@ -413,7 +465,9 @@ def test_two_names_of_one_file_take_one_report(
     assert (inputs / "one").read_text() == "old"
 
 
-@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="only root gives files away")
+@pytest.mark.skipif(
+    os.name != "posix" or os.getuid() != 0, reason="only root gives files away"
+)
 def test_the_owner_is_kept(folder: Path) -> None:
     path = folder / "r.txt"
     path.write_text("old")
@@ -456,7 +510,9 @@ write_reports([(sys.argv[1], pieces())])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_leaves_the_old_file_and_nothing_else(number: int, folder: Path) -> None:
+def test_a_signal_leaves_the_old_file_and_nothing_else(
+    number: int, folder: Path
+) -> None:
     """A service that stops the program, or a terminal that closes: the process ends by that
     signal.
     """

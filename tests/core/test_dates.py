@@ -23,7 +23,9 @@ RECORD = RECORDS / "vm-24gib.json"
 
 
 @given(st.integers(1, 9999), st.integers(1, 12), st.integers(1, 31))
-def test_a_day_is_right_where_the_calendar_has_it(year: int, month: int, day: int) -> None:
+def test_a_day_is_right_where_the_calendar_has_it(
+    year: int, month: int, day: int
+) -> None:
     """As Python's own calendar says."""
     text = f"{year:04}-{month:02}-{day:02}"
     try:
@@ -38,7 +40,9 @@ def test_a_day_is_right_where_the_calendar_has_it(year: int, month: int, day: in
     ("text", "why"),
     [
         pytest.param("2026-02-30", "February 2026 has 28 days", id="30 February"),
-        pytest.param("2100-02-29", "February 2100 has 28 days", id="no leap day in 2100"),
+        pytest.param(
+            "2100-02-29", "February 2100 has 28 days", id="no leap day in 2100"
+        ),
         pytest.param("2026-11-31", "November 2026 has 30 days", id="31 November"),
         pytest.param("0000-01-01", "there is no year 0", id="year 0"),
         pytest.param("2000-02-29", None, id="leap day of 2000"),
@@ -92,7 +96,9 @@ def test_a_model_released_on_no_day_is_refused(tmp_path: Path) -> None:
         pytest.param(None, False, id="not stated"),
     ],
 )
-def test_a_check_on_a_record_of_the_future_says_so(read_at: str | None, *, is_told: bool) -> None:
+def test_a_check_on_a_record_of_the_future_says_so(
+    read_at: str | None, *, is_told: bool
+) -> None:
     """A note names the day and what to look at."""
     machine = Machine.from_file(RECORD).replace(read_at=read_at)
     notes = [note for note in check("gpt2", machine=machine).notes if "clock" in note]
@@ -122,7 +128,9 @@ def test_years_are_told_as_years(days: int, words: str) -> None:
         pytest.param(100_000_000_000, " YEARS", id="years"),
     ],
 )
-def test_the_headline_of_a_long_training_tells_how_long(tokens: int, headline: str) -> None:
+def test_the_headline_of_a_long_training_tells_how_long(
+    tokens: int, headline: str
+) -> None:
     """A training of centuries is not one of weeks."""
     machine = Machine.from_file(RECORD)
     asked = Workload(task="finetune", dataset_tokens=tokens)

@@ -23,12 +23,16 @@ from selfhost.machine.record import SCHEMA, Machine
 Way = tuple[str | int, ...]
 # sizes that layers of one kind have
 KINDS = {"window_tokens": "sliding"} | dict.fromkeys(
-    ("indexer_rows", "compression", "output_groups", "output_latent_length"), "compressed"
+    ("indexer_rows", "compression", "output_groups", "output_latent_length"),
+    "compressed",
 )
 # of records, whose schema is that of what is printed
 MEMORY = ("limit_bytes", "available_bytes", "total_bytes", "bandwidth_bytes_per_second")
 CARDS = tuple(("accelerators", f"memory_{key}") for key in ("free_bytes", *MEMORY[2:]))
-DISKS = *(("disks", key) for key in ("free_bytes", "total_bytes")), ("models_present", "size_bytes")
+DISKS = (
+    *(("disks", key) for key in ("free_bytes", "total_bytes")),
+    ("models_present", "size_bytes"),
+)
 MACHINE: dict[Way, tuple[float, float]] = {
     **{(key,): (0, 2**52) for key in ("address_space_bytes", "swap_free_bytes")},
     **{(f"memory_{key}",): (n // 2, 2**52) for n, key in enumerate(MEMORY)},
@@ -61,9 +65,13 @@ def limits(kind: str) -> Iterator[tuple[str, Way, float, float]]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "way", "limit", "beyond"), [*limits("spec"), *limits("policy")], ids=case_id
+    ("kind", "way", "limit", "beyond"),
+    [*limits("spec"), *limits("policy")],
+    ids=case_id,
 )
-def test_a_number_of_a_file_has_limits(kind: str, way: Way, limit: float, beyond: float) -> None:
+def test_a_number_of_a_file_has_limits(
+    kind: str, way: Way, limit: float, beyond: float
+) -> None:
     """What an editor takes by the schema is read, and what it marks is refused in its line."""
 
     def fault(value: float) -> str:
@@ -73,8 +81,12 @@ def test_a_number_of_a_file_has_limits(kind: str, way: Way, limit: float, beyond
             text = f"[{text}]" if part == 0 else f"{{ {beside}{part} = {text} }}"
         document = Document.read("x.toml", f"schema = 1\n{way[0]} = {text}\n".encode())
         with suppress(PolicyError):
-            read_policy(document) if kind == "policy" else read_model_spec(document, "x.toml")
-        places = {(each.file, each.line, each.key): each.message for each in document.problems}
+            read_policy(document) if kind == "policy" else read_model_spec(
+                document, "x.toml"
+            )
+        places = {
+            (each.file, each.line, each.key): each.message for each in document.problems
+        }
         return places.get(("x.toml", 2, key_name(way)), "")
 
     assert "must be " not in fault(limit), fault(limit)
@@ -84,7 +96,9 @@ def test_a_number_of_a_file_has_limits(kind: str, way: Way, limit: float, beyond
 @pytest.mark.parametrize("way", MACHINE, ids=case_id)
 def test_a_number_of_a_record_has_limits(way: Way) -> None:
     """Also of a part of an entry."""
-    for limit, step in zip(MACHINE[way], (-0.0001 if "usable" in str(way) else -1, 1), strict=True):
+    for limit, step in zip(
+        MACHINE[way], (-0.0001 if "usable" in str(way) else -1, 1), strict=True
+    ):
         for value in (limit, limit + step):
             data: Any = value
             for part in reversed(way):
@@ -92,7 +106,9 @@ def test_a_number_of_a_record_has_limits(way: Way) -> None:
             with pytest.raises(MachineFileError) as caught:
                 Machine.from_json({"schema": SCHEMA, "labels": 1, **data}, "m.json")
             found = {each.key: each.message for each in caught.value.problems}
-            assert ("must be at" in found.get(key_name(way), "")) == (value != limit), found
+            assert ("must be at" in found.get(key_name(way), "")) == (value != limit), (
+                found
+            )
 
 
 @pytest.mark.parametrize(
@@ -106,7 +122,9 @@ def test_a_list_of_words_has_limits(count: int, *, is_read: bool) -> None:
     if is_read:
         assert len(Machine.from_json(record).instruction_sets or ()) == count
         return
-    with pytest.raises(MachineFileError, match="lists 10,001 values; at most 10,000 are read"):
+    with pytest.raises(
+        MachineFileError, match="lists 10,001 values; at most 10,000 are read"
+    ):
         Machine.from_json(record)
 
 
@@ -126,7 +144,9 @@ def test_a_text_of_a_record_has_limits(count: int, *, is_read: bool) -> None:
     if is_read:
         assert Machine.from_json(record).cpu_model == "x" * count
         return
-    with pytest.raises(MachineFileError, match="cpu_model: is longer than 10,000 characters"):
+    with pytest.raises(
+        MachineFileError, match="cpu_model: is longer than 10,000 characters"
+    ):
         Machine.from_json(record)
 
 

@@ -37,11 +37,15 @@ from selfhost.modelfiles.safetensors import shards_in
 MEMORY_MIB = 512
 # what CI machines that are busy with other tests still do in time; no test waits for it
 PATIENCE_SECONDS = 60
-PIPES = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+PIPES = pytest.mark.skipif(
+    not hasattr(os, "mkfifo"), reason="this system has no named pipes"
+)
 
 
 @pytest.fixture(autouse=True)
-def _as_installed(source_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def _as_installed(
+    source_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Commands in processes of their own have compiled specs, as users do."""
     for name in ("PYTHONPATH", "PYTHONSAFEPATH"):
         monkeypatch.setenv(name, source_environment[name])
@@ -86,10 +90,15 @@ def test_nothing_but_an_ordinary_file_is_opened(
 
 
 RECORD_TEXT = b'{"schema": "selfhost.machine/1", "memory_total_bytes": 17179869184}'
-STANDARD_INPUT = (["check", "gpt2", "--machine", "-"], ["audit", "p.toml", "--machines", "-"])
+STANDARD_INPUT = (
+    ["check", "gpt2", "--machine", "-"],
+    ["audit", "p.toml", "--machines", "-"],
+)
 
 
-def judged(words: list[str], folder: Path, **stdin: Any) -> subprocess.CompletedProcess[str]:
+def judged(
+    words: list[str], folder: Path, **stdin: Any
+) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own, in a folder with a policy."""
     (folder / "p.toml").write_text('schema = 1\n\n[[model]]\nname = "gpt2"\n')
     return subprocess.run(
@@ -100,7 +109,9 @@ def judged(words: list[str], folder: Path, **stdin: Any) -> subprocess.Completed
 
 @PIPES
 @pytest.mark.parametrize("words", STANDARD_INPUT, ids=lambda words: words[0])
-def test_standard_input_is_read_from_where_it_stands(words: list[str], tmp_path: Path) -> None:
+def test_standard_input_is_read_from_where_it_stands(
+    words: list[str], tmp_path: Path
+) -> None:
     """A file of which a part was read, and a pipe that does not let its reader wait."""
     (tmp_path / "told.txt").write_bytes(b"a line for another\n" + RECORD_TEXT)
     with open(tmp_path / "told.txt", "rb", buffering=0) as file:
@@ -156,7 +167,9 @@ json_values = st.recursive(
         ("9" * 5000, "holds a number of thousands of digits", None),
     ],
 )
-def test_what_is_no_usable_json_says_why(text: str, message: str, line: int | None) -> None:
+def test_what_is_no_usable_json_says_why(
+    text: str, message: str, line: int | None
+) -> None:
     """Depth, number of values and grammar each have their message; a depth of 64 is read."""
     with pytest.raises(Unreadable) as caught:
         parse_json(text)
@@ -165,11 +178,15 @@ def test_what_is_no_usable_json_says_why(text: str, message: str, line: int | No
     assert parse_json(nested(MAX_DEPTH))
 
 
-def entries(text: str | bytes, max_record_bytes: int = 10_000) -> list[tuple[int | None, Any]]:
+def entries(
+    text: str | bytes, max_record_bytes: int = 10_000
+) -> list[tuple[int | None, Any]]:
     content = text.encode() if isinstance(text, str) else text
     return [
         (entry.line, entry.value if entry.fault is None else entry.fault.reason)
-        for entry in machines.read_records(io.BytesIO(content), max_record_bytes=max_record_bytes)
+        for entry in machines.read_records(
+            io.BytesIO(content), max_record_bytes=max_record_bytes
+        )
     ]
 
 
@@ -208,7 +225,11 @@ def test_a_list_is_read_item_by_item(
 )
 @pytest.mark.parametrize("chunk", [5, 1 << 20])
 def test_a_list_that_breaks_off_says_where(
-    text: str | bytes, message: str, line: int | None, chunk: int, monkeypatch: pytest.MonkeyPatch
+    text: str | bytes,
+    message: str,
+    line: int | None,
+    chunk: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The line is that of the file, however many pieces came before."""
     monkeypatch.setattr(machines, "_CHUNK_BYTES", chunk)
@@ -230,7 +251,9 @@ print("PEAK", code, peak // 1024)
 
 def _header_of_objects() -> bytes:
     """Small objects of one new key each: what takes the most memory a byte."""
-    objects = b",".join(b'"k%x":{"%x":1}' % (number, number) for number in range(690_000))
+    objects = b",".join(
+        b'"k%x":{"%x":1}' % (number, number) for number in range(690_000)
+    )
     header = b"{" + objects + b',"z":"' + b"x" * 34_000_000 + b'"}'
     return struct.pack("<Q", len(header)) + header + bytes(8)
 
@@ -245,13 +268,21 @@ def _lists_of_numbers() -> bytes:
 LARGE: tuple[tuple[str, Callable[[], bytes], str], ...] = (
     ("m.safetensors", _header_of_objects, "690,001"),
     ("m.gguf", _lists_of_numbers, "are larger than those of any model"),
-    ("fleet.json", lambda: b"[" + b"[]," * 22_000_000 + b"[]]", "at most 4,000,000 are read"),
+    (
+        "fleet.json",
+        lambda: b"[" + b"[]," * 22_000_000 + b"[]]",
+        "at most 4,000,000 are read",
+    ),
     ("faulty.json", lambda: b"[" + b'{"scope": 1},' * 12_000 + b"1]", "10,000 faults"),
 )
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells the most that a program took")
-@pytest.mark.parametrize(("file", "content", "message"), LARGE, ids=[row[0] for row in LARGE])
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="Linux tells the most that a program took"
+)
+@pytest.mark.parametrize(
+    ("file", "content", "message"), LARGE, ids=[row[0] for row in LARGE]
+)
 def test_a_hostile_file_takes_bounded_memory(
     tmp_path: Path, file: str, content: Callable[[], bytes], message: str
 ) -> None:
@@ -262,10 +293,19 @@ def test_a_hostile_file_takes_bounded_memory(
     (tmp_path / "audit.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
     words = ["check", str(tmp_path / file)]
     if file.endswith(".json"):
-        words = ["audit", str(tmp_path / "audit.toml"), "--machines", str(tmp_path / file)]
+        words = [
+            "audit",
+            str(tmp_path / "audit.toml"),
+            "--machines",
+            str(tmp_path / file),
+        ]
     program = [sys.executable, "-c", _MEASURED, *words]
     done = subprocess.run(
-        program, capture_output=True, text=True, check=False, timeout=5 * PATIENCE_SECONDS
+        program,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=5 * PATIENCE_SECONDS,
     )
     _, code, peak_mib = done.stdout.splitlines()[-1].split(" ")
     # a long path of the temporary folder wraps the message
@@ -288,7 +328,14 @@ def test_a_record_of_nothing_but_faults_prints_little(
     """Faults are counted beyond the first, on the terminal and as JSON."""
     (tmp_path / "m.json").write_text(text)
     for form in ("text", "json"):
-        words = ["check", "gpt2", "--format", form, "--machine", str(tmp_path / "m.json")]
+        words = [
+            "check",
+            "gpt2",
+            "--format",
+            form,
+            "--machine",
+            str(tmp_path / "m.json"),
+        ]
         code, (out, err) = cli.main(words), capsys.readouterr()
         assert (code, out, len(err) < 20_000) == (2, "", True)
     assert len(json.loads(err)["problems"]) == listed
@@ -302,7 +349,11 @@ def test_a_missing_key_has_the_line_of_its_table() -> None:
     document = Document.read("x.toml", text)
     root = document.root
     root.get("nothing", "str", required=True)
-    for table in (root.get("a", "TomlTable"), root.get("t", "TomlTable"), *root.get("l", TABLES)):
+    for table in (
+        root.get("a", "TomlTable"),
+        root.get("t", "TomlTable"),
+        *root.get("l", TABLES),
+    ):
         table.get("nothing", "str", required=True)
     inner = root.get("l", TABLES)[1].get("z", TABLES)[0]
     inner.get("nothing", "str", required=True)
@@ -319,12 +370,18 @@ def test_a_missing_key_has_the_line_of_its_table() -> None:
         (b"GGUF\x03\x00\x00\x00", "x.toml: is not text"),
         (b"a = 1\n" * 10_000 + b"\x00", "x.toml: is not text"),
         (b"a = 1\nb = '\xe9'\n", "x.toml:2: is not text (save the file as UTF-8)"),
-        (b"#" * (MAX_FILE_BYTES + 1), f"x.toml: is larger than {MAX_FILE_BYTES:,} bytes"),
+        (
+            b"#" * (MAX_FILE_BYTES + 1),
+            f"x.toml: is larger than {MAX_FILE_BYTES:,} bytes",
+        ),
         (b"a." * 20_000 + b"a = 1", "x.toml: has a key of more than 64 parts"),
         (b"[" + b"'a' . " * 20_000 + b"a]", "x.toml: has a key of more than 64 parts"),
         (b"a = " + b"[" * 100_000, "x.toml: is nested too deeply"),
         (b"a = " + b"9" * 5_000, "x.toml: has a number of more than 4,300 digits"),
-        (b"a = 1\nb = 2\na = '''\n3'''\n", "x.toml:3: not valid TOML: a is written twice"),
+        (
+            b"a = 1\nb = 2\na = '''\n3'''\n",
+            "x.toml:3: not valid TOML: a is written twice",
+        ),
         (b"[a]\nb = 1\n\n[c]\n[a]\n", "x.toml:5: not valid TOML: [a] is written twice"),
         (
             b'a = 1\nb = """x\nc = 2\n',
@@ -334,8 +391,14 @@ def test_a_missing_key_has_the_line_of_its_table() -> None:
             b'a = 1\nb = [\n  1,\n\n"c",\n',
             "x.toml:2: not valid TOML: the value that begins here does not end",
         ),
-        (b'a = 1\nb = "x\nc = 2\n', "x.toml:2: not valid TOML: a string does not end on its"),
-        (b"a = 1\n\nb = yes\n", "x.toml:3: not valid TOML: Invalid value (put text in quotes"),
+        (
+            b'a = 1\nb = "x\nc = 2\n',
+            "x.toml:2: not valid TOML: a string does not end on its",
+        ),
+        (
+            b"a = 1\n\nb = yes\n",
+            "x.toml:3: not valid TOML: Invalid value (put text in quotes",
+        ),
     ],
 )
 def test_what_is_no_toml_is_one_clear_problem(content: bytes, problem: str) -> None:
@@ -357,7 +420,12 @@ _WRONG: list[tuple[str, str, dict[str, Any], str]] = [
     ("int", "1.0", {}, "must be a whole number, not the number 1.0"),
     ("int", "1_001", {"maximum": 1000}, "must be at most 1,000, not 1,001"),
     ("float", "nan", {}, "must be at most 1,000,000,000,000,000,000, not nan"),
-    ("str", "2024-05-22T10:00:00", {"form": DATE}, '"2024-05-22T10:00:00" is not a date'),
+    (
+        "str",
+        "2024-05-22T10:00:00",
+        {"form": DATE},
+        '"2024-05-22T10:00:00" is not a date',
+    ),
     ("str", "'2024-13'", {"form": DATE}, '"2024-13" is not a date'),
     ("tuple[str, ...]", "'a'", {}, 'must be a list, not the string "a"'),
     ("tuple[str, ...]", "['a', 1]", {}, "must be a string, not the number 1"),
@@ -365,7 +433,9 @@ _WRONG: list[tuple[str, str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("getter", "value", "arguments", "message"), _WRONG, ids=case_id)
+@pytest.mark.parametrize(
+    ("getter", "value", "arguments", "message"), _WRONG, ids=case_id
+)
 def test_a_wrong_value_is_one_problem_and_no_value(
     getter: str, value: str, arguments: dict[str, Any], message: str
 ) -> None:
@@ -379,7 +449,8 @@ def test_a_wrong_value_is_one_problem_and_no_value(
 
 @settings(max_examples=75, deadline=None)
 @given(
-    st.binary(max_size=200) | st.text(alphabet="ab=[]{}\"'.,# \n\\1:-", max_size=60).map(str.encode)
+    st.binary(max_size=200)
+    | st.text(alphabet="ab=[]{}\"'.,# \n\\1:-", max_size=60).map(str.encode)
 )
 def test_no_bytes_raise(content: bytes) -> None:
     """Any content is a document, with values or with a problem whose line is in the file."""
@@ -390,7 +461,10 @@ def test_no_bytes_raise(content: bytes) -> None:
     else:
         assert document.values == {}
     last = content.count(b"\n") + 1
-    assert all(problem.line is None or 1 <= problem.line <= last for problem in document.problems)
+    assert all(
+        problem.line is None or 1 <= problem.line <= last
+        for problem in document.problems
+    )
     assert isinstance(document.root, TomlTable)
 
 

@@ -76,8 +76,12 @@ def test_whatever_a_kept_file_holds_the_answer_is_right(
 def test_what_is_stored_is_json(tmp_path: Path) -> None:
     """Any program can read it, with its checksum."""
     (tmp_path / "specs").mkdir()
-    Store(str(tmp_path / "specs"), str(tmp_path / "kept")).value("index", lambda: {"a": "通"})
-    document = json.loads((tmp_path / "kept" / "index.json").read_text(encoding="utf-8"))
+    Store(str(tmp_path / "specs"), str(tmp_path / "kept")).value(
+        "index", lambda: {"a": "通"}
+    )
+    document = json.loads(
+        (tmp_path / "kept" / "index.json").read_text(encoding="utf-8")
+    )
     checksum = zlib.crc32('{"a": "通"}'.encode())
     assert document == {"crc32": f"{checksum:08x}", "value": {"a": "通"}}
 
@@ -145,7 +149,11 @@ def test_a_package_makes_nothing(tmp_path: Path) -> None:
 
 def test_only_what_no_process_reads_is_removed(tmp_path: Path) -> None:
     """Values of an hour ago go; those of a process that began before the last edit stay."""
-    for name, age_seconds in (("specs-1-old", 7200), ("specs-1-new", 60), ("specs-2-old", 7200)):
+    for name, age_seconds in (
+        ("specs-1-old", 7200),
+        ("specs-1-new", 60),
+        ("specs-2-old", 7200),
+    ):
         (tmp_path / name).mkdir()
         then = time.time() - age_seconds
         os.utime(tmp_path / name, (then, then))

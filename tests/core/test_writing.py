@@ -71,15 +71,29 @@ def test_quantities_as_people_type_them(
 @pytest.mark.parametrize(
     ("parse", "typed"),
     [
-        *((parse_size, typed) for typed in ("GB", "-1GB", "16 apples", "1.2.3GB", "9" * 30)),
-        *((parse_tokens, typed) for typed in ("k", "-1", "8.3k", "8.5", "8kk", "1" * 25)),
-        *((parse_seconds, typed) for typed in ("s", "-1s", "3d", "1.0001s", "4:05", "1h30m")),
+        *(
+            (parse_size, typed)
+            for typed in ("GB", "-1GB", "16 apples", "1.2.3GB", "9" * 30)
+        ),
+        *(
+            (parse_tokens, typed)
+            for typed in ("k", "-1", "8.3k", "8.5", "8kk", "1" * 25)
+        ),
+        *(
+            (parse_seconds, typed)
+            for typed in ("s", "-1s", "3d", "1.0001s", "4:05", "1h30m")
+        ),
         # nothing is guessed: bits or bytes
-        *((parse_rate, typed) for typed in ("100", "100MB", "100mb/s", "50mbps", "0MB/s", "MB/s")),
+        *(
+            (parse_rate, typed)
+            for typed in ("100", "100MB", "100mb/s", "50mbps", "0MB/s", "MB/s")
+        ),
     ],
     ids=case_id,
 )
-def test_what_is_no_quantity_is_refused(parse: Callable[[str], float], typed: str) -> None:
+def test_what_is_no_quantity_is_refused(
+    parse: Callable[[str], float], typed: str
+) -> None:
     """Nothing is guessed, and the message quotes what was typed."""
     with pytest.raises(ValueError, match=re.escape(repr(typed))):
         parse(typed)
@@ -98,7 +112,9 @@ ODD_NUMBERS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("parse", "unit"), READERS, ids=[parse.__name__ for parse, _ in READERS])
+@pytest.mark.parametrize(
+    ("parse", "unit"), READERS, ids=[parse.__name__ for parse, _ in READERS]
+)
 @pytest.mark.parametrize("typed", ODD_NUMBERS, ids=case_id)
 def test_a_number_is_typed_in_ascii_digits_alone(
     parse: Callable[[str], float], unit: str, typed: str
@@ -133,7 +149,9 @@ def test_a_number_is_printed_as_it_can_be_typed_again(number: float) -> None:
     """A proposed command asks for the same: no exponent, which no number here has, and no digit
     less.
     """
-    text = Workload(min_tokens_per_second=number).options().removeprefix(" --min-speed ")
+    text = (
+        Workload(min_tokens_per_second=number).options().removeprefix(" --min-speed ")
+    )
     assert set(text) <= set("0123456789.")
     # below that nobody types a speed or a price
     assert abs(float(text) - number) <= 1e-24

@@ -49,12 +49,18 @@ def finding(check: str, outcome: Outcome, said: str = "", number: int = 0) -> Fi
 
 
 def verdict_of(
-    asked: str, workload: Workload, machine: Machine, route: Route, findings: tuple[Finding, ...]
+    asked: str,
+    workload: Workload,
+    machine: Machine,
+    route: Route,
+    findings: tuple[Finding, ...],
 ) -> Verdict:
     """Of a model of which nothing is known but its name, `NAME-id`."""
     return Verdict(
         asked=asked,
-        question=Question(spec=ModelSpec(id=f"{asked}-id", name=asked), workload=workload),
+        question=Question(
+            spec=ModelSpec(id=f"{asked}-id", name=asked), workload=workload
+        ),
         machine=machine,
         route=route,
         findings=findings,
@@ -98,7 +104,9 @@ def audit(
         route = Route.NEITHER if Outcome.FAIL in seen else Route.LOCAL
         if route is Route.LOCAL and any(each.decides for each in findings):
             route = Route.UNKNOWN
-        return verdict_of(asked, wanted.asked.replace(memory_basis=basis), machine, route, findings)
+        return verdict_of(
+            asked, wanted.asked.replace(memory_basis=basis), machine, route, findings
+        )
 
     fleet = Fleet(machines=Machines(machines), problems=tuple(problems))
     return run.run_audit(policy, fleet, judge, today=today, baseline=baseline)
@@ -108,7 +116,9 @@ def judged(text: str, *machines: Machine, fleet: Fleet | None = None) -> Audit:
     """The audit of these machines against a policy by the judge itself."""
     policy = read_policy(Document.read("audit.toml", ("schema = 1\n" + text).encode()))
     of = fleet or Fleet(machines=Machines(machines))
-    return run.run_audit(policy, of, run.PolicyJudge(open_catalogue(), TODAY), today=TODAY)
+    return run.run_audit(
+        policy, of, run.PolicyJudge(open_catalogue(), TODAY), today=TODAY
+    )
 
 
 def render(name: str, made: Audit) -> str:

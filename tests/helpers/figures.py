@@ -33,7 +33,9 @@ class Module:
         self.replacing: list[tuple[ast.FunctionDef, ast.Call]] = []
         self._walk(ast.parse(path.read_text(encoding="utf-8")), (), for_types=False)
 
-    def _walk(self, node: ast.AST, around: tuple[ast.FunctionDef, ...], *, for_types: bool) -> None:
+    def _walk(
+        self, node: ast.AST, around: tuple[ast.FunctionDef, ...], *, for_types: bool
+    ) -> None:
         self._collect(node, around, for_types=for_types)
         if isinstance(node, ast.FunctionDef):
             around = (*around, node)

@@ -13,7 +13,9 @@ from typing import Any
 
 from helpers.paths import COMMON, HEADERS
 
-ROWS: Mapping[str, Any] = tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
+ROWS: Mapping[str, Any] = tomllib.loads(
+    (COMMON / "architectures.toml").read_text(encoding="utf-8")
+)
 
 
 # type -> id, elements and bytes of a block (ggml.h); file types of llama.h
@@ -60,14 +62,18 @@ def text(item: str) -> bytes:
     return struct.pack("<Q", len(item.encode())) + item.encode()
 
 
-def gguf(metadata: Mapping[str, object], tensors: Placed, *, version: int = 3) -> tuple[bytes, int]:
+def gguf(
+    metadata: Mapping[str, object], tensors: Placed, *, version: int = 3
+) -> tuple[bytes, int]:
     """The header of a GGUF file, padded, and the size that the whole file has."""
     out = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(metadata))
     out += b"".join(text(key) + value(item) for key, item in metadata.items())
     offset = end = 0
     for name, shape, type in tensors:
         id, elements, block = TYPES[type]
-        out += text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, id, offset)
+        out += text(name) + struct.pack(
+            f"<I{len(shape)}QIQ", len(shape), *shape, id, offset
+        )
         end = offset + prod(shape) // elements * block
         offset = -(-end // 32) * 32
     out += b"\0" * (-len(out) % 32)
@@ -85,7 +91,9 @@ def write(path: Path, header: bytes, size: int) -> Path:
 @cache
 def measured() -> dict[str, Any]:
     """Every model with its cases: those of one file, and those of a file each."""
-    found = json.loads((HEADERS / "gguf_models.json").read_text(encoding="utf-8"))["models"]
+    found = json.loads((HEADERS / "gguf_models.json").read_text(encoding="utf-8"))[
+        "models"
+    ]
     assert isinstance(found, dict)
     return found | one_a_file("gguf")
 
@@ -141,4 +149,6 @@ def metadata(name: str, model: Mapping[str, Any], **more: object) -> dict[str, o
 def make(folder: Path, name: str, **more: object) -> Path:
     """The GGUF file of a measured model."""
     model = measured()[name]
-    return write(folder / f"{name}.gguf", *gguf(metadata(name, model, **more), placed(model)))
+    return write(
+        folder / f"{name}.gguf", *gguf(metadata(name, model, **more), placed(model))
+    )

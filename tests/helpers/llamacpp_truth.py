@@ -8,7 +8,12 @@ from functools import cache
 from typing import Any
 
 from helpers.paths import TRUTH
-from selfhost.catalogue.architecture import Architecture, Attention, FeedForward, Recurrent
+from selfhost.catalogue.architecture import (
+    Architecture,
+    Attention,
+    FeedForward,
+    Recurrent,
+)
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
@@ -27,7 +32,9 @@ def read(name: str) -> Any:
 def _layers(at: str | list[int], count: int) -> tuple[int, ...]:
     if isinstance(at, list):
         return tuple(at)
-    return tuple(range(count))[slice(*(int(part) if part else None for part in at.split(":")))]
+    return tuple(range(count))[
+        slice(*(int(part) if part else None for part in at.split(":")))
+    ]
 
 
 @cache
@@ -54,7 +61,9 @@ def row(model: str) -> ArchitectureRow:
 
 def records(part: str) -> list[dict[str, Any]]:
     file = read("memory.json")
-    return [dict(zip(file[f"{part}_columns"], values, strict=True)) for values in file[part]]
+    return [
+        dict(zip(file[f"{part}_columns"], values, strict=True)) for values in file[part]
+    ]
 
 
 def room(record: Mapping[str, Any]) -> needs_case.Cells:
@@ -74,13 +83,19 @@ def kept(architecture: Architecture, record: Mapping[str, Any]) -> tuple[int, in
     cells = room(record)
     if any(group.kind == "compressed" for group in architecture.attention):
         # DeepSeek V4 always has one cache per sequence (src/llama-kv-cache-dsv4.cpp)
-        cells = cells.replace(streams=cells.sequences, tokens=cells.full * cells.sequences)
+        cells = cells.replace(
+            streams=cells.sequences, tokens=cells.full * cells.sequences
+        )
     cached = sum(rows.bytes_in(cells) for rows in cache_rows(architecture, cells))
-    return cached, record["n_seq_max"] * sum(state.bytes for state in states(architecture))
+    return cached, record["n_seq_max"] * sum(
+        state.bytes for state in states(architecture)
+    )
 
 
 def rows_of_logits(record: Mapping[str, Any]) -> int:
-    return int(record.get("n_outputs_max") or min(record["n_ctx"], record.get("n_batch", 2048)))
+    return int(
+        record.get("n_outputs_max") or min(record["n_ctx"], record.get("n_batch", 2048))
+    )
 
 
 # a bare libllama process: 8.2 MiB of libraries and 5.5 MiB of graph, scheduler and output row, both
@@ -110,7 +125,9 @@ def judged(record: dict[str, Any], *, repacked: bool) -> Needs:
         parallel=sequences,
         kv_cache_type=record["type_k"],
     )
-    spec = ModelSpec(id="model", name="Model", architecture=architecture(record["model"]))
+    spec = ModelSpec(
+        id="model", name="Model", architecture=architecture(record["model"])
+    )
     return needs_of(
         spec, BARE, workload, instruction_sets=("avx2", "avx512f") if repacked else None
     )

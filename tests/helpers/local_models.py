@@ -110,7 +110,8 @@ def config(folder: Path, **changes: object) -> Path:
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
     lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=8), inner, max_size=4)
     ),
     max_leaves=6,
 )
@@ -125,10 +126,18 @@ def safetensors(
     end = 0
     for name, (dtype, shape) in tensors.items():
         size = prod(shape) * bytes_of[dtype]
-        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [end, end + size]}
+        header[name] = {
+            "dtype": dtype,
+            "shape": shape,
+            "data_offsets": [end, end + size],
+        }
         end += size
     encoded = json.dumps(header).encode()
-    write(path, struct.pack("<Q", len(encoded)) + encoded, 8 + len(encoded) + end - missing)
+    write(
+        path,
+        struct.pack("<Q", len(encoded)) + encoded,
+        8 + len(encoded) + end - missing,
+    )
     return sum(prod(shape) for _, shape in tensors.values())
 
 
@@ -172,5 +181,7 @@ def small(folder: Path, *, stored: str = "BF16", **changes: object) -> Path:
         second, "model-00002-of-00002.safetensors"
     )
     index = {"metadata": {"total_size": 1}, "weight_map": places}
-    (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+    (folder / "model.safetensors.index.json").write_text(
+        json.dumps(index), encoding="utf-8"
+    )
     return folder

@@ -29,7 +29,9 @@ def judged(report: dict[str, Any]) -> str:
     """`right` where the answer holds what was reported, `doubtful` where it is open or wide, else
     `wrong`.
     """
-    verdict = check(report["model"], Workload(**report["workload"]), machine=report.get("machine"))
+    verdict = check(
+        report["model"], Workload(**report["workload"]), machine=report.get("machine")
+    )
     figure, seen = report["figure"], report["seen"]
     if figure == "runs":
         return "right" if verdict.can_run is seen else "wrong"
@@ -54,7 +56,9 @@ def ends(verdict: Verdict, figure: str) -> tuple[float | None, float | None]:
         terms = [term for term in memory_of(verdict).terms if term.where != "host"]
         if figure == "gpu_buffer_bytes":
             terms = [term for term in terms if term.name == "compute"]
-        return sum(term.low_bytes for term in terms), sum(term.high_bytes for term in terms)
+        return sum(term.low_bytes for term in terms), sum(
+            term.high_bytes for term in terms
+        )
     pace = getattr(verdict.speed, figure) if verdict.speed else None
     return (pace.low, pace.high) if pace else (None, None)
 

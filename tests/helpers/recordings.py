@@ -14,14 +14,21 @@ from helpers.written import validate
 from selfhost.machine.probes.host import Host, Mount, RecordedHost
 from selfhost.machine.record import FACTS, Machine
 
-PARTS: dict[str, dict[str, Any]] = json.loads((MACHINES / "parts" / "sources.json").read_text())
+PARTS: dict[str, dict[str, Any]] = json.loads(
+    (MACHINES / "parts" / "sources.json").read_text()
+)
 
 # makes a host of files, variables and facts: a fixture of tests/machine/probes
 Build = Callable[..., RecordedHost]
 
 GIB = 2**30
 # an x86_64 Linux without anything but what a test writes
-LINUX = {"system": "linux", "machine": "x86_64", "pointer_bits": 64, "affinity": [0, 1, 2, 3]}
+LINUX = {
+    "system": "linux",
+    "machine": "x86_64",
+    "pointer_bits": 64,
+    "affinity": [0, 1, 2, 3],
+}
 NO_LIMITS = {
     "/proc/self/limits": (
         "Max data size unlimited unlimited bytes\nMax address space unlimited unlimited bytes\n"
@@ -31,7 +38,9 @@ MEMINFO = (
     "MemTotal: 16777216 kB\nMemFree: 1048576 kB\nMemAvailable: 12582912 kB\nSwapTotal: 0 "
     "kB\nSwapFree: 0 kB\n"
 )
-CGROUP2_MOUNT = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
+CGROUP2_MOUNT = (
+    "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
+)
 ROOT_MOUNT = "22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n"
 
 
@@ -49,7 +58,11 @@ def lawful(machine: Machine) -> None:
     for fact in FACTS:
         assert (getattr(machine, fact) is None) == (fact in told), fact
         assert fact in told or fact in machine.sources, fact
-    sizes = (machine.memory_available_bytes, machine.memory_limit_bytes, machine.memory_total_bytes)
+    sizes = (
+        machine.memory_available_bytes,
+        machine.memory_limit_bytes,
+        machine.memory_total_bytes,
+    )
     known = [size for size in sizes if size is not None]
     assert known == sorted(known)
     assert machine.memory_total_bytes != 0
@@ -95,7 +108,9 @@ def placed(name: str) -> dict[str, str]:
     files: dict[str, str] = {}
     for line in text.splitlines(keepends=True):
         if line.startswith("# "):
-            path = re.sub(r"^/proc/\d+/", "/proc/self/", "/" + line[2:].strip().lstrip("/"))
+            path = re.sub(
+                r"^/proc/\d+/", "/proc/self/", "/" + line[2:].strip().lstrip("/")
+            )
             files[path] = ""
         else:
             files[path] += line
@@ -104,8 +119,12 @@ def placed(name: str) -> dict[str, str]:
 
 def recorded(name: str) -> dict[str, str]:
     folder = MACHINES / name / "root"
-    paths = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".json"]
-    return {"/" + path.relative_to(folder).as_posix(): path.read_text() for path in paths}
+    paths = [
+        path for path in folder.rglob("*") if path.is_file() and path.suffix != ".json"
+    ]
+    return {
+        "/" + path.relative_to(folder).as_posix(): path.read_text() for path in paths
+    }
 
 
 def version_2(
@@ -134,7 +153,9 @@ SPACE = {"/": {"free_bytes": 50, "total_bytes": 100}}
 
 
 def under(folder: str, files: dict[str, str]) -> dict[str, str]:
-    return {f"{folder}/{name}" if folder else name: text for name, text in files.items()}
+    return {
+        f"{folder}/{name}" if folder else name: text for name, text in files.items()
+    }
 
 
 def place(machine: Machine, purpose: str) -> Any:

@@ -16,7 +16,9 @@ from selfhost.machine.record import Accelerator, Machine
 
 GIB = 2**30
 
-LAPTOP = Machine.from_file(str(DATA / "laptop.json")).replace(is_this_one=True, name="this machine")
+LAPTOP = Machine.from_file(str(DATA / "laptop.json")).replace(
+    is_this_one=True, name="this machine"
+)
 
 WORKSTATION = LAPTOP.replace(
     name="ws-17",
@@ -34,7 +36,8 @@ WORKSTATION = LAPTOP.replace(
 
 # of each check a code that no report treats in a way of its own; an unknown speed never decides
 PLAIN_CODES = {
-    code.partition("-")[0]: code for code in reversed(shipped_table("findings")["codes"])
+    code.partition("-")[0]: code
+    for code in reversed(shipped_table("findings")["codes"])
 }
 PLAIN_CODES |= {"disk": "disk-fits", "speed": "speed-not-known"}
 
@@ -44,7 +47,12 @@ def finding(
 ) -> Finding:
     """A finding with a code nobody reads here."""
     return Finding(
-        check=check, outcome=outcome, code=PLAIN_CODES[check], reason=reason, remedy=remedy, **more
+        check=check,
+        outcome=outcome,
+        code=PLAIN_CODES[check],
+        reason=reason,
+        remedy=remedy,
+        **more,
     )
 
 

@@ -31,7 +31,9 @@ def validate(value: object, name: str) -> None:
 
 @cache
 def _validator(name: str) -> Any:
-    return Draft202012Validator(json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8")))
+    return Draft202012Validator(
+        json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
+    )
 
 
 class Golden:
@@ -49,7 +51,9 @@ class Golden:
         path = GOLDEN / name
         if self.update:
             path.write_text(masked, encoding="utf-8")
-        assert path.exists(), f"{path} is missing: write it with --update-golden, then read it"
+        assert path.exists(), (
+            f"{path} is missing: write it with --update-golden, then read it"
+        )
         before = path.read_text(encoding="utf-8")
         changes = unified_diff(
             before.splitlines(keepends=True), masked.splitlines(keepends=True), n=0

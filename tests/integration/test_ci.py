@@ -26,7 +26,11 @@ def test_the_jenkinsfile_is_groovy(tmp_path: Path) -> None:
     need("groovyc", "java")
     shutil.copy(EXAMPLES / "jenkins" / "Jenkinsfile", tmp_path / "pipeline.groovy")
     done = subprocess.run(
-        ["groovyc", "pipeline.groovy"], cwd=tmp_path, capture_output=True, text=True, check=False
+        ["groovyc", "pipeline.groovy"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 
@@ -43,7 +47,9 @@ def test_the_action_installs_and_audits(tmp_path: Path) -> None:
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(checkout)], check=True)
     for folder in (work, temp):
         folder.mkdir()
-    (work / "audit.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n', encoding="utf-8")
+    (work / "audit.toml").write_text(
+        'schema = 1\n[[model]]\nname = "gpt2"\n', encoding="utf-8"
+    )
     action = ruamel.YAML(typ="safe").load(
         (checkout / "examples" / "github" / "action.yml").read_text("utf-8")
     )
@@ -59,7 +65,9 @@ def test_the_action_installs_and_audits(tmp_path: Path) -> None:
     }
     for step in action["runs"]["steps"]:
         if paths.exists():
-            environment["PATH"] = f"{paths.read_text('utf-8').strip()}:{os.environ['PATH']}"
+            environment["PATH"] = (
+                f"{paths.read_text('utf-8').strip()}:{os.environ['PATH']}"
+            )
         bash = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
         done = subprocess.run(
             bash, cwd=work, env=environment, capture_output=True, text=True, check=False
@@ -80,7 +88,14 @@ def test_pre_commit_runs_the_hook(model: str, code: int, tmp_path: Path) -> None
     policy.write_text(f'schema = 1\n[[model]]\nname = "{model}"\n', encoding="utf-8")
     subprocess.run(["git", "init", "--quiet", "."], cwd=project, check=True)
     subprocess.run(["git", "add", "audit.toml"], cwd=project, check=True)
-    words = ["pre-commit", "try-repo", str(ROOT), "selfhost-policy", "--files", "audit.toml"]
+    words = [
+        "pre-commit",
+        "try-repo",
+        str(ROOT),
+        "selfhost-policy",
+        "--files",
+        "audit.toml",
+    ]
     done = subprocess.run(
         words, cwd=project, env=environment, capture_output=True, text=True, check=False
     )

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from selfhost import api
 from selfhost.catalogue.architecture import Architecture
 from selfhost.catalogue.runtime import QuantizationRule, RuntimeSpec
-from selfhost.catalogue.spec import Availability, License, ModelSpec, Openness, Parameters
+from selfhost.catalogue.spec import (
+    Availability,
+    License,
+    ModelSpec,
+    Openness,
+    Parameters,
+)
 from selfhost.core.tables import shipped_table
 from selfhost.core.workload import Workload
 from selfhost.judge.checks import Finding, Outcome
@@ -108,7 +114,11 @@ SPEC = ModelSpec(
     openness=Openness(weights="published"),
     license=License(id="Apache-2.0", commercial_use="yes", modification="yes"),
     architecture=Architecture(
-        row="llama", runs_in_gguf=True, layers=32, embedding_length=4096, context_tokens=32768
+        row="llama",
+        runs_in_gguf=True,
+        layers=32,
+        embedding_length=4096,
+        context_tokens=32768,
     ),
     origin="m.toml",
     sources={"openness": "the model card", "license": "the model card"},
@@ -143,7 +153,9 @@ def question(**changes: Any) -> Question:
     return Question(**{**own, "needs": needs_of(), **changes})
 
 
-def found(check: str, asked: Question | None = None, machine: Machine = MACHINE) -> Finding:
+def found(
+    check: str, asked: Question | None = None, machine: Machine = MACHINE
+) -> Finding:
     judged = judge(asked or question(), machine)
     matching = [finding for finding in judged.findings if finding.check == check]
     assert len(matching) == 1, f"{check} must be judged exactly once"
@@ -184,8 +196,12 @@ BIG = question(needs=needs_of(39 * GIB, 40 * GIB, disk=40 * GB))
 
 def training() -> Question:
     """Training that takes 40 GiB, of a model of a billion parameters."""
-    spec = SPEC.replace(parameters=Parameters(total=10**9), architecture=arch(vocabulary=32000))
-    work = WORK.replace(task="finetune", finetune_method="full", min_tokens_per_second=None)
+    spec = SPEC.replace(
+        parameters=Parameters(total=10**9), architecture=arch(vocabulary=32000)
+    )
+    work = WORK.replace(
+        task="finetune", finetune_method="full", min_tokens_per_second=None
+    )
     return question(spec=spec, workload=work, needs=BIG.needs, step=None)
 
 
@@ -197,7 +213,9 @@ def arch(**changes: Any) -> Architecture:
 sizes = st.integers(min_value=1, max_value=64)
 
 
-SLOW = MACHINE.replace(memory_bandwidth_bytes_per_second=GB, memory_bandwidth_how="measured")
+SLOW = MACHINE.replace(
+    memory_bandwidth_bytes_per_second=GB, memory_bandwidth_how="measured"
+)
 
 
 MAC = MACHINE.replace(
@@ -261,6 +279,8 @@ def check_of(situations: Sequence[Situation]) -> str:
 def assert_complete(situations: Sequence[Situation]) -> None:
     """They reach every outcome, and every code that findings.toml lists for their check."""
     prefix = f"{check_of(situations)}-"
-    codes = {code for code in shipped_table("findings")["codes"] if code.startswith(prefix)}
+    codes = {
+        code for code in shipped_table("findings")["codes"] if code.startswith(prefix)
+    }
     assert {situation.code for situation in situations} == codes
     assert {situation.outcome for situation in situations} == set(Outcome)

@@ -35,18 +35,27 @@ def test_check_tells_both_where_asked() -> None:
     assert "estimate" in asked.how
 
 
-def test_what_a_full_context_leaves_of_the_pace_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_full_context_leaves_of_the_pace_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Llama 3.1 8B was said to run at 6.7 tokens/s with 131,072 tokens of context, of which 0.3 are
     left once these are in use; of the default context nothing is told.
     """
-    speed = speed_of(check("llama-3.1-8b", Workload(context_tokens=131_072), machine=MACHINE))
+    speed = speed_of(
+        check("llama-3.1-8b", Workload(context_tokens=131_072), machine=MACHINE)
+    )
     assert speed.decode is not None
     full = speed.full_context_tokens_per_second
     assert full is not None
     assert full < speed.decode.likely / 4
     on = ["--machine", "rtx 3090"]
-    assert main(["check", "llama-3.1-8b", "--context", "128k", "--min-speed", "60", *on]) == 0
-    (line,) = (each for each in capsys.readouterr().out.splitlines() if "are in use" in each)
+    assert (
+        main(["check", "llama-3.1-8b", "--context", "128k", "--min-speed", "60", *on])
+        == 0
+    )
+    (line,) = (
+        each for each in capsys.readouterr().out.splitlines() if "are in use" in each
+    )
     assert "131,072" in line
     assert line.endswith("below the 60 you need")
     assert main(["check", "llama-3.1-8b", *on]) == 0
@@ -59,15 +68,25 @@ def test_a_prompt_that_fills_the_stated_context_is_refused(tokens: int) -> None:
     with pytest.raises(
         WorkloadError, match="no room for an answer in a context of 4,096"
     ) as caught:
-        check("mistral-7b", Workload(prompt_tokens=tokens, context_tokens=4096), machine=MACHINE)
+        check(
+            "mistral-7b",
+            Workload(prompt_tokens=tokens, context_tokens=4096),
+            machine=MACHINE,
+        )
     remedy = caught.value.problems[0].remedy or ""
     enough = Workload(
-        prompt_tokens=tokens, context_tokens=int(remedy.split("--context ")[1].split(",")[0])
+        prompt_tokens=tokens,
+        context_tokens=int(remedy.split("--context ")[1].split(",")[0]),
     )
-    assert speed_of(check("mistral-7b", enough, machine=MACHINE)).first_token_seconds is not None
+    assert (
+        speed_of(check("mistral-7b", enough, machine=MACHINE)).first_token_seconds
+        is not None
+    )
 
 
-def test_a_prompt_takes_the_context_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prompt_takes_the_context_that_it_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Without a context the default grows with the prompt and an answer, and the answer says so;
     Mistral 7B v0.3 was trained for 32,768 tokens, so that 100,000 are beyond it.
     """
@@ -132,7 +151,10 @@ def test_a_chip_that_shares_the_ram_is_no_card() -> None:
     """
     for sequences, seen in ((8, 49), (16, 72)):
         workload = Workload(
-            quantization="float16", runtime="vllm", parallel=sequences, context_tokens=512
+            quantization="float16",
+            runtime="vllm",
+            parallel=sequences,
+            context_tokens=512,
         )
         verdict = check("llama-2-7b-chat", workload, machine="ryzen ai max+ 395 128gb")
         total = speed_of(verdict).parallel_total
@@ -144,7 +166,11 @@ def test_a_chip_that_shares_the_ram_is_no_card() -> None:
 def test_16_bits_are_16_bits(typed: str) -> None:
     """A program that loads bfloat16 loads it as float16 too (`--dtype half`), of the same size."""
     answer, plain = (
-        check("llama-3.1-8b-instruct", Workload(quantization=type, runtime="vllm"), machine="3090")
+        check(
+            "llama-3.1-8b-instruct",
+            Workload(quantization=type, runtime="vllm"),
+            machine="3090",
+        )
         for type in (typed, None)
     )
     assert answer.needs == plain.needs is not None
@@ -156,7 +182,11 @@ def test_one_gpu_that_is_too_slow_leaves_it_to_all_of_them() -> None:
     """
     asked = Workload(runtime="vllm", quantization="bfloat16")
     alone = check("llama-3.3-70b", asked, machine="server-8x-b200")
-    fast = check("llama-3.3-70b", asked.replace(min_tokens_per_second=60), machine="server-8x-b200")
+    fast = check(
+        "llama-3.3-70b",
+        asked.replace(min_tokens_per_second=60),
+        machine="server-8x-b200",
+    )
     assert alone.route is fast.route is Route.LOCAL
     gpus_used = [
         len([place for place in each.needs.memory.places if place.where != "host"])
@@ -167,7 +197,9 @@ def test_one_gpu_that_is_too_slow_leaves_it_to_all_of_them() -> None:
     assert any("--tensor-parallel-size 8" in line for line in fast.commands)
 
 
-@pytest.mark.parametrize(("model", "machine", "parallel"), [("llama-3.1-8b", "2x rtx 3090", 1)])
+@pytest.mark.parametrize(
+    ("model", "machine", "parallel"), [("llama-3.1-8b", "2x rtx 3090", 1)]
+)
 def test_who_wants_more_is_never_told_yes_where_who_wants_less_is_not(
     model: str, machine: str, parallel: int
 ) -> None:
@@ -177,7 +209,9 @@ def test_who_wants_more_is_never_told_yes_where_who_wants_less_is_not(
     asked = Workload(runtime="vllm", parallel=parallel)
     routes, paces = [], []
     for wanted in (5, 20, 30, 40, 45, 50, 60, 70, 80, 100, 200, 1000):
-        verdict = check(model, asked.replace(min_tokens_per_second=wanted), machine=machine)
+        verdict = check(
+            model, asked.replace(min_tokens_per_second=wanted), machine=machine
+        )
         routes.append([Route.LOCAL, Route.UNKNOWN, Route.API].index(verdict.route))
         judged = speed_of(verdict).judged
         assert judged is not None
@@ -191,7 +225,10 @@ def test_a_draft_is_told_beside_the_pace_without_it() -> None:
         check("llama-3.3-70b-instruct", Workload(draft=draft), machine="2x rtx 3090")
         for draft in ("llama-3.2-1b-instruct", None)
     )
-    decode, likely = speed_of(alone).decode, speed_of(drafted).undrafted_tokens_per_second
+    decode, likely = (
+        speed_of(alone).decode,
+        speed_of(drafted).undrafted_tokens_per_second,
+    )
     assert decode is not None
     assert likely is not None
     # beside the draft the model may be shared out otherwise
@@ -204,7 +241,11 @@ def test_a_draft_leaves_the_first_token_where_it_is() -> None:
     """llama-server drafts what follows the first token; of the rest it says why it is not told."""
     asked = Workload(quantization="Q4_K_M", prompt_tokens=2048, parallel=4)
     alone, drafted = (
-        speed_of(check("qwen3-14b", asked.replace(draft=draft), machine="desktop-rtx4090-24gb"))
+        speed_of(
+            check(
+                "qwen3-14b", asked.replace(draft=draft), machine="desktop-rtx4090-24gb"
+            )
+        )
         for draft in (None, "qwen3-0.6b")
     )
     assert drafted.first_token_seconds == alone.first_token_seconds is not None

@@ -27,10 +27,18 @@ def batch_of(verdict: Verdict) -> int | None:
         pytest.param(32_768, "RTX 4090, 32GB RAM", 1024, id="medium context"),
         pytest.param(65_536, "RTX 5090, 32GB RAM", 2048, id="long context, with room"),
         # 4.9 GB + 8.6 GB: more than 60 and less than 75 % of 22.5 GB; more than 75 % of 16 GB
-        pytest.param(65_536, "RTX 3090, 32GB RAM", 2048, id="long context, 52 % of 24 GiB"),
-        pytest.param(65_536, "RTX 4080, 32GB RAM", 512, id="long context, 78 % of 16 GiB"),
-        pytest.param(32_768, "RTX 4060, 32GB RAM", 512, id="medium context, no room on 8 GiB"),
-        pytest.param(32_768, "32GB RAM, no GPU", 1024, id="without a GPU by the context alone"),
+        pytest.param(
+            65_536, "RTX 3090, 32GB RAM", 2048, id="long context, 52 % of 24 GiB"
+        ),
+        pytest.param(
+            65_536, "RTX 4080, 32GB RAM", 512, id="long context, 78 % of 16 GiB"
+        ),
+        pytest.param(
+            32_768, "RTX 4060, 32GB RAM", 512, id="medium context, no room on 8 GiB"
+        ),
+        pytest.param(
+            32_768, "32GB RAM, no GPU", 1024, id="without a GPU by the context alone"
+        ),
     ],
 )
 def test_ollama_chooses_the_batch_by_context_and_room(
@@ -73,7 +81,10 @@ def test_the_answer_says_in_which_batches_a_prompt_is_read() -> None:
 
 @pytest.mark.parametrize(
     ("version", "batch"),
-    [pytest.param("0.24.0", None, id="its own engine"), pytest.param("0.32.1", 1024, id="since")],
+    [
+        pytest.param("0.24.0", None, id="its own engine"),
+        pytest.param("0.32.1", 1024, id="since"),
+    ],
 )
 def test_an_older_ollama_has_no_such_rule(version: str, batch: int | None) -> None:
     installed = (PresentRuntime(id="ollama", version=version),)
@@ -104,7 +115,9 @@ def test_experts_in_ram_are_read_in_the_largest_batch_that_has_room() -> None:
     asked = Workload(runtime="llama.cpp", context_tokens=8192, prompt_tokens=4000)
     told = check("qwen3-30b-a3b", asked, machine=EXPERTS_IN_RAM)
     usual = check(
-        "qwen3-30b-a3b", asked.replace(runtime_options={"ub": "512"}), machine=EXPERTS_IN_RAM
+        "qwen3-30b-a3b",
+        asked.replace(runtime_options={"ub": "512"}),
+        machine=EXPERTS_IN_RAM,
     )
     assert told.needs is not None
     assert told.needs.placement == "split"
@@ -114,8 +127,14 @@ def test_experts_in_ram_are_read_in_the_largest_batch_that_has_room() -> None:
     assert told.speed.first_token_seconds is not None
     assert usual.speed is not None
     assert usual.speed.first_token_seconds is not None
-    assert told.speed.first_token_seconds.likely < usual.speed.first_token_seconds.likely / 2
-    assert compute_by_place(told)["accelerator:0"] > compute_by_place(usual)["accelerator:0"]
+    assert (
+        told.speed.first_token_seconds.likely
+        < usual.speed.first_token_seconds.likely / 2
+    )
+    assert (
+        compute_by_place(told)["accelerator:0"]
+        > compute_by_place(usual)["accelerator:0"]
+    )
     assert told.speed.decode is not None
     assert usual.speed.decode is not None
     assert told.speed.decode.likely > usual.speed.decode.likely / 1.1
@@ -124,15 +143,21 @@ def test_experts_in_ram_are_read_in_the_largest_batch_that_has_room() -> None:
 @pytest.mark.parametrize(
     ("model", "machine", "options", "words"),
     [
-        pytest.param("qwen3-30b-a3b", EXPERTS_IN_RAM, {"ub": "1024"}, "-ub 1024", id="asked for"),
-        pytest.param("qwen3-30b-a3b", "RTX 5090, 32GB RAM", {}, "", id="all on the GPU"),
+        pytest.param(
+            "qwen3-30b-a3b", EXPERTS_IN_RAM, {"ub": "1024"}, "-ub 1024", id="asked for"
+        ),
+        pytest.param(
+            "qwen3-30b-a3b", "RTX 5090, 32GB RAM", {}, "", id="all on the GPU"
+        ),
         pytest.param("qwen3-32b", "RTX 4060, 32GB RAM", {}, "", id="no experts"),
     ],
 )
 def test_other_batches_stay_as_they_are(
     model: str, machine: str, options: dict[str, str], words: str
 ) -> None:
-    workload = Workload(runtime="llama.cpp", context_tokens=8192, runtime_options=options)
+    workload = Workload(
+        runtime="llama.cpp", context_tokens=8192, runtime_options=options
+    )
     verdict = check(model, workload, machine=machine)
     assert batch_of(verdict) is None
     command = "\n".join(verdict.commands)

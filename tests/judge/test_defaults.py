@@ -31,7 +31,9 @@ def profile(name: str) -> Machine:
     return load(name).machine
 
 
-def judged_as(model: str, machine: str, **asked: Any) -> tuple[str | None, str | None, str | None]:
+def judged_as(
+    model: str, machine: str, **asked: Any
+) -> tuple[str | None, str | None, str | None]:
     """Runtime, quantization and placement of the answer."""
     verdict = check(model, Workload(**asked), machine=profile(machine))
     placement = verdict.needs.placement if verdict.needs is not None else None
@@ -40,7 +42,9 @@ def judged_as(model: str, machine: str, **asked: Any) -> tuple[str | None, str |
 
 def terms_of(model: str, quantization: str, machine: str) -> tuple[Term, ...]:
     """The terms of its memory, as placed there."""
-    needs = check(model, Workload(quantization=quantization), machine=profile(machine)).needs
+    needs = check(
+        model, Workload(quantization=quantization), machine=profile(machine)
+    ).needs
     assert needs is not None
     assert needs.memory is not None
     return needs.memory.terms
@@ -72,7 +76,11 @@ def terms_of(model: str, quantization: str, machine: str) -> tuple[Term, ...]:
         ("sdxl", "desktop-rtx3060-12gb", ("diffusers", "float16", "accelerator")),
         ("sdxl", "desktop-ryzen-7700-32gb", ("diffusers", "float32", "host")),
         # 8 bits of another program's file before 4: 12.7 + 5.1 GB (city96/FLUX.1-dev-gguf)
-        ("flux-dev", "desktop-rtx4090-24gb", ("stable-diffusion.cpp", "Q8_0", "accelerator")),
+        (
+            "flux-dev",
+            "desktop-rtx4090-24gb",
+            ("stable-diffusion.cpp", "Q8_0", "accelerator"),
+        ),
         # 24.4 GiB at the peak in 8 bits (huggingface/blog, diffusers-quantization.md)
         ("flux-dev", "desktop-rtx5090-32gb", ("diffusers", "int8", "accelerator")),
         ("flux-dev", "server-8x-h100", ("diffusers", "bfloat16", "accelerator")),
@@ -95,11 +103,15 @@ def test_lora_falls_back_to_qlora_on_the_gpu_before_the_cpu() -> None:
     assert plain.needs is not None
     assert plain.needs.placement == "accelerator"
     assert any(note.startswith("QLoRA: LoRA") for note in plain.notes)
-    by_method = check("mistral-7b", FINETUNING.replace(finetune_method="lora"), machine=machine)
+    by_method = check(
+        "mistral-7b", FINETUNING.replace(finetune_method="lora"), machine=machine
+    )
     assert by_method.workload.finetune_method == "lora"
     with_room = check("mistral-7b", FINETUNING, machine=profile("desktop-rtx4090-24gb"))
     assert with_room.workload.finetune_method == "lora"
-    named = check("mistral-7b", FINETUNING.replace(runtime="transformers"), machine=machine)
+    named = check(
+        "mistral-7b", FINETUNING.replace(runtime="transformers"), machine=machine
+    )
     assert named.workload.finetune_method == "qlora"
 
 
@@ -123,9 +135,15 @@ def test_a_model_that_only_ollamas_library_has_is_judged_with_ollama() -> None:
     runtime above and the line to type are the same.
     """
     verdict = check("all-minilm", machine=profile("laptop-ddr4-16gb"))
-    assert (verdict.workload.runtime, verdict.workload.quantization) == ("ollama", "F16")
+    assert (verdict.workload.runtime, verdict.workload.quantization) == (
+        "ollama",
+        "F16",
+    )
     assert "ollama run all-minilm:22m" in verdict.commands[-1]
-    assert judged_as("all-minilm", "laptop-ddr4-16gb", runtime="llama.cpp")[0] == "llama.cpp"
+    assert (
+        judged_as("all-minilm", "laptop-ddr4-16gb", runtime="llama.cpp")[0]
+        == "llama.cpp"
+    )
 
 
 @pytest.mark.parametrize("machine", ["server-8x-h100", "laptop-ddr4-8gb"])
@@ -133,7 +151,9 @@ def test_an_audit_takes_the_models_own_default(machine: str) -> None:
     """Contract: so that a policy means the same everywhere."""
     model = "deepseek-r1-distill-llama-8b"
     wanted = Wanted(index=0, name=model, label=model, asked=Workload())
-    workload = PolicyJudge(CATALOGUE, "2026-11-27")(wanted, "default", profile(machine)).workload
+    workload = PolicyJudge(CATALOGUE, "2026-11-27")(
+        wanted, "default", profile(machine)
+    ).workload
     assert (workload.runtime, workload.quantization) == ("llama.cpp", "Q4_K_M")
 
 
@@ -164,9 +184,14 @@ def test_a_part_at_a_time_takes_what_was_measured() -> None:
     """
     terms = terms_of("flux-dev", "nf4", "desktop-rtx3060-12gb")
     on_gpu = [term for term in terms if term.where != "host"]
-    low, high = (sum(getattr(term, end) for term in on_gpu) for end in ("low_bytes", "high_bytes"))
+    low, high = (
+        sum(getattr(term, end) for term in on_gpu)
+        for end in ("low_bytes", "high_bytes")
+    )
     assert low <= 9 * GIB <= high
-    (in_ram,) = [term for term in terms if (term.name, term.where) == ("weights", "host")]
+    (in_ram,) = [
+        term for term in terms if (term.name, term.where) == ("weights", "host")
+    ]
     assert in_ram.bytes == pytest.approx(6.7e9 + 9.52e9 + 0.25e9 + 0.17e9, rel=0.01)
 
 
@@ -185,13 +210,19 @@ def test_a_part_at_a_time_takes_what_was_measured() -> None:
 def test_pictures_take_what_pytorch_reserved(
     model: str, quantization: str, loaded_gib: float, reserved_gib: float
 ) -> None:
-    terms = {term.name: term for term in terms_of(model, quantization, "server-8x-h100")}
+    terms = {
+        term.name: term for term in terms_of(model, quantization, "server-8x-h100")
+    }
     held, beyond = terms["activations"], (reserved_gib - loaded_gib) * GIB
     assert held.low_bytes <= beyond <= held.high_bytes
     assert held.bytes == pytest.approx(beyond, rel=0.15)
     assert terms["weights"].bytes == pytest.approx(loaded_gib * GIB, rel=0.03)
     if quantization in ("nf4", "int8"):
-        assert terms["weights"].low_bytes <= loaded_gib * GIB <= terms["weights"].high_bytes
+        assert (
+            terms["weights"].low_bytes
+            <= loaded_gib * GIB
+            <= terms["weights"].high_bytes
+        )
 
 
 def test_the_route_is_never_worse_than_that_of_the_models_own_default() -> None:
@@ -199,7 +230,9 @@ def test_the_route_is_never_worse_than_that_of_the_models_own_default() -> None:
     by a list that is tried.
     """
     profiles = all_profiles()
-    for index, id in enumerate([id for id in IDS if not CATALOGUE.spec(id).closed][::20]):
+    for index, id in enumerate(
+        [id for id in IDS if not CATALOGUE.spec(id).closed][::20]
+    ):
         machine = profiles[index * 5 % len(profiles)].machine
         own = judge(ask(CATALOGUE.spec(id), Workload(), CATALOGUE, machine), machine)
         ways = suited(own, CATALOGUE, machine), own
@@ -210,7 +243,13 @@ def test_the_route_is_never_worse_than_that_of_the_models_own_default() -> None:
 def test_the_list_judges_what_check_judges(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runtime, quantization, placement, pace and route, of rank() as of `list`."""
     where = profile("desktop-rtx3060-12gb")
-    ids = ("flux.1-dev", "gpt-4o", "gpt2", "mistral-7b-instruct-v0.3", "qwen2.5-14b-instruct")
+    ids = (
+        "flux.1-dev",
+        "gpt-4o",
+        "gpt2",
+        "mistral-7b-instruct-v0.3",
+        "qwen2.5-14b-instruct",
+    )
     verdicts = {id: check(id, machine=where) for id in ids}
     monkeypatch.setattr(Catalogue, "ids", lambda _: ids)
     rows = {row.model.id: row for row in rank(machine=where).models}
@@ -264,7 +303,9 @@ def test_a_name_of_files_for_another_system_leads_to_those_that_run() -> None:
 
 
 @pytest.mark.parametrize("name", ["mlx-community/Qwen3-8B-4bit", "Qwen/Qwen3-8B-FP8"])
-def test_files_that_no_program_here_loads_lead_to_others_of_the_model(name: str) -> None:
+def test_files_that_no_program_here_loads_lead_to_others_of_the_model(
+    name: str,
+) -> None:
     """Issue 56, item 8: one rule for a program without a build and for one that has no GPU."""
     verdict = check(name, machine=VM)
     assert (verdict.route, verdict.workload.quantization) == (Route.LOCAL, "Q4_K_M")
@@ -291,7 +332,9 @@ def test_an_embedder_without_known_files_of_llama_cpp_is_judged_as_published() -
         pytest.param("gpt-oss-20b", "MXFP4", id="published in 4 bits"),
     ],
 )
-def test_a_type_with_no_more_bits_than_the_published_is_taken(model: str, type: str) -> None:
+def test_a_type_with_no_more_bits_than_the_published_is_taken(
+    model: str, type: str
+) -> None:
     """Devstral Small 2 stayed at Q4_K_M on 24 GB, where Q6_K fits as well: its weights are
     published in FP8.
     """

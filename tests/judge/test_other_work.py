@@ -66,8 +66,16 @@ def test_an_offloaded_picture_takes_longer_by_the_measured_factor() -> None:
     """FLUX.1 [dev] on an A100: 26 seconds whole, 56 with its components moved in turn, 300 by
     layers.
     """
-    whole = seen("flux.1-dev", machine_with("NVIDIA GeForce RTX 4090", 48), quantization="bfloat16")
-    parts = seen("flux.1-dev", machine_with("NVIDIA GeForce RTX 4090", 32), quantization="bfloat16")
+    whole = seen(
+        "flux.1-dev",
+        machine_with("NVIDIA GeForce RTX 4090", 48),
+        quantization="bfloat16",
+    )
+    parts = seen(
+        "flux.1-dev",
+        machine_with("NVIDIA GeForce RTX 4090", 32),
+        quantization="bfloat16",
+    )
     assert 1.4 <= work_of(parts).likely / work_of(whole).likely <= 2.2
     finding = finding_of(parts, "speed")
     assert (finding.outcome, finding.code) == (Outcome.WARN, "speed-picture")
@@ -89,7 +97,9 @@ def test_a_stated_dataset_takes_its_tokens_by_the_pace() -> None:
     assert of_cpu is not None
     assert of_card.low < 2_000_000 / 628 < of_card.high
     assert of_cpu.likely > of_card.likely
-    assert speed_of(seen("qwen2.5-1.5b-instruct", card, **asked)).dataset_seconds is None
+    assert (
+        speed_of(seen("qwen2.5-1.5b-instruct", card, **asked)).dataset_seconds is None
+    )
     with pytest.raises(WorkloadError):
         Workload(dataset_tokens=2_000_000)
 
@@ -164,7 +174,9 @@ def of(model: str, seconds: int | None, machine: str = "server-8x-h100") -> Verd
         ("qwen2-audio-7b-instruct", 30),
     ],
 )
-def test_no_model_runs_with_a_longer_recording_than_it_hears(model: str, longest: int) -> None:
+def test_no_model_runs_with_a_longer_recording_than_it_hears(
+    model: str, longest: int
+) -> None:
     codes = {
         seconds: [finding.code for finding in of(model, seconds).findings]
         for seconds in (longest, longest + 1)
@@ -186,14 +198,19 @@ def test_the_cache_of_a_long_recording_counts() -> None:
     of 10 tokens a second: 11.8 GB in two hours.
     """
     cache_bytes = 40 * 8 * 128 * 2 * 2 * 10 * 7200
-    more_bytes = memory("granite-speech-3.3-8b", 7200)[0] - memory("granite-speech-3.3-8b", 30)[0]
+    more_bytes = (
+        memory("granite-speech-3.3-8b", 7200)[0]
+        - memory("granite-speech-3.3-8b", 30)[0]
+    )
     assert cache_bytes < more_bytes < 2 * cache_bytes
 
 
 def test_a_long_recording_is_not_judged_in_silence_by_a_short_one() -> None:
     """Nobody measured SeamlessM4T with an hour."""
     codes = {
-        seconds: {finding.code for finding in of("seamless-m4t-v2-large", seconds).findings}
+        seconds: {
+            finding.code for finding in of("seamless-m4t-v2-large", seconds).findings
+        }
         for seconds in (30, 3600)
     }
     assert "context-unmeasured" not in codes[30]

@@ -87,7 +87,9 @@ def test_every_gpu_has_a_row_for_every_work() -> None:
     names = [*(card.name for card in every_card()), "a card that nobody knows"]
     for name in names:
         device = Accelerator(
-            vendor=gpus.vendor_of(name), name=name, unified=gpus.fact_of(name, "unified") is True
+            vendor=gpus.vendor_of(name),
+            name=name,
+            unified=gpus.fact_of(name, "unified") is True,
         )
         for program in ("", "graph", "python"):
             assert decoding_row(device, program)
@@ -143,7 +145,9 @@ def test_the_gain_of_a_draft_counts_the_experts_of_each_token(
     speed = speed_of(check(model, asked, machine="dgx spark"))
     assert speed.decode is not None
     assert speed.undrafted_tokens_per_second is not None
-    low, likely, high = (end / speed.undrafted_tokens_per_second for end in speed.decode)
+    low, likely, high = (
+        end / speed.undrafted_tokens_per_second for end in speed.decode
+    )
     assert low < least
     assert most < high
     assert (likely > 1.5) is (model == "qwen3.6-27b")

@@ -45,7 +45,9 @@ def test_an_unread_accelerator_decides_only_where_the_ram_is_too_small() -> None
 
 def test_unified_memory_is_no_second_pool() -> None:
     """A GPU that shares the RAM adds nothing to it."""
-    apple = MACHINE.replace(accelerators=(GPU.replace(unified=True, memory_total_bytes=64 * GIB),))
+    apple = MACHINE.replace(
+        accelerators=(GPU.replace(unified=True, memory_total_bytes=64 * GIB),)
+    )
     assert judge(BIG, apple).failed
 
 
@@ -54,7 +56,9 @@ def test_a_busy_card_holds_it_once_others_have_left() -> None:
     holds nothing.
     """
     busy = MACHINE.replace(
-        accelerators=(GPU.replace(memory_total_bytes=80 * GIB, memory_free_bytes=GIB // 2),)
+        accelerators=(
+            GPU.replace(memory_total_bytes=80 * GIB, memory_free_bytes=GIB // 2),
+        )
     )
     assert route_of(judge(BIG, busy), offered=True) is Route.LOCAL
     finding = found("accelerator", BIG, busy)
@@ -84,7 +88,9 @@ def test_instances_of_mig_are_used_one_at_a_time() -> None:
     )
     asked = question(needs=needs_of(29 * GIB, 30 * GIB))
     small = MACHINE.replace(
-        memory_total_bytes=4 * GIB, memory_limit_bytes=4 * GIB, memory_available_bytes=4 * GIB
+        memory_total_bytes=4 * GIB,
+        memory_limit_bytes=4 * GIB,
+        memory_available_bytes=4 * GIB,
     )
     alike, unlike = (part, part), (part.replace(name="A"), part.replace(name="B"))
     wide = asked.replace(runtime=GPU_ONLY)
@@ -92,7 +98,9 @@ def test_instances_of_mig_are_used_one_at_a_time() -> None:
     assert not judge(asked, small.replace(accelerators=unlike)).failed
     assert judge(wide, MACHINE.replace(accelerators=alike)).failed
     assert not judge(wide, MACHINE.replace(accelerators=unlike)).failed
-    assert not judge(question(runtime=GPU_ONLY), MACHINE.replace(accelerators=(part, part))).failed
+    assert not judge(
+        question(runtime=GPU_ONLY), MACHINE.replace(accelerators=(part, part))
+    ).failed
 
 
 def test_two_cards_share_the_layers_out() -> None:
@@ -112,17 +120,25 @@ def test_a_runtime_that_needs_it_all_takes_its_share_of_each_card() -> None:
     """vLLM takes 92 % of a device: 22.5 of 24 GiB are too much for one card; 40 GiB go on two in
     equal parts, but not in RAM.
     """
-    asked = question(runtime=GPU_ONLY, needs=needs_of(22 * GIB + GIB // 2, 22 * GIB + GIB // 2))
+    asked = question(
+        runtime=GPU_ONLY, needs=needs_of(22 * GIB + GIB // 2, 22 * GIB + GIB // 2)
+    )
     one = MACHINE.replace(accelerators=(GPU,))
     assert found("accelerator", asked, one).code == "accelerator-too-small"
-    pair = judge(BIG.replace(runtime=GPU_ONLY), MACHINE.replace(accelerators=(GPU, GPU)))
+    pair = judge(
+        BIG.replace(runtime=GPU_ONLY), MACHINE.replace(accelerators=(GPU, GPU))
+    )
     assert route_of(pair, offered=True) is Route.LOCAL
     held = {
-        where: sum(each.high_bytes for each in memory_of(pair).terms if each.where == where)
+        where: sum(
+            each.high_bytes for each in memory_of(pair).terms if each.where == where
+        )
         for where in ("accelerator:0", "accelerator:1")
     }
     assert held == {"accelerator:0": 20 * GIB, "accelerator:1": 20 * GIB}
-    assert route_of(judge(BIG.replace(runtime=GPU_ONLY), one), offered=True) is Route.API
+    assert (
+        route_of(judge(BIG.replace(runtime=GPU_ONLY), one), offered=True) is Route.API
+    )
 
 
 def test_a_split_takes_as_many_whole_layers_as_fit() -> None:
@@ -154,7 +170,9 @@ def test_where_nothing_fits_the_least_that_is_short_is_told() -> None:
     assert found("accelerator", whole, machine).short == 3 * GIB
     assert found("memory", whole, machine).outcome is Outcome.PASS
     small = GPU.replace(memory_total_bytes=8 * GIB, memory_free_bytes=8 * GIB)
-    assert found("memory", whole, machine.replace(accelerators=(small,))).short == 10 * GIB
+    assert (
+        found("memory", whole, machine.replace(accelerators=(small,))).short == 10 * GIB
+    )
 
 
 @pytest.mark.parametrize(
@@ -169,7 +187,9 @@ def test_where_nothing_fits_the_least_that_is_short_is_told() -> None:
     ],
 )
 def test_of_two_cards_that_hold_it_the_faster_has_it(cards: str, chosen: str) -> None:
-    verdict = api.check("llama-3.1-8b-instruct", Workload(quantization="Q4_K_M"), machine=cards)
+    verdict = api.check(
+        "llama-3.1-8b-instruct", Workload(quantization="Q4_K_M"), machine=cards
+    )
     assert {term.where for term in memory_of(verdict).terms} == {chosen, "host"}
 
 
@@ -177,7 +197,10 @@ def test_inputs_are_copied_only_where_gpus_hold_every_layer() -> None:
     """llama.cpp computes on several GPUs at once only if RAM has no layer (llama-context.cpp,
     pipeline_parallel): then each holds four copies of a mask of 512 × 4,096 halves.
     """
-    asked, copies = Workload(quantization="Q4_K_M", context_tokens=4096), 3 * 512 * 4096 * 2
+    asked, copies = (
+        Workload(quantization="Q4_K_M", context_tokens=4096),
+        3 * 512 * 4096 * 2,
+    )
     on_cards, in_ram = list[set[int]](), list[int]()
     for gpus in ("no gpu", "2x rtx 3060 12gb", "2x rtx 3090"):
         memory = memory_of(check("llama-3.3-70b", asked, machine=f"{gpus}, 64gb ram"))
@@ -193,14 +216,20 @@ def test_inputs_are_copied_only_where_gpus_hold_every_layer() -> None:
 
 def held_by_each(machine: Machine, model: str, quantization: str) -> list[int]:
     """Bytes that each accelerator holds in Transformers; [] where it is not placed on them."""
-    workload = Workload(quantization=quantization, runtime="transformers", context_tokens=2048)
+    workload = Workload(
+        quantization=quantization, runtime="transformers", context_tokens=2048
+    )
     catalogue = open_catalogue()
-    needs = judge(ask(catalogue.spec(model), workload, catalogue, machine), machine).needs
+    needs = judge(
+        ask(catalogue.spec(model), workload, catalogue, machine), machine
+    ).needs
     assert needs is not None
     assert needs.memory is not None
     terms = needs.memory.terms if needs.placement == "accelerator" else ()
     wheres = sorted({term.where for term in terms} - {"host"})
-    return [sum(term.bytes for term in terms if term.where == where) for where in wheres]
+    return [
+        sum(term.bytes for term in terms if term.where == where) for where in wheres
+    ]
 
 
 def pair_of(card: str, size_gib: int) -> Machine:
@@ -220,7 +249,9 @@ def test_layers_are_spread_over_gpus_that_hold_them_together() -> None:
     assert first / second == pytest.approx(1, abs=0.1)
 
 
-@pytest.mark.parametrize(("card", "size_gib", "fits"), [("RTX 3090", 24, True), ("T4", 16, False)])
+@pytest.mark.parametrize(
+    ("card", "size_gib", "fits"), [("RTX 3090", 24, True), ("T4", 16, False)]
+)
 def test_no_layer_is_left_to_the_ram(card: str, size_gib: int, fits: bool) -> None:
     """70B in NF4 takes about 40 GiB: two cards of 24 hold it, two of 16 do not, and RAM computes
     none of it beside them.
@@ -240,7 +271,9 @@ def test_no_layer_is_left_to_the_ram(card: str, size_gib: int, fits: bool) -> No
         ("h100", 131_072, True),
     ],
 )
-def test_what_it_leaves_free_bounds_the_context(gpu: str, tokens: int, runs: bool) -> None:
+def test_what_it_leaves_free_bounds_the_context(
+    gpu: str, tokens: int, runs: bool
+) -> None:
     """sglang 0.5.23, handle_gpu_memory_settings: what is left over follows from the size of the
     GPU.
     """
@@ -253,7 +286,9 @@ _NARROW = Workload(runtime="vllm", kv_cache_type="fp8")
 
 
 def _cache_bytes(verdict: Verdict) -> int:
-    return sum(term.bytes for term in memory_of(verdict).terms if term.name == "kv_cache")
+    return sum(
+        term.bytes for term in memory_of(verdict).terms if term.name == "kv_cache"
+    )
 
 
 @pytest.mark.parametrize("model", ["llama-3.1-8b", "qwen3-30b-a3b"])
@@ -299,7 +334,9 @@ def test_which_gpus_take_it(model: str, gpu: str, takes: bool) -> None:
 
 
 @pytest.mark.parametrize(("gpu", "runs"), [("rtx 4090", True), ("titan rtx", False)])
-def test_it_is_the_way_out_where_it_alone_makes_the_context_fit(gpu: str, runs: bool) -> None:
+def test_it_is_the_way_out_where_it_alone_makes_the_context_fit(
+    gpu: str, runs: bool
+) -> None:
     """A context that fits in 8 bits and not in 16, on a GPU that takes it and on no other."""
     asked = Workload(runtime="vllm", context_tokens=81_920)
     assert check("llama-3.1-8b", asked, machine=gpu).route is not Route.LOCAL
@@ -310,10 +347,18 @@ def test_it_is_the_way_out_where_it_alone_makes_the_context_fit(gpu: str, runs: 
 def test_other_programs_name_what_takes_it() -> None:
     """It is no type of llama.cpp's; vLLM knows none of ggml's."""
     with pytest.raises(WorkloadError, match="not in fp8") as refused:
-        check("qwen3-8b", Workload(runtime="llama.cpp", kv_cache_type="fp8"), machine="rtx 4090")
+        check(
+            "qwen3-8b",
+            Workload(runtime="llama.cpp", kv_cache_type="fp8"),
+            machine="rtx 4090",
+        )
     assert "vllm" in str(refused.value.problems[0].remedy)
     with pytest.raises(WorkloadError, match="or in fp8, not in q8_0"):
-        check("qwen3-8b", Workload(runtime="vllm", kv_cache_type="q8_0"), machine="rtx 4090")
+        check(
+            "qwen3-8b",
+            Workload(runtime="vllm", kv_cache_type="q8_0"),
+            machine="rtx 4090",
+        )
 
 
 @pytest.mark.parametrize("typed", ["fp8_e4m3", "FP8"])

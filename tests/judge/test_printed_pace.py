@@ -15,7 +15,14 @@ from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 
 VM = Machine.from_file(RECORDS / "vm-24gib.json")
-MODELS = ("mistral-7b", "qwen3-14b", "gemma-3-12b-it", "phi-4", "gpt-oss-20b", "qwen3-0.6b")
+MODELS = (
+    "mistral-7b",
+    "qwen3-14b",
+    "gemma-3-12b-it",
+    "phi-4",
+    "gpt-oss-20b",
+    "qwen3-0.6b",
+)
 
 
 def shown(verdict: Verdict) -> str:
@@ -30,7 +37,9 @@ def test_figures_that_print_alike_are_slower_or_not_alike(wanted: float) -> None
     answers: dict[str, set[bool]] = {}
     for hundredths in range(1, 3000):
         for figure in (hundredths / 100 - 0.004, hundredths / 100 + 0.004):
-            answers.setdefault(units.pace(figure), set()).add(units.is_slower(figure, wanted))
+            answers.setdefault(units.pace(figure), set()).add(
+                units.is_slower(figure, wanted)
+            )
     answers.pop("<0.01")
     assert all(len(each) == 1 for each in answers.values())
 
@@ -45,7 +54,9 @@ def test_figures_that_print_alike_are_slower_or_not_alike(wanted: float) -> None
         pytest.param(0.001, 0.01, True, id="below what is told"),
     ],
 )
-def test_a_pace_is_slower_as_it_is_printed(figure: float, wanted: float, slower: bool) -> None:
+def test_a_pace_is_slower_as_it_is_printed(
+    figure: float, wanted: float, slower: bool
+) -> None:
     """Both figures stand side by side on the screen, so a reader compares what is printed."""
     assert units.is_slower(figure, wanted) is slower
 
@@ -70,14 +81,20 @@ def test_the_route_follows_the_printed_ends(model: str) -> None:
 @pytest.mark.parametrize(
     ("stated", "words"),
     [
-        pytest.param(None, "likely below 2 (--min-speed)", id="nobody stated a minimum"),
+        pytest.param(
+            None, "likely below 2 (--min-speed)", id="nobody stated a minimum"
+        ),
         pytest.param(5.0, "you need 5", id="stated"),
     ],
 )
-def test_a_minimum_that_nobody_typed_is_no_need_of_theirs(stated: float | None, words: str) -> None:
+def test_a_minimum_that_nobody_typed_is_no_need_of_theirs(
+    stated: float | None, words: str
+) -> None:
     """`you need 2` was told to people who had typed no minimum."""
     verdict = check(
-        "llama-3.3-70b", Workload(min_tokens_per_second=stated), machine="i9-10900X 96GB"
+        "llama-3.3-70b",
+        Workload(min_tokens_per_second=stated),
+        machine="i9-10900X 96GB",
     )
     assert finding_of(verdict, "speed").outcome is not Outcome.PASS
     assert words in shown(verdict)
@@ -91,13 +108,20 @@ def test_a_minimum_that_nobody_typed_is_no_need_of_theirs(stated: float | None, 
     [
         pytest.param("deepseek-r1", {}, "i9-10900X 96GB", id="377 GiB on 96"),
         pytest.param(
-            "mistral-7b", {"context_tokens": 32768, "parallel": 200}, "i5-8250U 16GB", id="users"
+            "mistral-7b",
+            {"context_tokens": 32768, "parallel": 200},
+            "i5-8250U 16GB",
+            id="users",
         ),
         pytest.param("flux.1-dev", {}, "Raspberry Pi 5 4GB", id="a picture"),
-        pytest.param("mistral-7b", {"runtime": "vllm"}, "i5-8250U 16GB", id="no GPU for vLLM"),
+        pytest.param(
+            "mistral-7b", {"runtime": "vllm"}, "i5-8250U 16GB", id="no GPU for vLLM"
+        ),
     ],
 )
-def test_what_does_not_fit_has_no_pace(model: str, asked: dict[str, object], machine: str) -> None:
+def test_what_does_not_fit_has_no_pace(
+    model: str, asked: dict[str, object], machine: str
+) -> None:
     """`memory 4.04 TiB … speed ~7.2 tokens/s` was read as what it would run at: a model that memory
     does not hold computes nothing.
     """

@@ -78,7 +78,13 @@ def test_a_laptop_without_a_named_processor_holds_those_with_one_module() -> Non
             16.6,
         ),
         # a laptop of DDR4 (a report of 2026-10-06)
-        ("ryzen 7 4800h 2x8gb ddr4-3200", "gemma-4-e2b-it", "UD-Q2_K_XL", "llama.cpp", 21.9),
+        (
+            "ryzen 7 4800h 2x8gb ddr4-3200",
+            "gemma-4-e2b-it",
+            "UD-Q2_K_XL",
+            "llama.cpp",
+            21.9,
+        ),
         # 96 threads wait for each other in a small model (llamafile, justine.lol/matmul)
         (
             "threadripper pro 7995wx 512gb ddr5-5200",
@@ -88,7 +94,13 @@ def test_a_laptop_without_a_named_processor_holds_those_with_one_module() -> Non
             60.0,
         ),
         # mixtures that a program gathers slowly (joshpencheon's blog, 2025)
-        ("xeon e5-2698 v4 64gb ddr4-2400 quad channel", "gpt-oss-20b", "MXFP4", "ollama", 10.16),
+        (
+            "xeon e5-2698 v4 64gb ddr4-2400 quad channel",
+            "gpt-oss-20b",
+            "MXFP4",
+            "ollama",
+            10.16,
+        ),
         (
             "xeon e5-2698 v4 64gb ddr4-2400 quad channel",
             "qwen3-coder-30b-a3b-instruct",
@@ -102,7 +114,13 @@ def test_a_laptop_without_a_named_processor_holds_those_with_one_module() -> Non
         # two sockets: with --numa distribute (ggml-org/llama.cpp#11744), and the fastest and the
         # slowest of 18 runs by what is told of one
         ("2x epyc 9175f 16x48gb ddr5-6400", "deepseek-v3", "Q4_K_S", "llama.cpp", 9.79),
-        ("2x epyc 9654 24x64gb ddr5-4800", "llama-3.1-70b-instruct", "F16", "llama.cpp", 3.97),
+        (
+            "2x epyc 9654 24x64gb ddr5-4800",
+            "llama-3.1-70b-instruct",
+            "F16",
+            "llama.cpp",
+            3.97,
+        ),
         (
             "2x xeon e5-2690 v4 128gb ddr4-2400",
             "llama-3.2-3b-instruct",
@@ -141,7 +159,9 @@ def test_an_answer_with_experts_in_ram_begins_after_what_users_saw() -> None:
     """An RTX 2060 with 6 GB of memory read prompts of Qwen3.6 35B-A3B at 287 to 326 tokens a second
     (ggml-org/llama.cpp#22673), in llama.cpp's own batches of 512 tokens.
     """
-    asked = Workload(runtime="llama.cpp", prompt_tokens=2048, runtime_options={"ub": "512"})
+    asked = Workload(
+        runtime="llama.cpp", prompt_tokens=2048, runtime_options={"ub": "512"}
+    )
     speed = speed_of(check("qwen3.6-35b-a3b", asked, machine="rtx 2060 6gb 32gb"))
     prompt, wait = speed.prompt, speed.first_token_seconds
     assert prompt is not None

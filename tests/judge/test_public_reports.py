@@ -36,7 +36,9 @@ def test_few_answers_to_reports_are_open_or_wide() -> None:
     """Of mixtures on a GPU the range of a prompt is at most three times wide, and so are most
     others.
     """
-    answers = [judged(report) for report in REPORTS if report["figure"] in ("prompt", "decode")]
+    answers = [
+        judged(report) for report in REPORTS if report["figure"] in ("prompt", "decode")
+    ]
     assert answers.count("right") >= len(answers) / 2
     mixture = next(report for report in REPORTS if report["seen"] == 1114)
     assert judged(mixture) == "right"
@@ -51,14 +53,18 @@ def test_vllm_runs_what_its_recipes_run() -> None:
 def test_ollamas_gpt_oss_lies_where_it_was_seen_to_lie() -> None:
     """ollama/ollama#11711: 11.8 GiB of weights on the GPU, 1.1 GiB in RAM; not on 12 GB alone."""
     workload = Workload(runtime="ollama", context_tokens=8192)
-    terms = memory_of(check("gpt-oss:20b", workload, machine="RTX 4060 Ti 16GB, 32GB RAM")).terms
+    terms = memory_of(
+        check("gpt-oss:20b", workload, machine="RTX 4060 Ti 16GB, 32GB RAM")
+    ).terms
     on_card = sum(t.bytes for t in terms if t.name == "weights" and t.where != "host")
     assert abs(on_card / (11.8 * 2**30) - 1) < 0.05
     smaller = check("gpt-oss:20b", workload, machine="RTX 4070, 32GB RAM")
     assert smaller.needs is not None
     assert smaller.needs.placement == "split"
     # the tag alone names the same file, and `ollama run` loads it
-    by_tag = check("gpt-oss:20b", Workload(context_tokens=8192), machine="RTX 4070, 32GB RAM")
+    by_tag = check(
+        "gpt-oss:20b", Workload(context_tokens=8192), machine="RTX 4070, 32GB RAM"
+    )
     assert (by_tag.workload.runtime, by_tag.needs) == ("ollama", smaller.needs)
 
 
@@ -81,7 +87,9 @@ def test_parameters_that_nobody_counted_are_not_all_read() -> None:
 
 
 def test_a_quantization_is_read_as_people_write_it() -> None:
-    verdict = check("llama-3.1-8b", Workload(runtime="mlx", quantization="4-bit"), machine="m2")
+    verdict = check(
+        "llama-3.1-8b", Workload(runtime="mlx", quantization="4-bit"), machine="m2"
+    )
     assert verdict.workload.quantization == "4bit"
 
 
@@ -92,12 +100,16 @@ def test_one_laptop_has_one_answer_however_it_is_named() -> None:
 
 def compute_on_cards(verdict: Verdict) -> list[int]:
     terms = memory_of(verdict).terms
-    return [term.bytes for term in terms if term.name == "compute" and term.where != "host"]
+    return [
+        term.bytes for term in terms if term.name == "compute" and term.where != "host"
+    ]
 
 
 def test_several_cards_keep_four_copies_of_the_masks() -> None:
     """unslothai/unsloth#7637: 4.0 GiB on each device at 1M tokens of context."""
-    workload = Workload(runtime="llama.cpp", quantization="UD-IQ1_M", context_tokens=1 << 20)
+    workload = Workload(
+        runtime="llama.cpp", quantization="UD-IQ1_M", context_tokens=1 << 20
+    )
     there = compute_on_cards(check("kimi-k3", workload, machine="8x B200, 2TB RAM"))
     assert len(there) > 1
     assert all(abs(size / (4.0 * 2**30) - 1) < 0.2 for size in there)
@@ -108,16 +120,24 @@ def test_experts_in_ram_are_copied_while_a_prompt_is_read() -> None:
     512.
     """
     workload = Workload(
-        runtime="llama.cpp", context_tokens=4032, parallel=4, runtime_options={"ub": "512"}
+        runtime="llama.cpp",
+        context_tokens=4032,
+        parallel=4,
+        runtime_options={"ub": "512"},
     )
     machine = "RTX 5090, 512GB RAM"
-    (there,) = compute_on_cards(check("nemotron-3-ultra-550b-a55b", workload, machine=machine))
+    (there,) = compute_on_cards(
+        check("nemotron-3-ultra-550b-a55b", workload, machine=machine)
+    )
     assert 7.0 * 2**30 < there < 7.5 * 2**30 + 0.4 * 2**30
 
 
 @pytest.mark.parametrize(
     ("micro_batch", "are_copied"),
-    [pytest.param("16", False, id="logged: 42 MiB"), pytest.param("32", True, id="from 32 on")],
+    [
+        pytest.param("16", False, id="logged: 42 MiB"),
+        pytest.param("32", True, id="from 32 on"),
+    ],
 )
 def test_experts_are_copied_for_batches_of_32_tokens_alone(
     micro_batch: str, are_copied: bool
@@ -132,7 +152,9 @@ def test_experts_are_copied_for_batches_of_32_tokens_alone(
         prompt_tokens=2000,
         runtime_options={"ub": micro_batch},
     )
-    verdict = check("nemotron-3-ultra-550b-a55b", workload, machine="RTX 5090, 512GB RAM")
+    verdict = check(
+        "nemotron-3-ultra-550b-a55b", workload, machine="RTX 5090, 512GB RAM"
+    )
     (there,) = compute_on_cards(verdict)
     assert (there > 6.5 * 2**30) is are_copied
     if not are_copied:
@@ -145,7 +167,11 @@ def test_experts_are_copied_for_batches_of_32_tokens_alone(
 @pytest.mark.parametrize(
     ("model", "most_bytes"),
     # as its kind takes, measured; the most that any kind takes
-    [("ornith-1.5-9b", 0.32 * GB), ("pixtral-12b-2409", 0.33 * GB), ("deepseek-ocr", 0.9 * GB)],
+    [
+        ("ornith-1.5-9b", 0.32 * GB),
+        ("pixtral-12b-2409", 0.33 * GB),
+        ("deepseek-ocr", 0.9 * GB),
+    ],
     ids=case_id,
 )
 def test_an_encoder_that_was_not_measured_takes_what_others_do(
@@ -166,7 +192,10 @@ def test_no_size_is_told_of_another_repository_than_is_fetched() -> None:
                 sized = published(spec, files.format, quantization)
                 fetched = spec.files_of(files.format, quantization)
                 if sized is not None and fetched is not None and sized[1].repository:
-                    assert sized[1].repository == fetched.repository, (spec.id, quantization)
+                    assert sized[1].repository == fetched.repository, (
+                        spec.id,
+                        quantization,
+                    )
 
 
 def test_the_names_of_unsloths_mixes_are_known() -> None:
@@ -207,7 +236,9 @@ def test_vllm_takes_of_a_shared_memory_what_the_system_leaves(
         machine = machine.replace(memory_available_bytes=free_gib * 2**30)
     lines = check("qwen3.6-35b-a3b", workload, machine=machine).commands
     assert lines[-1].endswith(f"--gpu-memory-utilization {share}")
-    on_card = check("llama-3.1-8b", Workload(runtime="vllm"), machine="RTX 4090, 64GB RAM")
+    on_card = check(
+        "llama-3.1-8b", Workload(runtime="vllm"), machine="RTX 4090, 64GB RAM"
+    )
     assert not any("utilization" in line for line in on_card.commands)
 
 
@@ -239,18 +270,29 @@ def test_layers_and_experts_lie_where_options_put_them() -> None:
     15077 three layers' experts are in RAM.
     """
     options = {"ngl": "20"}
-    workload = Workload(runtime="llama.cpp", quantization="Q4_K_M", runtime_options=options)
+    workload = Workload(
+        runtime="llama.cpp", quantization="Q4_K_M", runtime_options=options
+    )
     verdict = check("llama-3.1-8b", workload, machine="RTX 3060, 32GB RAM")
     held = {(term.name, term.where): term.bytes for term in memory_of(verdict).terms}
     assert held["kv_cache", "accelerator:0"] == 19 * 4096 * 2 * 8 * 128 * 2
     assert verdict.commands[0].endswith(" -ngl 20")
     too_many = workload.replace(runtime_options={"ngl": "99"})
-    assert "accelerator" in check("llama-3.3-70b", too_many, machine="RTX 3060, 64GB RAM").failed
+    assert (
+        "accelerator"
+        in check("llama-3.3-70b", too_many, machine="RTX 3060, 64GB RAM").failed
+    )
     options = {"ngl": "99", "n-cpu-moe": "3"}
-    workload = Workload(runtime="llama.cpp", context_tokens=131_072, runtime_options=options)
+    workload = Workload(
+        runtime="llama.cpp", context_tokens=131_072, runtime_options=options
+    )
     verdict = check("gpt-oss-120b", workload, machine="2x RTX 5090, 64GB RAM")
     assert (verdict.route, verdict.placement) == ("local", "split")
-    in_ram = [t.bytes for t in memory_of(verdict).terms if (t.name, t.where) == ("weights", "host")]
+    in_ram = [
+        t.bytes
+        for t in memory_of(verdict).terms
+        if (t.name, t.where) == ("weights", "host")
+    ]
     # 128 experts of 3 x 2,880 x 2,880 numbers in 17 bytes for each 32
     assert in_ram == [3 * 128 * 3 * 2880 * 2880 * 17 // 32]
 
@@ -332,7 +374,9 @@ def test_a_part_is_not_the_model(name: str, word: str) -> None:
 
 
 def test_a_tag_of_ollamas_cloud_is_said_to_run_there() -> None:
-    verdict = check("qwen3.8:27b-cloud", Workload(runtime="ollama"), machine="RTX 4080, 32GB RAM")
+    verdict = check(
+        "qwen3.8:27b-cloud", Workload(runtime="ollama"), machine="RTX 4080, 32GB RAM"
+    )
     assert "run on Ollama's servers and download nothing" in verdict.understood_as[0]
 
 

@@ -43,7 +43,12 @@ TABLE = shipped_table("findings")
         ),
         # each deciding fact removed in turn
         (question(), {"disks": None}, True, "unknown"),
-        (question(), {"memory_limit_bytes": None, "memory_available_bytes": None}, True, "unknown"),
+        (
+            question(),
+            {"memory_limit_bytes": None, "memory_available_bytes": None},
+            True,
+            "unknown",
+        ),
         (question(), {"instruction_sets": None}, True, "unknown"),
         (question(), {"architecture": None}, True, "unknown"),
         # a fail beats every unknown
@@ -59,7 +64,9 @@ def test_the_route_follows_from_the_findings(
 
 def test_a_closed_model_gets_only_the_findings_that_make_sense() -> None:
     """No memory or disk is judged for weights that nobody can have."""
-    judged = judge(question(spec=CLOSED, needs=None, workload=WORK.replace(modify=True)), MACHINE)
+    judged = judge(
+        question(spec=CLOSED, needs=None, workload=WORK.replace(modify=True)), MACHINE
+    )
     assert [finding.check for finding in judged.findings] == ["weights", "openness"]
 
 
@@ -92,7 +99,10 @@ def test_a_verdict_has_no_truth_value() -> None:
 
 def test_can_download_is_null_where_it_is_not_known() -> None:
     """Weights published and disk not fail: true; either unknown: null; either fail: false."""
-    weights, closed = found("weights"), found("weights", question(spec=CLOSED, needs=None))
+    weights, closed = (
+        found("weights"),
+        found("weights", question(spec=CLOSED, needs=None)),
+    )
     unread = found("disk", machine=with_disk(free_bytes=None))
     refused = found("disk", machine=with_disk(writable=False))
     assert verdict(weights, found("disk")).can_download is True
@@ -101,7 +111,9 @@ def test_can_download_is_null_where_it_is_not_known() -> None:
     assert verdict(closed).can_download is False
 
 
-def test_a_slow_processor_sends_nobody_to_an_api_where_an_accelerator_may_be_fast() -> None:
+def test_a_slow_processor_sends_nobody_to_an_api_where_an_accelerator_may_be_fast() -> (
+    None
+):
     """One that holds the model is judged; one that was not read makes it unknown, with the reason;
     none at all leaves the API.
     """
@@ -110,7 +122,9 @@ def test_a_slow_processor_sends_nobody_to_an_api_where_an_accelerator_may_be_fas
     assert route_of(judge(question(), held), offered=True) is Route.LOCAL
     for unread in (
         SLOW.replace(accelerators=None),
-        SLOW.replace(accelerators=(GPU.replace(memory_total_bytes=None, memory_free_bytes=None),)),
+        SLOW.replace(
+            accelerators=(GPU.replace(memory_total_bytes=None, memory_free_bytes=None),)
+        ),
         SLOW.replace(accelerators=(GPU.replace(unified=None),)),
     ):
         assert route_of(judge(question(), unread), offered=True) is Route.UNKNOWN
@@ -130,7 +144,9 @@ def test_every_code_has_words_and_every_words_a_code() -> None:
 
 def test_every_template_can_be_filled_in() -> None:
     """Parts in brackets are closed and not nested, and every figure is of a known unit."""
-    worded = [(key, each) for key, row in TABLE["findings"].items() for each in row.values()]
+    worded = [
+        (key, each) for key, row in TABLE["findings"].items() for each in row.values()
+    ]
     for key, template in (*worded, *TABLE["phrases"].items()):
         text = template
         while part := re.search(r"\{>(\w+)\}", text):
@@ -143,5 +159,7 @@ def test_every_template_can_be_filled_in() -> None:
         assert set(fields) <= {"", *UNITS, *RANGES}, key
     # what the check knows of a remedy goes before that of the fact
     why = Unread(fact="x", reason="x", remedy="later")
-    said = finding(Outcome.UNKNOWN, "memory-unread", "now", {"why": why, "remedy": "first"})
+    said = finding(
+        Outcome.UNKNOWN, "memory-unread", "now", {"why": why, "remedy": "first"}
+    )
     assert said.remedy == "first"

@@ -14,7 +14,9 @@ from selfhost.machine.record import Accelerator
 from selfhost.needs.records import unread
 
 ROOMY = MACHINE.replace(
-    memory_total_bytes=128 * GIB, memory_limit_bytes=128 * GIB, memory_available_bytes=120 * GIB
+    memory_total_bytes=128 * GIB,
+    memory_limit_bytes=128 * GIB,
+    memory_available_bytes=120 * GIB,
 )
 
 
@@ -78,7 +80,8 @@ def test_each_takes_the_accelerator_with_most_room(
 
 
 @pytest.mark.parametrize(
-    ("sizes", "fits"), [([10, 21], True), ([21, 10], True), ([12, 21], False), ([12, 12], True)]
+    ("sizes", "fits"),
+    [([10, 21], True), ([21, 10], True), ([12, 21], False), ([12, 12], True)],
 )
 def test_where_the_order_given_does_not_fit_the_largest_goes_first(
     sizes: list[int], fits: bool
@@ -89,7 +92,9 @@ def test_where_the_order_given_does_not_fit_the_largest_goes_first(
     answer = judged(sizes, [24, 12], runtime=GPU_ONLY)
     # of 12 and 12 the second has 10.08 and 11.04 left: half of it on each card
     assert answer.fits is fits
-    assert found(answer, "accelerator").outcome is (Outcome.PASS if fits else Outcome.FAIL)
+    assert found(answer, "accelerator").outcome is (
+        Outcome.PASS if fits else Outcome.FAIL
+    )
 
 
 def test_ram_and_cards_are_summed_apart() -> None:

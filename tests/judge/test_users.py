@@ -59,7 +59,10 @@ def test_the_edge_at_which_the_cache_spills_is_told() -> None:
     (note,) = (note for note in verdict.notes if "spills" in note)
     assert f"holds {most} users" in note
     assert f"With {most + 1} or more" in note
-    assert asked(most, quantization="Q4_K_M", runtime="llama.cpp").placement == "accelerator"
+    assert (
+        asked(most, quantization="Q4_K_M", runtime="llama.cpp").placement
+        == "accelerator"
+    )
 
 
 @pytest.mark.parametrize("users", [30, 50, 500])
@@ -68,9 +71,14 @@ def test_users_without_room_wait_where_the_program_queues_requests(users: int) -
     (vllm/v1/core/sched/scheduler.py), and starts where one sequence fits; 50 users of a 4090 were
     refused: `39.6 of 22.1 GiB`.
     """
-    verdict = asked(users, runtime="vllm", quantization="bfloat16", min_tokens_per_second=0.5)
+    verdict = asked(
+        users, runtime="vllm", quantization="bfloat16", min_tokens_per_second=0.5
+    )
     assert verdict.can_run
-    speed, most = speed_of(verdict), (0.92 * 24 * GIB - WEIGHTS_BYTES["vllm"]) // CACHE_BYTES
+    speed, most = (
+        speed_of(verdict),
+        (0.92 * 24 * GIB - WEIGHTS_BYTES["vllm"]) // CACHE_BYTES,
+    )
     assert speed.waiting is not None
     at_once = users - speed.waiting
     assert 0.6 * most <= at_once <= most
@@ -119,7 +127,10 @@ def test_the_finding_says_how_many_are_served_at_once() -> None:
     waiting = speed_of(verdict).waiting
     assert waiting is not None
     at_once = 50 - waiting
-    assert f"{at_once} of them at once while the others wait" in finding_of(verdict, "speed").reason
+    assert (
+        f"{at_once} of them at once while the others wait"
+        in finding_of(verdict, "speed").reason
+    )
 
 
 @pytest.mark.parametrize(
@@ -141,6 +152,8 @@ def test_a_policy_judges_the_same_pace(
     nothing of it.
     """
     policy = tmp_path / "policy.toml"
-    policy.write_text(f'schema = 1\n[[model]]\nname = "mistral-7b"\n{entry}\n', encoding="utf-8")
+    policy.write_text(
+        f'schema = 1\n[[model]]\nname = "mistral-7b"\n{entry}\n', encoding="utf-8"
+    )
     main(["audit", str(policy), "--machines", str(RECORDS / "vm-24gib.json"), "-v"])
     assert words in " ".join(capsys.readouterr().out.split())

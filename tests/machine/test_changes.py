@@ -59,7 +59,9 @@ def test_a_chip_of_apples_takes_no_card(
     with pytest.raises(SettingError) as caught:
         apply(machine, settings_given, [*map(cards_named, gpus)])
     assert remedy in str(caught.value.problems[0].remedy)
-    stated = machine.replace(accelerators=(Accelerator(vendor="nvidia", name="RTX 4090"),))
+    stated = machine.replace(
+        accelerators=(Accelerator(vendor="nvidia", name="RTX 4090"),)
+    )
     apply(stated, ["memory=8GiB"])
 
 
@@ -67,7 +69,10 @@ def test_a_named_gpu_takes_the_place_of_the_machines_own() -> None:
     """All else but the disk is the machine's; the record says whose word the figures are."""
     machine = apply(HERE, [], [cards_named("RTX 4090")])
     (card,) = machine.accelerators or ()
-    assert (card.name, card.memory_total_bytes) == ("NVIDIA GeForce RTX 4090", 24564 * 2**20)
+    assert (card.name, card.memory_total_bytes) == (
+        "NVIDIA GeForce RTX 4090",
+        24564 * 2**20,
+    )
     assert card.memory_bandwidth_bytes_per_second == 1008 * GB
     assert machine.planning
     assert machine.name == f"{HERE.name} with RTX 4090"
@@ -93,7 +98,10 @@ def test_named_gpus_that_make_no_sense(
     with pytest.raises(SettingError, match=message) as caught:
         apply(HERE, [*settings_given, "cores=many"], [*map(cards_named, names)])
     problems = [str(problem) for problem in caught.value.problems if problem.remedy]
-    assert [problem.startswith(("--gpu", "--set")) for problem in problems] == [True, True]
+    assert [problem.startswith(("--gpu", "--set")) for problem in problems] == [
+        True,
+        True,
+    ]
 
 
 WITH_AVX2 = ("avx2", "fma", "sse", "sse2", "avx", "sse4_2", "sse4_1", "ssse3", "pni")
@@ -135,11 +143,15 @@ def test_disk_is_the_free_space_of_every_place() -> None:
     """Places that were read get it, and every kind of store has a place then, whether it was read
     or not.
     """
-    assert {disk.free_bytes for disk in apply(HERE, ["disk=3GB"]).disks or ()} == {3 * GB}
+    assert {disk.free_bytes for disk in apply(HERE, ["disk=3GB"]).disks or ()} == {
+        3 * GB
+    }
     made = apply(BARE, ["disk=500GB"])
     assert {disk.purpose for disk in made.disks or ()} == set(PURPOSES)
     assert finding("disk", made).code == "disk-fits"
-    disk = Disk(purpose="llama.cpp", path="~", free_bytes=GB, total_bytes=2 * GB, writable=True)
+    disk = Disk(
+        purpose="llama.cpp", path="~", free_bytes=GB, total_bytes=2 * GB, writable=True
+    )
     small = HERE.replace(disks=(disk,))
     grown = apply(small, ["disk=500GB"]).disk_for("llama.cpp")
     assert grown is not None
@@ -148,7 +160,9 @@ def test_disk_is_the_free_space_of_every_place() -> None:
 
 def test_the_disk_of_this_computer_decides_nothing_of_one_with_other_gpus() -> None:
     small = apply(HERE, ["disk=3GB"])
-    found = finding("disk", apply(small, [], [cards_named("8x H200")]), model="kimi-k2-instruct")
+    found = finding(
+        "disk", apply(small, [], [cards_named("8x H200")]), model="kimi-k2-instruct"
+    )
     assert found.outcome is Outcome.WARN
     kept = apply(small, ["disk=3GB"], [cards_named("8x H200")])
     assert finding("disk", kept, model="kimi-k2-instruct").outcome is Outcome.FAIL
@@ -195,7 +209,11 @@ def test_a_fault_says_what_to_write(setting: str) -> None:
 keys = st.sampled_from(["memory", "cores", "disk", "gpu", "system"])
 
 
-@given(st.lists(st.text(max_size=30) | st.tuples(keys, st.text()).map("=".join), max_size=3))
+@given(
+    st.lists(
+        st.text(max_size=30) | st.tuples(keys, st.text()).map("=".join), max_size=3
+    )
+)
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=80)
 def test_any_text_is_a_setting_or_a_fault(words: list[str]) -> None:
     """No text makes another error, and what is accepted is a record that can be written and
@@ -235,7 +253,9 @@ def test_a_folder_of_records_is_judged_one_by_one(
         shutil.copy(RECORDS / name, tmp_path)
     words = ("check", "mistral-7b", "--machine", str(tmp_path), "--format", "json")
     code, out, _ = run(capsys, *words)
-    answers = {one["machine"]["name"]: one["can_run"] for one in json.loads(out)["verdicts"]}
+    answers = {
+        one["machine"]["name"]: one["can_run"] for one in json.loads(out)["verdicts"]
+    }
     assert (code, answers) == (1, {"container-2gib": False, "vm-24gib": True})
     code, out, err = run(capsys, "list", "--machine", str(tmp_path))
     assert (code, out, "2 machines" in err) == (2, "", True)
@@ -250,20 +270,34 @@ def test_a_folder_of_records_is_judged_one_by_one(
     ("text", "reason"),
     [
         pytest.param(
-            "1000x24GiB", "names 1,000 GPUs, and selfhost judges at most 64", id="1000x24GiB"
-        ),
-        pytest.param("100x24GiB", "names 100 GPUs, and selfhost judges at most 64", id="100x24GiB"),
-        pytest.param(
-            "65x24GiB:A:9GB/s", "names 65 GPUs, and selfhost judges at most 64", id="65 named"
+            "1000x24GiB",
+            "names 1,000 GPUs, and selfhost judges at most 64",
+            id="1000x24GiB",
         ),
         pytest.param(
-            "1000x RTX 4090", "names 1,000 GPUs, and selfhost judges at most 64", id="by name"
+            "100x24GiB",
+            "names 100 GPUs, and selfhost judges at most 64",
+            id="100x24GiB",
         ),
         pytest.param(
-            "100000 x h100", "names 100,000 GPUs, and selfhost judges at most 64", id="apart"
+            "65x24GiB:A:9GB/s",
+            "names 65 GPUs, and selfhost judges at most 64",
+            id="65 named",
         ),
         pytest.param(
-            "RTX 4090 x1000", "names 1,000 GPUs, and selfhost judges at most 64", id="behind"
+            "1000x RTX 4090",
+            "names 1,000 GPUs, and selfhost judges at most 64",
+            id="by name",
+        ),
+        pytest.param(
+            "100000 x h100",
+            "names 100,000 GPUs, and selfhost judges at most 64",
+            id="apart",
+        ),
+        pytest.param(
+            "RTX 4090 x1000",
+            "names 1,000 GPUs, and selfhost judges at most 64",
+            id="behind",
         ),
         pytest.param("0x24GiB", "names 0 GPUs", id="none of a size"),
         pytest.param("0x RTX 4090", "names 0 GPUs", id="none by name"),

@@ -25,7 +25,9 @@ TABLE = tomllib.loads((Path(__file__).parent / "descriptions.toml").read_text())
 def gpus_of(machine: Machine) -> list[str]:
     names: dict[str, int] = {}
     for card in machine.accelerators or ():
-        size = f" {card.memory_total_bytes / GIB:.0f}" if card.memory_total_bytes else ""
+        size = (
+            f" {card.memory_total_bytes / GIB:.0f}" if card.memory_total_bytes else ""
+        )
         names[card.name + size] = names.get(card.name + size, 0) + 1
     return [f"{count}x {name}" if count > 1 else name for name, count in names.items()]
 
@@ -45,7 +47,9 @@ def facts_of(machine: Machine) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("row", [*TABLE["post"], *TABLE["part"]], ids=lambda row: row["text"])
+@pytest.mark.parametrize(
+    "row", [*TABLE["post"], *TABLE["part"]], ids=lambda row: row["text"]
+)
 def test_a_description_has_the_facts_that_it_names(row: dict[str, Any]) -> None:
     unsaid: dict[str, Any] = dict.fromkeys(("processor", "gb_per_s"))
     unsaid |= {"gpus": [], "system": "linux", "scope": "host"}
@@ -67,7 +71,9 @@ def test_every_profile_is_found_by_its_name(name: str) -> None:
     assert (machine.name, note) == (name, None)
 
 
-@pytest.mark.parametrize("row", shipped_table("products")["product"], ids=lambda row: row["words"])
+@pytest.mark.parametrize(
+    "row", shipped_table("products")["product"], ids=lambda row: row["words"]
+)
 def test_every_product_is_found_by_its_words(row: dict[str, Any]) -> None:
     """Unless it is sold with several processors, so that one must be named."""
     if "processor" not in row and "shared" not in row:
@@ -84,7 +90,15 @@ def test_every_product_is_found_by_its_words(row: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["-8gb i5-8250u", "i5-8250u 0gb", "x" * 500, "banana", "macbook", "tpu v5e", "quadro"],
+    [
+        "-8gb i5-8250u",
+        "i5-8250u 0gb",
+        "x" * 500,
+        "banana",
+        "macbook",
+        "tpu v5e",
+        "quadro",
+    ],
 )
 def test_nonsense_is_refused(text: str) -> None:
     with pytest.raises(UnknownMachineError) as caught:
@@ -108,7 +122,9 @@ def test_nonsense_is_refused(text: str) -> None:
     ],
 )
 def test_two_readings_are_asked_about(text: str) -> None:
-    with pytest.raises(UnknownMachineError, match=r"can be|names|states|does not say|no Mac with"):
+    with pytest.raises(
+        UnknownMachineError, match=r"can be|names|states|does not say|no Mac with"
+    ):
         named(text)
 
 
@@ -145,7 +161,9 @@ def test_what_no_word_tells_is_assumed(text: str, assumed: set[str]) -> None:
     ],
     ids=case_id,
 )
-def test_a_system_that_no_word_tells_is_said_to_be_assumed(text: str, system: str | None) -> None:
+def test_a_system_that_no_word_tells_is_said_to_be_assumed(
+    text: str, system: str | None
+) -> None:
     """Profiles state theirs."""
     note = (named(text)[1] or "").replace("The processor is assumed.", "")
     said = re.findall(r"(\w+) is assumed\.", note)
@@ -176,7 +194,9 @@ parts = st.sampled_from([row["text"] for row in TABLE["part"]])
 
 
 @given(st.text(max_size=60) | st.lists(parts, min_size=2, max_size=3).map(" ".join))
-def test_any_text_and_any_mixture_of_descriptions_is_answered_or_refused(text: str) -> None:
+def test_any_text_and_any_mixture_of_descriptions_is_answered_or_refused(
+    text: str,
+) -> None:
     try:
         is_told = named(text)[0].planning
     except UnknownMachineError as error:

@@ -24,14 +24,20 @@ from selfhost.machine.record import Accelerator
 from selfhost.machine.understand import cards_named
 from selfhost.machine.words import Card, PartOfMachineError, UnknownGpuError, every_card
 
-TABLE: dict[str, Any] = tomllib.loads((COMMON / "gpus.toml").read_text(encoding="utf-8"))
+TABLE: dict[str, Any] = tomllib.loads(
+    (COMMON / "gpus.toml").read_text(encoding="utf-8")
+)
 
 
 @pytest.mark.parametrize("name", ["gpu", "chip"], ids=case_id)
 def test_a_row_names_a_source(name: str) -> None:
     table = shipped_table(f"{name}s")
     for row in table[name]:
-        figures = [row, *row.get("other", ()), *([row["smaller"]] if "smaller" in row else [])]
+        figures = [
+            row,
+            *row.get("other", ()),
+            *([row["smaller"]] if "smaller" in row else []),
+        ]
         assert all(figure["source"] in table["sources"] for figure in figures), row
 
 
@@ -49,7 +55,9 @@ def test_a_row_names_a_source(name: str) -> None:
         (256, 238),
     ],
 )
-def test_what_metal_was_read_to_give_lies_in_its_range(ram_gib: int, read_gib: float) -> None:
+def test_what_metal_was_read_to_give_lies_in_its_range(
+    ram_gib: int, read_gib: float
+) -> None:
     """recommendedMaxWorkingSetSize of Macs (`sources.metal` of the table names each): on 64 GB and
     more none is told less than three quarters.
     """
@@ -87,7 +95,9 @@ def test_more_bandwidth_and_more_compute_are_never_slower(
     quantization: str, program: str | None
 ) -> None:
     """Of two GPUs of one maker and generation, for the same model, weights and program."""
-    step = Step(architecture=None, read_bytes={quantization: 8 * 10**9}, foreign=program)
+    step = Step(
+        architecture=None, read_bytes={quantization: 8 * 10**9}, foreign=program
+    )
     by_generation: dict[tuple[str, str], list[tuple[str, float, float, float]]] = {}
     for name in {row["name"] for row in TABLE["gpu"] if not row.get("unified")}:
         maker, capability = gpus.vendor_of(name), gpus.capability_by_name(name)
@@ -119,7 +129,9 @@ def test_a_gpu_is_found_by_its_words_and_its_drivers_name(row: dict[str, Any]) -
     for key in ("prompt_tflops", "gb_per_s"):
         assert key not in row or gpus.fact_of(words, key) == row[key]
     for driver in row.get("driver", ()):
-        assert gpus.driver_memory_bytes(name, driver["sold_gb"]) == driver["mib"] * 2**20
+        assert (
+            gpus.driver_memory_bytes(name, driver["sold_gb"]) == driver["mib"] * 2**20
+        )
         # as sold in GB or GiB, less what the card keeps for itself
         assert 0.92 < driver["mib"] / (driver["sold_gb"] * 1024) <= 1.0
         assert driver["sold_gb"] in sizes
@@ -224,7 +236,9 @@ def test_a_card_is_found_by_its_drivers_name(card: Card) -> None:
         for size in card.memory_gib:
             typed = text if len(card.memory_gib) == 1 else f"{text} {size:g}GB"
             found = cards_named(typed)
-            assert {accelerator.name for accelerator in found.accelerators} == {card.name}, typed
+            assert {accelerator.name for accelerator in found.accelerators} == {
+                card.name
+            }, typed
             assert len(found.accelerators) == card.devices
             assert found.notes == ()
 
@@ -242,7 +256,9 @@ def test_a_variant_is_never_taken_for_the_plain_card(card: Card, variant: str) -
     if words & card.named or not words or any(words & called for called in card.called):
         return
     try:
-        names = {found.name for found in cards_named(f"{card.label} {variant}").accelerators}
+        names = {
+            found.name for found in cards_named(f"{card.label} {variant}").accelerators
+        }
     except UnknownGpuError:
         return
     assert card.name not in names
@@ -272,8 +288,12 @@ def test_a_variant_is_never_taken_for_the_plain_card(card: Card, variant: str) -
 )
 def test_names_as_people_type_them(text: str, expected: list[tuple[str, int]]) -> None:
     assert sizes_of(text) == expected
-    beside = named(f"i5-12400 64gb ram {text}" if expected else "i5-12400 64gb no gpu")[0]
-    assert [card.name for card in beside.accelerators or ()] == [name for name, _ in expected]
+    beside = named(f"i5-12400 64gb ram {text}" if expected else "i5-12400 64gb no gpu")[
+        0
+    ]
+    assert [card.name for card in beside.accelerators or ()] == [
+        name for name, _ in expected
+    ]
 
 
 @pytest.mark.parametrize(
@@ -292,14 +312,18 @@ def test_names_as_people_type_them(text: str, expected: list[tuple[str, int]]) -
         ("", None),
     ],
 )
-def test_what_is_not_listed_is_refused_with_near_names(text: str, near: str | None) -> None:
+def test_what_is_not_listed_is_refused_with_near_names(
+    text: str, near: str | None
+) -> None:
     with pytest.raises(UnknownGpuError) as caught:
         cards_named(text)
     assert caught.value.remedy
     assert near is None or near in caught.value.nearest
 
 
-DESCRIPTIONS = tomllib.loads((TESTS / "machine" / "descriptions.toml").read_text(encoding="utf-8"))
+DESCRIPTIONS = tomllib.loads(
+    (TESTS / "machine" / "descriptions.toml").read_text(encoding="utf-8")
+)
 
 
 @pytest.mark.parametrize(("name", "peak"), DESCRIPTIONS["processors"], ids=case_id)
@@ -356,7 +380,9 @@ def test_every_row_of_the_clouds_names_a_source_and_a_class() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "gib", "processors", "cards"), [*CLOUD_TYPES, *DESCRIPTIONS["rented"]], ids=case_id
+    ("text", "gib", "processors", "cards"),
+    [*CLOUD_TYPES, *DESCRIPTIONS["rented"]],
+    ids=case_id,
 )
 def test_a_rented_machine_has_its_size_and_its_gpus(
     text: str, gib: int, processors: int, cards: list[str]

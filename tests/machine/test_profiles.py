@@ -45,7 +45,10 @@ def test_a_profile_says_what_its_source_says(name: str) -> None:
     """Sizes, cores and speeds are those of the source, GB and GiB as it means them."""
     machine = load(name).machine
     gib, cores, architecture, rate = STATED[name]
-    assert (machine.memory_total_bytes, machine.architecture) == (gib * GIB, architecture)
+    assert (machine.memory_total_bytes, machine.architecture) == (
+        gib * GIB,
+        architecture,
+    )
     assert cores in (None, machine.cpu_cores_usable)
     assert rate in (None, machine.memory_bandwidth_bytes_per_second)
 
@@ -80,7 +83,11 @@ def test_every_profile(profile: Profile) -> None:
     why it is not there.
     """
     machine = profile.machine
-    assert (machine.planning, bool(profile.source), machine.name) == (True, True, profile.name)
+    assert (machine.planning, bool(profile.source), machine.name) == (
+        True,
+        True,
+        profile.name,
+    )
     assert machine.confidence in ("high", "medium", "low")
     assert machine.memory_limit_bytes is not None
     for fact in (
@@ -110,7 +117,9 @@ def test_what_a_profile_does_not_state_is_never_unknown(profile: Profile) -> Non
     assert verdict.can_run
     for fact, name in (("disks", "disk"), ("instruction_sets", "cpu")):
         # what the processor may lack slows nothing that lies on a GPU
-        is_beside = name == "cpu" and verdict.needs and verdict.needs.placement == "accelerator"
+        is_beside = (
+            name == "cpu" and verdict.needs and verdict.needs.placement == "accelerator"
+        )
         if fact in profile.machine.assumed and not is_beside:
             assert outcomes[name] is Outcome.WARN
     is_on_host = verdict.needs is not None and verdict.needs.placement == "host"
@@ -130,18 +139,32 @@ def test_what_a_profile_does_not_state_is_never_unknown(profile: Profile) -> Non
         ("macos-latest", "github-macos-15"),
         ("macos-15", "github-macos-15"),
         ("linux_16_core_arm", "github-linux-16-core-arm"),
-        ("saas-linux-medium-amd64-gpu-standard", "gitlab-saas-linux-medium-amd64-gpu-standard"),
+        (
+            "saas-linux-medium-amd64-gpu-standard",
+            "gitlab-saas-linux-medium-amd64-gpu-standard",
+        ),
     ],
     ids=case_id,
 )
 def test_names(typed: str, name: str) -> None:
     """Any case, any separator, and without the provider's name."""
-    assert [machine.name for machine, _ in filter(None, [machine_called(typed)])] == [name]
+    assert [machine.name for machine, _ in filter(None, [machine_called(typed)])] == [
+        name
+    ]
 
 
 @pytest.mark.parametrize(
     "typed",
-    ["", " ", "x", "\x1b[31m", "🙂", "a" * 100_000, "../machines/dgx-spark", "dgx-spark.toml"],
+    [
+        "",
+        " ",
+        "x",
+        "\x1b[31m",
+        "🙂",
+        "a" * 100_000,
+        "../machines/dgx-spark",
+        "dgx-spark.toml",
+    ],
 )
 def test_what_is_no_name(typed: str) -> None:
     """Nothing outside the list is found or read."""
@@ -155,7 +178,9 @@ def test_an_unknown_machine_names_both_ways(
     monkeypatch.chdir(tmp_path)
     code, out, err = run(capsys, "check", "gpt2", "--machine", "g5.xlarg")
     assert (code, out, "selfhost machine --profiles" in err) == (2, "", True)
-    code, out, err = run(capsys, "check", "gpt2", "--machine", "g5.xlarg", "--format", "json")
+    code, out, err = run(
+        capsys, "check", "gpt2", "--machine", "g5.xlarg", "--format", "json"
+    )
     problem = json.loads(err)
     validate(problem, "error-1")
     assert (code, out) == (2, "")
@@ -168,7 +193,9 @@ def test_a_file_that_is_called_as_a_profile_changes_nothing(
     """A bare name is a profile first; with a separator, or where no profile has the name, it is the
     file.
     """
-    record = json.dumps({"schema": "selfhost.machine/1", "name": "mine", "memory_limit_bytes": 1})
+    record = json.dumps(
+        {"schema": "selfhost.machine/1", "name": "mine", "memory_limit_bytes": 1}
+    )
     monkeypatch.chdir(tmp_path)
     for name in ("dgx-spark", "own"):
         (tmp_path / name).write_text(record, encoding="utf-8")
@@ -189,7 +216,9 @@ def test_a_described_machine_can_be_put_among_records(
     assumed.
     """
     words = "ryzen 7 5800x 32gb rtx 3060"
-    code, out, err = run(capsys, "machine", "--machine", words, "--name", "w1", "--format", "json")
+    code, out, err = run(
+        capsys, "machine", "--machine", words, "--name", "w1", "--format", "json"
+    )
     assert (code, words in err) == (0, True)
     record = tmp_path / "w1.json"
     record.write_text(out)

@@ -29,7 +29,8 @@ from selfhost.machine.record import (
 )
 
 PARTS: dict[str, type[Record]] = {
-    f"tuple[{part.__name__}, ...]": part for part in (Disk, PresentModel, PresentRuntime)
+    f"tuple[{part.__name__}, ...]": part
+    for part in (Disk, PresentModel, PresentRuntime)
 }
 SCHEMA_FILE = SCHEMAS / "machine-1.json"
 GIB = 2**30
@@ -37,7 +38,9 @@ GIB = 2**30
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 texts = st.text(
-    st.characters(codec="utf-8", exclude_categories=("Cc", "Cf", "Zl", "Zp", "Cs", "Cn")),
+    st.characters(
+        codec="utf-8", exclude_categories=("Cc", "Cf", "Zl", "Zp", "Cs", "Cn")
+    ),
     min_size=1,
     max_size=20,
 ).filter(lambda text: text.strip() and text.isprintable())
@@ -75,13 +78,23 @@ def machines(draw: st.DrawFn) -> Machine:
     """Any record whose sizes do not contradict each other, with reasons for some of what is None
     and for some of what is not.
     """
-    own = ("is_this_one", "measured_in_vain", "accelerators", "models_present", "unread")
+    own = (
+        "is_this_one",
+        "measured_in_vain",
+        "accelerators",
+        "models_present",
+        "unread",
+    )
     values = {
-        name: draw(optional(valid(Machine, name)) if name in FACTS else valid(Machine, name))
+        name: draw(
+            optional(valid(Machine, name)) if name in FACTS else valid(Machine, name)
+        )
         for name in Machine._fields
         if name not in own
     }
-    sizes = sorted(draw(st.lists(st.integers(1, MAX_MEMORY_BYTES), min_size=3, max_size=3)))
+    sizes = sorted(
+        draw(st.lists(st.integers(1, MAX_MEMORY_BYTES), min_size=3, max_size=3))
+    )
     for size, name in zip(sizes, ("available", "limit", "total"), strict=True):
         values[f"memory_{name}_bytes"] = draw(optional(st.just(size)))
     card = st.builds(
@@ -92,7 +105,9 @@ def machines(draw: st.DrawFn) -> Machine:
         unified=optional(st.booleans()),
     )
     values["accelerators"] = draw(optional(st.lists(card, max_size=2).map(tuple)))
-    told = st.sampled_from([*FACTS, "disks.ollama", "accelerators.unified", "instruction_sets.fma"])
+    told = st.sampled_from(
+        [*FACTS, "disks.ollama", "accelerators.unified", "instruction_sets.fma"]
+    )
     reasons = st.builds(Unread, fact=told, reason=texts, remedy=optional(texts))
     return Machine(**values, unread=tuple(draw(st.lists(reasons, max_size=6))))
 
@@ -116,8 +131,12 @@ def explained(machine: Machine) -> None:
     for disk in machine.disks or ():
         assert disk.free_bytes is not None or f"disks.{disk.purpose}.free_bytes" in told
         assert disk.writable is not None or f"disks.{disk.purpose}.writable" in told
-    for part in ("memory_total_bytes", "unified") if machine.accelerators is not None else ():
-        is_missing = any(getattr(card, part) is None for card in machine.accelerators or ())
+    for part in (
+        ("memory_total_bytes", "unified") if machine.accelerators is not None else ()
+    ):
+        is_missing = any(
+            getattr(card, part) is None for card in machine.accelerators or ()
+        )
         assert is_missing == (f"accelerators.{part}" in told)
 
 
@@ -128,7 +147,9 @@ def explained(machine: Machine) -> None:
     machines(),
     st.sampled_from([fact for fact in FACTS if not fact.startswith("memory_")]),
 )
-def test_every_none_has_its_one_reason(machine: Machine, other: Machine, fact: str) -> None:
+def test_every_none_has_its_one_reason(
+    machine: Machine, other: Machine, fact: str
+) -> None:
     """However a machine was made or changed: each None has one entry, no value has one, and the
     reasons given are kept.
     """
@@ -228,7 +249,9 @@ def test_only_the_machine_that_was_read_is_this_one(tmp_path: Path) -> None:
         assert not Machine.from_json(record).is_this_one
         assert not Machine(name=name).is_this_one
     others = (Machine.read(root=tmp_path), recorded, load("aws-c7g.4xlarge").machine)
-    assert not any(other.is_this_one for other in (*others, apply(recorded, ["cores=2"])))
+    assert not any(
+        other.is_this_one for other in (*others, apply(recorded, ["cores=2"]))
+    )
     assert "is_this_one" not in live.to_json()
 
 
@@ -239,13 +262,18 @@ def problems(data: Any) -> dict[str | None, Problem]:
     return {problem.key: problem for problem in caught.value.problems}
 
 
-@pytest.mark.parametrize("case", WRONG, ids=lambda case: f"{case[0]}-{type(case[1]).__name__}")
+@pytest.mark.parametrize(
+    "case", WRONG, ids=lambda case: f"{case[0]}-{type(case[1]).__name__}"
+)
 def test_a_wrong_value_is_named_by_its_key(case: tuple[str, Any]) -> None:
     """Each of these is refused, and the message names the key."""
     key, value = case
     head, _, inner = key.partition(".")
     if "[" in key:
-        head, value = key.partition("[")[0], ["avx2", 7] if key.startswith("inst") else [1]
+        head, value = (
+            key.partition("[")[0],
+            ["avx2", 7] if key.startswith("inst") else [1],
+        )
     data: dict[str, Any] = {"schema": SCHEMA, head: {inner: 5} if inner else value}
     assert key in problems(data)
 
@@ -257,7 +285,12 @@ def test_a_wrong_value_is_named_by_its_key(case: tuple[str, Any]) -> None:
         ("disks", {"purpose": "ollama", "path": "/", "free_bytes": -1}, "free_bytes"),
         (
             "accelerators",
-            {"vendor": "x", "name": "x", "memory_total_bytes": 4, "memory_free_bytes": 5},
+            {
+                "vendor": "x",
+                "name": "x",
+                "memory_total_bytes": 4,
+                "memory_free_bytes": 5,
+            },
             "memory_free_bytes",
         ),
         ("runtimes", {"version": "1"}, "id"),
@@ -265,7 +298,9 @@ def test_a_wrong_value_is_named_by_its_key(case: tuple[str, Any]) -> None:
         ("unread", {"fact": "scope"}, "reason"),
     ],
 )
-def test_a_wrong_entry_is_named_by_its_place(key: str, item: dict[str, Any], inner: str) -> None:
+def test_a_wrong_entry_is_named_by_its_place(
+    key: str, item: dict[str, Any], inner: str
+) -> None:
     """The message names list, index and key."""
     assert f"{key}[0].{inner}" in problems({"schema": SCHEMA, key: [item]})
 
@@ -276,14 +311,18 @@ def test_sizes_that_contradict_each_other_are_refused() -> None:
     for small, large in (sizes[:2], sizes[1:], sizes[::2]):
         found = problems({"schema": SCHEMA, small: 9, large: 8})
         assert "8" in (found[small].remedy or "")
-        assert getattr(Machine.from_json({"schema": SCHEMA, small: 8, large: 8}), small) == 8
+        assert (
+            getattr(Machine.from_json({"schema": SCHEMA, small: 8, large: 8}), small)
+            == 8
+        )
 
 
 keys = st.sampled_from(sorted(Machine().to_json()))
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(keys | st.text(max_size=5), inner, max_size=4)
+        st.lists(inner, max_size=3)
+        | st.dictionaries(keys | st.text(max_size=5), inner, max_size=4)
     ),
     max_leaves=12,
 )
@@ -309,7 +348,9 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     """What `to_json` gave, in a file, also with the marks that Windows' editors and shells
     write.
     """
-    machine = Machine.from_json({"schema": SCHEMA, "memory_limit_bytes": GIB, "name": "Brünhilde"})
+    machine = Machine.from_json(
+        {"schema": SCHEMA, "memory_limit_bytes": GIB, "name": "Brünhilde"}
+    )
     text = json.dumps(machine.to_json(), ensure_ascii=False)
     for encoding in ("utf-8", "utf-8-sig", "utf-16"):
         path = tmp_path / f"{encoding}.json"

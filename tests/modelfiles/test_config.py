@@ -35,7 +35,9 @@ def configs() -> list[dict[str, Any]]:
 def kept(architecture: Architecture) -> int:
     """Elements that the cache has for a token without windows."""
     groups = cache_groups(architecture)
-    return sum(group.layers * (group.key_elements + group.value_elements) for group in groups)
+    return sum(
+        group.layers * (group.key_elements + group.value_elements) for group in groups
+    )
 
 
 # of what the published facts say of a model, what does not follow from its config.json, and why
@@ -52,7 +54,10 @@ def test_published_configs_give_the_published_facts() -> None:
             continue
         spec, expected = read_local(CONFIGS / entry["file"]).spec, entry["expected"]
         assert again(spec) == spec
-        stated, total = expected["kv_bytes_per_token_f16_unwindowed"], expected["total_parameters"]
+        stated, total = (
+            expected["kv_bytes_per_token_f16_unwindowed"],
+            expected["total_parameters"],
+        )
         if stated is not None:
             told += 1
             if spec.architecture is None:
@@ -110,7 +115,10 @@ def test_a_published_config_tells_what_the_gguf_file_does(tmp_path: Path) -> Non
             assert {"architecture", "parameters.total"} & said.unknown.keys()
             continue
         for field in set(type(said.architecture)._fields) - apart:
-            ours, theirs = getattr(said.architecture, field), getattr(stored.architecture, field)
+            ours, theirs = (
+                getattr(said.architecture, field),
+                getattr(stored.architecture, field),
+            )
             assert ours == theirs, (name, field)
         same += 1
     assert same >= 0.5 * len(models)
@@ -120,11 +128,15 @@ def test_the_size_of_an_encoder_is_estimated() -> None:
     """By its layers and widths: of eight in ten within 50 %, which is a few percent of the model;
     files of weights have it exactly.
     """
-    entries = json.loads((TRUTH / "encoders.json").read_text(encoding="utf-8"))["classes"]
+    entries = json.loads((TRUTH / "encoders.json").read_text(encoding="utf-8"))[
+        "classes"
+    ]
     near = 0
     for entry in entries:
         parts = [entry["config"].get(key) for key in ("vision_config", "audio_config")]
-        sizes = [encoder_parameters(part, entry["text_width"]) for part in parts if part]
+        sizes = [
+            encoder_parameters(part, entry["text_width"]) for part in parts if part
+        ]
         near += abs(sum(sizes) / entry["encoders"] - 1) < 0.5
     assert near >= 0.8 * len(entries)
 
@@ -134,7 +146,9 @@ def test_every_model_type_names_a_row_and_explains_its_keys() -> None:
     text = (COMMON / "model_types.toml").read_text(encoding="utf-8")
     head = text.partition("schema =")[0]
     for name, kind in MODEL_TYPES.items():
-        for row in (kind.get(key) for key in ("row", "row_with_experts", "row_without_states")):
+        for row in (
+            kind.get(key) for key in ("row", "row_with_experts", "row_without_states")
+        ):
             assert row is None or row in ROWS["architecture"], name
     for row in tomllib.loads(text)["model_type"].values():
         assert all(f"# {key} " in head for key in row)
@@ -149,7 +163,10 @@ def test_every_model_type_names_a_row_and_explains_its_keys() -> None:
         ({"kv_compress_rate": 4}, "kv_compress_rate"),
         ({"model_type": "llama", "sliding_window": 4096}, "sliding_window"),
         # of a class that nobody knows every head may keep keys and values, or one in eight
-        ({"model_type": "brandnew", "num_key_value_heads": None}, "num_key_value_heads"),
+        (
+            {"model_type": "brandnew", "num_key_value_heads": None},
+            "num_key_value_heads",
+        ),
         ({"num_key_value_heads": [1, 2, 3]}, "num_key_value_heads"),
         ({"num_attention_heads": None}, "num_attention_heads"),
         ({"hidden_size": "wide"}, "hidden_size"),
@@ -176,7 +193,12 @@ def test_every_model_type_names_a_row_and_explains_its_keys() -> None:
             "tie_word_embeddings",
         ),
         (
-            {"sparse_attention_config": {"sparse_index_dim": 128, "sparse_num_index_heads": 4}},
+            {
+                "sparse_attention_config": {
+                    "sparse_index_dim": 128,
+                    "sparse_num_index_heads": 4,
+                }
+            },
             "sparse_index_dim",
         ),
     ],
@@ -211,9 +233,15 @@ def test_a_config_without_a_key_is_unknown_and_not_unsupported(
 
 @pytest.mark.parametrize(
     "changes",
-    [{"num_experts_of_a_new_kind": 64}, {"vocab_size": None}, {"intermediate_size": [1, 2]}],
+    [
+        {"num_experts_of_a_new_kind": 64},
+        {"vocab_size": None},
+        {"intermediate_size": [1, 2]},
+    ],
 )
-def test_cache_and_weights_are_judged_apart(changes: dict[str, object], tmp_path: Path) -> None:
+def test_cache_and_weights_are_judged_apart(
+    changes: dict[str, object], tmp_path: Path
+) -> None:
     """What is not understood of the weights leaves the cache known, and no row by which weights
     would be believed.
     """
@@ -238,8 +266,12 @@ def test_heads_and_indexes_are_those_that_the_class_builds(tmp_path: Path) -> No
     glm = read_local(path).spec.architecture
     assert glm is not None
     types = json.loads(path.read_text(encoding="utf-8"))["indexer_types"]
-    indexed = [each for group in glm.attention if group.indexer_heads for each in group.layers]
-    assert sorted(indexed) == [layer for layer, kind in enumerate(types) if kind == "full"]
+    indexed = [
+        each for group in glm.attention if group.indexer_heads for each in group.layers
+    ]
+    assert sorted(indexed) == [
+        layer for layer, kind in enumerate(types) if kind == "full"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -253,7 +285,9 @@ def test_heads_and_indexes_are_those_that_the_class_builds(tmp_path: Path) -> No
         ([1, 2], "a list"),
     ],
 )
-def test_json_that_is_no_model_is_named(content: object, says: str, tmp_path: Path) -> None:
+def test_json_that_is_no_model_is_named(
+    content: object, says: str, tmp_path: Path
+) -> None:
     """The message says what the file seems to be."""
     path = tmp_path / "some.json"
     path.write_text(json.dumps(content), encoding="utf-8")
@@ -261,10 +295,14 @@ def test_json_that_is_no_model_is_named(content: object, says: str, tmp_path: Pa
 
 
 @settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=80,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
-def test_no_mutation_of_a_config_is_a_traceback(data: st.DataObject, tmp_path: Path) -> None:
+def test_no_mutation_of_a_config_is_a_traceback(
+    data: st.DataObject, tmp_path: Path
+) -> None:
     """Whatever values the keys of a real config.json get: a spec that can be written down, or a
     `SpecError`.
     """
@@ -281,7 +319,9 @@ def test_no_mutation_of_a_config_is_a_traceback(data: st.DataObject, tmp_path: P
         else:
             part[key] = data.draw(
                 JSON_VALUES
-                | st.sampled_from([0, -1, 10**9, 2**63, "", [], {}, [[1]], [None], {"a": None}])
+                | st.sampled_from(
+                    [0, -1, 10**9, 2**63, "", [], {}, [[1]], [None], {"a": None}]
+                )
             )
         if not part:
             break
@@ -290,7 +330,9 @@ def test_no_mutation_of_a_config_is_a_traceback(data: st.DataObject, tmp_path: P
     reads_or_refuses(path)
 
 
-def test_a_model_that_runs_through_its_layers_again_reads_them_again(tmp_path: Path) -> None:
+def test_a_model_that_runs_through_its_layers_again_reads_them_again(
+    tmp_path: Path,
+) -> None:
     """Nanbeige 4.2 3B: 22 layers, run through twice. Of the published Q4_K_M 1,865,048,064 bytes
     are layers and 418,682,880 the output matrix (its tensor table); the parameters are stored, and
     counted, once.

@@ -32,7 +32,9 @@ def built() -> Any:
     """Model types by name: a config, what the class had of it, and the same for single keys changed
     or left out.
     """
-    return json.loads((DATA / "config_classes.json").read_text(encoding="utf-8"))["types"]
+    return json.loads((DATA / "config_classes.json").read_text(encoding="utf-8"))[
+        "types"
+    ]
 
 
 def read(config: dict[str, Any], folder: Path) -> LocalModel:
@@ -49,13 +51,20 @@ def cached(architecture: Architecture) -> list[Layer]:
     row = row_of(architecture)
     for group in architecture.attention:
         for layer in group.layers:
-            shared = architecture.cache_layers is not None and layer >= architecture.cache_layers
+            shared = (
+                architecture.cache_layers is not None
+                and layer >= architecture.cache_layers
+            )
             if row.encoder or row.recomputes or shared:
                 continue
             if group.kind == "latent":
-                found[layer]["kv"] = (group.latent_length or 0) + (group.rope_length or 0)
+                found[layer]["kv"] = (group.latent_length or 0) + (
+                    group.rope_length or 0
+                )
             else:
-                found[layer]["kv"] = group.kv_heads * (group.key_length + group.value_length)
+                found[layer]["kv"] = group.kv_heads * (
+                    group.key_length + group.value_length
+                )
             if group.kind == "sliding" and not (row is not None and row.window_masks):
                 found[layer]["window"] = group.window_tokens
     groups = [group for group in architecture.recurrent if group.layers]
@@ -76,7 +85,9 @@ def cached(architecture: Architecture) -> list[Layer]:
 def told(runs: list[Any] | None, layers: int, context: int | None) -> list[Layer]:
     found: list[Layer] = []
     for number, layer in runs or [[layers, {}]]:
-        same = {key: sum(value) if key == "kv" else value for key, value in layer.items()}
+        same = {
+            key: sum(value) if key == "kv" else value for key, value in layer.items()
+        }
         if context is not None and same.get("window", 0) >= context:
             del same["window"]
         found += [same] * number
@@ -86,7 +97,9 @@ def told(runs: list[Any] | None, layers: int, context: int | None) -> list[Layer
 def context_of(config: dict[str, Any]) -> int | None:
     stated = {key: value for key, value in config.items() if value}
     values = CLASSES[config["model_type"]]["defaults"] | stated
-    context: int | None = values.get("max_position_embeddings") or values.get("n_positions")
+    context: int | None = values.get("max_position_embeddings") or values.get(
+        "n_positions"
+    )
     return context
 
 
@@ -103,16 +116,29 @@ def unread(config: dict[str, Any]) -> int:
     ):
         values = CLASSES["falcon"]["defaults"] | config
         return int(values["vocab_size"] * values["hidden_size"])
-    if config["model_type"] not in ("gemma3n_text", "gemma4_text", "gemma4_unified_text"):
+    if config["model_type"] not in (
+        "gemma3n_text",
+        "gemma4_text",
+        "gemma4_unified_text",
+    ):
         return 0
     values = CLASSES[config["model_type"]]["defaults"] | config
-    own = {int(number): keys for number, keys in (values.get("per_layer_config") or {}).items()}
-    inputs, layers = values["hidden_size"] + values["attention_bias"], values["num_hidden_layers"]
+    own = {
+        int(number): keys
+        for number, keys in (values.get("per_layer_config") or {}).items()
+    }
+    inputs, layers = (
+        values["hidden_size"] + values["attention_bias"],
+        values["num_hidden_layers"],
+    )
     lengths = [
         own.get(layer, {}).get("head_dim", values["head_dim"])
         for layer in range(layers - values["num_kv_shared_layers"], layers)
     ]
-    return sum(2 * inputs * values["num_key_value_heads"] * length + length for length in lengths)
+    return sum(
+        2 * inputs * values["num_key_value_heads"] * length + length
+        for length in lengths
+    )
 
 
 def agree(
@@ -121,10 +147,14 @@ def agree(
     """Whether weights and cache are known; where they are, they are those of the class."""
     architecture = found.spec.architecture
     weighed = found.language_parameters is not None
-    remembered = architecture is not None and "architecture.attention" not in found.spec.unknown
+    remembered = (
+        architecture is not None and "architecture.attention" not in found.spec.unknown
+    )
     if weighed:
         # biases and norms that single keys switch are not followed
-        assert found.language_parameters == pytest.approx(parameters + unread(config), rel=0.01)
+        assert found.language_parameters == pytest.approx(
+            parameters + unread(config), rel=0.01
+        )
     if remembered and runs != "unknown":
         assert architecture is not None
         context = context_of(config)
@@ -161,7 +191,10 @@ def test_weights_and_cache_are_those_of_the_class(kind: str, tmp_path: Path) -> 
     """
     entry = built()[kind]
     assert agree(
-        read(entry["config"], tmp_path), entry["config"], entry["parameters"], entry["cache"]
+        read(entry["config"], tmp_path),
+        entry["config"],
+        entry["parameters"],
+        entry["cache"],
     ) == (True, True)
 
 
@@ -183,7 +216,9 @@ def changed(config: dict[str, Any], change: list[Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", sorted(built().keys() - NOT_READ), ids=case_id)
-def test_a_key_that_changes_the_class_is_followed_or_named(kind: str, tmp_path: Path) -> None:
+def test_a_key_that_changes_the_class_is_followed_or_named(
+    kind: str, tmp_path: Path
+) -> None:
     """Every key gets another value, or is left out as older files do: the figures follow, or the
     spec says what is not known.
     """
@@ -200,7 +235,9 @@ def test_a_key_that_changes_the_class_is_followed_or_named(kind: str, tmp_path: 
             # without its width or its layers it is taken for another file
             assert len(change) == 1
             continue
-        weighed, remembered = agree(found, config, parameters, runs[0] if runs else entry["cache"])
+        weighed, remembered = agree(
+            found, config, parameters, runs[0] if runs else entry["cache"]
+        )
         followed += weighed and remembered
         if not (weighed and remembered):
             assert {

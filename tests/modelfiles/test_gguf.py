@@ -36,7 +36,9 @@ from selfhost.needs.tensors import block_tensors, gguf_tensors, row_of
 
 
 @pytest.mark.parametrize("name", one_a_file("gguf_mtp"))
-def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(name: str, tmp_path: Path) -> None:
+def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(
+    name: str, tmp_path: Path
+) -> None:
     """Where nothing is drafted: all or part of it stays in the file, and some have room in the
     cache; to the byte.
     """
@@ -48,7 +50,10 @@ def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(name: str, tmp_
     row = row_of(spec.architecture)
     assert row.name
     block = block_tensors(spec.architecture.replace(tensors=()))
-    assert sum(prod(group.shape) * len(group.layers) for group in block) == spec.parameters.mtp
+    assert (
+        sum(prod(group.shape) * len(group.layers) for group in block)
+        == spec.parameters.mtp
+    )
     for case in model["cases"]:
         settings = room(case), rows_of_logits(case)
         buffer = graph.exact_compute_bytes(spec.architecture, row, *settings)
@@ -97,7 +102,10 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
             is_f32 = "f32" in (case["type_k"], case["type_v"])
             assert is_f32 or 0.3 * guess <= case["compute_bytes"] <= 4 * guess, case
             buffer = case["compute_bytes"]
-        assert (cached + state, buffer) == (case["context_bytes"], case["compute_bytes"]), case
+        assert (cached + state, buffer) == (
+            case["context_bytes"],
+            case["compute_bytes"],
+        ), case
     sizes = {
         tensor[0]: prod(tensor[1]) // TYPES[tensor[2]][1] * TYPES[tensor[2]][2]
         for tensor in placed(model)
@@ -120,7 +128,9 @@ def test_the_weights_of_a_file_are_its_tensors(name: str, tmp_path: Path) -> Non
     """
     model = measured()[name]
     program = (
-        "llama.cpp" if any(case["flash_attn"] for case in model["cases"]) else "llama-cpp-python"
+        "llama.cpp"
+        if any(case["flash_attn"] for case in model["cases"])
+        else "llama-cpp-python"
     )
     shelf, workload = shipped_catalogue(), Workload(runtime=program)
     verdict = check_with(shelf, make(tmp_path, name), workload, WITHOUT_GPU)
@@ -131,7 +141,9 @@ def test_the_weights_of_a_file_are_its_tensors(name: str, tmp_path: Path) -> Non
     assert verdict.needs is not None
     assert verdict.needs.memory is not None
     terms = [term for term in verdict.needs.memory.terms if term.name in WEIGHTS]
-    blocks = model["metadata"]["block_count"] - model["metadata"].get("nextn_predict_layers", 0)
+    blocks = model["metadata"]["block_count"] - model["metadata"].get(
+        "nextn_predict_layers", 0
+    )
     block = [re.match(r"blk\.(\d+)\.", tensor) for tensor, _, _ in placed(model)]
     extra = sum(
         bytes_of(type, shape)
@@ -152,7 +164,10 @@ def test_facts_of_the_header_reach_the_spec(tmp_path: Path) -> None:
     assert spec.license is not None
     assert spec.license.id == "Apache-2.0"
     assert spec.architecture is not None
-    assert (spec.architecture.vocabulary, spec.architecture.context_tokens) == (128_256, 131_072)
+    assert (spec.architecture.vocabulary, spec.architecture.context_tokens) == (
+        128_256,
+        131_072,
+    )
     assert spec.architecture.tied_embeddings
     assert "architecture.dtype" in spec.unknown
     # Llama 3.2 1B as published: 1,235,814,400 parameters
@@ -172,7 +187,10 @@ def mistral(
     """A file of Mistral 7B v0.3 with other keys, None for those left out, or with other tensors."""
     stated = {**metadata("x", {**MISTRAL, **model}), **(keys or {})}
     stated = {key: value for key, value in stated.items() if value is not None}
-    return write(folder / "x.gguf", *gguf(stated, placed(MISTRAL) if tensors is None else tensors))
+    return write(
+        folder / "x.gguf",
+        *gguf(stated, placed(MISTRAL) if tensors is None else tensors),
+    )
 
 
 def test_an_unknown_architecture_is_counted_and_no_more(tmp_path: Path) -> None:
@@ -186,7 +204,10 @@ def test_an_unknown_architecture_is_counted_and_no_more(tmp_path: Path) -> None:
     assert again(spec) == spec.replace(tensors=())
     for asked in (path, again(spec)):
         verdict = check(asked, machine=AWS)
-        assert (verdict.route, verdict.needs and verdict.needs.memory) == ("unknown", None)
+        assert (verdict.route, verdict.needs and verdict.needs.memory) == (
+            "unknown",
+            None,
+        )
         (why,) = (one.reason for one in verdict.findings if one.check == "memory")
         assert "brandnew" in why
 
@@ -208,7 +229,11 @@ _ALL = placed(MISTRAL)
 @pytest.mark.parametrize(
     ("tensors", "why", "refused"),
     [
-        ([one for one in _ALL if one[0] != "blk.3.ffn_up.weight"], "blk.3.ffn_up is missing", True),
+        (
+            [one for one in _ALL if one[0] != "blk.3.ffn_up.weight"],
+            "blk.3.ffn_up is missing",
+            True,
+        ),
         (
             [*_ALL, ("blk.0.surprise.weight", [4096, 4096], "F16")],
             "blk.0.surprise is 4,096 × 4,096",
@@ -250,7 +275,10 @@ def test_a_file_that_llamacpp_refuses_is_of_no_known_model(
     ("keys", "says"),
     [
         # llama_model_base::load_hparams gets these without a default: "key not found in model"
-        ({"context_length": None}, "cannot be used: its header has no llama.context_length"),
+        (
+            {"context_length": None},
+            "cannot be used: its header has no llama.context_length",
+        ),
         ({"embedding_length": None}, "no llama.embedding_length"),
         ({"block_count": None}, "no llama.block_count"),
         # get_key_or_arr says that it "has wrong array length"
@@ -259,11 +287,17 @@ def test_a_file_that_llamacpp_refuses_is_of_no_known_model(
         ({"nextn_predict_layers": 40}, "layers, 40 of them beyond"),
         # releases of llama.cpp differ in what they do with such a pattern
         (
-            {"attention.sliding_window": 1024, "attention.sliding_window_pattern": [True] * 31},
+            {
+                "attention.sliding_window": 1024,
+                "attention.sliding_window_pattern": [True] * 31,
+            },
             "unknown: llama.attention.sliding_window_pattern lists 31 layers, but the model has 32",
         ),
         (
-            {"attention.sliding_window": 1024, "attention.sliding_window_pattern": [True] * 5000},
+            {
+                "attention.sliding_window": 1024,
+                "attention.sliding_window_pattern": [True] * 5000,
+            },
             "pattern lists 5,000 layers, but the model has 32",
         ),
         # the key matrices have eight heads
@@ -282,7 +316,9 @@ def test_keys_that_contradict_the_tensors_are_not_believed(
     assert says in said(path)
 
 
-def test_a_tensor_of_a_type_that_nobody_loads_makes_the_model_unknown(tmp_path: Path) -> None:
+def test_a_tensor_of_a_type_that_nobody_loads_makes_the_model_unknown(
+    tmp_path: Path,
+) -> None:
     """ggml.h of 2026 ends at 42: llama.cpp's gguf.cpp refuses a file with another, and a newer one
     may not.
     """
@@ -313,7 +349,9 @@ def test_quantization_by_file_type_and_tensors(
     """The file type names the quantization; where tensors contradict it they win, and the answer
     says so.
     """
-    base, *_, better = sorted([*types] * 2, key=lambda type: TYPES[type][2] / TYPES[type][1])
+    base, *_, better = sorted(
+        [*types] * 2, key=lambda type: TYPES[type][2] / TYPES[type][1]
+    )
     tensors = []
     for name, shape, type in placed(MISTRAL):
         if len(shape) == 1:

@@ -33,7 +33,10 @@ def split(folder: Path, parts: int) -> list[Path]:
         if number == 0:
             keys = metadata("llama-3.2-1b", model) | keys
         made.append(
-            write(folder / f"llama-{number + 1:05d}-of-{parts:05d}.gguf", *gguf(keys, mine))
+            write(
+                folder / f"llama-{number + 1:05d}-of-{parts:05d}.gguf",
+                *gguf(keys, mine),
+            )
         )
     return made
 
@@ -43,7 +46,9 @@ def test_the_parts_of_a_split_file_are_one_model(tmp_path: Path) -> None:
     parts = split(tmp_path, 3)
     whole = read_local(parts[0])
     assert whole.spec.parameters.total == 1_235_814_400
-    assert whole.spec.files[0].bytes == {"F16": sum(part.stat().st_size for part in parts)}
+    assert whole.spec.files[0].bytes == {
+        "F16": sum(part.stat().st_size for part in parts)
+    }
     for path in (*parts, tmp_path):
         local = read_local(path)
         assert local.spec.architecture == whole.spec.architecture
@@ -79,7 +84,9 @@ def test_a_missing_part_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", [1, 1000, 10_000_000])
-def test_a_download_that_stopped_says_how_much_is_missing(missing: int, tmp_path: Path) -> None:
+def test_a_download_that_stopped_says_how_much_is_missing(
+    missing: int, tmp_path: Path
+) -> None:
     """The number of missing bytes, for the file may look whole in a listing."""
     path = make(tmp_path, "llama-3.2-1b")
     size = path.stat().st_size
@@ -113,20 +120,29 @@ _BROKEN = {
     "ends inside its header 0": _KEY + struct.pack("<IIQ", 9, 8, 2**60) + bytes(99),
     "ends inside its header": _KEY + struct.pack("<IIQ", 9, 4, 2**60) + bytes(99),
     "twice": _HEAD + struct.pack("<QQ", 0, 2) + 2 * (text("a") + value(1)),
-    "general.alignment": _HEAD + struct.pack("<QQ", 0, 1) + text("general.alignment") + value(33),
+    "general.alignment": _HEAD
+    + struct.pack("<QQ", 0, 1)
+    + text("general.alignment")
+    + value(33),
     "dimensions": _TENSOR + struct.pack("<I", 5) + bytes(99),
     "shape 0": _TENSOR + struct.pack("<IQIQ", 1, 0, 0, 0) + bytes(99),
-    "shape 18446744073709551615": _TENSOR + struct.pack("<IQIQ", 1, 2**64 - 1, 0, 0) + bytes(99),
+    "shape 18446744073709551615": _TENSOR
+    + struct.pack("<IQIQ", 1, 2**64 - 1, 0, 0)
+    + bytes(99),
     "cannot be Q4_K": _TENSOR + struct.pack("<IQIQ", 1, 31, 12, 0) + bytes(99),
     "Q4_0_4_4": _TENSOR + struct.pack("<IQIQ", 1, 32, 31, 0) + bytes(99),
-    "download the model in Q4_0:": _TENSOR + struct.pack("<IQIQ", 1, 32, 33, 0) + bytes(99),
+    "download the model in Q4_0:": _TENSOR
+    + struct.pack("<IQIQ", 1, 32, 33, 0)
+    + bytes(99),
     "begins 64": _TENSOR + struct.pack("<IQIQ", 1, 32, 0, 64) + bytes(999),
     "architecture is missing": _model(general__name="x"),
     "holds no weights": gguf({"general.architecture": "llama"}, [])[0],
     "LoRA adapter": _model(general__architecture="llama", general__type="adapter"),
     "projector": _model(general__architecture="clip"),
     "importance matrix": _model(general__type="imatrix", general__architecture="llama"),
-    "neither one whole number": _model(general__architecture="llama", llama__block_count="many"),
+    "neither one whole number": _model(
+        general__architecture="llama", llama__block_count="many"
+    ),
     "5,000 layers": _model(
         general__architecture="llama",
         llama__block_count=5000,
@@ -148,20 +164,29 @@ def test_a_header_without_end_stops_at_the_limit(tmp_path: Path) -> None:
     """A sparse file that claims a text of almost its whole size is not read to its end."""
     path = tmp_path / "x.gguf"
     start = (
-        _HEAD + struct.pack("<QQ", 0, 2) + text("a") + struct.pack("<IQ", 8, MAX_HEADER_BYTES + 10)
+        _HEAD
+        + struct.pack("<QQ", 0, 2)
+        + text("a")
+        + struct.pack("<IQ", 8, MAX_HEADER_BYTES + 10)
     )
     write(path, start, 2 * MAX_HEADER_BYTES)
     assert "header of more than" in problem(path)
 
 
 @settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=80,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
-def test_no_mutation_of_a_gguf_header_is_a_traceback(data: st.DataObject, tmp_path: Path) -> None:
+def test_no_mutation_of_a_gguf_header_is_a_traceback(
+    data: st.DataObject, tmp_path: Path
+) -> None:
     """Whatever bytes are changed, added, or cut: a spec or a `SpecError`."""
     name = data.draw(
-        st.sampled_from(["llama-3.2-1b", "gemma-3n-e2b-it", "deepseek-v2-lite", "jamba-large-1.5"])
+        st.sampled_from(
+            ["llama-3.2-1b", "gemma-3n-e2b-it", "deepseek-v2-lite", "jamba-large-1.5"]
+        )
     )
     header, size = header_of(name)
     bytes_ = bytearray(header)

@@ -133,7 +133,10 @@ def test_a_spec_made_of_a_gguf_file_reads_back(name: str, tmp_path: Path) -> Non
     """
     spec = read_local(make(tmp_path, name)).spec
     assert again(spec) == spec.replace(tensors=())
-    assert counted_parameters(again(spec)) == (spec.parameters.total, spec.parameters.active)
+    assert counted_parameters(again(spec)) == (
+        spec.parameters.total,
+        spec.parameters.active,
+    )
 
 
 MAC = Machine(planning=True, system="darwin", architecture="aarch64")
@@ -145,10 +148,23 @@ MAC = Machine(planning=True, system="darwin", architecture="aarch64")
     [
         pytest.param({"quantization": {"bits": 8, "group_size": 64}}, id="mlx"),
         pytest.param(
-            {"quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 64}}, id="awq"
+            {
+                "quantization_config": {
+                    "quant_method": "awq",
+                    "bits": 4,
+                    "group_size": 64,
+                }
+            },
+            id="awq",
         ),
         pytest.param(
-            {"quantization_config": {"quant_method": "modelopt", "quant_algo": "NVFP4"}}, id="nvfp4"
+            {
+                "quantization_config": {
+                    "quant_method": "modelopt",
+                    "quant_algo": "NVFP4",
+                }
+            },
+            id="nvfp4",
         ),
     ],
 )
@@ -161,13 +177,16 @@ def test_a_spec_made_of_a_config_has_its_route(
     file = config(tmp_path, **of)
     made = tmp_path / "specs" / "made.toml"
     made.parent.mkdir()
-    made.write_text(spec_text(read_local(file).spec.replace(id="made")), encoding="utf-8")
+    made.write_text(
+        spec_text(read_local(file).spec.replace(id="made")), encoding="utf-8"
+    )
     answers = [
         check(str(file), machine=machine),
         check(str(made), machine=machine),
         check("made", machine=machine, specs=[made.parent]),
     ]
     first, *others = (
-        (each.route, each.exit_code, each.workload, each.needs, each.findings) for each in answers
+        (each.route, each.exit_code, each.workload, each.needs, each.findings)
+        for each in answers
     )
     assert others == [first, first]

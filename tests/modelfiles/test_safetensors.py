@@ -86,7 +86,9 @@ def test_files_that_differ_from_their_config_are_believed(tmp_path: Path) -> Non
     assert local.notes
 
 
-def test_files_that_contradict_their_config_are_of_no_known_model(tmp_path: Path) -> None:
+def test_files_that_contradict_their_config_are_of_no_known_model(
+    tmp_path: Path,
+) -> None:
     """from_pretrained refuses tensors of other shapes than the config's, and makes up layers that
     are missing: unknown.
     """
@@ -117,7 +119,9 @@ def test_files_that_contradict_their_config_are_of_no_known_model(tmp_path: Path
     assert read_local(folder).spec.architecture is not None
 
 
-@pytest.mark.parametrize("length", [0x280, 0x380, 0x480, 0x5B20, 0x7B20, 0x5B5B, 0x7B0A, 0x7B7B])
+@pytest.mark.parametrize(
+    "length", [0x280, 0x380, 0x480, 0x5B20, 0x7B20, 0x5B5B, 0x7B0A, 0x7B7B]
+)
 def test_a_safetensors_file_is_told_from_others_whatever_the_length_of_its_header(
     length: int, tmp_path: Path
 ) -> None:
@@ -143,14 +147,17 @@ def test_a_vision_model_counts_its_encoders_from_the_files(tmp_path: Path) -> No
     for shard in folder.glob("*.safetensors"):
         shard.unlink()
     safetensors(
-        folder / "model.safetensors", {"language": ("BF16", [language]), "vision": ("BF16", [1000])}
+        folder / "model.safetensors",
+        {"language": ("BF16", [language]), "vision": ("BF16", [1000])},
     )
     parameters = read_local(folder).spec.parameters
     assert (parameters.total, parameters.encoders) == (language + 1000, 1000)
 
 
 def _entry(name: str, dtype: str, shape: list[int], begin: int, end: int) -> str:
-    return f'"{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{begin},{end}]}}'
+    return (
+        f'"{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{begin},{end}]}}'
+    )
 
 
 @pytest.mark.parametrize(
@@ -171,7 +178,11 @@ def _entry(name: str, dtype: str, shape: list[int], begin: int, end: int) -> str
         ([_entry("a", "F32", [2], 0, 8)], 9, "1 bytes belong to no tensor"),
         ([], 9, "9 bytes belong to no tensor"),
         ([_entry("a", "F32", [2], 0, 8)], 7, "1 bytes are missing"),
-        ([_entry("a", "Q4_0", [2], 0, 8)], 8, "in Q4_0, a type that safetensors does not have"),
+        (
+            [_entry("a", "Q4_0", [2], 0, 8)],
+            8,
+            "in Q4_0, a type that safetensors does not have",
+        ),
         ([_entry("a", "F32", [3], 0, 8)], 8, "size of its shape"),
         ([_entry("a", "F32", [2], 8, 0)], 8, "size of its shape"),
         # three weights of four bits end within a byte
@@ -221,7 +232,10 @@ def test_what_the_reader_of_safetensors_refuses(
             ],
             8,
         ),
-        ([_entry("a", "F32", [0, 2**40, 2**40], 0, 0), _entry("b", "F4", [4], 0, 2)], 2),
+        (
+            [_entry("a", "F32", [0, 2**40, 2**40], 0, 0), _entry("b", "F4", [4], 0, 2)],
+            2,
+        ),
         *(
             ([_entry("a", dtype, [8], 0, bits)], bits)
             for bits, dtypes in {
@@ -257,7 +271,9 @@ def test_what_the_reader_of_safetensors_takes(
         (b"{" * 40, "JSON"),
     ],
 )
-def test_a_damaged_safetensors_header(content: bytes, says: str, tmp_path: Path) -> None:
+def test_a_damaged_safetensors_header(
+    content: bytes, says: str, tmp_path: Path
+) -> None:
     """Lengths past the end, deep nesting, offsets that do not fit: a sentence each."""
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
@@ -266,9 +282,14 @@ def test_a_damaged_safetensors_header(content: bytes, says: str, tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("index", "says"),
-    [('{"weight_map": {"a": "../../etc/passwd"}}', "outside its folder"), ("[]", "no weight_map")],
+    [
+        ('{"weight_map": {"a": "../../etc/passwd"}}', "outside its folder"),
+        ("[]", "no weight_map"),
+    ],
 )
-def test_an_index_may_not_leave_its_folder(index: str, says: str, tmp_path: Path) -> None:
+def test_an_index_may_not_leave_its_folder(
+    index: str, says: str, tmp_path: Path
+) -> None:
     """A hostile index cannot make other files be opened."""
     folder = small(tmp_path / "m")
     (folder / "model.safetensors.index.json").write_text(index, encoding="utf-8")
@@ -276,10 +297,13 @@ def test_an_index_may_not_leave_its_folder(index: str, says: str, tmp_path: Path
 
 
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
-    header=st.dictionaries(st.text(max_size=5), JSON_VALUES, max_size=3), room=st.integers(0, 40)
+    header=st.dictionaries(st.text(max_size=5), JSON_VALUES, max_size=3),
+    room=st.integers(0, 40),
 )
 def test_no_safetensors_header_is_a_traceback(
     header: dict[str, object], room: int, tmp_path: Path

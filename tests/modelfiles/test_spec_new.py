@@ -62,12 +62,16 @@ def faults(file: Path) -> list[str]:
 def answer(model: Path) -> tuple[Any, ...]:
     """What is decided of a model, its paths aside."""
     verdict = check(str(model), machine=HERE)
-    findings = [(found.check, found.code, found.needs, found.has) for found in verdict.findings]
+    findings = [
+        (found.check, found.code, found.needs, found.has) for found in verdict.findings
+    ]
     return verdict.route, verdict.workload, verdict.needs, findings
 
 
 @pytest.mark.parametrize("file", [pytest.param(file, id=file.stem) for file in FILES])
-def test_a_spec_of_a_config_is_right_and_has_its_answer(file: Path, tmp_path: Path) -> None:
+def test_a_spec_of_a_config_is_right_and_has_its_answer(
+    file: Path, tmp_path: Path
+) -> None:
     """Route, needs and findings, of every config.json of the tests."""
     folder = tmp_path / file.stem
     folder.mkdir()
@@ -77,7 +81,9 @@ def test_a_spec_of_a_config_is_right_and_has_its_answer(file: Path, tmp_path: Pa
     assert answer(made) == answer(model)
 
 
-def test_an_architecture_that_is_not_known_is_no_slip_of_one_that_is(tmp_path: Path) -> None:
+def test_an_architecture_that_is_not_known_is_no_slip_of_one_that_is(
+    tmp_path: Path,
+) -> None:
     """Molmo is no OLMo: its spec is right, and says as its config.json does that it cannot be
     told.
     """
@@ -90,7 +96,9 @@ def test_an_architecture_that_is_not_known_is_no_slip_of_one_that_is(tmp_path: P
     assert answer(made) == answer(model)
     verdict = check(str(made), machine=HERE)
     assert (verdict.route, verdict.exit_code) == (Route.UNKNOWN, 3)
-    assert not any("olmo" in finding.reason.replace("molmo", "") for finding in verdict.findings)
+    assert not any(
+        "olmo" in finding.reason.replace("molmo", "") for finding in verdict.findings
+    )
 
 
 ROWS = sorted(shipped_table("architectures")["architecture"])
@@ -112,7 +120,9 @@ def slips(draw: st.DrawFn) -> str:
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(name=slips())
-def test_a_model_type_of_any_name_gives_a_spec_that_is_right(name: str, tmp_path: Path) -> None:
+def test_a_model_type_of_any_name_gives_a_spec_that_is_right(
+    name: str, tmp_path: Path
+) -> None:
     """Whether it is known here, is spelled like one that is, or needs quotes."""
     assert faults(new(tmp_path, config(tmp_path, model_type=name))) == []
 
@@ -135,7 +145,9 @@ def test_a_gguf_file_with_bytes_behind_its_tensors_is_told(tmp_path: Path) -> No
     with file.open("r+b") as stream:
         stream.truncate(2 * size + 64)
     odd = read_local(file)
-    assert odd.notes[0].startswith(f"{size + 64:,} bytes after its tensors are not counted")
+    assert odd.notes[0].startswith(
+        f"{size + 64:,} bytes after its tensors are not counted"
+    )
     assert odd.spec.files[0].bytes == plain.spec.files[0].bytes
     made = new(tmp_path, file)
     assert faults(made) == []

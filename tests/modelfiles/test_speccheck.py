@@ -27,12 +27,16 @@ def _messages(paths: list[str], catalogue: tuple[ModelSpec, ...] = ()) -> list[s
 
 def _write(folder: Path, name: str, text: str = "", needs: str = NEEDS) -> str:
     path = folder / f"{name}.toml"
-    path.write_text(f'schema = 1\nid = "{name}"\nname = "X"\n{text}{needs}', encoding="utf-8")
+    path.write_text(
+        f'schema = 1\nid = "{name}"\nname = "X"\n{text}{needs}', encoding="utf-8"
+    )
     return str(path)
 
 
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
-def test_a_bad_spec_has_exactly_these_problems(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_spec_has_exactly_these_problems(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every fault of the file in one run, each with its line, key and what to write instead, as
     <fault>.txt has it.
     """
@@ -72,7 +76,10 @@ def test_sources_may_stand_beside(tmp_path: Path) -> None:
     for named in ([str(path)], [str(beside)], [str(path), str(beside)]):
         problems, (spec,) = check_spec_files(named, ())
         assert problems == ()
-        assert (spec.id, dict(spec.sources)) == ("x", {"id": "its card", "openness": "arXiv"})
+        assert (spec.id, dict(spec.sources)) == (
+            "x",
+            {"id": "its card", "openness": "arXiv"},
+        )
     wrong = {
         'id = "card"\nname = 1\n"needs.dtype" = [\n  "y",\n]\n': [
             f"{beside}: openness: is missing "
@@ -88,7 +95,9 @@ def test_sources_may_stand_beside(tmp_path: Path) -> None:
     for text, messages in wrong.items():
         beside.write_text(text, encoding="utf-8")
         assert _messages([str(path)]) == messages
-    path.write_text(path.read_text("utf-8") + '[sources]\nopenness = "arXiv"\n', encoding="utf-8")
+    path.write_text(
+        path.read_text("utf-8") + '[sources]\nopenness = "arXiv"\n', encoding="utf-8"
+    )
     assert _messages([str(path)]) == [
         f"{path}:8: sources: is stated here and in {beside} (keep one of them)"
     ]
@@ -137,9 +146,12 @@ WRONG = (7_285_023_552, 7_100_000_000, 6_000_000_000, 10_000_000_000)
 
 
 @pytest.mark.parametrize(
-    ("total", "right"), [*((each, True) for each in RIGHT), *((each, False) for each in WRONG)]
+    ("total", "right"),
+    [*((each, True) for each in RIGHT), *((each, False) for each in WRONG)],
 )
-def test_a_total_may_be_rounded_and_no_more(total: int, right: bool, tmp_path: Path) -> None:
+def test_a_total_may_be_rounded_and_no_more(
+    total: int, right: bool, tmp_path: Path
+) -> None:
     """A count lies within 0.5 % of the architecture's, or is what that rounds to at the digits it
     is written with (Mistral 7B v0.3).
     """
@@ -148,7 +160,11 @@ def test_a_total_may_be_rounded_and_no_more(total: int, right: bool, tmp_path: P
     path.write_text(text.replace("942_243_060", str(total)), encoding="utf-8")
     assert (_messages([str(path)]) == []) == right
     # `check` takes what `spec check` takes
-    with nullcontext() if right else pytest.raises(SpecError, match=r":\d+: parameters.total: is "):
+    with (
+        nullcontext()
+        if right
+        else pytest.raises(SpecError, match=r":\d+: parameters.total: is ")
+    ):
         checked_spec(str(path))
 
 
@@ -175,7 +191,15 @@ def test_pointers_lead_somewhere(tmp_path: Path) -> None:
     ]
 
 
-STRANGE = ["mit", "GPL-2.0 with Classpath", "Apache", "((((", "MIT AND", "(" * 5_000, "Llama 2"]
+STRANGE = [
+    "mit",
+    "GPL-2.0 with Classpath",
+    "Apache",
+    "((((",
+    "MIT AND",
+    "(" * 5_000,
+    "Llama 2",
+]
 
 
 @pytest.mark.parametrize("license", [*STRANGE, "MIT OR " * 400 + "MIT"])
@@ -183,7 +207,9 @@ def test_other_licenses_are_a_problem(license: str, tmp_path: Path) -> None:
     """What SPDX does not know, or spells otherwise, is one problem on its line; no length hangs or
     raises.
     """
-    path = _write(tmp_path, "x", f'license.id = "{license}"\nsources.license = "card"\n')
+    path = _write(
+        tmp_path, "x", f'license.id = "{license}"\nsources.license = "card"\n'
+    )
     (message,) = _messages([path])
     assert message.startswith(f"{path}:4: license.id: ")
     assert len(message) < 400 + len(path)
@@ -201,10 +227,14 @@ def test_near_names_are_looked_for_in_the_first_faults_of_all_files(
     monkeypatch.setattr("selfhost.core.tables.nearest", counted)
     others = ", ".join(f'"nosuch-{number}"' for number in range(40))
     for id in ("one", "two"):
-        text = f'schema = 1\nid = "{id}"\n[availability]\nopen_alternatives = [{others}]\n'
+        text = (
+            f'schema = 1\nid = "{id}"\n[availability]\nopen_alternatives = [{others}]\n'
+        )
         (tmp_path / f"{id}.toml").write_text(text, encoding="utf-8")
     problems, _ = check_spec_files([str(tmp_path)], ())
-    unknown = [problem for problem in problems if "no spec has the id" in problem.message]
+    unknown = [
+        problem for problem in problems if "no spec has the id" in problem.message
+    ]
     assert len(unknown) == 80
     assert unknown[0].remedy == 'did you mean "near"?'
     assert unknown[-1].remedy is None

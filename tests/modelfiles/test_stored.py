@@ -27,7 +27,10 @@ def test_quantized_weights_are_judged_as_they_are_stored(
     """AutoAWQ's packed weights are no source of a GGUF file; the FP8 of DeepSeek is what
     convert_hf_to_gguf.py reads.
     """
-    config(tmp_path, quantization_config={"quant_method": method, "weight_block_size": [128, 128]})
+    config(
+        tmp_path,
+        quantization_config={"quant_method": method, "weight_block_size": [128, 128]},
+    )
     answer = check(str(tmp_path))
     assert answer.workload.runtime == runtime
     is_said = any("the original model" in note for note in answer.understood_as)
@@ -52,17 +55,24 @@ _QUANTIZED = json.loads((TRUTH / "mlx.json").read_text(encoding="utf-8"))["quant
 
 
 @pytest.mark.parametrize("made", _QUANTIZED, ids=case_id)
-def test_all_that_mlx_quantizes_to_is_counted(made: dict[str, Any], tmp_path: Path) -> None:
+def test_all_that_mlx_quantizes_to_is_counted(
+    made: dict[str, Any], tmp_path: Path
+) -> None:
     """Bits of a weight as mlx.core.quantize makes them of one matrix, scales and biases included;
     by path and as a spec.
     """
-    file = config(tmp_path, quantization={key: made[key] for key in ("mode", "bits", "group_size")})
+    file = config(
+        tmp_path,
+        quantization={key: made[key] for key in ("mode", "bits", "group_size")},
+    )
     local = read_local(file)
     asked = Workload(quantization=local.quantization, context_tokens=4096)
     for spec in (local.spec, again(local.spec)):
         needs = needs_of(spec, Catalogue.open().runtime("mlx"), asked)
         assert needs.memory is not None
-        line = next(term.arithmetic for term in needs.memory.terms if term.name == "weights")
+        line = next(
+            term.arithmetic for term in needs.memory.terms if term.name == "weights"
+        )
         # all weights of Mistral 7B v0.3 but its norms
         packed = round(7_247_757_312 * made["bytes"] / made["weights"])
         assert line.startswith(f"{packed:,} bytes of ")
@@ -71,7 +81,10 @@ def test_all_that_mlx_quantizes_to_is_counted(made: dict[str, Any], tmp_path: Pa
 def test_a_quantization_of_mlx_that_is_not_understood_is_named(tmp_path: Path) -> None:
     """It was taken for no quantization at all, and the model told in 16 bits."""
     # mlx.core.quantize refuses them, but for the one that lacks its group
-    four, others = {"mode": "mxfp4", "bits": 4, "group_size": 64}, {"bits": 4, "group_size": 16}
+    four, others = (
+        {"mode": "mxfp4", "bits": 4, "group_size": 64},
+        {"bits": 4, "group_size": 16},
+    )
     listed = {"bits": 4, "group_size": 64, "mode": ["affine"]}
     for odd in ({"bits": 7, "group_size": 64}, {"bits": 4}, others, four, listed):
         local = read_local(config(tmp_path, quantization=odd))
@@ -92,12 +105,24 @@ _BY_MLX = {"bits": 4, "group_size": 32, "mode": "mxfp4"}
             {"quant_method": "fp8", "weight_block_size": [128, 128]},
             "float8_e4m3_128x128",
         ),
-        ("quantization_config", {"quant_method": "fp8", "weight_block_size": None}, "float8_e4m3"),
+        (
+            "quantization_config",
+            {"quant_method": "fp8", "weight_block_size": None},
+            "float8_e4m3",
+        ),
         ("quantization_config", {"quant_method": "mxfp4"}, "mxfp4"),
-        ("quantization_config", {"quant_method": "modelopt", "quant_algo": "NVFP4"}, "nvfp4"),
+        (
+            "quantization_config",
+            {"quant_method": "modelopt", "quant_algo": "NVFP4"},
+            "nvfp4",
+        ),
         ("quantization_config", {"quant_method": "secret"}, None),
         # mlx-lm writes under a layer's name what it has instead (gpt-oss)
-        ("quantization", {**_BY_MLX, "lm_head": {"bits": 8, "group_size": 64}}, "MXFP4-Q8"),
+        (
+            "quantization",
+            {**_BY_MLX, "lm_head": {"bits": 8, "group_size": 64}},
+            "MXFP4-Q8",
+        ),
         ("quantization", {"bits": 4, "group_size": 64}, "4bit"),
         ("quantization", {"bits": 8, "group_size": 32, "mode": "affine"}, "8bit-32g"),
         ("quantization", _BY_MLX, "mxfp4"),
@@ -117,10 +142,14 @@ def test_packed_weights_are_bytes_not_parameters(tmp_path: Path) -> None:
     """Eight 4-bit weights in an int32 must not be counted as one parameter."""
     folder = tmp_path / "awq"
     config(folder, quantization_config={"quant_method": "awq", "bits": 4})
-    safetensors(folder / "model.safetensors", {"a": ("I32", [10, 20]), "b": ("F16", [5])})
+    safetensors(
+        folder / "model.safetensors", {"a": ("I32", [10, 20]), "b": ("F16", [5])}
+    )
     local = read_local(folder)
     assert local.quantization == "awq"
-    assert local.spec.files[0].bytes == {"awq": (folder / "model.safetensors").stat().st_size}
+    assert local.spec.files[0].bytes == {
+        "awq": (folder / "model.safetensors").stat().st_size
+    }
     # as config.json has it: Mistral 7B v0.3
     assert local.spec.parameters.total == 7_248_023_552
 
@@ -142,12 +171,20 @@ def test_quantization_told_in_a_file_of_its_own(named: str, tmp_path: Path) -> N
     for odd in ("[]", "{}", '{"quantization": []}'):
         (folder / "hf_quant_config.json").write_text(odd, encoding="utf-8")
         unknown = read_local(folder / named).spec.unknown
-        assert "quant_algo = None is not understood" in unknown["architecture.matrix_dtype"]
+        assert (
+            "quant_algo = None is not understood"
+            in unknown["architecture.matrix_dtype"]
+        )
 
 
-def test_plain_files_of_weights_said_to_be_quantized_are_of_no_known_model(tmp_path: Path) -> None:
+def test_plain_files_of_weights_said_to_be_quantized_are_of_no_known_model(
+    tmp_path: Path,
+) -> None:
     """Of the tensors that GPTQ or FP8 has, files of bfloat16 hold none; they were `local: yes`."""
-    gptq, fp8 = {"quant_method": "gptq", "bits": 4, "group_size": 128}, {"quant_method": "fp8"}
+    gptq, fp8 = (
+        {"quant_method": "gptq", "bits": 4, "group_size": 128},
+        {"quant_method": "fp8"},
+    )
     cases = ("BF16", gptq, False), ("BF16", fp8, False), ("F8_E4M3", fp8, True)
     for held, quantization, known in cases:
         folder = small(tmp_path / held, stored=held, quantization_config=quantization)

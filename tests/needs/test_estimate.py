@@ -16,7 +16,11 @@ def test_windows_that_llama_cpp_ignores_are_cached_in_full() -> None:
     transformers too while it reads them.
     """
     spec = catalogue().spec("mistral-7b-instruct-v0.1")
-    for program, kept in (("llama.cpp", 16_384), ("transformers", 16_384), ("vllm", 4096)):
+    for program, kept in (
+        ("llama.cpp", 16_384),
+        ("transformers", 16_384),
+        ("vllm", 4096),
+    ):
         found = terms(asked(spec, runtime(program), context_tokens=16_384))
         assert found["kv_cache"].bytes == kept * 131_072
 
@@ -47,7 +51,9 @@ def test_latent_attention_caches_the_latent_and_one_rope_key(program: str) -> No
         ("flux.1-dev", "diffusers", ("safetensors", "bfloat16")),
     ],
 )
-def test_defaults_fit_the_model(id: str, program: str, expected: tuple[str, str]) -> None:
+def test_defaults_fit_the_model(
+    id: str, program: str, expected: tuple[str, str]
+) -> None:
     """What is taken unless something else is asked for, and it is one of the choices."""
     spec = catalogue().spec(id)
     found = needs.default_format_and_quantization(spec, runtime(program))
@@ -61,13 +67,17 @@ def test_decoding_reads_only_the_experts_that_are_used() -> None:
     are active.
     """
     spec = catalogue().spec("qwen3-30b-a3b")
-    read = sum(needs.decode_bytes_by_type(spec, runtime("llama.cpp"), "gguf", "Q8_0").values())
+    read = sum(
+        needs.decode_bytes_by_type(spec, runtime("llama.cpp"), "gguf", "Q8_0").values()
+    )
     # 34 bytes per 32 weights; of the untied token table one row is read
     assert abs(read - (3_353_032_704 - 151_936 * 2048) * 34 / 32) < 0.02 * read
 
 
 @pytest.mark.parametrize("id", ["gemma-3-12b-it", "qwen3-vl-4b-instruct"])
-def test_a_model_that_sees_runs_as_text_where_its_encoders_are_left_out(id: str) -> None:
+def test_a_model_that_sees_runs_as_text_where_its_encoders_are_left_out(
+    id: str,
+) -> None:
     """mlx-lm's sanitize drops the vision tower, of files that hold it; for a GGUF the projector is
     another file.
     """
@@ -85,7 +95,9 @@ def test_a_model_that_sees_runs_as_text_where_its_encoders_are_left_out(id: str)
         needs.needs_of(spec, runtime(program), Workload())
         for program in ("llama.cpp", "llama-cpp-python")
     )
-    assert {"projector"} == set(terms(seeing)) - set(terms(text)) - {"projector_compute"}
+    assert {"projector"} == set(terms(seeing)) - set(terms(text)) - {
+        "projector_compute"
+    }
     projector = terms(seeing)["projector"].bytes
     assert (seeing.download_bytes or 0) - (text.download_bytes or 0) == projector
 
@@ -98,7 +110,8 @@ def test_of_narrow_experts_a_token_reads_those_it_uses() -> None:
     read = needs.decode_bytes_by_type(spec, runtime("vllm"), "safetensors", "mxfp4")
     assert read["mxfp4"] == experts
     assert (
-        needs.decode_bytes_by_type(spec, runtime("llama.cpp"), "gguf", "MXFP4")["MXFP4"] == experts
+        needs.decode_bytes_by_type(spec, runtime("llama.cpp"), "gguf", "MXFP4")["MXFP4"]
+        == experts
     )
     # all else in 16 bits, less the token table of 201,088 × 2,880 and the biases of 28 experts
     total, stored = spec.parameters.total or 0, experts * 8 // 17 * 32
@@ -161,7 +174,9 @@ def test_parameters_alone_give_weights_and_no_total(program: str) -> None:
     assert answer.download_bytes
     assert answer.memory is None
     assert [entry.fact for entry in answer.unknown] == ["memory.kv_cache"]
-    sized = needs.weights_files(model(parameters=Parameters(total=8_000_000_000)), "gguf", "Q4_K_M")
+    sized = needs.weights_files(
+        model(parameters=Parameters(total=8_000_000_000)), "gguf", "Q4_K_M"
+    )
     assert isinstance(sized, Term)
     # Llama 3.1 8B, 8.03 B parameters, is 4.92 GB
     assert sized.low_bytes < 4_920_739_232 < sized.high_bytes
@@ -171,7 +186,9 @@ def test_nothing_known_is_unknown_and_never_zero() -> None:
     """A closed model, or a spec that states neither sizes nor needs, has None everywhere, each with
     a reason and a remedy.
     """
-    closed = needs.needs_of(model(openness=Openness(weights="closed")), None, Workload())
+    closed = needs.needs_of(
+        model(openness=Openness(weights="closed")), None, Workload()
+    )
     assert "never published" in closed.unknown[0].reason
     for answer in (
         closed,
@@ -190,7 +207,10 @@ def test_stated_needs_are_taken_as_they_are() -> None:
     runtime.
     """
     stated = StatedNeeds(
-        low_bytes=6 * 2**30, high_bytes=8 * 2**30, disk_bytes=5_000_000_000, source="my notes"
+        low_bytes=6 * 2**30,
+        high_bytes=8 * 2**30,
+        disk_bytes=5_000_000_000,
+        source="my notes",
     )
     for program in (None, runtime("llama.cpp")):
         answer = needs.needs_of(model(needs=stated), program, Workload())

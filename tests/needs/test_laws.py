@@ -28,12 +28,20 @@ def test_more_is_never_less(data: st.DataObject) -> None:
     2 %. What SGLang leaves free is no such sum: its largest graph holds as many sequences as it
     takes by itself until a line asks for fewer (--max-running-requests 2).
     """
-    spec, program = data.draw(st.sampled_from([pair for pair in paired() if pair[0].architecture]))
+    spec, program = data.draw(
+        st.sampled_from([pair for pair in paired() if pair[0].architecture])
+    )
     context = data.draw(st.integers(1, 200_000))
     parallel = data.draw(st.integers(1, 8))
     types = ("q4_0", "q8_0", "f16")
     low, high = sorted(data.draw(st.lists(st.integers(0, 2), min_size=2, max_size=2)))
-    less = asked(spec, program, context_tokens=context, parallel=parallel, kv_cache_type=types[low])
+    less = asked(
+        spec,
+        program,
+        context_tokens=context,
+        parallel=parallel,
+        kv_cache_type=types[low],
+    )
     more = asked(
         spec,
         program,
@@ -58,10 +66,14 @@ def test_more_is_never_less(data: st.DataObject) -> None:
             [(term.name, getattr(term, part)) for term in memory(answer).terms]
             for answer in (less, more)
         ]
-        first, second = (sum(size for name, size in terms if name not in apart) for terms in sums)
+        first, second = (
+            sum(size for name, size in terms if name not in apart) for terms in sums
+        )
         assert first <= second, (spec.id, program.id, part)
         reserved = {"activations"} & set(apart)
-        whole, then = (sum(size for name, size in terms if name not in reserved) for terms in sums)
+        whole, then = (
+            sum(size for name, size in terms if name not in reserved) for terms in sums
+        )
         assert then >= 0.98 * whole, (spec.id, program.id, part)
 
 
@@ -81,14 +93,18 @@ def test_no_architecture_breaks_the_arithmetic(data: st.DataObject) -> None:
         kv_heads=data.draw(st.integers(1, 256)),
         key_length=data.draw(size),
         value_length=data.draw(size),
-        window_tokens=data.draw(st.one_of(st.none(), size)) if kind == "sliding" else None,
+        window_tokens=data.draw(st.one_of(st.none(), size))
+        if kind == "sliding"
+        else None,
         latent_length=data.draw(size) if kind == "latent" else None,
         rope_length=data.draw(size) if kind == "latent" else None,
     )
     experts = data.draw(st.one_of(st.none(), st.integers(1, 512)))
     architecture = Architecture(
         row=data.draw(
-            st.sampled_from(["llama", "gemma4", "deepseek2", "bert", "falcon", "unheard-of"])
+            st.sampled_from(
+                ["llama", "gemma4", "deepseek2", "bert", "falcon", "unheard-of"]
+            )
         ),
         runs_in_gguf=True,
         layers=layers,
@@ -107,7 +123,9 @@ def test_no_architecture_breaks_the_arithmetic(data: st.DataObject) -> None:
     )
     spec = model(
         architecture=architecture,
-        parameters=Parameters(total=data.draw(st.one_of(st.none(), st.integers(1, 10**15)))),
+        parameters=Parameters(
+            total=data.draw(st.one_of(st.none(), st.integers(1, 10**15)))
+        ),
     )
     for id in ("llama.cpp", "ollama", "transformers", "vllm", "mlx"):
         answer = asked(
@@ -139,13 +157,22 @@ def test_a_larger_type_may_need_less_scratch(name: str, widest: int) -> None:
     terms: dict[str, dict[str, int]] = {}
     for quantization in ("Q6_K", "Q8_0"):
         verdict = check(
-            name, quantization=quantization, context_tokens=tokens, runtime="llama.cpp", machine=VM
+            name,
+            quantization=quantization,
+            context_tokens=tokens,
+            runtime="llama.cpp",
+            machine=VM,
         )
         assert verdict.needs is not None
         assert verdict.needs.memory is not None
-        terms[quantization] = {each.name: each.bytes for each in verdict.needs.memory.terms}
+        terms[quantization] = {
+            each.name: each.bytes for each in verdict.needs.memory.terms
+        }
     grown = {key: terms["Q8_0"][key] - terms["Q6_K"][key] for key in terms["Q6_K"]}
-    assert grown.pop("runtime") == tokens * widest * 34 // 32 - tokens * widest * 292 // 256
+    assert (
+        grown.pop("runtime")
+        == tokens * widest * 34 // 32 - tokens * widest * 292 // 256
+    )
     assert all(more >= 0 for more in grown.values())
 
 
@@ -156,7 +183,9 @@ def test_q2_k_of_gpt_oss_is_larger_than_q3_k_s() -> None:
     """
     sizes = {}
     for quantization in ("Q2_K", "Q3_K_S"):
-        verdict = check("gpt-oss-20b", quantization=quantization, runtime="llama.cpp", machine=VM)
+        verdict = check(
+            "gpt-oss-20b", quantization=quantization, runtime="llama.cpp", machine=VM
+        )
         assert verdict.needs is not None
         assert verdict.needs.files is not None
         sizes[quantization] = verdict.needs.files.bytes

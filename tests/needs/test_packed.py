@@ -43,11 +43,15 @@ def test_published_files_weigh_what_the_rule_says(row: dict[str, Any]) -> None:
     found = computed(row["model"], row["format"], row["quantization"])
     apart = max(0, abs(found.bytes - row["bytes"]) - row["open"])
     assert apart <= 0.005 * row["bytes"], f"{found.bytes:,} against {row['bytes']:,}"
-    assert found.low_bytes - row["open"] <= row["bytes"] <= found.high_bytes + row["open"]
+    assert (
+        found.low_bytes - row["open"] <= row["bytes"] <= found.high_bytes + row["open"]
+    )
 
 
 @pytest.mark.parametrize(
-    "row", MEASURED["parts_left"], ids=lambda row: f"{row['model']}-{row['quantization']}"
+    "row",
+    MEASURED["parts_left"],
+    ids=lambda row: f"{row['model']}-{row['quantization']}",
 )
 def test_files_whose_publisher_left_parts_as_they_were_lie_in_the_range(
     row: dict[str, Any],
@@ -73,7 +77,11 @@ def test_layers_of_a_published_file_add_up(row: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "model",
-    [spec.id for spec in CATALOGUE.specs() if any(files.format == "mlx" for files in spec.files)],
+    [
+        spec.id
+        for spec in CATALOGUE.specs()
+        if any(files.format == "mlx" for files in spec.files)
+    ],
     ids=case_id,
 )
 def test_listed_mlx_sizes_are_sums_of_their_tensors(model: str) -> None:
@@ -91,7 +99,9 @@ def test_listed_mlx_sizes_are_sums_of_their_tensors(model: str) -> None:
     }
     for files in CATALOGUE.spec(model).files:
         for quantization, size in files.bytes.items() if files.format == "mlx" else ():
-            found = weights_files(CATALOGUE.spec(model).replace(files=()), "mlx", quantization)
+            found = weights_files(
+                CATALOGUE.spec(model).replace(files=()), "mlx", quantization
+            )
             if model in mixes or not isinstance(found, Term):
                 continue
             assert abs(found.bytes - size) <= 0.005 * size, (
@@ -161,7 +171,11 @@ def test_what_cannot_be_packed_says_why() -> None:
     and the reason is given.
     """
     with pytest.raises(WorkloadError) as caught:
-        check("falcon-7b-instruct", Workload(quantization="awq"), machine="desktop-ryzen-5600-16gb")
+        check(
+            "falcon-7b-instruct",
+            Workload(quantization="awq"),
+            machine="desktop-ryzen-5600-16gb",
+        )
     (problem,) = caught.value.problems
     assert "4,544" in problem.message
 
@@ -172,7 +186,9 @@ def test_the_order_of_choice_is_the_order_of_quality(program: str) -> None:
     spec = CATALOGUE.spec("llama-3.1-8b-instruct")
     order = quantizations_of(spec, CATALOGUE.runtime(program))
     found = [quality_of(name) for name in order]
-    measured = [one for one in found if one.measure == "perplexity" and one.cost != "small"]
+    measured = [
+        one for one in found if one.measure == "perplexity" and one.cost != "small"
+    ]
     losses = [one.loss_percent for one in measured if one.loss_percent is not None]
     assert losses == sorted(losses)
 
@@ -187,7 +203,9 @@ ROWS_OF = {"q": 256, "k": 64, "v": 64, "o": 256, "gate": 768, "up": 768, "down":
 @pytest.mark.parametrize(
     "run", MEASURED["runs"], ids=lambda run: run["quantization_config"]["quant_method"]
 )
-def test_what_a_library_made_of_a_config_is_its_size(run: dict[str, Any], tmp_path: Path) -> None:
+def test_what_a_library_made_of_a_config_is_its_size(
+    run: dict[str, Any], tmp_path: Path
+) -> None:
     """To 0.03 % what the library wrote; where single modules have a type of their own the key is
     named and the size is unknown.
 
@@ -196,7 +214,9 @@ def test_what_a_library_made_of_a_config_is_its_size(run: dict[str, Any], tmp_pa
     """
     file = tmp_path / "config.json"
     file.write_text(
-        json.dumps({**MEASURED["config"], "quantization_config": run["quantization_config"]}),
+        json.dumps(
+            {**MEASURED["config"], "quantization_config": run["quantization_config"]}
+        ),
         encoding="utf-8",
     )
     local = read_local(file)
@@ -205,7 +225,11 @@ def test_what_a_library_made_of_a_config_is_its_size(run: dict[str, Any], tmp_pa
         return
     found = weights_files(local.spec, "safetensors", local.quantization)
     assert isinstance(found, Term), local.spec.unknown
-    scales = 2 * (12 * sum(ROWS_OF.values()) + 1000) if local.quantization == "float8_e4m3" else 0
+    scales = (
+        2 * (12 * sum(ROWS_OF.values()) + 1000)
+        if local.quantization == "float8_e4m3"
+        else 0
+    )
     indices = 0
     if run["quantization_config"].get("packing_format") == "auto_round:auto_gptq":
         indices = 4 * 12 * (6 * 256 + 768)

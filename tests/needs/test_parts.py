@@ -7,7 +7,16 @@ import re
 import pytest
 
 from helpers.cases import case_id
-from helpers.needs_of import asked, case_asked, catalogue, ends, in_gguf, memory, runtime, terms
+from helpers.needs_of import (
+    asked,
+    case_asked,
+    catalogue,
+    ends,
+    in_gguf,
+    memory,
+    runtime,
+    terms,
+)
 from selfhost.core.workload import Workload
 from selfhost.judge.placement import placements
 from selfhost.judge.record import Question
@@ -17,7 +26,15 @@ from selfhost.needs import count
 from selfhost.needs.records import MemoryNeed, Needs
 
 # what Linux lists of a Xeon from Sapphire Rapids on, as far as programs ask for it
-AMX_SETS = ("avx2", "avx512f", "avx512bw", "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16")
+AMX_SETS = (
+    "avx2",
+    "avx512f",
+    "avx512bw",
+    "avx512_bf16",
+    "amx_tile",
+    "amx_int8",
+    "amx_bf16",
+)
 
 
 @pytest.mark.parametrize("gpu", ["24GiB", "3GiB"])
@@ -31,9 +48,13 @@ def test_only_a_processor_has_a_second_layout(gpu: str, sets: tuple[str, ...]) -
     for 256.
     """
     machine = apply(
-        Machine(planning=True), [f"gpu={gpu}", "memory=64GiB", f"instruction_sets={','.join(sets)}"]
+        Machine(planning=True),
+        [f"gpu={gpu}", "memory=64GiB", f"instruction_sets={','.join(sets)}"],
     )
-    spec, program = catalogue().spec("mistral-7b-instruct-v0.3"), runtime("llama-cpp-python")
+    spec, program = (
+        catalogue().spec("mistral-7b-instruct-v0.3"),
+        runtime("llama-cpp-python"),
+    )
     case = case_asked(spec, program, instruction_sets=sets)
     plain = count(case)
     question = Question(spec=spec, workload=Workload(), runtime=program, case=case)
@@ -65,7 +86,9 @@ ON_A_CARD = [
 ]
 
 
-@pytest.mark.parametrize("program", ["llama.cpp", "ollama", "llama-cpp-python"], ids=case_id)
+@pytest.mark.parametrize(
+    "program", ["llama.cpp", "ollama", "llama-cpp-python"], ids=case_id
+)
 @pytest.mark.parametrize(("model", "tables", "device_mib"), ON_A_CARD, ids=case_id)
 def test_llama_cpp_keeps_tables_in_ram(
     model: str, tables: int, device_mib: float | None, program: str
@@ -81,7 +104,12 @@ def test_llama_cpp_keeps_tables_in_ram(
     assert placed.placement == "accelerator"
     found = terms(placed)
     kept = found["embeddings"]
-    assert (kept.where, kept.low_bytes, kept.bytes, kept.high_bytes) == ("host", 0, tables, tables)
+    assert (kept.where, kept.low_bytes, kept.bytes, kept.high_bytes) == (
+        "host",
+        0,
+        tables,
+        tables,
+    )
     assert kept.may_be_mapped
     assert found["weights"].where == "accelerator:0"
     if device_mib is not None:
@@ -89,7 +117,10 @@ def test_llama_cpp_keeps_tables_in_ram(
     line = found["weights"].arithmetic
     signed = re.findall(r"([+-] )?([\d,]+) (?:bytes|of them)", line)
     assert (
-        sum((-1 if sign == "- " else 1) * int(number.replace(",", "")) for sign, number in signed)
+        sum(
+            (-1 if sign == "- " else 1) * int(number.replace(",", ""))
+            for sign, number in signed
+        )
         == found["weights"].bytes
     ), line
 
@@ -114,26 +145,38 @@ def test_a_device_holds_as_many_layers_as_fit_and_no_more() -> None:
         plain = count(case)
         if plain.memory is None or spec.architecture is None:
             continue
-        llama = Question(spec=spec, workload=Workload(), runtime=runtime("llama.cpp"), case=case)
+        llama = Question(
+            spec=spec, workload=Workload(), runtime=runtime("llama.cpp"), case=case
+        )
 
         def on_cards(
             size: int, number: int = 1, plain: Needs = plain, llama: Question = llama
         ) -> Needs:
             machine = apply(
-                Machine(planning=True), [f"gpu={number}x{2**30 + size}:RTX 4090", "memory=4TiB"]
+                Machine(planning=True),
+                [f"gpu={number}x{2**30 + size}:RTX 4090", "memory=4TiB"],
             )
             # in the usual batches: larger ones are other layouts
             return next(placements(plain, machine, llama, at_any_pace=True))
 
         third = plain.memory.high_bytes // 3
-        for room, number in ((third, 1), (third, 3), (third // 2, 3), (third * 4 // 3, 3)):
+        for room, number in (
+            (third, 1),
+            (third, 3),
+            (third // 2, 3),
+            (third * 4 // 3, 3),
+        ):
             placed = on_cards(room, number)
-            held = {where: size for where, size in _held(placed).items() if where != "host"}
+            held = {
+                where: size for where, size in _held(placed).items() if where != "host"
+            }
             assert max(held.values(), default=0) <= room, (spec.id, held)
             seen.add((placed.placement, number, len(held)))
             if placed.placement == "split" and number == 1:
                 (size,) = held.values()
                 assert _held(on_cards(size)) == _held(placed), spec.id
                 less = on_cards(size - 1)
-                assert less.placement == "host" or _held(less)["accelerator:0"] < size, spec.id
+                assert (
+                    less.placement == "host" or _held(less)["accelerator:0"] < size
+                ), spec.id
     assert {("split", 1, 1), ("split", 3, 3), ("accelerator", 3, 3)} <= seen

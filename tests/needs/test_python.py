@@ -34,7 +34,11 @@ def truth() -> Any:
         for name in ("transformers", "transformers_avx512")
     )
     models = {**found["models"], **shapes["models"]}
-    return {**found, "models": models, "shapes": [*shapes["generate"], *shapes["encode"]]}
+    return {
+        **found,
+        "models": models,
+        "shapes": [*shapes["generate"], *shapes["encode"]],
+    }
 
 
 @cache
@@ -46,7 +50,9 @@ def spec(name: str) -> ModelSpec:
         found = read_config(str(path)).spec
     if name.startswith("embeddinggemma") and found.architecture is not None:
         # as the catalogue has it; its file is that of a Gemma 3 but for one key
-        found = found.replace(architecture=found.architecture.replace(row="gemma-embedding"))
+        found = found.replace(
+            architecture=found.architecture.replace(row="gemma-embedding")
+        )
     return found
 
 
@@ -93,11 +99,17 @@ def answered(run: dict[str, Any]) -> MemoryNeed:
             unknown={},
         )
         quantization = run["dtype"]
-    return in_transformers(told, quantization, context_tokens=tokens, parallel=run["batch"])
+    return in_transformers(
+        told, quantization, context_tokens=tokens, parallel=run["batch"]
+    )
 
 
-def in_transformers(spec: ModelSpec, quantization: str | None, **asked: int) -> MemoryNeed:
-    work = Workload(runtime="transformers", format="safetensors", quantization=quantization)
+def in_transformers(
+    spec: ModelSpec, quantization: str | None, **asked: int
+) -> MemoryNeed:
+    work = Workload(
+        runtime="transformers", format="safetensors", quantization=quantization
+    )
     runtime = Catalogue.open().runtime("transformers")
     return memory(needs.needs_of(spec, runtime, work.replace(**asked)))
 
@@ -116,7 +128,9 @@ def peak(run: dict[str, Any]) -> int:
     mapped = max(0, int(most["file_bytes"]) - 100_000_000)
     copied = int(most["anonymous_bytes"]) > experts
     read = int(run["weights_bytes"]) - int(run.get("token_table_bytes", 0))
-    around = max(0, int(run.get("mapped_bytes", 0)) - read) if run["kind"] == "encode" else 0
+    around = (
+        max(0, int(run.get("mapped_bytes", 0)) - read) if run["kind"] == "encode" else 0
+    )
     return int(most["peak_bytes"]) - around - (min(experts, mapped) if copied else 0)
 
 
@@ -132,7 +146,9 @@ def test_ranges_of_transformers_hold_what_was_measured() -> None:
     inside, errors = [], []
     for run in RUNS:
         found, seen = answered(run), peak(run)
-        inside.append(found.low_bytes <= seen <= found.high_bytes + found.evictable_bytes)
+        inside.append(
+            found.low_bytes <= seen <= found.high_bytes + found.evictable_bytes
+        )
         if run["kind"] == "generate":
             errors.append(abs(found.total_bytes / seen - 1))
     assert len(RUNS) > 100
@@ -143,7 +159,9 @@ def test_ranges_of_transformers_hold_what_was_measured() -> None:
 @pytest.mark.parametrize("task", ["generate", "finetune"])
 def test_ranges_on_a_gpu_hold_what_was_measured(task: str) -> None:
     """What PyTorch allocated on a GPU, and but for all weights within 15 % of the likely figure."""
-    runs = json.loads((TRUTH / "transformers_gpu.json").read_text(encoding="utf-8"))[task]
+    runs = json.loads((TRUTH / "transformers_gpu.json").read_text(encoding="utf-8"))[
+        task
+    ]
     outside = []
     for run in runs:
         tokens = run.get("context_tokens") or run["tokens"]
@@ -156,24 +174,36 @@ def test_ranges_on_a_gpu_hold_what_was_measured(task: str) -> None:
         )
         found = check(run["model"], workload, machine="H200").needs
         assert found is not None
-        (card,) = [place for place in memory(found).places if place.where == "accelerator:0"]
+        (card,) = [
+            place for place in memory(found).places if place.where == "accelerator:0"
+        ]
         peak_bytes = run["peak_allocated_bytes"]
         # the likely figure of all weights is that of the printed command, which loads 32 bits
-        is_near = run.get("method") == "full" or abs(card.total_bytes / peak_bytes - 1) < 0.15
+        is_near = (
+            run.get("method") == "full" or abs(card.total_bytes / peak_bytes - 1) < 0.15
+        )
         if not (is_near and card.low_bytes <= peak_bytes <= card.high_bytes):
             outside.append((run["model"], tokens, peak_bytes, card))
     assert len(runs) >= 5
     assert not outside
 
 
-@pytest.mark.parametrize("run", [pytest.param(run, id=run["name"]) for run in usual("generate")])
+@pytest.mark.parametrize(
+    "run", [pytest.param(run, id=run["name"]) for run in usual("generate")]
+)
 def test_the_cache_is_known_to_the_byte(run: dict[str, Any]) -> None:
     """Keys, values and states after the prompt: windows, latent, shared heads, recurrent layers."""
     cache = run["cache"]["first_token"]
     states = sum(
-        int(cache[name]["bytes"]) for name in ("conv_states", "recurrent_states") if name in cache
+        int(cache[name]["bytes"])
+        for name in ("conv_states", "recurrent_states")
+        if name in cache
     )
-    kept = [term for term in answered(run).terms if term.name in ("kv_cache", "recurrent_state")]
+    kept = [
+        term
+        for term in answered(run).terms
+        if term.name in ("kv_cache", "recurrent_state")
+    ]
     assert sum(term.bytes for term in kept) == states + int(cache.get("held_bytes", 0))
 
 
@@ -201,7 +231,9 @@ def test_fp8_becomes_16_bits_on_a_cpu() -> None:
     """
     run = next(run for run in truth()["narrow"] if run["model"] == "qwen3-moe-fp8")
     found = answered(run)
-    seen = max(stage["peak_bytes"] for name, stage in run["stages"].items() if name != "loaded")
+    seen = max(
+        stage["peak_bytes"] for name, stage in run["stages"].items() if name != "loaded"
+    )
     seen -= found.evictable_bytes
     assert found.low_bytes <= seen <= found.high_bytes
     assert seen > 2 * run["parameters"]

@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 
 from helpers.cases import case_id
-from helpers.needs_of import asked, calculate, case_asked, catalogue, paired, runtime, terms
+from helpers.needs_of import (
+    asked,
+    calculate,
+    case_asked,
+    catalogue,
+    paired,
+    runtime,
+    terms,
+)
 from helpers.paths import TRUTH
 from selfhost import needs
 from selfhost.catalogue.index import Catalogue, open_catalogue
@@ -30,7 +38,9 @@ def test_the_cache_line_is_the_one_people_know() -> None:
     """Mistral 7B at 4,096 tokens: the line of the contract."""
     answer = asked(catalogue().spec("mistral-7b-instruct-v0.3"), runtime("llama.cpp"))
     cache = terms(answer)["kv_cache"]
-    assert cache.arithmetic == "2 × 32 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens"
+    assert (
+        cache.arithmetic == "2 × 32 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens"
+    )
     assert (cache.bytes, cache.how) == (536_870_912, How.EXACT)
 
 
@@ -59,7 +69,12 @@ def test_every_line_gives_its_bytes_wherever_it_lies(program: str) -> None:
             changes["quantization"] = quantization
         sets = ("avx2", "fma") if number % 3 else None
         case = case_asked(
-            spec, found, context_tokens=tokens, parallel=sequences, instruction_sets=sets, **changes
+            spec,
+            found,
+            context_tokens=tokens,
+            parallel=sequences,
+            instruction_sets=sets,
+            **changes,
         )
         answer = count(case)
         sides = [answer]
@@ -68,14 +83,25 @@ def test_every_line_gives_its_bytes_wherever_it_lies(program: str) -> None:
             in_program = Question(spec=spec, workload=work, runtime=found, case=case)
             sides += placements(answer, CARDS[number // 4 % 4], in_program)
         for side in sides:
-            assert side.memory or all(entry.reason and entry.remedy for entry in side.unknown)
+            assert side.memory or all(
+                entry.reason and entry.remedy for entry in side.unknown
+            )
             assert side.disk_bytes == side.download_bytes
             for term in side.memory.terms if side.memory else side.known_terms:
-                assert 0 <= term.low_bytes <= term.bytes <= term.high_bytes, (spec.id, term)
+                assert 0 <= term.low_bytes <= term.bytes <= term.high_bytes, (
+                    spec.id,
+                    term,
+                )
                 assert term.source, (spec.id, term)
                 if term.name != "weights" or term.how is not How.STATED:
-                    assert abs(calculate(term.arithmetic) - term.bytes) < 2, (spec.id, term)
-                assert not re.search(r"(?:^|[;,(] ?)-\d", term.arithmetic), (spec.id, term)
+                    assert abs(calculate(term.arithmetic) - term.bytes) < 2, (
+                        spec.id,
+                        term,
+                    )
+                assert not re.search(r"(?:^|[;,(] ?)-\d", term.arithmetic), (
+                    spec.id,
+                    term,
+                )
                 if " of the layers × " in term.arithmetic:
                     assert term.how is not How.EXACT, (spec.id, term)
             seen.add(side.placement)
@@ -91,7 +117,9 @@ KINDS: dict[str, Any] = json.loads((TRUTH / "kinds.json").read_text(encoding="ut
 
 def test_the_peak_of_every_run_is_at_most_what_the_spec_states() -> None:
     """Whole models of the catalogue, by their number of parameters; shorter requests take less."""
-    stated = {spec.parameters.total: spec.needs for spec in catalogue().specs() if spec.needs}
+    stated = {
+        spec.parameters.total: spec.needs for spec in catalogue().specs() if spec.needs
+    }
     seen = 0
     for run in KINDS["runs"]:
         model = KINDS["models"][run["model"]]
@@ -151,13 +179,21 @@ def test_the_least_is_the_weights_and_what_a_pass_holds() -> None:
         assert counted[run]["parameters"] in spec.components.values(), name
         held = 2 * sum(spec.components.values()) + counted[run]["counted_bytes"]
         assert spec.needs is not None
-        assert (spec.needs.low_bytes or 0) == pytest.approx(held + 492_830_720, rel=0.002), name
+        assert (spec.needs.low_bytes or 0) == pytest.approx(
+            held + 492_830_720, rel=0.002
+        ), name
 
 
 CATALOGUE = open_catalogue()
 RUNTIME = CATALOGUE.runtime("stable-diffusion.cpp")
 # of these another share of the weights than the rule knows stays in 16 bits
-LISTED_WHOLE = ("flux.2-klein-4b", "flux.2-klein-9b", "z-image", "z-image-turbo", "krea-2-turbo")
+LISTED_WHOLE = (
+    "flux.2-klein-4b",
+    "flux.2-klein-9b",
+    "z-image",
+    "z-image-turbo",
+    "krea-2-turbo",
+)
 # bytes of published files of the denoiser, as programs that download them list them
 PUBLISHED_FILES = {
     (model, kind): size
@@ -193,13 +229,19 @@ def test_buffers_are_what_the_program_reserves() -> None:
     runs = json.loads((TRUTH / "sdcpp.json").read_text(encoding="utf-8"))["reserved"]
     assert "--diffusion-fa" in RUNTIME.command
     assert "--vae-tiling" in RUNTIME.command
-    measured = [(id, parts) for id, parts in RUNTIME.parts.items() if not parts.buffers_like]
+    measured = [
+        (id, parts) for id, parts in RUNTIME.parts.items() if not parts.buffers_like
+    ]
     assert len(measured) > 20
     for id, parts in measured:
         denoiser = CATALOGUE.spec(id).components["transformer"]
         passes = [run for run in runs if run["compute_bytes"] == parts.denoise_bytes]
         # the graph is that of the model: FLUX.1 [schnell] has no embedding of guidance
-        alike = [run["parameters"] / denoiser for run in passes if run.get("parameters")]
+        alike = [
+            run["parameters"] / denoiser for run in passes if run.get("parameters")
+        ]
         assert any(share == pytest.approx(1, rel=0.002) for share in alike), id
-        decoders = {run["compute_bytes"] for run in runs if run["name"].startswith("vae of ")}
+        decoders = {
+            run["compute_bytes"] for run in runs if run["name"].startswith("vae of ")
+        }
         assert parts.decode_bytes in decoders, id

@@ -39,7 +39,9 @@ def answer(
         spec, Catalogue.open().runtime(program), Workload(runtime=program, **workload)
     )
     found = needs.count(case)
-    memory = found.memory if device is None else needs.needs_on(found, case, device).memory
+    memory = (
+        found.memory if device is None else needs.needs_on(found, case, device).memory
+    )
     assert memory is not None
     if device is not None:
         held = (term for term in memory.terms if term.where == ACCELERATOR)
@@ -50,7 +52,10 @@ def answer(
 def cases(file: str, group: str) -> list[Any]:
     return [
         pytest.param(
-            run, id=str(run.get("name") or run.get("model") or run["size"]).replace(" ", "-")
+            run,
+            id=str(run.get("name") or run.get("model") or run["size"]).replace(
+                " ", "-"
+            ),
         )
         for run in truth(file)[group]
     ]
@@ -134,7 +139,9 @@ def speech(
     )
 
 
-@pytest.mark.parametrize("run", [*cases("whisper", "whisper.cpp"), *cases("whisper", "published")])
+@pytest.mark.parametrize(
+    "run", [*cases("whisper", "whisper.cpp"), *cases("whisper", "published")]
+)
 def test_buffers_of_whisper_cpp_are_those_it_prints(run: dict[str, Any]) -> None:
     """Caches, and the four graphs with flash attention: within 0.5 % of what the program prints at
     its start, before it makes six caches of text more for 5 beams. It prints room for logits of 448
@@ -155,7 +162,9 @@ def test_buffers_of_whisper_cpp_are_those_it_prints(run: dict[str, Any]) -> None
         assert terms["kv_cache"].bytes == pytest.approx(
             caches + 6 * printed["kv self size"], rel=0.005
         )
-    graphs = {name: size for name, size in printed.items() if name.startswith("compute")}
+    graphs = {
+        name: size for name, size in printed.items() if name.startswith("compute")
+    }
     if run.get("flash_attention"):
         assert reserved == pytest.approx(sum(graphs.values()), rel=0.005)
     if run.get("flash_attention") is False:
@@ -167,7 +176,9 @@ def test_buffers_of_whisper_cpp_are_those_it_prints(run: dict[str, Any]) -> None
         found = speech(run, device=Device())[1]["compute"]
         rest = {name: size for name, size in graphs.items() if "encode" not in name}
         encoder = 7 * 1500 * width * 4 + 1_590_000
-        assert found.low_bytes <= sum(rest.values()) + encoder + beside <= found.high_bytes
+        assert (
+            found.low_bytes <= sum(rest.values()) + encoder + beside <= found.high_bytes
+        )
 
 
 CLI = truth("whisper")["whisper-cli"]
@@ -175,9 +186,13 @@ CLI = truth("whisper")["whisper-cli"]
 
 def run_width(run: dict[str, Any]) -> int:
     """Elements of a token's vector."""
-    return {"tiny": 384, "base": 512, "small": 768, "medium": 1024, "large-v3-turbo": 1280}[
-        run["size"]
-    ]
+    return {
+        "tiny": 384,
+        "base": 512,
+        "small": 768,
+        "medium": 1024,
+        "large-v3-turbo": 1280,
+    }[run["size"]]
 
 
 def cli(size: str, **asked: int) -> int:
@@ -205,7 +220,9 @@ def test_whisper_cli_takes_what_was_measured(run: dict[str, Any]) -> None:
     """
     audio, vocabulary = run["audio_seconds"], 51866 if "large" in run["size"] else 51865
     text = (
-        222 * 2 * (vocabulary + run_width(run)) * 4 if run["prompt_tokens"] and audio <= 30 else 0
+        222 * 2 * (vocabulary + run_width(run)) * 4
+        if run["prompt_tokens"] and audio <= 30
+        else 0
     )
     found = speech(run, audio)[0]
     assert found.low_bytes + text <= run["peak_bytes"] <= found.high_bytes + text
@@ -249,11 +266,15 @@ def test_faster_whisper_takes_what_was_measured(run: dict[str, Any]) -> None:
     peak = max(stage["peak_bytes"] for stage in run["stages"].values())
     assert found.low_bytes <= peak <= found.high_bytes
     assert found.total_bytes == pytest.approx(peak, rel=0.08)
-    assert (found.high_bytes - found.low_bytes) / (found.high_bytes + found.low_bytes) <= 0.14
+    assert (found.high_bytes - found.low_bytes) / (
+        found.high_bytes + found.low_bytes
+    ) <= 0.14
 
 
 @pytest.mark.parametrize("seen", cases("whisper", "faster-whisper on a GPU"))
-def test_faster_whisper_takes_the_gpu_memory_that_others_saw(seen: dict[str, Any]) -> None:
+def test_faster_whisper_takes_the_gpu_memory_that_others_saw(
+    seen: dict[str, Any],
+) -> None:
     """In fp16 and int8, alone and in a batch: weights, caches and buffers are between the ends;
     what stays in RAM too.
     """
@@ -274,7 +295,9 @@ def test_faster_whisper_takes_the_gpu_memory_that_others_saw(seen: dict[str, Any
         more = 936_000 * (int(seen["audio_seconds"]) - 600)
         low, _, high = ends(beside)
         assert low <= seen["ram_bytes"] <= high + more
-    assert {term.how for term in (*moved, *beside) if term.name == "compute"} == {"stated"}
+    assert {term.how for term in (*moved, *beside) if term.name == "compute"} == {
+        "stated"
+    }
 
 
 # ------------------------------------------------------------------ MLX and vLLM
@@ -284,7 +307,9 @@ def on_a_mac(seen: dict[str, Any]) -> tuple[int, int, int]:
     """Least, likely and most of what MLX itself counts: all but the program."""
     tokens = seen["prompt_tokens"] + seen["new_tokens"]
     spec = Catalogue.open().spec(seen["model"])
-    terms = answer(spec, "mlx", quantization=seen["quantization"], context_tokens=tokens)[1]
+    terms = answer(
+        spec, "mlx", quantization=seen["quantization"], context_tokens=tokens
+    )[1]
     return ends(term for name, term in terms.items() if name != "runtime")
 
 
@@ -325,22 +350,36 @@ def test_mlx_keeps_what_its_classes_keep(run: dict[str, Any], tmp_path: Path) ->
         published.read_text(encoding="utf-8")
     )
     file = tmp_path / "config.json"
-    plain = {key: value for key, value in values.items() if key != "quantization_config"}
+    plain = {
+        key: value for key, value in values.items() if key != "quantization_config"
+    }
     file.write_text(json.dumps({"torch_dtype": "bfloat16", **plain}), encoding="utf-8")
     spec = read_local(file).spec
     terms = answer(
-        spec, "mlx", quantization="4bit", context_tokens=run["prompt_tokens"] + run["new_tokens"]
+        spec,
+        "mlx",
+        quantization="4bit",
+        context_tokens=run["prompt_tokens"] + run["new_tokens"],
     )[1]
-    assert terms["weights"].low_bytes <= run["four_bit_bytes"] <= terms["weights"].high_bytes
+    assert (
+        terms["weights"].low_bytes
+        <= run["four_bit_bytes"]
+        <= terms["weights"].high_bytes
+    )
     if values.get("torch_dtype") == "float32":
         assert terms["weights"].bytes == run["four_bit_bytes"]
-    kept = [terms[name].bytes if name in terms else 0 for name in ("kv_cache", "recurrent_state")]
+    kept = [
+        terms[name].bytes if name in terms else 0
+        for name in ("kv_cache", "recurrent_state")
+    ]
     assert kept == [run["cache_bytes"], run["state_bytes"]]
     if values.get("torch_dtype") == "float32" and "kv_cache" in terms:
         # files made in 16 bits are as near as those in 32: keys of a small Gemma 2 were of the type
         # that its scales had (mlx_lm 0.32.2)
         assert terms["kv_cache"].low_bytes * 2 == terms["kv_cache"].bytes
-        own = read_local(file).spec.replace(quantized=Quantized(format="mlx", quantization="4bit"))
+        own = read_local(file).spec.replace(
+            quantized=Quantized(format="mlx", quantization="4bit")
+        )
         kept_here = answer(own, "mlx", quantization="4bit")[1]["kv_cache"]
         assert kept_here.low_bytes == kept_here.bytes
     if not {"RotatingKVCache", "ChunkedKVCache"} & set(run["kinds"]):
@@ -366,7 +405,9 @@ def of_a_log(log: dict[str, Any]) -> dict[str, Term]:
 
 
 @pytest.mark.parametrize(
-    "log", [case for case in cases("vllm", "logs") if "weights_gib" in case.values[0]], ids=case_id
+    "log",
+    [case for case in cases("vllm", "logs") if "weights_gib" in case.values[0]],
+    ids=case_id,
 )
 def test_vllm_loads_the_weights_that_it_logs(log: dict[str, Any]) -> None:
     """Within 1 %; of experts in MXFP4, which kernels of some devices pad, 2.5 %; of gpt-oss and
@@ -374,11 +415,15 @@ def test_vllm_loads_the_weights_that_it_logs(log: dict[str, Any]) -> None:
     """
     most = 0.01 if log.get("version") == "0.19.0" else 0.015
     most = 0.025 if log["model"].startswith("gpt-oss") else most
-    assert of_a_log(log)["weights"].bytes == pytest.approx(log["weights_gib"] * GIB, rel=most)
+    assert of_a_log(log)["weights"].bytes == pytest.approx(
+        log["weights_gib"] * GIB, rel=most
+    )
 
 
 @pytest.mark.parametrize(
-    "log", [case for case in cases("vllm", "logs") if "cache_tokens" in case.values[0]], ids=case_id
+    "log",
+    [case for case in cases("vllm", "logs") if "cache_tokens" in case.values[0]],
+    ids=case_id,
 )
 def test_vllm_caches_as_many_tokens_as_it_logs(log: dict[str, Any]) -> None:
     """Memory for the cache divided by its tokens is what one token takes, windows apart, within 2
@@ -388,7 +433,9 @@ def test_vllm_caches_as_many_tokens_as_it_logs(log: dict[str, Any]) -> None:
     assert made is not None
     layers = log.get("cache_layers", made.layers)
     token = of_a_log(log)["kv_cache"].high_bytes / 4096 * layers / made.layers
-    assert log["cache_gib"] * GIB / log["cache_tokens"] == pytest.approx(token, rel=0.02)
+    assert log["cache_gib"] * GIB / log["cache_tokens"] == pytest.approx(
+        token, rel=0.02
+    )
 
 
 # the releases whose way to take a share of a device is that of today
@@ -423,10 +470,14 @@ SGLANG_LOGS = truth("sglang")["logs"]
 def of_sglang(log: dict[str, Any], size: int | None = None) -> dict[str, Term]:
     """What each device holds in SGLang by our count, of the logged model on as many devices."""
     device = Device(devices=log["devices"], total_bytes=size, room_bytes=size)
-    return answer(Catalogue.open().spec(log["model"]), "sglang", device, context_tokens=4096)[1]
+    return answer(
+        Catalogue.open().spec(log["model"]), "sglang", device, context_tokens=4096
+    )[1]
 
 
-@pytest.mark.parametrize("log", [log for log in SGLANG_LOGS if "tokens" in log], ids=case_id)
+@pytest.mark.parametrize(
+    "log", [log for log in SGLANG_LOGS if "tokens" in log], ids=case_id
+)
 def test_sglang_caches_as_many_tokens_as_it_logs(log: dict[str, Any]) -> None:
     """Memory for the cache divided by its tokens is what one token takes, within 0.5 %: of Gemma 3
     with windows kept whole.
@@ -435,7 +486,9 @@ def test_sglang_caches_as_many_tokens_as_it_logs(log: dict[str, Any]) -> None:
     assert log["cache_gib"] * GIB / log["tokens"] == pytest.approx(token, rel=0.005)
 
 
-@pytest.mark.parametrize("log", [log for log in SGLANG_LOGS if "weights_gib" in log], ids=case_id)
+@pytest.mark.parametrize(
+    "log", [log for log in SGLANG_LOGS if "weights_gib" in log], ids=case_id
+)
 def test_sglang_loads_the_weights_that_it_logs(log: dict[str, Any]) -> None:
     """Within 4 % and 0.15 GiB, which its allocator keeps of small models; of Gemma 3 it logs
     less.
@@ -444,7 +497,9 @@ def test_sglang_loads_the_weights_that_it_logs(log: dict[str, Any]) -> None:
     assert log["weights_gib"] == pytest.approx(weights, rel=0.055, abs=0.15)
 
 
-@pytest.mark.parametrize("log", [log for log in SGLANG_LOGS if "default" in log], ids=case_id)
+@pytest.mark.parametrize(
+    "log", [log for log in SGLANG_LOGS if "default" in log], ids=case_id
+)
 def test_sglang_fills_the_share_of_a_device_that_it_logs(log: dict[str, Any]) -> None:
     """Weights, cache and states take of what was free what our rule leaves them, or a little more
     in releases before 0.5.23.
@@ -457,21 +512,29 @@ def test_sglang_fills_the_share_of_a_device_that_it_logs(log: dict[str, Any]) ->
     assert share <= 1 - reserve.low_bytes / device_bytes
 
 
-@pytest.mark.parametrize("log", [log for log in VLLM_LOGS if log["devices"] == 1], ids=case_id)
+@pytest.mark.parametrize(
+    "log", [log for log in VLLM_LOGS if log["devices"] == 1], ids=case_id
+)
 def test_vllm_takes_what_its_logs_say_in_all(log: dict[str, Any]) -> None:
     """Weights, one pass, graphs and the rest on one H100: between the ends, and within 5 % of the
     estimate; of less than 7 GiB, 8 %.
     """
     terms, parts = of_a_log(log), ("weights", "activation", "beside_torch", "graphs")
-    low, likely, high = ends(terms[name] for name in ("weights", "activations", "runtime"))
+    low, likely, high = ends(
+        terms[name] for name in ("weights", "activations", "runtime")
+    )
     printed = sum(log[f"{part}_gib"] for part in parts) * GIB
     assert low <= printed <= high
-    assert likely == pytest.approx(printed, rel=0.05 if log["weights_gib"] > 7 else 0.08)
+    assert likely == pytest.approx(
+        printed, rel=0.05 if log["weights_gib"] > 7 else 0.08
+    )
 
 
 def on_devices(id: str, number: int, **workload: Any) -> dict[str, Term]:
     """What each of so many devices holds in vLLM."""
-    return answer(Catalogue.open().spec(id), "vllm", Device(devices=number), **workload)[1]
+    return answer(
+        Catalogue.open().spec(id), "vllm", Device(devices=number), **workload
+    )[1]
 
 
 def test_tensor_parallelism_divides_heads_and_nothing_else() -> None:
@@ -480,7 +543,10 @@ def test_tensor_parallelism_divides_heads_and_nothing_else() -> None:
     """
     latent = {"context_tokens": 131_072, "parallel": 32}
     # 61 layers, 512 + 64 numbers of 16 bits: DeepSeek-V3's config.json
-    assert on_devices("deepseek-v3", 8, **latent)["kv_cache"].bytes == 61 * 576 * 2 * 131_072 * 32
+    assert (
+        on_devices("deepseek-v3", 8, **latent)["kv_cache"].bytes
+        == 61 * 576 * 2 * 131_072 * 32
+    )
     # 94 layers, 4 KV heads of 128: Qwen3-235B-A22B's config.json
     for devices, heads in ((8, 1), (2, 2)):
         held = on_devices("qwen3-235b-a22b", devices, context_tokens=4096)
@@ -501,10 +567,22 @@ def test_tensor_parallelism_divides_heads_and_nothing_else() -> None:
         ("qwen2.5-7b-instruct", None, (2, 4)),  # 28 heads, 4 of keys and values
         ("qwen2.5-0.5b-instruct", None, (2,)),  # 14 heads
         ("llama-3.1-8b-instruct", None, (2, 4, 8)),
-        ("phi-3-medium-4k-instruct", None, (2,)),  # 10 KV heads: four can neither divide nor repeat
-        ("deepseek-v3", None, (2, 4, 8)),  # 128 heads, experts of 2,048 in blocks of 128
+        (
+            "phi-3-medium-4k-instruct",
+            None,
+            (2,),
+        ),  # 10 KV heads: four can neither divide nor repeat
+        (
+            "deepseek-v3",
+            None,
+            (2, 4, 8),
+        ),  # 128 heads, experts of 2,048 in blocks of 128
         ("qwen2.5-14b-instruct", "gptq", (2, 4)),  # 13,824 = 108 groups of 128
-        ("qwen2.5-72b-instruct", "awq", (2, 4, 8)),  # 29,696 = 232 groups, for 231 of 29,568
+        (
+            "qwen2.5-72b-instruct",
+            "awq",
+            (2, 4, 8),
+        ),  # 29,696 = 232 groups, for 231 of 29,568
         ("qwen2-vl-72b-instruct", "gptq-8bit", (2, 4, 8)),
         ("qwen2.5-72b-instruct", "w4a16", ()),  # others quantize the length as it is
     ],
@@ -517,4 +595,7 @@ def test_vllm_divides_what_it_can(
     """
     program = Catalogue.open().runtime("vllm")
     asked = Workload(runtime="vllm", quantization=quantization, context_tokens=2048)
-    assert needs.needs_of(Catalogue.open().spec(id), program, asked).tensor_parallel == numbers
+    assert (
+        needs.needs_of(Catalogue.open().spec(id), program, asked).tensor_parallel
+        == numbers
+    )

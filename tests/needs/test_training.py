@@ -22,7 +22,9 @@ from selfhost.needs.records import How, Needs, Term
 from selfhost.needs.tensors import row_of
 from selfhost.needs.training import training_of
 
-MEASURED: dict[str, Any] = json.loads((TRUTH / "finetune.json").read_text(encoding="utf-8"))
+MEASURED: dict[str, Any] = json.loads(
+    (TRUTH / "finetune.json").read_text(encoding="utf-8")
+)
 
 
 @cache
@@ -91,12 +93,18 @@ LLAMA_1 = {
 
 
 def ask(spec: ModelSpec, context_tokens: int = 512, **options: Any) -> Needs:
-    longest = (spec.architecture.context_tokens if spec.architecture else None) or context_tokens
-    workload = Workload(task="finetune", context_tokens=min(context_tokens, longest), **options)
+    longest = (
+        spec.architecture.context_tokens if spec.architecture else None
+    ) or context_tokens
+    workload = Workload(
+        task="finetune", context_tokens=min(context_tokens, longest), **options
+    )
     return needs_of(spec, runtime("transformers"), workload)
 
 
-def terms(spec: ModelSpec, context_tokens: int = 512, **options: Any) -> dict[str, Term]:
+def terms(
+    spec: ModelSpec, context_tokens: int = 512, **options: Any
+) -> dict[str, Term]:
     return terms_of(ask(spec, context_tokens, **options))
 
 
@@ -104,13 +112,19 @@ def terms(spec: ModelSpec, context_tokens: int = 512, **options: Any) -> dict[st
 # measured
 
 
-@pytest.mark.parametrize("record", MEASURED["adapters"], ids=lambda record: record["model"])
-def test_adapters_have_as_many_parameters_as_peft_prints(record: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "record", MEASURED["adapters"], ids=lambda record: record["model"]
+)
+def test_adapters_have_as_many_parameters_as_peft_prints(
+    record: dict[str, Any],
+) -> None:
     """LoRA on all linear layers: trainable and total parameters equal to the last one."""
     spec = catalogue().spec(record["model"])
     assert spec.architecture is not None
     workload = Workload(task="finetune", lora_rank=record["rank"])
-    trained, most = training_of(case_of(spec, runtime("transformers"), workload)).adapters
+    trained, most = training_of(
+        case_of(spec, runtime("transformers"), workload)
+    ).adapters
     assert trained == most == record["trainable"]
     assert (spec.parameters.total or 0) + trained == record["all"]
 
@@ -124,11 +138,20 @@ def test_a_layer_saves_what_autograd_saves(record: dict[str, Any]) -> None:
     """Bytes per token and layer lie in the range, and of a plain model within 2 % of what
     transformers saved.
     """
-    made = {key: record[key] for key in ("experts", "used", "kv_heads", "row") if key in record}
+    made = {
+        key: record[key]
+        for key in ("experts", "used", "kv_heads", "row")
+        if key in record
+    }
     one, three = (
         terms(
             llama(
-                layers, record["hidden"], record["inner"], record["heads"], record["key"], **made
+                layers,
+                record["hidden"],
+                record["inner"],
+                record["heads"],
+                record["key"],
+                **made,
             ),
             256,
             finetune_method=record["method"],
@@ -137,7 +160,11 @@ def test_a_layer_saves_what_autograd_saves(record: dict[str, Any]) -> None:
         for layers in (1, 3)
     )
     saved = 256 * record["bytes"] + record.get("fixed", 0)
-    assert (three.low_bytes - one.low_bytes) / 2 <= saved <= (three.high_bytes - one.high_bytes) / 2
+    assert (
+        (three.low_bytes - one.low_bytes) / 2
+        <= saved
+        <= (three.high_bytes - one.high_bytes) / 2
+    )
     if "experts" not in record and record["row"] == "llama":
         assert (three.bytes - one.bytes) / 2 == pytest.approx(saved, rel=0.02)
 
@@ -152,30 +179,36 @@ def test_the_peak_of_a_step_is_as_measured(record: dict[str, Any]) -> None:
     and inside the range.
     """
     spec = llama(4, 512, 1408, 8, 64, record["vocabulary"])
-    term = terms(spec, 512, finetune_method="full", checkpointing=record["checkpointing"])[
-        "activations"
-    ]
+    term = terms(
+        spec, 512, finetune_method="full", checkpointing=record["checkpointing"]
+    )["activations"]
     assert term.bytes == pytest.approx(record["bytes"], rel=0.06)
     assert term.low_bytes <= record["bytes"] <= term.high_bytes
 
 
 @pytest.mark.parametrize(
-    "record", MEASURED["folded"], ids=lambda record: f"{record['layers']}-{record['checkpointing']}"
+    "record",
+    MEASURED["folded"],
+    ids=lambda record: f"{record['layers']}-{record['checkpointing']}",
 )
 def test_adapters_on_experts_take_a_copy_of_them(record: dict[str, Any]) -> None:
     """peft adds adapters to all experts of a layer for its turn: the high end; the low end has
     adapters on attention alone.
     """
-    spec = llama(record["layers"], 512, 1792, 8, 64, 1000, kv_heads=2, experts=8, used=2)
-    found = terms(spec, 256, finetune_method="lora", checkpointing=record["checkpointing"])[
-        "activations"
-    ]
+    spec = llama(
+        record["layers"], 512, 1792, 8, 64, 1000, kv_heads=2, experts=8, used=2
+    )
+    found = terms(
+        spec, 256, finetune_method="lora", checkpointing=record["checkpointing"]
+    )["activations"]
     assert found.low_bytes <= record["linear"]
     assert found.high_bytes >= record["all"]
 
 
 @pytest.mark.parametrize(
-    "record", MEASURED["runs"], ids=lambda record: f"{record['method']}-{record['checkpointing']}"
+    "record",
+    MEASURED["runs"],
+    ids=lambda record: f"{record['method']}-{record['checkpointing']}",
 )
 def test_whole_processes_lie_inside_the_range(record: dict[str, Any]) -> None:
     """Peak resident memory of training on a CPU, and the best figure is within a fifth of it."""
@@ -225,7 +258,9 @@ def test_nf4_is_4_127_bits() -> None:
     """QLoRA, section 3: with double quantization a weight of a linear layer takes 4.127 bits;
     embeddings stay wide.
     """
-    found = terms(catalogue().spec("llama-2-7b-chat"), finetune_method="qlora")["weights"]
+    found = terms(catalogue().spec("llama-2-7b-chat"), finetune_method="qlora")[
+        "weights"
+    ]
     tables = 2 * 32_000 * 4096 + (2 * 32 + 1) * 4096
     quantized = found.bytes - 4 * tables - 4 * 39_976_960
     assert quantized * 8 / (6_738_415_616 - tables) == pytest.approx(4.127, abs=0.0005)
@@ -238,7 +273,9 @@ def test_a_checkpoint_on_disk_is_weights_and_two_states() -> None:
     It writes the new one before it removes the old one, so that two are there.
     """
     published = MEASURED["checkpoint"]
-    assert published["optimizer.pt"] / published["model.safetensors"] == pytest.approx(2, rel=0.001)
+    assert published["optimizer.pt"] / published["model.safetensors"] == pytest.approx(
+        2, rel=0.001
+    )
     spec = catalogue().spec("llama-2-7b-chat")
     answer = ask(spec)
     assert answer.disk_bytes is not None
@@ -251,7 +288,9 @@ def test_a_checkpoint_on_disk_is_weights_and_two_states() -> None:
 
 @pytest.mark.parametrize("method", FINETUNE_METHODS)
 @pytest.mark.parametrize("checkpointing", [True, False])
-def test_every_term_can_be_checked_with_a_calculator(method: str, checkpointing: bool) -> None:
+def test_every_term_can_be_checked_with_a_calculator(
+    method: str, checkpointing: bool
+) -> None:
     """Each term of each model encloses its best figure, names its source, and its line gives its
     bytes.
 
@@ -262,7 +301,12 @@ def test_every_term_can_be_checked_with_a_calculator(method: str, checkpointing:
         if number % 2 != checkpointing:
             continue
         optimizer = OPTIMIZERS[number % len(OPTIMIZERS)]
-        answer = ask(spec, finetune_method=method, checkpointing=checkpointing, optimizer=optimizer)
+        answer = ask(
+            spec,
+            finetune_method=method,
+            checkpointing=checkpointing,
+            optimizer=optimizer,
+        )
         names = [term.name for term in memory(answer).terms]
         assert names == [
             name
@@ -273,7 +317,10 @@ def test_every_term_can_be_checked_with_a_calculator(method: str, checkpointing:
         for term in memory(answer).terms:
             assert 0 < term.low_bytes <= term.bytes <= term.high_bytes, (spec.id, term)
             assert term.source
-            assert (term.how is How.EXACT) <= (term.low_bytes == term.high_bytes), (spec.id, term)
+            assert (term.how is How.EXACT) <= (term.low_bytes == term.high_bytes), (
+                spec.id,
+                term,
+            )
             if term.name != "runtime":
                 assert abs(calculate(term.arithmetic) - term.bytes) < 2, (spec.id, term)
 

@@ -32,9 +32,13 @@ def answer(kind: str) -> Report:
 
 
 FIRST_WORDS = [
-    pytest.param("verdict", "RUNS: Mistral 7B Instruct v0.3 on macbook-air-m2-16gb", id="verdict"),
+    pytest.param(
+        "verdict", "RUNS: Mistral 7B Instruct v0.3 on macbook-air-m2-16gb", id="verdict"
+    ),
     pytest.param("plan", "✓ RUNS  Phi-4 needs ", id="plan"),
-    pytest.param("comparison", "1 of 2 models runs on macbook-air-m2-16gb", id="comparison"),
+    pytest.param(
+        "comparison", "1 of 2 models runs on macbook-air-m2-16gb", id="comparison"
+    ),
     pytest.param("ranking", "About ", id="ranking"),
     pytest.param("size", "Mistral 7B Instruct v0.3: request ", id="size"),
 ]
@@ -54,7 +58,9 @@ def test_print_shows_the_answer(kind: str, words: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_rich_draws_the_answer(kind: str) -> None:
     """With any console, in its width; nothing of a line to type is lost."""
-    console = Console(file=StringIO(), width=50, force_terminal=True, legacy_windows=False)
+    console = Console(
+        file=StringIO(), width=50, force_terminal=True, legacy_windows=False
+    )
     console.print(answer(kind))
     assert isinstance(console.file, StringIO)
     shown = console.file.getvalue()
@@ -66,7 +72,10 @@ def test_rich_draws_the_answer(kind: str) -> None:
     assert all(len(line.rstrip()) <= 50 for line in lines)
     if kind == "verdict":
         joined = "".join(lines).replace(" ", "")
-        assert selfhost.check("mistral-7b", machine=MAC).commands[0].replace(" ", "") in joined
+        assert (
+            selfhost.check("mistral-7b", machine=MAC).commands[0].replace(" ", "")
+            in joined
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -83,7 +92,14 @@ def test_completion_names_what_programs_may_rely_on(kind: str) -> None:
     names = dir(answer(kind))
     assert "to_json" in names
     assert all(hasattr(answer(kind), name) for name in names)
-    inner = {"replace", "conclude", "has", "waits_for_setting", "lacking_bytes", "question"}
+    inner = {
+        "replace",
+        "conclude",
+        "has",
+        "waits_for_setting",
+        "lacking_bytes",
+        "question",
+    }
     assert not inner & set(names)
     assert not [name for name in names if name.startswith("_")]
 
@@ -108,13 +124,19 @@ def test_known_machine_is_written_alike_wherever_it_stands() -> None:
     [
         pytest.param({"use": "coding"}, "did you mean 'code'?", id="another-word"),
         pytest.param({"use": "cod"}, "did you mean 'code'?", id="misspelled"),
-        pytest.param({"use": "images"}, "did you mean modality='image'?", id="a-modality"),
+        pytest.param(
+            {"use": "images"}, "did you mean modality='image'?", id="a-modality"
+        ),
         pytest.param({"modality": "pictures"}, "did you mean 'image'?", id="plural"),
         pytest.param({"modality": "xyz"}, "is not one of text, vision", id="no-guess"),
         pytest.param({"top": 0}, "top: must be at least 1, not 0", id="top-0"),
         pytest.param({"context": 8192}, "did you mean context_tokens?", id="context"),
-        pytest.param({"gpu": "RTX 3060"}, 'write machine="RTX 3060" for a computer', id="gpu"),
-        pytest.param({"ram": "32G"}, 'write machine="RTX 3060, 32 GB of RAM"', id="ram"),
+        pytest.param(
+            {"gpu": "RTX 3060"}, 'write machine="RTX 3060" for a computer', id="gpu"
+        ),
+        pytest.param(
+            {"ram": "32G"}, 'write machine="RTX 3060, 32 GB of RAM"', id="ram"
+        ),
     ],
 )
 def test_a_word_of_the_command_leads_to_the_argument(
@@ -152,4 +174,6 @@ def test_the_first_of_a_ranking_are_those_of_the_whole() -> None:
     """Asked for few, few are judged; of a use, so that the whole is small."""
     whole = selfhost.rank(machine=MAC, use="reranking")
     first = selfhost.rank(machine=MAC, use="reranking", top=4)
-    assert [row.model.id for row in first.models] == [row.model.id for row in whole.models[:4]]
+    assert [row.model.id for row in first.models] == [
+        row.model.id for row in whole.models[:4]
+    ]

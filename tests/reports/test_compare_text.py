@@ -22,20 +22,27 @@ def test_rows_of_a_comparison_stand_in_one_order() -> None:
     for order in (models, models[::-1]):
         compared = comparison([check(model, machine=LAPTOP) for model in order])
         tables.append(plain(compare_document(compared)).splitlines())
-    titles = [[row[:16].strip() for row in table if row[:1].strip()] for table in tables]
+    titles = [
+        [row[:16].strip() for row in table if row[:1].strip()] for table in tables
+    ]
     start = titles[0].index("judged as")
     end = titles[0].index("current") + 1
-    assert titles[0][start:end] == titles[1][titles[1].index("judged as") :][: end - start]
+    assert (
+        titles[0][start:end] == titles[1][titles[1].index("judged as") :][: end - start]
+    )
     assert titles[0].index("license") + 1 == titles[0].index("commercial use")
 
 
 def test_compare_shows_the_context_and_the_price_alone() -> None:
     """Of what does not run it had the full context, of pictures a sentence in a cell."""
     verdicts = [
-        check(model, machine=LAPTOP) for model in ("qwen3.5-9b", "qwen3.5-4b", "bge-m3", "sdxl")
+        check(model, machine=LAPTOP)
+        for model in ("qwen3.5-9b", "qwen3.5-4b", "bge-m3", "sdxl")
     ]
     lines = plain(compare_document(comparison(verdicts))).splitlines()
-    (context,) = [re.split("  +", line) for line in lines if line.startswith("context up to")]
+    (context,) = [
+        re.split("  +", line) for line in lines if line.startswith("context up to")
+    ]
     # of an embedding model its own
     assert (context[1], context[3]) == ("-", "8,192")
     assert context[2] != "-"
@@ -58,6 +65,10 @@ def test_a_comparison_says_which_model_the_gpu_holds() -> None:
 
 def test_a_comparison_without_a_gpu_has_no_place() -> None:
     """A row that says RAM of each model says nothing."""
-    compared = comparison([check(model, machine=VM) for model in ("mistral-7b", "phi-4")])
-    titles = [line.split("  ")[0] for line in plain(compare_document(compared)).splitlines()]
+    compared = comparison(
+        [check(model, machine=VM) for model in ("mistral-7b", "phi-4")]
+    )
+    titles = [
+        line.split("  ")[0] for line in plain(compare_document(compared)).splitlines()
+    ]
     assert "in" not in titles

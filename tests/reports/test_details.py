@@ -25,16 +25,22 @@ CARD = "desktop-rtx3060-12gb"
 
 def _blocks(kind: str) -> Blocks:
     if kind == "text":
-        return check_text.check_document([check("mistral-7b", machine=MAC)], verbose=True)
+        return check_text.check_document(
+            [check("mistral-7b", machine=MAC)], verbose=True
+        )
     if kind == "speech":
-        return check_text.check_document([check("whisper-large-v3", machine=CARD)], verbose=True)
+        return check_text.check_document(
+            [check("whisper-large-v3", machine=CARD)], verbose=True
+        )
     if kind == "picture":
         return check_text.check_document([check("sdxl", machine=CARD)], verbose=True)
     if kind == "closed":
         return check_text.check_document([check("gpt-4o", machine=MAC)], verbose=True)
     if kind == "month":
         load = Workload(load=Load.parse("1M:100k"))
-        return check_text.check_document([check("phi-4", load, machine=MAC)], verbose=True)
+        return check_text.check_document(
+            [check("phi-4", load, machine=MAC)], verbose=True
+        )
     if kind == "show":
         shown = describe(open_catalogue(), "mistral-7b", Workload(), named(MAC)[0])
         return show_text.show_document(shown, verbose=True)
@@ -56,7 +62,9 @@ KINDS = ["text", "speech", "picture", "closed", "month", "show", "size", "machin
 def test_no_row_is_a_key_with_its_value(kind: str) -> None:
     """`evictable 3.13 GiB`, `worth having yes`, `unit tokens_per_second`, `download how stated`."""
     text = shown(kind)
-    told = re.findall(r"evictable|worth.having|tokens_per_second|download how|: path ", text)
+    told = re.findall(
+        r"evictable|worth.having|tokens_per_second|download how|: path ", text
+    )
     assert not told
     # a key of the JSON, such as kv_cache; names of files and facts in sources are no keys
     rows = [line for line in text.splitlines() if re.match(r"  \S", line)]
@@ -70,7 +78,8 @@ def test_the_full_answer_fits_the_terminal(kind: str, width: int) -> None:
     lines = drawn(_blocks(kind), width).splitlines()
     long = [line for line in lines if len(line) > width]
     allowed = (
-        r"\s*(# )?\S+$|  (llama-|ollama |selfhost |pip |python |curl |MALLOC_)|    -[Hd] |\s*`"
+        r"\s*(# )?\S+$|  (llama-|ollama |selfhost |pip |python |curl "
+        r"|MALLOC_)|    -[Hd] |\s*`"
     )
     assert not [line for line in long if not re.match(allowed, line)]
 
@@ -79,7 +88,9 @@ def test_the_full_answer_fits_the_terminal(kind: str, width: int) -> None:
     ("kind", "words"),
     [
         pytest.param(
-            "text", "weights: 5.54 GiB (5.53 GiB to 5.55 GiB) in RAM, computed", id="term"
+            "text",
+            "weights: 5.54 GiB (5.53 GiB to 5.55 GiB) in RAM, computed",
+            id="term",
         ),
         pytest.param("text", "reading the prompt", id="speed"),
         pytest.param("text", "OpenRouter", id="provider"),
@@ -87,7 +98,9 @@ def test_the_full_answer_fits_the_terminal(kind: str, width: int) -> None:
         pytest.param("speech", "a minute of audio", id="unit-of-speech"),
         pytest.param("speech", "on GPU 0", id="place"),
         pytest.param("picture", "a picture", id="unit-of-pictures"),
-        pytest.param("show", "quant program download known by memory at most runs", id="types"),
+        pytest.param(
+            "show", "quant program download known by memory at most runs", id="types"
+        ),
         pytest.param("show", "open source: partly", id="openness"),
         pytest.param("size", "prompt cache: earlier prompts", id="growth"),
         pytest.param("machine", "for path free of", id="disks"),
@@ -135,7 +148,10 @@ def test_a_value_is_in_words(key: str, value: Any, words: str) -> None:
 def test_records_of_one_kind_are_a_table() -> None:
     """One record is rows, and what lies within has its own."""
     document = {
-        "cards": [{"name": "A", "memory_bytes": 2**30}, {"name": "B", "memory_bytes": 2**31}],
+        "cards": [
+            {"name": "A", "memory_bytes": 2**30},
+            {"name": "B", "memory_bytes": 2**31},
+        ],
         "program": {"id": "x", "parts": {"first_tokens": 1, "second_tokens": 2}},
     }
     text = plain(sections(document, {"cards": "Cards", "program": "Program"}))
@@ -149,7 +165,9 @@ def test_needs_that_a_spec_states_are_shown_in_the_full_answer() -> None:
     """`show bark-small -v` ended with a bug: the spec's own needs have other keys than those that
     are counted.
     """
-    shown = describe(open_catalogue(), "bark-small", Workload(), named("laptop-ddr4-16gb")[0])
+    shown = describe(
+        open_catalogue(), "bark-small", Workload(), named("laptop-ddr4-16gb")[0]
+    )
     text = plain(show_text.show_document(shown, verbose=True))
     # bark-small: 1.68 GB as published on its model card
     assert re.search(r"Needs, as stated\n(.*\n)*  disk +1\.68 GB\n", text)

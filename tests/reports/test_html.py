@@ -30,7 +30,23 @@ from selfhost.reports.layout import Column, Table, line
 from selfhost.reports.list_text import list_document
 from selfhost.reports.markup import page
 
-TAGS = {*("h1", "h2", "p", "pre", "b", "bdi", "span", "table", "thead", "tbody", "tr", "th", "td")}
+TAGS = {
+    *(
+        "h1",
+        "h2",
+        "p",
+        "pre",
+        "b",
+        "bdi",
+        "span",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+    )
+}
 EVIL = "\"><script>alert(1)</script><img src=x onerror=alert(1)>\u202e\x1b[31m'"
 
 
@@ -47,10 +63,14 @@ def listed(**changes: object) -> str:
     """The page of a list of the sample verdicts; `changes` are made to the first model."""
     first, *others = samples.every()
     verdicts = [
-        first.replace(question=first.question.replace(spec=first.model.replace(**changes))),
+        first.replace(
+            question=first.question.replace(spec=first.model.replace(**changes))
+        ),
         *others,
     ]
-    document = list_document(samples.listed(verdicts), top=None, wide=True, only_running=False)
+    document = list_document(
+        samples.listed(verdicts), top=None, wide=True, only_running=False
+    )
     return page(document)
 
 
@@ -59,8 +79,20 @@ def test_nothing_is_loaded_or_run() -> None:
     text = listed()
     document = parsed(text)
     assert text.isascii()
-    assert set(tags(document)) <= TAGS | {"html", "head", "meta", "title", "style", "body"}
-    assert not {key for node in document.iter() for key in node.attrib if key[:2] in ("on", "sr")}
+    assert set(tags(document)) <= TAGS | {
+        "html",
+        "head",
+        "meta",
+        "title",
+        "style",
+        "body",
+    }
+    assert not {
+        key
+        for node in document.iter()
+        for key in node.attrib
+        if key[:2] in ("on", "sr")
+    }
     assert not re.search(r"https?:|url\(|@import", document.findtext(".//style"))
     (policy,) = document.xpath("//meta[@http-equiv]/@content")
     assert policy.startswith("default-src 'none'")
@@ -68,9 +100,13 @@ def test_nothing_is_loaded_or_run() -> None:
 
 def test_a_hostile_spec_stays_text() -> None:
     """Names and licenses of any content add no element and no attribute."""
-    hostile = parsed(listed(id=EVIL, name=EVIL, license=License(id=EVIL), released=EVIL))
+    hostile = parsed(
+        listed(id=EVIL, name=EVIL, license=License(id=EVIL), released=EVIL)
+    )
     assert tags(hostile) == tags(parsed(listed()))
-    assert hostile.xpath("string(//tbody/tr[1]/td[2])").startswith('"><script>alert(1)</script>')
+    assert hostile.xpath("string(//tbody/tr[1]/td[2])").startswith(
+        '"><script>alert(1)</script>'
+    )
     assert not re.search("[\u202e\x1b]", hostile.text_content())
 
 
@@ -137,7 +173,9 @@ def test_each_column_says_when_it_may_be_left_out() -> None:
         Column(title="why", drop=1, wrap=True),
         Column(title="blank", drop=3),
     )
-    table = Table(columns=columns, rows=(("gpt2", "1 GB", "x", ""), ("phi-4", "9 GB", "y", "")))
+    table = Table(
+        columns=columns, rows=(("gpt2", "1 GB", "x", ""), ("phi-4", "9 GB", "y", ""))
+    )
     document = parsed(page([line("Title"), table]))
     cells = [[cell.get("class") for cell in row] for row in document.xpath("//tr")]
     assert cells == [[None, "drop2", "drop1"], *[[None, "n drop2", "drop1"]] * 2]

@@ -30,7 +30,9 @@ RANGES = "~ is the likely pace"
         pytest.param(("list", "mistral", "7b"), True, id="some run"),
         pytest.param(("list", "llama", "70b"), False, id="none fits"),
         pytest.param(("compare", "gpt-oss-20b", "phi-4"), True, id="compared"),
-        pytest.param(("compare", "llama-3.3-70b", "gpt-4o"), False, id="compared, none fits"),
+        pytest.param(
+            ("compare", "llama-3.3-70b", "gpt-4o"), False, id="compared, none fits"
+        ),
     ],
 )
 def test_a_sign_is_explained_where_it_stands(
@@ -56,7 +58,9 @@ def test_a_list_of_a_small_machine_counts_what_it_shows() -> None:
     """About 0 of 1,351 models have room stood above seven that run."""
     small = named("4gb laptop")[0].replace(memory_limit_bytes=380 * 2**20)
     listing = Lister(open_catalogue(), Workload(), small).first(20)
-    assert 0 < sum(row.can_run for row in listing.models) <= (listing.counts.running or 0)
+    assert (
+        0 < sum(row.can_run for row in listing.models) <= (listing.counts.running or 0)
+    )
     assert f"About {listing.counts.running} of" in plain(list_document(listing))
     # of what a program loads, or of longer contexts, there is no estimate
     for asked in (Workload(runtime="llama.cpp"), Workload(context_tokens=131_072)):
@@ -100,7 +104,9 @@ def test_a_table_has_likely_figures_and_says_where_the_range_is() -> None:
 
 def test_a_speech_model_leaves_the_column_of_paces_narrow() -> None:
     """One made a column of `~3.5 tokens/s` and wrapped `~69 minutes for an hour / of audio`."""
-    rows = [check(model, machine=LAPTOP) for model in ("qwen3.5-4b", "whisper-large-v3")]
+    rows = [
+        check(model, machine=LAPTOP) for model in ("qwen3.5-4b", "whisper-large-v3")
+    ]
     shown = drawn(list_document(samples.listed(rows)), 80)
     titles, text, speech = shown.splitlines()[2:5]
     assert "tokens/s" in titles

@@ -31,7 +31,14 @@ def test_a_machine_shows_facts_and_gaps(width: int | None) -> None:
     """
     first = _words(_shown(machine_document(samples.WORKSTATION), width))
     shown = _words(_shown(machine_document(samples.WORKSTATION, verbose=True), width))
-    for part in ("22.9 GiB", "23.5 GiB", "2 cores", "RTX 4090", "181 GB free", "site=lab"):
+    for part in (
+        "22.9 GiB",
+        "23.5 GiB",
+        "2 cores",
+        "RTX 4090",
+        "181 GB free",
+        "site=lab",
+    ):
         assert part in first or width == 20
     # what decides most is told on the first screen, the rest counted
     assert "permission denied" in first

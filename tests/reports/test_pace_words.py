@@ -18,7 +18,9 @@ VM = Machine.from_file(RECORD)
 
 
 @pytest.fixture
-def audited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[[float], str]:
+def audited(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Callable[[float], str]:
     """The report of an audit of mistral-7b on the recorded machine, with that minimum."""
 
     def report(minimum: float) -> str:
@@ -26,7 +28,9 @@ def audited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[[flo
         policy.write_text(
             f'schema = 1\n[[model]]\nname = "mistral-7b"\nmin_tokens_per_second = {minimum}\n'
         )
-        cli.main(["audit", str(policy), "--machines", str(RECORD), "--today", "2026-11-20"])
+        cli.main(
+            ["audit", str(policy), "--machines", str(RECORD), "--today", "2026-11-20"]
+        )
         return " ".join(capsys.readouterr().out.split())
 
     return report
@@ -41,15 +45,22 @@ def shown(minimum: float | None) -> str:
 def test_a_pace_that_is_told_is_not_called_unknown() -> None:
     """`CANNOT TELL … speed not known` stood above `~7.2 tokens/s 4.9-12, you need 9`."""
     text = shown(9)
-    assert "CANNOT TELL whether Mistral 7B Instruct v0.3 runs on vm-24gib: likely too slow" in text
+    assert (
+        "CANNOT TELL whether Mistral 7B Instruct v0.3 runs on vm-24gib: likely too slow"
+        in text
+    )
     assert "speed not known" not in text
-    assert check("mistral-7b", min_tokens_per_second=9, machine=VM).route is Route.UNKNOWN
+    assert (
+        check("mistral-7b", min_tokens_per_second=9, machine=VM).route is Route.UNKNOWN
+    )
 
 
 @pytest.mark.parametrize(
     ("minimum", "words", "absent"),
     [
-        pytest.param(9, "likely too slow", "speed not known", id="between likely and best"),
+        pytest.param(
+            9, "likely too slow", "speed not known", id="between likely and best"
+        ),
         pytest.param(99, "too slow", "likely too slow", id="above the best"),
     ],
 )
@@ -66,9 +77,13 @@ def test_an_audit_says_how_a_pace_misses_the_minimum(
     ("model", "words"),
     [
         pytest.param(
-            "phi-4", "likely, 2.4 possible: slower than people read", id="all of it above"
+            "phi-4",
+            "likely, 2.4 possible: slower than people read",
+            id="all of it above",
         ),
-        pytest.param("qwen3-14b", "likely, 2.5 possible, 3 wanted", id="the slow end below"),
+        pytest.param(
+            "qwen3-14b", "likely, 2.5 possible, 3 wanted", id="the slow end below"
+        ),
     ],
 )
 def test_an_audit_warns_of_what_is_slow(
@@ -78,7 +93,9 @@ def test_an_audit_warns_of_what_is_slow(
     policy = tmp_path / "audit.toml"
     minimum = "min_tokens_per_second = 3\n" if "wanted" in words else ""
     policy.write_text(f'schema = 1\n[[model]]\nname = "{model}"\n{minimum}')
-    code = cli.main(["audit", str(policy), "--machines", str(RECORD), "--today", "2026-11-20"])
+    code = cli.main(
+        ["audit", str(policy), "--machines", str(RECORD), "--today", "2026-11-20"]
+    )
     assert code == 0
     assert words in " ".join(capsys.readouterr().out.split())
 
@@ -86,8 +103,15 @@ def test_an_audit_warns_of_what_is_slow(
 @pytest.mark.parametrize(
     ("machine", "route", "words"),
     [
-        pytest.param(VM, Route.LOCAL, "1.3-3.3, likely below 2 (--min-speed)", id="runs slowly"),
-        pytest.param("i7-4770 32GB", Route.API, "below 2 is too slow (--min-speed)", id="too slow"),
+        pytest.param(
+            VM, Route.LOCAL, "1.3-3.3, likely below 2 (--min-speed)", id="runs slowly"
+        ),
+        pytest.param(
+            "i7-4770 32GB",
+            Route.API,
+            "below 2 is too slow (--min-speed)",
+            id="too slow",
+        ),
     ],
 )
 def test_a_model_that_runs_slowly_is_not_told_to_be_too_slow(

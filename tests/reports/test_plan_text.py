@@ -15,11 +15,17 @@ def test_a_plan_proposes_what_people_own_or_rent() -> None:
     """
     plan = plan_with(open_catalogue(), "gpt-oss-20b", Workload())
     lines = plain(plan_document(plan)).splitlines()
-    names = [line.split()[1] for line in lines if line[:1] in ("✓", "?") and "GiB" in line][1:]
-    kinds = [known.kind for name in names for known in plan.machines if known.name == name]
+    names = [
+        line.split()[1] for line in lines if line[:1] in ("✓", "?") and "GiB" in line
+    ][1:]
+    kinds = [
+        known.kind for name in names for known in plan.machines if known.name == name
+    ]
     assert kinds[:2] == ["desktop", "desktop"]
     assert not {"ci", "virtual"} & {*kinds}
-    whole_on_card = [k for k in plan.machines if k.name in names and k.placement == "accelerator"]
+    whole_on_card = [
+        k for k in plan.machines if k.name in names and k.placement == "accelerator"
+    ]
     assert any(known.kind == "desktop" for known in whole_on_card)
     (ram,) = [line for line in lines if line.lstrip().startswith("RAM  ")]
     # Ubuntu Desktop and Windows 11 ask for 4 GB

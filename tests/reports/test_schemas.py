@@ -26,7 +26,9 @@ MACHINES = Path(__file__).parents[1] / "machines"
 
 
 def _tool() -> Any:
-    spec = importlib.util.spec_from_file_location("schemas", ROOT / "tools" / "schemas.py")
+    spec = importlib.util.spec_from_file_location(
+        "schemas", ROOT / "tools" / "schemas.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -41,21 +43,29 @@ TOOL = _tool()
 def test_a_schema_is_what_the_records_say(name: str) -> None:
     """After a change of a record: `python tools/schemas.py`."""
     path = SCHEMAS / f"{name.replace('/', '-')}.json"
-    assert path.read_text(encoding="utf-8") == TOOL.text_of(name), "run python tools/schemas.py"
+    assert path.read_text(encoding="utf-8") == TOOL.text_of(name), (
+        "run python tools/schemas.py"
+    )
 
 
-@pytest.mark.parametrize("path", sorted(SCHEMAS.glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(SCHEMAS.glob("*.json")), ids=lambda path: path.stem
+)
 def test_a_schema_stands_alone(path: Path) -> None:
     """It is a valid schema, and each reference leads to a definition of the same file."""
     schema = json.loads(path.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     text = json.dumps(schema)
     references = set(text.split('"$ref": "#/$defs/')[1:])
-    assert {part.partition('"')[0] for part in references} <= set(schema.get("$defs", {}))
+    assert {part.partition('"')[0] for part in references} <= set(
+        schema.get("$defs", {})
+    )
 
 
 def _documents() -> dict[str, dict[str, Any]]:
-    error = UnknownModelError("no such model", nearest=("mistral-7b",), remedy="selfhost list")
+    error = UnknownModelError(
+        "no such model", nearest=("mistral-7b",), remedy="selfhost list"
+    )
 
     verdicts = [
         check(name, machine=machine)
@@ -63,7 +73,9 @@ def _documents() -> dict[str, dict[str, Any]]:
         for machine in (VM, "rtx 3060")
     ]
     shown = describe(open_catalogue(), "gpt-oss-20b", Workload(), VM)
-    documents = {f"verdict-1 {at}": verdict.to_json() for at, verdict in enumerate(verdicts)}
+    documents = {
+        f"verdict-1 {at}": verdict.to_json() for at, verdict in enumerate(verdicts)
+    }
     return {
         **documents,
         "verdicts-1": report.check(verdicts[:2], {"mistrl": error}),
@@ -74,7 +86,9 @@ def _documents() -> dict[str, dict[str, Any]]:
         "plan-1 closed": plan("gpt-4o").to_json(),
         "profiles-1": report.profiles(all_profiles("macbook-air-m2-16gb")),
         "error-1": report.titled("error/1", **report.fault(error), exit_code=2),
-        "machine-1": Machine.read(root=MACHINES / "linux-desktop-alder-lake" / "root").to_json(),
+        "machine-1": Machine.read(
+            root=MACHINES / "linux-desktop-alder-lake" / "root"
+        ).to_json(),
     }
 
 
@@ -89,11 +103,15 @@ def test_a_changed_value_is_refused() -> None:
     """Each key of a machine with a value of another type fails its schema, and so does a lack."""
     schema = json.loads((SCHEMAS / "machine-1.json").read_text(encoding="utf-8"))
     validator = jsonschema.Draft202012Validator(schema)
-    machine = Machine.read(root=MACHINES / "linux-desktop-alder-lake" / "root").to_json()
+    machine = Machine.read(
+        root=MACHINES / "linux-desktop-alder-lake" / "root"
+    ).to_json()
     validator.validate(machine)
     for key in machine:
         assert not validator.is_valid({**machine, key: [[]]}), key
-    assert not validator.is_valid({key: value for key, value in machine.items() if key != "schema"})
+    assert not validator.is_valid(
+        {key: value for key, value in machine.items() if key != "schema"}
+    )
 
 
 def test_a_value_without_a_json_is_refused() -> None:
@@ -102,7 +120,9 @@ def test_a_value_without_a_json_is_refused() -> None:
         report.record({"key": object()})
 
 
-@pytest.mark.parametrize("number", [float("nan"), float("inf")], ids=["nan", "infinity"])
+@pytest.mark.parametrize(
+    "number", [float("nan"), float("inf")], ids=["nan", "infinity"]
+)
 def test_no_number_that_json_does_not_have(number: float) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         dumps({"x": [number]})

@@ -11,7 +11,15 @@ from rich.cells import cell_len
 
 from helpers.screens import drawn
 from selfhost.cli.main import main
-from selfhost.reports.layout import Column, Paragraph, Span, Table, command, commands, line
+from selfhost.reports.layout import (
+    Column,
+    Paragraph,
+    Span,
+    Table,
+    command,
+    commands,
+    line,
+)
 
 LONG = "llama-server -hf bartowski/Mistral-7B-Instruct-v0.3-GGUF:Q4_K_M -c 4096 -np 1"
 CODES = re.compile(r"\x1b\[[0-9;]*m")
@@ -69,7 +77,9 @@ def test_a_line_to_type_is_whole(width: int) -> None:
         ),
     ],
 )
-def test_a_command_in_a_sentence_is_whole(sentence: str, width: int, lines: list[str]) -> None:
+def test_a_command_in_a_sentence_is_whole(
+    sentence: str, width: int, lines: list[str]
+) -> None:
     """`selfhost / list qwen3-coder` stood on two lines at 80 columns."""
     assert drawn([line(sentence)], width).splitlines() == lines
 
@@ -99,7 +109,9 @@ def test_a_number_stays_with_its_unit() -> None:
         pytest.param(("服务器一号机房", "build-07"), 40, id="narrow"),
     ],
 )
-def test_wide_characters_keep_columns_aligned(names: tuple[str, str], width: int) -> None:
+def test_wide_characters_keep_columns_aligned(
+    names: tuple[str, str], width: int
+) -> None:
     """A Chinese character takes two cells: counted as one it moved the second column by as many."""
     table = Table(
         columns=(Column(title="name"), Column(title="RAM", right=True)),
@@ -145,7 +157,9 @@ def test_what_commands_a_terminal_is_shown(name: str, shown: str) -> None:
 
 def test_commands_stand_out_from_comments() -> None:
     """Of six equally bold lines nobody saw the one to type."""
-    shown = drawn(commands(["# answers at http://127.0.0.1:8080", LONG]), 80, color=True)
+    shown = drawn(
+        commands(["# answers at http://127.0.0.1:8080", LONG]), 80, color=True
+    )
     first, second = shown.splitlines()
     assert first == "  \x1b[2m# answers at http://127.0.0.1:8080\x1b[0m"
     assert second == f"  \x1b[1m{LONG}\x1b[0m"
@@ -153,9 +167,7 @@ def test_commands_stand_out_from_comments() -> None:
 
 def test_a_wrapped_comment_can_be_pasted() -> None:
     """Each further line is a comment, too, and an address stays whole."""
-    comment = (
-        "# download a release build of llama.cpp: https://github.com/ggml-org/llama.cpp/releases"
-    )
+    comment = "# download a release build of llama.cpp: https://github.com/ggml-org/llama.cpp/releases"
     lines = drawn(commands([comment]), 40).splitlines()
     assert all(shown.startswith("  # ") for shown in lines)
     assert lines[-1] == "  # https://github.com/ggml-org/llama.cpp/releases"
@@ -205,8 +217,14 @@ def test_columns_left_out_are_named(width: int, told: bool) -> None:
 
 def test_models_side_by_side_stand_one_below_the_other() -> None:
     """At 40 columns three of them broke `paramete / rs`."""
-    columns = (Column(), *(Column(title=name, wrap=True) for name in ("qwen3-8b", "gpt-oss-20b")))
-    rows = (("context up to", "40,960", "131,072"), ("price per 1M", "0.035/0.138", "0.0145/0.07"))
+    columns = (
+        Column(),
+        *(Column(title=name, wrap=True) for name in ("qwen3-8b", "gpt-oss-20b")),
+    )
+    rows = (
+        ("context up to", "40,960", "131,072"),
+        ("price per 1M", "0.035/0.138", "0.0145/0.07"),
+    )
     table = Table(columns=columns, rows=rows, indent=0, splits=True)
     assert drawn([table], 60).splitlines() == [
         "               qwen3-8b     gpt-oss-20b",
@@ -227,7 +245,9 @@ def test_models_side_by_side_stand_one_below_the_other() -> None:
 def test_a_bar_shows_a_part_and_an_excess() -> None:
     """A half is 10 of 20 cells; what is missing has a sign; below 60 columns there is no bar."""
     cells = (Span("little left", "warn", 0.5), Span("12 GiB short", "fail", 2))
-    table = Table(columns=(Column(wrap=True),), rows=tuple((cell,) for cell in cells), indent=0)
+    table = Table(
+        columns=(Column(wrap=True),), rows=tuple((cell,) for cell in cells), indent=0
+    )
     assert drawn([table], 80).splitlines() == [
         f"{'━' * 10}{'─' * 10}  little left",
         f"{'━' * 10}{'╍' * 10}  12 GiB short",
@@ -243,7 +263,11 @@ class Terminal(io.StringIO):
 
 
 def printed(
-    monkeypatch: pytest.MonkeyPatch, words: list[str], environment: Mapping[str, str], *, tty: bool
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    environment: Mapping[str, str],
+    *,
+    tty: bool,
 ) -> str:
     """What the command writes in that environment, to a terminal or into a pipe."""
     stream = Terminal() if tty else io.StringIO()
@@ -263,17 +287,31 @@ CHECK = ["check", "mistral-7b", "--machine", "macbook-air-m2-16gb"]
     ("environment", "option", "tty", "has_codes", "has_colours"),
     [
         pytest.param({}, [], True, True, True, id="terminal"),
-        pytest.param({"NO_COLOR": "1"}, [], True, True, False, id="NO_COLOR-leaves-bold"),
+        pytest.param(
+            {"NO_COLOR": "1"}, [], True, True, False, id="NO_COLOR-leaves-bold"
+        ),
         pytest.param({}, ["--no-color"], True, True, False, id="no-color-leaves-bold"),
         pytest.param({"TERM": "dumb"}, [], True, False, False, id="dumb-terminal"),
         pytest.param({}, [], False, False, False, id="pipe"),
-        pytest.param({"FORCE_COLOR": "1"}, [], False, True, True, id="FORCE_COLOR-in-a-pipe"),
+        pytest.param(
+            {"FORCE_COLOR": "1"}, [], False, True, True, id="FORCE_COLOR-in-a-pipe"
+        ),
         pytest.param({"FORCE_COLOR": "0"}, [], False, False, False, id="FORCE_COLOR-0"),
         pytest.param(
-            {"FORCE_COLOR": "1", "NO_COLOR": "1"}, [], False, False, False, id="both-in-a-pipe"
+            {"FORCE_COLOR": "1", "NO_COLOR": "1"},
+            [],
+            False,
+            False,
+            False,
+            id="both-in-a-pipe",
         ),
         pytest.param(
-            {"FORCE_COLOR": "1"}, ["--no-color"], False, False, False, id="option-in-a-pipe"
+            {"FORCE_COLOR": "1"},
+            ["--no-color"],
+            False,
+            False,
+            False,
+            id="option-in-a-pipe",
         ),
     ],
 )
@@ -296,17 +334,26 @@ def test_colours_are_where_they_are_wanted(
     [
         pytest.param({"COLUMNS": "40"}, True, True, id="terminal"),
         pytest.param({"COLUMNS": "40"}, False, False, id="pipe"),
-        pytest.param({"COLUMNS": "40", "FORCE_COLOR": "1"}, False, True, id="colours-and-a-width"),
-        pytest.param({"COLUMNS": "", "FORCE_COLOR": "1"}, False, False, id="colours-alone"),
+        pytest.param(
+            {"COLUMNS": "40", "FORCE_COLOR": "1"}, False, True, id="colours-and-a-width"
+        ),
+        pytest.param(
+            {"COLUMNS": "", "FORCE_COLOR": "1"}, False, False, id="colours-alone"
+        ),
     ],
 )
 def test_only_a_terminal_has_a_width(
-    monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str], tty: bool, is_wrapped: bool
+    monkeypatch: pytest.MonkeyPatch,
+    environment: Mapping[str, str],
+    tty: bool,
+    is_wrapped: bool,
 ) -> None:
     """What reads a pipe looks for whole lines; a CI job that forces colours may state its width."""
     shown = CODES.sub("", printed(monkeypatch, CHECK, environment, tty=tty))
     lines = [
-        text for text in shown.splitlines() if text.startswith("There is also room for one of")
+        text
+        for text in shown.splitlines()
+        if text.startswith("There is also room for one of")
     ]
     assert len(lines) == 1
     assert lines[0].endswith(".") is not is_wrapped
@@ -320,7 +367,9 @@ def test_the_screen_holds_what_the_pipe_holds(monkeypatch: pytest.MonkeyPatch) -
     assert words == pipe.replace("# ", "").split()
 
 
-def test_a_terminal_that_cannot_spell_gets_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_that_cannot_spell_gets_ascii(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """As in a pipe: no traceback of an encoding."""
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii", write_through=True)

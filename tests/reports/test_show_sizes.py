@@ -55,7 +55,9 @@ def test_sizes_go_from_the_largest_to_the_smallest() -> None:
 @pytest.mark.parametrize("width", [60, 80, 100])
 def test_a_proposal_is_one_line(width: int) -> None:
     """`from 2026-05, in Ollama's` and below it `library`, of each proposal."""
-    lines = drawn(check_document([check("llama-3.3-70b", machine=VM)]), width).splitlines()
+    lines = drawn(
+        check_document([check("llama-3.3-70b", machine=VM)]), width
+    ).splitlines()
     start = next(at for at, line in enumerate(lines) if line.endswith("instead"))
     rows = lines[start + 1 : lines.index("", start)]
     assert len(rows) == 4

@@ -22,8 +22,12 @@ from selfhost.machine.changes import apply
 from selfhost.machine.understand import cards_named
 from selfhost.reports.container_files import container_file
 
-yaml = pytest.importorskip("yaml", reason="PyYAML is not installed: it comes with [test]")
-COMPOSE = json.loads((DATA / "compose" / "compose-spec.json").read_text(encoding="utf-8"))
+yaml = pytest.importorskip(
+    "yaml", reason="PyYAML is not installed: it comes with [test]"
+)
+COMPOSE = json.loads(
+    (DATA / "compose" / "compose-spec.json").read_text(encoding="utf-8")
+)
 BLOCKS = ("kubernetes", "compose", "docker", "systemd")
 UNITS = {"m": 2**20, "M": 2**20, "Mi": 2**20, "Gi": 2**30}
 
@@ -49,24 +53,36 @@ each_case = pytest.mark.parametrize(
     "case",
     [
         pytest.param(ON_CPU, id="cpu"),
-        pytest.param(Case("falcon-h1-0.5b-instruct", users=4), id="recurrent, four users"),
+        pytest.param(
+            Case("falcon-h1-0.5b-instruct", users=4), id="recurrent, four users"
+        ),
         pytest.param(Case("bge-m3"), id="embedding"),
         pytest.param(
             Case("gemma-3-4b-it", gpu="RTX 4090", resource=NVIDIA, option="--gpus"),
             id="nvidia, gated",
         ),
         pytest.param(
-            Case("qwen3-8b", gpu="RX 7900 XTX", resource="amd.com/gpu", option="--device"),
+            Case(
+                "qwen3-8b", gpu="RX 7900 XTX", resource="amd.com/gpu", option="--device"
+            ),
             id="amd",
         ),
         # no node has i915 for a Battlemage card: intel-device-plugins-for-kubernetes, README
         pytest.param(
-            Case("qwen3-8b", gpu="Arc B580", resource="gpu.intel.com/xe", option="--device"),
+            Case(
+                "qwen3-8b",
+                gpu="Arc B580",
+                resource="gpu.intel.com/xe",
+                option="--device",
+            ),
             id="intel on xe",
         ),
         pytest.param(Case("llama-3.1-8b", runtime="ollama"), id="ollama"),
         # vLLM needs a GPU where none is named
-        pytest.param(Case("qwen3-8b", runtime="vllm", resource=NVIDIA, option="--gpus"), id="vllm"),
+        pytest.param(
+            Case("qwen3-8b", runtime="vllm", resource=NVIDIA, option="--gpus"),
+            id="vllm",
+        ),
         pytest.param(
             Case(
                 "llama-3.3-70b",
@@ -112,7 +128,10 @@ def test_a_pod_is_given_the_printed_sizes(case: Case) -> None:
     about = sized(case)
     (document,) = yaml.safe_load_all(block("kubernetes", about))
     (container,) = document["spec"]["template"]["spec"]["containers"]
-    requests, limits = container["resources"]["requests"], container["resources"]["limits"]
+    requests, limits = (
+        container["resources"]["requests"],
+        container["resources"]["limits"],
+    )
     assert is_within_a_mebibyte(requests["memory"], about.request_bytes)
     assert is_within_a_mebibyte(limits["memory"], about.limit_bytes)
     if not about.files_are_yours:
@@ -142,7 +161,9 @@ def test_no_pod_looks_for_your_file_in_an_empty_directory() -> None:
     (document,) = yaml.safe_load_all(text)
     pod = document["spec"]["template"]["spec"]
     claim = "gemma-2-9b-it-models"
-    assert pod["volumes"] == [{"name": "models", "persistentVolumeClaim": {"claimName": claim}}]
+    assert pod["volumes"] == [
+        {"name": "models", "persistentVolumeClaim": {"claimName": claim}}
+    ]
     assert f"PersistentVolumeClaim {claim} of 6Gi" in text  # 5.44 GB of files
     assert "emptyDir" not in text
     assert "HF_TOKEN" not in text
@@ -157,7 +178,9 @@ def test_compose_takes_the_file(case: Case) -> None:
     (service,) = document["services"].values()
     resources = service["deploy"]["resources"]
     assert is_within_a_mebibyte(resources["limits"]["memory"], about.limit_bytes)
-    assert is_within_a_mebibyte(resources["reservations"]["memory"], about.request_bytes)
+    assert is_within_a_mebibyte(
+        resources["reservations"]["memory"], about.request_bytes
+    )
     assert service["memswap_limit"] == resources["limits"]["memory"]
 
 
@@ -190,14 +213,18 @@ def test_docker_takes_the_line(case: Case) -> None:
     assert is_within_a_mebibyte(options["--memory"], about.limit_bytes)
     assert options["--memory-swap"] == options["--memory"]
     assert is_within_a_mebibyte(options["--memory-reservation"], about.request_bytes)
-    assert options.keys() & {"--gpus", "--device"} == ({case.option} if case.option else set())
+    assert options.keys() & {"--gpus", "--device"} == (
+        {case.option} if case.option else set()
+    )
     assert len(lines) == (2 if about.fetch else 1)
     assert ("--mount" in options) is about.files_are_yours
     assert ("--volume" in options) is not about.files_are_yours
 
 
 @each_case
-def test_a_unit_protects_the_request_and_ends_at_the_limit(case: Case, tmp_path: Path) -> None:
+def test_a_unit_protects_the_request_and_ends_at_the_limit(
+    case: Case, tmp_path: Path
+) -> None:
     """MemoryMin is what cannot be given back, MemoryLow the page cache too.
 
     systemd.resource-control(5); systemd-analyze has nothing to say.
@@ -209,10 +236,14 @@ def test_a_unit_protects_the_request_and_ends_at_the_limit(case: Case, tmp_path:
         done = subprocess.run(
             [program, "verify", str(unit)], capture_output=True, text=True, check=False
         )
-        about_it = [line for line in done.stderr.splitlines() if "model.service" in line]
+        about_it = [
+            line for line in done.stderr.splitlines() if "model.service" in line
+        ]
         assert (done.returncode, about_it) == (0, [])
     settings = dict(
-        line.split("=", 1) for line in block("systemd", about).splitlines() if line[:6] == "Memory"
+        line.split("=", 1)
+        for line in block("systemd", about).splitlines()
+        if line[:6] == "Memory"
     )
     assert is_within_a_mebibyte(settings["MemoryMin"], about.unreclaimable_bytes)
     assert is_within_a_mebibyte(settings["MemoryLow"], about.request_bytes)
@@ -225,7 +256,9 @@ FILE_NAMES = [
     pytest.param("\x1b[31mred.gguf", id="escape code"),
     pytest.param("a\u202eb\u2066c\u200b.gguf", id="direction of text"),
     pytest.param("a\nb\tc.gguf", id="line break"),
-    pytest.param('it\'s "$HOME" ${HOME} $(HOME) $$ `id` %h%i \\x41 ; #.gguf', id="shell"),
+    pytest.param(
+        'it\'s "$HOME" ${HOME} $(HOME) $$ `id` %h%i \\x41 ; #.gguf', id="shell"
+    ),
     pytest.param("x ##[error]y ::error::z.gguf", id="CI service"),
     pytest.param("\U000e0001 😀é.gguf", id="beyond U+FFFF"),
 ]
@@ -243,9 +276,9 @@ def by_docker(text: str) -> list[str]:
 def by_compose(text: str) -> list[str]:
     """The command, its variables put in: `$$` is a dollar (compose-spec, interpolation)."""
     (service,) = yaml.safe_load(text)["services"].values()
-    assert not [word for word in service["command"] if re.search(r"\$", word.replace("$$", ""))], (
-        "a variable would be put in"
-    )
+    assert not [
+        word for word in service["command"] if re.search(r"\$", word.replace("$$", ""))
+    ], "a variable would be put in"
     return [word.replace("$$", "$") for word in service["command"]]
 
 
@@ -267,7 +300,9 @@ def by_kubernetes(text: str) -> list[str]:
 def by_systemd(text: str) -> list[str]:
     """The words of ExecStart, read as systemd.syntax(7) and systemd.service(5) say."""
     (line,) = [each for each in text.splitlines() if each.startswith("ExecStart=")]
-    found = re.findall(r'"((?:\\.|[^"\\])*)"|((?:\\.|[^\s"\\])+)', line.partition("=")[2])
+    found = re.findall(
+        r'"((?:\\.|[^"\\])*)"|((?:\\.|[^\s"\\])+)', line.partition("=")[2]
+    )
     escape = r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.))"
 
     def unescaped(match: re.Match[str]) -> str:
@@ -276,7 +311,9 @@ def by_systemd(text: str) -> list[str]:
 
     words = [re.sub(escape, unescaped, quoted or bare) for quoted, bare in found]
     for word in words:
-        assert not re.search(r"[$%]", word.replace("$$", "").replace("%%", "")), "put in"
+        assert not re.search(r"[$%]", word.replace("$$", "").replace("%%", "")), (
+            "put in"
+        )
     return [word.replace("$$", "$").replace("%%", "%") for word in words]
 
 
@@ -307,7 +344,9 @@ def test_no_name_gives_orders(kind: str) -> None:
     """A model's name with line ends, YAML, shell and workflow commands stays a comment, or text."""
     name = "x\n::error::y\n- a: b\n\x1b[31m; rm -rf /\nExecStart=/bin/sh $(id) `id` %h"
     about = sized(ON_CPU)
-    hostile = about.replace(model=about.model.replace(name=name, id="A b\n: {c}"), notes=(name,))
+    hostile = about.replace(
+        model=about.model.replace(name=name, id="A b\n: {c}"), notes=(name,)
+    )
     text = block(kind, hostile)
     assert "\x1b" not in text
     assert not re.search(r"^\s*(::|rm|ExecStart=/bin/sh|- a:)", text, re.MULTILINE)

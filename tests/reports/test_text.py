@@ -30,7 +30,15 @@ from selfhost.reports import (
     show_text,
 )
 from selfhost.reports.case_words import first_way
-from selfhost.reports.layout import Block, Blocks, Column, Paragraph, Table, clean, plain
+from selfhost.reports.layout import (
+    Block,
+    Blocks,
+    Column,
+    Paragraph,
+    Table,
+    clean,
+    plain,
+)
 
 WIDTHS = (80, 60, 40)
 
@@ -81,7 +89,10 @@ IN_SHORT = {
     "machine-empty": partial(_machine_empty, verbose=False),
 }
 IN_FULL = {
-    **{f"{name}-verbose": partial(_of_one, name, verbose=True) for name in samples.SAMPLES},
+    **{
+        f"{name}-verbose": partial(_of_one, name, verbose=True)
+        for name in samples.SAMPLES
+    },
     "several-verbose": partial(_several, verbose=True),
     "show-verbose": partial(_show, verbose=True),
     "compare-verbose": partial(_compare, verbose=True),
@@ -121,7 +132,12 @@ def _shown(blocks: Blocks, width: int | None) -> str:
 
 def _too_long(document: tuple[Block, ...], width: int, shown: str) -> list[str]:
     """Lines beyond the width that are neither a command to copy nor a single word."""
-    parts = (part for block in document if isinstance(block, Paragraph) for part in block.parts)
+    parts = (
+        part
+        for block in document
+        if isinstance(block, Paragraph)
+        for part in block.parts
+    )
     commands = {part for part in parts if getattr(part, "style", "") == "command"}
     return [
         line
@@ -175,7 +191,9 @@ def test_the_first_line_is_the_answer(verdict: Verdict) -> None:
 
 @each_verdict
 @pytest.mark.parametrize("width", [None, 80, 20])
-def test_every_finding_is_explained_in_full(verdict: Verdict, width: int | None) -> None:
+def test_every_finding_is_explained_in_full(
+    verdict: Verdict, width: int | None
+) -> None:
     """Reason and remedy of each appear at any width under `-v`."""
     shown = _words(_shown(check_text.check_document([verdict], verbose=True), width))
     for finding in verdict.findings:
@@ -210,7 +228,10 @@ def test_how_a_name_was_understood_is_always_said() -> None:
     assert any(verdict.understood_as for verdict in samples.every())
     for verdict in samples.every():
         alone = plain(check_text.check_document([verdict]))
-        assert all(sentence in alone and sentence in several for sentence in verdict.understood_as)
+        assert all(
+            sentence in alone and sentence in several
+            for sentence in verdict.understood_as
+        )
         assert all(note in alone and note in in_full for note in verdict.notes)
 
 
@@ -233,7 +254,9 @@ def test_a_minimum_is_that_of_each_sequence(wanted: float | None, code: int) -> 
     assert finding.has == pytest.approx(pace)
     shown = " ".join(plain(check_text.check_document([verdict])).split())
     assert f"speed ~{units.speed(pace, pace)} each " in shown
-    assert verdict.to_json()["speed"]["judged"]["likely"] == pytest.approx(pace, abs=0.001)
+    assert verdict.to_json()["speed"]["judged"]["likely"] == pytest.approx(
+        pace, abs=0.001
+    )
     if verdict.can_run:
         assert f"{units.speed(pace, pace)} each" in verdict.summary
     side_by_side = plain(compare_text.compare_document(comparison([verdict, verdict])))
@@ -285,12 +308,18 @@ class Told(NamedTuple):
 def test_hostile_names_cannot_touch_the_terminal(name: str, width: int | None) -> None:
     """Escape sequences, line breaks and marks of direction in names come out as visible text."""
     sample = samples.api()
-    model = sample.model.replace(name=name, id=name, aliases=(name,), sources={name: name})
-    findings = tuple(finding.replace(reason=name, remedy=name) for finding in sample.findings)
+    model = sample.model.replace(
+        name=name, id=name, aliases=(name,), sources={name: name}
+    )
+    findings = tuple(
+        finding.replace(reason=name, remedy=name) for finding in sample.findings
+    )
     machine = sample.machine.replace(
         name=name, cpu_model=name, unread=(Unread(fact=name, reason=name, remedy=name),)
     )
-    offers = tuple(offer.replace(provider=name, model=name) for offer in sample.api_offers)
+    offers = tuple(
+        offer.replace(provider=name, model=name) for offer in sample.api_offers
+    )
     verdict = sample.replace(
         question=sample.question.replace(spec=model),
         findings=findings,
@@ -305,7 +334,11 @@ def test_hostile_names_cannot_touch_the_terminal(name: str, width: int | None) -
         show_text.show_document(
             samples.shown(
                 verdict,
-                [samples.sized(name, 1, name, fits=None, family=name, runtime=name, source=name)],
+                [
+                    samples.sized(
+                        name, 1, name, fits=None, family=name, runtime=name, source=name
+                    )
+                ],
             )
         ),
         machine_text.machine_document(machine),
@@ -337,7 +370,9 @@ def test_tables_fit_and_lose_nothing(
         re.sub(r"[^abc]", "", "".join(cell for row in rows for cell in row))
     )
     # what fills the width exactly is left as it is
-    exact = Table(columns=(Column(wrap=True), Column(right=True, drop=1)), rows=(("a b", "1"),))
+    exact = Table(
+        columns=(Column(wrap=True), Column(right=True, drop=1)), rows=(("a b", "1"),)
+    )
     wide = plain([exact])
     assert drawn([exact], max(20, len(wide) - 1)) == wide
 
@@ -372,7 +407,9 @@ def test_what_a_ci_service_obeys_is_shown(text: str, shown: str) -> None:
         ("bge-m3", None, "\n  memory "),
     ],
 )
-def test_another_way_is_named_where_it_helps(model: str, runtime: str | None, words: str) -> None:
+def test_another_way_is_named_where_it_helps(
+    model: str, runtime: str | None, words: str
+) -> None:
     """A type that the GPU would hold, the program that fails, the one that loads it, and much RAM
     beside a GPU.
     """
@@ -383,8 +420,12 @@ def test_another_way_is_named_where_it_helps(model: str, runtime: str | None, wo
 LAPTOP = "8gb windows laptop"
 
 
-@pytest.mark.parametrize(("typed", "is_told"), [("llama3.1:8b", True), ("qwen3:4b", False)])
-def test_a_tag_of_ollama_that_does_not_run_tells_its_type(typed: str, is_told: bool) -> None:
+@pytest.mark.parametrize(
+    ("typed", "is_told"), [("llama3.1:8b", True), ("qwen3:4b", False)]
+)
+def test_a_tag_of_ollama_that_does_not_run_tells_its_type(
+    typed: str, is_told: bool
+) -> None:
     """The tag was refused in Q4_K_M and the id taken in IQ4_XS, and nothing said why."""
     verdict = check(typed, machine=LAPTOP)
     told = f"Ollama's tag {typed} loads Q4_K_M."
@@ -418,7 +459,9 @@ def shown(model: str, machine: str | Machine = LAPTOP, **fields: Any) -> str:
         pytest.param("mistral-7b", "✗ RULED OUT", id="closed data"),
     ],
 )
-def test_what_an_auditor_may_only_see_in_part_is_no_bare_yes(model: str, headline: str) -> None:
+def test_what_an_auditor_may_only_see_in_part_is_no_bare_yes(
+    model: str, headline: str
+) -> None:
     """`--help` said "must be open", and a model of which a part is was RUNS HERE."""
     assert shown(model, "rtx 3060 32gb", auditable=True).startswith(headline)
 
@@ -451,7 +494,9 @@ def test_an_api_ends_with_a_line_to_type_or_a_page() -> None:
     linux = Machine.from_file(RECORDS / "vm-24gib.json")
     assert "\n  curl https://api.deepinfra.com/" in shown("llama-3.3-70b", linux)
     windows = linux.replace(system="windows")
-    assert "base URL https://api.deepinfra.com/v1/openai, model " in shown("llama-3.3-70b", windows)
+    assert "base URL https://api.deepinfra.com/v1/openai, model " in shown(
+        "llama-3.3-70b", windows
+    )
 
 
 @pytest.mark.parametrize(
@@ -480,7 +525,9 @@ def test_an_api_ends_with_a_line_to_type_or_a_page() -> None:
             id="two-other-ways",
         ),
         pytest.param(
-            ["winget install x", "# answers"], ["winget install x", "# answers"], id="one-way"
+            ["winget install x", "# answers"],
+            ["winget install x", "# answers"],
+            id="one-way",
         ),
         pytest.param([], [], id="nothing-to-install"),
     ],

@@ -42,7 +42,11 @@ def test_what_fails_is_said_shortly(codes: list[str], words: str) -> None:
 
 def test_what_is_open_is_not_all_unknown() -> None:
     """A pace that is known and near the minimum is `likely too slow`."""
-    codes = {"speed": "speed-close", "disk": "disk-not-read", "accelerator": "accelerator-unread"}
+    codes = {
+        "speed": "speed-close",
+        "disk": "disk-not-read",
+        "accelerator": "accelerator-unread",
+    }
     findings = [
         Finding(check=check, code=code, outcome=Outcome.UNKNOWN, reason="")
         for check, code in codes.items()
@@ -55,10 +59,16 @@ def test_what_is_open_is_not_all_unknown() -> None:
     ("pace", "words"),
     [
         # people read about 4 words a second, which are 5 tokens
-        pytest.param(Range(9, 12, 15), "about 12 tokens/s, faster than you read", id="fast"),
-        pytest.param(Range(5, 6, 7), "about 6.0 tokens/s, about as fast as you read", id="even"),
         pytest.param(
-            Range(1.5, 2, 3), "about 2.0 tokens/s: a 300-word answer takes 3 minutes", id="slow"
+            Range(9, 12, 15), "about 12 tokens/s, faster than you read", id="fast"
+        ),
+        pytest.param(
+            Range(5, 6, 7), "about 6.0 tokens/s, about as fast as you read", id="even"
+        ),
+        pytest.param(
+            Range(1.5, 2, 3),
+            "about 2.0 tokens/s: a 300-word answer takes 3 minutes",
+            id="slow",
         ),
         pytest.param(Range(1, 4, 9), "perhaps 4.0 tokens/s, a guess", id="wide"),
     ],
@@ -72,7 +82,12 @@ def test_a_pace_is_held_against_reading(pace: Range, words: str) -> None:
     ("workload", "parts"),
     [
         pytest.param(
-            Workload(quantization="Q4_K_M", runtime="llama.cpp", context_tokens=8192, parallel=4),
+            Workload(
+                quantization="Q4_K_M",
+                runtime="llama.cpp",
+                context_tokens=8192,
+                parallel=4,
+            ),
             ["Q4_K_M in llama.cpp", "8,192 tokens of context for each of 4 sequences"],
             id="users",
         ),
@@ -82,12 +97,16 @@ def test_a_pace_is_held_against_reading(pace: Range, words: str) -> None:
             id="cache-and-draft",
         ),
         pytest.param(
-            Workload(task="finetune", finetune_method="qlora"), ["finetune by qlora"], id="training"
+            Workload(task="finetune", finetune_method="qlora"),
+            ["finetune by qlora"],
+            id="training",
         ),
         pytest.param(Workload(), [], id="nothing-known"),
     ],
 )
-def test_how_it_would_run_is_said_in_parts(workload: Workload, parts: list[str]) -> None:
+def test_how_it_would_run_is_said_in_parts(
+    workload: Workload, parts: list[str]
+) -> None:
     """What is usual, such as a cache of 16 bits, is left out."""
     assert run_words(workload) == parts
 
@@ -95,7 +114,9 @@ def test_how_it_would_run_is_said_in_parts(workload: Workload, parts: list[str])
 @pytest.mark.parametrize(
     ("workload", "words"),
     [
-        pytest.param(Workload(private=True), "nothing may leave the machine", id="private"),
+        pytest.param(
+            Workload(private=True), "nothing may leave the machine", id="private"
+        ),
         pytest.param(
             Workload(commercial=True),
             "this catalogue knows no offer that meets your conditions",
@@ -123,7 +144,9 @@ def test_a_missing_offer_has_its_reason(workload: Workload, words: str) -> None:
         pytest.param(None, "2026-11-20", 0, id="not-known"),
     ],
 )
-def test_only_whole_months_count(day: str | None, today: str | None, months: int) -> None:
+def test_only_whole_months_count(
+    day: str | None, today: str | None, months: int
+) -> None:
     """As people count them, from a day to the same day."""
     assert months_between(day, today) == months
 
@@ -131,7 +154,9 @@ def test_only_whole_months_count(day: str | None, today: str | None, months: int
 def test_a_catalogue_tells_its_age_after_half_a_year() -> None:
     """Before that it has most models that people ask about."""
     assert plain(age_blocks("2026-11-20", "2027-05-19")) == "\n"
-    assert "is 6 months old (2026-11-20)" in plain(age_blocks("2026-11-20", "2027-05-20"))
+    assert "is 6 months old (2026-11-20)" in plain(
+        age_blocks("2026-11-20", "2027-05-20")
+    )
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,10 @@ def _placing_options(question: Question) -> list[str]:
 
 
 def _unneeded(
-    needs: Needs, machine: Machine, devices: Sequence[Accelerator], runtime: RuntimeSpec | None
+    needs: Needs,
+    machine: Machine,
+    devices: Sequence[Accelerator],
+    runtime: RuntimeSpec | None,
 ) -> Finding:
     """Accelerators that are not needed decide nothing; none of the builds may compute on them."""
     sharing = [device for device in devices if device.unified]
@@ -66,7 +69,9 @@ def _unneeded(
         is_sized = bool(device.unified) or device.memory_total_bytes is not None
         if device.unified is None or not is_sized:
             why = machine.why_unread(_deciding_fact(is_sized=is_sized))
-            return finding(WARN, "accelerator-unread", "in-ram", device=device.name, why=why)
+            return finding(
+                WARN, "accelerator-unread", "in-ram", device=device.name, why=why
+            )
     code, shown = "accelerator-not-needed", sharing or devices
     if runtime is not None:
         if machine.platform in runtime.no_gpu_systems and not shown[0].unified:
@@ -75,7 +80,9 @@ def _unneeded(
         is_used = any(runs_on(runtime, device) for device in shown)
         unsuited = None if is_used else _refusal(runtime, (), shown[:1])
         if unsuited is not None:
-            return finding(WARN, code, "unsuited", remedy=unsuited.remedy, why=unsuited.reason)
+            return finding(
+                WARN, code, "unsuited", remedy=unsuited.remedy, why=unsuited.reason
+            )
     if sharing:
         return _shared_ram(sharing, needs, machine, runtime)
     roomiest = max(devices, key=lambda device: room_of(device) or 0)
@@ -93,12 +100,18 @@ class _Share(Record):
         """What it may take now, or once nothing else runs there; None: not read."""
         if self.device.unified is not False:
             return None
-        return room_of(emptied([self.device])[0] if is_idle else self.device, self.percent)
+        return room_of(
+            emptied([self.device])[0] if is_idle else self.device, self.percent
+        )
 
 
-def _fit(shares: Sequence[_Share], end: str = "high_bytes", *, is_idle: bool = False) -> bool:
+def _fit(
+    shares: Sequence[_Share], end: str = "high_bytes", *, is_idle: bool = False
+) -> bool:
     """Whether there is room for that end of the range of each."""
-    return all(getattr(each.place, end) <= (each.room(is_idle=is_idle) or 0) for each in shares)
+    return all(
+        getattr(each.place, end) <= (each.room(is_idle=is_idle) or 0) for each in shares
+    )
 
 
 def _deciding_fact(*, is_sized: bool) -> str:
@@ -119,13 +132,17 @@ def _devices_finding(needs: Needs, machine: Machine, question: Question) -> Find
     if not shares or any(share.room() is None for share in shares):
         fact = "accelerators"
         if cards is not None:
-            is_sized = any(share.device.memory_total_bytes is not None for share in shares)
+            is_sized = any(
+                share.device.memory_total_bytes is not None for share in shares
+            )
             fact = _deciding_fact(is_sized=is_sized)
         most = sum(place.high_bytes for place in held)
         why = machine.why_unread(fact)
         return finding(UNKNOWN, "accelerator-unread", needs=most, unit="bytes", why=why)
     devices = [share.device for share in shares]
-    refusal = question.runtime and _refusal(question.runtime, question.kernel_rules, devices)
+    refusal = question.runtime and _refusal(
+        question.runtime, question.kernel_rules, devices
+    )
     return refusal or _shares_check(shares, needs, machine, question)
 
 
@@ -134,11 +151,15 @@ def _shares_check(
 ) -> Finding:
     runtime, has = question.runtime, sum(share.room() or 0 for share in shares)
     most = sum(share.place.high_bytes for share in shares)
-    lean = [runtime.options.get(key, "") for key in ("lean", "sampled")] if runtime else []
+    lean = (
+        [runtime.options.get(key, "") for key in ("lean", "sampled")] if runtime else []
+    )
     if question.case is not None and "sequences_sampled" in question.case.settings:
         lean = lean[:1]
     option = fill(
-        " ".join(filter(None, lean)), {"parallel": question.workload.parallel}, keep_unknown=True
+        " ".join(filter(None, lean)),
+        {"parallel": question.workload.parallel},
+        keep_unknown=True,
     )
     on_cards = [term for term in needs.terms if term.where != "host"]
     return finding(
@@ -180,7 +201,12 @@ def _shares_cell(shares: Sequence[_Share], needs: Needs, question: Question) -> 
         return PASS, "accelerator-fits", "", {}
     if needs.offload:
         return WARN, "accelerator-partly", "in-turn", {}
-    return WARN, "accelerator-partly", "stated" if _placing_options(question) else "", {}
+    return (
+        WARN,
+        "accelerator-partly",
+        "stated" if _placing_options(question) else "",
+        {},
+    )
 
 
 def _lacking_cell(shares: Sequence[_Share], *, is_now: bool) -> Cell:
@@ -206,13 +232,16 @@ def _lacking_cell(shares: Sequence[_Share], *, is_now: bool) -> Cell:
     return FAIL, "accelerator-too-small", "", figures
 
 
-def _missing(needs: Needs, machine: Machine, question: Question, runtime: RuntimeSpec) -> Finding:
+def _missing(
+    needs: Needs, machine: Machine, question: Question, runtime: RuntimeSpec
+) -> Finding:
     """The runtime works on accelerators alone, and none has memory of its own for it."""
     rules, devices = question.kernel_rules, machine.accelerators or ()
     sharing = [
         card
         for card in devices
-        if card.unified and (card.vendor != "amd" or is_built_for(card, runtime.amd_gpus))
+        if card.unified
+        and (card.vendor != "amd" or is_built_for(card, runtime.amd_gpus))
     ]
     if sharing:
         refusal = _refusal(runtime, rules, sharing[:1])
@@ -235,10 +264,21 @@ def _stated_share(
     sharing: Sequence[Accelerator], needs: Needs, machine: Machine, question: Question
 ) -> Finding:
     """As `_shared_ram`; of a stated share whether it holds the model, and the system leaves it."""
-    case, total, free = question.case, machine.memory_total_bytes, machine.memory_available_bytes
-    if case is None or not case.settings.get("memory_share") or not total or needs.memory is None:
+    case, total, free = (
+        question.case,
+        machine.memory_total_bytes,
+        machine.memory_available_bytes,
+    )
+    if (
+        case is None
+        or not case.settings.get("memory_share")
+        or not total
+        or needs.memory is None
+    ):
         return _shared_ram(sharing, needs, machine, question.runtime)
-    card = sharing[0].replace(unified=False, memory_total_bytes=total, memory_free_bytes=None)
+    card = sharing[0].replace(
+        unified=False, memory_total_bytes=total, memory_free_bytes=None
+    )
     share = _Share(place=needs.memory.places[0], device=card, percent=percent_of(case))
     left = LEFT_PERCENT if free is None else free * 100 // total
     if percent_of(case) <= left:
@@ -248,7 +288,10 @@ def _stated_share(
 
 
 def _shared_ram(
-    sharing: Sequence[Accelerator], needs: Needs, machine: Machine, runtime: RuntimeSpec | None
+    sharing: Sequence[Accelerator],
+    needs: Needs,
+    machine: Machine,
+    runtime: RuntimeSpec | None,
 ) -> Finding:
     lent = lent_to_gpu(machine)
     if lent is not None and runtime is not None and lent.device.vendor == "amd":
@@ -256,7 +299,11 @@ def _shared_ram(
         lent = lent if is_used and lent.device in sharing else None
     if lent is None:
         return finding(PASS, "accelerator-fits", "shared", device=sharing[0].name)
-    least, high, on_mac = lent.least_bytes, needs.ram_bytes(), lent.device.vendor == "apple"
+    least, high, on_mac = (
+        lent.least_bytes,
+        needs.ram_bytes(),
+        lent.device.vendor == "apple",
+    )
     figures: Figures = {"device": lent.device.name, "limit": least}
     # nobody knows what the owner of one of AMD's lets it use
     if high is not None and (on_mac or high > least):
@@ -265,7 +312,9 @@ def _shared_ram(
     if high is None or high <= least:
         return finding(PASS, "accelerator-fits", "shared", figures)
     line, remedy = more_for_shared(needs, machine), what_is_smaller(needs.terms, least)
-    figures["remedy"] = remedy if line is None else phrase("lend", line=line, restart=not on_mac)
+    figures["remedy"] = (
+        remedy if line is None else phrase("lend", line=line, restart=not on_mac)
+    )
     figures["lent"] = (least, lent.most_bytes) if on_mac else least
     figures["raisable"] = high <= lent.raised_bytes
     return finding(WARN, "accelerator-partly", "limited", figures)
@@ -285,7 +334,10 @@ def _refusal(
 ) -> Finding | None:
     """That the runtime does not run on one of the devices, or that it cannot be told; else None."""
     for device in devices:
-        for demand in (*_demands_of_builds(runtime, device), *_demands_of_rules(rules, device)):
+        for demand in (
+            *_demands_of_builds(runtime, device),
+            *_demands_of_rules(rules, device),
+        ):
             if demand.is_met:
                 continue
             outcome, code = FAIL, "accelerator-unsuitable"
@@ -328,7 +380,9 @@ def _demands_of_builds(runtime: RuntimeSpec, device: Accelerator) -> list[_Deman
     return [demand for demand in demands if demand.is_met is not None]
 
 
-def _demands_of_rules(rules: Sequence[KernelRule], device: Accelerator) -> Iterator[_Demand]:
+def _demands_of_rules(
+    rules: Sequence[KernelRule], device: Accelerator
+) -> Iterator[_Demand]:
     """The makers and the compute capability that kernels of the program ask for."""
     for rule in rules:
         # unasked, a cache is in the model's type, which every GPU of the program takes

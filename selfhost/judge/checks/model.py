@@ -11,7 +11,18 @@ from ...core import units
 from ...core.workload import Workload
 from ..files import states_needs_alone, who_else_has_the_files
 from ..record import Question
-from . import FAIL, PASS, UNKNOWN, WARN, Cell, Figures, Finding, Outcome, finding, phrase
+from . import (
+    FAIL,
+    PASS,
+    UNKNOWN,
+    WARN,
+    Cell,
+    Figures,
+    Finding,
+    Outcome,
+    finding,
+    phrase,
+)
 
 if TYPE_CHECKING:
     from ...catalogue.openness import Row
@@ -43,14 +54,20 @@ def terms_checks(spec: ModelSpec, workload: Workload) -> Iterator[Finding]:
     """How open it is where that was asked; its license where asked, or where it sets conditions."""
     if workload.modify or workload.auditable:
         yield _openness_check(spec, workload)
-    license, accepted, commercial = spec.license or License(), workload.license, workload.commercial
+    license, accepted, commercial = (
+        spec.license or License(),
+        workload.license,
+        workload.commercial,
+    )
     if not (commercial or accepted or license.commercial_use == "conditional"):
         return
     from ...catalogue import openness
 
     # one source tells which license it is, another what it allows
     use_is_guess = commercial and openness.permission(spec, "commercial use").assumed
-    outcome, code, variant = _license_cell(spec, license, workload, is_guess=use_is_guess)
+    outcome, code, variant = _license_cell(
+        spec, license, workload, is_guess=use_is_guess
+    )
     wanted = []
     if commercial:
         wanted.append("commercial use")
@@ -101,7 +118,9 @@ def _openness_finding(answer: Row, purpose: str, words: Mapping[str, str]) -> Fi
     return finding(
         *cells[answer.answer],
         needs=purpose,
-        has=", ".join(f"{part.name} {part.answer}" for part in answer.parts or (answer,)),
+        has=", ".join(
+            f"{part.name} {part.answer}" for part in answer.parts or (answer,)
+        ),
         purpose=purpose.capitalize(),
         why=answer.why,
         guess=answer.assumed,
@@ -120,7 +139,9 @@ def _license_cell(
         return FAIL, "license-not-accepted", "closed"
     if spec.closed:
         return WARN, "license-conditional", "closed"
-    is_named_by_guess = bool(accepted) and openness.unconfirmed(spec.sources.get("license"))
+    is_named_by_guess = bool(accepted) and openness.unconfirmed(
+        spec.sources.get("license")
+    )
     if accepted and not license.id:
         return UNKNOWN, "license-not-known", "name"
     if accepted and license.id and not openness.satisfies(license.id, accepted):
@@ -216,7 +237,9 @@ def reads_context(spec: ModelSpec) -> bool:
     first = next(iter(spec.uses or ()), None)
     if spec.modality == "speech":
         # beside a recording a text is a prompt; what speaks only reads it aloud
-        return first != "speech-synthesis" and {"audio", "text"} <= {*(spec.inputs or ())}
+        return first != "speech-synthesis" and {"audio", "text"} <= {
+            *(spec.inputs or ())
+        }
     if spec.modality == "embedding":
         return first not in _PICTURE_USES
     return spec.modality in GENERATING

@@ -41,7 +41,11 @@ _HOURS_SECONDS = 3600
 
 
 def cpu_check(
-    needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None, *, on_gpu: bool = False
+    needs: CpuNeed,
+    machine: Machine,
+    runtime: RuntimeSpec | None,
+    *,
+    on_gpu: bool = False,
 ) -> Finding:
     """Does a build of the runtime exist for this processor, with sets that this one has?
     `on_gpu`: what the processor lacks slows nothing.
@@ -49,10 +53,21 @@ def cpu_check(
     own = machine.architecture
     required = needs.instruction_sets.get(own or "", ())
     recommended = () if on_gpu else needs.recommended.get(own or "", ())
-    cell = _build_cell(needs, machine, runtime) or _sets_cell(machine, required, recommended)
-    crashing = () if runtime is None or on_gpu else runtime.crashing_sets(machine.instruction_sets)
+    cell = _build_cell(needs, machine, runtime) or _sets_cell(
+        machine, required, recommended
+    )
+    crashing = (
+        ()
+        if runtime is None or on_gpu
+        else runtime.crashing_sets(machine.instruction_sets)
+    )
     if runtime is not None and crashing and cell[0] in (PASS, WARN):
-        cell = WARN, "cpu-crashes", "", {"remedy": runtime.crash_remedy, "sets": crashing}
+        cell = (
+            WARN,
+            "cpu-crashes",
+            "",
+            {"remedy": runtime.crash_remedy, "sets": crashing},
+        )
     both = _needed_and_there(needs, machine, required, recommended)
     builder = runtime.name if runtime else "what the spec states"
     stated = finding(*cell, builder=builder, processor=own, **both)
@@ -68,16 +83,26 @@ def cpu_check(
 
 
 def _needed_and_there(
-    needs: CpuNeed, machine: Machine, required: tuple[str, ...], recommended: tuple[str, ...]
+    needs: CpuNeed,
+    machine: Machine,
+    required: tuple[str, ...],
+    recommended: tuple[str, ...],
 ) -> Figures:
     """Of a processor that suits, what holds for it; else all that there are."""
     own, sets = machine.architecture or "", machine.instruction_sets or ()
     suiting = (own,) if own in needs.architectures else needs.architectures
-    has = ", ".join((own, *(name for name in (*required, *recommended) if name in sets)))
-    return {"needs": ", ".join((*suiting, *required)) or None, "has": has if own else None}
+    has = ", ".join(
+        (own, *(name for name in (*required, *recommended) if name in sets))
+    )
+    return {
+        "needs": ", ".join((*suiting, *required)) or None,
+        "has": has if own else None,
+    }
 
 
-def _build_cell(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -> Cell | None:
+def _build_cell(
+    needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None
+) -> Cell | None:
     own, covered = machine.architecture, needs.architectures
     if own is None and (covered or needs.instruction_sets):
         return UNKNOWN, "cpu-unread", "", {"why": machine.why_unread("architecture")}
@@ -89,10 +114,20 @@ def _build_cell(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -
     return FAIL, "cpu-no-build", "", {"remedy": other_runtime(runtime)}
 
 
-def _sets_cell(machine: Machine, required: tuple[str, ...], recommended: tuple[str, ...]) -> Cell:
+def _sets_cell(
+    machine: Machine, required: tuple[str, ...], recommended: tuple[str, ...]
+) -> Cell:
     if machine.instruction_sets is None and (required or recommended):
-        return UNKNOWN, "cpu-unread", "sets", {"why": machine.why_unread("instruction_sets")}
-    there = {*(machine.instruction_sets or ()), *_COMMON_SETS.get(machine.architecture or "", ())}
+        return (
+            UNKNOWN,
+            "cpu-unread",
+            "sets",
+            {"why": machine.why_unread("instruction_sets")},
+        )
+    there = {
+        *(machine.instruction_sets or ()),
+        *_COMMON_SETS.get(machine.architecture or "", ()),
+    }
     # systems do not tell of every set whether it is there
     entries = [entry.fact.partition(".") for entry in machine.unread]
     unread = {name for kind, _, name in entries if kind == "instruction_sets"} - there
@@ -117,7 +152,9 @@ def runtime_check(question: Question, machine: Machine) -> Finding:
         return finding(UNKNOWN, "runtime-any", "required")
     if runtime is None:
         return finding(PASS, "runtime-any")
-    present = next((each for each in machine.runtimes or () if each.id == runtime.id), None)
+    present = next(
+        (each for each in machine.runtimes or () if each.id == runtime.id), None
+    )
     cell: Cell
     if question.why_not_loaded is not None and question.is_untold:
         figures = {"remedy": question.load_remedy, "why": question.why_not_loaded}
@@ -179,17 +216,25 @@ def _is_installed(runtime: RuntimeSpec | None, machine: Machine) -> bool:
 def other_runtime(runtime: RuntimeSpec | None) -> str:
     """What to do where a runtime has no build for the machine's system and processor."""
     # GGUF is what llama.cpp loads
-    has_other = runtime and "text" in runtime.modalities and "gguf" not in runtime.formats
+    has_other = (
+        runtime and "text" in runtime.modalities and "gguf" not in runtime.formats
+    )
     return phrase("other-runtime/gguf" if has_other else "other-runtime")
 
 
 def _no_build_cell(machine: Machine, runtime: RuntimeSpec) -> Cell | None:
     system, processor, platform = machine.system, machine.architecture, machine.platform
     for_system = [
-        entry for entry in runtime.systems if system is None or entry.partition("-")[0] == system
+        entry
+        for entry in runtime.systems
+        if system is None or entry.partition("-")[0] == system
     ]
     has_build = for_system and (not system or not processor or platform in for_system)
-    if has_build or platform in runtime.builds_from_source or _is_installed(runtime, machine):
+    if (
+        has_build
+        or platform in runtime.builds_from_source
+        or _is_installed(runtime, machine)
+    ):
         return None
     figures = {
         "has": platform if for_system else system,
@@ -218,16 +263,24 @@ def _version_cell(
         code, variant = "runtime-unfamiliar", "build"
         # b6641, 6641, 6641-1 or 0.0.6641
         build = re.fullmatch(r"(?:b|0\.0\.)?(\d{3,6})(?:[-_]\d{1,3})?", version or "")
-        if not first or (build is not None and int(build[1]) >= int(first.removeprefix("b"))):
+        if not first or (
+            build is not None and int(build[1]) >= int(first.removeprefix("b"))
+        ):
             return PASS, "runtime-present", "", figures
     line = _install_line(runtime, machine).removeprefix("# ")
-    remedy = phrase("install/again", line=line) if line else phrase("install/update", first=first)
+    remedy = (
+        phrase("install/again", line=line)
+        if line
+        else phrase("install/update", first=first)
+    )
     if runtime.distributions:
         remedy = f"pip install --upgrade '{runtime.distributions[0]}>={first}'"
     return WARN, code, variant, {**figures, "first": first, "remedy": remedy}
 
 
-def _not_installed_cell(machine: Machine, runtime: RuntimeSpec, *, is_required: bool) -> Cell:
+def _not_installed_cell(
+    machine: Machine, runtime: RuntimeSpec, *, is_required: bool
+) -> Cell:
     """It passes, unless it must be built from source first, or must be installed already."""
     is_searched = machine.runtimes is not None
     is_built = machine.platform in runtime.builds_from_source
@@ -244,10 +297,17 @@ def _not_installed_cell(machine: Machine, runtime: RuntimeSpec, *, is_required: 
     figures = {
         "remedy": remedy,
         "machine": machine.name,
-        "unpublished": f"{machine.system} on {machine.architecture}" if is_built else None,
+        "unpublished": f"{machine.system} on {machine.architecture}"
+        if is_built
+        else None,
         "required": is_required,
     }
-    return outcome, "runtime-not-installed" if is_searched else "runtime-not-searched", "", figures
+    return (
+        outcome,
+        "runtime-not-installed" if is_searched else "runtime-not-searched",
+        "",
+        figures,
+    )
 
 
 def is_older(installed: str | None, first: str) -> bool:
@@ -352,7 +412,9 @@ def _pace_cell(question: Question, speed: Speed, *, is_assumed: bool) -> Cell:
     if units.is_slower(pace.likely, wanted):
         outcome, code = (UNKNOWN, "speed-close") if is_stated else (WARN, "speed-slow")
         return outcome, code, "", {}
-    is_long = speed.each_of == 1 and (workload.context_tokens or 0) > DEFAULT_CONTEXT_TOKENS
+    is_long = (
+        speed.each_of == 1 and (workload.context_tokens or 0) > DEFAULT_CONTEXT_TOKENS
+    )
     if full is not None and units.is_slower(full, wanted) and is_long:
         return WARN, "speed-when-full", "", {"full": units.speed(full)}
     if units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
@@ -378,9 +440,15 @@ def how_to_measure(machine: Machine) -> str | None:
     return "record it there with `selfhost machine --measure --format json`"
 
 
-def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed) -> Finding:
+def work_check(
+    question: Question, placed: Needs, machine: Machine, speed: Speed
+) -> Finding:
     """Of work that is no text: slow where it takes long, or where no GPU holds all of the model."""
-    unit, work, dataset_tokens = speed.unit, speed.work, question.workload.dataset_tokens
+    unit, work, dataset_tokens = (
+        speed.unit,
+        speed.work,
+        question.workload.dataset_tokens,
+    )
     row = dict(shipped_table("findings")["work"][unit])
     if unit == TRAINED and dataset_tokens is not None:
         row["limit"] = dataset_tokens / _NIGHT_SECONDS
@@ -469,4 +537,6 @@ def lacks_pace_of_users(judged: Judged) -> bool:
 
 def is_slow_picture(judged: Judged) -> bool:
     """On a CPU, or with every layer moved to a GPU at each step: many times as long as on a GPU."""
-    return judged.has("speed-hours") or (judged.offload != "model" and judged.has("speed-picture"))
+    return judged.has("speed-hours") or (
+        judged.offload != "model" and judged.has("speed-picture")
+    )

@@ -79,7 +79,10 @@ def given_by(machine: Machine, workload: Workload) -> Given:
     idle, is_stated = None if limit is None else max(0, limit - reserve), False
     if workload.reserve_bytes is not None:
         # a stated reserve stays free, also of what is free now
-        now, is_stated = None if now is None else min(now, now if idle is None else idle), True
+        now, is_stated = (
+            None if now is None else min(now, now if idle is None else idle),
+            True,
+        )
     total = machine.memory_total_bytes or _MARGIN_PART * reserve
     ceilings = {"available": (now,), "total": (idle,), "default": (now, idle)}
     return Given(
@@ -90,8 +93,12 @@ def given_by(machine: Machine, workload: Workload) -> Given:
         margin_bytes=0 if is_stated else min(reserve, total // _MARGIN_PART),
         now_bytes=now,
         idle_bytes=idle,
-        ceiling_bytes=max((size for size in ceilings[basis] if size is not None), default=None),
-        lift=machine.sources.get("memory_limit_bytes", "").partition("; `")[2].partition("`")[0],
+        ceiling_bytes=max(
+            (size for size in ceilings[basis] if size is not None), default=None
+        ),
+        lift=machine.sources.get("memory_limit_bytes", "")
+        .partition("; `")[2]
+        .partition("`")[0],
     )
 
 
@@ -110,7 +117,9 @@ def memory_check(
     else:
         # originals of what a runtime copies may leave the page cache, but not a disk in RAM
         low += min(files_bytes, memory.evictable_bytes)
-        cell = _too_small_cell(low, high, machine, given) or _held_cell(high, machine, given)
+        cell = _too_small_cell(low, high, machine, given) or _held_cell(
+            high, machine, given
+        )
     # parts that come to an accelerator in turn all lie in RAM
     is_shared_out = needs.placement == "split" and needs.offload is None
     has, smaller = cell[3]["has"], what_is_smaller(host, given.ceiling_bytes)
@@ -139,14 +148,20 @@ def memory_check(
     return _within_shell(held, (low, high - files_bytes), needs, machine)
 
 
-def _assumed_cell(least: int, high: int, has: int, machine: Machine, given: Given) -> Cell | None:
+def _assumed_cell(
+    least: int, high: int, has: int, machine: Machine, given: Given
+) -> Cell | None:
     """Where the memory is assumed, and the processor may have enough for the least."""
     if "memory_total_bytes" not in machine.assumed:
         return None
     name = machine.cpu_model or ""
     chip = cpus.chip_of(words_of(name))
     # the most RAM that a machine with such a processor takes
-    most = max(chip.mac["gib"]) if chip and chip.mac else cpus.class_of(name).get("most_gib")
+    most = (
+        max(chip.mac["gib"])
+        if chip and chip.mac
+        else cpus.class_of(name).get("most_gib")
+    )
     most_gib = most or inf
     if least > most_gib * GIB - given.reserve_bytes:
         return None
@@ -168,8 +183,18 @@ def _unknown_need_cell(needs: Needs, machine: Machine, given: Given) -> Cell:
         (is_host_alone and most is not None and known_bytes > most)
         and not _assumed_cell(known_bytes, known_bytes, most, machine, given)
     ):  # fmt: skip
-        return FAIL, "memory-too-small", "at-least", {**figures, "has": most, "why": why.reason}
-    return UNKNOWN, "memory-need-not-known", "", {**figures, "has": given.ceiling_bytes, "why": why}
+        return (
+            FAIL,
+            "memory-too-small",
+            "at-least",
+            {**figures, "has": most, "why": why.reason},
+        )
+    return (
+        UNKNOWN,
+        "memory-need-not-known",
+        "",
+        {**figures, "has": given.ceiling_bytes, "why": why},
+    )
 
 
 def _too_small_cell(low: int, high: int, machine: Machine, given: Given) -> Cell | None:
@@ -201,7 +226,12 @@ def _held_cell(high: int, machine: Machine, given: Given) -> Cell:
     if given.basis != "total" and now is not None and high <= now:
         if now - high < given.margin_bytes:
             return PASS, "memory-tight", "now", {"has": now, "left": now - high}
-        return PASS, "memory-fits", "" if given.basis == "available" else "now", {"has": now}
+        return (
+            PASS,
+            "memory-fits",
+            "" if given.basis == "available" else "now",
+            {"has": now},
+        )
     bound, variant, fact = given.idle_bytes, "", "limit"
     if given.basis == "available":
         bound, variant, fact = now, "now", "available"
@@ -214,8 +244,15 @@ def _held_cell(high: int, machine: Machine, given: Given) -> Cell:
         return assumed or (UNKNOWN, "memory-close", "", {"has": ceiling, "lift": lift})
     if given.basis == "total":
         return _limit_cell(high, machine, given)
-    remedy = machine.why_unread("memory_available_bytes").remedy if now is None else None
-    figures = {"has": ceiling, "now": now, "now_read": now is not None, "remedy": remedy}
+    remedy = (
+        machine.why_unread("memory_available_bytes").remedy if now is None else None
+    )
+    figures = {
+        "has": ceiling,
+        "now": now,
+        "now_read": now is not None,
+        "remedy": remedy,
+    }
     return WARN, "memory-not-now", "", figures
 
 
@@ -227,7 +264,11 @@ def desktop_bytes(machine: Machine) -> int:
 def _limit_cell(high: int, machine: Machine, given: Given) -> Cell:
     """Tight where it leaves less than a desktop takes, or hardly more than the reserve."""
     limit = machine.memory_limit_bytes
-    if limit is not None and limit == machine.memory_total_bytes and not given.is_stated:
+    if (
+        limit is not None
+        and limit == machine.memory_total_bytes
+        and not given.is_stated
+    ):
         # a guest serves no desktop
         usual = desktop_bytes(machine) if machine.scope == "host" else 0
         left, desktop = limit - high, min(usual, limit // 4)
@@ -239,16 +280,29 @@ def _limit_cell(high: int, machine: Machine, given: Given) -> Cell:
     return PASS, "memory-fits", "", {"has": given.ceiling_bytes}
 
 
-def _within_shell(held: Finding, need: tuple[int, int], needs: Needs, machine: Machine) -> Finding:
+def _within_shell(
+    held: Finding, need: tuple[int, int], needs: Needs, machine: Machine
+) -> Finding:
     """The finding, or the worse one that a `ulimit -v` is or may be too low: mapped files count."""
     left, mapped = machine.address_space_bytes or 0, needs.evictable_bytes
     threads = 2 * ceil(machine.cpu_cores_usable or 1) + _OTHER_THREADS
     least, most = need[0] + mapped, need[1] + mapped + threads * _STACK_BYTES
     if needs.memory is None or most <= left:
         return held
-    outcome, code = (UNKNOWN, "memory-close") if least <= left else (FAIL, "memory-too-small")
-    figures: Figures = {"needs": most, "has": left, "short": most - left, "unit": "bytes"}
-    figures |= {"reserve_bytes": held.reserve_bytes, "need": (least, most), "mapped": mapped}
+    outcome, code = (
+        (UNKNOWN, "memory-close") if least <= left else (FAIL, "memory-too-small")
+    )
+    figures: Figures = {
+        "needs": most,
+        "has": left,
+        "short": most - left,
+        "unit": "bytes",
+    }
+    figures |= {
+        "reserve_bytes": held.reserve_bytes,
+        "need": (least, most),
+        "mapped": mapped,
+    }
     shell = finding(outcome, code, "shell", figures)
     return max(held, shell, key=lambda each: each.severity)
 
@@ -303,8 +357,12 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
     size, low, high = bytes_to_store(needs, missing)
     if size == 0:
         path = here.path if here else None
-        return finding(PASS, "disk-nothing-missing", needs=0, short=0, unit="bytes", path=path)
-    place = machine.disk_for(purpose) or Disk(purpose=purpose, path="the download folder")
+        return finding(
+            PASS, "disk-nothing-missing", needs=0, short=0, unit="bytes", path=path
+        )
+    place = machine.disk_for(purpose) or Disk(
+        purpose=purpose, path="the download folder"
+    )
     shown = {".": "the current folder"}.get(place.path, place.path)
     cell, ends = _refused_cell(needs, machine, place, missing), (low or 0, high or 0)
     cell = cell or _free_space_cell(machine, place, *ends, question.making_bytes)
@@ -329,14 +387,20 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
     )
 
 
-def _refused_cell(needs: Needs, machine: Machine, place: Disk, missing: int | None) -> Cell | None:
+def _refused_cell(
+    needs: Needs, machine: Machine, place: Disk, missing: int | None
+) -> Cell | None:
     """What no free space mends, and what cannot be told for want of a size."""
     largest = needs.largest_file_bytes or 0
     largest = min(largest, missing or largest)
     if place.writable is False:
         return FAIL, "disk-not-writable", "", {}
     if place.kind == "fat" and largest > FAT_FILE_BYTES:
-        figures = {"file": largest, "filesystem": place.filesystem, "most": FAT_FILE_BYTES}
+        figures = {
+            "file": largest,
+            "filesystem": place.filesystem,
+            "most": FAT_FILE_BYTES,
+        }
         return FAIL, "disk-file-too-large", "", figures
     if needs.disk_bytes is not None or missing is not None:
         return None
@@ -355,9 +419,15 @@ def _why_unread(machine: Machine, place: Disk) -> Unread:
     return machine.why_unread(fact)
 
 
-def _free_space_cell(machine: Machine, place: Disk, low: int, high: int, making_bytes: int) -> Cell:
+def _free_space_cell(
+    machine: Machine, place: Disk, low: int, high: int, making_bytes: int
+) -> Cell:
     """Whether a size of that range fits; what should stay free beside it decides nothing."""
-    free, total, margin = place.free_bytes, place.total_bytes, disk_margin_bytes(place.total_bytes)
+    free, total, margin = (
+        place.free_bytes,
+        place.total_bytes,
+        disk_margin_bytes(place.total_bytes),
+    )
     whole = total or inf
     is_small = low > (whole if free is None else free)
     variant = {"memory": "ram", "network": "network"}.get(place.kind, "")
@@ -366,7 +436,12 @@ def _free_space_cell(machine: Machine, place: Disk, low: int, high: int, making_
     is_guess = low <= whole and bool(facts & {*machine.assumed})
     if is_guess and (is_small or free is None or not variant):
         why = _why_unread(machine, place).reason if total is None else None
-        return WARN, "disk-assumed", "", {"total": total, "why": why, "enough": high + margin}
+        return (
+            WARN,
+            "disk-assumed",
+            "",
+            {"total": total, "why": why, "enough": high + margin},
+        )
     if is_small:
         if free is None:
             return FAIL, "disk-too-small", "in-all", {"has": total}

@@ -160,7 +160,11 @@ class Step(Record):
     @property
     def packed_bytes(self) -> dict[str, int]:
         """Of the weights read those that are unpacked before they are computed with, by type."""
-        return {name: size for name, size in self.read_bytes.items() if name not in PLAIN_TYPES}
+        return {
+            name: size
+            for name, size in self.read_bytes.items()
+            if name not in PLAIN_TYPES
+        }
 
     def blocks_in_layers(self) -> float:
         """Its layers as a device launches them: one that only mixes tokens, or only has a
@@ -169,7 +173,11 @@ class Step(Record):
         architecture = self.architecture
         if architecture is None or not self.layers:
             return self.layers
-        groups = (*architecture.attention, *architecture.recurrent, *architecture.feed_forward)
+        groups = (
+            *architecture.attention,
+            *architecture.recurrent,
+            *architecture.feed_forward,
+        )
         blocks = sum(len(group.layers) for group in groups)
         return min(self.layers, blocks / 2)
 
@@ -188,7 +196,9 @@ class Step(Record):
             cached_bytes += self.cached_number_bytes * rows * numbers
             if group.kind == "cross":
                 continue
-            row_seconds = attending.row_seconds + width_of(group) * attending.number_seconds
+            row_seconds = (
+                attending.row_seconds + width_of(group) * attending.number_seconds
+            )
             core_seconds += rows * group.heads * row_seconds
         return ReadContext(cached_bytes, core_seconds)
 
@@ -202,8 +212,14 @@ class Step(Record):
         if architecture is None or architecture.vocabulary is None:
             return {}
         table = architecture.vocabulary * architecture.embedding_length
-        read = {_IN_GGUF.get(name, name): size for name, size in self.read_bytes.items()}
-        if self.replays and self.parameters is not None and not read.keys() <= BLOCKS.keys():
+        read = {
+            _IN_GGUF.get(name, name): size for name, size in self.read_bytes.items()
+        }
+        if (
+            self.replays
+            and self.parameters is not None
+            and not read.keys() <= BLOCKS.keys()
+        ):
             # such programs unpack to 16 bits before they multiply (Marlin's kernels of vLLM); of a
             # table of words that is no output matrix one row is looked up
             looked_up = 0 if architecture.tied_embeddings else table
@@ -235,7 +251,9 @@ class Step(Record):
                 reached = min(reached, group.indexer_rows)
             if group.window_tokens and not group.compression:
                 reached = min(reached, group.window_tokens)
-            operations += 2 * len(group.layers) * group.heads * width_of(group) * reached
+            operations += (
+                2 * len(group.layers) * group.heads * width_of(group) * reached
+            )
         return operations
 
 
@@ -263,7 +281,9 @@ class ExpertParameters(NamedTuple):
     layers: int
 
 
-def expert_parameters(architecture: Architecture | None, matrices: int) -> ExpertParameters:
+def expert_parameters(
+    architecture: Architecture | None, matrices: int
+) -> ExpertParameters:
     """Count the routed experts, each of so many matrices."""
     if architecture is None:
         return ExpertParameters(0.0, 0.0, 0)

@@ -69,7 +69,9 @@ class _SlowFirst(NamedTuple):
 
     def __add__(self, other: Self) -> Self:  # type: ignore[override]
         kind = type(self)
-        return kind(self.slow + other.slow, self.likely + other.likely, self.fast + other.fast)
+        return kind(
+            self.slow + other.slow, self.likely + other.likely, self.fast + other.fast
+        )
 
     def __mul__(self, other: float | Amount) -> Self:  # type: ignore[override]
         kind = type(self)
@@ -83,7 +85,9 @@ class _SlowFirst(NamedTuple):
     def __rtruediv__(self, number: float) -> Range:
         """A rate. Its ends are never on the other side of its likely figure."""
         ordered = self.ordered()
-        return Range(number / ordered.slow, number / ordered.likely, number / ordered.fast)
+        return Range(
+            number / ordered.slow, number / ordered.likely, number / ordered.fast
+        )
 
     def ordered(self) -> Self:
         """The same, where neither end lies on the other side of the likely figure. Each end is

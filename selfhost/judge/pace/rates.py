@@ -23,7 +23,13 @@ from ...core.tables import shipped_table
 from ...core.units import words_of
 from ...machine import cpus, gpus
 from ...machine.cpus import chip_of
-from ...machine.record import BRIEFLY, FILLED_ASSUMED, RATE_ASSUMED, Accelerator, Machine
+from ...machine.record import (
+    BRIEFLY,
+    FILLED_ASSUMED,
+    RATE_ASSUMED,
+    Accelerator,
+    Machine,
+)
 from ..devices import computes_on_shared, reaches
 from . import Step
 from .ranges import Range, Seconds, highest
@@ -168,7 +174,11 @@ def _core_of(machine: Machine, named: cpus.Chip | cpus.Processor | None) -> _Cor
     """What its cores compute, at the clock that the processor's name tells."""
     core = kind = clock_ghz = vectors = None
     if named is not None:
-        core, clock_ghz, vectors = named.core, named.ghz, getattr(named, "vectors", None)
+        core, clock_ghz, vectors = (
+            named.core,
+            named.ghz,
+            getattr(named, "vectors", None),
+        )
     if core is None and vectors is not None and machine.instruction_sets is None:
         core = cpus.CORE_OF[vectors]
     if core is None:
@@ -176,7 +186,9 @@ def _core_of(machine: Machine, named: cpus.Chip | cpus.Processor | None) -> _Cor
         core, kind = row.core, row.kind
     elif core == "avx" and vectors == "sse":
         kind = "sse"
-    return _CoreKind(cpus.core_called(core, clock_ghz), kind or pace_tables().kinds[core])
+    return _CoreKind(
+        cpus.core_called(core, clock_ghz), kind or pace_tables().kinds[core]
+    )
 
 
 def _core_row(machine: Machine) -> CoreRow:
@@ -203,7 +215,9 @@ def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range
     it, no more than the program takes by default; a range where the name alone tells of how many.
     """
     physical = machine.cpu_cores_performance or machine.cpu_cores_physical
-    counted = [count for count in (machine.cpu_cores_usable, physical) if count is not None]
+    counted = [
+        count for count in (machine.cpu_cores_usable, physical) if count is not None
+    ]
     counts = Range.of(min(counted, default=_UNSTATED_CORES))
     if machine.scope == "host" and "cpu_cores_usable" in machine.assumed:
         cores = gpus.cores_in(machine)
@@ -212,7 +226,9 @@ def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range
     if runtime is None or not runtime.default_threads:
         return counts
     most = float(runtime.default_threads)
-    return Range(min(counts.low, most), min(counts.likely, most), min(counts.high, most))
+    return Range(
+        min(counts.low, most), min(counts.likely, most), min(counts.high, most)
+    )
 
 
 def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
@@ -229,7 +245,9 @@ def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
         rate *= Range(figures.thread_of_core, 1.0, 1.0)
     threads = threads_range(machine, runtime)
     rate *= threads.likely
-    return rate * Range(threads.low / threads.likely, 1.0, threads.high / threads.likely)
+    return rate * Range(
+        threads.low / threads.likely, 1.0, threads.high / threads.likely
+    )
 
 
 def _sockets_of(machine: Machine, series: cpus.Processor | None) -> int:
@@ -258,7 +276,9 @@ class Bandwidth(Record):
 def bandwidth(machine: Machine) -> Bandwidth | None:
     """Measured or stated, else told by counted guests, names or the class; None: no cores."""
     rate = machine.memory_bandwidth_bytes_per_second
-    is_read = machine.is_bandwidth_measured or machine.memory_bandwidth_bound is not None
+    is_read = (
+        machine.is_bandwidth_measured or machine.memory_bandwidth_bound is not None
+    )
     if rate is not None and is_read:
         return _measured_bandwidth(machine, rate)
     told = _bandwidth_of_guests(machine) or _bandwidth_by_name(machine, rate)
@@ -276,14 +296,19 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
     return _guessed_bandwidth(machine, memory, is_peak_known=False)
 
 
-def _guessed_bandwidth(machine: Machine, memory: Memory, *, is_peak_known: bool) -> Bandwidth:
+def _guessed_bandwidth(
+    machine: Machine, memory: Memory, *, is_peak_known: bool
+) -> Bandwidth:
     """Between the least and the most that such a memory gives, and a little beyond."""
     figures = pace_tables().reading
     # no run reads more than a memory gives whose peak is known
     beyond_most = 1 if is_peak_known else figures.class_ends.most
     low = memory.low * figures.class_ends.least
     likely = (memory.low * memory.high) ** 0.5
-    if not processor_of(machine).is_guest and cpus.count_of(machine.cpu_model or "") > 1:
+    if (
+        not processor_of(machine).is_guest
+        and cpus.count_of(machine.cpu_model or "") > 1
+    ):
         low *= figures.across_sockets.slow
         likely *= figures.across_sockets.likely
     how = f"a guess: {_rate(memory.low, memory.high)} ({memory.called}), not measured"
@@ -305,7 +330,9 @@ def _measured_bandwidth(machine: Machine, rate: int) -> Bandwidth:
     if is_bound:
         # read while busy: it raises what name or class tell, and lowers nothing
         how = "read while the machine was busy; for a narrower range, use --measure when it is idle"
-        return Bandwidth(ends=highest(read, unmeasured), how=f"at least {_rate(rate)}, {how}")
+        return Bandwidth(
+            ends=highest(read, unmeasured), how=f"at least {_rate(rate)}, {how}"
+        )
     how = f"{_rate(rate)}, measured"
     if is_brief:
         how += " at present"
@@ -314,7 +341,9 @@ def _measured_bandwidth(machine: Machine, rate: int) -> Bandwidth:
     # what ran beside it for a moment lowers it: the fast end is no lower than without
     high = max(read.high, unmeasured.high)
     chip = processor.chip
-    is_shared = processor.is_mac or any(card.unified for card in machine.accelerators or ())
+    is_shared = processor.is_mac or any(
+        card.unified for card in machine.accelerators or ()
+    )
     if chip is not None and is_shared and chip.high > high:
         high = float(chip.high)
         how += f" on the CPU cores; its GPU may use up to {units.decimal(chip.high)}/s"
@@ -358,7 +387,9 @@ def _named_memory(machine: Machine, rate: int | None) -> _NamedMemory | None:
         if series.share.takes_either:
             # between the kinds of memory that it takes, where as many have one as the other
             peaks = peaks._replace(usual=(peaks.slowest * peaks.usual) ** 0.5)
-        return _NamedMemory(f"a processor of the series {series.name}", series.share, peaks)
+        return _NamedMemory(
+            f"a processor of the series {series.name}", series.share, peaks
+        )
     computer = gpus.computer_of(machine) if is_client_by_class(machine) else None
     if computer is None:
         return None
@@ -468,7 +499,9 @@ def _modules_are_unknown(machine: Machine) -> bool:
     processor = processor_of(machine)
     series = processor.series
     is_stated = machine.memory_bandwidth_bytes_per_second is not None
-    if processor.is_guest or (is_stated and machine.memory_bandwidth_how != FILLED_ASSUMED):
+    if processor.is_guest or (
+        is_stated and machine.memory_bandwidth_how != FILLED_ASSUMED
+    ):
         return False
     if series is None:
         # a machine whose processor nothing tells may be a laptop
@@ -531,7 +564,8 @@ def _facts_of(device: Accelerator) -> DeviceFacts:
         vendor=device.vendor.lower(),
         generation=gpus.fact_of(name, "generation"),
         unified=bool(device.unified),
-        integrated=bool(device.unified) and gpus.fact_of(name, "integrated") is not None,
+        integrated=bool(device.unified)
+        and gpus.fact_of(name, "integrated") is not None,
         less_power=not _LESS_POWER.isdisjoint(words),
         hbm=gpus.has_hbm(name),
         neural=chip is not None and chip.neural,
@@ -541,7 +575,9 @@ def _facts_of(device: Accelerator) -> DeviceFacts:
 
 
 @lru_cache(maxsize=4096)
-def decoding_row(device: Accelerator, program: str = "", host: str | None = None) -> DecodingRow:
+def decoding_row(
+    device: Accelerator, program: str = "", host: str | None = None
+) -> DecodingRow:
     """How such GPUs decode with a program, beside a processor of the architecture `host`."""
     facts = _facts_of(device)
     rows = pace_tables().decoding
@@ -581,7 +617,9 @@ class Gpu(Record):
         """What such GPUs reach with the step's program."""
         return decoding_row(self.device, step.program, self.host)
 
-    def seconds(self, step: Step, share: float = 1.0, *, is_whole: bool = True) -> Seconds:
+    def seconds(
+        self, step: Step, share: float = 1.0, *, is_whole: bool = True
+    ) -> Seconds:
         """Of one step, or of a share of every layer: bytes over the rate that they are read at, or
         the time to unpack them where that is longer, and launching.
 
@@ -598,10 +636,16 @@ class Gpu(Record):
         least = share * weights_bytes / (most_of_peak * self.peak_bandwidth.high)
         taken = []
         for end, peak, launched, few_bits in zip(
-            _ends_of(row, step), self.peak_bandwidth, launching, row.few_bits, strict=True
+            _ends_of(row, step),
+            self.peak_bandwidth,
+            launching,
+            row.few_bits,
+            strict=True,
         ):
             rate = peak * row.share
-            reading = (packed_bytes - few_bits_bytes) / rate + few_bits_bytes / (few_bits * rate)
+            reading = (packed_bytes - few_bits_bytes) / rate + few_bits_bytes / (
+                few_bits * rate
+            )
             computed = share * (max(reading, unpacking) + plain_bytes / rate) / end
             if step.launched_layers is not None:
                 # Python launches while the GPU computes
@@ -618,7 +662,8 @@ class Gpu(Record):
             return 0.0
         tables = pace_tables()
         counted = sum(
-            size * tables.type_called(name).unpack for name, size in step.packed_bytes.items()
+            size * tables.type_called(name).unpack
+            for name, size in step.packed_bytes.items()
         )
         return counted / (row.unpacked_per_cycle * cycles)
 
@@ -661,7 +706,9 @@ def _bytes_in_few_bits(step: Step) -> int:
     """Weights in types of one to three bits, which kernels unpack with more work a byte."""
     tables = pace_tables()
     return sum(
-        size for name, size in step.read_bytes.items() if tables.type_called(name).unpack > 1
+        size
+        for name, size in step.read_bytes.items()
+        if tables.type_called(name).unpack > 1
     )
 
 
@@ -721,7 +768,9 @@ def _shared_device(devices: Iterable[Accelerator]) -> Accelerator | None:
     return next((device for device in devices if device.unified), None)
 
 
-def _is_surely_used(machine: Machine, device: Accelerator, runtime: RuntimeSpec | None) -> bool:
+def _is_surely_used(
+    machine: Machine, device: Accelerator, runtime: RuntimeSpec | None
+) -> bool:
     """Whether a program computes on a GPU that shares the RAM without being told to."""
     # one that was not read, or that of a guest, may lie out of the program's reach
     if machine.accelerators is None or processor_of(machine).is_guest:
@@ -742,7 +791,9 @@ def _peak_of_ram(machine: Machine) -> _RamPeak | None:
     """As stated or told by processor or chip, else a guess by class or cores."""
     rate = machine.memory_bandwidth_bytes_per_second
     series, chip = processor_of(machine).series, processor_of(machine).chip
-    if series is not None and (rate is None or machine.memory_bandwidth_how == RATE_ASSUMED):
+    if series is not None and (
+        rate is None or machine.memory_bandwidth_how == RATE_ASSUMED
+    ):
         return _peak_of_series(series, rate)
     if rate is not None and not machine.is_bandwidth_measured:
         return _RamPeak(Range.of(rate))
@@ -767,7 +818,9 @@ def _peak_of_series(series: cpus.Processor, rate: int | None) -> _RamPeak:
     """With every channel filled, or as many as an assumed rate says."""
     peaks = series.bytes_per_second
     filled = 1.0 if rate is None else rate / peaks.usual
-    channels = "every channel" if filled == 1 else f"{units.percent(filled)} of its channels"
+    channels = (
+        "every channel" if filled == 1 else f"{units.percent(filled)} of its channels"
+    )
     most = max((peaks.usual * peaks.most) ** 0.5, peaks.fastest)
     source = f"the memory of {series.name} with {channels} filled"
     return _RamPeak(Range(peaks.slowest, peaks.usual, most) * filled, source)

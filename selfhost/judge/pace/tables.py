@@ -76,7 +76,11 @@ def _row_of_numbers(table: TomlTable, key: str, value: Any, kind: Any) -> Any:
         return kind.of(value)
     count = len(kind._fields)
     is_list = isinstance(value, Sequence) and not isinstance(value, str)
-    if is_list and len(value) == count and all(isinstance(part, int | float) for part in value):
+    if (
+        is_list
+        and len(value) == count
+        and all(isinstance(part, int | float) for part in value)
+    ):
         return kind._make(value)
     table.problem(key, f"must be a list of {count} numbers")
     return None
@@ -85,7 +89,9 @@ def _row_of_numbers(table: TomlTable, key: str, value: Any, kind: Any) -> Any:
 def _numbers_by_name(table: TomlTable, key: str, kind: Any, **limits: Any) -> Any:
     """Read a table of such rows of numbers."""
     values = table.get(key, "Mapping[str, Any]", **limits)
-    return {name: _row_of_numbers(table, key, value, kind) for name, value in values.items()}
+    return {
+        name: _row_of_numbers(table, key, value, kind) for name, value in values.items()
+    }
 
 
 def _words(table: TomlTable, key: str, **limits: Any) -> tuple[str, ...]:
@@ -141,7 +147,12 @@ class DeviceRow(Stated):
     source: str | None = None
 
     def fits(
-        self, facts: DeviceFacts, *, program: str = "", host: str | None = None, work: str = ""
+        self,
+        facts: DeviceFacts,
+        *,
+        program: str = "",
+        host: str | None = None,
+        work: str = "",
     ) -> bool:
         """Whether the row holds for that GPU, that program and that work."""
         for asked, fact in (

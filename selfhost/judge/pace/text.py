@@ -173,11 +173,18 @@ class LaidOut(Record):
             in_ram_bytes = {of_experts: int(share * step.read_bytes[of_experts])}
         else:
             part = share * experts.used / read
-            in_ram_bytes = {name: int(part * size) for name, size in step.read_bytes.items()}
-        rest = {name: size - in_ram_bytes.get(name, 0) for name, size in step.read_bytes.items()}
+            in_ram_bytes = {
+                name: int(part * size) for name, size in step.read_bytes.items()
+            }
+        rest = {
+            name: size - in_ram_bytes.get(name, 0)
+            for name, size in step.read_bytes.items()
+        }
         return ApartExperts(
             experts=Step(
-                architecture=None, read_bytes=FrozenDict(in_ram_bytes), foreign=step.foreign
+                architecture=None,
+                read_bytes=FrozenDict(in_ram_bytes),
+                foreign=step.foreign,
             ),
             rest=step.replace(read_bytes=FrozenDict(rest)),
             layers=share * experts.layers,
@@ -193,7 +200,9 @@ class LaidOut(Record):
             ])  # fmt: skip
         if self.is_whole:
             return self._seconds_on_gpus(step)
-        slow, likely, fast = (self._seconds_with_ram(step, share) for share in self.in_ram)
+        slow, likely, fast = (
+            self._seconds_with_ram(step, share) for share in self.in_ram
+        )
         return Seconds(slow.slow, likely.likely, min(likely.fast, fast.fast))
 
     def _seconds_on_gpus(self, step: Step) -> Seconds:
@@ -235,13 +244,17 @@ class LaidOut(Record):
                 return PromptPace(None)
             in_ram = self.in_ram.likely
             return PromptPace(1 / (on_gpus * (1 - in_ram) + 1 / on_cores * in_ram))
-        crossing = self.in_ram_bytes / self._copied_per_second(has_experts=step.has_experts)
+        crossing = self.in_ram_bytes / self._copied_per_second(
+            has_experts=step.has_experts
+        )
         of_token = crossing * (1 / self.batch_tokens)
         # independent parts: the ends add up as squares
         likely = on_gpus.likely + of_token.likely
         slower = hypot(on_gpus.slow - on_gpus.likely, of_token.slow - of_token.likely)
         faster = hypot(on_gpus.fast - on_gpus.likely, of_token.fast - of_token.likely)
-        return PromptPace(1 / Seconds(likely + slower, likely, likely - faster), crossing)
+        return PromptPace(
+            1 / Seconds(likely + slower, likely, likely - faster), crossing
+        )
 
     def _prompt_on_gpus(self, step: Step) -> Seconds | None:
         """Seconds of a token of a prompt, or of its part on GPUs; None where that is not known."""
@@ -264,7 +277,9 @@ class LaidOut(Record):
         width = 0 if step.architecture is None else step.architecture.embedding_length
         count = len(self.gpus)
         summed_gb = 8 * step.layers * width * (count - 1) / count / 1e9
-        return longest(*[summed_gb / sum_row(used.gpu.device).sum_gb_per_s for used in self.gpus])
+        return longest(
+            *[summed_gb / sum_row(used.gpu.device).sum_gb_per_s for used in self.gpus]
+        )
 
     def _copied_per_second(self, *, has_experts: bool) -> Range:
         """Bytes of weights that cross to its GPUs in turn, no faster than the link carries."""
@@ -275,7 +290,11 @@ class LaidOut(Record):
             most = gpus.link_bytes_per_second(name)
             if most is not None:
                 link = Range.of(min(most, figures.most_of_link))
-            low, likely, high = min(low, link.low), min(likely, link.likely), min(high, link.high)
+            low, likely, high = (
+                min(low, link.low),
+                min(likely, link.likely),
+                min(high, link.high),
+            )
         shares = figures.share_of_link
         most_of_high = shares.high if has_experts else 1.0
         return Range(low * shares.low, likely * shares.likely, high * most_of_high)
@@ -287,14 +306,20 @@ class LaidOut(Record):
         if self.shares_ram:
             how += ", which shares the RAM"
         if self.is_divided:
-            return f"{how}, each of which reads its part of every layer at the same time"
+            return (
+                f"{how}, each of which reads its part of every layer at the same time"
+            )
         memory = bandwidth(self.machine)
         if self.is_whole or memory is None:
             return how
         apart = self.apart(step, self.in_ram.likely)
         if apart is not None:
-            return f"{how}, the experts of {apart.layers:.0f} layers in RAM: {memory.how}"
-        on_gpus = units.between(units.percent, 1 - self.in_ram.slow, 1 - self.in_ram.fast)
+            return (
+                f"{how}, the experts of {apart.layers:.0f} layers in RAM: {memory.how}"
+            )
+        on_gpus = units.between(
+            units.percent, 1 - self.in_ram.slow, 1 - self.in_ram.fast
+        )
         return f"{on_gpus} of the layers {how}, the rest in RAM: {memory.how}"
 
 
@@ -337,7 +362,9 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
         machine=machine,
         runtime=program,
         context_tokens=question.workload.context_tokens,
-        offloaded={index_of(place): size / total for place, size in held_bytes.items() if size},
+        offloaded={
+            index_of(place): size / total for place, size in held_bytes.items() if size
+        },
         in_ram_bytes=in_ram_bytes if placed.placement == "split" else 0,
         batch_tokens=_batch_tokens(question, placed),
         at_once=program is not None and "tensor_parallel" in program.options,
@@ -412,7 +439,9 @@ def processor_seconds(machine: Machine, step: Step) -> Seconds | None:
     ):
         cores = threads * share
         unpacking = packed_bytes / (threads * unpack_gb_per_s * units.GB)
-        weights = plain_bytes / rate + waited / cores + max(packed_bytes / rate, unpacking)
+        weights = (
+            plain_bytes / rate + waited / cores + max(packed_bytes / rate, unpacking)
+        )
         weights = max(weights, core_seconds / cores)
         attending = max(context.cached_bytes / rate, context.core_seconds / cores)
         layer = figures.layer_core_seconds / cores + figures.meeting_seconds
@@ -624,12 +653,18 @@ def _prompt_if_shared(step: Step, on_cores: Range | None, shared: Gpu) -> Range 
     return on_cores._replace(high=max(on_cores.high, 1 / on_shared.fast))
 
 
-def pace_of_text(question: Question, step: Step, placed: Needs, machine: Machine) -> Speed:
+def pace_of_text(
+    question: Question, step: Step, placed: Needs, machine: Machine
+) -> Speed:
     """With the time to the first token, the total of several sequences, the pace with a draft."""
     cards = machine.accelerators
-    if placed.memory is None and (cards is None or any(card.unified is not True for card in cards)):
+    if placed.memory is None and (
+        cards is None or any(card.unified is not True for card in cards)
+    ):
         # an accelerator with memory of its own may hold what does not say how much it takes
-        return Speed(how="where it would run is not known, because its memory need is not known")
+        return Speed(
+            how="where it would run is not known, because its memory need is not known"
+        )
     way = laid_out(question, placed, machine)
     pace = predict(step, way)
     single = pace.decode
@@ -642,7 +677,9 @@ def pace_of_text(question: Question, step: Step, placed: Needs, machine: Machine
     if question.companions is not None:
         # tokens are proposed for each step; a full context gains as much
         is_own_block = question.companions.draft is None
-        pace = _with_draft(step, way, pace, single, users=users, is_own_block=is_own_block)
+        pace = _with_draft(
+            step, way, pace, single, users=users, is_own_block=is_own_block
+        )
     elif users > 1:
         pace = _with_total(step, users, way, pace, 1 / single)
     if users > 1:
@@ -654,7 +691,8 @@ def _with_first_token(pace: Speed, single: Range, tokens: int, way: LaidOut) -> 
     """With the time that reading so many tokens and one step take."""
     if pace.prompt is None:
         why = (
-            "; its speed of reading prompts is not known, so neither is the time to the first token"
+            "; its speed of reading prompts is not known, so neither is "
+            "the time to the first token"
         )
         return pace.replace(how=pace.how + why)
     reading = 1 / pace.prompt * tokens
@@ -668,7 +706,13 @@ def _with_first_token(pace: Speed, single: Range, tokens: int, way: LaidOut) -> 
 
 
 def _with_draft(
-    step: Step, way: LaidOut, pace: Speed, single: Range, *, users: int, is_own_block: bool
+    step: Step,
+    way: LaidOut,
+    pace: Speed,
+    single: Range,
+    *,
+    users: int,
+    is_own_block: bool,
 ) -> Speed:
     """The pace where a block of the model itself, or another model, proposes tokens."""
     if is_own_block:
@@ -724,7 +768,9 @@ def _reading_seconds(alone: Step, way: LaidOut) -> float | None:
     return float(max(0.0, 1 / twice.likely - 1 / once.likely))
 
 
-def _with_total(step: Step, users: int, way: LaidOut, pace: Speed, single: Seconds) -> Speed:
+def _with_total(
+    step: Step, users: int, way: LaidOut, pace: Speed, single: Seconds
+) -> Speed:
     """With the pace of so many sequences together. `single`: a token of one sequence alone.
 
     A step takes what one sequence takes, for each further one its own computing, context and
@@ -756,7 +802,9 @@ def _with_total(step: Step, users: int, way: LaidOut, pace: Speed, single: Secon
         more_experts = reading_experts * (growth - 1)
         rates.append(users / (single.likely + (users - 1) * each + more_experts))
     slow, likely, fast = rates
-    ends = Range(min(slow, likely), likely, max(fast, likely)) * (1 / single * single.likely)
+    ends = Range(min(slow, likely), likely, max(fast, likely)) * (
+        1 / single * single.likely
+    )
     low = min(likely, max(1 / single.slow, ends.low))
     how = (
         f"{pace.how}; of {users:,} sequences at once an estimate: the weights are read once, and"
@@ -770,7 +818,10 @@ def _batch_factor(step: Step, way: LaidOut, pace: Speed) -> Amount:
     factors = pace_tables().token
     if pace.crossing_seconds:
         return factors.processor
-    if not way.offloaded and shared_gpu_of(way.machine, way.runtime, is_used=True) is None:
+    if (
+        not way.offloaded
+        and shared_gpu_of(way.machine, way.runtime, is_used=True) is None
+    ):
         return factors.processor
     # dense models are as slow as in llama.cpp on chips that share the RAM, whatever the program
     if step.has_experts:

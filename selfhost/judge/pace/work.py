@@ -110,7 +110,9 @@ class Job(Record):
         figures = pace_tables().work
         core = processor_of(self.machine).core
         threads = threads_range(self.machine, self.runtime).likely
-        share = figures.in_pytorch * (core.float32 * pace_tables().prompt.cores_fall.share(threads))
+        share = figures.in_pytorch * (
+            core.float32 * pace_tables().prompt.cores_fall.share(threads)
+        )
         if self.quantization == "bfloat16":
             for name, gain in figures.in_bfloat16.items():
                 if name in (self.machine.instruction_sets or ()):
@@ -161,7 +163,8 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
     job = job_of(machine, spec, placed, question.runtime, workload.quantization or "")
     if job is None:
         return Speed(
-            unit=unit, how="the computing speed of the device that it runs on is not known"
+            unit=unit,
+            how="the computing speed of the device that it runs on is not known",
         )
     if unit == TRAINED:
         return pace_of_training(job, workload)
@@ -173,7 +176,11 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
 
 
 def job_of(
-    machine: Machine, spec: ModelSpec, placed: Needs, runtime: RuntimeSpec | None, quantization: str
+    machine: Machine,
+    spec: ModelSpec,
+    placed: Needs,
+    runtime: RuntimeSpec | None,
+    quantization: str,
 ) -> Job | None:
     """That work, laid out like that; None where nothing tells how fast what computes it is."""
     devices = _devices_of(machine, placed, runtime, quantization)
@@ -203,7 +210,9 @@ class _Computing(NamedTuple):
     called: str
 
 
-def _gpus_computing(machine: Machine, devices: Iterable[Accelerator]) -> _Computing | None:
+def _gpus_computing(
+    machine: Machine, devices: Iterable[Accelerator]
+) -> _Computing | None:
     names, peaks = list[str](), list[float]()
     for device in devices:
         peak = gpus.peak_flops(device.name, gpus.capability_of(device))
@@ -217,12 +226,16 @@ def _gpus_computing(machine: Machine, devices: Iterable[Accelerator]) -> _Comput
     return _Computing(Range.of(sum(peaks)), " and ".join(dict.fromkeys(names)))
 
 
-def _cores_computing(machine: Machine, runtime: RuntimeSpec | None) -> _Computing | None:
+def _cores_computing(
+    machine: Machine, runtime: RuntimeSpec | None
+) -> _Computing | None:
     if machine.cpu_cores_usable is None and machine.cpu_cores_physical is None:
         return None
     rate = cores_rate(machine, runtime)
     cores = units.cores(threads_range(machine, runtime).likely)
-    return _Computing(rate, f"{cores} of the processor (about {rate.likely / 1e12:.3g} TFLOPS)")
+    return _Computing(
+        rate, f"{cores} of the processor (about {rate.likely / 1e12:.3g} TFLOPS)"
+    )
 
 
 def _devices_of(
@@ -233,7 +246,9 @@ def _devices_of(
     """
     devices = machine.accelerators or ()
     places = {term.where for term in placed.terms}
-    holding = [card for number, card in enumerate(devices) if f"accelerator:{number}" in places]
+    holding = [
+        card for number, card in enumerate(devices) if f"accelerator:{number}" in places
+    ]
     if holding or placed.placement != "host" or processor_of(machine).is_guest:
         return holding
     for device in devices:
@@ -242,7 +257,9 @@ def _devices_of(
     return []
 
 
-def _computes_work(device: Accelerator, runtime: RuntimeSpec | None, quantization: str) -> bool:
+def _computes_work(
+    device: Accelerator, runtime: RuntimeSpec | None, quantization: str
+) -> bool:
     """Whether a program uses a GPU that shares the RAM for weights of that type."""
     vendor = device.vendor.lower()
     is_used_by_any = vendor in pace_tables().shared_gpu.any_program
@@ -256,7 +273,9 @@ def _computes_work(device: Accelerator, runtime: RuntimeSpec | None, quantizatio
     return is_used_by_any or computes_on_shared(runtime, device)
 
 
-def token_seconds(machine: Machine, device: Accelerator | None, step: Step) -> Seconds | None:
+def token_seconds(
+    machine: Machine, device: Accelerator | None, step: Step
+) -> Seconds | None:
     """Of one token, as llama.cpp reads it there; None where no bandwidth is known."""
     if device is None:
         taken = processor_seconds(machine, step)
@@ -265,7 +284,9 @@ def token_seconds(machine: Machine, device: Accelerator | None, step: Step) -> S
     return None if gpu is None else gpu.seconds(step).ordered()
 
 
-def step_seconds(machine: Machine, device: Accelerator | None, parameters: int) -> Seconds | None:
+def step_seconds(
+    machine: Machine, device: Accelerator | None, parameters: int
+) -> Seconds | None:
     """Of a step that reads so many parameters: in 16 bits on a GPU, in 32 on a processor."""
     figures = pace_tables().work
     read_bytes, longer = {"BF16": 2 * parameters}, figures.step_on_card
@@ -286,7 +307,9 @@ def pace_of_documents(job: Job, tokens: int = _DOCUMENT_TOKENS) -> Speed:
         return Speed(unit=DOCUMENTS, how="the shape of the model is not known")
     is_picture = architecture is None and job.spec.picture_operations is not None
     what = "one picture" if is_picture else f"{tokens} tokens"
-    how = f"on {job.called}; {operations.likely / 1e9:,.0f} × 10^9 operations for {what}"
+    how = (
+        f"on {job.called}; {operations.likely / 1e9:,.0f} × 10^9 operations for {what}"
+    )
     figures = pace_tables().documents
     share = job.share("prompt" if job.is_ggml else "picture")
     launching = NO_SECONDS
@@ -340,7 +363,10 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
         why = "where it would be trained is not known, because its memory need is not known"
         return Speed(unit=TRAINED, how=why)
     if parameters.active is None:
-        return Speed(unit=TRAINED, how="the number of parameters that each token uses is not known")
+        return Speed(
+            unit=TRAINED,
+            how="the number of parameters that each token uses is not known",
+        )
     figures = pace_tables().training
     operations = _trained_operations(job, workload) * parameters.active
     length = workload.context_tokens or _LEAST_TOKENS
@@ -408,7 +434,9 @@ def _pace_of_pictures(job: Job, unit: str) -> Speed:
         stated = runtime.parts[job.spec.id].denoising
     denoising = stated or job.spec.denoising
     # how many steps the printed command takes for a clip
-    is_counted = stated is not None or (runtime is not None and "steps" in runtime.blanks)
+    is_counted = stated is not None or (
+        runtime is not None and "steps" in runtime.blanks
+    )
     if denoising is None or not (denoising.frames is None or is_counted):
         return Speed(unit=unit, how="the arithmetic of one step is not known")
     clip = None
@@ -442,7 +470,9 @@ def _moving_seconds(placed: Needs, denoising: Denoising, offload: str) -> Second
         if term.name == "weights" and term.where == "host":
             host_bytes += term.bytes
     times = denoising.steps * denoising.passes if offload == "sequential" else 1
-    return pace_tables().pictures.moved_gb_seconds[offload] * (times * host_bytes / units.GB)
+    return pace_tables().pictures.moved_gb_seconds[offload] * (
+        times * host_bytes / units.GB
+    )
 
 
 def _kind_of_picture(denoising: Denoising, quantization: str) -> str:
@@ -467,7 +497,9 @@ def seconds_of_picture(job: Job, denoising: Denoising) -> Seconds:
     return taken if reading is None else longest(taken, reading * denoising.steps)
 
 
-def _picture_on_gpu(job: Job, denoising: Denoising, share: Range, longer: Amount) -> Seconds:
+def _picture_on_gpu(
+    job: Job, denoising: Denoising, share: Range, longer: Amount
+) -> Seconds:
     """Of the steps, which Python launches block by block, and of the decoder."""
     figures = pace_tables().pictures
     decoder_share, beside = share, NO_SECONDS
@@ -495,7 +527,8 @@ def _pace_of_sound(job: Job, unit: str, audio_seconds: int | None) -> Speed:
     """
     if job.placed.offload is not None:
         return Speed(
-            unit=unit, how="no timed run with its parts on the GPU one after another was found"
+            unit=unit,
+            how="no timed run with its parts on the GPU one after another was found",
         )
     writing = writing_step(job.spec, job.placed, job.quantization)
     sound = job.spec.sound
@@ -504,7 +537,9 @@ def _pace_of_sound(job: Job, unit: str, audio_seconds: int | None) -> Speed:
     elif sound is not None:
         found = _as_published(job, sound) or _stepped(job, sound)
     else:
-        return Speed(unit=unit, how="the number of operations for a second of sound is not known")
+        return Speed(
+            unit=unit, how="the number of operations for a second of sound is not known"
+        )
     if found is None:
         return Speed(unit=unit, how="no run of it was found on a machine like this")
     pace = found.taken.lowest_first()
@@ -521,15 +556,21 @@ class WritingStep(NamedTuple):
     parameter_bytes: float
 
 
-def writing_step(spec: ModelSpec, needs: Needs, quantization: str) -> WritingStep | None:
+def writing_step(
+    spec: ModelSpec, needs: Needs, quantization: str
+) -> WritingStep | None:
     """One token of a recognizer; None of other models, and where its layers are not known."""
     decoder, total = spec.architecture, spec.parameters.total
-    weights = sum(term.bytes for term in needs.terms if term.name in ("weights", "embeddings"))
+    weights = sum(
+        term.bytes for term in needs.terms if term.name in ("weights", "embeddings")
+    )
     if decoder is None or decoder.audio is None or not total or not weights:
         return None
     width = decoder.embedding_length
     parameter_bytes = weights / total
-    length = max((group.length or 0 for group in decoder.feed_forward), default=4 * width)
+    length = max(
+        (group.length or 0 for group in decoder.feed_forward), default=4 * width
+    )
     # four matrices for the text, two for the audio, whose keys and values are computed once
     layer = 6 * width * width + 2 * width * length
     vocabulary = decoder.vocabulary or 0
@@ -538,7 +579,9 @@ def writing_step(spec: ModelSpec, needs: Needs, quantization: str) -> WritingSte
     # of each layer what it keeps of the audio, keys and values of 16 bits
     kept = decoder.layers * 2 * 2 * decoder.audio.positions * width
     read["F16"] = read.get("F16", 0) + kept
-    step = Step(architecture=decoder, layers=decoder.layers, read_bytes=FrozenDict(read))
+    step = Step(
+        architecture=decoder, layers=decoder.layers, read_bytes=FrozenDict(read)
+    )
     return WritingStep(step, decoder, parameter_bytes)
 
 
@@ -552,7 +595,9 @@ def encoder_seconds(job: Job, decoder: Architecture, parameter_bytes: float) -> 
     width, positions = audio.embedding_length, audio.positions
     layer = 4 * width * width + 2 * width * audio.feed_forward_length
     layers = audio.layers * (2 * positions * layer + 4 * positions * positions * width)
-    convolutions = 2 * 3 * (2 * positions * audio.mel_bins * width + positions * width * width)
+    convolutions = (
+        2 * 3 * (2 * positions * audio.mel_bins * width + positions * width * width)
+    )
     crossed = decoder.layers * 2 * 2 * positions * width * decoder.embedding_length
     operations = float(layers + convolutions + crossed)
     return job.seconds(operations, _share_of_encoder(job, parameter_bytes))
@@ -567,7 +612,9 @@ def _share_of_encoder(job: Job, parameter_bytes: float) -> Range:
     return shares.bits_8 if parameter_bytes < 1.5 else shares.bits_32
 
 
-def _written(job: Job, writing: WritingStep, audio_seconds: int | None) -> _SoundSeconds | None:
+def _written(
+    job: Job, writing: WritingStep, audio_seconds: int | None
+) -> _SoundSeconds | None:
     """Of a recognizer: the encoder, the tokens that are written, and what the program does."""
     token = token_seconds(job.machine, job.device, writing.step)
     if token is None:
@@ -594,9 +641,17 @@ def _written(job: Job, writing: WritingStep, audio_seconds: int | None) -> _Soun
 
 def _as_published(job: Job, sound: Sound) -> _SoundSeconds | None:
     """By the ends of the runs that others published on such hardware and their middle."""
-    low, high, places = sound.card_seconds_low, sound.card_seconds_high, "graphics cards"
+    low, high, places = (
+        sound.card_seconds_low,
+        sound.card_seconds_high,
+        "graphics cards",
+    )
     if job.device is None:
-        low, high, places = sound.processor_seconds_low, sound.processor_seconds_high, "processors"
+        low, high, places = (
+            sound.processor_seconds_low,
+            sound.processor_seconds_high,
+            "processors",
+        )
     elif job.device.unified:
         # between a card and a processor, where nothing counts its steps
         if sound.operations_per_second or sound.step_parameters:
@@ -615,7 +670,9 @@ def _stepped(job: Job, sound: Sound) -> _SoundSeconds | None:
     taken = NO_SECONDS
     if sound.operations_per_second:
         in_pytorch = job.replace(runtime=None, quantization="float32")
-        taken += job.seconds(60 * sound.operations_per_second, in_pytorch.share("voice"))
+        taken += job.seconds(
+            60 * sound.operations_per_second, in_pytorch.share("voice")
+        )
         taken += figures.beside if job.device is None else figures.beside_gpu
     if sound.step_parameters:
         step = _step_of_voice(job, sound, sound.step_parameters)

@@ -40,17 +40,29 @@ class Trace(NamedTuple):
     area_bytes: int
 
 
-def with_measured(machine: Machine, *, brief: bool = False, host: Host | None = None) -> Machine:
+def with_measured(
+    machine: Machine, *, brief: bool = False, host: Host | None = None
+) -> Machine:
     """`machine`, which must be this computer, with its bandwidth, or with why it has none."""
     try:
         figure, source, is_busy = measure(machine, host or Host(), brief=brief)
     except (OSError, MemoryError, RuntimeError, ValueError, AttributeError) as error:
-        remedy = "run with --measure when the machine is idle, or give it in a machine file"
-        why = Unread(fact=BANDWIDTH, reason=f"not measured: {reason_of(error)}", remedy=remedy)
+        remedy = (
+            "run with --measure when the machine is idle, or give it in a machine file"
+        )
+        why = Unread(
+            fact=BANDWIDTH, reason=f"not measured: {reason_of(error)}", remedy=remedy
+        )
         without = machine.stated({BANDWIDTH: None}, "no bandwidth")
-        return without.replace(measured_in_vain=not brief, unread=(why, *without.unread))
+        return without.replace(
+            measured_in_vain=not brief, unread=(why, *without.unread)
+        )
     how, bound = BRIEFLY if brief else MEASURED, LEAST if is_busy else None
-    facts = {BANDWIDTH: figure, "memory_bandwidth_how": how, "memory_bandwidth_bound": bound}
+    facts = {
+        BANDWIDTH: figure,
+        "memory_bandwidth_how": how,
+        "memory_bandwidth_bound": bound,
+    }
     return machine.stated(facts, source).replace(measured_in_vain=False)
 
 
@@ -77,10 +89,14 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str, boo
     filled_bytes = sum(trace.area_bytes for trace in traces)
     if filled_bytes < wanted_bytes // 2:
         size = units.binary(filled_bytes)
-        raise ValueError(f"only {size} could be used, and caches may hold too much of it")
+        raise ValueError(
+            f"only {size} could be used, and caches may hold too much of it"
+        )
     is_busy = others != 0 or min(trace.cpu_share for trace in traces) < _LEAST_CPU_SHARE
     when = "measured now" if brief else "measured"
-    source = f"{when}: {units.plural(count, 'thread')} reading {units.binary(filled_bytes)}"
+    source = (
+        f"{when}: {units.plural(count, 'thread')} reading {units.binary(filled_bytes)}"
+    )
     if is_busy:
         source += "; busy, so a lower bound"
     return joint_rate(traces), source, is_busy
@@ -92,7 +108,9 @@ def cache_bytes(host: Host) -> int:
     for cpu in host.ask("affinity") or ():
         for level in (3, 2):
             folder = f"{CPUS}/cpu{cpu}/cache/index{level}"
-            if number := whole(host.read_text(f"{folder}/size").strip().removesuffix("K"), 9):
+            if number := whole(
+                host.read_text(f"{folder}/size").strip().removesuffix("K"), 9
+            ):
                 sharers = host.read_text(f"{folder}/shared_cpu_list") or str(cpu)
                 sizes[sharers] = number << 10
                 break
@@ -118,7 +136,9 @@ def joint_rate(traces: Sequence[Trace]) -> int:
     return int(chunks * _CHUNK_BYTES / (end - start))
 
 
-def _read(part_bytes: int, seconds: tuple[float, float], wait: Callable[[], object]) -> Trace:
+def _read(
+    part_bytes: int, seconds: tuple[float, float], wait: Callable[[], object]
+) -> Trace:
     """Fills memory until the time is up, waits for the others, and reads it over and over."""
     import ctypes
     import mmap
@@ -130,7 +150,9 @@ def _read(part_bytes: int, seconds: tuple[float, float], wait: Callable[[], obje
         address, filled, until = ctypes.addressof(view), 0, perf_counter() + seconds[0]
         # the area cannot be closed while something points into it
         del view
-        while filled + _CHUNK_BYTES <= len(area) and (filled == 0 or perf_counter() < until):
+        while filled + _CHUNK_BYTES <= len(area) and (
+            filled == 0 or perf_counter() < until
+        ):
             ctypes.memset(address + filled, 1, _CHUNK_BYTES)
             filled += _CHUNK_BYTES
         memchr = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None).memchr

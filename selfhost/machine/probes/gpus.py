@@ -43,16 +43,24 @@ def read_accelerators(host: Host, facts: Facts) -> None:
     cards = tuple(card for read in reads for card in read.cards)
     place = {"linux": PCI, "windows": "the registry"}.get(host.system)
     source = "; ".join(read.source for read in reads if read.source)
-    blank = [read for read in reads if None in [card.memory_total_bytes for card in read.cards]]
+    blank = [
+        read
+        for read in reads
+        if None in [card.memory_total_bytes for card in read.cards]
+    ]
     unread = [read.unread for read in (blank if cards else reads) if read.unread]
     if cards or not unread:
-        facts.put(ACCELERATORS, cards, source or f"{place}: no GPU of NVIDIA, AMD or Intel")
+        facts.put(
+            ACCELERATORS, cards, source or f"{place}: no GPU of NVIDIA, AMD or Intel"
+        )
     if None in [card.unified for card in cards]:
         facts.put(f"{ACCELERATORS}.unified", None, "", *_reason("unified"))
     if unread:
         reasons, remedies = zip(*unread, strict=True)
         remedy = "; ".join(dict.fromkeys(filter(None, remedies)))
-        facts.put(MEMORY if cards else ACCELERATORS, None, "", "; ".join(reasons), remedy)
+        facts.put(
+            MEMORY if cards else ACCELERATORS, None, "", "; ".join(reasons), remedy
+        )
 
 
 def _reason(*codes: object, **values: object) -> _Why:
@@ -89,7 +97,10 @@ def display_devices(host: Host) -> tuple[dict[str, list[str]], str | None]:
             why = host.why[f"{folder}/vendor" if kind else f"{folder}/class"]
         # bus 00 is an Intel processor's own graphics, which share RAM and speed nothing up here;
         # recorded trees may leave colons out
-        elif kind.startswith(_DISPLAYS) and (vendor, slot.replace(":", "")[4:6]) != (INTEL, "00"):
+        elif kind.startswith(_DISPLAYS) and (vendor, slot.replace(":", "")[4:6]) != (
+            INTEL,
+            "00",
+        ):
             folders.setdefault(vendor, []).append(folder)
     # where the bus does not show, the driver's own folders do
     for name in [] if folders else host.listdir(DRM):
@@ -104,7 +115,9 @@ def _read_of_maker(host: Host, facts: Facts, every: Mapping[str, Accelerator]) -
     cards, (folder, first) = tuple(every.values()), next(iter(every.items()))
     if facts.values.get("scope") == "container":
         nodes = set(host.listdir("/dev/dri"))
-        cards = tuple(every[at] for at in every if nodes & set(host.listdir(f"{at}/drm")))
+        cards = tuple(
+            every[at] for at in every if nodes & set(host.listdir(f"{at}/drm"))
+        )
     masks = [name for name in _AMD_MASKS if first.vendor == "amd" and name in host.env]
     is_shared = all(card.unified for card in cards if card.memory_total_bytes is None)
     code = "shares" if is_shared else "silent"
@@ -114,7 +127,9 @@ def _read_of_maker(host: Host, facts: Facts, every: Mapping[str, Accelerator]) -
         cards = tuple(card.replace(**blank) for card in cards or every.values())
     maker = {"amd": "an AMD", "intel": "an Intel"}[first.vendor]
     unread = _reason(code, maker=maker, mask=" and ".join(masks))
-    return Cards(cards=cards, source=PCI if folder.startswith(PCI) else DRM, unread=unread)
+    return Cards(
+        cards=cards, source=PCI if folder.startswith(PCI) else DRM, unread=unread
+    )
 
 
 def _size(host: Host, path: str) -> int | None:
@@ -142,12 +157,18 @@ def _amd_card(host: Host, folder: str, facts: Facts) -> Accelerator:
     revision = host.read_text(f"{folder}/revision").strip()
     row = rf"(?im)^{re.escape(number[2:])},\s*{re.escape(revision[2:])},\s*(\S.*?)\s*$"
     given = host.read_text(f"{folder}/product_name", 256).strip()
-    name = given or _name_in_list(host, "amd_names", number, row) or f"AMD GPU {number}".strip()
+    name = (
+        given
+        or _name_in_list(host, "amd_names", number, row)
+        or f"AMD GPU {number}".strip()
+    )
     return Accelerator(
         vendor="amd",
         name=name,
         memory_total_bytes=total,
-        memory_free_bytes=max(0, total - used) if total is not None and used is not None else None,
+        memory_free_bytes=max(0, total - used)
+        if total is not None and used is not None
+        else None,
         unified=unified,
     )
 
@@ -190,7 +211,9 @@ def _read_apple(host: Host, _: Facts) -> list[Cards]:
     if limit_mib and limit_mib * _MIB <= _MAX_BYTES:
         total = limit_mib * _MIB
         source += ", iogpu.wired_limit_mb"
-    card = Accelerator(vendor="apple", name=name, unified=True, memory_total_bytes=total)
+    card = Accelerator(
+        vendor="apple", name=name, unified=True, memory_total_bytes=total
+    )
     return [Cards(cards=(card,), source=source, unread=_reason("metal"))]
 
 
@@ -201,7 +224,9 @@ def _read_windows(host: Host, _: Facts) -> list[Cards]:
         why = "the registry's list of display adapters could not be read", FILL_IN
         return [*nvidia, Cards(unread=why)]
     cards = tuple(card for card in map(parse_adapter, adapters) if card is not None)
-    if _MASK in host.env or any(card.memory_total_bytes for read in nvidia for card in read.cards):
+    if _MASK in host.env or any(
+        card.memory_total_bytes for read in nvidia for card in read.cards
+    ):
         cards = tuple(card for card in cards if card.vendor != "nvidia")
     elif any(card.vendor == "nvidia" for card in cards):
         nvidia = []
@@ -233,8 +258,14 @@ def read_nvidia(host: Host, devices: int) -> list[Cards]:
     if board := "" if host.architecture == "x86_64" else _jetson_board(host):
         card = Accelerator(vendor="nvidia", name=board, unified=True)
         return [Cards(cards=(card,), source=_BOARD, unread=_reason("bufferless"))]
-    nodes = [n for n in host.listdir("/dev") if n[:6] == "nvidia" and whole(n[6:]) is not None]
-    if not nodes and not any(map(host.exists, shipped_table("platforms")["nvidia_drivers"])):
+    nodes = [
+        n
+        for n in host.listdir("/dev")
+        if n[:6] == "nvidia" and whole(n[6:]) is not None
+    ]
+    if not nodes and not any(
+        map(host.exists, shipped_table("platforms")["nvidia_drivers"])
+    ):
         if not devices:
             return []
         if host.env.get("NVIDIA_VISIBLE_DEVICES") in ("void", "none"):
@@ -253,12 +284,17 @@ def read_nvidia(host: Host, devices: int) -> list[Cards]:
 def _read_files(host: Host, count: int, unread: _Why) -> Cards:
     """As many cards as files show, by the names that they give: the library did not answer."""
     folder = "/proc/driver/nvidia/gpus"
-    texts = [host.read_text(f"{folder}/{slot}/information") for slot in host.listdir(folder)]
+    texts = [
+        host.read_text(f"{folder}/{slot}/information") for slot in host.listdir(folder)
+    ]
     names = re.findall(r"(?m)^Model:\s*(\S.*?)\s*$", "\n".join(texts))
     if len(names) != count:
         names = [names[0] if len(set(names)) == 1 else _UNNAMED] * count
     # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has its own memory
-    is_pc, chips = host.architecture == "x86_64", expression("firmware_names", "unified_chips")
+    is_pc, chips = (
+        host.architecture == "x86_64",
+        expression("firmware_names", "unified_chips"),
+    )
     shares = [bool(chips.search(n)) if is_pc or n != _UNNAMED else None for n in names]
     cards = tuple(
         Accelerator(vendor="nvidia", name=name, unified=unified)
@@ -312,12 +348,18 @@ def _selected(mask: str, gpus: list[list[Any]], *, is_by_bus: bool) -> list[int]
         if number is None or number in numbers or number >= len(gpus):
             break
         numbers.append(number)
-    kinds = {(part.get("name"), part.get("memory_total_bytes")) for gpu in gpus for part in gpu}
+    kinds = {
+        (part.get("name"), part.get("memory_total_bytes"))
+        for gpu in gpus
+        for part in gpu
+    }
     is_guess = len(kinds) > 1 and len(gpus) > 1 and not is_by_bus
     return None if numbers and is_guess else numbers
 
 
-def parse_gpu(part: Mapping[str, Any], driver: str | None, *, is_arm: bool) -> Accelerator:
+def parse_gpu(
+    part: Mapping[str, Any], driver: str | None, *, is_arm: bool
+) -> Accelerator:
     """What NVML says of a GPU or of an instance of one."""
     name, error = part.get("name") or _UNNAMED, part.get("error")
     if "part_of_bytes" in part and "MIG" not in name.split():
@@ -335,7 +377,8 @@ def parse_gpu(part: Mapping[str, Any], driver: str | None, *, is_arm: bool) -> A
         memory_free_bytes=min(free, size) if free is not None and size else None,
         unified=unified,
         driver=driver,
-        compute_capability=".".join(map(str, part.get("compute_capability") or ())) or None,
+        compute_capability=".".join(map(str, part.get("compute_capability") or ()))
+        or None,
         memory_bandwidth_bytes_per_second=_peak_rate(part),
     )
 

@@ -49,23 +49,35 @@ class Facts(Record):
     sources: dict[str, str]
     unread: dict[str, Unread]
 
-    def put(self, fact: str, value: Any, source: str = "", why: str = "", remedy: str = "") -> None:
+    def put(
+        self, fact: str, value: Any, source: str = "", why: str = "", remedy: str = ""
+    ) -> None:
         """A value and its source; of None, or what no machine has, why, and what to do about it."""
         key = Machine._keys.get(fact)
         limits = key.limits if key and value is not None else {}
         if "minimum" in limits and not limits["minimum"] <= value <= limits["maximum"]:
-            value, why, remedy = None, f"{source} gives a number that no machine has", ""
+            value, why, remedy = (
+                None,
+                f"{source} gives a number that no machine has",
+                "",
+            )
         if value is None:
             why = why or "the system does not state it"
             usual = (REMEDIES[start] for start in REMEDIES if fact.startswith(start))
-            self.unread[fact] = Unread(fact=fact, reason=why, remedy=remedy or next(usual, None))
+            self.unread[fact] = Unread(
+                fact=fact, reason=why, remedy=remedy or next(usual, None)
+            )
         else:
             self.values[fact], self.sources[fact] = value, source
 
 
 def whole(word: str, digits: int = 20) -> int | None:
     """A whole number of at most so many plain digits; None for another word."""
-    return int(word) if word.isdecimal() and word.isascii() and len(word) <= digits else None
+    return (
+        int(word)
+        if word.isdecimal() and word.isascii() and len(word) <= digits
+        else None
+    )
 
 
 def firmware_scope(facts: Facts, words: Mapping[str, str]) -> None:
@@ -96,7 +108,9 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
         fields, system = head.split(" "), [*tail.split(" "), "", ""]
         if dash and len(fields) >= 6 and system[0]:
             # spaces and the like are written in octal
-            octal = partial(re.sub, r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)))
+            octal = partial(
+                re.sub, r"\\([0-7]{3})", lambda match: chr(int(match[1], 8))
+            )
             root, point = map(octal, fields[3:5])
             mounts.append(
                 Mount(
@@ -125,7 +139,9 @@ class Host:
     # the name of a file as it is written in a folder
     _decoded: Callable[[str], str] = staticmethod(str)
 
-    def __init__(self, env: Mapping[str, str] | None = None, system: str | None = None) -> None:
+    def __init__(
+        self, env: Mapping[str, str] | None = None, system: str | None = None
+    ) -> None:
         self.env: Mapping[str, str] = os.environ if env is None else env
         self.system = system or normal_system(sys.platform)
         self.paths: Any = ntpath if self.system == "windows" else posixpath
@@ -148,7 +164,8 @@ class Host:
             self.mounts = parse_mountinfo(self.read_text("/proc/self/mountinfo"))
         elif points := self.ask("mounts"):
             self.mounts = tuple(
-                Mount(point=point, filesystem=str(name).strip()) for point, name in points.items()
+                Mount(point=point, filesystem=str(name).strip())
+                for point, name in points.items()
             )
 
     def real(self, path: str) -> str:
@@ -161,9 +178,13 @@ class Host:
             # a device tree's ends in a zero
             text = self.read_bytes(path, limit).decode("utf-8", "replace").rstrip("\0")
             # names of firmware may be in an encoding of their own
-            is_text = "\0" not in text and text.count("\ufffd") <= len(text.rstrip("\n")) // 4
+            is_text = (
+                "\0" not in text and text.count("\ufffd") <= len(text.rstrip("\n")) // 4
+            )
             if text.strip():
-                self.why[path] = f"{path} {'does not say' if is_text else 'is not text'}"
+                self.why[path] = (
+                    f"{path} {'does not say' if is_text else 'is not text'}"
+                )
             self._texts[path] = text if is_text and text.strip() else ""
         return self._texts[path]
 
@@ -182,7 +203,9 @@ class Host:
     def read_object(self, path: str) -> dict[str, Any]:
         """The JSON object in a small file; empty where it is none."""
         try:
-            value = parse_json(text_of(self.read_bytes(path, MAX_READ_BYTES)), constant=float)
+            value = parse_json(
+                text_of(self.read_bytes(path, MAX_READ_BYTES)), constant=float
+            )
         except (OSError, ValueError):
             return {}
         return value if isinstance(value, dict) else {}
@@ -236,14 +259,20 @@ class Host:
         """The mount that holds an absolute path: of the longest mount point, the latest."""
         join, fold = self.paths.join, self.paths.normcase
         below = fold(join(path, ""))
-        holding = [mount for mount in self.mounts if below.startswith(fold(join(mount.point, "")))]
+        holding = [
+            mount
+            for mount in self.mounts
+            if below.startswith(fold(join(mount.point, "")))
+        ]
         return max(reversed(holding), key=lambda mount: len(mount.point), default=None)
 
     def within(self, work: Callable[[], T]) -> T:
         """`work()`, with a deadline where a dead network mount could hang it: `TimeoutError`."""
         slow = (*shipped_table("platforms")["filesystems"]["network"], "autofs")
         mounts = self.mounts if self.system == "linux" else ()
-        if not self.live or (mounts and not any(mount.filesystem in slow for mount in mounts)):
+        if not self.live or (
+            mounts and not any(mount.filesystem in slow for mount in mounts)
+        ):
             return work()
         from concurrent.futures import Future
         from threading import Thread
@@ -300,7 +329,9 @@ class RecordedHost(Host):
         if variables is not None:
             env = read_variables(os.path.join(folder, "env.json"), variables)
         super().__init__(env, normal_system(str(self.facts.get("system") or "linux")))
-        pairs = (line.partition(":") for line in self.read_text("sysctl.txt").splitlines())
+        pairs = (
+            line.partition(":") for line in self.read_text("sysctl.txt").splitlines()
+        )
         self.facts["sysctl"] = {name.strip(): value.strip() for name, _, value in pairs}
 
     def _refuse_other_folder(self, folder: str) -> None:
@@ -311,11 +342,16 @@ class RecordedHost(Host):
                     os.stat(os.path.join(self.folder, name))
                     return
             message = "holds no recorded machine: neither proc nor sys nor facts.json"
-            remedy: str | None = "name a folder with copies of the files in /proc and /sys"
+            remedy: str | None = (
+                "name a folder with copies of the files in /proc and /sys"
+            )
             if not os.path.exists(self.folder):
                 message = "does not exist"
         except NotADirectoryError:
-            message, remedy = "is a file, not a folder", "name the folder of a recorded tree"
+            message, remedy = (
+                "is a file, not a folder",
+                "name the folder of a recorded tree",
+            )
         except PermissionError:
             message = "may not be read by this account: permission denied"
             remedy = "change its permissions, or those of the folder that holds it"
@@ -331,7 +367,9 @@ class RecordedHost(Host):
             fault = fault_at(name, error)
             if fault.kind == MISSING:
                 return None
-            raise MachineFileError([fault.problem(os.path.join(folder, name))]) from None
+            raise MachineFileError(
+                [fault.problem(os.path.join(folder, name))]
+            ) from None
 
     def real(self, path: str) -> str:
         """Where `path` lies in the tree. `FileNotFoundError` for a link that leads out of it."""

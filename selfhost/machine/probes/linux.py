@@ -15,16 +15,29 @@ from ...core.units import binary
 from ..record import MAX_MEMORY_BYTES, Process
 from .host import MAX_READ_BYTES, Facts, Host, Mount, firmware_scope, whole
 
-TOTAL, LIMIT, AVAILABLE = "memory_total_bytes", "memory_limit_bytes", "memory_available_bytes"
+TOTAL, LIMIT, AVAILABLE = (
+    "memory_total_bytes",
+    "memory_limit_bytes",
+    "memory_available_bytes",
+)
 USABLE, PERFORMANCE = "cpu_cores_usable", "cpu_cores_performance"
 CPUINFO, CPUS, MEMINFO = "/proc/cpuinfo", "/sys/devices/system/cpu", "/proc/meminfo"
 LIMITS, STATUS, CGROUP = "/proc/self/limits", "/proc/self/status", "/proc/self/cgroup"
 _DMI, _TREE = "/sys/class/dmi/id", "/proc/device-tree"
-_FIRMWARE = f"{_DMI}/sys_vendor", f"{_DMI}/product_name", f"{_TREE}/compatible", f"{_TREE}/model"
+_FIRMWARE = (
+    f"{_DMI}/sys_vendor",
+    f"{_DMI}/product_name",
+    f"{_TREE}/compatible",
+    f"{_TREE}/model",
+)
 # what a 32-bit Python runs on, by what its 64-bit kernel runs on
 _NARROW = {"x86_64": "i686", "aarch64": "armv7l"}
 # by what programs are made for: a line of /proc/cpuinfo that another kind of processor has
-_FOREIGN = {"x86_64": "\nCPU implementer", "i686": "\nCPU implementer", "aarch64": "\nflags"}
+_FOREIGN = {
+    "x86_64": "\nCPU implementer",
+    "i686": "\nCPU implementer",
+    "aarch64": "\nflags",
+}
 # limits at or above this are version 1's way to say "none": 2**63 rounded down to a page, whatever
 # the page size
 NO_LIMIT = 2**60
@@ -59,7 +72,8 @@ def parse_cpuinfo(text: str) -> tuple[str, tuple[str, ...] | None]:
     model = _arm_parts(values) if "CPU part" in values else ""
     model = model or " ".join(names[0].split() if names else ())
     lists = [
-        set(words.lower().split()) for words in values.get("flags") or values.get("Features") or ()
+        set(words.lower().split())
+        for words in values.get("flags") or values.get("Features") or ()
     ]
     sets = sorted(set.intersection(*lists)) if lists else ()
     return model, tuple(sets) if lists and "".join(sets).isprintable() else None
@@ -68,7 +82,9 @@ def parse_cpuinfo(text: str) -> tuple[str, tuple[str, ...] | None]:
 def _arm_parts(values: Mapping[str, Iterable[str]]) -> str:
     """The names of the parts of which an Arm kernel gives the numbers, and the board; or empty."""
     table = shipped_table("firmware_names")["arm_parts"]
-    makers = [table.get(maker.lower(), {}) for maker in values.get("CPU implementer", ())]
+    makers = [
+        table.get(maker.lower(), {}) for maker in values.get("CPU implementer", ())
+    ]
     parts = [maker.get(part.lower()) for maker in makers for part in values["CPU part"]]
     name = " + ".join(filter(None, dict.fromkeys(parts)))
     board = "".join(f" ({board})" for board in values.get("Model", ()))
@@ -111,13 +127,24 @@ def read_processor(host: Host, facts: Facts) -> None:
     kind, source = host.architecture, "uname"
     if host.ask("pointer_bits") == 32 and kind in _NARROW:
         kind, source = _NARROW[kind], f"uname, {kind}; this Python is a 32-bit one"
-    facts.put("architecture", kind, source, "the system did not say what processor it has")
+    facts.put(
+        "architecture", kind, source, "the system did not say what processor it has"
+    )
     facts.put("cpu_model", model or None, CPUINFO, why)
     if kind in _FOREIGN and _FOREIGN[kind] in f"\n{text}":
         # as in a container of another platform
-        sets, why = None, f"programs for {kind} are emulated here: {CPUINFO} is another processor's"
+        sets, why = (
+            None,
+            f"programs for {kind} are emulated here: {CPUINFO} is another processor's",
+        )
         remedy = "use an image, or a Python, for the computer's own platform"
-    facts.put("instruction_sets", sets, f"{CPUINFO}, what all CPUs have in common", why, remedy)
+    facts.put(
+        "instruction_sets",
+        sets,
+        f"{CPUINFO}, what all CPUs have in common",
+        why,
+        remedy,
+    )
 
 
 def read_scope(host: Host, facts: Facts) -> None:
@@ -128,13 +155,19 @@ def read_scope(host: Host, facts: Facts) -> None:
     table = shipped_table("platforms")
     signs = {
         "variable container": ("container", "container" in host.env),
-        "variable KUBERNETES_SERVICE_HOST": ("container", "KUBERNETES_SERVICE_HOST" in host.env),
+        "variable KUBERNETES_SERVICE_HOST": (
+            "container",
+            "KUBERNETES_SERVICE_HOST" in host.env,
+        ),
         # the file is still there after a virtual machine was made from a container's image
         "/.dockerenv": ("container", is_layered and host.exists("/.dockerenv")),
         "/run/.containerenv": ("container", host.exists("/run/.containerenv")),
         "/run/systemd/container": ("container", host.exists("/run/systemd/container")),
         CGROUP: ("container", any(word in group for word in table["container_groups"])),
-        "kernel release": ("vm", any(word in host.release for word in table["virtual_kernels"])),
+        "kernel release": (
+            "vm",
+            any(word in host.release for word in table["virtual_kernels"]),
+        ),
         f"{CPUINFO}, flag hypervisor": ("vm", "hypervisor" in flags),
         # x86 kernels always show the flag to a guest
         f"{CPUINFO}, no flag hypervisor": ("host", "sse2" in flags),
@@ -153,8 +186,13 @@ def read_cores(host: Host, facts: Facts) -> None:
     online = parse_list(host.read_text(f"{CPUS}/online"))
     if not cpus:
         # the kernel's mask may name CPUs that are not there
-        mask = host.read_text(STATUS).partition("Cpus_allowed_list:")[2].partition("\n")[0]
-        cpus, source = parse_list(f"{mask.strip()}\n") & online, f"{STATUS}, Cpus_allowed_list"
+        mask = (
+            host.read_text(STATUS).partition("Cpus_allowed_list:")[2].partition("\n")[0]
+        )
+        cpus, source = (
+            parse_list(f"{mask.strip()}\n") & online,
+            f"{STATUS}, Cpus_allowed_list",
+        )
     _read_usable(host, facts, cpus, source)
     cores, left = list[frozenset[int]](), set(cpus)
     while left:
@@ -166,11 +204,15 @@ def read_cores(host: Host, facts: Facts) -> None:
         facts.put("cpu_cores_physical", None, why=why)
         facts.put(PERFORMANCE, None, why=why)
         return
-    source = f"{CPUS}, distinct sets of sibling threads among CPUs that this process may use"
+    source = (
+        f"{CPUS}, distinct sets of sibling threads among CPUs that this process may use"
+    )
     facts.put("cpu_cores_physical", len(cores), source)
     try:
         fastest, source = _fastest(host, cpus, cores)
-        facts.put(PERFORMANCE, sum(bool(core & (fastest or cpus)) for core in cores), source)
+        facts.put(
+            PERFORMANCE, sum(bool(core & (fastest or cpus)) for core in cores), source
+        )
     except ValueError as error:
         facts.put(PERFORMANCE, None, why=str(error))
 
@@ -183,13 +225,19 @@ def _read_usable(host: Host, facts: Facts, cpus: frozenset[int], source: str) ->
     least = float(len(cpus))
     try:
         version, levels = read_groups(host, "cpu")
-        names = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if version == 1 else ("cpu.max",)
+        names = (
+            ("cpu.cfs_quota_us", "cpu.cfs_period_us") if version == 1 else ("cpu.max",)
+        )
         for folder, group in levels:
             text = "".join(host.read_text(f"{folder}/{name}") for name in names)
             words = text.split() if text.endswith("\n") else []
-            quota, period = (*(parse_limit(f"{word}\n") for word in words), None, None)[:2]
+            quota, period = (*(parse_limit(f"{word}\n") for word in words), None, None)[
+                :2
+            ]
             if not quota or not period:
-                raise ValueError(host.why[f"{folder}/{names[-1] if quota else names[0]}"])
+                raise ValueError(
+                    host.why[f"{folder}/{names[-1] if quota else names[0]}"]
+                )
             if quota / period < least:
                 least = quota / period
                 share = f"{least:g} of {len(cpus)} CPUs ({names[0]})"
@@ -210,7 +258,16 @@ def _fastest(
         if not large or not small:
             raise ValueError(host.why[paths[1] if large else paths[0]])
         return large & cpus, paths[0]
-    if len({line for line in host.read_text(CPUINFO).splitlines() if line[:8] == "CPU part"}) > 1:
+    if (
+        len(
+            {
+                line
+                for line in host.read_text(CPUINFO).splitlines()
+                if line[:8] == "CPU part"
+            }
+        )
+        > 1
+    ):
         # a capacity differs a little by clock within a kind (997 to 1024 and 718 to 731 on a DGX
         # Spark)
         texts = {cpu: host.read_text(f"{CPUS}/cpu{cpu}/cpu_capacity") for cpu in cpus}
@@ -218,7 +275,9 @@ def _fastest(
         if not all(numbers.values()):
             raise ValueError(f"{CPUS}: not every CPU states its cpu_capacity")
         least = 0.9 * max(numbers.values())
-        return frozenset(cpu for cpu in cpus if numbers[cpu] >= least), f"{CPUS}, cpu_capacity"
+        return frozenset(
+            cpu for cpu in cpus if numbers[cpu] >= least
+        ), f"{CPUS}, cpu_capacity"
     # a kernel that does not name the kinds shows them by their threads: Intel's small cores have
     # one where the large have two
     threads = max(map(len, cores))
@@ -237,15 +296,25 @@ def _hierarchy(host: Host, controller: str) -> tuple[int, list[Mount], str]:
         raise ValueError(host.why["/proc/self/mountinfo" if paths else CGROUP])
     # of two mounts on one point the later one is seen
     shown = {mount.point: mount for mount in host.mounts}.values()
-    old = [m for m in shown if m.filesystem == "cgroup" and controller in m.options.split(",")]
+    old = [
+        m
+        for m in shown
+        if m.filesystem == "cgroup" and controller in m.options.split(",")
+    ]
     # a controller of version 1 is none of version 2, whatever else is mounted
     if old or controller in paths:
         return 1, old, paths.get(controller, "")
     container = host.read_text("/run/systemd/container").strip()
     if "systemd-nspawn" in (host.env.get("container"), container):
         # its unit limits the group above the one it puts a container into
-        raise ValueError("systemd-nspawn sets its limits on a group that does not show here")
-    return 2, [mount for mount in shown if mount.filesystem == "cgroup2"], paths.get("", "")
+        raise ValueError(
+            "systemd-nspawn sets its limits on a group that does not show here"
+        )
+    return (
+        2,
+        [mount for mount in shown if mount.filesystem == "cgroup2"],
+        paths.get("", ""),
+    )
 
 
 def read_groups(host: Host, controller: str) -> tuple[int, list[tuple[str, str]]]:
@@ -257,7 +326,9 @@ def read_groups(host: Host, controller: str) -> tuple[int, list[tuple[str, str]]
     if (version, mounts, path) == (2, [], ""):
         # a kernel without control groups
         return version, levels
-    showing = (m for m in mounts if path and f"{path}/".startswith(m.root.rstrip("/") + "/"))
+    showing = (
+        m for m in mounts if path and f"{path}/".startswith(m.root.rstrip("/") + "/")
+    )
     mount = next(showing, None)
     if mount is None or {".", ".."} & {*path.split("/")}:
         shown = [f"{each.point} shows the groups of {each.root}" for each in mounts]
@@ -336,7 +407,9 @@ def _group_bounds(host: Host) -> list[Bound]:
         limits = [parse_limit(host.read_text(f"{folder}/{file}")) for file in files]
         if None in limits and inherited is None:
             raise ValueError(host.why[f"{folder}/{files[limits.index(None)]}"])
-        most, file = min(zip([NO_LIMIT if n is None else n for n in limits], files, strict=True))
+        most, file = min(
+            zip([NO_LIMIT if n is None else n for n in limits], files, strict=True)
+        )
         used = parse_limit(host.read_text(f"{folder}/{usage}"))
         cached = [stat.get(f"{prefix}{kind}_file") for kind in ("inactive", "active")]
         left, room = None, fill(_UNREAD_USE, {"group": group})
@@ -350,9 +423,15 @@ def _group_bounds(host: Host) -> list[Bound]:
     if inherited is not None and inherited < min(bound.most for bound in bounds):
         # an ancestor that was read itself says more than the same limit seen from below
         group = f"above {levels[0][1]}"
-        figures = {"group": group, "file": "hierarchical_memory_limit", "limit": inherited}
+        figures = {
+            "group": group,
+            "file": "hierarchical_memory_limit",
+            "limit": inherited,
+        }
         limited = fill(_LIMITED, figures)
-        bounds.append(Bound(inherited, limited, None, fill(_UNREAD_USE, {"group": group})))
+        bounds.append(
+            Bound(inherited, limited, None, fill(_UNREAD_USE, {"group": group}))
+        )
     return bounds
 
 
@@ -369,9 +448,14 @@ def _ulimit_bounds(host: Host, facts: Facts) -> list[Bound]:
             continue
         used = parse_sizes(host.read_text(STATUS)).get(field)
         if used is None:
-            raise ValueError(f"{STATUS} does not say what of ulimit -{option} is in use")
+            raise ValueError(
+                f"{STATUS} does not say what of ulimit -{option} is in use"
+            )
         lift = f"; `ulimit -{option} unlimited` lifts it" if hard != soft else ""
-        left, source = max(0, most - used), f"ulimit -{option} less what is in use{lift}"
+        left, source = (
+            max(0, most - used),
+            f"ulimit -{option} less what is in use{lift}",
+        )
         if option == "v":
             facts.put("address_space_bytes", left, source)
         why = f"limited by ulimit -{option}: {binary(most)}{lift}"
@@ -404,7 +488,9 @@ def read_process(number: str) -> Process | None:
     words = command.decode("utf-8", "surrogateescape").rstrip("\0").split("\0")
     return Process(
         words=tuple(words[:10_000]),
-        memory_bytes=sum(status.get(k, 0) for k in ("RssAnon", "RssShmem", "RssFile", "VmSwap")),
+        memory_bytes=sum(
+            status.get(k, 0) for k in ("RssAnon", "RssShmem", "RssFile", "VmSwap")
+        ),
         model_file=model_file,
         model_bytes=resident.get(model_file or "", 0),
     )

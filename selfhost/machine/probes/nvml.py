@@ -44,24 +44,35 @@ def describe(nvml: Library) -> dict[str, object]:
     for index in range(min(sum(nvml.numbers("nvmlDeviceGetCount_v2")), _MAX_DEVICES)):
         handle, clock = ctypes.c_void_p(), ctypes.c_uint(_CLOCK_MEMORY)
         number = ctypes.c_uint(index)
-        if code := nvml.call("nvmlDeviceGetHandleByIndex_v2", number, ctypes.byref(handle)):
+        if code := nvml.call(
+            "nvmlDeviceGetHandleByIndex_v2", number, ctypes.byref(handle)
+        ):
             gpus.append([{"error": code}])
             continue
         capability = nvml.numbers("nvmlDeviceGetCudaComputeCapability", handle, count=2)
         whole = {
             **_device(nvml, handle),
             "bus_width_bits": sum(nvml.numbers("nvmlDeviceGetMemoryBusWidth", handle)),
-            "memory_clock_mhz": sum(nvml.numbers("nvmlDeviceGetMaxClockInfo", handle, clock)),
+            "memory_clock_mhz": sum(
+                nvml.numbers("nvmlDeviceGetMaxClockInfo", handle, clock)
+            ),
             "compute_capability": capability,
         }
         is_split = nvml.numbers("nvmlDeviceGetMigMode", handle, count=2)[:1] == [1]
         gpus.append([] if is_split else [whole])
-        most = sum(nvml.numbers("nvmlDeviceGetMaxMigDeviceCount", handle)) if is_split else 0
+        most = (
+            sum(nvml.numbers("nvmlDeviceGetMaxMigDeviceCount", handle))
+            if is_split
+            else 0
+        )
         for place in range(min(most, _MAX_DEVICES)):
             # the numbers of MIG devices may have gaps
             part, name = ctypes.c_void_p(), "nvmlDeviceGetMigDeviceHandleByIndex"
             if not nvml.call(name, handle, ctypes.c_uint(place), ctypes.byref(part)):
-                own = {**_device(nvml, part), "part_of_bytes": whole["memory_total_bytes"] or 0}
+                own = {
+                    **_device(nvml, part),
+                    "part_of_bytes": whole["memory_total_bytes"] or 0,
+                }
                 gpus[-1].append({**whole, **own, "name": own["name"] or whole["name"]})
     return {"driver": nvml.text("nvmlSystemGetDriverVersion"), "gpus": gpus}
 
@@ -89,12 +100,18 @@ def main() -> None:
     places = ["libnvidia-ml.so.1", "/usr/lib/wsl/lib/libnvidia-ml.so.1"]
     # a crash writes no core file and opens no window
     if sys.platform == "win32":
-        places = [os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "nvml.dll")]
+        places = [
+            os.path.join(
+                os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "nvml.dll"
+            )
+        ]
         ctypes.windll.kernel32.SetErrorMode(0x8003)
     else:
         import resource
 
-        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+        resource.setrlimit(
+            resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1])
+        )
     facts: dict[str, object] = {"error": _LIBRARY_NOT_FOUND}
     for place in places:
         try:

@@ -65,7 +65,9 @@ class RecordedGpu(Record):
     part_of_bytes: int | None = _MEMORY
     error: int | None = _ERROR
     bus_width_bits: int | None = read_by(default=None, minimum=0, maximum=_MAX_BUS_BITS)
-    memory_clock_mhz: int | None = read_by(default=None, minimum=0, maximum=_MAX_CLOCK_MHZ)
+    memory_clock_mhz: int | None = read_by(
+        default=None, minimum=0, maximum=_MAX_CLOCK_MHZ
+    )
     compute_capability: tuple[int, ...] = _NUMBERS
 
 
@@ -147,7 +149,11 @@ def _check_texts(table: TomlTable) -> None:
     """Note each value that is no text. An empty one is right: a variable may be so."""
     for key, value in table.values.items():
         if not isinstance(value, str):
-            table.problem(key, f"must be a string, not {kind_of(value)}", 'write it in quotes: "…"')
+            table.problem(
+                key,
+                f"must be a string, not {kind_of(value)}",
+                'write it in quotes: "…"',
+            )
 
 
 def _check_nvml(nvml: TomlTable) -> None:

@@ -54,7 +54,9 @@ def places(host: Host) -> dict[str, Place]:
         path = hub.path
         if "~" in path or "$" in path:
             path = re.sub(r"^~(?=$|[/\\])", lambda _: host.home or "~", path)
-            path = re.sub(r"\$(\w+|\{\w+\})", lambda n: host.env.get(n[1].strip("{}"), n[0]), path)
+            path = re.sub(
+                r"\$(\w+|\{\w+\})", lambda n: host.env.get(n[1].strip("{}"), n[0]), path
+            )
         folders["huggingface"] = Place(path, hub.why)
     unit = next((file for file in table["ollama_units"] if host.read_text(file)), None)
     if unit and host.system == "linux":
@@ -68,20 +70,30 @@ def places(host: Host) -> dict[str, Place]:
 def _service_place(host: Host, unit: str) -> Place:
     """Of Ollama's service, which has its own account and variables (ollama/ollama#2676)."""
     folder = f"{unit}.d"
-    files = [f"{folder}/{name}" for name in host.listdir(folder) if name.endswith(".conf")]
+    files = [
+        f"{folder}/{name}" for name in host.listdir(folder) if name.endswith(".conf")
+    ]
     texts = {file: host.read_text(file) for file in (unit, *files)}
-    closed = [file for file in files if not texts[file] and "is empty" not in host.why[file]]
+    closed = [
+        file for file in files if not texts[file] and "is empty" not in host.why[file]
+    ]
     if closed or (folder in host.why and host.exists(folder)):
         return Place("", host.why[closed[0] if closed else folder])
     # the last setting wins
     text = "\n".join(texts.values())
     account = ["root", *re.findall(r"(?m)^User=\s*(\S+)", text)][-1]
-    if paths := re.findall(r'(?m)^Environment=.*?\bOLLAMA_MODELS=([^"\n]*?)(?:"|\s|$)', text):
+    if paths := re.findall(
+        r'(?m)^Environment=.*?\bOLLAMA_MODELS=([^"\n]*?)(?:"|\s|$)', text
+    ):
         return Place(paths[-1], f"OLLAMA_MODELS in {unit}", account)
     rows = [line.split(":") for line in host.read_text("/etc/passwd").splitlines()]
     home = next((row[5] for row in rows if row[0] == account and len(row) > 5), "")
     is_known = home[:1] == "/"
-    return Place(f"{home}/.ollama/models", f"home of {unit}", account) if is_known else _NO_HOME
+    return (
+        Place(f"{home}/.ollama/models", f"home of {unit}", account)
+        if is_known
+        else _NO_HOME
+    )
 
 
 def read_disks(host: Host, facts: Facts) -> None:
@@ -101,10 +113,14 @@ def read_disks(host: Host, facts: Facts) -> None:
         if space and not space["total_bytes"]:
             space, failure = {}, "its file system reports no size"
         if writable is None:
-            reason = f"whether this account may write to {folder} is not known: {failure}"
+            reason = (
+                f"whether this account may write to {folder} is not known: {failure}"
+            )
             facts.put(f"{fact}.writable", None, why=reason)
         if not space:
-            facts.put(f"{fact}.free_bytes", None, why=f"free space of {folder}: {failure}")
+            facts.put(
+                f"{fact}.free_bytes", None, why=f"free space of {folder}: {failure}"
+            )
         call = "GetDiskFreeSpaceEx" if host.system == "windows" else "statvfs"
         facts.sources[fact] = f"{place.why}; {call} of {folder}"
         # of a folder that could not be looked up, the mount that its name states
@@ -118,7 +134,9 @@ def read_disks(host: Host, facts: Facts) -> None:
             writable=writable,
         )
         if mount:
-            words = {"network": ", on a network", "memory": ", which is RAM"}.get(disk.kind, "")
+            words = {"network": ", on a network", "memory": ", which is RAM"}.get(
+                disk.kind, ""
+            )
             facts.sources[fact] += f"; {mount.filesystem} on {mount.point}{words}"
         disks.append(disk)
     source = "each place has its own entry, disks.<purpose>"
@@ -167,7 +185,9 @@ def read_models(host: Host, facts: Facts) -> None:
         if why:
             facts.put(f"{MODELS}.{store}", None, "", why, _REMEDY)
     if any(model.complete is None for model in models):
-        reason = "no record says whether such files are complete: their size is compared"
+        reason = (
+            "no record says whether such files are complete: their size is compared"
+        )
         facts.put(f"{MODELS}.complete", None, why=reason)
     source = f"names and sizes in the folders of {', '.join(stores)}"
     why = "the recorded tree has none of the folders where models are stored"
@@ -194,17 +214,27 @@ def _folder_names(host: Host, *parts: str) -> list[str]:
 def _weights(files: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     """Every GGUF model alone, all other weights of a folder as one: fields of `PresentModel`."""
     table = shipped_table("present")["model_files"]
-    for parts in sorted({numbered_files(n) for n in files if n.lower().endswith(".gguf")}):
+    for parts in sorted(
+        {numbered_files(n) for n in files if n.lower().endswith(".gguf")}
+    ):
         sizes = [files.get(part, 0) for part in parts]
         kind = re.search(table["quantization"], re.sub(SHARD, r"\1\4", parts[0]))
         own = kind[1].upper().replace("FP16", "F16") if kind else None
         if any(sizes):
             values = {"file": parts[0], "quantization": own, "size_bytes": sum(sizes)}
             yield {**values, "complete": all(sizes)}
-    names = [n for n in files if not n.rpartition("/")[2].startswith(tuple(table["others"]))]
-    kinds = ([name for name in names if re.fullmatch(kind, name)] for kind in table["weights"])
+    names = [
+        n for n in files if not n.rpartition("/")[2].startswith(tuple(table["others"]))
+    ]
+    kinds = (
+        [name for name in names if re.fullmatch(kind, name)]
+        for kind in table["weights"]
+    )
     if weights := next(filter(None, kinds), None):
-        sizes = [files.get(p, 0) for p in {p for name in weights for p in numbered_files(name)}]
+        sizes = [
+            files.get(p, 0)
+            for p in {p for name in weights for p in numbered_files(name)}
+        ]
         complete = _is_whole(files, weights[0]) if all(sizes) else False
         yield {"size_bytes": sum(sizes), "complete": complete}
 
@@ -212,7 +242,9 @@ def _weights(files: Mapping[str, int]) -> Iterator[dict[str, Any]]:
 def _is_whole(files: Mapping[str, int], first: str) -> bool | None:
     """Whether names say that nothing is missing; None where none does."""
     is_split = any(name.endswith(".index.json") for name in files)
-    is_sure = "config.json" in files and (not is_split or re.fullmatch(SHARD, first) is not None)
+    is_sure = "config.json" in files and (
+        not is_split or re.fullmatch(SHARD, first) is not None
+    )
     return first.startswith("consolidated") or is_sure or None
 
 
@@ -231,12 +263,16 @@ def _search_hub(host: Host, hub: str, store: str) -> Models:
             commits = [main] if main in commits else commits[:_MAX_SNAPSHOTS]
             # folders below hold weights, too: `transformer/`, `UD-Q4_K_XL/`
             every = [_files(host, host.paths.join(below, name), 2) for name in commits]
-            sets = list(_weights(max(every, key=lambda each: sum(each.values()), default={})))
+            sets = list(
+                _weights(max(every, key=lambda each: sum(each.values()), default={}))
+            )
         except OSError:
             yield None
             continue
         for weights in sets:
-            yield PresentModel(path=folder, repository=repository, store=store, **weights)
+            yield PresentModel(
+                path=folder, repository=repository, store=store, **weights
+            )
 
 
 def _search_lm_studio(host: Host, folder: str, store: str) -> Models:
@@ -248,7 +284,9 @@ def _search_lm_studio(host: Host, folder: str, store: str) -> Models:
                 path = host.paths.join(place, weights.get("file", ""))
                 weights["complete"] = None if weights["complete"] else False
                 repository = f"{publisher}/{name}"
-                yield PresentModel(path=path, repository=repository, store=store, **weights)
+                yield PresentModel(
+                    path=path, repository=repository, store=store, **weights
+                )
 
 
 def _search_ollama(host: Host, folder: str, store: str) -> Models:
@@ -267,7 +305,9 @@ def _search_ollama(host: Host, folder: str, store: str) -> Models:
             continue
         # a name that is no blob's could lead anywhere
         config = layers[-1][0] if layers[-1][0] in blobs else ""
-        stated = host.read_object(host.paths.join(folder, "blobs", config)).get("file_type")
+        stated = host.read_object(host.paths.join(folder, "blobs", config)).get(
+            "file_type"
+        )
         here = [size for blob, size, _ in layers if blobs.get(blob) == size]
         registry, *names, tag = parts
         name = "/".join((registry, *names)).removeprefix("registry.ollama.ai/")
@@ -275,7 +315,9 @@ def _search_ollama(host: Host, folder: str, store: str) -> Models:
             path=path,
             size_bytes=sum(here),
             total_bytes=sum(size for _, size, _ in layers),
-            repository="/".join(names) if registry in ("hf.co", "huggingface.co") else None,
+            repository="/".join(names)
+            if registry in ("hf.co", "huggingface.co")
+            else None,
             tag=f"{name.removeprefix('library/')}:{tag}",
             complete=len(here) == len(layers),
             store=store,
@@ -292,7 +334,9 @@ def _layers(manifest: Mapping[str, Any]) -> list[tuple[str, int, str]]:
         ]
     except (AttributeError, KeyError, TypeError):
         return []
-    return layers if all(type(size) is int and size >= 0 for _, size, _ in layers) else []
+    return (
+        layers if all(type(size) is int and size >= 0 for _, size, _ in layers) else []
+    )
 
 
 _SEARCHES: dict[str, Callable[[Host, str, str], Models]] = {
@@ -310,7 +354,9 @@ def read_runtimes(host: Host, facts: Facts) -> None:
         [path.replace("~", host.home, 1) for path in table[key].get(host.system, ())]
         for key in ("folders", "lm_studio")
     )
-    listed = dict.fromkeys((*host.env.get("PATH", "").split(host.paths.pathsep), *usual))
+    listed = dict.fromkeys(
+        (*host.env.get("PATH", "").split(host.paths.pathsep), *usual)
+    )
     folders = list(filter(host.paths.isabs, listed))
     suffix = ".exe" if host.system == "windows" else ""
     programs = [
@@ -320,19 +366,28 @@ def read_runtimes(host: Host, facts: Facts) -> None:
     ]
     programs += [(LM_STUDIO, path) for path in apps]
     runtimes = host.within(lambda: _search_runtimes(host, programs))
-    is_searched = runtimes or host.ask("python_path") is not None or any(map(host.exists, folders))
+    is_searched = (
+        runtimes
+        or host.ask("python_path") is not None
+        or any(map(host.exists, folders))
+    )
     value = tuple(runtimes[name] for name in sorted(runtimes)) if is_searched else None
     where = "commands in PATH and the usual folders; packages of this and of other environments"
     reason = "the recorded tree has none of the folders where runtimes are installed"
     facts.put("runtimes", value, where, reason)
 
 
-def _search_runtimes(host: Host, programs: list[tuple[str, str]]) -> dict[str, PresentRuntime]:
+def _search_runtimes(
+    host: Host, programs: list[tuple[str, str]]
+) -> dict[str, PresentRuntime]:
     """By programs and by packages beside them, in the active environment and beside the work."""
     runtimes: dict[str, PresentRuntime] = {}
     join, dirname = host.paths.join, host.paths.dirname
     prefixes = [host.env.get("VIRTUAL_ENV", ""), host.env.get("CONDA_PREFIX", "")]
-    prefixes = [*filter(host.paths.isabs, prefixes), join(host.ask("cwd") or "/", ".venv")]
+    prefixes = [
+        *filter(host.paths.isabs, prefixes),
+        join(host.ask("cwd") or "/", ".venv"),
+    ]
     for name, path in reversed(programs):
         if host.exists(path, lambda real: os.access(real, os.X_OK)):
             runtimes[name] = PresentRuntime(id=name, path=path)
@@ -340,15 +395,22 @@ def _search_runtimes(host: Host, programs: list[tuple[str, str]]) -> dict[str, P
     folders, packages = list[str](), shipped_table("present")["distributions"]
     for library in (join(prefix, "lib") for prefix in prefixes):
         # Windows has no folder of a version between the two
-        names = ["", *(name for name in host.listdir(library) if name.startswith("python3"))]
+        names = [
+            "",
+            *(name for name in host.listdir(library) if name.startswith("python3")),
+        ]
         folders += [join(library, name, "site-packages") for name in names]
     for folder in (*folders, *(host.ask("python_path") or ())):
         # `mlx_lm-0.32.2.dist-info`
-        for entry in (name for name in host.listdir(folder) if name.endswith(".dist-info")):
+        for entry in (
+            name for name in host.listdir(folder) if name.endswith(".dist-info")
+        ):
             package, _, version = entry.removesuffix(".dist-info").partition("-")
             runtime = packages.get(package.lower().replace("_", "-").replace(".", "-"))
             if runtime and version:
                 path = join(folder, entry)
-                first = runtimes.setdefault(runtime, PresentRuntime(id=runtime, path=path))
+                first = runtimes.setdefault(
+                    runtime, PresentRuntime(id=runtime, path=path)
+                )
                 runtimes[runtime] = first.replace(version=first.version or version)
     return runtimes

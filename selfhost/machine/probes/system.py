@@ -55,7 +55,10 @@ def _display_adapters() -> list[dict[str, object]] | None:
     keys: dict[str, str] = {}
     # one key for each output of an adapter
     for number in range(64):
-        path = str(_registry_value(r"HARDWARE\DEVICEMAP\VIDEO", rf"\Device\Video{number}") or "")
+        path = str(
+            _registry_value(r"HARDWARE\DEVICEMAP\VIDEO", rf"\Device\Video{number}")
+            or ""
+        )
         # `\REGISTRY\MACHINE\…`
         if key := "\\".join(path.split("\\")[3:]):
             keys.setdefault(key.rpartition("\\")[0].lower(), key)
@@ -92,7 +95,11 @@ def _memory() -> dict[str, int]:
     import psutil
 
     memory, swap = psutil.virtual_memory(), psutil.swap_memory()
-    return {"total": memory.total, "available": memory.available, "swap_free": swap.free}
+    return {
+        "total": memory.total,
+        "available": memory.available,
+        "swap_free": swap.free,
+    }
 
 
 def _cores() -> dict[str, int | None]:
@@ -126,11 +133,17 @@ def ask_nvml() -> dict[str, object]:
     import threading
 
     program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "nvml.py")
-    if not sys.executable or getattr(sys, "frozen", False) or not os.path.isfile(program):
+    if (
+        not sys.executable
+        or getattr(sys, "frozen", False)
+        or not os.path.isfile(program)
+    ):
         return {"why": "this program runs without a Python interpreter of its own"}
     python = os.path.abspath(sys.executable)
     # CREATE_NO_WINDOW
-    quiet: dict[str, Any] = {"creationflags": 0x08000000} if sys.platform == "win32" else {}
+    quiet: dict[str, Any] = (
+        {"creationflags": 0x08000000} if sys.platform == "win32" else {}
+    )
     try:
         child = subprocess.Popen(
             [python, "-I", "-S", "-B", program],

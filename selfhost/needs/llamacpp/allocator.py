@@ -135,7 +135,9 @@ class Allocator:
     def run(self, nodes: Iterable[Node]) -> None:
         """Compute nodes in this order (ggml_gallocr_alloc_graph_impl)."""
         for node in nodes:
-            if node.owner is None and not (node.overwrites and _takes_place_of_source(node)):
+            if node.owner is None and not (
+                node.overwrites and _takes_place_of_source(node)
+            ):
                 node.start = self.take(node.size)
             for source in node.sources:
                 source.readers -= 1

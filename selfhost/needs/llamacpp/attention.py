@@ -105,7 +105,9 @@ def _is_rotated(type: str, heads: Attention, length: int) -> bool:
     return is_quantized and heads.kind != "latent" and length % _ROTATED_VALUES == 0
 
 
-def attention(graph: Graph, heads: Attention, normed: Node, *, rotated: bool, cached: bool) -> Node:
+def attention(
+    graph: Graph, heads: Attention, normed: Node, *, rotated: bool, cached: bool
+) -> Node:
     """Attention to the cache, or of an encoder to the tokens of one batch.
 
     `rotated`: queries and keys are, by their positions. `cached`: the layer has rows of its own in
@@ -121,11 +123,15 @@ def attention(graph: Graph, heads: Attention, normed: Node, *, rotated: bool, ca
     # without flash attention all rows of values are as wide as the widest
     widest = value_row_length
     if not graph.flash:
-        widest = max(group.kv_heads * group.value_length for group in graph.model.attention)
+        widest = max(
+            group.kv_heads * group.value_length for group in graph.model.attention
+        )
     inputs = cache_inputs(graph, heads, widest)
     by_keys = inputs.key_rotation
     by_values = inputs.value_rotation
-    queries = _rotated_in_blocks(graph, projected.queries, count * heads.key_length, by_keys)
+    queries = _rotated_in_blocks(
+        graph, projected.queries, count * heads.key_length, by_keys
+    )
     keys = _rotated_in_blocks(graph, projected.keys, key_row_length, by_keys)
     values = _rotated_in_blocks(graph, projected.values, value_row_length, by_values)
     graph.expand(queries)
@@ -144,7 +150,9 @@ def attention(graph: Graph, heads: Attention, normed: Node, *, rotated: bool, ca
     )
     attended = _attended(graph, inputs, queries, lengths)
     graph.expand(attended)
-    attended = _rotated_in_blocks(graph, attended, count * heads.value_length, by_values)
+    attended = _rotated_in_blocks(
+        graph, attended, count * heads.value_length, by_values
+    )
     if row.gated_query:
         sides = count * heads.key_length, graph.tokens
         gate = part(projected.product)
@@ -158,13 +166,17 @@ def attention(graph: Graph, heads: Attention, normed: Node, *, rotated: bool, ca
     return fresh(graph.hidden, attended)
 
 
-def _projected(graph: Graph, heads: Attention, normed: Node, *, rotated: bool) -> _Projected:
+def _projected(
+    graph: Graph, heads: Attention, normed: Node, *, rotated: bool
+) -> _Projected:
     """The queries, keys and values, normed and rotated by their positions (build_qkv)."""
     tokens = graph.tokens
     query_sides = heads.key_length, heads.heads, tokens
     key_sides = heads.key_length, heads.kv_heads, tokens
     value_sides = heads.value_length, heads.kv_heads, tokens
-    norm = heads.query_key_norm or graph.model.query_key_norm or graph.row.query_key_norm
+    norm = (
+        heads.query_key_norm or graph.model.query_key_norm or graph.row.query_key_norm
+    )
     if graph.row.fused_qkv:
         projected = _projected_at_once(graph, heads, normed)
     else:
@@ -219,7 +231,9 @@ def _projected_apart(
     return _Projected(queries, view(keys), values, product)
 
 
-def _rotated_in_blocks(graph: Graph, tensor: Node, row_length: int, rotation: Node | None) -> Node:
+def _rotated_in_blocks(
+    graph: Graph, tensor: Node, row_length: int, rotation: Node | None
+) -> Node:
     """Rotated in blocks for a quantized cache (ggml_mul_mat_aux); scattered rows are copied first.
     The same tensor where there is nothing to rotate by.
     """
@@ -252,7 +266,9 @@ def _store_values(
     graph.expand(written(graph.cache, rows, inputs.value_places))
 
 
-def _attended(graph: Graph, inputs: CacheInputs, queries: Node, lengths: _Attended) -> Node:
+def _attended(
+    graph: Graph, inputs: CacheInputs, queries: Node, lengths: _Attended
+) -> Node:
     """The values that the queries attend to (build_attn_mha)."""
     by_stream = view(queries)
     permuted = view(by_stream)
@@ -275,7 +291,9 @@ def _with_flash_attention(
     for length in copied_lengths:
         sides = length, inputs.cells, graph.room.streams
         sources.append(fresh(sides, element_bytes=HALF_BYTES))
-    attended = fresh((lengths.value_length, lengths.heads, tokens), *sources, inputs.mask)
+    attended = fresh(
+        (lengths.value_length, lengths.heads, tokens), *sources, inputs.mask
+    )
     if lengths.unpacked_length:
         permuted = view(attended)
         unpacked = fresh((lengths.unpacked_length, tokens, lengths.heads), permuted)
@@ -339,7 +357,9 @@ def _attention_in_batch(graph: Graph, heads: Attention, projected: _Projected) -
         sides = heads.key_length, tokens, heads.kv_heads
         keys = fresh(sides, view(projected.keys), element_bytes=HALF_BYTES)
         values = fresh(sides, view(projected.values), element_bytes=HALF_BYTES)
-        attended = fresh((heads.value_length, count, tokens), queries, keys, values, mask)
+        attended = fresh(
+            (heads.value_length, count, tokens), queries, keys, values, mask
+        )
         attended = view(attended)
     else:
         score_sides = tokens, tokens, count
@@ -383,7 +403,9 @@ def latent_attention(graph: Graph, heads: Attention, normed: Node) -> Node:
     plain_query = part(queries)
     rotated_query = part(queries)
     if has_rope:
-        rotated_query = inplace((rope_length, count, tokens), rotated_query, graph.positions)
+        rotated_query = inplace(
+            (rope_length, count, tokens), rotated_query, graph.positions
+        )
     # the matrix of keys is multiplied into the queries
     absorbed = fresh((latent_length, tokens, count), view(plain_query))
     queries = fresh((row_length, count, tokens), view(absorbed), rotated_query)

@@ -122,7 +122,9 @@ class Builder:
             residual = graph.last_rows(residual)
         return inplace(graph.rows_of(layer), computed, residual)
 
-    def _with_norms_of_sums(self, layer: Layer, feed: FeedForward, residual: Node) -> Node:
+    def _with_norms_of_sums(
+        self, layer: Layer, feed: FeedForward, residual: Node
+    ) -> Node:
         """A layer that norms its sums (BERT, arXiv:1810.04805; src/models/bert.cpp)."""
         graph = self.graph
         sides = graph.rows_of(layer)
@@ -136,7 +138,9 @@ class Builder:
         total = inplace(sides, fed_forward, normed)
         return graph.norm(sides, total)
 
-    def _attends_and_recurs(self, layer: Layer, feed: FeedForward, residual: Node) -> Node:
+    def _attends_and_recurs(
+        self, layer: Layer, feed: FeedForward, residual: Node
+    ) -> Node:
         """A layer that attends and recurs, each with a norm (Falcon-H1, arXiv:2507.22448;
         src/models/falcon-h1.cpp).
         """
@@ -146,7 +150,9 @@ class Builder:
         recurrent = layer.recurrent
         assert recurrent is not None
         attended = self.mix(layer, graph.norm(hidden, residual))
-        recurred = RECURRENCES[recurrent.kind](graph, recurrent, graph.norm(hidden, residual))
+        recurred = RECURRENCES[recurrent.kind](
+            graph, recurrent, graph.norm(hidden, residual)
+        )
         mixed = inplace(hidden, attended, recurred)
         residual = inplace(hidden, mixed, residual)
         if layer.is_last:
@@ -155,7 +161,9 @@ class Builder:
         fed_forward = feed_forward(graph, feed, normed, sides[1])
         return inplace(sides, fed_forward, residual)
 
-    def _in_two_parts(self, layer: Layer, feed: FeedForward, normed: Node, residual: Node) -> Node:
+    def _in_two_parts(
+        self, layer: Layer, feed: FeedForward, normed: Node, residual: Node
+    ) -> Node:
         """A layer that attends or recurs, and feeds forward after that or beside it."""
         graph = self.graph
         style = graph.style
@@ -196,7 +204,9 @@ class Builder:
             return inplace(sides, residual, attended)
         return inplace(sides, attended, residual)
 
-    def _fed_forward(self, feed: FeedForward, read: Node, residual: Node, sides: Sides) -> Node:
+    def _fed_forward(
+        self, feed: FeedForward, read: Node, residual: Node, sides: Sides
+    ) -> Node:
         """The feed-forward, normed where the model norms it; of Gemma 4 from the residual."""
         graph = self.graph
         if feed.beside_dense:
@@ -207,7 +217,9 @@ class Builder:
             fed_forward = graph.norm(sides, fed_forward)
         return fed_forward
 
-    def _with_embeddings(self, layer: Layer, embedded: Node, total: Node, residual: Node) -> Node:
+    def _with_embeddings(
+        self, layer: Layer, embedded: Node, total: Node, residual: Node
+    ) -> Node:
         """What a layer gives, with what it adds of the embeddings: Gemma 4 a slice through a gate
         (src/models/gemma4.cpp), Qwen3-VL one slice in each of its first layers
         (src/models/qwen3vl.cpp).

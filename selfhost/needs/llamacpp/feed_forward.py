@@ -130,7 +130,9 @@ class _Experts:
         two_ranks = fresh((2, groups, self.rows), view(by_group), two_best)
         group_ranks = fresh((groups, self.rows), view(two_ranks))
         best_groups = part(fresh((groups, self.rows), view(group_ranks)))
-        kept = fresh((members, self.feed.groups_used or 1, self.rows), by_group, best_groups)
+        kept = fresh(
+            (members, self.feed.groups_used or 1, self.rows), by_group, best_groups
+        )
         closed = fresh(sides, by_group)
         opened = written(closed, kept, best_groups, closed)
         return view(opened)

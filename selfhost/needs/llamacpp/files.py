@@ -23,7 +23,13 @@ from ...core.records import Unread
 from ...core.tables import TomlRow, shipped_table
 from ...core.templates import fill
 from ..case import Case, published_size, unread_of
-from ..quantization import BITS_PER_WEIGHT, FUSED, FUSED_AS_VALUES, bytes_of, recipe_tensors
+from ..quantization import (
+    BITS_PER_WEIGHT,
+    FUSED,
+    FUSED_AS_VALUES,
+    bytes_of,
+    recipe_tensors,
+)
 from ..records import How, Term, by_type, term, unread
 from ..tensors import gguf_tensors, row_of
 
@@ -80,7 +86,8 @@ class Mix(NamedTuple):
 
 
 MIXES = {
-    name: Mix.from_values(values) for name, values in shipped_table("gguf_types")["mixes"].items()
+    name: Mix.from_values(values)
+    for name, values in shipped_table("gguf_types")["mixes"].items()
 }
 
 
@@ -110,7 +117,9 @@ def size_of(case: Case) -> Term | Unread:
     recipe = recipe_of(case.quantization, case.model)
     if recipe is None:
         why = f"no source states the size of {case.quantization}, no quantization of llama-quantize"
-        return unread(why, "use a quantization with a known recipe, for example --quant Q4_K_M")
+        return unread(
+            why, "use a quantization with a known recipe, for example --quant Q4_K_M"
+        )
     if case.whole:
         return _size_by_recipe(case, recipe)
     if spec.parameters.total is None:
@@ -121,7 +130,9 @@ def size_of(case: Case) -> Term | Unread:
 def _size_by_recipe(case: Case, recipe: str) -> Term:
     """The file by the recipe; of a mix computed where only its tables are apart, else a range."""
     released = case.spec.released
-    file = recipe_file(case.model, released, recipe, own_block=case.companions.own_block)
+    file = recipe_file(
+        case.model, released, recipe, own_block=case.companions.own_block
+    )
     if recipe == case.quantization:
         return file
     mix = MIXES[case.quantization]
@@ -135,15 +146,21 @@ def _size_by_recipe(case: Case, recipe: str) -> Term:
     high = int(file.bytes * share.most)
     line = f"{share.least:g} to {share.most:g} × {line}"
     source = SIZES["mixes_source"]
-    return term("files", (low + high) // 2, How.ASSUMED, source, line, low=low, high=high)
+    return term(
+        "files", (low + high) // 2, How.ASSUMED, source, line, low=low, high=high
+    )
 
 
-def _with_tables(model: Architecture, recipe: str, type: str, file: Term, line: str) -> Term:
+def _with_tables(
+    model: Architecture, recipe: str, type: str, file: Term, line: str
+) -> Term:
     """The recipe's file with its token table and output matrix in another type."""
     more_bytes = 0
     for tensor in recipe_tensors(model, recipe, importance_matrix=False):
         if tensor.name in (TOKEN_TABLE, OUTPUT_MATRIX):
-            more_bytes += bytes_of(type, prod(tensor.shape)) * tensor.count - tensor.bytes
+            more_bytes += (
+                bytes_of(type, prod(tensor.shape)) * tensor.count - tensor.bytes
+            )
     return term(
         "files",
         file.bytes + more_bytes,
@@ -179,7 +196,9 @@ def _size_by_bits(case: Case, recipe: str, weights: int) -> Term:
         source += f"; {SIZES['mixes_source']}"
     low_bytes = int(size * least)
     high_bytes = int(size * most)
-    return term("files", size, How.ASSUMED, source, line, low=low_bytes, high=high_bytes)
+    return term(
+        "files", size, How.ASSUMED, source, line, low=low_bytes, high=high_bytes
+    )
 
 
 def _most_by_bits(weights: int, bits: float) -> float:
@@ -221,7 +240,9 @@ def recipe_file(
     line = f"{by_type((tensor.type, tensor.bytes) for tensor in counted)}"
     line += f" + {header:,} bytes of header"
     if len(counted) < len(tensors):
-        line += f"; a file that brings the multi-token-prediction block has {block:,} more"
+        line += (
+            f"; a file that brings the multi-token-prediction block has {block:,} more"
+        )
     elif block and brings is None:
         line += f"; a file without the multi-token-prediction block has {block:,} less"
     if not (own_block or brings):
@@ -263,7 +284,9 @@ def usual_tensors(
     )
 
 
-def header_bytes(architecture: Architecture, tensors: Iterable[FileTensors]) -> tuple[int, int]:
+def header_bytes(
+    architecture: Architecture, tensors: Iterable[FileTensors]
+) -> tuple[int, int]:
     """Least and most bytes in front of the tensors: their table, the keys and the vocabulary
     (docs/gguf.md of ggml).
     """

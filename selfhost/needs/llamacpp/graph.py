@@ -16,7 +16,13 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
-from ...catalogue.architecture import Architecture, Attention, FeedForward, LayerPart, Recurrent
+from ...catalogue.architecture import (
+    Architecture,
+    Attention,
+    FeedForward,
+    LayerPart,
+    Recurrent,
+)
 from ...core.records import Record
 from ..case import Cells
 from ..tensors import ArchitectureRow, State, Style, states, window_of
@@ -106,7 +112,9 @@ def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
     """Whether each layer has parts that are known here, and each part once."""
     groups = (*model.attention, *model.recurrent, *model.feed_forward)
     parts = Counter((type(group), layer) for group in groups for layer in group.layers)
-    if {layer for _, layer in parts} != set(range(model.layers)) or max(parts.values()) > 1:
+    if {layer for _, layer in parts} != set(range(model.layers)) or max(
+        parts.values()
+    ) > 1:
         return False
     if not all(_is_known_attention(heads) for heads in model.attention):
         return False
@@ -116,7 +124,10 @@ def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
         if feed.beside_dense and not row.expert_norms:
             return False
     # a convolution of one input remembers none
-    return all(group.kind in RECURRENCES and group.convolution != 1 for group in model.recurrent)
+    return all(
+        group.kind in RECURRENCES and group.convolution != 1
+        for group in model.recurrent
+    )
 
 
 def _is_known_attention(heads: Attention) -> bool:
@@ -178,7 +189,9 @@ def _shortened(layers: Sequence[Layer], patterns_at_once: int) -> _Shortened:
     return shortened
 
 
-def _repeating(layers: Sequence[Layer], begin: int, patterns_at_once: int) -> _Pattern | None:
+def _repeating(
+    layers: Sequence[Layer], begin: int, patterns_at_once: int
+) -> _Pattern | None:
     """The pattern from a layer on that saves the most layers; None where none saves any."""
     best = None
     for period in range(1, _LONGEST_PATTERN + 1):
@@ -244,7 +257,9 @@ class Graph:
         self.room = room
         self.style = row.graph or Style()
         self.flash = room.flash
-        self.windowed = any(window_of(model, group) is not None for group in model.attention)
+        self.windowed = any(
+            window_of(model, group) is not None for group in model.attention
+        )
         self.width = model.embedding_length
         self.vocabulary = model.vocabulary_gguf or model.vocabulary or 0
         batch_tokens = room.encoded if row.encoder else room.micro_batch
@@ -254,7 +269,9 @@ class Graph:
         # how the tokens lie where each sequence has a dimension
         self.by_sequence: Sides = (self.sequence_tokens, room.sequences)
         # an encoder hands all its tokens to the pooling, less those that fill up the sequences
-        self.logits_rows = room.encoded if row.embeds else min(batch_tokens, logits_rows)
+        self.logits_rows = (
+            room.encoded if row.embeds else min(batch_tokens, logits_rows)
+        )
         self.hidden: Sides = (self.width, self.tokens)
         # owner of what lies outside the buffer, which operations write to: the cache and the states
         self.cache = Node(())

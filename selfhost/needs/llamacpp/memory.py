@@ -130,7 +130,9 @@ def parts(case: Case) -> Needs:
     )
 
 
-def _with_projector(case: Case, files: Term) -> tuple[Term | None, list[Term], list[Unread]]:
+def _with_projector(
+    case: Case, files: Term
+) -> tuple[Term | None, list[Term], list[Unread]]:
     """The files with that of a vision or audio encoder, 16-bit with some 32-bit vectors; what it
     takes in memory; and what of it is not known.
     """
@@ -139,7 +141,11 @@ def _with_projector(case: Case, files: Term) -> tuple[Term | None, list[Term], l
         why = f"{no_encoders}; the file beside it has {units.decimal(files.bytes)}"
         facts = "memory.projector", "download_bytes"
         return None, [], [unread(why, ENCODER_REMEDY, fact) for fact in facts]
-    if case.spec.architecture is None or not case.encoders or case.spec.modality == "speech":
+    if (
+        case.spec.architecture is None
+        or not case.encoders
+        or case.spec.modality == "speech"
+    ):
         return files, [], []
     stated, encoders = case.spec.parameters.projector_bytes, case.encoders
     if stated is not None:
@@ -186,7 +192,9 @@ def _keys_and_values(case: Case) -> Term | Unread | None:
         return None
     if case.cache_type not in _PLAIN_CACHE_TYPES:
         heads = case.heads_without_flash
-        refused = why_cache_refused(groups, case.cache_type, runtime, heads_without_flash=heads)
+        refused = why_cache_refused(
+            groups, case.cache_type, runtime, heads_without_flash=heads
+        )
         if refused is not None:
             remedy = "use --kv-cache f16"
             if not runtime.flash_attention:
@@ -196,14 +204,18 @@ def _keys_and_values(case: Case) -> Term | Unread | None:
     size = sum(rows.bytes_in(room) for rows in parts)
     unsure = sum(rows.unsure_bytes_in(room) for rows in parts)
     streams = of_sequences(room.streams)
-    line = by_layers((rows.before, rows.layers, f"{rows.after}{streams}") for rows in parts)
+    line = by_layers(
+        (rows.before, rows.layers, f"{rows.after}{streams}") for rows in parts
+    )
     windows = ((window_of(model, group), group.tokens_per_row) for group in groups)
     if {room.cells_of_layer(*window) for window in windows} != {case.context_tokens}:
         line += _PADDED
     how, source = How.EXACT, SOURCE
     if unsure:
         how = How.COMPUTED
-        line += "; up to all tokens if llama.cpp ignores the window, which was not checked"
+        line += (
+            "; up to all tokens if llama.cpp ignores the window, which was not checked"
+        )
         source += "; this architecture was not measured"
     return term("kv_cache", size, how, source, line, high=size + unsure)
 
@@ -217,7 +229,9 @@ def _states(case: Case) -> Term | None:
     rest = f" × 4 bytes{of_sequences(sequences)}"
     if room.states > 1:
         rest += f" × {room.states} states to roll drafted tokens back to"
-    line = by_layers(("", state.layers, f" × {state.arithmetic}{rest}") for state in kept)
+    line = by_layers(
+        ("", state.layers, f" × {state.arithmetic}{rest}") for state in kept
+    )
     return term("recurrent_state", size, How.EXACT, SOURCE, line)
 
 
@@ -257,7 +271,9 @@ def cache_rows(architecture: Architecture, room: Cells) -> list[CacheRows]:
     """
     groups, full = cache_groups(architecture, with_room=True), room.full
     row = row_of(architecture)
-    widest = 0 if room.flash else max((group.value_elements for group in groups), default=0)
+    widest = (
+        0 if room.flash else max((group.value_elements for group in groups), default=0)
+    )
     elements, size = CACHE_BLOCKS[room.key_type.upper()]
     of_element = f" × {size}/{elements}".removesuffix("/1") + " bytes"
     parts = []
@@ -278,7 +294,9 @@ def cache_rows(architecture: Architecture, room: Cells) -> list[CacheRows]:
         )
         parts.append(rows)
         if group.indexer_elements:
-            parts.append(_rows_of_indexer(group, full, of_element, is_twice=row.indexer_values))
+            parts.append(
+                _rows_of_indexer(group, full, of_element, is_twice=row.indexer_values)
+            )
     attending = {layer for group in architecture.attention for layer in group.layers}
     idle = architecture.layers - len(attending)
     if widest and idle and attending and not architecture.recurrent:
@@ -318,12 +336,19 @@ def why_cache_refused(
     if heads_without_flash is not None and type not in _PLAIN_CACHE_TYPES:
         why = "which there is none of on these GPUs for"
         return f"a {type} cache needs flash attention, {why} {heads_without_flash}"
-    if runtime is not None and not runtime.flash_attention and type not in _PLAIN_CACHE_TYPES:
+    if (
+        runtime is not None
+        and not runtime.flash_attention
+        and type not in _PLAIN_CACHE_TYPES
+    ):
         return f"a {type} cache needs flash attention, which {runtime.name} leaves off by default"
     if type.upper() not in BLOCKS:
         return f"llama.cpp knows no {type} cache"
     block = BLOCKS[type.upper()][0]
-    lengths = [*(each.key_length for each in groups), *(each.value_length for each in groups)]
+    lengths = [
+        *(each.key_length for each in groups),
+        *(each.value_length for each in groups),
+    ]
     odd = next((length for length in lengths if length % block), None)
     why = f"the head size {odd} is not a multiple of {block}"
     return None if odd is None else f"llama.cpp refuses a {type} cache here: {why}"
@@ -353,12 +378,16 @@ def _compute(case: Case, first: Cells) -> Term:
     # 1.15 times those of one layer, of three models
     kept = case.room.states
     extra_states = kept * case.workload.parallel if kept > 1 else 0
-    more = 5 * extra_states * max((each.memory for each in states(case.model)), default=0)
+    more = (
+        5 * extra_states * max((each.memory for each in states(case.model)), default=0)
+    )
     if case.device is not None:
         source, line = f"{source}; {SIZES['on_a_device']}", f"{reserved:,} bytes"
         error = SIZES["device_error"]
         low, high = int(reserved * (1 - error)), (reserved + more) * (1 + error)
-        compute = term("compute", reserved, How.COMPUTED, source, line, low=low, high=int(high))
+        compute = term(
+            "compute", reserved, How.COMPUTED, source, line, low=low, high=int(high)
+        )
         return _with_copies(case, compute)
     low = min(size, exact_compute_bytes(case.model, case.row, first, rows) or size)
     line = f"{size:,} bytes"
@@ -372,8 +401,13 @@ def guessed_compute(
     model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int
 ) -> Term:
     """The buffer of an architecture without a graph: logits, or the widest layer with masks."""
-    width, words = model.embedding_length, model.vocabulary_gguf or model.vocabulary or 0
-    tokens = room.encoded if row.encoder else min(room.micro_batch, room.full * room.streams)
+    width, words = (
+        model.embedding_length,
+        model.vocabulary_gguf or model.vocabulary or 0,
+    )
+    tokens = (
+        room.encoded if row.encoder else min(room.micro_batch, room.full * room.streams)
+    )
     rows = 0 if row.encoder else min(tokens, logits_rows)
     logits = 4 * (tokens * width + rows * (words + width))
     span = 0
@@ -384,7 +418,11 @@ def guessed_compute(
     alive = 4 * width + _numbers_alive(model, row)
     alive += scores * span * max((group.heads for group in model.attention), default=0)
     # of an indexer the scores of each of its heads, twice
-    indexed = {group.kind: group.indexer_heads for group in model.attention if group.indexer_heads}
+    indexed = {
+        group.kind: group.indexer_heads
+        for group in model.attention
+        if group.indexer_heads
+    }
     scored = 0
     if "latent" in indexed:
         scored = 6
@@ -433,7 +471,9 @@ def _with_copies(case: Case, compute: Term) -> Term:
     masks; the first copies for a prompt the experts of the largest layer in RAM (`op_offload`).
     """
     copied_bytes = _experts_of_largest_layer(case) if case.room.copies_weights else 0
-    return compute.replace(pipeline_bytes=3 * sum(_masks(case)), offload_bytes=copied_bytes)
+    return compute.replace(
+        pipeline_bytes=3 * sum(_masks(case)), offload_bytes=copied_bytes
+    )
 
 
 def _masks(case: Case) -> list[int]:
@@ -441,7 +481,9 @@ def _masks(case: Case) -> list[int]:
     model, room = case.model, case.room
     windows = {window_of(model, group) for group in cache_groups(model)}
     width = 2 if room.flash else 4
-    return [width * room.micro_batch * room.cells_of_layer(window) for window in windows]
+    return [
+        width * room.micro_batch * room.cells_of_layer(window) for window in windows
+    ]
 
 
 def _inputs_in_ram(case: Case) -> Term:
@@ -475,18 +517,32 @@ def _expert_tensors(case: Case) -> list[FileTensors]:
     if not case.whole or recipe is None:
         return []
     tensors, *_ = usual_tensors(case.model, recipe, case.spec.released)
-    return [each for each in tensors if each.name.endswith("_exps.weight") and not each.extra]
+    return [
+        each
+        for each in tensors
+        if each.name.endswith("_exps.weight") and not each.extra
+    ]
 
 
 def _experts_apart(case: Case, weights: Term) -> tuple[Term, ...]:
     """What a device holds where the experts of the first layers are left in RAM, and these."""
-    tensors, first = _expert_tensors(case), int(case.settings.get("cpu_expert_layers") or 0)
-    layers = [n for part in case.model.feed_forward if part.experts for n in part.layers]
+    tensors, first = (
+        _expert_tensors(case),
+        int(case.settings.get("cpu_expert_layers") or 0),
+    )
+    layers = [
+        n for part in case.model.feed_forward if part.experts for n in part.layers
+    ]
     experts, left = sum(each.bytes for each in tensors), sum(n < first for n in layers)
     if not experts or not left:
         return (weights,)
-    in_ram, is_mixed = experts * left // len(layers), len({t.name for t in tensors}) < len(tensors)
-    error = int(min(in_ram, experts - in_ram) * SIZES["experts_error"]) if is_mixed else 0
+    in_ram, is_mixed = (
+        experts * left // len(layers),
+        len({t.name for t in tensors}) < len(tensors),
+    )
+    error = (
+        int(min(in_ram, experts - in_ram) * SIZES["experts_error"]) if is_mixed else 0
+    )
     line = f"{weights.bytes:,} - {experts:,} bytes of experts"
     rest = weights.resized(weights.bytes - experts, line)
     held = [rest.replace(output_bytes=weights.output_bytes)]
@@ -494,7 +550,9 @@ def _experts_apart(case: Case, weights: Term) -> tuple[Term, ...]:
         line = f"{size:,} bytes; experts of {plural(number, 'layer')}"
         ends = {"low": size - error, "high": size + error}
         part = term("weights", size, How.COMPUTED, weights.source, line, **ends)
-        held += [part.replace(first_layer=min(first, case.model.layers))] if number else []
+        held += (
+            [part.replace(first_layer=min(first, case.model.layers))] if number else []
+        )
     return *held[:-1], held[-1].replace(first_layer=0, split=Split.HOST)
 
 
@@ -517,7 +575,9 @@ def _program(case: Case, first: Cells) -> Term:
         tokens = case.room.encoded if row.encoder else case.room.micro_batch
         width = 0 if row.diffusion else case.model.embedding_length
         outputs = 4 * tokens * (vocabulary + width)
-        line += f" + {tokens:,} tokens × ({vocabulary:,} + {width:,}) × 4 bytes of outputs"
+        line += (
+            f" + {tokens:,} tokens × ({vocabulary:,} + {width:,}) × 4 bytes of outputs"
+        )
     source = runtime.overhead_source or runtime.name
     # each sequence has a list of its own (slot.prompt.checkpoints)
     copies = case.workload.parallel * runtime.context_checkpoints * copy_bytes(case)
@@ -525,7 +585,11 @@ def _program(case: Case, first: Cells) -> Term:
         line += f"; up to {copies:,} more for copies of a full context to go back to"
         stated = runtime.sources.get("context_checkpoints", runtime.name)
         source += f"; copies of the context: {stated}"
-    how = How.MEASURED if work + outputs <= program + vocabulary * middle else How.COMPUTED
+    how = (
+        How.MEASURED
+        if work + outputs <= program + vocabulary * middle
+        else How.COMPUTED
+    )
     if runtime.overhead_how != "measured":
         how = How.ASSUMED
     touched = min(work, _work_buffer(case, first)[0])
@@ -571,7 +635,9 @@ def copy_bytes(case: Case) -> int:
     for group in cache_groups(architecture):
         window = window_of(architecture, group)
         if window is not None:
-            cell = bytes_of(type, group.key_elements) + bytes_of(type, group.value_elements)
+            cell = bytes_of(type, group.key_elements) + bytes_of(
+                type, group.value_elements
+            )
             size += min(window, case.room.full) * group.layers * cell
     return size
 
@@ -584,30 +650,44 @@ def _picture(case: Case) -> Term:
     encoder = encoder_of(case.spec)
     if encoder is None:
         others = "25 other kinds reserve 20 to 739 MB (llama.cpp 0c1e570)"
-        source, (size, most) = f"this encoder was not measured; {others}", SIZES["picture_bytes"]
+        source, (size, most) = (
+            f"this encoder was not measured; {others}",
+            SIZES["picture_bytes"],
+        )
         line, ends = f"{size:,} bytes", {"low": 0, "high": most}
         return term("projector_compute", size, How.ASSUMED, source, line, **ends)
-    plain, largest, reserved = encoder.largest_bytes, encoder.largest_pixels, encoder.reserved_bytes
+    plain, largest, reserved = (
+        encoder.largest_bytes,
+        encoder.largest_pixels,
+        encoder.reserved_bytes,
+    )
     tokens, side = int(case.settings.get("picture_tokens") or 0), encoder.token_pixels
     if tokens and side is not None:
         plain = encoder.picture_bytes(tokens * side**2)
         reserved = plain if reserved == encoder.largest_bytes else reserved
         line = f"{plain:,} bytes; for a picture of {tokens:,} tokens of {side} × {side} pixels"
     elif largest is None:
-        line = f"{plain:,} bytes; for {encoder.largest_seconds} seconds of sound, the most"
+        line = (
+            f"{plain:,} bytes; for {encoder.largest_seconds} seconds of sound, the most"
+        )
     else:
         side = min(MEGAPIXEL_SIDE, largest)
         plain = encoder.picture_bytes(side**2)
         line = f"{plain:,} bytes; for a picture of {side:,} × {side:,}"
         if side < largest:
             line += f", {encoder.largest_bytes:,} for one of {largest:,} × {largest:,}, the most"
-    source, how = f"{SOURCE}: tools/mtmd/clip.cpp, an encoder {encoder.what}", How.MEASURED
+    source, how = (
+        f"{SOURCE}: tools/mtmd/clip.cpp, an encoder {encoder.what}",
+        How.MEASURED,
+    )
     line += "; none without any, up to a fifth more in a work buffer"
     # with what activations take in 16 bits to meet its weights, and the picture itself: 1.19 times
     # as much of a Pixtral's (tests/truth/llamacpp_companions.json)
     if case.device is None or reserved <= plain:
         low = reserved if case.device else 0
-        return term("projector_compute", plain, how, source, line, low=low, high=plain * 6 // 5)
+        return term(
+            "projector_compute", plain, how, source, line, low=low, high=plain * 6 // 5
+        )
     line = f"{reserved:,} bytes; reserved at load, for pictures that need no more"
     return term("projector_compute", reserved, how, source, line)
 
@@ -640,7 +720,9 @@ def draft_file(case: Case, draft: PublishedDraft) -> Term:
     return term("files", size, How.STATED, draft.source, line, low=low, high=high)
 
 
-def _published_draft(case: Case, draft: PublishedDraft, compute: Term) -> tuple[Term, Term]:
+def _published_draft(
+    case: Case, draft: PublishedDraft, compute: Term
+) -> tuple[Term, Term]:
     """The draft's weights, on the first of several devices, and its compute buffer. It attends to
     the cache of the model (`ctx_other` in src/models/gemma4-assistant.cpp), so it has none.
     """
@@ -648,7 +730,9 @@ def _published_draft(case: Case, draft: PublishedDraft, compute: Term) -> tuple[
     weights = file.replace(name="mtp_weights", split=Split.FIRST)
     source = f"{_DRAFT_SOURCE}; not measured of {draft.name}, which is narrower than the model"
     likely = int(compute.bytes * SIZES["block_compute"][0])
-    line = f"{SIZES['block_compute'][0]:g} × {compute.bytes:,} bytes, as of other blocks"
+    line = (
+        f"{SIZES['block_compute'][0]:g} × {compute.bytes:,} bytes, as of other blocks"
+    )
     ends = {"low": likely // 4, "high": compute.bytes}
     return weights, term("mtp_compute", likely, How.ASSUMED, source, line, **ends)
 
@@ -679,7 +763,10 @@ def with_draft(model: Needs, draft: Needs, case: Case, source: str) -> Needs:
         for each in draft.terms
         if each.name not in ("activations", *PROGRAMS)
     ]
-    unknown = [each.replace(reason=f"{name}, the draft: {each.reason}") for each in draft.unknown]
+    unknown = [
+        each.replace(reason=f"{name}, the draft: {each.reason}")
+        for each in draft.unknown
+    ]
     files, more, largest = model.files, draft.files, model.largest_file_bytes or 0
     if not case.companions.draft_is_here and files is not None:
         files = None if more is None else with_files(files, more, f"the draft, {name}")
@@ -713,7 +800,9 @@ def block_of_checkpoint(case: Case) -> list[Term]:
         line += "; less where the block is stored in the model's narrow type"
     source = case.runtime.sources.get("companions", case.runtime.name)
     weights = term("mtp_weights", parameters * 2, How.COMPUTED, source, line, low=low)
-    kept = _block_cache(case, case.context_tokens, case.workload.parallel).replace(source=source)
+    kept = _block_cache(case, case.context_tokens, case.workload.parallel).replace(
+        source=source
+    )
     heads = max(1, min(group.kv_heads for group in cache_groups(architecture)))
     return [
         share_by_device(weights, devices, 1 / devices),
@@ -724,7 +813,9 @@ def block_of_checkpoint(case: Case) -> list[Term]:
 def _block_cache(case: Case, tokens: int, sequences: int) -> Term:
     """A plain 16-bit cache of the block's layers, as wide as a layer that keeps every token."""
     groups, blocks = cache_groups(case.model), case.model.mtp_layers or 0
-    group = next((group for group in reversed(groups) if group.window_tokens is None), groups[-1])
+    group = next(
+        (group for group in reversed(groups) if group.window_tokens is None), groups[-1]
+    )
     size = blocks * 2 * (group.key_elements + group.value_elements) * tokens * sequences
     before, shape = shape_of_row(group)
     line = f"{before}{plural(blocks, 'block')} × {shape} × 2 bytes × {tokens:,} tokens"

@@ -26,7 +26,9 @@ def _fetched(graph: Graph, elements: int) -> Node:
     return view(fetched)
 
 
-def _convolved(graph: Graph, group: Recurrent, past: Node, channels: int, read: Node) -> Node:
+def _convolved(
+    graph: Graph, group: Recurrent, past: Node, channels: int, read: Node
+) -> Node:
     """The convolution over inputs behind the last of the past (GGML_OP_SSM_CONV); it stores the
     last inputs for the next batch.
     """
@@ -77,7 +79,9 @@ def _mamba(graph: Graph, group: Recurrent, normed: Node) -> Node:
         step = graph.product(rank, step)
     steps = graph.product(inner_length, step)
     memory = view(graph.states)
-    outputs = _scanned(graph, inner_length, state.memory, view(read), steps, keys, queries, memory)
+    outputs = _scanned(
+        graph, inner_length, state.memory, view(read), steps, keys, queries, memory
+    )
     passed = inplace(inner, read)
     outputs = inplace(inner, outputs, passed)
     gate = fresh(inner, part(both))
@@ -106,7 +110,9 @@ def _mamba2(graph: Graph, group: Recurrent, normed: Node) -> Node:
     keys = part(convolved)
     queries = part(convolved)
     memory = view(graph.states)
-    outputs = _scanned(graph, inner_length, state.memory, read, step, keys, queries, memory)
+    outputs = _scanned(
+        graph, inner_length, state.memory, read, step, keys, queries, memory
+    )
     passed = inplace(inner, read)
     outputs = inplace(inner, outputs, passed)
     gate = fresh(inner, part(product))

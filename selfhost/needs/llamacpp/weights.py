@@ -84,7 +84,9 @@ class LayoutBuffer(NamedTuple):
 
 
 # the buffers of each instruction set, the first of which that takes a matrix has it
-_LAYOUTS = {name: [LayoutBuffer(**row) for row in rows] for name, rows in LAYOUTS.items()}
+_LAYOUTS = {
+    name: [LayoutBuffer(**row) for row in rows] for name, rows in LAYOUTS.items()
+}
 
 
 def weights_terms(case: Case, files: Term) -> LoadedWeights:
@@ -104,7 +106,9 @@ def _in_file(case: Case, files: Term, recipe: str) -> _InFile:
     """The weights by the header that was read, in proportion to a recipe, or by the recipe."""
     spec = case.spec
     usual = usual_tensors(case.model, recipe, spec.released)
-    is_of_this_file = any(case.quantization in published.bytes for published in spec.files)
+    is_of_this_file = any(
+        case.quantization in published.bytes for published in spec.files
+    )
     if spec.tensors and is_of_this_file:
         loaded = _loaded(spec.tensors, case.row)
         source = f"tensor table in the header of {spec.origin}"
@@ -116,8 +120,12 @@ def _in_file(case: Case, files: Term, recipe: str) -> _InFile:
     # a published size that is not that of llama-quantize's own types
     is_near = computed.low_bytes - error <= files.bytes <= computed.high_bytes + error
     if recipe != case.quantization or (files.how is How.STATED and not is_near):
-        source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
-        mapped = whole_files(files, source, "; the whole file, a mix of its publisher's own")
+        source = (
+            f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
+        )
+        mapped = whole_files(
+            files, source, "; the whole file, a mix of its publisher's own"
+        )
         low = min(files.low_bytes, files.bytes - int(error))
         return _InFile(mapped.replace(low_bytes=low), loaded, scale=(files.bytes, size))
     source = RECIPE
@@ -137,7 +145,11 @@ def _loaded(tensors: Iterable[FileTensors], row: ArchitectureRow) -> list[FileTe
     draft; some architectures load a part of it.
     """
     names = _loaded_of_block(row)
-    return [tensor for tensor in tensors if not tensor.extra or tensor.name.startswith(names)]
+    return [
+        tensor
+        for tensor in tensors
+        if not tensor.extra or tensor.name.startswith(names)
+    ]
 
 
 def _loaded_of_block(row: ArchitectureRow) -> tuple[str, ...]:
@@ -146,7 +158,12 @@ def _loaded_of_block(row: ArchitectureRow) -> tuple[str, ...]:
 
 
 def _stored(
-    name: str, tensors: Sequence[FileTensors], how: How, source: str, less: int = 0, more: int = 0
+    name: str,
+    tensors: Sequence[FileTensors],
+    how: How,
+    source: str,
+    less: int = 0,
+    more: int = 0,
 ) -> Term:
     """Tensors as they lie in the file; their sum may be so many bytes less and more."""
     size = sum_bytes(tensors)
@@ -182,7 +199,9 @@ def _on_devices(in_file: _InFile, row: ArchitectureRow) -> tuple[Term, ...]:
 
 def _in_proportion(in_file: _InFile, names: str | tuple[str, ...]) -> int:
     """Bytes of the tensors whose names begin so; of a mix what is likely by the recipe's."""
-    size = sum_bytes(tensor for tensor in in_file.loaded if tensor.name.startswith(names))
+    size = sum_bytes(
+        tensor for tensor in in_file.loaded if tensor.name.startswith(names)
+    )
     if in_file.scale is None:
         return size
     of_file, of_recipe = in_file.scale
@@ -225,7 +244,9 @@ def _laid_out(in_file: _InFile, case: Case) -> LoadedWeights:
     files = ", ".join(sources)
     source = f"{SOURCE}: {files}; interleaved for this processor, the originals in the page cache"
     source += " may be dropped"
-    rest = _share_of(mapped, "weights", stays, mapped.bytes - moved_bytes, mapped.source)
+    rest = _share_of(
+        mapped, "weights", stays, mapped.bytes - moved_bytes, mapped.source
+    )
     copies = _share_of(mapped, "repacked_weights", moves, moved_bytes, source)
     lines = [copies.arithmetic]
     if table_bytes:
@@ -252,7 +273,9 @@ def _layout_for(case: Case) -> Sequence[LayoutBuffer]:
     not known, or crash a program that has an option to leave weights as they are (`unpacked`).
     """
     instruction_sets = case.instruction_sets or ()
-    if "unpacked" in case.runtime.options and case.runtime.crashing_sets(instruction_sets):
+    if "unpacked" in case.runtime.options and case.runtime.crashing_sets(
+        instruction_sets
+    ):
         return ()
     for name, buffers in _LAYOUTS.items():
         if name in instruction_sets:

@@ -43,7 +43,9 @@ def nodes(*items: str) -> bytes:
 NODE = '{"kind": "Node", "metadata": {"name": "n"}, "status": {"capacity": {"memory": "1Gi"}}}'
 
 
-def test_an_answer_that_nobody_can_read_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_nobody_can_read_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Deeper than Python's own stack; without end."""
     deep = NODE[:-1] + ', "x": ' + "[" * 100_000 + "]" * 100_000 + "}"
     assert "is nested too deeply" in message(nodes(NODE, deep))
@@ -74,7 +76,11 @@ def test_a_broken_item_of_an_answer_is_a_fault_with_its_place() -> None:
 
 def test_a_machine_that_is_down_is_not_judged_and_a_drained_one_is() -> None:
     """One rule for all systems: what is down or does not answer is a fault with its name."""
-    kubernetes: dict[str, Any] = {"kind": "Node", "metadata": {"name": "n"}, "status": {}}
+    kubernetes: dict[str, Any] = {
+        "kind": "Node",
+        "metadata": {"name": "n"},
+        "status": {},
+    }
     no, unknown, ready = (
         {**kubernetes, "status": {"conditions": [{"type": "Ready", "status": status}]}}
         for status in ("False", "Unknown", "True")
@@ -84,11 +90,17 @@ def test_a_machine_that_is_down_is_not_judged_and_a_drained_one_is() -> None:
         (problem,) = audited(fleet, "judge").problems
         assert problem.message.startswith("n is not judged: ")
         left_out = audited(fleet, "skip")
-        assert [each.message for each in left_out.problems] == ["there is no machine to judge"]
+        assert [each.message for each in left_out.problems] == [
+            "there is no machine to judge"
+        ]
         assert '"n" (' in left_out.notes[0]
     pressure = {"key": "node.kubernetes.io/memory-pressure", "effect": "NoSchedule"}
     # what a line of jq makes of Slurm's nodes
-    node = {"schema": "selfhost.machine/1", "name": "n", "labels": {"slurm.state": "IDLE,DRAIN"}}
+    node = {
+        "schema": "selfhost.machine/1",
+        "name": "n",
+        "labels": {"slurm.state": "IDLE,DRAIN"},
+    }
     works: list[tuple[Any, str]] = [
         ({**ready, "spec": {"unschedulable": True}}, "cordoned"),
         ({**ready, "spec": {"taints": [pressure]}}, "memory-pressure"),
@@ -102,16 +114,24 @@ def test_a_machine_that_is_down_is_not_judged_and_a_drained_one_is() -> None:
         for wanted in ("judge", "skip"):
             made = audited(fleet, wanted)
             assert made.machines == (wanted == "judge"), answer
-            assert any("no new work" in note and f"({state})" in note for note in made.notes)
+            assert any(
+                "no new work" in note and f"({state})" in note for note in made.notes
+            )
 
 
 def audited(fleet: Fleet, wanted: str) -> Audit:
-    return judged(f'out_of_service = "{wanted}"\n[[model]]\nname = "gpt2"\n', fleet=fleet)
+    return judged(
+        f'out_of_service = "{wanted}"\n[[model]]\nname = "gpt2"\n', fleet=fleet
+    )
 
 
 def test_what_is_no_json_says_what_is_read() -> None:
     """Slurm's and an exporter's own texts, and what is compressed."""
-    for content in (b"NodeName=n State=IDLE RealMemory=1\n", b"# HELP node_x y\n", b"\x1f\x8b\x08"):
+    for content in (
+        b"NodeName=n State=IDLE RealMemory=1\n",
+        b"# HELP node_x y\n",
+        b"\x1f\x8b\x08",
+    ):
         (problem,) = loaded(content).problems
         assert "is not JSON" in problem.message
         assert "`kubectl get nodes -o json`" in str(problem.remedy)
@@ -148,7 +168,9 @@ def _with_secrets(value: Any, seen: list[int]) -> Any:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in SAMPLES if path.suffix == ".json"], ids=lambda path: path.name
+    "path",
+    [path for path in SAMPLES if path.suffix == ".json"],
+    ids=lambda path: path.name,
 )
 def test_nothing_private_leaves_an_answer(path: Path) -> None:
     """Values in every place of every sample, and in labels by which classes are made, are in no
@@ -168,7 +190,8 @@ def test_nothing_private_leaves_an_answer(path: Path) -> None:
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=8), inner, max_size=3)
     ),
     max_leaves=8,
 )
@@ -179,7 +202,8 @@ def _mutated(value: Any, draw: Any, chance: list[int]) -> Any:
     chance[0] += 1
     if chance[0] in chance[1:]:
         return draw(
-            JSON | st.sampled_from([-1, 10**40, "1e999", "9" * 5000, "NaN", 1e300, "\ud800"])
+            JSON
+            | st.sampled_from([-1, 10**40, "1e999", "9" * 5000, "NaN", 1e300, "\ud800"])
         )
     if isinstance(value, dict):
         return {key: _mutated(item, draw, chance) for key, item in value.items()}
@@ -200,7 +224,9 @@ def _size(value: Any) -> int:
 @given(st.data())
 def test_no_answer_ends_in_a_traceback(data: st.DataObject) -> None:
     """Any value anywhere: a machine, or a problem. `load_machines` raises nothing."""
-    path = data.draw(st.sampled_from([path for path in SAMPLES if path.suffix == ".json"]))
+    path = data.draw(
+        st.sampled_from([path for path in SAMPLES if path.suffix == ".json"])
+    )
     answer = json.loads(path.read_text(encoding="utf-8"))
     places = data.draw(st.lists(st.integers(1, _size(answer)), min_size=1, max_size=5))
     changed = _mutated(answer, data.draw, [0, *places])

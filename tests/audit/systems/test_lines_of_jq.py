@@ -51,12 +51,18 @@ def test_memory_of_another_inventory_is_known(command: str, answer: Any) -> None
     line = re.search(rf"(?m)^{command} [^|]*\| jq -c '([^']*)' \| selfhost audit", page)
     assert line is not None
     done = subprocess.run(
-        ["jq", "-c", line[1]], input=json.dumps(answer), capture_output=True, text=True, check=True
+        ["jq", "-c", line[1]],
+        input=json.dumps(answer),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     has_gib = {}
     for record in done.stdout.splitlines():
         machine = Machine.from_json(json.loads(record))
-        finding = check("mistral-7b", quantization="Q4_K_M", machine=machine).finding("memory")
+        finding = check("mistral-7b", quantization="Q4_K_M", machine=machine).finding(
+            "memory"
+        )
         assert finding is not None
         assert isinstance(finding.has, int)
         has_gib[machine.name] = finding.has / 2**30

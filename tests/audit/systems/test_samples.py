@@ -23,7 +23,9 @@ KIB, MIB, GIB = 2**10, 2**20, 2**30
 def machines_of(answer: object) -> dict[str, Machine]:
     """The machines of a file, a folder or an answer by name; no problem."""
     own = answer if isinstance(answer, Path) else "-"
-    fleet = load_machines(str(own), stdin=b"" if own != "-" else json.dumps(answer).encode())
+    fleet = load_machines(
+        str(own), stdin=b"" if own != "-" else json.dumps(answer).encode()
+    )
     assert not fleet.problems, fleet.problems
     return {machine.name: machine for machine in fleet.machines}
 
@@ -36,8 +38,12 @@ def machine_of(path: str) -> Machine:
 SAMPLES = sorted(path for path in FLEET.glob("*/*"))
 
 
-@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_a_sample_is_recognized_and_each_fact_has_a_source_or_a_reason(path: Path) -> None:
+@pytest.mark.parametrize(
+    "path", SAMPLES, ids=lambda path: f"{path.parent.name}/{path.name}"
+)
+def test_a_sample_is_recognized_and_each_fact_has_a_source_or_a_reason(
+    path: Path,
+) -> None:
     """What has a value says where it was read, what has none why not and how to get it."""
     by_content = machines_of(path)
     assert by_content
@@ -76,12 +82,22 @@ def test_ansible() -> None:
 
 def test_a_record_as_a_local_fact_of_ansible_is_taken_whole() -> None:
     """`ansible_local.selfhost` holds what Ansible's facts lack."""
-    own = {"schema": "selfhost.machine/1", "instruction_sets": ["avx2"], "memory_limit_bytes": GIB}
-    facts = {"ansible_memtotal_mb": 1, "ansible_local": {"selfhost": own}, "ansible_nodename": "a"}
+    own = {
+        "schema": "selfhost.machine/1",
+        "instruction_sets": ["avx2"],
+        "memory_limit_bytes": GIB,
+    }
+    facts = {
+        "ansible_memtotal_mb": 1,
+        "ansible_local": {"selfhost": own},
+        "ansible_nodename": "a",
+    }
     machine = machines_of({"ansible_facts": facts})["a"]
     assert (machine.memory_limit_bytes, machine.instruction_sets) == (GIB, ("avx2",))
     # what Ansible keeps of a fact that fails, and its text may hold anything
-    facts["ansible_local"] = {"selfhost": "Failure executing fact script, rc: 127, err: TOKEN=x"}
+    facts["ansible_local"] = {
+        "selfhost": "Failure executing fact script, rc: 127, err: TOKEN=x"
+    }
     machine = machines_of({"ansible_facts": facts})["a"]
     assert machine.instruction_sets is None
     assert "TOKEN" not in str(machine)
@@ -107,8 +123,14 @@ def test_gpu_memory_of_prometheus_is_each_cards_own() -> None:
     machine = machine_of("prometheus/dcgm_made.json")
     assert machine.accelerators is not None
     first, second = machine.accelerators
-    assert (first.memory_total_bytes, first.memory_free_bytes) == (15360 * MIB, 14000 * MIB)
-    assert (second.memory_total_bytes, second.memory_free_bytes) == (15000 * MIB, 15000 * MIB)
+    assert (first.memory_total_bytes, first.memory_free_bytes) == (
+        15360 * MIB,
+        14000 * MIB,
+    )
+    assert (second.memory_total_bytes, second.memory_free_bytes) == (
+        15000 * MIB,
+        15000 * MIB,
+    )
     assert machine.memory_available_bytes is None
 
 
@@ -118,7 +140,12 @@ def test_a_card_that_mig_divides_counts_by_its_instances_alone() -> None:
     for part in ("", "1", "2"):
         for what, size in (("FREE", "40000"), ("USED", "192")):
             name = f"DCGM_FI_DEV_FB_{what}"
-            metric = {"__name__": name, "instance": "n:1", "UUID": "G", "GPU_I_ID": part}
+            metric = {
+                "__name__": name,
+                "instance": "n:1",
+                "UUID": "G",
+                "GPU_I_ID": part,
+            }
             rows.append({"metric": metric, "value": [0, size]})
     (machine,) = machines_of({"status": "success", "data": {"result": rows}}).values()
     assert [card.is_part for card in machine.accelerators or ()] == [True, True]
@@ -130,7 +157,11 @@ KUBERNETES = FLEET / "kubernetes"
 def node(labels: dict[str, str], capacity: dict[str, Any], **parts: Any) -> Machine:
     """The machine of a node with these labels and resources."""
     status = {"capacity": {"cpu": "8", "memory": "1Gi", **capacity}, **parts}
-    item = {"kind": "Node", "metadata": {"name": "n", "labels": labels}, "status": status}
+    item = {
+        "kind": "Node",
+        "metadata": {"name": "n", "labels": labels},
+        "status": status,
+    }
     return machines_of({"apiVersion": "v1", "kind": "List", "items": [item]})["n"]
 
 
@@ -141,7 +172,10 @@ def cards_of(labels: dict[str, str], **capacity: str) -> tuple[Accelerator, ...]
 
 
 def gpu(**values: Any) -> dict[str, str]:
-    return {f"nvidia.com/{key.replace('__', '.')}": str(value) for key, value in values.items()}
+    return {
+        f"nvidia.com/{key.replace('__', '.')}": str(value)
+        for key, value in values.items()
+    }
 
 
 def test_capacity_is_the_machine_and_allocatable_a_budget() -> None:
@@ -202,7 +236,9 @@ def test_shares_of_a_card_are_no_cards() -> None:
     """With time-slicing the resource counts shares; with MPS each share has a part of the
     memory.
     """
-    labels = gpu(gpu__count=2, gpu__replicas=4, gpu__memory=15360, gpu__product="Tesla-T4-SHARED")
+    labels = gpu(
+        gpu__count=2, gpu__replicas=4, gpu__memory=15360, gpu__product="Tesla-T4-SHARED"
+    )
     offered = {"nvidia.com/gpu": "8"}
     for strategy, size in (("time-slicing", 15360 * MIB), ("mps", 3840 * MIB)):
         cards = cards_of(labels | gpu(**{"gpu__sharing-strategy": strategy}), **offered)
@@ -241,13 +277,22 @@ def test_instances_of_mig_are_parts() -> None:
     """`single` counts instances as GPUs, `mixed` has labels of each kind: a program gets one, of
     4,864 MiB.
     """
-    single = gpu(gpu__count=7, gpu__memory=4864, gpu__product="NVIDIA-A100-SXM4-40GB-MIG-1g.5gb")
+    single = gpu(
+        gpu__count=7, gpu__memory=4864, gpu__product="NVIDIA-A100-SXM4-40GB-MIG-1g.5gb"
+    )
     cards = cards_of(single, **{"nvidia.com/gpu": "7"})
-    assert (len(cards), cards[0].is_part, cards[0].memory_total_bytes) == (7, True, 4864 * MIB)
+    assert (len(cards), cards[0].is_part, cards[0].memory_total_bytes) == (
+        7,
+        True,
+        4864 * MIB,
+    )
     assert cards[0].name == "NVIDIA A100-SXM4-40GB MIG 1g.5gb"
     assert cards[0].memory_bandwidth_bytes_per_second is None
     mixed = gpu(gpu__count=2, gpu__memory=40960, gpu__product="NVIDIA-A100-SXM4-40GB")
-    mixed |= {"nvidia.com/mig-3g.20gb.count": "2", "nvidia.com/mig-3g.20gb.memory": "20096"}
+    mixed |= {
+        "nvidia.com/mig-3g.20gb.count": "2",
+        "nvidia.com/mig-3g.20gb.memory": "20096",
+    }
     cards = cards_of(mixed, **{"nvidia.com/gpu": "1", "nvidia.com/mig-3g.20gb": "2"})
     assert [card.is_part for card in cards] == [False, True, True]
     assert cards[1].memory_total_bytes == 20096 * MIB
@@ -256,7 +301,11 @@ def test_instances_of_mig_are_parts() -> None:
 def test_devices_in_resource_slices_are_unread() -> None:
     """Dynamic resource allocation: no label tells of the cards, and they are not taken for none."""
     slices = {"kind": "ResourceSlice", "spec": {"nodeName": "n", "devices": []}}
-    own = {"kind": "Node", "metadata": {"name": "n"}, "status": {"capacity": {"memory": "1Gi"}}}
+    own = {
+        "kind": "Node",
+        "metadata": {"name": "n"},
+        "status": {"capacity": {"memory": "1Gi"}},
+    }
     other = {**own, "metadata": {"name": "other"}}
     machines = machines_of({"kind": "List", "items": [slices, own, other]})
     assert machines["n"].accelerators is None
@@ -273,7 +322,9 @@ def test_devices_in_resource_slices_are_unread() -> None:
     ],
     ids=case_id,
 )
-def test_a_processor_that_is_named_is_judged_by_its_series(name: str, least: str | None) -> None:
+def test_a_processor_that_is_named_is_judged_by_its_series(
+    name: str, least: str | None
+) -> None:
     """Xeon Gold 6338, as Ansible's facts name it, is Ice Lake with AVX-512; of an unknown name
     nothing is assumed.
     """
@@ -296,7 +347,9 @@ def test_a_processor_that_is_named_is_judged_by_its_series(name: str, least: str
     ],
     ids=case_id,
 )
-def test_a_node_is_judged_by_its_cloud_type(arch: str, label: str, word: str | None) -> None:
+def test_a_node_is_judged_by_its_cloud_type(
+    arch: str, label: str, word: str | None
+) -> None:
     """AWS rents m6i on Xeon Platinum 8375C, m6g on Graviton2; a label that nobody sells, or not of
     that architecture, tells nothing.
     """

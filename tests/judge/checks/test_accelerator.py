@@ -116,7 +116,8 @@ def test_every_code_of_accelerator_is_reached() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "gpu"), [("mistral-small-24b", "2x RTX 3060"), ("qwen2.5-32b", "RTX 3090")]
+    ("model", "gpu"),
+    [("mistral-small-24b", "2x RTX 3060"), ("qwen2.5-32b", "RTX 3090")],
 )
 def test_what_people_serve_with_less_memory_runs_so(model: str, gpu: str) -> None:
     """People serve these in AWQ with --enforce-eager, which makes no CUDA graphs
@@ -134,7 +135,9 @@ def test_what_people_serve_with_less_memory_runs_so(model: str, gpu: str) -> Non
     placed = runs.needs
     assert placed is not None
     likely = sum(term.bytes for term in placed.terms if term.where != "host")
-    assert likely <= 0.92 * sum(card.memory_total_bytes or 0 for card in machine.accelerators or ())
+    assert likely <= 0.92 * sum(
+        card.memory_total_bytes or 0 for card in machine.accelerators or ()
+    )
     wide = check(model, asked.replace(quantization="bfloat16"), machine=machine)
     assert [each.code for each in wide.findings if each.check == "accelerator"] == [
         "accelerator-too-small"
@@ -166,7 +169,9 @@ def test_an_unread_accelerator_is_not_said_to_be_needless(fact: str) -> None:
     reason and the remedy.
     """
     why = Unread(
-        fact=f"accelerators.{fact}", reason="no driver for it", remedy="install its driver"
+        fact=f"accelerators.{fact}",
+        reason="no driver for it",
+        remedy="install its driver",
     )
     card = GPU.replace(memory_free_bytes=None).replace(**{fact: None})
     small = GPU.replace(memory_total_bytes=GIB, memory_free_bytes=GIB)
@@ -180,7 +185,9 @@ def test_an_unread_accelerator_is_not_said_to_be_needless(fact: str) -> None:
 def on_a_mac(needed_gib: int) -> Question:
     """A model that takes so much and runs on a processor of Apple's."""
     cpu = CpuNeed(architectures=("aarch64",), instruction_sets={}, recommended={})
-    return question(needs=needs_of(needed_gib * GIB, needed_gib * GIB, cpu=cpu), runtime=None)
+    return question(
+        needs=needs_of(needed_gib * GIB, needed_gib * GIB, cpu=cpu), runtime=None
+    )
 
 
 @pytest.mark.parametrize(
@@ -207,7 +214,9 @@ def test_metal_gives_the_gpu_a_share_of_the_ram(
     machine = MAC.replace(
         memory_total_bytes=ram * GIB,
         memory_limit_bytes=ram * GIB,
-        accelerators=(card.replace(memory_total_bytes=None if limit is None else limit * GIB),),
+        accelerators=(
+            card.replace(memory_total_bytes=None if limit is None else limit * GIB),
+        ),
     )
     finding = found("accelerator", on_a_mac(needed), machine)
     assert finding.code == code
@@ -231,7 +240,9 @@ def test_linux_gives_amds_graphics_half_of_the_ram(
     machine = strix.replace(
         memory_total_bytes=62 * GIB,
         memory_limit_bytes=62 * GIB,
-        accelerators=(card.replace(memory_total_bytes=None if limit is None else limit * GIB),),
+        accelerators=(
+            card.replace(memory_total_bytes=None if limit is None else limit * GIB),
+        ),
     )
     asked = question(needs=needs_of(needed * GIB, needed * GIB), runtime=None)
     finding = found("accelerator", asked, machine)
@@ -239,7 +250,9 @@ def test_linux_gives_amds_graphics_half_of_the_ram(
     assert finding.short == (None if short is None else short * GIB)
     if short is None:
         lent = limit or 31
-        assert f"shares the RAM, and may use {lent}.0 GiB of it or more" in finding.reason
+        assert (
+            f"shares the RAM, and may use {lent}.0 GiB of it or more" in finding.reason
+        )
         return
     is_settable = needed < 62
     assert ("assumes that the limit is raised" in finding.reason) is is_settable
@@ -271,7 +284,10 @@ def test_the_gpu_that_a_program_is_built_for_is_taken(
     names = [card.name for card in verdict.machine.accelerators or ()]
     index = next(number for number, name in enumerate(names) if chosen in name)
     assert verdict.needs is not None
-    assert {term.where for term in verdict.needs.terms} == {"host", f"accelerator:{index}"}
+    assert {term.where for term in verdict.needs.terms} == {
+        "host",
+        f"accelerator:{index}",
+    }
 
 
 @pytest.mark.parametrize(
@@ -288,9 +304,13 @@ def test_the_gpu_that_a_program_is_built_for_is_taken(
         ("4x tesla t4", True),
     ],
 )
-def test_vllm_is_refused_on_gpus_that_it_is_not_built_for(machine: str, runs: bool) -> None:
+def test_vllm_is_refused_on_gpus_that_it_is_not_built_for(
+    machine: str, runs: bool
+) -> None:
     verdict = check("llama3.1:8b", Workload(runtime="vllm"), machine=machine)
-    codes = [finding.code for finding in verdict.findings if finding.check == "accelerator"]
+    codes = [
+        finding.code for finding in verdict.findings if finding.check == "accelerator"
+    ]
     assert (codes == ["accelerator-unsuitable"]) is not runs
     assert verdict.can_run is runs
     usual = check("llama3.1:8b", machine=machine)
@@ -323,7 +343,9 @@ def test_vllm_divides_no_model_over_gpus_of_two_makers() -> None:
     are.
     """
     asked = Workload(runtime="vllm")
-    mixed = check("llama3.1:8b", asked, machine="i5-12400 64gb rtx 3060 12gb + rx 7700 xt")
+    mixed = check(
+        "llama3.1:8b", asked, machine="i5-12400 64gb rtx 3060 12gb + rx 7700 xt"
+    )
     assert not mixed.can_run
     assert check("llama3.1:8b", asked, machine="i5-12400 64gb 2x rtx 3060 12gb").can_run
     beside = check("llama3.1:8b", asked, machine="i5-12400 64gb rx 6800 + rtx 3090")
@@ -344,7 +366,9 @@ def test_vllm_divides_no_model_over_gpus_of_two_makers() -> None:
         # the table of vLLM's documentation says no and its code yes
         pytest.param("vllm", "nf4", "strix-halo-128gb", "unknown", id="vllm-nf4-amd"),
         # neither has a kernel of INT8 for Intel: vllm/model_executor/kernels/linear
-        pytest.param("vllm", "w8a8", "Arc B580, 64GB RAM", "fail", id="vllm-w8a8-intel"),
+        pytest.param(
+            "vllm", "w8a8", "Arc B580, 64GB RAM", "fail", id="vllm-w8a8-intel"
+        ),
     ],
 )
 def test_a_maker_is_refused_where_a_source_refuses_it(

@@ -52,7 +52,9 @@ def heard(audio_seconds: int, longest_seconds: int | None = None) -> Question:
     spec = SPEC.replace(
         modality="speech",
         architecture=None,
-        needs=StatedNeeds(low_bytes=10**9, high_bytes=2 * 10**9, longest_seconds=longest_seconds),
+        needs=StatedNeeds(
+            low_bytes=10**9, high_bytes=2 * 10**9, longest_seconds=longest_seconds
+        ),
     )
     asked = WORK.replace(context_tokens=None, audio_seconds=audio_seconds)
     return question(spec=spec, workload=asked)
@@ -60,7 +62,9 @@ def heard(audio_seconds: int, longest_seconds: int | None = None) -> Question:
 
 T5 = arch(
     row="t5",
-    attention=(Attention(layers=(0,), heads=8, kv_heads=8, key_length=64, value_length=64),),
+    attention=(
+        Attention(layers=(0,), heads=8, kv_heads=8, key_length=64, value_length=64),
+    ),
     feed_forward=(FeedForward(layers=(0,), length=2048),),
 )
 
@@ -87,7 +91,10 @@ CONTEXT = [
     Situation(
         "unknown",
         "context-not-known",
-        question(spec=SPEC.replace(architecture=arch(context_tokens=None)), context_asked=True),
+        question(
+            spec=SPEC.replace(architecture=arch(context_tokens=None)),
+            context_asked=True,
+        ),
     ),
     Situation("warn", "context-unmeasured", heard(3600)),
     Situation("fail", "context-recording-too-long", heard(3600, longest_seconds=1800)),
@@ -131,7 +138,9 @@ DISK = [
     ),
     Situation("warn", "disk-tight", machine=with_disk(free_bytes=5 * GB)),
     Situation("warn", "disk-slow-or-volatile", machine=with_disk(filesystem="tmpfs")),
-    Situation("warn", "disk-assumed", machine=MACHINE.replace(disks=None, assumed=("disks",))),
+    Situation(
+        "warn", "disk-assumed", machine=MACHINE.replace(disks=None, assumed=("disks",))
+    ),
     Situation("unknown", "disk-unread", machine=with_disk(free_bytes=None)),
     Situation("unknown", "disk-size-not-known", question(needs=needs_of(disk=None))),
     Situation("fail", "disk-too-small", machine=with_disk(free_bytes=4 * GB - 1)),
@@ -184,7 +193,11 @@ Ends = tuple[float, float, float]
 
 
 def judged(
-    pace: Ends | None, wanted: float = 2.0, *, stated: bool = False, assumed: bool = False
+    pace: Ends | None,
+    wanted: float = 2.0,
+    *,
+    stated: bool = False,
+    assumed: bool = False,
 ) -> Finding:
     """The finding of a range, slow end, likely and fast end, held against what is wanted."""
     low, likely, high = pace or (0.0, 0.0, 0.0)
@@ -246,20 +259,29 @@ def test_a_minimum_of_zero_always_passes(pace: Ends | None, assumed: bool) -> No
 
 def test_what_takes_more_later_warns() -> None:
     """A pace below the minimum once the context is full; a copy while a file is made."""
-    full = Speed(decode=Range(low=6, likely=7, high=8), full_context_tokens_per_second=1, how="")
+    full = Speed(
+        decode=Range(low=6, likely=7, high=8), full_context_tokens_per_second=1, how=""
+    )
     long = work(context_tokens=32_768, min_tokens_per_second=2.0)
     slow = speed_check(long, needs_of(), MACHINE, full)
     assert slow is not None
     assert (slow.outcome, slow.code) == (WARN, "speed-when-full")
     assert "once all 32,768 tokens" in slow.reason
     for how, offered in (("measured-briefly", True), ("measured", False)):
-        read = MACHINE.replace(memory_bandwidth_bytes_per_second=10**10, memory_bandwidth_how=how)
+        read = MACHINE.replace(
+            memory_bandwidth_bytes_per_second=10**10, memory_bandwidth_how=how
+        )
         slower = speed_check(
-            long, needs_of(), read, full.replace(decode=Range(low=1, likely=1.5, high=3))
+            long,
+            needs_of(),
+            read,
+            full.replace(decode=Range(low=1, likely=1.5, high=3)),
         )
         assert slower is not None
         assert ("--measure" in (slower.remedy or "")) is offered
-    making = found("disk", question(making_bytes=99 * GB), with_disk(free_bytes=50 * GB))
+    making = found(
+        "disk", question(making_bytes=99 * GB), with_disk(free_bytes=50 * GB)
+    )
     assert (making.outcome, making.code) == (WARN, "disk-tight")
     assert "while" in making.reason
 
@@ -294,7 +316,11 @@ MEMORY = [
         question(needs=needs_of(14 * GIB, 14 * GIB)),
         MACHINE.replace(scope="host", planning=True),
     ),
-    Situation("warn", "memory-not-now", machine=MACHINE.replace(memory_available_bytes=2 * GIB)),
+    Situation(
+        "warn",
+        "memory-not-now",
+        machine=MACHINE.replace(memory_available_bytes=2 * GIB),
+    ),
     Situation("unknown", "memory-close", question(needs=needs_of(14 * GIB, 16 * GIB))),
     Situation(
         "unknown",
@@ -343,7 +369,9 @@ def test_ram_that_a_name_does_not_tell_rules_nothing_out_that_more_would_hold(
     """ "What is not known stays unknown": 16 GB that were assumed are no answer to a model of 18
     GiB, unless no such machine is sold with enough. What to state is said.
     """
-    finding = finding_of(check(model, Workload(quantization="Q4_K_M"), machine=machine), "memory")
+    finding = finding_of(
+        check(model, Workload(quantization="Q4_K_M"), machine=machine), "memory"
+    )
     assert (finding.code, finding.outcome) == (code, outcome)
     if code == "memory-assumed":
         assert finding.remedy is not None
@@ -380,15 +408,24 @@ def test_a_limit_of_the_shell_counts_otherwise_than_memory(
     asked = question(needs=needs_of().replace(terms=terms, evictable_bytes=3 * GIB))
     machine = MACHINE.replace(cpu_cores_usable=4, address_space_bytes=address_space)
     finding = found("memory", asked, machine)
-    assert (finding.code, finding.needs) == (code, needs * GIB + (24 * 8 * 2**20 if told else 0))
+    assert (finding.code, finding.needs) == (
+        code,
+        needs * GIB + (24 * 8 * 2**20 if told else 0),
+    )
     assert told in finding.reason
     assert ("unlimited" in (finding.remedy or "")) is bool(told)
     # where memory itself is too small that is told
     lifted = {"memory_limit_bytes": "3 GiB; `ulimit -v unlimited` lifts it"}
-    small = machine.replace(memory_limit_bytes=3 * GIB, memory_available_bytes=GIB, sources=lifted)
-    assert (found("memory", asked, small).remedy or "").startswith("run `ulimit -v unlimited`, or")
+    small = machine.replace(
+        memory_limit_bytes=3 * GIB, memory_available_bytes=GIB, sources=lifted
+    )
+    assert (found("memory", asked, small).remedy or "").startswith(
+        "run `ulimit -v unlimited`, or"
+    )
     # a machine with other memory is not this shell
-    assert found("memory", asked, apply(machine, ["memory=16GiB"])).code == "memory-fits"
+    assert (
+        found("memory", asked, apply(machine, ["memory=16GiB"])).code == "memory-fits"
+    )
 
 
 def test_files_in_ram_stay_beside_what_is_made_of_them() -> None:
@@ -401,12 +438,16 @@ def test_files_in_ram_stay_beside_what_is_made_of_them() -> None:
     assert found("memory", twice, with_disk().replace(**sizes)).code == "memory-fits"
     finding = found("memory", twice, ram)
     assert finding.code == "memory-too-small"
-    assert "(including 4.00 GB of files, which would be stored in RAM)" in finding.reason
+    assert (
+        "(including 4.00 GB of files, which would be stored in RAM)" in finding.reason
+    )
     # those that no copy is made of are mapped where they lie
     assert found("memory", question(), ram).code == "memory-close"
 
 
-def test_planning_ignores_what_is_free_now_and_the_strict_basis_counts_nothing_else() -> None:
+def test_planning_ignores_what_is_free_now_and_the_strict_basis_counts_nothing_else() -> (
+    None
+):
     """--memory total passes where default warns; --memory available fails where default warns."""
     busy = MACHINE.replace(memory_available_bytes=2 * GIB)
     assert found("memory", work(memory_basis="total"), busy).outcome is Outcome.PASS
@@ -414,7 +455,13 @@ def test_planning_ignores_what_is_free_now_and_the_strict_basis_counts_nothing_e
     assert found("memory", work(memory_basis="available"), busy).outcome is Outcome.FAIL
 
 
-@given(need=sizes, spread=st.integers(0, 8), limit=sizes, free=sizes, more=st.integers(0, 64))
+@given(
+    need=sizes,
+    spread=st.integers(0, 8),
+    limit=sizes,
+    free=sizes,
+    more=st.integers(0, 64),
+)
 def test_more_memory_never_makes_the_answer_worse(
     need: int, spread: int, limit: int, free: int, more: int
 ) -> None:
@@ -447,8 +494,12 @@ def test_inside_a_limit_little_is_kept_for_the_system() -> None:
     assert found("memory", machine=whole).reserve_bytes == 1 * GIB
 
 
-@pytest.mark.parametrize(("quantization", "is_here"), [("Q4_K_M", True), ("Q4_K_S", False)])
-def test_a_file_in_another_type_is_not_the_file(quantization: str, is_here: bool) -> None:
+@pytest.mark.parametrize(
+    ("quantization", "is_here"), [("Q4_K_M", True), ("Q4_K_S", False)]
+)
+def test_a_file_in_another_type_is_not_the_file(
+    quantization: str, is_here: bool
+) -> None:
     """Mistral 7B in Q4_K_M lies there; in Q4_K_S it is 5 % smaller, as another conversion may
     be.
     """

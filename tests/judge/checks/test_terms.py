@@ -47,7 +47,9 @@ def under(
     license: License | None, sources: dict[str, str] | None = None, /, **asked: Any
 ) -> Question:
     """The model under that license, asked about with these wishes."""
-    own = SPEC.replace(license=license, sources=SPEC.sources if sources is None else sources)
+    own = SPEC.replace(
+        license=license, sources=SPEC.sources if sources is None else sources
+    )
     return question(spec=own, workload=WORK.replace(**asked))
 
 
@@ -64,9 +66,15 @@ LICENSE = [
     ),
     Situation("warn", "license-assumed", under(own(), UNCONFIRMED, commercial=True)),
     Situation("unknown", "license-not-known", under(None, commercial=True)),
-    Situation("unknown", "license-unconfirmed", under(own(use="no"), UNCONFIRMED, commercial=True)),
+    Situation(
+        "unknown",
+        "license-unconfirmed",
+        under(own(use="no"), UNCONFIRMED, commercial=True),
+    ),
     Situation("fail", "license-not-accepted", work(license="MIT")),
-    Situation("fail", "license-forbids", under(own("CC-BY-NC-4.0", "no"), commercial=True)),
+    Situation(
+        "fail", "license-forbids", under(own("CC-BY-NC-4.0", "no"), commercial=True)
+    ),
 ]
 
 
@@ -85,7 +93,12 @@ GUESS = "typed from general knowledge"
         ("Apache-2.0", GUESS, {"commercial": True}, "license-assumed"),
         ("Apache-2.0", GUESS, {"license": "Apache-2.0"}, "license-assumed"),
         ("Apache-2.0", GUESS, {"license": "MIT"}, "license-unconfirmed"),
-        ("Apache-2.0", "a card", {"license": "MIT", "commercial": True}, "license-not-accepted"),
+        (
+            "Apache-2.0",
+            "a card",
+            {"license": "MIT", "commercial": True},
+            "license-not-accepted",
+        ),
     ],
 )
 def test_what_only_general_knowledge_says_of_a_license_neither_passes_nor_fails(
@@ -106,11 +119,15 @@ def test_what_only_general_knowledge_says_of_a_license_neither_passes_nor_fails(
 PARTLY = Openness(weights="published", training_data="partial", paper="published")
 OPENNESS = [
     Situation("pass", "openness-open", work(modify=True)),
-    Situation("warn", "openness-assumed", under(SPEC.license, UNCONFIRMED, modify=True)),
+    Situation(
+        "warn", "openness-assumed", under(SPEC.license, UNCONFIRMED, modify=True)
+    ),
     Situation(
         "warn",
         "openness-partly",
-        question(spec=SPEC.replace(openness=PARTLY), workload=WORK.replace(auditable=True)),
+        question(
+            spec=SPEC.replace(openness=PARTLY), workload=WORK.replace(auditable=True)
+        ),
     ),
     Situation("unknown", "openness-not-known", work(auditable=True)),
     Situation(
@@ -130,7 +147,11 @@ WEIGHTS = [
     Situation(
         "pass",
         "weights-stated",
-        spec(openness=Openness(), architecture=None, needs=StatedNeeds(low_bytes=1, high_bytes=2)),
+        spec(
+            openness=Openness(),
+            architecture=None,
+            needs=StatedNeeds(low_bytes=1, high_bytes=2),
+        ),
     ),
     Situation("warn", "weights-gated", spec(gated=True)),
     Situation("warn", "weights-unsafe", spec(safety=Safety(formats=("pickle",)))),
@@ -148,7 +169,10 @@ def test_the_weights_of_a_lone_config_are_the_users_to_get() -> None:
     result = judge(question(spec=LONE_CONFIG), MACHINE)
     answer = Verdict.conclude(result, MACHINE, asked="m", offered=False)
     assert (answer.route, answer.can_download) == (Route.LOCAL, None)
-    assert route_of(judge(BIG.replace(spec=LONE_CONFIG), MACHINE), offered=False) is Route.NEITHER
+    assert (
+        route_of(judge(BIG.replace(spec=LONE_CONFIG), MACHINE), offered=False)
+        is Route.NEITHER
+    )
     own = question(spec=LONE_CONFIG.replace(origin="m.toml"))
     assert found("weights", own).outcome == "unknown"
 
@@ -173,12 +197,18 @@ RUNTIMES = [
         "warn",
         "runtime-other-byte-order",
         question(
-            runtime=RUNTIME.replace(systems=("linux-s390x",), big_endian_systems=("linux-s390x",))
+            runtime=RUNTIME.replace(
+                systems=("linux-s390x",), big_endian_systems=("linux-s390x",)
+            )
         ),
         MACHINE.replace(architecture="s390x"),
     ),
     Situation("fail", "runtime-cannot-load", question(why_not_loaded="It does not.")),
-    Situation("unknown", "runtime-untold", question(why_not_loaded="Nobody says.", is_untold=True)),
+    Situation(
+        "unknown",
+        "runtime-untold",
+        question(why_not_loaded="Nobody says.", is_untold=True),
+    ),
     Situation("fail", "runtime-no-build", machine=MACHINE.replace(system="windows")),
 ]
 
@@ -214,12 +244,18 @@ def test_a_runtime_from_before_the_architecture_is_too_old(
     installed: str | None, code: str
 ) -> None:
     """Versions are compared as PEP 440 has them; what cannot be compared is not called old."""
-    runtime = RUNTIME.replace(minimum_versions={"llama": "4.50.0"}, distributions=("transformers",))
-    machine = MACHINE.replace(runtimes=(PresentRuntime(id="llama.cpp", version=installed),))
+    runtime = RUNTIME.replace(
+        minimum_versions={"llama": "4.50.0"}, distributions=("transformers",)
+    )
+    machine = MACHINE.replace(
+        runtimes=(PresentRuntime(id="llama.cpp", version=installed),)
+    )
     finding = found("runtime", question(runtime=runtime), machine)
     assert finding.code == code
     assert (finding.remedy or "") == (
-        "pip install --upgrade 'transformers>=4.50.0'" if code == "runtime-too-old" else ""
+        "pip install --upgrade 'transformers>=4.50.0'"
+        if code == "runtime-too-old"
+        else ""
     )
     # the repository brings its own code
     own = question(runtime=runtime, spec=SPEC.replace(safety=Safety(remote_code=True)))
@@ -228,37 +264,57 @@ def test_a_runtime_from_before_the_architecture_is_too_old(
 
 CPU = [
     Situation("pass", "cpu-suits"),
-    Situation("warn", "cpu-slow", machine=MACHINE.replace(instruction_sets=("sse4_2",))),
+    Situation(
+        "warn", "cpu-slow", machine=MACHINE.replace(instruction_sets=("sse4_2",))
+    ),
     Situation(
         "warn",
         "cpu-crashes",
         question(runtime=Catalogue.open().runtime("llama.cpp")),
-        machine=MACHINE.replace(instruction_sets=("sse4_2", "avx2", "fma", "f16c", "amx_int8")),
+        machine=MACHINE.replace(
+            instruction_sets=("sse4_2", "avx2", "fma", "f16c", "amx_int8")
+        ),
     ),
-    Situation("warn", "cpu-assumed", machine=MACHINE.replace(assumed=("instruction_sets",))),
+    Situation(
+        "warn", "cpu-assumed", machine=MACHINE.replace(assumed=("instruction_sets",))
+    ),
     Situation("unknown", "cpu-unread", machine=MACHINE.replace(instruction_sets=None)),
     Situation(
-        "fail", "cpu-lacks-instructions", machine=MACHINE.replace(instruction_sets=("avx2",))
+        "fail",
+        "cpu-lacks-instructions",
+        machine=MACHINE.replace(instruction_sets=("avx2",)),
     ),
-    Situation("fail", "cpu-no-build", machine=MACHINE.replace(architecture="riscv64", runtimes=())),
+    Situation(
+        "fail",
+        "cpu-no-build",
+        machine=MACHINE.replace(architecture="riscv64", runtimes=()),
+    ),
 ]
 
 
-@pytest.mark.parametrize("situation", [*LICENSE, *OPENNESS, *WEIGHTS, *RUNTIMES, *CPU], ids=case_id)
+@pytest.mark.parametrize(
+    "situation", [*LICENSE, *OPENNESS, *WEIGHTS, *RUNTIMES, *CPU], ids=case_id
+)
 def test_a_situation_gets_the_finding_of_the_contract(situation: Situation) -> None:
     """Its outcome and its code, and something to do about it where it warns or fails."""
     assert_found(situation)
 
 
-@pytest.mark.parametrize("situations", [LICENSE, OPENNESS, WEIGHTS, RUNTIMES, CPU], ids=check_of)
+@pytest.mark.parametrize(
+    "situations", [LICENSE, OPENNESS, WEIGHTS, RUNTIMES, CPU], ids=check_of
+)
 def test_every_code_of_a_check_is_reached(situations: list[Situation]) -> None:
     """The list of reason codes is closed: a situation reaches each of them, and each outcome."""
     assert_complete(situations)
 
 
-def test_an_instruction_set_that_a_system_does_not_tell_of_is_unread_not_missing() -> None:
+def test_an_instruction_set_that_a_system_does_not_tell_of_is_unread_not_missing() -> (
+    None
+):
     """Windows has no way to ask for FMA: a build that needs it is unknown there, not a crash."""
-    cpu = CpuNeed(architectures=("x86_64",), instruction_sets={"x86_64": ("avx2", "fma")})
+    cpu = CpuNeed(
+        architectures=("x86_64",), instruction_sets={"x86_64": ("avx2", "fma")}
+    )
     asked = question(needs=needs_of(cpu=cpu))
     told = MACHINE.replace(instruction_sets=("avx2",))
     assert found("cpu", asked, told).code == "cpu-lacks-instructions"

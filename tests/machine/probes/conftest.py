@@ -17,7 +17,9 @@ def build(tmp_path: Path) -> Build:
     """A host of exactly these files, facts and variables."""
     numbers = iter(range(1000))
 
-    def make(files: Any, env: Any = None, nvml: Any = None, **facts: Any) -> RecordedHost:
+    def make(
+        files: Any, env: Any = None, nvml: Any = None, **facts: Any
+    ) -> RecordedHost:
         folder = tmp_path / str(next(numbers))
         for path, text in files.items():
             place = folder / path.replace(":", "%3A").lstrip("/")

@@ -98,10 +98,15 @@ def test_a_card_as_its_driver_tells_of_it(build: Build, row: int) -> None:
     machine = read_machine(build(NODES, nvml=answer(device(row))))
     (card,) = cards(machine)
     assert (card.vendor, card.name, card.driver) == ("nvidia", name, "590.48.01")
-    assert (card.memory_total_bytes, card.memory_free_bytes) == (total * MIB, free * MIB)
+    assert (card.memory_total_bytes, card.memory_free_bytes) == (
+        total * MIB,
+        free * MIB,
+    )
     assert (card.unified, card.compute_capability) == (False, f"{major}.{minor}")
     assert round((card.memory_bandwidth_bytes_per_second or 0) / 10**9) == bandwidth
-    assert not [entry for entry in machine.unread if entry.fact.startswith("accelerators")]
+    assert not [
+        entry for entry in machine.unread if entry.fact.startswith("accelerators")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +133,9 @@ def test_visible_devices(build: Build, mask: str, left: list[int]) -> None:
     """
     three = [device(memory_free_bytes=(70 + at) * GIB) for at in range(3)]
     machine = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": mask}, answer(*three)))
-    assert [(card.memory_free_bytes or 0) // GIB - 70 for card in cards(machine)] == left
+    assert [
+        (card.memory_free_bytes or 0) // GIB - 70 for card in cards(machine)
+    ] == left
     assert "CUDA_VISIBLE_DEVICES" in machine.sources["accelerators"]
 
 
@@ -138,10 +145,14 @@ def test_a_number_among_unlike_cards_is_not_guessed(build: Build) -> None:
     """
     both = answer(device(4), device(0))
     machine = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": "0"}, both))
-    assert [(card.memory_total_bytes, card.unified) for card in cards(machine)] == [(None, False)]
+    assert [(card.memory_total_bytes, card.unified) for card in cards(machine)] == [
+        (None, False)
+    ]
     assert "CUDA_DEVICE_ORDER=PCI_BUS_ID" in why(machine)[1]
     ordered = {"CUDA_VISIBLE_DEVICES": "0", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-    assert [card.name for card in cards(read_machine(build(NODES, ordered, both)))] == [CARDS[4][0]]
+    assert [card.name for card in cards(read_machine(build(NODES, ordered, both)))] == [
+        CARDS[4][0]
+    ]
     by_uuid = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": "GPU-b,GPU-a"}, both))
     assert [card.memory_total_bytes for card in cards(by_uuid)] == [None, None]
     assert "by UUID" in why(by_uuid)[0]
@@ -153,18 +164,25 @@ def test_in_mig_mode_the_instances_are_the_accelerators(build: Build) -> None:
     """
     split = [instance(number) for number in range(4)]
     machine = read_machine(build(NODES, nvml=answer(split)))
-    for card, (name, size), eighths in zip(cards(machine), MIG, (4, 2, 1, 1), strict=True):
+    for card, (name, size), eighths in zip(
+        cards(machine), MIG, (4, 2, 1, 1), strict=True
+    ):
         assert (card.name.split()[-1], card.memory_total_bytes) == (name, size * MIB)
         assert (card.is_part, card.compute_capability) == (True, "9.0")
         rate = (card.memory_bandwidth_bytes_per_second or 0) / (2 * 2619e6 * 5120 / 8)
         assert rate == pytest.approx(eighths / 8)
     for mask, left in (("0", [size for _, size in MIG]), ("1", [])):
-        chosen = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": mask}, answer(split)))
+        chosen = read_machine(
+            build(NODES, {"CUDA_VISIBLE_DEVICES": mask}, answer(split))
+        )
         assert [(card.memory_total_bytes or 0) // MIB for card in cards(chosen)] == left
     # a pod may not read the card, only its slice (IDSIA/sacred#864)
     refused = answer([instance(2, part_of=0)])
     (card,) = cards(read_machine(build(NODES, nvml=refused)))
-    assert (card.memory_total_bytes, card.memory_bandwidth_bytes_per_second) == (9984 * MIB, None)
+    assert (card.memory_total_bytes, card.memory_bandwidth_bytes_per_second) == (
+        9984 * MIB,
+        None,
+    )
     assert cards(read_machine(build(NODES, nvml=answer([])))) == ()
 
 
@@ -186,8 +204,12 @@ def test_a_driver_that_does_not_answer_is_unread(
 ) -> None:
     """Names and number still come from files; the memory is unread, with what to do about it."""
     slot = "/proc/driver/nvidia/gpus/0000:01:00.0/information"
-    machine = read_machine(build(NODES | BUS | {slot: f"Model: \t\t {NAME}\n"}, nvml=error))
-    assert [(card.name, card.memory_total_bytes) for card in cards(machine)] == [(NAME, None)]
+    machine = read_machine(
+        build(NODES | BUS | {slot: f"Model: \t\t {NAME}\n"}, nvml=error)
+    )
+    assert [(card.name, card.memory_total_bytes) for card in cards(machine)] == [
+        (NAME, None)
+    ]
     reason, remedy = why(machine)
     assert said in reason
     assert todo in remedy
@@ -201,7 +223,10 @@ def test_a_container_that_was_handed_no_gpu(build: Build) -> None:
         machine = read_machine(build(BUS, {"NVIDIA_VISIBLE_DEVICES": word}))
         assert machine.accelerators == ()
         assert "NVIDIA_VISIBLE_DEVICES" in machine.sources["accelerators"]
-    assert "--gpus all" in why(read_machine(build(BUS, {"NVIDIA_VISIBLE_DEVICES": "all"})))[1]
+    assert (
+        "--gpus all"
+        in why(read_machine(build(BUS, {"NVIDIA_VISIBLE_DEVICES": "all"})))[1]
+    )
 
 
 def test_a_container_that_was_handed_one_of_two_gpus(build: Build) -> None:
@@ -216,8 +241,12 @@ def test_a_card_in_an_arm_server_has_its_own_memory(build: Build) -> None:
     does.
     """
     for size, unified in ((TOTAL, False), (None, True)):
-        asked = device(memory_total_bytes=size, memory_free_bytes=size, error=None if size else 3)
-        (card,) = cards(read_machine(build(NODES, nvml=answer(asked), machine="aarch64")))
+        asked = device(
+            memory_total_bytes=size, memory_free_bytes=size, error=None if size else 3
+        )
+        (card,) = cards(
+            read_machine(build(NODES, nvml=answer(asked), machine="aarch64"))
+        )
         assert (card.memory_total_bytes, card.unified) == (size, unified)
 
 
@@ -249,7 +278,9 @@ def test_a_jetson_is_told_by_its_chip(
     }
     machine = read_machine(build(files, machine="aarch64"))
     expected = [] if name is None else [("nvidia", name, True)]
-    assert [(card.vendor, card.name, card.unified) for card in cards(machine)] == expected
+    assert [
+        (card.vendor, card.name, card.unified) for card in cards(machine)
+    ] == expected
 
 
 # ------------------------------------------------------------------ NVIDIA: asking for real, in a
@@ -286,14 +317,21 @@ def test_what_the_library_says_is_read(asking: Any) -> None:
     """By the structures of nvml.h two cards, of which `free` and not `used` is free; in MIG mode
     the instances that its numbers, which have gaps, lead to.
     """
-    for case, name, size, count in (("", NAME, 81559, 2), ("mig", f"{NAME} MIG 1g.10gb", 9984, 4)):
+    for case, name, size, count in (
+        ("", NAME, 81559, 2),
+        ("mig", f"{NAME} MIG 1g.10gb", 9984, 4),
+    ):
         free, rate = size - 478, 3352e9 / (1 if count == 2 else 8)
         read = cards(asking(case))
-        assert [(card.name, card.compute_capability) for card in read] == [(name, "9.0")] * count
+        assert [(card.name, card.compute_capability) for card in read] == [
+            (name, "9.0")
+        ] * count
         for card in read:
             sizes = card.memory_total_bytes, card.memory_free_bytes
             assert sizes == (size * MIB, free * MIB)
-            assert card.memory_bandwidth_bytes_per_second == pytest.approx(rate, rel=1e-3)
+            assert card.memory_bandwidth_bytes_per_second == pytest.approx(
+                rate, rel=1e-3
+            )
 
 
 FAILURES = {
@@ -327,8 +365,16 @@ def test_a_driver_that_hangs_or_crashes_costs_its_answer_alone(
 
 def amd(slot: str, **files: str | bytes) -> dict[str, str | bytes]:
     """amdgpu's files of one card."""
-    known = {"class": "0x030000", "vendor": "0x1002", "device": "0x744c", "revision": "0xc8"}
-    return {f"/sys/bus/pci/devices/{slot}/{name}": text for name, text in (known | files).items()}
+    known = {
+        "class": "0x030000",
+        "vendor": "0x1002",
+        "device": "0x744c",
+        "revision": "0xc8",
+    }
+    return {
+        f"/sys/bus/pci/devices/{slot}/{name}": text
+        for name, text in (known | files).items()
+    }
 
 
 def memory(total: int, used: int, borrowed: int) -> dict[str, str]:
@@ -338,7 +384,11 @@ def memory(total: int, used: int, borrowed: int) -> dict[str, str]:
 
 # head of gpu_metrics: size, format and content revision; 1.3 is a card's, 2.x and 3.0 a processor's
 # own graphics'
-CARD, CHIP, CHIP_3 = b"\x78\x00\x01\x03rest", b"\x80\x00\x02\x01rest", b"\x08\x01\x03\x00rest"
+CARD, CHIP, CHIP_3 = (
+    b"\x78\x00\x01\x03rest",
+    b"\x80\x00\x02\x01rest",
+    b"\x08\x01\x03\x00rest",
+)
 IDS = (
     "# comment\n1.0.0\n744C,\tC8,\tAMD Radeon RX 7900 XTX\n744C,\tCC,\tAMD Radeon RX 7900 "
     "XT\n1586,\tC1,\tRadeon 8060S Graphics\n"
@@ -351,7 +401,11 @@ def test_an_amd_card(build: Build) -> None:
     files = amd("0000:03:00.0", gpu_metrics=CARD, unique_id="6d3f0b1c2a4e5968", **sizes)
     machine = read_machine(build(files | {"/usr/share/libdrm/amdgpu.ids": IDS}))
     (card,) = cards(machine)
-    assert (card.vendor, card.name, card.unified) == ("amd", "AMD Radeon RX 7900 XTX", False)
+    assert (card.vendor, card.name, card.unified) == (
+        "amd",
+        "AMD Radeon RX 7900 XTX",
+        False,
+    )
     assert (card.memory_total_bytes, card.memory_free_bytes) == (24 * GIB, 22 * GIB)
     assert "6d3f0b1c" not in json.dumps(machine.to_json())
 
@@ -386,7 +440,11 @@ def test_intel_cards(build: Build) -> None:
     tiles = tile | {"tile1/physical_vram_size_bytes": str(GIB)}
     for files, size in ((tiles, 13 * GIB), ({}, None), (tile | {"tile1/x": ""}, None)):
         (card,) = cards(read_machine(build(intel("0000:03:00.0", **files) | names)))
-        assert (card.name, card.memory_total_bytes, card.unified) == ("Intel Arc B580", size, False)
+        assert (card.name, card.memory_total_bytes, card.unified) == (
+            "Intel Arc B580",
+            size,
+            False,
+        )
     # a processor's own graphics
     assert cards(read_machine(build(intel("0000:00:02.0")))) == ()
 
@@ -404,7 +462,11 @@ def test_apple_metal_limit(build: Build) -> None:
         )
         machine = read_machine(RecordedHost(str(folder)))
         (card,) = cards(machine)
-        assert (card.name, card.unified, card.memory_total_bytes) == ("Apple M1 Max", True, total)
+        assert (card.name, card.unified, card.memory_total_bytes) == (
+            "Apple M1 Max",
+            True,
+            total,
+        )
         assert total is not None or "two thirds" in why(machine)[0]
 
 
@@ -418,10 +480,15 @@ def test_a_container_has_the_gpus_that_it_was_handed(build: Build) -> None:
     two = amd("0000:03:00.0", **memory(24 * GIB, 0, GIB), **{"drm/renderD128/x": ""})
     two |= amd("0000:43:00.0", **memory(16 * GIB, 0, GIB), **{"drm/renderD129/x": ""})
     third = intel(
-        "0000:83:00.0", **{"tile0/physical_vram_size_bytes": str(12 * GIB), "drm/renderD130/x": ""}
+        "0000:83:00.0",
+        **{"tile0/physical_vram_size_bytes": str(12 * GIB), "drm/renderD130/x": ""},
     )
     host = read_machine(build(two | third))
-    assert [card.memory_total_bytes for card in cards(host)] == [24 * GIB, 16 * GIB, 12 * GIB]
+    assert [card.memory_total_bytes for card in cards(host)] == [
+        24 * GIB,
+        16 * GIB,
+        12 * GIB,
+    ]
     one = read_machine(build(two | CONTAINER | {"/dev/dri/renderD129": "x"}))
     assert [card.memory_total_bytes for card in cards(one)] == [16 * GIB]
     none = read_machine(build(two | third | CONTAINER))
@@ -448,7 +515,9 @@ def test_windows_display_adapters(build: Build) -> None:
         (None, None, None),
     )
     adapters = [dict(zip(("id", "name", "memory"), row, strict=True)) for row in rows]
-    machine = read_machine(build({}, system="windows", machine="AMD64", display_adapters=adapters))
+    machine = read_machine(
+        build({}, system="windows", machine="AMD64", display_adapters=adapters)
+    )
     assert [(card.vendor, card.memory_total_bytes, card.unified) for card in cards(machine)] == [
         ("nvidia", 12878610432, False), ("amd", None, True), ("amd", 24 * GIB, False),
         ("amd", 32 * GIB, False), ("intel", 12 * GIB, False),
@@ -464,6 +533,12 @@ def test_windows_display_adapters(build: Build) -> None:
     ):
         machine = read_machine(build(dll, env, nvml=error, **here))
         assert [card.memory_total_bytes for card in cards(machine)] == [size]
-    none = [{"id": "ROOT\\BasicDisplay", "name": "Microsoft Basic Display Adapter", "memory": None}]
+    none = [
+        {
+            "id": "ROOT\\BasicDisplay",
+            "name": "Microsoft Basic Display Adapter",
+            "memory": None,
+        }
+    ]
     assert cards(read_machine(build({}, system="windows", display_adapters=none))) == ()
     assert read_machine(build({}, system="windows")).accelerators is None

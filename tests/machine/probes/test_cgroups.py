@@ -29,7 +29,9 @@ def test_ulimits(build: Build, line: str, field: str) -> None:
     """`ulimit -v`, in which also a read-only mapping of a file counts, so no model larger than this
     loads; `ulimit -d`, in which it does not.
     """
-    limits = NO_LIMITS["/proc/self/limits"].replace(f"{line} unlimited", f"{line} 4294967296")
+    limits = NO_LIMITS["/proc/self/limits"].replace(
+        f"{line} unlimited", f"{line} 4294967296"
+    )
     files = version_2({"cgroup.controllers": "cpu\n"}) | {
         "/proc/self/limits": limits,
         "/proc/self/status": f"{field}:\t 1048576 kB\n",
@@ -108,7 +110,10 @@ def test_recorded_control_groups(
         files["/proc/self/cgroup"] = groups
     machine = read_machine(build(files))
     lawful(machine)
-    assert (machine.memory_limit_bytes, machine.memory_available_bytes) == (limit, available)
+    assert (machine.memory_limit_bytes, machine.memory_available_bytes) == (
+        limit,
+        available,
+    )
 
 
 OUTSIDE = (
@@ -122,7 +127,9 @@ OUTSIDE = (
 
 @pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize(("root", "path"), OUTSIDE)
-def test_a_group_outside_what_is_mounted(build: Build, version: int, root: str, path: str) -> None:
+def test_a_group_outside_what_is_mounted(
+    build: Build, version: int, root: str, path: str
+) -> None:
     """A namespace of its own with the mount of another (`unshare -C`): the groups that show are not
     its own, so their limits say nothing.
 
@@ -135,11 +142,16 @@ def test_a_group_outside_what_is_mounted(build: Build, version: int, root: str, 
         if version == 1:
             files |= under("/sys/fs/cgroup/memory", NONE_1)
             files["/proc/self/cgroup"] = f"4:memory:{path}\n"
-            files["/proc/self/mountinfo"] = ROOT_MOUNT + CGROUP_MOUNTS.replace(" / ", f" {root} ")
+            files["/proc/self/mountinfo"] = ROOT_MOUNT + CGROUP_MOUNTS.replace(
+                " / ", f" {root} "
+            )
         machine = read_machine(build(files))
         lawful(machine)
         assert machine.memory_limit_bytes is machine.memory_available_bytes is None
-        assert f"shows the groups of {root}" in machine.why_unread("memory_limit_bytes").reason
+        assert (
+            f"shows the groups of {root}"
+            in machine.why_unread("memory_limit_bytes").reason
+        )
 
 
 @pytest.mark.parametrize("hidden", ["", "99 23 0:99 / /sys rw - tmpfs none rw\n"])
@@ -152,10 +164,14 @@ def test_a_group_that_cannot_be_seen(build: Build, version: int, hidden: str) ->
         "/proc/self/mountinfo": ROOT_MOUNT
         + (CGROUP2_MOUNT if version == 2 else CGROUP_MOUNTS)
         + hidden,
-        "/proc/self/cgroup": "0::/box\n" if version == 2 else "4:memory:/box\n3:cpu,cpuacct:/box\n",
+        "/proc/self/cgroup": "0::/box\n"
+        if version == 2
+        else "4:memory:/box\n3:cpu,cpuacct:/box\n",
     }
     if hidden:
-        files = {path: text for path, text in files.items() if not path.startswith("/sys")}
+        files = {
+            path: text for path, text in files.items() if not path.startswith("/sys")
+        }
     machine = read_machine(build(files))
     lawful(machine)
     assert machine.memory_available_bytes is None

@@ -54,14 +54,22 @@ def test_cores_of_a_hybrid_processor(build: Build) -> None:
     The large ones are those that the kernel names, or that have two threads where others have one.
     """
     files = recorded("linux-desktop-alder-lake")
-    kinds = {"/sys/devices/cpu_core/cpus": "0-11\n", "/sys/devices/cpu_atom/cpus": "12-19\n"}
+    kinds = {
+        "/sys/devices/cpu_core/cpus": "0-11\n",
+        "/sys/devices/cpu_atom/cpus": "12-19\n",
+    }
     for extra in ({}, kinds):
         machine = read_machine(build(files | extra, affinity=list(range(20))))
         assert (machine.cpu_cores_physical, machine.cpu_cores_performance) == (14, 6)
         machine = read_machine(build(files | extra, affinity=[2, 3]))
         assert (machine.cpu_cores_physical, machine.cpu_cores_performance) == (1, 1)
         # bound to small ones: the fastest there are
-        assert read_machine(build(files | extra, affinity=[12, 13, 14])).cpu_cores_performance == 3
+        assert (
+            read_machine(
+                build(files | extra, affinity=[12, 13, 14])
+            ).cpu_cores_performance
+            == 3
+        )
     for name in ("cpu_core", "cpu_atom"):
         alone = {f"/sys/devices/{name}/cpus": "0-11\n"}
         half = read_machine(build(files | alone, affinity=list(range(20))))
@@ -81,9 +89,15 @@ def test_cores_of_two_kinds_on_arm(build: Build) -> None:
     }
     machine = read_machine(build(files | siblings, affinity=everyone))
     assert (machine.cpu_cores_physical, machine.cpu_cores_performance) == (20, 10)
-    assert read_machine(build(files | siblings, affinity=[0, 1, 2])).cpu_cores_performance == 3
+    assert (
+        read_machine(build(files | siblings, affinity=[0, 1, 2])).cpu_cores_performance
+        == 3
+    )
     del files["/sys/devices/system/cpu/cpu7/cpu_capacity"]
-    assert read_machine(build(files | siblings, affinity=everyone)).cpu_cores_performance is None
+    assert (
+        read_machine(build(files | siblings, affinity=everyone)).cpu_cores_performance
+        is None
+    )
 
 
 MIB, GB = 2**20, 10**9
@@ -96,13 +110,17 @@ HERE = Machine(
 def trace(rate: float, share: float = 1.0) -> Trace:
     """One thread that reads so many bytes a second."""
     step = bandwidth._CHUNK_BYTES / rate
-    return Trace([at * step for at in range(int(0.1 / step) + 2)], share, area_bytes=256 * MIB)
+    return Trace(
+        [at * step for at in range(int(0.1 / step) + 2)], share, area_bytes=256 * MIB
+    )
 
 
 @given(st.floats(5e9, 60e9), st.floats(5e9, 60e9))
 def test_threads_that_run_together_add_up(one: float, other: float) -> None:
     """Whatever each reads, the figure is the sum."""
-    assert joint_rate([trace(one), trace(other)]) == pytest.approx(one + other, rel=0.02)
+    assert joint_rate([trace(one), trace(other)]) == pytest.approx(
+        one + other, rel=0.02
+    )
 
 
 @pytest.mark.parametrize(
@@ -139,9 +157,14 @@ def test_a_busy_machine_gives_a_lower_bound(
     monkeypatch.setattr(bandwidth, "_count_other_programs", lambda _: others)
     for is_at_present in (False, True):
         machine = bandwidth.with_measured(HERE, brief=is_at_present)
-        assert machine.memory_bandwidth_bytes_per_second == pytest.approx(40e9, rel=0.02)
+        assert machine.memory_bandwidth_bytes_per_second == pytest.approx(
+            40e9, rel=0.02
+        )
         how = "measured-briefly" if is_at_present else "measured"
-        assert (machine.memory_bandwidth_how, machine.memory_bandwidth_bound) == (how, bound)
+        assert (machine.memory_bandwidth_how, machine.memory_bandwidth_bound) == (
+            how,
+            bound,
+        )
         assert "measured" in machine.sources[BANDWIDTH]
         told, untold = judged(machine), judged(HERE)
         assert told is not None

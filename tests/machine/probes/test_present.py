@@ -33,9 +33,21 @@ QWEN_TOTAL = 15_231_233_024
 # the manifest of llama3.2:1b as Ollama 0.24.0 stores it
 LLAMA_CONFIG = ("4f659a1e86d7f5a33c389f7991e7224b7ee6ad0358b53437d54c02d2e1b1118d", 485)
 LLAMA_LAYERS = (
-    ("model", "74701a8c35f6c8d9a4b91f3f3497643001d63e0c7a84e085bed452548fa88d45", 1_321_082_688),
-    ("template", "966de95ca8a62200913e3f8bfbf84c8494536f1b94b49166851e76644e966396", 1_429),
-    ("license", "fcc5a6bec9daf9b561a68827b67ab6088e1dba9d1fa2a50d7bbcc8384e0a265d", 7_711),
+    (
+        "model",
+        "74701a8c35f6c8d9a4b91f3f3497643001d63e0c7a84e085bed452548fa88d45",
+        1_321_082_688,
+    ),
+    (
+        "template",
+        "966de95ca8a62200913e3f8bfbf84c8494536f1b94b49166851e76644e966396",
+        1_429,
+    ),
+    (
+        "license",
+        "fcc5a6bec9daf9b561a68827b67ab6088e1dba9d1fa2a50d7bbcc8384e0a265d",
+        7_711,
+    ),
 )
 
 
@@ -89,11 +101,17 @@ def qwen(home: Path, shards: Iterable[int] = range(4)) -> Hub:
     return hub
 
 
-def ollama(home: Path, tag: str = "registry.ollama.ai/library/llama3.2/1b", **changes: Any) -> Path:
+def ollama(
+    home: Path, tag: str = "registry.ollama.ai/library/llama3.2/1b", **changes: Any
+) -> Path:
     """Ollama's store with llama3.2:1b; the folder of blobs."""
     store = home / ".ollama" / "models"
     config, *layers = (
-        {"mediaType": f"application/vnd.{kind}", "digest": f"sha256:{digest}", "size": size}
+        {
+            "mediaType": f"application/vnd.{kind}",
+            "digest": f"sha256:{digest}",
+            "size": size,
+        }
         for kind, digest, size in (
             ("docker.container.image.v1+json", *LLAMA_CONFIG),
             *((f"ollama.image.{kind}", *rest) for kind, *rest in LLAMA_LAYERS),
@@ -120,7 +138,9 @@ def read(host: Host) -> Facts:
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def elsewhere(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The current folder may have an environment of its own."""
     monkeypatch.chdir(tmp_path_factory.mktemp("work"))
 
@@ -144,8 +164,14 @@ def machine_with(home: Path, free_bytes: int = 500 * GB) -> Machine:
         Disk(purpose=purpose, path=path, writable=True, filesystem="ext4", **sizes)
         for purpose, path in zip(PURPOSES, (hub, hub, own, "."), strict=True)
     )
-    facts = {"models_present": found.values["models_present"], "disks": disks, "runtimes": ()}
-    return Machine.from_file(RECORD).replace(unread=tuple(found.unread.values()), **facts)
+    facts = {
+        "models_present": found.values["models_present"],
+        "disks": disks,
+        "runtimes": (),
+    }
+    return Machine.from_file(RECORD).replace(
+        unread=tuple(found.unread.values()), **facts
+    )
 
 
 def judged(home: Path, model: str, free_bytes: int = 500 * GB, **asked: Any) -> Verdict:
@@ -167,10 +193,16 @@ def test_a_gguf_file_in_the_hub_is_here(tmp_path: Path) -> None:
     """
     Hub(tmp_path, MISTRAL).add(MISTRAL_FILE, MISTRAL_BYTES)
     model = only(tmp_path)
-    assert (model.repository, model.file, model.complete) == (MISTRAL, MISTRAL_FILE, True)
+    assert (model.repository, model.file, model.complete) == (
+        MISTRAL,
+        MISTRAL_FILE,
+        True,
+    )
     assert (model.store, model.quantization) == ("huggingface", "Q4_K_M")
     assert model.size_bytes == MISTRAL_BYTES
-    assert model.path == f"~/.cache/huggingface/hub/models--{MISTRAL.replace('/', '--')}"
+    assert (
+        model.path == f"~/.cache/huggingface/hub/models--{MISTRAL.replace('/', '--')}"
+    )
     verdict = judged(tmp_path, "mistral-7b", free_bytes=0)
     assert disk(verdict) == "disk-nothing-missing"
     assert verdict.needs is not None
@@ -191,8 +223,14 @@ def test_ollama_names_its_models_by_tag(tmp_path: Path) -> None:
     model = only(tmp_path)
     assert (model.tag, model.quantization) == ("llama3.2:1b", "Q8_0")
     assert (model.complete, model.store) == (True, "ollama")
-    assert model.size_bytes == model.total_bytes == 485 + sum(size for _, _, size in LLAMA_LAYERS)
-    verdict = judged(tmp_path, "llama3.2:1b", runtime="ollama", quantization="Q8_0", free_bytes=0)
+    assert (
+        model.size_bytes
+        == model.total_bytes
+        == 485 + sum(size for _, _, size in LLAMA_LAYERS)
+    )
+    verdict = judged(
+        tmp_path, "llama3.2:1b", runtime="ollama", quantization="Q8_0", free_bytes=0
+    )
     assert disk(verdict) == "disk-nothing-missing"
     assert "ollama run llama3.2:1b" in verdict.commands
     # llama.cpp does not look there
@@ -213,7 +251,9 @@ def test_shards_that_are_missing_are_all_that_is_downloaded(tmp_path: Path) -> N
     assert model.complete is False
     have = sum(QWEN_SHARDS[at] for at in here)
     missing = QWEN_TOTAL - have
-    verdict = judged(home, "qwen2.5-7b", runtime="transformers", free_bytes=missing + 100 * GB)
+    verdict = judged(
+        home, "qwen2.5-7b", runtime="transformers", free_bytes=missing + 100 * GB
+    )
     assert verdict.needs is not None
     assert verdict.needs.download_bytes == missing
     assert disk(verdict) == "disk-fits"
@@ -237,7 +277,9 @@ def test_a_layer_that_is_not_there_is_missing(tmp_path: Path) -> None:
 
 
 PARTIAL: dict[str, Callable[[Path], object]] = {
-    "a link that leads nowhere": lambda home: Hub(home, MISTRAL).add(MISTRAL_FILE, 1).unlink(),
+    "a link that leads nowhere": lambda home: (
+        Hub(home, MISTRAL).add(MISTRAL_FILE, 1).unlink()
+    ),
     "unfinished": lambda home: sized(
         Hub(home, MISTRAL).folder / "blobs" / ("a" * 64 + ".incomplete"), MISTRAL_BYTES
     ),
@@ -245,7 +287,8 @@ PARTIAL: dict[str, Callable[[Path], object]] = {
     "a pipe": lambda home: os.mkfifo(Hub(home, MISTRAL).snapshot / MISTRAL_FILE),
     "too small": lambda home: Hub(home, MISTRAL).add(MISTRAL_FILE, MISTRAL_BYTES // 2),
     "cut in LM Studio": lambda home: sized(
-        home / ".lmstudio" / "models" / MISTRAL / MISTRAL_FILE, MISTRAL_BYTES * 99 // 100
+        home / ".lmstudio" / "models" / MISTRAL / MISTRAL_FILE,
+        MISTRAL_BYTES * 99 // 100,
     ),
 }
 
@@ -348,7 +391,9 @@ def test_ollamas_service_stores_in_its_own_place(build: Build) -> None:
     env = {"HOME": "/home/ada", "OLLAMA_MODELS": "/mine"}
     passwd = "root:x:0:0:root:/root:/bin/bash\nollama:x:998:998::/usr/share/ollama:/bin/false\n"
     plain = unit.replace("Environment", "#")
-    more = {f"{path}.d/override.conf": "[Service]\nEnvironment=OLLAMA_MODELS=/big A=b\n"}
+    more = {
+        f"{path}.d/override.conf": "[Service]\nEnvironment=OLLAMA_MODELS=/big A=b\n"
+    }
     # the snap's service has a folder of its own; a unit that people wrote goes before it
     snap = {"/snap/ollama/current/meta/snap.yaml": "name: ollama\n"}
     for files, stored in (
@@ -391,8 +436,10 @@ def test_windows_paths(build: Build) -> None:
         },
         mounts={"C:\\": "NTFS", "D:\\": "exFAT"},
         registry={
-            r"HARDWARE\DESCRIPTION\System\BIOS" + "\\SystemManufacturer": "Microsoft Corporation",
-            r"HARDWARE\DESCRIPTION\System\BIOS" + "\\SystemProductName": "Virtual Machine",
+            r"HARDWARE\DESCRIPTION\System\BIOS"
+            + "\\SystemManufacturer": "Microsoft Corporation",
+            r"HARDWARE\DESCRIPTION\System\BIOS"
+            + "\\SystemProductName": "Virtual Machine",
         },
     )
     machine = read_machine(host)
@@ -413,7 +460,11 @@ def test_windows_paths(build: Build) -> None:
     assert "job object are not read" in machine.sources["memory_limit_bytes"]
     assert machine.why_unread("instruction_sets.fma").reason.startswith("Windows")
     hub, own = place(machine, "huggingface"), place(machine, "ollama")
-    assert (hub.path, hub.free_bytes, hub.filesystem) == ("~\\.cache\\huggingface\\hub", 1, "NTFS")
+    assert (hub.path, hub.free_bytes, hub.filesystem) == (
+        "~\\.cache\\huggingface\\hub",
+        1,
+        "NTFS",
+    )
     assert (own.path, own.free_bytes, own.filesystem) == ("D:\\models", 3, "exFAT")
     assert own.writable is None
     assert machine.why_unread("disks.ollama.writable").reason
@@ -428,7 +479,8 @@ def test_nothing_tells_who_or_where(build: Build) -> None:
     levels = ("kubepods.slice", f"kubepods.slice/{pod}")
     inside = under(group.lstrip("/"), FULL | {"cpu.max": "100000 100000\n"})
     files = version_2(
-        {path: text for level in levels for path, text in under(level, above).items()} | inside,
+        {path: text for level in levels for path, text in under(level, above).items()}
+        | inside,
         group,
     )
     env = {

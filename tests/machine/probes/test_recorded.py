@@ -45,13 +45,17 @@ def test_a_recorded_machine_is_read_as_its_recordings_say(folder: Path) -> None:
         assert (name in (machine.instruction_sets or ())) == there, name
 
 
-@pytest.mark.parametrize("folder", [*CASES, MACHINES / "parts"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "folder", [*CASES, MACHINES / "parts"], ids=lambda path: path.name
+)
 def test_every_recording_has_its_source(folder: Path) -> None:
     """Nothing is in the corpus of which nobody knows where it came from and under which licence."""
     sources = json.loads((folder / "sources.json").read_text())
     own = {"root/facts.json", "root/env.json", "expected.json", "sources.json"}
     files = {
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file()
     } - own
     assert files == set(sources)
     assert all(entry["source"] and entry["licence"] for entry in sources.values())
@@ -60,12 +64,18 @@ def test_every_recording_has_its_source(folder: Path) -> None:
 def recorded_files() -> Iterator[tuple[Path, Path]]:
     for folder in CASES:
         for path in sorted((folder / "root").rglob("*")):
-            if path.is_file() and path.name not in ("facts.json", "env.json", "sysctl.txt"):
+            if path.is_file() and path.name not in (
+                "facts.json",
+                "env.json",
+                "sysctl.txt",
+            ):
                 yield folder, path
 
 
 FILES = list(recorded_files())
-FILES_OF = {folder: [path for case, path in FILES if case == folder] for folder in CASES}
+FILES_OF = {
+    folder: [path for case, path in FILES if case == folder] for folder in CASES
+}
 
 
 def same_or_unread(before: Any, after: Any) -> bool:
@@ -101,7 +111,9 @@ DAMAGE: dict[str, bytes | None] = {
         if damage == "gone" or (row + column) % 3 == 0
     ],
 )
-def test_a_file_that_is_gone_takes_facts_away_and_changes_none(folder: Path, damage: str) -> None:
+def test_a_file_that_is_gone_takes_facts_away_and_changes_none(
+    folder: Path, damage: str
+) -> None:
     """Each recorded file of a virtual machine removed in turn, of others every second, or every
     third spoilt: every fact is what it was, by another source, or None with its reason.
     """
@@ -114,7 +126,9 @@ def test_a_file_that_is_gone_takes_facts_away_and_changes_none(folder: Path, dam
         if not folder.name.startswith("linux-vm"):
             paths = paths[CASES.index(folder) % 2 :: 2]
     for path in paths:
-        machine = read_machine(Altered(str(folder / "root"), {str(path): DAMAGE[damage]}))
+        machine = read_machine(
+            Altered(str(folder / "root"), {str(path): DAMAGE[damage]})
+        )
         lawful(machine)
         assert not any("failed" in entry.reason for entry in machine.unread)
         written = machine.to_json()
@@ -128,15 +142,23 @@ def test_a_file_that_is_gone_takes_facts_away_and_changes_none(folder: Path, dam
         assert {*memory, "instruction_sets", "cpu_cores_usable"} <= lost
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="takes a file of Linux that cannot be read")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="takes a file of Linux that cannot be read"
+)
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
-def test_what_the_system_refuses_is_unread(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_system_refuses_is_unread(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Files and folders of another account, or of a broken disk: each fact has the system's reason,
     and none is zero or empty.
     """
     root = str(MACHINES / "linux-vm-no-limit" / "root")
     host, real_open = RecordedHost(root), os.open
-    words = "may not be read" if number == errno.EACCES else "cannot be read: Input/output error"
+    words = (
+        "may not be read"
+        if number == errno.EACCES
+        else "cannot be read: Input/output error"
+    )
 
     def refuse(path: str, *flags: int, own: Any) -> Any:
         if path.startswith(root) and (number == errno.EACCES or own is not real_open):
@@ -150,12 +172,26 @@ def test_what_the_system_refuses_is_unread(number: int, monkeypatch: pytest.Monk
     lawful(machine)
     assert not any("failed" in entry.reason for entry in machine.unread)
     memory = [f"memory_{size}_bytes" for size in ("total", "limit", "available")]
-    for fact in (*memory, "swap_free_bytes", "cpu_model", "instruction_sets", "cpu_cores_usable"):
+    for fact in (
+        *memory,
+        "swap_free_bytes",
+        "cpu_model",
+        "instruction_sets",
+        "cpu_cores_usable",
+    ):
         assert words in machine.why_unread(fact).reason, fact
     assert machine.accelerators is None
 
 
-NUMBERS = [b"0", b"-1", b"max", b"9" * 23, b"1.5", "٣".encode(), b"18446744073709551615"]
+NUMBERS = [
+    b"0",
+    b"-1",
+    b"max",
+    b"9" * 23,
+    b"1.5",
+    "٣".encode(),
+    b"18446744073709551615",
+]
 
 
 MACS = [case for case in CASES if (case / "root" / "sysctl.txt").is_file()]
@@ -165,7 +201,9 @@ MACS = [case for case in CASES if (case / "root" / "sysctl.txt").is_file()]
     ("folder", "start"),
     [pytest.param(folder, row % 3, id=folder.name) for row, folder in enumerate(MACS)],
 )
-def test_a_value_of_macos_that_is_gone_changes_no_other(folder: Path, start: int) -> None:
+def test_a_value_of_macos_that_is_gone_changes_no_other(
+    folder: Path, start: int
+) -> None:
     """Every third taken away in turn, others of each Mac: a fact is what it was, or None; of lists
     an entry may be missing.
     """
@@ -179,7 +217,9 @@ def test_a_value_of_macos_that_is_gone_changes_no_other(folder: Path, start: int
         after = machine.to_json()
         for fact in set(FACTS) - {"instruction_sets", "accelerators", "disks"}:
             assert same_or_unread(before[fact], after[fact]), (name, fact)
-        assert set(after["instruction_sets"] or ()) <= set(before["instruction_sets"] or ())
+        assert set(after["instruction_sets"] or ()) <= set(
+            before["instruction_sets"] or ()
+        )
 
 
 # a busy computer is no fault
@@ -198,10 +238,16 @@ def test_a_broken_file_never_breaks_the_reading(data: st.DataObject) -> None:
         content = data.draw(st.binary(max_size=200))
     elif how == "numbers":
         digits = data.draw(st.sampled_from(NUMBERS))
-        content = digits.join(content.split(data.draw(st.sampled_from([b"0", b"1", b"2", b" "]))))
+        content = digits.join(
+            content.split(data.draw(st.sampled_from([b"0", b"1", b"2", b" "])))
+        )
     else:
         at = data.draw(st.integers(0, len(content)))
-        content = content[:at] + data.draw(st.binary(min_size=1, max_size=8)) + content[at + 1 :]
+        content = (
+            content[:at]
+            + data.draw(st.binary(min_size=1, max_size=8))
+            + content[at + 1 :]
+        )
     machine = read_machine(Altered(str(folder / "root"), {str(path): content}))
     lawful(machine)
     assert not any("failed" in entry.reason for entry in machine.unread)

@@ -24,7 +24,9 @@ from selfhost.machine.record import MAX_DISK_BYTES, MAX_MEMORY_BYTES
 def tree(folder: Path, facts: Any, env: Any = None) -> str:
     """A recorded tree of these two files alone."""
     folder.mkdir(exist_ok=True)
-    (folder / "facts.json").write_text(facts if isinstance(facts, str) else json.dumps(facts))
+    (folder / "facts.json").write_text(
+        facts if isinstance(facts, str) else json.dumps(facts)
+    )
     if env is not None:
         (folder / "env.json").write_text(json.dumps(env))
     return str(folder)
@@ -34,7 +36,10 @@ def faults(folder: Path, facts: Any, env: Any = None) -> list[str]:
     """What is told of each fault, without the folder."""
     with pytest.raises(MachineFileError) as caught:
         Machine.read(root=tree(folder, facts, env))
-    return [str(problem).removeprefix(f"{folder}{os.sep}") for problem in caught.value.problems]
+    return [
+        str(problem).removeprefix(f"{folder}{os.sep}")
+        for problem in caught.value.problems
+    ]
 
 
 SPACE = {"free_bytes": 1, "total_bytes": 2}
@@ -158,7 +163,11 @@ def test_a_fault_of_the_facts_is_told(facts: Any, told: str, tmp_path: Path) -> 
 
 def test_all_faults_are_told_in_one_run(tmp_path: Path) -> None:
     """Three keys, of which each is wrong."""
-    facts = {"machine": 5, "read_at": "zz", "space": {"/": {"free_bytes": -1, "total_bytes": 1}}}
+    facts = {
+        "machine": 5,
+        "read_at": "zz",
+        "space": {"/": {"free_bytes": -1, "total_bytes": 1}},
+    }
     keys = {told.split(": ")[1] for told in faults(tmp_path, facts)}
     assert keys == {"machine", "read_at", 'space."/".free_bytes'}
 
@@ -174,10 +183,12 @@ def test_a_variable_is_a_text(tmp_path: Path) -> None:
     "facts",
     [
         pytest.param(
-            {"machine": None, "space": {"/": {**SPACE, "free_bytes": 1.0}}}, id="null and 1.0"
+            {"machine": None, "space": {"/": {**SPACE, "free_bytes": 1.0}}},
+            id="null and 1.0",
         ),
         pytest.param(
-            {"release": "6.8.0", "page_bytes": 4096, "sizes": {"/": None}}, id="other keys"
+            {"release": "6.8.0", "page_bytes": 4096, "sizes": {"/": None}},
+            id="other keys",
         ),
     ],
 )
@@ -190,7 +201,9 @@ def test_the_command_refuses_and_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit 2 with the sentence."""
-    code, out, told = run(capsys, "machine", "--root", tree(tmp_path, {"machine": 5}), "--json")
+    code, out, told = run(
+        capsys, "machine", "--root", tree(tmp_path, {"machine": 5}), "--json"
+    )
     assert (code, out) == (2, "")
     answer = json.loads(told)
     assert answer["schema"] == "selfhost.error/1"
@@ -242,16 +255,22 @@ RIGHT = {
     "affinity": st.lists(st.integers(0, 9), max_size=4),
     "processor_features": st.lists(st.integers(0, 60), max_size=4),
     "python_path": st.lists(TEXTS, max_size=2),
-    "memory": st.dictionaries(st.sampled_from(["total", "available", "swap_free"]), COUNTS),
+    "memory": st.dictionaries(
+        st.sampled_from(["total", "available", "swap_free"]), COUNTS
+    ),
     "cores": st.dictionaries(st.sampled_from(["physical", "usable"]), COUNTS),
     "mounts": st.dictionaries(TEXTS, TEXTS, max_size=2),
     "registry": st.dictionaries(TEXTS, TEXTS, max_size=2),
     "writable": st.dictionaries(TEXTS, st.booleans(), max_size=2),
     "space": st.dictionaries(
-        TEXTS, st.fixed_dictionaries({"free_bytes": COUNTS, "total_bytes": COUNTS}), max_size=2
+        TEXTS,
+        st.fixed_dictionaries({"free_bytes": COUNTS, "total_bytes": COUNTS}),
+        max_size=2,
     ),
     "display_adapters": st.lists(
-        st.fixed_dictionaries({"id": st.just("VEN_10DE") | TEXTS, "name": TEXTS, "memory": COUNTS}),
+        st.fixed_dictionaries(
+            {"id": st.just("VEN_10DE") | TEXTS, "name": TEXTS, "memory": COUNTS}
+        ),
         max_size=2,
     ),
     "nvml": st.fixed_dictionaries(
@@ -279,10 +298,19 @@ RIGHT = {
         }
     ),
 }
-FACTS = st.fixed_dictionaries({}, optional={key: value | ANY for key, value in RIGHT.items()})
+FACTS = st.fixed_dictionaries(
+    {}, optional={key: value | ANY for key, value in RIGHT.items()}
+)
 ENV = st.none() | st.dictionaries(
     st.sampled_from(
-        ["HOME", "PATH", "HF_HOME", "OLLAMA_MODELS", "CUDA_VISIBLE_DEVICES", "USERPROFILE"]
+        [
+            "HOME",
+            "PATH",
+            "HF_HOME",
+            "OLLAMA_MODELS",
+            "CUDA_VISIBLE_DEVICES",
+            "USERPROFILE",
+        ]
     ),
     TEXTS,
 )

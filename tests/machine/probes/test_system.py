@@ -38,7 +38,9 @@ def test_macos_answers_are_text_or_whole_numbers_of_4_or_8_bytes(
         size._obj.value = len(raw)
         return 0
 
-    monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace(sysctlbyname=sysctlbyname))
+    monkeypatch.setattr(
+        ctypes, "CDLL", lambda _: SimpleNamespace(sysctlbyname=sysctlbyname)
+    )
     assert ANSWERS["sysctl"]("hw.memsize") == value
 
 
@@ -47,7 +49,9 @@ CLASS = r"SYSTEM\ControlSet001\Control\Video"
 REGISTRY: dict[str, dict[str, object]] = {
     r"HARDWARE\DEVICEMAP\VIDEO": {
         rf"\Device\Video{number}": rf"\REGISTRY\MACHINE\{CLASS}\{output}"
-        for number, output in enumerate((r"{A}\0000", r"{a}\0001", r"{B}\0000", r"{C}\0000"))
+        for number, output in enumerate(
+            (r"{A}\0000", r"{a}\0001", r"{B}\0000", r"{C}\0000")
+        )
     },
     rf"{CLASS}\{{B}}\0000": {"DriverDesc": "Intel(R) UHD Graphics 770"},
 }
@@ -76,7 +80,11 @@ class Winreg:
 def test_windows_names_each_adapter_once_with_what_is_known(monkeypatch: Patch) -> None:
     monkeypatch.setitem(sys.modules, "winreg", Winreg())
     card, shared = ANSWERS["display_adapters"]()
-    assert [*card.values()] == [r"pci\ven_10de&dev_2684", "NVIDIA GeForce RTX 4090", 24 * GIB]
+    assert [*card.values()] == [
+        r"pci\ven_10de&dev_2684",
+        "NVIDIA GeForce RTX 4090",
+        24 * GIB,
+    ]
     assert [*shared.values()] == [None, "Intel(R) UHD Graphics 770", None]
     monkeypatch.setitem(REGISTRY, r"HARDWARE\DEVICEMAP\VIDEO", {})
     assert ANSWERS["display_adapters"]() is None
@@ -84,15 +92,21 @@ def test_windows_names_each_adapter_once_with_what_is_known(monkeypatch: Patch) 
 
 def test_windows_names_its_features_up_to_avx512(monkeypatch: Patch) -> None:
     has = {6, 10, 39, 40, 41}
-    kernel = SimpleNamespace(IsProcessorFeaturePresent=lambda number: int(number in has))
+    kernel = SimpleNamespace(
+        IsProcessorFeaturePresent=lambda number: int(number in has)
+    )
     monkeypatch.setitem(ctypes.__dict__, "windll", SimpleNamespace(kernel32=kernel))
     monkeypatch.setattr(system, "os", SimpleNamespace(name="nt"))
     assert ANSWERS["processor_features"]() == sorted(has)
 
 
 def test_disk_space_leaves_out_what_is_reserved_for_root(monkeypatch: Patch) -> None:
-    volume = SimpleNamespace(f_bavail=90, f_bfree=140, f_frsize=4096, f_bsize=512, f_blocks=1000)
-    monkeypatch.setattr(system, "os", SimpleNamespace(name="posix", statvfs=lambda _: volume))
+    volume = SimpleNamespace(
+        f_bavail=90, f_bfree=140, f_frsize=4096, f_bsize=512, f_blocks=1000
+    )
+    monkeypatch.setattr(
+        system, "os", SimpleNamespace(name="posix", statvfs=lambda _: volume)
+    )
     assert ANSWERS["space"]("/") == {"free_bytes": 368_640, "total_bytes": 4_096_000}
 
 
@@ -101,7 +115,11 @@ def test_what_caches_hold_counts_as_available(monkeypatch: Patch) -> None:
     swap = SimpleNamespace(total=2 * GIB, free=GIB, used=GIB)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
     monkeypatch.setattr(psutil, "swap_memory", lambda: swap)
-    assert ANSWERS["memory"]() == {"total": 16 * GIB, "available": 9 * GIB, "swap_free": GIB}
+    assert ANSWERS["memory"]() == {
+        "total": 16 * GIB,
+        "available": 9 * GIB,
+        "swap_free": GIB,
+    }
 
 
 @pytest.mark.parametrize(("platform", "usable"), [("darwin", 16), ("win32", 3)])
@@ -142,7 +160,11 @@ def test_a_folder_that_may_only_be_read_holds_no_model(
     name: str, writable: bool | None, monkeypatch: Patch
 ) -> None:
     granted = {os.R_OK | os.X_OK, os.R_OK, os.X_OK}
-    access = {"access": lambda _, mode: mode in granted, "W_OK": os.W_OK, "X_OK": os.X_OK}
+    access = {
+        "access": lambda _, mode: mode in granted,
+        "W_OK": os.W_OK,
+        "X_OK": os.X_OK,
+    }
     monkeypatch.setattr(system, "os", SimpleNamespace(name=name, **access))
     assert ANSWERS["writable"]("/models") is False
     granted.add(os.W_OK | os.X_OK)

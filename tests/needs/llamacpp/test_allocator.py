@@ -13,7 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.cases import case_id
-from helpers.llamacpp_truth import architecture, read, records, room, row, rows_of_logits
+from helpers.llamacpp_truth import (
+    architecture,
+    read,
+    records,
+    room,
+    row,
+    rows_of_logits,
+)
 from helpers.paths import TRUTH
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.tables import shipped_table
@@ -29,7 +36,9 @@ def has_graph(model: str) -> bool:
     return graph.exact_compute_bytes(architecture(model), made, room, 1) is not None
 
 
-MODELS = sorted(model for model in read("architectures.json")["architectures"] if has_graph(model))
+MODELS = sorted(
+    model for model in read("architectures.json")["architectures"] if has_graph(model)
+)
 
 
 def exact(model: str, cells: needs_case.Cells, rows: int) -> int:
@@ -55,8 +64,12 @@ def test_a_guess_of_a_buffer_is_in_its_range() -> None:
     for record in records("memory"):
         if record["n_ctx"] >= 512:
             made, of = architecture(record["model"]), row(record["model"])
-            guess = memory.guessed_compute(made, of, room(record), rows_of_logits(record))
-            inside.append(guess.low_bytes <= record["compute_bytes"] <= guess.high_bytes)
+            guess = memory.guessed_compute(
+                made, of, room(record), rows_of_logits(record)
+            )
+            inside.append(
+                guess.low_bytes <= record["compute_bytes"] <= guess.high_bytes
+            )
     assert sum(inside) >= 0.95 * len(inside)
 
 
@@ -83,10 +96,14 @@ def test_no_sizes_break_a_graph(data: st.DataObject) -> None:
     made = architecture(model)
     size = st.integers(1, 10**6)
     groups = tuple(
-        group.replace(heads=data.draw(size), kv_heads=data.draw(size), key_length=data.draw(size))
+        group.replace(
+            heads=data.draw(size), kv_heads=data.draw(size), key_length=data.draw(size)
+        )
         for group in made.attention
     )
-    feed_forward = tuple(group.replace(length=data.draw(size)) for group in made.feed_forward)
+    feed_forward = tuple(
+        group.replace(length=data.draw(size)) for group in made.feed_forward
+    )
     changed = made.replace(
         attention=groups, feed_forward=feed_forward, embedding_length=data.draw(size)
     )
@@ -142,7 +159,10 @@ def test_sizes_of_a_year_of_listings_lie_in_the_ranges() -> None:
     for listed in json.loads((TRUTH / "unsloth_sizes.json").read_text())["files"]:
         for mix, (gibibytes, half_digit) in listed["gib"].items():
             size = size_of(listed["model"], f"UD-{mix}")
-            low, high = size.low_bytes / 2**30 - half_digit, size.high_bytes / 2**30 + half_digit
+            low, high = (
+                size.low_bytes / 2**30 - half_digit,
+                size.high_bytes / 2**30 + half_digit,
+            )
             is_inside = low <= gibibytes <= high
             assert is_inside or listed["repository"] in UNLIKE, (listed["model"], mix)
 
@@ -161,7 +181,9 @@ def test_sizes_of_a_year_of_listings_lie_in_the_ranges() -> None:
         ("gemma-3-12b-it", "QAT-Q4_0", 8.07),
     ],
 )
-def test_a_mix_with_tables_of_another_type_is_computed(id: str, mix: str, gigabytes: float) -> None:
+def test_a_mix_with_tables_of_another_type_is_computed(
+    id: str, mix: str, gigabytes: float
+) -> None:
     """To a hundredth of a gigabyte, as the cards have it."""
     size = size_of(id, mix)
     assert abs(size.bytes / 1e9 - gigabytes) < 0.01
@@ -174,5 +196,8 @@ def test_a_mix_is_known_by_any_spelling_and_no_other_name_is_one() -> None:
     """
     assert canonical_quantization("ud-q4_k_xl") == "UD-Q4_K_XL"
     assert canonical_quantization("UD-Q4-K-XL") == "UD-Q4_K_XL"
-    assert all(canonical_quantization(mix) == mix for mix in shipped_table("gguf_types")["mixes"])
+    assert all(
+        canonical_quantization(mix) == mix
+        for mix in shipped_table("gguf_types")["mixes"]
+    )
     assert canonical_quantization("UD-Q9_K_XL") is None

@@ -51,12 +51,16 @@ def model(id: str) -> tuple[Architecture, ArchitectureRow]:
     return architecture, row
 
 
-def answered(name: str, cases: list[list[Any]]) -> Iterator[tuple[int, int, dict[str, Any]]]:
+def answered(
+    name: str, cases: list[list[Any]]
+) -> Iterator[tuple[int, int, dict[str, Any]]]:
     """What is computed as cache and state, and as compute buffer, and the case."""
     architecture, row = model(name)
     for values in cases:
         case = dict(zip(truth()["columns"], values, strict=True))
-        buffer = graph.exact_compute_bytes(architecture, row, room(case), rows_of_logits(case))
+        buffer = graph.exact_compute_bytes(
+            architecture, row, room(case), rows_of_logits(case)
+        )
         assert (buffer is None) == (name in WITHOUT_GRAPH), name
         yield (
             sum(kept(architecture, case)),
@@ -79,7 +83,9 @@ def test_cache_state_and_buffer_equal_what_llama_cpp_allocates(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", sorted(truth()["tensor_bytes"]), ids=case_id)
-def test_every_quantization_has_the_bytes_that_llama_quantize_gives_it(name: str) -> None:
+def test_every_quantization_has_the_bytes_that_llama_quantize_gives_it(
+    name: str,
+) -> None:
     """The sum over all tensors, by the type that `llama-quantize --dry-run` chooses for each."""
     architecture, _ = model(name)
     found = {}
@@ -120,7 +126,9 @@ def test_the_peak_of_a_real_load_is_within_five_percent(load: dict[str, Any]) ->
 
 @cache
 def programs() -> list[dict[str, Any]]:
-    found = json.loads((TRUTH / "llamacpp_programs.json").read_text(encoding="utf-8"))["runs"]
+    found = json.loads((TRUTH / "llamacpp_programs.json").read_text(encoding="utf-8"))[
+        "runs"
+    ]
     assert isinstance(found, list)
     return found
 
@@ -130,11 +138,15 @@ def stated(run: dict[str, Any]) -> MemoryNeed:
     shelf, parallel = Catalogue.open(), run.get("parallel", 1)
     embeds = shelf.spec(run["model"]).modality == "embedding"
     asked = Workload(
-        runtime="llama-cpp-python" if run["program"] == "llama-cpp-python" else "llama.cpp",
+        runtime="llama-cpp-python"
+        if run["program"] == "llama-cpp-python"
+        else "llama.cpp",
         format="gguf",
         quantization=run["quant"],
         # of an embedding model the text counts
-        context_tokens=run.get("tokens", run["n_ctx"]) if embeds else run["n_ctx"] // parallel,
+        context_tokens=run.get("tokens", run["n_ctx"])
+        if embeds
+        else run["n_ctx"] // parallel,
         parallel=parallel,
     )
     program = shelf.runtime(asked.runtime or "")
@@ -163,14 +175,18 @@ def copied(run: dict[str, Any]) -> bool:
 @pytest.mark.parametrize(
     "run", [run for run in programs() if copied(run)], ids=lambda run: run["name"]
 )
-def test_a_server_keeps_copies_of_a_context_and_more_as_it_talks(run: dict[str, Any]) -> None:
+def test_a_server_keeps_copies_of_a_context_and_more_as_it_talks(
+    run: dict[str, Any],
+) -> None:
     """In the range whether one sequence or all are asked; many prompts of one add up to the
     rest.
     """
     memory = stated(run)
     peak = run["peak_bytes"] - memory.evictable_bytes
     if "turns" in run:
-        asked = Workload(format="gguf", quantization=run["quant"], context_tokens=run["n_ctx"])
+        asked = Workload(
+            format="gguf", quantization=run["quant"], context_tokens=run["n_ctx"]
+        )
         shelf = Catalogue.open()
         about = shelf.spec(run["model"]), shelf.runtime("llama.cpp"), asked
         more = more_in_conversation(*about)
@@ -180,7 +196,9 @@ def test_a_server_keeps_copies_of_a_context_and_more_as_it_talks(run: dict[str, 
     assert memory.low_bytes <= peak <= memory.high_bytes
 
 
-_SERVERS = [run for run in programs() if run["program"] == "llama-server" and not copied(run)]
+_SERVERS = [
+    run for run in programs() if run["program"] == "llama-server" and not copied(run)
+]
 
 
 @pytest.mark.parametrize("run", _SERVERS, ids=lambda run: run["name"])
@@ -197,7 +215,9 @@ def test_the_peak_of_a_server_is_within_five_percent(run: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize(
-    "run", on_a_gpu(), ids=lambda run: f"{run['model']} {run['context_tokens']}{run['options']}"
+    "run",
+    on_a_gpu(),
+    ids=lambda run: f"{run['model']} {run['context_tokens']}{run['options']}",
 )
 def test_what_lies_on_a_gpu_is_known(run: dict[str, Any]) -> None:
     """All of a model on a GPU: weights and cache as measured, the sum in its range; else 5 %
@@ -218,7 +238,9 @@ def test_what_lies_on_a_gpu_is_known(run: dict[str, Any]) -> None:
         assert sum(term.low_bytes for term in terms) <= measured
         assert measured <= sum(term.high_bytes for term in terms)
     in_ram = sum(
-        term.bytes for term in needs.terms if (term.name, term.where) == ("compute", "host")
+        term.bytes
+        for term in needs.terms
+        if (term.name, term.where) == ("compute", "host")
     )
     # GPT-2 alone looks up its positions in RAM, too
     missing = 512 * 768 * 4 if run["model"] == "gpt2" else 0

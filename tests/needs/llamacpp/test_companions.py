@@ -54,12 +54,17 @@ def question_of(model: str, **asked: Any) -> Question:
     MEASURED["blocks"],
     ids=lambda case: f"{case['model']}-{case['context_tokens']}-{case['parallel']}",
 )
-def test_the_own_block_takes_what_llama_cpp_allocates_for_it(case: dict[str, Any]) -> None:
+def test_the_own_block_takes_what_llama_cpp_allocates_for_it(
+    case: dict[str, Any],
+) -> None:
     """Cache and states to the byte, the model's compute buffer too; the block's own buffer within
     the stated range.
     """
     found = terms(
-        case["model"], context_tokens=case["context_tokens"], parallel=case["parallel"], draft="mtp"
+        case["model"],
+        context_tokens=case["context_tokens"],
+        parallel=case["parallel"],
+        draft="mtp",
     )
     state = found["recurrent_state"].bytes if "recurrent_state" in found else 0
     assert found["kv_cache"].bytes + state == case["target_context_bytes"]
@@ -80,7 +85,9 @@ def test_the_block_is_in_the_file_but_not_in_memory_until_it_drafts() -> None:
     assert without.download_bytes == drafting.download_bytes
     assert without.memory is not None
     assert not any(term.name.startswith("mtp") for term in without.memory.terms)
-    assert terms("qwen3.8-27b", draft="mtp")["mtp_weights"].bytes == pytest.approx(263e6, rel=0.002)
+    assert terms("qwen3.8-27b", draft="mtp")["mtp_weights"].bytes == pytest.approx(
+        263e6, rel=0.002
+    )
 
 
 def test_a_draft_is_a_model_with_the_same_context() -> None:
@@ -89,10 +96,15 @@ def test_a_draft_is_a_model_with_the_same_context() -> None:
     """
     asked: dict[str, Any] = {"context_tokens": 16_384, "parallel": 2}
     alone = terms("llama-3.2-1b-instruct", **asked)
-    pair = terms("llama-3.3-70b-instruct", **asked, kv_cache_type="q8_0", draft="llama-3.2-1b")
+    pair = terms(
+        "llama-3.3-70b-instruct", **asked, kv_cache_type="q8_0", draft="llama-3.2-1b"
+    )
     for name in ("weights", "repacked_weights", "kv_cache", "compute"):
         assert pair[f"draft_{name}"].bytes == alone[name].bytes
-    assert pair["weights"].bytes == terms("llama-3.3-70b-instruct", **asked)["weights"].bytes
+    assert (
+        pair["weights"].bytes
+        == terms("llama-3.3-70b-instruct", **asked)["weights"].bytes
+    )
 
 
 @pytest.mark.parametrize(
@@ -100,10 +112,20 @@ def test_a_draft_is_a_model_with_the_same_context() -> None:
     [
         # SPEC_VOCAB_MAX_SIZE_DIFFERENCE is 128: 50,257 against 128,256 tokens
         ("llama-3.1-8b-instruct", "gpt2", None, "vocabularies differ"),
-        ("llama-3.1-8b-instruct", "mtp", None, "no block that predicts more than one token"),
+        (
+            "llama-3.1-8b-instruct",
+            "mtp",
+            None,
+            "no block that predicts more than one token",
+        ),
         ("llama-3.1-8b-instruct", "bge-m3", None, "writes no text"),
         ("bge-m3", "bge-m3", None, "writes no text"),
-        ("llama-3.3-70b-instruct", "llama-3.3-70b-instruct", None, "is the model itself"),
+        (
+            "llama-3.3-70b-instruct",
+            "llama-3.3-70b-instruct",
+            None,
+            "is the model itself",
+        ),
         ("llama-3.1-8b-instruct", "gpt-4o", None, "weights are not published"),
         (
             "llama-3.2-1b-instruct",
@@ -136,7 +158,9 @@ def test_vllm_loads_the_own_block_beside_the_model() -> None:
     # Step-3.5-Flash's config.json: three blocks as wide as a layer that keeps every token, with 8
     # KV heads of 128
     assert (
-        terms_on(four, "step-3.5-flash", runtime="vllm", draft="mtp")["mtp_kv_cache"].bytes
+        terms_on(four, "step-3.5-flash", runtime="vllm", draft="mtp")[
+            "mtp_kv_cache"
+        ].bytes
         == 3 * 2 * 2 * 128 * 2 * 4096
     )
 
@@ -153,7 +177,9 @@ GEMMA_DRAFTS = [
 
 
 @pytest.mark.parametrize(("model", "file_bytes"), GEMMA_DRAFTS)
-def test_gemma_4_drafts_with_the_file_that_google_published(model: str, file_bytes: int) -> None:
+def test_gemma_4_drafts_with_the_file_that_google_published(
+    model: str, file_bytes: int
+) -> None:
     """ggml-org/llama.cpp pull 23398: a file of its own, which attends to the model's cache."""
     asked: dict[str, Any] = {"runtime": "llama.cpp", "quantization": "Q8_0"}
     alone, drafting = needs_of(model, **asked), needs_of(model, **asked, draft="mtp")
@@ -187,7 +213,11 @@ def test_sglang_keeps_one_layer_more_for_the_own_block() -> None:
     """A boot log of SGLang 0.5.17 (2026-08-15): of 171,008 tokens the draft of a 27B has 0.66
     GB.
     """
-    asked: dict[str, Any] = {"quantization": "fp8", "context_tokens": 171_008, "draft": "mtp"}
+    asked: dict[str, Any] = {
+        "quantization": "fp8",
+        "context_tokens": 171_008,
+        "draft": "mtp",
+    }
     found = terms("qwen3.6-27b", runtime="sglang", **asked)
     assert found["mtp_kv_cache"].bytes / 2**30 == pytest.approx(0.66, abs=0.01)
 
@@ -216,7 +246,9 @@ def test_reading_a_picture_takes_what_llama_cpp_reserves() -> None:
         assert there.bytes / 2**20 == pytest.approx(
             max(reserved_mib, found.bytes / 2**20), abs=0.006
         ), model
-        largest = re.search(r"([\d,]+) for one of [\d,]+ × [\d,]+, the most", found.arithmetic)
+        largest = re.search(
+            r"([\d,]+) for one of [\d,]+ × [\d,]+, the most", found.arithmetic
+        )
         most = int(largest[1].replace(",", "")) if largest else found.bytes
         assert most / 2**20 == pytest.approx(largest_mib, abs=0.006), model
     # for a picture of 1,008 × 1,008
@@ -227,7 +259,9 @@ def test_a_picture_takes_the_buffer_of_its_size_and_up_to_a_fifth_more() -> None
     """Whole runs with a Pixtral's encoder: they grow with the picture as its buffer does, and not
     above 896 × 896.
     """
-    peaks = {int(side): peak for side, peak in MEASURED["pictures"]["peak_bytes"].items()}
+    peaks = {
+        int(side): peak for side, peak in MEASURED["pictures"]["peak_bytes"].items()
+    }
     term = terms("mistral-small-3.2-24b-instruct-2506")["projector_compute"]
     for side in (448, 672, 896):
         grown = term.bytes * (side**2 - 224**2) // 896**2

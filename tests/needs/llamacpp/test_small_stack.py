@@ -37,12 +37,18 @@ def test_a_long_graph_is_judged_in_a_thread_with_a_small_stack() -> None:
     once.
     """
     done = subprocess.run(
-        [sys.executable, "-c", CODE], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", CODE],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stdout) == (0, "[True]\n"), done.stderr
 
 
-def test_no_chain_of_operations_is_left_of_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_chain_of_operations_is_left_of_a_graph(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """What is dropped is single nodes, whatever the interpreter does with chains."""
     graphs: list[graph.Graph] = []
 

@@ -28,7 +28,11 @@ from selfhost.needs.tensors import ArchitectureRow, Style, row_of
 
 def _name(name: str) -> str:
     # the synthetic headers of Falcon H1 leave the ending off
-    return name if name.endswith((".weight", ".bias")) or "ssm_" in name else f"{name}.weight"
+    return (
+        name
+        if name.endswith((".weight", ".bias")) or "ssm_" in name
+        else f"{name}.weight"
+    )
 
 
 @pytest.mark.parametrize("model", sorted(read("tensors.json")["tensors"]), ids=case_id)
@@ -41,15 +45,21 @@ def test_every_tensor_of_a_real_header_is_derived(model: str) -> None:
         for shape, type, count in entries:
             wanted[_name(name), _plain(name, shape), type] += count
     found: Counter[tuple[str, tuple[int, ...], str]] = Counter()
-    for tensor in recipe_tensors(architecture(model), "Q4_K_M", importance_matrix=False):
-        found[_name(tensor.name), _plain(tensor.name, tensor.shape), tensor.type] += tensor.count
+    for tensor in recipe_tensors(
+        architecture(model), "Q4_K_M", importance_matrix=False
+    ):
+        found[_name(tensor.name), _plain(tensor.name, tensor.shape), tensor.type] += (
+            tensor.count
+        )
     assert found == wanted
 
 
 def _plain(name: str, shape: list[int] | tuple[int, ...]) -> tuple[int, ...]:
     """Shapes without sides of 1; `ssm_norm` is stored in rows of one group."""
     return (
-        (prod(shape),) if "ssm_norm" in name else tuple(size for size in shape if size != 1) or (1,)
+        (prod(shape),)
+        if "ssm_norm" in name
+        else tuple(size for size in shape if size != 1) or (1,)
     )
 
 
@@ -91,15 +101,21 @@ def test_a_micro_batch_that_is_asked_for_takes_what_was_allocated() -> None:
     logits where one is judged.
     """
     shelf = Catalogue.open().runtime("llama.cpp")
-    asked = [r for r in records("memory") if r["n_ubatch"] != 512 and r["n_outputs_max"] > 0]
+    asked = [
+        r for r in records("memory") if r["n_ubatch"] != 512 and r["n_outputs_max"] > 0
+    ]
     for record in (record for record in asked if record["flash_attn"]):
         options = {"ub": str(record["n_ubatch"])}
         workload = Workload(context_tokens=record["n_ctx"], runtime_options=options)
-        spec = ModelSpec(id="model", name="Model", architecture=architecture(record["model"]))
+        spec = ModelSpec(
+            id="model", name="Model", architecture=architecture(record["model"])
+        )
         memory = needs_of(spec, shelf, workload).memory
         assert memory is not None
         compute = next(term.bytes for term in memory.terms if term.name == "compute")
-        assert 0 <= record["compute_bytes"] - compute <= 2 * record["n_outputs_max"], record
+        assert 0 <= record["compute_bytes"] - compute <= 2 * record["n_outputs_max"], (
+            record
+        )
 
 
 def test_repacked_weights_equal_the_second_layout() -> None:
@@ -111,7 +127,9 @@ def test_repacked_weights_equal_the_second_layout() -> None:
     }.values():
         memory = judged(record, repacked=True).memory
         assert memory is not None
-        copied = sum(term.bytes for term in memory.terms if term.name == "repacked_weights")
+        copied = sum(
+            term.bytes for term in memory.terms if term.name == "repacked_weights"
+        )
         assert copied == memory.evictable_bytes == record["repacked_bytes"], (
             record["model"],
             record["quant"],
@@ -150,7 +168,12 @@ def test_published_files_are_within_half_a_percent() -> None:
         for quantization, size in sizes.items():
             sized = weights_files(spec, "gguf", quantization)
             assert isinstance(sized, Term)
-            assert abs(sized.bytes - size) <= 0.005 * size, (model, quantization, sized.bytes, size)
+            assert abs(sized.bytes - size) <= 0.005 * size, (
+                model,
+                quantization,
+                sized.bytes,
+                size,
+            )
             assert sized.low_bytes <= size <= sized.high_bytes, (model, quantization)
 
 
@@ -170,7 +193,9 @@ def test_published_files_are_tensors_and_a_header_in_its_range() -> None:
             for imatrix in (False, True)
             for earlier in (False, True)
         ]
-        plain = [tuple(tensor for tensor in tensors if not tensor.extra) for tensors in ways]
+        plain = [
+            tuple(tensor for tensor in tensors if not tensor.extra) for tensors in ways
+        ]
         bounds = [
             (sum(tensor.bytes for tensor in tensors), gguf.header_bytes(made, tensors))
             for tensors in plain
@@ -183,16 +208,22 @@ def test_published_files_are_tensors_and_a_header_in_its_range() -> None:
 
 @pytest.mark.parametrize(
     "listed",
-    [pytest.param(listed, id=listed["model"]) for listed in read("published.json")["fused"]],
+    [
+        pytest.param(listed, id=listed["model"])
+        for listed in read("published.json")["fused"]
+    ],
 )
-def test_files_with_fused_matrices_are_as_they_were_published(listed: dict[str, Any]) -> None:
+def test_files_with_fused_matrices_are_as_they_were_published(
+    listed: dict[str, Any],
+) -> None:
     """Those made before March 2026 too: within 0.5 %, and what the later llama-quantize makes of
     them is in the range as well.
     """
     spec = Catalogue.open().spec(listed["model"]).replace(files=())
     for quantization, gigabytes in listed["gigabytes"].items():
         sized, later = (
-            weights_files(one, "gguf", quantization) for one in (spec, spec.replace(released=None))
+            weights_files(one, "gguf", quantization)
+            for one in (spec, spec.replace(released=None))
         )
         assert isinstance(sized, Term)
         assert isinstance(later, Term)
@@ -253,12 +284,21 @@ def test_every_row_documents_its_keys() -> None:
     explained_keys = {*re.findall(r"^# (\w+)  +\S.*?  +\S", text, re.MULTILINE)}
     for prefix, kind in (("", ArchitectureRow), ("graph.", Style)):
         explained = dict(
-            re.findall(rf"^# {re.escape(prefix)}(\w+) +(\S.*?)  +\S", text, re.MULTILINE)
+            re.findall(
+                rf"^# {re.escape(prefix)}(\w+) +(\S.*?)  +\S", text, re.MULTILINE
+            )
             if prefix
             else re.findall(r"^# (\w+)  +(\S.*?)  +\S", text, re.MULTILINE)
         )
         explained.pop("key", None)
-        defaults = {"false": False, "true": True, '""': "", "0": 0, "none": None, "unknown": None}
+        defaults = {
+            "false": False,
+            "true": True,
+            '""': "",
+            "0": 0,
+            "none": None,
+            "unknown": None,
+        }
         fields = {*kind._fields} - {"name", "flags", "embeds", "rewrites"}
         # those that tensors.toml alone asks for have no field
         asked = (COMMON / "tensors.toml").read_text(
@@ -272,7 +312,9 @@ def test_every_row_documents_its_keys() -> None:
             given = kind._defaults[name]
             assert (list(given) if isinstance(given, tuple) else given) == value, name
     for name, values in shipped_table("architectures")["architecture"].items():
-        assert ArchitectureRow.from_values(name, values).flags.keys() <= explained_keys, name
+        assert (
+            ArchitectureRow.from_values(name, values).flags.keys() <= explained_keys
+        ), name
 
 
 @pytest.mark.parametrize(
@@ -283,18 +325,30 @@ def test_every_row_documents_its_keys() -> None:
         f"-{case['context_tokens']}-{case['kv_cache_type']}"
     ),
 )
-def test_models_with_a_sparse_indexer_take_what_llama_cpp_allocates(case: dict[str, Any]) -> None:
+def test_models_with_a_sparse_indexer_take_what_llama_cpp_allocates(
+    case: dict[str, Any],
+) -> None:
     """The cache, the indexer's included, to the byte; the compute buffer as reserved at load in its
     range.
     """
     shelf = Catalogue.open()
-    spec, type, parallel = shelf.spec(case["model"]), case["kv_cache_type"], case.get("parallel", 1)
-    asked = Workload(context_tokens=case["context_tokens"], parallel=parallel, kv_cache_type=type)
+    spec, type, parallel = (
+        shelf.spec(case["model"]),
+        case["kv_cache_type"],
+        case.get("parallel", 1),
+    )
+    asked = Workload(
+        context_tokens=case["context_tokens"], parallel=parallel, kv_cache_type=type
+    )
     memory = needs_of(spec, shelf.runtime("llama.cpp"), asked).memory
     assert memory is not None
     found = {term.name: term for term in memory.terms}
     assert found["kv_cache"].bytes == case["cache_bytes"]
-    assert found["compute"].low_bytes <= case["compute_bytes"] <= found["compute"].high_bytes
+    assert (
+        found["compute"].low_bytes
+        <= case["compute_bytes"]
+        <= found["compute"].high_bytes
+    )
 
 
 @pytest.mark.parametrize(
@@ -325,7 +379,8 @@ def test_files_are_as_they_were_published(
     """
     spec = Catalogue.open().spec(id).replace(files=())
     sized, later = (
-        weights_files(one, "gguf", quantization) for one in (spec, spec.replace(released=None))
+        weights_files(one, "gguf", quantization)
+        for one in (spec, spec.replace(released=None))
     )
     assert isinstance(sized, Term)
     assert isinstance(later, Term)
