@@ -67,7 +67,9 @@ def of_training(machine_of: MachineOf) -> Iterator[Run]:
         )
         runtime = shelf.runtime("mlx" if row["program"] == "mlx" else "transformers")
         if row["program"] == "mlx":
-            runtime = runtime.replace(trainer_layers=row["layers"] or 10**6)
+            trained_layers = row["layers"] or 10**6
+            finetuning = runtime.finetuning.replace(trainer_layers=trained_layers)
+            runtime = runtime.replace(finetuning=finetuning)
         placed = ask(_SMALL, asked, machine=machine).needs
         assert placed is not None
         job = job_of(machine, spec, placed, runtime, "bfloat16")

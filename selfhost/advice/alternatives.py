@@ -383,7 +383,7 @@ class Search(Record):
         trains, own = taken.task == "finetune", taken.quantization
         if taken.context_tokens is not None and (trains or spec.modality in GENERATING):
             longest = self.longest_context()
-            most = runtime.most_sequences or max(taken.parallel, _MOST_PARALLEL)
+            most = runtime.batches.most_sequences or max(taken.parallel, _MOST_PARALLEL)
             most_parallel = self.largest("parallel", taken.parallel, most)
         if not (trains or question.local_files or own == "F32"):
             order = need.quantizations_of(spec, runtime)

@@ -122,7 +122,8 @@ def _values_of(launch: Launch) -> dict[str, str | None]:
         "parallel": workload.parallel - _waiting(judged),
         "device": _device_word(launch),
         "kv_cache_type": workload.kv_cache_type,
-        "memory_share": "memory_share" in runtime.options and _memory_share(launch),
+        "memory_share": "memory_share" in runtime.command_lines.options
+        and _memory_share(launch),
         "devices": len(launch.cards_used),
         "card": "".join(map(str, launch.cards_used[:1])),
         # as much of the cache is there as of the layers
@@ -138,11 +139,11 @@ def _values_of(launch: Launch) -> dict[str, str | None]:
         "tiled": way is None or way.is_tiled,
         "chunked": getattr(way, "is_chunked", False),
         "variant": spec.repository
-        in runtime.variants.get(workload.quantization or "", ()),
-        "guidance": spec.family in runtime.guided_families,
+        in runtime.command_lines.variants.get(workload.quantization or "", ()),
+        "guidance": spec.family in runtime.command_lines.guided_families,
     }
     words = {
-        name: _fill(runtime.blanks.get(name, ""), values)
+        name: _fill(runtime.command_lines.blanks.get(name, ""), values)
         if is_wanted.get(name, True)
         else ""
         for name in BLANKS
@@ -168,11 +169,11 @@ def _values_of_model(launch: Launch) -> dict[str, object]:
     # how to switch another scaling than YaRN on differs from model to model
     original = getattr(inside, "yarn_original_tokens", None)
     scaled = getattr(inside, "scaled_context_tokens", None) if original else None
-    kept, components, inputs = None, None, launch.runtime.inputs
-    if runtime is not None and "checkpoints" in runtime.options:
+    kept, components, inputs = None, None, launch.runtime.command_lines.inputs
+    if runtime is not None and "checkpoints" in runtime.command_lines.options:
         # how many copies of a conversation the need counts, where the server keeps many more
         kept = (
-            runtime.context_checkpoints
+            runtime.memory.context_checkpoints
             if bytes_worth_bounding(launch.judged, runtime)
             else None
         )
@@ -201,7 +202,7 @@ def _batch_tokens(launch: Launch) -> int:
     case = launch.judged.question.case
     if case is not None and case.format == "gguf" and case.row.encoder:
         return case.room.batch if case.room.batch > MICRO_BATCH_TOKENS else 0
-    if launch.judged.needs is None or not launch.runtime.batches_beside_ram:
+    if launch.judged.needs is None or not launch.runtime.batches.beside_ram:
         return 0
     return launch.judged.needs.batch_tokens or 0
 
@@ -268,7 +269,8 @@ def _tag(launch: Launch) -> str | None:
     default = need.default_format_and_quantization(spec, launch.runtime)[1]
     if (
         tag is not None
-        and launch.runtime.tags.get(tag, default) == workload.quantization
+        and launch.runtime.library_tags.quantizations.get(tag, default)
+        == workload.quantization
     ):
         return tag
     return (
@@ -287,7 +289,10 @@ def bytes_worth_bounding(judged: Judged, runtime: RuntimeSpec) -> int:
 
 def _device_word(launch: Launch) -> str | None:
     """The runtime's word for where the model is placed; None where it has none."""
-    devices, cards = launch.runtime.devices, launch.machine.accelerators or ()
+    devices, cards = (
+        launch.runtime.command_lines.devices,
+        launch.machine.accelerators or (),
+    )
     if launch.judged.placement not in (None, "host"):
         vendors = {cards[number].vendor for number in launch.cards_used if cards}
         several = "split" if launch.judged.placement == "split" else "several"
@@ -309,7 +314,7 @@ def _options_needed(launch: Launch, values: Values) -> list[str]:
     drafts_itself, needs = workload.draft == need.OWN_BLOCK, launch.judged.needs
     is_lean = needs is not None and needs.is_lean
     is_published = drafts_itself and spec.draft is not None
-    loads_by_option = is_published and "mtp_file" in runtime.options
+    loads_by_option = is_published and "mtp_file" in runtime.command_lines.options
     told = "sequences_sampled" in runtime.settings_of(workload.runtime_options)
     # a server of text has to be told that it embeds or ranks
     use = "reranking" if spec.uses and spec.uses[0] == "reranking" else "embedding"
@@ -319,7 +324,7 @@ def _options_needed(launch: Launch, values: Values) -> list[str]:
         "lean": is_lean,
         "sampled": is_lean and not told,
         "parallel": workload.parallel > 1
-        and not (told or (is_lean and "sampled" in runtime.options)),
+        and not (told or (is_lean and "sampled" in runtime.command_lines.options)),
         "memory_share": values["memory_share"],
         "whole_batch": values["batch_tokens"],
         "mtp": drafts_itself and not loads_by_option,
@@ -331,12 +336,12 @@ def _options_needed(launch: Launch, values: Values) -> list[str]:
             and not loads_by_option
             and values["repository"] != values["draft"]
         ),
-        "context_tokens": runtime.default_context_tokens
+        "context_tokens": runtime.memory.default_context_tokens
         and _must_state_context(launch),
         "checkpoints": values["context_checkpoints"],
         "yarn": launch.judged.has("context-scaled"),
         # the judged program computes on a GPU that shares the RAM, and this one does not
-        "shared_gpu": "shared_gpu" in runtime.settings
+        "shared_gpu": "shared_gpu" in runtime.command_lines.settings
         and shared_gpu_of(launch.machine, launch.judged.question.runtime, is_used=True)
         and not shared_gpu_of(launch.machine, runtime, is_used=True),
         "unpacked": launch.judged.placement != "accelerator"
@@ -369,10 +374,10 @@ def _must_state_context(launch: Launch) -> bool:
     model was trained for (llm/server.go of Ollama), and takes more by itself on large GPUs.
     """
     usual, tokens = (
-        launch.runtime.default_context_tokens,
+        launch.runtime.memory.default_context_tokens,
         launch.workload.context_tokens,
     )
-    least = launch.runtime.longer_context_gpu_bytes
+    least = launch.runtime.memory.longer_context_gpu_bytes
     if usual is None or tokens is None:
         return False
     trained = launch.judged.question.trained_tokens if tokens <= usual else None
@@ -401,7 +406,7 @@ def _run_lines(
     """
     runtime, values, machine = launch.runtime, _values_of(launch), launch.machine
     needed = _options_needed(launch, values)
-    set_by_server = [key for key in needed if key in runtime.settings]
+    set_by_server = [key for key in needed if key in runtime.command_lines.settings]
     is_usual = (
         set_by_server == ["context_tokens"] and not launch.judged.question.context_asked
     )
@@ -418,39 +423,56 @@ def _run_lines(
         for name, value in launch.workload.runtime_options.items()
     ]
     options += [
-        _fill(runtime.options[key], values) for key in needed if key in runtime.options
+        _fill(runtime.command_lines.options[key], values)
+        for key in needed
+        if key in runtime.command_lines.options
     ]
     # by an option, by a variable, or by the command, which says it anyway
-    command = runtime.command.replace("{total_context_tokens}", "{context_tokens}")
-    stated = (*runtime.options, *runtime.settings, *_IF_IT_CAN)
+    command = runtime.command_lines.default.replace(
+        "{total_context_tokens}", "{context_tokens}"
+    )
+    stated = (
+        *runtime.command_lines.options,
+        *runtime.command_lines.settings,
+        *_IF_IT_CAN,
+    )
     unset = [key for key in needed if key not in stated and f"{{{key}}}" not in command]
     if unset or not line or not all(options):
         return ()
     line = " ".join((line, *options))
     settings = [
-        _fill(runtime.settings[key], values)
+        _fill(runtime.command_lines.settings[key], values)
         for key in needed
-        if key in runtime.settings
+        if key in runtime.command_lines.settings
     ]
     if not settings:
         return (line,)
-    address = (runtime.settings["address"],) if "address" in runtime.settings else ()
-    server = _with_variables((*address, *settings), runtime.serve, machine)
+    address = (
+        (runtime.command_lines.settings["address"],)
+        if "address" in runtime.command_lines.settings
+        else ()
+    )
+    server = _with_variables(
+        (*address, *settings), runtime.command_lines.serve, machine
+    )
     return server, _with_variables(address, line, machine)
 
 
 def _templates(launch: Launch, values: Values) -> list[str]:
     """The first that can be filled is typed."""
     runtime, family, way = launch.runtime, launch.spec.family, launch.judged.offload
-    rule, other_lines = runtime.rule_of(launch.workload.quantization), runtime.commands
+    rule, other_lines = (
+        runtime.rule_of(launch.workload.quantization),
+        runtime.command_lines.by_use,
+    )
     if way is not None:
         family_command = other_lines.get(family or "", "")
         is_by_itself = family_command and "{device}" not in family_command
-        return [
-            family_command
-            if is_by_itself
-            else (rule or runtime).offload_commands.get(way, "")
-        ]
+        if is_by_itself:
+            return [family_command]
+        if rule is not None:
+            return [rule.offload_commands.get(way, "")]
+        return [runtime.command_lines.offload.get(way, "")]
     if rule is not None and rule.command and not values["quantized"]:
         return [rule.command, other_lines.get("repository", "")]
     line = runtime.command_of(launch.spec.family, launch.spec.uses)
@@ -480,8 +502,12 @@ def commands(launch: Launch) -> tuple[str, ...]:
         return _lines_of_gguf(launch, here.path)
     lines = _run_lines(launch)
     # alone they are no other way to run it: `lines_by_tag` has them with what installs that program
-    if lines and launch.runtime.shown_with and question.missing_bytes != 0:
-        other = launch.catalogue.runtime(launch.runtime.shown_with)
+    if (
+        lines
+        and launch.runtime.command_lines.shown_with
+        and question.missing_bytes != 0
+    ):
+        other = launch.catalogue.runtime(launch.runtime.command_lines.shown_with)
         beside = lines_by_tag(launch.replace(runtime=other), with_server=True)
         # only where one line says it all
         lines += beside if len(beside) == 1 else ()
@@ -504,7 +530,7 @@ def lines_by_tag(launch: Launch, *, with_server: bool = False) -> tuple[str, ...
     """
     runtime, machine = launch.runtime, launch.machine
     is_open = None in (machine.system, machine.architecture)
-    has_build = is_open or machine.platform in runtime.systems
+    has_build = is_open or machine.platform in runtime.platforms.systems
     is_served = launch.spec.modality in runtime.modalities and has_build
     # the processor computes a part of it at least
     may_crash = launch.judged.placement != "accelerator" and runtime.crashing_sets(
@@ -517,16 +543,21 @@ def lines_by_tag(launch: Launch, *, with_server: bool = False) -> tuple[str, ...
         return ()
     if launch.spec.modality == "embedding" and machine.system != "windows":
         values = _values_of(launch)
-        if values["batch_tokens"] is not None and "long_embedding" in runtime.commands:
-            line = _fill(runtime.commands["long_embedding"], values)
+        if (
+            values["batch_tokens"] is not None
+            and "long_embedding" in runtime.command_lines.by_use
+        ):
+            line = _fill(runtime.command_lines.by_use["long_embedding"], values)
             return (line,) if line else ()
-    return _run_lines(launch, runtime.command, with_server=with_server)
+    return _run_lines(launch, runtime.command_lines.default, with_server=with_server)
 
 
 def _takes(launch: Launch) -> bool:
     """Whether what was judged would run with the program whose lines are typed, too."""
     runtime, workload = launch.runtime, launch.workload
-    is_tagged = launch.tag is not None and workload.runtime in runtime.tags_of
+    is_tagged = (
+        launch.tag is not None and workload.runtime in runtime.library_tags.shared_with
+    )
     if runtime.id == workload.runtime or not (
         is_tagged or workload.format in runtime.formats
     ):
@@ -585,7 +616,7 @@ def _lines_of_gguf(launch: Launch, path: str) -> tuple[str, ...]:
 
 def lines_of_file(launch: Launch, path: str, projector: str | None) -> tuple[str, ...]:
     """The line that loads one GGUF file; () where the runtime takes none."""
-    template = launch.runtime.commands.get("file", "")
+    template = launch.runtime.command_lines.by_use.get("file", "")
     paths = {"file": _shell_path(path, launch.machine)}
     settings = launch.runtime.settings_of(launch.workload.runtime_options)
     if projector and settings.get("projector") != "none":
@@ -630,7 +661,7 @@ def recipe(launch: Launch) -> tuple[tuple[str, ...], str, str | None] | None:
         "type": conversion.types.get(kind) or conversion.types[conversion.through],
         "source": f"{spec.id}-{conversion.through}.gguf",
         "projector": f"mmproj-{spec.id}.gguf",
-        "remote_code": runtime.blanks.get("remote_code", "")
+        "remote_code": runtime.command_lines.blanks.get("remote_code", "")
         if spec.safety.remote_code
         else "",
     }
@@ -659,10 +690,10 @@ def training_lines(launch: Launch) -> tuple[tuple[str, ...], str]:
     """
     runtime, workload, spec = launch.runtime, launch.workload, launch.spec
     method = workload.finetune_method or "lora"
-    command = runtime.finetune_commands.get(method, "")
+    command = runtime.finetuning.commands.get(method, "")
     if not command or spec.repository is None:
         return (), ""
-    elsewhere = runtime.finetune_elsewhere.get(spec.modality)
+    elsewhere = runtime.finetuning.elsewhere.get(spec.modality)
     if elsewhere is not None:
         return (f"# {elsewhere}",), ""
     values = {
@@ -671,7 +702,7 @@ def training_lines(launch: Launch) -> tuple[tuple[str, ...], str]:
         "context_tokens": str(workload.context_tokens),
         "parallel": str(workload.parallel),
     }
-    packages, texts = runtime.finetune_packages, runtime.finetune_options
+    packages, texts = runtime.finetuning.packages, runtime.finetuning.options
     names = packages.get(workload.optimizer or "") or packages.get(method)
     install = (f"pip install {names}",) if names else ()
     keys = [_device_word(launch) or "", workload.optimizer or ""]

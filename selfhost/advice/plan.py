@@ -348,7 +348,7 @@ def _least_platform(
     if needs is None or runtime is None:
         return question, _VAST
     allowed = needs.cpu.architectures
-    platforms = [entry.partition("-") for entry in runtime.systems]
+    platforms = [entry.partition("-") for entry in runtime.platforms.systems]
     fitting = (each for each in platforms if not allowed or each[2] in allowed)
     system, _, architecture = next(fitting, platforms[0])
     by_architecture = needs.cpu.instruction_sets, needs.cpu.recommended

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.runtime import RuntimeSpec, Service
+from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.runtime_parts import Service
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING
 from ..core import units
@@ -120,7 +121,7 @@ class ContainerSize(Report):
         """The server and its arguments where no image is used."""
         service = self.runtime.service
         if service is None or not self.arguments:
-            return tuple(self.runtime.serve.split())
+            return tuple(self.runtime.command_lines.serve.split())
         return (*service.program.split(), *self.arguments)
 
     @property
@@ -294,7 +295,7 @@ def _size_of(verdict: Verdict, prompt_cache_bytes: int | None) -> ContainerSize:
         (term.high_bytes - term.bytes, term) for term in host if term not in mapped
     ]
     if more := sum(spread for spread, _ in spreads):
-        more += max(0, service.host_limit_bytes - runtime.overhead_high_bytes)
+        more += max(0, service.host_limit_bytes - runtime.memory.overhead_high_bytes)
         _, most = max(spreads, key=lambda pair: (pair[0], pair[1].name, pair[1].how))
         name = most.name.replace("_", " ")
         growths.append(_growth("uncertainty", more, name=name, how=most.how))
@@ -406,16 +407,18 @@ def _conversations(
     service = runtime.service or _NO_SERVICE
     parallel = verdict.workload.parallel
     generates = verdict.model.modality in GENERATING
-    counted = runtime.context_checkpoints
+    counted = runtime.memory.context_checkpoints
     copies = (
-        counted if bytes_worth_bounding(verdict, runtime) else runtime.kept_checkpoints
+        counted
+        if bytes_worth_bounding(verdict, runtime)
+        else runtime.memory.kept_checkpoints
     )
     # of the copies that are not counted, and of those that are allowed
     more_bytes = kept_bytes = 0
     if generates:
         more_bytes = need.more_in_conversation(verdict.model, runtime, verdict.workload)
     if more_bytes:
-        kept_bytes = copies * more_bytes // (runtime.kept_checkpoints - counted)
+        kept_bytes = copies * more_bytes // (runtime.memory.kept_checkpoints - counted)
     states = [
         term for term in memory.terms if term.name in ("kv_cache", "recurrent_state")
     ]
@@ -433,9 +436,9 @@ def _conversations(
         )
         yield _growth("prompts", mib * units.MIB, bound, most)
     if more_bytes:
-        bound = service.bounds.get("checkpoints", "") or runtime.options.get(
+        bound = service.bounds.get(
             "checkpoints", ""
-        )
+        ) or runtime.command_lines.options.get("checkpoints", "")
         bound = fill(bound, {"context_checkpoints": copies}, keep_unknown=True)
         allowed_bytes = more_bytes if copies > counted else 0
         yield _growth("checkpoints", allowed_bytes, bound, more_bytes)
@@ -451,11 +454,11 @@ def _to_start(
         _words(verdict, runtime, service),
         dict(service.environment),
     )
-    if not words and not runtime.settings:
+    if not words and not runtime.command_lines.settings:
         # options without a model would serve another one
         return (), environment, None
     # a server with settings is told by its environment, and by another command what to load
-    arguments = [] if runtime.settings else list(words)
+    arguments = [] if runtime.command_lines.settings else list(words)
     for bound in (*options, *(each.bound or "" for each in growths)):
         option = bound.partition(" ")[0]
         if "=" in bound:
@@ -487,12 +490,12 @@ def _words(
         else workload.kv_cache_type,
     }
     bounds = ("users", "share") if workload.parallel > 1 else ("share",)
-    templates = [runtime.settings.get(key, "") for key in values]
+    templates = [runtime.command_lines.settings.get(key, "") for key in values]
     templates += [service.bounds.get(key, "") for key in bounds]
     options = [fill(template, values, keep_unknown=True) for template in templates]
     # of a repository a file is named as it is there
     option = (
-        runtime.commands.get("named", "")
+        runtime.command_lines.by_use.get("named", "")
         .partition(" {file_name}")[0]
         .rpartition(" ")[2]
     )
@@ -512,5 +515,7 @@ def _words(
         "file": f"{MODELS_FOLDER}/{verdict.model.id}-{workload.quantization}.gguf",
         "total_context_tokens": str(context * workload.parallel),
     }
-    command = fill(runtime.commands.get("file", ""), values, keep_unknown=True)
+    command = fill(
+        runtime.command_lines.by_use.get("file", ""), values, keep_unknown=True
+    )
     return command.split()[count:], options

@@ -190,7 +190,7 @@ def _read_by_ollama(
 ) -> Resolution:
     """In Ollama where its tag loads another file than other programs, and nothing else is asked."""
     ollama = catalogue.runtime(LIBRARY_RUNTIME)
-    is_other = tag in ollama.tag_bytes or tag in ollama.unpacked_tags
+    is_other = tag in ollama.library_tags.bytes or tag in ollama.library_tags.unpacked
     if (
         not is_other
         or stated.task != "generate"
@@ -209,7 +209,7 @@ def _type_of_tag(name: str, stated: Workload, catalogue: Catalogue) -> str | Non
     is_free = stated.quantization is None and stated.task == "generate"
     if not is_free or program.formats != ollama.formats:
         return None
-    return ollama.tags.get(name.lower().removesuffix(":latest"))
+    return ollama.library_tags.quantizations.get(name.lower().removesuffix(":latest"))
 
 
 # GGUF types that most who convert models publish

@@ -337,14 +337,21 @@ def _note_on_conversations(judged: Judged, to_type: Steps) -> tuple[str, ...]:
     is_bounded = any("--ctx-checkpoints" in line for line in to_type.commands)
     if runtime is None or is_bounded or not judged.fits:
         return ()
-    more, kept = bytes_worth_bounding(judged, runtime), str(runtime.context_checkpoints)
+    more, kept = (
+        bytes_worth_bounding(judged, runtime),
+        str(runtime.memory.context_checkpoints),
+    )
     option = fill(
-        runtime.options.get("checkpoints", ""),
+        runtime.command_lines.options.get("checkpoints", ""),
         {"context_checkpoints": kept},
         keep_unknown=True,
     )
     program = runtime.service.program if runtime.service is not None else runtime.name
-    figures = {"more": more, "runtime": runtime.name, "kept": runtime.kept_checkpoints}
+    figures = {
+        "more": more,
+        "runtime": runtime.name,
+        "kept": runtime.memory.kept_checkpoints,
+    }
     figures |= {
         "users": workload.parallel if workload.parallel > 1 else None,
         "program": program,
@@ -362,7 +369,7 @@ def _fine_print(understood: Understood, judged: Judged) -> Iterator[str]:
     batch_tokens = judged.needs.batch_tokens if judged.needs is not None else None
     if runtime is not None and batch_tokens is not None:
         figures: dict[str, object] = {"tokens": batch_tokens, "program": runtime.name}
-        figures["told"] = bool(runtime.batches_beside_ram)
+        figures["told"] = bool(runtime.batches.beside_ram)
         yield from remarks({"batches": True}, **figures)
     is_of_files = question.local_files or understood.tag
     if runtime is None or type is None or is_of_files or workload.task != "generate":
@@ -568,7 +575,9 @@ def _install(launch: Launch, run_lines: Sequence[str]) -> tuple[str, ...]:
     )
     said, family = "\n".join(run_lines), launch.spec.family
     beyond = [
-        names for key, names in runtime.packages.items() if key == family or key in said
+        names
+        for key, names in runtime.installation.packages.items()
+        if key == family or key in said
     ]
     packages = " ".join(dict.fromkeys(" ".join(beyond if run_lines else ()).split()))
     if packages and lines and lines[-1].startswith("pip install "):
@@ -586,14 +595,16 @@ def _runtime_lines(
     """How to get the runtime, by the finding's `code`; on an unknown system as on Linux."""
     if code not in ("runtime-not-installed", "runtime-not-searched"):
         return ()
-    if machine.platform in runtime.builds_from_source:
-        return (f"# build {runtime.name} from source: {runtime.source_build}",)
+    if machine.platform in runtime.platforms.from_source:
+        return (
+            f"# build {runtime.name} from source: {runtime.platforms.source_build}",
+        )
     lines = install_lines(runtime, keys)
-    if not lines and runtime.builds:
-        lines = (f"# download {runtime.name}: {runtime.builds}",)
-    if lines and runtime.install_needs:
-        lines = (f"# first: {runtime.install_needs}", *lines)
-    if lines and machine.system is None and "any" not in runtime.install:
+    if not lines and runtime.installation.releases:
+        lines = (f"# download {runtime.name}: {runtime.installation.releases}",)
+    if lines and runtime.installation.needs:
+        lines = (f"# first: {runtime.installation.needs}", *lines)
+    if lines and machine.system is None and "any" not in runtime.installation.lines:
         lines = ("# on Linux", *lines)
     if lines and code == "runtime-not-searched":
         lines = (f"# unless {runtime.name} is installed", *lines)
@@ -626,10 +637,10 @@ def _first_for_accelerator(launch: Launch) -> list[str]:
     used = [cards[index] for index in launch.cards_used if cards] or [
         card
         for card in cards
-        if runtime.gpu_only or (card.unified and computes_on_shared(runtime, card))
+        if runtime.gpus.required or (card.unified and computes_on_shared(runtime, card))
     ]
     lines, here = list[str](), f"{machine.platform}-"
-    for key, line in runtime.install_first.items():
+    for key, line in runtime.installation.first.items():
         # a vendor, or `below-7.5` with or without the system before it
         place, _, least = key.partition("below-")
         is_old = place in ("", here)
@@ -639,7 +650,7 @@ def _first_for_accelerator(launch: Launch) -> list[str]:
         ):
             lines.append(line)
     lines = lines[:1]
-    for version, patterns in runtime.amd_gpus_as.items():
+    for version, patterns in runtime.gpus.amd_as.items():
         if machine.system == "linux" and any(
             is_built_for(card, patterns) for card in used
         ):
@@ -648,10 +659,12 @@ def _first_for_accelerator(launch: Launch) -> list[str]:
 
 
 def _server_address(runtime: RuntimeSpec) -> tuple[str, ...]:
-    if runtime.service is None or not runtime.serves_api:
+    if runtime.service is None or not runtime.command_lines.serves_api:
         return ()
     address = f"http://127.0.0.1:{runtime.service.port}"
-    return (f"# answers at {address}, the OpenAI API under {runtime.serves_api}",)
+    return (
+        f"# answers at {address}, the OpenAI API under {runtime.command_lines.serves_api}",
+    )
 
 
 def _shared_memory_lines(launch: Launch) -> tuple[str, ...]:
@@ -684,7 +697,7 @@ def _login_lines(launch: Launch) -> tuple[str, ...]:
     if not launch.judged.has("weights-gated") and not is_hidden:
         return ()
     lines = [f"# {gate_remedy(launch.spec).partition(', then')[0]}", "hf auth login"]
-    variable = launch.runtime.token_variable
+    variable = launch.runtime.installation.token_variable
     if variable and launch.machine.system == "windows":
         lines.append(f"$env:{variable} = Get-Content $HOME/.cache/huggingface/token")
     elif variable:

@@ -305,7 +305,7 @@ def _why_no_bytes(term: str, run: Run, verdict: Verdict) -> str | None:
     sets = verdict.machine.instruction_sets
     unpacks = (
         runtime is not None
-        and "unpacked" in runtime.options
+        and "unpacked" in runtime.command_lines.options
         and bool(runtime.crashing_sets(sets))
     )
     places = {part.where for part in getattr(verdict.memory, "terms", ())} - {HOST}

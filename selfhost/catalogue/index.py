@@ -119,8 +119,7 @@ class Catalogue:
         """The runtime with this id. `WorkloadError` for none, `SpecError` for a wrong file."""
         programs = self.common("programs")
         if own := programs["program"].get(id):
-            sources = {**programs["default"]["sources"], **own["sources"]}
-            values = {"id": id, **programs["default"], **own, "sources": sources}
+            values = _filled_from(programs["default"], {"id": id, **own})
             document = Document("specs/common/programs.toml", values)
         elif id in self.runtime_ids():
             document = tables.stored_table(self._shipped.store, f"runtimes/{id}")
@@ -133,10 +132,8 @@ class Catalogue:
         root.close()
         if not document.ok:
             raise SpecError(document.problems)
-        # what it does not state is as of itself, and of any other GPU
         values["library"] = values["library"] or id
-        shared = values["shared_compute_capability"] or values["compute_capability"]
-        return RuntimeSpec(**{**values, "shared_compute_capability": shared})
+        return RuntimeSpec(**values)
 
     @cache  # noqa: B019
     def runtime_ids(self) -> tuple[str, ...]:
@@ -418,6 +415,15 @@ def _outline(id: str, values: TomlRow, kinds: TomlRow) -> dict[str, object]:
         "purpose": kinds.get(main_use, {}).get("purpose", "general"),
         "tuned_from": values.get("tuned_from"),
     }
+
+
+def _filled_from(default: TomlRow, stated: TomlRow) -> dict[str, Any]:
+    """The stated values of a program, each table of them over the same table of the default."""
+    values = {**default, **stated}
+    for key, table in default.items():
+        if isinstance(table, Mapping) and key in stated:
+            values[key] = {**table, **stated[key]}
+    return values
 
 
 @cache

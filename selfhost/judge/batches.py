@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from math import inf
 
 from ..catalogue.architecture import Architecture
-from ..catalogue.runtime import AutomaticBatch, RuntimeSpec
+from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.runtime_parts import AutomaticBatch
 from ..machine.record import Accelerator, Machine
 from ..needs import needs_in_batches
 from ..needs.case import Case
@@ -32,7 +33,7 @@ def with_automatic_batch(question: Question, machine: Machine) -> Needs:
     if runtime is None or case is None or is_batch_asked(case) or not case.has_row:
         return needs
     if (
-        not (runtime.automatic_batches or runtime.embedding_batch_tokens)
+        not (runtime.batches.automatic or runtime.batches.embedding_tokens)
         or case.format != "gguf"
     ):
         return needs
@@ -41,7 +42,7 @@ def with_automatic_batch(question: Question, machine: Machine) -> Needs:
         return needs
     if case.embeds:
         tokens = min(
-            runtime.embedding_batch_tokens or case.room.batch, case.room.tokens
+            runtime.batches.embedding_tokens or case.room.batch, case.room.tokens
         )
     elif case.room.tokens <= _shortest_context(runtime):
         # so short a context leaves no choice
@@ -63,13 +64,13 @@ def _is_before(runtime: RuntimeSpec, machine: Machine) -> bool:
         (each for each in machine.runtimes or () if each.id == runtime.id), None
     )
     return present is not None and is_older(
-        present.version, runtime.automatic_batches_since
+        present.version, runtime.batches.automatic_since
     )
 
 
 def _shortest_context(runtime: RuntimeSpec) -> float:
     """Tokens of context above which the program chooses at all."""
-    bounds = (rule.above_context_tokens for rule in runtime.automatic_batches)
+    bounds = (rule.above_context_tokens for rule in runtime.batches.automatic)
     return min(bounds, default=inf)
 
 
@@ -80,7 +81,7 @@ def _chosen_tokens(
     context_tokens = case.room.tokens
     predicted_bytes = _predicted_bytes(needs, case, context_tokens)
     free_bytes = _free_bytes(machine, runtime, predicted_bytes)
-    for rule in runtime.automatic_batches:
+    for rule in runtime.batches.automatic:
         if context_tokens > rule.above_context_tokens and _has_room(
             rule, predicted_bytes, free_bytes
         ):

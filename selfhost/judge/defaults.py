@@ -88,7 +88,9 @@ def takes_first_of_list(question: Question) -> bool:
         or question.files != NO_FILES
     ):
         return False
-    if runtime is None or (stated.runtime is not None and not runtime.on_accelerators):
+    if runtime is None or (
+        stated.runtime is not None and not runtime.gpus.quantizations
+    ):
         return False
     if stated.task != "generate" or stated.quantization is not None:
         return False
@@ -200,7 +202,7 @@ def _first(
 def _types_of(spec: ModelSpec, runtime: RuntimeSpec) -> list[str]:
     """The types of the model that the program's list has for accelerators, the best first."""
     types = need.quantizations_of(spec, runtime)
-    return [name for name in runtime.on_accelerators if name in types]
+    return [name for name in runtime.gpus.quantizations if name in types]
 
 
 def _place_of(judged: Judged, *, with_disk_room: bool = False) -> Where:
@@ -303,7 +305,7 @@ def _chained(first: Judged, others: Iterable[Judged]) -> Iterator[Judged]:
 
 def _methods_in_turn(search: _Search) -> Iterator[Change]:
     usual, stated = search.usual.workload, search.question.stated
-    methods = search.runtime.finetune_methods
+    methods = search.runtime.finetuning.methods
     if stated.finetune_method:
         methods = (stated.finetune_method,)
     for name in methods:
@@ -311,7 +313,7 @@ def _methods_in_turn(search: _Search) -> Iterator[Change]:
             yield {"finetune_method": name}
     if stated.context_tokens is not None or not methods:
         return
-    for tokens in search.runtime.finetune_contexts:
+    for tokens in search.runtime.finetuning.contexts:
         if tokens < (usual.context_tokens or 0):
             yield {"finetune_method": methods[-1], "context_tokens": tokens}
 
@@ -405,7 +407,7 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
     stated, runtime = question.stated, question.runtime
     changes: list[Change] = [{"quantization": name} for name in question.in_turn]
     if not changes and runtime is not None and takes_first_of_list(question):
-        changes += [{"quantization": name} for name in runtime.on_accelerators]
+        changes += [{"quantization": name} for name in runtime.gpus.quantizations]
         changes += _changes_elsewhere(question, catalogue, runtime)
     smallest: Question | None = None
     for change in changes:
@@ -441,7 +443,7 @@ def _program_and_type_for_text(search: _Search) -> Judged:
     is_free = (
         stated.quantization is None and search.question.spec.modality in GENERATING
     )
-    is_preferred = search.runtime.preferred_from_accelerators > 0
+    is_preferred = search.runtime.gpus.preferred_from > 0
     if search.machine.accelerators and is_free and (is_preferred or usual.fits):
         best = _program_for_many(search)
         if best is None and not is_preferred:
@@ -484,9 +486,9 @@ def _program_for_many(search: _Search) -> Judged | None:
         runtime = search.catalogue.runtime(name)
         if search.question.stated.runtime not in (None, runtime.id):
             continue
-        if not 0 < runtime.preferred_from_accelerators <= number:
+        if not 0 < runtime.gpus.preferred_from <= number:
             continue
-        types = (None, *runtime.on_accelerators)
+        types = (None, *runtime.gpus.quantizations)
         changes = [{"runtime": runtime.id, "quantization": type} for type in types]
         candidate = _first(
             search.judged_with(changes),
@@ -527,7 +529,7 @@ def _largest_type(search: _Search) -> Judged | None:
             return None
         if not _is_worth_trying(name, usual):
             continue
-        most = search.runtime.on_accelerators[name]
+        most = search.runtime.gpus.quantizations[name]
         for candidate in search.judged_in_types([name]):
             share = _share_held(candidate)
             if share is None or share > most or not _is_as_good(candidate, usual):

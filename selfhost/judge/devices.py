@@ -166,9 +166,9 @@ def is_built_for(
 def least_capability(runtime: RuntimeSpec, device: Accelerator) -> str | None:
     """The compute capability that its builds ask of such a GPU; None where they ask for none."""
     return (
-        runtime.shared_compute_capability
+        runtime.gpus.shared_compute_capability
         if device.unified
-        else runtime.compute_capability
+        else runtime.gpus.compute_capability
     )
 
 
@@ -182,37 +182,36 @@ def runs_on(runtime: RuntimeSpec, device: Accelerator) -> bool:
 
 def gpu_maker(machine: Machine, runtime: RuntimeSpec | None) -> str:
     """The maker of the GPUs that compute a model, that of ggml's CUDA code first; "" for none."""
-    vendors = [
-        card.vendor
-        for card in machine.accelerators or ()
-        if runtime is not None
-        and (
-            computes_on_shared(runtime, card)
-            if card.unified
-            else runs_on(runtime, card)
-        )
-    ]
-    by_cuda = [
-        vendor for vendor in vendors if vendor in getattr(runtime, "cuda_attention", ())
-    ]
-    return next(iter([*by_cuda, *vendors]), "")
+    if runtime is None:
+        return ""
+    vendors = []
+    for card in machine.accelerators or ():
+        computes = computes_on_shared if card.unified else runs_on
+        if computes(runtime, card):
+            vendors.append(card.vendor)
+    for vendor in vendors:
+        if vendor in runtime.gpus.cuda_attention:
+            return vendor
+    return vendors[0] if vendors else ""
 
 
 def amd_gpus(runtime: RuntimeSpec) -> tuple[str, ...]:
     """Patterns of the GPUs of AMD's that its builds compute on, some of them under another name."""
     renamed = (
-        pattern for patterns in runtime.amd_gpus_as.values() for pattern in patterns
+        pattern for patterns in runtime.gpus.amd_as.values() for pattern in patterns
     )
-    return (*runtime.amd_gpus, *renamed)
+    return (*runtime.gpus.amd_gpus, *renamed)
 
 
 def computes_on_shared(runtime: RuntimeSpec, device: Accelerator) -> bool:
     """Whether the program's builds compute on that GPU, which shares the RAM."""
     vendor = device.vendor.lower()
     is_built = (
-        is_built_for(device, runtime.shared_gpus.get(vendor, ()), vendor) is not False
+        is_built_for(device, runtime.gpus.sharing.get(vendor, ()), vendor) is not False
     )
-    return vendor in runtime.on_shared_gpu and is_built and runs_on(runtime, device)
+    return (
+        vendor in runtime.gpus.sharing_vendors and is_built and runs_on(runtime, device)
+    )
 
 
 class Lent(Record):

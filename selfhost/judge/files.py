@@ -14,7 +14,8 @@ from math import inf
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.names import id_of
-from ..catalogue.runtime import LIBRARY_RUNTIME, Conversion, RuntimeSpec
+from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
+from ..catalogue.runtime_parts import Conversion
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..catalogue.spec_values import GENERATING
 from ..core.workload import Workload
@@ -61,10 +62,13 @@ def loads_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> b
     tag = spec.library_tag
     if tag is None or workload.format != "gguf" or workload.task != "generate":
         return False
-    if spec.modality not in runtime.modalities or "{tag}" not in runtime.command:
+    if (
+        spec.modality not in runtime.modalities
+        or "{tag}" not in runtime.command_lines.default
+    ):
         return False
     _, usual = need.default_format_and_quantization(spec, runtime)
-    return runtime.tags.get(tag, usual) == workload.quantization
+    return runtime.library_tags.quantizations.get(tag, usual) == workload.quantization
 
 
 def can_be_made(

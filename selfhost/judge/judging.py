@@ -166,10 +166,10 @@ def _usable_cards(
     basis = workload.memory_basis
     if basis == "total" or (basis == "default" and machine.planning):
         cards = emptied(cards)
-    if runtime is None or runtime.gpu_only:
+    if runtime is None or runtime.gpus.required:
         return cards
     # on some systems every build leaves GPUs unused
-    is_used = machine.platform not in runtime.no_gpu_systems
+    is_used = machine.platform not in runtime.gpus.unused_systems
     usable = list[Accelerator]()
     for card in cards:
         if card.unified is not False or (is_used and runs_on(runtime, card)):
@@ -223,7 +223,7 @@ def _without_pace(layout: Judged, why_not: str) -> Judged:
 def _takes_turns(question: Question) -> bool:
     """Whether users who find no room in memory wait for their turn, as the program lets them."""
     runtime = question.runtime
-    if runtime is None or not runtime.queues_requests or question.step is None:
+    if runtime is None or not runtime.batches.queues_requests or question.step is None:
         return False
     return question.workload.parallel > 1
 

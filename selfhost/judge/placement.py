@@ -81,7 +81,11 @@ def placements(
         yield from layouts_without_ram(needs, machine, question)
         return
     has_none = machine.accelerators is not None and not places(machine.accelerators)
-    if needs.memory is None or has_none or (runtime is not None and runtime.cpu_only):
+    if (
+        needs.memory is None
+        or has_none
+        or (runtime is not None and runtime.gpus.unused)
+    ):
         yield needs
         return
     case = _case_of(question, needs)
@@ -99,7 +103,7 @@ def placements(
 def _layers_to_share(question: Question) -> int | None:
     """The layers that the program shares out between accelerators and RAM; None: it does not."""
     runtime, architecture = question.runtime, question.spec.architecture
-    if runtime is None or architecture is None or not runtime.splits_layers:
+    if runtime is None or architecture is None or not runtime.layers.split:
         return None
     if question.workload.task != "generate":
         return None
@@ -231,7 +235,7 @@ def _layout_on_cards(
 def _numbers_of_cards(model: _BesideRam, most: int) -> range:
     """A program that has to be told to take one card takes all, others as few as hold it."""
     runtime = model.question.runtime
-    takes_all = runtime is not None and "one_device" in runtime.options
+    takes_all = runtime is not None and "one_device" in runtime.command_lines.options
     return range(most if takes_all else 2, most + 1)
 
 
@@ -250,7 +254,7 @@ def _in_larger_batches(
         return
     maker = gpu_maker(model.machine, runtime)
     most_bytes = _MORE_IN_RAM * _weights_in_ram(placed)
-    for tokens in sorted(runtime.batches_beside_ram, reverse=True):
+    for tokens in sorted(runtime.batches.beside_ram, reverse=True):
         if tokens > case.room.tokens:
             continue
         needs = needs_in_batches(model.needs, case, tokens)
@@ -279,7 +283,7 @@ def _balanced(model: _BesideRam) -> Needs | None:
     """
     question, there = model.question, model.there
     architecture, runtime = question.spec.architecture, question.runtime
-    if runtime is None or not runtime.spreads_layers or architecture is None:
+    if runtime is None or not runtime.layers.spread or architecture is None:
         return None
     if question.spec.modality not in GENERATING or question.workload.task == "finetune":
         return None

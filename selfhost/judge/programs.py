@@ -338,7 +338,10 @@ def _limits_exceeded(asked: Asked, catalogue: Catalogue) -> Iterator[Problem]:
         return
     for option in workload.runtime_options:
         yield from _option_refused(asked, runtime, option, catalogue)
-    if runtime.most_sequences and workload.parallel > runtime.most_sequences:
+    if (
+        runtime.batches.most_sequences
+        and workload.parallel > runtime.batches.most_sequences
+    ):
         yield from _too_many_sequences(asked, runtime, catalogue)
     if workload.kv_cache_type not in (None, "f16"):
         if workload.kv_cache_type not in runtime.kv_cache_types:
@@ -351,13 +354,13 @@ def _too_many_sequences(
     asked: Asked, runtime: RuntimeSpec, catalogue: Catalogue
 ) -> tuple[Problem, ...]:
     def serves_any_number(other: RuntimeSpec) -> bool:
-        return other.id in PACKED_RUNTIMES and not other.most_sequences
+        return other.id in PACKED_RUNTIMES and not other.batches.most_sequences
 
     return fault(
         "parallel",
         "sequences",
         program=runtime.name,
-        most=runtime.most_sequences,
+        most=runtime.batches.most_sequences,
         wanted=asked.workload.parallel,
         others=programs_that(serves_any_number, asked.spec, catalogue),
     ).problems

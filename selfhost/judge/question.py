@@ -221,12 +221,12 @@ def _why_not_trained(
     own_programs = spec.runtimes if spec.architecture is None else ()
     is_of_others = bool(own_programs) and runtime.id not in own_programs
     is_not_counted = is_of_others or spec.modality not in runtime.modalities
-    if runtime.trainer or (
-        runtime.finetune_methods and is_not_counted and spec.refused is None
+    if runtime.finetuning.trainer or (
+        runtime.finetuning.methods and is_not_counted and spec.refused is None
     ):
         # the needs say that such training is not computed (`finetune_needs`)
         return None, None
-    if not runtime.finetune_methods:
+    if not runtime.finetuning.methods:
         return f"{runtime.name} does not train models.", remedy
     if why is not None:
         # no other program is judged for training

@@ -7,7 +7,8 @@ from math import inf
 from typing import Any, ClassVar, Protocol, Self
 
 from ..catalogue.offers import Offer
-from ..catalogue.runtime import KernelRule, RuntimeSpec
+from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.runtime_parts import KernelRule
 from ..catalogue.spec import INCOMPLETE, ModelSpec
 from ..catalogue.spec_values import GENERATING
 from ..core.records import Record
@@ -219,7 +220,7 @@ class Question(Record):
         """Whether the program runs that quantization on accelerators alone."""
         rule = self.runtime and self.runtime.rule_of(self.workload.quantization)
         return self.runtime is not None and (
-            self.runtime.gpu_only or bool(rule and rule.gpu_only)
+            self.runtime.gpus.required or bool(rule and rule.gpu_only)
         )
 
     @property

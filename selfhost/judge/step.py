@@ -50,10 +50,10 @@ def step_of(
     format, type = workload.format or "", workload.quantization or ""
     step = step.replace(
         read_bytes=FrozenDict(need.decode_bytes_by_type(spec, runtime, format, type)),
-        replays=runtime.replays_graphs,
+        replays=runtime.pace.replays_graphs,
         foreign=None if runtime.library == MEASURED_PROGRAM else runtime.id,
     )
-    if not runtime.launches_layers:
+    if not runtime.pace.launches_layers:
         return step
     if step.architecture is not None:
         return step.replace(launched_layers=_launched_layers(step, runtime, type))

@@ -130,7 +130,7 @@ def _summed_up(
         needs = judged.needs.replace(missing_bytes=None)
         workload = question.workload
         files = question.spec.id, workload.format, workload.quantization, question.store
-        is_mapped = question.runtime is not None and question.runtime.maps_files
+        is_mapped = question.runtime is not None and question.runtime.memory.maps_files
         if files in stored and is_mapped:
             counted.append(_without_mapped(needs))
         else:

@@ -85,7 +85,7 @@ def as_unpacked(architecture: Architecture) -> Architecture:
 def _kept_tokens(case: Case, window: int | None) -> tuple[int, int]:
     """How many tokens a layer has room for, and the most, in whole steps of the runtime."""
     account, runtime, row = case.runtime.account, case.runtime, case.row
-    step = runtime.cache_step_tokens
+    step = runtime.memory.cache_step_tokens
     tokens = -(-case.context_tokens // step) * step
     # transformers: DynamicSlidingWindowLayer gives a prompt back once the second token is answered
     if window is None or account.windows == "kept":
@@ -96,8 +96,8 @@ def _kept_tokens(case: Case, window: int | None) -> tuple[int, int]:
             # mlx_lm/models/cache.py: beside the piece of the prompt that is read
             return min(tokens, window), min(tokens, window + account.prompt_tokens)
         return tokens, tokens
-    if runtime.whole_windows:
-        return ceil(runtime.window_shares.get(row.name, 1.0) * tokens), tokens
+    if runtime.memory.whole_windows:
+        return ceil(runtime.memory.window_shares.get(row.name, 1.0) * tokens), tokens
     # vLLM may give every layer the room of the longest
     return min(tokens, -(-window // step) * step), tokens
 
@@ -107,7 +107,7 @@ def cache_terms(case: Case) -> list[Term]:
     bits; for some runtimes inputs of convolutions in the type of the model.
     """
     model, account, sequences = case.model, case.runtime.account, case.workload.parallel
-    keys, share = _keys_and_values(case), case.runtime.state_share
+    keys, share = _keys_and_values(case), case.runtime.memory.state_share
     width = case.cache_width if account.typed_states else 4
     groups = [group for group in model.recurrent if group.layers]
     size, lines = 0, []
@@ -170,7 +170,7 @@ def _keys_and_values(case: Case) -> Term:
     ):
         # a class of transformers may keep the latent alone
         low //= 20
-    line, step = by_layers(lines), case.runtime.cache_step_tokens
+    line, step = by_layers(lines), case.runtime.memory.cache_step_tokens
     line += f"; in steps of {step} tokens" if step > 1 else ""
     kind = "the type of the model" if width > 1 else "FP8"
     source = f"{case.runtime.name}: keys and values in {kind}"

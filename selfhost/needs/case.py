@@ -9,6 +9,7 @@ from functools import cached_property
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.runtime_parts import Platforms
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..catalogue.spec_values import MLX_MODES, PLAIN_DTYPES
 from ..core.records import Record, Unread
@@ -145,7 +146,12 @@ class Cells(Record):
 # where no architecture is described, and where no program is chosen
 NO_MODEL = Architecture(row="", runs_in_gguf=False, layers=0, embedding_length=0)
 NO_PROGRAM = RuntimeSpec(
-    id="", name="this program", store="", formats=(), modalities=(), systems=()
+    id="",
+    name="this program",
+    store="",
+    formats=(),
+    modalities=(),
+    platforms=Platforms(systems=()),
 )
 
 
@@ -193,7 +199,7 @@ class Case(Record):
     @cached_property
     def heads_without_flash(self) -> str | None:
         """The heads for which a GPU that computes it stores scores; None for none."""
-        if self.gpu_maker not in self.runtime.cuda_attention:
+        if self.gpu_maker not in self.runtime.gpus.cuda_attention:
             return None
         return heads_without_flash(self.model)
 
@@ -217,8 +223,9 @@ class Case(Record):
             states=states,
             # an encoder takes each text whole (src/llama-context.cpp: n_ubatch >= n_tokens)
             batch=max(tokens, self.context_tokens) if self.row.encoder else tokens,
-            whole_windows=self.runtime.whole_windows,
-            flash=self.runtime.flash_attention and self.heads_without_flash is None,
+            whole_windows=self.runtime.memory.whole_windows,
+            flash=self.runtime.memory.flash_attention
+            and self.heads_without_flash is None,
             key_type=self.cache_type,
             value_type=self.cache_type,
         )
@@ -343,10 +350,10 @@ def loads_sixteen_bits(
 
 def overhead(runtime: RuntimeSpec, *, on_gpu: bool = False) -> Term:
     """The program itself in RAM; `on_gpu`: beside a GPU that holds the model."""
-    low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
-    how = How(runtime.overhead_how)
+    low, high = runtime.memory.overhead_low_bytes, runtime.memory.overhead_high_bytes
+    how = How(runtime.memory.overhead_how)
     source, line = (
-        runtime.overhead_source or runtime.name,
+        runtime.memory.overhead_source or runtime.name,
         f"({low:,} + {high:,}) / 2 bytes",
     )
     if not on_gpu or how is not How.MEASURED:

@@ -120,12 +120,12 @@ def count(case: Case) -> Needs:
         sets = spec.needs.instruction_sets if spec.needs else ()
         cpu = CpuNeed(instruction_sets={"x86_64": sets} if sets else {})
     else:
-        systems = (*runtime.systems, *runtime.builds_from_source)
+        systems = (*runtime.platforms.systems, *runtime.platforms.from_source)
         names = (system.split("-", 1)[1] for system in systems if "-" in system)
         cpu = CpuNeed(
             architectures=tuple(dict.fromkeys(names)),
-            instruction_sets=runtime.instruction_sets,
-            recommended=runtime.recommended_instruction_sets,
+            instruction_sets=runtime.platforms.instruction_sets,
+            recommended=runtime.platforms.recommended_instruction_sets,
         )
     return needs.replace(cpu=cpu)
 
@@ -145,7 +145,7 @@ def needs_on(needs: Needs, case: Case | None, device: Device) -> Needs:
     else:
         if not case.runtime.account.divides_layers:
             device = Device(maker=device.maker)
-        elif not case.runtime.reserves_by_device:
+        elif not case.runtime.memory.reserves_by_device:
             # so that all devices of a kind are one
             device = device.replace(total_bytes=None, free_bytes=None, room_bytes=None)
         terms = _files_and_memory(_on_device(case, device)).terms
@@ -283,7 +283,7 @@ def more_in_conversation(
     """
     case = case_of(spec, runtime, workload)
     copies = (
-        max(0, runtime.kept_checkpoints - runtime.context_checkpoints)
+        max(0, runtime.memory.kept_checkpoints - runtime.memory.context_checkpoints)
         * case.workload.parallel
     )
     is_known = (

@@ -112,27 +112,27 @@ def why_cache_not_known(architecture: Architecture, runtime: RuntimeSpec) -> str
     if any("rwkv" in group.kind for group in architecture.recurrent):
         return "how much memory RWKV needs outside llama.cpp is not known"
     row = row_of(architecture)
-    if row.rewrites and not runtime.keeps_read_text:
+    if row.rewrites and not runtime.memory.keeps_read_text:
         return f"how much {runtime.name} keeps of the text that the encoder read is not known"
     return None
 
 
 def _as_in_library(spec: ModelSpec, runtime: RuntimeSpec, tag: str) -> ModelSpec:
     """The model with the file that the program's own name of it loads, where that is stated."""
-    if tag in runtime.unpacked_tags and spec.architecture is not None:
+    if tag in runtime.library_tags.unpacked and spec.architecture is not None:
         spec = spec.replace(architecture=with_every_head(spec.architecture))
-    is_library = "{tag}" in runtime.command
-    stated_bytes = runtime.tag_bytes.get(tag) or (
+    is_library = "{tag}" in runtime.command_lines.default
+    stated_bytes = runtime.library_tags.bytes.get(tag) or (
         spec.tag_bytes.get(tag) if is_library else None
     )
     if stated_bytes is not None:
-        quantization = (
-            runtime.tags.get(tag) or default_format_and_quantization(spec, runtime)[1]
-        )
+        quantization = runtime.library_tags.quantizations.get(tag)
+        if quantization is None:
+            quantization = default_format_and_quantization(spec, runtime)[1]
         by_model = spec.sources.get("tag_bytes", "")
         source = (
-            runtime.sources.get("tag_bytes", "")
-            if tag in runtime.tag_bytes
+            runtime.sources.get("library_tags.bytes", "")
+            if tag in runtime.library_tags.bytes
             else by_model
         )
         file = PublishedFiles(
@@ -408,7 +408,7 @@ def _why_not_served(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
     if "gguf" not in runtime.formats:
         formats = ", ".join(runtime.formats)
         return f"The weights do not come in a format that {runtime.name} loads ({formats})."
-    last = runtime.last_versions.get(architecture.row)
+    last = runtime.versions.last.get(architecture.row)
     if last is not None:
         return (
             f"{runtime.name} loaded the architecture {architecture.row} up to {last}."

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..catalogue.runtime import ComponentFile, ModelParts
+from ..catalogue.runtime_parts import ComponentFile, ModelParts
 from ..core.records import Unread
 from ..core.tables import shipped_table
 from ..core.units import plural

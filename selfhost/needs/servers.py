@@ -39,7 +39,7 @@ def terms_of_server(case: Case) -> list[Term]:
     one pass over the longest prompt with its sampling.
     """
     device, rule, sizes = case.device or Device(), _VLLM, _VLLM_BYTES
-    if case.runtime.reserves_by_device:
+    if case.runtime.memory.reserves_by_device:
         work, rule, sizes = _left_free(case, device), _SGLANG, _SGLANG_BYTES
         low, likely, high = sizes["context"]
         line = f"{likely:,} bytes of a CUDA context"

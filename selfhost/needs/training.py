@@ -128,18 +128,18 @@ def _why_not_computed(case: Case) -> tuple[bool, tuple[str, str]] | None:
     has_cache = not case.row.rewrites and why_cache_not_known(model, runtime) is None
     figures = {
         "runtime": runtime.name,
-        "trainer": runtime.trainer or "",
+        "trainer": runtime.finetuning.trainer or "",
         "untyped": untyped or "",
         "kind": kind,
-        "elsewhere": runtime.finetune_elsewhere.get(spec.modality, ""),
+        "elsewhere": runtime.finetuning.elsewhere.get(spec.modality, ""),
         "row": model.row,
         "encoders": no_encoders or "",
     }
     without_files = {
         "no_program": not runtime.id,
-        "trainer": bool(runtime.trainer),
+        "trainer": bool(runtime.finetuning.trainer),
         "untyped": untyped is not None,
-        "runs_alone": not runtime.finetune_methods,
+        "runs_alone": not runtime.finetuning.methods,
     }
     refused = without_files | {
         "kind": not is_of_text or model.audio is not None,

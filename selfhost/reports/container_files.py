@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 
 from ..advice.sizes import MODELS_FOLDER, OWN_FOLDER, ContainerSize, Held
-from ..catalogue.runtime import Service
+from ..catalogue.runtime_parts import Service
 from ..core import __version__, units
 from ..core.quoting import shell_line, shell_word
 from ..core.records import Record
@@ -122,7 +122,9 @@ def _server(size: ContainerSize, others: Sequence[Server]) -> Server:
         port += 1
     token_variable = ""
     if size.needs_login and not size.files_are_yours:
-        token_variable = size.runtime.token_variable or _DEFAULT_TOKEN_VARIABLE
+        token_variable = (
+            size.runtime.installation.token_variable or _DEFAULT_TOKEN_VARIABLE
+        )
     return Server(
         name=_free_name(size.model.id, names),
         port=port,

@@ -47,7 +47,7 @@ def printed() -> dict[str, tuple[RuntimeSpec, ModelSpec, tuple[str, ...]]]:
             continue
         runtime = question.runtime
         if runtime is None or "python -c" not in " ".join(
-            (runtime.command, *runtime.commands.values())
+            (runtime.command_lines.default, *runtime.command_lines.by_use.values())
         ):
             continue
         shown = steps(judge(question, machine), catalogue, machine)

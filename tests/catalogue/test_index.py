@@ -19,9 +19,11 @@ RUNTIME = """schema = 1
 id = "llama.cpp"
 name = "llama.cpp"
 formats = ["gguf"]
-systems = ["linux-x86_64"]
 modalities = ["text"]
 store = "llama.cpp"
+
+[platforms]
+systems = ["linux-x86_64"]
 """
 
 

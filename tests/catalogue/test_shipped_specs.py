@@ -304,32 +304,44 @@ def test_runtime_is_usable(id: str) -> None:
     runtime = runtime_of(id)
     assert runtime.id == id
     assert runtime.store in ("huggingface", "llama.cpp", "ollama", "whisper.cpp")
-    assert runtime.install or runtime.builds
+    assert runtime.installation.lines or runtime.installation.releases
     # what runs in the folder of its code is seen nowhere else
-    runs_in_folder = runtime.command.startswith(("cd ", "conda run --cwd "))
-    assert runtime.present or runtime.distributions or runs_in_folder
+    runs_in_folder = runtime.command_lines.default.startswith(
+        ("cd ", "conda run --cwd ")
+    )
+    assert (
+        runtime.installation.present
+        or runtime.installation.distributions
+        or runs_in_folder
+    )
     others = [
         line
-        for key, line in runtime.commands.items()
+        for key, line in runtime.command_lines.by_use.items()
         if key not in ("file", "long_embedding")
     ]
     lines = (
-        runtime.command,
+        runtime.command_lines.default,
         *others,
-        *runtime.options.values(),
-        *runtime.settings.values(),
+        *runtime.command_lines.options.values(),
+        *runtime.command_lines.settings.values(),
     )
     assert set().union(*map(blanks_of, lines)) <= BLANKS
     # what loads one model alone may know where that is
     loads_its_own = runtime.named_alone or runtime.parts
-    assert loads_its_own or {"repository", "tag"} & blanks_of(runtime.command)
+    assert loads_its_own or {"repository", "tag"} & blanks_of(
+        runtime.command_lines.default
+    )
     assert all("repository" in blanks_of(line) for line in others)
-    for text in runtime.settings.values():
+    for text in runtime.command_lines.settings.values():
         assert all(re.fullmatch(r"[A-Z_]+=\S+", setting) for setting in text.split())
-    assert 0 < runtime.overhead_low_bytes < runtime.overhead_high_bytes
-    assert runtime.overhead_source
-    assert bool(runtime.crashes_with_sets) == bool(runtime.crash_remedy)
-    assert {"install", "command", "systems"} <= set(runtime.sources)
+    assert 0 < runtime.memory.overhead_low_bytes < runtime.memory.overhead_high_bytes
+    assert runtime.memory.overhead_source
+    assert bool(runtime.platforms.crashes_with_sets) == bool(
+        runtime.platforms.crash_remedy
+    )
+    assert {"installation.lines", "command_lines.default", "platforms.systems"} <= set(
+        runtime.sources
+    )
     asked = {
         "context_tokens",
         "parallel",
@@ -350,19 +362,19 @@ def test_runtime_is_usable(id: str) -> None:
         "mtp_file",
         *COMPANIONS,
     }
-    assert {*runtime.options, *runtime.settings} <= asked
-    assert set(runtime.blanks) <= set(FILLED)
-    assert not runtime.settings or runtime.serve
-    assert not runtime.builds_from_source or runtime.source_build
+    assert {*runtime.command_lines.options, *runtime.command_lines.settings} <= asked
+    assert set(runtime.command_lines.blanks) <= set(FILLED)
+    assert not runtime.command_lines.settings or runtime.command_lines.serve
+    assert not runtime.platforms.from_source or runtime.platforms.source_build
     systems = (
-        *runtime.systems,
-        *runtime.builds_from_source,
-        *runtime.big_endian_systems,
-        *runtime.no_gpu_systems,
+        *runtime.platforms.systems,
+        *runtime.platforms.from_source,
+        *runtime.platforms.big_endian_systems,
+        *runtime.gpus.unused_systems,
     )
     assert all(re.fullmatch(r"\w+-\w+", system) for system in systems)
     rules: list[Any] = [
-        runtime,
+        runtime.gpus,
         *runtime.quantizations.values(),
         *runtime.cache_rules.values(),
     ]
@@ -370,8 +382,15 @@ def test_runtime_is_usable(id: str) -> None:
         re.fullmatch(r"\d+\.\d", rule.compute_capability or "8.0") for rule in rules
     )
     assert runtime.library == id or "library" in runtime.sources
-    for key in ("options", "settings", "serve", "splits_layers", "crashes_with_sets"):
-        assert not getattr(runtime, key) or key in runtime.sources
+    typed = runtime.command_lines
+    for key, value in {
+        "command_lines.options": typed.options,
+        "command_lines.settings": typed.settings,
+        "command_lines.serve": typed.serve,
+        "layers.split": runtime.layers.split,
+        "platforms.crashes_with_sets": runtime.platforms.crashes_with_sets,
+    }.items():
+        assert not value or key in runtime.sources
 
 
 def test_something_loads_it() -> None:

@@ -15,6 +15,7 @@ from selfhost.catalogue.architecture import (
     Recurrent,
 )
 from selfhost.catalogue.runtime import RuntimeSpec
+from selfhost.catalogue.runtime_parts import MemoryRules, Platforms
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.needs import case as needs_case
@@ -105,13 +106,15 @@ BARE = RuntimeSpec(
     id="llama.cpp",
     name="llama.cpp",
     formats=("gguf",),
-    systems=("linux-x86_64",),
+    platforms=Platforms(systems=("linux-x86_64",)),
     modalities=("text",),
     store="llama.cpp",
-    overhead_low_bytes=int(11.5 * 2**20),
-    overhead_high_bytes=int(14.2 * 2**20),
-    overhead_how="measured",
-    overhead_source="truth",
+    memory=MemoryRules(
+        overhead_low_bytes=int(11.5 * 2**20),
+        overhead_high_bytes=int(14.2 * 2**20),
+        overhead_how="measured",
+        overhead_source="truth",
+    ),
 )
 
 

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from selfhost import api
 from selfhost.catalogue.architecture import Architecture
-from selfhost.catalogue.runtime import QuantizationRule, RuntimeSpec
+from selfhost.catalogue.runtime import RuntimeSpec
+from selfhost.catalogue.runtime_parts import (
+    GpuSupport,
+    Installation,
+    LayerPlacement,
+    Platforms,
+    QuantizationRule,
+)
 from selfhost.catalogue.spec import (
     Availability,
     License,
@@ -101,11 +108,11 @@ RUNTIME = RuntimeSpec(
     id="llama.cpp",
     name="llama.cpp",
     formats=("gguf",),
-    systems=("linux-x86_64",),
+    platforms=Platforms(systems=("linux-x86_64",)),
     modalities=("text",),
     store="llama.cpp",
-    install={"any": ("brew install llama.cpp",)},
-    splits_layers=True,
+    installation=Installation(lines={"any": ("brew install llama.cpp",)}),
+    layers=LayerPlacement(split=True),
 )
 SPEC = ModelSpec(
     id="m",
@@ -180,7 +187,7 @@ CLOSED = SPEC.replace(
     architecture=None,
     availability=Availability(why="the provider keeps them", provider="P"),
 )
-GPU_ONLY = RUNTIME.replace(gpu_only=True, splits_layers=False)
+GPU_ONLY = RUNTIME.replace(gpus=GpuSupport(required=True), layers=LayerPlacement())
 FP8_ONLY = GPU_ONLY.replace(
     quantizations={"fp8": QuantizationRule(compute_capability="8.9", source="a page")}
 )

@@ -24,6 +24,7 @@ from judge.small import (
 )
 from selfhost import Route, Workload, api, check
 from selfhost.catalogue.index import open_catalogue
+from selfhost.catalogue.runtime_parts import LayerPlacement
 from selfhost.cli.parser import Options
 from selfhost.core.errors import WorkloadError
 from selfhost.core.records import Unread
@@ -165,7 +166,8 @@ def test_where_nothing_fits_the_least_that_is_short_is_told() -> None:
     assert found("accelerator", asked, machine).outcome is Outcome.WARN
     assert "of RAM or GPU memory" in (memory.remedy or "")
     whole = question(
-        needs=needs_of(25 * GIB, 25 * GIB), runtime=RUNTIME.replace(splits_layers=False)
+        needs=needs_of(25 * GIB, 25 * GIB),
+        runtime=RUNTIME.replace(layers=LayerPlacement()),
     )
     assert found("accelerator", whole, machine).short == 3 * GIB
     assert found("memory", whole, machine).outcome is Outcome.PASS

@@ -57,9 +57,13 @@ def test_more_is_never_less(data: st.DataObject) -> None:
         else {}
     )
     apart = []
-    if types[low] != "f16" or made.get("encoder") or program.logits_rows == "batch":
+    if (
+        types[low] != "f16"
+        or made.get("encoder")
+        or program.memory.logits_rows == "batch"
+    ):
         apart.append("compute")
-    if program.reserves_by_device and parallel == 1:
+    if program.memory.reserves_by_device and parallel == 1:
         apart.append("activations")
     for part in ("bytes", "low_bytes", "high_bytes"):
         sums = [

@@ -97,7 +97,9 @@ def test_llama_cpp_keeps_tables_in_ram(
     recipe. A token reads one row, so the system may drop the rest.
     """
     machine = apply(Machine(planning=True), ["gpu=80GiB", "memory=64GiB"])
-    spec, loaded = catalogue().spec(model), runtime(program).replace(tag_bytes={})
+    loaded = runtime(program)
+    loaded = loaded.replace(library_tags=loaded.library_tags.replace(bytes={}))
+    spec = catalogue().spec(model)
     case = case_asked(spec, loaded)
     question = Question(spec=spec, workload=Workload(), runtime=loaded, case=case)
     placed = next(placements(count(case), machine, question))

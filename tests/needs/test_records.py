@@ -24,7 +24,7 @@ from helpers.needs_of import (
 from helpers.paths import TRUTH
 from selfhost import needs
 from selfhost.catalogue.index import Catalogue, open_catalogue
-from selfhost.catalogue.runtime import ComponentFile
+from selfhost.catalogue.runtime_parts import ComponentFile
 from selfhost.core.workload import Workload
 from selfhost.judge.placement import placements
 from selfhost.judge.record import Question
@@ -106,7 +106,7 @@ def test_every_line_gives_its_bytes_wherever_it_lies(program: str) -> None:
                     assert term.how is not How.EXACT, (spec.id, term)
             seen.add(side.placement)
     # parts of a picture's model come to the GPU in turn
-    may_split = found.splits_layers or bool(found.offload_commands)
+    may_split = found.layers.split or bool(found.command_lines.offload)
     # a few models do not meet each of the cards
     assert ("split" in seen) == may_split or (may_split and len(pairs) < 16)
     assert {"host", "accelerator"} <= seen or len(pairs) < 30
@@ -227,8 +227,8 @@ def test_buffers_are_what_the_program_reserves() -> None:
     project's history).
     """
     runs = json.loads((TRUTH / "sdcpp.json").read_text(encoding="utf-8"))["reserved"]
-    assert "--diffusion-fa" in RUNTIME.command
-    assert "--vae-tiling" in RUNTIME.command
+    assert "--diffusion-fa" in RUNTIME.command_lines.default
+    assert "--vae-tiling" in RUNTIME.command_lines.default
     measured = [
         (id, parts) for id, parts in RUNTIME.parts.items() if not parts.buffers_like
     ]

@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ...catalogue.runtime import KernelRule, RuntimeSpec
+from ...catalogue.runtime import RuntimeSpec
+from ...catalogue.runtime_parts import KernelRule
 from ...core import units
 from ...core.records import Record
 from ...core.templates import fill
@@ -74,7 +75,7 @@ def _unneeded(
             )
     code, shown = "accelerator-not-needed", sharing or devices
     if runtime is not None:
-        if machine.platform in runtime.no_gpu_systems and not shown[0].unified:
+        if machine.platform in runtime.gpus.unused_systems and not shown[0].unified:
             figures = {"device": shown[0].name, "processor": machine.architecture}
             return finding(WARN, code, "unused", figures, program=runtime.name)
         is_used = any(runs_on(runtime, device) for device in shown)
@@ -152,7 +153,9 @@ def _shares_check(
     runtime, has = question.runtime, sum(share.room() or 0 for share in shares)
     most = sum(share.place.high_bytes for share in shares)
     lean = (
-        [runtime.options.get(key, "") for key in ("lean", "sampled")] if runtime else []
+        [runtime.command_lines.options.get(key, "") for key in ("lean", "sampled")]
+        if runtime
+        else []
     )
     if question.case is not None and "sequences_sampled" in question.case.settings:
         lean = lean[:1]
@@ -241,7 +244,7 @@ def _missing(
         card
         for card in devices
         if card.unified
-        and (card.vendor != "amd" or is_built_for(card, runtime.amd_gpus))
+        and (card.vendor != "amd" or is_built_for(card, runtime.gpus.amd_gpus))
     ]
     if sharing:
         refusal = _refusal(runtime, rules, sharing[:1])
@@ -254,9 +257,9 @@ def _missing(
         FAIL,
         "accelerator-missing",
         program=runtime.name,
-        rule=rules[0].subject if rules and not runtime.gpu_only else None,
+        rule=rules[0].subject if rules and not runtime.gpus.required else None,
         device=largest.name if largest else None,
-        on_cpu=runtime.on_cpu,
+        on_cpu=runtime.gpus.on_cpu,
     )
 
 
@@ -295,7 +298,7 @@ def _shared_ram(
 ) -> Finding:
     lent = lent_to_gpu(machine)
     if lent is not None and runtime is not None and lent.device.vendor == "amd":
-        is_used = runtime.gpu_only or computes_on_shared(runtime, lent.device)
+        is_used = runtime.gpus.required or computes_on_shared(runtime, lent.device)
         lent = lent if is_used and lent.device in sharing else None
     if lent is None:
         return finding(PASS, "accelerator-fits", "shared", device=sharing[0].name)
@@ -364,17 +367,17 @@ class _Demand(NamedTuple):
 def _demands_of_builds(runtime: RuntimeSpec, device: Accelerator) -> list[_Demand]:
     """The least compute capability of a build, and the AMD GPUs that it was made for."""
     least = least_capability(runtime, device)
-    key = "shared_compute_capability"
-    if least == runtime.compute_capability:
-        key = "compute_capability"
-    figures: Figures = {"rule": None, "other_runtime": runtime.gpu_only}
+    key = "gpus.shared_compute_capability"
+    if least == runtime.gpus.compute_capability:
+        key = "gpus.compute_capability"
+    figures: Figures = {"rule": None, "other_runtime": runtime.gpus.required}
     of_capability = {**figures, "least": least, "source": runtime.sources.get(key, "")}
     demands = [_Demand(reaches(device, least), "capability", of_capability)]
     patterns = amd_gpus(runtime)
     if device.vendor == "amd" and patterns:
-        of_maker = {**figures, "source": runtime.sources.get("amd_gpus", "")}
+        of_maker = {**figures, "source": runtime.sources.get("gpus.amd_gpus", "")}
         demands.append(_Demand(is_built_for(device, patterns), "build", of_maker))
-    if runtime.gpu_only:
+    if runtime.gpus.required:
         return demands
     # a program that runs without a GPU asks for little: one with an unlisted name has it
     return [demand for demand in demands if demand.is_met is not None]

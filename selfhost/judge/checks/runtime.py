@@ -66,7 +66,7 @@ def cpu_check(
             WARN,
             "cpu-crashes",
             "",
-            {"remedy": runtime.crash_remedy, "sets": crashing},
+            {"remedy": runtime.platforms.crash_remedy, "sets": crashing},
         )
     both = _needed_and_there(needs, machine, required, recommended)
     builder = runtime.name if runtime else "what the spec states"
@@ -109,7 +109,7 @@ def _build_cell(
     if not covered or own in (None, *covered) or _is_installed(runtime, machine):
         return None
     # the runtime's finding says what is known of other systems, of which the processor is a part
-    if runtime is not None and runtime.elsewhere:
+    if runtime is not None and runtime.platforms.elsewhere:
         return FAIL, "cpu-no-build", "elsewhere", {"covered": covered}
     return FAIL, "cpu-no-build", "", {"remedy": other_runtime(runtime)}
 
@@ -166,7 +166,7 @@ def runtime_check(question: Question, machine: Machine) -> Finding:
         cell = no_build
     elif is_required and present is None:
         cell = _not_installed_cell(machine, runtime, is_required=True)
-    elif machine.platform in runtime.big_endian_systems:
+    elif machine.platform in runtime.platforms.big_endian_systems:
         cell = WARN, "runtime-other-byte-order", "", {"processor": machine.architecture}
     elif unfamiliar is not None:
         cell = WARN, "runtime-unfamiliar", "", {"architecture": unfamiliar}
@@ -180,7 +180,14 @@ def runtime_check(question: Question, machine: Machine) -> Finding:
 def install_lines(runtime: RuntimeSpec, install_keys: Sequence[str]) -> tuple[str, ...]:
     """What to type to get the runtime, by the first of the keys, a system or SYSTEM-VENDOR."""
     keys = *install_keys, "any"
-    return next((runtime.install[key] for key in keys if key in runtime.install), ())
+    return next(
+        (
+            runtime.installation.lines[key]
+            for key in keys
+            if key in runtime.installation.lines
+        ),
+        (),
+    )
 
 
 def _install_line(runtime: RuntimeSpec, machine: Machine) -> str:
@@ -206,9 +213,13 @@ def _install_line(runtime: RuntimeSpec, machine: Machine) -> str:
 
 def _is_installed(runtime: RuntimeSpec | None, machine: Machine) -> bool:
     """Whether it was found on a system that it is judged on, but for 32-bit ones."""
-    if runtime is None or runtime.elsewhere or machine.architecture in _NARROW:
+    if (
+        runtime is None
+        or runtime.platforms.elsewhere
+        or machine.architecture in _NARROW
+    ):
         return False
-    systems = {entry.partition("-")[0] for entry in runtime.systems}
+    systems = {entry.partition("-")[0] for entry in runtime.platforms.systems}
     is_found = any(present.id == runtime.id for present in machine.runtimes or ())
     return machine.system in systems and is_found
 
@@ -226,13 +237,13 @@ def _no_build_cell(machine: Machine, runtime: RuntimeSpec) -> Cell | None:
     system, processor, platform = machine.system, machine.architecture, machine.platform
     for_system = [
         entry
-        for entry in runtime.systems
+        for entry in runtime.platforms.systems
         if system is None or entry.partition("-")[0] == system
     ]
     has_build = for_system and (not system or not processor or platform in for_system)
     if (
         has_build
-        or platform in runtime.builds_from_source
+        or platform in runtime.platforms.from_source
         or _is_installed(runtime, machine)
     ):
         return None
@@ -240,9 +251,14 @@ def _no_build_cell(machine: Machine, runtime: RuntimeSpec) -> Cell | None:
         "has": platform if for_system else system,
         "remedy": other_runtime(runtime),
         "where": f"{system} on {processor}" if for_system else system,
-        "why": runtime.elsewhere,
+        "why": runtime.platforms.elsewhere,
     }
-    return FAIL, "runtime-no-build", "elsewhere" if runtime.elsewhere else "", figures
+    return (
+        FAIL,
+        "runtime-no-build",
+        "elsewhere" if runtime.platforms.elsewhere else "",
+        figures,
+    )
 
 
 def _version_cell(
@@ -254,12 +270,12 @@ def _version_cell(
         architecture = own.row
     figures: Figures = {"has": f"{runtime.name} {version}" if version else runtime.name}
     figures.update(version=version, architecture=architecture)
-    first = runtime.minimum_versions.get(architecture, "")
+    first = runtime.versions.minimum.get(architecture, "")
     code, variant = "runtime-too-old", ""
     if not is_older(version, first):
-        first, variant = runtime.minimum_versions.get("commands", ""), "command"
+        first, variant = runtime.versions.minimum.get("commands", ""), "command"
     if not is_older(version, first):
-        first = runtime.minimum_builds.get(architecture, "")
+        first = runtime.versions.builds.get(architecture, "")
         code, variant = "runtime-unfamiliar", "build"
         # b6641, 6641, 6641-1 or 0.0.6641
         build = re.fullmatch(r"(?:b|0\.0\.)?(\d{3,6})(?:[-_]\d{1,3})?", version or "")
@@ -273,8 +289,10 @@ def _version_cell(
         if line
         else phrase("install/update", first=first)
     )
-    if runtime.distributions:
-        remedy = f"pip install --upgrade '{runtime.distributions[0]}>={first}'"
+    if runtime.installation.distributions:
+        remedy = (
+            f"pip install --upgrade '{runtime.installation.distributions[0]}>={first}'"
+        )
     return WARN, code, variant, {**figures, "first": first, "remedy": remedy}
 
 
@@ -283,11 +301,11 @@ def _not_installed_cell(
 ) -> Cell:
     """It passes, unless it must be built from source first, or must be installed already."""
     is_searched = machine.runtimes is not None
-    is_built = machine.platform in runtime.builds_from_source
+    is_built = machine.platform in runtime.platforms.from_source
     outcome, line = WARN if is_built else PASS, _install_line(runtime, machine)
     remedy = phrase("install", line=line) if line else None
     if is_built:
-        remedy = phrase("install/source", page=runtime.source_build)
+        remedy = phrase("install/source", page=runtime.platforms.source_build)
     elif line.startswith("# "):
         remedy = line.removeprefix("# ")
     if is_required:
@@ -455,7 +473,8 @@ def work_check(
     # how its parts come to a GPU in turn; empty where a GPU has it all
     has_gpu = any(device.unified for device in machine.accelerators or ())
     is_in_ram = placed.placement == "host" and not has_gpu
-    is_on_cpu = is_in_ram or getattr(question.runtime, "cpu_only", False)
+    runtime = question.runtime
+    is_on_cpu = is_in_ram or (runtime is not None and runtime.gpus.unused)
     way = placed.offload or ""
     if not way and is_on_cpu:
         way = "processor"

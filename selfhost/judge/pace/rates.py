@@ -223,9 +223,9 @@ def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range
         cores = gpus.cores_in(machine)
         if cores is not None:
             counts = Range(*map(float, cores.performance))
-    if runtime is None or not runtime.default_threads:
+    if runtime is None or not runtime.pace.default_threads:
         return counts
-    most = float(runtime.default_threads)
+    most = float(runtime.pace.default_threads)
     return Range(
         min(counts.low, most), min(counts.likely, most), min(counts.high, most)
     )
@@ -750,7 +750,9 @@ def shared_gpu_of(
     device = _shared_device(machine.accelerators or ())
     if machine.accelerators is None and processor_of(machine).is_mac:
         device = Accelerator(vendor="apple", name="its GPU", unified=True)
-    least_capability = None if runtime is None else runtime.shared_compute_capability
+    least_capability = (
+        None if runtime is None else runtime.gpus.shared_compute_capability
+    )
     if device is None or reaches(device, least_capability) is False:
         return None
     if is_used and not _is_surely_used(machine, device, runtime):

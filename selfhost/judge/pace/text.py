@@ -367,8 +367,9 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
         },
         in_ram_bytes=in_ram_bytes if placed.placement == "split" else 0,
         batch_tokens=_batch_tokens(question, placed),
-        at_once=program is not None and "tensor_parallel" in program.options,
-        experts_apart=program is not None and program.leaves_experts and is_told,
+        at_once=program is not None
+        and "tensor_parallel" in program.command_lines.options,
+        experts_apart=program is not None and program.layers.leaves_experts and is_told,
         on_shared=_share_on_shared(question, placed, machine, gpu_layers),
     )
 
@@ -390,7 +391,7 @@ def _share_on_shared(
     share = Range.of(1)
     if architecture is None or machine.accelerators == ():
         return share
-    if program is None or program.splits_layers:
+    if program is None or program.layers.split:
         share = Range(*share_on_shared(placed, machine, architecture.layers))
     if gpu_layers:
         # a GPU that shares the RAM gets as many; the output matrix counts as one

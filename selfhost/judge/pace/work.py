@@ -78,7 +78,7 @@ class Job(Record):
     @property
     def multiplies_rows(self) -> bool:
         """Whether the program multiplies row by row."""
-        return self.runtime is not None and self.runtime.multiplies_rows
+        return self.runtime is not None and self.runtime.pace.multiplies_rows
 
     @property
     def is_ggml(self) -> bool:
@@ -265,7 +265,7 @@ def _computes_work(
     is_used_by_any = vendor in pace_tables().shared_gpu.any_program
     if runtime is None:
         return is_used_by_any
-    if runtime.cpu_only or not runs_on(runtime, device):
+    if runtime.gpus.unused or not runs_on(runtime, device):
         return False
     rule = runtime.rule_of(quantization)
     if rule is not None and rule.vendors and vendor not in rule.vendors:
@@ -358,7 +358,7 @@ def _operations_of_document(spec: ModelSpec, tokens: int) -> Amount | None:
 def pace_of_training(job: Job, workload: Workload) -> Speed:
     """Tokens trained on in a second, and how long the stated tokens take."""
     parameters, device = job.spec.parameters, job.device
-    is_python = job.runtime is None or job.runtime.trainer_layers is None
+    is_python = job.runtime is None or job.runtime.finetuning.trainer_layers is None
     if job.placed.memory is None and is_python:
         why = "where it would be trained is not known, because its memory need is not known"
         return Speed(unit=TRAINED, how=why)
@@ -416,7 +416,7 @@ def _trained_operations(job: Job, workload: Workload) -> float:
     """For each token and parameter: forward 2, backward 2 for the activations and 2 for the
     weights; activations that are computed again take 2 more (arXiv:2205.05198, section 5).
     """
-    adapted = None if job.runtime is None else job.runtime.trainer_layers
+    adapted = None if job.runtime is None else job.runtime.finetuning.trainer_layers
     again = 2 if workload.checkpointing and adapted is None else 0
     if workload.finetune_method == "full":
         return 6 + again
@@ -435,7 +435,7 @@ def _pace_of_pictures(job: Job, unit: str) -> Speed:
     denoising = stated or job.spec.denoising
     # how many steps the printed command takes for a clip
     is_counted = stated is not None or (
-        runtime is not None and "steps" in runtime.blanks
+        runtime is not None and "steps" in runtime.command_lines.blanks
     )
     if denoising is None or not (denoising.frames is None or is_counted):
         return Speed(unit=unit, how="the arithmetic of one step is not known")

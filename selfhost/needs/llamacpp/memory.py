@@ -197,7 +197,7 @@ def _keys_and_values(case: Case) -> Term | Unread | None:
         )
         if refused is not None:
             remedy = "use --kv-cache f16"
-            if not runtime.flash_attention:
+            if not runtime.memory.flash_attention:
                 remedy += ", or --runtime llama.cpp with flash attention on"
             return unread(refused, remedy, "memory.kv_cache")
     parts = cache_rows(model, room)
@@ -338,7 +338,7 @@ def why_cache_refused(
         return f"a {type} cache needs flash attention, {why} {heads_without_flash}"
     if (
         runtime is not None
-        and not runtime.flash_attention
+        and not runtime.memory.flash_attention
         and type not in _PLAIN_CACHE_TYPES
     ):
         return f"a {type} cache needs flash attention, which {runtime.name} leaves off by default"
@@ -365,7 +365,9 @@ def _compute(case: Case, first: Cells) -> Term:
         rows *= 1 + DRAFTED_TOKENS
     if case.embeds or case.row.diffusion:
         rows = case.room.micro_batch
-    whole = case.room.micro_batch if case.runtime.logits_rows == "batch" else rows
+    whole = (
+        case.room.micro_batch if case.runtime.memory.logits_rows == "batch" else rows
+    )
     size = reserved = None
     if case.has_row and (case.row.encoder or case.model.vocabulary is not None):
         size = exact_compute_bytes(case.model, case.row, case.room, rows)
@@ -564,7 +566,9 @@ def _program(case: Case, first: Cells) -> Term:
     vocabulary = case.model.vocabulary_gguf or case.model.vocabulary or 0
     least, most = SIZES["vocabulary_bytes"][tokenizer_kind(case.model)]
     middle = (least + most) // 2
-    program = (runtime.overhead_low_bytes + runtime.overhead_high_bytes) // 2
+    program = (
+        runtime.memory.overhead_low_bytes + runtime.memory.overhead_high_bytes
+    ) // 2
     work, work_line = _work_buffer(case, case.room)
     line = f"{program:,} bytes of program + {vocabulary:,} tokens of vocabulary × {middle} bytes"
     line += work_line
@@ -578,24 +582,26 @@ def _program(case: Case, first: Cells) -> Term:
         line += (
             f" + {tokens:,} tokens × ({vocabulary:,} + {width:,}) × 4 bytes of outputs"
         )
-    source = runtime.overhead_source or runtime.name
+    source = runtime.memory.overhead_source or runtime.name
     # each sequence has a list of its own (slot.prompt.checkpoints)
-    copies = case.workload.parallel * runtime.context_checkpoints * copy_bytes(case)
+    copies = (
+        case.workload.parallel * runtime.memory.context_checkpoints * copy_bytes(case)
+    )
     if copies:
         line += f"; up to {copies:,} more for copies of a full context to go back to"
-        stated = runtime.sources.get("context_checkpoints", runtime.name)
+        stated = runtime.sources.get("memory.context_checkpoints", runtime.name)
         source += f"; copies of the context: {stated}"
     how = (
         How.MEASURED
         if work + outputs <= program + vocabulary * middle
         else How.COMPUTED
     )
-    if runtime.overhead_how != "measured":
+    if runtime.memory.overhead_how != "measured":
         how = How.ASSUMED
     touched = min(work, _work_buffer(case, first)[0])
-    low = runtime.overhead_low_bytes + vocabulary * least + touched + outputs
+    low = runtime.memory.overhead_low_bytes + vocabulary * least + touched + outputs
     largest_vocabulary = vocabulary or SIZES["largest_vocabulary"]
-    high = runtime.overhead_high_bytes + largest_vocabulary * most
+    high = runtime.memory.overhead_high_bytes + largest_vocabulary * most
     high += work + outputs + copies
     size = program + vocabulary * middle + work + outputs
     return term("runtime", size, how, source, line, low=low, high=high)

@@ -273,7 +273,7 @@ def _layout_for(case: Case) -> Sequence[LayoutBuffer]:
     not known, or crash a program that has an option to leave weights as they are (`unpacked`).
     """
     instruction_sets = case.instruction_sets or ()
-    if "unpacked" in case.runtime.options and case.runtime.crashing_sets(
+    if "unpacked" in case.runtime.command_lines.options and case.runtime.crashing_sets(
         instruction_sets
     ):
         return ()

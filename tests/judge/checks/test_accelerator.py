@@ -260,7 +260,9 @@ def test_linux_gives_amds_graphics_half_of_the_ram(
     # a program that computes on the processor there has all of the RAM
     runtime = question().runtime
     assert runtime is not None
-    on_processor = asked.replace(runtime=runtime.replace(on_shared_gpu=("apple",)))
+    on_processor = asked.replace(
+        runtime=runtime.replace(gpus=runtime.gpus.replace(sharing_vendors=("apple",)))
+    )
     assert found("accelerator", on_processor, machine).code == "accelerator-fits"
 
 

@@ -31,6 +31,7 @@ from judge.small import (
     work,
 )
 from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.runtime_parts import Platforms, Versions
 from selfhost.catalogue.spec import License, Openness, Safety, StatedNeeds
 from selfhost.core.records import Unread
 from selfhost.judge.checks import Outcome
@@ -185,7 +186,7 @@ RUNTIMES = [
     Situation(
         "warn",
         "runtime-too-old",
-        question(runtime=RUNTIME.replace(minimum_versions={"llama": "3.0"})),
+        question(runtime=RUNTIME.replace(versions=Versions(minimum={"llama": "3.0"}))),
         MACHINE.replace(runtimes=(PresentRuntime(id="llama.cpp", version="2.9.1"),)),
     ),
     Situation(
@@ -198,7 +199,9 @@ RUNTIMES = [
         "runtime-other-byte-order",
         question(
             runtime=RUNTIME.replace(
-                systems=("linux-s390x",), big_endian_systems=("linux-s390x",)
+                platforms=Platforms(
+                    systems=("linux-s390x",), big_endian_systems=("linux-s390x",)
+                )
             )
         ),
         MACHINE.replace(architecture="s390x"),
@@ -245,7 +248,8 @@ def test_a_runtime_from_before_the_architecture_is_too_old(
 ) -> None:
     """Versions are compared as PEP 440 has them; what cannot be compared is not called old."""
     runtime = RUNTIME.replace(
-        minimum_versions={"llama": "4.50.0"}, distributions=("transformers",)
+        versions=Versions(minimum={"llama": "4.50.0"}),
+        installation=RUNTIME.installation.replace(distributions=("transformers",)),
     )
     machine = MACHINE.replace(
         runtimes=(PresentRuntime(id="llama.cpp", version=installed),)

@@ -259,9 +259,11 @@ RUNTIMES = [open_catalogue().runtime(id) for id in open_catalogue().runtime_ids(
 def test_what_is_looked_for_is_what_the_runtime_files_state() -> None:
     """Commands, Python packages and places: all that the runtimes name, and nothing else."""
     assert RUNTIMES
-    packages = {name: spec.id for spec in RUNTIMES for name in spec.distributions}
-    assert {name: spec.id for spec in RUNTIMES for name in spec.present} == PRESENT[
-        "commands"
-    ]
+    packages = {
+        name: spec.id for spec in RUNTIMES for name in spec.installation.distributions
+    }
+    assert {
+        name: spec.id for spec in RUNTIMES for name in spec.installation.present
+    } == PRESENT["commands"]
     assert packages == PRESENT["distributions"]
     assert {spec.store for spec in RUNTIMES} == set(PURPOSES)
