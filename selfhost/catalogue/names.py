@@ -1,15 +1,19 @@
 """The model that a name means, with the quantization and the program that the name states.
 
+What goes in: a name as a person typed or pasted it, and the catalogue. What comes out: a
+`Resolution`, or None for a name that no model goes by (`searching.py` says what to tell then).
+
 A name is looked up as it is, then without the words for the form of its files at the end
-(`spec_values`); then as a base model, and by its maker. Digits are never corrected, and what
-is read as something else is said in a note.
+(`spec_values.splits`). If both fail, the name is tried as that of a base model from which a known
+model was tuned, and as one with its maker in front. Digits are never corrected. A note says what
+was read as something else.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -28,18 +32,22 @@ if TYPE_CHECKING:
 # the longest repository id of Hugging Face has 193, an address of a file in it a few dozen more
 MAX_NAME_LENGTH = 400
 _NAMES = shipped_table("names")
-# of other people's models, unchanged under the original's name
+# accounts of other people's models, unchanged under the original's name
 CONVERTERS = frozenset(_NAMES["converters"])
 SEE_NAMES: str = _NAMES["see_names"]
 _MOST_OTHERS = 3
 _WEIGHTS_ENDINGS = (".gguf", ".safetensors")
 _QUOTES = " \t\n\"'`,;"
+# the model of what stands before a form: its name, its account, the form, the catalogue
+_Reading = Callable[[str, str, Form | None, Catalogue], "Resolution | None"]
 
 
 class Resolution(Record):
-    """The spec that a name stands for, and what the name states of the files. `runtime`: only one
-    kind of program loads these; `repository` is the typed one where its name says that it holds
-    them; `names_file`: it names one published GGUF file, or is Ollama's tag of one.
+    """The spec that a name stands for, and what the name states of the files.
+
+    `runtime`: only one kind of program loads these files. `repository` is the typed one where its
+    name says that it holds the files. `names_file`: the name is that of one published GGUF file,
+    or Ollama's tag of one.
     """
 
     spec_id: str
@@ -56,7 +64,9 @@ def id_of(name: str, catalogue: Catalogue) -> str | None:
         resolution = read(name, catalogue)
     except SelfhostError:
         return None
-    return resolution.spec_id if resolution else None
+    if resolution is None:
+        return None
+    return resolution.spec_id
 
 
 def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
@@ -64,19 +74,22 @@ def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
     start = canonical(prefix)
     if prefix and not start:
         return ()
-    return tuple(
-        name for name in catalogue.spellings() if canonical(name).startswith(start)
-    )
+    names = catalogue.spellings()
+    return tuple(name for name in names if canonical(name).startswith(start))
 
 
 def typed_library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str | None:
-    """What was typed, as Ollama's library writes that tag of the model; None for any other name."""
+    """The typed tag of a model as Ollama's library writes it; None for any other name."""
     if ":" not in typed:
         return None
     key = canonical(bare_name(typed))
+    for alias in spec.aliases:
+        if ":" in alias and canonical(alias) == key:
+            return alias
     tag, facts = catalogue.common_tables("families", "tag").get(key, ("", {}))
-    tags = [*spec.aliases, *([tag] if facts.get("loads") == spec.id else [])]
-    return next((each for each in tags if ":" in each and canonical(each) == key), None)
+    if ":" in tag and facts["loads"] == spec.id and canonical(tag) == key:
+        return tag
+    return None
 
 
 def sizes_in(name: str) -> set[str]:
@@ -84,54 +97,71 @@ def sizes_in(name: str) -> set[str]:
     return set(expression("names", "size").findall(canonical(name)))
 
 
+# a name without what stands around it where people paste it
+
+
 def named_in_command(typed: str) -> str | None:
     """The name of the model in a line that runs or downloads one; None for anything else."""
     match = expression("names", "command").fullmatch(" ".join(typed.split()))
-    return match["name"].strip(_QUOTES) if match else None
+    if match is None:
+        return None
+    name: str = match["name"]
+    return name.strip(_QUOTES)
 
 
 def bare_name(typed: str) -> str:
     """The name in a command line or in quotes; a name of Ollama's library as it stands there."""
     name = typed.strip(_QUOTES)
-    line = named_in_command(name) if " " in name else None
-    return (line or name).removeprefix("library/")
+    if " " in name:
+        name = named_in_command(name) or name
+    return name.removeprefix("library/")
 
 
 def unwrap(typed: str) -> str:
-    """A name without quotes, command, address, gateway and folder of a cache. One of Ollama's
-    library has a tag, a file in a repository is that with its quantization: `OWNER/NAME:Q4_K_M`.
+    """A name without quotes, command, address, gateway and folder of a cache.
+
+    A name of Ollama's library gets a tag. A file in a repository becomes that repository with the
+    quantization of the file: `OWNER/NAME:Q4_K_M`.
     """
     name = typed.strip(_QUOTES)
-    for form, other in _NAMES["rewritten"].items():
-        name = re.sub(_NAMES["expressions"].get(form, form), other, name).strip(_QUOTES)
+    for form, replacement in _NAMES["rewritten"].items():
+        pattern = _NAMES["expressions"].get(form, form)
+        name = re.sub(pattern, replacement, name).strip(_QUOTES)
     return name
 
 
 def latin_spelling(typed: str, catalogue: Catalogue) -> str | None:
-    """A name with each family's name in Latin letters: `千问3` is `qwen3`; None for one in ASCII,
-    and where letters of another script are left.
+    """A name with each family's name in Latin letters: `千问3` is `qwen3`.
+
+    None for a name in ASCII, and where letters of another script are left.
     """
     if typed.isascii():
         return None
-    from unicodedata import normalize
+    from unicodedata import normalize  # few names need it
 
-    text = normalize("NFKC", typed).lower()
-    spelled = catalogue.common("families").get("spelled") or {}
-    pairs = [(other, latin) for latin, others in spelled.items() for other in others]
+    pairs = []
+    spelled: Mapping[str, Sequence[str]] = catalogue.common("families").get(
+        "spelled", {}
+    )
+    for latin, spellings in spelled.items():
+        for spelling in spellings:
+            pairs.append((spelling, latin))
     # the longest first: 通义千问 holds 千问
-    for other, latin in sorted(pairs, key=lambda pair: (-len(pair[0]), pair)):
-        text = text.replace(other, latin)
-    return text if text.isascii() else None
+    pairs.sort(key=lambda pair: (-len(pair[0]), pair))
+    text = normalize("NFKC", typed).lower()
+    for spelling, latin in pairs:
+        text = text.replace(spelling, latin)
+    if not text.isascii():
+        return None
+    return text
 
 
 def is_path(typed: str) -> bool:
-    """True if the string names a file or folder rather than a model. The bare name of a file of
-    weights is a model's where no such file lies here.
+    """True if the string names a file or folder rather than a model.
+
+    The bare name of a file of weights is a model's where no such file lies here.
     """
-    has_separator = typed == "." or any(
-        sign in typed for sign in ("/", os.sep, os.altsep) if sign
-    )
-    if has_separator and len(typed) < 10_000 and os.path.exists(typed):
+    if _has_separator(typed) and len(typed) < 10_000 and os.path.exists(typed):
         return True
     if not typed.lower().endswith((*_WEIGHTS_ENDINGS, ".json", ".toml")):
         return False
@@ -140,60 +170,86 @@ def is_path(typed: str) -> bool:
     return "://" not in typed and not expression("names", "host").match(typed.strip())
 
 
+def _has_separator(typed: str) -> bool:
+    separators = ("/", os.sep, os.altsep or "/")
+    return typed == "." or any(separator in typed for separator in separators)
+
+
 def is_bare_weights(name: str) -> bool:
     """True for the name of a file of weights without a folder in front."""
-    return name.lower().endswith(_WEIGHTS_ENDINGS) and not any(
-        sign in name for sign in "/\\"
-    )
+    if "/" in name or "\\" in name:
+        return False
+    return name.lower().endswith(_WEIGHTS_ENDINGS)
+
+
+# from a name to a model
 
 
 def read(
     typed: str, catalogue: Catalogue, *, otherwise: bool = False
 ) -> Resolution | None:
-    """The model of a name, a line, an address, a repository or a file as it is known; `otherwise`:
-    as a base model, or by its maker.
+    """The model of a name, a line, an address, a repository or a file; None for no known one.
+
+    `otherwise`: the name is that of a base model, or has its maker in front.
     """
     if len(typed) > MAX_NAME_LENGTH or not canonical(typed):
         return None
-    # letters and digits, with what joins them, are no line to type, no address and no repository
-    is_plain = typed.replace("-", "").replace(".", "").replace("_", "").isalnum()
-    is_plain = is_plain and not (otherwise or typed.lower().endswith(FILE_ENDINGS))
-    if is_plain and (match := model_named(typed, catalogue)):
-        return match
+    if not otherwise and _is_plain(typed):
+        match = model_named(typed, catalogue)
+        if match is not None:
+            return match
     name = unwrap(typed)
     # a tag of Ollama whose size lacks its unit
-    if re.fullmatch(r"[^/:\s]+:\d{1,3}(?:\.\d)?", name) and (
-        longer := read(f"{name}b", catalogue)
-    ):
-        return longer.replace(notes=(f"{name} is read as {name}b.", *longer.notes))
-    pairs = matches(name, catalogue, otherwise=otherwise)
-    judged = (_with_form(match, form, name, catalogue) for match, form in pairs)
-    resolution = next(filter(None, judged), None)
-    if resolution is None:
-        return None
-    # where none of the typed spelling is known, nor is the repository
-    repository = None if otherwise else resolution.repository
-    is_type = resolution.quantization and not (resolution.runtime or repository)
-    is_file = bool(is_type and not re.search(r"[\s@/\\]", bare_name(typed)))
-    return resolution.replace(repository=repository, names_file=is_file)
+    if re.fullmatch(r"[^/:\s]+:\d{1,3}(?:\.\d)?", name):
+        longer = read(f"{name}b", catalogue)
+        if longer is not None:
+            note = f"{name} is read as {name}b."
+            return longer.replace(notes=(note, *longer.notes))
+    for match, form in matches(name, catalogue, otherwise=otherwise):
+        resolution = _with_form(match, form, name, catalogue)
+        if resolution is not None:
+            return _as_typed(resolution, typed, otherwise=otherwise)
+    return None
+
+
+def _is_plain(typed: str) -> bool:
+    """Whether a name has only letters, digits and what joins them, and no ending of a file: such a
+    name is no line to type, no address and no repository.
+    """
+    letters = typed.replace("-", "").replace(".", "").replace("_", "")
+    return letters.isalnum() and not typed.lower().endswith(FILE_ENDINGS)
+
+
+def _as_typed(resolution: Resolution, typed: str, *, otherwise: bool) -> Resolution:
+    """A resolution with what follows from the name as it was typed."""
+    if otherwise:
+        # the typed spelling is not known, so neither is the repository
+        resolution = resolution.replace(repository=None)
+    if resolution.quantization is None or resolution.runtime or resolution.repository:
+        return resolution
+    is_one_word = re.search(r"[\s@/\\]", bare_name(typed)) is None
+    return resolution.replace(names_file=is_one_word)
 
 
 def matches(
     name: str, catalogue: Catalogue, *, otherwise: bool = False
 ) -> Iterator[tuple[Resolution, Form | None]]:
     """Known models, each with what the rest of the name says of its files."""
-    owner, _, rest = (name.removesuffix(":latest") if otherwise else name).rpartition(
-        "/"
-    )
-    is_file = rest.lower().endswith(FILE_ENDINGS)
-    whole: list[tuple[str, Form | None]] = [] if is_file else [(rest, None)]
-    readings = (_from_base, _by_maker) if otherwise else (_literal,)
-    for base, form in chain(whole, splits(rest, owner)):
+    readings: tuple[_Reading, ...] = (_literal,)
+    if otherwise:
+        name = name.removesuffix(":latest")
+        readings = (_from_base, _by_maker)
+    owner, _, rest = name.rpartition("/")
+    whole_name: list[tuple[str, Form | None]] = [(rest, None)]
+    if rest.lower().endswith(FILE_ENDINGS):
+        whole_name = []
+    for base, form in chain(whole_name, splits(rest, owner)):
         for reading in readings:
             match = reading(base, owner, form, catalogue)
-            if match is not None and not (
-                form and catalogue.outlines[match.spec_id].closed
-            ):
+            if match is None:
+                continue
+            # a closed model has no files
+            if form is None or not catalogue.outlines[match.spec_id].closed:
                 yield match, form
 
 
@@ -201,119 +257,140 @@ def _with_form(
     match: Resolution, form: Form | None, name: str, catalogue: Catalogue
 ) -> Resolution | None:
     """The model in the form that its name states; None where no program is judged in that form."""
-    held = (
-        expression("names", "gguf_repository").fullmatch(name) if "/" in name else None
-    )
-    repository = held[1] if held else None
+    repository = None
+    if "/" in name:
+        gguf = expression("names", "gguf_repository").fullmatch(name)
+        repository = gguf[1] if gguf else None
     if form is None:
         return match.replace(repository=repository)
     spec = catalogue.spec(match.spec_id)
     if not form.is_sized or not serves(form, spec, catalogue):
         return None
-    quantization, said, facts = (
-        form.quantization,
-        form.notes,
-        catalogue.common("quantizations"),
-    )
-    publisher = facts["publisher"].get(name.partition("/")[0].lower(), {"types": ()})
-    if quantization in publisher["types"]:
+    facts = catalogue.common("quantizations")
+    quantization = form.quantization
+    said = form.notes
+    publisher = facts["publisher"].get(name.partition("/")[0].lower())
+    if publisher is not None and quantization in publisher["types"]:
         quantization = f"{publisher['prefix']}{quantization}"
     if _is_wide_qat(form, spec, name, catalogue):
-        quantization, said = f"{TRAINED_FOR}Q4_0", ("qat_as_published",)
-        is_file = name.endswith(".gguf")
-        repository = f"{spec.repository}-qat-q4_0-gguf" if is_file else repository
+        quantization = f"{TRAINED_FOR}Q4_0"
+        said = ("qat_as_published",)
+        if name.endswith(".gguf"):
+            repository = f"{spec.repository}-qat-q4_0-gguf"
     if form.runtime and form.quantization:
-        repository = name if expression("names", "repository").fullmatch(name) else None
+        is_repository = expression("names", "repository").fullmatch(name)
+        repository = name if is_repository else None
     figures = {"written": form.written, "quantization": form.quantization}
+    notes = [fill(facts["form"][key], figures) for key in said]
     return match.replace(
         quantization=quantization,
         runtime=form.runtime,
-        notes=(*match.notes, *(fill(facts["form"][key], figures) for key in said)),
+        notes=(*match.notes, *notes),
         repository=repository,
     )
 
 
 def serves(form: Form, spec: ModelSpec, catalogue: Catalogue) -> bool:
     """Whether the program of that form may be one for the model: vLLM makes no pictures."""
-    is_text = form.runtime is None or spec.modality not in PICTURES
-    return is_text or spec.modality in catalogue.runtime(form.runtime or "").modalities
+    if form.runtime is None or spec.modality not in PICTURES:
+        return True
+    return spec.modality in catalogue.runtime(form.runtime).modalities
 
 
 def _is_wide_qat(form: Form, spec: ModelSpec, name: str, catalogue: Catalogue) -> bool:
     """Whether it is the maker's, trained for 4 bits, of models whose token table then has 16."""
     account, _, file = name.rpartition("/")
+    if spec.architecture is None or account.lower() not in ("", "google"):
+        return False
     # Google's own files are called as any converter's but for the case of the type: stduhpf's card
     # of gemma-3-27b-it-qat-q4_0-gguf-small links it, and public programs load those of 1B to 12B
     is_makers = file == f"{(spec.repository or '').rpartition('/')[2]}-q4_0.gguf"
     is_qat = "qat" in form.notes and form.quantization == "Q4_0"
-    if spec.architecture is None or not (is_qat or is_makers):
+    if not (is_qat or is_makers):
         return False
-    row = catalogue.common("architectures")["architecture"].get(
-        spec.architecture.row, {}
-    )
-    is_early = (spec.released or "9") < row.get("wide_qat_table", "")
-    return account.lower() in ("", "google") and is_early
+    rows = catalogue.common("architectures")["architecture"]
+    wide_until = rows.get(spec.architecture.row, {}).get("wide_qat_table", "")
+    released = spec.released or "9"
+    return bool(released < wide_until)
 
 
 def model_named(name: str, catalogue: Catalogue) -> Resolution | None:
-    """The model of an id, an alias, a family, a tag of Ollama, a repository or a title; with
-    `:latest` what Ollama loads by it, which may be another than the name means elsewhere.
+    """The model of an id, an alias, a family, a tag of Ollama, a repository or a title.
+
+    With `:latest` it is the model that Ollama loads by that name, which may be another than the
+    name means elsewhere.
     """
     plain = re.sub(r"(?i):latest$", "", name)
     key = canonical(plain)
-    own = catalogue.id_named(key, "ids", "aliases", is_own=True)
-    if own is not None and catalogue.id_named(key, "ids") in (None, own):
-        return Resolution(spec_id=own)
+    users_id = catalogue.id_named(key, "ids", "aliases", is_own=True)
+    if users_id is not None and catalogue.id_named(key, "ids") in (None, users_id):
+        return Resolution(spec_id=users_id)
     family, facts = catalogue.common_tables("families", "family").get(key, ("", {}))
     match = _family_model(family, facts, key, catalogue)
     if match is None:
         # of an id as it is written nothing else is read
-        id = (
-            plain if plain in catalogue else catalogue.id_named(key, "aliases", "whole")
-        )
-        match = Resolution(spec_id=id) if id is not None else None
-    loaded = facts.get("ollama") if plain != name and "/" not in plain else None
+        if plain in catalogue:
+            match = Resolution(spec_id=plain)
+        else:
+            match = _named(key, catalogue, "aliases", "whole")
+    loaded = None
     if ":" in plain:
-        loaded = (
-            catalogue.common_tables("families", "tag")
-            .get(key, ("", {}))[1]
-            .get("loads")
-        )
-    if loaded is None or loaded not in catalogue or (match and loaded == match.spec_id):
+        _, tag = catalogue.common_tables("families", "tag").get(key, ("", {}))
+        loaded = tag.get("loads")
+    elif plain != name and "/" not in plain:
+        loaded = facts.get("ollama")
+    if loaded is None or loaded not in catalogue:
         return match
-    note = f"Ollama's {plain} is {loaded}; elsewhere the name means {match and match.spec_id}."
-    return Resolution(spec_id=loaded, notes=(note,) if match else ())
+    if match is None:
+        return Resolution(spec_id=loaded)
+    if loaded == match.spec_id:
+        return match
+    note = f"Ollama's {plain} is {loaded}; elsewhere the name means {match.spec_id}."
+    return Resolution(spec_id=loaded, notes=(note,))
+
+
+def _named(key: str, catalogue: Catalogue, *kinds: str) -> Resolution | None:
+    """The one model that has this name, as `canonical` writes it, as one of these kinds."""
+    spec_id = catalogue.id_named(key, *kinds)
+    if spec_id is None:
+        return None
+    return Resolution(spec_id=spec_id)
 
 
 def _family_model(
     name: str, family: TomlRow, key: str, catalogue: Catalogue
 ) -> Resolution | None:
     """The model that the dated entry of a family names, if there is a spec of it."""
-    model, loaded = family.get("model"), family.get("ollama")
+    model = family.get("model")
     if model is None or model not in catalogue:
         return None
-    others = [
-        id for id in family.get("others") or () if id in catalogue and id != model
-    ]
-    # a full name needs no word on how it was taken, only on what else there is
-    is_short = "note" not in family and key != canonical(model)
+    others = []
+    for spec_id in family.get("others", ()):
+        if spec_id in catalogue and spec_id != model:
+            others.append(spec_id)
+    loaded = family.get("ollama")
+    has_note = "note" in family
     holds = {
-        "note": "note" in family,
-        "family": is_short,
+        "note": has_note,
+        # a full name needs no word on how it was taken, only on what else there is
+        "family": not has_note and key != canonical(model),
         "tag": loaded,
         "others": others,
     }
     figures = {
-        **dict.fromkeys(("note", "why")),
+        "note": None,
+        "why": None,
         **family,
         "family": name,
         "is_missing": loaded is not None and loaded not in catalogue,
         "others": others[:_MOST_OTHERS],
         "more": max(0, len(others) - _MOST_OTHERS),
     }
-    return Resolution(
-        spec_id=model, notes=sentences("families", "sentence", holds, **figures)
-    )
+    notes = sentences("families", "sentence", holds, **figures)
+    return Resolution(spec_id=model, notes=notes)
+
+
+# the three ways to read what stands before the form
 
 
 def _literal(
@@ -321,26 +398,33 @@ def _literal(
 ) -> Resolution | None:
     """The model of this very name, in an account whose files hold it."""
     is_file = form is not None and form.is_file
-    # the name of a file is its original's; an alias may mean another model
-    match = _original(base, catalogue) if is_file and not owner else None
-    match = match or model_named(f"{owner}/{base}" if owner else base, catalogue)
+    match = None
+    if is_file and not owner:
+        # the name of a file is its original's; an alias may mean another model
+        match = _original(base, catalogue)
+    if match is None:
+        match = model_named(f"{owner}/{base}" if owner else base, catalogue)
+    if match is not None or not owner:
+        return match
     # a form that others make is evidence enough whose weights these are; of files that hold the
     # weights as they are only an account that publishes no others
-    is_evidence = (
-        is_file or owner.lower() in CONVERTERS or (form and not form.is_container)
-    )
-    return (
-        _original(base, catalogue) if match is None and owner and is_evidence else match
-    )
+    is_made_by_others = form is not None and not form.is_container
+    if is_file or is_made_by_others or owner.lower() in CONVERTERS:
+        return _original(base, catalogue)
+    return None
 
 
 def _original(name: str, catalogue: Catalogue) -> Resolution | None:
-    """By its whole name, which no alias is. Files of bartowski have the account in front, those in
-    llama.cpp's cache the repository: `unsloth_Qwen3-8B-GGUF_Qwen3-8B-Q4_K_M.gguf`.
+    """The model by its whole name, which no alias is.
+
+    Files of bartowski have the account in front, those in llama.cpp's cache the repository:
+    `unsloth_Qwen3-8B-GGUF_Qwen3-8B-Q4_K_M.gguf`.
     """
-    names = (name, name.partition("_")[2], name.partition("-GGUF_")[2])
-    ids = (catalogue.id_named(canonical(each), "whole") for each in names)
-    return next((Resolution(spec_id=id) for id in ids if id is not None), None)
+    for part in (name, name.partition("_")[2], name.partition("-GGUF_")[2]):
+        match = _named(canonical(part), catalogue, "whole")
+        if match is not None:
+            return match
+    return None
 
 
 @cache
@@ -363,59 +447,78 @@ def _from_base(
     if form is not None and form.runtime is not None:
         return None
     key = canonical(base)
-    tuned = [
-        id
-        for account, id in _tuned_by_base(catalogue).get(key, ())
-        if owner.lower() in (account, "", *CONVERTERS) and sizes_in(id) >= sizes_in(key)
-    ]
+    tuned = []
+    for account, spec_id in _tuned_by_base(catalogue).get(key, ()):
+        is_account = owner.lower() in (account, "", *CONVERTERS)
+        if is_account and sizes_in(spec_id) >= sizes_in(key):
+            tuned.append(spec_id)
     if not tuned:
         return None
     # of the same line before any other
-    id = min(tuned, key=lambda id: (not id.startswith(key[:4]), len(id), id))
+    nearest = min(tuned, key=lambda id: (not id.startswith(key[:4]), len(id), id))
     name = f"{owner}/{base}" if owner else base
-    note = f"{name} is the base model that {id} was tuned from. This answer is for {id}, which"
-    return Resolution(spec_id=id, notes=(f"{note} needs as much.",))
+    note = (
+        f"{name} is the base model that {nearest} was tuned from. "
+        f"This answer is for {nearest}, which needs as much."
+    )
+    return Resolution(spec_id=nearest, notes=(note,))
 
 
 def _by_maker(
     base: str, owner: str, _: Form | None, catalogue: Catalogue
 ) -> Resolution | None:
-    """`Meta Llama 3`; of a closed model `openai/gpt-4o-2024-08-06`, of an open one `ibm/…`."""
-    plain, words = (
-        expression("names", "snapshot").sub("", base),
-        canonical(base).split("-"),
-    )
-    makers = [(owner.rpartition("/")[2], plain)]
-    if not owner and plain == base:
-        makers = [("".join(words[:count]), "-".join(words[count:])) for count in (1, 2)]
-    for maker, rest in makers:
+    """The model of a name with its maker in front, as `Meta Llama 3`.
+
+    `openai/gpt-4o-2024-08-06` is a closed model's dated snapshot.
+    """
+    plain = expression("names", "snapshot").sub("", base)
+    is_snapshot = plain != base
+    for maker, rest in _makers(base, owner, plain):
         try:
             match = model_named(rest, catalogue)
         except UnknownModelError:
             continue
-        spec = catalogue.spec(match.spec_id) if match else None
-        if spec is None or not _is_maker(maker, spec):
+        if match is None:
             continue
-        if spec.closed and plain != base:
-            note = f"{base} is a dated snapshot; this answer is for {spec.id}. Its price and end"
-            return Resolution(spec_id=spec.id, notes=(f"{note} date may differ.",))
+        spec = catalogue.spec(match.spec_id)
+        if not _is_maker(maker, spec):
+            continue
+        if is_snapshot and spec.closed:
+            note = (
+                f"{base} is a dated snapshot; this answer is for {spec.id}. "
+                "Its price and end date may differ."
+            )
+            return Resolution(spec_id=spec.id, notes=(note,))
         # an account's repositories are known as they are, so that this is another model; but LM
         # Studio writes the account before names of its own, all in lower case
         is_account = owner.lower() == (spec.repository or "").partition("/")[0].lower()
-        if plain == base and (not is_account or f"{owner}{base}".islower()):
+        if not is_snapshot and (not is_account or f"{owner}{base}".islower()):
             return match
     return None
 
 
+def _makers(base: str, owner: str, plain: str) -> list[tuple[str, str]]:
+    """Each way to part a name: the name of a maker, and what stands behind it."""
+    if owner or plain != base:
+        return [(owner.rpartition("/")[2], plain)]
+    words = canonical(base).split("-")
+    return [(words[0], "-".join(words[1:])), ("".join(words[:2]), "-".join(words[2:]))]
+
+
 def _is_maker(name: str, spec: ModelSpec) -> bool:
     """Whether that name may stand before a model: the beginning of its maker's or its account."""
-    served = spec.availability and spec.availability.provider
-    companies = (spec.developer, served, (spec.repository or "").partition("/")[0])
-    # as accounts of resellers write a company: x-ai for xAI, mistralai for Mistral AI
-    letters, *own = (
-        re.sub(r"[\W_]", "", (each or "").lower()) for each in (name, *companies)
-    )
+    letters = _letters_of(name)
     # Google's API writes models/gemini-1.5-pro
     if spec.closed and letters in ("", "models"):
         return True
-    return len(letters) >= 3 and any(each.startswith(letters) for each in own)
+    if len(letters) < 3:
+        return False
+    companies = [spec.developer, (spec.repository or "").partition("/")[0]]
+    if spec.availability is not None:
+        companies.append(spec.availability.provider)
+    return any(_letters_of(company).startswith(letters) for company in companies)
+
+
+def _letters_of(company: str | None) -> str:
+    """A company as accounts of resellers write it: xai for x-ai, mistralai for Mistral AI."""
+    return re.sub(r"[\W_]", "", (company or "").lower())

@@ -1,12 +1,18 @@
-"""What a person typed -> one model, or what to say of a name that no model goes by."""
+"""From what a person typed to one model, or to what to say of a name that no model goes by.
+
+`resolve` returns a `names.Resolution` or raises. The error for an unknown name tells, in this
+order: that several models were typed; what a tool, a hosted model or another thing is; the model
+whose weights the name most likely stands for; the size that follows from the number in the name;
+and always the nearest known names.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
-from itertools import islice
 from shlex import quote
+from typing import NamedTuple
 
 from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
@@ -18,95 +24,142 @@ from . import names as naming
 from .index import Catalogue
 from .spec_values import Form, splits
 
-# a model's id, a clause on why, and what to type
-_Hint = tuple[str, str, str]
 _SEARCHED: TomlRow = shipped_table("names")["searched"]
+# names of one model among which the one that was meant is looked for: a user's spec may have 10,000
+_MOST_ALIASES = 50
+
+
+class _Hint(NamedTuple):
+    """A model that an unknown name may stand for."""
+
+    spec_id: str
+    # why, as a clause
+    why: str
+    # what to type, with the places {check} and {plain}
+    remedy: str = "{check}"
 
 
 def resolve(typed: str, catalogue: Catalogue) -> naming.Resolution:
     """The model that goes by this name. Raises `NotAModelError` for a tool or service,
     `UnknownModelError` for anything else, with the nearest names.
     """
-    if len(typed) > naming.MAX_NAME_LENGTH or not canonical(typed):
-        why = "is not a model's name"
-        if len(typed) > naming.MAX_NAME_LENGTH:
-            why = f"has {len(typed):,} characters, too many for a model's name"
-        message = (
-            f'"{shortened(typed)}" {why}' if typed.strip() else "no model was named"
-        )
-        raise UnknownModelError(message, remedy=naming.SEE_NAMES)
-    resolution = naming.read(typed, catalogue) or naming.read(
-        typed, catalogue, otherwise=True
-    )
+    _refuse_no_name(typed)
+    resolution = naming.read(typed, catalogue)
+    if resolution is None:
+        resolution = naming.read(typed, catalogue, otherwise=True)
     if resolution is not None:
         return resolution
     name = naming.unwrap(typed)
     reading = naming.latin_spelling(name, catalogue)
     if reading is None and "/" not in name:
-        # with two of its words as one, where that is a single model: `tiny llama`
-        joints = re.finditer(r"(?i)\b[a-z]+([ -])(?=[a-z])", name)
-        joined = [name[: joint.start(1)] + name[joint.end() :] for joint in joints]
-        by_id = {id: each for each in joined if (id := naming.id_of(each, catalogue))}
-        reading = by_id.popitem()[1] if len(by_id) == 1 else None
-    if reading is not None:
-        resolution = resolve(reading, catalogue)
-        return resolution.replace(
-            notes=(f"{name} is read as {reading}.", *resolution.notes)
+        reading = _with_words_joined(name, catalogue)
+    if reading is None:
+        raise _unknown_name(typed, name, catalogue)
+    resolution = resolve(reading, catalogue)
+    note = f"{name} is read as {reading}."
+    return resolution.replace(notes=(note, *resolution.notes))
+
+
+def _refuse_no_name(typed: str) -> None:
+    """Raise `UnknownModelError` for a string that cannot be a model's name."""
+    if len(typed) > naming.MAX_NAME_LENGTH:
+        message = (
+            f'"{shortened(typed)}" has {len(typed):,} characters, '
+            "too many for a model's name"
         )
-    raise _unknown_name(typed, name, catalogue)
+    elif not typed.strip():
+        message = "no model was named"
+    elif not canonical(typed):
+        message = f'"{shortened(typed)}" is not a model\'s name'
+    else:
+        return
+    raise UnknownModelError(message, remedy=naming.SEE_NAMES)
+
+
+def _with_words_joined(name: str, catalogue: Catalogue) -> str | None:
+    """The name with two of its words as one, where that is a single model: `tiny llama`."""
+    name_by_id = {}
+    for joint in re.finditer(r"(?i)\b[a-z]+([ -])(?=[a-z])", name):
+        joined = name[: joint.start(1)] + name[joint.end() :]
+        spec_id = naming.id_of(joined, catalogue)
+        if spec_id is not None:
+            name_by_id[spec_id] = joined
+    if len(name_by_id) != 1:
+        return None
+    return next(iter(name_by_id.values()))
 
 
 def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
-    if len(parts := typed.split(",")) > 1 and all(
-        naming.id_of(each, catalogue) for each in parts
-    ):
-        several = f"put a space between the names: {' '.join(map(quote, parts))}"
-        return UnknownModelError(
-            f'"{shortened(typed)}" is several models', remedy=several
-        )
+    """The error for a name that no model goes by. `name`: what was typed, unwrapped."""
+    parts = typed.split(",")
+    if len(parts) > 1 and all(naming.id_of(part, catalogue) for part in parts):
+        message = f'"{shortened(typed)}" is several models'
+        spaced = " ".join(map(quote, parts))
+        remedy = f"put a space between the names: {spaced}"
+        return UnknownModelError(message, remedy=remedy)
     name = name.removesuffix(":latest")
     owner, _, rest = name.rpartition("/")
     base, form = [(rest, Form()), *splits(rest, owner)][-1]
     names = (rest, name, base)
-    if error := _thing_error(("thing", "uncovered", "hosted"), typed, names, catalogue):
+    error = _thing_error(("thing", "uncovered", "hosted"), typed, names, catalogue)
+    if error is not None:
         return error
-    missing = "does not exist here and " if naming.is_bare_weights(name) else ""
-    message = f'"{shortened(typed)}" {missing}is not in the catalogue'
-    if faulty := list({problem.file: None for problem in catalogue.own_faults}):
-        files = ", ".join(faulty[: _SEARCHED["most_files"]])
-        message += f"; faulty files of yours were ignored: {files}"
+    message = _not_in_catalogue(typed, name, catalogue)
     searched = f"{owner}/{base}" if owner else base
-    is_explained = bool(
-        _meant_names(searched, catalogue) or _longer_names(searched, catalogue)
-    )
-    likely_bases = _likely_bases(owner, base, catalogue, is_tune=not is_explained)
-    hints = (*_same_name(name, catalogue), *likely_bases)
-    if hints:
-        id, words, remedy = hints[0]
-        options = ""
-        if form.quantization is not None and naming.serves(
-            form, catalogue.spec(id), catalogue
-        ):
-            options = f" --runtime {form.runtime}" if form.runtime else ""
-            options += f" --quant {form.quantization}"
-        plain = f"selfhost check {quote(id)}"
-        return UnknownModelError(
-            f"{message}: {words}",
-            nearest=(id,),
-            remedy=fill(remedy, {"plain": plain, "check": f"{plain}{options}"}),
-        )
-    if error := _thing_error(("line",), typed, names, catalogue):
+    for hint in _hints(name, owner, base, searched, catalogue):
+        return _hinted_error(message, hint, form, catalogue)
+    error = _thing_error(("line",), typed, names, catalogue)
+    if error is not None:
         return error
-    sizes = re.findall(_SEARCHED["billions"], base)
-    if len(sizes) == 1:
-        size = units.decimal(round(_SEARCHED["q4_k_m_bytes"] * 1e9 * float(sizes[0])))
-        message += f": {sizes[0]} billion parameters, as its name says, are about {size} of weights"
-        message += " in Q4_K_M"
     return UnknownModelError(
-        message,
+        message + _size_by_name(base),
         nearest=partial(near_names, searched, catalogue),
         remedy=naming.SEE_NAMES,
     )
+
+
+def _not_in_catalogue(typed: str, name: str, catalogue: Catalogue) -> str:
+    """The sentence that the name is not known, with the faulty files of the user's own."""
+    missing = "does not exist here and " if naming.is_bare_weights(name) else ""
+    message = f'"{shortened(typed)}" {missing}is not in the catalogue'
+    faulty = list(dict.fromkeys(problem.file for problem in catalogue.own_faults))
+    if faulty:
+        files = ", ".join(faulty[: _SEARCHED["most_files"]])
+        message += f"; faulty files of yours were ignored: {files}"
+    return message
+
+
+def _size_by_name(base: str) -> str:
+    """The clause on the size of a model whose name states its parameters; "" for another."""
+    sizes = re.findall(_SEARCHED["billions"], base)
+    if len(sizes) != 1:
+        return ""
+    billions = sizes[0]
+    weights_bytes = round(_SEARCHED["q4_k_m_bytes"] * 1e9 * float(billions))
+    size = units.decimal(weights_bytes)
+    return (
+        f": {billions} billion parameters, as its name says, "
+        f"are about {size} of weights in Q4_K_M"
+    )
+
+
+def _hinted_error(
+    message: str, hint: _Hint, form: Form, catalogue: Catalogue
+) -> UnknownModelError:
+    """The error that names the model for which the typed name most likely stands."""
+    plain = f"selfhost check {quote(hint.spec_id)}"
+    check = plain
+    spec = catalogue.spec(hint.spec_id)
+    if form.quantization is not None and naming.serves(form, spec, catalogue):
+        if form.runtime is not None:
+            check += f" --runtime {form.runtime}"
+        check += f" --quant {form.quantization}"
+    remedy = fill(hint.remedy, {"plain": plain, "check": check})
+    nearest = (hint.spec_id,)
+    return UnknownModelError(f"{message}: {hint.why}", nearest=nearest, remedy=remedy)
+
+
+# tools, services and other names that are no model's
 
 
 def _thing_error(
@@ -122,15 +175,19 @@ def _thing_error(
         facts = things[table][about]
         values = {"typed": f'"{shortened(typed)}"', "name": about, **facts}
         message, before = (fill(part, values) for part in things["sentence"][table])
-        ids = [id for id in facts.get("try_instead", ()) if id in catalogue]
-        command = f"{before}selfhost check {quote(ids[0])}" if ids else naming.SEE_NAMES
+        instead = [id for id in facts.get("try_instead", ()) if id in catalogue]
+        command = naming.SEE_NAMES
+        if instead:
+            command = f"{before}selfhost check {quote(instead[0])}"
         if table == "thing":
-            return NotAModelError(
-                message, kind=facts["kind"], nearest=ids, remedy=command
-            )
-        remedy = f"{command}\n{naming.SEE_NAMES}" if ids else command
-        near = partial(near_names, names[0], catalogue) if table == "hosted" else ()
-        return UnknownModelError(message, nearest=near, remedy=remedy)
+            kind = facts["kind"]
+            return NotAModelError(message, kind=kind, nearest=instead, remedy=command)
+        if instead:
+            command = f"{command}\n{naming.SEE_NAMES}"
+        if table == "hosted":
+            near = partial(near_names, names[0], catalogue)
+            return UnknownModelError(message, nearest=near, remedy=command)
+        return UnknownModelError(message, remedy=command)
     return None
 
 
@@ -154,9 +211,13 @@ class _Things:
             for name in facts.get("whole", ()):
                 self._by_whole_name.setdefault(canonical(name), about)
             for start in facts.get("names", ()):
-                parts = [re.escape(canonical(part)) for part in start.split("*")]
-                begun = re.compile(rf"{'.+'.join(parts)}(?![a-z])")
-                self._beginnings.setdefault(parts[0][:1], []).append((begun, about))
+                self._add_beginning(start, about)
+
+    def _add_beginning(self, start: str, about: str) -> None:
+        """Let names that begin so be those of an entry; `*` stands for any letters."""
+        parts = [re.escape(canonical(part)) for part in start.split("*")]
+        begun = re.compile(rf"{'.+'.join(parts)}(?![a-z])")
+        self._beginnings.setdefault(parts[0][:1], []).append((begun, about))
 
     def name_of(self, keys: Sequence[str]) -> str | None:
         """The first entry that goes by one of these names, as `canonical` writes them."""
@@ -165,14 +226,19 @@ class _Things:
         # a tune that is named for a hosted model states its size
         is_tune = self._is_hosted and (naming.sizes_in(key) or key.endswith("-distill"))
         if not is_tune:
-            if key in self._by_whole_name:
-                found.append(self._by_whole_name[key])
-            # a beginning that is a wildcard has no first letter
-            beginnings = self._beginnings.get(key[:1], []) + self._beginnings.get(
-                "", []
-            )
-            found += [about for begun, about in beginnings if begun.match(key)]
+            found += self._named_whole_or_begun(key)
         return min(found, key=self._places.__getitem__, default=None)
+
+    def _named_whole_or_begun(self, key: str) -> list[str]:
+        found = []
+        if key in self._by_whole_name:
+            found.append(self._by_whole_name[key])
+        # a beginning that is a wildcard has no first letter
+        for first_letter in (key[:1], ""):
+            for begun, about in self._beginnings.get(first_letter, ()):
+                if begun.match(key):
+                    found.append(about)
+        return found
 
 
 @cache
@@ -180,24 +246,63 @@ def _things_of(catalogue: Catalogue, table: str) -> _Things:
     return _Things(table, catalogue.common("things").get(table, {}))
 
 
+# models whose weights an unknown name may stand for
+
+
+def _hints(
+    name: str, owner: str, base: str, searched: str, catalogue: Catalogue
+) -> Iterator[_Hint]:
+    """The models that the name most likely stands for, the likeliest first."""
+    yield from _same_name(name, catalogue)
+    plain = canonical(base).removesuffix("-gguf").removesuffix("-i-1")
+    keys = (plain, canonical(base.partition("_")[2]), canonical(f"{owner}/{plain}"))
+    alike = _alike_of(catalogue)
+    layers_of = alike.id_of(keys)
+    if layers_of is not None:
+        why = f"it has the layers of {layers_of}, so it needs as much"
+        yield _Hint(layers_of, why)
+    if _meant_names(searched, catalogue) or _longer_names(searched, catalogue):
+        # a slip or a shortened name explains the name better than a tune does
+        return
+    words = plain.split("-")[: _SEARCHED["most_words"]]
+    inside = _named_inside(words, catalogue)
+    if inside is not None:
+        why = f"if it is made from {inside}, as its name says, it needs as much"
+        yield _Hint(inside, why)
+    repositories = alike.names_by_id(words)
+    own_words = set(words) - alike.words_of_models
+    if len(repositories) == 1 and any(len(word) > 3 for word in own_words):
+        spec_id, repository = repositories.popitem()
+        yield _Hint(spec_id, f"{repository} has the layers of {spec_id}")
+
+
 def _same_name(name: str, catalogue: Catalogue) -> Iterator[_Hint]:
     """A known model in files whose size is not known, or in an account that may hold others."""
     owner, _, rest = name.rpartition("/")
     typed = re.fullmatch(_SEARCHED["quantized"], rest)
-    if typed is not None and (id := naming.id_of(typed[1], catalogue)):
-        remedy = f"`selfhost show {quote(id)} -v` lists what there is"
-        yield id, f"{typed[2]} is not a known quantization", remedy
-    for match, form in islice(naming.matches(name, catalogue), 1):
+    if typed is not None:
+        spec_id = naming.id_of(typed[1], catalogue)
+        if spec_id is not None:
+            why = f"{typed[2]} is not a known quantization"
+            remedy = f"`selfhost show {quote(spec_id)} -v` lists what there is"
+            yield _Hint(spec_id, why, remedy)
+    for match, form in naming.matches(name, catalogue):
         if form is not None:
-            words = f"its name says that it holds {match.spec_id} in another format"
-            words += f" ({form.written}), whose size is not known"
-            yield match.spec_id, words, "for the known formats: {plain}"
-    for match, _ in islice(naming.matches(rest, catalogue), 1) if owner else ():
-        words = (
+            why = (
+                f"its name says that it holds {match.spec_id} in another format "
+                f"({form.written}), whose size is not known"
+            )
+            yield _Hint(match.spec_id, why, "for the known formats: {plain}")
+        break
+    if not owner:
+        return
+    for match, _ in naming.matches(rest, catalogue):
+        why = (
             f'this repository of "{shortened(owner)}" may hold other '
             f"weights than {match.spec_id}"
         )
-        yield match.spec_id, words, "if it holds the same weights: {check}"
+        yield _Hint(match.spec_id, why, "if it holds the same weights: {check}")
+        break
 
 
 class _Alike:
@@ -208,32 +313,40 @@ class _Alike:
         self._entries: list[tuple[str, str]] = []
         self._place_by_key: dict[str, int] = {}
         self._places_by_word: dict[str, set[int]] = {}
-        for id, names in (catalogue.common("alike").get("alike") or {}).items():
-            for name in names:
-                key = canonical(name.rpartition("/")[2])
-                # a word without a number names many repositories: only its account's is meant
-                place = len(self._entries)
-                self._entries.append((id, name))
-                self._place_by_key[
-                    key if re.search(r"\d", key) else canonical(name)
-                ] = place
-                for word in set(key.split("-")):
-                    self._places_by_word.setdefault(word, set()).add(place)
+        for spec_id, repositories in catalogue.common("alike").get("alike", {}).items():
+            for repository in repositories:
+                self._add(spec_id, repository)
         # the name of a line of tunes stands in the names of listed models
-        self.words_of_models = {
-            word for id in catalogue.outlines for word in canonical(id).split("-")
-        }
+        self.words_of_models: set[str] = set()
+        for spec_id in catalogue.outlines:
+            self.words_of_models.update(canonical(spec_id).split("-"))
+
+    def _add(self, spec_id: str, repository: str) -> None:
+        place = len(self._entries)
+        self._entries.append((spec_id, repository))
+        key = canonical(repository.rpartition("/")[2])
+        for word in set(key.split("-")):
+            self._places_by_word.setdefault(word, set()).add(place)
+        if not re.search(r"\d", key):
+            # a word without a number names many repositories: only its account's is meant
+            key = canonical(repository)
+        self._place_by_key[key] = place
 
     def id_of(self, keys: Iterable[str]) -> str | None:
         """The model of the last entry that goes by one of these names."""
         places = [self._place_by_key[key] for key in keys if key in self._place_by_key]
-        return self._entries[max(places)][0] if places else None
+        if not places:
+            return None
+        spec_id, _ = self._entries[max(places)]
+        return spec_id
 
     def names_by_id(self, words: Iterable[str]) -> dict[str, str]:
         """By model the last repository whose name holds all of these words."""
         places = [self._places_by_word.get(word, set()) for word in set(words)]
-        common = set.intersection(*places) if places else set()
-        return dict(self._entries[place] for place in sorted(common))
+        if not places:
+            return {}
+        common = sorted(set.intersection(*places))
+        return dict(self._entries[place] for place in common)
 
 
 @cache
@@ -241,112 +354,89 @@ def _alike_of(catalogue: Catalogue) -> _Alike:
     return _Alike(catalogue)
 
 
-def _likely_bases(
-    owner: str, base: str, catalogue: Catalogue, *, is_tune: bool
-) -> Iterator[_Hint]:
-    """Models whose layers it may have: that of the list, and of a tune the one in its name."""
-    plain = canonical(base).removesuffix("-gguf").removesuffix("-i-1")
-    keys = (plain, canonical(base.partition("_")[2]), canonical(f"{owner}/{plain}"))
-    alike = _alike_of(catalogue)
-    layers_of = alike.id_of(keys)
-    if layers_of is not None:
-        yield (
-            layers_of,
-            f"it has the layers of {layers_of}, so it needs as much",
-            "{check}",
-        )
-    if not is_tune:
-        return
-    parts = plain.split("-")[: _SEARCHED["most_words"]]
-    inside = _named_inside(parts, catalogue)
-    if inside is not None:
-        yield (
-            inside,
-            f"if it is made from {inside}, as its name says, it needs as much",
-            "{check}",
-        )
-    lines = alike.names_by_id(parts)
-    if len(lines) == 1 and any(
-        len(word) > 3 for word in set(parts) - alike.words_of_models
-    ):
-        id, name = lines.popitem()
-        yield id, f"{name} has the layers of {id}", "{check}"
-
-
 def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
     """The open model whose name stands in that of its tune: `qwen3-abliterated:8b`."""
-    count = len(words)
-    runs = [
-        (start, start + long)
-        for long in range(count - 1, 2, -1)
-        for start in range(count)
-    ]
-    names = [
-        (words[start:end], words[:start] + words[end:])
-        for start, end in runs
-        if end <= count
-    ]
-    if words[-1:] == ["b"]:
-        names += [(words[:end] + words[-2:], []) for end in range(count - 3, 0, -1)]
-    for inside, others in names:
+    for inside, others in _parts_of(words):
         name = "-".join(inside)
         # an alias or a short id may be the name of a family
         kinds = ("whole", "aliases") if naming.sizes_in(name) else ("ids",)
         try:
-            id = catalogue.id_named(name, *kinds)
+            spec_id = catalogue.id_named(name, *kinds)
         except UnknownModelError:
             continue
-        is_open = id is not None and not catalogue.outlines[id].closed
-        if is_open and not naming.sizes_in("-".join(others)):
-            return id
+        if spec_id is None or catalogue.outlines[spec_id].closed:
+            continue
+        if not naming.sizes_in("-".join(others)):
+            return spec_id
     return None
 
 
-# names of one model among which the one that was meant is looked for: a user's spec may have 10,000
-_MOST_ALIASES = 50
+def _parts_of(words: list[str]) -> Iterator[tuple[list[str], list[str]]]:
+    """Each run of three or more words, the longest first, with the words around it; then, of a
+    name that ends in a size, each beginning with that size.
+    """
+    count = len(words)
+    for length in range(count - 1, 2, -1):
+        for start in range(count - length + 1):
+            end = start + length
+            yield words[start:end], words[:start] + words[end:]
+    if words[-1:] == ["b"]:
+        for end in range(count - 3, 0, -1):
+            yield words[:end] + words[-2:], []
+
+
+# the nearest known names
 
 
 class _KnownNames:
     """All names of a catalogue's models and families, ready to be searched for the one meant."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        families = catalogue.common_tables("families", "family").values()
-        names = (*catalogue.spellings(_MOST_ALIASES), *dict(families))
+        families = dict(catalogue.common_tables("families", "family").values())
+        names = (*catalogue.spellings(_MOST_ALIASES), *families)
         # of one model its tag of Ollama, which sorts after its id
         self.written = {canonical(name): name for name in names}
         self.ids = {id: canonical(id) for id in catalogue.outlines}
-        # without what separates words
+        # by the number of letters: the name without what separates words, and the name
         self._letters_by_length: dict[int, list[tuple[str, str]]] = {}
         # by the name without its number of billions: the number, and the name
         self._sizes: dict[str, list[tuple[float, str]]] = {}
         for key, name in self.written.items():
             letters = key.replace("-", "")
             self._letters_by_length.setdefault(len(letters), []).append((letters, name))
-            if sized := re.fullmatch(_SEARCHED["sized"], name):
-                line = self._sizes.setdefault(canonical(f"{sized[1]}-{sized[3]}"), [])
+            sized = re.fullmatch(_SEARCHED["sized"], name)
+            if sized is not None:
+                line = self._sizes.setdefault(_without_size(sized), [])
                 line.append((float(sized[2]), name))
 
     def slips_of(self, letters: str) -> list[str]:
         """The names from which these letters differ in one letter, or in two swapped ones."""
-        if len(letters) <= 3:
+        count = len(letters)
+        if count <= 3:
             return []
-        return [
-            name
-            for length in (len(letters) - 1, len(letters), len(letters) + 1)
-            for known, name in self._letters_by_length.get(length, ())
-            # one slip leaves the first letter or the last
-            if (known[:1] == letters[:1] or known[-1:] == letters[-1:])
-            and is_slip(known, letters)
-        ]
+        slips = []
+        for length in (count - 1, count, count + 1):
+            for known, name in self._letters_by_length.get(length, ()):
+                # one slip leaves the first letter or the last
+                is_near = known[:1] == letters[:1] or known[-1:] == letters[-1:]
+                if is_near and is_slip(known, letters):
+                    slips.append(name)
+        return slips
 
     def other_sizes(self, typed: str) -> list[str]:
         """Those that differ from it in the number of parameters alone, the nearest first."""
         sized = re.fullmatch(_SEARCHED["sized"], typed)
         if sized is None:
             return []
-        line = self._sizes.get(canonical(f"{sized[1]}-{sized[3]}"), [])
-        apart = {name: abs(float(sized[2]) - size) for size, name in line}
-        return sorted(apart, key=lambda name: (apart[name], name))
+        distances = {}
+        for size, name in self._sizes.get(_without_size(sized), ()):
+            distances[name] = abs(float(sized[2]) - size)
+        return sorted(distances, key=lambda name: (distances[name], name))
+
+
+def _without_size(sized: re.Match[str]) -> str:
+    """A name that the expression `sized` matches, without its number of billions."""
+    return canonical(f"{sized[1]}-{sized[3]}")
 
 
 @cache
@@ -358,45 +448,62 @@ def _meant_names(typed: str, catalogue: Catalogue) -> list[str]:
     """Names from which the typed one differs by a slip with its numbers right, else other sizes."""
     known = _known_names(catalogue)
     name = typed.rpartition("/")[2]
-    numbers = re.findall(r"\d+", name)
+    numbers = _numbers_in(name)
     slips = known.slips_of(canonical(name).replace("-", ""))
-    meant = sorted(slip for slip in slips if re.findall(r"\d+", slip) == numbers)
+    meant = sorted(slip for slip in slips if _numbers_in(slip) == numbers)
     return meant or known.other_sizes(typed)
+
+
+def _numbers_in(name: str) -> list[str]:
+    return re.findall(r"\d+", name)
 
 
 def _longer_names(typed: str, catalogue: Catalogue) -> list[str]:
     """The ids that begin with the words of the typed name."""
-    start = f"{canonical(typed.rpartition('/')[2])}-"
-    return [
-        id for id, key in _known_names(catalogue).ids.items() if key.startswith(start)
-    ]
+    start = canonical(typed.rpartition("/")[2]) + "-"
+    ids = _known_names(catalogue).ids
+    return [id for id, key in ids.items() if key.startswith(start)]
 
 
 def near_names(typed: str, catalogue: Catalogue) -> tuple[str, ...]:
-    """Known names, one a model: slips, else other sizes, the family's newest, the most alike. They
-    take longer to find than all else of an answer (6 ms), so only one that is shown is asked for.
-    """
-    from difflib import get_close_matches
+    """Known names, one a model: slips, else other sizes, the family's newest, the most alike.
 
-    known, name = _known_names(catalogue), typed.rpartition("/")[2]
-    key, numbers = canonical(name), re.findall(r"\d+", name)
-    outlines = catalogue.outlines
-    family = _longer_names(typed, catalogue)
-    family += [
-        id for id, outline in outlines.items() if canonical(outline.family or "") == key
-    ]
-    family.sort(key=lambda id: outlines[id].released or "", reverse=True)
-    begin, most = key[:MAX_GUESSED_LETTERS], 4 * _SEARCHED["most_hints"]
-    near = get_close_matches(begin, known.written, n=most, cutoff=_SEARCHED["near"])
-    near.sort(
-        key=lambda like: (like[:2] != key[:2], re.findall(r"\d+", like) != numbers)
-    )
-    alike = [
-        id for like in near if (id := naming.id_of(known.written[like], catalogue))
-    ]
+    They take longer to find than all else of an answer (6 ms), so only one that is shown is
+    asked for.
+    """
     name_by_id: dict[str, str] = {}
-    for candidate in (*_meant_names(typed, catalogue), *family, *alike):
-        name_by_id.setdefault(
-            naming.id_of(candidate, catalogue) or candidate, candidate
-        )
+    for name in (
+        *_meant_names(typed, catalogue),
+        *_family_ids(typed, catalogue),
+        *_alike_ids(typed, catalogue),
+    ):
+        spec_id = naming.id_of(name, catalogue) or name
+        name_by_id.setdefault(spec_id, name)
     return tuple(name_by_id.values())[: _SEARCHED["most_hints"]]
+
+
+def _family_ids(typed: str, catalogue: Catalogue) -> list[str]:
+    """The ids that begin with the typed name, or are of a family of that name; newest first."""
+    key = canonical(typed.rpartition("/")[2])
+    outlines = catalogue.outlines
+    ids = _longer_names(typed, catalogue)
+    for id, outline in outlines.items():
+        if canonical(outline.family or "") == key:
+            ids.append(id)
+    return sorted(ids, key=lambda id: outlines[id].released or "", reverse=True)
+
+
+def _alike_ids(typed: str, catalogue: Catalogue) -> list[str]:
+    """The models whose names share most letters with the typed one, as difflib counts it."""
+    from difflib import get_close_matches  # 2 ms, for unknown names alone
+
+    name = typed.rpartition("/")[2]
+    key = canonical(name)
+    numbers = _numbers_in(name)
+    written = _known_names(catalogue).written
+    most = 4 * _SEARCHED["most_hints"]
+    beginning = key[:MAX_GUESSED_LETTERS]
+    near = get_close_matches(beginning, written, n=most, cutoff=_SEARCHED["near"])
+    near.sort(key=lambda like: (like[:2] != key[:2], _numbers_in(like) != numbers))
+    ids = [naming.id_of(written[like], catalogue) for like in near]
+    return [spec_id for spec_id in ids if spec_id is not None]
