@@ -1,5 +1,8 @@
 """How open a model is, row by row, and whether a license is among those that were asked for.
 
+What goes in: a model's spec. What comes out: a `Row` for each question, with the answer, the reason
+and the sources that both rest on.
+
 The words follow the Open Source AI Definition, https://opensource.org/ai/open-source-ai-definition,
 and the Model Openness Framework, https://arxiv.org/abs/2403.13784; licenses SPDX 3.0.1.
 What is said for each code stands in specs/common/openness.toml.
@@ -8,11 +11,11 @@ What is said for each code stands in specs/common/openness.toml.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..core.errors import WorkloadError
-from ..core.records import Record
-from ..core.tables import shipped_table
+from ..core.records import Record, Stated
+from ..core.tables import shipped_record, shipped_table
 from ..core.templates import fill
 from ..core.units import nearest, short_license
 from .spec import Availability, ModelSpec
@@ -21,6 +24,26 @@ PERMISSIONS = ("commercial use", "modification", "redistribution", "fine-tuning"
 _PARTS = ("weights", "inference_code", "training_code", "training_data", "paper")
 # words of a source where nobody looked the fact up
 _UNCONFIRMED = ("general knowledge", "our judgement")
+# what formats are called in sentences
+_FORMAT_NAMES = {"gguf": "GGUF", "mlx": "MLX"}
+_STATES = {"yes": "published", "partly": "published in part", "no": "not published"}
+_LONGEST_EXPRESSION = 500
+
+
+class _OpennessTable(Stated):
+    """`specs/common/openness.toml`. `row`: by code the answer, the reason, and the parts,
+    permissions and keys of a spec that both rest on.
+    """
+
+    osi_approved: tuple[str, ...]
+    how_to_write: str
+    without_code: tuple[str, ...]
+    loaded_without_code: tuple[str, ...]
+    row: Mapping[str, tuple[str, ...]]
+
+
+def _table() -> _OpennessTable:
+    return shipped_record(_OpennessTable, "openness")
 
 
 class Row(Record):
@@ -38,173 +61,62 @@ class Row(Record):
 
 def rows(spec: ModelSpec) -> tuple[Row, ...]:
     """The table of `show`, one row for each question."""
-    weights, served = spec.openness.weights, spec.availability
-    use = permission(spec, "commercial use").answer
-    hosting = f"host-{use}" if weights == "published" else f"weights-{weights}"
-    if spec.closed:
-        use = "free-tier" if served and served.free_tier else "closed"
-    # files that nobody can download run no code
-    files = () if spec.closed else (_safe_files(spec),)
-    return (
+    is_served = spec.availability is not None
+    table = [
         _open_source(spec),
-        _row(spec, "open access", _access(spec), through=served is not None),
-        _row(spec, "free to use", f"use-{use}"),
-        _row(spec, "self-hostable", hosting),
+        _row(spec, "open access", _access(spec), through=is_served),
+        _row(spec, "free to use", _free_use(spec)),
+        _row(spec, "self-hostable", _hosting(spec)),
         auditable(spec),
-        *files,
-        _row(spec, "current", f"current-{_state(spec)}"),
-    )
+    ]
+    # files that nobody can download run no code
+    if not spec.closed:
+        table.append(_safe_files(spec))
+    table.append(_row(spec, "current", f"current-{_state(spec)}"))
+    return tuple(table)
 
 
 def _access(spec: ModelSpec) -> str:
     """Whether anybody can fetch the weights without a login or a form; of a closed model also who
     serves it.
     """
-    weights, served = spec.openness.weights, spec.availability
+    weights = spec.openness.weights
+    served = spec.availability
     if spec.closed and served is not None:
         if served.retired:
             return "access-retired"
         return "access-api" if served.api else "access-products"
     if weights in ("closed", "unknown"):
         return f"weights-{weights}"
-    return {None: "access-unknown", True: "access-gated"}.get(
-        spec.gated, f"access-{weights}"
-    )
+    if spec.gated is None:
+        return "access-unknown"
+    if spec.gated:
+        return "access-gated"
+    return f"access-{weights}"
 
 
-def permissions(spec: ModelSpec) -> tuple[Row, ...]:
-    """What the license says of each of PERMISSIONS; () where there are no weights."""
-    return () if spec.closed else tuple(permission(spec, name) for name in PERMISSIONS)
+def _free_use(spec: ModelSpec) -> str:
+    if not spec.closed:
+        use = permission(spec, "commercial use").answer
+        return f"use-{use}"
+    served = spec.availability
+    if served is not None and served.free_tier:
+        return "use-free-tier"
+    return "use-closed"
 
 
-def permission(spec: ModelSpec, name: str) -> Row:
-    """What the license says of one of PERMISSIONS; a tuned model is a modified one."""
-    if spec.closed:
-        return _row(spec, name, "permission-closed")
-    terms, source = spec.license, spec.sources.get("license")
-    is_tuning = name == "fine-tuning"
-    key = "modification" if is_tuning else name.replace(" ", "_")
-    row = _row(
-        spec,
-        name,
-        f"permission-{getattr(terms, key, None) or 'unknown'}",
-        tuned=is_tuning,
-    )
-    # Where its id says what the license allows, that the model is under it takes a source of its
-    # own; else the tag of a repository names the license, not what its text allows.
-    id, by_id = (terms.id if terms else None) or "", None
-    if row.answer == "yes" and id in shipped_table("openness")["osi_approved"]:
-        by_id = f"the Open Source Initiative approved {id}: any use, change and sharing"
-    elif row.answer == "no" and key == "commercial_use" and "-NC-" in id:
-        by_id = f"{id}: NonCommercial"
-    is_guessed = source is None or any(word in source for word in _UNCONFIRMED)
-    assumed = unconfirmed(source) if by_id else is_guessed
-    sources = tuple(filter(None, (by_id, source)))
-    return row.replace(sources=sources, assumed=assumed and row.answer != "unknown")
-
-
-def unconfirmed(source: str | None) -> bool:
-    """No source, or one of which every part is general knowledge."""
-    parts = source.split(";") if source is not None else ()
-    return all(any(word in part for word in _UNCONFIRMED) for part in parts)
-
-
-def _open_source(spec: ModelSpec) -> Row:
-    """By the Open Source AI Definition 1.0: all parts published, under terms that allow any use."""
-    needed = [_part(spec, name) for name in _PARTS[:4]]
-    terms = permissions(spec)
-    restricted = _listed(
-        [term.name for term in terms if term.answer in ("no", "partly")]
-    )
-    missing = _listed([part.name for part in needed if part.answer == "no"])
-    lacks = [f"{missing} not published"] if missing else []
-    lacks += [
-        _with_state(part) for part in needed if part.answer in ("partly", "unknown")
-    ]
-    code = "source-lacking" if lacks else "source-open"
-    if spec.openness.weights in ("closed", "unknown"):
-        code = f"weights-{spec.openness.weights}"
-    elif restricted:
-        code = "source-restricted"
-    elif any(term.answer == "unknown" for term in terms):
-        code = "source-unknown"
-    row = _row(spec, "open source", code, restricted=restricted, lacks=", ".join(lacks))
-    return row.replace(parts=tuple(needed[:3]))
-
-
-def auditable(spec: ModelSpec) -> Row:
-    """Training data, methods and paper. Without the data nobody can check what a model learned."""
-    code, data, paper = (
-        _part(spec, key) for key in ("training_code", "training_data", "paper")
-    )
-    # the training code says it all, a paper some of it
-    methods = code.answer
-    if methods == "no":
-        methods = "paper" if paper.answer in ("yes", "partly") else paper.answer
-    parts = (data, _row(spec, "methods", f"methods-{methods}"), paper)
-    answers = {part.answer for part in parts}
-    answer = "unknown" if answers <= {"yes", "unknown"} else "partly"
-    if spec.closed:
-        answer = "closed"
-    elif data.answer in ("no", "unknown"):
-        answer = f"data-{data.answer}"
-    elif answers == {"yes"}:
-        answer = "all"
-    has = ", ".join(_with_state(part) for part in parts)
-    return _row(spec, "auditable", f"audit-{answer}", has=has).replace(parts=parts)
-
-
-def _part(spec: ModelSpec, name: str) -> Row:
-    state, stated, source = getattr(spec.openness, name), spec.sources.get, None
-    if state != "unknown":
-        source = stated(f"openness.{name}") or stated("openness")
-    if state == "published" and unconfirmed(source):
-        # what shows better than a classification that a part is published
-        program = stated("components")
-        if (model := spec.architecture) is not None:
-            program = "llama.cpp" if model.runs_in_gguf else "transformers"
-            program += f" has its architecture, {model.row}"
-        files = spec.files[0].source if spec.files else None
-        read = stated("gated") if spec.gated is False else None
-        seen = stated("safety") if spec.safety.formats else None
-        shown = {"weights": (files, read, seen), "inference_code": (program,)}.get(
-            name, ()
-        )
-        source = next((text for text in shown if not unconfirmed(text)), source)
-    why = spec.unknown.get(f"openness.{name}", "not known")
-    return _row(spec, name.replace("_", " "), f"part-{state}", (source,), why=why)
-
-
-def _with_state(part: Row) -> str:
-    states = {"yes": "published", "partly": "published in part", "no": "not published"}
-    return f"{part.name} {states.get(part.answer, 'not known')}"
-
-
-def _safe_files(spec: ModelSpec) -> Row:
-    """GGUF and safetensors hold numbers alone; where nobody knows of code, what loads without."""
-    name, formats, remote_code = (
-        "safe files",
-        spec.safety.formats,
-        spec.safety.remote_code,
-    )
-    facts = shipped_table("openness")
-    without_code = [format for format in formats if format in facts["without_code"]]
-    if remote_code or (formats and not without_code):
-        return _row(spec, name, "files-run-code" if remote_code else "files-pickle")
-    kinds = facts["without_code" if remote_code is False else "loaded_without_code"]
-    if safe := [format for format in without_code if format in kinds]:
-        return _row(
-            spec, name, "files-safe", formats=_listed(safe), pickle="pickle" in formats
-        )
-    for files in (files for files in spec.files if files.format in kinds):
-        figures = {"formats": _listed([files.format]), "of": files.repository}
-        return _row(spec, name, "files-converted", (files.source,), **figures)
-    code = "files-code-unknown" if without_code else "files-unknown"
-    return _row(spec, name, code, formats=_listed(without_code))
+def _hosting(spec: ModelSpec) -> str:
+    weights = spec.openness.weights
+    if weights != "published":
+        return f"weights-{weights}"
+    use = permission(spec, "commercial use").answer
+    return f"host-{use}"
 
 
 def _state(spec: ModelSpec) -> str:
-    served, upkeep = spec.availability, spec.upkeep
+    """Whether the model is still the one to take."""
+    served = spec.availability
+    upkeep = spec.upkeep
     if served is not None and served.retired:
         return "retired"
     if upkeep.superseded_by:
@@ -216,6 +128,172 @@ def _state(spec: ModelSpec) -> str:
     return "newest" if upkeep.current else "unknown"
 
 
+# what the license allows
+
+
+def permissions(spec: ModelSpec) -> tuple[Row, ...]:
+    """What the license says of each of PERMISSIONS; () where there are no weights."""
+    if spec.closed:
+        return ()
+    return tuple(permission(spec, name) for name in PERMISSIONS)
+
+
+def permission(spec: ModelSpec, name: str) -> Row:
+    """What the license says of one of PERMISSIONS; a tuned model is a modified one."""
+    if spec.closed:
+        return _row(spec, name, "permission-closed")
+    is_tuning = name == "fine-tuning"
+    key = "modification" if is_tuning else name.replace(" ", "_")
+    stated = None if spec.license is None else getattr(spec.license, key)
+    row = _row(spec, name, f"permission-{stated or 'unknown'}", tuned=is_tuning)
+    source = spec.sources.get("license")
+    by_id = _known_by_id(spec, key, row.answer)
+    if by_id is not None:
+        # that the model is under the license takes a source of its own
+        assumed = unconfirmed(source)
+    else:
+        # the tag of a repository names the license, not what its text allows
+        assumed = source is None or any(word in source for word in _UNCONFIRMED)
+    sources = tuple(text for text in (by_id, source) if text)
+    return row.replace(sources=sources, assumed=assumed and row.answer != "unknown")
+
+
+def _known_by_id(spec: ModelSpec, key: str, answer: str) -> str | None:
+    """Why the id of a license alone tells that answer; None where it does not."""
+    id = spec.license.id if spec.license is not None else None
+    if id is None:
+        return None
+    if answer == "yes" and id in _table().osi_approved:
+        return f"the Open Source Initiative approved {id}: any use, change and sharing"
+    if answer == "no" and key == "commercial_use" and "-NC-" in id:
+        return f"{id}: NonCommercial"
+    return None
+
+
+def unconfirmed(source: str | None) -> bool:
+    """No source, or one of which every part is general knowledge."""
+    if source is None:
+        return True
+    parts = source.split(";")
+    return all(any(word in part for word in _UNCONFIRMED) for part in parts)
+
+
+# what was published
+
+
+def _open_source(spec: ModelSpec) -> Row:
+    """By the Open Source AI Definition 1.0: all parts published, under terms that allow any use."""
+    needed = [_part(spec, name) for name in _PARTS[:4]]
+    terms = permissions(spec)
+    forbidden = [term.name for term in terms if term.answer in ("no", "partly")]
+    missing = [part.name for part in needed if part.answer == "no"]
+    lacks = []
+    if missing:
+        lacks.append(f"{_listed(missing)} not published")
+    for part in needed:
+        if part.answer in ("partly", "unknown"):
+            lacks.append(_with_state(part))
+    if spec.openness.weights in ("closed", "unknown"):
+        code = f"weights-{spec.openness.weights}"
+    elif forbidden:
+        code = "source-restricted"
+    elif any(term.answer == "unknown" for term in terms):
+        code = "source-unknown"
+    elif lacks:
+        code = "source-lacking"
+    else:
+        code = "source-open"
+    restricted = _listed(forbidden)
+    row = _row(spec, "open source", code, restricted=restricted, lacks=", ".join(lacks))
+    return row.replace(parts=tuple(needed[:3]))
+
+
+def auditable(spec: ModelSpec) -> Row:
+    """Training data, methods and paper. Without the data nobody can check what a model learned."""
+    code = _part(spec, "training_code")
+    data = _part(spec, "training_data")
+    paper = _part(spec, "paper")
+    # the training code says it all, a paper some of it
+    methods = code.answer
+    if methods == "no":
+        methods = "paper" if paper.answer in ("yes", "partly") else paper.answer
+    parts = (data, _row(spec, "methods", f"methods-{methods}"), paper)
+    answers = {part.answer for part in parts}
+    if spec.closed:
+        answer = "closed"
+    elif data.answer in ("no", "unknown"):
+        answer = f"data-{data.answer}"
+    elif answers == {"yes"}:
+        answer = "all"
+    elif answers == {"yes", "unknown"}:
+        answer = "unknown"
+    else:
+        answer = "partly"
+    has = ", ".join(_with_state(part) for part in parts)
+    return _row(spec, "auditable", f"audit-{answer}", has=has).replace(parts=parts)
+
+
+def _part(spec: ModelSpec, name: str) -> Row:
+    """Whether one of _PARTS was published."""
+    state = getattr(spec.openness, name)
+    source = None
+    if state != "unknown":
+        stated = spec.sources.get(f"openness.{name}")
+        source = stated or spec.sources.get("openness")
+    if state == "published" and unconfirmed(source):
+        for evidence in _evidence(spec, name):
+            if not unconfirmed(evidence):
+                source = evidence
+                break
+    why = spec.unknown.get(f"openness.{name}", "not known")
+    return _row(spec, name.replace("_", " "), f"part-{state}", (source,), why=why)
+
+
+def _evidence(spec: ModelSpec, name: str) -> Sequence[str | None]:
+    """What shows better than a classification that a part is published."""
+    if name == "weights":
+        files = spec.files[0].source if spec.files else None
+        read = spec.sources.get("gated") if spec.gated is False else None
+        seen = spec.sources.get("safety") if spec.safety.formats else None
+        return (files, read, seen)
+    if name == "inference_code":
+        if spec.architecture is None:
+            return (spec.sources.get("components"),)
+        program = "llama.cpp" if spec.architecture.runs_in_gguf else "transformers"
+        return (f"{program} has its architecture, {spec.architecture.row}",)
+    return ()
+
+
+def _with_state(part: Row) -> str:
+    return f"{part.name} {_STATES.get(part.answer, 'not known')}"
+
+
+def _safe_files(spec: ModelSpec) -> Row:
+    """GGUF and safetensors hold numbers alone; where nobody knows of code, what loads without."""
+    name = "safe files"
+    formats = spec.safety.formats
+    remote_code = spec.safety.remote_code
+    without_code = [format for format in formats if format in _table().without_code]
+    if remote_code:
+        return _row(spec, name, "files-run-code")
+    if formats and not without_code:
+        return _row(spec, name, "files-pickle")
+    kinds = _table().loaded_without_code
+    if remote_code is False:
+        kinds = _table().without_code
+    safe = [format for format in without_code if format in kinds]
+    if safe:
+        has_pickle = "pickle" in formats
+        return _row(spec, name, "files-safe", formats=_listed(safe), pickle=has_pickle)
+    for files in spec.files:
+        if files.format in kinds:
+            stated = (files.source,)
+            figures = {"formats": _listed([files.format]), "of": files.repository}
+            return _row(spec, name, "files-converted", stated, **figures)
+    code = "files-code-unknown" if without_code else "files-unknown"
+    return _row(spec, name, code, formats=_listed(without_code))
+
+
 def _row(
     spec: ModelSpec,
     name: str,
@@ -223,91 +301,107 @@ def _row(
     stated: tuple[str | None, ...] = (),
     **figures: object,
 ) -> Row:
-    """The answer of that code with the sources of what it rests on; assumed where that is."""
-    answer, template, *keys = shipped_table("openness")["row"][code]
-    rows = [_part(spec, key) for key in keys if key in _PARTS]
-    rows += [permission(spec, key) for key in keys if key in PERMISSIONS]
-    others, read = set(keys).difference(_PARTS, PERMISSIONS), spec.sources.get
-    stated += tuple(
-        [read(key) or read(key.partition(".")[0]) for key in keys if key in others]
-    )
-    sources = [
-        *(source for row in rows for source in row.sources),
-        *filter(None, stated),
-    ]
-    terms, upkeep, served = spec.license, spec.upkeep, spec.availability
-    values = {
-        "license": short_license((terms and terms.id) or "its license"),
-        "conditions": "; ".join(terms.conditions) if terms else "",
-        "repository": spec.repository,
-        "doubt": spec.unknown.get("availability.retired"),
-        "by": upkeep.superseded_by,
-        "note": upkeep.note,
-        **{key: getattr(served, key, None) for key in Availability._fields},
-    }
+    """The answer of that code with the sources of what it rests on; assumed where that is.
+
+    `stated`: sources beside those of the keys that the code names. `figures` fill the reason.
+    """
+    answer, template, *keys = _table().row[code]
+    sources: list[str] = []
+    is_assumed = False
+    stated_of_keys: list[str | None] = []
+    for key in keys:
+        if key in _PARTS or key in PERMISSIONS:
+            other = _part(spec, key) if key in _PARTS else permission(spec, key)
+            sources += other.sources
+            is_assumed = is_assumed or other.assumed
+        else:
+            table = key.partition(".")[0]
+            stated_of_keys.append(spec.sources.get(key) or spec.sources.get(table))
+    for source in (*stated, *stated_of_keys):
+        is_assumed = is_assumed or unconfirmed(source)
+        if source:
+            sources.append(source)
     return Row(
         name=name,
         answer=answer,
-        why=fill(template, {**values, **figures}),
+        why=fill(template, {**_figures(spec), **figures}),
         sources=tuple(dict.fromkeys(sources)),
-        assumed=answer != "unknown"
-        and (any(row.assumed for row in rows) or any(map(unconfirmed, stated))),
+        assumed=is_assumed and answer != "unknown",
     )
+
+
+def _figures(spec: ModelSpec) -> dict[str, object]:
+    """What the reasons of all codes may tell of a model."""
+    license_id = spec.license.id if spec.license is not None else None
+    conditions = spec.license.conditions if spec.license is not None else ()
+    figures: dict[str, object] = {
+        "license": short_license(license_id or "its license"),
+        "conditions": "; ".join(conditions),
+        "repository": spec.repository,
+        "doubt": spec.unknown.get("availability.retired"),
+        "by": spec.upkeep.superseded_by,
+        "note": spec.upkeep.note,
+    }
+    for field in Availability._fields:
+        figures[field] = getattr(spec.availability, field, None)
+    return figures
 
 
 def _listed(names: Sequence[str]) -> str:
-    names = [{"gguf": "GGUF", "mlx": "MLX"}.get(name, name) for name in names]
-    return (
-        ", ".join(names[:-1]) + f" and {names[-1]}"
-        if len(names) > 1
-        else "".join(names)
-    )
+    """Formats and parts as a sentence lists them."""
+    words = [_FORMAT_NAMES.get(name, name) for name in names]
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+# license expressions
 
 
 def canonical_expression(text: str) -> str:
     """The expression with SPDX's own spelling. `WorkloadError` names the id that is no license."""
-    from packaging.licenses import (
+    from packaging.licenses import (  # 8 ms, where a license is asked for
         InvalidLicenseExpression,
         canonicalize_license_expression,
     )
 
-    how = shipped_table("openness")["how_to_write"]
-    if len(text) > 500 or "(" in text:
-        what = (
-            "is longer than any license expression"
-            if len(text) > 500
-            else "has parentheses"
-        )
-        raise WorkloadError.of("license", what, how)
+    how = _table().how_to_write
+    if len(text) > _LONGEST_EXPRESSION:
+        raise WorkloadError.of("license", "is longer than any license expression", how)
+    if "(" in text:
+        raise WorkloadError.of("license", "has parentheses", how)
     try:
         return str(canonicalize_license_expression(text))
     except InvalidLicenseExpression as error:
+        remedy = how
         guess = remedy_of_id(text)
-        remedy = f"{guess} Otherwise {how}" if guess.endswith("?") else how
+        if guess.endswith("?"):
+            remedy = f"{guess} Otherwise {how}"
         raise WorkloadError.of("license", str(error), remedy) from None
 
 
 def satisfies(license_id: str, wanted: str) -> bool:
     """True when some choice that `license_id` leaves is among the wanted licenses and meets one
-    wanted choice whole: `Apache-2.0` satisfies `Apache-2.0 OR MIT`; `MIT AND CC-BY-4.0` not `MIT`.
+    wanted choice whole.
+
+    `Apache-2.0` satisfies `Apache-2.0 OR MIT`; `MIT AND CC-BY-4.0` does not satisfy `MIT`.
     """
-    # `A OR B AND C` -> [{A}, {B, C}]; what SPDX writes for later versions is left out
-    plain = (
-        re.sub(r"\+|-or-later|-only", "", each.casefold())
-        for each in (license_id, wanted)
-    )
-    own, want = (
-        [
-            frozenset(re.split(r"\s+and\s+", each))
-            for each in re.split(r"\s+or\s+", text)
-        ]
-        for text in plain
-    )
-    acceptable = frozenset[str]().union(*want)
-    return any(
-        choice <= acceptable and any(whole <= choice for whole in want)
-        for choice in own
-    )
+    wanted_choices = _choices(wanted)
+    acceptable = frozenset[str]().union(*wanted_choices)
+    for choice in _choices(license_id):
+        meets_one = any(whole <= choice for whole in wanted_choices)
+        if choice <= acceptable and meets_one:
+            return True
+    return False
+
+
+def _choices(expression: str) -> list[frozenset[str]]:
+    """The licenses of each choice: `A OR B AND C` is [{a}, {b, c}]. What SPDX writes for later
+    versions is left out.
+    """
+    plain = re.sub(r"\+|-or-later|-only", "", expression.casefold())
+    choices = re.split(r"\s+or\s+", plain)
+    return [frozenset(re.split(r"\s+and\s+", choice)) for choice in choices]
 
 
 def remedy_of_id(text: str) -> str:
@@ -318,17 +412,15 @@ def remedy_of_id(text: str) -> str:
     # `GPLv3` and `Apache 2.0 license` as SPDX would write them
     plain = re.sub(r"\s+licen[cs]e$", "", text.strip().lower()[:100])
     plain = re.sub(r"(?<=[a-z])(?:[\s-]*v|[\s-]+|(?<!v))(?=\d)|\s+", "-", plain)
-    begun = (
-        [id for id in ids if id.lower().startswith(plain)]
-        if re.search(r"\d", plain)
-        else []
-    )
     # `Llama-3.1-Community`, as reports show it
-    own = {short_license(id).lower(): id for id in shipped_table("licenses")}
-    guess = nearest(plain, [*ids, *own])
-    meant = own.get(plain) or (
-        min(begun, key=len) if begun else own.get(guess or "", guess)
-    )
+    shown = {short_license(id).lower(): id for id in shipped_table("licenses")}
+    meant = shown.get(plain)
+    if meant is None and re.search(r"\d", plain):
+        begun = [id for id in ids if id.lower().startswith(plain)]
+        meant = min(begun, key=len, default=None)
+    if meant is None:
+        guess = nearest(plain, [*ids, *shown])
+        meant = shown.get(guess or "", guess)
     if meant and not re.search(r"-(?:and|or|with)(?:-|$)", plain):
         return f"did you mean {meant}?"
     return "the ids are at https://spdx.org/licenses; another license is LicenseRef-… with its url"

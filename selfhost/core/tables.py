@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from .errors import (
     MAX_PROBLEMS,
@@ -27,6 +27,7 @@ from .stored import Store, shipped_store, store_of
 from .templates import fill
 from .units import is_slip, nearest
 
+AnyRecord = TypeVar("AnyRecord", bound=Record)
 # what to write instead, or what finds it
 Remedy = str | None | Callable[[], str | None]
 
@@ -469,6 +470,23 @@ def shipped_table(name: str, folder: str = "") -> TomlRow:
 @cache
 def _table_of(store: Store, name: str) -> TomlRow:
     return stored_table(store, f"common/{name}").values
+
+
+def shipped_record(kind: type[AnyRecord], name: str) -> AnyRecord:
+    """The table `specs/common/<name>` as one typed record, read once. Raises `SpecError` with each
+    fault of the table.
+    """
+    record: AnyRecord = _shipped_record(kind, name)
+    return record
+
+
+@cache
+def _shipped_record(kind: type[Record], name: str) -> Record:
+    document = stored_table(shipped_store(), f"common/{name}")
+    record: Record = document.root.as_record(kind)
+    if not document.ok:
+        raise SpecError(document.problems)
+    return record
 
 
 @cache
