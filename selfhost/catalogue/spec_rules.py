@@ -1,17 +1,19 @@
 """What no type of a key tells of a spec: which keys need or exclude another, which sizes go
 together. The shipped specs were held against these rules before, so that a check does without.
+
+What goes in: the document of a spec file and what could be read of it. What comes out: a fault for
+each rule that the file breaks, with its place and what to write instead.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from operator import ge, gt, le
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from ..core.errors import KeyPath
 from ..core.records import Record, shortened
-from ..core.tables import Document, Remedy, shipped_table
+from ..core.tables import Document, Remedy, TomlRow, shipped_table
 from ..core.units import is_slip
 from .architecture import LAYERS, Architecture, Attention, LayerPart, Sized
 from .spec import ModelSpec, PublishedFiles, Quantized, stated_spec
@@ -23,13 +25,29 @@ _Fault = tuple[KeyPath, str, Remedy]
 
 # what the ranks of RWKV are of; without a gate the last is 0
 _RANKS = ("decay", "rate", "first values", "gate")
-# what two sizes of a part may not be to each other: the words for it, and what to write instead
-_RELATIONS: Mapping[str, tuple[Any, str, str]] = {
-    "at_most": (gt, "more than", "write at most"),
-    "above": (le, "not more than", "write more than"),
-    "below": (ge, "not less than", "write less than"),
-    "divides": (
-        lambda part, whole: whole % part,
+
+
+class _Relation(NamedTuple):
+    """What a size must be to another one."""
+
+    # whether a size and the other break it
+    is_broken: Callable[[int, int], bool]
+    words: str
+    remedy: str
+
+
+_RELATIONS: Mapping[str, _Relation] = {
+    "at_most": _Relation(
+        lambda size, other: size > other, "more than", "write at most"
+    ),
+    "above": _Relation(
+        lambda size, other: size <= other, "not more than", "write more than"
+    ),
+    "below": _Relation(
+        lambda size, other: size >= other, "not less than", "write less than"
+    ),
+    "divides": _Relation(
+        lambda size, other: other % size != 0,
         "which does not divide",
         "write a divisor of",
     ),
@@ -39,94 +57,94 @@ _RELATIONS: Mapping[str, tuple[Any, str, str]] = {
 def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
     """As `stated_spec`; each rule that it breaks, as far as it could be read, is a fault too."""
     spec = stated_spec(document, origin)
-    for path, message, remedy in (
-        list(_faults(document, spec)) if spec is not None else ()
-    ):
+    if spec is None:
+        return None
+    # all at once: a fault that is added changes what the rules see
+    for path, message, remedy in list(_faults(document, spec)):
         document.add(path, message, remedy)
     return spec
 
 
-def misfits(record: Any, width: int | None = None) -> Iterator[Misfit]:
-    """Every size that cannot be beside the others of a part, in a model of that width."""
-    for key, stated in type(record)._keys.items():
-        least, most = (
-            stated.limits.get("minimum", 1),
-            stated.limits.get("maximum", 10**18),
-        )
-        size = getattr(record, key)
-        if type(size) is int and not least <= size <= most:
-            remedy = f"write a number from {least:,} to {most:,}"
-            yield key, f"is {size:,}, which is not a plausible size", remedy
-    for rule in filter(None, record.related.split(", ")):
-        key, relation, other, *kinds = rule.split()
-        (is_wrong, words, remedy), bound = (
-            _RELATIONS[relation],
-            getattr(record, other, width),
-        )
-        is_meant = not kinds or record.kind in kinds
-        if (
-            is_meant
-            and (size := getattr(record, key))
-            and bound
-            and is_wrong(size, bound)
-        ):
-            yield key, f"is {size:,}, {words} {other}, {bound:,}", f"{remedy} {bound:,}"
-    is_ranked = getattr(record, "kind", None) == "rwkv7"
-    if is_ranked and (len(record.ranks), all(record.ranks[:3])) != (len(_RANKS), True):
-        remedy = (
-            f"write {len(_RANKS)} numbers, those of {', '.join(_RANKS)}, the last or 0"
-        )
-        yield "ranks", f"is {list(record.ranks)}", remedy
-    if getattr(record, "mtp_layers", None) and not all(
-        (record.attention, record.feed_forward)
-    ):
-        message = (
-            f"is {record.mtp_layers:,}, but such a block needs attention "
-            f"and a feed-forward part"
-        )
-        remedy = "write attention and feed_forward"
-        yield "mtp_layers", f"{message}, and the model lacks one of them", remedy
-
-
 def _faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
     yield from _key_faults(document, spec)
-    facts = (*_facts(ModelSpec), *_READ_APART)
-    for key in ("sources", "unknown"):
-        for fact in getattr(spec, key):
-            # in these tables the file chooses the names
-            if fact not in facts and not fact.startswith(("components.", "files.")):
-                remedy = document.did_you_mean(
-                    fact, facts, 'write as "architecture.dtype"', '"{name}"'
-                )
-                yield (key, fact), "is not a table or key of a spec", remedy
-    yield from _record_faults(document, spec)
-
-
-def _record_faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
-    model = spec.architecture
+    yield from _fact_faults(document, spec)
     for path, record in document.records:
-        if isinstance(record, PublishedFiles):
-            yield from _file_faults(document, path, record)
-        elif isinstance(record, Quantized):
-            name, own = record.quantization, (*path, "quantization")
-            yield from _name_faults(document, own, name, record.format)
-        elif isinstance(record, Architecture):
-            # of a model whose weights are said not to follow the architecture may well be unknown
-            if "parameters.total" not in spec.unknown:
-                yield from _row_faults(record)
-        elif model is not None and isinstance(record, LayerPart):
-            yield from _layer_faults(document, path, record, model)
-        # of a model that cannot be read whole the sizes say nothing
-        is_sized = isinstance(record, Sized) and (document.ok or record is not model)
-        width = (
-            model.embedding_length
-            if model is not None and record is not model
-            else None
-        )
-        for key, message, remedy in misfits(record, width) if is_sized else ():
-            # what was taken from another key is a fault of that
-            if value_at(document.values, (*path, key)) is not None:
-                yield (*path, key), message, remedy
+        yield from _record_faults(document, spec, path, record)
+
+
+# keys that need or exclude another
+
+
+def _key_faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
+    """Each of `[[spec_rules]]` (specs/common/model_files.toml) that the keys of the file break."""
+    for rule in shipped_table("model_files")["spec_rules"]:
+        if not _is_for(rule, document, spec):
+            continue
+        for at in rule["at"]:
+            # an empty key is the place itself
+            needed = [key or at for key in rule.get("has", ())]
+            has_all = all(_stands(document, key) for key in needed)
+            if has_all and _lacks(document, rule.get("lacks", ())):
+                path = tuple(part for part in at.split(".") if part)
+                yield path, rule["message"], rule["remedy"]
+    for key in spec.unknown:
+        if _stands(document, key):
+            message = "is also stated in this file"
+            yield ("unknown", key), message, "remove the one that is wrong"
+
+
+def _is_for(rule: TomlRow, document: Document, spec: ModelSpec) -> bool:
+    """Whether a rule is for such a file."""
+    if rule.get("closed", spec.closed) != spec.closed:
+        return False
+    if "whole" not in rule:
+        return True
+    # a key that was merely misspelt is not missing
+    known = {key.name or field for field, key in ModelSpec._keys.items()}
+    return document.values.keys() <= known | {"schema"}
+
+
+def _stands(document: Document, key: str) -> bool:
+    """Whether the file states the key; behind `=` what its value begins with."""
+    path, _, beginning = key.partition("=")
+    value = value_at(document.values, tuple(path.split(".")))
+    if value is None or not beginning:
+        return value is not None
+    return str(value).startswith(beginning)
+
+
+def _lacks(document: Document, keys: list[str]) -> bool:
+    """Whether none of the keys is stated, nor said to be unknown."""
+    for key in keys:
+        is_unknown = value_at(document.values, ("unknown", key))
+        if is_unknown or _stands(document, key):
+            return False
+    return True
+
+
+def value_at(value: Any, path: KeyPath) -> Any:
+    """What stands at the path in the values of a file; None where nothing does."""
+    for part in path:
+        is_key = isinstance(value, dict) and part in value
+        is_place = isinstance(value, list) and part in range(len(value))
+        if not (is_key or is_place):
+            return None
+        value = value[part]
+    return value
+
+
+# the tables `sources` and `unknown`, in which the file chooses the names
+
+
+def _fact_faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
+    known = (*_facts(ModelSpec), *_READ_APART)
+    for table, facts in (("sources", spec.sources), ("unknown", spec.unknown)):
+        for fact in facts:
+            if fact in known or fact.startswith(("components.", "files.")):
+                continue
+            otherwise = 'write as "architecture.dtype"'
+            remedy = document.did_you_mean(fact, known, otherwise, '"{name}"')
+            yield (table, fact), "is not a table or key of a spec", remedy
 
 
 def _facts(kind: type[Record], before: str = "") -> Iterator[str]:
@@ -134,15 +152,56 @@ def _facts(kind: type[Record], before: str = "") -> Iterator[str]:
     for field, key in kind._keys.items():
         name = f"{before}{key.name or field}"
         yield name
-        if inner := key.limits.get("kind"):
+        inner = key.limits.get("kind")
+        if inner is not None:
             yield from _facts(inner, f"{name}.")
 
 
+def _layer_facts() -> Iterator[str]:
+    for name, part in LAYERS.items():
+        yield f"architecture.{name}"
+        yield from _facts(part, f"architecture.{name}.")
+
+
+# read by functions of their own, so that no record has these keys
 _READ_APART = (
-    "embedding.length", "needs.memory_bytes", "architecture.gguf", "architecture.transformers",
-    *(f"architecture.{name}" for name in LAYERS),
-    *(path for name, part in LAYERS.items() for path in _facts(part, f"architecture.{name}.")),
-)  # fmt: skip
+    "embedding.length",
+    "needs.memory_bytes",
+    "architecture.gguf",
+    "architecture.transformers",
+    *_layer_facts(),
+)
+
+
+# one record of the file
+
+
+def _record_faults(
+    document: Document, spec: ModelSpec, path: KeyPath, record: Record
+) -> Iterator[_Fault]:
+    model = spec.architecture
+    if isinstance(record, PublishedFiles):
+        yield from _file_faults(document, path, record)
+    elif isinstance(record, Quantized):
+        place = (*path, "quantization")
+        yield from _name_faults(document, place, record.quantization, record.format)
+    elif isinstance(record, Architecture):
+        # of a model whose weights are said not to follow the architecture it may well be unknown
+        if "parameters.total" not in spec.unknown:
+            yield from _row_faults(record)
+    elif isinstance(record, LayerPart) and model is not None:
+        yield from _layer_faults(document, path, record, model)
+    if not isinstance(record, Sized):
+        return
+    is_model = record is model
+    if is_model and not document.ok:
+        # of a model that cannot be read whole the sizes say nothing
+        return
+    width = None if model is None or is_model else model.embedding_length
+    for key, message, remedy in misfits(record, width):
+        # what was taken from another key is a fault of that
+        if value_at(document.values, (*path, key)) is not None:
+            yield (*path, key), message, remedy
 
 
 def _file_faults(
@@ -150,127 +209,121 @@ def _file_faults(
 ) -> Iterator[_Fault]:
     sizes = value_at(document.values, (*path, "bytes"))
     if not files.unsized and sizes in (None, {}):
-        missing = "is missing" if sizes is None else "is empty"
-        yield (
-            (*path, "bytes"),
-            missing,
-            "write for example bytes = { Q4_K_M = 4_372_812_000 }",
-        )
+        message = "is missing" if sizes is None else "is empty"
+        remedy = "write for example bytes = { Q4_K_M = 4_372_812_000 }"
+        yield (*path, "bytes"), message, remedy
     if files.unsized and value_at(document.values, (*path, "repository")) is None:
         message = "names files without a repository"
         yield (*path, "unsized"), message, "write repository, or bytes with their sizes"
-    named = [
-        (("bytes", name), name) for name in (sizes if isinstance(sizes, dict) else ())
-    ]
-    named += [(("unsized", at), name) for at, name in enumerate(files.unsized)]
-    for inside, name in named:
-        yield from _name_faults(document, (*path, *inside), name, files.format)
+    for name in sizes if isinstance(sizes, dict) else ():
+        yield from _name_faults(document, (*path, "bytes", name), name, files.format)
+    for number, name in enumerate(files.unsized):
+        yield from _name_faults(
+            document, (*path, "unsized", number), name, files.format
+        )
 
 
 def _name_faults(
     document: Document, path: KeyPath, quantization: str | None, format: str | None
 ) -> Iterator[_Fault]:
     choices = QUANTIZATIONS.get(format or "", ())
-    if quantization and choices and quantization not in choices:
-        # without the groups and bits, which are variants
-        plain = [choice for choice in choices if "-" not in choice] or choices
-        remedy = document.did_you_mean(
-            quantization, choices, f"known: {', '.join(plain)}"
-        )
-        yield (
-            path,
-            f'"{shortened(quantization)}" is not a quantization of {format}',
-            remedy,
-        )
+    if not quantization or not choices or quantization in choices:
+        return
+    # without the groups and bits, which are variants
+    plain = [choice for choice in choices if "-" not in choice]
+    otherwise = f"known: {', '.join(plain or choices)}"
+    remedy = document.did_you_mean(quantization, choices, otherwise)
+    message = f'"{shortened(quantization)}" is not a quantization of {format}'
+    yield path, message, remedy
 
 
 def _row_faults(model: Architecture) -> Iterator[_Fault]:
+    """A slip in the name of an architecture. A number more or less is another version, which may
+    be new.
+    """
     rows = shipped_table("architectures")["architecture"]
-    # a number more or less is another version, which may be new
+    if model.row in rows:
+        return
+    key = "gguf" if model.runs_in_gguf else "transformers"
     digits = re.sub(r"\D", "", model.row)
-    near = [
-        row
-        for row in rows
-        if is_slip(model.row, row) and re.sub(r"\D", "", row) == digits
-    ]
-    if model.row not in rows and near:
-        key = "gguf" if model.runs_in_gguf else "transformers"
-        message = f'"{shortened(model.row)}" is not an architecture that selfhost knows'
-        yield ("architecture", key), message, f'did you mean "{near[0]}"?'
+    for row in rows:
+        if is_slip(model.row, row) and re.sub(r"\D", "", row) == digits:
+            message = (
+                f'"{shortened(model.row)}" is not an architecture that selfhost knows'
+            )
+            yield ("architecture", key), message, f'did you mean "{row}"?'
+            return
 
 
 def _layer_faults(
     document: Document, path: KeyPath, part: LayerPart, model: Architecture
 ) -> Iterator[_Fault]:
     """What the kind of a layer must state and its line has not, and what says nothing with it."""
-    rules, line = (
-        shipped_table("model_files")["layer_keys"],
-        value_at(document.values, path),
-    )
+    rules = shipped_table("model_files")["layer_keys"]
+    line = value_at(document.values, path)
     keys = type(part)._keys
-    kind = str(line.get("kind", keys["kind"].default if "kind" in keys else None))
-    stated = rules.get(type(part).__name__, {}).get(kind, {})
-    required, allowed = stated.get("required", []), stated.get("allowed", [])
-    beside = [other for key, other in rules["beside"].items() if key in line]
-    for key in dict.fromkeys([*required, *beside]):
+    default_kind = keys["kind"].default if "kind" in keys else None
+    kind = str(line.get("kind", default_kind))
+    rule = rules.get(type(part).__name__, {}).get(kind, {})
+    required = rule.get("required", [])
+    allowed = rule.get("allowed", [])
+    needed_beside = [other for key, other in rules["beside"].items() if key in line]
+    for key in dict.fromkeys([*required, *needed_beside]):
         if key in keys and key not in line:
             yield (*path, key), "is missing", None
     if isinstance(part, Attention) and "heads" not in line and model.heads is None:
         yield (*path, "heads"), "is missing, here and in [architecture]", None
+    if not rule:
+        return
     known = (*required, *allowed, *rules["of_all_kinds"])
-    for key in line if stated else ():
+    for key in line:
         if key in keys and key not in known:
             remedy = f"{kind} has {', '.join((*required, *allowed))}"
             yield (*path, key), f'means nothing with kind = "{kind}"', remedy
 
 
-def _key_faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
-    """Each of `[[spec_rules]]` (specs/common/model_files.toml) that the keys of the file break."""
-    keys = {"schema", *(key.name or field for field, key in ModelSpec._keys.items())}
-    for rule in shipped_table("model_files")["spec_rules"]:
-        # a key that was merely misspelt is not missing
-        if rule.get("closed", spec.closed) == spec.closed and (
-            "whole" not in rule or document.values.keys() <= keys
-        ):
-            for at in rule["at"]:
-                stated = (_stands(document, key or at) for key in rule.get("has", ()))
-                if all(stated) and _lacks(document, *rule.get("lacks", ())):
-                    yield (
-                        tuple(filter(None, at.split("."))),
-                        rule["message"],
-                        rule["remedy"],
-                    )
-    for key in spec.unknown:
-        if _stands(document, key):
-            yield (
-                ("unknown", key),
-                "is also stated in this file",
-                "remove the one that is wrong",
-            )
+# sizes that go together
 
 
-def value_at(value: Any, path: KeyPath) -> Any:
-    """What stands at the path in the values of a file; None where nothing does."""
-    for part in path:
-        places = range(len(value)) if isinstance(value, list) else ()
-        value = (
-            value[part]
-            if part in (value if isinstance(value, dict) else places)
-            else None
+def misfits(record: Any, width: int | None = None) -> Iterator[Misfit]:
+    """Every size that cannot be beside the others of a part, in a model of that width."""
+    yield from _implausible_sizes(record)
+    yield from _broken_relations(record, width)
+    if getattr(record, "kind", None) == "rwkv7":
+        ranks = list(record.ranks)
+        if len(ranks) != len(_RANKS) or 0 in ranks[:3]:
+            names = ", ".join(_RANKS)
+            remedy = f"write {len(_RANKS)} numbers, those of {names}, the last or 0"
+            yield "ranks", f"is {ranks}", remedy
+    if not isinstance(record, Architecture) or not record.mtp_layers:
+        return
+    if not (record.attention and record.feed_forward):
+        message = (
+            f"is {record.mtp_layers:,}, but such a block needs attention and a "
+            "feed-forward part, and the model lacks one of them"
         )
-    return value
+        yield "mtp_layers", message, "write attention and feed_forward"
 
 
-def _stands(document: Document, key: str) -> bool:
-    """Whether the file states the key; behind `=` what its value begins with."""
-    path, _, begin = key.partition("=")
-    value = value_at(document.values, tuple(path.split(".")))
-    return value is not None and (not begin or str(value).startswith(begin))
+def _implausible_sizes(record: Any) -> Iterator[Misfit]:
+    for key, stated in type(record)._keys.items():
+        size = getattr(record, key)
+        least = stated.limits.get("minimum", 1)
+        most = stated.limits.get("maximum", 10**18)
+        if type(size) is int and not least <= size <= most:
+            remedy = f"write a number from {least:,} to {most:,}"
+            yield key, f"is {size:,}, which is not a plausible size", remedy
 
 
-def _lacks(document: Document, *keys: str) -> bool:
-    """Whether none of the keys is stated, nor said to be unknown."""
-    values = document.values
-    return not any(
-        _stands(document, key) or value_at(values, ("unknown", key)) for key in keys
-    )
+def _broken_relations(record: Any, width: int | None) -> Iterator[Misfit]:
+    """The rules of `related` that the record breaks."""
+    for rule in record.related.split(","):
+        key, name, other, *kinds = rule.split() or ("", "", "")
+        if not key or (kinds and record.kind not in kinds):
+            continue
+        size = getattr(record, key)
+        bound = getattr(record, other, width)
+        relation = _RELATIONS[name]
+        if size and bound and relation.is_broken(size, bound):
+            message = f"is {size:,}, {relation.words} {other}, {bound:,}"
+            yield key, message, f"{relation.remedy} {bound:,}"

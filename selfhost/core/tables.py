@@ -476,7 +476,8 @@ def shipped_record(kind: type[AnyRecord], name: str) -> AnyRecord:
     """The table `specs/common/<name>` as one typed record, read once. Raises `SpecError` with each
     fault of the table.
     """
-    record: AnyRecord = _shipped_record(kind, name)
+    record = _shipped_record(kind, name)
+    assert isinstance(record, kind)
     return record
 
 
