@@ -4,9 +4,9 @@ its layers; and the reader of `[architecture]`, whose lines name layers by `at`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from math import prod
-from typing import Any
 
 from ..core.records import Record, kind_of, read_by
 from ..core.tables import TABLES, TomlTable, shipped_table
@@ -231,10 +231,9 @@ class Architecture(Sized):
         """As it is in files of that method: some AWQ and GPTQ files have longer feed-forwards."""
         if method not in ("awq", "gptq"):
             return self
-        parts = self.feed_forward
-        longer = [
-            each.replace(length=each.padded_length or each.length) for each in parts
-        ]
+        longer = []
+        for part in self.feed_forward:
+            longer.append(part.replace(length=part.padded_length or part.length))
         return self.replace(feed_forward=tuple(longer))
 
 
@@ -242,96 +241,126 @@ def read_architecture(
     root: TomlTable, name: str, kind: type[Architecture]
 ) -> Architecture | None:
     """`[architecture]`, None where it is missing or no table."""
-    if (table := root.get(name, "TomlTable")) is None:
+    table = root.get(name, "TomlTable")
+    if table is None:
         return None
-    gguf, transformers = table.get("gguf", "str"), table.get("transformers", "str")
+    gguf = table.get("gguf", "str")
+    transformers = table.get("transformers", "str")
     values = table.fields(kind)
-    model = {key: values[key] or 0 for key in ("layers", "embedding_length", "heads")}
+    values["layers"] = values["layers"] or 0
+    values["embedding_length"] = values["embedding_length"] or 0
     # a layer either attends or keeps a state; its feed-forward is beside that
     for keys in (("attention", "recurrent"), ("feed_forward",)):
-        lists = [table.get(key, TABLES) for key in keys]
-        places = _places(lists, model["layers"])
-        for key, lines in zip(keys, lists, strict=True):
-            read = [_part(line, places[line], LAYERS[key], model) for line in lines]
-            values[key] = tuple(filter(None, read))
+        lists = {key: table.get(key, TABLES) for key in keys}
+        places = _places(lists.values(), values["layers"])
+        for key, lines in lists.items():
+            parts = []
+            for line in lines:
+                part = _part(line, places[line], LAYERS[key], values["heads"])
+                if part is not None:
+                    parts.append(part)
+            values[key] = tuple(parts)
     table.close()
-    values |= {key: model[key] for key in ("layers", "embedding_length")}
-    row, runs_in_gguf = gguf or transformers or "", gguf is not None
-    architecture = kind(row=row, runs_in_gguf=runs_in_gguf, **values)
+    row = gguf or transformers or ""
+    architecture = kind(row=row, runs_in_gguf=gguf is not None, **values)
     root.document.records.append((table.path, architecture))
     return architecture
 
 
 def _part(
-    line: TomlTable, at: Places, part: type[LayerPart], model: Mapping[str, int]
+    line: TomlTable, at: Places, part: type[LayerPart], model_heads: int | None
 ) -> LayerPart | None:
-    """One line of a list, None where it is wrong. `model`: sizes of the whole."""
+    """One line of a list, None where it is wrong. `model_heads`: those of the whole model."""
     line.get("at", "Any")
     values = line.fields(part)
     line.close()
     if part is Attention:
-        values["heads"] = values["heads"] or model["heads"] or None
-        # every head of latent attention has its own key once it is unpacked
-        shared = values["heads"] if values["kind"] == "latent" else None
-        values["kv_heads"] = values["kv_heads"] or shared
+        values["heads"] = values["heads"] or model_heads or None
+        if values["kind"] == "latent":
+            # every head of latent attention has its own key once it is unpacked
+            values["kv_heads"] = values["kv_heads"] or values["heads"]
         values["value_length"] = values["value_length"] or values["key_length"]
     record = part(layers=at, **values)
     line.document.records.append((line.path, record))
-    # without a size that every such part has it is left out
-    lacks = any(values[key] is None for key in values if "None" not in part._kinds[key])
-    return None if lacks or not at else record
+    if not at:
+        return None
+    for key, value in values.items():
+        if value is None and "None" not in part._kinds[key]:
+            # without a size that every such part has it is left out
+            return None
+    return record
 
 
 def _places(
-    lists: Sequence[Sequence[TomlTable]], layers: int
+    lists: Collection[Sequence[TomlTable]], layers: int
 ) -> dict[TomlTable, Places]:
     """The layers of every line, () where it is wrong; without `at` those that no line names."""
     places: dict[TomlTable, Places] = {}
     for lines in lists:
-        taken: set[int] = set()
-        is_bounded = 0 < layers >= len(lines)
-        if layers and not is_bounded:
-            message = f"is line {len(lines):,} of a list for {layers:,} layers"
-            lines[-1].problem(None, message, "write one line for each kind of layer")
-        for line in lines:
-            places[line] = (
-                _numbers(line, layers) if "at" in line.values and is_bounded else ()
-            )
-            if twice := sorted(taken.intersection(places[line])):
-                message = f"names {', '.join(map(str, twice[:5]))}, which an earlier line names"
-                line.problem("at", message, "name each layer once")
-            taken.update(places[line])
-    rest = tuple(sorted(set(range(layers)).difference(*places.values())))
+        places.update(_named_places(lines, layers))
+    unnamed = set(range(layers)).difference(*places.values())
     for lines in lists:
-        for number, line in enumerate(
-            line for line in lines if "at" not in line.values
-        ):
-            places[line] = () if number else rest
-            if layers and not places[line]:
+        rest = tuple(sorted(unnamed))
+        for line in lines:
+            if "at" in line.values:
+                continue
+            places[line] = rest
+            if layers and not rest:
                 message = "has no `at`, and no layer is left for it"
                 line.problem(None, message, "remove it, or name its layers with at = …")
+            # the first such line of a list takes them all
+            rest = ()
+    return places
+
+
+def _named_places(lines: Sequence[TomlTable], layers: int) -> dict[TomlTable, Places]:
+    """The layers that the `at` of each line of a list names; () without it, and where it is
+    wrong.
+    """
+    places: dict[TomlTable, Places] = dict.fromkeys(lines, ())
+    if len(lines) > layers:
+        if layers:
+            message = f"is line {len(lines):,} of a list for {layers:,} layers"
+            lines[-1].problem(None, message, "write one line for each kind of layer")
+        return places
+    taken: set[int] = set()
+    for line in lines:
+        if "at" not in line.values:
+            continue
+        places[line] = _numbers(line, layers)
+        twice = sorted(taken.intersection(places[line]))
+        if twice:
+            numbers = ", ".join(map(str, twice[:5]))
+            message = f"names {numbers}, which an earlier line names"
+            line.problem("at", message, "name each layer once")
+        taken.update(places[line])
     return places
 
 
 def _numbers(line: TomlTable, layers: int) -> Places:
     """Those that the `at` of a line names, a slice or a list; () where it is wrong."""
-    at: Any = line.values["at"]
-    ends = at.split(":") if isinstance(at, str) and len(at) < 30 else []
-    if len(ends) in (2, 3) and not at.strip(":0123456789"):
-        start, stop, step = [int(end) if end else None for end in (*ends, "")[:3]]
-        at = (
-            list(range(layers))[start:stop:step]
-            if step != 0 and (stop or 0) <= layers
-            else []
-        )
-    is_inside = isinstance(at, list) and all(
-        type(each) is int and 0 <= each < layers for each in at
-    )
-    if is_inside and len(set(at)) == len(at) > 0:
-        return tuple(sorted(at))
+    at = line.values["at"]
+    numbers = at
+    if isinstance(at, str):
+        numbers = _numbers_of_slice(at, layers)
+    if isinstance(numbers, list) and numbers:
+        is_inside = all(type(each) is int and 0 <= each < layers for each in numbers)
+        if is_inside and len(set(numbers)) == len(numbers):
+            return tuple(sorted(numbers))
+    message = f"names no layers from 0 to {layers - 1}: {kind_of(at)}"
     remedy = (
         'write a slice such as ":3" or "3::4", or a list of numbers, each layer once'
     )
-    message = f"names no layers from 0 to {layers - 1}: {kind_of(line.values['at'])}"
     line.problem("at", message, remedy)
     return ()
+
+
+def _numbers_of_slice(text: str, layers: int) -> list[int]:
+    """The numbers of a slice as Python writes it; [] for what is none, or ends beyond."""
+    match = re.fullmatch(r"(\d{0,9}):(\d{0,9})(?::(\d{0,9}))?", text, re.ASCII)
+    if match is None:
+        return []
+    start, stop, step = (int(end) if end else None for end in match.groups())
+    if step == 0 or (stop or 0) > layers:
+        return []
+    return list(range(layers))[start:stop:step]

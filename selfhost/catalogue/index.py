@@ -80,15 +80,15 @@ class Catalogue:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # another process opens it anew
-        return partial(Catalogue.open, shipped=self.folder), (
-            [each.path for each in self._own],
-        )
+        paths = [folder.path for folder in self._own]
+        return partial(Catalogue.open, shipped=self.folder), (paths,)
 
     def ids(self) -> tuple[str, ...]:
         """Every model's id, sorted."""
-        return tuple(
-            sorted({spec_id for folder in self._folders for spec_id in folder.files})
-        )
+        ids: set[str] = set()
+        for folder in self._folders:
+            ids.update(folder.files)
+        return tuple(sorted(ids))
 
     def __contains__(self, id: str) -> bool:
         return any(id in folder.files for folder in self._folders)
@@ -97,14 +97,14 @@ class Catalogue:
         """The spec with exactly this id. Raises `SpecError` with every fault of its file,
         `UnknownModelError` where there is none.
         """
-        if not (folders := [folder for folder in self._folders if id in folder.files]):
-            message, remedy = (
-                f"no spec has the id {id!r}",
-                "`selfhost list` shows them all",
-            )
-            raise UnknownModelError(message, remedy=remedy)
+        folders = [folder for folder in self._folders if id in folder.files]
+        if not folders:
+            message = f"no spec has the id {id!r}"
+            raise UnknownModelError(message, remedy="`selfhost list` shows them all")
         spec = folders[0].spec(id)
-        return spec.replace(overrides=folders[1].files[id]) if folders[1:] else spec
+        if len(folders) == 1:
+            return spec
+        return spec.replace(overrides=folders[1].files[id])
 
     def specs(self, ids: Iterable[str] | None = None) -> Iterator[ModelSpec]:
         """The specs of these ids, of all without; faulty ones are left out."""
@@ -118,8 +118,9 @@ class Catalogue:
     def runtime(self, id: str) -> RuntimeSpec:
         """The runtime with this id. `WorkloadError` for none, `SpecError` for a wrong file."""
         programs = self.common("programs")
-        if own := programs["program"].get(id):
-            values = _filled_from(programs["default"], {"id": id, **own})
+        stated = programs["program"].get(id)
+        if stated is not None:
+            values = _filled_from(programs["default"], {"id": id, **stated})
             document = Document("specs/common/programs.toml", values)
         elif id in self.runtime_ids():
             document = tables.stored_table(self._shipped.store, f"runtimes/{id}")
@@ -156,31 +157,35 @@ class Catalogue:
 
     def is_shipped(self, id: str) -> bool:
         """Whether the spec `id` is the shipped one: no folder of the user's has another."""
-        return id in self._shipped.files and not any(
-            id in folder.files for folder in self._own
-        )
+        is_overridden = any(id in folder.files for folder in self._own)
+        return id in self._shipped.files and not is_overridden
 
     @property
     def own_faults(self) -> tuple[Problem, ...]:
         """Every fault of every file in the user's folders."""
-        faults = [
-            each for folder in reversed(self._own) for each in folder.faults.values()
-        ]
-        return tuple([fault for each in faults for fault in each])
+        faults: list[Problem] = []
+        for folder in reversed(self._own):
+            for faults_of_file in folder.faults.values():
+                faults += faults_of_file
+        return tuple(faults)
 
     def id_named(self, key: str, *kinds: str, is_own: bool = False) -> str | None:
         """The id of the model that has this name, as `canonical` writes it, as one of these kinds:
         "ids", "aliases" or "whole"; `is_own`: of a user's spec. Raises `UnknownModelError` where
         several have it.
         """
+        folders: Sequence[SpecFolder] = self._own[::-1] if is_own else self._folders
         for kind in kinds:
-            for folder in self._folders[:-1] if is_own else self._folders:
+            for folder in folders:
                 names = folder.names("aliases" if kind == "aliases" else "whole")
-                ids = names.get(key, "").split("/")
-                if ids == [""] or (kind == "ids" and canonical(ids[0]) != key):
+                if key not in names:
+                    continue
+                ids = names[key].split("/")
+                if kind == "ids" and canonical(ids[0]) != key:
                     continue
                 if len(ids) > 1:
-                    message = f'"{shortened(key)}" may mean {", ".join(ids[:-1])} or {ids[-1]}'
+                    others = ", ".join(ids[:-1])
+                    message = f'"{shortened(key)}" may mean {others} or {ids[-1]}'
                     remedy = "type one of these names in full"
                     raise UnknownModelError(message, nearest=ids, remedy=remedy)
                 return ids[0]
@@ -197,28 +202,35 @@ class Catalogue:
     @cached_property
     def outlines(self) -> Mapping[str, Outline]:
         """Every model in a few words, by id, without reading its spec."""
-        by_id = {
-            each.id: each
-            for folder in reversed(self._folders)
-            for each in folder.outlines
-        }
-        return {spec_id: by_id[spec_id] for spec_id in sorted(by_id)}
+        by_id: dict[str, Outline] = {}
+        for folder in reversed(self._folders):
+            for outline in folder.outlines:
+                by_id[outline.id] = outline
+        return dict(sorted(by_id.items()))
 
     def current_first(self, ids: Iterable[str]) -> tuple[str, ...]:
         """The models in that order, each after the open one that supersedes it, which come last."""
-        outlines, current, superseded = self.outlines, list[str](), list[str]()
+        current: list[str] = []
+        superseded: list[str] = []
         for id in ids:
-            line = [id]
-            while own := outlines.get(line[-1]):
-                after = outlines.get(own.superseded_by or "")
-                if after is None or after.closed or after.modality != own.modality:
-                    break
-                if after.id in line:
-                    break
-                line.append(after.id)
-            current.append(line[-1])
-            superseded += line[-2::-1]
+            line = self._line_of(id)
+            newest = line.pop()
+            current.append(newest)
+            superseded += reversed(line)
         return tuple(dict.fromkeys(current + superseded))
+
+    def _line_of(self, id: str) -> list[str]:
+        """The model, the open one that supersedes it, what supersedes that, and so on."""
+        line = [id]
+        while line[-1] in self.outlines:
+            outline = self.outlines[line[-1]]
+            after = self.outlines.get(outline.superseded_by or "")
+            if after is None or after.closed or after.modality != outline.modality:
+                break
+            if after.id in line:
+                break
+            line.append(after.id)
+        return line
 
 
 class SpecFolder:
@@ -370,17 +382,66 @@ NAME_KINDS = ("aliases", "whole")
 
 def names_in(rows: TomlRow, wanted: str) -> dict[str, str]:
     """Return what the specs' names mean, by a name as `canonical` writes it (see `names`)."""
-    kinds = (titles, repositories, ids, aliases) = [dict[str, str]() for _ in range(4)]
-    for id, values in rows.items():
-        for meanings, names in zip(kinds, _names_of(id, values or {}), strict=True):
-            for key in map(canonical, names):
-                others = [other for other in meanings.get(key, "").split("/") if other]
-                meanings[key] = "/".join(
-                    [other for other in others if other != id] + [id]
-                )
+    titles: dict[str, str] = {}
+    repositories: dict[str, str] = {}
+    ids: dict[str, str] = {}
+    aliases: dict[str, str] = {}
+    for id, row in rows.items():
+        # of a file that is no TOML only the id is known
+        values = row or {}
+        repositories_of_model = _repositories_of(values)
+        _add_names(titles, id, _titles_of(id, values, repositories_of_model))
+        hosted = _hosted_names(id, values)
+        _add_names(repositories, id, [*repositories_of_model, *hosted])
+        _add_names(ids, id, [id])
+        _add_names(aliases, id, values.get("aliases", ()))
     if wanted == "aliases":
         return aliases
     return {**titles, **repositories, **ids}
+
+
+def _add_names(meanings: dict[str, str], id: str, names: Iterable[str]) -> None:
+    """Let each of the names mean the model `id` too."""
+    for name in names:
+        key = canonical(name)
+        others = meanings[key].split("/") if key in meanings else []
+        if id in others:
+            others.remove(id)
+        meanings[key] = "/".join([*others, id])
+
+
+def _repositories_of(values: TomlRow) -> list[str]:
+    """The model's repository, under all names that lead there."""
+    if "repository" not in values:
+        return []
+    repositories = [values["repository"]]
+    for form, other in tables.shipped_table("names")["other_repository"].items():
+        for repository in [re.sub(form, other, known) for known in repositories]:
+            if repository not in repositories:
+                repositories.append(repository)
+    return repositories
+
+
+def _titles_of(id: str, values: TomlRow, repositories: Iterable[str]) -> list[str]:
+    """The model's name, and the names of its repositories without the account."""
+    titles = [values.get("name", id)]
+    for repository in repositories:
+        title = repository.partition("/")[2]
+        if title:
+            titles.append(title)
+    return titles
+
+
+def _hosted_names(id: str, values: TomlRow) -> list[str]:
+    """Repositories of the model's GGUF files, and its name as resellers of APIs write it."""
+    names = []
+    for files in values.get("files", ()):
+        if files["format"] == "gguf" and "repository" in files:
+            names.append(files["repository"])
+    if "availability" in values:
+        # openai/gpt-4o
+        names.append(f"{values['availability']['provider']}/{id}")
+    return names
 
 
 def outlines_in(rows: TomlRow) -> list[dict[str, object]]:
@@ -433,12 +494,11 @@ def _shipped() -> Catalogue:
 
 def open_catalogue(specs: Sequence[str | os.PathLike[str]] = ()) -> Catalogue:
     """The shipped specs and the user's own folders; without these it is opened once per process."""
-    folders = [
-        folder
-        for folder in os.environ.get(SPECS_VARIABLE, "").split(os.pathsep)
-        if folder
-    ]
-    return Catalogue.open([*folders, *specs]) if folders or specs else _shipped()
+    stated = os.environ.get(SPECS_VARIABLE, "").split(os.pathsep)
+    folders = [folder for folder in stated if folder]
+    if not folders and not specs:
+        return _shipped()
+    return Catalogue.open([*folders, *specs])
 
 
 def _names_in(path: str, ending: str = ".toml") -> list[str]:
@@ -449,11 +509,13 @@ def _names_in(path: str, ending: str = ".toml") -> list[str]:
         # a null character in a path is a `ValueError`
         message = f"cannot be listed: {getattr(error, 'strerror', None) or error}"
         remedy = "name a folder that holds <id>.toml files"
-        raise SpecError(
-            [Problem(file=shown(path), message=message, remedy=remedy)]
-        ) from None
-    files = [name for name in files if not name.endswith(SOURCES_ENDING)]
-    return sorted(name.removesuffix(ending) for name in files if name.endswith(ending))
+        problem = Problem(file=shown(path), message=message, remedy=remedy)
+        raise SpecError([problem]) from None
+    names = []
+    for file in files:
+        if file.endswith(ending) and not file.endswith(SOURCES_ENDING):
+            names.append(file.removesuffix(ending))
+    return sorted(names)
 
 
 def spec_files_in(folder: str) -> list[str]:
@@ -467,24 +529,3 @@ def misnamed(id: str, file: str) -> tuple[str, str]:
     """What is wrong with a spec in a file of another name than its id, and what to do."""
     message = f'is "{shortened(id)}", but the file is called {shown(file)}'
     return message, f"the file is named after the id: {shortened(id)}.toml"
-
-
-def _names_of(id: str, values: TomlRow) -> tuple[list[str], ...]:
-    """Its titles, repositories, ids and aliases, with all that mean the same weights."""
-    repositories = [values["repository"]] if "repository" in values else []
-    for form, other in tables.shipped_table("names")["other_repository"].items():
-        changed = [re.sub(form, other, each) for each in repositories]
-        repositories += [each for each in changed if each not in repositories]
-    titles = [name for each in repositories if (name := each.partition("/")[2])]
-    for table in values.get("files", ()):
-        if table["format"] == "gguf" and "repository" in table:
-            repositories.append(table["repository"])
-    if "availability" in values:
-        # as resellers of APIs write it: openai/gpt-4o
-        repositories.append(f"{values['availability']['provider']}/{id}")
-    return (
-        [values.get("name", id), *titles],
-        repositories,
-        [id],
-        [*values.get("aliases", ())],
-    )

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
-from itertools import chain
 from math import inf
 from string import ascii_letters, digits
 from typing import Any
@@ -91,7 +90,22 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
     of those whose address is known if any, then all others, cheapest first. Raises `SpecError` for
     a damaged file.
     """
-    file, offers = snapshot(path), []
+    listed = []
+    for offer in _all_offers(path, model_id):
+        if offer.ends is None or offer.ends > today:
+            listed.append(offer)
+    listed.sort(key=_price)
+    if not listed:
+        return ()
+    first = _first_offer(listed, snapshot(path).sold)
+    listed.remove(first)
+    return (first, *listed)
+
+
+def _all_offers(path: str, model_id: str) -> list[Offer]:
+    """The rows of the snapshot for one model. Raises `SpecError` where they are damaged."""
+    file = snapshot(path)
+    offers = []
     row = Document(path, {model_id: file.rows.get(model_id, [])})
     for table in row.root.get(model_id, TABLES):
         values = table.fields(Offer)
@@ -99,23 +113,28 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
         as_of = file.days.get(values["source"], file.day)
         offers.append(_with_address(Offer(model_id=model_id, as_of=as_of, **values)))
     if not row.ok:
-        problems = [
-            each.replace(remedy=each.remedy or _REMEDY) for each in row.problems
-        ]
+        problems = []
+        for problem in row.problems:
+            problems.append(problem.replace(remedy=problem.remedy or _REMEDY))
         raise SpecError(problems, remedy=_REMEDY)
-    listed = sorted((o for o in offers if o.ends is None or o.ends > today), key=_price)
+    return offers
+
+
+def _first_offer(listed: Sequence[Offer], sold: Mapping[str, int]) -> Offer:
+    """The offer to show first. `listed`: at least one, the cheapest first. `sold`: how many models
+    each provider sells.
+    """
     known = [offer for offer in listed if offer.well_known]
-    first = next(
-        (offer for offer in known if offer.base_url is not None),
-        next(iter(known), None),
-    )
-    if first is None and listed:
-        # nobody sells it whom people know: of those within a tenth of the cheapest the one that
-        # sells most models
-        most = tuple(1.1 * price for price in _price(listed[0])[:3])
-        near = [offer for offer in listed if _price(offer)[:3] <= most]
-        first = max(near, key=lambda offer: file.sold[offer.provider])
-    return tuple(sorted(listed, key=lambda offer: offer is not first))
+    for offer in known:
+        if offer.base_url is not None:
+            return offer
+    if known:
+        return known[0]
+    # nobody sells it whom people know: of those within a tenth of the cheapest the one that
+    # sells most models
+    most = tuple(1.1 * price for price in _price(listed[0])[:3])
+    near = [offer for offer in listed if _price(offer)[:3] <= most]
+    return max(near, key=lambda offer: sold[offer.provider])
 
 
 def _with_address(offer: Offer) -> Offer:
@@ -140,9 +159,10 @@ def provider_apis() -> Mapping[str, ProviderApi]:
 @cache
 def well_known_providers() -> frozenset[str]:
     """The ids of the providers that people know, by the grounds in `common/providers.toml`."""
-    return frozenset(
-        chain.from_iterable(shipped_table("providers")["well_known"].values())
-    )
+    ids: set[str] = set()
+    for providers in shipped_table("providers")["well_known"].values():
+        ids.update(providers)
+    return frozenset(ids)
 
 
 def request_lines(offer: Offer, modality: str) -> tuple[str, ...]:
@@ -176,11 +196,13 @@ def snapshot_day(path: str) -> str | None:
 
 def _price(offer: Offer) -> tuple[float, float, float, str, str]:
     """Of three tokens in and one out, of a minute of audio, of an image; what is unknown last."""
-    into, out = offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens
-    # what embeds has no output to pay for
-    tokens = None if into is None else INPUT_PER_OUTPUT_TOKEN * into + (out or 0)
-    prices = (tokens, offer.usd_per_audio_minute, offer.usd_per_image)
-    tokens, minute, image = (inf if price is None else price for price in prices)
+    tokens = inf
+    if offer.input_usd_per_million_tokens is not None:
+        # what embeds has no output to pay for
+        output = offer.output_usd_per_million_tokens or 0.0
+        tokens = INPUT_PER_OUTPUT_TOKEN * offer.input_usd_per_million_tokens + output
+    minute = inf if offer.usd_per_audio_minute is None else offer.usd_per_audio_minute
+    image = inf if offer.usd_per_image is None else offer.usd_per_image
     return tokens, minute, image, offer.provider, offer.model
 
 
@@ -213,27 +235,30 @@ def _parse(path: str) -> dict[str, Any]:
     fault = "is not a price snapshot: its first line must hold as_of and sources"
     try:
         header, *lines = map(json.loads, read_file(path, MAX_BYTES).splitlines())
-        rows = {line["model"]: line["offers"] for line in lines}
-        sold: Counter[str] = Counter()
-        providers: dict[str, int] = {}
-        for model, offers in rows.items():
-            # a dict, not a set: two builds write the same file
-            names = dict.fromkeys(
-                offer["provider"] for offer in offers if "provider" in offer
-            )
-            providers[model] = len(names)
-            sold.update(names.keys())
-        return {
-            "day": str(header["as_of"]),
-            "days": {
-                name: str(source["as_of"]) for name, source in header["sources"].items()
-            },
-            "sold": dict(sold),
-            "providers": providers,
-            "rows": rows,
-        }
+        return _snapshot_values(header, lines)
     except Unreadable as error:
         fault = f"the price snapshot {error.reason}"
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         pass
     raise SpecError([Problem(file=path, message=fault, remedy=_REMEDY)], remedy=_REMEDY)
+
+
+def _snapshot_values(header: Any, lines: list[Any]) -> dict[str, Any]:
+    """The fields of a `Snapshot`, of the lines of its file as JSON has them."""
+    rows = {line["model"]: line["offers"] for line in lines}
+    days = {name: str(row["as_of"]) for name, row in header["sources"].items()}
+    sold: Counter[str] = Counter()
+    providers: dict[str, int] = {}
+    for model, offers in rows.items():
+        sellers = [offer["provider"] for offer in offers if "provider" in offer]
+        # a dict, not a set: two builds write the same file
+        distinct = dict.fromkeys(sellers)
+        providers[model] = len(distinct)
+        sold.update(distinct.keys())
+    return {
+        "day": str(header["as_of"]),
+        "days": days,
+        "sold": dict(sold),
+        "providers": providers,
+        "rows": rows,
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Any
 
 from ..core.records import DATE, Record, Stated, read_by, shortened, shown
 from ..core.tables import Document, TomlTable, shipped_table
@@ -223,26 +224,26 @@ class Availability(Stated):
 
 def _license(root: TomlTable, key: str, kind: type[License]) -> License | None:
     """A table of its own, or the id of a row of specs/common/licenses.toml."""
-    if not isinstance(id := root.values.get(key), str):
+    id = root.values.get(key)
+    if not isinstance(id, str):
         terms: License | None = root.get(key, "License", kind=kind)
         return terms
-    row = shipped_table("licenses").get(id)
-    if row is None:
-        ids, otherwise = (
-            tuple(shipped_table("licenses")),
-            "state what it allows in [license]",
-        )
-        remedy = root.document.did_you_mean(id, ids, otherwise, '"{name}"')
-        root.problem(
-            key, f'"{shortened(id)}" has no row in specs/common/licenses.toml', remedy
-        )
+    rows = shipped_table("licenses")
+    if id not in rows:
+        otherwise = "state what it allows in [license]"
+        remedy = root.document.did_you_mean(id, tuple(rows), otherwise, '"{name}"')
+        message = f'"{shortened(id)}" has no row in specs/common/licenses.toml'
+        root.problem(key, message, remedy)
         return None
-    lists = {name: tuple(row.get(name, ())) for name in ("conditions", "duties")}
-    return kind(**{"id": id, **row, **lists})
+    row = {"id": id, "conditions": (), "duties": (), **rows[id]}
+    row["conditions"] = tuple(row["conditions"])
+    row["duties"] = tuple(row["duties"])
+    return kind(**row)
 
 
 def _embedding(root: TomlTable, key: str) -> int | None:
-    if (table := root.get(key, "TomlTable")) is None:
+    table = root.get(key, "TomlTable")
+    if table is None:
         return None
     length: int | None = table.get("length", "int", required=True, minimum=1)
     table.close()
@@ -259,9 +260,9 @@ def _needs(root: TomlTable, key: str, kind: type[StatedNeeds]) -> StatedNeeds | 
         return None
     memory = table.get("memory_bytes", "int", minimum=_LEAST_BYTES)
     needs: StatedNeeds = table.as_record(kind)
-    return (
-        needs if memory is None else needs.replace(low_bytes=memory, high_bytes=memory)
-    )
+    if memory is None:
+        return needs
+    return needs.replace(low_bytes=memory, high_bytes=memory)
 
 
 class ModelSpec(Record):
@@ -320,7 +321,10 @@ class ModelSpec(Record):
     @property
     def library_tag(self) -> str | None:
         """The first name that Ollama's library has for it; None where the spec states none."""
-        return next((alias for alias in self.aliases if ":" in alias), None)
+        for alias in self.aliases:
+            if ":" in alias:
+                return alias
+        return None
 
     @property
     def closed(self) -> bool:
@@ -330,17 +334,21 @@ class ModelSpec(Record):
     @property
     def weights_published(self) -> bool | None:
         """In whole or in part; None where it is not known."""
-        return None if self.openness.weights == "unknown" else not self.closed
+        if self.openness.weights == "unknown":
+            return None
+        return not self.closed
 
     @property
     def lone_config(self) -> str | None:
         """The config.json, without its weights, that it was read from or made of; else None."""
-        source = (
-            self.sources.get("architecture", "") if self.origin[-5:] == ".toml" else ""
-        )
-        path = source if source and not self.files else self.origin
-        is_config = path.endswith(".json") and "://" not in path
-        return path if is_config and self.openness.weights == "unknown" else None
+        if self.openness.weights != "unknown":
+            return None
+        path = self.origin
+        if path.endswith(".toml") and not self.files:
+            path = self.sources.get("architecture") or path
+        if path.endswith(".json") and "://" not in path:
+            return path
+        return None
 
     @property
     def parameters_total(self) -> int | None:
@@ -355,53 +363,55 @@ class ModelSpec(Record):
     def repository_of(self, format: str | None, quantization: str | None) -> str | None:
         """Where files of that quantization lie; None where this catalogue knows of none."""
         files = self.files_of(format, quantization)
-        return files.repository if files is not None else None
+        if files is None:
+            return None
+        return files.repository
 
     @property
     def conversions_page(self) -> str:
         """Where Hugging Face lists what was made of the published weights; "" where not known."""
+        if not self.repository:
+            return ""
         page = "https://huggingface.co/models?other=base_model:quantized:"
-        return f"{page}{self.repository}" if self.repository else ""
+        return f"{page}{self.repository}"
 
     def files_of(
         self, format: str | None, quantization: str | None
     ) -> PublishedFiles | None:
         """The first that hold that quantization; listed ones, then those of a typed name."""
-        wanted, own = (
-            (quantization or "").lower(),
-            [f for f in self.files if f.format == format],
-        )
-        holding = [
-            files for files in own if wanted in map(str.lower, files.quantizations)
-        ]
-        ranks = [
-            0 if each.listed and each.repository else 2 - each.named for each in holding
-        ]
+        wanted = (quantization or "").lower()
+        holding = []
+        for files in self.files:
+            names = [name.lower() for name in files.quantizations]
+            if files.format == format and wanted in names:
+                holding.append(files)
         # of two listings the first stands
-        return holding[ranks.index(min(ranks))] if holding else None
+        return min(holding, key=_rank_of_files, default=None)
+
+
+def _rank_of_files(files: PublishedFiles) -> int:
+    """The lower, the better is it known where the files lie: a listing, a typed name, neither."""
+    if files.listed and files.repository:
+        return 0
+    return 1 if files.named else 2
 
 
 def read_spec_file(path: str) -> Document:
     """The file of a spec, with `<id>.sources.toml` beside it."""
-    document, beside = (
-        Document.read(path),
-        path.removesuffix(".toml") + spec_values.SOURCES_ENDING,
-    )
-    if document.ok and os.path.exists(beside):
-        if "sources" in document.values:
-            document.add(
-                ("sources",),
-                f"is stated here and in {shown(beside)}",
-                "keep one of them",
-            )
-        else:
-            part = document.parts["sources"] = Document.read(beside)
-            if not part.ok:
-                return part
-            document.values = document.root.values = {
-                **document.values,
-                "sources": part.values,
-            }
+    document = Document.read(path)
+    sources_path = path.removesuffix(".toml") + spec_values.SOURCES_ENDING
+    if not document.ok or not os.path.exists(sources_path):
+        return document
+    if "sources" in document.values:
+        message = f"is stated here and in {shown(sources_path)}"
+        document.add(("sources",), message, "keep one of them")
+        return document
+    sources = Document.read(sources_path)
+    if not sources.ok:
+        return sources
+    document.parts["sources"] = sources
+    document.values = {**document.values, "sources": sources.values}
+    document.root.values = document.values
     return document
 
 
@@ -412,29 +422,35 @@ def stated_spec(document: Document, origin: str) -> ModelSpec | None:
     root = document.root
     if not document.ok:
         return None
-    if (number := root.get("schema", "int")) not in (None, spec_values.SCHEMA):
-        message = (
-            f"is {number:,}, but this selfhost reads schema {spec_values.SCHEMA} only"
-        )
-        root.problem(
-            "schema", message, "update selfhost, or write the file in schema 1"
-        )
+    number = root.get("schema", "int")
+    if number not in (None, spec_values.SCHEMA):
+        schema = spec_values.SCHEMA
+        message = f"is {number:,}, but this selfhost reads schema {schema} only"
+        remedy = "update selfhost, or write the file in schema 1"
+        root.problem("schema", message, remedy)
         return None
     values = root.fields(ModelSpec)
     root.close()
-    # what a file does not repeat: a dense model uses all its parameters, a repository holds weights
-    counts, model = values["parameters"], values["architecture"]
-    is_dense = model is not None and model.feed_forward and not model.has_experts
-    if (
-        is_dense
-        and counts.active is None
-        and "parameters.active" not in values["unknown"]
-    ):
-        values["parameters"] = counts.replace(active=counts.total)
-    openness, stated = values["openness"], root.values.get("openness")
-    if values["repository"] and not (isinstance(stated, dict) and "weights" in stated):
-        values["openness"] = openness.replace(weights="published")
-    # whoever publishes a model publishes a tokenizer with it
-    is_untold = "tokenizer" in values["unknown"]
-    values["tokenizer"] = None if is_untold else values["tokenizer"] is not False
+    _fill_in(values, root.values)
     return ModelSpec(**values, origin=origin)
+
+
+def _fill_in(values: dict[str, Any], stated: Mapping[str, Any]) -> None:
+    """Fill in what a file does not repeat. `stated`: what the file has."""
+    # a dense model uses all its parameters
+    counts = values["parameters"]
+    model = values["architecture"]
+    is_dense = model is not None and model.feed_forward and not model.has_experts
+    is_untold = "parameters.active" in values["unknown"]
+    if is_dense and counts.active is None and not is_untold:
+        values["parameters"] = counts.replace(active=counts.total)
+    # a repository holds weights
+    openness = stated.get("openness")
+    states_weights = isinstance(openness, dict) and "weights" in openness
+    if values["repository"] and not states_weights:
+        values["openness"] = values["openness"].replace(weights="published")
+    # whoever publishes a model publishes a tokenizer with it
+    if "tokenizer" in values["unknown"]:
+        values["tokenizer"] = None
+    elif values["tokenizer"] is None:
+        values["tokenizer"] = True

@@ -70,14 +70,23 @@ GGUF_TYPE: str = _NAMES["gguf_type"]
 
 def gguf_name(text: str) -> str:
     """A GGUF type in any spelling, as llama.cpp writes it: `q4-k` and `q4km` are `Q4_K_M`."""
-    text = text.strip().upper()
-    prefix = next((each for each in ("UD-", TRAINED_FOR) if text.startswith(each)), "")
-    name = text.removeprefix(prefix).replace("-", "_").replace(".", "_")
+    name = text.strip().upper()
+    prefix = ""
+    for known in ("UD-", TRAINED_FOR):
+        if name.startswith(known):
+            prefix = known
+            name = name.removeprefix(known)
+            break
+    name = name.replace("-", "_").replace(".", "_")
     if "_" not in name:
         # the signs left out: q4km
         name = re.sub(r"^(I?Q\d)(K|XXS|XS|NL)([SML]?)$", r"\1_\2_\3", name)
     name = name.rstrip("_")
     return f"{prefix}{_NAMES['spelled'].get(name, name)}"
+
+
+# weights of one scale where a name does not say: AutoAWQ, GPTQModel, compressed-tensors
+_USUAL_GROUP = 128
 
 
 class Scheme(Record):
@@ -95,9 +104,8 @@ def scheme_of(text: str) -> Scheme | None:
     """What a name stands for, with its canonical name: `AWQ-INT4` -> `awq`, `bnb-4bit` -> `nf4`.
     None for a plain type, one of DTYPES that nobody makes of others' weights, and any other name.
     """
-    name = (
-        re.sub(r"[_\s.]+", "-", text.strip().lower()).replace("actorder", "").strip("-")
-    )
+    name = re.sub(r"[_\s.]+", "-", text.strip().lower())
+    name = name.replace("actorder", "").strip("-")
     name = re.sub(r"\bint([2348])\b|\b([2348])-bit\b", r"\1\2bit", name)
     name = _NAMES["spelled"].get(name, name)
     if name in _NAMES["fixed"]:
@@ -107,13 +115,24 @@ def scheme_of(text: str) -> Scheme | None:
     if match is None:
         return None
     first, method, second, size, channel, zeros = match.groups()
-    usual = 8 if method == "w8a16" else 4
-    bits, group = int(first or second or usual), None if channel else int(size or 128)
+    usual_bits = 8 if method == "w8a16" else 4
+    bits = int(first or second or usual_bits)
     # AutoAWQ packs 4 bits alone, and zero points always lie beside
-    if (method != "gptq" and bits != usual) or (zeros and method in ("awq", "gptq")):
+    if bits != usual_bits and method != "gptq":
         return None
-    name = f"{method}-{bits}bit" if bits != usual else method
-    name += {None: "-channel", 128: ""}.get(group, f"-{group}g") + zeros
+    if zeros and method in ("awq", "gptq"):
+        return None
+    name = method
+    if bits != usual_bits:
+        name += f"-{bits}bit"
+    group = None
+    if channel:
+        name += "-channel"
+    else:
+        group = int(size or _USUAL_GROUP)
+        if group != _USUAL_GROUP:
+            name += f"-{group}g"
+    name += zeros
     return Scheme(name=name, method=method, bits=bits, group=group, zeros=bool(zeros))
 
 
@@ -125,9 +144,9 @@ def mlx_scheme(name: str) -> Scheme | None:
     match = expression("quantizations", "mlx").fullmatch(name)
     if match is None:
         return None
-    return Scheme(
-        name=name, method="mlx", bits=int(match[1]), group=int(match[2] or 64)
-    )
+    bits = int(match[1])
+    group = int(match[2] or 64)
+    return Scheme(name=name, method="mlx", bits=bits, group=group)
 
 
 _WIDE = frozenset({"F16", "BF16", "F32"})
@@ -140,6 +159,12 @@ _MOST_WORDS = 8
 FILE_ENDINGS = (".gguf", ".llamafile")
 # words that have a note of `[form]` in specs/common/quantizations.toml
 _NOTED = ("mtp", "qat", "llamafile", "cloud")
+_NOTED_WITHOUT_PROGRAM = ("q4", "q5")
+# words of files that MLX alone has, and those that Ollama's tags have for such files
+_MLX_WORDS = frozenset({"mlx", "dwq", "mxfp4-q4", "mxfp4-q8"})
+_MLX_TAG_WORDS = frozenset({"mxfp8", "nvfp4"})
+# words of files of MLX that have layers in several types
+_MLX_MIXED = frozenset({"ud", "dq", "optiq", "mxfp4-q4"})
 
 
 class Form(Record):
@@ -169,90 +194,112 @@ def splits(name: str, account: str = "") -> Iterator[tuple[str, Form]]:
         if match is None or not match.start():
             return
         base = base[: match.start()]
-        if "-of-" not in match[1].lower():
-            words = (match[1].lower(), *words)
+        word = match[1].lower()
+        if "-of-" not in word:
+            words = (word, *words)
         form = _form(words, account, is_tag=":" in name)
-        program = next(filter(None, map(_NAMES["programs"].get, words)), form.runtime)
-        noted = [word for word in _NOTED if word in words]
-        noted += [word for word in ("q4", "q5") if word in words and not program]
-        yield (
-            base,
-            form.replace(
-                written=name[len(base) :].strip("-_.:@ ()"),
-                runtime=program,
-                notes=(*noted, *form.notes),
-                is_file=name.lower().endswith(FILE_ENDINGS),
-            ),
+        program = _program_named(words) or form.runtime
+        noted: tuple[str, ...] = _NOTED
+        if program is None:
+            noted = (*_NOTED, *_NOTED_WITHOUT_PROGRAM)
+        notes = [word for word in noted if word in words]
+        form = form.replace(
+            written=name[len(base) :].strip("-_.:@ ()"),
+            runtime=program,
+            notes=(*notes, *form.notes),
+            is_file=name.lower().endswith(FILE_ENDINGS),
         )
+        yield base, form
+
+
+def _program_named(words: Sequence[str]) -> str | None:
+    """The program of the first word that names one."""
+    for word in words:
+        if word in _NAMES["programs"]:
+            return str(_NAMES["programs"][word])
+    return None
 
 
 def _form(words: Sequence[str], account: str, *, is_tag: bool) -> Form:
+    """What the words at the end of a name say of the weights."""
     mlx = _mlx_form(words, account, is_tag=is_tag)
     if mlx is not None:
         return mlx
-    kinds, types = set(words), dict[str, str]()
+    types: dict[str, str] = {}
     for word in words:
         if re.fullmatch(GGUF_TYPE, word, re.IGNORECASE):
             types[word] = gguf_name(word)
         elif word in _NAMES["bare"]:
             types[word] = _NAMES["bare"][word]
-    others = kinds - types.keys() - _CONTAINERS
-    narrow = next((type for type in types.values() if type not in _WIDE), None)
+    others = set(words) - types.keys() - _CONTAINERS
+    narrow = [type for type in types.values() if type not in _WIDE]
     # other files have MXFP4, too
-    if narrow is not None and not (narrow == "MXFP4" and others):
-        return Form(quantization=narrow)
-    if others - {"qat", "unquantized"} and "cloud" not in kinds:
+    if narrow and not (narrow[0] == "MXFP4" and others):
+        return Form(quantization=narrow[0])
+    is_cloud = "cloud" in words
+    if others - {"qat", "unquantized"} and not is_cloud:
         return _packed_form(words)
-    # as they were trained: the files that Google publishes of weights trained for 4 bits are of
-    # this type; of other files than GGUF the plain type says only that they are as published
-    stated = "Q4_0" if others == {"qat"} else next(iter(types.values()), None)
-    if kinds & {"safetensors", "unquantized"}:
+    # as they were trained
+    stated = next(iter(types.values()), None)
+    if others == {"qat"}:
+        # the files that Google publishes of weights trained for 4 bits are of this type
+        stated = "Q4_0"
+    if "safetensors" in words or "unquantized" in words:
+        # of other files than GGUF the plain type says only that they are as published
         stated = None
-    is_container = not (stated or others or "cloud" in kinds)
+    is_container = not (stated or others or is_cloud)
     return Form(quantization=stated, is_container=is_container)
 
 
 def _mlx_form(words: Sequence[str], account: str, *, is_tag: bool) -> Form | None:
     """Of what is named as MLX's own, or by bits alone where no account says whose; else None."""
-    kinds = {*words}
-    own = {"mlx", "dwq", "mxfp4-q4", "mxfp4-q8"} | (
-        {"mxfp8", "nvfp4"} if is_tag else set()
-    )
-    is_named = kinds & own or "mlx" in account.lower()
-    # trained for 4 bits, the weights are MLX's as others are
-    alone = "" if account or is_tag else " ".join(kinds - {"qat"})
-    if not (is_named or re.fullmatch("[2-8][^ ]*bit[^ ]*", alone)):
+    if not _is_mlx(words, account, is_tag=is_tag):
         return None
-    mixed, types = {"ud", "dq", "optiq", "mxfp4-q4"}, _NAMES["mlx_words"]
-    notes = (
-        ("mixed",)
-        if any(each in mixed or each.startswith("oq") for each in words)
-        else ()
-    )
-    stated = re.search(
-        r"(?:^| )(?:q|int|oq)?([2-8])(?:-?bits?|e)?(?: |$)", " ".join(words)
-    )
-    bits = f"{stated[1]}bit" if stated else None
-    quantization = next((types[word] for word in words if word in types), bits)
+    notes: tuple[str, ...] = ()
+    if any(word in _MLX_MIXED or word.startswith("oq") for word in words):
+        notes = ("mixed",)
+    quantization = _mlx_quantization(words)
     if quantization is None and is_tag:
-        quantization, notes = "nvfp4", ("mlx_of_ollama",)
-    runtime = "mlx" if quantization else None
-    return Form(
-        quantization=quantization, runtime=runtime, notes=notes, is_sized=bool(runtime)
-    )
+        return Form(quantization="nvfp4", runtime="mlx", notes=("mlx_of_ollama",))
+    if quantization is None:
+        return Form(notes=notes, is_sized=False)
+    return Form(quantization=quantization, runtime="mlx", notes=notes)
+
+
+def _is_mlx(words: Sequence[str], account: str, *, is_tag: bool) -> bool:
+    kinds = set(words)
+    if kinds & _MLX_WORDS or "mlx" in account.lower():
+        return True
+    if is_tag:
+        return bool(kinds & _MLX_TAG_WORDS)
+    if account:
+        return False
+    # trained for 4 bits, the weights are MLX's as others are
+    bits = kinds - {"qat"}
+    return len(bits) == 1 and re.fullmatch("[2-8].*bit.*", bits.pop()) is not None
+
+
+def _mlx_quantization(words: Sequence[str]) -> str | None:
+    """The type that the words state, by its name or by its bits; None where they state none."""
+    types = _NAMES["mlx_words"]
+    for word in words:
+        if word in types:
+            return str(types[word])
+    bits = r"(?:^| )(?:q|int|oq)?([2-8])(?:-?bits?|e)?(?: |$)"
+    stated = re.search(bits, " ".join(words))
+    if stated is None:
+        return None
+    return f"{stated[1]}bit"
 
 
 def _packed_form(words: Sequence[str]) -> Form:
     """Weights for vLLM or transformers: `AWQ`, `GPTQ-Int8`, `bnb-4bit`, `int4-AutoRound`."""
-    stated = [
-        word for word in words if word not in ("unsloth", "quantized", *_CONTAINERS)
-    ]
+    silent = ("unsloth", "quantized", *_CONTAINERS)
+    stated = [word for word in words if word not in silent]
     if "autoround" in stated or "auto-round" in stated:
         # packs 4 bits in groups of 128 unless told, in the layout of GPTQ
-        stated = [
-            "gptq",
-            next((word for word in stated if word.startswith("int")), "int4"),
-        ]
+        widths = [word for word in stated if word.startswith("int")]
+        stated = ["gptq", *(widths or ["int4"])[:1]]
     scheme = scheme_of("-".join(stated))
     if scheme is None:
         return Form(is_sized=False)
