@@ -1,12 +1,15 @@
 """The keys of a `config.json`: under which names each size stands, which keys are not understood,
-and how the weights are stored. The tables of names are in `specs/common/model_types.toml`
-and `config_classes.toml`.
+and how the weights are stored.
+
+What goes in: the values of the file. What comes out: `Keys`, in which a size is asked for by any of
+its names, and `Stored`, the type of the weights. The tables of names are in
+`specs/common/model_types.toml` and `config_classes.toml`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..catalogue.spec_values import PACKED, mlx_scheme, scheme_of
@@ -28,17 +31,25 @@ from .source import (
 # megabytes
 MAX_CONFIG_BYTES = 1 << 23
 TABLES: TomlRow = shipped_table("model_types")
-# the rows, whose keys the header of the file explains, by model type
-MODEL_TYPES: Mapping[str, TomlRow] = {
-    **TABLES["model_type"],
-    **{name: {"row": row} for row, names in TABLES["plain"].items() for name in names},
-    **{
-        name: {"not_read": what}
-        for what, names in TABLES["not_read"].items()
-        for name in names
-    },
-}
 CLASSES: TomlRow = TABLES["classes"]
+_QUANTIZED: TomlRow = TEXTS["quantization_config"]
+# values that say of a key that the model has nothing of the kind
+_NOTHING: tuple[object, ...] = (None, False, 0, "", -1, [])
+
+
+def _model_types() -> dict[str, TomlRow]:
+    """The rows, whose keys the header of the file explains, by model type."""
+    rows: dict[str, TomlRow] = dict(TABLES["model_type"])
+    for row, names in TABLES["plain"].items():
+        for name in names:
+            rows[name] = {"row": row}
+    for what, names in TABLES["not_read"].items():
+        for name in names:
+            rows[name] = {"not_read": what}
+    return rows
+
+
+MODEL_TYPES: Mapping[str, TomlRow] = _model_types()
 
 
 class Keys(Sizes):
@@ -57,59 +68,46 @@ class Keys(Sizes):
         if not isinstance(values, dict):
             what = "a list" if isinstance(values, list) else "a single value"
             refuse(path, "no-config", what=f"it is {what}, not an object")
-        nest = next(
-            (
-                key
-                for key in TABLES["keys"]["nests"]
-                if isinstance(values.get(key), dict)
-            ),
-            None,
-        )
-        self.outer, self.inner = values, values[nest] if nest is not None else {}
-        # two of the keys of its type, its nested configuration and its class, or of its sizes
-        written, sizes = (self.inner or values).keys(), TABLES["sizes"]
-        signs = [values.get("model_type"), nest, values.get("architectures")]
-        layers = (*sizes["layers"], "hybrid_override_pattern", "layers_block_type")
-        is_shaped = not written.isdisjoint(layers) and not written.isdisjoint(
-            sizes["width"]
-        )
-        if sum(map(bool, signs)) < 2 and not is_shaped:
+        nest = _nest_of(values)
+        self.outer: dict[str, Any] = values
+        self.inner: dict[str, Any] = {} if nest is None else values[nest]
+        if not _describes_a_model(values, nest, self.inner or values):
             seen = listed(map(clean, values), 4)
             what = f"it has the keys {seen}" if seen else "it is empty"
             refuse(path, "no-config", what=what)
         # some files repeat the text model's keys at the top, and nest no more than its name
-        self.nested = bool(self.inner) and values.keys().isdisjoint(sizes["layers"])
-        self.outer_kind = clean(values.get("model_type")).lower()
-        self.kind = clean(self.inner.get("model_type")).lower() or self.outer_kind
-        self.outer_type = MODEL_TYPES.get(self.outer_kind, {})
-        self.type = MODEL_TYPES.get(self.kind, {})
-        is_own, classes = (
-            self.type.get("own_code"),
-            shipped_table("config_classes")["class"],
-        )
-        self.class_row: TomlRow = {} if is_own else classes.get(self.kind, {})
-        self.defaults = {
-            **self.class_row.get("defaults", {}),
-            **self.type.get("defaults", {}),
-        }
-        self.names = {**self.class_row.get("names", {}), **self.type.get("names", {})}
-        self.matter = frozenset(self.class_row.get("matter", ()))
-        is_converted = all(
-            each.get("in_gguf", True) for each in (self.type, self.outer_type)
-        )
-        self.in_gguf = bool(self.type.get("row")) and is_converted
+        has_layers = not values.keys().isdisjoint(TABLES["sizes"]["layers"])
+        self.nested = bool(self.inner) and not has_layers
+        self._find_type()
         self.understood: set[str] = set()
         self.names_of(TABLES["keys"]["read"])
         self._read_values()
         self._read_class()
 
+    def _find_type(self) -> None:
+        """Set the rows of the model type and of its class, and the names that they give."""
+        self.outer_kind = clean(self.outer.get("model_type")).lower()
+        self.kind = clean(self.inner.get("model_type")).lower() or self.outer_kind
+        self.outer_type = MODEL_TYPES.get(self.outer_kind, {})
+        self.type = MODEL_TYPES.get(self.kind, {})
+        self.class_row: TomlRow = {}
+        if not self.type.get("own_code"):
+            self.class_row = shipped_table("config_classes")["class"].get(self.kind, {})
+        own_defaults = self.type.get("defaults", {})
+        self.defaults = {**self.class_row.get("defaults", {}), **own_defaults}
+        self.names = {**self.class_row.get("names", {}), **self.type.get("names", {})}
+        self.matter = frozenset(self.class_row.get("matter", ()))
+        inner_converts = self.type.get("in_gguf", True)
+        outer_converts = self.outer_type.get("in_gguf", True)
+        has_row = bool(self.type.get("row"))
+        self.in_gguf = has_row and inner_converts and outer_converts
+
     def _read_values(self) -> None:
         """Set those of the text model: as written, then by its class, each under both its names."""
         outer = self.outer
         if self.nested:
-            outer = {
-                key: outer[key] for key in TABLES["keys"]["inherited"] if key in outer
-            }
+            inherited = TABLES["keys"]["inherited"]
+            outer = {key: outer[key] for key in inherited if key in outer}
         values = {**outer, **self.inner}
         for part in TABLES["keys"]["parts"]:
             if isinstance(values.get(part), dict):
@@ -117,34 +115,41 @@ class Keys(Sizes):
         self.written = frozenset(values)
         named = self.written.union(self.names.get(key, key) for key in values)
         for key, value in self.defaults.items():
-            if named.isdisjoint((key, self.names.get(key, key))):
+            if key not in named and self.names.get(key, key) not in named:
                 values[key] = value
-        for pair in self.names.items():
-            for name, other in (pair, pair[::-1]):
-                if other in values:
-                    values.setdefault(name, values[other])
+        for name, other in self.names.items():
+            if name in values:
+                values.setdefault(other, values[name])
+            if other in values:
+                values.setdefault(name, values[other])
         self.values = values
 
     def _read_class(self) -> None:
-        named, mapped = self.outer.get("architectures"), self.outer.get("auto_map")
+        """Set what the name of the class tells."""
+        named = self.outer.get("architectures")
         self.class_name = clean(named[0]) if isinstance(named, list) and named else ""
-        composed = self.nested and "ForConditional" in self.class_name
-        says_so = composed or self.outer_type.get("sees")
-        self.sees = bool(
-            says_so or any(map(self.outer.get, TABLES["encoders"]["seeing"]))
-        )
+        is_composed = self.nested and "ForConditional" in self.class_name
+        has_encoder = any(map(self.outer.get, TABLES["encoders"]["seeing"]))
+        self.sees = is_composed or has_encoder or bool(self.outer_type.get("sees"))
+        self.is_headless = False
+        if re.search(CLASSES["bare"], self.class_name):
+            self.is_headless = not self._has_head()
+
+    def _has_head(self) -> bool:
+        """Whether a model of a bare class generates all the same."""
+        if self.nested or self.type.get("bare_class_writes"):
+            return True
         # ChatGLM names its bare class, and generates with that of auto_map
-        is_mapped = isinstance(mapped, dict) and not mapped.keys().isdisjoint(
-            CLASSES["writing"]
-        )
-        has_head = self.nested or is_mapped or self.type.get("bare_class_writes")
-        self.is_headless = not has_head and bool(
-            re.search(CLASSES["bare"], self.class_name)
-        )
+        mapped = self.outer.get("auto_map")
+        if not isinstance(mapped, dict):
+            return False
+        return not mapped.keys().isdisjoint(CLASSES["writing"])
 
     def names_of(self, keys: Sequence[str]) -> list[str]:
         """Every name of each key, by the table of sizes; all of them count as understood."""
-        names = [name for key in keys for name in TABLES["sizes"].get(key, (key,))]
+        names: list[str] = []
+        for key in keys:
+            names += TABLES["sizes"].get(key, (key,))
         self.understood.update(names)
         return names
 
@@ -160,67 +165,114 @@ class Keys(Sizes):
     def places(self, key: str) -> list[int] | None:
         """The numbers of the layers that a key names, None without it."""
         value = self.get(key)
+        if value is None:
+            return None
         numbers = value if isinstance(value, list) else [value]
-        if value is None or all(type(layer) is int and layer >= 0 for layer in numbers):
-            return None if value is None else numbers
-        raise Unclear(f"{key} is {short(value)}, not numbers of layers")
+        if not all(type(number) is int and number >= 0 for number in numbers):
+            raise Unclear(f"{key} is {short(value)}, not numbers of layers")
+        return numbers
 
     def published_type(self) -> tuple[str | None, Any]:
         """The type of the weights before anything was quantized, and what the file says of it."""
         stated = self.get("torch_dtype", "dtype")
         stated = stated or self.outer.get("torch_dtype") or self.outer.get("dtype")
-        name = stated.removeprefix("torch.") if isinstance(stated, str) else ""
-        return TEXTS["torch_types"].get(name), stated
+        if not isinstance(stated, str):
+            return None, stated
+        return TEXTS["torch_types"].get(stated.removeprefix("torch.")), stated
 
     def not_understood(self, *, cache: bool) -> list[str]:
         """The keys that nothing reads and that may change what the model keeps of its context
         (`cache`), or else its weights: by their names, by the class, or by a value that no
         published model has.
         """
-        keys, sizes = TABLES["keys"], TABLES["sizes"].values()
-        bears = re.compile("|".join(keys["cache" if cache else "weights"]))
-        # a word is a whole one between underscores: conv_layer_ids is no token's id
-        words, names = "|".join(keys["harmless_words"]), "|".join(keys["harmless"])
-        patterns = (
-            f"(?:^|_)(?:{words})(?:_|$)",
-            f"^(?:{names})$",
-            *keys["harmless_patterns"],
-        )
-        harmless, small = (
-            re.compile("|".join(patterns)),
-            re.compile("|".join(keys["small"])),
-        )
-        idle = self.matter.union(self.class_row.get("idle", ()))
-        odd = {
-            key
-            for key, value in self.values.items()
-            if bears.search(key)
-            and not harmless.search(key)
-            and idle.isdisjoint((key, self.names.get(key, key)))
-            and not isinstance(value, dict)
-            and value not in (None, False, 0, "", -1, [])
-        }
-        defaults = self.class_row.get("defaults", {})
-        odd |= {
-            key
-            for key in (self.matter & self.written).difference(*sizes)
-            if (key in self.class_row.get("cache", ())) is cache
-            and self.values[key] != defaults.get(key)
-            and (cache or not small.search(key))
-        }
         published = {**TABLES["published"], **self.type.get("published", {})}
-        unusual = {
-            key
-            for key, value in published.items()
-            if self.values.get(key)
-            not in (None, *(value if isinstance(value, list) else [value]))
-        }
+        unusual = {key for key in published if self._is_unusual(key, published[key])}
         understood = self.understood | (published.keys() - unusual)
-        understood.update(
-            *(pair for pair in self.names.items() if understood.intersection(pair))
-        )
+        for pair in self.names.items():
+            if not understood.isdisjoint(pair):
+                understood.update(pair)
+        odd = self._odd_by_name(cache=cache) | self._odd_by_class(cache=cache)
         odd -= understood
-        return sorted(map(clean, odd)) + ([] if cache else sorted(unusual - odd))
+        names = sorted(map(clean, odd))
+        if not cache:
+            names += sorted(unusual - odd)
+        return names
+
+    def _is_unusual(self, key: str, published: object) -> bool:
+        """Whether the file states another value than published models do."""
+        value = self.values.get(key)
+        usual = published if isinstance(published, list) else [published]
+        return value is not None and value not in usual
+
+    def _odd_by_name(self, *, cache: bool) -> set[str]:
+        """The keys whose names say that they may matter, with a value that is something."""
+        keys = TABLES["keys"]
+        bearing = _any_of(keys["cache" if cache else "weights"])
+        harmless = _harmless()
+        idle = self.matter.union(self.class_row.get("idle", ()))
+        odd = set()
+        for key, value in self.values.items():
+            if key in idle or self.names.get(key, key) in idle:
+                continue
+            if isinstance(value, dict) or value in _NOTHING:
+                continue
+            if bearing.search(key) and not harmless.search(key):
+                odd.add(key)
+        return odd
+
+    def _odd_by_class(self, *, cache: bool) -> set[str]:
+        """The keys that matter to the class, with another value than its default."""
+        defaults = self.class_row.get("defaults", {})
+        of_cache = self.class_row.get("cache", ())
+        small = _any_of(TABLES["keys"]["small"])
+        sizes = set().union(*TABLES["sizes"].values())
+        odd = set()
+        for key in (self.matter & self.written) - sizes:
+            if (key in of_cache) is not cache or self.values[key] == defaults.get(key):
+                continue
+            if cache or not small.search(key):
+                odd.add(key)
+        return odd
+
+
+def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(patterns))
+
+
+def _harmless() -> re.Pattern[str]:
+    """What matches the names of keys that change no bytes."""
+    keys = TABLES["keys"]
+    # a word is a whole one between underscores: conv_layer_ids is no token's id
+    words = f"(?:^|_)(?:{'|'.join(keys['harmless_words'])})(?:_|$)"
+    names = f"^(?:{'|'.join(keys['harmless'])})$"
+    return _any_of((words, names, *keys["harmless_patterns"]))
+
+
+def _nest_of(values: Mapping[str, Any]) -> str | None:
+    """The key under which the configuration of the text model stands; None: at the top."""
+    for key in TABLES["keys"]["nests"]:
+        if isinstance(values.get(key), dict):
+            return str(key)
+    return None
+
+
+def _describes_a_model(
+    values: Mapping[str, Any], nest: str | None, text_model: Mapping[str, Any]
+) -> bool:
+    """Whether a file has two of the keys of its type, its nested configuration and its class, or
+    those of its sizes.
+    """
+    signs = [values.get("model_type"), nest, values.get("architectures")]
+    if sum(map(bool, signs)) >= 2:
+        return True
+    sizes = TABLES["sizes"]
+    layers = (*sizes["layers"], "hybrid_override_pattern", "layers_block_type")
+    has_layers = any(key in text_model for key in layers)
+    has_width = any(key in text_model for key in sizes["width"])
+    return has_layers and has_width
+
+
+# how the weights are stored
 
 
 class Stored(Record):
@@ -241,131 +293,171 @@ class Stored(Record):
 
 def stored_of(keys: Keys) -> Stored:
     """How the weights that a config.json describes are stored."""
-    if mlx := keys.outer.get("quantization"):
+    mlx = keys.outer.get("quantization")
+    if mlx:
         return _stored_by_mlx(mlx, keys)
-    config = keys.outer.get("quantization_config") or keys.values.get(
-        "quantization_config"
-    )
+    config = keys.outer.get("quantization_config")
+    config = config or keys.values.get("quantization_config")
     if not config:
         return Stored(name=keys.published_type()[0], quantized=False)
-    values = config if isinstance(config, Mapping) else {"quantization_config": config}
-    method = str(
-        values.get("quant_method") or ("modelopt" if values.get("quant_algo") else None)
-    )
-    odd, name = _name_by(method, values)
-    if name is not None:
-        has_experts = keys.get("experts")
-        # gpt-oss
-        is_of_experts, odd = (
-            (True, "") if method == "mxfp4" else _exception(values, has_experts)
-        )
-        if not odd:
-            quantizer = "modelopt" if method == "modelopt" else None
-            matrices, experts = (None, name) if is_of_experts else (name, None)
-            return Stored(
-                name=name, quantizer=quantizer, matrices=matrices, experts=experts
-            )
-    return Stored(why=reason("quantization", key=odd, value=short(values.get(odd))))
+    if not isinstance(config, Mapping):
+        config = {"quantization_config": config}
+    return _stored_by_config(config, has_experts=bool(keys.get("experts")))
 
 
-def _exception(config: JsonValues, has_experts: object) -> tuple[bool, str]:
-    """Whether the experts alone are narrow (Kimi K2.5); else the key that leaves other matrices."""
-    table = TEXTS["quantization_config"]
-    lists = {
-        key: config[key] for key in table["left_out"] if config.get(key) is not None
-    }
-    names = [
-        str(name) for each in lists.values() if isinstance(each, list) for name in each
-    ]
-    if has_experts and any(map(re.compile(table["experts_alone"]).search, names)):
-        return True, ""
-    for key, each in lists.items():
-        # an empty list of these makes the head narrow, too
-        is_whole = each == [] and key in ("ignore", "llm_int8_skip_modules")
-        small, own = re.compile(table["outside_blocks"]), each or []
-        if (
-            is_whole
-            or not isinstance(own, list)
-            or not all(map(small.search, map(str, own)))
-        ):
-            return False, str(key)
-    return False, next((key for key in table["own_types"] if config.get(key)), "")
+def _stored_by_config(config: JsonValues, *, has_experts: bool) -> Stored:
+    """How weights are stored by a `quantization_config`."""
+    method = config.get("quant_method")
+    if not method and config.get("quant_algo"):
+        method = "modelopt"
+    method = str(method or None)
+    odd_key, name = _name_by(method, config)
+    if name is None:
+        return _not_understood(odd_key, config)
+    # gpt-oss: the experts alone
+    are_experts_alone = method == "mxfp4"
+    if not are_experts_alone:
+        are_experts_alone = has_experts and _leaves_experts_alone(config)
+    if are_experts_alone:
+        quantizer = "modelopt" if method == "modelopt" else None
+        return Stored(name=name, quantizer=quantizer, experts=name)
+    wide_key = _key_of_wide_matrices(config)
+    if wide_key is not None:
+        return _not_understood(wide_key, config)
+    quantizer = "modelopt" if method == "modelopt" else None
+    return Stored(name=name, quantizer=quantizer, matrices=name)
+
+
+def _not_understood(key: str, config: JsonValues) -> Stored:
+    return Stored(why=reason("quantization", key=key, value=short(config.get(key))))
+
+
+def _left_out(config: JsonValues) -> dict[str, Any]:
+    """The lists of what was left in the type of training, by their keys."""
+    lists = {}
+    for key in _QUANTIZED["left_out"]:
+        if config.get(key) is not None:
+            lists[key] = config[key]
+    return lists
+
+
+def _leaves_experts_alone(config: JsonValues) -> bool:
+    """Whether all but the experts was left in the type of training (Kimi K2.5)."""
+    pattern = re.compile(_QUANTIZED["experts_alone"])
+    for names in _left_out(config).values():
+        if isinstance(names, list) and any(pattern.search(str(name)) for name in names):
+            return True
+    return False
+
+
+def _key_of_wide_matrices(config: JsonValues) -> str | None:
+    """The key that leaves matrices of the blocks in the type of training; None for none."""
+    outside_blocks = re.compile(_QUANTIZED["outside_blocks"])
+    for key, names in _left_out(config).items():
+        if names == [] and key in ("ignore", "llm_int8_skip_modules"):
+            # an empty list of these makes the head narrow, too
+            return str(key)
+        if names and not isinstance(names, list):
+            return str(key)
+        if not all(outside_blocks.search(str(name)) for name in names or ()):
+            return str(key)
+    for key in _QUANTIZED["own_types"]:
+        if config.get(key):
+            return str(key)
+    return None
 
 
 def _name_by(method: str, config: JsonValues) -> tuple[str, str | None]:
     """The key that tells the layout, and the layout, None where it is not understood."""
-    layout = TEXTS["quantization_config"]["layouts"].get(method)
+    layout = _QUANTIZED["layouts"].get(method)
     if layout is not None:
         return layout["key"], layout["names"].get(str(config.get(layout["key"])))
     if method in ("gptq", "awq"):
-        bits, group = config.get("bits", 4), config.get("group_size", 128)
-        return "bits" if bits != 4 else "group_size", _packed(
-            f"{method}-{bits}bit", group
-        )
+        bits = config.get("bits", 4)
+        name = _packed(f"{method}-{bits}bit", config.get("group_size", 128))
+        return "group_size" if bits == 4 else "bits", name
     if method == "compressed-tensors":
         return "config_groups", _compressed_name(config)
-    if method != "bitsandbytes":
-        return "quant_method", None
-    is_double = config.get("bnb_4bit_use_double_quant") is True
-    four = "nf4-double" if is_double else "nf4"
-    kinds = {"load_in_4bit": four, "_load_in_4bit": four, "load_in_8bit": "int8"}
-    names = (name for key, name in kinds.items() if config.get(key) is True)
-    return "load_in_4bit", next(names, None)
+    if method == "bitsandbytes":
+        return "load_in_4bit", _bitsandbytes_name(config)
+    return "quant_method", None
+
+
+def _bitsandbytes_name(config: JsonValues) -> str | None:
+    if config.get("load_in_4bit") is True or config.get("_load_in_4bit") is True:
+        is_double = config.get("bnb_4bit_use_double_quant") is True
+        return "nf4-double" if is_double else "nf4"
+    if config.get("load_in_8bit") is True:
+        return "int8"
+    return None
 
 
 def _packed(layout: str, group: object, zeros: str = "") -> str | None:
+    """The name of integers packed by that layout; None where no program packs them so."""
     # -1 is a whole channel
     size = "channel" if group in (-1, None) else f"{group}g"
     scheme = scheme_of(f"{layout}-{size}{zeros}")
-    return scheme.name if scheme is not None and scheme.name in PACKED else None
+    if scheme is None or scheme.name not in PACKED:
+        return None
+    return scheme.name
 
 
 def _compressed_name(config: JsonValues) -> str | None:
     """llm-compressor with one type for all linear layers (compressed-tensors 0.12)."""
     groups = config.get("config_groups")
     parts = list(groups.values()) if isinstance(groups, Mapping) else []
-    if (
-        len(parts) != 1
-        or not isinstance(parts[0], dict)
-        or parts[0].get("targets") != ["Linear"]
-    ):
+    if len(parts) != 1 or not isinstance(parts[0], dict):
         return None
-    layout, weights = (
-        str(parts[0].get("format") or config.get("format")),
-        parts[0].get("weights"),
-    )
+    part = parts[0]
+    if part.get("targets") != ["Linear"]:
+        return None
+    layout = str(part.get("format") or config.get("format"))
     if layout in ("nvfp4-pack-quantized", "mxfp4-pack-quantized"):
-        return layout[:5]
-    weights = weights if isinstance(weights, dict) else {}
-    type, bits, group = (weights.get(key) for key in ("type", "num_bits", "group_size"))
+        return layout.partition("-")[0]
+    weights = part.get("weights")
+    if not isinstance(weights, dict):
+        weights = {}
+    type = weights.get("type")
+    bits = weights.get("num_bits")
+    group = weights.get("group_size")
     zeros = "-asym" if weights.get("symmetric", True) is False else ""
-    whole = "block" if weights.get("strategy") == "block" else group
-    own: Mapping[str, str] = TEXTS["quantization_config"]["of_linear"]
-    packed = _packed(f"w{bits}a16", group, zeros) if type == "int" else None
-    return own.get(f"{type} {bits} {whole}{zeros}") or packed
+    unit = "block" if weights.get("strategy") == "block" else group
+    names: Mapping[str, str] = _QUANTIZED["of_linear"]
+    name = names.get(f"{type} {bits} {unit}{zeros}")
+    if name is None and type == "int":
+        name = _packed(f"w{bits}a16", group, zeros)
+    return name
 
 
 def _stored_by_mlx(mlx: object, keys: Keys) -> Stored:
     """MLX's `quantization`, with what it says of single layers under their names."""
-    config = mlx if isinstance(mlx, dict) else {}
-    mode, bits, group = (
-        config.get("mode", "affine"),
-        config.get("bits"),
-        config.get("group_size"),
-    )
+    config: JsonValues = mlx if isinstance(mlx, dict) else {}
+    mode = config.get("mode", "affine")
+    bits = config.get("bits")
+    group = config.get("group_size")
     scheme = mlx_scheme(f"{bits}bit-{group}g" if mode == "affine" else str(mode))
     if scheme is None or (scheme.bits, scheme.group) != (bits, group):
         return Stored(format="mlx", why=reason("mlx-quantization", value=short(mlx)))
-    # a router is small
-    apart = {
-        part.get("bits") if isinstance(part, dict) else None
-        for key, part in config.items()
-        if (part is False or isinstance(part, dict))
-        and not key.endswith(("gate", "router"))
-    }
+    bits_of_layers = _bits_of_layers(config)
     # gpt-oss: experts as published, all else in 8 bits
-    is_mixed = mode == "mxfp4" and apart == {8}
-    if apart - {bits} and not is_mixed:
-        keys.notes.append(reason("other-bits"))
-    name = "MXFP4-Q8" if is_mixed else scheme.name.removesuffix("-64g")
+    if mode == "mxfp4" and bits_of_layers == {8}:
+        name = "MXFP4-Q8"
+    else:
+        name = scheme.name.removesuffix("-64g")
+        if bits_of_layers - {bits}:
+            keys.notes.append(reason("other-bits"))
     return Stored(name=name, format="mlx", why=reason("mlx-weights", name=name))
+
+
+def _bits_of_layers(config: JsonValues) -> set[int | None]:
+    """The bits of layers that are named by themselves; None for one that is not quantized."""
+    bits: set[int | None] = set()
+    for key, part in config.items():
+        # a router is small
+        if key.endswith(("gate", "router")):
+            continue
+        if part is False:
+            bits.add(None)
+        elif isinstance(part, dict):
+            bits.add(part.get("bits"))
+    return bits
