@@ -36,7 +36,7 @@ from ..machine.record import (
     Machine,
 )
 from ..needs.records import How, MemoryNeed, Needs
-from .commands import bytes_worth_bounding
+from .launch import bytes_worth_bounding
 from .understood import judged_for, understand
 from .verdicts import check_with
 

@@ -357,6 +357,14 @@ def _named(key: str, catalogue: Catalogue, *kinds: str) -> Resolution | None:
     return Resolution(spec_id=spec_id)
 
 
+def loaded_by_family(name: str, catalogue: Catalogue) -> str | None:
+    """The id of the model that Ollama loads by the name of a family; None where no entry says."""
+    families = catalogue.common_tables("families", "family")
+    _, facts = families.get(canonical(name), ("", {}))
+    id: str | None = facts.get("ollama")
+    return id
+
+
 def _family_model(
     name: str, family: TomlRow, key: str, catalogue: Catalogue
 ) -> Resolution | None:

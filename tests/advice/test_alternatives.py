@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shlex
+from typing import Any
 
 import pytest
 
 from helpers.machines import GIB, VM
 from selfhost import Route, Workload, check
 from selfhost.catalogue.index import open_catalogue
+from selfhost.catalogue.spec import ModelSpec
 from selfhost.judge.checks.runtime import is_too_slow
+from selfhost.judge.question import ask
+from selfhost.judge.record import Question
 
 
 def test_a_closed_models_nearest_open_weights_are_named_with_their_license() -> None:
@@ -258,3 +262,30 @@ def test_three_bits_are_the_last_resort_and_told_as_such() -> None:
     assert accelerator is not None
     assert "3" in (whole.quantization or "")
     assert (accelerator.remedy or "").count(";") == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "runtime", "machine"),
+    [
+        pytest.param("mistral-7b", "diffusers", "laptop-ddr4-16gb", id="for-pictures"),
+        pytest.param("mistral-7b", "mlx", "laptop-ddr4-16gb", id="for-macs"),
+        pytest.param("gpt-4o", "vllm", "laptop-ddr4-16gb", id="for-gpus"),
+    ],
+)
+def test_a_program_that_runs_no_such_model_here_is_not_tried(
+    model: str, runtime: str, machine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hundreds of models were judged in vain before others were proposed (3 s on a laptop)."""
+    asked_in: list[str | None] = []
+
+    def watched(spec: ModelSpec, workload: Workload, *rest: Any) -> Question:
+        if spec.id != verdict.model.id:
+            asked_in.append(workload.runtime)
+        return ask(spec, workload, *rest)
+
+    monkeypatch.setattr("selfhost.advice.proposals.ask", watched)
+    verdict = check(model, Workload(runtime=runtime), machine=machine)
+    others = [other for other in verdict.alternatives if other.id != verdict.model.id]
+    assert others
+    assert all(other.runtime not in (None, runtime) for other in others)
+    assert runtime not in asked_in

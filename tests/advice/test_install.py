@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from helpers.paths import TESTS
 from selfhost import Workload
-from selfhost.advice.verdicts import steps
+from selfhost.advice.steps import steps
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec

@@ -16,7 +16,7 @@ import pytest
 from helpers.machines import USUAL
 from helpers.paths import TESTS
 from selfhost import Machine, Verdict, Workload, check
-from selfhost.advice.verdicts import Steps, steps
+from selfhost.advice.steps import Steps, steps
 from selfhost.catalogue.index import Catalogue
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask

@@ -1,0 +1,362 @@
+"""What to know beside an answer: its notes, and its fine print.
+
+The sentences are those of `common/remarks.toml`. The branch here says which of them hold, and gives
+the figures that they are filled with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .. import needs as need
+from ..catalogue.index import Catalogue
+from ..catalogue.names import bare_name
+from ..catalogue.offers import Offer
+from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import GENERATING, ONE_AT_A_TIME
+from ..core import units
+from ..core.errors import MAX_PROBLEMS, Problem
+from ..core.templates import fill
+from ..core.workload import FLAGS, Workload
+from ..judge.checks.model import reads_context
+from ..judge.pace import Speed
+from ..judge.pace.text import pace_of_text
+from ..judge.record import Judged, Question
+from ..machine.record import Machine
+from .launch import CONVERTED, bytes_worth_bounding
+from .room import Reach
+from .steps import Steps
+from .understood import Understood, remarks
+
+# what is asked of weights, and says nothing where there are none
+_WEIGHT_OPTIONS = (
+    "runtime",
+    "quantization",
+    "kv_cache_type",
+    "draft",
+    "runtime_options",
+)
+# what is asked of tokens that are written one by one
+_TOKEN_OPTIONS = ("parallel", "prompt_tokens", "min_tokens_per_second")
+
+
+def _said(key: str, **figures: object) -> tuple[str, ...]:
+    """The sentence of that key."""
+    return remarks({key: True}, **figures)
+
+
+# ------------------------------------------------------------------ notes
+
+
+def notes_on_question(
+    catalogue: Catalogue, judged: Judged, machine: Machine, offers: tuple[Offer, ...]
+) -> Iterator[str]:
+    """What stands in for the model, what is wrong with the user's specs, what has no effect."""
+    question = judged.question
+    reasons = [offer.why_instead for offer in offers if offer.why_instead]
+    yield from dict.fromkeys(reasons)
+    yield from _faults_of_own_specs(catalogue)
+    spec, workload, stated = question.spec, question.workload, question.stated
+    if spec.overrides:
+        yield from _said("replaced", spec=spec.origin, shipped=spec.overrides)
+    served = spec.availability
+    if workload.task == "finetune" and served is not None and served.fine_tuning:
+        yield from _said(
+            "fine-tuning", provider=served.provider, words=served.fine_tuning
+        )
+    tokens = workload.context_tokens
+    follows_prompt = tokens is not None and stated.tokens_with_prompt == tokens
+    if follows_prompt and spec.modality in GENERATING:
+        yield from _said("context", tokens=tokens)
+    if workload.draft and question.companions is not None:
+        yield from _said("draft")
+    if judged.fits and _is_slower_with_draft(judged.speed):
+        yield from _said("draft-slower")
+    left = machine.address_space_bytes
+    if left is not None and judged.placement in ("accelerator", "split"):
+        yield from _said("address-space", left=left)
+    if stated != Workload():
+        yield from _options_without_effect(question)
+
+
+def _faults_of_own_specs(catalogue: Catalogue) -> Iterator[str]:
+    """The first faulty files of the user, each with its first fault; the others are counted."""
+    by_file: dict[str, list[Problem]] = {}
+    for problem in catalogue.own_faults:
+        by_file.setdefault(problem.file, []).append(problem)
+    for file, problems in list(by_file.items())[:MAX_PROBLEMS]:
+        first = problems[0]
+        fault = f"{first.key}: {first.message}" if first.key else first.message
+        others = len(problems) - 1
+        yield from _said(
+            "unread", file=file, fault=fault, more=others, several=others > 1
+        )
+    unlisted = len(by_file) - MAX_PROBLEMS
+    if unlisted > 0:
+        yield from _said("unread-more", files=unlisted)
+
+
+def _is_slower_with_draft(speed: Speed | None) -> bool:
+    if speed is None or speed.decode is None:
+        return False
+    without_draft = speed.undrafted_tokens_per_second
+    return without_draft is not None and bool(speed.decode.likely < without_draft)
+
+
+def _options_without_effect(question: Question) -> Iterator[str]:
+    spec, stated = question.spec, question.stated
+    if spec.closed:
+        options = [FLAGS[key] for key in _WEIGHT_OPTIONS if _is_stated(stated, key)]
+        if options:
+            yield from _said(
+                "no-weights",
+                options=options,
+                several=len(options) > 1,
+                model=spec.name,
+            )
+    elif stated.task == "generate" and spec.modality not in GENERATING:
+        options = _token_options_without_effect(question)
+        if options:
+            yield from _said(
+                "no-tokens",
+                options=options,
+                several=len(options) > 1,
+                model=spec.name,
+            )
+    if stated.context_tokens is not None and not reads_context(spec):
+        yield from _said("no-context", model=spec.name)
+    runtime = question.runtime
+    has_cache = question.workload.kv_cache_type is not None
+    if stated.kv_cache_type and runtime is not None and not has_cache:
+        yield from _said(
+            "no-cache",
+            type=stated.kv_cache_type,
+            model=spec.name,
+            program=runtime.name,
+        )
+
+
+def _is_stated(stated: Workload, key: str) -> bool:
+    return bool(getattr(stated, key) != Workload._defaults[key])
+
+
+def _token_options_without_effect(question: Question) -> list[str]:
+    """Options on tokens, of a model that writes none."""
+    options: list[str] = []
+    for key in _TOKEN_OPTIONS:
+        if not _is_stated(question.stated, key):
+            continue
+        if key != "parallel":
+            options.append(FLAGS[key])
+        elif _makes_one_at_a_time(question):
+            options.append(f"{FLAGS[key]} (--users)")
+    return options
+
+
+def _makes_one_at_a_time(question: Question) -> bool:
+    modality = question.spec.modality
+    if modality not in ONE_AT_A_TIME:
+        return False
+    if modality != "image" or question.needs is None:
+        return True
+    # what the decoder holds of pictures that are made at once; files of stable-diffusion.cpp are
+    # counted for one
+    return all(term.name != "activations" for term in question.needs.terms)
+
+
+def notes_on_cards(
+    understood: Understood, judged: Judged, machine: Machine
+) -> Iterator[str]:
+    """That GPUs stay idle, and that a tag of Ollama's is one file, which may be why."""
+    if not judged.fits or judged.placement != "accelerator" or judged.needs is None:
+        return
+    cards = [card for card in machine.accelerators or () if card.unified is not True]
+    used = {term.where for term in judged.needs.terms} - {"host"}
+    idle = len(cards) - len(used)
+    if idle <= 0:
+        return
+    yield from _said(
+        "idle",
+        idle=idle,
+        number=len(cards),
+        several=idle > 1,
+        one=len(used) == 1,
+    )
+    if understood.files.is_tag:
+        tag = bare_name(understood.asked)
+        yield from _said("tag-alone", tag=tag, model=judged.question.spec.id)
+
+
+def note_on_clock(machine: Machine, today: str) -> tuple[str, ...]:
+    """That the machine was recorded after today."""
+    day = machine.read_on
+    if day is None or day <= today:
+        return ()
+    return _said("future", day=day, today=today)
+
+
+def note_on_conversations(judged: Judged, to_type: Steps) -> tuple[str, ...]:
+    """That long conversations take more than the need, of the program whose lines are printed."""
+    runtime = to_type.runtime or judged.question.runtime
+    workload = judged.workload
+    is_bounded = any("--ctx-checkpoints" in line for line in to_type.commands)
+    if runtime is None or is_bounded or not judged.fits:
+        return ()
+    more_bytes = bytes_worth_bounding(judged, runtime)
+    if not more_bytes:
+        return ()
+    kept = str(runtime.context_checkpoints)
+    option = fill(
+        runtime.options.get("checkpoints", ""),
+        {"context_checkpoints": kept},
+        keep_unknown=True,
+    )
+    service = runtime.service
+    return _said(
+        "checkpoints",
+        more=more_bytes,
+        runtime=runtime.name,
+        kept=runtime.kept_checkpoints,
+        users=workload.parallel if workload.parallel > 1 else None,
+        option=option,
+        program=runtime.name if service is None else service.program,
+    )
+
+
+def note_on_smaller(smaller: Judged | None) -> tuple[str, ...]:
+    """That GPUs would hold the `smaller` type of what runs in RAM beside them."""
+    if smaller is None or smaller.placement != "accelerator":
+        return ()
+    pace = None if smaller.speed is None else smaller.speed.judged
+    return _said(
+        "on-gpu",
+        type=smaller.quantization,
+        pace=None if pace is None else units.speed(pace.likely),
+    )
+
+
+def note_on_users(reach: Reach) -> tuple[str, ...]:
+    """How many users the accelerators hold, where the text of more spills into RAM; or how many are
+    served at once, where the others wait.
+    """
+    judged = reach.judged
+    question, users = judged.question, judged.workload.parallel
+    if judged.speed is not None and judged.speed.waiting:
+        return _said(
+            "users-wait",
+            at_once=users - judged.speed.waiting,
+            users=users,
+            program="" if question.runtime is None else question.runtime.name,
+        )
+    if users == 1 or judged.placement != "split" or question.step is None:
+        return ()
+
+    def are_held_whole(number: int) -> bool:
+        return reach.layout_under(parallel=number).placement == "accelerator"
+
+    most = units.count_while(are_held_whole, range(1, users))
+    if most == 0:
+        return ()
+    layout = reach.layout_under(parallel=most)
+    # what accelerators hold was counted
+    assert layout.needs is not None
+    pace = pace_of_text(
+        layout.question, question.step, layout.needs, reach.machine
+    ).judged
+    cards = {term.where for term in layout.needs.terms} - {"host"}
+    return _said(
+        "users-spill",
+        most=most,
+        more=most + 1,
+        held=units.plural(most, "user"),
+        several=len(cards) > 1,
+        pace=None if pace is None else units.speed(pace.likely),
+    )
+
+
+# ------------------------------------------------------------------ how the name was understood
+
+
+def note_on_tag(understood: Understood, judged: Judged) -> tuple[str, ...]:
+    """Which type a tag of Ollama's loads, where that does not run and nothing says it yet."""
+    taken = judged.workload
+    if judged.fits or taken.format != "gguf" or not understood.files.is_tag:
+        return ()
+    if understood.workload.quantization is not None:
+        return ()
+    return _said("tag", tag=bare_name(understood.asked), type=taken.quantization)
+
+
+# ------------------------------------------------------------------ fine print
+
+
+def fine_print(understood: Understood, judged: Judged, to_type: Steps) -> Iterator[str]:
+    """What few need to know of the program, its files and the lines to type."""
+    question = judged.question
+    trains = judged.workload.task == "finetune"
+    if trains and not question.spec.closed:
+        yield from _said("training")
+    if question.chosen is not None and not trains:
+        yield question.chosen
+    if question.runtime is not None:
+        yield from _note_on_batches(judged, question.runtime)
+        if not (trains or question.local_files or understood.tag):
+            yield from _notes_on_loading(question, question.runtime)
+    yield from _note_on_conversion(question)
+    if to_type.server:
+        lines = " and, in another terminal, ".join(
+            [f"`{line}`" for line in to_type.server]
+        )
+        yield from _said("server", lines=lines, tokens=judged.workload.context_tokens)
+
+
+def _note_on_batches(judged: Judged, runtime: RuntimeSpec) -> Iterator[str]:
+    if judged.needs is None or judged.needs.batch_tokens is None:
+        return
+    yield from _said(
+        "batches",
+        tokens=judged.needs.batch_tokens,
+        program=runtime.name,
+        told=bool(runtime.batches_beside_ram),
+    )
+
+
+def _notes_on_loading(question: Question, runtime: RuntimeSpec) -> Iterator[str]:
+    """What the program makes of the files while it loads them, and what it needs for that."""
+    spec, workload = question.spec, question.workload
+    type = workload.quantization
+    if type is None:
+        return
+    if need.takes_text_alone(spec, runtime):
+        yield from _said("text-alone", runtime=runtime.name, model=spec.name)
+    if need.loads_sixteen_bits(spec, runtime, workload.format, type):
+        yield from _said(
+            "made-while-loading",
+            runtime=runtime.name,
+            bits=_published_bits(spec),
+            type=type,
+        )
+    rule = runtime.rule_of(type)
+    if rule is not None and rule.needs:
+        yield from _said("packages", packages=rule.needs)
+
+
+def _published_bits(spec: ModelSpec) -> int:
+    stored = spec.architecture
+    return 32 if stored is not None and stored.dtype == "float32" else 16
+
+
+def _note_on_conversion(question: Question) -> tuple[str, ...]:
+    """Whose files they are, where not those of the account that publishes the weights."""
+    spec, format = question.spec, question.workload.format
+    repository = spec.repository_of(format, question.workload.quantization)
+    if question.local_files or format not in CONVERTED:
+        return ()
+    if repository is None or spec.repository is None:
+        return ()
+    owner = repository.partition("/")[0]
+    publisher = spec.repository.partition("/")[0]
+    if owner.casefold() == publisher.casefold():
+        return ()
+    return _said("conversion", owner=owner, publisher=publisher, repository=repository)

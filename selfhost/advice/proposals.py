@@ -1,0 +1,322 @@
+"""Other models that run on a machine in place of one that was judged there.
+
+`Proposals` takes what was judged. `best` judges models of the catalogue, the most promising first,
+and returns the few that are worth most. `why` says of one of them why it is proposed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from math import inf
+from typing import NamedTuple
+
+from .. import needs as need
+from ..catalogue.index import Catalogue, Outline
+from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import GENERATING
+from ..core.errors import WorkloadError
+from ..core.records import Record
+from ..core.workload import Workload
+from ..judge.checks.model import is_partly_open, terms_checks
+from ..judge.checks.runtime import (
+    is_slow_picture,
+    is_too_slow,
+    lacks_pace_of_users,
+    runtime_check,
+)
+from ..judge.defaults import follows_a_list, suited
+from ..judge.judging import judge
+from ..judge.question import ask
+from ..judge.record import MACHINELESS_CHECKS, Judged, Question
+from ..machine.record import Machine
+from .ranking import BestCase, Standings, best_case, factors, reasons, share_on
+
+# where it is not the machine that rules a model out, one up to this many times as large is alike
+# (assumed: 7 and 8 B are one class)
+_ALIKE_IN_SIZE = 1.25
+# of those that a spec names the nearest comes first: each later one is worth a little less
+_LESS_FOR_LATER = 1e-6
+# a model that sees answers text too
+_AS_GOOD_AS = {"text": GENERATING}
+
+
+def local_fit(
+    spec: ModelSpec, workload: Workload, catalogue: Catalogue, machine: Machine
+) -> Judged | None:
+    """The model judged with its defaults; None where it would not be local.
+
+    A type of KV cache that its program does not keep is left out.
+    """
+    try:
+        judged = judge(ask(spec, workload, catalogue, machine), machine)
+    except WorkloadError:
+        if workload.kv_cache_type is None:
+            return None
+        plain = workload.replace(kv_cache_type=None)
+        return local_fit(spec, plain, catalogue, machine)
+    if follows_a_list(spec, workload):
+        judged = suited(judged, catalogue, machine)
+    return judged if judged.fits else None
+
+
+def as_checked(judged: Judged, catalogue: Catalogue, machine: Machine) -> Judged:
+    """What `local_fit` returned, with the defaults that suit the machine, as `check` has it."""
+    if follows_a_list(judged.question.spec, judged.question.stated):
+        return judged
+    return suited(judged, catalogue, machine)
+
+
+class _Rank(NamedTuple):
+    """Where a proposal stands among the others; the smaller rank is the better one."""
+
+    is_for_other_work: bool
+    is_less_open: bool
+    is_doubtful: bool
+    is_in_other_program: bool
+    worth_below_zero: float
+
+
+class _Candidate(NamedTuple):
+    """A model of the catalogue that may be proposed; those worth most sort first."""
+
+    is_for_other_work: bool
+    worth_below_zero: float
+    id: str
+
+    def best_rank(self, *, is_less_open: bool, is_in_other_program: bool) -> _Rank:
+        """The best rank that it may get once it is judged."""
+        return _Rank(
+            is_for_other_work=self.is_for_other_work,
+            is_less_open=is_less_open,
+            is_doubtful=False,
+            is_in_other_program=is_in_other_program,
+            worth_below_zero=self.worth_below_zero,
+        )
+
+
+class _Proposal(NamedTuple):
+    """A candidate that runs here."""
+
+    rank: _Rank
+    judged: Judged
+
+
+class _Shortlist:
+    """The best `most` proposals so far, the best first."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.proposals: list[_Proposal] = []
+
+    def has_no_place_for(self, rank: _Rank) -> bool:
+        """Whether as many better ones are listed as are wanted."""
+        is_full = len(self.proposals) >= self._most
+        return is_full and rank > self.proposals[-1].rank
+
+    def add(self, proposal: _Proposal) -> None:
+        """List it, and drop what has no place any more."""
+        self.proposals.append(proposal)
+        self.proposals.sort(key=lambda listed: listed.rank)
+        del self.proposals[self._most :]
+
+
+class Proposals(Record):
+    """Other models in place of the one that was judged, `judged`."""
+
+    judged: Judged
+    catalogue: Catalogue
+    machine: Machine
+
+    def best(self, most: int) -> list[Judged]:
+        """The best `most` that run here fast enough, judged until none left can be worth more."""
+        program = self._program_asked()
+        is_useless = program is not None and self._runs_none(program)
+        shortlist = _Shortlist(most)
+        for candidate in self._candidates():
+            best_rank = candidate.best_rank(
+                is_less_open=False, is_in_other_program=is_useless
+            )
+            if shortlist.has_no_place_for(best_rank):
+                break
+            spec = next(self.catalogue.specs([candidate.id]), None)
+            if spec is None:
+                # its file is broken
+                continue
+            can_load = not is_useless
+            if program is not None and can_load:
+                can_load = need.why_not_loaded(spec, program) is None
+            proposal = self._proposal(candidate, spec, shortlist, can_load=can_load)
+            if proposal is not None:
+                shortlist.add(proposal)
+        return [
+            as_checked(proposal.judged, self.catalogue, self.machine)
+            for proposal in shortlist.proposals
+        ]
+
+    def why(self, judged: Judged) -> str:
+        """Why a model is proposed: `closest match, from 2026-08, fits the GPU`."""
+        own, spec, runtime = (
+            self.judged.question,
+            judged.question.spec,
+            judged.question.runtime,
+        )
+        parts: list[str] = []
+        if spec.id in self.named:
+            parts.append("closest match")
+        elif spec.family == own.spec.family:
+            parts.append("same family")
+        standing = Standings.load(self.catalogue).by_id[spec.id]
+        parts.append(reasons(judged, standing))
+        if runtime is not None and own.stated.runtime not in (None, runtime.id):
+            parts.append(f"with {runtime.name}")
+        return ", ".join([part for part in parts if part])
+
+    @cached_property
+    def named(self) -> tuple[str, ...]:
+        """The ids that the spec names as nearest to its model, or as its successor."""
+        spec = self.judged.question.spec
+        named: list[str] = []
+        if spec.availability is not None:
+            named += spec.availability.open_alternatives
+        if spec.upkeep.superseded_by is not None:
+            named.append(spec.upkeep.superseded_by)
+        return self.catalogue.current_first(named)
+
+    # ------------------------------------------------------------------ judging one
+
+    @cached_property
+    def _plain(self) -> Workload:
+        """What was asked, without what only one model or one program comes in."""
+        stated = self.judged.question.stated
+        return stated.replace(runtime=None, format=None, quantization=None, draft=None)
+
+    def _proposal(
+        self,
+        candidate: _Candidate,
+        spec: ModelSpec,
+        shortlist: _Shortlist,
+        *,
+        can_load: bool,
+    ) -> _Proposal | None:
+        """The candidate as it runs here; None where it does not, or has no place among the best.
+
+        `can_load`: the program that was asked for may run it; another one is taken where that one
+        does not.
+        """
+        terms = list(terms_checks(spec, self._plain))
+        if any(finding.decides for finding in terms):
+            return None
+        is_less_open = any(is_partly_open(finding) for finding in terms)
+        best_rank = candidate.best_rank(
+            is_less_open=is_less_open, is_in_other_program=not can_load
+        )
+        if shortlist.has_no_place_for(best_rank):
+            # what is open whole, or runs in the program asked for, may still come
+            return None
+        asked_runtime = self.judged.question.stated.runtime
+        judged: Judged | None = None
+        if can_load:
+            judged = self._fit(spec, self._plain.replace(runtime=asked_runtime))
+        is_in_other_program = judged is None and asked_runtime is not None
+        if is_in_other_program:
+            judged = self._fit(spec, self._plain)
+        if judged is None or is_too_slow(judged):
+            return None
+        rank = best_rank._replace(
+            is_doubtful=_is_doubtful(judged),
+            is_in_other_program=is_in_other_program,
+            worth_below_zero=candidate.worth_below_zero * share_on(judged),
+        )
+        return _Proposal(rank, judged)
+
+    def _fit(self, spec: ModelSpec, workload: Workload) -> Judged | None:
+        return local_fit(spec, workload, self.catalogue, self.machine)
+
+    # ------------------------------------------------------------------ the program
+
+    def _program_asked(self) -> RuntimeSpec | None:
+        """The program that was asked for, where what it loads decides which models it runs."""
+        stated = self.judged.question.stated
+        if stated.runtime is None or stated.task != "generate":
+            return None
+        try:
+            return self.catalogue.runtime(stated.runtime.strip().lower())
+        except WorkloadError:
+            return None
+
+    def _runs_none(self, program: RuntimeSpec) -> bool:
+        """Whether that program surely runs no model of this kind on this machine."""
+        serves_kind = any(kind in program.modalities for kind in self._modalities)
+        if not serves_kind and not program.text_part:
+            return True
+        if program.gpu_only and self.machine.accelerators == ():
+            return True
+        question = Question(
+            spec=self.judged.question.spec, workload=self._plain, runtime=program
+        )
+        return runtime_check(question, self.machine).code == "runtime-no-build"
+
+    # ------------------------------------------------------------------ candidates
+
+    @property
+    def _modalities(self) -> tuple[str, ...]:
+        """The kinds of model that do the same work."""
+        modality = self.judged.question.spec.modality
+        return _AS_GOOD_AS.get(modality, (modality,))
+
+    def _candidates(self) -> list[_Candidate]:
+        """The open models that may do the same work here, the most promising first."""
+        bounds = best_case(self.machine, self._plain)
+        candidates = [self._candidate(outline, bounds) for outline in self._outlines()]
+        return sorted([candidate for candidate in candidates if candidate is not None])
+
+    def _outlines(self) -> Iterator[Outline]:
+        own = self.judged.question.spec.id
+        for outline in self.catalogue.outlines.values():
+            is_of_kind = outline.modality in self._modalities
+            if is_of_kind and not outline.closed and outline.id != own:
+                yield outline
+
+    def _candidate(self, outline: Outline, bounds: BestCase) -> _Candidate | None:
+        """The model as a candidate; None for one that is not named and is larger, surely has no
+        room, or does other work.
+        """
+        standings = Standings.load(self.catalogue)
+        worth = standings.by_id[outline.id].worth
+        if outline.id in self.named:
+            place = self.named.index(outline.id)
+            weight = factors("worth")["named"] * (1 - _LESS_FOR_LATER * place)
+            return _Candidate(
+                is_for_other_work=False,
+                worth_below_zero=-worth * weight,
+                id=outline.id,
+            )
+        uses = self.judged.question.spec.uses
+        has_same_use, does_work = standings.has_use_of(uses, outline)
+        if not does_work or not bounds.has_room(outline):
+            return None
+        if (outline.parameters_total or inf) > self._most_parameters:
+            return None
+        return _Candidate(
+            is_for_other_work=not has_same_use, worth_below_zero=-worth, id=outline.id
+        )
+
+    @cached_property
+    def _most_parameters(self) -> float:
+        """As many as the judged model has, less one; a few more where the machine does not rule the
+        model out; infinite where they are not known.
+        """
+        checks = {finding.check for finding in self.judged.findings if finding.decides}
+        total = self.judged.question.spec.parameters.total or inf
+        if checks <= {*MACHINELESS_CHECKS}:
+            return _ALIKE_IN_SIZE * total - 1
+        return total - 1
+
+
+def _is_doubtful(judged: Judged) -> bool:
+    """Whether it may not do what was asked: its pace or its context was not measured."""
+    if is_slow_picture(judged) or judged.has("context-unmeasured"):
+        return True
+    return lacks_pace_of_users(judged)

@@ -1,0 +1,217 @@
+"""How far one could go with what was judged on a machine.
+
+`Reach` takes what was judged. Its `room` is the longest context, the most sequences and the best
+quantization that fit. Each is sought alone: everything else stays as it was judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .. import needs as need
+from ..catalogue.index import Catalogue
+from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.spec_values import GENERATING
+from ..core import units
+from ..core.records import Record
+from ..judge.checks import Outcome
+from ..judge.checks.accelerator import more_for_shared
+from ..judge.checks.space import disk_check
+from ..judge.files import local_copy
+from ..judge.judging import best_layout
+from ..judge.question import asked_under
+from ..judge.record import LOSSLESS, Judged, Question, Room, quality_of
+from ..machine.record import Machine
+from ..needs.records import Needs
+
+# nobody serves more at once from one machine, and the search needs an end
+_MOST_PARALLEL = 4096
+# how near to the accelerators a placement is
+_NEARNESS = {"host": 0, None: 0, "split": 1, "accelerator": 2}
+# parts of the memory that grow with the tokens and with the sequences
+_GROWING_TERMS = ("kv_cache", "recurrent_state")
+# published weights of 16 bits: a type before one of these keeps no more of them
+_SIXTEEN_BITS = ("F16", "BF16")
+
+
+class Reach(Record):
+    """How far the limits of a machine are from what was judged on it."""
+
+    judged: Judged
+    catalogue: Catalogue
+    machine: Machine
+
+    def room(self) -> Room | None:
+        """How far one could go in each respect alone; None where no need is known."""
+        question = self.judged.question
+        runtime, taken = question.runtime, question.workload
+        if question.needs is None or runtime is None:
+            return None
+        trains = taken.task == "finetune"
+        has_tokens = trains or question.spec.modality in GENERATING
+        longest: int | None = None
+        most_parallel: int | None = None
+        if has_tokens and taken.context_tokens is not None:
+            longest = self.longest_context()
+            most = runtime.most_sequences or max(taken.parallel, _MOST_PARALLEL)
+            most_parallel = self._largest("parallel", taken.parallel, most)
+        best: str | None = None
+        if not (trains or question.local_files or taken.quantization == "F32"):
+            best = self._best_quantization(runtime)
+        return Room(
+            longest_context_tokens=longest,
+            best_quantization=best,
+            most_parallel=most_parallel,
+        )
+
+    def longest_context(self) -> int | None:
+        """Tokens of one sequence, at most as many as the model was trained for.
+
+        What its publisher documents with scaling counts only where more was asked for, because
+        answers may get worse. None where tokens make no sense, or not even one fits.
+        """
+        question = self.judged.question
+        asked_tokens = question.workload.context_tokens
+        architecture, row = question.spec.architecture, question.row
+        if architecture is None or question.needs is None or asked_tokens is None:
+            return None
+        most = question.trained_tokens or asked_tokens
+        if asked_tokens > most:
+            most = max(most, architecture.scaled_context_tokens or 0)
+        if row.rewrites and (row.relative_positions or row.sines):
+            # such a model sets no bound: what was asked for is judged all the same
+            most = max(most, asked_tokens)
+        return self._largest("context_tokens", asked_tokens, most)
+
+    def _best_quantization(self, runtime: RuntimeSpec) -> str | None:
+        """The smallest without noticeable loss that fits, else the best that does; None for none.
+
+        The types are in the order of what they lose, so no type behind the judged one counts,
+        unless the judged one loses something: then the types before it are tried, too.
+        """
+        spec = self.judged.question.spec
+        judged_type = self.judged.quantization
+        order = need.quantizations_of(spec, runtime)
+        first = len(order) - 1
+        if judged_type in order:
+            first = order.index(judged_type)
+        if judged_type not in _SIXTEEN_BITS:
+            while first > 0 and quality_of(order[first], spec).cost not in LOSSLESS:
+                first -= 1
+        for name in order[max(first, 0) :]:
+            if self.fits(quantization=name):
+                return name
+        return None
+
+    def _largest(self, field: str, judged_number: int, most: int) -> int | None:
+        """The largest number of tokens or sequences up to `most` that fits, as all smaller ones do;
+        None where not even one fits.
+
+        It is sought in growing steps around a guess: what likely has room, by what the judged
+        number keeps.
+        """
+
+        def fits(number: int) -> bool:
+            return self.fits(**{field: number})
+
+        low = 1
+        if self.judged.fits:
+            low = min(judged_number, most)
+        is_known_to_fit = self.judged.fits and low == judged_number
+        if not is_known_to_fit and not fits(low):
+            return None
+        guess = low + self._more_by_free_memory(low)
+        if not low < guess < most and fits(most):
+            return most
+        high = most
+        step = max(1, guess // 128)
+        while low < guess < high:
+            if fits(guess):
+                low = guess
+                guess += step
+            else:
+                high = guess
+                guess -= step
+            step *= 2
+        return low + units.count_while(fits, range(low + 1, high + 1))
+
+    def _more_by_free_memory(self, number: int) -> int:
+        """How many more tokens or sequences the free memory holds, by what `number` of them keep;
+        below 0 where memory is lacking, 0 where that is not known.
+        """
+        needs = self.judged.needs
+        check = "memory" if self.judged.placement == "host" else "accelerator"
+        finding = self.judged.finding(check)
+        if needs is None or finding is None:
+            return 0
+        if not isinstance(finding.has, int) or not isinstance(finding.needs, int):
+            return 0
+        kept_bytes = sum(
+            term.bytes for term in needs.terms if term.name in _GROWING_TERMS
+        )
+        if kept_bytes == 0:
+            return 0
+        return (finding.has - finding.needs) * number // kept_bytes
+
+    def layout_under(self, **changes: int | str) -> Judged:
+        """Where the same question is placed with that change of the workload, at any pace."""
+        return self._placed(self._asked_under(changes))
+
+    def fits(self, **changes: int | str) -> bool:
+        """Whether it fits with that change of the workload, and so do the files of another type.
+
+        What runs on the accelerators, all of it or a part, must not leave them. What they hold with
+        memory to spare must not become tight.
+        """
+        other = self._asked_under(changes)
+        # what was counted once is counted under another workload, too
+        assert other.needs is not None
+        layout = self._placed(other)
+        if not layout.fits or self._is_tighter(layout) or self._is_farther(layout):
+            return False
+        if self._wants_another_limit(layout, other.needs):
+            return False
+        if "quantization" not in changes:
+            return True
+        return self._has_room_on_disk(other, other.needs)
+
+    def _asked_under(self, changes: Mapping[str, int | str]) -> Question:
+        question = self.judged.question
+        workload = question.workload.replace(**changes)
+        return asked_under(question, workload, self.machine)
+
+    def _placed(self, question: Question) -> Judged:
+        return best_layout(question, self.machine, at_any_pace=True)
+
+    def _is_tighter(self, layout: Judged) -> bool:
+        was_tight = self.judged.fits and self.judged.has("accelerator-tight")
+        return layout.has("accelerator-tight") and not was_tight
+
+    def _is_farther(self, layout: Judged) -> bool:
+        """Whether less of it lies on accelerators than of what was judged."""
+        if not self.judged.fits:
+            return False
+        return _NEARNESS[layout.placement] < _NEARNESS[self.judged.placement]
+
+    def _wants_another_limit(self, layout: Judged, needs: Needs) -> bool:
+        """Whether a GPU that shares the RAM would compute all of it only with another limit than
+        the one that is printed.
+        """
+        judged = self.judged
+        if judged.needs is None or not judged.fits or judged.placement != "host":
+            return False
+        if not layout.has("accelerator-partly"):
+            return False
+        printed = more_for_shared(judged.needs, self.machine)
+        return more_for_shared(needs, self.machine) != printed
+
+    def _has_room_on_disk(self, other: Question, needs: Needs) -> bool:
+        """Whether the disk holds the files of a question in another type."""
+        spec, runtime, workload = other.spec, other.runtime, other.workload
+        if workload.quantization != self.judged.quantization:
+            here = local_copy(
+                spec, runtime, workload, needs, self.machine, self.catalogue
+            )
+            other = other.replace(here=here)
+        outcome = disk_check(needs, self.machine, other).outcome
+        return outcome in (Outcome.PASS, Outcome.WARN)

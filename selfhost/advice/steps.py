@@ -1,0 +1,417 @@
+"""What to type: the installation, the login, and the commands that run a model.
+
+`steps` takes what was judged on a machine and returns `Steps`: the lines to type first, and those
+that download and run the model, as the machine's shell takes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..catalogue.index import Catalogue
+from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
+from ..core.records import Record
+from ..core.templates import fill
+from ..judge.checks.accelerator import more_for_shared
+from ..judge.checks.model import gate_remedy
+from ..judge.checks.runtime import install_lines, runtime_check
+from ..judge.devices import computes_on_shared, index_of, is_built_for, reaches
+from ..judge.files import who_else_has_the_files
+from ..judge.pace.rates import shared_gpu_of
+from ..judge.record import Judged, Question
+from ..machine.record import Accelerator, Machine
+from .commands import (
+    Recipe,
+    commands,
+    lines_by_tag,
+    lines_of_file,
+    recipe,
+    server_lines,
+    training_lines,
+)
+from .launch import Launch
+
+# the repository and the file come from a sourced listing, or the file is here
+_LISTED = "listed"
+# nobody has seen the file: its publisher usually has it, or you make it
+_UNLISTED = "unlisted"
+
+
+class Steps(Record):
+    """`setup` are lines to type first, () where nothing is missing; `commands` those that download
+    and run the model, () where none is known; `commands_class` is "listed" or "unlisted", of the
+    first of them, None where there is none. A line that begins with `#` is a comment. `runtime`:
+    whose program the commands start, None where that is the judged one. `server` are lines that
+    start a server with the judged context, where the commands leave that to the program.
+    """
+
+    setup: tuple[str, ...] = ()
+    server: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    runtime: RuntimeSpec | None = None
+    commands_class: str | None = None
+
+
+def steps(
+    judged: Judged,
+    catalogue: Catalogue,
+    machine: Machine,
+    *,
+    tag: str | None = None,
+    by_tag_first: bool = False,
+) -> Steps:
+    """All lines for a model that runs; none where it does not, or where no command is known.
+
+    `tag` is what Ollama calls the model, where that was typed. With `by_tag_first` the lines are
+    Ollama's, where its library has what was judged.
+    """
+    runtime = judged.question.runtime
+    if runtime is None or not judged.fits or judged.has("runtime-other-byte-order"):
+        return Steps()
+    launch = _launch(judged, runtime, catalogue, machine, tag)
+    if launch.workload.task == "finetune":
+        answer = _steps_of_training(launch)
+    else:
+        answer = _steps_of_running(launch, by_tag_first=by_tag_first)
+    if machine.system != "windows":
+        return answer
+    return answer.replace(
+        setup=tuple(map(_powershell_line, answer.setup)),
+        commands=tuple(map(_powershell_line, answer.commands)),
+    )
+
+
+def _launch(
+    judged: Judged,
+    runtime: RuntimeSpec,
+    catalogue: Catalogue,
+    machine: Machine,
+    tag: str | None,
+) -> Launch:
+    """What was judged, with the accelerators that hold a part of it."""
+    places = set[str]()
+    if judged.needs is not None:
+        places = {term.where for term in judged.needs.terms}
+    cards_used = sorted(map(index_of, places - {"host"}))
+    has_more_cards = 0 < len(cards_used) < len(machine.accelerators or ())
+    return Launch(
+        judged=judged,
+        spec=judged.question.spec,
+        workload=judged.workload,
+        catalogue=catalogue,
+        machine=machine,
+        runtime=runtime,
+        tag=tag,
+        cards_used=tuple(cards_used),
+        leaves_cards=judged.placement == "accelerator" and has_more_cards,
+    )
+
+
+def _powershell_line(line: str) -> str:
+    """As Windows' own PowerShell 5.1 takes it: without `&&` (about_Pipeline_Chain_Operators), and
+    with `curl` for Invoke-WebRequest (about_Aliases).
+    """
+    if line.startswith("#"):
+        return line
+    # a comment would take the brackets behind it
+    code, mark, comment = line.partition("  # ")
+    programs = code.split(" && ")
+    for index, program in enumerate(programs):
+        if program.startswith("curl "):
+            programs[index] = f"curl.exe {program[5:]}"
+    chained = "; if ($?) { ".join(programs) + " }" * (len(programs) - 1)
+    return f"{chained}{mark}{comment}"
+
+
+# ------------------------------------------------------------------ the ways to come to it
+
+
+def _steps_of_training(launch: Launch) -> Steps:
+    training = training_lines(launch)
+    if not training.line:
+        return Steps(setup=training.install)
+    return Steps(
+        setup=(*_setup(launch, ()), *training.install),
+        commands=(training.line,),
+        commands_class=_LISTED,
+    )
+
+
+def _steps_of_running(launch: Launch, *, by_tag_first: bool) -> Steps:
+    """By the published files or a tag of Ollama's, the one before the other; else by a file that
+    was named or has to be made.
+    """
+    lines = commands(launch)
+    if by_tag_first or not lines:
+        answer = _steps_by_tag(launch)
+        if answer.commands:
+            return answer
+    if lines:
+        return _steps_of_published(launch, lines)
+    return _steps_of_made_file(launch)
+
+
+def _steps_of_published(launch: Launch, lines: tuple[str, ...]) -> Steps:
+    is_listed = _is_listed(launch)
+    setup = [*_setup(launch, lines), *_server_address(launch.runtime)]
+    if not is_listed:
+        setup.append("# not verified: whether the repository holds this file")
+    setup += _part_lines(launch)
+    return Steps(
+        setup=tuple(setup),
+        commands=lines,
+        commands_class=_LISTED if is_listed else _UNLISTED,
+    )
+
+
+def _is_listed(launch: Launch) -> bool:
+    """Whether the file is on the machine, or a listing shows it, or its own name was typed."""
+    question, workload = launch.judged.question, launch.workload
+    here = question.here
+    if question.local_files:
+        return True
+    if here is not None and (here.by_path or here.repository):
+        return True
+    files = launch.spec.files_of(workload.format, workload.quantization)
+    return files is None or files.listed or files.named
+
+
+def _part_lines(launch: Launch) -> Iterator[str]:
+    """The lines that download a model which comes in several files."""
+    parts = launch.runtime.parts.get(launch.spec.id)
+    if parts is None or launch.judged.question.local_files:
+        return
+    for part in parts.files:
+        values = {"quantization": launch.workload.quantization or ""}
+        name = fill(part.file, values, keep_unknown=True)
+        yield f"hf download {part.repository} {name} --local-dir models"
+
+
+def _steps_by_tag(launch: Launch) -> Steps:
+    """By a tag of Ollama's; no lines where its library is not known to have what was judged."""
+    runtime = launch.catalogue.runtime(LIBRARY_RUNTIME)
+    launch = launch.replace(runtime=runtime)
+    lines = lines_by_tag(launch)
+    if not lines:
+        return Steps()
+    question = Question(spec=launch.spec, workload=launch.workload, runtime=runtime)
+    code = runtime_check(question, launch.machine).code
+    keys = [launch.machine.system or "linux"]
+    setup = [
+        f"# {runtime.name} has this model in {launch.workload.quantization}",
+        *_runtime_lines(runtime, code, launch.machine, keys),
+        *_shared_memory_lines(launch),
+    ]
+    if len(lines) > 1:
+        setup.append(
+            "# the service keeps its own settings, so start a second server with those judged here"
+        )
+    return Steps(
+        setup=tuple(setup),
+        commands=lines,
+        server=server_lines(launch),
+        runtime=runtime,
+        commands_class=_LISTED if "aliases" in launch.spec.sources else _UNLISTED,
+    )
+
+
+def _steps_of_made_file(launch: Launch) -> Steps:
+    """Of the published file whose name was typed, else of one made of the published weights."""
+    if launch.judged.question.missing_bytes == 0:
+        return Steps()
+    named = launch.spec.files_of(launch.workload.format, launch.workload.quantization)
+    if named is not None and named.named:
+        made = _named_file(launch, named.names.get(launch.workload.quantization or ""))
+    else:
+        made = recipe(launch)
+    if made is None:
+        return Steps()
+    lines = lines_of_file(launch, made.file, made.projector)
+    if not lines:
+        return Steps()
+    setup = (
+        *_setup(launch, ()),
+        *made.lines,
+        *_server_address(launch.runtime),
+    )
+    return Steps(setup=setup, commands=lines, commands_class=_UNLISTED)
+
+
+def _named_file(launch: Launch, file: str | None) -> Recipe | None:
+    """A file whose name was typed, to be downloaded from whoever publishes it."""
+    if file is None:
+        return None
+    line = f"# download {file}"
+    if launch.spec.conversions_page:
+        page = launch.spec.conversions_page
+        line += f"; Hugging Face lists who publishes it: {page}"
+    return Recipe((line,), file)
+
+
+# ------------------------------------------------------------------ what to do first
+
+
+def _setup(launch: Launch, run_lines: Sequence[str]) -> list[str]:
+    """The installation, the memory of a GPU that shares the RAM, and the login."""
+    return [
+        *_installation(launch, run_lines),
+        *_shared_memory_lines(launch),
+        *_login_lines(launch),
+    ]
+
+
+def _installation(launch: Launch, run_lines: Sequence[str]) -> list[str]:
+    """The lines that install the program, and the packages that the lines to run it need."""
+    runtime, machine = launch.runtime, launch.machine
+    finding = launch.judged.finding("runtime")
+    code = "" if finding is None else finding.code
+    lines = list(_runtime_lines(runtime, code, machine, _install_keys(launch)))
+    packages = _packages(launch, run_lines)
+    if packages and lines and lines[-1].startswith("pip install "):
+        # in one line, or pip would first get a torch that a package of the second takes back
+        lines[-1] += f" {packages}"
+    elif packages:
+        lines.append(f"pip install {packages}")
+    first: list[str] = []
+    if lines and machine.accelerators:
+        first = _first_for_accelerator(launch)
+    rule = runtime.rule_of(launch.workload.quantization)
+    if rule is not None and rule.needs:
+        lines.append(f"pip install {rule.needs}")
+    return first + lines
+
+
+def _packages(launch: Launch, run_lines: Sequence[str]) -> str:
+    """The packages beside the program, by the model's family and by words of the lines."""
+    said = "\n".join(run_lines)
+    names: list[str] = []
+    for key, packages in launch.runtime.packages.items():
+        if run_lines and (key == launch.spec.family or key in said):
+            names += packages.split()
+    return " ".join(dict.fromkeys(names))
+
+
+def _runtime_lines(
+    runtime: RuntimeSpec, code: str, machine: Machine, keys: Sequence[str]
+) -> tuple[str, ...]:
+    """How to get the runtime, by the finding's `code`; on an unknown system as on Linux."""
+    if code not in ("runtime-not-installed", "runtime-not-searched"):
+        return ()
+    if machine.platform in runtime.builds_from_source:
+        return (f"# build {runtime.name} from source: {runtime.source_build}",)
+    lines = install_lines(runtime, keys)
+    if not lines and runtime.builds:
+        lines = (f"# download {runtime.name}: {runtime.builds}",)
+    if not lines:
+        return ()
+    if runtime.install_needs:
+        lines = (f"# first: {runtime.install_needs}", *lines)
+    if machine.system is None and "any" not in runtime.install:
+        lines = ("# on Linux", *lines)
+    if code == "runtime-not-searched":
+        lines = (f"# unless {runtime.name} is installed", *lines)
+    return lines
+
+
+def _install_keys(launch: Launch) -> list[str]:
+    """Keys of a runtime's `install`, closest first: `linux-nvidia`, `linux-accelerator`, …"""
+    machine = launch.machine
+    system = machine.system or "linux"
+    is_in_ram = launch.judged.placement in (None, "host")
+    if is_in_ram and shared_gpu_of(machine, launch.runtime, is_used=True) is None:
+        return [system]
+    vendors = {card.vendor for card in _cards_used(launch) or launch.cards}
+    if len(vendors) != 1:
+        return [f"{system}-accelerator", system]
+    vendor = vendors.pop()
+    return [
+        f"{system}-{machine.architecture}-{vendor}",
+        f"{system}-{vendor}",
+        f"{system}-accelerator",
+        system,
+    ]
+
+
+def _cards_used(launch: Launch) -> list[Accelerator]:
+    if not launch.cards:
+        return []
+    return [launch.cards[number] for number in launch.cards_used]
+
+
+def _first_for_accelerator(launch: Launch) -> list[str]:
+    """The line before the installation for such a GPU, and what makes the program take it."""
+    runtime, machine = launch.runtime, launch.machine
+    cards = _cards_used(launch)
+    if not cards:
+        for card in launch.cards:
+            is_shared = bool(card.unified) and computes_on_shared(runtime, card)
+            if runtime.gpu_only or is_shared:
+                cards.append(card)
+    lines: list[str] = []
+    for key, line in runtime.install_first.items():
+        if any(_is_meant(card, key, machine) for card in cards):
+            lines.append(line)
+            break
+    if machine.system != "linux":
+        return lines
+    for version, patterns in runtime.amd_gpus_as.items():
+        if any(is_built_for(card, patterns) for card in cards):
+            lines.append(f"export HSA_OVERRIDE_GFX_VERSION={version}")
+    return lines
+
+
+def _is_meant(card: Accelerator, key: str, machine: Machine) -> bool:
+    """Whether a key of `install_first` means the card: a vendor, or `below-7.5`, a compute
+    capability, with or without the system before it.
+    """
+    platform, _, least = key.partition("below-")
+    if platform in ("", f"{machine.platform}-"):
+        return reaches(card, least) is False
+    return card.vendor == key
+
+
+def _server_address(runtime: RuntimeSpec) -> tuple[str, ...]:
+    if runtime.service is None or not runtime.serves_api:
+        return ()
+    address = f"http://127.0.0.1:{runtime.service.port}"
+    return (f"# answers at {address}, the OpenAI API under {runtime.serves_api}",)
+
+
+def _shared_memory_lines(launch: Launch) -> tuple[str, ...]:
+    """Of a GPU that may use no more than a part of what it shares, and would hold only a part."""
+    needs, machine = launch.judged.needs, launch.machine
+    if needs is None or not launch.judged.has("accelerator-partly"):
+        return ()
+    line = more_for_shared(needs, machine)
+    if line is None:
+        return ()
+    why = "once, and restart: by default the GPU may use only half of the RAM, and"
+    if machine.system != "linux":
+        why = "until the Mac restarts: without it the model may fail to load, or"
+    return f"# {why} the pace is at the slow end of its range", line
+
+
+def _login_lines(launch: Launch) -> list[str]:
+    """The login at Hugging Face, where the publisher has a gate."""
+    judged = launch.judged
+    # a warning of what loading them may run stands before the one of the gate
+    is_hidden = judged.has("weights-unsafe") and _has_gate(judged.question)
+    if not judged.has("weights-gated") and not is_hidden:
+        return []
+    lines = [f"# {gate_remedy(launch.spec).partition(', then')[0]}", "hf auth login"]
+    variable = launch.runtime.token_variable
+    if not variable:
+        return lines
+    if launch.machine.system == "windows":
+        lines.append(f"$env:{variable} = Get-Content $HOME/.cache/huggingface/token")
+    else:
+        lines.append(f'export {variable}="$(cat ~/.cache/huggingface/token)"')
+    return lines
+
+
+def _has_gate(question: Question) -> bool:
+    """Whether a download from the publisher, who has a gate, is still to come."""
+    spec, workload = question.spec, question.workload
+    if not spec.gated or question.missing_bytes == 0:
+        return False
+    return who_else_has_the_files(spec, question.runtime, workload) is None
