@@ -1,5 +1,8 @@
-"""The API route: which offers count for a question, this model's own or those of a named
-stand-in; and what a stated load costs a month by them, and in hours and energy here.
+"""The API route: who serves a model, and what a load costs.
+
+`offers_for` are the offers that count for a question: this model's own, or those of a stand-in.
+`shutdown_of` is the announced end of a closed model. `month` is what a stated load costs a month by
+the offers, and in hours and energy on the machine.
 """
 
 from __future__ import annotations
@@ -7,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from math import inf
+from typing import NamedTuple
 
 from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import Offer, offers_of, snapshot
@@ -14,7 +18,7 @@ from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import BASE
 from ..core.records import Record, Unread
 from ..core.workload import Load
-from ..judge.checks import Finding, Outcome
+from ..judge.checks import Finding
 from ..judge.checks.model import is_partly_open, terms_checks
 from ..judge.pace import Range
 from ..judge.record import Judged, Question
@@ -31,6 +35,9 @@ _LARGEST = "the largest open-weight model"
 _AS_LARGE = "an open-weight model as large or larger"
 
 
+# ------------------------------------------------------------------ offers
+
+
 def offers_for(catalogue: Catalogue, judged: Judged, today: str) -> tuple[Offer, ...]:
     """The offers that meet what was asked, this model's own first; those of a stand-in only where
     it has none and cannot run here.
@@ -40,25 +47,25 @@ def offers_for(catalogue: Catalogue, judged: Judged, today: str) -> tuple[Offer,
     a license or openness was asked for, only if the model it serves meets that. A closed model that
     is not retired is offered by its provider, though no price be known.
     """
-    question, spec, workload = (
-        judged.question,
-        judged.question.spec,
-        judged.question.workload,
-    )
-    offers: tuple[Offer, ...] = ()
-    if workload.private or workload.task == "finetune":
-        return offers
-    # what was read from a model's own files may be called as a model of the catalogue, and differ
-    is_spec = not spec.origin or (
-        spec.origin.endswith(".toml") and spec.lone_config is None
-    )
-    if is_spec:
+    question, spec = judged.question, judged.question.spec
+    if question.workload.private or question.workload.task == "finetune":
+        return ()
+    if _is_read_from_model_files(spec):
+        # it may be called as a model of the catalogue, and differ
+        spec = spec.replace(id="")
+    else:
         offers = _served(question, spec, judged.findings, catalogue, today)
-    if offers or not judged.failed:
-        return offers
-    return _offers_of_stand_in(
-        question, spec if is_spec else spec.replace(id=""), catalogue, today
-    )
+        if offers:
+            return offers
+    if not judged.failed:
+        return ()
+    return _offers_of_stand_in(question, spec, catalogue, today)
+
+
+def _is_read_from_model_files(spec: ModelSpec) -> bool:
+    if not spec.origin:
+        return False
+    return spec.lone_config is not None or not spec.origin.endswith(".toml")
 
 
 def _offers_of_stand_in(
@@ -68,33 +75,23 @@ def _offers_of_stand_in(
     where openness was asked for, else of the first that is open in part.
     """
     partly_open: tuple[Offer, ...] = ()
-    for outline, why in stand_ins(spec, catalogue):
-        # most models are served by nobody
+    for stand_in in stand_ins(spec, catalogue):
+        outline = stand_in.outline
         is_served = outline.closed or offers_of(
             catalogue.offers_path, outline.id, today=today
         )
+        # most models are served by nobody
         other = next(catalogue.specs([outline.id] if is_served else ()), None)
         if other is None:
-            # or its spec is broken
             continue
-        findings = [*terms_checks(other, question.workload)]
-        is_less_open = any(map(is_partly_open, findings))
+        findings = list(terms_checks(other, question.workload))
+        is_less_open = any(is_partly_open(finding) for finding in findings)
         if is_less_open and partly_open:
             continue
         offers = _served(question, other, findings, catalogue, today)
         if not offers:
             continue
-        # offers that the context, license or openness rules out; else nobody offers it at all
-        is_ruled_out = bool(
-            offers_of(catalogue.offers_path, question.spec.id, today=today)
-        )
-        figures = {
-            "model": question.spec.id,
-            "ruled_out": is_ruled_out,
-            "other": outline.id,
-            "why": why,
-        }
-        (reason,) = remarks({"stands-in": True}, **figures)
+        reason = _why_instead(question, stand_in, catalogue, today)
         offers = tuple(
             offer.replace(stands_in=True, why_instead=reason) for offer in offers
         )
@@ -102,6 +99,21 @@ def _offers_of_stand_in(
             return offers
         partly_open = offers
     return partly_open
+
+
+def _why_instead(
+    question: Question, stand_in: StandIn, catalogue: Catalogue, today: str
+) -> str:
+    own_id = question.spec.id
+    (reason,) = remarks(
+        {"stands-in": True},
+        model=own_id,
+        # by the context, the license or the openness; else nobody offers it at all
+        ruled_out=bool(offers_of(catalogue.offers_path, own_id, today=today)),
+        other=stand_in.outline.id,
+        why=stand_in.why,
+    )
+    return reason
 
 
 def _served(
@@ -114,39 +126,63 @@ def _served(
     """Offers of the model, or of its provider without a price, that serve the context asked for;
     none where its license or openness is not what was asked for, by the findings.
     """
-    if any(each.decides and each.check in ("license", "openness") for each in findings):
+    for finding in findings:
+        if finding.decides and finding.check in ("license", "openness"):
+            return ()
+    offers = offers_of(catalogue.offers_path, spec.id, today=today)
+    if spec.closed and not offers_of(catalogue.offers_path, spec.id, today=""):
+        offers = _offers_without_price(spec, catalogue, today)
+    wanted_tokens = question.workload.context_tokens
+    if wanted_tokens is None or not question.context_asked:
+        return offers
+    if wanted_tokens > _longest_context(spec):
         return ()
-    path, served, id = catalogue.offers_path, spec.availability, spec.id
-    offers = tuple(offers_of(path, id, today=today))
-    # a closed model in service, of which no offer ever had a price
-    is_unpriced = spec.closed and not offers_of(path, id, today="")
-    if is_unpriced and served and served.api and (served.retired or "9999") > today:
-        source = f"{spec.sources.get('availability', 'its spec')}; no price known"
-        day = snapshot(path).day
-        offers = (
-            Offer(
-                provider=served.provider,
-                model=id,
-                model_id=id,
-                as_of=day,
-                source=source,
-            ),
-        )
-    wanted = 0
-    if question.context_asked and question.workload.context_tokens is not None:
-        wanted = question.workload.context_tokens
-    keys = ("context_tokens", "scaled_context_tokens")
-    most = max(
-        filter(None, (getattr(spec.architecture, key, 0) for key in keys)), default=inf
+    return tuple(
+        offer for offer in offers if (offer.context_tokens or 0) >= wanted_tokens
     )
-    if wanted > most:
+
+
+def _offers_without_price(
+    spec: ModelSpec, catalogue: Catalogue, today: str
+) -> tuple[Offer, ...]:
+    """Of the provider of a closed model in service, of which no offer ever had a price."""
+    served = spec.availability
+    if served is None or not served.api:
         return ()
-    return tuple(offer for offer in offers if (offer.context_tokens or 0) >= wanted)
+    if served.retired is not None and served.retired <= today:
+        return ()
+    source = spec.sources.get("availability", "its spec")
+    offer = Offer(
+        provider=served.provider,
+        model=spec.id,
+        model_id=spec.id,
+        as_of=snapshot(catalogue.offers_path).day,
+        source=f"{source}; no price known",
+    )
+    return (offer,)
 
 
-def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[Outline, str]]:
-    """What stands in for a model, and why: the first that is offered and meets what was
-    asked is taken.
+def _longest_context(spec: ModelSpec) -> float:
+    """Tokens that the model can use, with scaling; infinite where they are not known."""
+    architecture = spec.architecture
+    if architecture is None:
+        return inf
+    trained = architecture.context_tokens or 0
+    return max(trained, architecture.scaled_context_tokens or 0) or inf
+
+
+# ------------------------------------------------------------------ stand-ins
+
+
+class StandIn(NamedTuple):
+    """A model that may be offered in place of another one, and why."""
+
+    outline: Outline
+    why: str
+
+
+def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[StandIn]:
+    """What stands in for a model: the first that is offered and meets what was asked is taken.
 
     Its successors, the one that nothing follows before those on the way to it. Then, of an open
     one, those as large or larger for the same kind of input, in this order: not superseded, made
@@ -156,32 +192,44 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[Outline, 
     each, those made for the same purpose first, and what is superseded after all that is not.
     """
     own = catalogue.outlines.get(spec.id)
-    purpose, seen = own.purpose if own is not None else "general", {spec.id}
-    followers: list[tuple[Outline, str]] = []
-    last, word = own, _BY_PUBLISHER
-    while last is not None and len(followers) < _MOST_SUCCESSORS:
-        word = _BY_JUDGEMENT if last.next_is_judged else word
-        last = catalogue.outlines.get(last.next or "")
-        if last is None or last in (own, *[each for each, _ in followers]):
-            break
-        if followers and followers[0][0].next is not None:
-            # the one that is named first may be retired itself
-            followers.append((last, f"which follows {followers[0][0].id}, {word}"))
-        else:
-            followers.append((last, word))
-    followers.sort(key=lambda pair: pair[0].next is not None)
-    names = {outline.id for outline, _ in followers}
-    for outline, why in (*followers, *_others(spec, purpose, catalogue)):
-        is_aside = outline.id not in names and outline.purpose != purpose
-        if outline.id not in seen:
-            yield outline, f"{why}, but not made for {purpose}" if is_aside else why
+    purpose = "general" if own is None else own.purpose
+    seen = {spec.id}
+    for stand_in in _successors(own, catalogue):
+        if stand_in.outline.id not in seen:
+            yield stand_in
+        seen.add(stand_in.outline.id)
+    for stand_in in _others(spec, purpose, catalogue):
+        outline, why = stand_in
+        if outline.id in seen:
+            continue
         seen.add(outline.id)
+        if outline.purpose != purpose:
+            why = f"{why}, but not made for {purpose}"
+        yield StandIn(outline, why)
 
 
-def _others(
-    spec: ModelSpec, purpose: str, catalogue: Catalogue
-) -> Iterator[tuple[Outline, str]]:
-    size, is_base = spec.parameters.total, BASE in (spec.uses or ())
+def _successors(own: Outline | None, catalogue: Catalogue) -> list[StandIn]:
+    """What follows the model step by step, the last of them first."""
+    followers: list[StandIn] = []
+    last, why = own, _BY_PUBLISHER
+    while last is not None and len(followers) < _MOST_SUCCESSORS:
+        if last.next_is_judged:
+            why = _BY_JUDGEMENT
+        last = catalogue.outlines.get(last.next or "")
+        passed = [own, *[follower.outline for follower in followers]]
+        if last is None or last in passed:
+            break
+        said = why
+        if followers and followers[0].outline.next is not None:
+            # the one that is named first may be retired itself
+            said = f"which follows {followers[0].outline.id}, {why}"
+        followers.append(StandIn(last, said))
+    followers.sort(key=lambda follower: follower.outline.next is not None)
+    return followers
+
+
+def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[StandIn]:
+    is_base = BASE in (spec.uses or ())
 
     def rank(outline: Outline) -> tuple[bool, ...]:
         return (
@@ -191,33 +239,43 @@ def _others(
             outline.family != spec.family,
         )
 
-    models = catalogue.outlines.values()
-    sizes = {
-        each: each.parameters_total or 0
-        for each in models
-        if (each.modality, each.closed) == (spec.modality, False)
-    }
-    alike = sorted(sizes, key=sizes.__getitem__)
+    same_kind = [
+        outline
+        for outline in catalogue.outlines.values()
+        if outline.modality == spec.modality
+    ]
+    open_ones = [outline for outline in same_kind if not outline.closed]
+    open_ones.sort(key=_size)
     if not spec.closed:
-        larger = (each for each in alike if size and sizes[each] >= size)
+        size = spec.parameters.total or inf
+        larger = [outline for outline in open_ones if _size(outline) >= size]
         for outline in sorted(larger, key=rank):
-            is_of_family = outline.family == spec.family
-            yield outline, f"{_AS_LARGE} of its family" if is_of_family else _AS_LARGE
+            of_family = " of its family" if outline.family == spec.family else ""
+            yield StandIn(outline, f"{_AS_LARGE}{of_family}")
         return
     line = [
-        each
-        for each in models
-        if (each.modality, each.family) == (spec.modality, spec.family)
+        outline
+        for outline in same_kind
+        if outline.closed and outline.family == spec.family
     ]
     line.sort(key=lambda outline: (outline.released or "", outline.id), reverse=True)
-    yield from ((each, _SAME_LINE) for each in sorted(line, key=rank) if each.closed)
+    for outline in sorted(line, key=rank):
+        yield StandIn(outline, _SAME_LINE)
     named = spec.availability.open_alternatives if spec.availability else ()
-    for nearest in filter(
-        None, map(catalogue.outlines.get, catalogue.current_first(named))
-    ):
-        yield nearest, _NAMED
-    alike.reverse()
-    yield from ((outline, _LARGEST) for outline in sorted(alike, key=rank))
+    for id in catalogue.current_first(named):
+        nearest = catalogue.outlines.get(id)
+        if nearest is not None:
+            yield StandIn(nearest, _NAMED)
+    open_ones.reverse()
+    for outline in sorted(open_ones, key=rank):
+        yield StandIn(outline, _LARGEST)
+
+
+def _size(outline: Outline) -> int:
+    return outline.parameters_total or 0
+
+
+# ------------------------------------------------------------------ the end of a closed model
 
 
 # so many days before a hosted model ends the answer begins with that day: OpenAI and Anthropic
@@ -242,19 +300,31 @@ def shutdown_of(
     spec: ModelSpec, offers: Sequence[Offer], catalogue: Catalogue, today: str
 ) -> Shutdown | None:
     """The end of a closed model that is at most 60 days away; None where it goes on."""
-    ends = [offer.ends for offer in offers if not offer.stands_in]
-    if not spec.closed or spec.availability is None or not ends or None in ends:
+    if not spec.closed or spec.availability is None:
         return None
-    last = max(filter(None, ends))
-    if (date.fromisoformat(last) - date.fromisoformat(today)).days > _DAYS_OF_NOTICE:
+    ends: list[str] = []
+    for offer in offers:
+        if offer.stands_in:
+            continue
+        if offer.ends is None:
+            return None
+        ends.append(offer.ends)
+    if not ends:
+        return None
+    last_day = max(ends)
+    days_left = (date.fromisoformat(last_day) - date.fromisoformat(today)).days
+    if days_left > _DAYS_OF_NOTICE:
         return None
     outline = catalogue.outlines.get(spec.id)
     return Shutdown(
         provider=spec.availability.provider,
-        day=last,
-        successor=outline.next if outline is not None else None,
+        day=last_day,
+        successor=None if outline is None else outline.next,
         successor_is_judged=outline is not None and outline.next_is_judged,
     )
+
+
+# ------------------------------------------------------------------ the cost of a month
 
 
 _DAYS_PER_MONTH = 30
@@ -302,28 +372,12 @@ class MonthlyCost(Record):
     reason: str | None = None
 
 
-def _usd_per_month(offer: Offer, read: int, written: int) -> float | None:
-    """What so many tokens a day cost; None where the price of some of them is not known."""
-    millionths = 0.0
-    bill = (
-        (read, offer.input_usd_per_million_tokens),
-        (written, offer.output_usd_per_million_tokens),
-    )
-    for tokens, rate in bill:
-        if tokens == 0:
-            continue
-        if rate is None:
-            return None
-        millionths += tokens * rate
-    return _DAYS_PER_MONTH * millionths / 1e6
-
-
 def month(
     load: Load, offers: Sequence[Offer], judged: Judged, machine: Machine
 ) -> MonthlyCost:
     """What the load costs by these offers, and on the machine where the model runs there."""
     modality = judged.question.spec.modality
-    if judged.question.workload.task == "finetune":
+    if judged.workload.task == "finetune":
         return MonthlyCost(
             reason="a load in tokens a day does not apply to fine-tuning"
         )
@@ -332,73 +386,95 @@ def month(
             reason=f"a load in tokens does not apply to models of {modality}"
         )
     read, written = load.input_tokens_per_day, load.output_tokens_per_day
+    is_split_assumed = load.assumed_split
     if modality == "embedding":
         # it writes nothing: of a load whose split is assumed it reads all
-        if load.assumed_split:
+        if is_split_assumed:
             read += written
         written = 0
-    bills: list[OfferCost] = []
-    for offer in offers:
-        price = _usd_per_month(offer, read, written)
-        bills.append(
-            OfferCost(provider=offer.provider, model=offer.model, usd_per_month=price)
-        )
-    # nothing but its speed keeps it from running
-    fails = any(
-        each.outcome is Outcome.FAIL and each.check != "speed"
-        for each in judged.findings
-    )
-    runs = judged.needs is not None and not fails
+        is_split_assumed = False
+    here: LocalCost | None = None
+    if judged.needs is not None and not _fails_but_for_speed(judged):
+        here = _local_cost(load, read, written, machine, judged)
     return MonthlyCost(
         input_tokens_per_day=read,
         output_tokens_per_day=written,
-        assumed_split=load.assumed_split and modality != "embedding",
-        offers=tuple(bills),
-        here=_local_cost(load, read, written, machine, judged) if runs else None,
+        assumed_split=is_split_assumed,
+        offers=tuple(_offer_cost(offer, read, written) for offer in offers),
+        here=here,
     )
+
+
+def _fails_but_for_speed(judged: Judged) -> bool:
+    """Whether something else than its speed keeps it from running."""
+    return any(check != "speed" for check in judged.failed)
+
+
+def _offer_cost(offer: Offer, read: int, written: int) -> OfferCost:
+    """What so many tokens a day cost, read and written."""
+    price: float | None = 0.0
+    for tokens, rate in (
+        (read, offer.input_usd_per_million_tokens),
+        (written, offer.output_usd_per_million_tokens),
+    ):
+        if tokens == 0 or price is None:
+            continue
+        price = None if rate is None else price + tokens * rate
+    if price is not None:
+        # the rates are for a million tokens
+        price = _DAYS_PER_MONTH * price / 1e6
+    return OfferCost(provider=offer.provider, model=offer.model, usd_per_month=price)
 
 
 def _local_cost(
     load: Load, read: int, written: int, machine: Machine, judged: Judged
 ) -> LocalCost:
     speed = judged.speed
-    # what only reads has no other pace
-    prompt = getattr(speed, "prompt", None)
-    decode = getattr(speed, "decode", None) or (None if written else prompt)
-    if decode is None or round(decode.low, 3) <= 0 or (prompt is None and read > 0):
+    if speed is None:
         return LocalCost(unknown=(_why_no_pace(machine, judged),))
+    prompt, decode = speed.prompt, speed.decode
+    if decode is None and not written:
+        # what only reads has no other pace
+        decode = prompt
+    is_stalled = decode is None or round(decode.low, 3) <= 0
+    if decode is None or is_stalled or (prompt is None and read > 0):
+        return LocalCost(unknown=(_why_no_pace(machine, judged),))
+    reading_seconds = 1 / (prompt or decode)
     # of several sequences at once all together write so much
-    writes = getattr(speed, "parallel_total", None)
-    times = 1 / (prompt or decode), 1 / (writes or decode)
-    high, likely, low = times[0] * (read / 3600) + times[1] * (written / 3600)
-    is_sure = high <= _HOURS_PER_DAY or low > _HOURS_PER_DAY
-    local = LocalCost(
-        hours_per_day=Range(low, likely, high),
-        keeps_up=high <= _HOURS_PER_DAY if is_sure else None,
+    writing_seconds = 1 / (speed.parallel_total or decode)
+    high, likely, low = reading_seconds * (read / 3600) + writing_seconds * (
+        written / 3600
     )
+    hours = Range(low, likely, high)
+    keeps_up: bool | None = None
+    if high <= _HOURS_PER_DAY:
+        keeps_up = True
+    elif low > _HOURS_PER_DAY:
+        keeps_up = False
+    local = LocalCost(hours_per_day=hours, keeps_up=keeps_up)
     if load.watts is None:
         return local
-    hours = Range(*(min(end, _HOURS_PER_DAY) for end in (low, likely, high)))
-    kwh, price = hours * (_DAYS_PER_MONTH * load.watts / 1000), load.electricity_per_kwh
-    bill = None if price is None else kwh * price
+    hours_at_work = Range(*[min(end, _HOURS_PER_DAY) for end in hours])
+    kwh = hours_at_work * (_DAYS_PER_MONTH * load.watts / 1000)
+    price = load.electricity_per_kwh
     return local.replace(
-        watts=load.watts, kwh_per_month=kwh, electricity_per_month=bill
+        watts=load.watts,
+        kwh_per_month=kwh,
+        electricity_per_month=None if price is None else kwh * price,
     )
 
 
 def _why_no_pace(machine: Machine, judged: Judged) -> Unread:
-    speed, remedy = judged.speed, _TIME_IT
+    speed = judged.speed
     why = "the reading speed of this kind of model is not estimated"
+    remedy = _TIME_IT
     if speed is not None and speed.work is None and speed.decode is None:
         why = speed.how
+    is_memory_unmeasured = machine.memory_bandwidth_bytes_per_second is None
     uses_ram = judged.placement in ("host", "split")
-    if (
-        speed is not None
-        and uses_ram
-        and machine.memory_bandwidth_bytes_per_second is None
-    ):
-        where = (
-            "--measure" if machine.is_this_one else "`selfhost machine --measure` there"
-        )
+    if speed is not None and uses_ram and is_memory_unmeasured:
+        where = "`selfhost machine --measure` there"
+        if machine.is_this_one:
+            where = "--measure"
         remedy = f"{where} measures the memory; or {_TIME_IT}"
     return Unread(fact="hours_per_day", reason=why, remedy=remedy)

@@ -1,12 +1,15 @@
-"""The reverse question: the least machine that runs a model under a workload, and which known
-machines do.
+"""The reverse question: what a model takes under a workload.
+
+`plan_with` returns a `Plan`: the least machine that runs the model, and which known machines do.
+The least machine has the memory, the disk and the accelerator that the needs say; its bandwidth and
+cores are searched for, by judging faster and faster machines.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec
@@ -188,59 +191,73 @@ def plan_with(
     meant = understand(catalogue, model, workload)
     anywhere = Machine(planning=True)
     named = check_with(catalogue, meant, workload, anywhere, follows_machine=False)
-    question, judged, least = _least(meant, catalogue)
-    machines: list[Known] = []
-    offered: bool | None = None
-    for profile in all_profiles() if profiles is None else profiles:
-        there = understand(catalogue, meant, workload, profile.machine)
-        best = judged_for(catalogue, there, profile.machine)
-        if best.failed and offered is None:
-            # what is offered depends on the model and on what is asked of it, on no machine
-            offered = bool(offers_for(catalogue, best, units.utc_today()))
-        machines.append(_known(profile, best, offered=bool(offered)))
+    found = _find_least(meant, catalogue)
+    question = found.question
+    needs = question.needs
+    if needs is not None:
+        needs = needs.replace(missing_bytes=question.missing_bytes)
     making = remarks(
         {"made-file": question.making_bytes}, type=question.workload.quantization
-    )
-    machines.sort(
-        key=lambda each: (_ROUTES.index(each.route), *size_of(each.machine), each.name)
     )
     return Plan(
         asked=meant.asked,
         model=meant.spec,
         workload=question.workload,
-        needs=question.needs
-        and question.needs.replace(missing_bytes=question.missing_bytes),
-        least=least,
+        needs=needs,
+        least=found.least,
         reasons=tuple(
-            each for each in judged.findings if each.decides and each.check != "speed"
+            finding
+            for finding in found.judged.findings
+            if finding.decides and finding.check != "speed"
         ),
-        machines=tuple(machines),
+        machines=_known_machines(catalogue, meant, workload, profiles),
         notes=(*meant.notes, *named.notes, *making),
         options=workload.options(),
     )
 
 
-def _known(profile: Profile, best: Judged, *, offered: bool) -> Known:
-    machine, wanted = profile.machine, best.question.workload.min_tokens_per_second
-    pace, decode = (
-        getattr(best.speed, "judged", None),
-        getattr(best.speed, "decode", None),
+# ------------------------------------------------------------------ known machines
+
+
+def _known_machines(
+    catalogue: Catalogue,
+    meant: Understood,
+    workload: Workload,
+    profiles: Iterable[Profile] | None,
+) -> tuple[Known, ...]:
+    """The verdict on each known machine, those that do it first, from the smallest."""
+    machines: list[Known] = []
+    is_offered: bool | None = None
+    for profile in all_profiles() if profiles is None else profiles:
+        there = understand(catalogue, meant, workload, profile.machine)
+        best = judged_for(catalogue, there, profile.machine)
+        if best.failed and is_offered is None:
+            # what is offered depends on the model and on what is asked of it, on no machine
+            is_offered = bool(offers_for(catalogue, best, units.utc_today()))
+        machines.append(_known(profile, best, is_offered=bool(is_offered)))
+    machines.sort(
+        key=lambda known: (
+            _ROUTES.index(known.route),
+            *size_of(known.machine),
+            known.name,
+        )
     )
-    slow, tight = is_slow(best), best.has(*TIGHT_CODES) or best.waits_for_setting
-    is_paced = not wanted or (
-        pace is not None and not units.is_slower(pace.low, wanted)
-    )
-    is_fast = is_paced and (decode is not None or not slow)
-    of_each = pace or decode
-    as_one_reads = of_each is None or not units.is_slower(
-        of_each.likely, READING_TOKENS_PER_SECOND
-    )
+    return tuple(machines)
+
+
+def _known(profile: Profile, best: Judged, *, is_offered: bool) -> Known:
+    machine = profile.machine
     shared = shared_gpu_of(machine, best.question.runtime, is_used=True)
-    cards = [card for card in machine.accelerators or () if not card.unified]
+    card_bytes = 0
+    for card in machine.accelerators or ():
+        if not card.unified:
+            card_bytes += card.memory_total_bytes or 0
+    is_tight = best.has(*TIGHT_CODES) or best.waits_for_setting
+    is_fast = _is_fast_enough(best)
     return Known.conclude(
         best,
         machine,
-        offered=offered,
+        offered=is_offered,
         asked=best.question.spec.id,
         name=profile.name,
         short=profile.short,
@@ -248,155 +265,235 @@ def _known(profile: Profile, best: Judged, *, offered: bool) -> Known:
         kind=profile.kind,
         confidence=machine.confidence,
         memory_limit_bytes=machine.memory_limit_bytes,
-        accelerator_memory_bytes=sum(card.memory_total_bytes or 0 for card in cards),
+        accelerator_memory_bytes=card_bytes,
         codes=tuple(
-            each.code for each in best.findings if each.outcome is not Outcome.PASS
+            finding.code
+            for finding in best.findings
+            if finding.outcome is not Outcome.PASS
         ),
         by_shared_gpu=best.placement == "host" and shared is not None,
-        is_tight=tight,
-        is_slow=slow,
+        is_tight=is_tight,
+        is_slow=is_slow(best),
         is_fast_enough=is_fast,
-        is_comfortable=is_fast and not tight and as_one_reads,
+        is_comfortable=is_fast and not is_tight and _comes_as_one_reads(best),
     )
 
 
-def _least(
-    meant: Understood, catalogue: Catalogue
-) -> tuple[Question, Judged, Least | None]:
+def _is_fast_enough(best: Judged) -> bool:
+    """Whether the slow end of the pace of text reaches the wanted speed, or other work is done in
+    less than minutes.
+    """
+    speed, wanted = best.speed, best.workload.min_tokens_per_second
+    if wanted:
+        pace = None if speed is None else speed.judged
+        if pace is None or units.is_slower(pace.low, wanted):
+            return False
+    writes_text = speed is not None and speed.decode is not None
+    return writes_text or not is_slow(best)
+
+
+def _comes_as_one_reads(best: Judged) -> bool:
+    """Whether text likely comes as fast as one reads; true of what has no pace of text."""
+    if best.speed is None:
+        return True
+    pace = best.speed.judged or best.speed.decode
+    return pace is None or not units.is_slower(pace.likely, READING_TOKENS_PER_SECOND)
+
+
+# ------------------------------------------------------------------ the least machine
+
+
+class _Found(NamedTuple):
     """The question, judged on the least machine; on one without limits where there is none."""
-    workload = smallest_of_list(
+
+    question: Question
+    judged: Judged
+    least: Least | None = None
+
+
+class _Sizes(NamedTuple):
+    """Bytes of one accelerator that holds a model, of the RAM beside that, and of the disk; None
+    where the size of the files is not known.
+    """
+
+    card: int
+    beside: int
+    disk: int | None
+
+
+def _find_least(meant: Understood, catalogue: Catalogue) -> _Found:
+    smallest = smallest_of_list(
         ask(meant.spec, meant.workload, catalogue, _VAST, meant.files), catalogue
     )
-    question, vast = _least_platform(meant.replace(workload=workload), catalogue)
+    platform = _least_platform(meant.replace(workload=smallest), catalogue)
+    question, vast = platform.question, platform.machine
     needs = question.needs
-    nowhere = question, judge(question, vast), None
+    nowhere = _Found(question, judge(question, vast))
     if needs is None or needs.memory is None:
         return nowhere
-    gpu_only = question.wants_gpu
-    architecture = vast.architecture or ""
-    is_mac = (vast.system, architecture) == ("macos", "aarch64")
-    runs_in_ram = not gpu_only or is_mac
-    card_bytes, beside, disk = _bytes_by_place(question, needs)
-    held = needs.memory.high_bytes if runs_in_ram else beside
-    reserve = reserve_beside(held, vast, workload)
-    memory = reserve + held
+    sizes = _sizes(question, needs)
+    is_mac = (vast.system, vast.architecture) == ("macos", "aarch64")
+    runs_in_ram = is_mac or not question.wants_gpu
+    in_ram_bytes = needs.memory.high_bytes if runs_in_ram else sizes.beside
+    reserve_bytes = reserve_beside(in_ram_bytes, vast, smallest)
+    memory_bytes = reserve_bytes + in_ram_bytes
     # a need stated as one figure may not say what lies in RAM beside the accelerators
-    if not memory or max(memory, card_bytes) > MAX_MEMORY_BYTES:
+    if memory_bytes == 0 or max(memory_bytes, sizes.card) > MAX_MEMORY_BYTES:
         return nowhere
     cards: tuple[Accelerator, ...] = ()
     if is_mac:
         cards = (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
-    elif gpu_only:
-        cards = (least_card(question, card_bytes, "the accelerator"),)
+    elif question.wants_gpu:
+        cards = (least_card(question, sizes.card, "the accelerator"),)
     machine = vast.replace(
-        memory_total_bytes=memory,
-        memory_limit_bytes=memory,
-        disks=disks_of(disk),
+        memory_total_bytes=memory_bytes,
+        memory_limit_bytes=memory_bytes,
+        disks=disks_of(sizes.disk),
         accelerators=cards,
     )
     wanted = question.workload.min_tokens_per_second or 0.0
-    cores = rate = None
+    paced = _Paced(machine)
     if wanted and runs_in_ram:
-        machine, cores, rate = _with_wanted_pace(question, machine, wanted)
-    judged = judge(question, machine)
+        paced = _with_wanted_pace(question, machine, wanted)
+    judged = judge(question, paced.machine)
     if any(check in MACHINELESS_CHECKS for check in judged.failed):
-        return question, judged, None
-    ram = beside + reserve_beside(beside, vast, workload) if beside else None
+        return _Found(question, judged)
+    beside_bytes: int | None = None
+    if sizes.beside:
+        beside_bytes = sizes.beside + reserve_beside(sizes.beside, vast, smallest)
     least = Least(
-        machine=machine,
-        memory_bytes=memory,
-        reserve_bytes=reserve,
-        disk_bytes=disk,
-        cpu=LeastCpu(
-            architectures=needs.cpu.architectures,
-            instruction_sets=needs.cpu.instruction_sets.get(architecture, ()),
-            recommended_instruction_sets=needs.cpu.recommended.get(architecture, ()),
-            cores=cores,
-        ),
-        bandwidth_bytes_per_second=rate,
+        machine=paced.machine,
+        memory_bytes=memory_bytes,
+        reserve_bytes=reserve_bytes,
+        disk_bytes=sizes.disk,
+        cpu=_least_cpu(needs, vast.architecture or "", paced.cores),
+        bandwidth_bytes_per_second=paced.bytes_per_second,
         accelerator=LeastAccelerator(
-            required=gpu_only, memory_bytes=card_bytes, memory_beside_bytes=ram
+            required=question.wants_gpu,
+            memory_bytes=sizes.card,
+            memory_beside_bytes=beside_bytes,
         ),
         is_slow=not wanted and is_slow(judged),
     )
-    return question, judged, least
+    return _Found(question, judged, least)
 
 
-def _bytes_by_place(question: Question, needs: Needs) -> tuple[int, int, int | None]:
-    """Bytes of one accelerator that holds it, of the RAM beside that, and of the disk."""
-    terms = needs_on(needs, question.case, Device()).terms
-    beside = sum(term.high_bytes for term in terms if term.where == "host")
-    card = sum(term.high_bytes for term in terms) - beside + DEVICE_MARGIN_BYTES
+def _least_cpu(needs: Needs, architecture: str, cores: float | None) -> LeastCpu:
+    return LeastCpu(
+        architectures=needs.cpu.architectures,
+        instruction_sets=needs.cpu.instruction_sets.get(architecture, ()),
+        recommended_instruction_sets=needs.cpu.recommended.get(architecture, ()),
+        cores=cores,
+    )
+
+
+def _sizes(question: Question, needs: Needs) -> _Sizes:
+    beside_bytes = 0
+    card_bytes = DEVICE_MARGIN_BYTES
+    for term in needs_on(needs, question.case, Device()).terms:
+        if term.where == "host":
+            beside_bytes += term.high_bytes
+        else:
+            card_bytes += term.high_bytes
     if question.wants_gpu:
-        card = smallest_device_bytes(needs, question.case)
-    stored = free = bytes_to_store(needs, None)[2]
-    if stored is None or free is None:
-        return card, beside, None
-    while free < (
-        enough := stored + max(question.making_bytes, disk_margin_bytes(free))
-    ):
-        free = enough
-    return card, beside, free
+        card_bytes = smallest_device_bytes(needs, question.case)
+    return _Sizes(card_bytes, beside_bytes, _disk_bytes(question, needs))
 
 
-def _least_platform(
-    meant: Understood, catalogue: Catalogue
-) -> tuple[Question, Machine]:
-    """On a machine without limits, of the runtime's first platform that the model allows."""
+def _disk_bytes(question: Question, needs: Needs) -> int | None:
+    """What must be free: the files, and a margin or what the file is made of."""
+    stored_bytes = bytes_to_store(needs, None)[2]
+    if stored_bytes is None:
+        return None
+    free_bytes = stored_bytes
+    while True:
+        # the margin grows with the disk
+        beside_bytes = max(question.making_bytes, disk_margin_bytes(free_bytes))
+        if free_bytes >= stored_bytes + beside_bytes:
+            return free_bytes
+        free_bytes = stored_bytes + beside_bytes
+
+
+class _Platform(NamedTuple):
+    """A machine without limits, and the question as asked on it."""
+
+    question: Question
+    machine: Machine
+
+
+def _least_platform(meant: Understood, catalogue: Catalogue) -> _Platform:
+    """Of the runtime's first platform that the model allows."""
     question = ask(meant.spec, meant.workload, catalogue, _VAST, meant.files)
     needs, runtime = question.needs, question.runtime
     if needs is None or runtime is None:
-        return question, _VAST
-    allowed = needs.cpu.architectures
-    platforms = [entry.partition("-") for entry in runtime.platforms.systems]
-    fitting = (each for each in platforms if not allowed or each[2] in allowed)
-    system, _, architecture = next(fitting, platforms[0])
-    by_architecture = needs.cpu.instruction_sets, needs.cpu.recommended
-    sets = dict.fromkeys(
-        name for each in by_architecture for name in each.get(architecture, ())
+        return _Platform(question, _VAST)
+    platform = runtime.systems[0]
+    for entry in runtime.systems:
+        allowed = needs.cpu.architectures
+        if not allowed or entry.partition("-")[2] in allowed:
+            platform = entry
+            break
+    system, _, architecture = platform.partition("-")
+    needed = needs.cpu.instruction_sets.get(architecture, ())
+    recommended = needs.cpu.recommended.get(architecture, ())
+    machine = _VAST.replace(
+        system=system,
+        architecture=architecture,
+        instruction_sets=tuple(dict.fromkeys((*needed, *recommended))),
     )
-    vast = _VAST.replace(
-        system=system, architecture=architecture, instruction_sets=tuple(sets)
-    )
-    return ask(meant.spec, meant.workload, catalogue, vast, meant.files), vast
+    question = ask(meant.spec, meant.workload, catalogue, machine, meant.files)
+    return _Platform(question, machine)
 
 
-def _with_wanted_pace(
-    question: Question, machine: Machine, wanted: float
-) -> tuple[Machine, float | None, int | None]:
-    """The machine with the least bandwidth and cores that reach `wanted` tokens per second, and
-    these two; None for what no machine has.
+# ------------------------------------------------------------------ the least pace
+
+
+class _Paced(NamedTuple):
+    """A machine, and the bandwidth and cores that it must have; None: not wanted, or none are
+    enough.
     """
 
-    def with_pace(pace: float, cores: int, steps: int) -> Machine | None:
-        # a bandwidth that somebody states is a peak, of which little may be used; the plan asks
-        # for what is measured
-        rate = steps * _STEP_BYTES_PER_SECOND
-        facts = {
-            "memory_bandwidth_bytes_per_second": rate,
-            "memory_bandwidth_how": MEASURED,
-        }
-        faster = machine.replace(cpu_cores_usable=float(cores))
-        faster = faster.stated(facts, "measured, as it would have to be")
+    machine: Machine
+    cores: float | None = None
+    bytes_per_second: int | None = None
+
+
+def _with_wanted_pace(question: Question, machine: Machine, wanted: float) -> _Paced:
+    """The machine with the least bandwidth and cores that reach `wanted` tokens per second."""
+
+    def reaches(pace: float, cores: int, steps: int) -> bool:
+        faster = _with_bandwidth(machine, cores, steps)
         speed = judge(question, faster).speed
         # what is bought by this figure has to reach the pace itself, not only its printed figure
-        is_enough = (
-            speed is not None and speed.judged is not None and speed.judged.low >= pace
-        )
-        return faster if is_enough else None
+        if speed is None or speed.judged is None:
+            return False
+        return bool(speed.judged.low >= pace)
 
     unbounded = 2**50 // _STEP_BYTES_PER_SECOND
-    enough = (
-        count for count in _CORES if with_pace(_HEADROOM * wanted, count, unbounded)
-    )
-    cores = next(enough, None)
-    if cores is None:
-        return machine, None, None
+    for cores in _CORES:
+        if reaches(_HEADROOM * wanted, cores, unbounded):
+            break
+    else:
+        return _Paced(machine)
     most = _MOST_BYTES_PER_SECOND // _STEP_BYTES_PER_SECOND
     too_slow = units.count_while(
-        lambda steps: with_pace(wanted, cores, steps) is None, range(1, most + 1)
+        lambda steps: not reaches(wanted, cores, steps), range(1, most + 1)
     )
-    fast = with_pace(wanted, cores, too_slow + 1) if too_slow < most else None
-    if fast is None:
-        return machine, float(cores), None
-    return fast, float(cores), fast.memory_bandwidth_bytes_per_second
+    if too_slow == most:
+        return _Paced(machine, float(cores))
+    fast = _with_bandwidth(machine, cores, too_slow + 1)
+    return _Paced(fast, float(cores), fast.memory_bandwidth_bytes_per_second)
+
+
+def _with_bandwidth(machine: Machine, cores: int, steps: int) -> Machine:
+    """The machine with so many cores, and memory read at so many steps of a bandwidth.
+
+    A bandwidth that somebody states is a peak, of which little may be used; the plan asks for what
+    is measured.
+    """
+    facts = {
+        "memory_bandwidth_bytes_per_second": steps * _STEP_BYTES_PER_SECOND,
+        "memory_bandwidth_how": MEASURED,
+    }
+    with_cores = machine.replace(cpu_cores_usable=float(cores))
+    return with_cores.stated(facts, "measured, as it would have to be")

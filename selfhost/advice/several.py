@@ -1,11 +1,13 @@
-"""Several answers at once: every size of a model, models side by side, and models together on one
-machine.
+"""Several answers at once.
+
+`describe` judges every size of a model. `comparison` puts models side by side, `in_one_type` in one
+quantization. `verdict_together` is the verdict on models that run together on one machine.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import needs as need
@@ -27,11 +29,14 @@ from ..judge.record import (
 )
 from ..judge.together import judge_together
 from ..machine.record import Machine
-from .understood import understand
+from .understood import Understood, understand
 from .verdicts import check_with
 
 # between the names of models that run side by side
 TOGETHER = " + "
+
+
+# ------------------------------------------------------------------ every size of a model
 
 
 class Size(Record):
@@ -71,49 +76,55 @@ def describe(
     """All that is known of a model, its quantizations judged one by one. Raises as `check`."""
     understood = understand(catalogue, model, workload, machine)
     verdict = check_with(catalogue, understood, workload, machine)
-    table, sizes = catalogue.common("quantizations"), list[Size | None]()
-    stated, files, order = (
-        understood.workload,
-        understood.files,
-        [*table["quantization"]],
-    )
-    types: Sequence[str] = ()
-    if verdict.runtime is not None and verdict.needs is not None:
-        types = need.quantizations_of(verdict.model, catalogue.runtime(verdict.runtime))
-        if stated.task == "finetune" and verdict.quantization:
-            # what is trained is made of the published weights, by the method
-            types = (verdict.quantization,)
-    for name in sorted(
-        types, key=lambda name: order.index(name) if name in order else len(order)
-    ):
-        # a GGUF file holds one quantization
-        is_held = "gguf" not in files.formats or name == stated.quantization
-        workload = stated.replace(quantization=name, runtime=verdict.runtime)
-        held = files.replace(are_here=files.are_here and is_held)
-        question = ask(understood.spec, workload, catalogue, verdict.machine, held)
-        sizes.append(_size(question, verdict.machine))
+    sizes: list[Size] = []
+    for quantization in _types_of(verdict, understood, catalogue):
+        question = _asked_in(quantization, verdict, understood, catalogue)
+        size = _size(question, machine)
+        if size is not None:
+            sizes.append(size)
+    loss: Mapping[str, str] = catalogue.common("quantizations")["size"]
     return Shown(
         verdict=verdict,
-        sizes=tuple(filter(None, sizes)),
-        loss_by_size=(table["size"]["text"], table["size"]["source"]),
+        sizes=tuple(sizes),
+        loss_by_size=(loss["text"], loss["source"]),
     )
+
+
+def _types_of(
+    verdict: Verdict, understood: Understood, catalogue: Catalogue
+) -> Sequence[str]:
+    """The types in which the program takes the model, in the order of the table."""
+    if verdict.runtime is None or verdict.needs is None:
+        return ()
+    if understood.workload.task == "finetune" and verdict.quantization:
+        # what is trained is made of the published weights, by the method
+        return (verdict.quantization,)
+    types = need.quantizations_of(verdict.model, catalogue.runtime(verdict.runtime))
+    order: list[str] = list(catalogue.common("quantizations")["quantization"])
+    listed = [name for name in order if name in types]
+    return listed + [name for name in types if name not in order]
+
+
+def _asked_in(
+    quantization: str, verdict: Verdict, understood: Understood, catalogue: Catalogue
+) -> Question:
+    stated, files = understood.workload, understood.files
+    if "gguf" in files.formats and quantization != stated.quantization:
+        # a GGUF file holds one quantization
+        files = files.replace(are_here=False)
+    workload = stated.replace(quantization=quantization, runtime=verdict.runtime)
+    return ask(understood.spec, workload, catalogue, verdict.machine, files)
 
 
 def _size(question: Question, machine: Machine) -> Size | None:
+    """None where the size of the files, or what the type costs, is not known."""
     needs, workload = question.needs, question.workload
-    cost = quality_of_workload(workload, question.spec)
-    if needs is None or needs.files is None or cost is None:
+    quality = quality_of_workload(workload, question.spec)
+    if needs is None or needs.files is None or quality is None:
         return None
     judged = judge(question, machine)
     # as it would lie: where layers are shared out, each place has a compute buffer of its own
     memory = (judged.needs or needs).memory
-    # of a file that somebody has, nobody asks here whether it was published
-    deciding = [
-        finding
-        for finding in judged.findings
-        if finding.check not in ("weights", "speed")
-    ]
-    is_open = any(finding.outcome is Outcome.UNKNOWN for finding in deciding)
     return Size(
         quantization=workload.quantization or "",
         family=workload.format or "",
@@ -121,12 +132,28 @@ def _size(question: Question, machine: Machine) -> Size | None:
         bytes=needs.files.bytes,
         how=needs.files.how.value,
         source=needs.files.source,
-        memory_bytes=getattr(memory, "high_bytes", None),
-        memory_likely_bytes=getattr(memory, "total_bytes", None),
-        fits=None if is_open and not judged.failed else not judged.failed,
+        memory_bytes=None if memory is None else memory.high_bytes,
+        memory_likely_bytes=None if memory is None else memory.total_bytes,
+        fits=_fits(judged),
         placement=None if judged.failed else judged.placement,
-        quality=cost,
+        quality=quality,
     )
+
+
+def _fits(judged: Judged) -> bool | None:
+    """None where it cannot be told. Of a file that somebody has, nobody asks here whether it was
+    published.
+    """
+    if judged.failed:
+        return False
+    for finding in judged.findings:
+        is_asked = finding.check not in ("weights", "speed")
+        if is_asked and finding.outcome is Outcome.UNKNOWN:
+            return None
+    return True
+
+
+# ------------------------------------------------------------------ models side by side
 
 
 class Compared(Record):
@@ -152,12 +179,14 @@ class Comparison(Report):
 
 def comparison(verdicts: Sequence[Verdict]) -> Comparison:
     """Those verdicts side by side, with how open each model is and what its license permits."""
-    models = (
-        Compared(
-            verdict=each, openness=rows(each.model), permissions=permissions(each.model)
+    models: list[Compared] = []
+    for verdict in verdicts:
+        compared = Compared(
+            verdict=verdict,
+            openness=rows(verdict.model),
+            permissions=permissions(verdict.model),
         )
-        for each in verdicts
-    )
+        models.append(compared)
     return Comparison(models=tuple(models))
 
 
@@ -180,14 +209,14 @@ def in_one_type(
     types = named or {verdict.quantization for verdict in verdicts if _is_gguf(verdict)}
     compared: list[Verdict] = []
     for model, verdict in zip(models, verdicts, strict=True):
+        best = verdict
         other = _type_in_common(verdict, types, catalogue)
-        again = verdict
         if other is not None:
             changed = workload.replace(quantization=other, runtime=verdict.runtime)
             again = check_with(catalogue, model, changed, verdict.machine)
-            again = again.replace(understood_as=verdict.understood_as)
-        is_worse = verdict.can_run and not again.can_run
-        compared.append(verdict if is_worse else again)
+            if again.can_run or not verdict.can_run:
+                best = again.replace(understood_as=verdict.understood_as)
+        compared.append(best)
     return compared
 
 
@@ -198,10 +227,11 @@ def _is_gguf(verdict: Verdict) -> bool:
 def _names_its_type(verdict: Verdict) -> bool:
     """Whether the name that was typed is of a file or a tag, which is of one type."""
     question = verdict.question
-    is_of_one_file = question.files.is_tag or question.local_files
-    return _is_gguf(verdict) and (
-        is_of_one_file or question.stated.quantization is not None
-    )
+    if not _is_gguf(verdict):
+        return False
+    if question.files.is_tag or question.local_files:
+        return True
+    return question.stated.quantization is not None
 
 
 def _type_in_common(
@@ -211,13 +241,13 @@ def _type_in_common(
     if not _is_gguf(verdict) or _names_its_type(verdict) or verdict.runtime is None:
         return None
     order = need.quantizations_of(verdict.model, catalogue.runtime(verdict.runtime))
-    published = [
-        name
-        for name in order
-        if name in types and verdict.model.repository_of("gguf", name) is not None
-    ]
-    smallest = published[-1] if published else None
-    return smallest if smallest != verdict.quantization else None
+    for name in reversed(order):
+        if name in types and verdict.model.repository_of("gguf", name) is not None:
+            return name if name != verdict.quantization else None
+    return None
+
+
+# ------------------------------------------------------------------ models on one machine
 
 
 def verdict_together(

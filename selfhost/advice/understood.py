@@ -1,4 +1,8 @@
-"""What was typed becomes a question: a name, a path or a spec, and what the name itself says."""
+"""What was typed becomes a question: a name, a path or a spec.
+
+`understand` returns the spec of the model, the workload with what the name itself says, and the
+files that were named. `judged_for` judges that on a machine.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from functools import partial
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.names import Resolution, bare_name, is_path, read, typed_library_tag
-from ..catalogue.runtime import LIBRARY_RUNTIME
+from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.errors import WorkloadError
 from ..core.records import Record
@@ -29,6 +33,10 @@ _NOT_LOADED_HERE = (
     "accelerator-missing",
     "accelerator-unsuitable",
 )
+# the program that loads GGUF files first
+_GGUF_RUNTIME = "llama.cpp"
+# GGUF types that most who convert models publish
+_USUAL_GGUF = ("Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0")
 
 
 class Understood(Record):
@@ -52,7 +60,10 @@ def understand(
     workload: Workload,
     machine: Machine | None = None,
 ) -> Understood:
-    """What a spec, a path or a name means. Raises `UnknownModelError`, or `SpecError` of a file."""
+    """What a spec, a path or a name means. Raises `UnknownModelError`, or `SpecError` of a file.
+
+    With a machine, files of a program that does not run there are not insisted on.
+    """
     if isinstance(model, ModelSpec):
         return Understood(spec=model, asked=model.id, workload=workload)
     if isinstance(model, Understood):
@@ -65,33 +76,59 @@ def understand(
     otherwise = understood.otherwise
     if machine is None or otherwise is None:
         return understood
-    # where no program loads those files on the machine, why it is judged in others
-    question, program = understood.workload, None
+    notes = _why_other_files(understood, catalogue, machine)
+    if not notes:
+        return understood
+    return otherwise.replace(notes=(*otherwise.notes, *notes))
+
+
+def _why_other_files(
+    understood: Understood, catalogue: Catalogue, machine: Machine
+) -> tuple[str, ...]:
+    """Why the model is judged in other files than the name implies; () where a program loads those
+    on the machine.
+    """
+    workload = understood.workload
     try:
-        judged = judge(
-            ask(understood.spec, question, catalogue, machine, understood.files),
-            machine,
-        )
+        question = ask(understood.spec, workload, catalogue, machine, understood.files)
     except WorkloadError as error:
-        why = ""
-        if all(problem.key == "quantization" for problem in error.problems):
-            why = f"{error.problems[0].message}."
-    else:
-        why = next(
-            (each.reason for each in judged.findings if each.code in _NOT_LOADED_HERE),
-            "",
+        is_of_type = all(problem.key == "quantization" for problem in error.problems)
+        why = f"{error.problems[0].message}." if is_of_type else ""
+        return remarks({"other-files": why}, asked=understood.asked, why=why)
+    judged = judge(question, machine)
+    if workload.runtime is not None and judged.has("runtime-no-build"):
+        return remarks(
+            {"no-program": True},
+            asked=understood.asked,
+            program=catalogue.runtime(workload.runtime).name,
+            system=machine.system or "this system",
+            id=workload.runtime,
         )
-        if question.runtime is not None and judged.has("runtime-no-build"):
-            program, why = catalogue.runtime(question.runtime), ""
-    holds = {"no-program": program, "other-files": why}
-    figures = {
-        "asked": understood.asked,
-        "why": why,
-        "program": getattr(program, "name", None),
-    }
-    system = machine.system or "this system"
-    notes = remarks(holds, id=question.runtime, system=system, **figures)
-    return otherwise.replace(notes=(*otherwise.notes, *notes)) if notes else understood
+    for finding in judged.findings:
+        if finding.code in _NOT_LOADED_HERE:
+            why = finding.reason
+            return remarks({"other-files": why}, asked=understood.asked, why=why)
+    return ()
+
+
+def judged_for(
+    catalogue: Catalogue,
+    understood: Understood,
+    machine: Machine,
+    *,
+    follows_machine: bool = True,
+) -> Judged:
+    """The question judged, with the defaults that suit the machine or the model's own."""
+    question = ask(
+        understood.spec, understood.workload, catalogue, machine, understood.files
+    )
+    judged = judge(question, machine)
+    if understood.files.is_tag or not follows_machine:
+        return judged
+    return suited(judged, catalogue, machine)
+
+
+# ------------------------------------------------------------------ a file
 
 
 def _understand_file(typed: str, workload: Workload) -> Understood:
@@ -106,52 +143,49 @@ def _understand_file(typed: str, workload: Workload) -> Understood:
     local = read_local(typed)
     if local.quantization and local.files_here and workload.quantization is None:
         workload = workload.replace(quantization=local.quantization)
-    notes = local.notes
-    asked_in = need.canonical_quantization(workload.quantization or "")
-    if (
-        local.format == "gguf"
-        and local.quantization
-        and asked_in not in (None, local.quantization)
-    ):
+    notes, are_here = local.notes, local.files_here
+    wanted_type = need.canonical_quantization(workload.quantization or "")
+    is_other_type = wanted_type not in (None, local.quantization)
+    if local.format == "gguf" and local.quantization and is_other_type:
         # a GGUF file holds one quantization, so another is not here
-        local = local.replace(files_here=False)
-        notes += remarks({"other-type": True}, held=local.quantization, asked=asked_in)
+        are_here = False
+        notes += remarks(
+            {"other-type": True}, held=local.quantization, asked=wanted_type
+        )
     part: Here | None = None
     if local.missing:
-        rest = (
-            local.total_bytes - local.size_bytes if local.total_bytes is not None else 0
-        )
+        missing_bytes = (local.total_bytes or 0) - local.size_bytes
         part = Here(
             path=typed,
             size_bytes=local.size_bytes,
-            missing_bytes=rest if rest > 0 else None,
+            missing_bytes=missing_bytes if missing_bytes > 0 else None,
             missing_files=local.missing,
         )
-    files = NamedFiles(
-        are_here=local.files_here,
-        formats=(local.format,) if local.files_here or local.missing else (),
-        part=part,
-    )
+    formats: tuple[str, ...] = ()
+    if are_here or local.missing:
+        formats = (local.format,)
+    files = NamedFiles(are_here=are_here, formats=formats, part=part)
     return Understood(
         spec=local.spec, asked=typed, workload=workload, notes=notes, files=files
     )
 
 
+# ------------------------------------------------------------------ a name
+
+
 def understand_name(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
     """What a name means. Raises `UnknownModelError`, which says why and what is near."""
-    resolved, name, stated = read(typed, catalogue), bare_name(typed), workload
+    stated, name = workload, bare_name(typed)
+    resolved = read(typed, catalogue)
     if resolved is None:
         from ..catalogue.searching import resolve
 
         resolved = resolve(typed, catalogue)
-    plain = catalogue.spec(resolved.spec_id)
-    if not catalogue.is_shipped(plain.id):
-        from ..modelfiles.specfiles import checked_spec
-
-        checked_spec(plain.origin)
-    # of several tags the first is told: the one that was typed
-    if typed_tag := typed_library_tag(typed, plain, catalogue):
-        plain = plain.replace(aliases=tuple(dict.fromkeys((typed_tag, *plain.aliases))))
+    spec = _checked(resolved.spec_id, catalogue)
+    typed_tag = typed_library_tag(typed, spec, catalogue)
+    if typed_tag:
+        # of several tags the first is told: the one that was typed
+        spec = spec.replace(aliases=tuple(dict.fromkeys((typed_tag, *spec.aliases))))
         resolved = _read_by_ollama(resolved, typed_tag, stated, catalogue)
     quantization, notes = resolved.quantization, resolved.notes
     if quantization is None and ":" in typed:
@@ -163,40 +197,49 @@ def understand_name(catalogue: Catalogue, typed: str, workload: Workload) -> Und
     # a tag of Ollama's loads one file whatever the machine; but not to train it
     is_tag = ":" in name and "/" not in name
     files = NamedFiles(is_tag=is_tag and stated.task == "generate")
-    # whether the name says its program or its type, and no option does
-    said, options = (
-        (resolved.runtime, resolved.quantization),
-        (stated.runtime, stated.quantization),
-    )
-    is_implied = any(said) and not any(options)
-    otherwise = Understood(
-        spec=plain, asked=typed, workload=stated, notes=resolved.notes, files=files
-    )
+    otherwise: Understood | None = None
+    if _is_implied(resolved, stated):
+        otherwise = Understood(
+            spec=spec, asked=typed, workload=stated, notes=resolved.notes, files=files
+        )
     # what Ollama itself calls it, quantization and all, is the line to type
     is_typed = is_tag and quantization == workload.quantization
     return Understood(
-        spec=_with_typed_files(plain, name, resolved, stated, catalogue),
+        spec=_with_typed_files(spec, name, resolved, stated, catalogue),
         asked=typed,
         workload=workload,
         notes=notes,
         files=files,
         tag=name if is_typed and quantization else None,
-        otherwise=otherwise if is_implied else None,
+        otherwise=otherwise,
     )
+
+
+def _checked(id: str, catalogue: Catalogue) -> ModelSpec:
+    """The spec of that id. Raises `SpecError` with every fault of a user's own file."""
+    spec = catalogue.spec(id)
+    if not catalogue.is_shipped(spec.id):
+        from ..modelfiles.specfiles import checked_spec
+
+        checked_spec(spec.origin)
+    return spec
+
+
+def _is_implied(resolved: Resolution, stated: Workload) -> bool:
+    """Whether the name says its program or its type, and no option does."""
+    if stated.runtime or stated.quantization:
+        return False
+    return bool(resolved.runtime or resolved.quantization)
 
 
 def _read_by_ollama(
     resolved: Resolution, tag: str, stated: Workload, catalogue: Catalogue
 ) -> Resolution:
     """In Ollama where its tag loads another file than other programs, and nothing else is asked."""
+    if stated.task != "generate" or stated.runtime or stated.quantization:
+        return resolved
     ollama = catalogue.runtime(LIBRARY_RUNTIME)
-    is_other = tag in ollama.library_tags.bytes or tag in ollama.library_tags.unpacked
-    if (
-        not is_other
-        or stated.task != "generate"
-        or stated.runtime
-        or stated.quantization
-    ):
+    if tag not in ollama.tag_bytes and tag not in ollama.unpacked_tags:
         return resolved
     note = remarks({"own-file": True}, tag=tag)
     return resolved.replace(runtime=ollama.id, notes=(*resolved.notes, *note))
@@ -206,14 +249,11 @@ def _type_of_tag(name: str, stated: Workload, catalogue: Catalogue) -> str | Non
     """The unusual type that Ollama's tag loads; None where a type or other files are stated."""
     ollama = catalogue.runtime(LIBRARY_RUNTIME)
     program = catalogue.runtime((stated.runtime or ollama.id).strip().lower())
-    is_free = stated.quantization is None and stated.task == "generate"
-    if not is_free or program.formats != ollama.formats:
+    if stated.quantization is not None or stated.task != "generate":
+        return None
+    if program.formats != ollama.formats:
         return None
     return ollama.library_tags.quantizations.get(name.lower().removesuffix(":latest"))
-
-
-# GGUF types that most who convert models publish
-_USUAL_GGUF = ("Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0")
 
 
 def _with_typed_files(
@@ -224,21 +264,23 @@ def _with_typed_files(
     catalogue: Catalogue,
 ) -> ModelSpec:
     """With the typed repository in front, or the file of the typed name or tag of Ollama behind."""
-    repository, type_name = resolved.repository, resolved.quantization
+    type_name = resolved.quantization
     if resolved.names_file:
-        return _with_named_file(
-            spec, name, type_name or stated.quantization or "", catalogue
-        )
-    format, runtime = "gguf", resolved.runtime and catalogue.runtime(resolved.runtime)
-    if runtime:
-        # what another program loads has a type
+        wanted_type = type_name or stated.quantization or ""
+        return _with_named_file(spec, name, wanted_type, catalogue)
+    repository = resolved.repository
+    runtime: RuntimeSpec | None = None
+    format = "gguf"
+    if resolved.runtime:
+        runtime = catalogue.runtime(resolved.runtime)
         format = runtime.formats[0]
-        repository = repository if runtime.rule_of(type_name) is not None else None
-    held_in = (each.repository for each in spec.files if each.format == format)
-    is_known = canonical(repository or "") in {
-        canonical(each) for each in held_in if each
-    }
-    if repository is None or (is_known and (runtime or not type_name)):
+        if runtime.rule_of(type_name) is None:
+            # what another program loads has a type
+            repository = None
+    if repository is None:
+        return spec
+    is_plain = runtime is not None or not type_name
+    if is_plain and _is_known(repository, format, spec):
         return spec
     files = PublishedFiles(
         format=format,
@@ -250,35 +292,31 @@ def _with_typed_files(
     return spec.replace(files=(files, *spec.files))
 
 
+def _is_known(repository: str, format: str, spec: ModelSpec) -> bool:
+    """Whether the spec lists files of that format in the repository."""
+    wanted = canonical(repository)
+    return any(
+        files.format == format and canonical(files.repository or "") == wanted
+        for files in spec.files
+    )
+
+
 def _with_named_file(
     spec: ModelSpec, name: str, type_name: str, catalogue: Catalogue
 ) -> ModelSpec:
-    if need.why_not_loaded(spec, catalogue.runtime("llama.cpp")) is not None:
+    if need.why_not_loaded(spec, catalogue.runtime(_GGUF_RUNTIME)) is not None:
         return spec
     kind = need.canonical_quantization(type_name) or ""
-    whole = name if name.lower().endswith(".gguf") else f"{name}.gguf"
+    names: dict[str, str] = {}
+    if ":" not in name:
+        is_whole = name.lower().endswith(".gguf")
+        names[kind] = name if is_whole else f"{name}.gguf"
     file = PublishedFiles(
         format="gguf",
         source=f"the name {name}",
         unsized=(kind,),
-        names={} if ":" in name else {kind: whole},
+        names=names,
         listed=False,
         named=True,
     )
     return spec.replace(files=(*spec.files, file))
-
-
-def judged_for(
-    catalogue: Catalogue,
-    understood: Understood,
-    machine: Machine,
-    *,
-    follows_machine: bool = True,
-) -> Judged:
-    """The question judged, with the defaults that suit the machine or the model's own."""
-    own = judge(
-        ask(understood.spec, understood.workload, catalogue, machine, understood.files),
-        machine,
-    )
-    is_fixed = understood.files.is_tag or not follows_machine
-    return own if is_fixed else suited(own, catalogue, machine)
