@@ -16,7 +16,6 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.names import loaded_by_family
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.quoting import shell_word
 from ..core.records import Record
@@ -35,7 +34,7 @@ from ..judge.record import (
 )
 from ..machine.record import Machine
 from ..needs.records import Term
-from .proposals import Proposals, as_checked, local_fit
+from .proposals import Proposals
 from .ranking import TIGHT
 from .room import Reach
 
@@ -71,6 +70,13 @@ class Search(Record):
         """How far one could go with what was judged."""
         return Reach(judged=self.judged, catalogue=self.catalogue, machine=self.machine)
 
+    @cached_property
+    def proposals(self) -> Proposals:
+        """Other models, each judged in place of the judged one."""
+        return Proposals(
+            judged=self.judged, catalogue=self.catalogue, machine=self.machine
+        )
+
     def room(self) -> Room | None:
         """How far one could go in each respect alone."""
         return self.reach.room()
@@ -83,12 +89,9 @@ class Search(Record):
         others = _MOST_ALTERNATIVES
         if same_model:
             others -= 1
-        proposals = Proposals(
-            judged=self.judged, catalogue=self.catalogue, machine=self.machine
-        )
         by_command = {found.command: found for found in same_model}
-        for judged in proposals.best(others):
-            found = self._alternative(judged, proposals.why(judged))
+        for judged in self.proposals.best(others):
+            found = self._alternative(judged, self.proposals.why(judged))
             by_command[found.command] = found
         return tuple(by_command.values())
 
@@ -123,6 +126,7 @@ class Search(Record):
         )
 
     def _alternative(self, judged: Judged, why: str) -> Alternative:
+        """The answer for one of them, with the command that asks for it again."""
         spec = judged.question.spec
         typed = spec.id
         if spec.id not in self.catalogue and spec.origin:
@@ -153,11 +157,11 @@ class Search(Record):
         yield from self._in_other_programs()
         yield from self._with_shorter_context()
 
-    def _fit(self, spec: ModelSpec, workload: Workload) -> Judged | None:
-        return local_fit(spec, workload, self.catalogue, self.machine)
-
-    def _as_checked(self, judged: Judged) -> Judged:
-        return as_checked(judged, self.catalogue, self.machine)
+    def _if_local(self, workload: Workload, why: str) -> Iterator[Way]:
+        """The same model under that workload, where it runs here."""
+        judged = self.proposals.fit(self.judged.question.spec, workload)
+        if judged is not None:
+            yield Way(judged, why)
 
     def _loaded_by_tag(self) -> Iterator[Way]:
         """The other model that Ollama loads by the typed name of a family."""
@@ -165,20 +169,19 @@ class Search(Record):
         if id is None or id not in self.catalogue:
             return
         for spec in self.catalogue.specs([id]):
-            judged = self._fit(spec, self.judged.question.stated)
+            judged = self.proposals.fit(spec, self.judged.question.stated)
             if judged is not None:
                 why = f"the file that Ollama loads as {self.asked}"
-                yield Way(self._as_checked(judged), why)
+                yield Way(self.proposals.as_checked(judged), why)
 
     def _trained_with_qlora(self) -> Iterator[Way]:
+        """With the method that takes least memory, where another one was asked for or is usual."""
         question = self.judged.question
         taken = question.workload
         if taken.task != "finetune" or taken.finetune_method == "qlora":
             return
         workload = question.stated.replace(finetune_method="qlora")
-        judged = self._fit(question.spec, workload)
-        if judged is not None:
-            yield Way(judged, "same model, tuned with QLoRA")
+        yield from self._if_local(workload, "same model, tuned with QLoRA")
 
     def smaller(self) -> Way | None:
         """The best type below the judged one, those that accelerators hold first; None for none.
@@ -200,7 +203,7 @@ class Search(Record):
             workload = question.stated.replace(
                 runtime=question.workload.runtime, quantization=name
             )
-            judged = self._fit(spec, workload)
+            judged = self.proposals.fit(spec, workload)
             if judged is None:
                 continue
             way = Way(judged, f"same model, smaller: {quality.text}")
@@ -235,13 +238,12 @@ class Search(Record):
         return order[order.index(self.judged.quantization) + 1 :]
 
     def _with_plain_cache(self) -> Iterator[Way]:
+        """Without the type of KV cache that was asked for."""
         question = self.judged.question
         if question.stated.kv_cache_type is None:
             return
         workload = question.stated.replace(kv_cache_type=None)
-        judged = self._fit(question.spec, workload)
-        if judged is not None:
-            yield Way(judged, "same files, KV cache in the model's type")
+        yield from self._if_local(workload, "same files, KV cache in the model's type")
 
     def _in_other_programs(self) -> Iterator[Way]:
         """With the usual program where another was asked for, else with the others of its kind."""
@@ -254,15 +256,16 @@ class Search(Record):
             workload = question.stated.replace(
                 runtime=name, format=None, quantization=None
             )
-            judged = self._fit(question.spec, workload)
+            judged = self.proposals.fit(question.spec, workload)
             if judged is None:
                 continue
-            judged = self._as_checked(judged)
+            judged = self.proposals.as_checked(judged)
             runtime = judged.question.runtime
             program = name if runtime is None else runtime.name
             yield Way(judged, f"same model with {program}")
 
     def _with_shorter_context(self) -> Iterator[Way]:
+        """With the longest context that fits, where it still holds the prompt."""
         question = self.judged.question
         taken = question.workload
         shortest = max(_SHORTEST_CONTEXT_TOKENS, taken.prompt_tokens or 0)
@@ -274,9 +277,7 @@ class Search(Record):
             quantization=taken.quantization,
             context_tokens=longest,
         )
-        judged = self._fit(question.spec, workload)
-        if judged is not None:
-            yield Way(judged, "same files, shorter context")
+        yield from self._if_local(workload, "same files, shorter context")
 
     # ------------------------------------------------------------------ whole on the GPUs
 
@@ -297,12 +298,13 @@ class Search(Record):
                 workload = question.stated.replace(
                     runtime=runtime.id, quantization=name
                 )
-                judged = self._fit(question.spec, workload)
+                judged = self.proposals.fit(question.spec, workload)
                 if judged is not None and judged.placement == "accelerator":
                     return judged
         return None
 
     def _lies_in_part_on_gpus(self) -> bool:
+        """Whether it runs, and accelerators hold some layers of it while RAM holds the others."""
         judged = self.judged
         if not judged.fits or judged.placement != "split" or judged.offload is not None:
             return False
@@ -366,6 +368,7 @@ class Search(Record):
 
 
 def _is_slow_too(judged: Judged) -> bool:
+    """Whether it is slower than was asked for, or nothing says that each user gets that pace."""
     return is_too_slow(judged) or lacks_pace_of_users(judged)
 
 

@@ -63,6 +63,7 @@ def offers_for(catalogue: Catalogue, judged: Judged, today: str) -> tuple[Offer,
 
 
 def _is_read_from_model_files(spec: ModelSpec) -> bool:
+    """Whether the spec was made of somebody's own files, and is none of a catalogue."""
     if not spec.origin:
         return False
     return spec.lone_config is not None or not spec.origin.endswith(".toml")
@@ -229,6 +230,7 @@ def _successors(own: Outline | None, catalogue: Catalogue) -> list[StandIn]:
 
 
 def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[StandIn]:
+    """What is no successor, in the order that `stand_ins` tells."""
     is_base = BASE in (spec.uses or ())
 
     def rank(outline: Outline) -> tuple[bool, ...]:
@@ -465,6 +467,7 @@ def _local_cost(
 
 
 def _why_no_pace(machine: Machine, judged: Judged) -> Unread:
+    """Why nobody can say how long the load takes here, and what would tell."""
     speed = judged.speed
     why = "the reading speed of this kind of model is not estimated"
     remedy = _TIME_IT

@@ -44,7 +44,7 @@ _STAND_INS = ("USER", "HOST", "ID")
 
 def commands(launch: Launch) -> tuple[str, ...]:
     """Lines that download and run the model as it was judged; () where it is to be trained."""
-    question = launch.judged.question
+    question = launch.question
     if launch.workload.task == "finetune":
         return ()
     if question.local_files:
@@ -80,7 +80,7 @@ def lines_by_tag(launch: Launch, *, with_server: bool = False) -> tuple[str, ...
     () where the runtime has no tag for it, fetches or serves no such model, has no build for the
     machine, or may crash there. A tag that was typed may hold files of other runtimes.
     """
-    runtime, machine, question = launch.runtime, launch.machine, launch.judged.question
+    runtime, machine, question = launch.runtime, launch.machine, launch.question
     if launch.may_crash or question.local_files or question.missing_bytes == 0:
         return ()
     is_platform_known = None not in (machine.system, machine.architecture)
@@ -106,7 +106,7 @@ def _takes(launch: Launch) -> bool:
     is_tagged = launch.tag is not None and workload.runtime in runtime.tags_of
     if not is_tagged and not loads_format:
         return False
-    stated = launch.judged.question.stated.replace(
+    stated = launch.question.stated.replace(
         format=None, runtime=runtime.id, quantization=workload.quantization
     )
     try:
@@ -153,7 +153,7 @@ def _run_lines(
     values = values_of(launch)
     needed = options_needed(launch, values)
     set_by_server = [key for key in needed if key in runtime.settings]
-    is_context_asked = launch.judged.question.context_asked
+    is_context_asked = launch.question.context_asked
     if set_by_server == ["context_tokens"] and not (with_server or is_context_asked):
         needed.remove("context_tokens")
         set_by_server.clear()
@@ -239,6 +239,9 @@ def _templates(launch: Launch, values: Values) -> list[str]:
 
 
 def _lines_of_own_files(launch: Launch) -> tuple[str, ...]:
+    """Of the file or the folder that was named; () where the runtime takes none, or where its path
+    cannot be typed.
+    """
     spec, runtime, path = launch.spec, launch.runtime, launch.spec.origin
     if path.lower().endswith(".gguf"):
         return _lines_of_gguf(launch, path)
@@ -267,7 +270,7 @@ def _lines_of_gguf(launch: Launch, path: str) -> tuple[str, ...]:
     """Of the very file that was judged; () where the runtime takes none."""
     if not path.lower().endswith(".gguf"):
         return ()
-    here = launch.judged.question.here
+    here = launch.question.here
     projector: str | None = None
     if here is not None:
         projector = here.projector
@@ -344,7 +347,7 @@ def recipe(launch: Launch) -> Recipe | None:
     conversion = runtime.conversion
     if conversion is None or not can_be_made(spec, runtime, launch.workload):
         return None
-    kind = launch.workload.quantization or ""
+    kind = launch.quantization
     model, download = spec.id, conversion.download
     if spec.lone_config:
         # the folder as it is typed in a shell; nobody says where its weights are
@@ -438,6 +441,7 @@ def training_lines(launch: Launch) -> Training:
 
 
 def _training_options(launch: Launch) -> list[str]:
+    """The keys of the trainer's options for this device, optimizer and memory."""
     workload = launch.workload
     keys = [device_word(launch) or "", workload.optimizer or ""]
     if not workload.checkpointing:

@@ -58,6 +58,16 @@ class Launch(Record):
     leaves_cards: bool
 
     @property
+    def question(self) -> Question:
+        """What was asked, with every default."""
+        return self.judged.question
+
+    @property
+    def quantization(self) -> str:
+        """The judged type; "" where none is known."""
+        return self.workload.quantization or ""
+
+    @property
     def cards(self) -> tuple[Accelerator, ...]:
         """The accelerators of the machine, those it uses and others."""
         return self.machine.accelerators or ()
@@ -111,14 +121,14 @@ def _stated_way(launch: Launch) -> StatedWay | None:
 def _words(launch: Launch, way: StatedWay | None, values: Values) -> dict[str, str]:
     """The words that a program's lines have only for some models; "" for others."""
     spec, runtime = launch.spec, launch.runtime
-    quantization = launch.workload.quantization
+    quantization = launch.quantization
     is_wanted = {
         "remote_code": spec.safety.remote_code,
         "cast": need.is_cast(spec, runtime, quantization),
         # elsewhere than in a stated way a result is decoded in tiles, as pipelines are counted
         "tiled": way is None or way.is_tiled,
         "chunked": way is not None and way.is_chunked,
-        "variant": spec.repository in runtime.variants.get(quantization or "", ()),
+        "variant": spec.repository in runtime.variants.get(quantization, ()),
         "guidance": spec.family in runtime.guided_families,
     }
     words: dict[str, str] = {}
@@ -130,6 +140,7 @@ def _words(launch: Launch, way: StatedWay | None, values: Values) -> dict[str, s
 
 
 def _figures_of_workload(launch: Launch, way: StatedWay | None) -> Figures:
+    """The tokens, the users served at once, and the size of a picture or a video."""
     workload, speed = launch.workload, launch.judged.speed
     waiting = 0
     if speed is not None and speed.waiting is not None:
@@ -219,6 +230,7 @@ def _devices_beside_ram(launch: Launch) -> list[str]:
 
 
 def _figures_of_model(launch: Launch) -> Figures:
+    """What a pipeline needs to know of the model, and how far its context is scaled."""
     spec, denoising = launch.spec, launch.spec.denoising
     figures: Figures = {
         "components": _components_to_quantize(spec),
@@ -266,7 +278,7 @@ def _input(launch: Launch) -> str:
 
 def _checkpoints_kept(launch: Launch) -> int | None:
     """How many copies of a conversation the need counts, where the server keeps many more."""
-    runtime = launch.judged.question.runtime
+    runtime = launch.question.runtime
     if runtime is None or "checkpoints" not in runtime.options:
         return None
     if not bytes_worth_bounding(launch.judged, runtime):
@@ -287,7 +299,7 @@ def _batch_tokens(launch: Launch) -> int:
     """Tokens of a batch that the command has to state: one that holds a whole text, or that reads
     prompts faster; 0 where the usual ones or the program's own do.
     """
-    case, needs = launch.judged.question.case, launch.judged.needs
+    case, needs = launch.question.case, launch.judged.needs
     if case is not None and case.format == "gguf" and case.row.encoder:
         return case.room.batch if case.room.batch > MICRO_BATCH_TOKENS else 0
     if needs is None or not launch.runtime.batches_beside_ram:
@@ -310,7 +322,7 @@ class _Conversion(NamedTuple):
 def _figures_of_files(launch: Launch) -> Figures:
     """`quantized` is the repository of a conversion that the runtime has a rule for."""
     spec, workload, runtime = launch.spec, launch.workload, launch.runtime
-    quantization = workload.quantization or ""
+    quantization = launch.quantization
     rule = runtime.rule_of(quantization)
     conversion = _conversion(launch)
     is_made_before = rule is not None and not rule.at_load
@@ -327,12 +339,13 @@ def _figures_of_files(launch: Launch) -> Figures:
         "file_name": conversion.file_name if conversion.repository else None,
         "parts": None if parts is None else parts.words(quantization),
         "tag": _tag(launch),
-        "draft": _draft(launch.judged.question),
+        "draft": _draft(launch.question),
     }
 
 
 def _conversion(launch: Launch) -> _Conversion:
-    here, quantization = launch.judged.question.here, launch.workload.quantization or ""
+    """The quantized files that lie here, else those that are listed."""
+    here, quantization = launch.question.here, launch.quantization
     repository: str | None = None
     if here is not None and launch.workload.format == "gguf":
         repository = here.repository
@@ -353,8 +366,9 @@ def _tag(launch: Launch) -> str | None:
     spec, workload, runtime = launch.spec, launch.workload, launch.runtime
     if workload.format == "ggml":
         size = spec.id.removeprefix("whisper-")
-        quantization = workload.quantization or ""
-        return size if quantization == "F16" else f"{size}-{quantization.lower()}"
+        if launch.quantization == "F16":
+            return size
+        return f"{size}-{launch.quantization.lower()}"
     if launch.tag is not None:
         return launch.tag
     tag = spec.library_tag
@@ -362,7 +376,7 @@ def _tag(launch: Launch) -> str | None:
         _, usual = need.default_format_and_quantization(spec, runtime)
         if runtime.tags.get(tag, usual) == workload.quantization:
             return tag
-    here = launch.judged.question.here
+    here = launch.question.here
     if here is None or runtime.id != workload.runtime:
         return None
     return here.tag
@@ -429,6 +443,7 @@ def _options_needed(launch: Launch, values: Values) -> Iterator[str]:
 
 
 def _options_of_sequences(launch: Launch) -> Iterator[str]:
+    """How many users are computed at once, and whether all of them are sampled at once."""
     needs, runtime = launch.judged.needs, launch.runtime
     is_lean = needs is not None and needs.is_lean
     is_told = "sequences_sampled" in launch.settings
@@ -442,6 +457,7 @@ def _options_of_sequences(launch: Launch) -> Iterator[str]:
 
 
 def _options_of_draft(launch: Launch, values: Values) -> Iterator[str]:
+    """A draft model, or the model's own block, which some programs load from a file beside it."""
     draft = launch.workload.draft
     if draft is None:
         return
@@ -464,7 +480,7 @@ def _must_name_shared_gpu(launch: Launch) -> bool:
     """
     if "shared_gpu" not in launch.runtime.settings:
         return False
-    judged_program = launch.judged.question.runtime
+    judged_program = launch.question.runtime
     if shared_gpu_of(launch.machine, judged_program, is_used=True) is None:
         return False
     return shared_gpu_of(launch.machine, launch.runtime, is_used=True) is None
@@ -478,7 +494,7 @@ def _must_state_context(launch: Launch) -> bool:
     tokens = launch.workload.context_tokens
     if usual is None or tokens is None:
         return False
-    if tokens <= usual and tokens == launch.judged.question.trained_tokens:
+    if tokens <= usual and tokens == launch.question.trained_tokens:
         return False
     return tokens != usual or _takes_more_by_itself(launch)
 

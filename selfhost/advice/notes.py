@@ -98,6 +98,7 @@ def _faults_of_own_specs(catalogue: Catalogue) -> Iterator[str]:
 
 
 def _is_slower_with_draft(speed: Speed | None) -> bool:
+    """Whether text likely comes slower with the draft than without; False where nothing tells."""
     if speed is None or speed.decode is None:
         return False
     without_draft = speed.undrafted_tokens_per_second
@@ -105,25 +106,18 @@ def _is_slower_with_draft(speed: Speed | None) -> bool:
 
 
 def _options_without_effect(question: Question) -> Iterator[str]:
+    """One sentence on the weights or the tokens, one on the context, one on the KV cache."""
     spec, stated = question.spec, question.stated
+    key, options = "no-tokens", list[str]()
     if spec.closed:
-        options = [FLAGS[key] for key in _WEIGHT_OPTIONS if _is_stated(stated, key)]
-        if options:
-            yield from _said(
-                "no-weights",
-                options=options,
-                several=len(options) > 1,
-                model=spec.name,
-            )
+        key = "no-weights"
+        options = [FLAGS[name] for name in _WEIGHT_OPTIONS if _is_stated(stated, name)]
     elif stated.task == "generate" and spec.modality not in GENERATING:
         options = _token_options_without_effect(question)
-        if options:
-            yield from _said(
-                "no-tokens",
-                options=options,
-                several=len(options) > 1,
-                model=spec.name,
-            )
+    if options:
+        yield from _said(
+            key, options=options, several=len(options) > 1, model=spec.name
+        )
     if stated.context_tokens is not None and not reads_context(spec):
         yield from _said("no-context", model=spec.name)
     runtime = question.runtime
@@ -138,6 +132,7 @@ def _options_without_effect(question: Question) -> Iterator[str]:
 
 
 def _is_stated(stated: Workload, key: str) -> bool:
+    """Whether the field was asked for with another value than its default."""
     return bool(getattr(stated, key) != Workload._defaults[key])
 
 
@@ -155,6 +150,7 @@ def _token_options_without_effect(question: Question) -> list[str]:
 
 
 def _makes_one_at_a_time(question: Question) -> bool:
+    """Whether the program makes one result after the other, however many users ask."""
     modality = question.spec.modality
     if modality not in ONE_AT_A_TIME:
         return False
@@ -312,6 +308,7 @@ def fine_print(understood: Understood, judged: Judged, to_type: Steps) -> Iterat
 
 
 def _note_on_batches(judged: Judged, runtime: RuntimeSpec) -> Iterator[str]:
+    """In which batches a prompt is read, where they are not the usual ones."""
     if judged.needs is None or judged.needs.batch_tokens is None:
         return
     yield from _said(
@@ -343,6 +340,7 @@ def _notes_on_loading(question: Question, runtime: RuntimeSpec) -> Iterator[str]
 
 
 def _published_bits(spec: ModelSpec) -> int:
+    """Of one weight as it is downloaded: 16 where the spec does not say."""
     stored = spec.architecture
     return 32 if stored is not None and stored.dtype == "float32" else 16
 

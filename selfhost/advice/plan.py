@@ -246,6 +246,7 @@ def _known_machines(
 
 
 def _known(profile: Profile, best: Judged, *, is_offered: bool) -> Known:
+    """What was judged on a known machine, with what tells how well it would do."""
     machine = profile.machine
     shared = shared_gpu_of(machine, best.question.runtime, is_used=True)
     card_bytes = 0
@@ -322,6 +323,7 @@ class _Sizes(NamedTuple):
 
 
 def _find_least(meant: Understood, catalogue: Catalogue) -> _Found:
+    """The least machine, in the type and program of least memory."""
     smallest = smallest_of_list(
         ask(meant.spec, meant.workload, catalogue, _VAST, meant.files), catalogue
     )
@@ -388,6 +390,7 @@ def _least_cpu(needs: Needs, architecture: str, cores: float | None) -> LeastCpu
 
 
 def _sizes(question: Question, needs: Needs) -> _Sizes:
+    """What the needs come to in each place, their highest ends, with the margins."""
     beside_bytes = 0
     card_bytes = DEVICE_MARGIN_BYTES
     for term in needs_on(needs, question.case, Device()).terms:

@@ -1,7 +1,8 @@
 """Other models that run on a machine in place of one that was judged there.
 
 `Proposals` takes what was judged. `best` judges models of the catalogue, the most promising first,
-and returns the few that are worth most. `why` says of one of them why it is proposed.
+and returns the few that are worth most. `why` says of one of them why it is proposed. `fit` judges
+any model in place of the judged one.
 """
 
 from __future__ import annotations
@@ -40,32 +41,6 @@ _ALIKE_IN_SIZE = 1.25
 _LESS_FOR_LATER = 1e-6
 # a model that sees answers text too
 _AS_GOOD_AS = {"text": GENERATING}
-
-
-def local_fit(
-    spec: ModelSpec, workload: Workload, catalogue: Catalogue, machine: Machine
-) -> Judged | None:
-    """The model judged with its defaults; None where it would not be local.
-
-    A type of KV cache that its program does not keep is left out.
-    """
-    try:
-        judged = judge(ask(spec, workload, catalogue, machine), machine)
-    except WorkloadError:
-        if workload.kv_cache_type is None:
-            return None
-        plain = workload.replace(kv_cache_type=None)
-        return local_fit(spec, plain, catalogue, machine)
-    if follows_a_list(spec, workload):
-        judged = suited(judged, catalogue, machine)
-    return judged if judged.fits else None
-
-
-def as_checked(judged: Judged, catalogue: Catalogue, machine: Machine) -> Judged:
-    """What `local_fit` returned, with the defaults that suit the machine, as `check` has it."""
-    if follows_a_list(judged.question.spec, judged.question.stated):
-        return judged
-    return suited(judged, catalogue, machine)
 
 
 class _Rank(NamedTuple):
@@ -150,10 +125,7 @@ class Proposals(Record):
             proposal = self._proposal(candidate, spec, shortlist, can_load=can_load)
             if proposal is not None:
                 shortlist.add(proposal)
-        return [
-            as_checked(proposal.judged, self.catalogue, self.machine)
-            for proposal in shortlist.proposals
-        ]
+        return [self.as_checked(proposal.judged) for proposal in shortlist.proposals]
 
     def why(self, judged: Judged) -> str:
         """Why a model is proposed: `closest match, from 2026-08, fits the GPU`."""
@@ -218,10 +190,10 @@ class Proposals(Record):
         asked_runtime = self.judged.question.stated.runtime
         judged: Judged | None = None
         if can_load:
-            judged = self._fit(spec, self._plain.replace(runtime=asked_runtime))
+            judged = self.fit(spec, self._plain.replace(runtime=asked_runtime))
         is_in_other_program = judged is None and asked_runtime is not None
         if is_in_other_program:
-            judged = self._fit(spec, self._plain)
+            judged = self.fit(spec, self._plain)
         if judged is None or is_too_slow(judged):
             return None
         rank = best_rank._replace(
@@ -231,8 +203,27 @@ class Proposals(Record):
         )
         return _Proposal(rank, judged)
 
-    def _fit(self, spec: ModelSpec, workload: Workload) -> Judged | None:
-        return local_fit(spec, workload, self.catalogue, self.machine)
+    def fit(self, spec: ModelSpec, workload: Workload) -> Judged | None:
+        """The model judged with its defaults; None where it would not be local.
+
+        A type of KV cache that its program does not keep is left out.
+        """
+        try:
+            question = ask(spec, workload, self.catalogue, self.machine)
+        except WorkloadError:
+            if workload.kv_cache_type is None:
+                return None
+            return self.fit(spec, workload.replace(kv_cache_type=None))
+        judged = judge(question, self.machine)
+        if follows_a_list(spec, workload):
+            judged = suited(judged, self.catalogue, self.machine)
+        return judged if judged.fits else None
+
+    def as_checked(self, judged: Judged) -> Judged:
+        """What `fit` returned, with the defaults that suit the machine, as `check` has it."""
+        if follows_a_list(judged.question.spec, judged.question.stated):
+            return judged
+        return suited(judged, self.catalogue, self.machine)
 
     # ------------------------------------------------------------------ the program
 

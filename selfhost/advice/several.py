@@ -108,6 +108,7 @@ def _types_of(
 def _asked_in(
     quantization: str, verdict: Verdict, understood: Understood, catalogue: Catalogue
 ) -> Question:
+    """The question that `check` with that type would ask, of the files that hold it."""
     stated, files = understood.workload, understood.files
     if "gguf" in files.formats and quantization != stated.quantization:
         # a GGUF file holds one quantization

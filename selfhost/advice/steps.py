@@ -127,6 +127,7 @@ def _powershell_line(line: str) -> str:
 
 
 def _steps_of_training(launch: Launch) -> Steps:
+    """What installs the trainer and what trains; a comment alone where no command is known."""
     training = training_lines(launch)
     if not training.line:
         return Steps(setup=training.install)
@@ -152,6 +153,7 @@ def _steps_of_running(launch: Launch, *, by_tag_first: bool) -> Steps:
 
 
 def _steps_of_published(launch: Launch, lines: tuple[str, ...]) -> Steps:
+    """By `lines`, which download the published files and run them, or run files that are here."""
     is_listed = _is_listed(launch)
     setup = [*_setup(launch, lines), *_server_address(launch.runtime)]
     if not is_listed:
@@ -166,7 +168,7 @@ def _steps_of_published(launch: Launch, lines: tuple[str, ...]) -> Steps:
 
 def _is_listed(launch: Launch) -> bool:
     """Whether the file is on the machine, or a listing shows it, or its own name was typed."""
-    question, workload = launch.judged.question, launch.workload
+    question, workload = launch.question, launch.workload
     here = question.here
     if question.local_files:
         return True
@@ -179,10 +181,10 @@ def _is_listed(launch: Launch) -> bool:
 def _part_lines(launch: Launch) -> Iterator[str]:
     """The lines that download a model which comes in several files."""
     parts = launch.runtime.parts.get(launch.spec.id)
-    if parts is None or launch.judged.question.local_files:
+    if parts is None or launch.question.local_files:
         return
     for part in parts.files:
-        values = {"quantization": launch.workload.quantization or ""}
+        values = {"quantization": launch.quantization}
         name = fill(part.file, values, keep_unknown=True)
         yield f"hf download {part.repository} {name} --local-dir models"
 
@@ -217,11 +219,11 @@ def _steps_by_tag(launch: Launch) -> Steps:
 
 def _steps_of_made_file(launch: Launch) -> Steps:
     """Of the published file whose name was typed, else of one made of the published weights."""
-    if launch.judged.question.missing_bytes == 0:
+    if launch.question.missing_bytes == 0:
         return Steps()
     named = launch.spec.files_of(launch.workload.format, launch.workload.quantization)
     if named is not None and named.named:
-        made = _named_file(launch, named.names.get(launch.workload.quantization or ""))
+        made = _named_file(launch, named.names.get(launch.quantization))
     else:
         made = recipe(launch)
     if made is None:
@@ -333,6 +335,7 @@ def _install_keys(launch: Launch) -> list[str]:
 
 
 def _cards_used(launch: Launch) -> list[Accelerator]:
+    """The accelerators with memory of their own that hold a part of the model."""
     if not launch.cards:
         return []
     return [launch.cards[number] for number in launch.cards_used]
@@ -371,6 +374,7 @@ def _is_meant(card: Accelerator, key: str, machine: Machine) -> bool:
 
 
 def _server_address(runtime: RuntimeSpec) -> tuple[str, ...]:
+    """A comment on where the program answers requests; () where it serves none."""
     if runtime.service is None or not runtime.serves_api:
         return ()
     address = f"http://127.0.0.1:{runtime.service.port}"

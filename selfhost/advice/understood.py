@@ -132,6 +132,7 @@ def judged_for(
 
 
 def _understand_file(typed: str, workload: Workload) -> Understood:
+    """What a path means: a spec in TOML, a GGUF file, a folder, or a lone config.json."""
     from ..modelfiles import read_local, stored_notes
     from ..modelfiles.specfiles import checked_spec
 
@@ -304,6 +305,9 @@ def _is_known(repository: str, format: str, spec: ModelSpec) -> bool:
 def _with_named_file(
     spec: ModelSpec, name: str, type_name: str, catalogue: Catalogue
 ) -> ModelSpec:
+    """With the GGUF file of that name, or of that tag of Ollama; as it is where the model is known
+    not to run in GGUF.
+    """
     if need.why_not_loaded(spec, catalogue.runtime(_GGUF_RUNTIME)) is not None:
         return spec
     kind = need.canonical_quantization(type_name) or ""
