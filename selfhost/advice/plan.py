@@ -399,8 +399,16 @@ def _sizes(question: Question, needs: Needs) -> _Sizes:
         else:
             card_bytes += term.high_bytes
     if question.wants_gpu:
-        card_bytes = smallest_device_bytes(needs, question.case)
-    return _Sizes(card_bytes, beside_bytes, _disk_bytes(question, needs))
+        card = smallest_device_bytes(needs, question.case)
+    size = bytes_to_store(needs, None)
+    if size is None:
+        return card, beside, None
+    free = size.high
+    while free < (
+        enough := size.high + max(question.making_bytes, disk_margin_bytes(free))
+    ):
+        free = enough
+    return card, beside, free
 
 
 def _disk_bytes(question: Question, needs: Needs) -> int | None:

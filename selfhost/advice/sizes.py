@@ -142,7 +142,8 @@ class ContainerSize(Report):
     @property
     def disk_bytes(self) -> int | None:
         """The most that the files may take, None where that is not known."""
-        return bytes_to_store(self.needs, None)[2]
+        stored = bytes_to_store(self.needs, None)
+        return stored.high if stored is not None else None
 
     @property
     def seconds_to_start(self) -> int:
@@ -205,7 +206,7 @@ def fit_to_node(size: ContainerSize, stated: Machine) -> ContainerSize:
     """
     memory = stated.memory_total_bytes
     free = max((disk.free_bytes or 0 for disk in stated.disks or ()), default=None)
-    stored = bytes_to_store(size.needs, None)[1]
+    stored = bytes_to_store(size.needs, None)
     if memory is not None and size.request_bytes > memory:
         figures = {
             "model": size.model.name,
@@ -214,8 +215,8 @@ def fit_to_node(size: ContainerSize, stated: Machine) -> ContainerSize:
         }
         figures["several"] = size.workload.parallel > 1
         raise refusal("sizes", "node-memory", **figures)
-    if free is not None and stored is not None and stored > free:
-        figures = {"model": size.model.name, "given": free, "takes": stored}
+    if free is not None and stored is not None and stored.low > free:
+        figures = {"model": size.model.name, "given": free, "takes": stored.low}
         raise refusal("sizes", "node-disk", **figures)
     if memory is None or size.limit_bytes <= memory:
         return size

@@ -222,9 +222,10 @@ def _disk_check_of_volume(parts: Sequence[_Stored], machine: Machine) -> Finding
     first = parts[0]
     if len(parts) == 1:
         return disk_check(first.needs, machine, first.question)
-    sizes = [
-        bytes_to_store(part.needs, part.question.missing_bytes)[0] for part in parts
-    ]
+    sizes = list[int | None]()
+    for part in parts:
+        size = bytes_to_store(part.needs, part.question.missing_bytes)
+        sizes.append(size.likely if size is not None else None)
     largest_bytes = max(part.needs.largest_file_bytes or 0 for part in parts)
     needs = Needs(files=_all_files(sizes), largest_file_bytes=largest_bytes or None)
     question = first.question.replace(here=None, local_files=False, beside_bytes=0)

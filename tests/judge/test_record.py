@@ -25,9 +25,9 @@ from judge.small import (
 from selfhost.core.records import Unread
 from selfhost.core.tables import shipped_table
 from selfhost.core.templates import RANGES, UNITS
-from selfhost.judge.checks import Finding, finding
+from selfhost.judge.checks import Finding, finding, undecided
 from selfhost.judge.judging import judge
-from selfhost.judge.record import Judged, Outcome, Question, Route, Verdict, exit_code
+from selfhost.judge.record import Judged, Question, Route, Verdict, exit_code
 
 TABLE = shipped_table("findings")
 
@@ -159,7 +159,5 @@ def test_every_template_can_be_filled_in() -> None:
         assert set(fields) <= {"", *UNITS, *RANGES}, key
     # what the check knows of a remedy goes before that of the fact
     why = Unread(fact="x", reason="x", remedy="later")
-    said = finding(
-        Outcome.UNKNOWN, "memory-unread", "now", {"why": why, "remedy": "first"}
-    )
+    said = finding(undecided("memory-unread", "now", why=why, remedy="first"))
     assert said.remedy == "first"

@@ -1,15 +1,19 @@
-"""How each check holds needs against a machine. The branch that decides gives the outcome, the code
-and the figures; `specs/common/findings.toml` has the sentences.
+"""How each check compares what a model needs with what a machine has.
 
-What the model is: `model`. What the machine gives: `space`. How it would run: `runtime`, with CPU
-and speed, and `accelerator`. Of several outcomes the worst wins: each check looks for `fail` first.
+The modules of this package hold the checks: `model` says what the model is, `space` what memory and
+disk hold, `accelerator` what the GPUs hold, and `runtime` whether the program runs and how fast.
+
+A check reads in two steps. It decides on a `Ruling`: an outcome, a code, and the figures of that
+branch. Then `finding` puts the ruling into the words of `specs/common/findings.toml`. Where several
+outcomes are possible the worst wins, so that a check looks for failures first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 from ...core.errors import WorkloadError
 from ...core.records import Record, Unread
@@ -18,7 +22,7 @@ from ...core.templates import fill
 
 
 class Outcome(StrEnum):
-    """Of one finding, from best to worst for the answer."""
+    """The outcome of one check, from best to worst for the answer."""
 
     PASS = "pass"
     WARN = "warn"
@@ -41,11 +45,11 @@ CHECKS = (
 
 
 class Finding(Record):
-    """One comparison, need against machine.
+    """The result of one check.
 
-    `needs` and `has` are numbers in `unit` or, with `unit` None, text; `short` is how much is
-    missing, 0 when nothing is and None where there is no amount. `code` is one of those in
-    docs/answers.md. `reserve_bytes` is set for memory only.
+    `needs` and `has` are numbers in `unit` or, where `unit` is None, text. `short` is how much is
+    missing: 0 where nothing is, None where there is no amount. `code` is one of those in
+    docs/answers.md. Only the check of memory sets `reserve_bytes`.
     """
 
     check: str
@@ -62,68 +66,141 @@ class Finding(Record):
     @property
     def severity(self) -> int:
         """0 for a pass, more the worse the outcome is."""
-        return (*Outcome,).index(self.outcome)
+        return list(Outcome).index(self.outcome)
 
     @property
     def decides(self) -> bool:
-        """A fail, or an unknown but that of a speed where no minimum was stated."""
-        is_open = self.outcome is Outcome.UNKNOWN and self.code != "speed-not-known"
-        return is_open or self.outcome is Outcome.FAIL
+        """Whether it keeps the model from running here for certain.
+
+        A fail does, and so does an unknown, except the unknown speed that nobody set a minimum for.
+        """
+        if self.outcome is Outcome.UNKNOWN:
+            return self.code != "speed-not-known"
+        return self.outcome is Outcome.FAIL
 
 
-# outcome, code, variant, and the figures that a finding has beside the common ones of its check
-# what the sentences of a finding name, and what decides on their optional words
+# ------------------------------------------------------------------ rulings
+
+# values by the names that the sentences of findings.toml have for them
 Figures = dict[str, Any]
-# the outcome, the code, the variant of its words, and the figures that these name
-Cell = tuple[Outcome, str, str, Figures]
-PASS, WARN, UNKNOWN, FAIL = Outcome
-_FIELDS = ("needs", "has", "short", "unit", "reserve_bytes")
+_NOT_GIVEN = Figures.fromkeys(
+    ("needs", "has", "short", "unit", "reserve_bytes", "why", "remedy")
+)
 
 
-def finding(
-    outcome: Outcome,
-    code: str,
-    variant: str = "",
-    figures: Mapping[str, Any] | None = None,
-    /,
-    **common: Any,
-) -> Finding:
-    """A finding in the words of its code, or of the code that it is `like`, in that variant.
+class Ruling(NamedTuple):
+    """What one branch of a check decided.
 
-    Of the figures, which go before those in `common`, `why` may be an `Unread`, and `remedy` takes
-    the place of the table's. The code begins with the name of the check.
+    `variant` chooses between several wordings of a code, "" the usual one. Of the `figures`,
+    `needs`, `has`, `short`, `unit` and `reserve_bytes` become fields of the finding. `why` is text
+    or an `Unread`, and `remedy` takes the place of the remedy in the table.
     """
-    values = {**dict.fromkeys((*_FIELDS, "why", "remedy")), **common, **(figures or {})}
-    remedy, why = values["remedy"], values["why"]
-    if values.get("confidence") == "high":
-        # a reason names a confidence only where it is lower
-        values["confidence"] = None
-    if isinstance(why, Unread):
-        remedy, values["why"] = remedy or why.remedy, why.reason
-    rows = shipped_table("findings")["findings"]
-    worded_as = rows.get(code, {}).get("like", code)
-    words = rows[f"{worded_as}/{variant}" if variant else worded_as]
-    return Finding(
-        check=code.partition("-")[0],
-        outcome=outcome,
-        code=code,
-        **{name: values[name] for name in _FIELDS},
-        reason=_sentence(words["reason"], values),
-        remedy=remedy or _sentence(words.get("remedy", ""), values) or None,
+
+    outcome: Outcome
+    code: str
+    variant: str
+    figures: Figures
+
+
+def passing(code: str, variant: str = "", /, **figures: object) -> Ruling:
+    """The need is met."""
+    return Ruling(Outcome.PASS, code, variant, figures)
+
+
+def warning(code: str, variant: str = "", /, **figures: object) -> Ruling:
+    """The need is met, but not well."""
+    return Ruling(Outcome.WARN, code, variant, figures)
+
+
+def undecided(code: str, variant: str = "", /, **figures: object) -> Ruling:
+    """Whether the need is met is not known."""
+    return Ruling(Outcome.UNKNOWN, code, variant, figures)
+
+
+def failing(code: str, variant: str = "", /, **figures: object) -> Ruling:
+    """The need is not met."""
+    return Ruling(Outcome.FAIL, code, variant, figures)
+
+
+# ------------------------------------------------------------------ words
+
+
+class Wording(NamedTuple):
+    """The templates of a sentence and of its remedy, or the code whose wording it shares."""
+
+    reason: str = ""
+    remedy: str = ""
+    like: str = ""
+
+
+class FindingWords(Record):
+    """The words of `specs/common/findings.toml`, of findings by CODE or CODE/VARIANT."""
+
+    findings: Mapping[str, Wording]
+    faults: Mapping[str, Wording]
+    phrases: Mapping[str, str]
+    parts: Mapping[str, str]
+
+
+@cache
+def _words() -> FindingWords:
+    table = shipped_table("findings")
+    return FindingWords(
+        findings={key: Wording(**row) for key, row in table["findings"].items()},
+        faults={key: Wording(**row) for key, row in table["faults"].items()},
+        phrases=table["phrases"],
+        parts=table["parts"],
     )
 
 
+def finding(ruling: Ruling, /, **common: object) -> Finding:
+    """The finding of that ruling.
+
+    `common` are figures that all branches of the check share. Those of the ruling come before them.
+    """
+    values: Figures = {**_NOT_GIVEN, **common, **ruling.figures}
+    remedy = values["remedy"]
+    why = values["why"]
+    if isinstance(why, Unread):
+        remedy = remedy or why.remedy
+        values["why"] = why.reason
+    if values.get("confidence") == "high":
+        # a reason names a confidence only where it is lower
+        values["confidence"] = None
+    wording = _wording(ruling)
+    return Finding(
+        check=ruling.code.partition("-")[0],
+        outcome=ruling.outcome,
+        code=ruling.code,
+        needs=values["needs"],
+        has=values["has"],
+        short=values["short"],
+        unit=values["unit"],
+        reserve_bytes=values["reserve_bytes"],
+        reason=_sentence(wording.reason, values),
+        remedy=remedy or _sentence(wording.remedy, values) or None,
+    )
+
+
+def _wording(ruling: Ruling) -> Wording:
+    findings = _words().findings
+    code = ruling.code
+    if code in findings:
+        code = findings[code].like or code
+    return findings[f"{code}/{ruling.variant}" if ruling.variant else code]
+
+
 def fault(option: str, key: str, **figures: object) -> WorkloadError:
-    """What makes no sense of that option, in the words of that key, and what to type instead."""
-    words = shipped_table("findings")["faults"][key]
-    remedy = _sentence(words.get("remedy", ""), figures) or None
-    return WorkloadError.of(option, _sentence(words["reason"], figures), remedy)
+    """The error of an option that makes no sense, with what to type instead."""
+    wording = _words().faults[key]
+    remedy = _sentence(wording.remedy, figures) or None
+    return WorkloadError.of(option, _sentence(wording.reason, figures), remedy)
 
 
 def phrase(key: str, **figures: object) -> str:
-    """A sentence that several findings share, with its figures."""
-    return _sentence(shipped_table("findings")["phrases"][key], figures)
+    """A phrase that several findings share, with its figures."""
+    return _sentence(_words().phrases[key], figures)
 
 
 def _sentence(template: str, figures: Mapping[str, object]) -> str:
-    return fill(template, figures, parts=shipped_table("findings")["parts"])
+    return fill(template, figures, parts=_words().parts)

@@ -1,8 +1,11 @@
-"""What the model is: its weights, its openness, what its license allows, how much it reads."""
+"""What the model is: its weights, its openness, what its license allows, how much it reads.
+
+None of these checks looks at the machine, except for files of the model that lie on it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ...catalogue.spec import HEARD_SECONDS, License, ModelSpec
@@ -10,83 +13,59 @@ from ...catalogue.spec_values import GENERATING
 from ...core import units
 from ...core.workload import Workload
 from ..files import states_needs_alone, who_else_has_the_files
-from ..record import Question
+from ..record import Here, Question
 from . import (
-    FAIL,
-    PASS,
-    UNKNOWN,
-    WARN,
-    Cell,
-    Figures,
     Finding,
     Outcome,
+    Ruling,
+    failing,
     finding,
+    passing,
     phrase,
+    undecided,
+    warning,
 )
 
 if TYPE_CHECKING:
     from ...catalogue.openness import Row
 
-# of an answer that a source confirms
+# by the answer of a source
 _OPENNESS = {
-    "yes": (PASS, "openness-open"),
-    "partly": (WARN, "openness-partly"),
-    "unknown": (UNKNOWN, "openness-not-known"),
-    "no": (FAIL, "openness-closed"),
+    "yes": passing("openness-open"),
+    "partly": warning("openness-partly"),
+    "unknown": undecided("openness-not-known"),
+    "no": failing("openness-closed"),
 }
-# of one that no source confirms
+# by an answer that no source confirms
 _ASSUMED_OPENNESS = {
-    "yes": (WARN, "openness-assumed"),
-    "partly": (WARN, "openness-partly"),
-    "unknown": (UNKNOWN, "openness-not-known"),
-    "no": (UNKNOWN, "openness-not-known"),
+    "yes": warning("openness-assumed"),
+    "partly": warning("openness-partly"),
+    "unknown": undecided("openness-not-known"),
+    "no": undecided("openness-not-known"),
 }
 # file names that a reason lists; the others are counted
 _NAMED_FILES = 5
-# these hold no code, and call for none of the repository
+# files of these formats hold no code, and need none of the repository
 _WITHOUT_CODE = ("gguf", "ggml")
 _NEVER_PICKLE = (*_WITHOUT_CODE, "mlx")
 # uses whose work is a picture, not a text: the words beside it are a caption
 _PICTURE_USES = ("image-encoder", "image-text-matching")
 
 
+# ------------------------------------------------------------------ license and openness
+
+
 def terms_checks(spec: ModelSpec, workload: Workload) -> Iterator[Finding]:
-    """How open it is where that was asked; its license where asked, or where it sets conditions."""
+    """The findings of openness and license that were asked for.
+
+    A license that sets conditions has a finding always.
+    """
     if workload.modify or workload.auditable:
         yield _openness_check(spec, workload)
-    license, accepted, commercial = (
-        spec.license or License(),
-        workload.license,
-        workload.commercial,
-    )
-    if not (commercial or accepted or license.commercial_use == "conditional"):
-        return
-    from ...catalogue import openness
-
-    # one source tells which license it is, another what it allows
-    use_is_guess = commercial and openness.permission(spec, "commercial use").assumed
-    outcome, code, variant = _license_cell(
-        spec, license, workload, is_guess=use_is_guess
-    )
-    wanted = []
-    if commercial:
-        wanted.append("commercial use")
-    if accepted:
-        wanted.append(accepted)
-    yield finding(
-        outcome,
-        code,
-        variant,
-        needs=", ".join(wanted) or None,
-        has=license.id or None,
-        name=units.short_license(license.id or "no license known"),
-        accepted=accepted,
-        commercial_alone=commercial and not accepted,
-        commercial_too=commercial and bool(accepted),
-        url=license.url,
-        guess=use_is_guess or code in ("license-unconfirmed", "license-assumed"),
-        terms="; ".join(license.conditions) or "conditions that the spec does not list",
-    )
+    license = spec.license or License()
+    is_asked = workload.commercial or workload.license
+    if is_asked or license.commercial_use == "conditional":
+        yield _license_check(spec, license, workload)
 
 
 def is_partly_open(finding: Finding) -> bool:
@@ -95,16 +74,18 @@ def is_partly_open(finding: Finding) -> bool:
 
 
 def _openness_check(spec: ModelSpec, workload: Workload) -> Finding:
+    """The worst of the answers that were asked for, with the reasons of all."""
     from ...catalogue import openness
 
-    findings: list[Finding] = []
+    findings = list[Finding]()
     if workload.modify:
         answer = openness.permission(spec, "modification")
-        words = {"stated_in": "license", "option": "--modify"}
-        findings.append(_openness_finding(answer, "modification", words))
+        findings.append(
+            _openness_finding(answer, "modification", "license", "--modify")
+        )
     if workload.auditable:
-        words = {"stated_in": "openness", "option": "--auditable"}
-        findings.append(_openness_finding(openness.auditable(spec), "audit", words))
+        answer = openness.auditable(spec)
+        findings.append(_openness_finding(answer, "audit", "openness", "--auditable"))
     worst = max(findings, key=lambda found: found.severity)
     return worst.replace(
         needs=", ".join(str(found.needs) for found in findings),
@@ -113,117 +94,184 @@ def _openness_check(spec: ModelSpec, workload: Workload) -> Finding:
     )
 
 
-def _openness_finding(answer: Row, purpose: str, words: Mapping[str, str]) -> Finding:
-    cells = _ASSUMED_OPENNESS if answer.assumed else _OPENNESS
+def _openness_finding(
+    answer: Row, purpose: str, stated_in: str, option: str
+) -> Finding:
+    """`stated_in` is the table of a spec with the answer, `option` the one that lists models."""
+    rulings = _ASSUMED_OPENNESS if answer.assumed else _OPENNESS
+    parts = answer.parts or (answer,)
     return finding(
-        *cells[answer.answer],
+        rulings[answer.answer],
         needs=purpose,
-        has=", ".join(
-            f"{part.name} {part.answer}" for part in answer.parts or (answer,)
-        ),
+        has=", ".join(f"{part.name} {part.answer}" for part in parts),
         purpose=purpose.capitalize(),
         why=answer.why,
         guess=answer.assumed,
-        **words,
+        stated_in=stated_in,
+        option=option,
     )
 
 
-def _license_cell(
-    spec: ModelSpec, license: License, workload: Workload, *, is_guess: bool
-) -> tuple[Outcome, str, str]:
+def _license_check(spec: ModelSpec, license: License, workload: Workload) -> Finding:
+    """Is the license accepted, and does it allow the use?"""
+    from ...catalogue import openness
+
+    accepted = workload.license
+    # one source tells which license it is, another what it allows
+    use_is_guess = False
+    if workload.commercial:
+        use_is_guess = openness.permission(spec, "commercial use").assumed
+    ruling = _license_ruling(spec, license, workload, use_is_guess=use_is_guess)
+    is_unconfirmed = ruling.code in ("license-unconfirmed", "license-assumed")
+    wanted = list[str]()
+    if workload.commercial:
+        wanted.append("commercial use")
+    if accepted:
+        wanted.append(accepted)
+    return finding(
+        ruling,
+        needs=", ".join(wanted) or None,
+        has=license.id or None,
+        name=units.short_license(license.id or "no license known"),
+        accepted=accepted,
+        commercial_alone=workload.commercial and not accepted,
+        commercial_too=workload.commercial and bool(accepted),
+        url=license.url,
+        guess=use_is_guess or is_unconfirmed,
+        terms="; ".join(license.conditions) or "conditions that the spec does not list",
+    )
+
+
+def _license_ruling(
+    spec: ModelSpec, license: License, workload: Workload, *, use_is_guess: bool
+) -> Ruling:
     """Whether its name is accepted, then whether it allows the use."""
     from ...catalogue import openness
 
-    accepted, allowed = workload.license, license.commercial_use
+    accepted = workload.license
     if spec.closed and accepted:
-        return FAIL, "license-not-accepted", "closed"
+        return failing("license-not-accepted", "closed")
     if spec.closed:
-        return WARN, "license-conditional", "closed"
-    is_named_by_guess = bool(accepted) and openness.unconfirmed(
-        spec.sources.get("license")
-    )
-    if accepted and not license.id:
-        return UNKNOWN, "license-not-known", "name"
-    if accepted and license.id and not openness.satisfies(license.id, accepted):
-        if is_named_by_guess:
-            return UNKNOWN, "license-unconfirmed", "name"
-        return FAIL, "license-not-accepted", ""
-    if workload.commercial and allowed is None:
-        return UNKNOWN, "license-not-known", ""
-    if workload.commercial and allowed == "no":
-        if is_guess:
-            return UNKNOWN, "license-unconfirmed", ""
-        return FAIL, "license-forbids", ""
-    if allowed == "conditional":
-        return WARN, "license-conditional", ""
-    if is_guess or is_named_by_guess:
-        return WARN, "license-assumed", ""
-    return PASS, "license-allows", ""
+        return warning("license-conditional", "closed")
+    name_is_guess = False
+    if accepted:
+        name_is_guess = openness.unconfirmed(spec.sources.get("license"))
+        refused = _name_refused(license, accepted, is_guess=name_is_guess)
+        if refused is not None:
+            return refused
+    if workload.commercial and license.commercial_use is None:
+        return undecided("license-not-known")
+    if workload.commercial and license.commercial_use == "no":
+        if use_is_guess:
+            return undecided("license-unconfirmed")
+        return failing("license-forbids")
+    if license.commercial_use == "conditional":
+        return warning("license-conditional")
+    if use_is_guess or name_is_guess:
+        return warning("license-assumed")
+    return passing("license-allows")
+
+
+def _name_refused(license: License, accepted: str, *, is_guess: bool) -> Ruling | None:
+    """That the license is none of those accepted, or that nobody knows; None where it is one."""
+    from ...catalogue import openness
+
+    if not license.id:
+        return undecided("license-not-known", "name")
+    if openness.satisfies(license.id, accepted):
+        return None
+    if is_guess:
+        return undecided("license-unconfirmed", "name")
+    return failing("license-not-accepted")
+
+
+# ------------------------------------------------------------------ the weights
 
 
 def weights_check(question: Question) -> Finding:
     """Can the weights be had at all, and does loading them run code?"""
-    spec, format = question.spec, question.workload.format
-    runs_code = spec.safety.remote_code and format not in _WITHOUT_CODE
-    is_pickle = spec.safety.formats == ("pickle",) and format not in _NEVER_PICKLE
-    cell = _weights_cell(question, is_unsafe=runs_code or is_pickle)
-    return finding(*cell, needs="published", has=spec.openness.weights, code=runs_code)
+    spec = question.spec
+    runs_code = spec.safety.remote_code
+    if question.workload.format in _WITHOUT_CODE:
+        runs_code = False
+    return finding(
+        _weights_ruling(question, runs_code=runs_code),
+        needs="published",
+        has=spec.openness.weights,
+        code=runs_code,
+    )
 
 
-def _weights_cell(question: Question, *, is_unsafe: bool) -> Cell:
-    spec, here = question.spec, question.here
+def _weights_ruling(question: Question, *, runs_code: bool | None) -> Ruling:
+    """Where the weights are; first that they cannot be had, last what a download asks for."""
+    spec = question.spec
+    here = question.here
     if spec.openness.weights == "closed":
         sentences = spec.availability.sentences if spec.availability is not None else ()
-        return FAIL, "weights-closed", "", {"available": " ".join(sentences) or None}
-    is_local = question.local_files
-    if here is not None and here.missing_files and not is_local:
-        names = here.missing_files[:_NAMED_FILES]
-        more = len(here.missing_files) - len(names)
-        return (
-            UNKNOWN,
-            "weights-not-known",
-            "in-part",
-            {
-                "path": here.path,
-                "files": names,
-                "more": more,
-            },
-        )
-    is_stated = spec.files or states_needs_alone(spec) or spec.lone_config
-    is_had = is_stated or is_local or question.missing_bytes == 0
-    if spec.openness.weights == "unknown" and not is_had:
-        own = spec.origin if spec.origin.endswith(".toml") else "a spec of your own"
-        return UNKNOWN, "weights-not-known", "", {"spec": own}
-    if is_local:
-        return PASS, "weights-here", "", {"path": None}
-    is_whole = here is not None and here.missing_bytes == 0
-    if is_unsafe:
-        where = "here" if is_whole else "published"
-        if spec.lone_config and not is_whole:
-            where = "yours to get"
-        return WARN, "weights-unsafe", "", {"where": where}
-    if here is not None and is_whole:
-        return PASS, "weights-here", "", {"path": here.path}
-    return _available_cell(question)
+        return failing("weights-closed", available=" ".join(sentences) or None)
+    if not question.local_files and here is not None and here.missing_files:
+        return _partly_here(here)
+    if spec.openness.weights == "unknown" and not _can_be_had(question):
+        is_stated = spec.origin.endswith(".toml")
+        own_spec = spec.origin if is_stated else "a spec of your own"
+        return undecided("weights-not-known", spec=own_spec)
+    if question.local_files:
+        return passing("weights-here", path=None)
+    is_here = here is not None and here.missing_bytes == 0
+    if runs_code or _is_pickle(question):
+        return warning("weights-unsafe", where=_where(spec, is_here=is_here))
+    if here is not None and is_here:
+        return passing("weights-here", path=here.path)
+    return _download_ruling(question)
 
 
-def _available_cell(question: Question) -> Cell:
-    spec, state = question.spec, question.spec.openness.weights
-    kept_by = None
+def _partly_here(here: Here) -> Ruling:
+    names = here.missing_files[:_NAMED_FILES]
+    others = len(here.missing_files) - len(names)
+    return undecided(
+        "weights-not-known", "in-part", path=here.path, files=names, more=others
+    )
+
+
+def _can_be_had(question: Question) -> bool:
+    """Whether the files, or what they need, are known; the spec need not say "open" then."""
+    spec = question.spec
+    if question.local_files or question.missing_bytes == 0:
+        return True
+    return bool(spec.files or states_needs_alone(spec) or spec.lone_config)
+
+
+def _is_pickle(question: Question) -> bool:
+    """Whether it is published as pickle alone, which runs code when it is read."""
+    is_published_so = question.spec.safety.formats == ("pickle",)
+    return is_published_so and question.workload.format not in _NEVER_PICKLE
+
+
+def _where(spec: ModelSpec, *, is_here: bool) -> str:
+    if is_here:
+        return "here"
+    return "yours to get" if spec.lone_config else "published"
+
+
+def _download_ruling(question: Question) -> Ruling:
+    """What a download asks for: a login, or that one finds the weights oneself."""
+    spec = question.spec
+    state = spec.openness.weights
+    if spec.lone_config:
+        return warning("weights-yours")
     if spec.gated:
         kept_by = who_else_has_the_files(spec, question.runtime, question.workload)
-    if spec.lone_config:
-        return WARN, "weights-yours", "", {}
-    if spec.gated and kept_by is None:
-        return WARN, "weights-gated", "", {"remedy": gate_remedy(spec)}
-    if not spec.gated and state == "partial":
-        return WARN, "weights-partial", "", {}
+        if kept_by is None:
+            return warning("weights-gated", remedy=gate_remedy(spec))
+        return passing("weights-published", repository=kept_by, gate_unknown=False)
+    if state == "partial":
+        return warning("weights-partial")
     needs_alone = states_needs_alone(spec)
     has_repository = spec.repository or any(files.repository for files in spec.files)
-    if not spec.gated and state == "unknown" and (needs_alone or not has_repository):
-        return PASS, "weights-stated", "", {"needs_alone": needs_alone}
-    figures = {"repository": kept_by, "gate_unknown": spec.gated is None}
-    return PASS, "weights-published", "", figures
+    if state == "unknown" and (needs_alone or not has_repository):
+        return passing("weights-stated", needs_alone=needs_alone)
+    gate_unknown = spec.gated is None
+    return passing("weights-published", repository=None, gate_unknown=gate_unknown)
 
 
 def gate_remedy(spec: ModelSpec) -> str:
@@ -232,60 +280,38 @@ def gate_remedy(spec: ModelSpec) -> str:
     return phrase("pass-gate", page=page)
 
 
+# ------------------------------------------------------------------ the context
+
+
 def reads_context(spec: ModelSpec) -> bool:
     """Whether a context is asked of such a model: of texts, and of a text on a recording."""
     first = next(iter(spec.uses or ()), None)
     if spec.modality == "speech":
         # beside a recording a text is a prompt; what speaks only reads it aloud
-        return first != "speech-synthesis" and {"audio", "text"} <= {
-            *(spec.inputs or ())
-        }
+        hears_and_reads = {"audio", "text"}.issubset(spec.inputs or ())
+        return hears_and_reads and first != "speech-synthesis"
     if spec.modality == "embedding":
         return first not in _PICTURE_USES
     return spec.modality in GENERATING
 
 
-def _context_cell(question: Question, wanted: int, trained: int, most: int) -> Cell:
-    """Of tokens that are read and written in one context; 0 for what is not known."""
-    if not most:
-        if question.context_asked:
-            return UNKNOWN, "context-not-known", "", {}
-        return PASS, "context-trained", "default", {}
-    if wanted <= trained:
-        return PASS, "context-trained", "", {}
-    if wanted <= most:
-        return WARN, "context-scaled", "", {}
-    prompt_tokens = question.workload.prompt_tokens or 0
-    return FAIL, "context-too-long", "prompt" if prompt_tokens >= most else "", {}
-
-
-def _context_cell_of_both(question: Question, wanted: int, most: int) -> Cell:
-    """Of an encoder with a decoder, each with a context of its own, `most` together."""
-    if wanted <= most:
-        return PASS, "context-trained", "both", {}
-    # T5, where distances count, and M2M-100, which makes its table of positions longer, set no
-    # bound, so nothing is short
-    if question.row.relative_positions or question.row.sines:
-        return WARN, "context-untrained", "", {"short": 0}
-    return FAIL, "context-too-long", "both", {}
-
-
 def context_check(question: Question) -> Finding | None:
     """Was it trained for that much? None where neither tokens nor seconds make sense."""
-    architecture, wanted = question.spec.architecture, question.workload.context_tokens
+    wanted = question.workload.context_tokens
     if wanted is None:
         return _recording_check(question.spec, question.workload.audio_seconds)
-    trained = getattr(architecture, "context_tokens", None)
-    scaled = getattr(architecture, "scaled_context_tokens", None)
-    most = max(filter(None, (trained, scaled)), default=0)
+    model = question.spec.architecture
+    trained = model.context_tokens if model is not None else None
+    scaled = model.scaled_context_tokens if model is not None else None
+    most = max(trained or 0, scaled or 0)
     if question.row.rewrites and trained:
-        # an encoder with a decoder, whose context is what is read and written together
+        # an encoder with a decoder: the context is what is read and written together
         most = 2 * trained
-        cell = _context_cell_of_both(question, wanted, most)
+        ruling = _context_of_both(question, wanted, most)
     else:
-        cell = _context_cell(question, wanted, trained or 0, most)
+        ruling = _context_ruling(question, wanted, trained or 0, most)
     return finding(
-        *cell,
+        ruling,
         needs=wanted,
         has=most or None,
         short=max(0, wanted - most) if most else None,
@@ -296,16 +322,49 @@ def context_check(question: Question) -> Finding | None:
     )
 
 
+def _context_ruling(question: Question, wanted: int, trained: int, most: int) -> Ruling:
+    """Of tokens that are read and written in one context; 0 for what is not known."""
+    if not most and question.context_asked:
+        return undecided("context-not-known")
+    if not most:
+        return passing("context-trained", "default")
+    if wanted <= trained:
+        return passing("context-trained")
+    if wanted <= most:
+        return warning("context-scaled")
+    prompt_tokens = question.workload.prompt_tokens or 0
+    return failing("context-too-long", "prompt" if prompt_tokens >= most else "")
+
+
+def _context_of_both(question: Question, wanted: int, most: int) -> Ruling:
+    """Of an encoder with a decoder, each with a context of its own, `most` together."""
+    if wanted <= most:
+        return passing("context-trained", "both")
+    # T5, where distances count, and M2M-100, which makes its table of positions longer, set no
+    # bound, so nothing is short
+    if question.row.relative_positions or question.row.sines:
+        return warning("context-untrained", short=0)
+    return failing("context-too-long", "both")
+
+
 def _recording_check(spec: ModelSpec, seconds: int | None) -> Finding | None:
+    """Does the model take a recording of that length, and was its memory measured so far?"""
     stated = spec.needs
     if seconds is None or stated is None:
         return None
-    longest, heard = stated.longest_seconds, stated.heard_seconds or HEARD_SECONDS
-    figures: Figures = {"needs": seconds, "unit": "seconds"}
+    longest = stated.longest_seconds
     if longest is not None and seconds > longest:
-        figures.update(has=longest, short=seconds - longest)
-        return finding(FAIL, "context-recording-too-long", "", figures)
+        return finding(
+            failing("context-recording-too-long"),
+            needs=seconds,
+            has=longest,
+            short=seconds - longest,
+            unit="seconds",
+        )
+    heard = stated.heard_seconds or HEARD_SECONDS
     grows = stated.second_bytes or stated.squared_second_bytes
     if grows or spec.architecture is not None or seconds <= heard:
         return None
-    return finding(WARN, "context-unmeasured", "", figures, has=heard, short=0)
+    return finding(
+        warning("context-unmeasured"), needs=seconds, has=heard, short=0, unit="seconds"
+    )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.spec_values import GENERATING
 from ...core import units
-from ...core.tables import TomlRow, shipped_table
+from ...core.records import Record
+from ...core.tables import shipped_table
 from ...core.workload import (
     ANSWER_TOKENS,
     DEFAULT_CONTEXT_TOKENS,
@@ -17,9 +19,20 @@ from ...core.workload import (
 )
 from ...machine.record import BRIEFLY, Machine
 from ...needs.records import CpuNeed, Needs
-from ..pace import TRAINED, Speed
+from ..pace import TRAINED, Range, Speed
 from ..record import MEMORY_CHECKS, Judged, Question
-from . import FAIL, PASS, UNKNOWN, WARN, Cell, Figures, Finding, finding, phrase
+from . import (
+    Figures,
+    Finding,
+    Outcome,
+    Ruling,
+    failing,
+    finding,
+    passing,
+    phrase,
+    undecided,
+    warning,
+)
 
 # x86-64 psABI, micro-architecture levels: every processor of it has these, named or not
 _COMMON_SETS = {"x86_64": ("sse", "sse2")}
@@ -30,7 +43,7 @@ _WIDE_PACE = 2
 # no program computes the model on this machine
 _NO_PROGRAM = ("runtime-no-build", "runtime-cannot-load")
 # facts that the pace in RAM rests on
-_PACE_SETTING = ("memory_bandwidth_bytes_per_second", "cpu_cores_usable")
+_PACE_SETTING = {"memory_bandwidth_bytes_per_second", "cpu_cores_usable"}
 # from here on training on stated tokens takes long: begun in the evening, it is not done in the
 # morning (a guess)
 _NIGHT_SECONDS = 8 * 3600
@@ -40,6 +53,9 @@ _NIGHT_SECONDS = 8 * 3600
 _HOURS_SECONDS = 3600
 
 
+# ------------------------------------------------------------------ the processor
+
+
 def cpu_check(
     needs: CpuNeed,
     machine: Machine,
@@ -47,134 +63,146 @@ def cpu_check(
     *,
     on_gpu: bool = False,
 ) -> Finding:
-    """Does a build of the runtime exist for this processor, with sets that this one has?
-    `on_gpu`: what the processor lacks slows nothing.
+    """Does a build of the program exist for this processor, with sets that this one has?
+
+    `on_gpu`: a GPU computes all of the model, so that what the processor lacks slows nothing.
     """
-    own = machine.architecture
-    required = needs.instruction_sets.get(own or "", ())
-    recommended = () if on_gpu else needs.recommended.get(own or "", ())
-    cell = _build_cell(needs, machine, runtime) or _sets_cell(
-        machine, required, recommended
+    processor = machine.architecture or ""
+    required = needs.instruction_sets.get(processor, ())
+    recommended = () if on_gpu else needs.recommended.get(processor, ())
+    ruling = _build_ruling(needs, machine, runtime)
+    if ruling is None:
+        ruling = _sets_ruling(machine, required, recommended)
+    if runtime is not None and not on_gpu:
+        crashing = runtime.crashing_sets(machine.instruction_sets)
+        if crashing and ruling.outcome in (Outcome.PASS, Outcome.WARN):
+            remedy = runtime.crash_remedy
+            ruling = warning("cpu-crashes", remedy=remedy, sets=crashing)
+    found = finding(
+        ruling,
+        builder=runtime.name if runtime else "what the spec states",
+        processor=machine.architecture,
+        needs=_needed_words(needs, processor, required),
+        has=_processor_words(machine, (*required, *recommended)),
     )
-    crashing = (
-        ()
-        if runtime is None or on_gpu
-        else runtime.crashing_sets(machine.instruction_sets)
-    )
-    if runtime is not None and crashing and cell[0] in (PASS, WARN):
-        cell = (
-            WARN,
-            "cpu-crashes",
-            "",
-            {"remedy": runtime.platforms.crash_remedy, "sets": crashing},
-        )
-    both = _needed_and_there(needs, machine, required, recommended)
-    builder = runtime.name if runtime else "what the spec states"
-    stated = finding(*cell, builder=builder, processor=own, **both)
-    facts = []
+    guesses = list[str]()
     if "architecture" in machine.assumed:
-        facts.append("architecture")
-    asks_for_sets = bool(required or recommended) and cell[1] != "cpu-no-build"
+        guesses.append("architecture")
+    asks_for_sets = bool(required or recommended) and ruling.code != "cpu-no-build"
     if asks_for_sets and "instruction_sets" in machine.assumed:
-        facts.append("instruction sets")
-    if not facts:
-        return stated
-    return finding(WARN, "cpu-assumed", stated=stated.reason, facts=facts, **both)
+        guesses.append("instruction sets")
+    if not guesses:
+        return found
+    assumed = warning("cpu-assumed", stated=found.reason, facts=guesses)
+    return finding(assumed, needs=found.needs, has=found.has)
 
 
-def _needed_and_there(
-    needs: CpuNeed,
-    machine: Machine,
-    required: tuple[str, ...],
-    recommended: tuple[str, ...],
-) -> Figures:
-    """Of a processor that suits, what holds for it; else all that there are."""
-    own, sets = machine.architecture or "", machine.instruction_sets or ()
-    suiting = (own,) if own in needs.architectures else needs.architectures
-    has = ", ".join(
-        (own, *(name for name in (*required, *recommended) if name in sets))
-    )
-    return {
-        "needs": ", ".join((*suiting, *required)) or None,
-        "has": has if own else None,
-    }
+def _needed_words(
+    needs: CpuNeed, processor: str, required: Sequence[str]
+) -> str | None:
+    """The processor where a build suits it, else all that there are builds for, and the sets."""
+    suiting = needs.architectures
+    if processor in suiting:
+        suiting = (processor,)
+    return ", ".join((*suiting, *required)) or None
 
 
-def _build_cell(
+def _processor_words(machine: Machine, sets: Sequence[str]) -> str | None:
+    """The processor, with those of the sets that it has; None where it was not read."""
+    if not machine.architecture:
+        return None
+    there = machine.instruction_sets or ()
+    had = [name for name in sets if name in there]
+    return ", ".join((machine.architecture, *had))
+
+
+def _build_ruling(
     needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None
-) -> Cell | None:
-    own, covered = machine.architecture, needs.architectures
-    if own is None and (covered or needs.instruction_sets):
-        return UNKNOWN, "cpu-unread", "", {"why": machine.why_unread("architecture")}
-    if not covered or own in (None, *covered) or _is_installed(runtime, machine):
+) -> Ruling | None:
+    """That no build is for this processor, or that nobody knows; None where one is."""
+    processor = machine.architecture
+    covered = needs.architectures
+    if processor is None:
+        if not covered and not needs.instruction_sets:
+            return None
+        return undecided("cpu-unread", why=machine.why_unread("architecture"))
+    if not covered or processor in covered or _is_installed(runtime, machine):
         return None
     # the runtime's finding says what is known of other systems, of which the processor is a part
-    if runtime is not None and runtime.platforms.elsewhere:
-        return FAIL, "cpu-no-build", "elsewhere", {"covered": covered}
-    return FAIL, "cpu-no-build", "", {"remedy": other_runtime(runtime)}
+    if runtime is not None and runtime.elsewhere:
+        return failing("cpu-no-build", "elsewhere", covered=covered)
+    return failing("cpu-no-build", remedy=other_runtime(runtime))
 
 
-def _sets_cell(
-    machine: Machine, required: tuple[str, ...], recommended: tuple[str, ...]
-) -> Cell:
-    if machine.instruction_sets is None and (required or recommended):
-        return (
-            UNKNOWN,
-            "cpu-unread",
-            "sets",
-            {"why": machine.why_unread("instruction_sets")},
-        )
-    there = {
-        *(machine.instruction_sets or ()),
-        *_COMMON_SETS.get(machine.architecture or "", ()),
-    }
-    # systems do not tell of every set whether it is there
-    entries = [entry.fact.partition(".") for entry in machine.unread]
-    unread = {name for kind, _, name in entries if kind == "instruction_sets"} - there
-    figures: Figures = {"perhaps": "instruction_sets" in machine.assumed}
-    missing = [name for name in required if name not in there]
-    if lacking := [name for name in missing if name not in unread]:
-        return FAIL, "cpu-lacks-instructions", "", {**figures, "missing": lacking}
+def _sets_ruling(
+    machine: Machine, required: Sequence[str], recommended: Sequence[str]
+) -> Ruling:
+    """Whether the processor has the instruction sets without which a build crashes or is slow."""
+    asked = {*required, *recommended}
+    if machine.instruction_sets is None and asked:
+        why = machine.why_unread("instruction_sets")
+        return undecided("cpu-unread", "sets", why=why)
+    asked.difference_update(machine.instruction_sets or ())
+    asked.difference_update(_COMMON_SETS.get(machine.architecture or "", ()))
+    unread = _unread_sets(machine)
+    perhaps = "instruction_sets" in machine.assumed
+    missing = [name for name in required if name in asked]
+    lacking = [name for name in missing if name not in unread]
+    if lacking:
+        return failing("cpu-lacks-instructions", perhaps=perhaps, missing=lacking)
     if missing:
         why = machine.why_unread(f"instruction_sets.{missing[0]}")
-        return UNKNOWN, "cpu-unread", "set", {"why": why, "sets": missing}
-    if lacking := [name for name in recommended if name not in {*there, *unread}]:
-        return WARN, "cpu-slow", "", {**figures, "missing": lacking}
-    return PASS, "cpu-suits", "", {}
+        return undecided("cpu-unread", "set", why=why, sets=missing)
+    slowing = [name for name in recommended if name in asked - unread]
+    if slowing:
+        return warning("cpu-slow", perhaps=perhaps, missing=slowing)
+    return passing("cpu-suits")
+
+
+def _unread_sets(machine: Machine) -> set[str]:
+    """Instruction sets of which the system does not tell whether they are there."""
+    names = set[str]()
+    for entry in machine.unread:
+        kind, _, name = entry.fact.partition(".")
+        if kind == "instruction_sets":
+            names.add(name)
+    return names
+
+
+# ------------------------------------------------------------------ the program
 
 
 def runtime_check(question: Question, machine: Machine) -> Finding:
     """Is there a program that loads it, installed where it must be, and new enough?"""
-    runtime, is_required = question.runtime, question.requires_runtime
+    runtime = question.runtime
+    if runtime is not None:
+        return finding(_runtime_ruling(question, machine, runtime), needs=runtime.name)
+    if question.requires_runtime:
+        return finding(undecided("runtime-any", "required"))
+    return finding(passing("runtime-any"))
+
+
+def _runtime_ruling(
+    question: Question, machine: Machine, runtime: RuntimeSpec
+) -> Ruling:
+    why_not = question.why_not_loaded
+    if why_not is not None and question.is_untold:
+        return undecided("runtime-untold", remedy=question.load_remedy, why=why_not)
+    if why_not is not None:
+        return failing("runtime-cannot-load", remedy=question.load_remedy, why=why_not)
+    if not _has_build(machine, runtime):
+        return _no_build(machine, runtime)
+    found = [present for present in machine.runtimes or () if present.id == runtime.id]
+    if question.requires_runtime and not found:
+        return _required_ruling(machine, runtime)
+    if machine.platform in runtime.big_endian_systems:
+        return warning("runtime-other-byte-order", processor=machine.architecture)
     # files of one's own: a model of the catalogue was looked at
-    unfamiliar = question.unfamiliar if question.local_files else None
-    if runtime is None and is_required:
-        return finding(UNKNOWN, "runtime-any", "required")
-    if runtime is None:
-        return finding(PASS, "runtime-any")
-    present = next(
-        (each for each in machine.runtimes or () if each.id == runtime.id), None
-    )
-    cell: Cell
-    if question.why_not_loaded is not None and question.is_untold:
-        figures = {"remedy": question.load_remedy, "why": question.why_not_loaded}
-        cell = UNKNOWN, "runtime-untold", "", figures
-    elif question.why_not_loaded is not None:
-        figures = {"remedy": question.load_remedy, "why": question.why_not_loaded}
-        cell = FAIL, "runtime-cannot-load", "", figures
-    elif no_build := _no_build_cell(machine, runtime):
-        cell = no_build
-    elif is_required and present is None:
-        cell = _not_installed_cell(machine, runtime, is_required=True)
-    elif machine.platform in runtime.platforms.big_endian_systems:
-        cell = WARN, "runtime-other-byte-order", "", {"processor": machine.architecture}
-    elif unfamiliar is not None:
-        cell = WARN, "runtime-unfamiliar", "", {"architecture": unfamiliar}
-    elif present is None:
-        cell = _not_installed_cell(machine, runtime, is_required=False)
-    else:
-        cell = _version_cell(question, machine, runtime, present.version)
-    return finding(*cell, needs=runtime.name)
+    if question.local_files and question.unfamiliar is not None:
+        return warning("runtime-unfamiliar", architecture=question.unfamiliar)
+    if not found:
+        return _not_installed(machine, runtime)
+    return _version_ruling(question, machine, runtime, found[0].version)
 
 
 def install_lines(runtime: RuntimeSpec, install_keys: Sequence[str]) -> tuple[str, ...]:
@@ -212,12 +240,8 @@ def _install_line(runtime: RuntimeSpec, machine: Machine) -> str:
 
 
 def _is_installed(runtime: RuntimeSpec | None, machine: Machine) -> bool:
-    """Whether it was found on a system that it is judged on, but for 32-bit ones."""
-    if (
-        runtime is None
-        or runtime.platforms.elsewhere
-        or machine.architecture in _NARROW
-    ):
+    """Whether it was found on a system that it is judged on, except for 32-bit systems."""
+    if runtime is None or runtime.elsewhere or machine.architecture in _NARROW:
         return False
     systems = {entry.partition("-")[0] for entry in runtime.platforms.systems}
     is_found = any(present.id == runtime.id for present in machine.runtimes or ())
@@ -226,106 +250,133 @@ def _is_installed(runtime: RuntimeSpec | None, machine: Machine) -> bool:
 
 def other_runtime(runtime: RuntimeSpec | None) -> str:
     """What to do where a runtime has no build for the machine's system and processor."""
+    if runtime is None or "text" not in runtime.modalities or "gguf" in runtime.formats:
+        return phrase("other-runtime")
     # GGUF is what llama.cpp loads
-    has_other = (
-        runtime and "text" in runtime.modalities and "gguf" not in runtime.formats
-    )
-    return phrase("other-runtime/gguf" if has_other else "other-runtime")
+    return phrase("other-runtime/gguf")
 
 
-def _no_build_cell(machine: Machine, runtime: RuntimeSpec) -> Cell | None:
-    system, processor, platform = machine.system, machine.architecture, machine.platform
-    for_system = [
-        entry
-        for entry in runtime.platforms.systems
-        if system is None or entry.partition("-")[0] == system
-    ]
-    has_build = for_system and (not system or not processor or platform in for_system)
-    if (
-        has_build
-        or platform in runtime.platforms.from_source
-        or _is_installed(runtime, machine)
-    ):
-        return None
-    figures = {
-        "has": platform if for_system else system,
-        "remedy": other_runtime(runtime),
-        "where": f"{system} on {processor}" if for_system else system,
-        "why": runtime.platforms.elsewhere,
-    }
-    return (
-        FAIL,
+def _is_for_system(machine: Machine, runtime: RuntimeSpec) -> bool:
+    """Whether it has a build for the system, on whatever processor."""
+    if machine.system is None:
+        return bool(runtime.systems)
+    return any(entry.partition("-")[0] == machine.system for entry in runtime.systems)
+
+
+def _has_build(machine: Machine, runtime: RuntimeSpec) -> bool:
+    """Whether it has a build for the system and the processor, or was made for them here."""
+    platform = machine.platform
+    if platform in runtime.builds_from_source or _is_installed(runtime, machine):
+        return True
+    if not _is_for_system(machine, runtime):
+        return False
+    if not machine.system or not machine.architecture:
+        return True
+    return platform in runtime.systems
+
+
+def _no_build(machine: Machine, runtime: RuntimeSpec) -> Ruling:
+    has = machine.system
+    where = machine.system
+    if _is_for_system(machine, runtime):
+        has = machine.platform
+        where = f"{machine.system} on {machine.architecture}"
+    return failing(
         "runtime-no-build",
-        "elsewhere" if runtime.platforms.elsewhere else "",
-        figures,
+        "elsewhere" if runtime.elsewhere else "",
+        has=has,
+        where=where,
+        why=runtime.elsewhere,
+        remedy=other_runtime(runtime),
     )
 
 
-def _version_cell(
+def _version_ruling(
     question: Question, machine: Machine, runtime: RuntimeSpec, version: str | None
-) -> Cell:
+) -> Ruling:
     """Whether the program that is there is new enough for the model."""
-    own, architecture = question.spec.architecture, ""
-    if own is not None and not question.spec.safety.remote_code:
-        architecture = own.row
-    figures: Figures = {"has": f"{runtime.name} {version}" if version else runtime.name}
-    figures.update(version=version, architecture=architecture)
-    first = runtime.versions.minimum.get(architecture, "")
-    code, variant = "runtime-too-old", ""
-    if not is_older(version, first):
-        first, variant = runtime.versions.minimum.get("commands", ""), "command"
-    if not is_older(version, first):
-        first = runtime.versions.builds.get(architecture, "")
-        code, variant = "runtime-unfamiliar", "build"
-        # b6641, 6641, 6641-1 or 0.0.6641
-        build = re.fullmatch(r"(?:b|0\.0\.)?(\d{3,6})(?:[-_]\d{1,3})?", version or "")
-        if not first or (
-            build is not None and int(build[1]) >= int(first.removeprefix("b"))
-        ):
-            return PASS, "runtime-present", "", figures
-    line = _install_line(runtime, machine).removeprefix("# ")
-    remedy = (
-        phrase("install/again", line=line)
-        if line
-        else phrase("install/update", first=first)
-    )
-    if runtime.installation.distributions:
-        remedy = (
-            f"pip install --upgrade '{runtime.installation.distributions[0]}>={first}'"
-        )
-    return WARN, code, variant, {**figures, "first": first, "remedy": remedy}
-
-
-def _not_installed_cell(
-    machine: Machine, runtime: RuntimeSpec, *, is_required: bool
-) -> Cell:
-    """It passes, unless it must be built from source first, or must be installed already."""
-    is_searched = machine.runtimes is not None
-    is_built = machine.platform in runtime.platforms.from_source
-    outcome, line = WARN if is_built else PASS, _install_line(runtime, machine)
-    remedy = phrase("install", line=line) if line else None
-    if is_built:
-        remedy = phrase("install/source", page=runtime.platforms.source_build)
-    elif line.startswith("# "):
-        remedy = line.removeprefix("# ")
-    if is_required:
-        outcome = FAIL if is_searched else UNKNOWN
-        if not is_searched:
-            remedy = machine.why_unread("runtimes").remedy or remedy
-    figures = {
-        "remedy": remedy,
-        "machine": machine.name,
-        "unpublished": f"{machine.system} on {machine.architecture}"
-        if is_built
-        else None,
-        "required": is_required,
+    name = ""
+    model = question.spec.architecture
+    if model is not None and not question.spec.safety.remote_code:
+        name = model.row
+    figures: Figures = {
+        "has": f"{runtime.name} {version}" if version else runtime.name,
+        "version": version,
+        "architecture": name,
     }
-    return (
-        outcome,
-        "runtime-not-installed" if is_searched else "runtime-not-searched",
-        "",
-        figures,
-    )
+    first = runtime.minimum_versions.get(name, "")
+    if is_older(version, first):
+        return warning("runtime-too-old", **_update(machine, runtime, first), **figures)
+    first = runtime.minimum_versions.get("commands", "")
+    if is_older(version, first):
+        update = _update(machine, runtime, first)
+        return warning("runtime-too-old", "command", **update, **figures)
+    first = runtime.minimum_builds.get(name, "")
+    if first and not _is_build_since(version or "", first):
+        update = _update(machine, runtime, first)
+        return warning("runtime-unfamiliar", "build", **update, **figures)
+    return passing("runtime-present", **figures)
+
+
+def _is_build_since(version: str, first: str) -> bool:
+    """Whether the version is known to be that build of llama.cpp or a later one."""
+    # b6641, 6641, 6641-1 or 0.0.6641
+    build = re.fullmatch(r"(?:b|0\.0\.)?(\d{3,6})(?:[-_]\d{1,3})?", version)
+    return build is not None and int(build[1]) >= int(first.removeprefix("b"))
+
+
+def _update(machine: Machine, runtime: RuntimeSpec, first: str) -> Figures:
+    """The first version that loads the model, and how to get it."""
+    line = _install_line(runtime, machine).removeprefix("# ")
+    if runtime.distributions:
+        remedy = f"pip install --upgrade '{runtime.distributions[0]}>={first}'"
+    elif line:
+        remedy = phrase("install/again", line=line)
+    else:
+        remedy = phrase("install/update", first=first)
+    return {"first": first, "remedy": remedy}
+
+
+def _not_installed(machine: Machine, runtime: RuntimeSpec) -> Ruling:
+    """A program that can still be installed, which passes unless it must be built from source."""
+    code = _absent_code(machine)
+    remedy = _install_remedy(machine, runtime)
+    if machine.platform not in runtime.builds_from_source:
+        return passing(code, remedy=remedy, **_absent_figures(machine, runtime))
+    return warning(code, remedy=remedy, **_absent_figures(machine, runtime))
+
+
+def _required_ruling(machine: Machine, runtime: RuntimeSpec) -> Ruling:
+    """A program that must be installed already, and was not found."""
+    figures = _absent_figures(machine, runtime)
+    remedy = _install_remedy(machine, runtime)
+    if machine.runtimes is not None:
+        return failing(_absent_code(machine), remedy=remedy, required=True, **figures)
+    remedy = machine.why_unread("runtimes").remedy or remedy
+    return undecided(_absent_code(machine), remedy=remedy, required=True, **figures)
+
+
+def _absent_code(machine: Machine) -> str:
+    if machine.runtimes is None:
+        return "runtime-not-searched"
+    return "runtime-not-installed"
+
+
+def _absent_figures(machine: Machine, runtime: RuntimeSpec) -> Figures:
+    unpublished = None
+    if machine.platform in runtime.builds_from_source:
+        unpublished = f"{machine.system} on {machine.architecture}"
+    return {"machine": machine.name, "unpublished": unpublished}
+
+
+def _install_remedy(machine: Machine, runtime: RuntimeSpec) -> str | None:
+    """How to install the program on this machine; None where no source says it."""
+    if machine.platform in runtime.builds_from_source:
+        return phrase("install/source", page=runtime.source_build)
+    line = _install_line(runtime, machine)
+    if line.startswith("# "):
+        return line.removeprefix("# ")
+    return phrase("install", line=line) if line else None
 
 
 def is_older(installed: str | None, first: str) -> bool:
@@ -340,56 +391,108 @@ def is_older(installed: str | None, first: str) -> bool:
         return False
 
 
+# ------------------------------------------------------------------ the speed of text
+
+
 def speed_check(
     question: Question, placed: Needs, machine: Machine, speed: Speed
 ) -> Finding | None:
     """The estimated decode pace against what is wanted. None where tokens make no sense."""
-    workload, pace, each_of = question.workload, speed.judged, speed.each_of
-    wanted, in_ram = workload.min_tokens_per_second, placed.placement != "accelerator"
+    workload = question.workload
+    wanted = workload.min_tokens_per_second
     if wanted is None:
         return None
-    is_assumed = in_ram and any(fact in machine.assumed for fact in _PACE_SETTING)
-    how, figures = speed.how, Figures()
-    if pace is None and speed.decode is not None:
-        drafted = " with a draft" if workload.draft is not None else ""
-        how = f"the pace of {workload.parallel:,} sequences at once{drafted} cannot be estimated"
-    elif pace is not None:
-        is_wide = pace.high > _WIDE_PACE * pace.low
-        likely, span = units.speed(pace.likely), units.speed(pace.low, pace.high)
-        # the range, where its figures differ from the likely one
-        about, guess = pace.about()
-        words = f"{about} {likely}"
-        if span != likely:
-            words += f" ({units.pace(pace.low, pace.high)}{guess})"
+    pace = speed.judged
+    in_ram = placed.placement != "accelerator"
+    is_assumed = in_ram and not _PACE_SETTING.isdisjoint(machine.assumed)
+    figures = Figures()
+    if pace is not None:
+        measure = None
+        if in_ram and pace.high > _WIDE_PACE * pace.low:
+            measure = how_to_measure(machine)
         figures = {
-            "pace": words,
+            "has": pace.likely,
+            "short": _lacking(pace.high, wanted),
+            "pace": _pace_words(pace),
             "assumed": is_assumed,
             "answer": ANSWER_TOKENS / pace.high if pace.high else None,
             "reading": f"{READING_TOKENS_PER_SECOND:g}",
-            "measure": how_to_measure(machine) if in_ram and is_wide else None,
+            "measure": measure,
         }
+    users = speed.each_of
     return finding(
-        *_pace_cell(question, speed, is_assumed=is_assumed),
+        _pace_ruling(question, speed, wanted, is_assumed=is_assumed),
         needs=wanted,
-        has=None if pace is None else pace.likely,
-        short=None if pace is None else _lacking(pace.high, wanted),
         unit="tokens_per_second",
-        how=how,
+        how=_why_no_shared_pace(question, speed) or speed.how,
         wanted=units.stated(wanted),
         stated=question.speed_stated,
-        each=f"{each_of:,}" if each_of > 1 else None,
-        all=each_of > 1 and not speed.waiting,
-        at_once=f"{each_of - speed.waiting:,}" if speed.waiting else None,
+        each=f"{users:,}" if users > 1 else None,
+        all=users > 1 and not speed.waiting,
+        at_once=f"{users - speed.waiting:,}" if speed.waiting else None,
         context=workload.context_tokens,
         **figures,
     )
+
+
+def _pace_words(pace: Range) -> str:
+    """`about 7 tokens/s (5 to 10 tokens/s)`; the range only where its figures differ."""
+    about, guess = pace.about()
+    likely = units.speed(pace.likely)
+    words = f"{about} {likely}"
+    if units.speed(pace.low, pace.high) == likely:
+        return words
+    return f"{words} ({units.pace(pace.low, pace.high)}{guess})"
+
+
+def _why_no_shared_pace(question: Question, speed: Speed) -> str | None:
+    """Why a pace of one sequence says nothing of several; None where theirs is known."""
+    if speed.judged is not None or speed.decode is None:
+        return None
+    workload = question.workload
+    drafted = " with a draft" if workload.draft is not None else ""
+    return f"the pace of {workload.parallel:,} sequences at once{drafted} cannot be estimated"
+
+
+def _pace_ruling(
+    question: Question, speed: Speed, wanted: float, *, is_assumed: bool
+) -> Ruling:
+    pace = speed.judged
+    if not wanted:
+        return passing("speed-any", "" if pace is not None else "unknown")
+    # a stated minimum that is left open decides
+    if pace is None and question.speed_stated:
+        return undecided("speed-no-basis")
+    if pace is None:
+        return undecided("speed-not-known")
+    if units.is_slower(pace.high, wanted):
+        return failing("speed-too-slow")
+    if units.is_slower(pace.likely, wanted):
+        if question.speed_stated:
+            return undecided("speed-close")
+        return warning("speed-slow")
+    full = speed.full_context_tokens_per_second
+    context_tokens = question.workload.context_tokens or 0
+    is_long = speed.each_of == 1 and context_tokens > DEFAULT_CONTEXT_TOKENS
+    if is_long and full is not None and units.is_slower(full, wanted):
+        return warning("speed-when-full", full=units.speed(full))
+    if units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
+        return warning("speed-slow", "reading")
+    if is_assumed:
+        return warning("speed-assumed")
+    return passing("speed-comfortable")
+
+
+def _lacking(fastest: float, wanted: float) -> float:
+    """Tokens per second that even the fast end lacks; 0 where it does not, as both are printed."""
+    return wanted - fastest if units.is_slower(fastest, wanted) else 0
 
 
 def why_no_pace(findings: Iterable[Finding]) -> str | None:
     """Why the model does not run, whatever its pace would be; None where nothing keeps it from
     running. A disk that is too small does not, nor a program that is only not installed.
     """
-    failed = [finding for finding in findings if finding.outcome is FAIL]
+    failed = [finding for finding in findings if finding.outcome is Outcome.FAIL]
     if any(finding.check in MEMORY_CHECKS for finding in failed):
         return "the model does not fit here"
     if any(finding.check == "cpu" or finding.code in _NO_PROGRAM for finding in failed):
@@ -398,48 +501,19 @@ def why_no_pace(findings: Iterable[Finding]) -> str | None:
 
 
 def no_pace_finding(question: Question, why_not: str) -> Finding | None:
-    """The finding of a pace that is not told, which decides nothing; None where text was not asked
-    for its pace.
+    """The finding of a pace that is not told, which decides nothing.
+
+    None where text was not asked for its pace.
     """
-    figures: Figures = {"how": why_not}
-    if question.step is not None:
-        wanted = question.workload.min_tokens_per_second
-        if wanted is None:
-            return None
-        figures |= {"needs": wanted, "unit": "tokens_per_second"}
-        if not wanted:
-            return finding(PASS, "speed-any", "unknown", figures)
-    return finding(UNKNOWN, "speed-not-known", "", figures)
-
-
-def _lacking(fastest: float, wanted: float) -> float:
-    """Tokens per second that even the fast end lacks; 0 where it does not, as both are printed."""
-    return wanted - fastest if units.is_slower(fastest, wanted) else 0
-
-
-def _pace_cell(question: Question, speed: Speed, *, is_assumed: bool) -> Cell:
-    workload, pace, is_stated = question.workload, speed.judged, question.speed_stated
-    wanted, full = workload.min_tokens_per_second, speed.full_context_tokens_per_second
+    if question.step is None:
+        return finding(undecided("speed-not-known", how=why_not))
+    wanted = question.workload.min_tokens_per_second
+    if wanted is None:
+        return None
+    ruling = undecided("speed-not-known")
     if not wanted:
-        return PASS, "speed-any", "" if pace is not None else "unknown", {}
-    # a stated minimum that is left open decides
-    if pace is None:
-        return UNKNOWN, "speed-no-basis" if is_stated else "speed-not-known", "", {}
-    if units.is_slower(pace.high, wanted):
-        return FAIL, "speed-too-slow", "", {}
-    if units.is_slower(pace.likely, wanted):
-        outcome, code = (UNKNOWN, "speed-close") if is_stated else (WARN, "speed-slow")
-        return outcome, code, "", {}
-    is_long = (
-        speed.each_of == 1 and (workload.context_tokens or 0) > DEFAULT_CONTEXT_TOKENS
-    )
-    if full is not None and units.is_slower(full, wanted) and is_long:
-        return WARN, "speed-when-full", "", {"full": units.speed(full)}
-    if units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
-        return WARN, "speed-slow", "reading", {}
-    if is_assumed:
-        return WARN, "speed-assumed", "", {}
-    return PASS, "speed-comfortable", "", {}
+        ruling = passing("speed-any", "unknown")
+    return finding(ruling, how=why_not, needs=wanted, unit="tokens_per_second")
 
 
 def how_to_measure(machine: Machine) -> str | None:
@@ -458,60 +532,88 @@ def how_to_measure(machine: Machine) -> str | None:
     return "record it there with `selfhost machine --measure --format json`"
 
 
+# ------------------------------------------------------------------ the speed of other work
+
+
+class WorkWords(Record):
+    """From where on a kind of work is slow, by its unit, and the words for that.
+
+    - `limit`: seconds, or tokens or documents a second.
+    - `code` of the finding of slow work, and `faster` its remedy.
+    - `what`: the work, where it is known to be slow unless a GPU holds all of the model.
+    - `on_cpu`: that the pace on a CPU is not known, of models of `on_cpu_from_parameters` or more.
+    """
+
+    limit: float
+    code: str
+    faster: str
+    what: str | None = None
+    on_cpu: str | None = None
+    on_cpu_from_parameters: int = 0
+
+
+@cache
+def _work_words() -> dict[str, WorkWords]:
+    table = shipped_table("findings")["work"]
+    return {unit: WorkWords(**row) for unit, row in table.items()}
+
+
 def work_check(
     question: Question, placed: Needs, machine: Machine, speed: Speed
 ) -> Finding:
     """Of work that is no text: slow where it takes long, or where no GPU holds all of the model."""
-    unit, work, dataset_tokens = (
-        speed.unit,
-        speed.work,
-        question.workload.dataset_tokens,
-    )
-    row = dict(shipped_table("findings")["work"][unit])
-    if unit == TRAINED and dataset_tokens is not None:
-        row["limit"] = dataset_tokens / _NIGHT_SECONDS
-    # how its parts come to a GPU in turn; empty where a GPU has it all
-    has_gpu = any(device.unified for device in machine.accelerators or ())
-    is_in_ram = placed.placement == "host" and not has_gpu
-    runtime = question.runtime
-    is_on_cpu = is_in_ram or (runtime is not None and runtime.gpus.unused)
+    words = _work_words()[speed.unit]
+    dataset_tokens = question.workload.dataset_tokens
+    if speed.unit == TRAINED and dataset_tokens is not None:
+        words = words.replace(limit=dataset_tokens / _NIGHT_SECONDS)
     way = placed.offload or ""
-    if not way and is_on_cpu:
+    if not way and _is_on_cpu(question, placed, machine):
         way = "processor"
-    parameters, long = question.spec.parameters.total or 0, None
-    if way != "processor" or parameters < row.get("on_cpu_from_parameters", 0):
-        row.pop("on_cpu", None)
-    if work is not None:
+    parameters = question.spec.parameters.total or 0
+    if way != "processor" or parameters < words.on_cpu_from_parameters:
+        words = words.replace(on_cpu=None)
+    likely = None
+    long = None
+    if speed.work is not None:
         # `about 12 minutes for an hour of audio (6 minutes to 40 minutes)`
+        likely = speed.work.likely
         usual, ends = speed.work_words()
-        about, guess = work.about()
+        about, guess = speed.work.about()
         long = f"{about} {usual} ({ends}{guess})"
-    likely = getattr(work, "likely", None)
-    cell = _work_cell(row, unit, likely, way)
+    ruling = _work_ruling(words, speed.unit, likely, way)
     return finding(
-        *cell,
-        needs=row["limit"],
+        ruling,
+        needs=words.limit,
         has=likely,
-        unit=unit,
-        how=speed.how if work is None else None,
-        remedy=row["faster"] if cell[0] is WARN else None,
+        unit=speed.unit,
+        how=speed.how if speed.work is None else None,
+        remedy=words.faster if ruling.outcome is Outcome.WARN else None,
         long=long,
     )
 
 
-def _work_cell(row: TomlRow, unit: str, likely: float | None, way: str) -> Cell:
-    what, slow, on_cpu = row.get("what"), row["code"], row.get("on_cpu")
-    if what is not None and way and on_cpu is None:
+def _is_on_cpu(question: Question, placed: Needs, machine: Machine) -> bool:
+    """Whether no GPU computes it, not even one that shares the RAM."""
+    if question.runtime is not None and question.runtime.cpu_only:
+        return True
+    has_shared = any(card.unified for card in machine.accelerators or ())
+    return placed.placement == "host" and not has_shared
+
+
+def _work_ruling(words: WorkWords, unit: str, likely: float | None, way: str) -> Ruling:
+    """`way`: how parts of the model come to a GPU in turn, "processor" without one; "": in it."""
+    if words.what is not None and words.on_cpu is None and way:
         is_video = way == "processor" and unit == "seconds_per_video"
         takes_hours = is_video if likely is None else likely >= _HOURS_SECONDS
-        return WARN, "speed-hours" if takes_hours else slow, way, {"what": what}
-    if likely is None and on_cpu is not None:
-        return WARN, slow, "unknown-on-cpu", {"what": on_cpu}
+        code = "speed-hours" if takes_hours else words.code
+        return warning(code, way, what=words.what)
+    if likely is None and words.on_cpu is not None:
+        return warning(words.code, "unknown-on-cpu", what=words.on_cpu)
     if likely is None:
-        return UNKNOWN, "speed-not-known", "", {}
-    if _is_beyond(likely, row["limit"], unit):
-        return WARN, slow, "work", {}
-    return PASS, "speed-comfortable", "work", {}
+        return undecided("speed-not-known")
+    if _is_beyond(likely, words.limit, unit):
+        return warning(words.code, "work")
+    return passing("speed-comfortable", "work")
 
 
 def _is_beyond(likely: float, limit: float, unit: str) -> bool:
@@ -519,43 +621,49 @@ def _is_beyond(likely: float, limit: float, unit: str) -> bool:
     return likely > limit if unit.startswith("seconds") else likely < limit
 
 
+# ------------------------------------------------------------------ what is slow
+
+
 def is_too_slow(judged: Judged) -> bool:
     """Likely below the wanted pace, or so slow that its finding warns."""
     pace = judged.speed.judged if judged.speed is not None else None
-    wanted = judged.question.workload.min_tokens_per_second
     if pace is not None:
+        wanted = judged.question.workload.min_tokens_per_second
         least = DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted
         return units.is_slower(pace.likely, least)
-    own = judged.finding("speed")
-    if own is None or own.code == "speed-hours":
-        return own is not None
-    limit, likely = own.needs, own.has
-    if not isinstance(limit, int | float) or not isinstance(likely, int | float):
+    found = judged.finding("speed")
+    if found is None:
         return False
-    return _is_beyond(likely, limit, own.unit or "")
+    if found.code == "speed-hours":
+        return True
+    if not isinstance(found.needs, int | float):
+        return False
+    if not isinstance(found.has, int | float):
+        return False
+    return _is_beyond(found.has, found.needs, found.unit or "")
 
 
 def is_slow(judged: Judged) -> bool:
     """Text likely comes more slowly than was wanted, or other work takes minutes to days."""
-    pace = judged.speed.decode if judged.speed is not None else None
-    own = judged.finding("speed")
-    if own is None or pace is not None:
+    found = judged.finding("speed")
+    has_text_pace = judged.speed is not None and judged.speed.decode is not None
+    if found is None or has_text_pace:
         return is_too_slow(judged)
-    return own.code == "speed-slow" or is_slow_picture(judged)
+    return found.code == "speed-slow" or is_slow_picture(judged)
 
 
 def lacks_pace_of_users(judged: Judged) -> bool:
     """Whether text for several users was asked for, and what each of them gets is not known."""
-    question, speed = judged.question, judged.speed
-    workload = question.workload
+    workload = judged.question.workload
     if workload.parallel == 1 or workload.task != "generate":
         return False
-    is_text = question.spec.modality in GENERATING
-    return is_text and (speed is None or speed.judged is None)
+    if judged.question.spec.modality not in GENERATING:
+        return False
+    return judged.speed is None or judged.speed.judged is None
 
 
 def is_slow_picture(judged: Judged) -> bool:
     """On a CPU, or with every layer moved to a GPU at each step: many times as long as on a GPU."""
-    return judged.has("speed-hours") or (
-        judged.offload != "model" and judged.has("speed-picture")
-    )
+    if judged.has("speed-hours"):
+        return True
+    return judged.offload != "model" and judged.has("speed-picture")

@@ -1,11 +1,14 @@
-"""Does the host's share of the need fit in the RAM, and do the files that are missing fit where the
-runtime would store them?
+"""Whether the RAM holds the host's share of the need, and the disk the files that are missing.
+
+`given_by` says what a machine gives of its RAM under a workload. `memory_check` compares the need
+with that, `disk_check` the download with the free space where the program stores its models.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, inf
+from typing import NamedTuple
 
 from ...core.records import Record, Unread
 from ...core.units import GB, GIB, MIB, words_of
@@ -14,7 +17,7 @@ from ...machine import cpus
 from ...machine.record import FAT_FILE_BYTES, Disk, Machine
 from ...needs.records import Needs, Term
 from ..record import Question
-from . import FAIL, PASS, UNKNOWN, WARN, Cell, Figures, Finding, finding, phrase
+from . import Finding, Ruling, failing, finding, passing, phrase, undecided, warning
 
 # What the system needs for itself beside a model: assumed. Ubuntu Server 24.04 asks for 1 GB; an
 # idle desktop of macOS or Windows takes about 3 GiB, below the 4 GB that Windows 11 asks for.
@@ -52,10 +55,16 @@ _STORE_VARIABLES = {
 
 
 class Given(Record):
-    """What a machine gives of its RAM on that `basis`; None: not known. `now_bytes`: what is free;
-    `idle_bytes`: the limit without the reserve, as with other programs closed; `ceiling_bytes`: the
-    most of these, on which a verdict rests; `is_stated`: the reserve was asked for; `margin_bytes`:
-    what leaves less is tight; `lift`: the line that lifts the limit where the shell sets it.
+    """What a machine gives of its RAM under a workload. None: not known.
+
+    - `basis`: the memory that counts, as in `Workload.memory_basis`.
+    - `reserve_bytes` are kept for the system, and `reserve_source` says where the figure is from.
+      `is_stated`: the reserve was asked for.
+    - `margin_bytes`: memory that leaves less than this free is tight.
+    - `now_bytes` is free now.
+    - `idle_bytes` is the limit without the reserve: what is free once other programs are closed.
+    - `ceiling_bytes`: the most that counts, on which the answer rests.
+    - `lift`: the line that lifts the limit where the shell sets it, "" for none.
     """
 
     basis: str
@@ -71,148 +80,264 @@ class Given(Record):
 
 def given_by(machine: Machine, workload: Workload) -> Given:
     """What the machine gives of its RAM under that workload."""
-    # of a simulated machine nothing is free now
-    is_simulated = workload.memory_basis == "default" and machine.planning
-    basis = "total" if is_simulated else workload.memory_basis
-    reserve, source = _reserve_of(machine, workload)
-    now, limit = machine.memory_available_bytes, machine.memory_limit_bytes
-    idle, is_stated = None if limit is None else max(0, limit - reserve), False
-    if workload.reserve_bytes is not None:
+    basis = workload.memory_basis
+    if basis == "default" and machine.planning:
+        # of a simulated machine nothing is free now
+        basis = "total"
+    reserve = _reserve_of(machine, workload)
+    idle = _less(machine.memory_limit_bytes, reserve.size_bytes)
+    now = machine.memory_available_bytes
+    total = machine.memory_total_bytes or _MARGIN_PART * reserve.size_bytes
+    margin = min(reserve.size_bytes, total // _MARGIN_PART)
+    is_stated = workload.reserve_bytes is not None
+    if is_stated:
         # a stated reserve stays free, also of what is free now
-        now, is_stated = (
-            None if now is None else min(now, now if idle is None else idle),
-            True,
-        )
-    total = machine.memory_total_bytes or _MARGIN_PART * reserve
+        margin = 0
+        if now is not None:
+            now = _least(now, idle)
     ceilings = {"available": (now,), "total": (idle,), "default": (now, idle)}
     return Given(
         basis=basis,
-        reserve_bytes=reserve,
-        reserve_source=source,
+        reserve_bytes=reserve.size_bytes,
+        reserve_source=reserve.source,
         is_stated=is_stated,
-        margin_bytes=0 if is_stated else min(reserve, total // _MARGIN_PART),
+        margin_bytes=margin,
         now_bytes=now,
         idle_bytes=idle,
-        ceiling_bytes=max(
-            (size for size in ceilings[basis] if size is not None), default=None
-        ),
-        lift=machine.sources.get("memory_limit_bytes", "")
-        .partition("; `")[2]
-        .partition("`")[0],
+        ceiling_bytes=_most(*ceilings[basis]),
+        lift=_lifting_line(machine),
     )
+
+
+def _less(size: int | None, taken: int) -> int | None:
+    return None if size is None else max(0, size - taken)
+
+
+def _least(*sizes: int | None) -> int | None:
+    """The least of the sizes that are known; None where none is."""
+    return min((size for size in sizes if size is not None), default=None)
+
+
+def _most(*sizes: int | None) -> int | None:
+    """The most of the sizes that are known; None where none is."""
+    return max((size for size in sizes if size is not None), default=None)
+
+
+def _lifting_line(machine: Machine) -> str:
+    """The command that the source of the limit names, as in "ulimit -m; `ulimit -m unlimited`"."""
+    source = machine.sources.get("memory_limit_bytes", "")
+    _, _, command = source.partition("; `")
+    return command.partition("`")[0]
+
+
+# ------------------------------------------------------------------ the reserve
+
+
+class Reserve(NamedTuple):
+    """Memory kept for the system, and where the figure comes from."""
+
+    size_bytes: int
+    source: str
+
+
+def _reserve_of(machine: Machine, workload: Workload) -> Reserve:
+    if workload.reserve_bytes is not None:
+        return Reserve(workload.reserve_bytes, "set by --reserve")
+    total = machine.memory_total_bytes
+    limit = machine.memory_limit_bytes
+    inside = "assumed for other processes inside the limit"
+    if total is None and limit is not None:
+        # a budget such as Dask's and Ray's is what was left when the system had its share
+        return Reserve(_CONTAINER_RESERVE_BYTES, inside)
+    amount = _SYSTEM_RESERVE_BYTES.get(machine.system or "", GIB)
+    part = _RESERVE_PART.get(machine.system or "")
+    if part is not None and total is not None:
+        amount = min(amount, total // part)
+    if total is not None and limit is not None and limit < total:
+        # what lies outside the limit serves the system already
+        amount -= total - limit
+        return Reserve(max(_CONTAINER_RESERVE_BYTES, amount), inside)
+    return Reserve(amount, "assumed for the system itself")
+
+
+def reserve_beside(need_bytes: int, machine: Machine, workload: Workload) -> int:
+    """The reserve of the smallest machine of that system that gives a model so many bytes."""
+    reserve = _reserve_of(machine, workload).size_bytes
+    part = _RESERVE_PART.get(machine.system or "")
+    if workload.reserve_bytes is not None or part is None:
+        return reserve
+    # the reserve is one part of the memory, rounded down; the others hold the model
+    return min(reserve, max(0, need_bytes - 1) // (part - 1))
+
+
+def desktop_bytes(machine: Machine) -> int:
+    """What a desktop of the machine's system takes with its programs, at least."""
+    return _DESKTOP_BYTES.get(machine.system or "", 4 * GB)
+
+
+# ------------------------------------------------------------------ memory
+
+
+class _Span(NamedTuple):
+    """The least and the most bytes of a need."""
+
+    low: int
+    high: int
 
 
 def memory_check(
     needs: Needs, machine: Machine, workload: Workload, files_bytes: int = 0
 ) -> Finding:
-    """The host's share of the need against what this machine gives and could give. `files_bytes`
-    are files to come in RAM: they join the most, and the least where copies are made of them.
+    """Does the RAM hold the host's share of the need?
+
+    `files_bytes` are files that will be stored in RAM. They count in the most, and in the least
+    where the program copies them.
     """
-    given, memory = given_by(machine, workload), needs.memory
+    given = given_by(machine, workload)
     host = [term for term in needs.terms if term.where == "host"]
-    low = sum(term.low_bytes for term in host)
-    high = sum(term.high_bytes for term in host) + files_bytes
-    if memory is None:
-        cell = _unknown_need_cell(needs, machine, given)
+    least = sum(term.low_bytes for term in host)
+    most = sum(term.high_bytes for term in host)
+    if needs.memory is None:
+        ruling = _need_unknown(needs, machine, given)
     else:
         # originals of what a runtime copies may leave the page cache, but not a disk in RAM
-        low += min(files_bytes, memory.evictable_bytes)
-        cell = _too_small_cell(low, high, machine, given) or _held_cell(
-            high, machine, given
-        )
+        least += min(files_bytes, needs.memory.evictable_bytes)
+        ruling = _memory_ruling(_Span(least, most + files_bytes), machine, given)
+    total = machine.memory_total_bytes
+    limit = machine.memory_limit_bytes
+    has_own_limit = total is not None and limit is not None and limit < total
     # parts that come to an accelerator in turn all lie in RAM
     is_shared_out = needs.placement == "split" and needs.offload is None
-    has, smaller = cell[3]["has"], what_is_smaller(host, given.ceiling_bytes)
-    total, limit = machine.memory_total_bytes, machine.memory_limit_bytes
-    held = finding(
-        *cell,
-        needs=high,
-        short=None if has is None else max(0, high - has),
+    smaller = what_is_smaller(host, given.ceiling_bytes)
+    if files_bytes:
+        smaller = phrase("smaller/files", smaller=smaller)
+    has = ruling.figures["has"]
+    found = finding(
+        ruling,
+        needs=most + files_bytes,
+        short=None if has is None else max(0, most + files_bytes - has),
         unit="bytes",
         reserve_bytes=given.reserve_bytes,
-        need=(low, high),
+        need=(least, most + files_bytes),
         files=files_bytes,
         on_gpu=needs.ram_bytes(on_cards=True) if is_shared_out else None,
         machine=machine.name,
-        limit=limit if total is not None and (limit or total) < total else None,
+        limit=limit if has_own_limit else None,
         total=total,
         now_only=given.basis == "available",
         asked=given.is_stated and given.idle_bytes is not None,
         reserve=given.reserve_bytes,
         reserve_source=given.reserve_source,
         confidence=machine.confidence,
-        smaller=phrase("smaller/files", smaller=smaller) if files_bytes else smaller,
+        smaller=smaller,
     )
-    if machine.address_space_bytes is None:
-        return held
-    return _within_shell(held, (low, high - files_bytes), needs, machine)
+    if machine.address_space_bytes is None or needs.memory is None:
+        return found
+    shell = _shell_check(
+        _Span(least, most), needs, machine, machine.address_space_bytes
+    )
+    if shell is None or shell.severity <= found.severity:
+        return found
+    return shell.replace(reserve_bytes=given.reserve_bytes)
 
 
-def _assumed_cell(
-    least: int, high: int, has: int, machine: Machine, given: Given
-) -> Cell | None:
-    """Where the memory is assumed, and the processor may have enough for the least."""
-    if "memory_total_bytes" not in machine.assumed:
+def _need_unknown(needs: Needs, machine: Machine, given: Given) -> Ruling:
+    """Of a need that is known in part: whether that part is more than the machine has."""
+    why = next(entry for entry in needs.unknown if entry.fact.startswith("memory"))
+    nothing = {"needs": None, "short": None}
+    known = sum(term.low_bytes for term in needs.known_terms)
+    has = _least(machine.memory_total_bytes, machine.memory_limit_bytes)
+    is_too_much = has is not None and known > has and _has_only_ram(machine)
+    if is_too_much and not _may_have_more(known, machine, given):
+        return failing(
+            "memory-too-small", "at-least", has=has, why=why.reason, **nothing
+        )
+    has = given.ceiling_bytes
+    return undecided("memory-need-not-known", has=has, why=why, **nothing)
+
+
+def _has_only_ram(machine: Machine) -> bool:
+    """Whether no accelerator has memory of its own."""
+    cards = machine.accelerators
+    return cards is not None and all(card.unified for card in cards)
+
+
+def _memory_ruling(need: _Span, machine: Machine, given: Given) -> Ruling:
+    """Whether the RAM holds the need: now, else once other programs are closed."""
+    too_small = _too_small(need, machine, given)
+    if too_small is not None:
+        return too_small
+    now = given.now_bytes
+    if given.basis != "total" and now is not None and need.high <= now:
+        return _fits_now(need.high, now, given)
+    ceiling = given.ceiling_bytes
+    if given.basis == "available" and now is None:
+        why = machine.why_unread("memory_available_bytes")
+        return undecided("memory-unread", "now", has=ceiling, why=why)
+    if given.basis != "available" and given.idle_bytes is None:
+        why = machine.why_unread("memory_limit_bytes")
+        return undecided("memory-unread", has=ceiling, why=why)
+    assert ceiling is not None
+    if need.high > ceiling:
+        if _may_have_more(need.high, machine, given):
+            return _assumed(need.high, ceiling, machine, given)
+        lift = _lift_for(need.high, machine, given)
+        return undecided("memory-close", has=ceiling, lift=lift)
+    if given.basis == "total":
+        return _fits_once_idle(need.high, machine, given)
+    remedy = None
+    if now is None:
+        remedy = machine.why_unread("memory_available_bytes").remedy
+    return warning(
+        "memory-not-now", has=ceiling, now=now, now_read=now is not None, remedy=remedy
+    )
+
+
+def _too_small(need: _Span, machine: Machine, given: Given) -> Ruling | None:
+    """That even the least is more than the least of what was read; None where it is not."""
+    idle = given.idle_bytes
+    limit = machine.memory_limit_bytes
+    has = _least(machine.memory_total_bytes, limit)
+    if given.basis != "default" or idle is not None:
+        has = _least(has, given.ceiling_bytes)
+    if has is None or need.low <= has:
         return None
+    if _may_have_more(need.low, machine, given):
+        return _assumed(need.high, has, machine, given)
+    # where nothing but an assumed reserve makes it too small, the reason says so
+    is_by_reserve = not given.is_stated and has == idle and need.low <= (limit or 0)
+    return failing(
+        "memory-too-small",
+        has=has,
+        reserve_decides=is_by_reserve,
+        would="would" if need.high <= (limit or 0) else "might",
+        lift=_lift_for(need.high, machine, given),
+    )
+
+
+def _may_have_more(need_bytes: int, machine: Machine, given: Given) -> bool:
+    """Whether the RAM is assumed, and machines with this processor are sold with enough."""
+    if "memory_total_bytes" not in machine.assumed:
+        return False
+    return need_bytes <= _most_gib(machine) * GIB - given.reserve_bytes
+
+
+def _most_gib(machine: Machine) -> float:
+    """The most RAM that a machine with such a processor takes; infinite where not known."""
     name = machine.cpu_model or ""
     chip = cpus.chip_of(words_of(name))
-    # the most RAM that a machine with such a processor takes
-    most = (
-        max(chip.mac["gib"])
-        if chip and chip.mac
-        else cpus.class_of(name).get("most_gib")
-    )
-    most_gib = most or inf
-    if least > most_gib * GIB - given.reserve_bytes:
-        return None
-    wanted_gib = -(-(high + given.reserve_bytes) // GIB)
+    if chip is not None and chip.mac:
+        return float(max(chip.mac["gib"]))
+    return float(cpus.class_of(name).get("most_gib", inf))
+
+
+def _assumed(high: int, has: int, machine: Machine, given: Given) -> Ruling:
+    """That the RAM is assumed and too small, with an amount that would be enough."""
+    wanted_gib = ceil((high + given.reserve_bytes) / GIB)
     # the next power of two, as an example
-    enough_gib = min(1 << max(0, wanted_gib - 1).bit_length(), most_gib)
-    return UNKNOWN, "memory-assumed", "", {"has": has, "enough_gib": enough_gib}
-
-
-def _unknown_need_cell(needs: Needs, machine: Machine, given: Given) -> Cell:
-    why = next(entry for entry in needs.unknown if entry.fact.startswith("memory"))
-    known_bytes = sum(term.low_bytes for term in needs.known_terms)
-    sizes = machine.memory_total_bytes, machine.memory_limit_bytes
-    most = min((size for size in sizes if size is not None), default=None)
-    cards = machine.accelerators
-    is_host_alone = cards is not None and all(card.unified for card in cards)
-    figures = {"needs": None, "short": None}
-    if (
-        (is_host_alone and most is not None and known_bytes > most)
-        and not _assumed_cell(known_bytes, known_bytes, most, machine, given)
-    ):  # fmt: skip
-        return (
-            FAIL,
-            "memory-too-small",
-            "at-least",
-            {**figures, "has": most, "why": why.reason},
-        )
-    return (
-        UNKNOWN,
-        "memory-need-not-known",
-        "",
-        {**figures, "has": given.ceiling_bytes, "why": why},
-    )
-
-
-def _too_small_cell(low: int, high: int, machine: Machine, given: Given) -> Cell | None:
-    """Whether even the least is too much for the least that was read, binding or not."""
-    idle, limit = given.idle_bytes, machine.memory_limit_bytes or 0
-    binding = None if given.basis == "default" and idle is None else given.ceiling_bytes
-    sizes = machine.memory_total_bytes, machine.memory_limit_bytes, binding
-    least = min((size for size in sizes if size is not None), default=None)
-    if least is None or low <= least:
-        return None
-    if assumed := _assumed_cell(low, high, least, machine, given):
-        return assumed
-    # nothing but the reserve decides, and that is assumed
-    decides = not given.is_stated and least == idle and low <= limit
-    would = "would" if high <= limit else "might"
-    figures = {"has": least, "reserve_decides": decides, "would": would}
-    figures["lift"] = _lift_for(high, machine, given)
-    return FAIL, "memory-too-small", "", figures
+    power_of_two = 1 << max(0, wanted_gib - 1).bit_length()
+    enough_gib = int(min(power_of_two, _most_gib(machine)))
+    return undecided("memory-assumed", has=has, enough_gib=enough_gib)
 
 
 def _lift_for(high: int, machine: Machine, given: Given) -> str:
@@ -221,127 +346,62 @@ def _lift_for(high: int, machine: Machine, given: Given) -> str:
     return given.lift if total is not None and high < total else ""
 
 
-def _held_cell(high: int, machine: Machine, given: Given) -> Cell:
-    now, ceiling = given.now_bytes, given.ceiling_bytes
-    if given.basis != "total" and now is not None and high <= now:
-        if now - high < given.margin_bytes:
-            return PASS, "memory-tight", "now", {"has": now, "left": now - high}
-        return (
-            PASS,
-            "memory-fits",
-            "" if given.basis == "available" else "now",
-            {"has": now},
-        )
-    bound, variant, fact = given.idle_bytes, "", "limit"
-    if given.basis == "available":
-        bound, variant, fact = now, "now", "available"
-    if ceiling is None or bound is None:
-        why = machine.why_unread(f"memory_{fact}_bytes")
-        return UNKNOWN, "memory-unread", variant, {"has": ceiling, "why": why}
-    if high > ceiling:
-        assumed = _assumed_cell(high, high, ceiling, machine, given)
-        lift = _lift_for(high, machine, given)
-        return assumed or (UNKNOWN, "memory-close", "", {"has": ceiling, "lift": lift})
-    if given.basis == "total":
-        return _limit_cell(high, machine, given)
-    remedy = (
-        machine.why_unread("memory_available_bytes").remedy if now is None else None
-    )
-    figures = {
-        "has": ceiling,
-        "now": now,
-        "now_read": now is not None,
-        "remedy": remedy,
-    }
-    return WARN, "memory-not-now", "", figures
+def _fits_now(high: int, now: int, given: Given) -> Ruling:
+    left = now - high
+    if left < given.margin_bytes:
+        return passing("memory-tight", "now", has=now, left=left)
+    variant = "" if given.basis == "available" else "now"
+    return passing("memory-fits", variant, has=now)
 
 
-def desktop_bytes(machine: Machine) -> int:
-    """What a desktop of the machine's system takes with its programs, at least."""
-    return _DESKTOP_BYTES.get(machine.system or "", 4 * GB)
-
-
-def _limit_cell(high: int, machine: Machine, given: Given) -> Cell:
+def _fits_once_idle(high: int, machine: Machine, given: Given) -> Ruling:
     """Tight where it leaves less than a desktop takes, or hardly more than the reserve."""
+    fits = passing("memory-fits", has=given.ceiling_bytes)
     limit = machine.memory_limit_bytes
-    if (
-        limit is not None
-        and limit == machine.memory_total_bytes
-        and not given.is_stated
-    ):
-        # a guest serves no desktop
-        usual = desktop_bytes(machine) if machine.scope == "host" else 0
-        left, desktop = limit - high, min(usual, limit // 4)
-        if left < desktop or left - given.reserve_bytes < given.margin_bytes:
-            # a small machine never has as much left, so that is no figure to name
-            named = usual if desktop == usual else None
-            figures = {"has": given.ceiling_bytes, "left": left, "desktop": named}
-            return PASS, "memory-tight", "", figures
-    return PASS, "memory-fits", "", {"has": given.ceiling_bytes}
+    if limit is None or limit != machine.memory_total_bytes or given.is_stated:
+        return fits
+    left = limit - high
+    # a guest serves no desktop
+    usual = desktop_bytes(machine) if machine.scope == "host" else 0
+    desktop = min(usual, limit // 4)
+    if left >= desktop and left - given.reserve_bytes >= given.margin_bytes:
+        return fits
+    # a small machine never has as much left, so that is no figure to name
+    named = usual if desktop == usual else None
+    return passing("memory-tight", has=given.ceiling_bytes, left=left, desktop=named)
 
 
-def _within_shell(
-    held: Finding, need: tuple[int, int], needs: Needs, machine: Machine
-) -> Finding:
-    """The finding, or the worse one that a `ulimit -v` is or may be too low: mapped files count."""
-    left, mapped = machine.address_space_bytes or 0, needs.evictable_bytes
+def _shell_check(
+    need: _Span, needs: Needs, machine: Machine, left: int
+) -> Finding | None:
+    """That a `ulimit -v` is or may be too low; None where it is not. Mapped files count in it."""
+    mapped = needs.evictable_bytes
     threads = 2 * ceil(machine.cpu_cores_usable or 1) + _OTHER_THREADS
-    least, most = need[0] + mapped, need[1] + mapped + threads * _STACK_BYTES
-    if needs.memory is None or most <= left:
-        return held
-    outcome, code = (
-        (UNKNOWN, "memory-close") if least <= left else (FAIL, "memory-too-small")
+    least = need.low + mapped
+    most = need.high + mapped + threads * _STACK_BYTES
+    if most <= left:
+        return None
+    ruling = failing("memory-too-small", "shell")
+    if least <= left:
+        ruling = undecided("memory-close", "shell")
+    return finding(
+        ruling,
+        needs=most,
+        has=left,
+        short=most - left,
+        unit="bytes",
+        need=(least, most),
+        mapped=mapped,
     )
-    figures: Figures = {
-        "needs": most,
-        "has": left,
-        "short": most - left,
-        "unit": "bytes",
-    }
-    figures |= {
-        "reserve_bytes": held.reserve_bytes,
-        "need": (least, most),
-        "mapped": mapped,
-    }
-    shell = finding(outcome, code, "shell", figures)
-    return max(held, shell, key=lambda each: each.severity)
-
-
-def _reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
-    """Bytes kept for the system itself, and where the figure comes from."""
-    if workload.reserve_bytes is not None:
-        return workload.reserve_bytes, "set by --reserve"
-    total, limit = machine.memory_total_bytes, machine.memory_limit_bytes
-    inside = "assumed for other processes inside the limit"
-    if total is None and limit is not None:
-        # a budget such as Dask's and Ray's is what was left when the system had its share
-        return _CONTAINER_RESERVE_BYTES, inside
-    amount = _SYSTEM_RESERVE_BYTES.get(machine.system or "", GIB)
-    part = _RESERVE_PART.get(machine.system or "")
-    if part is not None and total is not None:
-        amount = min(amount, total // part)
-    if total is not None and limit is not None and limit < total:
-        # what lies outside the limit serves the system already
-        return max(_CONTAINER_RESERVE_BYTES, amount - (total - limit)), inside
-    return amount, "assumed for the system itself"
-
-
-def reserve_beside(need_bytes: int, machine: Machine, workload: Workload) -> int:
-    """What the smallest machine of that system keeps which gives a model so many bytes."""
-    reserve, _ = _reserve_of(machine, workload)
-    part = _RESERVE_PART.get(machine.system or "")
-    if workload.reserve_bytes is not None or part is None:
-        return reserve
-    # the reserve is one part of the memory, rounded down; the others hold the model
-    return min(reserve, max(0, need_bytes - 1) // (part - 1))
 
 
 def what_is_smaller(terms: Sequence[Term], has_bytes: int | None) -> str:
     """What takes less: a shorter context only where `has_bytes` holds what no context changes."""
-    if any(term.name == "gradients" for term in terms):
+    names = {term.name for term in terms}
+    if "gradients" in names:
         # in training the method alone tells the type of the weights
         return phrase("smaller/training")
-    if all(term.name != "kv_cache" for term in terms):
+    if "kv_cache" not in names:
         return phrase("smaller/model")
     rest = sum(term.low_bytes for term in terms if term.name not in _CONTEXT_TERMS)
     if has_bytes is None or rest <= has_bytes:
@@ -349,114 +409,34 @@ def what_is_smaller(terms: Sequence[Term], has_bytes: int | None) -> str:
     return phrase("smaller/without-context", rest=rest)
 
 
-def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
-    """Do the files that are missing, and what the work itself writes, fit where they are stored?
-    Only what was stated, such as the size of the disk, may rule the model out.
+# ------------------------------------------------------------------ the disk
+
+
+class StoredSize(NamedTuple):
+    """Bytes that are written to a disk: the likely size, the least and the most."""
+
+    likely: int
+    low: int
+    high: int
+
+
+def bytes_to_store(needs: Needs, missing_bytes: int | None) -> StoredSize | None:
+    """What is written for the files that are missing; None where not known.
+
+    `missing_bytes` is None where all of the files are to be downloaded.
     """
-    missing, purpose, here = question.missing_bytes, question.store, question.here
-    size, low, high = bytes_to_store(needs, missing)
-    if size == 0:
-        path = here.path if here else None
-        return finding(
-            PASS, "disk-nothing-missing", needs=0, short=0, unit="bytes", path=path
-        )
-    place = machine.disk_for(purpose) or Disk(
-        purpose=purpose, path="the download folder"
-    )
-    shown = {".": "the current folder"}.get(place.path, place.path)
-    cell, ends = _refused_cell(needs, machine, place, missing), (low or 0, high or 0)
-    cell = cell or _free_space_cell(machine, place, *ends, question.making_bytes)
-    has, what = cell[3].get("has", place.free_bytes), "Everything stored"
-    if missing or size == needs.download_bytes:
-        what = "The missing part" if missing else "The download"
-    return finding(
-        *cell,
-        needs=size,
-        has=has,
-        short=None if size is None or has is None else max(0, ends[1] - has),
-        unit="bytes",
-        what=what,
-        size=ends,
-        is_range=low != high,
-        place=shown,
-        place_first=f"T{shown[1:]}" if shown.startswith("the ") else shown,
-        variable=_STORE_VARIABLES.get(purpose),
-        confidence=machine.confidence,
-        already=here.size_bytes if here and missing else None,
-        making=question.making_bytes,
-    )
-
-
-def _refused_cell(
-    needs: Needs, machine: Machine, place: Disk, missing: int | None
-) -> Cell | None:
-    """What no free space mends, and what cannot be told for want of a size."""
-    largest = needs.largest_file_bytes or 0
-    largest = min(largest, missing or largest)
-    if place.writable is False:
-        return FAIL, "disk-not-writable", "", {}
-    if place.kind == "fat" and largest > FAT_FILE_BYTES:
-        figures = {
-            "file": largest,
-            "filesystem": place.filesystem,
-            "most": FAT_FILE_BYTES,
-        }
-        return FAIL, "disk-file-too-large", "", figures
-    if needs.disk_bytes is not None or missing is not None:
+    size = needs.disk_bytes
+    download = needs.download_bytes
+    if missing_bytes is not None:
+        beside = max(0, (size or 0) - (download or 0))
+        size = missing_bytes + beside
+    if size is None:
         return None
-    if place.free_bytes is None:
-        return UNKNOWN, "disk-unread", "", {"why": _why_unread(machine, place)}
-    facts = {each.fact: each for each in needs.unknown}
-    unstated = Unread(fact="download_bytes", reason="no source states it")
-    why = facts.get("download_bytes") or facts.get("disk_bytes") or unstated
-    return UNKNOWN, "disk-size-not-known", "", {"why": why}
-
-
-def _why_unread(machine: Machine, place: Disk) -> Unread:
-    fact = f"disks.{place.purpose}.free_bytes"
-    if machine.disk_for(place.purpose) is None:
-        fact = "disks" if machine.disks is None else f"disks.{place.purpose}"
-    return machine.why_unread(fact)
-
-
-def _free_space_cell(
-    machine: Machine, place: Disk, low: int, high: int, making_bytes: int
-) -> Cell:
-    """Whether a size of that range fits; what should stay free beside it decides nothing."""
-    free, total, margin = (
-        place.free_bytes,
-        place.total_bytes,
-        disk_margin_bytes(place.total_bytes),
-    )
-    whole = total or inf
-    is_small = low > (whole if free is None else free)
-    variant = {"memory": "ram", "network": "network"}.get(place.kind, "")
-    facts = {"disks", f"disks.{place.purpose}", f"disks.{place.purpose}.free_bytes"}
-    # a guess, where the whole volume could hold it
-    is_guess = low <= whole and bool(facts & {*machine.assumed})
-    if is_guess and (is_small or free is None or not variant):
-        why = _why_unread(machine, place).reason if total is None else None
-        return (
-            WARN,
-            "disk-assumed",
-            "",
-            {"total": total, "why": why, "enough": high + margin},
-        )
-    if is_small:
-        if free is None:
-            return FAIL, "disk-too-small", "in-all", {"has": total}
-        return FAIL, "disk-too-small", "", {"has": free}
-    if free is None:
-        return UNKNOWN, "disk-unread", "", {"why": _why_unread(machine, place)}
-    if variant:
-        return WARN, "disk-slow-or-volatile", variant, {"filesystem": place.filesystem}
-    left = free - high
-    # of a range the most does not fit; what is made needs more for a while
-    lacks = {"range": -left, "making": making_bytes - left, "": margin - left}
-    tight = next((name for name, size in lacks.items() if size > 0), None)
-    if tight is not None:
-        return WARN, "disk-tight", tight, {"left": left, "more": lacks[tight]}
-    return PASS, "disk-fits", "", {}
+    if missing_bytes is not None or download is None or needs.download_range is None:
+        return StoredSize(size, size, size)
+    low, high = needs.download_range
+    beside = size - download
+    return StoredSize(size, beside + low, beside + high)
 
 
 def disk_margin_bytes(total_bytes: int | None) -> int:
@@ -466,22 +446,141 @@ def disk_margin_bytes(total_bytes: int | None) -> int:
     return min(_DISK_MARGIN_BYTES, total_bytes // _DISK_MARGIN_PART)
 
 
-def bytes_to_store(
-    needs: Needs, missing: int | None
-) -> tuple[int, int, int] | tuple[None, None, None]:
-    """What is written for the files that are `missing` (None: all): likely, least, most."""
-    size, likely = needs.disk_bytes, needs.download_bytes
-    if missing is not None:
-        size = missing + max(0, (size or 0) - (likely or 0))
-    elif size is not None and likely is not None and needs.download_range is not None:
-        low, high = needs.download_range
-        return size, size - likely + low, size - likely + high
-    return (None, None, None) if size is None else (size, size, size)
-
-
 def stored_in_memory(needs: Needs, machine: Machine, question: Question) -> int:
     """Bytes of files to be stored where they take RAM; 0 on a disk."""
     place = machine.disk_for(question.store)
     if place is None or place.kind != "memory":
         return 0
-    return bytes_to_store(needs, question.missing_bytes)[0] or 0
+    size = bytes_to_store(needs, question.missing_bytes)
+    return size.likely if size is not None else 0
+
+
+def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
+    """Do the files that are missing, and what the work itself writes, fit where they are stored?
+
+    Only what was stated, such as the size of the disk, may rule the model out.
+    """
+    missing = question.missing_bytes
+    here = question.here
+    size = bytes_to_store(needs, missing)
+    if size is not None and size.likely == 0:
+        path = here.path if here else None
+        nothing = passing("disk-nothing-missing", path=path)
+        return finding(nothing, needs=0, short=0, unit="bytes")
+    purpose = question.store
+    place = machine.disk_for(purpose)
+    if place is None:
+        place = Disk(purpose=purpose, path="the download folder")
+    ruling = _refused(needs, place, missing)
+    if ruling is None and size is None:
+        ruling = _size_unknown(needs, machine, place)
+    if ruling is None:
+        assert size is not None
+        ruling = _space_ruling(machine, place, size, question.making_bytes)
+    has = ruling.figures.get("has", place.free_bytes)
+    short = None
+    if size is not None and has is not None:
+        short = max(0, size.high - has)
+    name = "the current folder" if place.path == "." else place.path
+    return finding(
+        ruling,
+        needs=size.likely if size is not None else None,
+        has=has,
+        short=short,
+        unit="bytes",
+        what=_stored_words(needs, size, missing),
+        size=(size.low, size.high) if size is not None else (0, 0),
+        is_range=size is not None and size.low != size.high,
+        place=name,
+        place_first=f"T{name[1:]}" if name.startswith("the ") else name,
+        variable=_STORE_VARIABLES.get(purpose),
+        confidence=machine.confidence,
+        already=here.size_bytes if here and missing else None,
+        making=question.making_bytes,
+    )
+
+
+def _stored_words(needs: Needs, size: StoredSize | None, missing: int | None) -> str:
+    if missing:
+        return "The missing part"
+    likely = size.likely if size is not None else None
+    return "The download" if likely == needs.download_bytes else "Everything stored"
+
+
+def _refused(needs: Needs, place: Disk, missing: int | None) -> Ruling | None:
+    """What no free space mends."""
+    if place.writable is False:
+        return failing("disk-not-writable")
+    largest = needs.largest_file_bytes or 0
+    if missing:
+        largest = min(largest, missing)
+    if place.kind == "fat" and largest > FAT_FILE_BYTES:
+        return failing(
+            "disk-file-too-large",
+            file=largest,
+            filesystem=place.filesystem,
+            most=FAT_FILE_BYTES,
+        )
+    return None
+
+
+def _size_unknown(needs: Needs, machine: Machine, place: Disk) -> Ruling:
+    if place.free_bytes is None:
+        return undecided("disk-unread", why=_why_unread(machine, place))
+    reasons = {entry.fact: entry for entry in needs.unknown}
+    unstated = Unread(fact="download_bytes", reason="no source states it")
+    why = reasons.get("download_bytes") or reasons.get("disk_bytes") or unstated
+    return undecided("disk-size-not-known", why=why)
+
+
+def _why_unread(machine: Machine, place: Disk) -> Unread:
+    if machine.disks is None:
+        return machine.why_unread("disks")
+    if machine.disk_for(place.purpose) is None:
+        return machine.why_unread(f"disks.{place.purpose}")
+    return machine.why_unread(f"disks.{place.purpose}.free_bytes")
+
+
+def _space_ruling(
+    machine: Machine, place: Disk, size: StoredSize, making_bytes: int
+) -> Ruling:
+    """Whether the files fit. The space that should stay free beside them decides nothing."""
+    free = place.free_bytes
+    total = place.total_bytes or inf
+    margin = disk_margin_bytes(place.total_bytes)
+    is_small = size.low > (total if free is None else free)
+    # files take RAM there, or travel over a network
+    variant = {"memory": "ram", "network": "network"}.get(place.kind, "")
+    rests_on_space = is_small or free is None or not variant
+    if rests_on_space and size.low <= total and _is_assumed(machine, place):
+        return _space_assumed(machine, place, size.high + margin)
+    if is_small and free is None:
+        return failing("disk-too-small", "in-all", has=place.total_bytes)
+    if is_small:
+        return failing("disk-too-small", has=free)
+    if free is None:
+        return undecided("disk-unread", why=_why_unread(machine, place))
+    if variant:
+        return warning("disk-slow-or-volatile", variant, filesystem=place.filesystem)
+    left = free - size.high
+    if left < 0:
+        return warning("disk-tight", "range", left=left, more=-left)
+    if left < making_bytes:
+        # what is made needs more for a while
+        return warning("disk-tight", "making", left=left, more=making_bytes - left)
+    if left < margin:
+        return warning("disk-tight", left=left, more=margin - left)
+    return passing("disk-fits")
+
+
+def _is_assumed(machine: Machine, place: Disk) -> bool:
+    """Whether the free space there is assumed."""
+    fact = f"disks.{place.purpose}"
+    return not {"disks", fact, f"{fact}.free_bytes"}.isdisjoint(machine.assumed)
+
+
+def _space_assumed(machine: Machine, place: Disk, enough: int) -> Ruling:
+    why = None
+    if place.total_bytes is None:
+        why = _why_unread(machine, place).reason
+    return warning("disk-assumed", total=place.total_bytes, why=why, enough=enough)
