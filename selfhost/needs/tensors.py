@@ -1,23 +1,44 @@
-"""Which tensors a model's files hold, and what it remembers of the tokens it has seen, keys and
-values that grow with the context or a state of fixed size: one generic derivation, one row of data
-per architecture.
+"""Which tensors a model's files hold, and what a program remembers of the tokens it has seen.
+
+In goes an `Architecture`: the sizes of one model. Beside it stand two tables of data:
+specs/common/architectures.toml has what all models of an architecture share (`ArchitectureRow`),
+specs/common/tensors.toml the tensors of each part of a layer with their shapes. Out come groups of
+equal tensors, caches of keys and values that grow with the context, and states of a fixed size. All
+sizes are numbers of elements unless a name says bytes.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
 
-from ..catalogue.architecture import Architecture, Attention, FeedForward, TensorGroup
+from ..catalogue.architecture import (
+    Architecture,
+    Attention,
+    FeedForward,
+    LayerPart,
+    Places,
+    Recurrent,
+    TensorGroup,
+)
 from ..core.records import Record
 from ..core.tables import TomlRow, shipped_table
 from ..core.units import plural
 
+# what an expression of tensors.toml may name: a size, a truth, or a text of which `key=text` asks
+Sizes = dict[str, Any]
+# the ranks of the small matrices of an RWKV layer, in the order in which a spec lists them
+_RANKS = ("decay", "rate", "mix", "rank_of_gate")
+# numbers that llama.cpp keeps in a state are 32-bit floats
+_STATE_NUMBER_BYTES = 4
+
 
 class Style(Record):
-    """How llama.cpp builds the graph of one architecture: the key `graph` of its row."""
+    """How llama.cpp builds the graph of one architecture: the key `graph` of its row, which the
+    header of the file explains.
+    """
 
     centred: bool = False
     rope: str = "all"
@@ -38,8 +59,8 @@ class Style(Record):
 
 
 class ArchitectureRow(Record):
-    """What models of one architecture share: a table of `specs/common/architectures.toml`. `flags`
-    are the keys that only the tables of tensors.toml ask for.
+    """What models of one architecture share: a table of specs/common/architectures.toml, whose
+    header explains the keys. `flags` are the keys that only tensors.toml asks for.
     """
 
     name: str
@@ -130,18 +151,23 @@ class ArchitectureRow(Record):
     @classmethod
     def from_values(cls, name: str, values: TomlRow) -> ArchitectureRow:
         """One table of the file."""
-        stated: dict[str, Any] = {}
-        for key, value in values.items():
-            stated[key] = tuple(value) if isinstance(value, list) else value
-        if (graph := values.get("graph")) is not None:
-            stated["graph"] = Style(
-                **{**graph, "sums": tuple(graph.get("sums", Style().sums))}
-            )
+        stated = _with_tuples(values)
+        graph = stated.get("graph")
+        if graph is not None:
+            stated["graph"] = Style(**_with_tuples(graph))
         stated["embeds"] = bool(values.get("encoder")) and not values.get("diffusion")
         stated["rewrites"] = "dec" in values.get("stacks", ())
-        own = {key: value for key, value in stated.items() if key in cls._fields}
-        flags = {key: value for key, value in stated.items() if key not in own}
-        return cls(name=name, flags=flags, **own)
+        fields = {key: value for key, value in stated.items() if key in cls._fields}
+        flags = {key: value for key, value in stated.items() if key not in fields}
+        return cls(name=name, flags=flags, **fields)
+
+
+def _with_tuples(values: TomlRow) -> dict[str, Any]:
+    """The values with tuples for lists, as fields of a record have them."""
+    return {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in values.items()
+    }
 
 
 # of models of which no row tells more
@@ -157,25 +183,41 @@ def row_of(architecture: Architecture) -> ArchitectureRow:
     values = shipped_table("architectures")["architecture"].get(architecture.row)
     if values is None:
         return UNKNOWN_ROW
-    # the last norm is a name in the row
-    lacks = {
-        flag: "" if flag == "output_norm" else False for flag in architecture.lacks
-    }
-    departs = {**dict.fromkeys(architecture.also, True), **lacks}
-    departs |= {} if architecture.gate is None else {"gate": architecture.gate}
-    row = ArchitectureRow.from_values(architecture.row, {**values, **departs})
-    if architecture.tensors:
+    row = ArchitectureRow.from_values(
+        architecture.row, {**values, **_departures(architecture)}
+    )
+    if architecture.tensors or _has_usual_parts(architecture, row):
         return row
-    attends = architecture.attention or not (row.rewrites or row.relative_positions)
-    compressed = any(group.kind == "compressed" for group in architecture.attention)
-    feeds = architecture.feed_forward or not (row.rewrites or compressed)
-    return row if attends and feeds else UNKNOWN_ROW
+    return UNKNOWN_ROW
+
+
+def _departures(architecture: Architecture) -> dict[str, object]:
+    """The keys of its row that this model states otherwise."""
+    departures: dict[str, object] = dict.fromkeys(architecture.also, True)
+    for flag in architecture.lacks:
+        # the last norm is a name in the row
+        departures[flag] = "" if flag == "output_norm" else False
+    if architecture.gate is not None:
+        departures["gate"] = architecture.gate
+    return departures
+
+
+def _has_usual_parts(architecture: Architecture, row: ArchitectureRow) -> bool:
+    """Whether the model has the attention and the feed-forward that all others of the row have."""
+    is_compressed = any(group.kind == "compressed" for group in architecture.attention)
+    attends = bool(architecture.attention)
+    feeds = bool(architecture.feed_forward)
+    if not attends and (row.rewrites or row.relative_positions):
+        return False
+    return feeds or not (row.rewrites or is_compressed)
 
 
 def trained_tokens(architecture: Architecture, row: ArchitectureRow) -> int | None:
-    """The context that the model was trained for, with a decoder that of both together."""
+    """The context that the model was trained for; of an encoder with a decoder, that of both."""
     tokens = architecture.context_tokens
-    return 2 * tokens if tokens is not None and row.rewrites else tokens
+    if tokens is not None and row.rewrites:
+        return 2 * tokens
+    return tokens
 
 
 def count_parameters(groups: Iterable[TensorGroup]) -> int:
@@ -184,42 +226,103 @@ def count_parameters(groups: Iterable[TensorGroup]) -> int:
 
 
 def all_and_active(architecture: Architecture) -> tuple[int, int]:
-    """The published parameters, and those that one token uses: all but other routed experts."""
+    """The published parameters, and those that one token uses: all but the routed experts that the
+    router does not choose for it.
+    """
     groups = checkpoint_tensors(architecture)
-    total = count_parameters(groups)
     routed = [
         group for group in groups if "exps." in group.name and "norm" not in group.name
     ]
     left_out = 0
     for layer in architecture.feed_forward:
-        for group in routed if layer.experts and layer.used else ():
-            if set(layer.layers).intersection(group.layers):
-                # GroveMoE has half as many of the smaller ones
-                experts = group.shape[-1]
-                used = min(layer.used or experts, experts)
-                left_out += count_parameters((group,)) * (experts - used) // experts
+        if not layer.experts or not layer.used:
+            continue
+        for group in routed:
+            if set(layer.layers).isdisjoint(group.layers):
+                continue
+            # GroveMoE has half as many of the smaller ones
+            experts = group.shape[-1]
+            unused = experts - min(layer.used, experts)
+            left_out += group.parameters * unused // experts
+    total = count_parameters(groups)
     return total, total - left_out
 
 
 @lru_cache(maxsize=512)
 def gguf_tensors(architecture: Architecture) -> tuple[TensorGroup, ...]:
     """The tensors of the GGUF file, multi-token-prediction blocks last."""
-    return tuple(_Tensors(architecture, gguf=True).groups)
+    return _TensorList(architecture, gguf=True).collected()
 
 
 @lru_cache(maxsize=512)
 def checkpoint_tensors(architecture: Architecture) -> tuple[TensorGroup, ...]:
     """The published parameters under GGUF names: tied matrices once, no prediction blocks."""
-    return architecture.tensors or tuple(_Tensors(architecture, gguf=False).groups)
+    return architecture.tensors or _TensorList(architecture, gguf=False).collected()
 
 
 def block_tensors(architecture: Architecture) -> list[TensorGroup]:
     """What a published checkpoint holds of multi-token-prediction blocks, under GGUF names."""
-    groups, first = gguf_tensors(architecture), architecture.layers
-    return [group for group in groups if max(group.layers, default=-1) >= first]
+    first = architecture.layers
+    return [
+        group
+        for group in gguf_tensors(architecture)
+        if max(group.layers, default=-1) >= first
+    ]
 
 
-_TABLES: TomlRow = shipped_table("tensors")
+class TensorRule(NamedTuple):
+    """A tensor that some parts of models have: a line of specs/common/tensors.toml, whose header
+    explains it.
+
+    `sides`: the expressions of its shape, the row length first. `needed`: none of these sizes may
+    be 0. `unless`: all of these must be 0. `layers`: "first", "rest" or "" for all layers of the
+    part. `bias`: the truth that says whether a bias lies beside the tensor; "" for none.
+    """
+
+    name: str
+    sides: tuple[str, ...]
+    needed: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+    layers: str = ""
+    bias: str = ""
+
+    @classmethod
+    def from_line(cls, line: Sequence[Any]) -> TensorRule:
+        """One line of the file: a name, the sides, and the conditions where there are any."""
+        name, *sides = line
+        if not isinstance(sides[-1], dict):
+            return cls(name, tuple(sides))
+        conditions = sides.pop()
+        needed = conditions.get("if")
+        return cls(
+            name=name,
+            sides=tuple(sides),
+            needed=() if needed is None else tuple(needed.split(" and ")),
+            unless=tuple(conditions.get("unless", ())),
+            layers=conditions.get("layers", ""),
+            bias=conditions.get("bias", ""),
+        )
+
+    def applies(self, sizes: Sizes) -> bool:
+        """Whether a part with these sizes has the tensor."""
+        if any(sizes.get(key) for key in self.unless):
+            return False
+        return all(sizes.get(key) for key in self.needed)
+
+    def layers_of(self, layers: Places) -> Places:
+        """Those of the part's layers that have the tensor."""
+        if self.layers == "first":
+            return layers[:1]
+        if self.layers == "rest":
+            return layers[1:]
+        return layers
+
+
+@cache
+def _rules_of(part: str) -> tuple[TensorRule, ...]:
+    """The tensors of a part of models, by the part's name in the file."""
+    lines = shipped_table("tensors")["tensors"][part]
+    return tuple(TensorRule.from_line(line) for line in lines)
 
 
 def side_length(expression: str, sizes: Mapping[str, Any]) -> int:
@@ -228,256 +331,307 @@ def side_length(expression: str, sizes: Mapping[str, Any]) -> int:
     for product in expression.split(" + "):
         number = 1
         for factor in product.split(" * "):
-            over, _, under = factor.partition(" / ")
-            number *= int(over) if over.isdecimal() else sizes[over]
-            number //= (sizes[under] or 1) if under else 1
+            dividend, _, divisor = factor.partition(" / ")
+            number *= int(dividend) if dividend.isdecimal() else sizes[dividend]
+            if divisor:
+                number //= sizes[divisor] or 1
         total += number
     return total
 
 
-def sizes_of(record: Record | None) -> dict[str, Any]:
+def sizes_of(record: Record | None) -> Sizes:
     """The fields of a record, 0 for those that it does not state."""
-    fields = type(record)._fields if record is not None else ()
-    return {key: getattr(record, key) or 0 for key in fields}
+    if record is None:
+        return {}
+    return {key: getattr(record, key) or 0 for key in type(record)._fields}
 
 
-class _Tensors:
+class _TensorList:
     """The tensors of one model, as llama.cpp's file holds them (`gguf`) or the published
     checkpoint. Shapes have the fastest dimension first, as GGUF writes them; a `*` in a name stands
     for the number of each of its layers.
     """
 
     def __init__(self, model: Architecture, *, gguf: bool) -> None:
-        row, every = row_of(model), tuple(range(model.layers))
-        self.architecture, self.row, self.gguf = model, row, gguf
+        self.model = model
+        self.row = row_of(model)
+        self.gguf = gguf
+        self.width = model.embedding_length
         self.groups: list[TensorGroup] = []
         # converters pad or cut the table
-        tokens, width = model.vocabulary or 0, model.embedding_length
-        padded = model.vocabulary_gguf or tokens
-        own = {
-            "always": 1,
-            "width": width,
-            "in_gguf": gguf,
-            "tokens": padded if gguf else tokens,
-        }
-        self.sizes = {
+        published_tokens = model.vocabulary or 0
+        padded_tokens = model.vocabulary_gguf or published_tokens
+        self.sizes: Sizes = {
             **sizes_of(model),
-            **sizes_of(row),
-            **row.flags,
-            **own,
-            "padded": padded,
+            **sizes_of(self.row),
+            **self.row.flags,
+            "always": 1,
+            "width": self.width,
+            "in_gguf": gguf,
+            "tokens": padded_tokens if gguf else published_tokens,
+            "padded": padded_tokens,
         }
-        self.outside_of_blocks(every)
-        self.every_layer(every)
+
+    def collected(self) -> tuple[TensorGroup, ...]:
+        """All tensors, part by part: outside of the blocks, the blocks, and blocks that predict
+        more tokens.
+        """
+        model = self.model
+        layers = tuple(range(model.layers))
+        self.add_outside_of_blocks(layers)
+        self.add_every_layer(layers)
         for attention in model.attention:
-            self.attention(attention, attention.layers)
+            self.add_attention(attention, attention.layers)
         for recurrent in model.recurrent:
-            decay, rate, mix, gate = (*recurrent.ranks, 0, 0, 0, 0)[:4]
-            ranks = {"decay": decay, "rate": rate, "mix": mix, "rank_of_gate": gate}
-            ranks["steps"] = recurrent.heads or recurrent.inner_length or 0
-            normed = recurrent.norm is not False
-            self.table(
-                recurrent.kind, recurrent.layers, recurrent, normed=normed, **ranks
-            )
+            self.add_recurrent(recurrent)
         for feed_forward in model.feed_forward:
-            self.feed_forward(feed_forward, feed_forward.layers)
-        if gguf and model.mtp_layers and model.attention and model.feed_forward:
-            self.prediction_blocks(
-                tuple(range(model.layers, model.layers + model.mtp_layers))
-            )
+            self.add_feed_forward(feed_forward, feed_forward.layers)
+        if self.gguf and model.mtp_layers and model.attention and model.feed_forward:
+            last = model.layers + model.mtp_layers
+            self.add_prediction_blocks(tuple(range(model.layers, last)))
+        return tuple(self.groups)
 
     def add(
-        self,
-        name: str,
-        layers: tuple[int, ...],
-        shape: tuple[int, ...],
-        *,
-        biased: Any = False,
+        self, name: str, layers: Places, shape: tuple[int, ...], *, biased: bool = False
     ) -> None:
-        """A tensor; of two stacks, in each where it is of the blocks, or starts with a point."""
-        limit, stacks = self.architecture.stored_layers, self.row.stacks
-        if limit is not None:
-            layers = tuple(layer for layer in layers if layer < limit)
-        if "*" in name and not layers:
-            return
-        if not name.startswith(("blk.", ".")):
-            stacks = ()
-        elif "cross_attn" in name:
-            stacks = stacks[-1:]
-        names = {name: shape}
+        """Add a tensor, and the bias beside it. The name of a tensor that each stack of an encoder
+        with a decoder has begins with `blk.` or a point.
+        """
+        if "*" in name:
+            stored = self.model.stored_layers
+            if stored is not None:
+                layers = tuple(layer for layer in layers if layer < stored)
+            if not layers:
+                return
+        else:
+            layers = ()
+        self._add_to_stacks(name, layers, shape)
         if biased:
-            names[f"{name.removesuffix('.weight')}.bias"] = shape[1:] or shape
-        for each, sides in names.items():
-            for stack in stacks or ("",):
-                whole = each.removeprefix(".")
-                if stack:
-                    whole = f"{stack}.{whole.replace('attn_output.', 'attn_o.')}"
-                group = TensorGroup(
-                    name=whole, layers=layers if "*" in name else (), shape=sides
-                )
-                self.groups.append(group)
+            bias = f"{name.removesuffix('.weight')}.bias"
+            self._add_to_stacks(bias, layers, shape[1:] or shape)
 
-    def table(
-        self,
-        name: str,
-        layers: tuple[int, ...],
-        group: Record | None = None,
-        /,
-        **more: Any,
+    def _add_to_stacks(self, name: str, layers: Places, shape: tuple[int, ...]) -> None:
+        stored_name = name.removeprefix(".")
+        stacks = self.row.stacks
+        if not stacks or not name.startswith(("blk.", ".")):
+            self.groups.append(
+                TensorGroup(name=stored_name, layers=layers, shape=shape)
+            )
+            return
+        if "cross_attn" in name:
+            stacks = stacks[-1:]
+        in_stack = stored_name.replace("attn_output.", "attn_o.")
+        for stack in stacks:
+            group = TensorGroup(name=f"{stack}.{in_stack}", layers=layers, shape=shape)
+            self.groups.append(group)
+
+    def add_norm(self, name: str, layers: Places) -> None:
+        """Add a norm over the width of the model to each of the layers."""
+        self.add(
+            f"blk.*.{name}.weight", layers, (self.width,), biased=self.row.norm_bias
+        )
+
+    def add_part(
+        self, name: str, layers: Places, part: Record | None = None, **others: Any
     ) -> None:
-        """The tensors of a table of specs/common/tensors.toml; `more`: sizes of no record."""
-        sizes = self.sizes | sizes_of(group) | more
-        sizes |= {
-            f"{key}={text}": 1 for key, text in sizes.items() if isinstance(text, str)
-        }
-        some = {"first": layers[:1], "rest": layers[1:]}
-        for tensor, *sides in _TABLES["tensors"][name]:
-            rule = sides.pop() if isinstance(sides[-1], dict) else {}
-            needed = rule.get("if", "always").split(" and ")
-            if any(map(sizes.get, rule.get("unless", ()))) or not all(
-                map(sizes.get, needed)
-            ):
-                continue
-            shape = tuple(side_length(side, sizes) for side in sides)
-            where = some.get(rule.get("layers", ""), layers)
-            self.add(tensor, where, shape, biased=sizes.get(rule.get("bias", "")))
+        """Add the tensors of a part, named as in tensors.toml. `others`: sizes of no record."""
+        sizes = self.sizes | sizes_of(part) | others
+        for key, value in tuple(sizes.items()):
+            if isinstance(value, str):
+                sizes[f"{key}={value}"] = 1
+        for rule in _rules_of(name):
+            if rule.applies(sizes):
+                shape = tuple([side_length(side, sizes) for side in rule.sides])
+                is_biased = bool(sizes.get(rule.bias))
+                self.add(rule.name, rule.layers_of(layers), shape, biased=is_biased)
 
-    def outside_of_blocks(self, layers: tuple[int, ...]) -> None:
-        model, row, width = self.architecture, self.row, self.sizes["width"]
-        table = model.table_length or width
-        rows = model.positions or (model.context_tokens or 0) + row.position_offset
+    def add_outside_of_blocks(self, layers: Places) -> None:
+        """Add the tables of tokens and positions, the last norm, the output matrix, and an encoder
+        of sound.
+        """
+        model = self.model
+        row = self.row
+        table_length = model.table_length or self.width
+        position_rows = model.positions
+        if not position_rows:
+            position_rows = (model.context_tokens or 0) + row.position_offset
         if self.gguf and row.token_types and model.token_types == 1:
             # the conversion drops the two rows of XLM-RoBERTa that no token uses
-            rows -= 2
-        turned = (group.rope_length or group.key_length for group in model.attention)
-        self.table(
+            position_rows -= 2
+        turned = [group.rope_length or group.key_length for group in model.attention]
+        self.add_part(
             "outside",
             layers,
-            table=table,
-            narrow=table != width,
+            table=table_length,
+            narrow=table_length != self.width,
             output_beside=self.gguf and row.flags.get("output_in_gguf"),
-            position_rows=rows,
+            position_rows=position_rows,
             types=model.token_types or 2,
             distances=model.positions or 0,
             rope_factors=model.rope_factors or row.rope_factors,
             half=max(turned, default=0) // 2,
         )
         if row.output_norm:
-            self.add(
-                f".{row.output_norm}.weight", layers, (width,), biased=row.norm_bias
-            )
+            name = f".{row.output_norm}.weight"
+            self.add(name, layers, (self.width,), biased=row.norm_bias)
         if model.audio:
-            self.table("audio", tuple(range(model.audio.layers)), model.audio)
-            self.table("attention to audio", layers)
+            self.add_part("audio", tuple(range(model.audio.layers)), model.audio)
+            self.add_part("attention to audio", layers)
 
-    def every_layer(self, layers: tuple[int, ...]) -> None:
-        """The norms, and tensors of every layer whatever its attention and feed-forward."""
-        model, row = self.architecture, self.row
-        mixing = *model.attention, *model.recurrent
-        for name in (
-            (*row.norms, "attn_norm_2") if model.parallel_norms == 2 else row.norms
-        ):
-            normed = layers
-            if row.norms_of_parts:
-                parts = model.feed_forward if name == "ffn_norm" else mixing
-                normed = tuple(
-                    sorted({layer for part in parts for layer in part.layers})
-                )
-            elif name == "attn_norm" and not row.first_norm:
-                normed = layers[1:]
-            self.add(
-                f"blk.*.{name}.weight",
-                normed,
-                (self.sizes["width"],),
-                biased=row.norm_bias,
-            )
-        inputs, rows = model.altup_inputs or 0, row.per_layer_vocabulary
-        rows = (model.vocabulary_gguf if self.gguf else rows) or model.vocabulary or 0
-        mixed = 2 * inputs + (inputs * inputs if row.hyper_connections == 3 else 0)
-        most_heads = max((group.heads for group in model.attention), default=0)
-        more = {
-            "rows": rows,
-            "others": inputs - 1,
-            "mixed": mixed,
-            "most_heads": most_heads,
-        }
-        self.table("every layer", layers, **more)
-
-    def prediction_blocks(self, layers: tuple[int, ...]) -> None:
-        """Blocks shaped like the last layer, or the last of some kind."""
-        model, row = self.architecture, self.row
-        # where layers attend or feed forward, the block does both and has a second norm
-        second = () if len(row.norms) > 1 else ("post_attention_norm",)
-        for name in (*row.norms, *second):
-            self.add(
-                f"blk.*.{name}.weight",
-                layers,
-                (self.sizes["width"],),
-                biased=row.norm_bias,
-            )
-        # the block attends as an ordinary layer even where the trunk's last one is recurrent
-        windowed, dense = "window" in row.mtp_like, "dense" in row.mtp_like
-        attention = [
-            each for each in model.attention if not windowed or each.window_tokens
-        ]
-        feeding = [each for each in model.feed_forward if not dense or not each.experts]
-        last_attention = max(
-            attention or model.attention, key=lambda group: group.layers[-1:]
+    def add_every_layer(self, layers: Places) -> None:
+        """Add the norms, and tensors of every layer whatever its attention and feed-forward."""
+        model = self.model
+        row = self.row
+        norms = row.norms
+        if model.parallel_norms == 2:
+            norms = (*norms, "attn_norm_2")
+        for name in norms:
+            self.add_norm(name, self._normed_layers(name, layers))
+        vocabulary = row.per_layer_vocabulary
+        if self.gguf:
+            vocabulary = model.vocabulary_gguf
+        inputs = model.altup_inputs or 0
+        mixed = 2 * inputs
+        if row.hyper_connections == 3:
+            mixed += inputs * inputs
+        self.add_part(
+            "every layer",
+            layers,
+            rows=vocabulary or model.vocabulary or 0,
+            others=inputs - 1,
+            mixed=mixed,
+            most_heads=max((group.heads for group in model.attention), default=0),
         )
-        last_feeding = max(
-            feeding or model.feed_forward, key=lambda group: group.layers[-1:]
-        )
-        self.attention(last_attention, layers)
-        self.feed_forward(last_feeding, layers)
-        self.table("prediction", layers, **dict.fromkeys(row.mtp_vocabulary, True))
 
-    def attention(self, group: Attention, layers: tuple[int, ...]) -> None:
-        model, row = self.architecture, self.row
+    def _normed_layers(self, name: str, layers: Places) -> Places:
+        """The layers that have the norm of that name."""
+        model = self.model
+        if self.row.norms_of_parts:
+            parts: Sequence[LayerPart] = (*model.attention, *model.recurrent)
+            if name == "ffn_norm":
+                parts = model.feed_forward
+            return tuple(sorted({layer for part in parts for layer in part.layers}))
+        if name == "attn_norm" and not self.row.first_norm:
+            return layers[1:]
+        return layers
+
+    def add_attention(self, group: Attention, layers: Places) -> None:
+        """Add queries, keys, values and the output of layers that attend, of one of three kinds."""
         if group.latent_length:
-            # of attention that caches them unpacked the key's length holds the part with rope
-            is_unpacked = group.kind != "latent"
-            unturned = group.key_length
-            if is_unpacked:
-                unturned -= group.rope_length or 0
-            query = group.query_latent_length or self.sizes["width"]
-            more = {"is_unpacked": is_unpacked, "unturned": unturned, "query": query}
-            self.table("latent", layers, group, **more)
+            self._add_latent_attention(group, layers)
         elif group.kind == "compressed":
-            indexed = bool(group.compression and group.indexer_heads)
-            groups, rows = group.output_groups or 1, 2 if group.indexer_heads else 1
-            more = {"indexed": indexed, "rows": rows, "output_groups": groups}
-            self.table("compressed", layers, group, **more)
-        else:
-            bias = (
-                row.attention_bias
-                if model.attention_bias is None
-                else model.attention_bias
+            self.add_part(
+                "compressed",
+                layers,
+                group,
+                indexed=bool(group.compression and group.indexer_heads),
+                rows=2 if group.indexer_heads else 1,
+                output_groups=group.output_groups or 1,
             )
-            norm = group.query_key_norm or model.query_key_norm or row.query_key_norm
-            biases = {"biased": bias, "biased_keys": bias and row.key_bias}
-            self.table("attention", layers, group, query_key_norm=norm, **biases)
-        self.table("beside attention", layers, group)
+        else:
+            self._add_plain_attention(group, layers)
+        self.add_part("beside attention", layers, group)
 
-    def feed_forward(self, group: FeedForward, layers: tuple[int, ...]) -> None:
-        row, dense = self.row, group.beside_dense if group.experts else group.length
+    def _add_latent_attention(self, group: Attention, layers: Places) -> None:
+        # of attention that caches them unpacked the key's length holds the part with rope
+        is_unpacked = group.kind != "latent"
+        unturned = group.key_length
+        if is_unpacked:
+            unturned -= group.rope_length or 0
+        self.add_part(
+            "latent",
+            layers,
+            group,
+            is_unpacked=is_unpacked,
+            unturned=unturned,
+            query=group.query_latent_length or self.width,
+        )
+
+    def _add_plain_attention(self, group: Attention, layers: Places) -> None:
+        model = self.model
+        row = self.row
+        is_biased = row.attention_bias
+        if model.attention_bias is not None:
+            is_biased = model.attention_bias
+        self.add_part(
+            "attention",
+            layers,
+            group,
+            query_key_norm=group.query_key_norm
+            or model.query_key_norm
+            or row.query_key_norm,
+            biased=is_biased,
+            biased_keys=is_biased and row.key_bias,
+        )
+
+    def add_recurrent(self, recurrent: Recurrent) -> None:
+        """Add the tensors of layers that keep a state."""
+        ranks = dict.fromkeys(_RANKS, 0)
+        ranks.update(zip(_RANKS, recurrent.ranks, strict=False))
+        self.add_part(
+            recurrent.kind,
+            recurrent.layers,
+            recurrent,
+            normed=recurrent.norm is not False,
+            steps=recurrent.heads or recurrent.inner_length or 0,
+            **ranks,
+        )
+
+    def add_feed_forward(self, group: FeedForward, layers: Places) -> None:
+        """Add the experts with their router, the dense feed-forward, or both side by side."""
+        row = self.row
+        dense = group.beside_dense if group.experts else group.length
         if group.experts:
-            inner, used = group.latent_length or self.sizes["width"], group.used or 1
-            more = {
-                "inner": inner,
-                "used": used,
-                "normed_beside": dense and row.expert_norms,
-            }
-            more["picked_by_bias"] = group.router_bias or row.router_bias
-            self.table("experts", layers, group, **more)
+            self.add_part(
+                "experts",
+                layers,
+                group,
+                inner=group.latent_length or self.width,
+                used=group.used or 1,
+                normed_beside=dense and row.expert_norms,
+                picked_by_bias=group.router_bias or row.router_bias,
+            )
         if dense:
-            biased = row.feed_forward_bias or row.down_bias
-            self.table("dense", layers, dense=dense, down_biased=biased)
+            is_biased = row.feed_forward_bias or row.down_bias
+            self.add_part("dense", layers, dense=dense, down_biased=is_biased)
+
+    def add_prediction_blocks(self, layers: Places) -> None:
+        """Add blocks shaped like the last layer, or like the last of the kind that the row names.
+        A block attends as an ordinary layer even where the trunk's last one is recurrent.
+        """
+        model = self.model
+        row = self.row
+        norms = row.norms
+        if len(norms) == 1:
+            # where layers attend or feed forward, the block does both and has a second norm
+            norms = (*norms, "post_attention_norm")
+        for name in norms:
+            self.add_norm(name, layers)
+        attention = model.attention
+        if "window" in row.mtp_like:
+            windowed = [group for group in attention if group.window_tokens]
+            attention = tuple(windowed) or attention
+        feed_forward = model.feed_forward
+        if "dense" in row.mtp_like:
+            dense = [group for group in feed_forward if not group.experts]
+            feed_forward = tuple(dense) or feed_forward
+        self.add_attention(max(attention, key=_last_layer), layers)
+        self.add_feed_forward(max(feed_forward, key=_last_layer), layers)
+        tables: Sizes = dict.fromkeys(row.mtp_vocabulary, True)
+        self.add_part("prediction", layers, **tables)
+
+
+def _last_layer(part: LayerPart) -> Places:
+    """The last of the part's layers, as a tuple that is empty where it has none."""
+    return part.layers[-1:]
 
 
 class CacheGroup(Record):
     """Layers that cache alike, those that own a cache; elements are of one token and one layer.
+
     `window_tokens`: None for layers that keep every token. `indexer_elements`: the keys of a sparse
-    indexer. `tokens_per_row`: so many share the elements. Latent attention stores no values.
+    indexer. `tokens_per_row`: so many tokens share the elements. `latent`: one row is key and value
+    in one, and no values are stored.
     """
 
     layers: int
@@ -497,56 +651,86 @@ def cache_groups(
     architecture: Architecture, *, with_room: bool = False
 ) -> tuple[CacheGroup, ...]:
     """The caches of a model; () for encoders and for models that keep a state alone, or nothing.
+
     `with_room`: what has room in llama.cpp's cache, of some encoders too, which read none, and in
     Ling 3 the multi-token-prediction blocks as well (src/llama-model.cpp filters no layer).
     """
     row = row_of(architecture)
-    if row.recomputes or (row.encoder and not (with_room and row.idle_cache)):
+    has_idle_cache = with_room and row.idle_cache
+    if row.recomputes or (row.encoder and not has_idle_cache):
         return ()
-    last, groups = architecture.cache_layers, list[CacheGroup]()
-    for group in architecture.attention:
-        # those of Gemma 3n and 4 beyond `cache_layers` read an earlier layer's
-        layers = sum(last is None or layer < last for layer in group.layers)
-        if layers and group.kind != "cross":
-            groups += _groups_of(group, layers, row)
+    groups: list[CacheGroup] = []
+    for attention in architecture.attention:
+        layers = _caching_layers(attention, architecture.cache_layers)
+        if layers and attention.kind != "cross":
+            groups += _groups_of(attention, layers, row)
     if with_room and row.mtp_cached and groups:
-        groups[-1] = groups[-1].replace(
-            layers=groups[-1].layers + (architecture.mtp_layers or 0)
-        )
+        last = groups[-1]
+        layers = last.layers + (architecture.mtp_layers or 0)
+        groups[-1] = last.replace(layers=layers)
     return tuple(groups)
 
 
-def _groups_of(group: Attention, layers: int, row: ArchitectureRow) -> list[CacheGroup]:
-    kind, length, indexer = group.kind, group.key_length, group.indexer_length or 0
+def _caching_layers(attention: Attention, cache_layers: int | None) -> int:
+    """How many of the layers own a cache: in Gemma 3n and 4 those beyond `cache_layers` read the
+    one of an earlier layer.
+    """
+    if cache_layers is None:
+        return len(attention.layers)
+    return len([layer for layer in attention.layers if layer < cache_layers])
+
+
+def _groups_of(
+    attention: Attention, layers: int, row: ArchitectureRow
+) -> list[CacheGroup]:
+    """The caches of layers that attend alike: one, or of compressed attention two.
+
+    A head keeps `key_length` elements as its key and `value_length` as its value. Latent attention
+    keeps one row for all heads, the latent and the part of a key with rope; compressed attention
+    one of `key_length`.
+    """
+    kind = attention.kind
+    key_length = attention.key_length
     if kind == "latent":
-        length = (group.latent_length or 0) + (group.rope_length or 0)
-    # rows that are key and value in one
+        key_length = (attention.latent_length or 0) + (attention.rope_length or 0)
+    kv_heads = attention.kv_heads
+    value_length = attention.value_length
     is_joint = kind in ("latent", "compressed")
-    heads, value = (1, 0) if is_joint else (group.kv_heads, group.value_length)
-    cached = CacheGroup(
+    if is_joint:
+        kv_heads = 1
+        value_length = 0
+    window_tokens = attention.window_tokens
+    if kind == "full" or row.window_masks:
+        window_tokens = None
+    indexer_elements = attention.indexer_length or 0
+    tokens = CacheGroup(
         layers=layers,
-        kv_heads=heads,
-        key_length=length,
-        value_length=value,
-        key_elements=heads * length,
-        value_elements=heads * value,
+        kv_heads=kv_heads,
+        key_length=key_length,
+        value_length=value_length,
+        key_elements=kv_heads * key_length,
+        value_elements=kv_heads * value_length,
         latent=is_joint,
-        window_tokens=None
-        if kind == "full" or row.window_masks
-        else group.window_tokens,
-        indexer_elements=indexer if kind != "compressed" else 0,
+        window_tokens=window_tokens,
+        indexer_elements=0 if kind == "compressed" else indexer_elements,
     )
-    if kind != "compressed" or not group.compression:
-        return [cached]
+    if kind != "compressed" or not attention.compression:
+        return [tokens]
     # DeepSeek V4: beside a window of tokens rows that each stand for several of them
-    elements = {"key_length": length + indexer, "key_elements": length + indexer}
-    rows = {"window_tokens": None, "tokens_per_row": group.compression}
-    return [cached, cached.replace(**rows, **elements)]
+    rows = tokens.replace(
+        window_tokens=None,
+        tokens_per_row=attention.compression,
+        key_length=key_length + indexer_elements,
+        key_elements=key_length + indexer_elements,
+    )
+    return [tokens, rows]
 
 
 class State(Record):
-    """The state of a recurrent layer and sequence: numbers of a convolution's last inputs, and the
-    rest; `bytes` of all `layers` in llama.cpp, in 32-bit floats.
+    """The state that recurrent layers keep of one sequence.
+
+    `convolution`: numbers of a convolution's last inputs in one layer; `memory`: its other numbers.
+    `bytes`: those of all `layers` in llama.cpp, in 32-bit floats.
     """
 
     layers: int
@@ -558,38 +742,73 @@ class State(Record):
 
 def states(architecture: Architecture) -> tuple[State, ...]:
     """Those of recurrences, and of compressed attention the tokens that make the next row."""
-    kept, rules = list[State](), _TABLES["states"]
-    for recurrent in architecture.recurrent:
-        if not recurrent.layers:
-            continue
-        sizes = {**sizes_of(recurrent), "width": architecture.embedding_length}
-        # inputs that a convolution remembers
-        sizes["taps"] = max(0, (recurrent.convolution or 1) - 1)
-        parts: list[str] = rules[recurrent.kind]
-        convolution, memory = (
-            side_length(part, sizes) if part else 0 for part in parts
-        )
-        line = f"({' + '.join(filter(None, parts)).replace('*', '×')})"
-        line = re.sub(r"[a-z_]+", lambda key: f"{sizes[key[0]]:,}", line)  # noqa: B023
-        layers, ends = (
-            len(recurrent.layers),
-            {"convolution": convolution, "memory": memory},
-        )
-        size = 4 * (convolution + memory) * layers
-        kept.append(State(layers=layers, bytes=size, arithmetic=line, **ends))
-    for group in architecture.attention:
-        if group.kind == "compressed" and group.compression:
-            twice = 2 if group.indexer_heads else 1
-            wide = twice * (group.key_length + (group.indexer_length or 0))
-            rows, layers = 2 * twice * group.compression, len(group.layers)
-            line = f"2 × {rows // 2} tokens × {wide:,}"
-            ends = {"bytes": 4 * rows * wide * layers, "memory": rows * wide}
-            kept.append(State(layers=layers, convolution=0, arithmetic=line, **ends))
-    return tuple(kept)
+    recurrent = [
+        state_of(part, architecture) for part in architecture.recurrent if part.layers
+    ]
+    compressed = [
+        _state_of_compressed(part)
+        for part in architecture.attention
+        if part.kind == "compressed" and part.compression
+    ]
+    return (*recurrent, *compressed)
+
+
+def state_of(recurrent: Recurrent, architecture: Architecture) -> State:
+    """What a recurrence keeps: `[states]` of tensors.toml has, for each kind of layer, how many
+    numbers a convolution remembers and how many the memory has.
+    """
+    sizes = sizes_of(recurrent)
+    sizes["width"] = architecture.embedding_length
+    # inputs that a convolution remembers
+    sizes["taps"] = max(0, (recurrent.convolution or 1) - 1)
+    expressions: Sequence[str] = shipped_table("tensors")["states"][recurrent.kind]
+    convolution, memory = (
+        side_length(text, sizes) if text else 0 for text in expressions
+    )
+    total = " + ".join(text for text in expressions if text)
+    layers = len(recurrent.layers)
+    return State(
+        layers=layers,
+        bytes=_STATE_NUMBER_BYTES * (convolution + memory) * layers,
+        convolution=convolution,
+        memory=memory,
+        arithmetic=f"({_in_figures(total, sizes)})",
+    )
+
+
+def _in_figures(expression: str, sizes: Sizes) -> str:
+    """The expression with the figure of each size in place of its name."""
+    return re.sub(
+        r"[a-z_]+",
+        lambda name: f"{sizes[name[0]]:,}",
+        expression.replace("*", "×"),
+    )
+
+
+def _state_of_compressed(attention: Attention) -> State:
+    """The last tokens of compressed attention, of which the next row is made, each as a
+    key and as the scores that weigh it. Of rows that an indexer chooses, twice as many tokens are
+    kept, and each is twice as wide.
+    """
+    layers = len(attention.layers)
+    twice = 2 if attention.indexer_heads else 1
+    compression = attention.compression or 0
+    tokens = twice * compression
+    numbers = twice * (attention.key_length + (attention.indexer_length or 0))
+    memory = 2 * tokens * numbers
+    return State(
+        layers=layers,
+        bytes=_STATE_NUMBER_BYTES * memory * layers,
+        convolution=0,
+        memory=memory,
+        arithmetic=f"2 × {tokens} tokens × {numbers:,}",
+    )
 
 
 def shape_of_row(group: CacheGroup, widest: int = 0) -> tuple[str, str]:
-    """What stands before and after the number of layers for the numbers of one token."""
+    """What stands before and after the number of layers for the numbers of one token. `widest`:
+    values are stored as long as those of the layer that has the longest.
+    """
     values = max(widest, group.value_elements)
     if group.latent:
         return "", f"{group.key_length:,}"
@@ -601,10 +820,9 @@ def shape_of_row(group: CacheGroup, widest: int = 0) -> tuple[str, str]:
 def window_of(architecture: Architecture, group: CacheGroup | Attention) -> int | None:
     """The window that llama.cpp's cache of these layers has; None where it keeps every token."""
     row = row_of(architecture)
-    if row.window_cache == "ignored" or row.window_cache_layers not in (
-        None,
-        architecture.layers,
-    ):
+    if row.window_cache == "ignored":
+        return None
+    if row.window_cache_layers not in (None, architecture.layers):
         return None
     return group.window_tokens
 
