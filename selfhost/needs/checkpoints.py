@@ -1,16 +1,19 @@
 """How large the files of a checkpoint are (safetensors, pickle or MLX files), in which type their
-weights are stored and loaded, and how many of their bytes one token reads.
+weights are stored and loaded, and how many parameters one token reads.
 
-Every size is one sum over the tensors, each in its type: that of the published files, or that which
-a quantizer makes of linear layers, and MLX of tables too. What a layout keeps beside the bits of
-its weights is in `[layouts]` of specs/common/quantizations.toml.
+In goes a case: a model in a format and quantization. Out comes a term in bytes, or why the size is
+not known. Every size is one sum over the tensors, each in its type: that of the published files, or
+that which a quantizer makes of linear layers, and MLX of tables too. Where the tensors are not
+known, it is parameters × bits / 8. What a layout keeps beside the bits of its weights is in
+`[layouts]` of specs/common/quantizations.toml.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import prod
+from typing import NamedTuple
 
 from ..catalogue.architecture import Architecture, TensorGroup
 from ..catalogue.runtime import RuntimeSpec
@@ -40,8 +43,8 @@ DTYPES = {
     "float8_e4m3_128x128": 8.0 + 32 / (128 * 128), "float8_e4m3": 8.0, "mxfp4": 4.25, "nvfp4": 4.5,
     "int8": 8.0, "int4_32": 4.5, "ternary": 2.0,
 }  # fmt: skip
-_LAYOUTS: Mapping[str, Mapping[str, float]] = shipped_table("quantizations")["layouts"]
-_NVFP4: Mapping[str, str] = shipped_table("quantizations")["nvfp4"]
+_QUANTIZATIONS = shipped_table("quantizations")
+_NVFP4: Mapping[str, str] = _QUANTIZATIONS["nvfp4"]
 
 # matrices that are no linear layer of any class: convolutions, norms of each head, blocks of
 # RG-LRU, tables and coefficients
@@ -64,6 +67,29 @@ GIVE_FILES = (
 _BITSANDBYTES = frozenset({"nf4", "nf4-double", "int8"})
 
 
+class Layout(NamedTuple):
+    """What files keep beside the bits of the weights of a linear layer, in bytes: a line of
+    `[layouts]`.
+
+    `group`: the scale of each group of weights. `zeros`: a zero point of as many bits as a weight
+    for each group. `output`, `input` and `layer`: of each output, each input, and of the layer.
+    `follows`: the scale has the type that the weights had, so it doubles where they had 32 bits.
+    """
+
+    group: float = 0
+    zeros: bool = False
+    output: int = 0
+    input: int = 0
+    layer: int = 0
+    follows: bool = False
+
+
+_NO_LAYOUT = Layout()
+_LAYOUTS = {
+    name: Layout(**values) for name, values in _QUANTIZATIONS["layouts"].items()
+}
+
+
 class Linear(Record):
     """Equal linear layers of a checkpoint, and the weights of all. `part`: expert, shared_expert,
     recurrent, attention, latent values or feed_forward.
@@ -76,51 +102,87 @@ class Linear(Record):
     part: str
 
 
+class Matrices(NamedTuple):
+    """The equal matrices that one layer holds of a group of tensors."""
+
+    inputs: int
+    outputs: int
+    number: int
+
+
+class TypedGroup(NamedTuple):
+    """A group of tensors with its stored type, and the bytes of all of them."""
+
+    group: TensorGroup
+    type: str
+    bytes: float
+
+
 @lru_cache(maxsize=256)
 def linear_layers(architecture: Architecture) -> tuple[Linear, ...]:
     """The checkpoint's linear layers, as its modules have them."""
-    attending = {layer for part in architecture.attention for layer in part.layers}
     layers = []
     for group in checkpoint_tensors(architecture):
         if not _is_linear(group, architecture):
             continue
-        inputs, outputs, more = _sides(group)
-        part = next(
-            (part for mark, part in _PARTS.items() if mark in group.name),
-            "feed_forward",
+        inputs, outputs, number = _matrices(group)
+        number *= len(group.layers) or 1
+        layers.append(
+            Linear(
+                inputs=inputs,
+                outputs=outputs,
+                number=number,
+                weights=inputs * outputs * number,
+                part=_part_of(group, architecture),
+            )
         )
-        is_outside = bool(group.layers) and not attending.intersection(group.layers)
-        if part == "attention" and architecture.recurrent and is_outside:
-            part = "recurrent"
-        layers_of_group = len(group.layers) or 1
-        number = more * layers_of_group
-        sizes = {"inputs": inputs, "outputs": outputs, "number": number}
-        layers.append(Linear(**sizes, weights=inputs * outputs * number, part=part))
     return tuple(layers)
 
 
-def _sides(group: TensorGroup) -> tuple[int, int, int]:
-    """Inputs and outputs of the matrices of one layer, and how many there are."""
-    inputs, outputs, *axes = (*group.shape, 1)[: max(2, len(group.shape))]
-    more = prod(axes)
+def _part_of(group: TensorGroup, architecture: Architecture) -> str:
+    """Which part of a layer the matrices are, by their name; matrices of attention in layers that
+    keep a state belong to the recurrence.
+    """
+    for mark, part in _PARTS.items():
+        if mark not in group.name:
+            continue
+        if part == "attention" and architecture.recurrent and group.layers:
+            attending = {
+                layer for part in architecture.attention for layer in part.layers
+            }
+            if attending.isdisjoint(group.layers):
+                return "recurrent"
+        return part
+    return "feed_forward"
+
+
+def _matrices(group: TensorGroup) -> Matrices:
+    """The matrices of one layer; a vector is a matrix of one output."""
+    inputs = group.shape[0]
+    outputs = group.shape[1] if len(group.shape) > 1 else 1
+    number = prod(group.shape[2:])
     if "attn_k_b" in group.name:
         # kv_b_proj of the checkpoint: from the latent to keys and values of every head
-        return outputs, inputs * more, 1
-    return (
-        (inputs, outputs * more, 1)
-        if "attn_v_b" in group.name
-        else (inputs, outputs, more)
-    )
+        return Matrices(outputs, inputs * number, 1)
+    if "attn_v_b" in group.name:
+        return Matrices(inputs, outputs * number, 1)
+    return Matrices(inputs, outputs, number)
+
+
+def _is_matrix(group: TensorGroup) -> bool:
+    return len(group.shape) > 1 and group.name.endswith(".weight")
 
 
 def _is_linear(group: TensorGroup, architecture: Architecture) -> bool:
     """Whether quantizers take it: no router, nor what the class keeps wide."""
     # blocks that layers share are listed one by one
     is_inside = bool(group.layers) or group.name.startswith("shared.")
-    row = row_of(architecture)
-    wide = _ROUTER, *_NOT_LINEAR, *filter(None, (row.torch_wide_matrix,))
-    is_matrix = len(group.shape) > 1 and group.name.endswith(".weight")
-    return is_inside and is_matrix and not any(part in group.name for part in wide)
+    if not is_inside or not _is_matrix(group):
+        return False
+    class_keeps = row_of(architecture).torch_wide_matrix
+    if class_keeps and class_keeps in group.name:
+        return False
+    return not any(part in group.name for part in (_ROUTER, *_NOT_LINEAR))
 
 
 @lru_cache(maxsize=512)
@@ -128,43 +190,54 @@ def typed_tensors(
     architecture: Architecture,
     mlx: str | None = None,
     in_8_bits: tuple[str, ...] = (),
-) -> tuple[tuple[TensorGroup, str, float], ...]:
+) -> tuple[TypedGroup, ...]:
     """Each group of tensors with its stored type and bytes. `mlx`: as mlx_lm.convert makes it of
     that type, with what it keeps in 8 bits.
     """
-    plain, typed = architecture.dtype or "bfloat16", []
-    matrix_type = architecture.matrix_dtype or plain
-    expert_type = architecture.expert_dtype or matrix_type
-    is_made = matrix_type in _BITSANDBYTES or scheme_of(matrix_type) is not None
+    is_wide = architecture.dtype == "float32"
+    typed = []
     for group in checkpoint_tensors(architecture):
-        name, type = group.name, plain
-        is_block = (
-            bool(group.layers) and len(group.shape) > 1 and name.endswith(".weight")
-        )
-        own = "8bit" if name in in_8_bits else mlx
-        if own:
-            type = _type_in_mlx(group, architecture, own)
-        elif (
-            _is_linear(group, architecture)
-            if is_made
-            else is_block and _ROUTER not in name
-        ):
-            type = expert_type if "_exps." in name else matrix_type
+        made = "8bit" if group.name in in_8_bits else mlx
+        if made:
+            type = _type_in_mlx(group, architecture, made)
+        else:
+            type = _type_as_published(group, architecture)
         if type in PLAIN_DTYPES:
             size = prod(group.shape) * DTYPES[type] / 8
         else:
-            inputs, outputs, more = _sides(group)
-            size = linear_bytes(type, inputs, outputs, wide=plain == "float32") * more
-        typed.append((group, type, size * max(1, len(group.layers))))
+            inputs, outputs, number = _matrices(group)
+            size = linear_bytes(type, inputs, outputs, wide=is_wide) * number
+        typed.append(TypedGroup(group, type, size * max(1, len(group.layers))))
     return tuple(typed)
 
 
+def _type_as_published(group: TensorGroup, architecture: Architecture) -> str:
+    """The stored type of a tensor: matrices have that of a quantizer, which takes linear layers, or
+    of the publisher, whose blocks have all but routers in it; experts may have their own.
+    """
+    plain = architecture.dtype or "bfloat16"
+    matrix_type = architecture.matrix_dtype or plain
+    if matrix_type in _BITSANDBYTES or scheme_of(matrix_type) is not None:
+        is_narrow = _is_linear(group, architecture)
+    else:
+        is_block = bool(group.layers) and _is_matrix(group)
+        is_narrow = is_block and _ROUTER not in group.name
+    if not is_narrow:
+        return plain
+    if "_exps." in group.name and architecture.expert_dtype:
+        return architecture.expert_dtype
+    return matrix_type
+
+
 def _type_in_mlx(group: TensorGroup, architecture: Architecture, name: str) -> str:
-    """What does not divide into groups keeps 16 bits, or torch_dtype (mlx_lm.convert)."""
-    scheme, is_wide = mlx_scheme(name), architecture.dtype == "float32"
-    plain = "float32" if is_wide and scheme is not None else "bfloat16"
-    is_matrix = len(group.shape) > 1 and group.name.endswith(".weight")
-    if not is_matrix or any(part in group.name for part in _NOT_LINEAR):
+    """The type that mlx_lm.convert gives a tensor: what does not divide into groups keeps 16 bits,
+    or torch_dtype.
+    """
+    scheme = mlx_scheme(name)
+    plain = "bfloat16"
+    if scheme is not None and architecture.dtype == "float32":
+        plain = "float32"
+    if not _is_matrix(group) or any(part in group.name for part in _NOT_LINEAR):
         return plain
     if scheme is not None and group.shape[0] % (scheme.group or 1):
         return plain
@@ -173,65 +246,86 @@ def _type_in_mlx(group: TensorGroup, architecture: Architecture, name: str) -> s
     return plain if scheme is None else name
 
 
-def _sum_of(tensors: tuple[tuple[TensorGroup, str, float], ...]) -> tuple[int, str]:
-    named = (
-        (type if type in DTYPES else "packed weights", size)
-        for _, type, size in tensors
-    )
-    return int(sum(size for _, _, size in tensors)), by_type(named)
+class SumOfTensors(NamedTuple):
+    """The bytes of tensors, and the same by type as a line of arithmetic."""
+
+    bytes: int
+    arithmetic: str
+
+
+def _sum_of(tensors: Iterable[TypedGroup]) -> SumOfTensors:
+    total = 0.0
+    sizes = []
+    for tensor in tensors:
+        total += tensor.bytes
+        name = tensor.type if tensor.type in DTYPES else "packed weights"
+        sizes.append((name, tensor.bytes))
+    return SumOfTensors(int(total), by_type(sizes))
 
 
 def linear_bytes(type: str, inputs: int, outputs: int, *, wide: bool = False) -> float:
-    """Bytes of a linear layer without its bias. `wide`: MLX made it of weights in 32 bits."""
-    weights, groups = inputs * outputs, outputs
+    """Bytes of a linear layer without its bias: weights × bits / 8, a scale and in some layouts a
+    zero point for each group of weights, and what the layout keeps of each output, input and layer.
+    `wide`: MLX made it of weights in 32 bits.
+    """
+    weights = inputs * outputs
     if type == "float8_e4m3_128x128":
+        # one float32 for each block
         return weights + 4 * -(-inputs // 128) * -(-outputs // 128)
-    scheme = None if type in DTYPES else scheme_of(type) or mlx_scheme(type)
-    layout = _LAYOUTS.get(type if scheme is None else scheme.method, {})
+    scheme = None
+    if type not in DTYPES:
+        scheme = scheme_of(type) or mlx_scheme(type)
     if scheme is None:
         bits = DTYPES.get(type, 16.0)
+        groups = outputs
+        layout = _LAYOUTS.get(type, _NO_LAYOUT)
+        has_zeros = layout.zeros
     else:
-        bits, groups = scheme.bits, outputs * -(-inputs // (scheme.group or inputs))
-    zeros = (
-        bits / 8 if layout.get("zeros") or (scheme is not None and scheme.zeros) else 0
-    )
-    scale = layout.get("group", 0) * (2 if wide and layout.get("follows") else 1)
-    beside = outputs * layout.get("output", 0) + inputs * layout.get("input", 0)
-    return (
-        weights * bits / 8 + groups * (scale + zeros) + beside + layout.get("layer", 0)
-    )
+        bits = scheme.bits
+        groups = outputs * -(-inputs // (scheme.group or inputs))
+        layout = _LAYOUTS.get(scheme.method, _NO_LAYOUT)
+        has_zeros = layout.zeros or scheme.zeros
+    group_bytes = layout.group
+    if wide and layout.follows:
+        group_bytes *= 2
+    if has_zeros:
+        group_bytes += bits / 8
+    of_rows = outputs * layout.output + inputs * layout.input
+    return weights * bits / 8 + groups * group_bytes + of_rows + layout.layer
 
 
 def bits_in_mlx(name: str) -> float | None:
     """Of a weight in MLX's files of that type, scales included; None of other types."""
     # of files of several types that of most weights
-    name = {"MXFP4-Q8": "mxfp4", "4bit-mxfp4": "mxfp4"}.get(name, name)
-    return (
-        _bits(name)
-        if mlx_scheme(name) is not None or name in ("bf16", "fp16")
-        else None
-    )
+    if name in ("MXFP4-Q8", "4bit-mxfp4"):
+        name = "mxfp4"
+    if mlx_scheme(name) is None and name not in ("bf16", "fp16"):
+        return None
+    return _bits(name)
 
 
 def _bits(type: str | None) -> float:
     """Bits per weight of a stored type, scales included; 16 where none is stated."""
     type = type or "bfloat16"
-    return (
-        DTYPES[type] if type in DTYPES else linear_bytes(type, 4096, 4096) * 8 / 4096**2
-    )
+    if type in DTYPES:
+        return DTYPES[type]
+    return linear_bytes(type, 4096, 4096) * 8 / 4096**2
 
 
 def size_of(case: Case) -> Term | Unread:
     """The files: as published, else every tensor in its stored type."""
-    spec, is_mlx = case.spec, case.format == "mlx"
     stated = published_size(case)
     if stated is None and case.format == "safetensors" and case.is_own:
         stated = published_size(case, "native")
+    if stated is not None:
+        return stated
+    is_mlx = case.format == "mlx"
     # without its tensors a model is sized by its total, which has the encoders in it; files for MLX
     # keep them in 16 bits
-    no_encoders = why_no_encoders(spec) if case.whole or is_mlx else None
-    if stated is not None or no_encoders is not None:
-        return stated or unread(no_encoders or "", ENCODER_REMEDY)
+    if case.whole or is_mlx:
+        no_encoders = why_no_encoders(case.spec)
+        if no_encoders is not None:
+            return unread(no_encoders, ENCODER_REMEDY)
     if is_mlx:
         return _mlx_size(case)
     is_packed = case.quantization == "int8" or scheme_of(case.quantization) is not None
@@ -242,21 +336,28 @@ def size_of(case: Case) -> Term | Unread:
 
 def _as_published(case: Case) -> Term | Unread:
     """In the stored type: by its tensors, else by the number of parameters."""
-    own, name, spec = stored_type(case.model), case.quantization, case.spec
-    untyped, total = (
-        spec.unknown.get("architecture.matrix_dtype"),
-        spec.parameters.total,
-    )
-    architecture = spec.architecture
+    spec = case.spec
+    untyped = spec.unknown.get("architecture.matrix_dtype")
     if untyped is not None and case.is_own:
         return unread(untyped, GIVE_FILES)
-    if not case.is_own and (architecture is not None or name not in DTYPES):
+    own_type = stored_type(case.model)
+    name = case.quantization
+    is_cast = spec.architecture is None and name in DTYPES
+    if not case.is_own and not is_cast:
         why = f"no source states the size of the {case.format} files in {name}"
-        return unread(why, f"use --quant {own}, as published")
-    if own == "int4":
+        return unread(why, f"use --quant {own_type}, as published")
+    if own_type == "int4":
         return unread("how many bits a weight takes in int4 is not stated", _STATE_SIZE)
     if case.whole:
         return _by_tensors(case)
+    return _by_parameters(case)
+
+
+def _by_parameters(case: Case) -> Term | Unread:
+    """Parameters × bits / 8. Where several types may be stored the most is all in the widest."""
+    spec = case.spec
+    total = spec.parameters.total
+    architecture = spec.architecture
     if total is None:
         return unread_of(spec, "download_bytes")
     if architecture is None and "architecture" in spec.unknown:
@@ -266,30 +367,27 @@ def _as_published(case: Case) -> Term | Unread:
             _STATE_TYPE,
         )
     if architecture is None or architecture.dtype is None:
-        source = (
-            "the stored type is not stated: 4 to 32 bits per parameter, most often 16"
-        )
-        line, low = (
-            f"{total:,} parameters × 16 bits / 8",
-            int(total * DTYPES["mxfp4"] / 8),
-        )
         return term(
-            "files", total * 2, How.ASSUMED, source, line, low=low, high=total * 4
+            "files",
+            total * 2,
+            How.ASSUMED,
+            "the stored type is not stated: 4 to 32 bits per parameter, most often 16",
+            f"{total:,} parameters × 16 bits / 8",
+            low=int(total * DTYPES["mxfp4"] / 8),
+            high=total * 4,
         )
-    bits, plain = _bits(own), _bits(architecture.dtype)
-    size, how, source = (
-        int(total * bits / 8),
-        How.COMPUTED,
-        "parameters in the published type",
-    )
-    high = int(size * 1.05)
-    if own != architecture.dtype:
-        how, high = How.ASSUMED, int(total * max(bits, plain) / 8)
-        source = (
-            f"parameters in {own}; how many are in {architecture.dtype} is not known"
-        )
+    own_type = stored_type(case.model)
+    bits = _bits(own_type)
+    size = int(total * bits / 8)
     line = f"{total:,} parameters × {bits:g} bits / 8"
-    return term("files", size, how, source, line, high=high)
+    if own_type == architecture.dtype:
+        source = "parameters in the published type"
+        high = int(size * 1.05)
+        return term("files", size, How.COMPUTED, source, line, high=high)
+    plain = architecture.dtype
+    source = f"parameters in {own_type}; how many are in {plain} is not known"
+    high = int(total * max(bits, _bits(plain)) / 8)
+    return term("files", size, How.ASSUMED, source, line, high=high)
 
 
 def cast_to(case: Case) -> Case:
@@ -301,178 +399,258 @@ def cast_to(case: Case) -> Case:
 
 def _by_tensors(case: Case) -> Term:
     """What is loaded, and beside it blocks that predict more tokens and a tied matrix twice."""
-    model, parameters = case.model, case.spec.parameters
-    loaded, block, predicting = _tensor_bytes(case), 0, parameters.mtp or 0
+    model = case.model
+    parameters = case.spec.parameters
+    predicting = parameters.mtp or 0
+    block = 0
     if case.spec.quantized is None:
         block = int(predicting * _bits(model.matrix_dtype or model.dtype) / 8)
     extra = 0
     is_mixed = bool(model.matrix_dtype or model.expert_dtype)
     if not is_mixed and parameters.extra_in_files is not None:
         extra = int(parameters.extra_in_files * _bits(model.dtype) / 8)
-    beside, kept = block + extra, max(0, 2 * predicting - block)
-    line = f" + {beside:,} bytes of other blocks in the files" if beside else ""
+    unloaded = block + extra
+    # a quantizer may leave the block in 16 bits
+    block_in_16_bits = max(0, 2 * predicting - block)
+    loaded = _tensor_bytes(case)
+    line = loaded.arithmetic
+    if unloaded:
+        line += f" + {unloaded:,} bytes of other blocks in the files"
     return loaded.replace(
-        bytes=loaded.bytes + beside,
+        bytes=loaded.bytes + unloaded,
         low_bytes=loaded.low_bytes + extra * 199 // 200,
-        high_bytes=loaded.high_bytes + beside * 101 // 100 + kept,
-        arithmetic=loaded.arithmetic + line,
+        high_bytes=loaded.high_bytes + unloaded * 101 // 100 + block_in_16_bits,
+        arithmetic=line,
     )
 
 
 def _tensor_bytes(case: Case) -> Term:
     """What is loaded: every tensor in its stored type, with encoders."""
-    architecture, encoders = case.model, case.encoders
+    architecture = case.model
+    encoders = case.encoders
     size, line = _sum_of(typed_tensors(architecture))
-    encoder_bytes = int(encoders * _bits(architecture.dtype) / 8)
-    size += encoder_bytes
-    line += f" + {encoder_bytes:,} bytes of encoders" if encoders else ""
-    source, how, high = (
-        "parameters of the architecture in their stored types",
-        How.COMPUTED,
-        1.01,
-    )
+    if encoders:
+        encoder_bytes = int(encoders * _bits(architecture.dtype) / 8)
+        size += encoder_bytes
+        line += f" + {encoder_bytes:,} bytes of encoders"
+    source = "parameters of the architecture in their stored types"
+    how = How.COMPUTED
+    most = 1.01
     if architecture.dtype is None:
         source += "; the type is not stated: 16 to 32 bits"
-        how, high = How.ASSUMED, 2.01
-    # bitsandbytes takes the linear layers of encoders too, unless a list names them
-    saved = 1.5 * encoders if architecture.matrix_dtype in _BITSANDBYTES else 0
-    ends = {"low": int(size * 0.995 - saved), "high": int(size * high)}
-    return term("files", size, how, source, line, **ends)
+        how = How.ASSUMED
+        most = 2.01
+    least_bytes = size * 0.995
+    if architecture.matrix_dtype in _BITSANDBYTES:
+        # it takes the linear layers of encoders too, unless a list names them
+        least_bytes -= 1.5 * encoders
+    return term(
+        "files", size, how, source, line, low=int(least_bytes), high=int(size * most)
+    )
 
 
 def _packed_size(case: Case) -> Term | Unread:
-    """Every linear layer of the blocks in a quantization that others made, nothing else. Some hold
-    a tied table twice, or blocks that predict more tokens in 16 bits. Some recipes leave recurrent
-    layers and shared experts in 16 bits, in a mixture and in NVFP4 attention, too: the most has
-    these. What NVFP4 files likely have of it says `_kept_by_nvfp4`; of AWQ those of a model with
-    recurrent layers have a part.
+    """Every linear layer of the blocks in a quantization that others made, nothing else.
+
+    Some files hold a tied table twice, or blocks that predict more tokens in 16 bits. Some recipes
+    leave recurrent layers and shared experts in 16 bits, in a mixture and in NVFP4 attention, too:
+    the most has these; `_kept_wide` says what files likely have of it.
     """
-    name, scheme = case.quantization, scheme_of(case.quantization)
+    name = case.quantization
     if not case.whole:
         why = "which layers it has is not known"
         return unread(
             f"no source states the size of the files in {name}, and {why}", _STATE_SIZE
         )
-    method, step = getattr(scheme, "method", name), getattr(scheme, "group", None) or 1
+    scheme = scheme_of(name)
+    method = name if scheme is None else scheme.method
+    group = 1 if scheme is None else scheme.group or 1
     model = case.model.packed_with(method)
     model = model.replace(matrix_dtype=name, expert_dtype=None, dtype="bfloat16")
-    layers = linear_layers(model)
-    odd = [each.inputs for each in layers if each.inputs % step or each.outputs % 8]
-    if method == "awq" and odd:
-        why = f"{odd[0]:,} inputs do not divide into groups of {step}"
-        return unread(
-            f"AutoAWQ cannot pack it: {why}", f"use --quant gptq, or {_STATE_SIZE}"
-        )
-    case = case.replace(spec=case.spec.replace(architecture=model), model=model)
-    files, left = _tensor_bytes(case), {"recurrent", "shared_expert"}
-    kinds = {each.part for each in layers}
-    if method == "nvfp4" or "expert" in kinds:
-        left |= {"attention", "latent values"}
-    more, kept, line = more_in_16_bits(case, left), 0, files.arithmetic
-    if method == "nvfp4":
-        kept = _kept_by_nvfp4(case, kinds, more)
-    elif method in ("awq", "w4a16") and "recurrent" in kinds:
-        # of Qwen3.6 27B QuantTrio's AWQ has 22 GB and cyankiwi's 20, with every layer packed 18.6
-        kept = more // 4
-    if kept:
-        line += f" + {kept:,} bytes for layers left wide"
-    table = 0
+    if method == "awq":
+        unpacked = _why_not_awq(model, group)
+        if unpacked is not None:
+            return unpacked
+    packed = case.replace(spec=case.spec.replace(architecture=model), model=model)
+    return _with_wide_layers(packed, method)
+
+
+def _why_not_awq(model: Architecture, group: int) -> Unread | None:
+    """Why AutoAWQ cannot pack the model; None where it can."""
+    for layer in linear_layers(model):
+        if layer.inputs % group or layer.outputs % 8:
+            why = f"{layer.inputs:,} inputs do not divide into groups of {group}"
+            return unread(
+                f"AutoAWQ cannot pack it: {why}", f"use --quant gptq, or {_STATE_SIZE}"
+            )
+    return None
+
+
+def _with_wide_layers(case: Case, method: str) -> Term:
+    """The files of a packed model, with what recipes leave in 16 bits."""
+    model = case.model
+    files = _tensor_bytes(case)
+    parts = {layer.part for layer in linear_layers(model)}
+    may_be_wide = {"recurrent", "shared_expert"}
+    if method == "nvfp4" or "expert" in parts:
+        may_be_wide |= {"attention", "latent values"}
+    more_at_most = more_in_16_bits(case, may_be_wide)
+    kept_wide = _kept_wide(case, method, parts, more_at_most)
+    line = files.arithmetic
+    if kept_wide:
+        line += f" + {kept_wide:,} bytes for layers left wide"
+    twice = case.spec.parameters.mtp or 0
     if model.tied_embeddings and model.vocabulary is not None:
-        table = model.vocabulary * model.embedding_length
-    twice = 2 * (table + (case.spec.parameters.mtp or 0))
-    source, how = (
-        f"layout of {method}: linear layers of the blocks; all else in 16 bits",
-        files.how,
+        twice += model.vocabulary * model.embedding_length
+    how = files.how
+    source = f"layout of {method}: linear layers of the blocks; all else in 16 bits"
+    if more_at_most:
+        how = How.ASSUMED
+        source += "; recipes differ in what they leave in 16 bits"
+    return term(
+        "files",
+        files.bytes + kept_wide,
+        how,
+        source,
+        line,
+        low=files.low_bytes,
+        high=int(files.bytes * 1.005) + 2 * twice + more_at_most,
     )
-    if more:
-        how, source = (
-            How.ASSUMED,
-            f"{source}; recipes differ in what they leave in 16 bits",
-        )
-    ends = {"low": files.low_bytes, "high": int(files.bytes * 1.005) + twice + more}
-    return term("files", files.bytes + kept, how, source, line, **ends)
 
 
-def _kept_by_nvfp4(case: Case, kinds: set[str], more: int) -> int:
+def _kept_wide(case: Case, method: str, parts: set[str], more_at_most: int) -> int:
+    """By how many bytes files are likely larger than with every linear layer packed.
+    `more_at_most`: with all that recipes leave in 16 bits.
+    """
+    if method == "nvfp4":
+        return _kept_by_nvfp4(case, parts, more_at_most)
+    if method in ("awq", "w4a16") and "recurrent" in parts:
+        # of Qwen3.6 27B QuantTrio's AWQ has 22 GB and cyankiwi's 20, with every layer packed 18.6
+        return more_at_most // 4
+    return 0
+
+
+def _kept_by_nvfp4(case: Case, parts: set[str], more_at_most: int) -> int:
     """By how many bytes NVFP4 files likely are larger than with every linear layer in 4 bits.
 
     NVIDIA, who publishes most of them, leaves attention in 16 bits in models with latent attention
     and in those that came out since the date in `quantizations.toml`; its files of earlier ones
     have every linear layer in 4 bits. Files of models with recurrent layers and of other mixtures
-    hold 0.14 to 0.98 of what they may have `more` (tests/judge/test_public_reports.py): a third.
+    hold 0.14 to 0.98 of `more_at_most` (tests/judge/test_public_reports.py): a third.
     """
     is_recent = (case.spec.released or "") >= _NVFP4["attention_wide_since"]
-    if "recurrent" not in kinds and (is_recent or "latent values" in kinds):
+    has_wide_attention = is_recent or "latent values" in parts
+    if has_wide_attention and "recurrent" not in parts:
         return more_in_16_bits(case, {"attention", "latent values"})
-    return more // 3 if kinds & {"recurrent", "expert"} else 0
+    if parts.isdisjoint({"recurrent", "expert"}):
+        return 0
+    return more_at_most // 3
 
 
 def more_in_16_bits(case: Case, parts: set[str]) -> int:
     """By how many bytes these linear layers are larger in 16 bits than in its quantization."""
-    left = [each for each in linear_layers(case.model) if each.part in parts]
-    packed = (
-        linear_bytes(case.quantization, each.inputs, each.outputs) * each.number
-        for each in left
-    )
-    return int(sum(2 * each.weights for each in left) - sum(packed))
+    wide = 0
+    packed = 0.0
+    for layer in linear_layers(case.model):
+        if layer.part in parts:
+            wide += 2 * layer.weights
+            of_one = linear_bytes(case.quantization, layer.inputs, layer.outputs)
+            packed += of_one * layer.number
+    return int(wide - packed)
+
+
+class MlxWeights(NamedTuple):
+    """What files for MLX weigh without encoders, in bytes, and the likely size as a line."""
+
+    likely: int
+    low: int
+    high: int
+    arithmetic: str
 
 
 def _mlx_size(case: Case) -> Term | Unread:
-    """Files that mlx_lm.convert makes. The ends: made with --dtype float16, by mlx-lm of September
-    2026 or later, which keeps projections in 8 bits, or of the text alone.
-    """
-    name, own, encoders = case.quantization, case.spec.quantized, 2 * case.encoders
-    scheme, weights = (
-        mlx_scheme(name),
-        (case.spec.parameters.total or 0) - case.encoders,
-    )
-    if scheme is None and name not in ("bf16", "fp16"):
-        return unread(
-            f"no source states the size in {name}", "use --quant 4bit or --quant 8bit"
-        )
-    if own is not None and (own.format, own.quantization) == ("mlx", None):
-        otherwise = (
-            "its weights are stored in a quantization that selfhost does not know"
-        )
-        why = case.spec.unknown.get("architecture.matrix_dtype", otherwise)
-        return unread(why, "name the folder with its files, or the original model")
+    """Files that mlx_lm.convert makes, with encoders in 16 bits."""
+    untold = _why_no_mlx_size(case)
+    if untold is not None:
+        return untold
+    unencoded = (case.spec.parameters.total or 0) - case.encoders
     if case.whole:
-        model, row = case.model, case.row
-        size, line = _sum_of(typed_tensors(model, name))
-        low = high = size
-        if scheme is not None and own is None:
-            narrow = (
-                model.replace(dtype="bfloat16") if model.dtype == "float32" else model
-            )
-            eight = row.mlx_in_8_bits if scheme.bits < 8 else ()
-            low, _ = _sum_of(typed_tensors(narrow, name))
-            high, _ = _sum_of(typed_tensors(model, name, eight))
-    elif weights > 0:
-        bits = _bits(name)
-        low = high = size = int(weights * bits / 8)
-        line = f"{weights:,} weights × {bits:g} bits / 8"
+        weights = _mlx_weights(case)
+    elif unencoded > 0:
+        bits = _bits(case.quantization)
+        size = int(unencoded * bits / 8)
+        line = f"{unencoded:,} weights × {bits:g} bits / 8"
+        weights = MlxWeights(size, size, size, line)
     else:
         return unread(
             "the number of parameters is not known", "state the size under [[files]]"
         )
-    source = "mlx.core.quantize and mlx_lm.convert: a scale and bias per group (in some a scale of"
-    source += " 8 bits); routers may keep more"
-    line += f" + {encoders:,} bytes of encoders" if encoders else ""
-    ends = {"low": int(low * 0.995), "high": int((high + encoders) * 1.01)}
-    return term("files", size + encoders, How.COMPUTED, source, line, **ends)
+    encoder_bytes = 2 * case.encoders
+    line = weights.arithmetic
+    if encoder_bytes:
+        line += f" + {encoder_bytes:,} bytes of encoders"
+    return term(
+        "files",
+        weights.likely + encoder_bytes,
+        How.COMPUTED,
+        "mlx.core.quantize and mlx_lm.convert: a scale and bias per group (in some a scale of"
+        " 8 bits); routers may keep more",
+        line,
+        low=int(weights.low * 0.995),
+        high=int((weights.high + encoder_bytes) * 1.01),
+    )
+
+
+def _why_no_mlx_size(case: Case) -> Unread | None:
+    """Why the size of files for MLX is not known; None where it follows."""
+    name = case.quantization
+    own = case.spec.quantized
+    if mlx_scheme(name) is None and name not in ("bf16", "fp16"):
+        return unread(
+            f"no source states the size in {name}", "use --quant 4bit or --quant 8bit"
+        )
+    if own is not None and own.format == "mlx" and own.quantization is None:
+        why = case.spec.unknown.get(
+            "architecture.matrix_dtype",
+            "its weights are stored in a quantization that selfhost does not know",
+        )
+        return unread(why, "name the folder with its files, or the original model")
+    return None
+
+
+def _mlx_weights(case: Case) -> MlxWeights:
+    """Every tensor in its type. The ends: made with --dtype float16, by mlx-lm of September 2026 or
+    later, which keeps projections in 8 bits, or of the text alone.
+    """
+    name = case.quantization
+    model = case.model
+    size, line = _sum_of(typed_tensors(model, name))
+    scheme = mlx_scheme(name)
+    if scheme is None or case.spec.quantized is not None:
+        return MlxWeights(size, size, size, line)
+    in_16_bits = model
+    if model.dtype == "float32":
+        in_16_bits = model.replace(dtype="bfloat16")
+    in_8_bits = case.row.mlx_in_8_bits if scheme.bits < 8 else ()
+    return MlxWeights(
+        likely=size,
+        low=_sum_of(typed_tensors(in_16_bits, name)).bytes,
+        high=_sum_of(typed_tensors(model, name, in_8_bits)).bytes,
+        arithmetic=line,
+    )
 
 
 def loaded_of(case: Case, files: Term) -> Term:
     """Without blocks that predict more tokens, and a tied matrix once; MLX has neither."""
-    spec, parameters = case.spec, case.spec.parameters
+    spec = case.spec
     if spec.architecture is None or case.format == "mlx" or not case.is_own:
         return files
-    has_extra = files.how is not How.STATED and bool(parameters.extra_in_files)
-    if not (has_extra or parameters.mtp) or spec.quantized is not None:
+    predicting = spec.parameters.mtp or 0
+    has_extra = files.how is not How.STATED and bool(spec.parameters.extra_in_files)
+    if spec.quantized is not None or not (has_extra or predicting):
         return files
     if case.whole:
         return _tensor_bytes(case)
-    predicting = parameters.mtp or 0
     block = int(predicting * _bits(case.model.dtype) / 8)
     return files.replace(bytes=files.bytes - block, low_bytes=files.low_bytes - block)
 
@@ -481,17 +659,15 @@ def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str)
     """By default plain weights are loaded as what config.json says (dtype "auto" of transformers
     5), of which vLLM makes 32 bits 16.
     """
-    stated = spec.architecture.dtype if spec.architecture is not None else None
+    if runtime is None or spec.architecture is None:
+        return quantization
+    stated = spec.architecture.dtype
     is_plain = quantization in PLAIN_DTYPES and stated in PLAIN_DTYPES
-    if runtime is None or not is_plain or is_cast(spec, runtime, quantization):
+    if stated is None or not is_plain or is_cast(spec, runtime, quantization):
         return quantization
     if runtime.account.loads_as == "sixteen" and stated == "float32":
         return "bfloat16"
-    return (
-        quantization
-        if stated is None or runtime.account.loads_as == "stored"
-        else stated
-    )
+    return quantization if runtime.account.loads_as == "stored" else stated
 
 
 def loaded_bits(
@@ -504,13 +680,17 @@ def loaded_bits(
     if quantization is None or workload.task != "generate" or workload.format == "gguf":
         return None
     loaded = loaded_type(runtime, spec, quantization)
-    is_same = loaded == quantization or DTYPES[loaded] == DTYPES[quantization]
-    return None if is_same else int(DTYPES[loaded])
+    if loaded == quantization or DTYPES[loaded] == DTYPES[quantization]:
+        return None
+    return int(DTYPES[loaded])
 
 
 def active_parameters(case: Case) -> int:
-    """Parameters that one token reads, each as often as it reads it."""
-    parameters, architecture = case.spec.parameters, case.spec.architecture
+    """Parameters that one token reads, each as often as it reads it: those that it uses, without
+    the encoders and without tables, of which it reads one row.
+    """
+    parameters = case.spec.parameters
+    architecture = case.spec.architecture
     active = (parameters.active or parameters.total or 0) - case.encoders
     if architecture is None:
         return active
@@ -520,7 +700,7 @@ def active_parameters(case: Case) -> int:
         active -= table
     if architecture.per_layer_embedding_length:
         # Gemma 3n and 4: of a second table, too, one row is read
-        rows = case.row.per_layer_vocabulary or architecture.vocabulary or 0
+        rows = case.row.per_layer_vocabulary or vocabulary
         active -= architecture.per_layer_embedding_length * architecture.layers * rows
     if architecture.stored_layers:
         # layers that run through the weights of earlier ones read them once more
