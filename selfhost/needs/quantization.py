@@ -1,8 +1,9 @@
 """Which type each tensor of a GGUF file gets, and the bytes that follow.
 
-`llama-quantize` mixes types: a Q4_K_M file holds Q4_K, Q6_K and F32 tensors, chosen by the tensor's
-role, its layer and its row length. The rules below were read from `src/llama-quant.cpp` (llama.cpp,
-2026) and restated; `specs/common/gguf_types.toml` has the types.
+In goes an architecture and the name of a quantization; out come the tensors of the file. The
+quantizer `llama-quantize` mixes types: a Q4_K_M file holds Q4_K, Q6_K and F32 tensors, chosen by
+the tensor's role, its layer and its row length. The rules below were read from
+`src/llama-quant.cpp` (llama.cpp, 2026) and restated; specs/common/gguf_types.toml has the types.
 """
 
 from __future__ import annotations
@@ -11,27 +12,84 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from math import prod
+from typing import Any, NamedTuple
 
 from ..catalogue.architecture import Architecture, TensorGroup
 from ..catalogue.spec import FileTensors
 from ..catalogue.spec_values import gguf_name
 from ..core.tables import TomlRow, shipped_table
-from .tensors import gguf_tensors, row_of
+from .tensors import ArchitectureRow, gguf_tensors, row_of
+
+
+class Block(NamedTuple):
+    """How a type stores numbers: so many together take so many bytes."""
+
+    elements: int
+    bytes: int
+
+
+class Rule(NamedTuple):
+    """The type of a tensor of which all these facts hold; () for any."""
+
+    facts: tuple[str, ...]
+    type: str
+
+    @classmethod
+    def from_values(cls, values: Sequence[str]) -> Rule:
+        """A line of the table: facts with commas between them, and the type."""
+        facts, type = values
+        return cls(tuple(facts.split(", ")) if facts else (), type)
+
+
+class TypeRules(NamedTuple):
+    """A quantization of llama-quantize: a table of `[quantization]`.
+
+    `base`: the type of most tensors. `bits`: per weight, of Llama 3.1 8B. `last`: the type of the
+    output matrix. `table`, `queries`: those of token tables, queries and keys; None: `base`.
+    `earlier`: that of fused matrices before FUSED_AS_VALUES. The rules are for matrices of values,
+    for the second of feed-forwards and for the output of attention; the first that fits counts.
+    """
+
+    base: str
+    bits: float
+    last: str = "Q6_K"
+    table: str | None = None
+    queries: str | None = None
+    earlier: str | None = None
+    values: tuple[Rule, ...] = ()
+    downs: tuple[Rule, ...] = ()
+    output: tuple[Rule, ...] = ()
+
+    @classmethod
+    def from_values(cls, values: TomlRow) -> TypeRules:
+        """One table of the file."""
+        fields: dict[str, Any] = {}
+        for key, value in values.items():
+            fields[key] = value
+            if isinstance(value, list):
+                fields[key] = tuple(Rule.from_values(line) for line in value)
+        return cls(**fields)
+
 
 _TYPES = shipped_table("gguf_types")
-# elements and bytes of one block
-BLOCKS: Mapping[str, tuple[int, int]] = {
-    name: (elements, size) for name, (elements, size) in _TYPES["blocks"].items()
-}
+BLOCKS = {name: Block(*sizes) for name, sizes in _TYPES["blocks"].items()}
 # 8 bits with a scale for all of a tensor (vLLM, SGLang: kv_cache_dtype)
-CACHE_BLOCKS = {**BLOCKS, "FP8": (1, 1)}
-_QUANTIZATIONS: Mapping[str, TomlRow] = _TYPES["quantization"]
-# the file's quantization and the type of most of its tensors; best quality first
-BASE_TYPES = {name: str(values["base"]) for name, values in _QUANTIZATIONS.items()}
-BITS_PER_WEIGHT = {
-    name: float(values["bits"]) for name, values in _QUANTIZATIONS.items()
+CACHE_BLOCKS = {**BLOCKS, "FP8": Block(1, 1)}
+_RULES = {
+    name: TypeRules.from_values(values)
+    for name, values in _TYPES["quantization"].items()
 }
+# the file's quantization and the type of most of its tensors; best quality first
+BASE_TYPES = {name: rules.base for name, rules in _RULES.items()}
+BITS_PER_WEIGHT = {name: rules.bits for name, rules in _RULES.items()}
 GGUF_QUANTIZATIONS = tuple(BASE_TYPES)
+# quantizations of about two bits, whose rules look at less
+_TWO_BITS = frozenset(_TYPES["two_bits"])
+# parts of the names of tensors that no quantization changes, and of those kept in 16 bits
+_KEPT: Sequence[str] = _TYPES["kept"]
+_KEPT_IN_16_BITS: Sequence[str] = _TYPES["kept_in_16_bits"]
+# the type of rows that the blocks of another do not divide
+_FALLBACKS: Mapping[str, str] = _TYPES["fallback"]
 # for models trained with ternary weights alone; any other they destroy
 TERNARY_QUANTIZATIONS = ("TQ2_0", "TQ1_0")
 # types that llama-quantize gives to experts alone, with that of all else
@@ -40,14 +98,22 @@ _TYPE_BESIDE_EXPERTS = {"MXFP4": "Q8_0"}
 # commit 1dab5f5a44, mended by pull 20357 of that day)
 FUSED_AS_VALUES = "2026-03-10"
 # matrices of values, alone and fused with others
-FUSED = "attn_qkv.weight", "attn_kv_b.weight"
-_VALUES = ("attn_v.weight", *FUSED)
-_DOWNS = "ffn_down.weight", "ffn_down_exps.weight", "ffn_down_shexp.weight"
+FUSED = ("attn_qkv.weight", "attn_kv_b.weight")
+_VALUES_ALONE = ("attn_v.weight",)
+_VALUES = (*_VALUES_ALONE, *FUSED)
+_DOWNS = ("ffn_down.weight", "ffn_down_exps.weight", "ffn_down_shexp.weight")
+_GATES_AND_UPS = ("blk.*.ffn_gate", "blk.*.ffn_up")
 # tables that llama-quantize leaves as they are
 _KEPT_TABLES = ("position_embd.weight", "token_types.weight")
+_TOKEN_TABLES = ("token_embd.weight", "per_layer_token_embd.weight")
 # tables of the input layer, which are read by rows: LLM_TENSOR_LAYER_INPUT and GGML_OP_GET_ROWS in
 # src/llama-arch.cpp of llama.cpp
-TABLES = ("token_embd.weight", "per_layer_token_embd.weight", *_KEPT_TABLES)
+TABLES = (*_TOKEN_TABLES, *_KEPT_TABLES)
+# bytes of a number in MXFP4: 17 for a block of 32
+_MXFP4_BYTES = 17 / 32
+# the buffers of each in which llama.cpp lays out weights anew (gguf_types.toml says how), the first
+# of which that takes a matrix has it
+LAYOUTS: Mapping[str, Sequence[TomlRow]] = _TYPES["layout"]
 
 
 def canonical_gguf(text: str) -> str | None:
@@ -58,8 +124,8 @@ def canonical_gguf(text: str) -> str | None:
 
 def bytes_of(type: str, number: int) -> int:
     """Bytes of so many elements of a tensor, or of one row of a cache."""
-    elements, size = CACHE_BLOCKS[type.upper()]
-    return number // elements * size
+    block = CACHE_BLOCKS[type.upper()]
+    return number // block.elements * block.bytes
 
 
 @lru_cache(maxsize=1024)
@@ -78,23 +144,25 @@ def recipe_tensors(
     )
     tensors = []
     for group in gguf_tensors(architecture):
-        name, shape = group.name, group.shape
         # of a multi-token-prediction block: in the file, by default not in memory
-        extra = max(group.layers, default=-1) >= architecture.layers
-        kept, number = recipe.kept_type(group), len(group.layers) or 1
-        types = [kept] * number if kept else recipe.types_by_layer(group)
-        types = types or [recipe.plain_type(group)] * number
-        # those that no quantization changes fit
-        types = types if kept else [_type_that_fits(type, shape[0]) for type in types]
-        for type, count in Counter(types).items():
-            sizes = {"count": count, "bytes": bytes_of(type, prod(shape)) * count}
+        is_extra = max(group.layers, default=-1) >= architecture.layers
+        for type, count in Counter(recipe.types_of(group)).items():
             tensors.append(
-                FileTensors(name=name, shape=shape, type=type, extra=extra, **sizes)
+                FileTensors(
+                    name=group.name,
+                    shape=group.shape,
+                    type=type,
+                    count=count,
+                    bytes=bytes_of(type, prod(group.shape)) * count,
+                    extra=is_extra,
+                )
             )
     return tuple(tensors)
 
 
 class _Recipe:
+    """The rules of one quantization for one model."""
+
     def __init__(
         self,
         architecture: Architecture,
@@ -103,164 +171,192 @@ class _Recipe:
         importance_matrix: bool,
         earlier: bool,
     ) -> None:
-        groups, row = gguf_tensors(architecture), row_of(architecture)
-        self.name, self.base, self.earlier = (
-            quantization,
-            BASE_TYPES[quantization],
-            earlier,
-        )
-        self.rules = _QUANTIZATIONS[quantization]
-        self.importance_matrix, self.falcon = importance_matrix, row.falcon_types
+        groups = gguf_tensors(architecture)
+        row = row_of(architecture)
+        self.name = quantization
+        self.rules = _RULES[quantization]
+        self.base = self.rules.base
+        self.earlier = earlier
+        self.falcon = row.falcon_types
         self.in_mxfp4 = str(architecture.expert_dtype).startswith("mxfp4")
         self.blocks = architecture.layers + (architecture.mtp_layers or 0)
         self.experts = max(
             (group.experts or 0 for group in architecture.feed_forward), default=0
         )
         self.tied = all(group.name != "output.weight" for group in groups)
-        # heads that share a key in the first layer; 0 where it has none and keys are by layer
-        heads = [
-            g for g in architecture.attention if 0 in g.layers or row.keys_stated_once
-        ]
-        keys = [
-            1 if group.kind == "latent" else max(1, group.kv_heads) for group in heads
-        ]
-        self.sharing = heads[0].heads // keys[0] if heads else 0
-        shares = self.sharing != 1 or not row.shared_keys_of_70b
-        self.seventy = architecture.layers == row.layers_of_70b and shares
+        sharing = _heads_to_a_key(architecture, row)
+        has_sharing_of_70b = sharing != 1 or not row.shared_keys_of_70b
+        self.is_70b = architecture.layers == row.layers_of_70b and has_sharing_of_70b
         # the earlier rule counts fused ones among all, and passes over them in the order
         self.values = len(_counted_order(groups, _VALUES))
-        self.value_index = _counted_order(groups, _VALUES[:1] if earlier else _VALUES)
-        self.down_index = _counted_order(groups, _DOWNS)
+        self.value_places = _counted_order(
+            groups, _VALUES_ALONE if earlier else _VALUES
+        )
+        self.down_places = _counted_order(groups, _DOWNS)
+        facts = {
+            "shared": sharing >= 4,
+            "four experts": self.experts >= 4,
+            "eight experts": self.experts == 8,
+            "matrix": importance_matrix,
+            "no matrix": not importance_matrix,
+            "falcon": self.falcon,
+            "no falcon": not self.falcon,
+        }
+        # what holds of the model, in the words of the rules
+        self.facts = {fact for fact, holds in facts.items() if holds}
+
+    def types_of(self, group: TensorGroup) -> list[str]:
+        """The type in each of the group's layers, or of the one tensor outside of layers."""
+        count = len(group.layers) or 1
+        kept = self.kept_type(group)
+        if kept is not None:
+            return [kept] * count
+        types = self.types_by_layer(group) or [self.plain_type(group)] * count
+        return [_type_that_fits(type, group.shape[0]) for type in types]
 
     def kept_type(self, group: TensorGroup) -> str | None:
         """The type of tensors that no quantization changes; None where the quantization chooses.
         Experts that were published in MXFP4 stay so where no narrower type replaces them:
         llama-quantize refuses to quantize them again ("requantizing from type mxfp4 is disabled").
         """
-        if "ffn_gate_tid2eid" in group.name:
+        name = group.name
+        if "ffn_gate_tid2eid" in name:
             return "I32"
         # vectors, norms, routers, position tables and small convolutions (llama-quant.cpp)
-        is_matrix = (
-            group.name.endswith("weight") and sum(size != 1 for size in group.shape) > 1
-        )
-        is_kept = group.name in _KEPT_TABLES or any(
-            part in group.name for part in _TYPES["kept"]
-        )
+        sides = [size for size in group.shape if size != 1]
+        is_matrix = name.endswith("weight") and len(sides) > 1
+        is_kept = name in _KEPT_TABLES or any(part in name for part in _KEPT)
         if is_kept or not is_matrix:
-            is_wide = self.base == "F32" or not any(
-                part in group.name for part in _TYPES["kept_in_16_bits"]
-            )
-            return "F32" if is_wide else "F16"
-        elements, size = BLOCKS[_type_that_fits(self.base, group.shape[0])]
-        is_wider = size / elements > 17 / 32
-        if self.in_mxfp4 and prod(group.shape[2:]) > 1 and is_wider:
-            return "MXFP4"
+            may_be_narrow = any(part in name for part in _KEPT_IN_16_BITS)
+            return "F16" if may_be_narrow and self.base != "F32" else "F32"
+        if self.in_mxfp4 and _is_of_experts(group):
+            block = BLOCKS[_type_that_fits(self.base, group.shape[0])]
+            if block.bytes / block.elements > _MXFP4_BYTES:
+                return "MXFP4"
         return self.base if self.base in ("F32", "F16", "BF16") else None
 
     def types_by_layer(self, group: TensorGroup) -> list[str] | None:
         """The type in each of the group's layers; None where all have `plain_type`."""
-        name, layers = group.name, group.layers
+        name = group.name
         if self.name == "MXFP4":
             return None
         if self.earlier and name.endswith(FUSED):
-            return [self.rules.get("earlier", self.base)] * len(layers)
+            return [self.rules.earlier or self.base] * len(group.layers)
         if name.endswith(_VALUES):
-            index, total = self.value_index, self.values
-            return [
-                self.by_rules("values", index[layer, name], total) for layer in layers
-            ]
+            places = [self.value_places[layer, name] for layer in group.layers]
+            return [self.type_of_values(place) for place in places]
         if name.endswith(_DOWNS):
-            # with experts llama-quantize counts by the number of the layer, but it gives types of
-            # about two bits before it looks at that
-            is_by_layer = self.experts > 1 and self.name not in _TYPES["two_bits"]
-            places = [
-                layer if is_by_layer else self.down_index[layer, name]
-                for layer in layers
+            places = [self.place_of_down(layer, name) for layer in group.layers]
+            return [
+                self.by_rules(self.rules.downs, place, self.blocks) for place in places
             ]
-            return [self.by_rules("downs", place, self.blocks) for place in places]
-        if self.name == "IQ3_XS" and name.startswith(
-            ("blk.*.ffn_gate", "blk.*.ffn_up")
-        ):
+        if self.name == "IQ3_XS" and name.startswith(_GATES_AND_UPS):
             middle = range(self.blocks // 8, 7 * self.blocks // 8)
-            return ["IQ3_XXS" if layer in middle else self.base for layer in layers]
+            return [
+                "IQ3_XXS" if layer in middle else self.base for layer in group.layers
+            ]
         return None
 
-    def plain_type(self, group: TensorGroup) -> str:
-        """The type of tensors whose layer does not matter."""
-        name, base, quantization = group.name, self.base, self.name
-        is_table = name in ("token_embd.weight", "per_layer_token_embd.weight")
-        if name == "output.weight" or (self.tied and is_table):
-            is_odd = self.falcon or group.shape[0] % BLOCKS[base][0]
-            return "Q8_0" if is_odd else str(self.rules.get("last", "Q6_K"))
-        if quantization in _TYPE_BESIDE_EXPERTS:
-            return (
-                base
-                if prod(group.shape[2:]) > 1
-                else _TYPE_BESIDE_EXPERTS[quantization]
-            )
-        if is_table:
-            return str(self.rules.get("table", base))
-        if "attn_k.weight" in name and self.experts == 8:
-            return "Q4_K" if quantization in _TYPES["two_bits"] else "Q8_0"
-        if "attn_k.weight" in name or "attn_q.weight" in name:
-            return str(self.rules.get("queries", base))
-        return self.by_rules("output", 0, 1) if "attn_output.weight" in name else base
-
-    def by_rules(self, key: str, index: int, total: int) -> str:
-        """The type of the tensor of that number among so many."""
-        eighth = total // 8
-        edges = index < eighth or index >= 7 * total // 8
-        facts = {
-            "": True,
-            "first two": index < 2,
-            "first four": index < 4,
-            "sixteenth": index < self.blocks // 16,
-            "early": index < self.blocks // 8,
-            "more": edges or (index - eighth) % 3 == 2,
-            "shared": self.sharing >= 4,
-            "four experts": self.experts >= 4,
-            "eight experts": self.experts == 8,
-            "matrix": self.importance_matrix,
-            "no matrix": not self.importance_matrix,
-            "falcon": self.falcon,
-            "no falcon": not self.falcon,
-        }
-        rules = (*self.rules.get(key, ()), ("", self.base))
-        fitting = (
-            str(type) for words, type in rules if all(map(facts.get, words.split(", ")))
-        )
-        type = next(fitting)
-        if key != "values" or self.name in _TYPES["two_bits"]:
+    def type_of_values(self, place: int) -> str:
+        """The type of a matrix of values of that number among all of them."""
+        type = self.by_rules(self.rules.values, place, self.values)
+        if self.name in _TWO_BITS:
             return type
         if self.experts == 8:
             return "Q8_0"
-        return "Q5_K" if self.seventy and type in ("Q3_K", "Q4_K") else type
+        if self.is_70b and type in ("Q3_K", "Q4_K"):
+            return "Q5_K"
+        return type
+
+    def place_of_down(self, layer: int, name: str) -> int:
+        """The number by which rules know the second matrix of a layer's feed-forward. With experts
+        llama-quantize counts by the number of the layer, but it gives types of about two bits
+        before it looks at that.
+        """
+        if self.experts > 1 and self.name not in _TWO_BITS:
+            return layer
+        return self.down_places[layer, name]
+
+    def plain_type(self, group: TensorGroup) -> str:
+        """The type of tensors whose layer does not matter."""
+        name = group.name
+        is_table = name in _TOKEN_TABLES
+        if name == "output.weight" or (self.tied and is_table):
+            is_odd = group.shape[0] % BLOCKS[self.base].elements != 0
+            return "Q8_0" if self.falcon or is_odd else self.rules.last
+        if self.name in _TYPE_BESIDE_EXPERTS:
+            return (
+                self.base if _is_of_experts(group) else _TYPE_BESIDE_EXPERTS[self.name]
+            )
+        if is_table:
+            return self.rules.table or self.base
+        is_key = "attn_k.weight" in name
+        if is_key and self.experts == 8:
+            return "Q4_K" if self.name in _TWO_BITS else "Q8_0"
+        if is_key or "attn_q.weight" in name:
+            return self.rules.queries or self.base
+        if "attn_output.weight" in name:
+            return self.by_rules(self.rules.output, 0, 1)
+        return self.base
+
+    def by_rules(self, rules: Iterable[Rule], place: int, total: int) -> str:
+        """The type of the tensor of that number among so many."""
+        facts = self.facts | self.facts_of_place(place, total)
+        for rule in rules:
+            if facts.issuperset(rule.facts):
+                return rule.type
+        return self.base
+
+    def facts_of_place(self, place: int, total: int) -> set[str]:
+        """What holds of a tensor by its number. "more": `use_more_bits` of llama-quant.cpp."""
+        eighth = total // 8
+        is_at_an_end = place < eighth or place >= 7 * total // 8
+        facts = {
+            "first two": place < 2,
+            "first four": place < 4,
+            "sixteenth": place < self.blocks // 16,
+            "early": place < self.blocks // 8,
+            "more": is_at_an_end or (place - eighth) % 3 == 2,
+        }
+        return {fact for fact, holds in facts.items() if holds}
+
+
+def _heads_to_a_key(architecture: Architecture, row: ArchitectureRow) -> int:
+    """Heads that share a key in the first layer; 0 where it has none and keys are by layer."""
+    for group in architecture.attention:
+        if 0 in group.layers or row.keys_stated_once:
+            keys = 1 if group.kind == "latent" else max(1, group.kv_heads)
+            return group.heads // keys
+    return 0
+
+
+def _is_of_experts(group: TensorGroup) -> bool:
+    """Whether one tensor holds the matrices of several experts."""
+    return prod(group.shape[2:]) > 1
 
 
 def _counted_order(
     groups: Iterable[TensorGroup], endings: tuple[str, ...]
 ) -> dict[tuple[int, str], int]:
-    """The number of each layer's tensor with such an ending, as llama-quantize counts them; in two
-    stacks by name alone.
+    """The number of each layer's tensor with such an ending, by layer and name, as llama-quantize
+    counts them: layer by layer; in two stacks by name alone.
     """
     placed = []
     for group in groups:
-        for layer in group.layers if group.name.endswith(endings) else ():
-            tensor = place = layer, group.name
+        if not group.name.endswith(endings):
+            continue
+        for layer in group.layers:
+            tensor = (layer, group.name)
+            place = tensor
             if not group.name.startswith("blk."):
-                place = 0, group.name.replace("*", str(layer))
+                place = (0, group.name.replace("*", str(layer)))
             placed.append((place, tensor))
     return {tensor: number for number, (_, tensor) in enumerate(sorted(placed))}
 
 
 def _type_that_fits(type: str, row_length: int) -> str:
     """The type, or the next one whose blocks divide a row of that length."""
-    if row_length % BLOCKS[type][0] == 0:
-        return type
-    type = _TYPES["fallback"].get(type, type)
-    return type if row_length % BLOCKS[type][0] == 0 else "F16"
-
-
-# the buffers of each in which llama.cpp lays out weights anew (gguf_types.toml says how), the first
-# of which that takes a matrix has it
-LAYOUTS: Mapping[str, Sequence[TomlRow]] = _TYPES["layout"]
+    for name in (type, _FALLBACKS.get(type, type)):
+        if row_length % BLOCKS[name].elements == 0:
+            return name
+    return "F16"
