@@ -1,12 +1,17 @@
-"""The entry of this package: what a model takes in a runtime, and what one token reads of it."""
+"""The entry of this package: what a model takes in a runtime, and what one token reads of it.
+
+In go a model's spec, a runtime and a workload; `case_for` makes the case of them, and `count` the
+needs: files and terms of memory in bytes, all in RAM. `needs_on` counts the same case where
+accelerators hold the model, `needs_in_batches` in batches of another size.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.spec import HEARD_SECONDS, ModelSpec
+from ..catalogue.spec import HEARD_SECONDS, FileTensors, ModelSpec, StatedNeeds
 from ..core import units
 from ..core.records import Unread
 from ..core.workload import Workload
@@ -85,18 +90,21 @@ def case_for(
     gpu_maker: str = "",
 ) -> Case:
     """The case that `count` counts, with the arguments of `needs_of`."""
-    beside, draft = companions or Companions(), None
+    companions = companions or Companions()
     case = case_of(spec, runtime, workload)
-    if beside.draft is not None:
+    draft = None
+    if companions.draft is not None:
         # its cache is 16-bit whatever the model's is
-        quantization = beside.draft_quantization
         alone = workload.replace(
-            format=case.format, quantization=quantization, kv_cache_type="f16"
+            format=case.format,
+            quantization=companions.draft_quantization,
+            kv_cache_type="f16",
         )
-        draft = case_of(beside.draft, runtime, alone)
-        draft = draft.replace(instruction_sets=instruction_sets, gpu_maker=gpu_maker)
+        draft = case_of(companions.draft, runtime, alone).replace(
+            instruction_sets=instruction_sets, gpu_maker=gpu_maker
+        )
     return case.replace(
-        companions=beside,
+        companions=companions,
         draft=draft,
         instruction_sets=instruction_sets,
         gpu_maker=gpu_maker,
@@ -105,59 +113,82 @@ def case_for(
 
 def count(case: Case) -> Needs:
     """What the case takes in RAM, before any of it is placed on an accelerator."""
-    spec, runtime = case.spec, case.runtime
     needs = _files_and_memory(case)
     if needs.terms and needs.memory is None:
-        # the first part of the memory that is not known says how much is
-        least = units.binary(sum(each.low_bytes for each in needs.terms))
-        first = next(each for each in needs.unknown if each.fact.startswith("memory"))
-        more = first.replace(
-            reason=f"{first.reason}; the known parts need at least {least}"
-        )
-        unknown = (more if each == first else each for each in needs.unknown)
-        needs = needs.replace(unknown=tuple(unknown))
+        needs = _with_least_memory(needs)
+    return needs.replace(cpu=_cpu_of(case))
+
+
+def _with_least_memory(needs: Needs) -> Needs:
+    """The first part of the memory that is not known says how much the others need at least."""
+    least = units.binary(sum(term.low_bytes for term in needs.terms))
+    unknown = list(needs.unknown)
+    for place, why in enumerate(unknown):
+        if why.fact.startswith("memory"):
+            reason = f"{why.reason}; the known parts need at least {least}"
+            unknown[place] = why.replace(reason=reason)
+            break
+    return needs.replace(unknown=tuple(unknown))
+
+
+def _cpu_of(case: Case) -> CpuNeed:
+    """What the program's builds ask of a CPU; without a program what the model's spec states."""
+    runtime = case.runtime
     if runtime is NO_PROGRAM:
-        sets = spec.needs.instruction_sets if spec.needs else ()
-        cpu = CpuNeed(instruction_sets={"x86_64": sets} if sets else {})
-    else:
-        systems = (*runtime.platforms.systems, *runtime.platforms.from_source)
-        names = (system.split("-", 1)[1] for system in systems if "-" in system)
-        cpu = CpuNeed(
-            architectures=tuple(dict.fromkeys(names)),
-            instruction_sets=runtime.platforms.instruction_sets,
-            recommended=runtime.platforms.recommended_instruction_sets,
-        )
-    return needs.replace(cpu=cpu)
+        stated = case.spec.needs
+        if stated is None or not stated.instruction_sets:
+            return CpuNeed()
+        return CpuNeed(instruction_sets={"x86_64": stated.instruction_sets})
+    architectures: dict[str, None] = {}
+    for system in (*runtime.systems, *runtime.builds_from_source):
+        _, dash, architecture = system.partition("-")
+        if dash:
+            architectures[architecture] = None
+    return CpuNeed(
+        architectures=tuple(architectures),
+        instruction_sets=runtime.instruction_sets,
+        recommended=runtime.recommended_instruction_sets,
+    )
 
 
 def needs_on(needs: Needs, case: Case | None, device: Device) -> Needs:
     """The same needs, of known memory, where accelerators hold the model. Without the case that
     they were counted from they are shared out as they lie.
     """
-    terms, devices = needs.terms, device.devices
     if case is None:
-        # nothing says more of it than its terms
-        shares = {Split.LAYERS: 1 / devices}
-        terms = tuple(
-            share_by_device(each, devices, shares.get(each.split, 1.0))
-            for each in terms
-        )
+        terms = _shared_out(needs.terms, device.devices)
     else:
-        if not case.runtime.account.divides_layers:
-            device = Device(maker=device.maker)
-        elif not case.runtime.memory.reserves_by_device:
-            # so that all devices of a kind are one
-            device = device.replace(total_bytes=None, free_bytes=None, room_bytes=None)
-        terms = _files_and_memory(_on_device(case, device)).terms
-    there = (
-        each if each.stays_in_ram else each.replace(where=ACCELERATOR) for each in terms
-    )
+        case = _on_device(case, _device_for(case.runtime, device))
+        terms = _files_and_memory(case).terms
+    placed = [
+        part if part.stays_in_ram else part.replace(where=ACCELERATOR) for part in terms
+    ]
     return needs.replace(
         placement="accelerator",
-        terms=tuple(there),
+        terms=tuple(placed),
         evictable_bytes=0,
         is_lean=device.is_lean,
     )
+
+
+def _shared_out(terms: Iterable[Term], devices: int) -> tuple[Term, ...]:
+    """What each of several devices holds where nothing but the terms is known."""
+    shared = []
+    for part in terms:
+        share = 1 / devices if part.split is Split.LAYERS else 1.0
+        shared.append(share_by_device(part, devices, share))
+    return tuple(shared)
+
+
+def _device_for(runtime: RuntimeSpec, device: Device) -> Device:
+    """What the program's memory depends on of the device. Without the rest, all devices of a kind
+    are one, and are counted once.
+    """
+    if not runtime.account.divides_layers:
+        return Device(maker=device.maker)
+    if not runtime.reserves_by_device:
+        return device.replace(total_bytes=None, free_bytes=None, room_bytes=None)
+    return device
 
 
 def _on_device(case: Case, device: Device) -> Case:
@@ -187,91 +218,109 @@ def _with_batch(case: Case, tokens: int) -> Case:
 
 
 def _files_and_memory(case: Case) -> Needs:
-    spec, runtime = case.spec, case.runtime
+    """The files and the memory of the model with its companions; where the memory does not follow,
+    as the spec states it.
+    """
+    spec = case.spec
     if spec.closed:
         return without_files(
             unread("the weights were never published", "use an API"), "memory"
         )
     if case.workload.task == "finetune":
+        # only a fine-tuning needs this module
         from .training import finetune_needs
 
         return finetune_needs(case)
     # something to compute from, or a published size to start from
-    described = spec.architecture, spec.components, spec.parameters.total, spec.files
-    if not runtime.id or not any(described):
+    described = (spec.architecture, spec.components, spec.parameters.total, spec.files)
+    if not case.runtime.id or not any(described):
         why = "the spec states neither an architecture nor [needs]"
         why = spec.unknown.get("architecture", why)
         unknown = unread(why, "state it under [needs] in a spec")
         return _stated(case) or without_files(unknown, "memory")
-    held = parts(case)
+    counted = _with_companions(case, parts(case))
+    if counted.memory is not None:
+        return counted
+    return _stated(case, counted) or counted
+
+
+def _with_companions(case: Case, needs: Needs) -> Needs:
+    """The needs of a model with those of what drafts for it."""
     if case.companions.own_block and case.format != "gguf":
-        held = held.replace(terms=(*held.terms, *block_of_checkpoint(case)))
+        needs = needs.replace(terms=(*needs.terms, *block_of_checkpoint(case)))
         published = case.spec.draft
-        if published is not None and held.files is not None:
-            files = with_files(held.files, draft_file(case, published), published.name)
-            held = held.replace(files=files)
-    if case.draft is not None:
-        draft = parts(case.draft.replace(device=case.device))
-        held = with_draft(
-            held, draft, case, runtime.sources.get("companions", runtime.name)
-        )
-    return held if held.memory is not None else _stated(case, held) or held
+        if published is not None and needs.files is not None:
+            draft = draft_file(case, published)
+            files = with_files(needs.files, draft, published.name)
+            needs = needs.replace(files=files)
+    if case.draft is None:
+        return needs
+    source = case.runtime.sources.get("companions", case.runtime.name)
+    return with_draft(
+        needs, parts(case.draft.replace(device=case.device)), case, source
+    )
 
 
 def _stated(case: Case, counted: Needs | None = None) -> Needs | None:
     """What the spec states itself; files and ways of offloading as counted where it does not."""
-    spec, stated = case.spec, case.spec.needs
+    spec = case.spec
+    stated = spec.needs
     if stated is None:
         return None
-    divides = case.runtime.account.divides_layers
-    devices = case.device.devices if case.device is not None else 1
     source = stated.source or spec.sources.get("needs") or spec.origin or "the spec"
-    low, high, size = stated.low_bytes, stated.high_bytes, stated.disk_bytes
-    terms, unknown = list[Term](), list[Unread]()
-    if low is None or high is None:
+    unknown: list[Unread] = []
+    terms: tuple[Term, ...] = ()
+    if stated.low_bytes is None or stated.high_bytes is None:
         unknown.append(
             unread("the spec states no memory", "add memory_bytes to [needs]", "memory")
         )
     else:
-        whole = stated_range("weights", low, high, source)
-        terms = [
-            share_by_device(whole, devices, 1 / devices),
-            *_recording_terms(case, source),
-        ]
+        devices = 1 if case.device is None else case.device.devices
+        weights = stated_range("weights", stated.low_bytes, stated.high_bytes, source)
+        share = share_by_device(weights, devices, 1 / devices)
+        terms = (share, *_recording_terms(case, stated, source))
     files = None if counted is None else counted.files
-    if size is not None:
-        files = stated_range("files", size, size, source)
+    if stated.disk_bytes is not None:
+        files = stated_range("files", stated.disk_bytes, stated.disk_bytes, source)
     if files is None:
         unknown.append(
             unread("the spec states no disk_bytes", "add disk_bytes to [needs]")
         )
     return Needs(
         files=files,
-        terms=tuple(terms),
-        largest_file_bytes=files.bytes if files is not None else None,
-        tensor_parallel=TENSOR_PARALLEL if divides else (),
+        terms=terms,
+        largest_file_bytes=None if files is None else files.bytes,
+        tensor_parallel=TENSOR_PARALLEL if case.runtime.account.divides_layers else (),
         offloaded=() if counted is None else counted.offloaded,
         unknown=tuple(unknown),
     )
 
 
-def _recording_terms(case: Case, source: str) -> tuple[Term, ...]:
-    """What a recording takes beyond the length that the memory is stated for."""
-    # a cache is held whole, scores of attention need not be; the most is assumed
-    stated, parallel = case.spec.needs, case.workload.parallel
-    assert stated is not None
-    seconds, usual = (
-        case.workload.audio_seconds or 0,
-        stated.heard_seconds or HEARD_SECONDS,
-    )
-    each, squared = stated.second_bytes or 0, stated.squared_second_bytes or 0
-    if seconds <= usual or not (each or squared):
+def _recording_terms(case: Case, stated: StatedNeeds, source: str) -> tuple[Term, ...]:
+    """What a recording takes beyond the length that the memory is stated for: bytes for each
+    second, and for each square of a second.
+    """
+    seconds = case.workload.audio_seconds or 0
+    usual = stated.heard_seconds or HEARD_SECONDS
+    of_second = stated.second_bytes or 0
+    of_square = stated.squared_second_bytes or 0
+    if seconds <= usual or not (of_second or of_square):
         return ()
-    size = (each * (seconds - usual) + squared * (seconds**2 - usual**2)) * parallel
-    parts = [f"({seconds:,} - {usual:,}) seconds × {each:,} bytes"] if each else []
-    parts += [f"({seconds:,}² - {usual:,}²) × {squared:,} bytes"] if squared else []
-    line = " + ".join(parts) + (f" × {parallel}" if parallel > 1 else "")
-    low, high = size // 2 if squared else size, size * 3 // 2
+    parts = []
+    if of_second:
+        parts.append(f"({seconds:,} - {usual:,}) seconds × {of_second:,} bytes")
+    if of_square:
+        parts.append(f"({seconds:,}² - {usual:,}²) × {of_square:,} bytes")
+    line = " + ".join(parts)
+    parallel = case.workload.parallel
+    if parallel > 1:
+        line += f" × {parallel}"
+    linear = of_second * (seconds - usual)
+    squared = of_square * (seconds**2 - usual**2)
+    size = (linear + squared) * parallel
+    # a cache is held whole, scores of attention need not be; the most is assumed
+    low = size // 2 if of_square else size
+    high = size * 3 // 2
     return (term("activations", size, How.COMPUTED, source, line, low=low, high=high),)
 
 
@@ -282,14 +331,11 @@ def more_in_conversation(
     of each context, dropped only when their list is full (server-context.cpp, create_checkpoint).
     """
     case = case_of(spec, runtime, workload)
-    copies = (
-        max(0, runtime.memory.kept_checkpoints - runtime.memory.context_checkpoints)
-        * case.workload.parallel
-    )
-    is_known = (
-        workload.format == "gguf" and workload.task == "generate" and case.has_row
-    )
-    return copies * copy_bytes(case) if copies and is_known else 0
+    copies = max(0, runtime.kept_checkpoints - runtime.context_checkpoints)
+    is_known = workload.format == "gguf" and workload.task == "generate"
+    if not copies or not is_known or not case.has_row:
+        return 0
+    return copies * case.workload.parallel * copy_bytes(case)
 
 
 def why_cache_type_refused(
@@ -303,7 +349,8 @@ def why_cache_type_refused(
     such GPUs. A model that keeps none is refused types all the same, for the heads that it has
     (llama_init_from_model).
     """
-    case, type = case_of(spec), workload.kv_cache_type
+    case = case_of(spec)
+    type = workload.kv_cache_type
     if workload.format != "gguf" or type is None or not case.has_row:
         return None
     groups = cache_groups(case.model, with_room=True)
@@ -332,73 +379,93 @@ def decode_bytes_by_type(
     case = case_of(spec, None, workload).replace(runtime=runtime or NO_PROGRAM)
     if is_cast(spec, runtime, quantization):
         case = cast_to(case)
-    recipe = gguf_files.recipe_of(case.quantization, case.model)
-    if format == "gguf" and case.whole and recipe is not None:
-        return _read_of_gguf(case, recipe)
+    if format == "gguf" and case.whole:
+        recipe = gguf_files.recipe_of(case.quantization, case.model)
+        if recipe is not None:
+            return _read_of_gguf(case, recipe)
     model = case.spec.architecture
-    experts = None if model is None or not case.is_own else model.expert_dtype
-    if not case.has_row or not experts:
+    if model is None or not case.has_row or not case.is_own or not model.expert_dtype:
         return _read_of_files(case)
-    if runtime is not None and experts in runtime.account.widened:
+    if model.expert_dtype in case.runtime.account.widened:
         # widened on a CPU and not on a GPU: what is read is not known before it is placed
         return {}
     tensors = typed_tensors(case.model)
     return _read_of_tensors(
-        case.model, ((each.name, type, size) for each, type, size in tensors)
+        case.model,
+        ((tensor.group.name, tensor.type, tensor.bytes) for tensor in tensors),
     )
 
 
 def _read_of_files(case: Case) -> dict[str, int]:
     """The files scaled to the active parameters, in the type that they are loaded as."""
-    files, parameters, type = size_of(case), case.spec.parameters, case.quantization
+    files = size_of(case)
+    parameters = case.spec.parameters
+    type = case.quantization
     if isinstance(files, Unread) or not parameters.total:
         return {}
     if case.spec.architecture is None:
-        active = parameters.active
-        return {type: files.bytes * active // parameters.total} if active else {}
+        if not parameters.active:
+            return {}
+        return {type: files.bytes * parameters.active // parameters.total}
     loaded = loaded_of(case, files).bytes
     read = max(0, loaded * active_parameters(case) // parameters.total)
-    wide = loaded_type(case.runtime, case.spec, type)
-    return {wide: read if wide == type else int(read * DTYPES[wide] / DTYPES[type])}
+    loaded_as = loaded_type(case.runtime, case.spec, type)
+    if loaded_as != type:
+        read = int(read * DTYPES[loaded_as] / DTYPES[type])
+    return {loaded_as: read}
 
 
 def _read_of_gguf(case: Case, recipe: str) -> dict[str, int]:
-    """By the recipe of the file, in proportion to its size."""
-    name, size, whole = case.quantization, 1, 1
-    tensors = case.spec.tensors * any(name in files.bytes for files in case.spec.files)
-    if name != recipe:
-        mix, like = size_of(case), size_of(case.replace(quantization=recipe))
+    """By the tensors of the file; of a publisher's mix by those of the recipe that it is nearest
+    to, in proportion to its size.
+    """
+    mix_bytes = recipe_bytes = 1
+    tensors: Sequence[FileTensors] = ()
+    if case.quantization != recipe:
+        mix = size_of(case)
+        like = size_of(case.replace(quantization=recipe))
         if isinstance(mix, Unread) or isinstance(like, Unread):
             return {}
-        tensors, size, whole = (), mix.bytes, like.bytes
-    tensors = (
-        tensors or gguf_files.usual_tensors(case.model, recipe, case.spec.released)[0]
+        mix_bytes = mix.bytes
+        recipe_bytes = like.bytes
+    elif any(case.quantization in files.bytes for files in case.spec.files):
+        tensors = case.spec.tensors
+    if not tensors:
+        usual = gguf_files.usual_tensors(case.model, recipe, case.spec.released)
+        tensors = usual.tensors
+    read = _read_of_tensors(
+        case.model,
+        (
+            (tensor.name, tensor.type, tensor.bytes)
+            for tensor in tensors
+            if not tensor.extra
+        ),
     )
-    sizes = ((each.name, each.type, each.bytes) for each in tensors if not each.extra)
-    read = _read_of_tensors(case.model, sizes)
-    return {type: part * size // whole for type, part in read.items()}
+    return {type: size * mix_bytes // recipe_bytes for type, size in read.items()}
 
 
 def _read_of_tensors(
-    architecture: Architecture, tensors: Iterable[tuple[str, str, float]]
+    model: Architecture, tensors: Iterable[tuple[str, str, float]]
 ) -> dict[str, int]:
-    """By the name, type and bytes of each tensor."""
-    sparse = [
-        group for group in architecture.feed_forward if group.experts and group.layers
-    ]
-    used, experts = (sparse[0].used or 1, sparse[0].experts or 1) if sparse else (1, 1)
+    """Bytes that one token reads, by type, of tensors of which name, type and bytes are known: of
+    routed experts those used, and layers as often as the token runs through them.
+    """
+    used = experts = 1
+    for group in model.feed_forward:
+        if group.experts and group.layers:
+            used = group.used or 1
+            experts = group.experts
+            break
     read: dict[str, int] = {}
     for name, type, size in tensors:
         # of tables one row is read, of a tied one all of it again as the output matrix
-        again = architecture.tied_embeddings and name == "token_embd.weight"
-        if name in TABLES and not again:
+        is_output = model.tied_embeddings and name == "token_embd.weight"
+        if name in TABLES and not is_output:
             continue
-        part = int(size) * used // experts if "_exps." in name else int(size)
-        if name.startswith("blk."):
-            part = (
-                part
-                * architecture.layers
-                // (architecture.stored_layers or architecture.layers)
-            )
-        read[type] = read.get(type, 0) + part
+        read_bytes = int(size)
+        if "_exps." in name:
+            read_bytes = read_bytes * used // experts
+        if name.startswith("blk.") and model.stored_layers:
+            read_bytes = read_bytes * model.layers // model.stored_layers
+        read[type] = read.get(type, 0) + read_bytes
     return read

@@ -7,6 +7,8 @@ that for Metal those of all models here, that for processors any.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ..catalogue.architecture import Architecture, Attention
 from ..core.tables import shipped_table
 
@@ -14,32 +16,44 @@ from ..core.tables import shipped_table
 _UNCHECKED = ("cross", "compressed")
 
 
+class HeadSizes(NamedTuple):
+    """Numbers of a head's keys and values as they are cached, and heads that share them."""
+
+    keys: int
+    values: int
+    sharing: int
+
+    @classmethod
+    def of(cls, group: Attention) -> HeadSizes:
+        """Those of layers that attend alike."""
+        if group.kind == "latent":
+            latent = group.latent_length or 0
+            return cls(latent + (group.rope_length or 0), latent, group.heads)
+        sharing = group.heads // group.kv_heads
+        return cls(group.key_length, group.value_length, sharing)
+
+    @property
+    def are_fused(self) -> bool:
+        """Whether CUDA has code for them: `[llama.cpp.cuda_attention]` of memory.toml."""
+        table = shipped_table("memory")["llama.cpp"]["cuda_attention"]
+        if self.keys == self.values and self.keys in table["alike"]:
+            return True
+        for row in table["shared"]:
+            is_alike = self.keys == row["keys"] and self.values == row["values"]
+            if is_alike and self.sharing >= 2 and self.sharing % row["sharing"] == 0:
+                return True
+        return False
+
+
 def heads_without_flash(model: Architecture) -> str | None:
     """The heads that CUDA stores scores for, as a clause; None where there are none."""
     for group in model.attention:
         if group.kind in _UNCHECKED:
             continue
-        keys, values, sharing = _sizes(group)
-        if not _is_fused(keys, values, sharing):
-            return f"heads of {keys} numbers of keys and {values} of values, {sharing} to each key"
+        sizes = HeadSizes.of(group)
+        if not sizes.are_fused:
+            return (
+                f"heads of {sizes.keys} numbers of keys and {sizes.values} of values,"
+                f" {sizes.sharing} to each key"
+            )
     return None
-
-
-def _sizes(group: Attention) -> tuple[int, int, int]:
-    """Numbers of a head's keys and values as they are cached, and heads that share them."""
-    if group.kind == "latent":
-        length = group.latent_length or 0
-        return length + (group.rope_length or 0), length, group.heads
-    return group.key_length, group.value_length, group.heads // group.kv_heads
-
-
-def _is_fused(keys: int, values: int, sharing: int) -> bool:
-    table = shipped_table("memory")["llama.cpp"]["cuda_attention"]
-    if keys == values and keys in table["alike"]:
-        return True
-    return any(
-        (keys, values) == (row["keys"], row["values"])
-        and sharing >= 2
-        and sharing % row["sharing"] == 0
-        for row in table["shared"]
-    )
