@@ -1,15 +1,36 @@
-"""What the Python runtimes keep of the tokens a model has seen: keys and values, and states."""
+"""What the Python runtimes keep of the tokens a model has seen: keys and values, and states.
+
+In goes a case, out come the terms `kv_cache` and `recurrent_state` in bytes. A group of layers that
+cache alike keeps layers × sequences × tokens × elements of a token × bytes of a number.
+"""
 
 from __future__ import annotations
 
 from math import ceil
+from typing import NamedTuple
 
-from ..catalogue.architecture import Architecture
+from ..catalogue.architecture import Architecture, Recurrent
 from ..core.records import Record
 from ..core.tables import shipped_table
 from .case import Case
 from .records import How, Term, by_layers, of_sequences, term
-from .tensors import cache_groups, row_of, shape_of_row, states, with_every_head
+from .tensors import (
+    CacheGroup,
+    State,
+    cache_groups,
+    row_of,
+    shape_of_row,
+    state_of,
+    with_every_head,
+)
+
+_TORCH = shipped_table("memory")["torch"]
+# what vLLM keeps of one token beside the latent and its indexer's keys in FP8 (memory.toml)
+_FP8_ROW_BYTES: int = _TORCH["fp8_row_bytes"]
+# numbers of an indexer's key that share a byte of scales
+_FP8_INDEXED: int = _TORCH["fp8_indexed"]
+# bytes of a number of a state, except where a runtime has it in the model's type
+_STATE_NUMBER_BYTES = 4
 
 
 class CacheSize(Record):
@@ -25,153 +46,229 @@ class CacheSize(Record):
     line: str
 
 
+class TokenBytes(NamedTuple):
+    """What one layer keeps of one token in bytes, likely and at most; `before` and `line` stand
+    around the number of layers in a line of arithmetic.
+    """
+
+    likely: int
+    most: int
+    before: str
+    line: str
+
+
+class KeptTokens(NamedTuple):
+    """How many tokens a layer has room for, and the most."""
+
+    likely: int
+    most: int
+
+
 def cache_sizes(case: Case) -> list[CacheSize]:
     """What each group of layers keeps of keys and values."""
-    width, is_mlx = case.cache_width, case.runtime.account.windows == "rotated"
-    architecture = as_unpacked(case.model) if is_mlx else case.model
-    # MLX LM stores the keys of an indexer in every layer, and for its values, too
-    indexer = 0
-    if is_mlx:
-        indexer = max(
-            (group.indexer_length or 0 for group in case.model.attention), default=0
+    model = case.model
+    mlx_indexer = 0
+    if case.runtime.account.windows == "rotated":
+        # MLX LM stores the keys of an indexer in every layer, and for its values, too
+        mlx_indexer = max(
+            (group.indexer_length or 0 for group in model.attention), default=0
         )
+        model = as_unpacked(model)
     caches = []
-    for group in cache_groups(architecture):
-        kept, reach = _kept_tokens(case, group.window_tokens)
-        elements, indexed = (
-            group.key_elements + group.value_elements,
-            group.indexer_elements,
-        )
-        before, line = shape_of_row(group)
-        if indexer and (indexed or group.latent):
-            before, line = "", f"({before}{line} + 2 × {indexer})"
-            elements, indexed = elements + 2 * indexer, 0
-        size, most, line = (
-            elements * width,
-            (elements + indexed) * width,
-            f"{line} × {width} bytes",
-        )
-        if width == 1 and indexed and group.latent:
-            rules = shipped_table("memory")["torch"]
-            beside = rules["fp8_row_bytes"]
-            size, most = size + beside, most + beside + indexed // rules["fp8_indexed"]
-            line = f"({line} + {beside} bytes)"
-        number = group.layers * case.sequences
+    for group in cache_groups(model):
+        token = _token_bytes(group, case.cache_width, mlx_indexer)
+        kept = _kept_tokens(case, group.window_tokens)
+        layers_of_all = group.layers * case.sequences
         caches.append(
             CacheSize(
                 layers=group.layers,
                 heads=1 if group.latent else group.kv_heads,
-                bytes=number * size * kept,
-                high_bytes=number * most * reach,
-                before=before,
-                line=f"{line} × {kept:,} tokens",
+                bytes=layers_of_all * token.likely * kept.likely,
+                high_bytes=layers_of_all * token.most * kept.most,
+                before=token.before,
+                line=f"{token.line} × {kept.likely:,} tokens",
             )
         )
     return caches
+
+
+def _token_bytes(group: CacheGroup, width: int, mlx_indexer: int) -> TokenBytes:
+    """Elements of keys and values × bytes of a number (`width`). The keys of an indexer are at most
+    there beside them, and certainly in MLX LM (`mlx_indexer`: their length).
+    """
+    elements = group.key_elements + group.value_elements
+    before, line = shape_of_row(group)
+    indexed = group.indexer_elements
+    if mlx_indexer and (indexed or group.latent):
+        line = f"({before}{line} + 2 × {mlx_indexer})"
+        before = ""
+        elements += 2 * mlx_indexer
+        indexed = 0
+    likely = elements * width
+    most = (elements + indexed) * width
+    line = f"{line} × {width} bytes"
+    if width == 1 and indexed and group.latent:
+        likely += _FP8_ROW_BYTES
+        most += _FP8_ROW_BYTES + indexed // _FP8_INDEXED
+        line = f"({line} + {_FP8_ROW_BYTES} bytes)"
+    return TokenBytes(likely, most, before, line)
 
 
 def as_unpacked(architecture: Architecture) -> Architecture:
     """The model as MLX LM attends: some of its classes unpack a latent for every head."""
     # mlx_lm 0.32.2: of the row `deepseek2`, deepseek_v2.py alone, which has no router bias
     is_biased = any(group.router_bias for group in architecture.feed_forward)
-    row = row_of(architecture)
-    return (
-        with_every_head(architecture)
-        if row.mlx_unpacked and not is_biased
-        else architecture
-    )
+    if is_biased or not row_of(architecture).mlx_unpacked:
+        return architecture
+    return with_every_head(architecture)
 
 
-def _kept_tokens(case: Case, window: int | None) -> tuple[int, int]:
-    """How many tokens a layer has room for, and the most, in whole steps of the runtime."""
-    account, runtime, row = case.runtime.account, case.runtime, case.row
-    step = runtime.memory.cache_step_tokens
+def _kept_tokens(case: Case, window: int | None) -> KeptTokens:
+    """The tokens of a layer with that window, in whole steps of the runtime; None: no window."""
+    runtime = case.runtime
+    account = runtime.account
+    step = runtime.cache_step_tokens
     tokens = -(-case.context_tokens // step) * step
     # transformers: DynamicSlidingWindowLayer gives a prompt back once the second token is answered
     if window is None or account.windows == "kept":
-        return tokens, tokens
+        return KeptTokens(tokens, tokens)
     if account.windows == "rotated":
-        is_mixed = any(each.window_tokens is None for each in case.model.attention)
-        if row.mlx_windows == "all" or (row.mlx_windows == "mixed" and is_mixed):
-            # mlx_lm/models/cache.py: beside the piece of the prompt that is read
-            return min(tokens, window), min(tokens, window + account.prompt_tokens)
-        return tokens, tokens
-    if runtime.memory.whole_windows:
-        return ceil(runtime.memory.window_shares.get(row.name, 1.0) * tokens), tokens
+        if not _rotates(case):
+            return KeptTokens(tokens, tokens)
+        # mlx_lm/models/cache.py: beside the piece of the prompt that is read
+        most = min(tokens, window + account.prompt_tokens)
+        return KeptTokens(min(tokens, window), most)
+    if runtime.whole_windows:
+        share = runtime.window_shares.get(case.row.name, 1.0)
+        return KeptTokens(ceil(share * tokens), tokens)
     # vLLM may give every layer the room of the longest
-    return min(tokens, -(-window // step) * step), tokens
+    in_steps = -(-window // step) * step
+    return KeptTokens(min(tokens, in_steps), tokens)
+
+
+def _rotates(case: Case) -> bool:
+    """Whether MLX LM's class of the model drops what lies outside of a window: of some rows always,
+    of some where other layers keep every token.
+    """
+    windows = case.row.mlx_windows
+    if windows == "mixed":
+        return any(group.window_tokens is None for group in case.model.attention)
+    return windows == "all"
 
 
 def cache_terms(case: Case) -> list[Term]:
-    """The terms of the cache and of recurrent states, those of no bytes left out: states in 32
-    bits; for some runtimes inputs of convolutions in the type of the model.
-    """
-    model, account, sequences = case.model, case.runtime.account, case.workload.parallel
-    keys, share = _keys_and_values(case), case.runtime.memory.state_share
-    width = case.cache_width if account.typed_states else 4
-    groups = [group for group in model.recurrent if group.layers]
-    size, lines = 0, []
-    for group, state in zip(groups, states(model), strict=False):
-        wide, inputs = (
-            width if group.kind in account.narrow_states else 4,
-            state.convolution,
-        )
-        if account.widened and group.kind != "rglru":
-            # LinearAttentionLayer of transformers keeps as many inputs as a convolution is wide
-            taps = group.convolution or 1
-            inputs = inputs * taps // max(1, taps - 1)
-        size += state.layers * (inputs * width + state.memory * wide) * sequences
-        product = f"({inputs:,} × {width} bytes + {state.memory:,} × {wide} bytes)"
-        lines.append(("", state.layers, f" × {product}{of_sequences(sequences)}"))
-    line = by_layers(lines)
-    source = f"{case.runtime.name}: inputs of convolutions in the type of the model, states in 32"
-    source += " bits"
-    # some runtimes halve it
-    low, shared = size if account.typed_states else size // 2, int(share * keys.bytes)
-    high = size
-    if 0 < size < shared:
-        size = high = shared
-        line = f"{share:g} × {keys.bytes:,} bytes of keys and values"
-    state_term = term(
-        "recurrent_state", size, How.COMPUTED, source, line, low=low, high=high
-    )
-    terms = [each for each in (keys, state_term) if each.bytes]
+    """The terms of the cache and of recurrent states, those of no bytes left out."""
+    keys = _keys_and_values(case)
+    terms = [part for part in (keys, _recurrent_states(case, keys)) if part.bytes]
     if (
-        account.windows == "rotated"
+        case.runtime.account.windows == "rotated"
         and case.spec.quantized is None
-        and model.dtype == "float32"
+        and case.model.dtype == "float32"
     ):
         # files for MLX made of weights in 32 bits may have 16
-        terms = [each.replace(low_bytes=each.low_bytes // 2) for each in terms]
+        return [part.replace(low_bytes=part.low_bytes // 2) for part in terms]
     return terms
 
 
-def _keys_and_values(case: Case) -> Term:
-    architecture, width, sequences = case.model, case.cache_width, case.sequences
-    caches = cache_sizes(case)
-    size, high = (
-        sum(each.bytes for each in caches),
-        sum(each.high_bytes for each in caches),
-    )
-    ending, low = of_sequences(sequences), size
-    lines = [(each.before, each.layers, f" × {each.line}{ending}") for each in caches]
-    if architecture.audio is not None:
-        frames, wide = architecture.audio.positions, architecture.embedding_length
-        after = (
-            f" × {wide:,} × {width} bytes × {frames:,} positions of the encoder{ending}"
+class StateBytes(NamedTuple):
+    """What one layer keeps of one sequence: numbers with the bytes of each."""
+
+    inputs: int
+    input_width: int
+    memory: int
+    memory_width: int
+
+    @property
+    def bytes(self) -> int:
+        """The bytes of both."""
+        return self.inputs * self.input_width + self.memory * self.memory_width
+
+    @property
+    def arithmetic(self) -> str:
+        """The same as a line."""
+        return (
+            f"({self.inputs:,} × {self.input_width} bytes"
+            f" + {self.memory:,} × {self.memory_width} bytes)"
         )
-        lines.append(("2 × ", architecture.layers, after))
-        more = 2 * architecture.layers * wide * width * frames * sequences
+
+
+def _state_bytes(case: Case, recurrent: Recurrent, state: State) -> StateBytes:
+    """States have 32 bits; for some runtimes inputs of convolutions the type of the model."""
+    account = case.runtime.account
+    width = case.cache_width if account.typed_states else _STATE_NUMBER_BYTES
+    inputs = state.convolution
+    if account.widened and recurrent.kind != "rglru":
+        # LinearAttentionLayer of transformers keeps as many inputs as a convolution is wide
+        taps = recurrent.convolution or 1
+        inputs = inputs * taps // max(1, taps - 1)
+    is_narrow = recurrent.kind in account.narrow_states
+    memory_width = width if is_narrow else _STATE_NUMBER_BYTES
+    return StateBytes(inputs, width, state.memory, memory_width)
+
+
+def _recurrent_states(case: Case, keys: Term) -> Term:
+    """Layers × sequences × bytes of one state. Some runtimes halve it, and some give the states at
+    least a share of the bytes of keys and values.
+    """
+    model = case.model
+    sequences = case.workload.parallel
+    size = 0
+    lines = []
+    for recurrent in model.recurrent:
+        if recurrent.layers:
+            state = _state_bytes(case, recurrent, state_of(recurrent, model))
+            layers = len(recurrent.layers)
+            size += layers * state.bytes * sequences
+            after = f" × {state.arithmetic}{of_sequences(sequences)}"
+            lines.append(("", layers, after))
+    line = by_layers(lines)
+    low = size if case.runtime.account.typed_states else size // 2
+    share = case.runtime.state_share
+    reserved = int(share * keys.bytes)
+    if 0 < size < reserved:
+        size = reserved
+        line = f"{share:g} × {keys.bytes:,} bytes of keys and values"
+    source = (
+        f"{case.runtime.name}: inputs of convolutions in the type of the model, states in"
+        " 32 bits"
+    )
+    return term("recurrent_state", size, How.COMPUTED, source, line, low=low)
+
+
+def _keys_and_values(case: Case) -> Term:
+    """The cache of all layers; of a model that hears also the keys and values of what it heard: 2 ×
+    layers × width of the model × bytes of a number × positions of the encoder.
+    """
+    model = case.model
+    width = case.cache_width
+    size = 0
+    high = 0
+    lines = []
+    ending = of_sequences(case.sequences)
+    for cache in cache_sizes(case):
+        size += cache.bytes
+        high += cache.high_bytes
+        lines.append((cache.before, cache.layers, f" × {cache.line}{ending}"))
+    low = size
+    if model.audio is not None:
+        numbers = model.embedding_length
+        positions = model.audio.positions
+        heard = 2 * model.layers * numbers * width * positions * case.sequences
+        size += heard
+        high += heard
         # how much text comes out of it is not known
-        low = more
-        size, high = size + more, high + more
-    if any(
-        group.latent_length and group.kind == "full" for group in architecture.attention
-    ):
+        low = heard
+        after = (
+            f" × {numbers:,} × {width} bytes × {positions:,} positions of the encoder"
+        )
+        lines.append(("2 × ", model.layers, f"{after}{ending}"))
+    if any(group.latent_length and group.kind == "full" for group in model.attention):
         # a class of transformers may keep the latent alone
         low //= 20
-    line, step = by_layers(lines), case.runtime.memory.cache_step_tokens
-    line += f"; in steps of {step} tokens" if step > 1 else ""
+    line = by_layers(lines)
+    step = case.runtime.cache_step_tokens
+    if step > 1:
+        line += f"; in steps of {step} tokens"
     kind = "the type of the model" if width > 1 else "FP8"
     source = f"{case.runtime.name}: keys and values in {kind}"
     return term("kv_cache", size, How.COMPUTED, source, line, low=low, high=high)
