@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from .. import needs as need
-from ..catalogue.runtime import Conversion
+from ..catalogue.runtime_parts import Conversion
 from ..core.errors import WorkloadError
 from ..core.quoting import shell_word
 from ..core.workload import DEFAULT_LORA_RANK
@@ -54,10 +54,14 @@ def commands(launch: Launch) -> tuple[str, ...]:
     if here is not None and here.path is not None and here.by_path and is_whole:
         return _lines_of_gguf(launch, here.path)
     lines = _run_lines(launch)
-    if lines and launch.runtime.shown_with and question.missing_bytes != 0:
+    if (
+        lines
+        and launch.runtime.command_lines.shown_with
+        and question.missing_bytes != 0
+    ):
         # alone they are no other way to run it: `lines_by_tag` has them with what installs that
         # program
-        other = launch.catalogue.runtime(launch.runtime.shown_with)
+        other = launch.catalogue.runtime(launch.runtime.command_lines.shown_with)
         by_tag = lines_by_tag(launch.replace(runtime=other), with_server=True)
         if len(by_tag) == 1:
             # only where one line says it all
@@ -84,17 +88,17 @@ def lines_by_tag(launch: Launch, *, with_server: bool = False) -> tuple[str, ...
     if launch.may_crash or question.local_files or question.missing_bytes == 0:
         return ()
     is_platform_known = None not in (machine.system, machine.architecture)
-    if is_platform_known and machine.platform not in runtime.systems:
+    if is_platform_known and machine.platform not in runtime.platforms.systems:
         return ()
     if launch.spec.modality not in runtime.modalities or not _takes(launch):
         return ()
     if launch.spec.modality == "embedding" and machine.system != "windows":
-        template = runtime.commands.get("long_embedding")
+        template = runtime.command_lines.by_use.get("long_embedding")
         values = values_of(launch)
         if template is not None and values["batch_tokens"] is not None:
             line = fill_partly(template, values)
             return (line,) if line else ()
-    return _run_lines(launch, runtime.command, with_server=with_server)
+    return _run_lines(launch, runtime.command_lines.default, with_server=with_server)
 
 
 def _takes(launch: Launch) -> bool:
@@ -103,7 +107,9 @@ def _takes(launch: Launch) -> bool:
     loads_format = workload.format in runtime.formats
     if runtime.id == workload.runtime:
         return loads_format
-    is_tagged = launch.tag is not None and workload.runtime in runtime.tags_of
+    is_tagged = (
+        launch.tag is not None and workload.runtime in runtime.library_tags.shared_with
+    )
     if not is_tagged and not loads_format:
         return False
     stated = launch.question.stated.replace(
@@ -152,7 +158,7 @@ def _run_lines(
     runtime, machine = launch.runtime, launch.machine
     values = values_of(launch)
     needed = options_needed(launch, values)
-    set_by_server = [key for key in needed if key in runtime.settings]
+    set_by_server = [key for key in needed if key in runtime.command_lines.settings]
     is_context_asked = launch.question.context_asked
     if set_by_server == ["context_tokens"] and not (with_server or is_context_asked):
         needed.remove("context_tokens")
@@ -168,10 +174,15 @@ def _run_lines(
     if not set_by_server:
         return (line,)
     address = list[str]()
-    if "address" in runtime.settings:
-        address.append(runtime.settings["address"])
-    settings = [fill_partly(runtime.settings[key], values) for key in set_by_server]
-    server = _with_variables([*address, *settings], runtime.serve, machine)
+    if "address" in runtime.command_lines.settings:
+        address.append(runtime.command_lines.settings["address"])
+    settings = [
+        fill_partly(runtime.command_lines.settings[key], values)
+        for key in set_by_server
+    ]
+    server = _with_variables(
+        [*address, *settings], runtime.command_lines.serve, machine
+    )
     return server, _with_variables(address, line, machine)
 
 
@@ -195,17 +206,22 @@ def _typed_options(launch: Launch, needed: Sequence[str], values: Values) -> lis
         line = "" if named is None else named.line
         options.append(fill_partly(line, {"value": value}))
     for key in needed:
-        if key in runtime.options:
-            options.append(fill_partly(runtime.options[key], values))
+        if key in runtime.command_lines.options:
+            options.append(fill_partly(runtime.command_lines.options[key], values))
     return options
 
 
 def _all_are_set(launch: Launch, needed: Sequence[str]) -> bool:
     """Whether each is set by an option or a variable, or by the command, which says it anyway."""
     runtime = launch.runtime
-    command = runtime.command.replace("{total_context_tokens}", "{context_tokens}")
+    command = runtime.command_lines.default.replace(
+        "{total_context_tokens}", "{context_tokens}"
+    )
     for key in needed:
-        is_set = key in runtime.options or key in runtime.settings
+        is_set = (
+            key in runtime.command_lines.options
+            or key in runtime.command_lines.settings
+        )
         if not is_set and key not in _IF_IT_CAN and f"{{{key}}}" not in command:
             return False
     return True
@@ -216,20 +232,23 @@ def _templates(launch: Launch, values: Values) -> list[str]:
     runtime, spec = launch.runtime, launch.spec
     quantization = launch.workload.quantization
     rule = runtime.rule_of(quantization)
-    by_repository = runtime.commands.get("repository", "")
+    by_repository = runtime.command_lines.by_use.get("repository", "")
     if launch.judged.offload is not None:
-        family_command = runtime.commands.get(spec.family or "", "")
+        family_command = runtime.command_lines.by_use.get(spec.family or "", "")
         if family_command and "{device}" not in family_command:
             # it moves the parts by itself
             return [family_command]
-        return [(rule or runtime).offload_commands.get(launch.judged.offload, "")]
+        lines = runtime.command_lines.offload
+        if rule is not None:
+            lines = rule.offload_commands
+        return [lines.get(launch.judged.offload, "")]
     if rule is not None and rule.command and not values["quantized"]:
         return [rule.command, by_repository]
     line = runtime.command_of(spec.family, spec.uses)
     if "{cast}" not in line and need.is_cast(spec, runtime, quantization):
         # it would load the files as they are
         line = ""
-    named = runtime.commands.get("named", "")
+    named = runtime.command_lines.by_use.get("named", "")
     if "{tag}" in line:
         return [line, named, by_repository]
     return [named, line, by_repository]
@@ -364,7 +383,7 @@ def recipe(launch: Launch) -> Recipe | None:
         "remote_code": "",
     }
     if spec.safety.remote_code:
-        values["remote_code"] = runtime.blanks.get("remote_code", "")
+        values["remote_code"] = runtime.command_lines.blanks.get("remote_code", "")
     lines = [*_where_to_look(launch, conversion, kind), *conversion.tools]
     if download:
         lines.append(fill_partly(download, values))
@@ -420,7 +439,7 @@ def training_lines(launch: Launch) -> Training:
     command = runtime.finetuning.commands.get(method, "")
     if not command or spec.repository is None:
         return Training()
-    elsewhere = runtime.finetune_elsewhere.get(spec.modality)
+    elsewhere = runtime.finetuning.elsewhere.get(spec.modality)
     if elsewhere is not None:
         return Training((f"# {elsewhere}",))
     values = {
@@ -431,10 +450,10 @@ def training_lines(launch: Launch) -> Training:
     }
     words = [fill_partly(command, values)]
     for key in _training_options(launch):
-        option = runtime.finetune_options.get(key)
+        option = runtime.finetuning.options.get(key)
         if option is not None:
             words.append(fill_partly(option, {"devices": 1}))
-    packages = runtime.finetune_packages
+    packages = runtime.finetuning.packages
     names = packages.get(workload.optimizer or "") or packages.get(method)
     install = (f"pip install {names}",) if names else ()
     return Training(install, " ".join(words))

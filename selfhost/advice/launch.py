@@ -128,14 +128,17 @@ def _words(launch: Launch, way: StatedWay | None, values: Values) -> dict[str, s
         # elsewhere than in a stated way a result is decoded in tiles, as pipelines are counted
         "tiled": way is None or way.is_tiled,
         "chunked": way is not None and way.is_chunked,
-        "variant": spec.repository in runtime.variants.get(quantization, ()),
-        "guidance": spec.family in runtime.guided_families,
+        "variant": spec.repository
+        in runtime.command_lines.variants.get(quantization, ()),
+        "guidance": spec.family in runtime.command_lines.guided_families,
     }
     words: dict[str, str] = {}
     for name in BLANKS:
         words[name] = ""
         if is_wanted.get(name, True):
-            words[name] = fill_partly(runtime.blanks.get(name, ""), values)
+            words[name] = fill_partly(
+                runtime.command_lines.blanks.get(name, ""), values
+            )
     return words
 
 
@@ -161,7 +164,7 @@ def _figures_of_workload(launch: Launch, way: StatedWay | None) -> Figures:
 def _figures_of_place(launch: Launch) -> Figures:
     """Where it computes: the word for the device, the number of the card, the layers there."""
     share: float | None = None
-    if "memory_share" in launch.runtime.options:
+    if "memory_share" in launch.runtime.command_lines.options:
         share = _memory_share(launch)
     first_card = str(launch.cards_used[0]) if launch.cards_used else None
     return {
@@ -199,7 +202,7 @@ def _memory_share(launch: Launch) -> float | None:
 
 def device_word(launch: Launch) -> str | None:
     """The runtime's word for where the model is placed; None where it has none."""
-    devices, placement = launch.runtime.devices, launch.judged.placement
+    devices, placement = launch.runtime.command_lines.devices, launch.judged.placement
     if placement in (None, "host"):
         for key in _devices_beside_ram(launch):
             if key in devices:
@@ -266,7 +269,7 @@ def _input(launch: Launch) -> str:
     """What a pipeline is given: of this model, of those with the same first input and modality, or
     of its modality.
     """
-    spec, inputs = launch.spec, launch.runtime.inputs
+    spec, inputs = launch.spec, launch.runtime.command_lines.inputs
     keys = [spec.id, spec.modality]
     if spec.inputs:
         keys.insert(1, f"{spec.inputs[0]}-to-{spec.modality}")
@@ -279,11 +282,11 @@ def _input(launch: Launch) -> str:
 def _checkpoints_kept(launch: Launch) -> int | None:
     """How many copies of a conversation the need counts, where the server keeps many more."""
     runtime = launch.question.runtime
-    if runtime is None or "checkpoints" not in runtime.options:
+    if runtime is None or "checkpoints" not in runtime.command_lines.options:
         return None
     if not bytes_worth_bounding(launch.judged, runtime):
         return None
-    return runtime.context_checkpoints
+    return runtime.memory.context_checkpoints
 
 
 def bytes_worth_bounding(judged: Judged, runtime: RuntimeSpec) -> int:
@@ -302,7 +305,7 @@ def _batch_tokens(launch: Launch) -> int:
     case, needs = launch.question.case, launch.judged.needs
     if case is not None and case.format == "gguf" and case.row.encoder:
         return case.room.batch if case.room.batch > MICRO_BATCH_TOKENS else 0
-    if needs is None or not launch.runtime.batches_beside_ram:
+    if needs is None or not launch.runtime.batches.beside_ram:
         return 0
     return needs.batch_tokens or 0
 
@@ -374,7 +377,7 @@ def _tag(launch: Launch) -> str | None:
     tag = spec.library_tag
     if tag is not None:
         _, usual = need.default_format_and_quantization(spec, runtime)
-        if runtime.tags.get(tag, usual) == workload.quantization:
+        if runtime.library_tags.quantizations.get(tag, usual) == workload.quantization:
             return tag
     here = launch.question.here
     if here is None or runtime.id != workload.runtime:
@@ -451,7 +454,7 @@ def _options_of_sequences(launch: Launch) -> Iterator[str]:
         yield "lean"
     if is_lean and not is_told:
         yield "sampled"
-    is_sampled = is_told or (is_lean and "sampled" in runtime.options)
+    is_sampled = is_told or (is_lean and "sampled" in runtime.command_lines.options)
     if launch.workload.parallel > 1 and not is_sampled:
         yield "parallel"
 
@@ -465,7 +468,7 @@ def _options_of_draft(launch: Launch, values: Values) -> Iterator[str]:
         yield "draft"
     elif launch.spec.draft is None:
         yield "mtp"
-    elif "mtp_file" in launch.runtime.options:
+    elif "mtp_file" in launch.runtime.command_lines.options:
         yield "mtp_file"
     else:
         yield "mtp"
@@ -478,7 +481,7 @@ def _must_name_shared_gpu(launch: Launch) -> bool:
     """Whether the judged program computes on a GPU that shares the RAM, and this one does not
     unless it is told to.
     """
-    if "shared_gpu" not in launch.runtime.settings:
+    if "shared_gpu" not in launch.runtime.command_lines.settings:
         return False
     judged_program = launch.question.runtime
     if shared_gpu_of(launch.machine, judged_program, is_used=True) is None:
@@ -490,7 +493,7 @@ def _must_state_context(launch: Launch) -> bool:
     """Whether the program would take another context than was judged. It cuts its own to what the
     model was trained for (llm/server.go of Ollama), and takes more by itself on large GPUs.
     """
-    usual = launch.runtime.default_context_tokens
+    usual = launch.runtime.memory.default_context_tokens
     tokens = launch.workload.context_tokens
     if usual is None or tokens is None:
         return False
@@ -501,7 +504,7 @@ def _must_state_context(launch: Launch) -> bool:
 
 def _takes_more_by_itself(launch: Launch) -> bool:
     """Whether the GPUs are large enough, or may be, for a longer context than the usual one."""
-    least_bytes = launch.runtime.longer_context_gpu_bytes
+    least_bytes = launch.runtime.memory.longer_context_gpu_bytes
     if least_bytes is None:
         return False
     lent = lent_to_gpu(launch.machine)

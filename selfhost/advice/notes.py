@@ -202,9 +202,9 @@ def note_on_conversations(judged: Judged, to_type: Steps) -> tuple[str, ...]:
     more_bytes = bytes_worth_bounding(judged, runtime)
     if not more_bytes:
         return ()
-    kept = str(runtime.context_checkpoints)
+    kept = str(runtime.memory.context_checkpoints)
     option = fill(
-        runtime.options.get("checkpoints", ""),
+        runtime.command_lines.options.get("checkpoints", ""),
         {"context_checkpoints": kept},
         keep_unknown=True,
     )
@@ -213,7 +213,7 @@ def note_on_conversations(judged: Judged, to_type: Steps) -> tuple[str, ...]:
         "checkpoints",
         more=more_bytes,
         runtime=runtime.name,
-        kept=runtime.kept_checkpoints,
+        kept=runtime.memory.kept_checkpoints,
         users=workload.parallel if workload.parallel > 1 else None,
         option=option,
         program=runtime.name if service is None else service.program,
@@ -315,7 +315,7 @@ def _note_on_batches(judged: Judged, runtime: RuntimeSpec) -> Iterator[str]:
         "batches",
         tokens=judged.needs.batch_tokens,
         program=runtime.name,
-        told=bool(runtime.batches_beside_ram),
+        told=bool(runtime.batches.beside_ram),
     )
 
 

@@ -399,30 +399,22 @@ def _sizes(question: Question, needs: Needs) -> _Sizes:
         else:
             card_bytes += term.high_bytes
     if question.wants_gpu:
-        card = smallest_device_bytes(needs, question.case)
-    size = bytes_to_store(needs, None)
-    if size is None:
-        return card, beside, None
-    free = size.high
-    while free < (
-        enough := size.high + max(question.making_bytes, disk_margin_bytes(free))
-    ):
-        free = enough
-    return card, beside, free
+        card_bytes = smallest_device_bytes(needs, question.case)
+    return _Sizes(card_bytes, beside_bytes, _disk_bytes(question, needs))
 
 
 def _disk_bytes(question: Question, needs: Needs) -> int | None:
     """What must be free: the files, and a margin or what the file is made of."""
-    stored_bytes = bytes_to_store(needs, None)[2]
-    if stored_bytes is None:
+    stored = bytes_to_store(needs, None)
+    if stored is None:
         return None
-    free_bytes = stored_bytes
+    free_bytes = stored.high
     while True:
         # the margin grows with the disk
         beside_bytes = max(question.making_bytes, disk_margin_bytes(free_bytes))
-        if free_bytes >= stored_bytes + beside_bytes:
+        if free_bytes >= stored.high + beside_bytes:
             return free_bytes
-        free_bytes = stored_bytes + beside_bytes
+        free_bytes = stored.high + beside_bytes
 
 
 class _Platform(NamedTuple):
@@ -438,8 +430,8 @@ def _least_platform(meant: Understood, catalogue: Catalogue) -> _Platform:
     needs, runtime = question.needs, question.runtime
     if needs is None or runtime is None:
         return _Platform(question, _VAST)
-    platform = runtime.systems[0]
-    for entry in runtime.systems:
+    platform = runtime.platforms.systems[0]
+    for entry in runtime.platforms.systems:
         allowed = needs.cpu.architectures
         if not allowed or entry.partition("-")[2] in allowed:
             platform = entry

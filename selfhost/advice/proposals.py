@@ -242,7 +242,7 @@ class Proposals(Record):
         serves_kind = any(kind in program.modalities for kind in self._modalities)
         if not serves_kind and not program.text_part:
             return True
-        if program.gpu_only and self.machine.accelerators == ():
+        if program.gpus.required and self.machine.accelerators == ():
             return True
         question = Question(
             spec=self.judged.question.spec, workload=self._plain, runtime=program

@@ -53,7 +53,7 @@ class Reach(Record):
         most_parallel: int | None = None
         if has_tokens and taken.context_tokens is not None:
             longest = self.longest_context()
-            most = runtime.most_sequences or max(taken.parallel, _MOST_PARALLEL)
+            most = runtime.batches.most_sequences or max(taken.parallel, _MOST_PARALLEL)
             most_parallel = self._largest("parallel", taken.parallel, most)
         best: str | None = None
         if not (trains or question.local_files or taken.quantization == "F32"):

@@ -206,7 +206,8 @@ def fit_to_node(size: ContainerSize, stated: Machine) -> ContainerSize:
     """
     memory = stated.memory_total_bytes
     free = max((disk.free_bytes or 0 for disk in stated.disks or ()), default=None)
-    stored = bytes_to_store(size.needs, None)
+    stored_size = bytes_to_store(size.needs, None)
+    stored = stored_size.low if stored_size is not None else None
     if memory is not None and size.request_bytes > memory:
         figures = {
             "model": size.model.name,
@@ -215,8 +216,8 @@ def fit_to_node(size: ContainerSize, stated: Machine) -> ContainerSize:
         }
         figures["several"] = size.workload.parallel > 1
         raise refusal("sizes", "node-memory", **figures)
-    if free is not None and stored is not None and stored.low > free:
-        figures = {"model": size.model.name, "given": free, "takes": stored.low}
+    if free is not None and stored is not None and stored > free:
+        figures = {"model": size.model.name, "given": free, "takes": stored}
         raise refusal("sizes", "node-disk", **figures)
     if memory is None or size.limit_bytes <= memory:
         return size

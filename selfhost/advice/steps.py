@@ -287,7 +287,7 @@ def _packages(launch: Launch, run_lines: Sequence[str]) -> str:
     """The packages beside the program, by the model's family and by words of the lines."""
     said = "\n".join(run_lines)
     names: list[str] = []
-    for key, packages in launch.runtime.packages.items():
+    for key, packages in launch.runtime.installation.packages.items():
         if run_lines and (key == launch.spec.family or key in said):
             names += packages.split()
     return " ".join(dict.fromkeys(names))
@@ -299,16 +299,18 @@ def _runtime_lines(
     """How to get the runtime, by the finding's `code`; on an unknown system as on Linux."""
     if code not in ("runtime-not-installed", "runtime-not-searched"):
         return ()
-    if machine.platform in runtime.builds_from_source:
-        return (f"# build {runtime.name} from source: {runtime.source_build}",)
+    if machine.platform in runtime.platforms.from_source:
+        return (
+            f"# build {runtime.name} from source: {runtime.platforms.source_build}",
+        )
     lines = install_lines(runtime, keys)
-    if not lines and runtime.builds:
-        lines = (f"# download {runtime.name}: {runtime.builds}",)
+    if not lines and runtime.installation.releases:
+        lines = (f"# download {runtime.name}: {runtime.installation.releases}",)
     if not lines:
         return ()
-    if runtime.install_needs:
-        lines = (f"# first: {runtime.install_needs}", *lines)
-    if machine.system is None and "any" not in runtime.install:
+    if runtime.installation.needs:
+        lines = (f"# first: {runtime.installation.needs}", *lines)
+    if machine.system is None and "any" not in runtime.installation.lines:
         lines = ("# on Linux", *lines)
     if code == "runtime-not-searched":
         lines = (f"# unless {runtime.name} is installed", *lines)
@@ -348,16 +350,16 @@ def _first_for_accelerator(launch: Launch) -> list[str]:
     if not cards:
         for card in launch.cards:
             is_shared = bool(card.unified) and computes_on_shared(runtime, card)
-            if runtime.gpu_only or is_shared:
+            if runtime.gpus.required or is_shared:
                 cards.append(card)
     lines: list[str] = []
-    for key, line in runtime.install_first.items():
+    for key, line in runtime.installation.first.items():
         if any(_is_meant(card, key, machine) for card in cards):
             lines.append(line)
             break
     if machine.system != "linux":
         return lines
-    for version, patterns in runtime.amd_gpus_as.items():
+    for version, patterns in runtime.gpus.amd_as.items():
         if any(is_built_for(card, patterns) for card in cards):
             lines.append(f"export HSA_OVERRIDE_GFX_VERSION={version}")
     return lines
@@ -375,10 +377,12 @@ def _is_meant(card: Accelerator, key: str, machine: Machine) -> bool:
 
 def _server_address(runtime: RuntimeSpec) -> tuple[str, ...]:
     """A comment on where the program answers requests; () where it serves none."""
-    if runtime.service is None or not runtime.serves_api:
+    if runtime.service is None or not runtime.command_lines.serves_api:
         return ()
     address = f"http://127.0.0.1:{runtime.service.port}"
-    return (f"# answers at {address}, the OpenAI API under {runtime.serves_api}",)
+    return (
+        f"# answers at {address}, the OpenAI API under {runtime.command_lines.serves_api}",
+    )
 
 
 def _shared_memory_lines(launch: Launch) -> tuple[str, ...]:
@@ -403,7 +407,7 @@ def _login_lines(launch: Launch) -> list[str]:
     if not judged.has("weights-gated") and not is_hidden:
         return []
     lines = [f"# {gate_remedy(launch.spec).partition(', then')[0]}", "hf auth login"]
-    variable = launch.runtime.token_variable
+    variable = launch.runtime.installation.token_variable
     if not variable:
         return lines
     if launch.machine.system == "windows":

@@ -240,7 +240,7 @@ def _read_by_ollama(
     if stated.task != "generate" or stated.runtime or stated.quantization:
         return resolved
     ollama = catalogue.runtime(LIBRARY_RUNTIME)
-    if tag not in ollama.tag_bytes and tag not in ollama.unpacked_tags:
+    if tag not in ollama.library_tags.bytes and tag not in ollama.library_tags.unpacked:
         return resolved
     note = remarks({"own-file": True}, tag=tag)
     return resolved.replace(runtime=ollama.id, notes=(*resolved.notes, *note))

@@ -127,7 +127,7 @@ def _kept_tokens(case: Case, window: int | None) -> KeptTokens:
     """The tokens of a layer with that window, in whole steps of the runtime; None: no window."""
     runtime = case.runtime
     account = runtime.account
-    step = runtime.cache_step_tokens
+    step = runtime.memory.cache_step_tokens
     tokens = -(-case.context_tokens // step) * step
     # transformers: DynamicSlidingWindowLayer gives a prompt back once the second token is answered
     if window is None or account.windows == "kept":
@@ -138,8 +138,8 @@ def _kept_tokens(case: Case, window: int | None) -> KeptTokens:
         # mlx_lm/models/cache.py: beside the piece of the prompt that is read
         most = min(tokens, window + account.prompt_tokens)
         return KeptTokens(min(tokens, window), most)
-    if runtime.whole_windows:
-        share = runtime.window_shares.get(case.row.name, 1.0)
+    if runtime.memory.whole_windows:
+        share = runtime.memory.window_shares.get(case.row.name, 1.0)
         return KeptTokens(ceil(share * tokens), tokens)
     # vLLM may give every layer the room of the longest
     in_steps = -(-window // step) * step
@@ -223,7 +223,7 @@ def _recurrent_states(case: Case, keys: Term) -> Term:
             lines.append(("", layers, after))
     line = by_layers(lines)
     low = size if case.runtime.account.typed_states else size // 2
-    share = case.runtime.state_share
+    share = case.runtime.memory.state_share
     reserved = int(share * keys.bytes)
     if 0 < size < reserved:
         size = reserved
@@ -266,7 +266,7 @@ def _keys_and_values(case: Case) -> Term:
         # a class of transformers may keep the latent alone
         low //= 20
     line = by_layers(lines)
-    step = case.runtime.cache_step_tokens
+    step = case.runtime.memory.cache_step_tokens
     if step > 1:
         line += f"; in steps of {step} tokens"
     kind = "the type of the model" if width > 1 else "FP8"

@@ -140,14 +140,14 @@ def _cpu_of(case: Case) -> CpuNeed:
             return CpuNeed()
         return CpuNeed(instruction_sets={"x86_64": stated.instruction_sets})
     architectures: dict[str, None] = {}
-    for system in (*runtime.systems, *runtime.builds_from_source):
+    for system in (*runtime.platforms.systems, *runtime.platforms.from_source):
         _, dash, architecture = system.partition("-")
         if dash:
             architectures[architecture] = None
     return CpuNeed(
         architectures=tuple(architectures),
-        instruction_sets=runtime.instruction_sets,
-        recommended=runtime.recommended_instruction_sets,
+        instruction_sets=runtime.platforms.instruction_sets,
+        recommended=runtime.platforms.recommended_instruction_sets,
     )
 
 
@@ -186,7 +186,7 @@ def _device_for(runtime: RuntimeSpec, device: Device) -> Device:
     """
     if not runtime.account.divides_layers:
         return Device(maker=device.maker)
-    if not runtime.reserves_by_device:
+    if not runtime.memory.reserves_by_device:
         return device.replace(total_bytes=None, free_bytes=None, room_bytes=None)
     return device
 
@@ -331,7 +331,9 @@ def more_in_conversation(
     of each context, dropped only when their list is full (server-context.cpp, create_checkpoint).
     """
     case = case_of(spec, runtime, workload)
-    copies = max(0, runtime.kept_checkpoints - runtime.context_checkpoints)
+    copies = max(
+        0, runtime.memory.kept_checkpoints - runtime.memory.context_checkpoints
+    )
     is_known = workload.format == "gguf" and workload.task == "generate"
     if not copies or not is_known or not case.has_row:
         return 0

@@ -122,7 +122,7 @@ def _unused(
 ) -> Ruling | None:
     """That no build of the program computes on these devices; None where one does."""
     first = devices[0]
-    if machine.platform in runtime.no_gpu_systems and not first.unified:
+    if machine.platform in runtime.gpus.unused_systems and not first.unified:
         return warning(
             "accelerator-not-needed",
             "unused",
@@ -167,7 +167,7 @@ def _may_share(device: Accelerator, runtime: RuntimeSpec) -> bool:
     """Whether the program computes on that GPU, which shares the RAM."""
     if not device.unified:
         return False
-    return device.vendor != "amd" or bool(is_built_for(device, runtime.amd_gpus))
+    return device.vendor != "amd" or bool(is_built_for(device, runtime.gpus.amd_gpus))
 
 
 # ------------------------------------------------------------------ a GPU that shares the RAM
@@ -240,7 +240,7 @@ def _lent_for(
         return lent
     if lent.device not in sharing:
         return None
-    is_used = runtime.gpu_only or computes_on_shared(runtime, lent.device)
+    is_used = runtime.gpus.required or computes_on_shared(runtime, lent.device)
     return lent if is_used else None
 
 
@@ -379,7 +379,7 @@ def _lean_option(question: Question) -> str:
     keys = ["lean", "sampled"]
     if question.case is not None and "sequences_sampled" in question.case.settings:
         keys = ["lean"]
-    options = question.runtime.options
+    options = question.runtime.command_lines.options
     line = " ".join(options[key] for key in keys if options.get(key))
     parallel = question.workload.parallel
     return fill(line, {"parallel": parallel}, keep_unknown=True)
@@ -480,18 +480,18 @@ def _refusal_of(demand: _Demand) -> Ruling:
 
 def _demands_of_builds(runtime: RuntimeSpec, device: Accelerator) -> list[_Demand]:
     """The least compute capability of a build, and the AMD GPUs that it was made for."""
-    common: Figures = {"rule": None, "other_runtime": runtime.gpu_only}
+    common: Figures = {"rule": None, "other_runtime": runtime.gpus.required}
     least = least_capability(runtime, device)
-    key = "shared_compute_capability"
-    if least == runtime.compute_capability:
-        key = "compute_capability"
+    key = "gpus.shared_compute_capability"
+    if least == runtime.gpus.compute_capability:
+        key = "gpus.compute_capability"
     figures = {**common, "least": least, "source": runtime.sources.get(key, "")}
     demands = [_Demand(reaches(device, least), "capability", figures)]
     patterns = amd_gpus(runtime)
     if device.vendor == "amd" and patterns:
-        figures = {**common, "source": runtime.sources.get("amd_gpus", "")}
+        figures = {**common, "source": runtime.sources.get("gpus.amd_gpus", "")}
         demands.append(_Demand(is_built_for(device, patterns), "build", figures))
-    if runtime.gpu_only:
+    if runtime.gpus.required:
         return demands
     # a program that runs without a GPU asks for little: one with an unlisted name has it
     return [demand for demand in demands if demand.is_met is not None]

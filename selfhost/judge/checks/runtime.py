@@ -76,7 +76,7 @@ def cpu_check(
     if runtime is not None and not on_gpu:
         crashing = runtime.crashing_sets(machine.instruction_sets)
         if crashing and ruling.outcome in (Outcome.PASS, Outcome.WARN):
-            remedy = runtime.crash_remedy
+            remedy = runtime.platforms.crash_remedy
             ruling = warning("cpu-crashes", remedy=remedy, sets=crashing)
     found = finding(
         ruling,
@@ -129,7 +129,7 @@ def _build_ruling(
     if not covered or processor in covered or _is_installed(runtime, machine):
         return None
     # the runtime's finding says what is known of other systems, of which the processor is a part
-    if runtime is not None and runtime.elsewhere:
+    if runtime is not None and runtime.platforms.elsewhere:
         return failing("cpu-no-build", "elsewhere", covered=covered)
     return failing("cpu-no-build", remedy=other_runtime(runtime))
 
@@ -195,7 +195,7 @@ def _runtime_ruling(
     found = [present for present in machine.runtimes or () if present.id == runtime.id]
     if question.requires_runtime and not found:
         return _required_ruling(machine, runtime)
-    if machine.platform in runtime.big_endian_systems:
+    if machine.platform in runtime.platforms.big_endian_systems:
         return warning("runtime-other-byte-order", processor=machine.architecture)
     # files of one's own: a model of the catalogue was looked at
     if question.local_files and question.unfamiliar is not None:
@@ -241,7 +241,11 @@ def _install_line(runtime: RuntimeSpec, machine: Machine) -> str:
 
 def _is_installed(runtime: RuntimeSpec | None, machine: Machine) -> bool:
     """Whether it was found on a system that it is judged on, except for 32-bit systems."""
-    if runtime is None or runtime.elsewhere or machine.architecture in _NARROW:
+    if (
+        runtime is None
+        or runtime.platforms.elsewhere
+        or machine.architecture in _NARROW
+    ):
         return False
     systems = {entry.partition("-")[0] for entry in runtime.platforms.systems}
     is_found = any(present.id == runtime.id for present in machine.runtimes or ())
@@ -259,20 +263,22 @@ def other_runtime(runtime: RuntimeSpec | None) -> str:
 def _is_for_system(machine: Machine, runtime: RuntimeSpec) -> bool:
     """Whether it has a build for the system, on whatever processor."""
     if machine.system is None:
-        return bool(runtime.systems)
-    return any(entry.partition("-")[0] == machine.system for entry in runtime.systems)
+        return bool(runtime.platforms.systems)
+    return any(
+        entry.partition("-")[0] == machine.system for entry in runtime.platforms.systems
+    )
 
 
 def _has_build(machine: Machine, runtime: RuntimeSpec) -> bool:
     """Whether it has a build for the system and the processor, or was made for them here."""
     platform = machine.platform
-    if platform in runtime.builds_from_source or _is_installed(runtime, machine):
+    if platform in runtime.platforms.from_source or _is_installed(runtime, machine):
         return True
     if not _is_for_system(machine, runtime):
         return False
     if not machine.system or not machine.architecture:
         return True
-    return platform in runtime.systems
+    return platform in runtime.platforms.systems
 
 
 def _no_build(machine: Machine, runtime: RuntimeSpec) -> Ruling:
@@ -283,10 +289,10 @@ def _no_build(machine: Machine, runtime: RuntimeSpec) -> Ruling:
         where = f"{machine.system} on {machine.architecture}"
     return failing(
         "runtime-no-build",
-        "elsewhere" if runtime.elsewhere else "",
+        "elsewhere" if runtime.platforms.elsewhere else "",
         has=has,
         where=where,
-        why=runtime.elsewhere,
+        why=runtime.platforms.elsewhere,
         remedy=other_runtime(runtime),
     )
 
@@ -304,14 +310,14 @@ def _version_ruling(
         "version": version,
         "architecture": name,
     }
-    first = runtime.minimum_versions.get(name, "")
+    first = runtime.versions.minimum.get(name, "")
     if is_older(version, first):
         return warning("runtime-too-old", **_update(machine, runtime, first), **figures)
-    first = runtime.minimum_versions.get("commands", "")
+    first = runtime.versions.minimum.get("commands", "")
     if is_older(version, first):
         update = _update(machine, runtime, first)
         return warning("runtime-too-old", "command", **update, **figures)
-    first = runtime.minimum_builds.get(name, "")
+    first = runtime.versions.builds.get(name, "")
     if first and not _is_build_since(version or "", first):
         update = _update(machine, runtime, first)
         return warning("runtime-unfamiliar", "build", **update, **figures)
@@ -328,8 +334,10 @@ def _is_build_since(version: str, first: str) -> bool:
 def _update(machine: Machine, runtime: RuntimeSpec, first: str) -> Figures:
     """The first version that loads the model, and how to get it."""
     line = _install_line(runtime, machine).removeprefix("# ")
-    if runtime.distributions:
-        remedy = f"pip install --upgrade '{runtime.distributions[0]}>={first}'"
+    if runtime.installation.distributions:
+        remedy = (
+            f"pip install --upgrade '{runtime.installation.distributions[0]}>={first}'"
+        )
     elif line:
         remedy = phrase("install/again", line=line)
     else:
@@ -341,7 +349,7 @@ def _not_installed(machine: Machine, runtime: RuntimeSpec) -> Ruling:
     """A program that can still be installed, which passes unless it must be built from source."""
     code = _absent_code(machine)
     remedy = _install_remedy(machine, runtime)
-    if machine.platform not in runtime.builds_from_source:
+    if machine.platform not in runtime.platforms.from_source:
         return passing(code, remedy=remedy, **_absent_figures(machine, runtime))
     return warning(code, remedy=remedy, **_absent_figures(machine, runtime))
 
@@ -364,15 +372,15 @@ def _absent_code(machine: Machine) -> str:
 
 def _absent_figures(machine: Machine, runtime: RuntimeSpec) -> Figures:
     unpublished = None
-    if machine.platform in runtime.builds_from_source:
+    if machine.platform in runtime.platforms.from_source:
         unpublished = f"{machine.system} on {machine.architecture}"
     return {"machine": machine.name, "unpublished": unpublished}
 
 
 def _install_remedy(machine: Machine, runtime: RuntimeSpec) -> str | None:
     """How to install the program on this machine; None where no source says it."""
-    if machine.platform in runtime.builds_from_source:
-        return phrase("install/source", page=runtime.source_build)
+    if machine.platform in runtime.platforms.from_source:
+        return phrase("install/source", page=runtime.platforms.source_build)
     line = _install_line(runtime, machine)
     if line.startswith("# "):
         return line.removeprefix("# ")
@@ -594,7 +602,7 @@ def work_check(
 
 def _is_on_cpu(question: Question, placed: Needs, machine: Machine) -> bool:
     """Whether no GPU computes it, not even one that shares the RAM."""
-    if question.runtime is not None and question.runtime.cpu_only:
+    if question.runtime is not None and question.runtime.gpus.unused:
         return True
     has_shared = any(card.unified for card in machine.accelerators or ())
     return placed.placement == "host" and not has_shared
