@@ -586,10 +586,22 @@ def decoding_row(
 
 @lru_cache(maxsize=4096)
 def share_row(device: Accelerator, work: str, program: str = "") -> ShareRow:
-    """What such GPUs reach of their peak of arithmetic with that kind of work."""
+    """What such GPUs reach of their peak of arithmetic with that kind of work.
+
+    All GPUs have a row for prompts and pictures; for other work ask `is_timed` first.
+    """
     facts = _facts_of(device)
     rows = pace_tables().shares
     return next(row for row in rows if row.fits(facts, program=program, work=work))
+
+
+def is_timed(device: Accelerator, work: str) -> bool:
+    """Whether the table has a row for that kind of work, and not only for any, on such GPUs."""
+    facts = _facts_of(device)
+    for row in pace_tables().shares:
+        if row.fits(facts, work=work):
+            return row.work == work
+    return False
 
 
 @lru_cache(maxsize=1024)

@@ -306,11 +306,9 @@ class PictureFigures(Stated):
 class TrainingFigures(Stated):
     """Of training."""
 
-    on_cores: Range = _range()
     unpacking: Range = _range()
     unpacked_bytes: float = read_by()
     adapted_layer: Amount = _amount()
-    together: Amount = _amount()
 
 
 class SharesByBits(Stated):

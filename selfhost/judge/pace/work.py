@@ -1,6 +1,9 @@
-"""How fast work goes that is not counted in generated tokens: documents, training, pictures and
-clips, speech and music. Each is operations over a share of what the device computes, with what is
-read, launched and moved beside that; the shares stand in `specs/common/pace.toml`.
+"""How fast work goes that is not counted in generated tokens: documents, pictures, clips, speech
+and training.
+
+Each pace is operations over a share of what the device computes, with what is read, launched and
+moved beside that. The shares stand in `specs/common/pace.toml`. A pace is told only where five or
+more independent runs of such work were found; `_why_untimed` says where they were not.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from .rates import (
     cores_rate,
     device_bandwidth,
     gpu_of,
+    is_timed,
     layer_from_python,
     processor_of,
     share_row,
@@ -38,10 +42,10 @@ from .text import processor_seconds
 
 DOCUMENTS, PICTURES_READ = "documents_per_second", "pictures_per_second"
 IMAGE, VIDEO = "seconds_per_image", "seconds_per_video"
+AUDIO, MUSIC = "seconds_per_audio_minute", "seconds_per_music_minute"
 # in what the pace of such models is counted, by their modality
 _UNITS = {
-    "embedding": DOCUMENTS, "image": IMAGE, "video": VIDEO,
-    "speech": "seconds_per_audio_minute", "music": "seconds_per_music_minute",
+    "embedding": DOCUMENTS, "image": IMAGE, "video": VIDEO, "speech": AUDIO, "music": MUSIC,
 }  # fmt: skip
 _DOCUMENT_TOKENS = 512
 # a sequence that is trained on, where no length was resolved: that of trl (1,024)
@@ -160,12 +164,17 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
     unit = TRAINED if workload.task == "finetune" else _UNITS.get(spec.modality)
     if unit is None:
         return None
+    if unit == MUSIC:
+        return Speed(unit=unit, how=_too_few("music models"))
     job = job_of(machine, spec, placed, question.runtime, workload.quantization or "")
     if job is None:
         return Speed(
             unit=unit,
             how="the computing speed of the device that it runs on is not known",
         )
+    why_untimed = _why_untimed(job, unit)
+    if why_untimed is not None:
+        return Speed(unit=unit, how=why_untimed)
     if unit == TRAINED:
         return pace_of_training(job, workload)
     if unit == DOCUMENTS:
@@ -173,6 +182,37 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
     if unit in (IMAGE, VIDEO):
         return _pace_of_pictures(job, unit)
     return _pace_of_sound(job, unit, workload.audio_seconds)
+
+
+def _too_few(work: str) -> str:
+    return f"fewer than five independent timed runs of {work} were found"
+
+
+def _why_untimed(job: Job, unit: str) -> str | None:
+    """Why nothing is told of such work on that device; None where enough runs were found."""
+    device = job.device
+    if unit == VIDEO:
+        if job.placed.offload is not None:
+            return _too_few("video models whose parts move to the GPU in turn")
+        if device is None or not is_timed(device, "video"):
+            return _too_few(f"video models on {_kind_of(device)}")
+        if job.quantization in BASE_TYPES:
+            return _too_few("video models in GGUF types")
+    if unit == TRAINED:
+        if device is None or not is_timed(device, "training"):
+            return _too_few(f"training on {_kind_of(device)}")
+        if job.number > 1:
+            return _too_few("training on several GPUs")
+    if unit == AUDIO and device is not None:
+        architecture = job.spec.architecture
+        is_recognizer = architecture is not None and architecture.audio is not None
+        if not is_timed(device, "encoder" if is_recognizer else "voice"):
+            return _too_few(f"speech models on {_kind_of(device)}")
+    return None
+
+
+def _kind_of(device: Accelerator | None) -> str:
+    return "a CPU" if device is None else f"a GPU like {device.name}"
 
 
 def job_of(
@@ -356,9 +396,10 @@ def _operations_of_document(spec: ModelSpec, tokens: int) -> Amount | None:
 
 
 def pace_of_training(job: Job, workload: Workload) -> Speed:
-    """Tokens trained on in a second, and how long the stated tokens take."""
+    """Tokens trained on in a second on a GPU, and how long the stated tokens take."""
     parameters, device = job.spec.parameters, job.device
-    is_python = job.runtime is None or job.runtime.finetuning.trainer_layers is None
+    assert device is not None
+    is_python = job.runtime is None or job.runtime.trainer_layers is None
     if job.placed.memory is None and is_python:
         why = "where it would be trained is not known, because its memory need is not known"
         return Speed(unit=TRAINED, how=why)
@@ -370,19 +411,15 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
     figures = pace_tables().training
     operations = _trained_operations(job, workload) * parameters.active
     length = workload.context_tokens or _LEAST_TOKENS
-    tokens = float(length * workload.parallel * job.number)
-    share = figures.on_cores
-    unpacking = launching = NO_SECONDS
-    if device is not None:
-        share = job.share("training") * (1 / job.longer_by_type("bfloat16"))
-        unpacking = _unpacking_seconds(job, workload, device)
-        if is_python:
-            launching = layer_from_python(device) * (job.layers * _passes(workload))
-            if workload.finetune_method != "full":
-                launching *= figures.adapted_layer
+    tokens = float(length * workload.parallel)
+    share = job.share("training") * (1 / job.longer_by_type("bfloat16"))
+    unpacking = _unpacking_seconds(job, workload, device)
+    launching = NO_SECONDS
+    if is_python:
+        launching = layer_from_python(device) * (job.layers * _passes(workload))
+        if workload.finetune_method != "full":
+            launching *= figures.adapted_layer
     computing = job.seconds(operations * tokens, share)
-    if job.number > 1:
-        computing *= figures.together
     pace = 1 / (longest(computing + unpacking, launching) * (1 / tokens))
     dataset_seconds = None
     if workload.dataset_tokens:
@@ -476,7 +513,7 @@ def _moving_seconds(placed: Needs, denoising: Denoising, offload: str) -> Second
 
 
 def _kind_of_picture(denoising: Denoising, quantization: str) -> str:
-    """By which a GPU reaches a share of its peak; nobody timed clips in ggml."""
+    """By which a GPU reaches a share of its peak."""
     if quantization in BASE_TYPES:
         return "picture_ggml"
     return "picture" if denoising.frames is None else "video"
@@ -641,22 +678,15 @@ def _written(
 
 def _as_published(job: Job, sound: Sound) -> _SoundSeconds | None:
     """By the ends of the runs that others published on such hardware and their middle."""
-    low, high, places = (
-        sound.card_seconds_low,
-        sound.card_seconds_high,
-        "graphics cards",
-    )
+    low = sound.card_seconds_low
+    high = sound.card_seconds_high
+    places = "graphics cards"
     if job.device is None:
-        low, high, places = (
-            sound.processor_seconds_low,
-            sound.processor_seconds_high,
-            "processors",
-        )
+        low = sound.processor_seconds_low
+        high = sound.processor_seconds_high
+        places = "processors"
     elif job.device.unified:
-        # between a card and a processor, where nothing counts its steps
-        if sound.operations_per_second or sound.step_parameters:
-            return None
-        high, places = sound.processor_seconds_high, "graphics cards and processors"
+        return None
     if not low or not high:
         return None
     return _SoundSeconds(
