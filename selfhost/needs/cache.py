@@ -25,9 +25,9 @@ from .tensors import (
 )
 
 _TORCH = shipped_table("memory")["torch"]
-# what vLLM keeps of one token beside the latent and its indexer's keys in FP8 (memory.toml)
+# scales and positions beside a latent row in FP8 that a sparse indexer reads (vLLM)
 _FP8_ROW_BYTES: int = _TORCH["fp8_row_bytes"]
-# numbers of an indexer's key that share a byte of scales
+# numbers of an indexer's key for each byte of its scales
 _FP8_INDEXED: int = _TORCH["fp8_indexed"]
 # bytes of a number of a state, except where a runtime has it in the model's type
 _STATE_NUMBER_BYTES = 4

@@ -1,12 +1,16 @@
 """Which files a model can be had in and what they weigh, by format and quantization, and which
 programs load them.
+
+The names of quantizations, the defaults and the reasons stand here; what files of one format weigh
+is counted in the module of that format, which `size_of` and `parts` choose.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from typing import NamedTuple
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.runtime import RuntimeSpec
@@ -56,6 +60,8 @@ _WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
 SMALLEST_DEFAULT = "Q4_K_M"
 # what takes its place on a machine that does not hold it
 FOUR_BITS = "IQ4_XS"
+# what holds the weights as they were trained, and any wider type adds nothing
+_GGUF_AS_TRAINED = {"mxfp4": "MXFP4", "ternary": "TQ2_0"}
 
 _ANY_WORKLOAD = Workload()
 
@@ -66,28 +72,24 @@ def case_of(
     workload: Workload = _ANY_WORKLOAD,
 ) -> Case:
     """The model in a program under a workload; of what that leaves open the usual files."""
-    usual = default_format_and_quantization(spec, runtime) if runtime else ("gguf", "")
+    format, quantization = "gguf", ""
+    if runtime is not None:
+        format, quantization = default_format_and_quantization(spec, runtime)
     runtime = runtime or NO_PROGRAM
-    format = workload.format or usual[0]
+    format = workload.format or format
+    quantization = workload.quantization or quantization
     if spec.library_tag is not None:
         spec = _as_in_library(spec, runtime, spec.library_tag)
-    model, quantization = (
-        spec.architecture or NO_MODEL,
-        workload.quantization or usual[1],
-    )
-    row = row_of(model)
+    row = row_of(spec.architecture) if spec.architecture else UNKNOWN_ROW
     if format == "gguf":
         quantization = canonical_gguf(quantization) or quantization
-    elif row is not UNKNOWN_ROW and (why := why_cache_not_known(model, runtime)):
-        # its weights are known, not what this program makes of its cache
-        tensors = checkpoint_tensors(model)
-        model = model.replace(tensors=tensors, attention=(), recurrent=())
-        unknown = {**spec.unknown, "architecture.attention": why}
-        spec = spec.replace(architecture=model, unknown=unknown)
+    elif row is not UNKNOWN_ROW:
+        spec = _without_cache_that_is_not_known(spec, runtime)
     settings = runtime.settings_of(workload.runtime_options)
+    is_text_alone = settings.get("projector") == "none"
     return Case(
         spec=spec,
-        model=model,
+        model=spec.architecture or NO_MODEL,
         row=row,
         has_row=row is not UNKNOWN_ROW,
         encoders=spec.parameters.encoders or 0,
@@ -98,9 +100,24 @@ def case_of(
         workload=workload,
         settings=settings,
         cache_type=workload.kv_cache_type or "f16",
-        text_alone=settings.get("projector") == "none"
-        or takes_text_alone(spec, runtime),
+        text_alone=is_text_alone or takes_text_alone(spec, runtime),
     )
+
+
+def _without_cache_that_is_not_known(
+    spec: ModelSpec, runtime: RuntimeSpec
+) -> ModelSpec:
+    """The model as tensors alone where its weights are known, and not what this program makes of
+    its cache.
+    """
+    model = spec.architecture
+    why = None if model is None else why_cache_not_known(model, runtime)
+    if model is None or why is None:
+        return spec
+    tensors = checkpoint_tensors(model)
+    model = model.replace(tensors=tensors, attention=(), recurrent=())
+    unknown = {**spec.unknown, "architecture.attention": why}
+    return spec.replace(architecture=model, unknown=unknown)
 
 
 def why_cache_not_known(architecture: Architecture, runtime: RuntimeSpec) -> str | None:
@@ -111,8 +128,7 @@ def why_cache_not_known(architecture: Architecture, runtime: RuntimeSpec) -> str
         )
     if any("rwkv" in group.kind for group in architecture.recurrent):
         return "how much memory RWKV needs outside llama.cpp is not known"
-    row = row_of(architecture)
-    if row.rewrites and not runtime.memory.keeps_read_text:
+    if row_of(architecture).rewrites and not runtime.keeps_read_text:
         return f"how much {runtime.name} keeps of the text that the encoder read is not known"
     return None
 
@@ -121,25 +137,22 @@ def _as_in_library(spec: ModelSpec, runtime: RuntimeSpec, tag: str) -> ModelSpec
     """The model with the file that the program's own name of it loads, where that is stated."""
     if tag in runtime.library_tags.unpacked and spec.architecture is not None:
         spec = spec.replace(architecture=with_every_head(spec.architecture))
-    is_library = "{tag}" in runtime.command_lines.default
-    stated_bytes = runtime.library_tags.bytes.get(tag) or (
-        spec.tag_bytes.get(tag) if is_library else None
+    stated_bytes = runtime.tag_bytes.get(tag)
+    sources = runtime.sources
+    if stated_bytes is None and "{tag}" in runtime.command:
+        stated_bytes = spec.tag_bytes.get(tag)
+        sources = spec.sources
+    if stated_bytes is None:
+        return spec
+    quantization = runtime.tags.get(tag)
+    if quantization is None:
+        _, quantization = default_format_and_quantization(spec, runtime)
+    file = PublishedFiles(
+        format="gguf",
+        source=sources.get("tag_bytes", ""),
+        bytes={quantization: stated_bytes},
     )
-    if stated_bytes is not None:
-        quantization = runtime.library_tags.quantizations.get(tag)
-        if quantization is None:
-            quantization = default_format_and_quantization(spec, runtime)[1]
-        by_model = spec.sources.get("tag_bytes", "")
-        source = (
-            runtime.sources.get("library_tags.bytes", "")
-            if tag in runtime.library_tags.bytes
-            else by_model
-        )
-        file = PublishedFiles(
-            format="gguf", source=source, bytes={quantization: stated_bytes}
-        )
-        spec = spec.replace(files=(file, *spec.files))
-    return spec
+    return spec.replace(files=(file, *spec.files))
 
 
 def comes_in(spec: ModelSpec, format: str) -> bool:
@@ -147,14 +160,16 @@ def comes_in(spec: ModelSpec, format: str) -> bool:
     if any(files.format == format for files in spec.files):
         return True
     model = spec.architecture
-    can_be = {
-        "gguf": model.runs_in_gguf if model is not None else not spec.components,
-        "ggml": model is not None and model.audio is not None,
+    if format == "gguf":
+        return not spec.components if model is None else model.runs_in_gguf
+    if format == "ggml":
+        return model is not None and model.audio is not None
+    if format == "ctranslate2":
         # nobody but a publisher converts to it
-        "ctranslate2": False,
-        "mlx": not spec.components,
-    }
-    return can_be.get(format, format in (spec.safety.formats or ("safetensors",)))
+        return False
+    if format == "mlx":
+        return not spec.components
+    return format in (spec.safety.formats or ("safetensors",))
 
 
 def default_format_and_quantization(
@@ -168,64 +183,53 @@ def default_format_and_quantization(
         and own.format in runtime.formats
     ):
         return own.format, own.quantization
-    if (parts := runtime.parts.get(spec.id)) is not None:
-        usual = (mix for mix in _USUAL_MIXES if mix in parts.quantizations)
-        return runtime.formats[0], next(usual, parts.quantizations[0])
-    usual = (name for name in runtime.formats if comes_in(spec, name))
-    format, stored = next(usual, runtime.formats[0]), stored_type(spec.architecture)
-    embeds, is_mxfp4 = spec.modality == "embedding", stored == "mxfp4"
-    # what holds the weights as they were trained, and any wider type adds nothing
-    trained_as = {"mxfp4": "MXFP4", "ternary": "TQ2_0"}
-    # in MLX experts stay as they were trained, the rest has 8 bits
-    is_listed = spec.files_of("mlx", _EXPERTS_AS_TRAINED) is not None
-    defaults = {
-        **_WHISPER_DEFAULTS,
-        "gguf": trained_as.get(stored, "F16" if embeds else SMALLEST_DEFAULT),
-        "mlx": _EXPERTS_AS_TRAINED if is_listed and is_mxfp4 else "4bit",
-    }
-    if format in defaults:
-        return format, defaults[format]
+    first = runtime.formats[0]
+    parts = runtime.parts.get(spec.id)
+    if parts is not None:
+        usual = [name for name in _USUAL_MIXES if name in parts.quantizations]
+        return first, (*usual, *parts.quantizations)[0]
+    format = next((name for name in runtime.formats if comes_in(spec, name)), first)
+    return format, _default_quantization(spec, runtime, format)
+
+
+def _default_quantization(spec: ModelSpec, runtime: RuntimeSpec, format: str) -> str:
+    """The quantization of the files of that format that one takes unless told otherwise."""
+    stored = stored_type(spec.architecture)
+    is_embedding = spec.modality == "embedding"
+    if format in _WHISPER_DEFAULTS:
+        return _WHISPER_DEFAULTS[format]
+    if format == "gguf":
+        usual = "F16" if is_embedding else SMALLEST_DEFAULT
+        return _GGUF_AS_TRAINED.get(stored, usual)
+    if format == "mlx":
+        # in MLX experts stay as they were trained, the rest has 8 bits
+        is_listed = spec.files_of("mlx", _EXPERTS_AS_TRAINED) is not None
+        return _EXPERTS_AS_TRAINED if is_listed and stored == "mxfp4" else "4bit"
     if spec.components:
-        return format, components_type(spec)
-    # half the memory at the same quality: of files in float32 that write text the first type that
-    # the command casts them to. Vectors are compared with those that others made.
-    may_cast = "{cast}" in runtime.command_of(spec.family, spec.uses) and not embeds
-    narrow = (
-        name for name in runtime.casts if may_cast and is_cast(spec, runtime, name)
-    )
-    return format, next(narrow, stored)
+        return components_type(spec)
+    if not is_embedding and "{cast}" in runtime.command_of(spec.family, spec.uses):
+        # half the memory at the same quality: of files in float32 that write text the first type
+        # that the command casts them to. Vectors are compared with those that others made.
+        return next(iter(_casts_of(spec, runtime)), stored)
+    return stored
+
+
+def _casts_of(spec: ModelSpec, runtime: RuntimeSpec) -> list[str]:
+    """The types that the program is told to load files in float32 as."""
+    return [name for name in runtime.casts if is_cast(spec, runtime, name)]
 
 
 def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
     """What the model can be had in for that runtime with a known size, best quality first."""
-    if (parts := runtime.parts.get(spec.id)) is not None:
+    parts = runtime.parts.get(spec.id)
+    if parts is not None:
         return parts.quantizations
     format, default = default_format_and_quantization(spec, runtime)
     case = case_of(spec, None, Workload(format=format))
-    listed = [
-        name
-        for each in spec.files
-        if each.format == format
-        for name in each.quantizations
-    ]
-    fixed_names = {"ggml": _WHISPER_QUANTIZATIONS, "ctranslate2": CTRANSLATE2_TYPES}
-    fixed_names["mlx"] = *MLX_QUANTIZATIONS, *listed
-    names: tuple[str, ...]
-    if format == "gguf":
-        names = _gguf_quantizations(spec, default)
-        if spec.parameters.total is not None or case.whole:
-            # every recipe can be followed
-            return names
-    elif format in fixed_names:
-        names = fixed_names[format]
-    elif spec.components:
-        names = *_COMPONENTS_IN.get(default, (default,)), *runtime.quantizations
-    else:
-        casts = (name for name in runtime.casts if is_cast(spec, runtime, name))
-        # weights that are narrow already lose twice by being quantized again
-        is_wide = spec.modality in GENERATING and from_sixteen_bits(spec.architecture)
-        own = runtime.quantizations if is_wide else ()
-        names = stored_type(spec.architecture), *casts, *own, *listed
+    names = _possible_quantizations(spec, runtime, format, default)
+    if format == "gguf" and (spec.parameters.total is not None or case.whole):
+        # every recipe can be followed
+        return names
     sized = []
     for name in dict.fromkeys(names):
         # the published files are downloaded for what they are cast to
@@ -235,32 +239,63 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
     return tuple(sized)
 
 
+def _possible_quantizations(
+    spec: ModelSpec, runtime: RuntimeSpec, format: str, default: str
+) -> tuple[str, ...]:
+    """What files of that format may be had in, whether their size is known or not."""
+    if format == "gguf":
+        return _gguf_quantizations(spec, default)
+    if format == "ggml":
+        return _WHISPER_QUANTIZATIONS
+    if format == "ctranslate2":
+        return CTRANSLATE2_TYPES
+    listed: list[str] = []
+    for files in spec.files:
+        if files.format == format:
+            listed += files.quantizations
+    if format == "mlx":
+        return (*MLX_QUANTIZATIONS, *listed)
+    if spec.components:
+        return (*_COMPONENTS_IN.get(default, (default,)), *runtime.quantizations)
+    # weights that are narrow already lose twice by being quantized again
+    at_load: Iterable[str] = ()
+    if spec.modality in GENERATING and from_sixteen_bits(spec.architecture):
+        at_load = runtime.quantizations
+    stored = stored_type(spec.architecture)
+    return (stored, *_casts_of(spec, runtime), *at_load, *listed)
+
+
 def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:
     """Those that only its publisher names come last, the largest first."""
-    listed = [files.bytes.items() for files in spec.files if files.format == "gguf"]
-    sizes = {
-        canonical_gguf(name) or name: size for each in listed for name, size in each
-    }
-    own = set(sizes)
-    beyond = sorted(
-        own - set(GGUF_QUANTIZATIONS), key=lambda name: (-sizes[name], name)
-    )
-    architecture, left = spec.architecture, {"F32"}
-    if stored_type(architecture).startswith("mxfp4"):
+    sizes: dict[str, int] = {}
+    for files in spec.files:
+        if files.format == "gguf":
+            for name, size in files.bytes.items():
+                known = canonical_gguf(name)
+                sizes[name if known is None else known] = size
+    left_out = _useless_quantizations(spec, default) - set(sizes)
+    usual = [name for name in GGUF_QUANTIZATIONS if name not in left_out]
+    others = [name for name in sizes if name not in GGUF_QUANTIZATIONS]
+    others.sort(key=lambda name: (-sizes[name], name))
+    return (*usual, *others)
+
+
+def _useless_quantizations(spec: ModelSpec, default: str) -> set[str]:
+    """Quantizations of llama-quantize that no one makes of the model."""
+    useless = {"F32"}
+    stored = stored_type(spec.architecture)
+    if stored.startswith("mxfp4"):
         # experts that were published in 4 bits gain nothing from another type
-        left = {*GGUF_QUANTIZATIONS} - {default}
-    elif architecture is None or not architecture.has_experts:
-        left.add("MXFP4")
-    if stored_type(architecture) != "ternary":
-        left.update(TERNARY_QUANTIZATIONS)
-    return (
-        *(name for name in GGUF_QUANTIZATIONS if name in own or name not in left),
-        *beyond,
-    )
+        useless = {*GGUF_QUANTIZATIONS} - {default}
+    elif spec.architecture is None or not spec.architecture.has_experts:
+        useless.add("MXFP4")
+    if stored != "ternary":
+        useless.update(TERNARY_QUANTIZATIONS)
+    return useless
 
 
 # every name that `canonical_quantization` may answer, save for mixes of a publisher's own
-EVERY_QUANTIZATION = (
+EVERY_QUANTIZATION: tuple[str, ...] = (
     *GGUF_QUANTIZATIONS,
     *checkpoints.DTYPES,
     *PACKED,
@@ -273,21 +308,23 @@ def canonical_quantization(text: str) -> str | None:
     mradermacher's word for a file that was made with an importance matrix.
     """
     text = re.sub(r"^\s*i1[-_.]", "", text, flags=re.IGNORECASE)
+    gguf = canonical_gguf(text)
+    if gguf is not None:
+        return gguf
     lower = text.strip().lower()
-    as_written = next(
-        (name for name in EVERY_QUANTIZATION if name.lower() == lower), None
-    )
-    if name := canonical_gguf(text) or as_written:
-        return name
+    for name in EVERY_QUANTIZATION:
+        if name.lower() == lower:
+            return name
     # people write 4-bit; repositories write the group as 4bit-gs32, or name the usual one
     spelled = re.sub(r"^(\d)-bit", r"\1bit", lower)
     spelled = re.sub(r"-(?:gs?)?(\d+)g?$", r"-\1g", spelled).removesuffix("-64g")
     if mlx_scheme(spelled) is not None:
         return spelled
-    scheme = scheme_of(text)
-    if (mix := gguf_name(text)) in gguf_files.MIXES:
+    mix = gguf_name(text)
+    if mix in gguf_files.MIXES:
         return mix
-    return scheme.name if scheme else None
+    scheme = scheme_of(text)
+    return None if scheme is None else scheme.name
 
 
 def weights_files(spec: ModelSpec, format: str, quantization: str) -> Term | Unread:
@@ -296,49 +333,50 @@ def weights_files(spec: ModelSpec, format: str, quantization: str) -> Term | Unr
     return size_of(case_of(spec, None, workload))
 
 
-def size_of(case: Case) -> Term | Unread:
-    return (
-        gguf_files.size_of(case)
-        if case.format == "gguf"
-        else _functions_of(case)[0](case)
-    )
+class FormatAccount(NamedTuple):
+    """How files of one format are counted: their size, and files and memory together."""
+
+    size_of: Callable[[Case], Term | Unread]
+    parts: Callable[[Case], Needs]
 
 
-def _functions_of(
-    case: Case,
-) -> tuple[Callable[[Case], Term | Unread], Callable[[Case], Needs]]:
-    """The functions that count the files of another format, and files and memory together."""
-    # a model of one kind needs the modules of no other
+def _account_of(case: Case) -> FormatAccount:
+    """The account of the case's format. A model of one kind needs the modules of no other, so they
+    are imported here.
+    """
+    if case.format == "gguf":
+        return FormatAccount(gguf_files.size_of, gguf_memory.parts)
     if case.format in ("ggml", "ctranslate2"):
         from . import speech
 
-        return speech.size_of, speech.parts
+        return FormatAccount(speech.size_of, speech.parts)
     if case.spec.components and case.format in CHECKPOINTS:
         from . import pictures
 
-        return pictures.size_of, pictures.parts
+        return FormatAccount(pictures.size_of, pictures.parts)
     from . import python
 
-    return checkpoints.size_of, python.parts
+    return FormatAccount(checkpoints.size_of, python.parts)
+
+
+def size_of(case: Case) -> Term | Unread:
+    """The files of a case in bytes, or why their size is not known."""
+    return _account_of(case).size_of(case)
 
 
 # asked of the same models again and again, for what stands in for one and how far one could go
 @lru_cache(maxsize=512)
 def parts(case: Case) -> Needs:
     """The files and the memory of a case, as the program of its format counts them."""
-    if case.runtime.parts:
-        files = case.runtime.parts.get(case.spec.id)
-        if files is not None:
-            from . import pictures
-
-            return pictures.parts_in_files(case, files)
+    if not case.runtime.parts:
+        return _account_of(case).parts(case)
+    files = case.runtime.parts.get(case.spec.id)
+    if files is None:
         why = f"no files of {case.spec.name} are known for {case.runtime.name}"
         return without_files(unread(why, "leave out --runtime"))
-    return (
-        gguf_memory.parts(case)
-        if case.format == "gguf"
-        else _functions_of(case)[1](case)
-    )
+    from . import pictures
+
+    return pictures.parts_in_files(case, files)
 
 
 def takes_text_alone(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
@@ -355,10 +393,13 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
     """The sentence why that program does not load this model, or why nobody knows that it does;
     None where nothing says so.
     """
-    return _why_refused(spec, runtime) or why_untold(spec, runtime)
+    untold = why_untold(spec, runtime)
+    return _why_refused(spec, runtime, untold) or untold
 
 
-def _why_refused(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
+def _why_refused(
+    spec: ModelSpec, runtime: RuntimeSpec, untold: str | None
+) -> str | None:
     """The sentence why that program does not load this model, by what sources say of the two."""
     if spec.refused is not None:
         return spec.refused
@@ -366,7 +407,7 @@ def _why_refused(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
         return f"{runtime.name} loads only models that are made for it."
     if spec.modality not in runtime.modalities and not takes_text_alone(spec, runtime):
         return f"{runtime.name} does not serve {spec.modality} models."
-    if why_untold(spec, runtime) is not None or runtime.parts:
+    if untold is not None or runtime.parts:
         return None
     return _why_not_served(spec, runtime)
 
@@ -379,27 +420,31 @@ def why_untold(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
         if runtime.parts.get(spec.id) is None:
             return f"No files of {spec.name} are known for {runtime.name}."
         return None
-    if spec.runtimes and spec.architecture is None and runtime.id not in spec.runtimes:
+    if spec.architecture is not None:
+        return None
+    if spec.runtimes and runtime.id not in spec.runtimes:
         # nothing tells whether a program knows tensors that are not described
         usual = " or ".join(spec.runtimes)
         return f"{spec.name} runs with {usual}; no source says that {runtime.name} loads it."
-    formats, described = (
-        spec.safety.formats,
-        (spec.architecture, spec.files, spec.components),
-    )
-    is_converted = any((*described, not formats, "gguf" in formats))
-    if runtime.formats == ("gguf",) and not is_converted:
+    formats = spec.safety.formats
+    may_be_converted = not formats or "gguf" in formats
+    is_described = bool(spec.files or spec.components)
+    if runtime.formats == ("gguf",) and not (is_described or may_be_converted):
         return f"No source says that {spec.name} is converted to GGUF, which {runtime.name} loads."
     return None
 
 
 def _why_not_served(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
-    unserved = runtime.unserved.get(spec.uses[0]) if spec.uses else None
+    """The sentence why the program does not serve the model's use or architecture, or has no
+    format in common with it; None where nothing says so.
+    """
     architecture = spec.architecture
+    unserved = runtime.unserved.get(spec.uses[0]) if spec.uses else None
     if architecture is None or unserved is not None:
         return unserved
-    if architecture.row in runtime.unserved:
-        return runtime.unserved[architecture.row]
+    row = architecture.row
+    if row in runtime.unserved:
+        return runtime.unserved[row]
     if architecture.quantizer in runtime.account.ignored_quantizers:
         why = "ModelOpt's quantization: it ignores the scales of the weights, or stops."
         return f"{runtime.name} does not apply {why}"
@@ -408,9 +453,7 @@ def _why_not_served(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
     if "gguf" not in runtime.formats:
         formats = ", ".join(runtime.formats)
         return f"The weights do not come in a format that {runtime.name} loads ({formats})."
-    last = runtime.versions.last.get(architecture.row)
+    last = runtime.last_versions.get(row)
     if last is not None:
-        return (
-            f"{runtime.name} loaded the architecture {architecture.row} up to {last}."
-        )
-    return f"{runtime.name} has no support for the architecture {architecture.row}."
+        return f"{runtime.name} loaded the architecture {row} up to {last}."
+    return f"{runtime.name} has no support for the architecture {row}."
