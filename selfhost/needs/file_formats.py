@@ -128,7 +128,7 @@ def why_cache_not_known(architecture: Architecture, runtime: RuntimeSpec) -> str
         )
     if any("rwkv" in group.kind for group in architecture.recurrent):
         return "how much memory RWKV needs outside llama.cpp is not known"
-    if row_of(architecture).rewrites and not runtime.keeps_read_text:
+    if row_of(architecture).rewrites and not runtime.memory.keeps_read_text:
         return f"how much {runtime.name} keeps of the text that the encoder read is not known"
     return None
 
@@ -137,14 +137,14 @@ def _as_in_library(spec: ModelSpec, runtime: RuntimeSpec, tag: str) -> ModelSpec
     """The model with the file that the program's own name of it loads, where that is stated."""
     if tag in runtime.library_tags.unpacked and spec.architecture is not None:
         spec = spec.replace(architecture=with_every_head(spec.architecture))
-    stated_bytes = runtime.tag_bytes.get(tag)
+    stated_bytes = runtime.library_tags.bytes.get(tag)
     sources = runtime.sources
-    if stated_bytes is None and "{tag}" in runtime.command:
+    if stated_bytes is None and "{tag}" in runtime.command_lines.default:
         stated_bytes = spec.tag_bytes.get(tag)
         sources = spec.sources
     if stated_bytes is None:
         return spec
-    quantization = runtime.tags.get(tag)
+    quantization = runtime.library_tags.quantizations.get(tag)
     if quantization is None:
         _, quantization = default_format_and_quantization(spec, runtime)
     file = PublishedFiles(
@@ -453,7 +453,7 @@ def _why_not_served(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
     if "gguf" not in runtime.formats:
         formats = ", ".join(runtime.formats)
         return f"The weights do not come in a format that {runtime.name} loads ({formats})."
-    last = runtime.last_versions.get(row)
+    last = runtime.versions.last.get(row)
     if last is not None:
         return f"{runtime.name} loaded the architecture {row} up to {last}."
     return f"{runtime.name} has no support for the architecture {row}."

@@ -399,7 +399,7 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
     """Tokens trained on in a second on a GPU, and how long the stated tokens take."""
     parameters, device = job.spec.parameters, job.device
     assert device is not None
-    is_python = job.runtime is None or job.runtime.trainer_layers is None
+    is_python = job.runtime is None or job.runtime.finetuning.trainer_layers is None
     if job.placed.memory is None and is_python:
         why = "where it would be trained is not known, because its memory need is not known"
         return Speed(unit=TRAINED, how=why)
