@@ -1,5 +1,7 @@
-"""In batches of how many tokens a program reads prompts where nobody tells it: by itself, or as the
-printed command tells it. Its compute buffer grows with them.
+"""In batches of how many tokens a program reads prompts where nobody states it.
+
+Some programs choose by the free memory of the GPUs. The compute buffer grows with the batch, so
+that `with_automatic_batch` counts the needs again for the batch that the program chooses.
 """
 
 from __future__ import annotations
@@ -25,33 +27,38 @@ _ALONE_PERCENT = 80
 
 
 def with_automatic_batch(question: Question, machine: Machine) -> Needs:
-    """The needs in the batches that the program chooses by itself; as they are where it has no
-    rule, a batch was asked for, or the version that is installed is older than the rule.
+    """The needs in the batches that the program chooses by itself.
+
+    They stay as they are where the program has no rule, a batch was asked for, or the version that
+    is installed is older than the rule.
     """
-    runtime, case, needs = question.runtime, question.case, question.needs
+    runtime = question.runtime
+    case = question.case
+    needs = question.needs
     assert needs is not None
-    if runtime is None or case is None or is_batch_asked(case) or not case.has_row:
+    if runtime is None or case is None or not _is_chosen(case, runtime, machine):
         return needs
-    if (
-        not (runtime.batches.automatic or runtime.batches.embedding_tokens)
-        or case.format != "gguf"
-    ):
-        return needs
-    # an encoder takes each text whole
-    if _is_before(runtime, machine) or case.row.encoder:
-        return needs
+    room = case.room
     if case.embeds:
-        tokens = min(
-            runtime.batches.embedding_tokens or case.room.batch, case.room.tokens
-        )
-    elif case.room.tokens <= _shortest_context(runtime):
+        tokens = min(runtime.embedding_batch_tokens or room.batch, room.tokens)
+    elif room.tokens <= _shortest_context(runtime):
         # so short a context leaves no choice
         return needs
     else:
         tokens = _chosen_tokens(needs, case, runtime, machine)
-    if tokens == case.room.batch:
+    if tokens == room.batch:
         return needs.replace(batch_tokens=tokens)
     return needs_in_batches(needs, case, tokens)
+
+
+def _is_chosen(case: Case, runtime: RuntimeSpec, machine: Machine) -> bool:
+    """Whether the program that is installed chooses the batch for that model."""
+    if not runtime.automatic_batches and not runtime.embedding_batch_tokens:
+        return False
+    if case.format != "gguf" or not case.has_row or is_batch_asked(case):
+        return False
+    # an encoder takes each text whole
+    return not case.row.encoder and not _is_before(runtime, machine)
 
 
 def is_batch_asked(case: Case) -> bool:
@@ -60,12 +67,11 @@ def is_batch_asked(case: Case) -> bool:
 
 
 def _is_before(runtime: RuntimeSpec, machine: Machine) -> bool:
-    present = next(
-        (each for each in machine.runtimes or () if each.id == runtime.id), None
-    )
-    return present is not None and is_older(
-        present.version, runtime.batches.automatic_since
-    )
+    """Whether the version that is installed is older than the rules."""
+    for present in machine.runtimes or ():
+        if present.id == runtime.id:
+            return is_older(present.version, runtime.automatic_batches_since)
+    return False
 
 
 def _shortest_context(runtime: RuntimeSpec) -> float:
@@ -81,10 +87,10 @@ def _chosen_tokens(
     context_tokens = case.room.tokens
     predicted_bytes = _predicted_bytes(needs, case, context_tokens)
     free_bytes = _free_bytes(machine, runtime, predicted_bytes)
-    for rule in runtime.batches.automatic:
-        if context_tokens > rule.above_context_tokens and _has_room(
-            rule, predicted_bytes, free_bytes
-        ):
+    for rule in runtime.automatic_batches:
+        if context_tokens <= rule.above_context_tokens:
+            continue
+        if _has_room(rule, predicted_bytes, free_bytes):
             return rule.tokens
     return case.room.batch
 
@@ -107,28 +113,28 @@ def _predicted_bytes(needs: Needs, case: Case, context_tokens: int) -> int:
     projector_bytes = sum(
         term.bytes for term in needs.terms if term.name == "projector"
     )
-    heads, fewest = _heads(case.model)
-    head_length = case.model.embedding_length // heads
-    cache_bytes = 2 * case.model.layers * fewest * head_length * context_tokens * 2
+    model = case.model
+    heads = max((group.heads for group in model.attention), default=1)
+    head_length = model.embedding_length // heads
+    block_numbers = 2 * _fewest_kv_heads(model) * head_length
+    cache_bytes = 2 * model.layers * block_numbers * context_tokens
     return files_bytes - projector_bytes + cache_bytes
 
 
-def _heads(model: Architecture) -> tuple[int, int]:
-    """The most heads of a layer, and the fewest heads of keys and values; one where a layer has
-    none, and of a latent.
-    """
-    most = max((group.heads for group in model.attention), default=1)
+def _fewest_kv_heads(model: Architecture) -> int:
+    """The fewest heads of keys and values of a layer: one where it has none, and of a latent."""
     attending = sum(len(group.layers) for group in model.attention)
-    fewest = min(
-        (1 if group.kind == "latent" else group.kv_heads for group in model.attention),
-        default=1,
-    )
-    return most, fewest if attending >= model.layers else 1
+    if attending < model.layers:
+        return 1
+    heads = list[int]()
+    for group in model.attention:
+        heads.append(1 if group.kind == "latent" else group.kv_heads)
+    return min(heads, default=1)
 
 
 def _free_bytes(machine: Machine, runtime: RuntimeSpec, predicted_bytes: int) -> int:
     """Free memory of the GPU that holds the model alone, else of all of one maker; 0 without."""
-    sizes = [*_free_by_card(machine, runtime)]
+    sizes = list(_free_by_card(machine, runtime))
     most = max((size for _, size in sizes), default=0)
     if predicted_bytes <= most * _ALONE_PERCENT // 100:
         return most
@@ -151,6 +157,6 @@ def _free_of_shared(card: Accelerator, machine: Machine) -> int:
     """What is free of the RAM, as far as the system lends it to the GPU."""
     lent = lent_to_gpu(machine)
     free = machine.memory_available_bytes or machine.memory_total_bytes or 0
-    return (
-        free if lent is None or lent.device is not card else min(free, lent.least_bytes)
-    )
+    if lent is None or lent.device is not card:
+        return free
+    return min(free, lent.least_bytes)

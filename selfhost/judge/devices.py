@@ -1,9 +1,15 @@
-"""What accelerators can give, and which of them a program computes on."""
+"""What accelerators can give, and which of them a program computes on.
+
+`room_of` says what a program may take of one accelerator, and `lent_to_gpu` what a GPU that shares
+the RAM may use of it. `runs_on` and `computes_on_shared` hold a GPU against a program's builds.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import NamedTuple
 
 from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
@@ -13,7 +19,7 @@ from ..machine import gpus
 from ..machine.cpus import metal_share
 from ..machine.record import Accelerator, Machine
 from ..needs.case import Case
-from ..needs.records import Device, Needs, Split
+from ..needs.records import Device, Needs, Split, Term
 
 # llama.cpp's fitter leaves so much of each device free (0c1e5709, common/common.h line 483)
 DEVICE_MARGIN_BYTES = 1 * GIB
@@ -25,16 +31,36 @@ LEFT_PERCENT = 82
 # from here on, but for an A100 and a GB10, it works on four times as much at once, by
 # get_batch_defaults of vllm/engine/arg_utils.py
 LARGE_DEVICE_BYTES = 70 * GIB
-# by maker of a GPU that shares the RAM: what the system lends it, least and most, the system on
-# which a line lends it all (None: any), and that line. The drivers of AMD's lend half (Linux:
-# drivers/gpu/drm/ttm/ttm_device.c and superm1/amd-debug-tools, docs/amd-ttm.md; Windows: shared GPU
-# memory), up to all of it where ttm.pages_limit, in pages of 4 KiB, or the firmware gives more
-_LENDING: Mapping[str, tuple[Callable[[int], tuple[float, float]], str | None, str]] = {
-    "apple": (metal_share, None, "sudo sysctl iogpu.wired_limit_mb={mib}"),
-    "amd": (
-        lambda _: (0.5, 1.0),
-        "linux",
+
+
+def _amd_shares(ram_bytes: int) -> tuple[float, float]:
+    """Of the RAM, what the drivers of AMD's GPUs lend, least and most.
+
+    They lend half (Linux: drivers/gpu/drm/ttm/ttm_device.c and superm1/amd-debug-tools,
+    docs/amd-ttm.md; Windows: shared GPU memory), up to all of it where ttm.pages_limit, in pages of
+    4 KiB, or the firmware gives more.
+    """
+    del ram_bytes  # whatever its size
+    return 0.5, 1.0
+
+
+class _Lending(NamedTuple):
+    """How a system lends RAM to a GPU."""
+
+    # of so many bytes of RAM, the least and the most that is lent
+    shares: Callable[[int], tuple[float, float]]
+    # the line that makes it lend all, and the system on which it does; None: on any
+    line: str
+    system: str | None = None
+
+
+# by maker of a GPU that shares the RAM
+_LENDING: Mapping[str, _Lending] = {
+    "apple": _Lending(metal_share, "sudo sysctl iogpu.wired_limit_mb={mib}"),
+    "amd": _Lending(
+        _amd_shares,
         "echo options ttm pages_limit={pages} | sudo tee /etc/modprobe.d/ttm.conf",
+        "linux",
     ),
 }
 
@@ -57,20 +83,21 @@ def index_of(where: str) -> int:
 
 
 def places(accelerators: Sequence[Accelerator] | None) -> tuple[Place, ...]:
-    """The accelerators that are no part of the RAM, in the machine's order; of instances of
-    NVIDIA's MIG, of which a program gets one (MIG user guide), the largest alone.
+    """The accelerators that are no part of the RAM, in the machine's order.
+
+    Of instances of NVIDIA's MIG, of which a program gets one (MIG user guide), the largest alone.
     """
-    every = [
-        Place(
-            index=index, room_bytes=room_of(device) if device.unified is False else None
-        )
-        for index, device in enumerate(accelerators or ())
-        if device.unified is not True
-    ]
-    largest = roomiest(every)
-    if accelerators and any(accelerators[place.index].is_part for place in every):
-        return (largest,) if largest is not None else tuple(every[:1])
-    return tuple(every)
+    found = list[Place]()
+    has_instances = False
+    for index, device in enumerate(accelerators or ()):
+        if device.unified:
+            continue
+        room = room_of(device) if device.unified is False else None
+        found.append(Place(index=index, room_bytes=room))
+        has_instances = has_instances or device.is_part
+    if not has_instances:
+        return tuple(found)
+    return (roomiest(found) or found[0],)
 
 
 def roomiest(candidates: Sequence[Place]) -> Place | None:
@@ -81,12 +108,13 @@ def roomiest(candidates: Sequence[Place]) -> Place | None:
 
 def emptied(devices: Sequence[Accelerator]) -> tuple[Accelerator, ...]:
     """The same accelerators with nothing else running on them."""
-    return tuple(
-        device.replace(memory_free_bytes=None)
-        if device.memory_total_bytes is not None
-        else device
-        for device in devices
-    )
+    return tuple(_idle(device) for device in devices)
+
+
+def _idle(device: Accelerator) -> Accelerator:
+    if device.memory_total_bytes is None:
+        return device
+    return device.replace(memory_free_bytes=None)
 
 
 def percent_of(case: Case | None) -> float:
@@ -96,16 +124,41 @@ def percent_of(case: Case | None) -> float:
 
 
 def room_of(device: Accelerator, percent: float | None = None) -> int | None:
-    """What a program may take of it now: that share, or all but what llama.cpp leaves free."""
-    total, free = device.memory_total_bytes, device.memory_free_bytes
+    """What a program may take of it now: that share, or all but what llama.cpp leaves free.
+
+    None where it was not read.
+    """
+    total = device.memory_total_bytes
+    free = device.memory_free_bytes
     size = total if free is None else free
+    if size is None:
+        return None
     if percent is None:
-        return None if size is None else max(0, size - DEVICE_MARGIN_BYTES)
-    return (
-        None
-        if total is None or size is None
-        else min(int(total * percent // 100), size)
-    )
+        return max(0, size - DEVICE_MARGIN_BYTES)
+    return None if total is None else min(int(total * percent // 100), size)
+
+
+class _SmallDevices(NamedTuple):
+    """Devices that vLLM counts among the small ones, whatever their memory."""
+
+    capabilities: Sequence[str]
+    # words of their names
+    words: Sequence[str]
+
+
+@cache
+def _small_devices() -> _SmallDevices:
+    return _SmallDevices(**shipped_table("gpus")["small"])
+
+
+def _is_large(card: Accelerator) -> bool:
+    """Whether vLLM works on many tokens at once there."""
+    small = _small_devices()
+    if gpus.capability_of(card) in small.capabilities:
+        return False
+    if any(word in card.name.lower() for word in small.words):
+        return False
+    return (card.memory_total_bytes or 0) >= LARGE_DEVICE_BYTES
 
 
 def device_of(
@@ -114,13 +167,9 @@ def device_of(
     """The accelerator as far as the need of a program that takes its share of it depends on it."""
     if card is None:
         return Device(devices=devices, is_lean=is_lean)
-    # those that vLLM counts among the small ones whatever their memory
-    small, name = shipped_table("gpus")["small"], card.name.lower()
-    is_small = gpus.capability_of(card) in small["capabilities"]
-    is_small |= any(word in name for word in small["words"])
     return Device(
         devices=devices,
-        is_large=not is_small and (card.memory_total_bytes or 0) >= LARGE_DEVICE_BYTES,
+        is_large=_is_large(card),
         is_lean=is_lean,
         total_bytes=card.memory_total_bytes,
         free_bytes=card.memory_free_bytes,
@@ -129,12 +178,16 @@ def device_of(
 
 
 def group_by_maker(candidates: Sequence[Place], machine: Machine) -> list[list[Place]]:
-    """Those of known room by maker, as a build of PyTorch uses them; the first's last."""
-    owned, groups = machine.accelerators or (), dict[str, list[Place]]()
+    """Those of known room by maker, as a build of PyTorch uses them; the first maker comes last."""
+    cards = machine.accelerators or ()
+    groups = dict[str, list[Place]]()
     for place in candidates:
         if place.room_bytes is not None:
-            groups.setdefault(owned[place.index].vendor, []).append(place)
-    return [*groups.values()][::-1]
+            groups.setdefault(cards[place.index].vendor, []).append(place)
+    return list(reversed(groups.values()))
+
+
+# ------------------------------------------------------------------ GPUs that a program uses
 
 
 def reaches(device: Accelerator, least: str | None) -> bool | None:
@@ -149,74 +202,77 @@ def reaches(device: Accelerator, least: str | None) -> bool | None:
 def is_built_for(
     device: Accelerator, patterns: Sequence[str], vendor: str = "amd"
 ) -> bool | None:
-    """Whether a GPU of that maker's is among the patterns of names and of instruction sets; None of
-    another maker's, without a list, and where neither is known of one of AMD's.
+    """Whether a GPU of that maker is among the patterns of names and of instruction sets.
+
+    None for a GPU of another maker, without patterns, and where neither name nor instruction set of
+    one of AMD's is known.
     """
     if device.vendor != vendor or not patterns:
         return None
     name = f"{device.name} {device.compute_capability or ''}".lower()
     if re.search(rf"\b(?:{'|'.join(patterns)})\b", name):
         return True
-    is_named = vendor != "amd" or (
-        any(map(str.isdecimal, device.name)) and "0x" not in device.name
-    )
-    return False if device.compute_capability or is_named else None
+    if vendor != "amd" or device.compute_capability:
+        return False
+    # a name without a number, or with the number of a device alone, tells no product
+    has_number = any(map(str.isdecimal, device.name))
+    return False if has_number and "0x" not in device.name else None
 
 
 def least_capability(runtime: RuntimeSpec, device: Accelerator) -> str | None:
     """The compute capability that its builds ask of such a GPU; None where they ask for none."""
-    return (
-        runtime.gpus.shared_compute_capability
-        if device.unified
-        else runtime.gpus.compute_capability
-    )
+    if device.unified:
+        return runtime.shared_compute_capability
+    return runtime.compute_capability
 
 
 def runs_on(runtime: RuntimeSpec, device: Accelerator) -> bool:
     """False where every build of the program is known not to compute on such a GPU."""
     if reaches(device, least_capability(runtime, device)) is False:
         return False
-    patterns = amd_gpus(runtime)
-    return not patterns or is_built_for(device, patterns) is not False
+    # without patterns it is not known, which does not rule it out
+    return is_built_for(device, amd_gpus(runtime)) is not False
 
 
 def gpu_maker(machine: Machine, runtime: RuntimeSpec | None) -> str:
     """The maker of the GPUs that compute a model, that of ggml's CUDA code first; "" for none."""
     if runtime is None:
         return ""
-    vendors = []
+    vendors = list[str]()
     for card in machine.accelerators or ():
         computes = computes_on_shared if card.unified else runs_on
         if computes(runtime, card):
             vendors.append(card.vendor)
     for vendor in vendors:
-        if vendor in runtime.gpus.cuda_attention:
+        if vendor in runtime.cuda_attention:
             return vendor
     return vendors[0] if vendors else ""
 
 
 def amd_gpus(runtime: RuntimeSpec) -> tuple[str, ...]:
     """Patterns of the GPUs of AMD's that its builds compute on, some of them under another name."""
-    renamed = (
-        pattern for patterns in runtime.gpus.amd_as.values() for pattern in patterns
-    )
-    return (*runtime.gpus.amd_gpus, *renamed)
+    patterns = list(runtime.amd_gpus)
+    for renamed in runtime.amd_gpus_as.values():
+        patterns += renamed
+    return tuple(patterns)
 
 
 def computes_on_shared(runtime: RuntimeSpec, device: Accelerator) -> bool:
     """Whether the program's builds compute on that GPU, which shares the RAM."""
     vendor = device.vendor.lower()
-    is_built = (
-        is_built_for(device, runtime.gpus.sharing.get(vendor, ()), vendor) is not False
-    )
-    return (
-        vendor in runtime.gpus.sharing_vendors and is_built and runs_on(runtime, device)
-    )
+    if vendor not in runtime.on_shared_gpu or not runs_on(runtime, device):
+        return False
+    patterns = runtime.shared_gpus.get(vendor, ())
+    return is_built_for(device, patterns, vendor) is not False
+
+
+# ------------------------------------------------------------------ GPUs that share the RAM
 
 
 class Lent(Record):
-    """What the system lets a GPU of Apple's or AMD's that shares the RAM use of it, least and most;
-    the `line` to type lets it use up to `raised_bytes`, 0 where there is none.
+    """What the system lets a GPU of Apple's or AMD's that shares the RAM use of it.
+
+    The least and the most; the `line` to type lets it use up to `raised_bytes`, 0 for no line.
     """
 
     device: Accelerator
@@ -227,50 +283,63 @@ class Lent(Record):
 
 
 def lent_to_gpu(machine: Machine) -> Lent | None:
-    """None without such a GPU, and where nothing tells how much."""
-    cards = [card for card in machine.accelerators or () if card.unified]
-    device = next((card for card in cards if card.vendor in _LENDING), None)
+    """What the system lends the first such GPU; None without one, and where nothing tells it."""
     total = machine.memory_total_bytes
-    if device is None or total is None:
+    if total is None:
         return None
-    shares, system, line = _LENDING[device.vendor]
-    least, most = (int(total * share) for share in shares(total))
-    if device.memory_total_bytes is not None:
-        least = most = device.memory_total_bytes
-    raised = total if system in (None, machine.system) else 0
+    for device in machine.accelerators or ():
+        if device.unified and device.vendor in _LENDING:
+            return _lent(device, total, machine.system)
+    return None
+
+
+def _lent(device: Accelerator, total: int, system: str | None) -> Lent:
+    lending = _LENDING[device.vendor]
+    least, most = lending.shares(total)
+    limit = device.memory_total_bytes
     return Lent(
         device=device,
-        least_bytes=least,
-        most_bytes=most,
-        raised_bytes=raised,
-        line=line,
+        least_bytes=int(total * least) if limit is None else limit,
+        most_bytes=int(total * most) if limit is None else limit,
+        raised_bytes=total if lending.system in (None, system) else 0,
+        line=lending.line,
     )
 
 
 def share_on_shared(
     needs: Needs, machine: Machine, layers: int | None
 ) -> tuple[float, float, float]:
-    """Of the layers, what a GPU that shares the RAM is let to hold: slow end, likely, fast end;
-    where a printed line raises the limit, the slow end alone is without it.
+    """Of the layers, what a GPU that shares the RAM is let to hold: slow end, likely, fast end.
+
+    Where a printed line raises the limit, the slow end alone is without it.
     """
-    lent, ends = lent_to_gpu(machine), list[float]()
+    lent = lent_to_gpu(machine)
     if needs.memory is None or not layers or lent is None:
         return 1.0, 1.0, 1.0
     host = [term for term in needs.memory.terms if term.where == "host"]
-    least, most = lent.least_bytes, lent.most_bytes
-    for end, limit in (
-        ("high_bytes", least),
-        ("bytes", (least + most) / 2),
-        ("low_bytes", most),
-    ):
-        # what fits beside what does not move
-        over = sum(getattr(term, end) for term in host) - limit
-        moving = sum(getattr(term, end) for term in host if term.split is Split.LAYERS)
-        is_whole = over <= 0 or not moving
-        ends.append(
-            1.0 if is_whole else max(0, int(layers * (1 - over / moving))) / layers
-        )
-    slow, likely, fast = ends
+    middle = (lent.least_bytes + lent.most_bytes) / 2
+    slow = _layers_within(host, "high_bytes", lent.least_bytes, layers)
+    likely = _layers_within(host, "bytes", middle, layers)
+    fast = _layers_within(host, "low_bytes", lent.most_bytes, layers)
     if sum(term.high_bytes for term in host) <= lent.raised_bytes:
         likely = fast = 1.0
     return min(slow, likely), likely, max(likely, fast)
+
+
+def _layers_within(
+    terms: Sequence[Term], end: str, limit_bytes: float, layers: int
+) -> float:
+    """The share of the layers that fits within the limit, beside what does not move.
+
+    `end`: the field of the terms that counts, the least, the likely or the most bytes.
+    """
+    needed = moving = 0
+    for term in terms:
+        size: int = getattr(term, end)
+        needed += size
+        if term.split is Split.LAYERS:
+            moving += size
+    over = needed - limit_bytes
+    if over <= 0 or not moving:
+        return 1.0
+    return max(0, int(layers * (1 - over / moving))) / layers
