@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from typing import NamedTuple
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.runtime import RuntimeSpec
@@ -13,7 +14,7 @@ from ..catalogue.runtime_parts import Platforms
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..catalogue.spec_values import MLX_MODES, PLAIN_DTYPES
 from ..core.records import Record, Unread
-from ..core.tables import shipped_table
+from ..core.tables import TomlRow, shipped_table
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from .flash_attention import heads_without_flash
 from .quantization import canonical_gguf
@@ -23,7 +24,8 @@ from .tensors import UNKNOWN_ROW, ArchitectureRow, trained_tokens
 # tokens drafted at once by default: `n_max` of llama.cpp 0c1e570, common/common.h
 DRAFTED_TOKENS = 3
 # `n_ubatch` and `n_batch`, the defaults of every llama.cpp program (common/common.h)
-MICRO_BATCH_TOKENS, BATCH_TOKENS = 512, 2048
+MICRO_BATCH_TOKENS = 512
+BATCH_TOKENS = 2048
 # weights in RAM are copied to a GPU for a batch of so many tokens or more, and stay where they are
 # for a smaller one (GGML_OP_OFFLOAD_MIN_BATCH, ggml@d99724f2: ggml-cuda.cu, ggml-vulkan.cpp,
 # ggml-sycl.cpp, ggml-metal-device.m)
@@ -56,35 +58,46 @@ class Encoder(Record):
     token_pixels: int | None = None
 
     def picture_bytes(self, pixels: int) -> int:
-        """What a picture of so many pixels takes."""
-        most, usual = (self.largest_pixels or 1) ** 2, MEGAPIXEL_SIDE**2
+        """What a picture of so many pixels takes: as many bytes a pixel as the largest; where a
+        megapixel was measured too, bytes a pixel on the line through the two.
+        """
+        largest = (self.largest_pixels or 1) ** 2
         if self.megapixel_bytes is None:
-            return self.largest_bytes * pixels // most
-        each = self.megapixel_bytes / usual
-        growth = (self.largest_bytes / most - each) / (most - usual)
-        return round(pixels * (each + growth * (pixels - usual)))
+            return self.largest_bytes * pixels // largest
+        megapixel = MEGAPIXEL_SIDE**2
+        of_pixel = self.megapixel_bytes / megapixel
+        growth = (self.largest_bytes / largest - of_pixel) / (largest - megapixel)
+        return round(pixels * (of_pixel + growth * (pixels - megapixel)))
 
 
 def encoder_of(spec: ModelSpec) -> Encoder | None:
-    """None where the model has none, or none that was measured."""
-    parameters, row = (
-        spec.parameters.encoders,
-        spec.architecture and spec.architecture.row,
-    )
-    for entry in (
-        shipped_table("architectures").get("encoder", ()) if parameters else ()
-    ):
-        most = entry.get("most_parameters", parameters)
-        fits = entry.get("least_parameters", 0) <= (parameters or 0) <= most
-        is_typed = spec.parameters.encoder_type in entry.get("types", ())
-        is_alike = spec.family in entry.get("families", ()) or row in entry.get(
-            "rows", ()
-        )
-        if is_typed or (fits and is_alike):
-            return Encoder(
-                **{key: entry[key] for key in Encoder._fields if key in entry}
-            )
+    """The encoder of a model by `[[encoder]]` of specs/common/architectures.toml; None where the
+    model has none, or none that was measured.
+    """
+    if not spec.parameters.encoders:
+        return None
+    for entry in shipped_table("architectures").get("encoder", ()):
+        if _has_encoder(spec, entry):
+            fields = {key: entry[key] for key in Encoder._fields if key in entry}
+            return Encoder(**fields)
     return None
+
+
+def _has_encoder(spec: ModelSpec, entry: TomlRow) -> bool:
+    """Whether that is the model's encoder: by its type, else by the model's family or row and the
+    number of parameters.
+    """
+    if spec.parameters.encoder_type in entry.get("types", ()):
+        return True
+    parameters = spec.parameters.encoders or 0
+    if parameters < entry.get("least_parameters", 0):
+        return False
+    if parameters > entry.get("most_parameters", parameters):
+        return False
+    if spec.family in entry.get("families", ()):
+        return True
+    architecture = spec.architecture
+    return architecture is not None and architecture.row in entry.get("rows", ())
 
 
 class Companions(Record):
@@ -117,11 +130,13 @@ class Cells(Record):
 
     @cached_property
     def full(self) -> int:
-        each = -(-self.tokens // _CELL_STEP) * _CELL_STEP // self.streams
-        return -(-each // _CELL_STEP) * _CELL_STEP
+        """Cells of each stream that has room for every token of its context."""
+        of_stream = _in_cell_steps(self.tokens) // self.streams
+        return _in_cell_steps(of_stream)
 
     @property
     def micro_batch(self) -> int:
+        """Tokens that are computed at once."""
         return min(self.batch, self.tokens)
 
     @property
@@ -140,7 +155,12 @@ class Cells(Record):
         if tokens_per_row == 1 and window_tokens is not None and not self.whole_windows:
             room = window_tokens * (self.sequences // self.streams) + self.micro_batch
             cells = min(cells, room)
-        return -(-cells // _CELL_STEP) * _CELL_STEP
+        return _in_cell_steps(cells)
+
+
+def _in_cell_steps(cells: int) -> int:
+    """The next multiple of the step that llama.cpp rounds cells up to."""
+    return -(-cells // _CELL_STEP) * _CELL_STEP
 
 
 # where no architecture is described, and where no program is chosen
@@ -192,7 +212,7 @@ class Case(Record):
 
     @property
     def context_tokens(self) -> int:
-        """Of one sequence."""
+        """Of one sequence: as asked for, else the usual, or the model's longest if that is less."""
         longest = trained_tokens(self.model, self.row) or DEFAULT_CONTEXT_TOKENS
         return self.workload.context_tokens or min(DEFAULT_CONTEXT_TOKENS, longest)
 
@@ -205,6 +225,7 @@ class Case(Record):
 
     @property
     def is_own(self) -> bool:
+        """Whether the files are in the type that the model is published in."""
         return self.quantization == stored_type(self.model)
 
     @cached_property
@@ -233,10 +254,10 @@ class Case(Record):
     @property
     def sequences(self) -> int:
         """Texts that each keep keys and values: one for each beam of a search."""
-        hears = self.model.audio is not None
-        return self.workload.parallel * (
-            self.runtime.account.speech_beams if hears else self.model.beams or 1
-        )
+        beams = self.model.beams or 1
+        if self.model.audio is not None:
+            beams = self.runtime.account.speech_beams
+        return self.workload.parallel * beams
 
     @property
     def width(self) -> int:
@@ -246,19 +267,16 @@ class Case(Record):
         dtype = self.model.dtype
         if self.quantization in ("bf16", "fp16"):
             return 2
-        if (
-            self.quantization in MLX_MODES
-            and "mlx" in self.runtime.formats
-            and dtype == "float16"
-        ):
+        has_narrow_scales = (
+            self.quantization in MLX_MODES and "mlx" in self.runtime.formats
+        )
+        if has_narrow_scales and dtype == "float16":
             # tables with scales of 8 bits give bfloat16, and norms in float16 make that float32
             # (mlx 0.32.4)
             return 4
-        return (
-            4
-            if dtype == "float32" and self.runtime.account.loads_as != "sixteen"
-            else 2
-        )
+        if dtype == "float32" and self.runtime.account.loads_as != "sixteen":
+            return 4
+        return 2
 
     @property
     def cache_width(self) -> int:
@@ -287,7 +305,9 @@ def published(
     wanted = canonical_gguf(quantization) or quantization.lower()
     alike = None
     for files in spec.files:
-        for name, size in files.bytes.items() if files.format == format else ():
+        if files.format != format:
+            continue
+        for name, size in files.bytes.items():
             if name == quantization:
                 return size, files
             if alike is None and (canonical_gguf(name) or name.lower()) == wanted:
@@ -350,13 +370,12 @@ def loads_sixteen_bits(
 
 def overhead(runtime: RuntimeSpec, *, on_gpu: bool = False) -> Term:
     """The program itself in RAM; `on_gpu`: beside a GPU that holds the model."""
-    low, high = runtime.memory.overhead_low_bytes, runtime.memory.overhead_high_bytes
-    how = How(runtime.memory.overhead_how)
-    source, line = (
-        runtime.memory.overhead_source or runtime.name,
-        f"({low:,} + {high:,}) / 2 bytes",
-    )
+    low = runtime.overhead_low_bytes
+    high = runtime.overhead_high_bytes
+    how = How(runtime.overhead_how)
+    source = runtime.overhead_source or runtime.name
     if not on_gpu or how is not How.MEASURED:
+        line = f"({low:,} + {high:,}) / 2 bytes"
         return term("runtime", (low + high) // 2, how, source, line, low=low, high=high)
     # measured with a build for CPUs; how much more the libraries of CUDA take was not
     source = f"assumed for a CUDA build, at most twice what a CPU's takes; {source}"
@@ -368,20 +387,27 @@ def why_no_encoders(spec: ModelSpec) -> str | None:
     """Why the size of an encoder is not known; None where it is, or there is none."""
     if spec.parameters.encoders or spec.architecture is None:
         return None
-    stated = "the spec does not state the size of its vision encoder"
-    return spec.unknown.get(
-        "parameters.encoders", stated if spec.modality == "vision" else None
-    )
+    usual = None
+    if spec.modality == "vision":
+        usual = "the spec does not state the size of its vision encoder"
+    return spec.unknown.get("parameters.encoders", usual)
 
 
-# by fact, which others it follows from, why it is not known unless a spec says why, and the remedy
+class UsualReason(NamedTuple):
+    """Why a size is not known: as the spec says it of one of these facts, else the usual reason."""
+
+    facts: tuple[str, ...]
+    usual: str
+    remedy: str
+
+
 _UNREAD = {
-    "memory.kv_cache": (
+    "memory.kv_cache": UsualReason(
         ("architecture.attention", "architecture"),
         "the spec has no architecture, so the size of its cache is not known",
         "state [architecture] or [needs] in a spec of the model",
     ),
-    "download_bytes": (
+    "download_bytes": UsualReason(
         ("architecture", "parameters.total"),
         "neither the architecture nor the number of parameters is known",
         "state the size under [[files]] or [needs] in a spec of the model",
@@ -391,5 +417,9 @@ _UNREAD = {
 
 def unread_of(spec: ModelSpec, fact: str) -> Unread:
     """Why the size of the cache or of the weights is not known, as the spec says it."""
-    facts, usual, remedy = _UNREAD[fact]
-    return unread(next(filter(None, map(spec.unknown.get, facts)), usual), remedy, fact)
+    facts, reason, remedy = _UNREAD[fact]
+    for name in facts:
+        if spec.unknown.get(name):
+            reason = spec.unknown[name]
+            break
+    return unread(reason, remedy, fact)

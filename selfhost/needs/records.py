@@ -1,5 +1,8 @@
 """What a model takes under a workload: plain records, all sizes in bytes, and how their lines of
 arithmetic are written.
+
+`Needs` is the answer of this package. Its memory is a sum of `Term`s, each with a likely size, a
+least and a most, a source, and one line that a person can check with a calculator.
 """
 
 from __future__ import annotations
@@ -156,14 +159,16 @@ class MemoryNeed(Record):
         places = []
         for where in dict.fromkeys(term.where for term in self.terms) or ("host",):
             terms = [term for term in self.terms if term.where == where]
-            place = PlaceNeed(
-                where=where,
-                total_bytes=sum(term.bytes for term in terms),
-                low_bytes=sum(term.low_bytes for term in terms),
-                high_bytes=sum(term.high_bytes for term in terms),
-                evictable_bytes=self.evictable_bytes if where == "host" else 0,
+            sums = MemoryNeed(terms=tuple(terms))
+            places.append(
+                PlaceNeed(
+                    where=where,
+                    total_bytes=sums.total_bytes,
+                    low_bytes=sums.low_bytes,
+                    high_bytes=sums.high_bytes,
+                    evictable_bytes=self.evictable_bytes if where == "host" else 0,
+                )
             )
-            places.append(place)
         return tuple(places)
 
 
@@ -218,32 +223,34 @@ class Needs(Record):
 
     @property
     def download_bytes(self) -> int | None:
-        """What still travels."""
-        whole = self.files.bytes if self.files is not None else None
-        return whole if self.missing_bytes is None else self.missing_bytes
+        """What still travels; None where it is not known."""
+        if self.missing_bytes is not None:
+            return self.missing_bytes
+        return None if self.files is None else self.files.bytes
 
     @property
     def download_how(self) -> How | None:
-        return self.files.how if self.files is not None else None
+        """How the size of the files is known; None where it is not."""
+        return None if self.files is None else self.files.how
 
     @property
     def download_source(self) -> str | None:
-        return self.files.source if self.files is not None else None
+        """Where the size of the files is from; None where it is not known."""
+        return None if self.files is None else self.files.source
 
     @property
     def download_range(self) -> tuple[int, int] | None:
-        """The least and the most of a size that is a guess."""
-        files = self.files if self.missing_bytes is None else None
-        is_guess = files is not None and files.how is How.ASSUMED
-        return (
-            (files.low_bytes, files.high_bytes)
-            if files is not None and is_guess
-            else None
-        )
+        """The least and the most of a size that is a guess; None of any other."""
+        files = self.files
+        if files is None or self.missing_bytes is not None:
+            return None
+        if files.how is not How.ASSUMED:
+            return None
+        return files.low_bytes, files.high_bytes
 
     @property
     def disk_bytes(self) -> int | None:
-        """What it occupies once all is there."""
+        """What it occupies once all is there; None where it is not known."""
         if self.files is None or self.checkpoint_bytes is None:
             return None
         return self.files.bytes + self.checkpoint_bytes
@@ -251,7 +258,7 @@ class Needs(Record):
     @cached_property
     def memory(self) -> MemoryNeed | None:
         """None where a part of it is not known."""
-        if any(each.fact.startswith("memory") for each in self.unknown):
+        if any(why.fact.startswith("memory") for why in self.unknown):
             return None
         return MemoryNeed(terms=self.terms, evictable_bytes=self.evictable_bytes)
 
@@ -264,10 +271,14 @@ class Needs(Record):
         self, end: str = "high_bytes", *, on_cards: bool = False
     ) -> int | None:
         """What stays in RAM, or lies on cards, by that end of each term; None where not known."""
-        terms = (term for term in self.terms if (term.where != "host") == on_cards)
-        return (
-            None if self.memory is None else sum(getattr(term, end) for term in terms)
-        )
+        if self.memory is None:
+            return None
+        total = 0
+        for part in self.terms:
+            is_on_card = part.where != "host"
+            if is_on_card == on_cards:
+                total += getattr(part, end)
+        return total
 
 
 def summed(*lines: str) -> str:
@@ -286,7 +297,8 @@ def taken_off(line: str, size: int, what: str) -> str:
 def share_of(share: str, line: str) -> str:
     """The line of a share of what another line comes to."""
     counted, mark, remark = line.partition("; ")
-    counted = f"({counted})" if " + " in counted or " - " in counted else counted
+    if " + " in counted or " - " in counted:
+        counted = f"({counted})"
     return f"{share} × {counted}{mark}{remark}"
 
 
@@ -297,23 +309,29 @@ def share_by_device(
     most_share: float | None = None,
     communication: Sequence[int] = (0, 0, 0),
 ) -> Term:
-    """What each of several devices holds: a share of it, and what they take to communicate."""
+    """What each of several devices holds: a share of it, and what they take to communicate (least,
+    likely and most bytes). `most_share`: of the most, where that is another.
+    """
     if devices == 1:
         return whole
-    line = (
-        whole.arithmetic if share == 1 else share_of(f"{share:.12g}", whole.arithmetic)
-    )
-    if communication[1]:
-        line = summed(line, f"{communication[1]:,} bytes to talk to the others")
+    line = whole.arithmetic
+    if share != 1:
+        line = share_of(f"{share:.12g}", line)
+    low, likely, high = communication
+    if likely:
+        line = summed(line, f"{likely:,} bytes to talk to the others")
     most = share if most_share is None else most_share
-    sizes = (whole.low_bytes, share), (whole.bytes, share), (whole.high_bytes, most)
-    # rounded up; an error of a thousandth of a byte, as of floats, adds none
-    parts = zip(communication, sizes, strict=True)
-    low, likely, high = (
-        more + ceil(round(size * part, 3)) for more, (size, part) in parts
+    return whole.replace(
+        bytes=likely + _rounded_up(whole.bytes * share),
+        low_bytes=low + _rounded_up(whole.low_bytes * share),
+        high_bytes=high + _rounded_up(whole.high_bytes * most),
+        arithmetic=f"{line}; on each of {devices} devices",
     )
-    line = f"{line}; on each of {devices} devices"
-    return whole.replace(bytes=likely, low_bytes=low, high_bytes=high, arithmetic=line)
+
+
+def _rounded_up(size: float) -> int:
+    """Whole bytes; an error of a thousandth of a byte, as of floats, adds none."""
+    return ceil(round(size, 3))
 
 
 # what reports know it by
@@ -370,47 +388,42 @@ def term(
 
 def stated_range(name: str, low: int, high: int, source: str) -> Term:
     """A term of which somebody states the two ends."""
-    line = f"{high:,} bytes" if low == high else f"({low:,} + {high:,}) / 2 bytes"
-    return term(
-        name,
-        (low + high) // 2,
-        How.STATED,
-        source,
-        f"{line} as stated",
-        low=low,
-        high=high,
-    )
+    line = f"({low:,} + {high:,}) / 2 bytes as stated"
+    if low == high:
+        line = f"{high:,} bytes as stated"
+    middle = (low + high) // 2
+    return term(name, middle, How.STATED, source, line, low=low, high=high)
 
 
 def whole_files(files: Term, source: str = "", remark: str = "") -> Term:
     """Weights that lie in memory as in their files."""
-    line, source = files.arithmetic + remark, source or files.source
     return files.replace(
-        name="weights", split=Split.LAYERS, source=source, arithmetic=line
+        name="weights",
+        split=Split.LAYERS,
+        source=source or files.source,
+        arithmetic=files.arithmetic + remark,
     )
 
 
 def files_of(parts: Sequence[Term], how: How, source: str, remark: str = "") -> Term:
     """Several files as one term."""
-    low, high = (
-        sum(each.low_bytes for each in parts),
-        sum(each.high_bytes for each in parts),
+    together = MemoryNeed(terms=tuple(parts))
+    return term(
+        "files",
+        together.total_bytes,
+        how,
+        source,
+        summed(*[part.arithmetic for part in parts]) + remark,
+        low=together.low_bytes,
+        high=together.high_bytes,
     )
-    line, size = (
-        summed(*(each.arithmetic for each in parts)),
-        sum(each.bytes for each in parts),
-    )
-    return term("files", size, how, source, line + remark, low=low, high=high)
 
 
 def with_files(files: Term, more: Term, what: str) -> Term:
     """The files of a model with those of what comes along with it."""
-    how = max(files.how, more.how, key=tuple(How).index)
-    source, remark = (
-        f"{files.source}; {what}: {more.source}",
-        f"; the last of it is {what}",
-    )
-    return files_of((files, more), how, source, remark)
+    least_sure = max(files.how, more.how, key=tuple(How).index)
+    source = f"{files.source}; {what}: {more.source}"
+    return files_of((files, more), least_sure, source, f"; the last of it is {what}")
 
 
 def unread(reason: str, remedy: str | None, fact: str = "download_bytes") -> Unread:

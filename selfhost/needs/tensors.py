@@ -305,8 +305,9 @@ class TensorRule(NamedTuple):
 
     def applies(self, sizes: Sizes) -> bool:
         """Whether a part with these sizes has the tensor."""
-        if any(sizes.get(key) for key in self.unless):
-            return False
+        for key in self.unless:
+            if sizes.get(key):
+                return False
         return all(sizes.get(key) for key in self.needed)
 
     def layers_of(self, layers: Places) -> Places:
@@ -436,9 +437,9 @@ class _TensorList:
     ) -> None:
         """Add the tensors of a part, named as in tensors.toml. `others`: sizes of no record."""
         sizes = self.sizes | sizes_of(part) | others
-        for key, value in tuple(sizes.items()):
-            if isinstance(value, str):
-                sizes[f"{key}={value}"] = 1
+        texts = {key: text for key, text in sizes.items() if isinstance(text, str)}
+        for key, text in texts.items():
+            sizes[f"{key}={text}"] = 1
         for rule in _rules_of(name):
             if rule.applies(sizes):
                 shape = tuple([side_length(side, sizes) for side in rule.sides])
