@@ -271,8 +271,8 @@ def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:
     for files in spec.files:
         if files.format == "gguf":
             for name, size in files.bytes.items():
-                known = canonical_gguf(name)
-                sizes[name if known is None else known] = size
+                written = canonical_gguf(name) or name
+                sizes[written] = size
     left_out = _useless_quantizations(spec, default) - set(sizes)
     usual = [name for name in GGUF_QUANTIZATIONS if name not in left_out]
     others = [name for name in sizes if name not in GGUF_QUANTIZATIONS]

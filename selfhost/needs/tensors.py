@@ -628,7 +628,8 @@ def _last_layer(part: LayerPart) -> Places:
 
 
 class CacheGroup(Record):
-    """Layers that cache alike, those that own a cache; elements are of one token and one layer.
+    """Layers that cache alike, those that own a cache; lengths are of a head, and elements of one
+    token and one layer.
 
     `window_tokens`: None for layers that keep every token. `indexer_elements`: the keys of a sparse
     indexer. `tokens_per_row`: so many tokens share the elements. `latent`: one row is key and value
@@ -639,12 +640,20 @@ class CacheGroup(Record):
     kv_heads: int
     key_length: int
     value_length: int
-    key_elements: int
-    value_elements: int
     window_tokens: int | None = None
     latent: bool = False
     indexer_elements: int = 0
     tokens_per_row: int = 1
+
+    @property
+    def key_elements(self) -> int:
+        """Those of the keys of all heads."""
+        return self.kv_heads * self.key_length
+
+    @property
+    def value_elements(self) -> int:
+        """Those of the values of all heads."""
+        return self.kv_heads * self.value_length
 
 
 @lru_cache(512)
@@ -709,8 +718,6 @@ def _groups_of(
         kv_heads=kv_heads,
         key_length=key_length,
         value_length=value_length,
-        key_elements=kv_heads * key_length,
-        value_elements=kv_heads * value_length,
         latent=is_joint,
         window_tokens=window_tokens,
         indexer_elements=0 if kind == "compressed" else indexer_elements,
@@ -722,7 +729,6 @@ def _groups_of(
         window_tokens=None,
         tokens_per_row=attention.compression,
         key_length=key_length + indexer_elements,
-        key_elements=key_length + indexer_elements,
     )
     return [tokens, rows]
 
