@@ -40,7 +40,7 @@ def with_automatic_batch(question: Question, machine: Machine) -> Needs:
         return needs
     room = case.room
     if case.embeds:
-        tokens = min(runtime.embedding_batch_tokens or room.batch, room.tokens)
+        tokens = min(runtime.batches.embedding_tokens or room.batch, room.tokens)
     elif room.tokens <= _shortest_context(runtime):
         # so short a context leaves no choice
         return needs
@@ -53,7 +53,7 @@ def with_automatic_batch(question: Question, machine: Machine) -> Needs:
 
 def _is_chosen(case: Case, runtime: RuntimeSpec, machine: Machine) -> bool:
     """Whether the program that is installed chooses the batch for that model."""
-    if not runtime.automatic_batches and not runtime.embedding_batch_tokens:
+    if not runtime.batches.automatic and not runtime.batches.embedding_tokens:
         return False
     if case.format != "gguf" or not case.has_row or is_batch_asked(case):
         return False
@@ -70,7 +70,7 @@ def _is_before(runtime: RuntimeSpec, machine: Machine) -> bool:
     """Whether the version that is installed is older than the rules."""
     for present in machine.runtimes or ():
         if present.id == runtime.id:
-            return is_older(present.version, runtime.automatic_batches_since)
+            return is_older(present.version, runtime.batches.automatic_since)
     return False
 
 
@@ -87,7 +87,7 @@ def _chosen_tokens(
     context_tokens = case.room.tokens
     predicted_bytes = _predicted_bytes(needs, case, context_tokens)
     free_bytes = _free_bytes(machine, runtime, predicted_bytes)
-    for rule in runtime.automatic_batches:
+    for rule in runtime.batches.automatic:
         if context_tokens <= rule.above_context_tokens:
             continue
         if _has_room(rule, predicted_bytes, free_bytes):

@@ -222,8 +222,8 @@ def is_built_for(
 def least_capability(runtime: RuntimeSpec, device: Accelerator) -> str | None:
     """The compute capability that its builds ask of such a GPU; None where they ask for none."""
     if device.unified:
-        return runtime.shared_compute_capability
-    return runtime.compute_capability
+        return runtime.gpus.shared_compute_capability
+    return runtime.gpus.compute_capability
 
 
 def runs_on(runtime: RuntimeSpec, device: Accelerator) -> bool:
@@ -244,15 +244,15 @@ def gpu_maker(machine: Machine, runtime: RuntimeSpec | None) -> str:
         if computes(runtime, card):
             vendors.append(card.vendor)
     for vendor in vendors:
-        if vendor in runtime.cuda_attention:
+        if vendor in runtime.gpus.cuda_attention:
             return vendor
     return vendors[0] if vendors else ""
 
 
 def amd_gpus(runtime: RuntimeSpec) -> tuple[str, ...]:
     """Patterns of the GPUs of AMD's that its builds compute on, some of them under another name."""
-    patterns = list(runtime.amd_gpus)
-    for renamed in runtime.amd_gpus_as.values():
+    patterns = list(runtime.gpus.amd_gpus)
+    for renamed in runtime.gpus.amd_as.values():
         patterns += renamed
     return tuple(patterns)
 
@@ -260,9 +260,9 @@ def amd_gpus(runtime: RuntimeSpec) -> tuple[str, ...]:
 def computes_on_shared(runtime: RuntimeSpec, device: Accelerator) -> bool:
     """Whether the program's builds compute on that GPU, which shares the RAM."""
     vendor = device.vendor.lower()
-    if vendor not in runtime.on_shared_gpu or not runs_on(runtime, device):
+    if vendor not in runtime.gpus.sharing_vendors or not runs_on(runtime, device):
         return False
-    patterns = runtime.shared_gpus.get(vendor, ())
+    patterns = runtime.gpus.sharing.get(vendor, ())
     return is_built_for(device, patterns, vendor) is not False
 
 

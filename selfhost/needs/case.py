@@ -370,10 +370,10 @@ def loads_sixteen_bits(
 
 def overhead(runtime: RuntimeSpec, *, on_gpu: bool = False) -> Term:
     """The program itself in RAM; `on_gpu`: beside a GPU that holds the model."""
-    low = runtime.overhead_low_bytes
-    high = runtime.overhead_high_bytes
-    how = How(runtime.overhead_how)
-    source = runtime.overhead_source or runtime.name
+    low = runtime.memory.overhead_low_bytes
+    high = runtime.memory.overhead_high_bytes
+    how = How(runtime.memory.overhead_how)
+    source = runtime.memory.overhead_source or runtime.name
     if not on_gpu or how is not How.MEASURED:
         line = f"({low:,} + {high:,}) / 2 bytes"
         return term("runtime", (low + high) // 2, how, source, line, low=low, high=high)
