@@ -72,7 +72,8 @@ def case_of(
     workload: Workload = _ANY_WORKLOAD,
 ) -> Case:
     """The model in a program under a workload; of what that leaves open the usual files."""
-    format, quantization = "gguf", ""
+    format = "gguf"
+    quantization = ""
     if runtime is not None:
         format, quantization = default_format_and_quantization(spec, runtime)
     runtime = runtime or NO_PROGRAM
@@ -186,8 +187,10 @@ def default_format_and_quantization(
     first = runtime.formats[0]
     parts = runtime.parts.get(spec.id)
     if parts is not None:
-        usual = [name for name in _USUAL_MIXES if name in parts.quantizations]
-        return first, (*usual, *parts.quantizations)[0]
+        for mix in _USUAL_MIXES:
+            if mix in parts.quantizations:
+                return first, mix
+        return first, parts.quantizations[0]
     format = next((name for name in runtime.formats if comes_in(spec, name)), first)
     return format, _default_quantization(spec, runtime, format)
 
