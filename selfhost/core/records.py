@@ -238,11 +238,14 @@ class Record(metaclass=_RecordType):
 
     def __getstate__(self) -> dict[str, Any]:
         """The values by field, without what was computed once and kept beside them."""
-        return {name: getattr(self, name) for name in type(self)._fields}
+        values = self.__dict__
+        return {name: values[name] for name in type(self)._fields}
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed."""
-        return type(self)(**{**self.__getstate__(), **changes})
+        values = self.__getstate__()
+        values.update(changes)
+        return type(self)(**values)
 
 
 class Stated(Record):

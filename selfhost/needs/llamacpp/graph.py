@@ -95,9 +95,8 @@ def exact_compute_bytes(
     """
     if row.graph is None or not _is_buildable(model, row):
         return None
-    layers = _layers(model, row, row.graph)
     for patterns_at_once in (1, 2, model.layers):
-        shortened = _shortened(layers, patterns_at_once)
+        shortened = _shortened(model, row, patterns_at_once)
         graph = Graph(model, row, room, logits_rows)
         try:
             peak = _peak_of_layers(graph, shortened)
@@ -139,8 +138,9 @@ def _is_known_attention(heads: Attention) -> bool:
     return heads.kind in ("full", "sliding")
 
 
-def _layers(model: Architecture, row: ArchitectureRow, style: Style) -> list[Layer]:
+def _layers(model: Architecture, row: ArchitectureRow) -> list[Layer]:
     """The layers of a model; layers that are alike are one object."""
+    style = row.graph or Style()
     layers = list[Layer]()
     distinct = dict[Layer, Layer]()
     attention = _by_layer(model.attention)
@@ -170,10 +170,14 @@ def _by_layer(groups: Iterable[_Part]) -> dict[int, _Part]:
     return {number: group for group in groups for number in group.layers}
 
 
-def _shortened(layers: Sequence[Layer], patterns_at_once: int) -> _Shortened:
+@lru_cache(maxsize=256)
+def _shortened(
+    model: Architecture, row: ArchitectureRow, patterns_at_once: int
+) -> _Shortened:
     """The layers, of patterns only the first three or four rounds. A round is the pattern once, or
     as many times as `patterns_at_once` says.
     """
+    layers = _layers(model, row)
     shortened = _Shortened([], [])
     begin = 0
     while begin < len(layers):
@@ -200,6 +204,8 @@ def _repeating(
             same_end += 1
         round_layers = period * patterns_at_once
         rounds = (same_end - begin) // round_layers
+        if rounds <= 3:
+            continue
         end = begin + rounds * round_layers
         # what the third round reads has to be read once more behind it
         read = {id(layer.attention) for layer in layers[begin : begin + period]}
@@ -279,7 +285,8 @@ class Graph:
         self.temperature = given(self.tokens)
         self.rows = given(self.logits_rows)
         self.states = given(room.sequences)
-        recurrent = [id(group) for group in model.recurrent if group.layers]
+        # by the group, not its id: layers may be those of an equal model
+        recurrent = [group for group in model.recurrent if group.layers]
         # states of compressed attention come behind those of recurrences
         self._state_by_group = dict(zip(recurrent, states(model), strict=False))
         # by whether a layer keeps every token, and the length of its keys
@@ -339,4 +346,4 @@ class Graph:
 
     def state_of(self, group: Recurrent) -> State:
         """The lengths of the state that these layers keep of each sequence."""
-        return self._state_by_group[id(group)]
+        return self._state_by_group[group]
