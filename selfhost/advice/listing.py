@@ -260,7 +260,9 @@ class Lister:
         ruled_out = self._ruled_out()
         wanted = {*(self._catalogue.ids() if ids is None else ids)} - ruled_out
         outlines = [
-            each for each in self._catalogue.outlines.values() if each.id in wanted
+            outline
+            for outline in self._catalogue.outlines.values()
+            if outline.id in wanted
         ]
         # each by a place no worse than its own; once it is the best that is left it is judged
         waiting: list[tuple[Key, Verdict | None]] = [
@@ -269,31 +271,39 @@ class Lister:
         heapify(waiting)
         rows: list[Verdict] = []
         refused: dict[str, WorkloadError] = {}
-        count = 0
+        judged_models = 0
         while waiting and len(rows) < most:
-            key, answer = heappop(waiting)
-            if answer is not None:
-                rows.append(answer)
+            key, verdict = heappop(waiting)
+            if verdict is not None:
+                rows.append(verdict)
                 continue
             id = str(key[-1])
             judged = self._judged(id)
-            count += 1
+            judged_models += 1
             if tell is not None:
-                tell(count, len(outlines))
+                tell(judged_models, len(outlines))
             if isinstance(judged, WorkloadError):
                 refused[id] = judged
             elif judged is not None and (judged.can_run or not only_running):
                 heappush(waiting, (self.key(judged), judged))
-        # of those judged more may run than likely have room
-        likely, run = (
-            map(self._bounds.has_likely_room, outlines),
-            (row.can_run for row in rows),
-        )
-        running = max(sum(likely), sum(run)) if self._is_usual else None
         counts = Counts(
-            models=len(outlines), running=running, is_estimate=self._is_usual
+            models=len(outlines),
+            running=self._likely_running(outlines, rows),
+            is_estimate=self._is_usual,
         )
         return self._ranking(rows, refused, counts, len(ruled_out))
+
+    def _likely_running(
+        self, outlines: Sequence[Outline], rows: Sequence[Verdict]
+    ) -> int | None:
+        """How many models likely have room; None where the question is not the usual one."""
+        if not self._is_usual:
+            return None
+        likely = [
+            outline for outline in outlines if self._bounds.has_likely_room(outline)
+        ]
+        # more of those judged may run
+        return max(len(likely), count_rows(rows).running or 0)
 
     def all(
         self, ids: Collection[str] | None = None, *, tell: Tell | None = None
@@ -302,19 +312,21 @@ class Lister:
         there are.
         """
         ruled_out = self._ruled_out()
-        wanted = [*(self._catalogue.ids() if ids is None else ids)]
-        judged: dict[str, Verdict | WorkloadError | None] = {}
+        wanted = list(self._catalogue.ids() if ids is None else ids)
+        rows: dict[str, Verdict] = {}
+        refused: dict[str, WorkloadError] = {}
         for number, id in enumerate(wanted):
             if tell is not None:
                 tell(number, len(wanted))
-            if id not in ruled_out:
-                judged[id] = self._judged(id)
-        refused = {
-            id: each for id, each in judged.items() if isinstance(each, WorkloadError)
-        }
-        rows = [each for each in judged.values() if isinstance(each, Verdict)]
-        rows.sort(key=self.key)
-        return self._ranking(rows, refused, count_rows(rows), len(ruled_out))
+            if id in ruled_out:
+                continue
+            judged = self._judged(id)
+            if isinstance(judged, WorkloadError):
+                refused[id] = judged
+            elif judged is not None:
+                rows[id] = judged
+        models = sorted(rows.values(), key=self.key)
+        return self._ranking(models, refused, count_rows(models), len(ruled_out))
 
     def best_key(self, outline: Outline) -> Key:
         """The best place that `key` can give a model, whatever the judge finds."""
@@ -357,18 +369,20 @@ class Lister:
         does not run, its worth alone. Text of which no pace is known is as fast as the memory
         allows, at most half as good.
         """
-        outline, opened = (
-            self._catalogue.outlines[answer.model.id],
-            answer.finding("openness"),
-        )
-        is_less_open = opened is not None and is_partly_open(opened)
-        slow, worth = False, self._standings.by_id[outline.id].worth
+        outline = self._catalogue.outlines[answer.model.id]
+        worth = self._standings.by_id[outline.id].worth
+        is_slow_here = False
         if answer.can_run:
             # text whose pace for several users is not known stands with the slow
-            slow = is_slow(answer) or lacks_pace_of_users(answer)
+            is_slow_here = is_slow(answer) or lacks_pace_of_users(answer)
             worth = self._worth_on(answer)
+        openness = answer.finding("openness")
         return self._key(
-            answer.route, outline, worth, is_slow=slow, is_less_open=is_less_open
+            answer.route,
+            outline,
+            worth,
+            is_slow=is_slow_here,
+            is_less_open=openness is not None and is_partly_open(openness),
         )
 
     def _key(
@@ -392,38 +406,38 @@ class Lister:
         return *place, -worth, outline.id
 
     def _judged(self, id: str) -> Verdict | WorkloadError | None:
-        catalogue, workload, machine = self._catalogue, self._workload, self._machine
+        """The verdict on a model, or why it cannot be judged as asked; None: its spec is faulty."""
+        catalogue = self._catalogue
         try:
-            question = ask(catalogue.spec(id), workload, catalogue, machine)
+            spec = catalogue.spec(id)
+            question = ask(spec, self._workload, catalogue, self._machine)
         except SpecError:
             return None
         except WorkloadError as error:
             return error
-        judged = suited(judge(question, machine), catalogue, machine)
-        is_offered = bool(judged.failed) and bool(
-            offers_for(catalogue, judged, self._today)
-        )
-        return Verdict.conclude(judged, machine, asked=id, offered=is_offered)
+        judged = judge(question, self._machine)
+        judged = suited(judged, catalogue, self._machine)
+        is_offered = False
+        if judged.failed:
+            is_offered = bool(offers_for(catalogue, judged, self._today))
+        return Verdict.conclude(judged, self._machine, asked=id, offered=is_offered)
 
     def _ruled_out(self) -> set[str]:
+        """The ids of the models whose license or openness is not what was asked for."""
         workload = self._workload
         if workload.license is not None:
             from ..catalogue.openness import canonical_expression
 
             workload = workload.replace(license=canonical_expression(workload.license))
-        if not (
-            workload.license
-            or workload.commercial
-            or workload.modify
-            or workload.auditable
-        ):
+        asks_for_rights = workload.commercial or workload.modify
+        if not (workload.license or asks_for_rights or workload.auditable):
             return set()
-        return {
-            spec.id
-            for spec in self._catalogue.specs()
-            for finding in terms_checks(spec, workload)
-            if finding.outcome is Outcome.FAIL
-        }
+        ruled_out = set[str]()
+        for spec in self._catalogue.specs():
+            findings = terms_checks(spec, workload)
+            if any(finding.outcome is Outcome.FAIL for finding in findings):
+                ruled_out.add(spec.id)
+        return ruled_out
 
     def _ranking(
         self,
@@ -432,38 +446,41 @@ class Lister:
         counts: Counts,
         ruled_out: int,
     ) -> Ranking:
-        # an option that no model of the catalogue takes is a fault of the question
-        if refused and not rows:
-            others = (id for id in self._catalogue.ids() if id not in refused)
-            if not any(isinstance(self._judged(id), Verdict) for id in others):
-                raise refused[min(refused)]
-        catalogue = self._catalogue
-        shipped = (
-            each
-            for each in catalogue.outlines.values()
-            if catalogue.is_shipped(each.id)
-        )
-        # a month or a year alone says no day
-        days = [
-            each.released
-            for each in shipped
-            if each.released and len(each.released) == 10
-        ]
-        whys = (
-            reasons(row, self._standings.by_id[row.model.id]) if row.can_run else None
-            for row in rows
-        )
+        """The rows as a ranking. Raises `WorkloadError` where no model of the catalogue can be
+        judged as asked: then an option is at fault.
+        """
+        if refused and not rows and not self._judges_any_but(refused):
+            raise refused[min(refused)]
+        models: list[Verdict] = []
+        for row in rows:
+            why = None
+            if row.can_run:
+                why = reasons(row, self._standings.by_id[row.model.id])
+            models.append(row.replace(why=why))
         return Ranking(
             machine=self._machine,
-            models=tuple(
-                row.replace(why=why) for row, why in zip(rows, whys, strict=True)
-            ),
+            models=tuple(models),
             counts=counts,
             refused=refused,
             ruled_out=ruled_out,
-            catalogue_as_of=max((*days, snapshot_day(catalogue.offers_path) or ""))
-            or None,
+            catalogue_as_of=self._catalogue_as_of(),
         )
+
+    def _judges_any_but(self, refused: Collection[str]) -> bool:
+        """Whether some model that was not refused can be judged as asked."""
+        others = (id for id in self._catalogue.ids() if id not in refused)
+        return any(isinstance(self._judged(id), Verdict) for id in others)
+
+    def _catalogue_as_of(self) -> str | None:
+        """The day of the newest shipped model, or of the prices where that is later."""
+        catalogue = self._catalogue
+        as_of = snapshot_day(catalogue.offers_path) or ""
+        for outline in catalogue.outlines.values():
+            # a month or a year alone says no day
+            is_day = outline.released is not None and len(outline.released) == 10
+            if is_day and catalogue.is_shipped(outline.id):
+                as_of = max(as_of, outline.released or "")
+        return as_of or None
 
 
 def count_rows(answers: Sequence[Verdict]) -> Counts:

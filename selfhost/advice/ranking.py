@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from math import inf
+from typing import NamedTuple
 
 from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import snapshot
@@ -23,7 +24,7 @@ from ..judge.checks.space import given_by
 from ..judge.pace.rates import BANDWIDTH_SHARE, bandwidth, gpu_of, shared_gpu_of
 from ..judge.pace.text import BATCH_TOKENS
 from ..judge.record import TIGHT_CODES, Judged
-from ..machine.record import Machine
+from ..machine.record import Accelerator, Machine
 from ..needs.quantization import BLOCKS
 
 _LEAST_BITS = min(8 * size / count for count, size in BLOCKS.values())
@@ -43,9 +44,23 @@ _KINDS = {modality: place for place, modality in enumerate(MODALITIES)} | {
 
 
 def factors(kind: str) -> Mapping[str, float]:
-    """Those of that kind in `common/ranking.toml`."""
-    table: Mapping[str, float] = shipped_table("ranking")[kind]
-    return table
+    """The numbers of that kind in `common/ranking.toml`, by their names there."""
+    table: Mapping[str, Mapping[str, float]] = shipped_table("ranking")
+    return table[kind]
+
+
+class UsualSize(NamedTuple):
+    """What most models of a kind take, for the line that counts models."""
+
+    bytes_of_parameter: float
+    # memory of the program and its usual context
+    program_gib: float
+
+
+def _usual_size(kind: str) -> UsualSize:
+    """What most models of text, or most others, take."""
+    sizes: Mapping[str, list[float]] = shipped_table("ranking")["count"]
+    return UsualSize(*sizes[kind])
 
 
 class Standing(Record):
@@ -67,54 +82,39 @@ class Standing(Record):
     worth: float
 
 
+class UseTraits(NamedTuple):
+    """What the ranking asks of a use (`common/uses.toml`).
+
+    `answers`: a model with the use answers a question in words. `general`: the use is for any
+    subject. `makes` is what comes out, such as text or speech.
+    """
+
+    answers: bool
+    general: bool
+    makes: str
+
+
+class Traits(NamedTuple):
+    """What the uses of a model say of it together: for any subject, and answering in words."""
+
+    is_general: bool
+    answers: bool
+
+
 class Standings:
-    """The standing of every model of a catalogue."""
+    """The standing of every model of a catalogue, by its id."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self._uses: Mapping[str, Mapping[str, object]] = catalogue.common("uses")["use"]
-        self.by_id: dict[str, Standing] = {}
-        offered, outlines = (
-            snapshot(catalogue.offers_path).providers,
-            catalogue.outlines.values(),
-        )
-        table = factors("worth")
-        newest = max(
-            (_months(outline.released) or 0 for outline in outlines), default=0
-        )
-        for outline in outlines:
-            providers, size = (
-                offered.get(outline.id, 0),
-                self._size(outline, newest, catalogue),
-            )
-            # only of what reads text or images is it asked that it answers: one that writes down
-            # what is said does its work, as one that speaks does
-            makes = self._uses.get((outline.uses or ("",))[0], {"makes": "text"})[
-                "makes"
-            ]
-            is_general, answers = self.traits(outline.uses)
-            section = GENERAL
-            if makes == "text" and (outline.modality in GENERATING or not outline.uses):
-                is_last = outline.superseded_by is not None or not answers
-                section = LAST if is_last else GENERAL
-                if answers and not is_general:
-                    section = SPECIAL
-            # tags of Ollama's library have a colon
-            is_adopted = (
-                ":" in " ".join(outline.aliases)
-                or providers >= table["adopted_providers"]
-            )
-            worth = size * (1 if is_adopted else table["unadopted"])
-            worth *= (1 + providers) ** table["providers_exponent"]
-            self.by_id[outline.id] = Standing(
-                outline=outline,
-                kind=_KINDS.get(outline.modality, len(_KINDS)),
-                section=section,
-                api_providers=providers,
-                is_adopted=is_adopted,
-                size=size,
-                worth=worth
-                * (1 if outline.superseded_by is None else table["superseded"]),
-            )
+        self._outlines = catalogue.outlines
+        self._uses: dict[str, UseTraits] = {}
+        for use, row in catalogue.common("uses")["use"].items():
+            self._uses[use] = UseTraits(row["answers"], row["general"], row["makes"])
+        self._providers = snapshot(catalogue.offers_path).providers
+        months = [_months(outline.released) for outline in self._outlines.values()]
+        self._newest_month = max((month or 0 for month in months), default=0)
+        self.by_id = {
+            outline.id: self._standing(outline) for outline in self._outlines.values()
+        }
 
     @classmethod
     @cache
@@ -122,45 +122,95 @@ class Standings:
         """Those of a catalogue, which are made once, however many answers are ranked."""
         return cls(catalogue)
 
-    def _size(self, outline: Outline, newest: int, catalogue: Catalogue) -> float:
-        total = outline.parameters_total or 0
-        active, known_since = outline.parameters_active or total, outline.released
-        # what a model knows it mostly has from what it was tuned from, also in another family
-        tuned_from = outline.tuned_from if self.traits(outline.uses)[1] else None
-        origin = catalogue.outlines.get(tuned_from) if tuned_from else None
-        if origin is not None and origin.released and origin.family != outline.family:
-            known_since = min(known_since or origin.released, origin.released)
-        month = _months(known_since)
-        age = newest - month if month is not None else 0
-        weight, halving = (
-            factors("size")["total_weight"],
-            factors("size")["halving_months"],
+    def _standing(self, outline: Outline) -> Standing:
+        table = factors("worth")
+        providers = self._providers.get(outline.id, 0)
+        is_adopted = _is_in_library(outline) or providers >= table["adopted_providers"]
+        size = self._size(outline)
+        worth = size
+        if not is_adopted:
+            worth *= table["unadopted"]
+        worth *= (1 + providers) ** table["providers_exponent"]
+        if outline.superseded_by is not None:
+            worth *= table["superseded"]
+        return Standing(
+            outline=outline,
+            kind=_KINDS.get(outline.modality, len(_KINDS)),
+            section=self._section(outline),
+            api_providers=providers,
+            is_adopted=is_adopted,
+            size=size,
+            worth=worth,
         )
-        return float(total**weight * active ** (1 - weight) * 0.5 ** (age / halving))
 
-    def traits(self, uses: Uses) -> tuple[bool, bool]:
-        """Whether what has these uses is for any subject, as what states none, a chat model; and
-        whether it answers a question in words, as a base model or one that embeds does not.
+    def _section(self, outline: Outline) -> int:
+        """GENERAL, SPECIAL or LAST. Only a model that writes text must answer: one that writes down
+        speech does its work, as one that speaks does.
+        """
+        if outline.uses:
+            main_use = self._uses.get(outline.uses[0])
+            makes_text = main_use is None or main_use.makes == "text"
+            if not makes_text or outline.modality not in GENERATING:
+                return GENERAL
+        traits = self.traits(outline.uses)
+        if not traits.answers:
+            return LAST
+        if not traits.is_general:
+            return SPECIAL
+        return GENERAL if outline.superseded_by is None else LAST
+
+    def _size(self, outline: Outline) -> float:
+        """Parameters of a dense model as good, halved with age; 0 where they are not known."""
+        total = outline.parameters_total or 0
+        active = outline.parameters_active or total
+        month = _months(self._known_since(outline))
+        age_months = 0 if month is None else self._newest_month - month
+        table = factors("size")
+        weight = table["total_weight"]
+        aging = 0.5 ** (age_months / table["halving_months"])
+        return float(total**weight * active ** (1 - weight) * aging)
+
+    def _known_since(self, outline: Outline) -> str | None:
+        """The day from which on a model knows what it knows. A model that answers has most of it
+        from the model that it was tuned from, also from one of another family.
+        """
+        if not outline.tuned_from or not self.traits(outline.uses).answers:
+            return outline.released
+        origin = self._outlines.get(outline.tuned_from)
+        if origin is None or not origin.released or origin.family == outline.family:
+            return outline.released
+        return min(outline.released or origin.released, origin.released)
+
+    def traits(self, uses: Uses) -> Traits:
+        """What uses say together. A model that states none is a general model that answers; a base
+        model, or one that embeds, does not answer.
         """
         listed = [self._uses[use] for use in uses or () if use in self._uses]
-        is_general = not listed or bool(listed[0]["general"])
-        return is_general, not listed or any(use["answers"] for use in listed)
+        if not listed:
+            return Traits(is_general=True, answers=True)
+        return Traits(listed[0].general, any(use.answers for use in listed))
 
     def has_use_of(self, uses: Uses, other: Outline) -> tuple[bool, bool]:
         """Whether a model is for any subject as what has these uses is, or has its main use; and
         whether it does its work: what answers in words is replaced by what does, all else by what
         has its main use.
         """
-        (is_general, answers), (is_too, answers_too) = (
-            self.traits(uses),
-            self.traits(other.uses),
-        )
-        is_same = (is_general and is_too) or (uses or ())[:1] == (
-            other.uses or (None,)
-        )[:1]
-        if other.superseded_by is not None or answers:
-            return is_same, other.superseded_by is None and answers_too
+        wanted = self.traits(uses)
+        offered = self.traits(other.uses)
+        main_use = (uses or ())[:1]
+        is_same = main_use == (other.uses or (None,))[:1]
+        if wanted.is_general and offered.is_general:
+            is_same = True
+        if other.superseded_by is not None:
+            return is_same, False
+        if wanted.answers:
+            return is_same, offered.answers
         return is_same, uses is not None and uses[0] in (other.uses or ())
+
+
+def _is_in_library(outline: Outline) -> bool:
+    """Whether Ollama's library has the model: only tags of that library have a colon."""
+    return any(":" in alias for alias in outline.aliases)
 
 
 def _months(day: str | None) -> int | None:
@@ -178,47 +228,51 @@ def share_of_pace(pace: float, half: float | None = None) -> float:
 
 
 def share_on(judged: Judged, most: float = 1.0) -> float:
-    """Which share of its worth a model has on that machine, at most 1: by its pace, half where none
-    is known; less where a part of it lies beside the accelerator, by how long what crosses for a
-    prompt takes, and where other programs must or should be closed first; of a picture or a
-    document by the time that it takes. `most` is what the memory allows, for text of which no pace
-    is known.
+    """Which share of its worth a model has on that machine, at most 1: by its pace, less where a
+    prompt has to cross to the accelerator, where its license is not known, and where other programs
+    must or should be closed first. `most` is what the memory allows, for text of which no pace is
+    known.
     """
-    speed, half = judged.speed, factors("half")
-    pace, work = getattr(speed, "judged", None), getattr(speed, "work", None)
-    unit = getattr(speed, "unit", "")
-    if pace is not None:
-        share = share_of_pace(pace.likely)
-    elif work is not None and unit in _VECTORS_PER_SECOND:
-        share = share_of_pace(work.likely, half["vectors_per_second"])
-    elif work is not None and unit == "seconds_per_image":
-        share = share_of_pace(1 / work.likely, 1 / half["seconds_per_image"])
-    elif judged.has("speed-picture", "speed-hours"):
-        offload = judged.offload or "host"
-        share = factors("picture")[offload]
-    else:
-        share = min(share_of_pace(half["tokens_per_second"]), most)
-    if judged.placement == "split" and speed is not None and speed.crossing_seconds:
-        seconds = speed.crossing_seconds * half["prompt_tokens"] / BATCH_TOKENS
+    share = _share_by_pace(judged, most)
+    crossing_seconds = judged.speed.crossing_seconds if judged.speed else None
+    if judged.placement == "split" and crossing_seconds:
+        half = factors("half")
+        seconds = crossing_seconds * half["prompt_tokens"] / BATCH_TOKENS
         share *= share_of_pace(1 / max(seconds, 1e-3), 1 / half["seconds_of_crossing"])
     worth = factors("worth")
-    share *= (
-        worth["unlicensed"]
-        if judged.has("license-not-known", "license-unconfirmed")
-        else 1
-    )
-    is_crowded = judged.has(*_CROWDED_CODES) or judged.waits_for_setting
-    return share * (worth["crowded"] if is_crowded else 1)
+    if judged.has("license-not-known", "license-unconfirmed"):
+        share *= worth["unlicensed"]
+    if judged.has(*_CROWDED_CODES) or judged.waits_for_setting:
+        share *= worth["crowded"]
+    return share
+
+
+def _share_by_pace(judged: Judged, most: float) -> float:
+    """The share by tokens a second, else by the time that a picture or a document takes; half, and
+    no more than `most`, where no pace is known.
+    """
+    speed = judged.speed
+    half = factors("half")
+    if speed is not None and speed.judged is not None:
+        return share_of_pace(speed.judged.likely)
+    if speed is not None and speed.work is not None:
+        if speed.unit in _VECTORS_PER_SECOND:
+            return share_of_pace(speed.work.likely, half["vectors_per_second"])
+        if speed.unit == "seconds_per_image":
+            return share_of_pace(1 / speed.work.likely, 1 / half["seconds_per_image"])
+    if judged.has("speed-picture", "speed-hours"):
+        offload = judged.offload or "host"
+        return factors("picture")[offload]
+    return min(share_of_pace(half["tokens_per_second"]), most)
 
 
 def reasons(judged: Judged, standing: Standing) -> str:
     """Why a model stands where it does: `from 2026-08, in Ollama's library, fits the GPU`."""
     outline = standing.outline
-    reasons = []
+    reasons = list[str]()
     if outline.released:
         reasons.append(f"from {outline.released[:7]}")
-    # tags of Ollama's library have a colon
-    if any(":" in alias for alias in outline.aliases):
+    if _is_in_library(outline):
         reasons.append("in Ollama's library")
     elif standing.is_adopted:
         reasons.append(f"{standing.api_providers} API providers")
@@ -247,71 +301,92 @@ class BestCase(Record):
         """What so many parameters take at least; 0 where their number is not known."""
         if parameters is None:
             return 0
-        bits = self.bits_stated
-        if not bits:
-            bits = (
-                _LEAST_PICTURE_BITS
-                if modality in PICTURES
-                else factors("least")["bits"]
-            )
-        return parameters * bits / 8
+        if self.bits_stated:
+            return parameters * self.bits_stated / 8
+        if modality in PICTURES:
+            return parameters * _LEAST_PICTURE_BITS / 8
+        return parameters * factors("least")["bits"] / 8
 
     def has_room(self, outline: Outline) -> bool:
         """Whether all memory together may hold the model."""
-        return (
-            self.least_bytes(outline.parameters_total, outline.modality)
-            <= self.room_bytes
-        )
+        least = self.least_bytes(outline.parameters_total, outline.modality)
+        return least <= self.room_bytes
 
     def has_likely_room(self, outline: Outline) -> bool:
         """Whether memory and disk likely hold the open model: an estimate, and no bound."""
+        if outline.closed:
+            return False
         kind = "text" if outline.modality in GENERATING else "other"
-        bytes_each, beside_gib = shipped_table("ranking")["count"][kind]
+        usual = _usual_size(kind)
         parameters = outline.parameters_total or 0
-        size = parameters * bytes_each
-        held = size + beside_gib * units.GIB
-        return (
-            not outline.closed and held <= self.room_bytes and size <= self.disk_bytes
-        )
+        file_bytes = parameters * usual.bytes_of_parameter
+        memory_bytes = file_bytes + usual.program_gib * units.GIB
+        return memory_bytes <= self.room_bytes and file_bytes <= self.disk_bytes
 
     def tokens_per_second(self, outline: Outline) -> float:
         """The most that it may give, of one sequence; infinite where that is not known."""
         if outline.modality not in GENERATING:
             return inf
         parameters = outline.parameters_active or outline.parameters_total
-        read_bytes = factors("least")["share_read"] * self.least_bytes(
-            parameters, outline.modality
-        )
+        least = self.least_bytes(parameters, outline.modality)
+        read_bytes = factors("least")["share_read"] * least
         return self.bytes_per_second / read_bytes if read_bytes > 0 else inf
 
 
 def best_case(machine: Machine, workload: Workload) -> BestCase:
     """The bounds for that machine, from the tables that the judge uses."""
-    cards = [card for card in machine.accelerators or () if card.unified is not True]
-    given, limit = given_by(machine, workload).ceiling_bytes, machine.memory_limit_bytes
-    if given is not None and machine.models_present:
-        # files that lie in memory count as free where they are the model's own
-        given = max(given, limit or 0)
-    sizes = [given, *(card.memory_total_bytes for card in cards)]
-    frees = [disk.free_bytes for disk in machine.disks or ()]
     # training has another pace, and a draft multiplies the pace of what reads the weights
     is_bounded = workload.task == "generate" and workload.draft is None
     return BestCase(
-        room_bytes=inf if None in sizes else sum(filter(None, sizes)),
-        disk_bytes=max((inf if free is None else free for free in frees), default=inf),
+        room_bytes=_most_room(machine, workload),
+        disk_bytes=_most_disk(machine),
         bytes_per_second=_read_rate(machine) if is_bounded else inf,
         bits_stated=None if workload.quantization is None else _LEAST_BITS,
     )
 
 
+def _cards(machine: Machine) -> list[Accelerator]:
+    """The accelerators with memory of their own."""
+    return [card for card in machine.accelerators or () if card.unified is not True]
+
+
+def _most_room(machine: Machine, workload: Workload) -> float:
+    """Bytes of RAM and of all cards together, at most; infinite where one is not known."""
+    ram_bytes = given_by(machine, workload).ceiling_bytes
+    if ram_bytes is None:
+        return inf
+    if machine.models_present:
+        # files that lie in memory count as free where they are the model's own
+        ram_bytes = max(ram_bytes, machine.memory_limit_bytes or 0)
+    room_bytes = ram_bytes
+    for card in _cards(machine):
+        if card.memory_total_bytes is None:
+            return inf
+        room_bytes += card.memory_total_bytes
+    return room_bytes
+
+
+def _most_disk(machine: Machine) -> float:
+    """Bytes free on the disk with the most room; infinite where that is not known."""
+    most: float = 0
+    for disk in machine.disks or ():
+        if disk.free_bytes is None:
+            return inf
+        most = max(most, disk.free_bytes)
+    return most if machine.disks else inf
+
+
 def _read_rate(machine: Machine) -> float:
     """Bytes of weights read in a second, at most, by what reads fastest; else infinite."""
-    memory, shared = bandwidth(machine), shared_gpu_of(machine)
-    gpus = [
-        gpu_of(card) for card in machine.accelerators or () if card.unified is not True
-    ]
-    return max(
-        inf if memory is None else BANDWIDTH_SHARE * memory.ends[2],
-        0 if shared is None else max(shared.peak_bandwidth),
-        sum(inf if gpu is None else gpu.peak_bandwidth[2] for gpu in gpus),
-    )
+    memory = bandwidth(machine)
+    if memory is None:
+        return inf
+    cards_rate: float = 0
+    for card in _cards(machine):
+        gpu = gpu_of(card)
+        if gpu is None:
+            return inf
+        cards_rate += gpu.peak_bandwidth[2]
+    shared = shared_gpu_of(machine)
+    shared_rate = 0 if shared is None else max(shared.peak_bandwidth)
+    return max(BANDWIDTH_SHARE * memory.ends[2], shared_rate, cards_rate)
