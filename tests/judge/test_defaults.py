@@ -116,6 +116,25 @@ def test_lora_falls_back_to_qlora_on_the_gpu_before_the_cpu() -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked", "is_asked"),
+    [
+        pytest.param({"context_tokens": 1024}, True, id="stated"),
+        pytest.param({}, False, id="shortened by the program"),
+    ],
+)
+def test_another_method_leaves_the_context_as_asked(
+    asked: dict[str, Any], is_asked: bool
+) -> None:
+    """An offer with a shorter context is none for examples whose length was stated."""
+    machine = profile("desktop-rtx3060-12gb")
+    question = check(
+        "mistral-7b", FINETUNING.replace(**asked), machine=machine
+    ).question
+    assert question.workload.finetune_method == "qlora"
+    assert question.context_asked is is_asked
+
+
+@pytest.mark.parametrize(
     ("model", "asked"),
     [
         ("mistral-7b", {"quantization": "Q4_K_M"}),

@@ -1,0 +1,234 @@
+"""The only loop over candidates: `choose` takes the first that is good, else the best by rank.
+
+A `Candidate` is a complete question with the rule by which it is taken. `judge.defaults` lists the
+candidates, the best first. Each rule says when a candidate is good, how it ranks where none is, and
+in which sentence the user is told why it was taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+from math import inf
+from typing import NamedTuple
+
+from ..catalogue.index import Catalogue
+from ..catalogue.runtime import RuntimeSpec
+from ..core import units
+from ..core.errors import WorkloadError
+from ..core.records import Record
+from ..core.workload import Workload
+from ..machine.record import Machine
+from .checks import phrase
+from .devices import index_of
+from .judging import judge
+from .question import ask
+from .record import MEMORY_CHECKS, MODEL_CHECKS, Judged, Question
+
+# the least is the best; candidates of one list have ranks of one length
+Rank = tuple[float, ...]
+
+
+class Change(NamedTuple):
+    """What a candidate has in place of what was asked; None leaves it as it was."""
+
+    runtime: str | None = None
+    quantization: str | None = None
+    finetune_method: str | None = None
+    context_tokens: int | None = None
+
+    def of(self, stated: Workload) -> Workload:
+        """What was asked, with the change."""
+        changed = dict[str, str | int]()
+        for name, value in zip(self._fields, self, strict=True):
+            if value is not None:
+                changed[name] = value
+        return stated.replace(**changed)
+
+
+class Search(Record):
+    """What was judged in the usual defaults, and what is needed to ask with others.
+
+    `runtime` is the program in which it was judged.
+    """
+
+    usual: Judged
+    runtime: RuntimeSpec
+    catalogue: Catalogue
+    machine: Machine
+
+    @property
+    def question(self) -> Question:
+        """The question in the usual defaults."""
+        return self.usual.question
+
+    def asked_with(self, change: Change) -> Question | None:
+        """The question with that change; None where the program does not take it."""
+        return asked_with(self.question, change, self.catalogue, self.machine)
+
+
+def asked_with(
+    question: Question, change: Change, catalogue: Catalogue, machine: Machine
+) -> Question | None:
+    """What was asked with that change; None where the program does not take it."""
+    workload = change.of(question.stated)
+    try:
+        other = ask(question.spec, workload, catalogue, machine, question.files)
+    except WorkloadError:
+        return None
+    if other.needs is None:
+        return None
+    return other.replace(
+        stated=question.stated, requires_runtime=question.requires_runtime
+    )
+
+
+# ------------------------------------------------------------------ the choice
+
+
+class Candidate(Record):
+    """A question, and the rule by which it is taken. Subclasses are the rules."""
+
+    search: Search
+    question: Question
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether it may be taken where no candidate is good."""
+        return False
+
+    def is_good(self, judged: Judged) -> bool:
+        """Whether it is taken at once, and no later candidate is judged."""
+        raise NotImplementedError
+
+    def rank(self, judged: Judged) -> Rank:
+        """Its rank among those that are ranked, where no candidate is good."""
+        raise NotImplementedError
+
+    def why(self, judged: Judged) -> str | None:
+        """The sentence for a user who did not ask for it; None where it needs none."""
+        raise NotImplementedError
+
+    def phrased(self, key: str, judged: Judged, **figures: object) -> str:
+        """A sentence of `chosen/`, with the figures that most of them have."""
+        shared: dict[str, object] = {
+            "taken": judged.quantization,
+            "usual": self.search.usual.quantization,
+            "where": _in_words(judged, self.search.machine),
+            "faster": _faster_pace(self.search.usual, judged),
+        }
+        return phrase(f"chosen/{key}", **{**shared, **figures})
+
+
+def choose(candidates: Iterable[Candidate], machine: Machine) -> Judged:
+    """The first candidate that is good, else the one of the least rank; of equals the first."""
+    best: tuple[Rank, Candidate, Judged] | None = None
+    for candidate in candidates:
+        judged = candidate.search.usual
+        if candidate.question is not judged.question:
+            judged = judge(candidate.question, machine)
+        if candidate.is_good(judged):
+            return _told(candidate, judged)
+        if not candidate.is_ranked:
+            continue
+        rank = candidate.rank(judged)
+        if best is None or rank < best[0]:
+            best = rank, candidate, judged
+    # the usual defaults are among the candidates, and ranked
+    assert best is not None
+    _, taken, judged = best
+    return _told(taken, judged)
+
+
+def _told(candidate: Candidate, judged: Judged) -> Judged:
+    """What was judged, with the sentence why it was taken."""
+    why = candidate.why(judged)
+    if why is None:
+        return judged
+    return judged.replace(question=judged.question.replace(chosen=why))
+
+
+def _in_words(judged: Judged, machine: Machine) -> str:
+    """The names of the accelerators that hold it, or the RAM."""
+    cards = machine.accelerators
+    if not cards or judged.needs is None:
+        return "the RAM"
+    if not judged.is_on_accelerators and not judged.offload:
+        return "the RAM"
+    names = list[str]()
+    for where in dict.fromkeys(term.where for term in judged.needs.terms):
+        if where != "host":
+            names.append(cards[index_of(where)].name)
+    return " and ".join(units.counted(names))
+
+
+def _faster_pace(usual: Judged, judged: Judged) -> str | None:
+    """The pace of the usual default, where it is faster than the candidate."""
+    if usual.speed is None or judged.speed is None:
+        return None
+    pace, other = usual.speed.judged, judged.speed.judged
+    if pace is None or other is None or other.likely >= pace.likely:
+        return None
+    return units.speed(pace.likely)
+
+
+# ------------------------------------------------------------------ the place
+
+
+class Place(IntEnum):
+    """Where a candidate runs, the best place first."""
+
+    ACCELERATORS = 0
+    ACCELERATORS_TIGHT = 1
+    BY_PARTS = 2
+    BY_LAYERS = 3
+    RAM = 4
+    NOWHERE = 5
+
+
+_PLACES_OF_PARTS = {
+    None: Place.RAM,
+    "model": Place.BY_PARTS,
+    "sequential": Place.BY_LAYERS,
+}
+
+
+def place_of(judged: Judged, *, with_disk_room: bool = False) -> Place:
+    """Where it runs. The checks of the model itself play no part: all candidates share them.
+
+    `with_disk_room`: as if the disk had room.
+    """
+    for finding in judged.findings:
+        if not finding.decides or finding.check in MODEL_CHECKS:
+            continue
+        if not (with_disk_room and finding.check == "disk"):
+            return Place.NOWHERE
+    if judged.has("accelerator-tight"):
+        return Place.ACCELERATORS_TIGHT
+    if judged.is_on_accelerators:
+        return Place.ACCELERATORS
+    return _PLACES_OF_PARTS[judged.offload]
+
+
+class PlacedCandidate(Candidate):
+    """A candidate of a list that goes by the place: pictures, video and training."""
+
+    @property
+    def is_ranked(self) -> bool:
+        return True
+
+    def is_good(self, judged: Judged) -> bool:
+        """Whether it runs in the best place that the machine has."""
+        if self.search.machine.accelerators:
+            return place_of(judged) is Place.ACCELERATORS
+        return place_of(judged) <= Place.RAM
+
+    def rank(self, judged: Judged) -> Rank:
+        """Where it runs, where it would if the disk had room, and the memory that it lacks."""
+        lacking_bytes: float = 0
+        failed = [check for check in judged.failed if check != "disk"]
+        if failed:
+            lacking_bytes = inf
+            if all(check in MEMORY_CHECKS for check in failed):
+                lacking_bytes = judged.lacking_bytes()
+        return place_of(judged), place_of(judged, with_disk_room=True), lacking_bytes
