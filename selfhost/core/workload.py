@@ -325,9 +325,14 @@ def _stated_values(record: Workload | Load) -> Document:
     """The values that are not defaults, as a file would state them, and what is wrong with them."""
     kind = type(record)
     values: dict[str, object] = {}
+    defaults = kind._defaults
     for field, value in record.__getstate__().items():
-        if not _is_default(kind, field, value):
-            values[field] = dict(value) if isinstance(value, Mapping) else value
+        if field in defaults:
+            default = defaults[field]
+            # True equals 1
+            if value is default or (type(value) is type(default) and value == default):
+                continue
+        values[field] = dict(value) if isinstance(value, Mapping) else value
     document = Document("workload", values)
     for field in values:
         # a `Load` has checked itself
@@ -336,14 +341,6 @@ def _stated_values(record: Workload | Load) -> Document:
         limits = kind._keys[field].limits if field in kind._keys else {}
         document.root.get(field, kind._kinds[field], **limits)
     return document
-
-
-def _is_default(kind: type[Record], field: str, value: object) -> bool:
-    if field not in kind._defaults:
-        return False
-    default = kind._defaults[field]
-    # True equals 1
-    return type(value) is type(default) and value == default
 
 
 def as_typed(

@@ -28,6 +28,7 @@ _MIG = r"(.+?) MIG (?:(\d)c\.)?(\d)g\..*"
 _FLOPS_OF_CORE, _FLOPS_OF_MATRIX_CORE = 256, 1024
 
 
+@lru_cache(maxsize=256)
 def fact_of(name: str, key: str, memory_gib: float | None = None) -> Any:
     """The value of that key in the row with the most words of the name, of a card with that memory
     where it is sold with several; None where none has it.

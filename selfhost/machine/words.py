@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, lru_cache, partial
+from typing import NamedTuple
 
 from ..core import units
 from ..core.errors import SelfhostError
@@ -98,17 +99,9 @@ _FUNCTIONS: Mapping[str, Callable[[re.Match[str]], str]] = {
 def tokens(text: str) -> list[str]:
     """The words of a description in one spelling each, in order, with BREAK between its parts."""
     lines = f" {BREAK} ".join(unicodedata.normalize("NFKC", text).lower().splitlines())
-    means = {
-        word: row["means"] for row in word_table()["spoken"] for word in row["words"]
-    }
-    longest = sorted(means, key=len, reverse=True)
-    # words of scripts without spaces stand alone wherever they are: `16기가`
-    joined_on = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-    inside = [re.escape(word) for word in longest if joined_on.search(word)]
-    alone = "|".join(re.escape(word) for word in longest if not joined_on.search(word))
-    spoken = re.compile("|".join([*inside, rf"(?<![^\W\d])(?:{alone})(?!\w)"]))
-    plain = spoken.sub(
-        lambda match: f" {means[match[0]]} ", lines.replace("\u0307", "")
+    spoken = _spoken_words()
+    plain = spoken.pattern.sub(
+        lambda match: f" {spoken.means[match[0]]} ", lines.replace("\u0307", "")
     )
     plain = re.sub(
         r"[,;:/()+&|\[\]@\n\t\r!?]+", f" {BREAK} ", rewritten(plain, "rewrite")
@@ -121,6 +114,30 @@ def tokens(text: str) -> list[str]:
         ):
             out += same.get(word, word).split() if word.strip(".") else []
     return out
+
+
+class _SpokenWords(NamedTuple):
+    """The words that stand for others: what finds one, and what it means."""
+
+    pattern: re.Pattern[str]
+    means: Mapping[str, str]
+
+
+@cache
+def _spoken_words() -> _SpokenWords:
+    """The table `spoken`; its pattern takes longer to write than all else of a description."""
+    means = dict[str, str]()
+    for row in word_table()["spoken"]:
+        for word in row["words"]:
+            means[word] = row["means"]
+    # words of scripts without spaces stand alone wherever they are: `16기가`
+    joined_on = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+    inside, alone = list[str](), list[str]()
+    for word in sorted(means, key=len, reverse=True):
+        kind = inside if joined_on.search(word) else alone
+        kind.append(re.escape(word))
+    pattern = "|".join([*inside, rf"(?<![^\W\d])(?:{'|'.join(alone)})(?!\w)"])
+    return _SpokenWords(pattern=re.compile(pattern), means=means)
 
 
 def rewritten(text: str, name: str) -> str:
