@@ -75,7 +75,7 @@ def takes_first_of_list(question: Question) -> bool:
     stated, runtime = question.stated, question.runtime
     if question.needs is None or runtime is None or _are_files_fixed(question):
         return False
-    if stated.runtime is not None and not runtime.on_accelerators:
+    if stated.runtime is not None and not runtime.gpus.quantizations:
         return False
     if stated.task != "generate" or stated.quantization is not None:
         return False
@@ -124,7 +124,7 @@ def _ways_for_text(search: Search) -> Iterator[Candidate]:
             if smaller is not None:
                 yield _SmallerType(search=search, question=smaller)
     if search.machine.accelerators and _is_type_free(question):
-        is_preferred = search.runtime.preferred_from_accelerators > 0
+        is_preferred = search.runtime.gpus.preferred_from > 0
         if is_preferred or usual.fits:
             yield from _programs_for_many(search)
         if usual.fits and not is_preferred:
@@ -245,7 +245,7 @@ def _programs_for_many(search: Search) -> Iterator[Candidate]:
             continue
         if not 0 < runtime.gpus.preferred_from <= number:
             continue
-        for quantization in (None, *runtime.on_accelerators):
+        for quantization in (None, *runtime.gpus.quantizations):
             question: Question | None = search.question
             if quantization is not None or runtime.id != search.runtime.id:
                 change = Change(runtime=runtime.id, quantization=quantization)
@@ -300,7 +300,7 @@ def _larger_types(search: Search) -> Iterator[Candidate]:
             continue
         question = search.asked_with(Change(quantization=name))
         if question is not None:
-            most = search.runtime.on_accelerators[name]
+            most = search.runtime.gpus.quantizations[name]
             yield _LargerType(search=search, question=question, most=most)
 
 
@@ -425,7 +425,7 @@ def _methods_of_training(search: Search) -> Iterator[Candidate]:
 
 def _changes_of_method(search: Search) -> Iterator[Change]:
     usual, stated = search.usual.workload, search.question.stated
-    methods = search.runtime.finetune_methods
+    methods = search.runtime.finetuning.methods
     if stated.finetune_method:
         methods = (stated.finetune_method,)
     for name in methods:
@@ -433,7 +433,7 @@ def _changes_of_method(search: Search) -> Iterator[Change]:
             yield Change(finetune_method=name)
     if stated.context_tokens is not None or not methods:
         return
-    for tokens in search.runtime.finetune_contexts:
+    for tokens in search.runtime.finetuning.contexts:
         if tokens < (usual.context_tokens or 0):
             yield Change(finetune_method=methods[-1], context_tokens=tokens)
 
@@ -545,7 +545,7 @@ def _has_eight_bits(quantization: str | None) -> bool:
 def _types_of(spec: ModelSpec, runtime: RuntimeSpec) -> list[str]:
     """The types of the model that the program's list has for accelerators, the best first."""
     types = need.quantizations_of(spec, runtime)
-    return [name for name in runtime.on_accelerators if name in types]
+    return [name for name in runtime.gpus.quantizations if name in types]
 
 
 def _changes_elsewhere(
@@ -596,7 +596,7 @@ def _changes_of_size(question: Question, catalogue: Catalogue) -> Iterator[Chang
     runtime = question.runtime
     if question.in_turn or runtime is None or not takes_first_of_list(question):
         return
-    for name in runtime.on_accelerators:
+    for name in runtime.gpus.quantizations:
         yield Change(quantization=name)
     yield from _changes_elsewhere(question, catalogue, runtime)
 
