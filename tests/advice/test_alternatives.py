@@ -231,7 +231,7 @@ def test_a_type_that_fits_the_gpu_whole_is_named() -> None:
         pytest.param("qwen3-8b", "RTX 4090, 64GB RAM", Workload(), id="all fits"),
         pytest.param(
             "codestral-22b-v0.1",
-            "desktop-rtx3060-12gb",
+            "RTX 2080 Ti, 64GB RAM",
             Workload(),
             id="with a heavy loss alone",
         ),

@@ -18,8 +18,6 @@ FLOAT_BYTES = 4
 HALF_BYTES = 2
 # of an index into a cache
 INDEX_BYTES = 8
-# each tensor begins at a multiple (TENSOR_ALIGNMENT in ggml/src/ggml-impl.h)
-_ALIGNMENT_BYTES = 32
 # the last hole of the buffer has no end: the buffer grows into it
 _ENDLESS = 1 << 80
 
@@ -33,8 +31,9 @@ class Node:
     `layout` holds the bytes of one element and then the sides; it is () of a view. `owner` is the
     tensor whose memory a view has. `overwrites`: the result may take the place of a source. `given`
     is an input, `kept` an output, which no other tensor may replace. `placed`: it is in a graph
-    already. `strided`: its rows do not follow each other. `readers` and `views` count what still
-    needs the tensor while the graph runs, and `start` is its address then, -1 without memory.
+    already, and has a `size`, the bytes that it takes in the buffer. `strided`: its rows do not
+    follow each other. `readers` and `views` count what still needs the tensor while the graph runs,
+    and `start` is its address then, -1 without memory.
     """
 
     __slots__ = (
@@ -54,7 +53,7 @@ class Node:
         self.sources = sources
         self.owner = owner
         self.overwrites = overwrites
-        self.size = (prod(layout) + _ALIGNMENT_BYTES - 1) & -_ALIGNMENT_BYTES
+        self.size = 0
         self.given = False
         self.kept = False
         self.placed = False
@@ -62,6 +61,11 @@ class Node:
         self.readers = 0
         self.views = 0
         self.start = -1
+
+
+def padded_bytes(layout: Sides, alignment_bytes: int) -> int:
+    """The bytes of a tensor, up to where the next may begin (ggml_backend_buft_get_alignment)."""
+    return -(-prod(layout) // alignment_bytes) * alignment_bytes
 
 
 def given(*sides: int, element_bytes: int = FLOAT_BYTES) -> Node:

@@ -41,14 +41,17 @@ class Builder:
 
     def token_embeddings(self, slices: int = 1) -> Node:
         """The embeddings of the tokens, which layers may add `slices` of, and in the graph too the
-        place of vectors that come instead of tokens, used or not (build_inp_embd).
+        place of vectors that come instead of tokens, used or not (build_inp_embd). A device gets
+        the one that is used.
         """
-        width, tokens = self.graph.hidden
-        embeddings = fresh((width, tokens), given(tokens))
+        graph = self.graph
+        width, tokens = graph.hidden
+        embeddings = graph.looked_up(graph.hidden, given(tokens))
         if slices > 1:
             embeddings = fresh((width * slices, tokens), embeddings)
-        vectors = given(width * slices, tokens)
-        self.graph.expand(embeddings, vectors)
+        graph.expand(embeddings)
+        if not graph.on_device:
+            graph.expand(given(width * slices, tokens))
         return embeddings
 
     def before(self) -> Node:
@@ -64,7 +67,7 @@ class Builder:
         if graph.model.per_layer_embedding_length:
             self.look_up_slices()
         if row.positions:
-            positions = fresh(hidden, graph.positions)
+            positions = graph.looked_up(hidden, graph.positions)
             if row.encoder:
                 embeddings = inplace(hidden, positions, embeddings)
             else:
@@ -242,8 +245,12 @@ class Builder:
         graph = self.graph
         length = graph.model.per_layer_embedding_length or 0
         layers = graph.model.layers
-        found = fresh((length * layers, graph.tokens), given(graph.tokens))
-        self.embedded = inplace((length, layers, graph.tokens), view(found))
+        sides = length, layers, graph.tokens
+        if graph.on_device:
+            found = given(*sides)
+        else:
+            found = view(fresh((length * layers, graph.tokens), given(graph.tokens)))
+        self.embedded = inplace(sides, found)
         graph.expand(self.embedded)
 
     def slice_of_layer(self, length: int, embeddings: Node) -> Node:

@@ -26,11 +26,24 @@ from ...catalogue.architecture import (
 from ...core.records import Record
 from ..case import Cells
 from ..tensors import ArchitectureRow, State, Style, states, window_of
-from .allocator import Node, Repetition, Sides, fresh, given, inplace, peak_bytes
+from .allocator import (
+    Node,
+    Repetition,
+    Sides,
+    fresh,
+    given,
+    inplace,
+    padded_bytes,
+    peak_bytes,
+)
 from .attention import CacheInputs
 from .builder import Builder
 from .recurrent import RECURRENCES
 
+# where tensors begin is a multiple: on a CPU TENSOR_ALIGNMENT of ggml/src/ggml-impl.h, on a device
+# what ggml_backend_cuda_buffer_type_get_alignment of ggml-cuda.cu returns
+_CPU_ALIGNMENT_BYTES = 32
+_DEVICE_ALIGNMENT_BYTES = 128
 # no model routes a token to more than 22 experts: bounds what a hostile file can ask for
 _MOST_EXPERTS = 64
 # Jamba's
@@ -86,9 +99,16 @@ class _Shortened(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def exact_compute_bytes(
-    model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int
+    model: Architecture,
+    row: ArchitectureRow,
+    room: Cells,
+    logits_rows: int,
+    *,
+    on_device: bool = False,
 ) -> int | None:
     """The compute buffer to the byte; None where the architecture has no graph here.
+
+    `on_device`: the buffer of a GPU that has all layers, to which looked-up rows are copied.
 
     Most layers are the same again and again, and after each of them, or each two, nothing has
     changed any more: then the graph of the first rounds tells the buffer of all.
@@ -96,8 +116,8 @@ def exact_compute_bytes(
     if row.graph is None or not _is_buildable(model, row):
         return None
     for patterns_at_once in (1, 2, model.layers):
-        shortened = _shortened(model, row, patterns_at_once)
-        graph = Graph(model, row, room, logits_rows)
+        shortened = _shortened(layers, patterns_at_once)
+        graph = Graph(model, row, room, logits_rows, on_device=on_device)
         try:
             peak = _peak_of_layers(graph, shortened)
         finally:
@@ -251,11 +271,26 @@ class Graph:
 
     `tokens` are those of one batch, as many of each sequence; `logits_rows` are those of them whose
     logits, or vectors, the caller needs. `hidden` are the sides of the hidden state.
+
+    `on_device`: a GPU computes the graph but for what reads the tables of the input layer, which
+    always lies in RAM (`dev_input` in src/llama-model.cpp). The part on the GPU has copies of the
+    inputs that its tensors read and of the rows that were looked up
+    (ggml_backend_sched_split_graph in ggml/src/ggml-backend.cpp).
     """
 
     def __init__(
-        self, model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int
+        self,
+        model: Architecture,
+        row: ArchitectureRow,
+        room: Cells,
+        logits_rows: int,
+        *,
+        on_device: bool = False,
     ) -> None:
+        self.on_device = on_device
+        self.alignment_bytes = (
+            _DEVICE_ALIGNMENT_BYTES if on_device else _CPU_ALIGNMENT_BYTES
+        )
         self.inputs = list[Node]()
         self.nodes = list[Node]()
         self.model = model
@@ -302,6 +337,7 @@ class Graph:
             if tensor.placed:
                 continue
             tensor.placed = True
+            tensor.size = padded_bytes(tensor.layout, self.alignment_bytes)
             if tensor.owner is not None:
                 tensor.owner.views += 1
             for source in tensor.sources:
@@ -323,6 +359,12 @@ class Graph:
         for node in self.nodes:
             node.sources = ()
             node.owner = None
+
+    def looked_up(self, sides: Sides, places: Node) -> Node:
+        """Rows of a table of the input layer (GGML_OP_GET_ROWS); on a device a copy of them."""
+        if self.on_device:
+            return given(*sides)
+        return fresh(sides, places)
 
     def product(self, length: int, tensor: Node) -> Node:
         """The product of a matrix and each token: a row of that length (GGML_OP_MUL_MAT)."""

@@ -365,13 +365,16 @@ def _compute(case: Case, first: Cells) -> Term:
         rows *= 1 + DRAFTED_TOKENS
     if case.embeds or case.row.diffusion:
         rows = case.room.micro_batch
-    whole = (
-        case.room.micro_batch if case.runtime.memory.logits_rows == "batch" else rows
-    )
+    whole = case.room.micro_batch if case.runtime.logits_rows == "batch" else rows
+    on_device = case.device is not None
     size = reserved = None
     if case.has_row and (case.row.encoder or case.model.vocabulary is not None):
-        size = exact_compute_bytes(case.model, case.row, case.room, rows)
-        reserved = exact_compute_bytes(case.model, case.row, case.room, whole)
+        size = exact_compute_bytes(
+            case.model, case.row, case.room, rows, on_device=on_device
+        )
+        reserved = exact_compute_bytes(
+            case.model, case.row, case.room, whole, on_device=on_device
+        )
     if size is None or reserved is None:
         guess = guessed_compute(case.model, case.row, case.room, whole)
         return guess if case.device is None else _with_copies(case, guess)
@@ -490,17 +493,20 @@ def _masks(case: Case) -> list[int]:
 
 def _inputs_in_ram(case: Case) -> Term:
     """What the graph of a model on a device is fed with, pinned in RAM: masks, and the embeddings
-    of a batch as they are looked up and as they are handed over; with several devices four copies
-    of the masks. No more of a batch is in RAM where weights lie there, too: a device computes it.
+    of a batch as they are looked up and as a caller may hand them over; with several devices four
+    copies of the masks. No more of a batch is in RAM where weights lie there, too: a device
+    computes it.
     """
     room, masks = case.room, _masks(case)
-    embeddings_bytes = 2 * room.micro_batch * case.model.embedding_length * 4
+    # vectors that may come instead of tokens, and what is looked up: of tokens, and of positions
+    tables = 3 if case.row.positions else 2
+    embeddings_bytes = tables * room.micro_batch * case.model.embedding_length * 4
     # positions, rows, and where keys and values of each kind of layers go
     numbers_bytes = room.micro_batch * (8 + 16 * len(masks))
     size = sum(masks) + embeddings_bytes + numbers_bytes
     line = f"{sum(masks):,} bytes of masks + {embeddings_bytes:,} bytes of embeddings"
     line += f" + {numbers_bytes:,} bytes of positions; in batches of {room.micro_batch:,} tokens"
-    source = f"{SOURCE}: CUDA_Host compute buffer; 54 cases on a GPU"
+    source = f"{SOURCE}: CUDA_Host compute buffer; 102 cases on two GPUs"
     inputs = term("compute", size, How.COMPUTED, source, line)
     return inputs.replace(split=Split.HOST, pipeline_bytes=3 * sum(masks))
 

@@ -53,8 +53,8 @@ def test_no_chain_of_operations_is_left_of_a_graph(
     graphs: list[graph.Graph] = []
 
     class KeptGraph(graph.Graph):
-        def __init__(self, *arguments: object) -> None:
-            super().__init__(*arguments)  # type: ignore[arg-type]
+        def __init__(self, *arguments: object, **options: object) -> None:
+            super().__init__(*arguments, **options)  # type: ignore[arg-type]
             graphs.append(self)
 
     monkeypatch.setattr(graph, "Graph", KeptGraph)
