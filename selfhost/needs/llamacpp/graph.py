@@ -116,7 +116,7 @@ def exact_compute_bytes(
     if row.graph is None or not _is_buildable(model, row):
         return None
     for patterns_at_once in (1, 2, model.layers):
-        shortened = _shortened(layers, patterns_at_once)
+        shortened = _shortened(model, row, patterns_at_once)
         graph = Graph(model, row, room, logits_rows, on_device=on_device)
         try:
             peak = _peak_of_layers(graph, shortened)

@@ -365,7 +365,9 @@ def _compute(case: Case, first: Cells) -> Term:
         rows *= 1 + DRAFTED_TOKENS
     if case.embeds or case.row.diffusion:
         rows = case.room.micro_batch
-    whole = case.room.micro_batch if case.runtime.logits_rows == "batch" else rows
+    whole = (
+        case.room.micro_batch if case.runtime.memory.logits_rows == "batch" else rows
+    )
     on_device = case.device is not None
     size = reserved = None
     if case.has_row and (case.row.encoder or case.model.vocabulary is not None):
@@ -506,7 +508,7 @@ def _inputs_in_ram(case: Case) -> Term:
     size = sum(masks) + embeddings_bytes + numbers_bytes
     line = f"{sum(masks):,} bytes of masks + {embeddings_bytes:,} bytes of embeddings"
     line += f" + {numbers_bytes:,} bytes of positions; in batches of {room.micro_batch:,} tokens"
-    source = f"{SOURCE}: CUDA_Host compute buffer; 102 cases on two GPUs"
+    source = f"{SOURCE}: CUDA_Host compute buffer; 54 cases on a GPU"
     inputs = term("compute", size, How.COMPUTED, source, line)
     return inputs.replace(split=Split.HOST, pipeline_bytes=3 * sum(masks))
 
