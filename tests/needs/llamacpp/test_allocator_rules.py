@@ -14,6 +14,7 @@ from selfhost.needs.llamacpp.allocator import (
     fresh,
     given,
     inplace,
+    padded_bytes,
     peak_bytes,
     view,
 )
@@ -25,12 +26,15 @@ ROW_BYTES = 32
 
 def peak_of(*nodes: Node) -> int | None:
     """The buffer of a graph of one input, the first source of the first node."""
+    inputs = [nodes[0].sources[0]]
+    for node in (*inputs, *nodes):
+        node.size = padded_bytes(node.layout, ROW_BYTES) if node.layout else 0
     for node in nodes:
         if node.owner is not None:
             node.owner.views += 1
         for source in node.sources:
             source.readers += 1
-    return peak_bytes([nodes[0].sources[0]], nodes, ())
+    return peak_bytes(inputs, nodes, ())
 
 
 def test_a_tensor_gives_its_memory_back_after_its_last_reader() -> None:
