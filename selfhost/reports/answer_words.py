@@ -11,8 +11,7 @@ from ..judge.checks.runtime import is_slow
 from ..judge.record import TIGHT_CODES, Finding, Outcome, Route, Verdict
 from .labels import LABELS
 from .layout import Paragraph, Span, clean, line, strong
-from .machine_words import HERE, place_words
-from .pace_words import pace_words
+from .words import HERE, pace_words, place_words
 
 if TYPE_CHECKING:
     from ..advice.api_route import Shutdown

@@ -11,9 +11,8 @@ from ..catalogue.offers import Offer, provider_name, request_lines
 from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, INPUT_PER_OUTPUT_TOKEN, Workload
 from ..judge.record import Verdict
-from .age_words import months_between
 from .layout import Blocks, command, figures, line, section, texts
-from .machine_words import HERE, place_words
+from .words import HERE, months_between, place_words
 
 if TYPE_CHECKING:
     from ..advice.api_route import LocalCost, MonthlyCost, OfferCost

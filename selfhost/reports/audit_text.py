@@ -14,9 +14,9 @@ from ..judge.checks import Outcome
 from ..judge.record import Verdict
 from ..needs.records import times
 from .answer_words import ONCE_RAISED, failed_words, open_words
-from .case_words import format_words
 from .labels import LABELS
 from .layout import Blocks, Paragraph, Span, Table, clean, line, section, strong, texts
+from .words import format_words
 
 
 class OutcomeWords(NamedTuple):

@@ -23,7 +23,6 @@ from .api_words import (
     offer_words,
     request_blocks,
 )
-from .case_words import asked_words, first_way
 from .labels import LABELS
 from .layout import (
     AS_TOPIC,
@@ -38,8 +37,17 @@ from .layout import (
     texts,
     topics,
 )
-from .machine_words import HERE, memory_words, place_words, planned_words
-from .pace_words import below_words, pace_of, pace_words
+from .words import (
+    HERE,
+    asked_words,
+    below_words,
+    first_way,
+    memory_words,
+    pace_of,
+    pace_words,
+    place_words,
+    planned_words,
+)
 
 # the most that it may take stands beside the likely need from so many times that on
 _MUCH_MORE = 1.05

@@ -19,12 +19,10 @@ from .answer_words import (
     shutdown_words,
 )
 from .api_words import offer_words
-from .case_words import format_words
 from .layout import Blocks, Column, Table, command, line, strong, texts
-from .machine_words import planned_words
 from .model_figures import figures_of, have_paces
-from .pace_words import RANGES, pace_title
 from .several_text import note_blocks
+from .words import RANGES, format_words, pace_title, planned_words
 
 # what 60 columns hold beside the names of the rows; more models make further tables
 SIDE_BY_SIDE = 3

@@ -15,7 +15,7 @@ from ..core import units
 from .answer_words import OPENNESS_WORDS
 from .labels import LABELS
 from .layout import Blocks, Column, Table, figures, line, section, strong, texts
-from .machine_words import PLACES, fact_label
+from .words import PLACES, fact_label
 
 # a part of a document, as `json.dumps` takes it
 Json = Mapping[str, Any]

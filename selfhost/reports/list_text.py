@@ -13,12 +13,10 @@ from ..core.workload import Workload
 from ..judge.checks.space import given_by
 from ..judge.record import TIGHT_CODES, Outcome, Verdict
 from ..machine.record import Machine
-from .age_words import age_blocks
 from .answer_words import ANSWERS
 from .layout import Blocks, Span, Table, line, strong, texts
-from .machine_words import place_words, planned_words
 from .model_figures import figures_of, have_paces, table_of_paces
-from .pace_words import RANGES, pace_title
+from .words import RANGES, age_blocks, pace_title, place_words, planned_words
 
 # rows of the first screen
 TOP = 20

@@ -12,7 +12,7 @@ from ..machine.profiles import Profile
 from ..machine.record import Accelerator, Disk, Machine, PresentModel
 from .labels import LABELS
 from .layout import Blocks, Table, known_figure, line, section, strong, texts, topics
-from .machine_words import fact_label
+from .words import fact_label
 
 Thing = TypeVar("Thing")
 # what may be many is listed up to here; the rest under `-v`

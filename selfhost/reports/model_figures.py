@@ -9,8 +9,7 @@ from ..core.records import Record
 from ..judge.record import Verdict
 from .answer_words import causes
 from .layout import Table, known_figure
-from .machine_words import PLACES, memory_words
-from .pace_words import PACES, pace_of
+from .words import PACES, PLACES, memory_words, pace_of
 
 
 class ModelFigures(Record):

@@ -13,7 +13,6 @@ from ..core.quoting import shell_word
 from ..judge.checks import Outcome
 from ..judge.checks.space import desktop_bytes
 from ..judge.record import Route
-from .case_words import run_words
 from .layout import (
     AS_TOPIC,
     Blocks,
@@ -30,8 +29,7 @@ from .layout import (
     topics,
 )
 from .machine_text import memory_cells
-from .machine_words import PLACES
-from .pace_words import pace_of, pace_title
+from .words import PLACES, pace_of, pace_title, run_words
 
 # machines of the first screen
 _SHOWN = 6

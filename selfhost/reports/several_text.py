@@ -19,7 +19,6 @@ from .answer_words import (
     ordered,
 )
 from .api_words import API_RISKS, offer_words
-from .case_words import first_way
 from .layout import (
     AS_TOPIC,
     Blocks,
@@ -33,9 +32,8 @@ from .layout import (
     texts,
     topics,
 )
-from .machine_words import place_words, planned_words
 from .model_figures import figures_of, table_of_paces
-from .pace_words import PACES, RANGES, pace_title
+from .words import PACES, RANGES, first_way, pace_title, place_words, planned_words
 
 # a sign and `RUNS, TAKES HOURS`; longer answers are rare
 _ANSWER_WIDTH = 19

@@ -16,13 +16,11 @@ from ..catalogue.spec_values import SCRATCH
 from ..core import units
 from ..core.quoting import shell_word
 from ..judge.record import Verdict
-from .age_words import age_blocks
 from .answer_words import OPENNESS_WORDS, answer_line
 from .api_words import month_blocks, offer_words
-from .case_words import asked_words
 from .labels import LABELS
 from .layout import Blocks, Table, command, known_figure, line, section, strong, texts
-from .machine_words import HERE, PLACES, place_words
+from .words import HERE, PLACES, age_blocks, asked_words, place_words
 
 # sizes of the first screen
 _MOST_SIZES = 6

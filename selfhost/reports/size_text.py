@@ -11,7 +11,6 @@ from functools import partial
 from ..advice.sizes import ContainerSize, Growth
 from ..core import units
 from ..core.quoting import shell_line, shell_word
-from .case_words import format_words
 from .layout import (
     Blocks,
     Paragraph,
@@ -24,6 +23,7 @@ from .layout import (
     strong,
     texts,
 )
+from .words import format_words
 
 # what is printed is enough
 _rounded_up = partial(units.binary, up=True)

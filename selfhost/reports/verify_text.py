@@ -8,9 +8,9 @@ from __future__ import annotations
 from ..advice.runs import Figure
 from ..advice.verify import Verification, is_wide
 from ..core import units
-from .case_words import run_words
 from .labels import LABELS
 from .layout import Blocks, Span, Table, line, strong, texts
+from .words import run_words
 
 _HEADS = {
     "inside": Span("✓ INSIDE THE RANGE", "local"),

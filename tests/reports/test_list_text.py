@@ -14,7 +14,7 @@ from selfhost.advice.listing import Lister
 from selfhost.catalogue.index import open_catalogue
 from selfhost.cli.main import main
 from selfhost.machine.named import named
-from selfhost.reports import pace_words
+from selfhost.reports import words
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 from selfhost.reports.list_text import list_document
@@ -97,7 +97,7 @@ def test_a_table_has_likely_figures_and_says_where_the_range_is() -> None:
     listing = Lister(open_catalogue(), Workload(), laptop).first(20)
     shown = plain(list_document(listing))
     assert not re.search(r"~[\d.]+ ?\(", shown)
-    assert shown.endswith(f"{pace_words.RANGES}\n")
+    assert shown.endswith(f"{words.RANGES}\n")
     alone = plain(check_document([listing.models[0]]))
     assert re.search(r"  speed +~[\d.]+ tokens/s +[\d.]+-[\d.]+", alone)
 

@@ -29,7 +29,6 @@ from selfhost.reports import (
     machine_text,
     show_text,
 )
-from selfhost.reports.case_words import first_way
 from selfhost.reports.layout import (
     Block,
     Blocks,
@@ -39,6 +38,7 @@ from selfhost.reports.layout import (
     clean,
     plain,
 )
+from selfhost.reports.words import first_way
 
 WIDTHS = (80, 60, 40)
 

@@ -8,14 +8,18 @@ from selfhost import Workload
 from selfhost.judge.pace import Range
 from selfhost.judge.record import Finding, Outcome
 from selfhost.machine.record import Machine
-from selfhost.reports.age_words import age_blocks, months_between
 from selfhost.reports.answer_words import failed_words, open_words
 from selfhost.reports.api_words import no_api_words
-from selfhost.reports.case_words import run_words
 from selfhost.reports.details import label_of
 from selfhost.reports.layout import plain
-from selfhost.reports.machine_words import fact_label, place_words
-from selfhost.reports.pace_words import pace_words
+from selfhost.reports.words import (
+    age_blocks,
+    fact_label,
+    months_between,
+    pace_words,
+    place_words,
+    run_words,
+)
 
 
 @pytest.mark.parametrize(

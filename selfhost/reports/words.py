@@ -1,0 +1,294 @@
+"""Words that several screens share: the machine, what was judged on it, the pace, the age of data.
+
+Records of a judgement go in, short texts come out. `answer_words.py` has the words of the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ..core import units
+from ..core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
+from ..judge.record import Range, Speed, Verdict
+from ..machine.record import Disk, Machine
+from ..needs.records import Needs
+from .labels import LABELS
+from .layout import Blocks, line
+
+# where the computer that asks is
+HERE = "here"
+# where a model is held, in a word
+PLACES = {"host": "RAM", "accelerator": "GPU", "split": "GPU+RAM"}
+_DISK_FIELDS = frozenset(Disk.__annotations__)
+# under a table of paces
+RANGES = "~ is the likely pace; its range: selfhost check MODEL"
+# titles of the column of paces: of text, and where each figure says its own unit
+TOKENS, PACES = "tokens/s", "pace"
+# newer models than those of a catalogue so old are worth an update
+_OLD_CATALOGUE_MONTHS = 6
+
+
+# ---------------------------------------------------------------- the machine
+
+
+def place_words(machine: Machine) -> str:
+    """HERE of the computer that asks, as it is, or `on` with its name."""
+    if machine.is_this_one and not machine.planning:
+        return HERE
+    return f"on {machine.name}"
+
+
+def planned_words(machine: Machine) -> str:
+    """How a machine that is not there was judged; empty for one that was read."""
+    if not machine.planning:
+        return ""
+    if machine.is_this_one:
+        disk = ", and a disk that is large enough" if "disks" in machine.assumed else ""
+        return f"Not your machine as it is: with what you stated{disk}."
+    doubt = ""
+    if machine.confidence not in (None, "high"):
+        doubt = f" (figures of {machine.confidence} confidence)"
+    return f"A machine from the catalogue{doubt}. All of its memory counts as free."
+
+
+def memory_words(needs: Needs | None) -> str:
+    """What it likely takes where that decides: on the GPUs that hold all of it, else in all."""
+    if needs is None or needs.memory is None:
+        return ""
+    places = needs.memory.places
+    if needs.placement == "accelerator":
+        places = tuple(place for place in places if place.where != "host")
+    return units.binary(sum(place.total_bytes for place in places))
+
+
+def fact_label(fact: str) -> str:
+    """A fact in a reader's words: `disks.ollama.free_bytes` is of the disk of ollama."""
+    if fact in LABELS.facts:
+        return LABELS.facts[fact]
+    kind, _, rest = fact.partition(".")
+    if kind == "disks" and rest:
+        purpose, _, field = rest.rpartition(".")
+        if field in _DISK_FIELDS:
+            return f"disk of {purpose}"
+        return f"disk of {rest}"
+    if kind == "accelerators" and rest:
+        name = rest.removesuffix("_bytes").removesuffix("_total").replace("_", " ")
+        return f"GPU {name}"
+    return fact.replace("_", " ")
+
+
+# ---------------------------------------------------------------- what was judged
+
+
+def asked_words(verdict: Verdict) -> str:
+    """What was judged, every default named, and what would be downloaded."""
+    how = run_words(verdict.workload)
+    conditions = _condition_words(verdict.workload)
+    if not how and conditions:
+        return f"You asked for: {', '.join(conditions)}"
+    if verdict.loaded_bits is not None:
+        how.insert(1, f"loaded in {verdict.loaded_bits} bits")
+    parts = [*how, _where_words(verdict), *conditions, _download_words(verdict)]
+    return ", ".join(filter(None, parts))
+
+
+def _condition_words(workload: Workload) -> list[str]:
+    """The conditions that were stated: `judged by total memory`, `private`, `license MIT`."""
+    conditions = []
+    if workload.memory_basis != "default":
+        conditions.append(f"judged by {workload.memory_basis} memory")
+    if workload.private:
+        conditions.append("private")
+    if workload.commercial:
+        conditions.append("commercial")
+    if workload.modify:
+        conditions.append("modify")
+    if workload.auditable:
+        conditions.append("auditable")
+    if workload.license:
+        conditions.append(f"license {workload.license}")
+    return conditions
+
+
+def _where_words(verdict: Verdict) -> str:
+    """Where it lies, if not all of it on the GPU; empty too where there is no GPU beside the RAM,
+    and where no need is known.
+    """
+    needs = verdict.needs
+    if needs is None or needs.memory is None:
+        return ""
+    if needs.placement == "split" and needs.offload is None:
+        return "split over GPU and RAM"
+    cards = verdict.machine.accelerators or ()
+    has_own_memory = any(card.unified is not True for card in cards)
+    if needs.placement == "host" and has_own_memory:
+        return "in RAM, by the CPU"
+    return ""
+
+
+def format_words(workload: Workload) -> str:
+    """`Q4_K_M in llama.cpp`, or the one of the two that is known."""
+    return " in ".join(filter(None, (workload.quantization, workload.runtime)))
+
+
+def run_words(workload: Workload) -> list[str]:
+    """How the model would run, a part each: `8,192 tokens of context for each of 4 sequences`."""
+    parts = []
+    if form := format_words(workload):
+        parts.append(form)
+    if workload.context_tokens is not None:
+        context = f"{units.tokens(workload.context_tokens)} of context"
+        if workload.parallel > 1:
+            context += f" for each of {workload.parallel} sequences"
+        parts.append(context)
+    if workload.kv_cache_type not in (None, "f16"):
+        parts.append(f"{workload.kv_cache_type} cache")
+    if workload.audio_seconds is not None:
+        parts.append(f"{units.duration(workload.audio_seconds)} of audio")
+    if workload.draft == "mtp":
+        parts.append("drafting by multi-token prediction")
+    elif workload.draft is not None:
+        parts.append(f"{workload.draft} drafting")
+    for name, value in workload.runtime_options.items():
+        parts.append(f"{name}={value}")
+    if workload.task != "generate":
+        method = f" by {workload.finetune_method}" if workload.finetune_method else ""
+        parts.append(f"{workload.task}{method}")
+    return parts
+
+
+def _download_words(verdict: Verdict) -> str:
+    """`4.4 GB to download in about 6 minutes, then it runs offline`, or that the files are here;
+    empty where the size is not known.
+    """
+    here, needs = verdict.here, verdict.needs
+    size_bytes = verdict.download_bytes
+    if size_bytes == 0 or verdict.has("disk-nothing-missing"):
+        where = f": {here.path}" if here is not None and size_bytes == 0 else ""
+        # nothing of what is downloaded asks a server of its publisher
+        offline = ", it runs offline" if verdict.can_run else ""
+        return f"the files are here{where}{offline}"
+    if size_bytes is None or needs is None:
+        return ""
+    offline = ", then it runs offline" if verdict.can_run else ""
+    amount = units.between(
+        units.decimal, *needs.download_range or (size_bytes, size_bytes)
+    )
+    if verdict.has("weights-yours"):
+        return f"{amount} of weights, which you must have{offline}"
+    if here is not None and here.size_bytes and here.missing_bytes:
+        amount += f" of {units.decimal(here.size_bytes + here.missing_bytes)}"
+    seconds = verdict.download_seconds
+    wait = "" if seconds is None else f" in about {units.duration(seconds)}"
+    return f"{amount} to download{wait}{offline}"
+
+
+def first_way(setup: Sequence[str]) -> list[str]:
+    """The lines without other ways to install the program.
+
+    Another way begins with `# or`; where that line ends in a colon the next one is what to type.
+    """
+    shown: list[str] = []
+    is_typed_for_another_way = False
+    for text in setup:
+        is_another_way = text.startswith("# or ")
+        if not is_another_way and not is_typed_for_another_way:
+            shown.append(text)
+        is_typed_for_another_way = is_another_way and text.endswith(":")
+    return shown
+
+
+# ---------------------------------------------------------------- the pace
+
+
+def pace_words(pace: Range) -> str:
+    """`about 12 tokens/s, faster than you read`; below reading speed how long an answer takes."""
+    likely = units.speed(pace.likely)
+    _, guess = pace.about()
+    if guess:
+        return f"perhaps {likely}, a guess"
+    if not units.is_slower(pace.likely, 2 * READING_TOKENS_PER_SECOND):
+        return f"about {likely}, faster than you read"
+    if not units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
+        return f"about {likely}, about as fast as you read"
+    return f"about {likely}: a 300-word answer takes {_answer_time(pace.likely)}"
+
+
+def _answer_time(tokens_per_second: float) -> str:
+    """How long an answer takes, with no more digits than a guess deserves."""
+    seconds = ANSWER_TOKENS / max(tokens_per_second, 1e-6)
+    if seconds < 90:
+        return units.duration(10 * round(seconds / 10))
+    minutes = max(2, round(seconds / 60))
+    return units.duration(60 * minutes)
+
+
+def below_words(verdict: Verdict) -> str:
+    """`below the 5 you need`; where nobody stated a minimum, that the default one counts."""
+    least = units.stated(verdict.workload.min_tokens_per_second or 0)
+    if verdict.question.speed_stated:
+        return f"below the {least} you need"
+    return f"below {least}, which counts as too slow (--min-speed)"
+
+
+def pace_title(speeds: Iterable[Speed | None]) -> str:
+    """TOKENS where a row is of text, else PACES."""
+    known = [speed for speed in speeds if speed is not None]
+    if known and all(speed.work is not None for speed in known):
+        return PACES
+    return TOKENS
+
+
+def pace_of(speed: Speed | None, *, title: str = "") -> str:
+    """The likely pace as a column with that title holds it; `check` tells its range.
+
+    Work that is no text says its own unit, in few words under TOKENS: `~69 minutes an hour` is of
+    audio there.
+    """
+    if speed is not None and speed.work is not None:
+        return _work_cell(speed, title)
+    if speed is None or speed.judged is None:
+        return "-"
+    cell = f"~{units.pace(speed.judged.likely)}"
+    if title == PACES:
+        cell += f" {TOKENS}"
+    if speed.each_of > 1:
+        cell += " each"
+    return cell
+
+
+def _work_cell(speed: Speed, title: str) -> str:
+    """`~12 minutes for an hour of audio`, `~5 minutes a clip of 81 frames`."""
+    likely, _ = speed.work_words()
+    likely, _, _ = likely.partition(" in training")
+    if title == TOKENS:
+        likely = likely.replace(" for an hour of audio", " an hour").replace(
+            " for a ", " a "
+        )
+    elif speed.clip is not None:
+        frames = speed.clip[0]
+        likely += f" of {frames} frames"
+    return f"~{likely}"
+
+
+# ---------------------------------------------------------------- the age of data
+
+
+def age_blocks(as_of: str | None, today: str | None) -> Blocks:
+    """The line that says how old the catalogue is; none while it is young."""
+    months = months_between(as_of, today)
+    if months >= _OLD_CATALOGUE_MONTHS:
+        age = f"The catalogue is {months} months old ({as_of}) and has no newer models"
+        yield line(f"{age}: update selfhost.")
+
+
+def months_between(day: str | None, today: str | None) -> int:
+    """How many months lie between two days, `YYYY-MM-DD`; 0 where one is not known."""
+    if not day or not today:
+        return 0
+    years = int(today[:4]) - int(day[:4])
+    months = 12 * years + int(today[5:7]) - int(day[5:7])
+    if today[8:10] < day[8:10]:
+        # the last month is not over
+        months -= 1
+    return max(0, months)
