@@ -228,7 +228,8 @@ def _why_not(groups: Sequence[Group]) -> str:
     machines = sum(group.count for group in failing)
     causes = []
     for cause, number in counts.items():
-        causes.append(f"{cause}: {number:,}" if number < machines else cause)
+        # one of all that fail needs no number
+        causes.append(cause if number == machines else f"{cause}: {number:,}")
     why = ", ".join(causes)
     breaks = any(group.row.result in COUNTED for group in failing)
     if breaks and not any(group.row.exit_code for group in failing):
@@ -298,9 +299,9 @@ def _reasons(group: Group, style: str) -> Blocks:
     name = Span(shortened(group.name), "name")
     label = Span(shortened(row.wanted.label), "name")
     rest = ""
-    if row.verdict is not None:
-        loaded = format_words(row.verdict.workload)
-        rest = f", {loaded}" if loaded else ""
+    loaded = format_words(row.verdict.workload) if row.verdict is not None else ""
+    if loaded:
+        rest += f", {loaded}"
     warned = _warnings(row) if passes else ""
     if warned:
         rest += f"; {warned}"

@@ -92,11 +92,12 @@ def _facts(compared: Compared, *, verbose: bool) -> dict[str, str]:
     if verdict.can_run and verdict.machine.accelerators:
         # what is split over GPU and RAM is many times as slow
         place = figures.place
+    judged_as = figures.quantization
+    if verbose:
+        judged_as = format_words(verdict.workload)
     facts = {
         "": answer_cell(verdict),
-        "judged as": format_words(verdict.workload)
-        if verbose
-        else figures.quantization,
+        "judged as": judged_as,
         "memory": figures.memory,
         "in": place,
         pace: figures.pace,
@@ -214,9 +215,6 @@ def _types_apart(verdicts: Sequence[Verdict]) -> str:
             types[verdict.model.id] = verdict.quantization
     if len(set(types.values())) < 2:
         return ""
-    listed = ", ".join(
-        f"{model} in {quantization}" for model, quantization in types.items()
-    )
-    return (
-        f"Not in one quantization, so memory and pace are not like for like: {listed}."
-    )
+    start = "Not in one quantization, so memory and pace are not like for like"
+    listed = [f"{model} in {quantization}" for model, quantization in types.items()]
+    return f"{start}: {', '.join(listed)}."

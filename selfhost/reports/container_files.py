@@ -418,22 +418,17 @@ def _comments(server: Server, folder: str) -> list[str]:
     where the server downloads none.
     """
     size = server.size
-    needs = (
-        f"{size.model.name} needs {units.binary(size.unreclaimable_bytes)} of its own"
-    )
+    own = units.binary(size.unreclaimable_bytes)
+    needs = f"{size.model.name} needs {own} of its own"
     if size.page_cache_bytes:
         needs += f" and {units.binary(size.page_cache_bytes)} of page cache"
     grown = units.binary(sum(growth.bytes for growth in size.growths))
     comments = [f"{needs}, and may grow by {grown}", *size.notes]
     if size.files_are_yours:
-        page = (
-            f", from {size.model.conversions_page}"
-            if size.model.conversions_page
-            else ""
-        )
-        comments.append(
-            f"put the {size.workload.quantization} files{page} into {folder}"
-        )
+        files = f"the {size.workload.quantization} files"
+        if size.model.conversions_page:
+            files += f", from {size.model.conversions_page}"
+        comments.append(f"put {files} into {folder}")
     return comments
 
 

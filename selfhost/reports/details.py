@@ -112,10 +112,16 @@ def _list_words(values: Sequence[Any]) -> str:
     """
     text = ", ".join(map(str, values))
     if all(isinstance(value, int | float) for value in values):
-        return text if len(text) <= _LONG_NUMBERS else str(len(values))
-    if any(isinstance(value, Mapping) for value in values) or len(text) > _LONG:
+        if len(text) > _LONG_NUMBERS:
+            return str(len(values))
+        return text
+    if len(text) > _LONG or _has_records(values):
         return ""
     return text
+
+
+def _has_records(values: Sequence[Any]) -> bool:
+    return any(isinstance(value, Mapping) for value in values)
 
 
 def _range_words(key: str, value: Json) -> str:
@@ -132,7 +138,9 @@ def _range_words(key: str, value: Json) -> str:
 
 
 def _with_ends(likely: str, low: str, high: str) -> str:
-    return likely if low == high else f"{likely} ({low} to {high})"
+    if low == high:
+        return likely
+    return f"{likely} ({low} to {high})"
 
 
 def label_of(key: str) -> str:
@@ -149,9 +157,9 @@ def _any_blocks(value: Any, indent: int = 2) -> Blocks:
     """Yield rows of a record, a table of several flat ones, lines of texts."""
     if isinstance(value, Mapping):
         yield from _record_blocks(value, indent)
-    elif not any(isinstance(entry, Mapping) for entry in value):
+    elif not _has_records(value):
         yield from texts(map(str, value), indent=indent)
-    elif len(value) > 1 and all(_is_flat(entry) for entry in value):
+    elif len(value) > 1 and all(map(_is_flat, value)):
         yield _records_table(value, indent)
     else:
         for entry in value:
@@ -168,11 +176,13 @@ def _records_table(entries: Sequence[Json], indent: int) -> Table:
     keys: dict[str, None] = {}
     for entry in entries:
         keys |= dict.fromkeys(entry)
+    columns = []
+    for key in keys:
+        columns.append(Column(title=label_of(key), wrap=True))
     rows = []
     for entry in entries:
         rows.append(tuple(value_words(key, entry.get(key)) for key in keys))
-    columns = tuple(Column(title=label_of(key), wrap=True) for key in keys)
-    return Table(columns=columns, rows=tuple(rows), indent=indent)
+    return Table(columns=tuple(columns), rows=tuple(rows), indent=indent)
 
 
 def _titled_blocks(entry: Json, indent: int) -> Blocks:
@@ -216,17 +226,22 @@ def _needs_blocks(needs: Json) -> Blocks:
     memory = needs.get("memory") or {}
     places = memory.get("places") or ()
     if len(places) > 1:
-        yield line()
-        yield line(strong("Where it lies"), indent=2)
-        yield figures(
-            [(_place(place["where"]), *_memory_words(place)) for place in places]
-        )
+        yield from _title_blocks("Where it lies")
+        rows = []
+        for place in places:
+            rows.append((_place(place["where"]), *_memory_words(place)))
+        yield figures(rows)
     terms = memory.get("terms") or needs.get("known_terms")
     if terms:
-        yield line()
-        yield line(strong("What the memory holds"), indent=2)
+        yield from _title_blocks("What the memory holds")
         yield from _terms_blocks(terms)
     yield from texts(map(str, needs.get("unknown") or ()))
+
+
+def _title_blocks(title: str) -> Blocks:
+    """An empty line and the title of a part of a section."""
+    yield line()
+    yield line(strong(title), indent=2)
 
 
 def _size_rows(needs: Json) -> Iterator[tuple[str, str, str]]:
@@ -290,8 +305,9 @@ def _speed_blocks(speed: Json) -> Blocks:
         is_repeated = key == "judged" and value == speed["decode"]
         if key in ("how", "unit") or value is None or is_repeated:
             continue
-        label = label_of(speed["unit"]) if key == "work" else label_of(key)
-        rows.append((label, value_words(_unit_of_pace(key, speed["unit"]), value)))
+        unit = speed["unit"]
+        label = label_of(unit if key == "work" else key)
+        rows.append((label, value_words(_unit_of_pace(key, unit), value)))
     if rows:
         yield _rows_table(rows)
     yield from texts([speed["how"]])
@@ -310,17 +326,17 @@ def _unit_of_pace(key: str, unit: str) -> str:
 
 def _quality_blocks(quality: Json) -> Blocks:
     """Yield what the type costs, then the measurement and its source where there is one."""
-    texts_by_label = {
-        quality["quantization"]: quality["text"],
-        "measured": quality["figure"],
-        "source": quality["source"],
-    }
-    yield _rows_table(row for row in texts_by_label.items() if row[1])
+    rows = [(quality["quantization"], quality["text"])]
+    if quality["figure"]:
+        rows.append(("measured", quality["figure"]))
+    if quality["source"]:
+        rows.append(("source", quality["source"]))
+    yield _rows_table(rows)
 
 
 def _offers_blocks(offers: Sequence[Json]) -> Blocks:
     """Yield a row for each offer; prices of text are for a million tokens."""
-    yield Table.of("offers", [_offer_row(offer) for offer in offers])
+    yield Table.of("offers", map(_offer_row, offers))
 
 
 def _offer_row(offer: Json) -> tuple[str, ...]:
@@ -362,24 +378,28 @@ def _answers_blocks(rows: Sequence[Json], indent: int = 2) -> Blocks:
             yield from texts([row["why"]], indent=indent + 2)
         if not row["parts"]:
             # the sources of the parts stand with these
-            yield from texts(
-                (f"source: {text}" for text in row["sources"]), indent=indent + 2
-            )
+            for source in row["sources"]:
+                yield line(f"source: {source}", indent=indent + 2)
         yield from _answers_blocks(row["parts"], indent + 2)
 
 
 def _types_blocks(sizes: Sequence[Json]) -> Blocks:
     """Yield a row for each type of weights, then what is known of the loss of each."""
-    yield Table.of("types", [_type_row(size) for size in sizes])
+    yield Table.of("types", map(_type_row, sizes))
     yield line()
+    # each source once
+    sources: dict[str | None, None] = {}
+    sources_of_losses: dict[str | None, None] = {}
     for size in sizes:
         quality = size["quality"]
         yield line(strong(size["quantization"]), f": {quality['text']}", indent=2)
         yield from texts([quality["figure"]], indent=4)
-    yield from _sources_of_types("Sizes from", [size["source"] for size in sizes])
-    yield from _sources_of_types(
-        "Losses from", [size["quality"]["source"] for size in sizes]
-    )
+        sources[size["source"]] = None
+        sources_of_losses[quality["source"]] = None
+    yield from _title_blocks("Sizes from")
+    yield from texts(sources, indent=4)
+    yield from _title_blocks("Losses from")
+    yield from texts(sources_of_losses, indent=4)
 
 
 def _type_row(size: Json) -> tuple[str, ...]:
@@ -396,13 +416,6 @@ def _type_row(size: Json) -> tuple[str, ...]:
         value_words("memory_bytes", size["memory_bytes"]),
         runs,
     )
-
-
-def _sources_of_types(title: str, sources: Iterable[str | None]) -> Blocks:
-    """Yield the title, then each source once."""
-    yield line()
-    yield line(strong(title), indent=2)
-    yield from texts(dict.fromkeys(sources), indent=4)
 
 
 def _disks_blocks(disks: Sequence[Json]) -> Blocks:

@@ -75,20 +75,23 @@ def _(value: Enum) -> Any:
 
 @record.register(Mapping)
 def _(value: Mapping[Any, Any]) -> Object:
+    """Keys of JSON are texts."""
     return {str(key): record(inner) for key, inner in value.items()}
 
 
 @record.register(Iterable)
 def _(value: Iterable[Any]) -> list[Any]:
-    return [record(inner) for inner in value]
+    return list(map(record, value))
 
 
 @record.register(tuple)
 def _(value: tuple[Any, ...]) -> Any:
+    """An object of a named tuple, a list of any other."""
     names = getattr(value, "_fields", None)
-    values = [record(inner) for inner in value]
-    # a named tuple is an object
-    return values if names is None else dict(zip(names, values, strict=True))
+    values = list(map(record, value))
+    if names is None:
+        return values
+    return dict(zip(names, values, strict=True))
 
 
 @record.register(Record)
@@ -97,7 +100,7 @@ def fields(value: Record, keys: str = "") -> Object:
     class, else of its fields.
     """
     listed = keys or keys_of(type(value).__name__)
-    names = listed.split() if listed else type(value)._fields
+    names: Iterable[str] = listed.split() or type(value)._fields
     return {name: record(getattr(value, name)) for name in names}
 
 
@@ -112,9 +115,10 @@ def _(machine: Machine) -> Object:
 @record.register
 def _(answer: Report) -> Object:
     """An answer inside another: the keys listed for its class, else its own document."""
-    # an `Alternative` and a `Known` are verdicts of which few keys are shown
-    is_listed = keys_of(type(answer).__name__)
-    return fields(answer) if is_listed else answer.to_json()
+    if keys_of(type(answer).__name__):
+        # an `Alternative` and a `Known` are verdicts of which few keys are shown
+        return fields(answer)
+    return answer.to_json()
 
 
 @record.register
@@ -174,17 +178,16 @@ def check(
     if len(verdicts) == 1 and not errors:
         return verdict(verdicts[0])
     code = exit_code((answer.route for answer in verdicts), no_answer=bool(errors))
-    shown = [verdict(answer) for answer in verdicts]
+    shown = list(map(verdict, verdicts))
     return titled("verdicts/1", exit_code=code, verdicts=shown, **_listed(errors))
 
 
 def _listed(errors: Mapping[str, SelfhostError]) -> Object:
     """The first names that could not be judged, and how many others there are."""
-    first = list(errors.items())[:MAX_PROBLEMS]
-    return {
-        "errors": [{"asked": name, **fault(error)} for name, error in first],
-        "errors_not_listed": len(errors) - len(first),
-    }
+    listed = []
+    for name, error in list(errors.items())[:MAX_PROBLEMS]:
+        listed.append({"asked": name, **fault(error)})
+    return {"errors": listed, "errors_not_listed": len(errors) - len(listed)}
 
 
 def verdict(answer: Verdict) -> Object:
@@ -238,7 +241,7 @@ def comparison(answer: Comparison) -> Object:
 
 def ranking(ranked: Ranking) -> Object:
     """`selfhost.list/1`."""
-    models = [_listed_row(row) for row in ranked.models]
+    models = list(map(_listed_row, ranked.models))
     members = fields(ranked, "machine ruled_out catalogue_as_of notes")
     return titled("list/1", **members, models=models)
 
@@ -301,7 +304,7 @@ def verification(comparison: Verification) -> Object:
         run=fields(comparison.run, keys_of("run")),
         machine=machine,
         placement=verdict.placement,
-        differences=[_verified_figure(row) for row in comparison.differences],
+        differences=list(map(_verified_figure, comparison.differences)),
         speed_how=verdict.speed.how if verdict.speed else None,
     )
 
@@ -340,7 +343,7 @@ def _verified_figure(row: Figure) -> Object:
 def fault(problem: SelfhostError) -> Object:
     """Return what is wrong: all but the exit code of `selfhost.error/1`."""
     problem = as_typed(problem)
-    listed = [_brief_problem(one) for one in getattr(problem, "problems", ())]
+    listed = list(map(_brief_problem, getattr(problem, "problems", ())))
     return {
         "error": type(problem).__name__,
         "message": brief_lines(problem.message),

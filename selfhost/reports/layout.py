@@ -223,24 +223,27 @@ def plain(blocks: Blocks) -> str:
     """
     lines = [""]
     for block in blocks:
-        shown = (
-            [_paragraph_line(block)]
-            if isinstance(block, Paragraph)
-            else _table_lines(block)
-        )
-        for text in shown:
+        for text in _block_lines(block):
             if text or lines[-1]:
                 lines.append(text)
     return "\n".join(lines).strip("\n") + "\n"
 
 
-def _paragraph_line(block: Paragraph) -> str:
-    text = "".join(clean(part) for part in block.parts)
-    return f"{' ' * block.indent}{text}".rstrip()
+def _block_lines(block: Block) -> Iterator[str]:
+    """The line of a paragraph, or the lines of a table, each without blanks at its end."""
+    margin = " " * block.indent
+    if isinstance(block, Table):
+        for row in _table_lines(block):
+            yield f"{margin}{row}".rstrip()
+        return
+    yield f"{margin}{''.join(map(clean, block.parts))}".rstrip()
 
 
 def _table_lines(table: Table) -> Iterator[str]:
-    """The titles, if there are any, and a line a row; a column with nothing in it is left out."""
+    """The titles, if there are any, and a line a row; a column with nothing in it is left out.
+
+    A column is as wide as its widest cell, in characters.
+    """
     rows = [[clean(cell) for cell in row] for row in table.rows]
     titles = [clean(column.title) for column in table.columns]
     widths: dict[int, int] = {}
@@ -254,13 +257,11 @@ def _table_lines(table: Table) -> Iterator[str]:
     for row in rows:
         cells = []
         for at, width in widths.items():
-            cell = (
-                row[at].rjust(width)
-                if table.columns[at].right
-                else row[at].ljust(width)
-            )
-            cells.append(cell)
-        yield f"{' ' * table.indent}{_GAP.join(cells)}".rstrip()
+            if table.columns[at].right:
+                cells.append(row[at].rjust(width))
+            else:
+                cells.append(row[at].ljust(width))
+        yield _GAP.join(cells)
 
 
 def problems_text(problems: Iterable[Problem]) -> str:
@@ -278,7 +279,9 @@ def _place(problem: Problem) -> str:
     """Where a fault stands: `file:line: key`, `error: --option key`, or `error` of a name typed."""
     key = problem.key
     if problem.file.startswith("--"):
-        return f"error: {problem.file} {key}" if key else f"error: {problem.file}"
+        if key:
+            return f"error: {problem.file} {key}"
+        return f"error: {problem.file}"
     if problem.file == "command line":
         place = "error"
     elif problem.line is None:
@@ -292,7 +295,12 @@ def _place(problem: Problem) -> str:
 
 
 def _remedy_lines(remedy: str | None) -> list[str]:
-    return [f"  {way}" for way in (remedy or "").split("\n") if way]
+    """A line for each way out, indented; none where nothing can be done."""
+    lines = []
+    for way in (remedy or "").split("\n"):
+        if way:
+            lines.append(f"  {way}")
+    return lines
 
 
 def error_text(error: SelfhostError) -> str:
@@ -301,8 +309,10 @@ def error_text(error: SelfhostError) -> str:
     if isinstance(error, InputError) and error.problems:
         lines = []
         for text in _problem_lines(error.problems):
-            is_marked = text.startswith(("error:", "  "))
-            lines.append(text if is_marked else f"error: {text}")
+            if text.startswith(("error:", "  ")):
+                lines.append(text)
+            else:
+                lines.append(f"error: {text}")
     if isinstance(error, UnknownModelError):
         # near names take long to find
         unsaid = error.unsaid

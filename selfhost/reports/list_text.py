@@ -45,13 +45,10 @@ def list_document(
     matches; `notes` are about the machine's name. `today` lets the screen tell an old catalogue.
     """
     rows = [row for row in listing.models if row.can_run or not only_running][:top]
+    head = [_nothing_matches(listing, near, notes)]
     if listing.counts.models:
-        head = [
-            _summary(listing, workload or Workload()),
-            planned_words(listing.machine),
-        ]
-    else:
-        head = [_nothing_matches(listing, near, notes)]
+        summary = _summary(listing, workload or Workload())
+        head = [summary, planned_words(listing.machine)]
     yield from texts([*head, *notes], indent=0)
     if rows:
         yield line()
@@ -120,11 +117,9 @@ def _memory_parts(machine: Machine, workload: Workload) -> list[str]:
         parts.append(f"{units.binary(gpu_bytes)} of GPU memory")
     ram_bytes = given_by(machine, workload).ceiling_bytes
     if ram_bytes is not None:
-        ram = (
-            f"{units.binary(ram_bytes)} of RAM"
-            if gpu_bytes
-            else units.binary(ram_bytes)
-        )
+        ram = units.binary(ram_bytes)
+        if gpu_bytes:
+            ram += " of RAM"
         parts.append(f"{ram} for models")
     if machine.planning:
         # all memory of a simulated machine is free, and its name says which GPUs it has
@@ -207,4 +202,6 @@ def _legend(rows: Sequence[Verdict]) -> list[str]:
         reasons.append("little memory left, or a limit must be raised first")
     if any(row.has(_PARTLY_OPEN) for row in running):
         reasons.append("only partly as open as you asked")
-    return [f"{_TIGHT}: {'; '.join(reasons)}"] if reasons else []
+    if not reasons:
+        return []
+    return [f"{_TIGHT}: {'; '.join(reasons)}"]

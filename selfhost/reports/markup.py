@@ -62,20 +62,26 @@ def _markdown_lines(number: int, block: Paragraph | Table) -> Iterator[str]:
         yield ""
     elif not block.parts:
         yield ""
-    elif number == 0 or _is_section_title(block):
-        level = "##" if number == 0 else "###"
-        yield f"{level} {_escaped(''.join(block.parts))}"
+    elif number == 0:
+        yield f"## {_escaped(''.join(block.parts))}"
+        yield ""
+    elif _is_section_title(block):
+        yield f"### {_escaped(block.parts[0])}"
         yield ""
     else:
-        words = "".join(_as_markdown(part) for part in block.parts).strip()
+        words = "".join(map(_as_markdown, block.parts)).strip()
         indent = "  " if block.indent > 2 else ""
         yield f"{indent}- {words}"
 
 
 def _markdown_rows(table: Table) -> Iterator[str]:
+    """The titles, the rule under them, which says how cells are aligned, and a line a row."""
     columns = _columns(table)
-    titles = [_escaped(column.title) for column in columns.values()]
-    rules = ["---:" if column.right else "---" for column in columns.values()]
+    titles = []
+    rules = []
+    for column in columns.values():
+        titles.append(_escaped(column.title))
+        rules.append("---:" if column.right else "---")
     yield _markdown_row(titles)
     yield _markdown_row(rules)
     for row in table.rows:
@@ -88,9 +94,17 @@ def _markdown_row(cells: list[str]) -> str:
 
 def _as_markdown(text: str) -> str:
     """A text without markup; a name is code."""
+    words = _escaped(text)
     if style_of(text) not in _NAMES:
-        return _escaped(text)
-    return f"<code>{_escaped(text)}</code>" if text.strip() else ""
+        return words
+    return _marked(words, "<code>", "</code>")
+
+
+def _marked(words: str, before: str, behind: str) -> str:
+    """The words between two tags; empty where there are only blanks."""
+    if not words.strip():
+        return ""
+    return f"{before}{words}{behind}"
 
 
 def _escaped(text: str) -> str:
@@ -120,13 +134,14 @@ def notebook(answer: Report) -> str:
 
 
 def _body(blocks: Blocks) -> str:
+    """The blocks as elements of a page, in ASCII."""
     parts: list[str] = []
     for number, block in enumerate(blocks):
         if isinstance(block, Table):
             parts += _table_lines(block)
         elif block.parts:
             tag = _tag(number, block)
-            words = "".join(_as_html(part) for part in block.parts)
+            words = "".join(map(_as_html, block.parts))
             parts.append(f"<{tag}>{words}</{tag}>\n")
     return _in_ascii("".join(parts))
 
@@ -151,7 +166,7 @@ def _table_lines(table: Table) -> Iterator[str]:
     columns = _columns(table)
     head = ""
     if any(column.title for column in columns.values()):
-        titles = "".join(_title_cell(column) for column in columns.values())
+        titles = "".join(map(_title_cell, columns.values()))
         head = f"<thead><tr>{titles}</tr></thead>"
     yield f"<table>{head}<tbody>\n"
     for row in table.rows:
@@ -187,7 +202,7 @@ def _as_html(text: str) -> str:
     words = escape(clean(text))
     style = style_of(text)
     if style in _NAMES:
-        return f"<bdi><b>{words}</b></bdi>" if words.strip() else ""
+        return _marked(words, "<bdi><b>", "</b></bdi>")
     if style and words:
         return f'<span class="{style}">{words}</span>'
     return words

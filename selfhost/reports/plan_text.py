@@ -119,12 +119,15 @@ def _machines_counted(plan: Plan) -> str:
     machines = f"of {len(plan.machines)} known machines"
     if plan.fitting:
         sure = sum(candidate.is_fast_enough for candidate in plan.fitting)
-        unsure = len(plan.fitting) - sure
-        perhaps = f", perhaps on {unsure} more" if unsure else ""
-        return f"runs on {sure} {machines}{perhaps}"
+        words = f"runs on {sure} {machines}"
+        if sure < len(plan.fitting):
+            words += f", perhaps on {len(plan.fitting) - sure} more"
+        return words
     if _may_run_somewhere(plan):
         return "no known machine is certain to run it"
-    return f"none {machines} runs it" if plan.least is not None else ""
+    if plan.least is None:
+        return ""
+    return f"none {machines} runs it"
 
 
 def _workload_words(plan: Plan) -> str:
@@ -132,11 +135,10 @@ def _workload_words(plan: Plan) -> str:
     parts = run_words(plan.workload)
     wanted = plan.workload.min_tokens_per_second
     if wanted:
-        is_each = any(
-            known.speed and known.speed.each_of > 1 for known in plan.machines
-        )
         pace = f"at least {units.stated(wanted)} tokens/s"
-        parts.append(f"{pace} each" if is_each else pace)
+        if any(known.speed and known.speed.each_of > 1 for known in plan.machines):
+            pace += " each"
+        parts.append(pace)
     return ", ".join(parts)
 
 
@@ -187,11 +189,13 @@ def _bandwidth_row(least: Least, wanted: float) -> tuple[str, str, str]:
     rate = least.bandwidth_bytes_per_second
     if rate is None:
         return "bandwidth", "not known", f"how fast RAM must be {without_gpu}"
-    cores = "" if least.cpu.cores is None else f", and {units.cores(least.cpu.cores)}"
+    note = "of RAM"
+    if least.cpu.cores is not None:
+        note += f", and {units.cores(least.cpu.cores)}"
     return (
         "bandwidth",
         f"{units.decimal(rate, up=True)}/s",
-        f"of RAM{cores}, {without_gpu}",
+        f"{note}, {without_gpu}",
     )
 
 
@@ -202,7 +206,9 @@ def _instruction_words(cpu: LeastCpu, architecture: str | None) -> str:
         parts.append(f"with {', '.join(cpu.instruction_sets)}")
     if cpu.recommended_instruction_sets:
         parts.append(f"well with {', '.join(cpu.recommended_instruction_sets)}")
-    return f"{'; '.join(parts)} ({architecture})" if parts else ""
+    if not parts:
+        return ""
+    return f"{'; '.join(parts)} ({architecture})"
 
 
 def _reasons(plan: Plan) -> Blocks:
@@ -218,32 +224,37 @@ def _first_machines(plan: Plan) -> list[Known]:
 
     What people own or rent comes first, those in doubt last.
     """
-    # runners of CI and containers are no answer to what to buy or rent
-    to_own = [
-        known for known in plan.fitting if known.kind not in _NOT_TO_OWN
-    ] or plan.fitting
     alike: dict[tuple[str, bool], list[Known]] = {}
-    for known in to_own:
-        is_on_card = known.placement == "accelerator"
-        alike.setdefault((known.kind, is_on_card), []).append(known)
-    bests = [_best(machines) for machines in alike.values()]
-    bests.sort(key=lambda known: (bool(_doubts(known)), _rank_of(known.kind)))
+    rest: dict[tuple[str, bool], list[Known]] = {}
+    for known in plan.fitting:
+        # runners of CI and containers are no answer to what to buy or rent
+        groups = rest if known.kind in _NOT_TO_OWN else alike
+        group = known.kind, known.placement == "accelerator"
+        groups.setdefault(group, []).append(known)
+    bests = list(map(_best, (alike or rest).values()))
+    bests.sort(key=_order)
     return bests[:_SHOWN]
 
 
-def _rank_of(kind: str) -> int:
-    """How soon people think of such a machine: what they own first, then what they rent."""
-    return _OFTEN_OWNED.index(kind) if kind in _OFTEN_OWNED else len(_OFTEN_OWNED)
+def _order(known: Known) -> tuple[bool, int]:
+    """What machines are sorted by: those in doubt last, what people own before what they rent."""
+    rank = len(_OFTEN_OWNED)
+    if known.kind in _OFTEN_OWNED:
+        rank = _OFTEN_OWNED.index(known.kind)
+    return bool(_doubts(known)), rank
 
 
 def _best(machines: Sequence[Known]) -> Known:
     """The smallest at a comfortable pace, else that is fast enough, of known pace first."""
-    comfortable = [known for known in machines if known.is_comfortable]
     fast_enough = [known for known in machines if known.is_fast_enough]
-    for known in (*comfortable, *fast_enough):
-        if pace_of(known.speed) != "-":
+    paced = [known for known in machines if pace_of(known.speed) != "-"]
+    for known in paced:
+        if known.is_comfortable:
             return known
-    return fast_enough[0] if fast_enough else machines[0]
+    for known in paced:
+        if known.is_fast_enough:
+            return known
+    return (fast_enough or machines)[0]
 
 
 def _doubts(known: Known) -> list[str]:
@@ -262,10 +273,13 @@ def _known_machines(plan: Plan, shown: Sequence[Known]) -> Blocks:
     rows = []
     for known in shown:
         doubts = _doubts(known)
-        place = "GPU" if known.by_shared_gpu else PLACES.get(known.placement or "", "-")
+        sign = Span("?", Route.UNKNOWN) if doubts else Span("✓", Route.LOCAL)
+        place = PLACES.get(known.placement or "", "-")
+        if known.by_shared_gpu:
+            place = "GPU"
         otherwise = [part for part in run_words(known.workload) if part not in usual]
         row = (
-            Span("?", Route.UNKNOWN) if doubts else Span("✓", Route.LOCAL),
+            sign,
             strong(known.name),
             *memory_cells(known.machine),
             pace_of(known.speed),

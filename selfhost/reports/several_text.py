@@ -215,11 +215,9 @@ def _ways_out(
         typed = f"selfhost check {verdict.model.id}{options}"
         if verdict.alternatives:
             first = verdict.alternatives[0]
-            name = (
-                f"{first.id} in {first.quantization}"
-                if first.quantization
-                else first.id
-            )
+            name = first.id
+            if first.quantization:
+                name += f" in {first.quantization}"
             runs = "would run" if verdict.route is Route.UNKNOWN else "runs"
             yield line(f"{runs} {place_words(verdict.machine)}: {name}", indent=4)
             typed = f"{first.command}{carry}"

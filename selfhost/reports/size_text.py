@@ -95,11 +95,8 @@ def _workload_line(size: ContainerSize) -> Paragraph:
 
 def _memory_rows(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
     """Rows of label, figure and why: the memory in RAM, the disk, and that of the GPUs."""
-    yield (
-        "memory",
-        _rounded_up(size.unreclaimable_bytes),
-        "of its own, which stays in RAM",
-    )
+    own = _rounded_up(size.unreclaimable_bytes)
+    yield "memory", own, "of its own, which stays in RAM"
     limit = _rounded_up(size.limit_bytes)
     if size.page_cache_bytes:
         why = "mapped weights, reclaimable: with less, the server becomes very slow or is killed"
@@ -110,12 +107,8 @@ def _memory_rows(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
     if size.disk_bytes is None:
         yield "disk", "unknown", "the size of the files is not known"
     else:
-        both = units.decimal(2 * size.disk_bytes)
-        yield (
-            "disk",
-            units.decimal(size.disk_bytes),
-            f"{both} while an update replaces it",
-        )
+        why = f"{units.decimal(2 * size.disk_bytes)} while an update replaces it"
+        yield "disk", units.decimal(size.disk_bytes), why
     cards = size.accelerators
     if cards:
         memory_sizes = {card.memory_bytes for card in cards}
@@ -157,10 +150,11 @@ def _start_lines(size: ContainerSize) -> list[str]:
     """The command that holds the server to these figures, and the line that fetches the model."""
     if not size.program:
         return []
-    settings = [
-        f"{name}={shell_word(value)}" for name, value in size.environment.items()
-    ]
-    lines = [" ".join([*settings, shell_line(size.program)])]
+    words = []
+    for name, value in size.environment.items():
+        words.append(f"{name}={shell_word(value)}")
+    words.append(shell_line(size.program))
+    lines = [" ".join(words)]
     if size.fetch:
         lines.append(size.fetch)
     return lines

@@ -43,24 +43,22 @@ def verify_document(comparison: Verification) -> Blocks:
 
 def _inside(comparison: Verification) -> str:
     """How many of the figures that can be compared are inside the range."""
-    judged = [
-        figure.inside for figure in comparison.differences if figure.inside is not None
-    ]
-    if not judged:
+    compared = 0
+    inside = 0
+    for figure in comparison.differences:
+        if figure.inside is not None:
+            compared += 1
+        if figure.inside:
+            inside += 1
+    if not compared:
         return "no figure of the run can be compared"
-    return f"{judged.count(True)} of {len(judged)} figures inside the range"
+    return f"{inside} of {compared} figures inside the range"
 
 
 def _row(figure: Figure) -> tuple[str, ...]:
     likely, ends = _predicted(figure)
-    return (
-        _name(figure),
-        _seen(figure),
-        likely,
-        ends,
-        _difference(figure),
-        _mark(figure),
-    )
+    difference = _difference(figure)
+    return _name(figure), _seen(figure), likely, ends, difference, _mark(figure)
 
 
 def _mark(figure: Figure) -> str:
