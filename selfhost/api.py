@@ -67,7 +67,8 @@ def check(
     >>> check("mistral-7b", machine="macbook air m2 16gb").route.value
     'local'
     """
-    asked = _ask([model], workload, machine, specs, fields)
+    _expect_model(model)
+    asked = _ask(workload, machine, specs, fields)
     verdict = check_with(asked.catalogue, model, asked.workload, asked.machine)
     return verdict.replace(first_notes=(*asked.notes, *verdict.first_notes))
 
@@ -86,7 +87,8 @@ def can_run(
     >>> can_run("llama-3.3-70b", context_tokens=8192, machine="macbook air m2 16gb")
     False
     """
-    asked = _ask([model], workload, machine, specs, fields)
+    _expect_model(model)
+    asked = _ask(workload, machine, specs, fields)
     understood = understand(asked.catalogue, model, asked.workload, asked.machine)
     # no verdict is made: its commands, offers and remedies decide nothing
     return judged_for(asked.catalogue, understood, asked.machine).fits
@@ -120,7 +122,7 @@ def rank(
     fault = None if top is None else fault_of(top, int, minimum=1)
     if fault is not None:
         raise WorkloadError.of("top", fault.message, fault.remedy, file="rank")
-    asked = _ask([], workload, machine, specs, fields)
+    asked = _ask(workload, machine, specs, fields)
     from .advice.listing import Lister, chosen
 
     ids = chosen(asked.catalogue, use=use, modality=modality)
@@ -149,7 +151,8 @@ def plan(
 
     # what lies on this machine, and how busy it is, do not matter elsewhere
     elsewhere = Machine(planning=True)
-    asked = _ask([model], workload, elsewhere, specs, fields)
+    _expect_model(model)
+    asked = _ask(workload, elsewhere, specs, fields)
     return plan_with(asked.catalogue, model, asked.workload)
 
 
@@ -174,7 +177,9 @@ def compare(
     )
     if len(models) < 2:
         raise InputError(f"models must be two or more, not {len(models)}")
-    asked = _ask(models, workload, machine, specs, fields)
+    for model in models:
+        _expect_model(model)
+    asked = _ask(workload, machine, specs, fields)
     from .advice.several import comparison, in_one_type
 
     verdicts: list[Verdict] = []
@@ -215,7 +220,8 @@ def size(
     if fault is not None:
         raise InputError(f"prompt_cache_bytes {fault.message}")
     container_machine = node() if machine is None else machine
-    asked = _ask([model], workload, container_machine, specs, fields)
+    _expect_model(model)
+    asked = _ask(workload, container_machine, specs, fields)
     if asked.workload.task != "generate":
         message = (
             f"a container serves a model; selfhost sizes none for {asked.workload.task}"
@@ -241,19 +247,22 @@ class _Asked(NamedTuple):
     notes: tuple[str, ...]
 
 
+def _expect_model(model: Model) -> None:
+    """Raise `WrongTypeError` for what is neither a name nor a path nor a spec."""
+    expect_type("model", model, (str, os.PathLike, ModelSpec))
+
+
 def _ask(
-    models: Sequence[Model],
     workload: Workload | None,
     machine: Machine | str | None,
     specs: Sequence[PathLike],
     fields: Mapping[str, Any],
 ) -> _Asked:
-    """The arguments with their defaults. Raises `SelfhostError` for those that make no sense: first
-    for a wrong type, then for the workload, the machine's name and the specs. Whether the models
-    are known is not asked.
+    """What is asked of a model or of the catalogue, with its defaults.
+
+    Raises `SelfhostError` for arguments that make no sense: first for a wrong type, then for the
+    workload, the machine's name and the specs.
     """
-    for model in models:
-        expect_type("model", model, (str, os.PathLike, ModelSpec))
     expect_type("workload", workload, (Workload, type(None)))
     expect_type("specs", specs, (list, tuple))
     for folder in specs:

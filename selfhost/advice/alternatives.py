@@ -21,7 +21,7 @@ from ..core.quoting import shell_word
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import phrase
-from ..judge.checks.runtime import is_too_slow, lacks_pace_of_users
+from ..judge.checks.runtime import is_too_slow, lacks_pace
 from ..judge.devices import places
 from ..judge.files import can_be_made
 from ..judge.programs import RUNTIMES_BY_MODALITY
@@ -134,6 +134,8 @@ class Search(Record):
             typed = shell_word(spec.origin)
         if judged.has(*TIGHT_CODES) and TIGHT not in why:
             why = f"{why}, {TIGHT}"
+        if lacks_pace(judged):
+            why = f"{why}, speed not known"
         return Alternative.conclude(
             judged,
             self.machine,
@@ -368,8 +370,8 @@ class Search(Record):
 
 
 def _is_slow_too(judged: Judged) -> bool:
-    """Whether it is slower than was asked for, or nothing says that each user gets that pace."""
-    return is_too_slow(judged) or lacks_pace_of_users(judged)
+    """Whether it is slower than was asked for, or nothing tells how fast it is."""
+    return is_too_slow(judged) or lacks_pace(judged)
 
 
 def _bits_of(quantization: str) -> int:

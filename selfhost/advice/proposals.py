@@ -24,7 +24,7 @@ from ..judge.checks.model import is_partly_open, terms_checks
 from ..judge.checks.runtime import (
     is_slow_picture,
     is_too_slow,
-    lacks_pace_of_users,
+    lacks_pace,
     runtime_check,
 )
 from ..judge.defaults import follows_a_list, suited
@@ -310,4 +310,4 @@ def _is_doubtful(judged: Judged) -> bool:
     """Whether it may not do what was asked: its pace or its context was not measured."""
     if is_slow_picture(judged) or judged.has("context-unmeasured"):
         return True
-    return lacks_pace_of_users(judged)
+    return lacks_pace(judged)

@@ -289,3 +289,14 @@ def test_a_program_that_runs_no_such_model_here_is_not_tried(
     assert others
     assert all(other.runtime not in (None, runtime) for other in others)
     assert runtime not in asked_in
+
+
+def test_an_alternative_of_unknown_speed_says_so() -> None:
+    """MusicGen large has no room in 8 GB. MusicGen small has, but nobody timed enough runs of music
+    to say how long it takes, so that "it runs" alone would promise too much.
+    """
+    verdict = check("musicgen-large", machine="macbook-air-m1-8gb")
+    assert verdict.failed == ("memory",)
+    (other,) = verdict.alternatives
+    assert other.id == "musicgen-small"
+    assert other.why.endswith("speed not known")

@@ -670,6 +670,14 @@ def lacks_pace_of_users(judged: Judged) -> bool:
     return judged.speed is None or judged.speed.judged is None
 
 
+def lacks_pace(judged: Judged) -> bool:
+    """Whether it does work that has a pace, and nothing tells that pace here."""
+    if judged.finding("speed") is None:
+        return False
+    speed = judged.speed
+    return speed is None or (speed.judged is None and speed.work is None)
+
+
 def is_slow_picture(judged: Judged) -> bool:
     """On a CPU, or with every layer moved to a GPU at each step: many times as long as on a GPU."""
     if judged.has("speed-hours"):
