@@ -25,12 +25,12 @@ from ..judge.checks.runtime import is_too_slow, lacks_pace
 from ..judge.devices import places
 from ..judge.files import can_be_made
 from ..judge.programs import RUNTIMES_BY_MODALITY
+from ..judge.quality import quality_of
 from ..judge.record import (
     TIGHT_CODES,
     Alternative,
     Judged,
     Room,
-    quality_of,
 )
 from ..machine.record import Machine
 from ..needs.records import Term

@@ -19,8 +19,9 @@ from ..judge.checks.accelerator import more_for_shared
 from ..judge.checks.space import disk_check
 from ..judge.files import local_copy
 from ..judge.judging import best_layout
+from ..judge.quality import LOSSLESS, quality_of
 from ..judge.question import asked_under
-from ..judge.record import LOSSLESS, Judged, Question, Room, quality_of
+from ..judge.record import Judged, Question, Room
 from ..machine.record import Machine
 from ..needs.records import Needs
 

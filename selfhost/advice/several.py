@@ -18,14 +18,13 @@ from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import Outcome
 from ..judge.judging import judge
+from ..judge.quality import Quality, quality_of_workload
 from ..judge.question import ask
 from ..judge.record import (
     Judged,
-    Quality,
     Question,
     Report,
     Verdict,
-    quality_of_workload,
 )
 from ..judge.together import judge_together
 from ..machine.record import Machine

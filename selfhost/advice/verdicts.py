@@ -17,12 +17,12 @@ from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.records import Record
 from ..core.workload import Workload
+from ..judge.quality import quality_of_workload
 from ..judge.record import (
     Alternative,
     Judged,
     Room,
     Verdict,
-    quality_of_workload,
 )
 from ..machine.record import Machine
 from .alternatives import Search

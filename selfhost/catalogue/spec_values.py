@@ -49,6 +49,8 @@ DTYPES = tuple(_NAMES["dtypes"])
 _GGUF: TomlRow = shipped_table("gguf_types")
 # modes of MLX that have a scale of 8 bits and no bias: bits of a weight, weights of one scale
 MLX_MODES = {mode: (bits, group) for mode, (bits, group) in _NAMES["mlx_modes"].items()}
+# what other formats call a stored type
+SAME_TYPES: Mapping[str, Sequence[str]] = _NAMES["same"]
 # what others than the publisher make; 4 bits in groups of 128 where the name does not say
 PACKED = tuple(_NAMES["packed"])
 # gguf: what llama-quantize makes, and mixes of publishers; the others as publishers name them

@@ -6,11 +6,11 @@ from functools import cached_property
 from math import inf
 from typing import Any, ClassVar, Protocol, Self
 
+from ..catalogue.architecture import Architecture
 from ..catalogue.offers import Offer
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.runtime_parts import KernelRule
+from ..catalogue.runtime_parts import CacheRule, KernelRule
 from ..catalogue.spec import INCOMPLETE, ModelSpec
-from ..catalogue.spec_values import GENERATING
 from ..core.records import Record
 from ..core.tables import shipped_table
 from ..core.workload import Workload
@@ -21,81 +21,9 @@ from ..needs.tensors import UNKNOWN_ROW, ArchitectureRow, row_of, trained_tokens
 from . import Route, exit_code
 from .checks import Finding, Outcome
 from .pace import Range, Speed, Step
+from .quality import Quality
 
 __all__ = ["Finding", "Outcome", "Range", "Route", "Speed", "exit_code"]
-
-
-NOT_MEASURED, AS_PUBLISHED, NEGLIGIBLE = "not measured", "as published", "negligible"
-# nobody notices the loss
-LOSSLESS = (AS_PUBLISHED, NEGLIGIBLE)
-# what bitsandbytes makes of the frozen weights at load, whatever they were published in; as counted
-# in needs/training.py
-_TRAINED_THROUGH = {"qlora": "nf4-double"}
-
-
-class Quality(Record):
-    """What one quantization costs: `cost` is a word of the file's scale, `text` a sentence.
-
-    `loss_percent` is how much worse than 16-bit weights `model` became by `measure`; None where
-    nobody measured it. `worth_having` is False for what one takes only where nothing else fits.
-    """
-
-    quantization: str
-    cost: str = NOT_MEASURED
-    text: str = "no measurement of its quality loss is known"
-    loss_percent: float | None = None
-    measure: str | None = None
-    model: str | None = None
-    figure: str | None = None
-    source: str | None = None
-    worth_having: bool = True
-
-    @property
-    def warning(self) -> str | None:
-        """What one must know before anything else; None for what is worth having."""
-        return None if self.worth_having else f"{self.quantization}: {self.text}"
-
-
-def quality_of(quantization: str, spec: ModelSpec | None = None) -> Quality:
-    """What is known of it, groups of another size than usual taken for the usual ones. What the
-    model `spec` was published in costs nothing.
-    """
-    table = shipped_table("quantizations")
-    base = (
-        quantization.rpartition("-")[0]
-        if quantization.endswith(("g", "-channel"))
-        else ""
-    )
-    facts = table["quantization"]
-    quality = Quality(quantization=quantization, **facts.get(quantization, {}))
-    if quantization not in facts and base in facts:
-        text = f"like {base}, but with another group size: {facts[base]['text']}"
-        quality = Quality(quantization=quantization, **{**facts[base], "text": text})
-    # the type that the publisher stored it in; none of files that others quantized
-    model = spec.architecture if spec is not None and spec.quantized is None else None
-    own = (model.expert_dtype or model.matrix_dtype or model.dtype) if model else None
-    if own is not None and quantization in (own, *table["names"]["same"].get(own, ())):
-        text, source = "no loss: the model was published in this type", quality.source
-        return Quality(
-            quantization=quantization, cost=AS_PUBLISHED, text=text, source=source
-        )
-    # the figures are of models that write a text
-    if spec is None or spec.modality in GENERATING or quality.model in (None, "any"):
-        return quality
-    text = f"in text models {quality.text}; not measured in {spec.modality}"
-    unknown = dict.fromkeys(("loss_percent", "measure", "model"))
-    return quality.replace(text=text, cost=NOT_MEASURED, **unknown)
-
-
-def quality_of_workload(
-    workload: Workload, spec: ModelSpec, *, is_halved: bool = False
-) -> Quality | None:
-    """That of the weights which the task computes with; `is_halved`: files of 32 bits in 16."""
-    if workload.quantization is None:
-        return None
-    method = workload.finetune_method if workload.task == "finetune" else None
-    trained = _TRAINED_THROUGH.get(method or "", workload.quantization)
-    return quality_of("bfloat16" if is_halved else trained, spec)
 
 
 class Room(Record):
@@ -218,45 +146,60 @@ class Question(Record):
     @property
     def wants_gpu(self) -> bool:
         """Whether the program runs that quantization on accelerators alone."""
-        rule = self.runtime and self.runtime.rule_of(self.workload.quantization)
-        return self.runtime is not None and (
-            self.runtime.gpus.required or bool(rule and rule.gpu_only)
-        )
+        if self.runtime is None:
+            return False
+        rule = self.runtime.rule_of(self.workload.quantization)
+        is_gpu_only = rule is not None and rule.gpu_only
+        return self.runtime.gpus.required or is_gpu_only
 
     @property
     def missing_bytes(self) -> int | None:
         """What is still to be downloaded; None where all of it is, or it is not known."""
-        own: int | None = (
-            0 if self.local_files else getattr(self.here, "missing_bytes", None)
-        )
-        return None if own is None else own + self.beside_bytes
+        missing = None if self.here is None else self.here.missing_bytes
+        if self.local_files:
+            missing = 0
+        return None if missing is None else missing + self.beside_bytes
 
     @property
     def kernel_rules(self) -> tuple[KernelRule, ...]:
         """What the program asks of accelerators, for this quantization and this cache."""
-        runtime, model, workload = self.runtime, self.spec.architecture, self.workload
-        if runtime is None:
+        if self.runtime is None:
             return ()
-        rule = runtime.cache_rules.get(workload.kv_cache_type or "")
-        if (
-            rule is not None
-            and model is not None
-            and rule.by_heads_capability is not None
-        ):
-            # some GPUs attend to such a cache by heads of some lengths alone
-            left_out = rule.not_by_heads
-            left_out += (
-                rule.not_by_heads_seeing if self.spec.modality == "vision" else ()
-            )
-            by_heads = model.row not in left_out and all(
-                group.kind in ("full", "sliding")
-                and group.key_length == group.value_length
-                and group.key_length in rule.head_lengths
-                for group in model.attention
-            )
-            least = rule.by_heads_capability if by_heads else rule.compute_capability
-            rule = rule.replace(compute_capability=least, by_heads_capability=None)
-        return tuple(filter(None, (runtime.rule_of(workload.quantization), rule)))
+        cache_type = self.workload.kv_cache_type or ""
+        rules = (
+            self.runtime.rule_of(self.workload.quantization),
+            _rule_of_cache(self.runtime.cache_rules.get(cache_type), self.spec),
+        )
+        return tuple(rule for rule in rules if rule is not None)
+
+
+def _rule_of_cache(rule: CacheRule | None, spec: ModelSpec) -> CacheRule | None:
+    """What a type of cache asks for under that model; None where the type asks for nothing."""
+    model = spec.architecture
+    if rule is None or model is None or rule.by_heads_capability is None:
+        return rule
+    least = rule.compute_capability
+    if _attends_by_heads(rule, spec, model):
+        least = rule.by_heads_capability
+    return rule.replace(compute_capability=least, by_heads_capability=None)
+
+
+def _attends_by_heads(rule: CacheRule, spec: ModelSpec, model: Architecture) -> bool:
+    """Whether the kernels that attend by heads, which other GPUs have too, take all layers: they
+    know heads of some lengths alone.
+    """
+    if model.row in rule.not_by_heads:
+        return False
+    if spec.modality == "vision" and model.row in rule.not_by_heads_seeing:
+        return False
+    for group in model.attention:
+        if group.kind not in ("full", "sliding"):
+            return False
+        if group.key_length != group.value_length:
+            return False
+        if group.key_length not in rule.head_lengths:
+            return False
+    return True
 
 
 class Report(Record):
@@ -333,9 +276,10 @@ class Judged(Record):
 
     def finding(self, name: str) -> Finding | None:
         """The finding of that check, None where it was not asked for."""
-        return next(
-            (finding for finding in self.findings if finding.check == name), None
-        )
+        for finding in self.findings:
+            if finding.check == name:
+                return finding
+        return None
 
     def has(self, *codes: str) -> bool:
         """Whether one of the findings has one of these codes."""
@@ -343,11 +287,15 @@ class Judged(Record):
 
     def lacking_bytes(self) -> float:
         """What memory and accelerators lack together; infinite where more may not be enough."""
-        own = [each for each in self.findings if each.check in MEMORY_CHECKS]
-        if any(each.outcome is Outcome.UNKNOWN for each in own):
-            return inf
-        lacking = [each.short for each in own if each.outcome is Outcome.FAIL]
-        return inf if None in lacking else sum(filter(None, lacking))
+        lacking_bytes: float = 0
+        for finding in self.findings:
+            if finding.check not in MEMORY_CHECKS:
+                continue
+            if finding.outcome is Outcome.UNKNOWN:
+                return inf
+            if finding.outcome is Outcome.FAIL:
+                lacking_bytes += inf if finding.short is None else finding.short
+        return lacking_bytes
 
     @property
     def memory(self) -> MemoryNeed | None:
@@ -377,9 +325,10 @@ class Judged(Record):
     @property
     def failed(self) -> tuple[str, ...]:
         """The checks that rule a local run out."""
-        return tuple(
-            each.check for each in self.findings if each.outcome is Outcome.FAIL
-        )
+        failures = [
+            finding for finding in self.findings if finding.outcome is Outcome.FAIL
+        ]
+        return tuple(finding.check for finding in failures)
 
     @property
     def is_on_accelerators(self) -> bool:
@@ -505,11 +454,20 @@ class Verdict(Judged, Report):
         cls, judged: Judged, machine: Machine, *, offered: bool, **fields: Any
     ) -> Self:
         """As judged on that machine; `offered`: whether an API may be used and one is offered."""
-        own = {name: getattr(judged, name) for name in Judged._fields}
-        route = Route.LOCAL if judged.fits else Route.UNKNOWN
+        route = Route.LOCAL
         if judged.failed:
             route = Route.API if offered else Route.NEITHER
-        return cls(**own, machine=machine, route=route, **fields)
+        elif not judged.fits:
+            route = Route.UNKNOWN
+        return cls(
+            question=judged.question,
+            findings=judged.findings,
+            needs=judged.needs,
+            speed=judged.speed,
+            machine=machine,
+            route=route,
+            **fields,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """`selfhost.verdict/1`, as a dict for `json.dumps`."""
@@ -535,15 +493,16 @@ class Verdict(Judged, Report):
     @property
     def can_download(self) -> bool | None:
         """Weights published and disk large enough; None where either is unknown."""
-        pair = self.finding("weights"), self.finding("disk")
-        outcomes = {finding and finding.outcome for finding in pair}
+        outcomes = set[Outcome | None]()
+        for name in ("weights", "disk"):
+            finding = self.finding(name)
+            outcomes.add(None if finding is None else finding.outcome)
         if Outcome.FAIL in outcomes:
             return False
+        if None in outcomes or Outcome.UNKNOWN in outcomes:
+            return None
         # of "weights-yours" nobody stated where to get them
-        is_open = (
-            None in outcomes or Outcome.UNKNOWN in outcomes or self.has("weights-yours")
-        )
-        return None if is_open else True
+        return None if self.has("weights-yours") else True
 
     @property
     def runtime(self) -> str | None:

@@ -11,7 +11,8 @@ from selfhost import Workload, check
 from selfhost.advice.listing import Ranking, count_rows
 from selfhost.advice.several import Shown, Size
 from selfhost.core.tables import shipped_table
-from selfhost.judge.record import Finding, Outcome, Quality, Verdict
+from selfhost.judge.quality import Quality
+from selfhost.judge.record import Finding, Outcome, Verdict
 from selfhost.machine.record import Accelerator, Machine
 
 GIB = 2**30

@@ -15,7 +15,7 @@ from helpers.paths import TRUTH
 from selfhost import Workload, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.errors import WorkloadError
-from selfhost.judge.record import quality_of
+from selfhost.judge.quality import quality_of
 from selfhost.modelfiles import read_local
 from selfhost.needs import canonical_quantization, quantizations_of, weights_files
 from selfhost.needs.checkpoints import linear_bytes
