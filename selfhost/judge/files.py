@@ -8,8 +8,9 @@ of the model, the program and the workload whose format and quantization are fil
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import inf
+from typing import NamedTuple
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -38,8 +39,9 @@ _SAME_SIZE_SHARE = 0.005
 
 def states_needs_alone(spec: ModelSpec) -> bool:
     """Whether the spec says what the model takes, and names no files."""
-    names_files = spec.architecture is not None or spec.files or spec.components
-    return spec.needs is not None and not names_files
+    if spec.needs is None or spec.architecture is not None:
+        return False
+    return not (spec.files or spec.components)
 
 
 def listing_of(spec: ModelSpec, workload: Workload) -> PublishedFiles | None:
@@ -62,10 +64,9 @@ def loads_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> b
     tag = spec.library_tag
     if tag is None or workload.format != "gguf" or workload.task != "generate":
         return False
-    if (
-        spec.modality not in runtime.modalities
-        or "{tag}" not in runtime.command_lines.default
-    ):
+    if spec.modality not in runtime.modalities:
+        return False
+    if "{tag}" not in runtime.command_lines.default:
         return False
     _, usual = need.default_format_and_quantization(spec, runtime)
     return runtime.library_tags.quantizations.get(tag, usual) == workload.quantization
@@ -75,18 +76,25 @@ def can_be_made(
     spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload
 ) -> bool:
     """Whether the program's converter makes that file of the publisher's weights."""
+    return _conversion_to(spec, runtime, workload) is not None
+
+
+def _conversion_to(
+    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload
+) -> Conversion | None:
+    """How the program's converter makes that file; None where it does not."""
     conversion = None if runtime is None else runtime.conversion
     if conversion is None or workload.format != conversion.format:
-        return False
+        return None
     if not (spec.repository or spec.lone_config):
-        return False
+        return None
     if not (conversion.takes_quantized or _is_stored_in_sixteen_bits(spec)):
-        return False
-    quantization = workload.quantization or ""
-    if quantization in conversion.types:
-        return True
-    is_narrow = stored_type(spec.architecture).startswith("mxfp4")
-    return quantization in conversion.quantizations and not is_narrow
+        return None
+    if workload.quantization in conversion.types:
+        return conversion
+    if stored_type(spec.architecture).startswith("mxfp4"):
+        return None
+    return conversion if workload.quantization in conversion.quantizations else None
 
 
 def _is_stored_in_sixteen_bits(spec: ModelSpec) -> bool:
@@ -119,14 +127,11 @@ def bytes_to_make(
         return 0
     if loads_by_tag(spec, catalogue.runtime(LIBRARY_RUNTIME), workload):
         return 0
-    if (
-        runtime is None
-        or runtime.conversion is None
-        or not can_be_made(spec, runtime, workload)
-    ):
+    conversion = _conversion_to(spec, runtime, workload)
+    if conversion is None:
         return 0
     making_bytes = 0
-    for format, type in _files_on_the_way(spec, runtime.conversion, workload):
+    for format, type in _files_on_the_way(spec, conversion, workload):
         size = need.weights_files(spec, format, type)
         # a file of unknown size is one all the same
         making_bytes += max(1, size.bytes) if isinstance(size, Term) else 1
@@ -150,11 +155,7 @@ def types_in_turn(
     Of a model whose usual type nobody publishes, the nearest published ones come first. The last is
     `FOUR_BITS`, where its file can be had.
     """
-    # vectors are compared with those that others made in the usual type
-    is_any_right = spec.modality in GENERATING or (spec.uses or ())[:1] == (
-        "reranking",
-    )
-    if format != "gguf" or usual not in GGUF_QUANTIZATIONS or not is_any_right:
+    if format != "gguf" or usual not in GGUF_QUANTIZATIONS or _makes_vectors(spec):
         return (usual,)
     last: tuple[str, ...] = (usual,)
     if usual == SMALLEST_DEFAULT and _has_four_bits(spec, runtime):
@@ -163,22 +164,25 @@ def types_in_turn(
     for files in spec.files:
         if files.format != format:
             continue
-        for quantization in files.quantizations:
-            name = quantization.upper()
-            if name.endswith(usual):
-                # a publisher's own mix is named after the type that it weighs as much as
-                return last
-            if files.repository:
-                fetched.add(name)
+        names = [name.upper() for name in files.quantizations]
+        # a publisher's own mix is named after the type that it weighs as much as
+        if any(name.endswith(usual) for name in names):
+            return last
+        if files.repository:
+            fetched.update(names)
     usual_place = GGUF_QUANTIZATIONS.index(usual)
     last_place = GGUF_QUANTIZATIONS.index(SMALLEST_DEFAULT)
     better = [name for name in GGUF_QUANTIZATIONS[:usual_place] if name in fetched]
-    worse = [
-        name
-        for name in GGUF_QUANTIZATIONS[usual_place : last_place + 1]
-        if name in fetched
-    ]
+    others = GGUF_QUANTIZATIONS[usual_place : last_place + 1]
+    worse = [name for name in others if name in fetched]
     return (*better[-1:], *worse, *last)
+
+
+def _makes_vectors(spec: ModelSpec) -> bool:
+    """Whether its vectors are compared with those that others made, in the usual type."""
+    if spec.modality in GENERATING:
+        return False
+    return (spec.uses or ())[:1] != ("reranking",)
 
 
 def _has_four_bits(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
@@ -221,25 +225,17 @@ def local_copy(
 
     `needs` are those of the model alone. None where no files of the model are known to be here.
     """
+    wanted = _WantedFiles(spec, runtime, workload, needs, catalogue)
     present = machine.models_present or ()
     stores = _stores_of(USUAL_STORE if runtime is None else runtime.store, machine)
-    # what turns pictures or sound into tokens, by repository
-    projectors = {
-        model.repository: model.path
-        for model in present
-        if "mmproj" in (model.file or "").lower() and model.complete is not False
-    }
+    projectors = _projectors_in(present)
     copies = list[Here]()
     for model in present:
-        if model.store not in stores or not _has_type(model, workload):
+        if model.store not in stores or not wanted.has_type_of(model):
             continue
         projector = projectors.get(model.repository)
-        missing_bytes = _missing_bytes(
-            model, workload, needs, has_projector=bool(projector)
-        )
-        if missing_bytes is None or not _is_model(
-            model, spec, runtime, workload, catalogue
-        ):
+        missing_bytes = wanted.missing_bytes(model, has_projector=bool(projector))
+        if missing_bytes is None or not wanted.is_model_of(model):
             continue
         copy = Here(
             path=model.path,
@@ -258,100 +254,121 @@ def local_copy(
 def _stores_of(store: str, machine: Machine) -> set[str]:
     """The stores in which a program looks: its own, those by path, those of the same folder."""
     stores = {store, *FILES_BY_PATH.get(store, ())}
-    own = machine.disk_for(store)
+    disk_of_store = machine.disk_for(store)
+    if disk_of_store is None:
+        return stores
     for disk in machine.disks or ():
-        if own is not None and disk.path == own.path:
+        if disk.path == disk_of_store.path:
             stores.add(disk.purpose)
     return stores
 
 
-def _has_type(model: PresentModel, workload: Workload) -> bool:
-    """Whether what lies there has the format and the quantization of the workload."""
-    is_folder = model.file is None and model.tag is None
-    if workload.format not in ("gguf", "ggml"):
-        return is_folder
-    stated = _canonical(model.quantization)
-    return (
-        not is_folder and stated != "" and stated == _canonical(workload.quantization)
-    )
+def _projectors_in(present: Sequence[PresentModel]) -> dict[str | None, str]:
+    """The paths of what turns pictures or sound into tokens, by repository."""
+    paths: dict[str | None, str] = {}
+    for model in present:
+        if _is_projector(model) and model.complete is not False:
+            paths[model.repository] = model.path
+    return paths
+
+
+def _is_projector(model: PresentModel) -> bool:
+    return "mmproj" in (model.file or "").lower()
+
+
+class _WantedFiles(NamedTuple):
+    """The files of a model that a program loads, to be found among those on a machine."""
+
+    spec: ModelSpec
+    runtime: RuntimeSpec | None
+    workload: Workload
+    needs: Needs
+    catalogue: Catalogue
+
+    def has_type_of(self, model: PresentModel) -> bool:
+        """Whether what lies there has the format and the quantization of the workload."""
+        is_folder = model.file is None and model.tag is None
+        if self.workload.format not in ("gguf", "ggml"):
+            return is_folder
+        stated = _canonical(model.quantization)
+        if is_folder or not stated:
+            return False
+        return stated == _canonical(self.workload.quantization)
+
+    def missing_bytes(self, model: PresentModel, *, has_projector: bool) -> int | None:
+        """What is still to be downloaded.
+
+        None for another model, or where nothing says how much.
+        """
+        whole_bytes = self.needs.download_bytes
+        if model.complete is False:
+            total_bytes = model.total_bytes or whole_bytes or 0
+            return max(0, total_bytes - model.size_bytes) or None
+        if whole_bytes is None:
+            return 0 if model.complete else None
+        if self.workload.format == "ggml":
+            # downloaded under its last name: only the published size tells that it is whole
+            return 0 if model.size_bytes == whole_bytes else None
+        projector_bytes = 0
+        most_bytes = inf
+        if self.workload.format == "gguf":
+            most_bytes = whole_bytes * (1 + _SAME_MODEL_SHARE)
+            if model.tag is None:
+                projector_bytes = self._projector_bytes()
+        share = _SAME_MODEL_SHARE if model.complete else _SAME_SIZE_SHARE
+        least_bytes = (whole_bytes - projector_bytes) * (1 - share)
+        if not least_bytes <= model.size_bytes <= most_bytes:
+            return None
+        return 0 if has_projector else projector_bytes
+
+    def _projector_bytes(self) -> int:
+        terms = [term for term in self.needs.terms if term.name == "projector"]
+        return sum(term.bytes for term in terms)
+
+    def is_model_of(self, model: PresentModel) -> bool:
+        """Whether the files are those of the model, by their repository, tag or name."""
+        if self.workload.format == "gguf":
+            return self._is_gguf_of(model)
+        if self.workload.format == "ggml":
+            name = (model.file or "").removeprefix("ggml-").removesuffix(".bin")
+            size = re.sub(r"-q\d_\d$", "", name)
+            return self.spec.id.removeprefix("whisper-") == size
+        repository = (model.repository or "").lower()
+        return repository != "" and repository == self._repository().lower()
+
+    def _is_gguf_of(self, model: PresentModel) -> bool:
+        if _is_projector(model):
+            return False
+        spec = self.spec
+        listed = [files.repository for files in spec.files]
+        names = [spec.repository, *listed, *spec.aliases]
+        known = {name.lower() for name in names if name}
+        for typed in (model.repository, model.tag):
+            if (typed or "").lower() in known:
+                return True
+        # names of models begin with their family's: others need no look-up
+        family = re.split(r"[^a-z]", spec.id, maxsplit=1)[0]
+        stem = re.sub(
+            r"(-\d{5}-of-\d{5})?\.gguf$", "", model.file or "", flags=re.IGNORECASE
+        )
+        name = model.repository or model.tag or stem
+        return family in name.lower() and id_of(name, self.catalogue) == spec.id
+
+    def _repository(self) -> str:
+        """Where the program would download them from; empty where no repository is known."""
+        listing = listing_of(self.spec, self.workload)
+        if listing is not None and listing.repository:
+            return listing.repository
+        if self.workload.format in ("mlx", "ctranslate2"):
+            return ""
+        if self.runtime is not None:
+            rule = self.runtime.rule_of(self.workload.quantization)
+            if rule is not None and not rule.at_load:
+                # somebody quantized them before, and nobody is known to publish them
+                return ""
+        return self.spec.repository or ""
 
 
 def _canonical(quantization: str | None) -> str:
     name = quantization or ""
     return (need.canonical_quantization(name) or name).upper()
-
-
-def _missing_bytes(
-    model: PresentModel, workload: Workload, needs: Needs, *, has_projector: bool
-) -> int | None:
-    """What is still to be downloaded; None for another model, or where nothing says how much."""
-    whole_bytes = needs.download_bytes
-    if model.complete is False:
-        return (
-            max(0, (model.total_bytes or whole_bytes or 0) - model.size_bytes) or None
-        )
-    if whole_bytes is None:
-        return 0 if model.complete else None
-    if workload.format == "ggml":
-        # downloaded under its last name: only the published size tells that it is whole
-        return 0 if model.size_bytes == whole_bytes else None
-    projector_bytes = 0
-    most_bytes = inf
-    if workload.format == "gguf":
-        most_bytes = whole_bytes * (1 + _SAME_MODEL_SHARE)
-        if model.tag is None:
-            projector_bytes = _projector_bytes(needs)
-    share = _SAME_MODEL_SHARE if model.complete else _SAME_SIZE_SHARE
-    least_bytes = (whole_bytes - projector_bytes) * (1 - share)
-    if not least_bytes <= model.size_bytes <= most_bytes:
-        return None
-    return 0 if has_projector else projector_bytes
-
-
-def _projector_bytes(needs: Needs) -> int:
-    return sum(term.bytes for term in needs.terms if term.name == "projector")
-
-
-def _is_model(
-    model: PresentModel,
-    spec: ModelSpec,
-    runtime: RuntimeSpec | None,
-    workload: Workload,
-    catalogue: Catalogue,
-) -> bool:
-    """Whether the files are those of the model, by their repository, tag or name."""
-    file = model.file or ""
-    repository = (model.repository or "").lower()
-    if workload.format == "ggml":
-        size = file.removeprefix("ggml-").removesuffix(".bin")
-        return spec.id.removeprefix("whisper-") == re.sub(r"-q\d_\d$", "", size)
-    if workload.format != "gguf":
-        return (
-            repository != ""
-            and repository == _repository_of(spec, runtime, workload).lower()
-        )
-    if "mmproj" in file.lower():
-        return False
-    listed = [files.repository for files in spec.files]
-    names = {name.lower() for name in (spec.repository, *listed, *spec.aliases) if name}
-    if repository in names or (model.tag or "").lower() in names:
-        return True
-    # names of models begin with their family's: others need no look-up
-    family = re.split(r"[^a-z]", spec.id, maxsplit=1)[0]
-    stem = re.sub(r"(-\d{5}-of-\d{5})?\.gguf$", "", file, flags=re.IGNORECASE)
-    name = model.repository or model.tag or stem
-    return family in name.lower() and id_of(name, catalogue) == spec.id
-
-
-def _repository_of(
-    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload
-) -> str:
-    """Where the program would download the files from; empty where no repository is known."""
-    listing = listing_of(spec, workload)
-    if listing is not None and listing.repository:
-        return listing.repository
-    rule = None if runtime is None else runtime.rule_of(workload.quantization)
-    is_made_before = rule is not None and not rule.at_load
-    if workload.format in ("mlx", "ctranslate2") or is_made_before:
-        return ""
-    return spec.repository or ""
