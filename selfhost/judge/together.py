@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from math import ceil
+from typing import NamedTuple
 
-from ..core.records import Record
+from ..core.records import Unread
 from ..core.units import binary
 from ..machine.record import Accelerator, Machine
-from ..needs.records import How, Needs, Term, term
+from ..needs.records import How, Needs, Term
+from ..needs.records import term as term_of
 from .checks import CHECKS, Finding
 from .checks.space import bytes_to_store, disk_check, memory_check, stored_in_memory
 from .devices import percent_of
@@ -21,7 +23,14 @@ from .judging import judge
 from .record import Judged, Question
 
 
-class _Stored(Record):
+class _Member(NamedTuple):
+    """One of the models, judged on its part of the machine. `name` stands in reasons."""
+
+    name: str
+    judged: Judged
+
+
+class _Stored(NamedTuple):
     """What one model stores on a disk."""
 
     needs: Needs
@@ -37,24 +46,22 @@ def judge_together(
     first. The needs are the sums as placed, in the order given; None where a model is closed, or
     its program does not load it.
     """
+    in_given_order = range(len(questions))
     if any(question.needs is None for question in questions):
         alone = [judge(question, machine) for question in questions]
-        return Judged(
-            question=questions[0], findings=tuple(_worst_of_members(names, alone))
-        )
-    in_given_order = _summed_up(names, _judged_in(questions, machine), machine)
-    if not in_given_order.failed:
-        return in_given_order
+        members = list(map(_Member, names, alone))
+        findings = tuple(_worst_of_members(members))
+        return Judged(question=questions[0], findings=findings)
+    members = list(map(_Member, names, _judged_in(in_given_order, questions, machine)))
+    together = _summed_up(members, machine)
+    if not together.failed:
+        return together
     largest_first = sorted(
-        range(len(questions)), key=lambda index: -_most_bytes(questions[index])
+        in_given_order, key=lambda index: -_most_bytes(questions[index])
     )
-    if largest_first == [*range(len(questions))]:
-        return in_given_order
-    members = _judged_in([questions[index] for index in largest_first], machine)
-    by_index = dict(zip(largest_first, members, strict=True))
-    given = [by_index[index] for index in range(len(questions))]
-    by_size = _summed_up(names, given, machine)
-    return in_given_order if by_size.failed else by_size
+    members = list(map(_Member, names, _judged_in(largest_first, questions, machine)))
+    by_size = _summed_up(members, machine)
+    return together if by_size.failed else by_size
 
 
 def _most_bytes(question: Question) -> int:
@@ -62,13 +69,18 @@ def _most_bytes(question: Question) -> int:
     return sum(term.high_bytes for term in question.needs.terms)
 
 
-def _judged_in(questions: Sequence[Question], machine: Machine) -> list[Judged]:
-    """Each model judged on what those before it leave of the machine."""
-    members = list[Judged]()
-    for question in questions:
-        members.append(judge(question, machine))
-        machine = _machine_left(members[-1], machine)
-    return members
+def _judged_in(
+    order: Iterable[int], questions: Sequence[Question], machine: Machine
+) -> list[Judged]:
+    """Each model judged on what those before it in that order leave of the machine.
+
+    They are returned as the questions stand.
+    """
+    by_index: dict[int, Judged] = {}
+    for index in order:
+        by_index[index] = judge(questions[index], machine)
+        machine = _machine_left(by_index[index], machine)
+    return [by_index[index] for index in range(len(questions))]
 
 
 # ------------------------------------------------------------------ what a model leaves
@@ -79,7 +91,8 @@ def _machine_left(judged: Judged, machine: Machine) -> Machine:
     needs = judged.needs
     if needs is None or needs.memory is None:
         return machine
-    least_bytes, most_bytes = needs.ram_bytes("low_bytes") or 0, needs.ram_bytes() or 0
+    least_bytes = needs.ram_bytes("low_bytes") or 0
+    most_bytes = needs.ram_bytes() or 0
     cards = machine.accelerators
     if cards is not None:
         cards = tuple(_cards_left(judged, needs, cards, least_bytes))
@@ -95,17 +108,19 @@ def _machine_left(judged: Judged, machine: Machine) -> Machine:
 def _cards_left(
     judged: Judged, needs: Needs, cards: Sequence[Accelerator], least_ram_bytes: int
 ) -> Iterator[Accelerator]:
-    # a program that takes a share of its device: so much that the share of the rest is right
-    percent = percent_of(judged.question.case) if judged.question.wants_gpu else 100
+    percent = 100.0
+    if judged.question.wants_gpu:
+        # the program takes a share of its device: so much that the share of the rest is right
+        percent = percent_of(judged.question.case)
     places = needs.memory.places if needs.memory is not None else ()
-    held = {place.where: place.high_bytes for place in places}
+    taken_bytes = {place.where: place.high_bytes for place in places}
     for index, card in enumerate(cards):
-        taken_bytes = ceil(100 * held.get(f"accelerator:{index}", 0) / percent)
+        taken = ceil(100 * taken_bytes.get(f"accelerator:{index}", 0) / percent)
         if card.unified:
-            taken_bytes = least_ram_bytes
+            taken = least_ram_bytes
         yield card.replace(
-            memory_total_bytes=_minus(card.memory_total_bytes, taken_bytes),
-            memory_free_bytes=_minus(card.memory_free_bytes, taken_bytes),
+            memory_total_bytes=_minus(card.memory_total_bytes, taken),
+            memory_free_bytes=_minus(card.memory_free_bytes, taken),
         )
 
 
@@ -116,49 +131,53 @@ def _minus(size: int | None, taken: int, least: int = 0) -> int | None:
 # ------------------------------------------------------------------ the sums
 
 
-def _summed_up(
-    names: Sequence[str], members: Sequence[Judged], machine: Machine
-) -> Judged:
+def _summed_up(members: Sequence[_Member], machine: Machine) -> Judged:
     """The findings of all members, with memory and disk held against the sums."""
     # the files that a model loads -> what is to be stored
     stored = dict[Hashable, _Stored]()
     counted = list[Needs]()
-    for judged in members:
-        question = judged.question
+    for _, judged in members:
         assert judged.needs is not None
+        question = judged.question
         # with all of the download
         needs = judged.needs.replace(missing_bytes=None)
-        workload = question.workload
-        files = question.spec.id, workload.format, workload.quantization, question.store
-        is_mapped = question.runtime is not None and question.runtime.memory.maps_files
-        if files in stored and is_mapped:
-            counted.append(_without_mapped(needs))
-        else:
-            counted.append(needs)
-        stored.setdefault(files, _Stored(needs=needs, question=question))
-    total = _sum_of(names, counted, [part.needs for part in stored.values()])
-    findings = {finding.check: finding for finding in _worst_of_members(names, members)}
-    findings["disk"] = _disk_check_of_all(list(stored.values()), machine)
+        files = _files_of(question)
+        is_stored = files in stored
+        if not is_stored:
+            stored[files] = _Stored(needs, question)
+        runtime = question.runtime
+        is_mapped = runtime is not None and runtime.memory.maps_files
+        counted.append(_without_mapped(needs) if is_stored and is_mapped else needs)
+    names = [member.name for member in members]
+    first = members[0].judged.question
+    total = _sum_of(names, counted, [files.needs for files in stored.values()])
     files_bytes = 0
-    for part in stored.values():
-        files_bytes += stored_in_memory(part.needs, machine, part.question)
-    memory = memory_check(total, machine, members[0].workload, files_bytes)
-    findings["memory"] = memory.replace(
-        reason=memory.reason + _parts(names, counted, total)
-    )
-    kept = tuple(findings[name] for name in CHECKS if name in findings)
-    return Judged(question=members[0].question, findings=kept, needs=total)
+    for needs, question in stored.values():
+        files_bytes += stored_in_memory(needs, machine, question)
+    memory = memory_check(total, machine, first.workload, files_bytes)
+    parts = _parts(names, counted, total)
+    findings = [
+        *_worst_of_members(members),
+        _disk_check_of_all(list(stored.values()), machine),
+        memory.replace(reason=memory.reason + parts),
+    ]
+    findings.sort(key=lambda finding: CHECKS.index(finding.check))
+    return Judged(question=first, findings=tuple(findings), needs=total)
+
+
+def _files_of(question: Question) -> Hashable:
+    """What tells the files of one model from those of another."""
+    workload = question.workload
+    return question.spec.id, workload.format, workload.quantization, question.store
 
 
 def _without_mapped(needs: Needs) -> Needs:
     """Without files that another process maps already; drafts are read anew."""
-    terms = [
-        term
-        for term in needs.terms
-        if term.where != "host"
-        or not term.may_be_mapped
-        or term.name.startswith("draft_")
-    ]
+    terms = list[Term]()
+    for term in needs.terms:
+        is_of_file = term.where == "host" and term.may_be_mapped
+        if not is_of_file or term.name.startswith("draft_"):
+            terms.append(term)
     return needs.replace(terms=tuple(terms), evictable_bytes=0)
 
 
@@ -166,26 +185,24 @@ def _parts(names: Sequence[str], counted: Sequence[Needs], total: Needs) -> str:
     """What each model takes of the sum; empty where the sum is not known."""
     if total.memory is None:
         return ""
-    parts = [
-        f"{name} up to {binary(needs.ram_bytes() or 0)}"
-        for name, needs in zip(names, counted, strict=True)
-    ]
+    parts = list[str]()
+    for name, needs in zip(names, counted, strict=True):
+        parts.append(f"{name} up to {binary(needs.ram_bytes() or 0)}")
     return f" Of this: {', '.join(parts)}."
 
 
 def _sum_of(
     names: Sequence[str], needs: Sequence[Needs], stored: Sequence[Needs]
 ) -> Needs:
-    placements = {member.placement for member in needs}
     terms = list[Term]()
-    unknown = []
+    unknown = list[Unread]()
     for name, member in zip(names, needs, strict=True):
         terms += member.terms
-        unknown += [
-            why.replace(reason=f"of {name}, {why.reason}") for why in member.unknown
-        ]
+        for why in member.unknown:
+            unknown.append(why.replace(reason=f"of {name}, {why.reason}"))
+    placements = {member.placement for member in needs}
     return Needs(
-        files=_all_files(member.download_bytes for member in stored),
+        files=_all_files([member.download_bytes for member in stored]),
         checkpoint_bytes=sum(member.checkpoint_bytes or 0 for member in stored),
         cpu=needs[0].cpu,
         placement=placements.pop() if len(placements) == 1 else "split",
@@ -202,7 +219,7 @@ def _all_files(sizes: Iterable[int | None]) -> Term | None:
         if size is None:
             return None
         total_bytes += size
-    return term("files", total_bytes, How.COMPUTED, "each model's", "")
+    return term_of("files", total_bytes, How.COMPUTED, "each model's", "")
 
 
 def _disk_check_of_all(stored: Sequence[_Stored], machine: Machine) -> Finding:
@@ -214,8 +231,9 @@ def _disk_check_of_all(stored: Sequence[_Stored], machine: Machine) -> Finding:
         if place is not None:
             volume = place.total_bytes, place.free_bytes, place.filesystem
         by_volume.setdefault(volume, []).append(part)
-    findings = [_disk_check_of_volume(parts, machine) for parts in by_volume.values()]
-    return max(findings, key=lambda finding: (finding.severity, finding.decides))
+    return _worst(
+        [_disk_check_of_volume(parts, machine) for parts in by_volume.values()]
+    )
 
 
 def _disk_check_of_volume(parts: Sequence[_Stored], machine: Machine) -> Finding:
@@ -232,17 +250,17 @@ def _disk_check_of_volume(parts: Sequence[_Stored], machine: Machine) -> Finding
     return disk_check(needs, machine, question)
 
 
-def _worst_of_members(
-    names: Sequence[str], members: Sequence[Judged]
-) -> Iterator[Finding]:
+def _worst_of_members(members: Sequence[_Member]) -> Iterator[Finding]:
     """The worst finding of each check, but for disk and memory, which are held against the sums."""
     for check in CHECKS:
-        if check in ("disk", "memory"):
-            continue
         findings = list[Finding]()
-        for name, judged in zip(names, members, strict=True):
+        for name, judged in members:
             finding = judged.finding(check)
             if finding is not None:
                 findings.append(finding.replace(reason=f"{name}: {finding.reason}"))
-        if findings:
-            yield max(findings, key=lambda finding: (finding.severity, finding.decides))
+        if findings and check not in ("disk", "memory"):
+            yield _worst(findings)
+
+
+def _worst(findings: Sequence[Finding]) -> Finding:
+    return max(findings, key=lambda finding: (finding.severity, finding.decides))
