@@ -76,28 +76,37 @@ def placements(
     accelerator; last the largest accelerator where it must hold all and cannot. A split with larger
     batches of a prompt goes before a split, unless `at_any_pace`.
     """
-    runtime = question.runtime
-    if question.wants_gpu and needs.memory is not None:
-        yield from layouts_without_ram(needs, machine, question)
-        return
-    has_none = machine.accelerators is not None and not places(machine.accelerators)
-    if (
-        needs.memory is None
-        or has_none
-        or (runtime is not None and runtime.gpus.unused)
-    ):
+    if needs.memory is None:
         yield needs
         return
-    case = _case_of(question, needs)
-    there = needs_on(needs, case, Device(maker=gpu_maker(machine, runtime)))
+    if question.wants_gpu:
+        yield from layouts_without_ram(needs, machine, question)
+        return
+    runtime = question.runtime
+    is_gpu_unused = runtime is not None and runtime.gpus.unused
+    if is_gpu_unused or _has_no_cards(machine):
+        yield needs
+        return
     model = _BesideRam(
         needs=needs,
-        there=there,
+        there=_counted_on_card(question, needs, machine),
         machine=machine,
         question=question,
         layers=_layers_to_share(question),
     )
     yield from _layouts_with_ram(model, at_any_pace=at_any_pace)
+
+
+def _has_no_cards(machine: Machine) -> bool:
+    """Whether it surely has no accelerator with memory of its own."""
+    cards = machine.accelerators
+    return cards is not None and not places(cards)
+
+
+def _counted_on_card(question: Question, needs: Needs, machine: Machine) -> Needs:
+    """The needs counted for an accelerator, before one is chosen."""
+    maker = gpu_maker(machine, question.runtime)
+    return needs_on(needs, _case_of(question, needs), Device(maker=maker))
 
 
 def _layers_to_share(question: Question) -> int | None:
@@ -118,8 +127,10 @@ def _case_of(question: Question, needs: Needs) -> Case | None:
 
 
 def _layouts_with_ram(model: _BesideRam, *, at_any_pace: bool) -> Iterator[Needs]:
-    needs, cards = model.needs, model.machine.accelerators
-    now, later = places(cards), places(emptied(cards or ()))
+    needs = model.needs
+    cards = model.machine.accelerators or ()
+    now = places(cards)
+    later = places(emptied(cards))
     stated = _as_stated(model, now)
     if stated is not None:
         yield stated
@@ -133,20 +144,25 @@ def _layouts_with_ram(model: _BesideRam, *, at_any_pace: bool) -> Iterator[Needs
         yield placed
     yield needs
     if now != later:
-        once_left = _layout_on_cards(model, later)
-        # a few layers more make no other layout
-        if once_left is not None and (
-            placed is None or once_left.placement == "accelerator"
-        ):
-            yield once_left
-        if placed is None:
-            yield from parts_in_turn(needs, roomiest(later))
+        yield from _once_left(model, later, placed)
     for place in unread_places(model.machine):
         yield whole_on_one(model.there, place.where)
     largest = roomiest(later)
     if largest is not None and placed is None and not model.layers:
         yield from parts_in_turn(needs, largest, bounded=False)
         yield whole_on_one(model.there, largest.where)
+
+
+def _once_left(
+    model: _BesideRam, later: Sequence[Place], placed: Needs | None
+) -> Iterator[Needs]:
+    """On accelerators once other programs have left them. `placed`: on them as they are now."""
+    layout = _layout_on_cards(model, later)
+    # a few layers more make no other layout
+    if layout is not None and (placed is None or layout.placement == "accelerator"):
+        yield layout
+    if placed is None:
+        yield from parts_in_turn(model.needs, roomiest(later))
 
 
 def _on_cards_at_any_end(model: _BesideRam, group: Sequence[Place]) -> Needs | None:
@@ -167,9 +183,11 @@ def _as_stated(model: _BesideRam, group: Sequence[Place]) -> Needs | None:
     if case is None:
         return None
     number = case.settings.get("gpu_layers")
-    if number is None and case.settings.get("cpu_expert_layers") is None:
-        return None
-    return _shared_by_room(model, group, None if number is None else int(number))
+    if number is not None:
+        return _shared_by_room(model, group, int(number))
+    if "cpu_expert_layers" in case.settings:
+        return _shared_by_room(model, group, None)
+    return None
 
 
 def _shared_by_room(
@@ -181,7 +199,10 @@ def _shared_by_room(
     layers = model.layers
     if model.question.case is None or not group or not layers:
         return None
-    counted = layers + 1 if number is None else min(layers + 1, number)
+    # the output matrix is no layer
+    counted = layers + 1
+    if number is not None:
+        counted = min(counted, number)
     rooms = [_free_bytes(place) for place in group]
     ends = [-(-counted * free // sum(rooms)) for free in accumulate(rooms)]
     shares = list[Share]()
@@ -191,8 +212,8 @@ def _shared_by_room(
     if not shares:
         return model.needs
     shares.reverse()
-    # the output matrix is no layer
-    shares[0] = Share(shares[0].where, shares[0].layers - 1)
+    last = shares[0]
+    shares[0] = Share(last.where, last.layers - 1)
     return layers_shared_out(model.needs, model.there, shares, layers)
 
 
@@ -208,17 +229,20 @@ def _layout_on_cards(
     # the rates are a large module, which a machine without accelerators does not need
     from .pace.rates import device_bandwidth
 
-    there, layers, cards = model.there, model.layers, model.machine.accelerators or ()
-    room_bytes = {
-        place: place.room_bytes for place in candidates if place.room_bytes is not None
-    }
-    rates = {place: device_bandwidth(cards[place.index]) or 0 for place in room_bytes}
+    there = model.there
+    cards = model.machine.accelerators or ()
+    room_bytes: dict[Place, int] = {}
+    rates: dict[Place, float] = {}
+    for place in candidates:
+        if place.room_bytes is not None:
+            room_bytes[place] = place.room_bytes
+            rates[place] = device_bandwidth(cards[place.index]) or 0
     size = sum(getattr(term, end) for term in there.terms if term.where == ACCELERATOR)
-    holding = [place for place in room_bytes if size <= room_bytes[place]]
+    holding = [place for place, room in room_bytes.items() if size <= room]
     if holding:
         fastest = max(holding, key=lambda place: (rates[place], room_bytes[place]))
         return whole_on_one(there, fastest.where)
-    if not layers:
+    if not model.layers:
         return None
     by_room = sorted(room_bytes, key=lambda place: (-room_bytes[place], -rates[place]))
     for number in _numbers_of_cards(model, len(by_room)):
@@ -226,10 +250,10 @@ def _layout_on_cards(
         even = _shared_by_room(model, group, None)
         if even is not None and lacking_bytes(even, group, end) <= 0:
             return even
-    shares = layers_by_place(there, list(room_bytes), layers)
+    shares = layers_by_place(there, list(room_bytes), model.layers)
     if not shares:
         return None
-    return layers_shared_out(model.needs, there, shares, layers)
+    return layers_shared_out(model.needs, there, shares, model.layers)
 
 
 def _numbers_of_cards(model: _BesideRam, most: int) -> range:
@@ -248,17 +272,19 @@ def _in_larger_batches(
     """The layout with the largest batches of a prompt that leave hardly more experts to the RAM:
     all of those that wait there cross to the GPUs once for each batch.
     """
-    case, runtime = _case_of(model.question, model.needs), model.question.runtime
-    copies_experts = any(term.offload_bytes for term in model.there.terms)
-    if case is None or runtime is None or not copies_experts or is_batch_asked(case):
+    question = model.question
+    case = _case_of(question, model.needs)
+    if case is None or question.runtime is None or is_batch_asked(case):
         return
-    maker = gpu_maker(model.machine, runtime)
+    if not any(term.offload_bytes for term in model.there.terms):
+        # no experts cross
+        return
     most_bytes = _MORE_IN_RAM * _weights_in_ram(placed)
-    for tokens in sorted(runtime.batches.beside_ram, reverse=True):
+    for tokens in sorted(question.runtime.batches.beside_ram, reverse=True):
         if tokens > case.room.tokens:
             continue
         needs = needs_in_batches(model.needs, case, tokens)
-        there = needs_on(needs, in_batches(case, tokens), Device(maker=maker))
+        there = _counted_on_card(question, needs, model.machine)
         layout = _layout_on_cards(model.replace(needs=needs, there=there), group)
         if layout is not None and _weights_in_ram(layout) <= most_bytes:
             yield layout
@@ -266,10 +292,8 @@ def _in_larger_batches(
 
 
 def _weights_in_ram(placed: Needs) -> int:
-    weights = [
-        term for term in placed.terms if term.name == "weights" and term.where == "host"
-    ]
-    return sum(term.bytes for term in weights)
+    weights = [term for term in placed.terms if term.name == "weights"]
+    return sum(term.bytes for term in weights if term.where == "host")
 
 
 # ------------------------------------------------------------------ layers balanced
@@ -281,16 +305,22 @@ def _balanced(model: _BesideRam) -> Needs | None:
     As many layers on each accelerator of one maker; the last takes what the others leave. None
     where a layer would lie in RAM, from where it moves for each token.
     """
-    question, there = model.question, model.there
-    architecture, runtime = question.spec.architecture, question.runtime
-    if runtime is None or not runtime.layers.spread or architecture is None:
+    question = model.question
+    there = model.there
+    if question.workload.task == "finetune" or question.spec.modality not in GENERATING:
         return None
-    if question.spec.modality not in GENERATING or question.workload.task == "finetune":
+    if question.runtime is None or not question.runtime.layers.spread:
         return None
-    layers = architecture.layers
-    shared = [term for term in there.terms if term.split is Split.LAYERS]
-    by_layer = sum(term.high_bytes - term.output_bytes for term in shared)
-    on_gpu = sum(term.high_bytes for term in there.terms if term.where == ACCELERATOR)
+    if question.spec.architecture is None:
+        return None
+    layers = question.spec.architecture.layers
+    by_layer = 0
+    on_gpu = 0
+    for term in there.terms:
+        if term.split is Split.LAYERS:
+            by_layer += term.high_bytes - term.output_bytes
+        if term.where == ACCELERATOR:
+            on_gpu += term.high_bytes
     another = int(_ANOTHER_LAYER * by_layer // layers)
     for group in group_by_maker(places(model.machine.accelerators), model.machine):
         even = on_gpu - by_layer + by_layer // len(group) + another
