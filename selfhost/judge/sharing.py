@@ -60,9 +60,8 @@ def parts_in_turn(
         if bounded and most_bytes > (place.room_bytes or 0):
             continue
         on_device = [term.replace(where=place.where) for term in way.device]
-        yield with_terms(needs, (*way.host, *on_device), "split").replace(
-            offload=way.way
-        )
+        placed = with_terms(needs, (*way.host, *on_device), "split")
+        yield placed.replace(offload=way.way)
 
 
 # ------------------------------------------------------------------ how many layers have room
@@ -77,10 +76,13 @@ def layers_by_place(
     """
     shares = _filled(there, candidates, layers, copied_bytes=0)
     copied_bytes = sum(term.offload_bytes for term in there.terms)
-    has_left = sum(share.layers for share in shares) < layers
-    if has_left and copied_bytes:
-        return _filled(there, candidates, layers, copied_bytes=copied_bytes)
-    return shares
+    if not copied_bytes or _layers_of(shares) == layers:
+        return shares
+    return _filled(there, candidates, layers, copied_bytes=copied_bytes)
+
+
+def _layers_of(shares: Sequence[Share]) -> int:
+    return sum(share.layers for share in shares)
 
 
 def _filled(
@@ -115,10 +117,10 @@ def _most_layers(
     """How many layers before `stop` have room there; -1 where not even none has."""
 
     def bytes_of(count: int) -> int:
-        return sum(
-            _bytes_of_layers(term, "high_bytes", count, stop, layers)
-            for term in by_layer
-        )
+        size = 0
+        for term in by_layer:
+            size += _bytes_of_layers(term, "high_bytes", count, stop, layers)
+        return size
 
     return bisect_right(range(stop + 1), room_bytes, key=bytes_of) - 1
 
@@ -142,16 +144,18 @@ def layers_shared_out(
     needs: Needs, there: Needs, shares: Sequence[Share], layers: int
 ) -> Needs:
     """The terms where those shares lie; the layers that are left over lie in RAM, as in `needs`."""
-    left = layers - sum(share.layers for share in shares)
-    # experts alone may be there
-    keeps_experts = any(
-        term.name == "weights" and term.split is Split.HOST for term in there.terms
-    )
-    if not left and not keeps_experts:
+    left = layers - _layers_of(shares)
+    if not left and not _keeps_weights_in_ram(there):
         return with_terms(there, _placed(there, _Division(shares, layers, 0, {})))
     in_ram = {term.name: term for term in needs.terms}
     division = _Division(shares, layers, left, in_ram)
     return with_terms(there, _placed(there, division), "split")
+
+
+def _keeps_weights_in_ram(there: Needs) -> bool:
+    """Whether weights, such as experts, stay in RAM wherever the layers lie."""
+    weights = [term for term in there.terms if term.name == "weights"]
+    return any(term.split is Split.HOST for term in weights)
 
 
 class _Division(NamedTuple):
@@ -200,14 +204,13 @@ def _placed(there: Needs, division: _Division) -> list[Term]:
 
 def _with_copies(term: Term, where: str, division: _Division) -> Term:
     """The term there, with what several devices, or layers in RAM, make it take more."""
-    more_bytes, what = 0, ""
-    if division.in_ram:
-        if where == division.first:
-            more_bytes = term.offload_bytes
-            what = "for the experts of a layer while a prompt is read"
-    elif len(division.shares) > 1:
+    more_bytes = 0
+    what = "of inputs, three copies more to compute at once"
+    if division.in_ram and where == division.first:
+        more_bytes = term.offload_bytes
+        what = "for the experts of a layer while a prompt is read"
+    elif not division.in_ram and len(division.shares) > 1:
         more_bytes = term.pipeline_bytes
-        what = "of inputs, three copies more to compute at once"
     if more_bytes:
         line = summed(term.arithmetic, f"{more_bytes:,} bytes {what}")
         term = term.resized(term.bytes + more_bytes, line)
@@ -216,18 +219,18 @@ def _with_copies(term: Term, where: str, division: _Division) -> Term:
 
 def _term_by_layers(term: Term, division: _Division) -> Iterator[Term]:
     """The part of the term in each place; the output matrix goes with the last layers."""
-    output_bytes, line = term.output_bytes, term.arithmetic
+    output_bytes = term.output_bytes
+    line = term.arithmetic
     if output_bytes:
         line = taken_off(line, output_bytes, "outside the layers")
     stop = division.layers
     for where, count in division.with_ram:
         if not count and not term.output_bytes:
             continue
-        sizes = {
-            end: output_bytes
-            + _bytes_of_layers(term, end, count, stop, division.layers)
-            for end in SIZES
-        }
+        sizes: dict[str, int] = {}
+        for end in SIZES:
+            size = _bytes_of_layers(term, end, count, stop, division.layers)
+            sizes[end] = output_bytes + size
         arithmetic = share_of(f"{count}/{division.layers} of the layers", line)
         if output_bytes:
             arithmetic = summed(f"{output_bytes:,} bytes of output matrix", arithmetic)
