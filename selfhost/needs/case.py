@@ -252,6 +252,25 @@ class Case(Record):
         )
 
     @property
+    def room_of_first_batch(self) -> Cells:
+        """The cells in use once each sequence has had one batch; of an encoder one sequence."""
+        number = 1 if self.row.encoder else self.room.sequences
+        tokens = min(self.context_tokens, self.room.batch) * number
+        return self.room.replace(tokens=tokens, sequences=number, streams=number)
+
+    @property
+    def logits_rows(self) -> int:
+        """Rows of logits that the caller needs of a batch: one of each sequence and drafted token;
+        of a decoder that embeds or writes by diffusion one of each token.
+        """
+        if self.embeds or self.row.diffusion:
+            return self.room.micro_batch
+        rows = self.workload.parallel
+        if self.companions != Companions():
+            rows *= 1 + DRAFTED_TOKENS
+        return rows
+
+    @property
     def sequences(self) -> int:
         """Texts that each keep keys and values: one for each beam of a search."""
         beams = self.model.beams or 1

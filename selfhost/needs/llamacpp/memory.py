@@ -19,12 +19,10 @@ from ...core import units
 from ...core.records import Unread
 from ...core.units import plural
 from ..case import (
-    DRAFTED_TOKENS,
     ENCODER_REMEDY,
     MEGAPIXEL_SIDE,
     Case,
     Cells,
-    Companions,
     encoder_of,
     unread_of,
     why_no_encoders,
@@ -58,6 +56,7 @@ from ..tensors import (
     states,
     window_of,
 )
+from .buffers import compute_bytes
 from .files import (
     SIZES,
     SOURCE,
@@ -66,7 +65,6 @@ from .files import (
     tokenizer_kind,
     usual_tensors,
 )
-from .graph import exact_compute_bytes
 from .weights import own_block_weights, weights_terms
 
 # the ends of a guess, as shares of it: 98 of 100 buffers known to the byte lie between
@@ -86,10 +84,7 @@ def parts(case: Case) -> Needs:
         unknown = [unread_of(case.spec, "memory.kv_cache")]
     else:
         terms, unknown = _kept(case)
-        # the cells in use once each sequence has had one batch; of an encoder one sequence
-        number = 1 if case.row.encoder else room.sequences
-        tokens = min(case.context_tokens, room.batch) * number
-        first = room.replace(tokens=tokens, sequences=number, streams=number)
+        first = case.room_of_first_batch
         compute = _compute(case, first)
         terms += [compute, _program(case, first)]
         if case.device is not None and room.copies_weights:
@@ -358,25 +353,15 @@ def _compute(case: Case, first: Cells) -> Term:
     """The buffer once the context is full; in RAM as it is touched, on a device all of it. `first`:
     the cells after one batch.
     """
-    # a row of logits a sequence and drafted token; of a decoder that embeds or writes by diffusion
-    # one for each token of a batch
-    rows = case.workload.parallel
-    if case.companions != Companions():
-        rows *= 1 + DRAFTED_TOKENS
-    if case.embeds or case.row.diffusion:
-        rows = case.room.micro_batch
+    rows = case.logits_rows
     whole = (
         case.room.micro_batch if case.runtime.memory.logits_rows == "batch" else rows
     )
     on_device = case.device is not None
     size = reserved = None
     if case.has_row and (case.row.encoder or case.model.vocabulary is not None):
-        size = exact_compute_bytes(
-            case.model, case.row, case.room, rows, on_device=on_device
-        )
-        reserved = exact_compute_bytes(
-            case.model, case.row, case.room, whole, on_device=on_device
-        )
+        size = compute_bytes(case.model, case.row, case.room, rows)
+        reserved = compute_bytes(case.model, case.row, case.room, whole)
     if size is None or reserved is None:
         guess = guessed_compute(case.model, case.row, case.room, whole)
         return guess if case.device is None else _with_copies(case, guess)
@@ -396,7 +381,7 @@ def _compute(case: Case, first: Cells) -> Term:
             "compute", reserved, How.COMPUTED, source, line, low=low, high=int(high)
         )
         return _with_copies(case, compute)
-    low = min(size, exact_compute_bytes(case.model, case.row, first, rows) or size)
+    low = min(size, compute_bytes(case.model, case.row, first, rows) or size)
     line = f"{size:,} bytes"
     if low < size:
         line += f"; {size - low:,} bytes less are touched by one short prompt"

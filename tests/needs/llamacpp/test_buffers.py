@@ -1,0 +1,83 @@
+"""The compute buffers that a package holds: those that would be replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from helpers.cases import case_id
+from packed_specs import usual_cases
+from selfhost.catalogue.index import Catalogue
+from selfhost.core.stored import Store
+from selfhost.needs.case import Cells
+from selfhost.needs.llamacpp import buffers
+from selfhost.needs.llamacpp.graph import exact_compute_bytes
+from selfhost.needs.tensors import row_of
+
+# a replay takes milliseconds, and a package holds 1,400
+_EVERY = 10
+
+
+@pytest.fixture
+def stored(packed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The buffers of a package in place of a checkout's, which holds none."""
+    _forget()
+    monkeypatch.setattr(buffers, "shipped_store", lambda: Store(str(packed)))
+    yield
+    _forget()
+
+
+def _forget() -> None:
+    buffers._stored_by_fingerprint.cache_clear()
+    buffers._stored_buffers.cache_clear()
+
+
+@pytest.mark.usefixtures("stored")
+def test_what_is_stored_is_what_a_replay_gives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of every usual question about a tenth of the models, and nothing is replayed for them."""
+    cases = [case for case in usual_cases(Catalogue.open()) if case.row.graph]
+    for case in cases[::_EVERY]:
+        for room in (case.room, case.room_of_first_batch):
+            asked = case.model, case.row, room, case.logits_rows
+            replayed = exact_compute_bytes(*asked)
+            with monkeypatch.context() as patch:
+                patch.setattr(buffers, "exact_compute_bytes", refuse)
+                assert buffers.compute_bytes(*asked) == replayed, case.spec.id
+
+
+def refuse(*asked: object) -> None:
+    raise AssertionError(f"replayed: {asked}")
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize(
+    "room",
+    [
+        pytest.param(Cells(tokens=5120), id="another context"),
+        pytest.param(Cells(tokens=4096, sequences=2, streams=2), id="two sequences"),
+        pytest.param(Cells(tokens=4096, flash=False), id="no flash attention"),
+        pytest.param(Cells(tokens=4096, key_type="q8_0"), id="another type of cache"),
+        pytest.param(Cells(tokens=4096, whole_windows=True), id="whole windows"),
+    ],
+    ids=case_id,
+)
+def test_another_question_is_replayed(room: Cells) -> None:
+    model = Catalogue.open().spec("gemma-3-4b-it").architecture
+    assert model is not None
+    asked = model, row_of(model), room, 1
+    assert buffers.compute_bytes(*asked) == exact_compute_bytes(*asked)
+
+
+@pytest.mark.usefixtures("stored")
+def test_a_model_that_differs_in_one_number_is_replayed() -> None:
+    """A user's spec may have the id of a shipped one."""
+    shipped = Catalogue.open().spec("mistral-7b-instruct-v0.3").architecture
+    assert shipped is not None
+    model = shipped.replace(embedding_length=shipped.embedding_length + 256)
+    asked = model, row_of(model), Cells(tokens=4096), 1
+    assert buffers.compute_bytes(*asked) == exact_compute_bytes(*asked)
+    assert buffers.compute_bytes(*asked) != exact_compute_bytes(shipped, *asked[1:])
