@@ -1,122 +1,88 @@
-"""One run of a model, as a log or a process tells it: llama.cpp's logs and benchmarks, answers of
-Ollama and llama-server, vLLM's log, and the memory of a process. What each tells of a run stands as
-expressions in `common/runs.toml`.
+"""Reads one run of a model from a log or a process.
+
+What goes in: a log of llama.cpp or Ollama, the table of llama-bench, answers of Ollama and
+llama-server, a log of vLLM, or the id of a process. What comes out: a `Run`. The expressions that
+find the facts stand in specs/common/runs.toml.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from io import StringIO
 from statistics import fmean, harmonic_mean, median
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.files import read_ends, text_of
-from ..core.records import Record
-from ..core.tables import expression, refusal, sentences, shipped_table
+from ..core.records import Stated, read_by
+from ..core.tables import expression, refusal, sentences, shipped_record
 from ..machine.reader import process
 from ..machine.record import Process
+from .run_record import (
+    ACCELERATORS,
+    ALL_MEMORY,
+    EVERYTHING_ELSE,
+    HOST,
+    LEAST_TOKENS,
+    MODEL_FILE,
+    Figure,
+    Run,
+)
 
-# terms of a process: sums of what the needs predict term by term
-MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY = "model_file", "everything_else", "total"
-PROCESS_TERMS = (MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY)
-HOST, ACCELERATORS = "host", "accelerators"
-# a program takes longer for the first tokens of an answer, and a short prompt is read one batch
-# for the price of a longer one (llama-bench: 512 and 128 by default)
-LEAST_TOKENS = {"decode": 8, "prompt": 32}
 _SCALES = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _SCALES |= {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _AMOUNT = re.compile(r"(\d{1,12}(?:\.\d{1,4})?) ?([KMGT]iB|[KMBT])?(?![\w.])")
+_NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?")
 # of a longer log the start, where a model is loaded, and the end, where it answered last
 _START_BYTES, _END_BYTES = 2 << 20, 4 << 20
 # a server's log of years; a pipe may never end
 MAX_LOG_BYTES = 8 << 30
-_NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?")
 # ten days
 _MOST_SECONDS = 864_000
+# a log may have millions of lines; a row of a table is no longer
+_LONGEST_ROW = 2000
+# a cache of llama.cpp has this type unless told
+_USUAL_CACHE = {"keys": "f16", "values": "f16"}
 
 
-class Figure(Record):
-    """One figure of a run, and what is predicted for it.
+class _AnswerRules(Stated):
+    """How one program writes the figures of an answer over HTTP or behind it.
 
-    `subject` is memory (`seen` bytes of `term`, one of the needs or of PROCESS_TERMS, which lie
-    on HOST or ACCELERATORS, `where`, all of them together) or pace (tokens per second; `term`
-    is decode or prompt). A log rounds to `rounded`. Of a pace `tokens` were timed, on average of
-    several requests, with `depth_tokens` in the context on average (of a prompt: before it); None
-    where the run does not tell. `sequences` decoded at once, all together at that pace. `shared`:
-    others were answered at the same time.
-
-    `low`, `likely` and `high` are predicted, None where nothing could be; `inside` is None, with
-    the reason in `why`, where the two cannot be compared.
-    """
-
-    subject: str = "pace"
-    term: str
-    where: str | None = None
-    seen: float
-    rounded: float = 0
-    tokens: int | None = None
-    depth_tokens: int | None = None
-    sequences: int = 1
-    shared: bool = False
-    low: float | None = None
-    likely: float | None = None
-    high: float | None = None
-    inside: bool | None = None
-    why: str | None = None
-
-    @property
-    def unit(self) -> str:
-        return "bytes" if self.subject == "memory" else "tokens_per_second"
-
-    @property
-    def difference(self) -> float | None:
-        """Seen against likely: 0.1 is a tenth more; None where nothing is predicted."""
-        return self.seen / self.likely - 1 if self.likely else None
-
-
-class Run(Record):
-    """One run of a model. None means that the log or the process does not tell.
-
-    `file` and `name` are as the run wrote them: they find the model and go into no report.
-    `parameters` may be rounded (`494.03 M`). `context_tokens` is per sequence. `states` are the
-    sequences that share one cache, each with a recurrent state of its own. `experts_in_ram`: of so
-    many of the first layers at most (`--n-cpu-moe`). `output_tokens` of a batch can have logits,
-    and `batch_tokens` are computed at once (-ub). `gpu` is the name of hardware as the run wrote
-    it, `cards` how many accelerators held something. `drafts`: a second model drafts tokens.
-    `notes` are sentences about what the run does not tell.
+    `figures` are expressions with a named group each: `prompt` and `tokens` count those of the
+    prompt and of the answer, `cached` those of the prompt that were kept. `prompt_rate` and
+    `decode_rate` are tokens a second; `prompt_time` and `decode_time` are times, of which
+    `per_second` make a second.
     """
 
     tool: str
-    runtime: str = "llama.cpp"
-    version: str | None = None
-    file: str | None = None
-    name: str | None = None
-    quantization: str | None = None
-    parameters: int | None = None
-    file_bytes: int | None = None
-    context_tokens: int | None = None
-    parallel: int | None = None
-    states: int = 1
-    kv_cache_type: str | None = None
-    threads: int | None = None
-    on_processor: bool | None = None
-    gpu_layers: int | None = None
-    experts_in_ram: int | None = None
-    output_tokens: int | None = None
-    batch_tokens: int | None = None
-    gpu: str | None = None
-    cards: int = 0
-    drafts: bool = False
-    figures: tuple[Figure, ...] = ()
-    notes: tuple[str, ...] = ()
+    runtime: str
+    per_second: int
+    figures: tuple[str, ...]
 
 
-def _amount(text: str | None) -> int | None:
-    match = _AMOUNT.fullmatch((text or "").strip())
-    return None if match is None else round(float(match[1]) * _SCALES.get(match[2], 1))
+class _RunsTable(Stated):
+    """`specs/common/runs.toml`. `facts`: by the kind of text the expressions that find its facts;
+    `signs`: words that say something of a log. `bench`: by a column of llama-bench the fact that
+    it holds. `options`: by a fact the options of a command line that give it; `switches`: by an
+    option without a value the fact and its value. The last three sections are sentences.
+    """
+
+    facts: Mapping[str, tuple[str, ...]]
+    expressions: Mapping[str, str]
+    signs: Mapping[str, tuple[str, ...]]
+    bench: Mapping[str, str]
+    options: Mapping[str, tuple[str, ...]]
+    switches: Mapping[str, tuple[str, ...]]
+    answers: tuple[_AnswerRules, ...] = read_by(kind=_AnswerRules)
+    why: Mapping[str, str]
+    note: Mapping[str, str]
+    refusal: Mapping[str, Mapping[str, str]]
+
+
+def _table() -> _RunsTable:
+    return shipped_record(_RunsTable, "runs")
 
 
 def read_log(path: str, tell: Callable[[int, int | None], None] | None = None) -> str:
@@ -140,37 +106,41 @@ def run_of(text: str) -> Run | None:
     return None
 
 
+# ---------------------------------------------------------------- facts of any text
+
+
 def _facts(kind: str, text: str) -> dict[str, str]:
-    """The named groups of the expressions, `value` by its `key`; of several lines the last."""
+    """The facts that the expressions of that kind find; of several lines the last counts."""
     facts: dict[str, str] = {}
-    for pattern in shipped_table("runs")["facts"][kind]:
+    for pattern in _table().facts[kind]:
         for match in re.finditer(pattern, text, re.MULTILINE):
-            groups = {
-                key: value
-                for key, value in match.groupdict().items()
-                if value is not None
-            }
-            if "key" in groups:
-                groups = {groups["key"]: groups["value"].strip()}
-            facts |= groups
+            facts |= _named_groups(match)
     return facts
 
 
+def _named_groups(match: re.Match[str]) -> dict[str, str]:
+    """The text of each group by its name; of a `key` and a `value` the value by its key."""
+    found = match.groupdict()
+    groups = {name: text for name, text in found.items() if text is not None}
+    if "key" in groups:
+        return {groups["key"]: groups["value"].strip()}
+    return groups
+
+
 def _run_with(facts: Mapping[str, str], tool: str, **fields: Any) -> Run:
-    type = expression("runs", "type").search(facts.get("type", ""))
-    name = "" if type is None else type[1] + (f"_{type[2][0]}" if type[2] else "")
+    """A run of llama.cpp with these facts; `fields` are those that the facts alone do not give."""
+    cache_type = facts.get("keys")
+    if cache_type != facts.get("values"):
+        cache_type = None
     return Run(
         tool=tool,
         version=facts.get("version"),
         file=facts.get("file"),
         name=facts.get("name"),
-        # what llama.cpp calls medium and its files are called without
-        quantization={"": None, "Q2_K_M": "Q2_K"}.get(name, name),
+        quantization=_quantization(facts.get("type", "")),
         parameters=_amount(facts.get("parameters")),
         file_bytes=_amount(facts.get("size")),
-        kv_cache_type=facts.get("keys")
-        if facts.get("keys") == facts.get("values")
-        else None,
+        kv_cache_type=cache_type,
         threads=_amount(facts.get("threads")) or None,
         gpu_layers=_amount(facts.get("gpu_layers")),
         experts_in_ram=_amount(facts.get("experts")) or None,
@@ -180,302 +150,489 @@ def _run_with(facts: Mapping[str, str], tool: str, **fields: Any) -> Run:
     )
 
 
-def _averaged(paces: Iterable[Figure]) -> Iterator[Figure]:
-    """Of each kind all tokens over all their time; short ones only where there are no others."""
-    paces = list(paces)
-    for kind, least in LEAST_TOKENS.items():
-        timed = [(each, each.tokens or 0) for each in paces if each.term == kind]
-        timed = [each for each in timed if each[1] >= least] or timed
-        if kind == "prompt":
-            timed = [
-                each for each in timed if (each[0].depth_tokens or 0) <= each[1]
-            ] or timed
+def _quantization(file_type: str) -> str | None:
+    """`Q4_K - Medium` by the name of its files, Q4_K_M; None where the text names no type."""
+    match = expression("runs", "type").search(file_type)
+    if match is None:
+        return None
+    name = match[1]
+    if match[2]:
+        name += f"_{match[2][0]}"
+    # llama.cpp calls this one medium, and files do not
+    return "Q2_K" if name == "Q2_K_M" else name
+
+
+def _amount(text: str | None) -> int | None:
+    """`494.03 M` and `373 MiB` as numbers; None where the text is no such number."""
+    match = _AMOUNT.fullmatch((text or "").strip())
+    if match is None:
+        return None
+    return round(float(match[1]) * _SCALES.get(match[2], 1))
+
+
+# ---------------------------------------------------------------- paces
+
+
+class _Timed(NamedTuple):
+    """So many tokens of one request, timed: `kind` is decode or prompt.
+
+    `depth_tokens` stood in the context on average (of a prompt: before it), None where that is not
+    known. `shared`: other requests were answered at the same time.
+    """
+
+    kind: str
+    tokens_per_second: float
+    tokens: int
+    depth_tokens: int | None
+    shared: bool = False
+
+
+def _averages(paces: Sequence[_Timed]) -> list[Figure]:
+    """Of each kind one pace: all tokens over all their time."""
+    averages: list[Figure] = []
+    for kind in LEAST_TOKENS:
+        timed = [pace for pace in paces if pace.kind == kind]
         if timed:
-            # by their tokens the times and the depths are weighted
-            figures, tokens = zip(*timed, strict=True)
-            depths = [
-                (each.depth_tokens, n)
-                for each, n in timed
-                if each.depth_tokens is not None
-            ]
-            yield figures[0].replace(
-                seen=harmonic_mean([each.seen for each in figures], tokens),
-                tokens=sum(tokens) // len(tokens),
-                depth_tokens=round(fmean(*zip(*depths, strict=True)))
-                if depths
-                else None,
-            )
+            averages.append(_average(_most_telling(kind, timed)))
+    return averages
+
+
+def _most_telling(kind: str, paces: list[_Timed]) -> list[_Timed]:
+    """The long ones, and of prompts those behind no longer context; all where there is none."""
+    least = LEAST_TOKENS[kind]
+    paces = [pace for pace in paces if pace.tokens >= least] or paces
+    if kind == "decode":
+        return paces
+    return [pace for pace in paces if (pace.depth_tokens or 0) <= pace.tokens] or paces
+
+
+def _average(paces: Sequence[_Timed]) -> Figure:
+    """Times and depths are weighted by the tokens."""
+    tokens = [pace.tokens for pace in paces]
+    depths: list[int] = []
+    weights: list[int] = []
+    for pace in paces:
+        if pace.depth_tokens is not None:
+            depths.append(pace.depth_tokens)
+            weights.append(pace.tokens)
+    return Figure(
+        term=paces[0].kind,
+        seen=harmonic_mean([pace.tokens_per_second for pace in paces], tokens),
+        tokens=sum(tokens) // len(tokens),
+        depth_tokens=round(fmean(depths, weights)) if depths else None,
+        shared=paces[0].shared,
+    )
+
+
+# ---------------------------------------------------------------- logs of llama.cpp
+
+
+def _read_log(text: str) -> Run:
+    """The last model that llama-server, llama-cli or Ollama's runner loaded."""
+    signs = _table().signs
+    is_ollama = any(sign in text for sign in signs["ollama"])
+    runtime = "ollama" if is_ollama else "llama.cpp"
+    text, drafters = expression("runs", "drafter").subn("", text)
+    facts = _facts("llama.cpp", text)
+    text = text[max(0, text.rfind("llama_model_loader: loaded meta data")) :]
+    buffers = _buffers(text)
+    context = _context(facts)
+    paces = _paces_of_requests(text)
+    alone = [pace for pace in paces if not pace.shared]
+    figures = buffers.figures + _averages(alone or paces)
+    left_out = 0
+    if alone:
+        answers = [pace for pace in paces if pace.kind == "decode"]
+        left_out = len([pace for pace in answers if pace.shared])
+    if not figures:
+        figures = _rates_behind_answers(facts)
+    holds = {
+        "no-buffers": not buffers.figures,
+        "drafter": drafters,
+        "beside": left_out,
+    }
+    return _run_with(
+        facts,
+        f"{runtime} log",
+        runtime=runtime,
+        on_processor=buffers.cards == 0 if buffers.figures else None,
+        cards=buffers.cards,
+        drafts=drafters > 0 or any(sign in text for sign in signs["drafts"]),
+        figures=tuple(figures),
+        notes=sentences("runs", "note", holds, number=left_out),
+        # builds before ggml-org/llama.cpp#23861 (2026-05) make room for those of a whole batch
+        output_tokens=_amount(facts.get("n_outputs_max", facts.get("batch"))),
+        context_tokens=context.tokens,
+        parallel=context.sequences,
+        states=context.states,
+    )
+
+
+def _rates_behind_answers(facts: Mapping[str, str]) -> list[Figure]:
+    """The rates that llama-cli shows behind its last answer."""
+    rates = {kind: float(facts.get(kind, 0)) for kind in LEAST_TOKENS}
+    return [Figure(term=kind, seen=rate) for kind, rate in rates.items() if rate]
+
+
+class _Context(NamedTuple):
+    """Tokens of the context of one sequence, the sequences with a context each, and the states of
+    those that share one; None where the log does not tell.
+    """
+
+    tokens: int | None
+    sequences: int | None
+    states: int
+
+
+def _context(facts: Mapping[str, str]) -> _Context:
+    tokens = _amount(facts.get("n_ctx"))
+    sequences = _amount(facts.get("n_seq_max"))
+    if facts.get("kv_unified") == "true":
+        return _Context(tokens, 1, states=sequences or 1)
+    of_one = _amount(facts.get("n_ctx_seq"))
+    if not of_one and tokens is not None:
+        of_one = tokens // (sequences or 1)
+    return _Context(of_one, sequences, states=1)
+
+
+class _Buffers(NamedTuple):
+    """The memory of a log by term and place, and how many accelerators hold some."""
+
+    figures: list[Figure]
+    cards: int
 
 
 _TERMS = {"KV": "kv_cache", "RS": "recurrent_state", "compute": "compute"}
 
 
-def _read_log(text: str) -> Run | None:
-    """The last model that llama-server, llama-cli or Ollama's runner loaded."""
-    signs = shipped_table("runs")["signs"]
-    runtime = "ollama" if any(map(text.__contains__, signs["ollama"])) else "llama.cpp"
-    text, drafters = expression("runs", "drafter").subn("", text)
-    facts = _facts("llama.cpp", text)
-    text = text[max(0, text.rfind("llama_model_loader: loaded meta data")) :]
-    memory, cards = _buffers(text)
-    timed = _requests(text)
-    alone = [pace for pace in timed if not pace.shared]
-    paces = list(_averaged(alone or timed))
-    if not memory and not paces:
-        # what llama-cli shows behind its last answer
-        rates = {kind: float(facts.get(kind, 0)) for kind in LEAST_TOKENS}
-        paces = [Figure(term=kind, seen=rate) for kind, rate in rates.items() if rate]
-    left_out = 0
-    if alone:
-        left_out = len(
-            [pace for pace in timed if pace.shared and pace.term == "decode"]
-        )
-    context, sequences = _amount(facts.get("n_ctx")), _amount(facts.get("n_seq_max"))
-    states, at_once = 1, sequences or 1
-    if facts.get("kv_unified") == "true":
-        # they share one cache
-        sequences, states = 1, at_once
-    else:
-        context = _amount(facts.get("n_ctx_seq")) or (context and context // at_once)
-    holds = {"no-buffers": not memory, "drafter": drafters, "beside": left_out}
-    return _run_with(
-        facts,
-        f"{runtime} log",
-        runtime=runtime,
-        on_processor=not cards if memory else None,
-        cards=cards,
-        drafts=drafters > 0 or any(map(text.__contains__, signs["drafts"])),
-        figures=(*memory, *paces),
-        notes=sentences("runs", "note", holds, number=left_out),
-        # builds before ggml-org/llama.cpp#23861 (2026-05) make room for those of a whole batch
-        output_tokens=_amount(facts.get("n_outputs_max", facts.get("batch"))),
-        context_tokens=context,
-        parallel=sequences,
-        states=states,
-    )
-
-
-def _buffers(text: str) -> tuple[tuple[Figure, ...], int]:
-    """By term and place, and on how many accelerators; a context made again names its own anew."""
-    sizes: dict[tuple[str, str], float] = {}
-    is_host = expression("runs", "host")
+def _buffers(text: str) -> _Buffers:
+    """The buffers of a model and its context. Of caches on one device all count, of anything else
+    the last: a context that is made again prints its buffers again.
+    """
+    mib_by_buffer: dict[tuple[str, str], float] = {}
     for loaded_on, used_by, kind, mib in expression("runs", "buffer").findall(text):
         device = loaded_on or used_by
         term = _TERMS.get(kind, "weights")
         if term == "weights" and expression("runs", "repacked").search(device):
             term = "repacked_weights"
-        before = sizes.get((term, device), 0.0) if kind == "KV" else 0.0
-        sizes[term, device] = before + float(mib) * _SCALES["MiB"]
-    sums: dict[tuple[str, str], list[float]] = {}
-    for (term, device), size in sizes.items():
-        where = HOST if is_host.match(device) else ACCELERATORS
-        sums.setdefault((term, where), []).append(size)
-    memory = tuple(
-        Figure(
-            subject="memory",
-            term=term,
-            where=where,
-            seen=round(sum(parts)),
-            rounded=len(parts) * _SCALES["MiB"] // 100,
-        )
-        for (term, where), parts in sums.items()
-        if sum(parts)
+        size = float(mib)
+        if term == "kv_cache":
+            size += mib_by_buffer.get((term, device), 0.0)
+        mib_by_buffer[term, device] = size
+    is_host = expression("runs", "host").match
+    cards = {device for _, device in mib_by_buffer if not is_host(device)}
+    mib_by_place: dict[tuple[str, str], list[float]] = {}
+    for (term, device), mib in mib_by_buffer.items():
+        where = ACCELERATORS if device in cards else HOST
+        mib_by_place.setdefault((term, where), []).append(mib)
+    figures: list[Figure] = []
+    for (term, where), sizes in mib_by_place.items():
+        if any(sizes):
+            # each is printed with two places
+            rounded = len(sizes) * _SCALES["MiB"] // 100
+            figures.append(_memory(term, where, sum(sizes) * _SCALES["MiB"], rounded))
+    return _Buffers(figures, len(cards))
+
+
+def _memory(term: str, where: str, size: float, rounded: float = 0) -> Figure:
+    return Figure(
+        subject="memory", term=term, where=where, seen=round(size), rounded=rounded
     )
-    return memory, len({device for _, device in sizes if not is_host.match(device)})
 
 
-def _requests(text: str) -> list[Figure]:
+class _Timing(NamedTuple):
+    """One line of a log: so many tokens in so many milliseconds, and the rate that it prints."""
+
+    tokens: int
+    printed_rate: float
+    ms: float
+
+    @property
+    def tokens_per_second(self) -> float:
+        """The printed rate where it has digits enough: builds of 2026 count the first token among
+        the tokens, and not in that rate.
+        """
+        if self.printed_rate >= 1 or not self.ms:
+            return self.printed_rate
+        return 1000 * self.tokens / self.ms
+
+
+class _Request:
+    """What a log tells of one request. `tokens_at_end`: of its context; None: not told."""
+
+    def __init__(self) -> None:
+        self.prompt: _Timing | None = None
+        self.decode: _Timing | None = None
+        self.tokens_at_end: int | None = None
+        self.is_shared = False
+
+    def paces(self) -> Iterator[_Timed]:
+        """The pace of the prompt and of the answer, as far as the log has them."""
+        read = 0 if self.prompt is None else self.prompt.tokens
+        written = 0 if self.decode is None else self.decode.tokens
+        # tokens that stood in the context before it wrote
+        before = read
+        if self.tokens_at_end is not None:
+            before = self.tokens_at_end - written
+        if self.prompt is not None:
+            yield from self._pace("prompt", self.prompt, max(0, before - read))
+        if self.decode is not None:
+            depth = before + written // 2 if before > 0 else None
+            yield from self._pace("decode", self.decode, depth)
+
+    def _pace(self, kind: str, timing: _Timing, depth: int | None) -> Iterator[_Timed]:
+        rate = timing.tokens_per_second
+        if timing.tokens and rate:
+            yield _Timed(kind, rate, timing.tokens, depth, self.is_shared)
+
+
+class _Requests:
+    """The requests of a log, in the order in which they begin, and those that run now.
+
+    A program for one user writes no task, so that its requests are all of the task "".
+    """
+
+    def __init__(self) -> None:
+        self.begun: list[_Request] = []
+        self._by_task: dict[str, _Request] = {}
+        self._running: set[str] = set()
+
+    def of(self, task: str) -> _Request:
+        """The request of that task that is answered."""
+        return self._by_task[task] if task in self._by_task else self._begin(task)
+
+    def _begin(self, task: str) -> _Request:
+        request = _Request()
+        self._by_task[task] = request
+        self.begun.append(request)
+        return request
+
+    def launch(self, task: str) -> None:
+        """Note that the task runs, and that it shares the machine with those that run too."""
+        self._running.add(task)
+        if len(self._running) > 1:
+            for running in self._running:
+                self._by_task[running].is_shared = True
+
+    def release(self, task: str, tokens_at_end: str | None) -> None:
+        """Note that the task ended, with so many tokens in its context."""
+        self._running.discard(task)
+        if tokens_at_end:
+            self._by_task[task].tokens_at_end = int(tokens_at_end)
+
+    def time(self, task: str, timing: _Timing, *, is_prompt: bool) -> None:
+        """Note a figure of the task. One that its request has already begins the next request."""
+        request = self._by_task[task]
+        if (request.prompt if is_prompt else request.decode) is not None:
+            request = self._begin(task)
+        if is_prompt:
+            request.prompt = timing
+        else:
+            request.decode = timing
+
+
+def _paces_of_requests(text: str) -> list[_Timed]:
     """The paces of each request that a log of llama.cpp tells of."""
-    requests: list[dict[str, Any]] = []
-    # by its task the request that is answered; programs for one user write no task
-    by_task: dict[str, dict[str, Any]] = {}
-    running: set[str] = set()
+    requests = _Requests()
     task = ""
-
-    def begin(task: str) -> dict[str, Any]:
-        by_task[task] = {}
-        requests.append(by_task[task])
-        return by_task[task]
-
     for match in expression("runs", "event").finditer(text):
         event = match["event"]
         task = match["task"] or task
-        request = by_task.get(task)
-        if request is None:
-            request = begin(task)
-        if event == "release":
-            running.discard(task)
-            if match["held"]:
-                request["held"] = int(match["held"])
-        elif event == "launch_slot_":
-            running.add(task)
-            if len(running) > 1:
-                for other in running:
-                    by_task[other]["shared"] = True
-        elif not event:
-            kind = "prompt" if match["kind"] == "prompt eval" else "decode"
-            # a figure that a request has already begins the next
-            if kind in request:
-                request = begin(task)
-            figures = (match[name] or 0 for name in ("tokens", "rate", "ms"))
-            request[kind] = tuple(map(float, figures))
-    return [pace for request in requests for pace in _paces(request)]
+        requests.of(task)
+        if event == "launch_slot_":
+            requests.launch(task)
+        elif event == "release":
+            requests.release(task, match["held"])
+        elif event is None:
+            rate = float(match["rate"] or 0)
+            timing = _Timing(int(match["tokens"]), rate, float(match["ms"]))
+            requests.time(task, timing, is_prompt=match["kind"] == "prompt eval")
+    paces: list[_Timed] = []
+    for request in requests.begun:
+        paces += request.paces()
+    return paces
 
 
-def _paces(request: Mapping[str, Any]) -> Iterator[Figure]:
-    prompt, written = (int(request.get(kind, (0,))[0]) for kind in ("prompt", "decode"))
-    # tokens that stood in the context before it wrote
-    before = request["held"] - written if "held" in request else prompt
-    at = {
-        "prompt": max(0, before - prompt),
-        "decode": before + written // 2 if before > 0 else None,
-    }
-    shared = "shared" in request
-    for kind, depth in at.items():
-        tokens, rate, ms = request.get(kind, (0.0, 0.0, 0.0))
-        # builds of 2026 count the first token, and not its time: the rate printed does not
-        rate = rate if rate >= 1 or not ms else 1000 * tokens / ms
-        if tokens and rate:
-            count = int(tokens)
-            yield Figure(
-                term=kind, seen=rate, tokens=count, depth_tokens=depth, shared=shared
-            )
-
+# ---------------------------------------------------------------- the table of llama-bench
 
 # what one run has of a row; another value is another test
 _SAME = ("type", "parameters", "threads", "gpu_layers", "keys", "backend", "experts",
          "flash_attention")  # fmt: skip
 
 
-def _read_bench(text: str) -> Run:
+class _BenchRow(NamedTuple):
+    """One row of the table: the cell of each fact, and the pace of its test."""
+
+    cells: Mapping[str, str]
+    pace: Figure
+
+    def is_of_run(self, other: _BenchRow) -> bool:
+        """Whether both rows are of the same model with the same options."""
+        return all(self.cells.get(key) == other.cells.get(key) for key in _SAME)
+
+
+def _read_bench(text: str) -> Run | None:
     """The tests of a prompt or an answer alone, with the options of the first row with flash
     attention, each counted once.
     """
-    names, head = shipped_table("runs")["bench"], list[str]()
-    rows, paces = list[dict[str, str]](), list[Figure]()
-    for line in StringIO(text):
-        # a log may have millions of lines that are no row
-        if "|" not in line:
-            continue
-        cells = list(map(str.strip, line[:2000].strip().strip("|").split("|")))
-        if {"test", "t/s", "model"} <= set(cells):
-            head = [names.get(cell, cell) for cell in cells]
-        elif len(cells) == len(head):
-            row = {
-                "keys": "f16",
-                "values": "f16",
-                **dict(zip(head, cells, strict=True)),
-            }
-            # `5.04 ± 0.26`, however the sign was decoded
-            test, rate = (
-                expression("runs", "test").fullmatch(row["test"]),
-                row["t/s"].split(" ")[0],
-            )
-            if test and _NUMBER.fullmatch(rate) and float(rate):
-                tokens, depth, is_prompt = (
-                    int(test[2]),
-                    int(test[3] or 0),
-                    test[1] == "pp",
-                )
-                kind, at = (
-                    ("prompt", depth) if is_prompt else ("decode", depth + tokens // 2)
-                )
-                rows.append(row)
-                paces.append(
-                    Figure(term=kind, seen=float(rate), tokens=tokens, depth_tokens=at)
-                )
-    first = min(rows, key=lambda row: row.get("flash_attention", "") == "0", default={})
-    same: dict[tuple[str, int | None, int | None], Figure] = {}
-    for row, pace in zip(rows, paces, strict=True):
-        if all(row.get(key) == first.get(key) for key in _SAME):
-            same.setdefault((pace.term, pace.tokens, pace.depth_tokens), pace)
-    facts = _facts("llama-bench", text) | first
-    backends = {*re.split(r"[, ]+", facts.get("backend", ""))} - {""}
-    is_on_card = backends - {"CPU", "BLAS"} and facts.get("gpu_layers") != "0"
-    left_out = len(rows) - len(same)
+    rows = list(_bench_rows(text))
+    if not rows:
+        return None
+    first = _first_with_flash_attention(rows)
+    paces: dict[tuple[str, int | None, int | None], Figure] = {}
+    for row in rows:
+        if row.is_of_run(first):
+            pace = row.pace
+            paces.setdefault((pace.term, pace.tokens, pace.depth_tokens), pace)
+    left_out = len(rows) - len(paces)
     holds = {
         "other-tests": left_out,
         "broken": expression("runs", "broken").search(text),
     }
     return _run_with(
-        facts,
+        _facts("llama-bench", text) | dict(first.cells),
         "llama-bench",
-        on_processor=not is_on_card if backends else None,
-        figures=tuple(same.values()),
+        on_processor=_ran_on_processor(first),
+        figures=tuple(paces.values()),
         notes=sentences("runs", "note", holds, number=left_out),
     )
 
 
+def _bench_rows(text: str) -> Iterator[_BenchRow]:
+    """Each row that has a pace. A text may hold several tables."""
+    names = _table().bench
+    head: list[str] = []
+    for line in StringIO(text):
+        if "|" not in line:
+            continue
+        row = line[:_LONGEST_ROW].strip().strip("|")
+        cells = [cell.strip() for cell in row.split("|")]
+        if {"test", "t/s", "model"} <= set(cells):
+            head = [names.get(cell, cell) for cell in cells]
+        elif len(cells) == len(head):
+            by_name = _USUAL_CACHE | dict(zip(head, cells, strict=True))
+            pace = _tested_pace(by_name["test"], by_name["t/s"])
+            if pace is not None:
+                yield _BenchRow(by_name, pace)
+
+
+def _tested_pace(test: str, rate: str) -> Figure | None:
+    """The pace of a test such as `tg128 @ d4096`; None where the test is another, or has none."""
+    match = expression("runs", "test").fullmatch(test)
+    # `5.04 ± 0.26`, however the sign was decoded
+    rate = rate.split(" ")[0]
+    if match is None or _NUMBER.fullmatch(rate) is None or not float(rate):
+        return None
+    tokens = int(match[2])
+    depth = int(match[3] or 0)
+    if match[1] == "pp":
+        return Figure(
+            term="prompt", seen=float(rate), tokens=tokens, depth_tokens=depth
+        )
+    depth += tokens // 2
+    return Figure(term="decode", seen=float(rate), tokens=tokens, depth_tokens=depth)
+
+
+def _first_with_flash_attention(rows: Sequence[_BenchRow]) -> _BenchRow:
+    """The first row with flash attention, which is what is predicted; else the first."""
+    for row in rows:
+        if row.cells.get("flash_attention") != "0":
+            return row
+    return rows[0]
+
+
+def _ran_on_processor(row: _BenchRow) -> bool | None:
+    """Whether no backend of the row used an accelerator; None where the row names no backend."""
+    backends = set(re.split(r"[, ]+", row.cells.get("backend", ""))) - {""}
+    if not backends:
+        return None
+    return backends <= {"CPU", "BLAS"} or row.cells.get("gpu_layers") == "0"
+
+
+# ---------------------------------------------------------------- answers
+
+
 def _read_answers(text: str) -> Run | None:
-    """Of the first program whose figures the text holds: the first prompt, and each answer. Later
-    prompts of Ollama are counted with what its cache held back (ollama/ollama#10860).
-    """
-    for program in shipped_table("runs")["answers"]:
-        paces: list[Figure] = []
-        # a figure that the answer has already begins the next
-        answers: list[dict[str, float]] = [{}]
-        for match in re.finditer("|".join(program["figures"]), text, re.MULTILINE):
-            name = str(match.lastgroup)
-            if name in answers[-1]:
-                answers.append({})
-            if _NUMBER.fullmatch(match[name]):
-                answers[-1][name] = float(match[name])
-        for number, fields in enumerate(answers):
-            prompt, tokens = int(fields.get("prompt", 0)), int(fields.get("tokens", 0))
-            depth = int(fields.get("cached", 0))
-            within = depth + prompt + tokens // 2 if prompt else None
-            for kind, count, at in (
-                ("prompt", prompt, depth),
-                ("decode", tokens, within),
-            ):
-                rate, time = fields.get(f"{kind}_rate"), fields.get(f"{kind}_time")
-                seconds = count / rate if rate else (time or 0) / program["per_second"]
-                is_later = kind == "prompt" and number > 0
-                if count and 0 < seconds < _MOST_SECONDS and not is_later:
-                    rate = count / seconds
-                    paces.append(
-                        Figure(term=kind, seen=rate, tokens=count, depth_tokens=at)
-                    )
+    """Of the first program whose figures the text holds: the first prompt, and each answer."""
+    for program in _table().answers:
+        paces: list[_Timed] = []
+        for number, figures in enumerate(_answers(program, text)):
+            prompt = int(figures.get("prompt", 0))
+            written = int(figures.get("tokens", 0))
+            cached = int(figures.get("cached", 0))
+            # later prompts of Ollama are counted with what its cache held back
+            # (ollama/ollama#10860)
+            if number == 0:
+                paces += _timed(program, figures, "prompt", prompt, cached)
+            depth = cached + prompt + written // 2 if prompt else None
+            paces += _timed(program, figures, "decode", written, depth)
         if paces:
             return Run(
-                tool=program["tool"],
-                runtime=program["runtime"],
+                tool=program.tool,
+                runtime=program.runtime,
                 name=_facts("answers", text).get("name"),
                 drafts='"draft_n"' in text,
-                figures=tuple(_averaged(paces)),
+                figures=tuple(_averages(paces)),
             )
     return None
 
 
-def _read_vllm(text: str) -> Run | None:
-    """The pace of windows in which the same requests ran from start to end and none was read."""
-    facts, by_count, before = _facts("vllm", text), dict[int, list[float]](), 0
-    for prompt, rate, count in expression("runs", "window").findall(text):
-        running = int(count)
-        if running and running == before and not float(prompt) and float(rate):
-            by_count.setdefault(running, []).append(float(rate))
-        before = running
-    at_once = max(
-        by_count, key=lambda number: (number == 1, len(by_count[number])), default=1
-    )
+def _answers(program: _AnswerRules, text: str) -> list[dict[str, float]]:
+    """The figures of each answer. A figure that an answer has already begins the next."""
+    answers: list[dict[str, float]] = [{}]
+    for match in re.finditer("|".join(program.figures), text, re.MULTILINE):
+        name = str(match.lastgroup)
+        if name in answers[-1]:
+            answers.append({})
+        if _NUMBER.fullmatch(match[name]):
+            answers[-1][name] = float(match[name])
+    return answers
+
+
+def _timed(
+    program: _AnswerRules,
+    figures: Mapping[str, float],
+    kind: str,
+    tokens: int,
+    depth_tokens: int | None,
+) -> Iterator[_Timed]:
+    """The pace of so many tokens, where the answer tells how long they took."""
+    rate = figures.get(f"{kind}_rate")
+    if rate:
+        seconds = tokens / rate
+    else:
+        seconds = figures.get(f"{kind}_time", 0) / program.per_second
+    if tokens and 0 < seconds < _MOST_SECONDS:
+        yield _Timed(kind, tokens / seconds, tokens, depth_tokens)
+
+
+# ---------------------------------------------------------------- vLLM
+
+
+def _read_vllm(text: str) -> Run:
+    """What vLLM loaded, and its pace with the number of requests that ran longest."""
+    facts = _facts("vllm", text)
     where = HOST if "device_config=cpu" in text else ACCELERATORS
-    gib = facts.get("gib", "0")
     figures: list[Figure] = []
+    gib = facts.get("gib", "0")
     # of one of several devices it is a part
     if float(gib) and not expression("runs", "spread").search(text):
-        rounded, size = 10 ** -len(gib.partition(".")[2]) / 2, float(gib)
-        size, rounded = (_SCALES["GiB"] * each for each in (size, rounded))
-        figures.append(
-            Figure(
-                subject="memory",
-                term="weights",
-                where=where,
-                seen=size,
-                rounded=rounded,
-            )
+        half_of_last_place = 10 ** -len(gib.partition(".")[2]) / 2
+        weights = Figure(
+            subject="memory",
+            term="weights",
+            where=where,
+            seen=_SCALES["GiB"] * float(gib),
+            rounded=_SCALES["GiB"] * half_of_last_place,
         )
-    if by_count:
-        pace = median(by_count[at_once])
+        figures.append(weights)
+    rates = _rates_by_sequences(text)
+    at_once = 1
+    if rates:
+        # of one alone where there is such a window, else of what most windows have
+        if 1 not in rates:
+            at_once = max(rates, key=lambda number: len(rates[number]))
+        pace = median(rates[at_once])
         figures.append(Figure(term="decode", seen=pace, sequences=at_once))
     return Run(
         tool="vLLM log",
@@ -484,10 +641,28 @@ def _read_vllm(text: str) -> Run | None:
         context_tokens=_amount(facts.get("context")),
         parallel=at_once,
         on_processor=where == HOST,
-        cards=int(where != HOST),
+        cards=0 if where == HOST else 1,
         drafts="SpecDecoding metrics:" in text,
         figures=tuple(figures),
     )
+
+
+def _rates_by_sequences(text: str) -> dict[int, list[float]]:
+    """By how many requests ran, the tokens a second of each window in which the same number ran
+    from start to end and no prompt was read.
+    """
+    rates: dict[int, list[float]] = {}
+    before = 0
+    for prompt_rate, rate, count in expression("runs", "window").findall(text):
+        running = int(count)
+        is_steady = running > 0 and running == before
+        if is_steady and not float(prompt_rate) and float(rate):
+            rates.setdefault(running, []).append(float(rate))
+        before = running
+    return rates
+
+
+# ---------------------------------------------------------------- a process
 
 
 def run_of_process(number: str) -> Run:
@@ -495,12 +670,7 @@ def run_of_process(number: str) -> Run:
     seen = process(number)
     if seen is None:
         raise refusal("runs", "no-process", number=number)
-    sizes = {ALL_MEMORY: seen.memory_bytes}
-    if seen.model_file is not None:
-        # pages of the model's file apart, where it is mapped
-        rest = seen.memory_bytes - seen.model_bytes
-        sizes = {MODEL_FILE: seen.model_bytes, EVERYTHING_ELSE: rest, **sizes}
-    facts = {"keys": "f16", "values": "f16", **dict(_options(seen))}
+    facts = _USUAL_CACHE | _options(seen)
     file = seen.model_file or facts.get("file")
     if file is None and "name" not in facts:
         raise refusal("runs", "no-model-open", number=number)
@@ -511,35 +681,47 @@ def run_of_process(number: str) -> Run:
             facts["size"] = str(os.path.getsize(file))
     # -c is for all sequences together; without a number of them one cache serves all
     parallel = 1 if "unified" in facts else _amount(facts.get("parallel")) or 1
+    # -c 0 is what the model was trained for
+    context = _amount(facts.get("context")) or 0
     return _run_with(
         facts,
         "process",
         # a word of the command line of Ollama's runner
         runtime="ollama" if "runner" in seen.words[1:3] else "llama.cpp",
-        # -c 0 is what the model was trained for
-        context_tokens=(_amount(facts.get("context")) or 0) // parallel or None,
+        context_tokens=context // parallel or None,
         parallel=parallel,
         on_processor=True if facts.get("gpu_layers") == "0" else None,
         drafts="draft" in facts,
-        figures=tuple(
-            Figure(subject="memory", term=term, where=HOST, seen=size)
-            for term, size in sizes.items()
-        ),
+        figures=tuple(_memory_of_process(seen)),
     )
 
 
-def _options(seen: Process) -> Iterator[tuple[str, str]]:
-    table = shipped_table("runs")
-    names = {flag: name for name, flags in table["options"].items() for flag in flags}
+def _memory_of_process(seen: Process) -> list[Figure]:
+    """All of its memory; where it maps a file of a model, the pages of that file apart."""
+    figures = [_memory(ALL_MEMORY, HOST, seen.memory_bytes)]
+    if seen.model_file is not None:
+        rest = seen.memory_bytes - seen.model_bytes
+        mapped = _memory(MODEL_FILE, HOST, seen.model_bytes)
+        return [mapped, _memory(EVERYTHING_ELSE, HOST, rest), *figures]
+    return figures
+
+
+def _options(seen: Process) -> dict[str, str]:
+    """The facts that the options of a command line give; of several the last counts."""
+    table = _table()
+    names = {flag: name for name, flags in table.options.items() for flag in flags}
+    facts: dict[str, str] = {}
     waiting: str | None = None
     for word in seen.words[1:]:
         flag, sign, value = word.partition("=")
         if waiting is not None:
-            yield waiting, word
+            facts[waiting] = word
             waiting = None
-        elif flag in table["switches"]:
-            yield table["switches"][flag]
+        elif flag in table.switches:
+            name, value = table.switches[flag]
+            facts[name] = value
         elif flag in names and sign:
-            yield names[flag], value
+            facts[names[flag]] = value
         else:
             waiting = names.get(flag)
+    return facts

@@ -21,7 +21,7 @@ from ..judge.pace.text import BATCH_TOKENS
 from ..judge.record import Verdict
 from ..machine.record import Machine
 from ..needs.records import MemoryNeed
-from .runs import (
+from .run_record import (
     ALL_MEMORY,
     EVERYTHING_ELSE,
     HOST,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..advice.runs import Run, read_log, run_of, run_of_process
+from ..advice.run_record import Run
+from ..advice.runs import read_log, run_of, run_of_process
 from ..advice.verify import verify
 from ..catalogue.index import Catalogue, open_catalogue
 from ..catalogue.names import id_of

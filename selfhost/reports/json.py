@@ -26,7 +26,7 @@ from .labels import documents
 if TYPE_CHECKING:
     from ..advice.listing import Ranking
     from ..advice.plan import Plan
-    from ..advice.runs import Figure
+    from ..advice.run_record import Figure
     from ..advice.several import Comparison, Shown
     from ..advice.sizes import ContainerSize
     from ..advice.verify import Verification

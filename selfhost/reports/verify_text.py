@@ -5,7 +5,7 @@ A `Verification` goes in, blocks come out.
 
 from __future__ import annotations
 
-from ..advice.runs import Figure
+from ..advice.run_record import Figure
 from ..advice.verify import Verification, is_wide
 from ..core import units
 from .labels import LABELS

@@ -12,7 +12,8 @@ import pytest
 
 from helpers.paths import DATA
 from selfhost.advice import runs
-from selfhost.advice.runs import Figure, Run, read_log, run_of
+from selfhost.advice.run_record import Figure, Run
+from selfhost.advice.runs import read_log, run_of
 from selfhost.core.files import Unreadable
 
 LOGS = DATA / "logs"

@@ -11,7 +11,8 @@ import pytest
 from helpers.paths import DATA, RECORDS
 from selfhost.advice import runs as module
 from selfhost.advice import verify as verify_module
-from selfhost.advice.runs import Figure, Run, run_of, run_of_process
+from selfhost.advice.run_record import Figure, Run
+from selfhost.advice.runs import run_of, run_of_process
 from selfhost.advice.verdicts import check_with
 from selfhost.advice.verify import Verification, identify, pace_at, verify
 from selfhost.catalogue.index import open_catalogue

@@ -1,0 +1,92 @@
+"""The record of one run of a model: which model ran, how it was set up, and its figures.
+
+`runs` makes a `Run` from a log or a process; `verify` sets a prediction beside each `Figure`.
+"""
+
+from __future__ import annotations
+
+from ..core.records import Record
+
+# terms of a process: sums of what the needs predict term by term
+MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY = "model_file", "everything_else", "total"
+PROCESS_TERMS = (MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY)
+HOST, ACCELERATORS = "host", "accelerators"
+# a program takes longer for the first tokens of an answer, and a short prompt is read one batch
+# for the price of a longer one (llama-bench: 512 and 128 by default)
+LEAST_TOKENS = {"decode": 8, "prompt": 32}
+
+
+class Figure(Record):
+    """One figure of a run, and what is predicted for it.
+
+    `subject` is memory (`seen` bytes of `term`, one of the needs or of PROCESS_TERMS, which lie
+    on HOST or ACCELERATORS, `where`, all of them together) or pace (tokens per second; `term`
+    is decode or prompt). A log rounds to `rounded`. Of a pace `tokens` were timed, on average of
+    several requests, with `depth_tokens` in the context on average (of a prompt: before it); None
+    where the run does not tell. `sequences` decoded at once, all together at that pace. `shared`:
+    others were answered at the same time.
+
+    `low`, `likely` and `high` are predicted, None where nothing could be; `inside` is None, with
+    the reason in `why`, where the two cannot be compared.
+    """
+
+    subject: str = "pace"
+    term: str
+    where: str | None = None
+    seen: float
+    rounded: float = 0
+    tokens: int | None = None
+    depth_tokens: int | None = None
+    sequences: int = 1
+    shared: bool = False
+    low: float | None = None
+    likely: float | None = None
+    high: float | None = None
+    inside: bool | None = None
+    why: str | None = None
+
+    @property
+    def unit(self) -> str:
+        return "bytes" if self.subject == "memory" else "tokens_per_second"
+
+    @property
+    def difference(self) -> float | None:
+        """Seen against likely: 0.1 is a tenth more; None where nothing is predicted."""
+        return self.seen / self.likely - 1 if self.likely else None
+
+
+class Run(Record):
+    """One run of a model. None means that the log or the process does not tell.
+
+    `file` and `name` are as the run wrote them: they find the model and go into no report.
+    `parameters` may be rounded (`494.03 M`). `context_tokens` is per sequence. `states` are the
+    sequences that share one cache, each with a recurrent state of its own. `experts_in_ram`: of so
+    many of the first layers at most (`--n-cpu-moe`). `output_tokens` of a batch can have logits,
+    and `batch_tokens` are computed at once (-ub). `gpu` is the name of hardware as the run wrote
+    it, `cards` how many accelerators held something. `drafts`: a second model drafts tokens.
+    `notes` are sentences about what the run does not tell.
+    """
+
+    tool: str
+    runtime: str = "llama.cpp"
+    version: str | None = None
+    file: str | None = None
+    name: str | None = None
+    quantization: str | None = None
+    parameters: int | None = None
+    file_bytes: int | None = None
+    context_tokens: int | None = None
+    parallel: int | None = None
+    states: int = 1
+    kv_cache_type: str | None = None
+    threads: int | None = None
+    on_processor: bool | None = None
+    gpu_layers: int | None = None
+    experts_in_ram: int | None = None
+    output_tokens: int | None = None
+    batch_tokens: int | None = None
+    gpu: str | None = None
+    cards: int = 0
+    drafts: bool = False
+    figures: tuple[Figure, ...] = ()
+    notes: tuple[str, ...] = ()
