@@ -360,8 +360,10 @@ def _compute(case: Case, first: Cells) -> Term:
     on_device = case.device is not None
     size = reserved = None
     if case.has_row and (case.row.encoder or case.model.vocabulary is not None):
-        size = compute_bytes(case.model, case.row, case.room, rows)
-        reserved = compute_bytes(case.model, case.row, case.room, whole)
+        size = compute_bytes(case.model, case.row, case.room, rows, on_device=on_device)
+        reserved = compute_bytes(
+            case.model, case.row, case.room, whole, on_device=on_device
+        )
     if size is None or reserved is None:
         guess = guessed_compute(case.model, case.row, case.room, whole)
         return guess if case.device is None else _with_copies(case, guess)

@@ -12,7 +12,7 @@ from packed_specs import usual_cases
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.stored import Store
 from selfhost.needs.case import Cells
-from selfhost.needs.llamacpp import buffers
+from selfhost.needs.llamacpp import buffers, graph
 from selfhost.needs.llamacpp.graph import exact_compute_bytes
 from selfhost.needs.tensors import row_of
 
@@ -42,14 +42,16 @@ def test_what_is_stored_is_what_a_replay_gives(
     cases = [case for case in usual_cases(Catalogue.open()) if case.row.graph]
     for case in cases[::_EVERY]:
         for room in (case.room, case.room_of_first_batch):
-            asked = case.model, case.row, room, case.logits_rows
-            replayed = exact_compute_bytes(*asked)
-            with monkeypatch.context() as patch:
-                patch.setattr(buffers, "exact_compute_bytes", refuse)
-                assert buffers.compute_bytes(*asked) == replayed, case.spec.id
+            for on_device in (False, True):
+                asked = case.model, case.row, room, case.logits_rows
+                replayed = exact_compute_bytes(*asked, on_device=on_device)
+                with monkeypatch.context() as patch:
+                    patch.setattr(graph, "exact_compute_bytes", refuse)
+                    found = buffers.compute_bytes(*asked, on_device=on_device)
+                assert found == replayed, case.spec.id
 
 
-def refuse(*asked: object) -> None:
+def refuse(*asked: object, **_: object) -> None:
     raise AssertionError(f"replayed: {asked}")
 
 
