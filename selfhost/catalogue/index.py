@@ -279,7 +279,7 @@ class ShippedSpecs(SpecFolder):
                 # the file is no TOML: it says why
                 document = read_spec_file(path)
             else:
-                document = Document(path, values)
+                document = Document(path, values, is_checked=self.store.is_package)
             self._specs[id] = _checked_spec(id, document, stated_spec(document, path))
         return self._specs[id]
 

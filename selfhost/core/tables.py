@@ -69,15 +69,22 @@ class Document:
     """A parsed file and the problems found in it so far. `values` is empty when the text is no
     TOML; the syntax error is then the only problem. Dates are text. `text` is None for values that
     were not read of a TOML file (the stored form of one, JSON, a `Workload`). Their problems have a
-    line only where the TOML file `file` is there.
+    line only where the TOML file `file` is there. `is_checked`: the values are those of a package,
+    and were held against what they may be before it was built, so that they are not again.
     """
 
     def __init__(
-        self, file: str, values: Mapping[str, Any], text: str | None = None
+        self,
+        file: str,
+        values: Mapping[str, Any],
+        text: str | None = None,
+        *,
+        is_checked: bool = False,
     ) -> None:
         self.file = file
         self.values = values
         self.text = text
+        self.is_checked = is_checked
         # the whole file as one table
         self.root = TomlTable(self, (), values)
         # what was read of it, each with its place
@@ -352,10 +359,11 @@ class TomlTable:
             return value
         if kind.is_plain:
             return self._plain(path, value, kind, limits)
-        fault = fault_of(value, kind.type)
-        if fault is not None:
-            self.document.add(path, fault.message, fault.remedy)
-            return _NOTHING.get(kind.outer)
+        if not self.document.is_checked:
+            fault = fault_of(value, kind.type)
+            if fault is not None:
+                self.document.add(path, fault.message, fault.remedy)
+                return _NOTHING.get(kind.outer)
         if kind.outer == "tuple":
             return self._listed(path, value, kind, limits)
         if kind.outer == "Mapping":
@@ -370,9 +378,13 @@ class TomlTable:
     def _plain(
         self, path: KeyPath, value: Any, kind: _Kind, limits: Mapping[str, Any]
     ) -> Any:
-        fault = fault_of(value, kind.type, **limits)
+        fault = None
+        if not self.document.is_checked:
+            fault = fault_of(value, kind.type, **limits)
         if fault is None:
-            return " ".join(value.split()) if limits.get("lines") else kind.type(value)
+            if limits.get("lines"):
+                return " ".join(value.split())
+            return kind.type(value)
         remedy: Remedy = fault.remedy
         if isinstance(value, str) and "choices" in limits:
             remedy = self.document.did_you_mean(
@@ -527,4 +539,4 @@ def stored_table(store: Store, name: str) -> Document:
             raise SpecError(document.problems)
         return document.values
 
-    return Document(path, store.value(name, parse))
+    return Document(path, store.value(name, parse), is_checked=store.is_package)
