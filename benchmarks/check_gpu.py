@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from selfhost.machine.probes import gpus
+from selfhost.machine.probes import nvidia
 from selfhost.machine.probes.host import Host
 from selfhost.machine.probes.system import ask_nvml
 from selfhost.machine.reader import read_machine
@@ -72,7 +72,7 @@ class Answered(Host):
 def differences(answer: Mapping[str, Any], rows: list[dict[str, str]]) -> list[str]:
     """What one library said that nvidia-smi says otherwise, as lines."""
     cards = [
-        card for read in gpus.read_nvidia(Answered(answer), 0) for card in read.cards
+        card for read in nvidia.read_nvidia(Answered(answer), 0) for card in read.cards
     ]
     whole = [row for row in rows if row["mig.mode.current"] != "Enabled"]
     found = []
@@ -117,14 +117,14 @@ def main() -> int:
     parser.add_argument("--record", metavar="FILE", help="write NVML's answer")
     chosen = parser.parse_args()
     host = Host()
-    if gpus.read_nvidia(host, 0) is None:
+    if nvidia.read_nvidia(host, 0) is None:
         print("no NVIDIA driver is here: nothing to compare")
         return 2
     try:
         rows = by_nvidia_smi()
     except (OSError, subprocess.SubprocessError) as error:
         print(
-            f"nvidia-smi does not answer ({error}); selfhost says: {gpus.read_nvidia(host, 0)}"
+            f"nvidia-smi does not answer ({error}); selfhost says: {nvidia.read_nvidia(host, 0)}"
         )
         return 2
     start = time.perf_counter()

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from .machine.record import Machine
     from .machine.words import UnknownMachineError
 
-# the module of each public name; `machine.reader` gives Machine the functions that read this one
+# the module of each public name
 _MODULES = {
     "Comparison": "advice.several",
     "ContainerSize": "advice.sizes",
     "Finding": "judge.record",
     "Load": "core.workload",
-    "Machine": "machine.reader",
+    "Machine": "machine.record",
     "MachineFileError": "core.errors",
     "ModelSpec": "catalogue.spec",
     "Outcome": "judge.record",

@@ -26,7 +26,7 @@ from .core.errors import (
 from .core.records import fault_of
 from .core.workload import MOST_BYTES, Workload
 from .judge.record import Verdict
-from .machine.reader import Machine
+from .machine.record import Machine
 
 if TYPE_CHECKING:
     from .advice.listing import Ranking

@@ -38,6 +38,7 @@ RANK = {name: level for level, name in enumerate(ORDER)}
 # (importer, imported) that go against the order, with the reason; the reports inside functions
 EXCEPTIONS = {
     ("machine/reader.py", "probes"),  # the one door to the real machine
+    ("machine/record.py", "machine/reader.py"),  # inside `Machine.read`
     # an answer of the API shows itself: inside `to_json`, `__str__`, `__rich__` and `_repr_html_`
     ("judge/record.py", "reports"),
     ("advice/listing.py", "reports"),
@@ -174,10 +175,11 @@ def test_no_files_import_each_other() -> None:
     arrows: dict[Path, set[Path]] = {}
     for path in FILES:
         file = path.relative_to(PACKAGE).as_posix()
-        targets = files_imported(path)
-        arrows[path] = {
-            target for target in targets if (file, room(target)) not in EXCEPTIONS
-        }
+        arrows[path] = set()
+        for target in files_imported(path):
+            names = {room(target), target.relative_to(PACKAGE).as_posix()}
+            if not any((file, name) in EXCEPTIONS for name in names):
+                arrows[path].add(target)
     done: set[Path] = set()
     while ready := {
         path for path, targets in arrows.items() if path not in done and targets <= done
@@ -388,7 +390,7 @@ def test_a_machine_without_accelerators_loads_no_table_of_them() -> None:
         "machine = read_machine(RecordedHost('tests/machines/linux-vm-no-limit/root'))\n"
         "assert machine.accelerators == ()"
     )
-    assert "selfhost.machine.probes.stores" in modules
+    assert "selfhost.machine.probes.stored_models" in modules
     assert not modules & {"ctypes", "selfhost.machine.gpus"}
 
 

@@ -21,6 +21,7 @@ from ..core.templates import fill
 from ..core.units import words_of
 from ..machine import cpus, gpus, named, profiles
 from ..machine.changes import with_implied
+from ..machine.platforms import normal_architecture, normal_system
 from ..machine.record import (
     FACTS,
     MAX_DISK_BYTES,
@@ -28,8 +29,6 @@ from ..machine.record import (
     PURPOSES,
     SCHEMA,
     Machine,
-    normal_architecture,
-    normal_system,
 )
 from ..machine.understand import cards_named
 from ..machine.words import MOST_CARDS, PartOfMachineError, UnknownGpuError, every_card

@@ -21,7 +21,8 @@ from ..core.units import parse_size
 from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_TYPES, Workload
 from ..judge.checks import CHECKS
 from ..machine.changes import SettingError, value_of
-from ..machine.record import BANDWIDTH, Machine, normal_architecture
+from ..machine.platforms import normal_architecture
+from ..machine.record import BANDWIDTH, Machine
 
 SCHEMA = 1
 INIT = "`selfhost audit --init` writes one to begin with"

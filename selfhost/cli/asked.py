@@ -16,7 +16,7 @@ from ..core.files import input_path
 from ..core.workload import FLAGS, Load, Workload, as_typed
 
 if TYPE_CHECKING:
-    from ..machine.reader import Machine
+    from ..machine.record import Machine
     from .parser import Options
 
 # the fields of a Load that have an option of their own
@@ -116,7 +116,7 @@ def _refuse_measuring_another(options: Options) -> None:
 
 def _machines_named(options: Options) -> tuple[tuple[Machine, ...], str | None]:
     """The machines of a name, a path or a description, and what else the name can mean."""
-    from ..machine.reader import Machine
+    from ..machine.record import Machine
 
     text: str | None = options.machine
     if text is None:

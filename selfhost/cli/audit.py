@@ -24,7 +24,7 @@ from ..core.errors import (
 from ..core.quoting import shell_word
 from ..core.tables import Document
 from ..core.units import nearest, utc_today
-from ..machine.reader import Machine
+from ..machine.record import Machine
 from ..reports.audit_formats import FORMATS
 from ..reports.audit_text import document
 from ..reports.layout import clean

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 
 from ..core.errors import UsageError
 from ..machine.profiles import all_profiles
-from ..machine.reader import Machine
-from ..machine.record import checked_name
+from ..machine.record import Machine, checked_name
 from ..reports import json
 from ..reports.machine_text import machine_document, profiles_document
 from .asked import one_machine, pairs_of

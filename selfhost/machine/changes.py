@@ -14,6 +14,7 @@ from ..core.records import fault_of, shortened, shown
 from ..core.tables import TomlRow, shipped_table
 from ..core.units import nearest, parse_number, parse_size, words_of
 from . import cpus, gpus, record
+from .platforms import normal_architecture, normal_system
 from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, FactValues, Machine
 from .understand import cards_named
 from .words import (
@@ -131,7 +132,7 @@ def _instruction_sets(text: str) -> tuple[str, ...]:
 
 
 _READERS: Mapping[str, Callable[[str], Any]] = {
-    "architecture": partial(_choice, "architecture", record.normal_architecture),
+    "architecture": partial(_choice, "architecture", normal_architecture),
     "memory": _size,
     "cores": _cores,
     # a full disk is something to ask about
@@ -140,7 +141,7 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     ),
     "bandwidth": _bandwidth,
     "gpu": _gpu,
-    "system": partial(_choice, "system", record.normal_system),
+    "system": partial(_choice, "system", normal_system),
     "instruction_sets": _instruction_sets,
 }
 # the keys of `--set`, in the order of their use: a later one may state what an earlier one lost

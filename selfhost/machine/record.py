@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..core import __version__
 from ..core.errors import MachineFileError, Problem, expect_type
 from ..core.records import Record, TextForm, Unread, fault_of, kind_of, read_by, shown
-from ..core.tables import TABLES, Document, TomlTable, shipped_table
+from ..core.tables import TABLES, Document, TomlTable
+from .platforms import (
+    filesystem_kind,
+    normal_architecture,
+    normal_system,
+    platforms,
+)
 
 SCHEMA = "selfhost.machine/1"
 # the name of a machine that nobody named; of another's record it says nothing
@@ -82,17 +87,6 @@ _SOME_BYTES = read_by(default=None, minimum=1, maximum=MAX_MEMORY_BYTES)
 _CORES = read_by(default=None, minimum=1, maximum=MAX_CORES)
 
 
-def _normal(word: str, kind: str) -> str:
-    """As Linux calls it, in lower case where the table has no other name."""
-    name = word.strip().lower()
-    return str(shipped_table("platforms")[kind].get(name, name))
-
-
-# `AMD64`, `arm64`, `i586` -> x86_64, aarch64, i686; `Darwin`, `win32` -> macos, windows
-normal_architecture = partial(_normal, kind="architectures")
-normal_system = partial(_normal, kind="systems")
-
-
 class Disk(Record):
     """One place where a runtime would store models. `path` has the home folder as `~`.
 
@@ -113,11 +107,7 @@ class Disk(Record):
         """`network`: on another machine or the host of this one, slow to map into memory; `memory`:
         what is stored takes RAM; `fat`: no file is larger than FAT_FILE_BYTES; empty for others.
         """
-        kinds, name = (
-            shipped_table("platforms")["filesystems"],
-            (self.filesystem or "").lower(),
-        )
-        return next((kind for kind in kinds if name in kinds[kind]), "")
+        return filesystem_kind(self.filesystem)
 
 
 class Accelerator(Record):
@@ -237,37 +227,38 @@ class Machine(Record):
 
     @classmethod
     def _completed(cls, values: dict[str, Any]) -> dict[str, Any]:
-        for name, limits in _LIMITS.items():
-            if values[name] is not None and (
-                fault := fault_of(values[name], float, **limits)
-            ):
-                raise MachineFileError(
-                    [Problem(file="Machine", key=name, message=fault[0])]
-                )
-        if values["architecture"]:
-            values["architecture"] = normal_architecture(values["architecture"])
+        _refuse_beyond_limits(values)
+        architecture = values["architecture"]
+        if architecture:
+            values["architecture"] = normal_architecture(architecture)
         if values["system"]:
             values["system"] = normal_system(values["system"])
         if values["instruction_sets"]:
-            names = shipped_table("platforms")["instruction_sets"].get(
-                values["architecture"], {}
-            )
-            kernel_names = [
-                names.get(name.lower(), name) for name in values["instruction_sets"]
-            ]
-            values["instruction_sets"] = tuple(dict.fromkeys(kernel_names))
+            sets = values["instruction_sets"]
+            values["instruction_sets"] = _linux_names(sets, values["architecture"])
         if values[BANDWIDTH] is None:
             values.update(dict.fromkeys(_WHERE_KNOWN))
         values["unread"] = _explained(values)
         return values
 
-    if TYPE_CHECKING:
+    @classmethod
+    def read(
+        cls, *, measure: bool = False, root: str | os.PathLike[str] | None = None
+    ) -> Machine:
+        """This machine, as it is now: no socket, no write. What cannot be read is in `unread`;
+        never raises for that.
 
-        @staticmethod
-        def read(
-            *, measure: bool = False, root: str | os.PathLike[str] | None = None
-        ) -> Machine:
-            """See `reader.read`, which is bound to this name."""
+        No child process, with one exception: where an NVIDIA driver is present a child asks its
+        library, which can hang, for at most ten seconds.
+
+        With `measure` the memory bandwidth is measured too, which takes up to a second. With `root`
+        not this machine but the recorded tree of another is read: DIR/proc, DIR/sys, …
+        `MachineFileError` where the folder holds none.
+        """
+        # here, for a record that is read from a file needs no probes
+        from .reader import read
+
+        return read(measure=measure, root=root)
 
     @classmethod
     def from_json(
@@ -278,18 +269,15 @@ class Machine(Record):
         errors call the input. `MachineFileError` carries the first 20 problems.
         """
         document = Document(file, without_null(data) if isinstance(data, dict) else {})
-        table, schema = document.root, document.values.get("schema")
-        if not isinstance(data, dict):
+        if isinstance(data, dict):
+            _check_schema(document, data)
+        else:
             document.add((), f"holds {kind_of(data)}, not one JSON object", WRITE_ONE)
-        elif schema != SCHEMA and (schema is not None or data.keys().isdisjoint(FACTS)):
-            elsewhere = "what another system answers is read by `selfhost audit --machines FILE`"
-            kind = "not stated" if schema is None else kind_of(schema)
-            message = f"is {kind}: not a machine record this version reads"
-            table.problem("schema", message, f'write "schema": "{SCHEMA}"; {elsewhere}')
-        values = _values(table, cls)
+        values = _values(document.root, cls)
         if not document.ok:
             raise MachineFileError(document.problems)
-        values |= {name: cls._defaults[name] for name in _NOT_IN_JSON}
+        for name in _NOT_IN_JSON:
+            values[name] = cls._defaults[name]
         # a machine read without `--name` is recorded so
         if values.get("name", UNNAMED) == UNNAMED:
             values["name"] = unnamed
@@ -308,29 +296,22 @@ class Machine(Record):
             content = read_file(os.fsdecode(path), MAX_FILE_BYTES, input_allowed=True)
             return cls.from_json(parse_json(text_of(content)), file)
         except Unreadable as error:
-            few = (
-                ": a machine record takes a few kilobytes"
-                if error.kind == LARGE
-                else ""
-            )
             problem = error.problem(file, WRITE_ONE)
-            raise MachineFileError(
-                [problem.replace(message=problem.message + few)]
-            ) from None
+            if error.kind == LARGE:
+                message = f"{problem.message}: a machine record takes a few kilobytes"
+                problem = problem.replace(message=message)
+            raise MachineFileError([problem]) from None
 
     def to_json(self) -> dict[str, Any]:
         """The `selfhost.machine/1` object: every key present, None where unread, whole bytes."""
         out: dict[str, Any] = {"schema": SCHEMA, "selfhost_version": __version__}
         for name in type(self)._fields:
             value = getattr(self, name)
-            if name in _NOT_IN_JSON or (name in _WHERE_KNOWN and value is None):
+            if name in _NOT_IN_JSON:
                 continue
-            if isinstance(value, tuple):
-                # no record in a list holds another
-                value = [
-                    e.__getstate__() if isinstance(e, Record) else e for e in value
-                ]
-            out[name] = dict(value) if isinstance(value, Mapping) else value
+            if name in _WHERE_KNOWN and value is None:
+                continue
+            out[name] = _plain(value)
         cores = self.cpu_cores_usable
         if cores is not None and cores == int(cores):
             out["cpu_cores_usable"] = int(cores)
@@ -344,24 +325,28 @@ class Machine(Record):
 
     def stated(self, facts: FactValues, source: str) -> Machine:
         """A copy with those facts and their source, without what was said of them before."""
-        parts = tuple(f"{fact}." for fact in facts)
-        unread = [each for each in self.unread if not each.fact.startswith(parts)]
+        parts = tuple([f"{fact}." for fact in facts])
+        lost: list[Unread] = []
         sources = {
             fact: text for fact, text in self.sources.items() if fact not in facts
         }
-        reason = "what was read no longer applies to the machine as you stated it"
-        for fact in (fact for fact in facts if fact in FACTS):
-            if facts[fact] is None:
-                unread.insert(
-                    0, Unread(fact=fact, reason=reason, remedy="state it by --set")
-                )
+        for fact, value in facts.items():
+            if fact not in FACTS:
+                continue
+            if value is None:
+                lost.insert(0, _NO_LONGER.replace(fact=fact))
             else:
                 sources[fact] = source
-        assumed = tuple(
-            f for f in self.assumed if f not in facts and not f.startswith(parts)
-        )
+        unread = [entry for entry in self.unread if not entry.fact.startswith(parts)]
+        assumed: list[str] = []
+        for fact in self.assumed:
+            if fact not in facts and not fact.startswith(parts):
+                assumed.append(fact)
         return self.replace(
-            **facts, sources=sources, assumed=assumed, unread=tuple(unread)
+            **facts,
+            sources=sources,
+            assumed=tuple(assumed),
+            unread=(*lost, *unread),
         )
 
     @property
@@ -388,14 +373,17 @@ class Machine(Record):
 
     def why_unread(self, fact: str) -> Unread:
         """The reason why `fact` is None; also of a part, such as `disks.ollama.free_bytes`."""
-        entries = (entry for entry in self.unread if entry.fact == fact)
-        return next(entries, None) or _NOT_SAID.replace(fact=fact)
+        for entry in self.unread:
+            if entry.fact == fact:
+                return entry
+        return _NOT_SAID.replace(fact=fact)
 
     def disk_for(self, purpose: str) -> Disk | None:
         """Where downloads of that kind land; None when it was not read."""
-        return next(
-            (disk for disk in self.disks or () if disk.purpose == purpose), None
-        )
+        for disk in self.disks or ():
+            if disk.purpose == purpose:
+                return disk
+        return None
 
 
 # what is known of the computer that asks alone
@@ -405,20 +393,30 @@ _WHERE_KNOWN = ("memory_bandwidth_how", "memory_bandwidth_bound")
 # facts whose None says that there is none; that of the others always has an Unread
 _NO_FACTS = (*_WHERE_KNOWN, "address_space_bytes", "confidence")
 FACTS = tuple(
-    name
-    for name in Machine._fields
-    if Machine._defaults[name] is None and name not in _NO_FACTS
+    [
+        name
+        for name, default in Machine._defaults.items()
+        if default is None and name not in _NO_FACTS
+    ]
 )
 # what lists hold, by their annotation
 _PARTS = {
     f"tuple[{kind.__name__}, ...]": kind
     for kind in (Disk, PresentModel, Accelerator, PresentRuntime, Unread)
 }
-_LIMITS = {n: key.limits for n, key in Machine._keys.items() if "minimum" in key.limits}
+# facts that are numbers, with their bounds
+_LIMITS = {
+    name: key.limits for name, key in Machine._keys.items() if "minimum" in key.limits
+}
 _NOT_SAID = Unread(
     fact="",
     reason="the record does not say",
     remedy="record the machine again with `selfhost machine --format json`",
+)
+_NO_LONGER = Unread(
+    fact="",
+    reason="what was read no longer applies to the machine as you stated it",
+    remedy="state it by --set",
 )
 # of these none is above one behind it
 _SIZES = (
@@ -446,27 +444,79 @@ class Process(Record):
     model_bytes: int = 0
 
 
+def _refuse_beyond_limits(values: FactValues) -> None:
+    """Raise `MachineFileError` for a number beyond what a machine can have."""
+    for name, limits in _LIMITS.items():
+        value = values[name]
+        fault = None if value is None else fault_of(value, float, **limits)
+        if fault is not None:
+            problem = Problem(file="Machine", key=name, message=fault.message)
+            raise MachineFileError([problem])
+
+
+def _linux_names(sets: tuple[str, ...], architecture: str | None) -> tuple[str, ...]:
+    """Instruction sets as Linux calls them on that architecture, each once."""
+    names = platforms().instruction_sets.get(architecture or "", {})
+    linux_names = [names.get(name.lower(), name) for name in sets]
+    return tuple(dict.fromkeys(linux_names))
+
+
 def _explained(values: FactValues) -> tuple[Unread, ...]:
     """One entry for each fact in `values` that is None, those given first."""
-    is_missing = {fact: values[fact] is None for fact in FACTS}
-    for disk in values["disks"] or ():
-        is_missing[f"disks.{disk.purpose}"] = False
-        for part in ("free_bytes", "writable"):
-            is_missing[f"disks.{disk.purpose}.{part}"] = getattr(disk, part) is None
-    for name, part in _EXPLAINED_PARTS:
-        if values[name] is not None:
-            is_missing[f"{name}.{part}"] = None in [
-                getattr(each, part) for each in values[name]
-            ]
+    is_missing = _missing_facts(values)
     reasons: dict[str, Unread] = {}
     for entry in values["unread"]:
         # what stands below a fact and is no part of it, as a store that was not read whole, stays
         if is_missing.get(entry.fact, True):
             reasons.setdefault(entry.fact, entry)
     for fact, lacks in is_missing.items():
-        if lacks:
-            reasons.setdefault(fact, _NOT_SAID.replace(fact=fact))
+        if lacks and fact not in reasons:
+            reasons[fact] = _NOT_SAID.replace(fact=fact)
     return tuple(reasons.values())
+
+
+def _missing_facts(values: FactValues) -> dict[str, bool]:
+    """By each fact and each part of one that has a reason, whether it is None."""
+    is_missing = {fact: values[fact] is None for fact in FACTS}
+    for disk in values["disks"] or ():
+        fact = f"disks.{disk.purpose}"
+        is_missing[fact] = False
+        is_missing[f"{fact}.free_bytes"] = disk.free_bytes is None
+        is_missing[f"{fact}.writable"] = disk.writable is None
+    for name, part in _EXPLAINED_PARTS:
+        if values[name] is not None:
+            part_values = [getattr(entry, part) for entry in values[name]]
+            is_missing[f"{name}.{part}"] = None in part_values
+    return is_missing
+
+
+def _check_schema(document: Document, data: Mapping[str, Any]) -> None:
+    """Note where an object is no machine record that this version reads."""
+    schema = document.values.get("schema")
+    if schema == SCHEMA:
+        return
+    # without a schema one known key is enough
+    if schema is None and not data.keys().isdisjoint(FACTS):
+        return
+    kind = "not stated" if schema is None else kind_of(schema)
+    message = f"is {kind}: not a machine record this version reads"
+    elsewhere = (
+        "what another system answers is read by `selfhost audit --machines FILE`"
+    )
+    remedy = f'write "schema": "{SCHEMA}"; {elsewhere}'
+    document.root.problem("schema", message, remedy)
+
+
+def _plain(value: Any) -> Any:
+    """A value of a fact as JSON has it: records as objects. No record in a list holds another."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, tuple):
+        return [
+            entry.__getstate__() if isinstance(entry, Record) else entry
+            for entry in value
+        ]
+    return value
 
 
 def without_null(value: Any) -> Any:
@@ -484,32 +534,56 @@ def _values(table: TomlTable, record: type[Record]) -> FactValues:
     """The fields of a record that a JSON object states; what is wrong is noted."""
     values: FactValues = {}
     for name, kind in record._kinds.items():
+        part = _PARTS.get(kind.removesuffix(" | None"))
         if name not in table.values:
             if name not in record._defaults:
                 table.problem(name, "is missing")
-        elif part := _PARTS.get(kind.removesuffix(" | None")):
-            stated = [_values(entry, part) for entry in table.get(name, TABLES)]
-            needed = part._kinds.keys() - part._defaults.keys()
-            values[name] = tuple(part(**own) for own in stated if needed <= own.keys())
+        elif part is not None:
+            values[name] = _records(table, name, part)
         else:
-            limits = {**record._keys[name].limits} if name in record._keys else {}
-            choices = limits.pop("choices", None)
-            value = table.get(name, kind, **limits)
-            # a word of another version is not known
-            values[name] = None if choices and value not in choices else value
-    sizes = [(name, values[name]) for name in _SIZES if values.get(name) is not None]
-    for (lower, small), (upper, large) in pairwise(sizes):
-        if small > large:
-            message = f"is {small}, above {upper}, which is {large}"
-            table.problem(lower, message, f"it can be at most {large}")
+            values[name] = _value(table, name, record)
+    _check_sizes(table, values)
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _records(table: TomlTable, name: str, kind: type[Record]) -> tuple[Record, ...]:
+    """The list of that name as records, without those that lack a needed field."""
+    needed = kind._kinds.keys() - kind._defaults.keys()
+    records: list[Record] = []
+    for entry in table.get(name, TABLES):
+        values = _values(entry, kind)
+        if needed <= values.keys():
+            records.append(kind(**values))
+    return tuple(records)
+
+
+def _value(table: TomlTable, name: str, record: type[Record]) -> Any:
+    limits: dict[str, Any] = {}
+    if name in record._keys:
+        limits = dict(record._keys[name].limits)
+    choices = limits.pop("choices", None)
+    value = table.get(name, record._kinds[name], **limits)
+    # a word of another version is not known
+    if choices and value not in choices:
+        return None
+    return value
+
+
+def _check_sizes(table: TomlTable, values: FactValues) -> None:
+    """Note each size that is above a larger one, as more memory available than there is."""
+    known = [name for name in _SIZES if values.get(name) is not None]
+    for lower, upper in pairwise(known):
+        most = values[upper]
+        if values[lower] > most:
+            message = f"is {values[lower]}, above {upper}, which is {most}"
+            table.problem(lower, message, f"it can be at most {most}")
 
 
 def checked_name(text: str, key: str = "name") -> str:
     """`text`, if it may be a name or a label; else `MachineFileError` that names `key`."""
-    if fault := fault_of(text, str, form=_NAME):
-        remedy = fault[1] or "give it plain text, without line breaks"
-        raise MachineFileError(
-            [Problem(file="machine", key=key, message=fault[0], remedy=remedy)]
-        )
-    return text
+    fault = fault_of(text, str, form=_NAME)
+    if fault is None:
+        return text
+    remedy = fault.remedy or "give it plain text, without line breaks"
+    problem = Problem(file="machine", key=key, message=fault.message, remedy=remedy)
+    raise MachineFileError([problem])

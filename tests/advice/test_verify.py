@@ -22,8 +22,7 @@ from selfhost.judge.pace import Range, Speed
 from selfhost.machine.changes import apply
 from selfhost.machine.named import named as named_machine
 from selfhost.machine.profiles import load
-from selfhost.machine.reader import Machine
-from selfhost.machine.record import Process
+from selfhost.machine.record import Machine, Process
 from selfhost.machine.understand import cards_named
 
 MACHINE = Machine.from_file(RECORDS / "vm-24gib.json")

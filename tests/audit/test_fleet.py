@@ -21,7 +21,7 @@ from selfhost.core.errors import SelfhostError
 from selfhost.core.tables import Document
 from selfhost.judge.record import Verdict
 from selfhost.machine.profiles import load
-from selfhost.machine.reader import Machine
+from selfhost.machine.record import Machine
 
 TODAY = "2026-11-21"
 # its specs are read once for all tests

@@ -30,7 +30,7 @@ from selfhost.core.errors import MAX_PROBLEMS, MachineFileError, Problem, SpecEr
 from selfhost.core.files import MAX_DEPTH, MAX_SIGNS, Unreadable, parse_json
 from selfhost.core.records import DATE, Record
 from selfhost.core.tables import MAX_FILE_BYTES, TABLES, Document, TomlTable
-from selfhost.machine.reader import Machine
+from selfhost.machine.record import Machine
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.safetensors import shards_in
 

@@ -18,7 +18,7 @@ from selfhost import UnknownModelError, Workload, check, compare, plan, rank, si
 from selfhost.advice.several import describe
 from selfhost.catalogue.index import open_catalogue
 from selfhost.machine.profiles import all_profiles
-from selfhost.machine.reader import Machine
+from selfhost.machine.record import Machine
 from selfhost.reports import json as report
 from selfhost.reports.json import dumps
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from ...core import units
 from ...core.records import Unread
 from ..record import BANDWIDTH, BRIEFLY, LEAST, MEASURED, Machine
-from .host import Host, reason_of, whole
-from .linux import CPUS
+from .host import CPUS, Host, reason_of
+from .texts import whole
 
 # how fast memory that no cache holds is read, by the C library's memchr: that of a C probe within
 # 20 % on AMD's Zen 4 and 5, and 0.7 of it on Granite Rapids, where llama.cpp got what memchr tells

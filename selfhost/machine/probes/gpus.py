@@ -1,145 +1,180 @@
-"""GPUs: which are there and what memory they have, from files; NVIDIA's driver alone is asked."""
+"""GPUs: which are there and what memory they have. Those of AMD and Intel are read from the files
+of Linux, Apple's by sysctl, those of Windows from its registry; NVIDIA's in `nvidia.py`.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from ...core.records import Record
-from ...core.tables import expression, shipped_table
-from ...core.templates import fill
+from ...core import units
+from ..platforms import platforms
 from ..record import FILL_IN, Accelerator
-from .host import Facts, Host, whole
+from .firmware import firmware_names
+from .gpu_cards import Cards, Why, why_unread
+from .host import Facts, Host
+from .nvidia import read_nvidia
+from .texts import whole
 
-NVIDIA, AMD, INTEL = "0x10de", "0x1002", "0x8086"
-PCI, DRM, WSL_DEVICE = "/sys/bus/pci/devices", "/sys/class/drm", "/dev/dxg"
-_BOARD = "/proc/device-tree/model"
+# makers, as PCI numbers them
+_NVIDIA = "0x10de"
+_AMD = "0x1002"
+_INTEL = "0x8086"
+_PCI = "/sys/bus/pci/devices"
+_DRM = "/sys/class/drm"
+_WSL_DEVICE = "/dev/dxg"
 # classes of PCI: displays, and accelerators without one
 _DISPLAYS = ("0x03", "0x1200")
-_UNNAMED = "NVIDIA GPU"
 _AMD_MASKS = ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
-_MASK, _ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
-# of NVML (nvml.h, nvmlReturn_t)
-_NOT_SUPPORTED = 3
-ACCELERATORS, MEMORY = "accelerators", "accelerators.memory_total_bytes"
-_MAX_BYTES, _MIB = 2**50, 2**20
-# why something is unread, and what to do about it
-_Why = tuple[str, str]
-
-
-class Cards(Record):
-    """What was read of some GPUs, where, and why there may be others, or their memory is None."""
-
-    cards: tuple[Accelerator, ...] = ()
-    source: str = ""
-    unread: _Why | None = None
+_CUDA_MASK = "CUDA_VISIBLE_DEVICES"
+_FACT = "accelerators"
+_MAX_BYTES = 2**50
+_REGISTRY = "the registry"
 
 
 def read_accelerators(host: Host, facts: Facts) -> None:
     """GPUs that a runtime could use; () where the files show none."""
-    by_system = {"linux": _read_linux, "windows": _read_windows}
-    reads = by_system.get(host.system, _read_apple)(host, facts)
-    cards = tuple(card for read in reads for card in read.cards)
-    place = {"linux": PCI, "windows": "the registry"}.get(host.system)
-    source = "; ".join(read.source for read in reads if read.source)
-    blank = [
-        read
-        for read in reads
-        if None in [card.memory_total_bytes for card in read.cards]
-    ]
-    unread = [read.unread for read in (blank if cards else reads) if read.unread]
-    if cards or not unread:
-        facts.put(
-            ACCELERATORS, cards, source or f"{place}: no GPU of NVIDIA, AMD or Intel"
-        )
-    if None in [card.unified for card in cards]:
-        facts.put(f"{ACCELERATORS}.unified", None, "", *_reason("unified"))
-    if unread:
-        reasons, remedies = zip(*unread, strict=True)
-        remedy = "; ".join(dict.fromkeys(filter(None, remedies)))
-        facts.put(
-            MEMORY if cards else ACCELERATORS, None, "", "; ".join(reasons), remedy
-        )
+    if host.system == "linux":
+        reads = _read_linux(host, facts)
+        place = _PCI
+    elif host.system == "windows":
+        reads = _read_windows(host)
+        place = _REGISTRY
+    else:
+        reads = [_read_apple(host)]
+        place = "sysctl"
+    cards = tuple([card for read in reads for card in read.cards])
+    # where there are cards, those without memory say why; else whatever may hide one
+    silent = [read for read in reads if read.lacks_memory or not cards]
+    whys = [read.unread for read in silent if read.unread is not None]
+    if cards or not whys:
+        sources = [read.source for read in reads if read.source]
+        source = "; ".join(sources) or f"{place}: no GPU of NVIDIA, AMD or Intel"
+        facts.put(_FACT, cards, source)
+    if any(card.unified is None for card in cards):
+        why = why_unread("unified")
+        facts.put(f"{_FACT}.unified", None, "", why.reason, why.remedy)
+    if whys:
+        fact = f"{_FACT}.memory_total_bytes" if cards else _FACT
+        reason = "; ".join([why.reason for why in whys])
+        remedies = dict.fromkeys(why.remedy for why in whys if why.remedy)
+        facts.put(fact, None, "", reason, "; ".join(remedies))
 
 
-def _reason(*codes: object, **values: object) -> _Why:
-    """By the first code that the table has."""
-    table = shipped_table("firmware_names")["gpus_unread"]
-    row = next(table[str(code)] for code in codes if str(code) in table)
-    return fill(row["is"], values), row.get("remedy", FILL_IN)
+class Displays(NamedTuple):
+    """The folders in sysfs of each maker's display devices, and why one may be there unseen."""
+
+    folders: Mapping[str, list[str]]
+    why: str | None
 
 
 def _read_linux(host: Host, facts: Facts) -> list[Cards]:
-    folders, why = display_devices(host)
-    reads = read_nvidia(host, len(folders.get(NVIDIA, ())))
-    for maker, read in ((AMD, _amd_card), (INTEL, _intel_card)):
-        if maker in folders:
-            cards = {folder: read(host, folder, facts) for folder in folders[maker]}
-            reads.append(_read_of_maker(host, facts, cards))
-    if not reads and host.exists(WSL_DEVICE):
-        return [Cards(unread=_reason("wsl"))]
-    return [*reads, Cards(unread=(why, FILL_IN))] if why else reads
+    displays = _displays_on_bus(host)
+    if not displays.folders:
+        # where the bus does not show, the driver's own folders do
+        displays = Displays(_displays_of_drivers(host), displays.why)
+    folders = displays.folders
+    reads = read_nvidia(host, len(folders.get(_NVIDIA, ())))
+    if _AMD in folders:
+        cards = {folder: _amd_card(host, folder, facts) for folder in folders[_AMD]}
+        reads.append(_cards_of_maker(host, facts, cards, "an AMD"))
+    if _INTEL in folders:
+        cards = {folder: _intel_card(host, folder) for folder in folders[_INTEL]}
+        reads.append(_cards_of_maker(host, facts, cards, "an Intel"))
+    if not reads and host.exists(_WSL_DEVICE):
+        return [Cards(unread=why_unread("wsl"))]
+    if displays.why is not None:
+        reads.append(Cards(unread=Why(displays.why, FILL_IN)))
+    return reads
 
 
-def display_devices(host: Host) -> tuple[dict[str, list[str]], str | None]:
-    """The folders in sysfs of each maker's display devices, and why one may be there unseen."""
+def _displays_on_bus(host: Host) -> Displays:
     folders: dict[str, list[str]] = {}
-    slots, why = host.listdir(PCI), None
+    slots = host.listdir(_PCI)
+    why = None
     # a board or small virtual machine without a PCI bus has /sys/bus all the same
-    if PCI in host.why and (host.exists(PCI) or not host.listdir("/sys/bus")):
-        why = f"{PCI} cannot be listed"
+    if _PCI in host.why and (host.exists(_PCI) or not host.listdir("/sys/bus")):
+        why = f"{_PCI} cannot be listed"
     for slot in slots:
-        folder = f"{PCI}/{slot}"
+        folder = f"{_PCI}/{slot}"
         kind = host.read_text(f"{folder}/class").strip()
         vendor = host.read_text(f"{folder}/vendor").strip()
-        if not kind or (kind.startswith(_DISPLAYS) and not vendor):
-            why = host.why[f"{folder}/vendor" if kind else f"{folder}/class"]
-        # bus 00 is an Intel processor's own graphics, which share RAM and speed nothing up here;
-        # recorded trees may leave colons out
-        elif kind.startswith(_DISPLAYS) and (vendor, slot.replace(":", "")[4:6]) != (
-            INTEL,
-            "00",
-        ):
+        if not kind:
+            why = host.why[f"{folder}/class"]
+        elif not kind.startswith(_DISPLAYS):
+            continue
+        elif not vendor:
+            why = host.why[f"{folder}/vendor"]
+        # bus 00 is an Intel processor's own graphics, which share RAM and speed nothing up here
+        elif vendor != _INTEL or _bus_of(slot) != "00":
             folders.setdefault(vendor, []).append(folder)
-    # where the bus does not show, the driver's own folders do
-    for name in [] if folders else host.listdir(DRM):
-        vendor = host.read_text(f"{DRM}/{name}/device/vendor").strip()
-        if name.startswith("card") and vendor in (NVIDIA, AMD):
-            folders.setdefault(vendor, []).append(f"{DRM}/{name}/device")
-    return folders, why
+    return Displays(folders, why)
 
 
-def _read_of_maker(host: Host, facts: Facts, every: Mapping[str, Accelerator]) -> Cards:
-    """Those that a container was handed: its bus shows all of the host's."""
-    cards, (folder, first) = tuple(every.values()), next(iter(every.items()))
+def _bus_of(slot: str) -> str:
+    """The number of the bus in `0000:03:00.0`, from which a recorded tree may leave colons out."""
+    return slot.replace(":", "")[4:6]
+
+
+def _displays_of_drivers(host: Host) -> dict[str, list[str]]:
+    folders: dict[str, list[str]] = {}
+    for name in host.listdir(_DRM):
+        folder = f"{_DRM}/{name}/device"
+        vendor = host.read_text(f"{folder}/vendor").strip()
+        if name.startswith("card") and vendor in (_NVIDIA, _AMD):
+            folders.setdefault(vendor, []).append(folder)
+    return folders
+
+
+def _cards_of_maker(
+    host: Host, facts: Facts, by_folder: Mapping[str, Accelerator], maker: str
+) -> Cards:
+    """The cards that a container was handed: its bus shows all of the host's."""
+    every = list(by_folder.values())
+    cards = every
     if facts.values.get("scope") == "container":
-        nodes = set(host.listdir("/dev/dri"))
-        cards = tuple(
-            every[at] for at in every if nodes & set(host.listdir(f"{at}/drm"))
-        )
-    masks = [name for name in _AMD_MASKS if first.vendor == "amd" and name in host.env]
-    is_shared = all(card.unified for card in cards if card.memory_total_bytes is None)
-    code = "shares" if is_shared else "silent"
-    if masks or not cards:
-        code = "masked" if cards else "unhanded"
-        blank = {"memory_total_bytes": None, "memory_free_bytes": None}
-        cards = tuple(card.replace(**blank) for card in cards or every.values())
-    maker = {"amd": "an AMD", "intel": "an Intel"}[first.vendor]
-    unread = _reason(code, maker=maker, mask=" and ".join(masks))
-    return Cards(
-        cards=cards, source=PCI if folder.startswith(PCI) else DRM, unread=unread
-    )
+        nodes = host.listdir("/dev/dri")
+        cards = []
+        for folder, card in by_folder.items():
+            if not set(nodes).isdisjoint(host.listdir(f"{folder}/drm")):
+                cards.append(card)
+    masks: list[str] = []
+    if every[0].vendor == "amd":
+        masks = [name for name in _AMD_MASKS if name in host.env]
+    if not cards:
+        unread = why_unread("unhanded", maker=maker)
+        cards = [_without_memory(card) for card in every]
+    elif masks:
+        unread = why_unread("masked", mask=" and ".join(masks))
+        cards = [_without_memory(card) for card in cards]
+    else:
+        unread = _why_without_memory(cards, "silent", maker)
+    source = _PCI if next(iter(by_folder)).startswith(_PCI) else _DRM
+    return Cards(cards=tuple(cards), source=source, unread=unread)
 
 
-def _size(host: Host, path: str) -> int | None:
+def _without_memory(card: Accelerator) -> Accelerator:
+    return card.replace(memory_total_bytes=None, memory_free_bytes=None)
+
+
+def _why_without_memory(cards: list[Accelerator], code: str, maker: str = "") -> Why:
+    """Why those without memory have none: they share the RAM, or else `code`."""
+    blank = [card for card in cards if card.memory_total_bytes is None]
+    is_shared = all(card.unified for card in blank)
+    return why_unread("shares" if is_shared else code, maker=maker)
+
+
+def _read_size(host: Host, path: str) -> int | None:
+    """A number of bytes, decimal or hexadecimal; None where it is 0, or none that a GPU has."""
     word = host.read_text(path).strip()
-    number = int(word, 16) if re.fullmatch(r"0x[0-9a-f]{1,16}", word) else whole(word)
+    is_hexadecimal = re.fullmatch(r"0x[0-9a-f]{1,16}", word) is not None
+    number = int(word, 16) if is_hexadecimal else whole(word)
     return number if number and number <= _MAX_BYTES else None
 
 
 def _amd_card(host: Host, folder: str, facts: Facts) -> Accelerator:
-    total = _size(host, f"{folder}/mem_info_vram_total")
+    total = _read_size(host, f"{folder}/mem_info_vram_total")
     used = whole(host.read_text(f"{folder}/mem_info_vram_used").strip())
     unified: bool | None = None if total is None else False
     # metrics of a processor's own graphics are of revision 2 or 3, those of cards of revision 1, as
@@ -149,247 +184,140 @@ def _amd_card(host: Host, folder: str, facts: Facts) -> Accelerator:
         # may borrow of the RAM, that can be stated larger than the RAM is (96 GiB and 105 GiB of
         # 128: GpuZelenograd/memtest_vulkan#66)
         ram_bytes = facts.values.get("memory_total_bytes", _MAX_BYTES)
-        borrowed = min(_size(host, f"{folder}/mem_info_gtt_total") or 0, ram_bytes)
+        lent_bytes = _read_size(host, f"{folder}/mem_info_gtt_total") or 0
+        borrowed = min(lent_bytes, ram_bytes)
         unified = (total or 0) <= borrowed
         if unified:
-            total, used = borrowed or None, None
-    number = host.read_text(f"{folder}/device").strip()
-    revision = host.read_text(f"{folder}/revision").strip()
-    row = rf"(?im)^{re.escape(number[2:])},\s*{re.escape(revision[2:])},\s*(\S.*?)\s*$"
-    given = host.read_text(f"{folder}/product_name", 256).strip()
-    name = (
-        given
-        or _name_in_list(host, "amd_names", number, row)
-        or f"AMD GPU {number}".strip()
-    )
+            total = borrowed or None
+            used = None
+    free = None
+    if total is not None and used is not None:
+        free = max(0, total - used)
     return Accelerator(
         vendor="amd",
-        name=name,
+        name=_amd_name(host, folder),
         memory_total_bytes=total,
-        memory_free_bytes=max(0, total - used)
-        if total is not None and used is not None
-        else None,
+        memory_free_bytes=free,
         unified=unified,
     )
 
 
-def _name_in_list(host: Host, lists: str, device: str, row: str) -> str | None:
-    paths = shipped_table("platforms")[lists] if device else ()
-    for path in paths:
-        match = re.search(row, host.read_text(path))
-        if match is not None:
-            last_group = match.lastindex or 0
-            return match[last_group]
-    return None
-
-
-def _intel_card(host: Host, folder: str, _: Facts) -> Accelerator:
-    """As people call it: `Arc B580` of `Battlemage G21 [Arc B580]`."""
+def _amd_name(host: Host, folder: str) -> str:
+    """As the board calls itself, else as libdrm lists it by device and revision."""
+    given = host.read_text(f"{folder}/product_name", 256).strip()
+    if given:
+        return given
     device = host.read_text(f"{folder}/device").strip()
-    title = rf"{re.escape(device[2:])} +(?:.*?\[([^\]]+)\]|(.*?)\s*$)"
-    row = rf"(?im)^{INTEL[2:]} .*\n(?:[\t#].*\n|\n)*?\t{title}"
+    revision = host.read_text(f"{folder}/revision").strip()
+    if device:
+        numbers = rf"{re.escape(device[2:])},\s*{re.escape(revision[2:])}"
+        for path in platforms().amd_names:
+            line = rf"(?im)^{numbers},\s*(\S.*?)\s*$"
+            match = re.search(line, host.read_text(path))
+            if match is not None:
+                return match[1]
+    return f"AMD GPU {device}".strip()
+
+
+def _intel_card(host: Host, folder: str) -> Accelerator:
     # the driver i915 tells nothing of the memory
-    tiles = [name for name in host.listdir(folder) if re.fullmatch(r"tile\d+", name)]
-    sizes = [_size(host, f"{folder}/{name}/physical_vram_size_bytes") for name in tiles]
+    sizes: list[int | None] = []
+    for name in host.listdir(folder):
+        if re.fullmatch(r"tile\d+", name):
+            path = f"{folder}/{name}/physical_vram_size_bytes"
+            sizes.append(_read_size(host, path))
+    known = [size for size in sizes if size is not None]
+    is_known = len(known) == len(sizes)
     return Accelerator(
         vendor="intel",
-        name=f"Intel {_name_in_list(host, 'pci_names', device, row) or 'GPU'}",
-        memory_total_bytes=sum(filter(None, sizes)) if sizes and all(sizes) else None,
+        name=f"Intel {_intel_name(host, folder) or 'GPU'}",
+        memory_total_bytes=sum(known) or None if is_known else None,
         unified=False,
     )
 
 
-def _read_apple(host: Host, _: Facts) -> list[Cards]:
-    """Of a Mac; an Intel one's, and those of another system, are not looked for."""
+def _intel_name(host: Host, folder: str) -> str | None:
+    """As people call it: `Arc B580` of `Battlemage G21 [Arc B580]`; None where no list has it."""
+    device = host.read_text(f"{folder}/device").strip()
+    if not device:
+        return None
+    title = rf"{re.escape(device[2:])} +(?:.*?\[([^\]]+)\]|(.*?)\s*$)"
+    row = rf"(?im)^{_INTEL[2:]} .*\n(?:[\t#].*\n|\n)*?\t{title}"
+    for path in platforms().pci_names:
+        match = re.search(row, host.read_text(path))
+        if match is not None:
+            # in brackets, else the whole title
+            return match[1] or match[2]
+    return None
+
+
+def _read_apple(host: Host) -> Cards:
+    """The GPU of a Mac with Apple's chip; those of an Intel one, and of another system, are not
+    looked for.
+    """
     if host.sysctl("hw.optional.arm64") != "1":
-        return [Cards(unread=_reason("system", system=host.system))]
+        return Cards(unread=why_unread("system", system=host.system))
     name = host.sysctl("machdep.cpu.brand_string").strip() or "Apple silicon"
     source = "sysctl hw.optional.arm64"
-    total = None
+    limit_bytes = None
     limit_mib = whole(host.sysctl("iogpu.wired_limit_mb"))
     # 0 is Apple's own limit
-    if limit_mib and limit_mib * _MIB <= _MAX_BYTES:
-        total = limit_mib * _MIB
+    if limit_mib and limit_mib * units.MIB <= _MAX_BYTES:
+        limit_bytes = limit_mib * units.MIB
         source += ", iogpu.wired_limit_mb"
     card = Accelerator(
-        vendor="apple", name=name, unified=True, memory_total_bytes=total
+        vendor="apple", name=name, unified=True, memory_total_bytes=limit_bytes
     )
-    return [Cards(cards=(card,), source=source, unread=_reason("metal"))]
+    return Cards(cards=(card,), source=source, unread=why_unread("metal"))
 
 
-def _read_windows(host: Host, _: Facts) -> list[Cards]:
+def _read_windows(host: Host) -> list[Cards]:
     """NVIDIA's by its driver; by the registry the rest, and NVIDIA's where the driver is silent."""
-    nvidia, adapters = read_nvidia(host, 0), host.ask("display_adapters")
+    nvidia = read_nvidia(host, 0)
+    adapters = host.ask("display_adapters")
     if adapters is None:
-        why = "the registry's list of display adapters could not be read", FILL_IN
+        why = Why("the registry's list of display adapters could not be read", FILL_IN)
         return [*nvidia, Cards(unread=why)]
-    cards = tuple(card for card in map(parse_adapter, adapters) if card is not None)
-    if _MASK in host.env or any(
-        card.memory_total_bytes for read in nvidia for card in read.cards
-    ):
-        cards = tuple(card for card in cards if card.vendor != "nvidia")
-    elif any(card.vendor == "nvidia" for card in cards):
+    cards: list[Accelerator] = []
+    for adapter in adapters:
+        card = parse_adapter(adapter)
+        if card is not None:
+            cards.append(card)
+    others = [card for card in cards if card.vendor != "nvidia"]
+    if _CUDA_MASK in host.env or _has_memory(nvidia):
+        cards = others
+    elif len(others) < len(cards):
+        # the registry has NVIDIA's, too
         nvidia = []
-    is_shared = all(card.unified for card in cards if card.memory_total_bytes is None)
-    unread = _reason("shares" if is_shared else "registry")
-    listed = Cards(cards=cards, source="the registry's display adapters", unread=unread)
-    return [*nvidia, listed] if cards else nvidia
+    if not cards:
+        return nvidia
+    unread = _why_without_memory(cards, "registry")
+    source = "the registry's display adapters"
+    return [*nvidia, Cards(cards=tuple(cards), source=source, unread=unread)]
+
+
+def _has_memory(reads: list[Cards]) -> bool:
+    cards = [card for read in reads for card in read.cards]
+    return any(card.memory_total_bytes for card in cards)
 
 
 def parse_adapter(adapter: Mapping[str, Any]) -> Accelerator | None:
     """The card of a display adapter; None for graphics of Intel's processors and other makers."""
-    code, name = str(adapter.get("id")).lower(), str(adapter.get("name") or "").strip()
-    rows = shipped_table("firmware_names")["windows_gpus"]
-    row = next((rows[number] for number in rows if number in code), None)
-    is_card = row is not None and re.search(row["cards"], name) is not None
-    if row is None or (row["vendor"] == "intel" and not is_card):
+    code = str(adapter.get("id")).lower()
+    name = str(adapter.get("name") or "").strip()
+    makers = firmware_names().windows_gpus
+    maker = next((makers[number] for number in makers if number in code), None)
+    if maker is None:
+        return None
+    is_card = maker.is_card(name)
+    if maker.vendor == "intel" and not is_card:
         return None
     size = adapter.get("memory")
+    if not is_card or not size or size > _MAX_BYTES:
+        size = None
     return Accelerator(
-        vendor=row["vendor"],
-        name=name or f"{row['vendor']} GPU",
-        memory_total_bytes=size if is_card and size and size <= _MAX_BYTES else None,
+        vendor=maker.vendor,
+        name=name or f"{maker.vendor} GPU",
+        memory_total_bytes=size,
         unified=not is_card,
     )
-
-
-def read_nvidia(host: Host, devices: int) -> list[Cards]:
-    """The NVIDIA GPUs that a program here may use, of which so many are on the bus."""
-    if board := "" if host.architecture == "x86_64" else _jetson_board(host):
-        card = Accelerator(vendor="nvidia", name=board, unified=True)
-        return [Cards(cards=(card,), source=_BOARD, unread=_reason("bufferless"))]
-    nodes = [
-        n
-        for n in host.listdir("/dev")
-        if n[:6] == "nvidia" and whole(n[6:]) is not None
-    ]
-    if not nodes and not any(
-        map(host.exists, shipped_table("platforms")["nvidia_drivers"])
-    ):
-        if not devices:
-            return []
-        if host.env.get("NVIDIA_VISIBLE_DEVICES") in ("void", "none"):
-            return [Cards(source="NVIDIA_VISIBLE_DEVICES hands this container no GPU")]
-        return [_read_files(host, devices, _reason("undriven"))]
-    answer = host.ask("nvml") or {"error": "unrecorded"}
-    if isinstance(answer.get("gpus"), list):
-        return [_read_answer(host, answer)]
-    error = answer.get("error", "unknown")
-    unread = _reason(error, "unusable", error=error)
-    if "why" in answer:
-        unread = _reason("asked", why=answer["why"])
-    return [_read_files(host, len(nodes) or devices or 1, unread)]
-
-
-def _read_files(host: Host, count: int, unread: _Why) -> Cards:
-    """As many cards as files show, by the names that they give: the library did not answer."""
-    folder = "/proc/driver/nvidia/gpus"
-    texts = [
-        host.read_text(f"{folder}/{slot}/information") for slot in host.listdir(folder)
-    ]
-    names = re.findall(r"(?m)^Model:\s*(\S.*?)\s*$", "\n".join(texts))
-    if len(names) != count:
-        names = [names[0] if len(set(names)) == 1 else _UNNAMED] * count
-    # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has its own memory
-    is_pc, chips = (
-        host.architecture == "x86_64",
-        expression("firmware_names", "unified_chips"),
-    )
-    shares = [bool(chips.search(n)) if is_pc or n != _UNNAMED else None for n in names]
-    cards = tuple(
-        Accelerator(vendor="nvidia", name=name, unified=unified)
-        for name, unified in zip(names, shares, strict=True)
-    )
-    return Cards(cards=cards, source=f"/dev/nvidia* and {PCI}", unread=unread)
-
-
-def _jetson_board(host: Host) -> str:
-    board = host.read_text(_BOARD).strip(" \n\0")
-    # on carriers of other makers the board's name need not tell (Linux, arm/tegra.yaml)
-    is_jetson = b"nvidia,tegra" in host.read_bytes("/proc/device-tree/compatible", 4096)
-    if not is_jetson and "jetson" not in board.lower():
-        return ""
-    is_named = expression("firmware_names", "unified_chips").search(board)
-    return board if is_named else f"NVIDIA Jetson ({board})"
-
-
-def _read_answer(host: Host, answer: Mapping[str, Any]) -> Cards:
-    is_arm, driver = host.architecture == "aarch64", answer.get("driver")
-    gpus, mask = answer["gpus"], host.env.get(_MASK)
-    source = f"NVML: driver {driver or 'of unknown version'}"
-    numbers: list[int] | None = [*range(len(gpus))]
-    if mask is not None:
-        source += f", as {_MASK} selects"
-        numbers = _selected(mask, gpus, is_by_bus=host.env.get(_ORDER) == "PCI_BUS_ID")
-    if numbers is None:
-        card = Accelerator(vendor="nvidia", name=_UNNAMED, unified=False)
-        cards = (card,) * len({*str(mask).split(",")})
-        return Cards(cards=cards, source=source, unread=_reason("uuid", mask=_MASK))
-    parts = [part for number in numbers for part in gpus[number]]
-    cards = tuple(parse_gpu(part, driver, is_arm=is_arm) for part in parts)
-    # of those without memory one that may have its own says more than one that has none
-    errors = [
-        part.get("error")
-        for part, card in zip(parts, cards, strict=True)
-        if not (card.memory_total_bytes or card.unified)
-    ]
-    unread = _reason(*errors[:1], "untold" if errors else "bufferless")
-    return Cards(cards=cards, source=source, unread=unread if cards else None)
-
-
-def _selected(mask: str, gpus: list[list[Any]], *, is_by_bus: bool) -> list[int] | None:
-    """What CUDA_VISIBLE_DEVICES leaves; None of UUIDs and of unlike GPUs, the fastest first."""
-    numbers: list[int] = []
-    for word in (word.strip() for word in mask.split(",")):
-        number = whole(word, 5)
-        if word.lower().startswith(("gpu-", "mig-")):
-            return None
-        # a word that is no number, or one again, ends it (CUDA C++ Programming Guide)
-        if number is None or number in numbers or number >= len(gpus):
-            break
-        numbers.append(number)
-    kinds = {
-        (part.get("name"), part.get("memory_total_bytes"))
-        for gpu in gpus
-        for part in gpu
-    }
-    is_guess = len(kinds) > 1 and len(gpus) > 1 and not is_by_bus
-    return None if numbers and is_guess else numbers
-
-
-def parse_gpu(
-    part: Mapping[str, Any], driver: str | None, *, is_arm: bool
-) -> Accelerator:
-    """What NVML says of a GPU or of an instance of one."""
-    name, error = part.get("name") or _UNNAMED, part.get("error")
-    if "part_of_bytes" in part and "MIG" not in name.split():
-        name += " MIG"
-    size, free = part.get("memory_total_bytes") or None, part.get("memory_free_bytes")
-    # an Arm chip that says it has no frame buffer shares the RAM; the name identifies most of them
-    is_bufferless = not size and error == _NOT_SUPPORTED and is_arm
-    is_named = expression("firmware_names", "unified_chips").search(name) is not None
-    if unified := is_bufferless or is_named:
-        size = free = None
-    return Accelerator(
-        vendor="nvidia",
-        name=name,
-        memory_total_bytes=size,
-        memory_free_bytes=min(free, size) if free is not None and size else None,
-        unified=unified,
-        driver=driver,
-        compute_capability=".".join(map(str, part.get("compute_capability") or ()))
-        or None,
-        memory_bandwidth_bytes_per_second=_peak_rate(part),
-    )
-
-
-def _peak_rate(part: Mapping[str, Any]) -> int | None:
-    """Two transfers a clock; an instance of MIG has the same part of channels as of memory."""
-    names = ("memory_clock_mhz", "bus_width_bits", "memory_total_bytes")
-    clock_mhz, width_bits, size = (part.get(name) or 0 for name in names)
-    whole_bytes = part.get("part_of_bytes", size)
-    if not (clock_mhz and width_bits) or (not whole_bytes and "part_of_bytes" in part):
-        return None
-    # no part is larger than the whole
-    eighths = min(8, max(1, round(8 * size / whole_bytes))) if whole_bytes else 8
-    return int(2 * 10**6 * clock_mhz * width_bits // 8 * eighths // 8)

@@ -9,11 +9,9 @@ import errno
 import ntpath
 import os
 import posixpath
-import re
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import MachineFileError, Problem
@@ -27,16 +25,26 @@ from ...core.files import (
     text_of,
 )
 from ...core.records import Record, Unread
-from ...core.tables import shipped_table
-from ..record import REMEDIES, Machine, normal_architecture, normal_system
+from ..platforms import normal_architecture, normal_system, platforms
+from ..record import REMEDIES, Machine
 from .recorded import read_facts, read_variables
 from .system import ANSWERS
+from .texts import Mount, parse_mountinfo
 
 if TYPE_CHECKING:
     from typing import TypeVar
 
     T = TypeVar("T")
 
+# files of Linux' kernel that several probes read
+CPUINFO = "/proc/cpuinfo"
+CPUS = "/sys/devices/system/cpu"
+MOUNTINFO = "/proc/self/mountinfo"
+STATUS = "/proc/self/status"
+# where Windows' registry says what the computer's processor is, also to an emulated or 32-bit
+# Python
+_ENVIRONMENT = r"SYSTEM\CurrentControlSet\Control\Session Manager\Environment"
+_PROCESSOR_KEY = rf"{_ENVIRONMENT}\PROCESSOR_ARCHITECTURE"
 DEADLINE_SECONDS = 2.0
 # 1,024 CPUs have about 2 KiB each in /proc/cpuinfo; the list of PCI names has 1.5 MB
 MAX_READ_BYTES = 2**22
@@ -53,75 +61,34 @@ class Facts(Record):
         self, fact: str, value: Any, source: str = "", why: str = "", remedy: str = ""
     ) -> None:
         """A value and its source; of None, or what no machine has, why, and what to do about it."""
-        key = Machine._keys.get(fact)
-        limits = key.limits if key and value is not None else {}
-        if "minimum" in limits and not limits["minimum"] <= value <= limits["maximum"]:
-            value, why, remedy = (
-                None,
-                f"{source} gives a number that no machine has",
-                "",
-            )
-        if value is None:
-            why = why or "the system does not state it"
-            usual = (REMEDIES[start] for start in REMEDIES if fact.startswith(start))
-            self.unread[fact] = Unread(
-                fact=fact, reason=why, remedy=remedy or next(usual, None)
-            )
-        else:
-            self.values[fact], self.sources[fact] = value, source
+        if value is not None and not _can_be(fact, value):
+            value = None
+            why = f"{source} gives a number that no machine has"
+            remedy = ""
+        if value is not None:
+            self.values[fact] = value
+            self.sources[fact] = source
+            return
+        self.unread[fact] = Unread(
+            fact=fact,
+            reason=why or "the system does not state it",
+            remedy=remedy or _usual_remedy(fact),
+        )
 
 
-def whole(word: str, digits: int = 20) -> int | None:
-    """A whole number of at most so many plain digits; None for another word."""
-    return (
-        int(word)
-        if word.isdecimal() and word.isascii() and len(word) <= digits
-        else None
-    )
+def _can_be(fact: str, value: Any) -> bool:
+    """Whether a machine can have that value of a fact."""
+    key = Machine._keys.get(fact)
+    if key is None or "minimum" not in key.limits:
+        return True
+    return bool(key.limits["minimum"] <= value <= key.limits["maximum"])
 
 
-def firmware_scope(facts: Facts, words: Mapping[str, str]) -> None:
-    """Whether this is a virtual machine, by what firmware calls the computer in some places."""
-    text, virtual = " ".join(words.values()).lower(), shipped_table("firmware_names")
-    is_guest = any(word in text for word in virtual["virtual_firmware"])
-    scope = "vm" if is_guest and ".metal" not in text else "host"
-    source = " and ".join(path for path in words if words[path])
-    why = "the system does not say whether this is a virtual machine"
-    facts.put("scope", scope if text.strip() else None, source, why)
-
-
-class Mount(Record):
-    """One mounted file system. `root` is the part of it that is mounted, `options` its own."""
-
-    point: str
-    filesystem: str
-    root: str = "/"
-    options: str = ""
-    read_only: bool = False
-
-
-def parse_mountinfo(text: str) -> tuple[Mount, ...]:
-    """The lines of /proc/self/mountinfo, in mount order; lines of another shape are left out."""
-    mounts = []
-    for line in text.splitlines():
-        head, dash, tail = line.partition(" - ")
-        fields, system = head.split(" "), [*tail.split(" "), "", ""]
-        if dash and len(fields) >= 6 and system[0]:
-            # spaces and the like are written in octal
-            octal = partial(
-                re.sub, r"\\([0-7]{3})", lambda match: chr(int(match[1], 8))
-            )
-            root, point = map(octal, fields[3:5])
-            mounts.append(
-                Mount(
-                    point=point,
-                    filesystem=system[0],
-                    root=root,
-                    options=system[2],
-                    read_only="ro" in fields[5].split(","),
-                )
-            )
-    return tuple(mounts)
+def _usual_remedy(fact: str) -> str | None:
+    for start, remedy in REMEDIES.items():
+        if fact.startswith(start):
+            return remedy
+    return None
 
 
 def reason_of(error: Exception) -> str:
@@ -130,14 +97,16 @@ def reason_of(error: Exception) -> str:
 
 
 class Host:
-    """This computer. `env` are its variables, `system` its kind (linux, macos, windows),
-    `architecture` its processor's, as Linux calls it, or None; `release` that of Linux in small
-    letters; `home` is empty where no absolute one is set.
+    """This computer.
+
+    `env` are its variables, `system` its kind (linux, macos, windows), `architecture` its
+    processor's, as Linux calls it, or None; `release` that of Linux in small letters; `home` is
+    empty where no absolute one is set. `mounts` are in mount order, and empty where they cannot be
+    read. `why` has for each path that was read why it does not say what is looked for, or cannot be
+    read.
     """
 
     live = True
-    # the name of a file as it is written in a folder
-    _decoded: Callable[[str], str] = staticmethod(str)
 
     def __init__(
         self, env: Mapping[str, str] | None = None, system: str | None = None
@@ -145,48 +114,55 @@ class Host:
         self.env: Mapping[str, str] = os.environ if env is None else env
         self.system = system or normal_system(sys.platform)
         self.paths: Any = ntpath if self.system == "windows" else posixpath
-        # by path: its text, and why it does not say what is looked for or cannot be listed
-        self._texts: dict[str, str] = {}
         self.why: dict[str, str] = {}
+        self._texts: dict[str, str] = {}
         self._deadline_seconds = DEADLINE_SECONDS
-        # what Windows' registry says is the computer's, also for an emulated or 32-bit Python
-        key = r"SYSTEM\CurrentControlSet\Control\Session Manager\Environment\PROCESSOR_ARCHITECTURE"
-        word = self.ask("machine") or str(self.ask("registry", key) or "")
+        word = self.ask("machine") or str(self.ask("registry", _PROCESSOR_KEY) or "")
         self.architecture: str | None = normal_architecture(word) or None
         self.release = self.read_text("/proc/sys/kernel/osrelease").strip().lower()
+        self.home = self._home_folder()
+        self.mounts = self._all_mounts()
+
+    def _home_folder(self) -> str:
         home = self.env.get("USERPROFILE" if self.system == "windows" else "HOME", "")
         if self.live and not self.paths.isabs(home):
             home = os.path.expanduser("~")
-        self.home: str = home if self.paths.isabs(home) else ""
-        # in mount order; empty where they cannot be read
-        self.mounts: tuple[Mount, ...] = ()
+        return home if self.paths.isabs(home) else ""
+
+    def _all_mounts(self) -> tuple[Mount, ...]:
         if self.system == "linux":
-            self.mounts = parse_mountinfo(self.read_text("/proc/self/mountinfo"))
-        elif points := self.ask("mounts"):
-            self.mounts = tuple(
-                Mount(point=point, filesystem=str(name).strip())
-                for point, name in points.items()
-            )
+            return parse_mountinfo(self.read_text(MOUNTINFO))
+        mounts: list[Mount] = []
+        for point, name in (self.ask("mounts") or {}).items():
+            mounts.append(Mount(point=point, filesystem=str(name).strip()))
+        return tuple(mounts)
 
     def real(self, path: str) -> str:
         """Where `path` lies on this computer."""
         return path
 
+    def _decoded(self, name: str) -> str:
+        """The name of a file, as it is written in a folder."""
+        return name
+
     def read_text(self, path: str, limit: int = MAX_READ_BYTES) -> str:
         """At most `limit` bytes as text, read once; empty where it cannot be read: `why` says."""
         if path not in self._texts:
-            # a device tree's ends in a zero
-            text = self.read_bytes(path, limit).decode("utf-8", "replace").rstrip("\0")
-            # names of firmware may be in an encoding of their own
-            is_text = (
-                "\0" not in text and text.count("\ufffd") <= len(text.rstrip("\n")) // 4
-            )
-            if text.strip():
-                self.why[path] = (
-                    f"{path} {'does not say' if is_text else 'is not text'}"
-                )
-            self._texts[path] = text if is_text and text.strip() else ""
+            self._texts[path] = self._text_of_file(path, limit)
         return self._texts[path]
+
+    def _text_of_file(self, path: str, limit: int) -> str:
+        # a device tree's ends in a zero
+        text = self.read_bytes(path, limit).decode("utf-8", "replace").rstrip("\0")
+        if not text.strip():
+            return ""
+        # names of firmware may be in an encoding of their own
+        most_undecoded = len(text.rstrip("\n")) // 4
+        if "\0" in text or text.count("\ufffd") > most_undecoded:
+            self.why[path] = f"{path} is not text"
+            return ""
+        self.why[path] = f"{path} does not say"
+        return text
 
     def read_bytes(self, path: str, limit: int) -> bytes:
         """At most `limit` bytes of a file; none where it cannot be read: `why` says."""
@@ -203,9 +179,8 @@ class Host:
     def read_object(self, path: str) -> dict[str, Any]:
         """The JSON object in a small file; empty where it is none."""
         try:
-            value = parse_json(
-                text_of(self.read_bytes(path, MAX_READ_BYTES)), constant=float
-            )
+            text = text_of(self.read_bytes(path, MAX_READ_BYTES))
+            value = parse_json(text, constant=float)
         except (OSError, ValueError):
             return {}
         return value if isinstance(value, dict) else {}
@@ -213,10 +188,11 @@ class Host:
     def listdir(self, path: str) -> list[str]:
         """The names in a folder, sorted; none where it cannot be listed: `why` says."""
         try:
-            return sorted(map(self._decoded, os.listdir(self.real(path))))
+            names = os.listdir(self.real(path))
         except (OSError, ValueError) as error:
             self.why[path] = f"{path} {fault_at(path, error).reason}"
             return []
+        return sorted([self._decoded(name) for name in names])
 
     def sizes(self, *parts: str) -> dict[str, int | None]:
         """Bytes of each file in a folder, None of a folder, 0 of a link that leads nowhere."""
@@ -227,53 +203,72 @@ class Host:
             return {}
         with entries:
             for entry in entries:
-                name = self._decoded(entry.name)
-                sizes[name] = 0
-                with suppress(FileNotFoundError, NotADirectoryError):
-                    if entry.is_symlink():
-                        self.real(entry.path)
-                    size = entry.stat().st_size if entry.is_file() else 0
-                    sizes[name] = None if entry.is_dir() else size
+                sizes[self._decoded(entry.name)] = self._size_of(entry)
         return dict(sorted(sizes.items()))
 
-    def exists(self, path: str, test: Callable[[str], bool] = os.path.exists) -> bool:
-        """Whether a file or folder is there that passes `test`, as far as this account can see."""
-        if not self.live and path in (self.ask("space") or {}):
-            return True
+    def _size_of(self, entry: os.DirEntry[str]) -> int | None:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            if entry.is_symlink():
+                # a link that leads out of a recorded tree leads nowhere
+                self.real(entry.path)
+            if entry.is_dir():
+                return None
+            if entry.is_file():
+                return entry.stat().st_size
+        return 0
+
+    def exists(self, path: str) -> bool:
+        """Whether a file or folder is there, as far as this account can see."""
+        return self._passes(path, os.path.exists)
+
+    def is_program(self, path: str) -> bool:
+        """Whether a file is there that this account may run."""
+        return self._passes(path, lambda place: os.access(place, os.X_OK))
+
+    def _passes(self, path: str, test: Callable[[str], bool]) -> bool:
         try:
             return test(self.real(path))
         except (OSError, ValueError):
             return False
 
     def resolve(self, path: str) -> str:
-        """`path` made absolute, with links followed."""
-        at = os.path.abspath(path)
-        while not os.path.lexists(at) and os.path.dirname(at) != at:
-            at = os.path.dirname(at)
-        if os.path.islink(at) and not os.path.exists(at):
-            words = f"a link leads to {os.path.realpath(at)}, which does not exist"
+        """`path` made absolute, with links followed. `OSError` for a link that leads nowhere."""
+        nearest = os.path.abspath(path)
+        while not os.path.lexists(nearest) and os.path.dirname(nearest) != nearest:
+            nearest = os.path.dirname(nearest)
+        if os.path.islink(nearest) and not os.path.exists(nearest):
+            words = f"a link leads to {os.path.realpath(nearest)}, which does not exist"
             raise OSError(errno.ENOLINK, words)
         return os.path.realpath(path)
 
     def mount_of(self, path: str) -> Mount | None:
         """The mount that holds an absolute path: of the longest mount point, the latest."""
-        join, fold = self.paths.join, self.paths.normcase
-        below = fold(join(path, ""))
-        holding = [
-            mount
-            for mount in self.mounts
-            if below.startswith(fold(join(mount.point, "")))
-        ]
-        return max(reversed(holding), key=lambda mount: len(mount.point), default=None)
+        below = self._folder(path)
+        longest: Mount | None = None
+        for mount in self.mounts:
+            if not below.startswith(self._folder(mount.point)):
+                continue
+            if longest is None or len(mount.point) >= len(longest.point):
+                longest = mount
+        return longest
+
+    def _folder(self, path: str) -> str:
+        """A path as a folder's, in small letters where the system tells none from large ones."""
+        return str(self.paths.normcase(self.paths.join(path, "")))
 
     def within(self, work: Callable[[], T]) -> T:
         """`work()`, with a deadline where a dead network mount could hang it: `TimeoutError`."""
-        slow = (*shipped_table("platforms")["filesystems"]["network"], "autofs")
-        mounts = self.mounts if self.system == "linux" else ()
-        if not self.live or (
-            mounts and not any(mount.filesystem in slow for mount in mounts)
-        ):
-            return work()
+        return self._within_deadline(work) if self._can_hang() else work()
+
+    def _can_hang(self) -> bool:
+        if not self.live:
+            return False
+        if self.system != "linux" or not self.mounts:
+            return True
+        slow = {*platforms().filesystems["network"], "autofs"}
+        return any(mount.filesystem in slow for mount in self.mounts)
+
+    def _within_deadline(self, work: Callable[[], T]) -> T:
         from concurrent.futures import Future
         from threading import Thread
 
@@ -314,49 +309,45 @@ class RecordedHost(Host):
     """
 
     live = False
-    _decoded = staticmethod(lambda name: name.replace("%3A", ":"))
 
     def __init__(self, folder: str) -> None:
         self.folder = os.path.realpath(folder)
         self._refuse_other_folder(folder)
-        self.why = {}
-        facts = self._content_beside(folder, "facts.json")
         self.facts: dict[str, Any] = {}
+        facts = self._content_beside(folder, "facts.json")
         if facts is not None:
             self.facts = read_facts(os.path.join(folder, "facts.json"), facts)
-        variables = self._content_beside(folder, "env.json")
         env: dict[str, str] = {}
+        variables = self._content_beside(folder, "env.json")
         if variables is not None:
             env = read_variables(os.path.join(folder, "env.json"), variables)
         super().__init__(env, normal_system(str(self.facts.get("system") or "linux")))
-        pairs = (
-            line.partition(":") for line in self.read_text("sysctl.txt").splitlines()
-        )
-        self.facts["sysctl"] = {name.strip(): value.strip() for name, _, value in pairs}
+        values: dict[str, str] = {}
+        for line in self.read_text("sysctl.txt").splitlines():
+            name, _, value = line.partition(":")
+            values[name.strip()] = value.strip()
+        self.facts["sysctl"] = values
 
     def _refuse_other_folder(self, folder: str) -> None:
         """`MachineFileError` where no file of a recorded tree is in the folder, or can be seen."""
+        message = "holds no recorded machine: neither proc nor sys nor facts.json"
+        remedy: str | None = "name a folder with copies of the files in /proc and /sys"
         try:
             for name in ("proc", "sys", "facts.json", "sysctl.txt"):
                 with suppress(FileNotFoundError):
                     os.stat(os.path.join(self.folder, name))
                     return
-            message = "holds no recorded machine: neither proc nor sys nor facts.json"
-            remedy: str | None = (
-                "name a folder with copies of the files in /proc and /sys"
-            )
             if not os.path.exists(self.folder):
                 message = "does not exist"
         except NotADirectoryError:
-            message, remedy = (
-                "is a file, not a folder",
-                "name the folder of a recorded tree",
-            )
+            message = "is a file, not a folder"
+            remedy = "name the folder of a recorded tree"
         except PermissionError:
             message = "may not be read by this account: permission denied"
             remedy = "change its permissions, or those of the folder that holds it"
         except (OSError, ValueError) as error:
-            message, remedy = fault_at(folder, error).reason, None
+            message = fault_at(folder, error).reason
+            remedy = None
         raise MachineFileError([Problem(file=folder, message=message, remedy=remedy)])
 
     def _content_beside(self, folder: str, name: str) -> bytes | None:
@@ -367,9 +358,8 @@ class RecordedHost(Host):
             fault = fault_at(name, error)
             if fault.kind == MISSING:
                 return None
-            raise MachineFileError(
-                [fault.problem(os.path.join(folder, name))]
-            ) from None
+            problem = fault.problem(os.path.join(folder, name))
+            raise MachineFileError([problem]) from None
 
     def real(self, path: str) -> str:
         """Where `path` lies in the tree. `FileNotFoundError` for a link that leads out of it."""
@@ -382,14 +372,22 @@ class RecordedHost(Host):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return place
 
+    def _decoded(self, name: str) -> str:
+        return name.replace("%3A", ":")
+
+    def _passes(self, path: str, test: Callable[[str], bool]) -> bool:
+        # a folder whose space is recorded was there
+        return path in (self.ask("space") or {}) or super()._passes(path, test)
+
     def resolve(self, path: str) -> str:
         return str(self.paths.normpath(self.paths.join(self.ask("cwd") or "/", path)))
 
     def ask(self, name: str, about: str | None = None) -> Any:
         """What the record says under that name, of the nearest folder upwards that it names."""
-        value = self.facts.get(name)
+        answer = self.facts.get(name)
         if about is None:
-            return value
-        while about not in (value or {}) and self.paths.dirname(about) != about:
+            return answer
+        answers: Mapping[str, Any] = answer or {}
+        while about not in answers and self.paths.dirname(about) != about:
             about = self.paths.dirname(about)
-        return (value or {}).get(about)
+        return answers.get(about)

@@ -18,7 +18,7 @@ from helpers.recordings import (
     under,
     version_2,
 )
-from selfhost.machine.probes.host import parse_mountinfo
+from selfhost.machine.probes.texts import parse_mountinfo
 from selfhost.machine.reader import read_machine
 
 

@@ -11,23 +11,24 @@ from hypothesis import strategies as st
 from helpers.cases import case_id
 from helpers.recordings import PARTS, Build, part, recorded, text_of
 from selfhost.judge.pace.rates import bandwidth as judged
-from selfhost.machine.probes import bandwidth, linux
+from selfhost.machine.probes import bandwidth
 from selfhost.machine.probes.bandwidth import Trace, joint_rate
-from selfhost.machine.reader import Machine, read_machine
-from selfhost.machine.record import BANDWIDTH
+from selfhost.machine.probes.texts import parse_cpuinfo
+from selfhost.machine.reader import read_machine
+from selfhost.machine.record import BANDWIDTH, Machine
 
 
 @pytest.mark.parametrize("name", part("cpuinfo"), ids=case_id)
 def test_recorded_instruction_sets(name: str) -> None:
     """45 processors: what each must and must not show; kernels without a list give None."""
-    found = linux.parse_cpuinfo(text_of(name))[1]
+    found = parse_cpuinfo(text_of(name)).instruction_sets
     if "riscv" in name:
         assert found is None
         return
     assert found
     for flag, there in PARTS[name].get("expect", {}).items():
         assert (flag in found) == there, flag
-    assert linux.parse_cpuinfo(text_of(name))[0]
+    assert parse_cpuinfo(text_of(name)).name
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_recorded_instruction_sets(name: str) -> None:
 )
 def test_recorded_models(name: str, model: str) -> None:
     """Arm kernels give part numbers: people know the names."""
-    assert model in linux.parse_cpuinfo(text_of(f"cpuinfo/{name}"))[0]
+    assert model in parse_cpuinfo(text_of(f"cpuinfo/{name}")).name
 
 
 def test_cores_of_a_hybrid_processor(build: Build) -> None:

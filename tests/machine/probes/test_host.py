@@ -27,12 +27,13 @@ from helpers.recordings import (
 )
 from selfhost import Outcome, Route, check
 from selfhost.catalogue.index import open_catalogue
-from selfhost.core.tables import shipped_table
 from selfhost.machine.probes import host
-from selfhost.machine.probes.host import Host, Mount, RecordedHost
-from selfhost.machine.probes.linux import read_process
-from selfhost.machine.reader import Machine, read_machine
-from selfhost.machine.record import PURPOSES
+from selfhost.machine.probes.host import Host, RecordedHost
+from selfhost.machine.probes.processes import read_process
+from selfhost.machine.probes.store_folders import present_table
+from selfhost.machine.probes.texts import Mount
+from selfhost.machine.reader import read_machine
+from selfhost.machine.record import PURPOSES, Machine
 
 
 def test_this_machine_is_read() -> None:
@@ -65,8 +66,7 @@ def hook(event, args):
     if event == "open" and (args[1] not in (None, "r", "rb") or (args[2] or 0) & 3):
         events.append(repr(args))
 sys.addaudithook(hook)
-from selfhost.machine.reader import Machine
-from selfhost.machine.record import PURPOSES
+from selfhost.machine.record import PURPOSES, Machine
 Machine.read()
 heavy = (
     "socket subprocess pathlib psutil rich argparse dataclasses inspect tempfile shutil threading"
@@ -252,7 +252,7 @@ def test_runtimes_that_nobody_looked_for_are_unread(build: Build) -> None:
     assert read_machine(build({}, python_path=[])).runtimes == ()
 
 
-PRESENT = shipped_table("present")
+PRESENT = present_table()
 RUNTIMES = [open_catalogue().runtime(id) for id in open_catalogue().runtime_ids()]
 
 
@@ -264,6 +264,6 @@ def test_what_is_looked_for_is_what_the_runtime_files_state() -> None:
     }
     assert {
         name: spec.id for spec in RUNTIMES for name in spec.installation.present
-    } == PRESENT["commands"]
-    assert packages == PRESENT["distributions"]
+    } == PRESENT.commands
+    assert packages == PRESENT.distributions
     assert {spec.store for spec in RUNTIMES} == set(PURPOSES)

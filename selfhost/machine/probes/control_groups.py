@@ -1,0 +1,161 @@
+"""Control groups of Linux (versions 1, 2 and both), which limit what a process may have: those that
+this process is in, and their quotas of processors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .host import MOUNTINFO, Host
+from .texts import Mount, parse_limit
+
+CGROUP = "/proc/self/cgroup"
+# by version and controller: files of which a group under it has one, but the hierarchy's own top
+# has none (CFTYPE_NOT_ON_ROOT in mm/memcontrol.c); version 1 limits memory in its top, too
+_MARKS: dict[tuple[int, str], set[str]] = {
+    (1, "memory"): set(),
+    (1, "cpu"): {"cpu.cfs_quota_us"},
+    (2, "memory"): {"memory.max", "memory.high", "memory.current"},
+    (2, "cpu"): {"cpu.max", "cpu.weight"},
+}
+
+
+class Group(NamedTuple):
+    """A control group: the folder of its files, and its name."""
+
+    folder: str
+    name: str
+
+
+class Groups(NamedTuple):
+    """The groups of one controller that may limit this process, its own first, the top last."""
+
+    version: int
+    levels: list[Group]
+
+
+class CpuQuota(NamedTuple):
+    """How many CPUs a group lets its processes use at once, and the file that says so."""
+
+    cpus: float
+    group: str
+    file: str
+
+
+class _Hierarchy(NamedTuple):
+    """Where the groups of one controller are mounted, and the path of this process in them."""
+
+    version: int
+    mounts: list[Mount]
+    path: str
+
+
+def read_groups(host: Host, controller: str) -> Groups:
+    """The groups that limit this process in `cpu` or `memory`. `ValueError` where a limit may exist
+    unseen.
+    """
+    hierarchy = _hierarchy_of(host, controller)
+    groups = Groups(hierarchy.version, [])
+    if hierarchy == _Hierarchy(2, [], ""):
+        # a kernel without control groups
+        return groups
+    mount = _mount_that_shows(hierarchy)
+    root = mount.root.rstrip("/")
+    point = mount.point.rstrip("/")
+    marks = _MARKS[hierarchy.version, controller]
+    # `/a/b`, then `/a`, then the top
+    steps = hierarchy.path[len(root) :].rstrip("/").split("/")
+    while steps:
+        below = "/".join(steps)
+        group = Group(point + below, root + below or "/")
+        files = host.listdir(group.folder)
+        if not files:
+            raise ValueError(f"control group {group.name} cannot be seen from here")
+        if not marks or not marks.isdisjoint(files):
+            groups.levels.append(group)
+        steps.pop()
+    return groups
+
+
+def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
+    """`ValueError` where the hierarchy is not known, or does not show what limits this process."""
+    paths = _paths_by_controller(host.read_text(CGROUP))
+    if not paths:
+        raise ValueError(host.why[CGROUP])
+    if not host.mounts:
+        raise ValueError(host.why[MOUNTINFO])
+    # of two mounts on one point the later one is seen
+    shown = {mount.point: mount for mount in host.mounts}.values()
+    old: list[Mount] = []
+    for mount in shown:
+        if mount.filesystem == "cgroup" and controller in mount.options.split(","):
+            old.append(mount)
+    # a controller of version 1 is none of version 2, whatever else is mounted
+    if old or controller in paths:
+        return _Hierarchy(1, old, paths.get(controller, ""))
+    container = host.read_text("/run/systemd/container").strip()
+    if "systemd-nspawn" in (host.env.get("container"), container):
+        # its unit limits the group above the one it puts a container into
+        raise ValueError(
+            "systemd-nspawn sets its limits on a group that does not show here"
+        )
+    new = [mount for mount in shown if mount.filesystem == "cgroup2"]
+    return _Hierarchy(2, new, paths.get("", ""))
+
+
+def _paths_by_controller(text: str) -> dict[str, str]:
+    """The path of this process by controller, as /proc/self/cgroup has it; "" stands for version 2.
+    None of a text that was cut off: half a path is that of another group.
+    """
+    paths: dict[str, str] = {}
+    if not text.endswith("\n"):
+        return paths
+    for line in text.splitlines():
+        _, _, controllers_and_path = line.partition(":")
+        controllers, _, path = controllers_and_path.partition(":")
+        for controller in controllers.split(","):
+            paths[controller] = path
+    return paths
+
+
+def _mount_that_shows(hierarchy: _Hierarchy) -> Mount:
+    """The first mount that holds the group of this process. `ValueError` where none does."""
+    path = hierarchy.path
+    leads_upwards = not {".", ".."}.isdisjoint(path.split("/"))
+    for mount in hierarchy.mounts:
+        root = mount.root.rstrip("/") + "/"
+        if path and f"{path}/".startswith(root) and not leads_upwards:
+            return mount
+    shown = [
+        f"{mount.point} shows the groups of {mount.root}" for mount in hierarchy.mounts
+    ]
+    where = ", ".join(shown) or "none are mounted here"
+    raise ValueError(f"{where}; this process is in {path or 'none'}")
+
+
+def read_cpu_quotas(host: Host) -> Iterator[CpuQuota]:
+    """The quota of each group, `NO_LIMIT` microseconds of a period where it has none. `ValueError`
+    where a limit may exist unseen.
+    """
+    groups = read_groups(host, "cpu")
+    files = ["cpu.max"]
+    if groups.version == 1:
+        files = ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
+    for group in groups.levels:
+        texts = [host.read_text(f"{group.folder}/{file}") for file in files]
+        quota, period = _quota_and_period("".join(texts))
+        if not quota:
+            raise ValueError(host.why[f"{group.folder}/{files[0]}"])
+        if not period:
+            raise ValueError(host.why[f"{group.folder}/{files[-1]}"])
+        yield CpuQuota(quota / period, group.name, files[0])
+
+
+def _quota_and_period(text: str) -> tuple[int | None, int | None]:
+    """The first two words of a text, both in microseconds; None for what is no limit."""
+    words = text.split() if text.endswith("\n") else []
+    limits = [parse_limit(f"{word}\n") for word in words]
+    quota = limits[0] if limits else None
+    period = limits[1] if len(limits) > 1 else None
+    return quota, period

@@ -1,0 +1,56 @@
+"""What processors, firmware and drivers call themselves: `specs/common/firmware_names.toml`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from ...core.records import Stated, read_by
+from ...core.tables import shipped_record
+
+
+class UnreadGpu(Stated):
+    """Why something of a GPU is unread (`reason`, a template), and what a person can do about it.
+
+    Without a `remedy` the usual one stands; with `no_remedy` there is none.
+    """
+
+    reason: str = read_by(name="is")
+    remedy: str | None = None
+    no_remedy: bool = False
+
+
+class AdapterMaker(Stated):
+    """A maker of display adapters. `cards`: what the names of those with memory of their own match,
+    None where all have it; the others are graphics of a processor.
+    """
+
+    vendor: str
+    cards: str | None = None
+
+    def is_card(self, name: str) -> bool:
+        """Whether the adapter of that name has memory of its own."""
+        return self.cards is None or re.search(self.cards, name) is not None
+
+
+class FirmwareNames(Stated):
+    """The table, whose comments say where each list is from."""
+
+    virtual_firmware: tuple[str, ...]
+    unified_chips: str
+    arm_parts: Mapping[str, Mapping[str, str]]
+    mac_x86: Mapping[str, str]
+    mac_arm: Mapping[str, str]
+    windows_x86: Mapping[str, str]
+    windows_arm: Mapping[str, str]
+    windows_gpus: Mapping[str, AdapterMaker] = read_by(kind=AdapterMaker)
+    gpus_unread: Mapping[str, UnreadGpu] = read_by(kind=UnreadGpu)
+
+    def is_unified(self, name: str) -> bool:
+        """Whether a GPU of NVIDIA's of that name has no memory of its own."""
+        return re.search(self.unified_chips, name) is not None
+
+
+def firmware_names() -> FirmwareNames:
+    """The table, read once."""
+    return shipped_record(FirmwareNames, "firmware_names")

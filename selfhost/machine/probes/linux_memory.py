@@ -1,0 +1,205 @@
+"""The memory of a Linux machine, by its kernel's files: all of it, what control groups and `ulimit`
+let this process have, and what of this is free.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ...core.templates import fill
+from ...core.units import binary
+from ..record import MAX_MEMORY_BYTES
+from .control_groups import Group, read_groups
+from .host import STATUS, Facts, Host
+from .texts import NO_LIMIT, parse_limit, parse_sizes, whole
+
+_MEMINFO = "/proc/meminfo"
+_LIMITS = "/proc/self/limits"
+_LIMITED = "limited by control group {group}: {file} {limit:binary}"
+_UNREAD_USE = "what control group {group} uses could not be read"
+# version 1's line of memory.stat with the least limit of a group and all above it, also above what
+# is mounted here
+_INHERITED = "hierarchical_memory_limit"
+
+
+class _Bound(NamedTuple):
+    """A bound of the memory of this process, in bytes."""
+
+    # what the process may have at most, and by what
+    most: int
+    why: str
+    # what of this is free; None where it was not read
+    left: int | None
+    # where `left` is from, or why it was not read
+    source: str
+
+
+class _GroupFiles(NamedTuple):
+    """The files of a control group that tell its memory, by version."""
+
+    limits: tuple[str, ...]
+    usage: str
+    # what the kinds of use in memory.stat start with
+    prefix: str
+
+
+_FILES_BY_VERSION = {
+    1: _GroupFiles(
+        ("memory.limit_in_bytes",), "memory.usage_in_bytes", prefix="total_"
+    ),
+    2: _GroupFiles(("memory.high", "memory.max"), "memory.current", prefix=""),
+}
+
+
+class _Ulimit(NamedTuple):
+    """A limit of `ulimit`: its option, its line of /proc/self/limits, and the line of
+    /proc/self/status with what is in use.
+    """
+
+    option: str
+    limit_line: str
+    use_line: str
+
+
+# mapped model files count in RLIMIT_AS
+_ADDRESS_SPACE = _Ulimit("v", "Max address space", "VmSize")
+# and not in RLIMIT_DATA
+_DATA = _Ulimit("d", "Max data size", "VmData")
+
+
+def read_memory(host: Host, facts: Facts) -> None:
+    """Total, limit, available memory, what `ulimit -v` leaves, and free swap."""
+    meminfo = parse_sizes(host.read_text(_MEMINFO))
+    total = meminfo.get("MemTotal", 0)
+    why = host.why[_MEMINFO]
+    source = f"{_MEMINFO}, MemTotal"
+    if "microsoft" in host.release:
+        source += ": what memory= in .wslconfig leaves WSL 2"
+    facts.put("memory_total_bytes", total or None, source, why)
+    swap = meminfo.get("SwapFree")
+    facts.put("swap_free_bytes", swap, f"{_MEMINFO}, SwapFree", why)
+    if not total:
+        _put_no_limit(facts, why)
+        return
+    bounds = [_hardware_bound(total, meminfo.get("MemAvailable"))]
+    try:
+        # a group that may have all there is leaves what the machine leaves
+        bounds += [bound for bound in _group_bounds(host) if bound.most < total]
+        bounds += _ulimit_bounds(host, facts)
+    except ValueError as error:
+        _put_no_limit(facts, f"a limit may exist unseen: {error}")
+        return
+    least = min(bounds, key=lambda bound: bound.most)
+    facts.put("memory_limit_bytes", least.most, least.why)
+    # what could not be read of one may be less than what all others leave
+    tightest = min(bounds, key=lambda bound: -1 if bound.left is None else bound.left)
+    source = tightest.source
+    facts.put("memory_available_bytes", tightest.left, source, source)
+
+
+def _put_no_limit(facts: Facts, why: str) -> None:
+    facts.put("memory_limit_bytes", None, why=why)
+    facts.put("memory_available_bytes", None, why=why)
+
+
+def _hardware_bound(total: int, available: int | None) -> _Bound:
+    why = f"{_MEMINFO}, MemTotal: no lower limit in any control group that shows here"
+    source = f"{_MEMINFO}, MemAvailable"
+    if available is None:
+        return _Bound(total, why, None, f"{source} is missing (kernel before 3.14)")
+    return _Bound(total, why, min(available, total), source)
+
+
+def _group_bounds(host: Host) -> list[_Bound]:
+    """Every limit of a control group, each with its own group's use. `ValueError` of a bad file."""
+    groups = read_groups(host, "memory")
+    files = _FILES_BY_VERSION[groups.version]
+    bounds: list[_Bound] = []
+    inherited: int | None = None
+    for group in groups.levels:
+        stat = parse_sizes(host.read_text(f"{group.folder}/memory.stat"))
+        inherited = inherited or stat.get(_INHERITED)
+        is_known_above = inherited is not None
+        bounds.append(
+            _bound_of(host, group, files, stat, is_known_above=is_known_above)
+        )
+    if inherited is None:
+        return bounds
+    # an ancestor that was read itself says more than the same limit seen from below
+    if inherited < min(bound.most for bound in bounds):
+        above = f"above {groups.levels[0].name}"
+        why = fill(_LIMITED, {"group": above, "file": _INHERITED, "limit": inherited})
+        unread = fill(_UNREAD_USE, {"group": above})
+        bounds.append(_Bound(inherited, why, None, unread))
+    return bounds
+
+
+def _bound_of(
+    host: Host,
+    group: Group,
+    files: _GroupFiles,
+    stat: dict[str, int],
+    *,
+    is_known_above: bool,
+) -> _Bound:
+    """The least limit of one group. `is_known_above`: memory.stat tells the least limit of this and
+    all groups above, so that a file without a limit hides none; else it raises `ValueError`.
+    """
+    most = NO_LIMIT
+    limiting = ""
+    for file in files.limits:
+        limit = parse_limit(host.read_text(f"{group.folder}/{file}"))
+        if limit is None and not is_known_above:
+            raise ValueError(host.why[f"{group.folder}/{file}"])
+        if limit is not None and limit < most:
+            most = limit
+            limiting = file
+    limiting = limiting or min(files.limits)
+    why = fill(_LIMITED, {"group": group.name, "file": limiting, "limit": most})
+    used = parse_limit(host.read_text(f"{group.folder}/{files.usage}"))
+    inactive = stat.get(f"{files.prefix}inactive_file")
+    active = stat.get(f"{files.prefix}active_file")
+    if used is None or inactive is None or active is None:
+        return _Bound(most, why, None, fill(_UNREAD_USE, {"group": group.name}))
+    # what the group could give up: file pages and free slab
+    kept = used - inactive - active - stat.get("slab_reclaimable", 0)
+    left = max(0, most - max(0, kept))
+    room = f"room in control group {group.name}: {limiting} less what is in use besides file cache"
+    return _Bound(most, why, left, room)
+
+
+def _ulimit_bounds(host: Host, facts: Facts) -> list[_Bound]:
+    """What `ulimit` leaves; that of the address space is a fact of its own."""
+    bounds: list[_Bound] = []
+    address_space = _ulimit_bound(host, _ADDRESS_SPACE)
+    if address_space is not None:
+        facts.put("address_space_bytes", address_space.left, address_space.source)
+        bounds.append(address_space)
+    data = _ulimit_bound(host, _DATA)
+    if data is not None:
+        bounds.append(data)
+    return bounds
+
+
+def _ulimit_bound(host: Host, ulimit: _Ulimit) -> _Bound | None:
+    """The bound of a limit; None where there is none. `ValueError` where it cannot be read."""
+    text = f"\n{host.read_text(_LIMITS)}"
+    line = text.partition(f"\n{ulimit.limit_line} ")[2].partition("\n")[0]
+    # the soft limit, the hard one, the unit
+    words = line.split()
+    if len(words) < 3:
+        raise ValueError(host.why[_LIMITS])
+    most = NO_LIMIT if words[0] == "unlimited" else whole(words[0])
+    if most is None:
+        raise ValueError(host.why[_LIMITS])
+    if most > MAX_MEMORY_BYTES:
+        return None
+    option = ulimit.option
+    used = parse_sizes(host.read_text(STATUS)).get(ulimit.use_line)
+    if used is None:
+        raise ValueError(f"{STATUS} does not say what of ulimit -{option} is in use")
+    can_be_lifted = words[1] != words[0]
+    lift = f"; `ulimit -{option} unlimited` lifts it" if can_be_lifted else ""
+    why = f"limited by ulimit -{option}: {binary(most)}{lift}"
+    source = f"ulimit -{option} less what is in use{lift}"
+    return _Bound(most, why, max(0, most - used), source)

@@ -1,0 +1,172 @@
+"""The processor of a Linux machine, by its kernel's files: what programs here are made for, its
+name and instruction sets; and which of its cores this process may use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from .control_groups import read_cpu_quotas
+from .host import CPUINFO, CPUS, STATUS, Facts, Host
+from .texts import parse_cpuinfo, parse_cpus, parse_limit
+
+_USABLE = "cpu_cores_usable"
+_PHYSICAL = "cpu_cores_physical"
+_PERFORMANCE = "cpu_cores_performance"
+# what a 32-bit Python runs on, by what its 64-bit kernel runs on
+_NARROW = {"x86_64": "i686", "aarch64": "armv7l"}
+# by what programs are made for: a line of /proc/cpuinfo that another kind of processor has
+_FOREIGN = {
+    "x86_64": "\nCPU implementer",
+    "i686": "\nCPU implementer",
+    "aarch64": "\nflags",
+}
+# Intel's two kinds of cores: the kernel has both files, or neither
+_LARGE_CPUS = "/sys/devices/cpu_core/cpus"
+_SMALL_CPUS = "/sys/devices/cpu_atom/cpus"
+# of the highest capacity: one differs a little by clock within a kind (997 to 1024 and 718 to 731
+# on a DGX Spark)
+_LEAST_CAPACITY_OF_FASTEST = 0.9
+
+
+def read_processor(host: Host, facts: Facts) -> None:
+    """What programs here are made for, the processor's name, and its instruction sets."""
+    kind = host.architecture
+    source = "uname"
+    if host.ask("pointer_bits") == 32 and kind in _NARROW:
+        kind = _NARROW[kind]
+        source = f"uname, {kind}; this Python is a 32-bit one"
+    silent = "the system did not say what processor it has"
+    facts.put("architecture", kind, source, silent)
+    text = host.read_text(CPUINFO)
+    info = parse_cpuinfo(text)
+    why = host.why[CPUINFO]
+    facts.put("cpu_model", info.name or None, CPUINFO, why)
+    sets = info.instruction_sets
+    remedy = ""
+    # as in a container of another platform
+    if kind in _FOREIGN and _FOREIGN[kind] in f"\n{text}":
+        sets = None
+        why = f"programs for {kind} are emulated here: {CPUINFO} is another processor's"
+        remedy = "use an image, or a Python, for the computer's own platform"
+    source = f"{CPUINFO}, what all CPUs have in common"
+    facts.put("instruction_sets", sets, source, why, remedy)
+
+
+class _Cpus(NamedTuple):
+    """Some CPUs, by their numbers, and where that was read."""
+
+    numbers: frozenset[int]
+    source: str
+
+
+def read_cores(host: Host, facts: Facts) -> None:
+    """Cores that this process may use, those of the fastest kind, and CPUs that it has at once."""
+    allowed = _allowed_cpus(host)
+    _read_usable(host, facts, allowed)
+    cores = _threads_by_core(host, allowed.numbers)
+    if not cores:
+        why = "the kernel does not say which threads share a core, or which may be used"
+        facts.put(_PHYSICAL, None, why=why)
+        facts.put(_PERFORMANCE, None, why=why)
+        return
+    source = (
+        f"{CPUS}, distinct sets of sibling threads among CPUs that this process may use"
+    )
+    facts.put(_PHYSICAL, len(cores), source)
+    try:
+        fastest = _fastest_cpus(host, allowed.numbers, cores)
+    except ValueError as error:
+        facts.put(_PERFORMANCE, None, why=str(error))
+        return
+    # a process that may use small cores alone has those as its fastest
+    numbers = (fastest.numbers & allowed.numbers) or allowed.numbers
+    fast_cores = [core for core in cores if core & numbers]
+    facts.put(_PERFORMANCE, len(fast_cores), fastest.source)
+
+
+def _allowed_cpus(host: Host) -> _Cpus:
+    """The CPUs that this process may use; none where the system does not say."""
+    affinity = frozenset[int](host.ask("affinity") or ())
+    if affinity:
+        return _Cpus(affinity, "sched_getaffinity")
+    rest = host.read_text(STATUS).partition("Cpus_allowed_list:")[2]
+    mask = rest.partition("\n")[0].strip()
+    online = parse_cpus(host.read_text(f"{CPUS}/online"))
+    # the kernel's mask may name CPUs that are not there
+    return _Cpus(parse_cpus(f"{mask}\n") & online, f"{STATUS}, Cpus_allowed_list")
+
+
+def _read_usable(host: Host, facts: Facts, allowed: _Cpus) -> None:
+    """The CPUs that this process has at once: those allowed, or the least quota of a group."""
+    count = len(allowed.numbers)
+    if count == 0:
+        silent = f"{CPUS}/online" if host.read_text(STATUS) else STATUS
+        facts.put(_USABLE, None, why=host.why[silent])
+        return
+    usable = float(count)
+    source = allowed.source
+    try:
+        for quota in read_cpu_quotas(host):
+            if quota.cpus < usable:
+                usable = quota.cpus
+                share = f"{usable:g} of {count} CPUs ({quota.file})"
+                source = f"limited by control group {quota.group}: {share}"
+    except ValueError as error:
+        facts.put(_USABLE, None, why=f"a limit may exist unseen: {error}")
+        return
+    facts.put(_USABLE, usable, source)
+
+
+def _threads_by_core(host: Host, cpus: Collection[int]) -> list[frozenset[int]]:
+    """The CPUs of each core that has one of `cpus`; empty where the kernel does not say."""
+    cores: list[frozenset[int]] = []
+    left = set(cpus)
+    while left:
+        path = f"{CPUS}/cpu{min(left)}/topology/thread_siblings_list"
+        threads = parse_cpus(host.read_text(path))
+        if min(left) not in threads:
+            return []
+        cores.append(threads)
+        left -= threads
+    return cores
+
+
+def _fastest_cpus(
+    host: Host, cpus: Collection[int], cores: Sequence[frozenset[int]]
+) -> _Cpus:
+    """The CPUs of the fastest kind. `ValueError` where it is not known."""
+    if host.exists(_LARGE_CPUS) or host.exists(_SMALL_CPUS):
+        return _intel_large_cpus(host)
+    lines = host.read_text(CPUINFO).splitlines()
+    arm_parts = {line for line in lines if line.startswith("CPU part")}
+    if len(arm_parts) > 1:
+        return _cpus_of_most_capacity(host, cpus)
+    # a kernel that does not name the kinds shows them by their threads: Intel's small cores have
+    # one where the large have two
+    most_threads = max(len(core) for core in cores)
+    large = [core for core in cores if len(core) == most_threads]
+    return _Cpus(frozenset().union(*large), f"{CPUS}, cores by their threads")
+
+
+def _intel_large_cpus(host: Host) -> _Cpus:
+    large = parse_cpus(host.read_text(_LARGE_CPUS))
+    small = parse_cpus(host.read_text(_SMALL_CPUS))
+    if not large:
+        raise ValueError(host.why[_LARGE_CPUS])
+    if not small:
+        raise ValueError(host.why[_SMALL_CPUS])
+    return _Cpus(large, _LARGE_CPUS)
+
+
+def _cpus_of_most_capacity(host: Host, cpus: Collection[int]) -> _Cpus:
+    capacities: dict[int, int] = {}
+    for cpu in cpus:
+        capacity = parse_limit(host.read_text(f"{CPUS}/cpu{cpu}/cpu_capacity"))
+        if not capacity:
+            raise ValueError(f"{CPUS}: not every CPU states its cpu_capacity")
+        capacities[cpu] = capacity
+    least = _LEAST_CAPACITY_OF_FASTEST * max(capacities.values())
+    fastest = [cpu for cpu in cpus if capacities[cpu] >= least]
+    return _Cpus(frozenset(fastest), f"{CPUS}, cpu_capacity")

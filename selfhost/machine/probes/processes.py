@@ -1,0 +1,44 @@
+"""What one running process of Linux has: its words, its memory, and the model that it mapped."""
+
+from __future__ import annotations
+
+import re
+
+from ..record import Process
+from .host import MAX_READ_BYTES, Host
+from .texts import parse_sizes
+
+# a process with thousands of libraries and threads has a few MB of them
+_MOST_MAPS_BYTES = 64 << 20
+_MOST_WORDS = 10_000
+# a mapping of a model file: Ollama's files are named by their content
+_MAPPED = (
+    r"(?im)^([0-9a-f]{1,16})-([0-9a-f]{1,16}) \S+ \S+ \S+ \S+\s+"
+    r"(\S.*?(?:\.gguf(?: \(deleted\))?|/sha256-.*))$(?:\n\w+:.*)*?\nRss: +(\d{1,15}) kB"
+)
+_KINDS_OF_MEMORY = ("RssAnon", "RssShmem", "RssFile", "VmSwap")
+
+
+def read_process(number: str) -> Process | None:
+    """The running process of that id; None where it cannot be read, as always but on Linux."""
+    host = Host()
+    status = parse_sizes(host.read_text(f"/proc/{number}/status"))
+    maps = host.read_text(f"/proc/{number}/smaps", _MOST_MAPS_BYTES)
+    command = host.read_bytes(f"/proc/{number}/cmdline", MAX_READ_BYTES)
+    if "RssAnon" not in status or "RssFile" not in status:
+        return None
+    if not maps or not command:
+        return None
+    mapped: dict[str, int] = {}
+    resident: dict[str, int] = {}
+    for start, end, path, resident_kib in re.findall(_MAPPED, maps):
+        mapped[path] = mapped.get(path, 0) + int(end, 16) - int(start, 16)
+        resident[path] = resident.get(path, 0) + int(resident_kib) * 1024
+    model_file = max(mapped, key=mapped.__getitem__, default=None)
+    words = command.decode("utf-8", "surrogateescape").rstrip("\0").split("\0")
+    return Process(
+        words=tuple(words[:_MOST_WORDS]),
+        memory_bytes=sum(status.get(kind, 0) for kind in _KINDS_OF_MEMORY),
+        model_file=model_file,
+        model_bytes=resident.get(model_file or "", 0),
+    )

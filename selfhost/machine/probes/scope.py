@@ -1,0 +1,111 @@
+"""Whether this is a container, a virtual machine or the computer itself, by the first sign."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ..platforms import platforms
+from .control_groups import CGROUP
+from .firmware import firmware_names
+from .host import CPUINFO, Facts, Host
+
+_DMI = "/sys/class/dmi/id"
+_TREE = "/proc/device-tree"
+_BIOS = r"HARDWARE\DESCRIPTION\System\BIOS"
+# where firmware names the computer: on Linux, and in Windows' registry
+_FIRMWARE_FILES = (
+    f"{_DMI}/sys_vendor",
+    f"{_DMI}/product_name",
+    f"{_TREE}/compatible",
+    f"{_TREE}/model",
+)
+_FIRMWARE_KEYS = (rf"{_BIOS}\SystemManufacturer", rf"{_BIOS}\SystemProductName")
+# file systems of a computer's own root: a container's is layered
+_PLAIN_ROOTS = ("ext4", "xfs")
+
+
+class _Sign(NamedTuple):
+    """What the machine is (`container`, `vm`, `host`), and where that shows."""
+
+    scope: str
+    source: str
+
+
+def read_scope(host: Host, facts: Facts) -> None:
+    """`container`, `vm` or `host`: by the first sign, else by what firmware calls the computer."""
+    sign = _linux_sign(host) if host.system == "linux" else _mac_sign(host)
+    if sign is not None:
+        facts.put("scope", sign.scope, sign.source)
+    elif host.system == "linux":
+        _put_by_firmware(
+            facts, {path: host.read_text(path).strip() for path in _FIRMWARE_FILES}
+        )
+    else:
+        answers = {key: host.ask("registry", key) or "" for key in _FIRMWARE_KEYS}
+        _put_by_firmware(
+            facts, {f"registry, {key}": text for key, text in answers.items()}
+        )
+
+
+def _linux_sign(host: Host) -> _Sign | None:
+    container = _container_sign(host)
+    if container is not None:
+        return _Sign("container", container)
+    if any(word in host.release for word in platforms().virtual_kernels):
+        return _Sign("vm", "kernel release")
+    flags = host.read_text(CPUINFO).split()
+    if "hypervisor" in flags:
+        return _Sign("vm", f"{CPUINFO}, flag hypervisor")
+    # x86 kernels always show the flag to a guest
+    if "sse2" in flags:
+        return _Sign("host", f"{CPUINFO}, no flag hypervisor")
+    if host.exists(f"{_TREE}/hypervisor"):
+        return _Sign("vm", f"{_TREE}/hypervisor")
+    return None
+
+
+def _container_sign(host: Host) -> str | None:
+    """Where it shows that this is a container; None where it does not."""
+    for variable in ("container", "KUBERNETES_SERVICE_HOST"):
+        if variable in host.env:
+            return f"variable {variable}"
+    root = host.mount_of("/")
+    is_layered = root is not None and root.filesystem not in _PLAIN_ROOTS
+    # the file is still there after a virtual machine was made from a container's image
+    if is_layered and host.exists("/.dockerenv"):
+        return "/.dockerenv"
+    for file in ("/run/.containerenv", "/run/systemd/container"):
+        if host.exists(file):
+            return file
+    group = host.read_text(CGROUP)
+    if any(word in group for word in platforms().container_groups):
+        return CGROUP
+    return None
+
+
+def _mac_sign(host: Host) -> _Sign | None:
+    """By the kernel of macOS; None on another system."""
+    stated = host.sysctl("kern.hv_vmm_present")
+    if stated in ("0", "1"):
+        scope = "vm" if stated == "1" else "host"
+        return _Sign(scope, "sysctl kern.hv_vmm_present")
+    features = host.sysctl("machdep.cpu.features").split()
+    if stated or not features:
+        return None
+    scope = "vm" if "VMM" in features else "host"
+    return _Sign(scope, "sysctl machdep.cpu.features")
+
+
+def _put_by_firmware(facts: Facts, names: Mapping[str, str]) -> None:
+    """Whether this is a virtual machine, by what firmware calls the computer in some places."""
+    text = " ".join(names.values()).lower()
+    places = [place for place, name in names.items() if name]
+    scope = "host"
+    # `c5.metal` of Amazon EC2 is a whole computer
+    if ".metal" not in text and any(
+        word in text for word in firmware_names().virtual_firmware
+    ):
+        scope = "vm"
+    why = "the system does not say whether this is a virtual machine"
+    facts.put("scope", scope if text.strip() else None, " and ".join(places), why)

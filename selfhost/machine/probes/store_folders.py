@@ -1,0 +1,154 @@
+"""Where runtimes store their models, by variables, the home folder and service units; and the table
+of what is looked for on a machine, `specs/common/present.toml`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ...core.records import Stated, read_by
+from ...core.tables import shipped_record
+from .host import Host
+
+_SNAP = "/snap/ollama/current"
+_SNAP_MODELS = "/var/snap/ollama/common/models"
+
+
+class StoreRow(Stated):
+    """A folder of models: of these stores (`of`), `below` what the variable holds where it is set,
+    or below the home folder.
+    """
+
+    of: tuple[str, ...]
+    below: tuple[str, ...]
+    variable: str | None = None
+
+
+class ModelFileNames(Stated):
+    """Expressions for names of files: the quantization of a GGUF file, and weights, the best kind
+    first; and what the names of `others` begin with, which are no weights of the model.
+    """
+
+    quantization: str
+    others: tuple[str, ...]
+    weights: tuple[str, ...]
+
+
+class PresentTable(Stated):
+    """What is looked for. `commands` and `distributions` name runtimes; `folders` of commands and
+    `lm_studio`'s own programs are by system.
+    """
+
+    store: tuple[StoreRow, ...] = read_by(kind=StoreRow)
+    ollama_units: tuple[str, ...]
+    model_files: ModelFileNames = read_by(kind=ModelFileNames)
+    commands: Mapping[str, str]
+    distributions: Mapping[str, str]
+    folders: Mapping[str, tuple[str, ...]]
+    lm_studio: Mapping[str, tuple[str, ...]]
+
+
+def present_table() -> PresentTable:
+    """The table, read once."""
+    return shipped_record(PresentTable, "present")
+
+
+class Place(NamedTuple):
+    """A folder where models go."""
+
+    # empty where it is not known
+    path: str
+    # what decided on the path, or why it is not known
+    why: str
+    # who stores the models; None where it is the account that asks
+    account: str | None = None
+
+
+NO_HOME = Place("", "no home folder of its account is known")
+
+
+def places(host: Host) -> dict[str, Place]:
+    """By the purpose of a disk, and LM Studio's; without those below a home that is not set."""
+    # models of whisper.cpp go where the download script is told to put them
+    folders = {"whisper.cpp": Place(".", "whisper.cpp has no folder of its own")}
+    for row in present_table().store:
+        above = host.env.get(row.variable) if row.variable else host.home
+        if not above:
+            continue
+        path = host.paths.join(above, *row.below)
+        for store in row.of:
+            folders.setdefault(store, Place(path, row.variable or "default"))
+    if "huggingface" in folders:
+        hub = folders["huggingface"]
+        folders["huggingface"] = Place(_expanded(host, hub.path), hub.why)
+    if host.system == "linux":
+        ollama = _ollama_place(host)
+        if ollama is not None:
+            folders["ollama"] = ollama
+    return folders
+
+
+def _expanded(host: Host, path: str) -> str:
+    """A path with the home folder for `~` and with its variables, which huggingface_hub expands and
+    llama.cpp does not.
+    """
+    if "~" not in path and "$" not in path:
+        return path
+    path = re.sub(r"^~(?=$|[/\\])", lambda _: host.home or "~", path)
+
+    def value(match: re.Match[str]) -> str:
+        return host.env.get(match[1].strip("{}"), match[0])
+
+    return re.sub(r"\$(\w+|\{\w+\})", value, path)
+
+
+def _ollama_place(host: Host) -> Place | None:
+    """Of a service or a snap of Ollama's; None where neither is there."""
+    for unit in present_table().ollama_units:
+        if host.read_text(unit):
+            return _service_place(host, unit)
+    if host.exists(_SNAP):
+        why = "the snap's own folder, unless `snap get ollama models` says another"
+        return Place(_SNAP_MODELS, why, "root")
+    return None
+
+
+def _service_place(host: Host, unit: str) -> Place:
+    """Of Ollama's service, which has its own account and variables (ollama/ollama#2676)."""
+    folder = f"{unit}.d"
+    texts = [host.read_text(unit)]
+    unreadable = ""
+    for name in host.listdir(folder):
+        file = f"{folder}/{name}"
+        if not name.endswith(".conf"):
+            continue
+        texts.append(host.read_text(file))
+        if not texts[-1] and "is empty" not in host.why[file]:
+            unreadable = unreadable or file
+    if not unreadable and folder in host.why and host.exists(folder):
+        unreadable = folder
+    if unreadable:
+        return Place("", host.why[unreadable])
+    # the last setting wins
+    text = "\n".join(texts)
+    users = re.findall(r"(?m)^User=\s*(\S+)", text)
+    account = users[-1] if users else "root"
+    setting = r'(?m)^Environment=.*?\bOLLAMA_MODELS=([^"\n]*?)(?:"|\s|$)'
+    paths = re.findall(setting, text)
+    if paths:
+        return Place(paths[-1], f"OLLAMA_MODELS in {unit}", account)
+    home = _home_of(host, account)
+    if not home.startswith("/"):
+        return NO_HOME
+    return Place(f"{home}/.ollama/models", f"home of {unit}", account)
+
+
+def _home_of(host: Host, account: str) -> str:
+    """The home folder of an account; empty where the list of accounts has none."""
+    for line in host.read_text("/etc/passwd").splitlines():
+        fields = line.split(":")
+        if fields[0] == account and len(fields) > 5:
+            return fields[5]
+    return ""

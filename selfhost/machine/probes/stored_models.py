@@ -1,0 +1,276 @@
+"""Which models are here already: by names and sizes of files, and by what Hugging Face's refs and
+Ollama's manifests say. No file of weights is opened.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from ...core.files import SHARD, numbered_files
+from ..record import LM_STUDIO, PresentModel
+from .host import Facts, Host, reason_of
+from .store_folders import places, present_table
+
+_FACT = "models_present"
+_MAX_SNAPSHOTS = 20
+_REMEDY = "check a model that you have by its path: `selfhost check ./model.gguf`"
+_HUB_REGISTRIES = ("hf.co", "huggingface.co")
+_OLLAMA_REGISTRY = "registry.ollama.ai/"
+# the models of a store, None for one that could not be read
+Models = Iterator[PresentModel | None]
+# bytes by the path of a file below a folder
+Files = Mapping[str, int]
+
+
+def read_models(host: Host, facts: Facts) -> None:
+    """Every model in a store; `models_present.<store>` says why one was not read whole."""
+    folders = host.within(lambda: places(host))
+    stores: list[str] = []
+    for store in _SEARCHES:
+        # what a recorded tree does not hold is not known to be missing on its machine
+        if store in folders and (host.live or host.exists(folders[store].path)):
+            stores.append(store)
+    hub = folders.get("huggingface")
+    llamacpp = folders.get("llama.cpp")
+    if hub and llamacpp and hub.path == llamacpp.path and "llama.cpp" in stores:
+        stores.remove("llama.cpp")
+    models: list[PresentModel] = []
+    for store in stores:
+        found: list[PresentModel | None] = []
+        why = ""
+        try:
+            folder = folders[store].path
+            if not folder:
+                raise ValueError(folders[store].why)
+            found = host.within(partial(_found_in, host, store, folder))
+        except (OSError, ValueError) as error:
+            why = f"its folder could not be read: {reason_of(error)}"
+        readable = [model for model in found if model is not None]
+        models += readable
+        if len(readable) < len(found):
+            why = f"{len(found) - len(readable):,} of its models could not be read"
+        if why:
+            facts.put(f"{_FACT}.{store}", None, "", why, _REMEDY)
+    if any(model.complete is None for model in models):
+        why = "no record says whether such files are complete: their size is compared"
+        facts.put(f"{_FACT}.complete", None, why=why)
+    source = f"names and sizes in the folders of {', '.join(stores)}"
+    why = "the recorded tree has none of the folders where models are stored"
+    if host.live:
+        why = "no home folder is set"
+    facts.put(_FACT, tuple(models) if stores else None, source, why)
+
+
+def _found_in(host: Host, store: str, folder: str) -> list[PresentModel | None]:
+    return list(_SEARCHES[store](host, folder, store))
+
+
+def _files_below(host: Host, folder: str, depth: int) -> dict[str, int]:
+    """The files of a folder, and of those so many levels below it."""
+    files: dict[str, int] = {}
+    for name, size in host.sizes(folder).items():
+        if size is not None:
+            files[name] = size
+        elif depth:
+            inner = _files_below(host, host.paths.join(folder, name), depth - 1)
+            for file, inner_size in inner.items():
+                files[f"{name}/{file}"] = inner_size
+    return files
+
+
+def _folder_names(host: Host, *parts: str) -> list[str]:
+    return [name for name, size in host.sizes(*parts).items() if size is None]
+
+
+class _Weights(NamedTuple):
+    """The files of one model in a folder."""
+
+    size_bytes: int
+    # None where it is not known
+    complete: bool | None
+    # the GGUF file, of a split one the first; None for all weights of a folder
+    file: str | None = None
+    quantization: str | None = None
+
+
+def _weights_in(files: Files) -> Iterator[_Weights]:
+    """Every GGUF model alone, and all other weights of a folder as one."""
+    ggufs = {numbered_files(name) for name in files if name.lower().endswith(".gguf")}
+    for parts in sorted(ggufs):
+        sizes = [files.get(part, 0) for part in parts]
+        if any(sizes):
+            quantization = _quantization_in(parts[0])
+            yield _Weights(sum(sizes), all(sizes), parts[0], quantization)
+    weights = _plain_weights(files)
+    if weights:
+        parts_of_all = {part for name in weights for part in numbered_files(name)}
+        sizes = [files.get(part, 0) for part in parts_of_all]
+        complete = _is_complete(files, weights[0]) if all(sizes) else False
+        yield _Weights(sum(sizes), complete)
+
+
+def _quantization_in(name: str) -> str | None:
+    """`Q4_K_M` of `model-Q4_K_M-00001-of-00002.gguf`; None where the name has none."""
+    whole_name = re.sub(SHARD, r"\1\4", name)
+    match = re.search(present_table().model_files.quantization, whole_name)
+    return match[1].upper().replace("FP16", "F16") if match else None
+
+
+def _plain_weights(files: Files) -> list[str]:
+    """The weights of the best kind that a folder has, in the order of its files."""
+    table = present_table().model_files
+    for kind in table.weights:
+        weights: list[str] = []
+        for path in files:
+            is_other = path.rpartition("/")[2].startswith(table.others)
+            if not is_other and re.fullmatch(kind, path):
+                weights.append(path)
+        if weights:
+            return weights
+    return []
+
+
+def _is_complete(files: Files, first: str) -> bool | None:
+    """Whether names say that nothing is missing; None where none does."""
+    if first.startswith("consolidated"):
+        return True
+    if "config.json" not in files:
+        return None
+    is_split = any(name.endswith(".index.json") for name in files)
+    if is_split and re.fullmatch(SHARD, first) is None:
+        return None
+    return True
+
+
+def _search_hub(host: Host, hub: str, store: str) -> Models:
+    """`models--ORG--NAME`, each with `refs` and `snapshots`."""
+    for name in _folder_names(host, hub):
+        if not name.startswith("models--"):
+            continue
+        folder = host.paths.join(hub, name)
+        try:
+            found = list(_weights_in(_snapshot_files(host, folder)))
+        except OSError:
+            yield None
+            continue
+        for weights in found:
+            yield PresentModel(
+                path=folder,
+                size_bytes=weights.size_bytes,
+                repository=name.removeprefix("models--").replace("--", "/"),
+                file=weights.file,
+                complete=weights.complete,
+                store=store,
+                quantization=weights.quantization,
+            )
+
+
+def _snapshot_files(host: Host, folder: str) -> Files:
+    """The files of the snapshot that `refs/main` names, else of the one with most bytes."""
+    snapshots = host.paths.join(folder, "snapshots")
+    commits = _folder_names(host, snapshots)
+    main = host.read_text(host.paths.join(folder, "refs", "main"), 100).strip()
+    commits = [main] if main in commits else commits[:_MAX_SNAPSHOTS]
+    # folders below hold weights, too: `transformer/`, `UD-Q4_K_XL/`
+    candidates = [
+        _files_below(host, host.paths.join(snapshots, commit), 2) for commit in commits
+    ]
+    return max(candidates, key=lambda files: sum(files.values()), default={})
+
+
+def _search_lm_studio(host: Host, folder: str, store: str) -> Models:
+    """`PUBLISHER/NAME/FILE`, where no file is known to be whole."""
+    for publisher in _folder_names(host, folder):
+        for name in _folder_names(host, folder, publisher):
+            place = host.paths.join(folder, publisher, name)
+            for weights in _weights_in(_files_below(host, place, 1)):
+                yield PresentModel(
+                    path=host.paths.join(place, weights.file or ""),
+                    size_bytes=weights.size_bytes,
+                    repository=f"{publisher}/{name}",
+                    file=weights.file,
+                    complete=None if weights.complete else False,
+                    store=store,
+                    quantization=weights.quantization,
+                )
+
+
+class _Layer(NamedTuple):
+    """A layer of a manifest of Ollama's: its file in `blobs`, and its media type."""
+
+    blob: str
+    size_bytes: int
+    media_type: str
+
+
+def _search_ollama(host: Host, folder: str, store: str) -> Models:
+    """`manifests/REGISTRY/NAMESPACE/NAME/TAG`, each a list of layers: whole `blobs/sha256-…`."""
+    manifests = _files_below(host, host.paths.join(folder, "manifests"), 4)
+    blobs = host.sizes(folder, "blobs") if manifests else {}
+    for manifest, size in sorted(manifests.items()):
+        parts = manifest.split("/")
+        if not size or len(parts) < 3:
+            continue
+        path = host.paths.join(folder, "manifests", *parts)
+        layers = _layers_of(host.read_object(path))
+        if not layers:
+            yield None
+            continue
+        # a model of Ollama's cloud has no weights here
+        if not any(
+            layer.media_type.endswith((".model", ".tensor")) for layer in layers
+        ):
+            continue
+        here = [layer for layer in layers if blobs.get(layer.blob) == layer.size_bytes]
+        registry = parts[0]
+        repository = "/".join(parts[1:-1])
+        name = f"{registry}/{repository}".removeprefix(_OLLAMA_REGISTRY)
+        # a name that is no blob's could lead anywhere
+        config = layers[-1].blob if layers[-1].blob in blobs else ""
+        stated = host.read_object(host.paths.join(folder, "blobs", config))
+        quantization = stated.get("file_type")
+        yield PresentModel(
+            path=path,
+            size_bytes=sum(layer.size_bytes for layer in here),
+            total_bytes=sum(layer.size_bytes for layer in layers),
+            repository=repository if registry in _HUB_REGISTRIES else None,
+            tag=f"{name.removeprefix('library/')}:{parts[-1]}",
+            complete=len(here) == len(layers),
+            store=store,
+            quantization=str(quantization)[:40] if quantization else None,
+        )
+
+
+def _layers_of(manifest: Mapping[str, Any]) -> list[_Layer]:
+    """The layers of a manifest, the config last; none of a bad manifest."""
+    entries = manifest.get("layers") or []
+    if not isinstance(entries, list):
+        return []
+    layers: list[_Layer] = []
+    for entry in [*entries, manifest.get("config")]:
+        layer = _layer_of(entry)
+        if layer is None:
+            return []
+        layers.append(layer)
+    return layers
+
+
+def _layer_of(entry: object) -> _Layer | None:
+    if not isinstance(entry, dict):
+        return None
+    digest = entry.get("digest")
+    size = entry.get("size")
+    if not isinstance(digest, str) or type(size) is not int or size < 0:
+        return None
+    return _Layer(digest.replace(":", "-"), size, str(entry.get("mediaType")))
+
+
+_SEARCHES: dict[str, Callable[[Host, str, str], Models]] = {
+    "huggingface": _search_hub,
+    "llama.cpp": _search_hub,
+    "ollama": _search_ollama,
+    LM_STUDIO: _search_lm_studio,
+}

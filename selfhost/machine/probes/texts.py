@@ -1,0 +1,161 @@
+"""The texts of a system as values: numbers, lists of CPUs, sizes, mounts, and what /proc/cpuinfo
+says of a processor. Nothing here touches the machine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from ...core.records import Record
+from .firmware import firmware_names
+
+# limits at or above this are version 1's way to say "none": 2**63 rounded down to a page, whatever
+# the page size
+NO_LIMIT = 2**60
+# keys of /proc/cpuinfo that name the processor, the best one first
+_NAMES = ("model name", "cpu model", "cpu", "uarch", "Processor", "Hardware")
+# by key its distinct values, in the order of the text
+Values = Mapping[str, Iterable[str]]
+
+
+def whole(word: str, digits: int = 20) -> int | None:
+    """A whole number of at most so many plain digits; None for another word."""
+    if len(word) > digits or not word.isascii() or not word.isdecimal():
+        return None
+    return int(word)
+
+
+def parse_limit(text: str) -> int | None:
+    """A number that ends its line; `max` and -1 give `NO_LIMIT`, anything else None."""
+    if not text.endswith("\n"):
+        return None
+    word = text.rstrip()
+    return NO_LIMIT if word in ("max", "-1") else whole(word)
+
+
+def parse_cpus(text: str) -> frozenset[int]:
+    """`0-3,8` -> the numbers; none of another shape, or of a line that was cut off."""
+    if not text.endswith("\n"):
+        return frozenset()
+    numbers: set[int] = set()
+    for part in text[:-1].split(","):
+        low, dash, high = part.partition("-")
+        first = whole(low, 5)
+        last = whole(high, 5) if dash else first
+        if first is None or last is None:
+            return frozenset()
+        numbers.update(range(first, last + 1))
+    return frozenset(numbers)
+
+
+def parse_sizes(text: str) -> dict[str, int]:
+    """Lines of a name and a number, of /proc/meminfo or memory.stat, in bytes."""
+    sizes: dict[str, int] = {}
+    # a last line without its end was cut off
+    for line in text.split("\n")[:-1]:
+        words = line.replace(":", " ", 1).split()
+        number = whole(words[1]) if len(words) > 1 else None
+        if number is None:
+            continue
+        unit = words[2:]
+        if unit == ["kB"]:
+            sizes[words[0]] = number * 1024
+        elif not unit:
+            sizes[words[0]] = number
+    return sizes
+
+
+class Mount(Record):
+    """One mounted file system. `root` is the part of it that is mounted, `options` its own."""
+
+    point: str
+    filesystem: str
+    root: str = "/"
+    options: str = ""
+    read_only: bool = False
+
+
+def parse_mountinfo(text: str) -> tuple[Mount, ...]:
+    """The lines of /proc/self/mountinfo, in mount order; lines of another shape are left out."""
+    mounts: list[Mount] = []
+    for line in text.splitlines():
+        head, _, tail = line.partition(" - ")
+        fields = head.split(" ")
+        filesystem, _, source_and_options = tail.partition(" ")
+        if len(fields) < 6 or not filesystem:
+            continue
+        options = source_and_options.split(" ")[1:2]
+        mount = Mount(
+            point=_without_octal(fields[4]),
+            filesystem=filesystem,
+            root=_without_octal(fields[3]),
+            options="".join(options),
+            read_only="ro" in fields[5].split(","),
+        )
+        mounts.append(mount)
+    return tuple(mounts)
+
+
+def _without_octal(path: str) -> str:
+    """A path whose spaces and the like the kernel wrote as octal numbers, such as `\\040`."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), path)
+
+
+class CpuInfo(NamedTuple):
+    """What /proc/cpuinfo says of a processor."""
+
+    # empty where it has none
+    name: str
+    # what every CPU can do, sorted; None where nothing lists it (RISC-V)
+    instruction_sets: tuple[str, ...] | None
+
+
+def parse_cpuinfo(text: str) -> CpuInfo:
+    """The processor's name and instruction sets, of the text of /proc/cpuinfo."""
+    values = _values_by_key(text)
+    name = _arm_name(values) or _stated_name(values)
+    return CpuInfo(name, _common_sets(values))
+
+
+def _values_by_key(text: str) -> Values:
+    # inner dicts stand for sets that keep their order
+    values: dict[str, dict[str, None]] = {}
+    for line in dict.fromkeys(text.splitlines()):
+        key, _, value = line.partition(":")
+        if value.strip():
+            values.setdefault(key.strip(), {})[value.strip()] = None
+    return values
+
+
+def _stated_name(values: Values) -> str:
+    for key in _NAMES:
+        for name in values.get(key, ()):
+            return " ".join(name.split())
+    return ""
+
+
+def _arm_name(values: Values) -> str:
+    """The names of the parts of which an Arm kernel gives the numbers, and the board; or empty."""
+    names: list[str] = []
+    for maker in values.get("CPU implementer", ()):
+        parts = firmware_names().arm_parts.get(maker.lower(), {})
+        for number in values.get("CPU part", ()):
+            name = parts.get(number.lower())
+            if name is not None and name not in names:
+                names.append(name)
+    if not names:
+        return ""
+    boards = [f" ({board})" for board in values.get("Model", ())]
+    return " + ".join(names) + "".join(boards)
+
+
+def _common_sets(values: Values) -> tuple[str, ...] | None:
+    """The instruction sets that all lists have in common, sorted; None without a right list."""
+    lines = values.get("flags") or values.get("Features") or ()
+    lists = [set(line.lower().split()) for line in lines]
+    if not lists:
+        return None
+    common = sorted(set.intersection(*lists))
+    return tuple(common) if "".join(common).isprintable() else None
