@@ -11,8 +11,13 @@ import sys
 from typing import Any
 
 # of nvml.h
-_CLOCK_MEMORY, _LIBRARY_NOT_FOUND, _FUNCTION_NOT_FOUND = 2, 12, 13
-_MAX_DEVICES, _TEXT_BYTES = 256, 96
+_CLOCK_MEMORY = 2
+_LIBRARY_NOT_FOUND = 12
+_FUNCTION_NOT_FOUND = 13
+_MAX_DEVICES = 256
+_TEXT_BYTES = 96
+# what the library says of a GPU, or of an instance of one
+Facts = dict[str, object]
 
 
 class Library(ctypes.CDLL):
@@ -24,60 +29,70 @@ class Library(ctypes.CDLL):
         return _FUNCTION_NOT_FOUND if function is None else int(function(*values))
 
     def text(self, name: str, *values: Any) -> str | None:
+        """The text that a function writes."""
         buffer = ctypes.create_string_buffer(_TEXT_BYTES)
         code = self.call(name, *values, buffer, ctypes.c_uint(_TEXT_BYTES))
         return None if code else buffer.value.decode("utf-8", "replace")
 
     def numbers(self, name: str, *values: Any, count: int = 1) -> list[int]:
+        """The numbers that a function writes, so many of them."""
         cells = [ctypes.c_uint(0) for _ in range(count)]
         code = self.call(name, *values, *map(ctypes.byref, cells))
         return [] if code else [cell.value for cell in cells]
 
+    def number(self, name: str, *values: Any) -> int:
+        """The one number that a function writes, or 0."""
+        return sum(self.numbers(name, *values))
 
-def describe(nvml: Library) -> dict[str, object]:
+
+def describe(nvml: Library) -> Facts:
     """The driver and all GPUs, each as what programs can have of it: itself or, in MIG mode, its
     instances. `error` is the number of the error that hides a GPU, or its memory.
     """
-    if code := nvml.call("nvmlInit_v2"):
+    code = nvml.call("nvmlInit_v2")
+    if code:
         return {"error": code}
-    gpus: list[list[dict[str, object]]] = []
-    for index in range(min(sum(nvml.numbers("nvmlDeviceGetCount_v2")), _MAX_DEVICES)):
-        handle, clock = ctypes.c_void_p(), ctypes.c_uint(_CLOCK_MEMORY)
-        number = ctypes.c_uint(index)
-        if code := nvml.call(
-            "nvmlDeviceGetHandleByIndex_v2", number, ctypes.byref(handle)
-        ):
-            gpus.append([{"error": code}])
-            continue
-        capability = nvml.numbers("nvmlDeviceGetCudaComputeCapability", handle, count=2)
-        whole = {
-            **_device(nvml, handle),
-            "bus_width_bits": sum(nvml.numbers("nvmlDeviceGetMemoryBusWidth", handle)),
-            "memory_clock_mhz": sum(
-                nvml.numbers("nvmlDeviceGetMaxClockInfo", handle, clock)
-            ),
-            "compute_capability": capability,
-        }
-        is_split = nvml.numbers("nvmlDeviceGetMigMode", handle, count=2)[:1] == [1]
-        gpus.append([] if is_split else [whole])
-        most = (
-            sum(nvml.numbers("nvmlDeviceGetMaxMigDeviceCount", handle))
-            if is_split
-            else 0
+    gpus: list[list[Facts]] = []
+    count = nvml.number("nvmlDeviceGetCount_v2")
+    for index in range(min(count, _MAX_DEVICES)):
+        handle = ctypes.c_void_p()
+        code = nvml.call(
+            "nvmlDeviceGetHandleByIndex_v2", ctypes.c_uint(index), ctypes.byref(handle)
         )
-        for place in range(min(most, _MAX_DEVICES)):
-            # the numbers of MIG devices may have gaps
-            part, name = ctypes.c_void_p(), "nvmlDeviceGetMigDeviceHandleByIndex"
-            if not nvml.call(name, handle, ctypes.c_uint(place), ctypes.byref(part)):
-                own = {
-                    **_device(nvml, part),
-                    "part_of_bytes": whole["memory_total_bytes"] or 0,
-                }
-                gpus[-1].append({**whole, **own, "name": own["name"] or whole["name"]})
+        gpus.append([{"error": code}] if code else _parts_of(nvml, handle))
     return {"driver": nvml.text("nvmlSystemGetDriverVersion"), "gpus": gpus}
 
 
-def _device(nvml: Library, handle: ctypes.c_void_p) -> dict[str, object]:
+def _parts_of(nvml: Library, handle: ctypes.c_void_p) -> list[Facts]:
+    """The GPU, or in MIG mode its instances."""
+    clock = ctypes.c_uint(_CLOCK_MEMORY)
+    capability = nvml.numbers("nvmlDeviceGetCudaComputeCapability", handle, count=2)
+    gpu = {
+        **_device(nvml, handle),
+        "bus_width_bits": nvml.number("nvmlDeviceGetMemoryBusWidth", handle),
+        "memory_clock_mhz": nvml.number("nvmlDeviceGetMaxClockInfo", handle, clock),
+        "compute_capability": capability,
+    }
+    # the mode now, and the one after a restart
+    modes = nvml.numbers("nvmlDeviceGetMigMode", handle, count=2)
+    if modes[:1] != [1]:
+        return [gpu]
+    parts: list[Facts] = []
+    most = nvml.number("nvmlDeviceGetMaxMigDeviceCount", handle)
+    for place in range(min(most, _MAX_DEVICES)):
+        part = ctypes.c_void_p()
+        name = "nvmlDeviceGetMigDeviceHandleByIndex"
+        # the numbers of MIG devices may have gaps
+        if nvml.call(name, handle, ctypes.c_uint(place), ctypes.byref(part)):
+            continue
+        facts = gpu | _device(nvml, part)
+        facts["name"] = facts["name"] or gpu["name"]
+        facts["part_of_bytes"] = gpu["memory_total_bytes"] or 0
+        parts.append(facts)
+    return parts
+
+
+def _device(nvml: Library, handle: ctypes.c_void_p) -> Facts:
     # total, free, used: the first version of the structure, which every driver knows
     cells = (ctypes.c_ulonglong * 3)()
     code = nvml.call("nvmlDeviceGetMemoryInfo", handle, ctypes.byref(cells))
@@ -89,31 +104,30 @@ def _device(nvml: Library, handle: ctypes.c_void_p) -> dict[str, object]:
     }
 
 
+def _prepare() -> list[str]:
+    """Sees to it that a crash writes no core file and opens no window; where the library may be."""
+    if sys.platform == "win32":
+        ctypes.windll.kernel32.SetErrorMode(0x8003)
+        root = os.environ.get("SYSTEMROOT", r"C:\Windows")
+        return [os.path.join(root, "System32", "nvml.dll")]
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+    return ["libnvidia-ml.so.1", "/usr/lib/wsl/lib/libnvidia-ml.so.1"]
+
+
 def main() -> None:
     """Prints the answer, or `error`, the number that NVML gave instead."""
     import json
 
     # what the driver's library itself writes goes nowhere
-    answer, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    answer = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
-    places = ["libnvidia-ml.so.1", "/usr/lib/wsl/lib/libnvidia-ml.so.1"]
-    # a crash writes no core file and opens no window
-    if sys.platform == "win32":
-        places = [
-            os.path.join(
-                os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "nvml.dll"
-            )
-        ]
-        ctypes.windll.kernel32.SetErrorMode(0x8003)
-    else:
-        import resource
-
-        resource.setrlimit(
-            resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1])
-        )
-    facts: dict[str, object] = {"error": _LIBRARY_NOT_FOUND}
-    for place in places:
+    facts: Facts = {"error": _LIBRARY_NOT_FOUND}
+    for place in _prepare():
         try:
             facts = describe(Library(place))
             break

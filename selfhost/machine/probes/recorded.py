@@ -101,21 +101,18 @@ def read_facts(file: str, content: bytes) -> dict[str, Any]:
     document = _document(file, content)
     table = document.root
     table.fields(RecordedFacts)
-    for key, kind in (("memory", RecordedMemory), ("cores", RecordedCores)):
-        part: TomlTable | None = table.get(key, "TomlTable")
-        if part is not None:
-            part.fields(kind)
+    for part in _tables(table, "memory"):
+        part.fields(RecordedMemory)
+    for part in _tables(table, "cores"):
+        part.fields(RecordedCores)
     for adapter in table.get("display_adapters", TABLES):
         adapter.fields(RecordedAdapter)
     volumes: Mapping[str, TomlTable] = table.get("space", "Mapping[str, TomlTable]")
     for volume in volumes.values():
         volume.fields(RecordedSpace)
-    for key in ("mounts", "registry"):
-        texts: TomlTable | None = table.get(key, "TomlTable")
-        if texts is not None:
-            _check_texts(texts)
-    nvml: TomlTable | None = table.get("nvml", "TomlTable")
-    if nvml is not None:
+    for texts in (*_tables(table, "mounts"), *_tables(table, "registry")):
+        _check_texts(texts)
+    for nvml in _tables(table, "nvml"):
         _check_nvml(nvml)
     table.note_slips()
     return _right_values(document)
@@ -133,9 +130,10 @@ def _document(file: str, content: bytes) -> Document:
         values = parse_json(text_of(content))
     except Unreadable as fault:
         raise MachineFileError([fault.problem(file, _WRITE_IT)]) from None
-    document = Document(file, without_null(values) if isinstance(values, dict) else {})
-    if not isinstance(values, dict):
-        document.add((), f"holds {kind_of(values)}, not one JSON object", _WRITE_IT)
+    if isinstance(values, dict):
+        return Document(file, without_null(values))
+    document = Document(file, {})
+    document.add((), f"holds {kind_of(values)}, not one JSON object", _WRITE_IT)
     return document
 
 
@@ -145,15 +143,18 @@ def _right_values(document: Document) -> dict[str, Any]:
     return {**document.values}
 
 
+def _tables(table: TomlTable, key: str) -> list[TomlTable]:
+    """The table of that key, or none; one that is no table is noted."""
+    part: TomlTable | None = table.get(key, "TomlTable")
+    return [] if part is None else [part]
+
+
 def _check_texts(table: TomlTable) -> None:
     """Note each value that is no text. An empty one is right: a variable may be so."""
     for key, value in table.values.items():
         if not isinstance(value, str):
-            table.problem(
-                key,
-                f"must be a string, not {kind_of(value)}",
-                'write it in quotes: "…"',
-            )
+            message = f"must be a string, not {kind_of(value)}"
+            table.problem(key, message, 'write it in quotes: "…"')
 
 
 def _check_nvml(nvml: TomlTable) -> None:

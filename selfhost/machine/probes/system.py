@@ -20,9 +20,12 @@ _ADAPTER_VALUES = {
 # a driver that nothing keeps loaded starts each of eight GPUs anew, a second or more each; busy
 # ones took over two (NordicHPC/sonar#92)
 NVML_SECONDS = 10.0
+# of Windows' processthreadsapi.h
+_CREATE_NO_WINDOW = 0x08000000
 
 
 def _sysctl(name: str) -> str:
+    """A value of macOS' kernel as text; empty where there is none of that name."""
     import ctypes
 
     ask = ctypes.CDLL(None).sysctlbyname
@@ -31,11 +34,14 @@ def _sysctl(name: str) -> str:
     if ask(name.encode(), buffer, ctypes.byref(size), None, ctypes.c_size_t(0)):
         return ""
     raw = buffer.raw[: size.value]
-    # whole numbers come as 4 or 8 bytes, text ends in a zero byte and holds no other
+    # text ends in a zero byte and holds no other; whole numbers come as 4 or 8 bytes
     text = raw[:-1]
-    if raw[-1:] == b"\0" and text and all(32 <= byte < 127 for byte in text):
+    is_printable = all(32 <= byte < 127 for byte in text)
+    if text and is_printable and raw.endswith(b"\0"):
         return text.decode("ascii")
-    return str(int.from_bytes(raw, sys.byteorder)) if len(raw) in (4, 8) else ""
+    if len(raw) in (4, 8):
+        return str(int.from_bytes(raw, sys.byteorder))
+    return ""
 
 
 def _registry_value(key: str, value: str) -> Any:
@@ -52,21 +58,24 @@ def _registry_value(key: str, value: str) -> Any:
 
 def _display_adapters() -> list[dict[str, object]] | None:
     """`id` (PCI), `name` and `memory` of the adapters that are there now; None where unread."""
-    keys: dict[str, str] = {}
     # one key for each output of an adapter
+    keys: dict[str, str] = {}
     for number in range(64):
-        path = str(
-            _registry_value(r"HARDWARE\DEVICEMAP\VIDEO", rf"\Device\Video{number}")
-            or ""
-        )
-        # `\REGISTRY\MACHINE\…`
-        if key := "\\".join(path.split("\\")[3:]):
-            keys.setdefault(key.rpartition("\\")[0].lower(), key)
-    adapters = [
-        {name: _registry_value(key, value) for name, value in _ADAPTER_VALUES.items()}
-        for key in keys.values()
-    ]
-    return [adapter for adapter in adapters if any(adapter.values())] or None
+        value = rf"\Device\Video{number}"
+        path = _registry_value(r"HARDWARE\DEVICEMAP\VIDEO", value)
+        # without `\REGISTRY\MACHINE`
+        key = "\\".join(str(path or "").split("\\")[3:])
+        if key:
+            adapter_key = key.rpartition("\\")[0].lower()
+            keys.setdefault(adapter_key, key)
+    adapters: list[dict[str, object]] = []
+    for key in keys.values():
+        adapter = {
+            name: _registry_value(key, value) for name, value in _ADAPTER_VALUES.items()
+        }
+        if any(adapter.values()):
+            adapters.append(adapter)
+    return adapters or None
 
 
 def _processor_features() -> list[int] | None:
@@ -87,18 +96,35 @@ def _space(folder: str) -> dict[str, int]:
         return {"free_bytes": usage.free, "total_bytes": usage.total}
     volume = os.statvfs(folder)
     # f_bavail, not f_bfree: the blocks reserved for root are no use to an ordinary account
-    free, total = volume.f_bavail * volume.f_frsize, volume.f_blocks * volume.f_frsize
-    return {"free_bytes": free, "total_bytes": total}
+    return {
+        "free_bytes": volume.f_bavail * volume.f_frsize,
+        "total_bytes": volume.f_blocks * volume.f_frsize,
+    }
+
+
+def _writable(folder: str) -> bool | None:
+    """Whether this account may store files in a folder; None where the system does not tell."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return False
+    # on Windows only the read-only mark is looked at, not who may do what
+    return None if os.name == "nt" else True
+
+
+def _affinity() -> list[int] | None:
+    """The numbers of the CPUs that this process may use; None where the system does not tell."""
+    if not hasattr(os, "sched_getaffinity"):
+        return None
+    return sorted(os.sched_getaffinity(0))
 
 
 def _memory() -> dict[str, int]:
     import psutil
 
-    memory, swap = psutil.virtual_memory(), psutil.swap_memory()
+    memory = psutil.virtual_memory()
     return {
         "total": memory.total,
         "available": memory.available,
-        "swap_free": swap.free,
+        "swap_free": psutil.swap_memory().free,
     }
 
 
@@ -112,6 +138,7 @@ def _cores() -> dict[str, int | None]:
 
 
 def _mounts() -> dict[str, str]:
+    """The names of file systems by mount point."""
     try:
         import psutil
     # as in a browser, for which there is none
@@ -133,17 +160,13 @@ def ask_nvml() -> dict[str, object]:
     import threading
 
     program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "nvml.py")
-    if (
-        not sys.executable
-        or getattr(sys, "frozen", False)
-        or not os.path.isfile(program)
-    ):
+    is_frozen = getattr(sys, "frozen", False)
+    if is_frozen or not sys.executable or not os.path.isfile(program):
         return {"why": "this program runs without a Python interpreter of its own"}
     python = os.path.abspath(sys.executable)
-    # CREATE_NO_WINDOW
-    quiet: dict[str, Any] = (
-        {"creationflags": 0x08000000} if sys.platform == "win32" else {}
-    )
+    options: dict[str, Any] = {}
+    if sys.platform == "win32":
+        options["creationflags"] = _CREATE_NO_WINDOW
     try:
         child = subprocess.Popen(
             [python, "-I", "-S", "-B", program],
@@ -151,7 +174,7 @@ def ask_nvml() -> dict[str, object]:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=os.path.dirname(python),
-            **quiet,
+            **options,
         )
     except (OSError, ValueError) as error:
         return {"why": f"no process could be started ({error})"}
@@ -162,7 +185,8 @@ def ask_nvml() -> dict[str, object]:
         # reaped whenever the driver lets it end
         threading.Thread(target=child.communicate, daemon=True).start()
         return {"why": f"it gave no answer within {NVML_SECONDS:g} seconds"}
-    if status := child.returncode:
+    status = child.returncode
+    if status:
         how = f"by signal {-status}" if status < 0 else f"with status {status}"
         return {"why": f"the process that asked it ended {how}"}
     try:
@@ -172,10 +196,7 @@ def ask_nvml() -> dict[str, object]:
 
 
 ANSWERS: dict[str, Callable[..., Any]] = {
-    # of this process: the numbers of the CPUs that it may use
-    "affinity": lambda: (
-        sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    ),
+    "affinity": _affinity,
     "cores": _cores,
     "cwd": os.getcwd,
     "display_adapters": _display_adapters,
@@ -191,8 +212,5 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     "registry": lambda path: _registry_value(*path.rsplit("\\", 1)),
     "space": _space,
     "sysctl": _sysctl,
-    # on Windows only the read-only mark is looked at, not who may do what
-    "writable": lambda folder: (
-        (os.name != "nt" or None) if os.access(folder, os.W_OK | os.X_OK) else False
-    ),
+    "writable": _writable,
 }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from helpers.recordings import (
@@ -227,3 +230,48 @@ def test_a_limit_that_cannot_be_read_is_not_no_limit(
     lawful(machine)
     for fact in ("memory_limit_bytes", "memory_available_bytes"):
         assert (getattr(machine, fact) is None) == (fact in facts)
+
+
+def _real_groups() -> list[Path]:
+    """The folders of the control groups of version 2 that this process is in, its own first; none
+    where the machine has none, or more than they are in use.
+    """
+    top = Path("/sys/fs/cgroup")
+    try:
+        own = Path("/proc/self/cgroup").read_text(encoding="ascii")
+    except OSError:
+        return []
+    if not (top / "cgroup.controllers").exists() or not own.startswith("0::/"):
+        return []
+    folder = top / own.strip().removeprefix("0::/")
+    return [folder, *folder.parents[: len(folder.parts) - len(top.parts)]]
+
+
+@pytest.mark.skipif(not _real_groups(), reason="needs control groups of version 2")
+def test_the_real_control_groups_of_version_2() -> None:
+    """This process' limit is the least that the kernel's own files tell, read in another way."""
+    resource = pytest.importorskip("resource")
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for folder in _real_groups():
+        for name in ("memory.max", "memory.high"):
+            file = folder / name
+            text = file.read_text(encoding="ascii").strip() if file.exists() else "max"
+            if text != "max":
+                limits.append(int(text))
+    for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
+        soft, _ = resource.getrlimit(kind)
+        if soft != resource.RLIM_INFINITY:
+            limits.append(soft)
+    machine = read_machine()
+    lawful(machine)
+    assert machine.memory_limit_bytes == min(limits)
+    assert machine.memory_available_bytes is not None
+    assert machine.memory_available_bytes > 0
+    quotas = [float(len(os.sched_getaffinity(0)))]
+    for folder in _real_groups():
+        file = folder / "cpu.max"
+        if file.exists():
+            quota, period = file.read_text(encoding="ascii").split()
+            if quota != "max":
+                quotas.append(int(quota) / int(period))
+    assert machine.cpu_cores_usable == min(quotas)
