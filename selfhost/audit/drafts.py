@@ -20,7 +20,7 @@ from ..core.tables import TomlRow, expression, shipped_table
 from ..core.templates import fill
 from ..core.units import words_of
 from ..machine import cpus, gpus, named, profiles
-from ..machine.changes import with_implied
+from ..machine.instruction_sets import instruction_sets, with_implied
 from ..machine.platforms import normal_architecture, normal_system
 from ..machine.record import (
     FACTS,
@@ -190,12 +190,12 @@ class MachineDraft:
         values, total, limit = self.values, "memory_total_bytes", "memory_limit_bytes"
         series = cpus.processor_of(values.get("cpu_model") or "")
         if series is not None and "instruction_sets" not in values:
-            own, *sets = shipped_table("cpus")["instruction_sets"]["series"][
-                series.vectors
-            ]
-            if values.get("architecture") == own:
+            architecture, *sets = instruction_sets().series[series.vectors]
+            if values.get("architecture") == architecture:
                 source = f"assumed: what processors of the series {series.name} have"
-                self.put("instruction_sets", sorted(with_implied(sets, own)), source)
+                self.put(
+                    "instruction_sets", sorted(with_implied(sets, architecture)), source
+                )
                 self.assumed.append("instruction_sets")
         if total in values and limit not in {**values, **self._lacks}:
             self.put(

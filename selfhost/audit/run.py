@@ -40,7 +40,8 @@ from ..judge.judging import judge
 from ..judge.pace.rates import shared_gpu_of
 from ..judge.question import ask
 from ..judge.record import Judged, Question, Verdict
-from ..machine.changes import filled_disks, own_sets, with_implied
+from ..machine.changes import filled_disks
+from ..machine.instruction_sets import own_sets, with_implied
 from ..machine.record import FactValues, Machine
 from ..needs.quantization import LAYOUTS
 from .drafts import NOT_JUDGED

@@ -21,7 +21,7 @@ from typing import Any
 from ..core import units
 from ..core.files import Unreadable
 from ..core.tables import shipped_table
-from ..machine.changes import with_implied
+from ..machine.instruction_sets import with_implied
 from ..machine.record import MAX_MEMORY_BYTES
 from ..machine.words import MOST_CARDS
 from .drafts import (

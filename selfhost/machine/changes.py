@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core import units
 from ..core.errors import InputError, Problem
-from ..core.records import fault_of, shortened, shown
-from ..core.tables import TomlRow, shipped_table
+from ..core.records import Stated, fault_of, shortened, shown
+from ..core.tables import shipped_table
 from ..core.units import nearest, parse_number, parse_size, words_of
-from . import cpus, gpus, record
+from . import gpus, record
+from .instruction_sets import assumed_sets, with_implied
 from .platforms import normal_architecture, normal_system
 from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, FactValues, Machine
 from .understand import cards_named
@@ -34,26 +34,58 @@ _MOST_ASSUMED_CORES = 64
 _COUNT_OF_SIZES = r"\s*(\d{1,9})\s*[x×*]\s*(\d+(?:\.\d+)?\s*(?:[kmgt]?i?b?)\s*(?::.*)?)"
 # `24GiB`, `24GiB:NAME`, `24GiB:900GB/s`, `24GiB:NAME:900GB/s`
 _SIZE_NAME_AND_RATE = r"([^:,]+)(?::(.*?))??(?::([^:]*/s\s*))?"
+_EXAMPLE_OF_SIZES = "write for example gpu=2x24GiB"
+# keys whose value is a size: a bare number is meant in gigabytes
+_KEYS_OF_SIZES = ("memory", "disk", "gpu")
 
 
 class SettingError(InputError):
     """A `--set` makes no sense; `problems` names every one that does not."""
 
 
+class Setting(Stated):
+    """A key of `--set`: `facts` that it states, those `lost` by it, other names of it (`also`), and
+    the only values that it takes (`choices`; none: any).
+    """
+
+    example: str
+    facts: tuple[str, ...]
+    lost: tuple[str, ...]
+    also: tuple[str, ...]
+    choices: tuple[str, ...] = ()
+
+
+def _setting(key: str) -> Setting:
+    row: Mapping[str, Any] = shipped_table("words")["setting"][key]
+    return Setting(**{name: _as_tuple(value) for name, value in row.items()})
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+class Bandwidth(NamedTuple):
+    """Bytes per second; `is_measured`: that is what was measured and no peak."""
+
+    bytes_per_second: int
+    is_measured: bool
+
+
 def _size(text: str, most: int = record.MAX_MEMORY_BYTES) -> int:
     size = parse_size(text)
-    if not 1 <= size <= most:
-        words = (
-            "is nothing"
-            if size < 1
-            else f"is {units.binary(size)}: no machine has that much"
-        )
-        raise ValueError(words)
+    if size < 1:
+        raise ValueError("is nothing")
+    if size > most:
+        raise ValueError(f"is {units.binary(size)}: no machine has that much")
     return size
 
 
-def _bandwidth(text: str) -> tuple[int, bool]:
-    """Bytes per second, and whether that is what was measured and no peak."""
+def _disk_size(text: str) -> int:
+    # a full disk is something to ask about
+    return 0 if text.strip() == "0" else _size(text, record.MAX_DISK_BYTES)
+
+
+def _bandwidth(text: str) -> Bandwidth:
     rate, colon, how = text.partition(":")
     if colon and how.strip().lower() != "measured":
         example = "write for example bandwidth=80GB/s or bandwidth=80GB/s:measured"
@@ -63,15 +95,14 @@ def _bandwidth(text: str) -> tuple[int, bool]:
         raise ValueError(
             f"{shortened(rate)!r} may mean bits: write a bandwidth in bytes"
         )
-    return _size(size), bool(colon)
+    return Bandwidth(_size(size), is_measured=bool(colon))
 
 
 def _cores(text: str) -> float:
     number = parse_number(text)
     if not record.MIN_CORES <= number <= record.MAX_CORES:
-        raise ValueError(
-            f"is {number:g}: it must be from {record.MIN_CORES} to {record.MAX_CORES:,}"
-        )
+        bounds = f"from {record.MIN_CORES} to {record.MAX_CORES:,}"
+        raise ValueError(f"is {number:g}: it must be {bounds}")
     return number
 
 
@@ -83,51 +114,59 @@ def _gpu(text: str) -> tuple[Accelerator, ...]:
     except GpuCountError as error:
         raise ValueError(str(error), error.remedy) from None
     except UnknownGpuError as error:
-        if error.nearest and ":" not in text and not counted:
+        is_size = ":" in text or counted is not None
+        if error.nearest and not is_size:
             raise ValueError(str(error), error.remedy) from None
-    count = int(counted[1]) if counted else 1
+    if counted is None:
+        return (_gpu_of_size(text),)
+    count = int(counted[1])
     if count > MOST_CARDS:
         what = f"{shortened(text)!r} names {count:,} GPUs, and selfhost judges at most {MOST_CARDS}"
-        raise ValueError(what, "write for example gpu=2x24GiB")
+        raise ValueError(what, _EXAMPLE_OF_SIZES)
     if count < 1:
         raise ValueError(f"{shortened(text)!r} names 0 GPUs", "write gpu=none")
-    one = counted[2] if counted else text
-    match = re.fullmatch(_SIZE_NAME_AND_RATE, one, re.IGNORECASE | re.ASCII)
+    return (_gpu_of_size(counted[2]),) * count
+
+
+def _gpu_of_size(text: str) -> Accelerator:
+    """The GPU of `24GiB`, `24GiB:NAME` or `24GiB:NAME:900GB/s`."""
+    match = re.fullmatch(_SIZE_NAME_AND_RATE, text, re.IGNORECASE | re.ASCII)
     if match is None:
         what = f"takes one size for each GPU, and 1 to {MOST_CARDS} GPUs"
-        raise ValueError(what, "write for example gpu=2x24GiB, or one setting for each")
+        raise ValueError(what, f"{_EXAMPLE_OF_SIZES}, or one setting for each")
     memory = _size(match[1])
-    rate = _bandwidth(match[3])[0] if match[3] else None
+    rate = _bandwidth(match[3]).bytes_per_second if match[3] else None
     name = (match[2] or "").strip() or f"GPU with {units.binary(memory)}"
-    if fault := fault_of(name, str):
-        raise ValueError(fault[0], "give it plain text, without line breaks")
+    fault = fault_of(name, str)
+    if fault is not None:
+        raise ValueError(fault.message, "give it plain text, without line breaks")
     name = rewritten(name, "spelling")
-    card = Accelerator(
+    return Accelerator(
         vendor=gpus.vendor_of(name),
         name=name,
         memory_total_bytes=memory,
         unified=False,
         memory_bandwidth_bytes_per_second=rate,
     )
-    return (card,) * count
 
 
 def _choice(key: str, normal: Callable[[str], str], typed: str) -> str:
-    name, choices = normal(typed), _rows()[key]["choices"]
+    name = normal(typed)
+    choices = _setting(key).choices
     if name in choices:
         return name
-    listed, near = ", ".join(choices), nearest(name, choices)
+    listed = ", ".join(choices)
+    near = nearest(name, choices)
     hint = f"did you mean {near}?" if near else f"write one of {listed}"
     raise ValueError(f"{shortened(typed)!r} is not one of {listed}", hint)
 
 
 def _instruction_sets(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))
-    if odd := [
-        name for name in names if not re.fullmatch(r"[a-z0-9_]{1,40}", name, re.ASCII)
-    ]:
-        example = "write them as Linux does: instruction_sets=avx2,fma,f16c"
-        raise ValueError(f"{shortened(odd[0])!r} is not an instruction set", example)
+    for name in names:
+        if not re.fullmatch(r"[a-z0-9_]{1,40}", name, re.ASCII):
+            example = "write them as Linux does: instruction_sets=avx2,fma,f16c"
+            raise ValueError(f"{shortened(name)!r} is not an instruction set", example)
     return () if names == ("none",) else names
 
 
@@ -135,10 +174,7 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "architecture": partial(_choice, "architecture", normal_architecture),
     "memory": _size,
     "cores": _cores,
-    # a full disk is something to ask about
-    "disk": lambda text: (
-        0 if text.strip() == "0" else _size(text, record.MAX_DISK_BYTES)
-    ),
+    "disk": _disk_size,
     "bandwidth": _bandwidth,
     "gpu": _gpu,
     "system": partial(_choice, "system", normal_system),
@@ -148,12 +184,6 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
 SETTINGS = tuple(_READERS)
 
 
-def _rows() -> TomlRow:
-    """By key `example`, `facts` that it states, those `lost`, other names (`also`), `choices`."""
-    rows: TomlRow = shipped_table("words")["setting"]
-    return rows
-
-
 def value_of(key: str, text: str) -> Any:
     """The value of one setting; of `gpu` a tuple of cards. `SettingError` says what is wrong."""
     try:
@@ -161,12 +191,15 @@ def value_of(key: str, text: str) -> Any:
             return _READERS[key](text)
         raise ValueError("has no value")
     except ValueError as error:
-        message, remedy = (*error.args, f"write for example {_rows()[key]['example']}")[
-            :2
-        ]
-        raise SettingError(
-            [_fault(key, message.partition(": write for")[0], remedy)]
-        ) from None
+        message, *remedies = error.args
+        remedy = remedies[0] if remedies else _how_to_write(key)
+        # the example of the setting says more than that of a size
+        message = message.partition(": write for")[0]
+        raise SettingError([_fault(key, message, remedy)]) from None
+
+
+def _how_to_write(key: str) -> str:
+    return f"write for example {_setting(key).example}"
 
 
 def _fault(key: str, message: str, remedy: str | None) -> Problem:
@@ -183,25 +216,28 @@ def apply(
     """
     if not settings and not named:
         return machine
-    texts, values, problems = _read_settings(settings)
-    problems += _faults_of_cards(named, are_set="gpu" in texts)
+    read = _read_settings(settings)
+    problems = [*read.problems, *_faults_of_cards(named, are_set="gpu" in read.texts)]
     if problems:
         raise SettingError(problems)
     changed = machine
-    for key in (key for key in SETTINGS if key in values):
-        is_measured = key == "bandwidth" and values[key][1]
-        how = "measured, by " if is_measured else ""
-        facts = _facts_of_setting(changed, key, values[key])
-        changed = changed.stated(facts, f"{how}--set {shown(texts[key])}")
+    for key in SETTINGS:
+        if key in read.values:
+            facts = _facts_of_setting(changed, key, read.values[key])
+            changed = changed.stated(facts, read.source_of(key))
     if named:
-        notes = (text for each in named for text in (*each.notes, each.source))
-        facts = {"accelerators": joined(named).accelerators}
+        cards: FactValues = {"accelerators": joined(named).accelerators}
         # the disk of the computer that was read says nothing about the one that has these GPUs
-        facts |= {} if "disk" in texts else {"disks": None}
-        changed = changed.stated(facts, "; ".join(notes))
-    if named or "gpu" in texts:
+        if "disk" not in read.texts:
+            cards["disks"] = None
+        notes: list[str] = []
+        for one in named:
+            notes += [*one.notes, one.source]
+        changed = changed.stated(cards, "; ".join(notes))
+    if named or "gpu" in read.texts:
         _refuse_cards_on_apple(changed, named)
-    what = ", ".join([*(each.label for each in named), *map(str.strip, settings)])
+    labels = [one.label for one in named]
+    what = ", ".join([*labels, *map(str.strip, settings)])
     return planned(changed.replace(name=shortened(f"{machine.name} with {what}", 120)))
 
 
@@ -220,204 +256,197 @@ def _faults_of_cards(named: Sequence[NamedCards], *, are_set: bool) -> list[Prob
 
 
 def _refuse_cards_on_apple(machine: Machine, named: Sequence[NamedCards]) -> None:
-    every = machine.accelerators or ()
-    cards = [card for card in every if card.vendor.lower() != "apple"]
-    is_apple = len(cards) < len(every) or "apple" in words_of(machine.cpu_model or "")
-    if cards and (
-        is_apple or (machine.system, machine.architecture) == ("macos", "aarch64")
-    ):
-        message = f"a computer with an Apple chip cannot have a {cards[0].name} beside its own GPU"
-        other = named[0].label if named else "Ryzen 5 7600 32GB"
-        remedy = (
-            f"leave it out, or name a computer that takes cards: --machine '{other}'"
-        )
-        file, key = ("--gpu", None) if named else ("--set", "gpu")
-        raise SettingError(
-            [Problem(file=file, key=key, message=message, remedy=remedy)]
-        )
-
-
-def _read_settings(
-    settings: Sequence[str],
-) -> tuple[dict[str, str], FactValues, list[Problem]]:
-    """The text and the value of each key, of `gpu` all of them; and what is wrong."""
-    texts, values, problems = dict[str, str](), FactValues(), list[Problem]()
-    for setting in map(str.strip, settings):
-        key, is_set, text = setting.partition("=")
-        key, text = key.strip().lower().replace("-", "_"), text.strip(" ")
-        is_one_more = key == "gpu" and values.get(key) and text.lower() != "none"
-        if key in values and not is_one_more:
-            problems.append(_fault(key, "is set several times", "set it once"))
-        elif key not in SETTINGS:
-            problems.append(_unknown_key(key, text if is_set else None))
+    """Raise `SettingError` for a card beside the GPU of an Apple chip."""
+    is_apple = "apple" in words_of(machine.cpu_model or "")
+    is_apple = is_apple or machine.platform == "macos-aarch64"
+    others: list[Accelerator] = []
+    for card in machine.accelerators or ():
+        if card.vendor.lower() == "apple":
+            is_apple = True
         else:
-            try:
-                value = value_of(key, text)
-            except SettingError as error:
-                problems += error.problems
-                continue
-            values[key] = values.get(key, ()) + value if key == "gpu" else value
-            texts[key] = f"{texts[key]}, {setting}" if key in texts else setting
-    return texts, values, problems
+            others.append(card)
+    if not others or not is_apple:
+        return
+    message = f"a computer with an Apple chip cannot have a {others[0].name} beside its own GPU"
+    example = named[0].label if named else "Ryzen 5 7600 32GB"
+    remedy = f"leave it out, or name a computer that takes cards: --machine '{example}'"
+    problem = _fault("gpu", message, remedy)
+    if named:
+        problem = Problem(file="--gpu", message=message, remedy=remedy)
+    raise SettingError([problem])
+
+
+class _Settings:
+    """The settings that were given: by key the text and the value, of `gpu` all of them; and what
+    is wrong.
+    """
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+        self.values: dict[str, Any] = {}
+        self.problems: list[Problem] = []
+
+    def source_of(self, key: str) -> str:
+        """Where the facts of that key are from."""
+        value = self.values[key]
+        is_measured = isinstance(value, Bandwidth) and value.is_measured
+        how = "measured, by " if is_measured else ""
+        return f"{how}--set {shown(self.texts[key])}"
+
+    def add(self, key: str, setting: str, text: str) -> None:
+        """Read the text of a setting, which is a known key's; GPUs come beside those before."""
+        before = self.values.get(key)
+        is_one_more = key == "gpu" and before and text.lower() != "none"
+        if key in self.values and not is_one_more:
+            self.problems.append(_fault(key, "is set several times", "set it once"))
+            return
+        try:
+            value = value_of(key, text)
+        except SettingError as error:
+            self.problems += error.problems
+            return
+        if is_one_more:
+            value = before + value
+            setting = f"{self.texts[key]}, {setting}"
+        self.values[key] = value
+        self.texts[key] = setting
+
+
+def _read_settings(settings: Sequence[str]) -> _Settings:
+    read = _Settings()
+    for setting in map(str.strip, settings):
+        name, is_set, text = setting.partition("=")
+        key = name.strip().lower().replace("-", "_")
+        text = text.strip(" ")
+        if key in SETTINGS:
+            read.add(key, setting, text)
+        else:
+            read.problems.append(_unknown_key(key, text if is_set else None))
+    return read
 
 
 def _unknown_key(key: str, value: str | None) -> Problem:
-    guess = next((name for name in SETTINGS if key in _rows()[name]["also"]), None)
-    guess = guess or nearest(key, SETTINGS)
+    """What to write instead; `value` is None where there is no `=`."""
+    guess = _key_meant(key)
     if value is None:
-        like = guess or "memory"
-        return _fault(
-            key, "is not KEY=VALUE", f"write for example {_rows()[like]['example']}"
-        )
+        return _fault(key, "is not KEY=VALUE", _how_to_write(guess or "memory"))
     if guess is None:
         return _fault(key, "cannot be set", f"one of {', '.join(SETTINGS)}")
-    is_size = guess in ("memory", "disk", "gpu")
-    if is_size and value.isdecimal():
+    if guess in _KEYS_OF_SIZES and value.isdecimal():
         value = f"{value}GB"
     return _fault(key, "cannot be set", f"did you mean {guess}={shortened(value)}?")
 
 
+def _key_meant(key: str) -> str | None:
+    for name in SETTINGS:
+        if key in _setting(name).also:
+            return name
+    return nearest(key, SETTINGS)
+
+
 def _facts_of_setting(before: Machine, key: str, value: Any) -> FactValues:
     """What it states, and None for each fact that is lost by it."""
-    lost, how = _rows()[key]["lost"], {}
+    setting = _setting(key)
+    facts: FactValues = dict.fromkeys(setting.lost)
+    if key == "architecture" and value == before.architecture:
+        facts = {}
+    # other cores read memory at another pace
+    are_others = key == "cores" and value != before.cpu_cores_usable
+    if are_others and before.is_bandwidth_measured:
+        facts[BANDWIDTH] = None
     if key == "disk":
         value = filled_disks(before.disks, value)
-    elif key == "bandwidth":
-        value, is_measured = value
-        how = {"memory_bandwidth_how": record.MEASURED if is_measured else None}
-        how |= {"memory_bandwidth_bound": None}
-    elif key == "architecture" and value == before.architecture:
-        lost = ()
-    elif (
-        key == "cores"
-        and before.is_bandwidth_measured
-        and value != before.cpu_cores_usable
-    ):
-        lost = (*lost, BANDWIDTH)
-    return {**dict.fromkeys(lost), **how, **dict.fromkeys(_rows()[key]["facts"], value)}
+    if key == "bandwidth":
+        facts["memory_bandwidth_how"] = record.MEASURED if value.is_measured else None
+        facts["memory_bandwidth_bound"] = None
+        value = value.bytes_per_second
+    return facts | dict.fromkeys(setting.facts, value)
 
 
 def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
     """Every place with that much free, and a place for each kind of store that has none."""
-    own = {disk.purpose: disk for disk in disks or ()}
-    own |= {
-        name: Disk(purpose=name, path="the disk")
-        for name in PURPOSES
-        if name not in own
-    }
-    return tuple(
-        disk.replace(
-            free_bytes=free,
-            writable=True,
-            total_bytes=None
-            if disk.total_bytes is None
-            else max(free, disk.total_bytes),
-        )
-        for disk in own.values()
-    )
+    by_purpose = {disk.purpose: disk for disk in disks or ()}
+    for purpose in PURPOSES:
+        by_purpose.setdefault(purpose, Disk(purpose=purpose, path="the disk"))
+    filled: list[Disk] = []
+    for disk in by_purpose.values():
+        total = disk.total_bytes
+        if total is not None:
+            total = max(free, total)
+        filled.append(disk.replace(free_bytes=free, writable=True, total_bytes=total))
+    return tuple(filled)
 
 
 def planned(machine: Machine) -> Machine:
     """The same machine for planning: its memory counts as a whole, and disks, cores and instruction
     sets that it lacks are assumed. Those sets that it has bring what they imply.
     """
-    assumed, sources, changes = (
-        list(machine.assumed),
-        dict(machine.sources),
-        FactValues(),
-    )
-    if machine.disks is None:
-        assumed.append("disks")
-    else:
-        unread = [disk.purpose for disk in machine.disks if disk.free_bytes is None]
-        assumed += [f"disks.{purpose}.free_bytes" for purpose in unread]
-        assumed += [
-            f"disks.{purpose}"
-            for purpose in PURPOSES
-            if machine.disk_for(purpose) is None
-        ]
+    assumed = [*machine.assumed, *_assumed_disks(machine)]
+    sources = dict(machine.sources)
+    facts: FactValues = {}
     if machine.instruction_sets is not None:
-        changes["instruction_sets"] = with_implied(
-            machine.instruction_sets, machine.architecture
-        )
-    elif (sets := _class_sets(machine)) is not None:
-        changes["instruction_sets"], why = sets
-        sources["instruction_sets"] = f"assumed: {why}"
-        assumed.append("instruction_sets")
-    if machine.cpu_cores_usable is None:
-        facts, why = _assumed_cores(machine)
-        changes |= facts
-        sources |= dict.fromkeys(facts, why)
-        assumed += ["cpu_cores_usable"] if why.startswith("assumed") else []
-    assumed = [*dict.fromkeys(assumed)]
+        stated = machine.instruction_sets
+        facts["instruction_sets"] = with_implied(stated, machine.architecture)
+    else:
+        guess = assumed_sets(machine.system, machine.architecture, machine.cpu_model)
+        if guess is not None:
+            facts["instruction_sets"] = guess.sets
+            sources["instruction_sets"] = f"assumed: {guess.why}"
+            assumed.append("instruction_sets")
+    cores = _cores_of(machine) if machine.cpu_cores_usable is None else None
+    if cores is not None:
+        facts |= cores.facts
+        sources |= dict.fromkeys(cores.facts, cores.why)
+        if not cores.are_known:
+            assumed.append("cpu_cores_usable")
     return machine.replace(
-        **changes, planning=True, sources=sources, assumed=tuple(assumed)
+        **facts,
+        planning=True,
+        sources=sources,
+        assumed=tuple(dict.fromkeys(assumed)),
     )
 
 
-def _assumed_cores(machine: Machine) -> tuple[FactValues, str]:
-    """Those that the processor's name tells, else one for so much memory; and why."""
+def _assumed_disks(machine: Machine) -> list[str]:
+    """The facts of disks that the machine lacks."""
+    if machine.disks is None:
+        return ["disks"]
+    facts: list[str] = []
+    for disk in machine.disks:
+        if disk.free_bytes is None:
+            facts.append(f"disks.{disk.purpose}.free_bytes")
+    for purpose in PURPOSES:
+        if machine.disk_for(purpose) is None:
+            facts.append(f"disks.{purpose}")
+    return facts
+
+
+class _Cores(NamedTuple):
+    """The cores of a machine that states none, and why these many."""
+
+    facts: FactValues
+    why: str
+    are_known: bool
+
+
+def _cores_of(machine: Machine) -> _Cores | None:
+    """Those that the processor's name tells, else one for so much memory; None without both."""
     cores = gpus.cores_in(machine) if machine.scope == "host" else None
-    memory = machine.memory_limit_bytes or machine.memory_total_bytes
     if cores is not None:
-        facts = {
-            "cpu_cores_physical": cores.physical[1],
+        least, usual, most = cores.physical
+        facts: FactValues = {
+            "cpu_cores_physical": usual,
             "cpu_cores_usable": float(cores.usable),
         }
         if cores.performance != cores.physical:
             facts["cpu_cores_performance"] = cores.performance[1]
-        least, _, most = cores.physical
+        if cores.are_known:
+            return _Cores(facts, "as its maker lists that model", are_known=True)
         guess = f"assumed: {least} to {most}, as processors of that kind have"
-        return facts, "as its maker lists that model" if cores.are_known else guess
+        return _Cores(facts, guess, are_known=False)
+    memory = machine.memory_limit_bytes or machine.memory_total_bytes
     if memory is None:
-        return {}, ""
+        return None
     count = min(_MOST_ASSUMED_CORES, max(1, memory // _ASSUMED_BYTES_PER_CORE))
     why = f"assumed: one for each {units.binary(_ASSUMED_BYTES_PER_CORE)} of memory"
-    return {"cpu_cores_usable": float(count)}, why
-
-
-def with_implied(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:
-    """Those that were named, then those that they bring and those that every processor of the
-    architecture has.
-    """
-    table = shipped_table("cpus")["instruction_sets"]
-    # as an ordered set
-    found = dict.fromkeys([*sets, *table["baseline"].get(architecture or "", ())])
-    waiting = deque(found)
-    while waiting:
-        for implied in table["implied"].get(waiting.popleft(), ()):
-            if implied not in found:
-                found[implied] = None
-                waiting.append(implied)
-    return tuple(found)
-
-
-def own_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:
-    """Those that a processor of the architecture may have: AVX2 is none of an Arm processor's. A
-    name that no table here has may be any processor's, and one of unknown architecture have any.
-    """
-    table = shipped_table("cpus")["instruction_sets"]
-    if architecture not in table["baseline"]:
-        return tuple(sets)
-    others = {*table["baseline"]} - {architecture}
-    foreign = {name for other in others for name in table["assumed"][other]}
-    base = {name for other in others for name in table["baseline"][other]}
-    return tuple(
-        n
-        for n in sets
-        if n not in foreign and base.isdisjoint(with_implied((n,), None))
-    )
-
-
-def _class_sets(machine: Machine) -> tuple[tuple[str, ...], str] | None:
-    """The instruction sets of a processor of its class, and why these; None where nothing tells."""
-    table = shipped_table("cpus")["instruction_sets"]
-    architecture, name = machine.architecture or "", machine.cpu_model or ""
-    around = cpus.class_of(name) if cpus.processor_of(name) is None else {}
-    if "least_vectors" in around:
-        row = table["least"][around["least_vectors"]]
-        why = f"many processors of that name lack {row['lack']}"
-        return with_implied(row["have"], "x86_64"), why
-    assumed, own = table["assumed"], f"{machine.system}-{architecture}"
-    sets = assumed.get(own, assumed.get(architecture))
-    return sets and (tuple(sets), f"what nearly every {architecture} processor has")
+    return _Cores({"cpu_cores_usable": float(count)}, why, are_known=False)

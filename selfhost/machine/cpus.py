@@ -57,23 +57,30 @@ MAKERS = ("amd", "intel")
 
 def record_of(kind: type[_R], row: TomlRow, /, **values: Any) -> _R:
     """A record of the keys of a row that are its fields, and of `values`."""
-    own = {key: row[key] for key in kind._fields if key in row}
-    lists = {key: tuple(value) for key, value in own.items() if isinstance(value, list)}
-    return kind(**own | lists | values)
+    fields: dict[str, Any] = {}
+    for key in kind._fields:
+        if key in row:
+            value = row[key]
+            fields[key] = tuple(value) if isinstance(value, list) else value
+    return kind(**fields | values)
 
 
 def rates_of(memory: TomlRow, kinds: Sequence[str] = ()) -> dict[str, Any]:
     """`channels`, and `bytes_per_second` with all of them filled: `slowest` and `fastest` of kinds
     of memory at their rates nearest to the usual one, which stands where no kinds are named.
     """
-    per_rate = memory["channels"] * memory.get("bits", 64) / 8 * units.MB
-    least, usual, most = (per_rate * rate for rate in memory["mts"])
-    rates = [
-        max(least, min(max(usual, slow * per_rate), fast * per_rate, most))
-        for slow, fast in map(_table()["ram"].__getitem__, kinds)
-    ] or [usual]
+    channels = memory["channels"]
+    bytes_per_transfer = channels * memory.get("bits", 64) / 8
+    per_mts = bytes_per_transfer * units.MB
+    least, usual, most = [per_mts * rate for rate in memory["mts"]]
+    rates: list[float] = []
+    for kind in kinds:
+        slow, fast = _table()["ram"][kind]
+        nearest = min(max(usual, slow * per_mts), fast * per_mts)
+        rates.append(max(least, min(nearest, most)))
+    rates = rates or [usual]
     every_rate = Rates(least, min(rates), usual, max(rates), most)
-    return {"channels": memory["channels"], "bytes_per_second": every_rate}
+    return {"channels": channels, "bytes_per_second": every_rate}
 
 
 class Share(Record):
@@ -91,10 +98,10 @@ class Share(Record):
         decodes, of memory of that peak, by `of_peak` of cpus.toml: each bounds the other.
         """
         memory_rate: float = _table()["of_peak"] * peak
-        cores = inf if cores is None else cores
-        return memory_rate / hypot(
-            1, memory_rate / (self.core_gb_per_s * units.GB * cores)
-        )
+        if cores is None:
+            return memory_rate
+        cores_rate = self.core_gb_per_s * units.GB * cores
+        return memory_rate / hypot(1, memory_rate / cores_rate)
 
     @property
     def source(self) -> str:
@@ -104,10 +111,10 @@ class Share(Record):
 
 def share_of(kind: str, most_mts: float = inf) -> Share:
     """How processors of a kind read their memory, the fastest of which has that rate."""
-    rows = (row for row in _table()["share"] if row["kind"] == kind)
-    return record_of(
-        Share, next(row for row in rows if most_mts <= row.get("up_to_mts", inf))
-    )
+    for row in _table()["share"]:
+        if row["kind"] == kind and most_mts <= row.get("up_to_mts", inf):
+            return record_of(Share, row)
+    raise KeyError(kind)
 
 
 @lru_cache(maxsize=256)
@@ -119,21 +126,28 @@ def guests_with(
     `is_amd` None of any maker. Between two counts it holds both, below the first in proportion.
     """
     counts = _table()["guest_cores"]
-    rows = [
-        row
-        for row in _table()["guest"]
-        if core in row["core"] and (is_amd is None or row.get("amd", is_amd) == is_amd)
-    ]
+    rows: list[TomlRow] = []
+    for row in _table()["guest"]:
+        is_of_maker = is_amd is None or row.get("amd", is_amd) == is_amd
+        if core in row["core"] and is_of_maker:
+            rows.append(row)
     if not rows or cores > counts[-1] * 2**0.5:
         return None
     above = min(bisect_left(counts, cores), len(counts) - 1)
-    near = (above if counts[above] <= cores else max(0, above - 1), above)
-    likely = [row["likely"][at] for row in rows for at in near]
+    below = above if counts[above] <= cores else max(0, above - 1)
+    lows: list[float] = []
+    likely: list[float] = []
+    highs: list[float] = []
+    types = 0
+    for row in rows:
+        for place in (below, above):
+            lows.append(row["low"][place])
+            likely.append(row["likely"][place])
+            highs.append(row["high"][place])
+        types += max(row["types"][below], row["types"][above])
     part = units.GB * min(1.0, cores / counts[0])
-    low = part * min(row["low"][at] for row in rows for at in near)
-    high = part * max(row["high"][at] for row in rows for at in near)
     usual = part * prod(likely) ** (1 / len(likely))
-    return (low, usual, high), sum(max(row["types"][at] for at in near) for row in rows)
+    return (part * min(lows), usual, part * max(highs)), types
 
 
 class Processor(Record):
@@ -164,36 +178,34 @@ class Processor(Record):
 def class_of(name: str) -> TomlRow:
     """The row of `class` that a word of a processor's name tells; empty where none does."""
     words = words_of(name)
-    return next(
-        (row for row in _table()["class"] if not words.isdisjoint(row["words"])), {}
-    )
+    for row in _table()["class"]:
+        if not words.isdisjoint(row["words"]):
+            found: TomlRow = row
+            return found
+    return {}
 
 
 @lru_cache(maxsize=512)
 def processor_of(name: str) -> Processor | None:
     """The series, else the generation, whose row fits a processor's name best; None for others."""
     words = words_of(name)
-    rows = _best_rows(_table()["cpu"], words) or _best_rows(
-        _table()["generation"], words
-    )
+    rows = _best_rows(_table()["cpu"], words)
+    rows = rows or _best_rows(_table()["generation"], words)
     if not rows:
         return None
     row = rows[0]
-    memory, vectors = row.get("memory", "slots"), row.get("vectors", "avx2")
-    matches = (
-        _fits(shape, word) for shape in row.get("kinds_of", ["*"]) for word in words
-    )
-    kinds = row.get("kinds", ()) if any(matches) else ()
-    # one for laptops, by where its memory sits or the letters behind its number
-    is_mobile = memory in ("either", "soldered")
-    is_mobile |= any(re.fullmatch(_table()["mobile"], word, re.ASCII) for word in words)
-    kind = row.get("kind", "mobile" if is_mobile else "client")
+    memory = row.get("memory", "slots")
+    vectors = row.get("vectors", "avx2")
+    kind = row.get("kind")
+    if kind is None:
+        kind = "mobile" if _is_mobile(memory, words) else "client"
     share = share_of(kind, row["mts"][-1])
-    share = share.replace(core_gb_per_s=row.get("core_gb_per_s", share.core_gb_per_s))
+    if "core_gb_per_s" in row:
+        share = share.replace(core_gb_per_s=row["core_gb_per_s"])
     return record_of(
         Processor,
         row,
-        **rates_of(row, kinds),
+        **rates_of(row, _kinds_of_memory(row, words)),
         memory=memory,
         kind=kind,
         share=share,
@@ -202,25 +214,57 @@ def processor_of(name: str) -> Processor | None:
     )
 
 
+def _is_mobile(memory: str, words: AbstractSet[str]) -> bool:
+    """Whether it is for laptops, by where its memory sits or the letters behind its number."""
+    if memory in ("either", "soldered"):
+        return True
+    return any(re.fullmatch(_table()["mobile"], word, re.ASCII) for word in words)
+
+
+def _kinds_of_memory(row: TomlRow, words: AbstractSet[str]) -> Sequence[str]:
+    """The kinds of memory that a row names for processors with such words."""
+    kinds: Sequence[str] = row.get("kinds", ())
+    for shape in row.get("kinds_of", ["*"]):
+        if _fits_any(shape, words):
+            return kinds
+    return ()
+
+
 def _best_rows(rows: Iterable[TomlRow], words: AbstractSet[str]) -> list[TomlRow]:
     """The rows that fit best: of the most words, then of the shape with the fewest signs."""
-    best, matching = (0, 0), list[TomlRow]()
+    best = (0, 0)
+    matching: list[TomlRow] = []
     for row in rows:
         wanted = row.get("words", "").split()
-        has_all = all(not words.isdisjoint(each.split("|")) for each in wanted)
-        if not has_all or not words.isdisjoint(row.get("without", "").split()):
+        if not all(_has_one(words, choices.split("|")) for choices in wanted):
             continue
-        signs = [
-            sum(shape.count(sign) for sign in "#+?*")
-            for shape in row.get("models", ())
-            if any(_fits(shape, word) for word in words)
-        ]
-        if signs or "models" not in row:
-            rank = len(wanted), -min(signs, default=0)
-            if rank > best or not matching:
-                best, matching = rank, []
-            matching += [row] if rank == best else []
+        if _has_one(words, row.get("without", "").split()):
+            continue
+        signs = 0
+        if "models" in row:
+            shapes = [shape for shape in row["models"] if _fits_any(shape, words)]
+            if not shapes:
+                continue
+            signs = min(_count_signs(shape) for shape in shapes)
+        rank = (len(wanted), -signs)
+        if rank > best or not matching:
+            best = rank
+            matching = []
+        if rank == best:
+            matching.append(row)
     return matching
+
+
+def _has_one(words: AbstractSet[str], choices: Iterable[str]) -> bool:
+    return not words.isdisjoint(choices)
+
+
+def _fits_any(shape: str, words: AbstractSet[str]) -> bool:
+    return any(_fits(shape, word) for word in words)
+
+
+def _count_signs(shape: str) -> int:
+    return sum(shape.count(sign) for sign in "#+?*")
 
 
 def _fits(shape: str, word: str) -> bool:
@@ -239,34 +283,34 @@ def _fits(shape: str, word: str) -> bool:
 
 def maker_of(name: str) -> str | None:
     """AMD or Intel, by a word of a processor's name; None where none tells."""
-    words = words_of(name)
     makers: Mapping[str, Sequence[str]] = _table()["makers"]
-    return next(
-        (maker for maker in makers if not words.isdisjoint(makers[maker])), None
-    )
+    for maker, its_words in makers.items():
+        if _has_one(words_of(name), its_words):
+            return maker
+    return None
 
 
 def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]:
     """The series that a bare number can be of; `beside_gpu`: one that may be anything, too."""
+    maker = None
     first, _, rest = number.partition(" ")
-    maker, number = (maker_of(first), rest) if first in MAKERS else (None, number)
-    # no GPU of Intel's has such a number: `intel 12400`
-    beside = {
-        "maker": maker,
-        "gpu": beside_gpu or maker == "Intel",
-        "nothing": not beside_gpu,
-    }
+    if first in MAKERS:
+        maker = maker_of(first)
+        number = rest
+    # what must stand beside a number; no GPU of Intel's has such a one: `intel 12400`
+    meanings = {"maker": maker is not None, "gpu": beside_gpu or maker == "Intel"}
+    meanings["nothing"] = not beside_gpu
     names: dict[str, str] = {}
     for row in _table()["number"]:
         match = re.fullmatch(row["shape"], number, re.ASCII)
-        is_meant = beside[row.get("beside", "nothing")] and maker in (
-            None,
-            maker_of(row["words"]),
-        )
-        if match is not None and is_meant:
-            name = f"{row['words']} {match.groupdict().get('number', match[0])}"
-            if (series := processor_of(name)) is not None:
-                names.setdefault(series.name, name)
+        if match is None or not meanings[row.get("beside", "nothing")]:
+            continue
+        if maker is not None and maker != maker_of(row["words"]):
+            continue
+        name = f"{row['words']} {match.groupdict().get('number', match[0])}"
+        series = processor_of(name)
+        if series is not None:
+            names.setdefault(series.name, name)
     return tuple(names.values())
 
 
@@ -285,10 +329,15 @@ def count_of(name: str) -> int:
     series = processor_of(name)
     if series is not None and series.kind != "server":
         return 1
-    plain, counts = name.lower().replace("×", "x"), _table()["counts"]
-    numbers = re.findall(r"(?<!\S)(?:x([0-9]{1,2})|([0-9]{1,2})x)(?!\S)", plain)
-    written = (int(before or behind) for before, behind in numbers)
-    return max((1, *written, *(int(counts.get(word, 0)) for word in plain.split())))
+    plain = name.lower().replace("×", "x")
+    counts = [1]
+    for before, behind in re.findall(
+        r"(?<!\S)(?:x([0-9]{1,2})|([0-9]{1,2})x)(?!\S)", plain
+    ):
+        counts.append(int(before or behind))
+    for word in plain.split():
+        counts.append(int(_table()["counts"].get(word, 0)))
+    return max(counts)
 
 
 class Core(Record):
@@ -305,8 +354,10 @@ class Core(Record):
 
 def core_called(name: str, ghz: float | None) -> Core:
     """What the cores of that name compute, at the clock of a series where that is known."""
-    row = next(each for each in _table()["core"] if each["core"] == name)
-    clock = row["ghz"] if ghz is None else [share * ghz for share in _table()["clock"]]
+    row: TomlRow = next(row for row in _table()["core"] if row["core"] == name)
+    clock = row["ghz"]
+    if ghz is not None:
+        clock = [share * ghz for share in _table()["clock"]]
     return record_of(Core, row, name=name, ghz=tuple(clock))
 
 
@@ -326,32 +377,29 @@ class Cores(Record):
 
 def cores_of(name: str) -> Cores | None:
     """The cores of all processors that a name tells, by number, series or class."""
-    series, around, count = processor_of(name), class_of(name), count_of(name)
-    if series is not None:
-        rows = _best_rows(
-            shipped_table("cpu_cores").get(series.name, ()), words_of(name)
-        )
-        if rows:
-            return cores_from(rows[0], series.threads, count)
-        if series.cores:
-            least, usual = (
-                max(1, round(share * series.cores)) for share in _SHARES_OF_LARGEST
-            )
-            return cores_from(
-                {"cores": (least, usual, series.cores)}, series.threads, count
-            )
+    series = processor_of(name)
+    count = count_of(name)
+    if series is None:
+        around = class_of(name)
+        return cores_from(around, 1, count) if around else None
+    rows = _best_rows(shipped_table("cpu_cores").get(series.name, ()), words_of(name))
+    if rows:
+        return cores_from(rows[0], series.threads, count)
+    if series.cores:
+        fewest, usual = _SHARES_OF_LARGEST
+        least = max(1, round(fewest * series.cores))
+        half = max(1, round(usual * series.cores))
+        largest = {"cores": (least, half, series.cores)}
+        return cores_from(largest, series.threads, count)
+    around = class_of(name)
     return cores_from(around, 1, count) if around else None
 
 
 def cores_from(row: TomlRow, threads: int, count: int = 1) -> Cores:
     """Those of so many processors of a row: one count, or the fewest, the usual and the most."""
-    counts, threads = row["cores"], row.get("threads", threads)
-    physical, performance = (
-        (count * each,) * 3
-        if isinstance(each, int)
-        else tuple(count * number for number in each)
-        for each in (counts, row.get("performance", counts))
-    )
+    threads = row.get("threads", threads)
+    physical = _counts_of(row["cores"], count)
+    performance = _counts_of(row.get("performance", row["cores"]), count)
     return Cores(
         physical=physical,
         performance=performance,
@@ -359,6 +407,14 @@ def cores_from(row: TomlRow, threads: int, count: int = 1) -> Cores:
         usable=physical[1] + performance[1] * (threads - 1),
         are_known=physical[0] == physical[2],
     )
+
+
+def _counts_of(cores: int | Sequence[int], processors: int) -> tuple[int, int, int]:
+    """The fewest, the usual count and the most of so many processors; alike of one number."""
+    if isinstance(cores, int):
+        return (processors * cores,) * 3
+    fewest, usual, most = cores
+    return processors * fewest, processors * usual, processors * most
 
 
 class Chip(Record):

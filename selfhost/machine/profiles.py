@@ -10,9 +10,9 @@ from functools import cache
 
 from ..core import units
 from ..core.errors import MachineFileError, SelfhostError
-from ..core.records import Record, Unread
+from ..core.records import Record, Stated, Unread, read_by
 from ..core.stored import Store, shipped_store
-from ..core.tables import Document, TomlRow, shipped_table
+from ..core.tables import Document, TomlRow, shipped_record
 from ..core.units import all_near, canonical
 from . import cpus, gpus
 from .changes import planned
@@ -31,6 +31,12 @@ KINDS = (
     "virtual",
 )
 _GUESTS = ("ci", "cloud", "virtual")
+_WITHOUT_DISKS = ("cloud", "board")
+_DISKS_TO_CHOOSE = Unread(
+    fact="disks",
+    reason="whoever orders the machine chooses its disk",
+    remedy="state it by --set disk=…",
+)
 
 
 class Profile(Record):
@@ -52,10 +58,34 @@ class Profile(Record):
 
     def holds(self, words: Iterable[str]) -> bool:
         """Whether its name, kind, title, processor or GPUs hold every word."""
-        cards = (card.name for card in self.machine.accelerators or ())
-        texts = (self.name, self.kind, self.title, self.machine.cpu_model or "", *cards)
+        texts = [self.name, self.kind, self.title, self.machine.cpu_model or ""]
+        texts += [card.name for card in self.machine.accelerators or ()]
         all_texts = "  ".join(map(canonical, texts))
         return all(canonical(word) in all_texts for word in words)
+
+
+class RunnerLabel(Stated):
+    """Other names of a profile's machine. `note` is said with the answer; it ends with the profile
+    `other` where there is one.
+    """
+
+    profile: str
+    labels: tuple[str, ...]
+    note: str
+    source: str
+    other: str | None = None
+
+    def note_about(self, typed: str) -> str:
+        """What is said where somebody typed one of the labels."""
+        other = "." if self.other is None else f" --machine {self.other}"
+        return f'"{typed}": {self.note}{other}'
+
+
+class RunnerLabels(Stated):
+    """`specs/common/runner_labels.toml`."""
+
+    schema: int
+    label: tuple[RunnerLabel, ...] = read_by(kind=RunnerLabel)
 
 
 @cache
@@ -102,11 +132,15 @@ def _names_by_spelling() -> Mapping[str, Sequence[str]]:
 
 def unknown_machine(typed: str) -> SelfhostError:
     """The error for what is no known machine, with names that are spelled alike or hold it."""
-    wanted, names_of_key = canonical(typed), _names_by_spelling()
-    if nearest := names_of_key.get(wanted, ()):
-        return bad_name("several", typed, nearest, names=", ".join(nearest))
-    holding = [key for key in sorted(names_of_key) if wanted in key]
-    keys = [*all_near(wanted, list(names_of_key)), *holding] if len(wanted) > 2 else []
+    wanted = canonical(typed)
+    names_of_key = _names_by_spelling()
+    several = names_of_key.get(wanted, ())
+    if several:
+        return bad_name("several", typed, several, names=", ".join(several))
+    keys: list[str] = []
+    if len(wanted) > 2:
+        keys += all_near(wanted, list(names_of_key))
+        keys += [key for key in sorted(names_of_key) if wanted in key]
     nearest = list(dict.fromkeys(names_of_key[key][-1] for key in keys))[:3]
     meant = f"did you mean {', '.join(nearest)}? Otherwise " if nearest else ""
     return bad_name("machine", typed, nearest, meant=meant)
@@ -117,33 +151,37 @@ def machine_called(text: str) -> tuple[Machine, str | None] | None:
     doubt, or of a label of hosted runners, `ubuntu-latest`, with a note; None for none or several.
     """
     key = canonical(text)
-    if own := _names_by_spelling().get(key):
-        return (load(own[0]).machine, None) if len(own) == 1 else None
+    found = _names_by_spelling().get(key, ())
+    if len(found) > 1:
+        return None
+    if found:
+        return load(found[0]).machine, None
     typed = {key, key.removeprefix("github-").removeprefix("actions-")}
-    for row in shipped_table("runner_labels")["label"]:
-        if not typed.isdisjoint(map(canonical, row["labels"])):
-            other = f" --machine {row['other']}" if "other" in row else "."
-            return load(row["profile"]).machine, f'"{text}": {row["note"]}{other}'
+    for row in shipped_record(RunnerLabels, "runner_labels").label:
+        if not typed.isdisjoint(map(canonical, row.labels)):
+            return load(row.profile).machine, row.note_about(text)
     return None
 
 
 def all_profiles(first_word: str = "") -> tuple[Profile, ...]:
     """Those whose name begins so, by kind and memory. Raises `MachineFileError`."""
     profiles = [load(name) for name in names() if name.startswith(first_word)]
-    profiles.sort(
-        key=lambda each: (KINDS.index(each.kind), *size_of(each.machine), each.name)
-    )
+    profiles.sort(key=_place_in_lists)
     return tuple(profiles)
+
+
+def _place_in_lists(profile: Profile) -> tuple[int, float, float, str]:
+    memory, cores = size_of(profile.machine)
+    return KINDS.index(profile.kind), memory, cores, profile.name
 
 
 def size_of(machine: Machine) -> tuple[int, float]:
     """What machines are ordered by: the bytes of RAM and of GPUs together, then cores."""
-    cards = sum(
-        card.memory_total_bytes or 0
-        for card in machine.accelerators or ()
-        if not card.unified
-    )
-    return (machine.memory_limit_bytes or 0) + cards, machine.cpu_cores_usable or 0.0
+    total = machine.memory_limit_bytes or 0
+    for card in machine.accelerators or ():
+        if not card.unified:
+            total += card.memory_total_bytes or 0
+    return total, machine.cpu_cores_usable or 0.0
 
 
 @cache
@@ -152,54 +190,72 @@ def load(name: str) -> Profile:
     `MachineFileError`, and KeyError for a name that is none.
     """
     row = _rows()[name]
-    values = _stated_facts(row)
+    kind: str = row["kind"]
+    facts = _stated_facts(row)
     origin = f"profile {name}, {row['confidence']} confidence"
-    sources = {fact: origin for fact, value in values.items() if value is not None}
+    sources = {fact: origin for fact, value in facts.items() if value is not None}
     sources["memory_total_bytes"] = f"{origin}: {row['source']}"
-    if "bandwidth_basis" in row and BANDWIDTH in sources:
+    is_pace_stated = BANDWIDTH in sources
+    if is_pace_stated and "bandwidth_basis" in row:
         sources[BANDWIDTH] = f"{origin}: {row['bandwidth_basis']}"
-    unread: tuple[Unread, ...] = ()
-    if row["kind"] in ("cloud", "board"):
-        reason = "whoever orders the machine chooses its disk"
-        unread = (
-            Unread(fact="disks", reason=reason, remedy="state it by --set disk=…"),
-        )
     machine = Machine(
-        **values,
+        **facts,
         name=name,
-        scope="vm" if row["kind"] in _GUESTS else "host",
+        scope="vm" if kind in _GUESTS else "host",
         confidence=row["confidence"],
         # without a figure the pace rests on what machines of this class have
-        assumed=() if BANDWIDTH in sources else (BANDWIDTH,),
+        assumed=() if is_pace_stated else (BANDWIDTH,),
         sources=sources,
-        unread=unread,
+        unread=(_DISKS_TO_CHOOSE,) if kind in _WITHOUT_DISKS else (),
     )
-    own = {key: row[key] for key in ("title", "kind", "source")}
-    return Profile(name=name, note=row.get("note"), machine=planned(machine), **own)
+    return Profile(
+        name=name,
+        title=row["title"],
+        kind=kind,
+        source=row["source"],
+        note=row.get("note"),
+        machine=planned(machine),
+    )
 
 
 def _stated_facts(row: TomlRow) -> FactValues:
     total = round(row["memory_gib"] * units.GIB)
-    sizes = {key: round(row[key] * units.GB) for key in row if "_gb" in key}
     cards: list[Accelerator] = []
-    for each in row.get("accelerators", ()):
-        sold = each.get("memory_gib")
-        memory = None if sold is None else gpus.driver_memory_bytes(each["name"], sold)
-        own = {"memory_total_bytes": memory, "unified": each.get("unified", False)}
-        cards += [cpus.record_of(Accelerator, each, **own)] * each.get("count", 1)
-    free, whole = sizes.get("disk_free_gb"), sizes.get("disk_gb")
-    disk = Disk(purpose="", path="its disk", free_bytes=free, total_bytes=whole)
-    disks = tuple(disk.replace(purpose=purpose) for purpose in PURPOSES)
+    for card in row.get("accelerators", ()):
+        cards += [_card(card)] * card.get("count", 1)
     return {
         "system": row["system"],
         "architecture": row["architecture"],
         "memory_total_bytes": total,
-        "memory_limit_bytes": sizes.get("memory_limit_gb", total),
+        "memory_limit_bytes": _bytes_of(row, "memory_limit_gb") or total,
         "cpu_cores_usable": float(row["cores"]),
         "cpu_cores_physical": row.get("physical_cores"),
         "cpu_model": row.get("cpu_model"),
-        BANDWIDTH: sizes.get("bandwidth_gb_per_second"),
+        BANDWIDTH: _bytes_of(row, "bandwidth_gb_per_second"),
         "accelerators": tuple(cards),
         "instruction_sets": tuple(row.get("instruction_sets", ())) or None,
-        "disks": disks if free is not None or whole is not None else None,
+        "disks": _disks(row),
     }
+
+
+def _bytes_of(row: TomlRow, key: str) -> int | None:
+    """Bytes of a key in gigabytes; None where the row has none."""
+    return round(row[key] * units.GB) if key in row else None
+
+
+def _card(row: TomlRow) -> Accelerator:
+    memory = None
+    if "memory_gib" in row:
+        memory = gpus.driver_memory_bytes(row["name"], row["memory_gib"])
+    unified = row.get("unified", False)
+    return cpus.record_of(Accelerator, row, memory_total_bytes=memory, unified=unified)
+
+
+def _disks(row: TomlRow) -> tuple[Disk, ...] | None:
+    """A place of each purpose on the one disk; None where the row says nothing of it."""
+    free = _bytes_of(row, "disk_free_gb")
+    total = _bytes_of(row, "disk_gb")
+    if free is None and total is None:
+        return None
+    disk = Disk(purpose="", path="its disk", free_bytes=free, total_bytes=total)
+    return tuple([disk.replace(purpose=purpose) for purpose in PURPOSES])

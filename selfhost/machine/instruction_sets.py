@@ -1,0 +1,103 @@
+"""Sets of instructions: what one brings, what is none of an architecture's, and what is assumed of
+a processor whose sets are not known. The table is `specs/common/instruction_sets.toml`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from ..core.records import Stated, read_by
+from ..core.tables import shipped_record
+from . import cpus
+
+
+class LeastSets(Stated):
+    """What every processor of a class has, and what many of them lack."""
+
+    have: tuple[str, ...]
+    lack: str
+
+
+class InstructionSets(Stated):
+    """The table. `assumed`, by system and architecture or by architecture; `least` by
+    `least_vectors` of a class; `series` by `vectors`, the architecture first; `baseline` by
+    architecture; `implied` by set.
+    """
+
+    assumed: Mapping[str, tuple[str, ...]]
+    least: Mapping[str, LeastSets] = read_by(kind=LeastSets)
+    series: Mapping[str, tuple[str, ...]]
+    baseline: Mapping[str, tuple[str, ...]]
+    implied: Mapping[str, tuple[str, ...]]
+
+
+def instruction_sets() -> InstructionSets:
+    """The table, read once."""
+    return shipped_record(InstructionSets, "instruction_sets")
+
+
+def with_implied(sets: Iterable[str], architecture: str | None) -> tuple[str, ...]:
+    """Those that were named, then those that they bring and those that every processor of the
+    architecture has.
+    """
+    table = instruction_sets()
+    # a dict stands for a set that keeps its order
+    found = dict.fromkeys([*sets, *table.baseline.get(architecture or "", ())])
+    waiting = deque(found)
+    while waiting:
+        for implied in table.implied.get(waiting.popleft(), ()):
+            if implied not in found:
+                found[implied] = None
+                waiting.append(implied)
+    return tuple(found)
+
+
+def own_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:
+    """Those that a processor of the architecture may have: AVX2 is none of an Arm processor's. A
+    name that no table here has may be any processor's, and one of unknown architecture have any.
+    """
+    table = instruction_sets()
+    if architecture not in table.baseline:
+        return tuple(sets)
+    foreign: set[str] = set()
+    foreign_base: set[str] = set()
+    for other in table.baseline:
+        if other != architecture:
+            foreign.update(table.assumed[other])
+            foreign_base.update(table.baseline[other])
+    own: list[str] = []
+    for name in sets:
+        brings_foreign = not foreign_base.isdisjoint(with_implied((name,), None))
+        if name not in foreign and not brings_foreign:
+            own.append(name)
+    return tuple(own)
+
+
+class AssumedSets(NamedTuple):
+    """The sets that a processor is assumed to have, and why these."""
+
+    sets: tuple[str, ...]
+    why: str
+
+
+def assumed_sets(
+    system: str | None, architecture: str | None, cpu_model: str | None
+) -> AssumedSets | None:
+    """What a processor of that class has; None where nothing tells."""
+    table = instruction_sets()
+    name = cpu_model or ""
+    least = None
+    if cpus.processor_of(name) is None:
+        least = cpus.class_of(name).get("least_vectors")
+    if least is not None:
+        row = table.least[least]
+        why = f"many processors of that name lack {row.lack}"
+        return AssumedSets(with_implied(row.have, "x86_64"), why)
+    architecture = architecture or ""
+    sets = table.assumed.get(f"{system}-{architecture}")
+    sets = sets or table.assumed.get(architecture)
+    if sets is None:
+        return None
+    return AssumedSets(sets, f"what nearly every {architecture} processor has")
