@@ -327,9 +327,11 @@ class BestCase(Record):
         """The most that it may give, of one sequence; infinite where that is not known."""
         if outline.modality not in GENERATING:
             return inf
-        parameters = outline.parameters_active or outline.parameters_total
-        least = self.least_bytes(parameters, outline.modality)
-        read_bytes = factors("least")["share_read"] * least
+        read_bytes = self.least_bytes(outline.parameters_read, outline.modality)
+        if outline.parameters_read is None:
+            parameters = outline.parameters_active or outline.parameters_total
+            least = self.least_bytes(parameters, outline.modality)
+            read_bytes = factors("least")["share_read"] * least
         return self.bytes_per_second / read_bytes if read_bytes > 0 else inf
 
 

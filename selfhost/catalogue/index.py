@@ -27,8 +27,9 @@ _JUDGED = ("release dates", "our judgement")
 
 class Outline(Record):
     """What tells whether a model's spec is worth reading. `purpose`: what it was made for, by its
-    main use. `next`: a served model's successor, else what supersedes it; `next_is_judged`: the
-    publisher does not say it, its spec does.
+    main use. `parameters_read`: those that a token uses but for encoders and for tables, of which
+    it looks up rows; None where the layers are not known. `next`: a served model's successor, else
+    what supersedes it; `next_is_judged`: the publisher does not say it, its spec does.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Outline(Record):
     closed: bool
     parameters_total: int | None
     parameters_active: int | None
+    parameters_read: int | None
     released: str | None
     superseded_by: str | None
     aliases: tuple[str, ...]
@@ -468,6 +470,7 @@ def _outline(id: str, values: TomlRow, kinds: TomlRow) -> dict[str, object]:
         "closed": values.get("openness", {}).get("weights") == "closed",
         "parameters_total": counts.get("total"),
         "parameters_active": counts.get("active"),
+        "parameters_read": _parameters_read(counts, values.get("architecture")),
         "released": values.get("released"),
         "superseded_by": upkeep.get("superseded_by"),
         "aliases": list(values.get("aliases", ())),
@@ -476,6 +479,22 @@ def _outline(id: str, values: TomlRow, kinds: TomlRow) -> dict[str, object]:
         "purpose": kinds.get(main_use, {}).get("purpose", "general"),
         "tuned_from": values.get("tuned_from"),
     }
+
+
+def _parameters_read(counts: TomlRow, architecture: TomlRow | None) -> int | None:
+    """The `parameters_read` of an outline, by the tables of its spec."""
+    used: int | None = counts.get("active") or counts.get("total")
+    if used is None or architecture is None:
+        return None
+    vocabulary: int = architecture.get("vocabulary", 0)
+    looked_up: int = 0
+    # a tied table is the output matrix, too, which each token reads whole
+    if not architecture.get("tied_embeddings"):
+        looked_up += vocabulary * architecture["embedding_length"]
+    per_layer_length: int = architecture.get("per_layer_embedding_length", 0)
+    looked_up += vocabulary * per_layer_length * architecture["layers"]
+    encoders: int = counts.get("encoders", 0)
+    return used - encoders - looked_up
 
 
 def _filled_from(default: TomlRow, stated: TomlRow) -> dict[str, Any]:
