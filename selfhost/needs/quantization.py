@@ -187,11 +187,11 @@ class _Recipe:
         sharing = _heads_to_a_key(architecture, row)
         has_sharing_of_70b = sharing != 1 or not row.shared_keys_of_70b
         self.is_70b = architecture.layers == row.layers_of_70b and has_sharing_of_70b
-        # the earlier rule counts fused ones among all, and passes over them in the order
-        self.values = len(_counted_order(groups, _VALUES))
-        self.value_places = _counted_order(
-            groups, _VALUES_ALONE if earlier else _VALUES
-        )
+        self.value_places = _counted_order(groups, _VALUES)
+        self.values = len(self.value_places)
+        if earlier:
+            # that rule counts fused ones among all, and passes over them in the order
+            self.value_places = _counted_order(groups, _VALUES_ALONE)
         self.down_places = _counted_order(groups, _DOWNS)
         facts = {
             "shared": sharing >= 4,
@@ -212,7 +212,8 @@ class _Recipe:
         if kept is not None:
             return [kept] * count
         types = self.types_by_layer(group) or [self.plain_type(group)] * count
-        return [_type_that_fits(type, group.shape[0]) for type in types]
+        fitting = {type: _type_that_fits(type, group.shape[0]) for type in set(types)}
+        return [fitting[type] for type in types]
 
     def kept_type(self, group: TensorGroup) -> str | None:
         """The type of tensors that no quantization changes; None where the quantization chooses.
@@ -225,8 +226,7 @@ class _Recipe:
         # vectors, norms, routers, position tables and small convolutions (llama-quant.cpp)
         sides = [size for size in group.shape if size != 1]
         is_matrix = name.endswith("weight") and len(sides) > 1
-        is_kept = name in _KEPT_TABLES or any(part in name for part in _KEPT)
-        if is_kept or not is_matrix:
+        if not is_matrix or _is_kept(name):
             may_be_narrow = any(part in name for part in _KEPT_IN_16_BITS)
             return "F16" if may_be_narrow and self.base != "F32" else "F32"
         if self.in_mxfp4 and _is_of_experts(group):
@@ -301,24 +301,35 @@ class _Recipe:
 
     def by_rules(self, rules: Iterable[Rule], place: int, total: int) -> str:
         """The type of the tensor of that number among so many."""
-        facts = self.facts | self.facts_of_place(place, total)
+        facts = self.facts | _facts_of_place(place, total, self.blocks)
         for rule in rules:
             if facts.issuperset(rule.facts):
                 return rule.type
         return self.base
 
-    def facts_of_place(self, place: int, total: int) -> set[str]:
-        """What holds of a tensor by its number. "more": `use_more_bits` of llama-quant.cpp."""
-        eighth = total // 8
-        is_at_an_end = place < eighth or place >= 7 * total // 8
-        facts = {
-            "first two": place < 2,
-            "first four": place < 4,
-            "sixteenth": place < self.blocks // 16,
-            "early": place < self.blocks // 8,
-            "more": is_at_an_end or (place - eighth) % 3 == 2,
-        }
-        return {fact for fact, holds in facts.items() if holds}
+
+@lru_cache(maxsize=1024)
+def _is_kept(name: str) -> bool:
+    """Whether no quantization changes the tensors of that name, be they matrices or not."""
+    return name in _KEPT_TABLES or any(part in name for part in _KEPT)
+
+
+# hundreds of models have equal layers
+@lru_cache(maxsize=4096)
+def _facts_of_place(place: int, total: int, blocks: int) -> frozenset[str]:
+    """What holds of a tensor by its number among so many, in a model of so many blocks. "more":
+    `use_more_bits` of llama-quant.cpp.
+    """
+    eighth = total // 8
+    is_at_an_end = place < eighth or place >= 7 * total // 8
+    facts = {
+        "first two": place < 2,
+        "first four": place < 4,
+        "sixteenth": place < blocks // 16,
+        "early": place < blocks // 8,
+        "more": is_at_an_end or (place - eighth) % 3 == 2,
+    }
+    return frozenset(fact for fact, holds in facts.items() if holds)
 
 
 def _heads_to_a_key(architecture: Architecture, row: ArchitectureRow) -> int:

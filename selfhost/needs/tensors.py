@@ -347,6 +347,14 @@ def sizes_of(record: Record | None) -> Sizes:
     return {key: getattr(record, key) or 0 for key in type(record)._fields}
 
 
+def _truths_of(sizes: Sizes) -> Sizes:
+    """What holds of the sizes that are texts, as the conditions of tensors.toml have it: 1 for
+    `kind=latent`.
+    """
+    texts = [(key, size) for key, size in sizes.items() if isinstance(size, str)]
+    return {f"{key}={text}": 1 for key, text in texts}
+
+
 class _TensorList:
     """The tensors of one model, as llama.cpp's file holds them (`gguf`) or the published
     checkpoint. Shapes have the fastest dimension first, as GGUF writes them; a `*` in a name stands
@@ -362,7 +370,7 @@ class _TensorList:
         # converters pad or cut the table
         published_tokens = model.vocabulary or 0
         padded_tokens = model.vocabulary_gguf or published_tokens
-        self.sizes: Sizes = {
+        sizes: Sizes = {
             **sizes_of(model),
             **sizes_of(self.row),
             **self.row.flags,
@@ -372,6 +380,7 @@ class _TensorList:
             "tokens": padded_tokens if gguf else published_tokens,
             "padded": padded_tokens,
         }
+        self.sizes = sizes | _truths_of(sizes)
 
     def collected(self) -> tuple[TensorGroup, ...]:
         """All tensors, part by part: outside of the blocks, the blocks, and blocks that predict
@@ -436,10 +445,8 @@ class _TensorList:
         self, name: str, layers: Places, part: Record | None = None, **others: Any
     ) -> None:
         """Add the tensors of a part, named as in tensors.toml. `others`: sizes of no record."""
-        sizes = self.sizes | sizes_of(part) | others
-        texts = {key: text for key, text in sizes.items() if isinstance(text, str)}
-        for key, text in texts.items():
-            sizes[f"{key}={text}"] = 1
+        part_sizes = sizes_of(part) | others
+        sizes = self.sizes | part_sizes | _truths_of(part_sizes)
         for rule in _rules_of(name):
             if rule.applies(sizes):
                 shape = tuple([side_length(side, sizes) for side in rule.sides])
