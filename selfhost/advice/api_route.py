@@ -7,8 +7,10 @@ the offers, and in hours and energy on the machine.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from functools import lru_cache
 from math import inf
 from typing import NamedTuple
 
@@ -241,23 +243,17 @@ def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[Sta
             outline.family != spec.family,
         )
 
-    same_kind = [
-        outline
-        for outline in catalogue.outlines.values()
-        if outline.modality == spec.modality
-    ]
-    open_ones = [outline for outline in same_kind if not outline.closed]
-    open_ones.sort(key=_size)
+    open_ones = _open_by_size(catalogue, spec.modality)
     if not spec.closed:
         size = spec.parameters.total or inf
-        larger = [outline for outline in open_ones if _size(outline) >= size]
+        larger = open_ones[bisect_left(open_ones, size, key=_size) :]
         for outline in sorted(larger, key=rank):
             of_family = " of its family" if outline.family == spec.family else ""
             yield StandIn(outline, f"{_AS_LARGE}{of_family}")
         return
     line = [
         outline
-        for outline in same_kind
+        for outline in _of_modality(catalogue, spec.modality)
         if outline.closed and outline.family == spec.family
     ]
     line.sort(key=lambda outline: (outline.released or "", outline.id), reverse=True)
@@ -268,9 +264,24 @@ def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[Sta
         nearest = catalogue.outlines.get(id)
         if nearest is not None:
             yield StandIn(nearest, _NAMED)
-    open_ones.reverse()
-    for outline in sorted(open_ones, key=rank):
+    largest_first = open_ones[::-1]
+    for outline in sorted(largest_first, key=rank):
         yield StandIn(outline, _LARGEST)
+
+
+def _of_modality(catalogue: Catalogue, modality: str) -> list[Outline]:
+    outlines = catalogue.outlines.values()
+    return [outline for outline in outlines if outline.modality == modality]
+
+
+# each model of a list that does not run asks for them
+@lru_cache(maxsize=16)
+def _open_by_size(catalogue: Catalogue, modality: str) -> tuple[Outline, ...]:
+    """The open models of a modality, the smallest first."""
+    open_ones = [
+        outline for outline in _of_modality(catalogue, modality) if not outline.closed
+    ]
+    return tuple(sorted(open_ones, key=_size))
 
 
 def _size(outline: Outline) -> int:

@@ -102,7 +102,9 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
     return (first, *listed)
 
 
-def _all_offers(path: str, model_id: str) -> list[Offer]:
+# a model that is sold stands in for hundreds of others
+@lru_cache(maxsize=1024)
+def _all_offers(path: str, model_id: str) -> tuple[Offer, ...]:
     """The rows of the snapshot for one model. Raises `SpecError` where they are damaged."""
     file = snapshot(path)
     offers = []
@@ -117,7 +119,7 @@ def _all_offers(path: str, model_id: str) -> list[Offer]:
         for problem in row.problems:
             problems.append(problem.replace(remedy=problem.remedy or _REMEDY))
         raise SpecError(problems, remedy=_REMEDY)
-    return offers
+    return tuple(offers)
 
 
 def _first_offer(listed: Sequence[Offer], sold: Mapping[str, int]) -> Offer:
