@@ -39,8 +39,6 @@ _NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?")
 _START_BYTES, _END_BYTES = 2 << 20, 4 << 20
 # a server's log of years; a pipe may never end
 MAX_LOG_BYTES = 8 << 30
-# ten days
-_MOST_SECONDS = 864_000
 # a log may have millions of lines; a row of a table is no longer
 _LONGEST_ROW = 2000
 # a cache of llama.cpp has this type unless told
@@ -343,9 +341,9 @@ def _memory(term: str, where: str, size: float, rounded: float = 0) -> Figure:
 class _Timing(NamedTuple):
     """One line of a log: so many tokens in so many milliseconds, and the rate that it prints."""
 
-    tokens: int
-    printed_rate: float
-    ms: float
+    tokens: int = 0
+    printed_rate: float = 0
+    ms: float = 0
 
     @property
     def tokens_per_second(self) -> float:
@@ -358,27 +356,26 @@ class _Timing(NamedTuple):
 
 
 class _Request:
-    """What a log tells of one request. `tokens_at_end`: of its context; None: not told."""
+    """What a log tells of one request. `timings`: of its prompt and its answer, as far as told;
+    `tokens_at_end`: of its context, None where the log does not tell.
+    """
 
     def __init__(self) -> None:
-        self.prompt: _Timing | None = None
-        self.decode: _Timing | None = None
+        self.timings: dict[str, _Timing] = {}
         self.tokens_at_end: int | None = None
         self.is_shared = False
 
     def paces(self) -> Iterator[_Timed]:
         """The pace of the prompt and of the answer, as far as the log has them."""
-        read = 0 if self.prompt is None else self.prompt.tokens
-        written = 0 if self.decode is None else self.decode.tokens
+        prompt = self.timings.get("prompt", _Timing())
+        decode = self.timings.get("decode", _Timing())
         # tokens that stood in the context before it wrote
-        before = read
+        before = prompt.tokens
         if self.tokens_at_end is not None:
-            before = self.tokens_at_end - written
-        if self.prompt is not None:
-            yield from self._pace("prompt", self.prompt, max(0, before - read))
-        if self.decode is not None:
-            depth = before + written // 2 if before > 0 else None
-            yield from self._pace("decode", self.decode, depth)
+            before = self.tokens_at_end - decode.tokens
+        yield from self._pace("prompt", prompt, max(0, before - prompt.tokens))
+        depth = before + decode.tokens // 2 if before > 0 else None
+        yield from self._pace("decode", decode, depth)
 
     def _pace(self, kind: str, timing: _Timing, depth: int | None) -> Iterator[_Timed]:
         rate = timing.tokens_per_second
@@ -420,15 +417,12 @@ class _Requests:
         if tokens_at_end:
             self._by_task[task].tokens_at_end = int(tokens_at_end)
 
-    def time(self, task: str, timing: _Timing, *, is_prompt: bool) -> None:
+    def time(self, task: str, kind: str, timing: _Timing) -> None:
         """Note a figure of the task. One that its request has already begins the next request."""
         request = self._by_task[task]
-        if (request.prompt if is_prompt else request.decode) is not None:
+        if kind in request.timings:
             request = self._begin(task)
-        if is_prompt:
-            request.prompt = timing
-        else:
-            request.decode = timing
+        request.timings[kind] = timing
 
 
 def _paces_of_requests(text: str) -> list[_Timed]:
@@ -446,7 +440,8 @@ def _paces_of_requests(text: str) -> list[_Timed]:
         elif event is None:
             rate = float(match["rate"] or 0)
             timing = _Timing(int(match["tokens"]), rate, float(match["ms"]))
-            requests.time(task, timing, is_prompt=match["kind"] == "prompt eval")
+            kind = "prompt" if match["kind"] == "prompt eval" else "decode"
+            requests.time(task, kind, timing)
     paces: list[_Timed] = []
     for request in requests.begun:
         paces += request.paces()
@@ -602,7 +597,7 @@ def _timed(
         seconds = tokens / rate
     else:
         seconds = figures.get(f"{kind}_time", 0) / program.per_second
-    if tokens and 0 < seconds < _MOST_SECONDS:
+    if tokens and seconds:
         yield _Timed(kind, tokens / seconds, tokens, depth_tokens)
 
 

@@ -1,12 +1,17 @@
-"""A prediction held against a run, figure by figure: inside the range, outside, or not to be
-compared. The sentences are in `common/runs.toml`.
+"""Compares a prediction with a run, figure by figure.
+
+What goes in: a `Run`, and the machine that it ran on. What comes out: a `Verification`, in which
+each figure of the run is inside its predicted range, outside, or not compared, with the reason. The
+sentences stand in specs/common/runs.toml.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
 
 from ..catalogue.index import Catalogue
 from ..catalogue.names import id_of, read
@@ -20,7 +25,7 @@ from ..judge.pace.rates import threads_range
 from ..judge.pace.text import BATCH_TOKENS
 from ..judge.record import Verdict
 from ..machine.record import Machine
-from ..needs.records import MemoryNeed
+from ..needs.records import MemoryNeed, Term
 from .run_record import (
     ALL_MEMORY,
     EVERYTHING_ELSE,
@@ -84,104 +89,138 @@ def verify(
     the run used; `typed` names the model. Raises `SelfhostError` where the run is of no known
     model, or of another machine.
     """
-    model, by, tells_quantization = identify(run, catalogue, typed)
-    machine, said = machine_of(run, machine)
-    is_known = run.kv_cache_type in KV_CACHE_TYPES and run.kv_cache_type != "f16"
-    workload = Workload(
-        runtime=run.runtime,
-        quantization=None if tells_quantization else run.quantization,
-        context_tokens=run.context_tokens,
-        parallel=run.parallel or 1,
-        kv_cache_type=run.kv_cache_type if is_known else None,
-        runtime_options=_batch_option(run, catalogue),
+    identified = identify(run, catalogue, typed)
+    used = _part_used(run, machine)
+    workload = _workload(run, catalogue)
+    if identified.states_quantization:
+        workload = workload.replace(quantization=None)
+    verdict = check_with(
+        catalogue, identified.model, workload, used.machine, follows_machine=False
     )
-    verdict = check_with(catalogue, model, workload, machine, follows_machine=False)
     if verdict.model.closed:
         raise refusal("runs", "closed", model=verdict.model.name)
-    if verdict.quantization and not (run.quantization or tells_quantization):
-        said += sentences(
-            "runs", "note", {"quantization": True}, quantization=verdict.quantization
-        )
-    rows: list[Figure] = []
-    for seen in run.figures:
-        if seen.subject == "pace":
-            depth = seen.depth_tokens if seen.term == "decode" else None
-            speed = pace_at(catalogue, verdict, workload, depth)
-            rows.append(_compared_pace(seen, run, verdict, speed))
-        else:
-            rows.append(_compared_memory(seen, run, verdict))
+    is_told = identified.states_quantization or run.quantization is not None
+    chosen = None if is_told else verdict.quantization
+    assumed = sentences("runs", "note", {"quantization": chosen}, quantization=chosen)
+    prediction = _Prediction(catalogue, workload, run, verdict)
+    rows = tuple([prediction.beside(figure) for figure in run.figures])
     return Verification(
         run=run,
         verdict=verdict,
-        by=by,
+        by=identified.by,
         is_public=catalogue.is_shipped(verdict.model.id),
-        differences=tuple(rows),
-        notes=(*said, *run.notes, *_causes(rows, verdict)),
+        differences=rows,
+        notes=(*used.notes, *assumed, *run.notes, *_causes(rows, verdict)),
     )
 
 
-def machine_of(run: Run, machine: Machine) -> tuple[Machine, tuple[str, ...]]:
-    """No more of it than the run used. `SelfhostError` where that is not there."""
-    if machine.accelerators == () and (run.cards or run.on_processor is False):
-        figures = {"machine": machine.name, "gpu": run.gpu or "RTX 4090"}
-        raise refusal("runs", "no-such-gpu", **figures)
-    threads = (
-        run.threads
-        if run.threads and run.threads < threads_range(machine).likely
-        else None
+# ---------------------------------------------------------------- what was run
+
+
+def _workload(run: Run, catalogue: Catalogue) -> Workload:
+    """What to predict for that run. Its cache has the usual type where the run names no other."""
+    cache_type = run.kv_cache_type
+    if cache_type == "f16" or cache_type not in KV_CACHE_TYPES:
+        cache_type = None
+    return Workload(
+        runtime=run.runtime,
+        quantization=run.quantization,
+        context_tokens=run.context_tokens,
+        parallel=run.parallel or 1,
+        kv_cache_type=cache_type,
+        runtime_options=_batch_option(run, catalogue),
     )
+
+
+def _batch_option(run: Run, catalogue: Catalogue) -> dict[str, str]:
+    """The batch of the run, in the words of its program; its usual one where the run tells none."""
+    if run.runtime not in catalogue.runtime_ids():
+        return {}
+    batch = str(run.batch_tokens or BATCH_TOKENS)
+    options = catalogue.runtime(run.runtime).named_options
+    return {
+        name: batch
+        for name, rule in options.items()
+        if rule.changes == "micro_batch_tokens"
+    }
+
+
+class _PartUsed(NamedTuple):
+    """The part of a machine that a run used, and sentences on what it left alone."""
+
+    machine: Machine
+    notes: tuple[str, ...]
+
+
+def _part_used(run: Run, machine: Machine) -> _PartUsed:
+    """Raises `SelfhostError` where the run used a GPU, and the machine has none."""
+    used_gpu = run.cards > 0 or run.on_processor is False
+    if machine.accelerators == () and used_gpu:
+        gpu = run.gpu or "RTX 4090"
+        raise refusal("runs", "no-such-gpu", machine=machine.name, gpu=gpu)
+    threads = run.threads
+    if threads is not None and threads >= threads_range(machine).likely:
+        threads = None
     holds = {"no-gpu": run.on_processor and machine.accelerators, "threads": threads}
+    notes = sentences("runs", "note", holds, threads=threads)
     if run.on_processor:
         machine = machine.replace(accelerators=())
-    if threads:
+    if threads is not None:
         machine = machine.replace(
             cpu_cores_usable=float(threads),
             cpu_cores_physical=threads,
             cpu_cores_performance=None,
         )
-    return machine, sentences("runs", "note", holds, threads=threads)
+    return _PartUsed(machine, notes)
 
 
-def identify(
-    run: Run, catalogue: Catalogue, typed: str | None
-) -> tuple[str | os.PathLike[str], str, bool]:
-    """The model of a run, by what was typed, its file or its own name: a name of the catalogue or
-    the path of the file, which of them it is, and whether it states a quantization, closer than the
-    run's own word, which calls UD-Q4_K_XL as Q4_K_M. Raises `UnknownModelError` where nothing tells
-    it, and `SelfhostError` where the run had many more or fewer parameters: no figure of it can be
-    compared.
+class Identified(NamedTuple):
+    """The model of a run: a name of the catalogue or the path of its file, and which of them it is,
+    as `Verification.by` has it. `states_quantization`: closer than the run's own word, which calls
+    UD-Q4_K_XL as Q4_K_M.
+    """
+
+    model: str | os.PathLike[str]
+    by: str
+    states_quantization: bool
+
+
+def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identified:
+    """The model by what was typed, else by its file, the name of that, or the name inside it.
+
+    Raises `UnknownModelError` where nothing tells it, and `SelfhostError` where the run had many
+    more or fewer parameters: no figure of it can be compared.
     """
     from pathlib import Path
 
     file = run.file or ""
-    is_file = file.lower().endswith(".gguf") and os.path.isfile(file)
-    if typed is None and is_file:
-        return Path(file), "file", True
-    base = _NUMBERED.sub("", file.replace("\\", "/").rpartition("/")[2])
-    # a server may be started with the folder of a download
-    name = re.sub(r"^/(?:.*/)?", "", run.name or "")
-    words = {"file-name": base, "name": name} if typed is None else {"typed": typed}
-    readings = (
-        pair
-        for pair in words.items()
-        if pair[0] == "typed" or id_of(pair[1], catalogue)
-    )
-    pair = next(readings, None)
-    if pair is None:
+    by = "typed"
+    name = typed
+    if name is None:
+        if file.lower().endswith(".gguf") and os.path.isfile(file):
+            return Identified(Path(file), "file", states_quantization=True)
+        by = "file-name"
+        name = _NUMBERED.sub("", file.replace("\\", "/").rpartition("/")[2])
+        if id_of(name, catalogue) is None:
+            by = "name"
+            # a server may be started with the folder of a download
+            name = re.sub(r"^/(?:.*/)?", "", run.name or "")
+    spec_id = id_of(name, catalogue)
+    if spec_id is None and typed is None:
         raise UnknownModelError(
             "the run does not say which model it loaded, or selfhost does not know that model",
             remedy="name it: add --model NAME, or --model ./model.gguf",
         )
-    by, word = pair
-    spec_id = id_of(word, catalogue)
     if spec_id is not None and not _has_as_many(run, catalogue, spec_id):
-        raise refusal(
-            "runs", "other-model", model=spec_id, parameters=run.parameters or 0
-        )
+        count = run.parameters or 0
+        raise refusal("runs", "other-model", model=spec_id, parameters=count)
+    states_quantization = name.lower().endswith(".gguf")
     # what a model calls itself may be the precision that it was made from
-    candidate = None if by == "name" else read(word, catalogue)
-    states = getattr(candidate, "quantization", None) is not None
-    return word, by, states or word.lower().endswith(".gguf")
+    if by != "name":
+        reading = read(name, catalogue)
+        if reading is not None and reading.quantization is not None:
+            states_quantization = True
+    return Identified(name, by, states_quantization)
 
 
 def _has_as_many(run: Run, catalogue: Catalogue, spec_id: str) -> bool:
@@ -189,15 +228,17 @@ def _has_as_many(run: Run, catalogue: Catalogue, spec_id: str) -> bool:
     Qwen2.5 0.5B (630 million of 494); an encoder of images lies in a file of its own.
     """
     spec = catalogue.spec(spec_id)
-    stated, inside = spec.parameters.total, spec.architecture
+    stated = spec.parameters.total
     if spec.modality != "text" or not stated or not run.parameters:
         return True
-    extras = [0, spec.parameters.extra_in_files or 0]
+    counts = [stated, stated + (spec.parameters.extra_in_files or 0)]
+    inside = spec.architecture
     if inside is not None and inside.tied_embeddings and inside.vocabulary is not None:
-        extras.append(inside.vocabulary * inside.embedding_length)
-    return any(
-        abs(run.parameters / (stated + extra) - 1) < _OTHER_COUNT for extra in extras
-    )
+        counts.append(stated + inside.vocabulary * inside.embedding_length)
+    return any(abs(run.parameters / count - 1) < _OTHER_COUNT for count in counts)
+
+
+# ---------------------------------------------------------------- figure by figure
 
 
 def pace_at(
@@ -216,186 +257,234 @@ def pace_at(
     return deeper.speed
 
 
-def _why(holds: Mapping[str, object], **figures: object) -> str | None:
-    """Why a figure is not compared: the first of the reasons that holds."""
-    return next(iter(sentences("runs", "why", holds, **figures)), None)
+class _Bytes(NamedTuple):
+    """The bytes that are predicted for a figure."""
+
+    low: int
+    likely: int
+    high: int
 
 
-def _compared_pace(
-    seen: Figure, run: Run, verdict: Verdict, speed: Speed | None
-) -> Figure:
-    predicted = _predicted_pace(seen, verdict, speed)
-    tokens, depth, is_prompt = (
-        seen.tokens,
-        seen.depth_tokens or 0,
-        seen.term == "prompt",
-    )
-    shares_ram = any(card.unified for card in verdict.machine.accelerators or ())
-    uses_gpu = shares_ram or verdict.placement not in (None, HOST)
-    # fewer of a prompt take a GPU as long as a batch
-    least = BATCH_TOKENS if is_prompt and uses_gpu else LEAST_TOKENS[seen.term]
-    reasons = {
-        "no-pace": predicted is None,
-        "drafts": run.drafts and not is_prompt,
-        "shared": seen.shared,
-        "behind": is_prompt and depth > (tokens or 0),
-        "few": tokens is not None and tokens < least,
-        "in-ram": _is_part_in_ram(run, verdict),
-    }
-    how = speed.how if speed is not None and speed.decode is None else None
-    why = _why(reasons, how=how, depth=depth, tokens=tokens, least=least)
-    term = f"{seen.term}_at_once" if seen.sequences > 1 else seen.term
-    row = seen.replace(term=term, why=why)
-    if predicted is None:
-        return row
+def _compared(seen: Figure, predicted: Range | _Bytes, why: str | None) -> Figure:
+    """The figure with its prediction; `why` it is not compared, None where it is."""
     low, likely, high = predicted
-    inside = low <= row.seen <= high if why is None else None
-    return row.replace(low=low, likely=likely, high=high, inside=inside)
-
-
-def _predicted_pace(
-    seen: Figure, verdict: Verdict, speed: Speed | None
-) -> Range | None:
-    """Of sequences at once their total; one alone may be as slow as while all of them decode."""
-    total = verdict.speed.parallel_total if verdict.speed is not None else None
-    parallel = verdict.workload.parallel
-    if seen.sequences > 1:
-        return total if seen.sequences == parallel else None
-    if speed is None or seen.term == "prompt":
-        return None if speed is None else speed.prompt
-    if speed.decode is None or total is None:
-        return speed.decode
-    return speed.decode._replace(low=min(speed.decode.low, total.low / parallel))
-
-
-def _compared_memory(seen: Figure, run: Run, verdict: Verdict) -> Figure:
-    memory, rounded = verdict.memory, seen.rounded
-    # a stated need is one term
-    is_whole = memory is not None and all(
-        term.name == "weights" for term in memory.terms
-    )
-    if memory is None or (is_whole and seen.term != ALL_MEMORY):
-        return seen.replace(why=_why({"no-memory": not is_whole, "no-parts": is_whole}))
-    low, likely, high = _predicted_bytes(seen, memory, run)
-    uses_gpu = any(part.where != HOST for part in memory.terms)
-    if not high and seen.where == HOST and uses_gpu:
-        return seen.replace(why=_why({"beside-gpu": True}))
-    is_less = {"not-filled": seen.term in PROCESS_TERMS and seen.seen < low - rounded}
-    why = _why_no_bytes(seen.term, run, verdict) or _why(is_less)
-    inside = low - rounded <= seen.seen <= high + rounded if why is None else None
+    inside = None
+    if why is None:
+        inside = low - seen.rounded <= seen.seen <= high + seen.rounded
     return seen.replace(low=low, likely=likely, high=high, inside=inside, why=why)
 
 
-def _batch_option(run: Run, catalogue: Catalogue) -> dict[str, str]:
-    """The batch of the run, in the words of its program; its usual one where the run tells none."""
-    if run.runtime not in catalogue.runtime_ids():
-        return {}
-    options = catalogue.runtime(run.runtime).named_options
-    names = [
-        name for name, rule in options.items() if rule.changes == "micro_batch_tokens"
-    ]
-    return {name: str(run.batch_tokens or BATCH_TOKENS) for name in names}
+def _why(reason: str, **figures: object) -> str:
+    """The clause that says why a figure is not compared."""
+    (clause,) = sentences("runs", "why", {reason: True}, **figures)
+    return clause
 
 
-def _why_no_bytes(term: str, run: Run, verdict: Verdict) -> str | None:
-    """Why that term is of something else than was predicted; None where it is not."""
-    is_process = term in (EVERYTHING_ELSE, ALL_MEMORY)
-    is_cache = is_process or term == "kv_cache"
-    runtime = verdict.question.runtime
-    sets = verdict.machine.instruction_sets
-    unpacks = (
-        runtime is not None
-        and "unpacked" in runtime.command_lines.options
-        and bool(runtime.crashing_sets(sets))
-    )
-    places = {part.where for part in getattr(verdict.memory, "terms", ())} - {HOST}
-    # llama-completion has room for the logits of a whole batch, a server for one a sequence
-    computes_more = (
-        run.batch_tokens not in (None, BATCH_TOKENS),
-        (run.output_tokens or 0) > max(run.parallel or 1, run.states),
-        0 < len(places) < run.cards,
-    )
-    reasons = {
-        "holds-draft": run.drafts and is_process,
-        "no-context": run.context_tokens is None and (is_cache or term == "compute"),
-        "cache-type": is_cache and run.kv_cache_type not in KV_CACHE_TYPES,
-        "repacked": unpacks
-        and any(part.term == "repacked_weights" for part in run.figures)
-        and term in ("weights", "repacked_weights"),
-        "other-buffer": term == "compute" and any(computes_more),
-        "in-ram": _is_part_in_ram(run, verdict),
-    }
-    return _why(reasons, batch=BATCH_TOKENS)
+class _Prediction:
+    """What is predicted for a run: `verdict` is that on the workload of the run."""
+
+    def __init__(
+        self, catalogue: Catalogue, workload: Workload, run: Run, verdict: Verdict
+    ) -> None:
+        self.catalogue = catalogue
+        self.workload = workload
+        self.run = run
+        self.verdict = verdict
+        self.terms = () if verdict.memory is None else verdict.memory.terms
+
+    def beside(self, seen: Figure) -> Figure:
+        """The figure with what is predicted for it."""
+        if seen.subject == "memory":
+            return self._beside_memory(seen)
+        depth = seen.depth_tokens if seen.term == "decode" else None
+        speed = pace_at(self.catalogue, self.verdict, self.workload, depth)
+        predicted = self._pace(seen, speed)
+        row = seen
+        if seen.sequences > 1:
+            row = seen.replace(term=f"{seen.term}_at_once")
+        if predicted is None:
+            how = None
+            if speed is not None and speed.decode is None:
+                how = speed.how
+            return row.replace(why=_why("no-pace", how=how))
+        return _compared(row, predicted, self._why_no_pace(seen))
+
+    def _pace(self, seen: Figure, speed: Speed | None) -> Range | None:
+        """Of sequences at once their total. One alone may be as slow as while all decode."""
+        parallel = self.verdict.workload.parallel
+        total = None
+        if self.verdict.speed is not None:
+            total = self.verdict.speed.parallel_total
+        if seen.sequences > 1:
+            return total if seen.sequences == parallel else None
+        if speed is None:
+            return None
+        if seen.term == "prompt":
+            return speed.prompt
+        if speed.decode is None or total is None:
+            return speed.decode
+        least = min(speed.decode.low, total.low / parallel)
+        return speed.decode._replace(low=least)
+
+    def _why_no_pace(self, seen: Figure) -> str | None:
+        """Why the figure is of another pace than the predicted one; None where it is not."""
+        is_prompt = seen.term == "prompt"
+        if self.run.drafts and not is_prompt:
+            return _why("drafts")
+        if seen.shared:
+            return _why("shared")
+        depth = seen.depth_tokens or 0
+        if is_prompt and depth > (seen.tokens or 0):
+            return _why("behind", depth=depth)
+        least = LEAST_TOKENS[seen.term]
+        if is_prompt and self._reads_on_gpu:
+            # fewer of a prompt take a GPU as long as a batch
+            least = BATCH_TOKENS
+        if seen.tokens is not None and seen.tokens < least:
+            return _why("few", tokens=seen.tokens, least=least)
+        return _why("in-ram") if self._was_part_in_ram else None
+
+    @property
+    def _reads_on_gpu(self) -> bool:
+        cards = self.verdict.machine.accelerators or ()
+        if any(card.unified for card in cards):
+            return True
+        return self.verdict.placement not in (None, HOST)
+
+    def _beside_memory(self, seen: Figure) -> Figure:
+        memory = self.verdict.memory
+        if memory is None:
+            return seen.replace(why=_why("no-memory"))
+        # a stated need is one term
+        is_stated_whole = all(term.name == "weights" for term in memory.terms)
+        if is_stated_whole and seen.term != ALL_MEMORY:
+            return seen.replace(why=_why("no-parts"))
+        predicted = self._bytes(seen, memory)
+        if not predicted.high and seen.where == HOST and self._gpu_terms:
+            return seen.replace(why=_why("beside-gpu"))
+        why = self._why_no_bytes(seen.term)
+        is_less = seen.seen < predicted.low - seen.rounded
+        if why is None and is_less and seen.term in PROCESS_TERMS:
+            why = _why("not-filled")
+        return _compared(seen, predicted, why)
+
+    @property
+    def _gpu_terms(self) -> list[Term]:
+        return [term for term in self.terms if term.where != HOST]
+
+    def _bytes(self, seen: Figure, memory: MemoryNeed) -> _Bytes:
+        """The terms of the need that lie where the figure does and are parts of it.
+
+        A mapped file is one buffer from its first tensor to its last, those included that are laid
+        out anew elsewhere; of its pages a process holds at most all, with its header. Of a GPU that
+        shares the RAM all is the host's.
+        """
+        terms = self._gpu_terms
+        is_host = seen.where == HOST or not terms
+        if is_host:
+            terms = [term for term in memory.terms if term.where == HOST]
+        terms = [term for term in terms if _is_part(term, seen.term)]
+        need = MemoryNeed(terms=tuple(terms))
+        states = self.run.states if seen.term == "recurrent_state" else 1
+        likely = states * need.total_bytes
+        high = states * need.high_bytes
+        if is_host and seen.term in ("weights", MODEL_FILE, ALL_MEMORY):
+            likely += memory.evictable_bytes
+            high += memory.evictable_bytes
+            if seen.term != "weights":
+                sizes = [term.high_bytes for term in terms if term.name == "weights"]
+                mapped = sum(sizes) + memory.evictable_bytes
+                high += max(0, (self.run.file_bytes or 0) - mapped)
+        return _Bytes(states * need.low_bytes, likely, high)
+
+    def _why_no_bytes(self, term: str) -> str | None:
+        """Why that term is of something else than was predicted; None where it is not."""
+        run = self.run
+        is_process = term in (EVERYTHING_ELSE, ALL_MEMORY)
+        holds_cache = is_process or term == "kv_cache"
+        if is_process and run.drafts:
+            return _why("holds-draft")
+        if run.context_tokens is None and (holds_cache or term == "compute"):
+            return _why("no-context")
+        if holds_cache and run.kv_cache_type not in KV_CACHE_TYPES:
+            return _why("cache-type")
+        if term in ("weights", "repacked_weights") and self._repacked_unasked:
+            return _why("repacked")
+        if term == "compute" and self._computed_more:
+            return _why("other-buffer", batch=BATCH_TOKENS)
+        return _why("in-ram") if self._was_part_in_ram else None
+
+    @property
+    def _repacked_unasked(self) -> bool:
+        """The run repacked weights, where the prediction is for a command that forbids it."""
+        runtime = self.verdict.question.runtime
+        if runtime is None or "unpacked" not in runtime.command_lines.options:
+            return False
+        repacked = [row for row in self.run.figures if row.term == "repacked_weights"]
+        sets = self.verdict.machine.instruction_sets
+        return bool(repacked and runtime.crashing_sets(sets))
+
+    @property
+    def _computed_more(self) -> bool:
+        """The run had another batch, logits or more GPUs than are predicted: llama-completion has
+        room for the logits of a whole batch, a server for one a sequence.
+        """
+        run = self.run
+        sequences = max(run.parallel or 1, run.states)
+        if run.batch_tokens not in (None, BATCH_TOKENS):
+            return True
+        if run.output_tokens is not None and run.output_tokens > sequences:
+            return True
+        return 0 < len({term.where for term in self._gpu_terms}) < run.cards
+
+    @cached_property
+    def _was_part_in_ram(self) -> bool:
+        """The run kept a part of the model in RAM that the prediction has on accelerators."""
+        run = self.run
+        architecture = self.verdict.model.architecture
+        weights = [term for term in self._gpu_terms if term.name == "weights"]
+        least = sum(term.low_bytes for term in weights)
+        if architecture is None or run.on_processor or not least:
+            return False
+        if run.gpu_layers is not None and run.gpu_layers <= architecture.layers:
+            return True
+        if run.experts_in_ram and architecture.has_experts:
+            return True
+        loaded = [row for row in run.figures if row.term == "weights"]
+        on_gpu = sum(row.seen for row in loaded if row.where != HOST)
+        return 0 < on_gpu < _LEAST_SHARE * least
 
 
-def _predicted_bytes(
-    seen: Figure, memory: MemoryNeed, run: Run
-) -> tuple[int, int, int]:
-    """Low, likely and high. A mapped file is one buffer from its first tensor to its last, those
-    included that are laid out anew elsewhere; of its pages a process holds at most all, with its
-    header. Of a GPU that shares the RAM all is the host's.
-    """
-    is_host = seen.where == HOST or all(term.where == HOST for term in memory.terms)
-    names = {term.name for term in memory.terms}
-    wanted = {
-        MODEL_FILE: {"weights"},
-        EVERYTHING_ELSE: names - {"weights"},
-        ALL_MEMORY: names,
-    }.get(seen.term, {seen.term})
-    here = [term for term in memory.terms if (term.where == HOST) == is_host]
-    terms = [term for term in here if term.name in wanted]
-    states = run.states if seen.term == "recurrent_state" else 1
-    ends = [(term.low_bytes, term.bytes, term.high_bytes) for term in terms]
-    low, likely, high = (
-        states * sum(sizes) for sizes in zip((0, 0, 0), *ends, strict=True)
-    )
-    if is_host and "weights" in wanted:
-        likely, high = likely + memory.evictable_bytes, high + memory.evictable_bytes
-        if seen.term != "weights":
-            weights = sum(term.high_bytes for term in terms if term.name == "weights")
-            high += max(0, (run.file_bytes or 0) - weights - memory.evictable_bytes)
-    return low, likely, high
+def _is_part(term: Term, seen: str) -> bool:
+    """Whether a figure of that name includes the term of the need."""
+    if seen == ALL_MEMORY:
+        return True
+    if seen == EVERYTHING_ELSE:
+        return term.name != "weights"
+    return term.name == ("weights" if seen == MODEL_FILE else seen)
 
 
-def _is_part_in_ram(run: Run, verdict: Verdict) -> bool:
-    memory, architecture = verdict.memory, verdict.model.architecture
-    if memory is None or architecture is None or run.on_processor:
-        return False
-    least = sum(
-        t.low_bytes for t in memory.terms if t.name == "weights" and t.where != HOST
-    )
-    held = sum(
-        each.seen
-        for each in run.figures
-        if each.term == "weights" and each.where != HOST
-    )
-    return bool(least) and (
-        (run.gpu_layers is not None and run.gpu_layers <= architecture.layers)
-        or bool(run.experts_in_ram and architecture.has_experts)
-        or 0 < held < _LEAST_SHARE * least
-    )
+# ---------------------------------------------------------------- what explains the differences
 
 
 def _causes(rows: Sequence[Figure], verdict: Verdict) -> tuple[str, ...]:
-    compared = [row for row in rows if row.inside is not None and row.likely]
-    off = [row.seen / (row.likely or 1) for row in compared if row.subject == "pace"]
+    """Sentences on what most often explains figures so far off."""
+    paces = [row for row in rows if row.subject == "pace" and row.inside is not None]
+    ratios = [row.seen / row.likely for row in paces if row.likely]
+    slowest = min(ratios, default=1)
+    fastest = max(ratios, default=1)
+    outside = [row for row in rows if row.inside is False]
+    above = [row for row in outside if (row.difference or 0) > 0]
     holds = {
-        "busy": min(off, default=1) < _SLOW,
-        "prompt-cache": any(
-            row.term in PROCESS_TERMS
-            and not row.inside
-            and row.seen > (row.likely or 0)
-            for row in compared
-        ),
+        "busy": slowest < _SLOW,
+        "prompt-cache": any(row.term in PROCESS_TERMS for row in above),
         # farther off than any machine is from what is predicted for its like
-        "foreign": min(off, default=1) < 1 / _FOREIGN_FACTOR
-        or max(off, default=1) > _FOREIGN_FACTOR,
-        "basis": any(row.subject == "pace" and is_wide(row) for row in compared),
+        "foreign": slowest < 1 / _FOREIGN_FACTOR or fastest > _FOREIGN_FACTOR,
+        "basis": any(is_wide(row) for row in paces),
     }
     how = None if verdict.speed is None else verdict.speed.how
-    return sentences(
-        "runs", "note", holds, how=how, remedy=how_to_measure(verdict.machine)
-    )
+    remedy = how_to_measure(verdict.machine)
+    return sentences("runs", "note", holds, how=how, remedy=remedy)
 
 
 def is_wide(row: Figure) -> bool:
