@@ -1,14 +1,16 @@
 """How large the container or service of a model must be: what it cannot give back, what it grows
 to, the page cache it wants for its pace, and the option that bounds each growth.
 
-The rule was compared with llama-server in control groups: `tests/truth/llamacpp_groups.json`.
+What goes in: a model, a workload and the machine that the container is for. What comes out: a
+`ContainerSize`. The rule was compared with llama-server in control groups:
+`tests/truth/llamacpp_groups.json`.
 """
 
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -18,8 +20,8 @@ from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING
 from ..core import units
 from ..core.quoting import shell_word, shell_words
-from ..core.records import Record
-from ..core.tables import refusal, sentences, shipped_table
+from ..core.records import Record, Stated, read_by
+from ..core.tables import refusal, sentences, shipped_record
 from ..core.templates import fill
 from ..core.workload import Workload
 from ..judge.checks.space import bytes_to_store
@@ -27,7 +29,7 @@ from ..judge.defaults import smallest_of_list, takes_first_of_list
 from ..judge.equal_parts import smallest_device_bytes
 from ..judge.question import ask
 from ..judge.record import Outcome, Question, Report, Verdict
-from ..machine.instruction_sets import instruction_sets
+from ..machine.changes import assumed_sets
 from ..machine.record import (
     MAX_DISK_BYTES,
     MAX_MEMORY_BYTES,
@@ -36,9 +38,9 @@ from ..machine.record import (
     Disk,
     Machine,
 )
-from ..needs.records import How, MemoryNeed, Needs
+from ..needs.records import How, MemoryNeed, Needs, Term
 from .launch import bytes_worth_bounding
-from .understood import judged_for, understand
+from .understood import Understood, judged_for, understand
 from .verdicts import check_with
 
 # memory that maps memory: an entry of 8 bytes for each page of 4,096 (x86-64 and arm64; arch/x86 of
@@ -55,6 +57,21 @@ _SMALLEST = (
 # a runtime without `[service]`
 _NO_SERVICE = Service(image="", program="", port=0, health="", store="", source="")
 _MEMORIES = ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes")
+
+
+class _GrowthWords(Stated):
+    """Why a server grows, and the name of the growth where several kinds share it."""
+
+    name: str | None = None
+    why: str
+
+
+class _SizesTable(Stated):
+    """`specs/common/sizes.toml`. `growth`: by kind of growth; the others are sentences."""
+
+    growth: Mapping[str, _GrowthWords] = read_by(kind=_GrowthWords)
+    note: Mapping[str, str]
+    refusal: Mapping[str, Mapping[str, str]]
 
 
 class Growth(Record):
@@ -160,7 +177,7 @@ def node() -> Machine:
         planning=True,
         system="linux",
         architecture="x86_64",
-        instruction_sets=instruction_sets().assumed["x86_64"],
+        instruction_sets=assumed_sets("x86_64"),
         accelerators=(),
         runtimes=(),
     )
@@ -184,17 +201,21 @@ def least_card(question: Question, memory_bytes: int, name: str) -> Accelerator:
     """The least accelerator of that size on which the runtime has kernels of the quantization."""
     runtime = question.runtime
     vendors = [rule.vendors[0] for rule in question.kernel_rules if rule.vendors]
-    service = getattr(runtime, "service", None) or _NO_SERVICE
     capability = None
     if runtime is not None:
+        vendors.append(_service(runtime).vendor)
         capability = runtime.capability_under(question.kernel_rules)
     return Accelerator(
-        vendor=next(iter(vendors), service.vendor or "unknown"),
+        vendor=next(filter(None, vendors), "unknown"),
         name=name,
         memory_total_bytes=memory_bytes,
         unified=False,
         compute_capability=capability,
     )
+
+
+def _service(runtime: RuntimeSpec) -> Service:
+    return runtime.service or _NO_SERVICE
 
 
 def fit_to_node(size: ContainerSize, stated: Machine) -> ContainerSize:
@@ -203,26 +224,28 @@ def fit_to_node(size: ContainerSize, stated: Machine) -> ContainerSize:
     Raises `SelfhostError` where the memory or the disk that was stated of the node is too small;
     what was not stated bounds nothing.
     """
+    model = size.model.name
     memory = stated.memory_total_bytes
-    free = max((disk.free_bytes or 0 for disk in stated.disks or ()), default=None)
-    stored_size = bytes_to_store(size.needs, None)
-    stored = stored_size.low if stored_size is not None else None
     if memory is not None and size.request_bytes > memory:
-        figures = {
-            "model": size.model.name,
-            "given": memory,
-            "takes": size.request_bytes,
-        }
-        figures["several"] = size.workload.parallel > 1
-        raise refusal("sizes", "node-memory", **figures)
-    if free is not None and stored is not None and stored > free:
-        figures = {"model": size.model.name, "given": free, "takes": stored}
-        raise refusal("sizes", "node-disk", **figures)
+        raise refusal(
+            "sizes",
+            "node-memory",
+            model=model,
+            given=memory,
+            takes=size.request_bytes,
+            several=size.workload.parallel > 1,
+        )
+    stored = bytes_to_store(size.needs, None)
+    if stored is not None and stated.disks:
+        free = max(disk.free_bytes or 0 for disk in stated.disks)
+        if stored.low > free:
+            raise refusal(
+                "sizes", "node-disk", model=model, given=free, takes=stored.low
+            )
     if memory is None or size.limit_bytes <= memory:
         return size
-    note = sentences(
-        "sizes", "note", {"killed": True}, limit=size.limit_bytes, given=memory
-    )
+    figures = {"limit": size.limit_bytes, "given": memory}
+    note = sentences("sizes", "note", {"killed": True}, **figures)
     return size.replace(notes=(*size.notes, *note))
 
 
@@ -250,133 +273,177 @@ def size_with(
     workload = workload.replace(min_tokens_per_second=0)
     meant = understand(catalogue, model, workload, place)
     question = ask(meant.spec, meant.workload, catalogue, place, meant.files)
-    states_size = machine.memory_total_bytes is not None
-    states_memory = states_size or bool(machine.accelerators)
-    follows_memory = bool(question.in_turn) and question.here is None and states_memory
     notes: tuple[str, ...] = ()
-    if follows_memory or takes_first_of_list(question):
-        stated = {name: getattr(machine, name) for name in _MEMORIES if states_size}
-        if states_memory:
-            taken = judged_for(
-                catalogue, meant, place.replace(**stated)
-            ).question.workload
-        else:
-            taken = smallest_of_list(question, catalogue)
-            notes = (_SMALLEST,) if taken.quantization != workload.quantization else ()
+    chosen = _chosen_workload(catalogue, meant, question, machine, place)
+    if chosen is not None:
+        if not _states_memory(machine) and chosen.quantization != workload.quantization:
+            notes = (_SMALLEST,)
         changed = workload.replace(
-            runtime=taken.runtime, quantization=taken.quantization
+            runtime=chosen.runtime, quantization=chosen.quantization
         )
         meant = meant.replace(workload=changed)
         question = ask(meant.spec, meant.workload, catalogue, place, meant.files)
     if question.needs is not None and question.wants_gpu and not place.accelerators:
         # the smallest accelerator that holds it, where its runtime needs one
-        card = least_card(
-            question, smallest_device_bytes(question.needs, question.case), ""
-        )
+        card_bytes = smallest_device_bytes(question.needs, question.case)
+        card = least_card(question, card_bytes, "")
         place = place.replace(accelerators=(card,))
     verdict = check_with(catalogue, meant, workload, place)
-    size = _size_of(verdict, prompt_cache_bytes)
+    size = _size_of(_sizable(verdict), prompt_cache_bytes)
     return size.replace(notes=(*size.notes, *notes))
 
 
-def _size_of(verdict: Verdict, prompt_cache_bytes: int | None) -> ContainerSize:
-    runtime, needs, memory = _sizable(verdict)
-    service = runtime.service or _NO_SERVICE
-    accelerators = _accelerators(memory, verdict.machine)
-    host = [term for term in memory.terms if term.where == "host"]
-    mapped = [term for term in host if service.maps_files and term.may_be_mapped]
-    shared = service.shared_memory_bytes if len(accelerators) > 1 else 0
+def _states_memory(machine: Machine) -> bool:
+    return machine.memory_total_bytes is not None or bool(machine.accelerators)
+
+
+def _chosen_workload(
+    catalogue: Catalogue,
+    meant: Understood,
+    question: Question,
+    machine: Machine,
+    place: Machine,
+) -> Workload | None:
+    """The workload in the type and program that fit the machine; None where they follow no machine.
+    `place` is the machine with memory enough for anything.
+    """
+    follows_memory = bool(question.in_turn) and question.here is None
+    if not _states_memory(machine):
+        if takes_first_of_list(question):
+            return smallest_of_list(question, catalogue)
+        return None
+    if not follows_memory and not takes_first_of_list(question):
+        return None
+    if machine.memory_total_bytes is not None:
+        stated = {name: getattr(machine, name) for name in _MEMORIES}
+        place = place.replace(**stated)
+    return judged_for(catalogue, meant, place).question.workload
+
+
+# ---------------------------------------------------------------- what is sized
+
+
+class _Sizable(NamedTuple):
+    """What a size is worked out from."""
+
+    verdict: Verdict
+    runtime: RuntimeSpec
+    needs: Needs
+    memory: MemoryNeed
+
+    @property
+    def service(self) -> Service:
+        return _service(self.runtime)
+
+    @property
+    def host_terms(self) -> list[Term]:
+        return [term for term in self.memory.terms if term.where == "host"]
+
+    def is_mapped(self, term: Term) -> bool:
+        """Whether it lies in the page cache, as the pages of a file."""
+        return self.service.maps_files and term.may_be_mapped
+
+    @property
+    def generates(self) -> bool:
+        return self.verdict.model.modality in GENERATING
+
+
+def _sizable(verdict: Verdict) -> _Sizable:
+    """What has a size; of a need that is stated whole nobody knows what a server gives back.
+
+    Raises `SelfhostError` with the reason of anything else.
+    """
+    needs = verdict.needs
+    memory = verdict.memory
+    runtime = verdict.question.runtime
+    figures: dict[str, object] = {"model": verdict.model.name, "asked": verdict.asked}
+    if verdict.model.closed:
+        raise refusal("sizes", "closed", **figures)
+    if needs is not None and memory is None:
+        for unread in needs.unknown:
+            if unread.fact.startswith("memory"):
+                figures |= {"reason": unread.reason, "remedy": unread.remedy}
+                raise refusal("sizes", "unknown", **figures)
+    for finding in verdict.findings:
+        if finding.outcome is Outcome.FAIL or finding.code == "accelerator-close":
+            figures |= {"reason": finding.reason, "remedy": finding.remedy}
+            raise refusal("sizes", "fails", **figures)
+    if needs is None or memory is None:
+        figures |= {"reason": "its spec states no needs", "remedy": ""}
+        raise refusal("sizes", "unknown", **figures)
+    if runtime is None or all(term.how is How.STATED for term in memory.terms):
+        figures |= {"low": memory.low_bytes, "high": memory.high_bytes}
+        raise refusal("sizes", "whole", **figures)
+    return _Sizable(verdict, runtime, needs, memory)
+
+
+def _size_of(sizable: _Sizable, prompt_cache_bytes: int | None) -> ContainerSize:
+    verdict = sizable.verdict
+    service = sizable.service
+    accelerators = _accelerators(sizable.memory, verdict.machine)
+    vendor = accelerators[0].vendor if accelerators else ""
+    host_terms = sizable.host_terms
+    mapped = [term for term in host_terms if sizable.is_mapped(term)]
     page_cache = sum(term.bytes for term in mapped) + service.mapped_program_bytes
-    libraries = service.accelerator_host_bytes if accelerators else 0
-    unreclaimable = sum(term.bytes for term in host) - page_cache + libraries
-    growths = list(_conversations(verdict, runtime, memory, prompt_cache_bytes))
-    # how far the high ends lie above the likely figures, with what the limit of the publisher's own
-    # example leaves above the program; none where all are exact
-    spreads = [
-        (term.high_bytes - term.bytes, term) for term in host if term not in mapped
-    ]
-    if more := sum(spread for spread, _ in spreads):
-        more += max(0, service.host_limit_bytes - runtime.memory.overhead_high_bytes)
-        _, most = max(spreads, key=lambda pair: (pair[0], pair[1].name, pair[1].how))
-        name = most.name.replace("_", " ")
-        growths.append(_growth("uncertainty", more, name=name, how=most.how))
+    unreclaimable = sum(term.bytes for term in host_terms) - page_cache
+    if accelerators:
+        unreclaimable += service.accelerator_host_bytes
+    growths = list(_conversations(sizable, prompt_cache_bytes))
+    growths += _uncertainty(sizable)
+    shared = service.shared_memory_bytes if len(accelerators) > 1 else 0
     if shared:
         growths.append(_growth("shared_memory", shared, "/dev/shm"))
-    # what the kernel itself holds for memory in use; a control group counts it
-    held = unreclaimable + page_cache + sum(growth.bytes for growth in growths)
-    pages = -(-(held + memory.evictable_bytes) // _PAGE_BYTES)
-    growths.append(_growth("page_tables", pages * _PAGE_ENTRY_BYTES))
-    arguments, environment, fetch = _to_start(verdict, runtime, growths)
-    vendor = getattr(next(iter(accelerators), None), "vendor", "")
-    # what the quantization costs, and that a card may not hold the most
-    warning = verdict.quality.warning if verdict.quality is not None else None
-    tight = [
-        each.reason for each in verdict.findings if each.code == "accelerator-tight"
-    ]
-    # what its variables are for, where the command that is printed has them
-    why_set = (
-        service.environment_why if {*service.environment} <= {*environment} else ""
-    )
+    in_use = unreclaimable + page_cache + sum(growth.bytes for growth in growths)
+    growths.append(_page_tables(in_use + sizable.memory.evictable_bytes))
+    start = _start(sizable, growths)
     return ContainerSize(
         asked=verdict.asked,
         model=verdict.model,
         workload=verdict.workload,
-        runtime=runtime,
-        needs=needs,
+        runtime=sizable.runtime,
+        needs=sizable.needs,
         unreclaimable_bytes=unreclaimable,
         page_cache_bytes=page_cache,
         growths=tuple(growths),
         accelerators=accelerators,
         shared_memory_bytes=shared,
         image=service.images.get(vendor, service.image) or None,
-        arguments=arguments,
-        environment=environment,
-        fetch=fetch,
+        arguments=start.arguments,
+        environment=start.environment,
+        fetch=start.fetch,
         needs_login=verdict.has("weights-gated"),
-        notes=(*verdict.understood_as, *filter(None, [warning, why_set]), *tight),
+        notes=tuple(_notes(sizable, start)),
     )
 
 
-def _sizable(verdict: Verdict) -> tuple[RuntimeSpec, Needs, MemoryNeed]:
-    """What has a size; of a need that is stated whole nobody knows what a server gives back."""
-    needs, memory, runtime = verdict.needs, verdict.memory, verdict.question.runtime
-    figures: dict[str, object] = {"model": verdict.model.name, "asked": verdict.asked}
-    if verdict.model.closed:
-        raise refusal("sizes", "closed", **figures)
-    unread = [
-        each for each in getattr(needs, "unknown", ()) if each.fact.startswith("memory")
-    ]
-    if memory is None and unread:
-        figures |= {"reason": unread[0].reason, "remedy": unread[0].remedy}
-        raise refusal("sizes", "unknown", **figures)
+def _notes(sizable: _Sizable, start: _Start) -> Iterator[str]:
+    """How the name was understood, what the quantization costs, what the variables of the printed
+    command are for, and that a card may not hold the most.
+    """
+    verdict = sizable.verdict
+    service = sizable.service
+    yield from verdict.understood_as
+    if verdict.quality is not None and verdict.quality.warning is not None:
+        yield verdict.quality.warning
+    if service.environment_why and {*service.environment} <= {*start.environment}:
+        yield service.environment_why
     for finding in verdict.findings:
-        if finding.outcome is Outcome.FAIL or finding.code == "accelerator-close":
-            figures |= {"reason": finding.reason, "remedy": finding.remedy}
-            raise refusal("sizes", "fails", **figures)
-    if needs is None or memory is None:
-        raise refusal(
-            "sizes", "unknown", reason="its spec states no needs", remedy="", **figures
-        )
-    if runtime is None or all(term.how is How.STATED for term in memory.terms):
-        raise refusal(
-            "sizes", "whole", low=memory.low_bytes, high=memory.high_bytes, **figures
-        )
-    return runtime, needs, memory
+        if finding.code == "accelerator-tight":
+            yield finding.reason
 
 
 def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[Held, ...]:
-    held: Counter[str] = Counter()
-    for term in memory.terms:
-        held[term.where] += term.high_bytes
-    return tuple(
-        Held(
-            vendor=card.vendor,
-            name=card.name,
-            memory_bytes=held[f"accelerator:{number}"],
-        )
-        for number, card in enumerate(machine.accelerators or ())
-        if f"accelerator:{number}" in held
-    )
+    """The accelerators that hold something, each with the most."""
+    high_bytes = {place.where: place.high_bytes for place in memory.places}
+    cards: list[Held] = []
+    for number, card in enumerate(machine.accelerators or ()):
+        most = high_bytes.get(f"accelerator:{number}")
+        if most is not None:
+            cards.append(Held(vendor=card.vendor, name=card.name, memory_bytes=most))
+    return tuple(cards)
+
+
+# ---------------------------------------------------------------- growths
 
 
 def _growth(
@@ -386,137 +453,200 @@ def _growth(
     unbound_bytes: int | None = None,
     **figures: object,
 ) -> Growth:
-    words = shipped_table("sizes")["growth"][key]
+    words = shipped_record(_SizesTable, "sizes").growth[key]
     return Growth(
-        name=words.get("name", key),
+        name=words.name or key,
         bytes=bytes,
         bound=bound or None,
         unbound_bytes=unbound_bytes,
-        why=fill(words["why"], figures),
+        why=fill(words.why, figures),
     )
 
 
+def _page_tables(in_use_bytes: int) -> Growth:
+    """What the kernel itself holds for memory in use; a control group counts it."""
+    pages = -(-in_use_bytes // _PAGE_BYTES)
+    return _growth("page_tables", pages * _PAGE_ENTRY_BYTES)
+
+
+def _uncertainty(sizable: _Sizable) -> Iterator[Growth]:
+    """How far the high ends lie above the likely figures, with what the limit of the publisher's
+    own example leaves above the program; nothing where all are exact.
+    """
+    terms = [term for term in sizable.host_terms if not sizable.is_mapped(term)]
+    spreads = [(term.high_bytes - term.bytes, term.name, term.how) for term in terms]
+    spread = sum(above for above, _, _ in spreads)
+    if not spread:
+        return
+    overhead = sizable.runtime.memory.overhead_high_bytes
+    spread += max(0, sizable.service.host_limit_bytes - overhead)
+    _, name, how = max(spreads)
+    yield _growth("uncertainty", spread, name=name.replace("_", " "), how=how)
+
+
 def _conversations(
-    verdict: Verdict,
-    runtime: RuntimeSpec,
-    memory: MemoryNeed,
-    prompt_cache_bytes: int | None,
+    sizable: _Sizable, prompt_cache_bytes: int | None
 ) -> Iterator[Growth]:
     """What the server keeps to go on with: earlier prompts, and copies of each context, of which
     the command allows only those that are counted where more would matter.
     """
-    service = runtime.service or _NO_SERVICE
-    parallel = verdict.workload.parallel
-    generates = verdict.model.modality in GENERATING
+    verdict = sizable.verdict
+    runtime = sizable.runtime
     counted = runtime.memory.context_checkpoints
-    copies = (
-        counted
-        if bytes_worth_bounding(verdict, runtime)
-        else runtime.memory.kept_checkpoints
-    )
+    kept = runtime.memory.kept_checkpoints
+    copies = counted if bytes_worth_bounding(verdict, runtime) else kept
     # of the copies that are not counted, and of those that are allowed
-    more_bytes = kept_bytes = 0
-    if generates:
+    more_bytes = 0
+    allowed_bytes = 0
+    if sizable.generates:
         more_bytes = need.more_in_conversation(verdict.model, runtime, verdict.workload)
     if more_bytes:
-        kept_bytes = copies * more_bytes // (runtime.memory.kept_checkpoints - counted)
-    states = [
-        term for term in memory.terms if term.name in ("kv_cache", "recurrent_state")
-    ]
-    state_bytes = -(-sum(term.bytes for term in states) // parallel)
-    most = service.prompt_cache_bytes
-    # of texts to embed only those of idle sequences are kept, so none of one
-    # (SERVER_TASK_TYPE_COMPLETION and cache_idle_slots of llama-server), and none is gone on with
-    if most and state_bytes and (generates or parallel > 1):
-        size = prompt_cache_bytes
-        if size is None:
-            size = min(state_bytes * parallel + kept_bytes, most) if generates else 0
-        mib = -(-size // units.MIB)
-        bound = fill(
-            service.bounds.get("prompt_cache", ""), {"mib": mib}, keep_unknown=True
-        )
-        yield _growth("prompts", mib * units.MIB, bound, most)
+        allowed_bytes = copies * more_bytes // (kept - counted)
+    yield from _earlier_prompts(sizable, prompt_cache_bytes, allowed_bytes)
     if more_bytes:
-        bound = service.bounds.get(
-            "checkpoints", ""
-        ) or runtime.command_lines.options.get("checkpoints", "")
-        bound = fill(bound, {"context_checkpoints": copies}, keep_unknown=True)
-        allowed_bytes = more_bytes if copies > counted else 0
-        yield _growth("checkpoints", allowed_bytes, bound, more_bytes)
+        bounds = sizable.service.bounds
+        bound = bounds.get("checkpoints", "")
+        if not bound:
+            bound = runtime.command_lines.options.get("checkpoints", "")
+        bound = _filled(bound, {"context_checkpoints": copies})
+        beside = more_bytes if copies > counted else 0
+        yield _growth("checkpoints", beside, bound, more_bytes)
 
 
-def _to_start(
-    verdict: Verdict, runtime: RuntimeSpec, growths: Sequence[Growth]
-) -> tuple[tuple[str, ...], dict[str, str], str | None]:
+def _earlier_prompts(
+    sizable: _Sizable, prompt_cache_bytes: int | None, copied_bytes: int
+) -> Iterator[Growth]:
+    """The prompts that the server keeps for reuse, with copies of so many bytes. Of texts to embed
+    only those of idle sequences are kept, so none of one (SERVER_TASK_TYPE_COMPLETION and
+    cache_idle_slots of llama-server), and none is gone on with.
+    """
+    most = sizable.service.prompt_cache_bytes
+    parallel = sizable.verdict.workload.parallel
+    states = [
+        term.bytes
+        for term in sizable.memory.terms
+        if term.name in ("kv_cache", "recurrent_state")
+    ]
+    if not most or not sum(states) or not (sizable.generates or parallel > 1):
+        return
+    size = prompt_cache_bytes
+    if size is None:
+        size = 0
+        if sizable.generates:
+            state_bytes = -(-sum(states) // parallel)
+            size = min(state_bytes * parallel + copied_bytes, most)
+    mib = -(-size // units.MIB)
+    bound = _filled(sizable.service.bounds.get("prompt_cache", ""), {"mib": mib})
+    yield _growth("prompts", mib * units.MIB, bound, most)
+
+
+# ---------------------------------------------------------------- how it is started
+
+
+class _Start(NamedTuple):
+    """What starts the server: arguments behind its program, its environment, and the line that
+    downloads the model once it runs, as `ContainerSize` has them.
+    """
+
+    arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = {}
+    fetch: str | None = None
+
+
+def _filled(template: str, values: Mapping[str, object]) -> str:
+    """The template with these values; the places of others stay as they are written."""
+    return fill(template, values, keep_unknown=True)
+
+
+def _start(sizable: _Sizable, growths: Sequence[Growth]) -> _Start:
+    runtime = sizable.runtime
     service = runtime.service
     if service is None:
-        return (), {}, None
-    (words, options), environment = (
-        _words(verdict, runtime, service),
-        dict(service.environment),
-    )
-    if not words and not runtime.command_lines.settings:
-        # options without a model would serve another one
-        return (), environment, None
+        return _Start()
+    environment = dict(service.environment)
+    words = _words(sizable)
     # a server with settings is told by its environment, and by another command what to load
-    arguments = [] if runtime.command_lines.settings else list(words)
-    for bound in (*options, *(each.bound or "" for each in growths)):
-        option = bound.partition(" ")[0]
-        if "=" in bound:
-            environment |= dict(pair.split("=", 1) for pair in bound.split())
-        elif (
-            option.startswith("--")
-            and not bound.endswith(" N")
-            and option not in arguments
-        ):
-            arguments += bound.split()
+    settings = runtime.command_lines.settings
+    if not words and not settings:
+        # options without a model would serve another one
+        return _Start(environment=environment)
+    arguments = [] if settings else list(words)
+    bounds = [growth.bound for growth in growths if growth.bound is not None]
+    for option in (*_options(sizable), *bounds):
+        if "=" in option:
+            for variable in option.split():
+                name, _, value = variable.partition("=")
+                environment[name] = value
+        elif _is_missing(option, arguments):
+            arguments += option.split()
     fetch = None
     if service.fetch and words:
-        fetch = fill(service.fetch, {"name": shell_word(words[0])}, keep_unknown=True)
-    return tuple(arguments), environment, fetch
+        fetch = _filled(service.fetch, {"name": shell_word(words[0])})
+    return _Start(tuple(arguments), environment, fetch)
 
 
-def _words(
-    verdict: Verdict, runtime: RuntimeSpec, service: Service
-) -> tuple[list[str], list[str]]:
-    """What stands behind the program where it loads the model, and the options beside that."""
-    workload, count = verdict.workload, len(service.program.split())
-    values = {
-        "context_tokens": str(workload.context_tokens)
-        if workload.context_tokens
-        else None,
+def _is_missing(option: str, arguments: Sequence[str]) -> bool:
+    """Whether it is an option of a command line, with its value, that the arguments do not have."""
+    if not option.startswith("--") or option.endswith(" N"):
+        return False
+    return option.partition(" ")[0] not in arguments
+
+
+def _values(sizable: _Sizable) -> dict[str, str | None]:
+    """The settings of the workload for a template; None where they are the usual ones."""
+    workload = sizable.verdict.workload
+    values: dict[str, str | None] = {
+        "context_tokens": None,
         "parallel": str(workload.parallel),
-        "kv_cache_type": None
-        if workload.kv_cache_type == "f16"
-        else workload.kv_cache_type,
+        "kv_cache_type": None,
     }
-    bounds = ("users", "share") if workload.parallel > 1 else ("share",)
-    templates = [runtime.command_lines.settings.get(key, "") for key in values]
-    templates += [service.bounds.get(key, "") for key in bounds]
-    options = [fill(template, values, keep_unknown=True) for template in templates]
-    # of a repository a file is named as it is there
-    option = (
-        runtime.command_lines.by_use.get("named", "")
-        .partition(" {file_name}")[0]
-        .rpartition(" ")[2]
-    )
-    for line in verdict.commands:
-        _, program, rest = f" {line} ".partition(f" {service.program} ")
-        if program:
-            own = shell_words(rest)
-            words = [
-                f"{MODELS_FOLDER}/{word.rpartition('/')[2]}"
-                if word.lower().endswith(".gguf") and previous != option
-                else word
-                for previous, word in zip(["", *own], own, strict=False)
-            ]
-            return words, options
-    context = workload.context_tokens or 0
-    values |= {
-        "file": f"{MODELS_FOLDER}/{verdict.model.id}-{workload.quantization}.gguf",
-        "total_context_tokens": str(context * workload.parallel),
-    }
-    command = fill(
-        runtime.command_lines.by_use.get("file", ""), values, keep_unknown=True
-    )
-    return command.split()[count:], options
+    if workload.context_tokens:
+        values["context_tokens"] = str(workload.context_tokens)
+    if workload.kv_cache_type != "f16":
+        values["kv_cache_type"] = workload.kv_cache_type
+    return values
+
+
+def _options(sizable: _Sizable) -> list[str]:
+    """The settings of a server that is told by its environment, and the bounds of its service."""
+    values = _values(sizable)
+    settings = sizable.runtime.command_lines.settings
+    templates = [settings.get(key, "") for key in values]
+    if sizable.verdict.workload.parallel > 1:
+        templates.append(sizable.service.bounds.get("users", ""))
+    templates.append(sizable.service.bounds.get("share", ""))
+    return [_filled(template, values) for template in templates]
+
+
+def _words(sizable: _Sizable) -> list[str]:
+    """What stands behind the program where it loads the model."""
+    program = sizable.service.program
+    for line in sizable.verdict.commands:
+        _, found, rest = f" {line} ".partition(f" {program} ")
+        if found:
+            return _with_own_files(shell_words(rest), sizable.runtime)
+    # no command loads it: one that loads a file of the user's
+    workload = sizable.verdict.workload
+    name = f"{sizable.verdict.model.id}-{workload.quantization}.gguf"
+    total_tokens = (workload.context_tokens or 0) * workload.parallel
+    values = _values(sizable)
+    values["file"] = f"{MODELS_FOLDER}/{name}"
+    values["total_context_tokens"] = str(total_tokens)
+    command = _filled(sizable.runtime.command_lines.by_use.get("file", ""), values)
+    return command.split()[len(program.split()) :]
+
+
+def _with_own_files(words: Sequence[str], runtime: RuntimeSpec) -> list[str]:
+    """The words, with each GGUF file where the container has it. Of a repository a file is named as
+    it is there.
+    """
+    named = runtime.command_lines.by_use.get("named", "")
+    option = named.partition(" {file_name}")[0].rpartition(" ")[2]
+    placed: list[str] = []
+    previous = ""
+    for word in words:
+        is_file = word.lower().endswith(".gguf") and previous != option
+        name = word.rpartition("/")[2]
+        placed.append(f"{MODELS_FOLDER}/{name}" if is_file else word)
+        previous = word
+    return placed

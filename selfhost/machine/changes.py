@@ -449,4 +449,56 @@ def _cores_of(machine: Machine) -> _Cores | None:
         return None
     count = min(_MOST_ASSUMED_CORES, max(1, memory // _ASSUMED_BYTES_PER_CORE))
     why = f"assumed: one for each {units.binary(_ASSUMED_BYTES_PER_CORE)} of memory"
-    return _Cores({"cpu_cores_usable": float(count)}, why, are_known=False)
+    return {"cpu_cores_usable": float(count)}, why
+
+
+def with_implied(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:
+    """Those that were named, then those that they bring and those that every processor of the
+    architecture has.
+    """
+    table = shipped_table("cpus")["instruction_sets"]
+    # as an ordered set
+    found = dict.fromkeys([*sets, *table["baseline"].get(architecture or "", ())])
+    waiting = deque(found)
+    while waiting:
+        for implied in table["implied"].get(waiting.popleft(), ()):
+            if implied not in found:
+                found[implied] = None
+                waiting.append(implied)
+    return tuple(found)
+
+
+def own_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:
+    """Those that a processor of the architecture may have: AVX2 is none of an Arm processor's. A
+    name that no table here has may be any processor's, and one of unknown architecture have any.
+    """
+    table = shipped_table("cpus")["instruction_sets"]
+    if architecture not in table["baseline"]:
+        return tuple(sets)
+    others = {*table["baseline"]} - {architecture}
+    foreign = {name for other in others for name in table["assumed"][other]}
+    base = {name for other in others for name in table["baseline"][other]}
+    return tuple(
+        n
+        for n in sets
+        if n not in foreign and base.isdisjoint(with_implied((n,), None))
+    )
+
+
+def assumed_sets(architecture: str) -> tuple[str, ...]:
+    """What nearly every processor of the architecture has."""
+    return tuple(shipped_table("cpus")["instruction_sets"]["assumed"][architecture])
+
+
+def _class_sets(machine: Machine) -> tuple[tuple[str, ...], str] | None:
+    """The instruction sets of a processor of its class, and why these; None where nothing tells."""
+    table = shipped_table("cpus")["instruction_sets"]
+    architecture, name = machine.architecture or "", machine.cpu_model or ""
+    around = cpus.class_of(name) if cpus.processor_of(name) is None else {}
+    if "least_vectors" in around:
+        row = table["least"][around["least_vectors"]]
+        why = f"many processors of that name lack {row['lack']}"
+        return with_implied(row["have"], "x86_64"), why
+    assumed, own = table["assumed"], f"{machine.system}-{architecture}"
+    sets = assumed.get(own, assumed.get(architecture))
+    return sets and (tuple(sets), f"what nearly every {architecture} processor has")
