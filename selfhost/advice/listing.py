@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..catalogue.index import Catalogue, Outline
-from ..catalogue.names import latin_spelling
+from ..catalogue.names import latin_spelling, searched
 from ..catalogue.offers import snapshot_day
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import MODALITIES, USES
+from ..catalogue.uses import uses_table
 from ..core import units
 from ..core.errors import (
     InputError,
@@ -25,7 +26,6 @@ from ..core.errors import (
     one_line,
 )
 from ..core.records import Record
-from ..core.tables import shipped_table
 from ..core.templates import fill
 from ..core.units import canonical
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload, as_typed
@@ -56,9 +56,22 @@ from .understood import remarks
 _MOST_NAMED = 3
 _ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.API, Route.NEITHER)
 
-Key = tuple[int | bool | float | str, ...]
 # hears how many models were judged, and of how many
 Tell = Callable[[int, int], None]
+
+
+class Place(NamedTuple):
+    """The place of one model in a list: the smaller comes first."""
+
+    route: int
+    kind: int
+    is_slow: bool
+    is_unnamed: bool
+    section: int
+    is_less_open: bool
+    # the more a model is worth, the less
+    minus_worth: float
+    id: str
 
 
 class Counts(Record):
@@ -100,6 +113,9 @@ class Ranking(Report):
         return ranking(self)
 
 
+# ---------------------------------------------------------------- which models are meant
+
+
 def chosen(
     catalogue: Catalogue,
     *,
@@ -110,21 +126,24 @@ def chosen(
     openness: str | None = None,
 ) -> list[str]:
     """The ids of the models that pass every filter; a faulty spec has no words and no openness."""
-    ids = [
-        outline.id
-        for outline in map(catalogue.outlines.__getitem__, catalogue.ids())
-        if (not families or outline.family in families)
-        and modality in (None, outline.modality)
-        and (use is None or use in (outline.uses or ()))
-    ]
-    if not (words or openness):
+    ids: list[str] = []
+    for id in catalogue.ids():
+        outline = catalogue.outlines[id]
+        if families and outline.family not in families:
+            continue
+        if modality not in (None, outline.modality):
+            continue
+        if use is None or use in (outline.uses or ()):
+            ids.append(id)
+    if not words and not openness:
         return ids
-    return [
-        spec.id
-        for spec in catalogue.specs(ids)
-        if openness in (None, spec.openness.weights)
-        and (not words or holds_words(spec, words))
-    ]
+    found: list[str] = []
+    for spec in catalogue.specs(ids):
+        if openness not in (None, spec.openness.weights):
+            continue
+        if not words or holds_words(spec, words):
+            found.append(spec.id)
+    return found
 
 
 def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
@@ -133,90 +152,100 @@ def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
     """
     latin = [latin_spelling(word, catalogue) or word for word in words]
     text = " ".join(" ".join(latin).lower().split())
-    for phrase, use in shipped_table("uses")["kinds"].items():
+    for phrase, use in uses_table().kinds.items():
         if " " in phrase:
             text = re.sub(rf"(?<!\S){phrase.replace(' ', '[ -]')}(?!\S)", use, text)
     return tuple(dict.fromkeys(text.split()))
 
 
-def kinds_in(words: Sequence[str]) -> tuple[str | None, str | None]:
+class KindsMeant(NamedTuple):
     """The use and the modality that words name, None where they name none or several."""
+
+    use: str | None
+    modality: str | None
+
+
+def kinds_in(words: Sequence[str]) -> KindsMeant:
     kinds = {kind_meant(word) for word in words}
     parts = {part for kind in kinds for part in kind.split("-")}
     uses = [use for use in USES if parts.issuperset(use.split("-"))]
-    use, *others = uses or (None,)
-    modality, *more = kinds.intersection(MODALITIES) or (None,)
-    return None if others else use, None if more else modality
+    modalities = [modality for modality in MODALITIES if modality in kinds]
+    return KindsMeant(_only(uses), _only(modalities))
+
+
+def _only(names: Sequence[str]) -> str | None:
+    return names[0] if len(names) == 1 else None
 
 
 def kind_meant(word: str) -> str:
     """The use or modality that a word means, in the singular or the plural; else the word."""
-    word, kinds = word.lower(), shipped_table("uses")["kinds"]
-    readings = [
-        kinds.get(reading, reading) for reading in (word, word.removesuffix("s"))
-    ]
-    return next((kind for kind in readings if kind in USES or kind in MODALITIES), word)
+    word = word.lower()
+    synonyms = uses_table().kinds
+    for reading in (word, word.removesuffix("s")):
+        kind = synonyms.get(reading, reading)
+        if kind in USES or kind in MODALITIES:
+            return kind
+    return word
 
 
 def holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
     """Whether the model's names, its maker or its kind hold every word, a size as a whole."""
     names = [model.id, model.name, model.family or "", *model.aliases]
     maker = f"-{canonical(model.developer or '')}"
-    kinds = {
-        model.modality,
-        *(part for use in model.uses or () for part in use.split("-")),
-    }
-    return any(map(canonical, words)) and all(
-        kinds.issuperset(kind_meant(word).split("-"))
-        or f"-{canonical(word)}" in maker
-        or _is_part_of_names(word, names)
-        for word in words
-    )
+    kinds = {model.modality}
+    for use in model.uses or ():
+        kinds.update(use.split("-"))
+    for word in words:
+        is_kind = kinds.issuperset(kind_meant(word).split("-"))
+        if is_kind or f"-{canonical(word)}" in maker:
+            continue
+        if not _is_part_of_names(word, names):
+            return False
+    return any(canonical(word) for word in words)
 
 
 def named_by_words(words: Sequence[str], catalogue: Catalogue) -> frozenset[str]:
     """The ids of the models whose name shows the words, where one of these is another word for a
     kind of work: `coder` stands in the names of some models, and means `code`, which more do.
     """
-    synonyms = shipped_table("uses")["kinds"]
-    if not any(word in synonyms for word in words):
+    if uses_table().kinds.keys().isdisjoint(words):
         return frozenset()
-    return frozenset(
-        outline.id
-        for outline in catalogue.outlines.values()
-        if all(_is_part_of_names(word, [outline.id]) for word in words)
-    )
+    ids: Collection[str] = catalogue.outlines
+    for word in words:
+        ids = {id for id in ids if _is_part_of_names(word, [id])}
+    return frozenset(ids)
 
 
 def _is_part_of_names(word: str, names: Iterable[str]) -> bool:
-    facts = shipped_table("names")["searched"]
-    if re.fullmatch(facts["size"], word) is None:
+    """Whether a name has the word in it; that of a size as a whole."""
+    rules = searched()
+    if re.fullmatch(rules.size, word) is None:
         return any(canonical(word) in canonical(name) for name in names)
-    whole = re.compile(fill(facts["whole_size"], {"size": re.escape(word)}))
-    return any(whole.search(name.lower().replace(" ", "-")) for name in names)
+    size = re.compile(fill(rules.whole_size, {"size": re.escape(word)}))
+    return any(size.search(name.lower().replace(" ", "-")) for name in names)
 
 
 def words_in_names(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
     """Those of the words that are in some model's name, each a search that finds one; else the
     nearest names.
     """
-    names = [
-        (outline.id, outline.family or "") for outline in catalogue.outlines.values()
-    ]
-    searched = dict.fromkeys(
-        words[: shipped_table("names")["searched"]["most_searched"]]
-    )
-    parts = tuple(
-        [w for w in searched if any(_is_part_of_names(w, each) for each in names)]
-    )
-    if not parts:
-        from ..catalogue.searching import resolve
+    names: list[str] = []
+    for outline in catalogue.outlines.values():
+        names += [outline.id, outline.family or ""]
+    tried = dict.fromkeys(words[: searched().most_searched])
+    parts = [word for word in tried if _is_part_of_names(word, names)]
+    if parts:
+        return tuple(parts)
+    from ..catalogue.searching import resolve
 
-        try:
-            resolve(" ".join(words), catalogue)
-        except UnknownModelError as error:
-            return error.nearest[:_MOST_NAMED]
-    return parts
+    try:
+        resolve(" ".join(words), catalogue)
+    except UnknownModelError as error:
+        return error.nearest[:_MOST_NAMED]
+    return ()
+
+
+# ---------------------------------------------------------------- their order
 
 
 class Lister:
@@ -234,11 +263,13 @@ class Lister:
         modality: str | None = None,
         named: Collection[str] = (),
     ) -> None:
-        self._catalogue, self._workload, self._machine = catalogue, workload, machine
-        self._use, self._modality, self._today = use, modality, units.utc_today()
+        self._catalogue = catalogue
+        self._workload = workload
+        self._machine = machine
+        self._use = use
+        self._modality = modality
         self._named = named
-        about_use = shipped_table("uses")["use"].get(use, {})
-        self._special_first = bool(about_use.get("special_first", True))
+        self._today = units.utc_today()
         self._bounds = best_case(machine, workload)
         self._standings = Standings.load(catalogue)
         # what has room is estimated for one sequence of the default context
@@ -265,7 +296,7 @@ class Lister:
             if outline.id in wanted
         ]
         # each by a place no worse than its own; once it is the best that is left it is judged
-        waiting: list[tuple[Key, Verdict | None]] = [
+        waiting: list[tuple[Place, Verdict | None]] = [
             (self.best_key(outline), None) for outline in outlines
         ]
         heapify(waiting)
@@ -273,17 +304,16 @@ class Lister:
         refused: dict[str, WorkloadError] = {}
         judged_models = 0
         while waiting and len(rows) < most:
-            key, verdict = heappop(waiting)
+            place, verdict = heappop(waiting)
             if verdict is not None:
                 rows.append(verdict)
                 continue
-            id = str(key[-1])
-            judged = self._judged(id)
+            judged = self._judged(place.id)
             judged_models += 1
             if tell is not None:
                 tell(judged_models, len(outlines))
             if isinstance(judged, WorkloadError):
-                refused[id] = judged
+                refused[place.id] = judged
             elif judged is not None and (judged.can_run or not only_running):
                 heappush(waiting, (self.key(judged), judged))
         counts = Counts(
@@ -328,7 +358,7 @@ class Lister:
         models = sorted(rows.values(), key=self.key)
         return self._ranking(models, refused, count_rows(models), len(ruled_out))
 
-    def best_key(self, outline: Outline) -> Key:
+    def best_key(self, outline: Outline) -> Place:
         """The best place that `key` can give a model, whatever the judge finds."""
         worth = self._standings.by_id[outline.id].worth
         if outline.closed:
@@ -361,7 +391,7 @@ class Lister:
         share = share_on(answer, share_of_pace(self._bounds.tokens_per_second(outline)))
         return self._standings.by_id[outline.id].worth * share
 
-    def key(self, answer: Verdict) -> Key:
+    def key(self, answer: Verdict) -> Place:
         """The place of one model in the list; smaller is better.
 
         The route, the kind of model, whether it is too slow, whether its id is one of `named`,
@@ -393,17 +423,26 @@ class Lister:
         *,
         is_slow: bool = False,
         is_less_open: bool = False,
-    ) -> Key:
+    ) -> Place:
         standing = self._standings.by_id[outline.id]
         kind = MADE_FOR_IT if outline.modality == self._modality else standing.kind
         section = standing.section
         # a model for one kind of work comes first where that is the work, as one that makes no text
         is_for_one = section == SPECIAL or standing.kind != 0
-        if self._use and is_for_one and outline.uses and outline.uses[0] == self._use:
-            section = MADE_FOR_IT if self._special_first else GENERAL
-        is_named = outline.id in self._named
-        place = _ROUTES.index(route), kind, is_slow, not is_named, section, is_less_open
-        return *place, -worth, outline.id
+        main_use = outline.uses[0] if outline.uses else None
+        if self._use and is_for_one and main_use == self._use:
+            is_first = uses_table().use[self._use].special_first
+            section = MADE_FOR_IT if is_first else GENERAL
+        return Place(
+            route=_ROUTES.index(route),
+            kind=kind,
+            is_slow=is_slow,
+            is_unnamed=outline.id not in self._named,
+            section=section,
+            is_less_open=is_less_open,
+            minus_worth=-worth,
+            id=outline.id,
+        )
 
     def _judged(self, id: str) -> Verdict | WorkloadError | None:
         """The verdict on a model, or why it cannot be judged as asked; None: its spec is faulty."""

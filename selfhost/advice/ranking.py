@@ -16,9 +16,10 @@ from typing import NamedTuple
 from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import snapshot
 from ..catalogue.spec_values import GENERATING, MODALITIES, PICTURES
+from ..catalogue.uses import uses_table
 from ..core import units
-from ..core.records import Record
-from ..core.tables import shipped_table
+from ..core.records import Record, Stated, read_by
+from ..core.tables import shipped_record
 from ..core.workload import Workload
 from ..judge.checks.space import given_by
 from ..judge.pace.rates import BANDWIDTH_SHARE, bandwidth, gpu_of, shared_gpu_of
@@ -43,24 +44,32 @@ _KINDS = {modality: place for place, modality in enumerate(MODALITIES)} | {
 }
 
 
-def factors(kind: str) -> Mapping[str, float]:
-    """The numbers of that kind in `common/ranking.toml`, by their names there."""
-    table: Mapping[str, Mapping[str, float]] = shipped_table("ranking")
-    return table[kind]
-
-
-class UsualSize(NamedTuple):
-    """What most models of a kind take, for the line that counts models."""
+class _UsualSize(Stated):
+    """What most models of a kind take, for the line that counts models. `program_gib` is memory of
+    the program and its usual context.
+    """
 
     bytes_of_parameter: float
-    # memory of the program and its usual context
     program_gib: float
 
 
-def _usual_size(kind: str) -> UsualSize:
-    """What most models of text, or most others, take."""
-    sizes: Mapping[str, list[float]] = shipped_table("ranking")["count"]
-    return UsualSize(*sizes[kind])
+class _RankingTable(Stated):
+    """`specs/common/ranking.toml`. `factors`: by kind the numbers by their names there; `count`:
+    what most models of text, and most others, take.
+    """
+
+    schema: int
+    factors: Mapping[str, Mapping[str, float]]
+    count: Mapping[str, _UsualSize] = read_by(kind=_UsualSize)
+
+
+def _table() -> _RankingTable:
+    return shipped_record(_RankingTable, "ranking")
+
+
+def factors(kind: str) -> Mapping[str, float]:
+    """The numbers of that kind, by their names."""
+    return _table().factors[kind]
 
 
 class Standing(Record):
@@ -82,18 +91,6 @@ class Standing(Record):
     worth: float
 
 
-class UseTraits(NamedTuple):
-    """What the ranking asks of a use (`common/uses.toml`).
-
-    `answers`: a model with the use answers a question in words. `general`: the use is for any
-    subject. `makes` is what comes out, such as text or speech.
-    """
-
-    answers: bool
-    general: bool
-    makes: str
-
-
 class Traits(NamedTuple):
     """What the uses of a model say of it together: for any subject, and answering in words."""
 
@@ -106,9 +103,7 @@ class Standings:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._outlines = catalogue.outlines
-        self._uses: dict[str, UseTraits] = {}
-        for use, row in catalogue.common("uses")["use"].items():
-            self._uses[use] = UseTraits(row["answers"], row["general"], row["makes"])
+        self._uses = uses_table().use
         self._providers = snapshot(catalogue.offers_path).providers
         months = [_months(outline.released) for outline in self._outlines.values()]
         self._newest_month = max((month or 0 for month in months), default=0)
@@ -317,7 +312,7 @@ class BestCase(Record):
         if outline.closed:
             return False
         kind = "text" if outline.modality in GENERATING else "other"
-        usual = _usual_size(kind)
+        usual = _table().count[kind]
         parameters = outline.parameters_total or 0
         file_bytes = parameters * usual.bytes_of_parameter
         memory_bytes = file_bytes + usual.program_gib * units.GIB

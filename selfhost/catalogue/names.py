@@ -18,9 +18,9 @@ from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from ..core.errors import SelfhostError, UnknownModelError
-from ..core.records import Record
-from ..core.tables import TomlRow, expression, sentences, shipped_table
+from ..core.errors import SelfhostError, SpecError, UnknownModelError
+from ..core.records import Record, Stated
+from ..core.tables import Document, TomlRow, expression, sentences, shipped_table
 from ..core.templates import fill
 from ..core.units import canonical
 from .index import Catalogue
@@ -40,6 +40,34 @@ _WEIGHTS_ENDINGS = (".gguf", ".safetensors")
 _QUOTES = " \t\n\"'`,;"
 # the model of what stands before a form: its name, its account, the form, the catalogue
 _Reading = Callable[[str, str, Form | None, Catalogue], "Resolution | None"]
+
+
+class Searched(Stated):
+    """How a search and an unknown name are read, of the table of names. The numbers bound what is
+    looked for; the others are expressions, of which specs/common/names.toml tells each.
+    """
+
+    most_searched: int
+    most_words: int
+    most_hints: int
+    most_files: int
+    near: float
+    q4_k_m_bytes: float
+    size: str
+    whole_size: str
+    billions: str
+    sized: str
+    quantized: str
+
+
+@cache
+def searched() -> Searched:
+    """Those rules, read once."""
+    document = Document("names.toml", _NAMES["searched"])
+    rules: Searched = document.root.as_record(Searched)
+    if not document.ok:
+        raise SpecError(document.problems)
+    return rules
 
 
 class Resolution(Record):

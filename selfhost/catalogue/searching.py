@@ -17,14 +17,14 @@ from typing import NamedTuple
 from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
 from ..core.records import shortened
-from ..core.tables import TomlRow, shipped_table
+from ..core.tables import TomlRow
 from ..core.templates import fill
 from ..core.units import MAX_GUESSED_LETTERS, canonical, is_slip
 from . import names as naming
 from .index import Catalogue
 from .spec_values import Form, splits
 
-_SEARCHED: TomlRow = shipped_table("names")["searched"]
+_SEARCHED = naming.searched()
 # names of one model among which the one that was meant is looked for: a user's spec may have 10,000
 _MOST_ALIASES = 50
 
@@ -124,18 +124,18 @@ def _not_in_catalogue(typed: str, name: str, catalogue: Catalogue) -> str:
     message = f'"{shortened(typed)}" {missing}is not in the catalogue'
     faulty = list(dict.fromkeys(problem.file for problem in catalogue.own_faults))
     if faulty:
-        files = ", ".join(faulty[: _SEARCHED["most_files"]])
+        files = ", ".join(faulty[: _SEARCHED.most_files])
         message += f"; faulty files of yours were ignored: {files}"
     return message
 
 
 def _size_by_name(base: str) -> str:
     """The clause on the size of a model whose name states its parameters; "" for another."""
-    sizes = re.findall(_SEARCHED["billions"], base)
+    sizes = re.findall(_SEARCHED.billions, base)
     if len(sizes) != 1:
         return ""
     billions = sizes[0]
-    weights_bytes = round(_SEARCHED["q4_k_m_bytes"] * 1e9 * float(billions))
+    weights_bytes = round(_SEARCHED.q4_k_m_bytes * 1e9 * float(billions))
     size = units.decimal(weights_bytes)
     return (
         f": {billions} billion parameters, as its name says, "
@@ -264,7 +264,7 @@ def _hints(
     if _meant_names(searched, catalogue) or _longer_names(searched, catalogue):
         # a slip or a shortened name explains the name better than a tune does
         return
-    words = plain.split("-")[: _SEARCHED["most_words"]]
+    words = plain.split("-")[: _SEARCHED.most_words]
     inside = _named_inside(words, catalogue)
     if inside is not None:
         why = f"if it is made from {inside}, as its name says, it needs as much"
@@ -279,7 +279,7 @@ def _hints(
 def _same_name(name: str, catalogue: Catalogue) -> Iterator[_Hint]:
     """A known model in files whose size is not known, or in an account that may hold others."""
     owner, _, rest = name.rpartition("/")
-    typed = re.fullmatch(_SEARCHED["quantized"], rest)
+    typed = re.fullmatch(_SEARCHED.quantized, rest)
     if typed is not None:
         spec_id = naming.id_of(typed[1], catalogue)
         if spec_id is not None:
@@ -404,7 +404,7 @@ class _KnownNames:
         for key, name in self.written.items():
             letters = key.replace("-", "")
             self._letters_by_length.setdefault(len(letters), []).append((letters, name))
-            sized = re.fullmatch(_SEARCHED["sized"], name)
+            sized = re.fullmatch(_SEARCHED.sized, name)
             if sized is not None:
                 line = self._sizes.setdefault(_without_size(sized), [])
                 line.append((float(sized[2]), name))
@@ -425,7 +425,7 @@ class _KnownNames:
 
     def other_sizes(self, typed: str) -> list[str]:
         """Those that differ from it in the number of parameters alone, the nearest first."""
-        sized = re.fullmatch(_SEARCHED["sized"], typed)
+        sized = re.fullmatch(_SEARCHED.sized, typed)
         if sized is None:
             return []
         distances = {}
@@ -479,7 +479,7 @@ def near_names(typed: str, catalogue: Catalogue) -> tuple[str, ...]:
     ):
         spec_id = naming.id_of(name, catalogue) or name
         name_by_id.setdefault(spec_id, name)
-    return tuple(name_by_id.values())[: _SEARCHED["most_hints"]]
+    return tuple(name_by_id.values())[: _SEARCHED.most_hints]
 
 
 def _family_ids(typed: str, catalogue: Catalogue) -> list[str]:
@@ -501,9 +501,9 @@ def _alike_ids(typed: str, catalogue: Catalogue) -> list[str]:
     key = canonical(name)
     numbers = _numbers_in(name)
     written = _known_names(catalogue).written
-    most = 4 * _SEARCHED["most_hints"]
+    most = 4 * _SEARCHED.most_hints
     beginning = key[:MAX_GUESSED_LETTERS]
-    near = get_close_matches(beginning, written, n=most, cutoff=_SEARCHED["near"])
+    near = get_close_matches(beginning, written, n=most, cutoff=_SEARCHED.near)
     near.sort(key=lambda like: (like[:2] != key[:2], _numbers_in(like) != numbers))
     ids = [naming.id_of(written[like], catalogue) for like in near]
     return [spec_id for spec_id in ids if spec_id is not None]
