@@ -214,21 +214,25 @@ def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range
     """Cores that work at once: one thread per physical core of the fastest kind, as llama.cpp has
     it, no more than the program takes by default; a range where the name alone tells of how many.
     """
-    physical = machine.cpu_cores_performance or machine.cpu_cores_physical
-    counted = [
-        count for count in (machine.cpu_cores_usable, physical) if count is not None
-    ]
-    counts = Range.of(min(counted, default=_UNSTATED_CORES))
-    if machine.scope == "host" and "cpu_cores_usable" in machine.assumed:
-        cores = gpus.cores_in(machine)
-        if cores is not None:
-            counts = Range(*map(float, cores.performance))
+    counts = _cores_at_once(machine)
     if runtime is None or not runtime.pace.default_threads:
         return counts
     most = float(runtime.pace.default_threads)
     return Range(
         min(counts.low, most), min(counts.likely, most), min(counts.high, most)
     )
+
+
+def _cores_at_once(machine: Machine) -> Range:
+    """The cores of the fastest kind that the machine may use."""
+    if machine.scope == "host" and "cpu_cores_usable" in machine.assumed:
+        cores = gpus.cores_in(machine)
+        if cores is not None:
+            return Range(*map(float, cores.performance))
+    fastest = machine.cpu_cores_performance or machine.cpu_cores_physical
+    counts = [machine.cpu_cores_usable, fastest]
+    known = [count for count in counts if count is not None]
+    return Range.of(min(known, default=_UNSTATED_CORES))
 
 
 def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
@@ -243,11 +247,8 @@ def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
     if machine.scope == "vm" and machine.architecture == "x86_64":
         # clouds rent threads, two of a core
         rate *= Range(figures.thread_of_core, 1.0, 1.0)
-    threads = threads_range(machine, runtime)
-    rate *= threads.likely
-    return rate * Range(
-        threads.low / threads.likely, 1.0, threads.high / threads.likely
-    )
+    low, likely, high = threads_range(machine, runtime)
+    return rate * likely * Range(low / likely, 1.0, high / likely)
 
 
 def _sockets_of(machine: Machine, series: cpus.Processor | None) -> int:
@@ -276,10 +277,7 @@ class Bandwidth(Record):
 def bandwidth(machine: Machine) -> Bandwidth | None:
     """Measured or stated, else told by counted guests, names or the class; None: no cores."""
     rate = machine.memory_bandwidth_bytes_per_second
-    is_read = (
-        machine.is_bandwidth_measured or machine.memory_bandwidth_bound is not None
-    )
-    if rate is not None and is_read:
+    if rate is not None and _is_read(machine):
         return _measured_bandwidth(machine, rate)
     told = _bandwidth_of_guests(machine) or _bandwidth_by_name(machine, rate)
     if told is not None:
@@ -296,6 +294,11 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
     return _guessed_bandwidth(machine, memory, is_peak_known=False)
 
 
+def _is_read(machine: Machine) -> bool:
+    """Whether its bandwidth was read on the machine itself, at rest or while it was busy."""
+    return machine.is_bandwidth_measured or machine.memory_bandwidth_bound is not None
+
+
 def _guessed_bandwidth(
     machine: Machine, memory: Memory, *, is_peak_known: bool
 ) -> Bandwidth:
@@ -305,10 +308,8 @@ def _guessed_bandwidth(
     beyond_most = 1 if is_peak_known else figures.class_ends.most
     low = memory.low * figures.class_ends.least
     likely = (memory.low * memory.high) ** 0.5
-    if (
-        not processor_of(machine).is_guest
-        and cpus.count_of(machine.cpu_model or "") > 1
-    ):
+    count = cpus.count_of(machine.cpu_model or "")
+    if count > 1 and not processor_of(machine).is_guest:
         low *= figures.across_sockets.slow
         likely *= figures.across_sockets.likely
     how = f"a guess: {_rate(memory.low, memory.high)} ({memory.called}), not measured"
@@ -341,13 +342,16 @@ def _measured_bandwidth(machine: Machine, rate: int) -> Bandwidth:
     # what ran beside it for a moment lowers it: the fast end is no lower than without
     high = max(read.high, unmeasured.high)
     chip = processor.chip
-    is_shared = processor.is_mac or any(
-        card.unified for card in machine.accelerators or ()
-    )
-    if chip is not None and is_shared and chip.high > high:
+    if chip is not None and chip.high > high and _has_shared_gpu(machine):
         high = float(chip.high)
         how += f" on the CPU cores; its GPU may use up to {units.decimal(chip.high)}/s"
     return Bandwidth(ends=Range(read.low, read.likely, high), how=how, measured=True)
+
+
+def _has_shared_gpu(machine: Machine) -> bool:
+    if processor_of(machine).is_mac:
+        return True
+    return _shared_device(machine.accelerators or ()) is not None
 
 
 def _rate(*bytes_per_second: float) -> str:
@@ -498,10 +502,10 @@ def _modules_are_unknown(machine: Machine) -> bool:
     """Whether a laptop with slots may have one module for its two channels, or slow ones."""
     processor = processor_of(machine)
     series = processor.series
+    if processor.is_guest:
+        return False
     is_stated = machine.memory_bandwidth_bytes_per_second is not None
-    if processor.is_guest or (
-        is_stated and machine.memory_bandwidth_how != FILLED_ASSUMED
-    ):
+    if is_stated and machine.memory_bandwidth_how != FILLED_ASSUMED:
         return False
     if series is None:
         # a machine whose processor nothing tells may be a laptop
@@ -643,27 +647,25 @@ class Gpu(Record):
         few_bits_bytes = 0 if step.foreign else _bytes_in_few_bits(step)
         plain_bytes = weights_bytes - packed_bytes + step.context().cached_bytes
         unpacking = self._unpacking_seconds(step, row)
-        launching = self._launching(step, row, is_whole=is_whole)
         most_of_peak = pace_tables().most_of_peak
         least = share * weights_bytes / (most_of_peak * self.peak_bandwidth.high)
-        taken = []
+        taken = list[float]()
         for end, peak, launched, few_bits in zip(
             _ends_of(row, step),
             self.peak_bandwidth,
-            launching,
+            self._launching(step, row, is_whole=is_whole),
             row.few_bits,
             strict=True,
         ):
             rate = peak * row.share
-            reading = (packed_bytes - few_bits_bytes) / rate + few_bits_bytes / (
-                few_bits * rate
-            )
+            reading = (packed_bytes - few_bits_bytes) / rate
+            reading += few_bits_bytes / (few_bits * rate)
             computed = share * (max(reading, unpacking) + plain_bytes / rate) / end
-            if step.launched_layers is not None:
+            if step.launched_layers is None:
+                computed += launched / end
+            else:
                 # Python launches while the GPU computes
                 computed = max(computed, launched)
-            else:
-                computed += launched / end
             taken.append(max(computed, least))
         return Seconds(*taken)
 
@@ -673,10 +675,9 @@ class Gpu(Record):
         if cycles is None or step.foreign:
             return 0.0
         tables = pace_tables()
-        counted = sum(
-            size * tables.type_called(name).unpack
-            for name, size in step.packed_bytes.items()
-        )
+        counted = 0.0
+        for name, size in step.packed_bytes.items():
+            counted += size * tables.type_called(name).unpack
         return counted / (row.unpacked_per_cycle * cycles)
 
     def _launching(self, step: Step, row: DecodingRow, *, is_whole: bool) -> Seconds:
@@ -685,13 +686,11 @@ class Gpu(Record):
             return layer_from_python(self.device) * step.launched_layers
         layers = step.blocks_in_layers() if row.half_layers else step.layers
         launching = Seconds.of(layers * row.layer_us.likely * 1e-6)
-        hears = step.architecture is not None and step.architecture.audio is not None
-        if not (hears or step.has_experts) or step.program == "graph":
+        if step.program == "graph" or not (_hears(step) or step.has_experts):
             return launching
-        usual = pace_tables().large_layer
         if row.large_layer is not None and is_whole:
             return launching * row.large_layer
-        return launching * usual
+        return launching * pace_tables().large_layer
 
     def how(self, step: Step) -> str:
         """What the pace on it rests on, as a clause."""
@@ -706,9 +705,14 @@ class Gpu(Record):
         )
 
 
+def _hears(step: Step) -> bool:
+    return step.architecture is not None and step.architecture.audio is not None
+
+
 def _ends_of(row: DecodingRow, step: Step) -> Range:
     """The ends of a pace as shares of it, wider for programs and models that nobody measured."""
-    if step.architecture is not None and (not step.foreign or row.program is not None):
+    is_measured = not step.foreign or row.program is not None
+    if is_measured and step.architecture is not None:
         return Range(row.slow, 1.0, row.fast)
     unseen = pace_tables().unseen
     return Range(min(row.slow, unseen.least), 1.0, max(row.fast, unseen.most))
@@ -717,11 +721,9 @@ def _ends_of(row: DecodingRow, step: Step) -> Range:
 def _bytes_in_few_bits(step: Step) -> int:
     """Weights in types of one to three bits, which kernels unpack with more work a byte."""
     tables = pace_tables()
-    return sum(
-        size
-        for name, size in step.read_bytes.items()
-        if tables.type_called(name).unpack > 1
-    )
+    types = step.read_bytes
+    few_bits = [name for name in types if tables.type_called(name).unpack > 1]
+    return sum(types[name] for name in few_bits)
 
 
 @lru_cache(maxsize=4096)
@@ -762,11 +764,12 @@ def shared_gpu_of(
     device = _shared_device(machine.accelerators or ())
     if machine.accelerators is None and processor_of(machine).is_mac:
         device = Accelerator(vendor="apple", name="its GPU", unified=True)
-    least_capability = (
-        None if runtime is None else runtime.gpus.shared_compute_capability
-    )
-    if device is None or reaches(device, least_capability) is False:
+    if device is None:
         return None
+    if runtime is not None:
+        least_capability = runtime.gpus.shared_compute_capability
+        if reaches(device, least_capability) is False:
+            return None
     if is_used and not _is_surely_used(machine, device, runtime):
         return None
     rate = device_bandwidth(device)
@@ -779,7 +782,10 @@ def shared_gpu_of(
 
 
 def _shared_device(devices: Iterable[Accelerator]) -> Accelerator | None:
-    return next((device for device in devices if device.unified), None)
+    for device in devices:
+        if device.unified:
+            return device
+    return None
 
 
 def _is_surely_used(
@@ -804,10 +810,10 @@ class _RamPeak(NamedTuple):
 def _peak_of_ram(machine: Machine) -> _RamPeak | None:
     """As stated or told by processor or chip, else a guess by class or cores."""
     rate = machine.memory_bandwidth_bytes_per_second
-    series, chip = processor_of(machine).series, processor_of(machine).chip
-    if series is not None and (
-        rate is None or machine.memory_bandwidth_how == RATE_ASSUMED
-    ):
+    series = processor_of(machine).series
+    chip = processor_of(machine).chip
+    is_assumed = rate is None or machine.memory_bandwidth_how == RATE_ASSUMED
+    if series is not None and is_assumed:
         return _peak_of_series(series, rate)
     if rate is not None and not machine.is_bandwidth_measured:
         return _RamPeak(Range.of(rate))
@@ -832,9 +838,9 @@ def _peak_of_series(series: cpus.Processor, rate: int | None) -> _RamPeak:
     """With every channel filled, or as many as an assumed rate says."""
     peaks = series.bytes_per_second
     filled = 1.0 if rate is None else rate / peaks.usual
-    channels = (
-        "every channel" if filled == 1 else f"{units.percent(filled)} of its channels"
-    )
+    channels = "every channel"
+    if filled != 1:
+        channels = f"{units.percent(filled)} of its channels"
     most = max((peaks.usual * peaks.most) ** 0.5, peaks.fastest)
     source = f"the memory of {series.name} with {channels} filled"
     return _RamPeak(Range(peaks.slowest, peaks.usual, most) * filled, source)
