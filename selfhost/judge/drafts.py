@@ -76,20 +76,20 @@ def companions_of(
 
 def _named_draft(typed: str, runtime: RuntimeSpec, catalogue: Catalogue) -> _Draft:
     """The model of that name or file; in the program's usual type where none is named."""
+    is_here = False
     if is_path(typed):
         from ..modelfiles import read_local
 
         local = read_local(typed)
-        spec, quantization, is_here = local.spec, local.quantization, local.files_here
+        spec = local.spec
+        quantization = local.quantization
+        is_here = local.files_here
     else:
         from ..catalogue.searching import resolve
 
         named = resolve(typed, catalogue)
-        spec, quantization, is_here = (
-            catalogue.spec(named.spec_id),
-            named.quantization,
-            False,
-        )
+        spec = catalogue.spec(named.spec_id)
+        quantization = named.quantization
     if not quantization:
         _, quantization = need.default_format_and_quantization(spec, runtime)
     return _Draft(spec=spec, quantization=quantization or "", is_here=is_here)
@@ -118,7 +118,8 @@ def _refuse_unsuited(
             draft=draft.spec.name,
             quantization=draft.quantization,
         )
-    drafting, checking = draft.spec.parameters.total, spec.parameters.total
+    drafting = draft.spec.parameters.total
+    checking = spec.parameters.total
     # the same model in fewer bits, and what is of unknown size, may draft
     if drafting is not None and checking is not None and drafting > checking:
         raise fault(

@@ -55,13 +55,13 @@ def layouts_without_ram(
     states = list(dict.fromkeys((owned, emptied(owned))))
     tried = list[_Tried]()
     for cards in states:
-        groups = [
-            _Tried(
-                group, lacking_bytes(_equal_parts(needs, group, cards, question), group)
-            )
-            for group in _groups(needs, machine, cards, question)
-        ]
-        holding = [entry.group for entry in groups if entry.lacking_bytes <= 0]
+        holding = list[list[Place]]()
+        for group in _groups(needs, machine, cards, question):
+            parts = _equal_parts(needs, group, cards, question)
+            lacking = lacking_bytes(parts, group)
+            tried.append(_Tried(group, lacking))
+            if lacking <= 0:
+                holding.append(group)
         # one alone, or the most: more of them are faster, and leave more of each for requests
         # (vLLM documentation, parallelism and scaling: as many as the machine has)
         for group in holding:
@@ -69,7 +69,6 @@ def layouts_without_ram(
                 yield _equal_parts(needs, group, owned, question)
         if holding:
             return
-        tried += groups
     nearest: list[Place] = []
     if tried:
         nearest = min(tried, key=lambda entry: entry.lacking_bytes).group
@@ -133,7 +132,8 @@ def _groups(
 
     Of those that suit the program, where some do. `cards` says what each can give.
     """
-    rooms, runtime = _rooms(machine, cards, question), question.runtime
+    rooms = _rooms(machine, cards, question)
+    runtime = question.runtime
     suited = rooms
     if runtime is not None:
         least = runtime.capability_under(question.kernel_rules)
@@ -175,10 +175,8 @@ def smallest_device_bytes(needs: Needs, case: Case | None) -> int:
             is_large=size >= LARGE_DEVICE_BYTES, total_bytes=size, room_bytes=room
         )
         terms = needs_on(needs, case, device).terms
-        lacking = (
-            sum(term.high_bytes for term in terms if term.split is not Split.HOST)
-            - room
-        )
+        on_device = [term for term in terms if term.split is not Split.HOST]
+        lacking = sum(term.high_bytes for term in on_device) - room
         if lacking <= 0:
             return size
         # what is lacking grows no faster than the device does, so no step is too long
@@ -195,7 +193,8 @@ def _equal_parts(
     is_lean: bool = False,
 ) -> Needs:
     """Equal parts on each of a group; each process takes memory in RAM, too."""
-    number, percent = len(group), percent_of(question.case)
+    number = len(group)
+    percent = percent_of(question.case)
     devices = [
         device_of(
             cards[place.index] if cards else None, number, percent, is_lean=is_lean

@@ -86,7 +86,8 @@ def best_layout(
     Where none is fast enough: the best of those that have room. Where none has room: the one that
     lacks least memory. `at_any_pace`: the first that has room, without its pace.
     """
-    seen, slow = list[Judged](), list[Judged]()
+    seen = list[Judged]()
+    slow = list[Judged]()
     for layout in layouts(question, machine, at_any_pace=at_any_pace):
         seen.append(layout)
         if layout.failed:
@@ -184,7 +185,8 @@ def _usable_cards(
 
 def _with_pace(layout: Judged, machine: Machine) -> Judged:
     """The layout with its pace, and the finding of the pace that was asked for."""
-    question, placed = layout.question, layout.needs
+    question = layout.question
+    placed = layout.needs
     assert placed is not None
     if question.step is not None:
         pace = pace_of_text(question, question.step, placed, machine)
@@ -193,8 +195,6 @@ def _with_pace(layout: Judged, machine: Machine) -> Judged:
     from .pace.work import pace_of_work
 
     work_pace = pace_of_work(question, placed, machine)
-    if work_pace is None:
-        return layout
     return _paced(layout, work_pace, work_check(question, placed, machine, work_pace))
 
 
@@ -207,8 +207,7 @@ def _paced(layout: Judged, pace: Speed, finding: Finding | None) -> Judged:
 
 def _without_pace(layout: Judged, why_not: str) -> Judged:
     """What does not run, with the reason why no pace is told."""
-    if layout.speed is None:
-        return layout
+    assert layout.speed is not None, "every layout that is judged has a pace"
     findings = [finding for finding in layout.findings if finding.check != "speed"]
     told = no_pace_finding(layout.question, why_not)
     if told is not None:

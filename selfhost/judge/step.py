@@ -47,9 +47,11 @@ def step_of(
     )
     if runtime is None:
         return step
-    format, type = workload.format or "", workload.quantization or ""
+    format = workload.format or ""
+    type = workload.quantization or ""
+    read_bytes = need.decode_bytes_by_type(spec, runtime, format, type)
     step = step.replace(
-        read_bytes=FrozenDict(need.decode_bytes_by_type(spec, runtime, format, type)),
+        read_bytes=FrozenDict(read_bytes),
         replays=runtime.pace.replays_graphs,
         foreign=None if runtime.library == MEASURED_PROGRAM else runtime.id,
     )
@@ -71,7 +73,9 @@ def _matrices_of_expert(spec: ModelSpec) -> int:
 def _launched_layers(step: Step, runtime: RuntimeSpec, type: str) -> Amount:
     """The layers that Python launches for one token: the slow end, the likely number, the fast."""
     rule = runtime.rule_of(type)
-    fewest, usual, most = (100, 100, 100) if rule is None else rule.launched_percent
+    fewest, usual, most = (100, 100, 100)
+    if rule is not None:
+        fewest, usual, most = rule.launched_percent
     # each expert is called in turn at the slow end
     experts = 0
     if step.architecture is not None:
@@ -90,11 +94,11 @@ def _step_by_parameters(step: Step, spec: ModelSpec, parameters: int) -> Step:
     """Of a model without known layers: what is launched and read, by the number of parameters."""
     figures = pace_tables().step
     layers = figures.layers_of_7b * (parameters / 7e9) ** figures.layers_grow
-    stated = None if spec.needs is None else spec.needs.dtype
-    name = stated or "bfloat16"
-    read_bytes = step.read_bytes or FrozenDict(
-        {name: parameters * _TYPE_BYTES.get(name, 2)}
-    )
+    read_bytes = step.read_bytes
+    if not read_bytes:
+        stated = None if spec.needs is None else spec.needs.dtype
+        name = stated or "bfloat16"
+        read_bytes = FrozenDict({name: parameters * _TYPE_BYTES.get(name, 2)})
     return step.replace(
         launched_layers=figures.layers_ends * layers, read_bytes=read_bytes
     )

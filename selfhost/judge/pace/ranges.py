@@ -129,6 +129,12 @@ def highest(*rates: Range) -> Range:
     return Range(max(low), max(likely), max(high))
 
 
+def lowest(*rates: Range) -> Range:
+    """The lowest of each end."""
+    low, likely, high = zip(*rates, strict=True)
+    return Range(min(low), min(likely), min(high))
+
+
 def _joint_factor(first: float, second: float) -> float:
     """How far an end of a product lies from its likely figure, by the ends of its two factors:
     independent errors add up as squares, in logarithms.

@@ -31,7 +31,7 @@ from ...needs.records import Needs
 from ..devices import index_of, share_on_shared
 from ..record import Question
 from . import MEASURED_PROGRAM, SHORT_CHAT_TOKENS, Speed, Step, expert_parameters
-from .ranges import NO_SECONDS, Amount, Range, Seconds, highest, longest
+from .ranges import NO_SECONDS, Amount, Range, Seconds, highest, longest, lowest
 from .rates import (
     BANDWIDTH_SHARE,
     Gpu,
@@ -176,10 +176,9 @@ class LaidOut(Record):
             in_ram_bytes = {
                 name: int(part * size) for name, size in step.read_bytes.items()
             }
-        rest = {
-            name: size - in_ram_bytes.get(name, 0)
-            for name, size in step.read_bytes.items()
-        }
+        rest = dict(step.read_bytes)
+        for name, size in in_ram_bytes.items():
+            rest[name] -= size
         return ApartExperts(
             experts=Step(
                 architecture=None,
@@ -215,33 +214,31 @@ class LaidOut(Record):
     def _seconds_with_ram(self, step: Step, in_ram: float) -> Seconds:
         """Where that share of the model lies in RAM: the GPUs and the processor take turns."""
         apart = self.apart(step, in_ram)
+        on_cores = processor_seconds(
+            self.machine, step if apart is None else apart.experts
+        )
+        assert on_cores is not None, "predict refuses an unknown memory bandwidth"
         if apart is None:
-            on_gpus = self._seconds_on_gpus(step)
-            on_cores = processor_seconds(self.machine, step)
-            if on_cores is None:
-                return on_gpus
-            return on_gpus * (1 - in_ram) + on_cores * in_ram
-        on_gpus = self._seconds_on_gpus(apart.rest)
-        on_cores = processor_seconds(self.machine, apart.experts)
-        if on_cores is None:
-            return on_gpus
+            return self._seconds_on_gpus(step) * (1 - in_ram) + on_cores * in_ram
         figures = pace_tables().split
-        taken = on_gpus + on_cores + figures.crossing_seconds * apart.layers
+        taken = self._seconds_on_gpus(apart.rest) + on_cores
+        taken += figures.crossing_seconds * apart.layers
         # of the whole step, so that it holds what experts take longer
         return taken._replace(slow=taken.slow * figures.slower)
 
     def prompt(self, step: Step) -> PromptPace:
         """How fast a prompt is read, and in what time weights cross to the GPUs for each batch."""
         on_gpus = self._prompt_on_gpus(step)
-        # what another program than the one measured does with weights in RAM was not seen
-        if on_gpus is None or not (self.is_whole or step.foreign is None):
+        if on_gpus is None:
             return PromptPace(None)
         if self.is_whole:
             return PromptPace(1 / on_gpus)
+        if step.foreign is not None:
+            # what another program than the one measured does with weights in RAM was not seen
+            return PromptPace(None)
         if self.shares_ram or not self.batch_tokens:
             on_cores = processor_prompt(step, self.machine)
-            if on_cores is None:
-                return PromptPace(None)
+            assert on_cores is not None, "the GPUs compute the same operations"
             in_ram = self.in_ram.likely
             return PromptPace(1 / (on_gpus * (1 - in_ram) + 1 / on_cores * in_ram))
         crossing = self.in_ram_bytes / self._copied_per_second(
@@ -252,9 +249,8 @@ class LaidOut(Record):
         likely = on_gpus.likely + of_token.likely
         slower = hypot(on_gpus.slow - on_gpus.likely, of_token.slow - of_token.likely)
         faster = hypot(on_gpus.fast - on_gpus.likely, of_token.fast - of_token.likely)
-        return PromptPace(
-            1 / Seconds(likely + slower, likely, likely - faster), crossing
-        )
+        taken = Seconds(likely + slower, likely, likely - faster)
+        return PromptPace(1 / taken, crossing)
 
     def _prompt_on_gpus(self, step: Step) -> Seconds | None:
         """Seconds of a token of a prompt, or of its part on GPUs; None where that is not known."""
@@ -284,20 +280,17 @@ class LaidOut(Record):
     def _copied_per_second(self, *, has_experts: bool) -> Range:
         """Bytes of weights that cross to its GPUs in turn, no faster than the link carries."""
         figures = pace_tables().prompt
-        low = likely = high = float("inf")
+        links = list[Range]()
         for name in {used.gpu.device.name for used in self.gpus}:
-            link = figures.any_link
             most = gpus.link_bytes_per_second(name)
-            if most is not None:
-                link = Range.of(min(most, figures.most_of_link))
-            low, likely, high = (
-                min(low, link.low),
-                min(likely, link.likely),
-                min(high, link.high),
-            )
+            if most is None:
+                links.append(figures.any_link)
+            else:
+                links.append(Range.of(min(most, figures.most_of_link)))
+        slowest = lowest(*links)
         shares = figures.share_of_link
-        most_of_high = shares.high if has_experts else 1.0
-        return Range(low * shares.low, likely * shares.likely, high * most_of_high)
+        high = slowest.high * (shares.high if has_experts else 1.0)
+        return Range(slowest.low * shares.low, slowest.likely * shares.likely, high)
 
     def how(self, step: Step) -> str:
         """What the pace rests on, as a clause."""
@@ -429,7 +422,7 @@ def processor_seconds(machine: Machine, step: Step) -> Seconds | None:
         unpack_gb_per_s = tables.type_called(name).unpack_gb_per_s
         if unpack_gb_per_s is not None:
             waited += size / (unpack_gb_per_s * 1e9)
-    taken = []
+    taken = list[float]()
     for rate, threads, share, unpack_gb_per_s, meeting_of_thread in zip(
         memory.ends * BANDWIDTH_SHARE,
         threads_range(machine),
@@ -440,10 +433,9 @@ def processor_seconds(machine: Machine, step: Step) -> Seconds | None:
     ):
         cores = threads * share
         unpacking = packed_bytes / (threads * unpack_gb_per_s * units.GB)
-        weights = (
-            plain_bytes / rate + waited / cores + max(packed_bytes / rate, unpacking)
-        )
-        weights = max(weights, core_seconds / cores)
+        reading = plain_bytes / rate + waited / cores
+        reading += max(packed_bytes / rate, unpacking)
+        weights = max(reading, core_seconds / cores)
         attending = max(context.cached_bytes / rate, context.core_seconds / cores)
         layer = figures.layer_core_seconds / cores + figures.meeting_seconds
         layer += threads * meeting_of_thread
@@ -533,10 +525,11 @@ def predict(step: Step, way: LaidOut) -> Speed:
     how = expected.how + _context_words(step)
     if expected.by_rules:
         how += f"; by the rules of {MEASURED_PROGRAM}, because {step.foreign} was not measured"
-    has_context = step.architecture is not None and step.depth_tokens
-    full_context = None
-    if has_context and expected.taken.likely < _ABOUT_AS_FAST * expected.full.likely:
-        full_context = 1 / expected.full.likely
+    full_context: float | None = None
+    if step.architecture is not None and step.depth_tokens:
+        full = expected.full.likely
+        if expected.taken.likely < _ABOUT_AS_FAST * full:
+            full_context = 1 / full
     return Speed(
         decode=expected.decode,
         prompt=expected.prompt.pace,
@@ -658,14 +651,10 @@ def pace_of_text(
     question: Question, step: Step, placed: Needs, machine: Machine
 ) -> Speed:
     """With the time to the first token, the total of several sequences, the pace with a draft."""
-    cards = machine.accelerators
-    if placed.memory is None and (
-        cards is None or any(card.unified is not True for card in cards)
-    ):
+    if placed.memory is None and not _has_ram_alone(machine):
         # an accelerator with memory of its own may hold what does not say how much it takes
-        return Speed(
-            how="where it would run is not known, because its memory need is not known"
-        )
+        how = "where it would run is not known, because its memory need is not known"
+        return Speed(how=how)
     way = laid_out(question, placed, machine)
     pace = predict(step, way)
     single = pace.decode
@@ -686,6 +675,12 @@ def pace_of_text(
     if users > 1:
         pace = pace.replace(each_of=users, waiting=0)
     return pace
+
+
+def _has_ram_alone(machine: Machine) -> bool:
+    """Whether surely no accelerator has memory of its own."""
+    cards = machine.accelerators
+    return cards is not None and all(card.unified is True for card in cards)
 
 
 def _with_first_token(pace: Speed, single: Range, tokens: int, way: LaidOut) -> Speed:
@@ -746,8 +741,6 @@ def _verifying(step: Step, way: LaidOut, single: Seconds) -> Amount:
     and one more: each of them chooses experts of its own, whose weights are read too.
     """
     reading = _reading_seconds(_alone(step), way)
-    if reading is None:
-        return Amount.of(1)
     experts = _read_experts(step, needs_case.DRAFTED_TOKENS + 1)
     share = experts.share * min(1.0, reading / single.likely)
     slow, likely, fast = (1 + share * (growth - 1) for growth in experts.growth)
@@ -759,13 +752,13 @@ def _alone(step: Step) -> Step:
     return step.replace(prompt_tokens=0, depth_tokens=0)
 
 
-def _reading_seconds(alone: Step, way: LaidOut) -> float | None:
-    """What of a step reading its weights takes: what twice as many take more; None if not known."""
+def _reading_seconds(alone: Step, way: LaidOut) -> float:
+    """What of a step of known pace reading its weights takes: what twice as many take more."""
     doubled = {name: 2 * size for name, size in alone.read_bytes.items()}
     once = predict(alone, way).decode
     twice = predict(alone.replace(read_bytes=doubled), way).decode
-    if once is None or twice is None:
-        return None
+    assert once is not None
+    assert twice is not None
     return float(max(0.0, 1 / twice.likely - 1 / once.likely))
 
 
@@ -781,12 +774,12 @@ def _with_total(
     # a few tokens at once are no prompt where weights lie in RAM: none cross for them
     in_place = way.replace(batch_tokens=0)
     empty = predict(alone, in_place)
-    reading = _reading_seconds(alone, in_place)
-    if empty.prompt is None or empty.decode is None or reading is None:
-        what = f"; the total of {users:,} sequences at once"
-        return pace.replace(
-            how=f"{pace.how}{what} is not known, because its speed of reading prompts is not known"
+    if empty.prompt is None or empty.decode is None:
+        how = (
+            f"{pace.how}; the total of {users:,} sequences at once is not known, because its"
+            " speed of reading prompts is not known"
         )
+        return pace.replace(how=how)
     # what memory gives and what computing takes have nothing to do with each other
     next_one = 1 / empty.prompt * _batch_factor(step, way, pace)
     if step.replays:
@@ -795,17 +788,18 @@ def _with_total(
     context = max(0.0, single.likely - (1 / empty.decode).likely)
     next_one += Seconds.of(context)
     experts = _read_experts(step, users)
-    reading_experts = experts.share * reading
-    rates = []
+    reading_experts = experts.share * _reading_seconds(alone, in_place)
+    rates = list[float]()
     for end, growth in zip(next_one, experts.growth, strict=True):
         # a sequence more never costs more than a step of its own: it can be decoded after others
-        each = max(0.0, min(end, single.likely - reading_experts))
-        more_experts = reading_experts * (growth - 1)
-        rates.append(users / (single.likely + (users - 1) * each + more_experts))
+        another = max(0.0, min(end, single.likely - reading_experts))
+        taken = single.likely + (users - 1) * another
+        taken += reading_experts * (growth - 1)
+        rates.append(users / taken)
     slow, likely, fast = rates
-    ends = Range(min(slow, likely), likely, max(fast, likely)) * (
-        1 / single * single.likely
-    )
+    ends = Range(min(slow, likely), likely, max(fast, likely))
+    # as far apart as those of one sequence, too
+    ends *= 1 / single * single.likely
     low = min(likely, max(1 / single.slow, ends.low))
     how = (
         f"{pace.how}; of {users:,} sequences at once an estimate: the weights are read once, and"
@@ -817,16 +811,13 @@ def _with_total(
 def _batch_factor(step: Step, way: LaidOut, pace: Speed) -> Amount:
     """How many times as long a token takes as one of a prompt, where several are computed."""
     factors = pace_tables().token
-    if pace.crossing_seconds:
+    shared = shared_gpu_of(way.machine, way.runtime, is_used=True)
+    is_on_gpu = bool(way.offloaded) or shared is not None
+    if pace.crossing_seconds or not is_on_gpu:
         return factors.processor
-    if (
-        not way.offloaded
-        and shared_gpu_of(way.machine, way.runtime, is_used=True) is None
-    ):
-        return factors.processor
-    # dense models are as slow as in llama.cpp on chips that share the RAM, whatever the program
     if step.has_experts:
         return factors.graph_experts if step.replays else factors.gpu_experts
+    # dense models are as slow as in llama.cpp on chips that share the RAM, whatever the program
     return factors.graph if step.replays and way.offloaded else factors.gpu
 
 

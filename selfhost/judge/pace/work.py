@@ -158,12 +158,11 @@ def _row_of_type(quantization: str, *, with_rows: bool) -> TypeRow:
     return types["F16"]
 
 
-def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed | None:
-    """None where nobody counts it; without `work` where nothing tells it, and `how` says why."""
-    spec, workload = question.spec, question.workload
-    unit = TRAINED if workload.task == "finetune" else _UNITS.get(spec.modality)
-    if unit is None:
-        return None
+def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed:
+    """The pace of what writes no text; without `work` where `how` says why nothing tells it."""
+    spec = question.spec
+    workload = question.workload
+    unit = TRAINED if workload.task == "finetune" else _UNITS[spec.modality]
     if unit == MUSIC:
         return Speed(unit=unit, how=_too_few("music models"))
     job = job_of(machine, spec, placed, question.runtime, workload.quantization or "")
@@ -253,7 +252,8 @@ class _Computing(NamedTuple):
 def _gpus_computing(
     machine: Machine, devices: Iterable[Accelerator]
 ) -> _Computing | None:
-    names, peaks = list[str](), list[float]()
+    names = list[str]()
+    peaks = list[float]()
     for device in devices:
         peak = gpus.peak_flops(device.name, gpus.capability_of(device))
         if peak is None and device.vendor.lower() == "apple":
@@ -286,9 +286,10 @@ def _devices_of(
     """
     devices = machine.accelerators or ()
     places = {term.where for term in placed.terms}
-    holding = [
-        card for number, card in enumerate(devices) if f"accelerator:{number}" in places
-    ]
+    holding = list[Accelerator]()
+    for number, card in enumerate(devices):
+        if f"accelerator:{number}" in places:
+            holding.append(card)
     if holding or placed.placement != "host" or processor_of(machine).is_guest:
         return holding
     for device in devices:
@@ -329,9 +330,12 @@ def step_seconds(
 ) -> Seconds | None:
     """Of a step that reads so many parameters: in 16 bits on a GPU, in 32 on a processor."""
     figures = pace_tables().work
-    read_bytes, longer = {"BF16": 2 * parameters}, figures.step_on_card
     if device is None:
-        read_bytes, longer = {"F32": 4 * parameters}, figures.step_on_cores
+        read_bytes = {"F32": 4 * parameters}
+        longer = figures.step_on_cores
+    else:
+        read_bytes = {"BF16": 2 * parameters}
+        longer = figures.step_on_card
     step = Step(architecture=None, read_bytes=FrozenDict(read_bytes))
     token = token_seconds(machine, device, step)
     return None if token is None else token * longer
@@ -397,7 +401,8 @@ def _operations_of_document(spec: ModelSpec, tokens: int) -> Amount | None:
 
 def pace_of_training(job: Job, workload: Workload) -> Speed:
     """Tokens trained on in a second on a GPU, and how long the stated tokens take."""
-    parameters, device = job.spec.parameters, job.device
+    parameters = job.spec.parameters
+    device = job.device
     assert device is not None
     is_python = job.runtime is None or job.runtime.finetuning.trainer_layers is None
     if job.placed.memory is None and is_python:
@@ -465,18 +470,10 @@ def _trained_operations(job: Job, workload: Workload) -> float:
 
 def _pace_of_pictures(job: Job, unit: str) -> Speed:
     """Seconds of a picture or a clip of the size that the program makes, or the model's own."""
-    runtime = job.runtime
-    stated = None
-    if runtime is not None and job.spec.id in runtime.parts:
-        stated = runtime.parts[job.spec.id].denoising
-    denoising = stated or job.spec.denoising
-    # how many steps the printed command takes for a clip
-    is_counted = stated is not None or (
-        runtime is not None and "steps" in runtime.command_lines.blanks
-    )
-    if denoising is None or not (denoising.frames is None or is_counted):
+    denoising = _denoising_of(job)
+    if denoising is None:
         return Speed(unit=unit, how="the arithmetic of one step is not known")
-    clip = None
+    clip: tuple[int, int, int] | None = None
     what = ""
     if denoising.frames is not None:
         clip = denoising.frames, denoising.width or 0, denoising.height or 0
@@ -500,16 +497,34 @@ def _pace_of_pictures(job: Job, unit: str) -> Speed:
     )
 
 
+def _denoising_of(job: Job) -> Denoising | None:
+    """The steps that the program takes, else the model's own; None where they are not known.
+
+    Of a clip the model's own count where the printed command says how many steps to take.
+    """
+    runtime = job.runtime
+    own = job.spec.denoising
+    if runtime is None:
+        return None if own is None or own.frames is not None else own
+    parts = runtime.parts.get(job.spec.id)
+    if parts is not None and parts.denoising is not None:
+        return parts.denoising
+    if own is None or own.frames is None:
+        return own
+    return own if "steps" in runtime.command_lines.blanks else None
+
+
 def _moving_seconds(placed: Needs, denoising: Denoising, offload: str) -> Seconds:
     """Of the parts that move to the GPU: each once, or layer by layer with every pass."""
     host_bytes = 0
     for term in placed.terms:
         if term.name == "weights" and term.where == "host":
             host_bytes += term.bytes
-    times = denoising.steps * denoising.passes if offload == "sequential" else 1
-    return pace_tables().pictures.moved_gb_seconds[offload] * (
-        times * host_bytes / units.GB
-    )
+    times = 1
+    if offload == "sequential":
+        times = denoising.steps * denoising.passes
+    seconds = pace_tables().pictures.moved_gb_seconds[offload]
+    return seconds * (times * host_bytes / units.GB)
 
 
 def _kind_of_picture(denoising: Denoising, quantization: str) -> str:
@@ -539,10 +554,12 @@ def _picture_on_gpu(
 ) -> Seconds:
     """Of the steps, which Python launches block by block, and of the decoder."""
     figures = pace_tables().pictures
-    decoder_share, beside = share, NO_SECONDS
+    decoder_share = share
+    beside = NO_SECONDS
     if denoising.frames is None:
         # clips were timed as a whole
-        decoder_share, beside = figures.decoder * share.likely, figures.beside
+        decoder_share = figures.decoder * share.likely
+        beside = figures.beside
     blocks = denoising.blocks or figures.fewest_blocks
     launching = figures.block_seconds * (denoising.steps * blocks)
     step_operations = denoising.operations - denoising.decode_operations
@@ -597,17 +614,18 @@ def writing_step(
     spec: ModelSpec, needs: Needs, quantization: str
 ) -> WritingStep | None:
     """One token of a recognizer; None of other models, and where its layers are not known."""
-    decoder, total = spec.architecture, spec.parameters.total
-    weights = sum(
-        term.bytes for term in needs.terms if term.name in ("weights", "embeddings")
-    )
+    decoder = spec.architecture
+    total = spec.parameters.total
+    weights = 0
+    for term in needs.terms:
+        if term.name in ("weights", "embeddings"):
+            weights += term.bytes
     if decoder is None or decoder.audio is None or not total or not weights:
         return None
     width = decoder.embedding_length
     parameter_bytes = weights / total
-    length = max(
-        (group.length or 0 for group in decoder.feed_forward), default=4 * width
-    )
+    lengths = [group.length or 0 for group in decoder.feed_forward]
+    length = max(lengths, default=4 * width)
     # four matrices for the text, two for the audio, whose keys and values are computed once
     layer = 6 * width * width + 2 * width * length
     vocabulary = decoder.vocabulary or 0
@@ -627,9 +645,9 @@ def encoder_seconds(job: Job, decoder: Architecture, parameter_bytes: float) -> 
     the decoder.
     """
     audio = decoder.audio
-    if audio is None:
-        return NO_SECONDS
-    width, positions = audio.embedding_length, audio.positions
+    assert audio is not None, "it hears, as `writing_step` found"
+    width = audio.embedding_length
+    positions = audio.positions
     layer = 4 * width * width + 2 * width * audio.feed_forward_length
     layers = audio.layers * (2 * positions * layer + 4 * positions * positions * width)
     convolutions = (
@@ -663,11 +681,12 @@ def _written(
         count = -(-audio_seconds // _WINDOW_SECONDS)
         windows *= count * _WINDOW_SECONDS / audio_seconds
     encoding = encoder_seconds(job, writing.decoder, writing.parameter_bytes) * windows
-    beams, beside = figures.beams, figures.beside_gpu
-    if job.device is None:
-        beams, beside = figures.beams_on_cores, figures.beside
-        if job.multiplies_rows:
-            beams = figures.beams_by_rows
+    if job.device is not None:
+        beams = figures.beams
+        beside = figures.beside_gpu
+    else:
+        beams = figures.beams_by_rows if job.multiplies_rows else figures.beams_on_cores
+        beside = figures.beside
     tokens = figures.tokens
     how = (
         f"on {job.called}; the encoder reads half a minute at a time, and {tokens.fast:g} to"
