@@ -198,20 +198,15 @@ def _with_pace(layout: Judged, machine: Machine) -> Judged:
     return _paced(layout, work_pace, work_check(question, placed, machine, work_pace))
 
 
-def _paced(layout: Judged, pace: Speed, finding: Finding | None) -> Judged:
-    findings = layout.findings
-    if finding is not None:
-        findings = (*findings, finding)
-    return layout.replace(speed=pace, findings=findings)
+def _paced(layout: Judged, pace: Speed, finding: Finding) -> Judged:
+    return layout.replace(speed=pace, findings=(*layout.findings, finding))
 
 
 def _without_pace(layout: Judged, why_not: str) -> Judged:
     """What does not run, with the reason why no pace is told."""
     assert layout.speed is not None, "every layout that is judged has a pace"
     findings = [finding for finding in layout.findings if finding.check != "speed"]
-    told = no_pace_finding(layout.question, why_not)
-    if told is not None:
-        findings.append(told)
+    findings.append(no_pace_finding(layout.question, why_not))
     speed = Speed(unit=layout.speed.unit, how=why_not)
     return layout.replace(speed=speed, findings=tuple(findings))
 

@@ -133,11 +133,29 @@ class Wording(NamedTuple):
     like: str = ""
 
 
+class WorkWords(Record):
+    """From where on a kind of work is slow, by its unit, and the words for that.
+
+    - `limit`: seconds, or tokens or documents a second.
+    - `code` of the finding of slow work, and `faster` its remedy.
+    - `what`: the work, where it is known to be slow unless a GPU holds all of the model.
+    - `on_cpu`: that the pace on a CPU is not known, of models of `on_cpu_from_parameters` or more.
+    """
+
+    limit: float
+    code: str
+    faster: str
+    what: str | None = None
+    on_cpu: str | None = None
+    on_cpu_from_parameters: int = 0
+
+
 class FindingWords(Record):
     """The words of `specs/common/findings.toml`, of findings by CODE or CODE/VARIANT."""
 
     findings: Mapping[str, Wording]
     faults: Mapping[str, Wording]
+    work: Mapping[str, WorkWords]
     phrases: Mapping[str, str]
     parts: Mapping[str, str]
 
@@ -148,9 +166,15 @@ def _words() -> FindingWords:
     return FindingWords(
         findings={key: Wording(**row) for key, row in table["findings"].items()},
         faults={key: Wording(**row) for key, row in table["faults"].items()},
+        work={unit: WorkWords(**row) for unit, row in table["work"].items()},
         phrases=table["phrases"],
         parts=table["parts"],
     )
+
+
+def words_of_work(unit: str) -> WorkWords:
+    """From where on work is slow whose pace is counted in that unit."""
+    return _words().work[unit]
 
 
 def finding(ruling: Ruling, /, **common: object) -> Finding:

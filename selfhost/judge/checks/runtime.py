@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import cache
 
 from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.spec_values import GENERATING
 from ...core import units
-from ...core.records import Record
-from ...core.tables import shipped_table
 from ...core.workload import (
     ANSWER_TOKENS,
     DEFAULT_CONTEXT_TOKENS,
@@ -26,12 +23,14 @@ from . import (
     Finding,
     Outcome,
     Ruling,
+    WorkWords,
     failing,
     finding,
     passing,
     phrase,
     undecided,
     warning,
+    words_of_work,
 )
 
 # x86-64 psABI, micro-architecture levels: every processor of it has these, named or not
@@ -207,22 +206,18 @@ def _runtime_ruling(
 
 def install_lines(runtime: RuntimeSpec, install_keys: Sequence[str]) -> tuple[str, ...]:
     """What to type to get the runtime, by the first of the keys, a system or SYSTEM-VENDOR."""
-    keys = *install_keys, "any"
-    return next(
-        (
-            runtime.installation.lines[key]
-            for key in keys
-            if key in runtime.installation.lines
-        ),
-        (),
-    )
+    lines = runtime.installation.lines
+    for key in (*install_keys, "any"):
+        if key in lines:
+            return lines[key]
+    return ()
 
 
 def _install_line(runtime: RuntimeSpec, machine: Machine) -> str:
     """The first program among those lines, else the first comment; "" for none."""
     system = machine.system or "linux"
     vendors = {gpu.vendor for gpu in machine.accelerators or ()}
-    platforms = []
+    platforms = list[str]()
     if len(vendors) == 1:
         platforms.append(f"{system}-{vendors.pop()}")
     if machine.accelerators:
@@ -241,15 +236,16 @@ def _install_line(runtime: RuntimeSpec, machine: Machine) -> str:
 
 def _is_installed(runtime: RuntimeSpec | None, machine: Machine) -> bool:
     """Whether it was found on a system that it is judged on, except for 32-bit systems."""
-    if (
-        runtime is None
-        or runtime.platforms.elsewhere
-        or machine.architecture in _NARROW
-    ):
+    if runtime is None or machine.architecture in _NARROW:
         return False
-    systems = {entry.partition("-")[0] for entry in runtime.platforms.systems}
-    is_found = any(present.id == runtime.id for present in machine.runtimes or ())
-    return machine.system in systems and is_found
+    if runtime.platforms.elsewhere or machine.system not in _systems_of(runtime):
+        return False
+    return any(present.id == runtime.id for present in machine.runtimes or ())
+
+
+def _systems_of(runtime: RuntimeSpec) -> set[str]:
+    """The systems that it has a build for, on whatever processor."""
+    return {platform.partition("-")[0] for platform in runtime.platforms.systems}
 
 
 def other_runtime(runtime: RuntimeSpec | None) -> str:
@@ -262,11 +258,8 @@ def other_runtime(runtime: RuntimeSpec | None) -> str:
 
 def _is_for_system(machine: Machine, runtime: RuntimeSpec) -> bool:
     """Whether it has a build for the system, on whatever processor."""
-    if machine.system is None:
-        return bool(runtime.platforms.systems)
-    return any(
-        entry.partition("-")[0] == machine.system for entry in runtime.platforms.systems
-    )
+    systems = _systems_of(runtime)
+    return bool(systems) if machine.system is None else machine.system in systems
 
 
 def _has_build(machine: Machine, runtime: RuntimeSpec) -> bool:
@@ -404,18 +397,17 @@ def is_older(installed: str | None, first: str) -> bool:
 
 def speed_check(
     question: Question, placed: Needs, machine: Machine, speed: Speed
-) -> Finding | None:
-    """The estimated decode pace against what is wanted. None where tokens make no sense."""
+) -> Finding:
+    """The estimated decode pace of text against what is wanted."""
     workload = question.workload
     wanted = workload.min_tokens_per_second
-    if wanted is None:
-        return None
+    assert wanted is not None, "text has a default"
     pace = speed.judged
     in_ram = placed.placement != "accelerator"
     is_assumed = in_ram and not _PACE_SETTING.isdisjoint(machine.assumed)
     figures = Figures()
     if pace is not None:
-        measure = None
+        measure: str | None = None
         if in_ram and pace.high > _WIDE_PACE * pace.low:
             measure = how_to_measure(machine)
         figures = {
@@ -508,16 +500,11 @@ def why_no_pace(findings: Iterable[Finding]) -> str | None:
     return None
 
 
-def no_pace_finding(question: Question, why_not: str) -> Finding | None:
-    """The finding of a pace that is not told, which decides nothing.
-
-    None where text was not asked for its pace.
-    """
+def no_pace_finding(question: Question, why_not: str) -> Finding:
+    """The finding of a pace that is not told, which decides nothing."""
     if question.step is None:
         return finding(undecided("speed-not-known", how=why_not))
     wanted = question.workload.min_tokens_per_second
-    if wanted is None:
-        return None
     ruling = undecided("speed-not-known")
     if not wanted:
         ruling = passing("speed-any", "unknown")
@@ -529,11 +516,11 @@ def how_to_measure(machine: Machine) -> str | None:
     be measured.
     """
     is_brief = machine.memory_bandwidth_how == BRIEFLY
-    is_known = machine.memory_bandwidth_bytes_per_second is not None and not is_brief
-    is_less_than_a_core = (machine.cpu_cores_usable or 0) < 1
-    if is_known or machine.measured_in_vain or machine.planning or is_less_than_a_core:
+    if machine.memory_bandwidth_bytes_per_second is not None and not is_brief:
         return None
-    if machine.memory_available_bytes is None:
+    if machine.measured_in_vain or machine.planning:
+        return None
+    if machine.memory_available_bytes is None or (machine.cpu_cores_usable or 0) < 1:
         return None
     if machine.is_this_one:
         return "run with --measure (about a second)"
@@ -543,34 +530,11 @@ def how_to_measure(machine: Machine) -> str | None:
 # ------------------------------------------------------------------ the speed of other work
 
 
-class WorkWords(Record):
-    """From where on a kind of work is slow, by its unit, and the words for that.
-
-    - `limit`: seconds, or tokens or documents a second.
-    - `code` of the finding of slow work, and `faster` its remedy.
-    - `what`: the work, where it is known to be slow unless a GPU holds all of the model.
-    - `on_cpu`: that the pace on a CPU is not known, of models of `on_cpu_from_parameters` or more.
-    """
-
-    limit: float
-    code: str
-    faster: str
-    what: str | None = None
-    on_cpu: str | None = None
-    on_cpu_from_parameters: int = 0
-
-
-@cache
-def _work_words() -> dict[str, WorkWords]:
-    table = shipped_table("findings")["work"]
-    return {unit: WorkWords(**row) for unit, row in table.items()}
-
-
 def work_check(
     question: Question, placed: Needs, machine: Machine, speed: Speed
 ) -> Finding:
     """Of work that is no text: slow where it takes long, or where no GPU holds all of the model."""
-    words = _work_words()[speed.unit]
+    words = words_of_work(speed.unit)
     dataset_tokens = question.workload.dataset_tokens
     if speed.unit == TRAINED and dataset_tokens is not None:
         words = words.replace(limit=dataset_tokens / _NIGHT_SECONDS)
@@ -580,8 +544,8 @@ def work_check(
     parameters = question.spec.parameters.total or 0
     if way != "processor" or parameters < words.on_cpu_from_parameters:
         words = words.replace(on_cpu=None)
-    likely = None
-    long = None
+    likely: float | None = None
+    long: str | None = None
     if speed.work is not None:
         # `about 12 minutes for an hour of audio (6 minutes to 40 minutes)`
         likely = speed.work.likely
@@ -637,8 +601,9 @@ def is_too_slow(judged: Judged) -> bool:
     pace = judged.speed.judged if judged.speed is not None else None
     if pace is not None:
         wanted = judged.question.workload.min_tokens_per_second
-        least = DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted
-        return units.is_slower(pace.likely, least)
+        if wanted is None:
+            wanted = DEFAULT_MIN_TOKENS_PER_SECOND
+        return units.is_slower(pace.likely, wanted)
     found = judged.finding("speed")
     if found is None:
         return False
@@ -671,9 +636,7 @@ def lacks_pace_of_users(judged: Judged) -> bool:
 
 
 def lacks_pace(judged: Judged) -> bool:
-    """Whether it does work that has a pace, and nothing tells that pace here."""
-    if judged.finding("speed") is None:
-        return False
+    """Whether nothing tells how fast it runs here."""
     speed = judged.speed
     return speed is None or (speed.judged is None and speed.work is None)
 
