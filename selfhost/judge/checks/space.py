@@ -17,7 +17,17 @@ from ...machine import cpus
 from ...machine.record import FAT_FILE_BYTES, Disk, Machine
 from ...needs.records import Needs, Term
 from ..record import Question
-from . import Finding, Ruling, failing, finding, passing, phrase, undecided, warning
+from . import (
+    Figures,
+    Finding,
+    Ruling,
+    failing,
+    finding,
+    passing,
+    phrase,
+    undecided,
+    warning,
+)
 
 # What the system needs for itself beside a model: assumed. Ubuntu Server 24.04 asks for 1 GB; an
 # idle desktop of macOS or Windows takes about 3 GiB, below the 4 GB that Windows 11 asks for.
@@ -95,7 +105,12 @@ def given_by(machine: Machine, workload: Workload) -> Given:
         margin = 0
         if now is not None:
             now = _least(now, idle)
-    ceilings = {"available": (now,), "total": (idle,), "default": (now, idle)}
+    if basis == "available":
+        ceiling = now
+    elif basis == "total":
+        ceiling = idle
+    else:
+        ceiling = _most(now, idle)
     return Given(
         basis=basis,
         reserve_bytes=reserve.size_bytes,
@@ -104,7 +119,7 @@ def given_by(machine: Machine, workload: Workload) -> Given:
         margin_bytes=margin,
         now_bytes=now,
         idle_bytes=idle,
-        ceiling_bytes=_most(*ceilings[basis]),
+        ceiling_bytes=ceiling,
         lift=_lifting_line(machine),
     )
 
@@ -115,12 +130,14 @@ def _less(size: int | None, taken: int) -> int | None:
 
 def _least(*sizes: int | None) -> int | None:
     """The least of the sizes that are known; None where none is."""
-    return min((size for size in sizes if size is not None), default=None)
+    known = [size for size in sizes if size is not None]
+    return min(known, default=None)
 
 
 def _most(*sizes: int | None) -> int | None:
     """The most of the sizes that are known; None where none is."""
-    return max((size for size in sizes if size is not None), default=None)
+    known = [size for size in sizes if size is not None]
+    return max(known, default=None)
 
 
 def _lifting_line(machine: Machine) -> str:
@@ -195,34 +212,38 @@ def memory_check(
     """
     given = given_by(machine, workload)
     host = [term for term in needs.terms if term.where == "host"]
-    least = sum(term.low_bytes for term in host)
-    most = sum(term.high_bytes for term in host)
-    if needs.memory is None:
-        ruling = _need_unknown(needs, machine, given)
-    else:
+    low = sum(term.low_bytes for term in host)
+    high = sum(term.high_bytes for term in host) + files_bytes
+    if needs.memory is not None:
         # originals of what a runtime copies may leave the page cache, but not a disk in RAM
-        least += min(files_bytes, needs.memory.evictable_bytes)
-        ruling = _memory_ruling(_Span(least, most + files_bytes), machine, given)
+        low += min(files_bytes, needs.memory.evictable_bytes)
+        ruling = _memory_ruling(_Span(low, high), machine, given)
+    else:
+        ruling = _need_unknown(needs, machine, given)
+    has = ruling.figures["has"]
     total = machine.memory_total_bytes
     limit = machine.memory_limit_bytes
-    has_own_limit = total is not None and limit is not None and limit < total
-    # parts that come to an accelerator in turn all lie in RAM
-    is_shared_out = needs.placement == "split" and needs.offload is None
+    if total is None or limit is None or limit >= total:
+        # no limit of its own
+        limit = None
+    on_gpu: int | None = None
+    if needs.placement == "split" and needs.offload is None:
+        # parts that come to an accelerator in turn all lie in RAM
+        on_gpu = needs.ram_bytes(on_cards=True)
     smaller = what_is_smaller(host, given.ceiling_bytes)
     if files_bytes:
         smaller = phrase("smaller/files", smaller=smaller)
-    has = ruling.figures["has"]
     found = finding(
         ruling,
-        needs=most + files_bytes,
-        short=None if has is None else max(0, most + files_bytes - has),
+        needs=high,
+        short=None if has is None else max(0, high - has),
         unit="bytes",
         reserve_bytes=given.reserve_bytes,
-        need=(least, most + files_bytes),
+        need=(low, high),
         files=files_bytes,
-        on_gpu=needs.ram_bytes(on_cards=True) if is_shared_out else None,
+        on_gpu=on_gpu,
         machine=machine.name,
-        limit=limit if has_own_limit else None,
+        limit=limit,
         total=total,
         now_only=given.basis == "available",
         asked=given.is_stated and given.idle_bytes is not None,
@@ -233,9 +254,8 @@ def memory_check(
     )
     if machine.address_space_bytes is None or needs.memory is None:
         return found
-    shell = _shell_check(
-        _Span(least, most), needs, machine, machine.address_space_bytes
-    )
+    span = _Span(low, high)
+    shell = _shell_check(span, needs, machine, machine.address_space_bytes)
     if shell is None or shell.severity <= found.severity:
         return found
     return shell.replace(reserve_bytes=given.reserve_bytes)
@@ -358,7 +378,7 @@ def _fits_once_idle(high: int, machine: Machine, given: Given) -> Ruling:
     """Tight where it leaves less than a desktop takes, or hardly more than the reserve."""
     fits = passing("memory-fits", has=given.ceiling_bytes)
     limit = machine.memory_limit_bytes
-    if limit is None or limit != machine.memory_total_bytes or given.is_stated:
+    if given.is_stated or limit is None or limit != machine.memory_total_bytes:
         return fits
     left = limit - high
     # a guest serves no desktop
@@ -478,25 +498,27 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
         assert size is not None
         ruling = _space_ruling(machine, place, size, question.making_bytes)
     has = ruling.figures.get("has", place.free_bytes)
-    short = None
-    if size is not None and has is not None:
-        short = max(0, size.high - has)
+    figures: Figures = {"size": (0, 0)}
+    if size is not None:
+        figures = {
+            "needs": size.likely,
+            "short": None if has is None else max(0, size.high - has),
+            "size": (size.low, size.high),
+            "is_range": size.low != size.high,
+        }
     name = "the current folder" if place.path == "." else place.path
     return finding(
         ruling,
-        needs=size.likely if size is not None else None,
         has=has,
-        short=short,
         unit="bytes",
         what=_stored_words(needs, size, missing),
-        size=(size.low, size.high) if size is not None else (0, 0),
-        is_range=size is not None and size.low != size.high,
         place=name,
         place_first=f"T{name[1:]}" if name.startswith("the ") else name,
         variable=_STORE_VARIABLES.get(purpose),
         confidence=machine.confidence,
         already=here.size_bytes if here and missing else None,
         making=question.making_bytes,
+        **figures,
     )
 
 
@@ -551,8 +573,10 @@ def _space_ruling(
     is_small = size.low > (total if free is None else free)
     # files take RAM there, or travel over a network
     variant = {"memory": "ram", "network": "network"}.get(place.kind, "")
+    # in RAM or over a network the space decides only where it is short
     rests_on_space = is_small or free is None or not variant
-    if rests_on_space and size.low <= total and _is_assumed(machine, place):
+    is_assumed = size.low <= total and _is_assumed(machine, place)
+    if rests_on_space and is_assumed:
         return _space_assumed(machine, place, size.high + margin)
     if is_small and free is None:
         return failing("disk-too-small", "in-all", has=place.total_bytes)
