@@ -187,31 +187,32 @@ def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
     usual = RUNTIMES_BY_MODALITY[spec.modality]
     if "embedding" not in (spec.uses or ()):
         return usual
-    has_files = spec.library_tag or any(files.format == "gguf" for files in spec.files)
+    if spec.library_tag or any(files.format == "gguf" for files in spec.files):
+        return usual
     _, type = need.default_format_and_quantization(spec, catalogue.runtime(usual[0]))
-    if type in _OTHER_NAMES and not has_files:
-        # the best would need a file that somebody has to make, no smaller than the published
-        # weights: what loads these comes first
-        return (_EMBEDDING_RUNTIME, *usual)
-    return usual
+    if type not in _OTHER_NAMES:
+        return usual
+    # the best would need a file that somebody has to make, no smaller than the published weights:
+    # what loads these comes first
+    return (_EMBEDDING_RUNTIME, *usual)
 
 
 def _runtime_in(
     spec: ModelSpec, quantization: str, usual: RuntimeSpec, catalogue: Catalogue
 ) -> RuntimeSpec:
     """The first program that takes that quantization, the usual one before the others."""
-    is_packed = quantization in PACKED and usual.rule_of(quantization) is None
-    if not (spec.components or is_packed):
+    if spec.components:
+        names = RUNTIMES_BY_MODALITY[spec.modality]
+    elif quantization in PACKED:
+        names = PACKED_RUNTIMES
+    else:
         return usual
     if _takes(spec, usual, quantization):
         return usual
-    names = RUNTIMES_BY_MODALITY[spec.modality] if spec.components else PACKED_RUNTIMES
     for name in names:
         runtime = catalogue.runtime(name)
-        if (
-            _takes(spec, runtime, quantization)
-            and need.why_not_loaded(spec, runtime) is None
-        ):
+        is_loaded = need.why_not_loaded(spec, runtime) is None
+        if is_loaded and _takes(spec, runtime, quantization):
             return runtime
     return usual
 
@@ -239,9 +240,8 @@ def _listed_quantization(
         return name
     every = need.EVERY_QUANTIZATION
     # the mixes of Unsloth are typed without their first letters, too
-    guess = need.canonical_quantization(f"UD-{typed.strip()}") or _type_of_bits(
-        typed, every
-    )
+    guess = need.canonical_quantization(f"UD-{typed.strip()}")
+    guess = guess or _type_of_bits(typed, every) or nearest(typed, every)
     listed = [name for files in spec.files for name in files.bytes]
     if spec.modality in GENERATING:
         listed += ["Q8_0", "Q6_K", "Q4_K_M"]
@@ -249,7 +249,7 @@ def _listed_quantization(
         "quantization",
         "quantization-unknown",
         typed=typed,
-        guess=guess or nearest(typed, every),
+        guess=guess,
         model=spec.id,
         examples=list(dict.fromkeys(listed))[:_NAMED],
     )
@@ -276,11 +276,10 @@ def quantization_there(
     if runtime.rule_of(quantization) and isinstance(unsized, Unread):
         why = unsized.reason
     others = list[str]()
-    for other in PACKED_RUNTIMES:
-        if other != runtime.id and _comes_in(
-            spec, catalogue.runtime(other), quantization
-        ):
-            others.append(other)
+    for id in PACKED_RUNTIMES:
+        other = catalogue.runtime(id)
+        if id != runtime.id and _comes_in(spec, other, quantization):
+            others.append(id)
     raise fault(
         "quantization",
         "quantization-guess" if guess else "quantization-not-had",
@@ -309,8 +308,11 @@ def _type_of_bits(typed: str, names: Collection[str]) -> str | None:
     bits = re.fullmatch(r"(?:int|q|iq)?([2-8])(?:-?bits?|b)?", typed.strip().lower())
     if bits is None:
         return None
-    usual = [f"Q{bits[1]}_{rest}" for rest in ("K_M", "K", "0")]
-    return next((name for name in usual if name in names), None)
+    for rest in ("K_M", "K", "0"):
+        name = f"Q{bits[1]}_{rest}"
+        if name in names:
+            return name
+    return None
 
 
 def _comes_in(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
@@ -319,9 +321,9 @@ def _comes_in(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
     # MLX's files are made by its rules, which tell their sizes
     if "mlx" not in runtime.formats and runtime.rule_of(name) is None:
         return False
-    return need.why_not_loaded(spec, runtime) is None and can_quantize(
-        spec, runtime, name
-    )
+    if need.why_not_loaded(spec, runtime) is not None:
+        return False
+    return can_quantize(spec, runtime, name)
 
 
 # ------------------------------------------------------------------ what a program cannot do
@@ -329,25 +331,25 @@ def _comes_in(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
 
 def _limits_exceeded(asked: Asked, catalogue: Catalogue) -> Iterator[Problem]:
     """What was asked for beyond what the program does: options, sequences, a type of KV cache."""
-    spec, workload, runtime = asked.spec, asked.workload, asked.runtime
+    workload = asked.workload
+    runtime = asked.runtime
+    cache_type = workload.kv_cache_type
+    asks_for_cache = cache_type not in (None, "f16")
     if runtime is None:
         if workload.runtime_options:
-            yield from fault("runtime_options", "no-runtime", model=spec.name).problems
-        if workload.kv_cache_type not in (None, "f16"):
-            yield from _cache_in_a_sum(asked)
-        return
-    for option in workload.runtime_options:
-        yield from _option_refused(asked, runtime, option, catalogue)
-    if (
-        runtime.batches.most_sequences
-        and workload.parallel > runtime.batches.most_sequences
-    ):
-        yield from _too_many_sequences(asked, runtime, catalogue)
-    if workload.kv_cache_type not in (None, "f16"):
-        if workload.kv_cache_type not in runtime.kv_cache_types:
+            model = asked.spec.name
+            yield from fault("runtime_options", "no-runtime", model=model).problems
+    else:
+        for option in workload.runtime_options:
+            yield from _option_refused(asked, runtime, option, catalogue)
+        most = runtime.batches.most_sequences
+        if most and workload.parallel > most:
+            yield from _too_many_sequences(asked, runtime, catalogue)
+        if asks_for_cache and cache_type not in runtime.kv_cache_types:
             yield from _cache_type_refused(asked, runtime, catalogue)
-        else:
-            yield from _cache_in_a_sum(asked)
+            return
+    if asks_for_cache:
+        yield from _cache_in_a_sum(asked)
 
 
 def _too_many_sequences(
@@ -399,7 +401,8 @@ def _option_refused(
     spec, workload = asked.spec, asked.workload
     if name not in runtime.named_options:
         return _option_unknown(asked, runtime, name, catalogue)
-    rule, value = runtime.named_options[name], workload.runtime_options[name]
+    rule = runtime.named_options[name]
+    value = workload.runtime_options[name]
     if rule.changes == "sequences_sampled":
         rule = rule.replace(least=workload.parallel)
     why = _without_effect(case_of(spec, runtime, workload), rule.changes)
@@ -422,17 +425,21 @@ def _option_refused(
 def _option_unknown(
     asked: Asked, runtime: RuntimeSpec, name: str, catalogue: Catalogue
 ) -> tuple[Problem, ...]:
-    known = [*runtime.named_options]
+    known = list(runtime.named_options)
     guess = nearest(name, known)
     others = programs_that(lambda at: name in at.named_options, asked.spec, catalogue)
-    every = [catalogue.runtime(id) for id in catalogue.runtime_ids()]
+    having = list[str]()
+    for id in catalogue.runtime_ids():
+        other = catalogue.runtime(id)
+        if other.named_options:
+            having.append(other.name)
     return fault(
         "runtime_options",
         "option-unknown",
         name=name,
         program=runtime.name,
         known=known,
-        having=[other.name for other in every if other.named_options],
+        having=having,
         guess=guess,
         others=others,
         none=not (others or guess),

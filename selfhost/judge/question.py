@@ -147,8 +147,11 @@ def _question(
 
 def _refuse_long_prompt(spec: ModelSpec, workload: Workload) -> None:
     """Raise where the prompt that was stated leaves no room for an answer in the context."""
-    prompt, context = workload.prompt_tokens, workload.context_tokens
-    if not prompt or not context or prompt < context or spec.modality not in GENERATING:
+    if spec.modality not in GENERATING:
+        return
+    prompt = workload.prompt_tokens
+    context = workload.context_tokens
+    if not prompt or not context or prompt < context:
         return
     least = workload.replace(context_tokens=None).tokens_with_prompt
     raise fault(
@@ -201,10 +204,11 @@ def _why_not_in_format(asked: Asked, runtime: RuntimeSpec) -> str | None:
     """Why files that were named are of no use to the program; None where they are, or where such
     files are made of the published weights.
     """
-    formats, quantization = asked.files.formats, asked.workload.quantization
+    formats = asked.files.formats
     if not formats or set(formats) & set(runtime.formats):
         return None
     kind = " or ".join(formats)
+    quantization = asked.workload.quantization
     if quantization in PACKED and "gguf" in runtime.formats:
         kind += f", quantized as {quantization},"
     elif "mlx" not in formats:
@@ -260,17 +264,16 @@ def _loaded(asked: Asked, catalogue: Catalogue) -> _Loaded:
     """The type that was asked for, else the program's usual one. Raises `WorkloadError` for a type
     of which the size cannot be told.
     """
-    spec, files, workload, runtime = (
-        asked.spec,
-        asked.files,
-        asked.workload,
-        asked.runtime,
-    )
+    spec = asked.spec
+    files = asked.files
+    workload = asked.workload
+    runtime = asked.runtime
     if runtime is None:
         if workload.quantization is not None:
             raise fault("quantization", "no-quantizations", model=spec.name)
         return _Loaded(spec=spec, workload=workload, local_files=files.are_here)
-    quantization, local_files = workload.quantization, files.are_here
+    quantization = workload.quantization
+    local_files = files.are_here
     if files.formats and not set(files.formats) & set(runtime.formats):
         # another program's files are made of the published ones, or downloaded; converters read
         # such a type, and write another
@@ -321,15 +324,16 @@ def _with_tokens(
     spec: ModelSpec, workload: Workload, *, is_context_asked: bool
 ) -> Workload:
     """The workload with the defaults of tokens, where these make sense."""
-    generates, is_layered = spec.modality in GENERATING, spec.architecture is not None
     if workload.context_tokens is None:
         tokens = _usual_context(spec, workload, is_asked=is_context_asked)
         workload = workload.replace(context_tokens=tokens)
     if workload.task == "finetune":
         return workload.with_finetuning_defaults()
-    if generates and is_layered and workload.kv_cache_type is None:
+    if spec.modality not in GENERATING:
+        return workload
+    if spec.architecture is not None and workload.kv_cache_type is None:
         workload = workload.replace(kv_cache_type="f16")
-    if generates and workload.min_tokens_per_second is None:
+    if workload.min_tokens_per_second is None:
         workload = workload.replace(min_tokens_per_second=DEFAULT_MIN_TOKENS_PER_SECOND)
     return workload
 
@@ -338,15 +342,15 @@ def _usual_context(
     spec: ModelSpec, workload: Workload, *, is_asked: bool
 ) -> int | None:
     """What holds the prompt and an answer, or what is usual; None where tokens make no sense."""
-    tokens = workload.tokens_with_prompt if spec.modality in GENERATING else None
-    reads_texts = spec.modality in GENERATING or spec.modality == "embedding"
-    if spec.architecture is not None and reads_texts:
-        trained = need.trained_tokens(spec.architecture, need.row_of(spec.architecture))
-        return max(
-            min(DEFAULT_CONTEXT_TOKENS, trained or DEFAULT_CONTEXT_TOKENS), tokens or 0
-        )
-    # whether it can use so many is a question even where nothing is known of its layers
-    return tokens if is_asked else None
+    generates = spec.modality in GENERATING
+    tokens = workload.tokens_with_prompt if generates else None
+    reads_texts = generates or spec.modality == "embedding"
+    if spec.architecture is None or not reads_texts:
+        # whether it can use so many is a question even where nothing is known of its layers
+        return tokens if is_asked else None
+    trained = need.trained_tokens(spec.architecture, need.row_of(spec.architecture))
+    usual = min(DEFAULT_CONTEXT_TOKENS, trained or DEFAULT_CONTEXT_TOKENS)
+    return max(usual, tokens or 0)
 
 
 class _Counting(Record):
@@ -398,15 +402,14 @@ def _counted(
     """Counted with the KV cache that was asked for. Raises `WorkloadError` where the program keeps
     none of that type.
     """
-    spec, runtime = counting.spec, counting.runtime
     case = counting.case(workload)
     needs = need.count(case)
-    keeps_no_cache = (
-        runtime is not None
-        and needs.memory is not None
-        and all(term.name != "kv_cache" for term in needs.memory.terms)
-    )
+    runtime = counting.runtime
+    keeps_no_cache = False
+    if runtime is not None and needs.memory is not None:
+        keeps_no_cache = all(term.name != "kv_cache" for term in needs.memory.terms)
     if is_cache_asked:
+        spec = counting.spec
         if runtime is not None and keeps_no_cache and not runtime.kv_cache_types:
             raise fault(
                 "kv_cache_type", "no-cache", model=spec.name, program=runtime.name
