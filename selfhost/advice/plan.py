@@ -37,7 +37,7 @@ from ..judge.record import (
 )
 from ..machine.profiles import Profile, all_profiles, size_of
 from ..machine.record import MAX_MEMORY_BYTES, MEASURED, Accelerator, Machine
-from ..needs import needs_on
+from ..needs import MAKERS_IN_RAM, needs_on
 from ..needs.records import Device, Needs
 from .api_route import offers_for
 from .sizes import disks_of, least_card
@@ -390,16 +390,21 @@ def _least_cpu(needs: Needs, architecture: str, cores: float | None) -> LeastCpu
 
 
 def _sizes(question: Question, needs: Needs) -> _Sizes:
-    """What the needs come to in each place, their highest ends, with the margins."""
-    beside_bytes = 0
+    """What the needs come to in each place, their highest ends, with the margins.
+
+    The RAM is for the accelerator whose driver takes most of it: a plan names no maker.
+    """
     card_bytes = DEVICE_MARGIN_BYTES
     for term in needs_on(needs, question.case, Device()).terms:
-        if term.where == "host":
-            beside_bytes += term.high_bytes
-        else:
+        if term.where != "host":
             card_bytes += term.high_bytes
     if question.wants_gpu:
         card_bytes = smallest_device_bytes(needs, question.case)
+    beside_bytes = 0
+    for maker in ("", *MAKERS_IN_RAM):
+        on_card = needs_on(needs, question.case, Device(maker=maker))
+        in_ram = [term.high_bytes for term in on_card.terms if term.where == "host"]
+        beside_bytes = max(beside_bytes, sum(in_ram))
     return _Sizes(card_bytes, beside_bytes, _disk_bytes(question, needs))
 
 

@@ -34,5 +34,10 @@ from .file_formats import (
     why_untold,
 )
 from .llamacpp.files import files_of_maker
-from .llamacpp.memory import OWN_BLOCK, vocabularies_differ, why_no_own_block
+from .llamacpp.memory import (
+    MAKERS_IN_RAM,
+    OWN_BLOCK,
+    vocabularies_differ,
+    why_no_own_block,
+)
 from .tensors import UNKNOWN_ROW, ArchitectureRow, row_of, trained_tokens

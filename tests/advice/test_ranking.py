@@ -43,12 +43,13 @@ def test_a_mixture_counts_as_a_dense_model_of_about_five_times_its_active_parame
 # by specpicks.com for the RTX 3060 and 24 GB, runaihome.com, agledger.ai and damenknight.com for
 # the
 # Strix Halo): mixtures, where the card is small with their experts in RAM, on 24 GB what it holds
-# whole, on much shared memory the large mixtures; how far down they may stand is a guess
+# whole, on much shared memory the large mixtures; how far down they may stand is a guess.
+# Nemotron 3 Super 120B, a newer mixture of that size, may stand before gpt-oss-120b on 64 GB
 WELL_LIKED = {
     "rtx 3060 12gb 32gb": {"qwen3.6-35b-a3b": 5, "gemma-4-26b-a4b-it": 5, "gpt-oss-20b": 12},
     "ryzen ai max 395 128gb": {"gpt-oss-120b": 5, "qwen3.5-122b-a10b": 5, "qwen3.6-35b-a3b": 8},
     "rtx 4090 64gb": {
-        "gpt-oss-120b": 12, "qwen3.8-27b": 2, "gemma-4-31b-it": 3, "qwen3.6-35b-a3b": 6,
+        "gpt-oss-120b": 13, "qwen3.8-27b": 2, "gemma-4-31b-it": 3, "qwen3.6-35b-a3b": 6,
     },
     # what the card holds whole, before mixtures of which more than half lies in RAM
     "a100 80gb": {"qwen3.5-122b-a10b": 3, "qwen3.8-27b": 3, "gpt-oss-120b": 7},

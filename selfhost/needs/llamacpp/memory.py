@@ -69,6 +69,8 @@ from .weights import own_block_weights, weights_terms
 
 # the ends of a guess, as shares of it: 98 of 100 buffers known to the byte lie between
 GUESS_LEAST, GUESS_MOST = 0.6, 2.0
+# makers of GPUs whose drivers take RAM that was measured
+MAKERS_IN_RAM = tuple(SIZES["gpu_in_ram"])
 # those that need no flash attention for the values
 _PLAIN_CACHE_TYPES = ("f16", "f32", "bf16")
 # what is typed for the block that the model itself brings
@@ -567,6 +569,9 @@ def _program(case: Case, first: Cells) -> Term:
     work, work_line = _work_buffer(case, case.room)
     line = f"{program:,} bytes of program + {vocabulary:,} tokens of vocabulary × {middle} bytes"
     line += work_line
+    driver = _driver_in_ram(case)
+    if driver.likely_bytes:
+        line += f" + {driver.likely_bytes:,} bytes of the GPU's driver"
     outputs = 0
     if case.embeds or row.diffusion:
         # a row of logits and a vector of each token of a batch, cleared when it is made
@@ -599,7 +604,36 @@ def _program(case: Case, first: Cells) -> Term:
     high = runtime.memory.overhead_high_bytes + largest_vocabulary * most
     high += work + outputs + copies
     size = program + vocabulary * middle + work + outputs
-    return term("runtime", size, how, source, line, low=low, high=high)
+    return term(
+        "runtime",
+        size + driver.likely_bytes,
+        how,
+        source,
+        line,
+        low=low + driver.least_bytes,
+        high=high + driver.most_bytes,
+    )
+
+
+class _DriverMemory(NamedTuple):
+    """RAM that a GPU's driver and its library take in the process."""
+
+    least_bytes: int = 0
+    likely_bytes: int = 0
+    most_bytes: int = 0
+
+
+def _driver_in_ram(case: Case) -> _DriverMemory:
+    """What driving a GPU takes in RAM; nothing where it was not measured of its maker."""
+    measured = SIZES["gpu_in_ram"].get(case.gpu_maker)
+    if case.device is None or measured is None:
+        return _DriverMemory()
+    memory = _DriverMemory(*measured)
+    if not any(part.experts for part in case.model.feed_forward):
+        return memory
+    # kernels that choose experts are loaded when they are first used
+    kernels = SIZES["experts_in_ram"][case.gpu_maker]
+    return _DriverMemory(*(size + kernels for size in memory))
 
 
 def _work_buffer(case: Case, room: Cells) -> tuple[int, str]:

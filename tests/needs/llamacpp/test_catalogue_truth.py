@@ -291,3 +291,24 @@ def test_the_buffer_on_a_gpu_is_known_to_the_byte(run: dict[str, Any]) -> None:
         assert buffer != run["compute_bytes"]
         return
     assert buffer == run["compute_bytes"]
+
+
+def processes_on_a_gpu() -> list[dict[str, Any]]:
+    runs = json.loads((TRUTH / "llamacpp_gpu_ram.json").read_text(encoding="utf-8"))
+    return [dict(zip(runs["columns"], row, strict=True)) for row in runs["rows"]]
+
+
+@pytest.mark.parametrize("run", processes_on_a_gpu(), ids=lambda run: run["model"])
+def test_the_ram_of_a_process_with_its_model_on_a_gpu_is_known(
+    run: dict[str, Any],
+) -> None:
+    """The driver and its kernels count; the embeddings were pinned, and are told apart."""
+    workload = Workload(
+        runtime="llama.cpp", quantization=run["quantization"], context_tokens=4096
+    )
+    needs = check(run["model"], workload, machine="h100 80gb, 126gb ram").needs
+    assert needs is not None
+    program = next(term for term in needs.terms if term.name == "runtime")
+    measured = run["private_bytes"] - run["embeddings_bytes"] - run["inputs_bytes"]
+    assert program.low_bytes <= measured <= program.high_bytes
+    assert program.bytes == pytest.approx(measured, rel=0.1)
