@@ -29,7 +29,7 @@ from ..judge.defaults import smallest_of_list, takes_first_of_list
 from ..judge.equal_parts import smallest_device_bytes
 from ..judge.question import ask
 from ..judge.record import Outcome, Question, Report, Verdict
-from ..machine.changes import assumed_sets
+from ..machine.instruction_sets import instruction_sets
 from ..machine.record import (
     MAX_DISK_BYTES,
     MAX_MEMORY_BYTES,
@@ -177,7 +177,7 @@ def node() -> Machine:
         planning=True,
         system="linux",
         architecture="x86_64",
-        instruction_sets=assumed_sets("x86_64"),
+        instruction_sets=instruction_sets().assumed["x86_64"],
         accelerators=(),
         runtimes=(),
     )
