@@ -67,15 +67,14 @@ def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Fin
 
 def _placing_options(question: Question) -> list[str]:
     """The options that were asked for and say where layers lie."""
-    asked = question.workload.runtime_options
-    if not asked or question.runtime is None:
+    if question.runtime is None:
         return []
     rules = question.runtime.named_options
-    return [
-        name
-        for name in asked
-        if name in rules and rules[name].changes.endswith("_layers")
-    ]
+    names = list[str]()
+    for name in question.workload.runtime_options:
+        if name in rules and rules[name].changes.endswith("_layers"):
+            names.append(name)
+    return names
 
 
 # ------------------------------------------------------------------ the model lies in RAM
@@ -150,6 +149,9 @@ def _missing(
     if sharing:
         refusal = _refusal(runtime, rules, sharing[:1])
         return refusal or _stated_share(sharing, needs, machine, question)
+    rule: str | None = None
+    if rules and not runtime.gpus.required:
+        rule = rules[0].subject
     largest = max(devices, key=lambda device: room_of(device) or 0, default=None)
     if needs.memory is None and largest is not None:
         unread = undecided("accelerator-unread", "need", device=largest.name)
@@ -157,8 +159,8 @@ def _missing(
     return finding(
         failing("accelerator-missing"),
         program=runtime.name,
-        rule=rules[0].subject if rules and not runtime.gpus.required else None,
-        device=largest.name if largest else None,
+        rule=rule,
+        device=None if largest is None else largest.name,
         on_cpu=runtime.gpus.on_cpu,
     )
 
@@ -216,10 +218,12 @@ def _shared_ram(
     high = needs.ram_bytes()
     on_mac = lent.device.vendor == "apple"
     figures: Figures = {"device": lent.device.name, "limit": least}
+    if high is None:
+        return passing("accelerator-fits", "shared", **figures)
     # of AMD's GPUs nobody knows what the owner lets them use
-    if high is not None and (on_mac or high > least):
+    if on_mac or high > least:
         figures.update(needs=high, has=least, short=max(0, high - least), unit="bytes")
-    if high is None or high <= least:
+    if high <= least:
         return passing("accelerator-fits", "shared", **figures)
     line = more_for_shared(needs, machine)
     if line is None:
@@ -240,8 +244,9 @@ def _lent_for(
         return lent
     if lent.device not in sharing:
         return None
-    is_used = runtime.gpus.required or computes_on_shared(runtime, lent.device)
-    return lent if is_used else None
+    if runtime.gpus.required or computes_on_shared(runtime, lent.device):
+        return lent
+    return None
 
 
 def more_for_shared(needs: Needs, machine: Machine) -> str | None:
@@ -321,10 +326,11 @@ def _shares_of(needs: Needs, machine: Machine, question: Question) -> list[_Shar
     if not machine.accelerators:
         return []
     percent = percent_of(question.case) if question.wants_gpu else None
-    return [
-        _Share(place, machine.accelerators[index_of(place.where)], percent)
-        for place in _device_places(needs)
-    ]
+    shares = list[_Share]()
+    for place in _device_places(needs):
+        device = machine.accelerators[index_of(place.where)]
+        shares.append(_Share(place, device, percent))
+    return shares
 
 
 def _device_places(needs: Needs) -> list[PlaceNeed]:
@@ -380,9 +386,9 @@ def _lean_option(question: Question) -> str:
     if question.case is not None and "sequences_sampled" in question.case.settings:
         keys = ["lean"]
     options = question.runtime.command_lines.options
-    line = " ".join(options[key] for key in keys if options.get(key))
+    lines = [options[key] for key in keys if options.get(key)]
     parallel = question.workload.parallel
-    return fill(line, {"parallel": parallel}, keep_unknown=True)
+    return fill(" ".join(lines), {"parallel": parallel}, keep_unknown=True)
 
 
 def _shares_ruling(
@@ -459,8 +465,10 @@ def _refusal(
 ) -> Finding | None:
     """That the program does not run on one of the devices, or that nobody knows; else None."""
     for device in devices:
-        demands = _demands_of_builds(runtime, device)
-        demands += _demands_of_rules(rules, device)
+        demands = [
+            *_demands_of_builds(runtime, device),
+            *_demands_of_rules(rules, device),
+        ]
         for demand in demands:
             if not demand.is_met:
                 return finding(

@@ -159,17 +159,22 @@ def _license_ruling(
         refused = _name_refused(license, accepted, is_guess=name_is_guess)
         if refused is not None:
             return refused
-    if workload.commercial and license.commercial_use is None:
-        return undecided("license-not-known")
-    if workload.commercial and license.commercial_use == "no":
-        if use_is_guess:
-            return undecided("license-unconfirmed")
-        return failing("license-forbids")
+    if workload.commercial:
+        if license.commercial_use is None:
+            return undecided("license-not-known")
+        if license.commercial_use == "no":
+            return _forbids(is_guess=use_is_guess)
     if license.commercial_use == "conditional":
         return warning("license-conditional")
     if use_is_guess or name_is_guess:
         return warning("license-assumed")
     return passing("license-allows")
+
+
+def _forbids(*, is_guess: bool) -> Ruling:
+    if is_guess:
+        return undecided("license-unconfirmed")
+    return failing("license-forbids")
 
 
 def _name_refused(license: License, accepted: str, *, is_guess: bool) -> Ruling | None:
@@ -266,12 +271,19 @@ def _download_ruling(question: Question) -> Ruling:
         return passing("weights-published", repository=kept_by, gate_unknown=False)
     if state == "partial":
         return warning("weights-partial")
-    needs_alone = states_needs_alone(spec)
-    has_repository = spec.repository or any(files.repository for files in spec.files)
-    if state == "unknown" and (needs_alone or not has_repository):
-        return passing("weights-stated", needs_alone=needs_alone)
+    if state == "unknown":
+        needs_alone = states_needs_alone(spec)
+        if needs_alone or not _has_repository(spec):
+            return passing("weights-stated", needs_alone=needs_alone)
     gate_unknown = spec.gated is None
     return passing("weights-published", repository=None, gate_unknown=gate_unknown)
+
+
+def _has_repository(spec: ModelSpec) -> bool:
+    """Whether a repository is known that has files of the model."""
+    if spec.repository:
+        return True
+    return any(files.repository for files in spec.files)
 
 
 def gate_remedy(spec: ModelSpec) -> str:
@@ -300,9 +312,11 @@ def context_check(question: Question) -> Finding | None:
     wanted = question.workload.context_tokens
     if wanted is None:
         return _recording_check(question.spec, question.workload.audio_seconds)
-    model = question.spec.architecture
-    trained = model.context_tokens if model is not None else None
-    scaled = model.scaled_context_tokens if model is not None else None
+    trained: int | None = None
+    scaled: int | None = None
+    if question.spec.architecture is not None:
+        trained = question.spec.architecture.context_tokens
+        scaled = question.spec.architecture.scaled_context_tokens
     most = max(trained or 0, scaled or 0)
     if question.row.rewrites and trained:
         # an encoder with a decoder: the context is what is read and written together
@@ -324,9 +338,9 @@ def context_check(question: Question) -> Finding | None:
 
 def _context_ruling(question: Question, wanted: int, trained: int, most: int) -> Ruling:
     """Of tokens that are read and written in one context; 0 for what is not known."""
-    if not most and question.context_asked:
-        return undecided("context-not-known")
     if not most:
+        if question.context_asked:
+            return undecided("context-not-known")
         return passing("context-trained", "default")
     if wanted <= trained:
         return passing("context-trained")
