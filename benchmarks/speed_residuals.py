@@ -64,10 +64,10 @@ from selfhost.judge.pace.text import (
 from selfhost.judge.pace.work import job_of, seconds_of_picture
 from selfhost.judge.step import step_of
 from selfhost.machine import gpus
+from selfhost.machine.cards import every_card
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.named import named
 from selfhost.machine.record import Accelerator
-from selfhost.machine.words import every_card
 from selfhost.needs import case
 from selfhost.needs.records import Needs
 from selfhost.needs.tensors import row_of

@@ -19,7 +19,8 @@ from ..core.records import shown
 from ..core.tables import TomlRow, expression, shipped_table
 from ..core.templates import fill
 from ..core.units import words_of
-from ..machine import cpus, gpus, named, profiles
+from ..machine import cpus, gpus, profiles, rented
+from ..machine.cards import MOST_CARDS, every_card
 from ..machine.instruction_sets import instruction_sets, with_implied
 from ..machine.platforms import normal_architecture, normal_system
 from ..machine.record import (
@@ -31,7 +32,7 @@ from ..machine.record import (
     Machine,
 )
 from ..machine.understand import cards_named
-from ..machine.words import MOST_CARDS, PartOfMachineError, UnknownGpuError, every_card
+from ..machine.words import PartOfMachineError, UnknownGpuError
 
 MAX_LABELS = 32
 MAX_LABEL = 200
@@ -226,8 +227,8 @@ class MachineDraft:
 
 @lru_cache(512)
 def _rented(name: str) -> Machine | None:
-    rented = profiles.machine_called(name) or named.rented(name)
-    return rented[0] if rented is not None and rented[0].scope == "vm" else None
+    match = profiles.machine_called(name) or rented.rented(name)
+    return match[0] if match is not None and match[0].scope == "vm" else None
 
 
 def plain(value: object, length: int = MAX_LABEL) -> str | None:

@@ -21,9 +21,9 @@ from typing import Any
 from ..core import units
 from ..core.files import Unreadable
 from ..core.tables import shipped_table
+from ..machine.cards import MOST_CARDS
 from ..machine.instruction_sets import with_implied
 from ..machine.record import MAX_MEMORY_BYTES
-from ..machine.words import MOST_CARDS
 from .drafts import (
     MAX_NAME,
     NOT_JUDGED,

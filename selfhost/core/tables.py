@@ -289,9 +289,10 @@ _TYPES: Mapping[str, type] = {
     "float": float,
     "bool": bool,
     "tuple": list,
+    "frozenset": list,
 }
 # what stands for several that are missing or wrong
-_NOTHING: Mapping[str, Any] = {"tuple": (), "Mapping": {}}
+_NOTHING: Mapping[str, Any] = {"tuple": (), "frozenset": frozenset(), "Mapping": {}}
 
 
 @cache
@@ -331,8 +332,9 @@ class TomlTable:
         **limits: Any,
     ) -> Any:
         """The value of the key, as a field with that annotation has it: text, a number, a truth
-        value, `Any`, a `TomlTable`, several of one (`tuple[str, ...]`, `Mapping[str, int]`), or a
-        record, whose class is the `kind` in `limits`. Other `limits` are those of `fault_of`.
+        value, `Any`, a `TomlTable`, several of one (`tuple[str, ...]`, `frozenset[str]`,
+        `Mapping[str, int]`), or a record, whose class is the `kind` in `limits`. Other `limits` are
+        those of `fault_of`.
 
         A wrong value is noted, as is a None that the annotation does not have, and with `required`
         also a key that is missing, for which `example` is what to write. In its place stands None.
@@ -366,6 +368,8 @@ class TomlTable:
                 return _NOTHING.get(kind.outer)
         if kind.outer == "tuple":
             return self._listed(path, value, kind, limits)
+        if kind.outer == "frozenset":
+            return frozenset(self._listed(path, value, kind, limits))
         if kind.outer == "Mapping":
             parts = {
                 key: self._right((*path, key), part, kind.inner, limits)

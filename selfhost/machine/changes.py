@@ -13,18 +13,12 @@ from ..core.records import Stated, fault_of, shortened, shown
 from ..core.tables import shipped_table
 from ..core.units import nearest, parse_number, parse_size, words_of
 from . import gpus, record
+from .cards import MOST_CARDS, NamedCards, joined
 from .instruction_sets import assumed_sets, with_implied
 from .platforms import normal_architecture, normal_system
 from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, FactValues, Machine
 from .understand import cards_named
-from .words import (
-    MOST_CARDS,
-    GpuCountError,
-    NamedCards,
-    UnknownGpuError,
-    joined,
-    rewritten,
-)
+from .words import GpuCountError, UnknownGpuError, spelled
 
 # general-purpose machines of the clouds and of CI: 16 GiB with 4 cores (AWS m7i and m8g, GitHub,
 # GitLab)
@@ -140,7 +134,7 @@ def _gpu_of_size(text: str) -> Accelerator:
     fault = fault_of(name, str)
     if fault is not None:
         raise ValueError(fault.message, "give it plain text, without line breaks")
-    name = rewritten(name, "spelling")
+    name = spelled(name)
     return Accelerator(
         vendor=gpus.vendor_of(name),
         name=name,

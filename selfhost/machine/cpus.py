@@ -8,13 +8,13 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from math import hypot, inf, prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core import units
-from ..core.records import Record
-from ..core.tables import TomlRow, shipped_table
+from ..core.records import Record, Stated, read_by
+from ..core.tables import TomlRow, shipped_record, shipped_table
 from ..core.units import words_of
 
 _table = partial(shipped_table, "cpus")
@@ -81,6 +81,12 @@ def rates_of(memory: TomlRow, kinds: Sequence[str] = ()) -> dict[str, Any]:
     rates = rates or [usual]
     every_rate = Rates(least, min(rates), usual, max(rates), most)
     return {"channels": channels, "bytes_per_second": every_rate}
+
+
+def ram_rates(kind: str) -> tuple[int, int] | None:
+    """The slowest and the fastest usual rate of a kind of RAM in MT/s; None for one not listed."""
+    rates = _table()["ram"].get(kind)
+    return None if rates is None else (rates[0], rates[1])
 
 
 class Share(Record):
@@ -324,6 +330,12 @@ def names_a_kind_alone(words: AbstractSet[str]) -> bool:
     return bool(around) and kind <= {*around["words"]}
 
 
+def number_words() -> Mapping[str, int]:
+    """The numbers that words mean: 2 of `dual`."""
+    counts: Mapping[str, int] = _table()["counts"]
+    return counts
+
+
 def count_of(name: str) -> int:
     """How many processors a name tells, `dual xeon`; the `x6` of one with one socket are cores."""
     series = processor_of(name)
@@ -417,10 +429,31 @@ def _counts_of(cores: int | Sequence[int], processors: int) -> tuple[int, int, i
     return processors * fewest, processors * usual, processors * most
 
 
+class SmallerChip(Record):
+    """The form of a chip with fewer cores and less bandwidth."""
+
+    cores: int
+    gb_per_s: float
+    least_gb_per_s: float
+
+
+class SoldMac(Record):
+    """The Macs with a chip. The first of `gib` is that of the cheapest; the sizes `smaller_gib`
+    come only with the form of `smaller_cores`.
+    """
+
+    sold_as: tuple[str, ...]
+    gib: tuple[float, ...]
+    cores: int
+    smaller_gib: tuple[float, ...] = ()
+    smaller_cores: int = 0
+
+
 class Chip(Record):
-    """A chip with its memory beside it, a row of `chip`; `smaller` one has fewer cores."""
+    """A chip with its memory beside it, a row of `chip`. `words` are those of its name."""
 
     name: str
+    words: str
     gb_per_s: float
     least_gb_per_s: float
     gpu: str | None = None
@@ -430,22 +463,62 @@ class Chip(Record):
     ghz: float | None = None
     tflops: float | None = None
     neural: bool = False
-    smaller: TomlRow = {}
-    mac: TomlRow = {}
+    smaller: SmallerChip | None = None
+    mac: SoldMac | None = None
+
+
+class _MetalShare(Stated):
+    """What the GPU of a Mac with at most so much RAM may use of it, least and most."""
+
+    share: tuple[float, ...]
+    up_to_gib: float = inf
+
+
+class _ChipTable(Stated):
+    """`specs/common/chips.toml`, whose header explains each key."""
+
+    schema: int
+    # each is read as a `Chip` where it is the one that was meant
+    chip: tuple[Any, ...]
+    metal: tuple[_MetalShare, ...] = read_by(kind=_MetalShare)
+    sources: Mapping[str, str]
+
+
+def _chip(row: TomlRow) -> Chip:
+    smaller = row.get("smaller")
+    mac = row.get("mac")
+    return record_of(
+        Chip,
+        row,
+        smaller=None if smaller is None else record_of(SmallerChip, smaller),
+        mac=None if mac is None else record_of(SoldMac, mac),
+    )
+
+
+@cache
+def mac_chips() -> Mapping[Chip, SoldMac]:
+    """Apple's chips, with the Macs that have them."""
+    chips = map(_chip, shipped_record(_ChipTable, "chips").chip)
+    return {chip: chip.mac for chip in chips if chip.mac is not None}
 
 
 @lru_cache(maxsize=512)
 def chip_of(words: frozenset[str]) -> Chip | None:
     """The chip that the words of a processor's or a GPU's name mean; None for others."""
-    rows = _best_rows(shipped_table("chips")["chip"], words)
-    return record_of(Chip, rows[0]) if rows else None
+    rows = _best_rows(shipped_record(_ChipTable, "chips").chip, words)
+    return _chip(rows[0]) if rows else None
 
 
 def metal_share(ram_bytes: int) -> tuple[float, float]:
     """Of a Mac's RAM, what macOS lets the GPU use unless somebody set it, least and most."""
-    least, most = next(
-        row["share"]
-        for row in shipped_table("chips")["metal"]
-        if ram_bytes <= row.get("up_to_gib", ram_bytes) * units.GIB
-    )
-    return least, most
+    for row in shipped_record(_ChipTable, "chips").metal:
+        if ram_bytes <= row.up_to_gib * units.GIB:
+            least, most = row.share
+            return least, most
+    raise AssertionError("the last row of `metal` is of any RAM")
+
+
+def is_server(name: str) -> bool:
+    """Whether the processor of that name is of a series of servers."""
+    series = processor_of(name)
+    return series is not None and series.kind == "server"

@@ -63,6 +63,18 @@ def _rows(key: str) -> tuple[tuple[frozenset[str], dict[str, Any]], ...]:
     )
 
 
+def card_rows() -> Sequence[TomlRow]:
+    """The rows of `gpu`: the GPUs that are sold."""
+    rows: Sequence[TomlRow] = _table()["gpu"]
+    return rows
+
+
+def source_called(key: str) -> str:
+    """Where the figures of a row are from, by its `source`."""
+    source: str = _table()["sources"][key]
+    return source
+
+
 def _has_words(name: str, patterns: Sequence[str]) -> bool:
     return (
         re.search(rf"\b(?:{'|'.join(patterns)})\b", name.lower().replace("-", " "))

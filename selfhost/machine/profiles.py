@@ -37,6 +37,7 @@ _DISKS_TO_CHOOSE = Unread(
     reason="whoever orders the machine chooses its disk",
     remedy="state it by --set disk=…",
 )
+MEMORY_FACTS = ("memory_total_bytes", "memory_limit_bytes")
 
 
 class Profile(Record):
@@ -259,3 +260,31 @@ def _disks(row: TomlRow) -> tuple[Disk, ...] | None:
         return None
     disk = Disk(purpose="", path="its disk", free_bytes=free, total_bytes=total)
     return tuple([disk.replace(purpose=purpose) for purpose in PURPOSES])
+
+
+def planned_machine(
+    facts: FactValues,
+    *,
+    memory_gib: float,
+    assumed: Sequence[str],
+    source: str,
+    name: str,
+    scope: str,
+    confidence: str,
+) -> Machine:
+    """A machine to plan for, of facts from one source; those that are `assumed` say so."""
+    memory_bytes = round(memory_gib * units.GIB)
+    facts = {**facts, **dict.fromkeys(MEMORY_FACTS, memory_bytes)}
+    facts = {fact: value for fact, value in facts.items() if value is not None}
+    sources = dict.fromkeys(facts, source)
+    for fact in sources.keys() & {*assumed}:
+        sources[fact] = f"{source}: assumed, as most such machines have it"
+    machine = Machine(
+        **facts,
+        name=name,
+        scope=scope,
+        confidence=confidence,
+        assumed=tuple(assumed),
+        sources=sources,
+    )
+    return planned(machine)

@@ -18,11 +18,12 @@ from selfhost.core.units import words_of
 from selfhost.judge.pace import Step
 from selfhost.judge.pace.rates import gpu_of
 from selfhost.machine import cpus, gpus
+from selfhost.machine.cards import Card, every_card
 from selfhost.machine.cpus import class_of
 from selfhost.machine.named import named
 from selfhost.machine.record import Accelerator
 from selfhost.machine.understand import cards_named
-from selfhost.machine.words import Card, PartOfMachineError, UnknownGpuError, every_card
+from selfhost.machine.words import PartOfMachineError, UnknownGpuError
 
 TABLE: dict[str, Any] = tomllib.loads(
     (COMMON / "gpus.toml").read_text(encoding="utf-8")

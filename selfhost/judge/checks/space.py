@@ -346,8 +346,8 @@ def _most_gib(machine: Machine) -> float:
     """The most RAM that a machine with such a processor takes; infinite where not known."""
     name = machine.cpu_model or ""
     chip = cpus.chip_of(words_of(name))
-    if chip is not None and chip.mac:
-        return float(max(chip.mac["gib"]))
+    if chip is not None and chip.mac is not None:
+        return float(max(chip.mac.gib))
     return float(cpus.class_of(name).get("most_gib", inf))
 
 

@@ -149,14 +149,15 @@ def _chip_memory(machine: Machine, chip: cpus.Chip | None, *, is_guest: bool) ->
     low, high, name = figures.any_apple_low, figures.any_apple.high, ANY_APPLE
     if chip is not None:
         low, high, name = chip.least_gb_per_s, chip.gb_per_s, chip.name
-        few = chip.smaller.get("cores")
+        smaller = chip.smaller
         cores = machine.cpu_cores_physical or machine.cpu_cores_usable
         # a guest's cores tell nothing of the chip's, nor do fewer than any such chip has
-        if few and (is_guest or cores is None or cores <= few):
-            low = chip.smaller["least_gb_per_s"]
-            if cores == few and not is_guest:
-                high, name = chip.smaller["gb_per_s"], f"{name} with {few} cores"
-        if chip.mac:
+        if smaller and (is_guest or cores is None or cores <= smaller.cores):
+            low = smaller.least_gb_per_s
+            if cores == smaller.cores and not is_guest:
+                high = smaller.gb_per_s
+                name = f"{name} with {smaller.cores} cores"
+        if chip.mac is not None:
             name += ", by its cores or its GPU"
     if is_guest:
         low *= figures.guest_share

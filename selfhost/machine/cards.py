@@ -1,0 +1,294 @@
+"""The GPUs that a name means: `2x 3090`, `geforce rtx 4060 ti 16 gb`.
+
+What goes in: the words of a name, and the size and count beside it. What comes out: `NamedCards`,
+with the usual form of the GPU where the name can mean several, and a note that says so. The GPUs
+that are sold are the rows of specs/common/gpus.toml (`every_card`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+from ..core import units
+from ..core.records import Record
+from ..core.units import all_near, words_of
+from . import cpus
+from .gpus import (
+    card_rows,
+    driver_memory_bytes,
+    fact_of,
+    source_called,
+    vendor_of,
+    why_unserved,
+)
+from .record import Accelerator
+from .words import COUNT, SIZE, bad_name, spelled, spelled_out, vocabulary
+
+MOST_CARDS = 64
+# names of which one is asked for, at most
+_MOST_ASKED = 8
+
+
+class Card(Record):
+    """A GPU as it is sold: a row of `gpu`. `words` tell it from others; `named` are all words of
+    its driver's name, its maker and what people say beside them; `called` other names as a whole.
+    """
+
+    name: str
+    words: frozenset[str]
+    named: frozenset[str]
+    called: tuple[frozenset[str], ...]
+    memory_gib: tuple[float, ...] = ()
+    usual_gib: float | None = None
+    unified: bool = False
+    devices: int = 1
+    integrated: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name without the words that people leave unsaid."""
+        unsaid = vocabulary().unsaid
+        said = [word for word in self.name.split() if word.lower() not in unsaid]
+        return " ".join(said) or self.name
+
+    def label_with(self, memory_gib: float) -> str:
+        """The label with a memory; as it is where it names that already."""
+        size = f"{memory_gib:g}"
+        if re.search(rf"\b{size} ?GB\b", self.label):
+            return self.label
+        return f"{self.label} {size} GB"
+
+    @property
+    def telling(self) -> frozenset[str]:
+        """The words that must be said to mean this GPU and no other form of it."""
+        return self.words - vocabulary().left_out
+
+    def can_be(self, typed: frozenset[str]) -> bool:
+        """Whether these words name it, or several GPUs of which it is one."""
+        if typed in self.called:
+            return True
+        return typed <= self.named and self.telling - vocabulary().forms <= typed
+
+
+class NamedCards(Record):
+    """GPUs that somebody named.
+
+    `label` is a short name for all, `2x RTX 3090`; `notes` has a sentence for each name that can
+    mean more than one; `source` says where memory and bandwidth are from.
+    """
+
+    accelerators: tuple[Accelerator, ...]
+    label: str
+    notes: tuple[str, ...] = ()
+    source: str = ""
+
+    @property
+    def is_unified(self) -> bool:
+        """Whether each of them is in a processor, whose RAM it uses."""
+        return all(card.unified for card in self.accelerators)
+
+
+@cache
+def every_card() -> tuple[Card, ...]:
+    """All GPUs of the table."""
+    idle = vocabulary().gpu_idle
+    former = vocabulary().former
+    cards: list[Card] = []
+    for row in card_rows():
+        vendor = vendor_of(row["name"])
+        texts = [row["name"], row["words"], row.get("also", ""), vendor]
+        texts += former.get(vendor, ())
+        card = cpus.record_of(
+            Card,
+            row,
+            words=frozenset(row["words"].split()),
+            named=words_of(" ".join(texts)),
+            called=tuple(words_of(name) - idle for name in row.get("called", ())),
+            integrated="integrated" in row,
+        )
+        cards.append(card)
+    return tuple(cards)
+
+
+@cache
+def _cards_by_word() -> Mapping[str, Sequence[Card]]:
+    """By each word of a name the cards that have it."""
+    cards: dict[str, list[Card]] = {}
+    for card in every_card():
+        for word in card.named.union(*card.called):
+            cards.setdefault(word, []).append(card)
+    return cards
+
+
+def joined(named: Sequence[NamedCards]) -> NamedCards:
+    """All of them together."""
+    return NamedCards(
+        accelerators=tuple(card for cards in named for card in cards.accelerators),
+        label=" + ".join(cards.label for cards in named),
+        notes=tuple(note for cards in named for note in cards.notes),
+        source="; ".join(cards.source for cards in named),
+    )
+
+
+def named_card(
+    name: Sequence[str],
+    memory_gib: float | None = None,
+    count: int = 1,
+    *,
+    laptop: bool = False,
+) -> NamedCards:
+    """So many of the GPU of that name. Raises `UnknownGpuError` or `PartOfMachineError`."""
+    several = matches(tuple(name), laptop=laptop)
+    if not several:
+        raise unknown_gpu(name)
+    if all(card.unified for card in several):
+        cards = _inside_processor(several)
+    else:
+        cards = _choose_size(several, " ".join(name), memory_gib)
+    label = f"{count}x {cards.label}" if count > 1 else cards.label
+    return cards.replace(accelerators=cards.accelerators * count, label=label)
+
+
+def _inside_processor(several: Sequence[Card]) -> NamedCards:
+    """The first of them that processors have in them. Raises `PartOfMachineError` where none is."""
+    for card in several:
+        if card.integrated:
+            accelerator = Accelerator(
+                vendor=vendor_of(card.name), name=card.name, unified=True
+            )
+            source = f"{card.label}: part of a processor, so its memory is the RAM"
+            return NamedCards(
+                accelerators=(accelerator,), label=card.label, source=source
+            )
+    raise bad_name("gpu_of_machine", several[0].label)
+
+
+class _SizedCard(NamedTuple):
+    """A GPU with one of the memories that it is sold with; `gb_per_s` is the memory's peak."""
+
+    is_unusual: bool
+    memory_gib: float
+    gb_per_s: float
+    card: Card
+
+
+def _sized(several: Iterable[Card], memory_gib: float | None) -> list[_SizedCard]:
+    """Each GPU with each of its memories, or those with that memory, on all devices or on one."""
+    sized: list[_SizedCard] = []
+    for card in several:
+        for size in card.memory_gib:
+            if memory_gib in (None, size, size * card.devices):
+                is_unusual = card.usual_gib not in (None, size)
+                peak = fact_of(card.name, "gb_per_s", size)
+                sized.append(_SizedCard(is_unusual, size, peak, card))
+    return sized
+
+
+def _choose_size(
+    several: Sequence[Card], typed: str, memory_gib: float | None
+) -> NamedCards:
+    """The usual size of the cards that a name can mean, else the smallest and slowest; a note."""
+    options = _sized(several, memory_gib)
+    if not options:
+        raise not_sold_so(several, memory_gib or 0)
+    options.sort(key=lambda option: option[:3])
+    chosen = options[0]
+    card = chosen.card
+    size = chosen.memory_gib
+    others: dict[str, None] = {}
+    for option in options:
+        if (option.memory_gib, option.gb_per_s) != (size, chosen.gb_per_s):
+            others[f'"{option.card.label_with(option.memory_gib)}"'] = None
+    sized = card.label_with(size)
+    notes: tuple[str, ...] = ()
+    if others:
+        which = "the usual one" if card.usual_gib else "the smallest"
+        names = " or ".join(others)
+        notes = (f'"{typed}" is judged as {sized}, {which}; otherwise name {names}.',)
+    label = card.label if len(card.memory_gib) == 1 else sized
+    accelerator = Accelerator(
+        vendor=vendor_of(card.name),
+        name=card.name,
+        memory_total_bytes=driver_memory_bytes(card.name, size),
+        unified=False,
+        memory_bandwidth_bytes_per_second=round(chosen.gb_per_s * units.GB),
+    )
+    source = source_called(fact_of(card.name, "source", size))
+    return NamedCards(
+        accelerators=(accelerator,) * card.devices,
+        label=label,
+        notes=notes,
+        source=f"{label}: bandwidth from {source}",
+    )
+
+
+@lru_cache(maxsize=4096)
+def matches(name: tuple[str, ...], *, laptop: bool = False) -> tuple[Card, ...]:
+    """The cards of which the words say enough, `h200` is no `h200 nvl`; also by a short form,
+    `3070s`, and in a laptop its form.
+    """
+    if laptop:
+        several = matches((*name, "laptop"))
+        if several:
+            return several
+    same = vocabulary().same
+    idle = vocabulary().gpu_idle
+    for spelling in spelled_out(spelled(" ".join(name)).lower()):
+        words = frozenset(same.get(word, word) for word in words_of(spelling))
+        typed = words - idle
+        if not typed:
+            continue
+        with_a_word = min((_cards_by_word().get(word, ()) for word in typed), key=len)
+        meant = [card for card in with_a_word if card.can_be(typed)]
+        if meant:
+            return tuple(_most_told(meant, typed))
+    return ()
+
+
+def _most_told(meant: Sequence[Card], typed: frozenset[str]) -> Sequence[Card]:
+    """Of several cards those of which most words are told; all where none is told in full."""
+    told = [card for card in meant if card.telling <= typed]
+    if not told:
+        return meant
+    most = max(len(card.telling) for card in told)
+    return [card for card in told if len(card.telling) == most]
+
+
+def unknown_gpu(name: Sequence[str]) -> Exception:
+    """The error for words that are no GPU's name, with names that are spelled alike."""
+    text = " ".join(name)
+    of_apple = frozenset(("apple", *name))
+    chip = cpus.chip_of(of_apple)
+    if chip is not None and of_apple == words_of(chip.name):
+        return bad_name("gpu_of_machine", chip.name)
+    clause = why_unserved(text)
+    if clause is not None:
+        return bad_name("unserved_gpu", text, clause=clause)
+    near = _names_near(spelled(text))
+    meant = f"did you mean {', '.join(near)}? Otherwise " if near else ""
+    return bad_name("gpu", text, near, meant=meant)
+
+
+def _names_near(text: str) -> list[str]:
+    """Labels of cards that have all these words, else of those that are spelled alike."""
+    sold = [card for card in every_card() if not card.unified]
+    words: set[str] = set()
+    for word in text.lower().split():
+        if not SIZE.fullmatch(word) and not COUNT.fullmatch(word):
+            words.add(word)
+    near = dict.fromkeys(card.label for card in sold if words <= card.named)
+    if 0 < len(near) <= _MOST_ASKED:
+        return list(near)
+    return all_near(text, [card.label for card in sold])
+
+
+def not_sold_so(several: Sequence[Card], memory_gib: float) -> Exception:
+    """The error for a size that none of the cards is sold with."""
+    card = several[0]
+    sizes = {size for other in several for size in other.memory_gib}
+    sold = " or ".join(f"{size:g}" for size in sorted(sizes))
+    near = [card.label_with(size) for size in card.memory_gib]
+    return bad_name("gpu_size", card.label, near, gib=f"{memory_gib:g}", sold=sold)

@@ -1,0 +1,105 @@
+"""A description as words, some of which a matcher has claimed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from .cpus import MAKERS
+from .words import BREAK, COUNT, SIZE, tokens, vocabulary
+
+_LONGEST_NAME = 9
+
+
+class Run(NamedTuple):
+    """Words that stand side by side: those from place `start` on, up to `end`."""
+
+    start: int
+    end: int
+    words: Sequence[str]
+
+    @property
+    def places(self) -> range:
+        return range(self.start, self.end)
+
+
+class Count(NamedTuple):
+    """A number of things, and where `2x` or `x2` states it; one where no word does."""
+
+    number: int = 1
+    places: Sequence[int] = ()
+
+
+class Phrase(NamedTuple):
+    """The words of a text in order. `free` are those that no matcher has claimed, by their places.
+
+    `is_of_gpus`: the text is to name GPUs and nothing else.
+    """
+
+    text: str
+    words: Sequence[str]
+    free: Mapping[int, str]
+    is_of_gpus: bool = False
+
+    @classmethod
+    def of(cls, text: str, *, is_of_gpus: bool = False) -> Phrase:
+        """The words of a text, all of them free."""
+        words = tokens(text)
+        return cls(text, words, dict(enumerate(words)), is_of_gpus)
+
+    def without(self, places: Iterable[int]) -> Phrase:
+        """The phrase in which the words at these places are claimed, too."""
+        claimed = frozenset(places)
+        free = {at: word for at, word in self.free.items() if at not in claimed}
+        return self._replace(free=free)
+
+    def word(self, at: int) -> str:
+        """The word at that place, claimed or not; empty where there is none."""
+        return self.words[at] if 0 <= at < len(self.words) else ""
+
+    def is_free(self, run: Run) -> bool:
+        """Whether no word of the run is claimed."""
+        return all(at in self.free for at in run.places)
+
+    def runs(self, longest: int = _LONGEST_NAME) -> Iterator[Run]:
+        """Free words that stand side by side, the longest runs first."""
+        for length in range(min(longest, len(self.words)), 0, -1):
+            for start in range(len(self.words) - length + 1):
+                run = Run(start, start + length, self.words[start : start + length])
+                if BREAK not in run.words and self.is_free(run):
+                    yield run
+
+    def memory_gib(self, at: int) -> float:
+        """The size in GB that stands free at that place; 0 where there is none."""
+        match = SIZE.fullmatch(self.free.get(at, ""))
+        return float(match[1]) if match and match[2] == "gb" else 0.0
+
+    def with_fillers(self, run: Run) -> Run:
+        """The run with what may stand between it and its size or count."""
+        fillers = (vocabulary().gpu_idle | {*MAKERS}) - {"with", "vram"}
+        start = run.start
+        end = run.end
+        while self.word(start - 1) in fillers:
+            start -= 1
+        while self.free.get(end) in fillers:
+            end += 1
+        return Run(start, end, self.words[start:end])
+
+    def count_beside(self, run: Run) -> Count:
+        """The `2x` before the run or the `x2` behind it, perhaps behind its size, too."""
+        end = run.end
+        while end not in self.free and SIZE.fullmatch(self.word(end)):
+            end += 1
+        start, end, _ = self.with_fillers(Run(run.start, end, ()))
+        for at in (start - 1, end, end + 1):
+            count = COUNT.fullmatch(self.free.get(at, ""))
+            if count is None:
+                continue
+            if count[1]:
+                # `epyc 7742 2x 3090` are two cards
+                is_of_this = at < start or self.word(at + 1) in ("", BREAK)
+            else:
+                is_of_this = at >= end
+            if is_of_this:
+                return Count(int(count[1] or count[2]), (at,))
+        return Count()

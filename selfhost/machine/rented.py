@@ -1,0 +1,187 @@
+"""The machines that clouds rent, by the names of their types: `g5.xlarge`, `n1-standard-8 + t4`.
+
+What goes in: a text. What comes out: the machine and a note, or None where the text names no type.
+specs/common/cloud_types.toml has the types of each series in one row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from ..core import units
+from ..core.records import Record, Stated
+from ..core.tables import shipped_record
+from . import cpus
+from .cards import NamedCards
+from .profiles import planned_machine
+from .record import BANDWIDTH, FactValues, Machine
+from .understand import cards_named
+from .words import UnknownGpuError
+
+_MOST_LETTERS = 120
+# a whole computer, of the size of its largest virtual machines: `c7a.metal-48xl`
+_METAL = re.compile(r"(?<=[a-z\d])\.metal-(\d{1,3})xl\b")
+
+
+class _CloudTable(Stated):
+    """`specs/common/cloud_types.toml`, whose header explains each key."""
+
+    schema: int
+    providers: frozenset[str]
+    unlisted: str
+    constrained: str
+    # virtual processors of a size: 2 of `large`
+    sizes: Mapping[str, int]
+    # each is read as a `_Series` where a name can be one of its types
+    type: tuple[Any, ...]
+    sources: Mapping[str, str]
+
+
+class _Series(Record):
+    """A row of `type`: the types of one series. `gib` is the memory for each virtual processor by
+    the word `kind` of the name, `gpus` the number of GPUs by the number of virtual processors.
+    """
+
+    provider: str
+    types: str
+    begins: str
+    cpu: str
+    threads: int
+    source: str
+    gib: Mapping[str, float] = {}
+    any_host: bool = False
+    processors: Mapping[str, int] | None = None
+    gpu: str | None = None
+    gpus: Mapping[str, int] = {}
+
+    def cards_of(self, processors: int) -> NamedCards | None:
+        """The GPUs of its type with so many virtual processors; None where it has none."""
+        if self.gpu is None:
+            return None
+        return cards_named(f"{self.gpus.get(str(processors), 1)}x {self.gpu}")
+
+
+class _Size(NamedTuple):
+    """One type of a series."""
+
+    series: _Series
+    memory_gib: float
+    processors: int
+
+
+def _table() -> _CloudTable:
+    return shipped_record(_CloudTable, "cloud_types")
+
+
+@cache
+def _series_beginning(letter: str) -> Sequence[_Series]:
+    """Those whose types' names begin so."""
+    rows = _table().type
+    return [cpus.record_of(_Series, row) for row in rows if letter in row["begins"]]
+
+
+def rented(text: str) -> tuple[Machine, str] | None:
+    """The machine that a cloud's name for a type means, with GPUs that are named behind it,
+    `n1-standard-8 + t4`, in place of its own, and a note; None for any other text.
+    """
+    plain = without_provider(text)
+    if len(plain) > _MOST_LETTERS or not any(map(str.isdecimal, plain)):
+        return None
+    words = _METAL.sub(r".\1xlarge", plain).split()
+    for end in range(len(words), 0, -1):
+        name = " ".join(words[:end])
+        size = _size_called(name.lower())
+        if size is not None:
+            behind = " ".join(words[end:])
+            return _rented_machine(name, size, behind)
+    return None
+
+
+def has_unlisted_gpu(text: str) -> bool:
+    """Whether this is a type with a GPU, or a part of one, that no row tells."""
+    plain = without_provider(text).lower()
+    if len(plain) > _MOST_LETTERS:
+        return False
+    return re.fullmatch(_table().unlisted, plain, re.ASCII) is not None
+
+
+def without_provider(text: str) -> str:
+    """The text without the words for who rents it out, before it or behind: `google cloud`."""
+    providers = _table().providers
+    # SageMaker's names have `ml.` before them
+    words = text.strip().removeprefix("ml.").split()
+    while len(words) > 1 and words[0].lower() in providers:
+        words.pop(0)
+    while len(words) > 1 and words[-1].lower() in providers:
+        words.pop()
+    return " ".join(words)
+
+
+def _rented_machine(name: str, size: _Size, behind: str) -> tuple[Machine, str]:
+    """The machine of a type, with what stands behind its name."""
+    series = size.series
+    ignored = ""
+    cards: NamedCards | None = None
+    if behind:
+        try:
+            cards = cards_named(behind.lstrip("+, ").removeprefix("with "))
+        except UnknownGpuError:
+            ignored = f" Ignored (not understood): {behind}."
+    if cards is None:
+        cards = series.cards_of(size.processors)
+    facts: FactValues = {
+        "system": "linux",
+        "architecture": cpus.class_of(series.cpu).get("architecture", "x86_64"),
+        "cpu_model": series.cpu,
+        "cpu_cores_usable": float(size.processors),
+        "cpu_cores_physical": max(1, size.processors // series.threads),
+        "accelerators": () if cards is None else cards.accelerators,
+    }
+    machine = planned_machine(
+        facts,
+        memory_gib=size.memory_gib,
+        assumed=[BANDWIDTH, "cpu_model"] if series.any_host else [BANDWIDTH],
+        source=_table().sources[series.source],
+        name=name,
+        scope="vm",
+        confidence="medium",
+    )
+    memory = units.binary(machine.memory_total_bytes or 0)
+    parts = f"{memory}, {size.processors} virtual processors of {series.cpu}"
+    if cards is not None:
+        parts += f", {cards.label}"
+    return machine, f"{series.provider} {name}: {parts}.{ignored}"
+
+
+def _size_called(name: str) -> _Size | None:
+    """The type of a name in lower case."""
+    fewer = 0
+    # a type with fewer processors than another has its memory: `Standard_E8-4s_v5`
+    constrained = re.fullmatch(_table().constrained, name, re.ASCII)
+    if constrained is not None:
+        name = f"{constrained['before']}{constrained['behind']}"
+        fewer = int(constrained["count"])
+    for series in _series_beginning(name[:1]):
+        match = re.fullmatch(series.types, name, re.ASCII)
+        if match is None:
+            continue
+        processors = _processors_of(series, match["size"])
+        groups = match.groupdict()
+        gib = groups.get("gib")
+        if gib is None:
+            gib = series.gib.get(groups.get("kind") or "", 0) * processors
+        if float(gib) and processors > fewer:
+            return _Size(series, float(gib), fewer or processors)
+    return None
+
+
+def _processors_of(series: _Series, size: str) -> int:
+    """The virtual processors of a size: of `8` eight, of `4xlarge` 16; 0 where it is none."""
+    if series.processors is not None:
+        return series.processors.get(size, 0)
+    word = size.lstrip("0123456789")
+    count = int(size.removesuffix(word) or 1)
+    return count * _table().sizes.get(word, 0) if word else count
