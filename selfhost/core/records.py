@@ -242,10 +242,12 @@ class Record(metaclass=_RecordType):
         return {name: values[name] for name in type(self)._fields}
 
     def replace(self, **changes: Any) -> Self:
-        """Return a copy with some fields changed."""
-        values = self.__getstate__()
-        values.update(changes)
-        return type(self)(**values)
+        """Return a copy with some fields changed; the record itself where each is as it was."""
+        values = self.__dict__
+        for name, value in changes.items():
+            if name not in type(self)._kinds or values[name] is not value:
+                return type(self)(**{**self.__getstate__(), **changes})
+        return self
 
 
 class Stated(Record):
