@@ -11,7 +11,7 @@ from selfhost.core.stored import Store
 from selfhost.core.tables import stored_table
 from selfhost.core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from selfhost.machine.profiles import rows_in
-from selfhost.needs import Case, case_for, row_of, trained_tokens
+from selfhost.needs import Case, case_for, in_batches, row_of, trained_tokens
 from selfhost.needs.llamacpp.buffers import keep_buffers
 
 # the program whose compute buffers are stored; those that are made of it ask for the same
@@ -44,4 +44,9 @@ def usual_cases(catalogue: Catalogue) -> Iterator[Case]:
         for tokens in _CONTEXTS:
             context_tokens = min(trained or DEFAULT_CONTEXT_TOKENS, tokens)
             workload = Workload(format="gguf", context_tokens=context_tokens)
-            yield case_for(spec, runtime, workload)
+            case = case_for(spec, runtime, workload)
+            yield case
+            if spec.architecture.has_experts:
+                # experts in RAM cross to a GPU once for each batch of a prompt
+                for batch_tokens in runtime.batches.beside_ram:
+                    yield in_batches(case, min(batch_tokens, context_tokens))
