@@ -20,7 +20,7 @@ from ..judge.checks import Finding, Outcome
 from ..judge.checks.runtime import is_slow
 from ..judge.checks.space import bytes_to_store, disk_margin_bytes, reserve_beside
 from ..judge.defaults import smallest_of_list
-from ..judge.devices import DEVICE_MARGIN_BYTES
+from ..judge.devices import DEVICE_MARGIN_BYTES, smallest_total_bytes
 from ..judge.equal_parts import smallest_device_bytes
 from ..judge.judging import judge
 from ..judge.pace.rates import shared_gpu_of
@@ -35,6 +35,7 @@ from ..judge.record import (
     Verdict,
     exit_code,
 )
+from ..machine import gpus
 from ..machine.profiles import Profile, all_profiles, size_of
 from ..machine.record import MAX_MEMORY_BYTES, MEASURED, Accelerator, Machine
 from ..needs import MAKERS_IN_RAM, needs_on
@@ -400,6 +401,8 @@ def _sizes(question: Question, needs: Needs) -> _Sizes:
             card_bytes += term.high_bytes
     if question.wants_gpu:
         card_bytes = smallest_device_bytes(needs, question.case)
+    else:
+        card_bytes = smallest_total_bytes(gpus.UNKNOWN, card_bytes)
     beside_bytes = 0
     for maker in ("", *MAKERS_IN_RAM):
         on_card = needs_on(needs, question.case, Device(maker=maker))

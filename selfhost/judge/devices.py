@@ -112,9 +112,33 @@ def emptied(devices: Sequence[Accelerator]) -> tuple[Accelerator, ...]:
 
 
 def _idle(device: Accelerator) -> Accelerator:
-    if device.memory_total_bytes is None:
+    """The device without what other programs take; as it is where they take nothing."""
+    free, idle = device.memory_free_bytes, idle_bytes(device)
+    if idle is None or (free is not None and free >= idle):
         return device
     return device.replace(memory_free_bytes=None)
+
+
+def idle_bytes(device: Accelerator) -> int | None:
+    """What programs see of its memory while none runs: all but what its driver keeps.
+
+    None where its memory was not read. An instance of MIG is stated without the driver's share.
+    """
+    total = device.memory_total_bytes
+    if total is None or device.is_part:
+        return total
+    return total - gpus.kept_by_driver_bytes(device.vendor, total)
+
+
+def smallest_total_bytes(vendor: str, idle: int) -> int:
+    """The memory of the smallest card of that maker of which programs see so many bytes."""
+    total = idle
+    while True:
+        seen = total - gpus.kept_by_driver_bytes(vendor, total)
+        if seen >= idle:
+            return total
+        # a larger card never shows more than the bytes that were added
+        total += idle - seen
 
 
 def percent_of(case: Case | None) -> float:
@@ -126,16 +150,18 @@ def percent_of(case: Case | None) -> float:
 def room_of(device: Accelerator, percent: float | None = None) -> int | None:
     """What a program may take of it now: that share, or all but what llama.cpp leaves free.
 
-    None where it was not read.
+    What is left free holds the context of CUDA, which no need counts: up to 0.7 GiB of llama.cpp
+    and 0.9 GiB of PyTorch, with what that reserves. None where its memory was not read.
     """
-    total = device.memory_total_bytes
     free = device.memory_free_bytes
-    size = total if free is None else free
-    if size is None:
+    if free is None:
+        free = idle_bytes(device)
+    if free is None:
         return None
     if percent is None:
-        return max(0, size - DEVICE_MARGIN_BYTES)
-    return None if total is None else min(int(total * percent // 100), size)
+        return max(0, free - DEVICE_MARGIN_BYTES)
+    total = device.memory_total_bytes
+    return None if total is None else min(int(total * percent // 100), free)
 
 
 class _SmallDevices(NamedTuple):

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache, partial
-from typing import Any
+from functools import cache, lru_cache, partial
+from typing import Any, NamedTuple
 
 from ..core import units
 from ..core.tables import TomlRow, shipped_table
@@ -104,6 +104,44 @@ def driver_memory_bytes(name: str, sold_gb: float) -> int:
             if driver["sold_gb"] == sold_gb:
                 return int(driver["mib"]) * units.MIB
     return round(sold_gb * units.GIB)
+
+
+class _Kept(NamedTuple):
+    """MiB that a driver keeps of a card that it reports `total` of: least, likely and most seen."""
+
+    total: int
+    least: int
+    likely: int
+    most: int
+
+
+_NOTHING_KEPT = _Kept(0, 0, 0, 0)
+
+
+@cache
+def kept_by_size(vendor: str) -> tuple[_Kept, ...]:
+    """What the driver of a maker keeps, the smallest card first; empty where it is not known."""
+    for row in _table()["driver_keeps"]:
+        if vendor in row["makers"]:
+            return tuple(_Kept(**size) for size in row["sizes"])
+    return ()
+
+
+def kept_by_driver_bytes(vendor: str, total_bytes: int) -> int:
+    """What the driver of a maker likely keeps of a card of that size before any program runs.
+
+    Between two sizes of the table it goes in proportion, above the largest it stays the same; 0 of
+    a maker of whom nothing is known.
+    """
+    total_mib = total_bytes / units.MIB
+    smaller = _NOTHING_KEPT
+    for larger in kept_by_size(vendor):
+        if total_mib < larger.total:
+            position = (total_mib - smaller.total) / (larger.total - smaller.total)
+            kept_mib = smaller.likely + position * (larger.likely - smaller.likely)
+            return round(kept_mib * units.MIB)
+        smaller = larger
+    return smaller.likely * units.MIB
 
 
 def link_bytes_per_second(name: str) -> float | None:

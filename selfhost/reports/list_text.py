@@ -11,6 +11,7 @@ from ..advice.listing import Counts, Ranking
 from ..core import units
 from ..core.workload import Workload
 from ..judge.checks.space import given_by
+from ..judge.devices import room_of
 from ..judge.record import TIGHT_CODES, Outcome, Verdict
 from ..machine.record import Machine
 from .answer_words import ANSWERS
@@ -109,10 +110,10 @@ def _count_words(counts: Counts) -> str:
 
 
 def _memory_parts(machine: Machine, workload: Workload) -> list[str]:
-    """What the count rests on: the GPUs' memory, the RAM for models, what is free now, the GPUs."""
+    """What the count rests on: GPU memory and RAM for models, what is free now, the GPUs."""
     cards = machine.accelerators or ()
     parts = []
-    gpu_bytes = sum(card.memory_total_bytes or 0 for card in cards if not card.unified)
+    gpu_bytes = sum(room_of(card) or 0 for card in cards if not card.unified)
     if gpu_bytes:
         parts.append(f"{units.binary(gpu_bytes)} of GPU memory")
     ram_bytes = given_by(machine, workload).ceiling_bytes

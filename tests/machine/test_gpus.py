@@ -15,6 +15,7 @@ from helpers.cases import case_id
 from helpers.paths import COMMON, TESTS
 from selfhost.core.tables import shipped_table
 from selfhost.core.units import words_of
+from selfhost.judge.devices import emptied, idle_bytes, room_of
 from selfhost.judge.pace import Step
 from selfhost.judge.pace.rates import gpu_of
 from selfhost.machine import cpus, gpus
@@ -393,3 +394,53 @@ def test_a_rented_machine_has_its_size_and_its_gpus(
     assert machine.memory_total_bytes == gib * GIB
     assert machine.cpu_cores_usable == processors
     assert [card.name for card in machine.accelerators or ()] == cards
+
+
+@pytest.mark.parametrize(
+    ("driver_mib", "program_gib"),
+    [
+        # what nvidia-smi prints and the total that PyTorch names in messages of its users
+        pytest.param(2048, 1.96, id="2 GB, ShannonAI/Self_Explaining_Structures#6"),
+        pytest.param(8188, 7.75, id="RTX 4060, ESRSchao/EdgeRegNet#2"),
+        pytest.param(15360, 14.75, id="T4, hpcaitech/Open-Sora#697"),
+        pytest.param(23028, 21.99, id="A10, zai-org/CogVLM#236"),
+        pytest.param(24564, 23.61, id="RTX 4090, pinokiofactory/flux-webui#11"),
+        pytest.param(32607, 31.37, id="RTX 5090, Wan-Video/Wan2.1#465"),
+        pytest.param(40960, 39.50, id="A100 40 GB, TianheWu/CoSeR#10"),
+        pytest.param(46068, 44.53, id="L40S, Wan-Video/Wan2.1#205"),
+        pytest.param(81559, 79.11, id="H100, vllm-project/vllm#27508"),
+        pytest.param(81920, 79.25, id="A100 80 GB, levihsu/OOTDiffusion#235"),
+        pytest.param(97887, 94.97, id="RTX PRO 6000, antirez/ds4#431"),
+    ],
+)
+def test_a_program_sees_less_of_a_card_than_its_driver_reports(
+    driver_mib: int, program_gib: float
+) -> None:
+    """What llama.cpp leaves free covers the rest and CUDA's context, up to 708 MiB on an H100."""
+    card = Accelerator(
+        vendor="nvidia",
+        name="NVIDIA",
+        memory_total_bytes=driver_mib * 2**20,
+        unified=False,
+    )
+    room = room_of(card)
+    assert room is not None
+    assert room <= (program_gib * 1024 - 708) * 2**20
+    seen = idle_bytes(card)
+    assert seen is not None
+    assert seen == pytest.approx(program_gib * 2**30, abs=220 * 2**20)
+    # AMD's driver reports what programs see
+    assert idle_bytes(card.replace(vendor="amd")) == driver_mib * 2**20
+
+
+def test_a_card_by_name_gives_what_its_record_says_is_free() -> None:
+    """An H100 80GB HBM3 with driver 580 had 81,079 of 81,559 MiB free; nothing else ran there."""
+    by_name = Accelerator(
+        vendor="nvidia",
+        name="NVIDIA H100",
+        memory_total_bytes=81559 * 2**20,
+        unified=False,
+    )
+    read = by_name.replace(memory_free_bytes=81079 * 2**20)
+    assert room_of(by_name) == pytest.approx(room_of(read), abs=100 * 2**20)
+    assert emptied([read]) == (read,)

@@ -54,6 +54,20 @@ def test_a_list_in_which_nothing_runs_says_what_to_type_next(
 
 
 @pytest.mark.usefixtures("few_listed")
+def test_a_list_and_a_check_tell_the_same_memory_of_a_card() -> None:
+    """`list` told all of an H100, 79.6 GiB, and `check` 78.6 of it."""
+    machine = named("h100 80gb, 126gb ram")[0]
+    in_list = plain(
+        list_document(Lister(open_catalogue(), Workload(), machine).first(1))
+    )
+    verdict = check("gpt-oss-120b", Workload(), machine=machine)
+    in_check = plain(check_document([verdict]))
+    told = re.search(r"\(([\d.]+ GiB) of GPU memory", in_list)
+    assert told is not None
+    assert re.search(rf"GPU +[\d.]+ of {told[1]}", in_check) is not None
+
+
+@pytest.mark.usefixtures("few_listed")
 def test_a_list_of_a_small_machine_counts_what_it_shows() -> None:
     """About 0 of 1,351 models have room stood above seven that run."""
     small = named("4gb laptop")[0].replace(memory_limit_bytes=380 * 2**20)
