@@ -1,11 +1,16 @@
-"""Models of images, video and music that come in components: with diffusers, which loads them all,
-and stable-diffusion.cpp, which takes one file a component and the denoiser quantized. The constants
-are in specs/common/memory.toml; triples are least, likely and most.
+"""Models of images, video and music that come in components.
+
+What goes in: the case of a model, a program and a workload. What comes out: its files, its memory,
+and how little of it a GPU may hold while the rest waits in RAM.
+
+diffusers loads all components; stable-diffusion.cpp takes one file a component and the denoiser
+quantized. The constants are in specs/common/memory.toml; triples are least, likely and most.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from ..catalogue.runtime_parts import ComponentFile, ModelParts
 from ..core.records import Unread
@@ -28,11 +33,12 @@ from .records import (
     whole_files,
 )
 
-_DIFFUSERS, _CPP = (
-    shipped_table("memory")[name] for name in ("diffusers", "stable-diffusion.cpp")
-)
+_DIFFUSERS = shipped_table("memory")["diffusers"]
+_CPP = shipped_table("memory")["stable-diffusion.cpp"]
+# bytes of a weight that bitsandbytes quantized, by its type
 _QUANTIZED: Mapping[str, float] = _DIFFUSERS["quantized"]
-_SHARD_BYTES, _PIXELS = 10_000_000_000, 1024**2
+_SHARD_BYTES = 10_000_000_000
+_PIXELS = 1024**2
 # what components that read the prompt or its picture are called
 _INPUT_ENCODERS = ("text_encoder", "image_encoder")
 
@@ -45,12 +51,16 @@ def quantized_components(components: Mapping[str, int]) -> dict[str, int]:
     return {name: number for name, number in components.items() if number >= least}
 
 
+# ------------------------------------------------------------------ files
+
+
 def size_of(case: Case) -> Term | Unread:
     """The files of all components: as published, else parameters times 16 or 32 bits."""
-    spec, quantization, own = case.spec, case.quantization, components_type(case.spec)
     stated = published_size(case)
     if stated is not None:
         return stated
+    spec, quantization = case.spec, case.quantization
+    own = components_type(spec)
     if quantization != own and spec.needs is not None:
         if any(way.quantization == quantization for way in spec.needs.ways):
             # made of the published files while they load
@@ -58,89 +68,82 @@ def size_of(case: Case) -> Term | Unread:
         return unread(f"its needs are stated only for {own}", f"use --quant {own}")
     if quantization in _QUANTIZED:
         if not quantized_components(spec.components):
-            return unread(
-                "how much of its denoiser is quantized is not known",
-                "use --quant float16",
-            )
+            why = "how much of its denoiser is quantized is not known"
+            return unread(why, "use --quant float16")
         return size_of(case.replace(quantization=spec.components_dtype or "float16"))
     if quantization not in DTYPES:
         why = f"no source states the size in {quantization}"
         return unread(why, "use --quant float16 or --quant float32")
-    total = sum(spec.components.values())
-    type = spec.components_dtype or quantization
-    bits = DTYPES[type]
-    size, line = int(total * bits / 8), f"{total:,} parameters × {bits:g} bits / 8"
-    if spec.components_dtype is not None:
-        source = f"parameters of the components, published in {spec.components_dtype}"
+    return _computed_size(case)
+
+
+def _computed_size(case: Case) -> Term:
+    """Parameters of the components times the bits in which they are published, as far as known."""
+    published = case.spec.components_dtype
+    total = sum(case.spec.components.values())
+    bits = DTYPES[published or case.quantization]
+    size = int(total * bits / 8)
+    line = f"{total:,} parameters × {bits:g} bits / 8"
+    source = "parameters of the components"
+    if published is not None:
+        source += f", published in {published}"
         return term("files", size, How.COMPUTED, source, line)
-    source = (
-        "parameters of the components; the repository may hold 16 or 32 bits of each"
-    )
+    source += "; the repository may hold 16 or 32 bits of each"
     return term("files", size, How.ASSUMED, source, line, low=total * 2, high=total * 4)
+
+
+# ------------------------------------------------------------------ diffusers
 
 
 def parts(case: Case) -> Needs:
     """Files and memory of diffusers: every component is resident, and the decoder of `parallel`
     images holds most beside them (tests/truth/diffusers.json).
     """
-    files, spec = size_of(case), case.spec
+    files = size_of(case)
     if isinstance(files, Unread):
         return without_files(files)
     offloaded = _offloaded(case, overhead(case.runtime, on_gpu=True))
-    if spec.needs is not None:
+    if case.spec.needs is not None:
         # no rule says what it takes beside its weights: the spec states the whole
-        why, remedy = (
-            "the memory beside its weights does not follow from them",
-            "read its needs",
-        )
-        whole = unread(why, remedy, "memory.activations")
+        why = "the memory beside its weights does not follow from them"
+        whole = unread(why, "read its needs", "memory.activations")
         return Needs(files=files, unknown=(whole,), offloaded=offloaded)
-    decoder, stored, mapped = _decoder(case), spec.components_dtype or "float32", 0
-    if case.quantization != stored:
-        # converted one component after the other: the pages of the largest one's file lie beside
-        # all copies until it is done, and may go
-        mapped = int(max(spec.components.values()) * DTYPES[stored] / 8)
+    decoder = _decoder(case)
+    program = overhead(case.runtime, on_gpu=case.device is not None)
     return Needs(
         files=files,
-        terms=(
-            _weights(case),
-            decoder,
-            overhead(case.runtime, on_gpu=case.device is not None),
-        ),
-        evictable_bytes=max(0, mapped - decoder.bytes),
+        terms=(_weights(case), decoder, program),
+        evictable_bytes=max(0, _mapped_bytes(case) - decoder.bytes),
         largest_file_bytes=min(files.bytes, _SHARD_BYTES),
         offloaded=offloaded,
     )
 
 
-def _weights(case: Case) -> Term:
-    """The weights. Files of the requested type are mapped: a CPU never reads what no image needs.
-    bitsandbytes makes large components narrow but for what is kept wide, the rest has 16 bits.
+def _mapped_bytes(case: Case) -> int:
+    """Pages of a file that lie in memory while its component is converted; 0 where none is.
+
+    Components are converted one after the other. The pages of the largest one's file lie beside
+    all copies until it is done, and may go.
     """
-    components, quantization = case.spec.components, case.quantization
-    source, total = _DIFFUSERS["source"], sum(components.values())
-    if quantization in _QUANTIZED:
-        each, source = _QUANTIZED[quantization], _DIFFUSERS["quantized_source"]
-        large = quantized_components(components).values()
-        wide = sum(_DIFFUSERS["kept_wide"].get(str(number), 0) for number in large)
-        narrow, plain = sum(large) - wide, total - sum(large)
-        size = int(narrow * each) + plain * 2 + wide * 4
-        line = f"{narrow:,} weights × {each:g} bytes + {plain:,} × 2 bytes + {wide:,} kept in"
-        line += " float32 × 4 bytes"
-        low, high = (
-            int(sum(large) * each) + plain * 2,
-            int(size * _DIFFUSERS["rounding"]),
-        )
-        return term("weights", size, How.COMPUTED, source, line, low=low, high=high)
-    bits = DTYPES.get(quantization, 16.0)
-    size = int(total * bits / 8)
-    line = " + ".join(f"{number:,} {name}" for name, number in components.items())
-    line = f"({line}) × {bits:g} bits / 8"
-    if (
-        quantization != (case.spec.components_dtype or "float32")
-        or case.device is not None
-    ):
+    stored = case.spec.components_dtype or "float32"
+    if case.quantization == stored:
+        return 0
+    return int(max(case.spec.components.values()) * DTYPES[stored] / 8)
+
+
+def _weights(case: Case) -> Term:
+    """The weights of all components in memory."""
+    if case.quantization in _QUANTIZED:
+        return _quantized_weights(case)
+    components, source = case.spec.components, _DIFFUSERS["source"]
+    bits = DTYPES.get(case.quantization, 16.0)
+    size = int(sum(components.values()) * bits / 8)
+    numbers = " + ".join(f"{number:,} {name}" for name, number in components.items())
+    line = f"({numbers}) × {bits:g} bits / 8"
+    is_converted = case.quantization != (case.spec.components_dtype or "float32")
+    if is_converted or case.device is not None:
         return term("weights", size, How.COMPUTED, source, line)
+    # files of the requested type are mapped: a CPU never reads what no image needs
     share, most = _DIFFUSERS["never_read"]
     half = int(min(share * size, most * bits / 8)) // 2
     line = taken_off(line, half, "that are mapped and not read")
@@ -148,68 +151,125 @@ def _weights(case: Case) -> Term:
     return term("weights", size - half, How.COMPUTED, source, line, low=low, high=size)
 
 
+def _quantized_weights(case: Case) -> Term:
+    """Large components made narrow by bitsandbytes, but for what is kept wide; 16 bits of the rest.
+
+    The least is where nothing is kept wide.
+    """
+    components = case.spec.components
+    width = _QUANTIZED[case.quantization]
+    large = quantized_components(components).values()
+    wide = sum(_DIFFUSERS["kept_wide"].get(str(number), 0) for number in large)
+    narrow = sum(large) - wide
+    plain = sum(components.values()) - sum(large)
+    size = int(narrow * width) + plain * 2 + wide * 4
+    line = f"{narrow:,} weights × {width:g} bytes + {plain:,} × 2 bytes"
+    line += f" + {wide:,} kept in float32 × 4 bytes"
+    return term(
+        "weights",
+        size,
+        How.COMPUTED,
+        _DIFFUSERS["quantized_source"],
+        line,
+        low=int(sum(large) * width) + plain * 2,
+        high=int(size * _DIFFUSERS["rounding"]),
+    )
+
+
 def _decoder(case: Case) -> Term:
-    """The moment in which the decoder holds most, in numbers per pixel of the image."""
-    copied, source = _DIFFUSERS["numbers"], _DIFFUSERS["source"]
-    is_single = case.quantization == "float32"
-    numbers, width = (copied, 4) if is_single else (_DIFFUSERS["numbers_16"], 2)
-    side, weights = case.spec.native_pixels, _DIFFUSERS["copied_weights"]
-    sides = _DIFFUSERS["sides"] if side is None else (side, side, side)
-    least, pixels, most = (number * number * case.workload.parallel for number in sides)
-    size = (pixels * numbers + weights) * width
-    # float16: some publishers ask that the decoder runs in 32 bits (force_upcast)
-    each = copied * 4 if case.quantization == "float16" else numbers * width
+    """The moment in which the decoder holds most.
+
+    On a GPU transformers that denoise reserve more than PyTorch counts in it.
+    """
+    on_cpu = _decoder_in_numbers(case)
+    if case.device is None or "transformer" not in case.spec.components:
+        return on_cpu
+    pixels = _pixels(case)
+    likely, reserved = _DIFFUSERS["reserved"]
+    low = min(on_cpu.low_bytes, on_cpu.bytes)
+    size = max(low, pixels.likely * likely // _PIXELS)
+    high = max(on_cpu.bytes, on_cpu.high_bytes, pixels.most * reserved // _PIXELS)
+    line = f"{pixels.likely:,} pixels × {likely / _PIXELS:.12g} bytes"
+    source = _DIFFUSERS["reserved_source"]
+    return term("activations", size, How.MEASURED, source, line, low=low, high=high)
+
+
+class _Pixels(NamedTuple):
+    """Pixels of all images of a workload, and the side of one that is likely."""
+
+    least: int
+    likely: int
+    most: int
+    side: int
+
+
+def _pixels(case: Case) -> _Pixels:
+    """Those that the model draws; where that is not known, of usual images."""
+    sides = _DIFFUSERS["sides"]
+    if case.spec.native_pixels is not None:
+        sides = [case.spec.native_pixels] * 3
+    least, likely, most = (side * side * case.workload.parallel for side in sides)
+    return _Pixels(least, likely, most, sides[1])
+
+
+def _decoder_in_numbers(case: Case) -> Term:
+    """What the decoder holds, in numbers per pixel of the image, and copies of its weights.
+
+    The numbers are known of some decoders, by their parameters; of others they are assumed.
+    """
+    pixels = _pixels(case)
+    copied, weights = _DIFFUSERS["numbers"], _DIFFUSERS["copied_weights"]
+    numbers, width = _DIFFUSERS["numbers_16"], 2
+    if case.quantization == "float32":
+        numbers, width = copied, 4
+    size = (pixels.likely * numbers + weights) * width
+    most_by_pixel = numbers * width
+    if case.quantization == "float16":
+        # some publishers ask that the decoder runs in 32 bits (force_upcast)
+        most_by_pixel = copied * 4
     # small arrays beside those
-    high = (most * each + weights * 4) * 101 // 100
-    images = plural(case.workload.parallel, "image")
-    line = f"{images} × {sides[1]:,} × {sides[1]:,} pixels × {numbers:,} numbers × {width} bytes"
-    line += f" + {weights * width:,} bytes of weights"
-    if (
-        side is not None
-        and case.spec.components.get("vae", 0) in _DIFFUSERS["decoders"]
-    ):
+    high = (pixels.most * most_by_pixel + weights * 4) * 101 // 100
+    line = f"{plural(case.workload.parallel, 'image')} × {pixels.side:,} × {pixels.side:,} pixels"
+    line += (
+        f" × {numbers:,} numbers × {width} bytes + {weights * width:,} bytes of weights"
+    )
+    is_known = case.spec.components.get("vae", 0) in _DIFFUSERS["decoders"]
+    if is_known and case.spec.native_pixels is not None:
         line += (
             "; the image decoder holds more than the denoiser and the text encoders do"
         )
         # what oneDNN copies is among it, and was in every run: within 1 % of PyTorch's own count
-        how, low = How.COMPUTED, size - size // 50
+        how = How.COMPUTED
+        low = size - size // 50
     else:
         line += "; assumed: images of 512 to 1,024 pixels, and the decoder of Stable Diffusion"
-        how, low, high = (
-            How.ASSUMED,
-            least * _DIFFUSERS["uncopied"] * width // 2,
-            2 * high,
-        )
-    if case.device is None or "transformer" not in case.spec.components:
-        return term("activations", size, how, source, line, low=low, high=high)
-    likely, reserved = _DIFFUSERS["reserved"]
-    low, high = min(low, size), max(size, high, most * reserved // _PIXELS)
-    line, source = (
-        f"{pixels:,} pixels × {likely / _PIXELS:.12g} bytes",
-        _DIFFUSERS["reserved_source"],
-    )
-    size = max(low, pixels * likely // _PIXELS)
-    return term("activations", size, How.MEASURED, source, line, low=low, high=high)
+        how = How.ASSUMED
+        low = pixels.least * _DIFFUSERS["uncopied"] * width // 2
+        high *= 2
+    source = _DIFFUSERS["source"]
+    return term("activations", size, how, source, line, low=low, high=high)
+
+
+# ------------------------------------------------------------------ diffusers, less of it on a GPU
 
 
 def _offloaded(case: Case, program: Term) -> tuple[Offloaded, ...]:
-    """A component at a time on the accelerator, then a layer at a time; the weights in RAM. What it
-    holds is stated, else a guess. What bitsandbytes quantized does not move layer by layer
+    """A component at a time on the accelerator, then a layer at a time; the weights in RAM.
+
+    What it holds is stated, else a guess. What bitsandbytes quantized does not move layer by layer
     (diffusers 0.42.1, pipelines/pipeline_utils.py, enable_sequential_cpu_offload).
     """
-    quantization, stated, most = case.quantization, case.spec.needs, None
-    is_packed = quantization in _QUANTIZED
-    each = {"transformer": _QUANTIZED.get(quantization, 2)}
-    sizes = {
-        name: int(each.get(name, 2) * n) for name, n in case.spec.components.items()
-    }
+    is_packed = case.quantization in _QUANTIZED
+    sizes = _sizes_in_ram(case)
+    total = sum(sizes.values())
     line = " + ".join(f"{size:,} {name}" for name, size in sizes.items())
-    total, source = sum(sizes.values()), "parameters of the components"
+    source = "parameters of the components"
     host = term("weights", total, How.COMPUTED, source, line), program
+    stated, beside_bytes = case.spec.needs, None
     if stated is not None:
-        ways = [way for way in stated.ways if way.quantization == quantization]
+        ways = [way for way in stated.ways if way.quantization == case.quantization]
         if ways or is_packed or not stated.high_bytes:
-            offloaded = []
+            offloaded = list[Offloaded]()
             for way in ways:
                 held = stated_range(
                     "weights", way.low_bytes, way.high_bytes, way.source
@@ -217,108 +277,156 @@ def _offloaded(case: Case, program: Term) -> tuple[Offloaded, ...]:
                 offloaded.append(Offloaded(way=way.offload, host=host, device=(held,)))
             return tuple(offloaded)
         # what the spec states over all weights
-        most = max(0, stated.high_bytes - total)
+        beside_bytes = max(0, stated.high_bytes - total)
     elif is_packed and not quantized_components(case.spec.components):
         return ()
-    if not is_packed and DTYPES.get(quantization) != 16:
+    if not is_packed and DTYPES.get(case.quantization) != 16:
         return ()
-    by_component, by_layer = _device_terms(case, sizes, most)
+    by_component, by_layer = _held_at_once(case, sizes, beside_bytes)
     whole_components = Offloaded(way="model", host=host, device=by_component)
     if is_packed:
         return (whole_components,)
-    return whole_components, Offloaded(way="sequential", host=host, device=by_layer)
+    return whole_components, Offloaded(way="sequential", host=host, device=(by_layer,))
 
 
-def _device_terms(
-    case: Case, sizes: Mapping[str, int], most: int | None
-) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
+def _sizes_in_ram(case: Case) -> dict[str, int]:
+    """Bytes of each component: of a quantized denoiser its type, of the others 16 bits."""
+    sizes = dict[str, int]()
+    for name, number in case.spec.components.items():
+        width: float = 2
+        if name == "transformer":
+            width = _QUANTIZED.get(case.quantization, 2)
+        sizes[name] = int(width * number)
+    return sizes
+
+
+class _Held(NamedTuple):
+    """Bytes that a component holds beside its weights while it works."""
+
+    least: int
+    likely: int
+    most: int
+
+
+class _HeldAtOnce(NamedTuple):
     """What the component that takes most holds, and what is held a layer at a time."""
-    beside, source = (
-        dict.fromkeys(sizes, _DIFFUSERS["encoding"]),
-        _DIFFUSERS["offload_source"],
-    )
-    at_peak: int = _DIFFUSERS["sequential"]
-    if most is None:
-        pixels = (
-            case.spec.native_pixels or _DIFFUSERS["sides"][1]
-        ) ** 2 * case.workload.parallel
-        decoding = _decoder(case.replace(device=Device()))
-        beside["vae"] = decoding.low_bytes, decoding.bytes, decoding.high_bytes
-        for name in ("transformer", "unet"):
-            beside[name] = [size * pixels // _PIXELS for size in _DIFFUSERS[name]]
-        at_once = low = at_peak * pixels // _PIXELS
-        line, high = (
-            f"{at_once:,} bytes at the peak, a layer at a time",
-            decoding.high_bytes,
-        )
+
+    by_component: tuple[Term, Term]
+    by_layer: Term
+
+
+def _held_at_once(
+    case: Case, sizes: Mapping[str, int], beside_bytes: int | None
+) -> _HeldAtOnce:
+    """What a GPU holds; `beside_bytes` beside the weights, where a spec states it."""
+    source, at_peak = _DIFFUSERS["offload_source"], _DIFFUSERS["sequential"]
+    if beside_bytes is None:
+        beside = _held_by_rule(case, sizes)
+        at_once = at_peak * _pixels(case).likely // _PIXELS
+        low, high = at_once, beside["vae"].most
+        line = f"{at_once:,} bytes at the peak, a layer at a time"
     else:
-        working = (name for name in sizes if not name.startswith(_INPUT_ENCODERS))
-        beside.update(dict.fromkeys(working, (most // 2, most, most)))
-        low, at_once, high = (at_peak + part for part in (most // 2, most, most))
-        line = f"{at_peak:,} + {most:,} bytes; stated, less the weights"
-    held = term("activations", at_once, How.ASSUMED, source, line, low=low, high=high)
-    name = max(sizes, key=lambda each: sizes[each] + beside[each][2])
-    size, (low, likely, high) = sizes[name], beside[name]
-    line, rounded = (
-        f"{size:,} bytes; the {name}, which takes most",
-        _DIFFUSERS["rounding"],
+        beside = _held_as_stated(sizes, beside_bytes)
+        at_once = high = at_peak + beside_bytes
+        low = at_peak + beside_bytes // 2
+        line = f"{at_peak:,} + {beside_bytes:,} bytes; stated, less the weights"
+    by_layer = term(
+        "activations", at_once, How.ASSUMED, source, line, low=low, high=high
     )
-    weights = term(
-        "weights", size, How.COMPUTED, source, line, high=int(size * rounded)
+    name = max(sizes, key=lambda name: sizes[name] + beside[name].most)
+    size, held = sizes[name], beside[name]
+    line = f"{size:,} bytes; the {name}, which takes most"
+    rounded = int(size * _DIFFUSERS["rounding"])
+    weights = term("weights", size, How.COMPUTED, source, line, high=rounded)
+    line = f"{held.likely:,} bytes beside the {name}; {held.least:,} to {held.most:,}"
+    working = term(
+        "activations",
+        held.likely,
+        How.ASSUMED,
+        source,
+        line,
+        low=held.least,
+        high=held.most,
     )
-    line = f"{likely:,} bytes beside the {name}; {low:,} to {high:,}"
-    working_on = term(
-        "activations", likely, How.ASSUMED, source, line, low=low, high=high
-    )
-    return (weights, working_on), (held,)
+    return _HeldAtOnce((weights, working), by_layer)
+
+
+def _held_by_rule(case: Case, sizes: Mapping[str, int]) -> dict[str, _Held]:
+    """Encoders hold little, denoisers what was seen of such by pixel, the decoder as reckoned."""
+    beside = dict.fromkeys(sizes, _Held(*_DIFFUSERS["encoding"]))
+    decoding = _decoder(case.replace(device=Device()))
+    beside["vae"] = _Held(decoding.low_bytes, decoding.bytes, decoding.high_bytes)
+    pixels = _pixels(case).likely
+    for name in ("transformer", "unet"):
+        beside[name] = _Held(*(size * pixels // _PIXELS for size in _DIFFUSERS[name]))
+    return beside
+
+
+def _held_as_stated(sizes: Mapping[str, int], beside_bytes: int) -> dict[str, _Held]:
+    """All that is stated by each component but encoders; perhaps half of it."""
+    beside = dict[str, _Held]()
+    for name in sizes:
+        if name.startswith(_INPUT_ENCODERS):
+            beside[name] = _Held(*_DIFFUSERS["encoding"])
+        else:
+            beside[name] = _Held(beside_bytes // 2, beside_bytes, beside_bytes)
+    return beside
+
+
+# ------------------------------------------------------------------ stable-diffusion.cpp
 
 
 def parts_in_files(case: Case, parts: ModelParts) -> Needs:
     """Files and memory of stable-diffusion.cpp, whose buffers are reserved one after the other."""
-    components, computed = case.spec.components, _CPP["computed"]
-    quantization = case.quantization
     by_component = {
-        e.component: file_size(e, components, quantization) for e in parts.files
+        file.component: file_size(file, case.spec.components, case.quantization)
+        for file in parts.files
     }
     sizes = tuple(by_component.values())
-    sources = [
-        each for each in (_CPP["listed"], computed) if each in {s.source for s in sizes}
-    ]
+    used = {size.source for size in sizes}
+    sources = [name for name in (_CPP["listed"], _CPP["computed"]) if name in used]
     files = files_of(sizes, How.COMPUTED, "; ".join(sources))
     largest = max(sizes, key=lambda size: size.bytes)
+    denoising = _buffer(case, parts, "denoiser", parts.denoise_bytes)
+    decoding = _buffer(case, parts, "decoder", parts.decode_bytes)
+    program = overhead(case.runtime, on_gpu=case.device is not None)
+    host = whole_files(files), program
+    alone = "; alone, the others in RAM"
+    held_by_way = {
+        "model": whole_files(largest, _CPP["computed"], alone),
+        "sequential": _segment(largest),
+    }
+    decoder = whole_files(by_component["vae"], _CPP["computed"], alone)
+    offloaded = list[Offloaded]()
+    for way, held in held_by_way.items():
+        device = (held, denoising)
+        if held.bytes + denoising.bytes < decoder.bytes + decoding.bytes:
+            device = (decoder, decoding)
+        offloaded.append(Offloaded(way=way, host=host, device=device))
+    buffer = max((denoising, decoding), key=lambda buffer: buffer.bytes)
+    return Needs(
+        files=files,
+        terms=(host[0], buffer, program),
+        largest_file_bytes=largest.bytes,
+        offloaded=tuple(offloaded),
+    )
+
+
+def _buffer(case: Case, parts: ModelParts, component: str, size: int) -> Term:
+    """What is reserved while a component works; another version may reserve more."""
     how = How.ASSUMED if parts.buffers_like else How.MEASURED
     source = case.runtime.sources.get("parts", "")
-    buffers = []
-    for what, size in (
-        ("denoiser", parts.denoise_bytes),
-        ("decoder", parts.decode_bytes),
-    ):
-        line, high = (
-            f"{size:,} bytes reserved for the {what}",
-            int(size * _CPP["other_version"]),
-        )
-        buffers.append(term("compute", size, how, source, line, high=high))
+    line = f"{size:,} bytes reserved for the {component}"
+    high = int(size * _CPP["other_version"])
+    return term("compute", size, how, source, line, high=high)
+
+
+def _segment(largest: Term) -> Term:
+    """A segment of the largest file, and the scratch that stays free beside it."""
     share, scratch = _CPP["segment"], _CPP["scratch"]
+    size = int(share * largest.bytes) + scratch
     line = f"{largest.bytes:,} bytes × {share:g} + {scratch:,} bytes; a segment and what stays free"
-    segment = term(
-        "weights", int(share * largest.bytes) + scratch, How.ASSUMED, computed, line
-    )
-    host = whole_files(files), overhead(case.runtime, on_gpu=case.device is not None)
-    alone = "; alone, the others in RAM"
-    decoder = whole_files(by_component["vae"], computed, alone), buffers[1]
-    offloaded = []
-    for way, held in (
-        ("model", whole_files(largest, computed, alone)),
-        ("sequential", segment),
-    ):
-        is_less = held.bytes + buffers[0].bytes < decoder[0].bytes + decoder[1].bytes
-        device = decoder if is_less else (held, buffers[0])
-        offloaded.append(Offloaded(way=way, host=host, device=device))
-    terms = host[0], max(buffers, key=lambda each: each.bytes), host[1]
-    size = largest.bytes
-    return Needs(
-        files=files, terms=terms, largest_file_bytes=size, offloaded=tuple(offloaded)
-    )
+    return term("weights", size, How.ASSUMED, _CPP["computed"], line)
 
 
 def file_size(
@@ -326,21 +434,25 @@ def file_size(
 ) -> Term:
     """What one file weighs. `source` is "" where every weight takes whole bytes."""
     type = file.type or quantization
-    weights, size = BLOCKS[BASE_TYPES[type]]
+    weights, block_bytes = BLOCKS[BASE_TYPES[type]]
     listed = file.bytes.get(type)
     if listed is not None:
         source = _CPP["listed"] if weights > 1 else ""
-        return term(
-            "files", listed, How.STATED, source, f"{listed:,} bytes of {file.component}"
-        )
+        line = f"{listed:,} bytes of {file.component}"
+        return term("files", listed, How.STATED, source, line)
     number = components.get(file.component, 0)
-    plain = number * size / weights
-    line = f"{number:,} {file.component} × {size}/{weights} bytes"
+    plain = number * block_bytes / weights
+    line = f"{number:,} {file.component} × {block_bytes}/{weights} bytes"
     if weights == 1:
         return term("files", int(plain), How.COMPUTED, "", line)
-    least, likely, most = _CPP["over_bits"].get(type, _CPP["over_bits"]["other"])
-    low, high, line = int(plain * least), int(plain * most), f"{line} × {likely:g}"
-    source = _CPP["computed"]
+    over_bits = _CPP["over_bits"]
+    least, likely, most = over_bits.get(type, over_bits["other"])
     return term(
-        "files", round(plain * likely), How.COMPUTED, source, line, low=low, high=high
+        "files",
+        round(plain * likely),
+        How.COMPUTED,
+        _CPP["computed"],
+        f"{line} × {likely:g}",
+        low=int(plain * least),
+        high=int(plain * most),
     )
