@@ -7,10 +7,10 @@ services read issues, which are what an audit found at a line of the policy.
 from __future__ import annotations
 
 import posixpath
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
+from urllib.parse import quote
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from ..audit.policy import ASKED, Policy, Selector, Wanted
@@ -23,7 +23,7 @@ from . import audit_text, markup
 from .audit_text import MOST_OF_A_TEXT, document, hosts, scope, shortened
 from .json import Object, dumps, fields, keys_of, record, titled
 from .labels import LABELS
-from .layout import clean, plain
+from .layout import clean, ended, plain
 
 # GitHub refuses a whole summary above 1 MiB (docs.github.com, "Workflow commands", "Adding a job
 # summary"); what follows the rows needs a little
@@ -67,11 +67,11 @@ def _json(audit: Audit) -> str:
             "needs": fields(
                 policy.needs, "private commercial modify auditable license"
             ),
-            "models": [_json_model(wanted) for wanted in policy.models],
+            "models": list(map(_json_model, policy.models)),
         },
         **fields(audit, "today machines"),
         "classes": _json_classes(audit.groups),
-        "verdicts": [_json_verdict(group) for group in audit.groups],
+        "verdicts": list(map(_json_verdict, audit.groups)),
         "exceptions": _json_exceptions(audit.exceptions),
         "results": {result.value: audit.count(result) for result in Result},
         "baseline": record(audit.since),
@@ -81,6 +81,7 @@ def _json(audit: Audit) -> str:
 
 
 def _json_model(wanted: Wanted) -> Object:
+    """What the policy wants of one model, with the names of the models that count as it."""
     return {
         **fields(wanted, "name label severity require_runtime machines"),
         **fields(wanted.asked, " ".join(ASKED)),
@@ -90,8 +91,12 @@ def _json_model(wanted: Wanted) -> Object:
 
 def _json_classes(groups: Sequence[Group]) -> list[Object]:
     """Each set of machines once, with all names where any model does not pass there."""
-    by_names: dict[tuple[str, ...], Group] = {group.names: group for group in groups}
-    failing = {group.names for group in groups if group.row.result is not Result.PASS}
+    by_names: dict[tuple[str, ...], Group] = {}
+    failing: set[tuple[str, ...]] = set()
+    for group in groups:
+        by_names[group.names] = group
+        if group.row.result is not Result.PASS:
+            failing.add(group.names)
     classes = []
     for names, group in by_names.items():
         members = fields(group, "name count names")
@@ -104,9 +109,9 @@ def _json_classes(groups: Sequence[Group]) -> list[Object]:
 def _json_verdict(group: Group) -> Object:
     """A model on a class; `example` is the machine of the class with the largest shortfall."""
     row = group.row
-    excepted = [
-        {"rule": rule, "expires": exemption.expires} for rule, exemption in row.excepted
-    ]
+    excepted = []
+    for rule, exemption in row.excepted:
+        excepted.append({"rule": rule, "expires": exemption.expires})
     return {
         "class": group.name,
         "example": row.machine,
@@ -121,9 +126,8 @@ def _json_exceptions(uses: Iterable[ExemptionUse]) -> dict[str, list[Object]]:
     """The exceptions by what became of them."""
     exceptions: dict[str, list[Object]] = {use.value: [] for use in Use}
     for use in uses:
-        exceptions[use.use].append(
-            {**record(use.exemption), **fields(use, "rows concerned")}
-        )
+        members = {**record(use.exemption), **fields(use, "rows concerned")}
+        exceptions[use.use].append(members)
     return exceptions
 
 
@@ -172,7 +176,9 @@ def _junit(audit: Audit) -> str:
     root = Element("testsuites", name="selfhost audit")
     suites: dict[str, Element] = {}
     for group in audit.groups:
-        names = group.names if audit.machines <= _MOST_SUITES else (group.name,)
+        names = group.names
+        if audit.machines > _MOST_SUITES:
+            names = (group.name,)
         for name in names:
             if name not in suites:
                 suites[name] = SubElement(root, "testsuite", name=clean(name))
@@ -183,17 +189,20 @@ def _junit(audit: Audit) -> str:
             _add_outcome(case, group, name)
     if audit.problems:
         _add_problems(root, audit.problems)
+    _add_counts(root)
+    indent(root)
+    text = tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
+
+
+def _add_counts(root: Element) -> None:
+    """State of the root and of each suite how many cases it has, and how they came out."""
     for element in (root, *root):
         for key, tag in _COUNTS.items():
             # the root has no count of skipped cases
             if element is not root or tag != "skipped":
-                element.set(key, str(len(list(element.iter(tag)))))
-    indent(root)
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        + tostring(root, encoding="unicode")
-        + "\n"
-    )
+                cases = list(element.iter(tag))
+                element.set(key, str(len(cases)))
 
 
 def _add_problems(root: Element, problems: Iterable[Problem]) -> None:
@@ -204,9 +213,8 @@ def _add_problems(root: Element, problems: Iterable[Problem]) -> None:
         # GitLab keeps the first of two equal names, so no two are
         label = clean(f"{number}. {problem.file}")
         case = SubElement(suite, "testcase", name=label, classname=title)
-        error = SubElement(
-            case, "error", {"type": "problem", "message": clean(problem.message)}
-        )
+        told = {"type": "problem", "message": clean(problem.message)}
+        error = SubElement(case, "error", told)
         error.text = clean(str(problem))
 
 
@@ -228,16 +236,31 @@ def _add_outcome(case: Element, group: Group, name: str) -> None:
         if warning:
             SubElement(case, "system-out").text = "\n".join([clean(warning), *lines])
         return
-    message = row.reasons[0].reason if row.reasons else lines[-1]
+    message = lines[-1]
+    if row.reasons:
+        message = row.reasons[0].reason
     if name != row.machine:
         message = f"{row.machine}: {message}"
-    checks = [*row.failed, *row.undecided, *(check for check, _ in row.excepted)]
-    kind = checks[0] if checks else str(row.result)
-    tag = "skipped"
-    if row.exit_code:
-        tag = "failure" if row.result is Result.FAIL else "error"
-    outcome = SubElement(case, tag, {"type": kind, "message": clean(message)})
+    told = {"type": _kind(row), "message": clean(message)}
+    outcome = SubElement(case, _tag(row), told)
     outcome.text = "\n".join(lines)
+
+
+def _kind(row: Row) -> str:
+    """The first check that a row does not pass; its result where it names none."""
+    checks = [*row.failed, *row.undecided, *dict(row.excepted)]
+    if not checks:
+        return str(row.result)
+    return checks[0]
+
+
+def _tag(row: Row) -> str:
+    """The element of a row that does not pass: skipped where the exit code does not count it."""
+    if not row.exit_code:
+        return "skipped"
+    if row.result is Result.FAIL:
+        return "failure"
+    return "error"
 
 
 # ---------------------------------------------------------------- issues
@@ -261,22 +284,23 @@ class Issue(Record):
     @property
     def sentence(self) -> str:
         """The text and what to do, on one line."""
-        to_do = f" (to do: {self.remedy})" if self.remedy else ""
-        return shortened(f"{self.text}{to_do}", MOST_OF_A_TEXT)
+        sentence = self.text
+        if self.remedy:
+            sentence += f" (to do: {self.remedy})"
+        return shortened(sentence, MOST_OF_A_TEXT)
 
     @property
     def path(self) -> str:
         """The file as services compare it with those of a repository: `./a\\b` is `a/b`."""
-        return posixpath.normpath(
-            shortened(self.file, MOST_OF_A_TEXT).replace("\\", "/")
-        )
+        path = shortened(self.file, MOST_OF_A_TEXT)
+        return posixpath.normpath(path.replace("\\", "/"))
 
 
 def issues(audit: Audit) -> list[Issue]:
     """Return the errors first, then in the policy's order; none that the policy lets pass."""
-    entries = [
-        _issue_of_fault(fault, number) for number, fault in enumerate(audit.problems)
-    ]
+    entries = []
+    for number, fault in enumerate(audit.problems):
+        entries.append(_issue_of_fault(fault, number))
     entries += _issues_of_groups(audit)
     # of exceptions those that have ended, or cover nothing on machines that were judged
     for use in audit.exceptions:
@@ -286,18 +310,23 @@ def issues(audit: Audit) -> list[Issue]:
 
 
 def _issue_of_fault(fault: Problem, number: int) -> Issue:
+    """The issue of a fault; `number` tells it from another of the same words."""
+    text = fault.message
+    if fault.key:
+        text = f"{fault.key}: {text}"
     return Issue(
         level="error",
         rule="not-judged",
         file=fault.file,
         line=fault.line,
         key=f"not-judged {fault.file} {fault.key} {fault.message} {number}",
-        text=f"{fault.key}: {fault.message}" if fault.key else fault.message,
+        text=text,
         remedy=fault.remedy and one_line(fault.remedy),
     )
 
 
 def _issues_of_groups(audit: Audit) -> Iterator[Issue]:
+    """An issue for each group that fails, or, unless the policy ignores it, is not known."""
     policy = audit.policy.document()
     verbs = {Result.FAIL: "does not run"}
     if audit.policy.on_unknown != "ignore":
@@ -316,12 +345,14 @@ def _issues_of_groups(audit: Audit) -> Iterator[Issue]:
         if len(row.reasons) > 1:
             text += f" ({times(len(row.reasons) - 1, 'more reason')})"
         # the names of the checks are those that the policy knows
-        key = (
-            f"{row.result} {' '.join((*row.failed, *row.undecided))} {row.wanted.label}"
-        )
+        checks = " ".join((*row.failed, *row.undecided))
+        key = f"{row.result} {checks} {row.wanted.label}"
         seen[key] += 1
+        level = "warning"
+        if row.exit_code:
+            level = "error"
         yield Issue(
-            level="error" if row.exit_code else "warning",
+            level=level,
             rule=reason.check or "route",
             file=audit.policy.file,
             line=policy.line(audit.policy.place(row.wanted.index)),
@@ -333,13 +364,14 @@ def _issues_of_groups(audit: Audit) -> Iterator[Issue]:
 
 
 def _issue_of_exception(use: ExemptionUse, policy: Policy) -> Issue:
+    """The issue of an exception that has ended or covers nothing, at its line of the policy."""
     rule = f"exception-{use.use}"
     exemption = use.exemption
     said = audit_text.exception_words(use)
     # of the policy alone, so that an alert lasts when the words change
     key = f"{rule} {exemption.rule} of {exemption.model}"
     if exemption.machines:
-        key += f" on {' '.join(str(selector) for selector in exemption.machines)}"
+        key += f" on {' '.join(map(str, exemption.machines))}"
     return Issue(
         level="warning",
         rule=rule,
@@ -357,7 +389,7 @@ def _issue_of_exception(use: ExemptionUse, policy: Policy) -> Issue:
 def _github(audit: Audit) -> str:
     """Workflow commands: an annotation for each of the first issues; the last counts the rest."""
     entries = issues(audit)
-    lines = [_annotation(issue) for issue in entries[:MOST_SHOWN]]
+    lines = list(map(_annotation, entries[:MOST_SHOWN]))
     rest = entries[MOST_SHOWN:]
     if rest:
         lines.append(_annotation_of_rest(rest))
@@ -365,10 +397,11 @@ def _github(audit: Audit) -> str:
         outcome = audit_text.OUTCOMES[audit.exit_code]
         text = f"{outcome.word}: {outcome.sentence}; {scope(audit)}"
         lines.append(_command("notice", {"title": _TITLE}, text))
-    return "".join(f"{line}\n" for line in lines)
+    return ended(lines)
 
 
 def _annotation(issue: Issue) -> str:
+    """The command that shows one issue beside the line of the policy."""
     properties = {"file": issue.path}
     if issue.line is not None:
         properties["line"] = str(issue.line)
@@ -395,9 +428,9 @@ def _command(name: str, properties: Mapping[str, str], message: str) -> str:
     codes = {"%": "%25", "\r": "%0D", "\n": "%0A"}
     message_codes = str.maketrans(codes)
     property_codes = str.maketrans({**codes, ":": "%3A", ",": "%2C"})
-    pairs = [
-        f"{key}={value.translate(property_codes)}" for key, value in properties.items()
-    ]
+    pairs = []
+    for key, value in properties.items():
+        pairs.append(f"{key}={value.translate(property_codes)}")
     return f"::{name} {','.join(pairs)}::{message.translate(message_codes)}"
 
 
@@ -418,16 +451,21 @@ def _described_rule(rule: str) -> Object:
 def _sarif(audit: Audit) -> str:
     """SARIF 2.1.0 in ASCII: results stand at lines of the policy, machines are locations."""
     entries = issues(audit)
-    listed = entries[:_MOST_RESULTS]
-    rules = list(dict.fromkeys(issue.rule for issue in listed))
+    # the place of each rule among those that the results name
+    places: dict[str, int] = {}
+    results = []
+    for issue in entries[:_MOST_RESULTS]:
+        rule_index = places.setdefault(issue.rule, len(places))
+        results.append(_sarif_result(issue, rule_index))
     notifications = []
-    if len(entries) > len(listed):
-        text = f"{times(len(entries) - len(listed), 'more result')}, not listed"
+    left_out = len(entries) - len(results)
+    if left_out:
+        text = f"{times(left_out, 'more result')}, not listed"
         notifications.append({"message": {"text": text}})
     driver = {
         "name": "selfhost",
         "version": __version__,
-        "rules": [_described_rule(rule) for rule in rules],
+        "rules": list(map(_described_rule, places)),
     }
     invocation = {
         "executionSuccessful": not audit.problems,
@@ -438,54 +476,62 @@ def _sarif(audit: Audit) -> str:
         "tool": {"driver": driver},
         "automationDetails": {"id": "selfhost-audit/"},
         "invocations": [invocation],
-        "results": [_sarif_result(issue, rules.index(issue.rule)) for issue in listed],
+        "results": results,
     }
     return dumps({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
 def _sarif_result(issue: Issue, rule_index: int) -> Object:
-    place: Object = {"artifactLocation": {"uri": _uri(issue.path)}}
-    if issue.line is not None:
-        place["region"] = {"startLine": issue.line}
-    location: Object = {"physicalLocation": place}
-    if issue.machines:
-        names = dict.fromkeys(hosts([name]) for name in issue.machines)
-        location["logicalLocations"] = [
-            {"name": name, "kind": "machine", "fullyQualifiedName": name}
-            for name in names
-        ]
+    """A result: the issue at its place, with a fingerprint that lasts from run to run."""
     key = issue.key.encode("utf-8", "backslashreplace")
     return {
         "ruleId": issue.rule,
         "ruleIndex": rule_index,
         "level": issue.level,
         "message": {"text": issue.sentence},
-        "locations": [location],
+        "locations": [_sarif_location(issue)],
         "partialFingerprints": {"selfhostAudit/v1": sha256(key).hexdigest()},
     }
 
 
+def _sarif_location(issue: Issue) -> Object:
+    """The line of the policy, and each machine once as a logical location."""
+    place: Object = {"artifactLocation": {"uri": _uri(issue.path)}}
+    if issue.line is not None:
+        place["region"] = {"startLine": issue.line}
+    location: Object = {"physicalLocation": place}
+    machines = []
+    for name in dict.fromkeys(map(shortened, issue.machines)):
+        machine = {"name": name, "kind": "machine", "fullyQualifiedName": name}
+        machines.append(machine)
+    if machines:
+        location["logicalLocations"] = machines
+    return location
+
+
 def _uri(path: str) -> str:
     """A relative reference as RFC 3986 wants it; a whole path as a `file` URI."""
-    parts = ["file://"] if path.startswith("/") else []
-    for byte in path.encode("utf-8", "replace"):
-        is_plain = re.match(rb"[\w.~/-]", bytes([byte]))
-        parts.append(chr(byte) if is_plain else f"%{byte:02X}")
-    return "".join(parts)
+    reference = quote(path.encode("utf-8", "replace"))
+    if path.startswith("/"):
+        return f"file://{reference}"
+    return reference
 
 
 # ---------------------------------------------------------------- all formats
 
 
 def _text(audit: Audit) -> str:
+    """All that is known, as lines of text."""
     return plain(document(audit, verbose=True))
 
 
 def _markdown(audit: Audit) -> str:
+    """All that is known as Markdown, within what GitHub takes as the summary of a step."""
     return markup.markdown(document(audit, verbose=True), _MOST_MARKDOWN_BYTES)
 
 
 def _html(audit: Audit) -> str:
+    """All that is known as a page."""
     return markup.page(document(audit, verbose=True))
 
 

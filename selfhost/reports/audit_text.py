@@ -78,8 +78,9 @@ def scope(audit: Audit) -> str:
             counts.append(f"{count:,} {result}")
     results = ", ".join(counts)
     if not counts:
-        is_unchanged = audit.since is not None and audit.since.unchanged
-        results = "nothing changed" if is_unchanged else "nothing judged"
+        results = "nothing judged"
+        if audit.since is not None and audit.since.unchanged:
+            results = "nothing changed"
     models = times(len(audit.policy.models), "model")
     machines = times(audit.machines, "machine")
     return f"{models}, {machines}: {results}"
@@ -96,7 +97,7 @@ def shortened(text: str, most: int = MOST_OF_A_NAME) -> str:
 
 def hosts(names: Iterable[str]) -> str:
     """The names of machines, all of them."""
-    return ", ".join(shortened(name) for name in names)
+    return ", ".join(map(shortened, names))
 
 
 class ExceptionWords(NamedTuple):
@@ -114,7 +115,7 @@ def exception_words(use: ExemptionUse) -> ExceptionWords:
     exemption = use.exemption
     name = f"exception from the rule {exemption.rule} for {exemption.model}"
     if exemption.machines:
-        name += f" on {' '.join(str(selector) for selector in exemption.machines)}"
+        name += f" on {' '.join(map(str, exemption.machines))}"
     is_over = use.use is Use.EXPIRED
     if use.rows:
         verdicts = times(use.rows, "verdict")
@@ -156,7 +157,7 @@ def _head(audit: Audit, *, lists_problems: bool) -> Blocks:
     yield from texts(notes)
     if audit.problems and lists_problems:
         yield line()
-        yield from texts((str(fault) for fault in audit.problems), indent=0)
+        yield from texts(map(str, audit.problems), indent=0)
 
 
 class _ModelLine(NamedTuple):
@@ -173,12 +174,16 @@ def _models(audit: Audit, *, verbose: bool) -> Blocks:
     by_model: dict[int, list[Group]] = {}
     for group in audit.groups:
         by_model.setdefault(group.row.wanted.index, []).append(group)
-    lines = [_model_line(groups) for groups in by_model.values()]
+    lines = list(map(_model_line, by_model.values()))
     # equal lines stay in the policy's order
     lines.sort(key=lambda model: model.order)
-    shown = lines if verbose else lines[:_SHOWN]
+    shown = lines
+    if not verbose:
+        shown = lines[:_SHOWN]
+    runs = "runs on"
+    if audit.since is not None:
+        runs = "of what changed, runs on"
     if shown:
-        runs = "runs on" if audit.since is None else "of what changed, runs on"
         yield line()
         yield Table.of("audit", [model.cells for model in shown], runs=runs)
     if len(shown) < len(lines):
@@ -190,18 +195,22 @@ def _gravity(row: Row) -> tuple[bool, int]:
     return row.exit_code == 0, _WORST_FIRST.index(row.result)
 
 
+def _machines(groups: Iterable[Group]) -> int:
+    """How many machines the groups have."""
+    return sum(group.count for group in groups)
+
+
 def _model_line(groups: Sequence[Group]) -> _ModelLine:
+    """The worst sign, the name, what would be loaded, on how many machines it runs, and why not."""
     worst = min((group.row for group in groups), key=_gravity)
     passing = [group for group in groups if group.row.result is Result.PASS]
-    machines = sum(group.count for group in groups)
-    runs_on = sum(group.count for group in passing)
+    machines = _machines(groups)
+    runs_on = _machines(passing)
     sign, style, _ = _SHOWN_AS[worst.result]
     # what would be loaded by what, of the worst and of one that passes
-    judged = [worst, *(group.row for group in passing[:1])]
-    loaded: dict[str, None] = {}
-    for row in judged:
-        if row.verdict is not None:
-            loaded[format_words(row.verdict.workload)] = None
+    loaded = {_loaded_words(worst): None}
+    for group in passing[:1]:
+        loaded[_loaded_words(group.row)] = None
     cells = (
         Span(sign, style),
         strong(shortened(worst.wanted.label)),
@@ -210,6 +219,13 @@ def _model_line(groups: Sequence[Group]) -> _ModelLine:
         _why_not(groups) or _warnings(worst),
     )
     return _ModelLine((*_gravity(worst), runs_on - machines), cells)
+
+
+def _loaded_words(row: Row) -> str:
+    """What would be loaded by what; empty where that is not one thing."""
+    if row.verdict is None:
+        return ""
+    return format_words(row.verdict.workload)
 
 
 def _why_not(groups: Sequence[Group]) -> str:
@@ -225,11 +241,14 @@ def _why_not(groups: Sequence[Group]) -> str:
         # a cause counts once a group
         for cause in dict.fromkeys(_causes(group.row)):
             counts[cause] += group.count
-    machines = sum(group.count for group in failing)
+    machines = _machines(failing)
     causes = []
     for cause, number in counts.items():
-        # one of all that fail needs no number
-        causes.append(cause if number == machines else f"{cause}: {number:,}")
+        if number == machines:
+            # one of all that fail needs no number
+            causes.append(cause)
+        else:
+            causes.append(f"{cause}: {number:,}")
     why = ", ".join(causes)
     breaks = any(group.row.result in COUNTED for group in failing)
     if breaks and not any(group.row.exit_code for group in failing):
@@ -282,7 +301,9 @@ def _causes(row: Row) -> list[str]:
                 causes += open_words([finding])
     for check, _ in row.excepted:
         causes.append(f"{check} excepted")
-    return causes or [reason.reason for reason in row.reasons[:1]]
+    if not causes and row.reasons:
+        causes.append(row.reasons[0].reason)
+    return causes
 
 
 def _all_reasons(audit: Audit, result: Result, style: str) -> Blocks:
@@ -294,17 +315,21 @@ def _all_reasons(audit: Audit, result: Result, style: str) -> Blocks:
 
 
 def _reasons(group: Group, style: str) -> Blocks:
+    """The machine, the model, what would be loaded, and under them each reason; of a row that
+    passes what warns.
+    """
     row = group.row
     passes = row.result is Result.PASS
     name = Span(shortened(group.name), "name")
     label = Span(shortened(row.wanted.label), "name")
     rest = ""
-    loaded = format_words(row.verdict.workload) if row.verdict is not None else ""
+    loaded = _loaded_words(row)
     if loaded:
         rest += f", {loaded}"
-    warned = _warnings(row) if passes else ""
-    if warned:
-        rest += f"; {warned}"
+    if passes:
+        warned = _warnings(row)
+        if warned:
+            rest += f"; {warned}"
     if row.result in COUNTED and row.exit_code == 0:
         rest += " (not counted)"
     yield line(Span(row.result, style), " ", name, ": ", label, rest, indent=2)
@@ -336,19 +361,25 @@ def details(group: Group) -> Iterator[str]:
         yield f"{whose}{shortened(str(reason), MOST_OF_A_TEXT)}"
         if reason.remedy:
             yield f"to do: {shortened(reason.remedy, MOST_OF_A_TEXT)}"
-    failing = {
-        finding.check for finding in row.findings if finding.outcome is Outcome.FAIL
-    }
+    failing = set()
+    for finding in row.findings:
+        if finding.outcome is Outcome.FAIL:
+            failing.add(finding.check)
     for check, exemption in row.excepted:
-        state = "fails" if check in failing else "is not known"
+        state = "is not known"
+        if check in failing:
+            state = "fails"
         until = f"excepted until {exemption.expires}: {exemption.reason} ({exemption.owner})"
         yield shortened(f"{check} {state}, {until}", MOST_OF_A_TEXT)
 
 
 def _exceptions(audit: Audit, *, verbose: bool) -> Iterator[Paragraph]:
     """The first exceptions, and how many others there are; those in use only where `verbose`."""
-    uses = [use for use in audit.exceptions if verbose or use.use is not Use.USED]
-    most = _MOST_EXCEPTIONS if verbose else _SHOWN
+    uses = list(audit.exceptions)
+    most = _MOST_EXCEPTIONS
+    if not verbose:
+        uses = [use for use in uses if use.use is not Use.USED]
+        most = _SHOWN
     for use in uses[:most]:
         yield _exception(use)
     if len(uses) > most:
@@ -356,6 +387,7 @@ def _exceptions(audit: Audit, *, verbose: bool) -> Iterator[Paragraph]:
 
 
 def _exception(use: ExemptionUse) -> Paragraph:
+    """What became of an exception, in a line; the worse that is, the graver its style."""
     style = ""
     if use.use is Use.EXPIRED and use.rows:
         style = "fail"

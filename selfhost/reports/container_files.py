@@ -19,7 +19,7 @@ from ..core.records import Record
 from ..core.tables import shipped_table
 from ..core.templates import fill
 from ..machine.gpus import fact_of
-from .layout import clean
+from .layout import clean, ended
 
 # the longest name of a Kubernetes object that is also a host's name (RFC 1123, one label), less
 # what tells two of one model apart: `-123`
@@ -66,12 +66,18 @@ class ContainerTable(Record):
 
 @cache
 def _table() -> ContainerTable:
+    """The shipped table, whose rows of devices become records."""
     table = shipped_table("containers")
-    values = {name: table[name] for name in ContainerTable._fields}
-    values["devices"] = {
-        vendor: Devices(**row) for vendor, row in table["devices"].items()
-    }
-    return ContainerTable(**values)
+    devices = {}
+    for vendor, row in table["devices"].items():
+        devices[vendor] = Devices(**row)
+    return ContainerTable(
+        kubernetes=table["kubernetes"],
+        compose=table["compose"],
+        docker=table["docker"],
+        systemd=table["systemd"],
+        devices=devices,
+    )
 
 
 class Server(Record):
@@ -97,7 +103,9 @@ class Server(Record):
     @property
     def gpu_count(self) -> int:
         """The GPUs that a driver of compose or `docker run` gives it."""
-        return len(self.size.accelerators) if self.devices.driver else 0
+        if not self.devices.driver:
+            return 0
+        return len(self.size.accelerators)
 
 
 def container_file(kind: str, sizes: Sequence[ContainerSize]) -> str:
@@ -120,20 +128,25 @@ def _server(size: ContainerSize, others: Sequence[Server]) -> Server:
     port = service.port
     while port in ports:
         port += 1
+    folder = service.store
     token_variable = ""
-    if size.needs_login and not size.files_are_yours:
-        token_variable = (
-            size.runtime.installation.token_variable or _DEFAULT_TOKEN_VARIABLE
-        )
+    if size.files_are_yours:
+        folder = MODELS_FOLDER
+    elif size.needs_login:
+        installation = size.runtime.installation
+        token_variable = installation.token_variable or _DEFAULT_TOKEN_VARIABLE
+    devices = Devices()
+    if size.accelerators:
+        # all accelerators of a server are alike
+        devices = _devices(size.accelerators[0])
     return Server(
         name=_free_name(size.model.id, names),
         port=port,
         size=size,
         service=service,
         token_variable=token_variable,
-        folder=MODELS_FOLDER if size.files_are_yours else service.store,
-        # all accelerators of a server are alike
-        devices=_devices(size.accelerators[0]) if size.accelerators else Devices(),
+        folder=folder,
+        devices=devices,
     )
 
 
@@ -172,9 +185,10 @@ def _kubernetes(servers: Sequence[Server]) -> str:
         comments += _fetch_comments(server.size.fetch)
     if any(server.token_variable for server in servers):
         comments.append(_SECRET_COMMENT)
-    deployments = [
-        _filled(_table().kubernetes, _kubernetes_values(server)) for server in servers
-    ]
+    deployments = []
+    for server in servers:
+        values = _kubernetes_values(server)
+        deployments.append(_filled(_table().kubernetes, values))
     return _commented(comments) + "---\n".join(deployments)
 
 
@@ -190,10 +204,11 @@ def _claim_comment(server: Server) -> str:
 
 
 def _kubernetes_values(server: Server) -> dict[str, object]:
+    """The values of the template of a Deployment; the disk that it fills stays empty if unknown."""
     size = server.size
     tries = -(-size.seconds_to_start // _PROBE_SECONDS)
     values = _container_values(server) | {
-        "arguments": [_kubernetes_text(word) for word in size.image_arguments],
+        "arguments": list(map(_kubernetes_text, size.image_arguments)),
         "environment": _kubernetes_environment(server),
         "health": server.service.health,
         "tries": tries,
@@ -201,13 +216,17 @@ def _kubernetes_values(server: Server) -> dict[str, object]:
         "deadline": tries * _PROBE_SECONDS + _ROLLOUT_SECONDS,
         "resource": server.devices.resource,
         "cards": len(size.accelerators),
-        "shared_folder": "/dev/shm" if size.shared_memory_bytes else "",
+        "shared_folder": "",
         "stored": "",
         "twice": "",
         "store": {"name": "models", **_kubernetes_volume(server)},
     }
-    # one's own files lie in a volume, not on the disk of the node
-    stored_bytes = 0 if size.files_are_yours else size.disk_bytes
+    if size.shared_memory_bytes:
+        values["shared_folder"] = "/dev/shm"
+    stored_bytes = size.disk_bytes
+    if size.files_are_yours:
+        # they lie in a volume, not on the disk of the node
+        stored_bytes = 0
     if stored_bytes is not None:
         values["stored"] = _whole(stored_bytes) + _WRITABLE_MEBIBYTES
         # the new files of an update are downloaded before the old ones go
@@ -221,12 +240,12 @@ def _kubernetes_volume(server: Server) -> dict[str, object]:
         return {"persistentVolumeClaim": {"claimName": server.claim}}
     if not server.size.disk_bytes:
         return {"emptyDir": {}}
-    return {
-        "emptyDir": {"sizeLimit": f"{_whole(2 * server.size.disk_bytes, units.GIB)}Gi"}
-    }
+    limit = f"{_whole(2 * server.size.disk_bytes, units.GIB)}Gi"
+    return {"emptyDir": {"sizeLimit": limit}}
 
 
 def _kubernetes_environment(server: Server) -> list[object]:
+    """The variables of the container; that of a login comes from a secret."""
     variables: list[object] = []
     for name, value in server.size.environment.items():
         variables.append({"name": name, "value": _kubernetes_text(value)})
@@ -253,7 +272,7 @@ def _compose(servers: Sequence[Server]) -> str:
     for server in servers:
         size = server.size
         values = _container_values(server) | {
-            "arguments": [_compose_text(word) for word in size.image_arguments],
+            "arguments": list(map(_compose_text, size.image_arguments)),
             "environment": _compose_environment(server),
             "devices": server.devices.files,
             "gpus": server.gpu_count,
@@ -265,6 +284,7 @@ def _compose(servers: Sequence[Server]) -> str:
 
 
 def _compose_environment(server: Server) -> dict[str, str]:
+    """The variables of the container by their names."""
     variables = {}
     for name, value in server.size.environment.items():
         variables[name] = _compose_text(value)
@@ -293,9 +313,7 @@ def _docker(servers: Sequence[Server]) -> str:
             "words": shell_line([size.image or "", *size.image_arguments]),
             "environment": _docker_environment(server),
             "gpus": server.gpu_count,
-            "device_options": " ".join(
-                f"--device {file}" for file in server.devices.files
-            ),
+            "device_options": _options("--device", server.devices.files),
             "fetch": size.fetch or "",
         }
         text += _filled(_table().docker, values)
@@ -303,11 +321,19 @@ def _docker(servers: Sequence[Server]) -> str:
 
 
 def _docker_environment(server: Server) -> str:
-    settings = [f"{name}={value}" for name, value in server.size.environment.items()]
+    """The options that set the variables of the container."""
+    settings = []
+    for name, value in server.size.environment.items():
+        settings.append(f"{name}={value}")
     if server.token_variable:
         # a name alone takes the value of the shell that starts it
         settings.append(server.token_variable)
-    return " ".join(f"--env {shell_word(setting)}" for setting in settings)
+    return _options("--env", settings)
+
+
+def _options(option: str, values: Sequence[str]) -> str:
+    """The option with each of the values, as a shell takes them."""
+    return " ".join(f"{option} {shell_word(value)}" for value in values)
 
 
 def _systemd(servers: Sequence[Server]) -> str:
@@ -358,6 +384,7 @@ def _systemd_unit(server: Server) -> str:
 def _systemd_environment(
     variables: Mapping[str, str], token_variable: str
 ) -> list[str]:
+    """A line for each variable, and the file of a login's."""
     lines = []
     for name, value in variables.items():
         lines.append(f"Environment={_systemd_word(f'{name}={value}')}")
@@ -384,8 +411,11 @@ def _systemd_word(word: str) -> str:
 
 
 def _escaped_for_c(sign: str) -> str:
+    """A sign as C escapes it: one of ASCII by two digits."""
     number = ord(sign)
-    return f"\\x{number:02x}" if number < 0x80 else _escaped(sign)
+    if number < 0x80:
+        return f"\\x{number:02x}"
+    return _escaped(sign)
 
 
 def _container_values(server: Server) -> dict[str, object]:
@@ -393,7 +423,7 @@ def _container_values(server: Server) -> dict[str, object]:
     `_filled` leaves its line out.
     """
     size = server.size
-    return {
+    values: dict[str, object] = {
         "name": server.name,
         "image": size.image or "",
         "port": server.port,
@@ -403,9 +433,14 @@ def _container_values(server: Server) -> dict[str, object]:
         "shared": _whole(size.shared_memory_bytes),
         "folder": server.folder,
         # of the two one applies: the folder of one's own files, or the one for downloads
-        "own": OWN_FOLDER if size.files_are_yours else "",
-        "downloads": "" if size.files_are_yours else server.folder,
+        "own": "",
+        "downloads": "",
     }
+    if size.files_are_yours:
+        values["own"] = OWN_FOLDER
+    else:
+        values["downloads"] = server.folder
+    return values
 
 
 def _whole(size_bytes: int, unit: int = units.MIB) -> int:
@@ -434,11 +469,14 @@ def _comments(server: Server, folder: str) -> list[str]:
 
 def _fetch_comments(fetch: str | None, where: str = "in its container") -> list[str]:
     """The line that downloads the model; nothing where the server does so by itself."""
-    return [f"once it runs, {where}: {fetch}"] if fetch else []
+    if not fetch:
+        return []
+    return [f"once it runs, {where}: {fetch}"]
 
 
 def _commented(comments: Sequence[str]) -> str:
-    return "".join(f"# {clean(text)}\n" for text in comments)
+    """A line for each comment."""
+    return ended(f"# {clean(text)}" for text in comments)
 
 
 def _filled(template: str, values: Mapping[str, object]) -> str:
@@ -473,14 +511,19 @@ def _with_escapes(text: str, escaped: Callable[[str], str]) -> str:
     """The text, each sign that no terminal shows as it is written as `escaped` has it."""
     signs = []
     for sign in text:
-        signs.append(sign if sign.isprintable() else escaped(sign))
+        if sign.isprintable():
+            signs.append(sign)
+        else:
+            signs.append(escaped(sign))
     return "".join(signs)
 
 
 def _escaped(sign: str) -> str:
     """A sign as YAML and C escape it."""
     number = ord(sign)
-    return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"
+    if number <= 0xFFFF:
+        return f"\\u{number:04x}"
+    return f"\\U{number:08x}"
 
 
 # the formats of `size` that are files, by the names that `--format` takes

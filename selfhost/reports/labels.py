@@ -78,11 +78,12 @@ class Labels(Record):
 
 
 def _shipped_labels() -> Labels:
+    """The tables of `specs/common/labels.toml`, whose rows become records."""
     table = shipped_table("labels")
     labels = {name: table[name] for name in Labels._fields}
-    labels["rules"] = {
-        name: RuleWords(*words) for name, words in table["rules"].items()
-    }
+    labels["rules"] = {}
+    for name, words in table["rules"].items():
+        labels["rules"][name] = RuleWords(*words)
     labels["tables"] = {}
     for name, form in table["tables"].items():
         columns = tuple(ColumnForm(*column) for column in form["columns"])

@@ -43,12 +43,16 @@ class Span(str):
 
 def style_of(text: str) -> str:
     """Return the style of a span; empty for any other text."""
-    return text.style if isinstance(text, Span) else ""
+    if isinstance(text, Span):
+        return text.style
+    return ""
 
 
 def share_of(text: str) -> float:
     """Return the share of a span; 0 for any other text."""
-    return text.share if isinstance(text, Span) else 0
+    if isinstance(text, Span):
+        return text.share
+    return 0
 
 
 def strong(text: str) -> Span:
@@ -180,7 +184,9 @@ def figures(
 
     With `right` the figures stand at the right of their column, and labels may wrap.
     """
-    cells = [(label, strong(figure), note) for label, figure, note in rows]
+    cells = []
+    for label, figure, note in rows:
+        cells.append((label, strong(figure), note))
     columns = (Column(wrap=right), Column(right=right), Column(wrap=True, drop=drop))
     return Table(columns=columns, rows=tuple(cells))
 
@@ -189,14 +195,16 @@ def known_figure(
     value: Number | None, write: Callable[[Number], str], absent: str = "-"
 ) -> str:
     """A figure as `write` has it, or what stands for one that is not known."""
-    return absent if value is None else write(value)
+    if value is None:
+        return absent
+    return write(value)
 
 
 def clean(text: str) -> str:
     """Return `text` on one line, safe to print: what commands a terminal or CI becomes visible."""
     if not text.isprintable():
         text = text.translate(_SPACES)
-        text = "".join(_visible(character) for character in text)
+        text = "".join(map(_visible, text))
     if "::" in text or "##" in text:
         # regular expressions load slowly, and few texts need one
         import re
@@ -207,7 +215,9 @@ def clean(text: str) -> str:
 
 def _visible(character: str) -> str:
     """The character, as an escape where it shows nothing: `\\x1b`."""
-    return character if character.isprintable() else ascii(character)[1:-1]
+    if character.isprintable():
+        return character
+    return ascii(character)[1:-1]
 
 
 def _escaped_start(command: str) -> str:
@@ -244,7 +254,7 @@ def _table_lines(table: Table) -> Iterator[str]:
 
     A column is as wide as its widest cell, in characters.
     """
-    rows = [[clean(cell) for cell in row] for row in table.rows]
+    rows = [list(map(clean, row)) for row in table.rows]
     titles = [clean(column.title) for column in table.columns]
     widths: dict[int, int] = {}
     for at, title in enumerate(titles):
@@ -264,12 +274,18 @@ def _table_lines(table: Table) -> Iterator[str]:
         yield _GAP.join(cells)
 
 
+def ended(lines: Iterable[str]) -> str:
+    """Return the lines, each with its end, as one text."""
+    return "".join(f"{text}\n" for text in lines)
+
+
 def problems_text(problems: Iterable[Problem]) -> str:
     """Return a line a fault, `file:line: key: message`, and under it what to write instead."""
     return _printed(_problem_lines(problems))
 
 
 def _problem_lines(problems: Iterable[Problem]) -> Iterator[str]:
+    """The line of each fault, and behind it those of what to write instead."""
     for problem in problems:
         yield f"{_place(problem)}: {problem.message}"
         yield from _remedy_lines(problem.remedy)
@@ -324,4 +340,4 @@ def error_text(error: SelfhostError) -> str:
 
 def _printed(lines: Iterable[str]) -> str:
     """Lines that are safe to print, their longest words in part."""
-    return "".join(f"{clean(brief(text))}\n" for text in lines)
+    return ended(clean(brief(text)) for text in lines)
