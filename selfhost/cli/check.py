@@ -91,25 +91,22 @@ def _present(
     rows_are_told: bool,
 ) -> None:
     """Write the answer for each machine; `unjudged` names of models have none."""
-    from ..reports.check_text import check_document
+    from ..reports.check_text import Asked, check_document
     from ..reports.layout import line as empty_line
 
     if rows_are_told:
         write("\n")
-    carry = options_to_repeat(options)
-    workload_options = workload_of(options).options()
+    asked = Asked(
+        carry=options_to_repeat(options),
+        workload_options=workload_of(options).options(),
+        today=utc_today(),
+        unjudged=unjudged,
+        rows_are_told=rows_are_told,
+    )
     blocks: list[Block] = []
     for verdicts in by_machine:
         if not verdicts:
             continue
-        blocks += check_document(
-            verdicts,
-            verbose=options.verbose,
-            carry=carry,
-            workload_options=workload_options,
-            today=utc_today(),
-            unjudged=unjudged,
-            rows_are_told=rows_are_told,
-        )
+        blocks += check_document(verdicts, asked, verbose=options.verbose)
         blocks.append(empty_line())
     present(options, blocks)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from ..catalogue.offers import provider_name
 from ..core import units
+from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.pace import clip_words
 from ..judge.record import Alternative, Finding, Outcome, Range, Route, Speed, Verdict
@@ -41,12 +42,13 @@ from .words import (
     HERE,
     asked_words,
     below_words,
-    first_way,
     memory_words,
     pace_of,
     pace_words,
     place_words,
     planned_words,
+    shown_setup,
+    would_run,
 )
 
 # the most that it may take stands beside the likely need from so many times that on
@@ -59,17 +61,8 @@ _SAID = frozenset((
 ))  # fmt: skip
 
 
-def check_document(
-    verdicts: Sequence[Verdict],
-    *,
-    verbose: bool = False,
-    carry: str = "",
-    workload_options: str = "",
-    today: str | None = None,
-    unjudged: int = 0,
-    rows_are_told: bool = False,
-) -> Blocks:
-    """Yield the answer for one model, or a table of several and what stands in their way.
+class Asked(Record):
+    """The command that an answer belongs to.
 
     `carry` goes behind each proposed `selfhost check …`: the options of the machine and such, with
     `--measure` where the bandwidth was measured. `today` gives prices an age. Of several models
@@ -77,27 +70,33 @@ def check_document(
     counts names without an answer, and the table is left out where `rows_are_told` already, each by
     `several_text.told_row`.
     """
+
+    carry: str = ""
+    workload_options: str = ""
+    today: str | None = None
+    unjudged: int = 0
+    rows_are_told: bool = False
+
+
+# no command: a program asks
+_BY_PYTHON = Asked()
+
+
+def check_document(
+    verdicts: Sequence[Verdict], asked: Asked = _BY_PYTHON, *, verbose: bool = False
+) -> Blocks:
+    """Yield the answer for one model, or a table of several and what stands in their way."""
     if len(verdicts) == 1:
-        yield from _one_blocks(verdicts[0], verbose=verbose, carry=carry, today=today)
+        yield from _one_blocks(verdicts[0], asked, verbose=verbose)
         return
     from .several_text import several_blocks
 
-    yield from several_blocks(
-        verdicts,
-        verbose=verbose,
-        carry=carry,
-        options=workload_options + carry,
-        today=today,
-        unjudged=unjudged,
-        rows_are_told=rows_are_told,
-    )
+    yield from several_blocks(verdicts, asked, verbose=verbose)
 
 
-def _one_blocks(
-    verdict: Verdict, *, verbose: bool, carry: str, today: str | None
-) -> Blocks:
+def _one_blocks(verdict: Verdict, asked: Asked, *, verbose: bool) -> Blocks:
     """The whole screen for one model, a block after the other."""
-    measured = "--measure" in carry.split()
+    measured = "--measure" in asked.carry.split()
     yield answer_line(verdict)
     yield from texts(_first_lines(verdict, measured=measured))
     yield from _row_blocks(verdict)
@@ -106,13 +105,13 @@ def _one_blocks(
     if not verbose:
         yield line()
         yield from topics(_unsaid(verdict))
-    setup = verdict.setup if verbose else first_way(verdict.setup)
+    setup = shown_setup(verdict, verbose=verbose)
     if verdict.can_run:
         yield from _to_run_blocks(verdict, setup)
     else:
-        yield from _instead_blocks(verdict, carry)
+        yield from _instead_blocks(verdict, asked.carry)
     yield line()
-    yield from _api_blocks(verdict, today)
+    yield from _api_blocks(verdict, asked.today)
     if verdict.monthly_cost is not None:
         yield from month_blocks(verdict)
         yield line()
@@ -154,7 +153,9 @@ def _pace_lines(verdict: Verdict, speed: Speed, *, measured: bool) -> Iterator[s
         if speed.work is not None:
             yield _work_line(speed, speed.work)
         return
-    narrower = "" if measured else _narrower_words(verdict, speed.decode)
+    narrower = ""
+    if not measured:
+        narrower = _narrower_words(verdict, speed.decode)
     if workload.parallel > 1:
         yield _users_line(workload.parallel, speed) + narrower
         yield f"one user alone: {pace_words(speed.decode)}"
@@ -269,8 +270,10 @@ def _row_blocks(verdict: Verdict) -> Blocks:
         name = LABELS.rows.get(finding.code) or LABELS.rows.get(
             finding.check, finding.check
         )
-        style = "" if finding.outcome is Outcome.PASS else finding.outcome
-        rows.append((name, Span(cells.amount, style), cells.note))
+        amount = cells.amount
+        if finding.outcome is not Outcome.PASS:
+            amount = Span(amount, finding.outcome)
+        rows.append((name, amount, cells.note))
     if not rows:
         return
     terms = verdict.model.license
@@ -316,7 +319,9 @@ def _pace_cells(finding: Finding, verdict: Verdict) -> _Cells:
         return _Cells(pace_of(speed), ends)
     whose = ""
     if speed.each_of > 1:
-        whose = " alone" if speed.judged is None else " each"
+        whose = " each"
+        if speed.judged is None:
+            whose = " alone"
     amount = f"~{units.speed(pace.likely)}{whose}"
     ends = units.pace(pace.low, pace.high)
     return _Cells(amount, f"{ends}{_needed_words(finding, verdict, pace)}")
@@ -349,14 +354,17 @@ def _size_cells(finding: Finding, verdict: Verdict) -> _Cells:
     if needs and has:
         # the need goes without its unit where that of what there is says it
         number, _, unit = needs.rpartition(" ")
-        is_said = has.endswith(f" {unit}")
-        amount = f"{number if is_said else needs} of {has}"
+        if has.endswith(f" {unit}"):
+            amount = number
+        amount += f" of {has}"
     if finding.unit != "bytes" or not likely or not finding.has:
         return _Cells(amount, "")
     notes = []
     most = _quantity(finding.needs, finding)
-    # what is short is short of the most, so any difference matters there
-    much_more = 1 if finding.short else _MUCH_MORE
+    much_more = _MUCH_MORE
+    if finding.short:
+        # what is short is short of the most, so any difference matters there
+        much_more = 1
     if float(finding.needs or 0) > much_more * float(likely) and most != needs:
         notes.append(f"up to {most}")
     if finding.code in LABELS.doubts:
@@ -390,7 +398,9 @@ def _quantity(value: float | str | None, finding: Finding) -> str:
     if finding.unit == "bytes":
         if finding.check != "disk":
             return units.binary(int(value))
-        return units.decimal(int(value)) if value else "nothing to download"
+        if not value:
+            return "nothing to download"
+        return units.decimal(int(value))
     if finding.unit == "tokens":
         return units.tokens(int(value))
     if finding.unit == "seconds":
@@ -455,8 +465,10 @@ def _to_run_blocks(verdict: Verdict, setup: Sequence[str]) -> Blocks:
             lines.append("# or")
         lines.append(typed)
         before = typed
+    title = "To run it"
+    if verdict.workload.task == "finetune":
+        title = "To train it"
     if lines:
-        title = "To train it" if verdict.workload.task == "finetune" else "To run it"
         yield from section(title, commands(lines))
     else:
         yield line()
@@ -469,10 +481,11 @@ def _no_command_words(verdict: Verdict) -> str:
     words = "selfhost knows no command that runs it"
     if users != 1:
         words += f" for {users:,} at once; without --users there may be one"
-    page = model.conversions_page if verdict.workload.format == "gguf" else None
-    if not page and model.repository:
-        page = f"https://huggingface.co/{model.repository}"
-    return f"{words}. See {page}" if page else f"{words}."
+    if verdict.workload.format == "gguf" and model.conversions_page:
+        return f"{words}. See {model.conversions_page}"
+    if model.repository:
+        return f"{words}. See https://huggingface.co/{model.repository}"
+    return f"{words}."
 
 
 def _instead_blocks(verdict: Verdict, carry: str) -> Blocks:
@@ -482,13 +495,13 @@ def _instead_blocks(verdict: Verdict, carry: str) -> Blocks:
     others = verdict.alternatives
     if not others:
         return
-    runs = "would run" if verdict.route is Route.UNKNOWN else "runs"
-    title = f"What {runs} {place_words(verdict.machine)} instead"
+    title = f"What {would_run(verdict)} instead"
     memory_bytes = verdict.machine.memory_total_bytes
     if verdict.has("memory-assumed") and memory_bytes is not None:
         title += f", with the assumed {units.binary(memory_bytes)} of RAM"
-    table = Table.of("instead", [_instead_row(other, verdict) for other in others])
-    yield from section(title, (table, command(others[0].command + carry)))
+    rows = [_instead_row(other, verdict) for other in others]
+    to_check = command(others[0].command + carry)
+    yield from section(title, (Table.of("instead", rows), to_check))
 
 
 def _instead_row(other: Alternative, verdict: Verdict) -> tuple[str, ...]:
@@ -528,7 +541,9 @@ def _api_blocks(verdict: Verdict, today: str | None) -> Blocks:
         return
     offer = verdict.api_offers[0]
     whose, prices = offer_words(offer, today)
-    start = "By API: " if verdict.route is Route.API else "Or by API: "
+    start = "Or by API: "
+    if verdict.route is Route.API:
+        start = "By API: "
     yield line(start, strong(whose), f", {prices}")
     if offer.ends and verdict.shutdown is None:
         yield line(
@@ -607,10 +622,11 @@ def _full_blocks(verdict: Verdict) -> Blocks:
         yield line()
         yield line(API_RISKS)
     for outcome, title in LABELS.findings.items():
-        findings = [
-            finding for finding in ordered(verdict) if finding.outcome == outcome
-        ]
-        yield from section(title, topics(map(AS_TOPIC, findings)))
+        entries = []
+        for finding in ordered(verdict):
+            if finding.outcome == outcome:
+                entries.append(AS_TOPIC(finding))
+        yield from section(title, topics(entries))
     yield from section("Notes", texts(verdict.fine_print))
     yield from sections(json.verdict(verdict), LABELS.check)
     yield from unread_blocks(verdict.machine)

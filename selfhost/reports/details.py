@@ -44,6 +44,7 @@ _RANGES = (
 
 
 def _rate_words(bytes_per_second: float) -> str:
+    """`360 GB/s`."""
     return f"{units.decimal(int(bytes_per_second))}/s"
 
 
@@ -86,7 +87,9 @@ def value_words(key: str, value: Any) -> str:
     if isinstance(value, bool):
         if value:
             return "yes"
-        return "no" if key in _TELLING else ""
+        if key in _TELLING:
+            return "no"
+        return ""
     if isinstance(value, int | float):
         return _number_words(key, value)
     if isinstance(value, Mapping):
@@ -121,6 +124,7 @@ def _list_words(values: Sequence[Any]) -> str:
 
 
 def _has_records(values: Sequence[Any]) -> bool:
+    """Whether any of the values is a record."""
     return any(isinstance(value, Mapping) for value in values)
 
 
@@ -128,7 +132,10 @@ def _range_words(key: str, value: Json) -> str:
     """`3.0 GiB (2.0 GiB to 4.0 GiB)`; empty where the mapping holds anything else."""
     for likely, low, high in _RANGES:
         if value.keys() == {likely, low, high}:
-            unit = key if likely == "likely" else likely
+            unit = likely
+            if likely == "likely":
+                # of a pace the key of the range says the unit
+                unit = key
             return _with_ends(
                 value_words(unit, value[likely]),
                 value_words(unit, value[low]),
@@ -138,6 +145,7 @@ def _range_words(key: str, value: Json) -> str:
 
 
 def _with_ends(likely: str, low: str, high: str) -> str:
+    """The likely figure, and its ends where they differ."""
     if low == high:
         return likely
     return f"{likely} ({low} to {high})"
@@ -200,7 +208,8 @@ def _record_blocks(entry: Json, indent: int) -> Blocks:
     rows: list[tuple[str, str]] = []
     nested: list[tuple[str, Any]] = []
     for key, value in entry.items():
-        if text := value_words(key, value):
+        text = value_words(key, value)
+        if text:
             rows.append((label_of(key), text))
         elif value:
             nested.append((label_of(key), value))
@@ -268,13 +277,16 @@ def _size_rows(needs: Json) -> Iterator[tuple[str, str, str]]:
 def _place(where: str) -> str:
     """`in RAM`, `on GPU 0`."""
     kind, _, number = where.partition(":")
-    preposition = "in" if kind == "host" else "on"
+    preposition = "on"
+    if kind == "host":
+        preposition = "in"
     return f"{preposition} {PLACES.get(kind, kind)} {number}".rstrip()
 
 
 def _memory_words(memory: Json) -> tuple[str, str]:
     """The likely size, and its ends with what the system may take back."""
-    low, high = units.binary(memory["low_bytes"]), units.binary(memory["high_bytes"])
+    low = units.binary(memory["low_bytes"])
+    high = units.binary(memory["high_bytes"])
     notes = []
     if low != high:
         notes.append(f"{low} to {high}")
@@ -288,25 +300,29 @@ def _terms_blocks(terms: Sequence[Json]) -> Blocks:
     """Yield each part of the memory: its size, how it is known, the arithmetic, the source."""
     for term in terms:
         label = term["name"].replace("_", " ")
-        likely = units.binary(term["bytes"])
         size = _with_ends(
-            likely, units.binary(term["low_bytes"]), units.binary(term["high_bytes"])
+            units.binary(term["bytes"]),
+            units.binary(term["low_bytes"]),
+            units.binary(term["high_bytes"]),
         )
-        yield line(
-            strong(label), f": {size} {_place(term['where'])}, {term['how']}", indent=2
-        )
+        rest = f": {size} {_place(term['where'])}, {term['how']}"
+        yield line(strong(label), rest, indent=2)
         yield from texts((term["arithmetic"], term["source"]), indent=4)
 
 
 def _speed_blocks(speed: Json) -> Blocks:
     """Yield a row for each pace and time, then what they rest on."""
+    unit = speed["unit"]
     rows = []
     for key, value in speed.items():
-        is_repeated = key == "judged" and value == speed["decode"]
-        if key in ("how", "unit") or value is None or is_repeated:
+        if key in ("how", "unit") or value is None:
             continue
-        unit = speed["unit"]
-        label = label_of(unit if key == "work" else key)
+        if key == "judged" and value == speed["decode"]:
+            # it would repeat a row
+            continue
+        label = label_of(key)
+        if key == "work":
+            label = label_of(unit)
         rows.append((label, value_words(_unit_of_pace(key, unit), value)))
     if rows:
         yield _rows_table(rows)
@@ -327,10 +343,9 @@ def _unit_of_pace(key: str, unit: str) -> str:
 def _quality_blocks(quality: Json) -> Blocks:
     """Yield what the type costs, then the measurement and its source where there is one."""
     rows = [(quality["quantization"], quality["text"])]
-    if quality["figure"]:
-        rows.append(("measured", quality["figure"]))
-    if quality["source"]:
-        rows.append(("source", quality["source"]))
+    for label, key in (("measured", "figure"), ("source", "source")):
+        if quality[key]:
+            rows.append((label, quality[key]))
     yield _rows_table(rows)
 
 
@@ -406,7 +421,7 @@ def _type_row(size: Json) -> tuple[str, ...]:
     """Its name, the program, the download and the memory, likely and at most, and whether it
     runs.
     """
-    runs = "not known" if size["fits"] is None else value_words("fits", size["fits"])
+    runs = value_words("fits", size["fits"])
     return (
         size["quantization"],
         size["runtime"],
@@ -414,7 +429,7 @@ def _type_row(size: Json) -> tuple[str, ...]:
         size["how"],
         value_words("memory_bytes", size["memory_likely_bytes"]),
         value_words("memory_bytes", size["memory_bytes"]),
-        runs,
+        runs or "not known",
     )
 
 

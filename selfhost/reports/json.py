@@ -63,6 +63,7 @@ def record(value: Any) -> Any:
 @record.register(int)
 @record.register(float)
 def _(value: Any) -> Any:
+    """JSON has these values itself."""
     return value
 
 
@@ -70,6 +71,7 @@ def _(value: Any) -> Any:
 @record.register(Enum)
 @record.register(StrEnum)
 def _(value: Enum) -> Any:
+    """The value of a member."""
     return value.value
 
 
@@ -81,6 +83,7 @@ def _(value: Mapping[Any, Any]) -> Object:
 
 @record.register(Iterable)
 def _(value: Iterable[Any]) -> list[Any]:
+    """A list of any values in a row."""
     return list(map(record, value))
 
 
@@ -109,6 +112,7 @@ def fields(value: Record, keys: str = "") -> Object:
 
 @record.register
 def _(machine: Machine) -> Object:
+    """The keys of a machine record, which `--machine` reads."""
     return machine.to_json()
 
 
@@ -123,33 +127,45 @@ def _(answer: Report) -> Object:
 
 @record.register
 def _(spec: ModelSpec) -> Object:
-    license_id = spec.license.id if spec.license else None
-    return {**fields(spec, keys_of("model")), "license": license_id}
+    """A model in an answer: its license is an SPDX expression, null where it is not known."""
+    members = fields(spec, keys_of("model"))
+    members["license"] = None
+    if spec.license is not None:
+        members["license"] = spec.license.id
+    return members
 
 
 @record.register
 def _(pace: Range) -> Object:
+    """The ends and the likely figure, rounded."""
     return {end: round(getattr(pace, end), 3) for end in pace._fields}
 
 
 @record.register
 def _(speed: Speed) -> Object:
+    """All of a speed, rounded."""
+    members = fields(speed)
     full_context = _rounded(speed.full_context_tokens_per_second)
-    return {**fields(speed), "full_context_tokens_per_second": full_context}
+    members["full_context_tokens_per_second"] = full_context
+    return members
 
 
 @record.register
 def _(row: openness.Row) -> Object:
     """An answer on openness, with the answers that it follows from; `unknown` is null."""
-    return {
-        **fields(row, "name why sources assumed"),
-        "answer": None if row.answer == "unknown" else row.answer,
-        "parts": record(row.parts),
-    }
+    members = fields(row, "name why sources assumed")
+    members["answer"] = row.answer
+    if row.answer == "unknown":
+        members["answer"] = None
+    members["parts"] = record(row.parts)
+    return members
 
 
 def _rounded(value: float | None, digits: int = 3) -> float | None:
-    return None if value is None else round(value, digits)
+    """The number with so many digits behind the point; None stays."""
+    if value is None:
+        return None
+    return round(value, digits)
 
 
 # ---------------------------------------------------------------- documents
@@ -178,8 +194,12 @@ def check(
     if len(verdicts) == 1 and not errors:
         return verdict(verdicts[0])
     code = exit_code((answer.route for answer in verdicts), no_answer=bool(errors))
-    shown = list(map(verdict, verdicts))
-    return titled("verdicts/1", exit_code=code, verdicts=shown, **_listed(errors))
+    return titled(
+        "verdicts/1",
+        exit_code=code,
+        verdicts=list(map(verdict, verdicts)),
+        **_listed(errors),
+    )
 
 
 def _listed(errors: Mapping[str, SelfhostError]) -> Object:
@@ -220,18 +240,16 @@ def _needs(needs: Needs | None, architecture: str | None) -> Object | None:
     for name, names in needs.cpu.instruction_sets.items():
         if architecture in (None, name):
             instruction_sets.update(names)
-    download_range = None
+    members = fields(needs, keys_of("needs"))
+    members["download_range"] = None
     if needs.download_range is not None:
         low_bytes, high_bytes = needs.download_range
-        download_range = {"low_bytes": low_bytes, "high_bytes": high_bytes}
-    return {
-        **fields(needs, keys_of("needs")),
-        "download_range": download_range,
-        "cpu": {
-            "architectures": list(needs.cpu.architectures),
-            "instruction_sets": sorted(instruction_sets),
-        },
+        members["download_range"] = {"low_bytes": low_bytes, "high_bytes": high_bytes}
+    members["cpu"] = {
+        "architectures": list(needs.cpu.architectures),
+        "instruction_sets": sorted(instruction_sets),
     }
+    return members
 
 
 def comparison(answer: Comparison) -> Object:
@@ -247,7 +265,9 @@ def ranking(ranked: Ranking) -> Object:
 
 
 def _listed_row(row: Verdict) -> Object:
-    model = {**record(row.model), **fields(row.model, "uses tuned_from")}
+    """A model of a list with its verdict."""
+    model = record(row.model)
+    model |= fields(row.model, "uses tuned_from")
     return {"model": model, **fields(row, keys_of("listed"))}
 
 
@@ -271,7 +291,8 @@ def profiles(shipped: Sequence[Profile]) -> Object:
     listed = []
     for profile in shipped:
         members = fields(profile, "name short title kind source note machine")
-        listed.append({**members, "confidence": profile.machine.confidence})
+        members["confidence"] = profile.machine.confidence
+        listed.append(members)
     return titled("profiles/1", profiles=listed)
 
 
@@ -279,13 +300,24 @@ def sizes(
     containers: Sequence[ContainerSize], errors: Mapping[str, SelfhostError], code: int
 ) -> Object:
     """`selfhost.size/1`: the containers, their sum, and the names that have no size."""
+    return titled(
+        "size/1",
+        exit_code=code,
+        containers=record(containers),
+        total=_total(containers),
+        **_listed(errors),
+    )
+
+
+def _total(containers: Sequence[ContainerSize]) -> Object:
+    """The sums over all containers; None where the figure of one is not known."""
     total: Object = {"accelerators": sum(len(size.accelerators) for size in containers)}
     for key in keys_of("total").split():
         values = [getattr(size, key) for size in containers]
-        # not known where that of one container is not
-        total[key] = None if None in values else sum(values)
-    members = {"exit_code": code, "containers": record(containers), "total": total}
-    return titled("size/1", **members, **_listed(errors))
+        total[key] = None
+        if None not in values:
+            total[key] = sum(values)
+    return total
 
 
 def verification(comparison: Verification) -> Object:
@@ -297,6 +329,9 @@ def verification(comparison: Verification) -> Object:
     if cards is not None:
         card_keys = "vendor name memory_total_bytes unified"
         machine["accelerators"] = [fields(card, card_keys) for card in cards]
+    speed_how = None
+    if verdict.speed is not None:
+        speed_how = verdict.speed.how
     return titled(
         "verify/1",
         **fields(comparison, "outcome exit_code notes"),
@@ -305,39 +340,37 @@ def verification(comparison: Verification) -> Object:
         machine=machine,
         placement=verdict.placement,
         differences=list(map(_verified_figure, comparison.differences)),
-        speed_how=verdict.speed.how if verdict.speed else None,
+        speed_how=speed_how,
     )
 
 
 def _verified_model(comparison: Verification) -> Object:
+    """The model that ran, by its shape; its id only where everybody may know it."""
     spec = comparison.verdict.model
-    shape: Object = dict.fromkeys(
-        ("architecture", "layers", "embedding_length", "vocabulary")
-    )
-    if spec.architecture is not None:
-        shape = {
-            "architecture": spec.architecture.row,
-            **fields(spec.architecture, "layers embedding_length vocabulary"),
-        }
-    return {
-        "id": spec.id if comparison.is_public else None,
-        "known_by": comparison.by,
-        **shape,
-        **fields(spec, "parameters_total parameters_active"),
-        **fields(comparison.verdict.workload, "runtime quantization"),
-    }
+    shape_keys = "layers embedding_length vocabulary"
+    members: Object = {"id": None, "known_by": comparison.by, "architecture": None}
+    if comparison.is_public:
+        members["id"] = spec.id
+    if spec.architecture is None:
+        members |= dict.fromkeys(shape_keys.split())
+    else:
+        members["architecture"] = spec.architecture.row
+        members |= fields(spec.architecture, shape_keys)
+    members |= fields(spec, "parameters_total parameters_active")
+    members |= fields(comparison.verdict.workload, "runtime quantization")
+    return members
 
 
 def _verified_figure(row: Figure) -> Object:
-    predicted = None
+    """A figure of the run beside what was predicted; None where nothing was."""
+    members = fields(row, keys_of("figure"))
+    members["predicted"] = None
     if row.likely is not None:
         predicted = {end: _rounded(getattr(row, end)) for end in _RANGE_ENDS}
-    return {
-        **fields(row, keys_of("figure")),
-        "predicted": predicted,
-        "seen": _rounded(row.seen),
-        "difference": _rounded(row.difference, 4),
-    }
+        members["predicted"] = predicted
+    members["seen"] = _rounded(row.seen)
+    members["difference"] = _rounded(row.difference, 4)
+    return members
 
 
 def fault(problem: SelfhostError) -> Object:
@@ -355,6 +388,7 @@ def fault(problem: SelfhostError) -> Object:
 
 
 def _brief_problem(problem: Problem) -> Problem:
+    """The problem, its longest words in part."""
     return problem.replace(
         file=brief(problem.file),
         key=problem.key and brief(problem.key),

@@ -13,7 +13,7 @@ from html import escape
 from ..core.templates import fill
 from ..judge.record import Report
 from .labels import documents
-from .layout import Blocks, Column, Paragraph, Table, clean, style_of
+from .layout import Blocks, Column, Paragraph, Table, clean, ended, style_of
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#+|!~&@$^\"']|:(?=/)|(?<=[wW]{3})\.|(?<=^)[-=]")
 # the styles of names, in which services look for no user, issue or commit
@@ -22,11 +22,9 @@ _NAMES = ("strong", "name", "command", "comment")
 
 def _is_section_title(block: Paragraph) -> bool:
     """Whether a paragraph is emphasis alone, at the margin."""
-    return (
-        len(block.parts) == 1
-        and block.indent == 0
-        and style_of(block.parts[0]) == "strong"
-    )
+    if len(block.parts) != 1 or block.indent:
+        return False
+    return style_of(block.parts[0]) == "strong"
 
 
 def _columns(table: Table) -> dict[int, Column]:
@@ -45,7 +43,7 @@ def markdown(blocks: Blocks, most_bytes: int | None = None) -> str:
             # of several empty lines one is enough
             if line or not lines or lines[-1]:
                 lines.append(line)
-    text = "".join(f"{line}\n" for line in lines)
+    text = ended(lines)
     encoded = text.encode("utf-8", "replace")
     if most_bytes is None or len(encoded) <= most_bytes:
         return text
@@ -70,8 +68,10 @@ def _markdown_lines(number: int, block: Paragraph | Table) -> Iterator[str]:
         yield ""
     else:
         words = "".join(map(_as_markdown, block.parts)).strip()
-        indent = "  " if block.indent > 2 else ""
-        yield f"{indent}- {words}"
+        item = f"- {words}"
+        if block.indent > 2:
+            item = f"  {item}"
+        yield item
 
 
 def _markdown_rows(table: Table) -> Iterator[str]:
@@ -81,7 +81,10 @@ def _markdown_rows(table: Table) -> Iterator[str]:
     rules = []
     for column in columns.values():
         titles.append(_escaped(column.title))
-        rules.append("---:" if column.right else "---")
+        rule = "---"
+        if column.right:
+            rule += ":"
+        rules.append(rule)
     yield _markdown_row(titles)
     yield _markdown_row(rules)
     for row in table.rows:
@@ -89,6 +92,7 @@ def _markdown_rows(table: Table) -> Iterator[str]:
 
 
 def _markdown_row(cells: list[str]) -> str:
+    """The line of a row."""
     return f"| {' | '.join(cells)} |"
 
 
@@ -147,6 +151,7 @@ def _body(blocks: Blocks) -> str:
 
 
 def _in_ascii(text: str) -> str:
+    """The text with a character reference for all that is not ASCII."""
     return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
@@ -176,11 +181,13 @@ def _table_lines(table: Table) -> Iterator[str]:
 
 
 def _title_cell(column: Column) -> str:
+    """The cell of a title."""
     classes = _classes(column, is_number=False)
     return f"<th{classes}>{escape(clean(column.title))}</th>"
 
 
 def _cell(text: str, column: Column) -> str:
+    """The cell of a row in that column."""
     classes = _classes(column, is_number=column.right)
     return f"<td{classes}>{_as_html(text)}</td>"
 
@@ -194,7 +201,9 @@ def _classes(column: Column, *, is_number: bool) -> str:
         names.append("n")
     if column.drop:
         names.append(f"drop{column.drop}")
-    return f' class="{" ".join(names)}"' if names else ""
+    if not names:
+        return ""
+    return f' class="{" ".join(names)}"'
 
 
 def _as_html(text: str) -> str:

@@ -19,6 +19,7 @@ from .answer_words import (
     ordered,
 )
 from .api_words import API_RISKS, offer_words
+from .check_text import Asked
 from .layout import (
     AS_TOPIC,
     Blocks,
@@ -33,7 +34,7 @@ from .layout import (
     topics,
 )
 from .model_figures import figures_of, table_of_paces
-from .words import PACES, RANGES, first_way, pace_title, place_words, planned_words
+from .words import PACES, RANGES, pace_title, planned_words, shown_setup, would_run
 
 # a sign and `RUNS, TAKES HOURS`; longer answers are rare
 _ANSWER_WIDTH = 19
@@ -63,34 +64,27 @@ def told_row(verdict: Verdict, name_width: int) -> Paragraph:
     if figures.memory != "-":
         known.append(figures.memory)
     if figures.pace != "-":
-        # below PACES a figure has its own unit
-        known.append(figures.pace if title == PACES else f"{figures.pace} {title}")
+        pace = figures.pace
+        if title != PACES:
+            # below PACES a figure has its own unit
+            pace += f" {title}"
+        known.append(pace)
     if figures.judged_as:
         known.append(figures.judged_as)
     return line(answer, before_name, strong(name), behind_name, ", ".join(known))
 
 
 def several_blocks(
-    verdicts: Sequence[Verdict],
-    *,
-    verbose: bool,
-    carry: str,
-    options: str,
-    today: str | None,
-    unjudged: int,
-    rows_are_told: bool = False,
+    verdicts: Sequence[Verdict], asked: Asked, *, verbose: bool
 ) -> Blocks:
-    """Yield a count, a row a model, the commands of those that run, and the way out of others.
-
-    `carry` goes behind a command that is proposed whole, `options` behind `selfhost check MODEL`;
-    `today` gives prices an age under `verbose`. `unjudged` counts the names without an answer.
-    `rows_are_told`: the rows were written when each model was judged (`told_row`).
+    """Yield a count, a row a model, the commands of those that run, and the way out of others;
+    prices have an age under `verbose` alone.
     """
     running = [verdict for verdict in verdicts if verdict.can_run]
     others = [verdict for verdict in verdicts if not verdict.can_run]
-    yield line(count_words(verdicts, unjudged))
+    yield line(count_words(verdicts, asked.unjudged))
     yield from texts([planned_words(verdicts[0].machine)], indent=0)
-    if not rows_are_told:
+    if not asked.rows_are_told:
         yield line()
         yield _table(verdicts)
     if len(running) > 1:
@@ -101,9 +95,12 @@ def several_blocks(
     yield line()
     yield from section("Worth knowing", topics(_warnings(running)))
     yield from section("To run them", commands(_to_run(running, verbose=verbose)))
-    title = "The others" if running else "What to do instead"
-    price_day = today if verbose else None
-    yield from section(title, _ways_out(others, carry, options, price_day))
+    title = "What to do instead"
+    if running:
+        title = "The others"
+    if not verbose:
+        asked = asked.replace(today=None)
+    yield from section(title, _ways_out(others, asked))
     yield line()
     if verdicts[0].monthly_cost is not None:
         yield line(_COST_ALONE)
@@ -114,6 +111,7 @@ def several_blocks(
 
 
 def _table(verdicts: Sequence[Verdict]) -> Table:
+    """A row a model: the answer, its name, the memory and pace, and how it was judged."""
     title = pace_title(verdict.speed for verdict in verdicts)
     rows = []
     for verdict in verdicts:
@@ -200,29 +198,26 @@ def _to_run(running: Sequence[Verdict], *, verbose: bool) -> list[str]:
     """The lines that install the programs and start the models, each once; `verbose`: all ways."""
     lines: dict[str, None] = {}
     for verdict in running:
-        setup = verdict.setup if verbose else first_way(verdict.setup)
-        lines |= dict.fromkeys(setup)
+        lines |= dict.fromkeys(shown_setup(verdict, verbose=verbose))
         lines |= dict.fromkeys(verdict.commands[:1])
     return list(lines)
 
 
-def _ways_out(
-    others: Sequence[Verdict], carry: str, options: str, today: str | None
-) -> Blocks:
+def _ways_out(others: Sequence[Verdict], asked: Asked) -> Blocks:
     """Why each does not run, what runs instead, who serves it, and what to type next."""
     for verdict in others:
         yield line(strong(verdict.model.id), f": {causes(verdict)}", indent=2)
+        options = f"{asked.workload_options}{asked.carry}"
         typed = f"selfhost check {verdict.model.id}{options}"
         if verdict.alternatives:
             first = verdict.alternatives[0]
             name = first.id
             if first.quantization:
                 name += f" in {first.quantization}"
-            runs = "would run" if verdict.route is Route.UNKNOWN else "runs"
-            yield line(f"{runs} {place_words(verdict.machine)}: {name}", indent=4)
-            typed = f"{first.command}{carry}"
+            yield line(f"{would_run(verdict)}: {name}", indent=4)
+            typed = f"{first.command}{asked.carry}"
         if verdict.route is Route.API and verdict.api_offers:
-            whose, prices = offer_words(verdict.api_offers[0], today)
+            whose, prices = offer_words(verdict.api_offers[0], asked.today)
             yield line(f"by API: {whose}, {prices}", indent=4)
         yield command(typed, indent=4)
 

@@ -56,9 +56,16 @@ def _inside(comparison: Verification) -> str:
 
 
 def _row(figure: Figure) -> tuple[str, ...]:
+    """The cells of a figure: its name, what was seen, what was predicted, and the difference."""
     likely, ends = _predicted(figure)
-    difference = _difference(figure)
-    return _name(figure), _seen(figure), likely, ends, difference, _mark(figure)
+    return (
+        _name(figure),
+        _seen(figure),
+        likely,
+        ends,
+        _difference(figure),
+        _mark(figure),
+    )
 
 
 def _mark(figure: Figure) -> str:
@@ -73,6 +80,7 @@ def _mark(figure: Figure) -> str:
 
 
 def _seen(figure: Figure) -> str:
+    """What the run said, with its unit."""
     if figure.unit == "bytes":
         return units.binary(int(figure.seen))
     return units.speed(figure.seen)
@@ -94,7 +102,9 @@ def _difference(figure: Figure) -> str:
     if figure.inside is None or figure.difference is None:
         return ""
     times = 1 + figure.difference
-    return f"×{times:,.0f}" if times >= _FACTOR else f"{figure.difference:+.0%}"
+    if times >= _FACTOR:
+        return f"×{times:,.0f}"
+    return f"{figure.difference:+.0%}"
 
 
 def _reasons(comparison: Verification) -> list[str]:
@@ -103,7 +113,10 @@ def _reasons(comparison: Verification) -> list[str]:
     for figure in comparison.differences:
         if figure.why is not None:
             names.setdefault(figure.why, {})[_name(figure)] = None
-    return [f"{'; '.join(of_reason)}: {why}." for why, of_reason in names.items()]
+    reasons = []
+    for why, of_reason in names.items():
+        reasons.append(f"{'; '.join(of_reason)}: {why}.")
+    return reasons
 
 
 def _name(figure: Figure) -> str:
@@ -119,4 +132,6 @@ def _name(figure: Figure) -> str:
     if depth > (figure.tokens or 0):
         about.append(f"{units.tokens(depth)} in the context")
     name = LABELS.verified.get(figure.term, figure.term.replace("_", " "))
-    return f"{name} ({', '.join(about)})" if about else name
+    if about:
+        name += f" ({', '.join(about)})"
+    return name

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from ..core import units
 from ..core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
-from ..judge.record import Range, Speed, Verdict
+from ..judge.record import Range, Route, Speed, Verdict
 from ..machine.record import Disk, Machine
 from ..needs.records import Needs
 from .labels import LABELS
@@ -38,13 +38,23 @@ def place_words(machine: Machine) -> str:
     return f"on {machine.name}"
 
 
+def would_run(verdict: Verdict) -> str:
+    """`runs here`, before the name of another model; `would run` where it is not known."""
+    verb = "runs"
+    if verdict.route is Route.UNKNOWN:
+        verb = "would run"
+    return f"{verb} {place_words(verdict.machine)}"
+
+
 def planned_words(machine: Machine) -> str:
     """How a machine that is not there was judged; empty for one that was read."""
     if not machine.planning:
         return ""
     if machine.is_this_one:
-        disk = ", and a disk that is large enough" if "disks" in machine.assumed else ""
-        return f"Not your machine as it is: with what you stated{disk}."
+        stated = "what you stated"
+        if "disks" in machine.assumed:
+            stated += ", and a disk that is large enough"
+        return f"Not your machine as it is: with {stated}."
     doubt = ""
     if machine.confidence not in (None, "high"):
         doubt = f" (figures of {machine.confidence} confidence)"
@@ -134,7 +144,8 @@ def format_words(workload: Workload) -> str:
 def run_words(workload: Workload) -> list[str]:
     """How the model would run, a part each: `8,192 tokens of context for each of 4 sequences`."""
     parts = []
-    if form := format_words(workload):
+    form = format_words(workload)
+    if form:
         parts.append(form)
     if workload.context_tokens is not None:
         context = f"{units.tokens(workload.context_tokens)} of context"
@@ -152,8 +163,10 @@ def run_words(workload: Workload) -> list[str]:
     for name, value in workload.runtime_options.items():
         parts.append(f"{name}={value}")
     if workload.task != "generate":
-        method = f" by {workload.finetune_method}" if workload.finetune_method else ""
-        parts.append(f"{workload.task}{method}")
+        task = workload.task
+        if workload.finetune_method:
+            task += f" by {workload.finetune_method}"
+        parts.append(task)
     return parts
 
 
@@ -181,6 +194,13 @@ def _download_words(verdict: Verdict) -> str:
     seconds = verdict.download_seconds
     wait = "" if seconds is None else f" in about {units.duration(seconds)}"
     return f"{amount} to download{wait}{offline}"
+
+
+def shown_setup(verdict: Verdict, *, verbose: bool) -> Sequence[str]:
+    """The lines that install the program: with `verbose` all ways, else the first."""
+    if verbose:
+        return verdict.setup
+    return first_way(verdict.setup)
 
 
 def first_way(setup: Sequence[str]) -> list[str]:
