@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cached_property
-from typing import NamedTuple
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -50,7 +49,7 @@ _LEFT_SHARE = 0.8
 _PLACING = {"gpu_layers", "cpu_expert_layers"}
 
 
-class Way(NamedTuple):
+class Way(Record):
     """The same work in another form that runs here, and why it is named."""
 
     judged: Judged
@@ -163,7 +162,7 @@ class Search(Record):
         """The same model under that workload, where it runs here."""
         judged = self.proposals.fit(self.judged.question.spec, workload)
         if judged is not None:
-            yield Way(judged, why)
+            yield Way(judged=judged, why=why)
 
     def _loaded_by_tag(self) -> Iterator[Way]:
         """The other model that Ollama loads by the typed name of a family."""
@@ -174,7 +173,7 @@ class Search(Record):
             judged = self.proposals.fit(spec, self.judged.question.stated)
             if judged is not None:
                 why = f"the file that Ollama loads as {self.asked}"
-                yield Way(self.proposals.as_checked(judged), why)
+                yield Way(judged=self.proposals.as_checked(judged), why=why)
 
     def _trained_with_qlora(self) -> Iterator[Way]:
         """With the method that takes least memory, where another one was asked for or is usual."""
@@ -208,7 +207,7 @@ class Search(Record):
             judged = self.proposals.fit(spec, workload)
             if judged is None:
                 continue
-            way = Way(judged, f"same model, smaller: {quality.text}")
+            way = Way(judged=judged, why=f"same model, smaller: {quality.text}")
             if judged.placement != "host" or not places(self.machine.accelerators):
                 return way
             if in_ram is None:
@@ -264,7 +263,7 @@ class Search(Record):
             judged = self.proposals.as_checked(judged)
             runtime = judged.question.runtime
             program = name if runtime is None else runtime.name
-            yield Way(judged, f"same model with {program}")
+            yield Way(judged=judged, why=f"same model with {program}")
 
     def _with_shorter_context(self) -> Iterator[Way]:
         """With the longest context that fits, where it still holds the prompt."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date
 from functools import lru_cache
 from math import inf
 from typing import NamedTuple
@@ -325,6 +324,9 @@ def shutdown_of(
     if not ends:
         return None
     last_day = max(ends)
+    # loaded for an announced end, which few models have
+    from datetime import date
+
     days_left = (date.fromisoformat(last_day) - date.fromisoformat(today)).days
     if days_left > _DAYS_OF_NOTICE:
         return None

@@ -16,6 +16,7 @@ from .. import needs as need
 from ..catalogue.runtime_parts import Conversion
 from ..core.errors import WorkloadError
 from ..core.quoting import shell_word
+from ..core.records import Record
 from ..core.workload import DEFAULT_LORA_RANK
 from ..judge.files import can_be_made, is_published
 from ..judge.judging import judge
@@ -345,7 +346,7 @@ def _with_variables(settings: Sequence[str], command: str, machine: Machine) -> 
 # ------------------------------------------------------------------ lines that make a file
 
 
-class Recipe(NamedTuple):
+class Recipe(Record):
     """How a file is made. `lines` begin with a comment on where the file may be had instead;
     `projector` is the file beside it, of a model that sees.
     """
@@ -398,7 +399,11 @@ def recipe(launch: Launch) -> Recipe | None:
     if conversion.projector and spec.modality == "vision" and not is_left_out:
         lines.append(fill_partly(conversion.projector, values))
         projector = values["projector"]
-    return Recipe(tuple([line for line in lines if line]), values["file"], projector)
+    return Recipe(
+        lines=tuple([line for line in lines if line]),
+        file=values["file"],
+        projector=projector,
+    )
 
 
 def _where_to_look(launch: Launch, conversion: Conversion, kind: str) -> list[str]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import partial
 from math import ceil
-from typing import NamedTuple
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -313,7 +312,7 @@ def _batch_tokens(launch: Launch) -> int:
 # ------------------------------------------------------------------ values of the files
 
 
-class _Conversion(NamedTuple):
+class _Conversion(Record):
     """Quantized files that somebody publishes; None: not known."""
 
     repository: str | None
@@ -354,14 +353,16 @@ def _conversion(launch: Launch) -> _Conversion:
         repository = here.repository
     files = listing_of(launch.spec, launch.workload)
     if files is None or repository not in (None, files.repository):
-        return _Conversion(repository)
+        return _Conversion(repository=repository)
     type_name: str | None = None
     for name in files.quantizations:
         if need.canonical_quantization(name) == quantization:
             type_name = name
             break
     file_name = files.names.get(type_name or quantization)
-    return _Conversion(files.repository, type_name, file_name)
+    return _Conversion(
+        repository=files.repository, type_name=type_name, file_name=file_name
+    )
 
 
 def _tag(launch: Launch) -> str | None:

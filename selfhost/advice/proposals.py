@@ -71,7 +71,7 @@ class _Candidate(NamedTuple):
         )
 
 
-class _Proposal(NamedTuple):
+class _Proposal(Record):
     """A candidate that runs here."""
 
     rank: _Rank
@@ -201,7 +201,7 @@ class Proposals(Record):
             is_in_other_program=is_in_other_program,
             worth_below_zero=candidate.worth_below_zero * share_on(judged),
         )
-        return _Proposal(rank, judged)
+        return _Proposal(rank=rank, judged=judged)
 
     def fit(self, spec: ModelSpec, workload: Workload) -> Judged | None:
         """The model judged with its defaults; None where it would not be local.

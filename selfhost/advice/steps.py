@@ -247,7 +247,7 @@ def _named_file(launch: Launch, file: str | None) -> Recipe | None:
     if launch.spec.conversions_page:
         page = launch.spec.conversions_page
         line += f"; Hugging Face lists who publishes it: {page}"
-    return Recipe((line,), file)
+    return Recipe(lines=(line,), file=file)
 
 
 # ------------------------------------------------------------------ what to do first

@@ -6,11 +6,11 @@ where they take requests. The first line of the snapshot is a header, each other
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from math import inf
-from string import ascii_letters, digits
 from typing import Any
 
 from ..core.errors import Problem, SpecError
@@ -23,7 +23,7 @@ from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 
 MAX_BYTES = 16 << 20
 # characters that mean nothing to a shell or in JSON
-_PLAIN = frozenset(ascii_letters + digits + "@./:_+-")
+_PLAIN = r"[A-Za-z0-9@./:_+-]*"
 _REMEDY = "install selfhost again, or put back specs/common/offers.jsonl"
 _DOLLARS = read_by(maximum=1e9, default=None)
 
@@ -173,7 +173,7 @@ def request_lines(offer: Offer, modality: str) -> tuple[str, ...]:
     """
     if offer.base_url is None or modality not in ("text", "vision", "embedding"):
         return ()
-    if not set(offer.model) <= _PLAIN:
+    if re.fullmatch(_PLAIN, offer.model) is None:
         # between the quotes of the line it would be something else
         return ()
     api = provider_apis().get(offer.provider, ProviderApi(source=""))

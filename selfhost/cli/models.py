@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from ..advice import verdicts
 from ..advice.understood import understand
 from ..catalogue.index import Catalogue, open_catalogue
 from ..catalogue.names import id_of, named_in_command
 from ..core.errors import SelfhostError, UsageError
+from ..core.records import Record
 from ..judge.record import Verdict
 from ..machine.record import Machine
 from .asked import measured_where_unknown, workload_of
@@ -25,7 +25,7 @@ _SIZE = r"(?i)([ae]|\d+x)?\d+(\.\d+)?[bm]?"
 _MOST_WORDS = 4
 
 
-class Answers(NamedTuple):
+class Answers(Record):
     """What came of the names on the machines."""
 
     # the verdicts on each machine, in the order of the names
@@ -110,7 +110,7 @@ def judge_models(
     """Judge every model on each machine. `hear` gets each verdict as soon as it is given."""
     workload = workload_of(options)
     catalogue = open_catalogue(options.specs)
-    answers = Answers([], {})
+    answers = Answers(by_machine=[], errors={})
     total = len(names) * len(machines)
     done = 0
     with Progress("judging models") as tell:

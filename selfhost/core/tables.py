@@ -57,7 +57,7 @@ class _Fault(NamedTuple):
     remedy: Remedy
 
 
-class _PlacedFault(NamedTuple):
+class _PlacedFault(Record):
     """A fault with its file and line. None: it has no line."""
 
     file: str
@@ -188,9 +188,9 @@ class Document:
     def _placed(self, fault: _Fault) -> _PlacedFault:
         part = self.parts.get(str(fault.path[0])) if len(fault.path) > 1 else None
         if part is None:
-            return _PlacedFault(self.file, self.line(fault.path), fault)
+            return _PlacedFault(file=self.file, line=self.line(fault.path), fault=fault)
         fault = fault._replace(path=fault.path[1:])
-        return _PlacedFault(part.file, part.line(fault.path), fault)
+        return _PlacedFault(file=part.file, line=part.line(fault.path), fault=fault)
 
     def line(self, path: KeyPath) -> int | None:
         """The line of what stands at `path`, else of the nearest table around it. None where that
@@ -270,7 +270,7 @@ def key_name(path: KeyPath) -> str:
 TABLES = "tuple[TomlTable, ...]"
 
 
-class _Kind(NamedTuple):
+class _Kind(Record):
     """What an annotation says, for example `Mapping[str, int]`."""
 
     # `Mapping`; "str", "int", "float", "bool", "Any", "tuple", "TomlTable", or the name of a record
@@ -300,7 +300,7 @@ def _kind_of(annotation: str) -> _Kind:
     outer, _, inner = annotation.removesuffix("]").partition("[")
     inner = inner.removesuffix(", ...").removeprefix("str, ")
     kind = _TYPES.get(outer, dict)
-    return _Kind(outer, inner, kind, is_plain=kind not in (list, dict))
+    return _Kind(outer=outer, inner=inner, type=kind, is_plain=kind not in (list, dict))
 
 
 class TomlTable:
@@ -316,6 +316,11 @@ class TomlTable:
         self.values = values
         # a set that keeps its order
         self._known: dict[str, None] = {}
+
+    @property
+    def known_keys(self) -> frozenset[str]:
+        """The keys that were asked for so far."""
+        return frozenset(self._known)
 
     def problem(self, key: str | None, message: str, remedy: Remedy = None) -> None:
         """Note a fault of `key`, or of the whole table."""

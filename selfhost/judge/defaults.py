@@ -24,7 +24,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import inf
-from typing import NamedTuple
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -32,6 +31,7 @@ from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING, PICTURES
 from ..core import units
+from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs.case import stored_type
@@ -474,7 +474,7 @@ class _PictureType(PlacedCandidate):
         )
 
 
-class _PictureWay(NamedTuple):
+class _PictureWay(Record):
     """A type of pictures or video before it is asked for; `change` is None for the usual one.
 
     `order`: when accelerators are tried with it, the least first.
@@ -512,14 +512,16 @@ def _picture_ways(search: Search) -> list[_PictureWay]:
     listed = _types_of(search.question.spec, runtime)
     is_first = usual.quantization in listed[:1]
     elsewhere = [
-        _PictureWay(change, 2 if _has_eight_bits(change.quantization) else 4)
+        _PictureWay(
+            change=change, order=2 if _has_eight_bits(change.quantization) else 4
+        )
         for change in _changes_elsewhere(search.question, search.catalogue, runtime)
     ]
     here = list[_PictureWay]()
     for name in listed[1:] if is_first else listed:
         order = 3 if _is_made_in_four_bits(name, runtime) else 1
-        here.append(_PictureWay(Change(quantization=name), order))
-    usual_way = _PictureWay(None, 0 if is_first else 5)
+        here.append(_PictureWay(change=Change(quantization=name), order=order))
+    usual_way = _PictureWay(change=None, order=0 if is_first else 5)
     is_in_ram = usual.quantization not in listed[1:] and (
         place_of(usual, with_disk_room=True) is Place.RAM
     )

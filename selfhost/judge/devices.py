@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import NamedTuple
 
 from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
@@ -44,7 +43,7 @@ def _amd_shares(ram_bytes: int) -> tuple[float, float]:
     return 0.5, 1.0
 
 
-class _Lending(NamedTuple):
+class _Lending(Record):
     """How a system lends RAM to a GPU."""
 
     # of so many bytes of RAM, the least and the most that is lent
@@ -56,11 +55,13 @@ class _Lending(NamedTuple):
 
 # by maker of a GPU that shares the RAM
 _LENDING: Mapping[str, _Lending] = {
-    "apple": _Lending(metal_share, "sudo sysctl iogpu.wired_limit_mb={mib}"),
+    "apple": _Lending(
+        shares=metal_share, line="sudo sysctl iogpu.wired_limit_mb={mib}"
+    ),
     "amd": _Lending(
-        _amd_shares,
-        "echo options ttm pages_limit={pages} | sudo tee /etc/modprobe.d/ttm.conf",
-        "linux",
+        shares=_amd_shares,
+        line="echo options ttm pages_limit={pages} | sudo tee /etc/modprobe.d/ttm.conf",
+        system="linux",
     ),
 }
 
@@ -164,7 +165,7 @@ def room_of(device: Accelerator, percent: float | None = None) -> int | None:
     return None if total is None else min(int(total * percent // 100), free)
 
 
-class _SmallDevices(NamedTuple):
+class _SmallDevices(Record):
     """Devices that vLLM counts among the small ones, whatever their memory."""
 
     capabilities: Sequence[str]

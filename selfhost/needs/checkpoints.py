@@ -67,7 +67,7 @@ GIVE_FILES = (
 _BITSANDBYTES = frozenset({"nf4", "nf4-double", "int8"})
 
 
-class Layout(NamedTuple):
+class Layout(Record):
     """What files keep beside the bits of the weights of a linear layer, in bytes: a line of
     `[layouts]`.
 
@@ -559,7 +559,7 @@ def more_in_16_bits(case: Case, parts: set[str]) -> int:
     return int(wide - packed)
 
 
-class MlxWeights(NamedTuple):
+class MlxWeights(Record):
     """What files for MLX weigh without encoders, in bytes, and the likely size as a line."""
 
     likely: int
@@ -580,7 +580,7 @@ def _mlx_size(case: Case) -> Term | Unread:
         bits = _bits(case.quantization)
         size = int(unencoded * bits / 8)
         line = f"{unencoded:,} weights × {bits:g} bits / 8"
-        weights = MlxWeights(size, size, size, line)
+        weights = MlxWeights(likely=size, low=size, high=size, arithmetic=line)
     else:
         return unread(
             "the number of parameters is not known", "state the size under [[files]]"
@@ -627,7 +627,7 @@ def _mlx_weights(case: Case) -> MlxWeights:
     size, line = _sum_of(typed_tensors(model, name))
     scheme = mlx_scheme(name)
     if scheme is None or case.spec.quantized is not None:
-        return MlxWeights(size, size, size, line)
+        return MlxWeights(likely=size, low=size, high=size, arithmetic=line)
     in_16_bits = model
     if model.dtype == "float32":
         in_16_bits = model.replace(dtype="bfloat16")

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from ..catalogue.architecture import Architecture, TensorGroup
 from ..catalogue.spec import FileTensors
 from ..catalogue.spec_values import gguf_name
+from ..core.records import Record
 from ..core.tables import TomlRow, shipped_table
 from .tensors import ArchitectureRow, gguf_tensors, row_of
 
@@ -41,7 +42,7 @@ class Rule(NamedTuple):
         return cls(tuple(facts.split(", ")) if facts else (), type)
 
 
-class TypeRules(NamedTuple):
+class TypeRules(Record):
     """A quantization of llama-quantize: a table of `[quantization]`.
 
     `base`: the type of most tensors. `bits`: per weight, of Llama 3.1 8B. `last`: the type of the

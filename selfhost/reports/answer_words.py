@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..core import units
+from ..core.records import Record
 from ..judge.checks import CHECKS
 from ..judge.checks.runtime import is_slow
 from ..judge.record import TIGHT_CODES, Finding, Outcome, Route, Verdict
@@ -29,7 +30,7 @@ OPENNESS_WORDS = {
 }
 
 
-class Answer(NamedTuple):
+class Answer(Record):
     """A route as people read it: on the computer that asks, and elsewhere."""
 
     sign: str
@@ -38,10 +39,10 @@ class Answer(NamedTuple):
 
 
 ANSWERS = {
-    Route.LOCAL: Answer("✓", "RUNS HERE", "RUNS"),
-    Route.API: Answer("✗", "USE AN API", "USE AN API"),
-    Route.NEITHER: Answer("✗", "CANNOT RUN HERE", "CANNOT RUN"),
-    Route.UNKNOWN: Answer("?", "CANNOT TELL", "CANNOT TELL"),
+    Route.LOCAL: Answer(sign="✓", here="RUNS HERE", elsewhere="RUNS"),
+    Route.API: Answer(sign="✗", here="USE AN API", elsewhere="USE AN API"),
+    Route.NEITHER: Answer(sign="✗", here="CANNOT RUN HERE", elsewhere="CANNOT RUN"),
+    Route.UNKNOWN: Answer(sign="?", here="CANNOT TELL", elsewhere="CANNOT TELL"),
 }
 # of a GPU that shares the RAM
 ONCE_RAISED = "RUNS ONCE A LIMIT IS RAISED"

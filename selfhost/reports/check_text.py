@@ -7,7 +7,6 @@ stand in the order in which a reader meets what they write.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from ..catalogue.offers import provider_name
 from ..core import units
@@ -243,14 +242,14 @@ def _wait_words(wait: Range | None) -> str:
     return f"{about} {units.duration(wait.likely)} ({ends})"
 
 
-class _Cells(NamedTuple):
+class _Cells(Record):
     """The figure of a row, and what stands behind it."""
 
     amount: str
     note: str
 
 
-_NO_ROW = _Cells("", "")
+_NO_ROW = _Cells(amount="", note="")
 
 
 def _row_blocks(verdict: Verdict) -> Blocks:
@@ -316,7 +315,7 @@ def _pace_cells(finding: Finding, verdict: Verdict) -> _Cells:
         if speed.work is None:
             return _NO_ROW
         _, ends = speed.work_words()
-        return _Cells(pace_of(speed), ends)
+        return _Cells(amount=pace_of(speed), note=ends)
     whose = ""
     if speed.each_of > 1:
         whose = " each"
@@ -324,7 +323,7 @@ def _pace_cells(finding: Finding, verdict: Verdict) -> _Cells:
             whose = " alone"
     amount = f"~{units.speed(pace.likely)}{whose}"
     ends = units.pace(pace.low, pace.high)
-    return _Cells(amount, f"{ends}{_needed_words(finding, verdict, pace)}")
+    return _Cells(amount=amount, note=f"{ends}{_needed_words(finding, verdict, pace)}")
 
 
 def _needed_words(finding: Finding, verdict: Verdict, pace: Range) -> str:
@@ -358,7 +357,7 @@ def _size_cells(finding: Finding, verdict: Verdict) -> _Cells:
             amount = number
         amount += f" of {has}"
     if finding.unit != "bytes" or not likely or not finding.has:
-        return _Cells(amount, "")
+        return _Cells(amount=amount, note="")
     notes = []
     most = _quantity(finding.needs, finding)
     much_more = _MUCH_MORE
@@ -372,7 +371,7 @@ def _size_cells(finding: Finding, verdict: Verdict) -> _Cells:
     elif finding.short:
         notes.append(f"{_quantity(finding.short, finding)} short")
     share = float(likely) / float(finding.has)
-    return _Cells(amount, Span(", ".join(notes), finding.outcome, share))
+    return _Cells(amount=amount, note=Span(", ".join(notes), finding.outcome, share))
 
 
 def _likely(finding: Finding, verdict: Verdict) -> float | str | None:

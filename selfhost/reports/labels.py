@@ -29,7 +29,7 @@ class ColumnForm(NamedTuple):
     drop: int
 
 
-class TableForm(NamedTuple):
+class TableForm(Record):
     """A table that is written down, by its columns; `indent` counts blanks."""
 
     indent: int
@@ -87,7 +87,7 @@ def _shipped_labels() -> Labels:
     labels["tables"] = {}
     for name, form in table["tables"].items():
         columns = tuple(ColumnForm(*column) for column in form["columns"])
-        labels["tables"][name] = TableForm(form["indent"], columns)
+        labels["tables"][name] = TableForm(indent=form["indent"], columns=columns)
     return Labels(**labels)
 
 

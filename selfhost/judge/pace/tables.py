@@ -1,5 +1,5 @@
-"""The figures of `specs/common/pace.toml`, read once into typed records. That file says what each
-figure is and which runs it rests on.
+"""The figures of `specs/common/pace.toml` for text, in typed records. That file says what each
+figure is and which runs it rests on; `work_tables` has those of other work.
 
 Three values in a row are read by what they count: as a `Range` (the lowest first), as `Seconds` or
 as an `Amount` (the slow end first).
@@ -8,9 +8,9 @@ as an `Amount` (the slow end first).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
 from ...core.errors import SpecError
 from ...core.records import Record, Stated, read_by
@@ -19,15 +19,17 @@ from ...core.tables import TomlTable, stored_table
 from ...machine import gpus
 from .ranges import Amount, Range, Seconds
 
+R = TypeVar("R", bound=Record)
 
-class Bounds(NamedTuple):
+
+class Bounds(Record):
     """The least and the most."""
 
     least: float
     most: float
 
 
-class Fall(NamedTuple):
+class Fall(Record):
     """What one of many cores does less: `(cores / of so many) ** power` beyond `cores`."""
 
     cores: float
@@ -38,7 +40,7 @@ class Fall(NamedTuple):
         return float(min(1.0, (self.cores / cores) ** self.power))
 
 
-class ByVectors(NamedTuple):
+class ByVectors(Record):
     """What a core computes on vectors of 512 bits, and on narrower ones."""
 
     wide: float
@@ -49,14 +51,14 @@ class ByVectors(NamedTuple):
         return self.wide if is_wide else self.narrow
 
 
-class Attending(NamedTuple):
+class Attending(Record):
     """Seconds of one core: for each head with a row of the context, and for each number of it."""
 
     row_seconds: float
     number_seconds: float
 
 
-class SocketShares(NamedTuple):
+class SocketShares(Record):
     """What several sockets read: two as shares of what one gives, and of each at the fast end."""
 
     slow: float
@@ -64,8 +66,8 @@ class SocketShares(NamedTuple):
     fast_of_each: float
 
 
-def _numbers(table: TomlTable, key: str, kind: Any, **limits: Any) -> Any:
-    """Read as many numbers as the named tuple `kind` has; None where the table has others."""
+def read_numbers(table: TomlTable, key: str, kind: Any, **limits: Any) -> Any:
+    """Read as many numbers as the record `kind` has; None where the table has others."""
     return _row_of_numbers(table, key, table.get(key, "Any", **limits), kind)
 
 
@@ -75,18 +77,20 @@ def _row_of_numbers(table: TomlTable, key: str, value: Any, kind: Any) -> Any:
     if hasattr(kind, "of") and isinstance(value, int | float):
         return kind.of(value)
     count = len(kind._fields)
-    is_list = isinstance(value, Sequence) and not isinstance(value, str)
-    if (
-        is_list
-        and len(value) == count
-        and all(isinstance(part, int | float) for part in value)
-    ):
-        return kind._make(value)
+    if _is_row_of(value, count):
+        return kind(**dict(zip(kind._fields, value, strict=True)))
     table.problem(key, f"must be a list of {count} numbers")
     return None
 
 
-def _numbers_by_name(table: TomlTable, key: str, kind: Any, **limits: Any) -> Any:
+def _is_row_of(value: object, count: int) -> bool:
+    """Whether a value is a list of so many numbers."""
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return False
+    return len(value) == count and all(isinstance(part, int | float) for part in value)
+
+
+def read_numbers_by_name(table: TomlTable, key: str, kind: Any, **limits: Any) -> Any:
     """Read a table of such rows of numbers."""
     values = table.get(key, "Mapping[str, Any]", **limits)
     return {
@@ -102,16 +106,16 @@ def _words(table: TomlTable, key: str, **limits: Any) -> tuple[str, ...]:
     return words
 
 
-def _range(**options: Any) -> Any:
-    return read_by(_numbers, kind=Range, **options)
+def range_by(**options: Any) -> Any:
+    return read_by(read_numbers, kind=Range, **options)
 
 
-def _seconds(**options: Any) -> Any:
-    return read_by(_numbers, kind=Seconds, **options)
+def seconds_by(**options: Any) -> Any:
+    return read_by(read_numbers, kind=Seconds, **options)
 
 
-def _amount(**options: Any) -> Any:
-    return read_by(_numbers, kind=Amount, **options)
+def amount_by(**options: Any) -> Any:
+    return read_by(read_numbers, kind=Amount, **options)
 
 
 class DeviceFacts(Record):
@@ -192,10 +196,10 @@ class DecodingRow(DeviceRow):
     called: str = read_by()
     share: float = read_by()
     unpacked_per_cycle: float = inf
-    layer_us: Amount = _amount()
-    large_layer: Amount | None = _amount(default=None)
+    layer_us: Amount = amount_by()
+    large_layer: Amount | None = amount_by(default=None)
     half_layers: bool = False
-    few_bits: Range = _range(default=Range(1.0, 1.0, 1.0))
+    few_bits: Range = range_by(default=Range(1.0, 1.0, 1.0))
     slow: float = read_by()
     fast: float = read_by()
     runs: int = read_by()
@@ -204,22 +208,22 @@ class DecodingRow(DeviceRow):
 class SumRow(DeviceRow):
     """What several GPUs take to add up the parts of a layer."""
 
-    sum_us: Amount = _amount()
-    sum_gb_per_s: Range = _range(name="sum_gb_s")
+    sum_us: Amount = amount_by()
+    sum_gb_per_s: Range = range_by(name="sum_gb_s")
 
 
 class ShareRow(DeviceRow):
     """What share of its peak of arithmetic a GPU reaches; `experts`: on prompts of mixtures."""
 
-    share: Range = _range()
-    experts: Range | None = _range(default=None)
+    share: Range = range_by()
+    experts: Range | None = range_by(default=None)
 
 
 class MeasuredShares(Stated):
     """What share of its measured pace of short prompts a GPU reaches."""
 
-    share: Range = _range()
-    experts: Range = _range()
+    share: Range = range_by()
+    experts: Range = range_by()
 
 
 class SharedGpuMakers(Stated):
@@ -247,123 +251,61 @@ class TypeRow(Stated):
     unpack: float = 1.0
     gb_per_s: float = read_by(name="gb_s")
     unpack_gb_per_s: float | None = read_by(name="unpack_gb_s", default=None)
-    prompt: ByVectors | None = read_by(_numbers, kind=ByVectors, default=None)
-    rows: ByVectors | None = read_by(_numbers, kind=ByVectors, default=None)
+    prompt: ByVectors | None = read_by(read_numbers, kind=ByVectors, default=None)
+    rows: ByVectors | None = read_by(read_numbers, kind=ByVectors, default=None)
 
 
 class BatchFactors(Stated):
     """How many times as long a token takes as one of a long prompt, where several are computed."""
 
-    processor: Amount = _amount()
-    gpu: Amount = _amount()
-    gpu_experts: Amount = _amount()
-    graph: Amount = _amount()
-    graph_experts: Amount = _amount()
+    processor: Amount = amount_by()
+    gpu: Amount = amount_by()
+    gpu_experts: Amount = amount_by()
+    graph: Amount = amount_by()
+    graph_experts: Amount = amount_by()
 
 
 class ClassMemory(Stated):
     """GB/s that machines of a class read, for each core and in all."""
 
     called: str = read_by()
-    gb_per_s_of_core: Bounds = read_by(_numbers, kind=Bounds, name="core")
-    gb_per_s: Bounds = read_by(_numbers, kind=Bounds, name="all")
-
-
-class WorkFigures(Stated):
-    """Factors of work that is not counted in generated tokens."""
-
-    in_pytorch: Range = _range()
-    in_bfloat16: Mapping[str, Range] = read_by(_numbers_by_name, kind=Range)
-    rows: Range = _range()
-    blocks: Range = _range()
-    longer: Mapping[str, Amount] = read_by(_numbers_by_name, kind=Amount)
-    step_on_card: Amount = _amount()
-    step_on_cores: Amount = _amount()
-
-
-class DocumentFigures(Stated):
-    """Of documents that are turned into vectors."""
-
-    prompt: Range = _range()
-    picture: Range = _range()
-    met: Amount = _amount()
-    least_parameters: int = read_by()
-    batch: int = read_by()
-
-
-class PictureFigures(Stated):
-    """Of pictures and clips; `moved_gb_seconds` by how parts move to the GPU."""
-
-    block_seconds: Seconds = _seconds()
-    fewest_blocks: int = read_by()
-    decoder: Range = _range()
-    beside: Seconds = _seconds()
-    moved_gb_seconds: Mapping[str, Seconds] = read_by(
-        _numbers_by_name, kind=Seconds, name="moved_gb"
-    )
-
-
-class TrainingFigures(Stated):
-    """Of training."""
-
-    unpacking: Range = _range()
-    unpacked_bytes: float = read_by()
-    adapted_layer: Amount = _amount()
-
-
-class SharesByBits(Stated):
-    """What an encoder reaches in 8 bits and in 32."""
-
-    bits_8: Range = _range()
-    bits_32: Range = _range()
-
-
-class SoundFigures(Stated):
-    """Of speech and music."""
-
-    wide: SharesByBits = read_by(kind=SharesByBits)
-    narrow: SharesByBits = read_by(kind=SharesByBits)
-    tokens: Amount = _amount()
-    windows: Amount = _amount()
-    beams: Amount = _amount()
-    beams_on_cores: Amount = _amount()
-    beams_by_rows: Amount = _amount()
-    beside: Seconds = _seconds()
-    beside_gpu: Seconds = _seconds()
-    voice_layer: Seconds = _seconds()
+    gb_per_s_of_core: Bounds = read_by(read_numbers, kind=Bounds, name="core")
+    gb_per_s: Bounds = read_by(read_numbers, kind=Bounds, name="all")
 
 
 class BatchFigures(Stated):
     """Of several sequences at once, and of attention to a prompt."""
 
-    preferred: Amount = _amount()
-    attended_on_processor: Range = _range()
-    attended_on_gpu: Range = _range()
-    sequence_seconds: Seconds = _seconds()
+    preferred: Amount = amount_by()
+    attended_on_processor: Range = range_by()
+    attended_on_gpu: Range = range_by()
+    sequence_seconds: Seconds = seconds_by()
 
 
 class SplitFigures(Stated):
     """Of layers whose experts lie in RAM."""
 
-    crossing_seconds: Seconds = _seconds()
+    crossing_seconds: Seconds = seconds_by()
     slower: float = read_by()
 
 
 class DraftFigures(Stated):
     """The gain of a pace with a draft."""
 
-    own_block: Range = _range()
-    draft_model: Range = _range()
+    own_block: Range = range_by()
+    draft_model: Range = range_by()
 
 
 class StepFigures(Stated):
     """Of one step of decoding."""
 
-    attending: Attending = read_by(_numbers, kind=Attending, name="attending_seconds")
+    attending: Attending = read_by(
+        read_numbers, kind=Attending, name="attending_seconds"
+    )
     expert: float = read_by()
     layers_of_7b: float = read_by()
     layers_grow: float = read_by()
-    layers_ends: Amount = _amount()
+    layers_ends: Amount = amount_by()
 
 
 class ProcessorFigures(Stated):
@@ -371,84 +313,199 @@ class ProcessorFigures(Stated):
 
     layer_core_seconds: float = read_by()
     meeting_seconds: float = read_by()
-    thread_seconds: Seconds = _seconds()
+    thread_seconds: Seconds = seconds_by()
     experts_slow: float = read_by()
 
 
 class PromptFigures(Stated):
     """How prompts are read: on cores, on GPUs, and with weights that cross a link."""
 
-    reached_on_cores: Range = _range()
-    experts_on_cores: Range = _range()
+    reached_on_cores: Range = range_by()
+    experts_on_cores: Range = range_by()
     thread_of_core: float = read_by()
-    cores_fall: Fall = read_by(_numbers, kind=Fall)
-    launched_seconds: Seconds = _seconds()
+    cores_fall: Fall = read_by(read_numbers, kind=Fall)
+    launched_seconds: Seconds = seconds_by()
     most_of_link: float = read_by()
-    share_of_link: Range = _range()
-    any_link: Range = _range()
+    share_of_link: Range = range_by()
+    any_link: Range = range_by()
 
 
 class ReadingFigures(Stated):
     """How fast processors read their memory."""
 
-    stated_share: Range = _range()
-    class_ends: Bounds = read_by(_numbers, kind=Bounds)
-    any_apple: Range = _range()
+    stated_share: Range = range_by()
+    class_ends: Bounds = read_by(read_numbers, kind=Bounds)
+    any_apple: Range = range_by()
     any_apple_low: float = read_by()
     guest_share: float = read_by()
-    client_peaks: Range = _range()
-    unknown_modules: Range = _range()
-    across_sockets: SocketShares = read_by(_numbers, kind=SocketShares)
+    client_peaks: Range = range_by()
+    unknown_modules: Range = range_by()
+    across_sockets: SocketShares = read_by(read_numbers, kind=SocketShares)
 
 
-class PaceTables(Stated):
-    """The whole file."""
+class PaceFile:
+    """The file. A table is read, and checked, when it is first asked for: one check needs few of
+    them. A fault raises `SpecError` then.
+    """
 
-    schema: int = read_by()
-    unseen: Bounds = read_by(_numbers, kind=Bounds)
-    most_of_peak: float = read_by()
-    large_layer: Amount = _amount()
-    shared_gpu: SharedGpuMakers = read_by(kind=SharedGpuMakers)
-    server_words: tuple[str, ...] = read_by()
-    cores: tuple[CoreRow, ...] = read_by(kind=CoreRow, name="core")
-    decoding: tuple[DecodingRow, ...] = read_by(kind=DecodingRow, name="decode")
-    together: tuple[SumRow, ...] = read_by(kind=SumRow)
-    shares: tuple[ShareRow, ...] = read_by(kind=ShareRow, name="share")
-    measured_prompt: MeasuredShares = read_by(kind=MeasuredShares)
-    types: Mapping[str, TypeRow] = read_by(kind=TypeRow, name="type")
-    kinds: Mapping[str, str] = read_by(name="kind")
-    token: BatchFactors = read_by(kind=BatchFactors)
-    memory: Mapping[str, ClassMemory] = read_by(kind=ClassMemory)
-    work: WorkFigures = read_by(kind=WorkFigures)
-    documents: DocumentFigures = read_by(kind=DocumentFigures)
-    pictures: PictureFigures = read_by(kind=PictureFigures)
-    training: TrainingFigures = read_by(kind=TrainingFigures)
-    sound: SoundFigures = read_by(kind=SoundFigures)
-    batch: BatchFigures = read_by(kind=BatchFigures)
-    split: SplitFigures = read_by(kind=SplitFigures)
-    draft: DraftFigures = read_by(kind=DraftFigures)
-    step: StepFigures = read_by(kind=StepFigures)
-    processor: ProcessorFigures = read_by(kind=ProcessorFigures)
-    prompt: PromptFigures = read_by(kind=PromptFigures, name="read_prompt")
-    reading: ReadingFigures = read_by(kind=ReadingFigures)
-    sources: Mapping[str, str] = read_by()
+    def __init__(self) -> None:
+        self._root = stored_table(shipped_store(), "common/pace").root
+
+    @property
+    def read_keys(self) -> frozenset[str]:
+        """The keys of the file that were asked for so far."""
+        return self._root.known_keys
+
+    def _checked(self, value: Any) -> Any:
+        document = self._root.document
+        if not document.ok:
+            raise SpecError(document.problems)
+        return value
+
+    def _record(self, key: str, kind: type[R]) -> R:
+        value = self._root.get(key, kind.__name__, required=True, kind=kind)
+        record: R = self._checked(value)
+        return record
+
+    def _rows(self, key: str, kind: type[R]) -> tuple[R, ...]:
+        annotation = f"tuple[{kind.__name__}, ...]"
+        value = self._root.get(key, annotation, required=True, kind=kind)
+        rows: tuple[R, ...] = self._checked(value)
+        return rows
+
+    def _records_by_name(self, key: str, kind: type[R]) -> Mapping[str, R]:
+        annotation = f"Mapping[str, {kind.__name__}]"
+        value = self._root.get(key, annotation, required=True, kind=kind)
+        records: Mapping[str, R] = self._checked(value)
+        return records
+
+    def _plain(self, key: str, annotation: str) -> Any:
+        return self._checked(self._root.get(key, annotation, required=True))
+
+
+class PaceTables(PaceFile):
+    """The tables that the pace of text rests on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._type_rows: dict[str, TypeRow] = {}
+
+    @cached_property
+    def unseen(self) -> Bounds:
+        """The ends of a pace that nobody measured, as shares of it."""
+        bounds = read_numbers(self._root, "unseen", Bounds, required=True)
+        checked: Bounds = self._checked(bounds)
+        return checked
+
+    @cached_property
+    def large_layer(self) -> Amount:
+        """How many times as long a layer with experts takes to launch."""
+        amount = read_numbers(self._root, "large_layer", Amount, required=True)
+        checked: Amount = self._checked(amount)
+        return checked
+
+    @cached_property
+    def most_of_peak(self) -> float:
+        """The most that was seen of a GPU's bandwidth, as a share."""
+        return float(self._plain("most_of_peak", "float"))
+
+    @cached_property
+    def server_words(self) -> tuple[str, ...]:
+        """The words by which the name of a processor tells one of a server."""
+        return tuple(self._plain("server_words", "tuple[str, ...]"))
+
+    @cached_property
+    def kinds(self) -> Mapping[str, str]:
+        """What kind of machine each kind of core stands in."""
+        return dict(self._plain("kind", "Mapping[str, str]"))
+
+    @cached_property
+    def shared_gpu(self) -> SharedGpuMakers:
+        return self._record("shared_gpu", SharedGpuMakers)
+
+    @cached_property
+    def cores(self) -> tuple[CoreRow, ...]:
+        return self._rows("core", CoreRow)
+
+    @cached_property
+    def decoding(self) -> tuple[DecodingRow, ...]:
+        return self._rows("decode", DecodingRow)
+
+    @cached_property
+    def together(self) -> tuple[SumRow, ...]:
+        return self._rows("together", SumRow)
+
+    @cached_property
+    def shares(self) -> tuple[ShareRow, ...]:
+        return self._rows("share", ShareRow)
+
+    @cached_property
+    def measured_prompt(self) -> MeasuredShares:
+        return self._record("measured_prompt", MeasuredShares)
+
+    @cached_property
+    def token(self) -> BatchFactors:
+        return self._record("token", BatchFactors)
+
+    @cached_property
+    def memory(self) -> Mapping[str, ClassMemory]:
+        """By the class of a machine."""
+        return self._records_by_name("memory", ClassMemory)
+
+    @cached_property
+    def batch(self) -> BatchFigures:
+        return self._record("batch", BatchFigures)
+
+    @cached_property
+    def split(self) -> SplitFigures:
+        return self._record("split", SplitFigures)
+
+    @cached_property
+    def draft(self) -> DraftFigures:
+        return self._record("draft", DraftFigures)
+
+    @cached_property
+    def step(self) -> StepFigures:
+        return self._record("step", StepFigures)
+
+    @cached_property
+    def processor(self) -> ProcessorFigures:
+        return self._record("processor", ProcessorFigures)
+
+    @cached_property
+    def prompt(self) -> PromptFigures:
+        return self._record("read_prompt", PromptFigures)
+
+    @cached_property
+    def reading(self) -> ReadingFigures:
+        return self._record("reading", ReadingFigures)
+
+    @cached_property
+    def _type_tables(self) -> Mapping[str, TomlTable]:
+        return dict(self._plain("type", "Mapping[str, TomlTable]"))
+
+    @property
+    def types(self) -> Mapping[str, TypeRow]:
+        """The row of each stored type that has one."""
+        return {name: self.type_called(name) for name in self._type_tables}
 
     def type_called(self, name: str) -> TypeRow:
         """The row of a stored type; one without a row counts as F16."""
-        return self.types.get(name, self.types["F16"])
+        if name not in self._type_tables:
+            name = "F16"
+        if name not in self._type_rows:
+            row = self._type_tables[name].as_record(TypeRow)
+            self._type_rows[name] = self._checked(row)
+        return self._type_rows[name]
 
     def prompt_share(self, type_name: str) -> ByVectors:
         """What a core computes of a prompt with weights of that type, beside Q4_K."""
-        share = self.type_called(type_name).prompt or self.types["F16"].prompt
+        share = self.type_called(type_name).prompt or self.type_called("F16").prompt
         assert share is not None, "F16 states its share"
         return share
 
 
 @cache
 def pace_tables() -> PaceTables:
-    """The figures, each checked. Raises `SpecError` where the file has others."""
-    document = stored_table(shipped_store(), "common/pace")
-    tables: PaceTables = document.root.as_record(PaceTables)
-    if not document.ok:
-        raise SpecError(document.problems)
-    return tables
+    """The tables. Raises `SpecError` where the file is missing."""
+    return PaceTables()

@@ -39,6 +39,7 @@ from .rates import (
 )
 from .tables import TypeRow, pace_tables
 from .text import processor_seconds
+from .work_tables import work_tables
 
 DOCUMENTS, PICTURES_READ = "documents_per_second", "pictures_per_second"
 IMAGE, VIDEO = "seconds_per_image", "seconds_per_video"
@@ -97,7 +98,7 @@ class Job(Record):
         """Of the peak, what work of that kind reaches: of a processor's on prompts, with a type."""
         if self.device is not None:
             return share_row(self.device, work).share
-        figures = pace_tables().work
+        figures = work_tables().work
         is_wide = processor_of(self.machine).core.wide
         if self.multiplies_rows:
             rows = _row_of_type(self.quantization, with_rows=True).rows
@@ -111,7 +112,7 @@ class Job(Record):
 
     def _share_in_pytorch(self) -> Range:
         """Of what a processor computes on prompts, what PyTorch reaches in the type."""
-        figures = pace_tables().work
+        figures = work_tables().work
         core = processor_of(self.machine).core
         threads = threads_range(self.machine, self.runtime).likely
         share = figures.in_pytorch * (
@@ -133,7 +134,7 @@ class Job(Record):
 
     def longer_by_type(self, quantization: str) -> Amount:
         """As many times as long as with 16 bits that the hardware computes with."""
-        longer = pace_tables().work.longer
+        longer = work_tables().work.longer
         usual = Amount.of(1)
         if quantization == "bfloat16" and self._lacks_bfloat16():
             return longer["without_bfloat16"]
@@ -329,7 +330,8 @@ def step_seconds(
     machine: Machine, device: Accelerator | None, parameters: int
 ) -> Seconds | None:
     """Of a step that reads so many parameters: in 16 bits on a GPU, in 32 on a processor."""
-    figures = pace_tables().work
+    figures = work_tables().work
+    read_bytes, longer = {"BF16": 2 * parameters}, figures.step_on_card
     if device is None:
         read_bytes = {"F32": 4 * parameters}
         longer = figures.step_on_cores
@@ -354,7 +356,7 @@ def pace_of_documents(job: Job, tokens: int = _DOCUMENT_TOKENS) -> Speed:
     how = (
         f"on {job.called}; {operations.likely / 1e9:,.0f} × 10^9 operations for {what}"
     )
-    figures = pace_tables().documents
+    figures = work_tables().documents
     share = job.share("prompt" if job.is_ggml else "picture")
     launching = NO_SECONDS
     if job.device is not None:
@@ -386,7 +388,7 @@ def _operations_of_document(spec: ModelSpec, tokens: int) -> Amount | None:
     if parameters is None:
         return None
     if architecture is None:
-        figures = pace_tables().documents
+        figures = work_tables().documents
         if parameters < figures.least_parameters:
             return None
         return figures.met * (2.0 * parameters * tokens)
@@ -413,7 +415,7 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
             unit=TRAINED,
             how="the number of parameters that each token uses is not known",
         )
-    figures = pace_tables().training
+    figures = work_tables().training
     operations = _trained_operations(job, workload) * parameters.active
     length = workload.context_tokens or _LEAST_TOKENS
     tokens = float(length * workload.parallel)
@@ -448,7 +450,7 @@ def _unpacking_seconds(job: Job, workload: Workload, device: Accelerator) -> Sec
     rate = device_bandwidth(device)
     if workload.finetune_method != "qlora" or rate is None:
         return NO_SECONDS
-    figures = pace_tables().training
+    figures = work_tables().training
     parameters = job.spec.parameters.total or job.spec.parameters.active or 0
     moved_bytes = figures.unpacked_bytes * (_passes(workload) - 1) * parameters
     return moved_bytes / rate / figures.unpacking
@@ -520,11 +522,10 @@ def _moving_seconds(placed: Needs, denoising: Denoising, offload: str) -> Second
     for term in placed.terms:
         if term.name == "weights" and term.where == "host":
             host_bytes += term.bytes
-    times = 1
-    if offload == "sequential":
-        times = denoising.steps * denoising.passes
-    seconds = pace_tables().pictures.moved_gb_seconds[offload]
-    return seconds * (times * host_bytes / units.GB)
+    times = denoising.steps * denoising.passes if offload == "sequential" else 1
+    return work_tables().pictures.moved_gb_seconds[offload] * (
+        times * host_bytes / units.GB
+    )
 
 
 def _kind_of_picture(denoising: Denoising, quantization: str) -> str:
@@ -553,9 +554,8 @@ def _picture_on_gpu(
     job: Job, denoising: Denoising, share: Range, longer: Amount
 ) -> Seconds:
     """Of the steps, which Python launches block by block, and of the decoder."""
-    figures = pace_tables().pictures
-    decoder_share = share
-    beside = NO_SECONDS
+    figures = work_tables().pictures
+    decoder_share, beside = share, NO_SECONDS
     if denoising.frames is None:
         # clips were timed as a whole
         decoder_share = figures.decoder * share.likely
@@ -662,7 +662,7 @@ def _share_of_encoder(job: Job, parameter_bytes: float) -> Range:
     """On a processor CTranslate2's, unless the program multiplies row by row."""
     if job.device is not None or job.multiplies_rows:
         return job.share("encoder")
-    figures = pace_tables().sound
+    figures = work_tables().sound
     shares = figures.wide if processor_of(job.machine).core.wide else figures.narrow
     return shares.bits_8 if parameter_bytes < 1.5 else shares.bits_32
 
@@ -674,7 +674,7 @@ def _written(
     token = token_seconds(job.machine, job.device, writing.step)
     if token is None:
         return None
-    figures = pace_tables().sound
+    figures = work_tables().sound
     windows = figures.windows
     if audio_seconds:
         # the encoder reads half a minute whatever is left of it
@@ -715,7 +715,7 @@ def _as_published(job: Job, sound: Sound) -> _SoundSeconds | None:
 
 def _stepped(job: Job, sound: Sound) -> _SoundSeconds | None:
     """Seconds of a minute by what its steps read and launch, and what is computed beside them."""
-    figures = pace_tables().sound
+    figures = work_tables().sound
     taken = NO_SECONDS
     if sound.operations_per_second:
         in_pytorch = job.replace(runtime=None, quantization="float32")
@@ -744,7 +744,7 @@ def _step_of_voice(job: Job, sound: Sound, parameters: int) -> Seconds | None:
         return reading
     layer = layer_from_python(job.device)
     if sound.tokens_per_second is not None:
-        voice_layer = pace_tables().sound.voice_layer
+        voice_layer = work_tables().sound.voice_layer
         fast = min(voice_layer.fast, layer.fast)
         layer = longest(voice_layer, layer)._replace(fast=fast)
     return longest(reading, layer * sound.step_layers)

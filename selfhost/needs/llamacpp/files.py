@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from ...catalogue.architecture import Architecture
 from ...catalogue.spec import FileTensors, ModelSpec, PublishedFiles
-from ...core.records import Unread
+from ...core.records import Record, Unread
 from ...core.tables import TomlRow, shipped_table
 from ...core.templates import fill
 from ..case import Case, published_size, unread_of
@@ -61,7 +61,7 @@ class Share(NamedTuple):
 _ALL = Share(1.0, 1.0)
 
 
-class Mix(NamedTuple):
+class Mix(Record):
     """A publisher's own mix of types: a table `[mixes]` of specs/common/gguf_types.toml.
 
     `recipe`: the recipe of llama-quantize that it is nearest to. `tables`: the type of the token

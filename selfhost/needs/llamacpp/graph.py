@@ -73,7 +73,7 @@ class Layer(Record):
     is_early: bool
 
 
-class _Pattern(NamedTuple):
+class _Pattern(Record):
     """Layers that repeat, from some layer to the one before `end`: the layers of one round, and how
     many layers need no graph because the rounds before them changed nothing any more.
     """
@@ -90,7 +90,7 @@ class _Round(NamedTuple):
     layers: int
 
 
-class _Shortened(NamedTuple):
+class _Shortened(Record):
     """A model's layers, of patterns only the rounds that need a graph, and their third rounds."""
 
     layers: list[Layer]
@@ -198,7 +198,7 @@ def _shortened(
     as many times as `patterns_at_once` says.
     """
     layers = _layers(model, row)
-    shortened = _Shortened([], [])
+    shortened = _Shortened(layers=[], third_rounds=[])
     begin = 0
     while begin < len(layers):
         pattern = _repeating(layers, begin, patterns_at_once)
@@ -233,7 +233,7 @@ def _repeating(
         written_rounds = 3 if read <= read_later else 4
         saved = (rounds - written_rounds) * round_layers
         if saved > 0 and (best is None or saved > best.saved_layers):
-            best = _Pattern(round_layers, saved, end)
+            best = _Pattern(round_layers=round_layers, saved_layers=saved, end=end)
     return best
 
 

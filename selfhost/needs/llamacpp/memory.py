@@ -10,13 +10,12 @@ per sequence, and the model for `1 + DRAFTED_TOKENS`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from ...catalogue.architecture import Architecture, Attention
 from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.spec import FileTensors, ModelSpec, PublishedDraft
 from ...core import units
-from ...core.records import Unread
+from ...core.records import Record, Unread
 from ...core.units import plural
 from ..case import (
     ENCODER_REMEDY,
@@ -232,7 +231,7 @@ def _states(case: Case) -> Term | None:
     return term("recurrent_state", size, How.EXACT, SOURCE, line)
 
 
-class CacheRows(NamedTuple):
+class CacheRows(Record):
     """Equal layers of a KV cache: what a row of each holds, and how many rows there are.
 
     `unsure_cells`: rows more, if llama.cpp ignores a window of which was not checked that it does
@@ -615,7 +614,7 @@ def _program(case: Case, first: Cells) -> Term:
     )
 
 
-class _DriverMemory(NamedTuple):
+class _DriverMemory(Record):
     """RAM that a GPU's driver and its library take in the process."""
 
     least_bytes: int = 0
@@ -628,12 +627,16 @@ def _driver_in_ram(case: Case) -> _DriverMemory:
     measured = SIZES["gpu_in_ram"].get(case.gpu_maker)
     if case.device is None or measured is None:
         return _DriverMemory()
-    memory = _DriverMemory(*measured)
-    if not any(part.experts for part in case.model.feed_forward):
-        return memory
-    # kernels that choose experts are loaded when they are first used
-    kernels = SIZES["experts_in_ram"][case.gpu_maker]
-    return _DriverMemory(*(size + kernels for size in memory))
+    kernels = 0
+    if any(part.experts for part in case.model.feed_forward):
+        # kernels that choose experts are loaded when they are first used
+        kernels = SIZES["experts_in_ram"][case.gpu_maker]
+    least, likely, most = measured
+    return _DriverMemory(
+        least_bytes=least + kernels,
+        likely_bytes=likely + kernels,
+        most_bytes=most + kernels,
+    )
 
 
 def _work_buffer(case: Case, room: Cells) -> tuple[int, str]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ...catalogue.spec import SIZE_OF, FileTensors
+from ...core.records import Record
 from ..case import Case
 from ..quantization import BITS_PER_WEIGHT, BLOCKS, LAYOUTS, TABLES
 from ..records import How, Term, by_type, summed, taken_off, term, whole_files
@@ -46,7 +47,7 @@ class LoadedWeights(NamedTuple):
     evictable_bytes: int
 
 
-class _InFile(NamedTuple):
+class _InFile(Record):
     """The weights as they lie in the file.
 
     `loaded`: the tensors that are loaded. `scale`: bytes of the file and of its recipe, where the
@@ -58,7 +59,7 @@ class _InFile(NamedTuple):
     scale: tuple[int, int] | None = None
 
 
-class LayoutBuffer(NamedTuple):
+class LayoutBuffer(Record):
     """One way in which llama.cpp lays out matrices anew: a table `[[layout.…]]` of
     specs/common/gguf_types.toml. `rows` must divide a matrix's, by its type. `more_bytes`: so many
     more in each block of a type. `stacks`: it takes matrices of experts. `source`: the file of
@@ -112,7 +113,9 @@ def _in_file(case: Case, files: Term, recipe: str) -> _InFile:
     if spec.tensors and is_of_this_file:
         loaded = _loaded(spec.tensors, case.row)
         source = f"tensor table in the header of {spec.origin}"
-        return _InFile(_stored("weights", loaded, How.EXACT, source), loaded)
+        return _InFile(
+            term=_stored("weights", loaded, How.EXACT, source), loaded=loaded
+        )
     loaded = _loaded(usual.tensors, case.row)
     size = sum_bytes(usual.tensors)
     error = files.bytes * _OWN_MIX
@@ -127,7 +130,9 @@ def _in_file(case: Case, files: Term, recipe: str) -> _InFile:
             files, source, "; the whole file, a mix of its publisher's own"
         )
         low = min(files.low_bytes, files.bytes - int(error))
-        return _InFile(mapped.replace(low_bytes=low), loaded, scale=(files.bytes, size))
+        return _InFile(
+            term=mapped.replace(low_bytes=low), loaded=loaded, scale=(files.bytes, size)
+        )
     source = RECIPE
     if files.how is How.STATED:
         source += f"; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
@@ -137,7 +142,9 @@ def _in_file(case: Case, files: Term, recipe: str) -> _InFile:
         least -= sum_bytes(tensor for tensor in loaded if tensor.extra)
     less = size - least
     more = usual.most_bytes - size
-    return _InFile(_stored("weights", loaded, How.COMPUTED, source, less, more), loaded)
+    return _InFile(
+        term=_stored("weights", loaded, How.COMPUTED, source, less, more), loaded=loaded
+    )
 
 
 def _loaded(tensors: Iterable[FileTensors], row: ArchitectureRow) -> list[FileTensors]:
