@@ -312,7 +312,7 @@ def _ct2_work_on_gpu(case: Case, caches: int) -> Term:
 
 
 def _ct2_beside_gpu(case: Case, files: Term, weights: Term) -> Term:
-    """What stays in RAM beside a GPU: the audio, and weights of a file read whole, or libraries."""
+    """What stays in RAM beside a GPU: audio, and weights of a file read whole or libraries."""
     sound, libraries = _sound(case), _CT2["cuda_libraries"]
     kept = sound.spectrum_bytes
     kept += weights.bytes if case.quantization == "int8" else libraries // 2
