@@ -91,8 +91,9 @@ def _present(
     rows_are_told: bool,
 ) -> None:
     """Write the answer for each machine; `unjudged` names of models have none."""
-    from ..reports.check_text import Asked, check_document
+    from ..reports.check_text import check_document
     from ..reports.layout import line as empty_line
+    from ..reports.words import Asked
 
     if rows_are_told:
         write("\n")

@@ -1,4 +1,8 @@
-"""The answer in words: whether a model runs on a machine, how well, and why not."""
+"""The answer in words: whether a model runs on a machine, how well, and why not.
+
+A `Verdict` goes in, short texts come out, which every screen shares. `words.py` has the words for
+what was judged and how.
+"""
 
 from __future__ import annotations
 

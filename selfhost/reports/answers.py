@@ -29,11 +29,13 @@ def document(answer: Report) -> Blocks:
 
 @document.register
 def _(answer: Verdict) -> Blocks:
+    """The screen of `check` for one model."""
     return check_document([answer])
 
 
 @document.register
 def _(answer: ContainerSize) -> Blocks:
+    """The screen of `size` for one model."""
     return size_document([answer])
 
 

@@ -7,10 +7,10 @@ services read issues, which are what an audit found at a line of the policy.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from urllib.parse import quote
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from ..audit.policy import ASKED, Policy, Selector, Wanted
@@ -153,11 +153,13 @@ def _json_lines(audit: Audit) -> Iterator[str]:
 
 def _judged(row: Row) -> Object:
     """What was asked, and what would be loaded by what; None where that is not one thing."""
-    loaded: Object = dict.fromkeys(("model", "runtime", "format", "quantization"))
+    members: Object = {"asked": row.wanted.name}
+    members |= fields(row.wanted, "label severity")
+    members |= dict.fromkeys(("model", "runtime", "format", "quantization"))
     if row.verdict is not None:
-        loaded["model"] = row.verdict.model.id
-        loaded |= fields(row.verdict.workload, "runtime format quantization")
-    return {"asked": row.wanted.name, **fields(row.wanted, "label severity"), **loaded}
+        members["model"] = row.verdict.model.id
+        members |= fields(row.verdict.workload, "runtime format quantization")
+    return members
 
 
 # ---------------------------------------------------------------- JUnit
@@ -304,7 +306,8 @@ def issues(audit: Audit) -> list[Issue]:
     entries += _issues_of_groups(audit)
     # of exceptions those that have ended, or cover nothing on machines that were judged
     for use in audit.exceptions:
-        if use.use is Use.EXPIRED or (use.use is Use.UNUSED and use.concerned):
+        is_idle = use.use is Use.UNUSED and use.concerned
+        if is_idle or use.use is Use.EXPIRED:
             entries.append(_issue_of_exception(use, audit.policy))
     return sorted(entries, key=lambda issue: issue.level != "error")
 
@@ -511,10 +514,15 @@ def _sarif_location(issue: Issue) -> Object:
 
 def _uri(path: str) -> str:
     """A relative reference as RFC 3986 wants it; a whole path as a `file` URI."""
-    reference = quote(path.encode("utf-8", "replace"))
+    signs = []
     if path.startswith("/"):
-        return f"file://{reference}"
-    return reference
+        signs.append("file://")
+    for byte in path.encode("utf-8", "replace"):
+        if re.match(rb"[\w.~/-]", bytes([byte])):
+            signs.append(chr(byte))
+        else:
+            signs.append(f"%{byte:02X}")
+    return "".join(signs)
 
 
 # ---------------------------------------------------------------- all formats

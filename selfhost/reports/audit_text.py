@@ -1,4 +1,8 @@
-"""An audit as a document; its words for rows and exceptions are those of every format."""
+"""An audit as a document; its words for rows and exceptions are those of every format.
+
+A finished `Audit` goes in, blocks come out. Machines that fare alike under a model are one `Group`,
+which has one row. `audit_formats.py` writes the formats for programs.
+"""
 
 from __future__ import annotations
 
@@ -185,7 +189,8 @@ def _models(audit: Audit, *, verbose: bool) -> Blocks:
         runs = "of what changed, runs on"
     if shown:
         yield line()
-        yield Table.of("audit", [model.cells for model in shown], runs=runs)
+        rows = [model.cells for model in shown]
+        yield Table.of("audit", rows, runs=runs)
     if len(shown) < len(lines):
         yield line(f"{len(lines) - len(shown):,} more: -v")
 
@@ -332,7 +337,8 @@ def _reasons(group: Group, style: str) -> Blocks:
             rest += f"; {warned}"
     if row.result in COUNTED and row.exit_code == 0:
         rest += " (not counted)"
-    yield line(Span(row.result, style), " ", name, ": ", label, rest, indent=2)
+    sign = Span(row.result, style)
+    yield line(sign, " ", name, ": ", label, rest, indent=2)
     if not passes:
         yield from texts(details(group), indent=4)
 
@@ -397,6 +403,7 @@ def _exception(use: ExemptionUse) -> Paragraph:
     fate = said.fate
     if said.remedy:
         fate += f" (to do: {said.remedy})"
+    sign = Span(use.use, style)
     label = Span(shortened(said.name), "name")
     state = shortened(fate, MOST_OF_A_TEXT)
-    return line(Span(use.use, style), " ", label, f": {state}", indent=2)
+    return line(sign, " ", label, f": {state}", indent=2)

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 
 from ..catalogue.offers import provider_name
 from ..core import units
-from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.pace import clip_words
 from ..judge.record import Alternative, Finding, Outcome, Range, Route, Speed, Verdict
@@ -39,6 +38,7 @@ from .layout import (
 )
 from .words import (
     HERE,
+    Asked,
     asked_words,
     below_words,
     memory_words,
@@ -58,23 +58,6 @@ _SAID = frozenset((
     "speed-too-slow", "speed-when-full", "weights-closed", "weights-gated", "weights-yours",
     "runtime-not-installed",
 ))  # fmt: skip
-
-
-class Asked(Record):
-    """The command that an answer belongs to.
-
-    `carry` goes behind each proposed `selfhost check …`: the options of the machine and such, with
-    `--measure` where the bandwidth was measured. `today` gives prices an age. Of several models
-    alone: `workload_options` goes behind a command that has no workload of its own, `unjudged`
-    counts names without an answer, and the table is left out where `rows_are_told` already, each by
-    `several_text.told_row`.
-    """
-
-    carry: str = ""
-    workload_options: str = ""
-    today: str | None = None
-    unjudged: int = 0
-    rows_are_told: bool = False
 
 
 # no command: a program asks

@@ -68,7 +68,8 @@ def _side_by_side(models: Sequence[Compared], *, verbose: bool) -> Table:
     columns = [Column()]
     facts = []
     for compared in models:
-        columns.append(Column(title=compared.verdict.model.id, wrap=True))
+        name = compared.verdict.model.id
+        columns.append(Column(title=name, wrap=True))
         facts.append(_facts(compared, verbose=verbose))
     titles: dict[str, None] = {}
     # in the order of the model of which most is known
@@ -126,7 +127,9 @@ def _first_word(verdict: Verdict) -> str:
     ):
         return ""
     wait = verdict.speed.first_token_seconds
-    return "" if wait is None else f"after {units.duration(wait.likely)}"
+    if wait is None:
+        return ""
+    return f"after {units.duration(wait.likely)}"
 
 
 def _month_facts(verdict: Verdict) -> dict[str, str]:
@@ -159,8 +162,9 @@ def _longest_context(verdict: Verdict, offers: Sequence[Offer]) -> str:
         # whatever length of them is asked for
         longest = trained or 0
     elif verdict.can_run and context is not None:
-        room = verdict.room.longest_context_tokens if verdict.room is not None else None
-        longest = max(room or 0, context)
+        longest = context
+        if verdict.room is not None:
+            longest = max(verdict.room.longest_context_tokens or 0, context)
     elif verdict.can_run or verdict.model.closed:
         served = [offer.context_tokens or 0 for offer in offers]
         longest = trained or max(served, default=0)
@@ -168,7 +172,9 @@ def _longest_context(verdict: Verdict, offers: Sequence[Offer]) -> str:
         return ""
     if not verdict.can_run or trained is None:
         return f"{longest:,}"
-    limit = "as trained" if longest >= trained else "what fits"
+    limit = "what fits"
+    if longest >= trained:
+        limit = "as trained"
     return f"{longest:,} ({limit})"
 
 
@@ -185,17 +191,21 @@ def _price(offers: Sequence[Offer]) -> str:
         offer.input_usd_per_million_tokens,
         offer.output_usd_per_million_tokens,
     ):
-        if rate is not None:
+        if rate:
             # the title of the row has the dollar sign
-            rates.append(units.dollars(rate).removeprefix("$") if rate else "free")
+            rates.append(units.dollars(rate).removeprefix("$"))
+        elif rate is not None:
+            rates.append("free")
     return "/".join(rates)
 
 
 def _remarks(compared: Compared) -> list[str]:
     """Why a model does not run, and when it is shut down, else why it is not the current one."""
     verdict = compared.verdict
+    remarks = []
     why = causes(verdict)
-    remarks = [why] if why else []
+    if why:
+        remarks.append(why)
     if verdict.shutdown is not None:
         remarks.append(shutdown_words(verdict.shutdown))
         return remarks
@@ -216,5 +226,7 @@ def _types_apart(verdicts: Sequence[Verdict]) -> str:
     if len(set(types.values())) < 2:
         return ""
     start = "Not in one quantization, so memory and pace are not like for like"
-    listed = [f"{model} in {quantization}" for model, quantization in types.items()]
+    listed = []
+    for model, quantization in types.items():
+        listed.append(f"{model} in {quantization}")
     return f"{start}: {', '.join(listed)}."

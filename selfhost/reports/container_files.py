@@ -57,10 +57,7 @@ class Devices(Record):
 class ContainerTable(Record):
     """`specs/common/containers.toml`: a template a format, and the devices by vendor."""
 
-    kubernetes: str
-    compose: str
-    docker: str
-    systemd: str
+    templates: Mapping[str, str]
     devices: Mapping[str, Devices]
 
 
@@ -71,13 +68,7 @@ def _table() -> ContainerTable:
     devices = {}
     for vendor, row in table["devices"].items():
         devices[vendor] = Devices(**row)
-    return ContainerTable(
-        kubernetes=table["kubernetes"],
-        compose=table["compose"],
-        docker=table["docker"],
-        systemd=table["systemd"],
-        devices=devices,
-    )
+    return ContainerTable(templates=table["templates"], devices=devices)
 
 
 class Server(Record):
@@ -188,7 +179,7 @@ def _kubernetes(servers: Sequence[Server]) -> str:
     deployments = []
     for server in servers:
         values = _kubernetes_values(server)
-        deployments.append(_filled(_table().kubernetes, values))
+        deployments.append(_filled("kubernetes", values))
     return _commented(comments) + "---\n".join(deployments)
 
 
@@ -277,7 +268,7 @@ def _compose(servers: Sequence[Server]) -> str:
             "devices": server.devices.files,
             "gpus": server.gpu_count,
         }
-        text += _filled(_table().compose, values)
+        text += _filled("compose", values)
     if not all(server.size.files_are_yours for server in servers):
         text += "volumes:\n  models: {}\n"
     return text
@@ -316,7 +307,7 @@ def _docker(servers: Sequence[Server]) -> str:
             "device_options": _options("--device", server.devices.files),
             "fetch": size.fetch or "",
         }
-        text += _filled(_table().docker, values)
+        text += _filled("docker", values)
     return text
 
 
@@ -378,7 +369,7 @@ def _systemd_unit(server: Server) -> str:
         "request": _whole(size.request_bytes),
         "limit": _whole(size.limit_bytes),
     }
-    return _commented(comments) + _filled(_table().systemd, values)
+    return _commented(comments) + _filled("systemd", values)
 
 
 def _systemd_environment(
@@ -479,9 +470,9 @@ def _commented(comments: Sequence[str]) -> str:
     return ended(f"# {clean(text)}" for text in comments)
 
 
-def _filled(template: str, values: Mapping[str, object]) -> str:
-    """The template with its values: texts as they are, others as YAML. A line of the template whose
-    value is empty, 0 or None is left out.
+def _filled(kind: str, values: Mapping[str, object]) -> str:
+    """The template of that format with its values: texts as they are, others as YAML. A line of the
+    template whose value is empty, 0 or None is left out.
     """
     written: dict[str, str | None] = {}
     for name, value in values.items():
@@ -491,7 +482,7 @@ def _filled(template: str, values: Mapping[str, object]) -> str:
             written[name] = value
         else:
             written[name] = _yaml(value)
-    return fill(template, written)
+    return fill(_table().templates[kind], written)
 
 
 def _yaml(value: object) -> str:

@@ -15,7 +15,7 @@ from ..core import units
 from .answer_words import OPENNESS_WORDS
 from .labels import LABELS
 from .layout import Blocks, Column, Table, figures, line, section, strong, texts
-from .words import PLACES, fact_label
+from .words import PLACES, fact_label, rate_words
 
 # a part of a document, as `json.dumps` takes it
 Json = Mapping[str, Any]
@@ -43,16 +43,11 @@ _RANGES = (
 )
 
 
-def _rate_words(bytes_per_second: float) -> str:
-    """`360 GB/s`."""
-    return f"{units.decimal(int(bytes_per_second))}/s"
-
-
 # by the end of a key, which is cut off its label, how the value is printed
 _UNITS: Mapping[str, Callable[[Any], str]] = {
     "usd_per_million_tokens": units.dollars,
     "usd_per_month": units.dollars,
-    "bytes_per_second": _rate_words,
+    "bytes_per_second": rate_words,
     "tokens_per_second": units.speed,
     "seconds": units.duration,
     "tokens": units.tokens,
@@ -189,7 +184,8 @@ def _records_table(entries: Sequence[Json], indent: int) -> Table:
         columns.append(Column(title=label_of(key), wrap=True))
     rows = []
     for entry in entries:
-        rows.append(tuple(value_words(key, entry.get(key)) for key in keys))
+        cells = [value_words(key, entry.get(key)) for key in keys]
+        rows.append(tuple(cells))
     return Table(columns=tuple(columns), rows=tuple(rows), indent=indent)
 
 
@@ -222,7 +218,8 @@ def _record_blocks(entry: Json, indent: int) -> Blocks:
 
 def _rows_table(rows: Iterable[tuple[str, str]], indent: int = 2) -> Table:
     """A table of labels and values."""
-    return Table(columns=(Column(), Column(wrap=True)), rows=tuple(rows), indent=indent)
+    columns = (Column(), Column(wrap=True))
+    return Table(columns=columns, rows=tuple(rows), indent=indent)
 
 
 def _needs_blocks(needs: Json) -> Blocks:
@@ -238,7 +235,8 @@ def _needs_blocks(needs: Json) -> Blocks:
         yield from _title_blocks("Where it lies")
         rows = []
         for place in places:
-            rows.append((_place(place["where"]), *_memory_words(place)))
+            likely, ends = _memory_words(place)
+            rows.append((_place(place["where"]), likely, ends))
         yield figures(rows)
     terms = memory.get("terms") or needs.get("known_terms")
     if terms:
@@ -323,7 +321,8 @@ def _speed_blocks(speed: Json) -> Blocks:
         label = label_of(key)
         if key == "work":
             label = label_of(unit)
-        rows.append((label, value_words(_unit_of_pace(key, unit), value)))
+        words = value_words(_unit_of_pace(key, unit), value)
+        rows.append((label, words))
     if rows:
         yield _rows_table(rows)
     yield from texts([speed["how"]])
@@ -381,14 +380,18 @@ def _offer_row(offer: Json) -> tuple[str, ...]:
 
 def _sources_blocks(sources: Mapping[str, str]) -> Blocks:
     """Yield a row for each fact of the machine with what it was read from."""
-    yield _rows_table((fact_label(fact), source) for fact, source in sources.items())
+    rows = []
+    for fact, source in sources.items():
+        rows.append((fact_label(fact), source))
+    yield _rows_table(rows)
 
 
 def _answers_blocks(rows: Sequence[Json], indent: int = 2) -> Blocks:
     """Yield the answers on openness or permissions: why, the sources, what they follow from."""
     for row in rows:
+        name = strong(row["name"])
         answer = row["answer"] or "unknown"
-        yield line(strong(row["name"]), ": ", OPENNESS_WORDS[answer], indent=indent)
+        yield line(name, ": ", OPENNESS_WORDS[answer], indent=indent)
         if row["why"] != "not known":
             yield from texts([row["why"]], indent=indent + 2)
         if not row["parts"]:
@@ -407,7 +410,8 @@ def _types_blocks(sizes: Sequence[Json]) -> Blocks:
     sources_of_losses: dict[str | None, None] = {}
     for size in sizes:
         quality = size["quality"]
-        yield line(strong(size["quantization"]), f": {quality['text']}", indent=2)
+        name = strong(size["quantization"])
+        yield line(name, f": {quality['text']}", indent=2)
         yield from texts([quality["figure"]], indent=4)
         sources[size["source"]] = None
         sources_of_losses[quality["source"]] = None
@@ -439,7 +443,8 @@ def _disks_blocks(disks: Sequence[Json]) -> Blocks:
     for disk in disks:
         # the key says in which units a size is told: those of disks
         told = {**disk, "disk_bytes": disk["total_bytes"]}
-        rows.append(tuple(value_words(key, told[key]) for key in _DISK_KEYS))
+        cells = [value_words(key, told[key]) for key in _DISK_KEYS]
+        rows.append(tuple(cells))
     yield Table.of("disks", rows)
 
 

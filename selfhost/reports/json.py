@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, StrEnum
 from functools import singledispatch
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..catalogue import openness
@@ -78,7 +79,10 @@ def _(value: Enum) -> Any:
 @record.register(Mapping)
 def _(value: Mapping[Any, Any]) -> Object:
     """Keys of JSON are texts."""
-    return {str(key): record(inner) for key, inner in value.items()}
+    members: Object = {}
+    for key, inner in value.items():
+        members[str(key)] = record(inner)
+    return members
 
 
 @record.register(Iterable)
@@ -102,9 +106,13 @@ def fields(value: Record, keys: str = "") -> Object:
     """Return an object of these keys of a record, else of those that `documents.toml` has for its
     class, else of its fields.
     """
-    listed = keys or keys_of(type(value).__name__)
-    names: Iterable[str] = listed.split() or type(value)._fields
-    return {name: record(getattr(value, name)) for name in names}
+    kind = type(value)
+    listed = keys or keys_of(kind.__name__)
+    names: Iterable[str] = listed.split() or kind._fields
+    members: Object = {}
+    for name in names:
+        members[name] = record(getattr(value, name))
+    return members
 
 
 # ---------------------------------------------------------------- types with a JSON of their own
@@ -176,15 +184,17 @@ def titled(schema: str, **members: Any) -> Object:
     return {"schema": f"selfhost.{schema}", "selfhost_version": __version__, **members}
 
 
-def _in_order(answer: Record, keys: str, stated: Mapping[str, Any]) -> Object:
-    """Return the keys in their order: as stated, else as the answer has them."""
+def _document(name: str, answer: Record, stated: Mapping[str, Any]) -> Object:
+    """Return the document of that name, its keys in their order: as stated, else as the answer has
+    them.
+    """
     members: Object = {}
-    for key in keys.split():
+    for key in keys_of(name).split():
         if key in stated:
             members[key] = stated[key]
         else:
             members[key] = record(getattr(answer, key))
-    return members
+    return titled(f"{name}/1", **members)
 
 
 def check(
@@ -193,7 +203,8 @@ def check(
     """Return one verdict for one model, `selfhost.verdicts/1` for several and for `errors`."""
     if len(verdicts) == 1 and not errors:
         return verdict(verdicts[0])
-    code = exit_code((answer.route for answer in verdicts), no_answer=bool(errors))
+    routes = [answer.route for answer in verdicts]
+    code = exit_code(routes, no_answer=bool(errors))
     return titled(
         "verdicts/1",
         exit_code=code,
@@ -205,7 +216,7 @@ def check(
 def _listed(errors: Mapping[str, SelfhostError]) -> Object:
     """The first names that could not be judged, and how many others there are."""
     listed = []
-    for name, error in list(errors.items())[:MAX_PROBLEMS]:
+    for name, error in islice(errors.items(), MAX_PROBLEMS):
         listed.append({"asked": name, **fault(error)})
     return {"errors": listed, "errors_not_listed": len(errors) - len(listed)}
 
@@ -217,7 +228,7 @@ def verdict(answer: Verdict) -> Object:
         "download_seconds": _rounded(answer.download_seconds, 1),
         "notes": [*answer.understood_as, *answer.notes, *answer.fine_print],
     }
-    return titled("verdict/1", **_in_order(answer, keys_of("verdict"), stated))
+    return _document("verdict", answer, stated)
 
 
 def plan(answer: Plan) -> Object:
@@ -229,7 +240,7 @@ def plan(answer: Plan) -> Object:
         "needs": _needs(answer.needs, architecture),
         "download_seconds": _rounded(answer.download_seconds, 1),
     }
-    return titled("plan/1", **_in_order(answer, keys_of("plan"), stated))
+    return _document("plan", answer, stated)
 
 
 def _needs(needs: Needs | None, architecture: str | None) -> Object | None:
@@ -311,7 +322,8 @@ def sizes(
 
 def _total(containers: Sequence[ContainerSize]) -> Object:
     """The sums over all containers; None where the figure of one is not known."""
-    total: Object = {"accelerators": sum(len(size.accelerators) for size in containers)}
+    cards = [card for size in containers for card in size.accelerators]
+    total: Object = {"accelerators": len(cards)}
     for key in keys_of("total").split():
         values = [getattr(size, key) for size in containers]
         total[key] = None
@@ -366,8 +378,8 @@ def _verified_figure(row: Figure) -> Object:
     members = fields(row, keys_of("figure"))
     members["predicted"] = None
     if row.likely is not None:
-        predicted = {end: _rounded(getattr(row, end)) for end in _RANGE_ENDS}
-        members["predicted"] = predicted
+        ends = {end: _rounded(getattr(row, end)) for end in _RANGE_ENDS}
+        members["predicted"] = ends
     members["seen"] = _rounded(row.seen)
     members["difference"] = _rounded(row.difference, 4)
     return members

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from ..core.errors import InputError, Problem, SelfhostError, UnknownModelError
 from ..core.records import Record, brief
 from ..core.templates import fill
+
+if TYPE_CHECKING:
+    import re
 
 Number = TypeVar("Number", int, float)
 # between two columns of a table
@@ -187,7 +190,11 @@ def figures(
     cells = []
     for label, figure, note in rows:
         cells.append((label, strong(figure), note))
-    columns = (Column(wrap=right), Column(right=right), Column(wrap=True, drop=drop))
+    columns = (
+        Column(wrap=right),
+        Column(right=right),
+        Column(wrap=True, drop=drop),
+    )
     return Table(columns=columns, rows=tuple(cells))
 
 
@@ -209,7 +216,7 @@ def clean(text: str) -> str:
         # regular expressions load slowly, and few texts need one
         import re
 
-        text = re.sub(_CI_COMMAND, lambda match: _escaped_start(match[0]), text)
+        text = re.sub(_CI_COMMAND, _escaped_start, text)
     return text
 
 
@@ -220,9 +227,10 @@ def _visible(character: str) -> str:
     return ascii(character)[1:-1]
 
 
-def _escaped_start(command: str) -> str:
+def _escaped_start(found: re.Match[str]) -> str:
     r"""The start of a command of CI with its first character as an escape: `\x3a:`."""
-    return f"\\x{ord(command[0]):02x}{command[1:]}"
+    start = found[0]
+    return f"\\x{ord(start[0]):02x}{start[1:]}"
 
 
 def plain(blocks: Blocks) -> str:
@@ -258,7 +266,8 @@ def _table_lines(table: Table) -> Iterator[str]:
     titles = [clean(column.title) for column in table.columns]
     widths: dict[int, int] = {}
     for at, title in enumerate(titles):
-        widest = max((len(row[at]) for row in rows), default=0)
+        sizes = [len(row[at]) for row in rows]
+        widest = max(sizes, default=0)
         # the first column is always there
         if widest or at == 0:
             widths[at] = max(widest, len(title))

@@ -170,6 +170,7 @@ def _sign(row: Verdict) -> Span:
 
 
 def _is_tight(row: Verdict) -> bool:
+    """Whether next to no memory is left, or a limit must be raised first."""
     return row.has(*TIGHT_CODES) or row.waits_for_setting
 
 

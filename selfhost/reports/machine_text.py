@@ -1,4 +1,8 @@
-"""What `machine` says to a person: what was read and what was not; and known machines."""
+"""What `machine` says to a person: what was read and what was not; and known machines.
+
+A `Machine` goes in, or several profiles of machines, and blocks come out. Other screens take from
+here what could not be read, and the memory of a machine in two cells.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,18 @@ from ..core.records import brief
 from ..machine.profiles import Profile
 from ..machine.record import Accelerator, Disk, Machine, PresentModel
 from .labels import LABELS
-from .layout import Blocks, Table, known_figure, line, section, strong, texts, topics
-from .words import fact_label
+from .layout import (
+    Block,
+    Blocks,
+    Table,
+    known_figure,
+    line,
+    section,
+    strong,
+    texts,
+    topics,
+)
+from .words import fact_label, rate_words
 
 Thing = TypeVar("Thing")
 # what may be many is listed up to here; the rest under `-v`
@@ -27,10 +41,11 @@ _NONE_FOUND = "none found"
 
 def machine_document(machine: Machine, *, verbose: bool = False) -> Blocks:
     """Yield what models can use of it; `verbose` lists every fact with its source."""
-    place = [
-        part for part in (machine.system, machine.architecture, machine.scope) if part
-    ]
-    yield line(strong(machine.name), f": {', '.join(place)}" if place else "")
+    known = filter(None, (machine.system, machine.architecture, machine.scope))
+    place = ", ".join(known)
+    if place:
+        place = f": {place}"
+    yield line(strong(machine.name), place)
     labels = ", ".join(f"{key}={value}" for key, value in machine.labels.items())
     yield from texts([brief(labels)], indent=0)
     if verbose:
@@ -73,7 +88,7 @@ def _parts(machine: Machine) -> dict[str, list[str]]:
     if machine.planning and machine.runtimes is None:
         # of a description nobody looked for files
         return parts
-    parts["disk"] = [_NOT_READ] if machine.disks is None else _disk_lines(machine.disks)
+    parts["disk"] = _disk_lines(machine.disks)
     names = _lines(machine.runtimes, attrgetter("id"), _NONE_FOUND)
     parts["runtimes"] = [", ".join(dict.fromkeys(names))]
     parts["models"] = _lines(machine.models_present, _model, _NONE_FOUND)
@@ -86,41 +101,50 @@ def _lines(
     """A line a thing, or `absent` where there is none; None of things: they were not read."""
     if things is None:
         return [_NOT_READ]
-    return [describe(thing) for thing in things] or [absent]
+    return list(map(describe, things)) or [absent]
 
 
 def _memory_lines(machine: Machine) -> list[str]:
     """What is available of how much, what limits it, and how fast it is read."""
     limit_bytes = machine.memory_limit_bytes
     total_bytes = machine.memory_total_bytes
-    most_bytes = total_bytes if limit_bytes is None else limit_bytes
     sizes = []
     if machine.memory_available_bytes is not None:
         sizes.append(f"{units.binary(machine.memory_available_bytes)} available")
-    if most_bytes is not None:
-        sizes.append(units.binary(most_bytes))
-    lines = [" of ".join(sizes)] if sizes else []
-    if (
-        limit_bytes is not None
-        and total_bytes is not None
-        and limit_bytes < total_bytes
-    ):
-        source = machine.sources.get(
-            "memory_limit_bytes", "the record does not say by what"
-        )
-        by_what = source if "limited by" in source else f"limited: {source}"
-        lines.append(f"{by_what}; the hardware has {units.binary(total_bytes)}")
+    if limit_bytes is not None:
+        sizes.append(units.binary(limit_bytes))
+    elif total_bytes is not None:
+        sizes.append(units.binary(total_bytes))
+    lines = []
+    if sizes:
+        lines.append(" of ".join(sizes))
+    if limit_bytes is not None and limit_bytes < (total_bytes or 0):
+        lines.append(_limit_words(machine))
     rate = machine.memory_bandwidth_bytes_per_second
     if rate is not None:
-        bound = machine.memory_bandwidth_bound
-        at = f"at {bound} " if bound else ""
-        lines.append(f"reads {at}{units.decimal(rate)}/s")
+        reads = "reads"
+        if machine.memory_bandwidth_bound:
+            reads += f" at {machine.memory_bandwidth_bound}"
+        lines.append(f"{reads} {rate_words(rate)}")
     return lines
+
+
+def _limit_words(machine: Machine) -> str:
+    """What limits the memory, and how much the hardware has."""
+    by_what = machine.sources.get(
+        "memory_limit_bytes", "the record does not say by what"
+    )
+    if "limited by" not in by_what:
+        by_what = f"limited: {by_what}"
+    hardware = units.binary(machine.memory_total_bytes or 0)
+    return f"{by_what}; the hardware has {hardware}"
 
 
 def _processor_lines(machine: Machine) -> list[str]:
     """`Ryzen 7 5800X, 8 cores with 16 threads`, as much of it as is known; no line of nothing."""
-    parts = [machine.cpu_model] if machine.cpu_model else []
+    parts = []
+    if machine.cpu_model:
+        parts.append(machine.cpu_model)
     usable = machine.cpu_cores_usable
     physical = machine.cpu_cores_physical
     if usable is None:
@@ -144,22 +168,28 @@ def _accelerator(card: Accelerator) -> str:
     if card.unified:
         parts.append("shared with the machine")
     if card.memory_bandwidth_bytes_per_second is not None:
-        parts.append(f"{units.decimal(card.memory_bandwidth_bytes_per_second)}/s")
+        parts.append(rate_words(card.memory_bandwidth_bytes_per_second))
     if card.driver:
         parts.append(f"driver {card.driver}")
-    is_vendor_said = card.vendor.lower() in card.name.lower()
-    name = card.name if is_vendor_said else f"{card.vendor} {card.name}"
+    name = card.name
+    if card.vendor.lower() not in name.lower():
+        name = f"{card.vendor} {name}"
     return f"{name}: {', '.join(parts)}"
 
 
-def _disk_lines(disks: Sequence[Disk]) -> list[str]:
+def _disk_lines(disks: Sequence[Disk] | None) -> list[str]:
     """A line for disks that are alike, behind it what each would store where not all are."""
+    if disks is None:
+        return [_NOT_READ]
     purposes: dict[str, list[str]] = {}
     for disk in disks:
         purposes.setdefault(_disk(disk), []).append(disk.purpose)
     if len(purposes) == 1:
         return list(purposes)
-    return [f"{text}: {', '.join(stored)}" for text, stored in purposes.items()]
+    lines = []
+    for text, stored in purposes.items():
+        lines.append(f"{text}: {', '.join(stored)}")
+    return lines
 
 
 def _disk(disk: Disk) -> str:
@@ -225,27 +255,32 @@ def unread_blocks(machine: Machine, most: int | None = None) -> Blocks:
     shown = entries[:most]
     facts: dict[tuple[str, str | None], dict[str, None]] = {}
     for entry in shown:
-        facts.setdefault((entry.reason, entry.remedy), {})[fact_label(entry.fact)] = (
-            None
-        )
-    listed = [(", ".join(names), *why) for why, names in facts.items()]
+        names = facts.setdefault((entry.reason, entry.remedy), {})
+        names[fact_label(entry.fact)] = None
+    blocks: list[Block] = []
+    for (reason, remedy), names in facts.items():
+        blocks += topics([(", ".join(names), reason, remedy)])
     left_out = len(entries) - len(shown)
-    more = f"{left_out} more: -v" if left_out else ""
-    yield from section("Not read", (*topics(listed), *texts([more])))
+    if left_out:
+        blocks.append(line(f"{left_out} more: -v", indent=2))
+    yield from section("Not read", blocks)
 
 
 def memory_cells(machine: Machine) -> tuple[str, str]:
     """Return the RAM that programs get, and the accelerators' own memory."""
     ram = known_figure(machine.memory_limit_bytes, units.binary)
     cards = machine.accelerators or ()
-    sizes = [
-        units.binary(card.memory_total_bytes or 0) for card in cards if not card.unified
-    ]
+    if not cards:
+        return ram, ""
+    sizes = []
+    for card in cards:
+        if not card.unified:
+            sizes.append(units.binary(card.memory_total_bytes or 0))
+    if not sizes:
+        return ram, "shared"
     if len(sizes) > 1:
         return ram, f"{len(sizes)} x {sizes[0]}"
-    if sizes:
-        return ram, sizes[0]
-    return ram, "shared" if cards else ""
+    return ram, sizes[0]
 
 
 def profiles_document(profiles: Sequence[Profile]) -> Blocks:
@@ -255,9 +290,9 @@ def profiles_document(profiles: Sequence[Profile]) -> Blocks:
         return
     rows = []
     for profile in profiles:
-        rate = profile.machine.memory_bandwidth_bytes_per_second
-        bandwidth = "-" if rate is None else f"{units.decimal(rate)}/s"
-        cells = memory_cells(profile.machine)
+        machine = profile.machine
+        bandwidth = known_figure(machine.memory_bandwidth_bytes_per_second, rate_words)
+        cells = memory_cells(machine)
         rows.append((strong(profile.name), *cells, bandwidth, profile.title))
     count = units.plural(len(profiles), "machine")
     yield line(

@@ -175,8 +175,8 @@ def _table_lines(table: Table) -> Iterator[str]:
         head = f"<thead><tr>{titles}</tr></thead>"
     yield f"<table>{head}<tbody>\n"
     for row in table.rows:
-        cells = "".join(_cell(row[at], column) for at, column in columns.items())
-        yield f"<tr>{cells}</tr>\n"
+        cells = [_cell(row[at], column) for at, column in columns.items()]
+        yield f"<tr>{''.join(cells)}</tr>\n"
     yield "</tbody></table>\n"
 
 

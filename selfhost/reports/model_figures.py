@@ -73,6 +73,7 @@ def _judged_as(answer: Verdict) -> str:
 
 
 def _license(answer: Verdict) -> str:
+    """The license as reports show it; `closed` of a model without published weights."""
     model = answer.model
     if model.closed:
         return "closed"

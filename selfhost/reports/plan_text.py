@@ -47,13 +47,18 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Bloc
     yield from texts([_machines_counted(plan), _workload_words(plan), *plan.notes])
     if plan.least is not None:
         yield line()
+        rows = _least_rows(plan, plan.least, verbose=verbose)
         # a narrow terminal drops the notes of the short answer alone
-        drop = 0 if verbose else 1
-        yield figures(_least_rows(plan, plan.least, verbose=verbose), drop=drop)
+        drop = 1
+        if verbose:
+            drop = 0
+        yield figures(rows, drop=drop)
     yield from _reasons(plan)
     question = f"selfhost check {shell_word(plan.asked)}{plan.options}{carry}"
     if plan.fitting:
-        shown = list(plan.fitting) if verbose else _first_machines(plan)
+        shown = list(plan.fitting)
+        if not verbose:
+            shown = _first_machines(plan)
         yield line()
         yield from _known_machines(plan, shown)
         yield line()
@@ -173,13 +178,17 @@ def _least_rows(
 
 
 def _reserve_words(least: Least) -> str:
-    system = "Linux" if least.machine.system == "linux" else "the system"
+    """How much of the RAM the system keeps, and how much a desktop does."""
+    system = "the system"
+    if least.machine.system == "linux":
+        system = "Linux"
     kept = f"{units.binary(least.reserve_bytes)} of it for {system} itself"
     desktop = units.binary(desktop_bytes(least.machine))
     return f"{kept}; a desktop with its programs takes {desktop} or more"
 
 
 def _ram_words(size_bytes: int) -> str:
+    """`5.20 GiB of RAM`, rounded up."""
     return f"{units.binary(size_bytes, up=True)} of RAM"
 
 
@@ -225,10 +234,12 @@ def _first_machines(plan: Plan) -> list[Known]:
     What people own or rent comes first, those in doubt last.
     """
     alike: dict[tuple[str, bool], list[Known]] = {}
+    # runners of CI and containers are no answer to what to buy or rent
     rest: dict[tuple[str, bool], list[Known]] = {}
     for known in plan.fitting:
-        # runners of CI and containers are no answer to what to buy or rent
-        groups = rest if known.kind in _NOT_TO_OWN else alike
+        groups = alike
+        if known.kind in _NOT_TO_OWN:
+            groups = rest
         group = known.kind, known.placement == "accelerator"
         groups.setdefault(group, []).append(known)
     bests = list(map(_best, (alike or rest).values()))
@@ -260,10 +271,16 @@ def _best(machines: Sequence[Known]) -> Known:
 def _doubts(known: Known) -> list[str]:
     """What may be wrong with a machine that runs it, in a word or two each."""
     doubts = []
-    if known.is_tight:
-        doubts.append("limit to raise" if known.waits_for_setting else "little left")
-    if not known.is_fast_enough:
-        doubts.append("slow" if known.is_slow else "slow?")
+    if known.is_tight and known.waits_for_setting:
+        doubts.append("limit to raise")
+    elif known.is_tight:
+        doubts.append("little left")
+    if known.is_fast_enough:
+        return doubts
+    if known.is_slow:
+        doubts.append("slow")
+    else:
+        doubts.append("slow?")
     return doubts
 
 
@@ -273,7 +290,9 @@ def _known_machines(plan: Plan, shown: Sequence[Known]) -> Blocks:
     rows = []
     for known in shown:
         doubts = _doubts(known)
-        sign = Span("?", Route.UNKNOWN) if doubts else Span("✓", Route.LOCAL)
+        sign = Span("✓", Route.LOCAL)
+        if doubts:
+            sign = Span("?", Route.UNKNOWN)
         place = PLACES.get(known.placement or "", "-")
         if known.by_shared_gpu:
             place = "GPU"
@@ -288,7 +307,8 @@ def _known_machines(plan: Plan, shown: Sequence[Known]) -> Blocks:
             ", ".join(otherwise),
         )
         rows.append(row)
-    yield Table.of("plan", rows, pace=pace_title(known.speed for known in shown))
+    title = pace_title(known.speed for known in shown)
+    yield Table.of("plan", rows, pace=title)
     left_out = len(plan.fitting) - len(shown)
     if left_out:
         yield line(f"{left_out} more: -v")

@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions
+from rich.console import Console, ConsoleOptions, JustifyMethod
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -115,19 +116,26 @@ class Drawn:
 
 
 def _lines(block: Paragraph | Table, console: Console, width: int) -> Iterator[Text]:
+    """The lines of a block."""
     if isinstance(block, Paragraph):
         return _paragraph_lines(block, console, width)
     return _table_lines(block, console, width)
 
 
 def _rich_style(part: str) -> str:
+    """The style of a part in rich's words; empty of one without."""
     return _STYLES.get(style_of(part), "")
 
 
 def _text(part: str) -> Text:
     """The part with its style; what must stand on one line is marked."""
-    marked = _TOGETHER.sub(lambda found: found[0].replace(" ", _GLUE), clean(part))
+    marked = _TOGETHER.sub(_glued, clean(part))
     return Text(marked, style=_rich_style(part), overflow="ignore")
+
+
+def _glued(found: re.Match[str]) -> str:
+    """What was found, without a place where a line may be broken."""
+    return found[0].replace(" ", _GLUE)
 
 
 def _paragraph_lines(block: Paragraph, console: Console, width: int) -> Iterator[Text]:
@@ -141,11 +149,14 @@ def _paragraph_lines(block: Paragraph, console: Console, width: int) -> Iterator
     if "command" in styles or text.cell_len <= room:
         yield Text(indent).append_text(text)
         return
-    further = "# " if "comment" in styles else "  "
+    further = "  "
+    if "comment" in styles:
+        further = "# "
+    style = _rich_style(block.parts[0])
     first, *others = text.wrap(console, room - len(further))
     yield Text(indent).append_text(first)
     for line in others:
-        start = Text.assemble(indent, (further, _rich_style(block.parts[0])))
+        start = Text.assemble(indent, (further, style))
         yield start.append_text(line)
 
 
@@ -167,9 +178,10 @@ def _cell(part: str, *, has_bars: bool) -> Text:
 def _bar(share: float, style: str) -> Text:
     """A bar of what is taken of what there is; above 1 of what there is, and what is missing."""
     taken = min(share, 1 / share)
-    # nothing taken and nothing left are shown as such only where that is so
-    most = _BAR_CELLS - 1 if taken < 1 else _BAR_CELLS
-    filled_cells = min(max(round(taken * _BAR_CELLS), 1), most)
+    filled_cells = max(round(taken * _BAR_CELLS), 1)
+    if taken < 1:
+        # nothing taken and nothing left are shown as such only where that is so
+        filled_cells = min(filled_cells, _BAR_CELLS - 1)
     bar = Text("━" * filled_cells, style=style)
     open_cells = _BAR_CELLS - filled_cells
     if share > 1:
@@ -182,7 +194,9 @@ def _table_lines(table: Table, console: Console, width: int) -> Iterator[Text]:
     with a `drop` go, then a table that `splits` becomes several, and in any other all columns wrap.
     """
     has_bars = width >= _WIDE_ENOUGH
-    rows = [[_cell(cell, has_bars=has_bars) for cell in row] for row in table.rows]
+    rows = []
+    for cells in table.rows:
+        rows.append([_cell(cell, has_bars=has_bars) for cell in cells])
     room = width - table.indent
     sizes = _sizes(table, rows)
     # most tables are indented by as much as two columns are apart
@@ -228,18 +242,22 @@ def _drawing(
     )
     for at in shown:
         column = table.columns[at]
+        justify: JustifyMethod = "left"
+        if column.right:
+            justify = "right"
         drawing.add_column(
             _cell(column.title, has_bars=False),
-            justify="right" if column.right else "left",
+            justify=justify,
             no_wrap=not (column.wrap or all_wrap),
             overflow="fold",
         )
     for row in rows:
-        drawing.add_row(*(row[at] for at in shown))
+        drawing.add_row(*[row[at] for at in shown])
     return drawing
 
 
 def _total(widths: Iterable[int]) -> int:
+    """The width of columns of these widths with the gaps between them."""
     sizes = list(widths)
     return sum(sizes) + _GAP * (len(sizes) - 1)
 
@@ -248,10 +266,12 @@ def _sizes(table: Table, rows: Sequence[Sequence[Text]]) -> dict[int, int]:
     """The width of each column, by its place; a column without a text is left out."""
     sizes: dict[int, int] = {}
     for at, column in enumerate(table.columns):
-        widest = max((row[at].cell_len for row in rows), default=0)
+        cells = [row[at].cell_len for row in rows]
+        widest = max(cells, default=0)
         # the first column is always there
         if widest or at == 0:
-            sizes[at] = max(widest, Text(clean(column.title)).cell_len)
+            title = clean(column.title)
+            sizes[at] = max(widest, cell_len(title))
     return sizes
 
 
@@ -276,9 +296,12 @@ def _unbroken_width(table: Table, rows: Sequence[Sequence[Text]], at: int) -> in
 
 
 def _of_two_columns(table: Table, at: int) -> Table:
-    rows = tuple((row[0], row[at]) for row in table.rows)
+    """The first column of a table and the one at that place, as a table."""
+    cells = itemgetter(0, at)
     return table.replace(
-        columns=(table.columns[0], table.columns[at]), rows=rows, splits=False
+        columns=cells(table.columns),
+        rows=tuple(map(cells, table.rows)),
+        splits=False,
     )
 
 

@@ -19,7 +19,6 @@ from .answer_words import (
     ordered,
 )
 from .api_words import API_RISKS, offer_words
-from .check_text import Asked
 from .layout import (
     AS_TOPIC,
     Blocks,
@@ -34,7 +33,15 @@ from .layout import (
     topics,
 )
 from .model_figures import figures_of, table_of_paces
-from .words import PACES, RANGES, pace_title, planned_words, shown_setup, would_run
+from .words import (
+    PACES,
+    RANGES,
+    Asked,
+    pace_title,
+    planned_words,
+    shown_setup,
+    would_run,
+)
 
 # a sign and `RUNS, TAKES HOURS`; longer answers are rare
 _ANSWER_WIDTH = 19

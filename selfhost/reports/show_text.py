@@ -6,6 +6,7 @@ A `Shown` goes in, blocks come out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 
 from ..advice.several import Shown, Size
 from ..catalogue import openness
@@ -58,7 +59,9 @@ def show_document(
         yield from texts(verdict.notes, indent=0)
         yield line()
     yield from month_blocks(verdict)
-    name = shell_word(verdict.asked) if is_path(verdict.asked) else model.id
+    name = model.id
+    if is_path(verdict.asked):
+        name = shell_word(verdict.asked)
     to_check = command(f"selfhost check {name}{carry}")
     if verbose:
         yield from _every_fact(shown)
@@ -90,15 +93,18 @@ def _title(model: ModelSpec, *, verbose: bool) -> Blocks:
 def _first_facts(model: ModelSpec) -> Iterator[tuple[str, str, str]]:
     """Its license, how open it is, its context and what it was tuned from, each with why."""
     if not model.closed:
-        terms = model.license.id if model.license is not None else None
-        yield "license", units.short_license(terms or "not known"), ""
+        terms = "not known"
+        if model.license is not None and model.license.id:
+            terms = units.short_license(model.license.id)
+        yield "license", terms, ""
     for row in openness.rows(model):
         if row.name in LABELS.show_first["openness"]:
             yield row.name, OPENNESS_WORDS[row.answer], row.why
     architecture = model.architecture
     if architecture is not None and architecture.context_tokens is not None:
-        scaled = architecture.scaled_context_tokens
-        longer = f"{units.tokens(scaled)} by scaling" if scaled else ""
+        longer = ""
+        if architecture.scaled_context_tokens:
+            longer = f"{units.tokens(architecture.scaled_context_tokens)} by scaling"
         yield "context", units.tokens(architecture.context_tokens), longer
     if model.tuned_from == SCRATCH:
         yield "tuned from", "none, from scratch", ""
@@ -130,7 +136,9 @@ def _fits_word(*, fits: bool | None) -> str:
     """Whether the size fits the machine, in a word; None: unknown."""
     if fits is None:
         return OPENNESS_WORDS["unknown"]
-    return OPENNESS_WORDS["yes" if fits else "no"]
+    if fits:
+        return OPENNESS_WORDS["yes"]
+    return OPENNESS_WORDS["no"]
 
 
 def _sizes(verdict: Verdict, sizes: Sequence[Size]) -> Blocks:
@@ -138,15 +146,17 @@ def _sizes(verdict: Verdict, sizes: Sequence[Size]) -> Blocks:
     usual = (*LABELS.show_first["types"], verdict.workload.quantization)
     if len(sizes) > _MOST_SIZES:
         sizes = [size for size in sizes if size.quantization in usual] or sizes
-    # where there is no GPU, all of it is in the RAM
-    places = PLACES if verdict.machine.accelerators else {}
     rows = []
-    for size in sorted(sizes, key=lambda size: size.bytes, reverse=True):
+    for size in sorted(sizes, key=attrgetter("bytes"), reverse=True):
+        place = ""
+        if verdict.machine.accelerators:
+            # else all of it is in the RAM
+            place = PLACES.get(size.placement or "", "")
         cells = (
             size.quantization,
             units.decimal(size.bytes),
             known_figure(size.memory_likely_bytes, units.binary, ""),
-            places.get(size.placement or "", ""),
+            place,
             _fits_word(fits=size.fits),
             size.quality.cost,
         )
@@ -155,15 +165,20 @@ def _sizes(verdict: Verdict, sizes: Sequence[Size]) -> Blocks:
     if verdict.workload.context_tokens:
         title += f" with {units.tokens(verdict.workload.context_tokens)} of context"
     yield line(title, indent=2)
-    # the headline names the machine
-    is_here = place_words(verdict.machine) == HERE
-    yield Table.of("sizes", rows, where=HERE if is_here else "there")
+    where = place_words(verdict.machine)
+    if where != HERE:
+        # the headline names the machine
+        where = "there"
+    yield Table.of("sizes", rows, where=where)
 
 
 def _first_offer(offers: Sequence[Offer]) -> Blocks:
+    """The first offer with its prices, and how many others there are."""
     whose, prices = offer_words(offers[0].replace(stands_in=False), None)
-    others = f" ({len(offers) - 1} more: -v)" if len(offers) > 1 else ""
-    yield line("By API: ", strong(whose), f", {prices}{others}")
+    rest = f", {prices}"
+    if len(offers) > 1:
+        rest += f" ({len(offers) - 1} more: -v)"
+    yield line("By API: ", strong(whose), rest)
 
 
 def _every_fact(shown: Shown) -> Blocks:

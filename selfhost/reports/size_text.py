@@ -131,6 +131,7 @@ def _growth_row(growth: Growth) -> tuple[str, str, str]:
 
 
 def _growth_name(growth: Growth) -> str:
+    """What grows, in words."""
     return growth.name.replace("_", " ")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..core import units
+from ..core.records import Record
 from ..core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..judge.record import Range, Route, Speed, Verdict
 from ..machine.record import Disk, Machine
@@ -26,6 +27,23 @@ RANGES = "~ is the likely pace; its range: selfhost check MODEL"
 TOKENS, PACES = "tokens/s", "pace"
 # newer models than those of a catalogue so old are worth an update
 _OLD_CATALOGUE_MONTHS = 6
+
+
+class Asked(Record):
+    """The command that an answer belongs to.
+
+    `carry` goes behind each proposed `selfhost check …`: the options of the machine and such, with
+    `--measure` where the bandwidth was measured. `today` gives prices an age. Of several models
+    alone: `workload_options` goes behind a command that has no workload of its own, `unjudged`
+    counts names without an answer, and the table is left out where `rows_are_told` already, each by
+    `several_text.told_row`.
+    """
+
+    carry: str = ""
+    workload_options: str = ""
+    today: str | None = None
+    unjudged: int = 0
+    rows_are_told: bool = False
 
 
 # ---------------------------------------------------------------- the machine
@@ -69,6 +87,11 @@ def memory_words(needs: Needs | None) -> str:
     if needs.placement == "accelerator":
         places = tuple(place for place in places if place.where != "host")
     return units.binary(sum(place.total_bytes for place in places))
+
+
+def rate_words(bytes_per_second: float) -> str:
+    """How fast a memory is read: `360 GB/s`."""
+    return f"{units.decimal(int(bytes_per_second))}/s"
 
 
 def fact_label(fact: str) -> str:
