@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from ..catalogue.offers import provider_name
 from ..core import units
+from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.pace import clip_words
 from ..judge.record import Alternative, Finding, Outcome, Range, Route, Speed, Verdict
