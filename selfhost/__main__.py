@@ -13,6 +13,8 @@ def start() -> None:
     which may not be loaded yet.
     """
     try:
+        if sys.argv[1:] in (["--version"], ["-V"]) and _print_version():
+            sys.exit(0)
         from .cli.main import main
 
         code = main()
@@ -26,6 +28,23 @@ def start() -> None:
         code = 70
         sys.excepthook(*sys.exc_info())
     sys.exit(code)
+
+
+def _print_version() -> bool:
+    """Print the version before anything else is loaded, which takes as long as Python's own start.
+    False where standard output takes nothing: `main` then says why.
+    """
+    package = sys.modules[__package__]
+    if sys.stdout is None or "can_run" not in getattr(package, "__all__", ()):
+        return False
+    from .core import __version__
+
+    try:
+        sys.stdout.write(f"selfhost {__version__}\n")
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from threading import Barrier
+from threading import Barrier, Thread
 from time import perf_counter, thread_time
 from typing import NamedTuple
 
@@ -102,7 +100,8 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> Measurement:
     count = min(int(usable), machine.cpu_cores_physical or 1, _MAX_THREADS)
     wanted_bytes = max(_LEAST_BYTES, _TIMES_CACHES * cache_bytes(host))
     part_bytes = min(wanted_bytes, free // 8, _MOST_BYTES) // count
-    traces = _traces(count, part_bytes, _BRIEF if brief else _CAREFUL)
+    times = _BRIEF if brief else _CAREFUL
+    traces = _read_in_threads(count, part_bytes, times)
     filled_bytes = sum(trace.area_bytes for trace in traces)
     size = units.binary(filled_bytes)
     if filled_bytes < wanted_bytes // 2:
@@ -116,6 +115,32 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> Measurement:
     if is_busy:
         source += "; busy, so a lower bound"
     return Measurement(joint_rate(traces), source, is_busy)
+
+
+def _read_in_threads(count: int, part_bytes: int, times: _Times) -> list[Trace]:
+    """What so many threads read at the same time. Raises the first error of a thread."""
+    # once each thread has its memory, all begin together
+    barrier = Barrier(count, timeout=10)
+    traces: list[Trace] = []
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            traces.append(_read(part_bytes, times, barrier.wait))
+        except Exception as error:
+            errors.append(error)
+            # the others need not wait for this one
+            barrier.abort()
+
+    # an executor would take longer to load than it takes to measure
+    threads = [Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return traces
 
 
 def cache_bytes(host: Host) -> int:
@@ -153,15 +178,6 @@ def joint_rate(traces: Sequence[Trace]) -> int:
     if not chunks:
         raise ValueError("the threads did not run at the same time")
     return int(chunks * _CHUNK_BYTES / (end - start))
-
-
-def _traces(count: int, part_bytes: int, times: _Times) -> list[Trace]:
-    """What so many threads read, each of its own memory."""
-    # once each thread has its memory, all begin together
-    barrier = Barrier(count, timeout=10)
-    read = partial(_read, times=times, wait=barrier.wait)
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(read, [part_bytes] * count))
 
 
 def _read(part_bytes: int, times: _Times, wait: Callable[[], object]) -> Trace:
