@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .advice.understood import judged_for, understand
 from .advice.verdicts import check_with
@@ -23,7 +23,7 @@ from .core.errors import (
     WrongTypeError,
     expect_type,
 )
-from .core.records import fault_of
+from .core.records import Record, fault_of
 from .core.workload import MOST_BYTES, Workload
 from .judge.record import Verdict
 from .machine.record import Machine
@@ -238,7 +238,7 @@ def size(
     return sized.replace(notes=(*sized.notes, *asked.notes))
 
 
-class _Asked(NamedTuple):
+class _Asked(Record):
     """The arguments of a function, checked; `notes` say what else the machine's name can mean."""
 
     catalogue: Catalogue
@@ -275,7 +275,10 @@ def _ask(
     if isinstance(machine, str):
         machine, notes = _machine_named(machine)
     return _Asked(
-        open_catalogue(specs), whole_workload, machine or Machine.read(), notes
+        catalogue=open_catalogue(specs),
+        workload=whole_workload,
+        machine=machine or Machine.read(),
+        notes=notes,
     )
 
 

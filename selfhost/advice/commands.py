@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from .. import needs as need
 from ..catalogue.runtime_parts import Conversion
@@ -428,7 +427,7 @@ def _where_to_look(launch: Launch, conversion: Conversion, kind: str) -> list[st
 # ------------------------------------------------------------------ lines that train
 
 
-class Training(NamedTuple):
+class Training(Record):
     """How a model is trained: the line that installs the trainer, and the line that trains. Where
     no command trains such models, the first is a comment that says what does.
     """
@@ -446,7 +445,7 @@ def training_lines(launch: Launch) -> Training:
         return Training()
     elsewhere = runtime.finetuning.elsewhere.get(spec.modality)
     if elsewhere is not None:
-        return Training((f"# {elsewhere}",))
+        return Training(install=(f"# {elsewhere}",))
     values = {
         "repository": spec.repository,
         "lora_rank": str(workload.lora_rank or DEFAULT_LORA_RANK),
@@ -461,7 +460,7 @@ def training_lines(launch: Launch) -> Training:
     packages = runtime.finetuning.packages
     names = packages.get(workload.optimizer or "") or packages.get(method)
     install = (f"pip install {names}",) if names else ()
-    return Training(install, " ".join(words))
+    return Training(install=install, line=" ".join(words))
 
 
 def _training_options(launch: Launch) -> list[str]:

@@ -305,7 +305,7 @@ def _comes_as_one_reads(best: Judged) -> bool:
 # ------------------------------------------------------------------ the least machine
 
 
-class _Found(NamedTuple):
+class _Found(Record):
     """The question, judged on the least machine; on one without limits where there is none."""
 
     question: Question
@@ -331,7 +331,7 @@ def _find_least(meant: Understood, catalogue: Catalogue) -> _Found:
     platform = _least_platform(meant.replace(workload=smallest), catalogue)
     question, vast = platform.question, platform.machine
     needs = question.needs
-    nowhere = _Found(question, judge(question, vast))
+    nowhere = _Found(question=question, judged=judge(question, vast))
     if needs is None or needs.memory is None:
         return nowhere
     sizes = _sizes(question, needs)
@@ -355,12 +355,12 @@ def _find_least(meant: Understood, catalogue: Catalogue) -> _Found:
         accelerators=cards,
     )
     wanted = question.workload.min_tokens_per_second or 0.0
-    paced = _Paced(machine)
+    paced = _Paced(machine=machine)
     if wanted and runs_in_ram:
         paced = _with_wanted_pace(question, machine, wanted)
     judged = judge(question, paced.machine)
     if any(check in MACHINELESS_CHECKS for check in judged.failed):
-        return _Found(question, judged)
+        return _Found(question=question, judged=judged)
     beside_bytes: int | None = None
     if sizes.beside:
         beside_bytes = sizes.beside + reserve_beside(sizes.beside, vast, smallest)
@@ -378,7 +378,7 @@ def _find_least(meant: Understood, catalogue: Catalogue) -> _Found:
         ),
         is_slow=not wanted and is_slow(judged),
     )
-    return _Found(question, judged, least)
+    return _Found(question=question, judged=judged, least=least)
 
 
 def _least_cpu(needs: Needs, architecture: str, cores: float | None) -> LeastCpu:
@@ -425,7 +425,7 @@ def _disk_bytes(question: Question, needs: Needs) -> int | None:
         free_bytes = stored.high + beside_bytes
 
 
-class _Platform(NamedTuple):
+class _Platform(Record):
     """A machine without limits, and the question as asked on it."""
 
     question: Question
@@ -437,7 +437,7 @@ def _least_platform(meant: Understood, catalogue: Catalogue) -> _Platform:
     question = ask(meant.spec, meant.workload, catalogue, _VAST, meant.files)
     needs, runtime = question.needs, question.runtime
     if needs is None or runtime is None:
-        return _Platform(question, _VAST)
+        return _Platform(question=question, machine=_VAST)
     platform = runtime.platforms.systems[0]
     for entry in runtime.platforms.systems:
         allowed = needs.cpu.architectures
@@ -453,13 +453,13 @@ def _least_platform(meant: Understood, catalogue: Catalogue) -> _Platform:
         instruction_sets=tuple(dict.fromkeys((*needed, *recommended))),
     )
     question = ask(meant.spec, meant.workload, catalogue, machine, meant.files)
-    return _Platform(question, machine)
+    return _Platform(question=question, machine=machine)
 
 
 # ------------------------------------------------------------------ the least pace
 
 
-class _Paced(NamedTuple):
+class _Paced(Record):
     """A machine, and the bandwidth and cores that it must have; None: not wanted, or none are
     enough.
     """
@@ -485,15 +485,19 @@ def _with_wanted_pace(question: Question, machine: Machine, wanted: float) -> _P
         if reaches(_HEADROOM * wanted, cores, unbounded):
             break
     else:
-        return _Paced(machine)
+        return _Paced(machine=machine)
     most = _MOST_BYTES_PER_SECOND // _STEP_BYTES_PER_SECOND
     too_slow = units.count_while(
         lambda steps: not reaches(wanted, cores, steps), range(1, most + 1)
     )
     if too_slow == most:
-        return _Paced(machine, float(cores))
+        return _Paced(machine=machine, cores=float(cores))
     fast = _with_bandwidth(machine, cores, too_slow + 1)
-    return _Paced(fast, float(cores), fast.memory_bandwidth_bytes_per_second)
+    return _Paced(
+        machine=fast,
+        cores=float(cores),
+        bytes_per_second=fast.memory_bandwidth_bytes_per_second,
+    )
 
 
 def _with_bandwidth(machine: Machine, cores: int, steps: int) -> Machine:

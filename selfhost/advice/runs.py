@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from io import StringIO
 from statistics import fmean, harmonic_mean, median
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core.files import read_ends, text_of
-from ..core.records import Stated, read_by
+from ..core.records import Record, Stated, read_by
 from ..core.tables import expression, refusal, sentences, shipped_record
 from ..machine.reader import process
 from ..machine.record import Process
@@ -171,7 +171,7 @@ def _amount(text: str | None) -> int | None:
 # ---------------------------------------------------------------- paces
 
 
-class _Timed(NamedTuple):
+class _Timed(Record):
     """So many tokens of one request, timed: `kind` is decode or prompt.
 
     `depth_tokens` stood in the context on average (of a prompt: before it), None where that is not
@@ -272,7 +272,7 @@ def _rates_behind_answers(facts: Mapping[str, str]) -> list[Figure]:
     return [Figure(term=kind, seen=rate) for kind, rate in rates.items() if rate]
 
 
-class _Context(NamedTuple):
+class _Context(Record):
     """Tokens of the context of one sequence, the sequences with a context each, and the states of
     those that share one; None where the log does not tell.
     """
@@ -286,14 +286,14 @@ def _context(facts: Mapping[str, str]) -> _Context:
     tokens = _amount(facts.get("n_ctx"))
     sequences = _amount(facts.get("n_seq_max"))
     if facts.get("kv_unified") == "true":
-        return _Context(tokens, 1, states=sequences or 1)
+        return _Context(tokens=tokens, sequences=1, states=sequences or 1)
     of_one = _amount(facts.get("n_ctx_seq"))
     if not of_one and tokens is not None:
         of_one = tokens // (sequences or 1)
-    return _Context(of_one, sequences, states=1)
+    return _Context(tokens=of_one, sequences=sequences, states=1)
 
 
-class _Buffers(NamedTuple):
+class _Buffers(Record):
     """The memory of a log by term and place, and how many accelerators hold some."""
 
     figures: list[Figure]
@@ -329,7 +329,7 @@ def _buffers(text: str) -> _Buffers:
             # each is printed with two places
             rounded = len(sizes) * _SCALES["MiB"] // 100
             figures.append(_memory(term, where, sum(sizes) * _SCALES["MiB"], rounded))
-    return _Buffers(figures, len(cards))
+    return _Buffers(figures=figures, cards=len(cards))
 
 
 def _memory(term: str, where: str, size: float, rounded: float = 0) -> Figure:
@@ -338,7 +338,7 @@ def _memory(term: str, where: str, size: float, rounded: float = 0) -> Figure:
     )
 
 
-class _Timing(NamedTuple):
+class _Timing(Record):
     """One line of a log: so many tokens in so many milliseconds, and the rate that it prints."""
 
     tokens: int = 0
@@ -380,7 +380,13 @@ class _Request:
     def _pace(self, kind: str, timing: _Timing, depth: int | None) -> Iterator[_Timed]:
         rate = timing.tokens_per_second
         if timing.tokens and rate:
-            yield _Timed(kind, rate, timing.tokens, depth, self.is_shared)
+            yield _Timed(
+                kind=kind,
+                tokens_per_second=rate,
+                tokens=timing.tokens,
+                depth_tokens=depth,
+                shared=self.is_shared,
+            )
 
 
 class _Requests:
@@ -439,7 +445,9 @@ def _paces_of_requests(text: str) -> list[_Timed]:
             requests.release(task, match["held"])
         elif event is None:
             rate = float(match["rate"] or 0)
-            timing = _Timing(int(match["tokens"]), rate, float(match["ms"]))
+            timing = _Timing(
+                tokens=int(match["tokens"]), printed_rate=rate, ms=float(match["ms"])
+            )
             kind = "prompt" if match["kind"] == "prompt eval" else "decode"
             requests.time(task, kind, timing)
     paces: list[_Timed] = []
@@ -455,7 +463,7 @@ _SAME = ("type", "parameters", "threads", "gpu_layers", "keys", "backend", "expe
          "flash_attention")  # fmt: skip
 
 
-class _BenchRow(NamedTuple):
+class _BenchRow(Record):
     """One row of the table: the cell of each fact, and the pace of its test."""
 
     cells: Mapping[str, str]
@@ -508,7 +516,7 @@ def _bench_rows(text: str) -> Iterator[_BenchRow]:
             by_name = _USUAL_CACHE | dict(zip(head, cells, strict=True))
             pace = _tested_pace(by_name["test"], by_name["t/s"])
             if pace is not None:
-                yield _BenchRow(by_name, pace)
+                yield _BenchRow(cells=by_name, pace=pace)
 
 
 def _tested_pace(test: str, rate: str) -> Figure | None:
@@ -598,7 +606,12 @@ def _timed(
     else:
         seconds = figures.get(f"{kind}_time", 0) / program.per_second
     if tokens and seconds:
-        yield _Timed(kind, tokens / seconds, tokens, depth_tokens)
+        yield _Timed(
+            kind=kind,
+            tokens_per_second=tokens / seconds,
+            tokens=tokens,
+            depth_tokens=depth_tokens,
+        )
 
 
 # ---------------------------------------------------------------- vLLM

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -323,7 +322,7 @@ def _chosen_workload(
 # ---------------------------------------------------------------- what is sized
 
 
-class _Sizable(NamedTuple):
+class _Sizable(Record):
     """What a size is worked out from."""
 
     verdict: Verdict
@@ -374,7 +373,7 @@ def _sizable(verdict: Verdict) -> _Sizable:
     if runtime is None or all(term.how is How.STATED for term in memory.terms):
         figures |= {"low": memory.low_bytes, "high": memory.high_bytes}
         raise refusal("sizes", "whole", **figures)
-    return _Sizable(verdict, runtime, needs, memory)
+    return _Sizable(verdict=verdict, runtime=runtime, needs=needs, memory=memory)
 
 
 def _size_of(sizable: _Sizable, prompt_cache_bytes: int | None) -> ContainerSize:
@@ -543,7 +542,7 @@ def _earlier_prompts(
 # ---------------------------------------------------------------- how it is started
 
 
-class _Start(NamedTuple):
+class _Start(Record):
     """What starts the server: arguments behind its program, its environment, and the line that
     downloads the model once it runs, as `ContainerSize` has them.
     """
@@ -582,7 +581,7 @@ def _start(sizable: _Sizable, growths: Sequence[Growth]) -> _Start:
     fetch = None
     if service.fetch and words:
         fetch = _filled(service.fetch, {"name": shell_word(words[0])})
-    return _Start(tuple(arguments), environment, fetch)
+    return _Start(arguments=tuple(arguments), environment=environment, fetch=fetch)
 
 
 def _is_missing(option: str, arguments: Sequence[str]) -> bool:

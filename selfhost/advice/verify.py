@@ -145,7 +145,7 @@ def _batch_option(run: Run, catalogue: Catalogue) -> dict[str, str]:
     }
 
 
-class _PartUsed(NamedTuple):
+class _PartUsed(Record):
     """The part of a machine that a run used, and sentences on what it left alone."""
 
     machine: Machine
@@ -171,7 +171,7 @@ def _part_used(run: Run, machine: Machine) -> _PartUsed:
             cpu_cores_physical=threads,
             cpu_cores_performance=None,
         )
-    return _PartUsed(machine, notes)
+    return _PartUsed(machine=machine, notes=notes)
 
 
 class Identified(NamedTuple):

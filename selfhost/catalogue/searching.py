@@ -12,11 +12,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from shlex import quote
-from typing import NamedTuple
 
 from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
-from ..core.records import shortened
+from ..core.records import Record, shortened
 from ..core.tables import TomlRow
 from ..core.templates import fill
 from ..core.units import MAX_GUESSED_LETTERS, canonical, is_slip
@@ -29,7 +28,7 @@ _SEARCHED = naming.searched()
 _MOST_ALIASES = 50
 
 
-class _Hint(NamedTuple):
+class _Hint(Record):
     """A model that an unknown name may stand for."""
 
     spec_id: str
@@ -260,7 +259,7 @@ def _hints(
     layers_of = alike.id_of(keys)
     if layers_of is not None:
         why = f"it has the layers of {layers_of}, so it needs as much"
-        yield _Hint(layers_of, why)
+        yield _Hint(spec_id=layers_of, why=why)
     if _meant_names(searched, catalogue) or _longer_names(searched, catalogue):
         # a slip or a shortened name explains the name better than a tune does
         return
@@ -268,12 +267,12 @@ def _hints(
     inside = _named_inside(words, catalogue)
     if inside is not None:
         why = f"if it is made from {inside}, as its name says, it needs as much"
-        yield _Hint(inside, why)
+        yield _Hint(spec_id=inside, why=why)
     repositories = alike.names_by_id(words)
     own_words = set(words) - alike.words_of_models
     if len(repositories) == 1 and any(len(word) > 3 for word in own_words):
         spec_id, repository = repositories.popitem()
-        yield _Hint(spec_id, f"{repository} has the layers of {spec_id}")
+        yield _Hint(spec_id=spec_id, why=f"{repository} has the layers of {spec_id}")
 
 
 def _same_name(name: str, catalogue: Catalogue) -> Iterator[_Hint]:
@@ -285,14 +284,16 @@ def _same_name(name: str, catalogue: Catalogue) -> Iterator[_Hint]:
         if spec_id is not None:
             why = f"{typed[2]} is not a known quantization"
             remedy = f"`selfhost show {quote(spec_id)} -v` lists what there is"
-            yield _Hint(spec_id, why, remedy)
+            yield _Hint(spec_id=spec_id, why=why, remedy=remedy)
     for match, form in naming.matches(name, catalogue):
         if form is not None:
             why = (
                 f"its name says that it holds {match.spec_id} in another format "
                 f"({form.written}), whose size is not known"
             )
-            yield _Hint(match.spec_id, why, "for the known formats: {plain}")
+            yield _Hint(
+                spec_id=match.spec_id, why=why, remedy="for the known formats: {plain}"
+            )
         break
     if not owner:
         return
@@ -301,7 +302,11 @@ def _same_name(name: str, catalogue: Catalogue) -> Iterator[_Hint]:
             f'this repository of "{shortened(owner)}" may hold other '
             f"weights than {match.spec_id}"
         )
-        yield _Hint(match.spec_id, why, "if it holds the same weights: {check}")
+        yield _Hint(
+            spec_id=match.spec_id,
+            why=why,
+            remedy="if it holds the same weights: {check}",
+        )
         break
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core.errors import KeyPath
 from ..core.records import Record, shortened
@@ -27,7 +27,7 @@ _Fault = tuple[KeyPath, str, Remedy]
 _RANKS = ("decay", "rate", "first values", "gate")
 
 
-class _Relation(NamedTuple):
+class _Relation(Record):
     """What a size must be to another one."""
 
     # whether a size and the other break it
@@ -38,18 +38,24 @@ class _Relation(NamedTuple):
 
 _RELATIONS: Mapping[str, _Relation] = {
     "at_most": _Relation(
-        lambda size, other: size > other, "more than", "write at most"
+        is_broken=lambda size, other: size > other,
+        words="more than",
+        remedy="write at most",
     ),
     "above": _Relation(
-        lambda size, other: size <= other, "not more than", "write more than"
+        is_broken=lambda size, other: size <= other,
+        words="not more than",
+        remedy="write more than",
     ),
     "below": _Relation(
-        lambda size, other: size >= other, "not less than", "write less than"
+        is_broken=lambda size, other: size >= other,
+        words="not less than",
+        remedy="write less than",
     ),
     "divides": _Relation(
-        lambda size, other: other % size != 0,
-        "which does not divide",
-        "write a divisor of",
+        is_broken=lambda size, other: other % size != 0,
+        words="which does not divide",
+        remedy="write a divisor of",
     ),
 }
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from ..audit.fleet_judge import Tell, TimeLimit
 from ..audit.machines import Fleet, Machines, load_machines
@@ -22,6 +21,7 @@ from ..core.errors import (
     first_problems,
 )
 from ..core.quoting import shell_word
+from ..core.records import Record
 from ..core.tables import Document
 from ..core.units import nearest, utc_today
 from ..machine.record import Machine
@@ -53,7 +53,7 @@ class AuditOptions(Options):
     yes: bool
 
 
-class Output(NamedTuple):
+class Output(Record):
     """The format of a report, and the file for it; None is standard output."""
 
     form: str
@@ -183,7 +183,10 @@ def _outputs(options: AuditOptions) -> list[Output]:
     if len(bare) > 1:
         remedy = "write the others to files: --format junit=report.xml"
         raise UsageError("only one --format can go to standard output", remedy=remedy)
-    return [Output(output.form, output.path or options.output) for output in outputs]
+    return [
+        Output(form=output.form, path=output.path or options.output)
+        for output in outputs
+    ]
 
 
 def _formats_by_ending(path: str | None) -> list[str]:
@@ -202,7 +205,7 @@ def _output_of(text: str) -> Output:
     if equals and path in ("", "-"):
         remedy = f"write --format {form}=FILE"
         raise UsageError(f"--format {text} names no file", remedy=remedy)
-    return Output(form, path or None)
+    return Output(form=form, path=path or None)
 
 
 def _refuse_reports(options: AuditOptions) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from math import inf
-from typing import NamedTuple
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -19,6 +18,7 @@ from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
 from ..catalogue.runtime_parts import Conversion
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..catalogue.spec_values import GENERATING
+from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import FILES_BY_PATH, LM_STUDIO, Machine, PresentModel
 from ..needs.case import stored_type
@@ -225,7 +225,9 @@ def local_copy(
 
     `needs` are those of the model alone. None where no files of the model are known to be here.
     """
-    wanted = _WantedFiles(spec, runtime, workload, needs, catalogue)
+    wanted = _WantedFiles(
+        spec=spec, runtime=runtime, workload=workload, needs=needs, catalogue=catalogue
+    )
     present = machine.models_present or ()
     stores = _stores_of(USUAL_STORE if runtime is None else runtime.store, machine)
     projectors = _projectors_in(present)
@@ -276,7 +278,7 @@ def _is_projector(model: PresentModel) -> bool:
     return "mmproj" in (model.file or "").lower()
 
 
-class _WantedFiles(NamedTuple):
+class _WantedFiles(Record):
     """The files of a model that a program loads, to be found among those on a machine."""
 
     spec: ModelSpec

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core import units
 from ..core.errors import InputError, Problem
-from ..core.records import Stated, fault_of, shortened, shown
+from ..core.records import Record, Stated, fault_of, shortened, shown
 from ..core.tables import shipped_table
 from ..core.units import nearest, parse_number, parse_size, words_of
 from . import gpus, record
@@ -58,7 +58,7 @@ def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-class Bandwidth(NamedTuple):
+class Bandwidth(Record):
     """Bytes per second; `is_measured`: that is what was measured and no peak."""
 
     bytes_per_second: int
@@ -89,7 +89,7 @@ def _bandwidth(text: str) -> Bandwidth:
         raise ValueError(
             f"{shortened(rate)!r} may mean bits: write a bandwidth in bytes"
         )
-    return Bandwidth(_size(size), is_measured=bool(colon))
+    return Bandwidth(bytes_per_second=_size(size), is_measured=bool(colon))
 
 
 def _cores(text: str) -> float:
@@ -415,7 +415,7 @@ def _assumed_disks(machine: Machine) -> list[str]:
     return facts
 
 
-class _Cores(NamedTuple):
+class _Cores(Record):
     """The cores of a machine that states none, and why these many."""
 
     facts: FactValues
@@ -435,12 +435,14 @@ def _cores_of(machine: Machine) -> _Cores | None:
         if cores.performance != cores.physical:
             facts["cpu_cores_performance"] = cores.performance[1]
         if cores.are_known:
-            return _Cores(facts, "as its maker lists that model", are_known=True)
+            return _Cores(
+                facts=facts, why="as its maker lists that model", are_known=True
+            )
         guess = f"assumed: {least} to {most}, as processors of that kind have"
-        return _Cores(facts, guess, are_known=False)
+        return _Cores(facts=facts, why=guess, are_known=False)
     memory = machine.memory_limit_bytes or machine.memory_total_bytes
     if memory is None:
         return None
     count = min(_MOST_ASSUMED_CORES, max(1, memory // _ASSUMED_BYTES_PER_CORE))
     why = f"assumed: one for each {units.binary(_ASSUMED_BYTES_PER_CORE)} of memory"
-    return _Cores({"cpu_cores_usable": float(count)}, why, are_known=False)
+    return _Cores(facts={"cpu_cores_usable": float(count)}, why=why, are_known=False)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import NamedTuple
 
 from ..core import units
 from ..core.records import Record
@@ -53,7 +52,7 @@ _MOST_OF_FASTEST = 1.35
 _MOST_IGNORED = 8
 
 
-class _Guest(NamedTuple):
+class _Guest(Record):
     """A virtual machine or a container of no listed product."""
 
     cores: int
@@ -292,7 +291,7 @@ def _guest(about: Description, processor: str | None) -> _Guest:
     usual = max(1, round((about.ram_gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
     cores = stated or usual
     ram_gib = about.ram_gib or cores * _USUAL_GIB_OF_A_PROCESSOR
-    return _Guest(cores, ram_gib, are_cores_stated=bool(stated))
+    return _Guest(cores=cores, ram_gib=ram_gib, are_cores_stated=bool(stated))
 
 
 def _refuse_without_parts(

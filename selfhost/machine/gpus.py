@@ -7,9 +7,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache, lru_cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core import units
+from ..core.records import Record
 from ..core.tables import TomlRow, shipped_table
 from ..core.units import words_of
 from . import cpus
@@ -106,7 +107,7 @@ def driver_memory_bytes(name: str, sold_gb: float) -> int:
     return round(sold_gb * units.GIB)
 
 
-class _Kept(NamedTuple):
+class _Kept(Record):
     """MiB that a driver keeps of a card that it reports `total` of: least, likely and most seen."""
 
     total: int
@@ -115,7 +116,7 @@ class _Kept(NamedTuple):
     most: int
 
 
-_NOTHING_KEPT = _Kept(0, 0, 0, 0)
+_NOTHING_KEPT = _Kept(total=0, least=0, likely=0, most=0)
 
 
 @cache

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from ..core.records import Record
 from . import cpus
 from .cards import Card, NamedCards, matches, named_card, not_sold_so
 from .phrases import Phrase, Run
@@ -15,14 +15,14 @@ from .words import BREAK, SIZE, bad_name, spelled, vocabulary
 _MODULES = re.compile(r"\d{1,2}x(\d+)gb", re.ASCII)
 
 
-class FoundCards(NamedTuple):
+class FoundCards(Record):
     """GPUs in the order of their names, and the places of the words that name them."""
 
     cards: Sequence[NamedCards]
     places: frozenset[int]
 
 
-class _Around(NamedTuple):
+class _Around(Record):
     """What is known of the machine around the GPUs. `line` stands unsaid before their numbers."""
 
     line: Sequence[str]
@@ -31,7 +31,7 @@ class _Around(NamedTuple):
     is_laptop: bool
 
 
-class _CardName(NamedTuple):
+class _CardName(Record):
     """A run that names a GPU: the words without fillers and sizes, the size among them in GiB, and
     the GPUs that it can mean.
     """
@@ -42,7 +42,7 @@ class _CardName(NamedTuple):
     meant: Sequence[Card]
 
 
-class _CardSize(NamedTuple):
+class _CardSize(Record):
     """A size beside the name of a card; None where it is none of the card's own."""
 
     memory_gib: float | None
@@ -58,7 +58,12 @@ def find_cards(
     is_laptop: bool = False,
 ) -> FoundCards:
     """All GPUs that the free words name, by the longest names. Raises `UnknownGpuError`."""
-    around = _Around(line.split(), has_processor, has_chip, is_laptop)
+    around = _Around(
+        line=line.split(),
+        has_processor=has_processor,
+        has_chip=has_chip,
+        is_laptop=is_laptop,
+    )
     cards_at: dict[int, NamedCards] = {}
     claimed: frozenset[int] = frozenset()
     for run in phrase.runs():
@@ -76,7 +81,7 @@ def find_cards(
         claimed = claimed.union(places)
         phrase = phrase.without(places)
     in_order = [cards_at[place] for place in sorted(cards_at)]
-    return FoundCards(in_order, claimed)
+    return FoundCards(cards=in_order, places=claimed)
 
 
 def _card_name(
@@ -106,7 +111,9 @@ def _card_name(
     if around.line and matches(with_line):
         words = list(with_line)
         meant = matches(with_line, laptop=around.is_laptop)
-    return _CardName(run, words, sizes[0] if sizes else None, meant)
+    return _CardName(
+        run=run, words=words, size_gib=sizes[0] if sizes else None, meant=meant
+    )
 
 
 def _has_size(cards: Sequence[Card], gib: float) -> bool:
@@ -195,15 +202,15 @@ def _size_behind(phrase: Phrase, run: Run, cards: Sequence[Card]) -> _CardSize |
         return None
     kind = phrase.word(at).partition("b")[2]
     if kind == "ram" and not SIZE.fullmatch(phrase.word(at + 1)):
-        return _CardSize(None)
+        return _CardSize(memory_gib=None)
     if kind == "vram" or any(gib in card.memory_gib for card in cards):
-        return _CardSize(gib, (at,))
+        return _CardSize(memory_gib=gib, places=(at,))
     if f"{gib:g}gb" in cards[0].named - cards[0].words:
-        return _CardSize(None, (at,))
+        return _CardSize(memory_gib=None, places=(at,))
     is_of_card = not kind and at == run.end and _is_no_ram(phrase, gib)
     if phrase.is_of_gpus or is_of_card:
         raise not_sold_so(cards, gib)
-    return _CardSize(None)
+    return _CardSize(memory_gib=None)
 
 
 def _is_no_ram(phrase: Phrase, gib: float) -> bool:
@@ -229,12 +236,12 @@ def _size_before(
         raise bad_name("modules", phrase.text, word=modules[0], card=label)
     gib = phrase.memory_gib(at)
     if gib not in sold:
-        return _CardSize(None)
+        return _CardSize(memory_gib=None)
     if around.has_processor and not phrase.is_of_gpus:
         others = [phrase.memory_gib(place) for place in phrase.free if place != at]
         if not any(others):
-            return _CardSize(None)
-    return _CardSize(gib, (at,))
+            return _CardSize(memory_gib=None)
+    return _CardSize(memory_gib=gib, places=(at,))
 
 
 def choose_cards(

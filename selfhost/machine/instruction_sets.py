@@ -6,9 +6,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
-from ..core.records import Stated, read_by
+from ..core.records import Record, Stated, read_by
 from ..core.tables import shipped_record
 from . import cpus
 
@@ -75,7 +74,7 @@ def own_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:
     return tuple(own)
 
 
-class AssumedSets(NamedTuple):
+class AssumedSets(Record):
     """The sets that a processor is assumed to have, and why these."""
 
     sets: tuple[str, ...]
@@ -94,10 +93,10 @@ def assumed_sets(
     if least is not None:
         row = table.least[least]
         why = f"many processors of that name lack {row.lack}"
-        return AssumedSets(with_implied(row.have, "x86_64"), why)
+        return AssumedSets(sets=with_implied(row.have, "x86_64"), why=why)
     architecture = architecture or ""
     sets = table.assumed.get(f"{system}-{architecture}")
     sets = sets or table.assumed.get(architecture)
     if sets is None:
         return None
-    return AssumedSets(sets, f"what nearly every {architecture} processor has")
+    return AssumedSets(sets=sets, why=f"what nearly every {architecture} processor has")

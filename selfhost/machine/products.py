@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core.records import Record, Stated
 from ..core.tables import TomlRow, shipped_record
@@ -58,14 +58,14 @@ class Product(Record):
         return _table().sources[self.source]
 
 
-class FoundProduct(NamedTuple):
+class FoundProduct(Record):
     """A product, and the places of the words that name it."""
 
     product: Product
     places: frozenset[int]
 
 
-class _ProductName(NamedTuple):
+class _ProductName(Record):
     """What a row is found by. `also` are words that say nothing beside it."""
 
     words: Sequence[str]
@@ -85,7 +85,7 @@ def _names() -> Sequence[_ProductName]:
         words = row["words"].split()
         also = frozenset(row.get("also", "").split())
         has_year = any(re.fullmatch(r"20\d\d", word) for word in words)
-        names.append(_ProductName(words, also, has_year, row))
+        names.append(_ProductName(words=words, also=also, has_year=has_year, row=row))
     return names
 
 
@@ -104,7 +104,7 @@ def find_product(words: Sequence[str], text: str) -> FoundProduct | None:
         raise bad_name(name.row["refused"], text)
     own = name.also.union(name.words)
     places = frozenset(place for place, word in enumerate(texts) if word in own)
-    return FoundProduct(record_of(Product, name.row), places)
+    return FoundProduct(product=record_of(Product, name.row), places=places)
 
 
 def _is_named(name: _ProductName, texts: Sequence[str]) -> bool:

@@ -60,14 +60,14 @@ class Setting(NamedTuple):
     places: Sequence[int] = ()
 
 
-class FoundMac(NamedTuple):
+class FoundMac(Record):
     """A Mac by its chip."""
 
     chip: cpus.Chip
     places: Sequence[int]
 
 
-class FoundMemory(NamedTuple):
+class FoundMemory(Record):
     """The memory that is told, in GiB; None where none is.
 
     `numbers`: cores, threads, vcpus, mts, channels, sticks and gen, by these words.
@@ -80,7 +80,7 @@ class FoundMemory(NamedTuple):
     places: Sequence[int]
 
 
-class FoundMaker(NamedTuple):
+class FoundMaker(Record):
     """What is said of a GPU that has no name: its maker, and perhaps that it is one."""
 
     name: str | None
@@ -88,7 +88,7 @@ class FoundMaker(NamedTuple):
     places: Sequence[int]
 
 
-class _Facts(NamedTuple):
+class _Facts(Record):
     """What the matchers find; `rest` has the words that none of them claims."""
 
     product: Product | None
@@ -405,7 +405,7 @@ def find_mac(phrase: Phrase) -> FoundMac | None:
         for at, word in phrase.free.items():
             if re.fullmatch(shape, word, re.ASCII):
                 places.append(at)
-        return FoundMac(found[0], places)
+        return FoundMac(chip=found[0], places=places)
     if is_mac or not said.isdisjoint(("apple", "air")):
         raise bad_name("mac", phrase.text)
     return None
@@ -483,7 +483,13 @@ def find_memory(
     elif is_unclear and small and ram_gib not in small:
         raise _two_sizes(phrase, small.union(sizes.ram))
     vram_gib = max(sizes.vram, default=None)
-    return FoundMemory(ram_gib, vram_gib, ram_kind, numbers, places)
+    return FoundMemory(
+        ram_gib=ram_gib,
+        vram_gib=vram_gib,
+        ram_kind=ram_kind,
+        numbers=numbers,
+        places=places,
+    )
 
 
 def _two_sizes(phrase: Phrase, sizes: set[float]) -> Exception:
@@ -506,4 +512,4 @@ def find_maker(phrase: Phrase) -> FoundMaker:
         if word in ("gpu", "vram", "dgpu"):
             says_gpu = True
         places.append(at)
-    return FoundMaker(maker, says_gpu, places)
+    return FoundMaker(name=maker, says_gpu=says_gpu, places=places)

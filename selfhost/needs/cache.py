@@ -7,7 +7,6 @@ cache alike keeps layers × sequences × tokens × elements of a token × bytes 
 from __future__ import annotations
 
 from math import ceil
-from typing import NamedTuple
 
 from ..catalogue.architecture import Architecture, Recurrent
 from ..core.records import Record
@@ -46,7 +45,7 @@ class CacheSize(Record):
     line: str
 
 
-class TokenBytes(NamedTuple):
+class TokenBytes(Record):
     """What one layer keeps of one token in bytes, likely and at most; `before` and `line` stand
     around the number of layers in a line of arithmetic.
     """
@@ -57,7 +56,7 @@ class TokenBytes(NamedTuple):
     line: str
 
 
-class KeptTokens(NamedTuple):
+class KeptTokens(Record):
     """How many tokens a layer has room for, and the most."""
 
     likely: int
@@ -111,7 +110,7 @@ def _token_bytes(group: CacheGroup, width: int, mlx_indexer: int) -> TokenBytes:
         likely += _FP8_ROW_BYTES
         most += _FP8_ROW_BYTES + indexed // _FP8_INDEXED
         line = f"({line} + {_FP8_ROW_BYTES} bytes)"
-    return TokenBytes(likely, most, before, line)
+    return TokenBytes(likely=likely, most=most, before=before, line=line)
 
 
 def as_unpacked(architecture: Architecture) -> Architecture:
@@ -131,19 +130,19 @@ def _kept_tokens(case: Case, window: int | None) -> KeptTokens:
     tokens = -(-case.context_tokens // step) * step
     # transformers: DynamicSlidingWindowLayer gives a prompt back once the second token is answered
     if window is None or account.windows == "kept":
-        return KeptTokens(tokens, tokens)
+        return KeptTokens(likely=tokens, most=tokens)
     if account.windows == "rotated":
         if not _rotates(case):
-            return KeptTokens(tokens, tokens)
+            return KeptTokens(likely=tokens, most=tokens)
         # mlx_lm/models/cache.py: beside the piece of the prompt that is read
         most = min(tokens, window + account.prompt_tokens)
-        return KeptTokens(min(tokens, window), most)
+        return KeptTokens(likely=min(tokens, window), most=most)
     if runtime.memory.whole_windows:
         share = runtime.memory.window_shares.get(case.row.name, 1.0)
-        return KeptTokens(ceil(share * tokens), tokens)
+        return KeptTokens(likely=ceil(share * tokens), most=tokens)
     # vLLM may give every layer the room of the longest
     in_steps = -(-window // step) * step
-    return KeptTokens(min(tokens, in_steps), tokens)
+    return KeptTokens(likely=min(tokens, in_steps), most=tokens)
 
 
 def _rotates(case: Case) -> bool:
@@ -170,7 +169,7 @@ def cache_terms(case: Case) -> list[Term]:
     return terms
 
 
-class StateBytes(NamedTuple):
+class StateBytes(Record):
     """What one layer keeps of one sequence: numbers with the bytes of each."""
 
     inputs: int
@@ -203,7 +202,9 @@ def _state_bytes(case: Case, recurrent: Recurrent, state: State) -> StateBytes:
         inputs = inputs * taps // max(1, taps - 1)
     is_narrow = recurrent.kind in account.narrow_states
     memory_width = width if is_narrow else _STATE_NUMBER_BYTES
-    return StateBytes(inputs, width, state.memory, memory_width)
+    return StateBytes(
+        inputs=inputs, input_width=width, memory=state.memory, memory_width=memory_width
+    )
 
 
 def _recurrent_states(case: Case, keys: Term) -> Term:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import NamedTuple
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.runtime import RuntimeSpec
@@ -25,7 +24,7 @@ from ..catalogue.spec_values import (
     mlx_scheme,
     scheme_of,
 )
-from ..core.records import Unread
+from ..core.records import Record, Unread
 from ..core.tables import shipped_table
 from ..core.workload import Workload
 from . import checkpoints
@@ -336,7 +335,7 @@ def weights_files(spec: ModelSpec, format: str, quantization: str) -> Term | Unr
     return size_of(case_of(spec, None, workload))
 
 
-class FormatAccount(NamedTuple):
+class FormatAccount(Record):
     """How files of one format are counted: their size, and files and memory together."""
 
     size_of: Callable[[Case], Term | Unread]
@@ -348,18 +347,18 @@ def _account_of(case: Case) -> FormatAccount:
     are imported here.
     """
     if case.format == "gguf":
-        return FormatAccount(gguf_files.size_of, gguf_memory.parts)
+        return FormatAccount(size_of=gguf_files.size_of, parts=gguf_memory.parts)
     if case.format in ("ggml", "ctranslate2"):
         from . import speech
 
-        return FormatAccount(speech.size_of, speech.parts)
+        return FormatAccount(size_of=speech.size_of, parts=speech.parts)
     if case.spec.components and case.format in CHECKPOINTS:
         from . import pictures
 
-        return FormatAccount(pictures.size_of, pictures.parts)
+        return FormatAccount(size_of=pictures.size_of, parts=pictures.parts)
     from . import python
 
-    return FormatAccount(checkpoints.size_of, python.parts)
+    return FormatAccount(size_of=checkpoints.size_of, parts=python.parts)
 
 
 def size_of(case: Case) -> Term | Unread:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..catalogue.runtime_parts import ComponentFile, ModelParts
-from ..core.records import Unread
+from ..core.records import Record, Unread
 from ..core.tables import shipped_table
 from ..core.units import plural
 from .case import Case, components_type, overhead, published_size, without_files
@@ -195,7 +195,7 @@ def _decoder(case: Case) -> Term:
     return term("activations", size, How.MEASURED, source, line, low=low, high=high)
 
 
-class _Pixels(NamedTuple):
+class _Pixels(Record):
     """Pixels of all images of a workload, and the side of one that is likely."""
 
     least: int
@@ -210,7 +210,7 @@ def _pixels(case: Case) -> _Pixels:
     if case.spec.native_pixels is not None:
         sides = [case.spec.native_pixels] * 3
     least, likely, most = (side * side * case.workload.parallel for side in sides)
-    return _Pixels(least, likely, most, sides[1])
+    return _Pixels(least=least, likely=likely, most=most, side=sides[1])
 
 
 def _decoder_in_numbers(case: Case) -> Term:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.spec_values import scheme_of
+from ..core.records import Record
 from ..core.tables import TomlRow, shipped_table
 from ..core.units import GIB, MIB, plural
 from .cache import cache_sizes
@@ -108,7 +109,7 @@ def _longest_prompt(case: Case, device: Device) -> Term:
     return term("activations", likely, how, source, line, low=low, high=high)
 
 
-class _Pass(NamedTuple):
+class _Pass(Record):
     """What a pass over tokens holds, and the line of the likely figure."""
 
     size: _Size
@@ -161,7 +162,7 @@ def _one_pass(case: Case, tokens: int, sampled: int) -> _Pass:
         max(layer, sampling.likely) + kept,
         max(layer, sampling.most) * 11 // 10 + scan + kept * 3 // 2,
     )
-    return _Pass(size, line)
+    return _Pass(size=size, arithmetic=line)
 
 
 def _graphs(case: Case, device: Device) -> Term:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..catalogue.architecture import Audio
-from ..core.records import Unread
+from ..core.records import Record, Unread
 from ..core.tables import shipped_table
 from ..core.units import plural
 from .case import Case, overhead, published_size, without_files
@@ -62,7 +62,7 @@ def size_of(case: Case) -> Term | Unread:
     return term("files", size, How.COMPUTED, source, line, **ends)
 
 
-class _Numbers(NamedTuple):
+class _Numbers(Record):
     """Numbers of a checkpoint: in matrices, in convolutions, and the rest; rows of matrices."""
 
     matrices: int
@@ -84,7 +84,9 @@ def _numbers_of(case: Case, block: int) -> _Numbers:
             convolutions += group.parameters
         else:
             others += group.parameters
-    return _Numbers(matrices, convolutions, others, rows)
+    return _Numbers(
+        matrices=matrices, convolutions=convolutions, others=others, rows=rows
+    )
 
 
 # ------------------------------------------------------------------ memory

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ..audit.rows import Audit, ExemptionUse, Group, Result, Row, Use
 from ..core import units
+from ..core.records import Record
 from ..core.tables import shipped_table
 from ..judge.checks import Outcome
 from ..judge.record import Verdict
@@ -164,7 +165,7 @@ def _head(audit: Audit, *, lists_problems: bool) -> Blocks:
         yield from texts(map(str, audit.problems), indent=0)
 
 
-class _ModelLine(NamedTuple):
+class _ModelLine(Record):
     """The line of a model in the table. `order` sorts: lines that count come first, then those with
     the gravest result, then those that fail on most machines.
     """
@@ -223,7 +224,7 @@ def _model_line(groups: Sequence[Group]) -> _ModelLine:
         f"{runs_on:,} of {machines:,}",
         _why_not(groups) or _warnings(worst),
     )
-    return _ModelLine((*_gravity(worst), runs_on - machines), cells)
+    return _ModelLine(order=(*_gravity(worst), runs_on - machines), cells=cells)
 
 
 def _loaded_words(row: Row) -> str:

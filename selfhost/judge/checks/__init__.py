@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...core.errors import WorkloadError
 from ...core.records import Record, Unread
@@ -88,7 +88,7 @@ _NOT_GIVEN = Figures.fromkeys(
 )
 
 
-class Ruling(NamedTuple):
+class Ruling(Record):
     """What one branch of a check decided.
 
     `variant` chooses between several wordings of a code, "" the usual one. Of the `figures`,
@@ -104,28 +104,28 @@ class Ruling(NamedTuple):
 
 def passing(code: str, variant: str = "", /, **figures: object) -> Ruling:
     """The need is met."""
-    return Ruling(Outcome.PASS, code, variant, figures)
+    return Ruling(outcome=Outcome.PASS, code=code, variant=variant, figures=figures)
 
 
 def warning(code: str, variant: str = "", /, **figures: object) -> Ruling:
     """The need is met, but not well."""
-    return Ruling(Outcome.WARN, code, variant, figures)
+    return Ruling(outcome=Outcome.WARN, code=code, variant=variant, figures=figures)
 
 
 def undecided(code: str, variant: str = "", /, **figures: object) -> Ruling:
     """Whether the need is met is not known."""
-    return Ruling(Outcome.UNKNOWN, code, variant, figures)
+    return Ruling(outcome=Outcome.UNKNOWN, code=code, variant=variant, figures=figures)
 
 
 def failing(code: str, variant: str = "", /, **figures: object) -> Ruling:
     """The need is not met."""
-    return Ruling(Outcome.FAIL, code, variant, figures)
+    return Ruling(outcome=Outcome.FAIL, code=code, variant=variant, figures=figures)
 
 
 # ------------------------------------------------------------------ words
 
 
-class Wording(NamedTuple):
+class Wording(Record):
     """The templates of a sentence and of its remedy, or the code whose wording it shares."""
 
     reason: str = ""

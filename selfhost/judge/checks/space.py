@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, inf
-from typing import NamedTuple
 
 from ...core.records import Record, Unread
 from ...core.units import GB, GIB, MIB, words_of
@@ -150,7 +149,7 @@ def _lifting_line(machine: Machine) -> str:
 # ------------------------------------------------------------------ the reserve
 
 
-class Reserve(NamedTuple):
+class Reserve(Record):
     """Memory kept for the system, and where the figure comes from."""
 
     size_bytes: int
@@ -159,13 +158,13 @@ class Reserve(NamedTuple):
 
 def _reserve_of(machine: Machine, workload: Workload) -> Reserve:
     if workload.reserve_bytes is not None:
-        return Reserve(workload.reserve_bytes, "set by --reserve")
+        return Reserve(size_bytes=workload.reserve_bytes, source="set by --reserve")
     total = machine.memory_total_bytes
     limit = machine.memory_limit_bytes
     inside = "assumed for other processes inside the limit"
     if total is None and limit is not None:
         # a budget such as Dask's and Ray's is what was left when the system had its share
-        return Reserve(_CONTAINER_RESERVE_BYTES, inside)
+        return Reserve(size_bytes=_CONTAINER_RESERVE_BYTES, source=inside)
     amount = _SYSTEM_RESERVE_BYTES.get(machine.system or "", GIB)
     part = _RESERVE_PART.get(machine.system or "")
     if part is not None and total is not None:
@@ -173,8 +172,8 @@ def _reserve_of(machine: Machine, workload: Workload) -> Reserve:
     if total is not None and limit is not None and limit < total:
         # what lies outside the limit serves the system already
         amount -= total - limit
-        return Reserve(max(_CONTAINER_RESERVE_BYTES, amount), inside)
-    return Reserve(amount, "assumed for the system itself")
+        return Reserve(size_bytes=max(_CONTAINER_RESERVE_BYTES, amount), source=inside)
+    return Reserve(size_bytes=amount, source="assumed for the system itself")
 
 
 def reserve_beside(need_bytes: int, machine: Machine, workload: Workload) -> int:
@@ -195,7 +194,7 @@ def desktop_bytes(machine: Machine) -> int:
 # ------------------------------------------------------------------ memory
 
 
-class _Span(NamedTuple):
+class _Span(Record):
     """The least and the most bytes of a need."""
 
     low: int
@@ -217,7 +216,7 @@ def memory_check(
     if needs.memory is not None:
         # originals of what a runtime copies may leave the page cache, but not a disk in RAM
         low += min(files_bytes, needs.memory.evictable_bytes)
-        ruling = _memory_ruling(_Span(low, high), machine, given)
+        ruling = _memory_ruling(_Span(low=low, high=high), machine, given)
     else:
         ruling = _need_unknown(needs, machine, given)
     has = ruling.figures["has"]
@@ -254,7 +253,7 @@ def memory_check(
     )
     if machine.address_space_bytes is None or needs.memory is None:
         return found
-    span = _Span(low, high)
+    span = _Span(low=low, high=high)
     shell = _shell_check(span, needs, machine, machine.address_space_bytes)
     if shell is None or shell.severity <= found.severity:
         return found
@@ -432,7 +431,7 @@ def what_is_smaller(terms: Sequence[Term], has_bytes: int | None) -> str:
 # ------------------------------------------------------------------ the disk
 
 
-class StoredSize(NamedTuple):
+class StoredSize(Record):
     """Bytes that are written to a disk: the likely size, the least and the most."""
 
     likely: int
@@ -453,10 +452,10 @@ def bytes_to_store(needs: Needs, missing_bytes: int | None) -> StoredSize | None
     if size is None:
         return None
     if missing_bytes is not None or download is None or needs.download_range is None:
-        return StoredSize(size, size, size)
+        return StoredSize(likely=size, low=size, high=size)
     low, high = needs.download_range
     beside = size - download
-    return StoredSize(size, beside + low, beside + high)
+    return StoredSize(likely=size, low=beside + low, high=beside + high)
 
 
 def disk_margin_bytes(total_bytes: int | None) -> int:

@@ -117,7 +117,7 @@ class Speed(Record):
         return f"{likely}{fill(what, {'heard': heard})}", ends
 
 
-class ReadContext(NamedTuple):
+class ReadContext(Record):
     """What a step reads of the context: bytes, and seconds of one core that attends to it."""
 
     cached_bytes: float
@@ -184,7 +184,7 @@ class Step(Record):
     def context(self) -> ReadContext:
         """What the step reads of the context, and for how long one core attends to it."""
         if self.architecture is None:
-            return ReadContext(0.0, 0.0)
+            return ReadContext(cached_bytes=0.0, core_seconds=0.0)
         attending = pace_tables().step.attending
         cached_bytes = core_seconds = 0.0
         for group in self.architecture.attention:
@@ -200,7 +200,7 @@ class Step(Record):
                 attending.row_seconds + width_of(group) * attending.number_seconds
             )
             core_seconds += rows * group.heads * row_seconds
-        return ReadContext(cached_bytes, core_seconds)
+        return ReadContext(cached_bytes=cached_bytes, core_seconds=core_seconds)
 
     def parameters_met(self) -> dict[str, float]:
         """What a token of a prompt meets, by the type that it is multiplied in, without the output

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import sqrt
-from typing import NamedTuple
 
 from ...catalogue.architecture import Architecture
 from ...catalogue.runtime import RuntimeSpec
@@ -243,7 +242,7 @@ def job_of(
     )
 
 
-class _Computing(NamedTuple):
+class _Computing(Record):
     """What computes: operations per second, and its name."""
 
     peak_flops: Range
@@ -264,7 +263,9 @@ def _gpus_computing(
             return None
         names.append(f"{device.name} ({peak / 1e12:.3g} TFLOPS at most)")
         peaks.append(peak)
-    return _Computing(Range.of(sum(peaks)), " and ".join(dict.fromkeys(names)))
+    return _Computing(
+        peak_flops=Range.of(sum(peaks)), called=" and ".join(dict.fromkeys(names))
+    )
 
 
 def _cores_computing(
@@ -275,7 +276,8 @@ def _cores_computing(
     rate = cores_rate(machine, runtime)
     cores = units.cores(threads_range(machine, runtime).likely)
     return _Computing(
-        rate, f"{cores} of the processor (about {rate.likely / 1e12:.3g} TFLOPS)"
+        peak_flops=rate,
+        called=f"{cores} of the processor (about {rate.likely / 1e12:.3g} TFLOPS)",
     )
 
 
@@ -568,7 +570,7 @@ def _picture_on_gpu(
     return longest(steps, launching) + decoding + beside
 
 
-class _SoundSeconds(NamedTuple):
+class _SoundSeconds(Record):
     """Seconds of a minute of sound, and what they rest on."""
 
     taken: Seconds
@@ -600,7 +602,7 @@ def _pace_of_sound(job: Job, unit: str, audio_seconds: int | None) -> Speed:
     return Speed(work=pace, unit=unit, how=found.how, audio_seconds=audio_seconds)
 
 
-class WritingStep(NamedTuple):
+class WritingStep(Record):
     """One token that is written down by a decoder, and the bytes of a parameter while the program
     computes.
     """
@@ -637,7 +639,7 @@ def writing_step(
     step = Step(
         architecture=decoder, layers=decoder.layers, read_bytes=FrozenDict(read)
     )
-    return WritingStep(step, decoder, parameter_bytes)
+    return WritingStep(step=step, decoder=decoder, parameter_bytes=parameter_bytes)
 
 
 def encoder_seconds(job: Job, decoder: Architecture, parameter_bytes: float) -> Seconds:
@@ -692,7 +694,7 @@ def _written(
         f"on {job.called}; the encoder reads half a minute at a time, and {tokens.fast:g} to"
         f" {tokens.slow:g} tokens of text are written for a minute of speech{job.basis('encoder')}"
     )
-    return _SoundSeconds(encoding + token * (tokens * beams) + beside, how)
+    return _SoundSeconds(taken=encoding + token * (tokens * beams) + beside, how=how)
 
 
 def _as_published(job: Job, sound: Sound) -> _SoundSeconds | None:
@@ -709,7 +711,8 @@ def _as_published(job: Job, sound: Sound) -> _SoundSeconds | None:
     if not low or not high:
         return None
     return _SoundSeconds(
-        Seconds(high, sqrt(low * high), low), f"as published runs took on {places}"
+        taken=Seconds(high, sqrt(low * high), low),
+        how=f"as published runs took on {places}",
     )
 
 
@@ -734,7 +737,7 @@ def _stepped(job: Job, sound: Sound) -> _SoundSeconds | None:
     if taken == NO_SECONDS:
         return None
     how = f"on {job.called}; by its operations and steps for a second of sound"
-    return _SoundSeconds(taken, how)
+    return _SoundSeconds(taken=taken, how=how)
 
 
 def _step_of_voice(job: Job, sound: Sound, parameters: int) -> Seconds | None:

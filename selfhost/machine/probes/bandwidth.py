@@ -9,7 +9,7 @@ from time import perf_counter, thread_time
 from typing import NamedTuple
 
 from ...core import units
-from ...core.records import Unread
+from ...core.records import Record, Unread
 from ..record import BANDWIDTH, BRIEFLY, LEAST, MEASURED, Machine
 from .host import CPUS, Host, reason_of
 from .texts import whole
@@ -28,16 +28,16 @@ _LEAST_CPU_SHARE = 0.95
 _MAX_THREADS = 16
 
 
-class _Times(NamedTuple):
+class _Times(Record):
     """What filling memory and reading it may take."""
 
     fill_seconds: float
     read_seconds: float
 
 
-_CAREFUL = _Times(2.0, 0.4)
+_CAREFUL = _Times(fill_seconds=2.0, read_seconds=0.4)
 # within 60 ms, the start of the threads included
-_BRIEF = _Times(0.028, 0.012)
+_BRIEF = _Times(fill_seconds=0.028, read_seconds=0.012)
 
 
 class Trace(NamedTuple):
@@ -51,7 +51,7 @@ class Trace(NamedTuple):
     area_bytes: int
 
 
-class Measurement(NamedTuple):
+class Measurement(Record):
     """How fast memory was read, and how that was found. `is_busy`: other programs had a part."""
 
     bytes_per_second: int
@@ -114,7 +114,9 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> Measurement:
     source = f"{when}: {units.plural(count, 'thread')} reading {size}"
     if is_busy:
         source += "; busy, so a lower bound"
-    return Measurement(joint_rate(traces), source, is_busy)
+    return Measurement(
+        bytes_per_second=joint_rate(traces), source=source, is_busy=is_busy
+    )
 
 
 def _read_in_threads(count: int, part_bytes: int, times: _Times) -> list[Trace]:

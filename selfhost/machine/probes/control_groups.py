@@ -5,8 +5,8 @@ this process is in, and their quotas of processors.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from ...core.records import Record
 from .host import MOUNTINFO, Host
 from .texts import Mount, parse_limit
 
@@ -21,21 +21,21 @@ _MARKS: dict[tuple[int, str], set[str]] = {
 }
 
 
-class Group(NamedTuple):
+class Group(Record):
     """A control group: the folder of its files, and its name."""
 
     folder: str
     name: str
 
 
-class Groups(NamedTuple):
+class Groups(Record):
     """The groups of one controller that may limit this process, its own first, the top last."""
 
     version: int
     levels: list[Group]
 
 
-class CpuQuota(NamedTuple):
+class CpuQuota(Record):
     """How many CPUs a group lets its processes use at once, and the file that says so."""
 
     cpus: float
@@ -43,7 +43,7 @@ class CpuQuota(NamedTuple):
     file: str
 
 
-class _Hierarchy(NamedTuple):
+class _Hierarchy(Record):
     """Where the groups of one controller are mounted, and the path of this process in them."""
 
     version: int
@@ -56,8 +56,8 @@ def read_groups(host: Host, controller: str) -> Groups:
     unseen.
     """
     hierarchy = _hierarchy_of(host, controller)
-    groups = Groups(hierarchy.version, [])
-    if hierarchy == _Hierarchy(2, [], ""):
+    groups = Groups(version=hierarchy.version, levels=[])
+    if hierarchy == _Hierarchy(version=2, mounts=[], path=""):
         # a kernel without control groups
         return groups
     mount = _mount_that_shows(hierarchy)
@@ -68,7 +68,7 @@ def read_groups(host: Host, controller: str) -> Groups:
     steps = hierarchy.path[len(root) :].rstrip("/").split("/")
     while steps:
         below = "/".join(steps)
-        group = Group(point + below, root + below or "/")
+        group = Group(folder=point + below, name=root + below or "/")
         files = host.listdir(group.folder)
         if not files:
             raise ValueError(f"control group {group.name} cannot be seen from here")
@@ -93,7 +93,7 @@ def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
             old.append(mount)
     # a controller of version 1 is none of version 2, whatever else is mounted
     if old or controller in paths:
-        return _Hierarchy(1, old, paths.get(controller, ""))
+        return _Hierarchy(version=1, mounts=old, path=paths.get(controller, ""))
     container = host.read_text("/run/systemd/container").strip()
     if "systemd-nspawn" in (host.env.get("container"), container):
         # its unit limits the group above the one it puts a container into
@@ -101,7 +101,7 @@ def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
             "systemd-nspawn sets its limits on a group that does not show here"
         )
     new = [mount for mount in shown if mount.filesystem == "cgroup2"]
-    return _Hierarchy(2, new, paths.get("", ""))
+    return _Hierarchy(version=2, mounts=new, path=paths.get("", ""))
 
 
 def _paths_by_controller(text: str) -> dict[str, str]:
@@ -149,7 +149,7 @@ def read_cpu_quotas(host: Host) -> Iterator[CpuQuota]:
             raise ValueError(host.why[f"{group.folder}/{files[0]}"])
         if not period:
             raise ValueError(host.why[f"{group.folder}/{files[-1]}"])
-        yield CpuQuota(quota / period, group.name, files[0])
+        yield CpuQuota(cpus=quota / period, group=group.name, file=files[0])
 
 
 def _quota_and_period(text: str) -> tuple[int | None, int | None]:

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...core import units
+from ...core.records import Record
 from ..platforms import platforms
 from ..record import FILL_IN, Accelerator
 from .firmware import firmware_names
@@ -62,7 +63,7 @@ def read_accelerators(host: Host, facts: Facts) -> None:
         facts.put(fact, None, "", reason, "; ".join(remedies))
 
 
-class Displays(NamedTuple):
+class Displays(Record):
     """The folders in sysfs of each maker's display devices, and why one may be there unseen."""
 
     folders: Mapping[str, list[str]]
@@ -73,7 +74,7 @@ def _read_linux(host: Host, facts: Facts) -> list[Cards]:
     displays = _displays_on_bus(host)
     if not displays.folders:
         # where the bus does not show, the driver's own folders do
-        displays = Displays(_displays_of_drivers(host), displays.why)
+        displays = Displays(folders=_displays_of_drivers(host), why=displays.why)
     folders = displays.folders
     reads = read_nvidia(host, len(folders.get(_NVIDIA, ())))
     if _AMD in folders:
@@ -109,7 +110,7 @@ def _displays_on_bus(host: Host) -> Displays:
         # bus 00 is an Intel processor's own graphics, which share RAM and speed nothing up here
         elif vendor != _INTEL or _bus_of(slot) != "00":
             folders.setdefault(vendor, []).append(folder)
-    return Displays(folders, why)
+    return Displays(folders=folders, why=why)
 
 
 def _bus_of(slot: str) -> str:

@@ -4,8 +4,7 @@ let this process have, and what of this is free.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from ...core.records import Record
 from ...core.templates import fill
 from ...core.units import binary
 from ..record import MAX_MEMORY_BYTES
@@ -22,7 +21,7 @@ _UNREAD_USE = "what control group {group} uses could not be read"
 _INHERITED = "hierarchical_memory_limit"
 
 
-class _Bound(NamedTuple):
+class _Bound(Record):
     """A bound of the memory of this process, in bytes."""
 
     # what the process may have at most, and by what
@@ -34,7 +33,7 @@ class _Bound(NamedTuple):
     source: str
 
 
-class _GroupFiles(NamedTuple):
+class _GroupFiles(Record):
     """The files of a control group that tell its memory, by version."""
 
     limits: tuple[str, ...]
@@ -45,13 +44,17 @@ class _GroupFiles(NamedTuple):
 
 _FILES_BY_VERSION = {
     1: _GroupFiles(
-        ("memory.limit_in_bytes",), "memory.usage_in_bytes", prefix="total_"
+        limits=("memory.limit_in_bytes",),
+        usage="memory.usage_in_bytes",
+        prefix="total_",
     ),
-    2: _GroupFiles(("memory.high", "memory.max"), "memory.current", prefix=""),
+    2: _GroupFiles(
+        limits=("memory.high", "memory.max"), usage="memory.current", prefix=""
+    ),
 }
 
 
-class _Ulimit(NamedTuple):
+class _Ulimit(Record):
     """A limit of `ulimit`: its option, its line of /proc/self/limits, and the line of
     /proc/self/status with what is in use.
     """
@@ -62,9 +65,9 @@ class _Ulimit(NamedTuple):
 
 
 # mapped model files count in RLIMIT_AS
-_ADDRESS_SPACE = _Ulimit("v", "Max address space", "VmSize")
+_ADDRESS_SPACE = _Ulimit(option="v", limit_line="Max address space", use_line="VmSize")
 # and not in RLIMIT_DATA
-_DATA = _Ulimit("d", "Max data size", "VmData")
+_DATA = _Ulimit(option="d", limit_line="Max data size", use_line="VmData")
 
 
 def read_memory(host: Host, facts: Facts) -> None:
@@ -106,8 +109,13 @@ def _hardware_bound(total: int, available: int | None) -> _Bound:
     why = f"{_MEMINFO}, MemTotal: no lower limit in any control group that shows here"
     source = f"{_MEMINFO}, MemAvailable"
     if available is None:
-        return _Bound(total, why, None, f"{source} is missing (kernel before 3.14)")
-    return _Bound(total, why, min(available, total), source)
+        return _Bound(
+            most=total,
+            why=why,
+            left=None,
+            source=f"{source} is missing (kernel before 3.14)",
+        )
+    return _Bound(most=total, why=why, left=min(available, total), source=source)
 
 
 def _group_bounds(host: Host) -> list[_Bound]:
@@ -130,7 +138,7 @@ def _group_bounds(host: Host) -> list[_Bound]:
         above = f"above {groups.levels[0].name}"
         why = fill(_LIMITED, {"group": above, "file": _INHERITED, "limit": inherited})
         unread = fill(_UNREAD_USE, {"group": above})
-        bounds.append(_Bound(inherited, why, None, unread))
+        bounds.append(_Bound(most=inherited, why=why, left=None, source=unread))
     return bounds
 
 
@@ -160,12 +168,17 @@ def _bound_of(
     inactive = stat.get(f"{files.prefix}inactive_file")
     active = stat.get(f"{files.prefix}active_file")
     if used is None or inactive is None or active is None:
-        return _Bound(most, why, None, fill(_UNREAD_USE, {"group": group.name}))
+        return _Bound(
+            most=most,
+            why=why,
+            left=None,
+            source=fill(_UNREAD_USE, {"group": group.name}),
+        )
     # what the group could give up: file pages and free slab
     kept = used - inactive - active - stat.get("slab_reclaimable", 0)
     left = max(0, most - max(0, kept))
     room = f"room in control group {group.name}: {limiting} less what is in use besides file cache"
-    return _Bound(most, why, left, room)
+    return _Bound(most=most, why=why, left=left, source=room)
 
 
 def _ulimit_bounds(host: Host, facts: Facts) -> list[_Bound]:
@@ -202,4 +215,4 @@ def _ulimit_bound(host: Host, ulimit: _Ulimit) -> _Bound | None:
     lift = f"; `ulimit -{option} unlimited` lifts it" if can_be_lifted else ""
     why = f"limited by ulimit -{option}: {binary(most)}{lift}"
     source = f"ulimit -{option} less what is in use{lift}"
-    return _Bound(most, why, max(0, most - used), source)
+    return _Bound(most=most, why=why, left=max(0, most - used), source=source)

@@ -5,8 +5,8 @@ name and instruction sets; and which of its cores this process may use.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
 
+from ...core.records import Record
 from .control_groups import read_cpu_quotas
 from .host import CPUINFO, CPUS, STATUS, Facts, Host
 from .texts import parse_cpuinfo, parse_cpus, parse_limit
@@ -54,7 +54,7 @@ def read_processor(host: Host, facts: Facts) -> None:
     facts.put("instruction_sets", sets, source, why, remedy)
 
 
-class _Cpus(NamedTuple):
+class _Cpus(Record):
     """Some CPUs, by their numbers, and where that was read."""
 
     numbers: frozenset[int]
@@ -90,12 +90,14 @@ def _allowed_cpus(host: Host) -> _Cpus:
     """The CPUs that this process may use; none where the system does not say."""
     affinity = frozenset[int](host.ask("affinity") or ())
     if affinity:
-        return _Cpus(affinity, "sched_getaffinity")
+        return _Cpus(numbers=affinity, source="sched_getaffinity")
     rest = host.read_text(STATUS).partition("Cpus_allowed_list:")[2]
     mask = rest.partition("\n")[0].strip()
     online = parse_cpus(host.read_text(f"{CPUS}/online"))
     # the kernel's mask may name CPUs that are not there
-    return _Cpus(parse_cpus(f"{mask}\n") & online, f"{STATUS}, Cpus_allowed_list")
+    return _Cpus(
+        numbers=parse_cpus(f"{mask}\n") & online, source=f"{STATUS}, Cpus_allowed_list"
+    )
 
 
 def _read_usable(host: Host, facts: Facts, allowed: _Cpus) -> None:
@@ -147,7 +149,9 @@ def _fastest_cpus(
     # one where the large have two
     most_threads = max(len(core) for core in cores)
     large = [core for core in cores if len(core) == most_threads]
-    return _Cpus(frozenset().union(*large), f"{CPUS}, cores by their threads")
+    return _Cpus(
+        numbers=frozenset().union(*large), source=f"{CPUS}, cores by their threads"
+    )
 
 
 def _intel_large_cpus(host: Host) -> _Cpus:
@@ -157,7 +161,7 @@ def _intel_large_cpus(host: Host) -> _Cpus:
         raise ValueError(host.why[_LARGE_CPUS])
     if not small:
         raise ValueError(host.why[_SMALL_CPUS])
-    return _Cpus(large, _LARGE_CPUS)
+    return _Cpus(numbers=large, source=_LARGE_CPUS)
 
 
 def _cpus_of_most_capacity(host: Host, cpus: Collection[int]) -> _Cpus:
@@ -169,4 +173,4 @@ def _cpus_of_most_capacity(host: Host, cpus: Collection[int]) -> _Cpus:
         capacities[cpu] = capacity
     least = _LEAST_CAPACITY_OF_FASTEST * max(capacities.values())
     fastest = [cpu for cpu in cpus if capacities[cpu] >= least]
-    return _Cpus(frozenset(fastest), f"{CPUS}, cpu_capacity")
+    return _Cpus(numbers=frozenset(fastest), source=f"{CPUS}, cpu_capacity")

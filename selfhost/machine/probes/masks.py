@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...core.records import Record, shown
 from ..platforms import platforms
@@ -17,7 +17,7 @@ _MOST_LETTERS = 1000
 _NAMELESS = {"fact", "remedy"}
 
 
-class Mask(NamedTuple):
+class Mask(Record):
     """What is hidden of a text, and what is shown instead."""
 
     # a text without one of them, in small letters, has nothing to hide; (): any may have
@@ -28,23 +28,25 @@ class Mask(NamedTuple):
 
 _SERVER = Mask(
     # the server of a share, as Windows names it, and no address of the web
-    ("//", r"\\"),
-    r"(?<![\w:/\\])(//|\\\\)\w[\w.-]*(?=[/\\]|$)",
-    r"\1HOST",
+    signs=("//", r"\\"),
+    pattern=r"(?<![\w:/\\])(//|\\\\)\w[\w.-]*(?=[/\\]|$)",
+    word=r"\1HOST",
 )
 _CONTAINER = Mask(
-    ("lxc", "/machine-"),
-    r"(lxc[/.]|lxc\.payload[/.]|/machine-)[^/\s:]+",
-    r"\1ID",
+    signs=("lxc", "/machine-"),
+    pattern=r"(lxc[/.]|lxc\.payload[/.]|/machine-)[^/\s:]+",
+    word=r"\1ID",
 )
 # a container's id, which begins with its host name, or a pod's serial number
 _ID = Mask(
-    (), r"(?:(?<![0-9a-zA-Z])|(?<=pod))[0-9a-f]{8}[0-9a-f_-]{4,}(?![0-9a-zA-Z])", "ID"
+    signs=(),
+    pattern=r"(?:(?<![0-9a-zA-Z])|(?<=pod))[0-9a-f]{8}[0-9a-f_-]{4,}(?![0-9a-zA-Z])",
+    word="ID",
 )
 _ADDRESS = Mask(
-    (),
-    r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w.-])|[\w.+-]+@[\w-]+\.\w+",
-    "ADDRESS",
+    signs=(),
+    pattern=r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w.-])|[\w.+-]+@[\w-]+\.\w+",
+    word="ADDRESS",
 )
 
 
@@ -54,7 +56,7 @@ def masks(host: Host) -> list[Mask]:
     every_mask: list[Mask] = []
     if len(host.home) > 1:
         home = rf"{case}(?<![\w.~-]){re.escape(host.home)}(?![\w.-])"
-        every_mask.append(Mask([host.home.lower()], home, "~"))
+        every_mask.append(Mask(signs=[host.home.lower()], pattern=home, word="~"))
     users = [
         host.env.get(key, "") for key in ("USER", "LOGNAME", "USERNAME", "SUDO_USER")
     ]
@@ -73,7 +75,7 @@ def _home_mask() -> Mask:
     common = "|".join(platforms().common_names)
     name = rf"(?!(?:{common})(?:[/\\\s:;,]|$))[^/\\\s:;,]+"
     pattern = rf"(/home|/Users|/run/media|/media|\\Users)([/\\]){name}"
-    return Mask(("/home", "users", "/media"), pattern, r"\1\2USER")
+    return Mask(signs=("/home", "users", "/media"), pattern=pattern, word=r"\1\2USER")
 
 
 def _masks_of_names(names: Iterable[str], word: str, case: str) -> list[Mask]:
@@ -87,7 +89,7 @@ def _masks_of_names(names: Iterable[str], word: str, case: str) -> list[Mask]:
     written = "|".join(map(re.escape, longest_first)).replace(r"\-", r"(?:-|\\x2d)")
     pattern = rf"{case}(?:^|(?<=[/\\@=:~-]))(?:{written})(?![^\W_])"
     signs = [name.lower().partition("-")[0] for name in telling]
-    return [Mask(signs, pattern, word)]
+    return [Mask(signs=signs, pattern=pattern, word=word)]
 
 
 def masked(value: Any, every_mask: Sequence[Mask]) -> Any:

@@ -5,14 +5,14 @@ is run and nothing imported.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
+from ...core.records import Record
 from ..record import LM_STUDIO, PresentRuntime
 from .host import Facts, Host
 from .store_folders import present_table
 
 
-class _Program(NamedTuple):
+class _Program(Record):
     """Where a program of a runtime may be."""
 
     runtime: str
@@ -45,9 +45,11 @@ def _programs(host: Host, folders: Sequence[str]) -> Iterator[_Program]:
     suffix = ".exe" if host.system == "windows" else ""
     for folder in folders:
         for command, runtime in present_table().commands.items():
-            yield _Program(runtime, host.paths.join(folder, f"{command}{suffix}"))
+            yield _Program(
+                runtime=runtime, path=host.paths.join(folder, f"{command}{suffix}")
+            )
     for path in present_table().lm_studio.get(host.system, ()):
-        yield _Program(LM_STUDIO, path.replace("~", host.home, 1))
+        yield _Program(runtime=LM_STUDIO, path=path.replace("~", host.home, 1))
 
 
 def _search(host: Host, programs: Sequence[_Program]) -> dict[str, PresentRuntime]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
+from ...core.records import Record
 from ..platforms import platforms
 from .control_groups import CGROUP
 from .firmware import firmware_names
@@ -25,7 +25,7 @@ _FIRMWARE_KEYS = (rf"{_BIOS}\SystemManufacturer", rf"{_BIOS}\SystemProductName")
 _PLAIN_ROOTS = ("ext4", "xfs")
 
 
-class _Sign(NamedTuple):
+class _Sign(Record):
     """What the machine is (`container`, `vm`, `host`), and where that shows."""
 
     scope: str
@@ -51,17 +51,17 @@ def read_scope(host: Host, facts: Facts) -> None:
 def _linux_sign(host: Host) -> _Sign | None:
     container = _container_sign(host)
     if container is not None:
-        return _Sign("container", container)
+        return _Sign(scope="container", source=container)
     if any(word in host.release for word in platforms().virtual_kernels):
-        return _Sign("vm", "kernel release")
+        return _Sign(scope="vm", source="kernel release")
     flags = host.read_text(CPUINFO).split()
     if "hypervisor" in flags:
-        return _Sign("vm", f"{CPUINFO}, flag hypervisor")
+        return _Sign(scope="vm", source=f"{CPUINFO}, flag hypervisor")
     # x86 kernels always show the flag to a guest
     if "sse2" in flags:
-        return _Sign("host", f"{CPUINFO}, no flag hypervisor")
+        return _Sign(scope="host", source=f"{CPUINFO}, no flag hypervisor")
     if host.exists(f"{_TREE}/hypervisor"):
-        return _Sign("vm", f"{_TREE}/hypervisor")
+        return _Sign(scope="vm", source=f"{_TREE}/hypervisor")
     return None
 
 
@@ -89,12 +89,12 @@ def _mac_sign(host: Host) -> _Sign | None:
     stated = host.sysctl("kern.hv_vmm_present")
     if stated in ("0", "1"):
         scope = "vm" if stated == "1" else "host"
-        return _Sign(scope, "sysctl kern.hv_vmm_present")
+        return _Sign(scope=scope, source="sysctl kern.hv_vmm_present")
     features = host.sysctl("machdep.cpu.features").split()
     if stated or not features:
         return None
     scope = "vm" if "VMM" in features else "host"
-    return _Sign(scope, "sysctl machdep.cpu.features")
+    return _Sign(scope=scope, source="sysctl machdep.cpu.features")
 
 
 def _put_by_firmware(facts: Facts, names: Mapping[str, str]) -> None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...core.files import SHARD, numbered_files
+from ...core.records import Record
 from ..record import LM_STUDIO, PresentModel
 from .host import Facts, Host, reason_of
 from .store_folders import places, present_table
@@ -85,7 +86,7 @@ def _folder_names(host: Host, *parts: str) -> list[str]:
     return [name for name, size in host.sizes(*parts).items() if size is None]
 
 
-class _Weights(NamedTuple):
+class _Weights(Record):
     """The files of one model in a folder."""
 
     size_bytes: int
@@ -103,13 +104,18 @@ def _weights_in(files: Files) -> Iterator[_Weights]:
         sizes = [files.get(part, 0) for part in parts]
         if any(sizes):
             quantization = _quantization_in(parts[0])
-            yield _Weights(sum(sizes), all(sizes), parts[0], quantization)
+            yield _Weights(
+                size_bytes=sum(sizes),
+                complete=all(sizes),
+                file=parts[0],
+                quantization=quantization,
+            )
     weights = _plain_weights(files)
     if weights:
         parts_of_all = {part for name in weights for part in numbered_files(name)}
         sizes = [files.get(part, 0) for part in parts_of_all]
         complete = _is_complete(files, weights[0]) if all(sizes) else False
-        yield _Weights(sum(sizes), complete)
+        yield _Weights(size_bytes=sum(sizes), complete=complete)
 
 
 def _quantization_in(name: str) -> str | None:
@@ -198,7 +204,7 @@ def _search_lm_studio(host: Host, folder: str, store: str) -> Models:
                 )
 
 
-class _Layer(NamedTuple):
+class _Layer(Record):
     """A layer of a manifest of Ollama's: its file in `blobs`, and its media type."""
 
     blob: str
@@ -265,7 +271,11 @@ def _layer_of(entry: object) -> _Layer | None:
     size = entry.get("size")
     if not isinstance(digest, str) or type(size) is not int or size < 0:
         return None
-    return _Layer(digest.replace(":", "-"), size, str(entry.get("mediaType")))
+    return _Layer(
+        blob=digest.replace(":", "-"),
+        size_bytes=size,
+        media_type=str(entry.get("mediaType")),
+    )
 
 
 _SEARCHES: dict[str, Callable[[Host, str, str], Models]] = {

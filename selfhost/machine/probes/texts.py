@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from ...core.records import Record
 from .firmware import firmware_names
@@ -103,7 +102,7 @@ def _without_octal(path: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), path)
 
 
-class CpuInfo(NamedTuple):
+class CpuInfo(Record):
     """What /proc/cpuinfo says of a processor."""
 
     # empty where it has none
@@ -116,7 +115,7 @@ def parse_cpuinfo(text: str) -> CpuInfo:
     """The processor's name and instruction sets, of the text of /proc/cpuinfo."""
     values = _values_by_key(text)
     name = _arm_name(values) or _stated_name(values)
-    return CpuInfo(name, _common_sets(values))
+    return CpuInfo(name=name, instruction_sets=_common_sets(values))
 
 
 def _values_by_key(text: str) -> Values:
