@@ -20,7 +20,7 @@ from ..judge.checks import Finding, Outcome
 from ..judge.checks.runtime import is_slow
 from ..judge.checks.space import bytes_to_store, disk_margin_bytes, reserve_beside
 from ..judge.defaults import smallest_of_list
-from ..judge.devices import DEVICE_MARGIN_BYTES, smallest_total_bytes
+from ..judge.devices import smallest_total_bytes
 from ..judge.equal_parts import smallest_device_bytes
 from ..judge.judging import judge
 from ..judge.pace.rates import shared_gpu_of
@@ -395,7 +395,7 @@ def _sizes(question: Question, needs: Needs) -> _Sizes:
 
     The RAM is for the accelerator whose driver takes most of it: a plan names no maker.
     """
-    card_bytes = DEVICE_MARGIN_BYTES
+    card_bytes = 0
     for term in needs_on(needs, question.case, Device()).terms:
         if term.where != "host":
             card_bytes += term.high_bytes

@@ -13,7 +13,7 @@ from functools import cache
 from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
 from ..core.tables import shipped_table
-from ..core.units import GIB
+from ..core.units import GIB, MIB
 from ..machine import gpus
 from ..machine.cpus import metal_share
 from ..machine.record import Accelerator, Machine
@@ -22,6 +22,9 @@ from ..needs.records import Device, Needs, Split, Term
 
 # llama.cpp's fitter leaves so much of each device free (0c1e5709, common/common.h line 483)
 DEVICE_MARGIN_BYTES = 1 * GIB
+# CUDA's context, which no need counts: 609 to 708 MiB of llama.cpp on an H100 (gpu_rest_bytes of
+# tests/truth/llamacpp_gpu_ram.json)
+_CONTEXT_BYTES = 708 * MIB
 # vLLM takes so many hundredths of each device and fails where that is not enough (vllm 0.33.0,
 # vllm/config/cache.py lines 215-223)
 _GPU_ONLY_PERCENT = 92
@@ -131,15 +134,24 @@ def idle_bytes(device: Accelerator) -> int | None:
     return total - gpus.kept_by_driver_bytes(device.vendor, total)
 
 
-def smallest_total_bytes(vendor: str, idle: int) -> int:
-    """The memory of the smallest card of that maker of which programs see so many bytes."""
-    total = idle
+def _reserve_bytes(vendor: str, total_bytes: int) -> int:
+    """What of a card by name no need may take: what llama.cpp leaves free, or more.
+
+    More where what the driver keeps and the context are more than that.
+    """
+    kept = gpus.kept_by_driver_bytes(vendor, total_bytes)
+    return max(DEVICE_MARGIN_BYTES, kept + _CONTEXT_BYTES)
+
+
+def smallest_total_bytes(vendor: str, room_bytes: int) -> int:
+    """The memory of the smallest card of that maker that gives a program so much."""
+    total = room_bytes
     while True:
-        seen = total - gpus.kept_by_driver_bytes(vendor, total)
-        if seen >= idle:
+        lacking = room_bytes - (total - _reserve_bytes(vendor, total))
+        if lacking <= 0:
             return total
-        # a larger card never shows more than the bytes that were added
-        total += idle - seen
+        # a larger card never gives more than the bytes that were added
+        total += lacking
 
 
 def percent_of(case: Case | None) -> float:
@@ -151,18 +163,20 @@ def percent_of(case: Case | None) -> float:
 def room_of(device: Accelerator, percent: float | None = None) -> int | None:
     """What a program may take of it now: that share, or all but what llama.cpp leaves free.
 
-    What is left free holds the context of CUDA, which no need counts: up to 0.7 GiB of llama.cpp
-    and 0.9 GiB of PyTorch, with what that reserves. None where its memory was not read.
+    What is left free holds the context of CUDA, and with PyTorch what that reserves, up to 0.9 GiB.
+    Of a card by name it holds what the driver keeps, too. None where its memory was not read.
     """
-    free = device.memory_free_bytes
-    if free is None:
-        free = idle_bytes(device)
-    if free is None:
+    total, free = device.memory_total_bytes, device.memory_free_bytes
+    if percent is None and free is not None:
+        return max(0, free - DEVICE_MARGIN_BYTES)
+    if total is None:
         return None
     if percent is None:
-        return max(0, free - DEVICE_MARGIN_BYTES)
-    total = device.memory_total_bytes
-    return None if total is None else min(int(total * percent // 100), free)
+        maker = "" if device.is_part else device.vendor
+        return max(0, total - _reserve_bytes(maker, total))
+    share = int(total * percent // 100)
+    idle = idle_bytes(device) if free is None else free
+    return share if idle is None else min(share, idle)
 
 
 class _SmallDevices(Record):

@@ -35,12 +35,13 @@ def model(gib: int, name: str = "m", **changes: object) -> Question:
 def judged(
     sizes: Sequence[int], cards: Sequence[int], *, ram_gib: int = 128, **changes: object
 ) -> Judged:
-    """Models of these sizes, in that order, on a machine with these cards."""
+    """Models of these sizes, in that order, on a machine with these cards; all of it is free."""
+    owned = [card(size).replace(memory_free_bytes=size * GIB) for size in cards]
     machine = MACHINE.replace(
         memory_total_bytes=ram_gib * GIB,
         memory_limit_bytes=ram_gib * GIB,
         memory_available_bytes=ram_gib * GIB,
-        accelerators=tuple(map(card, cards)),
+        accelerators=tuple(owned),
     )
     models = [model(size, f"m{number}", **changes) for number, size in enumerate(sizes)]
     return judge_together(models, [each.spec.id for each in models], machine)

@@ -416,7 +416,10 @@ def test_a_rented_machine_has_its_size_and_its_gpus(
 def test_a_program_sees_less_of_a_card_than_its_driver_reports(
     driver_mib: int, program_gib: float
 ) -> None:
-    """What llama.cpp leaves free covers the rest and CUDA's context, up to 708 MiB on an H100."""
+    """What no need may take covers that and CUDA's context, up to 708 MiB on an H100.
+
+    Drivers differ by some 200 MiB on cards of one size.
+    """
     card = Accelerator(
         vendor="nvidia",
         name="NVIDIA",
@@ -425,7 +428,7 @@ def test_a_program_sees_less_of_a_card_than_its_driver_reports(
     )
     room = room_of(card)
     assert room is not None
-    assert room <= (program_gib * 1024 - 708) * 2**20
+    assert room <= (program_gib * 1024 - 708 + 220) * 2**20
     seen = idle_bytes(card)
     assert seen is not None
     assert seen == pytest.approx(program_gib * 2**30, abs=220 * 2**20)
@@ -442,5 +445,5 @@ def test_a_card_by_name_gives_what_its_record_says_is_free() -> None:
         unified=False,
     )
     read = by_name.replace(memory_free_bytes=81079 * 2**20)
-    assert room_of(by_name) == pytest.approx(room_of(read), abs=100 * 2**20)
+    assert room_of(by_name) == pytest.approx(room_of(read), abs=256 * 2**20)
     assert emptied([read]) == (read,)
