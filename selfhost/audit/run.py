@@ -426,7 +426,7 @@ def _missing_facts(machine: Machine, key: str, value: Any) -> FactValues:
         return {}
     if key == "bandwidth":
         return {
-            fact: value[0],
+            fact: value.bytes_per_second,
             "memory_bandwidth_how": None,
             "memory_bandwidth_bound": None,
         }

@@ -7,9 +7,8 @@ many as tensor parallelism allows.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ..core.records import Record
 from ..core.units import GIB
 from ..machine.record import Accelerator, Machine
 from ..needs import Case, needs_on
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 _STEP_BYTES = 5 * GIB
 
 
-class _Tried(Record):
+class _Tried(NamedTuple):
     """A group of accelerators, and the bytes that the tightest of them lacks."""
 
     group: list[Place]
@@ -56,16 +55,13 @@ def layouts_without_ram(
     states = list(dict.fromkeys((owned, emptied(owned))))
     tried = list[_Tried]()
     for cards in states:
-        groups = [
-            _Tried(
-                group=group,
-                lacking_bytes=lacking_bytes(
-                    _equal_parts(needs, group, cards, question), group
-                ),
-            )
-            for group in _groups(needs, machine, cards, question)
-        ]
-        holding = [entry.group for entry in groups if entry.lacking_bytes <= 0]
+        holding = list[list[Place]]()
+        for group in _groups(needs, machine, cards, question):
+            parts = _equal_parts(needs, group, cards, question)
+            lacking = lacking_bytes(parts, group)
+            tried.append(_Tried(group, lacking))
+            if lacking <= 0:
+                holding.append(group)
         # one alone, or the most: more of them are faster, and leave more of each for requests
         # (vLLM documentation, parallelism and scaling: as many as the machine has)
         for group in holding:

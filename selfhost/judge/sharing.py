@@ -11,7 +11,6 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ..core.records import Record
 from ..needs.records import (
     ACCELERATOR,
     How,
@@ -145,22 +144,21 @@ def layers_shared_out(
     needs: Needs, there: Needs, shares: Sequence[Share], layers: int
 ) -> Needs:
     """The terms where those shares lie; the layers that are left over lie in RAM, as in `needs`."""
-    left = layers - sum(share.layers for share in shares)
-    # experts alone may be there
-    keeps_experts = any(
-        term.name == "weights" and term.split is Split.HOST for term in there.terms
-    )
-    if not left and not keeps_experts:
-        return with_terms(
-            there,
-            _placed(there, _Division(shares=shares, layers=layers, left=0, in_ram={})),
-        )
+    left = layers - _layers_of(shares)
+    if not left and not _keeps_weights_in_ram(there):
+        return with_terms(there, _placed(there, _Division(shares, layers, 0, {})))
     in_ram = {term.name: term for term in needs.terms}
-    division = _Division(shares=shares, layers=layers, left=left, in_ram=in_ram)
+    division = _Division(shares, layers, left, in_ram)
     return with_terms(there, _placed(there, division), "split")
 
 
-class _Division(Record):
+def _keeps_weights_in_ram(there: Needs) -> bool:
+    """Whether weights, such as experts, stay in RAM wherever the layers lie."""
+    weights = [term for term in there.terms if term.name == "weights"]
+    return any(term.split is Split.HOST for term in weights)
+
+
+class _Division(NamedTuple):
     """Shares of a model of so many layers; `left` of them are in RAM, with the terms `in_ram`.
 
     `in_ram` is empty where nothing of the model is in RAM.

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from math import ceil
+from typing import NamedTuple
 
 from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.runtime_parts import KernelRule
 from ...core import units
-from ...core.records import Record
 from ...core.templates import fill
 from ...core.units import GIB, MIB
 from ...core.workload import FLAGS
@@ -191,7 +191,7 @@ def _stated_share(
     device = sharing[0].replace(
         unified=False, memory_total_bytes=total, memory_free_bytes=None
     )
-    share = _Share(place=needs.memory.places[0], device=device, percent=percent)
+    share = _Share(needs.memory.places[0], device, percent)
     free = machine.memory_available_bytes
     left_percent = LEFT_PERCENT if free is None else free * 100 // total
     if percent <= left_percent:
@@ -273,7 +273,7 @@ class _Fit(IntEnum):
     MOST = 3
 
 
-class _Share(Record):
+class _Share(NamedTuple):
     """What lies on one accelerator, of which the program takes so many hundredths.
 
     `percent` is None for a program that takes as much as it needs.
@@ -326,14 +326,11 @@ def _shares_of(needs: Needs, machine: Machine, question: Question) -> list[_Shar
     if not machine.accelerators:
         return []
     percent = percent_of(question.case) if question.wants_gpu else None
-    return [
-        _Share(
-            place=place,
-            device=machine.accelerators[index_of(place.where)],
-            percent=percent,
-        )
-        for place in _device_places(needs)
-    ]
+    shares = list[_Share]()
+    for place in _device_places(needs):
+        device = machine.accelerators[index_of(place.where)]
+        shares.append(_Share(place, device, percent))
+    return shares
 
 
 def _device_places(needs: Needs) -> list[PlaceNeed]:
@@ -452,7 +449,7 @@ def _too_full(shares: Sequence[_Share], *, now_only: bool) -> Ruling:
 # ------------------------------------------------------------------ what programs ask of a GPU
 
 
-class _Demand(Record):
+class _Demand(NamedTuple):
     """What a program asks of an accelerator, and whether it is met; None where not known.
 
     `variant` and `figures` are those of the finding that says it is not met.
@@ -497,17 +494,11 @@ def _demands_of_builds(runtime: RuntimeSpec, device: Accelerator) -> list[_Deman
     if least == runtime.gpus.compute_capability:
         key = "gpus.compute_capability"
     figures = {**common, "least": least, "source": runtime.sources.get(key, "")}
-    demands = [
-        _Demand(is_met=reaches(device, least), variant="capability", figures=figures)
-    ]
+    demands = [_Demand(reaches(device, least), "capability", figures)]
     patterns = amd_gpus(runtime)
     if device.vendor == "amd" and patterns:
         figures = {**common, "source": runtime.sources.get("gpus.amd_gpus", "")}
-        demands.append(
-            _Demand(
-                is_met=is_built_for(device, patterns), variant="build", figures=figures
-            )
-        )
+        demands.append(_Demand(is_built_for(device, patterns), "build", figures))
     if runtime.gpus.required:
         return demands
     # a program that runs without a GPU asks for little: one with an unlisted name has it
@@ -531,15 +522,9 @@ def _demands_of_rules(
             "makers": rule.vendors,
         }
         variant = "untold" if device.vendor in rule.vendors_untold else "maker"
-        yield _Demand(
-            is_met=_is_of_maker(rule, device), variant=variant, figures=figures
-        )
+        yield _Demand(_is_of_maker(rule, device), variant, figures)
         least = rule.compute_capability
-        yield _Demand(
-            is_met=reaches(device, least),
-            variant="capability",
-            figures={**figures, "least": least},
-        )
+        yield _Demand(reaches(device, least), "capability", {**figures, "least": least})
 
 
 def _is_of_maker(rule: KernelRule, device: Accelerator) -> bool | None:

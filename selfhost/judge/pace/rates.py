@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from math import inf
+from typing import NamedTuple
 
 from ...catalogue.runtime import RuntimeSpec
 from ...core import units
@@ -121,7 +122,7 @@ def _has_all_threads(machine: Machine) -> bool:
     return cores.are_known and usable >= cores.usable
 
 
-class _DecodingShares(Record):
+class _DecodingShares(NamedTuple):
     """What a kind of processor reads and computes, beside the one measured on."""
 
     memory: Range
@@ -131,9 +132,7 @@ class _DecodingShares(Record):
 @cache
 def _all_decoding_shares() -> dict[str, _DecodingShares]:
     return {
-        row["kind"]: _DecodingShares(
-            memory=Range(*row["memory"]), cores=Range(*row["cores"])
-        )
+        row["kind"]: _DecodingShares(Range(*row["memory"]), Range(*row["cores"]))
         for row in shipped_table("cpus")["decode"]
     }
 
@@ -165,7 +164,7 @@ def _chip_memory(machine: Machine, chip: cpus.Chip | None, *, is_guest: bool) ->
     return Memory(low=int(low * _GB), high=int(high * _GB), called=name)
 
 
-class _CoreKind(Record):
+class _CoreKind(NamedTuple):
     """What cores compute, and how they decode: a kind of `decode` in `specs/common/cpus.toml`."""
 
     core: cpus.Core
@@ -189,7 +188,7 @@ def _core_of(machine: Machine, named: cpus.Chip | cpus.Processor | None) -> _Cor
     elif core == "avx" and vectors == "sse":
         kind = "sse"
     return _CoreKind(
-        core=cpus.core_called(core, clock_ghz), kind=kind or pace_tables().kinds[core]
+        cpus.core_called(core, clock_ghz), kind or pace_tables().kinds[core]
     )
 
 
@@ -366,7 +365,7 @@ def _per_second(*bytes_per_second: float) -> str:
     return " to ".join(f"{units.decimal(int(rate))}/s" for rate in bytes_per_second)
 
 
-class _NamedMemory(Record):
+class _NamedMemory(NamedTuple):
     """What a name tells of a memory: how it is called, how cores read it, and bytes per second of
     each socket with all channels filled (`usual`: the likely ones).
     """
@@ -387,18 +386,14 @@ def _named_memory(machine: Machine, rate: int | None) -> _NamedMemory | None:
         if not chip.kind:
             return None
         peaks = _same_peaks(chip.gb_per_s * _GB)
-        return _NamedMemory(
-            called=chip.name, share=cpus.share_of(chip.kind), peaks=peaks
-        )
+        return _NamedMemory(chip.name, cpus.share_of(chip.kind), peaks)
     if series is not None:
         peaks = series.bytes_per_second
         if series.share.takes_either:
             # between the kinds of memory that it takes, where as many have one as the other
             peaks = peaks._replace(usual=(peaks.slowest * peaks.usual) ** 0.5)
         return _NamedMemory(
-            called=f"a processor of the series {series.name}",
-            share=series.share,
-            peaks=peaks,
+            f"a processor of the series {series.name}", series.share, peaks
         )
     computer = gpus.computer_of(machine) if is_client_by_class(machine) else None
     if computer is None:
@@ -407,9 +402,7 @@ def _named_memory(machine: Machine, rate: int | None) -> _NamedMemory | None:
     peaks = computer["bytes_per_second"]
     peaks = peaks._replace(slowest=peaks.least, fastest=peaks.usual)
     called = f"a guess: {computer['name']} like this"
-    return _NamedMemory(
-        called=called, share=cpus.share_of(computer["kind"]), peaks=peaks
-    )
+    return _NamedMemory(called, cpus.share_of(computer["kind"]), peaks)
 
 
 def _same_peaks(bytes_per_second: float) -> cpus.Rates:
@@ -809,7 +802,7 @@ def _is_surely_used(
     return computes_on_shared(runtime, device)
 
 
-class _RamPeak(Record):
+class _RamPeak(NamedTuple):
     """What the RAM gives at most: bytes per second, and where a guess is from."""
 
     bytes_per_second: Range
@@ -825,9 +818,9 @@ def _peak_of_ram(machine: Machine) -> _RamPeak | None:
     if series is not None and is_assumed:
         return _peak_of_series(series, rate)
     if rate is not None and not machine.is_bandwidth_measured:
-        return _RamPeak(bytes_per_second=Range.of(rate))
+        return _RamPeak(Range.of(rate))
     if chip is not None and chip.called != ANY_APPLE:
-        return _RamPeak(bytes_per_second=Range.of(chip.high))
+        return _RamPeak(Range.of(chip.high))
     figures = pace_tables().reading
     memory = bandwidth(machine)
     if chip is not None:
@@ -840,7 +833,7 @@ def _peak_of_ram(machine: Machine) -> _RamPeak | None:
         return None
     if rate is not None:
         ends = highest(ends, Range.of(rate))
-    return _RamPeak(bytes_per_second=ends, source="a guess: not measured")
+    return _RamPeak(ends, "a guess: not measured")
 
 
 def _peak_of_series(series: cpus.Processor, rate: int | None) -> _RamPeak:
@@ -852,6 +845,4 @@ def _peak_of_series(series: cpus.Processor, rate: int | None) -> _RamPeak:
         channels = f"{units.percent(filled)} of its channels"
     most = max((peaks.usual * peaks.most) ** 0.5, peaks.fastest)
     source = f"the memory of {series.name} with {channels} filled"
-    return _RamPeak(
-        bytes_per_second=Range(peaks.slowest, peaks.usual, most) * filled, source=source
-    )
+    return _RamPeak(Range(peaks.slowest, peaks.usual, most) * filled, source)

@@ -68,7 +68,7 @@ class UsedGpu(NamedTuple):
     gpu: Gpu
 
 
-class ApartExperts(Record):
+class ApartExperts(NamedTuple):
     """A step whose experts of so many layers are computed by the processor (`experts`), all else
     by the devices (`rest`).
     """
@@ -78,7 +78,7 @@ class ApartExperts(Record):
     layers: float
 
 
-class PromptPace(Record):
+class PromptPace(NamedTuple):
     """How fast a prompt is read (None: not known), and in what time weights cross to the GPUs for
     each batch of it.
     """
@@ -229,17 +229,18 @@ class LaidOut(Record):
     def prompt(self, step: Step) -> PromptPace:
         """How fast a prompt is read, and in what time weights cross to the GPUs for each batch."""
         on_gpus = self._prompt_on_gpus(step)
-        # what another program than the one measured does with weights in RAM was not seen
-        if on_gpus is None or not (self.is_whole or step.foreign is None):
-            return PromptPace(pace=None)
+        if on_gpus is None:
+            return PromptPace(None)
         if self.is_whole:
-            return PromptPace(pace=1 / on_gpus)
+            return PromptPace(1 / on_gpus)
+        if step.foreign is not None:
+            # what another program than the one measured does with weights in RAM was not seen
+            return PromptPace(None)
         if self.shares_ram or not self.batch_tokens:
             on_cores = processor_prompt(step, self.machine)
-            if on_cores is None:
-                return PromptPace(pace=None)
+            assert on_cores is not None, "the GPUs compute the same operations"
             in_ram = self.in_ram.likely
-            return PromptPace(pace=1 / (on_gpus * (1 - in_ram) + 1 / on_cores * in_ram))
+            return PromptPace(1 / (on_gpus * (1 - in_ram) + 1 / on_cores * in_ram))
         crossing = self.in_ram_bytes / self._copied_per_second(
             has_experts=step.has_experts
         )
@@ -248,10 +249,8 @@ class LaidOut(Record):
         likely = on_gpus.likely + of_token.likely
         slower = hypot(on_gpus.slow - on_gpus.likely, of_token.slow - of_token.likely)
         faster = hypot(on_gpus.fast - on_gpus.likely, of_token.fast - of_token.likely)
-        return PromptPace(
-            pace=1 / Seconds(likely + slower, likely, likely - faster),
-            crossing=crossing,
-        )
+        taken = Seconds(likely + slower, likely, likely - faster)
+        return PromptPace(1 / taken, crossing)
 
     def _prompt_on_gpus(self, step: Step) -> Seconds | None:
         """Seconds of a token of a prompt, or of its part on GPUs; None where that is not known."""
@@ -500,7 +499,7 @@ def gpu_prompt(step: Step, gpu: Gpu) -> Seconds | None:
     return computed + launching * (step.layers / BATCH_TOKENS)
 
 
-class _Expected(Record):
+class _Expected(NamedTuple):
     """The pace of a step: `taken` by a token, and once the context is `full`; how fast that is, and
     how fast a prompt is read. `by_rules`: of programs that were not measured. `beside`: a clause of
     what may change it.
@@ -633,7 +632,7 @@ def _on_processor(step: Step, way: LaidOut) -> _Expected | None:
         taken=taken,
         full=full,
         decode=decode,
-        prompt=PromptPace(pace=prompt),
+        prompt=PromptPace(prompt),
         how=memory.how,
         by_rules=bool(step.foreign),
         beside=beside,
@@ -822,7 +821,7 @@ def _batch_factor(step: Step, way: LaidOut, pace: Speed) -> Amount:
     return factors.graph if step.replays and way.offloaded else factors.gpu
 
 
-class _ReadExperts(Record):
+class _ReadExperts(NamedTuple):
     """The share of what a token reads that is experts', and how many times as much several read."""
 
     share: float
@@ -837,7 +836,7 @@ def _read_experts(step: Step, tokens: int) -> _ReadExperts:
     """
     architecture = step.architecture
     if architecture is None or not step.parameters or not step.has_experts:
-        return _ReadExperts(share=0.0, growth=Amount.of(1))
+        return _ReadExperts(0.0, Amount.of(1))
     met = expert_parameters(architecture, step.expert_matrices).used
     largest = max(architecture.feed_forward, key=lambda group: group.experts or 0)
     used_share = (largest.used or 1) / (largest.experts or 1)
@@ -845,4 +844,4 @@ def _read_experts(step: Step, tokens: int) -> _ReadExperts:
     for preferred in pace_tables().batch.preferred:
         chosen = min(1.0, used_share / preferred)
         growths.append((1 - (1 - chosen) ** tokens) / chosen)
-    return _ReadExperts(share=min(1.0, met / step.parameters), growth=Amount(*growths))
+    return _ReadExperts(min(1.0, met / step.parameters), Amount(*growths))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import sqrt
+from typing import NamedTuple
 
 from ...catalogue.architecture import Architecture
 from ...catalogue.runtime import RuntimeSpec
@@ -242,7 +243,7 @@ def job_of(
     )
 
 
-class _Computing(Record):
+class _Computing(NamedTuple):
     """What computes: operations per second, and its name."""
 
     peak_flops: Range
@@ -263,9 +264,7 @@ def _gpus_computing(
             return None
         names.append(f"{device.name} ({peak / 1e12:.3g} TFLOPS at most)")
         peaks.append(peak)
-    return _Computing(
-        peak_flops=Range.of(sum(peaks)), called=" and ".join(dict.fromkeys(names))
-    )
+    return _Computing(Range.of(sum(peaks)), " and ".join(dict.fromkeys(names)))
 
 
 def _cores_computing(
@@ -276,8 +275,7 @@ def _cores_computing(
     rate = cores_rate(machine, runtime)
     cores = units.cores(threads_range(machine, runtime).likely)
     return _Computing(
-        peak_flops=rate,
-        called=f"{cores} of the processor (about {rate.likely / 1e12:.3g} TFLOPS)",
+        rate, f"{cores} of the processor (about {rate.likely / 1e12:.3g} TFLOPS)"
     )
 
 
@@ -333,7 +331,6 @@ def step_seconds(
 ) -> Seconds | None:
     """Of a step that reads so many parameters: in 16 bits on a GPU, in 32 on a processor."""
     figures = work_tables().work
-    read_bytes, longer = {"BF16": 2 * parameters}, figures.step_on_card
     if device is None:
         read_bytes = {"F32": 4 * parameters}
         longer = figures.step_on_cores
@@ -524,10 +521,11 @@ def _moving_seconds(placed: Needs, denoising: Denoising, offload: str) -> Second
     for term in placed.terms:
         if term.name == "weights" and term.where == "host":
             host_bytes += term.bytes
-    times = denoising.steps * denoising.passes if offload == "sequential" else 1
-    return work_tables().pictures.moved_gb_seconds[offload] * (
-        times * host_bytes / units.GB
-    )
+    times = 1
+    if offload == "sequential":
+        times = denoising.steps * denoising.passes
+    seconds = work_tables().pictures.moved_gb_seconds[offload]
+    return seconds * (times * host_bytes / units.GB)
 
 
 def _kind_of_picture(denoising: Denoising, quantization: str) -> str:
@@ -557,7 +555,8 @@ def _picture_on_gpu(
 ) -> Seconds:
     """Of the steps, which Python launches block by block, and of the decoder."""
     figures = work_tables().pictures
-    decoder_share, beside = share, NO_SECONDS
+    decoder_share = share
+    beside = NO_SECONDS
     if denoising.frames is None:
         # clips were timed as a whole
         decoder_share = figures.decoder * share.likely
@@ -570,7 +569,7 @@ def _picture_on_gpu(
     return longest(steps, launching) + decoding + beside
 
 
-class _SoundSeconds(Record):
+class _SoundSeconds(NamedTuple):
     """Seconds of a minute of sound, and what they rest on."""
 
     taken: Seconds
@@ -602,7 +601,7 @@ def _pace_of_sound(job: Job, unit: str, audio_seconds: int | None) -> Speed:
     return Speed(work=pace, unit=unit, how=found.how, audio_seconds=audio_seconds)
 
 
-class WritingStep(Record):
+class WritingStep(NamedTuple):
     """One token that is written down by a decoder, and the bytes of a parameter while the program
     computes.
     """
@@ -639,7 +638,7 @@ def writing_step(
     step = Step(
         architecture=decoder, layers=decoder.layers, read_bytes=FrozenDict(read)
     )
-    return WritingStep(step=step, decoder=decoder, parameter_bytes=parameter_bytes)
+    return WritingStep(step, decoder, parameter_bytes)
 
 
 def encoder_seconds(job: Job, decoder: Architecture, parameter_bytes: float) -> Seconds:
@@ -694,7 +693,7 @@ def _written(
         f"on {job.called}; the encoder reads half a minute at a time, and {tokens.fast:g} to"
         f" {tokens.slow:g} tokens of text are written for a minute of speech{job.basis('encoder')}"
     )
-    return _SoundSeconds(taken=encoding + token * (tokens * beams) + beside, how=how)
+    return _SoundSeconds(encoding + token * (tokens * beams) + beside, how)
 
 
 def _as_published(job: Job, sound: Sound) -> _SoundSeconds | None:
@@ -711,8 +710,7 @@ def _as_published(job: Job, sound: Sound) -> _SoundSeconds | None:
     if not low or not high:
         return None
     return _SoundSeconds(
-        taken=Seconds(high, sqrt(low * high), low),
-        how=f"as published runs took on {places}",
+        Seconds(high, sqrt(low * high), low), f"as published runs took on {places}"
     )
 
 
@@ -737,7 +735,7 @@ def _stepped(job: Job, sound: Sound) -> _SoundSeconds | None:
     if taken == NO_SECONDS:
         return None
     how = f"on {job.called}; by its operations and steps for a second of sound"
-    return _SoundSeconds(taken=taken, how=how)
+    return _SoundSeconds(taken, how)
 
 
 def _step_of_voice(job: Job, sound: Sound, parameters: int) -> Seconds | None:
