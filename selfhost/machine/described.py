@@ -19,8 +19,8 @@ from .cards import NamedCards, joined
 from .products import Product, mac_with
 from .profiles import (
     MEMORY_FACTS,
-    all_profiles,
     planned_machine,
+    profiles_with_cards,
     unknown_machine,
 )
 from .record import (
@@ -397,9 +397,10 @@ def _profile_with(computer: _Computer) -> tuple[Machine, str] | None:
     if computer.ram_gib or "cores" in about.numbers:
         return None
     wanted = _names_and_sizes(computer.cards.accelerators)
+    card_names = [name for name, _ in wanted]
     kinds = ("laptop",) if about.is_laptop else ("desktop", "server")
     for kind in kinds:
-        for profile in all_profiles(kind):
+        for profile in profiles_with_cards(kind, card_names):
             machine = profile.machine
             if wanted == _names_and_sizes(machine.accelerators or ()):
                 note = (

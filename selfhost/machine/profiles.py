@@ -5,7 +5,7 @@ each, read when it is named.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 
 from ..core import units
@@ -164,9 +164,27 @@ def machine_called(text: str) -> tuple[Machine, str | None] | None:
     return None
 
 
-def all_profiles(first_word: str = "") -> tuple[Profile, ...]:
-    """Those whose name begins so, by kind and memory. Raises `MachineFileError`."""
-    profiles = [load(name) for name in names() if name.startswith(first_word)]
+def all_profiles() -> tuple[Profile, ...]:
+    """Every known machine, by kind and memory. Raises `MachineFileError`."""
+    return _ordered(names())
+
+
+def profiles_with_cards(first_word: str, cards: Collection[str]) -> tuple[Profile, ...]:
+    """Those whose name begins so and whose GPUs have these names, by kind and memory.
+
+    No other is made: to make all of them takes a sixth of a check. Raises `MachineFileError`.
+    """
+    found: list[str] = []
+    for name, row in _rows().items():
+        own_cards = {card["name"] for card in row.get("accelerators", ())}
+        if name.startswith(first_word) and own_cards == set(cards):
+            found.append(name)
+    return _ordered(found)
+
+
+def _ordered(profile_names: Iterable[str]) -> tuple[Profile, ...]:
+    """The profiles of these names, by kind and memory."""
+    profiles = [load(name) for name in profile_names]
     profiles.sort(key=_place_in_lists)
     return tuple(profiles)
 

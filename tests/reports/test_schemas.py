@@ -17,7 +17,7 @@ from helpers.written import validate
 from selfhost import UnknownModelError, Workload, check, compare, plan, rank, size
 from selfhost.advice.several import describe
 from selfhost.catalogue.index import open_catalogue
-from selfhost.machine.profiles import all_profiles
+from selfhost.machine.profiles import load
 from selfhost.machine.record import Machine
 from selfhost.reports import json as report
 from selfhost.reports.json import dumps
@@ -84,7 +84,7 @@ def _documents() -> dict[str, dict[str, Any]]:
         "model-1": report.shown(shown),
         "plan-1": plan("mistral-7b").to_json(),
         "plan-1 closed": plan("gpt-4o").to_json(),
-        "profiles-1": report.profiles(all_profiles("macbook-air-m2-16gb")),
+        "profiles-1": report.profiles([load("macbook-air-m2-16gb")]),
         "error-1": report.titled("error/1", **report.fault(error), exit_code=2),
         "machine-1": Machine.read(
             root=MACHINES / "linux-desktop-alder-lake" / "root"
