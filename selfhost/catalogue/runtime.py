@@ -83,42 +83,39 @@ class RuntimeSpec(Stated):
     finetuning: Finetuning = read_by(kind=Finetuning, default=Finetuning())
 
     def settings_of(self, options: Mapping[str, str]) -> dict[str, str]:
-        """What those of its options that are asked for make of what they change."""
-        rules = [
-            (key, rule) for key, rule in self.named_options.items() if key in options
-        ]
-        return {rule.changes: rule.to or options[key] for key, rule in reversed(rules)}
+        """What the options that are asked for set, by what they change."""
+        settings: dict[str, str] = {}
+        for name, option in self.named_options.items():
+            # of two that change the same the first counts
+            if name in options and option.changes not in settings:
+                settings[option.changes] = option.to or options[name]
+        return settings
 
     def crashing_sets(
         self, instruction_sets: Collection[str] | None
     ) -> tuple[str, ...]:
-        """Those of a processor's instruction sets on which it may crash."""
-        return tuple(
-            [
-                name
-                for name in self.platforms.crashes_with_sets
-                if name in (instruction_sets or ())
-            ]
-        )
+        """The instruction sets of a processor on which the program may crash."""
+        known = instruction_sets or ()
+        names = self.platforms.crashes_with_sets
+        return tuple(name for name in names if name in known)
 
     def rule_of(self, quantization: str | None) -> QuantizationRule | None:
         """The rule for a quantization, whatever the size of its groups; None for a stored type."""
         name = quantization or ""
-        while name and name not in self.quantizations:
-            shorter = (
-                re.sub(r"-(?:\d+g|channel|[23]bit)$", "", name) if "-" in name else name
-            )
-            name = shorter if shorter != name else ""
-        return self.quantizations.get(name)
+        while name not in self.quantizations:
+            shorter = re.sub(r"-(?:\d+g|channel|[23]bit)$", "", name)
+            if shorter == name:
+                return None
+            name = shorter
+        return self.quantizations[name]
 
     def capability_under(self, rules: Sequence[KernelRule]) -> str | None:
         """The least compute capability of an NVIDIA GPU that runs it under these rules, too."""
-        needed = [rule.compute_capability for rule in (self.gpus, *rules)]
-        return max(
-            filter(None, needed),
-            key=lambda text: [*map(int, text.split("."))],
-            default=None,
-        )
+        needed = []
+        for rule in (self.gpus, *rules):
+            if rule.compute_capability is not None:
+                needed.append(rule.compute_capability)
+        return max(needed, key=_capability_number, default=None)
 
     def command_of(self, family: str | None, uses: Sequence[str] | None) -> str:
         """The command for models of that family, or of that main use, or for any."""
@@ -131,10 +128,13 @@ class RuntimeSpec(Stated):
 
     def quantization_called(self, text: str) -> str | None:
         """The quantization that people call so with this program: `4bit` is nf4 or awq."""
-        typed, rules = (
-            "-".join(text.lower().replace("_", " ").split()),
-            self.quantizations.items(),
-        )
-        return next(
-            (name for name, rule in rules if typed == name or typed in rule.also), None
-        )
+        typed = "-".join(text.lower().replace("_", " ").split())
+        for name, rule in self.quantizations.items():
+            if typed == name or typed in rule.also:
+                return name
+        return None
+
+
+def _capability_number(capability: str) -> list[int]:
+    """`12.0` as numbers that compare: 12.0 is above 8.9."""
+    return [int(part) for part in capability.split(".")]
