@@ -12,6 +12,7 @@ from collections.abc import Iterable
 _OBEYED = ("::", "##")
 # the three ways of a shell to quote, of which the first is not known to `shlex`
 _QUOTED = r"""\$'((?:\\.|[^'\\])*)'|'[^']*'|"(?:\\.|[^"\\])*\""""
+_ESCAPE = rb"\\([0-7]{3}|.)"
 
 
 def shell_word(text: str) -> str:
@@ -20,7 +21,8 @@ def shell_word(text: str) -> str:
     A line break, or another sign that no terminal shows as it is, is written as bash, zsh and ksh
     read it (POSIX.1-2024, Shell Command Language, 2.2.4): `$'a\012b'` names a file of two lines.
     """
-    if text.isprintable() and not any(sign in text for sign in _OBEYED):
+    is_obeyed = any(sign in text for sign in _OBEYED)
+    if text.isprintable() and not is_obeyed:
         return shlex.quote(text)
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     for sign in _OBEYED:
@@ -28,43 +30,52 @@ def shell_word(text: str) -> str:
         escaped = escaped.replace(sign, with_octal)
         # of three signs in a row two are left
         escaped = escaped.replace(sign, with_octal)
-    letters = [
-        letter if letter.isprintable() else _in_octal(letter) for letter in escaped
-    ]
-    return f"$'{''.join(letters)}'"
+    written = ""
+    for letter in escaped:
+        written += letter if letter.isprintable() else _in_octal(letter)
+    return f"$'{written}'"
 
 
 def shell_line(words: Iterable[str]) -> str:
     """The words as one line of a shell."""
-    return " ".join(shell_word(word) for word in words)
+    return " ".join(map(shell_word, words))
 
 
 def shell_words(line: str) -> list[str]:
     """The words of a line that was made of `shell_word`, and of other text that `shlex` reads."""
-    return shlex.split(re.sub(_QUOTED, _without_escapes, line, flags=re.DOTALL))
+    readable = re.sub(_QUOTED, _without_escapes, line, flags=re.DOTALL)
+    return shlex.split(readable)
 
 
 def _without_escapes(quoted: re.Match[str]) -> str:
     """A quoted word as `shlex` reads it."""
-    inner = quoted[1]
-    return quoted[0] if inner is None else shlex.quote(_unescaped(inner))
+    escaped = quoted[1]
+    if escaped is None:
+        return quoted[0]
+    return shlex.quote(_unescaped(escaped))
 
 
 def _in_octal(letter: str) -> str:
-    # three digits end by themselves, whatever follows
-    return "".join(
-        f"\\{byte:03o}" for byte in letter.encode("utf-8", "surrogateescape")
-    )
+    """A letter as the octal numbers of its bytes: three digits end by themselves."""
+    written = ""
+    for byte in _bytes_of(letter):
+        written += f"\\{byte:03o}"
+    return written
 
 
 def _unescaped(text: str) -> str:
     """A text with each `\\012` as the byte of that octal number, and each `\\x` as x."""
-    plain = re.sub(
-        rb"\\([0-7]{3}|.)", _escaped_byte, text.encode("utf-8", "surrogateescape")
-    )
+    plain = re.sub(_ESCAPE, _escaped_byte, _bytes_of(text))
     return plain.decode("utf-8", "surrogateescape")
 
 
 def _escaped_byte(escape: re.Match[bytes]) -> bytes:
     digits = escape[1]
-    return bytes([int(digits, 8)]) if digits.isdigit() else digits
+    if digits.isdigit():
+        return bytes([int(digits, 8)])
+    return digits
+
+
+def _bytes_of(text: str) -> bytes:
+    """The bytes of a text, also of a file's name that is not UTF-8."""
+    return text.encode("utf-8", "surrogateescape")

@@ -13,12 +13,20 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from time import gmtime, strftime
-from typing import NamedTuple
 
-KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
-KB, MB, GB, TB = 10**3, 10**6, 10**9, 10**12
+KIB = 2**10
+MIB = 2**20
+GIB = 2**30
+TIB = 2**40
+KB = 10**3
+MB = 10**6
+GB = 10**9
+TB = 10**12
 DAY_SECONDS = 86_400
 YEAR_SECONDS = 365 * DAY_SECONDS
+
+# writes a number with its unit
+Show = Callable[[float], str]
 
 
 def counted(names: Sequence[str]) -> list[str]:
@@ -48,10 +56,12 @@ def count_while(holds: Callable[[int], bool], numbers: range) -> int:
 
 def plural(count: int, noun: str) -> str:
     """`1 thread`, `2 threads`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    if count != 1:
+        noun += "s"
+    return f"{count:,} {noun}"
 
 
-def between(shown: Callable[[float], str], least: float, most: float) -> str:
+def between(shown: Show, least: float, most: float) -> str:
     """`4.71 to 4.74 GiB`, `980 MiB to 1.02 GiB`; one figure where both print alike."""
     first = shown(least)
     last = shown(most)
@@ -65,42 +75,54 @@ def between(shown: Callable[[float], str], least: float, most: float) -> str:
 
 def binary(size: float, *, up: bool = False) -> str:
     """Bytes of memory, `4.90 GiB`, `512 MiB`; rounded `up`, what is printed is enough."""
-    scaled = _scaled(size, 1024, ("TiB", "GiB", "MiB", "KiB"), up=up)
+    scaled = _scaled(size, 1024, _BINARY_UNITS, up=up)
     return scaled or _bytes(size)
 
 
 def decimal(size: float, *, up: bool = False) -> str:
     """Bytes of downloads and disks, as publishers and shops state them: `4.37 GB`."""
-    scaled = _scaled(size, 1000, ("TB", "GB", "MB", "kB"), up=up)
+    scaled = _scaled(size, 1000, _DECIMAL_UNITS, up=up)
     return scaled or _bytes(size)
 
 
 def count(number: float) -> str:
     """A model's parameters as people say them: `7.25 B`, `124 M`."""
-    return _scaled(number, 1000, ("T", "B", "M", "K")) or str(number)
+    return _scaled(number, 1000, _COUNT_UNITS) or str(number)
 
 
 def _bytes(size: float) -> str:
-    return f"{size} byte" if abs(size) == 1 else f"{size} bytes"
+    if abs(size) == 1:
+        return f"{size} byte"
+    return f"{size} bytes"
+
+
+# of the base to the power 4, 3, 2 and 1
+_BINARY_UNITS = ("TiB", "GiB", "MiB", "KiB")
+_DECIMAL_UNITS = ("TB", "GB", "MB", "kB")
+_COUNT_UNITS = ("T", "B", "M", "K")
 
 
 def _scaled(
     number: float, base: int, units: Sequence[str], *, up: bool = False
 ) -> str | None:
-    """Three digits and the largest of the units, of base to the power 4, 3, 2 and 1, that the
-    number reaches; None for a number below all of them.
+    """Three digits and the largest of the units, those of such a base, that the number reaches;
+    None for a number below all of them.
     """
     sign = "-" if number < 0 else ""
     size = abs(number)
-    for power, unit in zip((4, 3, 2, 1), units, strict=True):
+    power = len(units)
+    for unit in units:
         factor = base**power
         # 0.9995 and up would print as 1000 of the next smaller unit
         if size >= factor * 0.9995:
             value = size / factor
             places = _places_for_three_digits(value)
             if up:
-                value = -(-size * 10**places // factor) / 10**places
+                steps = 10**places
+                # minus the floor of minus the steps: exact, as a division of floats is not
+                value = -(-size * steps // factor) / steps
             return f"{sign}{value:,.{places}f} {unit}"
+        power -= 1
     return None
 
 
@@ -163,35 +185,35 @@ def short_license(expression: str) -> str:
     return expression.replace("LicenseRef-", "")
 
 
-class _Length(NamedTuple):
-    """A unit of time, and from how many seconds on lengths are told in it."""
-
-    least_seconds: float
-    seconds: int
-    word: str
-
-
-_LENGTHS = (
-    _Length(2 * YEAR_SECONDS, YEAR_SECONDS, "year"),
-    _Length(2 * DAY_SECONDS, DAY_SECONDS, "day"),
-    _Length(7_200, 3_600, "hour"),
-    # 119.5 seconds would print as 120
-    _Length(119.5, 60, "minute"),
-    _Length(0, 1, "second"),
-)
-
-
 def duration(seconds: float) -> str:
     """A length of time, with no more digits than a guess deserves: `0.09 seconds`, `2.5 hours`.
     A year has 365 days.
     """
-    length = next(length for length in _LENGTHS if seconds >= length.least_seconds)
-    number = seconds / length.seconds
-    if number < 9.95 and length.word in ("second", "hour"):
-        text = f"{number:.2g}"
-    else:
-        text = f"{number:,.0f}"
-    return f"{text} {length.word}" if text == "1" else f"{text} {length.word}s"
+    if seconds >= 2 * YEAR_SECONDS:
+        return _rounded(seconds / YEAR_SECONDS, "year")
+    if seconds >= 2 * DAY_SECONDS:
+        return _rounded(seconds / DAY_SECONDS, "day")
+    if seconds >= 7_200:
+        return _two_digits(seconds / 3_600, "hour")
+    # 119.5 seconds would print as 120
+    if seconds >= 119.5:
+        return _rounded(seconds / 60, "minute")
+    return _two_digits(seconds, "second")
+
+
+def _two_digits(number: float, noun: str) -> str:
+    """`2.5 hours`, `12 hours`: two digits at least of what is not whole."""
+    if number >= 9.95:
+        return _rounded(number, noun)
+    text = f"{number:.2g}"
+    if text == "1":
+        return f"1 {noun}"
+    return f"{text} {noun}s"
+
+
+def _rounded(number: float, noun: str) -> str:
+    """`2 minutes`: never one of them, as `duration` takes the next smaller unit below two."""
+    return f"{number:,.0f} {noun}s"
 
 
 def dollars(amount: float) -> str:
@@ -206,7 +228,10 @@ def dollars(amount: float) -> str:
 
 def cores(number: float) -> str:
     """`2 cores`, `1 core`, `0.5 cores`."""
-    return "1 core" if f"{number:g}" == "1" else f"{number:g} cores"
+    text = f"{number:g}"
+    if text == "1":
+        return "1 core"
+    return f"{text} cores"
 
 
 def utc_today() -> str:
@@ -224,23 +249,32 @@ _MONTHS_OF_30_DAYS = (4, 6, 9, 11)
 def days_of_month(year: int, month: int) -> int:
     """How many days the month (1 to 12) has in the Gregorian calendar: 28 to 31."""
     if month == 2:
-        is_leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-        return 29 if is_leap else 28
-    return 30 if month in _MONTHS_OF_30_DAYS else 31
+        return 29 if _is_leap(year) else 28
+    if month in _MONTHS_OF_30_DAYS:
+        return 30
+    return 31
+
+
+def _is_leap(year: int) -> bool:
+    """Whether a year has a 29th of February: one of four, and of full centuries one of four."""
+    if year % 100 == 0:
+        return year % 400 == 0
+    return year % 4 == 0
 
 
 def fault_of_date(date: str) -> str | None:
     """Why the calendar does not have a date, `YYYY` or `YYYY-MM` or `YYYY-MM-DD` with a month from
     01 to 12: `February 2026 has 28 days`. None for a date that exists.
     """
-    year, *month_and_day = map(int, date.split("-"))
+    parts = [int(part) for part in date.split("-")]
+    year = parts[0]
     if year == 0:
         return "there is no year 0"
-    if len(month_and_day) < 2:
+    if len(parts) < 3:
         return None
-    month, day = month_and_day
+    month = parts[1]
     days = days_of_month(year, month)
-    if 1 <= day <= days:
+    if 1 <= parts[2] <= days:
         return None
     return f"{_MONTHS[month - 1]} {year} has {days} days"
 
@@ -252,10 +286,23 @@ _QUANTITY = (
 )
 # a bare K, M, G or T is binary, as `docker run -m` and `systemd` read it
 _SIZES = {
-    "": 1, "b": 1, "byte": 1, "bytes": 1,
-    "k": KIB, "kib": KIB, "m": MIB, "mib": MIB, "g": GIB, "gib": GIB, "t": TIB, "tib": TIB,
-    "kb": KB, "mb": MB, "gb": GB, "tb": TB,
-}  # fmt: skip
+    "": 1,
+    "b": 1,
+    "byte": 1,
+    "bytes": 1,
+    "k": KIB,
+    "kib": KIB,
+    "m": MIB,
+    "mib": MIB,
+    "g": GIB,
+    "gib": GIB,
+    "t": TIB,
+    "tib": TIB,
+    "kb": KB,
+    "mb": MB,
+    "gb": GB,
+    "tb": TB,
+}
 _SECONDS = {
     **dict.fromkeys(("", "s", "sec", "second", "seconds"), 1),
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
@@ -268,23 +315,25 @@ _RATE = (
 )
 
 
-class _Quantity(NamedTuple):
+class _Quantity:
     """What was typed, exactly: a number as a fraction of whole numbers, and its unit as typed."""
 
-    numerator: int
-    denominator: int
-    unit: str
+    def __init__(self, numerator: int, denominator: int, unit: str) -> None:
+        self.numerator = numerator
+        self.denominator = denominator
+        self.unit = unit
 
 
 def _quantity(text: str, refusal: str) -> _Quantity:
     """`1.5 GiB` -> 15, 10, `GiB`. `ValueError` for what is no number with a unit."""
     match = re.fullmatch(_QUANTITY, text)
     if match is None:
-        raise ValueError(f"{text!r} {_why_no_quantity(text) or refusal}")
-    sign, whole, fraction, unit = match.groups(default="")
+        why = _why_no_quantity(text) or refusal
+        raise ValueError(f"{text!r} {why}")
+    sign, digits, fraction, unit = match.groups(default="")
+    digits = digits.replace(",", "").replace("_", "")
     decimals = fraction.removeprefix(".")
-    digits = re.sub("[,_]", "", whole) + decimals
-    return _Quantity(int(sign + digits), 10 ** len(decimals), unit)
+    return _Quantity(int(sign + digits + decimals), 10 ** len(decimals), unit)
 
 
 def _why_no_quantity(text: str) -> str | None:
@@ -293,88 +342,105 @@ def _why_no_quantity(text: str) -> str | None:
         if not letter.isascii():
             return f"holds {letter!r}: write a number with the digits 0 to 9"
     if re.fullmatch(" *[0-9]+,[0-9]+[A-Za-z/ ]*", text):
-        return (
-            f"is not a number: write a decimal point, {text.strip().replace(',', '.')}"
-        )
+        with_point = text.strip().replace(",", ".")
+        return f"is not a number: write a decimal point, {with_point}"
     if "," in text or "_" in text:
         return "is not a number: write one number, such as 8192"
     return None
 
 
-def _in_units(
-    text: str, what: str, example: str, units: Mapping[str, int]
-) -> _Quantity:
-    """`1.5 GiB` in bytes, as a fraction. `ValueError` for another unit."""
-    refusal = f"is not a {what}: write for example {example}"
-    quantity = _quantity(text, refusal)
-    # what has no unit may be negative, for whoever says what the least is
-    may_be_negative = units is _NO_UNIT
-    step = units.get(quantity.unit.lower())
-    if step is None or (quantity.numerator < 0 and not may_be_negative):
-        raise ValueError(f"{text!r} {refusal}")
-    return _Quantity(quantity.numerator * step, quantity.denominator, "")
+class _Measure:
+    """What numbers of one kind are called, how one is typed, and what each unit of theirs, in small
+    letters, is worth. A number without a unit may be negative: its reader says what the least is.
+    """
+
+    def __init__(
+        self, name: str, example: str, units: Mapping[str, int] = _NO_UNIT
+    ) -> None:
+        self.name = name
+        self.refusal = f"is not a {name}: write for example {example}"
+        self.units = units
+        self.may_be_negative = units is _NO_UNIT
+
+    def read(self, text: str) -> _Quantity:
+        """`1.5 GiB` in bytes, as a fraction. `ValueError` for another unit."""
+        quantity = _quantity(text, self.refusal)
+        worth = self.units.get(quantity.unit.lower())
+        is_negative = quantity.numerator < 0
+        if worth is None or (is_negative and not self.may_be_negative):
+            raise ValueError(f"{text!r} {self.refusal}")
+        quantity.numerator *= worth
+        return quantity
+
+    def whole(self, text: str) -> int:
+        """`1.5k` -> 1536. `ValueError` for a fraction."""
+        quantity = self.read(text)
+        number, remainder = divmod(quantity.numerator, quantity.denominator)
+        if remainder == 0:
+            return number
+        message = f"is not a whole {self.name}: write for example {number}"
+        raise ValueError(f"{text!r} {message}")
 
 
-def _whole(text: str, what: str, example: str, units: Mapping[str, int]) -> int:
-    number, denominator, _ = _in_units(text, what, example, units)
-    quotient, remainder = divmod(number, denominator)
-    if remainder:
-        raise ValueError(
-            f"{text!r} is not a whole {what}: write for example {quotient}"
-        )
-    return quotient
+_WHOLE_NUMBER = _Measure("number", "8")
+_NUMBER = _Measure("number", "2 or 0.5")
+_TOKENS = _Measure("number of tokens", "8192 or 8k", {"": 1, "k": KIB, "m": MIB})
+_COUNT = _Measure("number", "200k or 1.5M", {"": 1, "k": KB, "m": MB, "b": GB})
+_TIME = _Measure("length of time", "30s, 10m or 1.5h", _SECONDS)
+_SIZE = _Measure("size", "16GiB or 16GB", _SIZES)
 
 
 def parse_whole(text: str) -> int:
     """`8`, `1,000` -> a whole number, also a negative one."""
-    return _whole(text, "number", "8", _NO_UNIT)
+    return _WHOLE_NUMBER.whole(text)
 
 
 def parse_tokens(text: str) -> int:
     """`8192`, `8,192`, `8k` (8 * 1024), `2.5k`: the length of a context."""
-    return _whole(text, "number of tokens", "8192 or 8k", {"": 1, "k": KIB, "m": MIB})
+    return _TOKENS.whole(text)
 
 
 def parse_count(text: str) -> int:
     """`200k`, `1.5M`, `2,000,000`: tokens as price lists count them, a k is 1,000."""
-    return _whole(text, "number", "200k or 1.5M", {"": 1, "k": KB, "m": MB, "b": GB})
+    return _COUNT.whole(text)
 
 
 def parse_seconds(text: str) -> int:
     """`90`, `30s`, `10m`, `1.5h` -> whole seconds."""
-    return _whole(text, "length of time", "30s, 10m or 1.5h", _SECONDS)
+    return _TIME.whole(text)
 
 
 def parse_number(text: str) -> float:
     """`2`, `0.5`, `1,000` -> a number, also a negative one."""
-    number, denominator, _ = _in_units(text, "number", "2 or 0.5", _NO_UNIT)
-    return number / denominator
+    quantity = _NUMBER.read(text)
+    return quantity.numerator / quantity.denominator
 
 
 def parse_size(text: str) -> int:
     """`16GiB`, `16 GB`, `512M`, `1.5g` -> whole bytes. 8 was meant as 8 GB or GiB."""
-    number, denominator, _ = _in_units(text, "size", "16GiB or 16GB", _SIZES)
+    quantity = _SIZE.read(text)
     # to the nearest byte, so that what is printed in three digits is read back as near as it tells
-    size = (2 * number + denominator) // (2 * denominator)
-    if text.strip().isdecimal() and 0 < size < MIB:
-        what = f"{text!r} is {binary(size)}"
-        raise ValueError(
-            f"{what}: the unit is missing, write for example 16GiB or 16GB"
-        )
-    return size
+    twice = 2 * quantity.numerator + quantity.denominator
+    size_bytes = twice // (2 * quantity.denominator)
+    has_no_unit = text.strip().isdecimal()
+    if has_no_unit and 0 < size_bytes < MIB:
+        message = "the unit is missing, write for example 16GiB or 16GB"
+        raise ValueError(f"{text!r} is {binary(size_bytes)}: {message}")
+    return size_bytes
 
 
 def parse_rate(text: str) -> int:
     """`100Mbit/s`, `100 Mb/s`, `1Gbps`, `12MB/s`, `10MiB/s` -> whole bytes per second."""
     refusal = "is not a speed: write for example 100Mbit/s or 12MB/s"
-    number, denominator, typed = _quantity(text, refusal)
-    match = re.fullmatch(_RATE, typed.replace(" ", ""))
+    quantity = _quantity(text, refusal)
+    match = re.fullmatch(_RATE, quantity.unit.replace(" ", ""))
     rate = 0
     if match is not None:
         prefix, unit = match.groups(default="")
         is_of_bits = unit[0] == "b" and "y" not in unit
         per_byte = 8 if is_of_bits else 1
-        rate = number * _SIZES[f"{prefix.lower()}b"] // (denominator * per_byte)
+        number = quantity.numerator * _SIZES[f"{prefix.lower()}b"]
+        rate = number // (quantity.denominator * per_byte)
     if rate <= 0:
         raise ValueError(f"{text!r} {refusal}")
     return rate
@@ -393,18 +459,25 @@ def canonical(text: str) -> str:
     Full-width forms are folded and invisible characters dropped, as from a web page.
     """
     if not text.isascii():
-        from unicodedata import category, normalize
-
-        folded = normalize("NFKC", normalize("NFKC", text).lower())
-        letters: list[str] = []
-        for letter in folded.replace("\N{MINUS SIGN}", "-"):
-            kind = category(letter)
-            if kind == "Pd":
-                letters.append("-")
-            elif kind != "Cf":
-                letters.append(letter)
-        text = "".join(letters)
+        text = _folded(text)
     return "-".join(_PARTS.findall(text.lower()))
+
+
+def _folded(text: str) -> str:
+    """A text of any script with `-` for every dash (`Pd` of Unicode) and no sign that only tells
+    how to set it (`Cf`).
+    """
+    from unicodedata import category, normalize
+
+    folded = normalize("NFKC", normalize("NFKC", text).lower())
+    letters: list[str] = []
+    for letter in folded.replace("\N{MINUS SIGN}", "-"):
+        kind = category(letter)
+        if kind == "Pd":
+            letters.append("-")
+        elif kind != "Cf":
+            letters.append(letter)
+    return "".join(letters)
 
 
 def words_of(name: str) -> frozenset[str]:
@@ -416,23 +489,32 @@ def is_slip(word: str, choice: str) -> bool:
     """Whether one letter more, less or other, or two swapped, makes one of the other."""
     if word == choice:
         return False
-    start = 0
-    while start < min(len(word), len(choice)) and word[start] == choice[start]:
-        start += 1
     # both from the first letter on that differs
+    start = _common_letters(word, choice)
     typed = word[start:]
     meant = choice[start:]
-    is_swapped = typed[:2] == meant[1::-1] and typed[2:] == meant[2:]
+    swapped = typed[1::-1] + typed[2:]
     is_one_more = typed[1:] == meant
     is_one_less = typed == meant[1:]
     is_another = typed[1:] == meant[1:]
-    return is_swapped or is_one_more or is_one_less or is_another
+    return swapped == meant or is_one_more or is_one_less or is_another
+
+
+def _common_letters(word: str, choice: str) -> int:
+    """With how many equal letters both begin."""
+    number = 0
+    for typed, meant in zip(word, choice, strict=False):
+        if typed != meant:
+            break
+        number += 1
+    return number
 
 
 def nearest(word: str, choices: Sequence[str]) -> str | None:
     """The choice that a typing slip most likely meant, or None."""
-    near = all_near(word, choices, most=1)
-    return near[0] if near else None
+    for choice in all_near(word, choices, most=1):
+        return choice
+    return None
 
 
 def all_near(word: str, choices: Sequence[str], *, most: int = 3) -> list[str]:
