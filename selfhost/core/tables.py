@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from .errors import (
     MAX_PROBLEMS,
@@ -22,14 +22,19 @@ from .errors import (
     first_problems,
 )
 from .files import Unreadable, read_file, text_of, too_large
-from .records import Record, fault_of, shortened, shown
+from .records import Record, Stated, fault_of, shortened, shown
 from .stored import Store, shipped_store, store_of
 from .templates import fill
 from .units import is_slip, nearest
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
+FoundRemedy = Callable[[], str | None]
 # what to write instead, or what finds it
-Remedy = str | None | Callable[[], str | None]
+Remedy = str | FoundRemedy | None
+# a table of a file, or a row of a shipped one, whose header explains each key
+TomlRow = Mapping[str, Any]
+# what a value may be, as `TomlTable.get` and `fault_of` take it
+Limits = Mapping[str, Any]
 
 # 30,000 exceptions of a policy, each with a reason and an owner, take 5 to 6 MB
 MAX_FILE_BYTES = 6 << 20
@@ -48,10 +53,9 @@ _ENDLESS_KEY = (
 _DATE_OR_TIME = r"[0-9]-[0-9]{2}-[0-9]|[0-9]:[0-9]"
 
 
-class _Fault(NamedTuple):
-    """A fault that was noted."""
+class _Fault(Record):
+    """A fault that was noted of the value at `path`, or of one that is missing there."""
 
-    # of the value that stands there, or is missing
     path: KeyPath
     message: str
     remedy: Remedy
@@ -63,6 +67,16 @@ class _PlacedFault(Record):
     file: str
     line: int | None
     fault: _Fault
+
+    def problem(self, remedy: str | None) -> Problem:
+        """The fault with the remedy that was found for it."""
+        return Problem(
+            file=self.file,
+            line=self.line,
+            key=key_name(self.fault.path) or None,
+            message=self.fault.message,
+            remedy=remedy,
+        )
 
 
 class Document:
@@ -76,7 +90,7 @@ class Document:
     def __init__(
         self,
         file: str,
-        values: Mapping[str, Any],
+        values: TomlRow,
         text: str | None = None,
         *,
         is_checked: bool = False,
@@ -114,7 +128,7 @@ class Document:
         """Note a fault of the value at `path`, or that it is missing there. A remedy that takes
         long to find is given as a function, which is called where the fault is listed.
         """
-        self._faults.append(_Fault(path, message, remedy))
+        self._faults.append(_Fault(path=path, message=message, remedy=remedy))
 
     @property
     def ok(self) -> bool:
@@ -123,7 +137,8 @@ class Document:
 
     def has_faults(self, *tables: str) -> bool:
         """Whether a fault was found in one of these tables."""
-        return any(fault.path and fault.path[0] in tables for fault in self._faults)
+        faulty = {fault.path[0] for fault in self._faults if fault.path}
+        return not faulty.isdisjoint(tables)
 
     def did_you_mean(
         self,
@@ -131,7 +146,7 @@ class Document:
         choices: Sequence[str],
         otherwise: str | None,
         form: str = "{name}",
-    ) -> Callable[[], str | None]:
+    ) -> FoundRemedy:
         """The remedy that names the choice most likely meant, written in the template `form`; or
         `otherwise`.
         """
@@ -152,7 +167,9 @@ class Document:
         problems: list[Problem] = []
         for placed in self._faults_by_line()[:MAX_PROBLEMS]:
             remedy = placed.fault.remedy
-            problems.append(_problem(placed, remedy() if callable(remedy) else remedy))
+            if callable(remedy):
+                remedy = remedy()
+            problems.append(placed.problem(remedy))
         others = len(self._faults) - len(problems)
         if others:
             problems.append(Problem(file=self.file, message="", unlisted=others))
@@ -171,7 +188,7 @@ class Document:
             if callable(remedy):
                 guesses += 1
                 remedy = remedy() if guesses <= most_guesses else None
-            problems.append(_problem(placed, remedy))
+            problems.append(placed.problem(remedy))
         return tuple(problems)
 
     @property
@@ -182,25 +199,25 @@ class Document:
     def _faults_by_line(self) -> list[_PlacedFault]:
         """Those of this file before those of files beside it."""
         placed = [self._placed(fault) for fault in self._faults]
-        placed.sort(key=lambda fault: (fault.file != self.file, fault.line or 0))
+        # sorting keeps the order of those that are equal
+        placed.sort(key=lambda fault: fault.line or 0)
+        placed.sort(key=lambda fault: fault.file != self.file)
         return placed
 
     def _placed(self, fault: _Fault) -> _PlacedFault:
-        part = self.parts.get(str(fault.path[0])) if len(fault.path) > 1 else None
-        if part is None:
-            return _PlacedFault(file=self.file, line=self.line(fault.path), fault=fault)
-        fault = fault._replace(path=fault.path[1:])
-        return _PlacedFault(file=part.file, line=part.line(fault.path), fault=fault)
+        """The fault with the file that states its value, this one or one beside it."""
+        path = fault.path
+        if len(path) > 1 and path[0] in self.parts:
+            part = self.parts[str(path[0])]
+            return part._placed(fault.replace(path=path[1:]))
+        return _PlacedFault(file=self.file, line=self.line(path), fault=fault)
 
     def line(self, path: KeyPath) -> int | None:
         """The line of what stands at `path`, else of the nearest table around it. None where that
         is the whole file, and where no TOML file is there, as in a package.
         """
-        if (
-            self.text is None
-            and self.file.endswith(".toml")
-            and os.path.isfile(self.file)
-        ):
+        is_of_toml = self.file.endswith(".toml")
+        if self.text is None and is_of_toml and os.path.isfile(self.file):
             # the stored form of a checkout's file: its text tells the line
             self.text = Document.read(self.file).text
         if self.text is not None and not self._lines:
@@ -240,17 +257,9 @@ def _with_text_dates(value: Any) -> Any:
         return {key: _with_text_dates(part) for key, part in value.items()}
     if isinstance(value, list):
         return [_with_text_dates(part) for part in value]
-    return value.isoformat() if hasattr(value, "isoformat") else value
-
-
-def _problem(placed: _PlacedFault, remedy: str | None) -> Problem:
-    return Problem(
-        file=placed.file,
-        line=placed.line,
-        key=key_name(placed.fault.path) or None,
-        message=placed.fault.message,
-        remedy=remedy,
-    )
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return value
 
 
 def key_name(path: KeyPath) -> str:
@@ -292,7 +301,11 @@ _TYPES: Mapping[str, type] = {
     "frozenset": list,
 }
 # what stands for several that are missing or wrong
-_NOTHING: Mapping[str, Any] = {"tuple": (), "frozenset": frozenset(), "Mapping": {}}
+_NOTHING: Mapping[str, object] = {
+    "tuple": (),
+    "frozenset": frozenset(),
+    "Mapping": {},
+}
 
 
 @cache
@@ -300,7 +313,8 @@ def _kind_of(annotation: str) -> _Kind:
     outer, _, inner = annotation.removesuffix("]").partition("[")
     inner = inner.removesuffix(", ...").removeprefix("str, ")
     kind = _TYPES.get(outer, dict)
-    return _Kind(outer=outer, inner=inner, type=kind, is_plain=kind not in (list, dict))
+    is_plain = kind not in (list, dict)
+    return _Kind(outer=outer, inner=inner, type=kind, is_plain=is_plain)
 
 
 class TomlTable:
@@ -308,9 +322,7 @@ class TomlTable:
     problem of the document, and nothing is raised. `close()` notes every key that nobody asked for.
     """
 
-    def __init__(
-        self, document: Document, path: KeyPath, values: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, document: Document, path: KeyPath, values: TomlRow) -> None:
         self.document = document
         self.path = path
         self.values = values
@@ -347,19 +359,19 @@ class TomlTable:
         """
         self._known[key] = None
         value = self.values.get(key)
+        is_stated = key in self.values
         without_none = annotation.removesuffix(" | None")
         may_be_none = without_none != annotation
-        if value is not None or (key in self.values and not may_be_none):
+        if value is not None or (is_stated and not may_be_none):
             return self._right((*self.path, key), value, without_none, limits)
-        if required and key not in self.values:
-            self.problem(
-                key, "is missing", _how_to_state(key, annotation, example, limits)
-            )
+        if required and not is_stated:
+            remedy = _how_to_state(key, annotation, example, limits)
+            self.problem(key, "is missing", remedy)
         return _NOTHING.get(_kind_of(without_none).outer)
 
     def _right(
-        self, path: KeyPath, value: Any, annotation: str, limits: Mapping[str, Any]
-    ) -> Any:
+        self, path: KeyPath, value: Any, annotation: str, limits: Limits
+    ) -> object:
         """The value as its annotation has it; for a wrong one None, or an empty list or table."""
         kind = _kind_of(annotation)
         if kind.outer == "Any":
@@ -376,17 +388,14 @@ class TomlTable:
         if kind.outer == "frozenset":
             return frozenset(self._listed(path, value, kind, limits))
         if kind.outer == "Mapping":
-            parts = {
-                key: self._right((*path, key), part, kind.inner, limits)
-                for key, part in value.items()
-            }
-            return {key: part for key, part in parts.items() if part is not None}
+            return self._mapped(path, value, kind, limits)
         table = TomlTable(self.document, path, value)
-        return table if kind.outer == "TomlTable" else table.as_record(**limits)
+        if kind.outer == "TomlTable":
+            return table
+        return table.as_record(**limits)
 
-    def _plain(
-        self, path: KeyPath, value: Any, kind: _Kind, limits: Mapping[str, Any]
-    ) -> Any:
+    def _plain(self, path: KeyPath, value: Any, kind: _Kind, limits: Limits) -> object:
+        """A text, number or truth value; None for a wrong one."""
         fault = None
         if not self.document.is_checked:
             fault = fault_of(value, kind.type, **limits)
@@ -396,28 +405,36 @@ class TomlTable:
             return kind.type(value)
         remedy: Remedy = fault.remedy
         if isinstance(value, str) and "choices" in limits:
-            remedy = self.document.did_you_mean(
-                value, limits["choices"], None, '"{name}"'
-            )
+            choices = limits["choices"]
+            remedy = self.document.did_you_mean(value, choices, None, '"{name}"')
         self.document.add(path, fault.message, remedy)
         return None
 
     def _listed(
-        self,
-        path: KeyPath,
-        values: Sequence[Any],
-        kind: _Kind,
-        limits: Mapping[str, Any],
-    ) -> tuple[Any, ...]:
+        self, path: KeyPath, values: Sequence[object], kind: _Kind, limits: Limits
+    ) -> tuple[object, ...]:
+        """The right ones of a list; none of one that is too long."""
         if len(values) > MAX_LISTED and _kind_of(kind.inner).is_plain:
             message = f"lists {len(values):,} values; at most {MAX_LISTED:,} are read"
             self.document.add(path, message)
             return ()
-        parts = [
-            self._right((*path, index), value, kind.inner, limits)
-            for index, value in enumerate(values)
-        ]
-        return tuple([part for part in parts if part is not None])
+        parts: list[object] = []
+        for index, value in enumerate(values):
+            part = self._right((*path, index), value, kind.inner, limits)
+            if part is not None:
+                parts.append(part)
+        return tuple(parts)
+
+    def _mapped(
+        self, path: KeyPath, values: TomlRow, kind: _Kind, limits: Limits
+    ) -> dict[str, object]:
+        """The right values of a table, by their keys."""
+        parts: dict[str, object] = {}
+        for key, value in values.items():
+            part = self._right((*path, key), value, kind.inner, limits)
+            if part is not None:
+                parts[key] = part
+        return parts
 
     def fields(self, kind: type[Record]) -> dict[str, Any]:
         """The values of the fields that a file states (`read_by`), by their names in the record.
@@ -449,13 +466,15 @@ class TomlTable:
     def close(self, elsewhere: Mapping[str, str] = {}) -> None:
         """Note every key that nobody asked for. `elsewhere` has a remedy of its own for some."""
         known = tuple(self._known)
+        listed = ", ".join(known)
         for key in self.values:
             if key in self._known:
                 continue
-            remedy = self.document.did_you_mean(
-                key, known, f"known here: {', '.join(known)}"
-            )
-            self.problem(key, "is not a known key", elsewhere.get(key, remedy))
+            remedy: Remedy = elsewhere.get(key)
+            if remedy is None:
+                otherwise = f"known here: {listed}"
+                remedy = self.document.did_you_mean(key, known, otherwise)
+            self.problem(key, "is not a known key", remedy)
 
     def note_slips(self) -> None:
         """Note every key that is one letter off a known one; others that are unknown are ignored,
@@ -468,29 +487,27 @@ class TomlTable:
 
 
 def _how_to_state(
-    key: str, annotation: str, example: object, limits: Mapping[str, Any]
+    key: str, annotation: str, example: object, limits: Limits
 ) -> str | None:
     """The remedy for a key that is missing."""
     if example:
         written = f'"{example}"' if annotation == "str" else example
         return f"write {key} = {written}"
     if "choices" in limits:
-        return f"one of {', '.join(limits['choices'])}"
+        choices = ", ".join(limits["choices"])
+        return f"one of {choices}"
     return None
-
-
-# a table or a row of a shipped file, whose header explains each key
-TomlRow = Mapping[str, Any]
 
 
 def shipped_table(name: str, folder: str = "") -> TomlRow:
     """The whole of `specs/common/<name>`. Raises `SpecError` where it is missing or no TOML."""
-    return _table_of(store_of(folder) if folder else shipped_store(), name)
+    store = store_of(folder) if folder else shipped_store()
+    return _document_of(store, name).values
 
 
 @cache
-def _table_of(store: Store, name: str) -> TomlRow:
-    return stored_table(store, f"common/{name}").values
+def _document_of(store: Store, name: str) -> Document:
+    return stored_table(store, f"common/{name}")
 
 
 def shipped_record(kind: type[AnyRecord], name: str) -> AnyRecord:
@@ -512,9 +529,16 @@ def _shipped_record(kind: type[Record], name: str) -> Record:
 
 
 @cache
+def _texts(name: str, section: str) -> Mapping[str, str]:
+    """The texts of a section of a table, by their keys."""
+    texts: Mapping[str, str] = _document_of(shipped_store(), name).values[section]
+    return texts
+
+
+@cache
 def expression(name: str, key: str) -> re.Pattern[str]:
     """The regular expression of that key of a table."""
-    return re.compile(shipped_table(name)["expressions"][key])
+    return re.compile(_texts(name, "expressions")[key])
 
 
 def sentences(
@@ -523,16 +547,34 @@ def sentences(
     """The sentences of a section of a table whose condition in `holds` is true, filled with the
     figures.
     """
-    templates = shipped_table(name)[section]
-    keys = [key for key, is_true in holds.items() if is_true]
-    return tuple([fill(templates[key], figures) for key in keys])
+    templates = _texts(name, section)
+    filled: list[str] = []
+    for key, is_true in holds.items():
+        if is_true:
+            filled.append(fill(templates[key], figures))
+    return tuple(filled)
+
+
+class _Refusal(Stated):
+    """An error of a table, as two templates: what is wrong, and what to do."""
+
+    message: str
+    remedy: str
+
+
+@cache
+def _refusals(name: str) -> Mapping[str, _Refusal]:
+    root = _document_of(shipped_store(), name).root
+    refusals: Mapping[str, _Refusal]
+    refusals = root.get("refusal", "Mapping[str, _Refusal]", kind=_Refusal)
+    return refusals
 
 
 def refusal(name: str, key: str, **figures: object) -> SelfhostError:
     """The error of that key of a table's `refusal`, filled with the figures."""
-    words = shipped_table(name)["refusal"][key]
-    message = fill(words["message"], figures)
-    remedy = fill(words["remedy"], figures)
+    words = _refusals(name)[key]
+    message = fill(words.message, figures)
+    remedy = fill(words.remedy, figures)
     return SelfhostError(message, remedy=remedy or None)
 
 
@@ -542,7 +584,7 @@ def stored_table(store: Store, name: str) -> Document:
     """
     path = os.path.join(store.folder, *f"{name}.toml".split("/"))
 
-    def parse() -> Mapping[str, Any]:
+    def parse() -> TomlRow:
         document = Document.read(path)
         if not document.ok:
             raise SpecError(document.problems)
