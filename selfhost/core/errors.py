@@ -32,11 +32,14 @@ class Problem(Record):
 
     def __str__(self) -> str:
         """`my.toml:3: files[0].bytes: is missing (write bytes = 7)`."""
-        place = self.file if self.line is None else f"{self.file}:{self.line}"
-        text = ": ".join(part for part in (place, self.key, self.message) if part)
-        if not self.remedy:
-            return text
-        return f"{text} ({one_line(self.remedy)})"
+        text = self.file if self.line is None else f"{self.file}:{self.line}"
+        if self.key:
+            text += f": {self.key}"
+        if self.message:
+            text += f": {self.message}"
+        if self.remedy:
+            text += f" ({one_line(self.remedy)})"
+        return text.removeprefix(": ")
 
 
 def one_line(remedy: str) -> str:
@@ -64,9 +67,8 @@ def first_problems(file: str, problems: Iterable[Problem]) -> tuple[Problem, ...
             unlisted += 1
     if unlisted:
         faults = "1 more fault" if unlisted == 1 else f"{unlisted:,} more faults"
-        listed.append(
-            Problem(file=file, message=f"has {faults}, not listed", unlisted=unlisted)
-        )
+        message = f"has {faults}, not listed"
+        listed.append(Problem(file=file, message=message, unlisted=unlisted))
     return tuple(listed)
 
 
@@ -115,7 +117,8 @@ class UnknownModelError(SelfhostError, LookupError):
     def __str__(self) -> str:
         if not self.unsaid:
             return self.message
-        return f"{self.message}. Did you mean: {', '.join(self.unsaid)}?"
+        names = ", ".join(self.unsaid)
+        return f"{self.message}. Did you mean: {names}?"
 
     @property
     def unsaid(self) -> tuple[str, ...]:
@@ -170,7 +173,9 @@ def expect_type(
     if isinstance(value, types):
         return
     names = ["None" if kind is type(None) else kind.__name__ for kind in types]
-    message = f"{name} must be {' or '.join(names)}, not {type(value).__name__}"
+    wanted = " or ".join(names)
+    given = type(value).__name__
+    message = f"{name} must be {wanted}, not {given}"
     if remedy:
         raise WrongTypeError(f"{message}; {remedy}", remedy=remedy)
     raise WrongTypeError(message)
@@ -196,4 +201,5 @@ class WorkloadError(InputError):
         cls, key: str, message: str, remedy: str | None, file: str = "workload"
     ) -> WorkloadError:
         """The error of one field of a `Workload`, or of an argument."""
-        return cls([Problem(file=file, key=key, message=message, remedy=remedy)])
+        problem = Problem(file=file, key=key, message=message, remedy=remedy)
+        return cls([problem])

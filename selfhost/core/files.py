@@ -31,7 +31,11 @@ _FLAGS = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
 )
-_KINDS = {stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket", stat.S_IFDIR: "folder"}
+_KINDS = {
+    stat.S_IFIFO: "named pipe",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFDIR: "folder",
+}
 
 # kinds of an `Unreadable`
 MISSING = "missing"
@@ -92,7 +96,10 @@ class Unreadable(OSError):
     def problem(self, file: str, remedy: str | None = None) -> Problem:
         """The fault of that file; `remedy` is for one without its own."""
         return Problem(
-            file=file, line=self.line, message=self.reason, remedy=self.remedy or remedy
+            file=file,
+            line=self.line,
+            message=self.reason,
+            remedy=self.remedy or remedy,
         )
 
 
@@ -137,13 +144,13 @@ def open_file(
     `is_input` is false where the file is only looked at, to see whether it is an input.
     """
     if not is_utf8(path):
-        raise Unreadable(
-            "has a name that is not UTF-8, which no report can show", "rename it"
-        )
-    descriptor = re.fullmatch(_STANDARD_INPUT, path) if input_allowed else None
+        reason = "has a name that is not UTF-8, which no report can show"
+        raise Unreadable(reason, "rename it")
+    descriptor = re.fullmatch(_STANDARD_INPUT, path)
     try:
-        if descriptor is not None:
-            return _open_descriptor(path, int(descriptor[1] or 0))
+        if descriptor is not None and input_allowed:
+            number = int(descriptor[1] or 0)
+            return _open_descriptor(path, number)
         return _open_ordinary(path, is_input=is_input)
     except (OSError, ValueError) as error:
         raise fault_at(path, error) from None
@@ -168,7 +175,8 @@ def _open_ordinary(path: str, *, is_input: bool) -> OpenFile:
 
 
 def _not_ordinary(kind: int) -> Unreadable:
-    reason = f"is not an ordinary file: it is a {_KINDS.get(kind, 'device')}"
+    what = _KINDS.get(kind, "device")
+    reason = f"is not an ordinary file: it is a {what}"
     return Unreadable(reason, "write its output to a file")
 
 
@@ -236,11 +244,13 @@ class _Ends:
         """Take the next bytes of the stream."""
         room_bytes = self._start_bytes - len(self.start)
         self.start += part[:room_bytes]
-        self._parts.append(part[room_bytes:])
-        self._kept_bytes += len(self._parts[-1])
+        rest = part[room_bytes:]
+        self._parts.append(rest)
+        self._kept_bytes += len(rest)
         while self._kept_bytes - len(self._parts[0]) >= self._end_bytes:
-            self._kept_bytes -= len(self._parts[0])
-            self._dropped_bytes += len(self._parts.popleft())
+            dropped = self._parts.popleft()
+            self._kept_bytes -= len(dropped)
+            self._dropped_bytes += len(dropped)
 
     def joined(self) -> bytes:
         """Both ends, with a line break in place of what is left out between them."""
@@ -252,7 +262,8 @@ class _Ends:
             cut_bytes += 1
         if self._dropped_bytes + cut_bytes == 0:
             return start + end
-        return start + _LINE_BREAKS.get(start[:2], b"\n") + end[cut_bytes:]
+        line_break = _LINE_BREAKS.get(start[:2], b"\n")
+        return start + line_break + end[cut_bytes:]
 
 
 # by the mark that UTF-16 begins with
@@ -353,9 +364,8 @@ def parse_json(
     import json
 
     if sys.getsizeof(text) > MAX_TEXT_BYTES:
-        raise Unreadable(
-            f"takes more than {MAX_TEXT_BYTES >> 20} MiB as text", kind=LARGE
-        )
+        most_mib = MAX_TEXT_BYTES >> 20
+        raise Unreadable(f"takes more than {most_mib} MiB as text", kind=LARGE)
     signs = sum(text.count(sign) for sign in "[{,:")
     if signs > max_signs:
         reason = f"holds about {signs:,} values; at most {max_signs:,} are read"
@@ -368,7 +378,8 @@ def parse_json(
         raise Unreadable("is nested too deeply") from None
     except ValueError:
         raise Unreadable("holds a number of thousands of digits") from None
-    if text.count("[") + text.count("{") > MAX_DEPTH and _is_too_deep(value):
+    brackets = text.count("[") + text.count("{")
+    if brackets > MAX_DEPTH and _is_too_deep(value):
         raise Unreadable("is nested too deeply")
     return value
 
@@ -395,10 +406,8 @@ def _is_too_deep(value: object) -> bool:
         below: list[object] = []
         for outer in level:
             if isinstance(outer, dict):
-                below += [
-                    inner for inner in outer.values() if isinstance(inner, list | dict)
-                ]
+                below += outer.values()
             elif isinstance(outer, list):
-                below += [inner for inner in outer if isinstance(inner, list | dict)]
-        level = below
+                below += outer
+        level = [inner for inner in below if isinstance(inner, list | dict)]
     return bool(level)

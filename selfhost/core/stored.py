@@ -23,6 +23,11 @@ _REMEDY = "install selfhost-check again"
 _COMPLETE = "index.json"
 # the packages whose code makes stored values: a change of theirs makes them anew
 _PACKAGES_THAT_MAKE_VALUES = ("core", "catalogue")
+# values by their keys, of which each may be anything that JSON holds
+Rows = Mapping[str, Any]
+# the first byte of each row of a file and its length in bytes, by the key of the row
+Places = Mapping[str, tuple[int, int]]
+
 # a process that began before the last change still reads the values of that time
 _IN_USE_SECONDS = 3600
 
@@ -36,7 +41,7 @@ class Store:
 
     def __init__(self, folder: str, kept_in: str | None = None) -> None:
         self.folder = folder
-        self.is_package = os.path.exists(os.path.join(folder, _COMPLETE))
+        self.is_package = _is_package(folder)
         self._kept_in = folder if self.is_package else kept_in
 
     def value(self, name: str, make: Callable[[], Any]) -> Any:
@@ -54,12 +59,10 @@ class Store:
             if self.is_package:
                 raise _damaged(path) from error
         value = make()
-        _keep(path, _with_checksum(json.dumps(value, ensure_ascii=False).encode()))
+        _keep(path, _with_checksum(_as_json(value)))
         return value
 
-    def rows(
-        self, name: str, make: Callable[[], Mapping[str, Any]]
-    ) -> Mapping[str, Any]:
+    def rows(self, name: str, make: Callable[[], Rows]) -> Rows:
         """Return many values by their keys, of which each is read when it is asked for."""
         if self._kept_in is None:
             return make()
@@ -72,7 +75,7 @@ class Store:
         return make()
 
 
-class StoredRows(Mapping[str, Any]):
+class StoredRows(Rows):
     """Values in a file of JSON lines, read one at a time: the file holds those of 1,400 models.
 
     `make` returns all of them where the file turns out to be damaged; None where nothing can make
@@ -82,14 +85,13 @@ class StoredRows(Mapping[str, Any]):
     def __init__(
         self,
         path: str,
-        places: Mapping[str, tuple[int, int]],
-        make: Callable[[], Mapping[str, Any]] | None = None,
+        places: Places,
+        make: Callable[[], Rows] | None = None,
     ) -> None:
         self._path = path
-        # the first byte of each row and its length in bytes
         self._places = places
         self._make = make
-        self._made: Mapping[str, Any] | None = None
+        self._made: Rows | None = None
 
     def __getitem__(self, key: str) -> Any:
         if self._made is not None:
@@ -117,7 +119,12 @@ class StoredRows(Mapping[str, Any]):
 
 
 def _damaged(path: str) -> SpecError:
-    return SpecError([Problem(file=path, message="cannot be read", remedy=_REMEDY)])
+    return _broken(path, "cannot be read")
+
+
+def _broken(path: str, message: str) -> SpecError:
+    """Return the error of a package that lacks something."""
+    return SpecError([Problem(file=path, message=message, remedy=_REMEDY)])
 
 
 def _with_checksum(value: bytes) -> bytes:
@@ -143,12 +150,16 @@ _BEGINNING_BYTES = len(_beginning_of(b""))
 _END = b"}\n"
 
 
-def _keep_rows(path: str, rows: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+def _as_json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+def _keep_rows(path: str, rows: Rows) -> Places:
     """Write each value as a line of a file, and return the place of each."""
     places: dict[str, tuple[int, int]] = {}
     content = bytearray()
     for key, value in rows.items():
-        line = json.dumps(value, ensure_ascii=False).encode()
+        line = _as_json(value)
         places[key] = (len(content), len(line))
         content += line + b"\n"
     _keep(path, bytes(content))
@@ -173,7 +184,8 @@ def _keep(path: str, content: bytes) -> None:
 
 def _package_folder() -> str:
     """Return the folder of the package `selfhost`."""
-    return os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    core_folder = os.path.dirname(os.path.abspath(__file__))
+    return os.path.dirname(core_folder)
 
 
 @cache
@@ -185,9 +197,7 @@ def shipped_folder() -> str:
         path = os.path.join(parent, "specs")
         if os.path.isdir(path):
             return path
-    raise SpecError(
-        [Problem(file=package, message="has no shipped specs", remedy=_REMEDY)]
-    )
+    raise _broken(package, "has no shipped specs")
 
 
 @cache
@@ -195,6 +205,11 @@ def shipped_store() -> Store:
     """Return the store of the shipped specs."""
     folder = shipped_folder()
     return Store(folder, _kept_in(folder))
+
+
+def _is_package(folder: str) -> bool:
+    """Whether a folder of specs is a package's, with every value stored."""
+    return os.path.exists(os.path.join(folder, _COMPLETE))
 
 
 def store_of(folder: str) -> Store:
@@ -207,12 +222,14 @@ def store_of(folder: str) -> Store:
 def _kept_in(folder: str) -> str | None:
     """Return the folder that keeps the values of a checkout's specs as they are now, or None."""
     caches = cache_folder()
-    if caches is None or os.path.exists(os.path.join(folder, _COMPLETE)):
+    if caches is None or _is_package(folder):
         return None
-    checkout = f"specs-{zlib.crc32(os.fsencode(folder)):08x}-"
+    checksum = zlib.crc32(os.fsencode(folder))
+    checkout = f"specs-{checksum:08x}-"
+    package = _package_folder()
     state = _state(folder, 0)
     for name in _PACKAGES_THAT_MAKE_VALUES:
-        state = _state(os.path.join(_package_folder(), name), state)
+        state = _state(os.path.join(package, name), state)
     current = os.path.join(caches, f"{checkout}{state:08x}")
     if not os.path.isdir(current):
         _remove_older(caches, checkout)
@@ -225,17 +242,19 @@ def _state(folder: str, before: int) -> int:
     of any change where one file is dated in the future.
     """
     state = before
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            if entry.name == "__pycache__":
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                state = _state(entry.path, zlib.crc32(os.fsencode(entry.name), state))
-                continue
-            status = entry.stat()
-            # the second time is of the last change of anything on Linux and macOS: it cannot be set
-            facts = (entry.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-            state = zlib.crc32(ascii(facts).encode(), state)
+    with os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.name == "__pycache__":
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            state = zlib.crc32(os.fsencode(entry.name), state)
+            state = _state(entry.path, state)
+            continue
+        status = entry.stat()
+        # the second time is of the last change of anything on Linux and macOS: it cannot be set
+        facts = (entry.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        state = zlib.crc32(ascii(facts).encode(), state)
     return state
 
 
@@ -244,15 +263,12 @@ def _remove_older(caches: str, checkout: str) -> None:
     import shutil
     import time
 
-    now = time.time()
+    last_in_use = time.time() - _IN_USE_SECONDS
     older: list[str] = []
     try:
         for name in os.listdir(caches):
             path = os.path.join(caches, name)
-            if (
-                name.startswith(checkout)
-                and now - os.stat(path).st_mtime > _IN_USE_SECONDS
-            ):
+            if name.startswith(checkout) and os.stat(path).st_mtime < last_in_use:
                 older.append(path)
     except OSError:
         return
