@@ -281,7 +281,7 @@ def _check_names(document: Document, owners: dict[str, str]) -> None:
     spec_id, file = _id_of(document), os.path.basename(document.file)
     if spec_id is None:
         return
-    if re.fullmatch(ID[0], spec_id) and file != f"{spec_id}.toml":
+    if re.fullmatch(ID.pattern, spec_id) and file != f"{spec_id}.toml":
         document.add(("id",), *misnamed(spec_id, file))
     if owners.get(canonical(spec_id)) == spec_id:
         _note(document, ("id",), "twice", name=shortened(spec_id))
