@@ -15,9 +15,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple, NoReturn, Self, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, dataclass_transform
 
 from .units import fault_of_date, nearest, parse_whole
+
+if TYPE_CHECKING:
+    from inspect import Signature
 
 
 class FrozenDict(dict):  # type: ignore[type-arg]
@@ -39,28 +42,41 @@ class FrozenDict(dict):  # type: ignore[type-arg]
         return FrozenDict, (dict(self),)
 
 
-_NO_DEFAULT: Any = object()
+_NO_DEFAULT = object()
 
 
-class FileKey(NamedTuple):
-    """How a file states a field of a record, as `read_by` declares it."""
+# the values of a record by the names of its fields
+Values = dict[str, Any]
 
-    # reads the value from `(table, key, **limits)`; None: the field's annotation says how
-    read: Callable[..., Any] | None
-    # the key in the file; None: the field's own name
-    name: str | None
-    # stands for a value that is missing or wrong
-    default: Any
-    # what the value may be, as `fault_of` and `TomlTable.get` take it; has `required` where a
-    # missing key is a fault
-    limits: Mapping[str, Any]
+
+class FileKey:
+    """How a file states a field of a record, as `read_by` declares it.
+
+    - `read` reads the value from `(table, key, **limits)`; None: the field's annotation says how.
+    - `name` is the key in the file; None: the field's own name.
+    - `default` stands for a value that is missing or wrong.
+    - `limits`: what the value may be, as `fault_of` and `TomlTable.get` take it. They have
+      `required` where a missing key is a fault.
+    """
+
+    def __init__(
+        self,
+        read: Callable[..., object] | None,
+        name: str | None,
+        default: object,
+        limits: Mapping[str, Any],
+    ) -> None:
+        self.read = read
+        self.name = name
+        self.default = default
+        self.limits = limits
 
 
 def read_by(
-    read: Callable[..., Any] | None = None,
+    read: Callable[..., object] | None = None,
     *,
     name: str | None = None,
-    default: Any = _NO_DEFAULT,
+    default: object = _NO_DEFAULT,
     **limits: Any,
 ) -> Any:
     """Declare a field that a file states too: `slots: int = read_by(minimum=1)`.
@@ -83,7 +99,7 @@ class _RecordType(type):
 
     _fields: tuple[str, ...]
     # only of fields that need no argument
-    _defaults: dict[str, Any]
+    _defaults: Values
     # only of fields that a file may state
     _keys: dict[str, FileKey]
     # the annotation of each field, as it is written
@@ -91,12 +107,10 @@ class _RecordType(type):
     # the fields in which a dict is frozen
     _mappings: tuple[str, ...]
 
-    def __new__(
-        cls, name: str, bases: tuple[type, ...], body: dict[str, Any]
-    ) -> _RecordType:
+    def __new__(cls, name: str, bases: tuple[type, ...], body: Values) -> _RecordType:
         base = bases[0] if bases else None
         kinds: dict[str, str] = dict(getattr(base, "_kinds", ()))
-        defaults: dict[str, Any] = dict(getattr(base, "_defaults", ()))
+        defaults: Values = dict(getattr(base, "_defaults", ()))
         keys: dict[str, FileKey] = dict(getattr(base, "_keys", ()))
         is_stated = getattr(base, "_is_stated", False)
         for field, annotation in body.get("__annotations__", {}).items():
@@ -124,29 +138,30 @@ class _RecordType(type):
         return super().__new__(cls, name, bases, body)
 
     @property
-    def __signature__(cls) -> Any:
+    def __signature__(cls) -> Signature:
         """The fields with their defaults, for `help()` and editors."""
         from inspect import Parameter, Signature
 
         parameters: list[Parameter] = []
         for name, kind in cls._kinds.items():
             default = cls._defaults.get(name, Parameter.empty)
-            parameters.append(
-                Parameter(
-                    name, Parameter.KEYWORD_ONLY, default=default, annotation=kind
-                )
-            )
+            parameter = Parameter(name, Parameter.KEYWORD_ONLY)
+            parameters.append(parameter.replace(default=default, annotation=kind))
         return Signature(parameters)
 
 
-def _default_of(assigned: Any) -> Any:
+def _default_of(assigned: object) -> object:
     """The default of a field to which that was assigned; _NO_DEFAULT where an argument must give
     the value.
     """
     default = assigned
-    if type(assigned) is FileKey:
-        default = _NO_DEFAULT if "required" in assigned.limits else assigned.default
-    return FrozenDict(default) if type(default) is dict else default
+    if isinstance(assigned, FileKey):
+        if "required" in assigned.limits:
+            return _NO_DEFAULT
+        default = assigned.default
+    if type(default) is dict:
+        return FrozenDict(default)
+    return default
 
 
 class Record(metaclass=_RecordType):
@@ -180,7 +195,7 @@ class Record(metaclass=_RecordType):
         self._check()
 
     @classmethod
-    def _of_checked(cls, values: dict[str, Any]) -> Self:
+    def _of_checked(cls, values: Values) -> Self:
         """Make a record of the values of all its fields, taken from records of the same class: they
         are complete and were checked, and mappings among them are frozen.
         """
@@ -189,7 +204,7 @@ class Record(metaclass=_RecordType):
         return record
 
     @classmethod
-    def _completed(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def _completed(cls, values: Values) -> Values:
         """Return the values of all fields, with those filled in that follow from the others."""
         return values
 
@@ -197,25 +212,27 @@ class Record(metaclass=_RecordType):
         """Raise where the values make no sense together."""
 
     @classmethod
-    def _fault_of_names(cls, values: Mapping[str, Any]) -> TypeError:
+    def _fault_of_names(cls, values: Values) -> TypeError:
         """Return the error that names the field that is missing, or the one that is unknown."""
         for name in cls._fields:
             if name not in values:
                 return TypeError(f"{cls.__name__} needs {name}")
         name = min(values.keys() - cls._kinds.keys())
-        near = nearest(name, cls._fields)
-        if near is None:
-            # `quant` for `quantization`
-            near = next(
-                (field for field in cls._fields if field.startswith(name)), None
-            )
+        near = nearest(name, cls._fields) or cls._field_beginning_with(name)
         meant = f": did you mean {near}?" if near else ""
         return cls._unknown_field(f"{cls.__name__} has no {name}{meant}")
 
+    @classmethod
+    def _field_beginning_with(cls, name: str) -> str | None:
+        """`quantization` for `quant`."""
+        for field in cls._fields:
+            if field.startswith(name):
+                return field
+        return None
+
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(
-            f"{type(self).__name__} is frozen; use replace({name}=...)"
-        )
+        kind = type(self).__name__
+        raise AttributeError(f"{kind} is frozen; use replace({name}=...)")
 
     def __eq__(self, other: object) -> bool:
         if self is other:
@@ -234,19 +251,22 @@ class Record(metaclass=_RecordType):
 
     def __repr__(self) -> str:
         fields = [f"{name}={value!r}" for name, value in self.__getstate__().items()]
-        return f"{type(self).__name__}({', '.join(fields)})"
+        kind = type(self).__name__
+        listed = ", ".join(fields)
+        return f"{kind}({listed})"
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> Values:
         """The values by field, without what was computed once and kept beside them."""
         values = self.__dict__
         return {name: values[name] for name in type(self)._fields}
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed; the record itself where each is as it was."""
+        kind = type(self)
         values = self.__dict__
         for name, value in changes.items():
-            if name not in type(self)._kinds or values[name] is not value:
-                return type(self)(**{**self.__getstate__(), **changes})
+            if name not in kind._kinds or values[name] is not value:
+                return kind(**{**self.__getstate__(), **changes})
         return self
 
 
@@ -264,21 +284,25 @@ class Unread(Record):
     remedy: str | None = None
 
 
-class Fault(NamedTuple):
+class Fault:
     """What is wrong with a value, as a clause behind its name, and what to write instead."""
 
-    message: str
-    remedy: str | None = None
+    def __init__(self, message: str, remedy: str | None = None) -> None:
+        self.message = message
+        self.remedy = remedy
 
 
-class TextForm(NamedTuple):
-    """What a text of one kind looks like, and what is said of another."""
+class TextForm:
+    """What a text of one kind looks like, and what is said of another.
 
-    # what the whole text matches; what it names `date` must be a date of the calendar too
-    pattern: str
-    # what is wrong with another text, as a clause behind it
-    message: str
-    remedy: str | None = None
+    The whole text matches `pattern`; what it names `date` must be a date of the calendar too.
+    `message` is what is wrong with another text, as a clause behind it.
+    """
+
+    def __init__(self, pattern: str, message: str, remedy: str | None = None) -> None:
+        self.pattern = pattern
+        self.message = message
+        self.remedy = remedy
 
 
 DATE = TextForm(
@@ -331,11 +355,13 @@ def fault_of(
         return _fault_of_kind(value, kind, parse)
     if kind is str:
         return _fault_of_text(value, choices, form, lines=lines)
-    if kind is int or kind is float:
-        if value < minimum:
-            return Fault(f"must be at least {_bound(minimum)}, not {_digits(value)}")
-        if not value <= maximum:
-            return Fault(f"must be at most {_bound(maximum)}, not {_digits(value)}")
+    if kind is not int and kind is not float:
+        return None
+    if value < minimum:
+        return Fault(f"must be at least {_bound(minimum)}, not {_digits(value)}")
+    # nan is not at most anything
+    if not value <= maximum:
+        return Fault(f"must be at most {_bound(maximum)}, not {_digits(value)}")
     return None
 
 
@@ -344,7 +370,8 @@ def _fault_of_kind(value: object, kind: type, parse: Callable[[str], int]) -> Fa
     if kind is int:
         with suppress(ValueError):
             # `"4,096"`, `7e9`
-            remedy = f"write {parse(str(value).removesuffix('.0')):_}"
+            number = parse(str(value).removesuffix(".0"))
+            remedy = f"write {number:_}"
     return Fault(f"must be {name}, not {kind_of(value)}", remedy)
 
 
@@ -354,7 +381,8 @@ def _fault_of_text(
     if choices:
         if text in choices:
             return None
-        return Fault(f'"{shortened(text)}" is not one of {", ".join(choices)}')
+        listed = ", ".join(choices)
+        return Fault(f'"{shortened(text)}" is not one of {listed}')
     if not text.strip():
         return Fault("is empty")
     on_one_line = " ".join(text.split()) if lines else text
@@ -411,13 +439,19 @@ def shown(text: str) -> str:
 
 def shown_path(path: str, most: int = 200) -> str:
     """A path fit for a terminal, its middle left out where it is long: its ends tell most."""
-    text = shown(path[:most] + path[-most:] if len(path) > 2 * most else path)
+    # a path may have any length
+    if len(path) > 2 * most:
+        path = path[:most] + path[-most:]
+    text = shown(path)
     half = most // 2
-    return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
+    if len(text) <= most:
+        return text
+    return f"{text[:half]}…{text[-half:]}"
 
 
 # the longest word and the longest sentence that are printed whole
-_LONG_WORD, _LONG_SENTENCE = 200, 1_000
+_LONG_WORD = 200
+_LONG_SENTENCE = 1_000
 
 
 def brief(sentence: str) -> str:
@@ -426,12 +460,14 @@ def brief(sentence: str) -> str:
     """
     if len(sentence) <= _LONG_WORD:
         return sentence
-    words = re.sub(
-        rf"\S{{{_LONG_WORD},}}",
-        lambda match: f"{match[0][:60]}…{match[0][-20:]}",
-        sentence,
-    )
-    return words if len(words) <= _LONG_SENTENCE else f"{words[:600]}…{words[-300:]}"
+    words = re.sub(rf"\S{{{_LONG_WORD},}}", _without_middle, sentence)
+    if len(words) <= _LONG_SENTENCE:
+        return words
+    return f"{words[:600]}…{words[-300:]}"
+
+
+def _without_middle(word: re.Match[str]) -> str:
+    return f"{word[0][:60]}…{word[0][-20:]}"
 
 
 def brief_lines(text: str) -> str:
@@ -441,5 +477,8 @@ def brief_lines(text: str) -> str:
 
 def shortened(text: str, most: int = 60) -> str:
     """Text of others as a message quotes it: on one line, and in part where it is long."""
-    clean = shown(" ".join(text[: 4 * most].split()))
-    return clean if len(clean) <= most else f"{clean[: most - 1]}…"
+    on_one_line = " ".join(text[: 4 * most].split())
+    clean = shown(on_one_line)
+    if len(clean) <= most:
+        return clean
+    return f"{clean[: most - 1]}…"

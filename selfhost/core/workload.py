@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from .errors import (
     InputError,
@@ -19,8 +18,8 @@ from .errors import (
     expect_type,
 )
 from .quoting import shell_word
-from .records import Record, read_by
-from .tables import Document
+from .records import Record, Values, read_by
+from .tables import Document, Limits
 from .units import GB, GIB, MB, MIB, parse_count, parse_size, parse_tokens
 
 FINETUNE_METHODS = ("full", "lora", "qlora")
@@ -46,9 +45,13 @@ MOST_BYTES = 10**18
 _SIZE_UNITS = {"GiB": GIB, "GB": GB, "MiB": MIB, "MB": MB, "B": 1}
 # fields that go with one task alone
 _ONLY_GENERATE = (
-    "kv_cache_type", "prompt_tokens", "audio_seconds", "draft", "runtime_options",
+    "kv_cache_type",
+    "prompt_tokens",
+    "audio_seconds",
+    "draft",
+    "runtime_options",
     "min_tokens_per_second",
-)  # fmt: skip
+)
 _ONLY_FINETUNE = (
     "finetune_method",
     "lora_rank",
@@ -57,8 +60,8 @@ _ONLY_FINETUNE = (
     "checkpointing",
 )
 _option = partial(read_by, default=None)
-_TOKENS: Mapping[str, Any] = {"minimum": 1, "maximum": 10**9, "parse": parse_tokens}
-_BYTES: Mapping[str, Any] = {"maximum": MOST_BYTES, "parse": parse_size}
+_TOKENS: Limits = {"minimum": 1, "maximum": 10**9, "parse": parse_tokens}
+_BYTES: Limits = {"maximum": MOST_BYTES, "parse": parse_size}
 
 
 class Load(Record):
@@ -116,11 +119,8 @@ class Load(Record):
         if stated.ok and self.input_tokens_per_day == self.output_tokens_per_day == 0:
             stated.add(("input_tokens_per_day",), "must be at least one token")
         if self.electricity_per_kwh is not None and self.watts is None:
-            stated.add(
-                ("electricity_per_kwh",),
-                "needs the power that the computer draws",
-                "add --watts",
-            )
+            message = "needs the power that the computer draws"
+            stated.add(("electricity_per_kwh",), message, "add --watts")
         if not stated.ok:
             raise WorkloadError(stated.problems)
 
@@ -212,8 +212,9 @@ class Workload(Record):
         """
         if self.prompt_tokens is None or self.context_tokens is not None:
             return None
+        tokens = self.prompt_tokens + ANSWER_TOKENS
         # llama.cpp rounds a context up to a multiple of 256
-        return -(-(self.prompt_tokens + ANSWER_TOKENS) // 256) * 256
+        return -(-tokens // 256) * 256
 
     def seconds_to_download(self, size_bytes: int | None) -> float | None:
         """How long that takes; None where no speed was stated, or the size is not known."""
@@ -235,7 +236,7 @@ class Workload(Record):
         )
 
     @classmethod
-    def _completed(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def _completed(cls, values: Values) -> Values:
         typed = values["kv_cache_type"]
         if isinstance(typed, str):
             # before anything compares it: fp8_e4m3 is fp8
@@ -243,19 +244,11 @@ class Workload(Record):
         return values
 
     def _check(self) -> None:
-        expect_type(
-            "load", self.load, (Load, type(None)), "write Load.parse('2M:500k')"
-        )
+        remedy = "write Load.parse('2M:500k')"
+        expect_type("load", self.load, (Load, type(None)), remedy)
         stated = _stated_values(self)
         if self.task == "finetune":
-            for field in _ONLY_GENERATE:
-                if field in stated.values:
-                    stated.add(
-                        (field,), "does not apply to fine-tuning", "leave it out"
-                    )
-            if self.finetune_method == "full" and self.lora_rank is not None:
-                message = "does not apply to full fine-tuning, which has no adapters"
-                stated.add(("lora_rank",), message, "leave it out")
+            self._note_faults_of_finetuning(stated)
         else:
             for field in _ONLY_FINETUNE:
                 if field in stated.values:
@@ -263,6 +256,16 @@ class Workload(Record):
                     stated.add((field,), message, "add --task finetune")
         if not stated.ok:
             raise WorkloadError(stated.problems)
+
+    def _note_faults_of_finetuning(self, stated: Document) -> None:
+        """Note what makes no sense for fine-tuning as faults of the stated values."""
+        for field in _ONLY_GENERATE:
+            if field in stated.values:
+                message = "does not apply to fine-tuning"
+                stated.add((field,), message, "leave it out")
+        if self.finetune_method == "full" and self.lora_rank is not None:
+            message = "does not apply to full fine-tuning, which has no adapters"
+            stated.add(("lora_rank",), message, "leave it out")
 
 
 # what each field of a Workload and of its Load is called on the command line
@@ -327,11 +330,8 @@ def _stated_values(record: Workload | Load) -> Document:
     values: dict[str, object] = {}
     defaults = kind._defaults
     for field, value in record.__getstate__().items():
-        if field in defaults:
-            default = defaults[field]
-            # True equals 1
-            if value is default or (type(value) is type(default) and value == default):
-                continue
+        if field in defaults and _is_same(value, defaults[field]):
+            continue
         values[field] = dict(value) if isinstance(value, Mapping) else value
     document = Document("workload", values)
     for field in values:
@@ -341,6 +341,11 @@ def _stated_values(record: Workload | Load) -> Document:
         limits = kind._keys[field].limits if field in kind._keys else {}
         document.root.get(field, kind._kinds[field], **limits)
     return document
+
+
+def _is_same(value: object, default: object) -> bool:
+    """Whether a value is the default: True is not 1, though it equals 1."""
+    return type(value) is type(default) and value == default
 
 
 def as_typed(
