@@ -30,14 +30,17 @@ def workload_of(options: Options) -> Workload:
     if "runtime_options" in fields:
         pairs = pairs_of("--runtime-option", fields["runtime_options"], "ub=1024")
         fields["runtime_options"] = pairs
-    figures = {field: fields.pop(field) for field in _LOAD_FIGURES if field in fields}
+    figures: dict[str, float] = {}
+    for field in _LOAD_FIGURES:
+        if field not in fields:
+            continue
+        if "load" not in fields:
+            message = f"{FLAGS[field]} is for a load, but no load is stated"
+            remedy = "add for example --tokens-per-day 2M:500k"
+            raise UsageError(message, remedy=remedy)
+        figures[field] = fields.pop(field)
     if "load" in fields:
         fields["load"] = Load.parse(fields["load"], **figures)
-    elif figures:
-        raise UsageError(
-            f"{FLAGS[next(iter(figures))]} is for a load, but no load is stated",
-            remedy="add for example --tokens-per-day 2M:500k",
-        )
     try:
         return Workload(**fields)
     except WorkloadError as error:
@@ -49,15 +52,15 @@ def pairs_of(flag: str, texts: Sequence[str], example: str) -> dict[str, str]:
     """What a repeated KEY=VALUE option states, by its keys. Raises `UsageError`."""
     pairs: dict[str, str] = {}
     for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
+        typed, equals, value = text.partition("=")
+        key = typed.strip()
+        if not equals or not key:
             remedy = f"write for example {flag} {example}"
             raise UsageError(f"{flag}: expected KEY=VALUE, got {text!r}", remedy=remedy)
-        if key.strip() in pairs:
-            raise UsageError(
-                f"{flag} {key.strip()} is given twice", remedy="give it one value"
-            )
-        pairs[key.strip()] = value.strip()
+        if key in pairs:
+            message = f"{flag} {key} is given twice"
+            raise UsageError(message, remedy="give it one value")
+        pairs[key] = value.strip()
     return pairs
 
 
@@ -65,10 +68,9 @@ def one_machine(options: Options) -> Machine:
     """The machine to judge. Raises `UsageError` where a folder holds several."""
     machines = machines_of(options)
     if len(machines) > 1:
+        message = f"{options.machine} holds {len(machines)} machines"
         remedy = "name one of its files; `check` and `audit --machines` judge them all"
-        raise UsageError(
-            f"{options.machine} holds {len(machines)} machines", remedy=remedy
-        )
+        raise UsageError(message, remedy=remedy)
     return machines[0]
 
 
@@ -94,9 +96,10 @@ def changed(options: Options, machine: Machine) -> Machine:
     from ..machine.understand import cards_named
 
     named = [cards_named(text) for text in options.gpu]
-    options.notes = tuple(
-        dict.fromkeys(note for cards in named for note in cards.notes)
-    )
+    notes: list[str] = []
+    for cards in named:
+        notes += cards.notes
+    options.notes = tuple(dict.fromkeys(notes))
     return apply(machine, options.set, named)
 
 

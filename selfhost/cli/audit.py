@@ -87,9 +87,8 @@ def _judge(
         policy = read_policy(file)
     except PolicyError as error:
         unread = Policy(file=options.policy)
-        return _answer(
-            options, outputs, Audit(policy=unread, today=today, problems=error.problems)
-        )
+        audit = Audit(policy=unread, today=today, problems=error.problems)
+        return _answer(options, outputs, audit)
     baseline = None
     if options.baseline is not None:
         with Progress("reading the baseline") as tell:

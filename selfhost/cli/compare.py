@@ -31,7 +31,8 @@ def run(words: Sequence[str]) -> int:
     """
     options = CompareOptions.read("compare", words)
     names = names_in(options, [options.model, *options.others])
-    answers = judge_models(options, names, [one_machine(options)])
+    machine = one_machine(options)
+    answers = judge_models(options, names, [machine])
     if answers.errors:
         raise together(answers.errors)
     workload = workload_of(options)
@@ -40,15 +41,13 @@ def run(words: Sequence[str]) -> int:
     for verdict in in_one_type(catalogue, names, answers.verdicts, workload):
         different[verdict.model.id, verdict.workload] = verdict
     if len(different) < 2:
-        raise UsageError(
-            f"{names[0]} is one model", remedy=help_texts().missing["compare"]
-        )
+        remedy = help_texts().missing["compare"]
+        raise UsageError(f"{names[0]} is one model", remedy=remedy)
     compared = comparison(list(different.values()))
     if options.format == "json":
         write_json(options, json.record(compared))
     else:
         carry = workload.options() + options_to_repeat(options)
-        present(
-            options, compare_document(compared, verbose=options.verbose, carry=carry)
-        )
+        document = compare_document(compared, verbose=options.verbose, carry=carry)
+        present(options, document)
     return 0

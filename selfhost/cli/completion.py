@@ -43,31 +43,32 @@ def candidates(words: Sequence[str]) -> list[str]:
         return _beginning_with(typed, COMMANDS) or list(complete(typed, catalogue))
     # a bare name of a model is a check
     command = words[0] if words[0] in COMMANDS else "check"
-    options = {name: option for option in options_of(command) for name in option.names}
+    options: dict[str, Option] = {}
+    for option in options_of(command):
+        options.update(dict.fromkeys(option.names, option))
     flag, equals, value = typed.partition("=")
     if equals and flag in options:
-        if options[flag].metavar is None:
-            return []
-        return [f"{flag}={word}" for word in _values(options[flag], value, catalogue)]
+        values = _values(options[flag], value, catalogue)
+        return [f"{flag}={word}" for word in values]
     before = options.get(words[-2])
     if before is not None and before.metavar is not None:
         return _values(before, typed, catalogue)
     if typed.startswith("-"):
         return _beginning_with(typed, options)
-    positionals = positionals_of(command)
-    if any(positional.metavar == "MODEL" for positional in positionals):
-        return list(complete(typed, catalogue))
     choices: list[str] = []
-    for positional in positionals:
-        choices.extend(positional.choices)
+    for positional in positionals_of(command):
+        if positional.metavar == "MODEL":
+            return list(complete(typed, catalogue))
+        choices += positional.choices
     return _beginning_with(typed, choices)
 
 
 def _values(option: Option, typed: str, catalogue: Catalogue) -> list[str]:
-    """The values of an option that begin with what was typed."""
-    return _beginning_with(
-        typed, option.choices or _known_values(option.flag, catalogue)
-    )
+    """The values of an option that begin with what was typed; a switch has none."""
+    if option.metavar is None:
+        return []
+    values = option.choices or _known_values(option.flag, catalogue)
+    return _beginning_with(typed, values)
 
 
 def _known_values(flag: str, catalogue: Catalogue) -> Iterable[str]:
@@ -77,9 +78,8 @@ def _known_values(flag: str, catalogue: Catalogue) -> Iterable[str]:
     """
     match flag:
         case "--family":
-            return sorted(
-                {row.family for row in catalogue.outlines.values() if row.family}
-            )
+            outlines = catalogue.outlines.values()
+            return sorted({row.family for row in outlines if row.family})
         case "--set":
             from ..machine.changes import SETTINGS
 
@@ -89,10 +89,8 @@ def _known_values(flag: str, catalogue: Catalogue) -> Iterable[str]:
 
             return FORMATS
         case "--gpu":
-            return [
-                row["words"].replace(" ", "-")
-                for row in catalogue.common("gpus")["gpu"]
-            ]
+            rows = catalogue.common("gpus")["gpu"]
+            return [row["words"].replace(" ", "-") for row in rows]
         case "--machine":
             from ..machine.profiles import names
 
@@ -113,5 +111,9 @@ def _known_values(flag: str, catalogue: Catalogue) -> Iterable[str]:
 
 def _beginning_with(typed: str, names: Iterable[str]) -> list[str]:
     """The names that begin with what was typed, in any case and with a dash for a space."""
-    start = typed.lower().replace(" ", "-")
-    return [name for name in names if name.lower().replace(" ", "-").startswith(start)]
+    start = _with_dashes(typed)
+    return [name for name in names if _with_dashes(name).startswith(start)]
+
+
+def _with_dashes(name: str) -> str:
+    return name.lower().replace(" ", "-")

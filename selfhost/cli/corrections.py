@@ -10,15 +10,11 @@ from ..core.errors import UsageError
 from ..core.units import canonical, nearest
 from . import COMMANDS
 from .options import CHOICES, options_of
+from .parser import see_help
 from .texts import help_texts, meant
 
 # options whose choices are kinds of models, of which one may be typed for another
 _KINDS = ("--modality", "--use", "--openness")
-
-
-def see_help(command: str) -> str:
-    """The remedy where nothing better is known."""
-    return f"see `selfhost {command} --help`"
 
 
 def unknown_command(word: str, rest: Sequence[str]) -> UsageError:
@@ -29,23 +25,28 @@ def unknown_command(word: str, rest: Sequence[str]) -> UsageError:
         example = "selfhost check mistral-7b --context 8k"
         remedy = f"put an option after its command, as in `{example}`"
         return UsageError(f"unknown command {word!r}", remedy=remedy)
-    guess = meant(word.lower(), help_texts().commands, ("--version", *COMMANDS))
+    known = ("--version", *COMMANDS)
+    guess = meant(word.lower(), help_texts().commands, known)
     if guess is None:
         guess = nearest(word, list(COMMANDS))
     if guess is None:
-        remedy = f"to judge a model: selfhost {shell_line(['check', word, *rest])}"
+        line = shell_line(["check", word, *rest])
+        remedy = f"to judge a model: selfhost {line}"
     else:
-        remedy = f"did you mean `selfhost {shell_line([guess, *rest])}`?"
+        line = shell_line([guess, *rest])
+        remedy = f"did you mean `selfhost {line}`?"
     return UsageError(f"unknown command {word!r}", remedy=remedy)
 
 
 def unknown_options(command: str, words: Sequence[str]) -> UsageError:
     """The error for options that the command does not have."""
     typed = [word.partition("=")[0] for word in words]
+    listed = " ".join(typed)
     kind = "unknown option" if len(typed) == 1 else "unknown options"
     # without the dashes, which all options have, and which would make unlike words look alike
-    remedy = _instead_of_options(command, [word.lstrip("-") for word in typed])
-    return UsageError(f"{kind} {' '.join(typed)}", remedy=remedy or see_help(command))
+    names = [word.lstrip("-") for word in typed]
+    remedy = _instead_of_options(command, names) or see_help(command)
+    return UsageError(f"{kind} {listed}", remedy=remedy)
 
 
 def _instead_of_options(command: str, names: Sequence[str]) -> str | None:
@@ -65,17 +66,21 @@ def _instead_of_options(command: str, names: Sequence[str]) -> str | None:
         guess = meant(name, texts.options, flags) or nearest(name, flags)
         if guess is not None and f"--{guess}" not in guesses:
             guesses.append(f"--{guess}")
-    return f"did you mean {' '.join(guesses)}?" if guesses else None
+    if not guesses:
+        return None
+    listed = " ".join(guesses)
+    return f"did you mean {listed}?"
 
 
 def unknown_choice(flag: str, typed: str, choices: Sequence[str]) -> UsageError:
     """The error for a value that is none of the choices; `flag` is empty where it is a word."""
     guess = _likely_choice(flag, typed.strip().lower(), choices)
-    place = f"{flag}: " if flag else ""
-    return UsageError(
-        f"{place}{typed!r} is not one of {', '.join(choices)}",
-        remedy=f"did you mean {guess}?" if guess else None,
-    )
+    message = f"{typed!r} is not one of {', '.join(choices)}"
+    if flag:
+        message = f"{flag}: {message}"
+    if guess is None:
+        return UsageError(message)
+    return UsageError(message, remedy=f"did you mean {guess}?")
 
 
 def _likely_choice(flag: str, word: str, choices: Sequence[str]) -> str | None:
@@ -87,10 +92,13 @@ def _likely_choice(flag: str, word: str, choices: Sequence[str]) -> str | None:
     from ..advice.listing import kind_meant
 
     kind = kind_meant(word)
-    # `image` begins image-generation, and `generation` is a part of it
-    parts = [choice for choice in choices if f"-{word}" in f"-{canonical(choice)}"]
-    synonym = meant(word, help_texts().values, choices)
-    for guess in (synonym, kind, *parts, nearest(word, choices)):
+    guesses = [meant(word, help_texts().values, choices), kind]
+    for choice in choices:
+        # `image` begins image-generation, and `generation` is a part of it
+        if f"-{word}" in f"-{canonical(choice)}":
+            guesses.append(choice)
+    guesses.append(nearest(word, choices))
+    for guess in guesses:
         if guess in choices:
             return f"{flag} {guess}".strip()
     if flag in _KINDS:

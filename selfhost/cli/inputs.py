@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from ..catalogue.index import SPECS_VARIABLE
 from ..core.files import input_path, numbered_files
 from ..core.records import Record, shown_path
-from ..core.stored import shipped_folder
+from ..core.stored import package_folder, shipped_folder
 from ..core.tables import shipped_table
 from .targets import FileId, FileTarget, refused, targets_of
 from .writing import input_refused, open_pipes
@@ -28,15 +28,33 @@ _RECORDS = (".json", ".jsonl")
 _JSON_FORMATS = ("json", "jsonl", "sarif")
 # besides the files of tokenizers: weights in every format that publishers store in one folder
 _MODEL_ENDINGS = (
-    ".gguf", ".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pt", ".pth",
-    ".ckpt", ".onnx", ".onnx_data", ".h5", ".msgpack", ".npz", ".jinja", "config.json",
-)  # fmt: skip
+    ".gguf",
+    ".safetensors",
+    ".safetensors.index.json",
+    ".bin",
+    ".bin.index.json",
+    ".pt",
+    ".pth",
+    ".ckpt",
+    ".onnx",
+    ".onnx_data",
+    ".h5",
+    ".msgpack",
+    ".npz",
+    ".jinja",
+    "config.json",
+)
 # what else is downloaded with the weights, so that a report in its place would break the model
 _MODEL_NAMES = (
-    "added_tokens.json", "chat_template.json", "merges.txt", "model_index.json", "params.json",
+    "added_tokens.json",
+    "chat_template.json",
+    "merges.txt",
+    "model_index.json",
+    "params.json",
     "special_tokens_map.json",
-)  # fmt: skip
+)
 _ELSEWHERE = "name a file in another folder"
+_OF_SELFHOST = "among the files of selfhost itself"
 
 
 class ClosedTree(Record):
@@ -99,11 +117,11 @@ def refuse_targets(
         for tree in trees:
             if tree.holds(target):
                 raise refused(path, f"it would lie {tree.name}", _ELSEWHERE)
+        is_object = form in _JSON_FORMATS
         for folder in folders:
-            if folder.would_read(target, is_object=form in _JSON_FORMATS):
-                reason = (
-                    f"it would be read as {folder.kind} in {shown_path(folder.path)}"
-                )
+            if folder.would_read(target, is_object=is_object):
+                where = shown_path(folder.path)
+                reason = f"it would be read as {folder.kind} in {where}"
                 raise refused(path, reason, _ELSEWHERE)
     open_pipes(targets)
 
@@ -139,9 +157,8 @@ def _words(options: argparse.Namespace, *others: str) -> Iterator[str]:
 
 def _is_new_spec(options: argparse.Namespace) -> bool:
     """Whether the report is a spec that `spec new` makes, which may go into a folder of specs."""
-    return _texts(options, "action") == ["new"] and _texts(options, "format") != [
-        "json"
-    ]
+    is_new = _texts(options, "action") == ["new"]
+    return is_new and _texts(options, "format") != ["json"]
 
 
 def _named_files(options: argparse.Namespace) -> dict[FileId, str]:
@@ -162,19 +179,17 @@ def _closed_trees(options: argparse.Namespace) -> Iterator[ClosedTree]:
     Every run reads the first two, often by a stored form, so what is opened does not tell. A new
     spec may be made in the specs of a checkout.
     """
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    yield ClosedTree(path=package, name="among the files of selfhost itself")
+    yield ClosedTree(path=package_folder(), name=_OF_SELFHOST)
     if not _is_new_spec(options):
-        yield ClosedTree(
-            path=shipped_folder(), name="among the files of selfhost itself"
-        )
+        yield ClosedTree(path=shipped_folder(), name=_OF_SELFHOST)
     for root in _texts(options, "root"):
         yield ClosedTree(path=root, name="in the tree that --root reads")
 
 
 def _read_folders(options: argparse.Namespace) -> Iterator[ReadFolder]:
     """The folders of records, of specs and of models that the run reads."""
-    for path in (*_texts(options, "machines"), *_texts(options, "machine")):
+    records = _texts(options, "machines") + _texts(options, "machine")
+    for path in records:
         if os.path.isdir(path):
             yield ReadFolder(
                 path=path, kind="a machine", endings=_RECORDS, takes_objects=True
@@ -202,7 +217,8 @@ def _checks_specs(options: argparse.Namespace) -> bool:
 def _spec_folders(options: argparse.Namespace) -> Iterator[str]:
     """The folders of the user's own specs, and those that `spec check` reads."""
     yield from _texts(options, "specs")
-    for path in os.environ.get(SPECS_VARIABLE, "").split(os.pathsep):
+    stated = os.environ.get(SPECS_VARIABLE, "")
+    for path in stated.split(os.pathsep):
         if path:
             yield path
     if _checks_specs(options):

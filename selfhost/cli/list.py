@@ -73,13 +73,12 @@ def run(words: Sequence[str]) -> int:
     options.words = words_typed(options.words, catalogue)
     ids = _chosen(options, catalogue)
     listing = _ranking(options, catalogue, workload, machine, ids)
-    notes = (
-        *options.take_notes(),
-        *list_notes(listing, workload, named=ids is not None),
-    )
+    remarks = list_notes(listing, workload, named=ids is not None)
+    notes = (*options.take_notes(), *remarks)
     if options.format == "json":
         first = listing.models[: options.top]
-        write_json(options, json.record(listing.replace(notes=notes, models=first)))
+        listing = listing.replace(notes=notes, models=first)
+        write_json(options, json.record(listing))
     else:
         present(options, _document(options, catalogue, workload, listing, notes))
     note_faulty_specs(catalogue)
@@ -150,9 +149,8 @@ def _chosen(options: ListOptions, catalogue: Catalogue) -> list[str] | None:
 
 def _families_named(typed: str, catalogue: Catalogue) -> set[str]:
     """The families whose names begin with the words typed. Raises `UsageError` where none does."""
-    names = sorted(
-        {outline.family for outline in catalogue.outlines.values() if outline.family}
-    )
+    outlines = catalogue.outlines.values()
+    names = sorted({outline.family for outline in outlines if outline.family})
     start = f"{canonical(typed)}-"
     families = {name for name in names if f"{canonical(name)}-".startswith(start)}
     if not families:
@@ -211,12 +209,12 @@ def _shows_first(options: ListOptions, ids: Sequence[str] | None) -> bool:
 
 def _selected(rows: Iterable[Verdict], options: ListOptions) -> list[Verdict]:
     """The rows of the route and the size asked for."""
-    return [
-        row
-        for row in rows
-        if options.route in (None, row.route)
-        and _is_small_enough(row, options.max_size)
-    ]
+    selected: list[Verdict] = []
+    for row in rows:
+        is_on_route = options.route in (None, row.route)
+        if is_on_route and _is_small_enough(row, options.max_size):
+            selected.append(row)
+    return selected
 
 
 def _is_small_enough(row: Verdict, most_bytes: int | None) -> bool:

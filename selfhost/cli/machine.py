@@ -56,7 +56,8 @@ def run(words: Sequence[str]) -> int:
 
 def _is_described(options: MachineOptions) -> bool:
     """Whether another machine, or another GPU or fact than this machine has, is described."""
-    return options.machine is not None or bool(options.gpu) or bool(options.set)
+    is_changed = bool(options.gpu or options.set)
+    return options.machine is not None or is_changed
 
 
 def _machine_asked_for(options: MachineOptions) -> Machine:

@@ -16,8 +16,7 @@ from ..core.files import forget_inputs, is_utf8, keep_inputs
 from ..core.records import shortened
 from ..judge import BUG, INTERRUPTED, NO_ANSWER
 from . import COMMANDS
-from .output import asks_for_json, bug, complain, write
-from .writing import close_pipes
+from .output import AT_END, asks_for_json, bug, complain, write
 
 # options without a value, which may stand before the command too
 _EVERYWHERE = ("--no-color", "--json", "-v", "--verbose")
@@ -52,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             problem = SelfhostError("not enough memory to answer", remedy=remedy)
             code = NO_ANSWER
     finally:
-        close_pipes()
+        AT_END.close()
         forget_inputs()
     complain(problem, code, wants_json=asks_for_json(words))
     return code
@@ -109,7 +108,8 @@ def _run(words: Sequence[str]) -> int:
     if command == "_complete":
         from .completion import candidates
 
-        write("".join(f"{word}\n" for word in candidates(rest)))
+        for word in candidates(rest):
+            write(f"{word}\n")
         return 0
     if command not in COMMANDS:
         _refuse_unknown(command, rest)
@@ -123,11 +123,13 @@ def _refuse_undecodable(words: Sequence[str]) -> None:
     """Refuse names that are no UTF-8: no report shows them, no printed command names them."""
     for word in words:
         if not is_utf8(word):
-            text = "".join(
-                sign if is_utf8(sign) else "\N{REPLACEMENT CHARACTER}" for sign in word
-            )
+            text = "".join(map(_readable, word))
             remedy = "rename the file, or link to it by a name in UTF-8"
             raise UsageError(f"{shortened(text)!r} is not UTF-8", remedy=remedy)
+
+
+def _readable(sign: str) -> str:
+    return sign if is_utf8(sign) else "\N{REPLACEMENT CHARACTER}"
 
 
 def _options_before_command(

@@ -36,7 +36,10 @@ class Answers(Record):
     @property
     def verdicts(self) -> list[Verdict]:
         """Those of all machines."""
-        return [verdict for of_machine in self.by_machine for verdict in of_machine]
+        verdicts: list[Verdict] = []
+        for of_machine in self.by_machine:
+            verdicts += of_machine
+        return verdicts
 
 
 def names_in(options: Options, words: Sequence[str]) -> list[str]:
@@ -53,8 +56,9 @@ def names_in(options: Options, words: Sequence[str]) -> list[str]:
     if is_one_word_and_sizes or named_in_command(line):
         return [line]
     catalogue = open_catalogue(options.specs)
+    known = [word for word in words if id_of(word, catalogue)]
     # the whole is a name, and some word of it is none
-    if id_of(line, catalogue) and not all(id_of(word, catalogue) for word in words):
+    if id_of(line, catalogue) and len(known) < len(words):
         return [line]
     if sizes:
         raise _size_alone(words, sizes, catalogue)
@@ -81,9 +85,10 @@ def _size_alone(
         name = " ".join(rest[:count])
         names.append(f'"{name}"' if " " in name else name)
         rest = rest[count:]
+    typed = " ".join(names)
     return UsageError(
         f'"{sizes[0]}" alone is not a model\'s name',
-        remedy=f"put a name of several words in quotes: {' '.join(names)}",
+        remedy=f"put a name of several words in quotes: {typed}",
     )
 
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
 
 from ..catalogue.spec_values import MODALITIES, OPENNESS, USES
 from ..core.records import Record
-from ..core.tables import shipped_table
+from ..core.tables import TomlRow, shipped_texts
 from ..core.templates import fill
 from ..core.units import (
     parse_count,
@@ -74,7 +73,10 @@ class Option(Record):
     @property
     def destination(self) -> str:
         """The attribute of the parsed options that holds its value."""
-        return _FIELDS.get(self.flag, self.flag[2:].replace("-", "_"))
+        flag = self.flag
+        if flag in _FIELDS:
+            return _FIELDS[flag]
+        return flag.removeprefix("--").replace("-", "_")
 
     @property
     def is_of_workload(self) -> bool:
@@ -116,11 +118,16 @@ def options_of(command: str) -> tuple[Option, ...]:
             options.append(_format_option(command))
             continue
         row = table.option[flag]
-        choices: Sequence[str] = row.get("choices") or CHOICES.get(flag, ())
-        shown = fill(row["help"], {"choices": ", ".join(choices)})
-        options.append(
-            Option(names=names, **{**row, "help": shown, "choices": choices})
-        )
+        choices: Sequence[str] = row.get("choices", ())
+        if not choices:
+            choices = CHOICES.get(flag, ())
+        listed = ", ".join(choices)
+        completed = {
+            **row,
+            "choices": choices,
+            "help": fill(row["help"], {"choices": listed}),
+        }
+        options.append(Option(names=names, **completed))
     return tuple(options)
 
 
@@ -137,7 +144,8 @@ def usage_of(command: str) -> str:
 
 def formats_of(command: str) -> Sequence[str]:
     """The values of --format; none where the command has no such option, or that of an audit."""
-    return ("text", "json", *_options_table().formats.get(command, ()))
+    others = _options_table().formats.get(command, ())
+    return ("text", "json", *others)
 
 
 def common_flags() -> frozenset[str]:
@@ -154,12 +162,13 @@ class _OptionsTable(Record):
     groups: Mapping[str, str]
     formats: Mapping[str, Sequence[str]]
     usage: Mapping[str, str]
-    words: Mapping[str, Mapping[str, Mapping[str, Any]]]
-    option: Mapping[str, Mapping[str, Any]]
+    # rows of `Positional` by command and name, and of `Option` by flag
+    words: Mapping[str, Mapping[str, TomlRow]]
+    option: Mapping[str, TomlRow]
 
 
 def _options_table() -> _OptionsTable:
-    return _OptionsTable(**shipped_table("options"))
+    return shipped_texts(_OptionsTable, "options")
 
 
 def _names_taken(table: _OptionsTable, command: str) -> Iterator[str]:
@@ -178,14 +187,20 @@ def _format_option(command: str) -> Option:
         from ..reports.audit_formats import FORMATS
 
         listed = ", ".join(FORMATS)
-        shown = f"{listed} (--json for short); =FILE writes it there"
         return Option(
-            names=names, help=shown, metavar="NAME[=FILE]", is_repeatable=True
+            names=names,
+            help=f"{listed} (--json for short); =FILE writes it there",
+            metavar="NAME[=FILE]",
+            is_repeatable=True,
         )
     formats = formats_of(command)
-    shown = f"{', '.join(formats)} (--json for short)"
+    listed = ", ".join(formats)
     return Option(
-        names=names, help=shown, metavar="NAME", choices=formats, default="text"
+        names=names,
+        help=f"{listed} (--json for short)",
+        metavar="NAME",
+        choices=formats,
+        default="text",
     )
 
 

@@ -10,7 +10,7 @@ import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, TextIO
 
@@ -22,22 +22,42 @@ from ..core.errors import (
     UsageError,
     first_problems,
 )
-from .writing import Text, write_reports
 
 if TYPE_CHECKING:
     from ..catalogue.index import Catalogue
     from ..reports.layout import Blocks
     from .parser import Options
+    from .writing import Text
+
+# what a run has opened and closes at its end: `main` does so
+AT_END = ExitStack()
 
 _TO_A_FILE = "--output FILE writes the report to a file"
 # what a pipe or terminal may not be able to encode, and what says the same in ASCII
 _ASCII = str.maketrans(
     {
-        "×": "x", "…": "...", "–": "-", "—": "-", "−": "-", "≥": ">=", "≤": "<=", "→": "->",
-        "·": "*", "•": "*", "≈": "~", "✓": "+", "✗": "x", "‘": "'", "’": "'", "“": '"', "”": '"',
-        "━": "#", "─": "-", "╍": "!",
+        "×": "x",
+        "…": "...",
+        "–": "-",
+        "—": "-",
+        "−": "-",
+        "≥": ">=",
+        "≤": "<=",
+        "→": "->",
+        "·": "*",
+        "•": "*",
+        "≈": "~",
+        "✓": "+",
+        "✗": "x",
+        "‘": "'",
+        "’": "'",
+        "“": '"',
+        "”": '"',
+        "━": "#",
+        "─": "-",
+        "╍": "!",
     }
-)  # fmt: skip
+)
 
 
 def is_terminal() -> bool:
@@ -112,7 +132,10 @@ def together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
         if isinstance(error, InputError) and error.problems:
             problems.update(dict.fromkeys(error.problems))
             continue
-        remedy = f"did you mean {' or '.join(near[:3])}?" if near else error.remedy
+        remedy = error.remedy
+        if near:
+            listed = " or ".join(near[:3])
+            remedy = f"did you mean {listed}?"
         problem = Problem(
             file="command line", key=name, message=error.message, remedy=remedy
         )
@@ -142,7 +165,7 @@ def present(options: Options, blocks: Blocks) -> None:
         from ..reports.markup import page
 
         deliver(options, page(blocks))
-    elif options.output is None and (is_terminal() or _forces_color(options)):
+    elif _is_drawn(options):
         from ..reports.screen import show
 
         show(blocks, _Screen(), is_terminal=is_terminal(), no_color=options.no_color)
@@ -153,9 +176,19 @@ def present(options: Options, blocks: Blocks) -> None:
         deliver(options, plain(blocks))
 
 
+def _is_drawn(options: Options) -> bool:
+    """Whether a report for a person is drawn, in colour perhaps, and not plain text."""
+    if options.output is not None:
+        return False
+    return is_terminal() or _forces_color(options)
+
+
 def deliver(options: Options, text: Text) -> None:
     """Write a report, perhaps in pieces, to --output or standard output; then `options.notes`."""
     if options.output is not None:
+        # only for a file
+        from .writing import write_reports
+
         write_reports([(options.output, text)])
     elif isinstance(text, str):
         write(text)
@@ -214,8 +247,9 @@ def write(text: str = "", *, flush: bool = False, to_error: bool = False) -> Non
     except OSError as error:
         _discard_rest(stream)
         if not (to_error or _reader_is_gone(error)):
-            reason = f"standard output cannot be written: {error.strerror or error}"
-            raise UsageError(reason, remedy=_TO_A_FILE) from None
+            reason = error.strerror or error
+            message = f"standard output cannot be written: {reason}"
+            raise UsageError(message, remedy=_TO_A_FILE) from None
 
 
 def _write_encodable(stream: TextIO, text: str) -> None:
@@ -224,7 +258,8 @@ def _write_encodable(stream: TextIO, text: str) -> None:
         stream.write(text)
     except UnicodeEncodeError:
         encoding = stream.encoding or "ascii"
-        encoded = text.translate(_ASCII).encode(encoding, "backslashreplace")
+        plainer = text.translate(_ASCII)
+        encoded = plainer.encode(encoding, "backslashreplace")
         stream.write(encoded.decode(encoding))
 
 
@@ -232,7 +267,8 @@ def _discard_rest(stream: TextIO) -> None:
     """Send what is left in the stream's buffer nowhere; at exit Python would complain of it."""
     # a stream of its own kind has no descriptor
     with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
 
 
 def _reader_is_gone(error: OSError) -> bool:
@@ -247,8 +283,9 @@ def note(text: str) -> None:
     write(flush=True)
     from ..reports.layout import clean
 
-    lines = [f"{clean(line)}\n" for line in f"note: {text}".splitlines()]
-    write("".join(lines), to_error=True)
+    remark = f"note: {text}"
+    for line in remark.splitlines():
+        write(f"{clean(line)}\n", to_error=True)
 
 
 def note_faulty_specs(catalogue: Catalogue) -> None:
@@ -256,5 +293,6 @@ def note_faulty_specs(catalogue: Catalogue) -> None:
     if catalogue.own_faults:
         from ..reports.layout import problems_text
 
-        faults = problems_text(first_problems("--specs", catalogue.own_faults))
+        problems = first_problems("--specs", catalogue.own_faults)
+        faults = problems_text(problems)
         note(f"ignored these spec files because of errors:\n{faults}")

@@ -14,7 +14,6 @@ from typing import Any, NoReturn, Self
 
 from ..core.errors import UsageError
 from . import COMMANDS
-from .corrections import missing_words, see_help, unknown_choice, unknown_options
 from .options import (
     Option,
     common_flags,
@@ -24,10 +23,14 @@ from .options import (
     usage_of,
 )
 from .output import is_terminal, terminal_size, write
-from .texts import help_texts
 
 # of more options than this the help has two parts
 _MANY_OPTIONS = 14
+
+
+def see_help(command: str) -> str:
+    """The remedy where nothing better is known."""
+    return f"see `selfhost {command} --help`"
 
 
 class Options(argparse.Namespace):
@@ -74,6 +77,9 @@ class Options(argparse.Namespace):
         options, others = CommandParser(command).parse_known_args(before, cls())
         unknown = [word for word in others if word.startswith("-") and word != "-"]
         if unknown:
+            # what was meant instead is looked for only where something is wrong
+            from .corrections import unknown_options
+
             raise unknown_options(command, unknown)
         _take_words(options, command, [*others, *behind])
         _settle_format(options, command)
@@ -94,8 +100,12 @@ def _split_at_dashes(words: Sequence[str]) -> tuple[list[str], Sequence[str]]:
     """The words before a `--`, with --json written out, and those behind it, none of which is an
     option.
     """
-    place = words.index("--") if "--" in words else len(words)
-    before = ["--format=json" if word == "--json" else word for word in words[:place]]
+    place = len(words)
+    if "--" in words:
+        place = words.index("--")
+    before: list[str] = []
+    for word in words[:place]:
+        before.append("--format=json" if word == "--json" else word)
     return before, words[place + 1 :]
 
 
@@ -113,9 +123,8 @@ def _check_joined_values(command: str, words: Sequence[str]) -> None:
             message = f"{flag} takes no value, got {value!r}"
             raise UsageError(message, remedy=f"write {flag} alone")
         if flag.startswith("-") and value == "--":
-            raise UsageError(
-                f"{flag}: expected a value, got '--'", remedy=see_help(command)
-            )
+            message = f"{flag}: expected a value, got '--'"
+            raise UsageError(message, remedy=see_help(command))
 
 
 def _take_words(options: Options, command: str, words: list[str]) -> None:
@@ -128,13 +137,23 @@ def _take_words(options: Options, command: str, words: list[str]) -> None:
         elif words:
             value = words[0]
             words = words[1:]
-            if positional.choices and value not in positional.choices:
-                raise unknown_choice("", value, positional.choices)
+            _check_choice("", value, positional.choices)
         if not value and not positional.is_optional:
+            from .corrections import missing_words
+
             raise missing_words(command)
         setattr(options, positional.name, value)
     if words:
-        raise UsageError(f"unexpected {' '.join(words)}", remedy=see_help(command))
+        unexpected = " ".join(words)
+        raise UsageError(f"unexpected {unexpected}", remedy=see_help(command))
+
+
+def _check_choice(flag: str, value: object, choices: Sequence[str]) -> None:
+    """Refuse a value that is none of the choices, where there are any."""
+    if choices and value not in choices:
+        from .corrections import unknown_choice
+
+        raise unknown_choice(flag, str(value), choices)
 
 
 def _settle_format(options: Options, command: str) -> None:
@@ -153,11 +172,13 @@ class CommandParser(argparse.ArgumentParser):
 
     def __init__(self, command: str) -> None:
         purpose = COMMANDS[command]
-        sentence = f"{purpose[0].upper()}{purpose[1:]}"
+        sentence = purpose[0].upper() + purpose[1:]
+        if not sentence.endswith("?"):
+            sentence += "."
         super().__init__(
             prog=f"selfhost {command}",
             usage=f"%(prog)s [OPTIONS] {usage_of(command)}",
-            description=sentence if sentence.endswith("?") else f"{sentence}.",
+            description=sentence,
             formatter_class=_HelpFormatter,
             add_help=False,
             allow_abbrev=False,
@@ -190,11 +211,15 @@ class CommandParser(argparse.ArgumentParser):
 
 def help_of(command: str) -> str:
     """The help of a command, with examples and exit codes."""
+    from .texts import help_texts
+
     parser = CommandParser(command)
     parser.add_words()
     texts = help_texts()
     exits = texts.exits.get(command, texts.exits["other"])
-    codes = "".join(f"  {code}  {meaning}\n" for code, meaning in exits.items())
+    codes = ""
+    for code, meaning in exits.items():
+        codes += f"  {code}  {meaning}\n"
     examples = texts.examples[command]
     return f"{parser.format_help()}\nexamples:\n{examples}\n\nexit codes:\n{codes}"
 
@@ -205,7 +230,8 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         width = 80
         if is_terminal():
-            width = max(40, min(100, terminal_size().columns))
+            columns = terminal_size().columns
+            width = max(40, min(100, columns))
         super().__init__(prog, max_help_position=27, width=width)
 
 
@@ -245,13 +271,12 @@ class _Value(argparse.Action):
             read = [self.option.read(text) for text in texts]
         except ValueError as error:
             parser.error(f"{flag}: {error}")
-        choices = self.option.choices
         for choice in read:
-            if choices and choice not in choices:
-                raise unknown_choice(flag, str(choice), choices)
+            _check_choice(flag, choice, self.option.choices)
         value = read if self.option.is_list else read[0]
         if self.option.is_repeatable:
-            value = [*getattr(namespace, self.dest, ()), *read]
+            before = getattr(namespace, self.dest, ())
+            value = [*before, *read]
         elif self.dest in namespace.given and value != getattr(namespace, self.dest):
             # argparse would drop the first
             raise UsageError(f"{flag} is given twice", remedy="name one")

@@ -121,7 +121,8 @@ class Lines:
         if now < self._next_time:
             return
         self._next_time = now + SECONDS_BETWEEN_LINES
-        self._write(fill(self._form, {"done": int(done), "total": int(total or 0)}))
+        figures = {"done": int(done), "total": int(total or 0)}
+        self._write(fill(self._form, figures))
 
 
 def _started_bar(description: str, total: float | None, *, are_bytes: bool) -> Bar:

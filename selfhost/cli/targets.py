@@ -132,10 +132,8 @@ def refused(path: str, reason: str, remedy: str = _OWN_FOLDER) -> UsageError:
 
 def unwritable(path: str, error: OSError | ValueError) -> UsageError:
     """The error for a path of which the system says that it takes no report."""
-    if not isinstance(error, OSError):
-        return refused(path, "that is not a valid file name")
-    reason = error.strerror or "that is not a valid file name"
-    if error.errno in _FULL:
+    reason = getattr(error, "strerror", None) or "that is not a valid file name"
+    if isinstance(error, OSError) and error.errno in _FULL:
         return refused(path, reason, "make room, or name a file elsewhere")
     return refused(path, reason)
 
@@ -165,7 +163,8 @@ def _followed(path: str) -> Iterator[str]:
         yield path
         if not os.path.islink(path):
             return
-        path = os.path.join(os.path.dirname(path), os.readlink(path))
+        folder = os.path.dirname(path)
+        path = os.path.join(folder, os.readlink(path))
 
 
 def _open_descriptor(path: str, number: int) -> DescriptorTarget:
@@ -185,10 +184,10 @@ def _open_descriptor(path: str, number: int) -> DescriptorTarget:
 def _descriptor_target(
     path: str, number: int, status: os.stat_result
 ) -> DescriptorTarget:
-    is_device = stat.S_ISCHR(status.st_mode)
-    return DescriptorTarget(
-        path=path, number=number, id=None if is_device else _id_of(status)
-    )
+    id = None
+    if not stat.S_ISCHR(status.st_mode):
+        id = _id_of(status)
+    return DescriptorTarget(path=path, number=number, id=id)
 
 
 def _places_of_standard_output() -> set[Place]:
@@ -204,7 +203,8 @@ def _old_file(path: str, status: os.stat_result) -> FileTarget:
     if _is_open_elsewhere(path):
         raise refused(path, "it is a file that another process has open")
     place = os.path.realpath(path)
-    if not _is_file_at(place, status) or not os.access(place, os.W_OK):
+    is_writable = os.access(place, os.W_OK)
+    if not is_writable or not _is_file_at(place, status):
         raise refused(path, "this account may not change it")
     _refuse_closed_folder(path, os.path.dirname(place))
     return FileTarget(
@@ -220,8 +220,11 @@ def _is_open_elsewhere(path: str) -> bool:
     """Whether a path leads to a descriptor of another process. What that process writes to its
     file, the log of a shell perhaps, would go nowhere once a report had replaced the file.
     """
-    folders = (os.path.realpath(os.path.dirname(link)) for link in _followed(path))
-    return any(re.fullmatch(_DESCRIPTORS, folder) for folder in folders)
+    for link in _followed(path):
+        folder = os.path.dirname(link)
+        if re.fullmatch(_DESCRIPTORS, os.path.realpath(folder)):
+            return True
+    return False
 
 
 def _is_file_at(place: str, status: os.stat_result) -> bool:
@@ -237,7 +240,8 @@ def _is_file_at(place: str, status: os.stat_result) -> bool:
 def _new_file(path: str, error: FileNotFoundError) -> FileTarget:
     place = os.path.realpath(path)
     folder = os.path.dirname(place)
-    if not os.path.basename(path) or not os.path.isdir(folder):
+    names_a_file = os.path.basename(path) != ""
+    if not names_a_file or not os.path.isdir(folder):
         raise unwritable(path, error) from None
     _refuse_closed_folder(path, folder)
     return FileTarget(path=path, place=place)

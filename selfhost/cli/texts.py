@@ -6,7 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 
 from ..core.records import Record
-from ..core.tables import shipped_table
+from ..core.tables import shipped_texts
+
+# a list of words by the word that is ours for them
+Synonyms = Mapping[str, Sequence[str]]
 
 
 class HelpTexts(Record):
@@ -33,20 +36,18 @@ class HelpTexts(Record):
     instead: Mapping[str, str]
     stated: Mapping[str, str]
     # by our name: what other programs call an option, a value or a command
-    options: Mapping[str, Sequence[str]]
-    values: Mapping[str, Sequence[str]]
-    commands: Mapping[str, Sequence[str]]
+    options: Synonyms
+    values: Synonyms
+    commands: Synonyms
 
 
 @cache
 def help_texts() -> HelpTexts:
     """The texts that come with the program."""
-    return HelpTexts(**shipped_table("help"))
+    return shipped_texts(HelpTexts, "help")
 
 
-def meant(
-    word: str, synonyms: Mapping[str, Sequence[str]], known: Collection[str]
-) -> str | None:
+def meant(word: str, synonyms: Synonyms, known: Collection[str]) -> str | None:
     """The known name that other programs call by this word; None where there is none."""
     for name, others in synonyms.items():
         if word in others and name in known:

@@ -35,7 +35,8 @@ def run(words: Sequence[str]) -> int:
     options = VerifyOptions.read("verify", words)
     catalogue = open_catalogue(options.specs)
     seen = _run_named(options.files[0], catalogue)
-    machine = measured_where_unknown(options, one_machine(options))
+    machine = one_machine(options)
+    machine = measured_where_unknown(options, machine)
     comparison = verify(seen, catalogue, machine, options.model)
     if options.format == "json":
         write_json(options, json.verification(comparison))
@@ -55,9 +56,8 @@ def _run_named(named: str, catalogue: Catalogue) -> Run:
     except Unreadable as error:
         raise _unread_log(named, error, catalogue) from None
     if seen is None:
-        raise _no_run(
-            named, "holds no figures of a run that selfhost reads", help_texts().runs
-        )
+        reason = "holds no figures of a run that selfhost reads"
+        raise _no_run(named, reason, help_texts().runs)
     return seen
 
 
@@ -74,4 +74,5 @@ def _unread_log(named: str, error: Unreadable, catalogue: Catalogue) -> InputErr
 
 def _no_run(named: str, reason: str, remedy: str) -> InputError:
     file = "standard input" if named == "-" else shown(named)
-    return InputError([Problem(file=file, message=reason, remedy=remedy)])
+    problem = Problem(file=file, message=reason, remedy=remedy)
+    return InputError([problem])

@@ -17,6 +17,7 @@ from typing import IO, Self
 from ..core.errors import UsageError
 from ..core.files import inputs_opened
 from ..core.records import shown_path
+from .output import AT_END
 from .targets import (
     DescriptorTarget,
     FileTarget,
@@ -74,10 +75,10 @@ def _refuse_input(target: Target) -> None:
 
 def input_refused(path: str, read_as: str) -> UsageError:
     """The error for a report to a file that this run reads, by the path that it was read by."""
-    other_name = "" if read_as == path else f", as {shown_path(read_as)}"
-    return refused(
-        path, f"this run reads it{other_name}", "name another file for the report"
-    )
+    reason = "this run reads it"
+    if read_as != path:
+        reason += f", as {shown_path(read_as)}"
+    return refused(path, reason, "name another file for the report")
 
 
 def open_pipes(targets: Sequence[Target]) -> None:
@@ -86,10 +87,11 @@ def open_pipes(targets: Sequence[Target]) -> None:
     """
     for target in targets:
         if isinstance(target, PipeTarget):
+            AT_END.callback(_close_pipes)
             _open_pipes[target.path] = _opened(target.path)
 
 
-def close_pipes() -> None:
+def _close_pipes() -> None:
     """Close the pipes that were opened for reports which then were not written."""
     while _open_pipes:
         _, number = _open_pipes.popitem()
@@ -132,7 +134,8 @@ def _descriptor_for(target: Target) -> int:
 def _write_text(file: IO[bytes], text: Text) -> None:
     pieces = [text] if isinstance(text, str) else text
     for piece in pieces:
-        file.write(piece.replace("\n", os.linesep).encode("utf-8", "replace"))
+        content = piece.replace("\n", os.linesep)
+        file.write(content.encode("utf-8", "replace"))
 
 
 class _NewFiles:
@@ -177,7 +180,8 @@ class _NewFiles:
         folder = os.path.dirname(target.place)
         path = os.path.join(folder, f".selfhost-{os.urandom(6).hex()}.tmp")
         self._places[path] = target.place
-        number = os.open(path, _NEW_FILE, 0o666 if target.mode is None else target.mode)
+        mode = 0o666 if target.mode is None else target.mode
+        number = os.open(path, _NEW_FILE, mode)
         with os.fdopen(number, "wb") as file:
             _keep_owner_and_mode(path, target)
             _write_text(file, text)
@@ -211,7 +215,8 @@ def _keep_owner_and_mode(path: str, target: FileTarget) -> None:
     if target.owner is None or target.mode is None:
         return
     status = os.stat(path)
-    if (status.st_uid, status.st_gid) != target.owner and hasattr(os, "chown"):
+    owner = (status.st_uid, status.st_gid)
+    if owner != target.owner and hasattr(os, "chown"):
         _give_to(path, *target.owner)
     # some file systems have no modes
     with suppress(OSError):

@@ -182,7 +182,7 @@ def _keep(path: str, content: bytes) -> None:
             os.unlink(unfinished)
 
 
-def _package_folder() -> str:
+def package_folder() -> str:
     """Return the folder of the package `selfhost`."""
     core_folder = os.path.dirname(os.path.abspath(__file__))
     return os.path.dirname(core_folder)
@@ -191,7 +191,7 @@ def _package_folder() -> str:
 @cache
 def shipped_folder() -> str:
     """Return the folder of the shipped specs. Raises `SpecError` where it is missing."""
-    package = _package_folder()
+    package = package_folder()
     # in a package its own, in a checkout beside it
     for parent in (package, os.path.dirname(package)):
         path = os.path.join(parent, "specs")
@@ -226,7 +226,7 @@ def _kept_in(folder: str) -> str | None:
         return None
     checksum = zlib.crc32(os.fsencode(folder))
     checkout = f"specs-{checksum:08x}-"
-    package = _package_folder()
+    package = package_folder()
     state = _state(folder, 0)
     for name in _PACKAGES_THAT_MAKE_VALUES:
         state = _state(os.path.join(package, name), state)

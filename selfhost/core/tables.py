@@ -519,6 +519,13 @@ def shipped_record(kind: type[AnyRecord], name: str) -> AnyRecord:
     return record
 
 
+def shipped_texts(kind: type[AnyRecord], name: str) -> AnyRecord:
+    """The table `specs/common/<name>` as a record of a field for each key, with its values as they
+    stand: unlike in a record that is read by `TomlTable`, a text may have several lines.
+    """
+    return kind(**shipped_table(name))
+
+
 @cache
 def _shipped_record(kind: type[Record], name: str) -> Record:
     document = stored_table(shipped_store(), f"common/{name}")
