@@ -306,19 +306,23 @@ def open_words(findings: Iterable[Finding]) -> list[str]:
             unread.append("GPU" if finding.check == "accelerator" else finding.check)
     if not unread:
         return too_close
-    return [f"{', '.join(unread)} not known", *too_close]
+    listed = ", ".join(unread)
+    return [f"{listed} not known", *too_close]
 
 
 def failed_words(codes: Iterable[str]) -> str:
     """What fails, of reason codes alone, each of which begins with the name of its check."""
-    left = sorted(set(codes), key=lambda code: (ORDER.index(_check_of(code)), code))
+    left = sorted(set(codes))
+    left.sort(key=lambda code: ORDER.index(_check_of(code)))
     if "runtime-no-build" in left and "cpu-no-build" in left:
         # of a system without a build the processor is a part
         left.remove("cpu-no-build")
     too_little: list[str] = []
     others: list[str] = []
     for code in left:
-        reason = LABELS.why_not.get(code) or LABELS.why_not[_check_of(code)]
+        reason = LABELS.why_not.get(code)
+        if reason is None:
+            reason = LABELS.why_not[_check_of(code)]
         if reason.startswith(_TOO_LITTLE):
             too_little.append(reason.removeprefix(_TOO_LITTLE))
         else:
@@ -352,7 +356,8 @@ def summary(verdict: Verdict) -> str:
     cell, *about = answer_line(verdict).parts
     # without the sign before it
     _, _, label = cell.partition(" ")
-    answer = " ".join(clean("".join(about)).split())
+    told = clean("".join(about))
+    answer = " ".join(told.split())
     text = f"{label}: {answer}"
     speed = verdict.speed
     if not verdict.can_run or speed is None:

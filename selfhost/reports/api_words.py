@@ -11,14 +11,12 @@ from ..catalogue.offers import Offer, provider_name, request_lines
 from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, INPUT_PER_OUTPUT_TOKEN, Workload
 from ..judge.record import Verdict
-from .layout import Blocks, command, figures, line, section, texts
+from .layout import Blocks, FigureRow, command, figures, line, section, texts
 from .words import HERE, months_between, place_words
 
 if TYPE_CHECKING:
     from ..advice.api_route import LocalCost, MonthlyCost, OfferCost
 
-# a label, a figure and a note
-_Row = tuple[str, str, str]
 # prices of hosted models change about every quarter of a year
 _OLD_PRICE_MONTHS = 3
 API_RISKS = (
@@ -133,7 +131,7 @@ def _load_words(cost: MonthlyCost) -> str:
     return words
 
 
-def _api_row(offers: Sequence[OfferCost], workload: Workload) -> _Row:
+def _api_row(offers: Sequence[OfferCost], workload: Workload) -> FigureRow:
     """The cheapest bill, or why there is none."""
     bills = []
     for offer in offers:
@@ -148,7 +146,7 @@ def _api_row(offers: Sequence[OfferCost], workload: Workload) -> _Row:
     return "by API", units.dollars(usd_per_month), whose
 
 
-def _local_rows(local: LocalCost, place: str) -> Iterator[_Row]:
+def _local_rows(local: LocalCost, place: str) -> Iterator[FigureRow]:
     """What is not known of the machine's month, then its electricity and its hours of work."""
     for entry in local.unknown:
         yield f"{place}: hours of work a day", "", f"not known: {entry.reason}"

@@ -60,24 +60,29 @@ def _(selector: Selector) -> str:
 
 def _json(audit: Audit) -> str:
     """`selfhost.audit/1`; the keys do not depend on the options."""
-    policy = audit.policy
+    counts: Object = {}
+    for result in Result:
+        counts[result.value] = audit.count(result)
     members = {
-        "policy": {
-            **fields(policy, "file fail_on on_unknown"),
-            "needs": fields(
-                policy.needs, "private commercial modify auditable license"
-            ),
-            "models": list(map(_json_model, policy.models)),
-        },
+        "policy": _json_policy(audit.policy),
         **fields(audit, "today machines"),
         "classes": _json_classes(audit.groups),
         "verdicts": list(map(_json_verdict, audit.groups)),
         "exceptions": _json_exceptions(audit.exceptions),
-        "results": {result.value: audit.count(result) for result in Result},
+        "results": counts,
         "baseline": record(audit.since),
         **fields(audit, "notes problems outcome exit_code"),
     }
     return dumps(titled("audit/1", **members))
+
+
+def _json_policy(policy: Policy) -> Object:
+    """What the policy wants: of every model, and of each."""
+    members = fields(policy, "file fail_on on_unknown")
+    needed = "private commercial modify auditable license"
+    members["needs"] = fields(policy.needs, needed)
+    members["models"] = list(map(_json_model, policy.models))
+    return members
 
 
 def _json_model(wanted: Wanted) -> Object:
@@ -124,9 +129,12 @@ def _json_verdict(group: Group) -> Object:
 
 def _json_exceptions(uses: Iterable[ExemptionUse]) -> dict[str, list[Object]]:
     """The exceptions by what became of them."""
-    exceptions: dict[str, list[Object]] = {use.value: [] for use in Use}
+    exceptions: dict[str, list[Object]] = {}
+    for kind in Use:
+        exceptions[kind.value] = []
     for use in uses:
-        members = {**record(use.exemption), **fields(use, "rows concerned")}
+        members: Object = record(use.exemption)
+        members |= fields(use, "rows concerned")
         exceptions[use.use].append(members)
     return exceptions
 
@@ -184,10 +192,9 @@ def _junit(audit: Audit) -> str:
         for name in names:
             if name not in suites:
                 suites[name] = SubElement(root, "testsuite", name=clean(name))
+            suite = suites[name]
             label = clean(group.row.wanted.label)
-            case = SubElement(
-                suites[name], "testcase", name=label, classname=clean(name)
-            )
+            case = SubElement(suite, "testcase", name=label, classname=clean(name))
             _add_outcome(case, group, name)
     if audit.problems:
         _add_problems(root, audit.problems)
@@ -236,7 +243,8 @@ def _add_outcome(case: Element, group: Group, name: str) -> None:
     if row.result is Result.PASS or is_uncounted:
         warning = audit_text.warning_words(row)
         if warning:
-            SubElement(case, "system-out").text = "\n".join([clean(warning), *lines])
+            output = SubElement(case, "system-out")
+            output.text = "\n".join([clean(warning), *lines])
         return
     message = lines[-1]
     if row.reasons:
@@ -345,8 +353,9 @@ def _issues_of_groups(audit: Audit) -> Iterator[Issue]:
         if group.count > 1:
             text += f"worst on {hosts([row.machine])}: "
         text += str(reason)
-        if len(row.reasons) > 1:
-            text += f" ({times(len(row.reasons) - 1, 'more reason')})"
+        others = len(row.reasons) - 1
+        if others:
+            text += f" ({times(others, 'more reason')})"
         # the names of the checks are those that the policy knows
         checks = " ".join((*row.failed, *row.undecided))
         key = f"{row.result} {checks} {row.wanted.label}"
@@ -374,7 +383,8 @@ def _issue_of_exception(use: ExemptionUse, policy: Policy) -> Issue:
     # of the policy alone, so that an alert lasts when the words change
     key = f"{rule} {exemption.rule} of {exemption.model}"
     if exemption.machines:
-        key += f" on {' '.join(map(str, exemption.machines))}"
+        machines = " ".join(map(str, exemption.machines))
+        key += f" on {machines}"
     return Issue(
         level="warning",
         rule=rule,
@@ -434,7 +444,9 @@ def _command(name: str, properties: Mapping[str, str], message: str) -> str:
     pairs = []
     for key, value in properties.items():
         pairs.append(f"{key}={value.translate(property_codes)}")
-    return f"::{name} {','.join(pairs)}::{message.translate(message_codes)}"
+    listed = ",".join(pairs)
+    text = message.translate(message_codes)
+    return f"::{name} {listed}::{text}"
 
 
 # ---------------------------------------------------------------- SARIF
@@ -442,7 +454,7 @@ def _command(name: str, properties: Mapping[str, str], message: str) -> str:
 
 def _described_rule(rule: str) -> Object:
     """A rule as code scanning lists it: what it asks, and what to do where it is broken."""
-    words = LABELS.rules[rule]
+    words = LABELS.rule(rule)
     return {
         "id": rule,
         "shortDescription": {"text": words.asks},

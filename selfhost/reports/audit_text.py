@@ -120,7 +120,8 @@ def exception_words(use: ExemptionUse) -> ExceptionWords:
     exemption = use.exemption
     name = f"exception from the rule {exemption.rule} for {exemption.model}"
     if exemption.machines:
-        name += f" on {' '.join(map(str, exemption.machines))}"
+        machines = " ".join(map(str, exemption.machines))
+        name += f" on {machines}"
     is_over = use.use is Use.EXPIRED
     if use.rows:
         verdicts = times(use.rows, "verdict")
@@ -241,7 +242,9 @@ def _why_not(groups: Sequence[Group]) -> str:
     failing = [group for group in groups if group.row.result is not Result.PASS]
     if not failing:
         return ""
-    failing.sort(key=lambda group: (*_gravity(group.row), -group.count))
+    # of equal gravity those of most machines first
+    failing.sort(key=lambda group: group.count, reverse=True)
+    failing.sort(key=lambda group: _gravity(group.row))
     counts: Counter[str] = Counter()
     for group in failing:
         # a cause counts once a group
@@ -275,8 +278,9 @@ def _warnings(row: Row) -> str:
         reasons["speed-slow"] = pace
     listed = []
     for finding in warned:
-        listed.append(f"{finding.check} ({reasons.get(finding.code, finding.code)})")
-    return f"warns: {', '.join(listed)}"
+        reason = reasons.get(finding.code, finding.code)
+        listed.append(f"{finding.check} ({reason})")
+    return "warns: " + ", ".join(listed)
 
 
 def _pace_words(verdict: Verdict | None) -> str:

@@ -29,6 +29,7 @@ from .layout import (
     Blocks,
     Span,
     Table,
+    Topic,
     command,
     commands,
     line,
@@ -355,7 +356,8 @@ def _size_cells(finding: Finding, verdict: Verdict) -> _Cells:
     elif finding.short:
         notes.append(f"{_quantity(finding.short, finding)} short")
     share = float(likely) / float(finding.has)
-    return _Cells(amount=amount, note=Span(", ".join(notes), finding.outcome, share))
+    note = Span(", ".join(notes), finding.outcome, share)
+    return _Cells(amount=amount, note=note)
 
 
 def _likely(finding: Finding, verdict: Verdict) -> float | str | None:
@@ -399,7 +401,7 @@ def _unmeasured_blocks(verdict: Verdict) -> Blocks:
         yield from topics([("memory bandwidth", why.reason, why.remedy)])
 
 
-def _unsaid(verdict: Verdict) -> Iterator[tuple[str, str, str | None]]:
+def _unsaid(verdict: Verdict) -> Iterator[Topic]:
     """What did not pass and neither a row nor the first lines say, the worst first."""
     outcomes = [Outcome.FAIL]
     if verdict.route not in (Route.API, Route.NEITHER):
@@ -410,9 +412,9 @@ def _unsaid(verdict: Verdict) -> Iterator[tuple[str, str, str | None]]:
     tells_all = deciding == ["disk-too-small"]
     for outcome in outcomes:
         for finding in ordered(verdict):
-            if finding.outcome is outcome and (
-                tells_all or not _is_said(finding, verdict)
-            ):
+            if finding.outcome is not outcome:
+                continue
+            if tells_all or not _is_said(finding, verdict):
                 yield AS_TOPIC(finding)
 
 

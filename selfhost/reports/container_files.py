@@ -16,7 +16,7 @@ from ..catalogue.runtime_parts import Service
 from ..core import __version__, units
 from ..core.quoting import shell_line, shell_word
 from ..core.records import Record
-from ..core.tables import shipped_table
+from ..core.tables import TomlRow, shipped_texts
 from ..core.templates import fill
 from ..machine.gpus import fact_of
 from .layout import clean, ended
@@ -55,20 +55,16 @@ class Devices(Record):
 
 
 class ContainerTable(Record):
-    """`specs/common/containers.toml`: a template a format, and the devices by vendor."""
+    """`specs/common/containers.toml`: a template a format, and a row of `Devices` a vendor."""
 
+    schema: int
     templates: Mapping[str, str]
-    devices: Mapping[str, Devices]
+    devices: Mapping[str, TomlRow]
 
 
 @cache
 def _table() -> ContainerTable:
-    """The shipped table, whose rows of devices become records."""
-    table = shipped_table("containers")
-    devices = {}
-    for vendor, row in table["devices"].items():
-        devices[vendor] = Devices(**row)
-    return ContainerTable(templates=table["templates"], devices=devices)
+    return shipped_texts(ContainerTable, "containers")
 
 
 class Server(Record):
@@ -157,9 +153,10 @@ def _devices(card: Held) -> Devices:
     """How a container is given GPUs as this one: the driver of the kernel decides before the vendor
     which resource of Kubernetes it asks for.
     """
-    by_vendor = _table().devices
+    rows = _table().devices
     # a program with an accelerator of no stated vendor asks for the usual one
-    devices = by_vendor.get(card.vendor) or by_vendor["nvidia"]
+    row = rows.get(card.vendor) or rows["nvidia"]
+    devices = Devices(**row)
     driver = fact_of(card.name, "kernel_driver")
     if driver:
         return devices.replace(resource=f"gpu.{card.vendor}.com/{driver}")
@@ -358,12 +355,10 @@ def _systemd_unit(server: Server) -> str:
     ]
     values: dict[str, object] = {
         # a backslash at the end would join the next line to it
-        "title": clean(size.model.name).replace("%", "%%").replace("\\", "\\\\"),
+        "title": _systemd_text(clean(size.model.name)),
         "program": clean(words[0]),
         "words": " ".join(map(_systemd_argument, words)),
-        "environment": "\n".join(
-            _systemd_environment(variables, server.token_variable)
-        ),
+        "environment": _systemd_environment(variables, server.token_variable),
         "name": server.name,
         "least": _whole(size.unreclaimable_bytes),
         "request": _whole(size.request_bytes),
@@ -372,19 +367,23 @@ def _systemd_unit(server: Server) -> str:
     return _commented(comments) + _filled("systemd", values)
 
 
-def _systemd_environment(
-    variables: Mapping[str, str], token_variable: str
-) -> list[str]:
+def _systemd_environment(variables: Mapping[str, str], token_variable: str) -> str:
     """A line for each variable, and the file of a login's."""
     lines = []
     for name, value in variables.items():
-        lines.append(f"Environment={_systemd_word(f'{name}={value}')}")
+        setting = _systemd_word(f"{name}={value}")
+        lines.append(f"Environment={setting}")
     if token_variable:
         lines.append(
             f"# a line {token_variable}=… in that file logs in to Hugging Face"
         )
         lines.append("EnvironmentFile=-/etc/selfhost.env")
-    return lines
+    return "\n".join(lines)
+
+
+def _systemd_text(text: str) -> str:
+    """A text in which systemd finds no specifier and no escape."""
+    return text.replace("\\", "\\\\").replace("%", "%%")
 
 
 def _systemd_argument(word: str) -> str:
@@ -394,8 +393,10 @@ def _systemd_argument(word: str) -> str:
 
 def _systemd_word(word: str) -> str:
     """A word as systemd reads it: with specifiers for `%`, and C's escapes (systemd.syntax(7))."""
-    text = word.replace("\\", "\\\\").replace("%", "%%").replace('"', '\\"')
-    text = _with_escapes(text.replace("##", "\\x23#"), _escaped_for_c)
+    text = _systemd_text(word).replace('"', '\\"')
+    # `##[` gives orders to a CI service wherever it stands
+    text = text.replace("##", "\\x23#")
+    text = _with_escapes(text, _escaped_for_c)
     if text and not any(sign in text for sign in " \"';"):
         return text
     return f'"{text}"'

@@ -14,7 +14,17 @@ from ..catalogue.offers import provider_name
 from ..core import units
 from .answer_words import OPENNESS_WORDS
 from .labels import LABELS
-from .layout import Blocks, Column, Table, figures, line, section, strong, texts
+from .layout import (
+    Blocks,
+    Column,
+    FigureRow,
+    Table,
+    figures,
+    line,
+    section,
+    strong,
+    texts,
+)
 from .words import PLACES, fact_label, rate_words
 
 # a part of a document, as `json.dumps` takes it
@@ -101,7 +111,9 @@ def _number_words(key: str, value: float) -> str:
     for end, write in _UNITS.items():
         if key.endswith(end):
             return write(value)
-    return f"{value:,.3g}" if isinstance(value, float) else f"{value:,}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.3g}"
 
 
 def _list_words(values: Sequence[Any]) -> str:
@@ -251,7 +263,7 @@ def _title_blocks(title: str) -> Blocks:
     yield line(strong(title), indent=2)
 
 
-def _size_rows(needs: Json) -> Iterator[tuple[str, str, str]]:
+def _size_rows(needs: Json) -> Iterator[FigureRow]:
     """The download, the disk, the memory and the processor; what is not known is left out."""
     download_bytes = needs["download_bytes"]
     largest_bytes = needs["largest_file_bytes"]
@@ -268,7 +280,8 @@ def _size_rows(needs: Json) -> Iterator[tuple[str, str, str]]:
     processors = ", ".join(needs["cpu"]["architectures"])
     instruction_sets = needs["cpu"]["instruction_sets"]
     if instruction_sets:
-        processors += f", with {', '.join(instruction_sets)}"
+        listed = ", ".join(instruction_sets)
+        processors += f", with {listed}"
     yield "processor", "", processors
 
 
@@ -360,9 +373,11 @@ def _offer_row(offer: Json) -> tuple[str, ...]:
         name += " (stands in)"
     other_prices = []
     if offer["usd_per_audio_minute"] is not None:
-        other_prices.append(f"{units.dollars(offer['usd_per_audio_minute'])} a minute")
+        price = units.dollars(offer["usd_per_audio_minute"])
+        other_prices.append(f"{price} a minute")
     if offer["usd_per_image"] is not None:
-        other_prices.append(f"{units.dollars(offer['usd_per_image'])} a picture")
+        price = units.dollars(offer["usd_per_image"])
+        other_prices.append(f"{price} a picture")
     days = f"listed {offer['as_of']}"
     if offer["ends"]:
         days += f", ends {offer['ends']}"

@@ -146,7 +146,11 @@ def _(spec: ModelSpec) -> Object:
 @record.register
 def _(pace: Range) -> Object:
     """The ends and the likely figure, rounded."""
-    return {end: round(getattr(pace, end), 3) for end in pace._fields}
+    return {
+        "low": round(pace.low, 3),
+        "likely": round(pace.likely, 3),
+        "high": round(pace.high, 3),
+    }
 
 
 @record.register

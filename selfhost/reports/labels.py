@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import NamedTuple
 
 from ..core.records import Record
-from ..core.tables import shipped_table
+from ..core.tables import TomlRow, shipped_texts
 
 # a label, a title or a reason, by what it stands for
 Words = Mapping[str, str]
 
 
-class ColumnForm(NamedTuple):
+class ColumnForm(Record):
     """A column of a table that is written down: its title may have places to fill.
 
     `sign` is `>` where cells stand at the right, `~` where they wrap, else empty; it may be a place
@@ -36,7 +35,7 @@ class TableForm(Record):
     columns: tuple[ColumnForm, ...]
 
 
-class RuleWords(NamedTuple):
+class RuleWords(Record):
     """A rule of an audit: what it asks, and what to do where it is broken."""
 
     asks: str
@@ -58,6 +57,7 @@ class Labels(Record):
     - `rules`: what code scanning shows of a rule of an audit. `tables`: tables by their names.
     """
 
+    schema: int
     why_not: Words
     why_open: Words
     doubts: Words
@@ -73,25 +73,26 @@ class Labels(Record):
     findings: Words
     show_first: Mapping[str, tuple[str, ...]]
     exception_remedies: Words
-    rules: Mapping[str, RuleWords]
-    tables: Mapping[str, TableForm]
+    # what a rule asks, and what to do where it is broken
+    rules: Mapping[str, tuple[str, str]]
+    # rows of `TableForm`, whose columns are lists
+    tables: Mapping[str, TomlRow]
+
+    def rule(self, name: str) -> RuleWords:
+        """Return the words of a rule."""
+        asks, remedy = self.rules[name]
+        return RuleWords(asks=asks, remedy=remedy)
+
+    def table(self, name: str) -> TableForm:
+        """Return the form of a table: an answer has few of all that there are."""
+        written = self.tables[name]
+        columns: list[ColumnForm] = []
+        for title, sign, drop in written["columns"]:
+            columns.append(ColumnForm(title=title, sign=sign, drop=drop))
+        return TableForm(indent=written["indent"], columns=tuple(columns))
 
 
-def _shipped_labels() -> Labels:
-    """The tables of `specs/common/labels.toml`, whose rows become records."""
-    table = shipped_table("labels")
-    labels = {name: table[name] for name in Labels._fields}
-    labels["rules"] = {}
-    for name, words in table["rules"].items():
-        labels["rules"][name] = RuleWords(*words)
-    labels["tables"] = {}
-    for name, form in table["tables"].items():
-        columns = tuple(ColumnForm(*column) for column in form["columns"])
-        labels["tables"][name] = TableForm(indent=form["indent"], columns=columns)
-    return Labels(**labels)
-
-
-LABELS = _shipped_labels()
+LABELS = shipped_texts(Labels, "labels")
 
 
 class Documents(Record):
@@ -101,6 +102,7 @@ class Documents(Record):
     `page` has the template `html` with the places `title` and `body`.
     """
 
+    schema: int
     keys: Words
     page: Words
 
@@ -108,5 +110,4 @@ class Documents(Record):
 @cache
 def documents() -> Documents:
     """The tables of `specs/common/documents.toml`."""
-    table = shipped_table("documents")
-    return Documents(keys=table["keys"], page=table["page"])
+    return shipped_texts(Documents, "documents")

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     import re
 
 Number = TypeVar("Number", int, float)
+# the cells of a row of any table
+Cells = tuple[str, ...]
+# a label, a figure and a note
+FigureRow = tuple[str, str, str]
+# what something is about, the reason, and what to do
+Topic = tuple[str, str, str | None]
 # between two columns of a table
 _GAP = "  "
 # GitHub takes `::name` at a line's start for a command; `##[` is GitHub's and `##vso[` Azure's
@@ -95,13 +101,13 @@ class Table(Record):
     """
 
     columns: tuple[Column, ...]
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[Cells, ...]
     indent: int = 2
     tells_left_out: bool = False
     splits: bool = False
 
     @classmethod
-    def of(cls, name: str, rows: Iterable[tuple[str, ...]], **stated: str) -> Table:
+    def of(cls, name: str, rows: Iterable[Cells], **stated: str) -> Table:
         """Return the table of that name in `specs/common/labels.toml`, its titles filled in.
 
         `stated` fills the places of its titles and signs.
@@ -109,7 +115,7 @@ class Table(Record):
         # an error is told without the words of tables
         from .labels import LABELS
 
-        form = LABELS.tables[name]
+        form = LABELS.table(name)
         columns = []
         for written in form.columns:
             sign = fill(written.sign, stated)
@@ -172,7 +178,7 @@ def section(title: str, blocks: Blocks) -> Blocks:
 AS_TOPIC = attrgetter("check", "reason", "remedy")
 
 
-def topics(entries: Iterable[tuple[str, str, str | None]]) -> Blocks:
+def topics(entries: Iterable[Topic]) -> Blocks:
     """Yield each topic with its reason, and under it what to do."""
     for topic, reason, remedy in entries:
         yield line(f"{topic}: {reason}", indent=2)
@@ -180,9 +186,7 @@ def topics(entries: Iterable[tuple[str, str, str | None]]) -> Blocks:
             yield line(f"→ {remedy}", indent=4)
 
 
-def figures(
-    rows: Iterable[tuple[str, str, str]], *, drop: int = 0, right: bool = False
-) -> Table:
+def figures(rows: Iterable[FigureRow], *, drop: int = 0, right: bool = False) -> Table:
     """Return a table of label, figure and note; `drop` is that of the notes' column.
 
     With `right` the figures stand at the right of their column, and labels may wrap.
@@ -254,7 +258,8 @@ def _block_lines(block: Block) -> Iterator[str]:
         for row in _table_lines(block):
             yield f"{margin}{row}".rstrip()
         return
-    yield f"{margin}{''.join(map(clean, block.parts))}".rstrip()
+    text = "".join(map(clean, block.parts))
+    yield f"{margin}{text}".rstrip()
 
 
 def _table_lines(table: Table) -> Iterator[str]:
@@ -342,7 +347,8 @@ def error_text(error: SelfhostError) -> str:
         # near names take long to find
         unsaid = error.unsaid
         if unsaid:
-            lines.append(f"  did you mean: {', '.join(unsaid)}")
+            names = ", ".join(unsaid)
+            lines.append(f"  did you mean: {names}")
     lines += _remedy_lines(error.remedy)
     return _printed(lines)
 

@@ -18,6 +18,7 @@ from .labels import LABELS
 from .layout import (
     Block,
     Blocks,
+    FigureRow,
     Table,
     known_figure,
     line,
@@ -228,7 +229,7 @@ def _every_fact(machine: Machine) -> Blocks:
     # the first screen does not need it
     from .details import sections, value_words
 
-    rows: list[tuple[str, str, str]] = []
+    rows: list[FigureRow] = []
     for fact, label in LABELS.facts.items():
         text = value_words(fact, getattr(machine, fact))
         if text and fact != "instruction_sets":

@@ -16,6 +16,7 @@ from ..judge.record import Route
 from .layout import (
     AS_TOPIC,
     Blocks,
+    FigureRow,
     Paragraph,
     Span,
     Table,
@@ -147,9 +148,7 @@ def _workload_words(plan: Plan) -> str:
     return ", ".join(parts)
 
 
-def _least_rows(
-    plan: Plan, least: Least, *, verbose: bool
-) -> Iterator[tuple[str, str, str]]:
+def _least_rows(plan: Plan, least: Least, *, verbose: bool) -> Iterator[FigureRow]:
     """The least machine as a price list has it: a row a part, with the figure and a note."""
     needs_gpu = _needs_own_gpu_memory(least)
     gpu_memory = units.binary(least.accelerator.memory_bytes, up=True)
@@ -192,7 +191,7 @@ def _ram_words(size_bytes: int) -> str:
     return f"{units.binary(size_bytes, up=True)} of RAM"
 
 
-def _bandwidth_row(least: Least, wanted: float) -> tuple[str, str, str]:
+def _bandwidth_row(least: Least, wanted: float) -> FigureRow:
     """How fast the RAM must be read for the wanted tokens a second."""
     without_gpu = f"for {units.stated(wanted)} tokens/s without a GPU"
     rate = least.bandwidth_bytes_per_second

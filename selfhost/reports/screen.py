@@ -202,7 +202,8 @@ def _table_lines(table: Table, console: Console, width: int) -> Iterator[Text]:
     # most tables are indented by as much as two columns are apart
     may_all_wrap = room < _WIDE_ENOUGH - _GAP
     shown = _kept(table, _least_widths(table, sizes, may_all_wrap=may_all_wrap), room)
-    all_wrap = _total(_unbroken_width(table, rows, at) for at in shown) > room
+    unbroken_widths = [_unbroken_width(table, rows, at) for at in shown]
+    all_wrap = _total(unbroken_widths) > room
     if all_wrap and table.splits and len(shown) > 2:
         for at in shown[1:]:
             yield from _table_lines(_of_two_columns(table, at), console, width)
@@ -220,9 +221,8 @@ def _table_lines(table: Table, console: Console, width: int) -> Iterator[Text]:
         all_widths = _least_widths(table, sizes, may_all_wrap=False)
         needed = table.indent + _total(all_widths.values())
         yield Text()
-        yield Text(
-            f"With {needed} columns the terminal also shows: {', '.join(left_out)}"
-        )
+        titles = ", ".join(left_out)
+        yield Text(f"With {needed} columns the terminal also shows: {titles}")
 
 
 def _drawing(
@@ -288,11 +288,15 @@ def _least_widths(
 
 def _unbroken_width(table: Table, rows: Sequence[Sequence[Text]], at: int) -> int:
     """The width at which no word of a column that wraps, and no cell of another, is broken."""
-    title = _cell(table.columns[at].title, has_bars=False)
-    cells = [title.plain, *(row[at].plain for row in rows)]
-    if table.columns[at].wrap:
-        cells = [word for cell in cells for word in cell.split()]
-    return max(map(cell_len, cells), default=0)
+    column = table.columns[at]
+    cells = [_cell(column.title, has_bars=False)]
+    cells += [row[at] for row in rows]
+    widest = 0
+    for cell in cells:
+        parts = cell.plain.split() if column.wrap else [cell.plain]
+        for part in parts:
+            widest = max(widest, cell_len(part))
+    return widest
 
 
 def _of_two_columns(table: Table, at: int) -> Table:
@@ -307,9 +311,10 @@ def _of_two_columns(table: Table, at: int) -> Table:
 
 def _kept(table: Table, least: dict[int, int], room: int) -> list[int]:
     """The places of the columns that have room: the highest `drop` goes first, 0 never."""
-    kept = list(least)
+    kept = dict(least)
     droppable = [at for at in kept if table.columns[at].drop]
-    for at in sorted(droppable, key=lambda at: -table.columns[at].drop):
-        if _total(least[place] for place in kept) > room:
-            kept.remove(at)
-    return kept
+    droppable.sort(key=lambda at: table.columns[at].drop, reverse=True)
+    for at in droppable:
+        if _total(kept.values()) > room:
+            del kept[at]
+    return list(kept)

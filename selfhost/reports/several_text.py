@@ -24,6 +24,7 @@ from .layout import (
     Blocks,
     Paragraph,
     Table,
+    Topic,
     command,
     commands,
     line,
@@ -181,7 +182,7 @@ def _limits(running: Sequence[Verdict]) -> Iterator[str]:
             yield f"{verdict.model.id}: {limit}"
 
 
-def _warnings(running: Sequence[Verdict]) -> Iterator[tuple[str, str, str | None]]:
+def _warnings(running: Sequence[Verdict]) -> Iterator[Topic]:
     """Topics: the loss of quality and the findings that warn, each with its model."""
     for verdict in running:
         name = verdict.model.id

@@ -20,7 +20,17 @@ from ..judge.record import Verdict
 from .answer_words import OPENNESS_WORDS, answer_line
 from .api_words import month_blocks, offer_words
 from .labels import LABELS
-from .layout import Blocks, Table, command, known_figure, line, section, strong, texts
+from .layout import (
+    Blocks,
+    FigureRow,
+    Table,
+    command,
+    known_figure,
+    line,
+    section,
+    strong,
+    texts,
+)
 from .words import HERE, PLACES, age_blocks, asked_words, place_words
 
 # sizes of the first screen
@@ -90,7 +100,7 @@ def _title(model: ModelSpec, *, verbose: bool) -> Blocks:
         yield line(f"{model.origin} takes the place of {model.overrides}")
 
 
-def _first_facts(model: ModelSpec) -> Iterator[tuple[str, str, str]]:
+def _first_facts(model: ModelSpec) -> Iterator[FigureRow]:
     """Its license, how open it is, its context and what it was tuned from, each with why."""
     if not model.closed:
         terms = "not known"

@@ -13,6 +13,7 @@ from ..core import units
 from ..core.quoting import shell_line, shell_word
 from .layout import (
     Blocks,
+    FigureRow,
     Paragraph,
     Table,
     commands,
@@ -93,7 +94,7 @@ def _workload_line(size: ContainerSize) -> Paragraph:
     return line(f"{format_words(workload)}, {users}", indent=2)
 
 
-def _memory_rows(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
+def _memory_rows(size: ContainerSize) -> Iterator[FigureRow]:
     """Rows of label, figure and why: the memory in RAM, the disk, and that of the GPUs."""
     own = _rounded_up(size.unreclaimable_bytes)
     yield "memory", own, "of its own, which stays in RAM"
@@ -120,7 +121,7 @@ def _memory_rows(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
         yield "accelerator", memory, f"of {cards[0].name or 'GPU'}"
 
 
-def _growth_row(growth: Growth) -> tuple[str, str, str]:
+def _growth_row(growth: Growth) -> FigureRow:
     """What grows, to how much, and the option that bounds it, else why it can grow."""
     bound = growth.bound or growth.why
     unbound_bytes = growth.unbound_bytes or 0

@@ -115,7 +115,8 @@ def _reasons(comparison: Verification) -> list[str]:
             names.setdefault(figure.why, {})[_name(figure)] = None
     reasons = []
     for why, of_reason in names.items():
-        reasons.append(f"{'; '.join(of_reason)}: {why}.")
+        listed = "; ".join(of_reason)
+        reasons.append(f"{listed}: {why}.")
     return reasons
 
 
@@ -131,7 +132,9 @@ def _name(figure: Figure) -> str:
     depth = figure.depth_tokens or 0
     if depth > (figure.tokens or 0):
         about.append(f"{units.tokens(depth)} in the context")
-    name = LABELS.verified.get(figure.term, figure.term.replace("_", " "))
+    name = figure.term.replace("_", " ")
+    name = LABELS.verified.get(figure.term, name)
     if about:
-        name += f" ({', '.join(about)})"
+        listed = ", ".join(about)
+        name += f" ({listed})"
     return name

@@ -329,9 +329,13 @@ def months_between(day: str | None, today: str | None) -> int:
     """How many months lie between two days, `YYYY-MM-DD`; 0 where one is not known."""
     if not day or not today:
         return 0
-    years = int(today[:4]) - int(day[:4])
-    months = 12 * years + int(today[5:7]) - int(day[5:7])
+    months = _months_of(today) - _months_of(day)
     if today[8:10] < day[8:10]:
         # the last month is not over
         months -= 1
     return max(0, months)
+
+
+def _months_of(day: str) -> int:
+    """The months of the calendar up to that of a day."""
+    return 12 * int(day[:4]) + int(day[5:7])
