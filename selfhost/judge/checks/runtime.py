@@ -1,4 +1,11 @@
-"""Is the program there, does this processor run it, and would it be as fast as is wanted?"""
+"""Is the program there, does this processor run it, and would it be as fast as is wanted?
+
+- `cpu_check` holds a processor against what the builds of a program ask of it.
+- `runtime_check` says whether a program loads the model, and whether it is installed.
+- `speed_check` holds the pace of text against the pace that is wanted, `work_check` that of
+  pictures, recordings, documents and training against a limit of findings.toml.
+- `is_slow` and its neighbours ask a judged model how its pace was judged.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +15,14 @@ from collections.abc import Iterable, Sequence
 from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.spec_values import GENERATING
 from ...core import units
+from ...core.records import Record
 from ...core.workload import (
     ANSWER_TOKENS,
     DEFAULT_CONTEXT_TOKENS,
     DEFAULT_MIN_TOKENS_PER_SECOND,
     READING_TOKENS_PER_SECOND,
 )
-from ...machine.record import BRIEFLY, Machine
+from ...machine.record import BRIEFLY, Machine, PresentRuntime
 from ...needs.records import CpuNeed, Needs
 from ..pace import TRAINED, Range, Speed
 from ..record import MEMORY_CHECKS, Judged, Question
@@ -66,29 +74,19 @@ def cpu_check(
 
     `on_gpu`: a GPU computes all of the model, so that what the processor lacks slows nothing.
     """
-    processor = machine.architecture or ""
-    required = needs.instruction_sets.get(processor, ())
-    recommended = () if on_gpu else needs.recommended.get(processor, ())
-    ruling = _build_ruling(needs, machine, runtime)
-    if ruling is None:
-        ruling = _sets_ruling(machine, required, recommended)
-    if runtime is not None and not on_gpu:
-        crashing = runtime.crashing_sets(machine.instruction_sets)
-        if crashing and ruling.outcome in (Outcome.PASS, Outcome.WARN):
-            remedy = runtime.platforms.crash_remedy
-            ruling = warning("cpu-crashes", remedy=remedy, sets=crashing)
+    demand = _CpuDemand(needs=needs, machine=machine, runtime=runtime, on_gpu=on_gpu)
+    ruling = demand.ruling()
     found = finding(
         ruling,
         builder=runtime.name if runtime else "what the spec states",
         processor=machine.architecture,
-        needs=_needed_words(needs, processor, required),
-        has=_processor_words(machine, (*required, *recommended)),
+        needs=demand.needed_words(),
+        has=demand.processor_words(),
     )
     guesses = list[str]()
     if "architecture" in machine.assumed:
         guesses.append("architecture")
-    asks_for_sets = bool(required or recommended) and ruling.code != "cpu-no-build"
-    if asks_for_sets and "instruction_sets" in machine.assumed:
+    if demand.assumes_sets and ruling.code != "cpu-no-build":
         guesses.append("instruction sets")
     if not guesses:
         return found
@@ -96,66 +94,108 @@ def cpu_check(
     return finding(assumed, needs=found.needs, has=found.has)
 
 
-def _needed_words(
-    needs: CpuNeed, processor: str, required: Sequence[str]
-) -> str | None:
-    """The processor where a build suits it, else all that there are builds for, and the sets."""
-    suiting = needs.architectures
-    if processor in suiting:
-        suiting = (processor,)
-    return ", ".join((*suiting, *required)) or None
+class _CpuDemand(Record):
+    """What the builds of a program ask of a machine's processor.
 
+    `runtime` is None for a model whose needs its spec states alone. `on_gpu`: see `cpu_check`.
+    """
 
-def _processor_words(machine: Machine, sets: Sequence[str]) -> str | None:
-    """The processor, with those of the sets that it has; None where it was not read."""
-    if not machine.architecture:
-        return None
-    there = machine.instruction_sets or ()
-    had = [name for name in sets if name in there]
-    return ", ".join((machine.architecture, *had))
+    needs: CpuNeed
+    machine: Machine
+    runtime: RuntimeSpec | None
+    on_gpu: bool
 
+    @property
+    def required(self) -> Sequence[str]:
+        """The instruction sets without which the build for this processor crashes."""
+        return self.needs.instruction_sets.get(self.machine.architecture or "", ())
 
-def _build_ruling(
-    needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None
-) -> Ruling | None:
-    """That no build is for this processor, or that nobody knows; None where one is."""
-    processor = machine.architecture
-    covered = needs.architectures
-    if processor is None:
-        if not covered and not needs.instruction_sets:
+    @property
+    def recommended(self) -> Sequence[str]:
+        """The instruction sets without which that build is slow here."""
+        if self.on_gpu:
+            return ()
+        return self.needs.recommended.get(self.machine.architecture or "", ())
+
+    @property
+    def assumes_sets(self) -> bool:
+        """Whether the processor is only assumed to have the sets."""
+        if "instruction_sets" not in self.machine.assumed:
+            return False
+        return bool(self.required or self.recommended)
+
+    def needed_words(self) -> str | None:
+        """The processor where a build suits it, else all that have a build, and the sets."""
+        suiting = self.needs.architectures
+        if self.machine.architecture in suiting:
+            suiting = (self.machine.architecture,)
+        return ", ".join((*suiting, *self.required)) or None
+
+    def processor_words(self) -> str | None:
+        """The processor, with those of the sets that it has; None where it was not read."""
+        if not self.machine.architecture:
             return None
-        return undecided("cpu-unread", why=machine.why_unread("architecture"))
-    if not covered or processor in covered or _is_installed(runtime, machine):
-        return None
-    # the runtime's finding says what is known of other systems, of which the processor is a part
-    if runtime is not None and runtime.platforms.elsewhere:
-        return failing("cpu-no-build", "elsewhere", covered=covered)
-    return failing("cpu-no-build", remedy=other_runtime(runtime))
+        there = self.machine.instruction_sets or ()
+        words = [self.machine.architecture]
+        for name in (*self.required, *self.recommended):
+            if name in there:
+                words.append(name)
+        return ", ".join(words)
 
+    def ruling(self) -> Ruling:
+        """Whether there is a build for the processor, then whether that build runs well on it."""
+        ruling = self._build_ruling() or self._sets_ruling()
+        if self.runtime is None or self.on_gpu:
+            return ruling
+        crashing = self.runtime.crashing_sets(self.machine.instruction_sets)
+        if crashing and ruling.outcome in (Outcome.PASS, Outcome.WARN):
+            remedy = self.runtime.platforms.crash_remedy
+            return warning("cpu-crashes", remedy=remedy, sets=crashing)
+        return ruling
 
-def _sets_ruling(
-    machine: Machine, required: Sequence[str], recommended: Sequence[str]
-) -> Ruling:
-    """Whether the processor has the instruction sets without which a build crashes or is slow."""
-    asked = {*required, *recommended}
-    if machine.instruction_sets is None and asked:
-        why = machine.why_unread("instruction_sets")
-        return undecided("cpu-unread", "sets", why=why)
-    asked.difference_update(machine.instruction_sets or ())
-    asked.difference_update(_COMMON_SETS.get(machine.architecture or "", ()))
-    unread = _unread_sets(machine)
-    perhaps = "instruction_sets" in machine.assumed
-    missing = [name for name in required if name in asked]
-    lacking = [name for name in missing if name not in unread]
-    if lacking:
-        return failing("cpu-lacks-instructions", perhaps=perhaps, missing=lacking)
-    if missing:
-        why = machine.why_unread(f"instruction_sets.{missing[0]}")
-        return undecided("cpu-unread", "set", why=why, sets=missing)
-    slowing = [name for name in recommended if name in asked - unread]
-    if slowing:
-        return warning("cpu-slow", perhaps=perhaps, missing=slowing)
-    return passing("cpu-suits")
+    def _build_ruling(self) -> Ruling | None:
+        """That no build is for this processor, or that nobody knows; None where one is."""
+        processor = self.machine.architecture
+        covered = self.needs.architectures
+        if processor is None:
+            if not covered and not self.needs.instruction_sets:
+                return None
+            why = self.machine.why_unread("architecture")
+            return undecided("cpu-unread", why=why)
+        if not covered or processor in covered:
+            return None
+        if self.runtime is None:
+            return failing("cpu-no-build", remedy=other_runtime(None))
+        if _Program(runtime=self.runtime, machine=self.machine).is_installed:
+            return None
+        # the runtime's finding says what is known of other systems, of which the processor is a
+        # part
+        if self.runtime.platforms.elsewhere:
+            return failing("cpu-no-build", "elsewhere", covered=covered)
+        return failing("cpu-no-build", remedy=other_runtime(self.runtime))
+
+    def _sets_ruling(self) -> Ruling:
+        """Whether the processor has the sets without which a build crashes or is slow."""
+        machine = self.machine
+        asked = {*self.required, *self.recommended}
+        if machine.instruction_sets is None and asked:
+            why = machine.why_unread("instruction_sets")
+            return undecided("cpu-unread", "sets", why=why)
+        asked.difference_update(machine.instruction_sets or ())
+        asked.difference_update(_COMMON_SETS.get(machine.architecture or "", ()))
+        unread = _unread_sets(machine)
+        perhaps = "instruction_sets" in machine.assumed
+        missing = [name for name in self.required if name in asked]
+        lacking = [name for name in missing if name not in unread]
+        if lacking:
+            return failing("cpu-lacks-instructions", perhaps=perhaps, missing=lacking)
+        if missing:
+            why = machine.why_unread(f"instruction_sets.{missing[0]}")
+            return undecided("cpu-unread", "set", why=why, sets=missing)
+        slowing = [name for name in self.recommended if name in asked - unread]
+        if slowing:
+            return warning("cpu-slow", perhaps=perhaps, missing=slowing)
+        return passing("cpu-suits")
 
 
 def _unread_sets(machine: Machine) -> set[str]:
@@ -175,33 +215,182 @@ def runtime_check(question: Question, machine: Machine) -> Finding:
     """Is there a program that loads it, installed where it must be, and new enough?"""
     runtime = question.runtime
     if runtime is not None:
-        return finding(_runtime_ruling(question, machine, runtime), needs=runtime.name)
+        program = _Program(runtime=runtime, machine=machine)
+        return finding(_runtime_ruling(question, program), needs=runtime.name)
     if question.requires_runtime:
         return finding(undecided("runtime-any", "required"))
     return finding(passing("runtime-any"))
 
 
-def _runtime_ruling(
-    question: Question, machine: Machine, runtime: RuntimeSpec
-) -> Ruling:
+def _runtime_ruling(question: Question, program: _Program) -> Ruling:
+    """Whether the program loads the model, has a build, is there and is new enough."""
     why_not = question.why_not_loaded
-    if why_not is not None and question.is_untold:
-        return undecided("runtime-untold", remedy=question.load_remedy, why=why_not)
     if why_not is not None:
-        return failing("runtime-cannot-load", remedy=question.load_remedy, why=why_not)
-    if not _has_build(machine, runtime):
-        return _no_build(machine, runtime)
-    found = [present for present in machine.runtimes or () if present.id == runtime.id]
-    if question.requires_runtime and not found:
-        return _required_ruling(machine, runtime)
-    if machine.platform in runtime.platforms.big_endian_systems:
+        remedy = question.load_remedy
+        if question.is_untold:
+            return undecided("runtime-untold", remedy=remedy, why=why_not)
+        return failing("runtime-cannot-load", remedy=remedy, why=why_not)
+    if not program.has_build:
+        return program.no_build()
+    installed = program.installed()
+    if question.requires_runtime and installed is None:
+        return program.not_found()
+    machine = program.machine
+    if machine.platform in program.runtime.platforms.big_endian_systems:
         return warning("runtime-other-byte-order", processor=machine.architecture)
     # files of one's own: a model of the catalogue was looked at
     if question.local_files and question.unfamiliar is not None:
         return warning("runtime-unfamiliar", architecture=question.unfamiliar)
-    if not found:
-        return _not_installed(machine, runtime)
-    return _version_ruling(question, machine, runtime, found[0].version)
+    if installed is None:
+        return program.to_be_installed()
+    return _version_ruling(question, program, installed.version)
+
+
+class _Program(Record):
+    """A program, and the machine that it is to run on."""
+
+    runtime: RuntimeSpec
+    machine: Machine
+
+    def installed(self) -> PresentRuntime | None:
+        """The program as it was found on the machine; None where it was not found."""
+        for present in self.machine.runtimes or ():
+            if present.id == self.runtime.id:
+                return present
+        return None
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether it was found on a system that it is judged on, except for 32-bit systems."""
+        if self.machine.architecture in _NARROW or self.runtime.platforms.elsewhere:
+            return False
+        return self.machine.system in self._systems() and self.installed() is not None
+
+    @property
+    def has_build(self) -> bool:
+        """Whether it has a build for the system and processor, or was made for them here."""
+        if self.is_unpublished or self.is_installed:
+            return True
+        if not self._is_for_system:
+            return False
+        if not self.machine.system or not self.machine.architecture:
+            return True
+        return self.machine.platform in self.runtime.platforms.systems
+
+    @property
+    def is_unpublished(self) -> bool:
+        """Whether one has to build it from source here."""
+        return self.machine.platform in self.runtime.platforms.from_source
+
+    @property
+    def _is_for_system(self) -> bool:
+        """Whether it has a build for the system, on whatever processor."""
+        systems = self._systems()
+        if self.machine.system is None:
+            return bool(systems)
+        return self.machine.system in systems
+
+    def _systems(self) -> set[str]:
+        """The systems that it has a build for, on whatever processor."""
+        platforms = self.runtime.platforms.systems
+        return {platform.partition("-")[0] for platform in platforms}
+
+    def _platform_words(self) -> str:
+        return f"{self.machine.system} on {self.machine.architecture}"
+
+    def no_build(self) -> Ruling:
+        """That there is none for the system, or none for its processor."""
+        elsewhere = self.runtime.platforms.elsewhere
+        has = where = self.machine.system
+        if self._is_for_system:
+            has = self.machine.platform
+            where = self._platform_words()
+        return failing(
+            "runtime-no-build",
+            "elsewhere" if elsewhere else "",
+            has=has,
+            where=where,
+            why=elsewhere,
+            remedy=other_runtime(self.runtime),
+        )
+
+    def to_be_installed(self) -> Ruling:
+        """A program to install, which passes unless it must be built from source."""
+        figures = self._absent_figures()
+        if self.is_unpublished:
+            return warning(self._absent_code(), **figures)
+        return passing(self._absent_code(), **figures)
+
+    def not_found(self) -> Ruling:
+        """A program that must be installed already, and was not found."""
+        figures = self._absent_figures()
+        figures["required"] = True
+        if self.machine.runtimes is not None:
+            return failing(self._absent_code(), **figures)
+        search = self.machine.why_unread("runtimes").remedy
+        if search is not None:
+            figures["remedy"] = search
+        return undecided(self._absent_code(), **figures)
+
+    def _absent_code(self) -> str:
+        if self.machine.runtimes is None:
+            return "runtime-not-searched"
+        return "runtime-not-installed"
+
+    def _absent_figures(self) -> Figures:
+        unpublished = self._platform_words() if self.is_unpublished else None
+        return {
+            "machine": self.machine.name,
+            "unpublished": unpublished,
+            "remedy": self._install_remedy(),
+        }
+
+    def _install_remedy(self) -> str | None:
+        """How to install it on this machine; None where no source says it."""
+        if self.is_unpublished:
+            return phrase("install/source", page=self.runtime.platforms.source_build)
+        line = self._install_line()
+        if line.startswith("# "):
+            return line.removeprefix("# ")
+        return phrase("install", line=line) if line else None
+
+    def _install_line(self) -> str:
+        """The first program among the lines to type, else the first comment; "" for none."""
+        lines = install_lines(self.runtime, self._install_keys())
+        comments = list[str]()
+        for line in lines:
+            if not line.startswith("#"):
+                return line
+            comments.append(line.removeprefix("# "))
+        if not comments:
+            return ""
+        # a comment that ends in a colon has its command in the next
+        count = 2 if comments[0].endswith(":") else 1
+        return f"# {' '.join(comments[:count])}"
+
+    def _install_keys(self) -> list[str]:
+        """Keys of the lines to type, from those of its GPUs' only maker to the system's."""
+        system = self.machine.system or "linux"
+        cards = self.machine.accelerators or ()
+        vendors = {card.vendor for card in cards}
+        keys = list[str]()
+        if len(vendors) == 1:
+            keys.append(f"{system}-{vendors.pop()}")
+        if cards:
+            keys.append(f"{system}-accelerator")
+        return [*keys, system]
+
+    def update(self, first: str) -> Figures:
+        """The first version that loads the model, and how to get it."""
+        packages = self.runtime.installation.distributions
+        line = self._install_line().removeprefix("# ")
+        if packages:
+            remedy = f"pip install --upgrade '{packages[0]}>={first}'"
+        elif line:
+            remedy = phrase("install/again", line=line)
+        else:
+            remedy = phrase("install/update", first=first)
+        return {"first": first, "remedy": remedy}
 
 
 def install_lines(runtime: RuntimeSpec, install_keys: Sequence[str]) -> tuple[str, ...]:
@@ -213,91 +402,25 @@ def install_lines(runtime: RuntimeSpec, install_keys: Sequence[str]) -> tuple[st
     return ()
 
 
-def _install_line(runtime: RuntimeSpec, machine: Machine) -> str:
-    """The first program among those lines, else the first comment; "" for none."""
-    system = machine.system or "linux"
-    vendors = {gpu.vendor for gpu in machine.accelerators or ()}
-    platforms = list[str]()
-    if len(vendors) == 1:
-        platforms.append(f"{system}-{vendors.pop()}")
-    if machine.accelerators:
-        platforms.append(f"{system}-accelerator")
-    lines = install_lines(runtime, [*platforms, system])
-    for line in lines:
-        if not line.startswith("#"):
-            return line
-    comments = [line.removeprefix("# ") for line in lines]
-    if not comments:
-        return ""
-    # a comment that ends in a colon has its command in the next
-    count = 2 if comments[0].endswith(":") else 1
-    return f"# {' '.join(comments[:count])}"
-
-
-def _is_installed(runtime: RuntimeSpec | None, machine: Machine) -> bool:
-    """Whether it was found on a system that it is judged on, except for 32-bit systems."""
-    if runtime is None or machine.architecture in _NARROW:
-        return False
-    if runtime.platforms.elsewhere or machine.system not in _systems_of(runtime):
-        return False
-    return any(present.id == runtime.id for present in machine.runtimes or ())
-
-
-def _systems_of(runtime: RuntimeSpec) -> set[str]:
-    """The systems that it has a build for, on whatever processor."""
-    return {platform.partition("-")[0] for platform in runtime.platforms.systems}
-
-
 def other_runtime(runtime: RuntimeSpec | None) -> str:
     """What to do where a runtime has no build for the machine's system and processor."""
-    if runtime is None or "text" not in runtime.modalities or "gguf" in runtime.formats:
+    if runtime is None or "text" not in runtime.modalities:
         return phrase("other-runtime")
     # GGUF is what llama.cpp loads
+    if "gguf" in runtime.formats:
+        return phrase("other-runtime")
     return phrase("other-runtime/gguf")
 
 
-def _is_for_system(machine: Machine, runtime: RuntimeSpec) -> bool:
-    """Whether it has a build for the system, on whatever processor."""
-    systems = _systems_of(runtime)
-    return bool(systems) if machine.system is None else machine.system in systems
-
-
-def _has_build(machine: Machine, runtime: RuntimeSpec) -> bool:
-    """Whether it has a build for the system and the processor, or was made for them here."""
-    platform = machine.platform
-    if platform in runtime.platforms.from_source or _is_installed(runtime, machine):
-        return True
-    if not _is_for_system(machine, runtime):
-        return False
-    if not machine.system or not machine.architecture:
-        return True
-    return platform in runtime.platforms.systems
-
-
-def _no_build(machine: Machine, runtime: RuntimeSpec) -> Ruling:
-    has = machine.system
-    where = machine.system
-    if _is_for_system(machine, runtime):
-        has = machine.platform
-        where = f"{machine.system} on {machine.architecture}"
-    return failing(
-        "runtime-no-build",
-        "elsewhere" if runtime.platforms.elsewhere else "",
-        has=has,
-        where=where,
-        why=runtime.platforms.elsewhere,
-        remedy=other_runtime(runtime),
-    )
-
-
 def _version_ruling(
-    question: Question, machine: Machine, runtime: RuntimeSpec, version: str | None
+    question: Question, program: _Program, version: str | None
 ) -> Ruling:
     """Whether the program that is there is new enough for the model."""
-    name = ""
     model = question.spec.architecture
+    name = ""
     if model is not None and not question.spec.safety.remote_code:
         name = model.row
+    runtime = program.runtime
     figures: Figures = {
         "has": f"{runtime.name} {version}" if version else runtime.name,
         "version": version,
@@ -305,14 +428,14 @@ def _version_ruling(
     }
     first = runtime.versions.minimum.get(name, "")
     if is_older(version, first):
-        return warning("runtime-too-old", **_update(machine, runtime, first), **figures)
+        return warning("runtime-too-old", **program.update(first), **figures)
     first = runtime.versions.minimum.get("commands", "")
     if is_older(version, first):
-        update = _update(machine, runtime, first)
+        update = program.update(first)
         return warning("runtime-too-old", "command", **update, **figures)
     first = runtime.versions.builds.get(name, "")
     if first and not _is_build_since(version or "", first):
-        update = _update(machine, runtime, first)
+        update = program.update(first)
         return warning("runtime-unfamiliar", "build", **update, **figures)
     return passing("runtime-present", **figures)
 
@@ -322,62 +445,6 @@ def _is_build_since(version: str, first: str) -> bool:
     # b6641, 6641, 6641-1 or 0.0.6641
     build = re.fullmatch(r"(?:b|0\.0\.)?(\d{3,6})(?:[-_]\d{1,3})?", version)
     return build is not None and int(build[1]) >= int(first.removeprefix("b"))
-
-
-def _update(machine: Machine, runtime: RuntimeSpec, first: str) -> Figures:
-    """The first version that loads the model, and how to get it."""
-    line = _install_line(runtime, machine).removeprefix("# ")
-    if runtime.installation.distributions:
-        remedy = (
-            f"pip install --upgrade '{runtime.installation.distributions[0]}>={first}'"
-        )
-    elif line:
-        remedy = phrase("install/again", line=line)
-    else:
-        remedy = phrase("install/update", first=first)
-    return {"first": first, "remedy": remedy}
-
-
-def _not_installed(machine: Machine, runtime: RuntimeSpec) -> Ruling:
-    """A program that can still be installed, which passes unless it must be built from source."""
-    code = _absent_code(machine)
-    remedy = _install_remedy(machine, runtime)
-    if machine.platform not in runtime.platforms.from_source:
-        return passing(code, remedy=remedy, **_absent_figures(machine, runtime))
-    return warning(code, remedy=remedy, **_absent_figures(machine, runtime))
-
-
-def _required_ruling(machine: Machine, runtime: RuntimeSpec) -> Ruling:
-    """A program that must be installed already, and was not found."""
-    figures = _absent_figures(machine, runtime)
-    remedy = _install_remedy(machine, runtime)
-    if machine.runtimes is not None:
-        return failing(_absent_code(machine), remedy=remedy, required=True, **figures)
-    remedy = machine.why_unread("runtimes").remedy or remedy
-    return undecided(_absent_code(machine), remedy=remedy, required=True, **figures)
-
-
-def _absent_code(machine: Machine) -> str:
-    if machine.runtimes is None:
-        return "runtime-not-searched"
-    return "runtime-not-installed"
-
-
-def _absent_figures(machine: Machine, runtime: RuntimeSpec) -> Figures:
-    unpublished = None
-    if machine.platform in runtime.platforms.from_source:
-        unpublished = f"{machine.system} on {machine.architecture}"
-    return {"machine": machine.name, "unpublished": unpublished}
-
-
-def _install_remedy(machine: Machine, runtime: RuntimeSpec) -> str | None:
-    """How to install the program on this machine; None where no source says it."""
-    if machine.platform in runtime.platforms.from_source:
-        return phrase("install/source", page=runtime.platforms.source_build)
-    line = _install_line(runtime, machine)
-    if line.startswith("# "):
-        return line.removeprefix("# ")
-    return phrase("install", line=line) if line else None
 
 
 def is_older(installed: str | None, first: str) -> bool:
@@ -399,40 +466,108 @@ def speed_check(
     question: Question, placed: Needs, machine: Machine, speed: Speed
 ) -> Finding:
     """The estimated decode pace of text against what is wanted."""
-    workload = question.workload
-    wanted = workload.min_tokens_per_second
+    wanted = question.workload.min_tokens_per_second
     assert wanted is not None, "text has a default"
-    pace = speed.judged
     in_ram = placed.placement != "accelerator"
-    is_assumed = in_ram and not _PACE_SETTING.isdisjoint(machine.assumed)
-    figures = Figures()
-    if pace is not None:
-        measure: str | None = None
-        if in_ram and pace.high > _WIDE_PACE * pace.low:
-            measure = how_to_measure(machine)
-        figures = {
-            "has": pace.likely,
-            "short": _lacking(pace.high, wanted),
-            "pace": _pace_words(pace),
-            "assumed": is_assumed,
-            "answer": ANSWER_TOKENS / pace.high if pace.high else None,
-            "reading": f"{READING_TOKENS_PER_SECOND:g}",
-            "measure": measure,
-        }
-    users = speed.each_of
-    return finding(
-        _pace_ruling(question, speed, wanted, is_assumed=is_assumed),
-        needs=wanted,
-        unit="tokens_per_second",
-        how=_why_no_shared_pace(question, speed) or speed.how,
-        wanted=units.stated(wanted),
-        stated=question.speed_stated,
-        each=f"{users:,}" if users > 1 else None,
-        all=users > 1 and not speed.waiting,
-        at_once=f"{users - speed.waiting:,}" if speed.waiting else None,
-        context=workload.context_tokens,
-        **figures,
+    text = _TextPace(
+        question=question,
+        speed=speed,
+        pace=speed.judged,
+        wanted=wanted,
+        is_assumed=in_ram and not _PACE_SETTING.isdisjoint(machine.assumed),
     )
+    figures = text.figures()
+    if in_ram and text.is_wide:
+        figures["measure"] = how_to_measure(machine)
+    return finding(text.ruling(), **figures)
+
+
+class _TextPace(Record):
+    """The pace at which a model writes, and the tokens a second that are wanted of it.
+
+    `pace` is what each user gets, None where nobody knows. `is_assumed`: it rests on facts of the
+    machine that are assumed.
+    """
+
+    question: Question
+    speed: Speed
+    pace: Range | None
+    wanted: float
+    is_assumed: bool
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether a measurement would narrow its range."""
+        return self.pace is not None and self.pace.high > _WIDE_PACE * self.pace.low
+
+    def ruling(self) -> Ruling:
+        """Too slow by the fast end, then perhaps too slow, then slower than one reads."""
+        pace = self.pace
+        is_stated = self.question.speed_stated
+        if not self.wanted:
+            return passing("speed-any", "" if pace is not None else "unknown")
+        if pace is None:
+            # a stated minimum that is left open decides
+            return undecided("speed-no-basis" if is_stated else "speed-not-known")
+        if units.is_slower(pace.high, self.wanted):
+            return failing("speed-too-slow")
+        if units.is_slower(pace.likely, self.wanted):
+            return undecided("speed-close") if is_stated else warning("speed-slow")
+        slowest = self._slower_when_full()
+        if slowest is not None:
+            return warning("speed-when-full", full=units.speed(slowest))
+        if units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
+            return warning("speed-slow", "reading")
+        if self.is_assumed:
+            return warning("speed-assumed")
+        return passing("speed-comfortable")
+
+    def _slower_when_full(self) -> float | None:
+        """The pace at the end of a long context, where less is than was wanted; else None."""
+        context_tokens = self.question.workload.context_tokens or 0
+        if self.speed.each_of > 1 or context_tokens <= DEFAULT_CONTEXT_TOKENS:
+            return None
+        full = self.speed.full_context_tokens_per_second
+        if full is None or not units.is_slower(full, self.wanted):
+            return None
+        return full
+
+    def figures(self) -> Figures:
+        """The figures of every branch; those of the pace only where one is known."""
+        users = self.speed.each_of
+        waiting = self.speed.waiting
+        figures: Figures = {
+            "needs": self.wanted,
+            "unit": "tokens_per_second",
+            "how": self._why_no_shared_pace() or self.speed.how,
+            "wanted": units.stated(self.wanted),
+            "stated": self.question.speed_stated,
+            "each": f"{users:,}" if users > 1 else None,
+            "all": users > 1 and not waiting,
+            "at_once": f"{users - waiting:,}" if waiting else None,
+            "context": self.question.workload.context_tokens,
+        }
+        if self.pace is not None:
+            fastest = self.pace.high
+            figures |= {
+                "has": self.pace.likely,
+                "short": _lacking(fastest, self.wanted),
+                "pace": _pace_words(self.pace),
+                "assumed": self.is_assumed,
+                "answer": ANSWER_TOKENS / fastest if fastest else None,
+                "reading": f"{READING_TOKENS_PER_SECOND:g}",
+                "measure": None,
+            }
+        return figures
+
+    def _why_no_shared_pace(self) -> str | None:
+        """Why a pace of one sequence says nothing of several; None where theirs is known."""
+        if self.pace is not None or self.speed.decode is None:
+            return None
+        workload = self.question.workload
+        drafted = " with a draft" if workload.draft is not None else ""
+        users = f"{workload.parallel:,} sequences at once{drafted}"
+        return f"the pace of {users} cannot be estimated"
 
 
 def _pace_words(pace: Range) -> str:
@@ -443,44 +578,6 @@ def _pace_words(pace: Range) -> str:
     if units.speed(pace.low, pace.high) == likely:
         return words
     return f"{words} ({units.pace(pace.low, pace.high)}{guess})"
-
-
-def _why_no_shared_pace(question: Question, speed: Speed) -> str | None:
-    """Why a pace of one sequence says nothing of several; None where theirs is known."""
-    if speed.judged is not None or speed.decode is None:
-        return None
-    workload = question.workload
-    drafted = " with a draft" if workload.draft is not None else ""
-    return f"the pace of {workload.parallel:,} sequences at once{drafted} cannot be estimated"
-
-
-def _pace_ruling(
-    question: Question, speed: Speed, wanted: float, *, is_assumed: bool
-) -> Ruling:
-    pace = speed.judged
-    if not wanted:
-        return passing("speed-any", "" if pace is not None else "unknown")
-    # a stated minimum that is left open decides
-    if pace is None and question.speed_stated:
-        return undecided("speed-no-basis")
-    if pace is None:
-        return undecided("speed-not-known")
-    if units.is_slower(pace.high, wanted):
-        return failing("speed-too-slow")
-    if units.is_slower(pace.likely, wanted):
-        if question.speed_stated:
-            return undecided("speed-close")
-        return warning("speed-slow")
-    full = speed.full_context_tokens_per_second
-    context_tokens = question.workload.context_tokens or 0
-    is_long = speed.each_of == 1 and context_tokens > DEFAULT_CONTEXT_TOKENS
-    if is_long and full is not None and units.is_slower(full, wanted):
-        return warning("speed-when-full", full=units.speed(full))
-    if units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
-        return warning("speed-slow", "reading")
-    if is_assumed:
-        return warning("speed-assumed")
-    return passing("speed-comfortable")
 
 
 def _lacking(fastest: float, wanted: float) -> float:
@@ -512,8 +609,9 @@ def no_pace_finding(question: Question, why_not: str) -> Finding:
 
 
 def how_to_measure(machine: Machine) -> str | None:
-    """How to measure the memory bandwidth; None where it is known, not just at present, or cannot
-    be measured.
+    """How to measure the memory bandwidth.
+
+    None where it is known, not just at present, or cannot be measured.
     """
     is_brief = machine.memory_bandwidth_how == BRIEFLY
     if machine.memory_bandwidth_bytes_per_second is not None and not is_brief:
@@ -534,16 +632,10 @@ def work_check(
     question: Question, placed: Needs, machine: Machine, speed: Speed
 ) -> Finding:
     """Of work that is no text: slow where it takes long, or where no GPU holds all of the model."""
-    words = words_of_work(speed.unit)
-    dataset_tokens = question.workload.dataset_tokens
-    if speed.unit == TRAINED and dataset_tokens is not None:
-        words = words.replace(limit=dataset_tokens / _NIGHT_SECONDS)
     way = placed.offload or ""
     if not way and _is_on_cpu(question, placed, machine):
         way = "processor"
-    parameters = question.spec.parameters.total or 0
-    if way != "processor" or parameters < words.on_cpu_from_parameters:
-        words = words.replace(on_cpu=None)
+    words = _words_for(question, speed.unit, way)
     likely: float | None = None
     long: str | None = None
     if speed.work is not None:
@@ -568,24 +660,44 @@ def _is_on_cpu(question: Question, placed: Needs, machine: Machine) -> bool:
     """Whether no GPU computes it, not even one that shares the RAM."""
     if question.runtime is not None and question.runtime.gpus.unused:
         return True
-    has_shared = any(card.unified for card in machine.accelerators or ())
-    return placed.placement == "host" and not has_shared
+    if placed.placement != "host":
+        return False
+    return not any(card.unified for card in machine.accelerators or ())
+
+
+def _words_for(question: Question, unit: str, way: str) -> WorkWords:
+    """The limit of that work, and its words; `way` as in `_work_ruling`."""
+    words = words_of_work(unit)
+    dataset_tokens = question.workload.dataset_tokens
+    if unit == TRAINED and dataset_tokens is not None:
+        words = words.replace(limit=dataset_tokens / _NIGHT_SECONDS)
+    parameters = question.spec.parameters.total or 0
+    if way == "processor" and parameters >= words.on_cpu_from_parameters:
+        return words
+    return words.replace(on_cpu=None)
 
 
 def _work_ruling(words: WorkWords, unit: str, likely: float | None, way: str) -> Ruling:
     """`way`: how parts of the model come to a GPU in turn, "processor" without one; "": in it."""
-    if words.what is not None and words.on_cpu is None and way:
-        is_video = way == "processor" and unit == "seconds_per_video"
-        takes_hours = is_video if likely is None else likely >= _HOURS_SECONDS
-        code = "speed-hours" if takes_hours else words.code
-        return warning(code, way, what=words.what)
-    if likely is None and words.on_cpu is not None:
-        return warning(words.code, "unknown-on-cpu", what=words.on_cpu)
+    if words.on_cpu is None:
+        if words.what is not None and way:
+            is_long = _takes_hours(unit, likely, way)
+            code = "speed-hours" if is_long else words.code
+            return warning(code, way, what=words.what)
+        if likely is None:
+            return undecided("speed-not-known")
     if likely is None:
-        return undecided("speed-not-known")
+        return warning(words.code, "unknown-on-cpu", what=words.on_cpu)
     if _is_beyond(likely, words.limit, unit):
         return warning(words.code, "work")
     return passing("speed-comfortable", "work")
+
+
+def _takes_hours(unit: str, likely: float | None, way: str) -> bool:
+    """Whether one waits so long that the answer leads with it, as for a video on a CPU."""
+    if likely is None:
+        return way == "processor" and unit == "seconds_per_video"
+    return likely >= _HOURS_SECONDS
 
 
 def _is_beyond(likely: float, limit: float, unit: str) -> bool:
@@ -618,11 +730,10 @@ def is_too_slow(judged: Judged) -> bool:
 
 def is_slow(judged: Judged) -> bool:
     """Text likely comes more slowly than was wanted, or other work takes minutes to days."""
-    found = judged.finding("speed")
     has_text_pace = judged.speed is not None and judged.speed.decode is not None
-    if found is None or has_text_pace:
+    if has_text_pace or judged.finding("speed") is None:
         return is_too_slow(judged)
-    return found.code == "speed-slow" or is_slow_picture(judged)
+    return judged.has("speed-slow") or is_slow_picture(judged)
 
 
 def lacks_pace_of_users(judged: Judged) -> bool:
@@ -637,8 +748,9 @@ def lacks_pace_of_users(judged: Judged) -> bool:
 
 def lacks_pace(judged: Judged) -> bool:
     """Whether nothing tells how fast it runs here."""
-    speed = judged.speed
-    return speed is None or (speed.judged is None and speed.work is None)
+    if judged.speed is None:
+        return True
+    return judged.speed.judged is None and judged.speed.work is None
 
 
 def is_slow_picture(judged: Judged) -> bool:
