@@ -16,8 +16,8 @@ from functools import cache
 from typing import Any
 
 from ...core.errors import WorkloadError
-from ...core.records import Record, Unread
-from ...core.tables import shipped_table
+from ...core.records import Record, Stated, Unread
+from ...core.tables import shipped_record
 from ...core.templates import fill
 
 
@@ -125,6 +125,24 @@ def failing(code: str, variant: str = "", /, **figures: object) -> Ruling:
 # ------------------------------------------------------------------ words
 
 
+class _FindingsTable(Stated):
+    """`specs/common/findings.toml`. `codes` say what each code means. `findings` and `faults` are
+    templates by code; `work` are the fields of `WorkWords` by the unit of a pace. `phrases` are
+    shared by findings, and `parts` by templates.
+    """
+
+    codes: Mapping[str, str]
+    parts: Mapping[str, str]
+    phrases: Mapping[str, str]
+    faults: Mapping[str, Mapping[str, str]]
+    work: Mapping[str, Mapping[str, Any]]
+    findings: Mapping[str, Mapping[str, str]]
+
+
+def _table() -> _FindingsTable:
+    return shipped_record(_FindingsTable, "findings")
+
+
 class Wording(Record):
     """The templates of a sentence and of its remedy, or the code whose wording it shares."""
 
@@ -150,31 +168,10 @@ class WorkWords(Record):
     on_cpu_from_parameters: int = 0
 
 
-class FindingWords(Record):
-    """The words of `specs/common/findings.toml`, of findings by CODE or CODE/VARIANT."""
-
-    findings: Mapping[str, Wording]
-    faults: Mapping[str, Wording]
-    work: Mapping[str, WorkWords]
-    phrases: Mapping[str, str]
-    parts: Mapping[str, str]
-
-
 @cache
-def _words() -> FindingWords:
-    table = shipped_table("findings")
-    return FindingWords(
-        findings={key: Wording(**row) for key, row in table["findings"].items()},
-        faults={key: Wording(**row) for key, row in table["faults"].items()},
-        work={unit: WorkWords(**row) for unit, row in table["work"].items()},
-        phrases=table["phrases"],
-        parts=table["parts"],
-    )
-
-
 def words_of_work(unit: str) -> WorkWords:
     """From where on work is slow whose pace is counted in that unit."""
-    return _words().work[unit]
+    return WorkWords(**_table().work[unit])
 
 
 def finding(ruling: Ruling, /, **common: object) -> Finding:
@@ -186,12 +183,13 @@ def finding(ruling: Ruling, /, **common: object) -> Finding:
     remedy = values["remedy"]
     why = values["why"]
     if isinstance(why, Unread):
-        remedy = remedy or why.remedy
         values["why"] = why.reason
+        if not remedy:
+            remedy = why.remedy
     if values.get("confidence") == "high":
         # a reason names a confidence only where it is lower
         values["confidence"] = None
-    wording = _wording(ruling)
+    wording = _wording(ruling.code, ruling.variant)
     return Finding(
         check=ruling.code.partition("-")[0],
         outcome=ruling.outcome,
@@ -206,25 +204,26 @@ def finding(ruling: Ruling, /, **common: object) -> Finding:
     )
 
 
-def _wording(ruling: Ruling) -> Wording:
-    findings = _words().findings
-    code = ruling.code
-    if code in findings:
-        code = findings[code].like or code
-    return findings[f"{code}/{ruling.variant}" if ruling.variant else code]
+@cache
+def _wording(code: str, variant: str) -> Wording:
+    """The templates of CODE or CODE/VARIANT; a code may share those of another."""
+    rows = _table().findings
+    if code in rows:
+        code = rows[code].get("like", code)
+    return Wording(**rows[f"{code}/{variant}" if variant else code])
 
 
 def fault(option: str, key: str, **figures: object) -> WorkloadError:
     """The error of an option that makes no sense, with what to type instead."""
-    wording = _words().faults[key]
+    wording = Wording(**_table().faults[key])
     remedy = _sentence(wording.remedy, figures) or None
     return WorkloadError.of(option, _sentence(wording.reason, figures), remedy)
 
 
 def phrase(key: str, **figures: object) -> str:
     """A phrase that several findings share, with its figures."""
-    return _sentence(_words().phrases[key], figures)
+    return _sentence(_table().phrases[key], figures)
 
 
 def _sentence(template: str, figures: Mapping[str, object]) -> str:
-    return fill(template, figures, parts=_words().parts)
+    return fill(template, figures, parts=_table().parts)

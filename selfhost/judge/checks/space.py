@@ -194,13 +194,6 @@ def desktop_bytes(machine: Machine) -> int:
 # ------------------------------------------------------------------ memory
 
 
-class _Span(Record):
-    """The least and the most bytes of a need."""
-
-    low: int
-    high: int
-
-
 def memory_check(
     needs: Needs, machine: Machine, workload: Workload, files_bytes: int = 0
 ) -> Finding:
@@ -216,15 +209,9 @@ def memory_check(
     if needs.memory is not None:
         # originals of what a runtime copies may leave the page cache, but not a disk in RAM
         low += min(files_bytes, needs.memory.evictable_bytes)
-        ruling = _memory_ruling(_Span(low=low, high=high), machine, given)
-    else:
-        ruling = _need_unknown(needs, machine, given)
+    held = _HostNeed(low=low, high=high, machine=machine, given=given)
+    ruling = held.ruling() if needs.memory is not None else _need_unknown(needs, held)
     has = ruling.figures["has"]
-    total = machine.memory_total_bytes
-    limit = machine.memory_limit_bytes
-    if total is None or limit is None or limit >= total:
-        # no limit of its own
-        limit = None
     on_gpu: int | None = None
     if needs.placement == "split" and needs.offload is None:
         # parts that come to an accelerator in turn all lie in RAM
@@ -242,8 +229,8 @@ def memory_check(
         files=files_bytes,
         on_gpu=on_gpu,
         machine=machine.name,
-        limit=limit,
-        total=total,
+        limit=_limit_of_its_own(machine),
+        total=machine.memory_total_bytes,
         now_only=given.basis == "available",
         asked=given.is_stated and given.idle_bytes is not None,
         reserve=given.reserve_bytes,
@@ -251,27 +238,35 @@ def memory_check(
         confidence=machine.confidence,
         smaller=smaller,
     )
-    if machine.address_space_bytes is None or needs.memory is None:
+    if needs.memory is None:
         return found
-    span = _Span(low=low, high=high)
-    shell = _shell_check(span, needs, machine, machine.address_space_bytes)
+    shell = held.shell_check(needs.evictable_bytes)
     if shell is None or shell.severity <= found.severity:
         return found
     return shell.replace(reserve_bytes=given.reserve_bytes)
 
 
-def _need_unknown(needs: Needs, machine: Machine, given: Given) -> Ruling:
+def _limit_of_its_own(machine: Machine) -> int | None:
+    """A limit below the RAM; None where there is none, or not both are known."""
+    total = machine.memory_total_bytes
+    limit = machine.memory_limit_bytes
+    if total is None or limit is None or limit >= total:
+        return None
+    return limit
+
+
+def _need_unknown(needs: Needs, held: _HostNeed) -> Ruling:
     """Of a need that is known in part: whether that part is more than the machine has."""
     why = next(entry for entry in needs.unknown if entry.fact.startswith("memory"))
     nothing = {"needs": None, "short": None}
     known = sum(term.low_bytes for term in needs.known_terms)
-    has = _least(machine.memory_total_bytes, machine.memory_limit_bytes)
-    is_too_much = has is not None and known > has and _has_only_ram(machine)
-    if is_too_much and not _may_have_more(known, machine, given):
+    has = held.read_bytes
+    is_too_much = has is not None and known > has and _has_only_ram(held.machine)
+    if is_too_much and not held.may_have_more(known):
         return failing(
             "memory-too-small", "at-least", has=has, why=why.reason, **nothing
         )
-    has = given.ceiling_bytes
+    has = held.given.ceiling_bytes
     return undecided("memory-need-not-known", has=has, why=why, **nothing)
 
 
@@ -281,64 +276,160 @@ def _has_only_ram(machine: Machine) -> bool:
     return cards is not None and all(card.unified for card in cards)
 
 
-def _memory_ruling(need: _Span, machine: Machine, given: Given) -> Ruling:
-    """Whether the RAM holds the need: now, else once other programs are closed."""
-    too_small = _too_small(need, machine, given)
-    if too_small is not None:
-        return too_small
-    now = given.now_bytes
-    if given.basis != "total" and now is not None and need.high <= now:
-        return _fits_now(need.high, now, given)
-    ceiling = given.ceiling_bytes
-    if given.basis == "available" and now is None:
-        why = machine.why_unread("memory_available_bytes")
-        return undecided("memory-unread", "now", has=ceiling, why=why)
-    if given.basis != "available" and given.idle_bytes is None:
-        why = machine.why_unread("memory_limit_bytes")
-        return undecided("memory-unread", has=ceiling, why=why)
-    assert ceiling is not None
-    if need.high > ceiling:
-        if _may_have_more(need.high, machine, given):
-            return _assumed(need.high, ceiling, machine, given)
-        lift = _lift_for(need.high, machine, given)
-        return undecided("memory-close", has=ceiling, lift=lift)
-    if given.basis == "total":
-        return _fits_once_idle(need.high, machine, given)
-    remedy = None
-    if now is None:
-        remedy = machine.why_unread("memory_available_bytes").remedy
-    return warning(
-        "memory-not-now", has=ceiling, now=now, now_read=now is not None, remedy=remedy
-    )
+class _HostNeed(Record):
+    """The least and the most bytes that a model needs in RAM, and what the machine gives."""
 
+    low: int
+    high: int
+    machine: Machine
+    given: Given
 
-def _too_small(need: _Span, machine: Machine, given: Given) -> Ruling | None:
-    """That even the least is more than the least of what was read; None where it is not."""
-    idle = given.idle_bytes
-    limit = machine.memory_limit_bytes
-    has = _least(machine.memory_total_bytes, limit)
-    if given.basis != "default" or idle is not None:
-        has = _least(has, given.ceiling_bytes)
-    if has is None or need.low <= has:
-        return None
-    if _may_have_more(need.low, machine, given):
-        return _assumed(need.high, has, machine, given)
-    # where nothing but an assumed reserve makes it too small, the reason says so
-    is_by_reserve = not given.is_stated and has == idle and need.low <= (limit or 0)
-    return failing(
-        "memory-too-small",
-        has=has,
-        reserve_decides=is_by_reserve,
-        would="would" if need.high <= (limit or 0) else "might",
-        lift=_lift_for(need.high, machine, given),
-    )
+    @property
+    def read_bytes(self) -> int | None:
+        """The RAM and its limit as they were read, the less of both; None for neither."""
+        return _least(self.machine.memory_total_bytes, self.machine.memory_limit_bytes)
 
+    def ruling(self) -> Ruling:
+        """Whether the RAM holds the need: now, else once other programs are closed."""
+        too_small = self._too_small()
+        if too_small is not None:
+            return too_small
+        given = self.given
+        now = given.now_bytes
+        if given.basis != "total" and now is not None and self.high <= now:
+            return self._fits_now(now)
+        unread = self._unread()
+        if unread is not None:
+            return unread
+        ceiling = given.ceiling_bytes
+        assert ceiling is not None
+        if self.high > ceiling:
+            if self.may_have_more(self.high):
+                return self._assumed(ceiling)
+            return undecided("memory-close", has=ceiling, lift=self._lift())
+        if given.basis == "total":
+            return self._fits_once_idle()
+        remedy = None
+        if now is None:
+            remedy = self.machine.why_unread("memory_available_bytes").remedy
+        return warning(
+            "memory-not-now",
+            has=ceiling,
+            now=now,
+            now_read=now is not None,
+            remedy=remedy,
+        )
 
-def _may_have_more(need_bytes: int, machine: Machine, given: Given) -> bool:
-    """Whether the RAM is assumed, and machines with this processor are sold with enough."""
-    if "memory_total_bytes" not in machine.assumed:
-        return False
-    return need_bytes <= _most_gib(machine) * GIB - given.reserve_bytes
+    def _unread(self) -> Ruling | None:
+        """That the memory that counts was not read; None where it was."""
+        given = self.given
+        has = given.ceiling_bytes
+        if given.basis == "available":
+            if given.now_bytes is not None:
+                return None
+            why = self.machine.why_unread("memory_available_bytes")
+            return undecided("memory-unread", "now", has=has, why=why)
+        if given.idle_bytes is not None:
+            return None
+        why = self.machine.why_unread("memory_limit_bytes")
+        return undecided("memory-unread", has=has, why=why)
+
+    def _too_small(self) -> Ruling | None:
+        """That even the least is more than the least of what was read; None where it is not."""
+        given = self.given
+        idle = given.idle_bytes
+        has = self.read_bytes
+        if given.basis != "default" or idle is not None:
+            has = _least(has, given.ceiling_bytes)
+        if has is None or self.low <= has:
+            return None
+        if self.may_have_more(self.low):
+            return self._assumed(has)
+        limit = self.machine.memory_limit_bytes or 0
+        # where nothing but an assumed reserve makes it too small, the reason says so
+        is_by_reserve = not given.is_stated and has == idle and self.low <= limit
+        return failing(
+            "memory-too-small",
+            has=has,
+            reserve_decides=is_by_reserve,
+            would="would" if self.high <= limit else "might",
+            lift=self._lift(),
+        )
+
+    def may_have_more(self, need_bytes: int) -> bool:
+        """Whether the RAM is assumed, and machines with this processor are sold with enough."""
+        if "memory_total_bytes" not in self.machine.assumed:
+            return False
+        most = _most_gib(self.machine) * GIB
+        return need_bytes <= most - self.given.reserve_bytes
+
+    def _assumed(self, has: int) -> Ruling:
+        """That the RAM is assumed and too small, with an amount that would be enough."""
+        wanted_gib = ceil((self.high + self.given.reserve_bytes) / GIB)
+        # the next power of two, as an example
+        power_of_two = 1 << max(0, wanted_gib - 1).bit_length()
+        enough_gib = int(min(power_of_two, _most_gib(self.machine)))
+        return undecided("memory-assumed", has=has, enough_gib=enough_gib)
+
+    def _lift(self) -> str:
+        """The line that lifts the limit, where the RAM without it would hold so much; else ""."""
+        total = self.machine.memory_total_bytes
+        if total is None or self.high >= total:
+            return ""
+        return self.given.lift
+
+    def _fits_now(self, now: int) -> Ruling:
+        left = now - self.high
+        if left < self.given.margin_bytes:
+            return passing("memory-tight", "now", has=now, left=left)
+        variant = "" if self.given.basis == "available" else "now"
+        return passing("memory-fits", variant, has=now)
+
+    def _fits_once_idle(self) -> Ruling:
+        """Tight where it leaves less than a desktop takes, or hardly more than the reserve."""
+        given = self.given
+        machine = self.machine
+        fits = passing("memory-fits", has=given.ceiling_bytes)
+        limit = machine.memory_limit_bytes
+        if given.is_stated or limit is None or limit != machine.memory_total_bytes:
+            return fits
+        left = limit - self.high
+        # a guest serves no desktop
+        usual = desktop_bytes(machine) if machine.scope == "host" else 0
+        desktop = min(usual, limit // 4)
+        if left >= max(desktop, given.reserve_bytes + given.margin_bytes):
+            return fits
+        # a small machine never has as much left, so that is no figure to name
+        named = usual if desktop == usual else None
+        return passing(
+            "memory-tight", has=given.ceiling_bytes, left=left, desktop=named
+        )
+
+    def shell_check(self, mapped_bytes: int) -> Finding | None:
+        """That a `ulimit -v` is or may be too low; None where it is not, or there is none.
+
+        `mapped_bytes` of files count in such a limit.
+        """
+        left = self.machine.address_space_bytes
+        if left is None:
+            return None
+        threads = 2 * ceil(self.machine.cpu_cores_usable or 1) + _OTHER_THREADS
+        least = self.low + mapped_bytes
+        most = self.high + mapped_bytes + threads * _STACK_BYTES
+        if most <= left:
+            return None
+        ruling = failing("memory-too-small", "shell")
+        if least <= left:
+            ruling = undecided("memory-close", "shell")
+        return finding(
+            ruling,
+            needs=most,
+            has=left,
+            short=most - left,
+            unit="bytes",
+            need=(least, most),
+            mapped=mapped_bytes,
+        )
 
 
 def _most_gib(machine: Machine) -> float:
@@ -348,70 +439,6 @@ def _most_gib(machine: Machine) -> float:
     if chip is not None and chip.mac is not None:
         return float(max(chip.mac.gib))
     return float(cpus.class_of(name).get("most_gib", inf))
-
-
-def _assumed(high: int, has: int, machine: Machine, given: Given) -> Ruling:
-    """That the RAM is assumed and too small, with an amount that would be enough."""
-    wanted_gib = ceil((high + given.reserve_bytes) / GIB)
-    # the next power of two, as an example
-    power_of_two = 1 << max(0, wanted_gib - 1).bit_length()
-    enough_gib = int(min(power_of_two, _most_gib(machine)))
-    return undecided("memory-assumed", has=has, enough_gib=enough_gib)
-
-
-def _lift_for(high: int, machine: Machine, given: Given) -> str:
-    """The line that lifts the limit, where the RAM without it would hold so much; else ""."""
-    total = machine.memory_total_bytes
-    return given.lift if total is not None and high < total else ""
-
-
-def _fits_now(high: int, now: int, given: Given) -> Ruling:
-    left = now - high
-    if left < given.margin_bytes:
-        return passing("memory-tight", "now", has=now, left=left)
-    variant = "" if given.basis == "available" else "now"
-    return passing("memory-fits", variant, has=now)
-
-
-def _fits_once_idle(high: int, machine: Machine, given: Given) -> Ruling:
-    """Tight where it leaves less than a desktop takes, or hardly more than the reserve."""
-    fits = passing("memory-fits", has=given.ceiling_bytes)
-    limit = machine.memory_limit_bytes
-    if given.is_stated or limit is None or limit != machine.memory_total_bytes:
-        return fits
-    left = limit - high
-    # a guest serves no desktop
-    usual = desktop_bytes(machine) if machine.scope == "host" else 0
-    desktop = min(usual, limit // 4)
-    if left >= desktop and left - given.reserve_bytes >= given.margin_bytes:
-        return fits
-    # a small machine never has as much left, so that is no figure to name
-    named = usual if desktop == usual else None
-    return passing("memory-tight", has=given.ceiling_bytes, left=left, desktop=named)
-
-
-def _shell_check(
-    need: _Span, needs: Needs, machine: Machine, left: int
-) -> Finding | None:
-    """That a `ulimit -v` is or may be too low; None where it is not. Mapped files count in it."""
-    mapped = needs.evictable_bytes
-    threads = 2 * ceil(machine.cpu_cores_usable or 1) + _OTHER_THREADS
-    least = need.low + mapped
-    most = need.high + mapped + threads * _STACK_BYTES
-    if most <= left:
-        return None
-    ruling = failing("memory-too-small", "shell")
-    if least <= left:
-        ruling = undecided("memory-close", "shell")
-    return finding(
-        ruling,
-        needs=most,
-        has=left,
-        short=most - left,
-        unit="bytes",
-        need=(least, most),
-        mapped=mapped,
-    )
 
 
 def what_is_smaller(terms: Sequence[Term], has_bytes: int | None) -> str:
@@ -479,23 +506,15 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
 
     Only what was stated, such as the size of the disk, may rule the model out.
     """
-    missing = question.missing_bytes
     here = question.here
-    size = bytes_to_store(needs, missing)
+    size = bytes_to_store(needs, question.missing_bytes)
     if size is not None and size.likely == 0:
         path = here.path if here else None
         nothing = passing("disk-nothing-missing", path=path)
         return finding(nothing, needs=0, short=0, unit="bytes")
-    purpose = question.store
-    place = machine.disk_for(purpose)
-    if place is None:
-        place = Disk(purpose=purpose, path="the download folder")
-    ruling = _refused(needs, place, missing)
-    if ruling is None and size is None:
-        ruling = _size_unknown(needs, machine, place)
-    if ruling is None:
-        assert size is not None
-        ruling = _space_ruling(machine, place, size, question.making_bytes)
+    store = _Store(needs=needs, machine=machine, question=question)
+    ruling = store.ruling(size)
+    place = store.place
     has = ruling.figures.get("has", place.free_bytes)
     figures: Figures = {"size": (0, 0)}
     if size is not None:
@@ -510,100 +529,133 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
         ruling,
         has=has,
         unit="bytes",
-        what=_stored_words(needs, size, missing),
+        what=store.words_for(size),
         place=name,
         place_first=f"T{name[1:]}" if name.startswith("the ") else name,
-        variable=_STORE_VARIABLES.get(purpose),
+        variable=_STORE_VARIABLES.get(place.purpose),
         confidence=machine.confidence,
-        already=here.size_bytes if here and missing else None,
+        already=here.size_bytes if here and store.missing_bytes else None,
         making=question.making_bytes,
         **figures,
     )
 
 
-def _stored_words(needs: Needs, size: StoredSize | None, missing: int | None) -> str:
-    if missing:
-        return "The missing part"
-    likely = size.likely if size is not None else None
-    return "The download" if likely == needs.download_bytes else "Everything stored"
+class _Store(Record):
+    """The disk on which a program stores its models, and the files that a question asks for.
 
+    `needs` are what it stores, for `question` on `machine`.
+    """
 
-def _refused(needs: Needs, place: Disk, missing: int | None) -> Ruling | None:
-    """What no free space mends."""
-    if place.writable is False:
-        return failing("disk-not-writable")
-    largest = needs.largest_file_bytes or 0
-    if missing:
-        largest = min(largest, missing)
-    if place.kind == "fat" and largest > FAT_FILE_BYTES:
-        return failing(
-            "disk-file-too-large",
-            file=largest,
-            filesystem=place.filesystem,
-            most=FAT_FILE_BYTES,
-        )
-    return None
+    needs: Needs
+    machine: Machine
+    question: Question
 
+    @property
+    def missing_bytes(self) -> int | None:
+        """What is still to be downloaded; None where that is all of it."""
+        return self.question.missing_bytes
 
-def _size_unknown(needs: Needs, machine: Machine, place: Disk) -> Ruling:
-    if place.free_bytes is None:
-        return undecided("disk-unread", why=_why_unread(machine, place))
-    reasons = {entry.fact: entry for entry in needs.unknown}
-    unstated = Unread(fact="download_bytes", reason="no source states it")
-    why = reasons.get("download_bytes") or reasons.get("disk_bytes") or unstated
-    return undecided("disk-size-not-known", why=why)
+    @property
+    def place(self) -> Disk:
+        """The disk; without figures where it was not read."""
+        purpose = self.question.store
+        disk = self.machine.disk_for(purpose)
+        return disk or Disk(purpose=purpose, path="the download folder")
 
+    def words_for(self, size: StoredSize | None) -> str:
+        """The download, what is missing of it, or all that is stored."""
+        if self.missing_bytes:
+            return "The missing part"
+        likely = size.likely if size is not None else None
+        if likely == self.needs.download_bytes:
+            return "The download"
+        return "Everything stored"
 
-def _why_unread(machine: Machine, place: Disk) -> Unread:
-    if machine.disks is None:
-        return machine.why_unread("disks")
-    if machine.disk_for(place.purpose) is None:
-        return machine.why_unread(f"disks.{place.purpose}")
-    return machine.why_unread(f"disks.{place.purpose}.free_bytes")
+    def ruling(self, size: StoredSize | None) -> Ruling:
+        """Whether files of that size fit; first what no free space mends."""
+        place = self.place
+        if place.writable is False:
+            return failing("disk-not-writable")
+        largest = self._largest_file_bytes()
+        if place.kind == "fat" and largest > FAT_FILE_BYTES:
+            return failing(
+                "disk-file-too-large",
+                file=largest,
+                filesystem=place.filesystem,
+                most=FAT_FILE_BYTES,
+            )
+        if size is None:
+            return self._size_unknown()
+        return self._space_ruling(place, size)
 
+    def _largest_file_bytes(self) -> int:
+        """The largest file that is still to be stored."""
+        largest = self.needs.largest_file_bytes or 0
+        if self.missing_bytes:
+            return min(largest, self.missing_bytes)
+        return largest
 
-def _space_ruling(
-    machine: Machine, place: Disk, size: StoredSize, making_bytes: int
-) -> Ruling:
-    """Whether the files fit. The space that should stay free beside them decides nothing."""
-    free = place.free_bytes
-    total = place.total_bytes or inf
-    margin = disk_margin_bytes(place.total_bytes)
-    is_small = size.low > (total if free is None else free)
-    # files take RAM there, or travel over a network
-    variant = {"memory": "ram", "network": "network"}.get(place.kind, "")
-    # in RAM or over a network the space decides only where it is short
-    rests_on_space = is_small or free is None or not variant
-    is_assumed = size.low <= total and _is_assumed(machine, place)
-    if rests_on_space and is_assumed:
-        return _space_assumed(machine, place, size.high + margin)
-    if is_small and free is None:
-        return failing("disk-too-small", "in-all", has=place.total_bytes)
-    if is_small:
-        return failing("disk-too-small", has=free)
-    if free is None:
-        return undecided("disk-unread", why=_why_unread(machine, place))
-    if variant:
-        return warning("disk-slow-or-volatile", variant, filesystem=place.filesystem)
-    left = free - size.high
-    if left < 0:
-        return warning("disk-tight", "range", left=left, more=-left)
-    if left < making_bytes:
-        # what is made needs more for a while
-        return warning("disk-tight", "making", left=left, more=making_bytes - left)
-    if left < margin:
-        return warning("disk-tight", left=left, more=margin - left)
-    return passing("disk-fits")
+    def _size_unknown(self) -> Ruling:
+        if self.place.free_bytes is None:
+            return undecided("disk-unread", why=self._why_unread())
+        for fact in ("download_bytes", "disk_bytes"):
+            for entry in self.needs.unknown:
+                if entry.fact == fact:
+                    return undecided("disk-size-not-known", why=entry)
+        unstated = Unread(fact="download_bytes", reason="no source states it")
+        return undecided("disk-size-not-known", why=unstated)
 
+    def _why_unread(self) -> Unread:
+        fact = f"disks.{self.question.store}"
+        if self.machine.disks is None:
+            fact = "disks"
+        elif self.machine.disk_for(self.question.store) is not None:
+            fact += ".free_bytes"
+        return self.machine.why_unread(fact)
 
-def _is_assumed(machine: Machine, place: Disk) -> bool:
-    """Whether the free space there is assumed."""
-    fact = f"disks.{place.purpose}"
-    return not {"disks", fact, f"{fact}.free_bytes"}.isdisjoint(machine.assumed)
+    def _space_ruling(self, place: Disk, size: StoredSize) -> Ruling:
+        """Whether the files fit. The space that should stay free beside them decides nothing."""
+        free = place.free_bytes
+        total = place.total_bytes or inf
+        is_small = size.low > (total if free is None else free)
+        # files take RAM there, or travel over a network
+        variant = {"memory": "ram", "network": "network"}.get(place.kind, "")
+        # in RAM or over a network the space decides only where it is short
+        rests_on_space = is_small or free is None or not variant
+        if rests_on_space and size.low <= total and self._is_assumed():
+            return self._space_assumed(size.high + disk_margin_bytes(place.total_bytes))
+        if free is None:
+            if is_small:
+                return failing("disk-too-small", "in-all", has=place.total_bytes)
+            return undecided("disk-unread", why=self._why_unread())
+        if is_small:
+            return failing("disk-too-small", has=free)
+        if variant:
+            return warning(
+                "disk-slow-or-volatile", variant, filesystem=place.filesystem
+            )
+        return self._ruling_of_left(free - size.high)
 
+    def _ruling_of_left(self, left: int) -> Ruling:
+        """What so many bytes that stay free are enough for, less than none of a range's most."""
+        making_bytes = self.question.making_bytes
+        margin = disk_margin_bytes(self.place.total_bytes)
+        if left < 0:
+            return warning("disk-tight", "range", left=left, more=-left)
+        if left < making_bytes:
+            # what is made needs more for a while
+            return warning("disk-tight", "making", left=left, more=making_bytes - left)
+        if left < margin:
+            return warning("disk-tight", left=left, more=margin - left)
+        return passing("disk-fits")
 
-def _space_assumed(machine: Machine, place: Disk, enough: int) -> Ruling:
-    why = None
-    if place.total_bytes is None:
-        why = _why_unread(machine, place).reason
-    return warning("disk-assumed", total=place.total_bytes, why=why, enough=enough)
+    def _is_assumed(self) -> bool:
+        """Whether the free space there is assumed."""
+        fact = f"disks.{self.question.store}"
+        facts = {"disks", fact, f"{fact}.free_bytes"}
+        return not facts.isdisjoint(self.machine.assumed)
+
+    def _space_assumed(self, enough: int) -> Ruling:
+        total = self.place.total_bytes
+        why = self._why_unread().reason if total is None else None
+        return warning("disk-assumed", total=total, why=why, enough=enough)
