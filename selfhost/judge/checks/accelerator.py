@@ -15,6 +15,7 @@ from typing import NamedTuple
 from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.runtime_parts import KernelRule
 from ...core import units
+from ...core.records import Record
 from ...core.templates import fill
 from ...core.units import GIB, MIB
 from ...core.workload import FLAGS
@@ -55,10 +56,11 @@ def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Fin
     """Is an accelerator needed, and do those that `needs` names as places hold their shares?"""
     if needs.placement != "host":
         return _placed_check(needs, machine, question)
+    in_ram = _InRam(needs=needs, machine=machine, question=question)
     if question.runtime is not None and question.wants_gpu:
-        return _missing(needs, machine, question, question.runtime)
-    if machine.accelerators:
-        return _not_needed(needs, machine, machine.accelerators, question.runtime)
+        return in_ram.without_gpu(question.runtime)
+    if in_ram.cards:
+        return finding(in_ram.not_needed())
     ignored = _placing_options(question)
     if ignored:
         return finding(warning("accelerator-not-needed", "ignored", names=ignored))
@@ -80,173 +82,173 @@ def _placing_options(question: Question) -> list[str]:
 # ------------------------------------------------------------------ the model lies in RAM
 
 
-def _not_needed(
-    needs: Needs,
-    machine: Machine,
-    devices: Sequence[Accelerator],
-    runtime: RuntimeSpec | None,
-) -> Finding:
-    """Why a model that fits in RAM does not use the accelerators, which decide nothing here."""
-    for device in devices:
-        fact = _unread_fact(device)
-        if fact is not None:
-            why = machine.why_unread(fact)
-            return finding(
-                warning("accelerator-unread", "in-ram", device=device.name, why=why)
+class _InRam(Record):
+    """A model that lies in the RAM of a machine, and what was asked of it."""
+
+    needs: Needs
+    machine: Machine
+    question: Question
+
+    @property
+    def cards(self) -> Sequence[Accelerator]:
+        """The accelerators that were found on the machine."""
+        return self.machine.accelerators or ()
+
+    def not_needed(self) -> Ruling:
+        """Why a model that fits in RAM does not use the accelerators: they decide nothing here."""
+        for card in self.cards:
+            fact = _unread_fact(card)
+            if fact is not None:
+                why = self.machine.why_unread(fact)
+                name = card.name
+                return warning("accelerator-unread", "in-ram", device=name, why=why)
+        sharing = [card for card in self.cards if card.unified]
+        candidates = sharing or self.cards
+        runtime = self.question.runtime
+        if runtime is not None:
+            unused = self._unused(candidates, runtime)
+            if unused is not None:
+                return unused
+        if sharing:
+            return self._shared_ruling(sharing)
+        roomiest = max(candidates, key=_room)
+        return passing("accelerator-not-needed", "too-small", device=roomiest.name)
+
+    def _unused(
+        self, cards: Sequence[Accelerator], runtime: RuntimeSpec
+    ) -> Ruling | None:
+        """That no build of the program computes on these devices; None where one does."""
+        first = cards[0]
+        machine = self.machine
+        if machine.platform in runtime.gpus.unused_systems and not first.unified:
+            return warning(
+                "accelerator-not-needed",
+                "unused",
+                device=first.name,
+                processor=machine.architecture,
+                program=runtime.name,
             )
-    sharing = [device for device in devices if device.unified]
-    if runtime is not None:
-        unused = _unused(machine, sharing or devices, runtime)
-        if unused is not None:
-            return finding(unused)
-    if sharing:
-        return finding(_shared_ram(sharing, needs, machine, runtime))
-    roomiest = max(devices, key=lambda device: room_of(device) or 0)
-    return finding(passing("accelerator-not-needed", "too-small", device=roomiest.name))
+        if any(runs_on(runtime, card) for card in cards):
+            return None
+        refusal = _refusal(runtime, (), [first])
+        if refusal is None:
+            return None
+        return warning(
+            "accelerator-not-needed",
+            "unsuited",
+            remedy=refusal.remedy,
+            why=refusal.reason,
+        )
 
+    def without_gpu(self, runtime: RuntimeSpec) -> Finding:
+        """The program runs on accelerators alone, and none has memory of its own for it."""
+        rules = self.question.kernel_rules
+        sharing = [card for card in self.cards if _may_share(card, runtime)]
+        if sharing:
+            refusal = _refusal(runtime, rules, sharing[:1])
+            return refusal or self._share_check(sharing)
+        largest = max(self.cards, key=_room, default=None)
+        name = None if largest is None else largest.name
+        if self.needs.memory is None and largest is not None:
+            unread = undecided("accelerator-unread", "need", device=name)
+            return _refusal(runtime, rules, [largest]) or finding(unread)
+        rule: str | None = None
+        if rules and not runtime.gpus.required:
+            rule = rules[0].subject
+        return finding(
+            failing("accelerator-missing"),
+            program=runtime.name,
+            rule=rule,
+            device=name,
+            on_cpu=runtime.gpus.on_cpu,
+        )
 
-def _unread_fact(device: Accelerator) -> str | None:
-    """The fact without which nobody knows what it holds; None where all of them were read."""
-    if device.unified:
+    def _share_check(self, sharing: Sequence[Accelerator]) -> Finding:
+        """Whether the stated share of the RAM holds the model, and the system leaves so much.
+
+        Without a stated share: what `_shared_ruling` finds.
+        """
+        case = self.question.case
+        total = self.machine.memory_total_bytes
+        is_stated = case is not None and case.settings.get("memory_share")
+        if not is_stated or not total or self.needs.memory is None:
+            return finding(self._shared_ruling(sharing))
+        percent = percent_of(case)
+        card = sharing[0].replace(
+            unified=False, memory_total_bytes=total, memory_free_bytes=None
+        )
+        share = _Share(self.needs.memory.places[0], card, percent)
+        free = self.machine.memory_available_bytes
+        left_percent = LEFT_PERCENT if free is None else free * 100 // total
+        if percent <= left_percent:
+            return _shares_check([share], self.needs, self.machine, self.question)
+        return finding(
+            undecided("accelerator-close", "share"),
+            taken=share.room_bytes(),
+            left=total * left_percent // 100,
+            share=left_percent / 100,
+        )
+
+    def _shared_ruling(self, sharing: Sequence[Accelerator]) -> Ruling:
+        """Whether the system lets the GPU use as much of the RAM as the model needs."""
+        lent = self._lent(sharing)
+        if lent is None:
+            return passing("accelerator-fits", "shared", device=sharing[0].name)
+        least = lent.least_bytes
+        high = self.needs.ram_bytes()
+        on_mac = lent.device.vendor == "apple"
+        figures: Figures = {"device": lent.device.name, "limit": least}
+        if high is None:
+            return passing("accelerator-fits", "shared", **figures)
+        if on_mac or high > least:
+            # of AMD's GPUs nobody knows what the owner lets them use
+            figures |= {"needs": high, "has": least, "short": max(0, high - least)}
+            figures["unit"] = "bytes"
+        if high <= least:
+            return passing("accelerator-fits", "shared", **figures)
+        line = more_for_shared(self.needs, self.machine)
+        if line is None:
+            figures["remedy"] = what_is_smaller(self.needs.terms, least)
+        else:
+            figures["remedy"] = phrase("lend", line=line, restart=not on_mac)
+        figures["lent"] = (least, lent.most_bytes) if on_mac else least
+        figures["raisable"] = high <= lent.raised_bytes
+        return warning("accelerator-partly", "limited", **figures)
+
+    def _lent(self, sharing: Sequence[Accelerator]) -> Lent | None:
+        """What the system lends the GPU that the program computes on; None where it uses none."""
+        lent = lent_to_gpu(self.machine)
+        runtime = self.question.runtime
+        if lent is None or runtime is None or lent.device.vendor != "amd":
+            return lent
+        if lent.device not in sharing:
+            return None
+        if runtime.gpus.required or computes_on_shared(runtime, lent.device):
+            return lent
         return None
-    if device.memory_total_bytes is None:
+
+
+def _room(card: Accelerator) -> int:
+    """What a program may take of it; 0 where its memory was not read."""
+    return room_of(card) or 0
+
+
+def _unread_fact(card: Accelerator) -> str | None:
+    """The fact without which nobody knows what it holds; None where all of them were read."""
+    if card.unified:
+        return None
+    if card.memory_total_bytes is None:
         return "accelerators.memory_total_bytes"
-    if device.unified is None:
+    if card.unified is None:
         return "accelerators.unified"
     return None
 
 
-def _unused(
-    machine: Machine, devices: Sequence[Accelerator], runtime: RuntimeSpec
-) -> Ruling | None:
-    """That no build of the program computes on these devices; None where one does."""
-    first = devices[0]
-    if machine.platform in runtime.gpus.unused_systems and not first.unified:
-        return warning(
-            "accelerator-not-needed",
-            "unused",
-            device=first.name,
-            processor=machine.architecture,
-            program=runtime.name,
-        )
-    if any(runs_on(runtime, device) for device in devices):
-        return None
-    refusal = _refusal(runtime, (), [first])
-    if refusal is None:
-        return None
-    return warning(
-        "accelerator-not-needed", "unsuited", remedy=refusal.remedy, why=refusal.reason
-    )
-
-
-def _missing(
-    needs: Needs, machine: Machine, question: Question, runtime: RuntimeSpec
-) -> Finding:
-    """The program runs on accelerators alone, and none has memory of its own for it."""
-    rules = question.kernel_rules
-    devices = machine.accelerators or ()
-    sharing = [device for device in devices if _may_share(device, runtime)]
-    if sharing:
-        refusal = _refusal(runtime, rules, sharing[:1])
-        return refusal or _stated_share(sharing, needs, machine, question)
-    rule: str | None = None
-    if rules and not runtime.gpus.required:
-        rule = rules[0].subject
-    largest = max(devices, key=lambda device: room_of(device) or 0, default=None)
-    if needs.memory is None and largest is not None:
-        unread = undecided("accelerator-unread", "need", device=largest.name)
-        return _refusal(runtime, rules, [largest]) or finding(unread)
-    return finding(
-        failing("accelerator-missing"),
-        program=runtime.name,
-        rule=rule,
-        device=None if largest is None else largest.name,
-        on_cpu=runtime.gpus.on_cpu,
-    )
-
-
-def _may_share(device: Accelerator, runtime: RuntimeSpec) -> bool:
+def _may_share(card: Accelerator, runtime: RuntimeSpec) -> bool:
     """Whether the program computes on that GPU, which shares the RAM."""
-    if not device.unified:
+    if not card.unified:
         return False
-    return device.vendor != "amd" or bool(is_built_for(device, runtime.gpus.amd_gpus))
-
-
-# ------------------------------------------------------------------ a GPU that shares the RAM
-
-
-def _stated_share(
-    sharing: Sequence[Accelerator], needs: Needs, machine: Machine, question: Question
-) -> Finding:
-    """Whether the stated share of the RAM holds the model, and whether the system leaves so much.
-
-    Without a stated share: what `_shared_ram` finds.
-    """
-    case = question.case
-    total = machine.memory_total_bytes
-    is_stated = case is not None and case.settings.get("memory_share")
-    if not is_stated or not total or needs.memory is None:
-        return finding(_shared_ram(sharing, needs, machine, question.runtime))
-    percent = percent_of(case)
-    device = sharing[0].replace(
-        unified=False, memory_total_bytes=total, memory_free_bytes=None
-    )
-    share = _Share(needs.memory.places[0], device, percent)
-    free = machine.memory_available_bytes
-    left_percent = LEFT_PERCENT if free is None else free * 100 // total
-    if percent <= left_percent:
-        return _shares_check([share], needs, machine, question)
-    return finding(
-        undecided("accelerator-close", "share"),
-        taken=share.room_bytes(),
-        left=total * left_percent // 100,
-        share=left_percent / 100,
-    )
-
-
-def _shared_ram(
-    sharing: Sequence[Accelerator],
-    needs: Needs,
-    machine: Machine,
-    runtime: RuntimeSpec | None,
-) -> Ruling:
-    """Whether the system lets the GPU use as much of the RAM as the model needs."""
-    lent = _lent_for(sharing, machine, runtime)
-    if lent is None:
-        return passing("accelerator-fits", "shared", device=sharing[0].name)
-    least = lent.least_bytes
-    high = needs.ram_bytes()
-    on_mac = lent.device.vendor == "apple"
-    figures: Figures = {"device": lent.device.name, "limit": least}
-    if high is None:
-        return passing("accelerator-fits", "shared", **figures)
-    # of AMD's GPUs nobody knows what the owner lets them use
-    if on_mac or high > least:
-        figures.update(needs=high, has=least, short=max(0, high - least), unit="bytes")
-    if high <= least:
-        return passing("accelerator-fits", "shared", **figures)
-    line = more_for_shared(needs, machine)
-    if line is None:
-        figures["remedy"] = what_is_smaller(needs.terms, least)
-    else:
-        figures["remedy"] = phrase("lend", line=line, restart=not on_mac)
-    figures["lent"] = (least, lent.most_bytes) if on_mac else least
-    figures["raisable"] = high <= lent.raised_bytes
-    return warning("accelerator-partly", "limited", **figures)
-
-
-def _lent_for(
-    sharing: Sequence[Accelerator], machine: Machine, runtime: RuntimeSpec | None
-) -> Lent | None:
-    """What the system lends the GPU that the program computes on; None where it uses none."""
-    lent = lent_to_gpu(machine)
-    if lent is None or runtime is None or lent.device.vendor != "amd":
-        return lent
-    if lent.device not in sharing:
-        return None
-    if runtime.gpus.required or computes_on_shared(runtime, lent.device):
-        return lent
-    return None
+    return card.vendor != "amd" or bool(is_built_for(card, runtime.gpus.amd_gpus))
 
 
 def more_for_shared(needs: Needs, machine: Machine) -> str | None:
@@ -291,6 +293,11 @@ class _Share(NamedTuple):
         if is_idle:
             (device,) = emptied([device])
         return room_of(device, self.percent)
+
+    @property
+    def lacking_bytes(self) -> int:
+        """What is missing now of the most that lies there; below 0 where there is more room."""
+        return self.place.high_bytes - (self.room_bytes() or 0)
 
     def fit(self, *, is_idle: bool) -> _Fit:
         """How much of its range there is room for."""
@@ -415,9 +422,7 @@ def _shares_ruling(
         return passing("accelerator-fits")
     if needs.offload:
         return warning("accelerator-partly", "in-turn")
-    if _placing_options(question):
-        return warning("accelerator-partly", "stated")
-    return warning("accelerator-partly")
+    return warning("accelerator-partly", "stated" if _placing_options(question) else "")
 
 
 def _too_full(shares: Sequence[_Share], *, now_only: bool) -> Ruling:
@@ -426,20 +431,18 @@ def _too_full(shares: Sequence[_Share], *, now_only: bool) -> Ruling:
     `now_only`: what is free now was asked for, so that an idle accelerator does not count.
     """
     figures: Figures = {"several": len(shares) if len(shares) > 1 else 0}
-    lacking = [share.place.high_bytes - (share.room_bytes() or 0) for share in shares]
     named = shares
-    is_of_one = sum(lacking) <= 0
+    is_of_one = sum(share.lacking_bytes for share in shares) <= 0
     if is_of_one:
         # together they have enough: name the one that lacks most
-        most = max(lacking)
-        worst = shares[lacking.index(most)]
+        worst = max(shares, key=lambda share: share.lacking_bytes)
         named = [worst]
-        figures.update(
-            needs=worst.place.high_bytes,
-            has=worst.room_bytes(),
-            short=most,
-            devices=worst.device.name,
-        )
+        figures |= {
+            "needs": worst.place.high_bytes,
+            "has": worst.room_bytes(),
+            "short": worst.lacking_bytes,
+            "devices": worst.device.name,
+        }
     if not now_only and _fit_of(shares, is_idle=True) is _Fit.MOST:
         free = sum(share.device.memory_free_bytes or 0 for share in named)
         return warning("accelerator-not-now", free=free, **figures)
@@ -459,20 +462,22 @@ class _Demand(NamedTuple):
     variant: str
     figures: Figures
 
+    def refusal(self) -> Ruling:
+        """That the demand is not met, or that nobody knows."""
+        if self.is_met is None:
+            return undecided("accelerator-unread", self.variant, **self.figures)
+        return failing("accelerator-unsuitable", self.variant, **self.figures)
+
 
 def _refusal(
     runtime: RuntimeSpec, rules: Sequence[KernelRule], devices: Sequence[Accelerator]
 ) -> Finding | None:
     """That the program does not run on one of the devices, or that nobody knows; else None."""
     for device in devices:
-        demands = [
-            *_demands_of_builds(runtime, device),
-            *_demands_of_rules(rules, device),
-        ]
-        for demand in demands:
+        for demand in _demands(runtime, rules, device):
             if not demand.is_met:
                 return finding(
-                    _refusal_of(demand),
+                    demand.refusal(),
                     program=runtime.name,
                     device=device.name,
                     capability=capability_of(device),
@@ -480,13 +485,19 @@ def _refusal(
     return None
 
 
-def _refusal_of(demand: _Demand) -> Ruling:
-    if demand.is_met is None:
-        return undecided("accelerator-unread", demand.variant, **demand.figures)
-    return failing("accelerator-unsuitable", demand.variant, **demand.figures)
+def _demands(
+    runtime: RuntimeSpec, rules: Sequence[KernelRule], device: Accelerator
+) -> Iterator[_Demand]:
+    """What the builds of the program ask of a device, then what its kernels ask."""
+    for demand in _demands_of_builds(runtime, device):
+        # a program that runs without a GPU asks for little: one with an unlisted name has it
+        if demand.is_met is not None or runtime.gpus.required:
+            yield demand
+    for rule in rules:
+        yield from _demands_of_rule(rule, device)
 
 
-def _demands_of_builds(runtime: RuntimeSpec, device: Accelerator) -> list[_Demand]:
+def _demands_of_builds(runtime: RuntimeSpec, device: Accelerator) -> Iterator[_Demand]:
     """The least compute capability of a build, and the AMD GPUs that it was made for."""
     common: Figures = {"rule": None, "other_runtime": runtime.gpus.required}
     least = least_capability(runtime, device)
@@ -494,37 +505,30 @@ def _demands_of_builds(runtime: RuntimeSpec, device: Accelerator) -> list[_Deman
     if least == runtime.gpus.compute_capability:
         key = "gpus.compute_capability"
     figures = {**common, "least": least, "source": runtime.sources.get(key, "")}
-    demands = [_Demand(reaches(device, least), "capability", figures)]
+    yield _Demand(reaches(device, least), "capability", figures)
     patterns = amd_gpus(runtime)
     if device.vendor == "amd" and patterns:
         figures = {**common, "source": runtime.sources.get("gpus.amd_gpus", "")}
-        demands.append(_Demand(is_built_for(device, patterns), "build", figures))
-    if runtime.gpus.required:
-        return demands
-    # a program that runs without a GPU asks for little: one with an unlisted name has it
-    return [demand for demand in demands if demand.is_met is not None]
+        yield _Demand(is_built_for(device, patterns), "build", figures)
 
 
-def _demands_of_rules(
-    rules: Sequence[KernelRule], device: Accelerator
-) -> Iterator[_Demand]:
+def _demands_of_rule(rule: KernelRule, device: Accelerator) -> Iterator[_Demand]:
     """The makers and the compute capability that kernels of the program ask for."""
-    for rule in rules:
-        # unasked, a cache is in the model's type, which every GPU of the program takes
-        has_default = rule.asked_by == "kv_cache_type"
-        figures: Figures = {
-            "rule": rule.subject,
-            "flag": FLAGS[rule.asked_by],
-            "default": has_default,
-            "other": not has_default,
-            "source": rule.source,
-            "other_runtime": False,
-            "makers": rule.vendors,
-        }
-        variant = "untold" if device.vendor in rule.vendors_untold else "maker"
-        yield _Demand(_is_of_maker(rule, device), variant, figures)
-        least = rule.compute_capability
-        yield _Demand(reaches(device, least), "capability", {**figures, "least": least})
+    # unasked, a cache is in the model's type, which every GPU of the program takes
+    has_default = rule.asked_by == "kv_cache_type"
+    figures: Figures = {
+        "rule": rule.subject,
+        "flag": FLAGS[rule.asked_by],
+        "default": has_default,
+        "other": not has_default,
+        "source": rule.source,
+        "other_runtime": False,
+        "makers": rule.vendors,
+    }
+    variant = "untold" if device.vendor in rule.vendors_untold else "maker"
+    yield _Demand(_is_of_maker(rule, device), variant, figures)
+    figures = {**figures, "least": rule.compute_capability}
+    yield _Demand(reaches(device, rule.compute_capability), "capability", figures)
 
 
 def _is_of_maker(rule: KernelRule, device: Accelerator) -> bool | None:
