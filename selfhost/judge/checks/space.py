@@ -6,7 +6,7 @@ with that, `disk_check` the download with the free space where the program store
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil, inf
 
 from ...core.records import Record, Unread
@@ -33,14 +33,31 @@ from . import (
 # Inside a limit only what that leaves out is kept for the system, and a little for the other
 # processes in there.
 _CONTAINER_RESERVE_BYTES = 64 * MIB
-_SYSTEM_RESERVE_BYTES = {"linux": 1 * GIB, "macos": 3 * GIB, "windows": 3 * GIB}
+
+
+class _SystemMemory(Record):
+    """What a system takes of the RAM, beside a model.
+
+    - `reserve_bytes` are kept for the system itself, of a small machine at most one part in
+      `least_parts`; None: as many on a small machine.
+    - `desktop_bytes`: what a desktop takes with its programs.
+    """
+
+    reserve_bytes: int = 1 * GIB
+    least_parts: int | None = None
+    desktop_bytes: int = 4 * GB
+
+
 # A system without a desktop keeps at most one part in so many of a small machine: Debian 12's
 # installation guide asks for 256 MB without a desktop, and boards and instances of 1 GiB run it.
-_RESERVE_PART = {"linux": 4}
 # What a desktop with its programs needs beside a model: Ubuntu Desktop 24.04 and Windows 11 ask for
 # 4 GB of memory. A Mac of 64 GB takes 4 GB without a desktop (jundot/omlx#1533, where a runtime
 # leaves it 8). A guest serves no desktop; of a small machine it is at most a quarter, assumed.
-_DESKTOP_BYTES = {"linux": 4 * GB, "macos": 8 * GB, "windows": 4 * GB}
+_SYSTEMS: Mapping[str | None, _SystemMemory] = {
+    "linux": _SystemMemory(least_parts=4),
+    "macos": _SystemMemory(reserve_bytes=3 * GIB, desktop_bytes=8 * GB),
+    "windows": _SystemMemory(reserve_bytes=3 * GIB),
+}
 # what of a small machine's memory is to stay free at most: one part in so many (assumed)
 _MARGIN_PART = 16
 # what glibc sets aside for the stack of each thread: the usual soft limit of the stack
@@ -165,30 +182,44 @@ def _reserve_of(machine: Machine, workload: Workload) -> Reserve:
     if total is None and limit is not None:
         # a budget such as Dask's and Ray's is what was left when the system had its share
         return Reserve(size_bytes=_CONTAINER_RESERVE_BYTES, source=inside)
-    amount = _SYSTEM_RESERVE_BYTES.get(machine.system or "", GIB)
-    part = _RESERVE_PART.get(machine.system or "")
-    if part is not None and total is not None:
-        amount = min(amount, total // part)
-    if total is not None and limit is not None and limit < total:
+    system = _system_of(machine)
+    amount = system.reserve_bytes
+    if total is not None and system.least_parts is not None:
+        amount = min(amount, total // system.least_parts)
+    outside = _outside_limit(machine)
+    if outside:
         # what lies outside the limit serves the system already
-        amount -= total - limit
-        return Reserve(size_bytes=max(_CONTAINER_RESERVE_BYTES, amount), source=inside)
+        amount = max(_CONTAINER_RESERVE_BYTES, amount - outside)
+        return Reserve(size_bytes=amount, source=inside)
     return Reserve(size_bytes=amount, source="assumed for the system itself")
+
+
+def _system_of(machine: Machine) -> _SystemMemory:
+    return _SYSTEMS.get(machine.system, _SystemMemory())
+
+
+def _outside_limit(machine: Machine) -> int:
+    """Bytes of the RAM that a limit leaves to others; 0 without one, and where not known."""
+    total = machine.memory_total_bytes
+    limit = machine.memory_limit_bytes
+    if total is None or limit is None:
+        return 0
+    return max(0, total - limit)
 
 
 def reserve_beside(need_bytes: int, machine: Machine, workload: Workload) -> int:
     """The reserve of the smallest machine of that system that gives a model so many bytes."""
     reserve = _reserve_of(machine, workload).size_bytes
-    part = _RESERVE_PART.get(machine.system or "")
-    if workload.reserve_bytes is not None or part is None:
+    parts = _system_of(machine).least_parts
+    if workload.reserve_bytes is not None or parts is None:
         return reserve
     # the reserve is one part of the memory, rounded down; the others hold the model
-    return min(reserve, max(0, need_bytes - 1) // (part - 1))
+    return min(reserve, max(0, need_bytes - 1) // (parts - 1))
 
 
 def desktop_bytes(machine: Machine) -> int:
     """What a desktop of the machine's system takes with its programs, at least."""
-    return _DESKTOP_BYTES.get(machine.system or "", 4 * GB)
+    return _system_of(machine).desktop_bytes
 
 
 # ------------------------------------------------------------------ memory
@@ -229,7 +260,7 @@ def memory_check(
         files=files_bytes,
         on_gpu=on_gpu,
         machine=machine.name,
-        limit=_limit_of_its_own(machine),
+        limit=machine.memory_limit_bytes if _outside_limit(machine) else None,
         total=machine.memory_total_bytes,
         now_only=given.basis == "available",
         asked=given.is_stated and given.idle_bytes is not None,
@@ -244,15 +275,6 @@ def memory_check(
     if shell is None or shell.severity <= found.severity:
         return found
     return shell.replace(reserve_bytes=given.reserve_bytes)
-
-
-def _limit_of_its_own(machine: Machine) -> int | None:
-    """A limit below the RAM; None where there is none, or not both are known."""
-    total = machine.memory_total_bytes
-    limit = machine.memory_limit_bytes
-    if total is None or limit is None or limit >= total:
-        return None
-    return limit
 
 
 def _need_unknown(needs: Needs, held: _HostNeed) -> Ruling:
