@@ -31,12 +31,15 @@ from .run_record import (
     Run,
 )
 
-_SCALES = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+_MIB = 1 << 20
+_GIB = 1 << 30
+_SCALES = {"KiB": 1 << 10, "MiB": _MIB, "GiB": _GIB, "TiB": 1 << 40}
 _SCALES |= {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _AMOUNT = re.compile(r"(\d{1,12}(?:\.\d{1,4})?) ?([KMGT]iB|[KMBT])?(?![\w.])")
 _NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?")
 # of a longer log the start, where a model is loaded, and the end, where it answered last
-_START_BYTES, _END_BYTES = 2 << 20, 4 << 20
+_START_BYTES = 2 << 20
+_END_BYTES = 4 << 20
 # a server's log of years; a pipe may never end
 MAX_LOG_BYTES = 8 << 30
 # a log may have millions of lines; a row of a table is no longer
@@ -107,12 +110,45 @@ def run_of(text: str) -> Run | None:
 # ---------------------------------------------------------------- facts of any text
 
 
-def _facts(kind: str, text: str) -> dict[str, str]:
+class _Facts(dict[str, str]):
+    """What a run tells of itself: the text of each fact by its name."""
+
+    def amount(self, name: str) -> int | None:
+        """`494.03 M` and `373 MiB` as numbers; None where the fact is no such number."""
+        match = _AMOUNT.fullmatch(self.get(name, "").strip())
+        if match is None:
+            return None
+        return round(float(match[1]) * _SCALES.get(match[2], 1))
+
+    def count(self, name: str) -> int | None:
+        """The same; None for 0 as well."""
+        return self.amount(name) or None
+
+    @property
+    def quantization(self) -> str | None:
+        """`Q4_K - Medium` by the name of its files, Q4_K_M; None where no type is told."""
+        match = expression("runs", "type").search(self.get("type", ""))
+        if match is None:
+            return None
+        name = match[1]
+        if match[2]:
+            name += f"_{match[2][0]}"
+        # llama.cpp calls this one medium, and files do not
+        return "Q2_K" if name == "Q2_K_M" else name
+
+    @property
+    def cache_type(self) -> str | None:
+        """The type of the KV cache; None where it is not told, and where there are two."""
+        keys = self.get("keys")
+        return keys if keys == self.get("values") else None
+
+
+def _facts(kind: str, text: str) -> _Facts:
     """The facts that the expressions of that kind find; of several lines the last counts."""
-    facts: dict[str, str] = {}
+    facts = _Facts()
     for pattern in _table().facts[kind]:
         for match in re.finditer(pattern, text, re.MULTILINE):
-            facts |= _named_groups(match)
+            facts.update(_named_groups(match))
     return facts
 
 
@@ -125,47 +161,24 @@ def _named_groups(match: re.Match[str]) -> dict[str, str]:
     return groups
 
 
-def _run_with(facts: Mapping[str, str], tool: str, **fields: Any) -> Run:
+def _run_with(facts: _Facts, tool: str, **fields: Any) -> Run:
     """A run of llama.cpp with these facts; `fields` are those that the facts alone do not give."""
-    cache_type = facts.get("keys")
-    if cache_type != facts.get("values"):
-        cache_type = None
     return Run(
         tool=tool,
         version=facts.get("version"),
         file=facts.get("file"),
         name=facts.get("name"),
-        quantization=_quantization(facts.get("type", "")),
-        parameters=_amount(facts.get("parameters")),
-        file_bytes=_amount(facts.get("size")),
-        kv_cache_type=cache_type,
-        threads=_amount(facts.get("threads")) or None,
-        gpu_layers=_amount(facts.get("gpu_layers")),
-        experts_in_ram=_amount(facts.get("experts")) or None,
-        batch_tokens=_amount(facts.get("batch")) or None,
+        quantization=facts.quantization,
+        parameters=facts.amount("parameters"),
+        file_bytes=facts.amount("size"),
+        kv_cache_type=facts.cache_type,
+        threads=facts.count("threads"),
+        gpu_layers=facts.amount("gpu_layers"),
+        experts_in_ram=facts.count("experts"),
+        batch_tokens=facts.count("batch"),
         gpu=facts.get("gpu"),
         **fields,
     )
-
-
-def _quantization(file_type: str) -> str | None:
-    """`Q4_K - Medium` by the name of its files, Q4_K_M; None where the text names no type."""
-    match = expression("runs", "type").search(file_type)
-    if match is None:
-        return None
-    name = match[1]
-    if match[2]:
-        name += f"_{match[2][0]}"
-    # llama.cpp calls this one medium, and files do not
-    return "Q2_K" if name == "Q2_K_M" else name
-
-
-def _amount(text: str | None) -> int | None:
-    """`494.03 M` and `373 MiB` as numbers; None where the text is no such number."""
-    match = _AMOUNT.fullmatch((text or "").strip())
-    if match is None:
-        return None
-    return round(float(match[1]) * _SCALES.get(match[2], 1))
 
 
 # ---------------------------------------------------------------- paces
@@ -184,6 +197,11 @@ class _Timed(Record):
     depth_tokens: int | None
     shared: bool = False
 
+    @property
+    def is_behind_more(self) -> bool:
+        """Whether more tokens stood before a prompt than in it."""
+        return self.depth_tokens is not None and self.depth_tokens > self.tokens
+
 
 def _averages(paces: Sequence[_Timed]) -> list[Figure]:
     """Of each kind one pace: all tokens over all their time."""
@@ -198,10 +216,13 @@ def _averages(paces: Sequence[_Timed]) -> list[Figure]:
 def _most_telling(kind: str, paces: list[_Timed]) -> list[_Timed]:
     """The long ones, and of prompts those behind no longer context; all where there is none."""
     least = LEAST_TOKENS[kind]
-    paces = [pace for pace in paces if pace.tokens >= least] or paces
+    long = [pace for pace in paces if pace.tokens >= least]
+    if not long:
+        long = paces
     if kind == "decode":
-        return paces
-    return [pace for pace in paces if (pace.depth_tokens or 0) <= pace.tokens] or paces
+        return long
+    fresh = [pace for pace in long if not pace.is_behind_more]
+    return fresh or long
 
 
 def _average(paces: Sequence[_Timed]) -> Figure:
@@ -213,9 +234,10 @@ def _average(paces: Sequence[_Timed]) -> Figure:
         if pace.depth_tokens is not None:
             depths.append(pace.depth_tokens)
             weights.append(pace.tokens)
+    rates = [pace.tokens_per_second for pace in paces]
     return Figure(
         term=paces[0].kind,
-        seen=harmonic_mean([pace.tokens_per_second for pace in paces], tokens),
+        seen=harmonic_mean(rates, tokens),
         tokens=sum(tokens) // len(tokens),
         depth_tokens=round(fmean(depths, weights)) if depths else None,
         shared=paces[0].shared,
@@ -228,48 +250,55 @@ def _average(paces: Sequence[_Timed]) -> Figure:
 def _read_log(text: str) -> Run:
     """The last model that llama-server, llama-cli or Ollama's runner loaded."""
     signs = _table().signs
-    is_ollama = any(sign in text for sign in signs["ollama"])
-    runtime = "ollama" if is_ollama else "llama.cpp"
+    runtime = "ollama" if _has_sign(text, signs["ollama"]) else "llama.cpp"
     text, drafters = expression("runs", "drafter").subn("", text)
     facts = _facts("llama.cpp", text)
     text = text[max(0, text.rfind("llama_model_loader: loaded meta data")) :]
     buffers = _buffers(text)
-    context = _context(facts)
+    cards = {buffer.device for buffer in buffers if buffer.where != HOST}
+    memory = _memory_of_buffers(buffers)
     paces = _paces_of_requests(text)
     alone = [pace for pace in paces if not pace.shared]
-    figures = buffers.figures + _averages(alone or paces)
     left_out = 0
     if alone:
-        answers = [pace for pace in paces if pace.kind == "decode"]
-        left_out = len([pace for pace in answers if pace.shared])
+        left_out = sum(pace.shared for pace in paces if pace.kind == "decode")
+        paces = alone
+    figures = memory + _averages(paces)
     if not figures:
         figures = _rates_behind_answers(facts)
-    holds = {
-        "no-buffers": not buffers.figures,
-        "drafter": drafters,
-        "beside": left_out,
-    }
+    holds = {"no-buffers": not memory, "drafter": drafters, "beside": left_out}
+    context = _context(facts)
     return _run_with(
         facts,
         f"{runtime} log",
         runtime=runtime,
-        on_processor=buffers.cards == 0 if buffers.figures else None,
-        cards=buffers.cards,
-        drafts=drafters > 0 or any(sign in text for sign in signs["drafts"]),
+        on_processor=not cards if memory else None,
+        cards=len(cards),
+        drafts=drafters > 0 or _has_sign(text, signs["drafts"]),
         figures=tuple(figures),
         notes=sentences("runs", "note", holds, number=left_out),
         # builds before ggml-org/llama.cpp#23861 (2026-05) make room for those of a whole batch
-        output_tokens=_amount(facts.get("n_outputs_max", facts.get("batch"))),
+        output_tokens=facts.amount(
+            "n_outputs_max" if "n_outputs_max" in facts else "batch"
+        ),
         context_tokens=context.tokens,
         parallel=context.sequences,
         states=context.states,
     )
 
 
-def _rates_behind_answers(facts: Mapping[str, str]) -> list[Figure]:
+def _has_sign(text: str, signs: Sequence[str]) -> bool:
+    return any(sign in text for sign in signs)
+
+
+def _rates_behind_answers(facts: _Facts) -> list[Figure]:
     """The rates that llama-cli shows behind its last answer."""
-    rates = {kind: float(facts.get(kind, 0)) for kind in LEAST_TOKENS}
-    return [Figure(term=kind, seen=rate) for kind, rate in rates.items() if rate]
+    figures: list[Figure] = []
+    for kind in LEAST_TOKENS:
+        rate = float(facts.get(kind, 0))
+        if rate:
+            figures.append(Figure(term=kind, seen=rate))
+    return figures
 
 
 class _Context(Record):
@@ -282,60 +311,70 @@ class _Context(Record):
     states: int
 
 
-def _context(facts: Mapping[str, str]) -> _Context:
-    tokens = _amount(facts.get("n_ctx"))
-    sequences = _amount(facts.get("n_seq_max"))
+def _context(facts: _Facts) -> _Context:
+    tokens = facts.amount("n_ctx")
+    sequences = facts.amount("n_seq_max")
+    number = sequences or 1
     if facts.get("kv_unified") == "true":
-        return _Context(tokens=tokens, sequences=1, states=sequences or 1)
-    of_one = _amount(facts.get("n_ctx_seq"))
+        return _Context(tokens=tokens, sequences=1, states=number)
+    of_one = facts.amount("n_ctx_seq")
     if not of_one and tokens is not None:
-        of_one = tokens // (sequences or 1)
+        of_one = tokens // number
     return _Context(tokens=of_one, sequences=sequences, states=1)
 
 
-class _Buffers(Record):
-    """The memory of a log by term and place, and how many accelerators hold some."""
+class _Buffer(Record):
+    """The memory that a device holds for one term of the needs."""
 
-    figures: list[Figure]
-    cards: int
+    term: str
+    device: str
+    mib: float
+
+    @property
+    def where(self) -> str:
+        """Whether the device is a part of the host."""
+        is_host = expression("runs", "host").match(self.device)
+        return HOST if is_host else ACCELERATORS
 
 
 _TERMS = {"KV": "kv_cache", "RS": "recurrent_state", "compute": "compute"}
 
 
-def _buffers(text: str) -> _Buffers:
+def _buffers(text: str) -> list[_Buffer]:
     """The buffers of a model and its context. Of caches on one device all count, of anything else
     the last: a context that is made again prints its buffers again.
     """
-    mib_by_buffer: dict[tuple[str, str], float] = {}
-    for loaded_on, used_by, kind, mib in expression("runs", "buffer").findall(text):
+    buffers: dict[tuple[str, str], _Buffer] = {}
+    for loaded_on, used_by, kind, size in expression("runs", "buffer").findall(text):
         device = loaded_on or used_by
         term = _TERMS.get(kind, "weights")
         if term == "weights" and expression("runs", "repacked").search(device):
             term = "repacked_weights"
-        size = float(mib)
-        if term == "kv_cache":
-            size += mib_by_buffer.get((term, device), 0.0)
-        mib_by_buffer[term, device] = size
-    is_host = expression("runs", "host").match
-    cards = {device for _, device in mib_by_buffer if not is_host(device)}
-    mib_by_place: dict[tuple[str, str], list[float]] = {}
-    for (term, device), mib in mib_by_buffer.items():
-        where = ACCELERATORS if device in cards else HOST
-        mib_by_place.setdefault((term, where), []).append(mib)
+        mib = float(size)
+        before = buffers.get((term, device))
+        if term == "kv_cache" and before is not None:
+            mib += before.mib
+        buffers[term, device] = _Buffer(term=term, device=device, mib=mib)
+    return list(buffers.values())
+
+
+def _memory_of_buffers(buffers: Sequence[_Buffer]) -> list[Figure]:
+    """The bytes of each term on the host, and on all accelerators together."""
+    places: dict[tuple[str, str], list[float]] = {}
+    for buffer in buffers:
+        places.setdefault((buffer.term, buffer.where), []).append(buffer.mib)
     figures: list[Figure] = []
-    for (term, where), sizes in mib_by_place.items():
+    for (term, where), sizes in places.items():
         if any(sizes):
             # each is printed with two places
-            rounded = len(sizes) * _SCALES["MiB"] // 100
-            figures.append(_memory(term, where, sum(sizes) * _SCALES["MiB"], rounded))
-    return _Buffers(figures=figures, cards=len(cards))
+            rounded = len(sizes) * _MIB // 100
+            figures.append(_memory(term, where, sum(sizes) * _MIB, rounded))
+    return figures
 
 
 def _memory(term: str, where: str, size: float, rounded: float = 0) -> Figure:
-    return Figure(
-        subject="memory", term=term, where=where, seen=round(size), rounded=rounded
-    )
+    seen = round(size)
+    return Figure(subject="memory", term=term, where=where, seen=seen, rounded=rounded)
 
 
 class _Timing(Record):
@@ -379,11 +418,12 @@ class _Request:
 
     def _pace(self, kind: str, timing: _Timing, depth: int | None) -> Iterator[_Timed]:
         rate = timing.tokens_per_second
-        if timing.tokens and rate:
+        tokens = timing.tokens
+        if tokens and rate:
             yield _Timed(
                 kind=kind,
                 tokens_per_second=rate,
-                tokens=timing.tokens,
+                tokens=tokens,
                 depth_tokens=depth,
                 shared=self.is_shared,
             )
@@ -402,7 +442,8 @@ class _Requests:
 
     def of(self, task: str) -> _Request:
         """The request of that task that is answered."""
-        return self._by_task[task] if task in self._by_task else self._begin(task)
+        request = self._by_task.get(task)
+        return self._begin(task) if request is None else request
 
     def _begin(self, task: str) -> _Request:
         request = _Request()
@@ -444,16 +485,18 @@ def _paces_of_requests(text: str) -> list[_Timed]:
         elif event == "release":
             requests.release(task, match["held"])
         elif event is None:
-            rate = float(match["rate"] or 0)
-            timing = _Timing(
-                tokens=int(match["tokens"]), printed_rate=rate, ms=float(match["ms"])
-            )
             kind = "prompt" if match["kind"] == "prompt eval" else "decode"
-            requests.time(task, kind, timing)
+            requests.time(task, kind, _timing_of(match))
     paces: list[_Timed] = []
     for request in requests.begun:
         paces += request.paces()
     return paces
+
+
+def _timing_of(match: re.Match[str]) -> _Timing:
+    rate = float(match["rate"] or 0)
+    tokens = int(match["tokens"])
+    return _Timing(tokens=tokens, printed_rate=rate, ms=float(match["ms"]))
 
 
 # ---------------------------------------------------------------- the table of llama-bench
@@ -469,9 +512,15 @@ class _BenchRow(Record):
     cells: Mapping[str, str]
     pace: Figure
 
-    def is_of_run(self, other: _BenchRow) -> bool:
-        """Whether both rows are of the same model with the same options."""
-        return all(self.cells.get(key) == other.cells.get(key) for key in _SAME)
+    @property
+    def setup(self) -> list[str | None]:
+        """The model and the options: rows of one run have the same."""
+        return [self.cells.get(name) for name in _SAME]
+
+    @property
+    def test(self) -> tuple[str, int | None, int | None]:
+        """What was timed."""
+        return self.pace.term, self.pace.tokens, self.pace.depth_tokens
 
 
 def _read_bench(text: str) -> Run | None:
@@ -484,16 +533,15 @@ def _read_bench(text: str) -> Run | None:
     first = _first_with_flash_attention(rows)
     paces: dict[tuple[str, int | None, int | None], Figure] = {}
     for row in rows:
-        if row.is_of_run(first):
-            pace = row.pace
-            paces.setdefault((pace.term, pace.tokens, pace.depth_tokens), pace)
+        if row.setup == first.setup:
+            paces.setdefault(row.test, row.pace)
     left_out = len(rows) - len(paces)
-    holds = {
-        "other-tests": left_out,
-        "broken": expression("runs", "broken").search(text),
-    }
+    is_broken = expression("runs", "broken").search(text)
+    holds = {"other-tests": left_out, "broken": is_broken}
+    facts = _facts("llama-bench", text)
+    facts.update(first.cells)
     return _run_with(
-        _facts("llama-bench", text) | dict(first.cells),
+        facts,
         "llama-bench",
         on_processor=_ran_on_processor(first),
         figures=tuple(paces.values()),
@@ -510,7 +558,7 @@ def _bench_rows(text: str) -> Iterator[_BenchRow]:
             continue
         row = line[:_LONGEST_ROW].strip().strip("|")
         cells = [cell.strip() for cell in row.split("|")]
-        if {"test", "t/s", "model"} <= set(cells):
+        if {"test", "t/s", "model"}.issubset(cells):
             head = [names.get(cell, cell) for cell in cells]
         elif len(cells) == len(head):
             by_name = _USUAL_CACHE | dict(zip(head, cells, strict=True))
@@ -519,21 +567,23 @@ def _bench_rows(text: str) -> Iterator[_BenchRow]:
                 yield _BenchRow(cells=by_name, pace=pace)
 
 
-def _tested_pace(test: str, rate: str) -> Figure | None:
+def _tested_pace(test: str, cell: str) -> Figure | None:
     """The pace of a test such as `tg128 @ d4096`; None where the test is another, or has none."""
     match = expression("runs", "test").fullmatch(test)
     # `5.04 ± 0.26`, however the sign was decoded
-    rate = rate.split(" ")[0]
-    if match is None or _NUMBER.fullmatch(rate) is None or not float(rate):
+    number = cell.split(" ")[0]
+    if match is None or _NUMBER.fullmatch(number) is None:
         return None
+    rate = float(number)
+    if not rate:
+        return None
+    term = "prompt"
     tokens = int(match[2])
     depth = int(match[3] or 0)
-    if match[1] == "pp":
-        return Figure(
-            term="prompt", seen=float(rate), tokens=tokens, depth_tokens=depth
-        )
-    depth += tokens // 2
-    return Figure(term="decode", seen=float(rate), tokens=tokens, depth_tokens=depth)
+    if match[1] != "pp":
+        term = "decode"
+        depth += tokens // 2
+    return Figure(term=term, seen=rate, tokens=tokens, depth_tokens=depth)
 
 
 def _first_with_flash_attention(rows: Sequence[_BenchRow]) -> _BenchRow:
@@ -546,10 +596,13 @@ def _first_with_flash_attention(rows: Sequence[_BenchRow]) -> _BenchRow:
 
 def _ran_on_processor(row: _BenchRow) -> bool | None:
     """Whether no backend of the row used an accelerator; None where the row names no backend."""
-    backends = set(re.split(r"[, ]+", row.cells.get("backend", ""))) - {""}
+    backends = set(re.split(r"[, ]+", row.cells.get("backend", "")))
+    backends.discard("")
     if not backends:
         return None
-    return backends <= {"CPU", "BLAS"} or row.cells.get("gpu_layers") == "0"
+    if row.cells.get("gpu_layers") == "0":
+        return True
+    return backends.issubset({"CPU", "BLAS"})
 
 
 # ---------------------------------------------------------------- answers
@@ -560,15 +613,12 @@ def _read_answers(text: str) -> Run | None:
     for program in _table().answers:
         paces: list[_Timed] = []
         for number, figures in enumerate(_answers(program, text)):
-            prompt = int(figures.get("prompt", 0))
-            written = int(figures.get("tokens", 0))
-            cached = int(figures.get("cached", 0))
+            answer = _Answer(program=program, figures=figures)
             # later prompts of Ollama are counted with what its cache held back
             # (ollama/ollama#10860)
             if number == 0:
-                paces += _timed(program, figures, "prompt", prompt, cached)
-            depth = cached + prompt + written // 2 if prompt else None
-            paces += _timed(program, figures, "decode", written, depth)
+                paces += answer.prompt_paces()
+            paces += answer.decode_paces()
         if paces:
             return Run(
                 tool=program.tool,
@@ -587,31 +637,46 @@ def _answers(program: _AnswerRules, text: str) -> list[dict[str, float]]:
         name = str(match.lastgroup)
         if name in answers[-1]:
             answers.append({})
-        if _NUMBER.fullmatch(match[name]):
-            answers[-1][name] = float(match[name])
+        number = match[name]
+        if _NUMBER.fullmatch(number):
+            answers[-1][name] = float(number)
     return answers
 
 
-def _timed(
-    program: _AnswerRules,
-    figures: Mapping[str, float],
-    kind: str,
-    tokens: int,
-    depth_tokens: int | None,
-) -> Iterator[_Timed]:
-    """The pace of so many tokens, where the answer tells how long they took."""
-    rate = figures.get(f"{kind}_rate")
-    if rate:
-        seconds = tokens / rate
-    else:
-        seconds = figures.get(f"{kind}_time", 0) / program.per_second
-    if tokens and seconds:
-        yield _Timed(
-            kind=kind,
-            tokens_per_second=tokens / seconds,
-            tokens=tokens,
-            depth_tokens=depth_tokens,
-        )
+class _Answer(Record):
+    """The figures of one answer, by the names of `_AnswerRules`."""
+
+    program: _AnswerRules
+    figures: Mapping[str, float]
+
+    def _tokens(self, name: str) -> int:
+        return int(self.figures.get(name, 0))
+
+    def prompt_paces(self) -> Iterator[_Timed]:
+        """The pace of its prompt, behind what was cached; none where no time is told."""
+        return self._paces("prompt", self._tokens("prompt"), self._tokens("cached"))
+
+    def decode_paces(self) -> Iterator[_Timed]:
+        """The pace of its own tokens, half of which are in the context on average."""
+        prompt = self._tokens("prompt")
+        written = self._tokens("tokens")
+        depth = None
+        if prompt:
+            depth = self._tokens("cached") + prompt + written // 2
+        return self._paces("decode", written, depth)
+
+    def _paces(self, kind: str, tokens: int, depth: int | None) -> Iterator[_Timed]:
+        rate = self.figures.get(f"{kind}_rate")
+        if rate:
+            seconds = tokens / rate
+        else:
+            time = self.figures.get(f"{kind}_time", 0)
+            seconds = time / self.program.per_second
+        if tokens and seconds:
+            pace = tokens / seconds
+            yield _Timed(
+                kind=kind, tokens_per_second=pace, tokens=tokens, depth_tokens=depth
+            )
 
 
 # ---------------------------------------------------------------- vLLM
@@ -620,39 +685,49 @@ def _timed(
 def _read_vllm(text: str) -> Run:
     """What vLLM loaded, and its pace with the number of requests that ran longest."""
     facts = _facts("vllm", text)
-    where = HOST if "device_config=cpu" in text else ACCELERATORS
+    is_host = "device_config=cpu" in text
     figures: list[Figure] = []
-    gib = facts.get("gib", "0")
     # of one of several devices it is a part
-    if float(gib) and not expression("runs", "spread").search(text):
-        half_of_last_place = 10 ** -len(gib.partition(".")[2]) / 2
-        weights = Figure(
-            subject="memory",
-            term="weights",
-            where=where,
-            seen=_SCALES["GiB"] * float(gib),
-            rounded=_SCALES["GiB"] * half_of_last_place,
-        )
-        figures.append(weights)
-    rates = _rates_by_sequences(text)
-    at_once = 1
-    if rates:
-        # of one alone where there is such a window, else of what most windows have
-        if 1 not in rates:
-            at_once = max(rates, key=lambda number: len(rates[number]))
-        pace = median(rates[at_once])
-        figures.append(Figure(term="decode", seen=pace, sequences=at_once))
+    if not expression("runs", "spread").search(text):
+        figures += _weights_of_vllm(facts, HOST if is_host else ACCELERATORS)
+    pace = _steadiest_pace(text)
+    if pace is not None:
+        figures.append(pace)
     return Run(
         tool="vLLM log",
         runtime="vllm",
         name=facts.get("repository", "").replace("--", "/") or facts.get("name"),
-        context_tokens=_amount(facts.get("context")),
-        parallel=at_once,
-        on_processor=where == HOST,
-        cards=0 if where == HOST else 1,
+        context_tokens=facts.amount("context"),
+        parallel=pace.sequences if pace is not None else 1,
+        on_processor=is_host,
+        cards=0 if is_host else 1,
         drafts="SpecDecoding metrics:" in text,
         figures=tuple(figures),
     )
+
+
+def _weights_of_vllm(facts: _Facts, where: str) -> Iterator[Figure]:
+    """The bytes of the weights, as far as they are told."""
+    gib = facts.get("gib", "0")
+    if float(gib):
+        places = len(gib.partition(".")[2])
+        rounded = _GIB * 10**-places / 2
+        size = _GIB * float(gib)
+        yield Figure(
+            subject="memory", term="weights", where=where, seen=size, rounded=rounded
+        )
+
+
+def _steadiest_pace(text: str) -> Figure | None:
+    """The pace of one request alone where a window has it, else of the number that most have."""
+    rates = _rates_by_sequences(text)
+    if not rates:
+        return None
+    at_once = 1
+    if at_once not in rates:
+        at_once = max(rates, key=lambda number: len(rates[number]))
+    pace = median(rates[at_once])
+    return Figure(term="decode", seen=pace, sequences=at_once)
 
 
 def _rates_by_sequences(text: str) -> dict[int, list[float]]:
@@ -663,8 +738,8 @@ def _rates_by_sequences(text: str) -> dict[int, list[float]]:
     before = 0
     for prompt_rate, rate, count in expression("runs", "window").findall(text):
         running = int(count)
-        is_steady = running > 0 and running == before
-        if is_steady and not float(prompt_rate) and float(rate):
+        is_steady = running == before and not float(prompt_rate)
+        if running and is_steady and float(rate):
             rates.setdefault(running, []).append(float(rate))
         before = running
     return rates
@@ -678,19 +753,22 @@ def run_of_process(number: str) -> Run:
     seen = process(number)
     if seen is None:
         raise refusal("runs", "no-process", number=number)
-    facts = _USUAL_CACHE | _options(seen)
+    facts = _options(seen)
+    # the file that it maps is the one that it loaded
     file = seen.model_file or facts.get("file")
-    if file is None and "name" not in facts:
-        raise refusal("runs", "no-model-open", number=number)
     if file is not None:
         # one that was renamed or deleted since is mapped still
         facts["file"] = file.removesuffix(" (deleted)")
         with suppress(OSError, ValueError):
             facts["size"] = str(os.path.getsize(file))
+    elif "name" not in facts:
+        raise refusal("runs", "no-model-open", number=number)
     # -c is for all sequences together; without a number of them one cache serves all
-    parallel = 1 if "unified" in facts else _amount(facts.get("parallel")) or 1
+    parallel = 1
+    if "unified" not in facts:
+        parallel = facts.amount("parallel") or 1
     # -c 0 is what the model was trained for
-    context = _amount(facts.get("context")) or 0
+    context = facts.amount("context") or 0
     return _run_with(
         facts,
         "process",
@@ -714,22 +792,23 @@ def _memory_of_process(seen: Process) -> list[Figure]:
     return figures
 
 
-def _options(seen: Process) -> dict[str, str]:
+def _options(seen: Process) -> _Facts:
     """The facts that the options of a command line give; of several the last counts."""
     table = _table()
     names = {flag: name for name, flags in table.options.items() for flag in flags}
-    facts: dict[str, str] = {}
+    facts = _Facts(_USUAL_CACHE)
     waiting: str | None = None
     for word in seen.words[1:]:
         flag, sign, value = word.partition("=")
+        name = names.get(flag)
         if waiting is not None:
             facts[waiting] = word
             waiting = None
         elif flag in table.switches:
             name, value = table.switches[flag]
             facts[name] = value
-        elif flag in names and sign:
-            facts[names[flag]] = value
+        elif name is not None and sign:
+            facts[name] = value
         else:
-            waiting = names.get(flag)
+            waiting = name
     return facts
