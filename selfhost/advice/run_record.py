@@ -8,9 +8,12 @@ from __future__ import annotations
 from ..core.records import Record
 
 # terms of a process: sums of what the needs predict term by term
-MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY = "model_file", "everything_else", "total"
+MODEL_FILE = "model_file"
+EVERYTHING_ELSE = "everything_else"
+ALL_MEMORY = "total"
 PROCESS_TERMS = (MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY)
-HOST, ACCELERATORS = "host", "accelerators"
+HOST = "host"
+ACCELERATORS = "accelerators"
 # a program takes longer for the first tokens of an answer, and a short prompt is read one batch
 # for the price of a longer one (llama-bench: 512 and 128 by default)
 LEAST_TOKENS = {"decode": 8, "prompt": 32}
@@ -54,6 +57,16 @@ class Figure(Record):
         """Seen against likely: 0.1 is a tenth more; None where nothing is predicted."""
         return self.seen / self.likely - 1 if self.likely else None
 
+    @property
+    def is_above(self) -> bool:
+        """Whether more was seen than likely."""
+        return self.difference is not None and self.difference > 0
+
+    @property
+    def is_behind_more(self) -> bool:
+        """Whether more tokens stood before a prompt than in it."""
+        return (self.depth_tokens or 0) > (self.tokens or 0)
+
 
 class Run(Record):
     """One run of a model. None means that the log or the process does not tell.
@@ -90,3 +103,7 @@ class Run(Record):
     drafts: bool = False
     figures: tuple[Figure, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def figures_of(self, term: str) -> list[Figure]:
+        """The figures of that term, wherever they were seen."""
+        return [figure for figure in self.figures if figure.term == term]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -53,6 +53,9 @@ _SLOW = 0.8
 # of the weights that are predicted on the accelerators, so many lie there (assumed): the rest is
 # rounding, and tables that a program keeps in RAM
 _LEAST_SHARE = 0.9
+# figures of which the KV cache is a part
+_CACHE_HOLDERS = (EVERYTHING_ELSE, ALL_MEMORY, "kv_cache")
+_EXIT_CODES = {"inside": 0, "outside": 1, "nothing": 2}
 
 
 class Verification(Record):
@@ -79,7 +82,7 @@ class Verification(Record):
     @property
     def exit_code(self) -> int:
         """That of `selfhost verify`."""
-        return ("inside", "outside", "nothing").index(self.outcome)
+        return _EXIT_CODES[self.outcome]
 
 
 def verify(
@@ -99,19 +102,29 @@ def verify(
     )
     if verdict.model.closed:
         raise refusal("runs", "closed", model=verdict.model.name)
-    is_told = identified.states_quantization or run.quantization is not None
-    chosen = None if is_told else verdict.quantization
-    assumed = sentences("runs", "note", {"quantization": chosen}, quantization=chosen)
-    prediction = _Prediction(catalogue, workload, run, verdict)
+    notes = list(used.notes)
+    if run.quantization is None and not identified.states_quantization:
+        chosen = verdict.quantization
+        notes += _notes({"quantization": chosen}, quantization=chosen)
+    notes += run.notes
+    prediction = _Prediction(
+        catalogue=catalogue, workload=workload, run=run, verdict=verdict
+    )
     rows = tuple([prediction.beside(figure) for figure in run.figures])
+    notes += _causes(rows, verdict)
     return Verification(
         run=run,
         verdict=verdict,
         by=identified.by,
         is_public=catalogue.is_shipped(verdict.model.id),
         differences=rows,
-        notes=(*used.notes, *assumed, *run.notes, *_causes(rows, verdict)),
+        notes=tuple(notes),
     )
+
+
+def _notes(holds: Mapping[str, object], **figures: object) -> tuple[str, ...]:
+    """The sentences for the reader whose condition holds."""
+    return sentences("runs", "note", holds, **figures)
 
 
 # ---------------------------------------------------------------- what was run
@@ -155,23 +168,22 @@ class _PartUsed(Record):
 def _part_used(run: Run, machine: Machine) -> _PartUsed:
     """Raises `SelfhostError` where the run used a GPU, and the machine has none."""
     used_gpu = run.cards > 0 or run.on_processor is False
-    if machine.accelerators == () and used_gpu:
+    if used_gpu and machine.accelerators == ():
         gpu = run.gpu or "RTX 4090"
         raise refusal("runs", "no-such-gpu", machine=machine.name, gpu=gpu)
-    threads = run.threads
-    if threads is not None and threads >= threads_range(machine).likely:
-        threads = None
-    holds = {"no-gpu": run.on_processor and machine.accelerators, "threads": threads}
-    notes = sentences("runs", "note", holds, threads=threads)
+    holds: dict[str, object] = {}
     if run.on_processor:
+        holds["no-gpu"] = machine.accelerators
         machine = machine.replace(accelerators=())
-    if threads is not None:
+    threads = run.threads
+    if threads is not None and threads < threads_range(machine).likely:
+        holds["threads"] = True
         machine = machine.replace(
             cpu_cores_usable=float(threads),
             cpu_cores_physical=threads,
             cpu_cores_performance=None,
         )
-    return _PartUsed(machine=machine, notes=notes)
+    return _PartUsed(machine=machine, notes=_notes(holds, threads=threads))
 
 
 class Identified(NamedTuple):
@@ -191,29 +203,41 @@ def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identified:
     Raises `UnknownModelError` where nothing tells it, and `SelfhostError` where the run had many
     more or fewer parameters: no figure of it can be compared.
     """
-    from pathlib import Path
-
-    file = run.file or ""
-    by = "typed"
-    name = typed
-    if name is None:
-        if file.lower().endswith(".gguf") and os.path.isfile(file):
-            return Identified(Path(file), "file", states_quantization=True)
-        by = "file-name"
-        name = _NUMBERED.sub("", file.replace("\\", "/").rpartition("/")[2])
-        if id_of(name, catalogue) is None:
-            by = "name"
-            # a server may be started with the folder of a download
-            name = re.sub(r"^/(?:.*/)?", "", run.name or "")
-    spec_id = id_of(name, catalogue)
-    if spec_id is None and typed is None:
-        raise UnknownModelError(
-            "the run does not say which model it loaded, or selfhost does not know that model",
-            remedy="name it: add --model NAME, or --model ./model.gguf",
-        )
+    if typed is not None:
+        found = _named(typed, "typed", catalogue)
+    else:
+        found = _by_files(run, catalogue)
+    spec_id = None
+    if isinstance(found.model, str):
+        spec_id = id_of(found.model, catalogue)
     if spec_id is not None and not _has_as_many(run, catalogue, spec_id):
         count = run.parameters or 0
         raise refusal("runs", "other-model", model=spec_id, parameters=count)
+    return found
+
+
+def _by_files(run: Run, catalogue: Catalogue) -> Identified:
+    """The model that the run itself tells. Raises `UnknownModelError` where it tells none."""
+    from pathlib import Path
+
+    file = run.file or ""
+    if file.lower().endswith(".gguf") and os.path.isfile(file):
+        return Identified(Path(file), "file", states_quantization=True)
+    name = _NUMBERED.sub("", file.replace("\\", "/").rpartition("/")[2])
+    if id_of(name, catalogue) is not None:
+        return _named(name, "file-name", catalogue)
+    # a server may be started with the folder of a download
+    name = re.sub(r"^/(?:.*/)?", "", run.name or "")
+    if id_of(name, catalogue) is not None:
+        return _named(name, "name", catalogue)
+    raise UnknownModelError(
+        "the run does not say which model it loaded, or selfhost does not know that model",
+        remedy="name it: add --model NAME, or --model ./model.gguf",
+    )
+
+
+def _named(name: str, by: str, catalogue: Catalogue) -> Identified:
+    """The model of that name, which may state a type."""
     states_quantization = name.lower().endswith(".gguf")
     # what a model calls itself may be the precision that it was made from
     if by != "name":
@@ -231,11 +255,14 @@ def _has_as_many(run: Run, catalogue: Catalogue, spec_id: str) -> bool:
     stated = spec.parameters.total
     if spec.modality != "text" or not stated or not run.parameters:
         return True
-    counts = [stated, stated + (spec.parameters.extra_in_files or 0)]
+    shared_table = 0
     inside = spec.architecture
-    if inside is not None and inside.tied_embeddings and inside.vocabulary is not None:
-        counts.append(stated + inside.vocabulary * inside.embedding_length)
-    return any(abs(run.parameters / count - 1) < _OTHER_COUNT for count in counts)
+    if inside is not None and inside.tied_embeddings:
+        shared_table = (inside.vocabulary or 0) * inside.embedding_length
+    for more in (0, spec.parameters.extra_in_files or 0, shared_table):
+        if abs(run.parameters / (stated + more) - 1) < _OTHER_COUNT:
+            return True
+    return False
 
 
 # ---------------------------------------------------------------- figure by figure
@@ -280,17 +307,13 @@ def _why(reason: str, **figures: object) -> str:
     return clause
 
 
-class _Prediction:
-    """What is predicted for a run: `verdict` is that on the workload of the run."""
+class _Prediction(Record):
+    """What is predicted for a run: `verdict` is that on `workload`, which is the run's."""
 
-    def __init__(
-        self, catalogue: Catalogue, workload: Workload, run: Run, verdict: Verdict
-    ) -> None:
-        self.catalogue = catalogue
-        self.workload = workload
-        self.run = run
-        self.verdict = verdict
-        self.terms = () if verdict.memory is None else verdict.memory.terms
+    catalogue: Catalogue
+    workload: Workload
+    run: Run
+    verdict: Verdict
 
     def beside(self, seen: Figure) -> Figure:
         """The figure with what is predicted for it."""
@@ -299,15 +322,16 @@ class _Prediction:
         depth = seen.depth_tokens if seen.term == "decode" else None
         speed = pace_at(self.catalogue, self.verdict, self.workload, depth)
         predicted = self._pace(seen, speed)
-        row = seen
-        if seen.sequences > 1:
-            row = seen.replace(term=f"{seen.term}_at_once")
-        if predicted is None:
+        if predicted is not None:
+            row = _compared(seen, predicted, self._why_no_pace(seen))
+        else:
             how = None
             if speed is not None and speed.decode is None:
                 how = speed.how
-            return row.replace(why=_why("no-pace", how=how))
-        return _compared(row, predicted, self._why_no_pace(seen))
+            row = seen.replace(why=_why("no-pace", how=how))
+        if seen.sequences > 1:
+            return row.replace(term=f"{seen.term}_at_once")
+        return row
 
     def _pace(self, seen: Figure, speed: Speed | None) -> Range | None:
         """Of sequences at once their total. One alone may be as slow as while all decode."""
@@ -321,10 +345,10 @@ class _Prediction:
             return None
         if seen.term == "prompt":
             return speed.prompt
-        if speed.decode is None or total is None:
-            return speed.decode
-        least = min(speed.decode.low, total.low / parallel)
-        return speed.decode._replace(low=least)
+        alone = speed.decode
+        if alone is None or total is None:
+            return alone
+        return alone._replace(low=min(alone.low, total.low / parallel))
 
     def _why_no_pace(self, seen: Figure) -> str | None:
         """Why the figure is of another pace than the predicted one; None where it is not."""
@@ -333,34 +357,35 @@ class _Prediction:
             return _why("drafts")
         if seen.shared:
             return _why("shared")
-        depth = seen.depth_tokens or 0
-        if is_prompt and depth > (seen.tokens or 0):
-            return _why("behind", depth=depth)
+        if is_prompt and seen.is_behind_more:
+            return _why("behind", depth=seen.depth_tokens)
         least = LEAST_TOKENS[seen.term]
         if is_prompt and self._reads_on_gpu:
             # fewer of a prompt take a GPU as long as a batch
             least = BATCH_TOKENS
         if seen.tokens is not None and seen.tokens < least:
             return _why("few", tokens=seen.tokens, least=least)
+        return self._why_in_ram()
+
+    def _why_in_ram(self) -> str | None:
         return _why("in-ram") if self._was_part_in_ram else None
 
     @property
     def _reads_on_gpu(self) -> bool:
-        cards = self.verdict.machine.accelerators or ()
-        if any(card.unified for card in cards):
-            return True
-        return self.verdict.placement not in (None, HOST)
+        for card in self.verdict.machine.accelerators or ():
+            if card.unified:
+                return True
+        return self.verdict.placement in ("accelerator", "split")
 
     def _beside_memory(self, seen: Figure) -> Figure:
         memory = self.verdict.memory
         if memory is None:
             return seen.replace(why=_why("no-memory"))
-        # a stated need is one term
-        is_stated_whole = all(term.name == "weights" for term in memory.terms)
-        if is_stated_whole and seen.term != ALL_MEMORY:
+        if _is_stated_whole(memory) and seen.term != ALL_MEMORY:
             return seen.replace(why=_why("no-parts"))
         predicted = self._bytes(seen, memory)
-        if not predicted.high and seen.where == HOST and self._gpu_terms:
+        lies_on_gpu = seen.where == HOST and self._gpu_terms
+        if lies_on_gpu and not predicted.high:
             return seen.replace(why=_why("beside-gpu"))
         why = self._why_no_bytes(seen.term)
         is_less = seen.seen < predicted.low - seen.rounded
@@ -368,9 +393,11 @@ class _Prediction:
             why = _why("not-filled")
         return _compared(seen, predicted, why)
 
-    @property
+    @cached_property
     def _gpu_terms(self) -> list[Term]:
-        return [term for term in self.terms if term.where != HOST]
+        if self.verdict.memory is None:
+            return []
+        return [term for term in self.verdict.memory.terms if term.where != HOST]
 
     def _bytes(self, seen: Figure, memory: MemoryNeed) -> _Bytes:
         """The terms of the need that lie where the figure does and are parts of it.
@@ -379,11 +406,11 @@ class _Prediction:
         out anew elsewhere; of its pages a process holds at most all, with its header. Of a GPU that
         shares the RAM all is the host's.
         """
-        terms = self._gpu_terms
-        is_host = seen.where == HOST or not terms
-        if is_host:
-            terms = [term for term in memory.terms if term.where == HOST]
-        terms = [term for term in terms if _is_part(term, seen.term)]
+        is_host = seen.where == HOST or not self._gpu_terms
+        terms: list[Term] = []
+        for term in memory.terms:
+            if (term.where == HOST) is is_host and _is_part(term, seen.term):
+                terms.append(term)
         need = MemoryNeed(terms=tuple(terms))
         states = self.run.states if seen.term == "recurrent_state" else 1
         likely = states * need.total_bytes
@@ -400,19 +427,21 @@ class _Prediction:
     def _why_no_bytes(self, term: str) -> str | None:
         """Why that term is of something else than was predicted; None where it is not."""
         run = self.run
-        is_process = term in (EVERYTHING_ELSE, ALL_MEMORY)
-        holds_cache = is_process or term == "kv_cache"
-        if is_process and run.drafts:
-            return _why("holds-draft")
-        if run.context_tokens is None and (holds_cache or term == "compute"):
-            return _why("no-context")
-        if holds_cache and run.kv_cache_type not in KV_CACHE_TYPES:
-            return _why("cache-type")
+        if term in _CACHE_HOLDERS:
+            if run.drafts and term != "kv_cache":
+                return _why("holds-draft")
+            if run.context_tokens is None:
+                return _why("no-context")
+            if run.kv_cache_type not in KV_CACHE_TYPES:
+                return _why("cache-type")
+        if term == "compute":
+            if run.context_tokens is None:
+                return _why("no-context")
+            if self._computed_more:
+                return _why("other-buffer", batch=BATCH_TOKENS)
         if term in ("weights", "repacked_weights") and self._repacked_unasked:
             return _why("repacked")
-        if term == "compute" and self._computed_more:
-            return _why("other-buffer", batch=BATCH_TOKENS)
-        return _why("in-ram") if self._was_part_in_ram else None
+        return self._why_in_ram()
 
     @property
     def _repacked_unasked(self) -> bool:
@@ -420,9 +449,10 @@ class _Prediction:
         runtime = self.verdict.question.runtime
         if runtime is None or "unpacked" not in runtime.command_lines.options:
             return False
-        repacked = [row for row in self.run.figures if row.term == "repacked_weights"]
+        if not self.run.figures_of("repacked_weights"):
+            return False
         sets = self.verdict.machine.instruction_sets
-        return bool(repacked and runtime.crashing_sets(sets))
+        return bool(runtime.crashing_sets(sets))
 
     @property
     def _computed_more(self) -> bool:
@@ -430,12 +460,12 @@ class _Prediction:
         room for the logits of a whole batch, a server for one a sequence.
         """
         run = self.run
-        sequences = max(run.parallel or 1, run.states)
         if run.batch_tokens not in (None, BATCH_TOKENS):
             return True
-        if run.output_tokens is not None and run.output_tokens > sequences:
+        if (run.output_tokens or 0) > max(run.parallel or 1, run.states):
             return True
-        return 0 < len({term.where for term in self._gpu_terms}) < run.cards
+        cards = {term.where for term in self._gpu_terms}
+        return 0 < len(cards) < run.cards
 
     @cached_property
     def _was_part_in_ram(self) -> bool:
@@ -450,9 +480,16 @@ class _Prediction:
             return True
         if run.experts_in_ram and architecture.has_experts:
             return True
-        loaded = [row for row in run.figures if row.term == "weights"]
-        on_gpu = sum(row.seen for row in loaded if row.where != HOST)
+        on_gpu = 0.0
+        for row in run.figures_of("weights"):
+            if row.where != HOST:
+                on_gpu += row.seen
         return 0 < on_gpu < _LEAST_SHARE * least
+
+
+def _is_stated_whole(memory: MemoryNeed) -> bool:
+    """A stated need is one term."""
+    return all(term.name == "weights" for term in memory.terms)
 
 
 def _is_part(term: Term, seen: str) -> bool:
@@ -469,12 +506,12 @@ def _is_part(term: Term, seen: str) -> bool:
 
 def _causes(rows: Sequence[Figure], verdict: Verdict) -> tuple[str, ...]:
     """Sentences on what most often explains figures so far off."""
-    paces = [row for row in rows if row.subject == "pace" and row.inside is not None]
+    compared = [row for row in rows if row.inside is not None]
+    paces = [row for row in compared if row.subject == "pace"]
     ratios = [row.seen / row.likely for row in paces if row.likely]
     slowest = min(ratios, default=1)
     fastest = max(ratios, default=1)
-    outside = [row for row in rows if row.inside is False]
-    above = [row for row in outside if (row.difference or 0) > 0]
+    above = [row for row in compared if not row.inside and row.is_above]
     holds = {
         "busy": slowest < _SLOW,
         "prompt-cache": any(row.term in PROCESS_TERMS for row in above),
@@ -483,8 +520,7 @@ def _causes(rows: Sequence[Figure], verdict: Verdict) -> tuple[str, ...]:
         "basis": any(is_wide(row) for row in paces),
     }
     how = None if verdict.speed is None else verdict.speed.how
-    remedy = how_to_measure(verdict.machine)
-    return sentences("runs", "note", holds, how=how, remedy=remedy)
+    return _notes(holds, how=how, remedy=how_to_measure(verdict.machine))
 
 
 def is_wide(row: Figure) -> bool:
