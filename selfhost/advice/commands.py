@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 
-from .. import needs as need
 from ..catalogue.runtime_parts import Conversion
 from ..core.errors import WorkloadError
 from ..core.quoting import shell_word
@@ -20,7 +19,7 @@ from ..core.workload import DEFAULT_LORA_RANK
 from ..judge.files import can_be_made, is_published
 from ..judge.judging import judge
 from ..judge.question import ask
-from ..judge.record import MEMORY_CHECKS, Question
+from ..judge.record import MEMORY_CHECKS, Judged, Question
 from ..machine.record import Machine
 from .launch import (
     Launch,
@@ -50,23 +49,24 @@ def commands(launch: Launch) -> tuple[str, ...]:
     if question.local_files:
         return _lines_of_own_files(launch)
     here = question.here
-    is_whole = here is not None and here.missing_bytes == 0
-    if here is not None and here.path is not None and here.by_path and is_whole:
+    if here is not None and here.by_path and here.missing_bytes == 0:
         return _lines_of_gguf(launch, here.path)
     lines = _run_lines(launch)
-    if (
-        lines
-        and launch.runtime.command_lines.shown_with
-        and question.missing_bytes != 0
-    ):
-        # alone they are no other way to run it: `lines_by_tag` has them with what installs that
-        # program
-        other = launch.catalogue.runtime(launch.runtime.command_lines.shown_with)
-        by_tag = lines_by_tag(launch.replace(runtime=other), with_server=True)
-        if len(by_tag) == 1:
-            # only where one line says it all
-            lines += by_tag
+    if lines and question.missing_bytes != 0:
+        return lines + _other_line(launch)
     return lines
+
+
+def _other_line(launch: Launch) -> tuple[str, ...]:
+    """The line of the program that is shown beside this one; () where it takes more than one.
+
+    Where this program's lines are not known, `lines_by_tag` has it with what installs that program.
+    """
+    if not launch.lines.shown_with:
+        return ()
+    other = launch.catalogue.runtime(launch.lines.shown_with)
+    by_tag = lines_by_tag(launch.replace(runtime=other), with_server=True)
+    return by_tag if len(by_tag) == 1 else ()
 
 
 def server_lines(launch: Launch) -> tuple[str, ...]:
@@ -84,32 +84,41 @@ def lines_by_tag(launch: Launch, *, with_server: bool = False) -> tuple[str, ...
     () where the runtime has no tag for it, fetches or serves no such model, has no build for the
     machine, or may crash there. A tag that was typed may hold files of other runtimes.
     """
-    runtime, machine, question = launch.runtime, launch.machine, launch.question
+    question = launch.question
     if launch.may_crash or question.local_files or question.missing_bytes == 0:
         return ()
-    is_platform_known = None not in (machine.system, machine.architecture)
-    if is_platform_known and machine.platform not in runtime.platforms.systems:
+    if not _may_have_build(launch):
         return ()
-    if launch.spec.modality not in runtime.modalities or not _takes(launch):
+    modality = launch.spec.modality
+    if modality not in launch.runtime.modalities or not _takes(launch):
         return ()
-    if launch.spec.modality == "embedding" and machine.system != "windows":
-        template = runtime.command_lines.by_use.get("long_embedding")
+    if modality == "embedding" and launch.machine.system != "windows":
+        template = launch.lines.by_use.get("long_embedding")
         values = values_of(launch)
         if template is not None and values["batch_tokens"] is not None:
             line = fill_partly(template, values)
             return (line,) if line else ()
-    return _run_lines(launch, runtime.command_lines.default, with_server=with_server)
+    return _run_lines(launch, launch.lines.default, with_server=with_server)
+
+
+def _may_have_build(launch: Launch) -> bool:
+    """Whether the program has a build for the machine, as far as the platform is known."""
+    machine = launch.machine
+    if machine.system is None or machine.architecture is None:
+        return True
+    return machine.platform in launch.runtime.platforms.systems
 
 
 def _takes(launch: Launch) -> bool:
     """Whether what was judged would run with the program whose lines are typed, too."""
-    runtime, workload = launch.runtime, launch.workload
+    runtime = launch.runtime
+    workload = launch.workload
     loads_format = workload.format in runtime.formats
     if runtime.id == workload.runtime:
         return loads_format
-    is_tagged = (
-        launch.tag is not None and workload.runtime in runtime.library_tags.shared_with
-    )
+    is_tagged = False
+    if launch.tag is not None:
+        is_tagged = workload.runtime in runtime.library_tags.shared_with
     if not is_tagged and not loads_format:
         return False
     stated = launch.question.stated.replace(
@@ -119,14 +128,13 @@ def _takes(launch: Launch) -> bool:
         other = ask(launch.spec, stated, launch.catalogue, launch.machine)
     except WorkloadError:
         return is_tagged
-    if _has_room_for_other(launch, other):
+    if _has_room_for_other(launch.judged, other):
         return True
     return judge(other, launch.machine).fits
 
 
-def _has_room_for_other(launch: Launch, other: Question) -> bool:
+def _has_room_for_other(judged: Judged, other: Question) -> bool:
     """Whether each place that was judged has room for what the other program takes beside."""
-    judged = launch.judged
     if judged.question.needs is None or judged.memory is None:
         return False
     if other.needs is None or other.needs.memory is None:
@@ -155,12 +163,12 @@ def _run_lines(
     `ollama run TAG`. `paths` stand in places of the template: a path may hold braces itself, so
     that it is never part of a template.
     """
-    runtime, machine = launch.runtime, launch.machine
+    settings = launch.lines.settings
     values = values_of(launch)
     needed = options_needed(launch, values)
-    set_by_server = [key for key in needed if key in runtime.command_lines.settings]
-    is_context_asked = launch.question.context_asked
-    if set_by_server == ["context_tokens"] and not (with_server or is_context_asked):
+    set_by_server = [key for key in needed if key in settings]
+    may_leave_out = not with_server and not launch.question.context_asked
+    if may_leave_out and set_by_server == ["context_tokens"]:
         needed.remove("context_tokens")
         set_by_server.clear()
     if launch.judged.offload is not None or template is None:
@@ -173,17 +181,12 @@ def _run_lines(
     line = " ".join((line, *options))
     if not set_by_server:
         return (line,)
-    address = list[str]()
-    if "address" in runtime.command_lines.settings:
-        address.append(runtime.command_lines.settings["address"])
-    settings = [
-        fill_partly(runtime.command_lines.settings[key], values)
-        for key in set_by_server
-    ]
-    server = _with_variables(
-        [*address, *settings], runtime.command_lines.serve, machine
-    )
-    return server, _with_variables(address, line, machine)
+    address = [settings["address"]] if "address" in settings else []
+    variables = [*address]
+    for key in set_by_server:
+        variables.append(fill_partly(settings[key], values))
+    server = _with_variables(variables, launch.lines.serve, launch.machine)
+    return server, _with_variables(address, line, launch.machine)
 
 
 def _first_filled(templates: Sequence[str], values: Values) -> str:
@@ -199,59 +202,62 @@ def _typed_options(launch: Launch, needed: Sequence[str], values: Values) -> lis
     """The options of the program that were asked for, then those that are needed; "" stands for one
     that it has not.
     """
-    runtime = launch.runtime
     options = list[str]()
     for name, value in launch.workload.runtime_options.items():
-        named = runtime.named_options.get(name)
+        named = launch.runtime.named_options.get(name)
         line = "" if named is None else named.line
         options.append(fill_partly(line, {"value": value}))
     for key in needed:
-        if key in runtime.command_lines.options:
-            options.append(fill_partly(runtime.command_lines.options[key], values))
+        if key in launch.lines.options:
+            options.append(fill_partly(launch.lines.options[key], values))
     return options
 
 
 def _all_are_set(launch: Launch, needed: Sequence[str]) -> bool:
     """Whether each is set by an option or a variable, or by the command, which says it anyway."""
-    runtime = launch.runtime
-    command = runtime.command_lines.default.replace(
-        "{total_context_tokens}", "{context_tokens}"
-    )
+    lines = launch.lines
+    command = lines.default.replace("{total_context_tokens}", "{context_tokens}")
     for key in needed:
-        is_set = (
-            key in runtime.command_lines.options
-            or key in runtime.command_lines.settings
-        )
-        if not is_set and key not in _IF_IT_CAN and f"{{{key}}}" not in command:
+        if key in lines.options or key in lines.settings or key in _IF_IT_CAN:
+            continue
+        if f"{{{key}}}" not in command:
             return False
     return True
 
 
 def _templates(launch: Launch, values: Values) -> list[str]:
     """The program's lines for such a model, of which the first that can be filled is typed."""
-    runtime, spec = launch.runtime, launch.spec
-    quantization = launch.workload.quantization
-    rule = runtime.rule_of(quantization)
-    by_repository = runtime.command_lines.by_use.get("repository", "")
     if launch.judged.offload is not None:
-        family_command = runtime.command_lines.by_use.get(spec.family or "", "")
-        if family_command and "{device}" not in family_command:
-            # it moves the parts by itself
-            return [family_command]
-        lines = runtime.command_lines.offload
-        if rule is not None:
-            lines = rule.offload_commands
-        return [lines.get(launch.judged.offload, "")]
+        return [_template_in_turn(launch, launch.judged.offload)]
+    rule = launch.rule
+    by_repository = launch.lines.by_use.get("repository", "")
     if rule is not None and rule.command and not values["quantized"]:
         return [rule.command, by_repository]
-    line = runtime.command_of(spec.family, spec.uses)
-    if "{cast}" not in line and need.is_cast(spec, runtime, quantization):
-        # it would load the files as they are
-        line = ""
-    named = runtime.command_lines.by_use.get("named", "")
+    line = _usual_template(launch)
+    named = launch.lines.by_use.get("named", "")
     if "{tag}" in line:
         return [line, named, by_repository]
     return [named, line, by_repository]
+
+
+def _template_in_turn(launch: Launch, way: str) -> str:
+    """The line that lets parts of the model come to an accelerator in turn, in that way."""
+    by_family = launch.lines.by_use.get(launch.spec.family or "", "")
+    if by_family and "{device}" not in by_family:
+        # it moves the parts by itself
+        return by_family
+    lines = launch.lines.offload
+    if launch.rule is not None:
+        lines = launch.rule.offload_commands
+    return lines.get(way, "")
+
+
+def _usual_template(launch: Launch) -> str:
+    """The program's line for the family or the main use; "" where it runs another type."""
+    template = launch.runtime.command_of(launch.spec.family, launch.spec.uses)
+    if "{cast}" not in template and launch.is_cast:
+        return ""
+    return template
 
 
 # ------------------------------------------------------------------ files on this machine
@@ -261,20 +267,15 @@ def _lines_of_own_files(launch: Launch) -> tuple[str, ...]:
     """Of the file or the folder that was named; () where the runtime takes none, or where its path
     cannot be typed.
     """
-    spec, runtime, path = launch.spec, launch.runtime, launch.spec.origin
+    path = launch.spec.origin
     if path.lower().endswith(".gguf"):
         return _lines_of_gguf(launch, path)
     folder = path
     if path.lower().endswith((".json", ".safetensors")):
         folder = os.path.dirname(path) or "."
-    quantization = launch.workload.quantization
-    rule = runtime.rule_of(quantization)
-    template = "" if rule is None else rule.command
+    template = "" if launch.rule is None else launch.rule.command
     if not template:
-        template = runtime.command_of(spec.family, spec.uses)
-        if "{cast}" not in template and need.is_cast(spec, runtime, quantization):
-            # it would load the files as they are
-            return ()
+        template = _usual_template(launch)
     if "{repository}" not in template:
         return ()
     typed = _shell_path(folder, launch.machine)
@@ -307,9 +308,9 @@ def _lines_of_gguf(launch: Launch, path: str) -> tuple[str, ...]:
 
 def lines_of_file(launch: Launch, path: str, projector: str | None) -> tuple[str, ...]:
     """The line that loads one GGUF file; () where the runtime takes none."""
-    template = launch.runtime.command_lines.by_use.get("file", "")
+    template = launch.lines.by_use.get("file", "")
     paths = {"file": _shell_path(path, launch.machine)}
-    if projector and launch.settings.get("projector") != "none":
+    if projector and launch.has_projector:
         template = template.replace(" -c ", " --mmproj {projector_file} -c ", 1)
         paths["projector_file"] = _shell_path(projector, launch.machine)
     return _run_lines(launch, template, paths)
@@ -362,31 +363,16 @@ def recipe(launch: Launch) -> Recipe | None:
     the quantization cannot be made so. Of a lone config.json they take the folder that it lies in,
     where the weights are to be put.
     """
-    spec, runtime = launch.spec, launch.runtime
-    conversion = runtime.conversion
-    if conversion is None or not can_be_made(spec, runtime, launch.workload):
+    spec = launch.spec
+    conversion = launch.runtime.conversion
+    if conversion is None or not can_be_made(spec, launch.runtime, launch.workload):
         return None
     kind = launch.quantization
-    model, download = spec.id, conversion.download
-    if spec.lone_config:
-        # the folder as it is typed in a shell; nobody says where its weights are
-        model = shell_word(os.path.dirname(spec.lone_config) or ".")
-        download = ""
-    values = {
-        "repository": spec.repository or "",
-        "model": model,
-        "file": fill_partly(conversion.file, {"model": spec.id, "quantization": kind}),
-        "quantization": kind,
-        "type": conversion.types.get(kind) or conversion.types[conversion.through],
-        "source": f"{spec.id}-{conversion.through}.gguf",
-        "projector": f"mmproj-{spec.id}.gguf",
-        "remote_code": "",
-    }
-    if spec.safety.remote_code:
-        values["remote_code"] = runtime.command_lines.blanks.get("remote_code", "")
+    values = _values_of_recipe(launch, conversion)
     lines = [*_where_to_look(launch, conversion, kind), *conversion.tools]
-    if download:
-        lines.append(fill_partly(download, values))
+    if not spec.lone_config:
+        # of a lone config.json nobody says where its weights are
+        lines.append(fill_partly(conversion.download, values))
     if kind in conversion.types:
         lines.append(fill_partly(conversion.convert, values))
     else:
@@ -394,8 +380,8 @@ def recipe(launch: Launch) -> Recipe | None:
         lines.append(fill_partly(conversion.convert, through))
         lines.append(fill_partly(conversion.quantize, values))
     projector: str | None = None
-    is_left_out = launch.settings.get("projector") == "none"
-    if conversion.projector and spec.modality == "vision" and not is_left_out:
+    sees = spec.modality == "vision" and launch.has_projector
+    if conversion.projector and sees:
         lines.append(fill_partly(conversion.projector, values))
         projector = values["projector"]
     return Recipe(
@@ -403,6 +389,29 @@ def recipe(launch: Launch) -> Recipe | None:
         file=values["file"],
         projector=projector,
     )
+
+
+def _values_of_recipe(launch: Launch, conversion: Conversion) -> dict[str, str]:
+    """The values of the places in a converter's lines."""
+    spec = launch.spec
+    kind = launch.quantization
+    model = spec.id
+    if spec.lone_config:
+        # the folder as it is typed in a shell
+        model = shell_word(os.path.dirname(spec.lone_config) or ".")
+    remote_code = ""
+    if spec.safety.remote_code:
+        remote_code = launch.lines.blanks.get("remote_code", "")
+    return {
+        "repository": spec.repository or "",
+        "model": model,
+        "file": fill_partly(conversion.file, {"model": spec.id, "quantization": kind}),
+        "quantization": kind,
+        "type": conversion.types.get(kind) or conversion.types[conversion.through],
+        "source": f"{spec.id}-{conversion.through}.gguf",
+        "projector": f"mmproj-{spec.id}.gguf",
+        "remote_code": remote_code,
+    }
 
 
 def _where_to_look(launch: Launch, conversion: Conversion, kind: str) -> list[str]:
@@ -438,26 +447,27 @@ class Training(Record):
 
 def training_lines(launch: Launch) -> Training:
     """Nothing where it would not run here, or where no command is known for the method."""
-    runtime, workload, spec = launch.runtime, launch.workload, launch.spec
+    workload = launch.workload
+    finetuning = launch.runtime.finetuning
     method = workload.finetune_method or "lora"
-    command = runtime.finetuning.commands.get(method, "")
-    if not command or spec.repository is None:
+    command = finetuning.commands.get(method, "")
+    if not command or launch.spec.repository is None:
         return Training()
-    elsewhere = runtime.finetuning.elsewhere.get(spec.modality)
+    elsewhere = finetuning.elsewhere.get(launch.spec.modality)
     if elsewhere is not None:
         return Training(install=(f"# {elsewhere}",))
     values = {
-        "repository": spec.repository,
+        "repository": launch.spec.repository,
         "lora_rank": str(workload.lora_rank or DEFAULT_LORA_RANK),
         "context_tokens": str(workload.context_tokens),
         "parallel": str(workload.parallel),
     }
     words = [fill_partly(command, values)]
     for key in _training_options(launch):
-        option = runtime.finetuning.options.get(key)
+        option = finetuning.options.get(key)
         if option is not None:
             words.append(fill_partly(option, {"devices": 1}))
-    packages = runtime.finetuning.packages
+    packages = finetuning.packages
     names = packages.get(workload.optimizer or "") or packages.get(method)
     install = (f"pip install {names}",) if names else ()
     return Training(install=install, line=" ".join(words))

@@ -14,6 +14,7 @@ from math import ceil
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import BLANKS, RuntimeSpec
+from ..catalogue.runtime_parts import CommandLines, QuantizationRule
 from ..catalogue.spec import ModelSpec, StatedWay
 from ..catalogue.spec_values import TRAINED_FOR
 from ..core.records import Record
@@ -62,6 +63,26 @@ class Launch(Record):
         return self.judged.question
 
     @property
+    def lines(self) -> CommandLines:
+        """The templates of what a person types."""
+        return self.runtime.command_lines
+
+    @property
+    def rule(self) -> QuantizationRule | None:
+        """What the program says of the judged type; None where it says nothing."""
+        return self.runtime.rule_of(self.workload.quantization)
+
+    @property
+    def is_cast(self) -> bool:
+        """Whether the judged type is made while the files are loaded, where a line says so."""
+        return need.is_cast(self.spec, self.runtime, self.workload.quantization)
+
+    @property
+    def has_projector(self) -> bool:
+        """Whether a model that sees is loaded with the file that lets it see."""
+        return self.settings.get("projector") != "none"
+
+    @property
     def quantization(self) -> str:
         """The judged type; "" where none is known."""
         return self.workload.quantization or ""
@@ -107,10 +128,10 @@ def values_of(launch: Launch) -> dict[str, str | None]:
 
 def _stated_way(launch: Launch) -> StatedWay | None:
     """The stated need of parts that come to an accelerator in turn; None where they do not."""
-    needs, offload = launch.spec.needs, launch.judged.offload
-    if needs is None or offload is None:
+    offload = launch.judged.offload
+    if launch.spec.needs is None or offload is None:
         return None
-    for way in needs.ways:
+    for way in launch.spec.needs.ways:
         is_judged = way.quantization == launch.workload.quantization
         if is_judged and way.offload == offload:
             return way
@@ -119,51 +140,50 @@ def _stated_way(launch: Launch) -> StatedWay | None:
 
 def _words(launch: Launch, way: StatedWay | None, values: Values) -> dict[str, str]:
     """The words that a program's lines have only for some models; "" for others."""
-    spec, runtime = launch.spec, launch.runtime
-    quantization = launch.quantization
+    lines = launch.lines
+    spec = launch.spec
     is_wanted = {
         "remote_code": spec.safety.remote_code,
-        "cast": need.is_cast(spec, runtime, quantization),
+        "cast": launch.is_cast,
         # elsewhere than in a stated way a result is decoded in tiles, as pipelines are counted
         "tiled": way is None or way.is_tiled,
         "chunked": way is not None and way.is_chunked,
-        "variant": spec.repository
-        in runtime.command_lines.variants.get(quantization, ()),
-        "guidance": spec.family in runtime.command_lines.guided_families,
+        "variant": spec.repository in lines.variants.get(launch.quantization, ()),
+        "guidance": spec.family in lines.guided_families,
     }
     words: dict[str, str] = {}
     for name in BLANKS:
         words[name] = ""
         if is_wanted.get(name, True):
-            words[name] = fill_partly(
-                runtime.command_lines.blanks.get(name, ""), values
-            )
+            words[name] = fill_partly(lines.blanks.get(name, ""), values)
     return words
 
 
 def _figures_of_workload(launch: Launch, way: StatedWay | None) -> Figures:
     """The tokens, the users served at once, and the size of a picture or a video."""
-    workload, speed = launch.workload, launch.judged.speed
-    waiting = 0
+    workload = launch.workload
+    speed = launch.judged.speed
+    at_once = workload.parallel
     if speed is not None and speed.waiting is not None:
-        waiting = speed.waiting
+        # those who wait for their turn are not computed at once
+        at_once -= speed.waiting
     tokens = workload.context_tokens
+    size: Figures = {"height": None, "width": None, "frames": None}
+    if way is not None:
+        size = {"height": way.height, "width": way.width, "frames": way.frames}
     return {
         "context_tokens": tokens,
         "total_context_tokens": tokens and tokens * workload.parallel,
-        # those who wait for their turn are not computed at once
-        "parallel": workload.parallel - waiting,
+        "parallel": at_once,
         "kv_cache_type": workload.kv_cache_type,
-        "height": None if way is None else way.height,
-        "width": None if way is None else way.width,
-        "frames": None if way is None else way.frames,
+        **size,
     }
 
 
 def _figures_of_place(launch: Launch) -> Figures:
     """Where it computes: the word for the device, the number of the card, the layers there."""
     share: float | None = None
-    if "memory_share" in launch.runtime.command_lines.options:
+    if "memory_share" in launch.lines.options:
         share = _memory_share(launch)
     first_card = str(launch.cards_used[0]) if launch.cards_used else None
     return {
@@ -177,23 +197,30 @@ def _figures_of_place(launch: Launch) -> Figures:
 
 def _layers_on_gpus(launch: Launch) -> int:
     """As much of the layers as of the KV cache lies there."""
-    architecture, needs = launch.spec.architecture, launch.judged.needs
+    architecture = launch.spec.architecture
+    needs = launch.judged.needs
     if architecture is None or needs is None:
         return 0
-    cache = {term.where: term.bytes for term in needs.terms if term.name == "kv_cache"}
-    cache_bytes = sum(cache.values())
-    on_gpus_bytes = cache_bytes - cache.get("host", 0)
+    cache_bytes = 0
+    on_gpus_bytes = 0
+    for term in needs.terms:
+        if term.name == "kv_cache":
+            cache_bytes += term.bytes
+            if term.where != "host":
+                on_gpus_bytes += term.bytes
     return architecture.layers * on_gpus_bytes // max(1, cache_bytes)
 
 
 def _memory_share(launch: Launch) -> float | None:
     """Of a GPU that shares the RAM: what the system leaves it, or what the model needs if more."""
-    machine, memory = launch.machine, launch.judged.memory
-    total, free = machine.memory_total_bytes, machine.memory_available_bytes
+    machine = launch.machine
+    memory = launch.judged.memory
+    total = machine.memory_total_bytes
     if not total or memory is None or launch.settings.get("memory_share"):
         return None
     if shared_gpu_of(machine, launch.runtime, is_used=True) is None:
         return None
+    free = machine.memory_available_bytes
     left_percent = LEFT_PERCENT if free is None else int(free / total * 100)
     needed_percent = min(99, ceil(memory.total_bytes / total * 100))
     return max(left_percent, needed_percent) / 100
@@ -201,7 +228,8 @@ def _memory_share(launch: Launch) -> float | None:
 
 def device_word(launch: Launch) -> str | None:
     """The runtime's word for where the model is placed; None where it has none."""
-    devices, placement = launch.runtime.command_lines.devices, launch.judged.placement
+    devices = launch.lines.devices
+    placement = launch.judged.placement
     if placement in (None, "host"):
         for key in _devices_beside_ram(launch):
             if key in devices:
@@ -233,10 +261,10 @@ def _devices_beside_ram(launch: Launch) -> list[str]:
 
 def _figures_of_model(launch: Launch) -> Figures:
     """What a pipeline needs to know of the model, and how far its context is scaled."""
-    spec, denoising = launch.spec, launch.spec.denoising
+    spec = launch.spec
     figures: Figures = {
         "components": _components_to_quantize(spec),
-        "count": None if denoising is None else denoising.steps,
+        "count": None if spec.denoising is None else spec.denoising.steps,
         "frames_per_second": spec.frames_per_second,
         "yarn_factor": None,
         "yarn_original_tokens": None,
@@ -246,11 +274,12 @@ def _figures_of_model(launch: Launch) -> Figures:
     }
     # how to switch another scaling than YaRN on differs from model to model
     architecture = spec.architecture
-    original = None if architecture is None else architecture.yarn_original_tokens
-    scaled = None if architecture is None else architecture.scaled_context_tokens
-    if original and scaled:
-        figures["yarn_factor"] = f"{scaled / original:g}"
-        figures["yarn_original_tokens"] = original
+    if architecture is not None and architecture.yarn_original_tokens:
+        original = architecture.yarn_original_tokens
+        scaled = architecture.scaled_context_tokens
+        if scaled:
+            figures["yarn_factor"] = f"{scaled / original:g}"
+            figures["yarn_original_tokens"] = original
     return figures
 
 
@@ -268,13 +297,13 @@ def _input(launch: Launch) -> str:
     """What a pipeline is given: of this model, of those with the same first input and modality, or
     of its modality.
     """
-    spec, inputs = launch.spec, launch.runtime.command_lines.inputs
+    spec = launch.spec
     keys = [spec.id, spec.modality]
     if spec.inputs:
         keys.insert(1, f"{spec.inputs[0]}-to-{spec.modality}")
     for key in keys:
-        if key in inputs:
-            return inputs[key]
+        if key in launch.lines.inputs:
+            return launch.lines.inputs[key]
     return ""
 
 
@@ -301,9 +330,10 @@ def _batch_tokens(launch: Launch) -> int:
     """Tokens of a batch that the command has to state: one that holds a whole text, or that reads
     prompts faster; 0 where the usual ones or the program's own do.
     """
-    case, needs = launch.question.case, launch.judged.needs
+    case = launch.question.case
     if case is not None and case.format == "gguf" and case.row.encoder:
         return case.room.batch if case.room.batch > MICRO_BATCH_TOKENS else 0
+    needs = launch.judged.needs
     if needs is None or not launch.runtime.batches.beside_ram:
         return 0
     return needs.batch_tokens or 0
@@ -323,23 +353,24 @@ class _Conversion(Record):
 
 def _figures_of_files(launch: Launch) -> Figures:
     """`quantized` is the repository of a conversion that the runtime has a rule for."""
-    spec, workload, runtime = launch.spec, launch.workload, launch.runtime
-    quantization = launch.quantization
-    rule = runtime.rule_of(quantization)
+    spec = launch.spec
+    rule = launch.rule
     conversion = _conversion(launch)
     is_made_before = rule is not None and not rule.at_load
     repository = conversion.repository
-    if repository is None and workload.format not in CONVERTED and not is_made_before:
+    is_published = launch.workload.format not in CONVERTED and not is_made_before
+    if repository is None and is_published:
         repository = spec.repository
-    stated_type = None if spec.needs is None else spec.needs.dtype
-    type_name = conversion.type_name or quantization or stated_type or ""
-    parts = runtime.parts.get(spec.id)
+    type_name = conversion.type_name or launch.quantization
+    if not type_name and spec.needs is not None:
+        type_name = spec.needs.dtype or ""
+    parts = launch.runtime.parts.get(spec.id)
     return {
         "repository": repository,
         "quantized": None if rule is None else conversion.repository,
         "quantization": type_name.removeprefix(TRAINED_FOR),
-        "file_name": conversion.file_name if conversion.repository else None,
-        "parts": None if parts is None else parts.words(quantization),
+        "file_name": conversion.file_name,
+        "parts": None if parts is None else parts.words(launch.quantization),
         "tag": _tag(launch),
         "draft": _draft(launch.question),
     }
@@ -347,7 +378,7 @@ def _figures_of_files(launch: Launch) -> Figures:
 
 def _conversion(launch: Launch) -> _Conversion:
     """The quantized files that lie here, else those that are listed."""
-    here, quantization = launch.question.here, launch.quantization
+    here = launch.question.here
     repository: str | None = None
     if here is not None and launch.workload.format == "gguf":
         repository = here.repository
@@ -356,10 +387,12 @@ def _conversion(launch: Launch) -> _Conversion:
         return _Conversion(repository=repository)
     type_name: str | None = None
     for name in files.quantizations:
-        if need.canonical_quantization(name) == quantization:
+        if need.canonical_quantization(name) == launch.quantization:
             type_name = name
             break
-    file_name = files.names.get(type_name or quantization)
+    file_name: str | None = None
+    if files.repository:
+        file_name = files.names.get(type_name or launch.quantization)
     return _Conversion(
         repository=files.repository, type_name=type_name, file_name=file_name
     )
@@ -367,33 +400,37 @@ def _conversion(launch: Launch) -> _Conversion:
 
 def _tag(launch: Launch) -> str | None:
     """What the program calls the model, where it knows models by tags."""
-    spec, workload, runtime = launch.spec, launch.workload, launch.runtime
-    if workload.format == "ggml":
-        size = spec.id.removeprefix("whisper-")
+    if launch.workload.format == "ggml":
+        size = launch.spec.id.removeprefix("whisper-")
         if launch.quantization == "F16":
             return size
         return f"{size}-{launch.quantization.lower()}"
     if launch.tag is not None:
         return launch.tag
-    tag = spec.library_tag
-    if tag is not None:
-        _, usual = need.default_format_and_quantization(spec, runtime)
-        if runtime.library_tags.quantizations.get(tag, usual) == workload.quantization:
-            return tag
+    tag = launch.spec.library_tag
+    if tag is not None and _type_of_tag(launch, tag) == launch.workload.quantization:
+        return tag
     here = launch.question.here
-    if here is None or runtime.id != workload.runtime:
+    if here is None or launch.runtime.id != launch.workload.runtime:
         return None
     return here.tag
+
+
+def _type_of_tag(launch: Launch, tag: str) -> str:
+    """The type that the program's library has under a tag, most often the usual one."""
+    _, usual = need.default_format_and_quantization(launch.spec, launch.runtime)
+    return launch.runtime.library_tags.quantizations.get(tag, usual)
 
 
 def _draft(question: Question) -> str | None:
     """The repository of the model that drafts, with its type where it is a GGUF file; None where
     none has to be fetched.
     """
-    companions, published = question.companions, question.spec.draft
-    is_gguf = question.workload.format == "gguf"
+    companions = question.companions
     if companions is None:
         return None
+    is_gguf = question.workload.format == "gguf"
+    published = question.spec.draft
     if companions.own_block and published is not None:
         return published.gguf_repository if is_gguf else published.repository
     draft = companions.draft
@@ -401,9 +438,11 @@ def _draft(question: Question) -> str | None:
         return None
     if not is_gguf:
         return draft.repository
-    listed = need.published(draft, "gguf", companions.draft_quantization)
-    repository = None if listed is None else listed[1].repository
-    return f"{repository}:{companions.draft_quantization}" if repository else None
+    type_name = companions.draft_quantization
+    listed = need.published(draft, "gguf", type_name)
+    if listed is None or not listed[1].repository:
+        return None
+    return f"{listed[1].repository}:{type_name}"
 
 
 # ------------------------------------------------------------------ options
@@ -448,14 +487,13 @@ def _options_needed(launch: Launch, values: Values) -> Iterator[str]:
 
 def _options_of_sequences(launch: Launch) -> Iterator[str]:
     """How many users are computed at once, and whether all of them are sampled at once."""
-    needs, runtime = launch.judged.needs, launch.runtime
-    is_lean = needs is not None and needs.is_lean
-    is_told = "sequences_sampled" in launch.settings
-    if is_lean:
+    needs = launch.judged.needs
+    is_sampled = "sequences_sampled" in launch.settings
+    if needs is not None and needs.is_lean:
         yield "lean"
-    if is_lean and not is_told:
-        yield "sampled"
-    is_sampled = is_told or (is_lean and "sampled" in runtime.command_lines.options)
+        if not is_sampled:
+            yield "sampled"
+            is_sampled = "sampled" in launch.lines.options
     if launch.workload.parallel > 1 and not is_sampled:
         yield "parallel"
 
@@ -469,7 +507,7 @@ def _options_of_draft(launch: Launch, values: Values) -> Iterator[str]:
         yield "draft"
     elif launch.spec.draft is None:
         yield "mtp"
-    elif "mtp_file" in launch.runtime.command_lines.options:
+    elif "mtp_file" in launch.lines.options:
         yield "mtp_file"
     else:
         yield "mtp"
@@ -482,7 +520,7 @@ def _must_name_shared_gpu(launch: Launch) -> bool:
     """Whether the judged program computes on a GPU that shares the RAM, and this one does not
     unless it is told to.
     """
-    if "shared_gpu" not in launch.runtime.command_lines.settings:
+    if "shared_gpu" not in launch.lines.settings:
         return False
     judged_program = launch.question.runtime
     if shared_gpu_of(launch.machine, judged_program, is_used=True) is None:
