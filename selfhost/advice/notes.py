@@ -6,7 +6,7 @@ the figures that they are filled with.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -24,6 +24,7 @@ from ..judge.pace import Speed
 from ..judge.pace.text import pace_of_text
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
+from ..needs.records import Needs
 from .launch import CONVERTED, bytes_worth_bounding
 from .room import Reach
 from .steps import Steps
@@ -57,27 +58,33 @@ def notes_on_question(
     reasons = [offer.why_instead for offer in offers if offer.why_instead]
     yield from dict.fromkeys(reasons)
     yield from _faults_of_own_specs(catalogue)
-    spec, workload, stated = question.spec, question.workload, question.stated
+    spec = question.spec
     if spec.overrides:
         yield from _said("replaced", spec=spec.origin, shipped=spec.overrides)
     served = spec.availability
-    if workload.task == "finetune" and served is not None and served.fine_tuning:
-        yield from _said(
-            "fine-tuning", provider=served.provider, words=served.fine_tuning
-        )
-    tokens = workload.context_tokens
-    follows_prompt = tokens is not None and stated.tokens_with_prompt == tokens
-    if follows_prompt and spec.modality in GENERATING:
-        yield from _said("context", tokens=tokens)
-    if workload.draft and question.companions is not None:
+    if judged.workload.task == "finetune" and served is not None:
+        words = served.fine_tuning
+        if words:
+            yield from _said("fine-tuning", provider=served.provider, words=words)
+    yield from _note_on_context(question)
+    if judged.workload.draft and question.companions is not None:
         yield from _said("draft")
     if judged.fits and _is_slower_with_draft(judged.speed):
         yield from _said("draft-slower")
     left = machine.address_space_bytes
     if left is not None and judged.placement in ("accelerator", "split"):
         yield from _said("address-space", left=left)
-    if stated != Workload():
+    if question.stated != Workload():
         yield from _options_without_effect(question)
+
+
+def _note_on_context(question: Question) -> Iterator[str]:
+    """That a long prompt sets the context."""
+    tokens = question.workload.context_tokens
+    if tokens is None or question.spec.modality not in GENERATING:
+        return
+    if question.stated.tokens_with_prompt == tokens:
+        yield from _said("context", tokens=tokens)
 
 
 def _faults_of_own_specs(catalogue: Catalogue) -> Iterator[str]:
@@ -88,10 +95,9 @@ def _faults_of_own_specs(catalogue: Catalogue) -> Iterator[str]:
     for file, problems in list(by_file.items())[:MAX_PROBLEMS]:
         first = problems[0]
         fault = f"{first.key}: {first.message}" if first.key else first.message
-        others = len(problems) - 1
-        yield from _said(
-            "unread", file=file, fault=fault, more=others, several=others > 1
-        )
+        more = len(problems) - 1
+        several = more > 1
+        yield from _said("unread", file=file, fault=fault, more=more, several=several)
     unlisted = len(by_file) - MAX_PROBLEMS
     if unlisted > 0:
         yield from _said("unread-more", files=unlisted)
@@ -107,28 +113,28 @@ def _is_slower_with_draft(speed: Speed | None) -> bool:
 
 def _options_without_effect(question: Question) -> Iterator[str]:
     """One sentence on the weights or the tokens, one on the context, one on the KV cache."""
-    spec, stated = question.spec, question.stated
-    key, options = "no-tokens", list[str]()
-    if spec.closed:
-        key = "no-weights"
-        options = [FLAGS[name] for name in _WEIGHT_OPTIONS if _is_stated(stated, name)]
-    elif stated.task == "generate" and spec.modality not in GENERATING:
+    stated = question.stated
+    name = question.spec.name
+    if question.spec.closed:
+        options = [FLAGS[key] for key in _WEIGHT_OPTIONS if _is_stated(stated, key)]
+        yield from _without_effect("no-weights", options, name)
+    else:
         options = _token_options_without_effect(question)
-    if options:
-        yield from _said(
-            key, options=options, several=len(options) > 1, model=spec.name
-        )
-    if stated.context_tokens is not None and not reads_context(spec):
-        yield from _said("no-context", model=spec.name)
+        yield from _without_effect("no-tokens", options, name)
+    if stated.context_tokens is not None and not reads_context(question.spec):
+        yield from _said("no-context", model=name)
     runtime = question.runtime
-    has_cache = question.workload.kv_cache_type is not None
-    if stated.kv_cache_type and runtime is not None and not has_cache:
-        yield from _said(
-            "no-cache",
-            type=stated.kv_cache_type,
-            model=spec.name,
-            program=runtime.name,
-        )
+    if runtime is None or question.workload.kv_cache_type is not None:
+        return
+    type = stated.kv_cache_type
+    if type:
+        yield from _said("no-cache", type=type, model=name, program=runtime.name)
+
+
+def _without_effect(key: str, options: Sequence[str], model: str) -> Iterator[str]:
+    if options:
+        several = len(options) > 1
+        yield from _said(key, options=options, several=several, model=model)
 
 
 def _is_stated(stated: Workload, key: str) -> bool:
@@ -139,6 +145,9 @@ def _is_stated(stated: Workload, key: str) -> bool:
 def _token_options_without_effect(question: Question) -> list[str]:
     """Options on tokens, of a model that writes none."""
     options: list[str] = []
+    is_text = question.spec.modality in GENERATING
+    if is_text or question.stated.task != "generate":
+        return options
     for key in _TOKEN_OPTIONS:
         if not _is_stated(question.stated, key):
             continue
@@ -168,7 +177,7 @@ def notes_on_cards(
     if not judged.fits or judged.placement != "accelerator" or judged.needs is None:
         return
     cards = [card for card in machine.accelerators or () if card.unified is not True]
-    used = {term.where for term in judged.needs.terms} - {"host"}
+    used = _cards_of(judged.needs)
     idle = len(cards) - len(used)
     if idle <= 0:
         return
@@ -184,6 +193,11 @@ def notes_on_cards(
         yield from _said("tag-alone", tag=tag, model=judged.question.spec.id)
 
 
+def _cards_of(needs: Needs) -> set[str]:
+    """The places of the accelerators that hold a part."""
+    return {term.where for term in needs.terms if term.where != "host"}
+
+
 def note_on_clock(machine: Machine, today: str) -> tuple[str, ...]:
     """That the machine was recorded after today."""
     day = machine.read_on
@@ -195,26 +209,25 @@ def note_on_clock(machine: Machine, today: str) -> tuple[str, ...]:
 def note_on_conversations(judged: Judged, to_type: Steps) -> tuple[str, ...]:
     """That long conversations take more than the need, of the program whose lines are printed."""
     runtime = to_type.runtime or judged.question.runtime
-    workload = judged.workload
     is_bounded = any("--ctx-checkpoints" in line for line in to_type.commands)
     if runtime is None or is_bounded or not judged.fits:
         return ()
     more_bytes = bytes_worth_bounding(judged, runtime)
     if not more_bytes:
         return ()
-    kept = str(runtime.memory.context_checkpoints)
     option = fill(
         runtime.command_lines.options.get("checkpoints", ""),
-        {"context_checkpoints": kept},
+        {"context_checkpoints": str(runtime.memory.context_checkpoints)},
         keep_unknown=True,
     )
+    users = judged.workload.parallel
     service = runtime.service
     return _said(
         "checkpoints",
         more=more_bytes,
         runtime=runtime.name,
         kept=runtime.memory.kept_checkpoints,
-        users=workload.parallel if workload.parallel > 1 else None,
+        users=users if users > 1 else None,
         option=option,
         program=runtime.name if service is None else service.program,
     )
@@ -224,12 +237,15 @@ def note_on_smaller(smaller: Judged | None) -> tuple[str, ...]:
     """That GPUs would hold the `smaller` type of what runs in RAM beside them."""
     if smaller is None or smaller.placement != "accelerator":
         return ()
-    pace = None if smaller.speed is None else smaller.speed.judged
-    return _said(
-        "on-gpu",
-        type=smaller.quantization,
-        pace=None if pace is None else units.speed(pace.likely),
-    )
+    pace = _pace_words(smaller.speed)
+    return _said("on-gpu", type=smaller.quantization, pace=pace)
+
+
+def _pace_words(speed: Speed | None) -> str | None:
+    """The likely pace of each user; None where it is not known."""
+    if speed is None or speed.judged is None:
+        return None
+    return units.speed(speed.judged.likely)
 
 
 def note_on_users(reach: Reach) -> tuple[str, ...]:
@@ -237,7 +253,8 @@ def note_on_users(reach: Reach) -> tuple[str, ...]:
     served at once, where the others wait.
     """
     judged = reach.judged
-    question, users = judged.question, judged.workload.parallel
+    question = judged.question
+    users = judged.workload.parallel
     if judged.speed is not None and judged.speed.waiting:
         return _said(
             "users-wait",
@@ -255,19 +272,16 @@ def note_on_users(reach: Reach) -> tuple[str, ...]:
     if most == 0:
         return ()
     layout = reach.layout_under(parallel=most)
-    # what accelerators hold was counted
-    assert layout.needs is not None
-    pace = pace_of_text(
-        layout.question, question.step, layout.needs, reach.machine
-    ).judged
-    cards = {term.where for term in layout.needs.terms} - {"host"}
+    needs = layout.needs
+    assert needs is not None, "what accelerators hold was counted"
+    speed = pace_of_text(layout.question, question.step, needs, reach.machine)
     return _said(
         "users-spill",
         most=most,
         more=most + 1,
         held=units.plural(most, "user"),
-        several=len(cards) > 1,
-        pace=None if pace is None else units.speed(pace.likely),
+        several=len(_cards_of(needs)) > 1,
+        pace=_pace_words(speed),
     )
 
 
@@ -301,9 +315,8 @@ def fine_print(understood: Understood, judged: Judged, to_type: Steps) -> Iterat
             yield from _notes_on_loading(question, question.runtime)
     yield from _note_on_conversion(question)
     if to_type.server:
-        lines = " and, in another terminal, ".join(
-            [f"`{line}`" for line in to_type.server]
-        )
+        quoted = [f"`{line}`" for line in to_type.server]
+        lines = " and, in another terminal, ".join(quoted)
         yield from _said("server", lines=lines, tokens=judged.workload.context_tokens)
 
 
@@ -321,19 +334,16 @@ def _note_on_batches(judged: Judged, runtime: RuntimeSpec) -> Iterator[str]:
 
 def _notes_on_loading(question: Question, runtime: RuntimeSpec) -> Iterator[str]:
     """What the program makes of the files while it loads them, and what it needs for that."""
-    spec, workload = question.spec, question.workload
-    type = workload.quantization
+    spec = question.spec
+    type = question.workload.quantization
     if type is None:
         return
     if need.takes_text_alone(spec, runtime):
         yield from _said("text-alone", runtime=runtime.name, model=spec.name)
-    if need.loads_sixteen_bits(spec, runtime, workload.format, type):
-        yield from _said(
-            "made-while-loading",
-            runtime=runtime.name,
-            bits=_published_bits(spec),
-            type=type,
-        )
+    if need.loads_sixteen_bits(spec, runtime, question.workload.format, type):
+        bits = _published_bits(spec)
+        name = runtime.name
+        yield from _said("made-while-loading", runtime=name, bits=bits, type=type)
     rule = runtime.rule_of(type)
     if rule is not None and rule.needs:
         yield from _said("packages", packages=rule.needs)
@@ -347,10 +357,11 @@ def _published_bits(spec: ModelSpec) -> int:
 
 def _note_on_conversion(question: Question) -> tuple[str, ...]:
     """Whose files they are, where not those of the account that publishes the weights."""
-    spec, format = question.spec, question.workload.format
-    repository = spec.repository_of(format, question.workload.quantization)
+    spec = question.spec
+    format = question.workload.format
     if question.local_files or format not in CONVERTED:
         return ()
+    repository = spec.repository_of(format, question.workload.quantization)
     if repository is None or spec.repository is None:
         return ()
     owner = repository.partition("/")[0]

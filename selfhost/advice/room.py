@@ -24,6 +24,7 @@ from ..judge.question import asked_under
 from ..judge.record import Judged, Question, Room
 from ..machine.record import Machine
 from ..needs.records import Needs
+from ..needs.tensors import ArchitectureRow
 
 # nobody serves more at once from one machine, and the search needs an end
 _MOST_PARALLEL = 4096
@@ -45,25 +46,31 @@ class Reach(Record):
     def room(self) -> Room | None:
         """How far one could go in each respect alone; None where no need is known."""
         question = self.judged.question
-        runtime, taken = question.runtime, question.workload
+        runtime = question.runtime
         if question.needs is None or runtime is None:
             return None
-        trains = taken.task == "finetune"
-        has_tokens = trains or question.spec.modality in GENERATING
         longest: int | None = None
         most_parallel: int | None = None
-        if has_tokens and taken.context_tokens is not None:
+        if self._counts_tokens:
             longest = self.longest_context()
-            most = runtime.batches.most_sequences or max(taken.parallel, _MOST_PARALLEL)
-            most_parallel = self._largest("parallel", taken.parallel, most)
-        best: str | None = None
-        if not (trains or question.local_files or taken.quantization == "F32"):
-            best = self._best_quantization(runtime)
+            most_parallel = self._most_parallel(runtime)
         return Room(
             longest_context_tokens=longest,
-            best_quantization=best,
+            best_quantization=self._best_quantization(runtime),
             most_parallel=most_parallel,
         )
+
+    @property
+    def _counts_tokens(self) -> bool:
+        """Whether a context was judged that could be longer, or serve more."""
+        question = self.judged.question
+        if question.workload.context_tokens is None:
+            return False
+        return self._trains or question.spec.modality in GENERATING
+
+    @property
+    def _trains(self) -> bool:
+        return self.judged.workload.task == "finetune"
 
     def longest_context(self) -> int | None:
         """Tokens of one sequence, at most as many as the model was trained for.
@@ -73,25 +80,35 @@ class Reach(Record):
         """
         question = self.judged.question
         asked_tokens = question.workload.context_tokens
-        architecture, row = question.spec.architecture, question.row
+        architecture = question.spec.architecture
         if architecture is None or question.needs is None or asked_tokens is None:
             return None
         most = question.trained_tokens or asked_tokens
         if asked_tokens > most:
             most = max(most, architecture.scaled_context_tokens or 0)
-        if row.rewrites and (row.relative_positions or row.sines):
-            # such a model sets no bound: what was asked for is judged all the same
+        if _is_unbounded(question.row):
+            # what was asked for is judged all the same
             most = max(most, asked_tokens)
         return self._largest("context_tokens", asked_tokens, most)
 
+    def _most_parallel(self, runtime: RuntimeSpec) -> int | None:
+        """The most sequences at once; None where not even one fits."""
+        asked = self.judged.workload.parallel
+        most = runtime.batches.most_sequences or max(asked, _MOST_PARALLEL)
+        return self._largest("parallel", asked, most)
+
     def _best_quantization(self, runtime: RuntimeSpec) -> str | None:
-        """The smallest without noticeable loss that fits, else the best that does; None for none.
+        """The smallest without noticeable loss that fits, else the best that does; None for none,
+        and where there is no choice.
 
         The types are in the order of what they lose, so no type behind the judged one counts,
         unless the judged one loses something: then the types before it are tried, too.
         """
-        spec = self.judged.question.spec
+        question = self.judged.question
         judged_type = self.judged.quantization
+        if self._trains or question.local_files or judged_type == "F32":
+            return None
+        spec = question.spec
         order = need.quantizations_of(spec, runtime)
         first = len(order) - 1
         if judged_type in order:
@@ -147,9 +164,10 @@ class Reach(Record):
             return 0
         if not isinstance(finding.has, int) or not isinstance(finding.needs, int):
             return 0
-        kept_bytes = sum(
-            term.bytes for term in needs.terms if term.name in _GROWING_TERMS
-        )
+        kept_bytes = 0
+        for term in needs.terms:
+            if term.name in _GROWING_TERMS:
+                kept_bytes += term.bytes
         if kept_bytes == 0:
             return 0
         return (finding.has - finding.needs) * number // kept_bytes
@@ -168,9 +186,7 @@ class Reach(Record):
         # what was counted once is counted under another workload, too
         assert other.needs is not None
         layout = self._placed(other)
-        if not layout.fits or self._is_tighter(layout) or self._is_farther(layout):
-            return False
-        if self._wants_another_limit(layout, other.needs):
+        if not layout.fits or self._is_worse(layout, other.needs):
             return False
         if "quantization" not in changes:
             return True
@@ -184,35 +200,45 @@ class Reach(Record):
     def _placed(self, question: Question) -> Judged:
         return best_layout(question, self.machine, at_any_pace=True)
 
-    def _is_tighter(self, layout: Judged) -> bool:
-        was_tight = self.judged.fits and self.judged.has("accelerator-tight")
-        return layout.has("accelerator-tight") and not was_tight
-
-    def _is_farther(self, layout: Judged) -> bool:
-        """Whether less of it lies on accelerators than of what was judged."""
-        if not self.judged.fits:
-            return False
-        return _NEARNESS[layout.placement] < _NEARNESS[self.judged.placement]
-
-    def _wants_another_limit(self, layout: Judged, needs: Needs) -> bool:
-        """Whether a GPU that shares the RAM would compute all of it only with another limit than
-        the one that is printed.
+    def _is_worse(self, layout: Judged, needs: Needs) -> bool:
+        """Whether it lies worse than what was judged and fits: in tight memory, less of it on
+        accelerators, or on a GPU that shares the RAM only with another limit than is printed.
         """
         judged = self.judged
-        if judged.needs is None or not judged.fits or judged.placement != "host":
+        if not judged.fits:
+            return layout.has("accelerator-tight")
+        if layout.has("accelerator-tight") and not judged.has("accelerator-tight"):
+            return True
+        if _NEARNESS[layout.placement] < _NEARNESS[judged.placement]:
+            return True
+        if judged.placement != "host" or not layout.has("accelerator-partly"):
             return False
-        if not layout.has("accelerator-partly"):
-            return False
-        printed = more_for_shared(judged.needs, self.machine)
-        return more_for_shared(needs, self.machine) != printed
+        return self._limit_for(needs) != self._limit_for(judged.needs)
+
+    def _limit_for(self, needs: Needs | None) -> str | None:
+        """The line that raises the limit of a GPU; None where none has to."""
+        return None if needs is None else more_for_shared(needs, self.machine)
 
     def _has_room_on_disk(self, other: Question, needs: Needs) -> bool:
         """Whether the disk holds the files of a question in another type."""
-        spec, runtime, workload = other.spec, other.runtime, other.workload
-        if workload.quantization != self.judged.quantization:
+        if other.workload.quantization != self.judged.quantization:
             here = local_copy(
-                spec, runtime, workload, needs, self.machine, self.catalogue
+                other.spec,
+                other.runtime,
+                other.workload,
+                needs,
+                self.machine,
+                self.catalogue,
             )
             other = other.replace(here=here)
         outcome = disk_check(needs, self.machine, other).outcome
         return outcome in (Outcome.PASS, Outcome.WARN)
+
+
+def _is_unbounded(row: ArchitectureRow) -> bool:
+    """Whether the model sets no bound to a context: an encoder with a decoder, where distances
+    count, or whose table of positions grows.
+    """
+    if not row.rewrites:
+        return False
+    return bool(row.relative_positions or row.sines)
