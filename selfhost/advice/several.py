@@ -99,16 +99,20 @@ def _types_of(
         # what is trained is made of the published weights, by the method
         return (verdict.quantization,)
     types = need.quantizations_of(verdict.model, catalogue.runtime(verdict.runtime))
-    order: list[str] = list(catalogue.common("quantizations")["quantization"])
-    listed = [name for name in order if name in types]
-    return listed + [name for name in types if name not in order]
+    order = list(catalogue.common("quantizations")["quantization"])
+
+    def place(name: str) -> int:
+        return order.index(name) if name in order else len(order)
+
+    return sorted(types, key=place)
 
 
 def _asked_in(
     quantization: str, verdict: Verdict, understood: Understood, catalogue: Catalogue
 ) -> Question:
     """The question that `check` with that type would ask, of the files that hold it."""
-    stated, files = understood.workload, understood.files
+    stated = understood.workload
+    files = understood.files
     if "gguf" in files.formats and quantization != stated.quantization:
         # a GGUF file holds one quantization
         files = files.replace(are_here=False)
@@ -118,13 +122,14 @@ def _asked_in(
 
 def _size(question: Question, machine: Machine) -> Size | None:
     """None where the size of the files, or what the type costs, is not known."""
-    needs, workload = question.needs, question.workload
+    needs = question.needs
+    workload = question.workload
     quality = quality_of_workload(workload, question.spec)
     if needs is None or needs.files is None or quality is None:
         return None
     judged = judge(question, machine)
     # as it would lie: where layers are shared out, each place has a compute buffer of its own
-    memory = (judged.needs or needs).memory
+    memory = needs.memory if judged.needs is None else judged.memory
     return Size(
         quantization=workload.quantization or "",
         family=workload.format or "",
@@ -147,8 +152,8 @@ def _fits(judged: Judged) -> bool | None:
     if judged.failed:
         return False
     for finding in judged.findings:
-        is_asked = finding.check not in ("weights", "speed")
-        if is_asked and finding.outcome is Outcome.UNKNOWN:
+        is_unknown = finding.outcome is Outcome.UNKNOWN
+        if is_unknown and finding.check not in ("weights", "speed"):
             return None
     return True
 

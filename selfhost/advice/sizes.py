@@ -44,9 +44,11 @@ from .verdicts import check_with
 
 # memory that maps memory: an entry of 8 bytes for each page of 4,096 (x86-64 and arm64; arch/x86 of
 # Linux, pgtable_64_types.h)
-_PAGE_BYTES, _PAGE_ENTRY_BYTES = 4096, 8
+_PAGE_BYTES = 4096
+_PAGE_ENTRY_BYTES = 8
 # where a container has a file of one's own, and where on its host it is put
-MODELS_FOLDER, OWN_FOLDER = "/models", "./models"
+MODELS_FOLDER = "/models"
+OWN_FOLDER = "./models"
 # of a download in bytes a second, where none was stated: 40 Mbit/s (assumed)
 _ASSUMED_BYTES_PER_SECOND = 5_000_000
 _SMALLEST = (
@@ -55,7 +57,6 @@ _SMALLEST = (
 )
 # a runtime without `[service]`
 _NO_SERVICE = Service(image="", program="", port=0, health="", store="", source="")
-_MEMORIES = ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes")
 
 
 class _GrowthWords(Stated):
@@ -130,8 +131,10 @@ class ContainerSize(Report):
         service = self.runtime.service
         if service is None or not self.arguments:
             return ()
-        first = service.program.split() if service.starts_nothing else ()
-        return (*first, *self.arguments, *service.listen.split())
+        arguments = (*self.arguments, *service.listen.split())
+        if service.starts_nothing:
+            return (*service.program.split(), *arguments)
+        return arguments
 
     @property
     def program(self) -> tuple[str, ...]:
@@ -184,16 +187,17 @@ def node() -> Machine:
 
 def disks_of(free: int | None) -> tuple[Disk, ...]:
     """So many bytes for whatever a runtime stores."""
-    return tuple(
-        Disk(
+    disks: list[Disk] = []
+    for purpose in PURPOSES:
+        disk = Disk(
             purpose=purpose,
             path="its disk",
             free_bytes=free,
             total_bytes=free,
             writable=True,
         )
-        for purpose in PURPOSES
-    )
+        disks.append(disk)
+    return tuple(disks)
 
 
 def least_card(question: Question, memory_bytes: int, name: str) -> Accelerator:
@@ -225,22 +229,17 @@ def fit_to_node(size: ContainerSize, stated: Machine) -> ContainerSize:
     """
     model = size.model.name
     memory = stated.memory_total_bytes
-    if memory is not None and size.request_bytes > memory:
-        raise refusal(
-            "sizes",
-            "node-memory",
-            model=model,
-            given=memory,
-            takes=size.request_bytes,
-            several=size.workload.parallel > 1,
-        )
+    takes = size.request_bytes
+    if memory is not None and takes > memory:
+        several = size.workload.parallel > 1
+        figures = {"given": memory, "takes": takes, "several": several}
+        raise refusal("sizes", "node-memory", model=model, **figures)
     stored = bytes_to_store(size.needs, None)
     if stored is not None and stated.disks:
         free = max(disk.free_bytes or 0 for disk in stated.disks)
         if stored.low > free:
-            raise refusal(
-                "sizes", "node-disk", model=model, given=free, takes=stored.low
-            )
+            figures = {"given": free, "takes": stored.low}
+            raise refusal("sizes", "node-disk", model=model, **figures)
     if memory is None or size.limit_bytes <= memory:
         return size
     figures = {"limit": size.limit_bytes, "given": memory}
@@ -265,9 +264,14 @@ def size_with(
     container.
     """
     # memory and disk enough for anything, and no model there: how much it takes is what is asked
-    memory = dict.fromkeys(_MEMORIES, MAX_MEMORY_BYTES)
-    disks = disks_of(MAX_DISK_BYTES)
-    place = machine.replace(planning=True, disks=disks, models_present=(), **memory)
+    place = machine.replace(
+        planning=True,
+        disks=disks_of(MAX_DISK_BYTES),
+        models_present=(),
+        memory_total_bytes=MAX_MEMORY_BYTES,
+        memory_limit_bytes=MAX_MEMORY_BYTES,
+        memory_available_bytes=MAX_MEMORY_BYTES,
+    )
     # any pace will do: how fast it is says `check`
     workload = workload.replace(min_tokens_per_second=0)
     meant = understand(catalogue, model, workload, place)
@@ -306,16 +310,18 @@ def _chosen_workload(
     """The workload in the type and program that fit the machine; None where they follow no machine.
     `place` is the machine with memory enough for anything.
     """
-    follows_memory = bool(question.in_turn) and question.here is None
+    takes_first = takes_first_of_list(question)
     if not _states_memory(machine):
-        if takes_first_of_list(question):
-            return smallest_of_list(question, catalogue)
-        return None
-    if not follows_memory and not takes_first_of_list(question):
+        return smallest_of_list(question, catalogue) if takes_first else None
+    follows_memory = bool(question.in_turn) and question.here is None
+    if not follows_memory and not takes_first:
         return None
     if machine.memory_total_bytes is not None:
-        stated = {name: getattr(machine, name) for name in _MEMORIES}
-        place = place.replace(**stated)
+        place = place.replace(
+            memory_total_bytes=machine.memory_total_bytes,
+            memory_limit_bytes=machine.memory_limit_bytes,
+            memory_available_bytes=machine.memory_available_bytes,
+        )
     return judged_for(catalogue, meant, place).question.workload
 
 
@@ -333,6 +339,31 @@ class _Sizable(Record):
     @property
     def service(self) -> Service:
         return _service(self.runtime)
+
+    @property
+    def workload(self) -> Workload:
+        return self.verdict.workload
+
+    def bound(self, key: str, **values: object) -> str:
+        """The option that bounds a growth, with these values; "" where the service has none."""
+        return _filled(self.service.bounds.get(key, ""), values)
+
+    @property
+    def state_bytes(self) -> int:
+        """What the server keeps of the tokens of all users."""
+        size = 0
+        for term in self.memory.terms:
+            if term.name in ("kv_cache", "recurrent_state"):
+                size += term.bytes
+        return size
+
+    @property
+    def more_in_conversation_bytes(self) -> int:
+        """What copies of a context come to take beside those that the need counts."""
+        if not self.generates:
+            return 0
+        model = self.verdict.model
+        return need.more_in_conversation(model, self.runtime, self.workload)
 
     @property
     def host_terms(self) -> list[Term]:
@@ -381,19 +412,20 @@ def _size_of(sizable: _Sizable, prompt_cache_bytes: int | None) -> ContainerSize
     service = sizable.service
     accelerators = _accelerators(sizable.memory, verdict.machine)
     vendor = accelerators[0].vendor if accelerators else ""
-    host_terms = sizable.host_terms
-    mapped = [term for term in host_terms if sizable.is_mapped(term)]
-    page_cache = sum(term.bytes for term in mapped) + service.mapped_program_bytes
-    unreclaimable = sum(term.bytes for term in host_terms) - page_cache
+    page_cache = service.mapped_program_bytes
+    in_use = 0
+    for term in sizable.host_terms:
+        in_use += term.bytes
+        if sizable.is_mapped(term):
+            page_cache += term.bytes
     if accelerators:
-        unreclaimable += service.accelerator_host_bytes
-    growths = list(_conversations(sizable, prompt_cache_bytes))
-    growths += _uncertainty(sizable)
+        in_use += service.accelerator_host_bytes
+    growths = [*_conversations(sizable, prompt_cache_bytes), *_uncertainty(sizable)]
     shared = service.shared_memory_bytes if len(accelerators) > 1 else 0
     if shared:
         growths.append(_growth("shared_memory", shared, "/dev/shm"))
-    in_use = unreclaimable + page_cache + sum(growth.bytes for growth in growths)
-    growths.append(_page_tables(in_use + sizable.memory.evictable_bytes))
+    at_most = in_use + sum(growth.bytes for growth in growths)
+    growths.append(_page_tables(at_most + sizable.memory.evictable_bytes))
     start = _start(sizable, growths)
     return ContainerSize(
         asked=verdict.asked,
@@ -401,7 +433,7 @@ def _size_of(sizable: _Sizable, prompt_cache_bytes: int | None) -> ContainerSize
         workload=verdict.workload,
         runtime=sizable.runtime,
         needs=sizable.needs,
-        unreclaimable_bytes=unreclaimable,
+        unreclaimable_bytes=in_use - page_cache,
         page_cache_bytes=page_cache,
         growths=tuple(growths),
         accelerators=accelerators,
@@ -424,7 +456,8 @@ def _notes(sizable: _Sizable, start: _Start) -> Iterator[str]:
     yield from verdict.understood_as
     if verdict.quality is not None and verdict.quality.warning is not None:
         yield verdict.quality.warning
-    if service.environment_why and {*service.environment} <= {*start.environment}:
+    has_variables = service.environment.keys() <= start.environment.keys()
+    if service.environment_why and has_variables:
         yield service.environment_why
     for finding in verdict.findings:
         if finding.code == "accelerator-tight":
@@ -473,14 +506,18 @@ def _uncertainty(sizable: _Sizable) -> Iterator[Growth]:
     own example leaves above the program; nothing where all are exact.
     """
     terms = [term for term in sizable.host_terms if not sizable.is_mapped(term)]
-    spreads = [(term.high_bytes - term.bytes, term.name, term.how) for term in terms]
-    spread = sum(above for above, _, _ in spreads)
+    spread = sum(term.high_bytes - term.bytes for term in terms)
     if not spread:
         return
+    widest = max(terms, key=_by_spread)
     overhead = sizable.runtime.memory.overhead_high_bytes
     spread += max(0, sizable.service.host_limit_bytes - overhead)
-    _, name, how = max(spreads)
-    yield _growth("uncertainty", spread, name=name.replace("_", " "), how=how)
+    name = widest.name.replace("_", " ")
+    yield _growth("uncertainty", spread, name=name, how=widest.how)
+
+
+def _by_spread(term: Term) -> tuple[int, str, str]:
+    return term.high_bytes - term.bytes, term.name, term.how
 
 
 def _conversations(
@@ -489,25 +526,21 @@ def _conversations(
     """What the server keeps to go on with: earlier prompts, and copies of each context, of which
     the command allows only those that are counted where more would matter.
     """
-    verdict = sizable.verdict
     runtime = sizable.runtime
     counted = runtime.memory.context_checkpoints
     kept = runtime.memory.kept_checkpoints
-    copies = counted if bytes_worth_bounding(verdict, runtime) else kept
+    copies = counted if bytes_worth_bounding(sizable.verdict, runtime) else kept
     # of the copies that are not counted, and of those that are allowed
-    more_bytes = 0
+    more_bytes = sizable.more_in_conversation_bytes
     allowed_bytes = 0
-    if sizable.generates:
-        more_bytes = need.more_in_conversation(verdict.model, runtime, verdict.workload)
     if more_bytes:
         allowed_bytes = copies * more_bytes // (kept - counted)
     yield from _earlier_prompts(sizable, prompt_cache_bytes, allowed_bytes)
     if more_bytes:
-        bounds = sizable.service.bounds
-        bound = bounds.get("checkpoints", "")
+        bound = sizable.bound("checkpoints", context_checkpoints=copies)
         if not bound:
-            bound = runtime.command_lines.options.get("checkpoints", "")
-        bound = _filled(bound, {"context_checkpoints": copies})
+            option = runtime.command_lines.options.get("checkpoints", "")
+            bound = _filled(option, {"context_checkpoints": copies})
         beside = more_bytes if copies > counted else 0
         yield _growth("checkpoints", beside, bound, more_bytes)
 
@@ -520,22 +553,19 @@ def _earlier_prompts(
     cache_idle_slots of llama-server), and none is gone on with.
     """
     most = sizable.service.prompt_cache_bytes
-    parallel = sizable.verdict.workload.parallel
-    states = [
-        term.bytes
-        for term in sizable.memory.terms
-        if term.name in ("kv_cache", "recurrent_state")
-    ]
-    if not most or not sum(states) or not (sizable.generates or parallel > 1):
+    parallel = sizable.workload.parallel
+    if not most or not sizable.state_bytes:
+        return
+    if parallel == 1 and not sizable.generates:
         return
     size = prompt_cache_bytes
     if size is None:
         size = 0
         if sizable.generates:
-            state_bytes = -(-sum(states) // parallel)
+            state_bytes = -(-sizable.state_bytes // parallel)
             size = min(state_bytes * parallel + copied_bytes, most)
     mib = -(-size // units.MIB)
-    bound = _filled(sizable.service.bounds.get("prompt_cache", ""), {"mib": mib})
+    bound = sizable.bound("prompt_cache", mib=mib)
     yield _growth("prompts", mib * units.MIB, bound, most)
 
 
@@ -558,14 +588,13 @@ def _filled(template: str, values: Mapping[str, object]) -> str:
 
 
 def _start(sizable: _Sizable, growths: Sequence[Growth]) -> _Start:
-    runtime = sizable.runtime
-    service = runtime.service
+    service = sizable.runtime.service
     if service is None:
         return _Start()
     environment = dict(service.environment)
     words = _words(sizable)
     # a server with settings is told by its environment, and by another command what to load
-    settings = runtime.command_lines.settings
+    settings = sizable.runtime.command_lines.settings
     if not words and not settings:
         # options without a model would serve another one
         return _Start(environment=environment)
@@ -591,30 +620,28 @@ def _is_missing(option: str, arguments: Sequence[str]) -> bool:
     return option.partition(" ")[0] not in arguments
 
 
-def _values(sizable: _Sizable) -> dict[str, str | None]:
+def _values(workload: Workload) -> dict[str, str | None]:
     """The settings of the workload for a template; None where they are the usual ones."""
-    workload = sizable.verdict.workload
-    values: dict[str, str | None] = {
-        "context_tokens": None,
-        "parallel": str(workload.parallel),
-        "kv_cache_type": None,
-    }
+    context_tokens: str | None = None
     if workload.context_tokens:
-        values["context_tokens"] = str(workload.context_tokens)
-    if workload.kv_cache_type != "f16":
-        values["kv_cache_type"] = workload.kv_cache_type
-    return values
+        context_tokens = str(workload.context_tokens)
+    kv_cache_type = workload.kv_cache_type
+    return {
+        "context_tokens": context_tokens,
+        "parallel": str(workload.parallel),
+        "kv_cache_type": None if kv_cache_type == "f16" else kv_cache_type,
+    }
 
 
 def _options(sizable: _Sizable) -> list[str]:
     """The settings of a server that is told by its environment, and the bounds of its service."""
-    values = _values(sizable)
+    values = _values(sizable.workload)
     settings = sizable.runtime.command_lines.settings
-    templates = [settings.get(key, "") for key in values]
-    if sizable.verdict.workload.parallel > 1:
-        templates.append(sizable.service.bounds.get("users", ""))
-    templates.append(sizable.service.bounds.get("share", ""))
-    return [_filled(template, values) for template in templates]
+    options = [_filled(settings.get(key, ""), values) for key in values]
+    if sizable.workload.parallel > 1:
+        options.append(sizable.bound("users", **values))
+    options.append(sizable.bound("share", **values))
+    return options
 
 
 def _words(sizable: _Sizable) -> list[str]:
@@ -625,11 +652,10 @@ def _words(sizable: _Sizable) -> list[str]:
         if found:
             return _with_own_files(shell_words(rest), sizable.runtime)
     # no command loads it: one that loads a file of the user's
-    workload = sizable.verdict.workload
+    workload = sizable.workload
     name = f"{sizable.verdict.model.id}-{workload.quantization}.gguf"
-    context_tokens = workload.context_tokens or 0
-    total_tokens = context_tokens * workload.parallel
-    values = _values(sizable)
+    total_tokens = (workload.context_tokens or 0) * workload.parallel
+    values = _values(workload)
     values["file"] = f"{MODELS_FOLDER}/{name}"
     values["total_context_tokens"] = str(total_tokens)
     command = _filled(sizable.runtime.command_lines.by_use.get("file", ""), values)
