@@ -43,6 +43,7 @@ from .ranking import (
     LAST,
     MADE_FOR_IT,
     SPECIAL,
+    Standing,
     Standings,
     best_case,
     factors,
@@ -272,10 +273,7 @@ class Lister:
         self._today = units.utc_today()
         self._bounds = best_case(machine, workload)
         self._standings = Standings.load(catalogue)
-        # what has room is estimated for one sequence of the default context
-        tokens = workload.context_tokens or workload.tokens_with_prompt or 0
-        is_stated = workload.runtime or workload.quantization or workload.parallel > 1
-        self._is_usual = not is_stated and tokens <= DEFAULT_CONTEXT_TOKENS
+        self._is_usual = _is_usual(workload)
 
     def first(
         self,
@@ -329,11 +327,9 @@ class Lister:
         """How many models likely have room; None where the question is not the usual one."""
         if not self._is_usual:
             return None
-        likely = [
-            outline for outline in outlines if self._bounds.has_likely_room(outline)
-        ]
+        likely = sum(map(self._bounds.has_likely_room, outlines))
         # more of those judged may run
-        return max(len(likely), count_rows(rows).running or 0)
+        return max(likely, sum(row.can_run for row in rows))
 
     def all(
         self, ids: Collection[str] | None = None, *, tell: Tell | None = None
@@ -369,8 +365,11 @@ class Lister:
         # of what is too large the memory may still be unknown
         if not self._bounds.has_room(outline):
             return self._key(Route.UNKNOWN, outline, worth)
-        share = share_of_pace(self._bounds.tokens_per_second(outline))
-        return self._key(Route.LOCAL, outline, worth * share)
+        return self._key(Route.LOCAL, outline, worth * self._best_share(outline))
+
+    def _best_share(self, outline: Outline) -> float:
+        """The share of its worth that a model may have by its pace, which the memory bounds."""
+        return share_of_pace(self._bounds.tokens_per_second(outline))
 
     def useful_first(self, rows: Sequence[Verdict]) -> list[Verdict]:
         """The rows in their order, those first that are worth using on the machine: at least a
@@ -388,7 +387,7 @@ class Lister:
     def _worth_on(self, answer: Verdict) -> float:
         """What a model that runs counts for on the machine, more is better."""
         outline = self._catalogue.outlines[answer.model.id]
-        share = share_on(answer, share_of_pace(self._bounds.tokens_per_second(outline)))
+        share = share_on(answer, self._best_share(outline))
         return self._standings.by_id[outline.id].worth * share
 
     def key(self, answer: Verdict) -> Place:
@@ -425,24 +424,29 @@ class Lister:
         is_less_open: bool = False,
     ) -> Place:
         standing = self._standings.by_id[outline.id]
-        kind = MADE_FOR_IT if outline.modality == self._modality else standing.kind
-        section = standing.section
-        # a model for one kind of work comes first where that is the work, as one that makes no text
-        is_for_one = section == SPECIAL or standing.kind != 0
-        main_use = outline.uses[0] if outline.uses else None
-        if self._use and is_for_one and main_use == self._use:
-            is_first = uses_table().use[self._use].special_first
-            section = MADE_FOR_IT if is_first else GENERAL
+        is_of_kind = outline.modality == self._modality
         return Place(
             route=_ROUTES.index(route),
-            kind=kind,
+            kind=MADE_FOR_IT if is_of_kind else standing.kind,
             is_slow=is_slow,
             is_unnamed=outline.id not in self._named,
-            section=section,
+            section=self._section(outline, standing),
             is_less_open=is_less_open,
             minus_worth=-worth,
             id=outline.id,
         )
+
+    def _section(self, outline: Outline, standing: Standing) -> int:
+        """What the model is for: one made for the wanted work alone comes first, as one that makes
+        no text.
+        """
+        is_for_one = standing.section == SPECIAL or standing.kind != 0
+        if not self._use or not outline.uses or not is_for_one:
+            return standing.section
+        if outline.uses[0] != self._use:
+            return standing.section
+        is_first = uses_table().use[self._use].special_first
+        return MADE_FOR_IT if is_first else GENERAL
 
     def _judged(self, id: str) -> Verdict | WorkloadError | None:
         """The verdict on a model, or why it cannot be judged as asked; None: its spec is faulty."""
@@ -468,14 +472,13 @@ class Lister:
             from ..catalogue.openness import canonical_expression
 
             workload = workload.replace(license=canonical_expression(workload.license))
-        asks_for_rights = workload.commercial or workload.modify
-        if not (workload.license or asks_for_rights or workload.auditable):
-            return set()
         ruled_out = set[str]()
+        if not _asks_for_terms(workload):
+            return ruled_out
         for spec in self._catalogue.specs():
-            findings = terms_checks(spec, workload)
-            if any(finding.outcome is Outcome.FAIL for finding in findings):
-                ruled_out.add(spec.id)
+            for finding in terms_checks(spec, workload):
+                if finding.outcome is Outcome.FAIL:
+                    ruled_out.add(spec.id)
         return ruled_out
 
     def _ranking(
@@ -522,6 +525,21 @@ class Lister:
         return as_of or None
 
 
+def _is_usual(workload: Workload) -> bool:
+    """Whether what has room is estimated: for one sequence of the default context at most."""
+    if workload.runtime or workload.quantization or workload.parallel > 1:
+        return False
+    tokens = workload.context_tokens or workload.tokens_with_prompt or 0
+    return tokens <= DEFAULT_CONTEXT_TOKENS
+
+
+def _asks_for_terms(workload: Workload) -> bool:
+    """Whether a license or openness was asked for."""
+    if workload.license or workload.auditable:
+        return True
+    return workload.commercial or workload.modify
+
+
 def count_rows(answers: Sequence[Verdict]) -> Counts:
     """Those of these models."""
     running = [answer for answer in answers if answer.can_run]
@@ -535,16 +553,18 @@ def count_rows(answers: Sequence[Verdict]) -> Counts:
 
 def list_notes(ranking: Ranking, workload: Workload, *, named: bool) -> Iterator[str]:
     """Sentences on the options. `named`: only some models were asked for."""
-    kinds = {
-        row.model.modality for row in ranking.models if not reads_context(row.model)
-    }
-    holds = {"no-context-of-kinds": workload.context_tokens is not None and kinds}
-    yield from remarks(holds, kinds=sorted(kinds))
-    if not (ranking.refused and named):
-        return
-    # which cannot be judged as asked, and why the first cannot
-    ids = sorted(ranking.refused)
-    shown = as_typed(ranking.refused[ids[0]])
+    if workload.context_tokens is not None:
+        models = [row.model for row in ranking.models]
+        kinds = {model.modality for model in models if not reads_context(model)}
+        yield from remarks({"no-context-of-kinds": kinds}, kinds=sorted(kinds))
+    if named and ranking.refused:
+        yield from _note_on_refused(ranking.refused)
+
+
+def _note_on_refused(refused: Mapping[str, WorkloadError]) -> Iterator[str]:
+    """Which models cannot be judged as asked, and why the first cannot."""
+    ids = sorted(refused)
+    shown = as_typed(refused[ids[0]])
     assert isinstance(shown, InputError)
     problem = shown.problems[0]
     yield from remarks(
