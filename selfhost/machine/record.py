@@ -371,6 +371,11 @@ class Machine(Record):
         """`linux-x86_64`, as the files of runtimes name those of their builds."""
         return f"{self.system}-{self.architecture}"
 
+    @property
+    def cards(self) -> tuple[Accelerator, ...]:
+        """The accelerators; () for none, and where they were not read."""
+        return self.accelerators or ()
+
     def why_unread(self, fact: str) -> Unread:
         """The reason why `fact` is None; also of a part, such as `disks.ollama.free_bytes`."""
         for entry in self.unread:
