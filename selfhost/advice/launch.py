@@ -90,7 +90,7 @@ class Launch(Record):
     @property
     def cards(self) -> tuple[Accelerator, ...]:
         """The accelerators of the machine, those it uses and others."""
-        return self.machine.accelerators or ()
+        return self.machine.cards
 
     @property
     def settings(self) -> dict[str, str]:

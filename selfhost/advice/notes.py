@@ -176,7 +176,7 @@ def notes_on_cards(
     """That GPUs stay idle, and that a tag of Ollama's is one file, which may be why."""
     if not judged.fits or judged.placement != "accelerator" or judged.needs is None:
         return
-    cards = [card for card in machine.accelerators or () if card.unified is not True]
+    cards = [card for card in machine.cards if card.unified is not True]
     used = _cards_of(judged.needs)
     idle = len(cards) - len(used)
     if idle <= 0:

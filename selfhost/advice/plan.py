@@ -8,7 +8,7 @@ cores are searched for, by judging faster and faster machines.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ..catalogue.index import Catalogue
@@ -169,9 +169,7 @@ class Plan(Report):
     @property
     def fitting(self) -> tuple[Known, ...]:
         """The machines that run it, smallest first."""
-        return tuple(
-            machine for machine in self.machines if machine.route is Route.LOCAL
-        )
+        return tuple([known for known in self.machines if known.can_run])
 
     @property
     def exit_code(self) -> int:
@@ -206,15 +204,18 @@ def plan_with(
         workload=question.workload,
         needs=needs,
         least=found.least,
-        reasons=tuple(
-            finding
-            for finding in found.judged.findings
-            if finding.decides and finding.check != "speed"
-        ),
+        reasons=tuple(_reasons(found.judged)),
         machines=_known_machines(catalogue, meant, workload, profiles),
         notes=(*meant.notes, *named.notes, *making),
         options=workload.options(),
     )
+
+
+def _reasons(judged: Judged) -> Iterator[Finding]:
+    """Why no machine would do; the pace of the least machine says nothing of others."""
+    for finding in judged.findings:
+        if finding.decides and finding.check != "speed":
+            yield finding
 
 
 # ------------------------------------------------------------------ known machines
@@ -236,14 +237,12 @@ def _known_machines(
             # what is offered depends on the model and on what is asked of it, on no machine
             is_offered = bool(offers_for(catalogue, best, units.utc_today()))
         machines.append(_known(profile, best, is_offered=bool(is_offered)))
-    machines.sort(
-        key=lambda known: (
-            _ROUTES.index(known.route),
-            *size_of(known.machine),
-            known.name,
-        )
-    )
+    machines.sort(key=_order_of)
     return tuple(machines)
+
+
+def _order_of(known: Known) -> tuple[object, ...]:
+    return _ROUTES.index(known.route), *size_of(known.machine), known.name
 
 
 def _known(profile: Profile, best: Judged, *, is_offered: bool) -> Known:
@@ -251,11 +250,13 @@ def _known(profile: Profile, best: Judged, *, is_offered: bool) -> Known:
     machine = profile.machine
     shared = shared_gpu_of(machine, best.question.runtime, is_used=True)
     card_bytes = 0
-    for card in machine.accelerators or ():
+    for card in machine.cards:
         if not card.unified:
             card_bytes += card.memory_total_bytes or 0
+    unmet = [found for found in best.findings if found.outcome is not Outcome.PASS]
     is_tight = best.has(*TIGHT_CODES) or best.waits_for_setting
     is_fast = _is_fast_enough(best)
+    is_roomy = is_fast and not is_tight
     return Known.conclude(
         best,
         machine,
@@ -268,16 +269,12 @@ def _known(profile: Profile, best: Judged, *, is_offered: bool) -> Known:
         confidence=machine.confidence,
         memory_limit_bytes=machine.memory_limit_bytes,
         accelerator_memory_bytes=card_bytes,
-        codes=tuple(
-            finding.code
-            for finding in best.findings
-            if finding.outcome is not Outcome.PASS
-        ),
+        codes=tuple([found.code for found in unmet]),
         by_shared_gpu=best.placement == "host" and shared is not None,
         is_tight=is_tight,
         is_slow=is_slow(best),
         is_fast_enough=is_fast,
-        is_comfortable=is_fast and not is_tight and _comes_as_one_reads(best),
+        is_comfortable=is_roomy and _comes_as_one_reads(best),
     )
 
 
@@ -285,7 +282,8 @@ def _is_fast_enough(best: Judged) -> bool:
     """Whether the slow end of the pace of text reaches the wanted speed, or other work is done in
     less than minutes.
     """
-    speed, wanted = best.speed, best.workload.min_tokens_per_second
+    speed = best.speed
+    wanted = best.workload.min_tokens_per_second
     if wanted:
         pace = None if speed is None else speed.judged
         if pace is None or units.is_slower(pace.low, wanted):
@@ -329,37 +327,33 @@ def _find_least(meant: Understood, catalogue: Catalogue) -> _Found:
         ask(meant.spec, meant.workload, catalogue, _VAST, meant.files), catalogue
     )
     platform = _least_platform(meant.replace(workload=smallest), catalogue)
-    question, vast = platform.question, platform.machine
+    question = platform.question
+    vast = platform.machine
     needs = question.needs
     nowhere = _Found(question=question, judged=judge(question, vast))
     if needs is None or needs.memory is None:
         return nowhere
     sizes = _sizes(question, needs)
-    is_mac = (vast.system, vast.architecture) == ("macos", "aarch64")
-    runs_in_ram = is_mac or not question.wants_gpu
-    in_ram_bytes = needs.memory.high_bytes if runs_in_ram else sizes.beside
+    in_ram_bytes = sizes.beside
+    if platform.runs_in_ram:
+        in_ram_bytes = needs.memory.high_bytes
     reserve_bytes = reserve_beside(in_ram_bytes, vast, smallest)
     memory_bytes = reserve_bytes + in_ram_bytes
     # a need stated as one figure may not say what lies in RAM beside the accelerators
     if memory_bytes == 0 or max(memory_bytes, sizes.card) > MAX_MEMORY_BYTES:
         return nowhere
-    cards: tuple[Accelerator, ...] = ()
-    if is_mac:
-        cards = (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
-    elif question.wants_gpu:
-        cards = (least_card(question, sizes.card, "the accelerator"),)
     machine = vast.replace(
         memory_total_bytes=memory_bytes,
         memory_limit_bytes=memory_bytes,
         disks=disks_of(sizes.disk),
-        accelerators=cards,
+        accelerators=platform.cards(sizes.card),
     )
     wanted = question.workload.min_tokens_per_second or 0.0
     paced = _Paced(machine=machine)
-    if wanted and runs_in_ram:
+    if wanted and platform.runs_in_ram:
         paced = _with_wanted_pace(question, machine, wanted)
     judged = judge(question, paced.machine)
-    if any(check in MACHINELESS_CHECKS for check in judged.failed):
+    if not set(judged.failed).isdisjoint(MACHINELESS_CHECKS):
         return _Found(question=question, judged=judged)
     beside_bytes: int | None = None
     if sizes.beside:
@@ -431,15 +425,34 @@ class _Platform(Record):
     question: Question
     machine: Machine
 
+    @property
+    def is_mac(self) -> bool:
+        """Whether it is a Mac whose GPU shares the RAM."""
+        return self.machine.platform == "macos-aarch64"
+
+    @property
+    def runs_in_ram(self) -> bool:
+        """Whether the RAM holds all of a model."""
+        return self.is_mac or not self.question.wants_gpu
+
+    def cards(self, memory_bytes: int) -> tuple[Accelerator, ...]:
+        """The accelerator that the program needs, with so much memory; () for none."""
+        if self.is_mac:
+            return (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
+        if self.question.wants_gpu:
+            return (least_card(self.question, memory_bytes, "the accelerator"),)
+        return ()
+
 
 def _least_platform(meant: Understood, catalogue: Catalogue) -> _Platform:
     """Of the runtime's first platform that the model allows."""
     question = ask(meant.spec, meant.workload, catalogue, _VAST, meant.files)
-    needs, runtime = question.needs, question.runtime
-    if needs is None or runtime is None:
+    needs = question.needs
+    if needs is None or question.runtime is None:
         return _Platform(question=question, machine=_VAST)
-    platform = runtime.platforms.systems[0]
-    for entry in runtime.platforms.systems:
+    platforms = question.runtime.platforms.systems
+    platform = platforms[0]
+    for entry in platforms:
         allowed = needs.cpu.architectures
         if not allowed or entry.partition("-")[2] in allowed:
             platform = entry

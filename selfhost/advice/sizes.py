@@ -468,7 +468,7 @@ def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[Held, ...]:
     """The accelerators that hold something, each with the most."""
     high_bytes = {place.where: place.high_bytes for place in memory.places}
     cards: list[Held] = []
-    for number, card in enumerate(machine.accelerators or ()):
+    for number, card in enumerate(machine.cards):
         most = high_bytes.get(f"accelerator:{number}")
         if most is not None:
             cards.append(Held(vendor=card.vendor, name=card.name, memory_bytes=most))

@@ -93,7 +93,7 @@ def _launch(
     if judged.needs is not None:
         places = {term.where for term in judged.needs.terms}
     cards_used = sorted(map(index_of, places - {"host"}))
-    has_more_cards = 0 < len(cards_used) < len(machine.accelerators or ())
+    has_more_cards = 0 < len(cards_used) < len(machine.cards)
     return Launch(
         judged=judged,
         spec=judged.question.spec,

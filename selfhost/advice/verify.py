@@ -372,7 +372,7 @@ class _Prediction(Record):
 
     @property
     def _reads_on_gpu(self) -> bool:
-        for card in self.verdict.machine.accelerators or ():
+        for card in self.verdict.machine.cards:
             if card.unified:
                 return True
         return self.verdict.placement in ("accelerator", "split")

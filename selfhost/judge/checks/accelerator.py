@@ -92,7 +92,7 @@ class _InRam(Record):
     @property
     def cards(self) -> Sequence[Accelerator]:
         """The accelerators that were found on the machine."""
-        return self.machine.accelerators or ()
+        return self.machine.cards
 
     def not_needed(self) -> Ruling:
         """Why a model that fits in RAM does not use the accelerators: they decide nothing here."""

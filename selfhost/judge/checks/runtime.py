@@ -371,7 +371,7 @@ class _Program(Record):
     def _install_keys(self) -> list[str]:
         """Keys of the lines to type, from those of its GPUs' only maker to the system's."""
         system = self.machine.system or "linux"
-        cards = self.machine.accelerators or ()
+        cards = self.machine.cards
         vendors = {card.vendor for card in cards}
         keys = list[str]()
         if len(vendors) == 1:
@@ -662,7 +662,7 @@ def _is_on_cpu(question: Question, placed: Needs, machine: Machine) -> bool:
         return True
     if placed.placement != "host":
         return False
-    return not any(card.unified for card in machine.accelerators or ())
+    return not any(card.unified for card in machine.cards)
 
 
 def _words_for(question: Question, unit: str, way: str) -> WorkWords:
