@@ -48,19 +48,112 @@ def offers_for(catalogue: Catalogue, judged: Judged, today: str) -> tuple[Offer,
     a license or openness was asked for, only if the model it serves meets that. A closed model that
     is not retired is offered by its provider, though no price be known.
     """
-    question, spec = judged.question, judged.question.spec
+    question = judged.question
     if question.workload.private or question.workload.task == "finetune":
         return ()
+    market = _Market(catalogue=catalogue, question=question, today=today)
+    spec = question.spec
     if _is_read_from_model_files(spec):
         # it may be called as a model of the catalogue, and differ
         spec = spec.replace(id="")
     else:
-        offers = _served(question, spec, judged.findings, catalogue, today)
+        offers = market.offers_that_meet(spec, judged.findings)
         if offers:
             return offers
     if not judged.failed:
         return ()
-    return _offers_of_stand_in(question, spec, catalogue, today)
+    return market.offers_of_stand_in(spec)
+
+
+class _Market(Record):
+    """What is sold on a day, to whoever asks that question."""
+
+    catalogue: Catalogue
+    question: Question
+    today: str
+
+    def offers_of(self, id: str, *, ended_too: bool = False) -> tuple[Offer, ...]:
+        """The offers of that model, whatever was asked of it."""
+        today = "" if ended_too else self.today
+        return offers_of(self.catalogue.offers_path, id, today=today)
+
+    def offers_that_meet(
+        self, spec: ModelSpec, findings: Iterable[Finding]
+    ) -> tuple[Offer, ...]:
+        """Offers of the model, or of its provider without a price, that serve the context asked
+        for; none where its license or openness is not what was asked for, by the findings.
+        """
+        for finding in findings:
+            if finding.decides and finding.check in ("license", "openness"):
+                return ()
+        offers = self.offers_of(spec.id)
+        if spec.closed and not self.offers_of(spec.id, ended_too=True):
+            offers = self._offers_without_price(spec)
+        wanted_tokens = self.question.workload.context_tokens
+        if wanted_tokens is None or not self.question.context_asked:
+            return offers
+        if wanted_tokens > _longest_context(spec):
+            return ()
+        serving: list[Offer] = []
+        for offer in offers:
+            if (offer.context_tokens or 0) >= wanted_tokens:
+                serving.append(offer)
+        return tuple(serving)
+
+    def _offers_without_price(self, spec: ModelSpec) -> tuple[Offer, ...]:
+        """Of the provider of a closed model in service, of which no offer ever had a price."""
+        served = spec.availability
+        if served is None or not served.api:
+            return ()
+        if served.retired is not None and served.retired <= self.today:
+            return ()
+        source = spec.sources.get("availability", "its spec")
+        offer = Offer(
+            provider=served.provider,
+            model=spec.id,
+            model_id=spec.id,
+            as_of=snapshot(self.catalogue.offers_path).day,
+            source=f"{source}; no price known",
+        )
+        return (offer,)
+
+    def offers_of_stand_in(self, spec: ModelSpec) -> tuple[Offer, ...]:
+        """The offers of the first stand-in that meets what was asked: of the first that is open
+        whole where openness was asked for, else of the first that is open in part.
+        """
+        partly_open: tuple[Offer, ...] = ()
+        for stand_in in stand_ins(spec, self.catalogue):
+            # most models are served by nobody
+            outline = stand_in.outline
+            if not outline.closed and not self.offers_of(outline.id):
+                continue
+            for other in self.catalogue.specs([outline.id]):
+                findings = list(terms_checks(other, self.question.workload))
+                is_less_open = any(is_partly_open(finding) for finding in findings)
+                if is_less_open and partly_open:
+                    continue
+                offers = self.offers_that_meet(other, findings)
+                if offers and not is_less_open:
+                    return self._standing_in(offers, stand_in)
+                if offers:
+                    partly_open = self._standing_in(offers, stand_in)
+        return partly_open
+
+    def _standing_in(
+        self, offers: Iterable[Offer], stand_in: StandIn
+    ) -> tuple[Offer, ...]:
+        """The offers with the reason why they stand in for what was asked."""
+        own_id = self.question.spec.id
+        (reason,) = remarks(
+            {"stands-in": True},
+            model=own_id,
+            # by the context, the license or the openness; else nobody offers it at all
+            ruled_out=bool(self.offers_of(own_id)),
+            other=stand_in.outline.id,
+            why=stand_in.why,
+        )
+        told = [offer.replace(stands_in=True, why_instead=reason) for offer in offers]
+        return tuple(told)
 
 
 def _is_read_from_model_files(spec: ModelSpec) -> bool:
@@ -68,100 +161,6 @@ def _is_read_from_model_files(spec: ModelSpec) -> bool:
     if not spec.origin:
         return False
     return spec.lone_config is not None or not spec.origin.endswith(".toml")
-
-
-def _offers_of_stand_in(
-    question: Question, spec: ModelSpec, catalogue: Catalogue, today: str
-) -> tuple[Offer, ...]:
-    """The offers of the first stand-in that meets what was asked: of the first that is open whole
-    where openness was asked for, else of the first that is open in part.
-    """
-    partly_open: tuple[Offer, ...] = ()
-    for stand_in in stand_ins(spec, catalogue):
-        outline = stand_in.outline
-        is_served = outline.closed or offers_of(
-            catalogue.offers_path, outline.id, today=today
-        )
-        # most models are served by nobody
-        other = next(catalogue.specs([outline.id] if is_served else ()), None)
-        if other is None:
-            continue
-        findings = list(terms_checks(other, question.workload))
-        is_less_open = any(is_partly_open(finding) for finding in findings)
-        if is_less_open and partly_open:
-            continue
-        offers = _served(question, other, findings, catalogue, today)
-        if not offers:
-            continue
-        reason = _why_instead(question, stand_in, catalogue, today)
-        offers = tuple(
-            offer.replace(stands_in=True, why_instead=reason) for offer in offers
-        )
-        if not is_less_open:
-            return offers
-        partly_open = offers
-    return partly_open
-
-
-def _why_instead(
-    question: Question, stand_in: StandIn, catalogue: Catalogue, today: str
-) -> str:
-    own_id = question.spec.id
-    (reason,) = remarks(
-        {"stands-in": True},
-        model=own_id,
-        # by the context, the license or the openness; else nobody offers it at all
-        ruled_out=bool(offers_of(catalogue.offers_path, own_id, today=today)),
-        other=stand_in.outline.id,
-        why=stand_in.why,
-    )
-    return reason
-
-
-def _served(
-    question: Question,
-    spec: ModelSpec,
-    findings: Iterable[Finding],
-    catalogue: Catalogue,
-    today: str,
-) -> tuple[Offer, ...]:
-    """Offers of the model, or of its provider without a price, that serve the context asked for;
-    none where its license or openness is not what was asked for, by the findings.
-    """
-    for finding in findings:
-        if finding.decides and finding.check in ("license", "openness"):
-            return ()
-    offers = offers_of(catalogue.offers_path, spec.id, today=today)
-    if spec.closed and not offers_of(catalogue.offers_path, spec.id, today=""):
-        offers = _offers_without_price(spec, catalogue, today)
-    wanted_tokens = question.workload.context_tokens
-    if wanted_tokens is None or not question.context_asked:
-        return offers
-    if wanted_tokens > _longest_context(spec):
-        return ()
-    return tuple(
-        offer for offer in offers if (offer.context_tokens or 0) >= wanted_tokens
-    )
-
-
-def _offers_without_price(
-    spec: ModelSpec, catalogue: Catalogue, today: str
-) -> tuple[Offer, ...]:
-    """Of the provider of a closed model in service, of which no offer ever had a price."""
-    served = spec.availability
-    if served is None or not served.api:
-        return ()
-    if served.retired is not None and served.retired <= today:
-        return ()
-    source = spec.sources.get("availability", "its spec")
-    offer = Offer(
-        provider=served.provider,
-        model=spec.id,
-        model_id=spec.id,
-        as_of=snapshot(catalogue.offers_path).day,
-        source=f"{source}; no price known",
-    )
-    return (offer,)
 
 
 def _longest_context(spec: ModelSpec) -> float:
@@ -213,14 +212,16 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[StandIn]:
 def _successors(own: Outline | None, catalogue: Catalogue) -> list[StandIn]:
     """What follows the model step by step, the last of them first."""
     followers: list[StandIn] = []
-    last, why = own, _BY_PUBLISHER
+    passed = [own]
+    last = own
+    why = _BY_PUBLISHER
     while last is not None and len(followers) < _MOST_SUCCESSORS:
         if last.next_is_judged:
             why = _BY_JUDGEMENT
         last = catalogue.outlines.get(last.next or "")
-        passed = [own, *[follower.outline for follower in followers]]
         if last is None or last in passed:
             break
+        passed.append(last)
         said = why
         if followers and followers[0].outline.next is not None:
             # the one that is named first may be retired itself
@@ -250,13 +251,7 @@ def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[Sta
             of_family = " of its family" if outline.family == spec.family else ""
             yield StandIn(outline, f"{_AS_LARGE}{of_family}")
         return
-    line = [
-        outline
-        for outline in _of_modality(catalogue, spec.modality)
-        if outline.closed and outline.family == spec.family
-    ]
-    line.sort(key=lambda outline: (outline.released or "", outline.id), reverse=True)
-    for outline in sorted(line, key=rank):
+    for outline in sorted(_line_of(spec, catalogue), key=rank):
         yield StandIn(outline, _SAME_LINE)
     named = spec.availability.open_alternatives if spec.availability else ()
     for id in catalogue.current_first(named):
@@ -266,6 +261,17 @@ def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[Sta
     largest_first = open_ones[::-1]
     for outline in sorted(largest_first, key=rank):
         yield StandIn(outline, _LARGEST)
+
+
+def _line_of(spec: ModelSpec, catalogue: Catalogue) -> list[Outline]:
+    """The closed models of its provider's line, the newest first."""
+    line = [
+        outline
+        for outline in _of_modality(catalogue, spec.modality)
+        if outline.closed and outline.family == spec.family
+    ]
+    line.sort(key=lambda outline: (outline.released or "", outline.id), reverse=True)
+    return line
 
 
 def _of_modality(catalogue: Catalogue, modality: str) -> list[Outline]:
@@ -393,31 +399,42 @@ def month(
     """What the load costs by these offers, and on the machine where the model runs there."""
     modality = judged.question.spec.modality
     if judged.workload.task == "finetune":
-        return MonthlyCost(
-            reason="a load in tokens a day does not apply to fine-tuning"
-        )
+        reason = "a load in tokens a day does not apply to fine-tuning"
+        return MonthlyCost(reason=reason)
     if modality not in _BY_TOKEN:
-        return MonthlyCost(
-            reason=f"a load in tokens does not apply to models of {modality}"
-        )
-    read, written = load.input_tokens_per_day, load.output_tokens_per_day
-    is_split_assumed = load.assumed_split
-    if modality == "embedding":
-        # it writes nothing: of a load whose split is assumed it reads all
-        if is_split_assumed:
-            read += written
-        written = 0
-        is_split_assumed = False
+        reason = f"a load in tokens does not apply to models of {modality}"
+        return MonthlyCost(reason=reason)
+    day = _day_of(load, modality)
     here: LocalCost | None = None
     if judged.needs is not None and not _fails_but_for_speed(judged):
-        here = _local_cost(load, read, written, machine, judged)
+        here = _local_cost(load, day, machine, judged)
     return MonthlyCost(
-        input_tokens_per_day=read,
-        output_tokens_per_day=written,
-        assumed_split=is_split_assumed,
-        offers=tuple(_offer_cost(offer, read, written) for offer in offers),
+        input_tokens_per_day=day.read,
+        output_tokens_per_day=day.written,
+        assumed_split=day.is_split_assumed,
+        offers=tuple([_offer_cost(offer, day) for offer in offers]),
         here=here,
     )
+
+
+class _Day(Record):
+    """Tokens that a model reads and writes in a day."""
+
+    read: int
+    written: int
+    is_split_assumed: bool
+
+
+def _day_of(load: Load, modality: str) -> _Day:
+    """The tokens of a load: what embeds writes nothing, and reads all where a split is assumed."""
+    read = load.input_tokens_per_day
+    written = load.output_tokens_per_day
+    is_assumed = load.assumed_split
+    if modality != "embedding":
+        return _Day(read=read, written=written, is_split_assumed=is_assumed)
+    if is_assumed:
+        read += written
+    return _Day(read=read, written=0, is_split_assumed=False)
 
 
 def _fails_but_for_speed(judged: Judged) -> bool:
@@ -425,46 +442,31 @@ def _fails_but_for_speed(judged: Judged) -> bool:
     return any(check != "speed" for check in judged.failed)
 
 
-def _offer_cost(offer: Offer, read: int, written: int) -> OfferCost:
-    """What so many tokens a day cost, read and written."""
-    price: float | None = 0.0
-    for tokens, rate in (
-        (read, offer.input_usd_per_million_tokens),
-        (written, offer.output_usd_per_million_tokens),
-    ):
-        if tokens == 0 or price is None:
-            continue
-        price = None if rate is None else price + tokens * rate
-    if price is not None:
-        # the rates are for a million tokens
-        price = _DAYS_PER_MONTH * price / 1e6
+def _offer_cost(offer: Offer, day: _Day) -> OfferCost:
+    """What a month of such days costs; the rates are for a million tokens."""
+    read = _price(day.read, offer.input_usd_per_million_tokens)
+    written = _price(day.written, offer.output_usd_per_million_tokens)
+    price: float | None = None
+    if read is not None and written is not None:
+        price = _DAYS_PER_MONTH * (read + written) / 1e6
     return OfferCost(provider=offer.provider, model=offer.model, usd_per_month=price)
 
 
-def _local_cost(
-    load: Load, read: int, written: int, machine: Machine, judged: Judged
-) -> LocalCost:
-    speed = judged.speed
-    if speed is None:
+def _price(tokens: int, rate: float | None) -> float | None:
+    """What so many tokens cost; None where the rate is not known."""
+    if tokens == 0:
+        return 0.0
+    return None if rate is None else tokens * rate
+
+
+def _local_cost(load: Load, day: _Day, machine: Machine, judged: Judged) -> LocalCost:
+    hours = _hours_of(day, judged)
+    if hours is None:
         return LocalCost(unknown=(_why_no_pace(machine, judged),))
-    prompt, decode = speed.prompt, speed.decode
-    if decode is None and not written:
-        # what only reads has no other pace
-        decode = prompt
-    is_stalled = decode is None or round(decode.low, 3) <= 0
-    if decode is None or is_stalled or (prompt is None and read > 0):
-        return LocalCost(unknown=(_why_no_pace(machine, judged),))
-    reading_seconds = 1 / (prompt or decode)
-    # of several sequences at once all together write so much
-    writing_seconds = 1 / (speed.parallel_total or decode)
-    high, likely, low = reading_seconds * (read / 3600) + writing_seconds * (
-        written / 3600
-    )
-    hours = Range(low, likely, high)
     keeps_up: bool | None = None
-    if high <= _HOURS_PER_DAY:
+    if hours.high <= _HOURS_PER_DAY:
         keeps_up = True
-    elif low > _HOURS_PER_DAY:
+    elif hours.low > _HOURS_PER_DAY:
         keeps_up = False
     local = LocalCost(hours_per_day=hours, keeps_up=keeps_up)
     if load.watts is None:
@@ -479,18 +481,41 @@ def _local_cost(
     )
 
 
+def _hours_of(day: _Day, judged: Judged) -> Range | None:
+    """How long the machine works on such a day; None where its pace is not known."""
+    speed = judged.speed
+    if speed is None:
+        return None
+    prompt = speed.prompt
+    decode = speed.decode
+    if decode is None and not day.written:
+        # what only reads has no other pace
+        decode = prompt
+    if decode is None or round(decode.low, 3) <= 0:
+        return None
+    if prompt is None and day.read > 0:
+        return None
+    reading_seconds = 1 / (prompt or decode)
+    # of several sequences at once all together write so much
+    writing_seconds = 1 / (speed.parallel_total or decode)
+    slow, likely, fast = reading_seconds * (day.read / 3600) + writing_seconds * (
+        day.written / 3600
+    )
+    return Range(low=fast, likely=likely, high=slow)
+
+
 def _why_no_pace(machine: Machine, judged: Judged) -> Unread:
     """Why nobody can say how long the load takes here, and what would tell."""
     speed = judged.speed
     why = "the reading speed of this kind of model is not estimated"
     remedy = _TIME_IT
-    if speed is not None and speed.work is None and speed.decode is None:
-        why = speed.how
-    is_memory_unmeasured = machine.memory_bandwidth_bytes_per_second is None
-    uses_ram = judged.placement in ("host", "split")
-    if speed is not None and uses_ram and is_memory_unmeasured:
-        where = "`selfhost machine --measure` there"
-        if machine.is_this_one:
-            where = "--measure"
-        remedy = f"{where} measures the memory; or {_TIME_IT}"
+    if speed is not None:
+        if speed.work is None and speed.decode is None:
+            why = speed.how
+        is_unmeasured = machine.memory_bandwidth_bytes_per_second is None
+        if is_unmeasured and judged.placement in ("host", "split"):
+            where = "`selfhost machine --measure` there"
+            if machine.is_this_one:
+                where = "--measure"
+            remedy = f"{where} measures the memory; or {_TIME_IT}"
     return Unread(fact="hours_per_day", reason=why, remedy=remedy)
