@@ -40,7 +40,8 @@ from .room import Reach
 _MOST_ALTERNATIVES = 3
 _SHORTEST_CONTEXT_TOKENS = 1024
 # a type that fits accelerators whole: of so many bits, else of so many; judged until one does
-_FOUR_BITS, _THREE_BITS = 4, 3
+_FOUR_BITS = 4
+_THREE_BITS = 3
 _MOST_TYPES_JUDGED = 2
 # how much of the weights in RAM has to be saved: the rest is the room of copies of experts, which
 # are made only where some wait in RAM (assumed)
@@ -217,15 +218,14 @@ class Search(Record):
     def _smaller_types(self, runtime: RuntimeSpec) -> list[str]:
         """The types below the judged one that can be had: published ones, then those to be made."""
         question = self.judged.question
-        spec, workload = question.spec, question.workload
+        spec = question.spec
+        workload = question.workload
         published: list[str] = []
         made: list[str] = []
         for name in self._types_below(runtime):
-            is_published = spec.repository_of(workload.format, name) is not None
             other = workload.replace(quantization=name)
-            if is_published or need.loads_sixteen_bits(
-                spec, runtime, workload.format, name
-            ):
+            is_to_load = need.loads_sixteen_bits(spec, runtime, workload.format, name)
+            if is_to_load or spec.repository_of(workload.format, name) is not None:
                 published.append(name)
             elif question.local_files or can_be_made(spec, runtime, other):
                 made.append(name)
@@ -288,10 +288,10 @@ class Search(Record):
         """
         question = self.judged.question
         runtime = question.runtime
-        if runtime is None or question.local_files or not self._lies_in_part_on_gpus():
+        if runtime is None or not self._lies_in_part_on_gpus:
             return None
         options = runtime.settings_of(question.workload.runtime_options)
-        if options.keys() & _PLACING:
+        if not _PLACING.isdisjoint(options):
             return None
         for least_bits in (_FOUR_BITS, _THREE_BITS):
             names = self._types_that_may_fit(runtime, least_bits)
@@ -304,10 +304,13 @@ class Search(Record):
                     return judged
         return None
 
+    @property
     def _lies_in_part_on_gpus(self) -> bool:
-        """Whether it runs, and accelerators hold some layers of it while RAM holds the others."""
+        """Whether published files run here, with some layers on accelerators and others in RAM."""
         judged = self.judged
-        if not judged.fits or judged.placement != "split" or judged.offload is not None:
+        if judged.question.local_files or judged.offload is not None:
+            return False
+        if not judged.fits or judged.placement != "split":
             return False
         return judged.has("accelerator-partly")
 
@@ -351,16 +354,13 @@ class Search(Record):
     def with_remedy(self, whole: Judged) -> Judged:
         """What was judged, with the type that fits whole named where the accelerator is told."""
         quantization = whole.quantization or ""
-        pace = whole.speed.judged if whole.speed is not None else None
+        pace: str | None = None
+        if whole.speed is not None and whole.speed.judged is not None:
+            pace = units.speed(whole.speed.judged.likely)
         loss: str | None = None
         if _bits_of(quantization) < _FOUR_BITS:
             loss = quality_of(quantization, whole.question.spec).text
-        remedy = phrase(
-            "whole",
-            type=whole.quantization,
-            pace=None if pace is None else units.speed(pace.likely),
-            loss=loss,
-        )
+        remedy = phrase("whole", type=whole.quantization, pace=pace, loss=loss)
         findings = list(self.judged.findings)
         for index, finding in enumerate(findings):
             if finding.check == "accelerator":

@@ -191,7 +191,7 @@ def plan_with(
     anywhere = Machine(planning=True)
     named = check_with(catalogue, meant, workload, anywhere, follows_machine=False)
     found = _find_least(meant, catalogue)
-    question = found.question
+    question = found.judged.question
     needs = question.needs
     if needs is not None:
         needs = needs.replace(missing_bytes=question.missing_bytes)
@@ -304,9 +304,8 @@ def _comes_as_one_reads(best: Judged) -> bool:
 
 
 class _Found(Record):
-    """The question, judged on the least machine; on one without limits where there is none."""
+    """The question as judged on the least machine; on one without limits where there is none."""
 
-    question: Question
     judged: Judged
     least: Least | None = None
 
@@ -330,7 +329,7 @@ def _find_least(meant: Understood, catalogue: Catalogue) -> _Found:
     question = platform.question
     vast = platform.machine
     needs = question.needs
-    nowhere = _Found(question=question, judged=judge(question, vast))
+    nowhere = _Found(judged=judge(question, vast))
     if needs is None or needs.memory is None:
         return nowhere
     sizes = _sizes(question, needs)
@@ -354,7 +353,7 @@ def _find_least(meant: Understood, catalogue: Catalogue) -> _Found:
         paced = _with_wanted_pace(question, machine, wanted)
     judged = judge(question, paced.machine)
     if not set(judged.failed).isdisjoint(MACHINELESS_CHECKS):
-        return _Found(question=question, judged=judged)
+        return _Found(judged=judged)
     beside_bytes: int | None = None
     if sizes.beside:
         beside_bytes = sizes.beside + reserve_beside(sizes.beside, vast, smallest)
@@ -372,7 +371,7 @@ def _find_least(meant: Understood, catalogue: Catalogue) -> _Found:
         ),
         is_slow=not wanted and is_slow(judged),
     )
-    return _Found(question=question, judged=judged, least=least)
+    return _Found(judged=judged, least=least)
 
 
 def _least_cpu(needs: Needs, architecture: str, cores: float | None) -> LeastCpu:

@@ -115,35 +115,31 @@ class Proposals(Record):
             )
             if shortlist.has_no_place_for(best_rank):
                 break
-            spec = next(self.catalogue.specs([candidate.id]), None)
-            if spec is None:
-                # its file is broken
-                continue
-            can_load = not is_useless
-            if program is not None and can_load:
-                can_load = need.why_not_loaded(spec, program) is None
-            proposal = self._proposal(candidate, spec, shortlist, can_load=can_load)
-            if proposal is not None:
-                shortlist.add(proposal)
+            # none where its file is broken
+            for spec in self.catalogue.specs([candidate.id]):
+                can_load = not is_useless
+                if can_load and program is not None:
+                    can_load = need.why_not_loaded(spec, program) is None
+                proposal = self._proposal(candidate, spec, shortlist, can_load=can_load)
+                if proposal is not None:
+                    shortlist.add(proposal)
         return [self.as_checked(proposal.judged) for proposal in shortlist.proposals]
 
     def why(self, judged: Judged) -> str:
         """Why a model is proposed: `closest match, from 2026-08, fits the GPU`."""
-        own, spec, runtime = (
-            self.judged.question,
-            judged.question.spec,
-            judged.question.runtime,
-        )
+        asked = self.judged.question
+        spec = judged.question.spec
+        runtime = judged.question.runtime
         parts: list[str] = []
         if spec.id in self.named:
             parts.append("closest match")
-        elif spec.family == own.spec.family:
+        elif spec.family == asked.spec.family:
             parts.append("same family")
         standing = Standings.load(self.catalogue).by_id[spec.id]
         parts.append(reasons(judged, standing))
-        if runtime is not None and own.stated.runtime not in (None, runtime.id):
+        if runtime is not None and asked.stated.runtime not in (None, runtime.id):
             parts.append(f"with {runtime.name}")
-        return ", ".join([part for part in parts if part])
+        return ", ".join(filter(None, parts))
 
     @cached_property
     def named(self) -> tuple[str, ...]:
@@ -260,37 +256,32 @@ class Proposals(Record):
     def _candidates(self) -> list[_Candidate]:
         """The open models that may do the same work here, the most promising first."""
         bounds = best_case(self.machine, self._plain)
-        candidates = [self._candidate(outline, bounds) for outline in self._outlines()]
-        return sorted([candidate for candidate in candidates if candidate is not None])
-
-    def _outlines(self) -> Iterator[Outline]:
-        own = self.judged.question.spec.id
+        candidates: list[_Candidate] = []
         for outline in self.catalogue.outlines.values():
-            is_of_kind = outline.modality in self._modalities
-            if is_of_kind and not outline.closed and outline.id != own:
-                yield outline
+            if outline.closed or outline.modality not in self._modalities:
+                continue
+            if outline.id != self.judged.question.spec.id:
+                candidates += self._as_candidate(outline, bounds)
+        return sorted(candidates)
 
-    def _candidate(self, outline: Outline, bounds: BestCase) -> _Candidate | None:
-        """The model as a candidate; None for one that is not named and is larger, surely has no
-        room, or does other work.
+    def _as_candidate(self, outline: Outline, bounds: BestCase) -> Iterator[_Candidate]:
+        """The model as a candidate; none where it is not named and is larger, surely has no room,
+        or does other work.
         """
         standings = Standings.load(self.catalogue)
         worth = standings.by_id[outline.id].worth
+        has_same_use = True
         if outline.id in self.named:
             place = self.named.index(outline.id)
-            weight = factors("worth")["named"] * (1 - _LESS_FOR_LATER * place)
-            return _Candidate(
-                is_for_other_work=False,
-                worth_below_zero=-worth * weight,
-                id=outline.id,
-            )
-        uses = self.judged.question.spec.uses
-        has_same_use, does_work = standings.has_use_of(uses, outline)
-        if not does_work or not bounds.has_room(outline):
-            return None
-        if (outline.parameters_total or inf) > self._most_parameters:
-            return None
-        return _Candidate(
+            worth *= factors("worth")["named"] * (1 - _LESS_FOR_LATER * place)
+        else:
+            uses = self.judged.question.spec.uses
+            has_same_use, does_work = standings.has_use_of(uses, outline)
+            if not does_work or not bounds.has_room(outline):
+                return
+            if (outline.parameters_total or inf) > self._most_parameters:
+                return
+        yield _Candidate(
             is_for_other_work=not has_same_use, worth_below_zero=-worth, id=outline.id
         )
 
@@ -301,7 +292,7 @@ class Proposals(Record):
         """
         checks = {finding.check for finding in self.judged.findings if finding.decides}
         total = self.judged.question.spec.parameters.total or inf
-        if checks <= {*MACHINELESS_CHECKS}:
+        if checks.issubset(MACHINELESS_CHECKS):
             return _ALIKE_IN_SIZE * total - 1
         return total - 1
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
+from ..catalogue.spec import PublishedFiles
 from ..core.records import Record
 from ..core.templates import fill
 from ..judge.checks.accelerator import more_for_shared
@@ -154,28 +155,30 @@ def _steps_of_running(launch: Launch, *, by_tag_first: bool) -> Steps:
 
 def _steps_of_published(launch: Launch, lines: tuple[str, ...]) -> Steps:
     """By `lines`, which download the published files and run them, or run files that are here."""
-    is_listed = _is_listed(launch)
     setup = [*_setup(launch, lines), *_server_address(launch.runtime)]
-    if not is_listed:
+    commands_class = _LISTED
+    if not _is_listed(launch):
+        commands_class = _UNLISTED
         setup.append("# not verified: whether the repository holds this file")
     setup += _part_lines(launch)
-    return Steps(
-        setup=tuple(setup),
-        commands=lines,
-        commands_class=_LISTED if is_listed else _UNLISTED,
-    )
+    return Steps(setup=tuple(setup), commands=lines, commands_class=commands_class)
 
 
 def _is_listed(launch: Launch) -> bool:
     """Whether the file is on the machine, or a listing shows it, or its own name was typed."""
-    question, workload = launch.question, launch.workload
-    here = question.here
-    if question.local_files:
+    here = launch.question.here
+    if launch.question.local_files:
         return True
     if here is not None and (here.by_path or here.repository):
         return True
-    files = launch.spec.files_of(workload.format, workload.quantization)
+    files = _files_of(launch)
     return files is None or files.listed or files.named
+
+
+def _files_of(launch: Launch) -> PublishedFiles | None:
+    """The listing of the judged files; None where there is none."""
+    workload = launch.workload
+    return launch.spec.files_of(workload.format, workload.quantization)
 
 
 def _part_lines(launch: Launch) -> Iterator[str]:
@@ -221,9 +224,9 @@ def _steps_of_made_file(launch: Launch) -> Steps:
     """Of the published file whose name was typed, else of one made of the published weights."""
     if launch.question.missing_bytes == 0:
         return Steps()
-    named = launch.spec.files_of(launch.workload.format, launch.workload.quantization)
-    if named is not None and named.named:
-        made = _named_file(launch, named.names.get(launch.quantization))
+    files = _files_of(launch)
+    if files is not None and files.named:
+        made = _named_file(launch, files.names.get(launch.quantization))
     else:
         made = recipe(launch)
     if made is None:
@@ -231,11 +234,8 @@ def _steps_of_made_file(launch: Launch) -> Steps:
     lines = lines_of_file(launch, made.file, made.projector)
     if not lines:
         return Steps()
-    setup = (
-        *_setup(launch, ()),
-        *made.lines,
-        *_server_address(launch.runtime),
-    )
+    address = _server_address(launch.runtime)
+    setup = (*_setup(launch, ()), *made.lines, *address)
     return Steps(setup=setup, commands=lines, commands_class=_UNLISTED)
 
 
@@ -264,10 +264,10 @@ def _setup(launch: Launch, run_lines: Sequence[str]) -> list[str]:
 
 def _installation(launch: Launch, run_lines: Sequence[str]) -> list[str]:
     """The lines that install the program, and the packages that the lines to run it need."""
-    runtime, machine = launch.runtime, launch.machine
+    machine = launch.machine
     finding = launch.judged.finding("runtime")
     code = "" if finding is None else finding.code
-    lines = list(_runtime_lines(runtime, code, machine, _install_keys(launch)))
+    lines = list(_runtime_lines(launch.runtime, code, machine, _install_keys(launch)))
     packages = _packages(launch, run_lines)
     if packages and lines and lines[-1].startswith("pip install "):
         # in one line, or pip would first get a torch that a package of the second takes back
@@ -275,9 +275,9 @@ def _installation(launch: Launch, run_lines: Sequence[str]) -> list[str]:
     elif packages:
         lines.append(f"pip install {packages}")
     first: list[str] = []
-    if lines and machine.accelerators:
+    if lines and machine.cards:
         first = _first_for_accelerator(launch)
-    rule = runtime.rule_of(launch.workload.quantization)
+    rule = launch.rule
     if rule is not None and rule.needs:
         lines.append(f"pip install {rule.needs}")
     return first + lines
@@ -345,13 +345,9 @@ def _cards_used(launch: Launch) -> list[Accelerator]:
 
 def _first_for_accelerator(launch: Launch) -> list[str]:
     """The line before the installation for such a GPU, and what makes the program take it."""
-    runtime, machine = launch.runtime, launch.machine
-    cards = _cards_used(launch)
-    if not cards:
-        for card in launch.cards:
-            is_shared = bool(card.unified) and computes_on_shared(runtime, card)
-            if runtime.gpus.required or is_shared:
-                cards.append(card)
+    runtime = launch.runtime
+    machine = launch.machine
+    cards = _cards_used(launch) or _cards_that_compute(launch)
     lines: list[str] = []
     for key, line in runtime.installation.first.items():
         if any(_is_meant(card, key, machine) for card in cards):
@@ -363,6 +359,17 @@ def _first_for_accelerator(launch: Launch) -> list[str]:
         if any(is_built_for(card, patterns) for card in cards):
             lines.append(f"export HSA_OVERRIDE_GFX_VERSION={version}")
     return lines
+
+
+def _cards_that_compute(launch: Launch) -> list[Accelerator]:
+    """The accelerators that compute a model which lies in RAM."""
+    if launch.runtime.gpus.required:
+        return list(launch.cards)
+    cards: list[Accelerator] = []
+    for card in launch.cards:
+        if card.unified and computes_on_shared(launch.runtime, card):
+            cards.append(card)
+    return cards
 
 
 def _is_meant(card: Accelerator, key: str, machine: Machine) -> bool:
@@ -387,14 +394,14 @@ def _server_address(runtime: RuntimeSpec) -> tuple[str, ...]:
 
 def _shared_memory_lines(launch: Launch) -> tuple[str, ...]:
     """Of a GPU that may use no more than a part of what it shares, and would hold only a part."""
-    needs, machine = launch.judged.needs, launch.machine
+    needs = launch.judged.needs
     if needs is None or not launch.judged.has("accelerator-partly"):
         return ()
-    line = more_for_shared(needs, machine)
+    line = more_for_shared(needs, launch.machine)
     if line is None:
         return ()
     why = "once, and restart: by default the GPU may use only half of the RAM, and"
-    if machine.system != "linux":
+    if launch.machine.system != "linux":
         why = "until the Mac restarts: without it the model may fail to load, or"
     return f"# {why} the pace is at the slow end of its range", line
 
@@ -419,7 +426,7 @@ def _login_lines(launch: Launch) -> list[str]:
 
 def _has_gate(question: Question) -> bool:
     """Whether a download from the publisher, who has a gate, is still to come."""
-    spec, workload = question.spec, question.workload
+    spec = question.spec
     if not spec.gated or question.missing_bytes == 0:
         return False
-    return who_else_has_the_files(spec, question.runtime, workload) is None
+    return who_else_has_the_files(spec, question.runtime, question.workload) is None

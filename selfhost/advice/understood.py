@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from typing import TYPE_CHECKING
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.names import Resolution, bare_name, is_path, read, typed_library_tag
-from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
+from ..catalogue.runtime import LIBRARY_RUNTIME
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.errors import WorkloadError
 from ..core.records import Record
@@ -24,6 +25,9 @@ from ..judge.judging import judge
 from ..judge.question import ask
 from ..judge.record import NO_FILES, Here, Judged, NamedFiles
 from ..machine.record import Machine
+
+if TYPE_CHECKING:
+    from ..modelfiles.source import LocalModel
 
 # the sentences of `common/remarks.toml` that hold, filled with the figures
 remarks = partial(sentences, "remarks", "remark")
@@ -142,32 +146,35 @@ def _understand_file(typed: str, workload: Workload) -> Understood:
             spec=spec, asked=typed, workload=workload, notes=stored_notes(spec)
         )
     local = read_local(typed)
-    if local.quantization and local.files_here and workload.quantization is None:
+    if workload.quantization is None and local.quantization and local.files_here:
         workload = workload.replace(quantization=local.quantization)
-    notes, are_here = local.notes, local.files_here
+    notes = local.notes
+    are_here = local.files_here
     wanted_type = need.canonical_quantization(workload.quantization or "")
-    is_other_type = wanted_type not in (None, local.quantization)
-    if local.format == "gguf" and local.quantization and is_other_type:
+    held = local.quantization if local.format == "gguf" else None
+    if held and wanted_type not in (None, held):
         # a GGUF file holds one quantization, so another is not here
         are_here = False
-        notes += remarks(
-            {"other-type": True}, held=local.quantization, asked=wanted_type
-        )
-    part: Here | None = None
-    if local.missing:
-        missing_bytes = (local.total_bytes or 0) - local.size_bytes
-        part = Here(
-            path=typed,
-            size_bytes=local.size_bytes,
-            missing_bytes=missing_bytes if missing_bytes > 0 else None,
-            missing_files=local.missing,
-        )
+        notes += remarks({"other-type": True}, held=held, asked=wanted_type)
     formats: tuple[str, ...] = ()
     if are_here or local.missing:
         formats = (local.format,)
-    files = NamedFiles(are_here=are_here, formats=formats, part=part)
+    files = NamedFiles(are_here=are_here, formats=formats, part=_part(typed, local))
     return Understood(
         spec=local.spec, asked=typed, workload=workload, notes=notes, files=files
+    )
+
+
+def _part(path: str, local: LocalModel) -> Here | None:
+    """The files of a folder where some are missing; None where it has all."""
+    if not local.missing:
+        return None
+    missing_bytes = (local.total_bytes or 0) - local.size_bytes
+    return Here(
+        path=path,
+        size_bytes=local.size_bytes,
+        missing_bytes=missing_bytes if missing_bytes > 0 else None,
+        missing_files=local.missing,
     )
 
 
@@ -176,7 +183,8 @@ def _understand_file(typed: str, workload: Workload) -> Understood:
 
 def understand_name(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
     """What a name means. Raises `UnknownModelError`, which says why and what is near."""
-    stated, name = workload, bare_name(typed)
+    stated = workload
+    name = bare_name(typed)
     resolved = read(typed, catalogue)
     if resolved is None:
         from ..catalogue.searching import resolve
@@ -188,7 +196,8 @@ def understand_name(catalogue: Catalogue, typed: str, workload: Workload) -> Und
         # of several tags the first is told: the one that was typed
         spec = spec.replace(aliases=tuple(dict.fromkeys((typed_tag, *spec.aliases))))
         resolved = _read_by_ollama(resolved, typed_tag, stated, catalogue)
-    quantization, notes = resolved.quantization, resolved.notes
+    quantization = resolved.quantization
+    notes = resolved.notes
     if quantization is None and ":" in typed:
         quantization = _type_of_tag(name, stated, catalogue)
         notes += remarks({"tag": quantization}, tag=typed, type=quantization)
@@ -203,15 +212,17 @@ def understand_name(catalogue: Catalogue, typed: str, workload: Workload) -> Und
         otherwise = Understood(
             spec=spec, asked=typed, workload=stated, notes=resolved.notes, files=files
         )
-    # what Ollama itself calls it, quantization and all, is the line to type
-    is_typed = is_tag and quantization == workload.quantization
+    tag: str | None = None
+    if is_tag and quantization and quantization == workload.quantization:
+        # what Ollama itself calls it, quantization and all, is the line to type
+        tag = name
     return Understood(
         spec=_with_typed_files(spec, name, resolved, stated, catalogue),
         asked=typed,
         workload=workload,
         notes=notes,
         files=files,
-        tag=name if is_typed and quantization else None,
+        tag=tag,
         otherwise=otherwise,
     )
 
@@ -228,16 +239,21 @@ def _checked(id: str, catalogue: Catalogue) -> ModelSpec:
 
 def _is_implied(resolved: Resolution, stated: Workload) -> bool:
     """Whether the name says its program or its type, and no option does."""
-    if stated.runtime or stated.quantization:
+    if _says_how(stated):
         return False
     return bool(resolved.runtime or resolved.quantization)
+
+
+def _says_how(stated: Workload) -> bool:
+    """Whether options name the program or the type."""
+    return bool(stated.runtime or stated.quantization)
 
 
 def _read_by_ollama(
     resolved: Resolution, tag: str, stated: Workload, catalogue: Catalogue
 ) -> Resolution:
     """In Ollama where its tag loads another file than other programs, and nothing else is asked."""
-    if stated.task != "generate" or stated.runtime or stated.quantization:
+    if stated.task != "generate" or _says_how(stated):
         return resolved
     ollama = catalogue.runtime(LIBRARY_RUNTIME)
     if tag not in ollama.library_tags.bytes and tag not in ollama.library_tags.unpacked:
@@ -270,17 +286,17 @@ def _with_typed_files(
         wanted_type = type_name or stated.quantization or ""
         return _with_named_file(spec, name, wanted_type, catalogue)
     repository = resolved.repository
-    runtime: RuntimeSpec | None = None
-    format = "gguf"
-    if resolved.runtime:
-        runtime = catalogue.runtime(resolved.runtime)
-        format = runtime.formats[0]
-        if runtime.rule_of(type_name) is None:
-            # what another program loads has a type
-            repository = None
     if repository is None:
         return spec
-    is_plain = runtime is not None or not type_name
+    format = "gguf"
+    is_plain = not type_name
+    if resolved.runtime:
+        runtime = catalogue.runtime(resolved.runtime)
+        if runtime.rule_of(type_name) is None:
+            # what another program loads has a type
+            return spec
+        format = runtime.formats[0]
+        is_plain = True
     if is_plain and _is_known(repository, format, spec):
         return spec
     files = PublishedFiles(
@@ -296,10 +312,10 @@ def _with_typed_files(
 def _is_known(repository: str, format: str, spec: ModelSpec) -> bool:
     """Whether the spec lists files of that format in the repository."""
     wanted = canonical(repository)
-    return any(
-        files.format == format and canonical(files.repository or "") == wanted
-        for files in spec.files
-    )
+    for files in spec.files:
+        if files.format == format and canonical(files.repository or "") == wanted:
+            return True
+    return False
 
 
 def _with_named_file(
