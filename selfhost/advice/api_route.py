@@ -26,6 +26,8 @@ from ..judge.record import Judged, Question
 from ..machine.record import Machine
 from .understood import remarks
 
+# offers, the cheapest first; () for none
+Offers = tuple[Offer, ...]
 # a retired model's replacement may be retired itself
 _MOST_SUCCESSORS = 4
 _BY_PUBLISHER = "the successor its publisher names"
@@ -39,7 +41,7 @@ _AS_LARGE = "an open-weight model as large or larger"
 # ------------------------------------------------------------------ offers
 
 
-def offers_for(catalogue: Catalogue, judged: Judged, today: str) -> tuple[Offer, ...]:
+def offers_for(catalogue: Catalogue, judged: Judged, today: str) -> Offers:
     """The offers that meet what was asked, this model's own first; those of a stand-in only where
     it has none and cannot run here.
 
@@ -72,14 +74,12 @@ class _Market(Record):
     question: Question
     today: str
 
-    def offers_of(self, id: str, *, ended_too: bool = False) -> tuple[Offer, ...]:
+    def offers_of(self, id: str, *, ended_too: bool = False) -> Offers:
         """The offers of that model, whatever was asked of it."""
         today = "" if ended_too else self.today
         return offers_of(self.catalogue.offers_path, id, today=today)
 
-    def offers_that_meet(
-        self, spec: ModelSpec, findings: Iterable[Finding]
-    ) -> tuple[Offer, ...]:
+    def offers_that_meet(self, spec: ModelSpec, findings: Iterable[Finding]) -> Offers:
         """Offers of the model, or of its provider without a price, that serve the context asked
         for; none where its license or openness is not what was asked for, by the findings.
         """
@@ -100,7 +100,7 @@ class _Market(Record):
                 serving.append(offer)
         return tuple(serving)
 
-    def _offers_without_price(self, spec: ModelSpec) -> tuple[Offer, ...]:
+    def _offers_without_price(self, spec: ModelSpec) -> Offers:
         """Of the provider of a closed model in service, of which no offer ever had a price."""
         served = spec.availability
         if served is None or not served.api:
@@ -117,11 +117,11 @@ class _Market(Record):
         )
         return (offer,)
 
-    def offers_of_stand_in(self, spec: ModelSpec) -> tuple[Offer, ...]:
+    def offers_of_stand_in(self, spec: ModelSpec) -> Offers:
         """The offers of the first stand-in that meets what was asked: of the first that is open
         whole where openness was asked for, else of the first that is open in part.
         """
-        partly_open: tuple[Offer, ...] = ()
+        partly_open: Offers = ()
         for stand_in in stand_ins(spec, self.catalogue):
             # most models are served by nobody
             outline = stand_in.outline
@@ -139,9 +139,7 @@ class _Market(Record):
                     partly_open = self._standing_in(offers, stand_in)
         return partly_open
 
-    def _standing_in(
-        self, offers: Iterable[Offer], stand_in: StandIn
-    ) -> tuple[Offer, ...]:
+    def _standing_in(self, offers: Iterable[Offer], stand_in: StandIn) -> Offers:
         """The offers with the reason why they stand in for what was asked."""
         own_id = self.question.spec.id
         (reason,) = remarks(

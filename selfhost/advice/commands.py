@@ -23,6 +23,7 @@ from ..judge.record import MEMORY_CHECKS, Judged, Question
 from ..machine.record import Machine
 from .launch import (
     Launch,
+    Lines,
     Values,
     device_word,
     fill_partly,
@@ -41,7 +42,7 @@ _STAND_INS = ("USER", "HOST", "ID")
 # ------------------------------------------------------------------ lines that run a model
 
 
-def commands(launch: Launch) -> tuple[str, ...]:
+def commands(launch: Launch) -> Lines:
     """Lines that download and run the model as it was judged; () where it is to be trained."""
     question = launch.question
     if launch.workload.task == "finetune":
@@ -57,7 +58,7 @@ def commands(launch: Launch) -> tuple[str, ...]:
     return lines
 
 
-def _other_line(launch: Launch) -> tuple[str, ...]:
+def _other_line(launch: Launch) -> Lines:
     """The line of the program that is shown beside this one; () where it takes more than one.
 
     Where this program's lines are not known, `lines_by_tag` has it with what installs that program.
@@ -69,7 +70,7 @@ def _other_line(launch: Launch) -> tuple[str, ...]:
     return by_tag if len(by_tag) == 1 else ()
 
 
-def server_lines(launch: Launch) -> tuple[str, ...]:
+def server_lines(launch: Launch) -> Lines:
     """The lines that start a server with the judged context and then run the model by its tag; ()
     where one line does the same.
     """
@@ -78,7 +79,7 @@ def server_lines(launch: Launch) -> tuple[str, ...]:
     return with_server if len(plain) == 1 < len(with_server) else ()
 
 
-def lines_by_tag(launch: Launch, *, with_server: bool = False) -> tuple[str, ...]:
+def lines_by_tag(launch: Launch, *, with_server: bool = False) -> Lines:
     """Lines by a tag of the runtime's, which is Ollama, where that loads what was judged.
 
     () where the runtime has no tag for it, fetches or serves no such model, has no build for the
@@ -155,7 +156,7 @@ def _run_lines(
     paths: Mapping[str, str] = {},
     *,
     with_server: bool = False,
-) -> tuple[str, ...]:
+) -> Lines:
     """The line that runs the model; before it one that starts a server, where the program has
     settings only there.
 
@@ -263,7 +264,7 @@ def _usual_template(launch: Launch) -> str:
 # ------------------------------------------------------------------ files on this machine
 
 
-def _lines_of_own_files(launch: Launch) -> tuple[str, ...]:
+def _lines_of_own_files(launch: Launch) -> Lines:
     """Of the file or the folder that was named; () where the runtime takes none, or where its path
     cannot be typed.
     """
@@ -286,7 +287,7 @@ def _lines_of_own_files(launch: Launch) -> tuple[str, ...]:
     return _run_lines(launch, template, {"repository": typed})[:1]
 
 
-def _lines_of_gguf(launch: Launch, path: str) -> tuple[str, ...]:
+def _lines_of_gguf(launch: Launch, path: str) -> Lines:
     """Of the very file that was judged; () where the runtime takes none."""
     if not path.lower().endswith(".gguf"):
         return ()
@@ -306,7 +307,7 @@ def _lines_of_gguf(launch: Launch, path: str) -> tuple[str, ...]:
     return lines_of_file(launch, path, projector)
 
 
-def lines_of_file(launch: Launch, path: str, projector: str | None) -> tuple[str, ...]:
+def lines_of_file(launch: Launch, path: str, projector: str | None) -> Lines:
     """The line that loads one GGUF file; () where the runtime takes none."""
     template = launch.lines.by_use.get("file", "")
     paths = {"file": _shell_path(path, launch.machine)}
@@ -351,7 +352,7 @@ class Recipe(Record):
     `projector` is the file beside it, of a model that sees.
     """
 
-    lines: tuple[str, ...]
+    lines: Lines
     file: str
     projector: str | None = None
 
@@ -441,7 +442,7 @@ class Training(Record):
     no command trains such models, the first is a comment that says what does.
     """
 
-    install: tuple[str, ...] = ()
+    install: Lines = ()
     line: str = ""
 
 

@@ -27,6 +27,8 @@ from ..judge.record import Judged, Question
 from ..machine.record import Accelerator, Machine
 from ..needs.case import MICRO_BATCH_TOKENS
 
+# lines to type; () where none is known
+Lines = tuple[str, ...]
 # the value of each place in a template; None: a line with that place cannot be typed
 Values = Mapping[str, str | None]
 # what may become such a value: 0, False and "" are none

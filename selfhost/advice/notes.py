@@ -30,6 +30,8 @@ from .room import Reach
 from .steps import Steps
 from .understood import Understood, remarks
 
+# sentences for the reader; () where there is nothing to say
+Sentences = tuple[str, ...]
 # what is asked of weights, and says nothing where there are none
 _WEIGHT_OPTIONS = (
     "runtime",
@@ -42,7 +44,7 @@ _WEIGHT_OPTIONS = (
 _TOKEN_OPTIONS = ("parallel", "prompt_tokens", "min_tokens_per_second")
 
 
-def _said(key: str, **figures: object) -> tuple[str, ...]:
+def _said(key: str, **figures: object) -> Sentences:
     """The sentence of that key."""
     return remarks({key: True}, **figures)
 
@@ -198,7 +200,7 @@ def _cards_of(needs: Needs) -> set[str]:
     return {term.where for term in needs.terms if term.where != "host"}
 
 
-def note_on_clock(machine: Machine, today: str) -> tuple[str, ...]:
+def note_on_clock(machine: Machine, today: str) -> Sentences:
     """That the machine was recorded after today."""
     day = machine.read_on
     if day is None or day <= today:
@@ -206,7 +208,7 @@ def note_on_clock(machine: Machine, today: str) -> tuple[str, ...]:
     return _said("future", day=day, today=today)
 
 
-def note_on_conversations(judged: Judged, to_type: Steps) -> tuple[str, ...]:
+def note_on_conversations(judged: Judged, to_type: Steps) -> Sentences:
     """That long conversations take more than the need, of the program whose lines are printed."""
     runtime = to_type.runtime or judged.question.runtime
     is_bounded = any("--ctx-checkpoints" in line for line in to_type.commands)
@@ -233,7 +235,7 @@ def note_on_conversations(judged: Judged, to_type: Steps) -> tuple[str, ...]:
     )
 
 
-def note_on_smaller(smaller: Judged | None) -> tuple[str, ...]:
+def note_on_smaller(smaller: Judged | None) -> Sentences:
     """That GPUs would hold the `smaller` type of what runs in RAM beside them."""
     if smaller is None or smaller.placement != "accelerator":
         return ()
@@ -248,7 +250,7 @@ def _pace_words(speed: Speed | None) -> str | None:
     return units.speed(speed.judged.likely)
 
 
-def note_on_users(reach: Reach) -> tuple[str, ...]:
+def note_on_users(reach: Reach) -> Sentences:
     """How many users the accelerators hold, where the text of more spills into RAM; or how many are
     served at once, where the others wait.
     """
@@ -288,7 +290,7 @@ def note_on_users(reach: Reach) -> tuple[str, ...]:
 # ------------------------------------------------------------------ how the name was understood
 
 
-def note_on_tag(understood: Understood, judged: Judged) -> tuple[str, ...]:
+def note_on_tag(understood: Understood, judged: Judged) -> Sentences:
     """Which type a tag of Ollama's loads, where that does not run and nothing says it yet."""
     taken = judged.workload
     if judged.fits or taken.format != "gguf" or not understood.files.is_tag:
@@ -355,7 +357,7 @@ def _published_bits(spec: ModelSpec) -> int:
     return 32 if stored is not None and stored.dtype == "float32" else 16
 
 
-def _note_on_conversion(question: Question) -> tuple[str, ...]:
+def _note_on_conversion(question: Question) -> Sentences:
     """Whose files they are, where not those of the account that publishes the weights."""
     spec = question.spec
     format = question.workload.format

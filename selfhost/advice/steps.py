@@ -30,7 +30,7 @@ from .commands import (
     server_lines,
     training_lines,
 )
-from .launch import Launch
+from .launch import Launch, Lines
 
 # the repository and the file come from a sourced listing, or the file is here
 _LISTED = "listed"
@@ -46,9 +46,9 @@ class Steps(Record):
     start a server with the judged context, where the commands leave that to the program.
     """
 
-    setup: tuple[str, ...] = ()
-    server: tuple[str, ...] = ()
-    commands: tuple[str, ...] = ()
+    setup: Lines = ()
+    server: Lines = ()
+    commands: Lines = ()
     runtime: RuntimeSpec | None = None
     commands_class: str | None = None
 
@@ -153,7 +153,7 @@ def _steps_of_running(launch: Launch, *, by_tag_first: bool) -> Steps:
     return _steps_of_made_file(launch)
 
 
-def _steps_of_published(launch: Launch, lines: tuple[str, ...]) -> Steps:
+def _steps_of_published(launch: Launch, lines: Lines) -> Steps:
     """By `lines`, which download the published files and run them, or run files that are here."""
     setup = [*_setup(launch, lines), *_server_address(launch.runtime)]
     commands_class = _LISTED
@@ -295,7 +295,7 @@ def _packages(launch: Launch, run_lines: Sequence[str]) -> str:
 
 def _runtime_lines(
     runtime: RuntimeSpec, code: str, machine: Machine, keys: Sequence[str]
-) -> tuple[str, ...]:
+) -> Lines:
     """How to get the runtime, by the finding's `code`; on an unknown system as on Linux."""
     if code not in ("runtime-not-installed", "runtime-not-searched"):
         return ()
@@ -382,7 +382,7 @@ def _is_meant(card: Accelerator, key: str, machine: Machine) -> bool:
     return card.vendor == key
 
 
-def _server_address(runtime: RuntimeSpec) -> tuple[str, ...]:
+def _server_address(runtime: RuntimeSpec) -> Lines:
     """A comment on where the program answers requests; () where it serves none."""
     if runtime.service is None or not runtime.command_lines.serves_api:
         return ()
@@ -392,7 +392,7 @@ def _server_address(runtime: RuntimeSpec) -> tuple[str, ...]:
     )
 
 
-def _shared_memory_lines(launch: Launch) -> tuple[str, ...]:
+def _shared_memory_lines(launch: Launch) -> Lines:
     """Of a GPU that may use no more than a part of what it shares, and would hold only a part."""
     needs = launch.judged.needs
     if needs is None or not launch.judged.has("accelerator-partly"):

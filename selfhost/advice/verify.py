@@ -258,7 +258,8 @@ def _has_as_many(run: Run, catalogue: Catalogue, spec_id: str) -> bool:
     shared_table = 0
     inside = spec.architecture
     if inside is not None and inside.tied_embeddings:
-        shared_table = (inside.vocabulary or 0) * inside.embedding_length
+        vocabulary = inside.vocabulary or 0
+        shared_table = vocabulary * inside.embedding_length
     for more in (0, spec.parameters.extra_in_files or 0, shared_table):
         if abs(run.parameters / (stated + more) - 1) < _OTHER_COUNT:
             return True
