@@ -55,7 +55,10 @@ from .space import what_is_smaller
 def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Finding:
     """Is an accelerator needed, and do those that `needs` names as places hold their shares?"""
     if needs.placement != "host":
-        return _placed_check(needs, machine, question)
+        shares = tuple(_shares(needs, machine, question))
+        return _OnCards(
+            needs=needs, machine=machine, question=question, shares=shares
+        ).placed_check()
     in_ram = _InRam(needs=needs, machine=machine, question=question)
     if question.runtime is not None and question.wants_gpu:
         return in_ram.without_gpu(question.runtime)
@@ -82,12 +85,16 @@ def _placing_options(question: Question) -> list[str]:
 # ------------------------------------------------------------------ the model lies in RAM
 
 
-class _InRam(Record):
-    """A model that lies in the RAM of a machine, and what was asked of it."""
+class _Layout(Record):
+    """Where a model lies on a machine, and what was asked of it."""
 
     needs: Needs
     machine: Machine
     question: Question
+
+
+class _InRam(_Layout):
+    """A model that lies in the RAM of a machine."""
 
     @property
     def cards(self) -> Sequence[Accelerator]:
@@ -181,7 +188,12 @@ class _InRam(Record):
         free = self.machine.memory_available_bytes
         left_percent = LEFT_PERCENT if free is None else free * 100 // total
         if percent <= left_percent:
-            return _shares_check([share], self.needs, self.machine, self.question)
+            return _OnCards(
+                needs=self.needs,
+                machine=self.machine,
+                question=self.question,
+                shares=(share,),
+            ).check()
         return finding(
             undecided("accelerator-close", "share"),
             taken=share.room_bytes(),
@@ -311,33 +323,13 @@ class _Share(NamedTuple):
         return _Fit.NONE
 
 
-def _fit_of(shares: Sequence[_Share], *, is_idle: bool = False) -> _Fit:
-    """How much of the range there is room for on each of them."""
-    return min(share.fit(is_idle=is_idle) for share in shares)
-
-
-def _placed_check(needs: Needs, machine: Machine, question: Question) -> Finding:
-    """Do the accelerators in use hold their shares, now or once they are idle?"""
-    shares = _shares_of(needs, machine, question)
-    if not shares or any(share.room_bytes() is None for share in shares):
-        return _unread_devices(shares, needs, machine)
-    if question.runtime is not None:
-        devices = [share.device for share in shares]
-        refusal = _refusal(question.runtime, question.kernel_rules, devices)
-        if refusal is not None:
-            return refusal
-    return _shares_check(shares, needs, machine, question)
-
-
-def _shares_of(needs: Needs, machine: Machine, question: Question) -> list[_Share]:
-    if not machine.accelerators:
-        return []
+def _shares(needs: Needs, machine: Machine, question: Question) -> Iterator[_Share]:
+    """What lies on each accelerator; nothing where they were not read."""
     percent = percent_of(question.case) if question.wants_gpu else None
-    shares = list[_Share]()
-    for place in _device_places(needs):
-        device = machine.accelerators[index_of(place.where)]
-        shares.append(_Share(place, device, percent))
-    return shares
+    if machine.accelerators:
+        for place in _device_places(needs):
+            device = machine.accelerators[index_of(place.where)]
+            yield _Share(place, device, percent)
 
 
 def _device_places(needs: Needs) -> list[PlaceNeed]:
@@ -346,43 +338,112 @@ def _device_places(needs: Needs) -> list[PlaceNeed]:
     return [place for place in needs.memory.places if place.where != "host"]
 
 
-def _unread_devices(
-    shares: Sequence[_Share], needs: Needs, machine: Machine
-) -> Finding:
-    fact = "accelerators.memory_total_bytes"
-    if machine.accelerators is None:
-        fact = "accelerators"
-    elif any(share.device.memory_total_bytes is not None for share in shares):
-        fact = "accelerators.unified"
-    return finding(
-        undecided("accelerator-unread"),
-        needs=sum(place.high_bytes for place in _device_places(needs)),
-        unit="bytes",
-        why=machine.why_unread(fact),
-    )
+class _OnCards(_Layout):
+    """A model of which accelerators hold the `shares`, one on each."""
 
+    shares: tuple[_Share, ...]
 
-def _shares_check(
-    shares: Sequence[_Share], needs: Needs, machine: Machine, question: Question
-) -> Finding:
-    room = sum(share.room_bytes() or 0 for share in shares)
-    low = sum(share.place.low_bytes for share in shares)
-    high = sum(share.place.high_bytes for share in shares)
-    on_cards = [term for term in needs.terms if term.where != "host"]
-    return finding(
-        _shares_ruling(shares, needs, question),
-        needs=high,
-        has=room,
-        short=max(0, high - room),
-        unit="bytes",
-        devices=" and ".join(units.counted([share.device.name for share in shares])),
-        program=question.runtime.name if question.runtime else "The runtime",
-        need=(low, high),
-        likely=sum(share.place.total_bytes for share in shares),
-        option=_lean_option(question),
-        smaller=what_is_smaller(on_cards, room),
-        confidence=machine.confidence,
-    )
+    def placed_check(self) -> Finding:
+        """Do the accelerators in use hold their shares, now or once they are idle?"""
+        rooms = [share.room_bytes() for share in self.shares]
+        if not rooms or None in rooms:
+            return self._unread()
+        if self.question.runtime is not None:
+            devices = [share.device for share in self.shares]
+            rules = self.question.kernel_rules
+            refusal = _refusal(self.question.runtime, rules, devices)
+            if refusal is not None:
+                return refusal
+        return self.check()
+
+    def _unread(self) -> Finding:
+        fact = "accelerators.memory_total_bytes"
+        if self.machine.accelerators is None:
+            fact = "accelerators"
+        for share in self.shares:
+            if share.device.memory_total_bytes is not None:
+                fact = "accelerators.unified"
+        high_bytes = [place.high_bytes for place in _device_places(self.needs)]
+        why = self.machine.why_unread(fact)
+        unread = undecided("accelerator-unread", why=why)
+        return finding(unread, needs=sum(high_bytes), unit="bytes")
+
+    def check(self) -> Finding:
+        """Whether they have room for their shares, as `_ruling` says."""
+        room = sum(share.room_bytes() or 0 for share in self.shares)
+        low = sum(share.place.low_bytes for share in self.shares)
+        high = sum(share.place.high_bytes for share in self.shares)
+        on_cards = [term for term in self.needs.terms if term.where != "host"]
+        names = units.counted([share.device.name for share in self.shares])
+        runtime = self.question.runtime
+        return finding(
+            self._ruling(),
+            needs=high,
+            has=room,
+            short=max(0, high - room),
+            unit="bytes",
+            devices=" and ".join(names),
+            program=runtime.name if runtime else "The runtime",
+            need=(low, high),
+            likely=sum(share.place.total_bytes for share in self.shares),
+            option=_lean_option(self.question),
+            smaller=what_is_smaller(on_cards, room),
+            confidence=self.machine.confidence,
+        )
+
+    def _fit(self, *, is_idle: bool = False) -> _Fit:
+        """How much of the range there is room for on each of them."""
+        return min(share.fit(is_idle=is_idle) for share in self.shares)
+
+    @property
+    def _now_only(self) -> bool:
+        """Whether what is free now was asked for, so that an idle accelerator does not count."""
+        return self.question.workload.memory_basis == "available"
+
+    def _ruling(self) -> Ruling:
+        """Whether the accelerators have room for the most, now or once they are idle.
+
+        Where the program takes less by an option, and in training, a part of the range is enough.
+        """
+        needs = self.needs
+        if needs.is_lean or self.question.workload.task == "finetune":
+            variant = "lean" if needs.is_lean else ""
+            # a training is placed by what is free now
+            fit = self._fit(is_idle=needs.is_lean and not self._now_only)
+            if fit is _Fit.LIKELY:
+                return warning("accelerator-tight", variant)
+            if fit is _Fit.LEAST:
+                return undecided("accelerator-close", variant)
+        if self._fit() is not _Fit.MOST:
+            return self._too_full()
+        if needs.is_lean:
+            return warning("accelerator-lean")
+        if needs.placement != "split":
+            return passing("accelerator-fits")
+        if needs.offload:
+            return warning("accelerator-partly", "in-turn")
+        is_stated = _placing_options(self.question)
+        return warning("accelerator-partly", "stated" if is_stated else "")
+
+    def _too_full(self) -> Ruling:
+        """Of accelerators without room for their shares: whether they have it once idle."""
+        shares = self.shares
+        figures: Figures = {"several": len(shares) if len(shares) > 1 else 0}
+        is_of_one = sum(share.lacking_bytes for share in shares) <= 0
+        if is_of_one:
+            # together they have enough: name the one that lacks most
+            worst = max(shares, key=lambda share: share.lacking_bytes)
+            shares = (worst,)
+            figures |= {
+                "needs": worst.place.high_bytes,
+                "has": worst.room_bytes(),
+                "short": worst.lacking_bytes,
+                "devices": worst.device.name,
+            }
+        if not self._now_only and self._fit(is_idle=True) is _Fit.MOST:
+            free = sum(share.device.memory_free_bytes or 0 for share in shares)
+            return warning("accelerator-not-now", free=free, **figures)
+        return failing("accelerator-too-small", is_of_one=is_of_one, **figures)
 
 
 def _lean_option(question: Question) -> str:
@@ -396,57 +457,6 @@ def _lean_option(question: Question) -> str:
     lines = [options[key] for key in keys if options.get(key)]
     parallel = question.workload.parallel
     return fill(" ".join(lines), {"parallel": parallel}, keep_unknown=True)
-
-
-def _shares_ruling(
-    shares: Sequence[_Share], needs: Needs, question: Question
-) -> Ruling:
-    """Whether the accelerators have room for the most, now or once they are idle.
-
-    Where the program takes less by an option, and in training, a part of the range is enough.
-    """
-    now_only = question.workload.memory_basis == "available"
-    if needs.is_lean or question.workload.task == "finetune":
-        variant = "lean" if needs.is_lean else ""
-        # a training is placed by what is free now
-        fit = _fit_of(shares, is_idle=needs.is_lean and not now_only)
-        if fit is _Fit.LIKELY:
-            return warning("accelerator-tight", variant)
-        if fit is _Fit.LEAST:
-            return undecided("accelerator-close", variant)
-    if _fit_of(shares) is not _Fit.MOST:
-        return _too_full(shares, now_only=now_only)
-    if needs.is_lean:
-        return warning("accelerator-lean")
-    if needs.placement != "split":
-        return passing("accelerator-fits")
-    if needs.offload:
-        return warning("accelerator-partly", "in-turn")
-    return warning("accelerator-partly", "stated" if _placing_options(question) else "")
-
-
-def _too_full(shares: Sequence[_Share], *, now_only: bool) -> Ruling:
-    """Of accelerators without room for their shares: whether they have it once they are idle.
-
-    `now_only`: what is free now was asked for, so that an idle accelerator does not count.
-    """
-    figures: Figures = {"several": len(shares) if len(shares) > 1 else 0}
-    named = shares
-    is_of_one = sum(share.lacking_bytes for share in shares) <= 0
-    if is_of_one:
-        # together they have enough: name the one that lacks most
-        worst = max(shares, key=lambda share: share.lacking_bytes)
-        named = [worst]
-        figures |= {
-            "needs": worst.place.high_bytes,
-            "has": worst.room_bytes(),
-            "short": worst.lacking_bytes,
-            "devices": worst.device.name,
-        }
-    if not now_only and _fit_of(shares, is_idle=True) is _Fit.MOST:
-        free = sum(share.device.memory_free_bytes or 0 for share in named)
-        return warning("accelerator-not-now", free=free, **figures)
-    return failing("accelerator-too-small", is_of_one=is_of_one, **figures)
 
 
 # ------------------------------------------------------------------ what programs ask of a GPU
