@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from io import StringIO
 from statistics import fmean, harmonic_mean, median
 from typing import Any
@@ -44,8 +45,12 @@ _END_BYTES = 4 << 20
 MAX_LOG_BYTES = 8 << 30
 # a log may have millions of lines; a row of a table is no longer
 _LONGEST_ROW = 2000
+# hears how many bytes were read, and of how many
+Tell = Callable[[int, int | None], None]
 # a cache of llama.cpp has this type unless told
 _USUAL_CACHE = {"keys": "f16", "values": "f16"}
+# the regular expression of that key of the table
+_pattern = partial(expression, "runs")
 
 
 class _AnswerRules(Stated):
@@ -86,7 +91,7 @@ def _table() -> _RunsTable:
     return shipped_record(_RunsTable, "runs")
 
 
-def read_log(path: str, tell: Callable[[int, int | None], None] | None = None) -> str:
+def read_log(path: str, tell: Tell | None = None) -> str:
     """The text of a log, of a long one the start and the end. `tell` hears how many bytes were
     read, and of how many. Raises `Unreadable`.
     """
@@ -99,7 +104,7 @@ def read_log(path: str, tell: Callable[[int, int | None], None] | None = None) -
 
 def run_of(text: str) -> Run | None:
     """What the output tells of its run; None where no reader knows it."""
-    text = expression("runs", "colours").sub("", text).replace("\r", "")
+    text = _pattern("colours").sub("", text).replace("\r", "")
     for read in (_read_bench, _read_answers, _read_log, _read_vllm):
         run = read(text)
         if run is not None and run.figures:
@@ -127,7 +132,7 @@ class _Facts(dict[str, str]):
     @property
     def quantization(self) -> str | None:
         """`Q4_K - Medium` by the name of its files, Q4_K_M; None where no type is told."""
-        match = expression("runs", "type").search(self.get("type", ""))
+        match = _pattern("type").search(self.get("type", ""))
         if match is None:
             return None
         name = match[1]
@@ -251,7 +256,7 @@ def _read_log(text: str) -> Run:
     """The last model that llama-server, llama-cli or Ollama's runner loaded."""
     signs = _table().signs
     runtime = "ollama" if _has_sign(text, signs["ollama"]) else "llama.cpp"
-    text, drafters = expression("runs", "drafter").subn("", text)
+    text, drafters = _pattern("drafter").subn("", text)
     facts = _facts("llama.cpp", text)
     text = text[max(0, text.rfind("llama_model_loader: loaded meta data")) :]
     buffers = _buffers(text)
@@ -333,7 +338,7 @@ class _Buffer(Record):
     @property
     def where(self) -> str:
         """Whether the device is a part of the host."""
-        is_host = expression("runs", "host").match(self.device)
+        is_host = _pattern("host").match(self.device)
         return HOST if is_host else ACCELERATORS
 
 
@@ -345,10 +350,10 @@ def _buffers(text: str) -> list[_Buffer]:
     the last: a context that is made again prints its buffers again.
     """
     buffers: dict[tuple[str, str], _Buffer] = {}
-    for loaded_on, used_by, kind, size in expression("runs", "buffer").findall(text):
+    for loaded_on, used_by, kind, size in _pattern("buffer").findall(text):
         device = loaded_on or used_by
         term = _TERMS.get(kind, "weights")
-        if term == "weights" and expression("runs", "repacked").search(device):
+        if term == "weights" and _pattern("repacked").search(device):
             term = "repacked_weights"
         mib = float(size)
         before = buffers.get((term, device))
@@ -368,12 +373,12 @@ def _memory_of_buffers(buffers: Sequence[_Buffer]) -> list[Figure]:
         if any(sizes):
             # each is printed with two places
             rounded = len(sizes) * _MIB // 100
-            figures.append(_memory(term, where, sum(sizes) * _MIB, rounded))
+            size = round(sum(sizes) * _MIB)
+            figures.append(_memory(term, where, size, rounded))
     return figures
 
 
-def _memory(term: str, where: str, size: float, rounded: float = 0) -> Figure:
-    seen = round(size)
+def _memory(term: str, where: str, seen: float, rounded: float = 0) -> Figure:
     return Figure(subject="memory", term=term, where=where, seen=seen, rounded=rounded)
 
 
@@ -476,7 +481,7 @@ def _paces_of_requests(text: str) -> list[_Timed]:
     """The paces of each request that a log of llama.cpp tells of."""
     requests = _Requests()
     task = ""
-    for match in expression("runs", "event").finditer(text):
+    for match in _pattern("event").finditer(text):
         event = match["event"]
         task = match["task"] or task
         requests.of(task)
@@ -536,7 +541,7 @@ def _read_bench(text: str) -> Run | None:
         if row.setup == first.setup:
             paces.setdefault(row.test, row.pace)
     left_out = len(rows) - len(paces)
-    is_broken = expression("runs", "broken").search(text)
+    is_broken = _pattern("broken").search(text)
     holds = {"other-tests": left_out, "broken": is_broken}
     facts = _facts("llama-bench", text)
     facts.update(first.cells)
@@ -569,7 +574,7 @@ def _bench_rows(text: str) -> Iterator[_BenchRow]:
 
 def _tested_pace(test: str, cell: str) -> Figure | None:
     """The pace of a test such as `tg128 @ d4096`; None where the test is another, or has none."""
-    match = expression("runs", "test").fullmatch(test)
+    match = _pattern("test").fullmatch(test)
     # `5.04 ± 0.26`, however the sign was decoded
     number = cell.split(" ")[0]
     if match is None or _NUMBER.fullmatch(number) is None:
@@ -688,7 +693,7 @@ def _read_vllm(text: str) -> Run:
     is_host = "device_config=cpu" in text
     figures: list[Figure] = []
     # of one of several devices it is a part
-    if not expression("runs", "spread").search(text):
+    if not _pattern("spread").search(text):
         figures += _weights_of_vllm(facts, HOST if is_host else ACCELERATORS)
     pace = _steadiest_pace(text)
     if pace is not None:
@@ -712,10 +717,7 @@ def _weights_of_vllm(facts: _Facts, where: str) -> Iterator[Figure]:
     if float(gib):
         places = len(gib.partition(".")[2])
         rounded = _GIB * 10**-places / 2
-        size = _GIB * float(gib)
-        yield Figure(
-            subject="memory", term="weights", where=where, seen=size, rounded=rounded
-        )
+        yield _memory("weights", where, _GIB * float(gib), rounded)
 
 
 def _steadiest_pace(text: str) -> Figure | None:
@@ -736,7 +738,7 @@ def _rates_by_sequences(text: str) -> dict[int, list[float]]:
     """
     rates: dict[int, list[float]] = {}
     before = 0
-    for prompt_rate, rate, count in expression("runs", "window").findall(text):
+    for prompt_rate, rate, count in _pattern("window").findall(text):
         running = int(count)
         is_steady = running == before and not float(prompt_rate)
         if running and is_steady and float(rate):

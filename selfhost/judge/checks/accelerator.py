@@ -370,11 +370,15 @@ class _OnCards(_Layout):
 
     def check(self) -> Finding:
         """Whether they have room for their shares, as `_ruling` says."""
-        room = sum(share.room_bytes() or 0 for share in self.shares)
-        low = sum(share.place.low_bytes for share in self.shares)
-        high = sum(share.place.high_bytes for share in self.shares)
+        room = low = likely = high = 0
+        names = list[str]()
+        for share in self.shares:
+            room += share.room_bytes() or 0
+            low += share.place.low_bytes
+            likely += share.place.total_bytes
+            high += share.place.high_bytes
+            names.append(share.device.name)
         on_cards = [term for term in self.needs.terms if term.where != "host"]
-        names = units.counted([share.device.name for share in self.shares])
         runtime = self.question.runtime
         return finding(
             self._ruling(),
@@ -382,10 +386,10 @@ class _OnCards(_Layout):
             has=room,
             short=max(0, high - room),
             unit="bytes",
-            devices=" and ".join(names),
+            devices=" and ".join(units.counted(names)),
             program=runtime.name if runtime else "The runtime",
             need=(low, high),
-            likely=sum(share.place.total_bytes for share in self.shares),
+            likely=likely,
             option=_lean_option(self.question),
             smaller=what_is_smaller(on_cards, room),
             confidence=self.machine.confidence,

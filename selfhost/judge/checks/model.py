@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ...catalogue.spec import HEARD_SECONDS, License, ModelSpec
 from ...catalogue.spec_values import GENERATING
 from ...core import units
+from ...core.records import Record
 from ...core.workload import Workload
 from ..files import states_needs_alone, who_else_has_the_files
 from ..record import Here, Question
@@ -65,7 +66,104 @@ def terms_checks(spec: ModelSpec, workload: Workload) -> Iterator[Finding]:
     license = spec.license or License()
     is_asked = workload.commercial or workload.license
     if is_asked or license.commercial_use == "conditional":
-        yield _license_check(spec, license, workload)
+        terms = _Terms(spec=spec, license=license, workload=workload)
+        yield terms.license_check()
+
+
+class _Terms(Record):
+    """The license of a model, and what was asked of it."""
+
+    spec: ModelSpec
+    license: License
+    workload: Workload
+
+    def license_check(self) -> Finding:
+        """Is the license accepted, and does it allow the use?"""
+        license = self.license
+        accepted = self.workload.license
+        ruling = self._ruling()
+        wanted = list[str]()
+        if self.workload.commercial:
+            wanted.append("commercial use")
+        if accepted:
+            wanted.append(accepted)
+        is_unconfirmed = ruling.code in ("license-unconfirmed", "license-assumed")
+        conditions = "; ".join(license.conditions)
+        return finding(
+            ruling,
+            needs=", ".join(wanted) or None,
+            has=license.id or None,
+            name=units.short_license(license.id or "no license known"),
+            accepted=accepted,
+            commercial_alone=self.workload.commercial and not accepted,
+            commercial_too=self.workload.commercial and bool(accepted),
+            url=license.url,
+            guess=self._use_is_guess or is_unconfirmed,
+            terms=conditions or "conditions that the spec does not list",
+        )
+
+    @property
+    def _use_is_guess(self) -> bool:
+        """Whether no source confirms what the license says of a use that was asked for.
+
+        One source tells which license it is, another what it allows.
+        """
+        from ...catalogue import openness
+
+        if not self.workload.commercial:
+            return False
+        return openness.permission(self.spec, "commercial use").assumed
+
+    @property
+    def _name_is_guess(self) -> bool:
+        """Whether no source confirms which license it is, where some are accepted alone."""
+        from ...catalogue import openness
+
+        if not self.workload.license:
+            return False
+        return openness.unconfirmed(self.spec.sources.get("license"))
+
+    def _ruling(self) -> Ruling:
+        """Whether its name is accepted, then whether it allows the use."""
+        if self.spec.closed and self.workload.license:
+            return failing("license-not-accepted", "closed")
+        if self.spec.closed:
+            return warning("license-conditional", "closed")
+        refused = self._name_refused() or self._use_refused()
+        if refused is not None:
+            return refused
+        if self.license.commercial_use == "conditional":
+            return warning("license-conditional")
+        if self._use_is_guess or self._name_is_guess:
+            return warning("license-assumed")
+        return passing("license-allows")
+
+    def _name_refused(self) -> Ruling | None:
+        """That it is none of those accepted, or that nobody knows; None where it is one."""
+        from ...catalogue import openness
+
+        accepted = self.workload.license
+        if not accepted:
+            return None
+        if not self.license.id:
+            return undecided("license-not-known", "name")
+        if openness.satisfies(self.license.id, accepted):
+            return None
+        if self._name_is_guess:
+            return undecided("license-unconfirmed", "name")
+        return failing("license-not-accepted")
+
+    def _use_refused(self) -> Ruling | None:
+        """That it forbids the use, or that nobody knows; None where it does not."""
+        if not self.workload.commercial:
+            return None
+        if self.license.commercial_use is None:
+            return undecided("license-not-known")
+        if self.license.commercial_use != "no":
+            return None
+        if self._use_is_guess:
+            return undecided("license-unconfirmed")
+        return failing("license-forbids")
 
 
 def is_partly_open(finding: Finding) -> bool:
@@ -112,84 +210,6 @@ def _openness_finding(
     )
 
 
-def _license_check(spec: ModelSpec, license: License, workload: Workload) -> Finding:
-    """Is the license accepted, and does it allow the use?"""
-    from ...catalogue import openness
-
-    accepted = workload.license
-    # one source tells which license it is, another what it allows
-    use_is_guess = False
-    if workload.commercial:
-        use_is_guess = openness.permission(spec, "commercial use").assumed
-    ruling = _license_ruling(spec, license, workload, use_is_guess=use_is_guess)
-    is_unconfirmed = ruling.code in ("license-unconfirmed", "license-assumed")
-    wanted = list[str]()
-    if workload.commercial:
-        wanted.append("commercial use")
-    if accepted:
-        wanted.append(accepted)
-    return finding(
-        ruling,
-        needs=", ".join(wanted) or None,
-        has=license.id or None,
-        name=units.short_license(license.id or "no license known"),
-        accepted=accepted,
-        commercial_alone=workload.commercial and not accepted,
-        commercial_too=workload.commercial and bool(accepted),
-        url=license.url,
-        guess=use_is_guess or is_unconfirmed,
-        terms="; ".join(license.conditions) or "conditions that the spec does not list",
-    )
-
-
-def _license_ruling(
-    spec: ModelSpec, license: License, workload: Workload, *, use_is_guess: bool
-) -> Ruling:
-    """Whether its name is accepted, then whether it allows the use."""
-    from ...catalogue import openness
-
-    accepted = workload.license
-    if spec.closed and accepted:
-        return failing("license-not-accepted", "closed")
-    if spec.closed:
-        return warning("license-conditional", "closed")
-    name_is_guess = False
-    if accepted:
-        name_is_guess = openness.unconfirmed(spec.sources.get("license"))
-        refused = _name_refused(license, accepted, is_guess=name_is_guess)
-        if refused is not None:
-            return refused
-    if workload.commercial:
-        if license.commercial_use is None:
-            return undecided("license-not-known")
-        if license.commercial_use == "no":
-            return _forbids(is_guess=use_is_guess)
-    if license.commercial_use == "conditional":
-        return warning("license-conditional")
-    if use_is_guess or name_is_guess:
-        return warning("license-assumed")
-    return passing("license-allows")
-
-
-def _forbids(*, is_guess: bool) -> Ruling:
-    if is_guess:
-        return undecided("license-unconfirmed")
-    return failing("license-forbids")
-
-
-def _name_refused(license: License, accepted: str, *, is_guess: bool) -> Ruling | None:
-    """That the license is none of those accepted, or that nobody knows; None where it is one."""
-    from ...catalogue import openness
-
-    if not license.id:
-        return undecided("license-not-known", "name")
-    if openness.satisfies(license.id, accepted):
-        return None
-    if is_guess:
-        return undecided("license-unconfirmed", "name")
-    return failing("license-not-accepted")
-
-
 # ------------------------------------------------------------------ the weights
 
 
@@ -214,7 +234,9 @@ def _weights_ruling(question: Question, *, runs_code: bool | None) -> Ruling:
     if spec.openness.weights == "closed":
         sentences = spec.availability.sentences if spec.availability is not None else ()
         return failing("weights-closed", available=" ".join(sentences) or None)
-    if not question.local_files and here is not None and here.missing_files:
+    if question.local_files:
+        here = None
+    if here is not None and here.missing_files:
         return _partly_here(here)
     if spec.openness.weights == "unknown" and not _can_be_had(question):
         is_stated = spec.origin.endswith(".toml")
@@ -222,10 +244,11 @@ def _weights_ruling(question: Question, *, runs_code: bool | None) -> Ruling:
         return undecided("weights-not-known", spec=own_spec)
     if question.local_files:
         return passing("weights-here", path=None)
-    is_here = here is not None and here.missing_bytes == 0
+    if here is not None and here.missing_bytes != 0:
+        here = None
     if runs_code or _is_pickle(question):
-        return warning("weights-unsafe", where=_where(spec, is_here=is_here))
-    if here is not None and is_here:
+        return warning("weights-unsafe", where=_where(spec, here))
+    if here is not None:
         return passing("weights-here", path=here.path)
     return _download_ruling(question)
 
@@ -252,8 +275,8 @@ def _is_pickle(question: Question) -> bool:
     return is_published_so and question.workload.format not in _NEVER_PICKLE
 
 
-def _where(spec: ModelSpec, *, is_here: bool) -> str:
-    if is_here:
+def _where(spec: ModelSpec, here: Here | None) -> str:
+    if here is not None:
         return "here"
     return "yours to get" if spec.lone_config else "published"
 
@@ -317,13 +340,14 @@ def context_check(question: Question) -> Finding | None:
     if question.spec.architecture is not None:
         trained = question.spec.architecture.context_tokens
         scaled = question.spec.architecture.scaled_context_tokens
-    most = max(trained or 0, scaled or 0)
+    at_once = trained or 0
+    most = max(at_once, scaled or 0)
     if question.row.rewrites and trained:
         # an encoder with a decoder: the context is what is read and written together
         most = 2 * trained
         ruling = _context_of_both(question, wanted, most)
     else:
-        ruling = _context_ruling(question, wanted, trained or 0, most)
+        ruling = _context_ruling(question, wanted, at_once, most)
     return finding(
         ruling,
         needs=wanted,
@@ -368,17 +392,11 @@ def _recording_check(spec: ModelSpec, seconds: int | None) -> Finding | None:
         return None
     longest = stated.longest_seconds
     if longest is not None and seconds > longest:
-        return finding(
-            failing("context-recording-too-long"),
-            needs=seconds,
-            has=longest,
-            short=seconds - longest,
-            unit="seconds",
-        )
+        ruling = failing("context-recording-too-long", short=seconds - longest)
+        return finding(ruling, needs=seconds, has=longest, unit="seconds")
     heard = stated.heard_seconds or HEARD_SECONDS
     grows = stated.second_bytes or stated.squared_second_bytes
-    if grows or spec.architecture is not None or seconds <= heard:
+    if seconds <= heard or grows or spec.architecture is not None:
         return None
-    return finding(
-        warning("context-unmeasured"), needs=seconds, has=heard, short=0, unit="seconds"
-    )
+    ruling = warning("context-unmeasured", short=0)
+    return finding(ruling, needs=seconds, has=heard, unit="seconds")

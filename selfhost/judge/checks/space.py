@@ -14,7 +14,7 @@ from ...core.units import GB, GIB, MIB, words_of
 from ...core.workload import Workload
 from ...machine import cpus
 from ...machine.record import FAT_FILE_BYTES, Disk, Machine
-from ...needs.records import Needs, Term
+from ...needs.records import MemoryNeed, Needs, Term
 from ..record import Question
 from . import (
     Figures,
@@ -144,6 +144,11 @@ def _less(size: int | None, taken: int) -> int | None:
     return None if size is None else max(0, size - taken)
 
 
+def _lacking(need_bytes: int, has: int | None) -> int | None:
+    """How much is missing; None where it is not known what there is."""
+    return None if has is None else max(0, need_bytes - has)
+
+
 def _least(*sizes: int | None) -> int | None:
     """The least of the sizes that are known; None where none is."""
     known = [size for size in sizes if size is not None]
@@ -235,13 +240,14 @@ def memory_check(
     """
     given = given_by(machine, workload)
     host = [term for term in needs.terms if term.where == "host"]
-    low = sum(term.low_bytes for term in host)
-    high = sum(term.high_bytes for term in host) + files_bytes
+    need = MemoryNeed(terms=tuple(host))
+    low = need.low_bytes
+    high = need.high_bytes + files_bytes
     if needs.memory is not None:
         # originals of what a runtime copies may leave the page cache, but not a disk in RAM
         low += min(files_bytes, needs.memory.evictable_bytes)
     held = _HostNeed(low=low, high=high, machine=machine, given=given)
-    ruling = held.ruling() if needs.memory is not None else _need_unknown(needs, held)
+    ruling = _need_unknown(needs, held) if needs.memory is None else held.ruling()
     has = ruling.figures["has"]
     on_gpu: int | None = None
     if needs.placement == "split" and needs.offload is None:
@@ -253,7 +259,7 @@ def memory_check(
     found = finding(
         ruling,
         needs=high,
-        short=None if has is None else max(0, high - has),
+        short=_lacking(high, has),
         unit="bytes",
         reserve_bytes=given.reserve_bytes,
         need=(low, high),
@@ -542,7 +548,7 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
     if size is not None:
         figures = {
             "needs": size.likely,
-            "short": None if has is None else max(0, size.high - has),
+            "short": _lacking(size.high, has),
             "size": (size.low, size.high),
             "is_range": size.low != size.high,
         }
