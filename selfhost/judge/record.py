@@ -313,6 +313,11 @@ class Judged(Record):
         return self.needs.offload if self.needs is not None else None
 
     @property
+    def users_pace(self) -> Range | None:
+        """Tokens a second that each user gets; None of work that is no text, or where not known."""
+        return None if self.speed is None else self.speed.judged
+
+    @property
     def waits_for_setting(self) -> bool:
         """A GPU that shares the RAM holds all of it only once a limit of the system is raised."""
         return self.placement == "host" and self.has("accelerator-partly")
