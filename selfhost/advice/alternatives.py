@@ -355,8 +355,8 @@ class Search(Record):
         """What was judged, with the type that fits whole named where the accelerator is told."""
         quantization = whole.quantization or ""
         pace: str | None = None
-        if whole.speed is not None and whole.speed.judged is not None:
-            pace = units.speed(whole.speed.judged.likely)
+        if whole.users_pace is not None:
+            pace = units.speed(whole.users_pace.likely)
         loss: str | None = None
         if _bits_of(quantization) < _FOUR_BITS:
             loss = quality_of(quantization, whole.question.spec).text

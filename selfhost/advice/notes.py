@@ -20,7 +20,7 @@ from ..core.errors import MAX_PROBLEMS, Problem
 from ..core.templates import fill
 from ..core.workload import FLAGS, Workload
 from ..judge.checks.model import reads_context
-from ..judge.pace import Speed
+from ..judge.pace import Range, Speed
 from ..judge.pace.text import pace_of_text
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
@@ -239,15 +239,13 @@ def note_on_smaller(smaller: Judged | None) -> Sentences:
     """That GPUs would hold the `smaller` type of what runs in RAM beside them."""
     if smaller is None or smaller.placement != "accelerator":
         return ()
-    pace = _pace_words(smaller.speed)
+    pace = _pace_words(smaller.users_pace)
     return _said("on-gpu", type=smaller.quantization, pace=pace)
 
 
-def _pace_words(speed: Speed | None) -> str | None:
+def _pace_words(pace: Range | None) -> str | None:
     """The likely pace of each user; None where it is not known."""
-    if speed is None or speed.judged is None:
-        return None
-    return units.speed(speed.judged.likely)
+    return None if pace is None else units.speed(pace.likely)
 
 
 def note_on_users(reach: Reach) -> Sentences:
@@ -255,15 +253,10 @@ def note_on_users(reach: Reach) -> Sentences:
     served at once, where the others wait.
     """
     judged = reach.judged
+    if judged.speed is not None and judged.speed.waiting:
+        return _note_on_waiting(judged, judged.speed.waiting)
     question = judged.question
     users = judged.workload.parallel
-    if judged.speed is not None and judged.speed.waiting:
-        return _said(
-            "users-wait",
-            at_once=users - judged.speed.waiting,
-            users=users,
-            program="" if question.runtime is None else question.runtime.name,
-        )
     if users == 1 or judged.placement != "split" or question.step is None:
         return ()
 
@@ -283,7 +276,18 @@ def note_on_users(reach: Reach) -> Sentences:
         more=most + 1,
         held=units.plural(most, "user"),
         several=len(_cards_of(needs)) > 1,
-        pace=_pace_words(speed),
+        pace=_pace_words(speed.judged),
+    )
+
+
+def _note_on_waiting(judged: Judged, waiting: int) -> Sentences:
+    users = judged.workload.parallel
+    runtime = judged.question.runtime
+    return _said(
+        "users-wait",
+        at_once=users - waiting,
+        users=users,
+        program="" if runtime is None else runtime.name,
     )
 
 

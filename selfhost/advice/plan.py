@@ -282,14 +282,14 @@ def _is_fast_enough(best: Judged) -> bool:
     """Whether the slow end of the pace of text reaches the wanted speed, or other work is done in
     less than minutes.
     """
-    speed = best.speed
     wanted = best.workload.min_tokens_per_second
     if wanted:
-        pace = None if speed is None else speed.judged
+        pace = best.users_pace
         if pace is None or units.is_slower(pace.low, wanted):
             return False
-    writes_text = speed is not None and speed.decode is not None
-    return writes_text or not is_slow(best)
+    if best.speed is not None and best.speed.decode is not None:
+        return True
+    return not is_slow(best)
 
 
 def _comes_as_one_reads(best: Judged) -> bool:
@@ -486,11 +486,9 @@ def _with_wanted_pace(question: Question, machine: Machine, wanted: float) -> _P
 
     def reaches(pace: float, cores: int, steps: int) -> bool:
         faster = _with_bandwidth(machine, cores, steps)
-        speed = judge(question, faster).speed
+        found = judge(question, faster).users_pace
         # what is bought by this figure has to reach the pace itself, not only its printed figure
-        if speed is None or speed.judged is None:
-            return False
-        return bool(speed.judged.low >= pace)
+        return found is not None and bool(found.low >= pace)
 
     unbounded = 2**50 // _STEP_BYTES_PER_SECOND
     for cores in _CORES:

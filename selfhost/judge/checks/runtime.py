@@ -710,7 +710,7 @@ def _is_beyond(likely: float, limit: float, unit: str) -> bool:
 
 def is_too_slow(judged: Judged) -> bool:
     """Likely below the wanted pace, or so slow that its finding warns."""
-    pace = judged.speed.judged if judged.speed is not None else None
+    pace = judged.users_pace
     if pace is not None:
         wanted = judged.question.workload.min_tokens_per_second
         if wanted is None:
@@ -743,7 +743,7 @@ def lacks_pace_of_users(judged: Judged) -> bool:
         return False
     if judged.question.spec.modality not in GENERATING:
         return False
-    return judged.speed is None or judged.speed.judged is None
+    return judged.users_pace is None
 
 
 def lacks_pace(judged: Judged) -> bool:
