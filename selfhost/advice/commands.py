@@ -140,12 +140,14 @@ def _has_room_for_other(judged: Judged, other: Question) -> bool:
         return False
     if other.needs is None or other.needs.memory is None:
         return False
-    more_bytes = max(0, other.needs.memory.high_bytes - judged.memory.high_bytes)
+    taken_bytes = judged.memory.high_bytes
+    more_bytes = max(0, other.needs.memory.high_bytes - taken_bytes)
     for check in MEMORY_CHECKS:
         finding = judged.finding(check)
         if finding is None or finding.unit != "bytes":
             continue
-        if float(finding.needs or 0) + more_bytes > float(finding.has or 0):
+        needs = float(finding.needs or 0)
+        if needs + more_bytes > float(finding.has or 0):
             return False
     return True
 
@@ -296,7 +298,7 @@ def _lines_of_gguf(launch: Launch, path: str) -> Lines:
     if here is not None:
         projector = here.projector
         folders = path.replace("\\", "/").split("/")
-        if any(name in folders for name in _STAND_INS):
+        if not set(folders).isdisjoint(_STAND_INS):
             return ()
     if "-of-" in path:
         from ..core.files import numbered_files
@@ -370,7 +372,7 @@ def recipe(launch: Launch) -> Recipe | None:
         return None
     kind = launch.quantization
     values = _values_of_recipe(launch, conversion)
-    lines = [*_where_to_look(launch, conversion, kind), *conversion.tools]
+    lines = [*_where_to_look(launch, conversion.look_first), *conversion.tools]
     if not spec.lone_config:
         # of a lone config.json nobody says where its weights are
         lines.append(fill_partly(conversion.download, values))
@@ -415,9 +417,10 @@ def _values_of_recipe(launch: Launch, conversion: Conversion) -> dict[str, str]:
     }
 
 
-def _where_to_look(launch: Launch, conversion: Conversion, kind: str) -> list[str]:
+def _where_to_look(launch: Launch, page: str) -> list[str]:
     """The comments before a recipe: where the file may be had, or the weights have to be put."""
     spec = launch.spec
+    kind = launch.quantization
     if spec.lone_config:
         config = os.path.basename(spec.lone_config)
         return [f"# put the weights beside {config}, then make {kind} files from them"]
@@ -425,8 +428,9 @@ def _where_to_look(launch: Launch, conversion: Conversion, kind: str) -> list[st
     if is_published(spec, launch.workload):
         return [make]
     # `-hf` marks a conversion to transformers, whose name other conversions do not repeat
-    name = (spec.repository or "").rpartition("/")[2].removesuffix("-hf")
-    page = fill_partly(conversion.look_first, {"name": name, "quantization": kind})
+    repository = spec.repository or ""
+    name = repository.rpartition("/")[2].removesuffix("-hf")
+    page = fill_partly(page, {"name": name, "quantization": kind})
     return [
         f"# this catalogue knows no published {kind} files of {spec.name}; look first at",
         f"# {page}",

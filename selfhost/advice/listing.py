@@ -152,10 +152,12 @@ def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
     use for a phrase that means it (`text to speech`).
     """
     latin = [latin_spelling(word, catalogue) or word for word in words]
-    text = " ".join(" ".join(latin).lower().split())
+    text = " ".join(latin).lower()
+    text = " ".join(text.split())
     for phrase, use in uses_table().kinds.items():
         if " " in phrase:
-            text = re.sub(rf"(?<!\S){phrase.replace(' ', '[ -]')}(?!\S)", use, text)
+            spelled = phrase.replace(" ", "[ -]")
+            text = re.sub(rf"(?<!\S){spelled}(?!\S)", use, text)
     return tuple(dict.fromkeys(text.split()))
 
 
@@ -167,8 +169,12 @@ class KindsMeant(NamedTuple):
 
 
 def kinds_in(words: Sequence[str]) -> KindsMeant:
-    kinds = {kind_meant(word) for word in words}
-    parts = {part for kind in kinds for part in kind.split("-")}
+    kinds: set[str] = set()
+    parts: set[str] = set()
+    for word in words:
+        kind = kind_meant(word)
+        kinds.add(kind)
+        parts.update(kind.split("-"))
     uses = [use for use in USES if parts.issuperset(use.split("-"))]
     modalities = [modality for modality in MODALITIES if modality in kinds]
     return KindsMeant(_only(uses), _only(modalities))
@@ -287,16 +293,14 @@ class Lister:
         hears how many were judged, and how many there are.
         """
         ruled_out = self._ruled_out()
-        wanted = {*(self._catalogue.ids() if ids is None else ids)} - ruled_out
-        outlines = [
-            outline
-            for outline in self._catalogue.outlines.values()
-            if outline.id in wanted
-        ]
+        wanted = set(self._wanted(ids)) - ruled_out
+        outlines: list[Outline] = []
         # each by a place no worse than its own; once it is the best that is left it is judged
-        waiting: list[tuple[Place, Verdict | None]] = [
-            (self.best_key(outline), None) for outline in outlines
-        ]
+        waiting: list[tuple[Place, Verdict | None]] = []
+        for outline in self._catalogue.outlines.values():
+            if outline.id in wanted:
+                outlines.append(outline)
+                waiting.append((self.best_key(outline), None))
         heapify(waiting)
         rows: list[Verdict] = []
         refused: dict[str, WorkloadError] = {}
@@ -321,6 +325,10 @@ class Lister:
         )
         return self._ranking(rows, refused, counts, len(ruled_out))
 
+    def _wanted(self, ids: Collection[str] | None) -> Collection[str]:
+        """Those ids; of all models without them."""
+        return self._catalogue.ids() if ids is None else ids
+
     def _likely_running(
         self, outlines: Sequence[Outline], rows: Sequence[Verdict]
     ) -> int | None:
@@ -338,7 +346,7 @@ class Lister:
         there are.
         """
         ruled_out = self._ruled_out()
-        wanted = list(self._catalogue.ids() if ids is None else ids)
+        wanted = self._wanted(ids)
         rows: dict[str, Verdict] = {}
         refused: dict[str, WorkloadError] = {}
         for number, id in enumerate(wanted):
@@ -375,14 +383,18 @@ class Lister:
         """The rows in their order, those first that are worth using on the machine: at least a
         tenth as much as the best of them, no base models and none that a newer one replaced.
         """
-        worths = {row.model.id: self._worth_on(row) for row in rows if row.can_run}
-        least = factors("sorted")["least_worth"] * max(worths.values(), default=0)
+        worths: dict[str, float] = {}
+        for row in rows:
+            if row.can_run:
+                worths[row.model.id] = self._worth_on(row)
+        most = max(worths.values(), default=0)
+        least = factors("sorted")["least_worth"] * most
 
-        def is_useful(row: Verdict) -> bool:
-            is_last = self._standings.by_id[row.model.id].section == LAST
-            return not is_last and worths.get(row.model.id, 0) >= least
+        def is_useless(row: Verdict) -> bool:
+            standing = self._standings.by_id[row.model.id]
+            return standing.section == LAST or worths.get(row.model.id, 0) < least
 
-        return sorted(rows, key=lambda row: not is_useful(row))
+        return sorted(rows, key=is_useless)
 
     def _worth_on(self, answer: Verdict) -> float:
         """What a model that runs counts for on the machine, more is better."""
