@@ -63,9 +63,14 @@ class Figure(Record):
         return self.difference is not None and self.difference > 0
 
     @property
+    def timed_tokens(self) -> int:
+        """How many tokens were timed; 0 where the run does not tell."""
+        return self.tokens or 0
+
+    @property
     def is_behind_more(self) -> bool:
         """Whether more tokens stood before a prompt than in it."""
-        return (self.depth_tokens or 0) > (self.tokens or 0)
+        return self.depth_tokens is not None and self.depth_tokens > self.timed_tokens
 
 
 class Run(Record):

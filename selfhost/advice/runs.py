@@ -189,39 +189,20 @@ def _run_with(facts: _Facts, tool: str, **fields: Any) -> Run:
 # ---------------------------------------------------------------- paces
 
 
-class _Timed(Record):
-    """So many tokens of one request, timed: `kind` is decode or prompt.
-
-    `depth_tokens` stood in the context on average (of a prompt: before it), None where that is not
-    known. `shared`: other requests were answered at the same time.
-    """
-
-    kind: str
-    tokens_per_second: float
-    tokens: int
-    depth_tokens: int | None
-    shared: bool = False
-
-    @property
-    def is_behind_more(self) -> bool:
-        """Whether more tokens stood before a prompt than in it."""
-        return self.depth_tokens is not None and self.depth_tokens > self.tokens
-
-
-def _averages(paces: Sequence[_Timed]) -> list[Figure]:
+def _averages(paces: Sequence[Figure]) -> list[Figure]:
     """Of each kind one pace: all tokens over all their time."""
     averages: list[Figure] = []
     for kind in LEAST_TOKENS:
-        timed = [pace for pace in paces if pace.kind == kind]
+        timed = [pace for pace in paces if pace.term == kind]
         if timed:
             averages.append(_average(_most_telling(kind, timed)))
     return averages
 
 
-def _most_telling(kind: str, paces: list[_Timed]) -> list[_Timed]:
+def _most_telling(kind: str, paces: list[Figure]) -> list[Figure]:
     """The long ones, and of prompts those behind no longer context; all where there is none."""
     least = LEAST_TOKENS[kind]
-    long = [pace for pace in paces if pace.tokens >= least]
+    long = [pace for pace in paces if pace.timed_tokens >= least]
     if not long:
         long = paces
     if kind == "decode":
@@ -230,18 +211,18 @@ def _most_telling(kind: str, paces: list[_Timed]) -> list[_Timed]:
     return fresh or long
 
 
-def _average(paces: Sequence[_Timed]) -> Figure:
+def _average(paces: Sequence[Figure]) -> Figure:
     """Times and depths are weighted by the tokens."""
-    tokens = [pace.tokens for pace in paces]
+    tokens = [pace.timed_tokens for pace in paces]
     depths: list[int] = []
     weights: list[int] = []
     for pace in paces:
         if pace.depth_tokens is not None:
             depths.append(pace.depth_tokens)
-            weights.append(pace.tokens)
-    rates = [pace.tokens_per_second for pace in paces]
+            weights.append(pace.timed_tokens)
+    rates = [pace.seen for pace in paces]
     return Figure(
-        term=paces[0].kind,
+        term=paces[0].term,
         seen=harmonic_mean(rates, tokens),
         tokens=sum(tokens) // len(tokens),
         depth_tokens=round(fmean(depths, weights)) if depths else None,
@@ -266,7 +247,7 @@ def _read_log(text: str) -> Run:
     alone = [pace for pace in paces if not pace.shared]
     left_out = 0
     if alone:
-        left_out = sum(pace.shared for pace in paces if pace.kind == "decode")
+        left_out = sum(pace.shared for pace in paces if pace.term == "decode")
         paces = alone
     figures = memory + _averages(paces)
     if not figures:
@@ -409,7 +390,7 @@ class _Request:
         self.tokens_at_end: int | None = None
         self.is_shared = False
 
-    def paces(self) -> Iterator[_Timed]:
+    def paces(self) -> Iterator[Figure]:
         """The pace of the prompt and of the answer, as far as the log has them."""
         prompt = self.timings.get("prompt", _Timing())
         decode = self.timings.get("decode", _Timing())
@@ -421,13 +402,13 @@ class _Request:
         depth = before + decode.tokens // 2 if before > 0 else None
         yield from self._pace("decode", decode, depth)
 
-    def _pace(self, kind: str, timing: _Timing, depth: int | None) -> Iterator[_Timed]:
+    def _pace(self, kind: str, timing: _Timing, depth: int | None) -> Iterator[Figure]:
         rate = timing.tokens_per_second
         tokens = timing.tokens
         if tokens and rate:
-            yield _Timed(
-                kind=kind,
-                tokens_per_second=rate,
+            yield Figure(
+                term=kind,
+                seen=rate,
                 tokens=tokens,
                 depth_tokens=depth,
                 shared=self.is_shared,
@@ -477,7 +458,7 @@ class _Requests:
         request.timings[kind] = timing
 
 
-def _paces_of_requests(text: str) -> list[_Timed]:
+def _paces_of_requests(text: str) -> list[Figure]:
     """The paces of each request that a log of llama.cpp tells of."""
     requests = _Requests()
     task = ""
@@ -492,7 +473,7 @@ def _paces_of_requests(text: str) -> list[_Timed]:
         elif event is None:
             kind = "prompt" if match["kind"] == "prompt eval" else "decode"
             requests.time(task, kind, _timing_of(match))
-    paces: list[_Timed] = []
+    paces: list[Figure] = []
     for request in requests.begun:
         paces += request.paces()
     return paces
@@ -616,7 +597,7 @@ def _ran_on_processor(row: _BenchRow) -> bool | None:
 def _read_answers(text: str) -> Run | None:
     """Of the first program whose figures the text holds: the first prompt, and each answer."""
     for program in _table().answers:
-        paces: list[_Timed] = []
+        paces: list[Figure] = []
         for number, figures in enumerate(_answers(program, text)):
             answer = _Answer(program=program, figures=figures)
             # later prompts of Ollama are counted with what its cache held back
@@ -657,11 +638,11 @@ class _Answer(Record):
     def _tokens(self, name: str) -> int:
         return int(self.figures.get(name, 0))
 
-    def prompt_paces(self) -> Iterator[_Timed]:
+    def prompt_paces(self) -> Iterator[Figure]:
         """The pace of its prompt, behind what was cached; none where no time is told."""
         return self._paces("prompt", self._tokens("prompt"), self._tokens("cached"))
 
-    def decode_paces(self) -> Iterator[_Timed]:
+    def decode_paces(self) -> Iterator[Figure]:
         """The pace of its own tokens, half of which are in the context on average."""
         prompt = self._tokens("prompt")
         written = self._tokens("tokens")
@@ -670,7 +651,7 @@ class _Answer(Record):
             depth = self._tokens("cached") + prompt + written // 2
         return self._paces("decode", written, depth)
 
-    def _paces(self, kind: str, tokens: int, depth: int | None) -> Iterator[_Timed]:
+    def _paces(self, kind: str, tokens: int, depth: int | None) -> Iterator[Figure]:
         rate = self.figures.get(f"{kind}_rate")
         if rate:
             seconds = tokens / rate
@@ -679,9 +660,7 @@ class _Answer(Record):
             seconds = time / self.program.per_second
         if tokens and seconds:
             pace = tokens / seconds
-            yield _Timed(
-                kind=kind, tokens_per_second=pace, tokens=tokens, depth_tokens=depth
-            )
+            yield Figure(term=kind, seen=pace, tokens=tokens, depth_tokens=depth)
 
 
 # ---------------------------------------------------------------- vLLM

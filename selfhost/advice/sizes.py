@@ -38,7 +38,7 @@ from ..machine.record import (
     Machine,
 )
 from ..needs.records import How, MemoryNeed, Needs, Term
-from .launch import bytes_worth_bounding
+from .launch import bytes_worth_bounding, fill_partly
 from .understood import Understood, judged_for, understand
 from .verdicts import check_with
 
@@ -346,7 +346,7 @@ class _Sizable(Record):
 
     def bound(self, key: str, **values: object) -> str:
         """The option that bounds a growth, with these values; "" where the service has none."""
-        return _filled(self.service.bounds.get(key, ""), values)
+        return fill_partly(self.service.bounds.get(key, ""), values)
 
     @property
     def state_bytes(self) -> int:
@@ -540,7 +540,7 @@ def _conversations(
         bound = sizable.bound("checkpoints", context_checkpoints=copies)
         if not bound:
             option = runtime.command_lines.options.get("checkpoints", "")
-            bound = _filled(option, {"context_checkpoints": copies})
+            bound = fill_partly(option, {"context_checkpoints": copies})
         beside = more_bytes if copies > counted else 0
         yield _growth("checkpoints", beside, bound, more_bytes)
 
@@ -582,11 +582,6 @@ class _Start(Record):
     fetch: str | None = None
 
 
-def _filled(template: str, values: Mapping[str, object]) -> str:
-    """The template with these values; the places of others stay as they are written."""
-    return fill(template, values, keep_unknown=True)
-
-
 def _start(sizable: _Sizable, growths: Sequence[Growth]) -> _Start:
     service = sizable.runtime.service
     if service is None:
@@ -609,7 +604,7 @@ def _start(sizable: _Sizable, growths: Sequence[Growth]) -> _Start:
             arguments += option.split()
     fetch = None
     if service.fetch and words:
-        fetch = _filled(service.fetch, {"name": shell_word(words[0])})
+        fetch = fill_partly(service.fetch, {"name": shell_word(words[0])})
     return _Start(arguments=tuple(arguments), environment=environment, fetch=fetch)
 
 
@@ -637,7 +632,7 @@ def _options(sizable: _Sizable) -> list[str]:
     """The settings of a server that is told by its environment, and the bounds of its service."""
     values = _values(sizable.workload)
     settings = sizable.runtime.command_lines.settings
-    options = [_filled(settings.get(key, ""), values) for key in values]
+    options = [fill_partly(settings.get(key, ""), values) for key in values]
     if sizable.workload.parallel > 1:
         options.append(sizable.bound("users", **values))
     options.append(sizable.bound("share", **values))
@@ -659,7 +654,7 @@ def _words(sizable: _Sizable) -> list[str]:
     values = _values(workload)
     values["file"] = f"{MODELS_FOLDER}/{name}"
     values["total_context_tokens"] = str(total_tokens)
-    command = _filled(sizable.runtime.command_lines.by_use.get("file", ""), values)
+    command = fill_partly(sizable.runtime.command_lines.by_use.get("file", ""), values)
     return command.split()[len(program.split()) :]
 
 
