@@ -18,6 +18,7 @@ from ..catalogue.runtime_parts import Service
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING
 from ..core import units
+from ..core.errors import SelfhostError
 from ..core.quoting import shell_word, shell_words
 from ..core.records import Record, Stated, read_by
 from ..core.tables import refusal, sentences, shipped_record
@@ -229,17 +230,21 @@ def fit_to_node(size: ContainerSize, stated: Machine) -> ContainerSize:
     """
     model = size.model.name
     memory = stated.memory_total_bytes
-    takes = size.request_bytes
-    if memory is not None and takes > memory:
-        several = size.workload.parallel > 1
-        figures = {"given": memory, "takes": takes, "several": several}
-        raise refusal("sizes", "node-memory", model=model, **figures)
+    if memory is not None and size.request_bytes > memory:
+        raise refusal(
+            "sizes",
+            "node-memory",
+            model=model,
+            given=memory,
+            takes=size.request_bytes,
+            several=size.workload.parallel > 1,
+        )
     stored = bytes_to_store(size.needs, None)
     if stored is not None and stated.disks:
-        free = max(disk.free_bytes or 0 for disk in stated.disks)
-        if stored.low > free:
-            figures = {"given": free, "takes": stored.low}
-            raise refusal("sizes", "node-disk", model=model, **figures)
+        given = max(disk.free_bytes or 0 for disk in stated.disks)
+        takes = stored.low
+        if takes > given:
+            raise refusal("sizes", "node-disk", model=model, given=given, takes=takes)
     if memory is None or size.limit_bytes <= memory:
         return size
     figures = {"limit": size.limit_bytes, "given": memory}
@@ -386,25 +391,36 @@ def _sizable(verdict: Verdict) -> _Sizable:
     needs = verdict.needs
     memory = verdict.memory
     runtime = verdict.question.runtime
-    figures: dict[str, object] = {"model": verdict.model.name, "asked": verdict.asked}
     if verdict.model.closed:
-        raise refusal("sizes", "closed", **figures)
+        raise _refused(verdict, "closed")
     if needs is not None and memory is None:
         for unread in needs.unknown:
             if unread.fact.startswith("memory"):
-                figures |= {"reason": unread.reason, "remedy": unread.remedy}
-                raise refusal("sizes", "unknown", **figures)
+                raise _refused(verdict, "unknown", unread.reason, unread.remedy)
     for finding in verdict.findings:
         if finding.outcome is Outcome.FAIL or finding.code == "accelerator-close":
-            figures |= {"reason": finding.reason, "remedy": finding.remedy}
-            raise refusal("sizes", "fails", **figures)
+            raise _refused(verdict, "fails", finding.reason, finding.remedy)
     if needs is None or memory is None:
-        figures |= {"reason": "its spec states no needs", "remedy": ""}
-        raise refusal("sizes", "unknown", **figures)
+        raise _refused(verdict, "unknown", "its spec states no needs", "")
     if runtime is None or all(term.how is How.STATED for term in memory.terms):
-        figures |= {"low": memory.low_bytes, "high": memory.high_bytes}
-        raise refusal("sizes", "whole", **figures)
+        model = verdict.model.name
+        bounds = {"low": memory.low_bytes, "high": memory.high_bytes}
+        raise refusal("sizes", "whole", model=model, asked=verdict.asked, **bounds)
     return _Sizable(verdict=verdict, runtime=runtime, needs=needs, memory=memory)
+
+
+def _refused(
+    verdict: Verdict, key: str, reason: str = "", remedy: str | None = None
+) -> SelfhostError:
+    """The error that a model has no size."""
+    return refusal(
+        "sizes",
+        key,
+        model=verdict.model.name,
+        asked=verdict.asked,
+        reason=reason,
+        remedy=remedy,
+    )
 
 
 def _size_of(sizable: _Sizable, prompt_cache_bytes: int | None) -> ContainerSize:
@@ -467,12 +483,12 @@ def _notes(sizable: _Sizable, start: _Start) -> Iterator[str]:
 def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[Held, ...]:
     """The accelerators that hold something, each with the most."""
     high_bytes = {place.where: place.high_bytes for place in memory.places}
-    cards: list[Held] = []
+    held: list[Held] = []
     for number, card in enumerate(machine.cards):
         most = high_bytes.get(f"accelerator:{number}")
         if most is not None:
-            cards.append(Held(vendor=card.vendor, name=card.name, memory_bytes=most))
-    return tuple(cards)
+            held.append(Held(vendor=card.vendor, name=card.name, memory_bytes=most))
+    return tuple(held)
 
 
 # ---------------------------------------------------------------- growths
