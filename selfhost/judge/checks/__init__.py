@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from ...core.errors import WorkloadError
@@ -101,25 +101,22 @@ class Ruling(Record):
     variant: str
     figures: Figures
 
-
-def passing(code: str, variant: str = "", /, **figures: object) -> Ruling:
-    """The need is met."""
-    return Ruling(outcome=Outcome.PASS, code=code, variant=variant, figures=figures)
-
-
-def warning(code: str, variant: str = "", /, **figures: object) -> Ruling:
-    """The need is met, but not well."""
-    return Ruling(outcome=Outcome.WARN, code=code, variant=variant, figures=figures)
+    @classmethod
+    def of(
+        cls, outcome: Outcome, code: str, variant: str = "", /, **figures: object
+    ) -> Ruling:
+        """`passing("memory-fits", "now", has=now)` is that of a pass, and so on below."""
+        return cls(outcome=outcome, code=code, variant=variant, figures=figures)
 
 
-def undecided(code: str, variant: str = "", /, **figures: object) -> Ruling:
-    """Whether the need is met is not known."""
-    return Ruling(outcome=Outcome.UNKNOWN, code=code, variant=variant, figures=figures)
-
-
-def failing(code: str, variant: str = "", /, **figures: object) -> Ruling:
-    """The need is not met."""
-    return Ruling(outcome=Outcome.FAIL, code=code, variant=variant, figures=figures)
+# the need is met
+passing = partial(Ruling.of, Outcome.PASS)
+# the need is met, but not well
+warning = partial(Ruling.of, Outcome.WARN)
+# whether the need is met is not known
+undecided = partial(Ruling.of, Outcome.UNKNOWN)
+# the need is not met
+failing = partial(Ruling.of, Outcome.FAIL)
 
 
 # ------------------------------------------------------------------ words
