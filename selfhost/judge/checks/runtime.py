@@ -106,16 +106,21 @@ class _CpuDemand(Record):
     on_gpu: bool
 
     @property
+    def _processor(self) -> str:
+        """The architecture of the processor; "" where it was not read."""
+        return self.machine.architecture or ""
+
+    @property
     def required(self) -> Sequence[str]:
         """The instruction sets without which the build for this processor crashes."""
-        return self.needs.instruction_sets.get(self.machine.architecture or "", ())
+        return self.needs.instruction_sets.get(self._processor, ())
 
     @property
     def recommended(self) -> Sequence[str]:
         """The instruction sets without which that build is slow here."""
         if self.on_gpu:
             return ()
-        return self.needs.recommended.get(self.machine.architecture or "", ())
+        return self.needs.recommended.get(self._processor, ())
 
     @property
     def assumes_sets(self) -> bool:
@@ -127,16 +132,16 @@ class _CpuDemand(Record):
     def needed_words(self) -> str | None:
         """The processor where a build suits it, else all that have a build, and the sets."""
         suiting = self.needs.architectures
-        if self.machine.architecture in suiting:
-            suiting = (self.machine.architecture,)
+        if self._processor in suiting:
+            suiting = (self._processor,)
         return ", ".join((*suiting, *self.required)) or None
 
     def processor_words(self) -> str | None:
         """The processor, with those of the sets that it has; None where it was not read."""
-        if not self.machine.architecture:
+        if not self._processor:
             return None
         there = self.machine.instruction_sets or ()
-        words = [self.machine.architecture]
+        words = [self._processor]
         for name in (*self.required, *self.recommended):
             if name in there:
                 words.append(name)
@@ -155,14 +160,13 @@ class _CpuDemand(Record):
 
     def _build_ruling(self) -> Ruling | None:
         """That no build is for this processor, or that nobody knows; None where one is."""
-        processor = self.machine.architecture
         covered = self.needs.architectures
-        if processor is None:
+        if not self._processor:
             if not covered and not self.needs.instruction_sets:
                 return None
             why = self.machine.why_unread("architecture")
             return undecided("cpu-unread", why=why)
-        if not covered or processor in covered:
+        if not covered or self._processor in covered:
             return None
         if self.runtime is None:
             return failing("cpu-no-build", remedy=other_runtime(None))
@@ -182,7 +186,7 @@ class _CpuDemand(Record):
             why = machine.why_unread("instruction_sets")
             return undecided("cpu-unread", "sets", why=why)
         asked.difference_update(machine.instruction_sets or ())
-        asked.difference_update(_COMMON_SETS.get(machine.architecture or "", ()))
+        asked.difference_update(_COMMON_SETS.get(self._processor, ()))
         unread = _unread_sets(machine)
         perhaps = "instruction_sets" in machine.assumed
         missing = [name for name in self.required if name in asked]
