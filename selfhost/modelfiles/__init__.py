@@ -1,25 +1,37 @@
-"""A model on this disk -> ModelSpec, from headers alone: a GGUF file, safetensors files, a
-config.json, or a folder with one of them. `gguf`, `safetensors` and `config` read these;
-`specfiles` writes and checks spec files.
+"""A model on this disk -> `LocalModel`, from headers alone.
+
+What goes in: the path of a GGUF file, of safetensors files, of a config.json, or of a folder with
+one of them. `gguf`, `safetensors` and `config` read these; `specfiles` writes and checks specs.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import NoReturn
 
 from ..core.files import numbered_files
 from ..core.records import shown
-from . import safetensors, source
+from . import source
 from .gguf import read_gguf
-from .safetensors import stored_notes
-from .source import TEXTS, LocalModel, listed, name_by_place, reason
+from .safetensors import (
+    CONFIG,
+    INDEX_ENDING,
+    read_lone_config,
+    read_weights,
+    stored_notes,
+    weight_files_ending,
+)
+from .safetensors_header import shards_in
+from .source import UNFINISHED, LocalModel, listed, name_by_place, reason
 from .specfiles import spec_text
+from .tables import model_files
 
 __all__ = ["LocalModel", "name_by_place", "read_local", "spec_text", "stored_notes"]
 
 # more entries than any model's folder has
 _MAX_ENTRIES = 20_000
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def read_local(path: str | os.PathLike[str]) -> LocalModel:
@@ -35,73 +47,115 @@ def read_local(path: str | os.PathLike[str]) -> LocalModel:
         source.fail("''", "is not a path", "name a file or a folder")
     if os.path.isdir(named):
         return _read_folder(named)
-    stream, size, start = source.open_file(named)
+    return _read_file(named)
+
+
+def _read_file(path: str) -> LocalModel:
+    """The model in a file, told by its first bytes and by its name."""
+    stream, size, start = source.open_file(path)
     stream.close()
     if start.startswith(b"GGUF"):
-        return read_gguf(named)
-    source.refuse_other_kinds(named, start, size)
-    name = named.lower()
+        return read_gguf(path)
+    source.refuse_other_kinds(path, start, size)
+    name = path.lower()
     # first by its name: the length of a header may begin with the byte of a bracket
-    if name.endswith(".safetensors") or start[4:9] == source.SAFETENSORS:
-        return safetensors.read_weights(named, numbered_files(named), None)
-    begin = start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-    if name.endswith(".toml") or begin not in (b"{", b"["):
-        kind = next(kind for kind in TEXTS["named"] if name.endswith(kind["ending"]))
-        source.fail(named, kind["message"], kind["remedy"])
-    if name.endswith(safetensors.INDEX_ENDING):
-        return safetensors.read_weights(named, *safetensors.shards_in(named))
-    return safetensors.read_lone_config(named)
+    if name.endswith(".safetensors") or source.is_safetensors(start):
+        return read_weights(path, numbered_files(path), None)
+    if name.endswith(".toml") or not _begins_as_json(start):
+        _refuse_by_name(path)
+    if name.endswith(INDEX_ENDING):
+        shards = shards_in(path)
+        return read_weights(path, shards.files, shards.total_bytes)
+    return read_lone_config(path)
+
+
+def _begins_as_json(start: bytes) -> bool:
+    text = start.removeprefix(_BYTE_ORDER_MARK).lstrip()
+    return text.startswith((b"{", b"["))
+
+
+def _refuse_by_name(path: str) -> NoReturn:
+    """Raise the `SpecError` of a file that is none of a model, by its ending."""
+    name = path.lower()
+    kinds = model_files().named
+    # the last has no ending, and stands for every name
+    kind = next(kind for kind in kinds if name.endswith(kind.ending))
+    source.fail(path, kind.message, kind.remedy)
 
 
 def _read_folder(path: str) -> LocalModel:
+    """The model in a folder: GGUF files come first, then weights, then a config.json alone."""
     names = _names_in(path)
-    unfinished = [
-        shown(name) for name in names if name.lower().endswith(source.UNFINISHED)
-    ]
-    notes = tuple(
-        f"{name} is there: a download that did not finish" for name in unfinished[:1]
-    )
-    if ggufs := [name for name in names if name.lower().endswith(".gguf")]:
-        projectors = [name for name in ggufs if "mmproj" in name.lower()]
-        if 0 < len(projectors) < len(ggufs):
-            notes += (reason("projector", name=shown(projectors[0])),)
-            ggufs = sorted({*ggufs}.difference(projectors))
-        # of a split file any part that is there
-        model = read_gguf(_only(path, "GGUF models", ggufs))
-        return model.replace(notes=notes + model.notes)
-    indexes = safetensors.weight_files_ending(names, safetensors.INDEX_ENDING)
-    shards = safetensors.weight_files_ending(names, ".safetensors")
-    if indexes or shards:
-        first = _only(path, "sets of weights", indexes or shards)
-        files = (
-            safetensors.shards_in(first) if indexes else (numbered_files(first), None)
-        )
-        return safetensors.read_weights(path, *files, notes)
-    if safetensors.CONFIG not in names:
-        fault = "unfinished" if unfinished else "no-model"
-        source.refuse(path, fault, names=listed(unfinished or map(shown, names), 4))
-    pickles = safetensors.weight_files_ending(names, (".bin", ".pt", ".pth"))
-    why = reason("pickles", name=shown(pickles[0])) if pickles else reason("no-weights")
-    return safetensors.read_lone_config(
-        os.path.join(path, safetensors.CONFIG), (*notes, why)
-    )
+    unfinished = _ending(names, UNFINISHED)
+    notes: tuple[str, ...] = ()
+    if unfinished:
+        file = shown(unfinished[0])
+        notes = (f"{file} is there: a download that did not finish",)
+    ggufs = _ending(names, ".gguf")
+    if ggufs:
+        return _read_ggufs(path, ggufs, notes)
+    index_names = weight_files_ending(names, INDEX_ENDING)
+    if index_names:
+        shards = shards_in(_only(path, "sets of weights", index_names))
+        return read_weights(path, shards.files, shards.total_bytes, notes)
+    shard_names = weight_files_ending(names, ".safetensors")
+    if shard_names:
+        shard = _only(path, "sets of weights", shard_names)
+        return read_weights(path, numbered_files(shard), None, notes)
+    if CONFIG not in names:
+        _refuse_folder(path, names, unfinished)
+    why = reason("no-weights")
+    pickles = weight_files_ending(names, ".bin", ".pt", ".pth")
+    if pickles:
+        why = reason("pickles", name=shown(pickles[0]))
+    return read_lone_config(os.path.join(path, CONFIG), (*notes, why))
+
+
+def _ending(names: Sequence[str], endings: str | tuple[str, ...]) -> list[str]:
+    return [name for name in names if name.lower().endswith(endings)]
+
+
+def _refuse_folder(
+    path: str, names: Sequence[str], unfinished: Sequence[str]
+) -> NoReturn:
+    """Raise the `SpecError` of a folder without a model."""
+    fault = "unfinished" if unfinished else "no-model"
+    named = listed(map(shown, unfinished or names), 4)
+    source.refuse(path, fault, names=named)
+
+
+def _read_ggufs(path: str, ggufs: Sequence[str], notes: tuple[str, ...]) -> LocalModel:
+    """The model in the GGUF files of a folder, without its projector."""
+    projectors = [name for name in ggufs if _is_projector(name)]
+    models = [name for name in ggufs if not _is_projector(name)]
+    if projectors and models:
+        notes = (*notes, reason("projector", name=shown(projectors[0])))
+    # of a split file any part that is there
+    model = read_gguf(_only(path, "GGUF models", models or projectors))
+    return model.replace(notes=(*notes, *model.notes))
+
+
+def _is_projector(name: str) -> bool:
+    return "mmproj" in name.lower()
 
 
 def _names_in(path: str) -> list[str]:
+    """The names in a folder, sorted. Raises `SpecError` for none and for too many."""
     try:
         names = sorted(os.listdir(path))
     except OSError as error:
         source.fail(path, f"cannot be read: {error.strerror}")
-    if not names or len(names) > _MAX_ENTRIES:
-        source.refuse(path, "entries" if names else "empty-folder", most=_MAX_ENTRIES)
+    if not names:
+        source.refuse(path, "empty-folder")
+    if len(names) > _MAX_ENTRIES:
+        source.refuse(path, "entries", most=_MAX_ENTRIES)
     return names
 
 
 def _only(path: str, what: str, names: Sequence[str]) -> str:
     """The first file. Raises `SpecError` where these are of several models, parts counted once."""
-    firsts = sorted({shown(numbered_files(name)[0]) for name in names})
+    firsts = {shown(numbered_files(name)[0]) for name in names}
     if len(firsts) > 1:
-        source.refuse(
-            path, "several", count=len(firsts), what=what, names=listed(firsts, 12)
-        )
+        listing = listed(sorted(firsts), 12)
+        source.refuse(path, "several", count=len(firsts), what=what, names=listing)
     return os.path.join(path, names[0])

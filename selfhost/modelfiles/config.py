@@ -34,17 +34,14 @@ from ..needs.tensors import (
 )
 from . import source
 from .config_keys import CLASSES, MAX_CONFIG_BYTES, TABLES, Keys, Stored, stored_of
+from .sizes import MAX_NUMBER, Unclear, grouped, most_heads, refuse_contradictions
 from .source import (
-    MAX_NUMBER,
-    TEXTS,
     JsonValues,
     LocalModel,
-    Unclear,
-    architecture_of,
-    grouped,
     reason,
     short,
 )
+from .tables import model_files
 
 # where NVIDIA's exporter writes what others write into config.json
 _QUANTIZATION = "hf_quant_config.json"
@@ -128,7 +125,7 @@ def _spec(
         quantized=_quantized_by_others(stored),
         safety=safety,
         sources=sources,
-        unknown={**keys.unknown, **TEXTS["never_stated"]},
+        unknown={**keys.unknown, **model_files().never_stated},
     )
 
 
@@ -255,11 +252,12 @@ def _architecture(keys: Keys, stored: Stored) -> Architecture:
         if row is not None:
             # with the name of a row it would be believed to have all its tensors
             name += INCOMPLETE
-    return architecture_of(
+    architecture = Architecture(
         row=name,
         runs_in_gguf=keys.in_gguf,
         layers=keys.layers,
         embedding_length=width,
+        heads=most_heads(attention),
         attention=attention,
         recurrent=recurrent,
         feed_forward=feed_forward,
@@ -270,6 +268,8 @@ def _architecture(keys: Keys, stored: Stored) -> Architecture:
         quantizer=stored.quantizer,
         **fields,
     )
+    refuse_contradictions(architecture)
+    return architecture
 
 
 def _row_of(

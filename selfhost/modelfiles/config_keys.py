@@ -15,24 +15,16 @@ from typing import Any
 from ..catalogue.spec_values import PACKED, mlx_scheme, scheme_of
 from ..core.records import Record
 from ..core.tables import TomlRow, shipped_table
-from .source import (
-    TEXTS,
-    JsonValues,
-    Sizes,
-    Unclear,
-    clean,
-    listed,
-    reason,
-    refuse,
-    short,
-)
+from .sizes import Sizes, Unclear
+from .source import JsonValues, clean, listed, reason, refuse, short
+from .tables import QuantizationTable, model_files
 
 # the longest published config.json has 37 kB; tokenizer files that go by mistake for one have
 # megabytes
 MAX_CONFIG_BYTES = 1 << 23
 TABLES: TomlRow = shipped_table("model_types")
 CLASSES: TomlRow = TABLES["classes"]
-_QUANTIZED: TomlRow = TEXTS["quantization_config"]
+_QUANTIZED: QuantizationTable = model_files().quantization_config
 # values that say of a key that the model has nothing of the kind
 _NOTHING: tuple[object, ...] = (None, False, 0, "", -1, [])
 
@@ -178,7 +170,7 @@ class Keys(Sizes):
         stated = stated or self.outer.get("torch_dtype") or self.outer.get("dtype")
         if not isinstance(stated, str):
             return None, stated
-        return TEXTS["torch_types"].get(stated.removeprefix("torch.")), stated
+        return model_files().torch_types.get(stated.removeprefix("torch.")), stated
 
     def not_understood(self, *, cache: bool) -> list[str]:
         """The keys that nothing reads and that may change what the model keeps of its context
@@ -335,7 +327,7 @@ def _not_understood(key: str, config: JsonValues) -> Stored:
 def _left_out(config: JsonValues) -> dict[str, Any]:
     """The lists of what was left in the type of training, by their keys."""
     lists = {}
-    for key in _QUANTIZED["left_out"]:
+    for key in _QUANTIZED.left_out:
         if config.get(key) is not None:
             lists[key] = config[key]
     return lists
@@ -343,7 +335,7 @@ def _left_out(config: JsonValues) -> dict[str, Any]:
 
 def _leaves_experts_alone(config: JsonValues) -> bool:
     """Whether all but the experts was left in the type of training (Kimi K2.5)."""
-    pattern = re.compile(_QUANTIZED["experts_alone"])
+    pattern = re.compile(_QUANTIZED.experts_alone)
     for names in _left_out(config).values():
         if isinstance(names, list) and any(pattern.search(str(name)) for name in names):
             return True
@@ -352,7 +344,7 @@ def _leaves_experts_alone(config: JsonValues) -> bool:
 
 def _key_of_wide_matrices(config: JsonValues) -> str | None:
     """The key that leaves matrices of the blocks in the type of training; None for none."""
-    outside_blocks = re.compile(_QUANTIZED["outside_blocks"])
+    outside_blocks = re.compile(_QUANTIZED.outside_blocks)
     for key, names in _left_out(config).items():
         if names == [] and key in ("ignore", "llm_int8_skip_modules"):
             # an empty list of these makes the head narrow, too
@@ -361,7 +353,7 @@ def _key_of_wide_matrices(config: JsonValues) -> str | None:
             return str(key)
         if not all(outside_blocks.search(str(name)) for name in names or ()):
             return str(key)
-    for key in _QUANTIZED["own_types"]:
+    for key in _QUANTIZED.own_types:
         if config.get(key):
             return str(key)
     return None
@@ -369,9 +361,9 @@ def _key_of_wide_matrices(config: JsonValues) -> str | None:
 
 def _name_by(method: str, config: JsonValues) -> tuple[str, str | None]:
     """The key that tells the layout, and the layout, None where it is not understood."""
-    layout = _QUANTIZED["layouts"].get(method)
+    layout = _QUANTIZED.layouts.get(method)
     if layout is not None:
-        return layout["key"], layout["names"].get(str(config.get(layout["key"])))
+        return layout.key, layout.names.get(str(config.get(layout.key)))
     if method in ("gptq", "awq"):
         bits = config.get("bits", 4)
         name = _packed(f"{method}-{bits}bit", config.get("group_size", 128))
@@ -422,7 +414,7 @@ def _compressed_name(config: JsonValues) -> str | None:
     group = weights.get("group_size")
     zeros = "-asym" if weights.get("symmetric", True) is False else ""
     unit = "block" if weights.get("strategy") == "block" else group
-    names: Mapping[str, str] = _QUANTIZED["of_linear"]
+    names: Mapping[str, str] = _QUANTIZED.of_linear
     name = names.get(f"{type} {bits} {unit}{zeros}")
     if name is None and type == "int":
         name = _packed(f"w{bits}a16", group, zeros)

@@ -32,7 +32,7 @@ from ..catalogue.spec import (
 from ..catalogue.spec_values import QUANTIZATIONS
 from ..core.files import numbered_files
 from ..core.records import shown
-from ..core.tables import TomlRow, shipped_table
+from ..core.tables import shipped_table
 from ..needs.quantization import BASE_TYPES, BLOCKS
 from ..needs.tensors import (
     UNKNOWN_ROW,
@@ -43,9 +43,19 @@ from ..needs.tensors import (
 )
 from . import source
 from .gguf_header import MAX_TENSORS, Header, Tensor, read_header
-from .source import TEXTS, LocalModel, Malformed, Sizes, Unclear, clean, grouped, reason
+from .sizes import (
+    MAX_NUMBER,
+    Malformed,
+    Sizes,
+    Unclear,
+    grouped,
+    most_heads,
+    refuse_contradictions,
+)
+from .source import LocalModel, clean, reason
+from .tables import GgufTable, model_files
 
-_TABLE: TomlRow = TEXTS["gguf"]
+_TABLE: GgufTable = model_files().gguf
 # the converter drops the two rows of XLM-RoBERTa's position table that no token uses
 _DROPPED_POSITIONS = 2
 # a bit of general.file_type: the converter guessed it (LLAMA_FTYPE_GUESSED)
@@ -120,8 +130,9 @@ def read_gguf(path: str) -> LocalModel:
     if not model.name:
         source.refuse(path, "unusable", what="general.architecture is missing")
     for kind in (model.name, clean(model.values.get("general.type")).lower()):
-        if kind in _TABLE["not_a_model"]:
-            source.fail(path, **_TABLE["not_a_model"][kind])
+        if kind in _TABLE.not_a_model:
+            other = _TABLE.not_a_model[kind]
+            source.fail(path, other.message, other.remedy)
     if not tensors:
         source.refuse(path, "no-tensors")
     quantization = _quantization(model)
@@ -200,9 +211,9 @@ def _quantization(model: GgufModel) -> str:
     stated = model.values.get("general.file_type")
     name = ""
     if type(stated) is int:
-        name = _TABLE["file_types"].get(str(stated & ~_GUESSED), "")
+        name = _TABLE.file_types.get(str(stated & ~_GUESSED), "")
     base = _BASES.get(name, name)
-    if name and (base in types or _TABLE["fallbacks"].get(base) in types):
+    if name and (base in types or _TABLE.fallbacks.get(base) in types):
         return name
     by_tensors = _name_by_types(types)
     if stated is not None:
@@ -344,14 +355,14 @@ def _architecture(model: GgufModel) -> Architecture:
     loops = _loops(model)
     attention = grouped(attending * loops, width)
     deepstack_layers = min(model.number("n_deepstack_layers") or 0, layers)
-    architecture = source.architecture_of(
-        f"{model.name}: ",
+    architecture = Architecture(
         row=model.name,
         runs_in_gguf=True,
         layers=layers * loops,
         embedding_length=width,
         tied_embeddings="output.weight" not in model.shapes and not row.embeds,
         output_matrix=not row.embeds,
+        heads=most_heads(attention),
         attention=attention,
         recurrent=grouped(states, width),
         feed_forward=grouped(feeding * loops, width),
@@ -365,6 +376,7 @@ def _architecture(model: GgufModel) -> Architecture:
         **_tables(model),
         **_differences_from_row(model, attention, has_states=any(states)),
     )
+    refuse_contradictions(architecture, f"{model.name}: ")
     model.unknown["architecture.dtype"] = reason("published-type")
     return architecture
 
@@ -396,7 +408,7 @@ def _count_layers(model: GgufModel) -> None:
         raise Unclear(reason("image-model", name=model.name))
     if not model.known:
         raise Unclear(reason("no-architecture", name=model.name))
-    for key in _TABLE["required"]:
+    for key in _TABLE.required:
         if model.number(key) is None:
             raise Malformed(f"its header has no {model.name}.{key}")
     model.blocks = model.number("block_count") or 0
@@ -464,7 +476,7 @@ def _differences_from_row(
         has_bias = any(name.endswith(biases) for name in names)
         if has_bias != row.attention_bias:
             fields["attention_bias"] = has_bias
-    factors = _TABLE["rope_factors"]
+    factors = _TABLE.rope_factors
     factor_names = sorted(names & factors.keys())
     if factor_names and factors[factor_names[-1]] != row.rope_factors:
         fields["rope_factors"] = factors[factor_names[-1]]
@@ -505,14 +517,14 @@ def _state(model: GgufModel, layer: int) -> Recurrent | None:
     """The state that a layer keeps. Raises `Unclear` for one of an unknown kind."""
     kind = _state_kind(model, layer)
     if kind is None:
-        if model.has(layer, *_TABLE["other_states"]):
+        if model.has(layer, *_TABLE.other_states):
             layers = f"the recurrent layers of {model.name}"
             raise Unclear(f"{layers} are of an unknown kind")
         return None
-    rule = _TABLE["states"][kind]
-    sizes = model.sizes(rule["keys"])
+    rule = _TABLE.states[kind]
+    sizes = model.sizes(rule.keys)
     if kind == "rwkv7":
-        sizes["ranks"] = tuple(model.number(key) or 0 for key in rule["ranks"])
+        sizes["ranks"] = tuple(model.number(key) or 0 for key in rule.ranks)
     elif kind == "mamba" and model.row.rank_from_width:
         # PLaMo 2: no key states it (src/models/plamo2.cpp: dt_dim)
         sizes["heads"] = sizes["time_step_rank"]
@@ -528,13 +540,13 @@ def _state(model: GgufModel, layer: int) -> Recurrent | None:
 def _state_kind(model: GgufModel, layer: int) -> str | None:
     """The first kind of state all of whose tensors the layer has."""
     kind_of_row = model.row.state_kind
-    for kind, rule in _TABLE["states"].items():
+    for kind, rule in _TABLE.states.items():
         if kind == "lightning" and kind_of_row != "lightning":
             continue
         is_delta = kind_of_row == "delta" or model.has(layer, *_DELTA_TENSORS)
         if kind == "delta" and not is_delta:
             continue
-        if all(model.has(layer, tensor) for tensor in rule["tensors"]):
+        if all(model.has(layer, tensor) for tensor in rule.tensors):
             return str(kind)
     return None
 
@@ -563,7 +575,7 @@ def _attention(
 
 
 def _attends(model: GgufModel, layer: int, state: Recurrent | None) -> bool:
-    tensors = _TABLE["attending"]
+    tensors = _TABLE.attending
     kind = "other" if state is None else state.kind
     return model.has(layer, *tensors.get(kind, tensors["other"]))
 
@@ -572,9 +584,9 @@ def _with_indexer(model: GgufModel, layer: int, part: Attention) -> Attention:
     """The attention with the sizes of its indexer. A layer without one shares an earlier one's
     choice, or looks at everything.
     """
-    if not model.has(layer, *_TABLE["indexing"]):
+    if not model.has(layer, *_TABLE.indexing):
         return part
-    sizes = model.sizes(_TABLE["indexer"])
+    sizes = model.sizes(_TABLE.indexer)
     if part.kind == "compressed":
         sizes["indexer_rows"] = model.needed("attention.indexer.top_k")
     return part.replace(**sizes)
@@ -593,7 +605,7 @@ def _attention_of(
     sizes: dict[str, Any] = {}
     if not slides and model.has(layer, "attn_kv_b.weight"):
         # files of before April 2025 unpack the latent, and keep keys and values of every head
-        sizes = model.sizes(_TABLE["latent"])
+        sizes = model.sizes(_TABLE.latent)
         sizes["query_latent_length"] = model.size("attention.q_lora_rank")
     has_values = model.has(layer, "attn_v.weight")
     sizes["values_from_keys"] = model.row.values_from_keys and not has_values
@@ -616,7 +628,7 @@ def _head_length(model: GgufModel, name: str, heads: int, *, slides: bool) -> in
 
 def _latent_attention(model: GgufModel, heads: int) -> Attention:
     """Attention that keeps one row of elements for all heads."""
-    sizes = model.sizes({**_TABLE["latent"], **_TABLE["latent_heads"]})
+    sizes = model.sizes({**_TABLE.latent, **_TABLE.latent_heads})
     sizes["key_length"] -= sizes["rope_length"]
     return Attention(
         kind="latent",
@@ -629,7 +641,7 @@ def _latent_attention(model: GgufModel, heads: int) -> Attention:
 
 def _compressed_attention(model: GgufModel, layer: int, heads: int) -> Attention:
     """Attention to a window, and to rows that stand for several tokens each (DeepSeek V4)."""
-    sizes = model.sizes(_TABLE["compressed"])
+    sizes = model.sizes(_TABLE.compressed)
     compression = model.number("attention.compress_ratios", layer=layer) or None
     if "latent_length" in sizes:
         sizes["query_latent_length"] = model.size("attention.q_lora_rank")
@@ -647,7 +659,7 @@ def _window(model: GgufModel) -> int | None:
     if not window or (context and window >= context):
         # a window that no text can fill is none
         return None
-    return window if window < source.MAX_NUMBER else None
+    return window if window < MAX_NUMBER else None
 
 
 def _sliding(model: GgufModel, window: int | None) -> list[bool]:
@@ -720,9 +732,9 @@ def _check_against_row(model: GgufModel, architecture: Architecture) -> None:
     differing = sorted({place for place, _ in expected.items() ^ actual.items()})
     merged_layers = set()
     for name, layer in actual.keys() - expected:
-        if name in _TABLE["instead"]:
+        if name in _TABLE.instead:
             merged_layers.add(layer)
-    optional = re.compile("|".join(_TABLE["optional"]))
+    optional = re.compile("|".join(_TABLE.optional))
     for place in differing:
         name, layer = place
         # blocks that predict more tokens are left out
@@ -763,7 +775,7 @@ def _shape_words(shape: tuple[int, ...] | None, absent: str) -> str:
 def _plain_form(name: str, shape: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
     """A tensor's usual name, and its shape without dimensions of 1 and with norms unfolded."""
     name = name.removesuffix(".weight")
-    name = _TABLE["two_names"].get(name, name)
+    name = _TABLE.two_names.get(name, name)
     if name.endswith("norm"):
         return name, (prod(shape),)
     return name, tuple(size for size in shape if size != 1)

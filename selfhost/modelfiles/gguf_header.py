@@ -1,7 +1,23 @@
-"""The bytes of a GGUF header -> its values and its tensor table; no weights are read.
+"""The header of a GGUF file: its keys and its table of tensors. No weights are read.
 
-The layout is that of ggml's docs/gguf.md. It is read as strictly as llama.cpp's gguf.cpp does.
-Names and ids of types are those of ggml.h and ggml-common.h (2026).
+The format, with all numbers little-endian (ggml's docs/gguf.md):
+
+    magic           the letters "GGUF"
+    version         uint32: 2 or 3
+    tensor count    uint64
+    key count       uint64
+    keys            each a text, the id of a type (uint32), and a value of this type
+    tensor table    for each tensor its name (a text), the number of dimensions (uint32), the
+                    dimensions (uint64 each, the row length first), the id of a type (uint32), and
+                    the offset of its data behind the header (uint64)
+    data            behind the header, and behind each tensor, come zeros up to a multiple of
+                    the key general.alignment, or of 32 without this key
+
+    a text          its length in bytes (uint64), then so many bytes of UTF-8
+    a list          the id of a type (uint32), a length (uint64), then so many values
+
+What goes in: the path of a file, which may be hostile. What comes out: a `Header`. A file is
+refused where llama.cpp's gguf.cpp refuses it, and where it costs more than the limits below.
 """
 
 from __future__ import annotations
@@ -9,256 +25,386 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from math import prod
-from struct import Struct, calcsize, unpack_from
-from typing import IO, Any, NoReturn
+from struct import Struct
+from typing import IO, NoReturn, TypeGuard
 
 from ..catalogue.architecture import MAX_LAYERS
 from ..core.files import read_some
 from ..core.records import Record
 from ..needs.quantization import BLOCKS
 from . import source
+from .tables import model_files
 
-# Limits bound what a hostile file can cost. The vocabulary is most of a header: 0.7 to 10 MB in
-# published files. Kimi K2 has about 1,100 tensors, as the experts of a layer are one.
+# The vocabulary is most of a header: 0.7 to 10 MB in published files.
 MAX_HEADER_BYTES = 1 << 27
+# Kimi K2 has about 1,100 tensors, as the experts of a layer are one.
 MAX_TENSORS = 100_000
+# Published files have fewer than 100 keys.
 _MAX_KEYS = 10_000
-_MAX_NAME = 1 << 12
-# arrays with an entry for each layer are kept; longer ones (the vocabulary) are only counted
-_MAX_KEPT = 2 * MAX_LAYERS
-_MAX_KEPT_IN_ALL = 1 << 20
-_CHUNK = 1 << 20
-_LENGTH = Struct("<Q").unpack_from
+# Longer texts, such as a chat template, are passed over; a longer name is a fault.
+_MAX_TEXT_BYTES = 1 << 12
+# Lists with an entry for each layer are kept; the entries of longer ones are only counted.
+_MAX_KEPT_ENTRIES = 2 * MAX_LAYERS
+_MAX_KEPT_ENTRIES_IN_ALL = 1 << 20
+# GGML_MAX_DIMS of ggml.h
+_MAX_DIMENSIONS = 4
+# a hundred times as many as the largest matrix of 2026 has
+_MAX_ELEMENTS = 1 << 48
+_MAX_ALIGNMENT = 1 << 20
+_READ_BYTES = 1 << 20
 
-# id of a value's type -> its struct format
-_VALUES: Mapping[int, str] = {**dict(enumerate("BbHhIif?")), 10: "Q", 11: "q", 12: "d"}
-_STRING, _ARRAY = 8, 9
-# a number with a leading zero is none of llama.cpp's
+_UINT32 = Struct("<I")
+_UINT64 = Struct("<Q")
+# What `struct` calls the numbers of each type: 8-bit, 16-bit and 32-bit integers without and with a
+# sign, float32, bool; then 64-bit integers and float64.
+_NUMBERS: Mapping[int, str] = {
+    0: "B",
+    1: "b",
+    2: "H",
+    3: "h",
+    4: "I",
+    5: "i",
+    6: "f",
+    7: "?",
+    10: "Q",
+    11: "q",
+    12: "d",
+}
+_TEXT = 8
+_LIST = 9
+# A number with a leading zero is none of llama.cpp's.
 _BLOCK = re.compile(r"(?s)((?:.*\.)?blk\.)(0|[1-9]\d{0,5})(\..+)$")
+_ALIGNMENT = "general.alignment"
 
 
 class Tensor(Record):
     """One entry of the tensor table.
 
-    `shape` has the row length first. `bytes` is None for a type whose size is not known.
+    `shape` has the row length first. The data begin `offset` bytes behind the header. `bytes` is
+    None for a type whose size is not known.
     """
 
     name: str
     shape: tuple[int, ...]
     type: str
+    offset: int
     bytes: int | None
 
     @property
     def place(self) -> tuple[str, int]:
         """Its name with `*` for the number of its block, and that number; -1 outside the blocks."""
         block = _BLOCK.match(self.name)
-        return (f"{block[1]}*{block[3]}", int(block[2])) if block else (self.name, -1)
+        if block is None:
+            return self.name, -1
+        before, number, behind = block.groups()
+        return f"{before}*{behind}", int(number)
 
 
 class Header(Record):
-    """What a file says of itself. `counts` has the lengths of arrays that were not kept;
-    `unused_bytes` lie behind the last tensor and its padding, 0 where its size is not known.
+    """What a file says of itself. `counts` has the lengths of values that were too long to keep.
+    `unused_bytes` lie behind the last tensor and its padding; 0 where its size is not known.
     """
 
     file_bytes: int
     unused_bytes: int
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
     counts: Mapping[str, int]
     tensors: tuple[Tensor, ...]
 
 
+class _TooLong(Record):
+    """Stands for a value that is not kept: a long text (one entry) or a long list."""
+
+    entries: int
+
+
+def read_header(path: str) -> Header:
+    """The header of one file. Raises `SpecError`; reads no weights."""
+    stream, file_bytes, start = source.open_file(path)
+    with stream, source.readable(path):
+        if not start.startswith(b"GGUF"):
+            source.refuse_other_kinds(path, start, file_bytes)
+            source.refuse(path, "no-gguf")
+        reader = _Reader(path, stream, file_bytes, start)
+        reader.skip(len(b"GGUF"))
+        version = reader.uint32()
+        if version not in (2, 3):
+            source.refuse(path, "version", version=version)
+        tensor_count = reader.uint64()
+        key_count = reader.uint64()
+        if key_count > _MAX_KEYS or tensor_count > MAX_TENSORS:
+            counts = f"{key_count:,} keys and {tensor_count:,} tensors"
+            reader.damaged(f"it claims to have {counts}")
+        return _read_rest(reader, key_count, tensor_count)
+
+
+def _read_rest(reader: _Reader, key_count: int, tensor_count: int) -> Header:
+    """Read the keys and the tensor table."""
+    values: dict[str, object] = {}
+    counts: dict[str, int] = {}
+    for _ in range(key_count):
+        key = reader.name("key")
+        if key in values or key in counts:
+            reader.damaged(f'the key "{source.clean(key)}" occurs twice')
+        value = _read_value(reader, key)
+        if isinstance(value, _TooLong):
+            counts[key] = value.entries
+        else:
+            values[key] = value
+    alignment = values.get(_ALIGNMENT, 32)
+    if not _is_alignment(alignment):
+        reader.damaged(f"{_ALIGNMENT} is not a power of two")
+    tensors = _read_tensors(reader, tensor_count, alignment)
+    return Header(
+        file_bytes=reader.file_bytes,
+        unused_bytes=_unused_bytes(reader, tensors, alignment),
+        values=values,
+        counts=counts,
+        tensors=tensors,
+    )
+
+
 class _Reader:
-    """Reads a header's bytes in order. It raises `SpecError` and `Unreadable`."""
+    """Reads the bytes of a header in order. What a header says of lengths is held against the size
+    of the file before anything is read. Raises `SpecError` and `Unreadable`.
+    """
 
     def __init__(
-        self, path: str, stream: IO[bytes], file_bytes: int, read: bytes
+        self, path: str, stream: IO[bytes], file_bytes: int, start: bytes
     ) -> None:
-        self.path, self.stream, self.file_bytes, self.content = (
-            path,
-            stream,
-            file_bytes,
-            read,
-        )
-        self.place = self.kept = 0
+        self.path = path
+        self.file_bytes = file_bytes
+        # entries of lists that were kept so far
+        self.kept_entries = 0
+        # where the next value begins
+        self.place = 0
+        self._stream = stream
+        # the file from its begin, as far as it was read
+        self._content = start
 
     def damaged(self, what: str) -> NoReturn:
+        """Raise the `SpecError` of a damaged file."""
         source.refuse(self.path, "damaged", what=what)
 
     def skip(self, count: int) -> None:
-        """Go on by that many bytes; all up to there are read."""
-        end = self.place = self.place + count
+        """Go on by that many bytes, which must be there."""
+        self._need(count)
+        self.place += count
+
+    def _need(self, count: int) -> None:
+        """Have that many more bytes in memory."""
+        end = self.place + count
         if end > self.file_bytes:
             what = f"it has {self.file_bytes:,} bytes and ends inside its header"
             source.refuse(self.path, "cut-short", what=what)
         if end > MAX_HEADER_BYTES:
             self.damaged(f"it has a header of more than {MAX_HEADER_BYTES:,} bytes")
-        if (missing := end - len(self.content)) > 0:
-            # as much again as there is, so that a long header is copied a few times only
-            self.content += read_some(
-                self.stream, max(missing, _CHUNK, len(self.content))
-            )
-        if end > len(self.content):
+        missing = end - len(self._content)
+        if missing <= 0:
+            return
+        # as much again as there is, so that a long header is copied a few times only
+        wanted = max(missing, _READ_BYTES, len(self._content))
+        self._content += read_some(self._stream, wanted)
+        if end > len(self._content):
             source.refuse(self.path, "shorter")
 
-    def values(self, form: str) -> tuple[Any, ...]:
-        begin, form = self.place, f"<{form}"
-        self.skip(calcsize(form))
-        return unpack_from(form, self.content, begin)
+    def uint32(self) -> int:
+        """The next number of 32 bits."""
+        return self._integer(_UINT32)
 
-    def text(self, what: str | None = None) -> str | None:
-        """The next text; of one that is too long for a name None, or the fault of `what` it is."""
-        (length,) = self.values("Q")
+    def uint64(self) -> int:
+        """The next number of 64 bits."""
+        return self._integer(_UINT64)
+
+    def _integer(self, form: Struct) -> int:
         begin = self.place
-        if length > _MAX_NAME and what:
+        self.skip(form.size)
+        number: int = form.unpack_from(self._content, begin)[0]
+        return number
+
+    def numbers(self, type_id: int, count: int) -> list[int | float]:
+        """So many numbers of a type of `_NUMBERS`."""
+        form = Struct(f"<{count}{_NUMBERS[type_id]}")
+        begin = self.place
+        self.skip(form.size)
+        return list(form.unpack_from(self._content, begin))
+
+    def skip_numbers(self, type_id: int, count: int) -> None:
+        """Go on behind so many numbers of a type of `_NUMBERS`."""
+        one = Struct(f"<{_NUMBERS[type_id]}")
+        self.skip(count * one.size)
+
+    def text(self) -> str | None:
+        """The next text; None for one that is too long to keep."""
+        length = self.uint64()
+        if length > _MAX_TEXT_BYTES:
+            self.skip(length)
+            return None
+        return self._text_of(length)
+
+    def name(self, what: str) -> str:
+        """The next text, which is the name of that: a longer one than a name has is a fault."""
+        length = self.uint64()
+        if length > _MAX_TEXT_BYTES:
             self.damaged(f"a {what} of {length:,} bytes")
+        return self._text_of(length)
+
+    def _text_of(self, length: int) -> str:
+        begin = self.place
         self.skip(length)
-        text = self.content[begin : self.place] if length <= _MAX_NAME else None
-        return text.decode("utf-8", "replace") if text is not None else None
+        return self._content[begin : self.place].decode("utf-8", "replace")
+
+    def skip_texts(self, count: int) -> None:
+        """Go on behind so many texts. The vocabulary is such a list, and most of a header."""
+        # at least their lengths must be there
+        self._need(8 * count)
+        while count:
+            count -= self._skip_texts_in_memory(count)
+            if count:
+                self._need(8)
+        self._need(0)
+
+    def _skip_texts_in_memory(self, count: int) -> int:
+        """Go on behind the texts, at most so many, whose lengths are in memory; their number. The
+        last of them may end behind what is in memory, or behind the file.
+        """
+        content = self._content
+        place = self.place
+        last = len(content) - 8
+        length_at = _UINT64.unpack_from
+        left = count
+        while left and place <= last:
+            place += 8 + length_at(content, place)[0]
+            left -= 1
+        self.place = place
+        return count - left
 
 
-def read_header(path: str) -> Header:
-    """The header of one file. Raises `SpecError`; reads no weights."""
-    stream, size, start = source.open_file(path)
-    with stream, source.readable(path):
-        version = int.from_bytes(start[4:8], "little") if len(start) >= 8 else 3
-        if not start.startswith(b"GGUF"):
-            source.refuse_other_kinds(path, start, size)
-            source.refuse(path, "no-gguf")
-        if version not in (2, 3):
-            source.refuse(path, "version", version=version)
-        reader = _Reader(path, stream, size, start)
-        reader.skip(8)
-        tensor_count, key_count = reader.values("QQ")
-        if key_count > _MAX_KEYS or tensor_count > MAX_TENSORS:
-            reader.damaged(
-                f"it claims to have {key_count:,} keys and {tensor_count:,} tensors"
-            )
-        values: dict[str, Any] = {}
-        counts: dict[str, int] = {}
-        for _ in range(key_count):
-            key = reader.text("key") or ""
-            if key in values or key in counts:
-                reader.damaged(f'the key "{source.clean(key)}" occurs twice')
-            value, length = _value(reader, key)
-            if value is None:
-                counts[key] = length
-            else:
-                values[key] = value
-        tensors, unused = _tensors(
-            reader, tensor_count, values.get("general.alignment", 32)
-        )
-        return Header(
-            file_bytes=size,
-            unused_bytes=unused,
-            values=values,
-            counts=counts,
-            tensors=tensors,
-        )
+def _read_value(reader: _Reader, key: str) -> object:
+    """The value of that key: a number, a text or a list of numbers; a `_TooLong` in its place."""
+    type_id = reader.uint32()
+    if type_id in _NUMBERS:
+        return reader.numbers(type_id, 1)[0]
+    if type_id == _TEXT:
+        text = reader.text()
+        return _TooLong(entries=1) if text is None else text
+    if type_id != _LIST:
+        fault = f"has a value of the unknown type {type_id}"
+        reader.damaged(f'"{source.clean(key)}" {fault}')
+    return _read_list(reader, key)
 
 
-def _value(reader: _Reader, key: str) -> tuple[Any, int]:
-    """The next value, and how long it is; None in its place where it is too long to keep."""
-    (kind,) = reader.values("I")
-    if kind in _VALUES:
-        return reader.values(_VALUES[kind])[0], 1
-    if kind == _STRING:
-        return reader.text(), 1
-    if kind != _ARRAY:
-        reader.damaged(f'"{source.clean(key)}" has a value of the unknown type {kind}')
-    inner, length = reader.values("I") + reader.values("Q")
-    if inner == _STRING:
-        # the vocabulary is such an array, and most of what a header needs
-        begin, left = reader.place, length
-        reader.skip(8 * left)
-        reader.place = begin
-        while left:
-            content, place, last = reader.content, reader.place, len(reader.content) - 8
-            while left and place <= last:
-                place += 8 + _LENGTH(content, place)[0]
-                left -= 1
-            reader.place = place
-            reader.skip(8 if left else 0)
-            reader.place = place
-        return None, length
-    if inner not in _VALUES:
-        reader.damaged(
-            f'"{source.clean(key)}" is a list of lists, or of values of an unknown type'
-        )
-    if length > _MAX_KEPT:
-        reader.skip(calcsize(f"<{_VALUES[inner]}") * length)
-        return None, length
-    reader.kept += length
-    if reader.kept > _MAX_KEPT_IN_ALL:
+def _read_list(reader: _Reader, key: str) -> object:
+    """The list of that key, or a `_TooLong` in its place. Texts are never kept."""
+    type_id = reader.uint32()
+    length = reader.uint64()
+    if type_id == _TEXT:
+        reader.skip_texts(length)
+        return _TooLong(entries=length)
+    if type_id not in _NUMBERS:
+        fault = "is a list of lists, or of values of an unknown type"
+        reader.damaged(f'"{source.clean(key)}" {fault}')
+    if length > _MAX_KEPT_ENTRIES:
+        reader.skip_numbers(type_id, length)
+        return _TooLong(entries=length)
+    reader.kept_entries += length
+    if reader.kept_entries > _MAX_KEPT_ENTRIES_IN_ALL:
         reader.damaged("its lists are larger than those of any model")
-    return list(reader.values(f"{length}{_VALUES[inner]}")), length
+    return reader.numbers(type_id, length)
 
 
-def _tensors(
-    reader: _Reader, count: int, alignment: Any
-) -> tuple[tuple[Tensor, ...], int]:
-    """The entries of the table, and how many bytes lie behind the data of all."""
-    if (
-        type(alignment) is not int
-        or not 1 <= alignment <= 1 << 20
-        or alignment & (alignment - 1)
-    ):
-        reader.damaged("general.alignment is not a power of two")
+def _is_alignment(value: object) -> TypeGuard[int]:
+    """Whether a value is a power of two, as `general.alignment` must be."""
+    # bool is a type of its own in GGUF
+    if type(value) is not int:
+        return False
+    return 1 <= value <= _MAX_ALIGNMENT and value & (value - 1) == 0
+
+
+def _padded(count: int, alignment: int) -> int:
+    """The next multiple of the alignment."""
+    return -(-count // alignment) * alignment
+
+
+def _read_tensors(reader: _Reader, count: int, alignment: int) -> tuple[Tensor, ...]:
+    """The entries of the table. The data of each tensor must begin where those before it end."""
     tensors: dict[str, Tensor] = {}
     # None behind a tensor of unknown size: the next one begins where the header says
     end: int | None = 0
-    data_bytes = 0
     for _ in range(count):
-        tensor, offset = _tensor(reader)
-        what = f'the tensor "{source.clean(tensor.name)}"'
+        tensor = _read_tensor(reader)
         if tensor.name in tensors:
-            reader.damaged(f"{what} occurs twice")
-        if end is not None and offset != end:
-            reader.damaged(
-                f"{what} begins {offset:,} bytes after the header, not {end:,}"
-            )
-        # the data of each tensor begin at a multiple
-        end = (
-            None
-            if tensor.bytes is None
-            else -(-(offset + tensor.bytes) // alignment) * alignment
-        )
-        data_bytes = max(data_bytes, offset + (tensor.bytes or 1))
+            reader.damaged(f"{_called(tensor.name)} occurs twice")
+        if end is not None and tensor.offset != end:
+            where = f"{tensor.offset:,} bytes after the header, not {end:,}"
+            reader.damaged(f"{_called(tensor.name)} begins {where}")
+        end = None
+        if tensor.bytes is not None:
+            end = _padded(tensor.offset + tensor.bytes, alignment)
         tensors[tensor.name] = tensor
-    header_bytes = -(-reader.place // alignment) * alignment
-    whole = header_bytes + data_bytes if tensors else 0
-    if whole > reader.file_bytes:
-        missing = f"{whole - reader.file_bytes:,} of its {whole:,} bytes are missing"
-        source.refuse(reader.path, "cut-short", what=missing)
-    is_end_known = bool(tensors) and end is not None
-    unused = (
-        max(0, reader.file_bytes - header_bytes - (end or 0)) if is_end_known else 0
-    )
-    return tuple(tensors.values()), unused
+    return tuple(tensors.values())
 
 
-def _tensor(reader: _Reader) -> tuple[Tensor, int]:
-    """The next entry, and how many bytes behind the header its data begin."""
-    name = reader.text("tensor's name") or ""
-    what = f'the tensor "{source.clean(name)}"'
-    (dimensions,) = reader.values("I")
-    if dimensions > 4:
-        reader.damaged(f"{what} has {dimensions:,} dimensions")
-    shape = reader.values(f"{dimensions}Q") or (1,)
-    if min(shape) < 1 or prod(shape) >= 1 << 48:
-        reader.damaged(f"{what} has the shape {' × '.join(map(str, shape))}")
-    type_id, offset = reader.values("IQ")
-    names = source.TEXTS["gguf"]
-    if str(type_id) in names["retired"]:
-        old, left = names["retired"][str(type_id)]
-        why = (
-            ": it is brought into that layout while loading"
-            if old.count("_") > 1
-            else ""
-        )
-        source.refuse(reader.path, "retired", what=what, old=old, left=left, why=why)
-    type = names["types"].get(str(type_id), f"type {type_id}")
-    elements, size = BLOCKS.get(type) or names["blocks"].get(type, (1, 0))
+def _read_tensor(reader: _Reader) -> Tensor:
+    """The next entry of the table."""
+    table = model_files().gguf
+    name = reader.name("tensor's name")
+    dimensions = reader.uint32()
+    if dimensions > _MAX_DIMENSIONS:
+        reader.damaged(f"{_called(name)} has {dimensions:,} dimensions")
+    shape = tuple([reader.uint64() for _ in range(dimensions)]) or (1,)
+    if min(shape) < 1 or prod(shape) >= _MAX_ELEMENTS:
+        sizes = " × ".join(map(str, shape))
+        reader.damaged(f"{_called(name)} has the shape {sizes}")
+    type_id = reader.uint32()
+    offset = reader.uint64()
+    if str(type_id) in table.retired:
+        _refuse_retired(reader, name, table.retired[str(type_id)])
+    type = table.types.get(str(type_id), f"type {type_id}")
+    block = BLOCKS.get(type) or table.blocks.get(type)
+    if block is None:
+        return Tensor(name=name, shape=shape, type=type, offset=offset, bytes=None)
+    elements, block_bytes = block
     if shape[0] % elements:
-        reader.damaged(f"rows of {shape[0]:,} in {what} cannot be {type}")
-    bytes = prod(shape) // elements * size or None
-    return Tensor(name=name, shape=shape, type=type, bytes=bytes), offset
+        reader.damaged(f"rows of {shape[0]:,} in {_called(name)} cannot be {type}")
+    bytes = prod(shape) // elements * block_bytes
+    return Tensor(name=name, shape=shape, type=type, offset=offset, bytes=bytes)
+
+
+def _called(name: str) -> str:
+    return f'the tensor "{source.clean(name)}"'
+
+
+def _refuse_retired(reader: _Reader, name: str, types: tuple[str, ...]) -> NoReturn:
+    """Raise the `SpecError` of a tensor in a type that llama.cpp loads no more."""
+    retired, instead = types
+    why = ""
+    # Q4_0_4_4 is Q4_0 in another order of its blocks
+    if retired.count("_") > 1:
+        why = ": it is brought into that layout while loading"
+    source.refuse(
+        reader.path, "retired", what=_called(name), old=retired, left=instead, why=why
+    )
+
+
+def _unused_bytes(reader: _Reader, tensors: tuple[Tensor, ...], alignment: int) -> int:
+    """Bytes of the file behind its last tensor, 0 where that one's size is not known. The reader
+    stands at the end of the header. Raises `SpecError` for a file that ends before its tensors.
+    """
+    if not tensors:
+        return 0
+    header_bytes = _padded(reader.place, alignment)
+    data_bytes = 0
+    for tensor in tensors:
+        # of unknown size: at least one
+        data_bytes = max(data_bytes, tensor.offset + (tensor.bytes or 1))
+    needed_bytes = header_bytes + data_bytes
+    missing_bytes = needed_bytes - reader.file_bytes
+    if missing_bytes > 0:
+        what = f"{missing_bytes:,} of its {needed_bytes:,} bytes are missing"
+        source.refuse(reader.path, "cut-short", what=what)
+    last = tensors[-1]
+    if last.bytes is None:
+        return 0
+    end = header_bytes + _padded(last.offset + last.bytes, alignment)
+    return max(0, reader.file_bytes - end)

@@ -1,6 +1,8 @@
-"""What the readers of model files have in common: a file that somebody named, opened, or what it is
-where it is no model file; names and licenses; whole numbers under keys, one for the model or one
-for each layer, and layers of which some are alike.
+"""What the readers of model files have in common: opening a file that somebody named, saying what a
+file is that is no model, parsing JSON that nobody vouches for, and names for models without one.
+
+What goes in: a path. What comes out: its first bytes or its values, and in the end a `LocalModel`.
+Every fault is a `SpecError` with a sentence and a remedy of `specs/common/model_files.toml`.
 """
 
 from __future__ import annotations
@@ -9,32 +11,17 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import IO, Any, NamedTuple, NoReturn
 
-from ..catalogue.architecture import (
-    MAX_LAYERS,
-    Architecture,
-    Attention,
-    FeedForward,
-    Recurrent,
-)
 from ..catalogue.spec import License, ModelSpec
-from ..catalogue.spec_rules import misfits
 from ..core import files
 from ..core.errors import Problem, SpecError
 from ..core.records import Record, shortened, shown
-from ..core.tables import TomlRow, shipped_table
 from ..core.templates import fill
+from .tables import model_files
 
-if TYPE_CHECKING:
-    from typing import TypeVar
-
-    _Part = TypeVar("_Part", Attention, Recurrent, FeedForward)
-
-# model_files.toml: the words that lie in files of models, and those of faults and reasons
 # the keys of a JSON file of a model, of which nothing is known yet
 JsonValues = Mapping[str, Any]
-TEXTS: TomlRow = shipped_table("model_files")
 # a thousand times as many as the largest model of 2026 has
 MAX_PARAMETERS = 10**16
 # how a downloader marks what it has not finished: Hugging Face, curl and wget, browsers, aria2
@@ -50,13 +37,13 @@ UNFINISHED = (
 _NEEDED = (
     "give a GGUF file, a folder with safetensors files, or the model's config.json"
 )
+_START_BYTES = 4096
 _LFS = b"version https://git-lfs.github.com/spec/"
+_WEB_PAGES = (b"<!doctype html", b"<html", b"<?xml")
 # A safetensors file begins with eight bytes of a length, the upper four of them zero, and the brace
 # of its header. No text and no archive has both there, whatever the lower bytes are.
-SAFETENSORS = b"\0\0\0\0{"
+_SAFETENSORS = b"\0\0\0\0{"
 _MAX_TEXT = 100
-# above any size of a model
-MAX_NUMBER = 1 << 32
 
 
 class LocalModel(Record):
@@ -82,6 +69,9 @@ class LocalModel(Record):
     language_parameters: int | None = None
 
 
+# faults, and why something is not known
+
+
 def fail(path: str, message: str, remedy: str | None = None) -> NoReturn:
     """Raise `SpecError` with this one problem."""
     raise SpecError([Problem(file=shown(path), message=message, remedy=remedy)])
@@ -89,24 +79,32 @@ def fail(path: str, message: str, remedy: str | None = None) -> NoReturn:
 
 def refuse(path: str, fault: str, **values: object) -> NoReturn:
     """Raise `SpecError` with a fault and its remedy, as `[faults]` of model_files.toml words it."""
-    message, remedy = (fill(text, values) for text in TEXTS["faults"][fault])
-    fail(path, message, remedy)
+    message, remedy = model_files().faults[fault]
+    fail(path, fill(message, values), fill(remedy, values))
 
 
 def reason(fact: str, **values: object) -> str:
     """Why something is not known, as `[reasons]` of model_files.toml words it."""
-    return fill(TEXTS["reasons"][fact], values)
+    return fill(model_files().reasons[fact], values)
 
 
 def refuse_missing(path: str, fault: str, files: Sequence[str]) -> None:
     """Raise `SpecError` with that fault where some files that belong to `path` are not there."""
-    missing = [
-        shown(os.path.basename(file)) for file in files if not os.path.exists(file)
-    ]
+    missing = missing_names(files)
     if missing:
-        refuse(
-            path, fault, parts=len(files), missing=len(missing), names=listed(missing)
-        )
+        names = listed(missing)
+        refuse(path, fault, parts=len(files), missing=len(missing), names=names)
+
+
+def missing_names(files: Iterable[str]) -> tuple[str, ...]:
+    """The names of the files that are not there, as they may be printed."""
+    missing = [file for file in files if not os.path.exists(file)]
+    return tuple([shown(os.path.basename(file)) for file in missing])
+
+
+def is_safetensors(start: bytes) -> bool:
+    """Whether a file with that start is one of safetensors, whatever the length of its header."""
+    return start[4:9] == _SAFETENSORS
 
 
 def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
@@ -114,19 +112,48 @@ def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
     if size == 0:
         refuse(path, "empty")
     if start.startswith(_LFS):
-        size_line = re.search(rb"\nsize (\d{1,18})", start)
-        refuse(
-            path,
-            "pointer",
-            real=f" of {int(size_line[1]):,} bytes" if size_line else "",
-        )
+        _refuse_pointer(path, start)
     if not start.strip(b"\0"):
         refuse(path, "zeros")
-    if start.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html", b"<?xml")):
+    if start.lstrip()[:15].lower().startswith(_WEB_PAGES):
         refuse(path, "web-page")
-    for kind in () if start[4:9] == SAFETENSORS else TEXTS["not_a_model"]:
-        if start.startswith(tuple(map(bytes.fromhex, kind["begins"]))):
-            fail(path, kind["message"], kind["remedy"])
+    if is_safetensors(start):
+        return
+    for kind in model_files().not_a_model:
+        begins = tuple(map(bytes.fromhex, kind.begins))
+        if start.startswith(begins):
+            fail(path, kind.message, kind.remedy)
+
+
+def _refuse_pointer(path: str, start: bytes) -> NoReturn:
+    """Raise the `SpecError` of what Git keeps in place of a large file."""
+    size_line = re.search(rb"\nsize (\d{1,18})", start)
+    real = ""
+    if size_line is not None:
+        real = f" of {int(size_line[1]):,} bytes"
+    refuse(path, "pointer", real=real)
+
+
+# opening and parsing
+
+
+class OpenedFile(NamedTuple):
+    """An open file, unbuffered, its size in bytes, and its first bytes, behind which it stands."""
+
+    stream: IO[bytes]
+    size: int
+    start: bytes
+
+
+def open_file(path: str) -> OpenedFile:
+    """Open an ordinary file. Raises `SpecError`, also for an unfinished download."""
+    with readable(path, _NEEDED):
+        stream, size = files.open_file(path)
+        start = files.read_some(stream, _START_BYTES)
+    if path.lower().endswith(UNFINISHED):
+        stream.close()
+        refuse(path, "unfinished-file")
+    return OpenedFile(stream, size or 0, start)
 
 
 @contextmanager
@@ -136,47 +163,69 @@ def readable(path: str, remedy: str | None = None) -> Iterator[None]:
         yield
     except files.Unreadable as error:
         if error.kind == files.MISSING:
-            remedy = None
-            if os.path.islink(path) or any(
-                os.path.lexists(path + ending) for ending in UNFINISHED
-            ):
-                remedy = "the download was removed or did not finish: start it again"
+            remedy = _remedy_of_missing(path)
         raise SpecError([error.problem(shown(path), remedy)]) from None
 
 
-def open_file(path: str) -> tuple[IO[bytes], int, bytes]:
-    """An ordinary file, unbuffered, its size in bytes, and its first ones."""
-    with readable(path, _NEEDED):
-        stream, size = files.open_file(path)
-        start = files.read_some(stream, 4096)
-    if path.lower().endswith(UNFINISHED):
-        stream.close()
-        refuse(path, "unfinished-file")
-    return stream, size or 0, start
+def _remedy_of_missing(path: str) -> str | None:
+    """What to do about a file that is not there; None where nothing is left of a download."""
+    unfinished = [path + ending for ending in UNFINISHED]
+    if os.path.islink(path) or any(map(os.path.lexists, unfinished)):
+        return "the download was removed or did not finish: start it again"
+    return None
 
 
-def read_json(path: str, limit: int, *, what: str, **bounds: Any) -> Any:
-    """The values of a JSON file of at most `limit` bytes."""
-    with readable(path, f"give the {what} as it was published"):
-        content = files.read_file(path, limit)
-    refuse_other_kinds(path, content[:4096], len(content))
-    return parse_json(path, content, what=what, **bounds)
+class JsonLimit(Record):
+    """How many of the signs `[ { , :` a JSON file may have, and what to do about one with more."""
+
+    signs: int
+    remedy: str
 
 
-def parse_json(path: str, content: bytes, *, what: str, **bounds: Any) -> Any:
-    """The values of JSON that nobody vouches for; `bounds` as `core.files` takes them."""
-    with readable(path, f"give the {what} as it was published"):
+def read_json(
+    path: str, most_bytes: int, *, what: str, limit: JsonLimit | None = None
+) -> object:
+    """The values of a JSON file of at most `most_bytes`. Raises `SpecError`."""
+    with readable(path, _as_published(what)):
+        content = files.read_file(path, most_bytes)
+    refuse_other_kinds(path, content[:_START_BYTES], len(content))
+    return parse_json(path, content, what=what, limit=limit)
+
+
+def parse_json(
+    path: str, content: bytes, *, what: str, limit: JsonLimit | None = None
+) -> object:
+    """The values of JSON that nobody vouches for; without a `limit` that of `core.files` holds.
+    Raises `SpecError`.
+    """
+    with readable(path, _as_published(what)):
         try:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise files.Unreadable("is not UTF-8 text") from None
-        return files.parse_json(text, constant=float, **bounds)
+        if limit is None:
+            return files.parse_json(text, constant=float)
+        return files.parse_json(
+            text, constant=float, max_signs=limit.signs, remedy=limit.remedy
+        )
+
+
+def _as_published(what: str) -> str:
+    return f"give the {what} as it was published"
+
+
+def folder_of(path: str) -> str:
+    """The path up to the name of its file, with the separator, as it is written."""
+    return path.removesuffix(os.path.basename(path))
 
 
 def beside(path: str, name: str) -> str | None:
     """The file of that name in the same folder, None where there is none."""
-    file = path[: len(path) - len(os.path.basename(path))] + name
+    file = folder_of(path) + name
     return file if os.path.lexists(file) else None
+
+
+# texts of files, and names
 
 
 def clean(text: object) -> str:
@@ -186,7 +235,19 @@ def clean(text: object) -> str:
 
 def short(value: object) -> str:
     """A value of a file, short and safe to print."""
-    return f'"{clean(value)}"' if isinstance(value, str) else clean(repr(value)[:60])
+    if isinstance(value, str):
+        return f'"{clean(value)}"'
+    return clean(repr(value)[:60])
+
+
+def listed(names: Iterable[str], most: int = 5) -> str:
+    """`a, b, c and 4 more`."""
+    all_names = list(names)
+    text = ", ".join(all_names[:most])
+    left_out = len(all_names) - most
+    if left_out > 0:
+        text += f" and {left_out:,} more"
+    return text
 
 
 def name_by_place(path: str) -> str:
@@ -201,27 +262,17 @@ def name_by_place(path: str) -> str:
     cached = os.path.basename(above) if kind == "snapshots" else file
     if cached.startswith("models--"):
         file = cached.rpartition("--")[2]
-    file = re.sub(
-        r"(?i)(-\d{5}-of-\d{5})?(\.(gguf|safetensors|json))?$", "", file, count=1
-    )
-    return clean(file) or "local model"
+    part_and_ending = r"(?i)(-\d{5}-of-\d{5})?(\.(gguf|safetensors|json))?$"
+    name = re.sub(part_and_ending, "", file, count=1)
+    return clean(name) or "local model"
 
 
 def spec_of(path: str, name: str = "", **facts: Any) -> ModelSpec:
     """The spec of the model in a file or a folder, by its own name, else by that of its place."""
     name = name or name_by_place(path)
-    id = (
-        re.sub(r"[^a-z0-9.]+", "-", name.lower())[:_MAX_TEXT].strip("-.")
-        or "local-model"
-    )
+    words = re.sub(r"[^a-z0-9.]+", "-", name.lower())
+    id = words[:_MAX_TEXT].strip("-.") or "local-model"
     return ModelSpec(id=id, name=name, origin=path, **facts)
-
-
-def listed(names: Iterable[str], most: int = 5) -> str:
-    """`a, b, c and 4 more`."""
-    all_names = list(names)
-    rest = len(all_names) - most
-    return ", ".join(all_names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def license_of(text: str, link: str, unknown: dict[str, str]) -> License | None:
@@ -229,129 +280,11 @@ def license_of(text: str, link: str, unknown: dict[str, str]) -> License | None:
     if not text:
         unknown["license.id"] = "the header does not say"
         return None
-    licenses = {id.removesuffix("-only").lower(): id for id in TEXTS["licenses"]}
-    if text.lower() in licenses:
-        return License(id=licenses[text.lower()])
+    for id in model_files().licenses:
+        if text.lower() == id.removesuffix("-only").lower():
+            return License(id=id)
     url = link if link.startswith(("https://", "http://")) else None
     if url is None:
         unknown["license.url"] = f'the file says "{text}" and no address'
-    own = re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-") or "unnamed"
-    return License(id=f"LicenseRef-{own}", url=url)
-
-
-class Unclear(Exception):
-    """A model's cache or its weights do not follow from its file; the text says why. `refused`:
-    every llama.cpp that knows the architecture stops at this file.
-    """
-
-    def __init__(self, why: str, *, refused: bool = False) -> None:
-        super().__init__(why)
-        self.refused = refused
-
-
-class Malformed(Unclear):
-    """A value that its key cannot have."""
-
-
-class Sizes:
-    """The whole numbers of a file by their keys."""
-
-    def __init__(self, path: str, values: JsonValues) -> None:
-        self.path, self.written = path, frozenset(values)
-        self.values = dict(values)
-        # as many until they are counted
-        self.layers = MAX_LAYERS
-        # for the spec: what it cannot say, by its key, and sentences for the user
-        self.unknown: dict[str, str] = {}
-        self.notes: list[str] = []
-
-    def names_of(self, keys: Sequence[str]) -> list[str]:
-        """How the file may write these keys."""
-        raise NotImplementedError
-
-    def get(self, *keys: str) -> Any:
-        """The value of the first of these keys that has one."""
-        values = map(self.values.get, self.names_of(keys))
-        return next((value for value in values if value is not None), None)
-
-    def stated(self, *keys: str) -> str:
-        """The first of these keys that has a value, as the file writes it."""
-        names = self.names_of(keys)
-        having = [name for name in names if self.values.get(name) is not None]
-        return next(
-            (name for name in having if name in self.written), (having or names)[0]
-        )
-
-    def number(
-        self, *keys: str, least: int = 0, layer: int | None = None
-    ) -> int | None:
-        """A whole number of at least `least`, None where it is missing. Where the file lists one
-        for each layer: that of `layer`, or the one that all of them are.
-        """
-        value = self.get(*keys)
-        if isinstance(value, list) and len(value) >= self.layers:
-            if layer is not None:
-                value = value[layer]
-            elif value.count(value[0]) == len(value):
-                value = value[0]
-            else:
-                raise Unclear(f"{self.stated(*keys)} differs from layer to layer")
-        # classes of transformers take nothing else: its configurations are strict dataclasses
-        if value is not None and (
-            type(value) is not int or not least <= value < MAX_NUMBER
-        ):
-            what = f"{self.stated(*keys)} is {short(value)}"
-            raise Malformed(f"{what}, neither one whole number nor one for each layer")
-        return value
-
-    def size(self, *keys: str) -> int | None:
-        """The first of these numbers that is above 0; None without one."""
-        return next(filter(None, map(self.number, keys)), None)
-
-    def needed(self, *keys: str, layer: int | None = None) -> int:
-        """A number above 0. Raises `Unclear` where there is none."""
-        value = self.number(*keys, layer=layer)
-        if not value:
-            what = "missing" if value is None else "0"
-            raise Unclear(f"{self.stated(*keys)} is {what}")
-        return value
-
-    def sizes(self, keys: Mapping[str, str]) -> dict[str, Any]:
-        """The sizes of a layer, under the names that a table gives their keys."""
-        return {name: self.needed(key) for name, key in keys.items()}
-
-    def groups(self, key: str, used_key: str) -> dict[str, Any]:
-        """How many groups of experts a token chooses from, and how many of them it uses."""
-        groups = self.number(key) or 0
-        return (
-            {"groups": groups, "groups_used": self.needed(used_key)}
-            if groups > 1
-            else {}
-        )
-
-
-def grouped(
-    layers: Sequence[_Part | None], width: int, names: Mapping[str, str] | None = None
-) -> tuple[_Part, ...]:
-    """Equal layers as one group, in the order of their first; entry i is the part of layer i.
-    Raises `Unclear` for a size that does not divide its whole, by what `names` calls it.
-    """
-    places: dict[_Part, list[int]] = {}
-    for number, layer in enumerate(layers):
-        if layer is not None:
-            places.setdefault(layer, []).append(number)
-    for layer in places:
-        for key, message, _ in misfits(layer, width):
-            raise Unclear(f"{(names or {}).get(key, key)} {message}")
-    return tuple(
-        layer.replace(layers=tuple(numbers)) for layer, numbers in places.items()
-    )
-
-
-def architecture_of(whose: str = "", **fields: Any) -> Architecture:
-    """The architecture of these fields. Raises `Unclear` for sizes that contradict each other."""
-    heads = max((part.heads for part in fields["attention"]), default=None)
-    architecture = Architecture(heads=heads, **fields)
-    for key, message, _ in misfits(architecture):
-        raise Unclear(f"{whose}{key} {message}")
-    return architecture
+    words = re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-")
+    return License(id=f"LicenseRef-{words or 'unnamed'}", url=url)

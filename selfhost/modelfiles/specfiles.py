@@ -23,7 +23,7 @@ from ..core.templates import fill
 from ..core.units import canonical
 from ..needs.checkpoints import DTYPES
 from ..needs.records import Term
-from .source import TEXTS
+from .tables import model_files
 
 _BARE = re.compile(r"(?a)[A-Za-z0-9_-]+")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -219,8 +219,8 @@ def checked_spec(path: str) -> ModelSpec:
 
 def _note(document: Document, place: KeyPath, fault: str, **values: object) -> None:
     """Note a fault as `[spec_faults]` of model_files.toml words it."""
-    message, remedy = (fill(text, values) for text in TEXTS["spec_faults"][fault])
-    document.add(place, message, remedy)
+    message, remedy = model_files().spec_faults[fault]
+    document.add(place, fill(message, values), fill(remedy, values))
 
 
 def _checked_alone(document: Document) -> ModelSpec | None:
@@ -340,7 +340,7 @@ def _check_counts(
         if apart > max(int(stated * PARAMETERS_SHARE), rounded) + more:
             share = f"{apart / stated * 100:.{0 if apart * 10 > stated else 1}f} %"
             (what, correct), than = (
-                TEXTS["spec_bases"][basis],
+                model_files().spec_bases[basis],
                 "more" if true > stated else "less",
             )
             figures = {

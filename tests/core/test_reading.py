@@ -32,7 +32,7 @@ from selfhost.core.records import DATE, Record
 from selfhost.core.tables import MAX_FILE_BYTES, TABLES, Document, TomlTable
 from selfhost.machine.record import Machine
 from selfhost.modelfiles import read_local
-from selfhost.modelfiles.safetensors import shards_in
+from selfhost.modelfiles.safetensors_header import shards_in
 
 MEMORY_MIB = 512
 # what CI machines that are busy with other tests still do in time; no test waits for it

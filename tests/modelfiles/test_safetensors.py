@@ -163,30 +163,59 @@ def _entry(name: str, dtype: str, shape: list[int], begin: int, end: int) -> str
 @pytest.mark.parametrize(
     ("entries", "room", "says"),
     [
-        # they overlap, or leave a hole; of a name that stands twice the last counts
-        (
+        pytest.param(
             [_entry("a", "F32", [2], 0, 8), _entry("b", "F32", [2], 4, 12)],
             12,
             "4 bytes are missing",
+            id="tensors that overlap",
         ),
-        ([_entry("a", "F32", [2], 4, 12)], 12, "4 bytes belong to no tensor"),
-        (
+        pytest.param(
+            [_entry("a", "F32", [2], 4, 12)],
+            12,
+            "4 bytes belong to no tensor",
+            id="a hole before a tensor",
+        ),
+        pytest.param(
             [_entry("a", "F32", [2], 0, 8), _entry("a", "F32", [2], 8, 16)],
             16,
             "8 bytes belong to no",
+            id="of a name that stands twice the last counts",
         ),
-        ([_entry("a", "F32", [2], 0, 8)], 9, "1 bytes belong to no tensor"),
-        ([], 9, "9 bytes belong to no tensor"),
-        ([_entry("a", "F32", [2], 0, 8)], 7, "1 bytes are missing"),
-        (
+        pytest.param(
+            [_entry("a", "F32", [2], 0, 8)],
+            9,
+            "1 bytes belong to no tensor",
+            id="a byte behind the last tensor",
+        ),
+        pytest.param([], 9, "9 bytes belong to no tensor", id="no tensors"),
+        pytest.param(
+            [_entry("a", "F32", [2], 0, 8)], 7, "1 bytes are missing", id="cut by one"
+        ),
+        pytest.param(
             [_entry("a", "Q4_0", [2], 0, 8)],
             8,
             "in Q4_0, a type that safetensors does not have",
+            id="a type of GGUF",
         ),
-        ([_entry("a", "F32", [3], 0, 8)], 8, "size of its shape"),
-        ([_entry("a", "F32", [2], 8, 0)], 8, "size of its shape"),
-        # three weights of four bits end within a byte
-        ([_entry("a", "F4", [3], 0, 2)], 2, "size of its shape"),
+        pytest.param(
+            [_entry("a", "F32", [3], 0, 8)], 8, "size of its shape", id="too short"
+        ),
+        pytest.param(
+            [_entry("a", "F32", [2], 8, 0)], 8, "size of its shape", id="end first"
+        ),
+        pytest.param(
+            [_entry("a", "F4", [3], 0, 2)],
+            2,
+            "size of its shape",
+            id="three weights of four bits end within a byte",
+        ),
+        pytest.param(
+            # their product has 3.9 million digits, and takes minutes to work out
+            [_entry("a", "F32", [2**64 - 1] * 200_000, 0, 8)],
+            8,
+            "size of its shape",
+            id="a shape of 200,000 sizes",
+        ),
     ],
 )
 def test_what_the_reader_of_safetensors_refuses(

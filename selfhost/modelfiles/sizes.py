@@ -1,0 +1,166 @@
+"""The sizes that a GGUF header or a config.json states, and the layers that follow from them.
+
+What goes in: the values of a file by their keys. What comes out: whole numbers, one for the model
+or one for each layer, and groups of equal layers. What does not follow from the file raises
+`Unclear`, which says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from ..catalogue.architecture import (
+    MAX_LAYERS,
+    Architecture,
+    Attention,
+    FeedForward,
+    Recurrent,
+)
+from ..catalogue.spec_rules import misfits
+from .source import JsonValues, short
+
+_Part = TypeVar("_Part", Attention, Recurrent, FeedForward)
+
+# above any size of a model
+MAX_NUMBER = 1 << 32
+
+
+class Unclear(Exception):
+    """A model's cache or its weights do not follow from its file; the text says why. `refused`:
+    every llama.cpp that knows the architecture stops at this file.
+    """
+
+    def __init__(self, why: str, *, refused: bool = False) -> None:
+        super().__init__(why)
+        self.refused = refused
+
+
+class Malformed(Unclear):
+    """A value that its key cannot have."""
+
+
+class Sizes:
+    """The whole numbers of a file by their keys.
+
+    `values` may have more than the file; `written` are the keys that stand in it. `unknown` says of
+    what the spec cannot say why, by its key; `notes` are sentences for the user.
+    """
+
+    def __init__(self, path: str, values: JsonValues) -> None:
+        self.path = path
+        self.written = frozenset(values)
+        self.values = dict(values)
+        # as many until they are counted
+        self.layers = MAX_LAYERS
+        self.unknown: dict[str, str] = {}
+        self.notes: list[str] = []
+
+    def names_of(self, keys: Sequence[str]) -> list[str]:
+        """How the file may write these keys."""
+        raise NotImplementedError
+
+    def _named_values(self, keys: Sequence[str]) -> Iterator[tuple[str, Any]]:
+        """The names of these keys that have a value, each with it."""
+        for name in self.names_of(keys):
+            value = self.values.get(name)
+            if value is not None:
+                yield name, value
+
+    def get(self, *keys: str) -> Any:
+        """The value of the first of these keys that has one; None without one."""
+        for _, value in self._named_values(keys):
+            return value
+        return None
+
+    def stated(self, *keys: str) -> str:
+        """The first of these keys that has a value, as the file writes it."""
+        names = [name for name, _ in self._named_values(keys)]
+        for name in names:
+            if name in self.written:
+                return name
+        return names[0] if names else self.names_of(keys)[0]
+
+    def number(
+        self, *keys: str, least: int = 0, layer: int | None = None
+    ) -> int | None:
+        """A whole number of at least `least`, None where it is missing. Where the file lists one
+        for each layer: that of `layer`, or the one that all of them are.
+        """
+        value = self.get(*keys)
+        if isinstance(value, list) and len(value) >= self.layers:
+            if layer is not None:
+                value = value[layer]
+            elif value.count(value[0]) == len(value):
+                value = value[0]
+            else:
+                raise Unclear(f"{self.stated(*keys)} differs from layer to layer")
+        if value is None:
+            return None
+        # classes of transformers take nothing else: its configurations are strict dataclasses
+        if type(value) is int and least <= value < MAX_NUMBER:
+            return value
+        what = f"{self.stated(*keys)} is {short(value)}"
+        raise Malformed(f"{what}, neither one whole number nor one for each layer")
+
+    def size(self, *keys: str) -> int | None:
+        """The first of these numbers that is above 0; None without one."""
+        for key in keys:
+            number = self.number(key)
+            if number:
+                return number
+        return None
+
+    def needed(self, *keys: str, layer: int | None = None) -> int:
+        """A number above 0. Raises `Unclear` where there is none."""
+        value = self.number(*keys, layer=layer)
+        if value:
+            return value
+        what = "missing" if value is None else "0"
+        raise Unclear(f"{self.stated(*keys)} is {what}")
+
+    def sizes(self, keys: Mapping[str, str]) -> dict[str, Any]:
+        """The sizes of a layer, as fields of its record, by the key of each."""
+        return {name: self.needed(key) for name, key in keys.items()}
+
+    def groups(self, key: str, used_key: str) -> dict[str, Any]:
+        """How many groups of experts a token chooses from, and how many of them it uses, as fields
+        of `FeedForward`.
+        """
+        groups = self.number(key) or 0
+        if groups <= 1:
+            return {}
+        return {"groups": groups, "groups_used": self.needed(used_key)}
+
+
+def grouped(
+    layers: Sequence[_Part | None], width: int, names: Mapping[str, str] | None = None
+) -> tuple[_Part, ...]:
+    """Equal layers as one group, in the order of their first; entry i is the part of layer i.
+    Raises `Unclear` for a size that does not divide its whole, by what `names` calls it.
+    """
+    places: dict[_Part, list[int]] = {}
+    for number, layer in enumerate(layers):
+        if layer is not None:
+            places.setdefault(layer, []).append(number)
+    groups = []
+    for layer, numbers in places.items():
+        _refuse_misfit(layer, width, names or {})
+        groups.append(layer.replace(layers=tuple(numbers)))
+    return tuple(groups)
+
+
+def _refuse_misfit(layer: _Part, width: int, names: Mapping[str, str]) -> None:
+    for key, message, _ in misfits(layer, width):
+        raise Unclear(f"{names.get(key, key)} {message}")
+
+
+def most_heads(attention: Sequence[Attention]) -> int | None:
+    """The most query heads of any layer; None for a model without attention."""
+    return max((part.heads for part in attention), default=None)
+
+
+def refuse_contradictions(architecture: Architecture, whose: str = "") -> None:
+    """Raise `Unclear` for sizes that contradict each other, whose keys are those of that model."""
+    for key, message, _ in misfits(architecture):
+        raise Unclear(f"{whose}{key} {message}")

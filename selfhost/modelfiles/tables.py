@@ -1,0 +1,130 @@
+"""`specs/common/model_files.toml` as typed records: what lies in files of models, and the sentences
+about it. The comments of the file explain its keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.records import Stated, read_by
+from ..core.tables import shipped_record
+
+
+class OtherFile(Stated):
+    """What a file is that is no model, and what to give instead."""
+
+    message: str
+    remedy: str
+
+
+class FileByStart(Stated):
+    """The same of files that begin with one of these bytes, as hexadecimal digits."""
+
+    begins: tuple[str, ...]
+    message: str
+    remedy: str
+
+
+class FileByEnding(Stated):
+    """The same of files whose names end so; "" stands for every name."""
+
+    ending: str = ""
+    message: str
+    remedy: str
+
+
+class StateRule(Stated):
+    """How the header of a GGUF file states a recurrent state: the tensors by which a layer is known
+    to keep it, the key of each size, and the keys of the ranks of small matrices.
+    """
+
+    tensors: tuple[str, ...]
+    keys: Mapping[str, str]
+    ranks: tuple[str, ...] = ()
+
+
+class GgufTable(Stated):
+    """The names and numbers of GGUF files. Ids of types are texts, as TOML has no other keys.
+
+    `retired` has the name of a type and what replaces it, `blocks` the elements and the bytes of
+    one block.
+    """
+
+    not_a_model: Mapping[str, OtherFile] = read_by(kind=OtherFile)
+    types: Mapping[str, str]
+    blocks: Mapping[str, tuple[int, ...]]
+    retired: Mapping[str, tuple[str, ...]]
+    file_types: Mapping[str, str]
+    fallbacks: Mapping[str, str]
+    required: tuple[str, ...]
+    attending: Mapping[str, tuple[str, ...]]
+    rope_factors: Mapping[str, str]
+    indexing: tuple[str, ...]
+    compressed: Mapping[str, str]
+    latent: Mapping[str, str]
+    latent_heads: Mapping[str, str]
+    indexer: Mapping[str, str]
+    other_states: tuple[str, ...]
+    optional: tuple[str, ...]
+    instead: tuple[str, ...]
+    two_names: Mapping[str, str]
+    states: Mapping[str, StateRule] = read_by(kind=StateRule)
+
+
+class SafetensorsTable(Stated):
+    """The names of safetensors files: `bits` of each dtype, `dtypes` in the words of a spec,
+    `not_the_model` how the names of files begin that are none of the model's weights.
+    """
+
+    bits: Mapping[str, int]
+    dtypes: Mapping[str, str]
+    not_the_model: tuple[str, ...]
+
+
+class LayoutRule(Stated):
+    """The key of a `quantization_config` that tells the layout, and the layout by its value."""
+
+    key: str
+    names: Mapping[str, str]
+
+
+class QuantizationTable(Stated):
+    """What a `quantization_config` may hold."""
+
+    left_out: tuple[str, ...]
+    own_types: tuple[str, ...]
+    of_linear: Mapping[str, str]
+    experts_alone: str
+    outside_blocks: str
+    layouts: Mapping[str, LayoutRule] = read_by(kind=LayoutRule)
+
+
+class ModelFilesTable(Stated):
+    """The whole file. The texts of `faults` and `spec_faults` are a message and its remedy."""
+
+    schema: int
+    as_of: str
+    # for catalogue.architecture and catalogue.spec_rules, which read them by themselves
+    row_flags: Any
+    spec_rules: Any
+    layer_keys: Any
+    licenses: tuple[str, ...]
+    torch_types: Mapping[str, str]
+    tokenizers: tuple[str, ...]
+    faults: Mapping[str, tuple[str, ...]]
+    reasons: Mapping[str, str]
+    spec_faults: Mapping[str, tuple[str, ...]]
+    spec_bases: Mapping[str, tuple[str, ...]]
+    never_stated: Mapping[str, str]
+    undescribed: Mapping[str, str]
+    not_a_model: tuple[FileByStart, ...] = read_by(kind=FileByStart)
+    named: tuple[FileByEnding, ...] = read_by(kind=FileByEnding)
+    gguf: GgufTable = read_by(kind=GgufTable)
+    safetensors: SafetensorsTable = read_by(kind=SafetensorsTable)
+    quantization_config: QuantizationTable = read_by(kind=QuantizationTable)
+
+
+def model_files() -> ModelFilesTable:
+    """The table. Raises `SpecError` with each fault of the file."""
+    return shipped_record(ModelFilesTable, "model_files")
