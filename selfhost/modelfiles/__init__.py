@@ -1,7 +1,8 @@
 """A model on this disk -> `LocalModel`, from headers alone.
 
 What goes in: the path of a GGUF file, of safetensors files, of a config.json, or of a folder with
-one of them. `gguf`, `safetensors` and `config` read these; `specfiles` writes and checks specs.
+one of them. `gguf`, `safetensors` and `config` read these; `toml_writer` writes the spec, and
+`specfiles` checks specs.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from .safetensors import (
 )
 from .safetensors_header import shards_in
 from .source import UNFINISHED, LocalModel, listed, name_by_place, reason
-from .specfiles import spec_text
 from .tables import model_files
+from .toml_writer import spec_text
 
 __all__ = ["LocalModel", "name_by_place", "read_local", "spec_text", "stored_notes"]
 

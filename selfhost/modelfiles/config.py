@@ -24,7 +24,7 @@ from ..catalogue.architecture import (
 from ..catalogue.spec import INCOMPLETE, ModelSpec, Parameters, Quantized, Safety
 from ..catalogue.spec_values import QUANTIZATIONS
 from ..core.records import shown
-from ..core.tables import TomlRow, shipped_table
+from ..core.tables import TomlRow
 from ..needs.tensors import (
     UNKNOWN_ROW,
     all_and_active,
@@ -41,7 +41,7 @@ from .source import (
     reason,
     short,
 )
-from .tables import model_files
+from .tables import architectures, model_files
 
 # where NVIDIA's exporter writes what others write into config.json
 _QUANTIZATION = "hf_quant_config.json"
@@ -185,7 +185,7 @@ def _encoder_type(model_type: str, part: JsonValues) -> str:
     by_width = f"{model_type} {width}"
     by_type = f"{model_type} {own_type} {width}"
     measured: set[str] = set()
-    for row in shipped_table("architectures").get("encoder", ()):
+    for row in architectures().encoder:
         measured.update(row.get("types", ()))
     if by_width in measured and by_type not in measured:
         return by_width
@@ -287,7 +287,7 @@ def _row_of(
     name = str(keys.type.get(key) or keys.type.get("row") or keys.kind or "unnamed")
     if "row" not in keys.type:
         return name, None
-    return name, shipped_table("architectures")["architecture"].get(name)
+    return name, architectures().architecture.get(name)
 
 
 def _count_layers(keys: Keys) -> None:

@@ -32,7 +32,6 @@ from ..catalogue.spec import (
 from ..catalogue.spec_values import QUANTIZATIONS
 from ..core.files import numbered_files
 from ..core.records import shown
-from ..core.tables import shipped_table
 from ..needs.quantization import BASE_TYPES, BLOCKS
 from ..needs.tensors import (
     UNKNOWN_ROW,
@@ -53,7 +52,7 @@ from .sizes import (
     refuse_contradictions,
 )
 from .source import LocalModel, clean, reason
-from .tables import GgufTable, model_files
+from .tables import GgufTable, architectures, model_files
 
 _TABLE: GgufTable = model_files().gguf
 # the converter drops the two rows of XLM-RoBERTa's position table that no token uses
@@ -84,10 +83,9 @@ class GgufModel(Sizes):
         self.tensors = tensors
         self.counts = header.counts
         self.name = clean(self.values.get("general.architecture"))
-        architectures = shipped_table("architectures")
-        image_models = architectures["image_models"]["architectures"]
-        self.is_image_model = self.name in image_models
-        row = architectures["architecture"].get(self.name)
+        known = architectures()
+        self.is_image_model = self.name in known.image_models.architectures
+        row = known.architecture.get(self.name)
         self.known = row is not None
         self.row = ArchitectureRow.from_values(self.name, row or {})
         self.shapes: dict[str, tuple[int, ...]] = {}

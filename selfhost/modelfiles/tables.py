@@ -1,5 +1,6 @@
-"""`specs/common/model_files.toml` as typed records: what lies in files of models, and the sentences
-about it. The comments of the file explain its keys.
+"""`model_files.toml` and `architectures.toml` of specs/common as typed records: what lies in files
+of models, the sentences about it, and what llama.cpp knows. The comments of the files explain their
+keys.
 """
 
 from __future__ import annotations
@@ -128,3 +129,24 @@ class ModelFilesTable(Stated):
 def model_files() -> ModelFilesTable:
     """The table. Raises `SpecError` with each fault of the file."""
     return shipped_record(ModelFilesTable, "model_files")
+
+
+class ImageModels(Stated):
+    """The architectures of GGUF files that hold a model of pictures or of video."""
+
+    architectures: tuple[str, ...]
+
+
+class ArchitecturesTable(Stated):
+    """What llama.cpp knows. Of the rows of `architecture` needs.tensors makes its own record, of
+    those of `encoder` needs.case; here their keys are of any type.
+    """
+
+    architecture: Mapping[str, Any]
+    image_models: ImageModels = read_by(kind=ImageModels)
+    encoder: tuple[Any, ...]
+
+
+def architectures() -> ArchitecturesTable:
+    """The table. Raises `SpecError` with each fault of the file."""
+    return shipped_record(ArchitecturesTable, "architectures")

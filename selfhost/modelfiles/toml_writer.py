@@ -1,0 +1,133 @@
+"""The TOML text of a `ModelSpec`, by the keys that its records declare.
+
+What goes in: the spec of a model that was read from its files. What comes out: the text of a spec
+file, which `read_model_spec` reads back as the same spec, but for its origin and its tensors.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from ..catalogue.architecture import LAYERS, Architecture, LayerPart
+from ..catalogue.spec import ModelSpec, PublishedFiles
+from ..catalogue.spec_values import QUANTIZATIONS
+from ..core.records import Record
+
+# a key that TOML takes without quotes
+_BARE = re.compile(r"(?a)[A-Za-z0-9_-]+")
+# a half of a surrogate pair, which stands in names of files that are not UTF-8
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+# larger numbers are written as 7_241_732_096
+_LEAST_WITH_SEPARATORS = 1_000_000
+
+_Values = dict[str, object]
+
+
+def spec_text(model: ModelSpec) -> str:
+    """The TOML text: single values first, then the tables."""
+    stated: _Values = {"id": model.id, "name": model.name, "modality": model.modality}
+    stated |= _stated(model)
+    stated["files"] = _files(model)
+    if model.architecture is not None:
+        stated["architecture"] = _architecture(model.architecture)
+    lines: list[str] = []
+    tables: list[str] = []
+    for key, part in stated.items():
+        value = _stated(part) if isinstance(part, Record) else part
+        if isinstance(value, Mapping):
+            tables += ["", f"[{key}]", *_entries(value)]
+        elif value != []:
+            lines.append(_entry(key, value))
+    return "\n".join([*lines, *tables]) + "\n"
+
+
+def _stated(record: Record) -> _Values:
+    """What a record has otherwise than by default, by the keys of a spec file."""
+    values: _Values = {}
+    for field, key in type(record)._keys.items():
+        value = getattr(record, field)
+        if value not in (None, key.default, ()):
+            values[key.name or field] = value
+    return values
+
+
+def _files(model: ModelSpec) -> list[_Values]:
+    """The files, with the sizes of the types that a spec can name."""
+    listed = []
+    for files in model.files:
+        names = QUANTIZATIONS.get(files.format, ())
+        sizes = {name: size for name, size in files.bytes.items() if name in names}
+        if sizes or files.unsized:
+            with_sizes: PublishedFiles = files.replace(bytes=sizes)
+            listed.append(_stated(with_sizes))
+    return listed
+
+
+def _architecture(model: Architecture) -> _Values:
+    """The architecture with its layers, each part of them as a table."""
+    program = "gguf" if model.runs_in_gguf else "transformers"
+    stated: _Values = {program: model.row}
+    stated |= _stated(model)
+    for key in LAYERS:
+        parts = [_part(part, model.layers) for part in getattr(model, key)]
+        if parts:
+            stated[key] = parts
+        else:
+            stated.pop(key, None)
+    return stated
+
+
+def _part(part: LayerPart, layers: int) -> _Values:
+    """Equal layers, with their places where they are not all of so many."""
+    stated = _stated(part)
+    if len(part.layers) == layers:
+        return stated
+    return {"at": _places(part.layers), **stated}
+
+
+def _places(places: tuple[int, ...]) -> object:
+    """The numbers of layers, as `begin:end:step` where they are evenly spaced."""
+    first = places[0]
+    step = 1
+    if len(places) > 1:
+        step = places[1] - first
+    end = places[-1] + 1
+    if places == tuple(range(first, end, step)):
+        return f"{first}:{end}:{step}"
+    return places
+
+
+def _entries(values: Mapping[str, object]) -> list[str]:
+    return [_entry(key, value) for key, value in values.items()]
+
+
+def _entry(key: str, value: object) -> str:
+    """The line of a key; a list of tables has a line for each of them."""
+    name = key if _BARE.fullmatch(key) else _text(key)
+    if not isinstance(value, list):
+        return f"{name} = {_value(value)}"
+    rows = [f"  {_value(row)}," for row in value]
+    return "\n".join([f"{name} = [", *rows, "]"])
+
+
+def _value(value: object) -> str:
+    """A value as TOML writes it, on one line."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return f"{value:_}" if value >= _LEAST_WITH_SEPARATORS else str(value)
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(_entries(value)) + " }"
+    assert isinstance(value, list | tuple)
+    return "[" + ", ".join(map(_value, value)) + "]"
+
+
+def _text(text: str) -> str:
+    import json  # only where a spec is written
+
+    # TOML has the escapes of JSON, and one more
+    quoted = json.dumps(_SURROGATE.sub("?", text), ensure_ascii=False)
+    return quoted.replace("\x7f", "\\u007F")
