@@ -33,7 +33,8 @@ from ..needs.tensors import (
     row_of,
 )
 from . import source
-from .config_keys import CLASSES, MAX_CONFIG_BYTES, TABLES, Keys, Stored, stored_of
+from .config_keys import MAX_CONFIG_BYTES, TABLES, Keys
+from .config_weights import Stored, stored_of
 from .sizes import MAX_NUMBER, Unclear, grouped, most_heads, refuse_contradictions
 from .source import (
     JsonValues,
@@ -105,7 +106,7 @@ def _spec(
         modality = "embedding"
     file = shown(keys.path)
     # classes that transformers has of its own do not need the code that auto_map names
-    is_foreign = not keys.in_gguf or bool(keys.type.get("own_code"))
+    is_foreign = not keys.in_gguf or keys.type.own_code
     has_own_code = is_foreign and isinstance(keys.outer.get("auto_map"), dict)
     sources = {"architecture": file}
     if counts.total or counts.mtp:
@@ -152,7 +153,7 @@ def _parameters(keys: Keys, architecture: Architecture | None) -> Parameters:
     if total > source.MAX_PARAMETERS:
         source.refuse(keys.path, "parameters", total=f"{total:.1e}")
     predicting = None
-    if "mtp_layers" in keys.outer_type:
+    if keys.outer_type.mtp_layers is not None:
         predicting = count_parameters(block_tensors(architecture)) or None
     return Parameters(total=total, active=max(1, active), mtp=predicting)
 
@@ -160,7 +161,7 @@ def _parameters(keys: Keys, architecture: Architecture | None) -> Parameters:
 def _with_encoders(keys: Keys, counts: Parameters, text_width: int) -> Parameters:
     """The parameters of the language model and about those of its encoders."""
     parts = []
-    for name in TABLES["encoders"]["parts"]:
+    for name in TABLES.encoders["parts"]:
         part = keys.outer.get(name)
         if isinstance(part, dict):
             parts.append(part)
@@ -204,7 +205,7 @@ def encoder_parameters(part: JsonValues, text_width: int) -> int:
 
 def _size(part: JsonValues, size: str) -> int:
     """The first of the names of a size that has a whole number; 0 without one."""
-    for name in TABLES["encoders"][size]:
+    for name in TABLES.encoders[size]:
         value = part.get(name)
         if type(value) is int and 0 < value < MAX_NUMBER:
             return value
@@ -223,7 +224,7 @@ def _architecture(keys: Keys, stored: Stored) -> Architecture:
     """The layers and the tables. Raises `Unclear` where the cache does not follow."""
     _count_layers(keys)
     width = keys.needed("width")
-    called = TABLES["called"]
+    called = TABLES.called
     kinds = _kinds(keys)
     _spread_own_sizes(keys, kinds)
     layers = list(enumerate(kinds))
@@ -276,23 +277,23 @@ def _row_of(
     keys: Keys, *, has_states: bool, has_experts: bool
 ) -> tuple[str, TomlRow | None]:
     """The name of its row of architectures.toml, or what stands in for that, and the row."""
+    type = keys.type
+    if not type.row:
+        return keys.kind or "unnamed", None
+    name = ""
     if "OCR" in keys.class_name:
-        key = "row_of_ocr"
+        name = type.row_of_ocr
     elif has_experts:
-        key = "row_with_experts"
-    elif has_states:
-        key = "row"
-    else:
-        key = "row_without_states"
-    name = str(keys.type.get(key) or keys.type.get("row") or keys.kind or "unnamed")
-    if "row" not in keys.type:
-        return name, None
+        name = type.row_with_experts
+    elif not has_states:
+        name = type.row_without_states
+    name = name or type.row
     return name, architectures().architecture.get(name)
 
 
 def _count_layers(keys: Keys) -> None:
     """Set `layers`. Raises for a model type whose layers are not read."""
-    not_read = keys.type.get("not_read")
+    not_read = keys.type.not_read
     if not not_read and keys.outer.get("is_encoder_decoder"):
         not_read = "an encoder beside its decoder (is_encoder_decoder)"
     if not_read:
@@ -312,7 +313,7 @@ def _count_layers(keys: Keys) -> None:
 def _kinds(keys: Keys) -> list[str]:
     """What each layer is: one of the kinds of attention, of states, or of feed-forwards."""
     kinds = _kinds_as_stated(keys)
-    if keys.type.get("last_full"):
+    if keys.type.last_full:
         # whatever the file says, the last layer of some attends to everything
         kinds[-1] = "full"
     return kinds
@@ -320,18 +321,18 @@ def _kinds(keys: Keys) -> list[str]:
 
 def _kinds_as_stated(keys: Keys) -> list[str]:
     layers = range(keys.layers)
-    names = keys.per_layer(*TABLES["keys"]["kinds"])
+    names = keys.per_layer(*TABLES.keys.kinds)
     if names is not None:
         return _listed_kinds(keys, names)
-    key = keys.stated(*TABLES["places"])
+    key = keys.stated(*TABLES.places)
     places = keys.places(key)
     if places is not None:
-        kind, others = TABLES["places"][key]
+        kind, others = TABLES.places[key]
         return [kind if number in places else others for number in layers]
     every = keys.number("full_attention_interval")
     if every:
         return ["delta" if (number + 1) % every else "full" for number in layers]
-    kind = keys.type.get("layers")
+    kind = keys.type.layers
     if kind:
         return [kind] * keys.layers
     return ["sliding" if slides else "full" for slides in _sliding(keys)]
@@ -342,13 +343,13 @@ def _listed_kinds(keys: Keys, names: Sequence[Any]) -> list[str]:
     if isinstance(names, list):
         # the keys of recurrent layers stand in the file whether or not the list has any
         keys.understood.update(key for key in keys.values if key.startswith("mamba_"))
-    meanings = {**TABLES["kinds"], **keys.type.get("kinds", {})}
+    meanings = {**TABLES.kinds, **keys.type.kinds}
     window = _window(keys)
     kinds = []
     for name in names:
         kind = meanings.get(str(name))
         if not kind:
-            key = keys.stated(*TABLES["keys"]["kinds"])
+            key = keys.stated(*TABLES.keys.kinds)
             raise Unclear(f"{key}: {short(name)} is not understood")
         if kind == "sliding" and window is None:
             kind = "full"
@@ -376,7 +377,7 @@ def _sliding(keys: Keys) -> list[bool]:
     turned = keys.per_layer("no_rope_layers")
     first = keys.number("full_first_of")
     pattern = keys.get("sliding_window_pattern", "_sliding_window_pattern")
-    if window is None or keys.type.get("all_slide"):
+    if window is None or keys.type.all_slide:
         return [window is not None] * keys.layers
     if turned:
         return [bool(flag) for flag in turned]
@@ -441,7 +442,7 @@ def _attention(keys: Keys, number: int, kind: str) -> Attention | None:
         value_length=length,
         window_tokens=_window(keys) if kind == "sliding" else None,
         values_from_keys=values_from_keys,
-        **TABLES["kind_has"].get(kind, {}),
+        **TABLES.kind_has.get(kind, {}),
     )
 
 
@@ -472,7 +473,7 @@ def _latent(keys: Keys, number: int, heads: int) -> Attention:
         query_latent_length=keys.size("q_lora_rank"),
         indexer_heads=index_heads,
         indexer_length=index_length,
-        **keys.sizes(TABLES["latent"]),
+        **keys.sizes(TABLES.latent),
     )
 
 
@@ -480,9 +481,9 @@ def _state(keys: Keys, kind: str) -> Recurrent | None:
     """The recurrent state of a layer, None where it keeps none."""
     if kind == "hybrid":
         kind = "mamba2"
-    if kind not in TABLES["states"]:
+    if kind not in TABLES.states:
         return None
-    sizes = keys.sizes(TABLES["states"][kind])
+    sizes = keys.sizes(TABLES.states[kind])
     width = keys.needed("width")
     if kind == "mamba":
         inner = keys.number("mamba_d_ssm", least=1)
@@ -511,7 +512,7 @@ def _inner_length(keys: Keys, heads: int) -> int | None:
 
 def _feed_forward(keys: Keys, number: int, kind: str) -> FeedForward | None:
     """The feed-forward of a layer, None where it has none."""
-    place = keys.type.get("feed_forward")
+    place = keys.type.feed_forward
     if place == "none":
         return None
     # where a layer has attention, a state or a feed-forward, and no two of them
@@ -521,8 +522,8 @@ def _feed_forward(keys: Keys, number: int, kind: str) -> FeedForward | None:
         return None
     experts = keys.number("experts") or 0
     # HunYuan's dense models state one
-    fewest = 1 if keys.type.get("lone_expert") else 2
-    switch = keys.type.get("experts_if")
+    fewest = 1 if keys.type.lone_expert else 2
+    switch = keys.type.experts_if
     if experts < fewest or (switch and not keys.get(switch)):
         return FeedForward(length=_dense_length(keys, number))
     is_mixture = kind == "moe" if is_apart else _has_experts(keys, number)
@@ -548,9 +549,9 @@ def _mixture(keys: Keys, number: int, experts: int) -> FeedForward:
     elif shared_length is None and shared_experts is not None:
         # a file that states no length has shared experts as long as the others
         shared_length = shared_experts * length
-    has_bias = keys.get("topk_method") == "noaux_tc" or keys.type.get("router_bias")
+    has_bias = keys.get("topk_method") == "noaux_tc" or keys.type.router_bias
     beside_dense = None
-    if keys.type.get("dense_beside"):
+    if keys.type.dense_beside:
         beside_dense = _dense_length(keys, number)
     return FeedForward(
         length=length,
@@ -591,7 +592,7 @@ def _has_experts(keys: Keys, number: int) -> bool:
 
 def _dense_length(keys: Keys, number: int) -> int:
     """Elements of a dense feed-forward, as `dense_length` of the model type derives them."""
-    rule = keys.type.get("dense_length")
+    rule = keys.type.dense_length
     shared = keys.number("shared_intermediate_size") if rule == "shared" else None
     if shared and not keys.number("num_local_experts"):
         return shared
@@ -629,11 +630,11 @@ def _tables(keys: Keys, row: TomlRow) -> dict[str, Any]:
     if row.get("positions") and not row.get("position_offset"):
         positions = context
     table_length = None
-    if not keys.matter.isdisjoint(TABLES["sizes"]["table_length"]):
+    if not keys.matter.isdisjoint(TABLES.sizes["table_length"]):
         table_length = keys.number("table_length")
         if table_length == keys.needed("width"):
             table_length = None
-    usable = (context or 0) - keys.type.get("unused_positions", 0)
+    usable = (context or 0) - keys.type.unused_positions
     token_types = keys.size("type_vocab_size")
     return {
         "dtype": dtype,
@@ -642,13 +643,13 @@ def _tables(keys: Keys, row: TomlRow) -> dict[str, Any]:
         "table_length": table_length,
         "positions": positions,
         "token_types": token_types if row.get("token_types") else None,
-        "lacks": tuple(keys.type.get("lacks", ())),
+        "lacks": keys.type.lacks,
     }
 
 
 def _layers_apart(keys: Keys) -> dict[str, Any]:
     """Layers and parts of layers that are counted apart, as fields of `Architecture`."""
-    is_read = not keys.class_row or "num_kv_shared_layers" in keys.matter
+    is_read = not keys.has_class or "num_kv_shared_layers" in keys.matter
     shared = keys.number("num_kv_shared_layers") if is_read else None
     cache_layers = None
     if shared:
@@ -668,7 +669,7 @@ def _layers_apart(keys: Keys) -> dict[str, Any]:
 
 def _predicting_layers(keys: Keys) -> int | None:
     """Blocks that predict more than one token, None for none and where no program loads them."""
-    published = keys.outer_type.get("mtp_layers")
+    published = keys.outer_type.mtp_layers
     layers = keys.number("mtp")
     if layers is None:
         layers = published or 0
@@ -691,12 +692,12 @@ def _ties_embeddings(keys: Keys, *, is_encoder: bool) -> bool | None:
         keys.understood.add("tie_word_embeddings")
         # where the outer class would tie, transformers leaves a matrix alone that the published
         # files have
-        return keys.outer_type.get("tied_by_text_config") if inner else None
-    for key in TABLES["keys"]["tying"]:
+        return keys.outer_type.tied_by_text_config if inner else None
+    for key in TABLES.keys.tying:
         value = keys.get(key)
         if isinstance(value, bool):
             return value
-    return keys.type.get("tied")
+    return keys.type.tied
 
 
 def _refuse_doubtful_cache(keys: Keys, row: TomlRow | None, *, attends: bool) -> None:
@@ -708,10 +709,10 @@ def _refuse_doubtful_cache(keys: Keys, row: TomlRow | None, *, attends: bool) ->
         raise Unclear(reason("doubtful-cache", keys=doubtful))
     if row is not None:
         return
-    if keys.is_headless or re.search(CLASSES["reading"], keys.class_name):
+    if keys.is_headless or re.search(TABLES.classes.reading, keys.class_name):
         raise Unclear(reason("no-context", kind=keys.kind, name=keys.class_name))
     says_heads = keys.get("kv_heads", "kv_lora_rank", "multi_query") is not None
-    if attends and not says_heads and not keys.class_row:
+    if attends and not says_heads and not keys.has_class:
         raise Unclear("num_key_value_heads is missing, and its default is not known")
 
 
@@ -721,7 +722,7 @@ def _incompleteness(
     """Why the weights do not follow; None where they do. `doubt`: why feed-forwards do not."""
     if doubt is not None:
         return doubt
-    needed = keys.matter.intersection(TABLES["keys"]["always_stated"])
+    needed = keys.matter.intersection(TABLES.keys.always_stated)
     missing = sorted(needed - keys.values.keys())
     if missing:
         return f"{source.listed(missing)} is missing"

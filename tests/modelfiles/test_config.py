@@ -20,7 +20,7 @@ from selfhost.catalogue.architecture import Architecture
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.config import encoder_parameters
-from selfhost.modelfiles.config_keys import MODEL_TYPES
+from selfhost.modelfiles.config_tables import model_type_of
 from selfhost.needs import decode_bytes_by_type
 from selfhost.needs.tensors import cache_groups, row_of
 
@@ -145,13 +145,16 @@ def test_every_model_type_names_a_row_and_explains_its_keys() -> None:
     """A row that is misspelled would make a model unknown."""
     text = (COMMON / "model_types.toml").read_text(encoding="utf-8")
     head = text.partition("schema =")[0]
-    for name, kind in MODEL_TYPES.items():
-        for row in (
-            kind.get(key) for key in ("row", "row_with_experts", "row_without_states")
-        ):
-            assert row is None or row in ROWS["architecture"], name
-    for row in tomllib.loads(text)["model_type"].values():
-        assert all(f"# {key} " in head for key in row)
+    table = tomllib.loads(text)
+    keys = ("row", "row_of_ocr", "row_with_experts", "row_without_states")
+    for name, kind in table["model_type"].items():
+        for row in [kind[key] for key in keys if key in kind]:
+            assert row in ROWS["architecture"], name
+        assert all(f"# {key} " in head for key in kind)
+        assert model_type_of(name).row == kind.get("row", "")
+    for row, names in table["plain"].items():
+        assert row in ROWS["architecture"]
+        assert {model_type_of(name).row for name in names} == {row}
 
 
 @pytest.mark.parametrize(

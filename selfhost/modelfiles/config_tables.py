@@ -1,0 +1,162 @@
+"""`model_types.toml` and `config_classes.toml` of specs/common as typed records: what the keys of a
+config.json mean, by model type. The comments of the files explain their keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from ..core.errors import SpecError
+from ..core.records import Stated, read_by
+from ..core.tables import AnyRecord, Document, TomlRow, shipped_record
+
+
+class ModelType(Stated):
+    """What is special about the configuration of one model type. `row` is that of
+    architectures.toml, "" for none; `not_read` what its layers have that is not read.
+    """
+
+    row: str = ""
+    row_of_ocr: str = ""
+    row_with_experts: str = ""
+    row_without_states: str = ""
+    not_read: str = ""
+    in_gguf: bool = True
+    own_code: bool = False
+    defaults: Mapping[str, Any] = {}
+    names: Mapping[str, str] = {}
+    published: Mapping[str, Any] = {}
+    # of all layers, "" where they differ or the file says it
+    layers: str = ""
+    kinds: Mapping[str, str] = {}
+    last_full: bool = False
+    all_slide: bool = False
+    feed_forward: str = ""
+    dense_length: str = ""
+    dense_beside: bool = False
+    lone_expert: bool = False
+    experts_if: str = ""
+    router_bias: bool = False
+    lacks: tuple[str, ...] = ()
+    # None: it is not known
+    tied: bool | None = None
+    tied_by_text_config: bool | None = None
+    unused_positions: int = 0
+    # as many as published models of it have; None: none has any
+    mtp_layers: int | None = None
+    sees: bool = False
+    bare_class_writes: bool = False
+
+
+class ConfigClass(Stated):
+    """What a configuration class of transformers does: its defaults, other names of its keys, the
+    keys that matter to it, those of them that change the cache, and those that change nothing.
+    """
+
+    defaults: Any = {}
+    names: Mapping[str, str] = {}
+    matter: tuple[str, ...] = ()
+    cache: tuple[str, ...] = ()
+    idle: tuple[str, ...] = ()
+
+
+class KeyTable(Stated):
+    """Keys of a config.json, and parts of their names, by what they are."""
+
+    cache: tuple[str, ...]
+    weights: tuple[str, ...]
+    harmless_words: tuple[str, ...]
+    harmless_patterns: tuple[str, ...]
+    harmless: tuple[str, ...]
+    read: tuple[str, ...]
+    small: tuple[str, ...]
+    always_stated: tuple[str, ...]
+    nests: tuple[str, ...]
+    parts: tuple[str, ...]
+    inherited: tuple[str, ...]
+    kinds: tuple[str, ...]
+    tying: tuple[str, ...]
+
+
+class ClassNames(Stated):
+    """Expressions of the names of classes that write nothing by themselves or only read, and the
+    keys of `auto_map` that write.
+    """
+
+    bare: str
+    reading: str
+    writing: tuple[str, ...]
+
+
+class ModelTypesTable(Stated):
+    """The whole of model_types.toml."""
+
+    schema: int
+    as_of: str
+    sizes: Mapping[str, tuple[str, ...]]
+    called: Mapping[str, str]
+    encoders: Mapping[str, tuple[str, ...]]
+    keys: KeyTable = read_by(kind=KeyTable)
+    classes: ClassNames = read_by(kind=ClassNames)
+    kinds: Mapping[str, str]
+    places: Mapping[str, tuple[str, ...]]
+    kind_has: Mapping[str, Mapping[str, Any]]
+    latent: Mapping[str, str]
+    states: Mapping[str, Mapping[str, str]]
+    published: Mapping[str, Any]
+    plain: Mapping[str, tuple[str, ...]]
+    not_read: Mapping[str, tuple[str, ...]]
+    # of which one is read, as a `ModelType`
+    model_type: Any
+
+
+class ConfigClassesTable(Stated):
+    """The whole of config_classes.toml."""
+
+    schema: int
+    as_of: str
+    source: str
+    # of which one is read, as a `ConfigClass`
+    class_: Any = read_by(name="class")
+
+
+def model_type_tables() -> ModelTypesTable:
+    """The table. Raises `SpecError` with each fault of the file."""
+    return shipped_record(ModelTypesTable, "model_types")
+
+
+@lru_cache
+def model_type_of(name: str) -> ModelType:
+    """The model type of that name; one without anything special where it is not known."""
+    table = model_type_tables()
+    if name in table.model_type:
+        return _record_of(ModelType, "model_types", table.model_type[name])
+    for row, names in table.plain.items():
+        if name in names:
+            return ModelType(row=row)
+    for what, names in table.not_read.items():
+        if name in names:
+            return ModelType(not_read=what)
+    return ModelType()
+
+
+@lru_cache
+def config_class_of(name: str) -> ConfigClass | None:
+    """The class of the model type of that name; None where none is known."""
+    table = "config_classes"
+    values = shipped_record(ConfigClassesTable, table).class_.get(name)
+    if values is None:
+        return None
+    return _record_of(ConfigClass, table, values)
+
+
+def _record_of(kind: type[AnyRecord], table: str, values: TomlRow) -> AnyRecord:
+    """One row of a table as a record. Raises `SpecError` with each fault of it."""
+    document = Document(table, values)
+    record = document.root.as_record(kind)
+    if not document.ok:
+        raise SpecError(document.problems)
+    assert isinstance(record, kind)
+    return record

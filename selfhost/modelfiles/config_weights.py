@@ -1,0 +1,227 @@
+"""How the weights that a `config.json` describes are stored, by its key `quantization_config`, or
+`quantization` of MLX.
+
+What goes in: the `Keys` of the file. What comes out: `Stored`, the type of the weights in the words
+of QUANTIZATIONS, or why it is not known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ..catalogue.spec_values import PACKED, mlx_scheme, scheme_of
+from ..core.records import Record
+from .config_keys import Keys
+from .source import JsonValues, reason, short
+from .tables import QuantizationTable, model_files
+
+_TABLE: QuantizationTable = model_files().quantization_config
+# keys of which an empty list makes the head narrow, too
+_WITH_HEAD = ("ignore", "llm_int8_skip_modules")
+
+
+class Stored(Record):
+    """How the weights are stored: `name` in the words of QUANTIZATIONS, else `why` it is unknown.
+
+    `matrices` and `experts` are the types of those alone. `quantized`: the weights are no longer in
+    the type of training. `quantizer`: not every runtime that loads the type loads its files.
+    """
+
+    name: str | None = None
+    quantized: bool = True
+    format: str = "safetensors"
+    matrices: str | None = None
+    experts: str | None = None
+    quantizer: str | None = None
+    why: str | None = None
+
+
+def stored_of(keys: Keys) -> Stored:
+    """How the weights that a config.json describes are stored."""
+    mlx = keys.outer.get("quantization")
+    if mlx:
+        return _stored_by_mlx(mlx, keys)
+    key = "quantization_config"
+    config = keys.outer.get(key) or keys.values.get(key)
+    if not config:
+        return Stored(name=keys.published_type().dtype, quantized=False)
+    if not isinstance(config, Mapping):
+        # a method that is not understood
+        config = {key: config}
+    return _stored_by_config(config, has_experts=bool(keys.get("experts")))
+
+
+def _stored_by_config(config: JsonValues, *, has_experts: bool) -> Stored:
+    """How weights are stored by a `quantization_config`."""
+    method = config.get("quant_method")
+    if not method and config.get("quant_algo"):
+        method = "modelopt"
+    layout = _layout_of(str(method or None), config)
+    name = layout.name
+    if name is None:
+        return _not_understood(layout.key, config)
+    quantizer = "modelopt" if method == "modelopt" else None
+    # gpt-oss: the experts alone
+    if method == "mxfp4" or (has_experts and _leaves_experts_alone(config)):
+        return Stored(name=name, quantizer=quantizer, experts=name)
+    wide_key = _key_of_wide_matrices(config)
+    if wide_key is not None:
+        return _not_understood(wide_key, config)
+    return Stored(name=name, quantizer=quantizer, matrices=name)
+
+
+def _not_understood(key: str, config: JsonValues) -> Stored:
+    return Stored(why=reason("quantization", key=key, value=short(config.get(key))))
+
+
+# modules that were left in the type of training
+
+
+def _left_out(config: JsonValues) -> dict[str, object]:
+    """The lists of what was left in the type of training, by their keys."""
+    stated = {key: config.get(key) for key in _TABLE.left_out}
+    return {key: names for key, names in stated.items() if names is not None}
+
+
+def _leaves_experts_alone(config: JsonValues) -> bool:
+    """Whether all but the experts was left in the type of training (Kimi K2.5)."""
+    pattern = re.compile(_TABLE.experts_alone)
+    for names in _left_out(config).values():
+        if isinstance(names, list) and any(pattern.search(str(name)) for name in names):
+            return True
+    return False
+
+
+def _key_of_wide_matrices(config: JsonValues) -> str | None:
+    """The key that leaves matrices of the blocks in the type of training; None for none."""
+    for key, names in _left_out(config).items():
+        if not _are_outside_blocks(key, names):
+            return key
+    for key in _TABLE.own_types:
+        if config.get(key):
+            return key
+    return None
+
+
+def _are_outside_blocks(key: str, names: object) -> bool:
+    """Whether all modules that a key names are none of the matrices of the blocks."""
+    if not isinstance(names, list):
+        # false, 0 or "" names nothing
+        return not names
+    if not names:
+        return key not in _WITH_HEAD
+    outside_blocks = re.compile(_TABLE.outside_blocks)
+    return all(outside_blocks.search(str(name)) for name in names)
+
+
+# the layout of narrow weights
+
+
+class _Layout(NamedTuple):
+    """The key that tells the layout, and its name, None where it is not understood."""
+
+    key: str
+    name: str | None
+
+
+def _layout_of(method: str, config: JsonValues) -> _Layout:
+    """The layout by the method of quantization, and by the keys that this method reads."""
+    rule = _TABLE.layouts.get(method)
+    if rule is not None:
+        return _Layout(rule.key, rule.names.get(str(config.get(rule.key))))
+    if method in ("gptq", "awq"):
+        bits = config.get("bits", 4)
+        name = _packed(f"{method}-{bits}bit", config.get("group_size", 128))
+        return _Layout("group_size" if bits == 4 else "bits", name)
+    if method == "compressed-tensors":
+        return _Layout("config_groups", _compressed_name(config))
+    if method == "bitsandbytes":
+        return _Layout("load_in_4bit", _bitsandbytes_name(config))
+    return _Layout("quant_method", None)
+
+
+def _bitsandbytes_name(config: JsonValues) -> str | None:
+    if config.get("load_in_4bit") is True or config.get("_load_in_4bit") is True:
+        is_double = config.get("bnb_4bit_use_double_quant") is True
+        return "nf4-double" if is_double else "nf4"
+    if config.get("load_in_8bit") is True:
+        return "int8"
+    return None
+
+
+def _packed(layout: str, group: object, zeros: str = "") -> str | None:
+    """The name of integers packed by that layout; None where no program packs them so."""
+    # -1 is a whole channel
+    size = "channel" if group in (-1, None) else f"{group}g"
+    scheme = scheme_of(f"{layout}-{size}{zeros}")
+    if scheme is None or scheme.name not in PACKED:
+        return None
+    return scheme.name
+
+
+def _compressed_name(config: JsonValues) -> str | None:
+    """llm-compressor with one type for all linear layers (compressed-tensors 0.12)."""
+    groups = config.get("config_groups")
+    parts = list(groups.values()) if isinstance(groups, Mapping) else []
+    if len(parts) != 1 or not isinstance(parts[0], dict):
+        return None
+    part = parts[0]
+    if part.get("targets") != ["Linear"]:
+        return None
+    layout = str(part.get("format") or config.get("format"))
+    if layout in ("nvfp4-pack-quantized", "mxfp4-pack-quantized"):
+        return layout.partition("-")[0]
+    weights = part.get("weights")
+    return _linear_name(weights if isinstance(weights, dict) else {})
+
+
+def _linear_name(weights: JsonValues) -> str | None:
+    """The name of a type of linear layers, as llm-compressor describes it."""
+    type = weights.get("type")
+    bits = weights.get("num_bits")
+    group = weights.get("group_size")
+    zeros = "-asym" if weights.get("symmetric", True) is False else ""
+    unit = "block" if weights.get("strategy") == "block" else group
+    name = _TABLE.of_linear.get(f"{type} {bits} {unit}{zeros}")
+    if name is None and type == "int":
+        name = _packed(f"w{bits}a16", group, zeros)
+    return name
+
+
+# MLX
+
+
+def _stored_by_mlx(mlx: object, keys: Keys) -> Stored:
+    """MLX's `quantization`, with what it says of single layers under their names."""
+    config: JsonValues = mlx if isinstance(mlx, dict) else {}
+    mode = config.get("mode", "affine")
+    bits = config.get("bits")
+    group = config.get("group_size")
+    scheme = mlx_scheme(f"{bits}bit-{group}g" if mode == "affine" else str(mode))
+    if scheme is None or (scheme.bits, scheme.group) != (bits, group):
+        return Stored(format="mlx", why=reason("mlx-quantization", value=short(mlx)))
+    bits_of_layers = _bits_of_layers(config)
+    # gpt-oss: experts as published, all else in 8 bits
+    if mode == "mxfp4" and bits_of_layers == {8}:
+        name = "MXFP4-Q8"
+    else:
+        name = scheme.name.removesuffix("-64g")
+        if bits_of_layers - {bits}:
+            keys.notes.append(reason("other-bits"))
+    return Stored(name=name, format="mlx", why=reason("mlx-weights", name=name))
+
+
+def _bits_of_layers(config: JsonValues) -> set[int | None]:
+    """The bits of layers that are named by themselves; None for one that is not quantized."""
+    bits: set[int | None] = set()
+    for key, part in config.items():
+        # a router is small
+        if key.endswith(("gate", "router")):
+            continue
+        if part is False:
+            bits.add(None)
+        elif isinstance(part, dict):
+            bits.add(part.get("bits"))
+    return bits
