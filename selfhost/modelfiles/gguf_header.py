@@ -26,7 +26,7 @@ import re
 from collections.abc import Mapping
 from math import prod
 from struct import Struct
-from typing import IO, NoReturn, TypeGuard
+from typing import IO, NamedTuple, NoReturn, TypeGuard
 
 from ..catalogue.architecture import MAX_LAYERS
 from ..core.files import read_some
@@ -77,6 +77,15 @@ _BLOCK = re.compile(r"(?s)((?:.*\.)?blk\.)(0|[1-9]\d{0,5})(\..+)$")
 _ALIGNMENT = "general.alignment"
 
 
+class Place(NamedTuple):
+    """Where a tensor stands: its name with `*` for the number of its block, and that number, -1
+    outside the blocks.
+    """
+
+    name: str
+    layer: int
+
+
 class Tensor(Record):
     """One entry of the tensor table.
 
@@ -91,13 +100,13 @@ class Tensor(Record):
     bytes: int | None
 
     @property
-    def place(self) -> tuple[str, int]:
-        """Its name with `*` for the number of its block, and that number; -1 outside the blocks."""
+    def place(self) -> Place:
+        """Where it stands, by its name."""
         block = _BLOCK.match(self.name)
         if block is None:
-            return self.name, -1
+            return Place(self.name, -1)
         before, number, behind = block.groups()
-        return f"{before}*{behind}", int(number)
+        return Place(f"{before}*{behind}", int(number))
 
 
 class Header(Record):

@@ -103,6 +103,10 @@ class Sizes:
         what = f"{self.stated(*keys)} is {short(value)}"
         raise Malformed(f"{what}, neither one whole number nor one for each layer")
 
+    def count(self, *keys: str, layer: int | None = None) -> int:
+        """A whole number, 0 where it is missing."""
+        return self.number(*keys, layer=layer) or 0
+
     def size(self, *keys: str) -> int | None:
         """The first of these numbers that is above 0; None without one."""
         for key in keys:
@@ -127,7 +131,7 @@ class Sizes:
         """How many groups of experts a token chooses from, and how many of them it uses, as fields
         of `FeedForward`.
         """
-        groups = self.number(key) or 0
+        groups = self.count(key)
         if groups <= 1:
             return {}
         return {"groups": groups, "groups_used": self.needed(used_key)}

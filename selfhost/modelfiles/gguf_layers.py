@@ -1,0 +1,488 @@
+"""The layers of a GGUF model and its tables, by the keys of its header and by its tensors.
+
+What goes in: a `GgufModel`, the header of the file with the tensors of all its parts. What comes
+out: the `Architecture`, with the attention, the recurrent state and the feed-forward of each layer.
+Keys say the sizes of the layers; tensors say which kind a layer is, by their names in llama.cpp's
+gguf-py/gguf/constants.py. What does not follow raises `Unclear`, what no converter writes
+`Malformed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..catalogue.architecture import (
+    MAX_LAYERS,
+    Architecture,
+    Attention,
+    FeedForward,
+    Recurrent,
+)
+from ..needs.tensors import ArchitectureRow
+from .gguf_header import Header, Tensor
+from .sizes import (
+    MAX_NUMBER,
+    Malformed,
+    Sizes,
+    Unclear,
+    grouped,
+    most_heads,
+    refuse_contradictions,
+)
+from .source import clean, reason
+from .tables import GgufTable, architectures, model_files
+
+_TABLE: GgufTable = model_files().gguf
+# the converter drops the two rows of XLM-RoBERTa's position table that no token uses
+_DROPPED_POSITIONS = 2
+# llama.cpp, src/llama-model.cpp: rope_sections has four
+_ROPE_SECTIONS = 4
+# which of these a layer with a delta rule has, and no Mamba layer
+_DELTA_TENSORS = ("ssm_alpha.weight", "ssm_ba.weight")
+# T5 has two stacks of blocks of the same widths
+_STACKS = ("enc.blk.", "dec.blk.")
+
+
+class GgufModel(Sizes):
+    """The header of one model, with the tensors of all its parts.
+
+    `path` is what the user gave, `tensors` those of all parts. `name` is `general.architecture`;
+    `row` its row, one with the defaults alone where it is not `known`. `shapes` has the tensors of
+    both stacks of a T5 under the names of one stack too. `blocks` are all, `layers` those that do
+    not predict more tokens. `is_as_row`: the tensors are those that the row gives. `refused`: why
+    llama.cpp stops at the file, if it does.
+    """
+
+    def __init__(self, path: str, header: Header, tensors: tuple[Tensor, ...]) -> None:
+        super().__init__(path, header.values)
+        self.tensors = tensors
+        self.counts = header.counts
+        self.name = clean(self.values.get("general.architecture"))
+        known = architectures()
+        self.is_image_model = self.name in known.image_models.architectures
+        row = known.architecture.get(self.name)
+        self.known = row is not None
+        self.row = ArchitectureRow.from_values(self.name, row or {})
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        for tensor in tensors:
+            self.shapes[tensor.name] = tensor.shape
+        for tensor in tensors:
+            if tensor.name.startswith(_STACKS):
+                name = tensor.name[4:].replace("attn_o.", "attn_output.")
+                self.shapes[name] = tensor.shape
+        self.blocks = self.layers
+        self.is_as_row = False
+        self.refused: str | None = None
+
+    def names_of(self, keys: Sequence[str]) -> list[str]:
+        """The keys below the name of the architecture, as the header has them."""
+        names = [f"{self.name}.{key}" for key in keys]
+        for name in self.counts.keys() & names:
+            raise Malformed(
+                f"{name} lists {self.counts[name]:,} entries, more than blocks"
+            )
+        return names
+
+    def layer(self, number: int) -> _Layer:
+        """The layer of that number, from 0."""
+        return _Layer(self, number)
+
+
+class _Layer:
+    """One layer of a model, by the tensors that it has and by what the keys say of it."""
+
+    def __init__(self, model: GgufModel, number: int) -> None:
+        self.model = model
+        self.number = number
+        self.row = model.row
+
+    def has(self, *names: str) -> bool:
+        """The layer has at least one of these tensors."""
+        return any(self.shape(name) is not None for name in names)
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """That of a tensor of the layer, the row length first; None without it."""
+        return self.model.shapes.get(f"blk.{self.number}.{name}")
+
+    def count(self, key: str) -> int:
+        """A whole number of the layer or of the model, 0 where it is missing."""
+        return self.model.count(key, layer=self.number)
+
+    # the state
+
+    def state(self) -> Recurrent | None:
+        """The state that the layer keeps. Raises `Unclear` for one of an unknown kind."""
+        model = self.model
+        kind = self._state_kind()
+        if kind is None:
+            if self.has(*_TABLE.other_states):
+                layers = f"the recurrent layers of {model.name}"
+                raise Unclear(f"{layers} are of an unknown kind")
+            return None
+        rule = _TABLE.states[kind]
+        sizes = model.sizes(rule.keys)
+        if kind == "rwkv7":
+            sizes["ranks"] = tuple(map(model.count, rule.ranks))
+        elif kind == "mamba" and self.row.rank_from_width:
+            # PLaMo 2: no key states it (src/models/plamo2.cpp: dt_dim)
+            sizes["heads"] = sizes["time_step_rank"]
+            sizes["time_step_rank"] = max(64, model.needed("embedding_length") // 16)
+        elif kind == "mamba2" and not self.has("ssm_norm.weight"):
+            sizes["norm"] = False
+        elif kind == "delta":
+            # the header has the values of all heads
+            sizes["value_length"] //= sizes["heads"]
+        return Recurrent(kind=kind, **sizes)
+
+    def _state_kind(self) -> str | None:
+        """The first kind of state all of whose tensors the layer has."""
+        for kind, rule in _TABLE.states.items():
+            if self._may_keep(kind) and all(map(self.has, rule.tensors)):
+                return kind
+        return None
+
+    def _may_keep(self, kind: str) -> bool:
+        """Whether the layer may keep a state of a kind whose tensors others have, too."""
+        if kind == "lightning":
+            return self.row.state_kind == "lightning"
+        if kind == "delta":
+            return self.row.state_kind == "delta" or self.has(*_DELTA_TENSORS)
+        return True
+
+    # attention
+
+    def attends(self, state: Recurrent | None) -> bool:
+        """Whether the layer has attention beside the state that it keeps."""
+        kind = "other" if state is None else state.kind
+        tensors = _TABLE.attending
+        return self.has(*tensors.get(kind, tensors["other"]))
+
+    def attention(self, heads: int, window: int | None) -> Attention:
+        """The attention of the layer, by what its keys state; `window` in tokens, None without."""
+        attention = self._attention_of_kind(heads, slides=window is not None)
+        if window is not None:
+            attention = attention.replace(window_tokens=window)
+        if not self.has(*_TABLE.indexing):
+            # it shares an earlier layer's choice, or looks at everything
+            return attention
+        sizes = self.model.sizes(_TABLE.indexer)
+        if attention.kind == "compressed":
+            sizes["indexer_rows"] = self.model.needed("attention.indexer.top_k")
+        return attention.replace(**sizes)
+
+    def _attention_of_kind(self, heads: int, *, slides: bool) -> Attention:
+        model = self.model
+        has_latent = model.number("attention.kv_lora_rank")
+        if has_latent and model.number("attention.key_length_mla"):
+            return self._latent_attention(heads)
+        if model.get("attention.compress_ratios") is not None:
+            return self._compressed_attention(heads)
+        kv_heads = model.number("attention.head_count_kv", layer=self.number)
+        sizes: dict[str, Any] = {}
+        if not slides and self.has("attn_kv_b.weight"):
+            # files of before April 2025 unpack the latent, and keep keys and values of every head
+            sizes = model.sizes(_TABLE.latent)
+            sizes["query_latent_length"] = model.size("attention.q_lora_rank")
+        has_values = self.has("attn_v.weight")
+        sizes["values_from_keys"] = self.row.values_from_keys and not has_values
+        return Attention(
+            kind="sliding" if slides else "full",
+            heads=heads,
+            kv_heads=heads if kv_heads is None else kv_heads,
+            key_length=self._head_length("key_length", heads, slides=slides),
+            value_length=self._head_length("value_length", heads, slides=slides),
+            **sizes,
+        )
+
+    def _head_length(self, name: str, heads: int, *, slides: bool) -> int:
+        """Elements of a key or a value of one head."""
+        model = self.model
+        if slides:
+            length = model.number(f"attention.{name}_swa")
+            if length:
+                return length
+        length = model.number(f"attention.{name}")
+        return length or model.needed("embedding_length") // heads
+
+    def _latent_attention(self, heads: int) -> Attention:
+        """Attention that keeps one row of elements for all heads."""
+        sizes = self.model.sizes({**_TABLE.latent, **_TABLE.latent_heads})
+        sizes["key_length"] -= sizes["rope_length"]
+        sizes["query_latent_length"] = self.model.size("attention.q_lora_rank")
+        return Attention(kind="latent", heads=heads, kv_heads=heads, **sizes)
+
+    def _compressed_attention(self, heads: int) -> Attention:
+        """Attention to a window, and to rows that stand for several tokens each (DeepSeek V4)."""
+        sizes = self.model.sizes(_TABLE.compressed)
+        sizes["compression"] = self.count("attention.compress_ratios") or None
+        return Attention(kind="compressed", heads=heads, kv_heads=1, **sizes)
+
+    # the feed-forward
+
+    def feed_forward(self) -> FeedForward | None:
+        """The feed-forward of the layer, None where it has none."""
+        model = self.model
+        dense = self.shape("ffn_down.weight")
+        experts = self.shape("ffn_down_exps.weight")
+        length = self.count("feed_forward_length")
+        if experts and len(experts) == 3 and model.number("expert_used_count"):
+            return self._mixture(experts, dense)
+        down = dense or self.shape("channel_mix_key.weight")
+        if not down:
+            return None
+        # where the tensor has another length than the header, llama.cpp refuses it
+        if self.row.length_of_both:
+            length //= 2
+        if not length:
+            length = dense[0] if dense else down[-1]
+        return FeedForward(length=length)
+
+    def _mixture(
+        self, experts: tuple[int, ...], dense: tuple[int, ...] | None
+    ) -> FeedForward:
+        """A feed-forward of several experts, by the shapes of theirs and of a dense one beside."""
+        model = self.model
+        length, width, _ = experts
+        shared = self.shape("ffn_down_shexp.weight")
+        return FeedForward(
+            length=length,
+            experts=model.needed("expert_count"),
+            used=model.needed("expert_used_count"),
+            shared_length=shared[0] if shared else None,
+            latent_length=width if width != model.needed("embedding_length") else None,
+            router_bias=self.has("exp_probs_b.bias", "exp_probs_b"),
+            beside_dense=dense[0] if dense else None,
+            **model.groups("expert_group_count", "expert_group_used_count"),
+        )
+
+    # what differs from the row
+
+    def gate(self) -> str | None:
+        """How the gate of the feed-forward is stored; None for one that is not of that form."""
+        up = self.shape("ffn_up.weight")
+        down = self.shape("ffn_down.weight")
+        if not up or not down:
+            return None
+        if self.has("ffn_gate.weight"):
+            return "split"
+        return "fused" if up[-1] == 2 * down[0] else "none"
+
+    def query_key_norm(self, key_length: int) -> str:
+        """How queries and keys are normalized, by the shape of the norm."""
+        shape = self.shape("attn_q_norm.weight")
+        if not shape:
+            return "none"
+        if len(shape) > 1 and shape[1] > 1:
+            return "per_head"
+        return "head" if shape[0] == key_length else "full"
+
+
+def architecture_of(model: GgufModel) -> Architecture:
+    """The layers and tables. Raises `Unclear` where they do not follow from the header."""
+    _count_layers(model)
+    row = model.row
+    width = model.needed("embedding_length")
+    layers = [model.layer(number) for number in range(model.layers)]
+    states = [layer.state() for layer in layers]
+    attending = _attention(model, layers, states)
+    feeding = [layer.feed_forward() for layer in layers]
+    loops = _loops(model)
+    attention = grouped(attending * loops, width)
+    deepstack_layers = min(model.count("n_deepstack_layers"), model.layers)
+    architecture = Architecture(
+        row=model.name,
+        runs_in_gguf=True,
+        layers=model.layers * loops,
+        embedding_length=width,
+        tied_embeddings="output.weight" not in model.shapes and not row.embeds,
+        output_matrix=not row.embeds,
+        heads=most_heads(attention),
+        attention=attention,
+        recurrent=grouped(states, width),
+        feed_forward=grouped(feeding * loops, width),
+        cache_layers=_cache_layers(model),
+        stored_layers=model.layers if loops > 1 else None,
+        per_layer_embedding_length=model.size("embedding_length_per_layer_input"),
+        altup_inputs=model.size("altup.num_inputs", "hyper_connection.count"),
+        # layers that add a slice of the pictures' embeddings
+        deepstack_layers=deepstack_layers or None,
+        mtp_layers=model.blocks - model.layers or None,
+        **_tables(model),
+        **_differences_from_row(model, attention, has_states=any(states)),
+    )
+    refuse_contradictions(architecture, f"{model.name}: ")
+    model.unknown["architecture.dtype"] = reason("published-type")
+    return architecture
+
+
+def _count_layers(model: GgufModel) -> None:
+    """Set `blocks` and `layers`. Raises for files that no llama.cpp loads, or not as this model."""
+    if model.is_image_model:
+        raise Unclear(reason("image-model", name=model.name))
+    if not model.known:
+        raise Unclear(reason("no-architecture", name=model.name))
+    for key in _TABLE.required:
+        if model.number(key) is None:
+            raise Malformed(f"its header has no {model.name}.{key}")
+    model.blocks = model.count("block_count")
+    predicting = model.count("nextn_predict_layers")
+    model.layers = model.blocks - predicting
+    if not 0 < model.layers <= model.blocks <= MAX_LAYERS:
+        beyond = f"{predicting:,} of them beyond the last"
+        raise Malformed(f"{model.blocks:,} layers, {beyond}")
+    if any(name.startswith(("a.", "v.")) for name in model.shapes):
+        raise Unclear(reason("encoder", name=model.name))
+    for tensor in model.tensors:
+        if tensor.bytes is None:
+            name = clean(tensor.name)
+            raise Unclear(reason("tensor-type", name=name, type=tensor.type))
+    sections = model.values.get(f"{model.name}.rope.dimension_sections")
+    if isinstance(sections, list) and len(sections) != _ROPE_SECTIONS:
+        figures = {"count": len(sections), "wanted": _ROPE_SECTIONS}
+        raise Unclear(reason("sections", name=model.name, **figures))
+
+
+def _attention(
+    model: GgufModel, layers: Sequence[_Layer], states: Sequence[Recurrent | None]
+) -> list[Attention | None]:
+    """The attention of each layer, None where it has none. `states`: what each keeps."""
+    windows = _windows(model)
+    head_counts = [layer.count("attention.head_count") for layer in layers]
+    most = max(head_counts)
+    by_layer: list[Attention | None] = []
+    for layer, state in zip(layers, states, strict=True):
+        if not layer.attends(state):
+            by_layer.append(None)
+            continue
+        heads = head_counts[layer.number] or most
+        heads = heads or model.needed("attention.head_count")
+        by_layer.append(layer.attention(heads, windows[layer.number]))
+    return by_layer
+
+
+def _windows(model: GgufModel) -> list[int | None]:
+    """The window of each layer in tokens, None where it attends to everything: by a list or by
+    every so many; else as the row says.
+    """
+    layers = model.layers
+    window = _window(model)
+    if window is None:
+        return [None] * layers
+    key = "attention.sliding_window_pattern"
+    name = f"{model.name}.{key}"
+    stated = model.values.get(name)
+    entries = model.counts.get(name, layers)
+    if isinstance(stated, list):
+        entries = len(stated)
+    if not layers <= entries <= model.blocks:
+        raise Unclear(reason("pattern", name=name, entries=entries, layers=layers))
+    if isinstance(stated, list):
+        return [window if slides else None for slides in stated[:layers]]
+    every = model.row.full_every if stated is None else model.number(key)
+    if every is None:
+        raise Unclear(reason("window", name=model.name, window=window))
+    windows: list[int | None] = [window] * layers
+    if every:
+        first_full = 0 if model.row.full_first else every - 1
+        for number in range(first_full, layers, every):
+            windows[number] = None
+    return windows
+
+
+def _window(model: GgufModel) -> int | None:
+    """The window in tokens, of the layers that have one; None where none has."""
+    window = model.size("attention.sliding_window", "attention.chunk_size")
+    if window is None and model.row.window_cache_layers in (None, model.layers):
+        window = model.row.window_tokens
+    context = model.number("context_length")
+    if not window or (context and window >= context):
+        # a window that no text can fill is none
+        return None
+    return window if window < MAX_NUMBER else None
+
+
+def _loops(model: GgufModel) -> int:
+    """How often the model runs through its layers, each time with a cache of their own."""
+    if not model.row.loops:
+        return 1
+    loops = model.size("num_loops") or 1
+    if model.layers * loops > MAX_LAYERS:
+        raise Malformed(f"{loops:,} runs through {model.layers:,} layers")
+    return loops
+
+
+def _cache_layers(model: GgufModel) -> int | None:
+    """Layers with a cache of their own, None where all have one."""
+    layers = model.layers
+    shared = model.number("attention.shared_kv_layers")
+    if shared is None:
+        shared = max(0, layers - (model.row.cache_layers or layers))
+    if shared >= layers:
+        raise Malformed(f"all {layers:,} layers read the cache of an earlier one")
+    return layers - shared if shared else None
+
+
+def _tables(model: GgufModel) -> dict[str, Any]:
+    """The context, and rows of the tables of tokens, token types and positions, as fields of
+    `Architecture`.
+    """
+    tokens = model.counts.get("tokenizer.ggml.tokens")
+    if model.values.get("tokenizer.ggml.model") in ("no_vocab", "none"):
+        tokens = model.number("vocab_size")
+    vocabulary = model.shapes.get("token_embd.weight", (0, 0))[-1]
+    if tokens and not model.row.embedding_rows_beyond:
+        # llama.cpp makes the table of tokens as long as the tokenizer
+        vocabulary = tokens
+    token_types = None
+    types_shape = model.shapes.get("token_types.weight")
+    if types_shape:
+        token_types = types_shape[1] if len(types_shape) > 1 else 1
+    positions = None
+    positions_shape = model.shapes.get("position_embd.weight", ())
+    if len(positions_shape) > 1:
+        positions = positions_shape[-1]
+        if token_types == 1:
+            positions += _DROPPED_POSITIONS
+    context = model.size("context_length")
+    if context is None:
+        why = f"the header says {model.name}.context_length = 0"
+        model.unknown["architecture.context_tokens"] = why
+    return {
+        "context_tokens": context,
+        "vocabulary": vocabulary or None,
+        "token_types": token_types,
+        "positions": positions,
+    }
+
+
+def _differences_from_row(
+    model: GgufModel, attention: Sequence[Attention], *, has_states: bool
+) -> dict[str, Any]:
+    """What the file's tensors have otherwise than those of its row, as fields of `Architecture`."""
+    row = model.row
+    names = model.shapes.keys()
+    fields: dict[str, Any] = {}
+    if row.gate_varies:
+        gate = model.layer(0).gate()
+        if gate is not None and gate != row.gate:
+            fields["gate"] = gate
+    if attention:
+        biases = ("attn_q.bias", "attn_qkv.bias")
+        has_bias = any(name.endswith(biases) for name in names)
+        if has_bias != row.attention_bias:
+            fields["attention_bias"] = has_bias
+    factors = _TABLE.rope_factors
+    factor_names = sorted(names & factors.keys())
+    if factor_names and factors[factor_names[-1]] != row.rope_factors:
+        fields["rope_factors"] = factors[factor_names[-1]]
+    for group in attention:
+        # latent attention has no such norm
+        if group.kind != "latent":
+            norm = model.layer(group.layers[0]).query_key_norm(group.key_length)
+            if norm != (row.query_key_norm or "none"):
+                fields["query_key_norm"] = norm
+            break
+    if not has_states and any(name.endswith("attn_norm_2.weight") for name in names):
+        fields["parallel_norms"] = 2
+    return fields
