@@ -510,11 +510,11 @@ def _document_of(store: Store, name: str) -> Document:
     return stored_table(store, f"common/{name}")
 
 
-def shipped_record(kind: type[AnyRecord], name: str) -> AnyRecord:
-    """The table `specs/common/<name>` as one typed record, read once. Raises `SpecError` with each
-    fault of the table.
+def shipped_record(kind: type[AnyRecord], name: str, section: str = "") -> AnyRecord:
+    """The table `specs/common/<name>`, or one section of it, as one typed record, read once. Raises
+    `SpecError` with each fault of the table.
     """
-    record = _shipped_record(kind, name)
+    record = _shipped_record(kind, name, section)
     assert isinstance(record, kind)
     return record
 
@@ -527,9 +527,12 @@ def shipped_texts(kind: type[AnyRecord], name: str) -> AnyRecord:
 
 
 @cache
-def _shipped_record(kind: type[Record], name: str) -> Record:
+def _shipped_record(kind: type[Record], name: str, section: str) -> Record:
     document = stored_table(shipped_store(), f"common/{name}")
-    record: Record = document.root.as_record(kind)
+    table = document.root
+    if section:
+        table = TomlTable(document, (section,), document.values[section])
+    record: Record = table.as_record(kind)
     if not document.ok:
         raise SpecError(document.problems)
     return record
