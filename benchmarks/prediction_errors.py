@@ -34,7 +34,7 @@ from selfhost.core.workload import Workload
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.config import encoder_parameters
 from selfhost.needs import weights_files
-from selfhost.needs.llamacpp import graph, memory
+from selfhost.needs.llamacpp import compute, graph
 from selfhost.needs.quantization import recipe_tensors
 from selfhost.needs.records import MemoryNeed, Term
 from selfhost.needs.tensors import row_of
@@ -310,7 +310,7 @@ def _allocated() -> Iterator[Error]:
         yield "recurrent state", name, _off(state, record["recurrent_state_bytes"])
         logits = truth.rows_of_logits(record)
         buffer = graph.exact_compute_bytes(made, row, room, logits)
-        guess = memory.guessed_compute(made, row, room, logits).bytes
+        guess = compute.guessed_compute(made, row, room, logits).bytes
         buffer = guess if buffer is None else buffer
         yield "compute buffer", name, _off(buffer, record["compute_bytes"])
         if record["n_ctx"] >= 512:
@@ -438,7 +438,7 @@ def _of_headers() -> Iterator[Error]:
                     ", guessed" if buffer is None else ""
                 )
                 if buffer is None:
-                    buffer = memory.guessed_compute(made, row, room, rows).bytes
+                    buffer = compute.guessed_compute(made, row, room, rows).bytes
                 yield quantity, row.name, _off(buffer, case["compute_bytes"])
 
 

@@ -33,11 +33,7 @@ from .file_formats import (
     why_not_loaded,
     why_untold,
 )
+from .llamacpp.companions import OWN_BLOCK, vocabularies_differ, why_no_own_block
 from .llamacpp.files import files_of_maker
-from .llamacpp.memory import (
-    MAKERS_IN_RAM,
-    OWN_BLOCK,
-    vocabularies_differ,
-    why_no_own_block,
-)
+from .llamacpp.memory import MAKERS_IN_RAM
 from .tensors import UNKNOWN_ROW, ArchitectureRow, row_of, trained_tokens

@@ -9,8 +9,8 @@ from __future__ import annotations
 from math import ceil
 
 from ..catalogue.architecture import Architecture, Recurrent
-from ..core.records import Record
-from ..core.tables import shipped_table
+from ..core.records import Record, Stated
+from ..core.tables import shipped_record
 from .case import Case
 from .records import How, Term, by_layers, of_sequences, term
 from .tensors import (
@@ -23,11 +23,20 @@ from .tensors import (
     with_every_head,
 )
 
-_TORCH = shipped_table("memory")["torch"]
-# scales and positions beside a latent row in FP8 that a sparse indexer reads (vLLM)
-_FP8_ROW_BYTES: int = _TORCH["fp8_row_bytes"]
-# numbers of an indexer's key for each byte of its scales
-_FP8_INDEXED: int = _TORCH["fp8_indexed"]
+
+class TorchSizes(Stated):
+    """`[torch]` of specs/common/memory.toml, which explains each key."""
+
+    shard_bytes: int
+    around_a_row_bytes: int
+    patches: int
+    numbers_per_patch: int
+    heap_block_bytes: int
+    fp8_row_bytes: int
+    fp8_indexed: int
+
+
+TORCH = shipped_record(TorchSizes, "memory", "torch")
 # bytes of a number of a state, except where a runtime has it in the model's type
 _STATE_NUMBER_BYTES = 4
 
@@ -107,9 +116,9 @@ def _token_bytes(group: CacheGroup, width: int, mlx_indexer: int) -> TokenBytes:
     most = (elements + indexed) * width
     line = f"{line} × {width} bytes"
     if width == 1 and indexed and group.latent:
-        likely += _FP8_ROW_BYTES
-        most += _FP8_ROW_BYTES + indexed // _FP8_INDEXED
-        line = f"({line} + {_FP8_ROW_BYTES} bytes)"
+        likely += TORCH.fp8_row_bytes
+        most += TORCH.fp8_row_bytes + indexed // TORCH.fp8_indexed
+        line = f"({line} + {TORCH.fp8_row_bytes} bytes)"
     return TokenBytes(likely=likely, most=most, before=before, line=line)
 
 

@@ -10,10 +10,28 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..catalogue.architecture import Architecture, Attention
-from ..core.tables import shipped_table
+from ..core.records import Stated, read_by
+from ..core.tables import shipped_record
 
 # kinds of layers of which nobody checked what is asked of a device
 _UNCHECKED = ("cross", "compressed")
+
+
+class _SharedHeads(Stated):
+    """Heads that share keys: numbers of keys and values, and what divides the heads to each key."""
+
+    keys: int
+    values: int
+    sharing: int
+
+
+class _FusedHeads(Stated):
+    """`[cuda_attention]` of specs/common/memory.toml: heads that CUDA has code for. `alike`:
+    with as many numbers of keys as of values.
+    """
+
+    alike: tuple[int, ...]
+    shared: tuple[_SharedHeads, ...] = read_by(kind=_SharedHeads)
 
 
 class HeadSizes(NamedTuple):
@@ -34,13 +52,13 @@ class HeadSizes(NamedTuple):
 
     @property
     def are_fused(self) -> bool:
-        """Whether CUDA has code for them: `[llama.cpp.cuda_attention]` of memory.toml."""
-        table = shipped_table("memory")["llama.cpp"]["cuda_attention"]
-        if self.keys == self.values and self.keys in table["alike"]:
+        """Whether CUDA has code for them."""
+        fused = shipped_record(_FusedHeads, "memory", "cuda_attention")
+        if self.keys == self.values and self.keys in fused.alike:
             return True
-        for row in table["shared"]:
-            is_alike = self.keys == row["keys"] and self.values == row["values"]
-            if is_alike and self.sharing >= 2 and self.sharing % row["sharing"] == 0:
+        for heads in fused.shared:
+            is_alike = self.keys == heads.keys and self.values == heads.values
+            if is_alike and self.sharing >= 2 and self.sharing % heads.sharing == 0:
                 return True
         return False
 

@@ -1,324 +1,510 @@
 """The memory of transformers, MLX LM, vLLM and SGLang once they loaded a checkpoint in safetensors,
-pickle or MLX files: one account for all, with the numbers of each in `[account]` of its file in
-specs/runtimes/. What the two servers hold on a device beside that is in `servers.py`.
+pickle or MLX files.
+
+In goes a case; out come its files and the terms of its memory, in bytes. One account serves all
+four, with the numbers of each in `[account]` of its file in specs/runtimes/. What the two servers
+hold on a device beside that is in `servers.py`.
 """
 
 from __future__ import annotations
 
+from ..catalogue.architecture import Architecture, Attention
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import PLAIN_DTYPES
 from ..core import units
-from ..core.records import Unread
-from ..core.tables import shipped_table
+from ..core.records import Record, Unread
 from . import checkpoints
-from .cache import as_unpacked, cache_terms
+from .cache import TORCH, as_unpacked, cache_terms
 from .case import Case, is_cast, loads_sixteen_bits, overhead, stored_type, unread_of
-from .records import How, Needs, Term, share_of, summed, taken_off, term, unread
+from .records import (
+    NO_BYTES,
+    How,
+    Needs,
+    Size,
+    Term,
+    share_of,
+    summed,
+    taken_off,
+    term,
+    unread,
+)
 from .servers import devices_of, terms_by_device, terms_of_server
 
-_TORCH = shipped_table("memory")["torch"]
-SHARD_BYTES: int = _TORCH["shard_bytes"]
+# save_pretrained cuts files at this size
+SHARD_BYTES = TORCH.shard_bytes
 _PAGE_BYTES = 4096
+_GUESSED_PASS = "general knowledge: the widest layer of one pass over the prompt"
 
 
 def parts(case: Case) -> Needs:
-    """Files and memory. What is cast while it loads is downloaded as published."""
-    spec, runtime, own = (
-        case.spec,
-        case.runtime,
-        case.replace(quantization=stored_type(case.model)),
-    )
-    if is_cast(spec, runtime, case.quantization):
-        wide, narrow = checkpoints.size_of(own), parts(checkpoints.cast_to(case))
-        if isinstance(wide, Unread):
-            return narrow.replace(files=None)
-        return narrow.replace(
-            files=wide, largest_file_bytes=min(wide.bytes, SHARD_BYTES)
-        )
-    loaded = files = checkpoints.size_of(case)
-    at_load = loads_sixteen_bits(spec, runtime, case.format, case.quantization)
-    is_narrowed = at_load and not case.is_own
+    """Files and memory. Weights and cache are judged apart: one may be known without the other."""
+    if is_cast(case.spec, case.runtime, case.quantization):
+        return _cast_while_loaded(case)
+    loaded = checkpoints.size_of(case)
+    files = loaded
+    is_narrowed = _is_narrowed(case)
     if is_narrowed:
-        files = checkpoints.size_of(own)
-        # what is made of files is known no better than they are
-        loaded = files if isinstance(files, Unread) else loaded
-    beside, heard = list[Term](), case.model.audio
-    layers = *case.model.attention, *case.model.recurrent
-    if layers and runtime.account.divides_layers:
-        beside = cache_terms(case) + terms_of_server(case)
-    elif heard is not None and layers:
-        # the work on half a minute of speech
-        cells = heard.positions * case.workload.parallel * runtime.account.speech_beams
-        size = 2 * case.model.layers * heard.embedding_length * cells * case.width
-        line = f"{size:,} bytes; as much as the caches of the audio"
-        ends = {"low": size // 4, "high": 2 * size + _TORCH["heap_block_bytes"]}
-        source = runtime.account.source or "general knowledge"
-        work = term("activations", size, How.ASSUMED, source, line, **ends)
-        beside = [*cache_terms(case), work, _program(case)]
-    elif layers:
-        beside = [*cache_terms(case), _activations(case), _program(case)]
-    answer = _download(spec, files)
+        files = checkpoints.size_of(_as_stored(case))
+        if isinstance(files, Unread):
+            # what is made of files is known no better than they are
+            loaded = files
+    needs = _download(case.spec, files)
+    beside = _beside_weights(case)
     if isinstance(loaded, Unread):
-        unknown = (*answer.unknown, loaded, loaded.replace(fact="memory.weights"))
-        return answer.replace(
-            terms=tuple(beside), unknown=tuple(dict.fromkeys(unknown))
-        )
-    weights = _weights(case, loaded, is_narrowed=is_narrowed)
-    if not layers:
-        terms = (weights, overhead(runtime, on_gpu=case.device is not None))
-        return answer.replace(
-            terms=terms, unknown=(*answer.unknown, unread_of(spec, "memory.kv_cache"))
-        )
+        unknown = (*needs.unknown, loaded, loaded.replace(fact="memory.weights"))
+        return needs.replace(terms=tuple(beside), unknown=tuple(dict.fromkeys(unknown)))
+    if is_narrowed:
+        weights = _narrowed_weights(case, loaded)
+    else:
+        weights = _weights(case, loaded)
+    if not _has_layers(case):
+        program = overhead(case.runtime, on_gpu=case.device is not None)
+        why = unread_of(case.spec, "memory.kv_cache")
+        return needs.replace(terms=(weights, program), unknown=(*needs.unknown, why))
     if case.runtime.account.divides_layers:
-        devices = devices_of(case.model, case.quantization)
-        held = terms_by_device(case, weights, beside)
-        return answer.replace(terms=held, tensor_parallel=devices)
-    weights, evictable = _as_mapped(case, weights)
-    return answer.replace(terms=(weights, *beside), evictable_bytes=evictable)
+        return needs.replace(
+            terms=terms_by_device(case, weights, beside),
+            tensor_parallel=devices_of(case.model, case.quantization),
+        )
+    mapped = _as_mapped(case, weights)
+    return needs.replace(
+        terms=(mapped.weights, *beside), evictable_bytes=mapped.evictable_bytes
+    )
+
+
+def _has_layers(case: Case) -> bool:
+    """Whether anything is known of the model's layers."""
+    return bool(case.model.attention or case.model.recurrent)
+
+
+def _as_stored(case: Case) -> Case:
+    """The case with the files as they are published."""
+    return case.replace(quantization=stored_type(case.model))
+
+
+def _is_narrowed(case: Case) -> bool:
+    """Whether the program quantizes published 16-bit weights while it loads them."""
+    if case.is_own:
+        return False
+    return loads_sixteen_bits(case.spec, case.runtime, case.format, case.quantization)
+
+
+def _cast_while_loaded(case: Case) -> Needs:
+    """The memory of weights in the type that the program casts them to; what is downloaded are the
+    files as published.
+    """
+    needs = parts(checkpoints.cast_to(case))
+    files = checkpoints.size_of(_as_stored(case))
+    if isinstance(files, Unread):
+        return needs.replace(files=None)
+    return needs.replace(files=files, largest_file_bytes=min(files.bytes, SHARD_BYTES))
 
 
 def _download(spec: ModelSpec, files: Term | Unread) -> Needs:
     """The files; unknown of those without a repository whose type nobody states."""
-    architecture = spec.architecture
     if isinstance(files, Unread):
         return Needs(unknown=(files,))
-    untyped = (
-        architecture is not None
-        and architecture.dtype is None
-        and spec.repository is None
-    )
-    if not (
-        untyped and files.how is How.ASSUMED and "architecture.dtype" in spec.unknown
-    ):
-        return Needs(files=files, largest_file_bytes=min(files.bytes, SHARD_BYTES))
-    low, high = units.decimal(files.low_bytes), units.decimal(files.high_bytes)
-    return Needs(
-        unknown=(unread(f"{low} to {high}: {files.source}", checkpoints.GIVE_FILES),)
-    )
+    if files.how is How.ASSUMED and _is_untyped(spec):
+        low = units.decimal(files.low_bytes)
+        high = units.decimal(files.high_bytes)
+        why = unread(f"{low} to {high}: {files.source}", checkpoints.GIVE_FILES)
+        return Needs(unknown=(why,))
+    return Needs(files=files, largest_file_bytes=min(files.bytes, SHARD_BYTES))
 
 
-def _weights(case: Case, files: Term, *, is_narrowed: bool) -> Term:
-    """The weights in the type that the runtime loads the stored one as; or the 16-bit files once
-    their linear layers were made narrow, one by one, where the rest stays.
-    """
-    if is_narrowed:
-        line, source, extra = files.arithmetic, f"{files.source}, made while loading", 0
-        if case.has_row and not case.runtime.account.divides_layers:
-            # bitsandbytes leaves alone the one tensor of all experts of a layer (its issue 1849)
-            extra = checkpoints.more_in_16_bits(case, {"expert"})
-        if extra:
-            line = summed(line, f"{extra:,} bytes of experts; they stay in 16 bits")
-        size = files.bytes + extra
-        high = max(files.high_bytes, int(size * 1.005))
-        return term(
-            "weights", size, files.how, source, line, low=files.low_bytes, high=high
-        )
-    loaded, architecture = checkpoints.loaded_of(case, files), case.spec.architecture
-    low, size, high, line = (
-        loaded.low_bytes,
-        loaded.bytes,
-        loaded.high_bytes,
-        loaded.arithmetic,
-    )
-    if case.text_alone:
-        is_wide = architecture is not None and architecture.dtype == "float32"
-        is_mlx = case.format == "mlx"
-        keeps = is_wide and not is_mlx and case.runtime.account.loads_as != "sixteen"
-        seeing = (4 if keeps else 2) * case.encoders
-        # the least of files computed for MLX has no encoders in it
-        has_none = is_mlx and loaded.how is not How.STATED
-        size, high, low = (
-            size - seeing,
-            high - seeing,
-            low if has_none else low - seeing,
-        )
-        line = f"{taken_off(line, seeing, 'of encoders')}; it runs only the text part"
-    type = checkpoints.loaded_type(case.runtime, case.spec, case.quantization)
-    if type != case.quantization:
-        bits, stored_bits = (
-            checkpoints.DTYPES[type],
-            checkpoints.DTYPES[case.quantization],
-        )
-        low, size, high = (int(each * bits / stored_bits) for each in (low, size, high))
-        line = share_of(f"{bits:g}/{stored_bits:g}", line)
-        line += f"; it loads {case.quantization} weights in {bits:g} bits (dtype auto)"
-    size = max(0, size)
+def _is_untyped(spec: ModelSpec) -> bool:
+    """Whether nobody states the type of the weights, and no repository has files to look it up."""
+    if spec.architecture is None or spec.architecture.dtype is not None:
+        return False
+    return spec.repository is None and "architecture.dtype" in spec.unknown
+
+
+def _beside_weights(case: Case) -> list[Term]:
+    """Cache, states, the work on a prompt and the program; nothing where no layer is known."""
+    if not _has_layers(case):
+        return []
+    if case.runtime.account.divides_layers:
+        return cache_terms(case) + terms_of_server(case)
+    work = _work_on_speech(case)
+    if work is None:
+        work = _activations(case)
+    return [*cache_terms(case), work, _program(case)]
+
+
+# ------------------------------------------------------------------ weights
+
+
+def _narrowed_weights(case: Case, files: Term) -> Term:
+    """16-bit files once their linear layers were made narrow, one by one, where the rest stays."""
+    line = files.arithmetic
+    extra = 0
+    if case.has_row and not case.runtime.account.divides_layers:
+        # bitsandbytes leaves alone the one tensor of all experts of a layer (its issue 1849)
+        extra = checkpoints.more_in_16_bits(case, {"expert"})
+    if extra:
+        line = summed(line, f"{extra:,} bytes of experts; they stay in 16 bits")
+    size = files.bytes + extra
+    high = max(files.high_bytes, int(size * 1.005))
+    source = f"{files.source}, made while loading"
     return term(
-        "weights", size, loaded.how, loaded.source, line, low=max(0, low), high=high
+        "weights", size, files.how, source, line, low=files.low_bytes, high=high
     )
 
 
-def _as_mapped(case: Case, weights: Term) -> tuple[Term, int]:
-    """The weights of files that a CPU maps, all of them on a GPU; and the bytes that may go."""
-    account, architecture, quantization = (
-        case.runtime.account,
-        case.model,
-        case.quantization,
-    )
-    if not account.maps_files:
-        return weights, 0
-    types = {architecture.matrix_dtype, architecture.expert_dtype} - {None}
-    widened, parameters = set(account.widened_always), case.spec.parameters.total
-    if case.is_own and parameters and types and types <= {*account.widened, *widened}:
-        # two bytes for each parameter of types without a kernel
-        size = 2 * parameters
-        line = f"{parameters:,} parameters × 2 bytes, because it has no kernel for {quantization}"
-        if case.device is None or types <= widened:
-            source = (
-                f"{case.runtime.name}: made bfloat16 when it loads; {account.source}"
-            )
-            ends = {"low": int(size * 0.99), "high": int(size * 1.01)}
-            wide = term("weights", size, How.COMPUTED, source, line, **ends)
-            return wide, min(weights.bytes, size) * 9 // 10
-        high = max(weights.high_bytes, int(size * 1.01))
-        line = f"{weights.arithmetic}; up to {line}"
-        return weights.replace(high_bytes=high, arithmetic=line), 0
-    type = checkpoints.loaded_type(case.runtime, case.spec, quantization)
-    if type != quantization:
-        # the mapped files and the weights made of them are resident together while it loads
-        return weights, int(
-            weights.bytes * checkpoints.DTYPES[quantization] / checkpoints.DTYPES[type]
-        )
-    if case.device is not None or not (case.is_own or quantization in PLAIN_DTYPES):
-        return weights, 0
-    return _read_by_rows(case, weights)
-
-
-def _read_by_rows(case: Case, weights: Term) -> tuple[Term, int]:
-    """Of the table of tokens a text reads rows; encoders come in with the first picture."""
-    architecture, encoders = case.model, case.encoders * case.width
-    tokens, unread, line = (
-        case.context_tokens * case.workload.parallel,
-        0,
+def _weights(case: Case, files: Term) -> Term:
+    """The weights in the type that the runtime loads the stored one as."""
+    weights = checkpoints.loaded_of(case, files)
+    if case.text_alone:
+        weights = _without_encoders(case, weights)
+    weights = _in_loaded_type(case, weights)
+    return term(
+        "weights",
+        max(0, weights.bytes),
+        weights.how,
+        weights.source,
         weights.arithmetic,
+        low=max(0, weights.low_bytes),
+        high=weights.high_bytes,
     )
-    is_multiplied = architecture.tied_embeddings and not case.row.encoder
-    if case.whole and (not is_multiplied or case.embeds):
-        rows = max(0, (architecture.vocabulary or 0) - tokens)
-        length = architecture.table_length or architecture.embedding_length
-        unread = min(weights.low_bytes, rows * length * case.width)
-        line = taken_off(line, unread, "of tokens that no text reads")
-    # each row may lie across one more page, and what is mapped around it comes in at once
-    evictable = max(0, unread - tokens * _PAGE_BYTES - _TORCH["around_a_row_bytes"])
-    mapped = weights.replace(
-        bytes=weights.bytes - unread,
-        high_bytes=weights.high_bytes - evictable,
-        low_bytes=max(0, weights.low_bytes - unread - encoders),
-        how=How.COMPUTED if unread or encoders else weights.how,
+
+
+def _without_encoders(case: Case, weights: Term) -> Term:
+    """The weights of the text part alone."""
+    architecture = case.spec.architecture
+    is_wide = architecture is not None and architecture.dtype == "float32"
+    is_mlx = case.format == "mlx"
+    keeps_width = is_wide and not is_mlx
+    if case.runtime.account.loads_as == "sixteen":
+        keeps_width = False
+    seeing_bytes = (4 if keeps_width else 2) * case.encoders
+    low = weights.low_bytes
+    # the least of files computed for MLX has no encoders in it
+    if not is_mlx or weights.how is How.STATED:
+        low -= seeing_bytes
+    line = taken_off(weights.arithmetic, seeing_bytes, "of encoders")
+    return weights.replace(
+        bytes=weights.bytes - seeing_bytes,
+        low_bytes=low,
+        high_bytes=weights.high_bytes - seeing_bytes,
+        arithmetic=f"{line}; it runs only the text part",
+    )
+
+
+def _in_loaded_type(case: Case, weights: Term) -> Term:
+    """The weights in the type that config.json states, where the runtime goes by it."""
+    type = _loaded_type(case)
+    if type == case.quantization:
+        return weights
+    bits = checkpoints.DTYPES[type]
+    stored_bits = checkpoints.DTYPES[case.quantization]
+    line = share_of(f"{bits:g}/{stored_bits:g}", weights.arithmetic)
+    line += f"; it loads {case.quantization} weights in {bits:g} bits (dtype auto)"
+    return weights.replace(
+        bytes=int(weights.bytes * bits / stored_bits),
+        low_bytes=int(weights.low_bytes * bits / stored_bits),
+        high_bytes=int(weights.high_bytes * bits / stored_bits),
         arithmetic=line,
     )
-    return mapped, evictable
+
+
+def _loaded_type(case: Case) -> str:
+    return checkpoints.loaded_type(case.runtime, case.spec, case.quantization)
+
+
+class _Mapped(Record):
+    """The weights in memory, and bytes of mapped files that the system may drop."""
+
+    weights: Term
+    evictable_bytes: int = 0
+
+
+def _as_mapped(case: Case, weights: Term) -> _Mapped:
+    """The weights of files that a CPU maps, all of them on a GPU."""
+    if not case.runtime.account.maps_files:
+        return _Mapped(weights=weights)
+    if _has_no_kernel(case):
+        return _widened(case, weights)
+    type = _loaded_type(case)
+    if type != case.quantization:
+        # the mapped files and the weights made of them are resident together while it loads
+        stored_bits = checkpoints.DTYPES[case.quantization]
+        mapped_bytes = weights.bytes * stored_bits / checkpoints.DTYPES[type]
+        return _Mapped(weights=weights, evictable_bytes=int(mapped_bytes))
+    is_as_published = case.is_own or case.quantization in PLAIN_DTYPES
+    if case.device is None and is_as_published:
+        return _read_by_rows(case, weights)
+    return _Mapped(weights=weights)
+
+
+def _narrow_types(case: Case) -> set[str]:
+    """The types of the published matrices that are narrower than the others."""
+    types = (case.model.matrix_dtype, case.model.expert_dtype)
+    return {type for type in types if type is not None}
+
+
+def _has_no_kernel(case: Case) -> bool:
+    """Whether the published weights are in types that the runtime may have to widen."""
+    account = case.runtime.account
+    types = _narrow_types(case)
+    if not types or not case.is_own or not case.spec.parameters.total:
+        return False
+    return types <= {*account.widened, *account.widened_always}
+
+
+def _widened(case: Case, weights: Term) -> _Mapped:
+    """Weights without a kernel: two bytes for each parameter. A GPU may have a kernel after all."""
+    account = case.runtime.account
+    parameters = case.spec.parameters.total or 0
+    size = 2 * parameters
+    most = int(size * 1.01)
+    line = f"{parameters:,} parameters × 2 bytes, because it has no kernel for {case.quantization}"
+    always = _narrow_types(case) <= set(account.widened_always)
+    if case.device is not None and not always:
+        both = weights.replace(
+            high_bytes=max(weights.high_bytes, most),
+            arithmetic=f"{weights.arithmetic}; up to {line}",
+        )
+        return _Mapped(weights=both)
+    source = f"{case.runtime.name}: made bfloat16 when it loads; {account.source}"
+    wide = Size(int(size * 0.99), size, most)
+    return _Mapped(
+        weights=wide.as_term("weights", How.COMPUTED, source, line),
+        evictable_bytes=min(weights.bytes, size) * 9 // 10,
+    )
+
+
+def _read_by_rows(case: Case, weights: Term) -> _Mapped:
+    """Of the table of tokens a text reads rows; encoders come in with the first picture."""
+    tokens = case.context_tokens * case.workload.parallel
+    encoder_bytes = case.encoders * case.width
+    unread_bytes = 0
+    line = weights.arithmetic
+    if case.whole and not _multiplies_table(case):
+        unread_bytes = min(weights.low_bytes, _rows_beyond(case, tokens))
+        line = taken_off(line, unread_bytes, "of tokens that no text reads")
+    # each row may lie across one more page, and what is mapped around it comes in at once
+    around_bytes = tokens * _PAGE_BYTES + TORCH.around_a_row_bytes
+    evictable = max(0, unread_bytes - around_bytes)
+    is_less = bool(unread_bytes or encoder_bytes)
+    mapped = weights.replace(
+        bytes=weights.bytes - unread_bytes,
+        high_bytes=weights.high_bytes - evictable,
+        low_bytes=max(0, weights.low_bytes - unread_bytes - encoder_bytes),
+        how=How.COMPUTED if is_less else weights.how,
+        arithmetic=line,
+    )
+    return _Mapped(weights=mapped, evictable_bytes=evictable)
+
+
+def _multiplies_table(case: Case) -> bool:
+    """Whether the table of tokens is the output matrix too, which every token reads whole."""
+    if case.embeds or case.row.encoder:
+        return False
+    return bool(case.model.tied_embeddings)
+
+
+def _rows_beyond(case: Case, tokens: int) -> int:
+    """Bytes of the table's rows beyond those that so many tokens read at most."""
+    model = case.model
+    rows = max(0, (model.vocabulary or 0) - tokens)
+    length = model.table_length or model.embedding_length
+    return rows * length * case.width
+
+
+# ------------------------------------------------------------------ the work on a prompt
+
+
+def _work_on_speech(case: Case) -> Term | None:
+    """The work on half a minute of speech, assumed to be as much as the caches of the audio; None
+    of a model that does not hear.
+    """
+    heard = case.model.audio
+    if heard is None:
+        return None
+    beams = case.runtime.account.speech_beams
+    cells = heard.positions * case.workload.parallel * beams
+    size = 2 * case.model.layers * heard.embedding_length * cells * case.width
+    line = f"{size:,} bytes; as much as the caches of the audio"
+    source = case.runtime.account.source or "general knowledge"
+    ends = Size(size // 4, size, 2 * size + TORCH.heap_block_bytes)
+    return ends.as_term("activations", How.ASSUMED, source, line)
 
 
 def _activations(case: Case) -> Term:
-    """The most that a pass over the prompt, or a piece of it, holds; see `Account`."""
-    architecture, account, width = case.model, case.runtime.account, case.width
-    tokens, sequences = case.context_tokens, case.workload.parallel
-    wide = architecture.embedding_length
-    piece = min(tokens, account.prompt_tokens or tokens) * sequences
-    inner, scanned = _widest_and_scanned(case, piece)
-    each = int((account.width * wide + account.inner * inner) * width)
-    passes = architecture.layers if account.waits_by_layer else 1
-    waiting = min(account.waiting_bytes, piece * each * passes)
-    vocabulary = architecture.vocabulary or 0
-    logits = 4 * vocabulary * sequences
-    scores = most_scores = _score_bytes(case, piece)
+    """The most that a pass over the prompt, or a piece of it, holds; see `Account`.
+
+    tokens of the piece × (width × embedding + inner × widest layer) × bytes of a number, with
+    logits, scores of attention, scans of recurrent layers, masks and arrays that wait.
+    """
+    model = case.model
+    account = case.runtime.account
+    tokens = _tokens_of_piece(case)
+    inner = _numbers_of_widest_layer(model)
+    numbers = account.width * model.embedding_length + account.inner * inner
+    layer = tokens * int(numbers * case.width)
+    waiting = min(account.waiting_bytes, layer * _waiting_layers(case))
+    scanned = _scan_bytes(case, tokens)
+    most_scores = _score_bytes(case, tokens)
+    scores = most_scores
     if case.device is not None and not account.fused_heads:
         # kernels of GPUs store no scores of any heads, or may do so
         scores = 0
-    least, mixture, most = (
-        account.mixture_bytes if architecture.has_experts else (0, 0, 0)
-    )
-    # masks, which torch makes where a window is shorter than a text
-    text = piece // sequences
-    mask = most_masks = 0
-    if any((group.window_tokens or text) < text for group in architecture.attention):
-        _, likely, most_bytes = account.mask_bytes
-        mask = sequences * text**2 * likely
-        most_masks = sequences * text**2 * most_bytes
-    size = piece * each + waiting + scanned + scores
-    most += int(account.high_share * (size - scores + most_scores))
-    most += account.high_bytes + most_masks
-    if case.spec.modality == "vision":
-        patches = min(4 * tokens, _TORCH["patches"])
-        most = max(most, patches * sequences * _TORCH["numbers_per_patch"] * width)
-    shape = f"({account.width:g} × {wide:,} + {account.inner:g} × {inner:,})"
-    beside = waiting + logits + scanned + scores + mixture + mask
-    line = f"{piece:,} tokens × {shape} × {width} bytes + {beside:,} bytes of logits,"
+    vocabulary = model.vocabulary or 0
+    logits = 4 * vocabulary * case.workload.parallel
+    mixture = Size(*account.mixture_bytes) if model.has_experts else NO_BYTES
+    masks = _mask_bytes(case, tokens)
+    without_scores = layer + waiting + scanned
+    most = mixture.most + account.high_bytes + masks.most
+    most += int(account.high_share * (without_scores + most_scores))
+    most = max(most, _picture_bytes(case))
+    least = int(account.low_share * (without_scores + scores)) + mixture.least
+    beside = waiting + logits + scanned + scores + mixture.likely + masks.likely
+    shape = f"({account.width:g} × {model.embedding_length:,} + {account.inner:g} × {inner:,})"
+    line = f"{tokens:,} tokens × {shape} × {case.width} bytes + {beside:,} bytes of logits,"
     line += " scores, scans and arrays that wait"
-    source = (
-        account.source
-        or "general knowledge: the widest layer of one pass over the prompt"
-    )
     is_sure = account.source and not scanned and scores == most_scores
-    how = How.COMPUTED if is_sure else How.ASSUMED
-    low = int(account.low_share * size) + logits + least
-    size = piece * each + beside
-    return term("activations", size, how, source, line, low=low, high=most + logits)
-
-
-def _widest_and_scanned(case: Case, piece: int) -> tuple[int, int]:
-    """The numbers of a token in the widest layer, and the bytes that scans of recurrent layers keep
-    for all tokens of a piece.
-    """
-    wide, lengths, scans = case.model.embedding_length, list[int](), [0]
-    for feed in case.model.feed_forward:
-        chosen = feed.used or 1
-        lengths.append(max(feed.length, wide if feed.experts else 0) * chosen)
-    lengths = lengths or [2 * wide]
-    for group in case.model.recurrent:
-        lengths.append(group.inner_length or 0)
-        inner = group.inner_numbers
-        state = group.state_length or group.key_length or 0
-        kept = case.runtime.account.scan_bytes.get(group.kind, 0.0)
-        scans.append(int(piece * inner * state * kept))
-    return max(lengths), max(scans)
-
-
-def _score_bytes(case: Case, piece: int) -> int:
-    """Bytes of a score for each pair of tokens and head, where attention stores them."""
-    architecture, account, most = case.model, case.runtime.account, 0
-    if account.windows == "rotated":
-        architecture = as_unpacked(architecture)
-    for group in architecture.attention:
-        stores = case.row.torch_scores or case.row.relative_positions
-        if account.fused_heads:
-            stores = not group.key_length == group.value_length in account.fused_heads
-        elif case.row.torch_scores == "one_head":
-            stores = group.kv_heads == 1 < group.heads
-        if group.kind == "latent" or (group.kind != "cross" and stores):
-            reach = case.context_tokens
-            if account.prompt_tokens and group.kind in ("sliding", "latent"):
-                reach = min(
-                    reach, (group.window_tokens or reach) + account.prompt_tokens
-                )
-            most = max(most, group.heads * piece * reach)
-    return int(
-        most * account.score_bytes * (case.width / 2 if account.fused_heads else 1)
+    return term(
+        "activations",
+        layer + beside,
+        How.COMPUTED if is_sure else How.ASSUMED,
+        account.source or _GUESSED_PASS,
+        line,
+        low=least + logits,
+        high=most + logits,
     )
+
+
+def _tokens_of_piece(case: Case) -> int:
+    """Tokens of all sequences that are computed at once: of the whole prompt, or of a piece."""
+    tokens = case.context_tokens
+    piece = case.runtime.account.prompt_tokens or tokens
+    return min(tokens, piece) * case.workload.parallel
+
+
+def _waiting_layers(case: Case) -> int:
+    """Layers whose arrays wait to be given back at once."""
+    return case.model.layers if case.runtime.account.waits_by_layer else 1
+
+
+def _numbers_of_widest_layer(model: Architecture) -> int:
+    """Numbers of a token inside the widest feed-forward or recurrence."""
+    numbers = []
+    for feed in model.feed_forward:
+        length = feed.length
+        if feed.experts:
+            length = max(length, model.embedding_length)
+        chosen = feed.used or 1
+        numbers.append(length * chosen)
+    if not numbers:
+        numbers.append(2 * model.embedding_length)
+    for group in model.recurrent:
+        numbers.append(group.inner_length or 0)
+    return max(numbers)
+
+
+def _scan_bytes(case: Case, tokens: int) -> int:
+    """Bytes that the scan of the widest recurrent layer keeps for all tokens of a piece."""
+    most = 0
+    for group in case.model.recurrent:
+        state = group.state_length or group.key_length or 0
+        of_number = case.runtime.account.scan_bytes.get(group.kind, 0.0)
+        most = max(most, int(tokens * group.inner_numbers * state * of_number))
+    return most
+
+
+def _mask_bytes(case: Case, tokens: int) -> Size:
+    """Masks, which torch makes where a window is shorter than a text: bytes for each pair of its
+    tokens.
+    """
+    sequences = case.workload.parallel
+    text = tokens // sequences
+    windows = [group.window_tokens or text for group in case.model.attention]
+    if all(window >= text for window in windows):
+        return NO_BYTES
+    return Size(*case.runtime.account.mask_bytes).times(sequences * text**2)
+
+
+def _picture_bytes(case: Case) -> int:
+    """The most that the encoder of a model that sees holds of a picture in each sequence."""
+    if case.spec.modality != "vision":
+        return 0
+    patches = min(4 * case.context_tokens, TORCH.patches)
+    numbers = patches * case.workload.parallel * TORCH.numbers_per_patch
+    return numbers * case.width
+
+
+def _score_bytes(case: Case, tokens: int) -> int:
+    """Bytes of a score for each pair of tokens and head, where attention stores them."""
+    account = case.runtime.account
+    model = case.model
+    if account.windows == "rotated":
+        model = as_unpacked(model)
+    most = 0
+    for group in model.attention:
+        if _stores_scores(case, group):
+            most = max(most, group.heads * tokens * _reach(case, group))
+    of_score = case.width / 2 if account.fused_heads else 1
+    return int(most * account.score_bytes * of_score)
+
+
+def _stores_scores(case: Case, group: Attention) -> bool:
+    """Whether these layers store the scores of all pairs of tokens."""
+    if group.kind in ("latent", "cross"):
+        return group.kind == "latent"
+    fused_heads = case.runtime.account.fused_heads
+    if fused_heads:
+        is_fused = group.key_length == group.value_length in fused_heads
+        return not is_fused
+    if case.row.torch_scores == "one_head":
+        return group.kv_heads == 1 < group.heads
+    return bool(case.row.torch_scores or case.row.relative_positions)
+
+
+def _reach(case: Case, group: Attention) -> int:
+    """How many tokens each token attends to at the most."""
+    reach = case.context_tokens
+    piece = case.runtime.account.prompt_tokens
+    if piece and group.kind in ("sliding", "latent"):
+        reach = min(reach, (group.window_tokens or reach) + piece)
+    return reach
+
+
+# ------------------------------------------------------------------ the program
 
 
 def _program(case: Case) -> Term:
-    """The program with its libraries and a tokenizer; of a config.json alone one may be there."""
-    account, on_gpu = case.runtime.account, case.device is not None
-    program = overhead(case.runtime, on_gpu=on_gpu and not account.program_bytes)
+    """The program with its libraries and a tokenizer."""
+    account = case.runtime.account
+    on_gpu = case.device is not None
     if account.program_bytes and not on_gpu:
-        low, likely, high = account.program_bytes
-        line, source = f"{likely:,} bytes", f"measured: {account.source}"
-        program = term(
-            "runtime", likely, How.MEASURED, source, line, low=low, high=high
-        )
-    comes, vocabulary = case.spec.tokenizer, case.model.vocabulary or 0
+        size = Size(*account.program_bytes)
+        source = f"measured: {account.source}"
+        line = f"{size.likely:,} bytes"
+        program = size.as_term("runtime", How.MEASURED, source, line)
+    else:
+        program = overhead(case.runtime, on_gpu=on_gpu and not account.program_bytes)
+    return _with_tokenizer(case, program)
+
+
+def _with_tokenizer(case: Case, program: Term) -> Term:
+    """The program with the bytes of each token of the vocabulary. Of a config.json alone a
+    tokenizer may be there; what a build for GPUs takes holds it already.
+    """
+    account = case.runtime.account
+    comes = case.spec.tokenizer
     if comes is False or case.model.audio is not None:
         return program
-    low, likely, high = (each * vocabulary for each in account.token_bytes)
-    if comes is None or (on_gpu and account.program_bytes):
-        # what a build for GPUs takes holds it already
-        low = likely = 0
+    low, likely, high = Size(*account.token_bytes).times(case.model.vocabulary or 0)
+    is_in_program = case.device is not None and bool(account.program_bytes)
+    if comes is None or is_in_program:
+        low = 0
+        likely = 0
     line = program.arithmetic
+    if likely:
+        line = summed(line, f"{likely:,} bytes of a tokenizer")
     return program.replace(
         bytes=program.bytes + likely,
         low_bytes=program.low_bytes + low,
         high_bytes=program.high_bytes + high,
-        arithmetic=summed(line, f"{likely:,} bytes of a tokenizer") if likely else line,
+        arithmetic=line,
     )

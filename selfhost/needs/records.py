@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
 from math import ceil
+from typing import NamedTuple
 
 from ..core.records import Record, Unread
 from ..core.units import plural
@@ -121,6 +122,33 @@ class Term(Record):
             output_bytes=0,
             arithmetic=arithmetic,
         )
+
+
+class Size(NamedTuple):
+    """Bytes, at least, likely and at most."""
+
+    least: int
+    likely: int
+    most: int
+
+    def times(self, number: int) -> Size:
+        """So many of it."""
+        return Size(self.least * number, self.likely * number, self.most * number)
+
+    def as_term(self, name: str, how: How, source: str, arithmetic: str) -> Term:
+        """The size as a term."""
+        return term(
+            name,
+            self.likely,
+            how,
+            source,
+            arithmetic,
+            low=self.least,
+            high=self.most,
+        )
+
+
+NO_BYTES = Size(0, 0, 0)
 
 
 class PlaceNeed(Record):

@@ -31,7 +31,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
 from selfhost.needs import needs_of
-from selfhost.needs.llamacpp import graph, memory
+from selfhost.needs.llamacpp import compute, graph
 from selfhost.needs.tensors import block_tensors, gguf_tensors, row_of
 
 
@@ -96,7 +96,7 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
         buffer = graph.exact_compute_bytes(architecture, row, *settings)
         if buffer is None:
             # no graph of it is written down: a guess
-            guess = memory.guessed_compute(architecture, row, *settings).bytes
+            guess = compute.guessed_compute(architecture, row, *settings).bytes
             # 9 of 10 lie inside; T5's and those of some windows are larger. It takes no cache of 32
             # bits, of which attention makes a copy
             is_f32 = "f32" in (case["type_k"], case["type_v"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
+from typing import NamedTuple
 from zlib import adler32, crc32
 
 from ...catalogue.architecture import Architecture
@@ -17,9 +18,27 @@ from ...core.stored import Store, shipped_store
 from ..case import Case, Cells
 from ..tensors import ArchitectureRow
 
-# the bytes of an architecture by what `_key` makes of tokens, batch and rows of logits; None where
-# no graph can be built
+# the bytes of an architecture by the name of a question; None where no graph can be built
 Buffers = Mapping[str, int | None]
+
+
+class _Question(NamedTuple):
+    """What decides the buffer of one architecture."""
+
+    room: Cells
+    logits_rows: int
+    on_device: bool = False
+
+    @property
+    def name(self) -> str | None:
+        """The name among the stored questions of one architecture; None where no such is stored:
+        but for tokens and batch it has other cells than the default.
+        """
+        room = self.room
+        if room != Cells(tokens=room.tokens, batch=room.batch):
+            return None
+        place = " on a device" if self.on_device else ""
+        return f"{room.tokens} {room.batch} {self.logits_rows}{place}"
 
 
 def compute_bytes(
@@ -32,9 +51,9 @@ def compute_bytes(
 ) -> int | None:
     """The compute buffer to the byte; None where the architecture has no graph here."""
     stored = _stored_buffers(model, row)
-    key = _key(room, logits_rows, on_device=on_device)
-    if key is not None and key in stored:
-        return stored[key]
+    name = _Question(room, logits_rows, on_device).name if stored else None
+    if name is not None and name in stored:
+        return stored[name]
     # what is stored needs none of the modules that replay a graph: 6 ms
     from .graph import exact_compute_bytes
 
@@ -58,33 +77,39 @@ def _stored_by_fingerprint() -> Mapping[str, Buffers]:
 
 def keep_buffers(store: Store, cases: Iterable[Case]) -> None:
     """Write the stored form of the buffers that these cases ask for, in RAM and on a device."""
-    from .graph import exact_compute_bytes
-
     by_fingerprint: dict[str, dict[str, int | None]] = {}
     for case in cases:
         if case.row.graph is None:
             continue
         fingerprint = _fingerprint(case.model, case.row)
         buffers = by_fingerprint.setdefault(fingerprint, {})
-        rows = case.logits_rows
-        for room in (case.room, case.room_of_first_batch):
-            for on_device in (False, True):
-                key = _key(room, rows, on_device=on_device)
-                if key is not None and key not in buffers:
-                    buffers[key] = exact_compute_bytes(
-                        case.model, case.row, room, rows, on_device=on_device
-                    )
+        for question in _questions_of(case):
+            name = question.name
+            if name is not None and name not in buffers:
+                buffers[name] = _replayed(case, question)
     store.rows("buffers", lambda: by_fingerprint)
 
 
-def _key(room: Cells, logits_rows: int, *, on_device: bool) -> str | None:
-    """The name of a question among those of one architecture; None where no such is stored: but for
-    tokens and batch it has other cells than the default.
+def _questions_of(case: Case) -> tuple[_Question, ...]:
+    """What compute.py asks of a case: the buffer of a full context in RAM and on a device, and of
+    RAM what one batch touches.
     """
-    if room != Cells(tokens=room.tokens, batch=room.batch):
-        return None
-    place = " on a device" if on_device else ""
-    return f"{room.tokens} {room.batch} {logits_rows}{place}"
+    rows = case.logits_rows
+    return (
+        _Question(case.room, rows),
+        _Question(case.room, rows, on_device=True),
+        _Question(case.room_of_first_batch, rows),
+    )
+
+
+def _replayed(case: Case, question: _Question) -> int | None:
+    """The answer of the replay."""
+    from .graph import exact_compute_bytes
+
+    room, logits_rows, on_device = question
+    return exact_compute_bytes(
+        case.model, case.row, room, logits_rows, on_device=on_device
+    )
 
 
 def _fingerprint(model: Architecture, row: ArchitectureRow) -> str:

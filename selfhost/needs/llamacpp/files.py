@@ -12,15 +12,15 @@ file of one of llama-quantize's recipes: `[mixes]` in specs/common/gguf_types.to
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
 from ...catalogue.architecture import Architecture
 from ...catalogue.spec import FileTensors, ModelSpec, PublishedFiles
-from ...core.records import Record, Unread
-from ...core.tables import TomlRow, shipped_table
+from ...core.records import Record, Stated, Unread
+from ...core.tables import TomlRow, shipped_record, shipped_table
 from ...core.templates import fill
 from ..case import Case, published_size, unread_of
 from ..quantization import (
@@ -35,7 +35,6 @@ from ..tensors import gguf_tensors, row_of
 
 SOURCE = "llama.cpp 0c1e570 (2026-10), rules checked by measurement"
 RECIPE = "llama-quantize's rules, tensor by tensor (llama.cpp, 2026)"
-SIZES: TomlRow = shipped_table("memory")["llama.cpp"]
 TOKEN_TABLE = "token_embd.weight"
 OUTPUT_MATRIX = "output.weight"
 # who makes the `UD-` files, and how the account names its repositories: so are 157 of 162 that this
@@ -49,6 +48,36 @@ _MOST_OF_MANY_BITS = 1.04
 # an allowance for the number of a block, for which `*` stands here; and bytes of each side
 _ENTRY_BYTES = 26
 _SIDE_BYTES = 8
+
+
+class LlamaCppSizes(Stated):
+    """`["llama.cpp"]` of specs/common/memory.toml, which explains each key. Of two numbers the
+    first is the least, the second the most; of three the second is likely.
+    """
+
+    recipe_error: float
+    bits_least: float
+    bits_most: tuple[tuple[float, ...], ...]
+    large: int
+    few_bits: float
+    token_bytes: Mapping[str, tuple[float, ...]]
+    keys_bytes: tuple[int, ...]
+    mixes_of_mxfp4: tuple[float, ...]
+    mixes_source: str
+    largest_file_bytes: int
+    experts_error: float
+    device_error: float
+    on_a_device: str
+    activations: Mapping[str, tuple[int, ...]]
+    gpu_in_ram: Mapping[str, tuple[int, ...]]
+    experts_in_ram: Mapping[str, int]
+    largest_vocabulary: int
+    vocabulary_bytes: Mapping[str, tuple[int, ...]]
+    picture_bytes: tuple[int, ...]
+    block_compute: tuple[float, ...]
+
+
+SIZES = shipped_record(LlamaCppSizes, "memory", "llama.cpp")
 
 
 class Share(NamedTuple):
@@ -141,11 +170,11 @@ def _size_by_recipe(case: Case, recipe: str) -> Term:
         return _with_tables(case.model, recipe, mix.tables, file, line)
     share = mix.experts if case.model.has_experts else mix.dense
     if recipe == "MXFP4":
-        share = Share(*SIZES["mixes_of_mxfp4"])
+        share = Share(*SIZES.mixes_of_mxfp4)
     low = int(file.bytes * share.least)
     high = int(file.bytes * share.most)
     line = f"{share.least:g} to {share.most:g} × {line}"
-    source = SIZES["mixes_source"]
+    source = SIZES.mixes_source
     return term(
         "files", (low + high) // 2, How.ASSUMED, source, line, low=low, high=high
     )
@@ -179,7 +208,7 @@ def _size_by_bits(case: Case, recipe: str, weights: int) -> Term:
     """
     bits = BITS_PER_WEIGHT[recipe]
     size = int(weights * bits / 8)
-    least = SIZES["bits_least"]
+    least = SIZES.bits_least
     most = _most_by_bits(weights, bits)
     line = f"{weights:,} parameters × {bits:g} bits / 8"
     source = "bits per weight of Llama 3.1 8B (llama.cpp tools/quantize/README.md)"
@@ -193,7 +222,7 @@ def _size_by_bits(case: Case, recipe: str, weights: int) -> Term:
         least = least * low * 2 / both
         most = most * high * 2 / both
         line += f" × {both / 2:g}"
-        source += f"; {SIZES['mixes_source']}"
+        source += f"; {SIZES.mixes_source}"
     low_bytes = int(size * least)
     high_bytes = int(size * most)
     return term(
@@ -207,10 +236,10 @@ def _most_by_bits(weights: int, bits: float) -> float:
     """
     if bits >= 8:
         return _MOST_OF_MANY_BITS
-    of_large, of_small = SIZES["bits_most"]
-    shares: list[float] = of_large if weights >= SIZES["large"] else of_small
+    of_large, of_small = SIZES.bits_most
+    shares = of_large if weights >= SIZES.large else of_small
     of_many_bits, of_few_bits = shares
-    return of_few_bits if bits < SIZES["few_bits"] else of_many_bits
+    return of_few_bits if bits < SIZES.few_bits else of_many_bits
 
 
 @lru_cache(maxsize=1024)
@@ -276,7 +305,7 @@ def usual_tensors(
                 architecture, quantization, importance_matrix=matrix, earlier=earlier
             )
     sizes = [sum_bytes(file) for file in files.values()]
-    error = SIZES["recipe_error"]
+    error = SIZES.recipe_error
     return UsualTensors(
         tensors=files[has_matrix, is_early],
         least_bytes=int(min(sizes) * (1 - error)),
@@ -290,23 +319,28 @@ def header_bytes(
     """Least and most bytes in front of the tensors: their table, the keys and the vocabulary
     (docs/gguf.md of ggml).
     """
-    vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
+    vocabulary = vocabulary_of(architecture)
     table = 0
     for tensor in tensors:
         entry = _ENTRY_BYTES + len(tensor.name) + _SIDE_BYTES * len(tensor.shape)
         table += entry * tensor.count
-    least, most = SIZES["token_bytes"][tokenizer_kind(architecture)]
-    least_keys, most_keys = SIZES["keys_bytes"]
+    least, most = SIZES.token_bytes[tokenizer_kind(architecture)]
+    least_keys, most_keys = SIZES.keys_bytes
     return (
         table + least_keys + int(vocabulary * least),
         table + most_keys + int(vocabulary * most),
     )
 
 
+def vocabulary_of(architecture: Architecture) -> int:
+    """Tokens of the vocabulary in a GGUF file, which converters pad or cut; 0 where not known."""
+    return architecture.vocabulary_gguf or architecture.vocabulary or 0
+
+
 def tokenizer_kind(architecture: Architecture) -> str:
     """The kind of the vocabulary, by its size where models of a row differ; "" where unknown."""
     kind = row_of(architecture).tokenizer
-    vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
+    vocabulary = vocabulary_of(architecture)
     if kind == "varies":
         return ""
     if kind == "wpm" and vocabulary > 100_000:

@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from ...catalogue.spec import SIZE_OF, FileTensors
 from ...core.records import Record
+from ...core.units import plural
 from ..case import Case
 from ..quantization import BITS_PER_WEIGHT, BLOCKS, LAYOUTS, TABLES
-from ..records import How, Term, by_type, summed, taken_off, term, whole_files
+from ..records import How, Split, Term, by_type, summed, taken_off, term, whole_files
 from ..tensors import ArchitectureRow
 from .files import (
     OUTPUT_MATRIX,
@@ -97,7 +98,8 @@ def weights_terms(case: Case, files: Term) -> LoadedWeights:
         return LoadedWeights((whole_files(files, remark="; the whole file"),), 0)
     in_file = _in_file(case, files, recipe)
     if case.device is not None:
-        return LoadedWeights(_on_devices(in_file, case.row), 0)
+        weights, *tables = _on_devices(in_file, case.row)
+        return LoadedWeights((*_with_experts_apart(case, weights), *tables), 0)
     if in_file.scale is not None:
         return LoadedWeights((in_file.term,), 0)
     return _laid_out(in_file, case)
@@ -305,6 +307,75 @@ def _buffer_of(
     return next((buffer for buffer in layout if buffer.takes(tensor)), None)
 
 
+def _expert_tensors(case: Case) -> list[FileTensors]:
+    """The matrices of experts; none of a model whose tensors are not known."""
+    recipe = recipe_of(case.quantization, case.model)
+    if not case.whole or recipe is None:
+        return []
+    usual = usual_tensors(case.model, recipe, case.spec.released)
+    return [
+        tensor
+        for tensor in usual.tensors
+        if tensor.name.endswith("_exps.weight") and not tensor.extra
+    ]
+
+
+def largest_experts_bytes(case: Case) -> int:
+    """Bytes of all experts of one layer, of each matrix the largest."""
+    largest: dict[str, int] = {}
+    for tensor in _expert_tensors(case):
+        size = tensor.bytes // tensor.count
+        largest[tensor.name] = max(size, largest.get(tensor.name, 0))
+    return sum(largest.values())
+
+
+def _with_experts_apart(case: Case, weights: Term) -> list[Term]:
+    """What a device holds of the weights where the experts of the first layers are left in RAM: all
+    but experts, the experts of the other layers, and, in RAM, those of the first layers.
+    """
+    first = int(case.settings.get("cpu_expert_layers") or 0)
+    if not first:
+        return [weights]
+    tensors = _expert_tensors(case)
+    experts_bytes = sum_bytes(tensors)
+    layers = list[int]()
+    for feed in case.model.feed_forward:
+        if feed.experts:
+            layers.extend(feed.layers)
+    layers_in_ram = len([layer for layer in layers if layer < first])
+    if not experts_bytes or not layers_in_ram:
+        return [weights]
+    ram_bytes = experts_bytes * layers_in_ram // len(layers)
+    device_bytes = experts_bytes - ram_bytes
+    error = 0
+    # the matrices of one name may have several types, by layer
+    if len({tensor.name for tensor in tensors}) < len(tensors):
+        error = int(min(ram_bytes, device_bytes) * SIZES.experts_error)
+    line = f"{weights.bytes:,} - {experts_bytes:,} bytes of experts"
+    rest = weights.resized(weights.bytes - experts_bytes, line)
+    parts = [rest.replace(output_bytes=weights.output_bytes)]
+    if layers_in_ram < len(layers):
+        experts = _experts_of(weights, device_bytes, len(layers) - layers_in_ram, error)
+        parts.append(experts.replace(first_layer=min(first, case.model.layers)))
+    experts = _experts_of(weights, ram_bytes, layers_in_ram, error)
+    parts.append(experts.replace(split=Split.HOST))
+    return parts
+
+
+def _experts_of(weights: Term, size: int, layers: int, error: int) -> Term:
+    """The experts of so many layers, which may be so many bytes less and more."""
+    line = f"{size:,} bytes; experts of {plural(layers, 'layer')}"
+    return term(
+        "weights",
+        size,
+        How.COMPUTED,
+        weights.source,
+        line,
+        low=size - error,
+        high=size + error,
+    )
+
+
 def own_block_weights(case: Case) -> Term:
     """The model's own multi-token-prediction block, as far as it is not loaded anyway."""
     row = case.row
@@ -315,7 +386,7 @@ def own_block_weights(case: Case) -> Term:
         for tensor in usual.tensors:
             if tensor.extra and not tensor.name.startswith(names):
                 tensors.append(tensor)
-    error = int(sum_bytes(tensors) * SIZES["recipe_error"])
+    error = int(sum_bytes(tensors) * SIZES.recipe_error)
     block = _stored("mtp_weights", tensors, How.COMPUTED, RECIPE, error, error)
     if row.mtp_in_gguf:
         return block

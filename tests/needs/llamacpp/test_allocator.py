@@ -26,7 +26,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.core.tables import shipped_table
 from selfhost.needs import canonical_quantization, weights_files
 from selfhost.needs import case as needs_case
-from selfhost.needs.llamacpp import graph, memory
+from selfhost.needs.llamacpp import compute, graph
 from selfhost.needs.records import Term
 
 
@@ -64,7 +64,7 @@ def test_a_guess_of_a_buffer_is_in_its_range() -> None:
     for record in records("memory"):
         if record["n_ctx"] >= 512:
             made, of = architecture(record["model"]), row(record["model"])
-            guess = memory.guessed_compute(
+            guess = compute.guessed_compute(
                 made, of, room(record), rows_of_logits(record)
             )
             inside.append(

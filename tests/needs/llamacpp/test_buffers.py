@@ -11,9 +11,11 @@ from helpers.cases import case_id
 from packed_specs import usual_cases
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.stored import Store
+from selfhost.needs import Case, count, needs_on
 from selfhost.needs.case import Cells
-from selfhost.needs.llamacpp import buffers, graph
+from selfhost.needs.llamacpp import buffers, compute, graph
 from selfhost.needs.llamacpp.graph import exact_compute_bytes
+from selfhost.needs.records import Device
 from selfhost.needs.tensors import row_of
 
 # a replay takes milliseconds, and a package holds 1,400
@@ -34,6 +36,16 @@ def _forget() -> None:
     buffers._stored_buffers.cache_clear()
 
 
+def asked_of(case: Case) -> list[tuple[Cells, bool]]:
+    """The cells of the buffers that the account of a case reads, and whether a device has them."""
+    return [
+        (case.room, False),
+        (case.room, True),
+        # a device reserves the whole buffer, so one batch matters in RAM alone
+        (case.room_of_first_batch, False),
+    ]
+
+
 @pytest.mark.usefixtures("stored")
 def test_what_is_stored_is_what_a_replay_gives(
     monkeypatch: pytest.MonkeyPatch,
@@ -41,14 +53,42 @@ def test_what_is_stored_is_what_a_replay_gives(
     """Of every usual question about a tenth of the models, and nothing is replayed for them."""
     cases = [case for case in usual_cases(Catalogue.open()) if case.row.graph]
     for case in cases[::_EVERY]:
-        for room in (case.room, case.room_of_first_batch):
-            for on_device in (False, True):
-                asked = case.model, case.row, room, case.logits_rows
-                replayed = exact_compute_bytes(*asked, on_device=on_device)
-                with monkeypatch.context() as patch:
-                    patch.setattr(graph, "exact_compute_bytes", refuse)
-                    found = buffers.compute_bytes(*asked, on_device=on_device)
-                assert found == replayed, case.spec.id
+        for room, on_device in asked_of(case):
+            asked = case.model, case.row, room, case.logits_rows
+            replayed = exact_compute_bytes(*asked, on_device=on_device)
+            with monkeypatch.context() as patch:
+                patch.setattr(graph, "exact_compute_bytes", refuse)
+                found = buffers.compute_bytes(*asked, on_device=on_device)
+            assert found == replayed, case.spec.id
+
+
+@pytest.mark.parametrize("model", ["gemma-3-4b-it", "qwen3-30b-a3b"], ids=case_id)
+def test_each_stored_buffer_is_one_that_an_account_reads(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No other buffer makes a package larger, or longer to build."""
+    cases = [case for case in usual_cases(Catalogue.open()) if case.spec.id == model]
+    read = _Recorder()
+    with monkeypatch.context() as patch:
+        patch.setattr(compute, "compute_bytes", read)
+        for case in cases:
+            needs_on(count(case), case, Device(maker="nvidia"))
+    replayed = _Recorder()
+    monkeypatch.setattr(graph, "exact_compute_bytes", replayed)
+    buffers.keep_buffers(Store(str(tmp_path), str(tmp_path / "target")), cases)
+    assert replayed.asked == read.asked
+
+
+class _Recorder:
+    """Notes the cells, the rows of logits and the place of each buffer that is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: set[tuple[object, ...]] = set()
+
+    def __call__(self, *asked: object, on_device: bool) -> int:
+        _, _, room, rows = asked
+        self.asked.add((room, rows, on_device))
+        return 1
 
 
 def refuse(*asked: object, **_: object) -> None:

@@ -1,0 +1,396 @@
+"""What is loaded beside a model: the encoder of a model that sees or hears, and a model or block
+that drafts for it.
+
+In go the model's case and terms; out come terms in bytes, and files with those of the companion.
+
+Drafting is as llama.cpp 0c1e570 sets it up (common/speculative.cpp): the draft's context holds as
+many tokens as the model's, its cache is f16 whatever the model's is, it asks for one row of logits
+per sequence, and the model for `1 + DRAFTED_TOKENS`.
+"""
+
+from __future__ import annotations
+
+from ...catalogue.architecture import Architecture
+from ...catalogue.spec import ModelSpec, PublishedDraft
+from ...core import units
+from ...core.records import Record, Unread
+from ...core.units import plural
+from ..case import (
+    ENCODER_REMEDY,
+    MEGAPIXEL_SIDE,
+    Case,
+    Encoder,
+    encoder_of,
+    why_no_encoders,
+)
+from ..quantization import BITS_PER_WEIGHT, bytes_of
+from ..records import (
+    PROGRAMS,
+    How,
+    Needs,
+    Split,
+    Term,
+    of_sequences,
+    share_by_device,
+    term,
+    unread,
+    with_files,
+)
+from ..tensors import CacheGroup, cache_groups, shape_of_row
+from .files import SIZES, SOURCE, vocabulary_of
+from .weights import own_block_weights
+
+# what is typed for the block that the model itself brings
+OWN_BLOCK = "mtp"
+_DRAFT_SOURCE = f"{SOURCE}: common/speculative.cpp"
+# llama.cpp refuses a draft whose vocabulary differs by more tokens (SPEC_VOCAB_MAX_SIZE_DIFFERENCE
+# of common/speculative.cpp)
+_MOST_OTHER_TOKENS = 128
+# bytes of a parameter of an encoder in a file of 16 bits, with some vectors in 32: the least, which
+# is all in 16 bits, the likely and the most
+_LEAST_ENCODER_BYTES = 2
+_ENCODER_BYTES = 2.02
+_MOST_ENCODER_BYTES = 2.12
+# names of tensors and keys come on top of a stated size: at most this share of it
+_HEADER_SHARE = 200
+# terms of a draft model that the model's own have already
+_NOT_OF_A_DRAFT = ("activations", *PROGRAMS)
+
+
+class Projector(Record):
+    """The files of a model with that of its encoder, None where that has no known size; what the
+    encoder takes in memory; and what of it is not known.
+    """
+
+    files: Term | None
+    terms: tuple[Term, ...] = ()
+    unknown: tuple[Unread, ...] = ()
+
+
+def with_projector(case: Case, files: Term) -> Projector:
+    """The files of a model that may see or hear, and the memory of its encoder."""
+    spec = case.spec
+    is_unstated = "parameters.encoders" in spec.unknown
+    may_see = spec.modality == "vision" or is_unstated
+    if case.text_alone or not (case.encoders or may_see):
+        return Projector(files=files)
+    no_encoders = why_no_encoders(spec)
+    if no_encoders is not None:
+        why = f"{no_encoders}; the file beside it has {units.decimal(files.bytes)}"
+        memory = unread(why, ENCODER_REMEDY, "memory.projector")
+        return Projector(
+            files=None, unknown=(memory, memory.replace(fact="download_bytes"))
+        )
+    if spec.architecture is None or not case.encoders or spec.modality == "speech":
+        return Projector(files=files)
+    file = _projector_file(case)
+    encoder = (file, _picture(case))
+    if _stays_in_ram(case):
+        encoder = (file.replace(split=Split.HOST), _picture_in_ram(case))
+    how = How.ASSUMED if files.how is How.ASSUMED else How.COMPUTED
+    together = with_files(files, file, "the projector").replace(how=how)
+    return Projector(files=together, terms=encoder)
+
+
+def _stays_in_ram(case: Case) -> bool:
+    """Whether an option keeps the encoder off the GPU."""
+    return case.settings.get("projector") == "ram"
+
+
+def _projector_file(case: Case) -> Term:
+    """The file of a vision or audio encoder, in 16 bits with some vectors in 32."""
+    encoders = case.encoders
+    stated = case.spec.parameters.projector_bytes
+    if stated is None:
+        return term(
+            "projector",
+            int(encoders * _ENCODER_BYTES),
+            How.COMPUTED,
+            "F16 projector file; parameters of the encoders in the spec",
+            f"{encoders:,} parameters × {_ENCODER_BYTES} bytes",
+            low=encoders * _LEAST_ENCODER_BYTES,
+            high=int(encoders * _MOST_ENCODER_BYTES),
+        )
+    line = f"{stated:,} bytes; {encoders:,} parameters, matrices in 16 bits, the rest in 32"
+    high = stated + stated // _HEADER_SHARE
+    if stated < encoders * _LEAST_ENCODER_BYTES:
+        line = f"{stated:,} bytes; its publisher quantized it, and others have it in 16 bits"
+        high = int(encoders * _ENCODER_BYTES)
+    source = "F16 projector file as llama.cpp's converter writes it (0c1e570, conversion/*.py)"
+    return term("projector", stated, How.COMPUTED, source, line, high=high)
+
+
+def _picture_in_ram(case: Case) -> Term:
+    """The encoder's buffer where an option leaves the encoder in RAM."""
+    return _picture(case.replace(device=None)).replace(split=Split.HOST)
+
+
+def _picture(case: Case) -> Term:
+    """The encoder's own buffer. In RAM a picture touches it: none without one, at the most of a
+    picture of a megapixel, or of as many tokens as an option allows. A device reserves it at load:
+    for a picture of a fixed size, or for the largest (clip-model.h, set_warmup_n_tokens,
+    set_limit_image_tokens).
+    """
+    encoder = encoder_of(case.spec)
+    if encoder is None:
+        return _picture_of_unknown_encoder()
+    picture = _picture_of(encoder, int(case.settings.get("picture_tokens") or 0))
+    on_device = case.device is not None
+    size = picture.bytes
+    high = size * 6 // 5
+    low = picture.reserved_bytes if on_device else 0
+    line = picture.line
+    if on_device and size < picture.reserved_bytes:
+        size = picture.reserved_bytes
+        high = size
+        line = f"{size:,} bytes; reserved at load, for pictures that need no more"
+    else:
+        # with what activations take in 16 bits to meet its weights, and the picture itself: 1.19
+        # times as much of a Pixtral's (tests/truth/llamacpp_companions.json)
+        line += "; none without any, up to a fifth more in a work buffer"
+    source = f"{SOURCE}: tools/mtmd/clip.cpp, an encoder {encoder.what}"
+    return term(
+        "projector_compute", size, How.MEASURED, source, line, low=low, high=high
+    )
+
+
+def _picture_of_unknown_encoder() -> Term:
+    """The buffer of an encoder that was not measured, by the others."""
+    size, most = SIZES.picture_bytes
+    others = "25 other kinds reserve 20 to 739 MB (llama.cpp 0c1e570)"
+    source = f"this encoder was not measured; {others}"
+    line = f"{size:,} bytes"
+    return term("projector_compute", size, How.ASSUMED, source, line, low=0, high=most)
+
+
+class _Picture(Record):
+    """Bytes of an encoder's buffer for one picture, with the line of arithmetic; and bytes that a
+    device reserves at load.
+    """
+
+    bytes: int
+    reserved_bytes: int
+    line: str
+
+
+def _picture_of(encoder: Encoder, most_tokens: int) -> _Picture:
+    """What a usual picture takes: of as many tokens as an option allows, 0 for none; of a
+    megapixel; or half a minute of sound.
+    """
+    reserved = encoder.reserved_bytes
+    if most_tokens and encoder.token_pixels is not None:
+        side = encoder.token_pixels
+        size = encoder.picture_bytes(most_tokens * side**2)
+        if reserved == encoder.largest_bytes:
+            reserved = size
+        line = f"{size:,} bytes; for a picture of {most_tokens:,} tokens of {side} × {side} pixels"
+        return _Picture(bytes=size, reserved_bytes=reserved, line=line)
+    largest = encoder.largest_pixels
+    if largest is None:
+        size = encoder.largest_bytes
+        line = (
+            f"{size:,} bytes; for {encoder.largest_seconds} seconds of sound, the most"
+        )
+        return _Picture(bytes=size, reserved_bytes=reserved, line=line)
+    side = min(MEGAPIXEL_SIDE, largest)
+    size = encoder.picture_bytes(side**2)
+    line = f"{size:,} bytes; for a picture of {side:,} × {side:,}"
+    if side < largest:
+        line += f", {encoder.largest_bytes:,} for one of {largest:,} × {largest:,}, the most"
+    return _Picture(bytes=size, reserved_bytes=reserved, line=line)
+
+
+def why_no_own_block(model: ModelSpec) -> str | None:
+    """Why the model has no block or published draft of its own to draft with; None where it has."""
+    architecture = model.architecture
+    if model.draft is not None:
+        return None
+    if architecture is None or not architecture.mtp_layers:
+        return "brings no block that predicts more than one token"
+    if not cache_groups(architecture):
+        return "keeps no cache of tokens, so the size of its block's cache is not known"
+    return None
+
+
+def own_block_terms(case: Case, compute: Term) -> list[Term]:
+    """What the model's own block, or the draft that its publisher made, takes beside the model and
+    its compute buffer; nothing where the model does not draft with it.
+    """
+    if not case.companions.own_block:
+        return []
+    if case.spec.draft is not None:
+        return _published_draft(case, case.spec.draft, compute)
+    cells = _block_cache(case, case.room.full, case.room.streams)
+    cache = cells.replace(how=How.EXACT)
+    return [own_block_weights(case), cache, _block_compute(compute)]
+
+
+def _block_compute(compute: Term) -> Term:
+    """The compute buffer of a block: a share of the model's own."""
+    least, likely = SIZES.block_compute
+    measured = "36 cases of 6 models measured 0.48 to 0.93 of the model's own buffer"
+    return term(
+        "mtp_compute",
+        int(compute.bytes * likely),
+        How.COMPUTED,
+        f"{_DRAFT_SOURCE}; {measured}",
+        f"{likely:g} × {compute.bytes:,} bytes",
+        low=int(compute.bytes * least),
+        high=compute.bytes,
+    )
+
+
+def _published_draft(case: Case, draft: PublishedDraft, compute: Term) -> list[Term]:
+    """The draft's weights, on the first of several devices, and its compute buffer. It attends to
+    the cache of the model (`ctx_other` in src/models/gemma4-assistant.cpp), so it has none.
+    """
+    file = draft_file(case, draft)
+    weights = file.replace(name="mtp_weights", split=Split.FIRST)
+    least, _ = SIZES.block_compute
+    size = int(compute.bytes * least)
+    source = f"{_DRAFT_SOURCE}; not measured of {draft.name}, which is narrower than the model"
+    line = f"{least:g} × {compute.bytes:,} bytes, as of other blocks"
+    buffer = term(
+        "mtp_compute",
+        size,
+        How.ASSUMED,
+        source,
+        line,
+        low=size // 4,
+        high=compute.bytes,
+    )
+    return [weights, buffer]
+
+
+def draft_file(case: Case, draft: PublishedDraft) -> Term:
+    """The draft's file. llama.cpp takes the file whose type is nearest to the model's: Q8_0 beside
+    most files, Q4_0 beside those that were trained for 4 bits, 16 bits beside 16 bits; a program of
+    safetensors loads 16 bits.
+    """
+    in_16_bits = 2 * draft.parameters
+    if case.format != "gguf":
+        line = f"{draft.parameters:,} parameters × 2 bytes"
+        high = in_16_bits * 101 // 100
+        return term("files", in_16_bits, How.COMPUTED, draft.source, line, high=high)
+    size = draft.gguf_bytes
+    beside_matrices = size - bytes_of("Q8_0", draft.parameters)
+    low = beside_matrices + bytes_of("Q4_0", draft.parameters)
+    high = size
+    if BITS_PER_WEIGHT.get(case.quantization, 0) >= 16:
+        high = beside_matrices + in_16_bits
+    line = f"{size:,} bytes in Q8_0"
+    return term("files", size, How.STATED, draft.source, line, low=low, high=high)
+
+
+def block_of_checkpoint(case: Case) -> list[Term]:
+    """The block's weights, in a narrow type or in 16 bits, and a cache as wide as a layer's; or the
+    weights of the draft that its publisher made for it.
+    """
+    devices = case.device.devices if case.device is not None else 1
+    if case.spec.draft is not None:
+        # it reads the keys and values of the model, which every device has a part of
+        weights = draft_file(case, case.spec.draft).replace(name="mtp_weights")
+        return [share_by_device(weights, devices, 1 / devices)]
+    parameters = case.spec.parameters.mtp
+    architecture = case.spec.architecture
+    if architecture is None or not parameters or not architecture.mtp_layers:
+        return []
+    source = case.runtime.sources.get("companions", case.runtime.name)
+    weights = _weights_of_block(architecture, parameters, source)
+    cells = _block_cache(case, case.context_tokens, case.workload.parallel)
+    cache = cells.replace(source=source)
+    heads = max(1, min(group.kv_heads for group in cache_groups(architecture)))
+    return [
+        share_by_device(weights, devices, 1 / devices),
+        share_by_device(cache, devices, 1 / min(devices, heads)),
+    ]
+
+
+def _weights_of_block(architecture: Architecture, parameters: int, source: str) -> Term:
+    """The weights of a checkpoint's block in 16 bits, at the least in 4."""
+    size = 2 * parameters
+    low = size
+    line = f"{parameters:,} parameters × 2 bytes"
+    if architecture.matrix_dtype is not None or architecture.expert_dtype is not None:
+        low = parameters // 2
+        line += "; less where the block is stored in the model's narrow type"
+    return term("mtp_weights", size, How.COMPUTED, source, line, low=low)
+
+
+def _block_cache(case: Case, tokens: int, sequences: int) -> Term:
+    """A plain 16-bit cache of the block's layers, as wide as a layer that keeps every token:
+    blocks × 2 bytes × (keys + values) × tokens × sequences.
+    """
+    group = _group_like_block(cache_groups(case.model))
+    blocks = case.model.mtp_layers or 0
+    numbers = group.key_elements + group.value_elements
+    size = blocks * 2 * numbers * tokens * sequences
+    before, shape = shape_of_row(group)
+    line = f"{before}{plural(blocks, 'block')} × {shape} × 2 bytes × {tokens:,} tokens"
+    line += of_sequences(sequences)
+    return term("mtp_kv_cache", size, How.COMPUTED, _DRAFT_SOURCE, line)
+
+
+def _group_like_block(groups: tuple[CacheGroup, ...]) -> CacheGroup:
+    """The last layers without a window, else the last."""
+    for group in reversed(groups):
+        if group.window_tokens is None:
+            return group
+    return groups[-1]
+
+
+def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] | None:
+    """Both sizes where llama.cpp refuses the draft; None where it takes it, or one is not known."""
+    if model.architecture is None or draft.architecture is None:
+        return None
+    tokens = vocabulary_of(model.architecture)
+    of_draft = vocabulary_of(draft.architecture)
+    if not tokens or not of_draft or abs(tokens - of_draft) <= _MOST_OTHER_TOKENS:
+        return None
+    return tokens, of_draft
+
+
+def with_draft(model: Needs, draft: Needs, case: Case, source: str) -> Needs:
+    """The model with another that drafts for it, on the first of several accelerators."""
+    name = case.draft.spec.name if case.draft is not None else ""
+    terms = list(model.terms)
+    for part in draft.terms:
+        if part.name not in _NOT_OF_A_DRAFT:
+            terms.append(_term_of_draft(part, name, source))
+    unknown = list(model.unknown)
+    for why in draft.unknown:
+        unknown.append(why.replace(reason=f"{name}, the draft: {why.reason}"))
+    files = model.files
+    largest = model.largest_file_bytes or 0
+    if files is not None and not case.companions.draft_is_here:
+        files = _files_with_draft(files, draft.files, name)
+        largest = max(largest, draft.largest_file_bytes or 0)
+    devices = [
+        count for count in model.tensor_parallel if count in draft.tensor_parallel
+    ]
+    return model.replace(
+        files=files,
+        terms=tuple(terms),
+        unknown=tuple(unknown),
+        evictable_bytes=model.evictable_bytes + draft.evictable_bytes,
+        largest_file_bytes=largest or None,
+        tensor_parallel=tuple(devices),
+    )
+
+
+def _term_of_draft(part: Term, name: str, source: str) -> Term:
+    """A term of a draft model as one of the model's: whole on the first accelerator."""
+    return part.replace(
+        name=f"draft_{part.name}",
+        split=part.split if part.stays_in_ram else Split.FIRST,
+        output_bytes=0,
+        arithmetic=f"{part.arithmetic}; of {name}",
+        source=f"{part.source}; as a draft: {source}",
+    )
+
+
+def _files_with_draft(files: Term, of_draft: Term | None, name: str) -> Term | None:
+    """The files with those of a draft that has to be downloaded; None where these are not known."""
+    if of_draft is None:
+        return None
+    return with_files(files, of_draft, f"the draft, {name}")

@@ -1,0 +1,273 @@
+"""The compute buffer of a llama.cpp process, in which the graph of one batch is computed, and what
+a graph on devices is fed with from RAM.
+
+In goes a case; out come terms in bytes. Where the graph of the architecture is written down
+(graph.py) the buffer is exact; of others it is a guess with a range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...catalogue.architecture import Architecture, Attention
+from ...core.records import Record
+from ..case import Case, Cells
+from ..records import How, Split, Term, term
+from ..tensors import ArchitectureRow, cache_groups, states, window_of
+from .buffers import compute_bytes
+from .files import SIZES, SOURCE, vocabulary_of
+from .weights import largest_experts_bytes
+
+# the ends of a guess, as shares of it: 98 of 100 buffers known to the byte lie between
+GUESS_LEAST = 0.6
+GUESS_MOST = 2.0
+# copies of a graph's inputs that each of several devices has beside the one (GGML_SCHED_MAX_COPIES
+# of ggml/src/ggml-backend.cpp is 4)
+_MORE_COPIES = 3
+# what the states of several sequences add where each drafted token leaves one, in states of one
+# layer: 0.8 to 1.15 were measured, of three models; this is the most
+_ROLLED_BACK_STATES = 5
+_FLOAT_BYTES = 4
+
+
+def compute_buffer(case: Case) -> Term:
+    """The buffer once the context is full."""
+    if case.device is None:
+        return _buffer_in_ram(case)
+    return _with_copies(case, _buffer_on_device(case))
+
+
+def _buffer_in_ram(case: Case) -> Term:
+    """The pages of the buffer that are touched: by a full context most, at the least by one short
+    prompt.
+    """
+    size = _replayed_bytes(case, case.room, case.logits_rows)
+    reserved = _reserved_bytes(case)
+    if size is None:
+        return _guess(case)
+    after_one_batch = _replayed_bytes(case, case.room_of_first_batch, case.logits_rows)
+    low = min(size, after_one_batch or size)
+    high = size + _rolled_back_bytes(case)
+    line = f"{size:,} bytes"
+    if low < size:
+        line += f"; {size - low:,} bytes less are touched by one short prompt"
+    how = How.EXACT if high == reserved else How.COMPUTED
+    return term("compute", size, how, _replay_source(case), line, low=low, high=high)
+
+
+def _buffer_on_device(case: Case) -> Term:
+    """The whole buffer, which a device reserves at load."""
+    size = _reserved_bytes(case)
+    if size is None:
+        return _guess(case)
+    error = SIZES.device_error
+    low = int(size * (1 - error))
+    high = int((size + _rolled_back_bytes(case)) * (1 + error))
+    source = f"{_replay_source(case)}; {SIZES.on_a_device}"
+    line = f"{size:,} bytes"
+    return term("compute", size, How.COMPUTED, source, line, low=low, high=high)
+
+
+def _replay_source(case: Case) -> str:
+    return f"{SOURCE}; its allocator replayed on the graph of {case.model.row}"
+
+
+def _reserved_rows(case: Case) -> int:
+    """Rows of logits that the program makes room for."""
+    if case.runtime.memory.logits_rows == "batch":
+        return case.room.micro_batch
+    return case.logits_rows
+
+
+def _reserved_bytes(case: Case) -> int | None:
+    """The buffer as it is reserved; None where the architecture has no graph."""
+    return _replayed_bytes(case, case.room, _reserved_rows(case))
+
+
+def _replayed_bytes(case: Case, room: Cells, rows: int) -> int | None:
+    """The buffer with these cells and so many rows of logits; None where there is no graph."""
+    if not case.has_row:
+        return None
+    if case.model.vocabulary is None and not case.row.encoder:
+        return None
+    on_device = case.device is not None
+    return compute_bytes(case.model, case.row, room, rows, on_device=on_device)
+
+
+def _rolled_back_bytes(case: Case) -> int:
+    """The most that the buffer takes more where each drafted token leaves a state to roll back."""
+    if case.room.states == 1:
+        return 0
+    largest = max((state.memory for state in states(case.model)), default=0)
+    count = case.room.states * case.workload.parallel
+    return _ROLLED_BACK_STATES * count * largest
+
+
+def _guess(case: Case) -> Term:
+    return guessed_compute(case.model, case.row, case.room, _reserved_rows(case))
+
+
+class _Moment(Record):
+    """Bytes that are in use at one moment of a batch, with the line of arithmetic."""
+
+    bytes: int
+    line: str
+
+
+def guessed_compute(
+    model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int
+) -> Term:
+    """The buffer of an architecture without a graph: the larger of the logits and the widest layer
+    with its masks.
+    """
+    logits = _moment_of_logits(model, row, room, logits_rows)
+    moment = _moment_of_widest_layer(model, row, room)
+    if logits.bytes > moment.bytes:
+        moment = logits
+    line = moment.line
+    most = moment.bytes
+    if model.vocabulary is None and not row.encoder:
+        tokens = SIZES.largest_vocabulary
+        line += f"; the vocabulary is not stated: logits of up to {tokens:,} tokens"
+        most += _FLOAT_BYTES * logits_rows * tokens
+    return term(
+        "compute",
+        moment.bytes,
+        How.ASSUMED,
+        f"{SOURCE}; a guess by the widest layer, for no graph is written down",
+        line,
+        low=int(moment.bytes * GUESS_LEAST),
+        high=int(most * GUESS_MOST),
+    )
+
+
+def _batch_tokens(row: ArchitectureRow, room: Cells) -> int:
+    """Tokens of one batch, bounded by the cells of the cache."""
+    if row.encoder:
+        return room.encoded
+    return min(room.micro_batch, room.full * room.streams)
+
+
+def _moment_of_logits(
+    model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int
+) -> _Moment:
+    """4 × (tokens × width + rows × (vocabulary + width)); an encoder makes no logits."""
+    tokens = _batch_tokens(row, room)
+    width = model.embedding_length
+    numbers = tokens * width
+    if not row.encoder:
+        numbers += min(tokens, logits_rows) * (vocabulary_of(model) + width)
+    size = _FLOAT_BYTES * numbers
+    return _Moment(bytes=size, line=f"{size:,} bytes of logits")
+
+
+def _moment_of_widest_layer(
+    model: Architecture, row: ArchitectureRow, room: Cells
+) -> _Moment:
+    """tokens × (cells × bytes of masks + 4 × numbers alive of a token)."""
+    tokens = _batch_tokens(row, room)
+    cells = 0
+    if model.attention:
+        cells = tokens if row.encoder else room.full
+    heads = max((group.heads for group in model.attention), default=0)
+    alive = 4 * model.embedding_length + _numbers_in_widest_layer(model, row)
+    alive += _arrays_of_scores(row, room) * cells * heads
+    masks = _mask_bytes(room) + _indexer_bytes(model.attention) // room.streams
+    size = tokens * (cells * masks + _FLOAT_BYTES * alive)
+    line = (
+        f"{cells:,} cells × {masks} bytes of masks + {alive:,} numbers alive × 4 bytes"
+    )
+    return _Moment(bytes=size, line=f"{tokens:,} tokens × ({line})")
+
+
+def _arrays_of_scores(row: ArchitectureRow, room: Cells) -> int:
+    """Arrays of attention's scores that are alive at once."""
+    if row.relative_positions:
+        # the scores, and the table of distances, turned
+        return 3
+    return 0 if room.flash and not row.unfused else 1
+
+
+def _mask_bytes(room: Cells) -> int:
+    """Bytes of the mask of one cell: flash attention reads 16 bits."""
+    return 2 if room.flash else 4
+
+
+def _indexer_bytes(attention: Sequence[Attention]) -> int:
+    """Bytes of each cell in the masks of a sparse indexer: the scores of all its heads, twice."""
+    heads_by_kind = {}
+    for group in attention:
+        if group.indexer_heads:
+            heads_by_kind[group.kind] = group.indexer_heads
+    if "latent" in heads_by_kind:
+        return 6
+    if "full" in heads_by_kind:
+        return 8 * heads_by_kind["full"] + 4
+    return 0
+
+
+def _numbers_in_widest_layer(model: Architecture, row: ArchitectureRow) -> int:
+    """Numbers of a token that are alive in the widest part of any layer."""
+    numbers = [0]
+    for recurrent in model.recurrent:
+        inner_length = recurrent.inner_length or 0
+        numbers.append(4 * inner_length)
+    matrices = 1 if row.gate == "none" else 3
+    for feed in model.feed_forward:
+        chosen = feed.used or 1
+        numbers.append(chosen * feed.length * matrices)
+    for heads in model.attention:
+        numbers.append(_numbers_of_attention(heads))
+    return max(numbers)
+
+
+def _numbers_of_attention(heads: Attention) -> int:
+    """Numbers of a token that are alive while it attends."""
+    if heads.kind != "latent":
+        return 2 * (heads.heads + heads.kv_heads) * heads.key_length
+    rope_length = heads.rope_length or 0
+    latent_length = heads.latent_length or 0
+    numbers = heads.heads * (heads.key_length + 2 * (rope_length + latent_length))
+    # 22 buffers of DeepSeek V3.2 and GLM 5, which have an indexer, are twice as large
+    return 2 * numbers if heads.indexer_heads else numbers
+
+
+def _with_copies(case: Case, compute: Term) -> Term:
+    """The buffer with what several devices take more: each has copies of a graph's inputs, mostly
+    masks, and the first copies for a prompt the experts of the largest layer in RAM (`op_offload`).
+    """
+    experts_bytes = largest_experts_bytes(case) if case.room.copies_weights else 0
+    masks_bytes = sum(_masks(case))
+    return compute.replace(
+        pipeline_bytes=_MORE_COPIES * masks_bytes, offload_bytes=experts_bytes
+    )
+
+
+def _masks(case: Case) -> list[int]:
+    """Bytes of the mask of each kind of layers: those without a window, and those with one."""
+    room = case.room
+    of_cell = _mask_bytes(room) * room.micro_batch
+    windows = {window_of(case.model, group) for group in cache_groups(case.model)}
+    return [of_cell * room.cells_of_layer(window) for window in windows]
+
+
+def inputs_in_ram(case: Case) -> Term:
+    """What the graph of a model on a device is fed with, pinned in RAM: masks, and the embeddings
+    of a batch as they are looked up and as a caller may hand them over; with several devices four
+    copies of the masks. No more of a batch is in RAM where weights lie there, too: a device
+    computes it.
+    """
+    tokens = case.room.micro_batch
+    masks = _masks(case)
+    masks_bytes = sum(masks)
+    # vectors that may come instead of tokens, and what is looked up: of tokens, and of positions
+    tables = 3 if case.row.positions else 2
+    embeddings_bytes = tables * tokens * case.model.embedding_length * _FLOAT_BYTES
+    # positions, rows, and where keys and values of each kind of layers go
+    numbers_bytes = tokens * (8 + 16 * len(masks))
+    size = masks_bytes + embeddings_bytes + numbers_bytes
+    line = f"{masks_bytes:,} bytes of masks + {embeddings_bytes:,} bytes of embeddings"
+    line += f" + {numbers_bytes:,} bytes of positions; in batches of {tokens:,} tokens"
+    source = f"{SOURCE}: CUDA_Host compute buffer; 54 cases on a GPU"
+    inputs = term("compute", size, How.COMPUTED, source, line)
+    return inputs.replace(split=Split.HOST, pipeline_bytes=_MORE_COPIES * masks_bytes)
