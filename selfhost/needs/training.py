@@ -1,6 +1,9 @@
 """Training a model further with transformers and peft: every weight, or adapters on 16-bit (LoRA)
 or 4-bit weights (QLoRA), in one process on one device.
 
+In goes a case; out come its files, the checkpoints of a run, and the terms of one training step in
+bytes.
+
 Weights, gradients and optimizer are the model states of ZeRO (arXiv 1910.02054, section 3.1: 16
 bytes a parameter with mixed-precision Adam); NF4 with double quantization takes 4.127 bits (QLoRA,
 arXiv 2305.14314, section 3). Activations follow arXiv 2205.05198, section 4, without scores, which
@@ -9,10 +12,14 @@ fused attention does not save. The runs of tests/truth/finetune.json lie inside 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ..catalogue.architecture import Attention, FeedForward
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import CHECKPOINTS
-from ..core.records import Record, Unread
-from ..core.tables import shipped_table
+from ..core.records import Record, Stated, Unread, read_by
+from ..core.tables import shipped_record
 from ..core.templates import fill
 from ..core.units import plural
 from ..core.workload import DEFAULT_LORA_RANK
@@ -20,15 +27,65 @@ from .case import Case, is_cast, overhead, stored_type, why_no_encoders
 from .checkpoints import linear_layers, size_of
 from .file_formats import why_cache_not_known
 from .python import SHARD_BYTES
-from .records import How, Needs, Term, term, unread
+from .records import How, Needs, Size, Term, term, unread
 from .tensors import checkpoint_tensors, count_parameters
 
-_RULES = shipped_table("memory")["training"]
+
+class _ActivationEnds(Stated):
+    """The least and the most of activations, and the most with checkpointing, as shares of the
+    likely size.
+    """
+
+    low: float
+    high: float
+    checkpointed: float
+
+
+class _RefusalWords(Stated):
+    """Why it is not known what training takes, and what to do instead; None for nothing."""
+
+    why: str
+    remedy: str | None = None
+
+
+class _TrainingTable(Stated):
+    """`[training]` of specs/common/memory.toml, which explains each key."""
+
+    kept_checkpoints: int
+    packed: tuple[str, ...]
+    logit_bytes: int
+    states: Mapping[str, tuple[int, ...]]
+    adapter_states: Mapping[str, int]
+    all_source: str
+    lora_source: str
+    frozen_source: str
+    nf4_source: str
+    activation_ends: _ActivationEnds = read_by(kind=_ActivationEnds)
+    activations_source: str
+    refused: Mapping[str, _RefusalWords] = read_by(kind=_RefusalWords)
+
+
+_RULES = shipped_record(_TrainingTable, "memory", "training")
+# 16-bit weights
+_HALF_BYTES = 2
+# adapters, and what peft casts to float32
+_FLOAT_BYTES = 4
+# 4096 weights in NF4 with double quantization: 2048 bytes, one for the scale of each 64 of them,
+# and a float32 for 256 of those
+_NF4_BYTES = 2113
+_NF4_WEIGHTS = 4096
+
+
+class AdapterParameters(NamedTuple):
+    """Parameters of adapters, likely and at most."""
+
+    likely: int
+    most: int
 
 
 class Training(Record):
     """A case with what was not asked for filled in, the tokens of one step, and parameters: all,
-    those of linear layers without those of experts, and likely and most of adapters.
+    those of linear layers without those of experts, and those of adapters.
     """
 
     case: Case
@@ -36,7 +93,7 @@ class Training(Record):
     parameters: int
     linear: int
     experts: int
-    adapters: tuple[int, int]
+    adapters: AdapterParameters
     trains_all: bool
 
 
@@ -44,55 +101,69 @@ def finetune_needs(case: Case) -> Needs:
     """What one training step and the checkpoints of a run take: `parallel` sequences at once;
     adapters count as weights; `disk_bytes` has the checkpoints that are kept.
     """
-    needs, refused = Needs(), _why_not_computed(case)
-    if refused is None or refused[0]:
-        format = (
-            case.workload.format
-            if case.workload.format in CHECKPOINTS
-            else "safetensors"
-        )
-        files = size_of(
-            case.replace(format=format, quantization=stored_type(case.model))
-        )
-        needs = (
-            Needs(unknown=(files,)) if isinstance(files, Unread) else Needs(files=files)
-        )
-    if refused is not None:
-        why, remedy = refused[1]
+    refusal = _why_not_computed(case)
+    needs = Needs()
+    if refusal is None or refusal.knows_files:
+        needs = _download(case)
+    if refusal is not None:
         first = "disk_bytes" if needs.download_bytes else "download_bytes"
-        unknown = (unread(why, remedy or None, fact) for fact in (first, "memory"))
-        return needs.replace(checkpoint_bytes=None, unknown=(*needs.unknown, *unknown))
-    training, stored, kept = training_of(case), needs.files, _RULES["kept_checkpoints"]
+        disk = unread(refusal.why, refusal.remedy or None, first)
+        unknown = (*needs.unknown, disk, disk.replace(fact="memory"))
+        return needs.replace(checkpoint_bytes=None, unknown=unknown)
+    training = training_of(case)
+    stored = needs.files
     download = stored.bytes if stored is not None else None
+    states = _model_states(training, download)
     program = overhead(case.runtime, on_gpu=case.device is not None)
-    terms = *_model_states(training, download), _activations(training), program
-    bytes_of = {each.name: each.bytes for each in terms}
     # a checkpoint has what is trained, and the optimizer's state
-    state = bytes_of.get("optimizer", 0)
-    trained = bytes_of["weights"] if training.trains_all else 4 * training.adapters[0]
-    largest = max(state, min(trained, SHARD_BYTES), min(download or 0, SHARD_BYTES))
+    state = _bytes_of(states, "optimizer")
+    trained = _FLOAT_BYTES * training.adapters.likely
+    if training.trains_all:
+        trained = _bytes_of(states, "weights")
+    checkpoint = trained + state
+    kept = _RULES.kept_checkpoints
     if stored is not None:
-        line = f"on disk also {plural(kept, 'checkpoint')} of {trained + state:,} bytes"
+        line = f"on disk also {plural(kept, 'checkpoint')} of {checkpoint:,} bytes"
         stored = stored.replace(source=f"{stored.source}; {line}")
     return needs.replace(
         files=stored,
-        checkpoint_bytes=kept * (trained + state),
-        terms=terms,
-        largest_file_bytes=largest,
+        checkpoint_bytes=kept * checkpoint,
+        terms=(*states, _activations(training), program),
+        largest_file_bytes=max(state, min(max(trained, download or 0), SHARD_BYTES)),
     )
 
 
+def _download(case: Case) -> Needs:
+    """The files that training starts from, as they are published."""
+    format = "safetensors"
+    if case.workload.format in CHECKPOINTS:
+        format = case.workload.format
+    files = size_of(case.replace(format=format, quantization=stored_type(case.model)))
+    if isinstance(files, Unread):
+        return Needs(unknown=(files,))
+    return Needs(files=files)
+
+
+def _bytes_of(terms: list[Term], name: str) -> int:
+    """Bytes of the term of that name; 0 where there is none."""
+    return sum(part.bytes for part in terms if part.name == name)
+
+
 def training_of(case: Case) -> Training:
-    model, workload = case.model, case.workload.with_finetuning_defaults()
-    trains_all, kind = workload.finetune_method == "full", workload.quantization or ""
+    """The training of a case, with the usual method, rank and optimizer where none was asked for,
+    and its parameters counted.
+    """
+    workload = case.workload.with_finetuning_defaults()
+    trains_all = workload.finetune_method == "full"
     case = case.replace(workload=workload)
-    if not trains_all and is_cast(case.spec, case.runtime, kind):
-        # the lines for adapters say in which type the frozen weights are loaded (--dtype of trl)
-        model = model.replace(dtype=kind)
-        case = case.replace(spec=case.spec.replace(architecture=model), model=model)
+    if not trains_all:
+        case = _cast(case, workload.quantization or "")
     rank = workload.lora_rank or DEFAULT_LORA_RANK
-    linear = experts = adapters = expert_adapters = 0
-    for layer in linear_layers(model):
+    linear = 0
+    experts = 0
+    adapters = 0
+    expert_adapters = 0
+    for layer in linear_layers(case.model):
         # keys and values of latent attention come from one matrix
         inputs = 0 if layer.part == "latent values" else layer.inputs
         added = rank * (inputs + layer.outputs) * layer.number
@@ -103,7 +174,7 @@ def training_of(case: Case) -> Training:
             linear += layer.weights
             adapters += added
     # encoders have narrower matrices: up to four times as many adapter parameters a weight
-    parameters = count_parameters(checkpoint_tensors(model)) + case.encoders
+    parameters = count_parameters(checkpoint_tensors(case.model)) + case.encoders
     seeing = 4 * case.encoders * adapters // max(1, parameters)
     return Training(
         case=case,
@@ -111,188 +182,328 @@ def training_of(case: Case) -> Training:
         parameters=parameters,
         linear=linear,
         experts=experts,
-        adapters=(adapters, adapters + expert_adapters + seeing),
+        adapters=AdapterParameters(adapters, adapters + expert_adapters + seeing),
         trains_all=trains_all,
     )
 
 
-def _why_not_computed(case: Case) -> tuple[bool, tuple[str, str]] | None:
-    """Why not all is known of training a model, with what to do instead; and whether its files
-    are known all the same.
+def _cast(case: Case, quantization: str) -> Case:
+    """The case with the frozen weights in the type that the lines for adapters say (--dtype of
+    trl).
     """
-    spec, model, runtime = case.spec, case.model, case.runtime
+    if not is_cast(case.spec, case.runtime, quantization):
+        return case
+    model = case.model.replace(dtype=quantization)
+    return case.replace(spec=case.spec.replace(architecture=model), model=model)
+
+
+# ------------------------------------------------------------------ why it is not computed
+
+
+class _Refusal(Record):
+    """Why it is not known what training takes, and what to do instead, "" for nothing.
+    `knows_files`: what is downloaded is known all the same.
+    """
+
+    why: str
+    remedy: str
+    knows_files: bool = True
+
+
+def _refused(key: str, *, knows_files: bool = True, **figures: str) -> _Refusal:
+    """The refusal of that key of the table, filled with the figures."""
+    words = _RULES.refused[key]
+    return _Refusal(
+        why=fill(words.why, figures),
+        remedy=fill(words.remedy or "", figures),
+        knows_files=knows_files,
+    )
+
+
+def _why_not_computed(case: Case) -> _Refusal | None:
+    """Why not all is known of training a model; None where it is."""
+    return _why_not_by_program(case) or _why_not_by_model(case)
+
+
+def _why_not_by_program(case: Case) -> _Refusal | None:
+    """Why nothing of the training is known, not even which files it starts from."""
+    runtime = case.runtime
+    if not runtime.id:
+        return _refused("no_program", knows_files=False)
+    trainer = runtime.finetuning.trainer
+    if trainer:
+        return _refused(
+            "trainer", knows_files=False, runtime=runtime.name, trainer=trainer
+        )
+    untyped = case.spec.unknown.get("architecture.matrix_dtype")
+    if untyped is not None:
+        return _refused("untyped", knows_files=False, untyped=untyped)
+    if not runtime.finetuning.methods:
+        return _refused("runs_alone", knows_files=False, runtime=runtime.name)
+    return None
+
+
+def _why_not_by_model(case: Case) -> _Refusal | None:
+    """Why the memory of training is not known, where the files are."""
+    spec = case.spec
+    model = case.model
+    if not _is_of_text(case):
+        # a model that hears writes text
+        kind = "audio" if spec.modality == "text" else spec.modality
+        elsewhere = case.runtime.finetuning.elsewhere.get(spec.modality, "")
+        return _refused("kind", kind=kind, elsewhere=elsewhere)
+    if not case.whole:
+        return _refused("no_tensors")
+    if case.row.rewrites or why_cache_not_known(model, case.runtime) is not None:
+        return _refused("row", row=model.row)
+    if "nvfp4" in (model.matrix_dtype, model.expert_dtype):
+        return _refused("nvfp4")
     no_encoders = why_no_encoders(spec)
-    untyped, kind = spec.unknown.get("architecture.matrix_dtype"), spec.modality
-    is_of_text = not spec.components and kind in ("text", "vision", "embedding")
-    kind = "audio" if kind == "text" else kind
-    has_cache = not case.row.rewrites and why_cache_not_known(model, runtime) is None
-    figures = {
-        "runtime": runtime.name,
-        "trainer": runtime.finetuning.trainer or "",
-        "untyped": untyped or "",
-        "kind": kind,
-        "elsewhere": runtime.finetuning.elsewhere.get(spec.modality, ""),
-        "row": model.row,
-        "encoders": no_encoders or "",
-    }
-    without_files = {
-        "no_program": not runtime.id,
-        "trainer": bool(runtime.finetuning.trainer),
-        "untyped": untyped is not None,
-        "runs_alone": not runtime.finetuning.methods,
-    }
-    refused = without_files | {
-        "kind": not is_of_text or model.audio is not None,
-        "no_tensors": not case.whole,
-        "row": not has_cache,
-        "nvfp4": "nvfp4" in (model.matrix_dtype, model.expert_dtype),
-        "encoders": no_encoders is not None,
-    }
-    key = next((key for key, is_so in refused.items() if is_so), None)
-    if key is None:
-        return None
-    why, remedy = (fill(text, figures) for text in _RULES["refused"][key])
-    return key not in without_files, (why, remedy)
+    if no_encoders is not None:
+        return _refused("encoders", encoders=no_encoders)
+    return None
+
+
+def _is_of_text(case: Case) -> bool:
+    """Whether the model reads text, pictures or both, and hears nothing."""
+    if case.spec.components or case.model.audio is not None:
+        return False
+    return case.spec.modality in ("text", "vision", "embedding")
 
 
 def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
     """Why transformers does not train these weights by that method, and what to do instead; None
     where it does, or may: of a publisher's own narrow weights others publish 16-bit copies.
     """
-    own, model = spec.quantized, spec.architecture
-    stored = model.matrix_dtype or model.expert_dtype or "" if model else ""
-    is_of_mlx = own is not None and own.format == "mlx"
-    is_here = own is not None or not spec.origin.endswith(".toml")
-    if is_of_mlx or stored.startswith(tuple(_RULES["packed"])):
-        key = "quantized"
+    model = spec.architecture
+    stored = ""
+    if model is not None:
+        stored = model.matrix_dtype or model.expert_dtype or ""
+    is_of_mlx = spec.quantized is not None and spec.quantized.format == "mlx"
+    is_here = spec.quantized is not None or not spec.origin.endswith(".toml")
+    if is_of_mlx or stored.startswith(_RULES.packed):
+        refusal = _refused("quantized")
     elif method == "qlora" and stored and is_here and stored != "nvfp4":
-        key = "narrow"
+        refusal = _refused("narrow", stored=stored)
     else:
         return None
-    why, remedy = (fill(text, {"stored": stored}) for text in _RULES["refused"][key])
-    return why, remedy
+    return refusal.why, refusal.remedy
 
 
-def _model_states(training: Training, stored: int | None) -> list[Term]:
+# ------------------------------------------------------------------ the model states
+
+
+def _model_states(training: Training, download: int | None) -> list[Term]:
     """Weights, gradients and what the optimizer keeps: of all, or of adapters on weights that stay
-    as they are.
+    as they are. `download`: bytes of the files, None where not known.
     """
-    total, model, (number, most) = (
-        training.parameters,
-        training.case.model,
-        training.adapters,
-    )
-    linear, experts = training.linear, training.experts
-    width = 4 if model.dtype == "float32" else 2
-    optimizer = training.case.workload.optimizer or "adamw"
-    sizes: dict[str, tuple[int, int, int, str]]
     if training.trains_all:
-        least, likely = _RULES["states"][optimizer]
-        least = likely if width == 4 else least
-        source, line = _RULES["all_source"], f"{total:,} parameters"
-        twice, each = 2 * total, likely * total
-        sizes = {
-            "weights": (twice, twice, twice, f"{line} × 2 bytes"),
-            "gradients": (max(1, total // 100), twice, 4 * total, f"{line} × 2 bytes"),
-            "optimizer": (least * total, each, each, f"{line} × {likely} bytes"),
-        }
+        states = _states_of_all(training)
     else:
-        if training.case.workload.finetune_method == "qlora":
-            tables, quantized = total - linear - experts, -(-linear * 2113 // 4096)
-            low = quantized + -(-experts * 2113 // 4096) + 2 * tables
-            frozen = quantized + 2 * experts + 4 * tables
-            high, source = (
-                -(-linear * 9 // 16) + 4 * experts + 4 * tables,
-                _RULES["nf4_source"],
-            )
-            line = f"{linear:,} linear × 2113 / 4096 bytes + {experts:,} of experts × 2 bytes"
-            line += f" + {tables:,} others × 4 bytes"
-        else:
-            source, line = (
-                _RULES["frozen_source"],
-                f"{total:,} parameters × {width} bytes",
-            )
-            low = frozen = high = width * total
-            if (model.expert_dtype or model.matrix_dtype) and stored is not None:
-                # FP8Linear of transformers passes gradients to what stands on it
-                low = min(low, stored)
-            elif model.dtype is None:
-                high *= 2
-        line, source = (
-            f"{line} + {number:,} of adapters",
-            f"{source}; {_RULES['lora_source']}",
-        )
-        low, frozen, high = low + 2 * number, frozen + 4 * number, high + 4 * most
-        sizes = {"weights": (low, frozen, high, f"{line} × 4 bytes")}
-        states = {"gradients": 4, "optimizer": _RULES["adapter_states"][optimizer]}
-        for name, each in states.items():
-            line = f"{number:,} of adapters × {each} bytes"
-            sizes[name] = (
-                each * number // 2,
-                each * number,
-                int(each * most * 1.05),
-                line,
-            )
+        states = _states_of_adapters(training, download)
+    return [state for state in states if state.bytes]
+
+
+def _is_wide(training: Training) -> bool:
+    """Whether the weights are in 32 bits."""
+    return training.case.model.dtype == "float32"
+
+
+def _optimizer(training: Training) -> str:
+    """The optimizer that was asked for, else the usual one."""
+    return training.case.workload.optimizer or "adamw"
+
+
+def _states_of_all(training: Training) -> list[Term]:
+    """2 bytes a parameter for weights and for gradients, and those of the optimizer."""
+    total = training.parameters
+    least, likely = _RULES.states[_optimizer(training)]
+    if _is_wide(training):
+        least = likely
+    weights = Size(1, 1, 1).times(_HALF_BYTES * total)
+    gradients = Size(max(1, total // 100), _HALF_BYTES * total, _FLOAT_BYTES * total)
+    optimizer = Size(least, likely, likely).times(total)
+    line = f"{total:,} parameters"
+    source = _RULES.all_source
     return [
-        term(name, likely, How.COMPUTED, source, line, low=low, high=high)
-        for name, (low, likely, high, line) in sizes.items()
-        if likely
+        weights.as_term("weights", How.COMPUTED, source, f"{line} × 2 bytes"),
+        gradients.as_term("gradients", How.COMPUTED, source, f"{line} × 2 bytes"),
+        optimizer.as_term(
+            "optimizer", How.COMPUTED, source, f"{line} × {likely} bytes"
+        ),
     ]
 
 
+class _Frozen(Record):
+    """Weights that stay as they are beside adapters, with their line of arithmetic."""
+
+    size: Size
+    line: str
+    source: str
+
+
+def _states_of_adapters(training: Training, download: int | None) -> list[Term]:
+    """Frozen weights with adapters in 32 bits, and gradients and optimizer of adapters alone."""
+    number, most = training.adapters
+    if training.case.workload.finetune_method == "qlora":
+        frozen = _frozen_in_nf4(training)
+    else:
+        frozen = _frozen_as_loaded(training, download)
+    weights = Size(
+        frozen.size.least + _HALF_BYTES * number,
+        frozen.size.likely + _FLOAT_BYTES * number,
+        frozen.size.most + _FLOAT_BYTES * most,
+    )
+    source = f"{frozen.source}; {_RULES.lora_source}"
+    line = f"{frozen.line} + {number:,} of adapters × {_FLOAT_BYTES} bytes"
+    states = [weights.as_term("weights", How.COMPUTED, source, line)]
+    of_optimizer = _RULES.adapter_states[_optimizer(training)]
+    for name, of_parameter in (
+        ("gradients", _FLOAT_BYTES),
+        ("optimizer", of_optimizer),
+    ):
+        likely = of_parameter * number
+        size = Size(likely // 2, likely, int(of_parameter * most * 1.05))
+        line = f"{number:,} of adapters × {of_parameter} bytes"
+        states.append(size.as_term(name, How.COMPUTED, source, line))
+    return states
+
+
+def _frozen_in_nf4(training: Training) -> _Frozen:
+    """Linear layers in NF4. Experts: at the least in NF4 too, as bitsandbytes leaves them in 16
+    bits, at the most in 32. Tables in 32 bits, at the least in 16.
+    """
+    linear = training.linear
+    experts = training.experts
+    tables = training.parameters - linear - experts
+    quantized = _nf4_bytes(linear)
+    size = Size(
+        quantized + _nf4_bytes(experts) + _HALF_BYTES * tables,
+        quantized + _HALF_BYTES * experts + _FLOAT_BYTES * tables,
+        # with a scale of 32 bits for each 64 weights
+        -(-linear * 9 // 16) + _FLOAT_BYTES * (experts + tables),
+    )
+    line = f"{linear:,} linear × {_NF4_BYTES} / {_NF4_WEIGHTS} bytes"
+    line += f" + {experts:,} of experts × 2 bytes + {tables:,} others × 4 bytes"
+    return _Frozen(size=size, line=line, source=_RULES.nf4_source)
+
+
+def _nf4_bytes(weights: int) -> int:
+    """Bytes of so many weights in NF4 with double quantization, rounded up."""
+    return -(-weights * _NF4_BYTES // _NF4_WEIGHTS)
+
+
+def _frozen_as_loaded(training: Training, download: int | None) -> _Frozen:
+    """All weights in the type that they are loaded in."""
+    model = training.case.model
+    width = _FLOAT_BYTES if _is_wide(training) else _HALF_BYTES
+    size = width * training.parameters
+    least = size
+    most = size
+    if (model.expert_dtype or model.matrix_dtype) and download is not None:
+        # FP8Linear of transformers passes gradients to what stands on it
+        least = min(least, download)
+    elif model.dtype is None:
+        most *= 2
+    line = f"{training.parameters:,} parameters × {width} bytes"
+    return _Frozen(size=Size(least, size, most), line=line, source=_RULES.frozen_source)
+
+
+# ------------------------------------------------------------------ activations
+
+
 def _activations(training: Training) -> Term:
-    """What the forward pass saves for the backward pass, with the logits and the last norm."""
-    model, (saved, widest), case = (
-        training.case.model,
-        _saved_in_layers(training),
-        training.case,
-    )
-    hidden, checkpointing = model.embedding_length, training.case.workload.checkpointing
-    is_wide = (
-        training.case.workload.finetune_method == "lora" and model.dtype == "float32"
-    )
-    width = 4 if is_wide else 2
-    embeds = case.row.encoder or case.embeds or not model.output_matrix
-    logits = 0
-    if not embeds and model.vocabulary is not None:
-        logits = _RULES["logit_bytes"] * model.vocabulary
-    each, remark = saved + logits, ""
-    if checkpointing:
+    """What the forward pass saves for the backward pass, with the logits and the last norm:
+    tokens × bytes of a token.
+    """
+    case = training.case
+    model = case.model
+    saved = _saved_by_token(training)
+    logits = _logit_bytes(case)
+    is_wide = _is_wide(training) and case.workload.finetune_method == "lora"
+    width = _FLOAT_BYTES if is_wide else _HALF_BYTES
+    of_token = saved.in_layers + logits
+    layers_at_once = 1
+    most_share = _RULES.activation_ends.high
+    remark = ""
+    if case.workload.checkpointing:
         # the logits are gone before the first layer is computed again
-        each = model.layers * width * hidden + max(widest, logits)
+        inputs = model.layers * width * model.embedding_length
+        of_token = inputs + max(saved.in_widest, logits)
+        layers_at_once = model.layers
+        most_share = _RULES.activation_ends.checkpointed
         remark = "; one input of each layer, and the larger of one layer and the logits"
-    each += 8 * hidden
-    size = training.tokens * each
-    ends, source = _RULES["activation_ends"], _RULES["activations_source"]
-    high = int(ends["checkpointed" if checkpointing else "high"] * size)
+    of_token += 8 * model.embedding_length
+    size = training.tokens * of_token
+    high = int(most_share * size)
     if not training.trains_all:
         # peft adds adapters to all experts of a layer at once
-        high += 2 * width * training.experts // (model.layers if checkpointing else 1)
-    line = f"{training.tokens:,} tokens × {each:,} bytes{remark}"
-    how = How.ASSUMED if model.recurrent else How.COMPUTED
+        high += 2 * width * training.experts // layers_at_once
     return term(
-        "activations", size, how, source, line, low=int(ends["low"] * size), high=high
+        "activations",
+        size,
+        How.ASSUMED if model.recurrent else How.COMPUTED,
+        _RULES.activations_source,
+        f"{training.tokens:,} tokens × {of_token:,} bytes{remark}",
+        low=int(_RULES.activation_ends.low * size),
+        high=high,
     )
 
 
-def _saved_in_layers(training: Training) -> tuple[int, int]:
-    """Bytes that one token leaves in all layers for the backward pass, and in the widest."""
-    model, trains_all = training.case.model, training.trains_all
+def _logit_bytes(case: Case) -> int:
+    """Bytes of a token's logits; 0 of a model that embeds."""
+    model = case.model
+    if case.row.encoder or case.embeds or not model.output_matrix:
+        return 0
+    tokens = model.vocabulary or 0
+    return _RULES.logit_bytes * tokens
+
+
+class _Saved(Record):
+    """Bytes that one token leaves for the backward pass: in all layers, and in the widest."""
+
+    in_layers: int
+    in_widest: int
+
+
+def _saved_by_token(training: Training) -> _Saved:
+    """What norms and sums of each layer save, and attention, recurrence and feed-forward."""
+    model = training.case.model
+    trains_all = training.trains_all
     width = model.embedding_length
-    plain, mixing, feeding = (16 if trains_all else 28) * width, [(0, 0)], [(0, 0)]
+    norms = (16 if trains_all else 28) * width
+    in_layers = norms * model.layers
+    mixing = [0]
     for group in model.attention:
-        kv_heads = group.heads if group.kind == "latent" else group.kv_heads
-        size = 2 * (group.heads + kv_heads) * (group.key_length + group.value_length)
-        size += 0 if trains_all else 4 * group.heads * group.value_length
-        mixing.append((size, len(group.layers)))
+        size = _saved_by_attention(group, trains_all=trains_all)
+        mixing.append(size)
+        in_layers += size * len(group.layers)
     for state in model.recurrent:
         inner = state.inner_numbers or width
-        mixing.append((16 * inner, len(state.layers)))
-    for part in model.feed_forward:
-        chosen = part.used or 1
-        inner = part.length * chosen + (part.shared_length or 0)
-        feeding.append((inner * (8 if trains_all else 10), len(part.layers)))
-    saved = plain * model.layers + sum(
-        size * layers for size, layers in mixing + feeding
-    )
-    return saved, plain + max(mixing)[0] + max(feeding)[0]
+        size = 16 * inner
+        mixing.append(size)
+        in_layers += size * len(state.layers)
+    feeding = [0]
+    for feed in model.feed_forward:
+        size = _saved_by_feed_forward(feed, trains_all=trains_all)
+        feeding.append(size)
+        in_layers += size * len(feed.layers)
+    in_widest = norms + max(mixing) + max(feeding)
+    return _Saved(in_layers=in_layers, in_widest=in_widest)
+
+
+def _saved_by_attention(group: Attention, *, trains_all: bool) -> int:
+    """Queries, keys and values in 16 bits; with adapters the output too, in 32."""
+    kv_heads = group.heads if group.kind == "latent" else group.kv_heads
+    lengths = group.key_length + group.value_length
+    size = 2 * (group.heads + kv_heads) * lengths
+    if not trains_all:
+        size += 4 * group.heads * group.value_length
+    return size
+
+
+def _saved_by_feed_forward(feed: FeedForward, *, trains_all: bool) -> int:
+    """Four arrays of the inner length in 16 bits; with adapters one more."""
+    chosen = feed.used or 1
+    inner = feed.length * chosen + (feed.shared_length or 0)
+    return inner * (8 if trains_all else 10)
