@@ -28,12 +28,15 @@ Sides = tuple[int, ...]
 class Node:
     """One tensor of a graph: an input, a result, or a view of another tensor.
 
-    `layout` holds the bytes of one element and then the sides; it is () of a view. `owner` is the
-    tensor whose memory a view has. `overwrites`: the result may take the place of a source. `given`
-    is an input, `kept` an output, which no other tensor may replace. `placed`: it is in a graph
-    already, and has a `size`, the bytes that it takes in the buffer. `strided`: its rows do not
-    follow each other. `readers` and `views` count what still needs the tensor while the graph runs,
-    and `start` is its address then, -1 without memory.
+    `layout`: the bytes of one element, and then the sides. `owner`: the tensor whose memory a view
+    has. `overwrites`: the result may take the place of a source. `given`: an input, and `kept`: an
+    output, which no other tensor may replace. `placed`: it is in a graph already, and has a `size`,
+    the bytes that it takes in the buffer. `strided`: its rows do not follow each other. `readers`
+    and `views` count what still needs the tensor while the graph runs, and `start` is its address
+    then, -1 without memory.
+
+    The methods add a tensor that is made of this one. What they compute does not matter here, only
+    where the result lies: in memory of its own, over this tensor, or in its memory.
     """
 
     __slots__ = (
@@ -62,6 +65,65 @@ class Node:
         self.views = 0
         self.start = -1
 
+    @property
+    def sides(self) -> Sides:
+        """The lengths of the dimensions."""
+        return self.layout[1:]
+
+    def product(self, length: int) -> Node:
+        """Each row times a matrix: rows of that length in memory of their own (GGML_OP_MUL_MAT)."""
+        return Node((FLOAT_BYTES, length, *self.layout[2:]), (self,))
+
+    def copied(self, *others: Node) -> Node:
+        """A result of the same shape in memory of its own (GGML_OP_CONT, and all that
+        ggml_op_can_inplace does not name).
+        """
+        return Node(self.layout, (self, *others))
+
+    # the activation of a gate times another tensor; the places of each row by its numbers;
+    # GGML_OP_GLU, ARGSORT
+    gating = copied
+    argsort = copied
+
+    def overwritten(self, *others: Node) -> Node:
+        """A result of the same shape that overwrites this tensor, or another source of the shape,
+        where nothing else reads it (ggml_op_can_inplace).
+        """
+        return Node(self.layout, (self, *others), overwrites=True)
+
+    # by what is computed: GGML_OP_ADD and ADD_ID, MUL, DIV, SQR, SCALE, CLAMP; RMS_NORM; sigmoids
+    # and others of GGML_OP_UNARY; ROPE; SOFT_MAX
+    plus = overwritten
+    minus = overwritten
+    times = overwritten
+    divided_by = overwritten
+    squared = overwritten
+    scaled = overwritten
+    clamped = overwritten
+    normed = overwritten
+    activated = overwritten
+    rotated = overwritten
+    softmax = overwritten
+
+    def view(self, *sides: int) -> Node:
+        """The same memory, in another shape where sides are given: ggml_reshape, ggml_view,
+        ggml_permute.
+        """
+        layout = (self.layout[0], *sides) if sides else self.layout
+        return Node(layout, (self,), self.owner or self)
+
+    def part(self, *sides: int) -> Node:
+        """A view of a part of each row: rows of the view do not follow each other in memory. The
+        sides matter where something is computed over the view.
+        """
+        tensor_part = self.view(*sides)
+        tensor_part.strided = True
+        return tensor_part
+
+    def written(self, *sources: Node) -> Node:
+        """The same memory after GGML_OP_CPY or SET_ROWS wrote the sources into it."""
+        return Node(self.layout, sources, self.owner or self)
+
 
 def padded_bytes(layout: Sides, alignment_bytes: int) -> int:
     """The bytes of a tensor, up to where the next may begin (ggml_backend_buft_get_alignment)."""
@@ -76,34 +138,10 @@ def given(*sides: int, element_bytes: int = FLOAT_BYTES) -> Node:
 
 
 def fresh(sides: Sides, *sources: Node, element_bytes: int = FLOAT_BYTES) -> Node:
-    """A result in memory of its own: of GGML_OP_MUL_MAT, GET_ROWS, CONT, CONCAT, FLASH_ATTN_EXT
-    and all others that ggml_op_can_inplace does not name.
+    """A result in memory of its own: of GGML_OP_MUL_MAT, GET_ROWS, CONCAT, FLASH_ATTN_EXT and all
+    others that ggml_op_can_inplace does not name.
     """
     return Node((element_bytes, *sides), sources)
-
-
-def inplace(sides: Sides, *sources: Node) -> Node:
-    """A result that overwrites its first source with the same layout that nothing else reads: of
-    GGML_OP_ADD, MUL, ROPE, RMS_NORM, SOFT_MAX and others that ggml_op_can_inplace names.
-    """
-    return Node((FLOAT_BYTES, *sides), sources, overwrites=True)
-
-
-def view(tensor: Node) -> Node:
-    """The same memory in another shape: ggml_reshape, ggml_view, ggml_permute."""
-    return Node((), (tensor,), tensor.owner or tensor)
-
-
-def part(tensor: Node) -> Node:
-    """A view of a part of each row: rows of the view do not follow each other in memory."""
-    tensor_part = view(tensor)
-    tensor_part.strided = True
-    return tensor_part
-
-
-def written(target: Node, *sources: Node) -> Node:
-    """The memory of `target` after GGML_OP_CPY or SET_ROWS wrote the sources into it."""
-    return Node((), sources, target.owner or target)
 
 
 class Repetition(NamedTuple):

@@ -7,22 +7,12 @@ tensor that the next one reads. A length is a number of elements.
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...catalogue.architecture import Attention
 from ..tensors import window_of
-from .allocator import (
-    FLOAT_BYTES,
-    HALF_BYTES,
-    INDEX_BYTES,
-    Node,
-    fresh,
-    given,
-    inplace,
-    part,
-    view,
-    written,
-)
+from .allocator import FLOAT_BYTES, HALF_BYTES, INDEX_BYTES, Node, fresh, given
 
 if TYPE_CHECKING:
     from .graph import Graph
@@ -114,26 +104,14 @@ def attention(
     the cache; the others read those of an earlier layer.
     """
     row = graph.row
-    count = heads.heads
     projected = _projected(graph, heads, normed, rotated=rotated)
     if row.encoder:
         return _attention_in_batch(graph, heads, projected)
-    key_row_length = heads.kv_heads * heads.key_length
-    value_row_length = heads.kv_heads * heads.value_length
-    # without flash attention all rows of values are as wide as the widest
-    widest = value_row_length
-    if not graph.flash:
-        widest = max(
-            group.kv_heads * group.value_length for group in graph.model.attention
-        )
+    widest = _widest_values(graph, heads)
     inputs = cache_inputs(graph, heads, widest)
-    by_keys = inputs.key_rotation
-    by_values = inputs.value_rotation
-    queries = _rotated_in_blocks(
-        graph, projected.queries, count * heads.key_length, by_keys
-    )
-    keys = _rotated_in_blocks(graph, projected.keys, key_row_length, by_keys)
-    values = _rotated_in_blocks(graph, projected.values, value_row_length, by_values)
+    queries = _rotated_in_blocks(projected.queries, inputs.key_rotation)
+    keys = _rotated_in_blocks(projected.keys, inputs.key_rotation)
+    values = _rotated_in_blocks(projected.values, inputs.value_rotation)
     graph.expand(queries)
     if cached:
         if graph.windowed:
@@ -141,39 +119,39 @@ def attention(
         else:
             graph.expand(values, keys)
         _store_keys(graph, inputs, keys)
-        _store_values(graph, inputs, values, value_row_length, widest)
+        _store_values(graph, inputs, values, widest)
     lengths = _Attended(
-        heads=count,
+        heads=heads.heads,
         value_length=heads.value_length,
-        key_row_length=key_row_length,
-        value_row_length=value_row_length,
+        key_row_length=heads.kv_heads * heads.key_length,
+        value_row_length=heads.kv_heads * heads.value_length,
     )
     attended = _attended(graph, inputs, queries, lengths)
     graph.expand(attended)
-    attended = _rotated_in_blocks(
-        graph, attended, count * heads.value_length, by_values
-    )
+    attended = _rotated_in_blocks(attended, inputs.value_rotation)
     if row.gated_query:
-        sides = count * heads.key_length, graph.tokens
-        gate = part(projected.product)
-        gate = fresh(sides, gate)
-        attended = inplace(sides, attended, gate)
+        gate = projected.product.part(*attended.sides)
+        attended = attended.times(gate.copied())
     if row.attention_gate:
         attended = _gated(graph, heads, attended, normed)
     if "attn_sub_norm" in row.norms:
-        sides = count * heads.value_length, graph.tokens
-        attended = graph.norm(sides, attended)
-    return fresh(graph.hidden, attended)
+        attended = graph.norm(attended)
+    return attended.product(graph.width)
+
+
+def _widest_values(graph: Graph, heads: Attention) -> int:
+    """The length of a row of values in the cache: without flash attention that of the widest
+    layer.
+    """
+    if graph.flash:
+        return heads.kv_heads * heads.value_length
+    return max(group.kv_heads * group.value_length for group in graph.model.attention)
 
 
 def _projected(
     graph: Graph, heads: Attention, normed: Node, *, rotated: bool
 ) -> _Projected:
     """The queries, keys and values, normed and rotated by their positions (build_qkv)."""
-    tokens = graph.tokens
-    query_sides = heads.key_length, heads.heads, tokens
-    key_sides = heads.key_length, heads.kv_heads, tokens
-    value_sides = heads.value_length, heads.kv_heads, tokens
     norm = (
         heads.query_key_norm or graph.model.query_key_norm or graph.row.query_key_norm
     )
@@ -181,27 +159,34 @@ def _projected(
         projected = _projected_at_once(graph, heads, normed)
     else:
         projected = _projected_apart(graph, heads, normed, norms_rows=norm == "full")
-    queries, keys, values, _ = projected
+    queries, keys, values, product = projected
     if norm == "head":
-        queries = graph.norm(query_sides, queries)
-        keys = graph.norm(key_sides, keys)
+        queries = graph.norm(queries)
+        keys = graph.norm(keys)
     if graph.style.values_normed:
-        values = graph.norm(value_sides, values)
+        values = graph.norm(values)
     if rotated:
-        queries = inplace(query_sides, queries, graph.positions)
-        keys = inplace(key_sides, keys, graph.positions)
+        queries = queries.rotated(graph.positions)
+        keys = keys.rotated(graph.positions)
     elif graph.style.temperature:
-        queries = inplace(query_sides, queries, graph.temperature)
-    return _Projected(queries, keys, values, projected.product)
+        queries = queries.times(graph.temperature)
+    return _Projected(queries, keys, values, product)
 
 
 def _projected_at_once(graph: Graph, heads: Attention, normed: Node) -> _Projected:
     """Parts of the product with one matrix."""
-    query_length = heads.heads * heads.key_length
-    key_length = heads.kv_heads * heads.key_length
-    value_length = heads.kv_heads * heads.value_length
-    product = graph.product(query_length + key_length + value_length, normed)
-    return _Projected(part(product), part(product), part(product), product)
+    query_sides = heads.key_length, heads.heads, graph.tokens
+    key_sides = heads.key_length, heads.kv_heads, graph.tokens
+    value_sides = heads.value_length, heads.kv_heads, graph.tokens
+    length = heads.heads * heads.key_length
+    length += heads.kv_heads * (heads.key_length + heads.value_length)
+    product = normed.product(length)
+    return _Projected(
+        queries=product.part(*query_sides),
+        keys=product.part(*key_sides),
+        values=product.part(*value_sides),
+        product=product,
+    )
 
 
 def _projected_apart(
@@ -210,68 +195,59 @@ def _projected_apart(
     """The products with three matrices; that of the queries may hold a gate beside each."""
     tokens = graph.tokens
     is_gated = graph.row.gated_query
-    query_sides = heads.heads * heads.key_length, tokens
-    key_sides = heads.kv_heads * heads.key_length, tokens
-    value_sides = heads.kv_heads * heads.value_length, tokens
-    product_length = query_sides[0]
+    product_length = heads.heads * heads.key_length
     if is_gated:
         product_length *= 2
-    product = graph.product(product_length, normed)
+    product = normed.product(product_length)
     queries = product
-    keys = fresh(key_sides, normed)
+    keys = normed.product(heads.kv_heads * heads.key_length)
     if norms_rows:
-        queries = graph.norm(query_sides, queries)
-        keys = graph.norm(key_sides, keys)
+        queries = graph.norm(queries)
+        keys = graph.norm(keys)
     values = keys
     if not heads.values_from_keys:
-        values = fresh(value_sides, normed)
-    values = view(values)
-    queries = view(queries)
+        values = normed.product(heads.kv_heads * heads.value_length)
+    values = values.view(heads.value_length, heads.kv_heads, tokens)
+    queries = queries.view(heads.key_length, heads.heads, tokens)
     queries.strided = is_gated
-    return _Projected(queries, view(keys), values, product)
+    keys = keys.view(heads.key_length, heads.kv_heads, tokens)
+    return _Projected(queries, keys, values, product)
 
 
-def _rotated_in_blocks(
-    graph: Graph, tensor: Node, row_length: int, rotation: Node | None
-) -> Node:
-    """Rotated in blocks for a quantized cache (ggml_mul_mat_aux); scattered rows are copied first.
-    The same tensor where there is nothing to rotate by.
+def _rotated_in_blocks(tensor: Node, rotation: Node | None) -> Node:
+    """Rotated in blocks for a quantized cache (ggml_mul_mat_aux); scattered rows of several tokens
+    are copied first. The same tensor where there is nothing to rotate by.
     """
     if rotation is None:
         return tensor
-    block = rotation.layout[-1]
-    sides = block, row_length * graph.tokens // block
-    if tensor.strided and graph.tokens > 1:
+    block = rotation.sides[0]
+    sides = block, prod(tensor.sides) // block
+    if tensor.strided and tensor.sides[-1] > 1:
         rows = fresh(sides, tensor)
     else:
-        rows = view(tensor)
-    return view(fresh(sides, rotation, rows))
+        rows = tensor.view(*sides)
+    return fresh(sides, rotation, rows).view(*tensor.sides)
 
 
 def _store_keys(graph: Graph, inputs: CacheInputs, keys: Node) -> None:
     """Write the keys into the cache (cpy_k in src/llama-kv-cache.cpp, GGML_OP_SET_ROWS)."""
-    rows = view(keys)
-    graph.expand(written(graph.cache, rows, inputs.key_places))
+    graph.expand(graph.cache.written(keys.view(), inputs.key_places))
 
 
-def _store_values(
-    graph: Graph, inputs: CacheInputs, values: Node, row_length: int, widest: int
-) -> None:
+def _store_values(graph: Graph, inputs: CacheInputs, values: Node, widest: int) -> None:
     """Write the values into the cache (cpy_v), without flash attention turned and padded."""
     if not graph.flash and values.strided:
-        values = fresh((row_length, graph.tokens), values)
-    if row_length < widest:
+        values = values.copied()
+    if prod(values.sides) < widest * graph.tokens:
         values = fresh((widest, graph.tokens), values)
-    rows = view(values)
-    graph.expand(written(graph.cache, rows, inputs.value_places))
+    graph.expand(graph.cache.written(values.view(), inputs.value_places))
 
 
 def _attended(
     graph: Graph, inputs: CacheInputs, queries: Node, lengths: _Attended
 ) -> Node:
-    """The values that the queries attend to (build_attn_mha)."""
-    by_stream = view(queries)
-    permuted = view(by_stream)
+    """The values that the queries attend to, in a row for each token (build_attn_mha)."""
+    permuted = queries.view().view()
     if graph.flash:
         return _with_flash_attention(graph, inputs, permuted, lengths)
     return _with_stored_scores(graph, inputs, permuted, lengths)
@@ -291,15 +267,13 @@ def _with_flash_attention(
     for length in copied_lengths:
         sides = length, inputs.cells, graph.room.streams
         sources.append(fresh(sides, element_bytes=HALF_BYTES))
-    attended = fresh(
-        (lengths.value_length, lengths.heads, tokens), *sources, inputs.mask
-    )
+    length = lengths.value_length
+    attended = fresh((length, lengths.heads, tokens), *sources, inputs.mask)
     if lengths.unpacked_length:
-        permuted = view(attended)
-        unpacked = fresh((lengths.unpacked_length, tokens, lengths.heads), permuted)
-        permuted = view(unpacked)
-        attended = fresh((lengths.unpacked_length, lengths.heads, tokens), permuted)
-    return view(attended)
+        length = lengths.unpacked_length
+        unpacked = fresh((length, tokens, lengths.heads), attended.view())
+        attended = fresh((length, lengths.heads, tokens), unpacked.view())
+    return attended.view(lengths.heads * length, tokens)
 
 
 def _with_stored_scores(
@@ -310,67 +284,81 @@ def _with_stored_scores(
     """
     tokens = graph.tokens
     streams = graph.room.streams
-    value_sides = lengths.value_length, tokens, lengths.heads
-    score_sides = inputs.cells, tokens // streams, lengths.heads, streams
-    scores = fresh(score_sides, queries)
-    scores = inplace(score_sides, scores, inputs.mask)
     length = lengths.value_length
+    value_sides = length, tokens, lengths.heads
+    scores = fresh((inputs.cells, tokens // streams, lengths.heads, streams), queries)
+    scores = scores.softmax(inputs.mask)
     if lengths.unpacked_length:
-        length = lengths.unpacked_length
         element_bytes = FLOAT_BYTES if graph.room.key_type == "f32" else HALF_BYTES
-        turned_sides = inputs.cells, lengths.value_length, streams
+        turned_sides = inputs.cells, length, streams
         turned = fresh(turned_sides, element_bytes=element_bytes)
-        attended = fresh(value_sides, turned, scores)
-        attended = fresh((length, tokens, lengths.heads), attended)
+        length = lengths.unpacked_length
+        attended = fresh(value_sides, turned, scores).product(length)
     else:
         attended = fresh(value_sides, scores)
-    permuted = view(attended)
-    return fresh((lengths.heads * length, tokens), permuted)
+    return fresh((lengths.heads * length, tokens), attended.view())
 
 
 def _gated(graph: Graph, heads: Attention, attended: Node, normed: Node) -> Node:
     """Attention times a gate: one number for each element, or one for each head."""
-    count = heads.heads
     if graph.row.attention_gate == "element":
-        sides = count * heads.value_length, graph.tokens
-        gate = fresh(sides, normed)
-        return inplace(sides, attended, gate)
-    gate = graph.product(count, normed)
-    by_head = view(attended)
-    gated = inplace((heads.value_length, count, graph.tokens), by_head, view(gate))
-    return view(gated)
+        return attended.times(normed.product(attended.sides[0]))
+    gate = normed.product(heads.heads)
+    by_head = attended.view(heads.value_length, heads.heads, graph.tokens)
+    gated = by_head.times(gate.view())
+    return gated.view(*attended.sides)
 
 
 def _attention_in_batch(graph: Graph, heads: Attention, projected: _Projected) -> Node:
     """Attention of an encoder, which has no cache (llm_graph_input_attn_no_cache)."""
-    tokens = graph.tokens
-    count = heads.heads
     graph.expand(projected.queries, projected.keys, projected.values)
+    mask = _batch_mask(graph, heads)
+    queries = projected.queries.view().view()
+    if graph.flash:
+        attended = _flash_in_batch(graph, heads, projected, queries, mask)
+    else:
+        attended = _scores_in_batch(graph, heads, projected, queries, mask)
+    graph.expand(attended)
+    return attended.product(graph.width)
+
+
+def _batch_mask(graph: Graph, heads: Attention) -> Node:
+    """Which tokens of a batch see each other, made once for all layers with a window, and for all
+    without.
+    """
     kind = "full" if heads.window_tokens is None else "windowed"
     if kind not in graph.batch_masks:
+        tokens = graph.tokens
         mask_bytes = HALF_BYTES if graph.flash else FLOAT_BYTES
         graph.batch_masks[kind] = given(tokens, tokens, element_bytes=mask_bytes)
-    mask = graph.batch_masks[kind]
-    by_stream = view(projected.queries)
-    queries = view(by_stream)
-    if graph.flash:
-        sides = heads.key_length, tokens, heads.kv_heads
-        keys = fresh(sides, view(projected.keys), element_bytes=HALF_BYTES)
-        values = fresh(sides, view(projected.values), element_bytes=HALF_BYTES)
-        attended = fresh(
-            (heads.value_length, count, tokens), queries, keys, values, mask
-        )
-        attended = view(attended)
-    else:
-        score_sides = tokens, tokens, count
-        scores = fresh(score_sides, view(projected.keys), queries)
-        scores = inplace(score_sides, scores, mask)
-        permuted = view(projected.values)
-        turned = fresh((tokens, heads.value_length, heads.kv_heads), view(permuted))
-        attended = fresh((heads.value_length, tokens, count), turned, scores)
-        attended = fresh((count * heads.value_length, tokens), view(attended))
-    graph.expand(attended)
-    return fresh(graph.hidden, attended)
+    return graph.batch_masks[kind]
+
+
+def _flash_in_batch(
+    graph: Graph, heads: Attention, projected: _Projected, queries: Node, mask: Node
+) -> Node:
+    """GGML_OP_FLASH_ATTN_EXT, which reads 16 bits."""
+    tokens = graph.tokens
+    sides = heads.key_length, tokens, heads.kv_heads
+    keys = fresh(sides, projected.keys.view(), element_bytes=HALF_BYTES)
+    values = fresh(sides, projected.values.view(), element_bytes=HALF_BYTES)
+    attended_sides = heads.value_length, heads.heads, tokens
+    attended = fresh(attended_sides, queries, keys, values, mask)
+    return attended.view(heads.heads * heads.value_length, tokens)
+
+
+def _scores_in_batch(
+    graph: Graph, heads: Attention, projected: _Projected, queries: Node, mask: Node
+) -> Node:
+    """Scores of all pairs of tokens, and the product with the values, which are turned."""
+    tokens = graph.tokens
+    length = heads.value_length
+    scores = fresh((tokens, tokens, heads.heads), projected.keys.view(), queries)
+    scores = scores.softmax(mask)
+    turned_sides = tokens, length, heads.kv_heads
+    turned = fresh(turned_sides, projected.values.view().view())
+    attended = fresh((length, tokens, heads.heads), turned, scores)
+    return fresh((heads.heads * length, tokens), attended.view())
 
 
 def latent_attention(graph: Graph, heads: Attention, normed: Node) -> Node:
@@ -382,33 +370,25 @@ def latent_attention(graph: Graph, heads: Attention, normed: Node) -> Node:
     rope_length = heads.rope_length or 0
     latent_length = heads.latent_length or 0
     row_length = latent_length + rope_length
-    has_rope = graph.style.rope != "none"
     inputs = cache_inputs(graph, heads, 0)
     # queries, through a narrow matrix in large models
     queries = normed
     if heads.query_latent_length:
-        sides = heads.query_latent_length, tokens
-        queries = fresh(sides, normed)
-        queries = graph.norm(sides, queries)
-    queries = fresh((count * (heads.key_length + rope_length), tokens), queries)
-    queries = view(queries)
+        queries = graph.norm(normed.product(heads.query_latent_length))
+    queries = queries.product(count * (heads.key_length + rope_length)).view()
     # one row of a token: the latent part, and the part that positions rotate
-    product = graph.product(row_length, normed)
-    latent = part(product)
-    rotated_key = part(product)
-    if has_rope:
-        rotated_key = inplace((rope_length, 1, tokens), rotated_key, graph.positions)
-    latent = graph.norm((latent_length, tokens), latent)
-    values = view(latent)
-    plain_query = part(queries)
-    rotated_query = part(queries)
-    if has_rope:
-        rotated_query = inplace(
-            (rope_length, count, tokens), rotated_query, graph.positions
-        )
+    product = normed.product(row_length)
+    latent = product.part(latent_length, tokens)
+    rotated_key = product.part(rope_length, 1, tokens)
+    plain_query = queries.part()
+    rotated_query = queries.part(rope_length, count, tokens)
+    if graph.style.rope != "none":
+        rotated_key = rotated_key.rotated(graph.positions)
+        rotated_query = rotated_query.rotated(graph.positions)
+    values = graph.norm(latent).view()
     # the matrix of keys is multiplied into the queries
-    absorbed = fresh((latent_length, tokens, count), view(plain_query))
-    queries = fresh((row_length, count, tokens), view(absorbed), rotated_query)
+    absorbed = fresh((latent_length, tokens, count), plain_query.view())
+    queries = fresh((row_length, count, tokens), absorbed.view(), rotated_query)
     keys = fresh((row_length, 1, tokens), values, rotated_key)
     graph.expand(queries, values, keys)
     _store_keys(graph, inputs, keys)
@@ -423,4 +403,4 @@ def latent_attention(graph: Graph, heads: Attention, normed: Node) -> Node:
     graph.expand(attended)
     if graph.row.attention_gate:
         attended = _gated(graph, heads, attended, normed)
-    return fresh(graph.hidden, attended)
+    return attended.product(graph.width)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...catalogue.architecture import FeedForward
+from ...catalogue.architecture import Attention, FeedForward
 from ..tensors import window_of
-from .allocator import Node, Sides, fresh, given, inplace, part, view
+from .allocator import Node, fresh, given
 from .attention import attention, latent_attention
 from .feed_forward import experts_and_dense, feed_forward
 from .recurrent import RECURRENCES
@@ -39,6 +39,8 @@ class Builder:
         self.norms_after_rows = is_later and not graph.style.beside
         self.norms_feed_forward = has_norms_after
 
+    # ------------------------------------------------------------------ before the layers
+
     def token_embeddings(self, slices: int = 1) -> Node:
         """The embeddings of the tokens, which layers may add `slices` of, and in the graph too the
         place of vectors that come instead of tokens, used or not (build_inp_embd). A device gets
@@ -57,42 +59,41 @@ class Builder:
     def before(self) -> Node:
         """What the first layer reads."""
         graph = self.graph
-        row = graph.row
-        hidden = graph.hidden
         slices = 1 + (graph.model.deepstack_layers or 0)
         embeddings = self.token_embeddings(slices)
         if slices > 1:
             self.embedded = embeddings
-            return part(embeddings)
+            return embeddings.part(*graph.hidden)
         if graph.model.per_layer_embedding_length:
             self.look_up_slices()
-        if row.positions:
-            positions = graph.looked_up(hidden, graph.positions)
-            if row.encoder:
-                embeddings = inplace(hidden, positions, embeddings)
+        if graph.row.positions:
+            positions = graph.looked_up(graph.hidden, graph.positions)
+            if graph.row.encoder:
+                embeddings = positions.plus(embeddings)
             else:
-                embeddings = inplace(hidden, embeddings, positions)
-        if row.embedding_norm:
-            embeddings = graph.norm(hidden, embeddings)
+                embeddings = embeddings.plus(positions)
+        if graph.row.embedding_norm:
+            embeddings = graph.norm(embeddings)
         return embeddings
+
+    # ------------------------------------------------------------------ one layer
 
     def layer(self, layer: Layer, residual: Node) -> Node:
         """What a layer gives."""
         graph = self.graph
         normed = residual
         if layer.is_normed:
-            normed = graph.norm(graph.hidden, residual)
+            normed = graph.norm(residual)
         if graph.style.expanded:
             graph.expand(normed)
         feed = layer.feed_forward
-        mixes = layer.attention is not None or layer.recurrent is not None
-        norms_sums = graph.row.encoder and "layer_output_norm" in graph.row.norms
         if feed is None:
             return self._with_residual(layer, self.mix(layer, normed), residual)
-        if norms_sums:
+        if graph.row.encoder and "layer_output_norm" in graph.row.norms:
             return self._with_norms_of_sums(layer, feed, residual)
+        mixes = layer.attention is not None or layer.recurrent is not None
         if not mixes and not graph.style.beside:
-            fed_forward = feed_forward(graph, feed, normed, graph.tokens)
+            fed_forward = feed_forward(graph, feed, normed)
             return self._with_residual(layer, fed_forward, residual)
         if layer.attention is not None and layer.recurrent is not None:
             return self._attends_and_recurs(layer, feed, residual)
@@ -106,40 +107,49 @@ class Builder:
         graph = self.graph
         heads = layer.attention
         if heads is None:
-            if layer.recurrent is None:
-                return normed
-            return RECURRENCES[layer.recurrent.kind](graph, layer.recurrent, normed)
+            return self._recurred(layer, normed)
         if heads.kind == "latent":
             return latent_attention(graph, heads, normed)
-        rope = graph.style.rope
-        rotated = rope == "all" or (rope == "three of four" and not layer.is_fourth)
-        if rope == "sliding":
-            rotated = not graph.windowed or window_of(graph.model, heads) is not None
+        rotated = self._is_rotated(layer, heads)
         return attention(graph, heads, normed, rotated=rotated, cached=layer.is_cached)
+
+    def _recurred(self, layer: Layer, normed: Node) -> Node:
+        """What a recurrence makes of the tokens; the same where there is none."""
+        if layer.recurrent is None:
+            return normed
+        return RECURRENCES[layer.recurrent.kind](self.graph, layer.recurrent, normed)
+
+    def _is_rotated(self, layer: Layer, heads: Attention) -> bool:
+        """Whether positions rotate the queries and keys of a layer."""
+        graph = self.graph
+        rope = graph.style.rope
+        if rope == "three of four":
+            return not layer.is_fourth
+        if rope == "sliding" and graph.windowed:
+            return window_of(graph.model, heads) is not None
+        return rope != "none"
+
+    def _rows(self, layer: Layer, tensor: Node) -> Node:
+        """The tokens that are computed from here on: behind the last layer's attention those whose
+        logits the caller needs.
+        """
+        return self.graph.last_rows(tensor) if layer.is_last else tensor
 
     def _with_residual(self, layer: Layer, computed: Node, residual: Node) -> Node:
         """The only part of a layer, and what the layer read."""
-        graph = self.graph
-        if layer.is_last:
-            computed = graph.last_rows(computed)
-            residual = graph.last_rows(residual)
-        return inplace(graph.rows_of(layer), computed, residual)
+        computed = self._rows(layer, computed)
+        return computed.plus(self._rows(layer, residual))
 
     def _with_norms_of_sums(
         self, layer: Layer, feed: FeedForward, residual: Node
     ) -> Node:
         """A layer that norms its sums (BERT, arXiv:1810.04805; src/models/bert.cpp)."""
         graph = self.graph
-        sides = graph.rows_of(layer)
-        attended = self.mix(layer, residual)
-        if layer.is_last:
-            attended = graph.last_rows(attended)
-            residual = graph.last_rows(residual)
-        total = inplace(sides, attended, residual)
-        normed = graph.norm(sides, total)
-        fed_forward = feed_forward(graph, feed, normed, sides[1])
-        total = inplace(sides, fed_forward, normed)
-        return graph.norm(sides, total)
+        attended = self._rows(layer, self.mix(layer, residual))
+        total = attended.plus(self._rows(layer, residual))
+        normed = graph.norm(total)
+        fed_forward = feed_forward(graph, feed, normed)
+        return graph.norm(fed_forward.plus(normed))
 
     def _attends_and_recurs(
         self, layer: Layer, feed: FeedForward, residual: Node
@@ -148,21 +158,12 @@ class Builder:
         src/models/falcon-h1.cpp).
         """
         graph = self.graph
-        hidden = graph.hidden
-        sides = graph.rows_of(layer)
-        recurrent = layer.recurrent
-        assert recurrent is not None
-        attended = self.mix(layer, graph.norm(hidden, residual))
-        recurred = RECURRENCES[recurrent.kind](
-            graph, recurrent, graph.norm(hidden, residual)
-        )
-        mixed = inplace(hidden, attended, recurred)
-        residual = inplace(hidden, mixed, residual)
-        if layer.is_last:
-            residual = graph.last_rows(residual)
-        normed = graph.norm(sides, residual)
-        fed_forward = feed_forward(graph, feed, normed, sides[1])
-        return inplace(sides, fed_forward, residual)
+        attended = self.mix(layer, graph.norm(residual))
+        recurred = self._recurred(layer, graph.norm(residual))
+        mixed = attended.plus(recurred)
+        residual = self._rows(layer, mixed.plus(residual))
+        fed_forward = feed_forward(graph, feed, graph.norm(residual))
+        return fed_forward.plus(residual)
 
     def _in_two_parts(
         self, layer: Layer, feed: FeedForward, normed: Node, residual: Node
@@ -170,54 +171,49 @@ class Builder:
         """A layer that attends or recurs, and feeds forward after that or beside it."""
         graph = self.graph
         style = graph.style
-        sides = graph.rows_of(layer)
         mixed_input = normed
         if graph.model.parallel_norms == 2:
-            mixed_input = graph.norm(graph.hidden, residual)
+            mixed_input = graph.norm(residual)
         attended = self.mix(layer, mixed_input)
         if self.norms_before_rows:
-            attended = graph.norm(graph.hidden, attended)
-        if layer.is_last:
-            attended = graph.last_rows(attended)
-            residual = graph.last_rows(residual)
-            if style.beside == "norm":
-                normed = graph.last_rows(normed)
+            attended = graph.norm(attended)
+        attended = self._rows(layer, attended)
+        residual = self._rows(layer, residual)
         if self.norms_after_rows:
-            attended = graph.norm(sides, attended)
-        read = normed
+            attended = graph.norm(attended)
         if style.beside == "input":
-            read = graph.norm(sides, residual)
-        elif not style.beside:
-            residual = self._summed(attended, residual, sides)
+            read = graph.norm(residual)
+        elif style.beside:
+            read = self._rows(layer, normed)
+        else:
+            residual = self._summed(attended, residual)
             read = residual
             if self.norms_input_of_feed_forward:
-                read = graph.norm(sides, residual)
-        fed_forward = self._fed_forward(feed, read, residual, sides)
+                read = graph.norm(residual)
+        fed_forward = self._fed_forward(feed, read, residual)
         # in the order in which the model adds them
         parts = {"made": fed_forward, "residual": residual, "attended": attended}
         first, *others = style.sums
         total = parts[first]
         for name in others:
-            total = inplace(sides, total, parts[name])
+            total = total.plus(parts[name])
         return total
 
-    def _summed(self, attended: Node, residual: Node, sides: Sides) -> Node:
+    def _summed(self, attended: Node, residual: Node) -> Node:
         """Attention and what the layer read; the term that comes first may be overwritten."""
         if self.graph.style.residual_first:
-            return inplace(sides, residual, attended)
-        return inplace(sides, attended, residual)
+            return residual.plus(attended)
+        return attended.plus(residual)
 
-    def _fed_forward(
-        self, feed: FeedForward, read: Node, residual: Node, sides: Sides
-    ) -> Node:
+    def _fed_forward(self, feed: FeedForward, read: Node, residual: Node) -> Node:
         """The feed-forward, normed where the model norms it; of Gemma 4 from the residual."""
         graph = self.graph
         if feed.beside_dense:
             fed_forward = experts_and_dense(graph, feed, residual)
         else:
-            fed_forward = feed_forward(graph, feed, read, sides[1])
+            fed_forward = feed_forward(graph, feed, read)
         if self.norms_feed_forward:
-            fed_forward = graph.norm(sides, fed_forward)
+            fed_forward = graph.norm(fed_forward)
         return fed_forward
 
     def _with_embeddings(
@@ -230,15 +226,13 @@ class Builder:
         graph = self.graph
         length = graph.model.per_layer_embedding_length
         if length:
-            gate_sides = length, graph.tokens
-            gate = graph.product(length, total)
-            gate = inplace(gate_sides, gate, self.slice_of_layer(length, residual))
-            projected = fresh(graph.hidden, gate)
-            projected = inplace(graph.hidden, projected)
-            return inplace(graph.hidden, total, projected)
+            gate = total.product(length)
+            gate = gate.times(self.slice_of_layer(length, residual))
+            added = gate.product(graph.width).normed()
+            return total.plus(added)
         if not layer.is_early:
             return total
-        return inplace(graph.rows_of(layer), total, part(embedded))
+        return total.plus(embedded.part())
 
     def look_up_slices(self) -> None:
         """The embeddings of each layer's own, of Gemma 3n and 4 (build_inp_per_layer)."""
@@ -249,24 +243,26 @@ class Builder:
         if graph.on_device:
             found = given(*sides)
         else:
-            found = view(fresh((length * layers, graph.tokens), given(graph.tokens)))
-        self.embedded = inplace(sides, found)
+            rows = fresh((length * layers, graph.tokens), given(graph.tokens))
+            found = rows.view(*sides)
+        self.embedded = found.scaled()
         graph.expand(self.embedded)
 
     def slice_of_layer(self, length: int, embeddings: Node) -> Node:
         """The embeddings of one layer. The first layer that asks adds a projection of the tokens'
         embeddings for all layers (project_per_layer_inputs).
         """
-        graph = self.graph
-        layers = graph.model.layers
-        sides = length, layers, graph.tokens
         if self.slices is None:
             assert self.embedded is not None
-            product = graph.product(length * layers, embeddings)
-            projected = inplace(sides, view(product))
-            projected = inplace(sides, projected, self.embedded)
-            self.slices = fresh((length, graph.tokens, layers), view(projected))
-        return part(self.slices)
+            layers = self.graph.model.layers
+            tokens = self.graph.tokens
+            product = embeddings.product(length * layers)
+            projected = product.view(length, layers, tokens).normed()
+            projected = projected.plus(self.embedded)
+            self.slices = fresh((length, tokens, layers), projected.view())
+        return self.slices.part()
+
+    # ------------------------------------------------------------------ after the layers
 
     def after(self, hidden: Node) -> Node:
         """The output: logits, or vectors of a model that embeds."""
@@ -281,12 +277,12 @@ class Builder:
         graph = self.graph
         width, tokens = graph.hidden
         if graph.row.output_norm:
-            hidden = graph.norm(graph.hidden, hidden)
+            hidden = graph.norm(hidden)
         hidden.kept = True
         if graph.row.pooling == "first":
             vectors = fresh((width, graph.sequences), hidden, given(graph.sequences))
         else:
-            turned = fresh((tokens, width), part(hidden))
+            turned = fresh((tokens, width), hidden.part())
             weights = given(tokens, graph.sequences)
             vectors = fresh((width, graph.sequences), turned, weights)
         vectors.kept = True
@@ -298,21 +294,14 @@ class Builder:
         """
         graph = self.graph
         late_rows = graph.style.late_rows
-        rows = graph.logits_rows
-        normed_rows = rows
         if late_rows == "before norm":
             hidden.kept = True
             hidden = graph.last_rows(hidden)
-        elif late_rows == "after norm":
-            normed_rows = graph.tokens
-        elif late_rows == "never":
-            rows = graph.tokens
-            normed_rows = graph.tokens
-        hidden = graph.norm((graph.width, normed_rows), hidden)
+        hidden = graph.norm(hidden)
         if late_rows == "after norm":
             hidden.kept = True
             hidden = graph.last_rows(hidden)
         hidden.kept = True
-        logits = fresh((graph.vocabulary, rows), hidden)
+        logits = hidden.product(graph.vocabulary)
         logits.kept = True
         return logits

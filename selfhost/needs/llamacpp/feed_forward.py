@@ -1,8 +1,8 @@
 """Feed-forwards in llama.cpp's graph: dense, of experts, or both (build_ffn and build_moe_ffn in
 src/llama-graph.cpp of llama.cpp 0c1e570).
 
-`rows` is the number of tokens that are computed: those of a batch, or in the last layer those whose
-logits the caller needs. A length is a number of elements.
+Each function takes the tensor that it reads, one row for each token that is computed: those of a
+batch, or in the last layer those whose logits the caller needs. A length is a number of elements.
 """
 
 from __future__ import annotations
@@ -10,181 +10,174 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...catalogue.architecture import FeedForward
-from .allocator import Node, Sides, fresh, inplace, part, view, written
+from .allocator import Node, fresh
 
 if TYPE_CHECKING:
     from .graph import Graph
 
 
-def feed_forward(graph: Graph, feed: FeedForward, read: Node, rows: int) -> Node:
+def feed_forward(graph: Graph, feed: FeedForward, read: Node) -> Node:
     """Dense, or of experts, with one beside them that all tokens share."""
     if not feed.experts:
-        return _dense(graph, feed.length, read, rows)
-    hidden = graph.width, rows
-    routed = _Experts(graph, feed, rows).computed(read)
+        return _dense(graph, feed.length, read)
+    routed = _Experts(graph, feed, read).computed()
     if feed.latent_length:
         if graph.row.routed_norm:
-            routed = graph.norm((feed.latent_length, rows), routed)
-        routed = fresh(hidden, routed)
+            routed = graph.norm(routed)
+        routed = routed.product(graph.width)
     if not feed.shared_length:
         return routed
-    shared = _dense(graph, feed.shared_length, read, rows)
+    shared = _dense(graph, feed.shared_length, read)
     if graph.row.shared_expert_gate:
-        gate = fresh((1, rows), read)
-        if graph.style.divided_gate:
-            # the sigmoid as a quotient
-            divisor = inplace((1, rows), gate)
-            gate = inplace((1, rows), divisor, gate)
-        shared = inplace(hidden, shared, gate)
-    return inplace(hidden, routed, shared)
+        shared = shared.times(_gate_of_shared(graph, read))
+    return routed.plus(shared)
 
 
-def _dense(graph: Graph, length: int, read: Node, rows: int) -> Node:
+def _gate_of_shared(graph: Graph, read: Node) -> Node:
+    """How much the shared expert counts for each token: a sigmoid."""
+    gate = read.product(1)
+    if not graph.style.divided_gate:
+        return gate
+    # the sigmoid as a quotient
+    divisor = gate.scaled()
+    return divisor.divided_by(gate)
+
+
+def _dense(graph: Graph, length: int, read: Node) -> Node:
     """Up, times the activation of a gate where there is one (GGML_OP_GLU), and down (build_ffn)."""
-    inner = length, rows
     if graph.row.gate == "fused":
-        up_and_gate = fresh((2 * length, rows), read)
-        activated = fresh(inner, up_and_gate)
+        up_and_gate = read.product(2 * length)
+        activated = fresh((length, *read.sides[1:]), up_and_gate)
     elif graph.row.gate == "split":
-        up = fresh(inner, read)
-        gate = fresh(inner, read)
-        activated = fresh(inner, gate, up)
+        up = read.product(length)
+        gate = read.product(length)
+        activated = gate.gating(up)
     else:
-        activated = fresh(inner, read)
-    return fresh((graph.width, rows), activated)
+        activated = read.product(length)
+    return activated.product(graph.width)
 
 
 def experts_and_dense(graph: Graph, feed: FeedForward, residual: Node) -> Node:
     """Gemma 4: a dense feed-forward and experts, each with norms of its own
     (src/models/gemma4.cpp).
     """
-    tokens = graph.tokens
-    hidden = graph.hidden
-    dense = graph.norm(hidden, residual)
-    dense = _dense(graph, feed.beside_dense or 0, dense, tokens)
-    dense = graph.norm(hidden, dense)
-    read = graph.norm(hidden, residual)
-    scored = graph.norm(hidden, residual)
-    scores = graph.product(feed.experts or 1, scored)
-    routed = _Experts(graph, feed, tokens).computed(read, scores)
-    routed = graph.norm(hidden, routed)
-    return inplace(hidden, dense, routed)
+    normed = graph.norm(residual)
+    dense = _dense(graph, feed.beside_dense or 0, normed)
+    dense = graph.norm(dense)
+    read = graph.norm(residual)
+    scored = graph.norm(residual)
+    experts = _Experts(graph, feed, read)
+    routed = experts.computed(scored.product(experts.count))
+    routed = graph.norm(routed)
+    return dense.plus(routed)
 
 
 class _Experts:
-    """The experts of one layer (build_moe_ffn): `used` of `count` compute each of the rows."""
+    """The experts of one layer (build_moe_ffn): `used` of `count` compute each row of `read`."""
 
-    def __init__(self, graph: Graph, feed: FeedForward, rows: int) -> None:
+    def __init__(self, graph: Graph, feed: FeedForward, read: Node) -> None:
         self.graph = graph
         self.feed = feed
-        self.rows = rows
+        self.read = read
+        self.rows = read.sides[1]
         self.count = feed.experts or 1
         self.used = feed.used or 1
         # some read and write a narrower row than the hidden state
         self.width = feed.latent_length or graph.width
-        self.outer: Sides = (self.width, self.used, rows)
-        self.inner: Sides = (feed.length, self.used, rows)
 
-    def computed(self, read: Node, scores: Node | None = None) -> Node:
+    def computed(self, scores: Node | None = None) -> Node:
         """The sum of the chosen experts, weighed by their scores."""
         graph = self.graph
         weighs_input = graph.style.before_experts
         if scores is None:
-            scores = fresh((self.count, self.rows), read)
+            scores = self.read.product(self.count)
         chances = scores
         if not graph.style.chosen_first:
-            chances = inplace((self.count, self.rows), scores)
-        ranked = scores if weighs_input else chances
-        chosen = self._chosen(ranked)
+            chances = scores.activated()
+        chosen = self._chosen(scores if weighs_input else chances)
         weights = self._weights(chances, chosen)
         graph.expand(weights)
+        read = self.read
         if self.feed.latent_length:
-            read = fresh((self.width, self.rows), read)
-        read = view(read)
+            read = read.product(self.width)
+        read = read.view()
         if weighs_input:
-            repeated = fresh(self.outer, read)
-            read = inplace(self.outer, repeated, weights)
+            repeated = fresh((self.width, self.used, self.rows), read)
+            read = repeated.times(weights)
         outputs = self._outputs(read, chosen)
         if not weighs_input:
-            outputs = inplace(self.outer, outputs, weights)
+            outputs = outputs.times(weights)
         graph.expand(outputs)
         return self._sum(outputs)
 
     def _chosen(self, ranked: Node) -> Node:
         """The experts that rank highest (ggml_argsort_top_k)."""
-        sides = self.count, self.rows
         if self.feed.router_bias or self.graph.row.router_bias:
-            ranked = inplace(sides, ranked)
+            ranked = ranked.plus()
         if self.feed.groups:
             ranked = self._in_best_groups(ranked, self.feed.groups)
-        return part(fresh(sides, ranked))
+        return ranked.argsort().part()
 
     def _in_best_groups(self, ranked: Node, groups: int) -> Node:
         """The ranks, closed but for the groups whose two best experts rank highest together
         (DeepSeek-V3, arXiv:2412.19437).
         """
+        rows = self.rows
         members = self.count // groups
-        sides = members, groups, self.rows
-        by_group = view(ranked)
-        two_best = part(fresh(sides, by_group))
-        two_ranks = fresh((2, groups, self.rows), view(by_group), two_best)
-        group_ranks = fresh((groups, self.rows), view(two_ranks))
-        best_groups = part(fresh((groups, self.rows), view(group_ranks)))
-        kept = fresh(
-            (members, self.feed.groups_used or 1, self.rows), by_group, best_groups
-        )
-        closed = fresh(sides, by_group)
-        opened = written(closed, kept, best_groups, closed)
-        return view(opened)
+        by_group = ranked.view(members, groups, rows)
+        two_best = by_group.argsort().part()
+        two_ranks = fresh((2, groups, rows), by_group.view(), two_best)
+        group_ranks = fresh((groups, rows), two_ranks.view())
+        best_groups = group_ranks.view().argsort().part()
+        kept_sides = members, self.feed.groups_used or 1, rows
+        kept = fresh(kept_sides, by_group, best_groups)
+        closed = by_group.copied()
+        opened = closed.written(kept, best_groups, closed)
+        return opened.view(self.count, rows)
 
     def _weights(self, chances: Node, chosen: Node) -> Node:
         """What each chosen expert counts (GGML_OP_GET_ROWS, and norms of the sum)."""
         style = self.graph.style
         sides = self.used, self.rows
-        weights = fresh((1, *sides), view(chances), chosen)
+        weights = fresh((1, *sides), chances.view(), chosen)
         if style.chosen_first:
-            weights = view(inplace(sides, view(weights)))
+            weights = weights.view(*sides).activated().view(1, *sides)
         if style.normalized:
-            flat = view(weights)
-            total = fresh((1, self.rows), flat)
-            # at least the smallest normal number (ggml_clamp)
-            total = inplace((1, self.rows), total)
-            weights = view(inplace(sides, flat, total))
+            flat = weights.view(*sides)
+            # at least the smallest normal number
+            total = flat.product(1).clamped()
+            weights = flat.divided_by(total).view(1, *sides)
         if style.rescaled:
-            weights = inplace((1, *sides), weights)
+            weights = weights.scaled()
         return weights
 
     def _outputs(self, read: Node, chosen: Node) -> Node:
         """What each chosen expert computes (GGML_OP_MUL_MAT_ID)."""
-        inner = self.inner
-        up = fresh(inner, read, chosen)
-        up = self._with_bias(up, chosen, inner)
+        inner = self.feed.length, self.used, self.rows
+        activated = self._with_bias(fresh(inner, read, chosen), chosen)
         if self.graph.row.gate != "none":
-            gate = fresh(inner, read, chosen)
-            gate = self._with_bias(gate, chosen, inner)
-            up = fresh(inner, gate, up)
-        outputs = fresh(self.outer, up, chosen)
+            up = activated
+            gate = self._with_bias(fresh(inner, read, chosen), chosen)
+            activated = gate.gating(up)
+        outputs = fresh((self.width, self.used, self.rows), activated, chosen)
         if self.graph.row.expert_norms:
             every_scale = fresh((1, self.count, self.rows))
             scales = fresh((1, self.used, self.rows), every_scale, chosen)
-            outputs = inplace(self.outer, outputs, scales)
-        return self._with_bias(outputs, chosen, self.outer)
+            outputs = outputs.times(scales)
+        return self._with_bias(outputs, chosen)
 
-    def _with_bias(self, tensor: Node, chosen: Node, sides: Sides) -> Node:
+    def _with_bias(self, tensor: Node, chosen: Node) -> Node:
         """The tensor plus the bias of each chosen expert (GGML_OP_ADD_ID), if experts have one."""
-        if not self.graph.row.expert_bias:
-            return tensor
-        return inplace(sides, tensor, chosen)
+        return tensor.plus(chosen) if self.graph.row.expert_bias else tensor
 
     def _sum(self, outputs: Node) -> Node:
         """The outputs of the experts, added one after the other."""
-        sides = self.width, self.rows
-        parts = [part(outputs) for _ in range(self.used)]
+        parts = [outputs.part(self.width, self.rows) for _ in range(self.used)]
         self.graph.expand(*parts)
         total = parts[0]
         if len(parts) == 1:
-            return fresh(sides, total)
+            return total.copied()
         for output in parts[1:]:
-            total = inplace(sides, total, output)
+            total = total.plus(output)
             self.graph.expand(total)
         return total

@@ -32,7 +32,6 @@ from .allocator import (
     Sides,
     fresh,
     given,
-    inplace,
     padded_bytes,
     peak_bytes,
 )
@@ -330,24 +329,26 @@ class Graph:
         self.batch_masks = dict[str, Node]()
 
     def expand(self, *tensors: Node) -> None:
-        """Put tensors and all that they need into the graph, sources first
-        (ggml_build_forward_expand).
-        """
+        """Put tensors and all that they need into the graph (ggml_build_forward_expand)."""
         for tensor in tensors:
-            if tensor.placed:
-                continue
-            tensor.placed = True
+            if not tensor.placed:
+                self._place(tensor)
+
+    def _place(self, tensor: Node) -> None:
+        """Put a tensor into the graph, behind its sources."""
+        tensor.placed = True
+        if tensor.owner is None:
             tensor.size = padded_bytes(tensor.layout, self.alignment_bytes)
-            if tensor.owner is not None:
-                tensor.owner.views += 1
-            for source in tensor.sources:
-                source.readers += 1
-                if not source.placed:
-                    self.expand(source)
-            if tensor.given:
-                self.inputs.append(tensor)
-            else:
-                self.nodes.append(tensor)
+        else:
+            tensor.owner.views += 1
+        for source in tensor.sources:
+            source.readers += 1
+            if not source.placed:
+                self._place(source)
+        if tensor.given:
+            self.inputs.append(tensor)
+        else:
+            self.nodes.append(tensor)
 
     def unlink(self) -> None:
         """Take the nodes apart, which is the end of the graph.
@@ -366,21 +367,9 @@ class Graph:
             return given(*sides)
         return fresh(sides, places)
 
-    def product(self, length: int, tensor: Node) -> Node:
-        """The product of a matrix and each token: a row of that length (GGML_OP_MUL_MAT)."""
-        return fresh((length, self.tokens), tensor)
-
-    def norm(self, sides: Sides, tensor: Node) -> Node:
+    def norm(self, tensor: Node) -> Node:
         """The tensor normed: GGML_OP_RMS_NORM in place, or GGML_OP_NORM around the mean."""
-        if self.style.centred:
-            return fresh(sides, tensor)
-        return inplace(sides, tensor)
-
-    def rows_of(self, layer: Layer) -> Sides:
-        """The sides of what the layer gives: all tokens, of the last one the rows of logits."""
-        if layer.is_last:
-            return self.width, self.logits_rows
-        return self.hidden
+        return tensor.copied() if self.style.centred else tensor.normed()
 
     def last_rows(self, tensor: Node) -> Node:
         """The tokens whose logits the caller needs (GGML_OP_GET_ROWS, inp_out_ids)."""

@@ -9,14 +9,13 @@ from collections.abc import Callable
 import pytest
 
 from selfhost.needs.llamacpp.allocator import (
+    FLOAT_BYTES,
     Allocator,
     Node,
     fresh,
     given,
-    inplace,
     padded_bytes,
     peak_bytes,
-    view,
 )
 
 # eight 32-bit floats: the least that the allocator hands out
@@ -28,7 +27,7 @@ def peak_of(*nodes: Node) -> int | None:
     """The buffer of a graph of one input, the first source of the first node."""
     inputs = [nodes[0].sources[0]]
     for node in (*inputs, *nodes):
-        node.size = padded_bytes(node.layout, ROW_BYTES) if node.layout else 0
+        node.size = padded_bytes(node.layout, ROW_BYTES)
     for node in nodes:
         if node.owner is not None:
             node.owner.views += 1
@@ -49,21 +48,21 @@ def test_sizes_are_rounded_up_to_32_bytes() -> None:
 
 
 def test_an_operation_overwrites_the_source_that_nothing_else_reads() -> None:
-    assert peak_of(inplace(ROW, given(*ROW))) == ROW_BYTES
+    assert peak_of(given(*ROW).overwritten()) == ROW_BYTES
 
 
 @pytest.mark.parametrize(
     "read_later",
     [
         pytest.param(lambda tensor: tensor, id="another reader"),
-        pytest.param(view, id="a view"),
+        pytest.param(Node.view, id="a view"),
     ],
 )
 def test_an_operation_overwrites_no_source_that_is_needed_later(
     read_later: Callable[[Node], Node],
 ) -> None:
     source = given(*ROW)
-    result = inplace(ROW, source)
+    result = source.overwritten()
     later = read_later(source)
     last = fresh(ROW, result, later)
     nodes = [result, last] if later is source else [result, later, last]
@@ -71,13 +70,14 @@ def test_an_operation_overwrites_no_source_that_is_needed_later(
 
 
 def test_an_operation_overwrites_no_source_of_another_shape() -> None:
-    assert peak_of(inplace((4, 2), given(*ROW))) == 2 * ROW_BYTES
+    result = Node((FLOAT_BYTES, 4, 2), (given(*ROW),), overwrites=True)
+    assert peak_of(result) == 2 * ROW_BYTES
 
 
 def test_an_output_keeps_its_memory() -> None:
     source = given(*ROW)
     source.kept = True
-    assert peak_of(inplace(ROW, source)) == 2 * ROW_BYTES
+    assert peak_of(source.overwritten()) == 2 * ROW_BYTES
 
 
 def filled(*sizes: int) -> tuple[Allocator, list[int]]:
