@@ -7,22 +7,24 @@ the program on each device, and what each device holds of the weights and caches
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.spec_values import scheme_of
-from ..core.records import Record
-from ..core.tables import TomlRow, shipped_table
+from ..core.records import Stated, read_by
+from ..core.tables import shipped_record
 from ..core.units import GIB, MIB, plural
 from .cache import cache_sizes
 from .case import Case, overhead
 from .checkpoints import typed_tensors
 from .records import (
+    NO_BYTES,
     PROGRAMS,
     TENSOR_PARALLEL,
     Device,
     How,
+    Size,
     Split,
     Term,
     share_by_device,
@@ -30,21 +32,54 @@ from .records import (
     term,
 )
 
-_VLLM = shipped_table("memory")["vllm"]
-_SGLANG = shipped_table("memory")["sglang"]
+
+class _Batch(Stated):
+    """Tokens and sequences of one pass of vLLM, and the most tokens."""
+
+    tokens: int
+    sequences: int
+    most_tokens: int
 
 
-class _Size(NamedTuple):
-    """Bytes, at least, likely and at most."""
+class _VllmTable(Stated):
+    """`[vllm]` of specs/common/memory.toml, which explains each key."""
 
-    least: int
-    likely: int
-    most: int
+    source: str
+    small: _Batch = read_by(kind=_Batch)
+    large: _Batch = read_by(kind=_Batch)
+    widths: int
+    logit_bytes: int
+    fused_logit_bytes: int
+    multiprocessors: tuple[int, ...]
+    constant_bytes: int
+    graph_layer: Mapping[str, tuple[int, ...]]
+    split_tokens: int
+    replicated: tuple[str, ...]
+    beside_torch: tuple[int, ...]
+    communication: tuple[int, ...]
+    seeing: tuple[int, ...]
 
 
-def _in_mib(table: TomlRow, key: str) -> _Size:
-    """A size that the table states in MiB."""
-    return _Size(*(size * MIB for size in table[key]))
+class _SglangTable(Stated):
+    """`[sglang]` of specs/common/memory.toml, which explains each key."""
+
+    source: str
+    kinds: tuple[tuple[int, ...], ...]
+    shared: int
+    large: tuple[int, ...]
+    encoders: tuple[float, ...]
+    earlier: float
+    context: tuple[int, ...]
+    communication: tuple[int, ...]
+
+
+_VLLM = shipped_record(_VllmTable, "memory", "vllm")
+_SGLANG = shipped_record(_SglangTable, "memory", "sglang")
+
+
+def _mib(sizes: Sequence[int]) -> Size:
+    """A size that a table states in MiB."""
+    return Size(*sizes).times(MIB)
 
 
 # ------------------------------------------------------------------ beside weights and cache
@@ -54,24 +89,30 @@ def terms_of_server(case: Case) -> list[Term]:
     """The work on a prompt, and the program on a device and in RAM beside it."""
     device = case.device or Device()
     if case.runtime.memory.reserves_by_device:
-        work, program = _left_free(case, device), _context()
-        communication = _in_mib(_SGLANG, "communication")
+        work = _left_free(case, device)
+        program = _context()
+        communication = _mib(_SGLANG.communication)
     else:
-        work, program = _longest_prompt(case, device), _graphs(case, device)
-        communication = _in_mib(_VLLM, "communication")
+        work = _longest_prompt(case, device)
+        program = _graphs(case, device)
+        communication = _mib(_VLLM.communication)
     program = share_by_device(program, device.devices, communication=communication)
     if case.device is None:
         return [work, program]
-    beside = overhead(case.runtime).replace(split=Split.HOST)
-    return [work, program.replace(split=Split.EACH), beside]
+    in_ram = overhead(case.runtime).replace(split=Split.HOST)
+    return [work, program.replace(split=Split.EACH), in_ram]
 
 
 def _context() -> Term:
-    size = _in_mib(_SGLANG, "context")
+    """A context of CUDA with its libraries, of SGLang."""
+    size = _mib(_SGLANG.context)
     line = f"{size.likely:,} bytes of a CUDA context"
-    source = _SGLANG["source"]
-    ends = {"low": size.least, "high": size.most}
-    return term("runtime", size.likely, How.STATED, source, line, **ends)
+    return size.as_term("runtime", How.STATED, _SGLANG.source, line)
+
+
+def _sees(case: Case) -> bool:
+    """Whether an encoder is loaded."""
+    return bool(case.encoders) and not case.text_alone
 
 
 def _longest_prompt(case: Case, device: Device) -> Term:
@@ -80,116 +121,164 @@ def _longest_prompt(case: Case, device: Device) -> Term:
     A text is read whole where each token sees all others (vllm/config/model.py,
     is_chunked_prefill_supported); of one that is embedded no token is sampled.
     """
-    batch = _VLLM["large"] if device.is_large else _VLLM["small"]
+    batch = _VLLM.large if device.is_large else _VLLM.small
     whole = case.context_tokens if case.embeds and case.row.encoder else 0
-    # the option `lean` bounds the sequences, too
-    usual = case.workload.parallel
-    if not device.is_lean:
-        usual = max(batch["sequences"], usual)
-    sampled = 0
-    if not case.embeds:
-        sampled = int(case.settings.get("sequences_sampled") or usual)
-    likely_pass = _one_pass(case, max(batch["tokens"], whole), sampled)
-    largest_pass = _one_pass(case, max(batch["most_tokens"], whole), sampled)
-    low, likely, high = (
-        likely_pass.size.least,
-        likely_pass.size.likely,
-        largest_pass.size.most,
+    sampled = _sampled_sequences(case, device, batch)
+    likely_pass = _Pass(case, max(batch.tokens, whole), sampled)
+    largest_pass = _Pass(case, max(batch.most_tokens, whole), sampled)
+    seeing = _mib(_VLLM.seeing) if _sees(case) else NO_BYTES
+    size = Size(
+        likely_pass.least + seeing.least,
+        likely_pass.likely + seeing.likely,
+        largest_pass.most + seeing.most,
     )
     line = likely_pass.arithmetic
-    sees = bool(case.encoders) and not case.text_alone
-    if sees:
-        seeing = _in_mib(_VLLM, "seeing")
-        low += seeing.least
-        likely += seeing.likely
-        high += seeing.most
+    if _sees(case):
         line += f" + {seeing.likely:,} bytes of the encoder"
-    how = How.ASSUMED if sees or case.model.recurrent else How.COMPUTED
-    source = _VLLM["source"]
-    return term("activations", likely, how, source, line, low=low, high=high)
+    is_guess = _sees(case) or bool(case.model.recurrent)
+    how = How.ASSUMED if is_guess else How.COMPUTED
+    return size.as_term("activations", how, _VLLM.source, line)
 
 
-class _Pass(Record):
-    """What a pass over tokens holds, and the line of the likely figure."""
+def _sampled_sequences(case: Case, device: Device, batch: _Batch) -> int:
+    """Sequences of which vLLM samples a token in one pass: the option `lean` bounds them, too."""
+    if case.embeds:
+        return 0
+    asked = int(case.settings.get("sequences_sampled") or 0)
+    if asked:
+        return asked
+    if device.is_lean:
+        return case.workload.parallel
+    return max(batch.sequences, case.workload.parallel)
 
-    size: _Size
-    arithmetic: str
 
-
-def _one_pass(case: Case, tokens: int, sampled: int) -> _Pass:
-    """What a pass over so many tokens holds, of which `sampled` are sampled.
+class _Pass:
+    """What a pass over so many tokens holds, of which `sampled` are sampled, in bytes.
 
     The widest layer without routed experts, or sampling. What each chosen expert reads, makes and
     gives stays from the first pass on (vllm/v1/worker/workspace.py).
     """
-    model, width, widths = case.model, case.width, _VLLM["widths"]
-    wide, vocabulary = model.embedding_length, model.vocabulary or 0
-    states = 0
-    for recurrent in model.recurrent:
-        states = max(states, recurrent.inner_length or 0)
-    inner, kept = states, 0
-    for feed in model.feed_forward:
-        if not feed.experts:
-            inner = max(inner, feed.length)
-            continue
-        inner = max(inner, feed.shared_length or 0)
-        of_expert = max(2 * feed.length, wide) + feed.length
-        chosen = feed.used or 1
-        kept = max(kept, tokens * chosen * of_expert * width)
-    layer = tokens * (3 * inner + widths * wide) * width
-    line = f"{tokens:,} tokens × (3 × {inner:,} + {widths} × {wide:,}) × {width} bytes"
-    sampling, logits = _Size(0, 0, 0), sampled * vocabulary
-    if logits:
-        beside = tokens * wide * width + _VLLM["constant_bytes"]
-        scratch = _Size(
-            *(vocabulary * 4 * n + beside for n in _VLLM["multiprocessors"])
+
+    def __init__(self, case: Case, tokens: int, sampled: int) -> None:
+        model = case.model
+        self.model = model
+        self.width = case.width
+        self.tokens = tokens
+        self.states = max(
+            (group.inner_length or 0 for group in model.recurrent), default=0
         )
-        logit_bytes = _VLLM["logit_bytes"]
-        sampling = _Size(
-            logits * _VLLM["fused_logit_bytes"] + scratch.least,
-            logits * logit_bytes + scratch.likely,
-            logits * logit_bytes + scratch.most,
+        self.inner = self._widest_layer()
+        numbers = 3 * self.inner + _VLLM.widths * model.embedding_length
+        self.layer = tokens * numbers * self.width
+        self.experts = self._bytes_of_experts()
+        self.vocabulary = model.vocabulary or 0
+        self.logits = sampled * self.vocabulary
+        self.beside_logits = self._bytes_beside_logits()
+        self.sampling = self._sampling()
+
+    def _widest_layer(self) -> int:
+        """The inner length of the widest layer, without routed experts."""
+        widest = self.states
+        for feed in self.model.feed_forward:
+            length = feed.shared_length or 0 if feed.experts else feed.length
+            widest = max(widest, length)
+        return widest
+
+    def _bytes_of_experts(self) -> int:
+        """Inputs and outputs of the experts that each token chooses, in the widest layer."""
+        most = 0
+        for feed in self.model.feed_forward:
+            if feed.experts:
+                length = max(2 * feed.length, self.model.embedding_length) + feed.length
+                chosen = feed.used or 1
+                most = max(most, self.tokens * chosen * length * self.width)
+        return most
+
+    def _bytes_beside_logits(self) -> Size:
+        """Hidden states, constants, and a row of the vocabulary for each multiprocessor."""
+        hidden = self.tokens * self.model.embedding_length * self.width
+        beside = hidden + _VLLM.constant_bytes
+        least, likely, most = Size(*_VLLM.multiprocessors).times(4 * self.vocabulary)
+        return Size(least + beside, likely + beside, most + beside)
+
+    def _sampling(self) -> Size:
+        """Logits in all their forms; at the least sampled in one kernel."""
+        if not self.logits:
+            return NO_BYTES
+        usual = self.logits * _VLLM.logit_bytes
+        return Size(
+            self.logits * _VLLM.fused_logit_bytes + self.beside_logits.least,
+            usual + self.beside_logits.likely,
+            usual + self.beside_logits.most,
         )
-        if sampling.likely > layer:
-            line = f"{logits:,} × {logit_bytes} bytes of logits"
-            line += f" + {scratch.likely:,} bytes beside them"
-    if kept:
-        line += f" + {kept:,} bytes of experts' inputs and outputs"
-    # the scan of recurrent layers in float32; not logged alone
-    scan = 32 * tokens * states
-    size = _Size(
-        max(layer * 8 // 10, sampling.least),
-        max(layer, sampling.likely) + kept,
-        max(layer, sampling.most) * 11 // 10 + scan + kept * 3 // 2,
-    )
-    return _Pass(size=size, arithmetic=line)
+
+    @property
+    def least(self) -> int:
+        return max(self.layer * 8 // 10, self.sampling.least)
+
+    @property
+    def likely(self) -> int:
+        return max(self.layer, self.sampling.likely) + self.experts
+
+    @property
+    def most(self) -> int:
+        """With the scan of recurrent layers in float32, which was not logged alone."""
+        scan = 32 * self.tokens * self.states
+        widest = max(self.layer, self.sampling.most) * 11 // 10
+        return widest + scan + self.experts * 3 // 2
+
+    @property
+    def arithmetic(self) -> str:
+        """The line of the likely figure."""
+        if self.sampling.likely > self.layer:
+            line = f"{self.logits:,} × {_VLLM.logit_bytes} bytes of logits"
+            line += f" + {self.beside_logits.likely:,} bytes beside them"
+        else:
+            wide = self.model.embedding_length
+            shape = f"(3 × {self.inner:,} + {_VLLM.widths} × {wide:,})"
+            line = f"{self.tokens:,} tokens × {shape} × {self.width} bytes"
+        if self.experts:
+            line += f" + {self.experts:,} bytes of experts' inputs and outputs"
+        return line
 
 
 def _graphs(case: Case, device: Device) -> Term:
     """Graphs, and what is not PyTorch's, on a device."""
-    model, source = case.model, _VLLM["source"]
-    low, likely, high = _in_mib(_VLLM, "beside_torch")
-    line = f"{likely:,} bytes beside PyTorch"
+    layers = case.model.layers
+    beside = _mib(_VLLM.beside_torch)
+    line = f"{beside.likely:,} bytes beside PyTorch"
     if device.is_lean:
         line += "; --enforce-eager makes no graphs"
-        ends = {"low": low, "high": high}
-        return term("runtime", likely, How.STATED, source, line, **ends)
-    graph = _Size(*(size * MIB for size in _VLLM["graph_layer"][_kind_of_graph(case)]))
-    how = How.ASSUMED if case.embeds or model.recurrent else How.STATED
-    line = f"{plural(model.layers, 'layer')} × {graph.likely:,} bytes of CUDA graphs + {line}"
-    parts = 0
-    if not case.embeds:
-        for group in model.attention:
-            if group.kind != "latent":
-                parts = max(parts, group.heads * group.value_length)
-        parts *= _VLLM["split_tokens"] * 4
-    low += model.layers * graph.least
-    likely += model.layers * graph.likely
-    high += model.layers * graph.most + parts
+        return beside.as_term("runtime", How.STATED, _VLLM.source, line)
+    graph = _mib(_VLLM.graph_layer[_kind_of_graph(case)])
+    graphs = graph.times(layers)
+    line = f"{plural(layers, 'layer')} × {graph.likely:,} bytes of CUDA graphs + {line}"
+    parts = _bytes_of_parts(case)
+    likely = beside.likely + graphs.likely
     if parts and device.is_large:
         likely += parts
         line += f" + {parts:,} bytes for parts of attention"
-    return term("runtime", likely, how, source, line, low=low, high=high)
+    is_guess = case.embeds or bool(case.model.recurrent)
+    return term(
+        "runtime",
+        likely,
+        How.ASSUMED if is_guess else How.STATED,
+        _VLLM.source,
+        line,
+        low=beside.least + graphs.least,
+        high=beside.most + graphs.most + parts,
+    )
+
+
+def _bytes_of_parts(case: Case) -> int:
+    """What attention accumulates in while a graph decodes, in float32; 0 of a model that embeds."""
+    if case.embeds:
+        return 0
+    widest = 0
+    for group in case.model.attention:
+        if group.kind != "latent":
+            widest = max(widest, group.heads * group.value_length)
+    return widest * _VLLM.split_tokens * 4
 
 
 def _kind_of_graph(case: Case) -> str:
@@ -210,44 +299,49 @@ class _Kind(NamedTuple):
     most_mib: int
 
 
+def _kind_of_device(total_bytes: int | None) -> _Kind:
+    """The last kind that is no larger than the device; that of GPUs which share the RAM where its
+    size is not known.
+    """
+    kinds = [_Kind(*kind) for kind in _SGLANG.kinds]
+    if not total_bytes:
+        return kinds[_SGLANG.shared]
+    return [kind for kind in kinds if kind.gib * GIB <= total_bytes][-1]
+
+
 def _left_free(case: Case, device: Device) -> Term:
     """What SGLang leaves free for its work: more on a larger device."""
-    total, room = device.total_bytes, device.room_bytes
-    kinds = [_Kind(*kind) for kind in _SGLANG["kinds"]]
-    kind = kinds[_SGLANG["shared"]]
-    if total:
-        kind = [kind for kind in kinds if kind.gib * GIB <= total][-1]
-    large, least_mib = _SGLANG["large"]
-    if kind.gib < large:
+    kind = _kind_of_device(device.total_bytes)
+    smallest = _Kind(*_SGLANG.kinds[0])
+    large_gib, least_mib = _SGLANG.large
+    if kind.gib < large_gib:
         least_mib = 0
-    left = kinds[0] if device.is_lean else kind
+    left = smallest if device.is_lean else kind
     size = max(left.likely_mib, least_mib) * MIB
     most = max(left.most_mib, least_mib) * MIB
-    earlier, source = _SGLANG["earlier"], _SGLANG["source"]
+    total = device.total_bytes
+    room = device.room_bytes
     if not total or room is None:
-        low = int(kinds[0].likely_mib * MIB * earlier)
+        low = int(smallest.likely_mib * MIB * _SGLANG.earlier)
         line = f"{size:,} bytes; on a device of {kind.gib} GiB or more, by its size"
-        ends = {"low": low, "high": most}
-        return term("activations", size, How.ASSUMED, source, line, **ends)
+        by_size = Size(low, size, most)
+        return by_size.as_term("activations", How.ASSUMED, _SGLANG.source, line)
     # what stays free of the room once weights and cache fill the rest
     free = total
     if device.free_bytes is not None:
         free = min(total, device.free_bytes)
-    sees = case.encoders and not case.text_alone
-    shares = _SGLANG["encoders"] if sees else (0.0, 0.0, 0.0)
+    shares = _SGLANG.encoders if _sees(case) else (0.0, 0.0, 0.0)
+    left_by_end = (int(size * _SGLANG.earlier), size, most)
     by_end = list[int]()
-    for bytes_left, share in zip(
-        (int(size * earlier), size, most), shares, strict=True
-    ):
-        held = free * (1 - bytes_left / total) * (1 - share)
-        by_end.append(max(0, int(room - held)))
-    low, likely, high = by_end
+    for left_bytes, share in zip(left_by_end, shares, strict=True):
+        filled = free * (1 - left_bytes / total) * (1 - share)
+        by_end.append(max(0, int(room - filled)))
+    stays = Size(*by_end)
     line = "0 bytes"
-    if likely:
+    if stays.likely:
         line = f"{room:,} bytes - {free:,} × (1 - {size:,} / {total:,})"
         line += f" × (1 - {shares[1]}); the rest of what it may take"
-    ends = {"low": low, "high": high}
-    return term("activations", likely, How.ASSUMED, source, line, **ends)
+    return stays.as_term("activations", How.ASSUMED, _SGLANG.source, line)
 
 
 # ------------------------------------------------------------------ a model divided
@@ -292,23 +386,30 @@ def terms_by_device(case: Case, weights: Term, beside: list[Term]) -> tuple[Term
     weights = _with_additions(case, weights)
     if devices == 1:
         return weights, *beside
-    part = _share_of_weights(case, devices) if case.whole else 1 / devices
-    more = (0, 0, 2 * case.encoders)
-    held = [share_by_device(weights, devices, part, communication=more)]
-    for item in beside:
-        if item.name == "kv_cache":
-            caches = cache_sizes(case)
-            share = _held_share(((each.heads, each.bytes) for each in caches), devices)
-            # the most is where layers with a window keep as many tokens as the others
-            larger = ((each.heads, each.high_bytes) for each in caches)
-            most = _held_share(larger, devices)
-            held.append(share_by_device(item, devices, share, most))
-        elif item.name in PROGRAMS:
-            held.append(item)
+    share = _share_of_weights(case, devices) if case.whole else 1 / devices
+    encoders = (0, 0, 2 * case.encoders)
+    parts = [share_by_device(weights, devices, share, communication=encoders)]
+    for part in beside:
+        if part.name == "kv_cache":
+            parts.append(_share_of_cache(case, part, devices))
+        elif part.name == "recurrent_state":
+            parts.append(share_by_device(part, devices, 1 / devices))
+        elif part.name in PROGRAMS:
+            parts.append(part)
         else:
-            share = 1 / devices if item.name == "recurrent_state" else 1.0
-            held.append(share_by_device(item, devices, share))
-    return tuple(held)
+            parts.append(share_by_device(part, devices))
+    return tuple(parts)
+
+
+def _share_of_cache(case: Case, cache: Term, devices: int) -> Term:
+    """What each device holds of the cache: by the heads. The most is where layers with a window
+    keep as many tokens as the others.
+    """
+    caches = cache_sizes(case)
+    likely = [(alike.heads, alike.bytes) for alike in caches]
+    most = [(alike.heads, alike.high_bytes) for alike in caches]
+    share = _held_share(likely, devices)
+    return share_by_device(cache, devices, share, _held_share(most, devices))
 
 
 def _share_of_weights(case: Case, devices: int) -> float:
@@ -319,7 +420,7 @@ def _share_of_weights(case: Case, devices: int) -> float:
     sizes: list[tuple[int, float]] = [(1, _table_bytes(case))]
     for tensor, _, tensor_bytes in typed_tensors(case.model):
         most_devices = 0
-        if any(name in f"{tensor.name}." for name in _VLLM["replicated"]):
+        if any(name in f"{tensor.name}." for name in _VLLM.replicated):
             most_devices = 1
         elif tensor.layers and tensor.name.endswith(("attn_k.weight", "attn_v.weight")):
             most_devices = kv_heads.get(tensor.layers[0], 0)
@@ -329,11 +430,13 @@ def _share_of_weights(case: Case, devices: int) -> float:
 
 def _held_share(sizes: Iterable[tuple[int, float]], devices: int) -> float:
     """What each of so many devices holds of bytes that at most some number share (0: any)."""
-    total = held = 0.0
+    total = 0.0
+    of_each = 0.0
     for most, size in sizes:
         total += size
-        held += size if most == 1 else size / (min(devices, most) if most else devices)
-    return held / total
+        sharing = min(devices, most) if most else devices
+        of_each += size / sharing
+    return of_each / total
 
 
 def _with_additions(case: Case, weights: Term) -> Term:
@@ -344,10 +447,12 @@ def _with_additions(case: Case, weights: Term) -> Term:
     if case.model.dtype is None:
         # 16 bits a number whatever the files hold (--dtype auto)
         weights = weights.replace(high_bytes=int(weights.bytes * 1.01))
-    line, table = weights.arithmetic, _table_bytes(case)
+    line = weights.arithmetic
+    table = _table_bytes(case)
     if table:
         line = summed(line, f"{table:,} bytes of a table of positions")
-    likely, most = _padding_bytes(case, 128), _padding_bytes(case, 256)
+    likely = _padding_bytes(case, 128)
+    most = _padding_bytes(case, 256)
     if most:
         note = f"{likely:,} bytes of padded experts; as the Marlin kernels want them"
         line = summed(line, f"{note}, others none, or {most:,} bytes")
@@ -382,7 +487,8 @@ def _table_bytes(case: Case) -> int:
 
     A row for each position that config.json states, as long as what rotates of a head (get_rope).
     """
-    model, row = case.model, case.row
+    model = case.model
+    row = case.row
     positions = model.rope_positions or model.context_tokens
     if not positions or not row.rope or row.positions:
         return 0
