@@ -135,6 +135,12 @@ class Size(NamedTuple):
         """So many of it."""
         return Size(self.least * number, self.likely * number, self.most * number)
 
+    def plus(self, more: Size) -> Size:
+        """The size with another, which has its least and most when this one has them."""
+        return Size(
+            self.least + more.least, self.likely + more.likely, self.most + more.most
+        )
+
     def as_term(self, name: str, how: How, source: str, arithmetic: str) -> Term:
         """The size as a term."""
         return term(

@@ -6,19 +6,66 @@ takes in memory. The constants are in specs/common/memory.toml; triples are leas
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..catalogue.architecture import Audio
-from ..core.records import Record, Unread
-from ..core.tables import shipped_table
+from ..core.records import Record, Stated, Unread
+from ..core.tables import shipped_record
 from ..core.units import plural
 from .case import Case, overhead, published_size, without_files
 from .quantization import BLOCKS, canonical_gguf
-from .records import How, Needs, Split, Term, of_sequences, term, unread, whole_files
+from .records import (
+    How,
+    Needs,
+    Size,
+    Split,
+    Term,
+    of_sequences,
+    term,
+    unread,
+    whole_files,
+)
 from .tensors import checkpoint_tensors
 
-_CPP = shipped_table("memory")["whisper.cpp"]
-_CT2 = shipped_table("memory")["faster-whisper"]
+
+class _WhisperCppTable(Stated):
+    """`["whisper.cpp"]` of specs/common/memory.toml, which explains each key."""
+
+    source: str
+    types: tuple[str, ...]
+    header_bytes: int
+    seconds: tuple[int, ...]
+    program: tuple[int, ...]
+    graph_bytes: int
+    beam_bytes: int
+    written: int
+    text_tokens: int
+    task_tokens: int
+
+
+class _FasterWhisperTable(Stated):
+    """`["faster-whisper"]` of specs/common/memory.toml, which explains each key."""
+
+    source: str
+    weights_source: str
+    seconds: int
+    spectrum_bytes: int
+    kept_bytes: int
+    text_cells: int
+    piece_cells: int
+    reordered: float
+    plain: float
+    arrays: int
+    holes: float
+    gpu: Mapping[str, int]
+    gpu_source: str
+    ram_source: str
+    cuda_libraries: int
+
+
+_CPP = shipped_record(_WhisperCppTable, "memory", "whisper.cpp")
+_CT2 = shipped_record(_FasterWhisperTable, "memory", "faster-whisper")
 _BEAMS = 5
 _FRAMES_PER_SECOND = 100
 _SAMPLES_PER_SECOND = 16_000
@@ -47,19 +94,23 @@ def size_of(case: Case) -> Term | Unread:
     remedy = "use --quantization F16, Q8_0 or Q5_0"
     if architecture is None or not architecture.audio:
         return unread("it is not known as Whisper", remedy)
-    if not case.has_row or name not in _CPP["types"]:
+    if not case.has_row or name not in _CPP.types:
         return unread(f"whisper.cpp has no {name} files", remedy)
-    weights, block = BLOCKS[name]
-    numbers = _numbers_of(case, weights)
-    header = _CPP["header_bytes"]
-    matrices = numbers.matrices // weights * block
-    size = matrices + 2 * numbers.convolutions + 4 * numbers.others + header
-    line = f"{numbers.matrices:,} × {block}/{weights} bytes of {name}"
+    return _converted_size(case, name)
+
+
+def _converted_size(case: Case, name: str) -> Term:
+    """The file as whisper.cpp's converter writes it."""
+    block = BLOCKS[name]
+    numbers = _numbers_of(case, block.elements)
+    matrices = numbers.matrices // block.elements * block.bytes
+    size = matrices + 2 * numbers.convolutions + 4 * numbers.others + _CPP.header_bytes
+    line = f"{numbers.matrices:,} × {block.bytes}/{block.elements} bytes of {name}"
     line += f" + {numbers.convolutions:,} × 2 bytes + {numbers.others:,} × 4 bytes"
-    line += f" + {header:,} bytes of header"
+    line += f" + {_CPP.header_bytes:,} bytes of header"
     source = "whisper.cpp models/convert-pt-to-ggml.py and examples/quantize"
-    ends = {"low": int(size * 0.99), "high": int(size * 1.01)}
-    return term("files", size, How.COMPUTED, source, line, **ends)
+    ends = Size(int(size * 0.99), size, int(size * 1.01))
+    return ends.as_term("files", How.COMPUTED, source, line)
 
 
 class _Numbers(Record):
@@ -73,7 +124,10 @@ class _Numbers(Record):
 
 def _numbers_of(case: Case, block: int) -> _Numbers:
     """The numbers of a model; matrices are those that divide into blocks of so many."""
-    matrices = convolutions = others = rows = 0
+    matrices = 0
+    convolutions = 0
+    others = 0
+    rows = 0
     for group in checkpoint_tensors(case.model):
         shape = group.shape
         is_weight = group.name.endswith(".weight") and "position_embd" not in group.name
@@ -97,22 +151,35 @@ def parts(case: Case) -> Needs:
     files = size_of(case)
     if isinstance(files, Unread):
         return without_files(files)
-    model, is_ggml = case.model, case.format == "ggml"
-    attends = model.attention or model.recurrent
-    audio = model.audio if attends and case.has_row else None
-    terms: tuple[Term, ...]
-    if audio is None or not model.vocabulary:
-        if not is_ggml:
-            remedy = "state [architecture] in a spec of the model"
-            why = unread("the architecture is not known", remedy, "memory.weights")
-            return Needs(files=files, unknown=(why,))
-        program = overhead(case.runtime, on_gpu=case.device is not None)
-        terms = whole_files(files), program.replace(how=How.ASSUMED)
-    elif is_ggml:
-        terms = _whisper_cpp(case, audio, files)
-    else:
-        terms = _ctranslate2(case, audio, files)
+    terms = _terms(case, files)
+    if terms is None:
+        remedy = "state [architecture] in a spec of the model"
+        why = unread("the architecture is not known", remedy, "memory.weights")
+        return Needs(files=files, unknown=(why,))
     return Needs(files=files, terms=terms, largest_file_bytes=files.bytes)
+
+
+def _terms(case: Case, files: Term) -> tuple[Term, ...] | None:
+    """The terms of the memory; None where they do not follow."""
+    is_ggml = case.format == "ggml"
+    audio = _heard(case)
+    if audio is not None and is_ggml:
+        return _whisper_cpp(case, audio, files)
+    if audio is not None:
+        return _ctranslate2(case, audio, files)
+    if not is_ggml:
+        return None
+    program = overhead(case.runtime, on_gpu=case.device is not None)
+    return whole_files(files), program.replace(how=How.ASSUMED)
+
+
+def _heard(case: Case) -> Audio | None:
+    """What the model hears with; None where its layers or its vocabulary are not known."""
+    model = case.model
+    has_layers = bool(model.attention or model.recurrent)
+    if has_layers and case.has_row and model.vocabulary:
+        return model.audio
+    return None
 
 
 # ------------------------------------------------------------------ whisper.cpp
@@ -120,14 +187,15 @@ def parts(case: Case) -> Needs:
 
 def _whisper_cpp(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
     """The file, the caches, the buffers and the program."""
-    lengths = _CPP["seconds"]
-    if case.workload.audio_seconds is not None:
-        lengths = [case.workload.audio_seconds] * 3
+    seconds = Size(*_CPP.seconds)
+    stated = case.workload.audio_seconds
+    if stated is not None:
+        seconds = Size(stated, stated, stated)
     return (
         whole_files(files),
         _cpp_caches(case, audio),
-        _cpp_buffers(case, audio, lengths),
-        _cpp_program(case, audio, lengths),
+        _cpp_buffers(case, audio, seconds),
+        _cpp_program(case, audio, seconds),
     )
 
 
@@ -147,68 +215,72 @@ def _cpp_caches(case: Case, audio: Audio) -> Term:
 
     Of the text for each beam and two more, of the audio in every layer, of one encoder layer.
     """
-    model, states = case.model, case.workload.parallel
+    model = case.model
+    states = case.workload.parallel
+    width = model.embedding_length
     written = _stepped(model.context_tokens or _USUAL_TOKENS)
     heard = _stepped(audio.positions)
-    size = 4 * model.layers * model.embedding_length * ((_BEAMS + 2) * written + heard)
+    texts = _BEAMS + 2
+    size = 4 * model.layers * width * (texts * written + heard)
     size += 4 * audio.embedding_length * heard
-    line = f"2 × {plural(model.layers, 'layer')} × {model.embedding_length:,} × 2 bytes"
-    line += f" × ({_BEAMS + 2} × {written:,} + {heard:,} cells)"
+    line = f"2 × {plural(model.layers, 'layer')} × {width:,} × 2 bytes"
+    line += f" × ({texts} × {written:,} + {heard:,} cells)"
     line += f" + 2 × {audio.embedding_length:,} × 2 bytes × {heard:,} cells"
-    source = f"{_CPP['source']}; {_BEAMS} beams, the default"
     line = _of_states(line, states)
+    source = f"{_CPP.source}; {_BEAMS} beams, the default"
     return term("kv_cache", size * states, How.COMPUTED, source, line)
 
 
-def _cpp_buffers(case: Case, audio: Audio, lengths: list[int]) -> Term:
+def _cpp_buffers(case: Case, audio: Audio, seconds: Size) -> Term:
     """The buffers of four graphs: convolutions, encoder, cross attention, and decoder.
 
     The decoder has twice the logits of what it reads at once: the beams, or the text before, which
-    a piece behind the first has. `lengths`: seconds of audio, least, likely, most.
+    a piece behind the first has. `seconds` of audio.
     """
-    model, states = case.model, case.workload.parallel
-    heads, heard = audio.embedding_length, audio.positions
-    vocabulary = model.vocabulary or 0
-    token_bytes = 2 * (heads + vocabulary) * 4
-    fixed = 2 * heard * (audio.mel_bins * 10 + 8 * heads) + 10 * heard * heads * 4
-    fixed += 4 * _CPP["graph_bytes"] + _BEAMS * vocabulary * _CPP["beam_bytes"]
-    likely_tokens, most_tokens = (_tokens_at_once(length) for length in lengths[1:])
-    low = states * (fixed + _BEAMS * token_bytes)
-    likely = states * (fixed + likely_tokens * token_bytes)
-    high = states * (fixed + most_tokens * token_bytes)
-    line = f"{fixed:,} bytes of graphs and beams + {plural(likely_tokens, 'token')}"
-    line += f" × 2 × ({heads:,} + {vocabulary:,}) × 4 bytes"
+    states = case.workload.parallel
+    width = audio.embedding_length
+    heard = audio.positions
+    vocabulary = case.model.vocabulary or 0
+    of_token = 2 * (width + vocabulary) * 4
+    fixed = 2 * heard * (audio.mel_bins * 10 + 8 * width) + 10 * heard * width * 4
+    fixed += 4 * _CPP.graph_bytes + _BEAMS * vocabulary * _CPP.beam_bytes
+    tokens = _tokens_at_once(seconds.likely)
+    most_tokens = _tokens_at_once(seconds.most)
+    low = states * (fixed + _BEAMS * of_token)
+    likely = states * (fixed + tokens * of_token)
+    high = states * (fixed + most_tokens * of_token)
+    line = f"{fixed:,} bytes of graphs and beams + {plural(tokens, 'token')}"
+    line += f" × 2 × ({width:,} + {vocabulary:,}) × 4 bytes"
     line = _of_states(line, states)
     if likely > low:
         line += "; with the text before, without which audio of 30 seconds takes"
         line += f" {likely - low:,} bytes less"
     if case.device is not None:
         # inputs are there twice: five rows more were printed with Vulkan
-        high += 5 * heard * heads * 4 * states
-    source = _CPP["source"]
-    return term("compute", likely, How.COMPUTED, source, line, low=low, high=high)
+        high += 5 * heard * width * 4 * states
+    return Size(low, likely, high).as_term("compute", How.COMPUTED, _CPP.source, line)
 
 
 def _tokens_at_once(seconds: int) -> int:
     """What the decoder reads at once at most; a last piece of some seconds is read alone."""
-    text = max(0, (seconds - 6) // 30) * _CPP["written"]
+    text = max(0, (seconds - 6) // 30) * _CPP.written
     if not text:
         return _BEAMS
-    return int(min(_CPP["text_tokens"], text) + _CPP["task_tokens"])
+    return min(_CPP.text_tokens, text) + _CPP.task_tokens
 
 
-def _cpp_program(case: Case, audio: Audio, lengths: list[int]) -> Term:
+def _cpp_program(case: Case, audio: Audio, seconds: Size) -> Term:
     """The program with all of the audio, as samples and as a spectrum."""
-    by_second = 4 * (_SAMPLES_PER_SECOND + _FRAMES_PER_SECOND * audio.mel_bins)
-    sizes = zip(_CPP["program"], lengths, strict=True)
-    low, likely, high = (size + length * by_second for size, length in sizes)
-    line = f"{_CPP['program'][1]:,} bytes"
-    line += f" + {lengths[1]:,} seconds of audio × {by_second:,} bytes"
+    of_second = 4 * (_SAMPLES_PER_SECOND + _FRAMES_PER_SECOND * audio.mel_bins)
+    program = Size(*_CPP.program)
+    sound = seconds.times(of_second)
+    line = f"{program.likely:,} bytes"
+    line += f" + {seconds.likely:,} seconds of audio × {of_second:,} bytes"
     if case.workload.audio_seconds is None:
-        line += f"; of unknown length, {lengths[0]:,} to {lengths[2]:,} seconds:"
-        line += f" a minute takes {60 * by_second:,} bytes"
-    source = _CPP["source"]
-    return term("runtime", likely, How.MEASURED, source, line, low=low, high=high)
+        line += f"; of unknown length, {seconds.least:,} to {seconds.most:,} seconds:"
+        line += f" a minute takes {60 * of_second:,} bytes"
+    size = program.plus(sound)
+    return size.as_term("runtime", How.MEASURED, _CPP.source, line)
 
 
 # ------------------------------------------------------------------ faster-whisper
@@ -216,16 +288,22 @@ def _cpp_program(case: Case, audio: Audio, lengths: list[int]) -> Term:
 
 def _ctranslate2(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
     """Weights, what is held beside them, and the program; on a GPU also what stays in RAM."""
-    weights, program = _ct2_weights(case), overhead(case.runtime)
+    weights = _ct2_weights(case)
+    program = overhead(case.runtime)
     caches = _ct2_caches(case, audio)
     if _computes_on_cpu(case):
-        return weights, _ct2_work_on_cpu(case, audio, files, weights, caches), program
+        work = _ct2_work_on_cpu(case, audio, files.bytes - weights.bytes, caches)
+        return weights, work, program
     on_gpu = _ct2_work_on_gpu(case, caches)
     if case.device is None:
         return weights, on_gpu, program
-    beside = _ct2_beside_gpu(case, files, weights)
-    in_ram = (part.replace(split=Split.HOST) for part in (beside, program))
-    return weights, on_gpu, *in_ram
+    in_ram = _ct2_in_ram(case, files, weights)
+    return (
+        weights,
+        on_gpu,
+        in_ram.replace(split=Split.HOST),
+        program.replace(split=Split.HOST),
+    )
 
 
 def _computes_on_cpu(case: Case) -> bool:
@@ -246,78 +324,93 @@ def _ct2_weights(case: Case) -> Term:
         width = 2 if case.quantization == "float16" else 4
         size = total * width
         line = f"{total:,} parameters × {width} bytes"
-    return term("weights", size, How.COMPUTED, _CT2["weights_source"], line)
+    return term("weights", size, How.COMPUTED, _CT2.weights_source, line)
 
 
 class _Sound(NamedTuple):
     """How long the audio is, and what a line says where that is assumed."""
 
     seconds: int
-    remark: str
+    remark: str = ""
+
+    @property
+    def frames(self) -> int:
+        return self.seconds * _FRAMES_PER_SECOND
 
     @property
     def spectrum_bytes(self) -> int:
         """Its spectrum while it is made."""
-        return self.seconds * _FRAMES_PER_SECOND * int(_CT2["spectrum_bytes"])
+        return self.frames * _CT2.spectrum_bytes
 
 
 def _sound(case: Case) -> _Sound:
+    """The audio of the workload; else of ten minutes."""
     if case.workload.audio_seconds is not None:
-        return _Sound(case.workload.audio_seconds, "")
-    sound = _Sound(_CT2["seconds"], "")
-    minute = _Sound(60, "").spectrum_bytes
-    remark = f"; audio of {sound.seconds // 60} minutes, {minute:,} bytes more for each"
-    return sound._replace(remark=f"{remark} other minute")
+        return _Sound(case.workload.audio_seconds)
+    minutes = _CT2.seconds // 60
+    minute = _Sound(60).spectrum_bytes
+    remark = (
+        f"; audio of {minutes} minutes, {minute:,} bytes more for each other minute"
+    )
+    return _Sound(_CT2.seconds, remark)
 
 
 def _ct2_caches(case: Case, audio: Audio) -> int:
     """Bytes of the caches of audio and text; on a GPU int8 computes in 16 bits too."""
-    on_cpu, parallel = _computes_on_cpu(case), case.workload.parallel
+    on_cpu = _computes_on_cpu(case)
+    parallel = case.workload.parallel
     is_long = parallel == 1 and _sound(case).seconds > 30
-    cells = _CT2["text_cells"] if is_long else _CT2["piece_cells"]
+    cells = _CT2.text_cells if is_long else _CT2.piece_cells
     is_reordered = on_cpu and case.quantization == "int8"
-    cells *= _BEAMS * (_CT2["reordered"] if is_reordered else _CT2["plain"])
+    times = _CT2.reordered if is_reordered else _CT2.plain
     is_single = on_cpu or case.quantization == "float32"
-    wide = 2 * case.model.embedding_length * (4 if is_single else 2)
-    return int(case.model.layers * wide * parallel * (audio.positions + cells))
+    width = 4 if is_single else 2
+    numbers = 2 * case.model.embedding_length * width
+    kept = audio.positions + cells * (_BEAMS * times)
+    return int(case.model.layers * numbers * parallel * kept)
 
 
 def _ct2_work_on_cpu(
-    case: Case, audio: Audio, files: Term, weights: Term, caches: int
+    case: Case, audio: Audio, narrowed_bytes: int, caches: int
 ) -> Term:
     """The most beside the weights: for the spectrum, the file, or the text.
 
-    Of a file that is narrowed after it is read, all lies beside what is made of it.
+    Of a file that is narrowed after it is read, all lies beside what is made of it:
+    `narrowed_bytes` are those that it loses.
     """
-    sound, parallel = _sound(case), case.workload.parallel
-    narrowed = files.bytes - weights.bytes if case.quantization == "int8" else 0
-    held = 4 * _CT2["arrays"] * (audio.positions * audio.embedding_length * parallel)
-    held += sound.seconds * _FRAMES_PER_SECOND * _CT2["kept_bytes"]
-    held += int(_CT2["holes"] * narrowed)
-    likely = max(sound.spectrum_bytes, narrowed, held + caches)
-    line = f"{caches:,} bytes of caches + {held:,} bytes of audio and buffers"
-    if likely != held + caches:
+    sound = _sound(case)
+    parallel = case.workload.parallel
+    if case.quantization != "int8":
+        narrowed_bytes = 0
+    kept = 4 * _CT2.arrays * audio.positions * audio.embedding_length * parallel
+    kept += sound.frames * _CT2.kept_bytes + int(_CT2.holes * narrowed_bytes)
+    likely = max(sound.spectrum_bytes, narrowed_bytes, kept + caches)
+    line = f"{caches:,} bytes of caches + {kept:,} bytes of audio and buffers"
+    if likely != kept + caches:
         line = f"{likely:,} bytes while the file or the audio is read"
     line += sound.remark
     how = How.STATED if parallel > 1 else How.MEASURED
-    ends = {"low": int(likely * 0.85), "high": int(likely * 1.14)}
-    return term("compute", likely, how, _CT2["source"], line, **ends)
+    ends = Size(int(likely * 0.85), likely, int(likely * 1.14))
+    return ends.as_term("compute", how, _CT2.source, line)
 
 
 def _ct2_work_on_gpu(case: Case, caches: int) -> Term:
     """The caches with the buffers and the libraries of CUDA."""
-    buffers = _CT2["gpu"][case.quantization]
+    buffers = _CT2.gpu[case.quantization]
     size = caches + buffers
     line = f"{caches:,} bytes of caches + {buffers:,} bytes of buffers and CUDA"
-    ends = {"low": int(0.75 * size), "high": int(1.3 * size)}
-    return term("compute", size, How.STATED, _CT2["gpu_source"], line, **ends)
+    ends = Size(int(0.75 * size), size, int(1.3 * size))
+    return ends.as_term("compute", How.STATED, _CT2.gpu_source, line)
 
 
-def _ct2_beside_gpu(case: Case, files: Term, weights: Term) -> Term:
+def _ct2_in_ram(case: Case, files: Term, weights: Term) -> Term:
     """What stays in RAM beside a GPU: audio, and weights of a file read whole or libraries."""
-    sound, libraries = _sound(case), _CT2["cuda_libraries"]
-    kept = sound.spectrum_bytes
-    kept += weights.bytes if case.quantization == "int8" else libraries // 2
+    sound = _sound(case)
+    libraries = _CT2.cuda_libraries
+    kept = libraries // 2
+    if case.quantization == "int8":
+        kept = weights.bytes
+    kept += sound.spectrum_bytes
     line = f"{kept:,} bytes of audio, weights and CUDA's libraries{sound.remark}"
-    ends = {"low": sound.spectrum_bytes, "high": max(kept, files.bytes) + libraries}
-    return term("compute", kept, How.STATED, _CT2["ram_source"], line, **ends)
+    ends = Size(sound.spectrum_bytes, kept, max(kept, files.bytes) + libraries)
+    return ends.as_term("compute", How.STATED, _CT2.ram_source, line)
