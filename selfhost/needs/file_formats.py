@@ -25,7 +25,6 @@ from ..catalogue.spec_values import (
     scheme_of,
 )
 from ..core.records import Record, Unread
-from ..core.tables import shipped_table
 from ..core.workload import Workload
 from . import checkpoints
 from .case import (
@@ -49,9 +48,6 @@ _EXPERTS_AS_TRAINED = "MXFP4-Q8"
 _WHISPER_DEFAULTS = {"ggml": "F16", "ctranslate2": "int8"}
 # components in 32 bits are published in 16, too
 _COMPONENTS_IN = {"float32": ("float32", "float16")}
-_USUAL_MIXES: tuple[str, ...] = shipped_table("memory")["stable-diffusion.cpp"][
-    "defaults"
-]
 _WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
 
 # the type of a GGUF file of text that is taken unless another is asked for, as `llama-server -hf`
@@ -186,10 +182,9 @@ def default_format_and_quantization(
     first = runtime.formats[0]
     parts = runtime.parts.get(spec.id)
     if parts is not None:
-        for mix in _USUAL_MIXES:
-            if mix in parts.quantizations:
-                return first, mix
-        return first, parts.quantizations[0]
+        from . import pictures
+
+        return first, pictures.usual_mix(parts)
     format = next((name for name in runtime.formats if comes_in(spec, name)), first)
     return format, _default_quantization(spec, runtime, format)
 

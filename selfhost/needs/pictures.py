@@ -9,12 +9,13 @@ quantized. The constants are in specs/common/memory.toml; triples are least, lik
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..catalogue.runtime_parts import ComponentFile, ModelParts
-from ..core.records import Record, Unread
-from ..core.tables import shipped_table
+from ..catalogue.spec import StatedNeeds
+from ..core.records import Stated, Unread
+from ..core.tables import shipped_record
 from ..core.units import plural
 from .case import Case, components_type, overhead, published_size, without_files
 from .checkpoints import DTYPES
@@ -24,6 +25,7 @@ from .records import (
     How,
     Needs,
     Offloaded,
+    Size,
     Term,
     files_of,
     stated_range,
@@ -33,10 +35,48 @@ from .records import (
     whole_files,
 )
 
-_DIFFUSERS = shipped_table("memory")["diffusers"]
-_CPP = shipped_table("memory")["stable-diffusion.cpp"]
+
+class _DiffusersTable(Stated):
+    """`["diffusers"]` of specs/common/memory.toml, which explains each key."""
+
+    source: str
+    numbers: int
+    numbers_16: int
+    uncopied: int
+    copied_weights: int
+    sides: tuple[int, ...]
+    decoders: tuple[int, ...]
+    never_read: tuple[float, ...]
+    quantized: Mapping[str, float]
+    kept_wide: Mapping[str, int]
+    least_quantized: int
+    rounding: float
+    quantized_source: str
+    reserved: tuple[int, ...]
+    reserved_source: str
+    encoding: tuple[int, ...]
+    transformer: tuple[int, ...]
+    unet: tuple[int, ...]
+    sequential: int
+    offload_source: str
+
+
+class _SdCppTable(Stated):
+    """`["stable-diffusion.cpp"]` of specs/common/memory.toml, which explains each key."""
+
+    listed: str
+    computed: str
+    scratch: int
+    segment: float
+    other_version: float
+    defaults: tuple[str, ...]
+    over_bits: Mapping[str, tuple[float, ...]]
+
+
+_DIFFUSERS = shipped_record(_DiffusersTable, "memory", "diffusers")
+_CPP = shipped_record(_SdCppTable, "memory", "stable-diffusion.cpp")
 # bytes of a weight that bitsandbytes quantized, by its type
-_QUANTIZED: Mapping[str, float] = _DIFFUSERS["quantized"]
+_QUANTIZED = _DIFFUSERS.quantized
 _SHARD_BYTES = 10_000_000_000
 _PIXELS = 1024**2
 # what components that read the prompt or its picture are called
@@ -45,7 +85,7 @@ _INPUT_ENCODERS = ("text_encoder", "image_encoder")
 
 def quantized_components(components: Mapping[str, int]) -> dict[str, int]:
     """What bitsandbytes quantizes; {} where the denoiser is none of them."""
-    least = _DIFFUSERS["least_quantized"]
+    least = _DIFFUSERS.least_quantized
     if components.get("transformer", 0) < least:
         return {}
     return {name: number for name, number in components.items() if number >= least}
@@ -59,13 +99,15 @@ def size_of(case: Case) -> Term | Unread:
     stated = published_size(case)
     if stated is not None:
         return stated
-    spec, quantization = case.spec, case.quantization
-    own = components_type(spec)
-    if quantization != own and spec.needs is not None:
+    spec = case.spec
+    quantization = case.quantization
+    published = components_type(spec)
+    if quantization != published and spec.needs is not None:
         if any(way.quantization == quantization for way in spec.needs.ways):
             # made of the published files while they load
-            return size_of(case.replace(quantization=own))
-        return unread(f"its needs are stated only for {own}", f"use --quant {own}")
+            return size_of(case.replace(quantization=published))
+        why = f"its needs are stated only for {published}"
+        return unread(why, f"use --quant {published}")
     if quantization in _QUANTIZED:
         if not quantized_components(spec.components):
             why = "how much of its denoiser is quantized is not known"
@@ -136,7 +178,8 @@ def _weights(case: Case) -> Term:
     """The weights of all components in memory."""
     if case.quantization in _QUANTIZED:
         return _quantized_weights(case)
-    components, source = case.spec.components, _DIFFUSERS["source"]
+    components = case.spec.components
+    source = _DIFFUSERS.source
     bits = DTYPES.get(case.quantization, 16.0)
     size = int(sum(components.values()) * bits / 8)
     numbers = " + ".join(f"{number:,} {name}" for name, number in components.items())
@@ -145,7 +188,7 @@ def _weights(case: Case) -> Term:
     if is_converted or case.device is not None:
         return term("weights", size, How.COMPUTED, source, line)
     # files of the requested type are mapped: a CPU never reads what no image needs
-    share, most = _DIFFUSERS["never_read"]
+    share, most = _DIFFUSERS.never_read
     half = int(min(share * size, most * bits / 8)) // 2
     line = taken_off(line, half, "that are mapped and not read")
     low = size - 2 * half
@@ -160,7 +203,7 @@ def _quantized_weights(case: Case) -> Term:
     components = case.spec.components
     width = _QUANTIZED[case.quantization]
     large = quantized_components(components).values()
-    wide = sum(_DIFFUSERS["kept_wide"].get(str(number), 0) for number in large)
+    wide = sum(_DIFFUSERS.kept_wide.get(str(number), 0) for number in large)
     narrow = sum(large) - wide
     plain = sum(components.values()) - sum(large)
     size = int(narrow * width) + plain * 2 + wide * 4
@@ -170,10 +213,10 @@ def _quantized_weights(case: Case) -> Term:
         "weights",
         size,
         How.COMPUTED,
-        _DIFFUSERS["quantized_source"],
+        _DIFFUSERS.quantized_source,
         line,
         low=int(sum(large) * width) + plain * 2,
-        high=int(size * _DIFFUSERS["rounding"]),
+        high=int(size * _DIFFUSERS.rounding),
     )
 
 
@@ -186,31 +229,26 @@ def _decoder(case: Case) -> Term:
     if case.device is None or "transformer" not in case.spec.components:
         return on_cpu
     pixels = _pixels(case)
-    likely, reserved = _DIFFUSERS["reserved"]
+    likely, reserved = _DIFFUSERS.reserved
     low = min(on_cpu.low_bytes, on_cpu.bytes)
     size = max(low, pixels.likely * likely // _PIXELS)
     high = max(on_cpu.bytes, on_cpu.high_bytes, pixels.most * reserved // _PIXELS)
     line = f"{pixels.likely:,} pixels × {likely / _PIXELS:.12g} bytes"
-    source = _DIFFUSERS["reserved_source"]
+    source = _DIFFUSERS.reserved_source
     return term("activations", size, How.MEASURED, source, line, low=low, high=high)
 
 
-class _Pixels(Record):
-    """Pixels of all images of a workload, and the side of one that is likely."""
-
-    least: int
-    likely: int
-    most: int
-    side: int
+def _likely_side(case: Case) -> int:
+    """The side of one image: the model's; where that is not known, of a usual one."""
+    return case.spec.native_pixels or _DIFFUSERS.sides[1]
 
 
-def _pixels(case: Case) -> _Pixels:
-    """Those that the model draws; where that is not known, of usual images."""
-    sides = _DIFFUSERS["sides"]
+def _pixels(case: Case) -> Size:
+    """Pixels of all images of a workload; where the model does not tell, of usual images."""
+    sides: Sequence[int] = _DIFFUSERS.sides
     if case.spec.native_pixels is not None:
         sides = [case.spec.native_pixels] * 3
-    least, likely, most = (side * side * case.workload.parallel for side in sides)
-    return _Pixels(least=least, likely=likely, most=most, side=sides[1])
+    return Size(*[side**2 for side in sides]).times(case.workload.parallel)
 
 
 def _decoder_in_numbers(case: Case) -> Term:
@@ -219,22 +257,25 @@ def _decoder_in_numbers(case: Case) -> Term:
     The numbers are known of some decoders, by their parameters; of others they are assumed.
     """
     pixels = _pixels(case)
-    copied, weights = _DIFFUSERS["numbers"], _DIFFUSERS["copied_weights"]
-    numbers, width = _DIFFUSERS["numbers_16"], 2
+    weights = _DIFFUSERS.copied_weights
+    numbers = _DIFFUSERS.numbers_16
+    width = 2
     if case.quantization == "float32":
-        numbers, width = copied, 4
+        numbers = _DIFFUSERS.numbers
+        width = 4
     size = (pixels.likely * numbers + weights) * width
     most_by_pixel = numbers * width
     if case.quantization == "float16":
         # some publishers ask that the decoder runs in 32 bits (force_upcast)
-        most_by_pixel = copied * 4
+        most_by_pixel = _DIFFUSERS.numbers * 4
     # small arrays beside those
     high = (pixels.most * most_by_pixel + weights * 4) * 101 // 100
-    line = f"{plural(case.workload.parallel, 'image')} × {pixels.side:,} × {pixels.side:,} pixels"
+    side = _likely_side(case)
+    line = f"{plural(case.workload.parallel, 'image')} × {side:,} × {side:,} pixels"
     line += (
         f" × {numbers:,} numbers × {width} bytes + {weights * width:,} bytes of weights"
     )
-    is_known = case.spec.components.get("vae", 0) in _DIFFUSERS["decoders"]
+    is_known = case.spec.components.get("vae", 0) in _DIFFUSERS.decoders
     if is_known and case.spec.native_pixels is not None:
         line += (
             "; the image decoder holds more than the denoiser and the text encoders do"
@@ -245,10 +286,10 @@ def _decoder_in_numbers(case: Case) -> Term:
     else:
         line += "; assumed: images of 512 to 1,024 pixels, and the decoder of Stable Diffusion"
         how = How.ASSUMED
-        low = pixels.least * _DIFFUSERS["uncopied"] * width // 2
+        low = pixels.least * _DIFFUSERS.uncopied * width // 2
         high *= 2
-    source = _DIFFUSERS["source"]
-    return term("activations", size, how, source, line, low=low, high=high)
+    ends = Size(low, size, high)
+    return ends.as_term("activations", how, _DIFFUSERS.source, line)
 
 
 # ------------------------------------------------------------------ diffusers, less of it on a GPU
@@ -260,23 +301,18 @@ def _offloaded(case: Case, program: Term) -> tuple[Offloaded, ...]:
     What it holds is stated, else a guess. What bitsandbytes quantized does not move layer by layer
     (diffusers 0.42.1, pipelines/pipeline_utils.py, enable_sequential_cpu_offload).
     """
-    is_packed = case.quantization in _QUANTIZED
     sizes = _sizes_in_ram(case)
     total = sum(sizes.values())
     line = " + ".join(f"{size:,} {name}" for name, size in sizes.items())
     source = "parameters of the components"
-    host = term("weights", total, How.COMPUTED, source, line), program
-    stated, beside_bytes = case.spec.needs, None
+    host = (term("weights", total, How.COMPUTED, source, line), program)
+    is_packed = case.quantization in _QUANTIZED
+    beside_bytes = None
+    stated = case.spec.needs
     if stated is not None:
-        ways = [way for way in stated.ways if way.quantization == case.quantization]
+        ways = _stated_ways(case, stated, host)
         if ways or is_packed or not stated.high_bytes:
-            offloaded = list[Offloaded]()
-            for way in ways:
-                held = stated_range(
-                    "weights", way.low_bytes, way.high_bytes, way.source
-                )
-                offloaded.append(Offloaded(way=way.offload, host=host, device=(held,)))
-            return tuple(offloaded)
+            return ways
         # what the spec states over all weights
         beside_bytes = max(0, stated.high_bytes - total)
     elif is_packed and not quantized_components(case.spec.components):
@@ -290,6 +326,18 @@ def _offloaded(case: Case, program: Term) -> tuple[Offloaded, ...]:
     return whole_components, Offloaded(way="sequential", host=host, device=(by_layer,))
 
 
+def _stated_ways(
+    case: Case, stated: StatedNeeds, host: tuple[Term, ...]
+) -> tuple[Offloaded, ...]:
+    """The ways of offloading files in this type of which the spec states the memory."""
+    ways = []
+    for way in stated.ways:
+        if way.quantization == case.quantization:
+            weights = stated_range("weights", way.low_bytes, way.high_bytes, way.source)
+            ways.append(Offloaded(way=way.offload, host=host, device=(weights,)))
+    return tuple(ways)
+
+
 def _sizes_in_ram(case: Case) -> dict[str, int]:
     """Bytes of each component: of a quantized denoiser its type, of the others 16 bits."""
     sizes = dict[str, int]()
@@ -299,14 +347,6 @@ def _sizes_in_ram(case: Case) -> dict[str, int]:
             width = _QUANTIZED.get(case.quantization, 2)
         sizes[name] = int(width * number)
     return sizes
-
-
-class _Held(NamedTuple):
-    """Bytes that a component holds beside its weights while it works."""
-
-    least: int
-    likely: int
-    most: int
 
 
 class _HeldAtOnce(NamedTuple):
@@ -320,61 +360,65 @@ def _held_at_once(
     case: Case, sizes: Mapping[str, int], beside_bytes: int | None
 ) -> _HeldAtOnce:
     """What a GPU holds; `beside_bytes` beside the weights, where a spec states it."""
-    source, at_peak = _DIFFUSERS["offload_source"], _DIFFUSERS["sequential"]
+    source = _DIFFUSERS.offload_source
+    at_peak = _DIFFUSERS.sequential
     if beside_bytes is None:
-        beside = _held_by_rule(case, sizes)
+        working = _held_by_rule(case, sizes)
         at_once = at_peak * _pixels(case).likely // _PIXELS
-        low, high = at_once, beside["vae"].most
+        by_layer_size = Size(at_once, at_once, working["vae"].most)
         line = f"{at_once:,} bytes at the peak, a layer at a time"
     else:
-        beside = _held_as_stated(sizes, beside_bytes)
-        at_once = high = at_peak + beside_bytes
-        low = at_peak + beside_bytes // 2
+        working = _held_as_stated(sizes, beside_bytes)
+        at_once = at_peak + beside_bytes
+        by_layer_size = Size(at_peak + beside_bytes // 2, at_once, at_once)
         line = f"{at_peak:,} + {beside_bytes:,} bytes; stated, less the weights"
-    by_layer = term(
-        "activations", at_once, How.ASSUMED, source, line, low=low, high=high
-    )
-    name = max(sizes, key=lambda name: sizes[name] + beside[name].most)
-    size, held = sizes[name], beside[name]
-    line = f"{size:,} bytes; the {name}, which takes most"
-    rounded = int(size * _DIFFUSERS["rounding"])
-    weights = term("weights", size, How.COMPUTED, source, line, high=rounded)
-    line = f"{held.likely:,} bytes beside the {name}; {held.least:,} to {held.most:,}"
-    working = term(
-        "activations",
-        held.likely,
-        How.ASSUMED,
-        source,
-        line,
-        low=held.least,
-        high=held.most,
-    )
-    return _HeldAtOnce((weights, working), by_layer)
+    by_layer = by_layer_size.as_term("activations", How.ASSUMED, source, line)
+    name = max(sizes, key=lambda name: sizes[name] + working[name].most)
+    line = f"{sizes[name]:,} bytes; the {name}, which takes most"
+    high = int(sizes[name] * _DIFFUSERS.rounding)
+    weights = term("weights", sizes[name], How.COMPUTED, source, line, high=high)
+    size = working[name]
+    line = f"{size.likely:,} bytes beside the {name}; {size.least:,} to {size.most:,}"
+    work = size.as_term("activations", How.ASSUMED, source, line)
+    return _HeldAtOnce((weights, work), by_layer)
 
 
-def _held_by_rule(case: Case, sizes: Mapping[str, int]) -> dict[str, _Held]:
+def _held_by_rule(case: Case, sizes: Mapping[str, int]) -> dict[str, Size]:
     """Encoders hold little, denoisers what was seen of such by pixel, the decoder as reckoned."""
-    beside = dict.fromkeys(sizes, _Held(*_DIFFUSERS["encoding"]))
+    working = dict.fromkeys(sizes, Size(*_DIFFUSERS.encoding))
     decoding = _decoder(case.replace(device=Device()))
-    beside["vae"] = _Held(decoding.low_bytes, decoding.bytes, decoding.high_bytes)
+    working["vae"] = Size(decoding.low_bytes, decoding.bytes, decoding.high_bytes)
+    working["transformer"] = _by_pixel(_DIFFUSERS.transformer, case)
+    working["unet"] = _by_pixel(_DIFFUSERS.unet, case)
+    return working
+
+
+def _by_pixel(megapixel: Sequence[int], case: Case) -> Size:
+    """What grows with the pixels of the images, by bytes for one of 1,024 × 1,024."""
     pixels = _pixels(case).likely
-    for name in ("transformer", "unet"):
-        beside[name] = _Held(*(size * pixels // _PIXELS for size in _DIFFUSERS[name]))
-    return beside
+    return Size(*[size * pixels // _PIXELS for size in megapixel])
 
 
-def _held_as_stated(sizes: Mapping[str, int], beside_bytes: int) -> dict[str, _Held]:
+def _held_as_stated(sizes: Mapping[str, int], beside_bytes: int) -> dict[str, Size]:
     """All that is stated by each component but encoders; perhaps half of it."""
-    beside = dict[str, _Held]()
+    working = dict[str, Size]()
     for name in sizes:
         if name.startswith(_INPUT_ENCODERS):
-            beside[name] = _Held(*_DIFFUSERS["encoding"])
+            working[name] = Size(*_DIFFUSERS.encoding)
         else:
-            beside[name] = _Held(beside_bytes // 2, beside_bytes, beside_bytes)
-    return beside
+            working[name] = Size(beside_bytes // 2, beside_bytes, beside_bytes)
+    return working
 
 
 # ------------------------------------------------------------------ stable-diffusion.cpp
+
+
+def usual_mix(parts: ModelParts) -> str:
+    """What people take of the denoiser's files: the first usual mix that its publisher has."""
+    for mix in _CPP.defaults:
+        if mix in parts.quantizations:
+            return mix
+    return parts.quantizations[0]
 
 
 def parts_in_files(case: Case, parts: ModelParts) -> Needs:
@@ -385,7 +429,7 @@ def parts_in_files(case: Case, parts: ModelParts) -> Needs:
     }
     sizes = tuple(by_component.values())
     used = {size.source for size in sizes}
-    sources = [name for name in (_CPP["listed"], _CPP["computed"]) if name in used]
+    sources = [name for name in (_CPP.listed, _CPP.computed) if name in used]
     files = files_of(sizes, How.COMPUTED, "; ".join(sources))
     largest = max(sizes, key=lambda size: size.bytes)
     denoising = _buffer(case, parts, "denoiser", parts.denoise_bytes)
@@ -394,10 +438,10 @@ def parts_in_files(case: Case, parts: ModelParts) -> Needs:
     host = whole_files(files), program
     alone = "; alone, the others in RAM"
     held_by_way = {
-        "model": whole_files(largest, _CPP["computed"], alone),
+        "model": whole_files(largest, _CPP.computed, alone),
         "sequential": _segment(largest),
     }
-    decoder = whole_files(by_component["vae"], _CPP["computed"], alone)
+    decoder = whole_files(by_component["vae"], _CPP.computed, alone)
     offloaded = list[Offloaded]()
     for way, held in held_by_way.items():
         device = (held, denoising)
@@ -418,16 +462,17 @@ def _buffer(case: Case, parts: ModelParts, component: str, size: int) -> Term:
     how = How.ASSUMED if parts.buffers_like else How.MEASURED
     source = case.runtime.sources.get("parts", "")
     line = f"{size:,} bytes reserved for the {component}"
-    high = int(size * _CPP["other_version"])
+    high = int(size * _CPP.other_version)
     return term("compute", size, how, source, line, high=high)
 
 
 def _segment(largest: Term) -> Term:
     """A segment of the largest file, and the scratch that stays free beside it."""
-    share, scratch = _CPP["segment"], _CPP["scratch"]
+    share = _CPP.segment
+    scratch = _CPP.scratch
     size = int(share * largest.bytes) + scratch
     line = f"{largest.bytes:,} bytes × {share:g} + {scratch:,} bytes; a segment and what stays free"
-    return term("weights", size, How.ASSUMED, _CPP["computed"], line)
+    return term("weights", size, How.ASSUMED, _CPP.computed, line)
 
 
 def file_size(
@@ -435,24 +480,24 @@ def file_size(
 ) -> Term:
     """What one file weighs. `source` is "" where every weight takes whole bytes."""
     type = file.type or quantization
-    weights, block_bytes = BLOCKS[BASE_TYPES[type]]
+    block = BLOCKS[BASE_TYPES[type]]
     listed = file.bytes.get(type)
     if listed is not None:
-        source = _CPP["listed"] if weights > 1 else ""
+        source = _CPP.listed if block.elements > 1 else ""
         line = f"{listed:,} bytes of {file.component}"
         return term("files", listed, How.STATED, source, line)
     number = components.get(file.component, 0)
-    plain = number * block_bytes / weights
-    line = f"{number:,} {file.component} × {block_bytes}/{weights} bytes"
-    if weights == 1:
+    plain = number * block.bytes / block.elements
+    line = f"{number:,} {file.component} × {block.bytes}/{block.elements} bytes"
+    if block.elements == 1:
         return term("files", int(plain), How.COMPUTED, "", line)
-    over_bits = _CPP["over_bits"]
-    least, likely, most = over_bits.get(type, over_bits["other"])
+    key = type if type in _CPP.over_bits else "other"
+    least, likely, most = _CPP.over_bits[key]
     return term(
         "files",
         round(plain * likely),
         How.COMPUTED,
-        _CPP["computed"],
+        _CPP.computed,
         f"{line} × {likely:g}",
         low=int(plain * least),
         high=int(plain * most),
