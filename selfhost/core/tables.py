@@ -538,6 +538,58 @@ def _shipped_record(kind: type[Record], name: str, section: str) -> Record:
     return record
 
 
+def large_record(kind: type[AnyRecord], name: str) -> AnyRecord:
+    """As `shipped_record`, for a table of hundreds of rows: see `plain_record`."""
+    record = _large_record(kind, name)
+    assert isinstance(record, kind)
+    return record
+
+
+@cache
+def _large_record(kind: type[Record], name: str) -> Record:
+    return plain_record(kind, shipped_table(name))
+
+
+def plain_record(kind: type[AnyRecord], row: TomlRow) -> AnyRecord:
+    """A row of a shipped file as a record of `kind`: with the values that stand in the file, lists
+    as tuples, and tables as records where `read_by` names their `kind`.
+
+    A row takes 5 microseconds, and 100 where each value is held against its annotation: a test does
+    that once for all rows (tests/machine/test_tables.py). `KeyError` names a key that is no field.
+    """
+    fields = _fields_by_key(kind)
+    values: dict[str, Any] = {}
+    for key, value in row.items():
+        field = fields[key]
+        values[field.name] = _plain_value(field.part, value)
+    return kind(**values)
+
+
+class _PlainField(NamedTuple):
+    """A field of a record, and the records that its value holds; None: it holds none."""
+
+    name: str
+    part: type[Record] | None
+
+
+@cache
+def _fields_by_key(kind: type[Record]) -> Mapping[str, _PlainField]:
+    """The fields by their keys in a file."""
+    fields: dict[str, _PlainField] = {}
+    for name, stated in kind._keys.items():
+        key = stated.name or name
+        fields[key] = _PlainField(name, stated.limits.get("kind"))
+    return fields
+
+
+def _plain_value(part: type[Record] | None, value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple([_plain_value(part, entry) for entry in value])
+    if part is not None and isinstance(value, dict):
+        return plain_record(part, value)
+    return value
+
+
 @cache
 def _texts(name: str, section: str) -> Mapping[str, str]:
     """The texts of a section of a table, by their keys."""
