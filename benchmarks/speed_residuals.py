@@ -263,7 +263,7 @@ def of_backends(use: str) -> Iterator[Run]:
             )
             continue
         group = vendor_of_device(row["device"])
-        generation = gpus.fact_of(row["device"], "generation")
+        generation = gpus.facts_of(row["device"]).generation
         group += "" if generation is None else f", {generation}"
         if row["kind"] == "unified":
             group += ", shares the RAM"

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 
 from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
-from ..core.tables import shipped_table
 from ..core.units import GIB, MIB
 from ..machine import gpus
 from ..machine.cpus import metal_share
@@ -179,22 +177,9 @@ def room_of(device: Accelerator, percent: float | None = None) -> int | None:
     return share if idle is None else min(share, idle)
 
 
-class _SmallDevices(Record):
-    """Devices that vLLM counts among the small ones, whatever their memory."""
-
-    capabilities: Sequence[str]
-    # words of their names
-    words: Sequence[str]
-
-
-@cache
-def _small_devices() -> _SmallDevices:
-    return _SmallDevices(**shipped_table("gpus")["small"])
-
-
 def _is_large(card: Accelerator) -> bool:
     """Whether vLLM works on many tokens at once there."""
-    small = _small_devices()
+    small = gpus.small_devices()
     if gpus.capability_of(card) in small.capabilities:
         return False
     if any(word in card.name.lower() for word in small.words):

@@ -19,7 +19,7 @@ from . import cpus
 from .gpus import (
     card_rows,
     driver_memory_bytes,
-    fact_of,
+    peak_rate_of,
     source_called,
     vendor_of,
     why_unserved,
@@ -98,16 +98,18 @@ def every_card() -> tuple[Card, ...]:
     former = vocabulary().former
     cards: list[Card] = []
     for row in card_rows():
-        vendor = vendor_of(row["name"])
-        texts = [row["name"], row["words"], row.get("also", ""), vendor]
-        texts += former.get(vendor, ())
-        card = cpus.record_of(
-            Card,
-            row,
-            words=frozenset(row["words"].split()),
+        vendor = vendor_of(row.name)
+        texts = [row.name, row.words, row.also, vendor, *former.get(vendor, ())]
+        card = Card(
+            name=row.name,
+            words=frozenset(row.words.split()),
             named=words_of(" ".join(texts)),
-            called=tuple(words_of(name) - idle for name in row.get("called", ())),
-            integrated="integrated" in row,
+            called=tuple([words_of(name) - idle for name in row.called]),
+            memory_gib=row.memory_gib,
+            usual_gib=row.usual_gib,
+            unified=row.unified,
+            devices=row.devices,
+            integrated=row.integrated is not None,
         )
         cards.append(card)
     return tuple(cards)
@@ -167,11 +169,14 @@ def _inside_processor(several: Sequence[Card]) -> NamedCards:
 
 
 class _SizedCard(NamedTuple):
-    """A GPU with one of the memories that it is sold with; `gb_per_s` is the memory's peak."""
+    """A GPU with one of the memories that it is sold with; `gb_per_s` is the memory's peak, of the
+    source of that key. The usual, smallest and slowest comes first.
+    """
 
     is_unusual: bool
     memory_gib: float
     gb_per_s: float
+    source: str
     card: Card
 
 
@@ -180,10 +185,13 @@ def _sized(several: Iterable[Card], memory_gib: float | None) -> list[_SizedCard
     sized: list[_SizedCard] = []
     for card in several:
         for size in card.memory_gib:
-            if memory_gib in (None, size, size * card.devices):
+            if memory_gib not in (None, size, size * card.devices):
+                continue
+            peak = peak_rate_of(card.name, size)
+            if peak is not None:
                 is_unusual = card.usual_gib not in (None, size)
-                peak = fact_of(card.name, "gb_per_s", size)
-                sized.append(_SizedCard(is_unusual, size, peak, card))
+                option = _SizedCard(is_unusual, size, peak.gb_per_s, peak.source, card)
+                sized.append(option)
     return sized
 
 
@@ -216,7 +224,7 @@ def _choose_size(
         unified=False,
         memory_bandwidth_bytes_per_second=round(chosen.gb_per_s * units.GB),
     )
-    source = source_called(fact_of(card.name, "source", size))
+    source = source_called(chosen.source)
     return NamedCards(
         accelerators=(accelerator,) * card.devices,
         label=label,

@@ -9,8 +9,7 @@ from typing import Any
 
 from ..core import units
 from ..core.errors import InputError, Problem
-from ..core.records import Record, Stated, fault_of, shortened, shown
-from ..core.tables import shipped_table
+from ..core.records import Record, fault_of, shortened, shown
 from ..core.units import nearest, parse_number, parse_size, words_of
 from . import gpus, record
 from .cards import MOST_CARDS, NamedCards, joined
@@ -18,7 +17,7 @@ from .instruction_sets import assumed_sets, with_implied
 from .platforms import normal_architecture, normal_system
 from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, FactValues, Machine
 from .understand import cards_named
-from .words import GpuCountError, UnknownGpuError, spelled
+from .words import GpuCountError, Setting, UnknownGpuError, spelled, vocabulary
 
 # general-purpose machines of the clouds and of CI: 16 GiB with 4 cores (AWS m7i and m8g, GitHub,
 # GitLab)
@@ -37,25 +36,8 @@ class SettingError(InputError):
     """A `--set` makes no sense; `problems` names every one that does not."""
 
 
-class Setting(Stated):
-    """A key of `--set`: `facts` that it states, those `lost` by it, other names of it (`also`), and
-    the only values that it takes (`choices`; none: any).
-    """
-
-    example: str
-    facts: tuple[str, ...]
-    lost: tuple[str, ...]
-    also: tuple[str, ...]
-    choices: tuple[str, ...] = ()
-
-
 def _setting(key: str) -> Setting:
-    row: Mapping[str, Any] = shipped_table("words")["setting"][key]
-    return Setting(**{name: _as_tuple(value) for name, value in row.items()})
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    return vocabulary().setting[key]
 
 
 class Bandwidth(Record):

@@ -1,5 +1,7 @@
 """What a processor's name tells of its memory and its cores: `specs/common/cpus.toml` and
 `cpu_cores.toml`; and chips with their memory beside them, Apple's among them: `chips.toml`.
+
+The header of each table explains the keys of its rows.
 """
 
 from __future__ import annotations
@@ -8,23 +10,190 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from math import hypot, inf, prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ..core import units
 from ..core.records import Record, Stated, read_by
-from ..core.tables import TomlRow, shipped_record, shipped_table
+from ..core.tables import large_record, plain_record
 from ..core.units import words_of
 
-_table = partial(shipped_table, "cpus")
-
-if TYPE_CHECKING:
-    from typing import TypeVar
-
-    _R = TypeVar("_R", bound=Record)
-
 Ends = tuple[float, float, float]
+# what cores compute, by `vectors`, of a row that does not say more
+CORE_OF = {
+    "none": "avx",
+    "sse": "avx",
+    "avx2": "avx2",
+    "avx512": "avx512",
+    "arm": "arm",
+}
+# fewest and usual cores, as shares of those of the largest of a series of servers: a guess
+_FEWEST_SHARE, _USUAL_SHARE = 0.125, 0.5
+# what stands for a sign in the shape of a model number; `?` is any
+_LETTERS_OF = {"#": "0123456789", "+": "123456789"}
+_SIGNS = "#+?*"
+# makers as people type them, also before a bare number
+MAKERS = ("amd", "intel")
+
+
+class NamedRow(Stated):
+    """A row that is found by the words of a processor's name, and by shapes of its number."""
+
+    words: str = ""
+    without: str = ""
+    models: tuple[str, ...] = ()
+
+
+class SeriesRow(NamedRow):
+    """A row of `cpu` or `generation`."""
+
+    name: str
+    channels: int
+    mts: tuple[int, ...]
+    ghz: float
+    source: str
+    bits: int = 64
+    kinds: tuple[str, ...] = ()
+    kinds_of: tuple[str, ...] = ("*",)
+    memory: str = "slots"
+    kind: str | None = None
+    vectors: str = "avx2"
+    core: str | None = None
+    core_gb_per_s: float | None = None
+    cores: int = 0
+    threads: int = 1
+    architecture: str | None = None
+    memory_gib: int | None = None
+    on_package_gib: int | None = None
+    graphics: str | None = None
+
+
+class CpuClass(Stated):
+    """A row of `class`. What has no row is `UNKNOWN_CLASS`."""
+
+    words: tuple[str, ...] = ()
+    architecture: str = "x86_64"
+    system: str = "linux"
+    # of most machines with one; 0 where that is not known
+    memory_gib: int = 0
+    most_gib: int | None = None
+    least_gb_per_s: float | None = None
+    most_gb_per_s: float | None = None
+    least_vectors: str | None = None
+    # one count, or the fewest, the usual and the most
+    cores: tuple[int, ...] = ()
+    performance: tuple[int, ...] = ()
+    threads: int = 1
+
+
+UNKNOWN_CLASS = CpuClass()
+
+
+class Share(Stated):
+    """A row of `share`, of what memory and cores give together; `devices` it was seen on."""
+
+    kind: str
+    low: float
+    likely: float
+    high: float
+    devices: int
+    core_gb_per_s: float
+    up_to_mts: float = inf
+    takes_either: bool = False
+
+    def read_bytes_per_second(self, peak: float, cores: float | None) -> float:
+        """Bytes per second at which so many cores (None: enough) read weights while a model
+        decodes, of memory of that peak, by `of_peak` of cpus.toml: each bounds the other.
+        """
+        memory_rate = _table().of_peak * peak
+        if cores is None:
+            return memory_rate
+        cores_rate = self.core_gb_per_s * units.GB * cores
+        return memory_rate / hypot(1, memory_rate / cores_rate)
+
+    @property
+    def source(self) -> str:
+        """What it rests on, as the end of a clause."""
+        return f"by runs on {self.devices} devices" if self.devices else "a guess"
+
+
+class DecodeRow(Stated):
+    """A row of `decode`: how a kind of processor compares with the one that was measured."""
+
+    kind: str
+    memory: tuple[float, ...]
+    cores: tuple[float, ...]
+
+
+class Core(Stated):
+    """A row of `core`: each slow end, likely, fast end, while all of them work."""
+
+    name: str = read_by(name="core")
+    prompt: tuple[float, ...]
+    ghz: tuple[float, ...]
+    source: str
+    wide: bool = False
+    float32: float = 1.0
+    unpacks_gb_per_s: tuple[float, ...] = (inf, inf, inf)
+    vectors: str | None = None
+
+
+class _GuestRow(Stated):
+    """A row of `guest`: what virtual machines read, a column for each count of `guest_cores`."""
+
+    core: tuple[str, ...]
+    low: tuple[float, ...]
+    likely: tuple[float, ...]
+    high: tuple[float, ...]
+    types: tuple[int, ...]
+    source: str
+    amd: bool | None = None
+
+    def fits(self, core: str, *, is_amd: bool | None) -> bool:
+        """Whether it counts guests with such cores, of AMD's or of other makers (None: of any)."""
+        if is_amd is not None and self.amd not in (None, is_amd):
+            return False
+        return core in self.core
+
+
+class _NumberRow(Stated):
+    """A row of `number`: the words before a number of that shape, and what must stand beside."""
+
+    words: str
+    shape: str
+    beside: str = "nothing"
+
+
+class _CpuTable(Stated):
+    """`specs/common/cpus.toml`."""
+
+    of_peak: float
+    mobile: str
+    clock: tuple[float, ...]
+    counts: Mapping[str, int]
+    makers: Mapping[str, tuple[str, ...]]
+    beside_kind: tuple[str, ...]
+    ram: Mapping[str, tuple[int, ...]]
+    guest_cores: tuple[int, ...]
+    share: tuple[Share, ...] = read_by(kind=Share)
+    decode: tuple[DecodeRow, ...] = read_by(kind=DecodeRow)
+    core: tuple[Core, ...] = read_by(kind=Core)
+    classes: tuple[CpuClass, ...] = read_by(kind=CpuClass, name="class")
+    generation: tuple[SeriesRow, ...] = read_by(kind=SeriesRow)
+    guest: tuple[_GuestRow, ...] = read_by(kind=_GuestRow)
+    number: tuple[_NumberRow, ...] = read_by(kind=_NumberRow)
+    cpu: tuple[SeriesRow, ...] = read_by(kind=SeriesRow)
+    sources: Mapping[str, str]
+
+
+def _table() -> _CpuTable:
+    return large_record(_CpuTable, "cpus")
+
+
+def decode_rows() -> Sequence[DecodeRow]:
+    """All rows of `decode`."""
+    return _table().decode
 
 
 class Rates(NamedTuple):
@@ -39,88 +208,50 @@ class Rates(NamedTuple):
     most: float
 
 
-# what cores compute, by `vectors`, of a row that does not say more
-CORE_OF = {
-    "none": "avx",
-    "sse": "avx",
-    "avx2": "avx2",
-    "avx512": "avx512",
-    "arm": "arm",
-}
-# fewest and usual cores, as shares of those of the largest of a series of servers: a guess
-_SHARES_OF_LARGEST = (0.125, 0.5)
-# what stands for a sign in the shape of a model number; `?` is any
-_LETTERS_OF = {"#": "0123456789", "+": "123456789"}
-# makers as people type them, also before a bare number
-MAKERS = ("amd", "intel")
-
-
-def record_of(kind: type[_R], row: TomlRow, /, **values: Any) -> _R:
-    """A record of the keys of a row that are its fields, and of `values`."""
-    fields: dict[str, Any] = {}
-    for key in kind._fields:
-        if key in row:
-            value = row[key]
-            fields[key] = tuple(value) if isinstance(value, list) else value
-    return kind(**fields | values)
-
-
-def rates_of(memory: TomlRow, kinds: Sequence[str] = ()) -> dict[str, Any]:
-    """`channels`, and `bytes_per_second` with all of them filled: `slowest` and `fastest` of kinds
-    of memory at their rates nearest to the usual one, which stands where no kinds are named.
+def rates_of(
+    channels: int, mts: Sequence[int], bits: int = 64, kinds: Sequence[str] = ()
+) -> Rates:
+    """Of so many channels, all filled: `slowest` and `fastest` of the kinds of memory at their
+    rates nearest to the usual one, which stands where no kinds are named. `mts` are the slowest,
+    the usual and the fastest rate in MT/s.
     """
-    channels = memory["channels"]
-    bytes_per_transfer = channels * memory.get("bits", 64) / 8
-    per_mts = bytes_per_transfer * units.MB
-    least, usual, most = [per_mts * rate for rate in memory["mts"]]
+    bytes_per_mts = channels * bits / 8 * units.MB
+    least, usual, most = [bytes_per_mts * rate for rate in mts]
     rates: list[float] = []
     for kind in kinds:
-        slow, fast = _table()["ram"][kind]
-        nearest = min(max(usual, slow * per_mts), fast * per_mts)
+        slow, fast = _table().ram[kind]
+        nearest = min(max(usual, slow * bytes_per_mts), fast * bytes_per_mts)
         rates.append(max(least, min(nearest, most)))
     rates = rates or [usual]
-    every_rate = Rates(least, min(rates), usual, max(rates), most)
-    return {"channels": channels, "bytes_per_second": every_rate}
+    return Rates(least, min(rates), usual, max(rates), most)
 
 
 def ram_rates(kind: str) -> tuple[int, int] | None:
     """The slowest and the fastest usual rate of a kind of RAM in MT/s; None for one not listed."""
-    rates = _table()["ram"].get(kind)
+    rates = _table().ram.get(kind)
     return None if rates is None else (rates[0], rates[1])
-
-
-class Share(Record):
-    """A row of `share`, of what memory and cores give together; `devices` it was seen on."""
-
-    low: float
-    likely: float
-    high: float
-    devices: int
-    core_gb_per_s: float
-    takes_either: bool = False
-
-    def read_bytes_per_second(self, peak: float, cores: float | None) -> float:
-        """Bytes per second at which so many cores (None: enough) read weights while a model
-        decodes, of memory of that peak, by `of_peak` of cpus.toml: each bounds the other.
-        """
-        memory_rate: float = _table()["of_peak"] * peak
-        if cores is None:
-            return memory_rate
-        cores_rate = self.core_gb_per_s * units.GB * cores
-        return memory_rate / hypot(1, memory_rate / cores_rate)
-
-    @property
-    def source(self) -> str:
-        """What it rests on, as the end of a clause."""
-        return f"by runs on {self.devices} devices" if self.devices else "a guess"
 
 
 def share_of(kind: str, most_mts: float = inf) -> Share:
     """How processors of a kind read their memory, the fastest of which has that rate."""
-    for row in _table()["share"]:
-        if row["kind"] == kind and most_mts <= row.get("up_to_mts", inf):
-            return record_of(Share, row)
+    for row in _table().share:
+        if row.kind == kind and most_mts <= row.up_to_mts:
+            return row
     raise KeyError(kind)
+
+
+class _Columns(NamedTuple):
+    """The two counts of cores in `guest_cores` around a count; the smallest twice below it."""
+
+    below: int
+    above: int
+
+
+def _columns_around(counts: Sequence[int], cores: float) -> _Columns:
+    above = min(bisect_left(counts, cores), len(counts) - 1)
+    if counts[above] <= cores:
+        return _Columns(above, above)
+    return _Columns(max(0, above - 1), above)
 
 
 @lru_cache(maxsize=256)
@@ -131,35 +262,30 @@ def guests_with(
     weights at, and how many instance types have about as many; None where none were counted. With
     `is_amd` None of any maker. Between two counts it holds both, below the first in proportion.
     """
-    counts = _table()["guest_cores"]
-    rows: list[TomlRow] = []
-    for row in _table()["guest"]:
-        is_of_maker = is_amd is None or row.get("amd", is_amd) == is_amd
-        if core in row["core"] and is_of_maker:
-            rows.append(row)
+    counts = _table().guest_cores
+    rows = [row for row in _table().guest if row.fits(core, is_amd=is_amd)]
     if not rows or cores > counts[-1] * 2**0.5:
         return None
-    above = min(bisect_left(counts, cores), len(counts) - 1)
-    below = above if counts[above] <= cores else max(0, above - 1)
+    columns = _columns_around(counts, cores)
     lows: list[float] = []
     likely: list[float] = []
     highs: list[float] = []
     types = 0
     for row in rows:
-        for place in (below, above):
-            lows.append(row["low"][place])
-            likely.append(row["likely"][place])
-            highs.append(row["high"][place])
-        types += max(row["types"][below], row["types"][above])
-    part = units.GB * min(1.0, cores / counts[0])
-    usual = part * prod(likely) ** (1 / len(likely))
-    return (part * min(lows), usual, part * max(highs)), types
+        for column in columns:
+            lows.append(row.low[column])
+            likely.append(row.likely[column])
+            highs.append(row.high[column])
+        types += max(row.types[columns.below], row.types[columns.above])
+    scale = units.GB * min(1.0, cores / counts[0])
+    usual = scale * prod(likely) ** (1 / len(likely))
+    return (scale * min(lows), usual, scale * max(highs)), types
 
 
 class Processor(Record):
-    """A series of processors with one memory specification: a row of `cpu`.
+    """A series of processors with one memory specification.
 
-    `bytes_per_second`: as of `rates_of`, of one socket. `cores` are 0 of a client, that has one
+    `bytes_per_second`: of one socket, all channels filled. `cores` are 0 of a client, that has one
     socket; `core` and `ghz` None where only the GPU in it is known.
     """
 
@@ -181,42 +307,47 @@ class Processor(Record):
     graphics: str | None = None
 
 
-def class_of(name: str) -> TomlRow:
-    """The row of `class` that a word of a processor's name tells; empty where none does."""
+def class_of(name: str) -> CpuClass:
+    """The class that a word of a processor's name tells; `UNKNOWN_CLASS` where none does."""
     words = words_of(name)
-    for row in _table()["class"]:
-        if not words.isdisjoint(row["words"]):
-            found: TomlRow = row
-            return found
-    return {}
+    for row in _table().classes:
+        if not words.isdisjoint(row.words):
+            return row
+    return UNKNOWN_CLASS
 
 
 @lru_cache(maxsize=512)
 def processor_of(name: str) -> Processor | None:
     """The series, else the generation, whose row fits a processor's name best; None for others."""
     words = words_of(name)
-    rows = _best_rows(_table()["cpu"], words)
-    rows = rows or _best_rows(_table()["generation"], words)
-    if not rows:
+    row = _best_row(_table().cpu, words) or _best_row(_table().generation, words)
+    if row is None:
         return None
-    row = rows[0]
-    memory = row.get("memory", "slots")
-    vectors = row.get("vectors", "avx2")
-    kind = row.get("kind")
+    kind = row.kind
     if kind is None:
-        kind = "mobile" if _is_mobile(memory, words) else "client"
-    share = share_of(kind, row["mts"][-1])
-    if "core_gb_per_s" in row:
-        share = share.replace(core_gb_per_s=row["core_gb_per_s"])
-    return record_of(
-        Processor,
-        row,
-        **rates_of(row, _kinds_of_memory(row, words)),
-        memory=memory,
+        kind = "mobile" if _is_mobile(row.memory, words) else "client"
+    share = share_of(kind, row.mts[-1])
+    if row.core_gb_per_s is not None:
+        share = share.replace(core_gb_per_s=row.core_gb_per_s)
+    return Processor(
+        name=row.name,
+        channels=row.channels,
+        bits=row.bits,
+        bytes_per_second=rates_of(
+            row.channels, row.mts, row.bits, _kinds_of_memory(row, words)
+        ),
+        memory=row.memory,
         kind=kind,
         share=share,
-        vectors=vectors,
-        core=row.get("core", CORE_OF[vectors]),
+        vectors=row.vectors,
+        core=row.core or CORE_OF[row.vectors],
+        ghz=row.ghz,
+        cores=row.cores,
+        threads=row.threads,
+        architecture=row.architecture,
+        memory_gib=row.memory_gib,
+        on_package_gib=row.on_package_gib,
+        graphics=row.graphics,
     )
 
 
@@ -224,45 +355,44 @@ def _is_mobile(memory: str, words: AbstractSet[str]) -> bool:
     """Whether it is for laptops, by where its memory sits or the letters behind its number."""
     if memory in ("either", "soldered"):
         return True
-    return any(re.fullmatch(_table()["mobile"], word, re.ASCII) for word in words)
+    return any(re.fullmatch(_table().mobile, word, re.ASCII) for word in words)
 
 
-def _kinds_of_memory(row: TomlRow, words: AbstractSet[str]) -> Sequence[str]:
+def _kinds_of_memory(row: SeriesRow, words: AbstractSet[str]) -> Sequence[str]:
     """The kinds of memory that a row names for processors with such words."""
-    kinds: Sequence[str] = row.get("kinds", ())
-    for shape in row.get("kinds_of", ["*"]):
+    for shape in row.kinds_of:
         if _fits_any(shape, words):
-            return kinds
+            return row.kinds
     return ()
 
 
-def _best_rows(rows: Iterable[TomlRow], words: AbstractSet[str]) -> list[TomlRow]:
-    """The rows that fit best: of the most words, then of the shape with the fewest signs."""
-    best = (0, 0)
-    matching: list[TomlRow] = []
+_Row = TypeVar("_Row", bound=NamedRow)
+
+
+def _best_row(rows: Iterable[_Row], words: AbstractSet[str]) -> _Row | None:
+    """The row that fits best: of the most words, then of the shape with the fewest signs."""
+    best: _Row | None = None
+    best_rank = (0, 0)
     for row in rows:
-        wanted = row.get("words", "").split()
-        if not all(_has_one(words, choices.split("|")) for choices in wanted):
-            continue
-        if _has_one(words, row.get("without", "").split()):
-            continue
-        signs = 0
-        if "models" in row:
-            shapes = [shape for shape in row["models"] if _fits_any(shape, words)]
-            if not shapes:
-                continue
-            signs = min(_count_signs(shape) for shape in shapes)
-        rank = (len(wanted), -signs)
-        if rank > best or not matching:
-            best = rank
-            matching = []
-        if rank == best:
-            matching.append(row)
-    return matching
+        rank = _rank(row, words)
+        if rank is not None and (best is None or rank > best_rank):
+            best = row
+            best_rank = rank
+    return best
 
 
-def _has_one(words: AbstractSet[str], choices: Iterable[str]) -> bool:
-    return not words.isdisjoint(choices)
+def _rank(row: NamedRow, words: AbstractSet[str]) -> tuple[int, int] | None:
+    """How well a row fits these words, the higher the better; None where it does not."""
+    wanted = row.words.split()
+    for choices in wanted:
+        if words.isdisjoint(choices.split("|")):
+            return None
+    if row.without and not words.isdisjoint(row.without.split()):
+        return None
+    if not row.models:
+        return len(wanted), 0
+    signs = [_count_signs(shape) for shape in row.models if _fits_any(shape, words)]
+    return (len(wanted), -min(signs)) if signs else None
 
 
 def _fits_any(shape: str, words: AbstractSet[str]) -> bool:
@@ -270,7 +400,7 @@ def _fits_any(shape: str, words: AbstractSet[str]) -> bool:
 
 
 def _count_signs(shape: str) -> int:
-    return sum(shape.count(sign) for sign in "#+?*")
+    return sum(shape.count(sign) for sign in _SIGNS)
 
 
 def _fits(shape: str, word: str) -> bool:
@@ -281,17 +411,23 @@ def _fits(shape: str, word: str) -> bool:
         return False
     if start.endswith("#") and rest[:1].isdecimal():
         return False
-    pairs = zip(start, word, strict=False)
-    return all(
-        sign == "?" or letter in _LETTERS_OF.get(sign, sign) for sign, letter in pairs
-    )
+    for sign, letter in zip(start, word, strict=False):
+        if sign != "?" and letter not in _LETTERS_OF.get(sign, sign):
+            return False
+    return True
+
+
+def is_server(name: str) -> bool:
+    """Whether the processor of that name is of a series of servers."""
+    series = processor_of(name)
+    return series is not None and series.kind == "server"
 
 
 def maker_of(name: str) -> str | None:
     """AMD or Intel, by a word of a processor's name; None where none tells."""
-    makers: Mapping[str, Sequence[str]] = _table()["makers"]
-    for maker, its_words in makers.items():
-        if _has_one(words_of(name), its_words):
+    words = words_of(name)
+    for maker, its_words in _table().makers.items():
+        if not words.isdisjoint(its_words):
             return maker
     return None
 
@@ -304,16 +440,19 @@ def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]
         maker = maker_of(first)
         number = rest
     # what must stand beside a number; no GPU of Intel's has such a one: `intel 12400`
-    meanings = {"maker": maker is not None, "gpu": beside_gpu or maker == "Intel"}
-    meanings["nothing"] = not beside_gpu
+    is_there = {
+        "maker": maker is not None,
+        "gpu": beside_gpu or maker == "Intel",
+        "nothing": not beside_gpu,
+    }
     names: dict[str, str] = {}
-    for row in _table()["number"]:
-        match = re.fullmatch(row["shape"], number, re.ASCII)
-        if match is None or not meanings[row.get("beside", "nothing")]:
+    for row in _table().number:
+        if not is_there[row.beside] or maker not in (None, maker_of(row.words)):
             continue
-        if maker is not None and maker != maker_of(row["words"]):
+        match = re.fullmatch(row.shape, number, re.ASCII)
+        if match is None:
             continue
-        name = f"{row['words']} {match.groupdict().get('number', match[0])}"
+        name = f"{row.words} {match.groupdict().get('number', match[0])}"
         series = processor_of(name)
         if series is not None:
             names.setdefault(series.name, name)
@@ -322,18 +461,18 @@ def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]
 
 def names_a_kind_alone(words: AbstractSet[str]) -> bool:
     """Whether words tell a kind of processor and nothing more, `core i9`; a maker is none."""
-    beside = {*_table()["beside_kind"], *MAKERS}
-    kind = frozenset(
-        word for word in words if word not in beside and count_of(word) == 1
-    )
+    beside = {*_table().beside_kind, *MAKERS}
+    kind: set[str] = set()
+    for word in words:
+        if word not in beside and count_of(word) == 1:
+            kind.add(word)
     around = class_of(" ".join(kind or words - {*MAKERS}))
-    return bool(around) and kind <= {*around["words"]}
+    return around is not UNKNOWN_CLASS and kind.issubset(around.words)
 
 
 def number_words() -> Mapping[str, int]:
     """The numbers that words mean: 2 of `dual`."""
-    counts: Mapping[str, int] = _table()["counts"]
-    return counts
+    return _table().counts
 
 
 def count_of(name: str) -> int:
@@ -341,36 +480,44 @@ def count_of(name: str) -> int:
     series = processor_of(name)
     if series is not None and series.kind != "server":
         return 1
-    plain = name.lower().replace("×", "x")
     counts = [1]
-    for before, behind in re.findall(
-        r"(?<!\S)(?:x([0-9]{1,2})|([0-9]{1,2})x)(?!\S)", plain
-    ):
-        counts.append(int(before or behind))
-    for word in plain.split():
-        counts.append(int(_table()["counts"].get(word, 0)))
+    for word in name.lower().replace("×", "x").split():
+        match = re.fullmatch("x([0-9]{1,2})|([0-9]{1,2})x", word)
+        if match is not None:
+            counts.append(int(match[1] or match[2]))
+        counts.append(number_words().get(word, 0))
     return max(counts)
-
-
-class Core(Record):
-    """A row of `core`: each slow end, likely, fast end, while all of them work."""
-
-    name: str
-    prompt: Ends
-    ghz: Ends
-    wide: bool = False
-    float32: float = 1.0
-    unpacks_gb_per_s: Ends = (inf, inf, inf)
-    vectors: str | None = None
 
 
 def core_called(name: str, ghz: float | None) -> Core:
     """What the cores of that name compute, at the clock of a series where that is known."""
-    row: TomlRow = next(row for row in _table()["core"] if row["core"] == name)
-    clock = row["ghz"]
-    if ghz is not None:
-        clock = [share * ghz for share in _table()["clock"]]
-    return record_of(Core, row, name=name, ghz=tuple(clock))
+    core = next(row for row in _table().core if row.name == name)
+    if ghz is None:
+        return core
+    return core.replace(ghz=tuple([share * ghz for share in _table().clock]))
+
+
+class CountRow(NamedRow):
+    """A row of cpu_cores.toml: one count of cores, or the fewest, the usual and the most; alike of
+    the fastest kind (empty: all of them are). `threads` of each, None: those of the series.
+    """
+
+    cores: tuple[int, ...]
+    performance: tuple[int, ...] = ()
+    threads: int | None = None
+
+
+class _CountTable(Stated):
+    """`specs/common/cpu_cores.toml`."""
+
+    # by the name of a series its rows, which are read as `CountRow` where it is asked for
+    series: Mapping[str, Any]
+
+
+def _count_row(series: Processor, words: AbstractSet[str]) -> CountRow | None:
+    """The row of a series that fits these words best."""
+    values = large_record(_CountTable, "cpu_cores").series.get(series.name, ())
+    return _best_row([plain_record(CountRow, row) for row in values], words)
 
 
 class Cores(Record):
@@ -392,52 +539,63 @@ def cores_of(name: str) -> Cores | None:
     series = processor_of(name)
     count = count_of(name)
     if series is None:
-        around = class_of(name)
-        return cores_from(around, 1, count) if around else None
-    rows = _best_rows(shipped_table("cpu_cores").get(series.name, ()), words_of(name))
-    if rows:
-        return cores_from(rows[0], series.threads, count)
+        return cores_of_class(class_of(name), count)
+    row = _count_row(series, words_of(name))
+    if row is not None:
+        threads = row.threads or series.threads
+        return cores_from(row.cores, row.performance, threads=threads, count=count)
     if series.cores:
-        fewest, usual = _SHARES_OF_LARGEST
-        least = max(1, round(fewest * series.cores))
-        half = max(1, round(usual * series.cores))
-        largest = {"cores": (least, half, series.cores)}
-        return cores_from(largest, series.threads, count)
-    around = class_of(name)
-    return cores_from(around, 1, count) if around else None
+        fewest = max(1, round(_FEWEST_SHARE * series.cores))
+        usual = max(1, round(_USUAL_SHARE * series.cores))
+        cores = (fewest, usual, series.cores)
+        return cores_from(cores, threads=series.threads, count=count)
+    return cores_of_class(class_of(name), count)
 
 
-def cores_from(row: TomlRow, threads: int, count: int = 1) -> Cores:
-    """Those of so many processors of a row: one count, or the fewest, the usual and the most."""
-    threads = row.get("threads", threads)
-    physical = _counts_of(row["cores"], count)
-    performance = _counts_of(row.get("performance", row["cores"]), count)
+def cores_of_class(around: CpuClass, count: int = 1) -> Cores | None:
+    """The cores of so many processors of a class; None where no class is known."""
+    if around is UNKNOWN_CLASS:
+        return None
+    return cores_from(
+        around.cores, around.performance, threads=around.threads, count=count
+    )
+
+
+def cores_from(
+    cores: Sequence[int],
+    performance: Sequence[int] = (),
+    *,
+    threads: int,
+    count: int = 1,
+) -> Cores:
+    """The cores of so many processors, of the counts of a row."""
+    physical = _counts_of(cores, count)
+    fastest = _counts_of(performance or cores, count)
     return Cores(
         physical=physical,
-        performance=performance,
+        performance=fastest,
         threads=threads,
-        usable=physical[1] + performance[1] * (threads - 1),
+        usable=physical[1] + fastest[1] * (threads - 1),
         are_known=physical[0] == physical[2],
     )
 
 
-def _counts_of(cores: int | Sequence[int], processors: int) -> tuple[int, int, int]:
+def _counts_of(cores: Sequence[int], processors: int) -> tuple[int, int, int]:
     """The fewest, the usual count and the most of so many processors; alike of one number."""
-    if isinstance(cores, int):
-        return (processors * cores,) * 3
-    fewest, usual, most = cores
+    fewest, usual, most = cores if len(cores) == 3 else (*cores, *cores, *cores)
     return processors * fewest, processors * usual, processors * most
 
 
-class SmallerChip(Record):
+class SmallerChip(Stated):
     """The form of a chip with fewer cores and less bandwidth."""
 
     cores: int
     gb_per_s: float
     least_gb_per_s: float
+    source: str
 
 
-class SoldMac(Record):
+class SoldMac(Stated):
     """The Macs with a chip. The first of `gib` is that of the cheapest; the sizes `smaller_gib`
     come only with the form of `smaller_cores`.
     """
@@ -449,13 +607,13 @@ class SoldMac(Record):
     smaller_cores: int = 0
 
 
-class Chip(Record):
-    """A chip with its memory beside it, a row of `chip`. `words` are those of its name."""
+class Chip(NamedRow):
+    """A chip with its memory beside it, a row of `chip`."""
 
     name: str
-    words: str
     gb_per_s: float
     least_gb_per_s: float
+    source: str
     gpu: str | None = None
     memory_gib: int | None = None
     kind: str | None = None
@@ -463,8 +621,8 @@ class Chip(Record):
     ghz: float | None = None
     tflops: float | None = None
     neural: bool = False
-    smaller: SmallerChip | None = None
-    mac: SoldMac | None = None
+    smaller: SmallerChip | None = read_by(kind=SmallerChip, default=None)
+    mac: SoldMac | None = read_by(kind=SoldMac, default=None)
 
 
 class _MetalShare(Stated):
@@ -475,50 +633,34 @@ class _MetalShare(Stated):
 
 
 class _ChipTable(Stated):
-    """`specs/common/chips.toml`, whose header explains each key."""
+    """`specs/common/chips.toml`."""
 
     schema: int
-    # each is read as a `Chip` where it is the one that was meant
-    chip: tuple[Any, ...]
+    chip: tuple[Chip, ...] = read_by(kind=Chip)
     metal: tuple[_MetalShare, ...] = read_by(kind=_MetalShare)
     sources: Mapping[str, str]
 
 
-def _chip(row: TomlRow) -> Chip:
-    smaller = row.get("smaller")
-    mac = row.get("mac")
-    return record_of(
-        Chip,
-        row,
-        smaller=None if smaller is None else record_of(SmallerChip, smaller),
-        mac=None if mac is None else record_of(SoldMac, mac),
-    )
+def _chip_table() -> _ChipTable:
+    return large_record(_ChipTable, "chips")
 
 
 @cache
 def mac_chips() -> Mapping[Chip, SoldMac]:
     """Apple's chips, with the Macs that have them."""
-    chips = map(_chip, shipped_record(_ChipTable, "chips").chip)
-    return {chip: chip.mac for chip in chips if chip.mac is not None}
+    return {chip: chip.mac for chip in _chip_table().chip if chip.mac is not None}
 
 
 @lru_cache(maxsize=512)
 def chip_of(words: frozenset[str]) -> Chip | None:
     """The chip that the words of a processor's or a GPU's name mean; None for others."""
-    rows = _best_rows(shipped_record(_ChipTable, "chips").chip, words)
-    return _chip(rows[0]) if rows else None
+    return _best_row(_chip_table().chip, words)
 
 
 def metal_share(ram_bytes: int) -> tuple[float, float]:
     """Of a Mac's RAM, what macOS lets the GPU use unless somebody set it, least and most."""
-    for row in shipped_record(_ChipTable, "chips").metal:
+    for row in _chip_table().metal:
         if ram_bytes <= row.up_to_gib * units.GIB:
             least, most = row.share
             return least, most
     raise AssertionError("the last row of `metal` is of any RAM")
-
-
-def is_server(name: str) -> bool:
-    """Whether the processor of that name is of a series of servers."""
-    series = processor_of(name)
-    return series is not None and series.kind == "server"

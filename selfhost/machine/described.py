@@ -140,7 +140,7 @@ class _Computer(Record):
             return "windows"
         if self.product is not None:
             return "linux"
-        return str(cpus.class_of(self.processor or "").get("system", "linux"))
+        return cpus.class_of(self.processor or "").system
 
     @property
     def architecture(self) -> str:
@@ -149,8 +149,7 @@ class _Computer(Record):
             return self.product.architecture
         if self.series is not None and self.series.architecture is not None:
             return self.series.architecture
-        around = cpus.class_of(self.processor or "")
-        return str(around.get("architecture", "x86_64"))
+        return cpus.class_of(self.processor or "").architecture
 
     @property
     def memory_gib(self) -> float:
@@ -159,7 +158,7 @@ class _Computer(Record):
             return self.ram_gib
         if self.product is not None:
             return float(self.product.gib[0])
-        usual = cpus.class_of(self.processor or "").get("memory_gib", 0)
+        usual = cpus.class_of(self.processor or "").memory_gib
         if self.cards.label or self.processor is None:
             # as much as its GPUs have, together
             sizes = [card.memory_total_bytes or 0 for card in self.accelerators]

@@ -1,22 +1,21 @@
-"""What the name of a GPU tells: `specs/common/gpus.toml`, which explains each key. It is read when
-a GPU is looked up, once: a machine without one does not pay for it.
+"""What the name of a GPU tells: `specs/common/gpus.toml`, whose header explains each key. It is
+read when a GPU is looked up, once: a machine without one does not pay for it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from functools import cache, lru_cache, partial
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, lru_cache
+from typing import TypeVar
 
 from ..core import units
-from ..core.records import Record
-from ..core.tables import TomlRow, shipped_table
+from ..core.records import Record, Stated, read_by
+from ..core.tables import large_record
 from ..core.units import words_of
 from . import cpus
 from .record import Accelerator, Machine
 
-_table = partial(shipped_table, "gpus")
 # the maker of a GPU whose name tells none
 UNKNOWN = "unknown"
 _USUAL_SLICES = 7
@@ -27,87 +26,121 @@ _MIG = r"(.+?) MIG (?:(\d)c\.)?(\d)g\..*"
 # operations in 16 bits of one core of Apple's GPUs in a cycle, as `apple_tflops` of the table has
 # them, without matrix units and with
 _FLOPS_OF_CORE, _FLOPS_OF_MATRIX_CORE = 256, 1024
+# two threads of each core of the computer around a card
+_THREADS_OF_COMPUTER = 2
 
 
-@lru_cache(maxsize=256)
-def fact_of(name: str, key: str, memory_gib: float | None = None) -> Any:
-    """The value of that key in the row with the most words of the name, of a card with that memory
-    where it is sold with several; None where none has it.
+class IntegratedMemory(Stated):
+    """The RAM that a GPU in a processor reads: keys as of a row of `cpu` in cpus.toml."""
+
+    channels: int
+    mts: tuple[int, ...]
+    bits: int = 64
+    kinds: tuple[str, ...] = ()
+    kind: str = "unnamed"
+    vectors: str = "avx2"
+
+
+class OtherMemory(Stated):
+    """The memory of a card with the same name and another size."""
+
+    memory_gib: float
+    gb_per_s: float
+    source: str
+
+
+class DriverMemory(Stated):
+    """What the driver tells of a card that is sold with so much memory."""
+
+    sold_gb: float
+    mib: int
+
+
+class GpuRow(Stated):
+    """A row of `gpu`: a GPU as it is sold."""
+
+    name: str
+    words: str
+    source: str
+    also: str = ""
+    called: tuple[str, ...] = ()
+    memory_gib: tuple[float, ...] = ()
+    usual_gib: float | None = None
+    unified: bool = False
+    integrated: IntegratedMemory | None = read_by(kind=IntegratedMemory, default=None)
+    numberless: bool = False
+    devices: int = 1
+    gb_per_s: float | None = None
+    other: tuple[OtherMemory, ...] = read_by(kind=OtherMemory, default=())
+    prompt_tflops: float | None = None
+    tflops: float | None = None
+    pcie: str | None = None
+    processors: int | None = None
+    boost_ghz: float | None = None
+    mig_slices: int | None = None
+    generation: str | None = None
+    kernel_driver: str | None = None
+    driver: tuple[DriverMemory, ...] = read_by(kind=DriverMemory, default=())
+
+
+class _Generation(Stated):
+    """GPUs of one compute capability; `hbm` are the words of names of those with HBM."""
+
+    capability: str
+    names: tuple[str, ...]
+    hbm: tuple[str, ...] = ()
+
+
+class _Unserved(Stated):
+    """Accelerators that no build judged here computes on."""
+
+    words: tuple[str, ...]
+    clause: str = read_by(name="is")
+
+
+class SmallDevices(Stated):
+    """Devices that vLLM counts among the small ones, whatever their memory."""
+
+    words: tuple[str, ...]
+    capabilities: tuple[str, ...]
+
+
+class _MatrixRow(Stated):
+    """Operations in 16 bits of one multiprocessor in a cycle; without `names` of every GPU."""
+
+    capability: str
+    flops: int
+    names: tuple[str, ...] = ("",)
+
+
+class _Maker(Stated):
+    """A maker of GPUs, by words of their names."""
+
+    id: str
+    words: tuple[str, ...]
+
+
+class Computer(Stated):
+    """The computer around a card, or around nothing that is known; `kind` is a row of `share` in
+    cpus.toml, `cores` the fewest, the usual count and the most.
     """
-    if re.fullmatch(_VGPU, name):
-        return None
-    # words that make another GPU of one: `ti`, `laptop`
-    words, telling = words_of(name), frozenset(_table()["variants"])
-    has_number = any(any(map(str.isdecimal, word)) for word in words)
-    words = frozenset(_table()["same"].get(word, word) for word in words)
-    matching = [
-        (len(own), row)
-        for own, row in _rows(key)
-        if own <= words and own & telling == words & telling
-        if not (has_number and row.get("numberless"))
-    ]
-    if not matching:
-        return None
-    row = max(matching, key=lambda pair: pair[0])[1]
-    others = (
-        other[key]
-        for other in row.get("other", ())
-        if other["memory_gib"] == memory_gib
-    )
-    return next(others, row[key])
+
+    name: str
+    channels: int
+    mts: tuple[int, ...]
+    kind: str
+    cores: tuple[int, ...]
+    names: tuple[str, ...] = ()
+    cards: int = 0
+    memory_gib: int = 0
+
+    @property
+    def bytes_per_second(self) -> cpus.Rates:
+        """What its memory gives."""
+        return cpus.rates_of(self.channels, self.mts)
 
 
-@lru_cache(maxsize=16)
-def _rows(key: str) -> tuple[tuple[frozenset[str], dict[str, Any]], ...]:
-    return tuple(
-        (frozenset(row["words"].split()), row) for row in _table()["gpu"] if key in row
-    )
-
-
-def card_rows() -> Sequence[TomlRow]:
-    """The rows of `gpu`: the GPUs that are sold."""
-    rows: Sequence[TomlRow] = _table()["gpu"]
-    return rows
-
-
-def source_called(key: str) -> str:
-    """Where the figures of a row are from, by its `source`."""
-    source: str = _table()["sources"][key]
-    return source
-
-
-def _has_words(name: str, patterns: Sequence[str]) -> bool:
-    return (
-        re.search(rf"\b(?:{'|'.join(patterns)})\b", name.lower().replace("-", " "))
-        is not None
-    )
-
-
-@lru_cache(maxsize=256)
-def peaks_with_memory(vendor: str, memory_bytes: int) -> tuple[float, float] | None:
-    """The least and the most GB/s of a maker's cards with that much memory."""
-    sold_gib = memory_bytes / units.GIB
-    peaks = [
-        row["gb_per_s"]
-        for row in _table()["gpu"]
-        if "gb_per_s" in row
-        and not row.get("unified")
-        and vendor in (UNKNOWN, vendor_of(row["name"]))
-        and any(abs(size - sold_gib) < 0.1 * size for size in row.get("memory_gib", ()))
-    ]
-    return (min(peaks), max(peaks)) if peaks else None
-
-
-def driver_memory_bytes(name: str, sold_gb: float) -> int:
-    """What the driver reports of a card's memory, by its whole name and what it is sold with."""
-    for row in _table()["gpu"]:
-        for driver in row.get("driver", ()) if row["name"] == name else ():
-            if driver["sold_gb"] == sold_gb:
-                return int(driver["mib"]) * units.MIB
-    return round(sold_gb * units.GIB)
-
-
-class _Kept(Record):
+class KeptMemory(Stated):
     """MiB that a driver keeps of a card that it reports `total` of: least, likely and most seen."""
 
     total: int
@@ -116,16 +149,192 @@ class _Kept(Record):
     most: int
 
 
-_NOTHING_KEPT = _Kept(total=0, least=0, likely=0, most=0)
+class _DriverKeeps(Stated):
+    """The makers whose drivers keep memory of a card, the smallest card first."""
+
+    makers: tuple[str, ...]
+    sizes: tuple[KeptMemory, ...] = read_by(kind=KeptMemory)
+
+
+class _GpuTable(Stated):
+    """`specs/common/gpus.toml`."""
+
+    schema: int
+    same: Mapping[str, str]
+    variants: tuple[str, ...]
+    gpu: tuple[GpuRow, ...] = read_by(kind=GpuRow)
+    generation: tuple[_Generation, ...] = read_by(kind=_Generation)
+    unserved: tuple[_Unserved, ...] = read_by(kind=_Unserved)
+    small: SmallDevices = read_by(kind=SmallDevices)
+    matrix: tuple[_MatrixRow, ...] = read_by(kind=_MatrixRow)
+    maker: tuple[_Maker, ...] = read_by(kind=_Maker)
+    computer: tuple[Computer, ...] = read_by(kind=Computer)
+    unnamed: Computer = read_by(kind=Computer)
+    pcie_lane: Mapping[str, float]
+    driver_keeps: _DriverKeeps = read_by(kind=_DriverKeeps)
+    sources: Mapping[str, str]
+
+
+def _table() -> _GpuTable:
+    return large_record(_GpuTable, "gpus")
+
+
+def card_rows() -> Sequence[GpuRow]:
+    """The GPUs that are sold."""
+    return _table().gpu
+
+
+def source_called(key: str) -> str:
+    """Where the figures of a row are from, by its `source`."""
+    return _table().sources[key]
+
+
+def small_devices() -> SmallDevices:
+    """What vLLM counts among the small devices."""
+    return _table().small
 
 
 @cache
-def kept_by_size(vendor: str) -> tuple[_Kept, ...]:
+def _words_of_rows() -> Sequence[tuple[frozenset[str], GpuRow]]:
+    return [(frozenset(row.words.split()), row) for row in card_rows()]
+
+
+@lru_cache(maxsize=256)
+def _rows_called(name: str) -> Sequence[GpuRow]:
+    """The rows whose words the name has, those with the most words first."""
+    if re.fullmatch(_VGPU, name):
+        return ()
+    typed = words_of(name)
+    has_number = any(any(map(str.isdecimal, word)) for word in typed)
+    same = _table().same
+    # words that make another GPU of one: `ti`, `laptop`
+    variants = frozenset(_table().variants)
+    words = frozenset(same.get(word, word) for word in typed)
+    variant = words & variants
+    matching: list[tuple[int, GpuRow]] = []
+    for row_words, row in _words_of_rows():
+        if not row_words <= words or row_words & variants != variant:
+            continue
+        if not (has_number and row.numberless):
+            matching.append((len(row_words), row))
+    matching.sort(key=lambda match: -match[0])
+    return [row for _, row in matching]
+
+
+_T = TypeVar("_T")
+
+
+def _first(
+    rows: Sequence[GpuRow], value_of: Callable[[GpuRow], _T | None]
+) -> _T | None:
+    """The value of the first row that states it."""
+    for row in rows:
+        value = value_of(row)
+        if value is not None:
+            return value
+    return None
+
+
+class GpuFacts(Record):
+    """What the table tells of a GPU by its name, each as the row with the most words states it that
+    states it at all; None where none does. `name` is the whole name that its driver gives.
+    """
+
+    name: str | None
+    integrated: IntegratedMemory | None
+    pcie: str | None
+    processors: int | None
+    boost_ghz: float | None
+    mig_slices: int | None
+    tflops: float | None
+    prompt_tflops: float | None
+    generation: str | None
+    kernel_driver: str | None
+    # whether it is the GPU of a machine, whose RAM it uses
+    unified: bool
+
+
+@lru_cache(maxsize=256)
+def facts_of(name: str) -> GpuFacts:
+    """The facts of the GPU of that name."""
+    rows = _rows_called(name)
+    return GpuFacts(
+        name=_first(rows, lambda row: row.name),
+        integrated=_first(rows, lambda row: row.integrated),
+        pcie=_first(rows, lambda row: row.pcie),
+        processors=_first(rows, lambda row: row.processors),
+        boost_ghz=_first(rows, lambda row: row.boost_ghz),
+        mig_slices=_first(rows, lambda row: row.mig_slices),
+        tflops=_first(rows, lambda row: row.tflops),
+        prompt_tflops=_first(rows, lambda row: row.prompt_tflops),
+        generation=_first(rows, lambda row: row.generation),
+        kernel_driver=_first(rows, lambda row: row.kernel_driver),
+        unified=any(row.unified for row in rows),
+    )
+
+
+class PeakRate(Record):
+    """The peak of a GPU's memory in GB/s, and the key of its source."""
+
+    gb_per_s: float
+    source: str
+
+
+def peak_rate_of(name: str, memory_gib: float | None = None) -> PeakRate | None:
+    """That of the GPU of that name, with that memory where it is sold with several; None where no
+    row tells it.
+    """
+    for row in _rows_called(name):
+        if row.gb_per_s is None:
+            continue
+        for other in row.other:
+            if other.memory_gib == memory_gib:
+                return PeakRate(gb_per_s=other.gb_per_s, source=other.source)
+        return PeakRate(gb_per_s=row.gb_per_s, source=row.source)
+    return None
+
+
+def gb_per_s_of(name: str, memory_gib: float | None = None) -> float | None:
+    """As `peak_rate_of`, without the source."""
+    peak = peak_rate_of(name, memory_gib)
+    return None if peak is None else peak.gb_per_s
+
+
+def _has_words(name: str, patterns: Sequence[str]) -> bool:
+    """Whether one of the regular expressions matches whole words of a name."""
+    pattern = rf"\b(?:{'|'.join(patterns)})\b"
+    return re.search(pattern, name.lower().replace("-", " ")) is not None
+
+
+@lru_cache(maxsize=256)
+def peaks_with_memory(vendor: str, memory_bytes: int) -> tuple[float, float] | None:
+    """The least and the most GB/s of a maker's cards with that much memory."""
+    memory_gib = memory_bytes / units.GIB
+    peaks: list[float] = []
+    for row in card_rows():
+        if row.gb_per_s is None or row.unified:
+            continue
+        has_memory = any(abs(size - memory_gib) < 0.1 * size for size in row.memory_gib)
+        if has_memory and vendor in (UNKNOWN, vendor_of(row.name)):
+            peaks.append(row.gb_per_s)
+    return (min(peaks), max(peaks)) if peaks else None
+
+
+def driver_memory_bytes(name: str, sold_gb: float) -> int:
+    """What the driver reports of a card's memory, by its whole name and what it is sold with."""
+    for row in card_rows():
+        if row.name != name:
+            continue
+        for driver in row.driver:
+            if driver.sold_gb == sold_gb:
+                return driver.mib * units.MIB
+    return round(sold_gb * units.GIB)
+
+
+def kept_by_size(vendor: str) -> Sequence[KeptMemory]:
     """What the driver of a maker keeps, the smallest card first; empty where it is not known."""
-    for row in _table()["driver_keeps"]:
-        if vendor in row["makers"]:
-            return tuple(_Kept(**size) for size in row["sizes"])
-    return ()
+    keeps = _table().driver_keeps
+    return keeps.sizes if vendor in keeps.makers else ()
 
 
 def kept_by_driver_bytes(vendor: str, total_bytes: int) -> int:
@@ -135,7 +344,7 @@ def kept_by_driver_bytes(vendor: str, total_bytes: int) -> int:
     a maker of whom nothing is known.
     """
     total_mib = total_bytes / units.MIB
-    smaller = _NOTHING_KEPT
+    smaller = KeptMemory(total=0, least=0, likely=0, most=0)
     for larger in kept_by_size(vendor):
         if total_mib < larger.total:
             position = (total_mib - smaller.total) / (larger.total - smaller.total)
@@ -145,53 +354,115 @@ def kept_by_driver_bytes(vendor: str, total_bytes: int) -> int:
     return smaller.likely * units.MIB
 
 
+class _Part(Record):
+    """The GPU that an instance of MIG is a part of, and its share; another GPU itself and 1."""
+
+    whole_name: str
+    share: float
+
+
+def _part_of(name: str) -> _Part:
+    match = re.fullmatch(_MIG, name)
+    if match is None:
+        return _Part(whole_name=name, share=1.0)
+    slices = facts_of(match[1]).mig_slices or _USUAL_SLICES
+    share = int(match[2] or match[3]) / slices
+    return _Part(whole_name=match[1], share=min(1.0, share))
+
+
 def link_bytes_per_second(name: str) -> float | None:
     """What the link of a GPU to the RAM carries each way at most; None where it is not known."""
-    link: str | None = fact_of(_whole_and_share(name)[0], "pcie")
+    link = facts_of(_part_of(name).whole_name).pcie
     if link is None:
         return None
     version, _, lanes = link.partition(" x")
-    return float(_table()["pcie_lane"][version]) * 1e9 * int(lanes)
+    return _table().pcie_lane[version] * 1e9 * int(lanes)
+
+
+@lru_cache(maxsize=256)
+def cycles_per_second(name: str) -> float | None:
+    """Of all multiprocessors of NVIDIA's at the boost clock, or cores of Apple's by the peak."""
+    chip = cpus.chip_of(words_of(name))
+    if chip is not None and chip.tflops is not None:
+        flops = _FLOPS_OF_MATRIX_CORE if chip.neural else _FLOPS_OF_CORE
+        return chip.tflops * 1e12 / flops
+    part = _part_of(name)
+    facts = facts_of(part.whole_name)
+    if facts.processors is None or facts.boost_ghz is None:
+        return None
+    return facts.processors * facts.boost_ghz * 1e9 * part.share
+
+
+def peak_flops(name: str, capability: str | None) -> float | None:
+    """Peak of a GPU's 16-bit arithmetic, operations a second, of Apple's with its largest GPU."""
+    cycles = cycles_per_second(name)
+    flops = _flops_of_processor(name, capability)
+    if cycles is not None and flops is not None:
+        return cycles * flops
+    part = _part_of(name)
+    tflops = facts_of(part.whole_name).tflops
+    if tflops is None:
+        chip = cpus.chip_of(words_of(name))
+        tflops = None if chip is None else chip.tflops
+    return None if tflops is None else tflops * 1e12 * part.share
+
+
+def _flops_of_processor(name: str, capability: str | None) -> int | None:
+    """What one multiprocessor of NVIDIA's does in a cycle; None where that is not known."""
+    for row in _table().matrix:
+        if row.capability == capability and _has_words(name, row.names):
+            return row.flops
+    return None
 
 
 def series_in(machine: Machine) -> cpus.Processor | None:
     """The series of its processor, by its name or that of the GPU in it."""
-    if (series := cpus.processor_of(machine.cpu_model or "")) is not None:
+    series = cpus.processor_of(machine.cpu_model or "")
+    if series is not None:
         return series
-    for card in (card for card in machine.accelerators or () if card.unified):
-        memory, name = fact_of(card.name, "integrated"), fact_of(card.name, "name")
-        if memory is not None and fact_of(name, "integrated") is memory:
-            kind, rates = (
-                memory.get("kind", "unnamed"),
-                cpus.rates_of(memory, memory.get("kinds", ())),
-            )
-            given = {
-                "vectors": "avx2",
-                **memory,
-                **rates,
-                "kind": kind,
-                "memory": "either",
-            }
-            share = cpus.share_of(kind)
-            return cpus.record_of(
-                cpus.Processor, given, name=f"those with {name}", share=share
-            )
+    for card in machine.accelerators or ():
+        if card.unified:
+            series = _series_around(card.name)
+            if series is not None:
+                return series
     return None
 
 
-def computer_of(machine: Machine) -> TomlRow | None:
-    """The row of `computer` that its cards tell; None where these may be a server's."""
-    cards = [card.name for card in machine.accelerators or () if not card.unified]
-    names = [fact_of(card, "name") or card for card in cards]
+def _series_around(gpu: str) -> cpus.Processor | None:
+    """The processors that have a GPU in them; None of one that is in none, or in some."""
+    facts = facts_of(gpu)
+    memory = facts.integrated
+    if memory is None or facts.name is None:
+        return None
+    if facts_of(facts.name).integrated is not memory:
+        return None
+    return cpus.Processor(
+        name=f"those with {facts.name}",
+        channels=memory.channels,
+        bits=memory.bits,
+        bytes_per_second=cpus.rates_of(
+            memory.channels, memory.mts, memory.bits, memory.kinds
+        ),
+        memory="either",
+        kind=memory.kind,
+        share=cpus.share_of(memory.kind),
+        vectors=memory.vectors,
+    )
+
+
+def computer_of(machine: Machine) -> Computer | None:
+    """The computer that its cards tell; None where these may be a server's."""
+    names: list[str] = []
+    for card in machine.accelerators or ():
+        if not card.unified:
+            names.append(facts_of(card.name).name or card.name)
     memory_gib = (machine.memory_total_bytes or 0) / units.GIB
-    for row in _table()["computer"]:
-        is_of_so_many = (
-            0 < len(names) <= row["cards"] and memory_gib <= row["memory_gib"]
-        )
-        if is_of_so_many and all(_has_words(name, row["names"]) for name in names):
-            return {**row, **cpus.rates_of(row)}
-    row = _table()["unnamed"]
-    return {**row, **cpus.rates_of(row)} if "cpu_model" in machine.assumed else None
+    for row in _table().computer:
+        if not 0 < len(names) <= row.cards or memory_gib > row.memory_gib:
+            continue
+        if all(_has_words(name, row.names) for name in names):
+            return row
+    return _table().unnamed if "cpu_model" in machine.assumed else None
 
 
 def cores_in(machine: Machine) -> cpus.Cores | None:
@@ -201,52 +472,11 @@ def cores_in(machine: Machine) -> cpus.Cores | None:
     if not machine.accelerators:
         return None
     if all(card.unified for card in machine.accelerators):
-        around_gpu = cpus.class_of(machine.accelerators[0].vendor)
-        return cpus.cores_from(around_gpu, 1) if around_gpu else None
+        return cpus.cores_of_class(cpus.class_of(machine.accelerators[0].vendor))
     around = computer_of(machine)
-    return None if around is None else cpus.cores_from({"cores": around["cores"]}, 2)
-
-
-@lru_cache(maxsize=256)
-def cycles_per_second(name: str) -> float | None:
-    """Of all multiprocessors of NVIDIA's at the boost clock, or cores of Apple's by the peak."""
-    if (chip := cpus.chip_of(words_of(name))) is not None and chip.tflops is not None:
-        return (
-            chip.tflops
-            * 1e12
-            / (_FLOPS_OF_MATRIX_CORE if chip.neural else _FLOPS_OF_CORE)
-        )
-    whole, share = _whole_and_share(name)
-    count, ghz = fact_of(whole, "processors"), fact_of(whole, "boost_ghz")
-    return None if count is None or ghz is None else count * ghz * 1e9 * share
-
-
-def _whole_and_share(name: str) -> tuple[str, float]:
-    """The GPU that an instance of MIG is a part of, and its share; another itself and 1."""
-    match = re.fullmatch(_MIG, name)
-    if match is None:
-        return name, 1.0
-    slices = fact_of(match[1], "mig_slices") or _USUAL_SLICES
-    return match[1], min(1.0, int(match[2] or match[3]) / slices)
-
-
-def peak_flops(name: str, capability: str | None) -> float | None:
-    """Peak of a GPU's 16-bit arithmetic, operations a second, of Apple's with its largest GPU."""
-    cycles = cycles_per_second(name)
-    # what one multiprocessor of NVIDIA's does in a cycle
-    flops_of_processor = (
-        row["flops"]
-        for row in _table()["matrix"]
-        if row["capability"] == capability and _has_words(name, row.get("names", ("",)))
-    )
-    each: float | None = next(flops_of_processor, None)
-    if cycles is not None and each is not None:
-        return cycles * each
-    whole, share = _whole_and_share(name)
-    tflops: float | None = fact_of(whole, "tflops")
-    if tflops is None and (chip := cpus.chip_of(words_of(name))) is not None:
-        tflops = chip.tflops
-    return None if tflops is None else tflops * 1e12 * share
+    if around is None:
+        return None
+    return cpus.cores_from(around.cores, threads=_THREADS_OF_COMPUTER)
 
 
 @lru_cache(maxsize=1024)
@@ -255,8 +485,10 @@ def capability_by_name(name: str) -> str | None:
     if re.fullmatch(_VGPU, name):
         # some of them draw alone
         return None
-    rows = (row for row in _table()["generation"] if _has_words(name, row["names"]))
-    return next((row["capability"] for row in rows), None)
+    for row in _table().generation:
+        if _has_words(name, row.names):
+            return row.capability
+    return None
 
 
 def capability_of(card: Accelerator) -> str | None:
@@ -270,30 +502,35 @@ def reaches_capability(capability: str | None, least: str | None) -> bool | None
         return True
     if capability is None:
         return None
+    numbers = capability.split(".")
     # others write no numbers
-    own, needed = (text.split(".") for text in (capability, least))
-    return all(map(str.isdecimal, own)) and [*map(int, own)] >= [*map(int, needed)]
+    if not all(map(str.isdecimal, numbers)):
+        return False
+    return [*map(int, numbers)] >= [*map(int, least.split("."))]
 
 
 def has_hbm(name: str) -> bool:
     """Whether an NVIDIA GPU of that name has HBM."""
-    called = (each for row in _table()["generation"] for each in row.get("hbm", ()))
-    return any(words_of(each) <= words_of(name) for each in called)
+    words = words_of(name)
+    names_with_hbm: list[str] = []
+    for row in _table().generation:
+        names_with_hbm += row.hbm
+    return any(words_of(called) <= words for called in names_with_hbm)
 
 
 def why_unserved(name: str) -> str | None:
     """What an accelerator is that no build judged here computes on, as a clause; else None."""
-    return next(
-        (row["is"] for row in _table()["unserved"] if _has_words(name, row["words"])),
-        None,
-    )
+    for row in _table().unserved:
+        if _has_words(name, row.words):
+            return row.clause
+    return None
 
 
 @lru_cache(maxsize=1024)
 def vendor_of(name: str) -> str:
     """nvidia, amd, intel or qualcomm by the words of a GPU's name; `unknown` where none says."""
-    words = re.split(r"[^a-z0-9]+", name.lower())
-    makers = (
-        row["id"] for row in _table()["maker"] if not {*words}.isdisjoint(row["words"])
-    )
-    return next(makers, UNKNOWN)
+    words = frozenset(re.split(r"[^a-z0-9]+", name.lower()))
+    for maker in _table().maker:
+        if not words.isdisjoint(maker.words):
+            return maker.id
+    return UNKNOWN

@@ -89,7 +89,7 @@ def assumed_sets(
     name = cpu_model or ""
     least = None
     if cpus.processor_of(name) is None:
-        least = cpus.class_of(name).get("least_vectors")
+        least = cpus.class_of(name).least_vectors
     if least is not None:
         row = table.least[least]
         why = f"many processors of that name lack {row.lack}"

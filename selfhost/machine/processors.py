@@ -56,7 +56,9 @@ def find_processor(phrase: Phrase) -> FoundProcessor | None:
 
 def _is_processor(run: Run) -> bool:
     """Whether the words name a series, and each of them is needed."""
-    if not cpus.class_of(run.words[0]) or not all(map(_may_be_of_name, run.words)):
+    if cpus.class_of(run.words[0]) is cpus.UNKNOWN_CLASS:
+        return False
+    if not all(map(_may_be_of_name, run.words)):
         return False
     name = " ".join(run.words)
     series = cpus.processor_of(name)
@@ -146,7 +148,8 @@ def find_kind(phrase: Phrase) -> FoundProcessor | None:
     `i5 8th gen`, `amd a10x9600p`.
     """
     for at, word in phrase.free.items():
-        if not cpus.class_of(word) or word in vocabulary().no_kind:
+        is_of_class = cpus.class_of(word) is not cpus.UNKNOWN_CLASS
+        if not is_of_class or word in vocabulary().no_kind:
             continue
         run = _kind_from(phrase, at)
         if set(run.words) <= {"core", *cpus.MAKERS}:

@@ -8,29 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import Any
 
-from ..core.records import Record, Stated
-from ..core.tables import TomlRow, shipped_record
-from .cpus import Chip, SoldMac, record_of
+from ..core.records import Record, Stated, read_by
+from ..core.tables import large_record
+from .cpus import Chip, SoldMac
 from .words import bad_name, vocabulary
 
 # words that may stand between those of a name
 _BETWEEN = frozenset(("pro", "mini", ""))
 
 
-class _ProductTable(Stated):
-    """`specs/common/products.toml`, whose header explains each key."""
-
-    schema: int
-    # each is read as a `Product` where it is the one that was meant
-    product: tuple[Any, ...]
-    sources: Mapping[str, str]
-
-
-class Product(Record):
-    """A row of `product`, or a Mac with one of Apple's chips.
+class Product(Stated):
+    """A row of `product`, or a Mac with one of Apple's chips, which no words name.
 
     The first of `gib` is the usual size of the RAM. `processor` is None of a product that is sold
     with several, `cores` what its system counts, `shared` the GPU in its processor, `gpu` its card
@@ -41,6 +30,8 @@ class Product(Record):
     title: str
     gib: tuple[float, ...]
     source: str
+    words: str = ""
+    also: str = ""
     processor: str | None = None
     cores: int | None = None
     physical: int | None = None
@@ -58,6 +49,15 @@ class Product(Record):
         return _table().sources[self.source]
 
 
+class _ProductTable(Stated):
+    """`specs/common/products.toml`, whose header explains each key."""
+
+    schema: int
+    refused: Mapping[str, str]
+    product: tuple[Product, ...] = read_by(kind=Product)
+    sources: Mapping[str, str]
+
+
 class FoundProduct(Record):
     """A product, and the places of the words that name it."""
 
@@ -65,28 +65,8 @@ class FoundProduct(Record):
     places: frozenset[int]
 
 
-class _ProductName(Record):
-    """What a row is found by. `also` are words that say nothing beside it."""
-
-    words: Sequence[str]
-    also: frozenset[str]
-    has_year: bool
-    row: TomlRow
-
-
 def _table() -> _ProductTable:
-    return shipped_record(_ProductTable, "products")
-
-
-@cache
-def _names() -> Sequence[_ProductName]:
-    names: list[_ProductName] = []
-    for row in _table().product:
-        words = row["words"].split()
-        also = frozenset(row.get("also", "").split())
-        has_year = any(re.fullmatch(r"20\d\d", word) for word in words)
-        names.append(_ProductName(words=words, also=also, has_year=has_year, row=row))
-    return names
+    return large_record(_ProductTable, "products")
 
 
 def find_product(words: Sequence[str], text: str) -> FoundProduct | None:
@@ -96,25 +76,34 @@ def find_product(words: Sequence[str], text: str) -> FoundProduct | None:
     them is a year. Raises `UnknownMachineError` where the name can be several products.
     """
     texts = [word.replace("gen", "") for word in words]
-    found = [name for name in _names() if _is_named(name, texts)]
-    if not found:
+    found: Product | None = None
+    most = 0
+    for product in _table().product:
+        name = product.words.split()
+        if len(name) > most and _is_named(name, product.also.split(), texts):
+            found = product
+            most = len(name)
+    if most <= 1:
+        # a word that is the name of several products alone
+        for word, code in _table().refused.items():
+            if word in texts:
+                raise bad_name(code, text)
+    if found is None:
         return None
-    name = max(found, key=lambda name: len(name.words))
-    if "refused" in name.row:
-        raise bad_name(name.row["refused"], text)
-    own = name.also.union(name.words)
-    places = frozenset(place for place, word in enumerate(texts) if word in own)
-    return FoundProduct(product=record_of(Product, name.row), places=places)
+    named = {*found.words.split(), *found.also.split()}
+    places = [place for place, word in enumerate(texts) if word in named]
+    return FoundProduct(product=found, places=frozenset(places))
 
 
-def _is_named(name: _ProductName, texts: Sequence[str]) -> bool:
-    if not all(word in texts for word in name.words):
+def _is_named(name: Sequence[str], beside: Sequence[str], texts: Sequence[str]) -> bool:
+    """Whether texts hold the words of a name; `beside` are words that say nothing beside it."""
+    if not all(word in texts for word in name):
         return False
-    if name.has_year:
+    if any(re.fullmatch(r"20\d\d", word) for word in name):
         return True
-    between = name.also | _BETWEEN | vocabulary().idle
-    plain = [word for word in texts if word in name.words or word not in between]
-    return f" {' '.join(name.words)} " in f" {' '.join(plain)} "
+    between = _BETWEEN.union(beside, vocabulary().idle)
+    plain = [word for word in texts if word in name or word not in between]
+    return f" {' '.join(name)} " in f" {' '.join(plain)} "
 
 
 def mac_with(chip: Chip, mac: SoldMac, ram_gib: float | None) -> Product:

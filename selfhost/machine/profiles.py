@@ -12,9 +12,9 @@ from ..core import units
 from ..core.errors import MachineFileError, SelfhostError
 from ..core.records import Record, Stated, Unread, read_by
 from ..core.stored import Store, shipped_store
-from ..core.tables import Document, TomlRow, shipped_record
+from ..core.tables import Document, TomlRow, plain_record, shipped_record
 from ..core.units import all_near, canonical
-from . import cpus, gpus
+from . import gpus
 from .changes import planned
 from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, FactValues, Machine
 from .words import bad_name
@@ -89,9 +89,91 @@ class RunnerLabels(Stated):
     label: tuple[RunnerLabel, ...] = read_by(kind=RunnerLabel)
 
 
+class CardRow(Stated):
+    """A GPU of a known machine, or `count` of them."""
+
+    vendor: str
+    name: str
+    memory_gib: float | None = None
+    unified: bool = False
+    count: int = 1
+
+    def as_accelerator(self) -> Accelerator:
+        """One of them."""
+        memory_bytes = None
+        if self.memory_gib is not None:
+            memory_bytes = gpus.driver_memory_bytes(self.name, self.memory_gib)
+        return Accelerator(
+            vendor=self.vendor,
+            name=self.name,
+            memory_total_bytes=memory_bytes,
+            unified=self.unified,
+        )
+
+
+class MachineRow(Stated):
+    """What the file of a known machine states: `specs/README.md` explains each key."""
+
+    title: str
+    kind: str
+    system: str
+    architecture: str
+    memory_gib: float
+    cores: int
+    confidence: str
+    source: str
+    memory_limit_gb: float | None = None
+    physical_cores: int | None = None
+    cpu_model: str | None = None
+    instruction_sets: tuple[str, ...] = ()
+    bandwidth_gb_per_second: float | None = None
+    bandwidth_basis: str | None = None
+    accelerators: tuple[CardRow, ...] = read_by(kind=CardRow, default=())
+    disk_gb: float | None = None
+    disk_free_gb: float | None = None
+    note: str | None = None
+
+    def facts(self) -> FactValues:
+        """The facts of the machine."""
+        total_bytes = round(self.memory_gib * units.GIB)
+        cards: list[Accelerator] = []
+        for card in self.accelerators:
+            cards += [card.as_accelerator()] * card.count
+        return {
+            "system": self.system,
+            "architecture": self.architecture,
+            "memory_total_bytes": total_bytes,
+            "memory_limit_bytes": _bytes_of(self.memory_limit_gb) or total_bytes,
+            "cpu_cores_usable": float(self.cores),
+            "cpu_cores_physical": self.physical_cores,
+            "cpu_model": self.cpu_model,
+            BANDWIDTH: _bytes_of(self.bandwidth_gb_per_second),
+            "accelerators": tuple(cards),
+            "instruction_sets": self.instruction_sets or None,
+            "disks": self._disks(),
+        }
+
+    def _disks(self) -> tuple[Disk, ...] | None:
+        """A place of each purpose on the one disk; None where nothing is said of it."""
+        if self.disk_free_gb is None and self.disk_gb is None:
+            return None
+        disk = Disk(
+            purpose="",
+            path="its disk",
+            free_bytes=_bytes_of(self.disk_free_gb),
+            total_bytes=_bytes_of(self.disk_gb),
+        )
+        return tuple([disk.replace(purpose=purpose) for purpose in PURPOSES])
+
+
+def _bytes_of(gb: float | None) -> int | None:
+    return None if gb is None else round(gb * units.GB)
+
+
 @cache
-def _rows() -> TomlRow:
-    return rows_in(shipped_store())
+def _rows() -> Mapping[str, MachineRow]:
+    rows = rows_in(shipped_store())
+    return {name: plain_record(MachineRow, row) for name, row in rows.items()}
 
 
 def rows_in(store: Store) -> TomlRow:
@@ -176,8 +258,8 @@ def profiles_with_cards(first_word: str, cards: Collection[str]) -> tuple[Profil
     """
     found: list[str] = []
     for name, row in _rows().items():
-        own_cards = {card["name"] for card in row.get("accelerators", ())}
-        if name.startswith(first_word) and own_cards == set(cards):
+        its_cards = {card.name for card in row.accelerators}
+        if name.startswith(first_word) and its_cards == set(cards):
             found.append(name)
     return _ordered(found)
 
@@ -205,79 +287,37 @@ def size_of(machine: Machine) -> tuple[int, float]:
 
 @cache
 def load(name: str) -> Profile:
-    """The known machine of a shipped file, whose keys `specs/README.md` explains. Raises
-    `MachineFileError`, and KeyError for a name that is none.
+    """The known machine of a shipped file. Raises `MachineFileError`, and KeyError for a name that
+    is none.
     """
     row = _rows()[name]
-    kind: str = row["kind"]
-    facts = _stated_facts(row)
-    origin = f"profile {name}, {row['confidence']} confidence"
+    facts = row.facts()
+    origin = f"profile {name}, {row.confidence} confidence"
     sources = {fact: origin for fact, value in facts.items() if value is not None}
-    sources["memory_total_bytes"] = f"{origin}: {row['source']}"
-    is_pace_stated = BANDWIDTH in sources
-    if is_pace_stated and "bandwidth_basis" in row:
-        sources[BANDWIDTH] = f"{origin}: {row['bandwidth_basis']}"
+    sources["memory_total_bytes"] = f"{origin}: {row.source}"
+    if row.bandwidth_basis is not None:
+        sources[BANDWIDTH] = f"{origin}: {row.bandwidth_basis}"
+    assumed: tuple[str, ...] = ()
+    if BANDWIDTH not in sources:
+        # without a figure the pace rests on what machines of this class have
+        assumed = (BANDWIDTH,)
     machine = Machine(
         **facts,
         name=name,
-        scope="vm" if kind in _GUESTS else "host",
-        confidence=row["confidence"],
-        # without a figure the pace rests on what machines of this class have
-        assumed=() if is_pace_stated else (BANDWIDTH,),
+        scope="vm" if row.kind in _GUESTS else "host",
+        confidence=row.confidence,
+        assumed=assumed,
         sources=sources,
-        unread=(_DISKS_TO_CHOOSE,) if kind in _WITHOUT_DISKS else (),
+        unread=(_DISKS_TO_CHOOSE,) if row.kind in _WITHOUT_DISKS else (),
     )
     return Profile(
         name=name,
-        title=row["title"],
-        kind=kind,
-        source=row["source"],
-        note=row.get("note"),
+        title=row.title,
+        kind=row.kind,
+        source=row.source,
+        note=row.note,
         machine=planned(machine),
     )
-
-
-def _stated_facts(row: TomlRow) -> FactValues:
-    total = round(row["memory_gib"] * units.GIB)
-    cards: list[Accelerator] = []
-    for card in row.get("accelerators", ()):
-        cards += [_card(card)] * card.get("count", 1)
-    return {
-        "system": row["system"],
-        "architecture": row["architecture"],
-        "memory_total_bytes": total,
-        "memory_limit_bytes": _bytes_of(row, "memory_limit_gb") or total,
-        "cpu_cores_usable": float(row["cores"]),
-        "cpu_cores_physical": row.get("physical_cores"),
-        "cpu_model": row.get("cpu_model"),
-        BANDWIDTH: _bytes_of(row, "bandwidth_gb_per_second"),
-        "accelerators": tuple(cards),
-        "instruction_sets": tuple(row.get("instruction_sets", ())) or None,
-        "disks": _disks(row),
-    }
-
-
-def _bytes_of(row: TomlRow, key: str) -> int | None:
-    """Bytes of a key in gigabytes; None where the row has none."""
-    return round(row[key] * units.GB) if key in row else None
-
-
-def _card(row: TomlRow) -> Accelerator:
-    memory = None
-    if "memory_gib" in row:
-        memory = gpus.driver_memory_bytes(row["name"], row["memory_gib"])
-    unified = row.get("unified", False)
-    return cpus.record_of(Accelerator, row, memory_total_bytes=memory, unified=unified)
-
-
-def _disks(row: TomlRow) -> tuple[Disk, ...] | None:
-    """A place of each purpose on the one disk; None where the row says nothing of it."""
-    free = _bytes_of(row, "disk_free_gb")
-    total = _bytes_of(row, "disk_gb")
-    if free is None and total is None:
-        return None
-    disk = Disk(purpose="", path="its disk", free_bytes=free, total_bytes=total)
-    return tuple([disk.replace(purpose=purpose) for purpose in PURPOSES])
 
 
 def planned_machine(

@@ -471,7 +471,7 @@ def find_memory(
         places.append(at)
     # `2x 16gb v100 64gb`: it does not tell whether these are modules
     is_unclear = "sticks" in numbers or "or" in phrase.words
-    most_gib = cpus.class_of(processor or "").get("most_gib", 0)
+    most_gib = cpus.class_of(processor or "").most_gib or 0
     small = set(sizes.plain)
     if most_gib <= _MOST_GIB_OF_CLIENTS:
         small = {gib for gib in small if gib < _LEAST_DISK_GIB}

@@ -11,7 +11,6 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import Any
 
 from ..core.errors import SelfhostError
 from ..core.records import Stated, read_by, shortened
@@ -100,6 +99,18 @@ class Shapes(Stated):
     card: str
 
 
+class Setting(Stated):
+    """A key of `--set`: `facts` that it states, those `lost` by it, other names of it (`also`), and
+    the only values that it takes (`choices`; none: any).
+    """
+
+    example: str
+    facts: tuple[str, ...]
+    lost: tuple[str, ...]
+    also: tuple[str, ...]
+    choices: tuple[str, ...] = ()
+
+
 class Vocabulary(Stated):
     """`specs/common/words.toml`, whose header says what each list is for."""
 
@@ -139,8 +150,7 @@ class Vocabulary(Stated):
     systems: Mapping[str, str]
     former: Mapping[str, tuple[str, ...]]
     refused: Mapping[str, Refusal] = read_by(kind=Refusal)
-    # read by `changes`
-    setting: Mapping[str, Any]
+    setting: Mapping[str, Setting] = read_by(kind=Setting)
     # read by `described`
     note: Mapping[str, str]
 

@@ -18,7 +18,7 @@ from ..core.quoting import shell_line, shell_word
 from ..core.records import Record
 from ..core.tables import TomlRow, shipped_texts
 from ..core.templates import fill
-from ..machine.gpus import fact_of
+from ..machine.gpus import facts_of
 from .layout import clean, ended
 
 # the longest name of a Kubernetes object that is also a host's name (RFC 1123, one label), less
@@ -157,7 +157,7 @@ def _devices(card: Held) -> Devices:
     # a program with an accelerator of no stated vendor asks for the usual one
     row = rows.get(card.vendor) or rows["nvidia"]
     devices = Devices(**row)
-    driver = fact_of(card.name, "kernel_driver")
+    driver = facts_of(card.name).kernel_driver
     if driver:
         return devices.replace(resource=f"gpu.{card.vendor}.com/{driver}")
     return devices

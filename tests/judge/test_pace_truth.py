@@ -88,7 +88,7 @@ def test_every_gpu_has_a_row_for_text_and_pictures() -> None:
         device = Accelerator(
             vendor=gpus.vendor_of(name),
             name=name,
-            unified=gpus.fact_of(name, "unified") is True,
+            unified=gpus.facts_of(name).unified,
         )
         for program in ("", "graph", "python"):
             assert decoding_row(device, program)

@@ -11,7 +11,7 @@ from helpers.cases import case_id
 from helpers.written import run, validate
 from selfhost import check
 from selfhost.judge.checks import Outcome
-from selfhost.machine.gpus import fact_of
+from selfhost.machine.gpus import gb_per_s_of
 from selfhost.machine.named import named
 from selfhost.machine.profiles import Profile, all_profiles, load, machine_called, names
 from selfhost.machine.record import Machine
@@ -102,7 +102,7 @@ def test_every_profile(profile: Profile) -> None:
     assert Machine.from_json(machine.to_json()) == machine
     for card in machine.accelerators or ():
         # a card whose memory's speed nobody knows could not be judged for speed
-        assert card.unified or fact_of(card.name, "gb_per_s") is not None, card.name
+        assert card.unified or gb_per_s_of(card.name) is not None, card.name
 
 
 @pytest.mark.parametrize("profile", ALL[::3], ids=lambda profile: profile.name)

@@ -466,7 +466,8 @@ def _most_gib(machine: Machine) -> float:
     chip = cpus.chip_of(words_of(name))
     if chip is not None and chip.mac is not None:
         return float(max(chip.mac.gib))
-    return float(cpus.class_of(name).get("most_gib", inf))
+    most_gib = cpus.class_of(name).most_gib
+    return inf if most_gib is None else float(most_gib)
 
 
 def what_is_smaller(terms: Sequence[Term], has_bytes: int | None) -> str:

@@ -19,7 +19,6 @@ from typing import NamedTuple
 from ...catalogue.runtime import RuntimeSpec
 from ...core import units
 from ...core.records import Record
-from ...core.tables import shipped_table
 from ...core.units import words_of
 from ...machine import cpus, gpus
 from ...machine.cpus import chip_of
@@ -132,8 +131,8 @@ class _DecodingShares(NamedTuple):
 @cache
 def _all_decoding_shares() -> dict[str, _DecodingShares]:
     return {
-        row["kind"]: _DecodingShares(Range(*row["memory"]), Range(*row["cores"]))
-        for row in shipped_table("cpus")["decode"]
+        row.kind: _DecodingShares(Range(*row.memory), Range(*row.cores))
+        for row in cpus.decode_rows()
     }
 
 
@@ -399,10 +398,10 @@ def _named_memory(machine: Machine, rate: int | None) -> _NamedMemory | None:
     if computer is None:
         return None
     # it may be slow in both: little is known of it
-    peaks = computer["bytes_per_second"]
+    peaks = computer.bytes_per_second
     peaks = peaks._replace(slowest=peaks.least, fastest=peaks.usual)
-    called = f"a guess: {computer['name']} like this"
-    return _NamedMemory(called, cpus.share_of(computer["kind"]), peaks)
+    called = f"a guess: {computer.name} like this"
+    return _NamedMemory(called, cpus.share_of(computer.kind), peaks)
 
 
 def _same_peaks(bytes_per_second: float) -> cpus.Rates:
@@ -532,11 +531,11 @@ def _class_memory(machine: Machine, cores: float) -> Memory:
     high = min(row.gb_per_s_of_core.most * cores, most)
     called = f"{units.cores(cores)} of {row.called}"
     around = cpus.class_of(machine.cpu_model or "")
-    slowest = around.get("least_gb_per_s") or around.get("most_gb_per_s")
+    slowest = around.least_gb_per_s or around.most_gb_per_s
     if slowest:
         low = min(low, slowest)
-    if "most_gb_per_s" in around:
-        high = min(high, around["most_gb_per_s"])
+    if around.most_gb_per_s is not None:
+        high = min(high, around.most_gb_per_s)
         called += ", of a series that is no longer made"
     return Memory(low=int(low * _GB), high=int(high * _GB), called=called)
 
@@ -568,10 +567,9 @@ def _facts_of(device: Accelerator) -> DeviceFacts:
         flops_of_cycle = peak / cycles
     return DeviceFacts(
         vendor=device.vendor.lower(),
-        generation=gpus.fact_of(name, "generation"),
+        generation=gpus.facts_of(name).generation,
         unified=bool(device.unified),
-        integrated=bool(device.unified)
-        and gpus.fact_of(name, "integrated") is not None,
+        integrated=bool(device.unified) and gpus.facts_of(name).integrated is not None,
         less_power=not _LESS_POWER.isdisjoint(words),
         hbm=gpus.has_hbm(name),
         neural=chip is not None and chip.neural,
@@ -753,7 +751,7 @@ def device_bandwidth(device: Accelerator) -> float | None:
     total_gib = None
     if device.memory_total_bytes:
         total_gib = round(device.memory_total_bytes / units.GIB)
-    gb_per_s = gpus.fact_of(device.name, "gb_per_s", total_gib)
+    gb_per_s = gpus.gb_per_s_of(device.name, total_gib)
     return None if gb_per_s is None else gb_per_s * units.GB
 
 

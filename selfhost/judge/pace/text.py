@@ -479,7 +479,7 @@ def gpu_prompt(step: Step, gpu: Gpu) -> Seconds | None:
     holds_launching = row.program is not None
     share, of_experts = row.share, row.experts
     peak = gpus.peak_flops(device.name, gpus.capability_of(device))
-    measured_tflops = gpus.fact_of(device.name, "prompt_tflops")
+    measured_tflops = gpus.facts_of(device.name).prompt_tflops
     if measured_tflops is not None and not holds_launching:
         share, of_experts = tables.measured_prompt.share, tables.measured_prompt.experts
         peak = measured_tflops * 1e12

@@ -13,7 +13,7 @@ import pytest
 from helpers.cases import case_id
 from helpers.paths import DATA
 from selfhost.audit.machines import load_machines
-from selfhost.machine.gpus import fact_of
+from selfhost.machine.gpus import gb_per_s_of
 from selfhost.machine.record import Accelerator, Machine
 
 FLEET = DATA / "fleet"
@@ -228,7 +228,7 @@ def test_published_labels_of_an_h100() -> None:
     assert card.name == "NVIDIA H100 80GB HBM3"
     assert card.memory_total_bytes == 81559 * MIB
     assert (card.driver, card.unified) == ("550.54.15", False)
-    assert fact_of(card.name, "gb_per_s", 80) == 3352
+    assert gb_per_s_of(card.name, 80) == 3352
     assert machine.memory_total_bytes is None
 
 

@@ -1,0 +1,49 @@
+"""The large tables of `specs/common` that tell of machines: each value is what its field says.
+
+`large_record` holds no value against its annotation; here each is, once.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from selfhost.core.records import Record
+from selfhost.core.stored import shipped_store
+from selfhost.core.tables import Document, shipped_table
+from selfhost.machine import cpus, gpus, products, profiles, rented
+
+
+def _faults(name: str, values: object, kind: type[Record]) -> list[str]:
+    assert isinstance(values, dict)
+    document = Document(name, values)
+    document.root.as_record(kind)
+    return [str(problem) for problem in document.problems]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        pytest.param("cpus", cpus._CpuTable, id="cpus"),
+        pytest.param("cpu_cores", cpus._CountTable, id="cpu-cores"),
+        pytest.param("chips", cpus._ChipTable, id="chips"),
+        pytest.param("gpus", gpus._GpuTable, id="gpus"),
+        pytest.param("products", products._ProductTable, id="products"),
+        pytest.param("cloud_types", rented._CloudTable, id="cloud-types"),
+    ],
+)
+def test_each_value_is_what_its_field_says(name: str, kind: type[Record]) -> None:
+    assert _faults(name, shipped_table(name), kind) == []
+
+
+@pytest.mark.parametrize("series", shipped_table("cpu_cores")["series"])
+def test_a_row_of_cores_has_one_count_or_three(series: str) -> None:
+    for row in shipped_table("cpu_cores")["series"][series]:
+        assert _faults(series, row, cpus.CountRow) == []
+        assert len(row["cores"]) in (1, 3)
+        assert len(row.get("performance", [0])) in (1, 3)
+
+
+@pytest.mark.parametrize("name", profiles.names())
+def test_a_known_machine_states_what_its_file_may(name: str) -> None:
+    row = profiles.rows_in(shipped_store())[name]
+    assert _faults(name, row, profiles.MachineRow) == []
