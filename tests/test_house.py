@@ -386,7 +386,7 @@ def test_a_machine_without_accelerators_loads_no_table_of_them() -> None:
     """A disk without quotas needs no C library, and a bus without cards no table of them."""
     modules = loaded(
         "from selfhost.machine.reader import read_machine\n"
-        "from selfhost.machine.probes.host import RecordedHost\n"
+        "from selfhost.machine.probes.recorded import RecordedHost\n"
         "machine = read_machine(RecordedHost('tests/machines/linux-vm-no-limit/root'))\n"
         "assert machine.accelerators == ()"
     )

@@ -35,7 +35,7 @@ def read(
 
 def _read_tree(folder: str) -> Machine:
     """The machine of a recorded tree, which goes by its folder's name: it is not "this machine"."""
-    from .probes.host import RecordedHost
+    from .probes.recorded import RecordedHost
 
     machine = read_machine(RecordedHost(folder))
     name = os.path.basename(os.path.abspath(folder))

@@ -11,7 +11,8 @@ from typing import Any
 
 from helpers.paths import MACHINES
 from helpers.written import validate
-from selfhost.machine.probes.host import Host, RecordedHost
+from selfhost.machine.probes.host import Host
+from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.probes.texts import Mount
 from selfhost.machine.record import FACTS, Machine
 

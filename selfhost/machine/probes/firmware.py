@@ -1,12 +1,17 @@
-"""What processors, firmware and drivers call themselves: `specs/common/firmware_names.toml`."""
+"""What processors, firmware and drivers call themselves, and why something of a GPU is unread:
+`specs/common/firmware_names.toml`.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from ...core.records import Stated, read_by
 from ...core.tables import shipped_record
+from ...core.templates import fill
+from ..record import FILL_IN
 
 
 class UnreadGpu(Stated):
@@ -54,3 +59,20 @@ class FirmwareNames(Stated):
 def firmware_names() -> FirmwareNames:
     """The table, read once."""
     return shipped_record(FirmwareNames, "firmware_names")
+
+
+class Why(NamedTuple):
+    """Why something is unread, and what a person can do about it; an empty remedy: nothing."""
+
+    reason: str
+    remedy: str
+
+
+def why_unread(*codes: object, **values: object) -> Why:
+    """The words for the first of the codes that the table `gpus_unread` has, filled with values."""
+    table = firmware_names().gpus_unread
+    row = next(table[str(code)] for code in codes if str(code) in table)
+    reason = fill(row.reason, values)
+    if row.no_remedy:
+        return Why(reason, "")
+    return Why(reason, row.remedy or FILL_IN)

@@ -12,10 +12,9 @@ from ...core import units
 from ...core.records import Record
 from ..platforms import platforms
 from ..record import FILL_IN, Accelerator
-from .firmware import firmware_names
-from .gpu_cards import Cards, Why, why_unread
+from .firmware import Why, firmware_names, why_unread
 from .host import Facts, Host
-from .nvidia import read_nvidia
+from .nvidia import Cards, read_nvidia
 from .texts import whole
 
 # makers, as PCI numbers them

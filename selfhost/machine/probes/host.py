@@ -1,6 +1,5 @@
-"""Host: the one way the probes look at a computer, so that a recorded tree can stand in for it.
-
-`Host()` is this computer; `RecordedHost(DIR)` a tree of another's files. `Facts` are what was read.
+"""Host: the one way the probes look at a computer, so that a recorded tree can stand in for it
+(`recorded.RecordedHost`). `Facts` are what was read.
 """
 
 from __future__ import annotations
@@ -14,20 +13,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ...core.errors import MachineFileError, Problem
-from ...core.files import (
-    MISSING,
-    fault_at,
-    open_file,
-    parse_json,
-    read_file,
-    read_some,
-    text_of,
-)
+from ...core.files import fault_at, open_file, parse_json, read_some, text_of
 from ...core.records import Record, Unread
 from ..platforms import normal_architecture, normal_system, platforms
 from ..record import REMEDIES, Machine
-from .recorded import read_facts, read_variables
 from .system import ANSWERS
 from .texts import Mount, parse_mountinfo
 
@@ -62,18 +51,18 @@ class Facts(Record):
     ) -> None:
         """A value and its source; of None, or what no machine has, why, and what to do about it."""
         if value is not None and not _can_be(fact, value):
-            value = None
-            why = f"{source} gives a number that no machine has"
-            remedy = ""
-        if value is not None:
+            self.lack(fact, f"{source} gives a number that no machine has")
+        elif value is not None:
             self.values[fact] = value
             self.sources[fact] = source
-            return
-        self.unread[fact] = Unread(
-            fact=fact,
-            reason=why or "the system does not state it",
-            remedy=remedy or _usual_remedy(fact),
-        )
+        else:
+            self.lack(fact, why, remedy)
+
+    def lack(self, fact: str, why: str = "", remedy: str = "") -> None:
+        """Why a fact is unread, and what to do about it; the usual where nothing is said."""
+        why = why or "the system does not state it"
+        usual = remedy or _usual_remedy(fact)
+        self.unread[fact] = Unread(fact=fact, reason=why, remedy=usual)
 
 
 def _can_be(fact: str, value: Any) -> bool:
@@ -81,7 +70,8 @@ def _can_be(fact: str, value: Any) -> bool:
     key = Machine._keys.get(fact)
     if key is None or "minimum" not in key.limits:
         return True
-    return bool(key.limits["minimum"] <= value <= key.limits["maximum"])
+    limits = key.limits
+    return bool(limits["minimum"] <= value <= limits["maximum"])
 
 
 def _usual_remedy(fact: str) -> str | None:
@@ -117,23 +107,41 @@ class Host:
         self.why: dict[str, str] = {}
         self._texts: dict[str, str] = {}
         self._deadline_seconds = DEADLINE_SECONDS
-        word = self.ask("machine") or str(self.ask("registry", _PROCESSOR_KEY) or "")
-        self.architecture: str | None = normal_architecture(word) or None
-        self.release = self.read_text("/proc/sys/kernel/osrelease").strip().lower()
+        self.architecture = self._processor_kind()
+        release = self.read_text("/proc/sys/kernel/osrelease")
+        self.release = release.strip().lower()
         self.home = self._home_folder()
         self.mounts = self._all_mounts()
 
+    def join(self, *parts: str) -> str:
+        """A path of these parts, as the system writes it."""
+        return str(self.paths.join(*parts))
+
+    def parent(self, path: str) -> str:
+        """The folder that holds a file or a folder."""
+        return str(self.paths.dirname(path))
+
+    def is_absolute(self, path: str) -> bool:
+        """Whether a path begins at the top, or on Windows at a drive."""
+        return bool(self.paths.isabs(path))
+
+    def _processor_kind(self) -> str | None:
+        word = self.ask("machine") or self.ask("registry", _PROCESSOR_KEY)
+        return normal_architecture(str(word or "")) or None
+
     def _home_folder(self) -> str:
-        home = self.env.get("USERPROFILE" if self.system == "windows" else "HOME", "")
-        if self.live and not self.paths.isabs(home):
+        variable = "USERPROFILE" if self.system == "windows" else "HOME"
+        home = self.env.get(variable, "")
+        if self.live and not self.is_absolute(home):
             home = os.path.expanduser("~")
-        return home if self.paths.isabs(home) else ""
+        return home if self.is_absolute(home) else ""
 
     def _all_mounts(self) -> tuple[Mount, ...]:
         if self.system == "linux":
             return parse_mountinfo(self.read_text(MOUNTINFO))
         mounts: list[Mount] = []
-        for point, name in (self.ask("mounts") or {}).items():
+        names: Mapping[str, object] = self.ask("mounts") or {}
+        for point, name in names.items():
             mounts.append(Mount(point=point, filesystem=str(name).strip()))
         return tuple(mounts)
 
@@ -152,13 +160,12 @@ class Host:
         return self._texts[path]
 
     def _text_of_file(self, path: str, limit: int) -> str:
+        content = self.read_bytes(path, limit)
         # a device tree's ends in a zero
-        text = self.read_bytes(path, limit).decode("utf-8", "replace").rstrip("\0")
+        text = content.decode("utf-8", "replace").rstrip("\0")
         if not text.strip():
             return ""
-        # names of firmware may be in an encoding of their own
-        most_undecoded = len(text.rstrip("\n")) // 4
-        if "\0" in text or text.count("\ufffd") > most_undecoded:
+        if not _is_text(text):
             self.why[path] = f"{path} is not text"
             return ""
         self.why[path] = f"{path} does not say"
@@ -198,7 +205,7 @@ class Host:
         """Bytes of each file in a folder, None of a folder, 0 of a link that leads nowhere."""
         sizes: dict[str, int | None] = {}
         try:
-            entries = os.scandir(self.real(self.paths.join(*parts)))
+            entries = os.scandir(self.real(self.join(*parts)))
         except (FileNotFoundError, NotADirectoryError):
             return {}
         with entries:
@@ -254,7 +261,7 @@ class Host:
 
     def _folder(self, path: str) -> str:
         """A path as a folder's, in small letters where the system tells none from large ones."""
-        return str(self.paths.normcase(self.paths.join(path, "")))
+        return str(self.paths.normcase(self.join(path, "")))
 
     def within(self, work: Callable[[], T]) -> T:
         """`work()`, with a deadline where a dead network mount could hang it: `TimeoutError`."""
@@ -291,103 +298,19 @@ class Host:
 
     def ask(self, name: str, about: str | None = None) -> Any:
         """What `system.py` has under that name, or of `about`, a folder or key; else None."""
-        return ANSWERS[name]() if about is None else ANSWERS[name](about)
+        answer = ANSWERS[name]
+        return answer() if about is None else answer(about)
 
     def sysctl(self, name: str) -> str:
         """A kernel value of macOS as text; empty where there is none of that name."""
-        return str(self.ask("sysctl", name) or "") if self.system == "macos" else ""
+        if self.system != "macos":
+            return ""
+        return str(self.ask("sysctl", name) or "")
 
 
-class RecordedHost(Host):
-    """Answers from a tree, DIR/proc, DIR/sys, …, and asks the running system nothing: what is not
-    there is unread. `MachineFileError` where DIR is no tree.
-
-    A colon, which Windows allows in no file name, is written `%3A`. Beside the files may lie
-    `env.json` (variables), `sysctl.txt` (`name: value`) and `facts.json`, whose keys are all
-    optional: those of `system.ANSWERS`, where `space` and `writable` are by folder, `registry` by
-    key.
+def _is_text(text: str) -> bool:
+    """Whether a decoded file is text: names of firmware may be in an encoding of their own, of
+    which at most a quarter is not decoded.
     """
-
-    live = False
-
-    def __init__(self, folder: str) -> None:
-        self.folder = os.path.realpath(folder)
-        self._refuse_other_folder(folder)
-        self.facts: dict[str, Any] = {}
-        facts = self._content_beside(folder, "facts.json")
-        if facts is not None:
-            self.facts = read_facts(os.path.join(folder, "facts.json"), facts)
-        env: dict[str, str] = {}
-        variables = self._content_beside(folder, "env.json")
-        if variables is not None:
-            env = read_variables(os.path.join(folder, "env.json"), variables)
-        super().__init__(env, normal_system(str(self.facts.get("system") or "linux")))
-        values: dict[str, str] = {}
-        for line in self.read_text("sysctl.txt").splitlines():
-            name, _, value = line.partition(":")
-            values[name.strip()] = value.strip()
-        self.facts["sysctl"] = values
-
-    def _refuse_other_folder(self, folder: str) -> None:
-        """`MachineFileError` where no file of a recorded tree is in the folder, or can be seen."""
-        message = "holds no recorded machine: neither proc nor sys nor facts.json"
-        remedy: str | None = "name a folder with copies of the files in /proc and /sys"
-        try:
-            for name in ("proc", "sys", "facts.json", "sysctl.txt"):
-                with suppress(FileNotFoundError):
-                    os.stat(os.path.join(self.folder, name))
-                    return
-            if not os.path.exists(self.folder):
-                message = "does not exist"
-        except NotADirectoryError:
-            message = "is a file, not a folder"
-            remedy = "name the folder of a recorded tree"
-        except PermissionError:
-            message = "may not be read by this account: permission denied"
-            remedy = "change its permissions, or those of the folder that holds it"
-        except (OSError, ValueError) as error:
-            message = fault_at(folder, error).reason
-            remedy = None
-        raise MachineFileError([Problem(file=folder, message=message, remedy=remedy)])
-
-    def _content_beside(self, folder: str, name: str) -> bytes | None:
-        """The content of a file of the tree that the system's answers are in; None without one."""
-        try:
-            return read_file(self.real(name), MAX_READ_BYTES)
-        except (OSError, ValueError) as error:
-            fault = fault_at(name, error)
-            if fault.kind == MISSING:
-                return None
-            problem = fault.problem(os.path.join(folder, name))
-            raise MachineFileError([problem]) from None
-
-    def real(self, path: str) -> str:
-        """Where `path` lies in the tree. `FileNotFoundError` for a link that leads out of it."""
-        inner = path.removeprefix(self.folder).replace("\\", "/").lstrip("/")
-        plain = os.path.join(self.folder, inner)
-        if not os.path.lexists(plain):
-            plain = os.path.join(self.folder, inner.replace(":", "%3A"))
-        place = os.path.realpath(plain)
-        if place != self.folder and not place.startswith(self.folder + os.sep):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-        return place
-
-    def _decoded(self, name: str) -> str:
-        return name.replace("%3A", ":")
-
-    def _passes(self, path: str, test: Callable[[str], bool]) -> bool:
-        # a folder whose space is recorded was there
-        return path in (self.ask("space") or {}) or super()._passes(path, test)
-
-    def resolve(self, path: str) -> str:
-        return str(self.paths.normpath(self.paths.join(self.ask("cwd") or "/", path)))
-
-    def ask(self, name: str, about: str | None = None) -> Any:
-        """What the record says under that name, of the nearest folder upwards that it names."""
-        answer = self.facts.get(name)
-        if about is None:
-            return answer
-        answers: Mapping[str, Any] = answer or {}
-        while about not in answers and self.paths.dirname(about) != about:
-            about = self.paths.dirname(about)
-        return answers.get(about)
+    undecoded = text.count("\ufffd")
+    return "\0" not in text and undecoded <= len(text.rstrip("\n")) // 4

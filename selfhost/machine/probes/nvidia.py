@@ -8,10 +8,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...core.records import Record, read_by
 from ..platforms import platforms
-from ..record import Accelerator
-from .firmware import firmware_names
-from .gpu_cards import Cards, Why, why_unread
+from ..record import MAX_CORES, MAX_MEMORY_BYTES, Accelerator
+from .firmware import Why, firmware_names, why_unread
 from .host import Host
 from .texts import whole
 
@@ -22,13 +22,91 @@ _MASK = "CUDA_VISIBLE_DEVICES"
 _ORDER = "CUDA_DEVICE_ORDER"
 # of NVML (nvml.h, nvmlReturn_t)
 _NOT_SUPPORTED = 3
-# what NVML says of a GPU, or of an instance of one: the keys of `recorded.RecordedGpu`
-Part = Mapping[str, Any]
+# the number of an error is a C enumeration's
+NVML_ERROR = read_by(default=None, minimum=-(2**31), maximum=2**32)
+# A GPU's memory has at most 8,192 bits at up to 15 GHz: above what any card has, so that the rate
+# stays one that a record may hold
+_MAX_BUS_BITS, _MAX_CLOCK_MHZ = 2**16, 100_000
+_MEMORY = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
+
+
+class Cards(Record):
+    """What was read of some GPUs, where, and why there may be others, or their memory is None."""
+
+    cards: tuple[Accelerator, ...] = ()
+    source: str = ""
+    unread: Why | None = None
+
+    @property
+    def lacks_memory(self) -> bool:
+        """Whether the memory of one of them is unread."""
+        return any(card.memory_total_bytes is None for card in self.cards)
+
+
+class NvmlPart(Record):
+    """What NVML says of a GPU, or of an instance of one, which `part_of_bytes` is a part of."""
+
+    name: str | None = read_by(default=None)
+    memory_total_bytes: int | None = _MEMORY
+    memory_free_bytes: int | None = _MEMORY
+    part_of_bytes: int | None = _MEMORY
+    error: int | None = NVML_ERROR
+    bus_width_bits: int | None = read_by(default=None, minimum=0, maximum=_MAX_BUS_BITS)
+    memory_clock_mhz: int | None = read_by(
+        default=None, minimum=0, maximum=_MAX_CLOCK_MHZ
+    )
+    compute_capability: tuple[int, ...] = read_by(
+        default=(), minimum=0, maximum=MAX_CORES
+    )
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> NvmlPart:
+        """The part of a JSON object; keys of other versions are left out."""
+        stated: dict[str, Any] = {}
+        for name in cls._fields:
+            value = values.get(name)
+            if value is not None:
+                stated[name] = tuple(value) if isinstance(value, list) else value
+        return cls(**stated)
+
+    @property
+    def is_instance(self) -> bool:
+        """Whether this is an instance of MIG."""
+        return self.part_of_bytes is not None
+
+    @property
+    def called(self) -> str:
+        """The name, with `MIG` in that of an instance."""
+        name = self.name or _UNNAMED
+        if self.is_instance and "MIG" not in name.split():
+            return f"{name} MIG"
+        return name
+
+    @property
+    def peak_rate(self) -> int | None:
+        """Bytes per second of two transfers a clock; None where the driver does not tell. An
+        instance of MIG has as many eighths of the channels as of the memory.
+        """
+        if not self.memory_clock_mhz or not self.bus_width_bits:
+            return None
+        rate = 2 * 10**6 * self.memory_clock_mhz * self.bus_width_bits // 8
+        if self.part_of_bytes is None:
+            return rate
+        if self.part_of_bytes == 0:
+            return None
+        share = (self.memory_total_bytes or 0) / self.part_of_bytes
+        # no part is larger than the whole
+        eighths = min(8, max(1, round(8 * share)))
+        return rate * eighths // 8
+
+
+# by GPU what programs can have of it: itself, or its instances
+Gpus = Sequence[Sequence[NvmlPart]]
 
 
 def read_nvidia(host: Host, devices: int) -> list[Cards]:
     """The NVIDIA GPUs that a program here may use, of which so many are on the bus."""
-    board = "" if host.architecture == "x86_64" else _jetson_board(host)
+    board = _jetson_board(host)
     if board:
         card = Accelerator(vendor="nvidia", name=board, unified=True)
         return [Cards(cards=(card,), source=_BOARD, unread=why_unread("bufferless"))]
@@ -36,21 +114,26 @@ def read_nvidia(host: Host, devices: int) -> list[Cards]:
     if not nodes and not any(map(host.exists, platforms().nvidia_drivers)):
         return _cards_without_driver(host, devices)
     answer = host.ask("nvml") or {"error": "unrecorded"}
-    if isinstance(answer.get("gpus"), list):
-        return [_cards_of_answer(host, answer)]
-    error = answer.get("error", "unknown")
-    unread = why_unread(error, "unusable", error=error)
+    gpus = answer.get("gpus")
+    if isinstance(gpus, list):
+        parts = [[NvmlPart.of(part) for part in gpu] for gpu in gpus]
+        return [_cards_of_answer(host, parts, answer.get("driver"))]
+    count = nodes or devices or 1
     if "why" in answer:
         unread = why_unread("asked", why=answer["why"])
-    return [_cards_in_files(host, nodes or devices or 1, unread)]
+        return [_cards_in_files(host, count, unread)]
+    error = answer.get("error", "unknown")
+    unread = why_unread(error, "unusable", error=error)
+    return [_cards_in_files(host, count, unread)]
 
 
 def _count_nodes(host: Host) -> int:
     """How many files of GPUs are in /dev: `nvidia0`, and not `nvidiactl`."""
     count = 0
     for name in host.listdir("/dev"):
-        is_gpu = name.startswith("nvidia") and whole(name[6:]) is not None
-        count += 1 if is_gpu else 0
+        number = name.removeprefix("nvidia")
+        if number != name and whole(number) is not None:
+            count += 1
     return count
 
 
@@ -85,30 +168,32 @@ def _cards_in_files(host: Host, count: int, unread: Why) -> Cards:
 
 def _jetson_board(host: Host) -> str:
     """What a Jetson calls itself; empty for another computer."""
+    if host.architecture == "x86_64":
+        return ""
     board = host.read_text(_BOARD).strip(" \n\0")
     # on carriers of other makers the board's name need not tell (Linux, arm/tegra.yaml)
     is_jetson = b"nvidia,tegra" in host.read_bytes("/proc/device-tree/compatible", 4096)
     if not is_jetson and "jetson" not in board.lower():
         return ""
-    return board if firmware_names().is_unified(board) else f"NVIDIA Jetson ({board})"
+    if firmware_names().is_unified(board):
+        return board
+    return f"NVIDIA Jetson ({board})"
 
 
-def _cards_of_answer(host: Host, answer: Mapping[str, Any]) -> Cards:
+def _cards_of_answer(host: Host, gpus: Gpus, driver: str | None) -> Cards:
     """The cards of what the library said, as CUDA_VISIBLE_DEVICES selects."""
-    driver: str | None = answer.get("driver")
-    gpus: Sequence[Sequence[Part]] = answer["gpus"]
     source = f"NVML: driver {driver or 'of unknown version'}"
     mask = host.env.get(_MASK)
     if mask is not None:
         source += f", as {_MASK} selects"
         is_by_bus = host.env.get(_ORDER) == "PCI_BUS_ID"
-        numbers = _selected(mask, gpus, is_by_bus=is_by_bus)
-        if numbers is None:
-            count = len({*mask.split(",")})
+        selected = _selected(mask, gpus, is_by_bus=is_by_bus)
+        if selected is None:
+            count = len(set(mask.split(",")))
             card = Accelerator(vendor="nvidia", name=_UNNAMED, unified=False)
             unread = why_unread("uuid", mask=_MASK)
             return Cards(cards=(card,) * count, source=source, unread=unread)
-        gpus = [gpus[number] for number in numbers]
+        gpus = selected
     parts = [part for gpu in gpus for part in gpu]
     if not parts:
         return Cards(source=source)
@@ -117,84 +202,65 @@ def _cards_of_answer(host: Host, answer: Mapping[str, Any]) -> Cards:
     return Cards(cards=tuple(cards), source=source, unread=_why_of_parts(parts, cards))
 
 
-def _why_of_parts(parts: Sequence[Part], cards: Sequence[Accelerator]) -> Why:
+def _why_of_parts(parts: Sequence[NvmlPart], cards: Sequence[Accelerator]) -> Why:
     """Why memory is unread, if it is. Of those without memory one that may have its own says more
     than one that has none.
     """
     for part, card in zip(parts, cards, strict=True):
         if not card.memory_total_bytes and not card.unified:
-            return why_unread(part.get("error"), "untold")
+            return why_unread(part.error, "untold")
     return why_unread("bufferless")
 
 
-def _selected(
-    mask: str, gpus: Sequence[Sequence[Part]], *, is_by_bus: bool
-) -> list[int] | None:
+def _selected(mask: str, gpus: Gpus, *, is_by_bus: bool) -> Gpus | None:
     """The GPUs that CUDA_VISIBLE_DEVICES leaves; None where only CUDA can tell: of UUIDs, and of
     unlike GPUs, which it numbers from the fastest on.
     """
     numbers: list[int] = []
     for word in mask.split(","):
-        if word.strip().lower().startswith(("gpu-", "mig-")):
+        plain = word.strip()
+        if plain.lower().startswith(("gpu-", "mig-")):
             return None
-        number = whole(word.strip(), 5)
+        number = whole(plain, 5)
         # a word that is no number, or one again, ends it (CUDA C++ Programming Guide)
         if number is None or number in numbers or number >= len(gpus):
             break
         numbers.append(number)
-    if is_by_bus or not numbers or len(gpus) < 2:
-        return numbers
-    kinds: set[tuple[object, object]] = set()
+    if numbers and not is_by_bus and _are_unlike(gpus):
+        return None
+    return [gpus[number] for number in numbers]
+
+
+def _are_unlike(gpus: Gpus) -> bool:
+    """Whether these are GPUs of several kinds."""
+    kinds: set[tuple[str | None, int | None]] = set()
     for gpu in gpus:
         for part in gpu:
-            kinds.add((part.get("name"), part.get("memory_total_bytes")))
-    return numbers if len(kinds) < 2 else None
+            kinds.add((part.name, part.memory_total_bytes))
+    return len(gpus) > 1 and len(kinds) > 1
 
 
-def _card_of(part: Part, driver: str | None, *, is_arm: bool) -> Accelerator:
-    """What NVML says of a GPU or of an instance of one."""
-    name = part.get("name") or _UNNAMED
-    if "part_of_bytes" in part and "MIG" not in name.split():
-        name += " MIG"
-    total = part.get("memory_total_bytes") or None
-    free = part.get("memory_free_bytes")
+def _card_of(part: NvmlPart, driver: str | None, *, is_arm: bool) -> Accelerator:
+    """The accelerator that a GPU is, or an instance of one."""
+    total = part.memory_total_bytes or None
     # an Arm chip that says it has no frame buffer shares the RAM; the name identifies most of them
-    is_bufferless = is_arm and not total and part.get("error") == _NOT_SUPPORTED
-    unified = is_bufferless or firmware_names().is_unified(name)
+    is_bufferless = is_arm and total is None and part.error == _NOT_SUPPORTED
+    unified = is_bufferless or firmware_names().is_unified(part.called)
     if unified:
         total = None
-    if total is None or free is None:
+    free = part.memory_free_bytes
+    if total is None:
         free = None
-    else:
+    elif free is not None:
         free = min(free, total)
-    capability = ".".join(map(str, part.get("compute_capability") or ()))
+    capability = ".".join(map(str, part.compute_capability))
     return Accelerator(
         vendor="nvidia",
-        name=name,
+        name=part.called,
         memory_total_bytes=total,
         memory_free_bytes=free,
         unified=unified,
         driver=driver,
         compute_capability=capability or None,
-        memory_bandwidth_bytes_per_second=_peak_rate(part),
+        memory_bandwidth_bytes_per_second=part.peak_rate,
     )
-
-
-def _peak_rate(part: Part) -> int | None:
-    """Bytes per second of two transfers a clock; None where the driver does not tell. An instance
-    of MIG has as many eighths of the channels as of the memory.
-    """
-    clock_mhz = part.get("memory_clock_mhz") or 0
-    width_bits = part.get("bus_width_bits") or 0
-    if not clock_mhz or not width_bits:
-        return None
-    gpu_rate: int = 2 * 10**6 * clock_mhz * width_bits // 8
-    if "part_of_bytes" not in part:
-        return gpu_rate
-    gpu_bytes: int | None = part["part_of_bytes"]
-    if not gpu_bytes:
-        return None
-    part_bytes: int = part.get("memory_total_bytes") or 0
-    # no part is larger than the whole
-    eighths: int = min(8, max(1, round(8 * part_bytes / gpu_bytes)))
-    return gpu_rate * eighths // 8

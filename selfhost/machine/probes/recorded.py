@@ -1,29 +1,147 @@
-"""The files beside a recorded tree that answer for its system, `facts.json` and `env.json`: read as
-a machine's record is, so that every fault is told at once and none reaches the record.
+"""A recorded tree: another computer's files in a folder, with what its system answered beside them
+(`facts.json`, `env.json`, `sysctl.txt`).
+
+The two JSON files are read as a machine's record is, so that every fault is told at once and none
+reaches the record.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import errno
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
-from ...core.errors import MachineFileError
-from ...core.files import Unreadable, parse_json, text_of
+from ...core.errors import MachineFileError, Problem
+from ...core.files import (
+    MISSING,
+    Unreadable,
+    fault_at,
+    parse_json,
+    read_file,
+    text_of,
+)
 from ...core.records import Record, kind_of, read_by
 from ...core.tables import TABLES, Document, TomlTable
+from ..platforms import normal_system
 from ..record import MAX_CORES, MAX_DISK_BYTES, MAX_MEMORY_BYTES, MOMENT, without_null
+from .host import MAX_READ_BYTES, Host
+from .nvidia import NVML_ERROR, NvmlPart
 
+_FACTS = "facts.json"
+_VARIABLES = "env.json"
+_SYSCTL = "sysctl.txt"
 _WRITE_IT = "copy it from the machine again, or leave it out"
 _MEMORY = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
 _CORES = read_by(default=None, minimum=1, maximum=MAX_CORES)
 _TEXT = read_by(default=None)
-# the number of an error is a C enumeration's
-_ERROR = read_by(default=None, minimum=-(2**31), maximum=2**32)
 # numbers of CPUs, and Windows' numbers of what a processor can do
 _NUMBERS = read_by(default=(), minimum=0, maximum=MAX_CORES)
-# A GPU's memory has at most 8,192 bits at up to 15 GHz: above what any card has, so that the rate
-# stays one that a record may hold
-_MAX_BUS_BITS, _MAX_CLOCK_MHZ = 2**16, 100_000
+
+
+class RecordedHost(Host):
+    """Answers from a tree, DIR/proc, DIR/sys, …, and asks the running system nothing: what is not
+    there is unread. `MachineFileError` where DIR is no tree.
+
+    A colon, which Windows allows in no file name, is written `%3A`. Beside the files may lie
+    `env.json` (variables), `sysctl.txt` (`name: value`) and `facts.json`, whose keys are all
+    optional: those of `system.ANSWERS`, where `space` and `writable` are by folder, `registry` by
+    key.
+    """
+
+    live = False
+
+    def __init__(self, folder: str) -> None:
+        self.folder = os.path.realpath(folder)
+        self._refuse_other_folder(folder)
+        self.facts = self._facts_beside(folder)
+        system = normal_system(str(self.facts.get("system") or "linux"))
+        super().__init__(self._variables_beside(folder), system)
+        self.facts["sysctl"] = self._sysctl_values()
+
+    def _refuse_other_folder(self, folder: str) -> None:
+        """`MachineFileError` where no file of a recorded tree is in the folder, or can be seen."""
+        message = "holds no recorded machine: neither proc nor sys nor facts.json"
+        remedy: str | None = "name a folder with copies of the files in /proc and /sys"
+        try:
+            for name in ("proc", "sys", _FACTS, _SYSCTL):
+                with suppress(FileNotFoundError):
+                    os.stat(os.path.join(self.folder, name))
+                    return
+            if not os.path.exists(self.folder):
+                message = "does not exist"
+        except NotADirectoryError:
+            message = "is a file, not a folder"
+            remedy = "name the folder of a recorded tree"
+        except PermissionError:
+            message = "may not be read by this account: permission denied"
+            remedy = "change its permissions, or those of the folder that holds it"
+        except (OSError, ValueError) as error:
+            message = fault_at(folder, error).reason
+            remedy = None
+        raise MachineFileError([Problem(file=folder, message=message, remedy=remedy)])
+
+    def _facts_beside(self, folder: str) -> dict[str, Any]:
+        content = self._content_beside(folder, _FACTS)
+        if content is None:
+            return {}
+        return read_facts(os.path.join(folder, _FACTS), content)
+
+    def _variables_beside(self, folder: str) -> dict[str, str]:
+        content = self._content_beside(folder, _VARIABLES)
+        if content is None:
+            return {}
+        return read_variables(os.path.join(folder, _VARIABLES), content)
+
+    def _sysctl_values(self) -> dict[str, str]:
+        values: dict[str, str] = {}
+        for line in self.read_text(_SYSCTL).splitlines():
+            name, _, value = line.partition(":")
+            values[name.strip()] = value.strip()
+        return values
+
+    def _content_beside(self, folder: str, name: str) -> bytes | None:
+        """The content of a file of the tree that the system's answers are in; None without one."""
+        try:
+            return read_file(self.real(name), MAX_READ_BYTES)
+        except (OSError, ValueError) as error:
+            fault = fault_at(name, error)
+            if fault.kind == MISSING:
+                return None
+            problem = fault.problem(os.path.join(folder, name))
+            raise MachineFileError([problem]) from None
+
+    def real(self, path: str) -> str:
+        """Where `path` lies in the tree. `FileNotFoundError` for a link that leads out of it."""
+        inner = path.removeprefix(self.folder).replace("\\", "/").lstrip("/")
+        plain = os.path.join(self.folder, inner)
+        if not os.path.lexists(plain):
+            plain = os.path.join(self.folder, inner.replace(":", "%3A"))
+        place = os.path.realpath(plain)
+        if place != self.folder and not place.startswith(self.folder + os.sep):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return place
+
+    def _decoded(self, name: str) -> str:
+        return name.replace("%3A", ":")
+
+    def _passes(self, path: str, test: Callable[[str], bool]) -> bool:
+        # a folder whose space is recorded was there
+        return path in (self.ask("space") or {}) or super()._passes(path, test)
+
+    def resolve(self, path: str) -> str:
+        return str(self.paths.normpath(self.join(self.ask("cwd") or "/", path)))
+
+    def ask(self, name: str, about: str | None = None) -> Any:
+        """What the record says under that name, of the nearest folder upwards that it names."""
+        answer = self.facts.get(name)
+        if about is None:
+            return answer
+        answers: Mapping[str, Any] = answer or {}
+        while about not in answers and self.parent(about) != about:
+            about = self.parent(about)
+        return answers.get(about)
 
 
 class RecordedSpace(Record):
@@ -56,26 +174,11 @@ class RecordedAdapter(Record):
     memory: int | None = _MEMORY
 
 
-class RecordedGpu(Record):
-    """What NVML said of a GPU, or of an instance of one, which `part_of_bytes` is a part of."""
-
-    name: str | None = _TEXT
-    memory_total_bytes: int | None = _MEMORY
-    memory_free_bytes: int | None = _MEMORY
-    part_of_bytes: int | None = _MEMORY
-    error: int | None = _ERROR
-    bus_width_bits: int | None = read_by(default=None, minimum=0, maximum=_MAX_BUS_BITS)
-    memory_clock_mhz: int | None = read_by(
-        default=None, minimum=0, maximum=_MAX_CLOCK_MHZ
-    )
-    compute_capability: tuple[int, ...] = _NUMBERS
-
-
 class RecordedNvml(Record):
     """What the child that asks NVIDIA's library printed, `gpus` aside."""
 
     driver: str | None = _TEXT
-    error: int | None = _ERROR
+    error: int | None = NVML_ERROR
     why: str | None = _TEXT
 
 
@@ -101,17 +204,19 @@ def read_facts(file: str, content: bytes) -> dict[str, Any]:
     document = _document(file, content)
     table = document.root
     table.fields(RecordedFacts)
-    for part in _tables(table, "memory"):
-        part.fields(RecordedMemory)
-    for part in _tables(table, "cores"):
-        part.fields(RecordedCores)
+    for memory in _tables(table, "memory"):
+        memory.fields(RecordedMemory)
+    for cores in _tables(table, "cores"):
+        cores.fields(RecordedCores)
     for adapter in table.get("display_adapters", TABLES):
         adapter.fields(RecordedAdapter)
     volumes: Mapping[str, TomlTable] = table.get("space", "Mapping[str, TomlTable]")
     for volume in volumes.values():
         volume.fields(RecordedSpace)
-    for texts in (*_tables(table, "mounts"), *_tables(table, "registry")):
-        _check_texts(texts)
+    for mounts in _tables(table, "mounts"):
+        _check_texts(mounts)
+    for registry in _tables(table, "registry"):
+        _check_texts(registry)
     for nvml in _tables(table, "nvml"):
         _check_nvml(nvml)
     table.note_slips()
@@ -160,8 +265,10 @@ def _check_texts(table: TomlTable) -> None:
 def _check_nvml(nvml: TomlTable) -> None:
     """`gpus` lists for each GPU what programs can have of it: itself, or its instances."""
     nvml.fields(RecordedNvml)
-    for index, parts in enumerate(nvml.get("gpus", "tuple[Any, ...]")):
+    path = (*nvml.path, "gpus")
+    gpus: tuple[object, ...] = nvml.get("gpus", "tuple[Any, ...]")
+    for index, parts in enumerate(gpus):
         # a table of its own for each, which a list of lists cannot name
-        gpu = TomlTable(nvml.document, (*nvml.path, "gpus"), {str(index): parts})
+        gpu = TomlTable(nvml.document, path, {str(index): parts})
         for part in gpu.get(str(index), TABLES):
-            part.fields(RecordedGpu)
+            part.fields(NvmlPart)

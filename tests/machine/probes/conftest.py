@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from helpers.recordings import LINUX, Build
-from selfhost.machine.probes.host import RecordedHost
+from selfhost.machine.probes.recorded import RecordedHost
 
 
 @pytest.fixture

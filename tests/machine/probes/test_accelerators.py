@@ -17,7 +17,7 @@ import pytest
 from helpers.paths import DATA
 from helpers.recordings import Build
 from selfhost.machine.probes import system
-from selfhost.machine.probes.host import RecordedHost
+from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.reader import read_machine
 from selfhost.machine.record import Accelerator, Machine
 

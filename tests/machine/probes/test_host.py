@@ -28,8 +28,9 @@ from helpers.recordings import (
 from selfhost import Outcome, Route, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.machine.probes import host
-from selfhost.machine.probes.host import Host, RecordedHost
+from selfhost.machine.probes.host import Host
 from selfhost.machine.probes.processes import read_process
+from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.probes.store_folders import present_table
 from selfhost.machine.probes.texts import Mount
 from selfhost.machine.reader import read_machine

@@ -15,8 +15,9 @@ import pytest
 from helpers.paths import RECORDS
 from helpers.recordings import FULL, GIB, SPACE, Build, place, under, version_2
 from selfhost import Machine, Verdict, Workload, check
-from selfhost.machine.probes.host import Facts, Host, RecordedHost
+from selfhost.machine.probes.host import Facts, Host
 from selfhost.machine.probes.masks import masked, masks
+from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.probes.stored_models import read_models
 from selfhost.machine.reader import read_machine
 from selfhost.machine.record import PURPOSES, Disk, PresentModel

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from helpers.paths import MACHINES
 from helpers.recordings import Altered, lawful
-from selfhost.machine.probes.host import RecordedHost
+from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.reader import read_machine
 from selfhost.machine.record import FACTS
 

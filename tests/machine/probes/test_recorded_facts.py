@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from helpers.recordings import lawful
 from helpers.written import run
 from selfhost import Machine, MachineFileError
-from selfhost.machine.probes.host import RecordedHost
+from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.reader import read_machine
 from selfhost.machine.record import MAX_DISK_BYTES, MAX_MEMORY_BYTES
 
