@@ -5,14 +5,14 @@ of Linux, Apple's by sysctl, those of Windows from its registry; NVIDIA's in `nv
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from ...core import units
 from ...core.records import Record
 from ..platforms import platforms
 from ..record import FILL_IN, Accelerator
-from .firmware import Why, firmware_names, why_unread
+from .firmware import AdapterMaker, Why, firmware_names, why_unread
 from .host import Facts, Host
 from .nvidia import Cards, read_nvidia
 from .texts import whole
@@ -31,6 +31,9 @@ _CUDA_MASK = "CUDA_VISIBLE_DEVICES"
 _FACT = "accelerators"
 _MAX_BYTES = 2**50
 _REGISTRY = "the registry"
+# metrics of a processor's own graphics are of revision 2 or 3, those of cards of revision 1, as
+# kgd_pp_interface.h of Linux has them
+_REVISIONS_INSIDE = (b"\2", b"\3")
 
 
 def read_accelerators(host: Host, facts: Facts) -> None:
@@ -44,44 +47,60 @@ def read_accelerators(host: Host, facts: Facts) -> None:
     else:
         reads = [_read_apple(host)]
         place = "sysctl"
-    cards = tuple([card for read in reads for card in read.cards])
-    # where there are cards, those without memory say why; else whatever may hide one
-    silent = [read for read in reads if read.lacks_memory or not cards]
-    whys = [read.unread for read in silent if read.unread is not None]
+    cards = _cards_in(reads)
+    whys = _whys(reads, has_cards=bool(cards))
     if cards or not whys:
         sources = [read.source for read in reads if read.source]
         source = "; ".join(sources) or f"{place}: no GPU of NVIDIA, AMD or Intel"
-        facts.put(_FACT, cards, source)
+        facts.put(_FACT, tuple(cards), source)
     if any(card.unified is None for card in cards):
         why = why_unread("unified")
-        facts.put(f"{_FACT}.unified", None, "", why.reason, why.remedy)
+        facts.lack(f"{_FACT}.unified", why.reason, why.remedy)
     if whys:
         fact = f"{_FACT}.memory_total_bytes" if cards else _FACT
-        reason = "; ".join([why.reason for why in whys])
+        reasons = [why.reason for why in whys]
         remedies = dict.fromkeys(why.remedy for why in whys if why.remedy)
-        facts.put(fact, None, "", reason, "; ".join(remedies))
+        facts.lack(fact, "; ".join(reasons), "; ".join(remedies))
+
+
+def _cards_in(reads: Iterable[Cards]) -> list[Accelerator]:
+    cards: list[Accelerator] = []
+    for read in reads:
+        cards += read.cards
+    return cards
+
+
+def _whys(reads: Iterable[Cards], *, has_cards: bool) -> Sequence[Why]:
+    """Where there are cards, those without memory say why; else whatever may hide one."""
+    whys: list[Why] = []
+    for read in reads:
+        is_silent = read.lacks_memory or not has_cards
+        if is_silent and read.unread is not None:
+            whys.append(read.unread)
+    return whys
 
 
 class Displays(Record):
     """The folders in sysfs of each maker's display devices, and why one may be there unseen."""
 
     folders: Mapping[str, list[str]]
-    why: str | None
+    why: str | None = None
 
 
 def _read_linux(host: Host, facts: Facts) -> list[Cards]:
     displays = _displays_on_bus(host)
-    if not displays.folders:
-        # where the bus does not show, the driver's own folders do
-        displays = Displays(folders=_displays_of_drivers(host), why=displays.why)
     folders = displays.folders
+    if not folders:
+        # where the bus does not show, the driver's own folders do
+        folders = _displays_of_drivers(host)
     reads = read_nvidia(host, len(folders.get(_NVIDIA, ())))
     if _AMD in folders:
-        cards = {folder: _amd_card(host, folder, facts) for folder in folders[_AMD]}
-        reads.append(_cards_of_maker(host, facts, cards, "an AMD"))
+        read_amd = partial(_amd_card, host, facts)
+        reads.append(_cards_of_maker(host, facts, folders[_AMD], read_amd, "an AMD"))
     if _INTEL in folders:
-        cards = {folder: _intel_card(host, folder) for folder in folders[_INTEL]}
-        reads.append(_cards_of_maker(host, facts, cards, "an Intel"))
+        read_intel = partial(_intel_card, host)
+        cards = _cards_of_maker(host, facts, folders[_INTEL], read_intel, "an Intel")
+        reads.append(cards)
     if not reads and host.exists(_WSL_DEVICE):
         return [Cards(unread=why_unread("wsl"))]
     if displays.why is not None:
@@ -128,58 +147,75 @@ def _displays_of_drivers(host: Host) -> dict[str, list[str]]:
 
 
 def _cards_of_maker(
-    host: Host, facts: Facts, by_folder: Mapping[str, Accelerator], maker: str
+    host: Host,
+    facts: Facts,
+    folders: Sequence[str],
+    read_card: Callable[[str], Accelerator],
+    maker: str,
 ) -> Cards:
-    """The cards that a container was handed: its bus shows all of the host's."""
-    every = list(by_folder.values())
-    cards = every
+    """The cards that a container was handed: its bus shows all of the host's. `maker` with its
+    article, for a sentence.
+    """
+    cards = [read_card(folder) for folder in folders]
+    handed = cards
     if facts.values.get("scope") == "container":
-        nodes = host.listdir("/dev/dri")
-        cards = []
-        for folder, card in by_folder.items():
-            if not set(nodes).isdisjoint(host.listdir(f"{folder}/drm")):
-                cards.append(card)
+        handed = _cards_with_nodes(host, dict(zip(folders, cards, strict=True)))
     masks: list[str] = []
-    if every[0].vendor == "amd":
+    if cards[0].vendor == "amd":
         masks = [name for name in _AMD_MASKS if name in host.env]
-    if not cards:
+    if not handed:
         unread = why_unread("unhanded", maker=maker)
-        cards = [_without_memory(card) for card in every]
+        handed = [_without_memory(card) for card in cards]
     elif masks:
         unread = why_unread("masked", mask=" and ".join(masks))
-        cards = [_without_memory(card) for card in cards]
+        handed = [_without_memory(card) for card in handed]
     else:
-        unread = _why_without_memory(cards, "silent", maker)
-    source = _PCI if next(iter(by_folder)).startswith(_PCI) else _DRM
-    return Cards(cards=tuple(cards), source=source, unread=unread)
+        unread = _why_without_memory(handed, "silent", maker)
+    source = _PCI if folders[0].startswith(_PCI) else _DRM
+    return Cards(cards=tuple(handed), source=source, unread=unread)
+
+
+def _cards_with_nodes(
+    host: Host, by_folder: Mapping[str, Accelerator]
+) -> list[Accelerator]:
+    """The cards of which a file is in /dev/dri."""
+    nodes = set(host.listdir("/dev/dri"))
+    cards: list[Accelerator] = []
+    for folder, card in by_folder.items():
+        if not nodes.isdisjoint(host.listdir(f"{folder}/drm")):
+            cards.append(card)
+    return cards
 
 
 def _without_memory(card: Accelerator) -> Accelerator:
     return card.replace(memory_total_bytes=None, memory_free_bytes=None)
 
 
-def _why_without_memory(cards: list[Accelerator], code: str, maker: str = "") -> Why:
+def _why_without_memory(
+    cards: Iterable[Accelerator], code: str, maker: str = ""
+) -> Why:
     """Why those without memory have none: they share the RAM, or else `code`."""
-    blank = [card for card in cards if card.memory_total_bytes is None]
-    is_shared = all(card.unified for card in blank)
-    return why_unread("shares" if is_shared else code, maker=maker)
+    for card in cards:
+        if card.memory_total_bytes is None and not card.unified:
+            return why_unread(code, maker=maker)
+    return why_unread("shares")
 
 
 def _read_size(host: Host, path: str) -> int | None:
     """A number of bytes, decimal or hexadecimal; None where it is 0, or none that a GPU has."""
     word = host.read_text(path).strip()
-    is_hexadecimal = re.fullmatch(r"0x[0-9a-f]{1,16}", word) is not None
-    number = int(word, 16) if is_hexadecimal else whole(word)
+    number = whole(word)
+    if re.fullmatch(r"0x[0-9a-f]{1,16}", word):
+        number = int(word, 16)
     return number if number and number <= _MAX_BYTES else None
 
 
-def _amd_card(host: Host, folder: str, facts: Facts) -> Accelerator:
+def _amd_card(host: Host, facts: Facts, folder: str) -> Accelerator:
     total = _read_size(host, f"{folder}/mem_info_vram_total")
     used = whole(host.read_text(f"{folder}/mem_info_vram_used").strip())
     unified: bool | None = None if total is None else False
-    # metrics of a processor's own graphics are of revision 2 or 3, those of cards of revision 1, as
-    # kgd_pp_interface.h of Linux has them
-    if host.read_bytes(f"{folder}/gpu_metrics", 4)[2:3] in (b"\2", b"\3"):
+    metrics = host.read_bytes(f"{folder}/gpu_metrics", 4)
+    if metrics[2:3] in _REVISIONS_INSIDE:
         # runtimes take one of two pools: what the firmware took out of the RAM for it, or what it
         # may borrow of the RAM, that can be stated larger than the RAM is (96 GiB and 105 GiB of
         # 128: GpuZelenograd/memtest_vulkan#66)
@@ -209,29 +245,40 @@ def _amd_name(host: Host, folder: str) -> str:
         return given
     device = host.read_text(f"{folder}/device").strip()
     revision = host.read_text(f"{folder}/revision").strip()
-    if device:
-        numbers = rf"{re.escape(device[2:])},\s*{re.escape(revision[2:])}"
-        for path in platforms().amd_names:
-            line = rf"(?im)^{numbers},\s*(\S.*?)\s*$"
-            match = re.search(line, host.read_text(path))
-            if match is not None:
-                return match[1]
-    return f"AMD GPU {device}".strip()
+    if not device:
+        return "AMD GPU"
+    numbers = rf"{re.escape(device[2:])},\s*{re.escape(revision[2:])}"
+    line = rf"(?im)^{numbers},\s*(\S.*?)\s*$"
+    match = _first_match(host, line, platforms().amd_names)
+    return f"AMD GPU {device}" if match is None else match[1]
+
+
+def _first_match(
+    host: Host, pattern: str, lists: Iterable[str]
+) -> re.Match[str] | None:
+    """Where the first of these files that has it matches; None where none does."""
+    for path in lists:
+        match = re.search(pattern, host.read_text(path))
+        if match is not None:
+            return match
+    return None
 
 
 def _intel_card(host: Host, folder: str) -> Accelerator:
     # the driver i915 tells nothing of the memory
-    sizes: list[int | None] = []
+    total: int | None = 0
     for name in host.listdir(folder):
-        if re.fullmatch(r"tile\d+", name):
-            path = f"{folder}/{name}/physical_vram_size_bytes"
-            sizes.append(_read_size(host, path))
-    known = [size for size in sizes if size is not None]
-    is_known = len(known) == len(sizes)
+        if not re.fullmatch(r"tile\d+", name):
+            continue
+        size = _read_size(host, f"{folder}/{name}/physical_vram_size_bytes")
+        if size is None or total is None:
+            total = None
+        else:
+            total += size
     return Accelerator(
         vendor="intel",
         name=f"Intel {_intel_name(host, folder) or 'GPU'}",
-        memory_total_bytes=sum(known) or None if is_known else None,
+        memory_total_bytes=total or None,
         unified=False,
     )
 
@@ -241,14 +288,11 @@ def _intel_name(host: Host, folder: str) -> str | None:
     device = host.read_text(f"{folder}/device").strip()
     if not device:
         return None
+    # in brackets, else the whole title
     title = rf"{re.escape(device[2:])} +(?:.*?\[([^\]]+)\]|(.*?)\s*$)"
     row = rf"(?im)^{_INTEL[2:]} .*\n(?:[\t#].*\n|\n)*?\t{title}"
-    for path in platforms().pci_names:
-        match = re.search(row, host.read_text(path))
-        if match is not None:
-            # in brackets, else the whole title
-            return match[1] or match[2]
-    return None
+    match = _first_match(host, row, platforms().pci_names)
+    return None if match is None else match[1] or match[2]
 
 
 def _read_apple(host: Host) -> Cards:
@@ -279,11 +323,14 @@ def _read_windows(host: Host) -> list[Cards]:
         why = Why("the registry's list of display adapters could not be read", FILL_IN)
         return [*nvidia, Cards(unread=why)]
     cards: list[Accelerator] = []
+    others: list[Accelerator] = []
     for adapter in adapters:
         card = parse_adapter(adapter)
-        if card is not None:
-            cards.append(card)
-    others = [card for card in cards if card.vendor != "nvidia"]
+        if card is None:
+            continue
+        cards.append(card)
+        if card.vendor != "nvidia":
+            others.append(card)
     if _CUDA_MASK in host.env or _has_memory(nvidia):
         cards = others
     elif len(others) < len(cards):
@@ -296,28 +343,34 @@ def _read_windows(host: Host) -> list[Cards]:
     return [*nvidia, Cards(cards=tuple(cards), source=source, unread=unread)]
 
 
-def _has_memory(reads: list[Cards]) -> bool:
-    cards = [card for read in reads for card in read.cards]
-    return any(card.memory_total_bytes for card in cards)
+def _has_memory(reads: Iterable[Cards]) -> bool:
+    return any(card.memory_total_bytes for card in _cards_in(reads))
 
 
-def parse_adapter(adapter: Mapping[str, Any]) -> Accelerator | None:
+def parse_adapter(adapter: Mapping[str, object]) -> Accelerator | None:
     """The card of a display adapter; None for graphics of Intel's processors and other makers."""
-    code = str(adapter.get("id")).lower()
     name = str(adapter.get("name") or "").strip()
-    makers = firmware_names().windows_gpus
-    maker = next((makers[number] for number in makers if number in code), None)
+    maker = _maker_of_adapter(str(adapter.get("id")).lower())
     if maker is None:
         return None
     is_card = maker.is_card(name)
     if maker.vendor == "intel" and not is_card:
         return None
+    memory_bytes = None
     size = adapter.get("memory")
-    if not is_card or not size or size > _MAX_BYTES:
-        size = None
+    if is_card and isinstance(size, int) and 0 < size <= _MAX_BYTES:
+        memory_bytes = size
     return Accelerator(
         vendor=maker.vendor,
         name=name or f"{maker.vendor} GPU",
-        memory_total_bytes=size,
+        memory_total_bytes=memory_bytes,
         unified=not is_card,
     )
+
+
+def _maker_of_adapter(code: str) -> AdapterMaker | None:
+    """The maker whose number stands in an adapter's code, as PCI has it; None of others."""
+    for number, maker in firmware_names().windows_gpus.items():
+        if number in code:
+            return maker
+    return None
