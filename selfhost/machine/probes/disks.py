@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
 
+from ...core.records import Record
 from ..record import PURPOSES, Disk
 from .host import Facts, Host, reason_of
 from .store_folders import NO_HOME, Place, places
+from .texts import Mount
 
 # the drive of Windows under WSL 2
 _WINDOWS_DRIVE = "/mnt/c"
 _WORDS_OF_KIND = {"network": ", on a network", "memory": ", which is RAM"}
 
 
-class _Volume(NamedTuple):
+class _Space(Record):
+    """Bytes of a volume; `free_bytes` are those that an ordinary account may use."""
+
+    free_bytes: int
+    total_bytes: int
+
+
+class _Volume(Record):
     """What was seen of the volume where a place is, or would be made."""
 
     # the nearest folder upwards that exists
     folder: str
-    # `free_bytes` and `total_bytes`; empty where it did not say
-    space: dict[str, Any]
+    # None where it did not say, for the reason `failure`
+    space: _Space | None = None
     # None where it is not known
-    writable: bool | None
-    # why it did not say
+    writable: bool | None = None
     failure: str = "the volume did not say"
 
 
@@ -37,32 +44,36 @@ def read_disks(host: Host, facts: Facts) -> None:
             disks.append(_read_disk(host, facts, purpose, place))
         else:
             why = f"its folder is not known: {place.why}"
-            facts.put(f"disks.{purpose}", None, why=why)
+            facts.lack(f"disks.{purpose}", why)
     source = "each place has its own entry, disks.<purpose>"
     unknown = "no place where a runtime stores models is known"
     facts.put("disks", tuple(disks) or None, source, unknown)
 
 
 def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
+    """The disk of a purpose. Its source goes among the facts, and why a part of it is unread."""
     fact = f"disks.{purpose}"
     volume = _volume_of(host, place)
     folder = volume.folder
     if volume.writable is None:
-        why = (
-            f"whether this account may write to {folder} is not known: {volume.failure}"
-        )
-        facts.put(f"{fact}.writable", None, why=why)
-    if not volume.space:
+        unknown = f"whether this account may write to {folder} is not known"
+        facts.lack(f"{fact}.writable", f"{unknown}: {volume.failure}")
+    free_bytes = None
+    total_bytes = None
+    if volume.space is not None:
+        free_bytes = volume.space.free_bytes
+        total_bytes = volume.space.total_bytes
+    else:
         why = f"free space of {folder}: {volume.failure}"
-        facts.put(f"{fact}.free_bytes", None, why=why)
+        facts.lack(f"{fact}.free_bytes", why)
     # of a folder that could not be looked up, the mount that its name states
     mount = host.mount_of(folder)
     disk = Disk(
         purpose=purpose,
         path=place.path,
-        free_bytes=volume.space.get("free_bytes"),
-        total_bytes=volume.space.get("total_bytes"),
-        filesystem=(mount.filesystem or None) if mount else None,
+        free_bytes=free_bytes,
+        total_bytes=total_bytes,
+        filesystem=None if mount is None else mount.filesystem or None,
         writable=volume.writable,
     )
     call = "GetDiskFreeSpaceEx" if host.system == "windows" else "statvfs"
@@ -75,12 +86,13 @@ def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
 
 
 def _volume_of(host: Host, place: Place) -> _Volume:
+    """The volume of a place, or why it could not be looked at."""
     try:
         volume = host.within(partial(_look, host, place))
     except (OSError, ValueError) as error:
-        return _Volume(place.path, {}, writable=None, failure=reason_of(error))
-    if volume.space and not volume.space["total_bytes"]:
-        return volume._replace(space={}, failure="its file system reports no size")
+        return _Volume(folder=place.path, failure=reason_of(error))
+    if volume.space is not None and volume.space.total_bytes == 0:
+        return volume.replace(space=None, failure="its file system reports no size")
     return volume
 
 
@@ -88,26 +100,40 @@ def _look(host: Host, place: Place) -> _Volume:
     """Raises `OSError` where the volume cannot be looked at."""
     wanted = host.resolve(place.path)
     folder = wanted
-    while not host.exists(folder) and host.paths.dirname(folder) != folder:
-        folder = host.paths.dirname(folder)
+    while not host.exists(folder) and host.parent(folder) != folder:
+        folder = host.parent(folder)
     volume = host.mount_of(wanted)
     mount = host.mount_of(folder)
-    if host.live and volume and volume != mount:
+    if host.live and volume is not None and volume != mount:
         raise OSError(f"the volume at {volume.point} cannot be looked at")
     space = _space_of(host, folder)
+    writable = _may_write(host, folder, mount, place, has_space=space is not None)
+    return _Volume(folder=folder, space=space, writable=writable)
+
+
+def _may_write(
+    host: Host, folder: str, mount: Mount | None, place: Place, *, has_space: bool
+) -> bool | None:
+    """Whether the account that stores models may write there; None where it is not known."""
     if mount is not None and mount.read_only:
-        return _Volume(folder, space, writable=False)
+        return False
     # what a service's own account stores is judged by space and mount alone
-    if place.account and space:
-        return _Volume(folder, space, writable=True)
-    return _Volume(folder, space, writable=host.ask("writable", folder))
+    if place.account and has_space:
+        return True
+    writable: bool | None = host.ask("writable", folder)
+    return writable
 
 
-def _space_of(host: Host, folder: str) -> dict[str, Any]:
-    space: dict[str, Any] = host.ask("space", folder) or {}
+def _space_of(host: Host, folder: str) -> _Space | None:
+    """The space of a folder's volume; None where the system does not say."""
+    answer = host.ask("space", folder)
+    if not answer:
+        return None
+    space = _Space(free_bytes=answer["free_bytes"], total_bytes=answer["total_bytes"])
     # under WSL 2 the disk is a file that grows on the Windows drive (microsoft/WSL#4373)
-    if space and "microsoft" in host.release and host.exists(_WINDOWS_DRIVE):
-        outer = host.ask("space", _WINDOWS_DRIVE) or space
-        free = min(space["free_bytes"], outer["free_bytes"])
-        return {**space, "free_bytes": free}
+    if "microsoft" in host.release and host.exists(_WINDOWS_DRIVE):
+        outer = host.ask("space", _WINDOWS_DRIVE)
+        if outer:
+            free_bytes = min(space.free_bytes, outer["free_bytes"])
+            return space.replace(free_bytes=free_bytes)
     return space

@@ -5,7 +5,7 @@ computers, containers and addresses.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ...core.records import Record, shown
@@ -15,6 +15,8 @@ from .host import Host
 _MOST_LETTERS = 1000
 # fields of a record that name nobody
 _NAMELESS = {"fact", "remedy"}
+# variables that name the account
+_USERS = ("USER", "LOGNAME", "USERNAME", "SUDO_USER")
 
 
 class Mask(Record):
@@ -24,6 +26,13 @@ class Mask(Record):
     signs: Sequence[str]
     pattern: str
     word: str
+
+    def hide_in(self, text: str) -> str:
+        """The text with `word` for each match."""
+        small = text.lower()
+        if self.signs and not any(sign in small for sign in self.signs):
+            return text
+        return re.sub(self.pattern, self.word, text)
 
 
 _SERVER = Mask(
@@ -57,13 +66,12 @@ def masks(host: Host) -> list[Mask]:
     if len(host.home) > 1:
         home = rf"{case}(?<![\w.~-]){re.escape(host.home)}(?![\w.-])"
         every_mask.append(Mask(signs=[host.home.lower()], pattern=home, word="~"))
-    users = [
-        host.env.get(key, "") for key in ("USER", "LOGNAME", "USERNAME", "SUDO_USER")
-    ]
+    users = [host.env.get(variable, "") for variable in _USERS]
     users.append(host.paths.basename(host.home))
-    every_mask += _masks_of_names(users, "USER", case)
     computer = host.ask("hostname") or host.env.get("COMPUTERNAME", "")
-    every_mask += _masks_of_names([computer, computer.partition(".")[0]], "HOST", case)
+    computers = [computer, computer.partition(".")[0]]
+    every_mask += _masks_of_names(users, "USER", case)
+    every_mask += _masks_of_names(computers, "HOST", case)
     every_mask += [_home_mask(), _SERVER, _CONTAINER, _ID, _ADDRESS]
     return every_mask
 
@@ -78,15 +86,16 @@ def _home_mask() -> Mask:
     return Mask(signs=("/home", "users", "/media"), pattern=pattern, word=r"\1\2USER")
 
 
-def _masks_of_names(names: Iterable[str], word: str, case: str) -> list[Mask]:
+def _masks_of_names(names: Sequence[str], word: str, case: str) -> list[Mask]:
     """The mask of names that tell who or which it is; none where all are common ones."""
     common = platforms().common_names
     telling = [name for name in names if len(name) > 2 and name.lower() not in common]
     if not telling:
         return []
-    longest_first = sorted(telling, key=len, reverse=True)
+    telling.sort(key=len, reverse=True)
+    escaped = "|".join(map(re.escape, telling))
     # systemd writes `-` as `\x2d`
-    written = "|".join(map(re.escape, longest_first)).replace(r"\-", r"(?:-|\\x2d)")
+    written = escaped.replace(r"\-", r"(?:-|\\x2d)")
     pattern = rf"{case}(?:^|(?<=[/\\@=:~-]))(?:{written})(?![^\W_])"
     signs = [name.lower().partition("-")[0] for name in telling]
     return [Mask(signs=signs, pattern=pattern, word=word)]
@@ -100,18 +109,18 @@ def masked(value: Any, every_mask: Sequence[Mask]) -> Any:
         return {key: masked(part, every_mask) for key, part in value.items()}
     if isinstance(value, tuple):
         return tuple([masked(part, every_mask) for part in value])
-    if isinstance(value, Record):
-        names = [name for name in type(value)._fields if name not in _NAMELESS]
-        changes = {name: masked(getattr(value, name), every_mask) for name in names}
-        return value.replace(**changes)
-    return value
+    if not isinstance(value, Record):
+        return value
+    changes: dict[str, Any] = {}
+    for name in type(value)._fields:
+        if name not in _NAMELESS:
+            changes[name] = masked(getattr(value, name), every_mask)
+    return value.replace(**changes)
 
 
 def _masked_text(text: str, every_mask: Sequence[Mask]) -> str:
     for mask in every_mask:
-        small = text.lower()
-        if not mask.signs or any(sign in small for sign in mask.signs):
-            text = re.sub(mask.pattern, mask.word, text)
+        text = mask.hide_in(text)
     text = shown(text)[:_MOST_LETTERS]
     # a folder may be called so, and a record holds no blank text
     return f'"{text}"' if text and not text.strip() else text

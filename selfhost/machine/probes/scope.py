@@ -37,15 +37,15 @@ def read_scope(host: Host, facts: Facts) -> None:
     sign = _linux_sign(host) if host.system == "linux" else _mac_sign(host)
     if sign is not None:
         facts.put("scope", sign.scope, sign.source)
-    elif host.system == "linux":
-        _put_by_firmware(
-            facts, {path: host.read_text(path).strip() for path in _FIRMWARE_FILES}
-        )
+        return
+    names: dict[str, str] = {}
+    if host.system == "linux":
+        for path in _FIRMWARE_FILES:
+            names[path] = host.read_text(path).strip()
     else:
-        answers = {key: host.ask("registry", key) or "" for key in _FIRMWARE_KEYS}
-        _put_by_firmware(
-            facts, {f"registry, {key}": text for key, text in answers.items()}
-        )
+        for key in _FIRMWARE_KEYS:
+            names[f"registry, {key}"] = host.ask("registry", key) or ""
+    _put_by_firmware(facts, names)
 
 
 def _linux_sign(host: Host) -> _Sign | None:
@@ -99,13 +99,15 @@ def _mac_sign(host: Host) -> _Sign | None:
 
 def _put_by_firmware(facts: Facts, names: Mapping[str, str]) -> None:
     """Whether this is a virtual machine, by what firmware calls the computer in some places."""
-    text = " ".join(names.values()).lower()
     places = [place for place, name in names.items() if name]
+    text = " ".join(names.values()).lower()
+    if not text.strip():
+        why = "the system does not say whether this is a virtual machine"
+        facts.lack("scope", why)
+        return
     scope = "host"
+    signs = firmware_names().virtual_firmware
     # `c5.metal` of Amazon EC2 is a whole computer
-    if ".metal" not in text and any(
-        word in text for word in firmware_names().virtual_firmware
-    ):
+    if ".metal" not in text and any(sign in text for sign in signs):
         scope = "vm"
-    why = "the system does not say whether this is a virtual machine"
-    facts.put("scope", scope if text.strip() else None, " and ".join(places), why)
+    facts.put("scope", scope, " and ".join(places))

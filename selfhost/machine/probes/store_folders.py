@@ -77,7 +77,7 @@ def places(host: Host) -> dict[str, Place]:
         above = host.env.get(row.variable) if row.variable else host.home
         if not above:
             continue
-        path = host.paths.join(above, *row.below)
+        path = host.join(above, *row.below)
         for store in row.of:
             folders.setdefault(store, Place(path, row.variable or "default"))
     if "huggingface" in folders:

@@ -5,21 +5,22 @@ Ollama's manifests say. No file of weights is opened.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from ...core.files import SHARD, numbered_files
 from ...core.records import Record
 from ..record import LM_STUDIO, PresentModel
 from .host import Facts, Host, reason_of
-from .store_folders import places, present_table
+from .store_folders import Place, places, present_table
 
 _FACT = "models_present"
 _MAX_SNAPSHOTS = 20
 _REMEDY = "check a model that you have by its path: `selfhost check ./model.gguf`"
 _HUB_REGISTRIES = ("hf.co", "huggingface.co")
 _OLLAMA_REGISTRY = "registry.ollama.ai/"
+# kinds of layers of a manifest that hold weights
+_WEIGHT_LAYERS = (".model", ".tensor")
 # the models of a store, None for one that could not be read
 Models = Iterator[PresentModel | None]
 # bytes by the path of a file below a folder
@@ -29,40 +30,57 @@ Files = Mapping[str, int]
 def read_models(host: Host, facts: Facts) -> None:
     """Every model in a store; `models_present.<store>` says why one was not read whole."""
     folders = host.within(lambda: places(host))
+    stores = _stores_to_search(host, folders)
+    models: list[PresentModel] = []
+    for store in stores:
+        models += _read_store(host, facts, store, folders[store])
+    if any(model.complete is None for model in models):
+        why = "no record says whether such files are complete: their size is compared"
+        facts.lack(f"{_FACT}.complete", why)
+    if stores:
+        source = f"names and sizes in the folders of {', '.join(stores)}"
+        facts.put(_FACT, tuple(models), source)
+    elif host.live:
+        facts.lack(_FACT, "no home folder is set")
+    else:
+        why = "the recorded tree has none of the folders where models are stored"
+        facts.lack(_FACT, why)
+
+
+def _stores_to_search(host: Host, folders: Mapping[str, Place]) -> Sequence[str]:
+    """The stores whose folders are known, each folder once. What a recorded tree does not hold is
+    not known to be missing on its machine.
+    """
     stores: list[str] = []
     for store in _SEARCHES:
-        # what a recorded tree does not hold is not known to be missing on its machine
         if store in folders and (host.live or host.exists(folders[store].path)):
             stores.append(store)
     hub = folders.get("huggingface")
     llamacpp = folders.get("llama.cpp")
     if hub and llamacpp and hub.path == llamacpp.path and "llama.cpp" in stores:
         stores.remove("llama.cpp")
-    models: list[PresentModel] = []
-    for store in stores:
-        found: list[PresentModel | None] = []
-        why = ""
-        try:
-            folder = folders[store].path
-            if not folder:
-                raise ValueError(folders[store].why)
-            found = host.within(partial(_found_in, host, store, folder))
-        except (OSError, ValueError) as error:
-            why = f"its folder could not be read: {reason_of(error)}"
-        readable = [model for model in found if model is not None]
-        models += readable
-        if len(readable) < len(found):
-            why = f"{len(found) - len(readable):,} of its models could not be read"
-        if why:
-            facts.put(f"{_FACT}.{store}", None, "", why, _REMEDY)
-    if any(model.complete is None for model in models):
-        why = "no record says whether such files are complete: their size is compared"
-        facts.put(f"{_FACT}.complete", None, why=why)
-    source = f"names and sizes in the folders of {', '.join(stores)}"
-    why = "the recorded tree has none of the folders where models are stored"
-    if host.live:
-        why = "no home folder is set"
-    facts.put(_FACT, tuple(models) if stores else None, source, why)
+    return stores
+
+
+def _read_store(
+    host: Host, facts: Facts, store: str, place: Place
+) -> Sequence[PresentModel]:
+    """The models in a store that can be read; why the others cannot be is put among the facts."""
+    fact = f"{_FACT}.{store}"
+    found: list[PresentModel | None] = []
+    try:
+        if not place.path:
+            raise ValueError(place.why)
+        found = host.within(partial(_found_in, host, store, place.path))
+    except (OSError, ValueError) as error:
+        why = f"its folder could not be read: {reason_of(error)}"
+        facts.lack(fact, why, _REMEDY)
+    readable = [model for model in found if model is not None]
+    unreadable = len(found) - len(readable)
+    if unreadable:
+        why = f"{unreadable:,} of its models could not be read"
+        facts.lack(fact, why, _REMEDY)
+    return readable
 
 
 def _found_in(host: Host, store: str, folder: str) -> list[PresentModel | None]:
@@ -76,7 +94,7 @@ def _files_below(host: Host, folder: str, depth: int) -> dict[str, int]:
         if size is not None:
             files[name] = size
         elif depth:
-            inner = _files_below(host, host.paths.join(folder, name), depth - 1)
+            inner = _files_below(host, host.join(folder, name), depth - 1)
             for file, inner_size in inner.items():
                 files[f"{name}/{file}"] = inner_size
     return files
@@ -99,23 +117,29 @@ class _Weights(Record):
 
 def _weights_in(files: Files) -> Iterator[_Weights]:
     """Every GGUF model alone, and all other weights of a folder as one."""
-    ggufs = {numbered_files(name) for name in files if name.lower().endswith(".gguf")}
-    for parts in sorted(ggufs):
-        sizes = [files.get(part, 0) for part in parts]
+    ggufs = [name for name in files if name.lower().endswith(".gguf")]
+    for parts in sorted(set(map(numbered_files, ggufs))):
+        sizes = _sizes_of(files, parts)
         if any(sizes):
-            quantization = _quantization_in(parts[0])
             yield _Weights(
                 size_bytes=sum(sizes),
                 complete=all(sizes),
                 file=parts[0],
-                quantization=quantization,
+                quantization=_quantization_in(parts[0]),
             )
     weights = _plain_weights(files)
     if weights:
-        parts_of_all = {part for name in weights for part in numbered_files(name)}
-        sizes = [files.get(part, 0) for part in parts_of_all]
+        all_parts: set[str] = set()
+        for name in weights:
+            all_parts.update(numbered_files(name))
+        sizes = _sizes_of(files, all_parts)
         complete = _is_complete(files, weights[0]) if all(sizes) else False
         yield _Weights(size_bytes=sum(sizes), complete=complete)
+
+
+def _sizes_of(files: Files, names: Iterable[str]) -> list[int]:
+    """Bytes of each of these files; 0 of one that is not there."""
+    return [files.get(name, 0) for name in names]
 
 
 def _quantization_in(name: str) -> str | None:
@@ -131,8 +155,8 @@ def _plain_weights(files: Files) -> list[str]:
     for kind in table.weights:
         weights: list[str] = []
         for path in files:
-            is_other = path.rpartition("/")[2].startswith(table.others)
-            if not is_other and re.fullmatch(kind, path):
+            file = path.rpartition("/")[2]
+            if not file.startswith(table.others) and re.fullmatch(kind, path):
                 weights.append(path)
         if weights:
             return weights
@@ -156,17 +180,18 @@ def _search_hub(host: Host, hub: str, store: str) -> Models:
     for name in _folder_names(host, hub):
         if not name.startswith("models--"):
             continue
-        folder = host.paths.join(hub, name)
+        folder = host.join(hub, name)
         try:
-            found = list(_weights_in(_snapshot_files(host, folder)))
+            files = _snapshot_files(host, folder)
         except OSError:
             yield None
             continue
-        for weights in found:
+        repository = name.removeprefix("models--").replace("--", "/")
+        for weights in _weights_in(files):
             yield PresentModel(
                 path=folder,
                 size_bytes=weights.size_bytes,
-                repository=name.removeprefix("models--").replace("--", "/"),
+                repository=repository,
                 file=weights.file,
                 complete=weights.complete,
                 store=store,
@@ -176,14 +201,14 @@ def _search_hub(host: Host, hub: str, store: str) -> Models:
 
 def _snapshot_files(host: Host, folder: str) -> Files:
     """The files of the snapshot that `refs/main` names, else of the one with most bytes."""
-    snapshots = host.paths.join(folder, "snapshots")
+    snapshots = host.join(folder, "snapshots")
     commits = _folder_names(host, snapshots)
-    main = host.read_text(host.paths.join(folder, "refs", "main"), 100).strip()
+    main = host.read_text(host.join(folder, "refs", "main"), 100).strip()
     commits = [main] if main in commits else commits[:_MAX_SNAPSHOTS]
-    # folders below hold weights, too: `transformer/`, `UD-Q4_K_XL/`
-    candidates = [
-        _files_below(host, host.paths.join(snapshots, commit), 2) for commit in commits
-    ]
+    candidates: list[Files] = []
+    for commit in commits:
+        # folders below hold weights, too: `transformer/`, `UD-Q4_K_XL/`
+        candidates.append(_files_below(host, host.join(snapshots, commit), 2))
     return max(candidates, key=lambda files: sum(files.values()), default={})
 
 
@@ -191,10 +216,10 @@ def _search_lm_studio(host: Host, folder: str, store: str) -> Models:
     """`PUBLISHER/NAME/FILE`, where no file is known to be whole."""
     for publisher in _folder_names(host, folder):
         for name in _folder_names(host, folder, publisher):
-            place = host.paths.join(folder, publisher, name)
+            place = host.join(folder, publisher, name)
             for weights in _weights_in(_files_below(host, place, 1)):
                 yield PresentModel(
-                    path=host.paths.join(place, weights.file or ""),
+                    path=host.join(place, weights.file or ""),
                     size_bytes=weights.size_bytes,
                     repository=f"{publisher}/{name}",
                     file=weights.file,
@@ -211,33 +236,32 @@ class _Layer(Record):
     size_bytes: int
     media_type: str
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether it is a part of the model itself."""
+        return self.media_type.endswith(_WEIGHT_LAYERS)
+
 
 def _search_ollama(host: Host, folder: str, store: str) -> Models:
     """`manifests/REGISTRY/NAMESPACE/NAME/TAG`, each a list of layers: whole `blobs/sha256-…`."""
-    manifests = _files_below(host, host.paths.join(folder, "manifests"), 4)
+    manifests = _files_below(host, host.join(folder, "manifests"), 4)
     blobs = host.sizes(folder, "blobs") if manifests else {}
     for manifest, size in sorted(manifests.items()):
         parts = manifest.split("/")
         if not size or len(parts) < 3:
             continue
-        path = host.paths.join(folder, "manifests", *parts)
+        path = host.join(folder, "manifests", *parts)
         layers = _layers_of(host.read_object(path))
         if not layers:
             yield None
             continue
         # a model of Ollama's cloud has no weights here
-        if not any(
-            layer.media_type.endswith((".model", ".tensor")) for layer in layers
-        ):
+        if not any(layer.has_weights for layer in layers):
             continue
         here = [layer for layer in layers if blobs.get(layer.blob) == layer.size_bytes]
         registry = parts[0]
         repository = "/".join(parts[1:-1])
         name = f"{registry}/{repository}".removeprefix(_OLLAMA_REGISTRY)
-        # a name that is no blob's could lead anywhere
-        config = layers[-1].blob if layers[-1].blob in blobs else ""
-        stated = host.read_object(host.paths.join(folder, "blobs", config))
-        quantization = stated.get("file_type")
         yield PresentModel(
             path=path,
             size_bytes=sum(layer.size_bytes for layer in here),
@@ -246,11 +270,21 @@ def _search_ollama(host: Host, folder: str, store: str) -> Models:
             tag=f"{name.removeprefix('library/')}:{parts[-1]}",
             complete=len(here) == len(layers),
             store=store,
-            quantization=str(quantization)[:40] if quantization else None,
+            quantization=_stated_quantization(host, folder, layers[-1].blob, blobs),
         )
 
 
-def _layers_of(manifest: Mapping[str, Any]) -> list[_Layer]:
+def _stated_quantization(
+    host: Host, folder: str, config: str, blobs: Mapping[str, int | None]
+) -> str | None:
+    """What the config of a model of Ollama's says of its weights; None where it says nothing."""
+    # a name that is no blob's could lead anywhere
+    file = config if config in blobs else ""
+    stated = host.read_object(host.join(folder, "blobs", file)).get("file_type")
+    return str(stated)[:40] if stated else None
+
+
+def _layers_of(manifest: Mapping[str, object]) -> list[_Layer]:
     """The layers of a manifest, the config last; none of a bad manifest."""
     entries = manifest.get("layers") or []
     if not isinstance(entries, list):
@@ -265,6 +299,7 @@ def _layers_of(manifest: Mapping[str, Any]) -> list[_Layer]:
 
 
 def _layer_of(entry: object) -> _Layer | None:
+    """A layer as its manifest states it; None of one that is stated wrongly."""
     if not isinstance(entry, dict):
         return None
     digest = entry.get("digest")

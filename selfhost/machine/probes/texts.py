@@ -5,7 +5,7 @@ says of a processor. Nothing here touches the machine.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ...core.records import Record
 from .firmware import firmware_names
@@ -15,6 +15,8 @@ from .firmware import firmware_names
 NO_LIMIT = 2**60
 # keys of /proc/cpuinfo that name the processor, the best one first
 _NAMES = ("model name", "cpu model", "cpu", "uarch", "Processor", "Hardware")
+# and that list what it can do
+_SETS = ("flags", "Features")
 # by key its distinct values, in the order of the text
 Values = Mapping[str, Iterable[str]]
 
@@ -58,11 +60,12 @@ def parse_sizes(text: str) -> dict[str, int]:
         number = whole(words[1]) if len(words) > 1 else None
         if number is None:
             continue
+        name = words[0]
         unit = words[2:]
         if unit == ["kB"]:
-            sizes[words[0]] = number * 1024
+            sizes[name] = number * 1024
         elif not unit:
-            sizes[words[0]] = number
+            sizes[name] = number
     return sizes
 
 
@@ -123,8 +126,9 @@ def _values_by_key(text: str) -> Values:
     values: dict[str, dict[str, None]] = {}
     for line in dict.fromkeys(text.splitlines()):
         key, _, value = line.partition(":")
-        if value.strip():
-            values.setdefault(key.strip(), {})[value.strip()] = None
+        value = value.strip()
+        if value:
+            values.setdefault(key.strip(), {})[value] = None
     return values
 
 
@@ -137,24 +141,34 @@ def _stated_name(values: Values) -> str:
 
 def _arm_name(values: Values) -> str:
     """The names of the parts of which an Arm kernel gives the numbers, and the board; or empty."""
-    names: list[str] = []
+    names = dict.fromkeys(_arm_parts(values))
+    if not names:
+        return ""
+    text = " + ".join(names)
+    for board in values.get("Model", ()):
+        text += f" ({board})"
+    return text
+
+
+def _arm_parts(values: Values) -> Iterator[str]:
+    """The names of the parts, by the numbers of their makers and their own."""
     for maker in values.get("CPU implementer", ()):
         parts = firmware_names().arm_parts.get(maker.lower(), {})
         for number in values.get("CPU part", ()):
             name = parts.get(number.lower())
-            if name is not None and name not in names:
-                names.append(name)
-    if not names:
-        return ""
-    boards = [f" ({board})" for board in values.get("Model", ())]
-    return " + ".join(names) + "".join(boards)
+            if name is not None:
+                yield name
 
 
 def _common_sets(values: Values) -> tuple[str, ...] | None:
     """The instruction sets that all lists have in common, sorted; None without a right list."""
-    lines = values.get("flags") or values.get("Features") or ()
-    lists = [set(line.lower().split()) for line in lines]
-    if not lists:
+    common: set[str] | None = None
+    for key in _SETS:
+        for line in values.get(key, ()):
+            sets = set(line.lower().split())
+            common = sets if common is None else common & sets
+        if common is not None:
+            break
+    if common is None or not "".join(common).isprintable():
         return None
-    common = sorted(set.intersection(*lists))
-    return tuple(common) if "".join(common).isprintable() else None
+    return tuple(sorted(common))
