@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..core.records import Record
 from . import cpus
@@ -13,6 +13,9 @@ from .processors import two_readings
 from .words import BREAK, SIZE, bad_name, spelled, vocabulary
 
 _MODULES = re.compile(r"\d{1,2}x(\d+)gb", re.ASCII)
+# sizes of RAM are multiples of this, but for the smallest
+_STEP_OF_RAM_GIB = 4
+_MOST_ODD_RAM_GIB = 6
 
 
 class FoundCards(Record):
@@ -41,11 +44,20 @@ class _CardName(Record):
     size_gib: float | None
     meant: Sequence[Card]
 
+    def is_sold_with(self, gib: float | None) -> bool:
+        """Whether one of the GPUs has that memory."""
+        return any(gib in card.memory_gib for card in self.meant)
+
+    @property
+    def is_unified(self) -> bool:
+        """Whether all of them share the RAM of their machine."""
+        return all(card.unified for card in self.meant)
+
 
 class _CardSize(Record):
     """A size beside the name of a card; None where it is none of the card's own."""
 
-    memory_gib: float | None
+    memory_gib: float | None = None
     places: Sequence[int] = ()
 
 
@@ -73,15 +85,17 @@ def find_cards(
         if name is None:
             continue
         cards, places = _cards_of(phrase, name, around)
-        if cards is not None:
-            labels = [known.label for known in cards_at.values()]
-            # the same GPU in a processor, named twice
-            if not cards.is_unified or cards.label not in labels:
-                cards_at[run.start] = cards
+        if cards is not None and not _is_named_twice(cards, cards_at.values()):
+            cards_at[run.start] = cards
         claimed = claimed.union(places)
         phrase = phrase.without(places)
     in_order = [cards_at[place] for place in sorted(cards_at)]
     return FoundCards(cards=in_order, places=claimed)
+
+
+def _is_named_twice(cards: NamedCards, named: Iterable[NamedCards]) -> bool:
+    """Whether this is the GPU in a processor, and was named before."""
+    return cards.is_unified and cards.label in [known.label for known in named]
 
 
 def _card_name(
@@ -103,17 +117,15 @@ def _card_name(
     meant = matches(tuple(words), laptop=around.is_laptop)
     if not meant or not all(_has_size(meant, size) for size in sizes):
         return None
-    if not phrase.is_of_gpus and _is_processors(
-        phrase, run, meant, around, has_cards=has_cards
-    ):
+    is_alone = len(run.words) == 1 and not phrase.is_of_gpus
+    if is_alone and _is_processors(phrase, run, meant, around, has_cards=has_cards):
         return None
     with_line = (*around.line, *words)
     if around.line and matches(with_line):
         words = list(with_line)
         meant = matches(with_line, laptop=around.is_laptop)
-    return _CardName(
-        run=run, words=words, size_gib=sizes[0] if sizes else None, meant=meant
-    )
+    size_gib = sizes[0] if sizes else None
+    return _CardName(run=run, words=words, size_gib=size_gib, meant=meant)
 
 
 def _has_size(cards: Sequence[Card], gib: float) -> bool:
@@ -128,15 +140,16 @@ def _has_form_of_name(run: Sequence[str]) -> bool:
         return True
     # the form of a GPU is no filler
     idle = (words.idle - words.forms) | words.gpu_idle
-    if run[0] in idle or run[-1] in idle:
-        return False
-    if SIZE.fullmatch(run[0]) or SIZE.fullmatch(run[-1]):
-        return False
+    for end in (run[0], run[-1]):
+        if end in idle or SIZE.fullmatch(end):
+            return False
     if re.fullmatch(r"\d\d?", run[0]):
         return False
+    silent = idle | words.left_out
     for word in run:
-        is_telling = word not in idle and word not in words.left_out
-        if is_telling and not SIZE.fullmatch(word) and any(map(str.isdecimal, word)):
+        if word in silent or SIZE.fullmatch(word):
+            continue
+        if any(map(str.isdecimal, word)):
             return True
     return len(run) > 1 and not words.numberless.isdisjoint(run)
 
@@ -149,17 +162,15 @@ def _is_processors(
     *,
     has_cards: bool,
 ) -> bool:
-    """Whether a bare number is a processor's, as it is behind a GPU. Raises `UnknownMachineError`
-    where it can be either.
+    """Whether a word is a processor's bare number, as it is behind a GPU. Raises
+    `UnknownMachineError` where it can be either.
     """
-    word = run.words[0]
-    if len(run.words) > 1 or not word.isdecimal():
+    if not run.name.isdecimal() or around.has_processor or around.has_chip:
         return False
-    if around.has_processor or around.has_chip:
-        return False
-    processors = cpus.names_of_number(word, beside_gpu=True)
+    processors = cpus.names_of_number(run.name, beside_gpu=True)
     if len(processors) > 1 or (processors and not has_cards):
-        raise two_readings(phrase, word, [*processors, cards[0].label.lower()])
+        readings = [*processors, cards[0].label.lower()]
+        raise two_readings(phrase, run.name, readings)
     return bool(processors)
 
 
@@ -171,17 +182,18 @@ def _cards_of(
     """
     places = frozenset(name.run.places)
     phrase = phrase.without(places)
-    if all(card.unified for card in name.meant):
+    if name.is_unified:
         if around.has_processor and not name.meant[0].integrated:
             return None, places
         return named_card(name.words, laptop=around.is_laptop), places
     # `rtx 6000 pro max-q 96gb`, where `q` is no end of a name
-    run = Run(name.run.start, phrase.with_fillers(name.run).end, name.run.words)
+    end = phrase.with_fillers(name.run).end
+    run = Run(name.run.start, end, name.run.words)
     size_gib = name.size_gib
-    if all(size_gib not in card.memory_gib for card in name.meant):
-        size = _size_behind(phrase, run, name.meant)
+    if not name.is_sold_with(size_gib):
+        size = _size_behind(phrase, end, name)
         if size is None:
-            size = _size_before(phrase, run, name.meant, around)
+            size = _size_before(phrase, name, around)
         size_gib = size.memory_gib
         places = places.union(size.places)
         phrase = phrase.without(size.places)
@@ -190,11 +202,11 @@ def _cards_of(
     return cards, places.union(count.places)
 
 
-def _size_behind(phrase: Phrase, run: Run, cards: Sequence[Card]) -> _CardSize | None:
-    """The size behind a card's name; None where none stands there. Raises `UnknownGpuError` where
-    it can only be the card's, which is not sold with it.
+def _size_behind(phrase: Phrase, end: int, name: _CardName) -> _CardSize | None:
+    """The size behind a card's name, which ends there; None where none stands there. Raises
+    `UnknownGpuError` where it can only be the card's, which is not sold with it.
     """
-    at = run.end
+    at = end
     if phrase.word(at) in (BREAK, "vram", "with"):
         at += 1
     gib = phrase.memory_gib(at)
@@ -202,45 +214,43 @@ def _size_behind(phrase: Phrase, run: Run, cards: Sequence[Card]) -> _CardSize |
         return None
     kind = phrase.word(at).partition("b")[2]
     if kind == "ram" and not SIZE.fullmatch(phrase.word(at + 1)):
-        return _CardSize(memory_gib=None)
-    if kind == "vram" or any(gib in card.memory_gib for card in cards):
+        return _CardSize()
+    if kind == "vram" or name.is_sold_with(gib):
         return _CardSize(memory_gib=gib, places=(at,))
-    if f"{gib:g}gb" in cards[0].named - cards[0].words:
-        return _CardSize(memory_gib=None, places=(at,))
-    is_of_card = not kind and at == run.end and _is_no_ram(phrase, gib)
+    first = name.meant[0]
+    if f"{gib:g}gb" in first.named - first.words:
+        return _CardSize(places=(at,))
+    is_of_card = not kind and at == end and _is_no_ram(phrase, gib)
     if phrase.is_of_gpus or is_of_card:
-        raise not_sold_so(cards, gib)
-    return _CardSize(memory_gib=None)
+        raise not_sold_so(name.meant, gib)
+    return _CardSize()
 
 
 def _is_no_ram(phrase: Phrase, gib: float) -> bool:
     """Whether a size is none of RAM, or another is said to be it, or of a card that was changed."""
-    if gib % 4 != 0 and gib > 6:
+    if gib % _STEP_OF_RAM_GIB != 0 and gib > _MOST_ODD_RAM_GIB:
         return True
     if any(word.endswith("bram") for word in phrase.words):
         return True
     return not vocabulary().changed.isdisjoint(phrase.words)
 
 
-def _size_before(
-    phrase: Phrase, run: Run, cards: Sequence[Card], around: _Around
-) -> _CardSize:
+def _size_before(phrase: Phrase, name: _CardName, around: _Around) -> _CardSize:
     """The card's size before its name, where another is the RAM's. Raises `UnknownMachineError` for
     `2x16gb v100`, which can be modules of RAM.
     """
-    at = run.start - 1
-    sold = {size for card in cards for size in card.memory_gib}
-    modules = _MODULES.fullmatch(phrase.free.get(at, ""))
-    if modules and float(modules[1]) in sold and not around.has_processor:
-        label = cards[0].label
+    at = name.run.start - 1
+    modules = _MODULES.fullmatch(phrase.free_word(at))
+    if modules and not around.has_processor and name.is_sold_with(float(modules[1])):
+        label = name.meant[0].label
         raise bad_name("modules", phrase.text, word=modules[0], card=label)
     gib = phrase.memory_gib(at)
-    if gib not in sold:
-        return _CardSize(memory_gib=None)
+    if not name.is_sold_with(gib):
+        return _CardSize()
     if around.has_processor and not phrase.is_of_gpus:
         others = [phrase.memory_gib(place) for place in phrase.free if place != at]
         if not any(others):
-            return _CardSize(memory_gib=None)
+            return _CardSize()
     return _CardSize(memory_gib=gib, places=(at,))
 
 
@@ -250,17 +260,11 @@ def choose_cards(
     """The cards without what is in the processor beside them. Raises `UnknownGpuError` for a name
     of a card that is not known, and `UnknownMachineError` for one or another.
     """
-    words = vocabulary()
-    for at, word in phrase.free.items():
-        number = phrase.free.get(at + 1, "")
-        line = spelled(word).split()
-        is_line = bool(line) and line[0] in words.cards
-        if is_line and re.fullmatch(words.shape.card, number, re.ASCII):
-            named_card([word, number])
+    _refuse_unknown_card(phrase)
     discrete = [named for named in cards if not named.is_unified]
     cards = discrete or cards
     names = [named.label for named in cards]
-    is_either = not words.either.isdisjoint(phrase.words)
+    is_either = not vocabulary().either.isdisjoint(phrase.words)
     if has_no_gpu:
         names.append("no GPU")
         is_either = True
@@ -268,3 +272,14 @@ def choose_cards(
         listed = " or ".join(names)
         raise bad_name("two_gpus", phrase.text, names, names=listed, first=names[0])
     return cards
+
+
+def _refuse_unknown_card(phrase: Phrase) -> None:
+    """Raise `UnknownGpuError` where a line of cards and a number are left: `rtx 4123`."""
+    words = vocabulary()
+    for at, word in phrase.free.items():
+        line = spelled(word).split()[:1]
+        number = phrase.free_word(at + 1)
+        is_number = re.fullmatch(words.shape.card, number, re.ASCII) is not None
+        if is_number and not words.cards.isdisjoint(line):
+            named_card([word, number])

@@ -20,7 +20,13 @@ class Run(NamedTuple):
 
     @property
     def places(self) -> range:
+        """The places of its words."""
         return range(self.start, self.end)
+
+    @property
+    def name(self) -> str:
+        """Its words in one text."""
+        return " ".join(self.words)
 
 
 class Count(NamedTuple):
@@ -49,13 +55,24 @@ class Phrase(NamedTuple):
 
     def without(self, places: Iterable[int]) -> Phrase:
         """The phrase in which the words at these places are claimed, too."""
-        claimed = frozenset(places)
-        free = {at: word for at, word in self.free.items() if at not in claimed}
+        free = dict(self.free)
+        for place in places:
+            free.pop(place, None)
         return self._replace(free=free)
 
     def word(self, at: int) -> str:
         """The word at that place, claimed or not; empty where there is none."""
-        return self.words[at] if 0 <= at < len(self.words) else ""
+        if 0 <= at < len(self.words):
+            return self.words[at]
+        return ""
+
+    def free_word(self, at: int) -> str:
+        """The word at that place; empty where there is none, or a matcher has claimed it."""
+        return self.free.get(at, "")
+
+    def run(self, start: int, end: int) -> Run:
+        """The words from a place on, up to another."""
+        return Run(start, end, self.words[start:end])
 
     def is_free(self, run: Run) -> bool:
         """Whether no word of the run is claimed."""
@@ -63,43 +80,46 @@ class Phrase(NamedTuple):
 
     def runs(self, longest: int = _LONGEST_NAME) -> Iterator[Run]:
         """Free words that stand side by side, the longest runs first."""
-        for length in range(min(longest, len(self.words)), 0, -1):
-            for start in range(len(self.words) - length + 1):
-                run = Run(start, start + length, self.words[start : start + length])
+        count = len(self.words)
+        for length in range(min(longest, count), 0, -1):
+            for start in range(count - length + 1):
+                run = self.run(start, start + length)
                 if BREAK not in run.words and self.is_free(run):
                     yield run
 
     def memory_gib(self, at: int) -> float:
         """The size in GB that stands free at that place; 0 where there is none."""
-        match = SIZE.fullmatch(self.free.get(at, ""))
-        return float(match[1]) if match and match[2] == "gb" else 0.0
+        match = SIZE.fullmatch(self.free_word(at))
+        if match is None or match[2] != "gb":
+            return 0.0
+        return float(match[1])
 
     def with_fillers(self, run: Run) -> Run:
         """The run with what may stand between it and its size or count."""
-        fillers = (vocabulary().gpu_idle | {*MAKERS}) - {"with", "vram"}
+        fillers = vocabulary().gpu_idle.union(MAKERS) - {"with", "vram"}
         start = run.start
         end = run.end
         while self.word(start - 1) in fillers:
             start -= 1
-        while self.free.get(end) in fillers:
+        while self.free_word(end) in fillers:
             end += 1
-        return Run(start, end, self.words[start:end])
+        return self.run(start, end)
 
     def count_beside(self, run: Run) -> Count:
         """The `2x` before the run or the `x2` behind it, perhaps behind its size, too."""
         end = run.end
         while end not in self.free and SIZE.fullmatch(self.word(end)):
             end += 1
-        start, end, _ = self.with_fillers(Run(run.start, end, ()))
-        for at in (start - 1, end, end + 1):
-            count = COUNT.fullmatch(self.free.get(at, ""))
+        around = self.with_fillers(self.run(run.start, end))
+        for at in (around.start - 1, around.end, around.end + 1):
+            count = COUNT.fullmatch(self.free_word(at))
             if count is None:
                 continue
-            if count[1]:
-                # `epyc 7742 2x 3090` are two cards
-                is_of_this = at < start or self.word(at + 1) in ("", BREAK)
+            if count[2]:
+                is_of_this = at >= around.end
             else:
-                is_of_this = at >= end
+                # `epyc 7742 2x 3090` are two cards
+                is_of_this = at < around.start or self.word(at + 1) in ("", BREAK)
             if is_of_this:
                 return Count(int(count[1] or count[2]), (at,))
         return Count()

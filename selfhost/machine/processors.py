@@ -40,46 +40,54 @@ def find_processor(phrase: Phrase) -> FoundProcessor | None:
         if not phrase.is_free(run) or not _is_processor(run):
             continue
         if found is None:
-            found = _found(phrase, run, " ".join(run.words))
+            found = _found(phrase, run, run.name)
         elif len(run.words) > 1:
-            if run.words[-1] not in found.name:
-                raise bad_name(
-                    "two_processors",
-                    phrase.text,
-                    first=found.name,
-                    second=" ".join(run.words),
-                )
-            found = found._replace(places=found.places.union(run.places))
+            found = _named_again(phrase, found, run)
         phrase = phrase.without(found.places)
     return found
 
 
+def _named_again(phrase: Phrase, found: FoundProcessor, run: Run) -> FoundProcessor:
+    """The same processor, with the places of these words, too; refused where they name another."""
+    if run.words[-1] not in found.name:
+        raise bad_name("two_processors", phrase.text, first=found.name, second=run.name)
+    return found._replace(places=found.places.union(run.places))
+
+
 def _is_processor(run: Run) -> bool:
     """Whether the words name a series, and each of them is needed."""
-    if cpus.class_of(run.words[0]) is cpus.UNKNOWN_CLASS:
+    if not _is_of_class(run.words[0]):
         return False
     if not all(map(_may_be_of_name, run.words)):
         return False
-    name = " ".join(run.words)
-    series = cpus.processor_of(name)
+    series = cpus.processor_of(run.name)
     if series is None:
         return False
-    last = run.words[-1]
-    if len(run.words) == 1 and not any(map(str.isdecimal, last)):
+    if len(run.words) == 1 and not _has_digit(run.words[0]):
         return False
     shorter = " ".join(run.words[:-1])
     without_last = cpus.processor_of(shorter)
     if without_last is None or without_last.name != series.name:
         return True
     # a word that tells neither the series nor the cores is none of the name
-    return cpus.cores_of(name) != cpus.cores_of(shorter)
+    return cpus.cores_of(run.name) != cpus.cores_of(shorter)
+
+
+def _is_of_class(word: str) -> bool:
+    """Whether a word tells the class of a processor."""
+    return cpus.class_of(word) is not cpus.UNKNOWN_CLASS
+
+
+def _has_digit(word: str) -> bool:
+    return any(map(str.isdecimal, word))
 
 
 def _may_be_of_name(word: str) -> bool:
     """Whether a processor's name can have this word: no size, no rate, nothing of a GPU's name."""
+    for shape in (SIZE, _MODULES, NUMBERED):
+        if shape.fullmatch(word):
+            return False
     words = vocabulary()
-    if SIZE.fullmatch(word) or _MODULES.fullmatch(word) or NUMBERED.fullmatch(word):
-        return False
     if word in words.cards or word in words.graphics:
         return False
     count = COUNT.fullmatch(word)
@@ -118,10 +126,9 @@ def find_number(phrase: Phrase, *, beside_gpu: bool) -> FoundProcessor | None:
             continue
         if not all(map(_may_be_of_name, run.words)):
             continue
-        number = " ".join(run.words)
-        names = cpus.names_of_number(number, beside_gpu=beside_gpu)
+        names = cpus.names_of_number(run.name, beside_gpu=beside_gpu)
         if len(names) > 1:
-            raise two_readings(phrase, number, names)
+            raise two_readings(phrase, run.name, names)
         if names:
             return _found(phrase, run, names[0])
     return None
@@ -148,21 +155,20 @@ def find_kind(phrase: Phrase) -> FoundProcessor | None:
     `i5 8th gen`, `amd a10x9600p`.
     """
     for at, word in phrase.free.items():
-        is_of_class = cpus.class_of(word) is not cpus.UNKNOWN_CLASS
-        if not is_of_class or word in vocabulary().no_kind:
+        if word in vocabulary().no_kind or not _is_of_class(word):
             continue
         run = _kind_from(phrase, at)
         if set(run.words) <= {"core", *cpus.MAKERS}:
             continue
-        name = " ".join(run.words)
         for place in (run.end, at - 1):
-            generation = NUMBERED.fullmatch(phrase.free.get(place, ""))
+            generation = NUMBERED.fullmatch(phrase.free_word(place))
             if generation is not None and generation[2] == "gen":
                 number = generation[1]
-                name += f" {_ORDINALS.get(number, f'{number}th')} gen"
+                ordinal = _ORDINALS.get(number, f"{number}th")
+                name = f"{run.name} {ordinal} gen"
                 found = _found(phrase.without((place,)), run, name)
                 return found._replace(places=found.places | {place})
-        return _found(phrase, run, name)
+        return _found(phrase, run, run.name)
     return None
 
 
@@ -173,8 +179,8 @@ def _kind_from(phrase: Phrase, start: int) -> Run:
         word = phrase.free[end]
         if not _may_be_of_name(word):
             break
-        is_number = any(map(str.isdecimal, word)) and not matches((word,))
+        is_number = _has_digit(word) and not matches((word,))
         if not is_number and not cpus.names_a_kind_alone({word}):
             break
         end += 1
-    return Run(start, end, phrase.words[start:end])
+    return phrase.run(start, end)
