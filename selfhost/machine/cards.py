@@ -17,6 +17,7 @@ from ..core.records import Record
 from ..core.units import all_near, words_of
 from . import cpus
 from .gpus import (
+    GpuRow,
     card_rows,
     driver_memory_bytes,
     peak_rate_of,
@@ -94,25 +95,26 @@ class NamedCards(Record):
 @cache
 def every_card() -> tuple[Card, ...]:
     """All GPUs of the table."""
+    return tuple(map(_card, card_rows()))
+
+
+def _card(row: GpuRow) -> Card:
     idle = vocabulary().gpu_idle
-    former = vocabulary().former
-    cards: list[Card] = []
-    for row in card_rows():
-        vendor = vendor_of(row.name)
-        texts = [row.name, row.words, row.also, vendor, *former.get(vendor, ())]
-        card = Card(
-            name=row.name,
-            words=frozenset(row.words.split()),
-            named=words_of(" ".join(texts)),
-            called=tuple([words_of(name) - idle for name in row.called]),
-            memory_gib=row.memory_gib,
-            usual_gib=row.usual_gib,
-            unified=row.unified,
-            devices=row.devices,
-            integrated=row.integrated is not None,
-        )
-        cards.append(card)
-    return tuple(cards)
+    vendor = vendor_of(row.name)
+    former_makers = vocabulary().former.get(vendor, ())
+    texts = [row.name, row.words, row.also, vendor, *former_makers]
+    called = [words_of(name) - idle for name in row.called]
+    return Card(
+        name=row.name,
+        words=frozenset(row.words.split()),
+        named=words_of(" ".join(texts)),
+        called=tuple(called),
+        memory_gib=row.memory_gib,
+        usual_gib=row.usual_gib,
+        unified=row.unified,
+        devices=row.devices,
+        integrated=row.integrated is not None,
+    )
 
 
 @cache
@@ -125,13 +127,22 @@ def _cards_by_word() -> Mapping[str, Sequence[Card]]:
     return cards
 
 
-def joined(named: Sequence[NamedCards]) -> NamedCards:
+def joined(named: Iterable[NamedCards]) -> NamedCards:
     """All of them together."""
+    accelerators: list[Accelerator] = []
+    labels: list[str] = []
+    notes: list[str] = []
+    sources: list[str] = []
+    for cards in named:
+        accelerators += cards.accelerators
+        labels.append(cards.label)
+        notes += cards.notes
+        sources.append(cards.source)
     return NamedCards(
-        accelerators=tuple(card for cards in named for card in cards.accelerators),
-        label=" + ".join(cards.label for cards in named),
-        notes=tuple(note for cards in named for note in cards.notes),
-        source="; ".join(cards.source for cards in named),
+        accelerators=tuple(accelerators),
+        label=" + ".join(labels),
+        notes=tuple(notes),
+        source="; ".join(sources),
     )
 
 
@@ -179,6 +190,11 @@ class _SizedCard(NamedTuple):
     source: str
     card: Card
 
+    @property
+    def label(self) -> str:
+        """The name of the GPU with that memory."""
+        return self.card.label_with(self.memory_gib)
+
 
 def _sized(several: Iterable[Card], memory_gib: float | None) -> list[_SizedCard]:
     """Each GPU with each of its memories, or those with that memory, on all devices or on one."""
@@ -202,35 +218,39 @@ def _choose_size(
     options = _sized(several, memory_gib)
     if not options:
         raise not_sold_so(several, memory_gib or 0)
-    options.sort(key=lambda option: option[:3])
-    chosen = options[0]
+    chosen = min(options, key=lambda option: option[:3])
     card = chosen.card
-    size = chosen.memory_gib
-    others: dict[str, None] = {}
-    for option in options:
-        if (option.memory_gib, option.gb_per_s) != (size, chosen.gb_per_s):
-            others[f'"{option.card.label_with(option.memory_gib)}"'] = None
-    sized = card.label_with(size)
-    notes: tuple[str, ...] = ()
-    if others:
-        which = "the usual one" if card.usual_gib else "the smallest"
-        names = " or ".join(others)
-        notes = (f'"{typed}" is judged as {sized}, {which}; otherwise name {names}.',)
-    label = card.label if len(card.memory_gib) == 1 else sized
+    label = card.label if len(card.memory_gib) == 1 else chosen.label
     accelerator = Accelerator(
         vendor=vendor_of(card.name),
         name=card.name,
-        memory_total_bytes=driver_memory_bytes(card.name, size),
+        memory_total_bytes=driver_memory_bytes(card.name, chosen.memory_gib),
         unified=False,
         memory_bandwidth_bytes_per_second=round(chosen.gb_per_s * units.GB),
     )
-    source = source_called(chosen.source)
     return NamedCards(
         accelerators=(accelerator,) * card.devices,
         label=label,
-        notes=notes,
-        source=f"{label}: bandwidth from {source}",
+        notes=_other_readings(chosen, options, typed),
+        source=f"{label}: bandwidth from {source_called(chosen.source)}",
     )
+
+
+def _other_readings(
+    chosen: _SizedCard, options: Iterable[_SizedCard], typed: str
+) -> tuple[str, ...]:
+    """A note of what else the name can mean, in the order of size; none where it means one."""
+    others: dict[str, None] = {}
+    for option in sorted(options, key=lambda option: option[:3]):
+        is_alike = option.memory_gib == chosen.memory_gib
+        if not is_alike or option.gb_per_s != chosen.gb_per_s:
+            others[f'"{option.label}"'] = None
+    if not others:
+        return ()
+    which = "the usual one" if chosen.card.usual_gib else "the smallest"
+    names = " or ".join(others)
+    judged = f'"{typed}" is judged as {chosen.label}, {which}'
+    return (f"{judged}; otherwise name {names}.",)
 
 
 @lru_cache(maxsize=4096)
@@ -282,15 +302,21 @@ def unknown_gpu(name: Sequence[str]) -> Exception:
 
 def _names_near(text: str) -> list[str]:
     """Labels of cards that have all these words, else of those that are spelled alike."""
-    sold = [card for card in every_card() if not card.unified]
     words: set[str] = set()
     for word in text.lower().split():
         if not SIZE.fullmatch(word) and not COUNT.fullmatch(word):
             words.add(word)
-    near = dict.fromkeys(card.label for card in sold if words <= card.named)
+    labels: list[str] = []
+    near: dict[str, None] = {}
+    for card in every_card():
+        if card.unified:
+            continue
+        labels.append(card.label)
+        if words <= card.named:
+            near[card.label] = None
     if 0 < len(near) <= _MOST_ASKED:
         return list(near)
-    return all_near(text, [card.label for card in sold])
+    return all_near(text, labels)
 
 
 def not_sold_so(several: Sequence[Card], memory_gib: float) -> Exception:

@@ -44,7 +44,7 @@ _USUAL_RAM_GIB = 32
 _SYSTEM_NAMES = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
 _MAKERS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
 # words of computers on which Windows is usual
-_PERSONAL_COMPUTERS = ("laptop", "netbook", "desktop", "pc")
+_PERSONAL_COMPUTERS = frozenset(("laptop", "netbook", "desktop", "pc"))
 # memory is sold for overclocking up to a third above the fastest of the table (DDR5-8400 beside
 # 6400, DDR4-4800 beside 3600), and runs at no less than half of the slowest
 _LEAST_OF_SLOWEST = 0.5
@@ -86,6 +86,22 @@ class _Computer(Record):
         """Its processor, where that has its memory beside it."""
         return cpus.chip_of(words_of(self.processor or ""))
 
+    @cached_property
+    def cpu_class(self) -> cpus.CpuClass:
+        """The class of its processor."""
+        return cpus.class_of(self.processor or "")
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it is neither a listed product nor a guest."""
+        return self.product is None and self.guest is None
+
+    @property
+    def is_cards_alone(self) -> bool:
+        """Whether nothing is told but its cards."""
+        has_more = self.processor is not None or self.is_ram_stated
+        return self.is_bare and not has_more
+
     @property
     def has_product_processor(self) -> bool:
         """Whether its processor is the one that its product comes with."""
@@ -111,36 +127,25 @@ class _Computer(Record):
             return (Accelerator(vendor=vendor, name=inside, unified=True),)
         if self.about.vram_gib is None:
             return ()
-        maker = self.about.gpu_maker or gpus.UNKNOWN
-        memory_bytes = round(self.about.vram_gib * units.GIB)
-        name = f"{_MAKERS.get(maker, '')} GPU with {units.binary(memory_bytes)}"
-        unnamed = Accelerator(
-            vendor=maker,
-            name=name.strip(),
-            memory_total_bytes=memory_bytes,
-            unified=False,
-        )
-        return (unnamed,)
+        return (_unnamed_gpu(self.about.gpu_maker, self.about.vram_gib),)
 
     @property
     def system(self) -> str:
         """The system that is stated, else the one that such computers usually have."""
-        about = self.about
-        if about.setting.system:
-            return about.setting.system
+        setting = self.about.setting
+        if setting.system:
+            return setting.system
         if self.product is not None and self.product.system is not None:
             return self.product.system
         if self.guest is not None:
             return "linux"
         if self.series is not None and self.series.kind == "phone":
             return "linux"
-        if about.setting.is_line and about.is_laptop:
+        if setting.is_line and self.about.is_laptop:
             return "windows"
-        if any(word in about.words for word in _PERSONAL_COMPUTERS):
+        if not _PERSONAL_COMPUTERS.isdisjoint(self.about.words):
             return "windows"
-        if self.product is not None:
-            return "linux"
-        return cpus.class_of(self.processor or "").system
+        return "linux" if self.product is not None else self.cpu_class.system
 
     @property
     def architecture(self) -> str:
@@ -149,7 +154,7 @@ class _Computer(Record):
             return self.product.architecture
         if self.series is not None and self.series.architecture is not None:
             return self.series.architecture
-        return cpus.class_of(self.processor or "").architecture
+        return self.cpu_class.architecture
 
     @property
     def memory_gib(self) -> float:
@@ -158,16 +163,47 @@ class _Computer(Record):
             return self.ram_gib
         if self.product is not None:
             return float(self.product.gib[0])
-        usual = cpus.class_of(self.processor or "").memory_gib
+        usual = self.cpu_class.memory_gib
         if self.cards.label or self.processor is None:
             # as much as its GPUs have, together
             sizes = [card.memory_total_bytes or 0 for card in self.accelerators]
-            return float(max(usual, _USUAL_RAM_GIB, round(sum(sizes) / units.GIB)))
+            of_gpus = round(sum(sizes) / units.GIB)
+            return float(max(usual, _USUAL_RAM_GIB, of_gpus))
         if self.chip is not None and self.chip.memory_gib is not None:
             return float(self.chip.memory_gib)
         if self.series is not None:
             usual = self.series.on_package_gib or self.series.memory_gib or usual
         return float(usual)
+
+    @property
+    def is_ram_known(self) -> bool:
+        """Whether the RAM is stated, or comes in one size with the product or the processor."""
+        product = self.product
+        if self.is_ram_stated:
+            return True
+        if product is not None and len(product.gib) == 1 and not product.guest:
+            return True
+        return self.series is not None and self.series.on_package_gib is not None
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the name tells the series; of a generation no number was named."""
+        if self.chip is not None or self.about.chip is not None:
+            return True
+        return self.series is not None and "|" not in self.series.kind
+
+
+def _unnamed_gpu(maker: str | None, vram_gib: float) -> Accelerator:
+    """A GPU of which its memory and perhaps its maker are told."""
+    memory_bytes = round(vram_gib * units.GIB)
+    vendor = maker or gpus.UNKNOWN
+    name = f"{_MAKERS.get(vendor, '')} GPU with {units.binary(memory_bytes)}"
+    return Accelerator(
+        vendor=vendor,
+        name=name.strip(),
+        memory_total_bytes=memory_bytes,
+        unified=False,
+    )
 
 
 def described(about: Description) -> tuple[Machine, str]:
@@ -178,31 +214,14 @@ def described(about: Description) -> tuple[Machine, str]:
     profile = _profile_with(computer)
     if profile is not None:
         return profile
-    product = computer.product
-    quoted = f'"{about.text}"'
-    title = _title(computer)
-    gib = computer.memory_gib
-    facts = _facts(computer)
-    is_guest = product is not None and product.guest
-    machine = planned_machine(
-        facts,
-        memory_gib=gib,
-        assumed=_assumed(computer, facts),
-        source=quoted if product is None else f"{quoted}: {product.source_text}",
-        name=title,
-        scope="vm" if is_guest else about.scope,
-        confidence="low" if product is None else "medium",
-    )
-    ram = _ram_words(gib)
-    guessed = ", assumed" if "memory_total_bytes" in machine.assumed else ""
-    plain_title = title.removesuffix(f" with {ram}")
-    notes = [f"{quoted} is judged as {plain_title}, {ram}{guessed}."]
+    machine = _planned(computer)
+    notes = [_judged_as(computer, machine)]
     notes += computer.cards.notes
     notes += _doubts(computer)
     stated = _stated_cores(machine, about)
     if about.setting.has_no_gpu:
         stated = {"accelerators": (), **stated}
-    machine = machine.stated(stated, quoted)
+    machine = machine.stated(stated, _quoted(about))
     machine, rate_note = _with_ram_rate(machine, about)
     if rate_note:
         notes.append(rate_note)
@@ -213,6 +232,41 @@ def described(about: Description) -> tuple[Machine, str]:
         ignored = ", ".join(about.ignored[:_MOST_IGNORED])
         notes.append(f"Ignored (not understood): {ignored}.")
     return machine, " ".join(notes)
+
+
+def _quoted(about: Description) -> str:
+    return f'"{about.text}"'
+
+
+def _planned(computer: _Computer) -> Machine:
+    """The machine of these parts."""
+    product = computer.product
+    facts = _facts(computer)
+    source = _quoted(computer.about)
+    scope = computer.about.scope
+    confidence = "low"
+    if product is not None:
+        source += f": {product.source_text}"
+        confidence = "medium"
+        if product.guest:
+            scope = "vm"
+    return planned_machine(
+        facts,
+        memory_gib=computer.memory_gib,
+        assumed=_assumed(computer, facts),
+        source=source,
+        name=_title(computer),
+        scope=scope,
+        confidence=confidence,
+    )
+
+
+def _judged_as(computer: _Computer, machine: Machine) -> str:
+    """The sentence that says what a description means."""
+    ram = _ram_words(computer.memory_gib)
+    guessed = ", assumed" if "memory_total_bytes" in machine.assumed else ""
+    title = machine.name.removesuffix(f" with {ram}")
+    return f"{_quoted(computer.about)} is judged as {title}, {ram}{guessed}."
 
 
 def _computer_of(about: Description) -> _Computer:
@@ -231,11 +285,9 @@ def _computer_of(about: Description) -> _Computer:
         guest = _guest(about, processor)
         ram_gib = guest.ram_gib
         processor = processor or _GUEST_PROCESSOR
-    elif not processor and not cards.label and about.vram_gib is None:
-        has_shared = product is not None and product.shared is not None
-        if not has_shared:
-            _refuse_without_parts(about, product, ram_gib)
-            processor = _UNNAMED_PROCESSOR
+    elif not processor and not _has_gpu(about, product, cards):
+        _refuse_without_parts(about, product, ram_gib)
+        processor = _UNNAMED_PROCESSOR
     return _Computer(
         about=about,
         product=product,
@@ -245,6 +297,13 @@ def _computer_of(about: Description) -> _Computer:
         is_ram_stated=is_ram_stated,
         guest=guest,
     )
+
+
+def _has_gpu(about: Description, product: Product | None, cards: NamedCards) -> bool:
+    """Whether a GPU is told, or comes with the product's processor."""
+    if cards.label or about.vram_gib is not None:
+        return True
+    return product is not None and product.shared is not None
 
 
 def _usable_ram_gib(product: Product | None, stated_gib: float | None) -> float | None:
@@ -272,10 +331,9 @@ def _cards_of(about: Description, product: Product | None) -> NamedCards:
         return joined([])
     if about.cards:
         return joined(about.cards)
-    has_own = product is not None and not about.setting.has_no_card
-    if has_own and product is not None and product.gpu is not None:
-        return joined([cards_named(product.gpu)])
-    return joined([])
+    if product is None or product.gpu is None or about.setting.has_no_card:
+        return joined([])
+    return joined([cards_named(product.gpu)])
 
 
 def _guest(about: Description, processor: str | None) -> _Guest:
@@ -347,68 +405,59 @@ def _soldered_rate(series: cpus.Processor | None) -> int | None:
 
 def _assumed(computer: _Computer, facts: FactValues) -> list[str]:
     """The names of the facts that no word of the description and no row of a table tells."""
-    about = computer.about
-    product = computer.product
+    setting = computer.about.setting
     guest = computer.guest
-    is_bare = product is None and guest is None
-    is_cards_alone = (
-        is_bare and computer.processor is None and not computer.is_ram_stated
-    )
     assumed: list[str] = []
     if not facts.get(BANDWIDTH):
         assumed.append(BANDWIDTH)
-    if not _is_ram_known(computer):
+    if not computer.is_ram_known:
         assumed += MEMORY_FACTS
-    if guest is not None or is_cards_alone:
+    if guest is not None or computer.is_cards_alone:
         assumed.append("architecture")
-    if not computer.accelerators and product is None and not about.setting.has_no_card:
+    if (
+        not computer.accelerators
+        and computer.product is None
+        and not setting.has_no_card
+    ):
         assumed.append("accelerators")
     if guest is not None and not guest.are_cores_stated:
         assumed += _CORE_FACTS
-    if (
-        is_bare
-        and not about.setting.system
-        and (not computer.cards.label or is_cards_alone)
-    ):
+    is_system_open = computer.is_cards_alone or not computer.cards.label
+    if computer.is_bare and is_system_open and not setting.system:
         assumed.append("system")
     if computer.processor == _UNNAMED_PROCESSOR:
         assumed.append("cpu_model")
     return assumed
 
 
-def _is_ram_known(computer: _Computer) -> bool:
-    """Whether the RAM is stated, or comes in one size with the product or the processor."""
-    product = computer.product
-    if computer.is_ram_stated:
-        return True
-    if product is not None and len(product.gib) == 1 and not product.guest:
-        return True
-    return computer.series is not None and computer.series.on_package_gib is not None
-
-
 def _profile_with(computer: _Computer) -> tuple[Machine, str] | None:
     """Of GPUs alone the laptop or desktop that has them and the least memory, else the server."""
+    if not _names_gpus_alone(computer):
+        return None
     about = computer.about
-    if not computer.cards.label or computer.processor or computer.product is not None:
-        return None
-    if about.setting.system or about.setting.is_line:
-        return None
-    if computer.ram_gib or "cores" in about.numbers:
-        return None
     wanted = _names_and_sizes(computer.cards.accelerators)
     card_names = [name for name, _ in wanted]
     kinds = ("laptop",) if about.is_laptop else ("desktop", "server")
     for kind in kinds:
         for profile in profiles_with_cards(kind, card_names):
             machine = profile.machine
-            if wanted == _names_and_sizes(machine.accelerators or ()):
-                note = (
-                    f'"{about.text}" is a GPU: judged as {machine.name}, which has it.'
-                )
-                assumed = (*machine.assumed, *MEMORY_FACTS)
-                notes = [note, *computer.cards.notes]
-                return machine.replace(assumed=assumed), " ".join(notes)
+            if wanted != _names_and_sizes(machine.accelerators or ()):
+                continue
+            note = f"{_quoted(about)} is a GPU: judged as {machine.name}, which has it."
+            notes = [note, *computer.cards.notes]
+            assumed = (*machine.assumed, *MEMORY_FACTS)
+            return machine.replace(assumed=assumed), " ".join(notes)
     return None
+
+
+def _names_gpus_alone(computer: _Computer) -> bool:
+    """Whether a description names GPUs, and nothing of the computer around them."""
+    about = computer.about
+    if not computer.cards.label or computer.processor or computer.product is not None:
+        return False
+    if about.setting.system or about.setting.is_line:
+        return False
+    return not computer.ram_gib and "cores" not in about.numbers
 
 
 def _names_and_sizes(cards: Iterable[Accelerator]) -> list[tuple[str, int | None]]:
@@ -457,10 +506,11 @@ def _title(computer: _Computer) -> str:
         names.append(computer.cards.label)
     elif computer.guest is None and about.vram_gib is not None:
         names += [card.name for card in computer.accelerators]
-    is_bare = computer.guest is None and computer.product is None
-    if is_bare and not names and computer.ram_gib is not None:
+    if names:
+        return f"{title} with {' and '.join(names)}"
+    if computer.is_bare and computer.ram_gib is not None:
         return f"a computer with {_ram_words(computer.ram_gib)}"
-    return f"{title} with {' and '.join(names)}" if names else title
+    return title
 
 
 def _note(key: str, **figures: object) -> str:
@@ -473,33 +523,36 @@ def _doubts(computer: _Computer) -> list[str]:
     about = computer.about
     product = computer.product
     notes: list[str] = []
-    cores = about.numbers.get("cores")
-    if (
-        about.chip is not None
-        and product is not None
-        and cores not in (None, product.cores)
-    ):
-        ignored = f"{product.cores} cores: the stated {cores} are"
-        notes.append(_note("cores", cores=ignored))
-    label = computer.cards.label
-    has_guest_gpu = product is not None and product.guest and bool(label)
-    if has_guest_gpu and words_of(label).isdisjoint(about.words):
-        notes.append(_note("gpu", gpu=label))
+    if product is not None:
+        notes += _doubts_of_product(about, product, computer.cards.label)
     notes += _doubts_of_processor(computer)
     if not about.setting.system and about.chip is None and about.scope != "container":
         notes.append(_note("system", system=_SYSTEM_NAMES[computer.system]))
     if about.vram_gib is not None:
         notes.append(_note("vram"))
-    elif not computer.accelerators and not about.setting.has_no_card:
-        graphics = None if computer.series is None else computer.series.graphics
-        if product is None and graphics:
-            notes.append(_note("graphics", graphics=graphics))
+    elif product is None and not computer.accelerators:
+        series = computer.series
+        if series is not None and series.graphics and not about.setting.has_no_card:
+            notes.append(_note("graphics", graphics=series.graphics))
     if about.chip is not None and about.cards:
         notes.append(_note("card", card=about.cards[0].label))
-    if product is not None and computer.ram_gib is None:
+    if product is not None and computer.ram_gib is None and len(product.gib) > 1:
         sizes = [f"{gib:g} GB" for gib in product.gib[1:]]
-        if sizes:
-            notes.append(_note("sizes", sizes=sizes))
+        notes.append(_note("sizes", sizes=sizes))
+    return notes
+
+
+def _doubts_of_product(about: Description, product: Product, cards: str) -> list[str]:
+    """Cores that its chip does not have, and a GPU that nobody named; `cards` is the label of its
+    cards.
+    """
+    notes: list[str] = []
+    cores = about.numbers.get("cores")
+    if about.chip is not None and cores not in (None, product.cores):
+        ignored = f"{product.cores} cores: the stated {cores} are"
+        notes.append(_note("cores", cores=ignored))
+    if product.guest and cards and words_of(cards).isdisjoint(about.words):
+        notes.append(_note("gpu", gpu=cards))
     return notes
 
 
@@ -513,19 +566,12 @@ def _doubts_of_processor(computer: _Computer) -> list[str]:
     elif processor is None:
         if computer.product is None:
             notes.append(_note("unsaid"))
-    elif not _is_listed(computer):
+    elif not computer.is_listed:
         notes.append(_note("series", series=processor))
     if about.processor not in (None, processor):
         unstated = f"{about.processor} it has is not stated: judged with {processor}"
         notes.append(_note("kind", kind=unstated))
     return notes
-
-
-def _is_listed(computer: _Computer) -> bool:
-    """Whether the name tells the series; of a generation no number was named."""
-    if computer.chip is not None or computer.about.chip is not None:
-        return True
-    return computer.series is not None and "|" not in computer.series.kind
 
 
 def _ram_words(gib: float) -> str:

@@ -10,8 +10,8 @@ Nothing is guessed here: `described` fills the gaps.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from ..core.records import Record, shortened
 from . import cpus, gpus
@@ -179,25 +179,34 @@ def _phrase_of(text: str, *, is_of_gpus: bool = False) -> Phrase:
     return Phrase.of(text, is_of_gpus=is_of_gpus)
 
 
+class _Found(Protocol):
+    """What a matcher found, with the places of its words."""
+
+    @property
+    def places(self) -> Collection[int]: ...
+
+
+def _after(phrase: Phrase, found: _Found | None) -> Phrase:
+    """The phrase without the words of what was found; None: nothing was."""
+    return phrase if found is None else phrase.without(found.places)
+
+
 def _found(phrase: Phrase) -> _Facts:
     """What each matcher finds, from the surest kind of name to the vaguest."""
     product = find_product(phrase.words, phrase.text)
-    if product is not None:
-        phrase = phrase.without(product.places)
+    phrase = _after(phrase, product)
     setting = find_setting(phrase, is_product=product is not None)
-    phrase = phrase.without(setting.places)
-    mac = None
-    if product is None:
-        mac = find_mac(phrase)
+    phrase = _after(phrase, setting)
+    mac = find_mac(phrase) if product is None else None
+    phrase = _after(phrase, mac)
     if mac is not None:
-        phrase = phrase.without(mac.places)
         # no guest of another system has its GPU
         no_gpu = setting.has_no_gpu or setting.scope != "host"
         setting = setting._replace(has_no_card=no_gpu, has_no_gpu=no_gpu)
     processor = find_processor(phrase)
     if processor is None and mac is None:
         processor = find_number(phrase, beside_gpu=False)
-    phrase = _without(phrase, processor)
+    phrase = _after(phrase, processor)
     found_cards = find_cards(
         phrase,
         line="" if product is None else product.product.line,
@@ -205,15 +214,15 @@ def _found(phrase: Phrase) -> _Facts:
         has_chip=mac is not None,
         is_laptop=_is_laptop(setting, processor),
     )
-    phrase = phrase.without(found_cards.places)
+    phrase = _after(phrase, found_cards)
     cards = choose_cards(phrase, found_cards.cards, has_no_gpu=setting.has_no_gpu)
     if processor is None and mac is None:
         # what may be a number of either is a processor's behind a GPU
         processor = find_number(phrase, beside_gpu=bool(cards)) or find_kind(phrase)
-        phrase = _without(phrase, processor)
+        phrase = _after(phrase, processor)
     name = None if processor is None else processor.name
     memory = find_memory(phrase, name, has_chip=mac is not None)
-    phrase = phrase.without(memory.places)
+    phrase = _after(phrase, memory)
     maker = find_maker(phrase)
     return _Facts(
         product=None if product is None else product.product,
@@ -223,7 +232,7 @@ def _found(phrase: Phrase) -> _Facts:
         cards=cards,
         memory=memory,
         maker=maker,
-        rest=phrase.without(maker.places),
+        rest=_after(phrase, maker),
     )
 
 
@@ -272,10 +281,6 @@ def _has_known_gpus(facts: _Facts) -> bool:
 def _is_laptop(setting: Setting, processor: FoundProcessor | None) -> bool:
     """Whether a word says so, or only laptops have the processor."""
     return setting.is_laptop or (processor is not None and processor.is_laptop)
-
-
-def _without(phrase: Phrase, processor: FoundProcessor | None) -> Phrase:
-    return phrase if processor is None else phrase.without(processor.places)
 
 
 def _ignored(phrase: Phrase) -> list[str]:
@@ -382,21 +387,16 @@ def find_mac(phrase: Phrase) -> FoundMac | None:
     """
     words = vocabulary()
     chip_places = _chip_places(phrase)
-    chip = [phrase.free[at] for at in chip_places]
     said = frozenset(phrase.free.values())
     is_mac = not words.macs.isdisjoint(said)
-    if not is_mac and not chip:
+    if chip_places:
+        found = _chips_called([phrase.free[at] for at in chip_places])
+    elif is_mac:
+        found = _chips_of_macs(said)
+    else:
         return None
-    found: list[cpus.Chip] = []
-    for listed, mac in cpus.mac_chips().items():
-        if chip:
-            is_meant = listed.words.split() == ["apple", *chip]
-        else:
-            is_meant = any(said.issuperset(name.split()) for name in mac.sold_as)
-        if is_meant:
-            found.append(listed)
     if len(found) > 1:
-        near = [listed.words.removeprefix("apple ") for listed in found]
+        near = [chip.words.removeprefix("apple ") for chip in found]
         names = ", ".join(near)
         raise bad_name("macs", phrase.text, near, count=len(near), names=names)
     if found:
@@ -409,6 +409,21 @@ def find_mac(phrase: Phrase) -> FoundMac | None:
     if is_mac or not said.isdisjoint(("apple", "air")):
         raise bad_name("mac", phrase.text)
     return None
+
+
+def _chips_called(words: Sequence[str]) -> list[cpus.Chip]:
+    """The chips of Macs with that name, without `apple`."""
+    name = " ".join(("apple", *words))
+    return [chip for chip in cpus.mac_chips() if chip.words == name]
+
+
+def _chips_of_macs(said: frozenset[str]) -> list[cpus.Chip]:
+    """The chips of the Macs that are sold under a name which these words hold."""
+    chips: list[cpus.Chip] = []
+    for chip, mac in cpus.mac_chips().items():
+        if any(said.issuperset(name.split()) for name in mac.sold_as):
+            chips.append(chip)
+    return chips
 
 
 def _chip_places(phrase: Phrase) -> Sequence[int]:
@@ -459,8 +474,9 @@ def find_memory(
         if _KIND_OF_RAM.fullmatch(word):
             ram_kind = word
         elif modules := _MODULES.fullmatch(word):
-            numbers["sticks"] = int(modules[1])
-            sizes.ram.append(float(int(modules[1]) * int(modules[2])))
+            sticks = int(modules[1])
+            numbers["sticks"] = sticks
+            sizes.ram.append(float(sticks * int(modules[2])))
         elif size := SIZE.fullmatch(word):
             sizes.add(size, is_server=is_server)
         elif number := NUMBERED.fullmatch(word):
@@ -469,27 +485,42 @@ def find_memory(
         elif word not in vocabulary().of_sizes:
             continue
         places.append(at)
-    # `2x 16gb v100 64gb`: it does not tell whether these are modules
-    is_unclear = "sticks" in numbers or "or" in phrase.words
-    most_gib = cpus.class_of(processor or "").most_gib or 0
-    small = set(sizes.plain)
-    if most_gib <= _MOST_GIB_OF_CLIENTS:
-        small = {gib for gib in small if gib < _LEAST_DISK_GIB}
-    ram_gib = max(sizes.ram, default=None)
-    if ram_gib is None:
-        if not has_chip and len(small) > 1:
-            raise _two_sizes(phrase, small)
-        ram_gib = min(sizes.plain, default=None)
-    elif is_unclear and small and ram_gib not in small:
-        raise _two_sizes(phrase, small.union(sizes.ram))
-    vram_gib = max(sizes.vram, default=None)
+    has_sticks = "sticks" in numbers
+    ram_gib = _ram_of(
+        phrase, sizes, processor, has_chip=has_chip, has_sticks=has_sticks
+    )
     return FoundMemory(
         ram_gib=ram_gib,
-        vram_gib=vram_gib,
+        vram_gib=max(sizes.vram, default=None),
         ram_kind=ram_kind,
         numbers=numbers,
         places=places,
     )
+
+
+def _ram_of(
+    phrase: Phrase,
+    sizes: _Sizes,
+    processor: str | None,
+    *,
+    has_chip: bool,
+    has_sticks: bool,
+) -> float | None:
+    """The size of the RAM; None where none is told."""
+    small = set(sizes.plain)
+    most_gib = cpus.class_of(processor or "").most_gib or 0
+    if most_gib <= _MOST_GIB_OF_CLIENTS:
+        small = {gib for gib in small if gib < _LEAST_DISK_GIB}
+    if not sizes.ram:
+        if len(small) > 1 and not has_chip:
+            raise _two_sizes(phrase, small)
+        return min(sizes.plain, default=None)
+    ram_gib = max(sizes.ram)
+    # `2x 16gb v100 64gb`: it does not tell whether these are modules
+    is_unclear = has_sticks or "or" in phrase.words
+    if is_unclear and small and ram_gib not in small:
+        raise _two_sizes(phrase, small.union(sizes.ram))
+    return ram_gib
 
 
 def _two_sizes(phrase: Phrase, sizes: set[float]) -> Exception:
