@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from shlex import quote
+from typing import NamedTuple
 
 from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
@@ -19,13 +20,28 @@ from ..core.records import Record, shortened
 from ..core.tables import TomlRow
 from ..core.templates import fill
 from ..core.units import MAX_GUESSED_LETTERS, canonical, is_slip
-from . import names as naming
 from .index import Catalogue
+from .names import (
+    MAX_NAME_LENGTH,
+    SEE_NAMES,
+    Resolution,
+    id_of,
+    is_bare_weights,
+    latin_spelling,
+    matches,
+    read,
+    searched,
+    serves,
+    sizes_in,
+    unwrap,
+)
 from .spec_values import Form, splits
 
-_SEARCHED = naming.searched()
+_SEARCHED = searched()
 # names of one model among which the one that was meant is looked for: a user's spec may have 10,000
 _MOST_ALIASES = 50
+# shorter names differ from too many others in one letter
+_LEAST_LETTERS_OF_SLIP = 4
 
 
 class _Hint(Record):
@@ -38,18 +54,16 @@ class _Hint(Record):
     remedy: str = "{check}"
 
 
-def resolve(typed: str, catalogue: Catalogue) -> naming.Resolution:
+def resolve(typed: str, catalogue: Catalogue) -> Resolution:
     """The model that goes by this name. Raises `NotAModelError` for a tool or service,
     `UnknownModelError` for anything else, with the nearest names.
     """
     _refuse_no_name(typed)
-    resolution = naming.read(typed, catalogue)
-    if resolution is None:
-        resolution = naming.read(typed, catalogue, otherwise=True)
+    resolution = read(typed, catalogue) or read(typed, catalogue, otherwise=True)
     if resolution is not None:
         return resolution
-    name = naming.unwrap(typed)
-    reading = naming.latin_spelling(name, catalogue)
+    name = unwrap(typed)
+    reading = latin_spelling(name, catalogue)
     if reading is None and "/" not in name:
         reading = _with_words_joined(name, catalogue)
     if reading is None:
@@ -61,26 +75,25 @@ def resolve(typed: str, catalogue: Catalogue) -> naming.Resolution:
 
 def _refuse_no_name(typed: str) -> None:
     """Raise `UnknownModelError` for a string that cannot be a model's name."""
-    if len(typed) > naming.MAX_NAME_LENGTH:
-        message = (
-            f'"{shortened(typed)}" has {len(typed):,} characters, '
-            "too many for a model's name"
-        )
+    short = shortened(typed)
+    if len(typed) > MAX_NAME_LENGTH:
+        count = f"{len(typed):,}"
+        message = f'"{short}" has {count} characters, too many for a model\'s name'
     elif not typed.strip():
         message = "no model was named"
     elif not canonical(typed):
-        message = f'"{shortened(typed)}" is not a model\'s name'
+        message = f'"{short}" is not a model\'s name'
     else:
         return
-    raise UnknownModelError(message, remedy=naming.SEE_NAMES)
+    raise UnknownModelError(message, remedy=SEE_NAMES)
 
 
 def _with_words_joined(name: str, catalogue: Catalogue) -> str | None:
     """The name with two of its words as one, where that is a single model: `tiny llama`."""
-    name_by_id = {}
+    name_by_id: dict[str, str] = {}
     for joint in re.finditer(r"(?i)\b[a-z]+([ -])(?=[a-z])", name):
         joined = name[: joint.start(1)] + name[joint.end() :]
-        spec_id = naming.id_of(joined, catalogue)
+        spec_id = id_of(joined, catalogue)
         if spec_id is not None:
             name_by_id[spec_id] = joined
     if len(name_by_id) != 1:
@@ -88,39 +101,77 @@ def _with_words_joined(name: str, catalogue: Catalogue) -> str | None:
     return next(iter(name_by_id.values()))
 
 
+class _UnknownName(NamedTuple):
+    """A name that no model goes by. `whole`: what was typed, unwrapped; `base`: its last part
+    without the words for the form of the files, which `form` tells.
+    """
+
+    typed: str
+    whole: str
+    owner: str
+    last_part: str
+    base: str
+    form: Form
+
+    @classmethod
+    def of(cls, typed: str, name: str) -> _UnknownName:
+        """The parts of a name."""
+        whole = name.removesuffix(":latest")
+        owner, _, rest = whole.rpartition("/")
+        base = rest
+        form = Form()
+        for split in splits(rest, owner):
+            base = split[0]
+            form = split[1]
+        return cls(typed, whole, owner, rest, base, form)
+
+    @property
+    def searched(self) -> str:
+        """What known names are compared with."""
+        return f"{self.owner}/{self.base}" if self.owner else self.base
+
+    @property
+    def quoted(self) -> str:
+        """The typed name as a message quotes it."""
+        return f'"{shortened(self.typed)}"'
+
+    @property
+    def key(self) -> str:
+        """The base without what converters write behind it."""
+        key = canonical(self.base)
+        return key.removesuffix("-gguf").removesuffix("-i-1")
+
+
 def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
     """The error for a name that no model goes by. `name`: what was typed, unwrapped."""
     parts = typed.split(",")
-    if len(parts) > 1 and all(naming.id_of(part, catalogue) for part in parts):
+    if len(parts) > 1 and all(id_of(part, catalogue) for part in parts):
         message = f'"{shortened(typed)}" is several models'
         spaced = " ".join(map(quote, parts))
         remedy = f"put a space between the names: {spaced}"
         return UnknownModelError(message, remedy=remedy)
-    name = name.removesuffix(":latest")
-    owner, _, rest = name.rpartition("/")
-    base, form = [(rest, Form()), *splits(rest, owner)][-1]
-    names = (rest, name, base)
-    error = _thing_error(("thing", "uncovered", "hosted"), typed, names, catalogue)
-    if error is not None:
-        return error
-    message = _not_in_catalogue(typed, name, catalogue)
-    searched = f"{owner}/{base}" if owner else base
-    for hint in _hints(name, owner, base, searched, catalogue):
-        return _hinted_error(message, hint, form, catalogue)
-    error = _thing_error(("line",), typed, names, catalogue)
+    unknown = _UnknownName.of(typed, name)
+    for table in ("thing", "uncovered", "hosted"):
+        error = _thing_error(table, unknown, catalogue)
+        if error is not None:
+            return error
+    message = _not_in_catalogue(unknown, catalogue)
+    for hint in _hints(unknown, catalogue):
+        return _hinted_error(message, hint, unknown.form, catalogue)
+    error = _thing_error("line", unknown, catalogue)
     if error is not None:
         return error
     return UnknownModelError(
-        message + _size_by_name(base),
-        nearest=partial(near_names, searched, catalogue),
-        remedy=naming.SEE_NAMES,
+        message + _size_by_name(unknown.base),
+        nearest=partial(near_names, unknown.searched, catalogue),
+        remedy=SEE_NAMES,
     )
 
 
-def _not_in_catalogue(typed: str, name: str, catalogue: Catalogue) -> str:
+def _not_in_catalogue(unknown: _UnknownName, catalogue: Catalogue) -> str:
     """The sentence that the name is not known, with the faulty files of the user's own."""
-    missing = "does not exist here and " if naming.is_bare_weights(name) else ""
-    message = f'"{shortened(typed)}" {missing}is not in the catalogue'
+    missing = "does not exist here and " if is_bare_weights(unknown.whole) else ""
+    message = f"{unknown.quoted} {missing}is not in the catalogue"
     faulty = list(dict.fromkeys(problem.file for problem in catalogue.own_faults))
     if faulty:
         files = ", ".join(faulty[: _SEARCHED.most_files])
@@ -136,10 +187,8 @@ def _size_by_name(base: str) -> str:
     billions = sizes[0]
     weights_bytes = round(_SEARCHED.q4_k_m_bytes * 1e9 * float(billions))
     size = units.decimal(weights_bytes)
-    return (
-        f": {billions} billion parameters, as its name says, "
-        f"are about {size} of weights in Q4_K_M"
-    )
+    parameters = f"{billions} billion parameters, as its name says"
+    return f": {parameters}, are about {size} of weights in Q4_K_M"
 
 
 def _hinted_error(
@@ -149,7 +198,7 @@ def _hinted_error(
     plain = f"selfhost check {quote(hint.spec_id)}"
     check = plain
     spec = catalogue.spec(hint.spec_id)
-    if form.quantization is not None and naming.serves(form, spec, catalogue):
+    if form.quantization is not None and serves(form, spec, catalogue):
         if form.runtime is not None:
             check += f" --runtime {form.runtime}"
         check += f" --quant {form.quantization}"
@@ -162,32 +211,39 @@ def _hinted_error(
 
 
 def _thing_error(
-    tables: Sequence[str], typed: str, names: Sequence[str], catalogue: Catalogue
+    table: str, unknown: _UnknownName, catalogue: Catalogue
 ) -> UnknownModelError | None:
-    """The error for a name of an entry in these tables of `things.toml`; None for any other."""
-    things = catalogue.common("things")
+    """The error for a name of an entry in a table of `things.toml`; None for any other."""
+    names = (unknown.last_part, unknown.whole, unknown.base)
     keys = [canonical(name) for name in names]
-    for table in tables:
-        about = _things_of(catalogue, table).name_of(keys)
-        if about is None:
-            continue
-        facts = things[table][about]
-        values = {"typed": f'"{shortened(typed)}"', "name": about, **facts}
-        message, before = (fill(part, values) for part in things["sentence"][table])
-        instead = [id for id in facts.get("try_instead", ()) if id in catalogue]
-        command = naming.SEE_NAMES
-        if instead:
-            command = f"{before}selfhost check {quote(instead[0])}"
-        if table == "thing":
-            kind = facts["kind"]
-            return NotAModelError(message, kind=kind, nearest=instead, remedy=command)
-        if instead:
-            command = f"{command}\n{naming.SEE_NAMES}"
-        if table == "hosted":
-            near = partial(near_names, names[0], catalogue)
-            return UnknownModelError(message, nearest=near, remedy=command)
-        return UnknownModelError(message, remedy=command)
-    return None
+    about = _things_of(catalogue, table).name_of(keys)
+    if about is None:
+        return None
+    things = catalogue.common("things")
+    facts = things[table][about]
+    figures = {"typed": unknown.quoted, "name": about, **facts}
+    sentence, before = things["sentence"][table]
+    message = fill(sentence, figures)
+    instead = [id for id in facts.get("try_instead", ()) if id in catalogue]
+    remedy = SEE_NAMES
+    if instead:
+        remedy = f"{fill(before, figures)}selfhost check {quote(instead[0])}"
+    if table == "thing":
+        kind = facts["kind"]
+        return NotAModelError(message, kind=kind, nearest=instead, remedy=remedy)
+    if instead:
+        remedy += f"\n{SEE_NAMES}"
+    if table == "hosted":
+        near = partial(near_names, unknown.last_part, catalogue)
+        return UnknownModelError(message, nearest=near, remedy=remedy)
+    return UnknownModelError(message, remedy=remedy)
+
+
+class _Beginning(NamedTuple):
+    """What the names of an entry begin with."""
+
+    pattern: re.Pattern[str]
+    about: str
 
 
 class _Things:
@@ -199,8 +255,8 @@ class _Things:
         self._by_alias: dict[str, str] = {}
         # the first of these names is such an entry's
         self._by_whole_name: dict[str, str] = {}
-        # expressions of beginnings, by their first letter
-        self._beginnings: dict[str, list[tuple[re.Pattern[str], str]]] = {}
+        # by the first letter
+        self._beginnings: dict[str, list[_Beginning]] = {}
         self._places = {about: place for place, about in enumerate(entries)}
         for about, facts in entries.items():
             if table == "thing":
@@ -215,29 +271,30 @@ class _Things:
     def _add_beginning(self, start: str, about: str) -> None:
         """Let names that begin so be those of an entry; `*` stands for any letters."""
         parts = [re.escape(canonical(part)) for part in start.split("*")]
-        begun = re.compile(rf"{'.+'.join(parts)}(?![a-z])")
-        self._beginnings.setdefault(parts[0][:1], []).append((begun, about))
+        pattern = re.compile(rf"{'.+'.join(parts)}(?![a-z])")
+        first_letter = parts[0][:1]
+        begun = self._beginnings.setdefault(first_letter, [])
+        begun.append(_Beginning(pattern, about))
 
     def name_of(self, keys: Sequence[str]) -> str | None:
         """The first entry that goes by one of these names, as `canonical` writes them."""
         found = [self._by_alias[key] for key in keys if key in self._by_alias]
         key = keys[0]
         # a tune that is named for a hosted model states its size
-        is_tune = self._is_hosted and (naming.sizes_in(key) or key.endswith("-distill"))
+        is_tune = self._is_hosted and (sizes_in(key) or key.endswith("-distill"))
         if not is_tune:
             found += self._named_whole_or_begun(key)
         return min(found, key=self._places.__getitem__, default=None)
 
-    def _named_whole_or_begun(self, key: str) -> list[str]:
-        found = []
-        if key in self._by_whole_name:
-            found.append(self._by_whole_name[key])
+    def _named_whole_or_begun(self, key: str) -> Iterator[str]:
+        about = self._by_whole_name.get(key)
+        if about is not None:
+            yield about
         # a beginning that is a wildcard has no first letter
         for first_letter in (key[:1], ""):
-            for begun, about in self._beginnings.get(first_letter, ()):
-                if begun.match(key):
-                    found.append(about)
-        return found
+            for beginning in self._beginnings.get(first_letter, ()):
+                if beginning.pattern.match(key):
+                    yield beginning.about
 
 
 @cache
@@ -248,93 +305,104 @@ def _things_of(catalogue: Catalogue, table: str) -> _Things:
 # models whose weights an unknown name may stand for
 
 
-def _hints(
-    name: str, owner: str, base: str, searched: str, catalogue: Catalogue
-) -> Iterator[_Hint]:
+def _hints(unknown: _UnknownName, catalogue: Catalogue) -> Iterator[_Hint]:
     """The models that the name most likely stands for, the likeliest first."""
-    yield from _same_name(name, catalogue)
-    plain = canonical(base).removesuffix("-gguf").removesuffix("-i-1")
-    keys = (plain, canonical(base.partition("_")[2]), canonical(f"{owner}/{plain}"))
+    yield from _in_unknown_form(unknown, catalogue)
+    yield from _same_name(unknown, catalogue)
     alike = _alike_of(catalogue)
-    layers_of = alike.id_of(keys)
+    behind_account = canonical(unknown.base.partition("_")[2])
+    with_owner = canonical(f"{unknown.owner}/{unknown.key}")
+    layers_of = alike.id_of((unknown.key, behind_account, with_owner))
     if layers_of is not None:
         why = f"it has the layers of {layers_of}, so it needs as much"
         yield _Hint(spec_id=layers_of, why=why)
-    if _meant_names(searched, catalogue) or _longer_names(searched, catalogue):
+    name = unknown.searched
+    if _meant_names(name, catalogue) or _longer_names(name, catalogue):
         # a slip or a shortened name explains the name better than a tune does
         return
-    words = plain.split("-")[: _SEARCHED.most_words]
+    words = unknown.key.split("-")[: _SEARCHED.most_words]
     inside = _named_inside(words, catalogue)
     if inside is not None:
         why = f"if it is made from {inside}, as its name says, it needs as much"
         yield _Hint(spec_id=inside, why=why)
-    repositories = alike.names_by_id(words)
+    yield from _same_line(words, alike)
+
+
+def _same_line(words: Sequence[str], alike: _Alike) -> Iterator[_Hint]:
+    """The model whose layers all repositories have that are named with these words."""
     own_words = set(words) - alike.words_of_models
-    if len(repositories) == 1 and any(len(word) > 3 for word in own_words):
+    if not any(len(word) > 3 for word in own_words):
+        return
+    repositories = alike.names_by_id(words)
+    if len(repositories) == 1:
         spec_id, repository = repositories.popitem()
         yield _Hint(spec_id=spec_id, why=f"{repository} has the layers of {spec_id}")
 
 
-def _same_name(name: str, catalogue: Catalogue) -> Iterator[_Hint]:
-    """A known model in files whose size is not known, or in an account that may hold others."""
-    owner, _, rest = name.rpartition("/")
-    typed = re.fullmatch(_SEARCHED.quantized, rest)
+def _in_unknown_form(unknown: _UnknownName, catalogue: Catalogue) -> Iterator[_Hint]:
+    """A known model in files whose size is not known."""
+    typed = re.fullmatch(_SEARCHED.quantized, unknown.last_part)
     if typed is not None:
-        spec_id = naming.id_of(typed[1], catalogue)
+        spec_id = id_of(typed[1], catalogue)
         if spec_id is not None:
             why = f"{typed[2]} is not a known quantization"
             remedy = f"`selfhost show {quote(spec_id)} -v` lists what there is"
             yield _Hint(spec_id=spec_id, why=why, remedy=remedy)
-    for match, form in naming.matches(name, catalogue):
+    for match, form in matches(unknown.whole, catalogue):
         if form is not None:
-            why = (
-                f"its name says that it holds {match.spec_id} in another format "
-                f"({form.written}), whose size is not known"
-            )
-            yield _Hint(
-                spec_id=match.spec_id, why=why, remedy="for the known formats: {plain}"
-            )
+            spec_id = match.spec_id
+            holds = f"its name says that it holds {spec_id} in another format"
+            why = f"{holds} ({form.written}), whose size is not known"
+            remedy = "for the known formats: {plain}"
+            yield _Hint(spec_id=spec_id, why=why, remedy=remedy)
         break
-    if not owner:
+
+
+def _same_name(unknown: _UnknownName, catalogue: Catalogue) -> Iterator[_Hint]:
+    """A known model in an account that may hold other weights."""
+    if not unknown.owner:
         return
-    for match, _ in naming.matches(rest, catalogue):
-        why = (
-            f'this repository of "{shortened(owner)}" may hold other '
-            f"weights than {match.spec_id}"
-        )
-        yield _Hint(
-            spec_id=match.spec_id,
-            why=why,
-            remedy="if it holds the same weights: {check}",
-        )
+    owner = shortened(unknown.owner)
+    remedy = "if it holds the same weights: {check}"
+    for match, _ in matches(unknown.last_part, catalogue):
+        spec_id = match.spec_id
+        why = f'this repository of "{owner}" may hold other weights than {spec_id}'
+        yield _Hint(spec_id=spec_id, why=why, remedy=remedy)
         break
+
+
+class _Repository(NamedTuple):
+    """A repository, and the model whose layers it has."""
+
+    spec_id: str
+    name: str
 
 
 class _Alike:
     """The repositories of `alike.toml`, each with the model whose layers it has."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        # each model with the name of a repository that has its layers
-        self._entries: list[tuple[str, str]] = []
+        self._entries: list[_Repository] = []
         self._place_by_key: dict[str, int] = {}
         self._places_by_word: dict[str, set[int]] = {}
-        for spec_id, repositories in catalogue.common("alike").get("alike", {}).items():
+        alike: Mapping[str, Sequence[str]] = catalogue.common("alike").get("alike", {})
+        for spec_id, repositories in alike.items():
             for repository in repositories:
-                self._add(spec_id, repository)
+                self._add(_Repository(spec_id, repository))
         # the name of a line of tunes stands in the names of listed models
         self.words_of_models: set[str] = set()
         for spec_id in catalogue.outlines:
             self.words_of_models.update(canonical(spec_id).split("-"))
 
-    def _add(self, spec_id: str, repository: str) -> None:
+    def _add(self, repository: _Repository) -> None:
         place = len(self._entries)
-        self._entries.append((spec_id, repository))
-        key = canonical(repository.rpartition("/")[2])
+        self._entries.append(repository)
+        key = canonical(repository.name.rpartition("/")[2])
         for word in set(key.split("-")):
             self._places_by_word.setdefault(word, set()).add(place)
         if not re.search(r"\d", key):
             # a word without a number names many repositories: only its account's is meant
-            key = canonical(repository)
+            key = canonical(repository.name)
         self._place_by_key[key] = place
 
     def id_of(self, keys: Iterable[str]) -> str | None:
@@ -342,16 +410,18 @@ class _Alike:
         places = [self._place_by_key[key] for key in keys if key in self._place_by_key]
         if not places:
             return None
-        spec_id, _ = self._entries[max(places)]
-        return spec_id
+        return self._entries[max(places)].spec_id
 
     def names_by_id(self, words: Iterable[str]) -> dict[str, str]:
         """By model the last repository whose name holds all of these words."""
         places = [self._places_by_word.get(word, set()) for word in set(words)]
         if not places:
             return {}
-        common = sorted(set.intersection(*places))
-        return dict(self._entries[place] for place in common)
+        names: dict[str, str] = {}
+        for place in sorted(set.intersection(*places)):
+            repository = self._entries[place]
+            names[repository.spec_id] = repository.name
+        return names
 
 
 @cache
@@ -364,14 +434,14 @@ def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
     for inside, others in _parts_of(words):
         name = "-".join(inside)
         # an alias or a short id may be the name of a family
-        kinds = ("whole", "aliases") if naming.sizes_in(name) else ("ids",)
+        kinds = ("whole", "aliases") if sizes_in(name) else ("ids",)
         try:
             spec_id = catalogue.id_named(name, *kinds)
         except UnknownModelError:
             continue
         if spec_id is None or catalogue.outlines[spec_id].closed:
             continue
-        if not naming.sizes_in("-".join(others)):
+        if not sizes_in("-".join(others)):
             return spec_id
     return None
 
@@ -402,26 +472,26 @@ class _KnownNames:
         # of one model its tag of Ollama, which sorts after its id
         self.written = {canonical(name): name for name in names}
         self.ids = {id: canonical(id) for id in catalogue.outlines}
-        # by the number of letters: the name without what separates words, and the name
-        self._letters_by_length: dict[int, list[tuple[str, str]]] = {}
-        # by the name without its number of billions: the number, and the name
-        self._sizes: dict[str, list[tuple[float, str]]] = {}
+        # by the number of letters: by the name without what separates words the name
+        self._by_length: dict[int, list[tuple[str, str]]] = {}
+        # by the name without its number of billions: by the name the number
+        self._sizes: dict[str, dict[str, float]] = {}
         for key, name in self.written.items():
             letters = key.replace("-", "")
-            self._letters_by_length.setdefault(len(letters), []).append((letters, name))
+            self._by_length.setdefault(len(letters), []).append((letters, name))
             sized = re.fullmatch(_SEARCHED.sized, name)
             if sized is not None:
-                line = self._sizes.setdefault(_without_size(sized), [])
-                line.append((float(sized[2]), name))
+                line = self._sizes.setdefault(_without_size(sized), {})
+                line[name] = float(sized[2])
 
     def slips_of(self, letters: str) -> list[str]:
         """The names from which these letters differ in one letter, or in two swapped ones."""
         count = len(letters)
-        if count <= 3:
+        if count < _LEAST_LETTERS_OF_SLIP:
             return []
-        slips = []
+        slips: list[str] = []
         for length in (count - 1, count, count + 1):
-            for known, name in self._letters_by_length.get(length, ()):
+            for known, name in self._by_length.get(length, ()):
                 # one slip leaves the first letter or the last
                 is_near = known[:1] == letters[:1] or known[-1:] == letters[-1:]
                 if is_near and is_slip(known, letters):
@@ -433,9 +503,10 @@ class _KnownNames:
         sized = re.fullmatch(_SEARCHED.sized, typed)
         if sized is None:
             return []
-        distances = {}
-        for size, name in self._sizes.get(_without_size(sized), ()):
-            distances[name] = abs(float(sized[2]) - size)
+        typed_size = float(sized[2])
+        distances: dict[str, float] = {}
+        for name, size in self._sizes.get(_without_size(sized), {}).items():
+            distances[name] = abs(typed_size - size)
         return sorted(distances, key=lambda name: (distances[name], name))
 
 
@@ -476,13 +547,12 @@ def near_names(typed: str, catalogue: Catalogue) -> tuple[str, ...]:
     They take longer to find than all else of an answer (6 ms), so only one that is shown is
     asked for.
     """
+    names = _meant_names(typed, catalogue)
+    names += _family_ids(typed, catalogue)
+    names += _alike_ids(typed, catalogue)
     name_by_id: dict[str, str] = {}
-    for name in (
-        *_meant_names(typed, catalogue),
-        *_family_ids(typed, catalogue),
-        *_alike_ids(typed, catalogue),
-    ):
-        spec_id = naming.id_of(name, catalogue) or name
+    for name in names:
+        spec_id = id_of(name, catalogue) or name
         name_by_id.setdefault(spec_id, name)
     return tuple(name_by_id.values())[: _SEARCHED.most_hints]
 
@@ -510,5 +580,5 @@ def _alike_ids(typed: str, catalogue: Catalogue) -> list[str]:
     beginning = key[:MAX_GUESSED_LETTERS]
     near = get_close_matches(beginning, written, n=most, cutoff=_SEARCHED.near)
     near.sort(key=lambda like: (like[:2] != key[:2], _numbers_in(like) != numbers))
-    ids = [naming.id_of(written[like], catalogue) for like in near]
+    ids = [id_of(written[like], catalogue) for like in near]
     return [spec_id for spec_id in ids if spec_id is not None]
