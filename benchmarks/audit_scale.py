@@ -33,7 +33,7 @@ from typing import Any
 from selfhost.audit import fleet_judge, run
 from selfhost.audit.machines import load_machines
 from selfhost.audit.policy import read_policy
-from selfhost.audit.run import PolicyJudge
+from selfhost.audit.policy_judge import PolicyJudge
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.tables import Document
 from selfhost.machine import profiles, reader

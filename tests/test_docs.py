@@ -21,7 +21,7 @@ import readme_picture
 import selfhost
 from helpers.machines import IDS
 from helpers.paths import DATA, RECORDS, ROOT, SCHEMAS
-from selfhost.audit.drafts import table_of
+from selfhost.audit.answers import table_of
 from selfhost.audit.policy import read_policy
 from selfhost.audit.systems import READERS
 from selfhost.catalogue.index import Catalogue
@@ -205,7 +205,7 @@ def test_the_guide_names_every_system_and_report() -> None:
     table = USAGE.split("| system | command that gives it |")[1].split("\n\n")[0]
     first_cells = re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)
     titles = {title for cell in first_cells for title in cell.split(", ")} - {"---"}
-    assert titles == {table_of(name)["title"] for name in READERS}
+    assert titles == {table_of(name).title for name in READERS}
     readme = (DATA / "fleet" / "README.md").read_text(encoding="utf-8")
     for sample in (DATA / "fleet").glob("*/*"):
         # those that were written by hand have no source

@@ -1,27 +1,38 @@
-"""Every entry of a policy on every machine: the machines of one kind together, shared by processes.
+"""Every entry of a policy on every machine of a fleet.
 
-No finding gets better when a machine has less memory, disk or bandwidth. So where a machine made of
-the worst of each number of several and one made of the best have the same deciding findings, all
-between have them; else the machines are split in two. What is free of an accelerator decides where
-layers lie, and with that what the RAM must hold: machines that differ in it are never taken
-together. A few machines are judged one by one.
+`FleetJudge` says which entries are for which machines, and puts machines of one kind for which the
+same entries are into tasks of about the same size. Several processes do the tasks (`Task.results`),
+in the way that `kinds` explains: several machines together, wherever two judgements answer for all
+of them. At last the machines that fare alike become the groups of the audit.
 """
 
 from __future__ import annotations
 
-import os
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from math import log2
 from time import monotonic
+from typing import NamedTuple
 
 from ..core.errors import SelfhostError
 from ..core.records import Record
 from ..judge.record import Verdict
-from ..machine.record import BANDWIDTH, Machine
-from .machines import Machines, Numbers, Slot, with_numbers
+from ..machine.record import Machine
+from .kinds import (
+    AlikeMachines,
+    Decision,
+    DecisionKey,
+    Kind,
+    Machines,
+    Numbers,
+    NumbersByMachine,
+    Outcomes,
+    machines_that_fare_alike,
+    same_free_memory_of_cards,
+)
 from .policy import Policy, Wanted
+from .processes import in_order, usable_processors
 from .rows import Exemptions, Group, Row, row_of, unplaced_row
 
 # hears how much is done, and of how much
@@ -30,12 +41,8 @@ Tell = Callable[[float, float], None]
 Judge = Callable[[Wanted, str, Machine], Verdict]
 # why a model's name means none; None of every other
 NameCheck = Callable[[str], SelfhostError | None]
-# what decides of a verdict: the route, what is loaded by what, and the check, outcome and code
-# of each deciding finding
-Key = tuple[str, str | None, str | None, str | None, tuple[tuple[str, str, str], ...]]
-# what decides, the most that a machine lacks, minus the number of that machine, and all numbers
-Sorted = tuple[Key, float, int, list[int]]
-Outcomes = list[Sorted] | SelfhostError
+# what a row changed to since an earlier audit; None: nothing
+ChangeOf = Callable[[Row], str | None]
 
 # judgements of one task: about half a second
 _WORK_OF_TASK = 500.0
@@ -45,25 +52,138 @@ _MOST_QUESTIONS = 250
 _FEW = 4
 # a policy with more questions that cannot be judged is judged no further
 MOST_REFUSED = 1_000
-# the numbers that a check rests on, by the first word of their slots
-_RESTS_ON = {"disk": "disks", "speed": BANDWIDTH}
-# by the first word of a slot, which of them it is; memory all others
-_KINDS = {name: name for name in _RESTS_ON.values()}
 
 
-class Alike:
-    """Machines that fare alike under one entry; `hardest`: the most that one lacks, and which."""
+class Asking(NamedTuple):
+    """An entry of the policy, by its index, that asks a question, and the numbers of the exceptions
+    that are for it on the machine.
+    """
+
+    entry: int
+    exceptions: tuple[int, ...]
+
+
+class Question(NamedTuple):
+    """The first entry that asks something, and all that ask the same there."""
+
+    wanted: Wanted
+    asking: tuple[Asking, ...]
+
+
+class Task(Record):
+    """Machines of one kind with their numbers, and what is asked of them. `work`: about how many
+    judgements it takes.
+    """
+
+    kind: Kind
+    basis: str
+    numbers: NumbersByMachine
+    questions: tuple[Question, ...]
+    work: float
+
+    def results(self, judge: Judge | None = None) -> list[Outcomes]:
+        """What each question comes to; a process of a pool has its own judge."""
+        judge = judge or _judges[0]
+        slots = self.kind.slots
+        parts = same_free_memory_of_cards(slots, self.numbers, self.numbers)
+        results: list[Outcomes] = []
+        for question in self.questions:
+            boxes = _boxes(parts, question.wanted)
+            decide = cache(partial(self._decide, question.wanted, judge))
+            try:
+                alike = machines_that_fare_alike(slots, self.numbers, boxes, decide)
+            except SelfhostError as error:
+                results.append(error)
+            else:
+                results.append(alike)
+        return results
+
+    def _decide(self, wanted: Wanted, judge: Judge, numbers: Numbers) -> Decision:
+        """What decides on a machine of the kind with these numbers."""
+        verdict = judge(wanted, self.basis, self.kind.machine(numbers))
+        findings: list[tuple[str, str, str]] = []
+        lacks = 0.0
+        for finding in verdict.findings:
+            if finding.decides:
+                findings.append((finding.check, finding.outcome.value, finding.code))
+                lacks = max(lacks, finding.short or 0.0)
+        key = DecisionKey(
+            route=verdict.route,
+            runtime=verdict.workload.runtime,
+            format=verdict.workload.format,
+            quantization=verdict.workload.quantization,
+            findings=tuple(findings),
+        )
+        return Decision(key, lacks)
+
+
+def _boxes(parts: Sequence[list[int]], wanted: Wanted) -> list[list[int]]:
+    """The machines that are judged together, in each list. A few are judged one by one, and so are
+    all where models share the machine: what lies on which accelerator then follows no order of the
+    machines' numbers.
+    """
+    boxes: list[list[int]] = []
+    for part in parts:
+        if wanted.members or len(part) <= _FEW:
+            boxes += [[place] for place in part]
+        else:
+            boxes.append(part)
+    return boxes
+
+
+class _Hardest(NamedTuple):
+    """The machine that lacks most, and how much."""
+
+    lacks: float
+    place: int
+
+    def is_harder_than(self, other: _Hardest) -> bool:
+        """Whether it lacks more; of two that lack as much the first machine counts."""
+        if self.lacks != other.lacks:
+            return self.lacks > other.lacks
+        return self.place < other.place
+
+
+class _Fate:
+    """The machines that fare alike under one entry. Those of which it is not known whether the
+    entry is for them were not judged: they have their `row`, and none of them is the hardest.
+    """
 
     def __init__(
         self, wanted: Wanted, exceptions: tuple[int, ...] = (), row: Row | None = None
     ) -> None:
-        self.wanted, self.exceptions, self.row = wanted, exceptions, row
-        self.numbers = array("l")
-        self.hardest: tuple[float, int] | None = None
+        self.wanted = wanted
+        self.exceptions = exceptions
+        self.row = row
+        self.places = array("l")
+        self.hardest: _Hardest | None = None
+
+    def add(self, alike: AlikeMachines) -> None:
+        """Add machines that were judged."""
+        self.places.extend(alike.places)
+        hardest = _Hardest(alike.lacks, alike.hardest)
+        if self.hardest is None or hardest.is_harder_than(self.hardest):
+            self.hardest = hardest
+
+    def order(self) -> tuple[int, int]:
+        """The place of the group in the audit: by the entry, then by the first machine."""
+        return self.wanted.index, min(self.places)
 
 
-# an entry of the policy that asks a question: its index, and the exceptions on the machine
-Asking = tuple[int, tuple[int, ...]]
+class _FateKey(NamedTuple):
+    """An entry, what decides of it, and which exceptions are for what decides."""
+
+    entry: int
+    decides: object
+    exceptions: tuple[int, ...]
+
+
+class _BatchKey(NamedTuple):
+    """What machines have in common that can be judged together."""
+
+    kind: int
+    basis: str
+    asking: tuple[Asking, ...]
 
 
 class FleetJudge:
@@ -80,90 +200,100 @@ class FleetJudge:
         exceptions: Exemptions,
         check_name: NameCheck | None = None,
     ) -> None:
-        self._policy, self._machines, self._judge = policy, machines, judge
+        self._policy = policy
+        self._machines = machines
+        self._judge = judge
         self._exceptions = exceptions
         self._check_name = check_name
         self.refused: dict[int, SelfhostError] = {}
         self.is_cut_off = False
         self.placed: set[int] = set()
         # by entry the first that asks the same
-        first_by_question: dict[object, int] = {}
-        self._first = [
-            first_by_question.setdefault(wanted.question, wanted.index)
-            for wanted in policy.models
-        ]
-        self._alike: dict[tuple[int, object, tuple[int, ...]], Alike] = {}
+        self._first = _first_that_ask_the_same(policy)
+        self._fates: dict[_FateKey, _Fate] = {}
         # by question and machine, for entries that ask the same
         self._verdicts: dict[tuple[int, int], Verdict] = {}
-        # numbers of machines by kind, basis of memory, and entries with the exceptions there
-        self._batches: dict[tuple[int, str, tuple[Asking, ...]], list[int]] = {}
-        for number, machine in enumerate(machines):
-            entries = []
-            for wanted in policy.models:
-                selected = policy.selects(wanted.machines, machine)
-                if selected is False:
-                    continue
-                self.placed.add(wanted.index)
-                if selected is None:
-                    row = unplaced_row(policy, wanted, machine)
-                    alike = wanted.index, row.reasons, ()
-                    unplaced = self._alike.setdefault(alike, Alike(wanted, row=row))
-                    unplaced.numbers.append(number)
-                else:
-                    entries.append(
-                        (wanted.index, exceptions.concerning(wanted.name, machine))
-                    )
-            key = machines.kind_of[number], policy.memory_basis(machine), tuple(entries)
-            self._batches.setdefault(key, []).append(number)
+        self._batches: dict[_BatchKey, list[int]] = {}
+        for place, machine in enumerate(machines):
+            asking = self._entries_for(place, machine)
+            basis = policy.memory_basis(machine)
+            key = _BatchKey(machines.kind_of[place], basis, asking)
+            self._batches.setdefault(key, []).append(place)
+
+    def _entries_for(self, place: int, machine: Machine) -> tuple[Asking, ...]:
+        """The entries that are for a machine."""
+        asking: list[Asking] = []
+        for wanted in self._policy.models:
+            selected = self._policy.selects(wanted.machines, machine)
+            if selected is False:
+                continue
+            self.placed.add(wanted.index)
+            if selected is None:
+                self._add_unplaced(wanted, place, machine)
+            else:
+                concerning = self._exceptions.concerning(wanted.name, machine)
+                asking.append(Asking(wanted.index, concerning))
+        return tuple(asking)
+
+    def _add_unplaced(self, wanted: Wanted, place: int, machine: Machine) -> None:
+        """Keep a machine of which it is not known whether an entry is for it."""
+        row = unplaced_row(self._policy, wanted, machine)
+        key = _FateKey(wanted.index, row.reasons, ())
+        fate = self._fates.setdefault(key, _Fate(wanted, row=row))
+        fate.places.append(place)
 
     def judge_all(self, tell: Tell) -> None:
         """Judge each entry where it is asked for; `tell` hears how many verdicts are given, and of
         how many.
         """
         self._refuse_unknown_names()
+        if not self.is_cut_off:
+            self._do_tasks(tell)
         if self.is_cut_off:
-            self._alike.clear()
+            # what was judged so far is no answer
+            self._fates.clear()
             return
-        tasks = [*self._tasks()]
-        whole, done = sum(task.work for task in tasks), 0.0
-        verdicts, rules = (
-            len(self._machines) * len(self._policy.models),
-            self._policy.exceptions,
-        )
+        for key in list(self._fates):
+            if key.entry in self.refused:
+                del self._fates[key]
+        for fate in self._fates.values():
+            self._exceptions.count(fate.exceptions, len(fate.places))
+
+    def _do_tasks(self, tell: Tell) -> None:
+        tasks = list(self._tasks())
+        work = sum(task.work for task in tasks)
+        done = 0.0
+        verdicts = len(self._machines) * len(self._policy.models)
         refused: set[int] = set()
         for task, results in _task_results(tasks, self._judge):
-            for (wanted, asking), result in zip(task.entries, results, strict=True):
+            for question, result in zip(task.questions, results, strict=True):
                 if isinstance(result, SelfhostError):
-                    refused.add(wanted.index)
-                    for index, _ in asking:
-                        self.refused.setdefault(index, result)
-                    continue
-                for key, lacks, hardest, numbers in result:
-                    checks = {check for check, _, _ in key[-1]}
-                    for index, concerning in asking:
-                        own = tuple(
-                            [each for each in concerning if rules[each].rule in checks]
-                        )
-                        alike = self._alike.setdefault(
-                            (index, key, own), Alike(self._policy.models[index], own)
-                        )
-                        alike.numbers.extend(numbers)
-                        alike.hardest = max(
-                            alike.hardest or (lacks, hardest), (lacks, hardest)
-                        )
+                    refused.add(question.wanted.index)
+                    self._refuse(question, result)
+                else:
+                    self._add(question, result)
             done += task.work
-            tell(done / whole * verdicts, verdicts)
-            if len(refused) > MOST_REFUSED and done < whole:
+            tell(done / work * verdicts, verdicts)
+            if len(refused) > MOST_REFUSED and done < work:
                 self.is_cut_off = True
-                # what was judged so far is no answer
-                self._alike.clear()
                 return
-        judged = self._alike.items()
-        self._alike = {
-            place: alike for place, alike in judged if place[0] not in self.refused
-        }
-        for alike in self._alike.values():
-            self._exceptions.count(alike.exceptions, len(alike.numbers))
+
+    def _refuse(self, question: Question, error: SelfhostError) -> None:
+        for asker in question.asking:
+            self.refused.setdefault(asker.entry, error)
+
+    def _add(self, question: Question, result: Sequence[AlikeMachines]) -> None:
+        """Add what a question came to, to each entry that asks it."""
+        for alike in result:
+            checks = {check for check, _, _ in alike.key.findings}
+            for asker in question.asking:
+                exceptions = self._exceptions.of_checks(asker.exceptions, checks)
+                key = _FateKey(asker.entry, alike.key, exceptions)
+                fate = self._fates.get(key)
+                if fate is None:
+                    fate = _Fate(self._policy.models[asker.entry], exceptions)
+                    self._fates[key] = fate
+                fate.add(alike)
 
     def _refuse_unknown_names(self) -> None:
         """Refuse the entries whose names mean no model, in this process: others would each read the
@@ -171,17 +301,15 @@ class FleetJudge:
         """
         if self._check_name is None:
             return
+        check_name = cache(self._check_name)
         asked: set[int] = set()
-        for _, _, entries in self._batches:
-            asked.update(index for index, _ in entries)
-        errors: dict[str, SelfhostError | None] = {}
+        for batch in self._batches:
+            asked.update([asker.entry for asker in batch.asking])
         refused_questions: set[int] = set()
         for index in sorted(asked):
             wanted = self._policy.models[index]
             for member in wanted.members or (wanted,):
-                if member.name not in errors:
-                    errors[member.name] = self._check_name(member.name)
-                error = errors[member.name]
+                error = check_name(member.name)
                 if error is not None:
                     self.refused[index] = error
                     refused_questions.add(self._first[index])
@@ -192,194 +320,120 @@ class FleetJudge:
 
     def _tasks(self) -> Iterator[Task]:
         """The work of all batches, in tasks of about the same size."""
-        for (kind, basis, entries), batch in self._batches.items():
-            template, slots = self._machines.kinds[kind]
-            asking: dict[int, list[Asking]] = {}
-            for index, concerning in entries:
-                if index in self.refused:
-                    continue
-                asking.setdefault(self._first[index], []).append((index, concerning))
-            questions = [
-                (self._policy.models[first], same) for first, same in asking.items()
-            ]
-            parts = _parts(slots, self._machines.numbers, batch)
+        for batch, places in self._batches.items():
+            kind = self._machines.kinds[batch.kind]
+            questions = self._questions(batch.asking)
+            numbers = self._machines.numbers
+            parts = same_free_memory_of_cards(kind.slots, numbers, places)
             for start in range(0, len(questions), _MOST_QUESTIONS):
-                asked = tuple(questions[start : start + _MOST_QUESTIONS])
-                for rows, work in self._shares(parts, asked):
+                asked = questions[start : start + _MOST_QUESTIONS]
+                for share in self._shares(parts, asked):
                     yield Task(
-                        template=template,
-                        slots=slots,
-                        basis=basis,
-                        rows=rows,
-                        entries=asked,
-                        work=work,
+                        kind=kind,
+                        basis=batch.basis,
+                        numbers=share.numbers,
+                        questions=asked,
+                        work=share.work,
                     )
 
+    def _questions(self, asking: Sequence[Asking]) -> tuple[Question, ...]:
+        """What these entries ask, each question once; none that was refused."""
+        by_first: dict[int, list[Asking]] = {}
+        for asker in asking:
+            if asker.entry not in self.refused:
+                by_first.setdefault(self._first[asker.entry], []).append(asker)
+        questions: list[Question] = []
+        for first, entries in by_first.items():
+            questions.append(Question(self._policy.models[first], tuple(entries)))
+        return tuple(questions)
+
     def _shares(
-        self,
-        parts: Sequence[Sequence[int]],
-        asked: Sequence[tuple[Wanted, list[Asking]]],
-    ) -> Iterator[tuple[dict[int, Numbers], float]]:
-        """The machines of these parts with their numbers, as many as make the work of a task."""
-        rows: dict[int, Numbers] = {}
+        self, parts: Sequence[Sequence[int]], questions: Sequence[Question]
+    ) -> Iterator[_Share]:
+        """The machines of these parts, as many at a time as make the work of a task."""
+        numbers: dict[int, Numbers] = {}
         work = 0.0
         for part in parts:
-            rows |= {number: self._machines.numbers[number] for number in part}
-            one_by_one = len(part)
-            halving = 1 + 3 * log2(len(part))
-            work += sum(
-                one_by_one if wanted.members else halving for wanted, _ in asked
-            )
+            for place in part:
+                numbers[place] = self._machines.numbers[place]
+            work += sum(_judgements(question, len(part)) for question in questions)
             if work > _WORK_OF_TASK:
-                yield rows, work
-                rows, work = {}, 0.0
-        if rows:
-            yield rows, work
+                yield _Share(numbers, work)
+                numbers = {}
+                work = 0.0
+        if numbers:
+            yield _Share(numbers, work)
 
-    def groups(
-        self, change_of: Callable[[Row], str | None] | None = None
-    ) -> Iterator[Group]:
+    def groups(self, change_of: ChangeOf | None = None) -> Iterator[Group]:
         """The machines that fare alike, entry after entry; with `change_of` those that changed."""
-        names = self._machines.names
         self._verdicts.clear()
-        for alike in sorted(
-            self._alike.values(),
-            key=lambda each: (each.wanted.index, min(each.numbers)),
-        ):
-            hardest = -alike.hardest[1] if alike.hardest else min(alike.numbers)
-            row = alike.row or self._row(alike, hardest)
-            parts: dict[str | None, list[int]] = {}
-            for number in sorted(alike.numbers):
-                change = change_of and change_of(row.replace(machine=names[number]))
-                if change is not None or change_of is None:
-                    parts.setdefault(change, []).append(number)
-            for change, numbers in parts.items():
-                if hardest not in numbers and alike.hardest:
-                    row = self._row(alike, numbers[0])
-                exit_code = row.exit_code if change in (None, "new") else 0
-                yield Group(
-                    row=row.replace(change=change, exit_code=exit_code),
-                    numbers=array("l", numbers),
-                    names=tuple([names[number] for number in numbers]),
-                )
+        for fate in sorted(self._fates.values(), key=_Fate.order):
+            example = min(fate.places)
+            if fate.hardest is not None:
+                example = fate.hardest.place
+            row = fate.row or self._row(fate, example)
+            parts: dict[str | None, list[int]] = {None: sorted(fate.places)}
+            if change_of is not None:
+                parts = self._changed(fate, row, change_of)
+            for change, places in parts.items():
+                if fate.hardest is not None and example not in places:
+                    row = self._row(fate, places[0])
+                yield self._group(row, places, change)
 
-    def _row(self, alike: Alike, number: int) -> Row:
-        machine = self._machines[number]
-        asked = self._first[alike.wanted.index], number
+    def _changed(
+        self, fate: _Fate, row: Row, change_of: ChangeOf
+    ) -> dict[str | None, list[int]]:
+        """The machines that changed, by how."""
+        changed: dict[str | None, list[int]] = {}
+        for place in sorted(fate.places):
+            change = change_of(row.replace(machine=self._machines.names[place]))
+            if change is not None:
+                changed.setdefault(change, []).append(place)
+        return changed
+
+    def _group(self, row: Row, places: Sequence[int], change: str | None) -> Group:
+        exit_code = row.exit_code if change in (None, "new") else 0
+        names = self._machines.names
+        return Group(
+            row=row.replace(change=change, exit_code=exit_code),
+            numbers=array("l", places),
+            names=tuple([names[place] for place in places]),
+        )
+
+    def _row(self, fate: _Fate, place: int) -> Row:
+        """The row of an entry on one machine."""
+        machine = self._machines[place]
+        asked = self._first[fate.wanted.index], place
         verdict = self._verdicts.get(asked)
         if verdict is None:
-            verdict = self._judge(
-                alike.wanted, self._policy.memory_basis(machine), machine
-            )
+            basis = self._policy.memory_basis(machine)
+            verdict = self._judge(fate.wanted, basis, machine)
             self._verdicts[asked] = verdict
-        covers = self._exceptions.covers(alike.exceptions)
-        return row_of(self._policy, alike.wanted, machine.name, verdict, covers)
+        covers = self._exceptions.covers(fate.exceptions)
+        return row_of(self._policy, fate.wanted, machine.name, verdict, covers)
 
 
-class Task(Record):
-    """Machines of one kind, and entries of the policy that ask different things, each with all that
-    ask the same.
-    """
+class _Share(NamedTuple):
+    """The machines of a task with their numbers, and about how many judgements they take."""
 
-    template: Machine
-    slots: tuple[Slot, ...]
-    basis: str
-    rows: dict[int, Numbers]
-    entries: tuple[tuple[Wanted, list[Asking]], ...]
-    # about how many judgements it takes
+    numbers: Mapping[int, Numbers]
     work: float
 
-    def results(self, judge: Judge | None = None) -> list[Outcomes]:
-        """What each entry comes to; a process of a pool has its own judge."""
-        judge, results = judge or _judges[0], list[Outcomes]()
-        parts = _parts(self.slots, self.rows, [*self.rows])
-        for wanted, _ in self.entries:
-            boxes = []
-            for part in parts:
-                # what lies on which accelerator beside other models follows no order of the
-                # machines' numbers
-                is_alone = len(part) <= _FEW or bool(wanted.members)
-                boxes += [[number] for number in part] if is_alone else [part]
-            try:
-                results.append(
-                    self._grouped(boxes, cache(partial(self._decide, wanted, judge)))
-                )
-            except SelfhostError as error:
-                results.append(error)
-        return results
 
-    def _decide(self, wanted: Wanted, judge: Judge, row: Numbers) -> tuple[Key, float]:
-        verdict = judge(
-            wanted, self.basis, with_numbers(self.template, self.slots, row)
-        )
-        loaded, deciding = (
-            verdict.workload,
-            [each for each in verdict.findings if each.decides],
-        )
-        parts = tuple((each.check, each.outcome.value, each.code) for each in deciding)
-        key = verdict.route, loaded.runtime, loaded.format, loaded.quantization, parts
-        return key, max((each.short or 0.0 for each in deciding), default=0.0)
-
-    def _grouped(
-        self, boxes: list[list[int]], decide: Callable[[Numbers], tuple[Key, float]]
-    ) -> list[Sorted]:
-        """The machines in these boxes, by what decides there. A box whose ends differ is halved
-        along the numbers on which the difference rests, and of which it has most.
-        """
-        by_key: dict[Key, list[int]] = {}
-        lacking: dict[Key, float] = {}
-        while boxes:
-            box = boxes.pop()
-            columns = list(zip(*[self.rows[number] for number in box], strict=True))
-            worst, lacks = decide(tuple(map(min, columns)))
-            best, _ = decide(tuple(map(max, columns)))
-            if worst == best:
-                by_key.setdefault(worst, []).extend(box)
-                lacking[worst] = max(lacks, lacking.get(worst, 0.0))
-                continue
-            checks = {check for check, _, _ in set(worst[-1]) ^ set(best[-1])}
-            wanted = {_RESTS_ON.get(check, "memory") for check in checks}
-            ranks: list[tuple[bool, bool, bool]] = []
-            for (name, *_), numbers in zip(self.slots, columns, strict=True):
-                differs, kind = len({*numbers}) > 1, _KINDS.get(name, "memory")
-                # of memory the limit decides most often
-                is_first = name in ("memory_limit_bytes", *_KINDS)
-                ranks.append((differs and kind in wanted, differs, is_first))
-            column = columns[ranks.index(max(ranks))]
-            values = sorted(column)
-            middle = next(
-                value for value in values[len(values) // 2 :] if value > values[0]
-            )
-            smaller, larger = list[int](), list[int]()
-            for number, value in zip(box, column, strict=True):
-                half = larger if value >= middle else smaller
-                half.append(number)
-            boxes += (smaller, larger)
-        results = []
-        for key, group in by_key.items():
-            hardest = [min(group)]
-            if lacking[key]:
-                # one of those with the least of a number lacks most
-                columns = list(
-                    zip(*[self.rows[number] for number in group], strict=True)
-                )
-                hardest += [group[column.index(min(column))] for column in columns]
-            ranked = [(decide(self.rows[number])[1], -number) for number in hardest]
-            results.append((key, *max(ranked), group))
-        return results
+def _judgements(question: Question, machines: int) -> float:
+    """About how many judgements a question takes for so many machines of one kind."""
+    if question.wanted.members:
+        return machines
+    return 1 + 3 * log2(machines)
 
 
-def _parts(
-    slots: Sequence[Slot],
-    rows: Sequence[Numbers] | dict[int, Numbers],
-    numbers: Sequence[int],
-) -> list[list[int]]:
-    """The machines in parts that have the same free memory of every accelerator."""
-    cards = [at for at, slot in enumerate(slots) if slot[0] == "accelerators"]
-    parts: dict[Numbers, list[int]] = {}
-    for number in numbers:
-        parts.setdefault(tuple([rows[number][at] for at in cards]), []).append(number)
-    return [parts[free] for free in sorted(parts)]
+def _first_that_ask_the_same(policy: Policy) -> list[int]:
+    """For each entry of a policy the index of the first that asks the same."""
+    first_by_question: dict[object, int] = {}
+    first: list[int] = []
+    for wanted in policy.models:
+        first.append(first_by_question.setdefault(wanted.question, wanted.index))
+    return first
 
 
 # what judges in this process, one of a pool
@@ -389,33 +443,18 @@ _judges: list[Judge] = []
 def _task_results(
     tasks: Sequence[Task], judge: Judge
 ) -> Iterator[tuple[Task, list[Outcomes]]]:
-    """Each task with what its entries come to."""
-    usable = getattr(os, "sched_getaffinity", None)
-    # more than 32 gain nothing
-    processes = min(len(tasks), 32, len(usable(0)) if usable else os.cpu_count() or 1)
+    """Each task with what its questions come to."""
+    processes = min(len(tasks), usable_processors())
     if processes < 2 or sum(task.work for task in tasks) < _WORK_OF_TASK:
-        yield from ((task, task.results(judge)) for task in tasks)
+        for task in tasks:
+            yield task, task.results(judge)
         return
-    from concurrent.futures import ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
-
-    pool = ProcessPoolExecutor(processes, initializer=_start_process, initargs=(judge,))
-    try:
-        yield from zip(tasks, pool.map(Task.results, tasks), strict=True)
-    except BrokenProcessPool as error:
-        raise SelfhostError(
-            "the system ended a process of this audit, perhaps for lack of memory",
-            remedy="name fewer machines at a time",
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    keep_judge = partial(_keep_judge, judge)
+    results = in_order(tasks, Task.results, processes, keep_judge)
+    yield from zip(tasks, results, strict=True)
 
 
-def _start_process(judge: Judge) -> None:
-    import signal
-
-    # an interrupt is for the process that began this one
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _keep_judge(judge: Judge) -> None:
     _judges[:] = [judge]
 
 
@@ -426,22 +465,29 @@ _LEAST_SECONDS = 5.0
 _WATCHED_PART = 0.2
 
 
+class _Begun(NamedTuple):
+    """When the first things were judged, for which much is read once, and what part they were."""
+
+    seconds: float
+    part: float
+
+
 class TimeLimit:
     """Refuses a job that would take too long, by the pace of its first seconds."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        # when the first things were judged, for which much is read once, and what part they were
-        self._begun: tuple[float, float] | None = None
+        self._begun: _Begun | None = None
 
     def __call__(self, done: float, total: float) -> None:
         """So many of all verdicts are given. Raises `SelfhostError`."""
-        now, part = self._clock(), done / total
+        now = self._clock()
+        part = done / total
         if self._begun is None:
-            self._begun = (now, part)
+            self._begun = _Begun(now, part)
             return
-        seconds = now - self._begun[0]
-        done_meanwhile = part - self._begun[1]
+        seconds = now - self._begun.seconds
+        done_meanwhile = part - self._begun.part
         if part >= _WATCHED_PART or seconds < _LEAST_SECONDS or not done_meanwhile:
             return
         needed_seconds = seconds / done_meanwhile

@@ -290,6 +290,11 @@ class Wanted(Record):
     members: tuple[Wanted, ...] = ()
 
     @property
+    def is_for_classes(self) -> bool:
+        """Whether a selector names a class."""
+        return any(selector.kind == "class" for selector in self.machines)
+
+    @property
     def question(self) -> object:
         """What a verdict rests on: entries with equal ones have the same verdict everywhere."""
         members = tuple([member.question for member in self.members])

@@ -1,5 +1,8 @@
-"""The answer of an audit: rows, groups of machines that fare alike, the fate of exceptions; and
-what the policy says of a verdict.
+"""The answer of an audit: rows, groups of machines that fare alike, and the fate of exceptions.
+
+What goes in: a verdict, the entry of the policy that asked for it, and the exceptions for it. What
+comes out: a `Row`, with what the policy says of the verdict. Machines whose rows differ in nothing
+but the machine's name are one `Group`; all groups make the `Audit`.
 """
 
 from __future__ import annotations
@@ -14,15 +17,16 @@ from ..core.records import Record
 from ..judge.checks import Finding, Outcome
 from ..judge.record import Route, Verdict, exit_code
 from ..machine.record import Machine
-from .policy import Exemption, Policy, Wanted
+from .policy import Exemption, MachineClass, Policy, Wanted
 
 NAMES_SHOWN = 5
 
 
 def listed(names: Sequence[str]) -> str:
     """The first names, and how many more there are."""
-    more = f" and {len(names) - NAMES_SHOWN:,} more" if len(names) > NAMES_SHOWN else ""
-    return f"{', '.join(names[:NAMES_SHOWN])}{more}"
+    text = ", ".join(names[:NAMES_SHOWN])
+    others = len(names) - NAMES_SHOWN
+    return f"{text} and {others:,} more" if others > 0 else text
 
 
 class Result(StrEnum):
@@ -92,11 +96,9 @@ class Group(Record):
     @property
     def name(self) -> str:
         """`edge-01`, or `edge-01 and 9 more`."""
-        return (
-            self.names[0]
-            if self.count == 1
-            else f"{self.names[0]} and {self.count - 1:,} more"
-        )
+        if self.count == 1:
+            return self.names[0]
+        return f"{self.names[0]} and {self.count - 1:,} more"
 
 
 class Use(StrEnum):
@@ -150,15 +152,16 @@ class Audit(Record):
     @property
     def rows(self) -> Iterator[Row]:
         """A row for each model of each machine in turn, made when it is asked for."""
+        # for each entry by machine the place of its group, from 1; 0: it is not judged there
         columns = [array("l", [0]) * len(self.names) for _ in self.policy.models]
         for place, group in enumerate(self.groups, 1):
             for number in group.numbers:
                 columns[group.row.wanted.index][number] = place
         for number, name in enumerate(self.names):
             for column in columns:
-                if place := column[number]:
-                    row = self.groups[place - 1].row
-                    yield row if row.machine == name else row.replace(machine=name)
+                place = column[number]
+                if place:
+                    yield self.groups[place - 1].row.replace(machine=name)
 
     @property
     def exit_code(self) -> int:
@@ -189,47 +192,56 @@ def row_of(
     covers: Mapping[str, Exemption],
 ) -> Row:
     """What the policy says of a verdict; `covers` are the exceptions in force, by their checks."""
-    is_local = verdict.route is Route.LOCAL
-    deciding = [each for each in verdict.findings if each.decides and not is_local]
-    left = [each for each in deciding if each.check not in covers]
-    failed = [each for each in left if each.outcome is Outcome.FAIL]
-    undecided = [each for each in left if each.outcome is not Outcome.FAIL]
-    result = Result.EXCEPTED if deciding else Result.PASS
-    if left:
-        result = Result.FAIL if failed else Result.UNKNOWN
+    failed: list[Finding] = []
+    undecided: list[Finding] = []
+    excepted: list[tuple[str, Exemption]] = []
+    for finding in _deciding(verdict):
+        if finding.check in covers:
+            excepted.append((finding.check, covers[finding.check]))
+        elif finding.outcome is Outcome.FAIL:
+            failed.append(finding)
+        else:
+            undecided.append(finding)
+    result = Result.PASS
+    if failed:
+        result = Result.FAIL
+    elif undecided:
+        result = Result.UNKNOWN
+    elif excepted:
+        result = Result.EXCEPTED
     return Row(
         machine=machine,
         wanted=wanted,
         verdict=verdict,
         result=result,
         exit_code=_exit_code_of(policy, wanted, result),
-        failed=tuple(each.check for each in failed),
-        undecided=tuple(each.check for each in undecided),
-        excepted=tuple(
-            (each.check, covers[each.check]) for each in deciding if each not in left
-        ),
-        reasons=tuple(
-            Reason(check=each.check, reason=each.reason, remedy=each.remedy)
-            for each in (*failed, *undecided)
-        ),
+        failed=tuple([finding.check for finding in failed]),
+        undecided=tuple([finding.check for finding in undecided]),
+        excepted=tuple(excepted),
+        reasons=tuple([_reason(finding) for finding in (*failed, *undecided)]),
     )
+
+
+def _deciding(verdict: Verdict) -> list[Finding]:
+    """The findings that keep a model from the machine; none where it runs there."""
+    if verdict.route is Route.LOCAL:
+        return []
+    return [finding for finding in verdict.findings if finding.decides]
+
+
+def _reason(finding: Finding) -> Reason:
+    return Reason(check=finding.check, reason=finding.reason, remedy=finding.remedy)
 
 
 def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
     """The row of a machine of which a fact is unread that the policy's class asks for."""
-    names = [each.pattern for each in wanted.machines if each.kind == "class"]
-    by_name = policy.classes_by_name
-    classes = [by_name[name] for name in names if name in by_name]
-    reasons = [
-        Reason(
-            check=None,
-            reason=f"may be of class {each.name}: {why.fact} was not read ({why.reason})",
-            remedy=why.remedy,
-        )
-        for each in classes
-        if each.holds(machine) is None
-        for why in map(machine.why_unread, each.unread(machine))
-    ]
+    reasons: list[Reason] = []
+    for selector in wanted.machines:
+        if selector.kind != "class":
+            continue
+        machine_class = policy.classes_by_name.get(selector.pattern)
+        if machine_class is not None and machine_class.holds(machine) is None:
+            reasons += _unread_of_class(machine_class, machine)
     return Row(
         machine=machine.name,
         wanted=wanted,
@@ -240,69 +252,91 @@ def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
     )
 
 
+def _unread_of_class(machine_class: MachineClass, machine: Machine) -> list[Reason]:
+    """Why it is not known whether a machine belongs to a class."""
+    reasons: list[Reason] = []
+    for fact in machine_class.unread(machine):
+        why = machine.why_unread(fact)
+        text = f"may be of class {machine_class.name}: {why.fact} was not read ({why.reason})"
+        reasons.append(Reason(check=None, reason=text, remedy=why.remedy))
+    return reasons
+
+
 def _exit_code_of(policy: Policy, wanted: Wanted, result: Result) -> int:
     """0, 1 or 3. An unknown never counts for more than a fail: knowing less turns no job red."""
-    severity, counts_as = wanted.severity, policy.on_unknown
+    if result in (Result.PASS, Result.EXCEPTED):
+        return 0
+    severity = wanted.severity
     is_unknown = result is Result.UNKNOWN
-    if result in (Result.PASS, Result.EXCEPTED) or (
-        is_unknown and counts_as == "ignore"
-    ):
+    if is_unknown and policy.on_unknown == "ignore":
         return 0
-    if is_unknown and counts_as == "warning":
+    if is_unknown and policy.on_unknown == "warning":
         severity = "warning"
-    if policy.fail_on == "never" or (
-        policy.fail_on == "error" and severity == "warning"
-    ):
+    if policy.fail_on == "never":
         return 0
-    return 3 if is_unknown and counts_as == "unknown" else 1
+    if policy.fail_on == "error" and severity == "warning":
+        return 0
+    return 3 if is_unknown and policy.on_unknown == "unknown" else 1
 
 
 class Exemptions:
-    """The policy's exceptions, and how many rows each covers, or would if it were in force."""
+    """The policy's exceptions, and how many rows each covers, or would if it were in force.
+    `today` is `YYYY-MM-DD` in UTC. An exception goes by its number in the policy.
+    """
 
     def __init__(self, policy: Policy, today: str) -> None:
-        self._policy, self._today = policy, today
+        self._policy = policy
+        self._today = today
         self._rows: Counter[int] = Counter()
         self._concerned: set[int] = set()
         self._by_model: dict[str, list[Exemption]] = {}
-        for each in policy.exceptions:
-            self._by_model.setdefault(each.model, []).append(each)
+        for exemption in policy.exceptions:
+            self._by_model.setdefault(exemption.model, []).append(exemption)
+
+    def _is_expired(self, exemption: Exemption) -> bool:
+        return self._today >= exemption.expires
 
     def concerning(self, model: str, machine: Machine) -> tuple[int, ...]:
-        """The numbers of those for a model that is judged on the machine, in the policy's order."""
-        stated = self._by_model.get(model, ())
-        numbers = [
-            each.index
-            for each in stated
-            if self._policy.selects(each.machines, machine)
-        ]
+        """The exceptions for a model that is judged on the machine, in the policy's order."""
+        numbers: list[int] = []
+        for exemption in self._by_model.get(model, ()):
+            if self._policy.selects(exemption.machines, machine):
+                numbers.append(exemption.index)
         self._concerned.update(numbers)
         return tuple(numbers)
 
+    def of_checks(self, numbers: Sequence[int], checks: set[str]) -> tuple[int, ...]:
+        """Those of these exceptions that are for one of the checks."""
+        rules = self._policy.exceptions
+        return tuple([number for number in numbers if rules[number].rule in checks])
+
     def covers(self, numbers: Sequence[int]) -> dict[str, Exemption]:
-        """Of exceptions with these numbers the first in force for each check."""
-        # the last that is put stays
-        stated = map(self._policy.exceptions.__getitem__, reversed(numbers))
-        return {each.rule: each for each in stated if self._today < each.expires}
+        """Of these exceptions the first in force for each check."""
+        covering: dict[str, Exemption] = {}
+        for number in numbers:
+            exemption = self._policy.exceptions[number]
+            if not self._is_expired(exemption):
+                covering.setdefault(exemption.rule, exemption)
+        return covering
 
     def count(self, numbers: Sequence[int], rows: int) -> None:
         """Count rows that need these exceptions; the first in force covers them."""
-        covering = {each.index for each in self.covers(numbers).values()}
+        covering = {exemption.index for exemption in self.covers(numbers).values()}
         for number in numbers:
-            if (
-                number in covering
-                or self._today >= self._policy.exceptions[number].expires
-            ):
+            is_expired = self._is_expired(self._policy.exceptions[number])
+            if is_expired or number in covering:
                 self._rows[number] += rows
 
     def uses(self) -> tuple[ExemptionUse, ...]:
         """What became of each, in the policy's order."""
-        uses = []
-        for each in self._policy.exceptions:
-            rows, is_concerned = self._rows[each.index], each.index in self._concerned
-            use = Use.USED if rows else Use.UNUSED
-            use = Use.EXPIRED if self._today >= each.expires else use
-            uses.append(
-                ExemptionUse(exemption=each, use=use, rows=rows, concerned=is_concerned)
-            )
-        return tuple(uses)
+        return tuple([self._use(exemption) for exemption in self._policy.exceptions])
+
+    def _use(self, exemption: Exemption) -> ExemptionUse:
+        rows = self._rows[exemption.index]
+        use = Use.USED if rows else Use.UNUSED
+        if self._is_expired(exemption):
+            use = Use.EXPIRED
+        is_concerned = exemption.index in self._concerned
+        return ExemptionUse(
+            exemption=exemption, use=use, rows=rows, concerned=is_concerned
+        )

@@ -7,11 +7,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from ..audit.baseline import read_baseline
 from ..audit.fleet_judge import Tell, TimeLimit
-from ..audit.machines import Fleet, Machines, load_machines
+from ..audit.kinds import Machines
+from ..audit.machines import Fleet, load_machines
 from ..audit.policy import Policy, read_policy, starter_policy
+from ..audit.policy_judge import PolicyJudge
 from ..audit.rows import Audit
-from ..audit.run import PolicyJudge, problems_of, read_baseline, run_audit
+from ..audit.run import problems_of, run_audit
 from ..catalogue.index import open_catalogue
 from ..core.errors import (
     InputError,

@@ -16,8 +16,8 @@ from helpers import audits
 from helpers.audits import render
 from helpers.paths import RECORDS
 from helpers.written import validate
+from selfhost.audit.baseline import Baseline, read_baseline
 from selfhost.audit.rows import Audit
-from selfhost.audit.run import Baseline, read_baseline
 from selfhost.cli import main as cli
 from selfhost.core.errors import Problem
 from selfhost.judge.checks import Outcome

@@ -14,8 +14,9 @@ from selfhost.audit import fleet_judge
 from selfhost.audit.fleet_judge import TimeLimit
 from selfhost.audit.machines import load_machines
 from selfhost.audit.policy import Policy, Wanted, read_policy
+from selfhost.audit.policy_judge import PolicyJudge
 from selfhost.audit.rows import Row
-from selfhost.audit.run import PolicyJudge, run_audit
+from selfhost.audit.run import run_audit
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.errors import SelfhostError
 from selfhost.core.tables import Document

@@ -11,9 +11,11 @@ import pytest
 
 from helpers.audits import TODAY
 from selfhost.audit import fleet_judge
-from selfhost.audit.machines import Fleet, Machines
+from selfhost.audit.kinds import Machines
+from selfhost.audit.machines import Fleet
 from selfhost.audit.policy import Policy, Wanted, read_policy
-from selfhost.audit.run import PolicyJudge, problems_of, run_audit
+from selfhost.audit.policy_judge import PolicyJudge
+from selfhost.audit.run import problems_of, run_audit
 from selfhost.catalogue import searching
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.errors import MAX_PROBLEMS, PolicyError, SelfhostError

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfhost.audit import machines
-from selfhost.audit.machines import read_records
+from selfhost.audit import machines, record_text
+from selfhost.audit.record_text import split_records
 from selfhost.core import files
 from selfhost.core.files import MAX_TEXT_BYTES, Unreadable
 
@@ -27,7 +27,8 @@ LINES = st.lists(
 
 def read(content: bytes) -> list[tuple[object, int | None, bool]]:
     stream = BytesIO(content)
-    entries = read_records(stream, max_record_bytes=1 << 20)
+    records = split_records(stream, max_record_bytes=1 << 20)
+    entries = [record.entry() for record in records]
     return [(entry.value, entry.line, entry.fault is not None) for entry in entries]
 
 
@@ -46,7 +47,7 @@ def test_every_line_that_is_not_blank_has_its_number(
         except ValueError:
             expected.append((None, number, True))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(machines, "_CHUNK_BYTES", size)
+        patch.setattr(record_text, "_CHUNK_BYTES", size)
         assert read(text.encode()) == expected
 
 
@@ -60,7 +61,7 @@ def test_millions_of_blank_lines_are_counted_and_not_looked_at(
         looked_at.append(len(text))
         return parse(text, **limits)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(machines, "parse_json", counted)
+    monkeypatch.setattr(record_text, "parse_json", counted)
     blank = "\n" * 3_000_000
     text = f'{blank}{{"a": 1}}\n{blank}{{"a": 2}}{blank}'
     assert read(text.encode()) == [
@@ -91,7 +92,7 @@ def test_millions_of_blank_lines_are_counted_and_not_looked_at(
 def test_other_forms(
     text: str, values: list[object], size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machines, "_CHUNK_BYTES", size)
+    monkeypatch.setattr(record_text, "_CHUNK_BYTES", size)
     assert read(text.encode()) == values
 
 
@@ -115,7 +116,7 @@ def test_a_fault_has_its_line_behind_blank_ones() -> None:
     ],
 )
 def test_a_text_of_narrow_characters_is_kept(piece: str, count: int) -> None:
-    parts = machines._Parts(MAX_TEXT_BYTES)
+    parts = record_text._Parts(MAX_TEXT_BYTES)
     for _ in range(count):
         parts.add(piece)
     assert len(parts.text()) == count << 20
@@ -133,7 +134,7 @@ def test_one_wide_character_makes_a_long_text_too_large(
     wide: str, most_characters: int
 ) -> None:
     piece = "x" * (1 << 20)
-    parts = machines._Parts(MAX_TEXT_BYTES)
+    parts = record_text._Parts(MAX_TEXT_BYTES)
     parts.add(wide)
     for _ in range((most_characters >> 20) - 1):
         parts.add(piece)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from helpers import audits
-from selfhost.audit import run
-from selfhost.audit.machines import Machines
+from selfhost.audit.kinds import Machines
 from selfhost.audit.policy import read_policy
+from selfhost.audit.serving import with_stated_facts
 from selfhost.core.errors import PolicyError
 from selfhost.core.tables import Document
 from selfhost.machine.record import Disk, Machine
@@ -28,7 +28,7 @@ def filled(facts: str, *machines: Machine) -> tuple[list[Machine], list[str]]:
     policy = read_policy(
         Document.read("audit.toml", f"schema = 1\n{MODEL}{POOL}{facts}".encode())
     )
-    made, notes = run._with_stated_facts(policy, Machines(machines))
+    made, notes = with_stated_facts(policy, Machines(machines))
     return list(made), notes
 
 

@@ -12,8 +12,8 @@ from helpers.paths import MACHINES, RECORDS
 from selfhost import Machine, Workload
 from selfhost.advice.verdicts import check_with
 from selfhost.audit.policy import Wanted
+from selfhost.audit.policy_judge import PolicyJudge
 from selfhost.audit.rows import Result
-from selfhost.audit.run import PolicyJudge
 from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.checks import Outcome
 from selfhost.judge.record import Route, Verdict

@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.cases import case_id
-from selfhost.audit import machines
+from selfhost.audit import record_text
 from selfhost.catalogue.offers import snapshot
 from selfhost.cli import main as cli
 from selfhost.core.errors import MAX_PROBLEMS, MachineFileError, Problem, SpecError
@@ -182,12 +182,12 @@ def entries(
     text: str | bytes, max_record_bytes: int = 10_000
 ) -> list[tuple[int | None, Any]]:
     content = text.encode() if isinstance(text, str) else text
-    return [
-        (entry.line, entry.value if entry.fault is None else entry.fault.reason)
-        for entry in machines.read_records(
-            io.BytesIO(content), max_record_bytes=max_record_bytes
-        )
-    ]
+    stream = io.BytesIO(content)
+    said: list[tuple[int | None, Any]] = []
+    for record in record_text.split_records(stream, max_record_bytes=max_record_bytes):
+        entry = record.entry()
+        said.append((entry.line, entry.fault.reason if entry.fault else entry.value))
+    return said
 
 
 @settings(max_examples=60)
@@ -204,7 +204,7 @@ def test_a_list_is_read_item_by_item(
     items.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(machines, "_CHUNK_BYTES", chunk)
+        patch.setattr(record_text, "_CHUNK_BYTES", chunk)
         content = json.dumps(values, indent=indent, ensure_ascii=False).encode(
             encoding, "surrogatepass"
         )
@@ -232,7 +232,7 @@ def test_a_list_that_breaks_off_says_where(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The line is that of the file, however many pieces came before."""
-    monkeypatch.setattr(machines, "_CHUNK_BYTES", chunk)
+    monkeypatch.setattr(record_text, "_CHUNK_BYTES", chunk)
     with pytest.raises(Unreadable) as caught:
         entries(text)
     assert (caught.value.reason, caught.value.line) == (message, line)

@@ -8,8 +8,11 @@ from typing import Any
 
 from helpers import report_samples as samples
 from selfhost.audit import run
-from selfhost.audit.machines import Fleet, Machines
+from selfhost.audit.baseline import Baseline
+from selfhost.audit.kinds import Machines
+from selfhost.audit.machines import Fleet
 from selfhost.audit.policy import Wanted, read_policy
+from selfhost.audit.policy_judge import PolicyJudge
 from selfhost.audit.rows import Audit
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.spec import ModelSpec
@@ -76,7 +79,7 @@ def audit(
     problems: Sequence[Problem] = (),
     today: str = TODAY,
     file: str = "audit.toml",
-    baseline: run.Baseline | None = None,
+    baseline: Baseline | None = None,
 ) -> Audit:
     """`names` are those of the machines, or machines; `said` is the reason of every finding that
     does not pass.
@@ -116,9 +119,8 @@ def judged(text: str, *machines: Machine, fleet: Fleet | None = None) -> Audit:
     """The audit of these machines against a policy by the judge itself."""
     policy = read_policy(Document.read("audit.toml", ("schema = 1\n" + text).encode()))
     of = fleet or Fleet(machines=Machines(machines))
-    return run.run_audit(
-        policy, of, run.PolicyJudge(open_catalogue(), TODAY), today=TODAY
-    )
+    judge = PolicyJudge(open_catalogue(), TODAY)
+    return run.run_audit(policy, of, judge, today=TODAY)
 
 
 def render(name: str, made: Audit) -> str:

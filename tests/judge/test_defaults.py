@@ -11,7 +11,7 @@ from judge.small import route_of
 from selfhost import Route, Workload, check, rank
 from selfhost.advice.verdicts import check_with
 from selfhost.audit.policy import Wanted
-from selfhost.audit.run import PolicyJudge
+from selfhost.audit.policy_judge import PolicyJudge
 from selfhost.catalogue.index import Catalogue, open_catalogue
 from selfhost.judge.defaults import suited
 from selfhost.judge.judging import judge

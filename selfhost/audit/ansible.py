@@ -1,0 +1,152 @@
+"""Machines as Ansible's `setup` module answers for them.
+
+Sizes are MiB where the key ends in `_mb`, bytes in `ansible_mounts`. The fact cache is no answer:
+its format is the cache plugin's own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.files import Unreadable
+from .answers import (
+    Answer,
+    count_of,
+    labels,
+    machine_name,
+    plain,
+    rows_of,
+    value_at,
+    whole_number,
+)
+from .drafts import NOT_JUDGED, SOME_HOME, MachineDraft, Volume
+from .record_text import Entry
+
+# in which /proc/meminfo is the host's: `ansible_virtualization_type` of a guest
+_CONTAINERS = frozenset(
+    ("container", "containerd", "docker", "lxc", "openvz", "podman")
+)
+
+
+def read_ansible(document: Answer, file: str) -> list[Entry] | None:
+    """Facts as the module answers, or alone, with prefix or without; None where it is neither."""
+    tree_name = _name_in_tree(file)
+    facts = document.get("ansible_facts")
+    if isinstance(facts, Mapping):
+        return [Entry(_record_of_facts(facts, tree_name))]
+    if document.get("unreachable") is True:
+        why = "Ansible did not reach it"
+        return [_not_judged(tree_name, why, "ping")]
+    if document.get("failed") is True:
+        return [_not_judged(tree_name, "its setup failed under Ansible", "setup")]
+    if "ansible_memtotal_mb" in document or "memtotal_mb" in document:
+        return [Entry(_record_of_facts(document, tree_name))]
+    return None
+
+
+def _name_in_tree(file: str) -> str | None:
+    """The inventory's name of a host, which a file of `--tree` has; None for another file."""
+    base = os.path.basename(file)
+    is_of_tree = base != file and not base.endswith((".json", ".jsonl"))
+    return base if is_of_tree else None
+
+
+def _not_judged(tree_name: str | None, why: str, module: str) -> Entry:
+    name = machine_name(tree_name) or "a machine"
+    remedy = (
+        f"see why with `ansible HOST -m {module}`, then write its file again with"
+        " `ansible HOST -m setup --tree DIR`, or remove the file"
+    )
+    return Entry(fault=Unreadable(f"{name}{NOT_JUDGED}{why}", remedy))
+
+
+def _record_of_facts(answer: Answer, tree_name: str | None) -> dict[str, Any]:
+    """The record of a host. The inventory's name goes before the host's own."""
+    facts = {key.removeprefix("ansible_"): value for key, value in answer.items()}
+    names = (facts.get("nodename"), facts.get("fqdn"), facts.get("hostname"))
+    name = machine_name(tree_name, *names)
+    own_record = value_at(facts, "local", "selfhost")
+    if isinstance(own_record, Mapping) and "schema" in own_record:
+        return {**own_record, "name": name or own_record.get("name")}
+    if not whole_number(value_at(facts, "memory_mb", "nocache", "free"), least=1):
+        # on a Mac less than nothing is free
+        facts["memory_mb"] = None
+    machine = MachineDraft("ansible")
+    if facts.get("os_family") == "Windows":
+        facts["system"] = None
+        facts["architecture"] = None
+        reason = "for Windows, Ansible uses names of its own"
+        machine.lacks("system architecture", reason)
+    _put_scope(machine, facts)
+    machine.read_rows(facts)
+    _put_processor(machine, facts)
+    _put_home(machine, facts)
+    kept = {
+        "groups": facts.get("group_names"),
+        "distribution": facts.get("distribution"),
+        "distribution_version": facts.get("distribution_version"),
+    }
+    return machine.record(name, labels("ansible", kept))
+
+
+def _put_scope(machine: MachineDraft, facts: Answer) -> None:
+    role = facts.get("virtualization_role")
+    if role in ("host", "NA"):
+        machine.put("scope", "host", "ansible_virtualization_role")
+    kind = plain(facts.get("virtualization_type"), 60)
+    if role != "guest" or kind is None:
+        return
+    if kind not in _CONTAINERS:
+        machine.put("scope", "vm", "ansible_virtualization_type")
+        return
+    machine.put("scope", "container", "ansible_virtualization_type")
+    machine.lacks(
+        "memory_limit_bytes memory_available_bytes",
+        f"Ansible ran in a container ({kind}), where it reports the memory of the host and not"
+        " the container's limit",
+    )
+
+
+def _put_processor(machine: MachineDraft, facts: Answer) -> None:
+    packages = count_of(facts.get("processor_count"))
+    cores = count_of(facts.get("processor_cores"))
+    if packages is not None and cores is not None:
+        source = "ansible_processor_count times ansible_processor_cores"
+        machine.put("cpu_cores_physical", packages * cores, source)
+    machine.put("cpu_model", _cpu_model(facts.get("processor")), "ansible_processor")
+
+
+def _cpu_model(stated: object) -> str | None:
+    """The model of the last thread: number, maker and model of each are stated one after the other,
+    on some systems the model alone.
+    """
+    values = stated[::-1] if isinstance(stated, list) else [stated]
+    for value in values:
+        word = plain(value)
+        if word is not None and not word.isdecimal():
+            return word
+    return None
+
+
+def _put_home(machine: MachineDraft, facts: Answer) -> None:
+    home = plain(facts.get("user_dir"), 1000)
+    whose = "of the account that Ansible uses"
+    if home is None:
+        home = SOME_HOME
+        whose = f"for which {SOME_HOME} is assumed"
+    volumes = []
+    for row in rows_of(facts, "mounts"):
+        volumes.append(
+            Volume(
+                mount=row.get("mount"),
+                free_bytes=row.get("size_available"),
+                total_bytes=row.get("size_total"),
+                filesystem=row.get("fstype"),
+            )
+        )
+    source = (
+        f"ansible_mounts, size_available on {{mount}}: the home folder {whose} is there"
+    )
+    machine.put_home(volumes, home, source)

@@ -1,0 +1,280 @@
+"""Values as other systems write them in their answers, and the tables that say where they stand.
+
+What goes in: a value of decoded JSON, of which nothing is known. What comes out: a number, a text
+or a label that a machine record may hold, or None for what is none.
+
+Texts of an answer reach a record through `plain` alone, labels through `labels` alone, and names
+through `machine_name` alone: addresses and serial numbers get no further.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from ..core import units
+from ..core.records import Stated, read_by, shown
+from ..core.tables import TomlTable, expression, shipped_record
+from ..machine.platforms import normal_architecture, normal_system
+from ..machine.record import MAX_DISK_BYTES, MAX_MEMORY_BYTES
+
+MAX_LABELS = 32
+MAX_LABEL = 200
+MAX_NAME = 253
+# of the objects in a list
+_MOST_ROWS = 1000
+# of a number's text
+_LONGEST_NUMBER = 64
+
+# an object of JSON, of which nothing is known but that its keys are texts
+Answer = Mapping[str, object]
+
+
+class FactRow(NamedTuple):
+    """Where an answer states a fact: keys with slashes between them; what its source says beside
+    that, and the unit.
+    """
+
+    fact: str
+    path: str
+    note: str
+    unit: str
+
+
+class LackingFacts(NamedTuple):
+    """Facts, separated by blanks, that a system lacks; without a remedy the system's counts."""
+
+    facts: str
+    reason: str
+    remedy: str | None = None
+
+
+def _fact_rows(table: TomlTable, key: str) -> tuple[FactRow, ...]:
+    return tuple([FactRow(*row) for row in table.get(key, "Any")])
+
+
+def _lacking_facts(table: TomlTable, key: str) -> tuple[LackingFacts, ...]:
+    return tuple([LackingFacts(*row) for row in table.get(key, "Any")])
+
+
+class SystemTable(Stated):
+    """What the answers of one system say of machines, as the head of `specs/common/systems.toml`
+    explains it. What follows `lacks` only Kubernetes has.
+    """
+
+    title: str
+    command: str
+    reason: str
+    remedy: str
+    prefix: str = ""
+    rows: tuple[FactRow, ...] = read_by(_fact_rows, default=())
+    lacks: tuple[LackingFacts, ...] = read_by(_lacking_facts, default=())
+    type_labels: tuple[str, ...] = ()
+    pool_labels: tuple[str, ...] = ()
+    hidden_sets: tuple[str, ...] = ()
+    kept_labels: Mapping[str, str] = read_by(default={})
+    sets: Mapping[str, str] = read_by(default={})
+
+
+class SystemsTable(Stated):
+    """`specs/common/systems.toml`: `system` by its name, `resting` words that say that a machine
+    takes no new work, `class_labels` the labels that may be kept where anybody may write any.
+    """
+
+    schema: int
+    as_of: str
+    class_labels: tuple[str, ...]
+    resting: tuple[str, ...]
+    system: Mapping[str, SystemTable] = read_by(kind=SystemTable)
+    expressions: Mapping[str, str]
+
+
+def systems_table() -> SystemsTable:
+    """The whole table."""
+    return shipped_record(SystemsTable, "systems")
+
+
+def table_of(system: str) -> SystemTable:
+    """What the answers of one system say."""
+    return systems_table().system[system]
+
+
+# ------------------------------------------------------------------------------------------ texts
+
+
+def plain(value: object, length: int = MAX_LABEL) -> str | None:
+    """A text of an answer, cut, with nothing that controls a terminal; None for what is none."""
+    if not isinstance(value, str):
+        return None
+    return shown(value[: 4 * length]).strip()[:length] or None
+
+
+def is_address(name: str) -> bool:
+    """Whether a name is nothing but an address of a network."""
+    return expression("systems", "address").fullmatch(name) is not None
+
+
+def machine_name(*candidates: object) -> str | None:
+    """The first that names a machine; an address alone is no name, one made of it is."""
+    for candidate in candidates:
+        name = plain(candidate, MAX_NAME)
+        if name is None or is_address(name):
+            continue
+        if "@" not in name and "://" not in name:
+            return name
+    return None
+
+
+def labels(prefix: str, pairs: Answer) -> dict[str, str]:
+    """Labels as `prefix.key`, at most MAX_LABELS of MAX_LABEL characters; none that is private."""
+    kept: dict[str, str] = {}
+    private = expression("systems", "private")
+    for key, value in pairs.items():
+        if len(kept) == MAX_LABELS:
+            break
+        name = plain(key)
+        text = _label_text(value)
+        if name is None or text is None:
+            continue
+        if not private.search(f"{name} {text}"):
+            kept[f"{prefix}.{name}"] = text
+    return kept
+
+
+def _label_text(value: object) -> str | None:
+    """The value of a label as one line; items of a list with commas between them."""
+    if not isinstance(value, list | tuple):
+        return plain(value)
+    texts = [plain(item) for item in value[:MAX_LABELS]]
+    return plain(",".join([text for text in texts if text is not None]))
+
+
+# --------------------------------------------------------------------------------- what lies below
+
+
+def value_at(value: object, *keys: str) -> object:
+    """What lies below these keys; None where one is not there."""
+    for key in keys:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(key)
+    return value
+
+
+def rows_of(value: object, *keys: str) -> list[Answer]:
+    """The objects of a list below these keys, at most a thousand."""
+    rows = value_at(value, *keys)
+    if type(rows) is not list:
+        return []
+    return [row for row in rows[:_MOST_ROWS] if isinstance(row, Mapping)]
+
+
+# ---------------------------------------------------------------------------------------- numbers
+
+# https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+_QUANTITY = {
+    "": 1, "m": 0.001, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15,
+    "Ki": units.KIB, "Mi": units.MIB, "Gi": units.GIB, "Ti": 2**40, "Pi": 2**50,
+}  # fmt: skip
+
+
+def _number(value: object) -> int | float | None:
+    """A number, also as text (`25276510208`, `2.5e+10`, `129520107Ki`); None for any other."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    if not isinstance(value, str):
+        return None
+    match = expression("systems", "number").fullmatch(value.strip()[:_LONGEST_NUMBER])
+    if match is None:
+        return None
+    digits, unit = match.groups()
+    if unit not in _QUANTITY:
+        return None
+    is_whole = digits.lstrip("+-").isdecimal()
+    number = int(digits) if is_whole else float(digits)
+    return number * _QUANTITY[unit]
+
+
+def whole_number(
+    value: object, unit: int = 1, *, least: int = 0, most: int = MAX_DISK_BYTES
+) -> int | None:
+    """A whole number of units, as a number or as text; None for what is none, or beyond reason."""
+    number = _number(value)
+    # no comparison holds for NaN
+    if number is None or not abs(number) <= most:
+        return None
+    size = int(number * unit)
+    return size if least <= size <= most else None
+
+
+def count_of(value: object) -> int | None:
+    """How many of something there are: from 1 to a million."""
+    return whole_number(value, least=1, most=1_000_000)
+
+
+def _bytes(value: object) -> int | None:
+    return whole_number(value, most=MAX_MEMORY_BYTES)
+
+
+def _mebibytes(value: object) -> int | None:
+    return whole_number(value, units.MIB, most=MAX_MEMORY_BYTES)
+
+
+def _cores(value: object) -> float | None:
+    number = _number(value)
+    if number is not None and 0.001 <= number <= 1_000_000:
+        return float(number)
+    return None
+
+
+def _moment(value: object) -> str | None:
+    """A time with its zone, as records have it; None for one without."""
+    try:
+        time = datetime.fromisoformat(plain(value) or "")
+    except ValueError:
+        return None
+    if not time.tzinfo:
+        return None
+    return time.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _architecture(value: object) -> str | None:
+    name = plain(value)
+    return None if name is None else normal_architecture(name)
+
+
+def _system(value: object) -> str | None:
+    name = plain(value)
+    return None if name is None else normal_system(name)
+
+
+class _Unit(NamedTuple):
+    """How a value in a unit of `systems.toml` is read; what one is called that is no such value,
+    None where nothing is said of it.
+    """
+
+    read: Callable[[object], object]
+    noun: str | None = None
+
+
+_UNITS: Mapping[str, _Unit] = {
+    "bytes": _Unit(_bytes, "size of memory"),
+    "MiB": _Unit(_mebibytes, "size of memory"),
+    "cores": _Unit(_cores, "number of cores"),
+    "count": _Unit(count_of),
+    "moment": _Unit(_moment),
+    "architecture": _Unit(_architecture),
+    "system": _Unit(_system),
+    "text": _Unit(plain),
+}
+
+
+def value_in_unit(stated: object, unit: str) -> object:
+    """A value in that unit of `systems.toml`; None for what is none."""
+    return _UNITS[unit].read(stated)
+
+
+def noun_of_unit(unit: str) -> str | None:
+    """What a value in that unit is called; None where nothing is said of one that is wrong."""
+    return _UNITS[unit].noun

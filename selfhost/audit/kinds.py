@@ -1,0 +1,345 @@
+"""Machines of one kind: kept in little memory, and judged together.
+
+**What a kind is.** Two machines are of one kind where their records differ in nothing but their
+name, labels, time of reading and *numbers*: the memory in all, the limit on it and what of it is
+available, free swap, the bandwidth of the memory, the size and the free bytes of each disk, and the
+free bytes of each accelerator. A data center bought a few dozen kinds of machine, and of a kind no
+two have the same memory free at the moment. `Machines` keeps one whole record of each kind (about
+15 kB) and the numbers of every machine (0.4 to 0.9 kB), and makes a machine when it is asked for.
+
+**Why some judgements answer for many.** No finding gets better when a machine has less memory, disk
+or bandwidth. So take several machines of one kind, and make two that need not exist: the worst,
+with the least of each number, and the best, with the most. Where both fare alike - the same route,
+what is loaded by what, and the same deciding findings (`Decision.key`) - every machine between them
+fares so too, and two judgements were enough. Where they differ the machines are halved along one
+number, and each half is asked again (`machines_that_fare_alike`):
+
+    free GiB      8  10  12  15  16  24  31  32      the model needs 14
+    8 and 32      fail, pass: halve at 16
+    8 and 15      fail, pass: halve at 12            16 and 32: pass, so all four pass
+    8 and 10      fail, so both fail                 12 and 15: fail, pass: halve, and judge each
+
+The number that halves is one on which the difference rests: free disk space for the check of the
+disk, bandwidth for that of the pace, and otherwise a size of memory, first of all the limit.
+
+**When it is not done.** What is free of an accelerator decides where layers lie, and so what the
+RAM must hold, in no fixed order: machines that differ in it are never taken together
+(`same_free_memory_of_cards`). Nor are models that must run side by side, for the same reason, nor
+four machines or fewer, where halving saves nothing.
+
+**Which machine stands for those that fare alike.** The one that lacks most, for its remedy helps
+the others too. It is one of those with the least of some number, so only these are judged again.
+
+**What it saves.** For 5,000 machines and 20 models 0.4 judgements a verdict are made, for 100,000
+machines 0.1: with 100,000 machines a plain loop would judge ten times as often, for hardly two of
+them have equal numbers. `benchmarks/audit_scale.py --compare` holds the answers of both against
+each other.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, overload
+
+from ..core.errors import SelfhostError
+from ..core.records import Record
+from ..machine.record import BANDWIDTH, Machine
+
+# the numbers of a machine of a kind, in the order of the kind's slots
+Numbers = tuple[int, ...]
+# the numbers of machines by their places in the fleet
+NumbersByMachine = Mapping[int, Numbers]
+
+
+class Slot(NamedTuple):
+    """Where a number stands in a record: `disks`, the first, `free_bytes`. A number of the machine
+    itself, such as `swap_free_bytes`, has no entry and no part.
+    """
+
+    fact: str
+    entry: int = -1
+    part: str = ""
+
+
+_LIMIT = "memory_limit_bytes"
+_OF_MACHINE = (
+    Slot("memory_available_bytes"),
+    Slot(_LIMIT),
+    Slot("memory_total_bytes"),
+    Slot("swap_free_bytes"),
+    Slot(BANDWIDTH),
+)
+# by the fact, the parts of each of its entries
+_OF_ENTRIES = {
+    "disks": ("free_bytes", "total_bytes"),
+    "accelerators": ("memory_free_bytes",),
+}
+# a check of one of these rests on the numbers of that fact, any other on sizes of memory
+_RESTS_ON = {"disk": "disks", "speed": BANDWIDTH}
+_SORT_OF_FACT = {"disks": "disks", BANDWIDTH: BANDWIDTH}
+_MEMORY = "memory"
+# what tells machines of one kind apart, beside the numbers
+_OF_ONE_MACHINE = ("name", "labels", "read_at")
+
+
+class Kind(NamedTuple):
+    """A machine, and the slots of the numbers in which others of its kind differ from it."""
+
+    template: Machine
+    slots: tuple[Slot, ...]
+
+    def machine(self, numbers: Numbers, **facts: Any) -> Machine:
+        """The machine of this kind with these numbers, and these facts."""
+        parts: dict[str, dict[int, dict[str, int]]] = {}
+        for slot, number in zip(self.slots, numbers, strict=True):
+            if slot.part:
+                entries = parts.setdefault(slot.fact, {})
+                entries.setdefault(slot.entry, {})[slot.part] = number
+            else:
+                facts[slot.fact] = number
+        for fact, changes in parts.items():
+            changed = list(getattr(self.template, fact))
+            for index, values in changes.items():
+                changed[index] = changed[index].replace(**values)
+            facts[fact] = tuple(changed)
+        return self.template.replace_unchecked(**facts)
+
+
+class Machines(Sequence[Machine]):
+    """The machines of a fleet in the order in which they were added. Each is made when it is asked
+    for. `kind_of` has the place of each machine's kind in `kinds`.
+    """
+
+    def __init__(self, machines: Iterable[Machine] = ()) -> None:
+        self.kinds: list[Kind] = []
+        self.names: list[str] = []
+        self.labels: list[Mapping[str, str]] = []
+        self.times: list[str | None] = []
+        self.kind_of = array("l")
+        self.numbers: list[Numbers] = []
+        self._kind_by_content: dict[object, int] = {}
+        # many machines have the same labels
+        self._labels: dict[Mapping[str, str], Mapping[str, str]] = {}
+        for machine in machines:
+            self.add(machine)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, place: int) -> Machine: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Machine]: ...
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return [self[number] for number in range(*place.indices(len(self)))]
+        return self.kinds[self.kind_of[place]].machine(
+            self.numbers[place],
+            name=self.names[place],
+            labels=self.labels[place],
+            read_at=self.times[place],
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # another process adds none
+        return {**self.__dict__, "_kind_by_content": {}, "_labels": {}}
+
+    def add(self, machine: Machine) -> None:
+        """Keep a machine."""
+        numbers = _numbers_of(machine)
+        kind = self.place_of(Kind(machine, tuple(numbers)))
+        self.names.append(machine.name)
+        self.labels.append(self._labels.setdefault(machine.labels, machine.labels))
+        self.times.append(machine.read_at)
+        self.kind_of.append(kind)
+        self.numbers.append(tuple(numbers.values()))
+
+    def add_as(self, name: str, others: Machines, place: int, kind: int) -> None:
+        """Keep a machine of others under that name. `kind` is the place of its kind here."""
+        labels = others.labels[place]
+        self.names.append(name)
+        self.labels.append(self._labels.setdefault(labels, labels))
+        self.times.append(others.times[place])
+        self.kind_of.append(kind)
+        self.numbers.append(others.numbers[place])
+
+    def place_of(self, kind: Kind) -> int:
+        """The place in `kinds` of the kind that this one is equal to, a new one where none is."""
+        content = _content_of(kind.template), kind.slots
+        place = self._kind_by_content.setdefault(content, len(self.kinds))
+        if place == len(self.kinds):
+            self.kinds.append(kind)
+        return place
+
+
+def _numbers_of(machine: Machine) -> dict[Slot, int]:
+    """The numbers of a machine, by their slots: those that are known."""
+    numbers: dict[Slot, int] = {}
+    for slot in _OF_MACHINE:
+        number = getattr(machine, slot.fact)
+        if number is not None:
+            numbers[slot] = number
+    for fact, parts in _OF_ENTRIES.items():
+        for index, entry in enumerate(getattr(machine, fact) or ()):
+            for part in parts:
+                number = getattr(entry, part)
+                if number is not None:
+                    numbers[Slot(fact, index, part)] = number
+    return numbers
+
+
+def _content_of(machine: Machine) -> tuple[object, ...]:
+    """All that a machine's record says but its numbers and what only this machine has."""
+    values = machine.__getstate__()
+    for slot in _OF_MACHINE:
+        values[slot.fact] = None
+    for fact in _OF_ONE_MACHINE:
+        values[fact] = None
+    for fact, parts in _OF_ENTRIES.items():
+        if values[fact] is not None:
+            entries = [_without(entry, parts) for entry in values[fact]]
+            values[fact] = tuple(entries)
+    return tuple(values.values())
+
+
+def _without(entry: Record, parts: Sequence[str]) -> tuple[object, ...]:
+    """The values of a record but those of some fields."""
+    values = entry.__getstate__()
+    for part in parts:
+        del values[part]
+    return tuple(values.values())
+
+
+class DecisionKey(NamedTuple):
+    """What decides of a verdict: machines with equal keys fare alike. Of each deciding finding the
+    check, the outcome and the code.
+    """
+
+    route: str
+    runtime: str | None
+    format: str | None
+    quantization: str | None
+    findings: tuple[tuple[str, str, str], ...]
+
+
+class Decision(NamedTuple):
+    """What a judgement comes to, and the most that the machine lacks, in the unit of its check."""
+
+    key: DecisionKey
+    lacks: float
+
+
+Decide = Callable[[Numbers], Decision]
+
+
+class AlikeMachines(NamedTuple):
+    """Machines that fare alike, by their places; `hardest` is the place of the one that lacks most,
+    and `lacks` how much.
+    """
+
+    key: DecisionKey
+    places: list[int]
+    hardest: int
+    lacks: float
+
+
+# what comes of an entry of a policy on the machines of a task
+Outcomes = list[AlikeMachines] | SelfhostError
+
+
+def same_free_memory_of_cards(
+    slots: Sequence[Slot],
+    numbers: NumbersByMachine | Sequence[Numbers],
+    places: Iterable[int],
+) -> list[list[int]]:
+    """The machines in parts that have the same free memory of every accelerator."""
+    cards = [at for at, slot in enumerate(slots) if slot.fact == "accelerators"]
+    parts: dict[Numbers, list[int]] = {}
+    for place in places:
+        free_bytes = tuple([numbers[place][at] for at in cards])
+        parts.setdefault(free_bytes, []).append(place)
+    return [parts[free_bytes] for free_bytes in sorted(parts)]
+
+
+def machines_that_fare_alike(
+    slots: Sequence[Slot],
+    numbers: NumbersByMachine,
+    boxes: Iterable[list[int]],
+    decide: Decide,
+) -> list[AlikeMachines]:
+    """The machines in these boxes, sorted by what decides there. A box whose worst and best machine
+    differ is halved.
+    """
+    places_by_key: dict[DecisionKey, list[int]] = {}
+    most_lacking: dict[DecisionKey, float] = {}
+    waiting = list(boxes)
+    while waiting:
+        box = waiting.pop()
+        columns = _columns(numbers, box)
+        worst = decide(tuple(map(min, columns)))
+        best = decide(tuple(map(max, columns)))
+        if worst.key == best.key:
+            places_by_key.setdefault(worst.key, []).extend(box)
+            lacks = most_lacking.get(worst.key, 0.0)
+            most_lacking[worst.key] = max(worst.lacks, lacks)
+        else:
+            column = _column_that_decides(slots, columns, worst.key, best.key)
+            waiting += _halves(box, column)
+    alike: list[AlikeMachines] = []
+    for key, places in places_by_key.items():
+        hardest = min(places)
+        lacks = 0.0
+        if most_lacking[key]:
+            hardest = _hardest(numbers, places, decide)
+            lacks = decide(numbers[hardest]).lacks
+        alike.append(AlikeMachines(key, places, hardest, lacks))
+    return alike
+
+
+def _columns(numbers: NumbersByMachine, places: Sequence[int]) -> list[Numbers]:
+    """For each slot the numbers of these machines."""
+    rows = [numbers[place] for place in places]
+    return list(zip(*rows, strict=True))
+
+
+def _column_that_decides(
+    slots: Sequence[Slot],
+    columns: Sequence[Numbers],
+    worst: DecisionKey,
+    best: DecisionKey,
+) -> Numbers:
+    """The numbers along which a box is halved: they differ, and the difference rests on them."""
+    different = set(worst.findings) ^ set(best.findings)
+    rests_on = {_RESTS_ON.get(check, _MEMORY) for check, _, _ in different}
+
+    def rank(at: int) -> tuple[bool, bool, bool]:
+        fact = slots[at].fact
+        differs = min(columns[at]) < max(columns[at])
+        is_at_fault = _SORT_OF_FACT.get(fact, _MEMORY) in rests_on
+        # of memory the limit decides most often
+        is_first = fact == _LIMIT or fact in _SORT_OF_FACT
+        return differs and is_at_fault, differs, is_first
+
+    return columns[max(range(len(slots)), key=rank)]
+
+
+def _halves(box: Sequence[int], column: Numbers) -> tuple[list[int], list[int]]:
+    """The machines of a box with the smaller numbers, and those with the larger ones."""
+    values = sorted(column)
+    least = values[0]
+    middle = next(value for value in values[len(values) // 2 :] if value > least)
+    smaller: list[int] = []
+    larger: list[int] = []
+    for place, value in zip(box, column, strict=True):
+        half = larger if value >= middle else smaller
+        half.append(place)
+    return smaller, larger
+
+
+def _hardest(numbers: NumbersByMachine, places: Sequence[int], decide: Decide) -> int:
+    """The machine that lacks most, the first of several: it has the least of some number."""
+    candidates = {min(places)}
+    for column in _columns(numbers, places):
+        candidates.add(places[column.index(min(column))])
+    return max(candidates, key=lambda place: (decide(numbers[place]).lacks, -place))

@@ -1,0 +1,396 @@
+"""Machines as Kubernetes describes its nodes, with labels of Node Feature Discovery and of NVIDIA's
+GPU discovery.
+
+Of a node `status.capacity` is the machine's, `status.allocatable` what all pods together may have
+(https://kubernetes.io/docs/reference/node/node-status/): a budget, not what is free.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ..core import units
+from ..machine.cards import MOST_CARDS
+from ..machine.instruction_sets import with_implied
+from ..machine.record import MAX_MEMORY_BYTES
+from .answers import (
+    MAX_NAME,
+    Answer,
+    labels,
+    machine_name,
+    plain,
+    rows_of,
+    table_of,
+    value_at,
+    whole_number,
+)
+from .drafts import (
+    NOT_JUDGED,
+    Card,
+    MachineDraft,
+    OutOfService,
+    broken,
+    card_of,
+    number_of_cards,
+)
+from .record_text import Entry
+
+_HOST = "kubernetes.io/hostname"
+_ARCHITECTURE = "kubernetes.io/arch"
+_SYSTEM = "kubernetes.io/os"
+_FEATURE = "feature.node.kubernetes.io/cpu-cpuid."
+_LONGEST_FEATURE = 120
+_DISCOVERY = (
+    "install Node Feature Discovery, which labels nodes with the processor's features"
+)
+_GPU_DISCOVERY = "install the maker's GPU discovery, which labels nodes with their GPUs"
+_IN_A_POD = "run `selfhost machine --format json` in a pod on the node"
+
+_NVIDIA = "nvidia.com/"
+# a figure from here on is of bytes, below it of MiB: older releases of GPU feature discovery
+_LEAST_BYTES = 10_000_000
+_MIG = re.compile(r"nvidia\.com/(mig-[0-9a-z.+-]{1,40})\.count", re.ASCII)
+# NVIDIA's and AMD's devices on the PCI bus
+_PCI = re.compile(
+    r"feature\.node\.kubernetes\.io/pci-(?:03[0-9a-f]{2}_)?(10de|1002)\.present"
+)
+_GPU_RESOURCE = re.compile(r"(?:nvidia|amd|gpu\.intel)\.com/")
+
+_ROLE = "node-role.kubernetes.io/"
+# of taints that Kubernetes itself sets, for a node's conditions and for cordoning
+# (https://kubernetes.io/docs/reference/labels-annotations-taints/)
+_CONDITION = "node.kubernetes.io/"
+_EFFECTS = ("NoSchedule", "NoExecute")
+
+
+def read_kubernetes(document: Answer, _file: str) -> list[Entry] | None:
+    """Nodes of a list, one alone, or the labels of one; None where it is none of these."""
+    items = document.get("items")
+    if isinstance(items, list) and _are_nodes(items, document.get("kind")):
+        return _nodes(items)
+    if _is_node(document):
+        return [_Node(document).entry()]
+    if any(isinstance(document.get(key), str) for key in (_HOST, _ARCHITECTURE)):
+        metadata = {"labels": document, "name": document.get(_HOST)}
+        return [_Node({"metadata": metadata}).entry()]
+    return None
+
+
+def _are_nodes(items: list[object], kind: object) -> bool:
+    """Whether a list holds nodes; an empty one may."""
+    if not items:
+        return kind in ("List", "NodeList")
+    return any(map(_is_node, items))
+
+
+def _is_node(item: object) -> bool:
+    kind = value_at(item, "kind")
+    if kind is None:
+        return value_at(item, "status", "capacity") is not None
+    return kind == "Node"
+
+
+def _nodes(items: list[object]) -> list[Entry]:
+    """The nodes among the items of a list, which may hold other things too."""
+    # dynamic resource allocation: devices that no label tells of
+    with_slices: set[str] = set()
+    for item in items:
+        if value_at(item, "kind") == "ResourceSlice":
+            name = plain(value_at(item, "spec", "nodeName"), MAX_NAME)
+            if name is not None:
+                with_slices.add(name)
+    entries: list[Entry] = []
+    for number, item in enumerate(items):
+        place = f"items[{number}]"
+        if isinstance(item, Mapping) and _is_node(item):
+            entry = _Node(item, with_slices).entry()
+            entries.append(entry._replace(place=place))
+        elif not isinstance(value_at(item, "kind"), str):
+            entries.append(broken(item, "kubernetes", place))
+    return entries
+
+
+class _Node:
+    """A node of a cluster. `with_slices` are the names of those whose devices are in slices."""
+
+    def __init__(self, node: Answer, with_slices: set[str] | None = None) -> None:
+        self.node = node
+        all_labels = value_at(node, "metadata", "labels")
+        self.labels = all_labels if isinstance(all_labels, Mapping) else {}
+        name = plain(value_at(node, "metadata", "name"), MAX_NAME)
+        self.has_slices = name in (with_slices or ())
+        self.ready = self._ready_condition()
+
+    def entry(self) -> Entry:
+        """The record of the node; a fault where the cluster does not hear of it."""
+        stated_name = value_at(self.node, "metadata", "name")
+        name = machine_name(stated_name, self.labels.get(_HOST))
+        if self._is_down():
+            # what it stated when it was last seen is not what it has
+            reason = f"{name or 'a machine'}{NOT_JUDGED}Kubernetes calls it NotReady"
+            remedy = (
+                "bring it back and ask again, or write"
+                ' out_of_service = "skip" in the policy'
+            )
+            return Entry(fault=OutOfService(reason, remedy))
+        machine = MachineDraft("kubernetes")
+        machine.read_rows(self._stated_facts())
+        machine.put_cloud_type(self._cloud_type())
+        self._put_instruction_sets(machine)
+        if self.has_slices:
+            reason = "the node's devices are in ResourceSlices, which are not read"
+            machine.lacks("accelerators", reason, _IN_A_POD)
+        else:
+            devices = _Devices(self.labels, value_at(self.node, "status"))
+            devices.put(machine)
+        return Entry(machine.record(name, self._kept_labels()))
+
+    def _ready_condition(self) -> Answer:
+        """The condition `Ready`; {} where the node states none."""
+        for condition in rows_of(self.node, "status", "conditions"):
+            if condition.get("type") == "Ready":
+                return condition
+        return {}
+
+    def _readiness(self) -> str | None:
+        """`True`, `False` or `Unknown`; None where the node does not state it."""
+        return plain(self.ready.get("status"), 64)
+
+    def _is_down(self) -> bool:
+        return self._readiness() not in (None, "True")
+
+    def _stated_facts(self) -> dict[str, object]:
+        """The node, with what the rows of the system's table look for beside it."""
+        stated_labels = {
+            "arch": self.labels.get(_ARCHITECTURE),
+            "os": self.labels.get(_SYSTEM),
+        }
+        return {
+            **self.node,
+            "label kubernetes.io": stated_labels,
+            "condition Ready": self.ready,
+        }
+
+    def _cloud_type(self) -> object:
+        for key in table_of("kubernetes").type_labels:
+            if self.labels.get(key):
+                return self.labels[key]
+        return None
+
+    def _put_instruction_sets(self, machine: MachineDraft) -> None:
+        """State those that Node Feature Discovery labels."""
+        names = machine.table.sets
+        found: list[str] = []
+        for key, value in self.labels.items():
+            is_feature = key.startswith(_FEATURE) and len(key) <= _LONGEST_FEATURE
+            if is_feature and value == "true":
+                name = key.removeprefix(_FEATURE)
+                found.append(names.get(name, name.lower()))
+        if found:
+            sets = with_implied(found, machine.values.get("architecture"))
+            source = "labels of Node Feature Discovery, cpu-cpuid, and what they bring"
+            machine.put("instruction_sets", sorted(sets), source)
+            for name in machine.table.hidden_sets:
+                if name not in sets:
+                    machine.lacks(
+                        f"instruction_sets.{name}",
+                        "Node Feature Discovery does not label it by default",
+                        "remove it from attributeBlacklist in the configuration of nfd-worker",
+                    )
+        reason = "no label of Node Feature Discovery is there"
+        machine.lacks("instruction_sets", reason, _DISCOVERY)
+
+    def _kept_labels(self) -> dict[str, str]:
+        """Those that make classes of machines; none of the others, which anybody may write."""
+        table = table_of("kubernetes")
+        kept: dict[str, object] = {}
+        for key, label in table.kept_labels.items():
+            kept[key] = self.labels.get(label)
+        kept["pool"] = self._pool()
+        kept["role"] = self._roles()
+        taints = self._taints()
+        kept["state"] = self._states(taints)
+        kept["taints"] = [str(taint) for taint in taints if taint.condition is None]
+        return labels("kubernetes", kept)
+
+    def _pool(self) -> object:
+        for key in table_of("kubernetes").pool_labels:
+            if key in self.labels:
+                return self.labels[key]
+        return None
+
+    def _roles(self) -> list[str]:
+        names = [
+            key.removeprefix(_ROLE) for key in self.labels if key.startswith(_ROLE)
+        ]
+        return sorted([name for name in names if name])
+
+    def _taints(self) -> list[_Taint]:
+        """What keeps pods away."""
+        taints: list[_Taint] = []
+        for row in rows_of(self.node, "spec", "taints"):
+            key = plain(row.get("key"), 120)
+            effect = row.get("effect")
+            if key is not None and effect in _EFFECTS:
+                taints.append(_Taint(key, str(effect)))
+        return taints
+
+    def _states(self, taints: list[_Taint]) -> list[str]:
+        """Why the node takes no new work; that it is ready where it does and says so."""
+        states: list[str] = []
+        if value_at(self.node, "spec", "unschedulable") is True:
+            states.append("cordoned")
+        for taint in taints:
+            # the taint of a cordoned node
+            if taint.condition is not None and taint.condition != "unschedulable":
+                states.append(taint.condition)
+        if not states and self._readiness() is not None:
+            states.append("ready")
+        return states
+
+
+class _Taint(NamedTuple):
+    key: str
+    effect: str
+
+    @property
+    def condition(self) -> str | None:
+        """The condition of the node for which Kubernetes set it; None for one of another."""
+        if not self.key.startswith(_CONDITION):
+            return None
+        return self.key.removeprefix(_CONDITION)
+
+    def __str__(self) -> str:
+        return f"{self.key}:{self.effect}"
+
+
+class _LabelledCards(NamedTuple):
+    """Equal cards of a node: how many there are, and how many of them pods may get."""
+
+    card: Card
+    number: int
+    offered: int
+
+
+class _Devices:
+    """The accelerators of a node, by its labels and its status.
+
+    GPU feature discovery (NVIDIA/k8s-device-plugin) states of `gpu.count` cards, or instances where
+    the only strategy is MIG; the resource counts shares of a card.
+    """
+
+    def __init__(self, all_labels: Answer, status: object) -> None:
+        self._all_labels = all_labels
+        self._status = status
+        # what NVIDIA's labels state
+        self._stated: dict[str, object] = {}
+        for key, value in all_labels.items():
+            self._stated[key.removeprefix(_NVIDIA)] = value
+
+    def put(self, machine: MachineDraft) -> None:
+        """State the accelerators that pods may get, or say why they are not known."""
+        cards: list[Card] = []
+        missing = 0
+        for labelled in self._labelled_cards():
+            cards += [labelled.card] * labelled.offered
+            missing += labelled.number - labelled.offered
+        if cards:
+            source = "labels and resources of the node"
+            if missing:
+                source = f"{source}; {missing} that pods cannot get are not counted"
+            machine.put_accelerators(cards, source, _GPU_DISCOVERY)
+        elif missing:
+            reason = (
+                "the node has GPUs but offers none of them to pods: they are unhealthy, or their"
+                " device plugin does not run"
+            )
+            remedy = "see `kubectl describe node NAME` and the log of the device plugin"
+            machine.lacks("accelerators", reason, remedy)
+        elif any(map(_PCI.fullmatch, self._all_labels)):
+            reason = "a label names a PCI device of NVIDIA or AMD, but the node offers no GPU"
+            machine.lacks("accelerators", reason, _GPU_DISCOVERY)
+        elif self._states_no_gpu():
+            source = "node, status.capacity: no resource of a GPU, so pods get none"
+            machine.put("accelerators", [], source)
+
+    def _states_no_gpu(self) -> bool:
+        """Whether the node states what it has, and no GPU among that."""
+        capacity = value_at(self._status, "capacity")
+        if not isinstance(capacity, Mapping):
+            return False
+        return not any(_GPU_RESOURCE.match(str(name)) for name in capacity)
+
+    def _labelled_cards(self) -> list[_LabelledCards]:
+        parts: list[str] = []
+        for key in self._all_labels:
+            match = _MIG.fullmatch(key)
+            if match is not None:
+                parts.append(match[1])
+        found: list[_LabelledCards] = []
+        undivided = self._number_of_undivided(beside_parts=bool(parts))
+        if undivided:
+            card = self._card("gpu", "NVIDIA-GPU", self._shares_of_memory())
+            offered = self._offered(undivided, "gpu")
+            found.append(_LabelledCards(card, undivided, offered))
+        for part in parts[:MOST_CARDS]:
+            name = f"NVIDIA-GPU-MIG-{part.removeprefix('mig-')}"
+            card = self._card(part, name, is_part=True)
+            number = number_of_cards(self._stated.get(f"{part}.count"))
+            found.append(_LabelledCards(card, number, self._offered(number, part)))
+        return found
+
+    def _number_of_undivided(self, *, beside_parts: bool) -> int:
+        """How many cards there are that are not divided into instances."""
+        in_capacity = number_of_cards(self._in_status("capacity", "gpu"))
+        offered = in_capacity // self._replicas()
+        is_stated = isinstance(value_at(self._status, "capacity"), Mapping)
+        if beside_parts and is_stated:
+            # beside instances divided cards are counted, too; what the node offers is not divided
+            return offered
+        return number_of_cards(self._stated.get("gpu.count")) or offered
+
+    def _replicas(self) -> int:
+        """How many pods share a card."""
+        return number_of_cards(self._stated.get("gpu.replicas")) or 1
+
+    def _shares_of_memory(self) -> int:
+        """Into how many parts the memory of a card is divided among pods."""
+        is_divided = self._stated.get("gpu.sharing-strategy") == "mps"
+        return self._replicas() if is_divided else 1
+
+    def _in_status(self, section: str, resource: str) -> object:
+        return value_at(self._status, section, f"{_NVIDIA}{resource}")
+
+    def _offered(self, number: int, resource: str) -> int:
+        """How many pods may get: an unhealthy device is in the capacity, not in the allocatable."""
+        devices = self._in_status("capacity", resource)
+        healthy = self._in_status("allocatable", resource)
+        if devices is None or healthy is None:
+            return number
+        # shares of a card are devices of their own
+        all_devices = number_of_cards(devices)
+        usable = min(number_of_cards(healthy), all_devices)
+        return number * usable // (all_devices or 1)
+
+    def _card(
+        self, prefix: str, name: str, shares: int = 1, *, is_part: bool = False
+    ) -> Card:
+        """The card of which labels with that prefix tell; `name` where none names it."""
+        name = plain(self._stated.get(f"{prefix}.product"), 120) or name
+        total = self._memory_bytes(prefix)
+        return card_of(
+            name.removesuffix("-SHARED"),
+            None if total is None else total // shares,
+            None,
+            self._stated.get("cuda.driver-version.full"),
+            is_part=is_part or "-MIG-" in name,
+        )
+
+    def _memory_bytes(self, prefix: str) -> int | None:
+        size = whole_number(self._stated.get(f"{prefix}.memory"))
+        if size is None:
+            return None
+        unit = 1 if size >= _LEAST_BYTES else units.MIB
+        return whole_number(size, unit, least=1, most=MAX_MEMORY_BYTES)

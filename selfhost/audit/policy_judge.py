@@ -1,0 +1,173 @@
+"""The verdict of an entry of a policy on a machine.
+
+Models are judged in their own defaults, so that a policy means the same on every machine; pictures
+and video in the first type and program that run there, as `check` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+from ..advice.api_route import offers_for
+from ..advice.several import verdict_together
+from ..advice.understood import understand
+from ..catalogue.index import Catalogue
+from ..catalogue.names import is_path
+from ..catalogue.searching import resolve
+from ..core.errors import SelfhostError, UnknownModelError
+from ..judge.defaults import suited, takes_first_of_list
+from ..judge.judging import judge
+from ..judge.pace.rates import shared_gpu_of
+from ..judge.question import ask
+from ..judge.record import Judged, Question, Verdict
+from ..machine.record import Machine
+from ..needs.quantization import LAYOUTS
+from .policy import Wanted
+
+# of what is found these are of the model itself: no other file of it would pass them
+_TERMS = ("license", "openness")
+_Sets = tuple[str, ...] | None
+
+
+class _OfferKey(NamedTuple):
+    """What decides whether an API offers a model: all that its offers rest on."""
+
+    model: str
+    origin: str
+    wishes: tuple[object, ...]
+    task: str | None
+    is_refused: bool
+    context_tokens: int | None
+
+
+class PolicyJudge:
+    """Gives the verdict of an entry of a policy on a machine, without commands and alternatives.
+    Questions and offers, which take longer than a judgement, are kept: a fleet asks 10,000 times.
+    """
+
+    def __init__(self, catalogue: Catalogue, today: str) -> None:
+        self._catalogue = catalogue
+        self._today = today
+        self._questions: dict[tuple[Wanted, _Sets], Question] = {}
+        self._offered: dict[_OfferKey, bool] = {}
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # what was kept stays in this process
+        return PolicyJudge, (self._catalogue, self._today)
+
+    def __call__(self, wanted: Wanted, basis: str, machine: Machine) -> Verdict:
+        """Raises `SelfhostError` for an entry that can be judged on no machine."""
+        models: list[Wanted] = []
+        for model in wanted.members or (wanted,):
+            asked = model.asked.replace(memory_basis=basis)
+            models.append(model.replace(asked=asked))
+        questions = [self._question(model, machine) for model in models]
+        all_judged = [self._judged(question, machine) for question in questions]
+        questions = [judged.question for judged in all_judged]
+        are_offered = partial(self._are_offered, models, questions)
+        if wanted.members:
+            names = [model.name for model in wanted.members]
+            return verdict_together(names, questions, machine, are_offered)
+        judged = all_judged[0]
+        is_offered = bool(judged.failed) and are_offered(judged)
+        return Verdict.conclude(judged, machine, asked=wanted.name, offered=is_offered)
+
+    def fault_of_name(self, name: str) -> SelfhostError | None:
+        """Why a name means no model; None where it means one, or is the path of a file."""
+        if is_path(name):
+            return None
+        try:
+            resolve(name, self._catalogue)
+        except UnknownModelError as error:
+            return error
+        except SelfhostError:
+            # of a spec, which is told where the model is judged
+            return None
+        return None
+
+    def refusal(self, wanted: Wanted) -> SelfhostError | None:
+        """Why an entry can be judged on no machine; None where it can."""
+        try:
+            self(wanted, "default", Machine())
+        except SelfhostError as error:
+            return error
+        return None
+
+    def _judged(self, question: Question, machine: Machine) -> Judged:
+        """What is judged of a model in its own defaults."""
+        judged = judge(question, machine)
+        if takes_first_of_list(judged.question):
+            return suited(judged, self._catalogue, machine)
+        return judged
+
+    def _question(self, model: Wanted, machine: Machine) -> Question:
+        """What is asked of a model. Without model files on the machine the question hangs on
+        nothing of it but how weights are laid out there, and is kept.
+        """
+        if machine.models_present or machine.is_this_one:
+            return self._ask(model, machine)
+        sets = _deciding_sets(machine)
+        key = (model, sets)
+        if key not in self._questions:
+            bare = Machine(instruction_sets=sets, accelerators=(), models_present=())
+            self._questions[key] = self._ask(model, bare)
+        return self._questions[key]
+
+    def _ask(self, model: Wanted, machine: Machine) -> Question:
+        meaning = understand(self._catalogue, model.name, model.asked)
+        question = ask(
+            meaning.spec, meaning.workload, self._catalogue, machine, meaning.files
+        )
+        return question.replace(requires_runtime=model.require_runtime)
+
+    def _are_offered(
+        self, models: Sequence[Wanted], questions: Sequence[Question], judged: Judged
+    ) -> bool:
+        """Whether APIs offer all of these models, for what is asked of each."""
+        is_refused = False
+        for finding in judged.findings:
+            if finding.decides and finding.check in _TERMS:
+                is_refused = True
+        for model, question in zip(models, questions, strict=True):
+            key = _offer_key(model, question, is_refused=is_refused)
+            if key not in self._offered:
+                asked = judged.replace(question=question)
+                offers = offers_for(self._catalogue, asked, self._today)
+                self._offered[key] = bool(offers)
+            if not self._offered[key]:
+                return False
+        return True
+
+
+def _deciding_sets(machine: Machine) -> _Sets:
+    """The instruction sets of a machine that decide how weights are laid out there."""
+    if shared_gpu_of(machine, is_used=True) is not None:
+        return ()
+    if machine.instruction_sets is None:
+        return None
+    for name in LAYOUTS:
+        if name in machine.instruction_sets:
+            # the first decides
+            return (name,)
+    return ()
+
+
+def _offer_key(model: Wanted, question: Question, *, is_refused: bool) -> _OfferKey:
+    asked = model.asked
+    workload = question.workload
+    return _OfferKey(
+        model=question.spec.id,
+        origin=question.spec.origin,
+        wishes=(
+            asked.private,
+            asked.license,
+            asked.commercial,
+            asked.modify,
+            asked.auditable,
+        ),
+        task=workload.task,
+        is_refused=is_refused,
+        context_tokens=workload.context_tokens if question.context_asked else None,
+    )

@@ -1,0 +1,75 @@
+"""Work shared by several processes: reading the records of a fleet, and judging its machines.
+
+What goes in: work that can be pickled, and the function that does it. What comes out: the results,
+in the order of the work.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+from ..core.errors import SelfhostError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+Work = TypeVar("Work")
+Result = TypeVar("Result")
+
+# more gain nothing
+_MOST_PROCESSES = 32
+# work handed out for each process: enough that none waits, and little enough to keep in memory
+_WAITING_FOR_EACH = 3
+
+
+def usable_processors() -> int:
+    """How many processors this process may use, at most 32."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    # macOS and Windows do not have it
+    usable = os.cpu_count() if affinity is None else len(affinity(0))
+    return min(usable or 1, _MOST_PROCESSES)
+
+
+def in_order(
+    work: Iterable[Work],
+    do: Callable[[Work], Result],
+    processes: int,
+    prepare: Callable[[], None] | None = None,
+) -> Iterator[Result]:
+    """The result of each piece of work, done by so many processes, each of which calls `prepare`
+    first. Work is taken only as fast as it is done. Raises what `do` raises, and `SelfhostError`
+    where the system ends a process.
+    """
+    # here, for most audits are small
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
+    pool = ProcessPoolExecutor(processes, initializer=_begin, initargs=(prepare,))
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for piece in work:
+            waiting.append(pool.submit(do, piece))
+            if len(waiting) >= processes * _WAITING_FOR_EACH:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise SelfhostError(
+            "the system ended a process of this audit, perhaps for lack of memory",
+            remedy="name fewer machines at a time",
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin(prepare: Callable[[], None] | None) -> None:
+    """Make a new process ready for work."""
+    import signal
+
+    # an interrupt is for the process that began this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if prepare is not None:
+        prepare()

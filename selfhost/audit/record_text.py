@@ -1,0 +1,258 @@
+"""Records in a stream of text: where each begins and ends, and in which line.
+
+What goes in: the bytes of a file or of standard input. What comes out: a `RecordText` for each
+record, in order. A stream holds one value of JSON, a list of records, or a record on each line
+(JSON Lines). Lines are handed on as text, so that other processes can parse them.
+
+A stream may be endless or damaged, so each part of it has a limit, and blank lines, of which a
+damaged disk leaves millions, are counted rather than looked at one by one.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import IO, NamedTuple
+
+from ..core.files import (
+    LARGE,
+    MAX_SIGNS,
+    MAX_TEXT_BYTES,
+    Unreadable,
+    encoding_of,
+    parse_json,
+    read_some,
+    too_large,
+)
+
+# of a text, by which it is recognized what it holds
+START_BYTES = 1 << 16
+_CHUNK_BYTES = 1 << 20
+# of a list of records
+_MAX_LIST_SIGNS = 4 * MAX_SIGNS
+_ONE_A_LINE = "give one record a line: jq -c '.[]' FILE"
+_BLANKS = " \t\r\n"
+_BEFORE_TEXT = f"\ufeff{_BLANKS}"
+_BLANK_RUN = re.compile(f"[{_BLANKS}]*")
+
+
+class Entry(NamedTuple):
+    """A parsed record: its `value`, or the `fault` that keeps it from being one. A record has a
+    `line`, or a `place` in a list (`[1]`); one that is the whole file has neither.
+    """
+
+    value: object = None
+    line: int | None = None
+    place: str | None = None
+    fault: Unreadable | None = None
+
+
+class RecordText(NamedTuple):
+    """A record of a stream: its `text`, or its `value` where that was parsed to find the record.
+    `is_whole`: nothing else is in the stream.
+    """
+
+    text: str = ""
+    value: object = None
+    line: int | None = None
+    place: str | None = None
+    max_signs: int = MAX_SIGNS
+    is_whole: bool = False
+
+    def entry(self) -> Entry:
+        """The record, parsed. Raises `Unreadable` for the whole stream, where it holds only that;
+        a broken line is an entry with a fault.
+        """
+        if not self.text:
+            return Entry(self.value, self.line, self.place)
+        try:
+            value = parse_json(self.text, max_signs=self.max_signs)
+        except Unreadable as error:
+            if self.is_whole:
+                raise
+            return Entry(None, self.line, self.place, error)
+        return Entry(value, self.line, self.place)
+
+
+def read_start(stream: IO[bytes]) -> bytes:
+    """The first bytes of a stream, by which it is recognized what the stream holds."""
+    return read_some(stream, START_BYTES)
+
+
+def text_of_start(start: bytes) -> str:
+    """The first bytes as text, from the first character that is not blank."""
+    return start.decode(encoding_of(start), "ignore").lstrip(_BEFORE_TEXT)
+
+
+def split_records(
+    stream: IO[bytes],
+    *,
+    max_record_bytes: int,
+    max_signs: int = MAX_SIGNS,
+    start: bytes = b"",
+) -> Iterator[RecordText]:
+    """The records of a stream that begins with `start`: items of a list, lines, or the one value.
+    Raises `Unreadable` for the whole, also after some records.
+    """
+    pieces = _pieces(stream, start)
+    blank_lines, text = _first_text(pieces)
+    if not text:
+        raise Unreadable("is empty")
+    if text.lstrip(_BLANKS)[0] == "[":
+        list_text = _joined(text, pieces, blank_lines, MAX_TEXT_BYTES)
+        yield from _items(list_text)
+        return
+    text = _with_first_line_complete(text, pieces)
+    lines = _filled_lines(chain((text,), pieces), blank_lines + 1)
+    first = _line_record(*next(lines), max_record_bytes).entry()
+    if not isinstance(first.value, dict):
+        # a value of several lines, or no object; what `lines` has taken is still in `text`
+        text = _joined(text, pieces, blank_lines, max_record_bytes)
+        yield RecordText(text, max_signs=max_signs, is_whole=True)
+        return
+    second = next(lines, None)
+    if second is None:
+        yield RecordText(value=first.value)
+        return
+    yield RecordText(value=first.value, line=first.line)
+    for number, line in chain((second,), lines):
+        yield _line_record(number, line, max_record_bytes)
+
+
+def text_lines(stream: IO[bytes]) -> Iterator[tuple[int, str]]:
+    """Each line of a stream that is not blank, with its number. Raises `Unreadable`."""
+    return _filled_lines(_pieces(stream, b""), 1)
+
+
+def _line_record(number: int, line: str, max_bytes: int) -> RecordText:
+    """The record on a line. Raises `Unreadable` for one that is too long to be a record."""
+    if len(line) > max_bytes:
+        reason = f"has a record of more than {max_bytes:,} bytes"
+        raise Unreadable(reason, line=number, kind=LARGE)
+    return RecordText(line, line=number)
+
+
+def _items(list_text: str) -> Iterator[RecordText]:
+    """The items of a list. Raises `Unreadable`."""
+    items = parse_json(list_text, max_signs=_MAX_LIST_SIGNS, remedy=_ONE_A_LINE)
+    for index, item in enumerate(items):
+        yield RecordText(value=item, place=f"[{index}]")
+
+
+def _pieces(stream: IO[bytes], start: bytes) -> Iterator[str]:
+    """The text of a stream that begins with `start`, in pieces of about a megabyte."""
+    start += read_some(stream, _CHUNK_BYTES)
+    decode = codecs.getincrementaldecoder(encoding_of(start))().decode
+    piece = start
+    try:
+        while piece:
+            yield decode(piece)
+            piece = read_some(stream, _CHUNK_BYTES)
+        yield decode(b"", final=True)
+    except UnicodeDecodeError:
+        raise Unreadable("is not text") from None
+
+
+def _first_text(pieces: Iterator[str]) -> tuple[int, str]:
+    """How many lines the blank pieces in front have, and the first that is not blank."""
+    blank_lines = 0
+    for piece in pieces:
+        if piece.strip(_BLANKS):
+            return blank_lines, piece
+        blank_lines += piece.count("\n")
+    return blank_lines, ""
+
+
+class _Parts:
+    """Pieces of one text. Raises `Unreadable` where they are more than `most` characters, or would
+    take more memory than a text may.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._pieces: list[str] = []
+        self._characters = 0
+        # one character outside of ASCII makes Python keep the whole text in 2 or 4 bytes each
+        self._bytes_per_character = 1
+
+    def add(self, piece: str) -> None:
+        self._pieces.append(piece)
+        self._characters += len(piece)
+        if self._characters > self._most:
+            raise too_large(self._most, _ONE_A_LINE)
+        if not piece.isascii():
+            width = _width_bytes(piece)
+            self._bytes_per_character = max(self._bytes_per_character, width)
+        if self._characters * self._bytes_per_character > MAX_TEXT_BYTES:
+            reason = f"takes more than {MAX_TEXT_BYTES >> 20} MiB as text"
+            raise Unreadable(reason, _ONE_A_LINE, kind=LARGE)
+
+    def text(self) -> str:
+        return "".join(self._pieces)
+
+
+def _width_bytes(text: str) -> int:
+    """The bytes that Python keeps of each character of a text, by the highest one."""
+    highest = max(text, default="")
+    if highest <= "\xff":
+        return 1
+    return 2 if highest <= "\uffff" else 4
+
+
+def _with_first_line_complete(text: str, pieces: Iterator[str]) -> str:
+    """A text and the pieces behind it up to the end of its first line that is not blank."""
+    parts = _Parts(MAX_TEXT_BYTES)
+    parts.add(text)
+    # the end of that line is looked for behind its first character
+    begin = len(text) - len(text.lstrip(_BLANKS))
+    if "\n" in text[begin:]:
+        return text
+    for piece in pieces:
+        parts.add(piece)
+        if "\n" in piece:
+            break
+    return parts.text()
+
+
+def _joined(text: str, pieces: Iterator[str], blank_lines: int, most: int) -> str:
+    """All of a text, with blank lines in front so that faults have their line."""
+    parts = _Parts(most)
+    parts.add(text)
+    for piece in pieces:
+        parts.add(piece)
+    return "\n" * blank_lines + parts.text()
+
+
+def _filled_lines(pieces: Iterable[str], number: int) -> Iterator[tuple[int, str]]:
+    """Each line that is not blank with its number; `number` is that of the first."""
+    # what was read of a line that has not ended yet
+    begun = _Parts(MAX_TEXT_BYTES)
+    for piece in pieces:
+        begun.add(piece)
+        if "\n" not in piece:
+            continue
+        text = begun.text()
+        position = 0
+        while True:
+            filled = _first_filled(text, position)
+            line_start = max(position, text.rfind("\n", position, filled) + 1)
+            number += text.count("\n", position, line_start)
+            end = text.find("\n", filled)
+            if end < 0:
+                begun = _Parts(MAX_TEXT_BYTES)
+                begun.add(text[line_start:])
+                break
+            yield number, text[line_start:end]
+            position = end + 1
+            number += 1
+    last = begun.text()
+    if last.strip(_BLANKS):
+        yield number, last
+
+
+def _first_filled(text: str, position: int) -> int:
+    """The place of the first character from there on that is not blank, or the text's end."""
+    blanks = _BLANK_RUN.match(text, position)
+    return len(text) if blanks is None else blanks.end()
