@@ -106,19 +106,56 @@ class Kind(NamedTuple):
         return self.template.replace_unchecked(**facts)
 
 
+class MachineOfKind(NamedTuple):
+    """A machine, by the place of its kind among others, its numbers, and what only it has."""
+
+    kind: int
+    numbers: Numbers
+    name: str
+    labels: Mapping[str, str]
+    read_at: str | None
+
+
+class Kinds:
+    """The kinds of some machines, in the order in which they were met."""
+
+    def __init__(self) -> None:
+        self.kinds: list[Kind] = []
+        self._place_by_content: dict[object, int] = {}
+
+    def place_of(self, kind: Kind) -> int:
+        """The place of the kind that this one is equal to, a new one where none is."""
+        content = _content_of(kind.template), kind.slots
+        place = self._place_by_content.setdefault(content, len(self.kinds))
+        if place == len(self.kinds):
+            self.kinds.append(kind)
+        return place
+
+    def split(self, machine: Machine) -> MachineOfKind:
+        """A machine as its kind and its numbers."""
+        numbers = _numbers_of(machine)
+        return MachineOfKind(
+            kind=self.place_of(Kind(machine, tuple(numbers))),
+            numbers=tuple(numbers.values()),
+            name=machine.name,
+            labels=machine.labels,
+            read_at=machine.read_at,
+        )
+
+
 class Machines(Sequence[Machine]):
     """The machines of a fleet in the order in which they were added. Each is made when it is asked
     for. `kind_of` has the place of each machine's kind in `kinds`.
     """
 
     def __init__(self, machines: Iterable[Machine] = ()) -> None:
-        self.kinds: list[Kind] = []
+        self._kinds = Kinds()
+        self.kinds = self._kinds.kinds
         self.names: list[str] = []
         self.labels: list[Mapping[str, str]] = []
         self.times: list[str | None] = []
         self.kind_of = array("l")
         self.numbers: list[Numbers] = []
-        self._kind_by_content: dict[object, int] = {}
         # many machines have the same labels
         self._labels: dict[Mapping[str, str], Mapping[str, str]] = {}
         for machine in machines:
@@ -141,36 +178,22 @@ class Machines(Sequence[Machine]):
             read_at=self.times[place],
         )
 
-    def __getstate__(self) -> dict[str, Any]:
-        # another process adds none
-        return {**self.__dict__, "_kind_by_content": {}, "_labels": {}}
-
     def add(self, machine: Machine) -> None:
         """Keep a machine."""
-        numbers = _numbers_of(machine)
-        kind = self.place_of(Kind(machine, tuple(numbers)))
-        self.names.append(machine.name)
-        self.labels.append(self._labels.setdefault(machine.labels, machine.labels))
-        self.times.append(machine.read_at)
-        self.kind_of.append(kind)
-        self.numbers.append(tuple(numbers.values()))
-
-    def add_as(self, name: str, others: Machines, place: int, kind: int) -> None:
-        """Keep a machine of others under that name. `kind` is the place of its kind here."""
-        labels = others.labels[place]
-        self.names.append(name)
-        self.labels.append(self._labels.setdefault(labels, labels))
-        self.times.append(others.times[place])
-        self.kind_of.append(kind)
-        self.numbers.append(others.numbers[place])
+        self.append(self._kinds.split(machine))
 
     def place_of(self, kind: Kind) -> int:
         """The place in `kinds` of the kind that this one is equal to, a new one where none is."""
-        content = _content_of(kind.template), kind.slots
-        place = self._kind_by_content.setdefault(content, len(self.kinds))
-        if place == len(self.kinds):
-            self.kinds.append(kind)
-        return place
+        return self._kinds.place_of(kind)
+
+    def append(self, machine: MachineOfKind) -> None:
+        """Keep a machine whose kind is one of `kinds`."""
+        labels = machine.labels
+        self.names.append(machine.name)
+        self.labels.append(self._labels.setdefault(labels, labels))
+        self.times.append(machine.read_at)
+        self.kind_of.append(machine.kind)
+        self.numbers.append(machine.numbers)
 
 
 def _numbers_of(machine: Machine) -> dict[Slot, int]:

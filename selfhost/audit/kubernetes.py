@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import repeat
 from typing import NamedTuple
 
 from ..core import units
@@ -294,7 +295,7 @@ class _Devices:
         cards: list[Card] = []
         missing = 0
         for labelled in self._labelled_cards():
-            cards += [labelled.card] * labelled.offered
+            cards += repeat(labelled.card, labelled.offered)
             missing += labelled.number - labelled.offered
         if cards:
             source = "labels and resources of the node"

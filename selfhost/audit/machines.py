@@ -5,7 +5,7 @@ machine --format json`), or what Ansible, Kubernetes or Prometheus answers, whic
 its content; a file and a folder may mix them.
 
 Reading takes three steps. `_Inputs` finds the records of all files, and puts them into batches.
-`read_batch` parses the records of a batch and checks what they say; from some number of records on
+`BatchReader` parses the records of a batch and checks what they say; from some number of records on
 several processes do it. `_Loader` takes the results in the order of the files: names must differ
 across all of them, and every fault of every file is told, in that order.
 """
@@ -23,7 +23,7 @@ from ..core.records import Record, shown
 from ..machine.record import FACTS, MAX_FILE_BYTES, RECORDED, Machine
 from .answers import is_address, table_of
 from .drafts import OutOfService
-from .kinds import Machines
+from .kinds import Kind, Kinds, MachineOfKind, Machines
 from .processes import in_order, usable_processors
 from .record_text import (
     Entry,
@@ -74,16 +74,20 @@ class Fleet(Record):
 
 
 def load_machines(
-    *paths: str, stdin: bytes | None = None, tell: Tell | None = None
+    *paths: str,
+    stdin: bytes | None = None,
+    tell: Tell | None = None,
+    processes: int | None = None,
 ) -> Fleet:
     """Recorded machines of all paths: of a file, of a folder, or of `-`, which is standard input or
     the bytes `stdin`. Faults of records do not raise; `SelfhostError` says that the system ended a
     process. A record without a name takes its file's, and its line's number where the file holds
-    several. `tell` hears how many machines were read.
+    several. `tell` hears how many machines were read. `processes` is how many may read; None: one for
+    each processor.
     """
     inputs = _Inputs(paths, stdin)
     loader = _Loader(inputs, tell)
-    for batch in _read_all(inputs.batches()):
+    for batch in _read_all(inputs.batches(), processes or usable_processors()):
         loader.add(batch)
     notes: list[str] = []
     if inputs.not_read:
@@ -259,7 +263,7 @@ def _what_to_give() -> str:
 
 
 class ReadRecord(NamedTuple):
-    """What came of a record: the place of its machine among those of the batch, or problems.
+    """What came of a record: a machine, or problems.
 
     `is_object`: it could be parsed, whatever is wrong with its fields. `is_down`: its system calls
     the machine down. `is_whole`: the problem is the whole file's.
@@ -268,7 +272,7 @@ class ReadRecord(NamedTuple):
     file: InputFile
     line: int | None = None
     place: str | None = None
-    machine: int | None = None
+    machine: MachineOfKind | None = None
     problems: tuple[Problem, ...] = ()
     is_object: bool = True
     is_down: bool = False
@@ -276,60 +280,84 @@ class ReadRecord(NamedTuple):
 
 
 class ReadBatch(NamedTuple):
-    """What came of a batch, in its order. Machines without a name are called RECORDED."""
+    """What came of a batch, in its order: machines, whose kinds are numbered by the process that
+    read them, and the kinds that this process met for the first time.
+    """
 
-    machines: Machines
+    process: int
+    new_kinds: list[Kind]
     results: list[ReadRecord | FileEnd]
 
 
-def _read_all(batches: Iterator[list[Found]]) -> Iterator[ReadBatch]:
-    """Each batch, read: the first by this process, and where there are more by several."""
-    count = 0
-    for batch in batches:
-        yield read_batch(batch)
-        count += len(batch)
-        if count >= _READ_ALONE:
-            break
-    processes = usable_processors()
-    if processes > 1:
-        yield from in_order(batches, read_batch, processes)
-    else:
-        yield from map(read_batch, batches)
+class BatchReader:
+    """Reads batches in one process. A machine without a name is called RECORDED."""
 
+    def __init__(self) -> None:
+        self._kinds = Kinds()
 
-def read_batch(batch: Sequence[Found]) -> ReadBatch:
-    """The machines and the faults of a batch."""
-    machines = Machines()
-    results: list[ReadRecord | FileEnd] = []
-    for found in batch:
-        if isinstance(found, FileEnd):
-            results.append(found)
-            continue
+    def read(self, batch: Sequence[Found]) -> ReadBatch:
+        """The machines and the faults of a batch."""
+        known = len(self._kinds.kinds)
+        results: list[ReadRecord | FileEnd] = []
+        for found in batch:
+            if isinstance(found, FileEnd):
+                results.append(found)
+            else:
+                results += self._read(found)
+        return ReadBatch(os.getpid(), self._kinds.kinds[known:], results)
+
+    def _read(self, found: FoundRecord) -> list[ReadRecord]:
+        """What comes of a record."""
         try:
             record = found.record.entry()
         except Unreadable as error:
             problem = _problem_of_file(found.file, error)
-            results.append(ReadRecord(found.file, problems=(problem,), is_whole=True))
-            continue
-        for entry in _entries_of(record, found.file):
-            results.append(_read(entry, found.file, machines))
-    return ReadBatch(machines, results)
+            return [ReadRecord(found.file, problems=(problem,), is_whole=True)]
+        entries = _entries_of(record, found.file)
+        return [self._read_entry(entry, found.file) for entry in entries]
+
+    def _read_entry(self, entry: Entry, file: InputFile) -> ReadRecord:
+        result = ReadRecord(file, entry.line, entry.place)
+        if entry.fault is not None:
+            problem = entry.fault.problem(file.name, RECORD_IT)
+            problem = problem.replace(line=entry.line, key=entry.place)
+            is_down = isinstance(entry.fault, OutOfService)
+            return result._replace(
+                problems=(problem,), is_object=False, is_down=is_down
+            )
+        try:
+            machine = Machine.from_json(entry.value, file.name)
+        except MachineFileError as error:
+            problems = [_of_record(problem, result) for problem in error.problems]
+            return result._replace(problems=tuple(problems))
+        return result._replace(machine=self._kinds.split(machine))
 
 
-def _read(entry: Entry, file: InputFile, machines: Machines) -> ReadRecord:
-    """What comes of an entry; a machine is added to `machines`."""
-    result = ReadRecord(file, entry.line, entry.place)
-    if entry.fault is not None:
-        problem = entry.fault.problem(file.name, RECORD_IT)
-        problem = problem.replace(line=entry.line, key=entry.place)
-        is_down = isinstance(entry.fault, OutOfService)
-        return result._replace(problems=(problem,), is_object=False, is_down=is_down)
-    try:
-        machines.add(Machine.from_json(entry.value, file.name))
-    except MachineFileError as error:
-        problems = [_of_record(problem, result) for problem in error.problems]
-        return result._replace(problems=tuple(problems))
-    return result._replace(machine=len(machines) - 1)
+# what reads in this process, one of a pool
+_readers: list[BatchReader] = []
+
+
+def _start_reader() -> None:
+    _readers[:] = [BatchReader()]
+
+
+def _read_in_pool(batch: Sequence[Found]) -> ReadBatch:
+    return _readers[0].read(batch)
+
+
+def _read_all(batches: Iterator[list[Found]], processes: int) -> Iterator[ReadBatch]:
+    """Each batch, read: the first by this process, and where there are more by several."""
+    reader = BatchReader()
+    count = 0
+    for batch in batches:
+        yield reader.read(batch)
+        count += len(batch)
+        if count >= _READ_ALONE:
+            break
+    if processes > 1:
+        yield from in_order(batches, _read_in_pool, processes, _start_reader)
+    else:
+        yield from map(reader.read, batches)
 
 
 def _of_record(problem: Problem, result: ReadRecord) -> Problem:
@@ -406,12 +434,14 @@ class _Loader:
         self.problems: list[Problem] = []
         self.down: list[Problem] = []
         self._origins: dict[str, _Origin] = {}
+        # by process, the places here of the kinds that it met
+        self._kinds: dict[int, list[int]] = {}
         self._state = _FileState(0)
 
     def add(self, batch: ReadBatch) -> None:
         """Take what came of a batch."""
-        # the places of the batch's kinds among those of all machines
-        kinds: dict[int, int] = {}
+        kinds = self._kinds.setdefault(batch.process, [])
+        kinds += [self.machines.place_of(kind) for kind in batch.new_kinds]
         for result in batch.results:
             if isinstance(result, FileEnd):
                 self._end_file(result)
@@ -419,13 +449,11 @@ class _Loader:
             if self._state.is_left:
                 continue
             try:
-                self._add_record(result, batch.machines, kinds)
+                self._add_record(result, kinds)
             except Unreadable as error:
                 self._leave_file(result.file, _problem_of_file(result.file, error))
 
-    def _add_record(
-        self, result: ReadRecord, machines: Machines, kinds: dict[int, int]
-    ) -> None:
+    def _add_record(self, result: ReadRecord, kinds: Sequence[int]) -> None:
         """Keep a machine, or what is wrong with its record. Raises `Unreadable` where the rest of
         the file is not to be read.
         """
@@ -443,35 +471,31 @@ class _Loader:
         if result.machine is None:
             state.faults += result.problems
             return
-        name = machines.names[result.machine]
-        if name == RECORDED:
-            name = self._name(result)
-        earlier = self._origins.get(name)
+        machine = result.machine._replace(kind=kinds[result.machine.kind])
+        if machine.name == RECORDED:
+            machine = machine._replace(name=self._name(result))
+        earlier = self._origins.get(machine.name)
         if earlier is not None:
-            state.faults.append(_same_name(name, result, earlier))
+            state.faults.append(_same_name(machine.name, result, earlier))
             return
+        self._keep(machine, _Origin(result.file.name, result.line))
+
+    def _keep(self, machine: MachineOfKind, origin: _Origin) -> None:
+        """Keep a machine whose name is new. Raises `Unreadable` where there are too many."""
         if len(self.machines) == MAX_MACHINES:
             reason = (
                 f"holds more machines than one audit accepts (at most {MAX_MACHINES:,})"
             )
-            raise Unreadable(reason, _SPLIT_IT, line=result.line)
-        self._keep(name, result.machine, machines, kinds)
-        self._origins[name] = _Origin(result.file.name, result.line)
+            raise Unreadable(reason, _SPLIT_IT, line=origin.line)
+        self.machines.append(machine)
+        self._origins[machine.name] = origin
+        if self._tell is not None:
+            self._tell(len(self.machines), None)
         if len(self.machines.kinds) > MAX_KINDS:
             message = (
                 f"makes more than {MAX_KINDS:,} kinds of machine: audit them in parts"
             )
             raise Unreadable(message)
-
-    def _keep(
-        self, name: str, place: int, machines: Machines, kinds: dict[int, int]
-    ) -> None:
-        kind = machines.kind_of[place]
-        if kind not in kinds:
-            kinds[kind] = self.machines.place_of(machines.kinds[kind])
-        self.machines.add_as(name, machines, place, kinds[kind])
-        if self._tell is not None:
-            self._tell(len(self.machines), None)
 
     def _name(self, result: ReadRecord) -> str:
         """What a machine without a name is called, as its file is; an address is no name."""

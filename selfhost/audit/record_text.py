@@ -222,7 +222,7 @@ def _joined(text: str, pieces: Iterator[str], blank_lines: int, most: int) -> st
     parts.add(text)
     for piece in pieces:
         parts.add(piece)
-    return "\n" * blank_lines + parts.text()
+    return "".ljust(blank_lines, "\n") + parts.text()
 
 
 def _filled_lines(pieces: Iterable[str], number: int) -> Iterator[tuple[int, str]]:
