@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .advice.understood import judged_for, understand
@@ -57,8 +58,8 @@ def check(
       the driver of an NVIDIA GPU.
     - `specs`: folders with spec files of your own. They come before those of SELFHOST_SPECS.
 
-    The verdict's `room`, `alternatives`, `api_offers`, `monthly_cost` and `notes` are worked out
-    when they are read, which takes several times as long as the route.
+    The verdict's commands, `room`, `alternatives`, `api_offers`, `monthly_cost` and notes are
+    worked out when they are read, which takes several times as long as the route.
 
     Raises `UnknownModelError`, `UnknownMachineError`, `SpecError` or `WorkloadError`, and for an
     argument of a wrong type a `SelfhostError` that is a `TypeError` too. Each message says what to
@@ -320,6 +321,8 @@ def _with_fields(workload: Workload | None, fields: Mapping[str, Any]) -> Worklo
     return completed
 
 
+# a program asks about many models on one machine
+@lru_cache(maxsize=32)
 def _machine_named(name: str) -> tuple[Machine, tuple[str, ...]]:
     """The machine of that name, and what else the name can mean. Raises `SelfhostError`."""
     from .machine.named import named

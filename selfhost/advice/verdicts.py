@@ -1,7 +1,7 @@
 """A question becomes a verdict, with everything beside it.
 
-`check_with` takes a model, a workload and a machine. The verdict has at once what decides and what
-to type. Its room, alternatives, offers, costs and notes take most of the time of a check: they are
+`check_with` takes a model, a workload and a machine. The verdict has at once what decides. Its
+commands, room, alternatives, offers, costs and notes take most of the time of a check: they are
 worked out when somebody reads them.
 """
 
@@ -15,11 +15,11 @@ from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer
 from ..catalogue.spec import ModelSpec
 from ..core import units
-from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.quality import quality_of_workload
 from ..judge.record import (
     Alternative,
+    Further,
     Judged,
     Room,
     Verdict,
@@ -57,24 +57,19 @@ def check_with(
         catalogue, model, workload, machine if follows_machine else None
     )
     judged = judged_for(catalogue, understood, machine, follows_machine=follows_machine)
-    # a tag of Ollama's is run with Ollama, where no program was asked for
-    by_tag_first = understood.files.is_tag and understood.workload.runtime is None
-    further = _Further(
+    further = _Advice(
         catalogue=catalogue,
         understood=understood,
         judged=judged,
         machine=machine,
-        to_type=steps(
-            judged, catalogue, machine, tag=understood.tag, by_tag_first=by_tag_first
-        ),
         day=today or units.utc_today(),
     )
     return _concluded(further)
 
 
-def _concluded(further: _Further) -> Verdict:
-    """The verdict with all that decides and all that is typed; the rest waits until it is read."""
-    judged, understood, to_type = further.judged, further.understood, further.to_type
+def _concluded(further: _Advice) -> Verdict:
+    """The verdict with all that decides; the rest waits until it is read."""
+    judged, understood = further.judged, further.understood
     spec, taken = judged.question.spec, judged.workload
     offers: tuple[Offer, ...] = ()
     if judged.failed:
@@ -86,26 +81,51 @@ def _concluded(further: _Further) -> Verdict:
         asked=understood.asked,
         offered=bool(offers),
         shutdown=shutdown_of(spec, offers, further.catalogue, further.day),
-        commands=to_type.commands,
-        commands_class=to_type.commands_class,
-        setup=to_type.setup,
         understood_as=(*understood.notes, *note_on_tag(understood, judged)),
-        fine_print=tuple(fine_print(understood, judged, to_type)),
         quality=quality_of_workload(taken, spec, is_halved=bits == 16),
         loaded_bits=bits,
         further=further,
     )
 
 
-class _Further(Record):
-    """What was judged, and what its alternatives, its room and its costs are worked out from."""
+class _Advice(Further):
+    """What was judged, and what its commands, alternatives, room and costs are worked out from."""
 
     catalogue: Catalogue
     understood: Understood
     judged: Judged
     machine: Machine
-    to_type: Steps
     day: str
+
+    @cached_property
+    def to_type(self) -> Steps:
+        """The lines to type."""
+        understood = self.understood
+        # a tag of Ollama's is run with Ollama, where no program was asked for
+        by_tag_first = understood.files.is_tag and understood.workload.runtime is None
+        return steps(
+            self.judged,
+            self.catalogue,
+            self.machine,
+            tag=understood.tag,
+            by_tag_first=by_tag_first,
+        )
+
+    def setup(self) -> tuple[str, ...]:
+        """The lines to type first."""
+        return self.to_type.setup
+
+    def commands(self) -> tuple[str, ...]:
+        """The lines that download and run the model."""
+        return self.to_type.commands
+
+    def commands_class(self) -> str | None:
+        """Whether a listing shows the file that the commands download."""
+        return self.to_type.commands_class
+
+    def fine_print(self) -> tuple[str, ...]:
+        """What few need to know of the program, its files and the lines to type."""
+        return tuple(fine_print(self.understood, self.judged, self.to_type))
 
     @cached_property
     def search(self) -> Search:

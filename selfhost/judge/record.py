@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from math import inf
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.offers import Offer
@@ -341,18 +341,61 @@ class Judged(Record):
         return self.placement == "accelerator" or self.has("accelerator-fits")
 
 
-class Further(Protocol):
-    """What advice works out about a verdict when somebody reads it: it takes most of the time."""
+class Further(Record):
+    """What advice works out about a verdict when somebody reads it: it takes most of the time.
 
-    def room(self) -> Room | None: ...
+    This class works out nothing: a list and an audit tell the route alone.
+    """
 
-    def alternatives(self) -> tuple[Alternative, ...]: ...
+    def setup(self) -> tuple[str, ...]:
+        """The lines to type first."""
+        return ()
 
-    def api_offers(self) -> tuple[Offer, ...]: ...
+    def commands(self) -> tuple[str, ...]:
+        """The lines that download and run the model."""
+        return ()
 
-    def monthly_cost(self) -> Any: ...
+    def commands_class(self) -> str | None:
+        """Whether a listing shows the file that the commands download."""
+        return None
 
-    def notes(self) -> tuple[str, ...]: ...
+    def fine_print(self) -> tuple[str, ...]:
+        """What few need to know."""
+        return ()
+
+    def room(self) -> Room | None:
+        """How far one could go in each respect alone."""
+        return None
+
+    def alternatives(self) -> tuple[Alternative, ...]:
+        """What runs instead, best first."""
+        return ()
+
+    def api_offers(self) -> tuple[Offer, ...]:
+        """Who sells the model, or what stands in for it."""
+        return ()
+
+    def monthly_cost(self) -> Any:
+        """What the stated load costs."""
+        return None
+
+    def notes(self) -> tuple[str, ...]:
+        """What to know beside the answer."""
+        return ()
+
+
+# what a verdict works out with `further` when it is read for the first time
+_WORKED_OUT = (
+    "setup",
+    "commands",
+    "commands_class",
+    "fine_print",
+    "room",
+    "alternatives",
+    "api_offers",
+    "monthly_cost",
+    "notes",
+)
 
 
 def _restored(
@@ -376,8 +419,9 @@ class Verdict(Judged, Report):
       "unlisted" where nobody verified the file.
     - `alternatives`: what runs here instead. `api_offers`: who sells it, with prices.
     - `room`: how far one could go with the context, the users or the type.
-    - `room`, `alternatives`, `api_offers`, `monthly_cost` and `notes` are worked out when they are
-      read for the first time: a program that asks for the route does not wait for them.
+    - The commands, `room`, `alternatives`, `api_offers`, `monthly_cost`, `notes` and `fine_print`
+      are worked out when they are read for the first time: a program that asks for the route does
+      not wait for them.
     - `monthly_cost`, `shutdown`: the cost of a stated load, and the announced end of a closed
       model, with the keys of the JSON.
     - `understood_as`, `notes`, `fine_print`: how the name was understood, and what to know beside
@@ -392,44 +436,57 @@ class Verdict(Judged, Report):
     asked: str
     machine: Machine
     shutdown: Any = None
-    commands: tuple[str, ...] = ()
-    commands_class: str | None = None
-    setup: tuple[str, ...] = ()
     understood_as: tuple[str, ...] = ()
     # notes of the caller, which come first
     first_notes: tuple[str, ...] = ()
-    fine_print: tuple[str, ...] = ()
     quality: Quality | None = None
     loaded_bits: int | None = None
     why: str | None = None
-    # None in a list and in an audit, which tell the route alone
-    further: Further | None = None
+    further: Further = Further()
+
+    @cached_property
+    def setup(self) -> tuple[str, ...]:
+        """The lines to type first; () where nothing is missing."""
+        return self.further.setup()
+
+    @cached_property
+    def commands(self) -> tuple[str, ...]:
+        """The lines that download and run the model; () where none is known."""
+        return self.further.commands()
+
+    @cached_property
+    def commands_class(self) -> str | None:
+        """`listed` or `unlisted`; None where there are no commands."""
+        return self.further.commands_class()
+
+    @cached_property
+    def fine_print(self) -> tuple[str, ...]:
+        """What few need to know of the program, its files and the lines to type."""
+        return self.further.fine_print()
 
     @cached_property
     def room(self) -> Room | None:
         """How far one could go in each respect alone; None where nothing is known of it."""
-        return None if self.further is None else self.further.room()
+        return self.further.room()
 
     @cached_property
     def alternatives(self) -> tuple[Alternative, ...]:
         """What runs here instead, best first."""
-        return () if self.further is None else self.further.alternatives()
+        return self.further.alternatives()
 
     @cached_property
     def api_offers(self) -> tuple[Offer, ...]:
         """Who sells the model, or what stands in for it, the cheapest first."""
-        return () if self.further is None else self.further.api_offers()
+        return self.further.api_offers()
 
     @cached_property
     def monthly_cost(self) -> Any:
         """What the stated load costs; None where none was stated."""
-        return None if self.further is None else self.further.monthly_cost()
+        return self.further.monthly_cost()
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """What to know beside the answer."""
-        if self.further is None:
-            return self.first_notes
         return self.first_notes + self.further.notes()
 
     def __eq__(self, other: object) -> bool:
@@ -442,17 +499,12 @@ class Verdict(Judged, Report):
         return hash((type(self), *self._decided().values()))
 
     def _decided(self) -> dict[str, Any]:
-        return {**self.__getstate__(), "further": None}
+        return {**self.__getstate__(), "further": Further()}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Without the catalogue, from which the rest would be worked out: all of it is, now."""
-        values = self._decided()
-        lazy = ("room", "alternatives", "api_offers", "monthly_cost", "notes")
-        return _restored, (
-            type(self),
-            values,
-            {name: getattr(self, name) for name in lazy},
-        )
+        worked_out = {name: getattr(self, name) for name in _WORKED_OUT}
+        return _restored, (type(self), self._decided(), worked_out)
 
     @classmethod
     def conclude(

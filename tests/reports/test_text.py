@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +20,7 @@ from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.offers import Offer
 from selfhost.core import units
 from selfhost.core.records import Unread
-from selfhost.judge.record import Alternative, Room, Route, Verdict
+from selfhost.judge.record import Alternative, Further, Room, Route, Verdict
 from selfhost.machine.record import Machine
 from selfhost.reports import (
     check_text,
@@ -280,12 +280,21 @@ HOSTILE = st.text(max_size=60) | st.sampled_from(
 )
 
 
-class Told(NamedTuple):
-    """What is told beside an answer: that of a sample, with other offers and one note."""
+class Told(Further):
+    """What is told beside an answer: that of a sample, with other offers, one command and note."""
 
     sample: Verdict
     offers: tuple[Offer, ...]
     note: str
+
+    def setup(self) -> tuple[str, ...]:
+        return self.sample.setup
+
+    def commands(self) -> tuple[str, ...]:
+        return (self.note,)
+
+    def commands_class(self) -> str | None:
+        return self.sample.commands_class
 
     def room(self) -> Room | None:
         return self.sample.room
@@ -324,8 +333,7 @@ def test_hostile_names_cannot_touch_the_terminal(name: str, width: int | None) -
         question=sample.question.replace(spec=model),
         findings=findings,
         machine=machine,
-        further=Told(sample, offers, name),
-        commands=(name,),
+        further=Told(sample=sample, offers=offers, note=name),
     )
     for document in (
         check_text.check_document([verdict], verbose=True),
