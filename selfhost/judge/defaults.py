@@ -51,7 +51,7 @@ from .choosing import (
 )
 from .devices import places
 from .files import loads_by_tag
-from .judging import judge
+from .judging import layout_for
 from .programs import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY
 from .record import MODEL_CHECKS, NO_FILES, Judged, Question
 
@@ -280,9 +280,9 @@ class _LargerType(Candidate):
                 context_tokens=min(trained_tokens, _GROWN_CONTEXT_TOKENS),
             )
         )
-        return grown is not None and bool(
-            _share_held(judge(grown, self.search.machine))
-        )
+        if grown is None:
+            return False
+        return bool(_share_held(layout_for(grown, self.search.machine)))
 
     def why(self, judged: Judged) -> str:
         return self.phrased("more-bits", judged)

@@ -7,8 +7,10 @@ many as tensor parallelism allows.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING
 
+from ..core.records import Record
 from ..core.units import GIB
 from ..machine.record import Accelerator, Machine
 from ..needs import Case, needs_on
@@ -35,13 +37,6 @@ if TYPE_CHECKING:
 _STEP_BYTES = 5 * GIB
 
 
-class _Tried(NamedTuple):
-    """A group of accelerators, and the bytes that the tightest of them lacks."""
-
-    group: list[Place]
-    lacking_bytes: int
-
-
 def layouts_without_ram(
     needs: Needs, machine: Machine, question: Question
 ) -> Iterator[Needs]:
@@ -53,50 +48,58 @@ def layouts_without_ram(
     """
     owned = machine.accelerators or ()
     states = list(dict.fromkeys((owned, emptied(owned))))
-    tried = list[_Tried]()
+    tried = list[_Group]()
     for cards in states:
-        holding = list[list[Place]]()
-        for group in _groups(needs, machine, cards, question):
-            parts = _equal_parts(needs, group, cards, question)
-            lacking = lacking_bytes(parts, group)
-            tried.append(_Tried(group, lacking))
-            if lacking <= 0:
-                holding.append(group)
-        # one alone, or the most: more of them are faster, and leave more of each for requests
-        # (vLLM documentation, parallelism and scaling: as many as the machine has)
-        for group in holding:
-            if len(group) == 1 or group is holding[-1]:
-                yield _equal_parts(needs, group, owned, question)
-        if holding:
+        groups = _groups(needs, machine, cards, question)
+        has_room = False
+        for group in _one_and_most(groups):
+            has_room = True
+            yield group.replace(cards=owned).parts
+        if has_room:
             return
-    nearest: list[Place] = []
+        tried += groups
+    nearest = None
     if tried:
-        nearest = min(tried, key=lambda entry: entry.lacking_bytes).group
-        yield from _in_less(needs, nearest, owned, question)
+        nearest = min(tried, key=lambda group: group.lacking_bytes)
+        nearest = nearest.replace(cards=owned)
+        yield from _in_less(nearest)
     for cards in states:
         yield from parts_in_turn(needs, roomiest(_rooms(machine, cards, question)))
     for place in unread_places(machine):
-        yield _equal_parts(needs, [place], owned, question)
-    if not nearest:
+        yield _Group(needs=needs, question=question, places=[place], cards=owned).parts
+    if nearest is None:
         yield needs
         return
-    yield from parts_in_turn(needs, nearest[0], bounded=False)
-    yield _equal_parts(needs, nearest, owned, question)
+    yield from parts_in_turn(needs, nearest.places[0], bounded=False)
+    yield nearest.parts
 
 
-def _in_less(
-    needs: Needs,
-    group: Sequence[Place],
-    cards: Sequence[Accelerator],
-    question: Question,
-) -> Iterator[Needs]:
+def _one_and_most(groups: Sequence[_Group]) -> Iterator[_Group]:
+    """One accelerator alone that has room, and the largest group that has.
+
+    More of them are faster, and leave more of each for requests (vLLM documentation, parallelism
+    and scaling: as many as the machine has).
+    """
+    for group in groups[:1]:
+        if group.has_room:
+            yield group
+    for group in reversed(groups[1:]):
+        if group.has_room:
+            yield group
+            return
+
+
+def _in_less(group: _Group) -> Iterator[Needs]:
     """With the option that makes the program take less, where that may fit."""
-    usual = needs_on(needs, question.case, Device(devices=len(group)))
-    less = needs_on(needs, question.case, Device(devices=len(group), is_lean=True))
+    number = len(group.places)
+    usual = needs_on(group.needs, group.question.case, Device(devices=number))
+    less = needs_on(
+        group.needs, group.question.case, Device(devices=number, is_lean=True)
+    )
     if less.terms == usual.terms:
         return
-    lean = _equal_parts(needs, group, cards, question, is_lean=True)
-    if lacking_bytes(lean, group, "low_bytes") <= 0:
+    lean = group.replace(is_lean=True).parts
+    if lacking_bytes(lean, group.places, "low_bytes") <= 0:
         yield lean
 
 
@@ -112,6 +115,86 @@ def unread_places(machine: Machine) -> Iterator[Place]:
             yield place
 
 
+# ------------------------------------------------------------------ accelerators that share a model
+
+
+class _Group(Record):
+    """Accelerators that hold a model in equal parts. `cards`: what each of the machine can give.
+
+    `needs`: all of the model in RAM. `is_lean`: with the option that makes the program take less.
+    """
+
+    needs: Needs
+    question: Question
+    places: Sequence[Place]
+    cards: Sequence[Accelerator]
+    is_lean: bool = False
+
+    @cached_property
+    def lacking_bytes(self) -> int:
+        """The bytes that the tightest of them lacks; 0 or less where it fits."""
+        return lacking_bytes(self.parts, self.places)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether each of them holds its part."""
+        return self.lacking_bytes <= 0
+
+    @cached_property
+    def parts(self) -> Needs:
+        """The needs as they lie on the group; each process takes memory in RAM, too."""
+        by_place = self._needs_by_place()
+        terms = list[Term]()
+        for alike in zip(*(needs.terms for needs in by_place), strict=True):
+            first = alike[0]
+            if first.stays_in_ram:
+                terms.append(_of_each_process(first, len(self.places)))
+            if first.split is not Split.HOST:
+                for term, place in zip(alike, self.places, strict=True):
+                    terms.append(term.replace(where=place.where))
+        return with_terms(by_place[0], terms)
+
+    def _needs_by_place(self) -> list[Needs]:
+        """What the program takes for its part on each; equal accelerators are counted once."""
+        counted: dict[Device, Needs] = {}
+        by_place = list[Needs]()
+        for place in self.places:
+            device = self._device_at(place)
+            if device not in counted:
+                counted[device] = needs_on(self.needs, self.question.case, device)
+            by_place.append(counted[device])
+        return by_place
+
+    def _device_at(self, place: Place) -> Device:
+        card = self.cards[place.index] if self.cards else None
+        percent = percent_of(self.question.case)
+        return device_of(card, len(self.places), percent, is_lean=self.is_lean)
+
+
+def _groups(
+    needs: Needs, machine: Machine, cards: Sequence[Accelerator], question: Question
+) -> list[_Group]:
+    """The largest accelerators in each number that may share the model, the fewest first.
+
+    Of those that suit the program, where some do.
+    """
+    rooms = _rooms(machine, cards, question)
+    suited = [place for place in rooms if _suits(cards[place.index], question)]
+    sized = [place for place in suited or rooms if place.room_bytes is not None]
+    sized.sort(key=lambda place: -(place.room_bytes or 0))
+    if not sized:
+        return []
+    groups = [sized[:1]]
+    for number in needs.tensor_parallel:
+        for group in group_by_maker(sized, machine):
+            if len(group) >= number:
+                groups.append(group[:number])
+    return [
+        _Group(needs=needs, question=question, places=group, cards=cards)
+        for group in groups
+    ]
+
+
 def _rooms(
     machine: Machine, cards: Sequence[Accelerator], question: Question
 ) -> list[Place]:
@@ -125,32 +208,13 @@ def _rooms(
     return rooms
 
 
-def _groups(
-    needs: Needs, machine: Machine, cards: Sequence[Accelerator], question: Question
-) -> Iterator[list[Place]]:
-    """The largest accelerators in each number that may share the model in equal parts.
-
-    Of those that suit the program, where some do. `cards` says what each can give.
-    """
-    rooms = _rooms(machine, cards, question)
+def _suits(card: Accelerator, question: Question) -> bool:
+    """Whether the program may compute the model on that card."""
     runtime = question.runtime
-    suited = rooms
-    if runtime is not None:
-        least = runtime.capability_under(question.kernel_rules)
-        suited = [
-            place
-            for place in rooms
-            if reaches(cards[place.index], least) is not False
-            and runs_on(runtime, cards[place.index])
-        ]
-    sized = [place for place in suited or rooms if place.room_bytes is not None]
-    sized.sort(key=lambda place: -(place.room_bytes or 0))
-    if sized:
-        yield sized[:1]
-    for number in needs.tensor_parallel:
-        for group in group_by_maker(sized, machine):
-            if len(group) >= number:
-                yield group[:number]
+    if runtime is None:
+        return True
+    least = runtime.capability_under(question.kernel_rules)
+    return reaches(card, least) is not False and runs_on(runtime, card)
 
 
 def lacking_bytes(
@@ -182,38 +246,6 @@ def smallest_device_bytes(needs: Needs, case: Case | None) -> int:
         # what is lacking grows no faster than the device does, so no step is too long
         next_step = size // _STEP_BYTES * _STEP_BYTES + _STEP_BYTES
         size = min(size + lacking, next_step)
-
-
-def _equal_parts(
-    needs: Needs,
-    group: Sequence[Place],
-    cards: Sequence[Accelerator],
-    question: Question,
-    *,
-    is_lean: bool = False,
-) -> Needs:
-    """Equal parts on each of a group; each process takes memory in RAM, too."""
-    number = len(group)
-    percent = percent_of(question.case)
-    devices = [
-        device_of(
-            cards[place.index] if cards else None, number, percent, is_lean=is_lean
-        )
-        for place in group
-    ]
-    on_device = {
-        device: needs_on(needs, question.case, device)
-        for device in dict.fromkeys(devices)
-    }
-    terms = list[Term]()
-    for alike in zip(*(on_device[device].terms for device in devices), strict=True):
-        first = alike[0]
-        if first.stays_in_ram:
-            terms.append(_of_each_process(first, number))
-        if first.split is not Split.HOST:
-            for term, place in zip(alike, group, strict=True):
-                terms.append(term.replace(where=place.where))
-    return with_terms(on_device[devices[0]], terms)
 
 
 def _of_each_process(term: Term, number: int) -> Term:

@@ -49,9 +49,7 @@ def judge(question: Question, machine: Machine) -> Judged:
         if question.why_not_loaded is not None:
             findings.append(runtime_check(question, machine))
         return Judged(question=question, findings=tuple(findings))
-    layout = best_layout(question, machine)
-    if layout.failed and _takes_turns(question):
-        layout = _served_in_turn(question, machine) or layout
+    layout = layout_for(question, machine)
     on_gpu = bool(machine.accelerators) and layout.placement == "accelerator"
     processor = cpu_check(needs.cpu, machine, question.runtime, on_gpu=on_gpu)
     program = runtime_check(question, machine)
@@ -76,6 +74,14 @@ def judge(question: Question, machine: Machine) -> Judged:
 
 
 # ------------------------------------------------------------------ the layout that is judged
+
+
+def layout_for(question: Question, machine: Machine) -> Judged:
+    """The layout that is judged, with the findings of memory, accelerators and pace alone."""
+    layout = best_layout(question, machine)
+    if layout.failed and _takes_turns(question):
+        return _served_in_turn(question, machine) or layout
+    return layout
 
 
 def best_layout(

@@ -20,7 +20,7 @@ from ..catalogue.spec_values import GENERATING, PACKED
 from ..core.errors import Problem, WorkloadError
 from ..core.records import Record, Unread
 from ..core.units import canonical, nearest
-from ..core.workload import Workload
+from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from ..needs.case import Case, encoder_of, why_no_encoders
 from ..needs.file_formats import case_of
 from ..needs.records import Term
@@ -69,6 +69,13 @@ class Asked(Record):
     workload: Workload
     runtime: RuntimeSpec | None
 
+    @property
+    def names_context(self) -> bool:
+        """Whether a context was asked for: a prompt beyond the default asks for its context."""
+        if self.workload.context_tokens is not None:
+            return True
+        return (self.workload.tokens_with_prompt or 0) > DEFAULT_CONTEXT_TOKENS
+
 
 def programs_that(
     does: Callable[[RuntimeSpec], bool], spec: ModelSpec, catalogue: Catalogue
@@ -105,7 +112,8 @@ def named_as_listed(
     if stated.quantization is not None:
         try:
             quantization = _listed_quantization(spec, stated.quantization, runtime)
-            workload = workload.replace(quantization=quantization)
+            if quantization != stated.quantization:
+                workload = workload.replace(quantization=quantization)
             if stated.runtime is None and runtime is not None:
                 runtime = _runtime_in(spec, quantization, runtime, catalogue)
         except WorkloadError as error:

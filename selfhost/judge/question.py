@@ -70,24 +70,14 @@ def _question(
 ) -> Question:
     """The question in the type that was asked for, else in the model's usual one."""
     _refuse_long_prompt(spec, stated)
-    workload = stated
-    if not reads_context(spec):
-        workload = workload.replace(context_tokens=None)
-    # who asks for a prompt beyond the default asks for its context, too
-    context_asked = (
-        workload.context_tokens is not None
-        or (workload.tokens_with_prompt or 0) > DEFAULT_CONTEXT_TOKENS
-    )
-    if names_own_draft(spec, workload.draft):
-        workload = workload.replace(draft=need.OWN_BLOCK)
-    asked = named_as_listed(spec, workload, files, catalogue)
+    asked = named_as_listed(spec, _as_understood(spec, stated), files, catalogue)
     if spec.closed:
         return Question(
             spec=spec,
             workload=_without_program(asked.workload),
             stated=stated,
             files=files,
-            context_asked=context_asked,
+            context_asked=asked.names_context,
             local_files=files.are_here,
         )
     refusal = _refusal(asked)
@@ -98,51 +88,52 @@ def _question(
             stated=stated,
             files=files,
             runtime=refusal.runtime,
-            context_asked=context_asked,
+            context_asked=asked.names_context,
             local_files=files.are_here,
             why_not_loaded=refusal.why,
             load_remedy=refusal.remedy,
             is_untold=refusal.is_untold,
         )
-    runtime = asked.runtime
     loaded = _loaded(asked, catalogue)
-    spec = loaded.spec
-    workload = _with_tokens(spec, loaded.workload, is_context_asked=context_asked)
-    companions = companions_of(spec, runtime, workload, catalogue)
+    workload = _completed(asked, loaded)
+    runtime = asked.runtime
+    companions = companions_of(loaded.spec, runtime, workload, catalogue)
     counting = _Counting(
-        spec=spec, runtime=runtime, companions=companions, machine=machine
+        spec=loaded.spec, runtime=runtime, companions=companions, machine=machine
     )
     counted = _counted(
         counting, workload, is_cache_asked=stated.kv_cache_type is not None
     )
-    workload, needs = counted.workload, counted.needs
-    alone = needs
-    if companions is not None:
-        alone = need.count(counting.replace(companions=None).case(workload))
-    model_bytes = alone.download_bytes or 0
-    here = _part_here(files.part, model_bytes)
-    if here is None and runtime is not None and not loaded.local_files:
-        here = local_copy(spec, runtime, workload, alone, machine, catalogue)
-    making_bytes = 0
-    if here is None and not loaded.local_files:
-        making_bytes = bytes_to_make(spec, runtime, workload, catalogue)
+    there = _files_there(loaded, counted, catalogue, machine)
     return Question(
-        spec=spec,
-        workload=workload,
+        spec=loaded.spec,
+        workload=counted.workload,
         stated=stated,
         files=files,
         runtime=runtime,
         case=counted.case,
-        needs=needs,
-        step=step_of(spec, runtime, workload),
-        context_asked=context_asked,
+        needs=counted.needs,
+        step=step_of(loaded.spec, runtime, counted.workload),
+        context_asked=asked.names_context,
         local_files=loaded.local_files,
-        here=here,
+        here=there.here,
         companions=companions,
-        beside_bytes=max(0, (needs.download_bytes or 0) - model_bytes),
-        making_bytes=making_bytes,
+        beside_bytes=counted.beside_bytes,
+        making_bytes=there.making_bytes,
         in_turn=loaded.in_turn,
     )
+
+
+def _as_understood(spec: ModelSpec, stated: Workload) -> Workload:
+    """What was asked, without a context that means nothing to the model, and with its own draft
+    under the one name.
+    """
+    changes = dict[str, str | None]()
+    if not reads_context(spec):
+        changes["context_tokens"] = None
+    if names_own_draft(spec, stated.draft):
+        changes["draft"] = need.OWN_BLOCK
+    return stated.replace(**changes)
 
 
 def _refuse_long_prompt(spec: ModelSpec, workload: Workload) -> None:
@@ -248,15 +239,19 @@ def _why_not_trained(
 
 
 class _Loaded(Record):
-    """The files that the program loads: format and quantization stand in the workload.
+    """The files that the program loads. `spec` has the maker of the files first.
 
-    `spec` has the maker of the files first. `local_files`: files that were named are loaded.
-    `in_turn`: the types that are tried where the model does not run in this one.
+    `local_files`: files that were named are loaded. `in_turn`: the types that are tried where the
+    model does not run in this one. `runtime`, `format` and `quantization` are None where no program
+    is known.
     """
 
     spec: ModelSpec
-    workload: Workload
+    runtime: RuntimeSpec | None
+    files: NamedFiles
     local_files: bool
+    format: str | None = None
+    quantization: str | None = None
     in_turn: tuple[str, ...] = ()
 
 
@@ -266,13 +261,12 @@ def _loaded(asked: Asked, catalogue: Catalogue) -> _Loaded:
     """
     spec = asked.spec
     files = asked.files
-    workload = asked.workload
     runtime = asked.runtime
+    quantization = asked.workload.quantization
     if runtime is None:
-        if workload.quantization is not None:
+        if quantization is not None:
             raise fault("quantization", "no-quantizations", model=spec.name)
-        return _Loaded(spec=spec, workload=workload, local_files=files.are_here)
-    quantization = workload.quantization
+        return _Loaded(spec=spec, runtime=None, files=files, local_files=files.are_here)
     local_files = files.are_here
     if files.formats and not set(files.formats) & set(runtime.formats):
         # another program's files are made of the published ones, or downloaded; converters read
@@ -289,15 +283,16 @@ def _loaded(asked: Asked, catalogue: Catalogue) -> _Loaded:
     # a spec that states needs alone may name no type of the weights
     elif not states_needs_alone(spec):
         quantization = usual
-        if files == NO_FILES and workload.task == "generate":
+        if files == NO_FILES and asked.workload.task == "generate":
             quantization, *others = types_in_turn(spec, runtime, format, usual)
             in_turn = tuple(others)
     return _Loaded(
         spec=_with_maker_first(spec, format, quantization),
-        workload=workload.replace(
-            runtime=runtime.id, format=format, quantization=quantization
-        ),
+        runtime=runtime,
+        files=files,
         local_files=local_files,
+        format=format,
+        quantization=quantization,
         in_turn=in_turn,
     )
 
@@ -320,34 +315,34 @@ def _with_maker_first(
 # ------------------------------------------------------------------ tokens, cache and memory
 
 
-def _with_tokens(
-    spec: ModelSpec, workload: Workload, *, is_context_asked: bool
-) -> Workload:
-    """The workload with the defaults of tokens, where these make sense."""
+def _completed(asked: Asked, loaded: _Loaded) -> Workload:
+    """The workload with program, files and the defaults of tokens, where these make sense."""
+    spec, workload = loaded.spec, asked.workload
+    changes = dict[str, str | int | float | None]()
+    if loaded.runtime is not None:
+        changes["runtime"] = loaded.runtime.id
+        changes["format"] = loaded.format
+        changes["quantization"] = loaded.quantization
     if workload.context_tokens is None:
-        tokens = _usual_context(spec, workload, is_asked=is_context_asked)
-        workload = workload.replace(context_tokens=tokens)
+        changes["context_tokens"] = _usual_context(asked, spec)
     if workload.task == "finetune":
-        return workload.with_finetuning_defaults()
-    if spec.modality not in GENERATING:
-        return workload
-    if spec.architecture is not None and workload.kv_cache_type is None:
-        workload = workload.replace(kv_cache_type="f16")
-    if workload.min_tokens_per_second is None:
-        workload = workload.replace(min_tokens_per_second=DEFAULT_MIN_TOKENS_PER_SECOND)
-    return workload
+        return workload.replace(**changes).with_finetuning_defaults()
+    if spec.modality in GENERATING:
+        if spec.architecture is not None and workload.kv_cache_type is None:
+            changes["kv_cache_type"] = "f16"
+        if workload.min_tokens_per_second is None:
+            changes["min_tokens_per_second"] = DEFAULT_MIN_TOKENS_PER_SECOND
+    return workload.replace(**changes)
 
 
-def _usual_context(
-    spec: ModelSpec, workload: Workload, *, is_asked: bool
-) -> int | None:
+def _usual_context(asked: Asked, spec: ModelSpec) -> int | None:
     """What holds the prompt and an answer, or what is usual; None where tokens make no sense."""
     generates = spec.modality in GENERATING
-    tokens = workload.tokens_with_prompt if generates else None
+    tokens = asked.workload.tokens_with_prompt if generates else None
     reads_texts = generates or spec.modality == "embedding"
     if spec.architecture is None or not reads_texts:
         # whether it can use so many is a question even where nothing is known of its layers
-        return tokens if is_asked else None
+        return tokens if asked.names_context else None
     trained = need.trained_tokens(spec.architecture, need.row_of(spec.architecture))
     usual = min(DEFAULT_CONTEXT_TOKENS, trained or DEFAULT_CONTEXT_TOKENS)
     return max(usual, tokens or 0)
@@ -389,11 +384,21 @@ def asked_under(question: Question, workload: Workload, machine: Machine) -> Que
 
 
 class _Counted(Record):
-    """The memory of a model, and the workload with the type of KV cache that it keeps."""
+    """The memory of a model, and the workload with the type of KV cache that it keeps.
+
+    `alone`: without its companions.
+    """
 
     workload: Workload
     case: need.Case
     needs: Needs
+    alone: Needs
+
+    @property
+    def beside_bytes(self) -> int:
+        """What is downloaded for the companions."""
+        model_bytes = self.alone.download_bytes or 0
+        return max(0, (self.needs.download_bytes or 0) - model_bytes)
 
 
 def _counted(
@@ -404,27 +409,68 @@ def _counted(
     """
     case = counting.case(workload)
     needs = need.count(case)
-    runtime = counting.runtime
-    keeps_no_cache = False
-    if runtime is not None and needs.memory is not None:
-        keeps_no_cache = all(term.name != "kv_cache" for term in needs.memory.terms)
+    keeps_cache = _keeps_cache(counting.runtime, needs)
     if is_cache_asked:
-        spec = counting.spec
-        if runtime is not None and keeps_no_cache and not runtime.kv_cache_types:
-            raise fault(
-                "kv_cache_type", "no-cache", model=spec.name, program=runtime.name
-            )
-        maker = gpu_maker(counting.machine, runtime)
-        refused = need.why_cache_type_refused(spec, workload, runtime, gpu_maker=maker)
-        if refused is not None:
-            raise fault("kv_cache_type", "cache-refused", model=spec.name, why=refused)
-    if keeps_no_cache:
+        _refuse_cache_type(counting, workload, keeps_cache=keeps_cache)
+    if not keeps_cache:
         # a program that has the option takes it, and it changes nothing
         workload = workload.replace(kv_cache_type=None)
         if is_cache_asked:
             case = counting.case(workload)
             needs = need.count(case)
-    return _Counted(workload=workload, case=case, needs=needs)
+    alone = needs
+    if counting.companions is not None:
+        alone = need.count(counting.replace(companions=None).case(workload))
+    return _Counted(workload=workload, case=case, needs=needs, alone=alone)
+
+
+def _keeps_cache(runtime: RuntimeSpec | None, needs: Needs) -> bool:
+    """Whether the model keeps keys and values; True where that is not known."""
+    if runtime is None or needs.memory is None:
+        return True
+    return any(term.name == "kv_cache" for term in needs.memory.terms)
+
+
+def _refuse_cache_type(
+    counting: _Counting, workload: Workload, *, keeps_cache: bool
+) -> None:
+    """Raise where the program keeps no cache of the type that was asked for."""
+    spec, runtime = counting.spec, counting.runtime
+    if runtime is not None and not keeps_cache and not runtime.kv_cache_types:
+        raise fault("kv_cache_type", "no-cache", model=spec.name, program=runtime.name)
+    maker = gpu_maker(counting.machine, runtime)
+    refused = need.why_cache_type_refused(spec, workload, runtime, gpu_maker=maker)
+    if refused is not None:
+        raise fault("kv_cache_type", "cache-refused", model=spec.name, why=refused)
+
+
+# ------------------------------------------------------------------ the files on the machine
+
+
+class _FilesThere(Record):
+    """What of the files lies on the machine, None where nothing does, and what is needed beside
+    the file while it is made.
+    """
+
+    here: Here | None
+    making_bytes: int
+
+
+def _files_there(
+    loaded: _Loaded, counted: _Counted, catalogue: Catalogue, machine: Machine
+) -> _FilesThere:
+    """The files that were named, else those that lie where the program finds them."""
+    spec, runtime, workload = loaded.spec, loaded.runtime, counted.workload
+    here = _part_here(loaded.files.part, counted.alone.download_bytes or 0)
+    if loaded.local_files:
+        return _FilesThere(here=here, making_bytes=0)
+    if here is None and runtime is not None and machine.models_present:
+        alone = counted.alone
+        here = local_copy(spec, runtime, workload, alone, machine, catalogue)
+    making_bytes = 0
+    if here is None:
+        making_bytes = bytes_to_make(spec, runtime, workload, catalogue)
+    return _FilesThere(here=here, making_bytes=making_bytes)
 
 
 def _part_here(part: Here | None, model_bytes: int) -> Here | None:
