@@ -7,23 +7,25 @@ that `with_automatic_batch` counts the needs again for the batch that the progra
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from math import inf
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.runtime_parts import AutomaticBatch
-from ..machine.record import Accelerator, Machine
+from ..core.records import Record
+from ..machine.record import Machine
 from ..needs import needs_in_batches
 from ..needs.case import Case
 from ..needs.records import Needs
 from .checks.runtime import is_older
-from .devices import computes_on_shared, lent_to_gpu, runs_on
+from .devices import free_for
 from .record import Question
 
 # of a device that one of the automatic batches fits on: what Ollama's scheduler takes alone, in
 # bestSingleGPUFit of server/sched.go@fb307609
 _ALONE_PERCENT = 80
+# the options that state a batch
+_OPTIONS = {"micro_batch_tokens", "batch_tokens"}
 
 
 def with_automatic_batch(question: Question, machine: Machine) -> Needs:
@@ -32,93 +34,115 @@ def with_automatic_batch(question: Question, machine: Machine) -> Needs:
     They stay as they are where the program has no rule, a batch was asked for, or the version that
     is installed is older than the rule.
     """
-    runtime = question.runtime
-    case = question.case
-    needs = question.needs
+    runtime, case, needs = question.runtime, question.case, question.needs
     assert needs is not None
-    if runtime is None or case is None or not _is_chosen(case, runtime, machine):
+    if runtime is None or case is None:
         return needs
-    room = case.room
-    if case.embeds:
-        tokens = min(runtime.batches.embedding_tokens or room.batch, room.tokens)
-    elif room.tokens <= _shortest_context(runtime):
-        # so short a context leaves no choice
+    choice = _BatchChoice(needs=needs, case=case, runtime=runtime, machine=machine)
+    if not choice.is_made:
         return needs
-    else:
-        tokens = _chosen_tokens(needs, case, runtime, machine)
-    if tokens == room.batch:
+    tokens = choice.tokens()
+    if tokens is None:
+        return needs
+    if tokens == case.room.batch:
         return needs.replace(batch_tokens=tokens)
     return needs_in_batches(needs, case, tokens)
 
 
-def _is_chosen(case: Case, runtime: RuntimeSpec, machine: Machine) -> bool:
-    """Whether the program that is installed chooses the batch for that model."""
-    if not runtime.batches.automatic and not runtime.batches.embedding_tokens:
-        return False
-    if case.format != "gguf" or not case.has_row or is_batch_asked(case):
-        return False
-    # an encoder takes each text whole
-    return not case.row.encoder and not _is_before(runtime, machine)
-
-
 def is_batch_asked(case: Case) -> bool:
     """Whether an option that was asked for says how many tokens a batch has."""
-    return bool(case.settings.keys() & {"micro_batch_tokens", "batch_tokens"})
+    return not _OPTIONS.isdisjoint(case.settings)
 
 
-def _is_before(runtime: RuntimeSpec, machine: Machine) -> bool:
-    """Whether the version that is installed is older than the rules."""
-    for present in machine.runtimes or ():
-        if present.id == runtime.id:
-            return is_older(present.version, runtime.batches.automatic_since)
-    return False
+class _BatchChoice(Record):
+    """How a program chooses the batch for a model on a machine; `needs` are those in RAM."""
 
+    needs: Needs
+    case: Case
+    runtime: RuntimeSpec
+    machine: Machine
 
-def _shortest_context(runtime: RuntimeSpec) -> float:
-    """Tokens of context above which the program chooses at all."""
-    bounds = (rule.above_context_tokens for rule in runtime.batches.automatic)
-    return min(bounds, default=inf)
+    @property
+    def is_made(self) -> bool:
+        """Whether the program that is installed chooses the batch for that model."""
+        batches, case = self.runtime.batches, self.case
+        if not batches.automatic and not batches.embedding_tokens:
+            return False
+        if case.format != "gguf" or not case.has_row:
+            return False
+        # an encoder takes each text whole
+        if is_batch_asked(case) or case.row.encoder:
+            return False
+        return not self._is_too_old
 
+    @property
+    def _is_too_old(self) -> bool:
+        """Whether the version that is installed is older than the rules."""
+        for present in self.machine.runtimes or ():
+            if present.id == self.runtime.id:
+                since = self.runtime.batches.automatic_since
+                return is_older(present.version, since)
+        return False
 
-def _chosen_tokens(
-    needs: Needs, case: Case, runtime: RuntimeSpec, machine: Machine
-) -> int:
-    """The largest batch for that context which leaves room, else what any program takes."""
-    context_tokens = case.room.tokens
-    predicted_bytes = _predicted_bytes(needs, case, context_tokens)
-    free_bytes = _free_bytes(machine, runtime, predicted_bytes)
-    for rule in runtime.batches.automatic:
-        if context_tokens <= rule.above_context_tokens:
-            continue
-        if _has_room(rule, predicted_bytes, free_bytes):
-            return rule.tokens
-    return case.room.batch
+    def tokens(self) -> int | None:
+        """The tokens of a batch; None where so short a context leaves no choice."""
+        room = self.case.room
+        if self.case.embeds:
+            most = self.runtime.batches.embedding_tokens or room.batch
+            return min(most, room.tokens)
+        rules = self.runtime.batches.automatic
+        if room.tokens <= min(
+            (rule.above_context_tokens for rule in rules), default=inf
+        ):
+            return None
+        predicted_bytes = self.predicted_bytes()
+        free_bytes = self._free_bytes(predicted_bytes)
+        for rule in rules:
+            is_for_context = room.tokens > rule.above_context_tokens
+            if is_for_context and _has_room(rule, predicted_bytes, free_bytes):
+                return rule.tokens
+        # what any program takes
+        return room.batch
+
+    def predicted_bytes(self) -> int:
+        """What Ollama takes a model for before it loads it (llm/llama_server.go@fb307609,
+        PredictServerVRAM): the file of the model, and keys and values of every block in 16 bits, of
+        as many heads as the block with the fewest has, one at least, each of the width over all
+        heads.
+        """
+        model = self.case.model
+        files_bytes = 0 if self.needs.files is None else self.needs.files.bytes
+        for term in self.needs.terms:
+            if term.name == "projector":
+                files_bytes -= term.bytes
+        heads = max((group.heads for group in model.attention), default=1)
+        head_length = model.embedding_length // heads
+        block_numbers = 2 * _fewest_kv_heads(model) * head_length
+        return files_bytes + 2 * model.layers * block_numbers * self.case.room.tokens
+
+    def _free_bytes(self, predicted_bytes: int) -> int:
+        """Free memory of the GPU that holds the model alone, else of all of one maker; 0 without
+        GPUs.
+        """
+        most = 0
+        by_maker = Counter[str]()
+        for card in self.machine.accelerators or ():
+            size = free_for(self.runtime, card, self.machine)
+            most = max(most, size)
+            by_maker[card.vendor] += size
+        if predicted_bytes <= most * _ALONE_PERCENT // 100:
+            return most
+        return max(by_maker.values(), default=0)
 
 
 def _has_room(rule: AutomaticBatch, predicted_bytes: int, free_bytes: int) -> bool:
     if not free_bytes:
         # without a GPU the program counts nothing
         return True
-    is_small = predicted_bytes <= free_bytes * rule.most_percent // 100
+    if predicted_bytes > free_bytes * rule.most_percent // 100:
+        return False
     together_bytes = predicted_bytes + rule.more_bytes
-    return is_small and together_bytes <= free_bytes * rule.together_percent // 100
-
-
-def _predicted_bytes(needs: Needs, case: Case, context_tokens: int) -> int:
-    """What Ollama takes a model for before it loads it (llm/llama_server.go@fb307609,
-    PredictServerVRAM): the file of the model, and keys and values of every block in 16 bits, of as
-    many heads as the block with the fewest has, one at least, each of the width over all heads.
-    """
-    files_bytes = needs.files.bytes if needs.files is not None else 0
-    projector_bytes = sum(
-        term.bytes for term in needs.terms if term.name == "projector"
-    )
-    model = case.model
-    heads = max((group.heads for group in model.attention), default=1)
-    head_length = model.embedding_length // heads
-    block_numbers = 2 * _fewest_kv_heads(model) * head_length
-    cache_bytes = 2 * model.layers * block_numbers * context_tokens
-    return files_bytes - projector_bytes + cache_bytes
+    return together_bytes <= free_bytes * rule.together_percent // 100
 
 
 def _fewest_kv_heads(model: Architecture) -> int:
@@ -126,37 +150,8 @@ def _fewest_kv_heads(model: Architecture) -> int:
     attending = sum(len(group.layers) for group in model.attention)
     if attending < model.layers:
         return 1
-    heads = list[int]()
+    fewest = inf
     for group in model.attention:
-        heads.append(1 if group.kind == "latent" else group.kv_heads)
-    return min(heads, default=1)
-
-
-def _free_bytes(machine: Machine, runtime: RuntimeSpec, predicted_bytes: int) -> int:
-    """Free memory of the GPU that holds the model alone, else of all of one maker; 0 without."""
-    sizes = list(_free_by_card(machine, runtime))
-    most = max((size for _, size in sizes), default=0)
-    if predicted_bytes <= most * _ALONE_PERCENT // 100:
-        return most
-    by_maker = Counter[str]()
-    for vendor, size in sizes:
-        by_maker[vendor] += size
-    return max(by_maker.values(), default=0)
-
-
-def _free_by_card(machine: Machine, runtime: RuntimeSpec) -> Iterator[tuple[str, int]]:
-    for card in machine.accelerators or ():
-        if card.unified:
-            if computes_on_shared(runtime, card):
-                yield card.vendor, _free_of_shared(card, machine)
-        elif runs_on(runtime, card):
-            yield card.vendor, card.memory_free_bytes or card.memory_total_bytes or 0
-
-
-def _free_of_shared(card: Accelerator, machine: Machine) -> int:
-    """What is free of the RAM, as far as the system lends it to the GPU."""
-    lent = lent_to_gpu(machine)
-    free = machine.memory_available_bytes or machine.memory_total_bytes or 0
-    if lent is None or lent.device is not card:
-        return free
-    return min(free, lent.least_bytes)
+        heads = 1 if group.kind == "latent" else group.kv_heads
+        fewest = min(fewest, heads)
+    return 1 if fewest == inf else int(fewest)

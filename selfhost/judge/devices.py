@@ -10,8 +10,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.runtime_parts import KernelRule
 from ..core.records import Record
 from ..core.units import GIB, MIB
+from ..core.workload import Workload
 from ..machine import gpus
 from ..machine.cpus import metal_share
 from ..machine.record import Accelerator, Machine
@@ -275,6 +277,41 @@ def gpu_maker(machine: Machine, runtime: RuntimeSpec | None) -> str:
     return vendors[0] if vendors else ""
 
 
+def suits(
+    runtime: RuntimeSpec, device: Accelerator, rules: Sequence[KernelRule]
+) -> bool:
+    """False where no build of the program is known to compute under those rules on the GPU."""
+    least = runtime.capability_under(rules)
+    return reaches(device, least) is not False and runs_on(runtime, device)
+
+
+def usable_cards(
+    machine: Machine, runtime: RuntimeSpec | None, workload: Workload
+) -> tuple[Accelerator, ...] | None:
+    """The accelerators as the program can use them.
+
+    They count as idle where the machine is only planned. Those that no build of the program uses
+    have no room.
+    """
+    cards = machine.accelerators
+    if not cards:
+        return cards
+    basis = workload.memory_basis
+    if basis == "total" or (basis == "default" and machine.planning):
+        cards = emptied(cards)
+    if runtime is None or runtime.gpus.required:
+        return cards
+    # on some systems every build leaves GPUs unused
+    is_used = machine.platform not in runtime.gpus.unused_systems
+    usable = list[Accelerator]()
+    for card in cards:
+        if card.unified is not False or (is_used and runs_on(runtime, card)):
+            usable.append(card)
+        else:
+            usable.append(card.replace(memory_total_bytes=0, memory_free_bytes=0))
+    return tuple(usable)
+
+
 def amd_gpus(runtime: RuntimeSpec) -> tuple[str, ...]:
     """Patterns of the GPUs of AMD's that its builds compute on, some of them under another name."""
     patterns = list(runtime.gpus.amd_gpus)
@@ -330,6 +367,24 @@ def _lent(device: Accelerator, total: int, system: str | None) -> Lent:
         raised_bytes=total if lending.system in (None, system) else 0,
         line=lending.line,
     )
+
+
+def free_for(runtime: RuntimeSpec, card: Accelerator, machine: Machine) -> int:
+    """Bytes free of a GPU that the program computes on; 0 of another, and where it was not read.
+
+    Of a GPU that shares the RAM this is what is free of the RAM, as far as the system lends it.
+    """
+    if not card.unified:
+        if not runs_on(runtime, card):
+            return 0
+        return card.memory_free_bytes or card.memory_total_bytes or 0
+    if not computes_on_shared(runtime, card):
+        return 0
+    free = machine.memory_available_bytes or machine.memory_total_bytes or 0
+    lent = lent_to_gpu(machine)
+    if lent is None or lent.device is not card:
+        return free
+    return min(free, lent.least_bytes)
 
 
 def share_on_shared(

@@ -23,10 +23,9 @@ from .devices import (
     group_by_maker,
     percent_of,
     places,
-    reaches,
     room_of,
     roomiest,
-    runs_on,
+    suits,
 )
 from .sharing import SIZES, parts_in_turn, with_terms
 
@@ -179,7 +178,11 @@ def _groups(
     Of those that suit the program, where some do.
     """
     rooms = _rooms(machine, cards, question)
-    suited = [place for place in rooms if _suits(cards[place.index], question)]
+    suited = rooms
+    runtime = question.runtime
+    if runtime is not None:
+        rules = question.kernel_rules
+        suited = [place for place in rooms if suits(runtime, cards[place.index], rules)]
     sized = [place for place in suited or rooms if place.room_bytes is not None]
     sized.sort(key=lambda place: -(place.room_bytes or 0))
     if not sized:
@@ -206,15 +209,6 @@ def _rooms(
         if card.unified is False:
             rooms.append(place.replace(room_bytes=room_of(card, percent)))
     return rooms
-
-
-def _suits(card: Accelerator, question: Question) -> bool:
-    """Whether the program may compute the model on that card."""
-    runtime = question.runtime
-    if runtime is None:
-        return True
-    least = runtime.capability_under(question.kernel_rules)
-    return reaches(card, least) is not False and runs_on(runtime, card)
 
 
 def lacking_bytes(

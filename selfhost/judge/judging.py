@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import inf
 
-from ..catalogue.runtime import RuntimeSpec
 from ..core.units import count_while
-from ..core.workload import Workload
-from ..machine.record import Accelerator, Machine
+from ..machine.record import Machine
 from ..needs.records import Needs
 from .batches import with_automatic_batch
 from .checks import CHECKS, Finding
@@ -28,7 +26,7 @@ from .checks.runtime import (
     work_check,
 )
 from .checks.space import disk_check, memory_check, stored_in_memory
-from .devices import emptied, runs_on
+from .devices import usable_cards
 from .pace.text import pace_of_text
 from .question import asked_under
 from .record import Judged, Question, Speed
@@ -143,7 +141,7 @@ def layouts(
 
     `at_any_pace`: without layouts that only read prompts faster than another.
     """
-    cards = _usable_cards(machine, question.runtime, question.workload)
+    cards = usable_cards(machine, question.runtime, question.workload)
     machine = machine.replace(accelerators=cards)
     needs = with_automatic_batch(question, machine)
     stored_bytes = stored_in_memory(needs, machine, question)
@@ -157,33 +155,6 @@ def layouts(
         memory = memory_check(placed, machine, question.workload, stored_bytes)
         accelerator = accelerator_check(placed, machine, question)
         yield Judged(question=question, findings=(memory, accelerator), needs=placed)
-
-
-def _usable_cards(
-    machine: Machine, runtime: RuntimeSpec | None, workload: Workload
-) -> tuple[Accelerator, ...] | None:
-    """The accelerators as the program can use them.
-
-    They count as idle where the machine is only planned. Those that no build of the program uses
-    have no room.
-    """
-    cards = machine.accelerators
-    if not cards:
-        return cards
-    basis = workload.memory_basis
-    if basis == "total" or (basis == "default" and machine.planning):
-        cards = emptied(cards)
-    if runtime is None or runtime.gpus.required:
-        return cards
-    # on some systems every build leaves GPUs unused
-    is_used = machine.platform not in runtime.gpus.unused_systems
-    usable = list[Accelerator]()
-    for card in cards:
-        if card.unified is not False or (is_used and runs_on(runtime, card)):
-            usable.append(card)
-        else:
-            usable.append(card.replace(memory_total_bytes=0, memory_free_bytes=0))
-    return tuple(usable)
 
 
 # ------------------------------------------------------------------ the pace
