@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from math import ceil
-from typing import NamedTuple
 
-from ..core.records import Unread
+from ..core.records import Record, Unread
 from ..core.units import binary
 from ..machine.record import Accelerator, Machine
 from ..needs.records import How, Needs, Term
@@ -23,20 +22,6 @@ from .judging import judge
 from .record import Judged, Question
 
 
-class _Member(NamedTuple):
-    """One of the models, judged on its part of the machine. `name` stands in reasons."""
-
-    name: str
-    judged: Judged
-
-
-class _Stored(NamedTuple):
-    """What one model stores on a disk."""
-
-    needs: Needs
-    question: Question
-
-
 def judge_together(
     questions: Sequence[Question], names: Sequence[str], machine: Machine
 ) -> Judged:
@@ -46,41 +31,77 @@ def judge_together(
     first. The needs are the sums as placed, in the order given; None where a model is closed, or
     its program does not load it.
     """
-    in_given_order = range(len(questions))
+    asked = list(map(_Asked, names, questions))
     if any(question.needs is None for question in questions):
-        alone = [judge(question, machine) for question in questions]
-        members = list(map(_Member, names, alone))
+        members = [one.judged_on(machine) for one in asked]
         findings = tuple(_worst_of_members(members))
         return Judged(question=questions[0], findings=findings)
-    members = list(map(_Member, names, _judged_in(in_given_order, questions, machine)))
-    together = _summed_up(members, machine)
+    together = _summed_up(_judged_in(asked, asked, machine), machine)
     if not together.failed:
         return together
-    largest_first = sorted(
-        in_given_order, key=lambda index: -_most_bytes(questions[index])
-    )
-    members = list(map(_Member, names, _judged_in(largest_first, questions, machine)))
-    by_size = _summed_up(members, machine)
+    largest_first = sorted(asked, key=_Asked.most_bytes, reverse=True)
+    by_size = _summed_up(_judged_in(largest_first, asked, machine), machine)
     return together if by_size.failed else by_size
 
 
-def _most_bytes(question: Question) -> int:
-    assert question.needs is not None
-    return sum(term.high_bytes for term in question.needs.terms)
+class _Asked:
+    """One of the questions; `name` stands in reasons."""
+
+    def __init__(self, name: str, question: Question) -> None:
+        self.name = name
+        self.question = question
+
+    def most_bytes(self) -> int:
+        """The most that it takes of all memory."""
+        assert self.question.needs is not None
+        return sum(term.high_bytes for term in self.question.needs.terms)
+
+    def judged_on(self, machine: Machine) -> _Member:
+        """The model judged on what is left of a machine."""
+        return _Member(name=self.name, judged=judge(self.question, machine))
+
+
+class _Member(Record):
+    """One of the models, judged on its part of the machine."""
+
+    name: str
+    judged: Judged
+
+    @property
+    def question(self) -> Question:
+        return self.judged.question
+
+    @property
+    def needs(self) -> Needs:
+        """What it takes, with all of the download."""
+        assert self.judged.needs is not None
+        return self.judged.needs.replace(missing_bytes=None)
+
+    @property
+    def files(self) -> Hashable:
+        """What tells the files of one model from those of another."""
+        question, workload = self.question, self.question.workload
+        return question.spec.id, workload.format, workload.quantization, question.store
+
+    @property
+    def maps_files(self) -> bool:
+        """Whether its process shares the pages of its files with others."""
+        runtime = self.question.runtime
+        return runtime is not None and runtime.memory.maps_files
 
 
 def _judged_in(
-    order: Iterable[int], questions: Sequence[Question], machine: Machine
-) -> list[Judged]:
+    order: Iterable[_Asked], asked: Sequence[_Asked], machine: Machine
+) -> list[_Member]:
     """Each model judged on what those before it in that order leave of the machine.
 
-    They are returned as the questions stand.
+    They are returned as they were asked.
     """
-    by_index: dict[int, Judged] = {}
-    for index in order:
-        by_index[index] = judge(questions[index], machine)
-        machine = _machine_left(by_index[index], machine)
-    return [by_index[index] for index in range(len(questions))]
+    members: dict[_Asked, _Member] = {}
+    for one in order:
+        members[one] = one.judged_on(machine)
+        machine = _machine_left(members[one].judged, machine)
+    return [members[one] for one in asked]
 
 
 # ------------------------------------------------------------------ what a model leaves
@@ -112,8 +133,10 @@ def _cards_left(
     if judged.question.wants_gpu:
         # the program takes a share of its device: so much that the share of the rest is right
         percent = percent_of(judged.question.case)
-    places = needs.memory.places if needs.memory is not None else ()
-    taken_bytes = {place.where: place.high_bytes for place in places}
+    taken_bytes: dict[str, int] = {}
+    if needs.memory is not None:
+        for place in needs.memory.places:
+            taken_bytes[place.where] = place.high_bytes
     for index, card in enumerate(cards):
         taken = ceil(100 * taken_bytes.get(f"accelerator:{index}", 0) / percent)
         if card.unified:
@@ -133,42 +156,29 @@ def _minus(size: int | None, taken: int, least: int = 0) -> int | None:
 
 def _summed_up(members: Sequence[_Member], machine: Machine) -> Judged:
     """The findings of all members, with memory and disk held against the sums."""
-    # the files that a model loads -> what is to be stored
-    stored = dict[Hashable, _Stored]()
+    # of members that load the same files, the first stores them
+    storing: dict[Hashable, _Member] = {}
     counted = list[Needs]()
-    for _, judged in members:
-        assert judged.needs is not None
-        question = judged.question
-        # with all of the download
-        needs = judged.needs.replace(missing_bytes=None)
-        files = _files_of(question)
-        is_stored = files in stored
-        if not is_stored:
-            stored[files] = _Stored(needs, question)
-        runtime = question.runtime
-        is_mapped = runtime is not None and runtime.memory.maps_files
-        counted.append(_without_mapped(needs) if is_stored and is_mapped else needs)
-    names = [member.name for member in members]
-    first = members[0].judged.question
-    total = _sum_of(names, counted, [files.needs for files in stored.values()])
+    for member in members:
+        is_first = storing.setdefault(member.files, member) is member
+        if is_first or not member.maps_files:
+            counted.append(member.needs)
+        else:
+            counted.append(_without_mapped(member.needs))
+    first = members[0].question
+    total = _sum_of(members, counted, list(storing.values()))
     files_bytes = 0
-    for needs, question in stored.values():
-        files_bytes += stored_in_memory(needs, machine, question)
+    for member in storing.values():
+        files_bytes += stored_in_memory(member.needs, machine, member.question)
     memory = memory_check(total, machine, first.workload, files_bytes)
-    parts = _parts(names, counted, total)
+    reason = memory.reason + _parts(members, counted, total)
     findings = [
         *_worst_of_members(members),
-        _disk_check_of_all(list(stored.values()), machine),
-        memory.replace(reason=memory.reason + parts),
+        _disk_check_of_all(storing.values(), machine),
+        memory.replace(reason=reason),
     ]
     findings.sort(key=lambda finding: CHECKS.index(finding.check))
     return Judged(question=first, findings=tuple(findings), needs=total)
-
-
-def _files_of(question: Question) -> Hashable:
-    """What tells the files of one model from those of another."""
-    workload = question.workload
-    return question.spec.id, workload.format, workload.quantization, question.store
 
 
 def _without_mapped(needs: Needs) -> Needs:
@@ -181,33 +191,40 @@ def _without_mapped(needs: Needs) -> Needs:
     return needs.replace(terms=tuple(terms), evictable_bytes=0)
 
 
-def _parts(names: Sequence[str], counted: Sequence[Needs], total: Needs) -> str:
+def _parts(members: Sequence[_Member], counted: Sequence[Needs], total: Needs) -> str:
     """What each model takes of the sum; empty where the sum is not known."""
     if total.memory is None:
         return ""
     parts = list[str]()
-    for name, needs in zip(names, counted, strict=True):
-        parts.append(f"{name} up to {binary(needs.ram_bytes() or 0)}")
+    for member, needs in zip(members, counted, strict=True):
+        parts.append(f"{member.name} up to {binary(needs.ram_bytes() or 0)}")
     return f" Of this: {', '.join(parts)}."
 
 
 def _sum_of(
-    names: Sequence[str], needs: Sequence[Needs], stored: Sequence[Needs]
+    members: Sequence[_Member], counted: Sequence[Needs], storing: Sequence[_Member]
 ) -> Needs:
+    """What all members take; `storing` are those whose files are stored."""
     terms = list[Term]()
     unknown = list[Unread]()
-    for name, member in zip(names, needs, strict=True):
-        terms += member.terms
-        for why in member.unknown:
-            unknown.append(why.replace(reason=f"of {name}, {why.reason}"))
-    placements = {member.placement for member in needs}
+    evictable_bytes = 0
+    placements = set[str]()
+    for member, needs in zip(members, counted, strict=True):
+        terms += needs.terms
+        for why in needs.unknown:
+            unknown.append(why.replace(reason=f"of {member.name}, {why.reason}"))
+        evictable_bytes += needs.evictable_bytes
+        placements.add(needs.placement)
+    checkpoint_bytes = 0
+    for member in storing:
+        checkpoint_bytes += member.needs.checkpoint_bytes or 0
     return Needs(
-        files=_all_files([member.download_bytes for member in stored]),
-        checkpoint_bytes=sum(member.checkpoint_bytes or 0 for member in stored),
-        cpu=needs[0].cpu,
+        files=_all_files([member.needs.download_bytes for member in storing]),
+        checkpoint_bytes=checkpoint_bytes,
+        cpu=counted[0].cpu,
         placement=placements.pop() if len(placements) == 1 else "split",
         terms=tuple(terms),
-        evictable_bytes=sum(member.evictable_bytes for member in needs),
+        evictable_bytes=evictable_bytes,
         unknown=tuple(unknown),
     )
 
@@ -222,43 +239,54 @@ def _all_files(sizes: Iterable[int | None]) -> Term | None:
     return term_of("files", total_bytes, How.COMPUTED, "each model's", "")
 
 
-def _disk_check_of_all(stored: Sequence[_Stored], machine: Machine) -> Finding:
+# ------------------------------------------------------------------ the disks
+
+
+def _disk_check_of_all(storing: Iterable[_Member], machine: Machine) -> Finding:
     """The worst of the volumes; two folders with the same sizes and file system are one volume."""
-    by_volume = dict[Hashable, list[_Stored]]()
-    for part in stored:
-        place = machine.disk_for(part.question.store)
-        volume: Hashable = part.question.store
+    by_volume = dict[Hashable, list[_Member]]()
+    for member in storing:
+        place = machine.disk_for(member.question.store)
+        volume: Hashable = member.question.store
         if place is not None:
             volume = place.total_bytes, place.free_bytes, place.filesystem
-        by_volume.setdefault(volume, []).append(part)
-    return _worst(
-        [_disk_check_of_volume(parts, machine) for parts in by_volume.values()]
-    )
+        by_volume.setdefault(volume, []).append(member)
+    findings = list[Finding]()
+    for members in by_volume.values():
+        findings.append(_disk_check_of_volume(members, machine))
+    return _worst(findings)
 
 
-def _disk_check_of_volume(parts: Sequence[_Stored], machine: Machine) -> Finding:
-    first = parts[0]
-    if len(parts) == 1:
+def _disk_check_of_volume(members: Sequence[_Member], machine: Machine) -> Finding:
+    first = members[0]
+    if len(members) == 1:
         return disk_check(first.needs, machine, first.question)
     sizes = list[int | None]()
-    for part in parts:
-        size = bytes_to_store(part.needs, part.question.missing_bytes)
-        sizes.append(size.likely if size is not None else None)
-    largest_bytes = max(part.needs.largest_file_bytes or 0 for part in parts)
+    largest_bytes = 0
+    for member in members:
+        size = bytes_to_store(member.needs, member.question.missing_bytes)
+        sizes.append(None if size is None else size.likely)
+        largest_bytes = max(largest_bytes, member.needs.largest_file_bytes or 0)
     needs = Needs(files=_all_files(sizes), largest_file_bytes=largest_bytes or None)
     question = first.question.replace(here=None, local_files=False, beside_bytes=0)
     return disk_check(needs, machine, question)
 
 
+# ------------------------------------------------------------------ the worst findings
+
+
 def _worst_of_members(members: Sequence[_Member]) -> Iterator[Finding]:
     """The worst finding of each check, but for disk and memory, which are held against the sums."""
     for check in CHECKS:
+        if check in ("disk", "memory"):
+            continue
         findings = list[Finding]()
-        for name, judged in members:
-            finding = judged.finding(check)
+        for member in members:
+            finding = member.judged.finding(check)
             if finding is not None:
-                findings.append(finding.replace(reason=f"{name}: {finding.reason}"))
-        if findings and check not in ("disk", "memory"):
+                reason = f"{member.name}: {finding.reason}"
+                findings.append(finding.replace(reason=reason))
+        if findings:
             yield _worst(findings)
 
 
