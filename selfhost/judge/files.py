@@ -8,7 +8,7 @@ of the model, the program and the workload whose format and quantization are fil
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from math import inf
 
 from .. import needs as need
@@ -41,7 +41,7 @@ def states_needs_alone(spec: ModelSpec) -> bool:
     """Whether the spec says what the model takes, and names no files."""
     if spec.needs is None or spec.architecture is not None:
         return False
-    return not (spec.files or spec.components)
+    return not spec.files and not spec.components
 
 
 def listing_of(spec: ModelSpec, workload: Workload) -> PublishedFiles | None:
@@ -56,17 +56,19 @@ def listing_of(spec: ModelSpec, workload: Workload) -> PublishedFiles | None:
 def is_published(spec: ModelSpec, workload: Workload) -> bool:
     """Whether a repository is known that has the file, or the file's own name was typed."""
     listing = listing_of(spec, workload)
-    return listing is not None and (listing.named or listing.repository is not None)
+    if listing is None:
+        return False
+    return listing.named or listing.repository is not None
 
 
 def loads_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> bool:
     """Whether the program's own library has the file under a tag of the model, without a login."""
     tag = spec.library_tag
-    if tag is None or workload.format != "gguf" or workload.task != "generate":
+    if tag is None or "{tag}" not in runtime.command_lines.default:
+        return False
+    if workload.format != "gguf" or workload.task != "generate":
         return False
     if spec.modality not in runtime.modalities:
-        return False
-    if "{tag}" not in runtime.command_lines.default:
         return False
     _, usual = need.default_format_and_quantization(spec, runtime)
     return runtime.library_tags.quantizations.get(tag, usual) == workload.quantization
@@ -86,9 +88,8 @@ def _conversion_to(
     conversion = None if runtime is None else runtime.conversion
     if conversion is None or workload.format != conversion.format:
         return None
-    if not (spec.repository or spec.lone_config):
-        return None
-    if not (conversion.takes_quantized or _is_stored_in_sixteen_bits(spec)):
+    has_weights = bool(spec.repository or spec.lone_config)
+    if not has_weights or not _reads_weights_of(spec, conversion):
         return None
     if workload.quantization in conversion.types:
         return conversion
@@ -97,7 +98,10 @@ def _conversion_to(
     return conversion if workload.quantization in conversion.quantizations else None
 
 
-def _is_stored_in_sixteen_bits(spec: ModelSpec) -> bool:
+def _reads_weights_of(spec: ModelSpec, conversion: Conversion) -> bool:
+    """Whether the converter reads the published weights: some read those of 16 bits alone."""
+    if conversion.takes_quantized:
+        return True
     stored = spec.architecture
     if stored is None or stored.dtype is None or spec.quantized:
         return False
@@ -164,18 +168,25 @@ def types_in_turn(
     for files in spec.files:
         if files.format != format:
             continue
-        names = [name.upper() for name in files.quantizations]
-        # a publisher's own mix is named after the type that it weighs as much as
-        if any(name.endswith(usual) for name in names):
-            return last
-        if files.repository:
-            fetched.update(names)
+        for quantization in files.quantizations:
+            name = quantization.upper()
+            # a publisher's own mix is named after the type that it weighs as much as
+            if name.endswith(usual):
+                return last
+            if files.repository:
+                fetched.add(name)
+    return (*_nearest_published(fetched, usual), *last)
+
+
+def _nearest_published(fetched: Collection[str], usual: str) -> list[str]:
+    """The published type before the usual one, then those from it on, down to the smallest that is
+    taken by itself.
+    """
     usual_place = GGUF_QUANTIZATIONS.index(usual)
     last_place = GGUF_QUANTIZATIONS.index(SMALLEST_DEFAULT)
     better = [name for name in GGUF_QUANTIZATIONS[:usual_place] if name in fetched]
     others = GGUF_QUANTIZATIONS[usual_place : last_place + 1]
-    worse = [name for name in others if name in fetched]
-    return (*better[-1:], *worse, *last)
+    return better[-1:] + [name for name in others if name in fetched]
 
 
 def _makes_vectors(spec: ModelSpec) -> bool:
@@ -197,9 +208,8 @@ def who_else_has_the_files(
     parts = None if runtime is None else runtime.parts.get(spec.id)
     if parts is not None:
         return parts.files[0].repository
-    repository = spec.repository_of(workload.format, workload.quantization) or ""
-    owner = repository.split("/")[0]
-    if repository and owner != (spec.repository or "").split("/")[0]:
+    repository = spec.repository_of(workload.format, workload.quantization)
+    if repository and _owner(repository) != _owner(spec.repository):
         return repository
     if runtime is not None and loads_by_tag(spec, runtime, workload):
         return f"{runtime.name}'s library"
@@ -208,6 +218,11 @@ def who_else_has_the_files(
         return None
     file = named.names.get(workload.quantization or "")
     return "Ollama's library" if file is None else f"whoever publishes {file}"
+
+
+def _owner(repository: str | None) -> str:
+    """The account of a repository; empty without one."""
+    return "" if repository is None else repository.partition("/")[0]
 
 
 # ------------------------------------------------------------------ files on this machine
@@ -231,26 +246,16 @@ def local_copy(
     present = machine.models_present or ()
     stores = _stores_of(USUAL_STORE if runtime is None else runtime.store, machine)
     projectors = _projectors_in(present)
-    copies = list[Here]()
+    nearest: Here | None = None
     for model in present:
-        if model.store not in stores or not wanted.has_type_of(model):
+        if model.store not in stores:
             continue
-        projector = projectors.get(model.repository)
-        missing_bytes = wanted.missing_bytes(model, has_projector=bool(projector))
-        if missing_bytes is None or not wanted.is_model_of(model):
+        copy = wanted.copy_in(model, projectors.get(model.repository))
+        if copy is None:
             continue
-        copy = Here(
-            path=model.path,
-            size_bytes=model.size_bytes,
-            missing_bytes=missing_bytes,
-            store=model.store,
-            repository=model.repository,
-            tag=model.tag,
-            by_path=model.store == LM_STUDIO,
-            projector=projector if spec.modality == "vision" else None,
-        )
-        copies.append(copy)
-    return min(copies, key=lambda copy: copy.missing_bytes or 0, default=None)
+        if nearest is None or (copy.missing_bytes or 0) < (nearest.missing_bytes or 0):
+            nearest = copy
+    return nearest
 
 
 def _stores_of(store: str, machine: Machine) -> set[str]:
@@ -287,7 +292,28 @@ class _WantedFiles(Record):
     needs: Needs
     catalogue: Catalogue
 
-    def has_type_of(self, model: PresentModel) -> bool:
+    def copy_in(self, model: PresentModel, projector: str | None) -> Here | None:
+        """What of the files that is; None where they are no files of the model in that type.
+
+        `projector`: the path of what turns pictures into tokens, in the same repository.
+        """
+        if not self._has_type_of(model):
+            return None
+        missing_bytes = self._missing_bytes(model, has_projector=bool(projector))
+        if missing_bytes is None or not self._is_model_of(model):
+            return None
+        return Here(
+            path=model.path,
+            size_bytes=model.size_bytes,
+            missing_bytes=missing_bytes,
+            store=model.store,
+            repository=model.repository,
+            tag=model.tag,
+            by_path=model.store == LM_STUDIO,
+            projector=projector if self.spec.modality == "vision" else None,
+        )
+
+    def _has_type_of(self, model: PresentModel) -> bool:
         """Whether what lies there has the format and the quantization of the workload."""
         is_folder = model.file is None and model.tag is None
         if self.workload.format not in ("gguf", "ggml"):
@@ -297,7 +323,7 @@ class _WantedFiles(Record):
             return False
         return stated == _canonical(self.workload.quantization)
 
-    def missing_bytes(self, model: PresentModel, *, has_projector: bool) -> int | None:
+    def _missing_bytes(self, model: PresentModel, *, has_projector: bool) -> int | None:
         """What is still to be downloaded.
 
         None for another model, or where nothing says how much.
@@ -327,7 +353,7 @@ class _WantedFiles(Record):
         terms = [term for term in self.needs.terms if term.name == "projector"]
         return sum(term.bytes for term in terms)
 
-    def is_model_of(self, model: PresentModel) -> bool:
+    def _is_model_of(self, model: PresentModel) -> bool:
         """Whether the files are those of the model, by their repository, tag or name."""
         if self.workload.format == "gguf":
             return self._is_gguf_of(model)
@@ -341,20 +367,23 @@ class _WantedFiles(Record):
     def _is_gguf_of(self, model: PresentModel) -> bool:
         if _is_projector(model):
             return False
-        spec = self.spec
-        listed = [files.repository for files in spec.files]
-        names = [spec.repository, *listed, *spec.aliases]
-        known = {name.lower() for name in names if name}
-        for typed in (model.repository, model.tag):
-            if (typed or "").lower() in known:
-                return True
+        if self._is_known(model.repository) or self._is_known(model.tag):
+            return True
         # names of models begin with their family's: others need no look-up
-        family = re.split(r"[^a-z]", spec.id, maxsplit=1)[0]
-        stem = re.sub(
-            r"(-\d{5}-of-\d{5})?\.gguf$", "", model.file or "", flags=re.IGNORECASE
-        )
-        name = model.repository or model.tag or stem
-        return family in name.lower() and id_of(name, self.catalogue) == spec.id
+        family = re.split(r"[^a-z]", self.spec.id, maxsplit=1)[0]
+        name = model.repository or model.tag or _stem(model.file or "")
+        if family not in name.lower():
+            return False
+        return id_of(name, self.catalogue) == self.spec.id
+
+    def _is_known(self, name: str | None) -> bool:
+        """Whether that is a repository or another name of the model."""
+        if not name:
+            return False
+        spec = self.spec
+        names = [spec.repository, *spec.aliases]
+        names += [files.repository for files in spec.files]
+        return name.lower() in [known.lower() for known in names if known]
 
     def _repository(self) -> str:
         """Where the program would download them from; empty where no repository is known."""
@@ -369,6 +398,11 @@ class _WantedFiles(Record):
                 # somebody quantized them before, and nobody is known to publish them
                 return ""
         return self.spec.repository or ""
+
+
+def _stem(file: str) -> str:
+    """The name of a GGUF file, without its ending and the number of its part."""
+    return re.sub(r"(-\d{5}-of-\d{5})?\.gguf$", "", file, flags=re.IGNORECASE)
 
 
 def _canonical(quantization: str | None) -> str:

@@ -88,12 +88,19 @@ def _layers_of(shares: Sequence[Share]) -> int:
 def _filled(
     there: Needs, candidates: Sequence[Place], layers: int, *, copied_bytes: int
 ) -> list[Share]:
-    by_layer = [term for term in there.terms if term.split is Split.LAYERS]
-    on_each_bytes = _high_bytes(there, Split.EACH)
-    if len(candidates) > 1:
-        on_each_bytes += sum(term.pipeline_bytes for term in there.terms)
-    on_first_bytes = copied_bytes + _high_bytes(there, Split.FIRST)
-    on_first_bytes += sum(term.output_bytes for term in by_layer)
+    by_layer = list[Term]()
+    on_each_bytes = 0
+    on_first_bytes = copied_bytes
+    for term in there.terms:
+        if term.split is Split.LAYERS:
+            by_layer.append(term)
+            on_first_bytes += term.output_bytes
+        elif term.split is Split.EACH:
+            on_each_bytes += term.high_bytes
+        elif term.split is Split.FIRST:
+            on_first_bytes += term.high_bytes
+        if len(candidates) > 1:
+            on_each_bytes += term.pipeline_bytes
     shares = list[Share]()
     left = layers
     for place in candidates:
@@ -107,34 +114,35 @@ def _filled(
     return shares
 
 
-def _high_bytes(there: Needs, split: Split) -> int:
-    return sum(term.high_bytes for term in there.terms if term.split is split)
-
-
 def _most_layers(
     by_layer: Sequence[Term], room_bytes: int, stop: int, layers: int
 ) -> int:
     """How many layers before `stop` have room there; -1 where not even none has."""
 
     def bytes_of(count: int) -> int:
-        size = 0
-        for term in by_layer:
-            size += _bytes_of_layers(term, "high_bytes", count, stop, layers)
-        return size
+        part = _Layers(stop - count, stop, layers)
+        return sum(part.bytes_of(term, "high_bytes") for term in by_layer)
 
     return bisect_right(range(stop + 1), room_bytes, key=bytes_of) - 1
 
 
-def _bytes_of_layers(term: Term, end: str, count: int, stop: int, layers: int) -> int:
-    """Bytes of so many layers before `stop`, without the output matrix.
+class _Layers(NamedTuple):
+    """The layers from `start` on, before `stop`, of so many that a model has."""
 
-    The shares of all layers and the output matrix add up to the term.
-    """
-    size: int = max(0, getattr(term, end) - term.output_bytes)
-    start = max(0, stop - count - term.first_layer)
-    end_layer = max(0, stop - term.first_layer)
-    holding = max(1, layers - term.first_layer)
-    return size * end_layer // holding - size * start // holding
+    start: int
+    stop: int
+    of: int
+
+    def bytes_of(self, term: Term, end: str) -> int:
+        """What these layers take of a term, at one of its `SIZES`, without the output matrix.
+
+        The shares of all layers and the output matrix add up to the term.
+        """
+        size: int = max(0, getattr(term, end) - term.output_bytes)
+        first = term.first_layer
+        holding = max(1, self.of - first)
+        before_stop = size * max(0, self.stop - first) // holding
+        return before_stop - size * max(0, self.start - first) // holding
 
 
 # ------------------------------------------------------------------ the terms of each place
@@ -145,25 +153,23 @@ def layers_shared_out(
 ) -> Needs:
     """The terms where those shares lie; the layers that are left over lie in RAM, as in `needs`."""
     left = layers - _layers_of(shares)
-    if not left and not _keeps_weights_in_ram(there):
-        return with_terms(there, _placed(there, _Division(shares, layers, 0, {})))
-    in_ram = {term.name: term for term in needs.terms}
-    division = _Division(shares, layers, left, in_ram)
-    return with_terms(there, _placed(there, division), "split")
-
-
-def _keeps_weights_in_ram(there: Needs) -> bool:
-    """Whether weights, such as experts, stay in RAM wherever the layers lie."""
     weights = [term for term in there.terms if term.name == "weights"]
-    return any(term.split is Split.HOST for term in weights)
+    # weights, such as experts, may stay in RAM wherever the layers lie
+    if not left and all(term.split is not Split.HOST for term in weights):
+        division = _Division(there, shares, layers, 0, {})
+        return with_terms(there, division.terms())
+    in_ram = {term.name: term for term in needs.terms}
+    division = _Division(there, shares, layers, left, in_ram)
+    return with_terms(there, division.terms(), "split")
 
 
 class _Division(NamedTuple):
     """Shares of a model of so many layers; `left` of them are in RAM, with the terms `in_ram`.
 
-    `in_ram` is empty where nothing of the model is in RAM.
+    `there` are the needs on accelerators. `in_ram` is empty where nothing of the model is in RAM.
     """
 
+    there: Needs
     shares: Sequence[Share]
     layers: int
     left: int
@@ -181,65 +187,80 @@ class _Division(NamedTuple):
             return self.shares
         return [*self.shares, Share("host", self.left)]
 
+    def terms(self) -> list[Term]:
+        """The terms of all places."""
+        terms = list[Term]()
+        for term in self.there.terms:
+            if term.split is Split.LAYERS:
+                terms += self._by_layers(term)
+            elif term.split is Split.EACH:
+                terms += self._in_each(term)
+            elif term.split is Split.FIRST:
+                terms.append(term.replace(where=self.first))
+            else:
+                terms.append(self._with_copies(term, term.where))
+        return terms
 
-def _placed(there: Needs, division: _Division) -> list[Term]:
-    # what a device computes with weights in RAM is not computed there, too
-    counted = {term.name for term in there.terms if term.split is Split.HOST}
-    terms = list[Term]()
-    for term in there.terms:
-        if term.split is Split.LAYERS:
-            terms += _term_by_layers(term, division)
-        elif term.split is Split.EACH:
-            # a compute buffer is needed wherever layers run
-            if term.name in division.in_ram and term.name not in counted:
-                terms.append(division.in_ram[term.name])
-            for share in division.shares:
-                terms.append(_with_copies(term, share.where, division))
-        elif term.split is Split.FIRST:
-            terms.append(term.replace(where=division.first))
-        else:
-            terms.append(_with_copies(term, term.where, division))
-    return terms
+    def _in_each(self, term: Term) -> Iterator[Term]:
+        """What is needed wherever layers run, as a compute buffer."""
+        in_ram = self.in_ram.get(term.name)
+        if in_ram is not None and not self._stays_in_ram(term.name):
+            yield in_ram
+        for share in self.shares:
+            yield self._with_copies(term, share.where)
 
+    def _stays_in_ram(self, name: str) -> bool:
+        """Whether a term of that name stays in RAM: what a device computes with weights that lie
+        there is not computed in RAM, too.
+        """
+        terms = self.there.terms
+        return any(term.split is Split.HOST and term.name == name for term in terms)
 
-def _with_copies(term: Term, where: str, division: _Division) -> Term:
-    """The term there, with what several devices, or layers in RAM, make it take more."""
-    more_bytes = 0
-    what = "of inputs, three copies more to compute at once"
-    if division.in_ram and where == division.first:
-        more_bytes = term.offload_bytes
-        what = "for the experts of a layer while a prompt is read"
-    elif not division.in_ram and len(division.shares) > 1:
-        more_bytes = term.pipeline_bytes
-    if more_bytes:
+    def _with_copies(self, term: Term, where: str) -> Term:
+        """The term there, with what several devices, or layers in RAM, make it take more."""
+        more_bytes = 0
+        what = "of inputs, three copies more to compute at once"
+        if self.in_ram:
+            if where == self.first:
+                more_bytes = term.offload_bytes
+                what = "for the experts of a layer while a prompt is read"
+        elif len(self.shares) > 1:
+            more_bytes = term.pipeline_bytes
+        if not more_bytes:
+            return term.replace(where=where)
         line = summed(term.arithmetic, f"{more_bytes:,} bytes {what}")
-        term = term.resized(term.bytes + more_bytes, line)
-    return term.replace(where=where)
+        return term.resized(term.bytes + more_bytes, line).replace(where=where)
 
-
-def _term_by_layers(term: Term, division: _Division) -> Iterator[Term]:
-    """The part of the term in each place; the output matrix goes with the last layers."""
-    output_bytes = term.output_bytes
-    line = term.arithmetic
-    if output_bytes:
-        line = taken_off(line, output_bytes, "outside the layers")
-    stop = division.layers
-    for where, count in division.with_ram:
-        if not count and not term.output_bytes:
-            continue
-        sizes: dict[str, int] = {}
-        for end in SIZES:
-            size = _bytes_of_layers(term, end, count, stop, division.layers)
-            sizes[end] = output_bytes + size
-        arithmetic = share_of(f"{count}/{division.layers} of the layers", line)
+    def _by_layers(self, term: Term) -> Iterator[Term]:
+        """The part of the term in each place; the output matrix goes with the last layers."""
+        output_bytes = term.output_bytes
+        line = term.arithmetic
         if output_bytes:
-            arithmetic = summed(f"{output_bytes:,} bytes of output matrix", arithmetic)
-        how = term.how
-        if how is How.EXACT and count < division.layers:
-            # layers that differ are taken to lie evenly
-            how = How.COMPUTED
-        yield term.replace(
-            where=where, how=how, arithmetic=arithmetic, output_bytes=0, **sizes
-        )
-        stop -= count
-        output_bytes = 0
+            line = taken_off(line, output_bytes, "outside the layers")
+        stop = self.layers
+        for where, count in self.with_ram:
+            if not count and not term.output_bytes:
+                continue
+            part = _Layers(stop - count, stop, self.layers)
+            sizes: dict[str, int] = {}
+            for end in SIZES:
+                sizes[end] = output_bytes + part.bytes_of(term, end)
+            arithmetic = share_of(f"{count}/{self.layers} of the layers", line)
+            if output_bytes:
+                output = f"{output_bytes:,} bytes of output matrix"
+                arithmetic = summed(output, arithmetic)
+            yield term.replace(
+                where=where,
+                how=self._how_known(term, count),
+                arithmetic=arithmetic,
+                output_bytes=0,
+                **sizes,
+            )
+            stop -= count
+            output_bytes = 0
+
+    def _how_known(self, term: Term, count: int) -> How:
+        """How the size of so many layers is known: those that differ are taken to lie evenly."""
+        if term.how is How.EXACT and count < self.layers:
+            return How.COMPUTED
+        return term.how
