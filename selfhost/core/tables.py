@@ -565,7 +565,7 @@ def plain_record(kind: type[AnyRecord], row: TomlRow) -> AnyRecord:
     return kind(**values)
 
 
-class _PlainField(NamedTuple):
+class _PlainField(Record):
     """A field of a record, and the records that its value holds; None: it holds none."""
 
     name: str
@@ -578,7 +578,7 @@ def _fields_by_key(kind: type[Record]) -> Mapping[str, _PlainField]:
     fields: dict[str, _PlainField] = {}
     for name, stated in kind._keys.items():
         key = stated.name or name
-        fields[key] = _PlainField(name, stated.limits.get("kind"))
+        fields[key] = _PlainField(name=name, part=stated.limits.get("kind"))
     return fields
 
 
