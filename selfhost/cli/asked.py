@@ -30,17 +30,14 @@ def workload_of(options: Options) -> Workload:
     if "runtime_options" in fields:
         pairs = pairs_of("--runtime-option", fields["runtime_options"], "ub=1024")
         fields["runtime_options"] = pairs
-    figures: dict[str, float] = {}
-    for field in _LOAD_FIGURES:
-        if field not in fields:
-            continue
+    figures = {field: fields.pop(field) for field in _LOAD_FIGURES if field in fields}
+    if "load" in fields:
+        fields["load"] = Load.parse(fields["load"], **figures)
+    for field in figures:
         if "load" not in fields:
             message = f"{FLAGS[field]} is for a load, but no load is stated"
             remedy = "add for example --tokens-per-day 2M:500k"
             raise UsageError(message, remedy=remedy)
-        figures[field] = fields.pop(field)
-    if "load" in fields:
-        fields["load"] = Load.parse(fields["load"], **figures)
     try:
         return Workload(**fields)
     except WorkloadError as error:

@@ -78,9 +78,8 @@ def unknown_choice(flag: str, typed: str, choices: Sequence[str]) -> UsageError:
     message = f"{typed!r} is not one of {', '.join(choices)}"
     if flag:
         message = f"{flag}: {message}"
-    if guess is None:
-        return UsageError(message)
-    return UsageError(message, remedy=f"did you mean {guess}?")
+    remedy = f"did you mean {guess}?" if guess else None
+    return UsageError(message, remedy=remedy)
 
 
 def _likely_choice(flag: str, word: str, choices: Sequence[str]) -> str | None:

@@ -100,12 +100,8 @@ def _split_at_dashes(words: Sequence[str]) -> tuple[list[str], Sequence[str]]:
     """The words before a `--`, with --json written out, and those behind it, none of which is an
     option.
     """
-    place = len(words)
-    if "--" in words:
-        place = words.index("--")
-    before: list[str] = []
-    for word in words[:place]:
-        before.append("--format=json" if word == "--json" else word)
+    place = words.index("--") if "--" in words else len(words)
+    before = ["--format=json" if word == "--json" else word for word in words[:place]]
     return before, words[place + 1 :]
 
 

@@ -218,17 +218,13 @@ class Record(metaclass=_RecordType):
             if name not in values:
                 return TypeError(f"{cls.__name__} needs {name}")
         name = min(values.keys() - cls._kinds.keys())
-        near = nearest(name, cls._fields) or cls._field_beginning_with(name)
+        near = nearest(name, cls._fields)
+        for field in cls._fields:
+            # `quantization` for `quant`
+            if near is None and field.startswith(name):
+                near = field
         meant = f": did you mean {near}?" if near else ""
         return cls._unknown_field(f"{cls.__name__} has no {name}{meant}")
-
-    @classmethod
-    def _field_beginning_with(cls, name: str) -> str | None:
-        """`quantization` for `quant`."""
-        for field in cls._fields:
-            if field.startswith(name):
-                return field
-        return None
 
     def __setattr__(self, name: str, value: object) -> None:
         kind = type(self).__name__
@@ -437,21 +433,20 @@ def shown(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def shown_path(path: str, most: int = 200) -> str:
-    """A path fit for a terminal, its middle left out where it is long: its ends tell most."""
-    # a path may have any length
-    if len(path) > 2 * most:
-        path = path[:most] + path[-most:]
-    text = shown(path)
-    half = most // 2
-    if len(text) <= most:
-        return text
-    return f"{text[:half]}…{text[-half:]}"
-
-
-# the longest word and the longest sentence that are printed whole
+# the longest word or path, and the longest sentence, that are printed whole
 _LONG_WORD = 200
 _LONG_SENTENCE = 1_000
+
+
+def shown_path(path: str) -> str:
+    """A path fit for a terminal, its middle left out where it is long: its ends tell most."""
+    # a path may have any length
+    if len(path) > 2 * _LONG_WORD:
+        path = path[:_LONG_WORD] + path[-_LONG_WORD:]
+    text = shown(path)
+    if len(text) <= _LONG_WORD:
+        return text
+    return f"{text[:100]}…{text[-100:]}"
 
 
 def brief(sentence: str) -> str:

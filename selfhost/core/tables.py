@@ -162,18 +162,7 @@ class Document:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """The first faults so far in the order of their lines, and a count of the others."""
-        if self._unusable is not None:
-            return (self._unusable.problem(self.file),)
-        problems: list[Problem] = []
-        for placed in self._faults_by_line()[:MAX_PROBLEMS]:
-            remedy = placed.fault.remedy
-            if callable(remedy):
-                remedy = remedy()
-            problems.append(placed.problem(remedy))
-        others = len(self._faults) - len(problems)
-        if others:
-            problems.append(Problem(file=self.file, message="", unlisted=others))
-        return first_problems(self.file, problems)
+        return first_problems(self.file, self.all_problems(MAX_PROBLEMS))
 
     def all_problems(self, most_guesses: int) -> tuple[Problem, ...]:
         """Every fault so far, in the order of their lines. Remedies that take long to find are
@@ -523,7 +512,7 @@ def shipped_texts(kind: type[AnyRecord], name: str) -> AnyRecord:
     """The table `specs/common/<name>` as a record of a field for each key, with its values as they
     stand: unlike in a record that is read by `TomlTable`, a text may have several lines.
     """
-    return kind(**shipped_table(name))
+    return kind(**_document_of(shipped_store(), name).values)
 
 
 @cache
@@ -591,7 +580,7 @@ def _plain_value(part: type[Record] | None, value: Any) -> Any:
 
 
 @cache
-def _texts(name: str, section: str) -> Mapping[str, str]:
+def texts_of(name: str, section: str) -> Mapping[str, str]:
     """The texts of a section of a table, by their keys."""
     texts: Mapping[str, str] = _document_of(shipped_store(), name).values[section]
     return texts
@@ -600,7 +589,7 @@ def _texts(name: str, section: str) -> Mapping[str, str]:
 @cache
 def expression(name: str, key: str) -> re.Pattern[str]:
     """The regular expression of that key of a table."""
-    return re.compile(_texts(name, "expressions")[key])
+    return re.compile(texts_of(name, "expressions")[key])
 
 
 def sentences(
@@ -609,7 +598,7 @@ def sentences(
     """The sentences of a section of a table whose condition in `holds` is true, filled with the
     figures.
     """
-    templates = _texts(name, section)
+    templates = texts_of(name, section)
     filled: list[str] = []
     for key, is_true in holds.items():
         if is_true:

@@ -249,17 +249,11 @@ _MONTHS_OF_30_DAYS = (4, 6, 9, 11)
 def days_of_month(year: int, month: int) -> int:
     """How many days the month (1 to 12) has in the Gregorian calendar: 28 to 31."""
     if month == 2:
-        return 29 if _is_leap(year) else 28
+        is_leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+        return 29 if is_leap else 28
     if month in _MONTHS_OF_30_DAYS:
         return 30
     return 31
-
-
-def _is_leap(year: int) -> bool:
-    """Whether a year has a 29th of February: one of four, and of full centuries one of four."""
-    if year % 100 == 0:
-        return year % 400 == 0
-    return year % 4 == 0
 
 
 def fault_of_date(date: str) -> str | None:

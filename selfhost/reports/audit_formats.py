@@ -60,16 +60,13 @@ def _(selector: Selector) -> str:
 
 def _json(audit: Audit) -> str:
     """`selfhost.audit/1`; the keys do not depend on the options."""
-    counts: Object = {}
-    for result in Result:
-        counts[result.value] = audit.count(result)
     members = {
         "policy": _json_policy(audit.policy),
         **fields(audit, "today machines"),
         "classes": _json_classes(audit.groups),
         "verdicts": list(map(_json_verdict, audit.groups)),
         "exceptions": _json_exceptions(audit.exceptions),
-        "results": counts,
+        "results": {result.value: audit.count(result) for result in Result},
         "baseline": record(audit.since),
         **fields(audit, "notes problems outcome exit_code"),
     }
@@ -129,9 +126,7 @@ def _json_verdict(group: Group) -> Object:
 
 def _json_exceptions(uses: Iterable[ExemptionUse]) -> dict[str, list[Object]]:
     """The exceptions by what became of them."""
-    exceptions: dict[str, list[Object]] = {}
-    for kind in Use:
-        exceptions[kind.value] = []
+    exceptions: dict[str, list[Object]] = {use.value: [] for use in Use}
     for use in uses:
         members: Object = record(use.exemption)
         members |= fields(use, "rows concerned")

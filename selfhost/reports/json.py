@@ -146,11 +146,7 @@ def _(spec: ModelSpec) -> Object:
 @record.register
 def _(pace: Range) -> Object:
     """The ends and the likely figure, rounded."""
-    return {
-        "low": round(pace.low, 3),
-        "likely": round(pace.likely, 3),
-        "high": round(pace.high, 3),
-    }
+    return {end: round(getattr(pace, end), 3) for end in _RANGE_ENDS}
 
 
 @record.register
