@@ -1,5 +1,7 @@
 """The command line: arguments in, a report out, one exit code."""
 
+from contextlib import ExitStack
+
 # The purpose of each command, in the order of `--help`. The command is the function `run` of the
 # module of the same name.
 COMMANDS = {
@@ -15,3 +17,6 @@ COMMANDS = {
     "spec": "validate specs of your own, or make one from a model file",
     "completion": "print a completion script for bash, zsh or fish",
 }
+
+# what a run has opened and closes at its end: `main` does so
+AT_END = ExitStack()

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from ..core.errors import UsageError
 from ..core.units import canonical, nearest
 from . import COMMANDS
-from .options import CHOICES, options_of
-from .parser import see_help
+from .options import CHOICES, options_of, see_help
 from .texts import help_texts, meant
 
 # options whose choices are kinds of models, of which one may be typed for another

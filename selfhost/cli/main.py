@@ -15,8 +15,8 @@ from ..core.errors import SelfhostError, UsageError
 from ..core.files import forget_inputs, is_utf8, keep_inputs
 from ..core.records import shortened
 from ..judge import BUG, INTERRUPTED, NO_ANSWER
-from . import COMMANDS
-from .output import AT_END, asks_for_json, bug, complain, write
+from . import AT_END, COMMANDS
+from .output import asks_for_json, bug, complain, write
 
 # options without a value, which may stand before the command too
 _EVERYWHERE = ("--no-color", "--json", "-v", "--verbose")

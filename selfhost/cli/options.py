@@ -142,6 +142,11 @@ def usage_of(command: str) -> str:
     return _options_table().usage[command]
 
 
+def see_help(command: str) -> str:
+    """The remedy where nothing better is known."""
+    return f"see `selfhost {command} --help`"
+
+
 def formats_of(command: str) -> Sequence[str]:
     """The values of --format; none where the command has no such option, or that of an audit."""
     others = _options_table().formats.get(command, ())

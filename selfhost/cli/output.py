@@ -10,7 +10,7 @@ import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, TextIO
 
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from ..reports.layout import Blocks
     from .parser import Options
     from .writing import Text
-
-# what a run has opened and closes at its end: `main` does so
-AT_END = ExitStack()
 
 _TO_A_FILE = "--output FILE writes the report to a file"
 # what a pipe or terminal may not be able to encode, and what says the same in ASCII

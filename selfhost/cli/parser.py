@@ -20,17 +20,13 @@ from .options import (
     formats_of,
     options_of,
     positionals_of,
+    see_help,
     usage_of,
 )
 from .output import is_terminal, terminal_size, write
 
 # of more options than this the help has two parts
 _MANY_OPTIONS = 14
-
-
-def see_help(command: str) -> str:
-    """The remedy where nothing better is known."""
-    return f"see `selfhost {command} --help`"
 
 
 class Options(argparse.Namespace):

@@ -17,7 +17,7 @@ from typing import IO, Self
 from ..core.errors import UsageError
 from ..core.files import inputs_opened
 from ..core.records import shown_path
-from .output import AT_END
+from . import AT_END
 from .targets import (
     DescriptorTarget,
     FileTarget,

@@ -15,12 +15,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, dataclass_transform
+from typing import Any, ClassVar, NoReturn, Self, dataclass_transform
 
 from .units import fault_of_date, nearest, parse_whole
-
-if TYPE_CHECKING:
-    from inspect import Signature
 
 
 class FrozenDict(dict):  # type: ignore[type-arg]
@@ -138,15 +135,17 @@ class _RecordType(type):
         return super().__new__(cls, name, bases, body)
 
     @property
-    def __signature__(cls) -> Signature:
+    def __signature__(cls) -> Any:
         """The fields with their defaults, for `help()` and editors."""
         from inspect import Parameter, Signature
 
         parameters: list[Parameter] = []
         for name, kind in cls._kinds.items():
             default = cls._defaults.get(name, Parameter.empty)
-            parameter = Parameter(name, Parameter.KEYWORD_ONLY)
-            parameters.append(parameter.replace(default=default, annotation=kind))
+            parameter = Parameter(
+                name, Parameter.KEYWORD_ONLY, default=default, annotation=kind
+            )
+            parameters.append(parameter)
         return Signature(parameters)
 
 

@@ -64,6 +64,7 @@ class ContainerTable(Record):
 
 @cache
 def _table() -> ContainerTable:
+    """The shipped table."""
     return shipped_texts(ContainerTable, "containers")
 
 

@@ -1,7 +1,8 @@
 """What `specs/common/` holds for the reports: words, the columns of tables, keys of documents.
 
 `LABELS` is `labels.toml`, `documents()` is `documents.toml`. Both are typed; no other module reads
-these files.
+these files. Their texts stand in records as they are written; the form of a table and the words of
+a rule become records of their own when they are asked for.
 """
 
 from __future__ import annotations
