@@ -55,6 +55,7 @@ class Format(Record):
 
 @record.register
 def _(selector: Selector) -> str:
+    """A class of machines as a policy writes it."""
     return str(selector)
 
 

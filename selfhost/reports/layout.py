@@ -36,6 +36,8 @@ _SPACES = dict.fromkeys(map(ord, "\t\n\r\v\f\xa0\u2028\u2029"), " ")
 class Span(str):
     """Text in one style: "strong", "command", "comment", "name", or an outcome or route word.
 
+    It is an ordinary text to all that does not draw: parts of it have no style.
+
     `share`: a need as a part of what there is, drawn as a bar before the text on terminals; 0 for
     no bar.
     """
