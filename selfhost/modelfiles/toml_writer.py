@@ -47,8 +47,9 @@ def _stated(record: Record) -> _Values:
     values: _Values = {}
     for field, key in type(record)._keys.items():
         value = getattr(record, field)
+        name = key.name or field
         if value not in (None, key.default, ()):
-            values[key.name or field] = value
+            values[name] = value
     return values
 
 

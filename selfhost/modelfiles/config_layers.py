@@ -1,0 +1,640 @@
+"""The layers of a model and its tables, by the keys of its `config.json`.
+
+What goes in: the `Keys` of the file and how its weights are `Stored`. What comes out: the
+`Architecture`, with the attention, the recurrent state and the feed-forward of each layer.
+
+The keys are those of the transformers configuration classes and of the published files themselves.
+`Unclear` is raised where the cache does not follow; where the weights do not, `unknown` says why.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ..catalogue.architecture import (
+    MAX_LAYERS,
+    Architecture,
+    Attention,
+    FeedForward,
+    Recurrent,
+)
+from ..catalogue.spec import INCOMPLETE
+from ..core.tables import TomlRow
+from .config_keys import TABLES, Keys
+from .config_weights import Stored
+from .sizes import Unclear, grouped, most_heads, refuse_contradictions
+from .source import listed, reason, refuse, short
+from .tables import architectures
+
+# kinds of layers that attend; "hybrid" keeps a state, too
+_ATTENDING = ("full", "sliding", "cross", "hybrid")
+# what `per_layer_config` may state
+_OWN_SIZES = ("head_dim", "num_key_value_heads")
+_PATTERN = "hybrid_override_pattern"
+
+
+class _Row(NamedTuple):
+    """The name of a row of architectures.toml and its values; None where it is no row's name."""
+
+    name: str
+    values: TomlRow | None
+
+    def states(self, key: str) -> bool:
+        """Whether the row has this key, and not as false."""
+        return bool(self.values and self.values.get(key))
+
+    @property
+    def is_encoder(self) -> bool:
+        """Whether models of the row only read."""
+        return self.states("encoder") and not self.states("diffusion")
+
+
+def architecture_of(keys: Keys, stored: Stored) -> Architecture:
+    """The layers and the tables. Raises `Unclear` where the cache does not follow."""
+    _count_layers(keys)
+    width = keys.needed("width")
+    kinds = _kinds(keys)
+    _spread_own_sizes(keys, kinds)
+    layers = [_Layer(keys, number, kind) for number, kind in enumerate(kinds)]
+    called = TABLES.called
+    attention = grouped([layer.attention() for layer in layers], width, called)
+    recurrent = grouped([layer.state() for layer in layers], width, called)
+    doubt: str | None = None
+    feed_forward: tuple[FeedForward, ...] = ()
+    try:
+        parts = [layer.feed_forward() for layer in layers]
+        feed_forward = grouped(parts, width, called)
+    except Unclear as why:
+        doubt = str(why)
+    has_experts = any(part.experts for part in feed_forward)
+    row = _row_of(keys, has_states=bool(recurrent), has_experts=has_experts)
+    tables = _tables(keys, row)
+    layers_apart = _layers_apart(keys)
+    tied = _ties_embeddings(keys, is_encoder=row.is_encoder)
+    _refuse_doubtful_cache(keys, row, attends=bool(attention))
+    why_incomplete = doubt or _incompleteness(keys, row, tied=tied)
+    name = row.name
+    if why_incomplete is not None:
+        if row.is_encoder or row.states("recomputes"):
+            # without its row it would be believed to keep a cache
+            raise Unclear(why_incomplete)
+        keys.unknown["parameters.total"] = reason("incomplete", why=why_incomplete)
+        if row.values is not None:
+            # with the name of a row it would be believed to have all its tensors
+            name += INCOMPLETE
+    architecture = Architecture(
+        row=name,
+        runs_in_gguf=keys.in_gguf,
+        layers=keys.layers,
+        embedding_length=width,
+        heads=most_heads(attention),
+        attention=attention,
+        recurrent=recurrent,
+        feed_forward=feed_forward,
+        tied_embeddings=bool(tied),
+        output_matrix=not row.is_encoder and not keys.is_headless,
+        matrix_dtype=stored.matrices,
+        expert_dtype=stored.experts,
+        quantizer=stored.quantizer,
+        **tables,
+        **layers_apart,
+    )
+    refuse_contradictions(architecture)
+    return architecture
+
+
+def _row_of(keys: Keys, *, has_states: bool, has_experts: bool) -> _Row:
+    """Its row of architectures.toml, or what stands in for the name of one."""
+    type = keys.type
+    if not type.row:
+        return _Row(keys.kind or "unnamed", None)
+    name = ""
+    if "OCR" in keys.class_name:
+        name = type.row_of_ocr
+    elif has_experts:
+        name = type.row_with_experts
+    elif not has_states:
+        name = type.row_without_states
+    name = name or type.row
+    return _Row(name, architectures().architecture.get(name))
+
+
+# what each layer is
+
+
+def _count_layers(keys: Keys) -> None:
+    """Set `layers`. Raises for a model type whose layers are not read."""
+    not_read = keys.type.not_read
+    if not not_read and keys.outer.get("is_encoder_decoder"):
+        not_read = "an encoder beside its decoder (is_encoder_decoder)"
+    if not_read:
+        model = keys.kind or "the model"
+        raise Unclear(f"model_type: {model} has {not_read}, which is not read")
+    layers = keys.number("layers", least=1)
+    if layers is None:
+        pattern = keys.get(_PATTERN, "layers_block_type")
+        layers = len(pattern) if isinstance(pattern, str | list) else 0
+    if layers == 0:
+        raise Unclear("num_hidden_layers is missing")
+    if layers > MAX_LAYERS:
+        refuse(keys.path, "layers", layers=layers, most=MAX_LAYERS)
+    keys.layers = layers
+
+
+def _kinds(keys: Keys) -> list[str]:
+    """What each layer is: one of the kinds of attention, of states, or of feed-forwards."""
+    kinds = _kinds_as_stated(keys)
+    if keys.type.last_full:
+        # whatever the file says, the last layer of some attends to everything
+        kinds[-1] = "full"
+    return kinds
+
+
+def _kinds_as_stated(keys: Keys) -> list[str]:
+    layers = range(keys.layers)
+    names = keys.per_layer(*TABLES.keys.kinds)
+    if names is not None:
+        return _listed_kinds(keys, names)
+    key = keys.stated(*TABLES.places)
+    places = keys.places(key)
+    if places is not None:
+        kind, others = TABLES.places[key]
+        return [kind if number in places else others for number in layers]
+    every = keys.number("full_attention_interval")
+    if every:
+        return _every(keys, every, "full", "delta")
+    if keys.type.layers:
+        return [keys.type.layers] * keys.layers
+    return _kinds_by_window(keys)
+
+
+def _every(keys: Keys, every: int, kind: str, others: str) -> list[str]:
+    """The kinds of layers of which the last of every so many is of one kind."""
+    numbers = range(1, keys.layers + 1)
+    return [others if number % every else kind for number in numbers]
+
+
+def _listed_kinds(keys: Keys, names: Sequence[Any]) -> list[str]:
+    """The kinds of layers by their names in the file."""
+    if isinstance(names, list):
+        # the keys of recurrent layers stand in the file whether or not the list has any
+        keys.understood.update(key for key in keys.values if key.startswith("mamba_"))
+    meanings = {**TABLES.kinds, **keys.type.kinds}
+    window = _window(keys)
+    kinds = []
+    for name in names:
+        kind = meanings.get(str(name))
+        if not kind:
+            key = keys.stated(*TABLES.keys.kinds)
+            raise Unclear(f"{key}: {short(name)} is not understood")
+        if kind == "sliding" and window is None:
+            kind = "full"
+        kinds.append(kind)
+    return kinds
+
+
+def _kinds_by_window(keys: Keys) -> list[str]:
+    """Which layers have the window. Raises `Unclear` where the file does not say."""
+    window = _window(keys)
+    # a layer without rope attends to everything (Llama 4, SmallThinker)
+    turned = keys.per_layer("no_rope_layers")
+    first = keys.number("full_first_of")
+    pattern = keys.get("sliding_window_pattern", "_sliding_window_pattern")
+    if window is None:
+        return ["full"] * keys.layers
+    if keys.type.all_slide:
+        return ["sliding"] * keys.layers
+    if turned:
+        return ["sliding" if flag else "full" for flag in turned]
+    if first:
+        numbers = range(keys.layers)
+        return ["sliding" if number % first else "full" for number in numbers]
+    if type(pattern) is int and pattern > 0:
+        return _every(keys, pattern, "full", "sliding")
+    raise Unclear(reason("sliding_window", window=window, pattern=short(pattern)))
+
+
+def _window(keys: Keys) -> int | None:
+    """In tokens, None where no layer has one shorter than the context."""
+    if keys.get("window") == -1 or keys.values.get("use_sliding_window") is False:
+        return None
+    window = keys.number("window")
+    context = keys.number("context")
+    if window and context and window >= context:
+        # a window as long as the context limits nothing
+        return None
+    return window or None
+
+
+def _spread_own_sizes(keys: Keys, kinds: Sequence[str]) -> None:
+    """List for each layer the sizes that some have otherwise: by a table of transformers 5.23, or
+    those without a window (Gemma 4).
+    """
+    by_layer = keys.get("per_layer_config") or {}
+    rows = by_layer.values() if isinstance(by_layer, dict) else [by_layer]
+    for row in rows:
+        if not isinstance(row, dict) or not row.keys() <= set(_OWN_SIZES):
+            raise Unclear(f"per_layer_config is {short(by_layer)}, not understood")
+    full = _sizes_of_full_layers(keys)
+    if not by_layer and not full:
+        return
+    for key in _OWN_SIZES:
+        usual = keys.values.get(key)
+        sizes = []
+        for number, kind in enumerate(kinds):
+            size = by_layer.get(str(number), {}).get(key, usual)
+            if kind == "full" and full.get(key):
+                size = full[key]
+            sizes.append(size)
+        keys.values[key] = sizes
+
+
+def _sizes_of_full_layers(keys: Keys) -> dict[str, int | None]:
+    """The sizes that layers without a window have otherwise, by their keys."""
+    length = keys.number("global_head_dim")
+    if not length:
+        return {}
+    sizes: dict[str, int | None] = {"head_dim": length}
+    if keys.get("attention_k_eq_v"):
+        heads = keys.number("num_global_key_value_heads", least=1)
+        sizes["num_key_value_heads"] = heads
+    return sizes
+
+
+class _Layer:
+    """One layer: its number, its kind, and what the keys say of it."""
+
+    def __init__(self, keys: Keys, number: int, kind: str) -> None:
+        self.keys = keys
+        self.number = number
+        self.kind = kind
+
+    # attention
+
+    def attention(self) -> Attention | None:
+        """The attention of the layer, None where it has none."""
+        keys = self.keys
+        kind = self.kind
+        if kind not in _ATTENDING:
+            return None
+        heads = keys.number("num_attention_heads_per_layer", layer=self.number)
+        heads = heads or keys.needed("heads", layer=self.number)
+        if self._is_latent():
+            return self._latent_attention(heads)
+        length = self._head_length(heads)
+        # in place of values (Gemma 4)
+        values_from_keys = kind == "full" and bool(keys.get("attention_k_eq_v"))
+        return Attention(
+            kind="full" if kind == "hybrid" else kind,
+            heads=heads,
+            kv_heads=self._kv_heads(heads),
+            key_length=length,
+            value_length=length,
+            window_tokens=_window(keys) if kind == "sliding" else None,
+            values_from_keys=values_from_keys,
+            **TABLES.kind_has.get(kind, {}),
+        )
+
+    def _is_latent(self) -> bool:
+        keys = self.keys
+        # without its latent a class that has one by default has no attention
+        rank = keys.number("kv_lora_rank") or keys.defaults.get("kv_lora_rank")
+        if self.kind != "full" or keys.values.get("use_mla") is False:
+            return False
+        return bool(rank)
+
+    def _head_length(self, heads: int) -> int:
+        """Elements of a key or a value of one head."""
+        keys = self.keys
+        stated = keys.number("head_length", least=1, layer=self.number)
+        width = keys.needed("width")
+        if width % heads and not keys.get("head_length"):
+            raise Unclear(reason("head_dim", width=width, heads=heads))
+        return stated or width // heads
+
+    def _kv_heads(self, heads: int) -> int:
+        keys = self.keys
+        stated = keys.number("kv_heads", layer=self.number)
+        shares_one = keys.get("multi_query")
+        # Falcon's older classes and GPT-BigCode ignore other keys
+        if shares_one is not None and not keys.values.get("new_decoder_architecture"):
+            return 1 if shares_one else heads
+        return stated or heads
+
+    def _latent_attention(self, heads: int) -> Attention:
+        """Attention that keeps one row of elements for all heads."""
+        keys = self.keys
+        index_heads = keys.number("index_n_heads")
+        index_length = keys.number("index_head_dim")
+        choices = keys.per_layer("indexer_types")
+        choice = "full" if choices is None else choices[self.number]
+        if choice not in ("full", "shared"):
+            raise Unclear(f"indexer_types: {short(choice)} is not understood")
+        # a layer may use the choice of an earlier one
+        if choice == "shared" or not index_heads or not index_length:
+            index_heads = index_length = None
+        return Attention(
+            kind="latent",
+            heads=heads,
+            kv_heads=heads,
+            query_latent_length=keys.size("q_lora_rank"),
+            indexer_heads=index_heads,
+            indexer_length=index_length,
+            **keys.sizes(TABLES.latent),
+        )
+
+    # the state
+
+    def state(self) -> Recurrent | None:
+        """The recurrent state of the layer, None where it keeps none."""
+        keys = self.keys
+        kind = "mamba2" if self.kind == "hybrid" else self.kind
+        if kind not in TABLES.states:
+            return None
+        sizes = keys.sizes(TABLES.states[kind])
+        width = keys.needed("width")
+        if kind == "mamba":
+            inner = keys.number("mamba_d_ssm", least=1)
+            sizes["inner_length"] = inner or keys.needed("expand") * width
+            if keys.get("time_step_rank") == "auto":
+                sizes["time_step_rank"] = -(-width // 16)
+            else:
+                sizes["time_step_rank"] = keys.needed("time_step_rank")
+        elif kind == "mamba2":
+            inner = self._inner_length(sizes["heads"])
+            sizes["inner_length"] = inner or keys.needed("expand") * width
+            has_norm = keys.values.get("mamba_rms_norm") is not False
+            sizes["norm"] = None if has_norm else False
+        return Recurrent(kind=kind, **sizes)
+
+    def _inner_length(self, heads: int) -> int | None:
+        """That of a Mamba2 layer, as the file states it, or by its heads; None where neither
+        does.
+        """
+        keys = self.keys
+        stated = keys.number("mamba_d_ssm")
+        if stated and "mamba_d_ssm" in keys.written:
+            return stated
+        if keys.get("state_head_length") == "auto":
+            return stated
+        return heads * keys.count("state_head_length") or stated
+
+    # the feed-forward
+
+    def feed_forward(self) -> FeedForward | None:
+        """The feed-forward of the layer, None where it has none."""
+        keys = self.keys
+        place = keys.type.feed_forward
+        if place == "none":
+            return None
+        # where a layer has attention, a state or a feed-forward, and no two of them
+        is_apart = place == "by_kind" or isinstance(keys.get(_PATTERN), str)
+        if is_apart and self.kind not in ("mlp", "moe"):
+            return None
+        experts = keys.count("experts")
+        if not self._may_be_mixture(experts):
+            return FeedForward(length=self._dense_length())
+        is_mixture = self.kind == "moe" if is_apart else self._has_experts()
+        if is_mixture:
+            return self._mixture(experts)
+        length = keys.number("dense_length") or self._dense_length()
+        return FeedForward(length=length)
+
+    def _may_be_mixture(self, experts: int) -> bool:
+        """Whether the model has layers with experts."""
+        type = self.keys.type
+        # HunYuan's dense models state one
+        fewest = 1 if type.lone_expert else 2
+        if experts < fewest:
+            return False
+        return not type.experts_if or bool(self.keys.get(type.experts_if))
+
+    def _mixture(self, experts: int) -> FeedForward:
+        """A feed-forward of several experts, of which a token uses some."""
+        keys = self.keys
+        used = keys.count("used")
+        if not 0 < used <= experts:
+            key = keys.stated("experts")
+            name = keys.names.get(key, key)
+            text = f"a token uses {used:,} of {experts:,} experts"
+            raise Unclear(f"{keys.stated('used')}: {text} ({name})")
+        length = keys.number("expert_length")
+        length = length or keys.needed("intermediate_size", "n_inner")
+        has_bias = keys.get("topk_method") == "noaux_tc" or keys.type.router_bias
+        shared_length = self._shared_length(length)
+        beside_dense = self._dense_length() if keys.type.dense_beside else None
+        return FeedForward(
+            length=length,
+            experts=experts,
+            used=used,
+            shared_length=shared_length,
+            latent_length=keys.size("expert_latent"),
+            router_bias=has_bias,
+            beside_dense=beside_dense,
+            **keys.groups("n_group", "topk_group"),
+        )
+
+    def _shared_length(self, length: int) -> int | None:
+        """Elements of the experts that every token uses; None without any."""
+        shared_length = self.keys.number("shared_length")
+        shared_experts = self.keys.number("shared_experts")
+        if shared_experts == 0:
+            return None
+        if shared_length is None and shared_experts is not None:
+            # a file that states no length has shared experts as long as the others
+            shared_length = shared_experts * length
+        return shared_length or None
+
+    def _has_experts(self) -> bool:
+        """Whether a layer of a mixture has experts."""
+        keys = self.keys
+        number = self.number
+        lists = ["mlp_layer_types", "is_moe_layer"]
+        if isinstance(keys.get("expert_frequency"), list):
+            lists.append("expert_frequency")
+        flags = keys.per_layer(*lists)
+        chosen = keys.places("moe_layers")
+        if flags:
+            return flags[number] in ("sparse", True)
+        if chosen is not None:
+            return number in chosen
+        if number < keys.count("first_dense"):
+            return False
+        last = keys.number("moe_layer_end_index", least=-1)
+        if last is not None and 0 <= last < number:
+            return False
+        every = keys.count("expert_frequency")
+        if every > 1:
+            return number % every == 0
+        dense = keys.places("mlp_only_layers")
+        if dense and number in dense:
+            return False
+        step = max(1, keys.count("expert_step"))
+        return (number + 1) % step == 0
+
+    def _dense_length(self) -> int:
+        """Elements of a dense feed-forward, as `dense_length` of the model type derives them."""
+        keys = self.keys
+        rule = keys.type.dense_length
+        if rule == "shared":
+            shared = keys.number("shared_intermediate_size")
+            if shared and not keys.number("num_local_experts"):
+                return shared
+        length = keys.number("length", layer=self.number)
+        ratio = keys.number("length_ratio")
+        if not length and ratio:
+            length = ratio * keys.needed("width")
+        if not length:
+            raise Unclear("intermediate_size is missing")
+        if rule == "halved":
+            # the file counts gate and up together
+            return length // 2
+        if keys.get("block_auto_adjust_ff_dim"):
+            # as LFM2 has it
+            step = max(1, keys.count("block_multiple_of"))
+            return -(-int(2 * length / 3) // step) * step
+        layers_with_keys = keys.layers - keys.count("num_kv_shared_layers")
+        if keys.get("use_double_wide_mlp") and self.number >= layers_with_keys:
+            return 2 * length
+        return length
+
+
+# tables, and layers that are counted apart
+
+
+def _tables(keys: Keys, row: _Row) -> dict[str, Any]:
+    """The tables of tokens and positions and their type, as fields of `Architecture`."""
+    context = keys.size("context")
+    if context is None:
+        keys.unknown["architecture.context_tokens"] = "config.json does not say"
+    dtype, stated = keys.published_type()
+    if dtype is None:
+        why = "config.json does not say"
+        if stated:
+            why = f"torch_dtype {short(stated)} is not known"
+        keys.unknown["architecture.dtype"] = why
+    has_positions = row.states("positions") and not row.states("position_offset")
+    table_length = None
+    if not keys.matter.isdisjoint(TABLES.sizes["table_length"]):
+        table_length = keys.number("table_length")
+        if table_length == keys.needed("width"):
+            table_length = None
+    usable = (context or 0) - keys.type.unused_positions
+    token_types = keys.size("type_vocab_size")
+    return {
+        "dtype": dtype,
+        "vocabulary": keys.number("vocabulary", least=1),
+        "context_tokens": usable if usable > 0 else context,
+        "table_length": table_length,
+        "positions": context if has_positions else None,
+        "token_types": token_types if row.states("token_types") else None,
+        "lacks": keys.type.lacks,
+    }
+
+
+def _layers_apart(keys: Keys) -> dict[str, Any]:
+    """Layers and parts of layers that are counted apart, as fields of `Architecture`."""
+    deepstack = deepstack_layers(keys.outer.get("vision_config"))
+    return {
+        "cache_layers": _cache_layers(keys),
+        "deepstack_layers": min(deepstack, keys.layers) or None,
+        "mtp_layers": _predicting_layers(keys),
+        "per_layer_embedding_length": keys.size("hidden_size_per_layer_input"),
+        "altup_inputs": keys.size("altup"),
+    }
+
+
+def _cache_layers(keys: Keys) -> int | None:
+    """Layers with a cache of their own, None where all have one."""
+    key = "num_kv_shared_layers"
+    if keys.has_class and key not in keys.matter:
+        return None
+    shared = keys.count(key)
+    if not shared:
+        return None
+    if shared >= keys.layers:
+        raise Unclear(f"{key} is {shared:,}, of {keys.layers:,} layers")
+    return keys.layers - shared
+
+
+def deepstack_layers(encoder: object) -> int:
+    """Layers of the text that add a slice of the encoder's embeddings."""
+    if not isinstance(encoder, Mapping):
+        return 0
+    places = encoder.get("deepstack_visual_indexes")
+    return len(places) if isinstance(places, list) else 0
+
+
+def _predicting_layers(keys: Keys) -> int | None:
+    """Blocks that predict more than one token, None for none and where no program loads them."""
+    published = keys.outer_type.mtp_layers
+    layers = keys.number("mtp")
+    if layers is None:
+        layers = published or 0
+    if not 0 < layers <= keys.layers:
+        return None
+    if published is None and not keys.in_gguf:
+        return None
+    return layers
+
+
+def _ties_embeddings(keys: Keys, *, is_encoder: bool) -> bool | None:
+    """Whether the output matrix is the token table; None where that is not known."""
+    key = "tie_word_embeddings"
+    if is_encoder:
+        is_untied = keys.values.get(key) is False
+        # of a masked model no row counts the head that it then has
+        return None if is_untied and keys.class_name.endswith("ForMaskedLM") else False
+    inner = keys.inner.get(key)
+    outer = keys.outer.get(key)
+    are_stated = isinstance(inner, bool) and isinstance(outer, bool)
+    if are_stated and inner != outer:
+        keys.understood.add(key)
+        # where the outer class would tie, transformers leaves a matrix alone that the published
+        # files have
+        return keys.outer_type.tied_by_text_config if inner else None
+    for name in TABLES.keys.tying:
+        value = keys.get(name)
+        if isinstance(value, bool):
+            return value
+    return keys.type.tied
+
+
+# doubts
+
+
+def _refuse_doubtful_cache(keys: Keys, row: _Row, *, attends: bool) -> None:
+    """Raise `Unclear` where the cache does not follow, or whether, or for how many heads, the
+    model keeps one.
+    """
+    doubtful = listed(keys.not_understood(cache=True))
+    if doubtful:
+        raise Unclear(reason("doubtful-cache", keys=doubtful))
+    if row.values is not None:
+        return
+    if keys.is_headless or re.search(TABLES.classes.reading, keys.class_name):
+        raise Unclear(reason("no-context", kind=keys.kind, name=keys.class_name))
+    if keys.has_class or not attends:
+        return
+    if keys.get("kv_heads", "kv_lora_rank", "multi_query") is None:
+        raise Unclear("num_key_value_heads is missing, and its default is not known")
+
+
+def _incompleteness(keys: Keys, row: _Row, *, tied: bool | None) -> str | None:
+    """Why the weights do not follow, beside the feed-forwards; None where they do."""
+    needed = keys.matter.intersection(TABLES.keys.always_stated)
+    missing = sorted(needed - keys.values.keys())
+    if missing:
+        return f"{listed(missing)} is missing"
+    odd = keys.not_understood(cache=False)
+    if odd:
+        return f"{listed(odd)}: not understood"
+    if row.values is None:
+        return reason("no-row", kind=keys.kind or "this model type")
+    if keys.number("vocabulary") is None:
+        return "vocab_size is missing"
+    if tied is None and not keys.is_headless:
+        return reason("tie_word_embeddings")
+    return None
