@@ -127,17 +127,23 @@ def _refuse_folder(
 
 def _read_ggufs(path: str, ggufs: Sequence[str], notes: tuple[str, ...]) -> LocalModel:
     """The model in the GGUF files of a folder, without its projector."""
-    projectors = [name for name in ggufs if _is_projector(name)]
-    models = [name for name in ggufs if not _is_projector(name)]
-    if projectors and models:
-        notes = (*notes, reason("projector", name=shown(projectors[0])))
+    models: list[str] = []
+    projectors: list[str] = []
+    for name in ggufs:
+        if "mmproj" in name.lower():
+            projectors.append(name)
+        else:
+            models.append(name)
+    if not models:
+        # which is refused for what it is
+        models = projectors
+    elif projectors:
+        projector = shown(projectors[0])
+        notes = (*notes, reason("projector", name=projector))
     # of a split file any part that is there
-    model = read_gguf(_only(path, "GGUF models", models or projectors))
+    file = _only(path, "GGUF models", models)
+    model = read_gguf(file)
     return model.replace(notes=(*notes, *model.notes))
-
-
-def _is_projector(name: str) -> bool:
-    return "mmproj" in name.lower()
 
 
 def _names_in(path: str) -> list[str]:
@@ -155,8 +161,11 @@ def _names_in(path: str) -> list[str]:
 
 def _only(path: str, what: str, names: Sequence[str]) -> str:
     """The first file. Raises `SpecError` where these are of several models, parts counted once."""
-    firsts = {shown(numbered_files(name)[0]) for name in names}
-    if len(firsts) > 1:
-        listing = listed(sorted(firsts), 12)
-        source.refuse(path, "several", count=len(firsts), what=what, names=listing)
+    first_parts = set()
+    for name in names:
+        first_part = numbered_files(name)[0]
+        first_parts.add(shown(first_part))
+    if len(first_parts) > 1:
+        listing = listed(sorted(first_parts), 12)
+        source.refuse(path, "several", count=len(first_parts), what=what, names=listing)
     return os.path.join(path, names[0])

@@ -56,9 +56,11 @@ class Keys(Sizes):
         if not isinstance(values, dict):
             what = "a list" if isinstance(values, list) else "a single value"
             refuse(path, "no-config", what=f"it is {what}, not an object")
-        nest = _nest_of(values)
         self.outer: dict[str, Any] = values
-        self.inner: dict[str, Any] = {} if nest is None else values[nest]
+        self.inner: dict[str, Any] = {}
+        nest = _nest_of(values)
+        if nest is not None:
+            self.inner = values[nest]
         if not _describes_a_model(values, nest, self.inner or values):
             seen = listed(map(clean, values), 4)
             what = f"it has the keys {seen}" if seen else "it is empty"
@@ -78,9 +80,12 @@ class Keys(Sizes):
         self.kind = _kind_in(self.inner) or self.outer_kind
         self.outer_type = model_type_of(self.outer_kind)
         self.type: ModelType = model_type_of(self.kind)
-        known = None if self.type.own_code else config_class_of(self.kind)
-        self.has_class = known is not None
-        self._class = known or ConfigClass()
+        known = config_class_of(self.kind)
+        # a file with code of its own names other classes
+        self.has_class = known is not None and not self.type.own_code
+        self._class = ConfigClass()
+        if known is not None and self.has_class:
+            self._class = known
         self.defaults = {**self._class.defaults, **self.type.defaults}
         self.names = {**self._class.names, **self.type.names}
         self.matter = frozenset(self._class.matter)
@@ -112,8 +117,10 @@ class Keys(Sizes):
 
     def _read_class_name(self) -> None:
         """Set what the name of the class tells."""
+        self.class_name = ""
         named = self.outer.get("architectures")
-        self.class_name = clean(named[0]) if isinstance(named, list) and named else ""
+        if isinstance(named, list) and named:
+            self.class_name = clean(named[0])
         self.sees = self._has_encoder()
         is_bare = re.search(TABLES.classes.bare, self.class_name)
         self.is_headless = bool(is_bare) and not self._has_head()

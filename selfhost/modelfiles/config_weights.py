@@ -199,9 +199,13 @@ def _stored_by_mlx(mlx: object, keys: Keys) -> Stored:
     mode = config.get("mode", "affine")
     bits = config.get("bits")
     group = config.get("group_size")
-    scheme = mlx_scheme(f"{bits}bit-{group}g" if mode == "affine" else str(mode))
+    layout = str(mode)
+    if mode == "affine":
+        layout = f"{bits}bit-{group}g"
+    scheme = mlx_scheme(layout)
     if scheme is None or (scheme.bits, scheme.group) != (bits, group):
-        return Stored(format="mlx", why=reason("mlx-quantization", value=short(mlx)))
+        why = reason("mlx-quantization", value=short(mlx))
+        return Stored(format="mlx", why=why)
     bits_of_layers = _bits_of_layers(config)
     # gpt-oss: experts as published, all else in 8 bits
     if mode == "mxfp4" and bits_of_layers == {8}:

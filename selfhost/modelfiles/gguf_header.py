@@ -358,26 +358,33 @@ def _read_tensor(reader: _Reader) -> Tensor:
     """The next entry of the table."""
     table = model_files().gguf
     name = reader.name("tensor's name")
+    shape = _read_shape(reader, name)
+    type_id = str(reader.uint32())
+    offset = reader.uint64()
+    if type_id in table.retired:
+        _refuse_retired(reader, name, table.retired[type_id])
+    type = table.types.get(type_id, f"type {type_id}")
+    bytes: int | None = None
+    block = BLOCKS.get(type) or table.blocks.get(type)
+    if block is not None:
+        elements, block_bytes = block
+        row = shape[0]
+        if row % elements:
+            reader.damaged(f"rows of {row:,} in {_called(name)} cannot be {type}")
+        bytes = prod(shape) // elements * block_bytes
+    return Tensor(name=name, shape=shape, type=type, offset=offset, bytes=bytes)
+
+
+def _read_shape(reader: _Reader, name: str) -> tuple[int, ...]:
+    """The dimensions of the tensor of that name; one of 1 where it has none."""
     dimensions = reader.uint32()
     if dimensions > _MAX_DIMENSIONS:
         reader.damaged(f"{_called(name)} has {dimensions:,} dimensions")
-    shape = tuple([reader.uint64() for _ in range(dimensions)]) or (1,)
-    if min(shape) < 1 or prod(shape) >= _MAX_ELEMENTS:
+    shape = [reader.uint64() for _ in range(dimensions)] or [1]
+    if 0 in shape or prod(shape) >= _MAX_ELEMENTS:
         sizes = " × ".join(map(str, shape))
         reader.damaged(f"{_called(name)} has the shape {sizes}")
-    type_id = reader.uint32()
-    offset = reader.uint64()
-    if str(type_id) in table.retired:
-        _refuse_retired(reader, name, table.retired[str(type_id)])
-    type = table.types.get(str(type_id), f"type {type_id}")
-    block = BLOCKS.get(type) or table.blocks.get(type)
-    if block is None:
-        return Tensor(name=name, shape=shape, type=type, offset=offset, bytes=None)
-    elements, block_bytes = block
-    if shape[0] % elements:
-        reader.damaged(f"rows of {shape[0]:,} in {_called(name)} cannot be {type}")
-    bytes = prod(shape) // elements * block_bytes
-    return Tensor(name=name, shape=shape, type=type, offset=offset, bytes=bytes)
+    return tuple(shape)
 
 
 def _called(name: str) -> str:

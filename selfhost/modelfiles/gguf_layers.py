@@ -207,9 +207,11 @@ class _Layer:
 
     def _latent_attention(self, heads: int) -> Attention:
         """Attention that keeps one row of elements for all heads."""
-        sizes = self.model.sizes({**_TABLE.latent, **_TABLE.latent_heads})
+        model = self.model
+        sizes = model.sizes(_TABLE.latent)
+        sizes |= model.sizes(_TABLE.latent_heads)
         sizes["key_length"] -= sizes["rope_length"]
-        sizes["query_latent_length"] = self.model.size("attention.q_lora_rank")
+        sizes["query_latent_length"] = model.size("attention.q_lora_rank")
         return Attention(kind="latent", heads=heads, kv_heads=heads, **sizes)
 
     def _compressed_attention(self, heads: int) -> Attention:

@@ -269,10 +269,16 @@ def name_by_place(path: str) -> str:
 
 def spec_of(path: str, name: str = "", **facts: Any) -> ModelSpec:
     """The spec of the model in a file or a folder, by its own name, else by that of its place."""
-    name = name or name_by_place(path)
+    if not name:
+        name = name_by_place(path)
+    return ModelSpec(id=_id_of(name), name=name, origin=path, **facts)
+
+
+def _id_of(name: str) -> str:
+    """The id of a model of that name, as those of specs are."""
     words = re.sub(r"[^a-z0-9.]+", "-", name.lower())
-    id = words[:_MAX_TEXT].strip("-.") or "local-model"
-    return ModelSpec(id=id, name=name, origin=path, **facts)
+    id = words[:_MAX_TEXT].strip("-.")
+    return id or "local-model"
 
 
 def license_of(text: str, link: str, unknown: dict[str, str]) -> License | None:
