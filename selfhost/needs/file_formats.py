@@ -39,7 +39,12 @@ from .case import (
 )
 from .llamacpp import files as gguf_files
 from .llamacpp import memory as gguf_memory
-from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf
+from .quantization import (
+    GGUF_QUANTIZATIONS,
+    MIXES,
+    TERNARY_QUANTIZATIONS,
+    canonical_gguf,
+)
 from .records import Needs, Term, unread
 from .tensors import UNKNOWN_ROW, checkpoint_tensors, row_of, with_every_head
 
@@ -318,7 +323,7 @@ def canonical_quantization(text: str) -> str | None:
     if mlx_scheme(spelled) is not None:
         return spelled
     mix = gguf_name(text)
-    if mix in gguf_files.MIXES:
+    if mix in MIXES:
         return mix
     scheme = scheme_of(text)
     return None if scheme is None else scheme.name

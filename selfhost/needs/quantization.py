@@ -9,16 +9,16 @@ the tensor's role, its layer and its row length. The rules below were read from
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..catalogue.architecture import Architecture, TensorGroup
 from ..catalogue.spec import FileTensors
 from ..catalogue.spec_values import gguf_name
-from ..core.records import Record
-from ..core.tables import TomlRow, shipped_table
+from ..core.records import Stated, read_by
+from ..core.tables import TomlTable, shipped_record
 from .tensors import ArchitectureRow, gguf_tensors, row_of
 
 
@@ -35,14 +35,16 @@ class Rule(NamedTuple):
     facts: tuple[str, ...]
     type: str
 
-    @classmethod
-    def from_values(cls, values: Sequence[str]) -> Rule:
-        """A line of the table: facts with commas between them, and the type."""
-        facts, type = values
-        return cls(tuple(facts.split(", ")) if facts else (), type)
+
+def _read_rules(table: TomlTable, key: str) -> tuple[Rule, ...]:
+    """The lines of a table: facts with commas between them, "" for any tensor, and the type."""
+    rules = []
+    for facts, type in table.get(key, "Any"):
+        rules.append(Rule(tuple(facts.split(", ")) if facts else (), type))
+    return tuple(rules)
 
 
-class TypeRules(Record):
+class TypeRules(Stated):
     """A quantization of llama-quantize: a table of `[quantization]`.
 
     `base`: the type of most tensors. `bits`: per weight, of Llama 3.1 8B. `last`: the type of the
@@ -57,40 +59,87 @@ class TypeRules(Record):
     table: str | None = None
     queries: str | None = None
     earlier: str | None = None
-    values: tuple[Rule, ...] = ()
-    downs: tuple[Rule, ...] = ()
-    output: tuple[Rule, ...] = ()
-
-    @classmethod
-    def from_values(cls, values: TomlRow) -> TypeRules:
-        """One table of the file."""
-        fields: dict[str, Any] = {}
-        for key, value in values.items():
-            fields[key] = value
-            if isinstance(value, list):
-                fields[key] = tuple(Rule.from_values(line) for line in value)
-        return cls(**fields)
+    values: tuple[Rule, ...] = read_by(_read_rules, default=())
+    downs: tuple[Rule, ...] = read_by(_read_rules, default=())
+    output: tuple[Rule, ...] = read_by(_read_rules, default=())
 
 
-_TYPES = shipped_table("gguf_types")
-BLOCKS = {name: Block(*sizes) for name, sizes in _TYPES["blocks"].items()}
+class LayoutBuffer(Stated):
+    """One way in which llama.cpp lays out matrices anew: a table `[[layout.…]]`. `rows` must divide
+    a matrix's, by its type. `more_bytes`: so many more in each block of a type. `stacks`: it takes
+    matrices of experts. `source`: the file of llama.cpp.
+    """
+
+    rows: Mapping[str, int]
+    more_bytes: Mapping[str, int] = {}
+    stacks: bool = True
+    source: str = "ggml-cpu/repack.cpp"
+
+    def takes(self, tensor: FileTensors) -> bool:
+        """Whether it lays out a matrix of that type and shape."""
+        rows = self.rows.get(tensor.type)
+        if not rows or tensor.shape[1] % rows != 0:
+            return False
+        return self.stacks or len(tensor.shape) == 2
+
+    def bytes_beyond(self, tensor: FileTensors) -> int:
+        """Bytes that the matrix takes more than in the file."""
+        blocks = tensor.bytes // BLOCKS[tensor.type].bytes
+        return blocks * self.more_bytes.get(tensor.type, 0)
+
+
+class Share(NamedTuple):
+    """The least and the most of a recipe's file that another file weighs."""
+
+    least: float
+    most: float
+
+
+def _read_share(table: TomlTable, key: str) -> Share:
+    return Share(*table.get(key, "tuple[float, ...]"))
+
+
+class Mix(Stated):
+    """A publisher's own mix of types: a table of `[mixes]`.
+
+    `recipe`: the recipe of llama-quantize that it is nearest to. `tables`: the type of the token
+    table and the output matrix, where nothing else differs. `dense` and `experts`: what files of
+    such models weigh, as a share of the recipe's.
+    """
+
+    recipe: str
+    tables: str | None = None
+    dense: Share = read_by(_read_share, default=Share(1.0, 1.0))
+    experts: Share = read_by(_read_share, default=Share(1.0, 1.0))
+
+
+class _GgufTypes(Stated):
+    """specs/common/gguf_types.toml, which explains each key."""
+
+    schema: int
+    kept: tuple[str, ...]
+    kept_in_16_bits: tuple[str, ...]
+    two_bits: frozenset[str]
+    blocks: Mapping[str, tuple[int, ...]]
+    fallback: Mapping[str, str]
+    quantization: Mapping[str, TypeRules] = read_by(kind=TypeRules)
+    layout: Mapping[str, tuple[LayoutBuffer, ...]] = read_by(kind=LayoutBuffer)
+    mixes: Mapping[str, Mix] = read_by(kind=Mix)
+
+
+_TYPES = shipped_record(_GgufTypes, "gguf_types")
+BLOCKS = {name: Block(*sizes) for name, sizes in _TYPES.blocks.items()}
 # 8 bits with a scale for all of a tensor (vLLM, SGLang: kv_cache_dtype)
 CACHE_BLOCKS = {**BLOCKS, "FP8": Block(1, 1)}
-_RULES = {
-    name: TypeRules.from_values(values)
-    for name, values in _TYPES["quantization"].items()
-}
+_RULES = _TYPES.quantization
+# the buffers of each instruction set in which llama.cpp lays out weights anew, the first of which
+# that takes a matrix has it
+LAYOUTS = _TYPES.layout
+MIXES = _TYPES.mixes
 # the file's quantization and the type of most of its tensors; best quality first
 BASE_TYPES = {name: rules.base for name, rules in _RULES.items()}
 BITS_PER_WEIGHT = {name: rules.bits for name, rules in _RULES.items()}
 GGUF_QUANTIZATIONS = tuple(BASE_TYPES)
-# quantizations of about two bits, whose rules look at less
-_TWO_BITS = frozenset(_TYPES["two_bits"])
-# parts of the names of tensors that no quantization changes, and of those kept in 16 bits
-_KEPT: Sequence[str] = _TYPES["kept"]
-_KEPT_IN_16_BITS: Sequence[str] = _TYPES["kept_in_16_bits"]
-# the type of rows that the blocks of another do not divide
-_FALLBACKS: Mapping[str, str] = _TYPES["fallback"]
 # for models trained with ternary weights alone; any other they destroy
 TERNARY_QUANTIZATIONS = ("TQ2_0", "TQ1_0")
 # types that llama-quantize gives to experts alone, with that of all else
@@ -112,9 +161,6 @@ _TOKEN_TABLES = ("token_embd.weight", "per_layer_token_embd.weight")
 TABLES = (*_TOKEN_TABLES, *_KEPT_TABLES)
 # bytes of a number in MXFP4: 17 for a block of 32
 _MXFP4_BYTES = 17 / 32
-# the buffers of each in which llama.cpp lays out weights anew (gguf_types.toml says how), the first
-# of which that takes a matrix has it
-LAYOUTS: Mapping[str, Sequence[TomlRow]] = _TYPES["layout"]
 
 
 def canonical_gguf(text: str) -> str | None:
@@ -228,7 +274,7 @@ class _Recipe:
         sides = [size for size in group.shape if size != 1]
         is_matrix = name.endswith("weight") and len(sides) > 1
         if not is_matrix or _is_kept(name):
-            may_be_narrow = any(part in name for part in _KEPT_IN_16_BITS)
+            may_be_narrow = any(part in name for part in _TYPES.kept_in_16_bits)
             return "F16" if may_be_narrow and self.base != "F32" else "F32"
         if self.in_mxfp4 and _is_of_experts(group):
             block = BLOCKS[_type_that_fits(self.base, group.shape[0])]
@@ -261,7 +307,7 @@ class _Recipe:
     def type_of_values(self, place: int) -> str:
         """The type of a matrix of values of that number among all of them."""
         type = self.by_rules(self.rules.values, place, self.values)
-        if self.name in _TWO_BITS:
+        if self.name in _TYPES.two_bits:
             return type
         if self.experts == 8:
             return "Q8_0"
@@ -274,7 +320,7 @@ class _Recipe:
         llama-quantize counts by the number of the layer, but it gives types of about two bits
         before it looks at that.
         """
-        if self.experts > 1 and self.name not in _TWO_BITS:
+        if self.experts > 1 and self.name not in _TYPES.two_bits:
             return layer
         return self.down_places[layer, name]
 
@@ -293,7 +339,7 @@ class _Recipe:
             return self.rules.table or self.base
         is_key = "attn_k.weight" in name
         if is_key and self.experts == 8:
-            return "Q4_K" if self.name in _TWO_BITS else "Q8_0"
+            return "Q4_K" if self.name in _TYPES.two_bits else "Q8_0"
         if is_key or "attn_q.weight" in name:
             return self.rules.queries or self.base
         if "attn_output.weight" in name:
@@ -312,7 +358,7 @@ class _Recipe:
 @lru_cache(maxsize=1024)
 def _is_kept(name: str) -> bool:
     """Whether no quantization changes the tensors of that name, be they matrices or not."""
-    return name in _KEPT_TABLES or any(part in name for part in _KEPT)
+    return name in _KEPT_TABLES or any(part in name for part in _TYPES.kept)
 
 
 # hundreds of models have equal layers
@@ -368,7 +414,7 @@ def _counted_order(
 
 def _type_that_fits(type: str, row_length: int) -> str:
     """The type, or the next one whose blocks divide a row of that length."""
-    for name in (type, _FALLBACKS.get(type, type)):
+    for name in (type, _TYPES.fallback.get(type, type)):
         if row_length % BLOCKS[name].elements == 0:
             return name
     return "F16"

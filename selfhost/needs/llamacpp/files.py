@@ -19,14 +19,16 @@ from typing import NamedTuple
 
 from ...catalogue.architecture import Architecture
 from ...catalogue.spec import FileTensors, ModelSpec, PublishedFiles
-from ...core.records import Record, Stated, Unread
-from ...core.tables import TomlRow, shipped_record, shipped_table
+from ...core.records import Stated, Unread
+from ...core.tables import shipped_record
 from ...core.templates import fill
 from ..case import Case, published_size, unread_of
 from ..quantization import (
     BITS_PER_WEIGHT,
     FUSED,
     FUSED_AS_VALUES,
+    MIXES,
+    Share,
     bytes_of,
     recipe_tensors,
 )
@@ -78,46 +80,6 @@ class LlamaCppSizes(Stated):
 
 
 SIZES = shipped_record(LlamaCppSizes, "memory", "llama.cpp")
-
-
-class Share(NamedTuple):
-    """The least and the most of a recipe's file that another file weighs."""
-
-    least: float
-    most: float
-
-
-_ALL = Share(1.0, 1.0)
-
-
-class Mix(Record):
-    """A publisher's own mix of types: a table `[mixes]` of specs/common/gguf_types.toml.
-
-    `recipe`: the recipe of llama-quantize that it is nearest to. `tables`: the type of the token
-    table and the output matrix, where nothing else differs. `dense` and `experts`: what files of
-    such models weigh, as a share of the recipe's.
-    """
-
-    recipe: str
-    tables: str | None
-    dense: Share
-    experts: Share
-
-    @classmethod
-    def from_values(cls, values: TomlRow) -> Mix:
-        """One row of the table."""
-        return cls(
-            recipe=values["recipe"],
-            tables=values.get("tables"),
-            dense=Share(*values.get("dense", _ALL)),
-            experts=Share(*values.get("experts", _ALL)),
-        )
-
-
-MIXES = {
-    name: Mix.from_values(values)
-    for name, values in shipped_table("gguf_types")["mixes"].items()
-}
 
 
 class UsualTensors(NamedTuple):

@@ -8,14 +8,14 @@ src/llama-model-loader.cpp of llama.cpp 0c1e570).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ...catalogue.spec import SIZE_OF, FileTensors
 from ...core.records import Record
 from ...core.units import plural
 from ..case import Case
-from ..quantization import BITS_PER_WEIGHT, BLOCKS, LAYOUTS, TABLES
+from ..quantization import BITS_PER_WEIGHT, LAYOUTS, TABLES, LayoutBuffer
 from ..records import How, Split, Term, by_type, summed, taken_off, term, whole_files
 from ..tensors import ArchitectureRow
 from .files import (
@@ -58,37 +58,6 @@ class _InFile(Record):
     term: Term
     loaded: list[FileTensors]
     scale: tuple[int, int] | None = None
-
-
-class LayoutBuffer(Record):
-    """One way in which llama.cpp lays out matrices anew: a table `[[layout.…]]` of
-    specs/common/gguf_types.toml. `rows` must divide a matrix's, by its type. `more_bytes`: so many
-    more in each block of a type. `stacks`: it takes matrices of experts. `source`: the file of
-    llama.cpp.
-    """
-
-    rows: Mapping[str, int]
-    more_bytes: Mapping[str, int] = {}
-    stacks: bool = True
-    source: str = "ggml-cpu/repack.cpp"
-
-    def takes(self, tensor: FileTensors) -> bool:
-        """Whether it lays out a matrix of that type and shape."""
-        rows = self.rows.get(tensor.type)
-        if not rows or tensor.shape[1] % rows != 0:
-            return False
-        return self.stacks or len(tensor.shape) == 2
-
-    def bytes_beyond(self, tensor: FileTensors) -> int:
-        """Bytes that the matrix takes more than in the file."""
-        blocks = tensor.bytes // BLOCKS[tensor.type][1]
-        return blocks * self.more_bytes.get(tensor.type, 0)
-
-
-# the buffers of each instruction set, the first of which that takes a matrix has it
-_LAYOUTS = {
-    name: [LayoutBuffer(**row) for row in rows] for name, rows in LAYOUTS.items()
-}
 
 
 def weights_terms(case: Case, files: Term) -> LoadedWeights:
@@ -286,7 +255,7 @@ def _layout_for(case: Case) -> Sequence[LayoutBuffer]:
         instruction_sets
     ):
         return ()
-    for name, buffers in _LAYOUTS.items():
+    for name, buffers in LAYOUTS.items():
         if name in instruction_sets:
             return buffers
     return ()
