@@ -586,6 +586,23 @@ def texts_of(name: str, section: str) -> Mapping[str, str]:
     return texts
 
 
+def shipped_rows(
+    kind: type[AnyRecord], name: str, section: str
+) -> Mapping[str | int, AnyRecord]:
+    """The tables in a section of `specs/common/<name>` by their keys, or by their places in a list,
+    each as one typed record. Raises `SpecError` with each fault of the section.
+    """
+    document = stored_table(shipped_store(), f"common/{name}")
+    tables = document.values[section]
+    by_key = tables if isinstance(tables, dict) else dict(enumerate(tables))
+    rows: dict[str | int, AnyRecord] = {}
+    for key, values in by_key.items():
+        rows[key] = TomlTable(document, (section, key), values).as_record(kind)
+    if not document.ok:
+        raise SpecError(document.problems)
+    return rows
+
+
 @cache
 def expression(name: str, key: str) -> re.Pattern[str]:
     """The regular expression of that key of a table."""
