@@ -5,7 +5,7 @@ model's files everywhere.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import NamedTuple
 
 from ..catalogue.architecture import Architecture
@@ -13,8 +13,8 @@ from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.runtime_parts import Platforms
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..catalogue.spec_values import MLX_MODES, PLAIN_DTYPES
-from ..core.records import Record, Unread
-from ..core.tables import TomlRow, shipped_table
+from ..core.records import Record, Stated, Unread
+from ..core.tables import shipped_rows
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from .flash_attention import heads_without_flash
 from .quantization import canonical_gguf
@@ -42,14 +42,21 @@ ENCODER_REMEDY = (
 )
 
 
-class Encoder(Record):
-    """Encoders of one kind in llama.cpp: the buffer it reserves at load, and for the largest
-    picture that it does not shrink; `largest_seconds` is of sound, in place of a picture's side.
-    `megapixel_bytes` is for a picture of 1,008 × 1,008, where it does not grow with the pixels.
-    `token_pixels`: the side of what one token shows, of encoders that take pictures as they come.
+class Encoder(Stated):
+    """Encoders of one kind in llama.cpp, `[[encoder]]` of specs/common/architectures.toml: the
+    buffer it reserves at load, and for the largest picture that it does not shrink;
+    `largest_seconds` is of sound, in place of a picture's side. `megapixel_bytes` is for a picture
+    of 1,008 × 1,008, where it does not grow with the pixels. `token_pixels`: the side of what one
+    token shows, of encoders that take pictures as they come. `types`, or else `families` or `rows`
+    with the number of parameters, say which models have it.
     """
 
     what: str
+    types: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
+    least_parameters: int = 0
+    most_parameters: int | None = None
     reserved_bytes: int
     largest_bytes: int
     largest_pixels: int | None = None
@@ -71,33 +78,34 @@ class Encoder(Record):
 
 
 def encoder_of(spec: ModelSpec) -> Encoder | None:
-    """The encoder of a model by `[[encoder]]` of specs/common/architectures.toml; None where the
-    model has none, or none that was measured.
-    """
+    """The encoder of a model; None where the model has none, or none that was measured."""
     if not spec.parameters.encoders:
         return None
-    for entry in shipped_table("architectures").get("encoder", ()):
-        if _has_encoder(spec, entry):
-            fields = {key: entry[key] for key in Encoder._fields if key in entry}
-            return Encoder(**fields)
+    for encoder in _encoders():
+        if _has_encoder(spec, encoder):
+            return encoder
     return None
 
 
-def _has_encoder(spec: ModelSpec, entry: TomlRow) -> bool:
+@cache
+def _encoders() -> tuple[Encoder, ...]:
+    return tuple(shipped_rows(Encoder, "architectures", "encoder").values())
+
+
+def _has_encoder(spec: ModelSpec, encoder: Encoder) -> bool:
     """Whether that is the model's encoder: by its type, else by the model's family or row and the
     number of parameters.
     """
-    if spec.parameters.encoder_type in entry.get("types", ()):
+    if spec.parameters.encoder_type in encoder.types:
         return True
     parameters = spec.parameters.encoders or 0
-    if parameters < entry.get("least_parameters", 0):
+    if parameters < encoder.least_parameters:
         return False
-    if parameters > entry.get("most_parameters", parameters):
+    if encoder.most_parameters is not None and parameters > encoder.most_parameters:
         return False
-    if spec.family in entry.get("families", ()):
+    if spec.family in encoder.families:
         return True
-    architecture = spec.architecture
-    return architecture is not None and architecture.row in entry.get("rows", ())
+    return spec.architecture is not None and spec.architecture.row in encoder.rows
 
 
 class Companions(Record):

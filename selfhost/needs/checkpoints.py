@@ -10,7 +10,7 @@ known, it is parameters × bits / 8. What a layout keeps beside the bits of its 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 from math import prod
 from typing import NamedTuple
@@ -19,8 +19,8 @@ from ..catalogue.architecture import Architecture, TensorGroup
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import PLAIN_DTYPES, mlx_scheme, scheme_of
-from ..core.records import Record, Unread
-from ..core.tables import shipped_table
+from ..core.records import Record, Stated, Unread
+from ..core.tables import shipped_record, shipped_rows
 from ..core.workload import Workload
 from .case import (
     ENCODER_REMEDY,
@@ -43,9 +43,6 @@ DTYPES = {
     "float8_e4m3_128x128": 8.0 + 32 / (128 * 128), "float8_e4m3": 8.0, "mxfp4": 4.25, "nvfp4": 4.5,
     "int8": 8.0, "int4_32": 4.5, "ternary": 2.0,
 }  # fmt: skip
-_QUANTIZATIONS = shipped_table("quantizations")
-_NVFP4: Mapping[str, str] = _QUANTIZATIONS["nvfp4"]
-
 # matrices that are no linear layer of any class: convolutions, norms of each head, blocks of
 # RG-LRU, tables and coefficients
 _NOT_LINEAR = (
@@ -67,7 +64,19 @@ GIVE_FILES = (
 _BITSANDBYTES = frozenset({"nf4", "nf4-double", "int8"})
 
 
-class Layout(Record):
+class _Nvfp4(Stated):
+    """`[nvfp4]` of specs/common/quantizations.toml: since when NVIDIA leaves attention in 16 bits
+    (an ISO month), and which files say so.
+    """
+
+    attention_wide_since: str
+    source: str
+
+
+_NVFP4 = shipped_record(_Nvfp4, "quantizations", "nvfp4")
+
+
+class Layout(Stated):
     """What files keep beside the bits of the weights of a linear layer, in bytes: a line of
     `[layouts]`.
 
@@ -85,9 +94,7 @@ class Layout(Record):
 
 
 _NO_LAYOUT = Layout()
-_LAYOUTS = {
-    name: Layout(**values) for name, values in _QUANTIZATIONS["layouts"].items()
-}
+_LAYOUTS = shipped_rows(Layout, "quantizations", "layouts")
 
 
 class Linear(Record):
@@ -538,7 +545,7 @@ def _kept_by_nvfp4(case: Case, parts: set[str], more_at_most: int) -> int:
     have every linear layer in 4 bits. Files of models with recurrent layers and of other mixtures
     hold 0.14 to 0.98 of `more_at_most` (tests/judge/test_public_reports.py): a third.
     """
-    is_recent = (case.spec.released or "") >= _NVFP4["attention_wide_since"]
+    is_recent = (case.spec.released or "") >= _NVFP4.attention_wide_since
     has_wide_attention = is_recent or "latent values" in parts
     if has_wide_attention and "recurrent" not in parts:
         return more_in_16_bits(case, {"attention", "latent values"})
@@ -604,12 +611,16 @@ def _mlx_size(case: Case) -> Term | Unread:
 def _why_no_mlx_size(case: Case) -> Unread | None:
     """Why the size of files for MLX is not known; None where it follows."""
     name = case.quantization
-    own = case.spec.quantized
+    published = case.spec.quantized
     if mlx_scheme(name) is None and name not in ("bf16", "fp16"):
         return unread(
             f"no source states the size in {name}", "use --quant 4bit or --quant 8bit"
         )
-    if own is not None and own.format == "mlx" and own.quantization is None:
+    if (
+        published is not None
+        and published.format == "mlx"
+        and published.quantization is None
+    ):
         why = case.spec.unknown.get(
             "architecture.matrix_dtype",
             "its weights are stored in a quantization that selfhost does not know",

@@ -177,13 +177,11 @@ def default_format_and_quantization(
     spec: ModelSpec, runtime: RuntimeSpec
 ) -> tuple[str, str]:
     """The files one takes unless told otherwise, in the first format that the model has."""
-    own = spec.quantized
-    if (
-        own is not None
-        and own.quantization is not None
-        and own.format in runtime.formats
-    ):
-        return own.format, own.quantization
+    published = spec.quantized
+    if published is not None and published.quantization is not None:
+        format = published.format
+        if format in runtime.formats:
+            return format, published.quantization
     first = runtime.formats[0]
     parts = runtime.parts.get(spec.id)
     if parts is not None:

@@ -149,8 +149,8 @@ def parts(case: Case) -> Needs:
     if case.spec.needs is not None:
         # no rule says what it takes beside its weights: the spec states the whole
         why = "the memory beside its weights does not follow from them"
-        whole = unread(why, "read its needs", "memory.activations")
-        return Needs(files=files, unknown=(whole,), offloaded=offloaded)
+        unknown = unread(why, "read its needs", "memory.activations")
+        return Needs(files=files, unknown=(unknown,), offloaded=offloaded)
     decoder = _decoder(case)
     program = overhead(case.runtime, on_gpu=case.device is not None)
     return Needs(
@@ -437,15 +437,15 @@ def parts_in_files(case: Case, parts: ModelParts) -> Needs:
     program = overhead(case.runtime, on_gpu=case.device is not None)
     host = whole_files(files), program
     alone = "; alone, the others in RAM"
-    held_by_way = {
+    weights_by_way = {
         "model": whole_files(largest, _CPP.computed, alone),
         "sequential": _segment(largest),
     }
     decoder = whole_files(by_component["vae"], _CPP.computed, alone)
     offloaded = list[Offloaded]()
-    for way, held in held_by_way.items():
-        device = (held, denoising)
-        if held.bytes + denoising.bytes < decoder.bytes + decoding.bytes:
+    for way, weights in weights_by_way.items():
+        device = (weights, denoising)
+        if weights.bytes + denoising.bytes < decoder.bytes + decoding.bytes:
             device = (decoder, decoding)
         offloaded.append(Offloaded(way=way, host=host, device=device))
     buffer = max((denoising, decoding), key=lambda buffer: buffer.bytes)

@@ -49,10 +49,10 @@ def parts(case: Case) -> Needs:
             # what is made of files is known no better than they are
             loaded = files
     needs = _download(case.spec, files)
-    beside = _beside_weights(case)
+    others = _beside_weights(case)
     if isinstance(loaded, Unread):
         unknown = (*needs.unknown, loaded, loaded.replace(fact="memory.weights"))
-        return needs.replace(terms=tuple(beside), unknown=tuple(dict.fromkeys(unknown)))
+        return needs.replace(terms=tuple(others), unknown=tuple(dict.fromkeys(unknown)))
     if is_narrowed:
         weights = _narrowed_weights(case, loaded)
     else:
@@ -63,12 +63,12 @@ def parts(case: Case) -> Needs:
         return needs.replace(terms=(weights, program), unknown=(*needs.unknown, why))
     if case.runtime.account.divides_layers:
         return needs.replace(
-            terms=terms_by_device(case, weights, beside),
+            terms=terms_by_device(case, weights, others),
             tensor_parallel=devices_of(case.model, case.quantization),
         )
     mapped = _as_mapped(case, weights)
     return needs.replace(
-        terms=(mapped.weights, *beside), evictable_bytes=mapped.evictable_bytes
+        terms=(mapped.weights, *others), evictable_bytes=mapped.evictable_bytes
     )
 
 
@@ -358,14 +358,16 @@ def _activations(case: Case) -> Term:
     most += int(account.high_share * (without_scores + most_scores))
     most = max(most, _picture_bytes(case))
     least = int(account.low_share * (without_scores + scores)) + mixture.least
-    beside = waiting + logits + scanned + scores + mixture.likely + masks.likely
+    extra = waiting + logits + scanned + scores + mixture.likely + masks.likely
     shape = f"({account.width:g} × {model.embedding_length:,} + {account.inner:g} × {inner:,})"
-    line = f"{tokens:,} tokens × {shape} × {case.width} bytes + {beside:,} bytes of logits,"
+    line = (
+        f"{tokens:,} tokens × {shape} × {case.width} bytes + {extra:,} bytes of logits,"
+    )
     line += " scores, scans and arrays that wait"
     is_sure = account.source and not scanned and scores == most_scores
     return term(
         "activations",
-        layer + beside,
+        layer + extra,
         How.COMPUTED if is_sure else How.ASSUMED,
         account.source or _GUESSED_PASS,
         line,

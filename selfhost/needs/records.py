@@ -135,10 +135,12 @@ class Size(NamedTuple):
         """So many of it."""
         return Size(self.least * number, self.likely * number, self.most * number)
 
-    def plus(self, more: Size) -> Size:
+    def plus(self, other: Size) -> Size:
         """The size with another, which has its least and most when this one has them."""
         return Size(
-            self.least + more.least, self.likely + more.likely, self.most + more.most
+            self.least + other.least,
+            self.likely + other.likely,
+            self.most + other.most,
         )
 
     def as_term(self, name: str, how: How, source: str, arithmetic: str) -> Term:
@@ -337,7 +339,7 @@ def share_of(share: str, line: str) -> str:
 
 
 def share_by_device(
-    whole: Term,
+    part: Term,
     devices: int,
     share: float = 1.0,
     most_share: float | None = None,
@@ -347,18 +349,18 @@ def share_by_device(
     likely and most bytes). `most_share`: of the most, where that is another.
     """
     if devices == 1:
-        return whole
-    line = whole.arithmetic
+        return part
+    line = part.arithmetic
     if share != 1:
         line = share_of(f"{share:.12g}", line)
     low, likely, high = communication
     if likely:
         line = summed(line, f"{likely:,} bytes to talk to the others")
     most = share if most_share is None else most_share
-    return whole.replace(
-        bytes=likely + _rounded_up(whole.bytes * share),
-        low_bytes=low + _rounded_up(whole.low_bytes * share),
-        high_bytes=high + _rounded_up(whole.high_bytes * most),
+    return part.replace(
+        bytes=likely + _rounded_up(part.bytes * share),
+        low_bytes=low + _rounded_up(part.low_bytes * share),
+        high_bytes=high + _rounded_up(part.high_bytes * most),
         arithmetic=f"{line}; on each of {devices} devices",
     )
 
@@ -453,11 +455,11 @@ def files_of(parts: Sequence[Term], how: How, source: str, remark: str = "") -> 
     )
 
 
-def with_files(files: Term, more: Term, what: str) -> Term:
+def with_files(files: Term, others: Term, what: str) -> Term:
     """The files of a model with those of what comes along with it."""
-    least_sure = max(files.how, more.how, key=tuple(How).index)
-    source = f"{files.source}; {what}: {more.source}"
-    return files_of((files, more), least_sure, source, f"; the last of it is {what}")
+    least_sure = max(files.how, others.how, key=tuple(How).index)
+    source = f"{files.source}; {what}: {others.source}"
+    return files_of((files, others), least_sure, source, f"; the last of it is {what}")
 
 
 def unread(reason: str, remedy: str | None, fact: str = "download_bytes") -> Unread:

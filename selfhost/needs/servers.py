@@ -122,10 +122,10 @@ def _longest_prompt(case: Case, device: Device) -> Term:
     is_chunked_prefill_supported); of one that is embedded no token is sampled.
     """
     batch = _VLLM.large if device.is_large else _VLLM.small
-    whole = case.context_tokens if case.embeds and case.row.encoder else 0
+    text_tokens = case.context_tokens if case.embeds and case.row.encoder else 0
     sampled = _sampled_sequences(case, device, batch)
-    likely_pass = _Pass(case, max(batch.tokens, whole), sampled)
-    largest_pass = _Pass(case, max(batch.most_tokens, whole), sampled)
+    likely_pass = _Pass(case, max(batch.tokens, text_tokens), sampled)
+    largest_pass = _Pass(case, max(batch.most_tokens, text_tokens), sampled)
     seeing = _mib(_VLLM.seeing) if _sees(case) else NO_BYTES
     size = Size(
         likely_pass.least + seeing.least,
@@ -197,9 +197,9 @@ class _Pass:
     def _bytes_beside_logits(self) -> Size:
         """Hidden states, constants, and a row of the vocabulary for each multiprocessor."""
         hidden = self.tokens * self.model.embedding_length * self.width
-        beside = hidden + _VLLM.constant_bytes
-        least, likely, most = Size(*_VLLM.multiprocessors).times(4 * self.vocabulary)
-        return Size(least + beside, likely + beside, most + beside)
+        fixed = hidden + _VLLM.constant_bytes
+        rows = Size(*_VLLM.multiprocessors).times(4 * self.vocabulary)
+        return rows.plus(Size(fixed, fixed, fixed))
 
     def _sampling(self) -> Size:
         """Logits in all their forms; at the least sampled in one kernel."""
@@ -245,16 +245,16 @@ class _Pass:
 def _graphs(case: Case, device: Device) -> Term:
     """Graphs, and what is not PyTorch's, on a device."""
     layers = case.model.layers
-    beside = _mib(_VLLM.beside_torch)
-    line = f"{beside.likely:,} bytes beside PyTorch"
+    program = _mib(_VLLM.beside_torch)
+    line = f"{program.likely:,} bytes beside PyTorch"
     if device.is_lean:
         line += "; --enforce-eager makes no graphs"
-        return beside.as_term("runtime", How.STATED, _VLLM.source, line)
+        return program.as_term("runtime", How.STATED, _VLLM.source, line)
     graph = _mib(_VLLM.graph_layer[_kind_of_graph(case)])
     graphs = graph.times(layers)
     line = f"{plural(layers, 'layer')} × {graph.likely:,} bytes of CUDA graphs + {line}"
     parts = _bytes_of_parts(case)
-    likely = beside.likely + graphs.likely
+    likely = program.likely + graphs.likely
     if parts and device.is_large:
         likely += parts
         line += f" + {parts:,} bytes for parts of attention"
@@ -265,8 +265,8 @@ def _graphs(case: Case, device: Device) -> Term:
         How.ASSUMED if is_guess else How.STATED,
         _VLLM.source,
         line,
-        low=beside.least + graphs.least,
-        high=beside.most + graphs.most + parts,
+        low=program.least + graphs.least,
+        high=program.most + graphs.most + parts,
     )
 
 
@@ -362,22 +362,22 @@ def devices_of(architecture: Architecture, quantization: str) -> tuple[int, ...]
             step = scheme.group or 1
     if "float8_e4m3_128x128" in (architecture.matrix_dtype, architecture.expert_dtype):
         step = 128
-    whole: list[float] = [group.heads for group in architecture.attention]
+    divided: list[float] = [group.heads for group in architecture.attention]
     for feed in architecture.feed_forward:
-        whole += [feed.length / step, (feed.shared_length or 0) / step]
+        divided += [feed.length / step, (feed.shared_length or 0) / step]
     shared = list[int]()
     for group in architecture.attention:
         shared.append(1 if group.kind == "latent" else group.kv_heads)
     numbers = list[int]()
     for number in TENSOR_PARALLEL:
-        if any(size % number for size in whole):
+        if any(size % number for size in divided):
             continue
         if not any(heads % number and number % heads for heads in shared):
             numbers.append(number)
     return tuple(numbers)
 
 
-def terms_by_device(case: Case, weights: Term, beside: list[Term]) -> tuple[Term, ...]:
+def terms_by_device(case: Case, weights: Term, others: list[Term]) -> tuple[Term, ...]:
     """What each of the devices holds: activations, the program and a latent cache whole.
 
     Encoders are divided where they can be (tests/truth/vllm.json: Gemma 3, Mistral Small 3.1).
@@ -385,11 +385,11 @@ def terms_by_device(case: Case, weights: Term, beside: list[Term]) -> tuple[Term
     devices = 1 if case.device is None else case.device.devices
     weights = _with_additions(case, weights)
     if devices == 1:
-        return weights, *beside
+        return weights, *others
     share = _share_of_weights(case, devices) if case.whole else 1 / devices
     encoders = (0, 0, 2 * case.encoders)
     parts = [share_by_device(weights, devices, share, communication=encoders)]
-    for part in beside:
+    for part in others:
         if part.name == "kv_cache":
             parts.append(_share_of_cache(case, part, devices))
         elif part.name == "recurrent_state":

@@ -45,12 +45,12 @@ _ACTIVATIONS_OF_256 = (292, 256)
 
 def parts(case: Case) -> Needs:
     """Files and memory. Weights and cache are judged apart: one may be known without the other."""
-    beside = _beside_weights(case)
+    others = _beside_weights(case)
     files = size_of(case)
     if isinstance(files, Unread):
         weights_unknown = files.replace(fact="memory.weights")
         return Needs(
-            terms=beside.terms, unknown=(files, weights_unknown, *beside.unknown)
+            terms=others.terms, unknown=(files, weights_unknown, *others.unknown)
         )
     weights = weights_terms(case, files)
     if case.companions.own_block and case.spec.draft is not None:
@@ -59,10 +59,10 @@ def parts(case: Case) -> Needs:
     projector = with_projector(case, files)
     return Needs(
         files=projector.files,
-        terms=(*weights.terms, *beside.terms, *projector.terms),
+        terms=(*weights.terms, *others.terms, *projector.terms),
         evictable_bytes=weights.evictable_bytes,
         largest_file_bytes=min(files.bytes, SIZES.largest_file_bytes),
-        unknown=(*beside.unknown, *projector.unknown),
+        unknown=(*others.unknown, *projector.unknown),
     )
 
 

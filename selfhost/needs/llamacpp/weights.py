@@ -16,7 +16,17 @@ from ...core.records import Record
 from ...core.units import plural
 from ..case import Case
 from ..quantization import BITS_PER_WEIGHT, LAYOUTS, TABLES, LayoutBuffer
-from ..records import How, Split, Term, by_type, summed, taken_off, term, whole_files
+from ..records import (
+    How,
+    Size,
+    Split,
+    Term,
+    by_type,
+    summed,
+    taken_off,
+    term,
+    whole_files,
+)
 from ..tensors import ArchitectureRow
 from .files import (
     OUTPUT_MATRIX,
@@ -111,11 +121,10 @@ def _in_file(case: Case, files: Term, recipe: str) -> _InFile:
     if not case.row.mtp_in_gguf:
         # the file may lack multi-token prediction
         least -= sum_bytes(tensor for tensor in loaded if tensor.extra)
-    less = size - least
-    more = usual.most_bytes - size
-    return _InFile(
-        term=_stored("weights", loaded, How.COMPUTED, source, less, more), loaded=loaded
+    weights = _stored(
+        "weights", loaded, How.COMPUTED, source, size - least, usual.most_bytes - size
     )
+    return _InFile(term=weights, loaded=loaded)
 
 
 def _loaded(tensors: Iterable[FileTensors], row: ArchitectureRow) -> list[FileTensors]:
@@ -140,13 +149,14 @@ def _stored(
     tensors: Sequence[FileTensors],
     how: How,
     source: str,
-    less: int = 0,
-    more: int = 0,
+    less_bytes: int = 0,
+    more_bytes: int = 0,
 ) -> Term:
     """Tensors as they lie in the file; their sum may be so many bytes less and more."""
     size = sum_bytes(tensors)
     line = by_type((tensor.type, tensor.bytes) for tensor in tensors)
-    return term(name, size, how, source, line, low=size - less, high=size + more)
+    ends = Size(size - less_bytes, size, size + more_bytes)
+    return ends.as_term(name, how, source, line)
 
 
 def _on_devices(in_file: _InFile, row: ArchitectureRow) -> tuple[Term, ...]:
@@ -241,9 +251,9 @@ def _share_of(
     mapped: Term, name: str, tensors: Sequence[FileTensors], size: int, source: str
 ) -> Term:
     """Some tensors of the mapped file, `size` bytes of it, with their share of its range."""
-    less = (mapped.bytes - mapped.low_bytes) * size // mapped.bytes
-    more = (mapped.high_bytes - mapped.bytes) * size // mapped.bytes
-    return _stored(name, tensors, mapped.how, source, less, more)
+    less_bytes = (mapped.bytes - mapped.low_bytes) * size // mapped.bytes
+    more_bytes = (mapped.high_bytes - mapped.bytes) * size // mapped.bytes
+    return _stored(name, tensors, mapped.how, source, less_bytes, more_bytes)
 
 
 def _layout_for(case: Case) -> Sequence[LayoutBuffer]:
@@ -334,15 +344,8 @@ def _with_experts_apart(case: Case, weights: Term) -> list[Term]:
 def _experts_of(weights: Term, size: int, layers: int, error: int) -> Term:
     """The experts of so many layers, which may be so many bytes less and more."""
     line = f"{size:,} bytes; experts of {plural(layers, 'layer')}"
-    return term(
-        "weights",
-        size,
-        How.COMPUTED,
-        weights.source,
-        line,
-        low=size - error,
-        high=size + error,
-    )
+    ends = Size(size - error, size, size + error)
+    return ends.as_term("weights", How.COMPUTED, weights.source, line)
 
 
 def own_block_weights(case: Case) -> Term:
