@@ -166,14 +166,10 @@ def _run_lines(
     `ollama run TAG`. `paths` stand in places of the template: a path may hold braces itself, so
     that it is never part of a template.
     """
-    settings = launch.lines.settings
     values = values_of(launch)
     needed = options_needed(launch, values)
-    set_by_server = [key for key in needed if key in settings]
-    may_leave_out = not with_server and not launch.question.context_asked
-    if may_leave_out and set_by_server == ["context_tokens"]:
+    if not with_server and _is_usual_server(launch, needed):
         needed.remove("context_tokens")
-        set_by_server.clear()
     if launch.judged.offload is not None or template is None:
         line = _first_filled(_templates(launch, values), values)
     else:
@@ -181,15 +177,32 @@ def _run_lines(
     options = _typed_options(launch, needed, values)
     if not line or "" in options or not _all_are_set(launch, needed):
         return ()
-    line = " ".join((line, *options))
-    if not set_by_server:
+    return _with_server(launch, " ".join((line, *options)), needed, values)
+
+
+def _is_usual_server(launch: Launch, needed: Sequence[str]) -> bool:
+    """Whether a server would have nothing to set but a context that nobody asked for."""
+    settings = launch.lines.settings
+    if launch.question.context_asked:
+        return False
+    return [key for key in needed if key in settings] == ["context_tokens"]
+
+
+def _with_server(
+    launch: Launch, line: str, needed: Sequence[str], values: Values
+) -> Lines:
+    """The line, behind one that starts a server with the settings that are needed."""
+    settings = launch.lines.settings
+    machine = launch.machine
+    variables = list[str]()
+    for key in needed:
+        if key in settings:
+            variables.append(fill_partly(settings[key], values))
+    if not variables:
         return (line,)
     address = [settings["address"]] if "address" in settings else []
-    variables = [*address]
-    for key in set_by_server:
-        variables.append(fill_partly(settings[key], values))
-    server = _with_variables(variables, launch.lines.serve, launch.machine)
-    return server, _with_variables(address, line, launch.machine)
+    server = _with_variables([*address, *variables], launch.lines.serve, machine)
+    return server, _with_variables(address, line, machine)
 
 
 def _first_filled(templates: Sequence[str], values: Values) -> str:
@@ -481,10 +494,10 @@ def training_lines(launch: Launch) -> Training:
 def _training_options(launch: Launch) -> list[str]:
     """The keys of the trainer's options for this device, optimizer and memory."""
     workload = launch.workload
-    keys = [device_word(launch) or "", workload.optimizer or ""]
+    keys = [device_word(launch), workload.optimizer]
     if not workload.checkpointing:
         keys.append("keeps_activations")
     if launch.leaves_cards and len(launch.cards_used) == 1:
         # without the option it would start a process on each of several accelerators
         keys.append("replicated")
-    return keys
+    return [key for key in keys if key is not None]

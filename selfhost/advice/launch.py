@@ -121,11 +121,18 @@ def values_of(launch: Launch) -> dict[str, str | None]:
     )
     values = {name: str(figure) if figure else None for name, figure in figures.items()}
     # of two devices llama-cpp-python takes a number of layers, `{gpu_layers}`
-    values["device"] = fill_partly(values["device"] or "", values) or None
+    _fill_value("device", values)
     values |= _words(launch, way, values)
     # what a pipeline is given has places of these words, too
-    values["input"] = fill_partly(values["input"] or "", values) or None
+    _fill_value("input", values)
     return values
+
+
+def _fill_value(name: str, values: dict[str, str | None]) -> None:
+    """Fill the places in a value with the others."""
+    template = values[name]
+    if template is not None:
+        values[name] = fill_partly(template, values) or None
 
 
 def _stated_way(launch: Launch) -> StatedWay | None:
