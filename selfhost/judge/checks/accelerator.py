@@ -51,6 +51,9 @@ from . import (
 )
 from .space import what_is_smaller
 
+# accelerators of one machine
+Cards = Sequence[Accelerator]
+
 
 def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Finding:
     """Is an accelerator needed, and do those that `needs` names as places hold their shares?"""
@@ -97,7 +100,7 @@ class _InRam(_Layout):
     """A model that lies in the RAM of a machine."""
 
     @property
-    def cards(self) -> Sequence[Accelerator]:
+    def cards(self) -> Cards:
         """The accelerators that were found on the machine."""
         return self.machine.cards
 
@@ -121,9 +124,7 @@ class _InRam(_Layout):
         roomiest = max(candidates, key=_room)
         return passing("accelerator-not-needed", "too-small", device=roomiest.name)
 
-    def _unused(
-        self, cards: Sequence[Accelerator], runtime: RuntimeSpec
-    ) -> Ruling | None:
+    def _unused(self, cards: Cards, runtime: RuntimeSpec) -> Ruling | None:
         """That no build of the program computes on these devices; None where one does."""
         first = cards[0]
         machine = self.machine
@@ -170,7 +171,7 @@ class _InRam(_Layout):
             on_cpu=runtime.gpus.on_cpu,
         )
 
-    def _share_check(self, sharing: Sequence[Accelerator]) -> Finding:
+    def _share_check(self, sharing: Cards) -> Finding:
         """Whether the stated share of the RAM holds the model, and the system leaves so much.
 
         Without a stated share: what `_shared_ruling` finds.
@@ -201,7 +202,7 @@ class _InRam(_Layout):
             share=left_percent / 100,
         )
 
-    def _shared_ruling(self, sharing: Sequence[Accelerator]) -> Ruling:
+    def _shared_ruling(self, sharing: Cards) -> Ruling:
         """Whether the system lets the GPU use as much of the RAM as the model needs."""
         lent = self._lent(sharing)
         if lent is None:
@@ -227,7 +228,7 @@ class _InRam(_Layout):
         figures["raisable"] = high <= lent.raised_bytes
         return warning("accelerator-partly", "limited", **figures)
 
-    def _lent(self, sharing: Sequence[Accelerator]) -> Lent | None:
+    def _lent(self, sharing: Cards) -> Lent | None:
         """What the system lends the GPU that the program computes on; None where it uses none."""
         lent = lent_to_gpu(self.machine)
         runtime = self.question.runtime
@@ -484,7 +485,7 @@ class _Demand(NamedTuple):
 
 
 def _refusal(
-    runtime: RuntimeSpec, rules: Sequence[KernelRule], devices: Sequence[Accelerator]
+    runtime: RuntimeSpec, rules: Sequence[KernelRule], devices: Cards
 ) -> Finding | None:
     """That the program does not run on one of the devices, or that nobody knows; else None."""
     for device in devices:
