@@ -18,9 +18,9 @@ from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from ..core.errors import SelfhostError, SpecError, UnknownModelError
-from ..core.records import Record, Stated
-from ..core.tables import Document, TomlRow, expression, sentences, shipped_table
+from ..core.errors import SelfhostError, UnknownModelError
+from ..core.records import Record, Stated, read_by
+from ..core.tables import TomlRow, expression, large_record, sentences
 from ..core.templates import fill
 from ..core.units import canonical
 from .index import Catalogue
@@ -31,12 +31,11 @@ if TYPE_CHECKING:
 
 # the longest repository id of Hugging Face has 193, an address of a file in it a few dozen more
 MAX_NAME_LENGTH = 400
-_NAMES = shipped_table("names")
-# accounts of other people's models, unchanged under the original's name
-CONVERTERS = frozenset(_NAMES["converters"])
-SEE_NAMES: str = _NAMES["see_names"]
 _MOST_OTHERS = 3
 _WEIGHTS_ENDINGS = (".gguf", ".safetensors")
+_FILE_ENDINGS = (*_WEIGHTS_ENDINGS, ".json", ".toml")
+# longer ones are no path of any system
+_LONGEST_PATH = 10_000
 _QUOTES = " \t\n\"'`,;"
 # the model of what stands before a form: its name, its account, the form, the catalogue
 _Reading = Callable[[str, str, Form | None, Catalogue], "Resolution | None"]
@@ -60,14 +59,30 @@ class Searched(Stated):
     quantized: str
 
 
-@cache
+class NameTable(Stated):
+    """`specs/common/names.toml`. `rewritten`: what replaces each expression, of which some go by a
+    key of `expressions`; `form`: the expression of a value, and what is said of another.
+    """
+
+    schema: int
+    converters: tuple[str, ...]
+    see_names: str
+    other_repository: Mapping[str, str]
+    expressions: Mapping[str, str]
+    rewritten: Mapping[str, str]
+    searched: Searched = read_by(kind=Searched)
+    form: Mapping[str, tuple[str, ...]]
+
+
+_TABLE = large_record(NameTable, "names")
+# accounts of other people's models, unchanged under the original's name
+CONVERTERS = frozenset(_TABLE.converters)
+SEE_NAMES = _TABLE.see_names
+
+
 def searched() -> Searched:
-    """Those rules, read once."""
-    document = Document("names.toml", _NAMES["searched"])
-    rules: Searched = document.root.as_record(Searched)
-    if not document.ok:
-        raise SpecError(document.problems)
-    return rules
+    """How a search and an unknown name are read."""
+    return _TABLE.searched
 
 
 class Resolution(Record):
@@ -152,8 +167,8 @@ def unwrap(typed: str) -> str:
     quantization of the file: `OWNER/NAME:Q4_K_M`.
     """
     name = typed.strip(_QUOTES)
-    for form, replacement in _NAMES["rewritten"].items():
-        pattern = _NAMES["expressions"].get(form, form)
+    for form, replacement in _TABLE.rewritten.items():
+        pattern = _TABLE.expressions.get(form, form)
         name = re.sub(pattern, replacement, name).strip(_QUOTES)
     return name
 
@@ -167,21 +182,16 @@ def latin_spelling(typed: str, catalogue: Catalogue) -> str | None:
         return None
     from unicodedata import normalize  # few names need it
 
-    pairs = []
-    spelled: Mapping[str, Sequence[str]] = catalogue.common("families").get(
-        "spelled", {}
-    )
+    families = catalogue.common("families")
+    spelled: Mapping[str, Sequence[str]] = families.get("spelled", {})
+    latin_of: dict[str, str] = {}
     for latin, spellings in spelled.items():
-        for spelling in spellings:
-            pairs.append((spelling, latin))
-    # the longest first: 通义千问 holds 千问
-    pairs.sort(key=lambda pair: (-len(pair[0]), pair))
+        latin_of |= dict.fromkeys(spellings, latin)
     text = normalize("NFKC", typed).lower()
-    for spelling, latin in pairs:
-        text = text.replace(spelling, latin)
-    if not text.isascii():
-        return None
-    return text
+    # the longest first: 通义千问 holds 千问
+    for spelling in sorted(latin_of, key=lambda spelling: (-len(spelling), spelling)):
+        text = text.replace(spelling, latin_of[spelling])
+    return text if text.isascii() else None
 
 
 def is_path(typed: str) -> bool:
@@ -189,13 +199,16 @@ def is_path(typed: str) -> bool:
 
     The bare name of a file of weights is a model's where no such file lies here.
     """
-    if _has_separator(typed) and len(typed) < 10_000 and os.path.exists(typed):
+    may_be_there = _has_separator(typed) and len(typed) < _LONGEST_PATH
+    if may_be_there and os.path.exists(typed):
         return True
-    if not typed.lower().endswith((*_WEIGHTS_ENDINGS, ".json", ".toml")):
+    if not typed.lower().endswith(_FILE_ENDINGS):
         return False
     if is_bare_weights(typed):
         return os.path.exists(typed)
-    return "://" not in typed and not expression("names", "host").match(typed.strip())
+    if "://" in typed:
+        return False
+    return expression("names", "host").match(typed.strip()) is None
 
 
 def _has_separator(typed: str) -> bool:
@@ -285,21 +298,14 @@ def _with_form(
     match: Resolution, form: Form | None, name: str, catalogue: Catalogue
 ) -> Resolution | None:
     """The model in the form that its name states; None where no program is judged in that form."""
-    repository = None
-    if "/" in name:
-        gguf = expression("names", "gguf_repository").fullmatch(name)
-        repository = gguf[1] if gguf else None
+    repository = _gguf_repository(name)
     if form is None:
         return match.replace(repository=repository)
     spec = catalogue.spec(match.spec_id)
     if not form.is_sized or not serves(form, spec, catalogue):
         return None
-    facts = catalogue.common("quantizations")
-    quantization = form.quantization
+    quantization = _published_type(form.quantization, name, catalogue)
     said = form.notes
-    publisher = facts["publisher"].get(name.partition("/")[0].lower())
-    if publisher is not None and quantization in publisher["types"]:
-        quantization = f"{publisher['prefix']}{quantization}"
     if _is_wide_qat(form, spec, name, catalogue):
         quantization = f"{TRAINED_FOR}Q4_0"
         said = ("qat_as_published",)
@@ -308,14 +314,35 @@ def _with_form(
     if form.runtime and form.quantization:
         is_repository = expression("names", "repository").fullmatch(name)
         repository = name if is_repository else None
+    sentences_of_forms = catalogue.common("quantizations")["form"]
     figures = {"written": form.written, "quantization": form.quantization}
-    notes = [fill(facts["form"][key], figures) for key in said]
+    notes = [fill(sentences_of_forms[key], figures) for key in said]
     return match.replace(
         quantization=quantization,
         runtime=form.runtime,
         notes=(*match.notes, *notes),
         repository=repository,
     )
+
+
+def _gguf_repository(name: str) -> str | None:
+    """The repository of GGUF files that a name is, or names a file of; None for another."""
+    if "/" not in name:
+        return None
+    match = expression("names", "gguf_repository").fullmatch(name)
+    return None if match is None else match[1]
+
+
+def _published_type(
+    quantization: str | None, name: str, catalogue: Catalogue
+) -> str | None:
+    """The quantization with what a publisher's own is called by."""
+    publishers: TomlRow = catalogue.common("quantizations")["publisher"]
+    account = name.partition("/")[0].lower()
+    publisher = publishers.get(account)
+    if publisher is None or quantization not in publisher["types"]:
+        return quantization
+    return f"{publisher['prefix']}{quantization}"
 
 
 def serves(form: Form, spec: ModelSpec, catalogue: Catalogue) -> bool:
@@ -332,14 +359,24 @@ def _is_wide_qat(form: Form, spec: ModelSpec, name: str, catalogue: Catalogue) -
         return False
     # Google's own files are called as any converter's but for the case of the type: stduhpf's card
     # of gemma-3-27b-it-qat-q4_0-gguf-small links it, and public programs load those of 1B to 12B
-    is_makers = file == f"{(spec.repository or '').rpartition('/')[2]}-q4_0.gguf"
+    is_makers = file == f"{_last_part(spec.repository)}-q4_0.gguf"
     is_qat = "qat" in form.notes and form.quantization == "Q4_0"
-    if not (is_qat or is_makers):
+    if not is_qat and not is_makers:
         return False
-    rows = catalogue.common("architectures")["architecture"]
-    wide_until = rows.get(spec.architecture.row, {}).get("wide_qat_table", "")
-    released = spec.released or "9"
-    return bool(released < wide_until)
+    rows: TomlRow = catalogue.common("architectures")["architecture"]
+    row: TomlRow = rows.get(spec.architecture.row, {})
+    wide_until: str = row.get("wide_qat_table", "")
+    return (spec.released or "9") < wide_until
+
+
+def _account(repository: str | None) -> str:
+    """Whose a repository is; empty for None."""
+    return (repository or "").partition("/")[0]
+
+
+def _last_part(repository: str | None) -> str:
+    """The name of a repository without its account; empty for None."""
+    return (repository or "").rpartition("/")[2]
 
 
 def model_named(name: str, catalogue: Catalogue) -> Resolution | None:
@@ -527,7 +564,7 @@ def _by_maker(
             return Resolution(spec_id=spec.id, notes=(note,))
         # an account's repositories are known as they are, so that this is another model; but LM
         # Studio writes the account before names of its own, all in lower case
-        is_account = owner.lower() == (spec.repository or "").partition("/")[0].lower()
+        is_account = owner.lower() == _account(spec.repository).lower()
         if not is_snapshot and (not is_account or f"{owner}{base}".islower()):
             return match
     return None
@@ -549,7 +586,7 @@ def _is_maker(name: str, spec: ModelSpec) -> bool:
         return True
     if len(letters) < 3:
         return False
-    companies = [spec.developer, (spec.repository or "").partition("/")[0]]
+    companies = [spec.developer, _account(spec.repository)]
     if spec.availability is not None:
         companies.append(spec.availability.provider)
     return any(_letters_of(company).startswith(letters) for company in companies)

@@ -8,12 +8,12 @@ each rule that the file breaks, with its place and what to write instead.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ..core.errors import KeyPath
-from ..core.records import Record, shortened
-from ..core.tables import Document, Remedy, TomlRow, shipped_table
+from ..core.records import Record, Stated, shortened
+from ..core.tables import Document, Remedy, plain_record, shipped_table
 from ..core.units import is_slip
 from .architecture import LAYERS, Architecture, Attention, LayerPart, Sized
 from .spec import ModelSpec, PublishedFiles, Quantized, stated_spec
@@ -81,33 +81,54 @@ def _faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
 # keys that need or exclude another
 
 
-def _key_faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
-    """Each of `[[spec_rules]]` (specs/common/model_files.toml) that the keys of the file break."""
-    for rule in shipped_table("model_files")["spec_rules"]:
-        if not _is_for(rule, document, spec):
-            continue
-        for at in rule["at"]:
+class SpecRule(Stated):
+    """One of `[[spec_rules]]` (specs/common/model_files.toml), whose header explains each key.
+
+    It is for specs of models that are `closed` or not (None: for both), and with `whole` for files
+    alone in which no key is misspelt.
+    """
+
+    at: tuple[str, ...]
+    message: str
+    remedy: str
+    closed: bool | None = None
+    whole: bool = False
+    has: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
+
+    def is_for(self, document: Document, spec: ModelSpec) -> bool:
+        """Whether the rule is for such a file."""
+        if self.closed not in (None, spec.closed):
+            return False
+        if not self.whole:
+            return True
+        # a key that was merely misspelt is not missing
+        known = {key.name or field for field, key in ModelSpec._keys.items()}
+        return document.values.keys() <= known | {"schema"}
+
+    def is_broken_at(self, document: Document, place: str) -> bool:
+        """Whether the keys that stand in a file break the rule there."""
+        for key in self.has:
             # an empty key is the place itself
-            needed = [key or at for key in rule.get("has", ())]
-            has_all = all(_stands(document, key) for key in needed)
-            if has_all and _lacks(document, rule.get("lacks", ())):
-                path = tuple(part for part in at.split(".") if part)
-                yield path, rule["message"], rule["remedy"]
+            if not _stands(document, key or place):
+                return False
+        return _lacks(document, self.lacks)
+
+
+def _key_faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
+    """Each rule that the keys of the file break."""
+    for row in shipped_table("model_files")["spec_rules"]:
+        rule = plain_record(SpecRule, row)
+        if not rule.is_for(document, spec):
+            continue
+        for place in rule.at:
+            if rule.is_broken_at(document, place):
+                path = tuple(part for part in place.split(".") if part)
+                yield path, rule.message, rule.remedy
     for key in spec.unknown:
         if _stands(document, key):
             message = "is also stated in this file"
             yield ("unknown", key), message, "remove the one that is wrong"
-
-
-def _is_for(rule: TomlRow, document: Document, spec: ModelSpec) -> bool:
-    """Whether a rule is for such a file."""
-    if rule.get("closed", spec.closed) != spec.closed:
-        return False
-    if "whole" not in rule:
-        return True
-    # a key that was merely misspelt is not missing
-    known = {key.name or field for field, key in ModelSpec._keys.items()}
-    return document.values.keys() <= known | {"schema"}
 
 
 def _stands(document: Document, key: str) -> bool:
@@ -119,7 +140,7 @@ def _stands(document: Document, key: str) -> bool:
     return str(value).startswith(beginning)
 
 
-def _lacks(document: Document, keys: list[str]) -> bool:
+def _lacks(document: Document, keys: Iterable[str]) -> bool:
     """Whether none of the keys is stated, nor said to be unknown."""
     for key in keys:
         is_unknown = value_at(document.values, ("unknown", key))
@@ -261,6 +282,13 @@ def _row_faults(model: Architecture) -> Iterator[_Fault]:
             return
 
 
+class KindRule(Stated):
+    """The keys that a kind of layer must have, and those that it may have."""
+
+    required: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
+
+
 def _layer_faults(
     document: Document, path: KeyPath, part: LayerPart, model: Architecture
 ) -> Iterator[_Fault]:
@@ -270,21 +298,21 @@ def _layer_faults(
     keys = type(part)._keys
     default_kind = keys["kind"].default if "kind" in keys else None
     kind = str(line.get("kind", default_kind))
-    rule = rules.get(type(part).__name__, {}).get(kind, {})
-    required = rule.get("required", [])
-    allowed = rule.get("allowed", [])
+    row = rules.get(type(part).__name__, {}).get(kind)
+    rule = KindRule() if row is None else plain_record(KindRule, row)
     needed_beside = [other for key, other in rules["beside"].items() if key in line]
-    for key in dict.fromkeys([*required, *needed_beside]):
+    for key in dict.fromkeys([*rule.required, *needed_beside]):
         if key in keys and key not in line:
             yield (*path, key), "is missing", None
     if isinstance(part, Attention) and "heads" not in line and model.heads is None:
         yield (*path, "heads"), "is missing, here and in [architecture]", None
-    if not rule:
+    if row is None:
         return
-    known = (*required, *allowed, *rules["of_all_kinds"])
+    of_kind = (*rule.required, *rule.allowed)
     for key in line:
-        if key in keys and key not in known:
-            remedy = f"{kind} has {', '.join((*required, *allowed))}"
+        is_known = key in of_kind or key in rules["of_all_kinds"]
+        if key in keys and not is_known:
+            remedy = f"{kind} has {', '.join(of_kind)}"
             yield (*path, key), f'means nothing with kind = "{kind}"', remedy
 
 
