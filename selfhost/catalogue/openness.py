@@ -135,7 +135,7 @@ def permissions(spec: ModelSpec) -> tuple[Row, ...]:
     """What the license says of each of PERMISSIONS; () where there are no weights."""
     if spec.closed:
         return ()
-    return tuple(permission(spec, name) for name in PERMISSIONS)
+    return tuple([permission(spec, name) for name in PERMISSIONS])
 
 
 def permission(spec: ModelSpec, name: str) -> Row:
@@ -153,14 +153,18 @@ def permission(spec: ModelSpec, name: str) -> Row:
         assumed = unconfirmed(source)
     else:
         # the tag of a repository names the license, not what its text allows
-        assumed = source is None or any(word in source for word in _UNCONFIRMED)
-    sources = tuple(text for text in (by_id, source) if text)
-    return row.replace(sources=sources, assumed=assumed and row.answer != "unknown")
+        assumed = source is None or _is_unconfirmed(source)
+    sources: list[str] = []
+    for text in (by_id, source):
+        if text:
+            sources.append(text)
+    is_assumed = assumed and row.answer != "unknown"
+    return row.replace(sources=tuple(sources), assumed=is_assumed)
 
 
 def _known_by_id(spec: ModelSpec, key: str, answer: str) -> str | None:
     """Why the id of a license alone tells that answer; None where it does not."""
-    id = spec.license.id if spec.license is not None else None
+    id = _license_id(spec)
     if id is None:
         return None
     if answer == "yes" and id in _table().osi_approved:
@@ -170,12 +174,18 @@ def _known_by_id(spec: ModelSpec, key: str, answer: str) -> str | None:
     return None
 
 
+def _license_id(spec: ModelSpec) -> str | None:
+    return None if spec.license is None else spec.license.id
+
+
 def unconfirmed(source: str | None) -> bool:
     """No source, or one of which every part is general knowledge."""
-    if source is None:
-        return True
-    parts = source.split(";")
-    return all(any(word in part for word in _UNCONFIRMED) for part in parts)
+    return source is None or all(map(_is_unconfirmed, source.split(";")))
+
+
+def _is_unconfirmed(part: str) -> bool:
+    """Whether a part of a source says that nobody looked it up."""
+    return any(word in part for word in _UNCONFIRMED)
 
 
 # what was published
@@ -184,28 +194,41 @@ def unconfirmed(source: str | None) -> bool:
 def _open_source(spec: ModelSpec) -> Row:
     """By the Open Source AI Definition 1.0: all parts published, under terms that allow any use."""
     needed = [_part(spec, name) for name in _PARTS[:4]]
-    terms = permissions(spec)
-    forbidden = [term.name for term in terms if term.answer in ("no", "partly")]
-    missing = [part.name for part in needed if part.answer == "no"]
-    lacks = []
-    if missing:
-        lacks.append(f"{_listed(missing)} not published")
-    for part in needed:
-        if part.answer in ("partly", "unknown"):
-            lacks.append(_with_state(part))
+    forbidden: list[str] = []
+    are_terms_unknown = False
+    for term in permissions(spec):
+        if term.answer in ("no", "partly"):
+            forbidden.append(term.name)
+        elif term.answer == "unknown":
+            are_terms_unknown = True
+    lacks = _lacking(needed)
     if spec.openness.weights in ("closed", "unknown"):
         code = f"weights-{spec.openness.weights}"
     elif forbidden:
         code = "source-restricted"
-    elif any(term.answer == "unknown" for term in terms):
+    elif are_terms_unknown:
         code = "source-unknown"
     elif lacks:
         code = "source-lacking"
     else:
         code = "source-open"
     restricted = _listed(forbidden)
-    row = _row(spec, "open source", code, restricted=restricted, lacks=", ".join(lacks))
+    row = _row(spec, "open source", code, restricted=restricted, lacks=lacks)
     return row.replace(parts=tuple(needed[:3]))
+
+
+def _lacking(parts: Sequence[Row]) -> str:
+    """What of these parts is not published, or not known to be; empty where all of them are."""
+    missing: list[str] = []
+    doubtful: list[str] = []
+    for part in parts:
+        if part.answer == "no":
+            missing.append(part.name)
+        elif part.answer in ("partly", "unknown"):
+            doubtful.append(_with_state(part))
+    if missing:
+        doubtful.insert(0, f"{_listed(missing)} not published")
+    return ", ".join(doubtful)
 
 
 def auditable(spec: ModelSpec) -> Row:
@@ -218,19 +241,24 @@ def auditable(spec: ModelSpec) -> Row:
     if methods == "no":
         methods = "paper" if paper.answer in ("yes", "partly") else paper.answer
     parts = (data, _row(spec, "methods", f"methods-{methods}"), paper)
-    answers = {part.answer for part in parts}
     if spec.closed:
         answer = "closed"
     elif data.answer in ("no", "unknown"):
         answer = f"data-{data.answer}"
-    elif answers == {"yes"}:
-        answer = "all"
-    elif answers == {"yes", "unknown"}:
-        answer = "unknown"
     else:
-        answer = "partly"
-    has = ", ".join(_with_state(part) for part in parts)
+        answer = _answer_of_all(parts)
+    has = ", ".join(map(_with_state, parts))
     return _row(spec, "auditable", f"audit-{answer}", has=has).replace(parts=parts)
+
+
+def _answer_of_all(parts: Sequence[Row]) -> str:
+    """Whether all parts were published; `unknown` where some may be, and the others were."""
+    answers = {part.answer for part in parts}
+    if answers == {"yes"}:
+        return "all"
+    if answers == {"yes", "unknown"}:
+        return "unknown"
+    return "partly"
 
 
 def _part(spec: ModelSpec, name: str) -> Row:
@@ -271,16 +299,17 @@ def _with_state(part: Row) -> str:
 def _safe_files(spec: ModelSpec) -> Row:
     """GGUF and safetensors hold numbers alone; where nobody knows of code, what loads without."""
     name = "safe files"
+    table = _table()
     formats = spec.safety.formats
     remote_code = spec.safety.remote_code
-    without_code = [format for format in formats if format in _table().without_code]
+    without_code = [format for format in formats if format in table.without_code]
     if remote_code:
         return _row(spec, name, "files-run-code")
     if formats and not without_code:
         return _row(spec, name, "files-pickle")
-    kinds = _table().loaded_without_code
+    kinds = table.loaded_without_code
     if remote_code is False:
-        kinds = _table().without_code
+        kinds = table.without_code
     safe = [format for format in without_code if format in kinds]
     if safe:
         has_pickle = "pickle" in formats
@@ -310,8 +339,8 @@ def _row(
     is_assumed = False
     stated_of_keys: list[str | None] = []
     for key in keys:
-        if key in _PARTS or key in PERMISSIONS:
-            other = _part(spec, key) if key in _PARTS else permission(spec, key)
+        other = _row_called(spec, key)
+        if other is not None:
             sources += other.sources
             is_assumed = is_assumed or other.assumed
         else:
@@ -330,12 +359,20 @@ def _row(
     )
 
 
+def _row_called(spec: ModelSpec, key: str) -> Row | None:
+    """The answer of one of _PARTS or PERMISSIONS; None for any other key."""
+    if key in _PARTS:
+        return _part(spec, key)
+    if key in PERMISSIONS:
+        return permission(spec, key)
+    return None
+
+
 def _figures(spec: ModelSpec) -> dict[str, object]:
     """What the reasons of all codes may tell of a model."""
-    license_id = spec.license.id if spec.license is not None else None
-    conditions = spec.license.conditions if spec.license is not None else ()
+    conditions = () if spec.license is None else spec.license.conditions
     figures: dict[str, object] = {
-        "license": short_license(license_id or "its license"),
+        "license": short_license(_license_id(spec) or "its license"),
         "conditions": "; ".join(conditions),
         "repository": spec.repository,
         "doubt": spec.unknown.get("availability.retired"),
@@ -389,8 +426,7 @@ def satisfies(license_id: str, wanted: str) -> bool:
     wanted_choices = _choices(wanted)
     acceptable = frozenset[str]().union(*wanted_choices)
     for choice in _choices(license_id):
-        meets_one = any(whole <= choice for whole in wanted_choices)
-        if choice <= acceptable and meets_one:
+        if choice <= acceptable and any(map(choice.issuperset, wanted_choices)):
             return True
     return False
 

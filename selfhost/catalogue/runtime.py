@@ -119,12 +119,9 @@ class RuntimeSpec(Stated):
 
     def command_of(self, family: str | None, uses: Sequence[str] | None) -> str:
         """The command for models of that family, or of that main use, or for any."""
-        by_use = self.command_lines.by_use.get(uses[0]) if uses else None
-        return (
-            self.command_lines.by_use.get(family or "")
-            or by_use
-            or self.command_lines.default
-        )
+        commands = self.command_lines
+        of_use = commands.by_use.get(uses[0]) if uses else None
+        return commands.by_use.get(family or "") or of_use or commands.default
 
     def quantization_called(self, text: str) -> str | None:
         """The quantization that people call so with this program: `4bit` is nf4 or awq."""
