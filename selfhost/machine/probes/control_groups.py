@@ -51,31 +51,41 @@ class _Hierarchy(Record):
     path: str
 
 
+# a kernel without control groups
+_NO_HIERARCHY = _Hierarchy(version=2, mounts=[], path="")
+_NSPAWN = "systemd-nspawn"
+
+
 def read_groups(host: Host, controller: str) -> Groups:
     """The groups that limit this process in `cpu` or `memory`. `ValueError` where a limit may exist
     unseen.
     """
     hierarchy = _hierarchy_of(host, controller)
-    groups = Groups(version=hierarchy.version, levels=[])
-    if hierarchy == _Hierarchy(version=2, mounts=[], path=""):
-        # a kernel without control groups
-        return groups
-    mount = _mount_that_shows(hierarchy)
-    root = mount.root.rstrip("/")
-    point = mount.point.rstrip("/")
+    if hierarchy == _NO_HIERARCHY:
+        return Groups(version=hierarchy.version, levels=[])
     marks = _MARKS[hierarchy.version, controller]
-    # `/a/b`, then `/a`, then the top
-    steps = hierarchy.path[len(root) :].rstrip("/").split("/")
-    while steps:
-        below = "/".join(steps)
-        group = Group(folder=point + below, name=root + below or "/")
+    levels: list[Group] = []
+    for group in _groups_upwards(hierarchy):
         files = host.listdir(group.folder)
         if not files:
             raise ValueError(f"control group {group.name} cannot be seen from here")
         if not marks or not marks.isdisjoint(files):
-            groups.levels.append(group)
+            levels.append(group)
+    return Groups(version=hierarchy.version, levels=levels)
+
+
+def _groups_upwards(hierarchy: _Hierarchy) -> Iterator[Group]:
+    """The group of this process and those above it: `/a/b`, then `/a`, then the top. `ValueError`
+    where no mount shows it.
+    """
+    mount = _mount_that_shows(hierarchy)
+    root = mount.root.rstrip("/")
+    point = mount.point.rstrip("/")
+    steps = hierarchy.path[len(root) :].rstrip("/").split("/")
+    while steps:
+        below = "/".join(steps)
+        yield Group(folder=point + below, name=root + below or "/")
         steps.pop()
-    return groups
 
 
 def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
@@ -86,21 +96,23 @@ def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
     if not host.mounts:
         raise ValueError(host.why[MOUNTINFO])
     # of two mounts on one point the later one is seen
-    shown = {mount.point: mount for mount in host.mounts}.values()
+    shown = {mount.point: mount for mount in host.mounts}
     old: list[Mount] = []
-    for mount in shown:
-        if mount.filesystem == "cgroup" and controller in mount.options.split(","):
+    new: list[Mount] = []
+    for mount in shown.values():
+        if mount.filesystem == "cgroup2":
+            new.append(mount)
+        elif mount.filesystem == "cgroup" and controller in mount.options.split(","):
             old.append(mount)
     # a controller of version 1 is none of version 2, whatever else is mounted
     if old or controller in paths:
         return _Hierarchy(version=1, mounts=old, path=paths.get(controller, ""))
     container = host.read_text("/run/systemd/container").strip()
-    if "systemd-nspawn" in (host.env.get("container"), container):
+    if _NSPAWN in (host.env.get("container"), container):
         # its unit limits the group above the one it puts a container into
         raise ValueError(
-            "systemd-nspawn sets its limits on a group that does not show here"
+            f"{_NSPAWN} sets its limits on a group that does not show here"
         )
-    new = [mount for mount in shown if mount.filesystem == "cgroup2"]
     return _Hierarchy(version=2, mounts=new, path=paths.get("", ""))
 
 
@@ -123,13 +135,12 @@ def _mount_that_shows(hierarchy: _Hierarchy) -> Mount:
     """The first mount that holds the group of this process. `ValueError` where none does."""
     path = hierarchy.path
     leads_upwards = not {".", ".."}.isdisjoint(path.split("/"))
+    shown: list[str] = []
     for mount in hierarchy.mounts:
         root = mount.root.rstrip("/") + "/"
         if path and f"{path}/".startswith(root) and not leads_upwards:
             return mount
-    shown = [
-        f"{mount.point} shows the groups of {mount.root}" for mount in hierarchy.mounts
-    ]
+        shown.append(f"{mount.point} shows the groups of {mount.root}")
     where = ", ".join(shown) or "none are mounted here"
     raise ValueError(f"{where}; this process is in {path or 'none'}")
 
@@ -143,19 +154,20 @@ def read_cpu_quotas(host: Host) -> Iterator[CpuQuota]:
     if groups.version == 1:
         files = ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
     for group in groups.levels:
-        texts = [host.read_text(f"{group.folder}/{file}") for file in files]
-        quota, period = _quota_and_period("".join(texts))
-        if not quota:
-            raise ValueError(host.why[f"{group.folder}/{files[0]}"])
-        if not period:
-            raise ValueError(host.why[f"{group.folder}/{files[-1]}"])
+        paths = [f"{group.folder}/{file}" for file in files]
+        limits = _two_limits("".join(map(host.read_text, paths)))
+        for path, limit in zip((paths[0], paths[-1]), limits, strict=True):
+            if not limit:
+                raise ValueError(host.why[path])
+        quota, period = limits
         yield CpuQuota(cpus=quota / period, group=group.name, file=files[0])
 
 
-def _quota_and_period(text: str) -> tuple[int | None, int | None]:
-    """The first two words of a text, both in microseconds; None for what is no limit."""
+def _two_limits(text: str) -> tuple[int, int]:
+    """The first two words of a text as microseconds: a quota and its period; 0 for what is no
+    limit.
+    """
     words = text.split() if text.endswith("\n") else []
-    limits = [parse_limit(f"{word}\n") for word in words]
-    quota = limits[0] if limits else None
-    period = limits[1] if len(limits) > 1 else None
+    limits = [parse_limit(f"{word}\n") or 0 for word in words]
+    quota, period = [*limits, 0, 0][:2]
     return quota, period

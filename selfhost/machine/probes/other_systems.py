@@ -4,11 +4,14 @@ and memory. Of any other system psutil alone is asked.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from .firmware import firmware_names
 from .host import Facts, Host
 from .texts import whole
 
 _PROCESSOR_NAME = r"HARDWARE\DESCRIPTION\System\CentralProcessor\0\ProcessorNameString"
+_MEMORY_CALL = "psutil.virtual_memory()"
 # instruction sets about which Windows has no number
 _UNASKED_OF_ARM = ("i8mm", "bf16", "sve")
 _UNASKED_OF_X86 = ("fma", "f16c", "bmi2")
@@ -93,37 +96,44 @@ def _mac_x86_sets(host: Host) -> set[str]:
 
 def read_memory(host: Host, facts: Facts) -> None:
     """By psutil, and macOS' size by its sysctl where that fails."""
-    memory = host.ask("memory") or {}
+    memory: Mapping[str, int] = host.ask("memory") or {}
     total = memory.get("total") or whole(host.sysctl("hw.memsize")) or None
-    call = "psutil.virtual_memory().total"
-    if host.system == "macos":
-        call = "sysctl hw.memsize"
-    facts.put("memory_total_bytes", total, call)
-    source = "the hardware's"
-    if host.system == "windows":
-        source += ": limits of a job object are not read"
-    limit = total if host.system in ("macos", "windows") else None
-    facts.put("memory_limit_bytes", limit, source)
     available = memory.get("available")
-    if available is not None and total:
+    if available is not None and total is not None:
         available = min(available, total)
-    call = "psutil.virtual_memory().available"
-    facts.put("memory_available_bytes", available, call)
-    facts.put("swap_free_bytes", memory.get("swap_free"), "psutil.swap_memory().free")
+    source = f"{_MEMORY_CALL}.total"
+    limit_source = "the hardware's"
+    limit = None
+    if host.system == "macos":
+        source = "sysctl hw.memsize"
+        limit = total
+    elif host.system == "windows":
+        limit_source += ": limits of a job object are not read"
+        limit = total
+    facts.put("memory_total_bytes", total, source)
+    facts.put("memory_limit_bytes", limit, limit_source)
+    facts.put("memory_available_bytes", available, f"{_MEMORY_CALL}.available")
+    swap = memory.get("swap_free")
+    facts.put("swap_free_bytes", swap, "psutil.swap_memory().free")
 
 
 def read_cores(host: Host, facts: Facts) -> None:
     """By psutil, or by macOS' sysctl, which alone tells of their kinds."""
-    counts = host.ask("cores") or {}
+    counts: Mapping[str, int | None] = host.ask("cores") or {}
     tool = "psutil" if counts else "sysctl"
-    physical = counts.get("physical") or whole(host.sysctl("hw.physicalcpu"), 9) or None
-    facts.put("cpu_cores_physical", physical, f"{tool}, physical CPUs")
-    usable = counts.get("usable") or whole(host.sysctl("hw.logicalcpu"), 9)
-    value = float(usable) if usable else None
-    facts.put("cpu_cores_usable", value, f"{tool}, logical CPUs")
+    physical = counts.get("physical") or _count(host, "hw.physicalcpu")
+    usable = counts.get("usable") or _count(host, "hw.logicalcpu")
     fast = whole(host.sysctl("hw.perflevel0.physicalcpu")) or None
     source = "sysctl hw.perflevel0"
     if fast is None and host.system == "macos" and not _is_apple_silicon(host):
         fast = physical
         source = "an Intel Mac's cores are alike"
+    facts.put("cpu_cores_physical", physical, f"{tool}, physical CPUs")
+    value = float(usable) if usable else None
+    facts.put("cpu_cores_usable", value, f"{tool}, logical CPUs")
     facts.put("cpu_cores_performance", fast, source)
+
+
+def _count(host: Host, name: str) -> int | None:
+    """A number of CPUs that macOS' kernel states; None where it states none."""
+    return whole(host.sysctl(name), 9) or None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ...core.records import Record
 from ..record import Process
 from .host import MAX_READ_BYTES, Host
 from .texts import parse_sizes
@@ -29,16 +30,30 @@ def read_process(number: str) -> Process | None:
         return None
     if not maps or not command:
         return None
-    mapped: dict[str, int] = {}
-    resident: dict[str, int] = {}
-    for start, end, path, resident_kib in re.findall(_MAPPED, maps):
-        mapped[path] = mapped.get(path, 0) + int(end, 16) - int(start, 16)
-        resident[path] = resident.get(path, 0) + int(resident_kib) * 1024
-    model_file = max(mapped, key=mapped.__getitem__, default=None)
     words = command.decode("utf-8", "surrogateescape").rstrip("\0").split("\0")
+    model = _largest_model(maps)
     return Process(
         words=tuple(words[:_MOST_WORDS]),
         memory_bytes=sum(status.get(kind, 0) for kind in _KINDS_OF_MEMORY),
-        model_file=model_file,
-        model_bytes=resident.get(model_file or "", 0),
+        model_file=model.file,
+        model_bytes=model.resident_bytes,
     )
+
+
+class _MappedModel(Record):
+    """The largest mapped file that holds a model (None: there is none), and its bytes in RAM."""
+
+    file: str | None
+    resident_bytes: int
+
+
+def _largest_model(maps: str) -> _MappedModel:
+    """The model in the mappings of a process, each with its addresses, its file and its memory."""
+    mapped: dict[str, int] = {}
+    resident: dict[str, int] = {}
+    for start, end, path, resident_kib in re.findall(_MAPPED, maps):
+        size_bytes = int(end, 16) - int(start, 16)
+        mapped[path] = mapped.get(path, 0) + size_bytes
+        resident[path] = resident.get(path, 0) + int(resident_kib) * 1024
+    file = max(mapped, key=mapped.__getitem__, default=None)
+    return _MappedModel(file=file, resident_bytes=resident.get(file or "", 0))
