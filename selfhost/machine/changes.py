@@ -37,6 +37,7 @@ class SettingError(InputError):
 
 
 def _setting(key: str) -> Setting:
+    """What a key of `--set` states and takes."""
     return vocabulary().setting[key]
 
 
@@ -48,6 +49,7 @@ class Bandwidth(Record):
 
 
 def _size(text: str, most: int = record.MAX_MEMORY_BYTES) -> int:
+    """Bytes of a size, at least one. `ValueError` for what no machine has."""
     size = parse_size(text)
     if size < 1:
         raise ValueError("is nothing")
@@ -57,11 +59,13 @@ def _size(text: str, most: int = record.MAX_MEMORY_BYTES) -> int:
 
 
 def _disk_size(text: str) -> int:
+    """Bytes that are free on a disk; none of a full one."""
     # a full disk is something to ask about
     return 0 if text.strip() == "0" else _size(text, record.MAX_DISK_BYTES)
 
 
 def _bandwidth(text: str) -> Bandwidth:
+    """The rate of memory: `80GB/s`, or with `:measured` behind it what was measured."""
     rate, colon, how = text.partition(":")
     if colon and how.strip().lower() != "measured":
         example = "write for example bandwidth=80GB/s or bandwidth=80GB/s:measured"
@@ -75,6 +79,7 @@ def _bandwidth(text: str) -> Bandwidth:
 
 
 def _cores(text: str) -> float:
+    """A number of cores, which may be a part of one."""
     number = parse_number(text)
     if not record.MIN_CORES <= number <= record.MAX_CORES:
         bounds = f"from {record.MIN_CORES} to {record.MAX_CORES:,}"
@@ -127,6 +132,7 @@ def _gpu_of_size(text: str) -> Accelerator:
 
 
 def _choice(key: str, normal: Callable[[str], str], typed: str) -> str:
+    """One of the words that a key takes, in any spelling that `normal` knows."""
     name = normal(typed)
     choices = _setting(key).choices
     if name in choices:
@@ -138,6 +144,7 @@ def _choice(key: str, normal: Callable[[str], str], typed: str) -> str:
 
 
 def _instruction_sets(text: str) -> tuple[str, ...]:
+    """Names of instruction sets with commas between them; `none` for no set."""
     names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))
     for name in names:
         if not re.fullmatch(r"[a-z0-9_]{1,40}", name, re.ASCII):
@@ -175,10 +182,12 @@ def value_of(key: str, text: str) -> Any:
 
 
 def _how_to_write(key: str) -> str:
+    """The remedy that shows an example."""
     return f"write for example {_setting(key).example}"
 
 
 def _fault(key: str, message: str, remedy: str | None) -> Problem:
+    """A fault of one setting."""
     return Problem(
         file="--set", key=shortened(key) or None, message=message, remedy=remedy
     )
@@ -289,6 +298,7 @@ class _Settings:
 
 
 def _read_settings(settings: Sequence[str]) -> _Settings:
+    """All settings, the right ones read and the others as faults."""
     read = _Settings()
     for setting in map(str.strip, settings):
         name, is_set, text = setting.partition("=")
@@ -314,6 +324,7 @@ def _unknown_key(key: str, value: str | None) -> Problem:
 
 
 def _key_meant(key: str) -> str | None:
+    """The key that an unknown one likely means; None where none is near."""
     for name in SETTINGS:
         if key in _setting(name).also:
             return name

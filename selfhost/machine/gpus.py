@@ -5,16 +5,15 @@ read when a GPU is looked up, once: a machine without one does not pay for it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
-from typing import TypeVar
 
 from ..core import units
 from ..core.records import Record, Stated, read_by
 from ..core.tables import large_record
 from ..core.units import words_of
 from . import cpus
-from .record import Accelerator, Machine
+from .record import Accelerator, FactValues, Machine
 
 # the maker of a GPU whose name tells none
 UNKNOWN = "unknown"
@@ -221,56 +220,18 @@ def _rows_called(name: str) -> Sequence[GpuRow]:
     return [row for _, row in matching]
 
 
-_T = TypeVar("_T")
-
-
-def _first(
-    rows: Sequence[GpuRow], value_of: Callable[[GpuRow], _T | None]
-) -> _T | None:
-    """The value of the first row that states it."""
-    for row in rows:
-        value = value_of(row)
-        if value is not None:
-            return value
-    return None
-
-
-class GpuFacts(Record):
-    """What the table tells of a GPU by its name, each as the row with the most words states it that
-    states it at all; None where none does. `name` is the whole name that its driver gives.
-    """
-
-    name: str | None
-    integrated: IntegratedMemory | None
-    pcie: str | None
-    processors: int | None
-    boost_ghz: float | None
-    mig_slices: int | None
-    tflops: float | None
-    prompt_tflops: float | None
-    generation: str | None
-    kernel_driver: str | None
-    # whether it is the GPU of a machine, whose RAM it uses
-    unified: bool
-
-
 @lru_cache(maxsize=256)
-def facts_of(name: str) -> GpuFacts:
-    """The facts of the GPU of that name."""
-    rows = _rows_called(name)
-    return GpuFacts(
-        name=_first(rows, lambda row: row.name),
-        integrated=_first(rows, lambda row: row.integrated),
-        pcie=_first(rows, lambda row: row.pcie),
-        processors=_first(rows, lambda row: row.processors),
-        boost_ghz=_first(rows, lambda row: row.boost_ghz),
-        mig_slices=_first(rows, lambda row: row.mig_slices),
-        tflops=_first(rows, lambda row: row.tflops),
-        prompt_tflops=_first(rows, lambda row: row.prompt_tflops),
-        generation=_first(rows, lambda row: row.generation),
-        kernel_driver=_first(rows, lambda row: row.kernel_driver),
-        unified=any(row.unified for row in rows),
-    )
+def facts_of(name: str) -> GpuRow:
+    """What the table tells of the GPU of that name: each key as the row with the most words of the
+    name states it that states it at all. `name` is then the whole name that its driver gives; empty
+    where no row fits.
+    """
+    facts: FactValues = {"name": "", "words": "", "source": ""}
+    for row in reversed(_rows_called(name)):
+        for key, value in row.__getstate__().items():
+            if key not in GpuRow._defaults or value != GpuRow._defaults[key]:
+                facts[key] = value
+    return GpuRow(**facts)
 
 
 class PeakRate(Record):
@@ -432,7 +393,7 @@ def _series_around(gpu: str) -> cpus.Processor | None:
     """The processors that have a GPU in them; None of one that is in none, or in some."""
     facts = facts_of(gpu)
     memory = facts.integrated
-    if memory is None or facts.name is None:
+    if memory is None:
         return None
     if facts_of(facts.name).integrated is not memory:
         return None

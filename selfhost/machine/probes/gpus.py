@@ -64,6 +64,7 @@ def read_accelerators(host: Host, facts: Facts) -> None:
 
 
 def _cards_in(reads: Iterable[Cards]) -> list[Accelerator]:
+    """All cards of some readings, in their order."""
     cards: list[Accelerator] = []
     for read in reads:
         cards += read.cards
@@ -88,6 +89,7 @@ class Displays(Record):
 
 
 def _read_linux(host: Host, facts: Facts) -> list[Cards]:
+    """By the bus, else by the folders of drivers; NVIDIA's by its driver."""
     displays = _displays_on_bus(host)
     folders = displays.folders
     if not folders:
@@ -109,6 +111,7 @@ def _read_linux(host: Host, facts: Facts) -> list[Cards]:
 
 
 def _displays_on_bus(host: Host) -> Displays:
+    """The displays and accelerators that the bus of PCI shows."""
     folders: dict[str, list[str]] = {}
     slots = host.listdir(_PCI)
     why = None
@@ -137,6 +140,7 @@ def _bus_of(slot: str) -> str:
 
 
 def _displays_of_drivers(host: Host) -> dict[str, list[str]]:
+    """Those whose drivers made a folder, of makers that sit in boards, too."""
     folders: dict[str, list[str]] = {}
     for name in host.listdir(_DRM):
         folder = f"{_DRM}/{name}/device"
@@ -188,6 +192,7 @@ def _cards_with_nodes(
 
 
 def _without_memory(card: Accelerator) -> Accelerator:
+    """The card with its memory unread: a program may not get all of it."""
     return card.replace(memory_total_bytes=None, memory_free_bytes=None)
 
 
@@ -211,6 +216,7 @@ def _read_size(host: Host, path: str) -> int | None:
 
 
 def _amd_card(host: Host, facts: Facts, folder: str) -> Accelerator:
+    """A card of AMD's, or the GPU in a processor, by the files of its driver."""
     total = _read_size(host, f"{folder}/mem_info_vram_total")
     used = whole(host.read_text(f"{folder}/mem_info_vram_used").strip())
     unified: bool | None = None if total is None else False
@@ -265,6 +271,7 @@ def _first_match(
 
 
 def _intel_card(host: Host, folder: str) -> Accelerator:
+    """A card of Intel's. The driver xe states its memory by tile; i915 states none."""
     # the driver i915 tells nothing of the memory
     total: int | None = 0
     for name in host.listdir(folder):
@@ -344,6 +351,7 @@ def _read_windows(host: Host) -> list[Cards]:
 
 
 def _has_memory(reads: Iterable[Cards]) -> bool:
+    """Whether the memory of one of the cards was read."""
     return any(card.memory_total_bytes for card in _cards_in(reads))
 
 

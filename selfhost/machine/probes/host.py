@@ -75,6 +75,7 @@ def _can_be(fact: str, value: Any) -> bool:
 
 
 def _usual_remedy(fact: str) -> str | None:
+    """What a person can do about a fact that is unread; None: nothing that is known."""
     for start, remedy in REMEDIES.items():
         if fact.startswith(start):
             return remedy
@@ -126,10 +127,12 @@ class Host:
         return bool(self.paths.isabs(path))
 
     def _processor_kind(self) -> str | None:
+        """What this Python's system calls the processor; on Windows the registry does."""
         word = self.ask("machine") or self.ask("registry", _PROCESSOR_KEY)
         return normal_architecture(str(word or "")) or None
 
     def _home_folder(self) -> str:
+        """The absolute path of the home folder; empty where there is none."""
         variable = "USERPROFILE" if self.system == "windows" else "HOME"
         home = self.env.get(variable, "")
         if self.live and not self.is_absolute(home):
@@ -137,6 +140,7 @@ class Host:
         return home if self.is_absolute(home) else ""
 
     def _all_mounts(self) -> tuple[Mount, ...]:
+        """Linux' own list of mounts; of other systems what psutil says."""
         if self.system == "linux":
             return parse_mountinfo(self.read_text(MOUNTINFO))
         mounts: list[Mount] = []
@@ -160,6 +164,7 @@ class Host:
         return self._texts[path]
 
     def _text_of_file(self, path: str, limit: int) -> str:
+        """As `read_text`, of a file that was not read before."""
         content = self.read_bytes(path, limit)
         # a device tree's ends in a zero
         text = content.decode("utf-8", "replace").rstrip("\0")
@@ -214,6 +219,7 @@ class Host:
         return dict(sorted(sizes.items()))
 
     def _size_of(self, entry: os.DirEntry[str]) -> int | None:
+        """As `sizes` has it, of one entry of a folder."""
         with suppress(FileNotFoundError, NotADirectoryError):
             if entry.is_symlink():
                 # a link that leads out of a recorded tree leads nowhere
@@ -233,6 +239,7 @@ class Host:
         return self._passes(path, lambda place: os.access(place, os.X_OK))
 
     def _passes(self, path: str, test: Callable[[str], bool]) -> bool:
+        """Whether a test of the file at `path` holds; False where it cannot be looked at."""
         try:
             return test(self.real(path))
         except (OSError, ValueError):
@@ -268,6 +275,7 @@ class Host:
         return self._within_deadline(work) if self._can_hang() else work()
 
     def _can_hang(self) -> bool:
+        """Whether a file may lie on a volume that does not answer."""
         if not self.live:
             return False
         if self.system != "linux" or not self.mounts:
@@ -276,6 +284,7 @@ class Host:
         return any(mount.filesystem in slow for mount in self.mounts)
 
     def _within_deadline(self, work: Callable[[], T]) -> T:
+        """The result of `work`, done in a thread that is left alone once it takes too long."""
         from concurrent.futures import Future
         from threading import Thread
 

@@ -101,11 +101,13 @@ def read_memory(host: Host, facts: Facts) -> None:
 
 
 def _put_no_limit(facts: Facts, why: str) -> None:
+    """That neither the limit nor what is available is known."""
     facts.put("memory_limit_bytes", None, why=why)
     facts.put("memory_available_bytes", None, why=why)
 
 
 def _hardware_bound(total: int, available: int | None) -> _Bound:
+    """What the machine itself has; `available` is None on kernels before 3.14."""
     why = f"{_MEMINFO}, MemTotal: no lower limit in any control group that shows here"
     source = f"{_MEMINFO}, MemAvailable"
     if available is None:

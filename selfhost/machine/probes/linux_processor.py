@@ -155,6 +155,7 @@ def _fastest_cpus(
 
 
 def _intel_large_cpus(host: Host) -> _Cpus:
+    """The larger of Intel's two kinds. `ValueError` where a file of either is bad."""
     large = parse_cpus(host.read_text(_LARGE_CPUS))
     small = parse_cpus(host.read_text(_SMALL_CPUS))
     if not large:
@@ -165,6 +166,9 @@ def _intel_large_cpus(host: Host) -> _Cpus:
 
 
 def _cpus_of_most_capacity(host: Host, cpus: Collection[int]) -> _Cpus:
+    """Those whose capacity is near the highest, as Arm kernels state it. `ValueError` where one of
+    them states none.
+    """
     capacities: dict[int, int] = {}
     for cpu in cpus:
         capacity = parse_limit(host.read_text(f"{CPUS}/cpu{cpu}/cpu_capacity"))

@@ -119,6 +119,7 @@ def masked(value: Any, every_mask: Sequence[Mask]) -> Any:
 
 
 def _masked_text(text: str, every_mask: Sequence[Mask]) -> str:
+    """A text with all that is to be hidden hidden, on one line that can be printed."""
     for mask in every_mask:
         text = mask.hide_in(text)
     text = shown(text)[:_MOST_LETTERS]

@@ -138,6 +138,7 @@ def _count_nodes(host: Host) -> int:
 
 
 def _cards_without_driver(host: Host, devices: int) -> list[Cards]:
+    """The cards on the bus, where no driver of NVIDIA's is loaded."""
     if not devices:
         return []
     if host.env.get("NVIDIA_VISIBLE_DEVICES") in ("void", "none"):

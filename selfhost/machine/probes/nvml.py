@@ -93,6 +93,7 @@ def _parts_of(nvml: Library, handle: ctypes.c_void_p) -> list[Facts]:
 
 
 def _device(nvml: Library, handle: ctypes.c_void_p) -> Facts:
+    """The name and the memory of a GPU or of an instance."""
     # total, free, used: the first version of the structure, which every driver knows
     cells = (ctypes.c_ulonglong * 3)()
     code = nvml.call("nvmlDeviceGetMemoryInfo", handle, ctypes.byref(cells))

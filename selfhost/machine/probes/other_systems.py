@@ -43,6 +43,7 @@ def read_processor(host: Host, facts: Facts) -> None:
 
 
 def _is_apple_silicon(host: Host) -> bool:
+    """Whether this is a Mac with one of Apple's chips, also under Rosetta."""
     return host.sysctl("hw.optional.arm64") == "1"
 
 

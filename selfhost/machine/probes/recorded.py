@@ -83,18 +83,21 @@ class RecordedHost(Host):
         raise MachineFileError([Problem(file=folder, message=message, remedy=remedy)])
 
     def _facts_beside(self, folder: str) -> dict[str, Any]:
+        """The answers in `facts.json`; none without that file."""
         content = self._content_beside(folder, _FACTS)
         if content is None:
             return {}
         return read_facts(os.path.join(folder, _FACTS), content)
 
     def _variables_beside(self, folder: str) -> dict[str, str]:
+        """The variables in `env.json`; none without that file."""
         content = self._content_beside(folder, _VARIABLES)
         if content is None:
             return {}
         return read_variables(os.path.join(folder, _VARIABLES), content)
 
     def _sysctl_values(self) -> dict[str, str]:
+        """The kernel values in `sysctl.txt`, by name."""
         values: dict[str, str] = {}
         for line in self.read_text(_SYSCTL).splitlines():
             name, _, value = line.partition(":")
@@ -124,6 +127,7 @@ class RecordedHost(Host):
         return place
 
     def _decoded(self, name: str) -> str:
+        """The name as it was on the machine."""
         return name.replace("%3A", ":")
 
     def _passes(self, path: str, test: Callable[[str], bool]) -> bool:
@@ -131,6 +135,7 @@ class RecordedHost(Host):
         return path in (self.ask("space") or {}) or super()._passes(path, test)
 
     def resolve(self, path: str) -> str:
+        """`path` made absolute; the links of the machine are not known."""
         return str(self.paths.normpath(self.join(self.ask("cwd") or "/", path)))
 
     def ask(self, name: str, about: str | None = None) -> Any:
@@ -231,6 +236,7 @@ def read_variables(file: str, content: bytes) -> dict[str, str]:
 
 
 def _document(file: str, content: bytes) -> Document:
+    """The JSON object of a file as a document. `MachineFileError` for what is no JSON."""
     try:
         values = parse_json(text_of(content))
     except Unreadable as fault:
@@ -243,6 +249,7 @@ def _document(file: str, content: bytes) -> Document:
 
 
 def _right_values(document: Document) -> dict[str, Any]:
+    """The values of a document. `MachineFileError` where it has a fault."""
     if not document.ok:
         raise MachineFileError(document.problems)
     return {**document.values}

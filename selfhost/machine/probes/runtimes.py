@@ -44,6 +44,7 @@ def _program_folders(host: Host) -> Sequence[str]:
 
 
 def _in_home(host: Host, path: str) -> str:
+    """A path of the table with the home folder for `~`."""
     return path.replace("~", host.home, 1)
 
 

@@ -49,6 +49,7 @@ def read_scope(host: Host, facts: Facts) -> None:
 
 
 def _linux_sign(host: Host) -> _Sign | None:
+    """The first sign on Linux; None where only the firmware may tell."""
     container = _container_sign(host)
     if container is not None:
         return _Sign(scope="container", source=container)

@@ -84,6 +84,7 @@ def _read_store(
 
 
 def _found_in(host: Host, store: str, folder: str) -> list[PresentModel | None]:
+    """All models of a store, read while there is a deadline."""
     return list(_SEARCHES[store](host, folder, store))
 
 
@@ -101,6 +102,7 @@ def _files_below(host: Host, folder: str, depth: int) -> dict[str, int]:
 
 
 def _folder_names(host: Host, *parts: str) -> list[str]:
+    """The names of the folders in a folder."""
     return [name for name, size in host.sizes(*parts).items() if size is None]
 
 

@@ -45,6 +45,7 @@ def _sysctl(name: str) -> str:
 
 
 def _registry_value(key: str, value: str) -> Any:
+    """A value of a key of Windows' registry; None where there is none."""
     try:
         # of Windows alone, and so is what it holds
         import winreg
@@ -89,6 +90,7 @@ def _processor_features() -> list[int] | None:
 
 
 def _space(folder: str) -> dict[str, int]:
+    """The bytes of the volume that holds a folder. `OSError` where it cannot be asked."""
     if os.name == "nt":
         import psutil
 
@@ -118,6 +120,7 @@ def _affinity() -> list[int] | None:
 
 
 def _memory() -> dict[str, int]:
+    """Bytes of memory in all, available and of free swap."""
     import psutil
 
     memory = psutil.virtual_memory()
@@ -129,6 +132,7 @@ def _memory() -> dict[str, int]:
 
 
 def _cores() -> dict[str, int | None]:
+    """Physical cores, and the CPUs that this process may use."""
     import psutil
 
     usable = psutil.cpu_count(logical=True)
