@@ -50,6 +50,10 @@ class Trace(NamedTuple):
     # the memory that it read over and over
     area_bytes: int
 
+    def chunks_between(self, start: float, end: float) -> int:
+        """How many chunks it was done with in that time."""
+        return len([moment for moment in self.seconds if start < moment <= end])
+
 
 class Measurement(Record):
     """How fast memory was read, and how that was found. `is_busy`: other programs had a part."""
@@ -85,29 +89,22 @@ def with_measured(
 
 def measure(machine: Machine, host: Host, *, brief: bool) -> Measurement:
     """The rate at which all threads read together. `ValueError` where it is no use to measure."""
-    usable = machine.cpu_cores_usable or 0
-    free = machine.memory_available_bytes or 0
     others = _count_other_programs(host)
-    if not host.live:
-        raise ValueError("the machine is a recorded one")
-    if not usable or not free:
-        raise ValueError("processors or free memory were not read")
-    if usable < 1:
-        cores = units.cores(usable)
-        raise ValueError(f"a quota of {cores} interrupts every measurement")
-    if brief and (others or 0) >= usable:
-        raise ValueError("other programs keep the processors busy")
-    count = min(int(usable), machine.cpu_cores_physical or 1, _MAX_THREADS)
+    _refuse_vain(machine, host, others if brief else None)
+    count = min(
+        int(machine.cpu_cores_usable or 1),
+        machine.cpu_cores_physical or 1,
+        _MAX_THREADS,
+    )
     wanted_bytes = max(_LEAST_BYTES, _TIMES_CACHES * cache_bytes(host))
-    part_bytes = min(wanted_bytes, free // 8, _MOST_BYTES) // count
-    times = _BRIEF if brief else _CAREFUL
-    traces = _read_in_threads(count, part_bytes, times)
+    free_bytes = machine.memory_available_bytes or 0
+    part_bytes = min(wanted_bytes, free_bytes // 8, _MOST_BYTES) // count
+    traces = _read_in_threads(count, part_bytes, _BRIEF if brief else _CAREFUL)
     filled_bytes = sum(trace.area_bytes for trace in traces)
     size = units.binary(filled_bytes)
     if filled_bytes < wanted_bytes // 2:
-        raise ValueError(
-            f"only {size} could be used, and caches may hold too much of it"
-        )
+        why = f"only {size} could be used, and caches may hold too much of it"
+        raise ValueError(why)
     least_share = min(trace.cpu_share for trace in traces)
     is_busy = others != 0 or least_share < _LEAST_CPU_SHARE
     when = "measured now" if brief else "measured"
@@ -117,6 +114,22 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> Measurement:
     return Measurement(
         bytes_per_second=joint_rate(traces), source=source, is_busy=is_busy
     )
+
+
+def _refuse_vain(machine: Machine, host: Host, others: int | None) -> None:
+    """Raise `ValueError` where no figure can come of it. `others`: how many other programs run,
+    where a brief measurement needs a processor that is free; None of a long one.
+    """
+    usable = machine.cpu_cores_usable
+    if not host.live:
+        raise ValueError("the machine is a recorded one")
+    if not usable or not machine.memory_available_bytes:
+        raise ValueError("processors or free memory were not read")
+    if usable < 1:
+        cores = units.cores(usable)
+        raise ValueError(f"a quota of {cores} interrupts every measurement")
+    if others is not None and others >= usable:
+        raise ValueError("other programs keep the processors busy")
 
 
 def _read_in_threads(count: int, part_bytes: int, times: _Times) -> list[Trace]:
@@ -174,9 +187,7 @@ def joint_rate(traces: Sequence[Trace]) -> int:
     """Bytes per second of all threads together, while all ran; `ValueError` where never."""
     start = max(trace.seconds[0] for trace in traces)
     end = min(trace.seconds[-1] for trace in traces)
-    chunks = 0
-    for trace in traces:
-        chunks += len([moment for moment in trace.seconds if start < moment <= end])
+    chunks = sum(trace.chunks_between(start, end) for trace in traces)
     if not chunks:
         raise ValueError("the threads did not run at the same time")
     return int(chunks * _CHUNK_BYTES / (end - start))
