@@ -80,10 +80,11 @@ def load_machines(
     processes: int | None = None,
 ) -> Fleet:
     """Recorded machines of all paths: of a file, of a folder, or of `-`, which is standard input or
-    the bytes `stdin`. Faults of records do not raise; `SelfhostError` says that the system ended a
-    process. A record without a name takes its file's, and its line's number where the file holds
-    several. `tell` hears how many machines were read. `processes` is how many may read; None: one for
-    each processor.
+    the bytes `stdin`. A record without a name takes its file's, and its line's number where the
+    file holds several. `tell` hears how many machines were read. So many `processes` may read;
+    None: one for each processor.
+
+    Faults of records do not raise; `SelfhostError` says that the system ended a process.
     """
     inputs = _Inputs(paths, stdin)
     loader = _Loader(inputs, tell)

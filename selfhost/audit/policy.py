@@ -1,5 +1,9 @@
 """`audit.toml`: which models must run on which machines, and which exceptions somebody answers
 for, until when.
+
+What goes in: the file as a `Document`, which collects the faults of its values. What comes out: a
+`Policy`, or `PolicyError` with every fault. Fields of the records below that are `read_by` are read
+from keys of their names; the functions beside them read those that need more than a type.
 """
 
 from __future__ import annotations
@@ -10,12 +14,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..catalogue.openness import canonical_expression
-from ..core.errors import PolicyError, Problem, WorkloadError
-from ..core.records import DAY, Record, read_by, shortened
-from ..core.tables import TABLES, Document, Remedy, TomlRow, TomlTable, shipped_table
+from ..core.errors import KeyPath, PolicyError, Problem, WorkloadError
+from ..core.records import DAY, Record, Stated, read_by, shortened
+from ..core.tables import (
+    TABLES,
+    Document,
+    Remedy,
+    TomlRow,
+    TomlTable,
+    shipped_record,
+)
 from ..core.templates import fill
 from ..core.units import parse_size
 from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_TYPES, Workload
@@ -38,6 +49,8 @@ BOUNDS: Mapping[str, Callable[[int, int], bool]] = {
 _MOST_COMPARED = 500
 # models side by side on one machine: each is one more program that runs at the same time
 _MOST_TOGETHER = 1_000
+# what a [[together]] states itself; all else is of its models
+_KEYS_OF_TOGETHER = ("machines", "severity")
 _NEEDS = ("private", "commercial", "modify", "auditable")
 _OF_ALL = dict.fromkeys(
     (*_NEEDS, "license"), "write it under [needs]: it holds for every model"
@@ -59,141 +72,187 @@ _LIMITS: Mapping[str, TomlRow] = {
     # every name that `Workload` reads as one
     "kv_cache_type": {"choices": (*KV_CACHE_TYPES, *CACHE_TYPE_NAMES)},
 }
-# the facts of a class, by the keys of `--set`, and what to write for each
-FACT_KEYS: Mapping[str, tuple[str, str]] = {
-    "disk": ("disks", '"500GB"'),
-    "cores": ("cpu_cores_usable", "8"),
-    "instruction_sets": ("instruction_sets", '["avx2", "f16c"]'),
-    "bandwidth": (BANDWIDTH, '"80GB/s"'),
-    "gpu": ("accelerators", '"24GiB", "2x24GiB:NAME:900GB/s" or a name with its maker'),
+
+
+class FactKey(NamedTuple):
+    """The fact of a machine that a key of `[class.facts]` states, and what to write for it."""
+
+    fact: str
+    example: str
+
+
+# by the keys of `--set`
+FACT_KEYS: Mapping[str, FactKey] = {
+    "disk": FactKey("disks", '"500GB"'),
+    "cores": FactKey("cpu_cores_usable", "8"),
+    "instruction_sets": FactKey("instruction_sets", '["avx2", "f16c"]'),
+    "bandwidth": FactKey(BANDWIDTH, '"80GB/s"'),
+    "gpu": FactKey(
+        "accelerators", '"24GiB", "2x24GiB:NAME:900GB/s" or a name with its maker'
+    ),
 }
 # of an entry of `Policy.models`: its index, the key, what is wrong, what to write instead
 Fault = tuple[int, str, str, Remedy]
 
 
+class StatedFact(NamedTuple):
+    """A fact that a class states: as it is written, and what `changes.value_of` reads in it."""
+
+    text: str
+    value: object
+
+
 def _selectors(table: TomlTable, key: str) -> tuple[Selector, ...]:
     """The selectors that are right; what is wrong with others is noted."""
-    texts = {*table.get(key, "tuple[str, ...]")}
-    values: Any = table.values.get(key) if texts else None
+    texts = set(table.get(key, "tuple[str, ...]"))
     if table.values.get(key) == []:
         remedy = "leave the key out to take every machine"
         table.problem(key, "is empty, so no machine would be judged", remedy)
-    names = _class_names(table.document)
+    if not texts:
+        return ()
     kept: list[Selector] = []
-    for index, text in enumerate(values or ()):
+    for index, text in enumerate(table.values[key]):
         # others, whose faults are noted, may be no texts
-        if not isinstance(text, str) or text not in texts:
-            continue
-        path, selector = (*table.path, key, index), Selector.parse(text.strip())
-        if selector is None:
-            table.document.add(
-                path, f'"{shortened(text)}" selects no machines', SELECTORS
-            )
-            continue
-        kept.append(selector)
-        name = selector.pattern
-        if selector.kind == "class" and name not in names:
-            remedy, near = (
-                f'add [[class]] with name = "{name}"',
-                [*islice(names, _MOST_COMPARED)],
-            )
-            meant = table.document.did_you_mean(name, near, remedy, '"class:{name}"')
-            table.document.add(path, f'no [[class]] has the name "{name}"', meant)
+        if isinstance(text, str) and text in texts:
+            selector = _selector(table, (*table.path, key, index), text)
+            if selector is not None:
+                kept.append(selector)
     return tuple(kept)
+
+
+def _selector(table: TomlTable, path: KeyPath, text: str) -> Selector | None:
+    """The selector of a text, whose class may be unknown; None where it is none."""
+    document = table.document
+    selector = Selector.parse(text.strip())
+    if selector is None:
+        message = f'"{shortened(text)}" selects no machines'
+        document.add(path, message, SELECTORS)
+        return None
+    name = selector.pattern
+    names = _class_names(document)
+    if selector.kind == "class" and name not in names:
+        near = list(islice(names, _MOST_COMPARED))
+        remedy = f'add [[class]] with name = "{name}"'
+        meant = document.did_you_mean(name, near, remedy, '"class:{name}"')
+        document.add(path, f'no [[class]] has the name "{name}"', meant)
+    return selector
 
 
 @lru_cache(maxsize=1)
 def _class_names(document: Document) -> Mapping[str, None]:
     """The names of the file's classes, whatever else is wrong with them."""
+    names: dict[str, None] = {}
     tables = document.values.get("class")
-    tables = tables if isinstance(tables, list) else ()
-    return dict.fromkeys(
-        str(table.get("name")) for table in tables if isinstance(table, dict)
-    )
+    if isinstance(tables, list):
+        for table in tables:
+            if isinstance(table, dict):
+                names[str(table.get("name"))] = None
+    return names
 
 
-def _bounds(table: TomlTable, key: str) -> tuple[tuple[str, int], ...]:
-    """`">=15GiB"` or `">=15GiB, <64GiB"`."""
+def _bounds(table: TomlTable, key: str) -> tuple[Bound, ...]:
+    """`">=15GiB"` or `">=15GiB, <64GiB"`: those in front of the first that is wrong."""
     text = table.get(key, "str")
-    bounds: list[tuple[str, int]] = []
-    for part in map(str.strip, text.split(",") if text is not None else ()):
-        sign = next((sign for sign in BOUNDS if part.startswith(sign)), "")
-        size_text = part.removeprefix(sign).strip()
+    bounds: list[Bound] = []
+    if text is None:
+        return ()
+    for part in text.split(","):
         try:
-            if not sign:
-                raise ValueError(
-                    f"{part!r} does not begin with one of {' '.join(BOUNDS)}"
-                )
-            size = parse_size(size_text)
+            bounds.append(_bound(part.strip()))
         except ValueError as error:
-            table.problem(
-                key, str(error), f'write {key} = ">=15GiB" or ">=15GiB, <64GiB"'
-            )
+            remedy = f'write {key} = ">=15GiB" or ">=15GiB, <64GiB"'
+            table.problem(key, str(error), remedy)
             break
-        bounds.append((sign, size))
     return tuple(bounds)
+
+
+def _bound(text: str) -> Bound:
+    """`>=15GiB`. Raises `ValueError`."""
+    for sign in BOUNDS:
+        if text.startswith(sign):
+            return Bound(sign, parse_size(text.removeprefix(sign).strip()))
+    raise ValueError(f"{text!r} does not begin with one of {' '.join(BOUNDS)}")
 
 
 def _architecture(table: TomlTable, key: str) -> str | None:
     text: str | None = table.get(key, "str")
-    if text is not None and text != normal_architecture(text):
-        remedy = f'did you mean "{normal_architecture(text)}"?'
-        table.problem(key, f'"{text}" is not a name that machine records use', remedy)
+    if text is None:
+        return None
+    name = normal_architecture(text)
+    if text != name:
+        message = f'"{text}" is not a name that machine records use'
+        table.problem(key, message, f'did you mean "{name}"?')
     return text
 
 
-def _facts(root: TomlTable, key: str) -> dict[str, tuple[str, object]]:
-    facts: dict[str, tuple[str, object]] = {}
+def _facts(root: TomlTable, key: str) -> dict[str, StatedFact]:
     table = root.get(key, "TomlTable")
+    facts: dict[str, StatedFact] = {}
     if table is None:
         return facts
-    cores = table.get("cores", "float")
-    texts = {fact: table.get(fact, "str") for fact in ("disk", "bandwidth", "gpu")} | {
-        "cores": None if cores is None else f"{cores:.15g}",
-        "instruction_sets": ",".join(table.get("instruction_sets", "tuple[str, ...]"))
-        or None,
-    }
-    table.close()
-    for fact, text in texts.items():
+    for fact, text in _texts_of_facts(table).items():
+        if text is None:
+            continue
         try:
-            if text is not None:
-                facts[fact] = text, value_of(fact, text)
+            facts[fact] = StatedFact(text, value_of(fact, text))
         except SettingError as error:
-            # its advice is of the command line
-            near, is_else, _ = (error.problems[0].remedy or "").partition(" Otherwise ")
-            remedy = f"{f'{near} Otherwise ' if is_else else ''}write {fact} = {FACT_KEYS[fact][1]}"
-            table.problem(fact, error.problems[0].message, remedy)
+            problem = error.problems[0]
+            remedy = _remedy_of_fact(fact, problem)
+            table.problem(fact, problem.message, remedy)
     return facts
+
+
+def _texts_of_facts(table: TomlTable) -> dict[str, str | None]:
+    """The facts as `--set` would have them; None for one that is not stated."""
+    cores = table.get("cores", "float")
+    texts = {fact: table.get(fact, "str") for fact in ("disk", "bandwidth", "gpu")}
+    texts["cores"] = None if cores is None else f"{cores:.15g}"
+    sets = table.get("instruction_sets", "tuple[str, ...]")
+    texts["instruction_sets"] = ",".join(sets) or None
+    table.close()
+    return texts
+
+
+def _remedy_of_fact(fact: str, problem: Problem) -> str:
+    """What to write in a policy; the advice of the problem is of the command line."""
+    meant, otherwise, _ = (problem.remedy or "").partition(" Otherwise ")
+    remedy = f"write {fact} = {FACT_KEYS[fact].example}"
+    return f"{meant}{otherwise}{remedy}" if otherwise else remedy
 
 
 def _needs(root: TomlTable, key: str) -> Workload:
     table = root.get(key, "TomlTable")
     if table is None:
         return Workload()
-    wishes: dict[str, Any] = {key: bool(table.get(key, "bool")) for key in _NEEDS}
+    wishes: dict[str, Any] = {need: bool(table.get(need, "bool")) for need in _NEEDS}
     text = table.get("license", "str")
-    try:
-        wishes["license"] = None if text is None else canonical_expression(text)
-    except WorkloadError as error:
-        for fault in error.problems:
-            table.problem("license", fault.message, fault.remedy)
+    if text is not None:
+        try:
+            wishes["license"] = canonical_expression(text)
+        except WorkloadError as error:
+            for fault in error.problems:
+                table.problem("license", fault.message, fault.remedy)
     table.close()
     return Workload(**wishes)
 
 
 def _classes(root: TomlTable, key: str) -> tuple[MachineClass, ...]:
-    tables: tuple[TomlTable, ...] = root.get(key, TABLES)
     classes: list[MachineClass] = []
     names: set[str] = set()
-    for table in tables:
+    for table in root.get(key, TABLES):
         machine_class: MachineClass = table.as_record(MachineClass)
         classes.append(machine_class)
-        if machine_class.name in names:
-            message = f'"{machine_class.name}" is the name of an earlier class'
+        name = machine_class.name
+        if name in names:
+            message = f'"{name}" is the name of an earlier class'
             table.problem("name", message, "rename one of the two")
-        if machine_class.name:
-            names.add(machine_class.name)
+        # None where it is missing
+        if name:
+            names.add(name)
     return tuple(classes)
+
+
+# ---------------------------------------------------------------------------------------- records
 
 
 class Selector(Record):
@@ -210,30 +269,55 @@ class Selector(Record):
         label, _, glob = rest.partition("=")
         if kind == "label" and label and glob:
             return cls(kind=kind, key=label, pattern=glob)
-        return (
-            cls(kind=kind, pattern=rest) if kind in ("class", "host") and rest else None
-        )
+        if kind in ("class", "host") and rest:
+            return cls(kind=kind, pattern=rest)
+        return None
 
     def __str__(self) -> str:
-        return f"{self.kind}:{'' if self.key is None else f'{self.key}='}{self.pattern}"
+        if self.key is None:
+            return f"{self.kind}:{self.pattern}"
+        return f"{self.kind}:{self.key}={self.pattern}"
+
+
+class Bound(NamedTuple):
+    """A bound on a size, such as `>=` and 16106127360."""
+
+    sign: str
+    size_bytes: int
+
+    def holds(self, size_bytes: int) -> bool:
+        """Whether a size is within it."""
+        return BOUNDS[self.sign](size_bytes, self.size_bytes)
 
 
 class Match(Record):
-    """The conditions of a class, all of which must hold; none at all takes every machine.
-
-    `labels` are globs by label, `memory_total_bytes` bounds such as `(">=", 16106127360)`.
+    """The conditions of a class, all of which must hold; none at all takes every machine. `labels`
+    are globs by label.
     """
 
     labels: Mapping[str, str] = read_by(name="label", default={})
-    memory_total_bytes: tuple[tuple[str, int], ...] = read_by(
+    memory_total_bytes: tuple[Bound, ...] = read_by(
         _bounds, name="memory_total", default=()
     )
     architecture: str | None = read_by(_architecture, default=None)
 
+    def excludes(self, machine: Machine) -> bool:
+        """Whether a condition does not hold; a fact that was not read breaks none."""
+        for key, glob in self.labels.items():
+            if key not in machine.labels or not fnmatchcase(machine.labels[key], glob):
+                return True
+        fits_any = self.architecture is None or machine.architecture is None
+        if not fits_any and machine.architecture != self.architecture:
+            return True
+        size_bytes = machine.memory_total_bytes
+        if size_bytes is None:
+            return False
+        return not all(bound.holds(size_bytes) for bound in self.memory_total_bytes)
+
 
 class MachineClass(Record):
     """One `[[class]]`; `memory` is the basis on which its machines are judged, None the usual one.
-    `facts` stand where records have none: by key the text and what `changes.value_of` reads in it.
+    `facts` stand, by key, where records have none.
     """
 
     name: str = read_by()
@@ -241,33 +325,20 @@ class MachineClass(Record):
         kind=Match, example="{} to take every machine, or name a condition"
     )
     memory: str | None = read_by(default=None, choices=("total", "available"))
-    facts: Mapping[str, tuple[str, object]] = read_by(_facts, default={})
+    facts: Mapping[str, StatedFact] = read_by(_facts, default={})
 
     def unread(self, machine: Machine) -> list[str]:
         """The facts that the class asks for and the machine's record lacks."""
-        facts = ("memory_total_bytes", "architecture")
-        return [
-            fact
-            for fact in facts
-            if getattr(self.match, fact) and getattr(machine, fact) is None
-        ]
+        facts: list[str] = []
+        if self.match.memory_total_bytes and machine.memory_total_bytes is None:
+            facts.append("memory_total_bytes")
+        if self.match.architecture and machine.architecture is None:
+            facts.append("architecture")
+        return facts
 
     def holds(self, machine: Machine) -> bool | None:
         """Whether the machine belongs; None where that hangs on a fact that was not read."""
-        match, size, labels = self.match, machine.memory_total_bytes, machine.labels
-        conditions = [
-            *(
-                key in labels and fnmatchcase(labels[key], glob)
-                for key, glob in match.labels.items()
-            ),
-            match.architecture is None
-            or machine.architecture in (None, match.architecture),
-            *(
-                size is None or BOUNDS[sign](size, bound)
-                for sign, bound in match.memory_total_bytes
-            ),
-        ]
-        if not all(conditions):
+        if self.match.excludes(machine):
             return False
         return None if self.unread(machine) else True
 
@@ -331,20 +402,26 @@ class Policy(Record):
 
     def selects(self, selectors: Sequence[Selector], machine: Machine) -> bool | None:
         """Whether any selector takes the machine; None where only an unread fact could tell."""
-        answers: list[bool | None] = []
-        for selector in selectors:
-            if selector.kind == "class":
-                named = self.classes_by_name.get(selector.pattern)
-                answers.append(named is not None and named.holds(machine))
-            else:
-                is_host = selector.key is None
-                text = (
-                    machine.name if is_host else machine.labels.get(selector.key or "")
-                )
-                answers.append(text is not None and fnmatchcase(text, selector.pattern))
-        if not selectors or True in answers:
+        if not selectors:
             return True
-        return None if None in answers else False
+        is_unclear = False
+        for selector in selectors:
+            takes = self._takes(selector, machine)
+            if takes:
+                return True
+            if takes is None:
+                is_unclear = True
+        return None if is_unclear else False
+
+    def _takes(self, selector: Selector, machine: Machine) -> bool | None:
+        """Whether one selector takes the machine."""
+        if selector.kind == "class":
+            machine_class = self.classes_by_name.get(selector.pattern)
+            return False if machine_class is None else machine_class.holds(machine)
+        text: str | None = machine.name
+        if selector.key is not None:
+            text = machine.labels.get(selector.key)
+        return text is not None and fnmatchcase(text, selector.pattern)
 
     @cached_property
     def classes_by_name(self) -> Mapping[str, MachineClass]:
@@ -380,24 +457,20 @@ class Policy(Record):
         """Faults of entries of `models` that show only later, each at its key and line."""
         document = self.document()
         for index, key, message, remedy in faults:
-            # "machines" and "severity" are the keys that a [[together]] has of its own
-            is_of_members = self.models[index].members and key not in (
-                "machines",
-                "severity",
-            )
-            place = (*self.place(index), "models" if is_of_members else key)
-            document.add(place, message, remedy)
+            stated_key = key
+            if self.models[index].members and key not in _KEYS_OF_TOGETHER:
+                stated_key = "models"
+            document.add((*self.place(index), stated_key), message, remedy)
         return document.problems
+
+
+# ----------------------------------------------------------------------------- reading the file
 
 
 def read_policy(document: Document) -> Policy:
     """The policy that `document` states. `PolicyError` holds every problem."""
     if not document.ok:
-        # a fault without a line is one of the whole file
-        raise PolicyError(
-            each.replace(remedy=INIT) if each.line is None and not each.remedy else each
-            for each in document.problems
-        )
+        raise PolicyError(map(_with_remedy, document.problems))
     root = document.root
     version = root.get("schema", "int", required=True, example=SCHEMA)
     if version is not None and version != SCHEMA:
@@ -409,7 +482,7 @@ def read_policy(document: Document) -> Policy:
     models += _together(root, policy.needs, models)
     exceptions = _exceptions(root, dict.fromkeys(wanted.name for wanted in models))
     root.close()
-    if not any(root.values.get(key) not in (None, []) for key in ("model", "together")):
+    if all(root.values.get(key) in (None, []) for key in ("model", "together")):
         message = "names no model, so there is nothing to judge"
         root.problem(None, message, 'add [[model]] with name = "mistral-7b"')
     if not document.ok:
@@ -417,31 +490,36 @@ def read_policy(document: Document) -> Policy:
     return policy.replace(models=_labelled(models), exceptions=exceptions)
 
 
+def _with_remedy(problem: Problem) -> Problem:
+    """A fault of a file that is no TOML, with what to do; one without a line is of the file."""
+    if problem.line is None and not problem.remedy:
+        return problem.replace(remedy=INIT)
+    return problem
+
+
 def _model(
     table: TomlTable, needs: Workload, alike: dict[Workload, Workload]
 ) -> Wanted:
     """One `[[model]]`. `alike` keeps what was asked, so that equal entries ask the same object."""
     name = table.get("name", "str", required=True) or ""
-    stated = {
-        key: table.get(key, Workload._kinds[key], **_LIMITS[key]) for key in ASKED
-    }
-    stated = {key: value for key, value in stated.items() if value is not None}
+    stated: dict[str, Any] = {}
+    for key in ASKED:
+        value = table.get(key, Workload._kinds[key], **_LIMITS[key])
+        if value is not None:
+            stated[key] = value
     asked = needs
     if stated:
         asked = needs.replace(**stated)
         asked = alike.setdefault(asked, asked)
-    where, is_required = (
-        table.fields(Wanted),
-        bool(table.get("require_runtime", "bool")),
-    )
+    where = table.fields(Wanted)
+    require_runtime = bool(table.get("require_runtime", "bool"))
     table.close(_OF_ALL)
-    index = int(table.path[-1])
     return Wanted(
-        index=index,
+        index=int(table.path[-1]),
         name=name,
         label=name,
         asked=asked,
-        require_runtime=is_required,
+        require_runtime=require_runtime,
         **where,
     )
 
@@ -449,69 +527,86 @@ def _model(
 def _together(
     root: TomlTable, needs: Workload, models: Sequence[Wanted]
 ) -> list[Wanted]:
-    kept: list[Wanted] = []
+    """Each `[[together]]`, whose models may be entries of their own."""
+    tables: tuple[TomlTable, ...] = root.get("together", TABLES)
+    if not tables:
+        return []
     by_name: dict[str, list[Wanted]] = {}
-    labelled = _labelled(models) if "together" in root.values else ()
+    labelled = _labelled(models)
     for wanted in labelled:
         by_name.setdefault(wanted.name, []).append(wanted)
     # a label goes before a name
     by_name.update((wanted.label, [wanted]) for wanted in labelled)
-    for table in root.get("together", TABLES):
+    kept: list[Wanted] = []
+    for table in tables:
         members: list[Wanted] = []
-        names: Sequence[str] = table.get("models", "tuple[str, ...]", required=True)
-        if len(names) > _MOST_TOGETHER:
-            message = (
-                f"names {len(names):,} models; at most {_MOST_TOGETHER:,} can "
-                f"be judged together"
-            )
-            table.problem("models", message, "list only models that share one machine")
-            names = ()
-        for number, name in enumerate(names):
+        for number, name in enumerate(_names_together(table)):
             # one without an entry by its name alone
             alone = Wanted(index=0, name=name, label=name, asked=needs)
             entries = by_name.get(name, [alone])
             if len(entries) > 1:
-                labels = " or ".join(f'"{each.label}"' for each in entries[:3])
-                message = f'"{name}" is the name of several [[model]] entries'
-                place = (*table.path, "models", number)
-                table.document.add(place, message, f"write which: {labels}")
+                _note_several(table, number, entries)
             members.append(entries[0])
-        stated = table.values.get("models")
-        if isinstance(stated, list) and len(stated) < 2:
-            remedy = (
-                'write models = ["mistral-7b", "bge-m3"]; a single model is a [[model]]'
-            )
-            table.problem("models", "names fewer than two models", remedy)
-        index, where = len(models) + len(kept), table.fields(Wanted)
+        _note_if_alone(table)
+        where = table.fields(Wanted)
         table.close(_OF_ALL)
-        name, label = (
-            " + ".join(getattr(each, key) for each in members)
-            for key in ("name", "label")
-        )
-        whole = tuple(members)
         kept.append(
             Wanted(
-                index=index, name=name, label=label, asked=needs, members=whole, **where
+                index=len(models) + len(kept),
+                name=" + ".join([member.name for member in members]),
+                label=" + ".join([member.label for member in members]),
+                asked=needs,
+                members=tuple(members),
+                **where,
             )
         )
     return kept
 
 
+def _names_together(table: TomlTable) -> Sequence[str]:
+    """The models of a `[[together]]`; none where they are too many."""
+    names: Sequence[str] = table.get("models", "tuple[str, ...]", required=True)
+    if len(names) <= _MOST_TOGETHER:
+        return names
+    most = f"at most {_MOST_TOGETHER:,} can be judged together"
+    message = f"names {len(names):,} models; {most}"
+    table.problem("models", message, "list only models that share one machine")
+    return ()
+
+
+def _note_if_alone(table: TomlTable) -> None:
+    stated = table.values.get("models")
+    if isinstance(stated, list) and len(stated) < 2:
+        remedy = (
+            'write models = ["mistral-7b", "bge-m3"]; a single model is a [[model]]'
+        )
+        table.problem("models", "names fewer than two models", remedy)
+
+
+def _note_several(table: TomlTable, number: int, entries: Sequence[Wanted]) -> None:
+    """Note that the name at that place is of several entries."""
+    labels = " or ".join([f'"{entry.label}"' for entry in entries[:3]])
+    message = f'"{entries[0].name}" is the name of several [[model]] entries'
+    path = (*table.path, "models", number)
+    table.document.add(path, message, f"write which: {labels}")
+
+
 def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
     """Labels that no two entries share: some readers keep the first of two equal names."""
-    names = Counter(wanted.label for wanted in models)
-    labels = []
+    counts = Counter([wanted.label for wanted in models])
+    labels: list[str] = []
     for wanted in models:
-        labels.append(_full_label(wanted) if names[wanted.label] > 1 else wanted.label)
-    times = Counter(labels)
+        is_shared = counts[wanted.label] > 1
+        labels.append(_full_label(wanted) if is_shared else wanted.label)
+    counts = Counter(labels)
     labelled: list[Wanted] = []
     for wanted, label in zip(models, labels, strict=True):
-        if times[label] > 1:
-            labelled.append(wanted.replace(label=f"{label} (model[{wanted.index}])"))
-        elif label != wanted.label:
-            labelled.append(wanted.replace(label=label))
-        else:
-            labelled.append(wanted)
+        unique = label
+        if counts[label] > 1:
+            unique = f"{label} (model[{wanted.index}])"
+        labelled.append(
+            wanted.replace(label=unique) if unique != wanted.label else wanted
+        )
     return tuple(labelled)
 
 
@@ -520,9 +615,10 @@ def _full_label(wanted: Wanted) -> str:
     parts = [wanted.label]
     for key, words in ASKED.items():
         value = getattr(wanted.asked, key)
-        if value is not None and (key, value) != ("parallel", 1):
-            shown = f"{value:g}" if isinstance(value, float) else value
-            parts.append(fill(words, {"value": shown}))
+        if value is None or (key, value) == ("parallel", 1):
+            continue
+        shown = f"{value:g}" if isinstance(value, float) else value
+        parts.append(fill(words, {"value": shown}))
     if wanted.require_runtime:
         parts.append("runtime installed")
     if wanted.machines:
@@ -531,6 +627,7 @@ def _full_label(wanted: Wanted) -> str:
 
 
 def _exceptions(root: TomlTable, names: Mapping[str, None]) -> tuple[Exemption, ...]:
+    """Each `[[exception]]`, which must be for a model of the policy."""
     kept: list[Exemption] = []
     for index, table in enumerate(root.get("exception", TABLES)):
         stated = table.fields(Exemption)
@@ -538,14 +635,24 @@ def _exceptions(root: TomlTable, names: Mapping[str, None]) -> tuple[Exemption, 
         model = stated["model"]
         if model is not None and model not in names:
             remedy = "write the name as its [[model]] does, or remove the exception"
-            near = [*islice(names, _MOST_COMPARED)]
+            near = list(islice(names, _MOST_COMPARED))
             meant = table.document.did_you_mean(model, near, remedy, '"{name}"')
             table.problem("model", f'no [[model]] has the name "{model}"', meant)
         kept.append(Exemption(index=index, **stated))
     return tuple(kept)
 
 
+def _as_written(table: TomlTable, key: str) -> str:
+    """A text of many lines, which are kept."""
+    return str(table.get(key, "Any"))
+
+
+class _StarterPolicy(Stated):
+    schema: int
+    text: str = read_by(_as_written, default="")
+
+
 def starter_policy() -> str:
     """The text of `specs/common/starter_policy.toml`: valid as it stands."""
-    text: str = shipped_table("starter_policy")["text"]
+    text = shipped_record(_StarterPolicy, "starter_policy").text
     return text.replace("@checks@", " | ".join(CHECKS))
