@@ -101,7 +101,7 @@ class Task(Record):
     def _decide(self, wanted: Wanted, judge: Judge, numbers: Numbers) -> Decision:
         """What decides on a machine of the kind with these numbers."""
         verdict = judge(wanted, self.basis, self.kind.machine(numbers))
-        findings: list[tuple[str, str, str]] = []
+        findings = []
         lacks = 0.0
         for finding in verdict.findings:
             if finding.decides:
@@ -122,7 +122,7 @@ def _boxes(parts: Sequence[list[int]], wanted: Wanted) -> list[list[int]]:
     all where models share the machine: what lies on which accelerator then follows no order of the
     machines' numbers.
     """
-    boxes: list[list[int]] = []
+    boxes = []
     for part in parts:
         if wanted.members or len(part) <= _FEW:
             boxes += [[place] for place in part]
@@ -222,7 +222,7 @@ class FleetJudge:
 
     def _entries_for(self, place: int, machine: Machine) -> tuple[Asking, ...]:
         """The entries that are for a machine."""
-        asking: list[Asking] = []
+        asking = []
         for wanted in self._policy.models:
             selected = self._policy.selects(wanted.machines, machine)
             if selected is False:
@@ -264,7 +264,7 @@ class FleetJudge:
         work = sum(task.work for task in tasks)
         done = 0.0
         verdicts = len(self._machines) * len(self._policy.models)
-        refused: set[int] = set()
+        refused = set()
         for task, results in _task_results(tasks, self._judge):
             for question, result in zip(task.questions, results, strict=True):
                 if isinstance(result, SelfhostError):
@@ -302,10 +302,10 @@ class FleetJudge:
         if self._check_name is None:
             return
         check_name = cache(self._check_name)
-        asked: set[int] = set()
+        asked = set()
         for batch in self._batches:
             asked.update([asker.entry for asker in batch.asking])
-        refused_questions: set[int] = set()
+        refused_questions = set()
         for index in sorted(asked):
             wanted = self._policy.models[index]
             for member in wanted.members or (wanted,):
@@ -342,7 +342,7 @@ class FleetJudge:
         for asker in asking:
             if asker.entry not in self.refused:
                 by_first.setdefault(self._first[asker.entry], []).append(asker)
-        questions: list[Question] = []
+        questions = []
         for first, entries in by_first.items():
             questions.append(Question(self._policy.models[first], tuple(entries)))
         return tuple(questions)
@@ -351,7 +351,7 @@ class FleetJudge:
         self, parts: Sequence[Sequence[int]], questions: Sequence[Question]
     ) -> Iterator[_Share]:
         """The machines of these parts, as many at a time as make the work of a task."""
-        numbers: dict[int, Numbers] = {}
+        numbers = {}
         work = 0.0
         for part in parts:
             for place in part:
@@ -430,7 +430,7 @@ def _judgements(question: Question, machines: int) -> float:
 def _first_that_ask_the_same(policy: Policy) -> list[int]:
     """For each entry of a policy the index of the first that asks the same."""
     first_by_question: dict[object, int] = {}
-    first: list[int] = []
+    first = []
     for wanted in policy.models:
         first.append(first_by_question.setdefault(wanted.question, wanted.index))
     return first

@@ -198,7 +198,7 @@ class Machines(Sequence[Machine]):
 
 def _numbers_of(machine: Machine) -> dict[Slot, int]:
     """The numbers of a machine, by their slots: those that are known."""
-    numbers: dict[Slot, int] = {}
+    numbers = {}
     for slot in _OF_MACHINE:
         number = getattr(machine, slot.fact)
         if number is not None:
@@ -309,7 +309,7 @@ def machines_that_fare_alike(
         else:
             column = _column_that_decides(slots, columns, worst.key, best.key)
             waiting += _halves(box, column)
-    alike: list[AlikeMachines] = []
+    alike = []
     for key, places in places_by_key.items():
         hardest = min(places)
         lacks = 0.0

@@ -96,13 +96,13 @@ def _is_node(item: object) -> bool:
 def _nodes(items: list[object]) -> list[Entry]:
     """The nodes among the items of a list, which may hold other things too."""
     # dynamic resource allocation: devices that no label tells of
-    with_slices: set[str] = set()
+    with_slices = set()
     for item in items:
         if value_at(item, "kind") == "ResourceSlice":
             name = plain(value_at(item, "spec", "nodeName"), MAX_NAME)
             if name is not None:
                 with_slices.add(name)
-    entries: list[Entry] = []
+    entries = []
     for number, item in enumerate(items):
         place = f"items[{number}]"
         if isinstance(item, Mapping) and _is_node(item):
@@ -183,7 +183,7 @@ class _Node:
     def _put_instruction_sets(self, machine: MachineDraft) -> None:
         """State those that Node Feature Discovery labels."""
         names = machine.table.sets
-        found: list[str] = []
+        found = []
         for key, value in self.labels.items():
             is_feature = key.startswith(_FEATURE) and len(key) <= _LONGEST_FEATURE
             if is_feature and value == "true":
@@ -206,7 +206,7 @@ class _Node:
     def _kept_labels(self) -> dict[str, str]:
         """Those that make classes of machines; none of the others, which anybody may write."""
         table = table_of("kubernetes")
-        kept: dict[str, object] = {}
+        kept = {}
         for key, label in table.kept_labels.items():
             kept[key] = self.labels.get(label)
         kept["pool"] = self._pool()
@@ -230,7 +230,7 @@ class _Node:
 
     def _taints(self) -> list[_Taint]:
         """What keeps pods away."""
-        taints: list[_Taint] = []
+        taints = []
         for row in rows_of(self.node, "spec", "taints"):
             key = plain(row.get("key"), 120)
             effect = row.get("effect")
@@ -240,7 +240,7 @@ class _Node:
 
     def _states(self, taints: list[_Taint]) -> list[str]:
         """Why the node takes no new work; that it is ready where it does and says so."""
-        states: list[str] = []
+        states = []
         if value_at(self.node, "spec", "unschedulable") is True:
             states.append("cordoned")
         for taint in taints:
@@ -324,12 +324,12 @@ class _Devices:
         return not any(_GPU_RESOURCE.match(str(name)) for name in capacity)
 
     def _labelled_cards(self) -> list[_LabelledCards]:
-        parts: list[str] = []
+        parts = []
         for key in self._all_labels:
             match = _MIG.fullmatch(key)
             if match is not None:
                 parts.append(match[1])
-        found: list[_LabelledCards] = []
+        found = []
         undivided = self._number_of_undivided(beside_parts=bool(parts))
         if undivided:
             card = self._card("gpu", "NVIDIA-GPU", self._shares_of_memory())

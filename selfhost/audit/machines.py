@@ -90,7 +90,7 @@ def load_machines(
     loader = _Loader(inputs, tell)
     for batch in _read_all(inputs.batches(), processes or usable_processors()):
         loader.add(batch)
-    notes: list[str] = []
+    notes = []
     if inputs.not_read:
         # a file that is no record may be a host's that was written empty: it is named
         names = listed([shown(path) for path in inputs.not_read])

@@ -110,7 +110,7 @@ def _selectors(table: TomlTable, key: str) -> tuple[Selector, ...]:
         table.problem(key, "is empty, so no machine would be judged", remedy)
     if not texts:
         return ()
-    kept: list[Selector] = []
+    kept = []
     for index, text in enumerate(table.values[key]):
         # others, whose faults are noted, may be no texts
         if isinstance(text, str) and text in texts:
@@ -153,7 +153,7 @@ def _class_names(document: Document) -> Mapping[str, None]:
 def _bounds(table: TomlTable, key: str) -> tuple[Bound, ...]:
     """`">=15GiB"` or `">=15GiB, <64GiB"`: those in front of the first that is wrong."""
     text = table.get(key, "str")
-    bounds: list[Bound] = []
+    bounds = []
     if text is None:
         return ()
     for part in text.split(","):
@@ -237,8 +237,8 @@ def _needs(root: TomlTable, key: str) -> Workload:
 
 
 def _classes(root: TomlTable, key: str) -> tuple[MachineClass, ...]:
-    classes: list[MachineClass] = []
-    names: set[str] = set()
+    classes = []
+    names = set()
     for table in root.get(key, TABLES):
         machine_class: MachineClass = table.as_record(MachineClass)
         classes.append(machine_class)
@@ -329,7 +329,7 @@ class MachineClass(Record):
 
     def unread(self, machine: Machine) -> list[str]:
         """The facts that the class asks for and the machine's record lacks."""
-        facts: list[str] = []
+        facts = []
         if self.match.memory_total_bytes and machine.memory_total_bytes is None:
             facts.append("memory_total_bytes")
         if self.match.architecture and machine.architecture is None:
@@ -502,7 +502,7 @@ def _model(
 ) -> Wanted:
     """One `[[model]]`. `alike` keeps what was asked, so that equal entries ask the same object."""
     name = table.get("name", "str", required=True) or ""
-    stated: dict[str, Any] = {}
+    stated = {}
     for key in ASKED:
         value = table.get(key, Workload._kinds[key], **_LIMITS[key])
         if value is not None:
@@ -539,7 +539,7 @@ def _together(
     by_name.update((wanted.label, [wanted]) for wanted in labelled)
     kept: list[Wanted] = []
     for table in tables:
-        members: list[Wanted] = []
+        members = []
         for number, name in enumerate(_names_together(table)):
             # one without an entry by its name alone
             alone = Wanted(index=0, name=name, label=name, asked=needs)
@@ -594,12 +594,12 @@ def _note_several(table: TomlTable, number: int, entries: Sequence[Wanted]) -> N
 def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
     """Labels that no two entries share: some readers keep the first of two equal names."""
     counts = Counter([wanted.label for wanted in models])
-    labels: list[str] = []
+    labels = []
     for wanted in models:
         is_shared = counts[wanted.label] > 1
         labels.append(_full_label(wanted) if is_shared else wanted.label)
     counts = Counter(labels)
-    labelled: list[Wanted] = []
+    labelled = []
     for wanted, label in zip(models, labels, strict=True):
         unique = label
         if counts[label] > 1:
@@ -628,7 +628,7 @@ def _full_label(wanted: Wanted) -> str:
 
 def _exceptions(root: TomlTable, names: Mapping[str, None]) -> tuple[Exemption, ...]:
     """Each `[[exception]]`, which must be for a model of the policy."""
-    kept: list[Exemption] = []
+    kept = []
     for index, table in enumerate(root.get("exception", TABLES)):
         stated = table.fields(Exemption)
         table.close()

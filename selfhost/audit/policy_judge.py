@@ -59,7 +59,7 @@ class PolicyJudge:
 
     def __call__(self, wanted: Wanted, basis: str, machine: Machine) -> Verdict:
         """Raises `SelfhostError` for an entry that can be judged on no machine."""
-        models: list[Wanted] = []
+        models = []
         for model in wanted.members or (wanted,):
             asked = model.asked.replace(memory_basis=basis)
             models.append(model.replace(asked=asked))

@@ -66,7 +66,7 @@ def read_prometheus(document: Answer, _file: str) -> list[Entry] | None:
         return [Entry(fault=fault)]
     if "data" not in document or document.get("status") != "success":
         return None
-    entries: list[Entry] = []
+    entries = []
     instances: dict[str, Samples] = {}
     rows = value_at(document, "data", "result")
     for number, row in enumerate(rows if isinstance(rows, list) else ()):
@@ -101,7 +101,7 @@ def _hosts(instances: Mapping[str, Samples]) -> list[_Host]:
         host = _Host(_names(instance, samples), samples)
         states_memory = any("_memory_" in metric for metric in samples)
         (hosts if states_memory else others).append(host)
-    samples_by_name: dict[str, Samples] = {}
+    samples_by_name = {}
     for host in hosts:
         for name in host.names:
             samples_by_name[name] = host.samples
@@ -151,7 +151,7 @@ def _record_of_samples(samples: Samples, name: str | None) -> dict[str, Any]:
     for row in machine.table.rows:
         metric = row.path.partition("/")[0].replace("node_cpu_cores", "node_cpu_info")
         machine.lacks(row.fact, f"{metric} is not in the answer", f"query {metric} too")
-    kept: dict[str, object] = {}
+    kept = {}
     for key in systems_table().class_labels:
         if key in of_memory.series:
             kept[key] = of_memory.series[key]
@@ -178,7 +178,7 @@ def _stated_facts(machine: MachineDraft, samples: Samples) -> dict[str, object]:
 
 def _count_values(samples: Samples, metric: str, *keys: str) -> int | None:
     """How many different values these labels have together, where all are there; None for none."""
-    found: set[tuple[str | None, ...]] = set()
+    found = set()
     for sample in samples.get(metric, ()):
         found.add(tuple([plain(sample.series.get(key), 60) for key in keys]))
     count = sum(None not in values for values in found)
@@ -198,7 +198,7 @@ def _volumes(samples: Samples) -> list[Volume]:
 
 def _by_mount(samples: Samples, metric: str) -> dict[str, Sample]:
     """The last sample of each mount point."""
-    found: dict[str, Sample] = {}
+    found = {}
     for sample in samples.get(metric, ()):
         mount = sample.series.get("mountpoint")
         if isinstance(mount, str):
@@ -232,7 +232,7 @@ def _cards(samples: Samples) -> list[Card]:
     """Each card, and each instance of a divided one, which itself is left out."""
     by_key = _cards_by_key(samples)
     divided = {key.number for key in by_key if key.part}
-    cards: list[Card] = []
+    cards = []
     for key, card in by_key.items():
         if key.part or key.number not in divided:
             cards.append(_card(key, card))

@@ -192,9 +192,9 @@ def row_of(
     covers: Mapping[str, Exemption],
 ) -> Row:
     """What the policy says of a verdict; `covers` are the exceptions in force, by their checks."""
-    failed: list[Finding] = []
-    undecided: list[Finding] = []
-    excepted: list[tuple[str, Exemption]] = []
+    failed = []
+    undecided = []
+    excepted = []
     for finding in _deciding(verdict):
         if finding.check in covers:
             excepted.append((finding.check, covers[finding.check]))
@@ -235,7 +235,7 @@ def _reason(finding: Finding) -> Reason:
 
 def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
     """The row of a machine of which a fact is unread that the policy's class asks for."""
-    reasons: list[Reason] = []
+    reasons = []
     for selector in wanted.machines:
         if selector.kind != "class":
             continue
@@ -254,7 +254,7 @@ def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
 
 def _unread_of_class(machine_class: MachineClass, machine: Machine) -> list[Reason]:
     """Why it is not known whether a machine belongs to a class."""
-    reasons: list[Reason] = []
+    reasons = []
     for fact in machine_class.unread(machine):
         why = machine.why_unread(fact)
         text = f"may be of class {machine_class.name}: {why.fact} was not read ({why.reason})"
@@ -298,7 +298,7 @@ class Exemptions:
 
     def concerning(self, model: str, machine: Machine) -> tuple[int, ...]:
         """The exceptions for a model that is judged on the machine, in the policy's order."""
-        numbers: list[int] = []
+        numbers = []
         for exemption in self._by_model.get(model, ()):
             if self._policy.selects(exemption.machines, machine):
                 numbers.append(exemption.index)

@@ -90,7 +90,7 @@ def _problems(
     if not machines and not problems:
         message = "there is no machine to judge"
         problems.append(Problem(file=policy.file, message=message, remedy=RECORD_IT))
-    unplaced: list[Wanted] = []
+    unplaced = []
     if machines:
         others = _of_other_classes(policy, judging, machines)
         unplaced = [
@@ -122,7 +122,7 @@ def _of_other_classes(
 def _notes_of_other_classes(
     policy: Policy, judging: FleetJudge, machines: int
 ) -> list[str]:
-    names: list[str] = []
+    names = []
     for wanted in _of_other_classes(policy, judging, machines):
         names.append(f"{wanted.name} ({' '.join(map(str, wanted.machines))})")
     if not names:
@@ -156,8 +156,8 @@ def problems_of(path: str, judge_entry: PolicyJudge) -> tuple[Problem, ...]:
         policy = read_policy(Document.read(path))
     except PolicyError as error:
         return error.problems
-    refused: dict[int, SelfhostError] = {}
-    refusals: dict[object, SelfhostError | None] = {}
+    refused = {}
+    refusals = {}
     faulty = 0
     for wanted in policy.models:
         question = wanted.question
@@ -188,7 +188,7 @@ def entry_problems(
     machines: int = 0,
 ) -> tuple[Problem, ...]:
     """What is wrong with entries that were refused, or are for none of so many machines."""
-    faults: list[Fault] = []
+    faults = []
     for index, error in refused.items():
         faults += _faults_of(index, error)
     message = f"selects none of the {machines:,} machines"
@@ -254,7 +254,7 @@ def _missing_machines(audit: Audit, baseline: Baseline, fleet: Fleet) -> list[Pr
     gone = dict.fromkeys([name for name in names if name not in seen])
     message = f"{NOT_JUDGED}it is in the baseline but no longer here"
     remedy = "restore its record; if the machine is gone for good, write a new baseline"
-    missing: list[Problem] = []
+    missing = []
     # a baseline may hold a million others
     for name in islice(gone, MAX_PROBLEMS + 1):
         text = f"{name}{message}"

@@ -39,7 +39,7 @@ def serving_machines(policy: Policy, fleet: Fleet) -> Serving:
     is_skipped = policy.out_of_service == "skip"
     machines = fleet.machines
     reasons = [_why_resting(labels) for labels in machines.labels]
-    resting: list[str] = []
+    resting = []
     for name, reason in zip(machines.names, reasons, strict=True):
         if reason:
             resting.append(f'"{name}" ({reason})')
@@ -60,7 +60,7 @@ def serving_machines(policy: Policy, fleet: Fleet) -> Serving:
 def _why_resting(labels: Mapping[str, str]) -> str:
     """The words of a machine's labels that say that it takes no new work; empty for none."""
     resting_words = systems_table().resting
-    found: list[str] = []
+    found = []
     for key, text in labels.items():
         if key.endswith(".state"):
             words = text.lower().split(",")
@@ -96,7 +96,7 @@ def notes_of_days(machines: Machines, today: str) -> list[str]:
     moments = _moments(machines)
     if not moments:
         return []
-    notes: list[str] = []
+    notes = []
     # of several the first
     oldest = min(moments, key=_time_of)
     if oldest.day < today:
@@ -118,7 +118,7 @@ def notes_of_days(machines: Machines, today: str) -> list[str]:
 
 def _moments(machines: Machines) -> list[_Moment]:
     """The moments of all records that have one that is a moment in UTC."""
-    moments: list[_Moment] = []
+    moments = []
     for name, read_at in zip(machines.names, machines.times, strict=True):
         try:
             time = datetime.fromisoformat(read_at or "").astimezone(UTC)
@@ -165,7 +165,7 @@ def with_stated_facts(policy: Policy, machines: Machines) -> tuple[Machines, lis
                 changed = changed.stated(values, fact.source)
                 counts[key, fact.text, fact.source] += 1
         completed.add(changed)
-    notes: list[str] = []
+    notes = []
     for (key, text, source), count in counts.items():
         notes.append(f"{key} of {units.plural(count, 'machine')}: {text}, {source}")
     return completed, notes
