@@ -53,7 +53,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     program = runtime_check(question, machine)
     why_not = why_no_pace((*layout.findings, processor, program))
     if why_not is not None:
-        layout = _without_pace(layout, why_not)
+        layout = _without_pace(layout, machine, why_not)
     context = context_check(question)
     if context is not None:
         findings.append(context)
@@ -75,7 +75,10 @@ def judge(question: Question, machine: Machine) -> Judged:
 
 
 def layout_for(question: Question, machine: Machine) -> Judged:
-    """The layout that is judged, with the findings of memory, accelerators and pace alone."""
+    """The layout that is judged, with the findings of memory, accelerators and pace alone.
+
+    No pace is told of a layout that has no room.
+    """
     layout = best_layout(question, machine)
     if layout.failed and _takes_turns(question):
         return _served_in_turn(question, machine) or layout
@@ -88,7 +91,7 @@ def best_layout(
     """The first layout that has room and is fast enough, with its pace.
 
     Where none is fast enough: the best of those that have room. Where none has room: the one that
-    lacks least memory. `at_any_pace`: the first that has room, without its pace.
+    lacks least memory, without its pace. `at_any_pace`: the first that has room, without its pace.
     """
     seen = list[Judged]()
     slow = list[Judged]()
@@ -103,10 +106,7 @@ def best_layout(
         if speed is None or not speed.decides:
             return paced
         slow.append(paced)
-    if slow:
-        return _best_of_slow(slow)
-    nearest = _nearest_to_fit(seen)
-    return nearest if at_any_pace else _with_pace(nearest, machine)
+    return _best_of_slow(slow) if slow else _nearest_to_fit(seen)
 
 
 def _best_of_slow(slow: Sequence[Judged]) -> Judged:
@@ -179,12 +179,19 @@ def _paced(layout: Judged, pace: Speed, finding: Finding) -> Judged:
     return layout.replace(speed=pace, findings=(*layout.findings, finding))
 
 
-def _without_pace(layout: Judged, why_not: str) -> Judged:
+def _without_pace(layout: Judged, machine: Machine, why_not: str) -> Judged:
     """What does not run, with the reason why no pace is told."""
-    assert layout.speed is not None, "every layout that is judged has a pace"
+    question, placed = layout.question, layout.needs
+    speed = Speed(how=why_not)
+    if question.step is None:
+        from .pace.work import pace_of_work
+
+        assert placed is not None
+        # what is done says in which unit its pace is not told
+        unit = pace_of_work(question, placed, machine).unit
+        speed = Speed(unit=unit, how=why_not)
     findings = [finding for finding in layout.findings if finding.check != "speed"]
-    findings.append(no_pace_finding(layout.question, why_not))
-    speed = Speed(unit=layout.speed.unit, how=why_not)
+    findings.append(no_pace_finding(question, why_not))
     return layout.replace(speed=speed, findings=tuple(findings))
 
 
