@@ -34,7 +34,9 @@ def with_automatic_batch(question: Question, machine: Machine) -> Needs:
     They stay as they are where the program has no rule, a batch was asked for, or the version that
     is installed is older than the rule.
     """
-    runtime, case, needs = question.runtime, question.case, question.needs
+    needs = question.needs
+    runtime = question.runtime
+    case = question.case
     assert needs is not None
     if runtime is None or case is None:
         return needs
@@ -65,7 +67,8 @@ class _BatchChoice(Record):
     @property
     def is_made(self) -> bool:
         """Whether the program that is installed chooses the batch for that model."""
-        batches, case = self.runtime.batches, self.case
+        batches = self.runtime.batches
+        case = self.case
         if not batches.automatic and not batches.embedding_tokens:
             return False
         if case.format != "gguf" or not case.has_row:

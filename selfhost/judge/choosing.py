@@ -166,7 +166,8 @@ def _faster_pace(usual: Judged, judged: Judged) -> str | None:
     """The pace of the usual default, where it is faster than the candidate."""
     if usual.speed is None or judged.speed is None:
         return None
-    pace, other = usual.speed.judged, judged.speed.judged
+    pace = usual.speed.judged
+    other = judged.speed.judged
     if pace is None or other is None or other.likely >= pace.likely:
         return None
     return units.speed(pace.likely)

@@ -72,12 +72,13 @@ def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
 
 def takes_first_of_list(question: Question) -> bool:
     """Pictures or video in no stated type, where the program is free or has a list."""
-    stated, runtime = question.stated, question.runtime
+    runtime = question.runtime
     if question.needs is None or runtime is None or _are_files_fixed(question):
         return False
-    if stated.runtime is not None and not runtime.gpus.quantizations:
-        return False
+    stated = question.stated
     if stated.task != "generate" or stated.quantization is not None:
+        return False
+    if stated.runtime is not None and not runtime.gpus.quantizations:
         return False
     return question.spec.modality in PICTURES
 
@@ -116,18 +117,17 @@ def cases(search: Search) -> Iterator[Candidate]:
 
 def _ways_for_text(search: Search) -> Iterator[Candidate]:
     """The usual type, which is taken where no other is good; then those that may be better."""
-    question, usual = search.question, search.usual
-    yield _UsualText(search=search, question=question)
-    if _may_run_in_smaller_type(usual):
-        for quantization in question.in_turn:
+    yield _UsualText(search=search, question=search.question)
+    if _may_run_in_smaller_type(search.usual):
+        for quantization in search.question.in_turn:
             smaller = search.asked_with(Change(quantization=quantization))
             if smaller is not None:
                 yield _SmallerType(search=search, question=smaller)
-    if search.machine.accelerators and _is_type_free(question):
-        is_preferred = search.runtime.gpus.preferred_from > 0
-        if is_preferred or usual.fits:
+    if search.machine.accelerators and _is_type_free(search.question):
+        if search.runtime.gpus.preferred_from > 0:
             yield from _programs_for_many(search)
-        if usual.fits and not is_preferred:
+        elif search.usual.fits:
+            yield from _programs_for_many(search)
             yield from _larger_types(search)
     yield from _by_tag(search)
 
@@ -166,9 +166,10 @@ class _UsualText(_TextInTurn):
 
     def why(self, judged: Judged) -> str | None:
         """That nobody publishes the type which is usual for the model."""
-        question, usual = judged.question, self.default_type
+        question = judged.question
         if not question.in_turn or question.here is not None or not judged.fits:
             return None
+        usual = self.default_type
         if judged.quantization == usual:
             return None
         return self.phrased("published", judged, usual=usual)
@@ -197,9 +198,9 @@ def _may_run_in_smaller_type(usual: Judged) -> bool:
     if usual.question.in_turn != (FOUR_BITS,) or usual.memory is None:
         return True
     lacking_bytes = usual.lacking_bytes()
-    return lacking_bytes == inf or (
-        lacking_bytes <= usual.memory.high_bytes / _SAVED_PART
-    )
+    if lacking_bytes == inf:
+        return True
+    return lacking_bytes <= usual.memory.high_bytes / _SAVED_PART
 
 
 class _ProgramForMany(Candidate):
@@ -211,22 +212,26 @@ class _ProgramForMany(Candidate):
         return _is_as_good(judged, self.search.usual)
 
     def why(self, judged: Judged) -> str | None:
-        search, runtime = self.search, judged.question.runtime
+        if judged is self.search.usual:
+            return None
+        runtime = judged.question.runtime
+        usual = self.search.runtime
         # only a question with a program is a candidate
         assert runtime is not None
-        if judged is search.usual:
-            return None
-        if runtime.id == search.runtime.id:
-            return self.phrased("smaller", judged, first=search.usual.quantization)
+        if runtime.id == usual.id:
+            return self.phrased("smaller", judged, first=self.search.usual.quantization)
         bits = need.loaded_bits(runtime, judged.question.spec, judged.workload)
+        held = f"{bits} bits"
+        if bits is None:
+            held = judged.quantization or ""
         return self.phrased(
             "many",
             judged,
             program=runtime.name,
-            own=search.runtime.name,
-            runtime=search.runtime.id,
+            own=usual.name,
+            runtime=usual.id,
             number=self.number,
-            held=judged.quantization or "" if bits is None else f"{bits} bits",
+            held=held,
         )
 
 
@@ -290,13 +295,13 @@ class _LargerType(Candidate):
 
 def _larger_types(search: Search) -> Iterator[Candidate]:
     """The types of the program's list that are larger than the usual one, the largest first."""
-    usual, spec = search.usual, search.question.spec
-    if spec.architecture is None or _share_held(usual) is None:
+    spec = search.question.spec
+    if spec.architecture is None or _share_held(search.usual) is None:
         return
     for name in _types_of(spec, search.runtime):
-        if name == usual.quantization:
+        if name == search.usual.quantization:
             return
-        if not _is_worth_trying(name, usual):
+        if not _is_worth_trying(name, search.usual):
             continue
         question = search.asked_with(Change(quantization=name))
         if question is not None:
@@ -306,9 +311,10 @@ def _larger_types(search: Search) -> Iterator[Candidate]:
 
 def _is_worth_trying(quantization: str, usual: Judged) -> bool:
     """Whether the file is as well known as the usual one, and its bits keep more of the weights."""
-    spec, format = usual.question.spec, usual.workload.format
+    spec = usual.question.spec
     if not _has_fewer_bits(quantization, spec):
         return False
+    format = usual.workload.format
     if spec.repository_of(format, usual.quantization) is None:
         return True
     return spec.repository_of(format, quantization) is not None
@@ -341,15 +347,16 @@ class _ByTag(Candidate):
 
 
 def _by_tag(search: Search) -> Iterator[Candidate]:
-    spec, workload = search.question.spec, search.usual.workload
     if search.question.stated.runtime is not None:
         return
-    if spec.repository_of("gguf", workload.quantization) is not None:
+    spec = search.question.spec
+    quantization = search.usual.quantization
+    if spec.repository_of("gguf", quantization) is not None:
         return
     library = search.catalogue.runtime(LIBRARY_RUNTIME)
-    if not loads_by_tag(spec, library, workload):
+    if not loads_by_tag(spec, library, search.usual.workload):
         return
-    change = Change(runtime=library.id, quantization=workload.quantization)
+    change = Change(runtime=library.id, quantization=quantization)
     question = search.asked_with(change)
     if question is not None:
         yield _ByTag(search=search, question=question)
@@ -360,7 +367,8 @@ def _share_held(judged: Judged) -> float | None:
     finding = judged.finding("accelerator")
     if finding is None or finding.code not in ("accelerator-fits", "accelerator-lean"):
         return None
-    needs_bytes, has_bytes = finding.needs, finding.has
+    needs_bytes = finding.needs
+    has_bytes = finding.has
     if not isinstance(needs_bytes, int) or not isinstance(has_bytes, int):
         return None
     if needs_bytes > has_bytes:
@@ -397,8 +405,10 @@ class _Method(PlacedCandidate):
     def why(self, judged: Judged) -> str | None:
         if judged is self.search.usual:
             return None
-        usual, taken = self.search.usual.workload, judged.workload
-        before, after = _method_in_words(usual), _method_in_words(taken)
+        usual = self.search.usual.workload
+        taken = judged.workload
+        before = _method_in_words(usual)
+        after = _method_in_words(taken)
         options = f"--method {usual.finetune_method}"
         if taken.context_tokens != usual.context_tokens:
             before += f" with {usual.context_tokens:,} tokens"
@@ -424,8 +434,10 @@ def _methods_of_training(search: Search) -> Iterator[Candidate]:
 
 
 def _changes_of_method(search: Search) -> Iterator[Change]:
-    usual, stated = search.usual.workload, search.question.stated
-    methods = search.runtime.finetuning.methods
+    usual = search.usual.workload
+    stated = search.question.stated
+    training = search.runtime.finetuning
+    methods = training.methods
     if stated.finetune_method:
         methods = (stated.finetune_method,)
     for name in methods:
@@ -433,7 +445,7 @@ def _changes_of_method(search: Search) -> Iterator[Change]:
             yield Change(finetune_method=name)
     if stated.context_tokens is not None or not methods:
         return
-    for tokens in search.runtime.finetuning.contexts:
+    for tokens in training.contexts:
         if tokens < (usual.context_tokens or 0):
             yield Change(finetune_method=methods[-1], context_tokens=tokens)
 
@@ -508,24 +520,24 @@ def _picture_ways(search: Search) -> list[_PictureWay]:
     The usual type comes first where it would run in RAM, or where it is the best and there is no
     other program; else it comes last.
     """
-    usual, runtime = search.usual, search.runtime
+    usual = search.usual
+    runtime = search.runtime
     listed = _types_of(search.question.spec, runtime)
     is_first = usual.quantization in listed[:1]
-    elsewhere = [
-        _PictureWay(
-            change=change, order=2 if _has_eight_bits(change.quantization) else 4
-        )
-        for change in _changes_elsewhere(search.question, search.catalogue, runtime)
-    ]
+    elsewhere = list[_PictureWay]()
+    for change in _changes_elsewhere(search.question, search.catalogue, runtime):
+        order = 2 if _has_eight_bits(change.quantization) else 4
+        elsewhere.append(_PictureWay(change=change, order=order))
     here = list[_PictureWay]()
     for name in listed[1:] if is_first else listed:
         order = 3 if _is_made_in_four_bits(name, runtime) else 1
         here.append(_PictureWay(change=Change(quantization=name), order=order))
     usual_way = _PictureWay(change=None, order=0 if is_first else 5)
-    is_in_ram = usual.quantization not in listed[1:] and (
-        place_of(usual, with_disk_room=True) is Place.RAM
-    )
-    if is_in_ram or (is_first and not elsewhere):
+    is_usual_before = is_first and not elsewhere
+    if usual.quantization not in listed[1:]:
+        is_in_ram = place_of(usual, with_disk_room=True) is Place.RAM
+        is_usual_before = is_usual_before or is_in_ram
+    if is_usual_before:
         return [usual_way, *elsewhere, *here]
     return [*elsewhere, *here, usual_way]
 
@@ -578,8 +590,8 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
         other = asked_with(question, change, catalogue, nowhere)
         if other is None or other.wants_gpu:
             continue
+        # where the file of the usual type is known, that of a smaller one must be too
         if other.making_bytes and not question.making_bytes:
-            # where the file of the usual type is known, that of a smaller one must be too
             continue
         if smallest is None or _ram_bytes(other) < _ram_bytes(smallest):
             smallest = other

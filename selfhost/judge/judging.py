@@ -181,11 +181,12 @@ def _paced(layout: Judged, pace: Speed, finding: Finding) -> Judged:
 
 def _without_pace(layout: Judged, machine: Machine, why_not: str) -> Judged:
     """What does not run, with the reason why no pace is told."""
-    question, placed = layout.question, layout.needs
+    question = layout.question
     speed = Speed(how=why_not)
     if question.step is None:
         from .pace.work import pace_of_work
 
+        placed = layout.needs
         assert placed is not None
         # what is done says in which unit its pace is not told
         unit = pace_of_work(question, placed, machine).unit

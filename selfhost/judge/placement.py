@@ -111,7 +111,8 @@ def _counted_on_card(question: Question, needs: Needs, machine: Machine) -> Need
 
 def _layers_to_share(question: Question) -> int | None:
     """The layers that the program shares out between accelerators and RAM; None: it does not."""
-    runtime, architecture = question.runtime, question.spec.architecture
+    runtime = question.runtime
+    architecture = question.spec.architecture
     if runtime is None or architecture is None or not runtime.layers.split:
         return None
     if question.workload.task != "generate":

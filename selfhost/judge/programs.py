@@ -396,9 +396,10 @@ def _cache_type_refused(
 
 def _cache_in_a_sum(asked: Asked) -> tuple[Problem, ...]:
     """A spec that states one sum for all memory says nothing of its KV cache."""
-    spec, type = asked.spec, asked.workload.kv_cache_type
+    spec = asked.spec
     if spec.needs is None:
         return ()
+    type = asked.workload.kv_cache_type
     return fault("kv_cache_type", "cache-in-sum", model=spec.name, type=type).problems
 
 
@@ -406,7 +407,8 @@ def _option_refused(
     asked: Asked, runtime: RuntimeSpec, name: str, catalogue: Catalogue
 ) -> tuple[Problem, ...]:
     """Why the program does not take that option with that value; empty where it does."""
-    spec, workload = asked.spec, asked.workload
+    spec = asked.spec
+    workload = asked.workload
     if name not in runtime.named_options:
         return _option_unknown(asked, runtime, name, catalogue)
     rule = runtime.named_options[name]

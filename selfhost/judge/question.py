@@ -178,7 +178,8 @@ class _Refusal(Record):
 
 def _refusal(asked: Asked) -> _Refusal | None:
     """Why the program does not run or train these files; None where it does."""
-    spec, runtime = asked.spec, asked.runtime
+    spec = asked.spec
+    runtime = asked.runtime
     if runtime is None:
         return None
     why = need.why_not_loaded(spec, runtime) or _why_not_in_format(asked, runtime)
@@ -317,7 +318,8 @@ def _with_maker_first(
 
 def _completed(asked: Asked, loaded: _Loaded) -> Workload:
     """The workload with program, files and the defaults of tokens, where these make sense."""
-    spec, workload = loaded.spec, asked.workload
+    spec = loaded.spec
+    workload = asked.workload
     changes = dict[str, str | int | float | None]()
     if loaded.runtime is not None:
         changes["runtime"] = loaded.runtime.id
@@ -435,7 +437,8 @@ def _refuse_cache_type(
     counting: _Counting, workload: Workload, *, keeps_cache: bool
 ) -> None:
     """Raise where the program keeps no cache of the type that was asked for."""
-    spec, runtime = counting.spec, counting.runtime
+    spec = counting.spec
+    runtime = counting.runtime
     if runtime is not None and not keeps_cache and not runtime.kv_cache_types:
         raise fault("kv_cache_type", "no-cache", model=spec.name, program=runtime.name)
     maker = gpu_maker(counting.machine, runtime)
@@ -460,7 +463,9 @@ def _files_there(
     loaded: _Loaded, counted: _Counted, catalogue: Catalogue, machine: Machine
 ) -> _FilesThere:
     """The files that were named, else those that lie where the program finds them."""
-    spec, runtime, workload = loaded.spec, loaded.runtime, counted.workload
+    spec = loaded.spec
+    runtime = loaded.runtime
+    workload = counted.workload
     here = _part_here(loaded.files.part, counted.alone.download_bytes or 0)
     if loaded.local_files:
         return _FilesThere(here=here, making_bytes=0)

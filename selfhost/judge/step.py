@@ -18,6 +18,8 @@ from .pace.tables import pace_tables
 
 # bytes of a parameter, by the type of the weights
 _TYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+# of the layers, where a type says nothing else: the fewest, the usual number and the most
+_ALL_LAUNCHED = (100, 100, 100)
 # of an expert without a gate: up and down
 _UNGATED_MATRICES = 2
 
@@ -73,9 +75,8 @@ def _matrices_of_expert(spec: ModelSpec) -> int:
 def _launched_layers(step: Step, runtime: RuntimeSpec, type: str) -> Amount:
     """The layers that Python launches for one token: the slow end, the likely number, the fast."""
     rule = runtime.rule_of(type)
-    fewest, usual, most = (100, 100, 100)
-    if rule is not None:
-        fewest, usual, most = rule.launched_percent
+    launched_percent = _ALL_LAUNCHED if rule is None else rule.launched_percent
+    fewest, usual, most = launched_percent
     # each expert is called in turn at the slow end
     experts = 0
     if step.architecture is not None:

@@ -80,7 +80,8 @@ class _Member(Record):
     @property
     def files(self) -> Hashable:
         """What tells the files of one model from those of another."""
-        question, workload = self.question, self.question.workload
+        question = self.question
+        workload = question.workload
         return question.spec.id, workload.format, workload.quantization, question.store
 
     @property
