@@ -11,12 +11,15 @@ from collections.abc import Sequence
 
 from ...catalogue.architecture import Architecture, Attention
 from ...catalogue.runtime import RuntimeSpec
+from ...catalogue.runtime_parts import MemoryRules
 from ...core.records import Record, Unread
 from ..case import Case, Cells, unread_of
 from ..quantization import BASE_TYPES, BLOCKS, CACHE_BLOCKS, bytes_of
 from ..records import (
+    NO_BYTES,
     How,
     Needs,
+    Size,
     Term,
     by_layers,
     of_sequences,
@@ -199,28 +202,17 @@ class CacheRows(Record):
 def cache_rows(architecture: Architecture, room: Cells) -> list[CacheRows]:
     """The rows of the KV cache, with those that sparse indexers keep."""
     groups = cache_groups(architecture, with_room=True)
-    row = row_of(architecture)
     widest = 0
     if not room.flash and groups:
         # without flash attention each row of values is as long as the longest of any layer
         widest = max(group.value_elements for group in groups)
-    of_element = _bytes_of_element(room)
+    row = row_of(architecture)
     rows = []
     for group in groups:
         window = window_of(architecture, group)
-        cells = room.cells_of_layer(window, group.tokens_per_row)
-        is_checked = window is None or bool(row.window_cache)
-        before, shape = shape_of_row(group, widest)
-        kept = "rows" if group.tokens_per_row > 1 else "tokens"
-        alike = CacheRows(
-            layers=group.layers,
-            key_elements=group.key_elements,
-            value_elements=max(widest, group.value_elements),
-            cells=cells,
-            unsure_cells=0 if is_checked else room.full - cells,
-            before=before,
-            after=f" × {shape}{of_element} × {cells:,} {kept}",
-        )
+        alike = _rows_of_group(group, window, widest, room)
+        if window is not None and not row.window_cache:
+            alike = alike.replace(unsure_cells=room.full - alike.cells)
         rows.append(alike)
         if group.indexer_elements:
             with_values = row.indexer_values
@@ -229,6 +221,23 @@ def cache_rows(architecture: Architecture, room: Cells) -> list[CacheRows]:
     if widest and idle_layers:
         rows.append(_rows_of_idle_layers(idle_layers, widest, room))
     return rows
+
+
+def _rows_of_group(
+    group: CacheGroup, window_tokens: int | None, widest: int, room: Cells
+) -> CacheRows:
+    """The keys and values of layers that cache alike."""
+    cells = room.cells_of_layer(window_tokens, group.tokens_per_row)
+    before, shape = shape_of_row(group, widest)
+    kept = "rows" if group.tokens_per_row > 1 else "tokens"
+    return CacheRows(
+        layers=group.layers,
+        key_elements=group.key_elements,
+        value_elements=max(widest, group.value_elements),
+        cells=cells,
+        before=before,
+        after=f" × {shape}{_bytes_of_element(room)} × {cells:,} {kept}",
+    )
 
 
 def _bytes_of_element(room: Cells) -> str:
@@ -307,53 +316,63 @@ def why_cache_refused(
 
 
 class _Part(Record):
-    """Bytes of one part of a term, with the factors of its line of arithmetic."""
+    """One part of a term: its bytes, and what it adds to the line of arithmetic."""
 
-    bytes: int = 0
+    size: Size = NO_BYTES
     line: str = ""
 
 
+_NOTHING = _Part()
+
+
 def _program(case: Case) -> Term:
-    """The program: itself, its vocabulary, the backend's work buffer, the outputs of an embedding
-    model, and what a GPU's driver takes. The high end has the copies that a server keeps of one
-    prompt that fills each context.
+    """The program itself, its vocabulary, the backend's work buffer, what a GPU's driver takes and
+    the outputs of an embedding model. At the most with the copies that a server keeps of one prompt
+    that fills each context.
     """
     memory = case.runtime.memory
-    program = (memory.overhead_low_bytes + memory.overhead_high_bytes) // 2
-    tokens = vocabulary_of(case.model)
-    least_of_token, most_of_token = SIZES.vocabulary_bytes[tokenizer_kind(case.model)]
-    of_token = (least_of_token + most_of_token) // 2
-    usual = program + tokens * of_token
-    work = _work_buffer(case, case.room)
-    touched = min(work.bytes, _work_buffer(case, case.room_of_first_batch).bytes)
-    driver = _driver_in_ram(case)
+    program = _program_alone(memory)
+    vocabulary = _vocabulary(case.model)
+    work = _work_buffer(case)
     outputs = _outputs(case)
     copies = _copies_of_context(case)
-    line = f"{program:,} bytes of program + {tokens:,} tokens of vocabulary × {of_token} bytes"
-    line += f"{work.line}{driver.line}{outputs.line}{copies.line}"
-    source = memory.overhead_source or case.runtime.name
-    if copies.bytes:
-        stated = case.runtime.sources.get(
-            "memory.context_checkpoints", case.runtime.name
-        )
-        source += f"; copies of the context: {stated}"
+    size = NO_BYTES
+    line = ""
+    for part in (program, vocabulary, work, _driver_in_ram(case), outputs, copies):
+        size = size.plus(part.size)
+        line += part.line
+    measured_bytes = program.size.likely + vocabulary.size.likely
     if memory.overhead_how != "measured":
         how = How.ASSUMED
-    elif work.bytes + outputs.bytes <= usual:
+    elif work.size.likely + outputs.size.likely <= measured_bytes:
         how = How.MEASURED
     else:
         how = How.COMPUTED
-    low = memory.overhead_low_bytes + tokens * least_of_token
+    source = memory.overhead_source or case.runtime.name
+    if copies.size.most:
+        sources = case.runtime.sources
+        stated = sources.get("memory.context_checkpoints", case.runtime.name)
+        source += f"; copies of the context: {stated}"
+    return size.as_term("runtime", how, source, line)
+
+
+def _program_alone(memory: MemoryRules) -> _Part:
+    """The program with its libraries."""
+    low = memory.overhead_low_bytes
+    high = memory.overhead_high_bytes
+    size = Size(low, (low + high) // 2, high)
+    return _Part(size=size, line=f"{size.likely:,} bytes of program")
+
+
+def _vocabulary(model: Architecture) -> _Part:
+    """The vocabulary: tokens × bytes of a token. Where nobody states it, it may be the largest."""
+    tokens = vocabulary_of(model)
+    least, most = SIZES.vocabulary_bytes[tokenizer_kind(model)]
+    usual = (least + most) // 2
     most_tokens = tokens or SIZES.largest_vocabulary
-    high = memory.overhead_high_bytes + most_tokens * most_of_token
-    return term(
-        "runtime",
-        usual + work.bytes + outputs.bytes + driver.bytes,
-        how,
-        source,
-        line,
-        low=low + touched + outputs.bytes + driver.least_bytes,
-        high=high + work.bytes + outputs.bytes + copies.bytes + driver.most_bytes,
+    return _Part(
+        size=Size(tokens * least, tokens * usual, most_tokens * most),
+        line=f" + {tokens:,} tokens of vocabulary × {usual} bytes",
     )
 
 
@@ -363,14 +382,13 @@ def _outputs(case: Case) -> _Part:
     writes by diffusion.
     """
     if not (case.embeds or case.row.diffusion):
-        return _Part()
+        return _NOTHING
     tokens = case.room.encoded if case.row.encoder else case.room.micro_batch
     vocabulary = vocabulary_of(case.model)
     width = 0 if case.row.diffusion else case.model.embedding_length
-    return _Part(
-        bytes=4 * tokens * (vocabulary + width),
-        line=f" + {tokens:,} tokens × ({vocabulary:,} + {width:,}) × 4 bytes of outputs",
-    )
+    size = 4 * tokens * (vocabulary + width)
+    line = f" + {tokens:,} tokens × ({vocabulary:,} + {width:,}) × 4 bytes of outputs"
+    return _Part(size=Size(size, size, size), line=line)
 
 
 def _copies_of_context(case: Case) -> _Part:
@@ -378,57 +396,65 @@ def _copies_of_context(case: Case) -> _Part:
     own (slot.prompt.checkpoints).
     """
     copies = case.workload.parallel * case.runtime.memory.context_checkpoints
-    size = copies * copy_bytes(case) if copies else 0
-    if not size:
-        return _Part()
-    line = f"; up to {size:,} more for copies of a full context to go back to"
-    return _Part(bytes=size, line=line)
+    most = copies * copy_bytes(case) if copies else 0
+    if not most:
+        return _NOTHING
+    line = f"; up to {most:,} more for copies of a full context to go back to"
+    return _Part(size=Size(0, 0, most), line=line)
 
 
-class _DriverMemory(_Part):
-    """RAM that a GPU's driver and its library take in the process, with the least and the most."""
-
-    least_bytes: int = 0
-    most_bytes: int = 0
-
-
-def _driver_in_ram(case: Case) -> _DriverMemory:
-    """What driving a GPU takes in RAM; nothing where it was not measured of its maker."""
+def _driver_in_ram(case: Case) -> _Part:
+    """What driving a GPU takes in RAM, with its library; nothing where it was not measured of its
+    maker.
+    """
     measured = SIZES.gpu_in_ram.get(case.gpu_maker)
     if case.device is None or measured is None:
-        return _DriverMemory()
-    kernels = 0
+        return _NOTHING
+    size = Size(*measured)
     if any(feed.experts for feed in case.model.feed_forward):
         # kernels that choose experts are loaded when they are first used
         kernels = SIZES.experts_in_ram[case.gpu_maker]
-    least, likely, most = measured
-    size = likely + kernels
-    return _DriverMemory(
-        bytes=size,
-        line=f" + {size:,} bytes of the GPU's driver",
-        least_bytes=least + kernels,
-        most_bytes=most + kernels,
-    )
+        size = size.plus(Size(kernels, kernels, kernels))
+    return _Part(size=size, line=f" + {size.likely:,} bytes of the GPU's driver")
 
 
-def _work_buffer(case: Case, room: Cells) -> _Part:
-    """The backend's work buffer, as large as its largest product: of the activations with the
-    weights, or without flash attention of the scores with the values.
+class _Product(Record):
+    """The bytes that a product of matrices works on, with the factors of one token."""
+
+    bytes: int
+    factors: str
+
+
+def _work_buffer(case: Case) -> _Part:
+    """The backend's work buffer, which a first short prompt may not fill."""
+    largest = _largest_product(case, case.room)
+    if not largest.bytes:
+        return _NOTHING
+    touched = _largest_product(case, case.room_of_first_batch)
+    least = min(largest.bytes, touched.bytes)
+    line = f" + {case.room.micro_batch:,} tokens × {largest.factors} of scratch"
+    return _Part(size=Size(least, largest.bytes, largest.bytes), line=line)
+
+
+def _largest_product(case: Case, room: Cells) -> _Product:
+    """The largest product of a batch: of the activations with the weights, or without flash
+    attention of the scores with the values.
     """
     tokens = room.micro_batch
     width = _widest_activation(case.model)
     numerator, denominator = _activation_bytes(case.quantization)
-    size = tokens * width * numerator // denominator
-    factors = f"{width:,} × {numerator}/{denominator} bytes"
-    if _multiplies_scores(case, room):
-        heads = max((group.heads for group in case.model.attention), default=0)
-        scores = tokens * room.full * heads * 2
-        if scores > size:
-            size = scores
-            factors = f"{room.full:,} cells × {heads:,} heads × 2 bytes"
-    if not size:
-        return _Part()
-    return _Part(bytes=size, line=f" + {tokens:,} tokens × {factors} of scratch")
+    activations = _Product(
+        bytes=tokens * width * numerator // denominator,
+        factors=f"{width:,} × {numerator}/{denominator} bytes",
+    )
+    if not _multiplies_scores(case, room):
+        return activations
+    heads = max((group.heads for group in case.model.attention), default=0)
+    scores = _Product(
+        bytes=tokens * room.full * heads * 2,
+        factors=f"{room.full:,} cells × {heads:,} heads × 2 bytes",
+    )
+    return scores if scores.bytes > activations.bytes else activations
 
 
 def _widest_activation(architecture: Architecture) -> int:

@@ -34,6 +34,7 @@ from .files import (
     SIZES,
     SOURCE,
     TOKEN_TABLE,
+    UsualTensors,
     recipe_file,
     recipe_of,
     sum_bytes,
@@ -86,34 +87,51 @@ def weights_terms(case: Case, files: Term) -> LoadedWeights:
 
 def _in_file(case: Case, files: Term, recipe: str) -> _InFile:
     """The weights by the header that was read, in proportion to a recipe, or by the recipe."""
-    spec = case.spec
-    usual = usual_tensors(case.model, recipe, spec.released)
-    is_of_this_file = any(
-        case.quantization in published.bytes for published in spec.files
-    )
-    if spec.tensors and is_of_this_file:
-        loaded = _loaded(spec.tensors, case.row)
-        source = f"tensor table in the header of {spec.origin}"
+    if case.spec.tensors and _is_of_this_file(case):
+        loaded = _loaded(case.spec.tensors, case.row)
+        source = f"tensor table in the header of {case.spec.origin}"
         return _InFile(
             term=_stored("weights", loaded, How.EXACT, source), loaded=loaded
         )
-    loaded = _loaded(usual.tensors, case.row)
-    size = sum_bytes(usual.tensors)
+    usual = usual_tensors(case.model, recipe, case.spec.released)
+    if recipe != case.quantization or _is_own_mix(case, files, recipe):
+        return _of_own_mix(case, files, usual)
+    return _by_recipe(case, files, usual)
+
+
+def _is_of_this_file(case: Case) -> bool:
+    """Whether the tensors of the spec are those of a file in this quantization."""
+    return any(case.quantization in files.bytes for files in case.spec.files)
+
+
+def _is_own_mix(case: Case, files: Term, recipe: str) -> bool:
+    """Whether a published size is not that of llama-quantize's own types."""
+    if files.how is not How.STATED:
+        return False
     error = files.bytes * _OWN_MIX
-    computed = recipe_file(case.model, spec.released, recipe)
-    # a published size that is not that of llama-quantize's own types
-    is_near = computed.low_bytes - error <= files.bytes <= computed.high_bytes + error
-    if recipe != case.quantization or (files.how is How.STATED and not is_near):
-        source = (
-            f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
-        )
-        mapped = whole_files(
-            files, source, "; the whole file, a mix of its publisher's own"
-        )
-        low = min(files.low_bytes, files.bytes - int(error))
-        return _InFile(
-            term=mapped.replace(low_bytes=low), loaded=loaded, scale=(files.bytes, size)
-        )
+    computed = recipe_file(case.model, case.spec.released, recipe)
+    low = computed.low_bytes - error
+    high = computed.high_bytes + error
+    return not low <= files.bytes <= high
+
+
+def _of_own_mix(case: Case, files: Term, usual: UsualTensors) -> _InFile:
+    """A mix of its publisher's own, with the tensors of the recipe that it is nearest to."""
+    source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
+    remark = "; the whole file, a mix of its publisher's own"
+    mapped = whole_files(files, source, remark)
+    error = int(files.bytes * _OWN_MIX)
+    low = min(files.low_bytes, files.bytes - error)
+    return _InFile(
+        term=mapped.replace(low_bytes=low),
+        loaded=_loaded(usual.tensors, case.row),
+        scale=(files.bytes, sum_bytes(usual.tensors)),
+    )
+
+
+def _by_recipe(case: Case, files: Term, usual: UsualTensors) -> _InFile:
+    """The tensors of llama-quantize's recipe."""
+    loaded = _loaded(usual.tensors, case.row)
     source = RECIPE
     if files.how is How.STATED:
         source += f"; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
@@ -121,6 +139,7 @@ def _in_file(case: Case, files: Term, recipe: str) -> _InFile:
     if not case.row.mtp_in_gguf:
         # the file may lack multi-token prediction
         least -= sum_bytes(tensor for tensor in loaded if tensor.extra)
+    size = sum_bytes(usual.tensors)
     weights = _stored(
         "weights", loaded, How.COMPUTED, source, size - least, usual.most_bytes - size
     )
@@ -201,50 +220,68 @@ def _is_tied(tensors: Iterable[FileTensors], row: ArchitectureRow) -> bool:
     return not row.embeds and all(tensor.name != OUTPUT_MATRIX for tensor in tensors)
 
 
+class _SecondLayout:
+    """The tensors that stay as they lie in the file, and those that move to a second layout. A
+    token table that is the output matrix too is in both (TENSOR_DUPLICATED).
+    """
+
+    def __init__(self, in_file: _InFile, case: Case) -> None:
+        layout = _layout_for(case)
+        is_tied = _is_tied(in_file.loaded, case.row)
+        self.stays = list[FileTensors]()
+        self.moves = list[FileTensors]()
+        # files of llama.cpp, in the order in which they are met
+        self.sources = dict[str, None]()
+        self.wider_bytes = 0
+        self.table_bytes = 0
+        for tensor in in_file.loaded:
+            buffer = _buffer_of(tensor, layout, is_tied=is_tied)
+            if buffer is None:
+                self.stays.append(tensor)
+            else:
+                self._move(tensor, buffer)
+        self.moved_bytes = sum_bytes(self.moves)
+
+    def _move(self, tensor: FileTensors, buffer: LayoutBuffer) -> None:
+        """Note a tensor that the buffer lays out."""
+        self.sources[buffer.source] = None
+        self.wider_bytes += buffer.bytes_beyond(tensor)
+        if tensor.name == TOKEN_TABLE:
+            self.stays.append(tensor)
+            self.table_bytes += tensor.bytes
+        else:
+            self.moves.append(tensor)
+
+    def copies(self, mapped: Term) -> Term:
+        """The tensors in the second layout."""
+        files = ", ".join(self.sources)
+        source = f"{SOURCE}: {files}; interleaved for this processor, the originals in the page"
+        source += " cache may be dropped"
+        copies = _share_of(
+            mapped, "repacked_weights", self.moves, self.moved_bytes, source
+        )
+        line = copies.arithmetic
+        if self.table_bytes:
+            table = f"{self.table_bytes:,} bytes of the token table, the output matrix"
+            line = summed(line, table)
+        if self.wider_bytes:
+            line = summed(line, f"{self.wider_bytes:,} bytes of a wider layout")
+        if not (self.table_bytes or self.wider_bytes):
+            return copies
+        return copies.resized(copies.bytes + self.table_bytes + self.wider_bytes, line)
+
+
 def _laid_out(in_file: _InFile, case: Case) -> LoadedWeights:
     """The weights as they lie in the file and those in a second layout, each with its share of the
-    range. A token table that is the output matrix too is in both (TENSOR_DUPLICATED).
+    range.
     """
     mapped = in_file.term
-    layout = _layout_for(case)
-    is_tied = _is_tied(in_file.loaded, case.row)
-    stays = list[FileTensors]()
-    moves = list[FileTensors]()
-    # files of llama.cpp, in the order in which they are met
-    sources = dict[str, None]()
-    wider_bytes = 0
-    table_bytes = 0
-    for tensor in in_file.loaded:
-        buffer = _buffer_of(tensor, layout, is_tied=is_tied)
-        if buffer is None:
-            stays.append(tensor)
-            continue
-        sources[buffer.source] = None
-        wider_bytes += buffer.bytes_beyond(tensor)
-        if tensor.name == TOKEN_TABLE:
-            stays.append(tensor)
-            table_bytes += tensor.bytes
-        else:
-            moves.append(tensor)
-    if not sources:
+    layout = _SecondLayout(in_file, case)
+    if not layout.sources:
         return LoadedWeights((mapped,), 0)
-    moved_bytes = sum_bytes(moves)
-    files = ", ".join(sources)
-    source = f"{SOURCE}: {files}; interleaved for this processor, the originals in the page cache"
-    source += " may be dropped"
-    rest = _share_of(
-        mapped, "weights", stays, mapped.bytes - moved_bytes, mapped.source
-    )
-    copies = _share_of(mapped, "repacked_weights", moves, moved_bytes, source)
-    lines = [copies.arithmetic]
-    if table_bytes:
-        lines.append(f"{table_bytes:,} bytes of the token table, the output matrix")
-    if wider_bytes:
-        lines.append(f"{wider_bytes:,} bytes of a wider layout")
-    if len(lines) > 1:
-        size = moved_bytes + wider_bytes + table_bytes
-        copies = copies.resized(size, summed(*lines))
-    return LoadedWeights((rest, copies), moved_bytes)
+    rest_bytes = mapped.bytes - layout.moved_bytes
+    rest = _share_of(mapped, "weights", layout.stays, rest_bytes, mapped.source)
+    return LoadedWeights((rest, layout.copies(mapped)), layout.moved_bytes)
 
 
 def _share_of(
