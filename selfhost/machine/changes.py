@@ -17,7 +17,7 @@ from .instruction_sets import assumed_sets, with_implied
 from .platforms import normal_architecture, normal_system
 from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, FactValues, Machine
 from .understand import cards_named
-from .words import GpuCountError, Setting, UnknownGpuError, spelled, vocabulary
+from .words import GpuCountError, SettingRow, UnknownGpuError, spelled, vocabulary
 
 # general-purpose machines of the clouds and of CI: 16 GiB with 4 cores (AWS m7i and m8g, GitHub,
 # GitLab)
@@ -36,7 +36,7 @@ class SettingError(InputError):
     """A `--set` makes no sense; `problems` names every one that does not."""
 
 
-def _setting(key: str) -> Setting:
+def _setting(key: str) -> SettingRow:
     """What a key of `--set` states and takes."""
     return vocabulary().setting[key]
 

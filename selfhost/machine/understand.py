@@ -36,6 +36,8 @@ _KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d[xl]?", re.ASCII)
 # a number of GPUs that `words.COUNT` does not read, `100x`, `x 100`; of GPUs alone also `1000x`
 _LARGE_COUNT = re.compile(r"\b(?:x ?(\d{3})|(\d{3}) ?x)\b", re.ASCII)
 _ANY_COUNT = re.compile(r"\b(?:x ?(\d{3})|x(\d{3,9})|(\d{3,9}) ?x)\b", re.ASCII)
+_NO_GPU = frozenset(("nogpu", "nocard"))
+_LAPTOPS = frozenset(("laptop", "netbook"))
 _MOST_WORDS = 80
 _MOST_LETTERS = 200
 # of sizes that nothing tells apart such a one is a disk's, beside a processor that takes no more
@@ -333,34 +335,38 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
     Raises `UnknownMachineError` for phones, for chips that no runtime uses, and for clusters.
     """
     words = vocabulary()
-    setting = Setting()
+    lines = words.laptops | words.lines
+    telling = lines.union(words.systems, words.containers, words.guests, _NO_GPU)
     places: list[int] = []
     for at, word in phrase.free.items():
-        if word in words.systems:
-            is_wsl = setting.is_wsl or word.startswith("wsl")
-            setting = setting._replace(system=words.systems[word], is_wsl=is_wsl)
-        elif word in words.containers:
-            setting = setting._replace(scope="container")
-        elif word in words.guests:
-            if setting.scope != "container":
-                setting = setting._replace(scope="vm")
-        elif word in words.laptops or word in words.lines:
-            is_laptop = setting.is_laptop or word in words.laptops
-            setting = setting._replace(is_line=not is_product, is_laptop=is_laptop)
-            # models of these have four digits, as GPUs have: `vostro 3070`
-            is_numbered = word in words.numbered
-            if is_numbered and re.fullmatch(r"\d{4}", phrase.free.get(at + 1, "")):
-                places.append(at + 1)
-        elif word in ("nogpu", "nocard"):
-            no_gpu = setting.has_no_gpu or word == "nogpu"
-            setting = setting._replace(has_no_card=True, has_no_gpu=no_gpu)
-        else:
-            if word in ("laptop", "netbook"):
-                setting = setting._replace(is_laptop=True)
-            continue
-        places.append(at)
-    _refuse_unjudged(phrase.without(places), is_computer=setting.is_line or is_product)
-    return setting._replace(places=places)
+        if word in telling:
+            places.append(at)
+        # models of these have four digits, as GPUs have: `vostro 3070`
+        number = phrase.free_word(at + 1)
+        if word in words.numbered & lines and re.fullmatch(r"\d{4}", number):
+            places.append(at + 1)
+    said = frozenset(phrase.free.values())
+    is_line = not said.isdisjoint(lines) and not is_product
+    _refuse_unjudged(phrase.without(places), is_computer=is_line or is_product)
+    systems = [word for word in phrase.free.values() if word in words.systems]
+    return Setting(
+        system=words.systems[systems[-1]] if systems else None,
+        scope=_scope_of(said),
+        is_wsl=any(word.startswith("wsl") for word in systems),
+        is_laptop=not said.isdisjoint(words.laptops | _LAPTOPS),
+        is_line=is_line,
+        has_no_card=not said.isdisjoint(_NO_GPU),
+        has_no_gpu="nogpu" in said,
+        places=places,
+    )
+
+
+def _scope_of(said: frozenset[str]) -> str:
+    """What the words say that the machine is; a container is one, whatever it runs in."""
+    words = vocabulary()
+    if not said.isdisjoint(words.containers):
+        return "container"
+    return "host" if said.isdisjoint(words.guests) else "vm"
 
 
 def _refuse_unjudged(phrase: Phrase, *, is_computer: bool) -> None:

@@ -99,7 +99,7 @@ class Shapes(Stated):
     card: str
 
 
-class Setting(Stated):
+class SettingRow(Stated):
     """A key of `--set`: `facts` that it states, those `lost` by it, other names of it (`also`), and
     the only values that it takes (`choices`; none: any).
     """
@@ -150,7 +150,7 @@ class Vocabulary(Stated):
     systems: Mapping[str, str]
     former: Mapping[str, tuple[str, ...]]
     refused: Mapping[str, Refusal] = read_by(kind=Refusal)
-    setting: Mapping[str, Setting] = read_by(kind=Setting)
+    setting: Mapping[str, SettingRow] = read_by(kind=SettingRow)
     # read by `described`
     note: Mapping[str, str]
 
