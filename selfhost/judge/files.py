@@ -108,18 +108,6 @@ def _reads_weights_of(spec: ModelSpec, conversion: Conversion) -> bool:
     return need.from_sixteen_bits(stored)
 
 
-def can_quantize(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
-    """Whether the program has the weights in that quantization.
-
-    False where the program would have to quantize weights that are narrow already.
-    """
-    rule = runtime.rule_of(quantization)
-    if rule is None or not rule.at_load:
-        return True
-    # the size of components says whether they are quantized
-    return bool(spec.components) or need.from_sixteen_bits(spec.architecture)
-
-
 def bytes_to_make(
     spec: ModelSpec,
     runtime: RuntimeSpec | None,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..catalogue.spec_values import GENERATING
 from ..core.records import Record
-from ..machine.record import Machine
+from ..machine.record import Accelerator, Machine
 from ..needs import Case, in_batches, needs_in_batches, needs_on
 from ..needs.records import ACCELERATOR, Device, Needs, Split
 from .batches import is_batch_asked
@@ -53,20 +53,6 @@ _ENDS_BY_TASK = {
 }
 
 
-class _BesideRam(Record):
-    """A model in a program that runs in RAM, too.
-
-    `needs`: all of it in RAM; `there`: counted for an accelerator, before one is chosen. The
-    program shares out so many `layers` between both; None: it shares none out.
-    """
-
-    needs: Needs
-    there: Needs
-    machine: Machine
-    question: Question
-    layers: int | None
-
-
 def placements(
     needs: Needs, machine: Machine, question: Question, *, at_any_pace: bool = False
 ) -> Iterator[Needs]:
@@ -94,7 +80,7 @@ def placements(
         question=question,
         layers=_layers_to_share(question),
     )
-    yield from _layouts_with_ram(model, at_any_pace=at_any_pace)
+    yield from model.layouts(at_any_pace=at_any_pace)
 
 
 def _has_no_cards(machine: Machine) -> bool:
@@ -127,95 +113,9 @@ def _case_of(question: Question, needs: Needs) -> Case | None:
     return in_batches(question.case, needs.batch_tokens)
 
 
-def _layouts_with_ram(model: _BesideRam, *, at_any_pace: bool) -> Iterator[Needs]:
-    needs = model.needs
-    cards = model.machine.accelerators or ()
-    now = places(cards)
-    later = places(emptied(cards))
-    stated = _as_stated(model, now)
-    if stated is not None:
-        yield stated
-        return
-    placed = _on_cards_at_any_end(model, now) or _balanced(model)
-    if placed is None:
-        yield from parts_in_turn(needs, roomiest(now))
-    else:
-        if placed.placement == "split" and not at_any_pace:
-            yield from _in_larger_batches(model, now, placed)
-        yield placed
-    yield needs
-    if now != later:
-        yield from _once_left(model, later, placed)
-    for place in unread_places(model.machine):
-        yield whole_on_one(model.there, place.where)
-    largest = roomiest(later)
-    if largest is not None and placed is None and not model.layers:
-        yield from parts_in_turn(needs, largest, bounded=False)
-        yield whole_on_one(model.there, largest.where)
-
-
-def _once_left(
-    model: _BesideRam, later: Sequence[Place], placed: Needs | None
-) -> Iterator[Needs]:
-    """On accelerators once other programs have left them. `placed`: on them as they are now."""
-    layout = _layout_on_cards(model, later)
-    # a few layers more make no other layout
-    if layout is not None and (placed is None or layout.placement == "accelerator"):
-        yield layout
-    if placed is None:
-        yield from parts_in_turn(model.needs, roomiest(later))
-
-
-def _on_cards_at_any_end(model: _BesideRam, group: Sequence[Place]) -> Needs | None:
-    """By the most that it may take; training by the likely or the least where that fits alone."""
-    for end in _ENDS_BY_TASK[model.question.workload.task]:
-        layout = _layout_on_cards(model, group, end)
-        if layout is not None:
-            return layout
-    return None
-
-
-# ------------------------------------------------------------------ layers by free memory
-
-
-def _as_stated(model: _BesideRam, group: Sequence[Place]) -> Needs | None:
-    """The layers that options state, shared by room; None where no option states any."""
-    case = model.question.case
-    if case is None:
-        return None
-    number = case.settings.get("gpu_layers")
-    if number is not None:
-        return _shared_by_room(model, group, int(number))
-    if "cpu_expert_layers" in case.settings:
-        return _shared_by_room(model, group, None)
-    return None
-
-
-def _shared_by_room(
-    model: _BesideRam, group: Sequence[Place], number: int | None
-) -> Needs | None:
-    """So many layers, None: all, in proportion to all that is free, the output matrix as the last
-    (src/llama-model.cpp, load_tensors).
-    """
-    layers = model.layers
-    if model.question.case is None or not group or not layers:
-        return None
-    # the output matrix is no layer
-    counted = layers + 1
-    if number is not None:
-        counted = min(counted, number)
-    rooms = [_free_bytes(place) for place in group]
-    ends = [-(-counted * free // sum(rooms)) for free in accumulate(rooms)]
-    shares = list[Share]()
-    for place, (start, stop) in zip(group, pairwise([0, *ends]), strict=True):
-        if stop > start:
-            shares.append(Share(place.where, stop - start))
-    if not shares:
-        return model.needs
-    shares.reverse()
-    last = shares[0]
-    shares[0] = Share(last.where, last.layers - 1)
-    return layers_shared_out(model.needs, model.there, shares, layers)
+def _weights_in_ram(placed: Needs) -> int:
+    weights = [term for term in placed.terms if term.name == "weights"]
+    return sum(term.bytes for term in weights if term.where == "host")
 
 
 def _free_bytes(place: Place) -> int:
@@ -223,114 +123,222 @@ def _free_bytes(place: Place) -> int:
     return DEVICE_MARGIN_BYTES + place.room_bytes if place.room_bytes else 1
 
 
-def _layout_on_cards(
-    model: _BesideRam, candidates: Sequence[Place], end: str = "high_bytes"
-) -> Needs | None:
-    """On the one with the fastest memory that holds that `end`, else its layers shared out."""
-    # the rates are a large module, which a machine without accelerators does not need
-    from .pace.rates import device_bandwidth
+class _BesideRam(Record):
+    """A model in a program that runs in RAM, too.
 
-    there = model.there
-    cards = model.machine.accelerators or ()
-    room_bytes: dict[Place, int] = {}
-    rates: dict[Place, float] = {}
-    for place in candidates:
-        if place.room_bytes is not None:
-            room_bytes[place] = place.room_bytes
-            rates[place] = device_bandwidth(cards[place.index]) or 0
-    size = sum(getattr(term, end) for term in there.terms if term.where == ACCELERATOR)
-    holding = [place for place, room in room_bytes.items() if size <= room]
-    if holding:
-        fastest = max(holding, key=lambda place: (rates[place], room_bytes[place]))
-        return whole_on_one(there, fastest.where)
-    if not model.layers:
-        return None
-    by_room = sorted(room_bytes, key=lambda place: (-room_bytes[place], -rates[place]))
-    for number in _numbers_of_cards(model, len(by_room)):
-        group = sorted(by_room[:number], key=lambda place: place.index)
-        even = _shared_by_room(model, group, None)
-        if even is not None and lacking_bytes(even, group, end) <= 0:
-            return even
-    shares = layers_by_place(there, list(room_bytes), model.layers)
-    if not shares:
-        return None
-    return layers_shared_out(model.needs, there, shares, model.layers)
-
-
-def _numbers_of_cards(model: _BesideRam, most: int) -> range:
-    """A program that has to be told to take one card takes all, others as few as hold it."""
-    runtime = model.question.runtime
-    takes_all = runtime is not None and "one_device" in runtime.command_lines.options
-    return range(most if takes_all else 2, most + 1)
-
-
-# ------------------------------------------------------------------ larger batches
-
-
-def _in_larger_batches(
-    model: _BesideRam, group: Sequence[Place], placed: Needs
-) -> Iterator[Needs]:
-    """The layout with the largest batches of a prompt that leave hardly more experts to the RAM:
-    all of those that wait there cross to the GPUs once for each batch.
+    `needs`: all of it in RAM; `there`: counted for an accelerator, before one is chosen. The
+    program shares out so many `layers` between both; None: it shares none out.
     """
-    question = model.question
-    case = _case_of(question, model.needs)
-    if case is None or question.runtime is None or is_batch_asked(case):
-        return
-    if not any(term.offload_bytes for term in model.there.terms):
-        # no experts cross
-        return
-    most_bytes = _MORE_IN_RAM * _weights_in_ram(placed)
-    for tokens in sorted(question.runtime.batches.beside_ram, reverse=True):
-        if tokens > case.room.tokens:
-            continue
-        needs = needs_in_batches(model.needs, case, tokens)
-        there = _counted_on_card(question, needs, model.machine)
-        layout = _layout_on_cards(model.replace(needs=needs, there=there), group)
-        if layout is not None and _weights_in_ram(layout) <= most_bytes:
-            yield layout
+
+    needs: Needs
+    there: Needs
+    machine: Machine
+    question: Question
+    layers: int | None
+
+    @property
+    def cards(self) -> Sequence[Accelerator]:
+        return self.machine.accelerators or ()
+
+    def layouts(self, *, at_any_pace: bool) -> Iterator[Needs]:
+        """The layouts in the order of `placements`."""
+        now = places(self.cards)
+        later = places(emptied(self.cards))
+        stated = self._as_stated(now)
+        if stated is not None:
+            yield stated
             return
+        placed = self._on_cards_at_any_end(now) or self._balanced()
+        if placed is None:
+            yield from parts_in_turn(self.needs, roomiest(now))
+        else:
+            if placed.placement == "split" and not at_any_pace:
+                yield from self._in_larger_batches(now, placed)
+            yield placed
+        yield self.needs
+        if now != later:
+            yield from self._once_left(later, placed)
+        for place in unread_places(self.machine):
+            yield whole_on_one(self.there, place.where)
+        if placed is None and not self.layers:
+            yield from self._on_largest(later)
 
+    def _once_left(
+        self, later: Sequence[Place], placed: Needs | None
+    ) -> Iterator[Needs]:
+        """On accelerators once other programs have left them. `placed`: on them as they are now."""
+        layout = self._on_cards(later)
+        # a few layers more make no other layout
+        if layout is not None and (placed is None or layout.placement == "accelerator"):
+            yield layout
+        if placed is None:
+            yield from parts_in_turn(self.needs, roomiest(later))
 
-def _weights_in_ram(placed: Needs) -> int:
-    weights = [term for term in placed.terms if term.name == "weights"]
-    return sum(term.bytes for term in weights if term.where == "host")
+    def _on_largest(self, later: Sequence[Place]) -> Iterator[Needs]:
+        """On the largest accelerator, though it does not hold all."""
+        largest = roomiest(later)
+        if largest is not None:
+            yield from parts_in_turn(self.needs, largest, bounded=False)
+            yield whole_on_one(self.there, largest.where)
 
+    # -------------------------------------------------------------- layers by free memory
 
-# ------------------------------------------------------------------ layers balanced
-
-
-def _balanced(model: _BesideRam) -> Needs | None:
-    """As accelerate's device_map "auto" does (its documentation, big model inference).
-
-    As many layers on each accelerator of one maker; the last takes what the others leave. None
-    where a layer would lie in RAM, from where it moves for each token.
-    """
-    question = model.question
-    there = model.there
-    if question.workload.task == "finetune" or question.spec.modality not in GENERATING:
+    def _as_stated(self, group: Sequence[Place]) -> Needs | None:
+        """The layers that options state, shared by room; None where no option states any."""
+        case = self.question.case
+        if case is None:
+            return None
+        number = case.settings.get("gpu_layers")
+        if number is not None:
+            return self._shared_by_room(group, int(number))
+        if "cpu_expert_layers" in case.settings:
+            return self._shared_by_room(group, None)
         return None
-    if question.runtime is None or not question.runtime.layers.spread:
+
+    def _shared_by_room(
+        self, group: Sequence[Place], number: int | None
+    ) -> Needs | None:
+        """So many layers, None: all, in proportion to all that is free, the output matrix as the
+        last (src/llama-model.cpp, load_tensors).
+        """
+        layers = self.layers
+        if self.question.case is None or not group or not layers:
+            return None
+        # the output matrix is no layer
+        counted = layers + 1
+        if number is not None:
+            counted = min(counted, number)
+        rooms = [_free_bytes(place) for place in group]
+        ends = [-(-counted * free // sum(rooms)) for free in accumulate(rooms)]
+        shares = list[Share]()
+        for place, (start, stop) in zip(group, pairwise([0, *ends]), strict=True):
+            if stop > start:
+                shares.append(Share(place.where, stop - start))
+        if not shares:
+            return self.needs
+        shares.reverse()
+        last = shares[0]
+        shares[0] = Share(last.where, last.layers - 1)
+        return layers_shared_out(self.needs, self.there, shares, layers)
+
+    def _on_cards_at_any_end(self, group: Sequence[Place]) -> Needs | None:
+        """By the most that it may take; training by the likely or the least where that fits
+        alone.
+        """
+        for end in _ENDS_BY_TASK[self.question.workload.task]:
+            layout = self._on_cards(group, end)
+            if layout is not None:
+                return layout
         return None
-    if question.spec.architecture is None:
+
+    def _on_cards(
+        self, candidates: Sequence[Place], end: str = "high_bytes"
+    ) -> Needs | None:
+        """On the one with the fastest memory that holds that `end`, else its layers shared out."""
+        # the rates are a large module, which a machine without accelerators does not need
+        from .pace.rates import device_bandwidth
+
+        room_bytes: dict[Place, int] = {}
+        rates: dict[Place, float] = {}
+        for place in candidates:
+            if place.room_bytes is not None:
+                room_bytes[place] = place.room_bytes
+                rates[place] = device_bandwidth(self.cards[place.index]) or 0
+        terms = [term for term in self.there.terms if term.where == ACCELERATOR]
+        size = sum(getattr(term, end) for term in terms)
+        holding = [place for place, room in room_bytes.items() if size <= room]
+        if holding:
+            fastest = max(holding, key=lambda place: (rates[place], room_bytes[place]))
+            return whole_on_one(self.there, fastest.where)
+        if not self.layers:
+            return None
+        by_room = sorted(
+            room_bytes, key=lambda place: (-room_bytes[place], -rates[place])
+        )
+        for number in self._numbers_of_cards(len(by_room)):
+            group = sorted(by_room[:number], key=lambda place: place.index)
+            even = self._shared_by_room(group, None)
+            if even is not None and lacking_bytes(even, group, end) <= 0:
+                return even
+        shares = layers_by_place(self.there, list(room_bytes), self.layers)
+        if not shares:
+            return None
+        return layers_shared_out(self.needs, self.there, shares, self.layers)
+
+    def _numbers_of_cards(self, most: int) -> range:
+        """A program that has to be told to take one card takes all, others as few as hold it."""
+        runtime = self.question.runtime
+        takes_all = (
+            runtime is not None and "one_device" in runtime.command_lines.options
+        )
+        return range(most if takes_all else 2, most + 1)
+
+    # -------------------------------------------------------------- larger batches
+
+    def _in_larger_batches(
+        self, group: Sequence[Place], placed: Needs
+    ) -> Iterator[Needs]:
+        """The layout with the largest batches of a prompt that leave hardly more experts to the
+        RAM: all of those that wait there cross to the GPUs once for each batch.
+        """
+        question = self.question
+        case = _case_of(question, self.needs)
+        if case is None or question.runtime is None or is_batch_asked(case):
+            return
+        if not any(term.offload_bytes for term in self.there.terms):
+            # no experts cross
+            return
+        most_bytes = _MORE_IN_RAM * _weights_in_ram(placed)
+        for tokens in sorted(question.runtime.batches.beside_ram, reverse=True):
+            if tokens > case.room.tokens:
+                continue
+            needs = needs_in_batches(self.needs, case, tokens)
+            there = _counted_on_card(question, needs, self.machine)
+            layout = self.replace(needs=needs, there=there)._on_cards(group)
+            if layout is not None and _weights_in_ram(layout) <= most_bytes:
+                yield layout
+                return
+
+    # -------------------------------------------------------------- layers balanced
+
+    def _balanced(self) -> Needs | None:
+        """As accelerate's device_map "auto" does (its documentation, big model inference).
+
+        As many layers on each accelerator of one maker; the last takes what the others leave. None
+        where a layer would lie in RAM, from where it moves for each token.
+        """
+        layers = self._layers_to_spread()
+        if layers is None:
+            return None
+        there = self.there
+        by_layer = 0
+        on_gpu = 0
+        for term in there.terms:
+            if term.split is Split.LAYERS:
+                by_layer += term.high_bytes - term.output_bytes
+            if term.where == ACCELERATOR:
+                on_gpu += term.high_bytes
+        another = int(_ANOTHER_LAYER * by_layer // layers)
+        for group in group_by_maker(places(self.cards), self.machine):
+            even = on_gpu - by_layer + by_layer // len(group) + another
+            bounds = [*[even] * (len(group) - 1), _UNBOUNDED_BYTES]
+            capped = list[Place]()
+            for place, bound in zip(group, bounds, strict=True):
+                room_bytes = min((place.room_bytes or 0) - another, bound)
+                capped.append(place.replace(room_bytes=max(0, room_bytes)))
+            shares = layers_by_place(there, capped, layers)
+            if len(shares) > 1 and sum(share.layers for share in shares) == layers:
+                return layers_shared_out(there, there, shares, layers)
         return None
-    layers = question.spec.architecture.layers
-    by_layer = 0
-    on_gpu = 0
-    for term in there.terms:
-        if term.split is Split.LAYERS:
-            by_layer += term.high_bytes - term.output_bytes
-        if term.where == ACCELERATOR:
-            on_gpu += term.high_bytes
-    another = int(_ANOTHER_LAYER * by_layer // layers)
-    for group in group_by_maker(places(model.machine.accelerators), model.machine):
-        even = on_gpu - by_layer + by_layer // len(group) + another
-        bounds = [*[even] * (len(group) - 1), _UNBOUNDED_BYTES]
-        capped = list[Place]()
-        for place, bound in zip(group, bounds, strict=True):
-            room_bytes = min((place.room_bytes or 0) - another, bound)
-            capped.append(place.replace(room_bytes=max(0, room_bytes)))
-        shares = layers_by_place(there, capped, layers)
-        if len(shares) > 1 and sum(share.layers for share in shares) == layers:
-            return layers_shared_out(there, there, shares, layers)
-    return None
+
+    def _layers_to_spread(self) -> int | None:
+        """The layers that the program spreads over accelerators alone; None: it does not."""
+        question = self.question
+        if question.workload.task == "finetune":
+            return None
+        if question.spec.modality not in GENERATING:
+            return None
+        if question.runtime is None or not question.runtime.layers.spread:
+            return None
+        architecture = question.spec.architecture
+        return None if architecture is None else architecture.layers

@@ -25,7 +25,7 @@ from ..needs.case import Case, encoder_of, why_no_encoders
 from ..needs.file_formats import case_of
 from ..needs.records import Term
 from .checks import fault
-from .files import can_quantize, states_needs_alone
+from .files import states_needs_alone
 from .record import NamedFiles
 
 # the runtime taken when none is asked for: the first that loads the model
@@ -249,7 +249,8 @@ def _listed_quantization(
     every = need.EVERY_QUANTIZATION
     # the mixes of Unsloth are typed without their first letters, too
     guess = need.canonical_quantization(f"UD-{typed.strip()}")
-    guess = guess or _type_of_bits(typed, every) or nearest(typed, every)
+    if guess is None:
+        guess = _type_of_bits(typed, every) or nearest(typed, every)
     listed = [name for files in spec.files for name in files.bytes]
     if spec.modality in GENERATING:
         listed += ["Q8_0", "Q6_K", "Q4_K_M"]
@@ -306,9 +307,21 @@ def _has_size(spec: ModelSpec, runtime: RuntimeSpec, format: str, name: str) -> 
     if format not in ("gguf", "mlx") and runtime.rule_of(name) is None:
         return False
     # of listed parts the command fetches each by its name
-    if runtime.parts.get(spec.id) is not None or not can_quantize(spec, runtime, name):
+    if runtime.parts.get(spec.id) is not None or not _can_quantize(spec, runtime, name):
         return False
     return isinstance(need.weights_files(spec, format, name), Term)
+
+
+def _can_quantize(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
+    """Whether the program has the weights in that quantization.
+
+    False where the program would have to quantize weights that are narrow already.
+    """
+    rule = runtime.rule_of(quantization)
+    if rule is None or not rule.at_load:
+        return True
+    # the size of components says whether they are quantized
+    return bool(spec.components) or need.from_sixteen_bits(spec.architecture)
 
 
 def _type_of_bits(typed: str, names: Collection[str]) -> str | None:
@@ -331,7 +344,7 @@ def _comes_in(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
         return False
     if need.why_not_loaded(spec, runtime) is not None:
         return False
-    return can_quantize(spec, runtime, name)
+    return _can_quantize(spec, runtime, name)
 
 
 # ------------------------------------------------------------------ what a program cannot do

@@ -213,17 +213,14 @@ def _why_not_trained(
 ) -> tuple[str | None, str | None]:
     """Why the program does not train the model, and a remedy. `why`: why it does not load it."""
     spec = asked.spec
-    # the program that was made for the model, where no layers are known
-    own_programs = spec.runtimes if spec.architecture is None else ()
-    is_of_others = bool(own_programs) and runtime.id not in own_programs
-    is_not_counted = is_of_others or spec.modality not in runtime.modalities
-    if runtime.finetuning.trainer or (
-        runtime.finetuning.methods and is_not_counted and spec.refused is None
-    ):
+    if runtime.finetuning.trainer:
         # the needs say that such training is not computed (`finetune_needs`)
         return None, None
     if not runtime.finetuning.methods:
         return f"{runtime.name} does not train models.", remedy
+    if spec.refused is None and _is_trained_elsewhere(spec, runtime):
+        # the needs say so here, too
+        return None, None
     if why is not None:
         # no other program is judged for training
         return (
@@ -234,6 +231,16 @@ def _why_not_trained(
 
     method = asked.workload.finetune_method or "lora"
     return why_not_trained(spec, method) or (None, remedy)
+
+
+def _is_trained_elsewhere(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
+    """Whether the program trains no such models, or another was made for this one."""
+    if spec.modality not in runtime.modalities:
+        return True
+    # a model of which no layers are known names the programs that were made for it
+    if spec.architecture is not None or not spec.runtimes:
+        return False
+    return runtime.id not in spec.runtimes
 
 
 # ------------------------------------------------------------------ the files that it loads

@@ -12,12 +12,17 @@ from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.runtime_parts import CacheRule, KernelRule
 from ..catalogue.spec import INCOMPLETE, ModelSpec
 from ..core.records import Record
-from ..core.tables import shipped_table
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.case import Case, Companions
 from ..needs.records import MemoryNeed, Needs
-from ..needs.tensors import UNKNOWN_ROW, ArchitectureRow, row_of, trained_tokens
+from ..needs.tensors import (
+    UNKNOWN_ROW,
+    ArchitectureRow,
+    row_of,
+    row_values,
+    trained_tokens,
+)
 from . import Route, exit_code
 from .checks import Finding, Outcome
 from .pace import Range, Speed, Step
@@ -80,8 +85,7 @@ class Question(Record):
       would load it; `is_untold`: no source says whether it loads it. `requires_runtime`: it must
       be installed already.
     - `case`: what the memory is counted from; `needs`: the memory before it is placed. Both are
-      None where it is not counted. `step`: one of
-      decoding, None where a pace makes no sense.
+      None where it is not counted. `step`: one of decoding, None where a pace makes no sense.
     - `context_asked`: the context was stated, or follows from a long prompt.
     - `local_files`: files that were named are loaded, so they are on this machine. `here`: those
       asked for lie on it, whole or in part.
@@ -140,8 +144,9 @@ class Question(Record):
         if self.spec.architecture is None:
             return None
         name = self.spec.architecture.row
-        rows = shipped_table("architectures")["architecture"]
-        return None if name.removesuffix(INCOMPLETE) in rows else name
+        if row_values(name.removesuffix(INCOMPLETE)) is not None:
+            return None
+        return name
 
     @property
     def wants_gpu(self) -> bool:

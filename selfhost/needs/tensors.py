@@ -174,13 +174,19 @@ def _with_tuples(values: TomlRow) -> dict[str, Any]:
 UNKNOWN_ROW = ArchitectureRow(name="")
 
 
+def row_values(name: str) -> TomlRow | None:
+    """What the file says of the architecture of that name; None where no row describes it."""
+    row: TomlRow | None = shipped_table("architectures")["architecture"].get(name)
+    return row
+
+
 @lru_cache(1024)
 def row_of(architecture: Architecture) -> ArchitectureRow:
     """The row of a model's architecture, with what this model has beside others of it, and without
     what it lacks. `UNKNOWN_ROW` where there is none, or the model lacks attention or a feed-forward
     that all others have.
     """
-    values = shipped_table("architectures")["architecture"].get(architecture.row)
+    values = row_values(architecture.row)
     if values is None:
         return UNKNOWN_ROW
     row = ArchitectureRow.from_values(
