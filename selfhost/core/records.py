@@ -113,12 +113,15 @@ class _RecordType(type):
         for field, annotation in body.get("__annotations__", {}).items():
             if field[0] == "_":
                 continue
-            kinds[field] = str(annotation)
+            # its text, for the module begins with `from __future__ import annotations`
+            kinds[field] = annotation
             assigned = body.pop(field, _NO_DEFAULT)
             if is_stated and type(assigned) is not FileKey:
                 assigned = read_by(default=assigned)
             if type(assigned) is FileKey:
                 keys[field] = assigned
+            elif assigned is _NO_DEFAULT:
+                continue
             default = _default_of(assigned)
             if default is not _NO_DEFAULT:
                 defaults[field] = default

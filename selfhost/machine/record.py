@@ -357,10 +357,16 @@ class Machine(Record):
     @property
     def read_on(self) -> str | None:
         """The day in UTC on which the facts were read, `YYYY-MM-DD`; None where not known."""
+        if self.read_at is None:
+            return None
+        day, _, time = self.read_at.partition("T")
+        if time.endswith("Z"):
+            return day
+        # loaded only for a moment of another time zone: loading takes a fiftieth of a check
         from datetime import UTC, datetime
 
         try:
-            moment = datetime.fromisoformat(self.read_at or "")
+            moment = datetime.fromisoformat(self.read_at)
             return moment.astimezone(UTC).date().isoformat()
         # a leap second, or a moment of the year 1 or 9999 that is none in UTC
         except (ValueError, OverflowError):
