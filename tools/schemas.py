@@ -154,10 +154,11 @@ DOCUMENTS: dict[str, dict[str, str]] = {
     },
     "verdict/1": {
         "@Verdict": "asked workload route can_run can_download exit_code download_seconds here"
-        " speed findings room alternatives api_offers"
+        " speed waits findings room alternatives api_offers"
         " setup commands commands_class notes quality",
         "model": "Model",
         "machine": "machine/1",
+        "faster": "tuple[FasterSetting, ...]",
         "monthly_cost": "MonthlyCost | None",
         "shutdown": "Shutdown | None",
         "needs": "NeedsOf | None",

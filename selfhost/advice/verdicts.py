@@ -16,6 +16,7 @@ from ..catalogue.offers import Offer
 from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.workload import Workload
+from ..judge.pace import Wait
 from ..judge.quality import quality_of_workload
 from ..judge.record import (
     Alternative,
@@ -24,9 +25,11 @@ from ..judge.record import (
     Room,
     Verdict,
 )
+from ..judge.waits import waits_of
 from ..machine.record import Machine
 from .alternatives import Search
 from .api_route import MonthlyCost, month, offers_for, shutdown_of
+from .faster import FasterSetting, faster_settings
 from .notes import (
     fine_print,
     note_on_clock,
@@ -160,6 +163,16 @@ class _Advice(Further):
     def room(self) -> Room | None:
         """How far one could go in each respect alone."""
         return self.search.room()
+
+    def waits(self) -> tuple[Wait, ...]:
+        """How long the first token takes."""
+        return waits_of(self.judged, self.machine)
+
+    def faster(self) -> tuple[FasterSetting, ...]:
+        """Settings of the same program that are clearly faster."""
+        return faster_settings(
+            self.judged, self.catalogue, self.machine, self.understood.asked
+        )
 
     def alternatives(self) -> tuple[Alternative, ...]:
         """What runs instead; of what fits in part, the type that fits whole."""

@@ -17,6 +17,7 @@ from .errors import (
     WrongTypeError,
     expect_type,
 )
+from .purposes import WORKLOAD_PURPOSES, purposes_table
 from .quoting import shell_word
 from .records import Record, Values, read_by
 from .tables import Document, Limits
@@ -45,13 +46,17 @@ MOST_BYTES = 10**18
 _SIZE_UNITS = {"GiB": GIB, "GB": GB, "MiB": MIB, "MB": MB, "B": 1}
 # fields that go with one task alone
 _ONLY_GENERATE = (
+    "purpose",
     "kv_cache_type",
     "prompt_tokens",
+    "max_wait_seconds",
     "audio_seconds",
     "draft",
     "runtime_options",
     "min_tokens_per_second",
 )
+# fields that a purpose states where nobody else does
+_BY_PURPOSE = ("context_tokens", "prompt_tokens", "max_wait_seconds")
 _ONLY_FINETUNE = (
     "finetune_method",
     "lora_rank",
@@ -130,9 +135,12 @@ class Workload(Record):
     model best, and the answer states what that was.
 
     Fields with a meaning that their names do not say:
+    - `purpose`: `chat`, `agent` or `documents`. The purpose sets the context, the prompt and the
+      longest wait where these are None (`specs/common/purposes.toml`).
     - `context_tokens`: the context of one user; N `parallel` users need N times the cache.
     - `prompt_tokens`: the length of a prompt, for the time to the first token. Where no context is
       stated, the context holds at least this prompt and an answer.
+    - `max_wait_seconds`: the longest useful wait for the first token behind that prompt.
     - `runtime_options`: values of the runtime's own options, by their names without dashes, such
       as `{"ub": "1024", "no-mmproj": "yes"}`. The runtime's spec lists them under `[option]`.
     - `min_tokens_per_second`: the lowest useful pace for each of the `parallel` users. None is 2
@@ -156,6 +164,7 @@ class Workload(Record):
     task: str = read_by(
         name="--task", default="generate", choices=("generate", "finetune")
     )
+    purpose: str | None = _option(name="--for", choices=WORKLOAD_PURPOSES)
     runtime: str | None = _option(name="--runtime")
     format: str | None = None
     quantization: str | None = _option(name="--quant")
@@ -163,6 +172,9 @@ class Workload(Record):
     parallel: int = read_by(name="--parallel", default=1, minimum=1, maximum=10**6)
     kv_cache_type: str | None = _option(name="--kv-cache", choices=KV_CACHE_TYPES)
     prompt_tokens: int | None = _option(name="--prompt", **_TOKENS)
+    max_wait_seconds: float | None = _option(
+        name="--max-wait", minimum=0.001, maximum=10**9
+    )
     audio_seconds: int | None = _option(name="--audio", minimum=1, maximum=10**7)
     draft: str | None = _option(name="--draft")
     runtime_options: Mapping[str, str] = read_by(name="--runtime-option", default={})
@@ -196,7 +208,7 @@ class Workload(Record):
         options: list[str] = []
         for field in Workload._keys:
             value = getattr(self, field)
-            if value != Workload._defaults.get(field):
+            if value not in (Workload._defaults.get(field), self._by_purpose(field)):
                 options += _typed_options(field, value)
         if self.load is not None:
             for field in ("watts", "electricity_per_kwh"):
@@ -204,6 +216,12 @@ class Workload(Record):
                 if value is not None:
                     options += _typed_options(field, value)
         return "".join(f" {option}" for option in options)
+
+    def _by_purpose(self, field: str) -> object:
+        """The value that the purpose states for that field; None where it states none."""
+        if self.purpose is None or field not in _BY_PURPOSE:
+            return None
+        return getattr(purposes_table().purpose[self.purpose], field)
 
     @property
     def tokens_with_prompt(self) -> int | None:
@@ -241,6 +259,11 @@ class Workload(Record):
         if isinstance(typed, str):
             # before anything compares it: fp8_e4m3 is fp8
             values["kv_cache_type"] = cache_type(typed)
+        if values["purpose"] in WORKLOAD_PURPOSES:
+            purpose = purposes_table().purpose[values["purpose"]]
+            for field in _BY_PURPOSE:
+                if values[field] is None:
+                    values[field] = getattr(purpose, field)
         return values
 
     def _check(self) -> None:
@@ -250,6 +273,12 @@ class Workload(Record):
         if self.task == "finetune":
             self._note_faults_of_finetuning(stated)
         else:
+            if self.max_wait_seconds is not None and self.prompt_tokens is None:
+                stated.add(
+                    ("max_wait_seconds",),
+                    "needs the length of a prompt",
+                    "add --prompt 2000, or --for agent",
+                )
             for field in _ONLY_FINETUNE:
                 if field in stated.values:
                     message = "applies only to the task finetune"
@@ -293,6 +322,8 @@ def _typed_options(field: str, value: object) -> list[str]:
 def _typed_value(field: str, value: object) -> str:
     if isinstance(value, Load):
         return value.typed
+    if field == "max_wait_seconds":
+        return f"{value:g}s"
     if isinstance(value, float):
         return _without_exponent(value)
     if isinstance(value, int) and field.endswith("_bytes"):

@@ -26,6 +26,7 @@ from .checks.runtime import (
     work_check,
 )
 from .checks.space import disk_check, memory_check, stored_in_memory
+from .checks.wait import wait_check
 from .devices import usable_cards
 from .pace.text import pace_of_text
 from .question import asked_under
@@ -102,11 +103,18 @@ def best_layout(
         if at_any_pace:
             return layout
         paced = _with_pace(layout, machine)
-        speed = paced.finding("speed")
-        if speed is None or not speed.decides:
+        if not _is_too_slow(paced):
             return paced
         slow.append(paced)
     return _best_of_slow(slow) if slow else _nearest_to_fit(seen)
+
+
+def _is_too_slow(layout: Judged) -> bool:
+    """Whether its pace, or the wait for its first token, rules it out or leaves it open."""
+    for finding in layout.findings:
+        if finding.check in ("speed", "wait") and finding.decides:
+            return True
+    return False
 
 
 def _best_of_slow(slow: Sequence[Judged]) -> Judged:
@@ -176,7 +184,11 @@ def _with_pace(layout: Judged, machine: Machine) -> Judged:
 
 
 def _paced(layout: Judged, pace: Speed, finding: Finding) -> Judged:
-    return layout.replace(speed=pace, findings=(*layout.findings, finding))
+    findings = (*layout.findings, finding)
+    wait = wait_check(layout.question, pace)
+    if wait is not None:
+        findings = (*findings, wait)
+    return layout.replace(speed=pace, findings=findings)
 
 
 def _without_pace(layout: Judged, machine: Machine, why_not: str) -> Judged:
@@ -191,7 +203,9 @@ def _without_pace(layout: Judged, machine: Machine, why_not: str) -> Judged:
         # what is done says in which unit its pace is not told
         unit = pace_of_work(question, placed, machine).unit
         speed = Speed(unit=unit, how=why_not)
-    findings = [finding for finding in layout.findings if finding.check != "speed"]
+    findings = [
+        finding for finding in layout.findings if finding.check not in ("speed", "wait")
+    ]
     findings.append(no_pace_finding(question, why_not))
     return layout.replace(speed=speed, findings=tuple(findings))
 

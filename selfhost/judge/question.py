@@ -130,6 +130,8 @@ def _as_understood(spec: ModelSpec, stated: Workload) -> Workload:
     """
     changes = dict[str, str | None]()
     if not reads_context(spec):
+        # the purpose would state its context again
+        changes["purpose"] = None
         changes["context_tokens"] = None
     if names_own_draft(spec, stated.draft):
         changes["draft"] = need.OWN_BLOCK
@@ -144,7 +146,7 @@ def _refuse_long_prompt(spec: ModelSpec, workload: Workload) -> None:
     context = workload.context_tokens
     if not prompt or not context or prompt < context:
         return
-    least = workload.replace(context_tokens=None).tokens_with_prompt
+    least = workload.replace(purpose=None, context_tokens=None).tokens_with_prompt
     raise fault(
         "prompt_tokens", "long-prompt", prompt=prompt, context=context, least=least
     )

@@ -25,7 +25,7 @@ from ..needs.tensors import (
 )
 from . import Route, exit_code
 from .checks import Finding, Outcome
-from .pace import Range, Speed, Step
+from .pace import Range, Speed, Step, Wait
 from .quality import Quality
 
 __all__ = ["Finding", "Outcome", "Range", "Route", "Speed", "exit_code"]
@@ -372,6 +372,14 @@ class Further(Record):
         """How far one could go in each respect alone."""
         return None
 
+    def waits(self) -> tuple[Wait, ...]:
+        """How long the first token takes."""
+        return ()
+
+    def faster(self) -> tuple[Any, ...]:
+        """Settings of the same program that are clearly faster."""
+        return ()
+
     def alternatives(self) -> tuple[Alternative, ...]:
         """What runs instead, best first."""
         return ()
@@ -396,6 +404,8 @@ _WORKED_OUT = (
     "commands_class",
     "fine_print",
     "room",
+    "waits",
+    "faster",
     "alternatives",
     "api_offers",
     "monthly_cost",
@@ -423,6 +433,9 @@ class Verdict(Judged, Report):
       `commands_class` is "listed" where a listing shows the repository with the file, and
       "unlisted" where nobody verified the file.
     - `alternatives`: what runs here instead. `api_offers`: who sells it, with prices.
+    - `faster`: settings of the same program that answer clearly faster, each with its command.
+    - `waits`: how long the first token takes, behind the prompt that was stated, else behind a page
+      and behind an agent's first prompt.
     - `room`: how far one could go with the context, the users or the type.
     - The commands, `room`, `alternatives`, `api_offers`, `monthly_cost`, `notes` and `fine_print`
       are worked out when they are read for the first time: a program that asks for the route does
@@ -473,6 +486,16 @@ class Verdict(Judged, Report):
     def room(self) -> Room | None:
         """How far one could go in each respect alone; None where nothing is known of it."""
         return self.further.room()
+
+    @cached_property
+    def waits(self) -> tuple[Wait, ...]:
+        """The waits for the first token of a text; none where no pace is known."""
+        return self.further.waits()
+
+    @cached_property
+    def faster(self) -> tuple[Any, ...]:
+        """Settings of the same program that are clearly faster (`advice.faster`)."""
+        return self.further.faster()
 
     @cached_property
     def alternatives(self) -> tuple[Alternative, ...]:

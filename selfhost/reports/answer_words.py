@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from ..advice.api_route import Shutdown
 
 # checks with a row of the machine, where they do not pass; what decides comes first
-MACHINE_ROWS = ("memory", "accelerator", "disk", "speed", "context", "cpu", "runtime")
+MACHINE_ROWS = (
+    "memory",
+    "accelerator",
+    "disk",
+    "speed",
+    "wait",
+    "context",
+    "cpu",
+    "runtime",
+)
 ORDER = (*MACHINE_ROWS, *(check for check in CHECKS if check not in MACHINE_ROWS))
 _TOO_LITTLE = "too little "
 # an answer on openness as a person reads it
@@ -52,8 +61,13 @@ ANSWERS = {
 ONCE_RAISED = "RUNS ONCE A LIMIT IS RAISED"
 _TOO_SLOW_FOR_LOAD = "RUNS, TOO SLOW FOR THE LOAD"
 _SLOWLY = "RUNS SLOWLY"
+_LONG_WAIT = "RUNS, LONG WAIT"
 # of those that run, what a count of them says too
-_NOT_WELL = {_TOO_SLOW_FOR_LOAD: "too slow for the load", _SLOWLY: "slowly"}
+_NOT_WELL = {
+    _TOO_SLOW_FOR_LOAD: "too slow for the load",
+    _SLOWLY: "slowly",
+    _LONG_WAIT: "after a long wait",
+}
 # a longer training than two months is not told in weeks
 _MOST_DAYS_IN_WEEKS = 60
 
@@ -77,7 +91,8 @@ def _behind_name(verdict: Verdict) -> str:
     if verdict.shutdown is not None:
         return f": {shutdown_words(verdict.shutdown)}"
     if verdict.can_run:
-        return "" if place == HERE else f" {place}"
+        where = "" if place == HERE else f" {place}"
+        return where + _long_wait(verdict)
     if verdict.model.closed:
         return f" is closed: {_why_closed(verdict)}"
     if verdict.route is Route.UNKNOWN:
@@ -85,6 +100,14 @@ def _behind_name(verdict: Verdict) -> str:
     if is_ruled_out(verdict):
         return f": {causes(verdict)}"
     return f" does not run {place}: {causes(verdict)}"
+
+
+def _long_wait(verdict: Verdict) -> str:
+    """`: 43 minutes to the first word`; empty where the wait is not long, or not asked about."""
+    if not verdict.has("wait-long") or verdict.speed is None:
+        return ""
+    wait = verdict.speed.first_token_seconds
+    return "" if wait is None else f": {units.duration(wait.likely)} to the first word"
 
 
 def _why_closed(verdict: Verdict) -> str:
@@ -202,6 +225,8 @@ def _reservation_by_work(answer: Verdict) -> str:
         return "RUNS, ONLY PARTLY OPEN"
     if answer.has("speed-hours"):
         return "RUNS, TAKES HOURS"
+    if answer.has("wait-long"):
+        return _LONG_WAIT
     if answer.speed is None or answer.speed.dataset_seconds is None:
         return ""
     long_time = _long_time(answer.speed.dataset_seconds.likely)
@@ -363,7 +388,9 @@ def summary(verdict: Verdict) -> str:
     if not verdict.can_run or speed is None:
         return text
     if speed.judged is not None and speed.each_of > 1:
-        return f"{text}, about {units.speed(speed.judged.likely)} each"
-    if speed.decode is not None:
-        return f"{text}, {pace_words(speed.decode)}"
-    return text
+        text = f"{text}, about {units.speed(speed.judged.likely)} each"
+    elif speed.decode is not None:
+        text = f"{text}, {pace_words(speed.decode)}"
+    if speed.first_token_seconds is None or verdict.has("wait-long"):
+        return text
+    return f"{text}, the first word after {units.duration(speed.first_token_seconds.likely)}"

@@ -55,11 +55,24 @@ from .words import (
 # the most that it may take stands beside the likely need from so many times that on
 _MUCH_MORE = 1.05
 # what a row or the first lines say already
-_SAID = frozenset((
-    "memory-too-small", "memory-close", "disk-too-small", "accelerator-too-small", "speed-slow",
-    "speed-too-slow", "speed-when-full", "weights-closed", "weights-gated", "weights-yours",
-    "runtime-not-installed",
-))  # fmt: skip
+_SAID = frozenset(
+    {
+        "memory-too-small",
+        "memory-close",
+        "disk-too-small",
+        "accelerator-too-small",
+        "speed-slow",
+        "speed-too-slow",
+        "speed-when-full",
+        "wait-long",
+        "wait-close",
+        "wait-too-long",
+        "weights-closed",
+        "weights-gated",
+        "weights-yours",
+        "runtime-not-installed",
+    }
+)
 
 
 # no command: a program asks
@@ -94,6 +107,7 @@ def _one_blocks(verdict: Verdict, asked: Asked, *, verbose: bool) -> Blocks:
         yield from _to_run_blocks(verdict, setup)
     else:
         yield from _instead_blocks(verdict, asked.carry)
+    yield from _faster_blocks(verdict, asked.carry)
     yield line()
     yield from _api_blocks(verdict, asked.today)
     if verdict.monthly_cost is not None:
@@ -191,17 +205,11 @@ def _users_line(users: int, speed: Speed) -> str:
 
 
 def _load_lines(verdict: Verdict, speed: Speed) -> Iterator[str]:
-    """The time of a training, the wait for the answer to a prompt, and the pace with a full
-    context, where these were asked about.
-    """
+    """The time of a training, and the pace with a full context, where these were asked about."""
     workload = verdict.workload
     if workload.dataset_tokens is not None and speed.dataset_seconds is not None:
         wait = _wait_words(speed.dataset_seconds)
         yield f"training on {units.tokens(workload.dataset_tokens)} takes {wait}"
-    if workload.prompt_tokens is not None and speed.unit == "tokens_per_second":
-        prompt = units.tokens(workload.prompt_tokens)
-        wait = _wait_words(speed.first_token_seconds)
-        yield f"the answer to a prompt of {prompt} begins after {wait}"
     full = speed.full_context_tokens_per_second
     context_tokens = workload.context_tokens or 0
     if full is None or speed.decode is None or context_tokens <= DEFAULT_CONTEXT_TOKENS:
@@ -245,6 +253,8 @@ def _row_blocks(verdict: Verdict) -> Blocks:
     for finding in ordered(verdict):
         if not _has_a_row(finding, verdict):
             continue
+        if finding.check == "wait":
+            continue
         if finding.check == "speed":
             cells = _pace_cells(finding, verdict)
         else:
@@ -258,6 +268,8 @@ def _row_blocks(verdict: Verdict) -> Blocks:
         if finding.outcome is not Outcome.PASS:
             amount = Span(amount, finding.outcome)
         rows.append((name, amount, cells.note))
+        if finding.check == "speed":
+            rows += _wait_rows(verdict)
     if not rows:
         return
     terms = verdict.model.license
@@ -309,6 +321,33 @@ def _pace_cells(finding: Finding, verdict: Verdict) -> _Cells:
     amount = f"~{units.speed(pace.likely)}{whose}"
     ends = units.pace(pace.low, pace.high)
     return _Cells(amount=amount, note=f"{ends}{_needed_words(finding, verdict, pace)}")
+
+
+def _wait_rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
+    """The wait for the first word, a row for each length of a prompt."""
+    finding = verdict.finding("wait")
+    name = "wait"
+    for wait in verdict.waits:
+        prompt = units.tokens(wait.prompt_tokens)
+        if wait.what is not None:
+            prompt = f"{wait.what} ({prompt})"
+        if wait.seconds is None:
+            yield name, "not known (see -v)", f"for {prompt}"
+            continue
+        amount = f"~{units.duration(wait.seconds.likely)}"
+        ends = units.between(units.duration, wait.seconds.low, wait.seconds.high)
+        note = f"{ends}, for {prompt}"
+        if finding is None or finding.outcome is Outcome.PASS:
+            yield name, amount, note
+        else:
+            limit = ""
+            if verdict.workload.max_wait_seconds is not None:
+                limit = (
+                    f", you wait {units.duration(verdict.workload.max_wait_seconds)}"
+                )
+            yield name, Span(amount, finding.outcome), note + limit
+        # the second row is of the same fact
+        name = ""
 
 
 def _needed_words(finding: Finding, verdict: Verdict, pace: Range) -> str:
@@ -512,7 +551,11 @@ def _instead_row(other: Alternative, verdict: Verdict) -> tuple[str, ...]:
         if other.speed.each_of > 1:
             pace += " each"
     name = strong(" ".join(filter(None, parts)))
-    return name, memory_words(other.needs), pace, license, other.why
+    why = other.why
+    if other.speed is not None and other.speed.first_token_seconds is not None:
+        wait = units.duration(other.speed.first_token_seconds.likely)
+        why = f"first word after ~{wait}, {why}"
+    return name, memory_words(other.needs), pace, license, why
 
 
 def _api_blocks(verdict: Verdict, today: str | None) -> Blocks:
@@ -536,6 +579,25 @@ def _api_blocks(verdict: Verdict, today: str | None) -> Blocks:
         )
     if verdict.route is Route.API:
         yield from request_blocks(offer, verdict)
+
+
+def _faster_blocks(verdict: Verdict, carry: str) -> Blocks:
+    """Each setting that is clearly faster, with both figures and the command that judges it."""
+    for setting in verdict.faster:
+        yield line()
+        if setting.prompt_tokens is None:
+            gain = (
+                f"about {units.speed(setting.faster.likely)} in place of"
+                f" {units.pace(setting.usual.likely)}"
+            )
+        else:
+            gain = (
+                f"the answer to a prompt of {units.tokens(setting.prompt_tokens)} begins after"
+                f" about {units.duration(setting.faster.likely)} in place of"
+                f" {units.duration(setting.usual.likely)}"
+            )
+        yield line(f"Faster with {setting.what}: {gain}.")
+        yield command(setting.command + carry)
 
 
 def _room_words(verdict: Verdict) -> str:

@@ -20,6 +20,7 @@ from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.offers import Offer
 from selfhost.core import units
 from selfhost.core.records import Unread
+from selfhost.judge.pace import Wait
 from selfhost.judge.record import Alternative, Further, Room, Route, Verdict
 from selfhost.machine.record import Machine
 from selfhost.reports import (
@@ -298,6 +299,12 @@ class Told(Further):
 
     def room(self) -> Room | None:
         return self.sample.room
+
+    def waits(self) -> tuple[Wait, ...]:
+        return self.sample.waits
+
+    def faster(self) -> tuple[object, ...]:
+        return self.sample.faster
 
     def alternatives(self) -> tuple[Alternative, ...]:
         return self.sample.alternatives

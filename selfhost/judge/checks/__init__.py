@@ -41,6 +41,7 @@ CHECKS = (
     "cpu",
     "runtime",
     "speed",
+    "wait",
 )
 
 

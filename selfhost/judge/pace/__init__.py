@@ -117,6 +117,17 @@ class Speed(Record):
         return f"{likely}{fill(what, {'heard': heard})}", ends
 
 
+class Wait(Record):
+    """The seconds until the first token behind a prompt of that length; None: not known.
+
+    `what`: what has that length, such as `a page`; None for a prompt that was stated.
+    """
+
+    prompt_tokens: int
+    what: str | None
+    seconds: Range | None
+
+
 class ReadContext(Record):
     """What a step reads of the context: bytes, and seconds of one core that attends to it."""
 

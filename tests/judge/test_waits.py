@@ -1,0 +1,184 @@
+"""The wait for the first word: told without asking, and judged where a prompt or a purpose is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from helpers.machines import VM
+from selfhost import Outcome, Route, WorkloadError, check
+from selfhost.core.workload import Workload
+from selfhost.judge.record import Verdict
+
+# 330 TFLOPS in 16 bits; a few cores of a virtual machine have under 1
+FAST = "desktop-rtx4090-24gb"
+SLOW = VM
+
+
+def checked(model: str, machine: Any = FAST, **asked: Any) -> Verdict:
+    """The verdict in one type, so that no smaller one is taken where this one is slow."""
+    if model == "qwen3-8b":
+        asked["quantization"] = "Q4_K_M"
+    return check(model, machine=machine, **asked)
+
+
+def wait_outcome(verdict: Verdict) -> Outcome | None:
+    finding = verdict.finding("wait")
+    return None if finding is None else finding.outcome
+
+
+def test_two_usual_waits_are_told_without_asking() -> None:
+    page, agent = checked("qwen3-8b").waits
+    assert (page.prompt_tokens, page.what) == (1_000, "a page")
+    assert (agent.prompt_tokens, agent.what) == (20_000, "an agent's first prompt")
+    assert page.seconds is not None
+    assert agent.seconds is not None
+    # twenty times the tokens take more than ten times as long, with a step of decoding in both
+    assert agent.seconds.likely > 10 * page.seconds.likely
+
+
+def test_a_prompt_longer_than_the_model_was_trained_for_has_no_wait() -> None:
+    # GPT-2 reads 1,024 tokens
+    waits = checked("gpt2").waits
+    assert [wait.prompt_tokens for wait in waits] == [1_000]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param("flux.1-schnell", id="pictures"),
+        pytest.param("whisper-large-v3", id="speech"),
+        pytest.param("claude-opus-4.6", id="closed"),
+    ],
+)
+def test_what_writes_no_text_has_no_wait(model: str) -> None:
+    assert checked(model).waits == ()
+
+
+def test_a_stated_prompt_has_the_one_wait() -> None:
+    (wait,) = checked("qwen3-8b", prompt_tokens=5_000).waits
+    assert wait.prompt_tokens == 5_000
+    assert wait.what is None
+    assert wait.seconds is not None
+
+
+def test_a_longer_prompt_waits_longer() -> None:
+    likely = []
+    for tokens in (500, 2_000, 8_000, 32_000):
+        (wait,) = checked("qwen3-8b", prompt_tokens=tokens).waits
+        assert wait.seconds is not None
+        likely.append(wait.seconds.likely)
+    assert likely == sorted(likely)
+
+
+@pytest.mark.parametrize(
+    ("machine", "asked", "outcome", "route"),
+    [
+        pytest.param(FAST, {}, None, Route.LOCAL, id="no prompt is not judged"),
+        pytest.param(
+            FAST, {"prompt_tokens": 2_000}, Outcome.PASS, Route.LOCAL, id="short"
+        ),
+        pytest.param(
+            SLOW,
+            {"prompt_tokens": 8_000},
+            Outcome.WARN,
+            Route.LOCAL,
+            id="a long one without a limit warns",
+        ),
+        pytest.param(
+            SLOW,
+            {"prompt_tokens": 8_000, "max_wait_seconds": 10},
+            Outcome.FAIL,
+            Route.API,
+            id="a limit that is far passed decides",
+        ),
+        pytest.param(
+            SLOW,
+            {"prompt_tokens": 8_000, "max_wait_seconds": 10**6},
+            Outcome.PASS,
+            Route.LOCAL,
+            id="a limit that is kept passes",
+        ),
+        pytest.param(
+            SLOW,
+            {"purpose": "agent"},
+            Outcome.FAIL,
+            Route.API,
+            id="an agent waits two minutes",
+        ),
+        pytest.param(
+            SLOW,
+            {"purpose": "agent", "max_wait_seconds": 10**6},
+            Outcome.PASS,
+            Route.LOCAL,
+            id="a stated limit goes before that of the purpose",
+        ),
+    ],
+)
+def test_wait_decides(
+    machine: Any, asked: dict[str, Any], outcome: Outcome | None, route: Route
+) -> None:
+    verdict = checked("qwen3-8b", machine, **asked)
+    assert wait_outcome(verdict) == outcome
+    assert verdict.route == route
+
+
+def test_a_limit_between_the_ends_of_the_wait_leaves_the_answer_open() -> None:
+    (wait,) = checked("qwen3-8b", SLOW, prompt_tokens=8_000).waits
+    assert wait.seconds is not None
+    between = (wait.seconds.low + wait.seconds.likely) / 2
+    verdict = checked("qwen3-8b", SLOW, prompt_tokens=8_000, max_wait_seconds=between)
+    assert wait_outcome(verdict) == Outcome.UNKNOWN
+    assert verdict.route == Route.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("purpose", "context", "prompt", "max_wait"),
+    [
+        pytest.param("chat", None, None, None, id="chat"),
+        # docs/context-length.mdx of ollama/ollama: at least 64,000 tokens for agents
+        pytest.param("agent", 65_536, 20_000, 120, id="agent"),
+        pytest.param("documents", 32_768, 16_000, None, id="documents"),
+    ],
+)
+def test_a_purpose_states_what_nobody_else_does(
+    purpose: str, context: int | None, prompt: int | None, max_wait: float | None
+) -> None:
+    workload = Workload(purpose=purpose)
+    assert workload.context_tokens == context
+    assert workload.prompt_tokens == prompt
+    assert workload.max_wait_seconds == max_wait
+
+
+def test_stated_values_go_before_those_of_a_purpose() -> None:
+    workload = Workload(purpose="agent", context_tokens=40_000, prompt_tokens=9_000)
+    assert workload.context_tokens == 40_000
+    assert workload.prompt_tokens == 9_000
+    assert workload.max_wait_seconds == 120
+
+
+def test_a_purpose_is_typed_again_without_its_values() -> None:
+    assert Workload(purpose="agent").options() == " --for agent"
+    typed = Workload(purpose="agent", max_wait_seconds=30).options()
+    assert typed == " --for agent --max-wait 30s"
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        pytest.param(
+            {"max_wait_seconds": 5}, "needs the length of a prompt", id="no prompt"
+        ),
+        pytest.param(
+            {"prompt_tokens": 9, "max_wait_seconds": 0}, "at least", id="no time"
+        ),
+        pytest.param({"purpose": "agents"}, "not one of chat", id="another purpose"),
+        pytest.param(
+            {"task": "finetune", "purpose": "chat"}, "fine-tuning", id="training"
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_refused(asked: dict[str, Any], words: str) -> None:
+    with pytest.raises(WorkloadError, match=words):
+        Workload(**asked)
