@@ -21,6 +21,7 @@ from ..judge.record import Verdict
 from ..machine.record import Machine
 from .kinds import (
     AlikeMachines,
+    AlikeSearch,
     Decision,
     DecisionKey,
     Kind,
@@ -28,7 +29,6 @@ from .kinds import (
     Numbers,
     NumbersByMachine,
     Outcomes,
-    machines_that_fare_alike,
     same_free_memory_of_cards,
 )
 from .policy import Policy, Wanted
@@ -89,9 +89,10 @@ class Task(Record):
         results: list[Outcomes] = []
         for question in self.questions:
             boxes = _boxes(parts, question.wanted)
-            decide = cache(partial(self._decide, question.wanted, judge))
+            decide = partial(self._decide, question.wanted, judge)
+            search = AlikeSearch(slots, self.numbers, decide)
             try:
-                alike = machines_that_fare_alike(slots, self.numbers, boxes, decide)
+                alike = search.machines_that_fare_alike(boxes)
             except SelfhostError as error:
                 results.append(error)
             else:

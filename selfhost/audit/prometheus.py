@@ -8,7 +8,7 @@ by their address or by dcgm-exporter's label `Hostname`. Framebuffer memory of d
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from ..core.files import Unreadable
 from .answers import (
     MAX_NAME,
     Answer,
+    FactRow,
     labels,
     machine_name,
     plain,
@@ -77,7 +78,7 @@ def read_prometheus(document: Answer, _file: str) -> list[Entry] | None:
             entries.append(broken(row, "prometheus", f"data.result[{number}]"))
     for host in _hosts(instances):
         name = machine_name(*host.names)
-        entries.append(Entry(_record_of_samples(host.samples, name)))
+        entries.append(Entry(_Exporters(host.samples).record(name)))
     return entries
 
 
@@ -130,140 +131,150 @@ def _names(instance: str, samples: Samples) -> list[str]:
     return names
 
 
-def _record_of_samples(samples: Samples, name: str | None) -> dict[str, Any]:
-    machine = MachineDraft("prometheus")
-    machine.read_rows(_stated_facts(machine, samples))
-    source = (
-        "node_filesystem_avail_bytes of {mount}: the home folder is taken to be "
-        f"{SOME_HOME}"
-    )
-    machine.put_home(_volumes(samples), SOME_HOME, source)
-    cards = _cards(samples)
-    if cards:
-        machine.put_accelerators(cards, f"{_CARD}…, per GPU", _DCGM)
-        source = f"{_FREE}, MiB, when queried"
-        machine.sources["accelerators.memory_free_bytes"] = source
-    of_memory = _first_of_memory(samples)
-    second = whole_number(of_memory.second, least=1, most=1 << 36)
-    if second is not None:
-        moment = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+class _Exporters:
+    """What exporters measured of one machine."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+
+    def record(self, name: str | None) -> dict[str, Any]:
+        """The record of the machine."""
+        machine = MachineDraft("prometheus")
+        machine.read_rows(self._stated_facts(machine.table.rows))
+        source = (
+            "node_filesystem_avail_bytes of {mount}: the home folder is taken to be "
+        )
+        machine.put_home(self._volumes(), SOME_HOME, source + SOME_HOME)
+        self._put_cards(machine)
+        of_memory = self._first_of_memory()
+        moment = _moment(of_memory.second)
         machine.put("read_at", moment, "the time of Prometheus' sample")
-    for row in machine.table.rows:
-        metric = row.path.partition("/")[0].replace("node_cpu_cores", "node_cpu_info")
-        machine.lacks(row.fact, f"{metric} is not in the answer", f"query {metric} too")
+        for row in machine.table.rows:
+            metric = row.path.partition("/")[0]
+            metric = metric.replace("node_cpu_cores", "node_cpu_info")
+            remedy = f"query {metric} too"
+            machine.lacks(row.fact, f"{metric} is not in the answer", remedy)
+        return machine.record(name, _kept_labels(of_memory.series))
+
+    def _stated_facts(self, rows: Iterable[FactRow]) -> dict[str, object]:
+        """What the rows of the system's table look for: values by metric, or the labels of one."""
+        # each CPU and each core has a series
+        stated: dict[str, object] = {
+            "node_cpu_seconds_total": self._count("node_cpu_seconds_total", "cpu")
+            or self._count("node_cpu_info", "cpu"),
+            "node_cpu_cores": self._count("node_cpu_info", "package", "core"),
+        }
+        for row in rows:
+            metric, slash, _ = row.path.partition("/")
+            if metric in self._samples and metric not in stated:
+                last = self._samples[metric][-1]
+                stated[metric] = last.series if slash else last.value
+        return stated
+
+    def _of(self, metric: str) -> list[Sample]:
+        return self._samples.get(metric, [])
+
+    def _count(self, metric: str, *keys: str) -> int | None:
+        """How many different values these labels have together, where all are there; None for
+        none.
+        """
+        found = set()
+        for sample in self._of(metric):
+            found.add(tuple([plain(sample.series.get(key), 60) for key in keys]))
+        return sum(None not in values for values in found) or None
+
+    def _volumes(self) -> list[Volume]:
+        """The mounted file systems of which it is known what is free."""
+        sizes = self._by_mount("node_filesystem_size_bytes")
+        volumes = []
+        for mount, sample in self._by_mount("node_filesystem_avail_bytes").items():
+            total = sizes[mount].value if mount in sizes else None
+            kind = sample.series.get("fstype")
+            volumes.append(Volume(mount, sample.value, total, kind))
+        return volumes
+
+    def _by_mount(self, metric: str) -> dict[str, Sample]:
+        """The last sample of each mount point."""
+        found = {}
+        for sample in self._of(metric):
+            mount = sample.series.get("mountpoint")
+            if isinstance(mount, str):
+                found[mount] = sample
+        return found
+
+    def _first_of_memory(self) -> Sample:
+        """The first sample of a metric of memory; an empty one where none is there."""
+        for metric, samples in self._samples.items():
+            if "_memory_" in metric:
+                return samples[0]
+        return Sample({}, None, None)
+
+    def _put_cards(self, machine: MachineDraft) -> None:
+        """State each card, and each instance of a divided one, which itself is left out."""
+        all_cards = self._cards()
+        divided = {card.number for card in all_cards if card.part}
+        cards = []
+        for card in all_cards:
+            if card.part or card.number not in divided:
+                cards.append(card.fact())
+        if cards:
+            machine.put_accelerators(cards, f"{_CARD}…, per GPU", _DCGM)
+            source = f"{_FREE}, MiB, when queried"
+            machine.sources["accelerators.memory_free_bytes"] = source
+
+    def _cards(self) -> list[_MeasuredCard]:
+        """The cards and the instances, with all that was measured of each."""
+        by_key: dict[tuple[str, str], _MeasuredCard] = {}
+        for size in _SIZES:
+            for sample in self._of(f"{_CARD}{size}"):
+                card = _MeasuredCard(sample.series)
+                size_bytes = whole_number(sample.value, units.MIB)
+                if card.number and size_bytes is not None:
+                    card = by_key.setdefault((card.number, card.part), card)
+                    card.bytes_of[size] = size_bytes
+        return list(by_key.values())
+
+
+def _moment(second: object) -> str | None:
+    """The time of a sample, as records have it."""
+    whole_second = whole_number(second, least=1, most=1 << 36)
+    if whole_second is None:
+        return None
+    return datetime.fromtimestamp(whole_second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _kept_labels(series: Answer) -> dict[str, str]:
+    """The labels by which people make classes of machines."""
     kept = {}
     for key in systems_table().class_labels:
-        if key in of_memory.series:
-            kept[key] = of_memory.series[key]
-    return machine.record(name, labels("prometheus", kept))
+        if key in series:
+            kept[key] = series[key]
+    return labels("prometheus", kept)
 
 
-def _stated_facts(machine: MachineDraft, samples: Samples) -> dict[str, object]:
-    """What the rows of the system's table look for: values by metric, or the labels of one."""
-    # each CPU and each core has a series
-    cpus = _count_values(samples, "node_cpu_seconds_total", "cpu")
-    if cpus is None:
-        cpus = _count_values(samples, "node_cpu_info", "cpu")
-    stated: dict[str, object] = {
-        "node_cpu_seconds_total": cpus,
-        "node_cpu_cores": _count_values(samples, "node_cpu_info", "package", "core"),
-    }
-    for row in machine.table.rows:
-        metric, slash, _ = row.path.partition("/")
-        if metric in samples and metric not in stated:
-            last = samples[metric][-1]
-            stated[metric] = last.series if slash else last.value
-    return stated
+class _MeasuredCard:
+    """A card by its UUID or its number, empty where none is stated; `part` is the instance of a
+    divided one, empty for a whole card. `bytes_of` has its sizes by the last word of their metrics.
+    """
 
+    def __init__(self, series: Answer) -> None:
+        self._series = series
+        self.number = self._label("UUID", 80) or self._label("gpu", 20)
+        self.part = self._label("GPU_I_ID", 20)
+        self.bytes_of: dict[str, int] = {}
 
-def _count_values(samples: Samples, metric: str, *keys: str) -> int | None:
-    """How many different values these labels have together, where all are there; None for none."""
-    found = set()
-    for sample in samples.get(metric, ()):
-        found.add(tuple([plain(sample.series.get(key), 60) for key in keys]))
-    count = sum(None not in values for values in found)
-    return count or None
+    def _label(self, key: str, length: int) -> str:
+        return plain(self._series.get(key), length) or ""
 
-
-def _volumes(samples: Samples) -> list[Volume]:
-    """The mounted file systems of which it is known what is free."""
-    sizes = _by_mount(samples, "node_filesystem_size_bytes")
-    volumes = []
-    for mount, sample in _by_mount(samples, "node_filesystem_avail_bytes").items():
-        total = sizes[mount].value if mount in sizes else None
-        kind = sample.series.get("fstype")
-        volumes.append(Volume(mount, sample.value, total, kind))
-    return volumes
-
-
-def _by_mount(samples: Samples, metric: str) -> dict[str, Sample]:
-    """The last sample of each mount point."""
-    found = {}
-    for sample in samples.get(metric, ()):
-        mount = sample.series.get("mountpoint")
-        if isinstance(mount, str):
-            found[mount] = sample
-    return found
-
-
-def _first_of_memory(samples: Samples) -> Sample:
-    """The first sample of a metric of memory; an empty one where none is there."""
-    for metric, of_metric in samples.items():
-        if "_memory_" in metric:
-            return of_metric[0]
-    return Sample({}, None, None)
-
-
-class _CardKey(NamedTuple):
-    """A card, by its UUID or number, and the instance of a divided one; empty for a whole card."""
-
-    number: str
-    part: str
-
-
-class _CardSizes(NamedTuple):
-    """The labels of a card, and its sizes in bytes by the last word of their metrics."""
-
-    series: Answer
-    bytes_of: dict[str, int]
-
-
-def _cards(samples: Samples) -> list[Card]:
-    """Each card, and each instance of a divided one, which itself is left out."""
-    by_key = _cards_by_key(samples)
-    divided = {key.number for key in by_key if key.part}
-    cards = []
-    for key, card in by_key.items():
-        if key.part or key.number not in divided:
-            cards.append(_card(key, card))
-    return cards
-
-
-def _cards_by_key(samples: Samples) -> dict[_CardKey, _CardSizes]:
-    by_key: dict[_CardKey, _CardSizes] = {}
-    for size in _SIZES:
-        for series, _, value in samples.get(f"{_CARD}{size}", ()):
-            size_bytes = whole_number(value, units.MIB)
-            number = plain(series.get("UUID"), 80) or plain(series.get("gpu"), 20)
-            if size_bytes is not None and number is not None:
-                key = _CardKey(number, plain(series.get("GPU_I_ID"), 20) or "")
-                card = by_key.setdefault(key, _CardSizes(series, {}))
-                card.bytes_of[size] = size_bytes
-    return by_key
-
-
-def _card(key: _CardKey, card: _CardSizes) -> Card:
-    name = plain(card.series.get("modelName"), 120) or "NVIDIA GPU"
-    profile = plain(card.series.get("GPU_I_PROFILE"), 40) or key.part
-    if profile:
-        name = f"{name}-MIG-{profile}"
-    total = card.bytes_of.get("TOTAL")
-    if total is None and card.bytes_of.keys() >= {"FREE", "USED"}:
-        total = sum(card.bytes_of.values())
-    return card_of(
-        name,
-        total or None,
-        card.bytes_of.get("FREE"),
-        card.series.get("DCGM_FI_DRIVER_VERSION"),
-        is_part=bool(profile),
-    )
+    def fact(self) -> Card:
+        """The accelerator of a record."""
+        name = self._label("modelName", 120) or "NVIDIA GPU"
+        profile = self._label("GPU_I_PROFILE", 40) or self.part
+        if profile:
+            name = f"{name}-MIG-{profile}"
+        total = self.bytes_of.get("TOTAL")
+        if total is None and self.bytes_of.keys() >= {"FREE", "USED"}:
+            total = sum(self.bytes_of.values())
+        free = self.bytes_of.get("FREE")
+        driver = self._series.get("DCGM_FI_DRIVER_VERSION")
+        return card_of(name, total or None, free, driver, is_part=bool(profile))
