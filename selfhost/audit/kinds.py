@@ -30,11 +30,11 @@ four machines or fewer, where halving saves nothing.
 **Which machine stands for those that fare alike.** The one that lacks most, for its remedy helps
 the others too. It is one of those with the least of some number, so only these are judged again.
 
-**What it saves.** Judgements for each verdict, measured on the fleet of `benchmarks/audit_scale.py`:
-0.69 for 1,000 machines and 20 models, 0.37 for 5,000 and 20, 0.21 for 20,000 and 5. A plain loop
-needs one, for no two of these machines have equal numbers: for 5,000 machines more than twice the
-time, for 100,000 about ten times. `audit_scale.py --compare` holds the answers of both against each
-other.
+**What it saves.** Judgements for each verdict, measured on the fleet of
+`benchmarks/audit_scale.py`: 0.69 for 1,000 machines and 20 models, 0.37 for 5,000 and 20, 0.21 for
+20,000 and 5. A plain loop needs one, for no two of these machines have equal numbers: for 5,000
+machines more than twice the time (computed). `audit_scale.py --compare` holds the answers of both
+against each other.
 """
 
 from __future__ import annotations

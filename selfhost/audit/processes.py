@@ -26,7 +26,13 @@ _WAITING_FOR_EACH = 3
 
 
 def usable_processors() -> int:
-    """How many processors this process may use, at most 32."""
+    """How many processors this process may use, at most 32; 1 in a process of another pool, such as
+    a worker of Dask, which may start none.
+    """
+    from multiprocessing import current_process
+
+    if current_process().daemon:
+        return 1
     affinity = getattr(os, "sched_getaffinity", None)
     # macOS and Windows do not have it
     usable = os.cpu_count() if affinity is None else len(affinity(0))

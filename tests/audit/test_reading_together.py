@@ -8,12 +8,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
 from selfhost.audit import machines
 from selfhost.audit.machines import Fleet, load_machines
+from selfhost.audit.processes import usable_processors
 
 GIB = 2**30
 
@@ -125,6 +127,12 @@ def test_a_file_of_another_kind_is_read_no_further(
     assert fleet.machines.names == ["b"]
     assert "holds more than 5 faults" in fleet.problems[0].message
     assert len(fleet.problems) == 7
+
+
+def test_a_worker_of_another_pool_starts_no_processes() -> None:
+    """The system refuses it to a daemon, as workers of Dask and of `multiprocessing` are."""
+    with get_context("fork").Pool(1) as pool:
+        assert pool.apply(usable_processors) == 1
 
 
 SPAWNED = """
