@@ -353,12 +353,11 @@ def _read_all(batches: Iterator[list[Found]], processes: int) -> Iterator[ReadBa
     for batch in batches:
         yield reader.read(batch)
         count += len(batch)
-        if count >= _READ_ALONE:
+        if processes > 1 and count >= _READ_ALONE:
             break
-    if processes > 1:
-        yield from in_order(batches, _read_in_pool, processes, _start_reader)
     else:
-        yield from map(reader.read, batches)
+        return
+    yield from in_order(batches, _read_in_pool, processes, _start_reader)
 
 
 def _of_record(problem: Problem, result: ReadRecord) -> Problem:

@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from multiprocessing import get_context
+from multiprocessing import Pool
 from pathlib import Path
 
 import pytest
@@ -131,7 +131,7 @@ def test_a_file_of_another_kind_is_read_no_further(
 
 def test_a_worker_of_another_pool_starts_no_processes() -> None:
     """The system refuses it to a daemon, as workers of Dask and of `multiprocessing` are."""
-    with get_context("fork").Pool(1) as pool:
+    with Pool(1) as pool:
         assert pool.apply(usable_processors) == 1
 
 
