@@ -26,13 +26,8 @@ from .checkpoints import (
 )
 from .file_formats import case_of, parts, size_of
 from .llamacpp import files as gguf_files
-from .llamacpp.memory import (
-    block_of_checkpoint,
-    copy_bytes,
-    draft_file,
-    why_cache_refused,
-    with_draft,
-)
+from .llamacpp.companions import block_of_checkpoint, draft_file, with_draft
+from .llamacpp.memory import copy_bytes, why_cache_refused
 from .quantization import TABLES
 from .records import (
     ACCELERATOR,

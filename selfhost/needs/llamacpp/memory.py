@@ -8,6 +8,7 @@ program itself, and what is loaded beside the model (companions.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from ...catalogue.architecture import Architecture, Attention
 from ...catalogue.runtime import RuntimeSpec
@@ -28,10 +29,7 @@ from ..records import (
     with_files,
 )
 from ..tensors import CacheGroup, cache_groups, row_of, shape_of_row, states, window_of
-from .companions import block_of_checkpoint as block_of_checkpoint
-from .companions import draft_file as draft_file
-from .companions import own_block_terms, with_projector
-from .companions import with_draft as with_draft
+from .companions import draft_file, own_block_terms, with_projector
 from .compute import compute_buffer, inputs_in_ram
 from .files import SIZES, SOURCE, size_of, tokenizer_kind, vocabulary_of
 from .weights import weights_terms
@@ -315,7 +313,7 @@ def why_cache_refused(
     return None
 
 
-class _Part(Record):
+class _Part(NamedTuple):
     """One part of a term: its bytes, and what it adds to the line of arithmetic."""
 
     size: Size = NO_BYTES
@@ -418,7 +416,7 @@ def _driver_in_ram(case: Case) -> _Part:
     return _Part(size=size, line=f" + {size.likely:,} bytes of the GPU's driver")
 
 
-class _Product(Record):
+class _Product(NamedTuple):
     """The bytes that a product of matrices works on, with the factors of one token."""
 
     bytes: int
