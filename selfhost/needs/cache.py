@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from math import ceil
 
-from ..catalogue.architecture import Architecture, Recurrent
+from ..catalogue.architecture import Architecture, Attention, Audio, Recurrent
 from ..core.records import Record, Stated
 from ..core.tables import shipped_record
 from .case import Case
-from .records import How, Term, by_layers, of_sequences, term
+from .records import How, Size, Term, by_layers, of_sequences, term
 from .tensors import (
     CacheGroup,
     State,
@@ -220,19 +220,18 @@ def _recurrent_states(case: Case, keys: Term) -> Term:
     """Layers × sequences × bytes of one state. Some runtimes halve it, and some give the states at
     least a share of the bytes of keys and values.
     """
-    model = case.model
     sequences = case.workload.parallel
     size = 0
     lines = []
-    for recurrent in model.recurrent:
+    for recurrent in case.model.recurrent:
         if recurrent.layers:
-            state = _state_bytes(case, recurrent, state_of(recurrent, model))
+            state = _state_bytes(case, recurrent, state_of(recurrent, case.model))
             layers = len(recurrent.layers)
             size += layers * state.bytes * sequences
             after = f" × {state.arithmetic}{of_sequences(sequences)}"
             lines.append(("", layers, after))
-    line = by_layers(lines)
     low = size if case.runtime.account.typed_states else size // 2
+    line = by_layers(lines)
     share = case.runtime.memory.state_share
     reserved = int(share * keys.bytes)
     if 0 < size < reserved:
@@ -246,39 +245,49 @@ def _recurrent_states(case: Case, keys: Term) -> Term:
 
 
 def _keys_and_values(case: Case) -> Term:
-    """The cache of all layers; of a model that hears also the keys and values of what it heard: 2 ×
-    layers × width of the model × bytes of a number × positions of the encoder.
-    """
-    model = case.model
-    width = case.cache_width
-    size = 0
-    high = 0
-    lines = []
+    """The cache of all layers; of a model that hears also the keys and values of what it heard."""
+    caches = cache_sizes(case)
+    likely = sum(cache.bytes for cache in caches)
+    most = sum(cache.high_bytes for cache in caches)
+    size = Size(likely, likely, most)
     ending = of_sequences(case.sequences)
-    for cache in cache_sizes(case):
-        size += cache.bytes
-        high += cache.high_bytes
-        lines.append((cache.before, cache.layers, f" × {cache.line}{ending}"))
-    low = size
-    if model.audio is not None:
-        numbers = model.embedding_length
-        positions = model.audio.positions
-        heard = 2 * model.layers * numbers * width * positions * case.sequences
-        size += heard
-        high += heard
+    lines = [
+        (cache.before, cache.layers, f" × {cache.line}{ending}") for cache in caches
+    ]
+    if case.model.audio is not None:
+        heard = _heard_bytes(case, case.model.audio)
         # how much text comes out of it is not known
-        low = heard
-        after = (
-            f" × {numbers:,} × {width} bytes × {positions:,} positions of the encoder"
-        )
-        lines.append(("2 × ", model.layers, f"{after}{ending}"))
-    if any(group.latent_length and group.kind == "full" for group in model.attention):
+        size = Size(heard, likely + heard, most + heard)
+        lines.append(_line_of_heard(case, case.model.audio))
+    if any(_is_full_latent(group) for group in case.model.attention):
         # a class of transformers may keep the latent alone
-        low //= 20
+        size = size._replace(least=size.least // 20)
     line = by_layers(lines)
     step = case.runtime.memory.cache_step_tokens
     if step > 1:
         line += f"; in steps of {step} tokens"
-    kind = "the type of the model" if width > 1 else "FP8"
+    kind = "the type of the model" if case.cache_width > 1 else "FP8"
     source = f"{case.runtime.name}: keys and values in {kind}"
-    return term("kv_cache", size, How.COMPUTED, source, line, low=low, high=high)
+    return size.as_term("kv_cache", How.COMPUTED, source, line)
+
+
+def _is_full_latent(group: Attention) -> bool:
+    """Whether these layers keep every token, unpacked from a latent row."""
+    return group.kind == "full" and bool(group.latent_length)
+
+
+def _heard_bytes(case: Case, audio: Audio) -> int:
+    """Keys and values of what was heard: 2 × layers × width of the model × bytes of a number ×
+    positions of the encoder.
+    """
+    model = case.model
+    of_position = 2 * model.layers * model.embedding_length * case.cache_width
+    return of_position * audio.positions * case.sequences
+
+
+def _line_of_heard(case: Case, audio: Audio) -> tuple[str, int, str]:
+    """The same as a part of the line of arithmetic."""
+    model = case.model
+    after = f" × {model.embedding_length:,} × {case.cache_width} bytes"
+    after += f" × {audio.positions:,} positions of the encoder"
+    return "2 × ", model.layers, f"{after}{of_sequences(case.sequences)}"

@@ -428,33 +428,53 @@ def parts_in_files(case: Case, parts: ModelParts) -> Needs:
         for file in parts.files
     }
     sizes = tuple(by_component.values())
-    used = {size.source for size in sizes}
-    sources = [name for name in (_CPP.listed, _CPP.computed) if name in used]
-    files = files_of(sizes, How.COMPUTED, "; ".join(sources))
     largest = max(sizes, key=lambda size: size.bytes)
+    files = _all_files(sizes)
+    weights = whole_files(files)
     denoising = _buffer(case, parts, "denoiser", parts.denoise_bytes)
     decoding = _buffer(case, parts, "decoder", parts.decode_bytes)
-    program = overhead(case.runtime, on_gpu=case.device is not None)
-    host = whole_files(files), program
-    alone = "; alone, the others in RAM"
-    weights_by_way = {
-        "model": whole_files(largest, _CPP.computed, alone),
-        "sequential": _segment(largest),
-    }
-    decoder = whole_files(by_component["vae"], _CPP.computed, alone)
-    offloaded = list[Offloaded]()
-    for way, weights in weights_by_way.items():
-        device = (weights, denoising)
-        if weights.bytes + denoising.bytes < decoder.bytes + decoding.bytes:
-            device = (decoder, decoding)
-        offloaded.append(Offloaded(way=way, host=host, device=device))
     buffer = max((denoising, decoding), key=lambda buffer: buffer.bytes)
+    program = overhead(case.runtime, on_gpu=case.device is not None)
+    decoder = _AtWork(_alone(by_component["vae"]), decoding)
+    denoiser_by_way = {
+        "model": _AtWork(_alone(largest), denoising),
+        "sequential": _AtWork(_segment(largest), denoising),
+    }
+    offloaded = []
+    for way, denoiser in denoiser_by_way.items():
+        most = max((denoiser, decoder), key=lambda component: component.bytes)
+        device = (most.weights, most.buffer)
+        offloaded.append(Offloaded(way=way, host=(weights, program), device=device))
     return Needs(
         files=files,
-        terms=(host[0], buffer, program),
+        terms=(weights, buffer, program),
         largest_file_bytes=largest.bytes,
         offloaded=tuple(offloaded),
     )
+
+
+def _all_files(sizes: tuple[Term, ...]) -> Term:
+    """The files of all components, with the sources of their sizes."""
+    used = {size.source for size in sizes}
+    sources = [name for name in (_CPP.listed, _CPP.computed) if name in used]
+    return files_of(sizes, How.COMPUTED, "; ".join(sources))
+
+
+class _AtWork(NamedTuple):
+    """What a GPU holds of a component, with the buffer in which the component works."""
+
+    weights: Term
+    buffer: Term
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of both."""
+        return self.weights.bytes + self.buffer.bytes
+
+
+def _alone(file: Term) -> Term:
+    """The weights of one component on a GPU."""
+    return whole_files(file, _CPP.computed, "; alone, the others in RAM")
 
 
 def _buffer(case: Case, parts: ModelParts, component: str, size: int) -> Term:

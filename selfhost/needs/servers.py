@@ -312,36 +312,44 @@ def _kind_of_device(total_bytes: int | None) -> _Kind:
 def _left_free(case: Case, device: Device) -> Term:
     """What SGLang leaves free for its work: more on a larger device."""
     kind = _kind_of_device(device.total_bytes)
-    smallest = _Kind(*_SGLANG.kinds[0])
-    large_gib, least_mib = _SGLANG.large
-    if kind.gib < large_gib:
-        least_mib = 0
-    left = smallest if device.is_lean else kind
-    size = max(left.likely_mib, least_mib) * MIB
-    most = max(left.most_mib, least_mib) * MIB
+    left = _left_bytes(kind, device)
     total = device.total_bytes
     room = device.room_bytes
     if not total or room is None:
+        smallest = _Kind(*_SGLANG.kinds[0])
         low = int(smallest.likely_mib * MIB * _SGLANG.earlier)
-        line = f"{size:,} bytes; on a device of {kind.gib} GiB or more, by its size"
-        by_size = Size(low, size, most)
+        line = (
+            f"{left.likely:,} bytes; on a device of {kind.gib} GiB or more, by its size"
+        )
+        by_size = left._replace(least=low)
         return by_size.as_term("activations", How.ASSUMED, _SGLANG.source, line)
-    # what stays free of the room once weights and cache fill the rest
     free = total
     if device.free_bytes is not None:
         free = min(total, device.free_bytes)
     shares = _SGLANG.encoders if _sees(case) else (0.0, 0.0, 0.0)
-    left_by_end = (int(size * _SGLANG.earlier), size, most)
-    by_end = list[int]()
-    for left_bytes, share in zip(left_by_end, shares, strict=True):
+    # what stays free of the room once weights and cache fill the rest
+    by_end = []
+    for left_bytes, share in zip(left, shares, strict=True):
         filled = free * (1 - left_bytes / total) * (1 - share)
         by_end.append(max(0, int(room - filled)))
-    stays = Size(*by_end)
+    size = Size(*by_end)
     line = "0 bytes"
-    if stays.likely:
-        line = f"{room:,} bytes - {free:,} × (1 - {size:,} / {total:,})"
+    if size.likely:
+        line = f"{room:,} bytes - {free:,} × (1 - {left.likely:,} / {total:,})"
         line += f" × (1 - {shares[1]}); the rest of what it may take"
-    return stays.as_term("activations", How.ASSUMED, _SGLANG.source, line)
+    return size.as_term("activations", How.ASSUMED, _SGLANG.source, line)
+
+
+def _left_bytes(kind: _Kind, device: Device) -> Size:
+    """Bytes of a device that SGLang leaves free, of which earlier releases left less."""
+    large_gib, least_mib = _SGLANG.large
+    if kind.gib < large_gib:
+        least_mib = 0
+    if device.is_lean:
+        kind = _Kind(*_SGLANG.kinds[0])
+    likely = max(kind.likely_mib, least_mib) * MIB
+    most = max(kind.most_mib, least_mib) * MIB
+    return Size(int(likely * _SGLANG.earlier), likely, most)
 
 
 # ------------------------------------------------------------------ a model divided
