@@ -398,7 +398,7 @@ def model_named(name: str, catalogue: Catalogue) -> Resolution | None:
             match = Resolution(spec_id=plain)
         else:
             match = _named(key, catalogue, "aliases", "whole")
-    loaded = None
+    loaded: str | None = None
     if ":" in plain:
         _, tag = catalogue.common_tables("families", "tag").get(key, ("", {}))
         loaded = tag.get("loads")
@@ -406,11 +406,16 @@ def model_named(name: str, catalogue: Catalogue) -> Resolution | None:
         loaded = facts.get("ollama")
     if loaded is None or loaded not in catalogue:
         return match
+    return _loaded_by_ollama(loaded, plain, match)
+
+
+def _loaded_by_ollama(loaded: str, name: str, match: Resolution | None) -> Resolution:
+    """The model that Ollama loads by a name; a note where the name means another elsewhere."""
     if match is None:
         return Resolution(spec_id=loaded)
     if loaded == match.spec_id:
         return match
-    note = f"Ollama's {plain} is {loaded}; elsewhere the name means {match.spec_id}."
+    note = f"Ollama's {name} is {loaded}; elsewhere the name means {match.spec_id}."
     return Resolution(spec_id=loaded, notes=(note,))
 
 
@@ -470,21 +475,26 @@ def _literal(
     base: str, owner: str, form: Form | None, catalogue: Catalogue
 ) -> Resolution | None:
     """The model of this very name, in an account whose files hold it."""
-    is_file = form is not None and form.is_file
-    match = None
-    if is_file and not owner:
-        # the name of a file is its original's; an alias may mean another model
+    if not owner:
+        match = None
+        if form is not None and form.is_file:
+            # the name of a file is its original's; an alias may mean another model
+            match = _original(base, catalogue)
+        return match or model_named(base, catalogue)
+    match = model_named(f"{owner}/{base}", catalogue)
+    if match is None and _holds_original(owner, form):
         match = _original(base, catalogue)
-    if match is None:
-        match = model_named(f"{owner}/{base}" if owner else base, catalogue)
-    if match is not None or not owner:
-        return match
-    # a form that others make is evidence enough whose weights these are; of files that hold the
-    # weights as they are only an account that publishes no others
-    is_made_by_others = form is not None and not form.is_container
-    if is_file or is_made_by_others or owner.lower() in CONVERTERS:
-        return _original(base, catalogue)
-    return None
+    return match
+
+
+def _holds_original(owner: str, form: Form | None) -> bool:
+    """Whether files of an account hold the weights of the model that they are named for: a form
+    that others make is evidence enough; of files that hold the weights as they are only an account
+    that publishes no others.
+    """
+    if owner.lower() in CONVERTERS:
+        return True
+    return form is not None and (form.is_file or not form.is_container)
 
 
 def _original(name: str, catalogue: Catalogue) -> Resolution | None:
