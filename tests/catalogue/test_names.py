@@ -17,9 +17,10 @@ from selfhost import Verdict, Workload, check
 from selfhost.advice.listing import holds_words, words_in_names, words_typed
 from selfhost.advice.understood import understand_name
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.names import complete
+from selfhost.catalogue.names import NameTable, complete
 from selfhost.catalogue.searching import resolve
 from selfhost.core.errors import NotAModelError, UnknownModelError
+from selfhost.core.tables import Document, shipped_table
 from selfhost.core.units import canonical
 from selfhost.judge.files import is_published
 from selfhost.needs import why_not_loaded
@@ -486,3 +487,15 @@ def test_only_the_spelling_of_its_maker_is_the_file_that_was_trained_for_four_bi
     )
     assert checked(f"{page}gemma-3-27b-it-q4_0.gguf").needs == own.needs
     assert conversion.workload.quantization == "Q4_0"
+
+
+def test_each_value_of_the_table_of_names_is_what_its_field_says() -> None:
+    # `large_record` holds none against its annotation
+    document = Document("names.toml", shipped_table("names"))
+    document.root.as_record(NameTable)
+    # a replacement may be blank, and what to type next has several lines
+    allowed = ("is empty", "has a line break or a control character")
+    wrong = [
+        fault for fault in document.problems if not fault.message.endswith(allowed)
+    ]
+    assert wrong == []

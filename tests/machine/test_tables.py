@@ -47,3 +47,11 @@ def test_a_row_of_cores_has_one_count_or_three(series: str) -> None:
 def test_a_known_machine_states_what_its_file_may(name: str) -> None:
     row = profiles.rows_in(shipped_store())[name]
     assert _faults(name, row, profiles.MachineRow) == []
+
+
+def test_a_wrong_value_is_told() -> None:
+    row = {"name": "X", "words": "x", "channels": "two", "mts": [1], "ghz": 1.0}
+    assert _faults("cpus", row, cpus.SeriesRow) == [
+        'cpus: channels: must be a whole number, not the string "two"',
+        "cpus: source: is missing",
+    ]
