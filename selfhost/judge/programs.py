@@ -1,6 +1,6 @@
 """The program and the quantization of a question, under the names that the catalogue uses.
 
-`named_as_listed` takes what was typed and returns an `Asked`, or it raises with everything that
+`named_as_listed` takes what was typed and returns a `Request`, or it raises with everything that
 makes no sense: a program or a quantization that does not exist, an option that the program does
 not have. Where no program was named, the first that loads the model is taken.
 """
@@ -53,11 +53,13 @@ _OTHER_NAMES = {
     "float8_e4m3": ("fp8",), "float8_e4m3_128x128": ("fp8",),
 }  # fmt: skip
 _FLOAT8 = {"fp8", "float8_e4m3", "float8_e4m3_128x128"}
+# the types of KV cache that ask nothing of a program
+_ANY_CACHE = (None, "f16")
 # of the quantizations of a model that an error names
 _NAMED = 8
 
 
-class Asked(Record):
+class Request(Record):
     """A model, the files that were named, and the workload under the catalogue's names.
 
     `runtime` is the program that was asked for, else the first that loads the model; None for a
@@ -91,7 +93,7 @@ def programs_that(
 
 def named_as_listed(
     spec: ModelSpec, stated: Workload, files: NamedFiles, catalogue: Catalogue
-) -> Asked:
+) -> Request:
     """License, program and quantization under canonical names. Raises `WorkloadError` with all that
     makes no sense.
     """
@@ -118,14 +120,14 @@ def named_as_listed(
                 runtime = _runtime_in(spec, quantization, runtime, catalogue)
         except WorkloadError as error:
             problems += error.problems
-    asked = Asked(spec=spec, files=files, workload=workload, runtime=runtime)
+    request = Request(spec=spec, files=files, workload=workload, runtime=runtime)
     if stated.task == "generate" and not spec.closed:
-        problems += _limits_exceeded(asked, catalogue)
+        problems += _limits_exceeded(request, catalogue)
     if stated.audio_seconds is not None and spec.modality != "speech":
         problems += fault("audio_seconds", "no-recording", model=spec.name).problems
     if problems:
         raise WorkloadError(problems)
-    return asked
+    return request
 
 
 # ------------------------------------------------------------------ the program
@@ -350,123 +352,128 @@ def _comes_in(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
 # ------------------------------------------------------------------ what a program cannot do
 
 
-def _limits_exceeded(asked: Asked, catalogue: Catalogue) -> Iterator[Problem]:
+def _limits_exceeded(request: Request, catalogue: Catalogue) -> Iterator[Problem]:
     """What was asked for beyond what the program does: options, sequences, a type of KV cache."""
-    workload = asked.workload
-    runtime = asked.runtime
-    cache_type = workload.kv_cache_type
-    asks_for_cache = cache_type not in (None, "f16")
-    if runtime is None:
-        if workload.runtime_options:
-            model = asked.spec.name
-            yield from fault("runtime_options", "no-runtime", model=model).problems
-    else:
-        for option in workload.runtime_options:
-            yield from _option_refused(asked, runtime, option, catalogue)
-        most = runtime.batches.most_sequences
-        if most and workload.parallel > most:
-            yield from _too_many_sequences(asked, runtime, catalogue)
-        if asks_for_cache and cache_type not in runtime.kv_cache_types:
-            yield from _cache_type_refused(asked, runtime, catalogue)
-            return
-    if asks_for_cache:
-        yield from _cache_in_a_sum(asked)
+    workload = request.workload
+    if request.runtime is not None:
+        limits = _Limits(
+            spec=request.spec,
+            runtime=request.runtime,
+            workload=workload,
+            catalogue=catalogue,
+        )
+        yield from limits.exceeded()
+        return
+    if workload.runtime_options:
+        model = request.spec.name
+        yield from fault("runtime_options", "no-runtime", model=model).problems
+    if workload.kv_cache_type not in _ANY_CACHE:
+        yield from _cache_in_a_sum(request.spec, workload)
 
 
-def _too_many_sequences(
-    asked: Asked, runtime: RuntimeSpec, catalogue: Catalogue
-) -> tuple[Problem, ...]:
-    def serves_any_number(other: RuntimeSpec) -> bool:
-        return other.id in PACKED_RUNTIMES and not other.batches.most_sequences
-
-    return fault(
-        "parallel",
-        "sequences",
-        program=runtime.name,
-        most=runtime.batches.most_sequences,
-        wanted=asked.workload.parallel,
-        others=programs_that(serves_any_number, asked.spec, catalogue),
-    ).problems
-
-
-def _cache_type_refused(
-    asked: Asked, runtime: RuntimeSpec, catalogue: Catalogue
-) -> tuple[Problem, ...]:
-    type = asked.workload.kv_cache_type
-
-    def keeps_it(other: RuntimeSpec) -> bool:
-        return type in other.kv_cache_types
-
-    return fault(
-        "kv_cache_type",
-        "cache-type",
-        program=runtime.name,
-        own="".join(f" or in {name}" for name in runtime.kv_cache_types),
-        type=type,
-        others=programs_that(keeps_it, asked.spec, catalogue),
-    ).problems
-
-
-def _cache_in_a_sum(asked: Asked) -> tuple[Problem, ...]:
+def _cache_in_a_sum(spec: ModelSpec, workload: Workload) -> tuple[Problem, ...]:
     """A spec that states one sum for all memory says nothing of its KV cache."""
-    spec = asked.spec
     if spec.needs is None:
         return ()
-    type = asked.workload.kv_cache_type
+    type = workload.kv_cache_type
     return fault("kv_cache_type", "cache-in-sum", model=spec.name, type=type).problems
 
 
-def _option_refused(
-    asked: Asked, runtime: RuntimeSpec, name: str, catalogue: Catalogue
-) -> tuple[Problem, ...]:
-    """Why the program does not take that option with that value; empty where it does."""
-    spec = asked.spec
-    workload = asked.workload
-    if name not in runtime.named_options:
-        return _option_unknown(asked, runtime, name, catalogue)
-    rule = runtime.named_options[name]
-    value = workload.runtime_options[name]
-    if rule.changes == "sequences_sampled":
-        rule = rule.replace(least=workload.parallel)
-    why = _without_effect(case_of(spec, runtime, workload), rule.changes)
-    if rule.takes(value) and not why:
-        return ()
-    figures: dict[str, Any] = {
-        "name": name,
-        "program": runtime.name,
-        "least": f"{rule.least:g}",
-        "most": f"{rule.most:g}",
-        "ends": not rule.to,
-        "typed": value,
-        "model": spec.name,
-        why: True,
-    }
-    key = "option-without-effect" if rule.takes(value) else "option-value"
-    return fault("runtime_options", key, **figures).problems
+class _Limits(Record):
+    """What a program does with a model, and what was asked of both."""
 
+    spec: ModelSpec
+    runtime: RuntimeSpec
+    workload: Workload
+    catalogue: Catalogue
 
-def _option_unknown(
-    asked: Asked, runtime: RuntimeSpec, name: str, catalogue: Catalogue
-) -> tuple[Problem, ...]:
-    known = list(runtime.named_options)
-    guess = nearest(name, known)
-    others = programs_that(lambda at: name in at.named_options, asked.spec, catalogue)
-    having = list[str]()
-    for id in catalogue.runtime_ids():
-        other = catalogue.runtime(id)
-        if other.named_options:
-            having.append(other.name)
-    return fault(
-        "runtime_options",
-        "option-unknown",
-        name=name,
-        program=runtime.name,
-        known=known,
-        having=having,
-        guess=guess,
-        others=others,
-        none=not (others or guess),
-    ).problems
+    def exceeded(self) -> Iterator[Problem]:
+        """What was asked for beyond what the program does."""
+        for option in self.workload.runtime_options:
+            yield from self._option_refused(option)
+        most = self.runtime.batches.most_sequences
+        if most and self.workload.parallel > most:
+            yield from self._too_many_sequences(most)
+        type = self.workload.kv_cache_type
+        if type in _ANY_CACHE:
+            return
+        if type in self.runtime.kv_cache_types:
+            yield from _cache_in_a_sum(self.spec, self.workload)
+        else:
+            yield from self._cache_type_refused(type)
+
+    def _programs_that(self, does: Callable[[RuntimeSpec], bool]) -> str:
+        return programs_that(does, self.spec, self.catalogue)
+
+    def _too_many_sequences(self, most: int) -> tuple[Problem, ...]:
+        def serves_any_number(other: RuntimeSpec) -> bool:
+            return other.id in PACKED_RUNTIMES and not other.batches.most_sequences
+
+        return fault(
+            "parallel",
+            "sequences",
+            program=self.runtime.name,
+            most=most,
+            wanted=self.workload.parallel,
+            others=self._programs_that(serves_any_number),
+        ).problems
+
+    def _cache_type_refused(self, type: str | None) -> tuple[Problem, ...]:
+        return fault(
+            "kv_cache_type",
+            "cache-type",
+            program=self.runtime.name,
+            own="".join(f" or in {name}" for name in self.runtime.kv_cache_types),
+            type=type,
+            others=self._programs_that(lambda other: type in other.kv_cache_types),
+        ).problems
+
+    def _option_refused(self, name: str) -> tuple[Problem, ...]:
+        """Why the program does not take that option with that value; empty where it does."""
+        if name not in self.runtime.named_options:
+            return self._option_unknown(name)
+        rule = self.runtime.named_options[name]
+        value = self.workload.runtime_options[name]
+        if rule.changes == "sequences_sampled":
+            rule = rule.replace(least=self.workload.parallel)
+        case = case_of(self.spec, self.runtime, self.workload)
+        why = _without_effect(case, rule.changes)
+        is_taken = rule.takes(value)
+        if is_taken and not why:
+            return ()
+        figures: dict[str, Any] = {
+            "name": name,
+            "program": self.runtime.name,
+            "least": f"{rule.least:g}",
+            "most": f"{rule.most:g}",
+            "ends": not rule.to,
+            "typed": value,
+            "model": self.spec.name,
+            why: True,
+        }
+        key = "option-without-effect" if is_taken else "option-value"
+        return fault("runtime_options", key, **figures).problems
+
+    def _option_unknown(self, name: str) -> tuple[Problem, ...]:
+        known = list(self.runtime.named_options)
+        guess = nearest(name, known)
+        others = self._programs_that(lambda other: name in other.named_options)
+        having = list[str]()
+        for id in self.catalogue.runtime_ids():
+            other = self.catalogue.runtime(id)
+            if other.named_options:
+                having.append(other.name)
+        return fault(
+            "runtime_options",
+            "option-unknown",
+            name=name,
+            program=self.runtime.name,
+            known=known,
+            having=having,
+            guess=guess,
+            others=others,
+            none=not (others or guess),
+        ).problems
 
 
 def _without_effect(case: Case, changes: str) -> str:

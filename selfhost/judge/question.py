@@ -28,7 +28,7 @@ from .devices import gpu_maker
 from .drafts import companions_of, names_own_draft
 from .files import bytes_to_make, local_copy, states_needs_alone, types_in_turn
 from .pace.rates import shared_gpu_of
-from .programs import Asked, named_as_listed, quantization_there
+from .programs import Request, named_as_listed, quantization_there
 from .record import NO_FILES, Here, NamedFiles, Question
 from .step import step_of
 
@@ -70,33 +70,33 @@ def _question(
 ) -> Question:
     """The question in the type that was asked for, else in the model's usual one."""
     _refuse_long_prompt(spec, stated)
-    asked = named_as_listed(spec, _as_understood(spec, stated), files, catalogue)
+    request = named_as_listed(spec, _as_understood(spec, stated), files, catalogue)
     if spec.closed:
         return Question(
             spec=spec,
-            workload=_without_program(asked.workload),
+            workload=_without_program(request.workload),
             stated=stated,
             files=files,
-            context_asked=asked.names_context,
+            context_asked=request.names_context,
             local_files=files.are_here,
         )
-    refusal = _refusal(asked)
+    refusal = _refusal(request)
     if refusal is not None:
         return Question(
             spec=spec,
-            workload=asked.workload.replace(runtime=refusal.runtime.id),
+            workload=request.workload.replace(runtime=refusal.runtime.id),
             stated=stated,
             files=files,
             runtime=refusal.runtime,
-            context_asked=asked.names_context,
+            context_asked=request.names_context,
             local_files=files.are_here,
             why_not_loaded=refusal.why,
             load_remedy=refusal.remedy,
             is_untold=refusal.is_untold,
         )
-    loaded = _loaded(asked, catalogue)
-    workload = _completed(asked, loaded)
-    runtime = asked.runtime
+    loaded = _loaded(request, catalogue)
+    workload = _completed(request, loaded)
+    runtime = request.runtime
     companions = companions_of(loaded.spec, runtime, workload, catalogue)
     counting = _Counting(
         spec=loaded.spec, runtime=runtime, companions=companions, machine=machine
@@ -114,7 +114,7 @@ def _question(
         case=counted.case,
         needs=counted.needs,
         step=step_of(loaded.spec, runtime, counted.workload),
-        context_asked=asked.names_context,
+        context_asked=request.names_context,
         local_files=loaded.local_files,
         here=there.here,
         companions=companions,
@@ -178,31 +178,31 @@ class _Refusal(Record):
     is_untold: bool
 
 
-def _refusal(asked: Asked) -> _Refusal | None:
+def _refusal(request: Request) -> _Refusal | None:
     """Why the program does not run or train these files; None where it does."""
-    spec = asked.spec
-    runtime = asked.runtime
+    spec = request.spec
+    runtime = request.runtime
     if runtime is None:
         return None
-    why = need.why_not_loaded(spec, runtime) or _why_not_in_format(asked, runtime)
+    why = need.why_not_loaded(spec, runtime) or _why_not_in_format(request, runtime)
     remedy = None if spec.refused is None else "download the published file again"
-    if asked.workload.task == "finetune":
-        why, remedy = _why_not_trained(asked, runtime, why, remedy)
+    if request.workload.task == "finetune":
+        why, remedy = _why_not_trained(request, runtime, why, remedy)
     if why is None:
         return None
     is_untold = why == need.why_untold(spec, runtime)
     return _Refusal(runtime=runtime, why=why, remedy=remedy, is_untold=is_untold)
 
 
-def _why_not_in_format(asked: Asked, runtime: RuntimeSpec) -> str | None:
+def _why_not_in_format(request: Request, runtime: RuntimeSpec) -> str | None:
     """Why files that were named are of no use to the program; None where they are, or where such
     files are made of the published weights.
     """
-    formats = asked.files.formats
+    formats = request.files.formats
     if not formats or set(formats) & set(runtime.formats):
         return None
     kind = " or ".join(formats)
-    quantization = asked.workload.quantization
+    quantization = request.workload.quantization
     if quantization in PACKED and "gguf" in runtime.formats:
         kind += f", quantized as {quantization},"
     elif "mlx" not in formats:
@@ -211,10 +211,10 @@ def _why_not_in_format(asked: Asked, runtime: RuntimeSpec) -> str | None:
 
 
 def _why_not_trained(
-    asked: Asked, runtime: RuntimeSpec, why: str | None, remedy: str | None
+    request: Request, runtime: RuntimeSpec, why: str | None, remedy: str | None
 ) -> tuple[str | None, str | None]:
     """Why the program does not train the model, and a remedy. `why`: why it does not load it."""
-    spec = asked.spec
+    spec = request.spec
     if runtime.finetuning.trainer:
         # the needs say that such training is not computed (`finetune_needs`)
         return None, None
@@ -231,7 +231,7 @@ def _why_not_trained(
         )
     from ..needs.training import why_not_trained
 
-    method = asked.workload.finetune_method or "lora"
+    method = request.workload.finetune_method or "lora"
     return why_not_trained(spec, method) or (None, remedy)
 
 
@@ -265,14 +265,14 @@ class _Loaded(Record):
     in_turn: tuple[str, ...] = ()
 
 
-def _loaded(asked: Asked, catalogue: Catalogue) -> _Loaded:
+def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
     """The type that was asked for, else the program's usual one. Raises `WorkloadError` for a type
     of which the size cannot be told.
     """
-    spec = asked.spec
-    files = asked.files
-    runtime = asked.runtime
-    quantization = asked.workload.quantization
+    spec = request.spec
+    files = request.files
+    runtime = request.runtime
+    quantization = request.workload.quantization
     if runtime is None:
         if quantization is not None:
             raise fault("quantization", "no-quantizations", model=spec.name)
@@ -293,7 +293,7 @@ def _loaded(asked: Asked, catalogue: Catalogue) -> _Loaded:
     # a spec that states needs alone may name no type of the weights
     elif not states_needs_alone(spec):
         quantization = usual
-        if files == NO_FILES and asked.workload.task == "generate":
+        if files == NO_FILES and request.workload.task == "generate":
             quantization, *others = types_in_turn(spec, runtime, format, usual)
             in_turn = tuple(others)
     return _Loaded(
@@ -325,17 +325,17 @@ def _with_maker_first(
 # ------------------------------------------------------------------ tokens, cache and memory
 
 
-def _completed(asked: Asked, loaded: _Loaded) -> Workload:
+def _completed(request: Request, loaded: _Loaded) -> Workload:
     """The workload with program, files and the defaults of tokens, where these make sense."""
     spec = loaded.spec
-    workload = asked.workload
+    workload = request.workload
     changes = dict[str, str | int | float | None]()
     if loaded.runtime is not None:
         changes["runtime"] = loaded.runtime.id
         changes["format"] = loaded.format
         changes["quantization"] = loaded.quantization
     if workload.context_tokens is None:
-        changes["context_tokens"] = _usual_context(asked, spec)
+        changes["context_tokens"] = _usual_context(request, spec)
     if workload.task == "finetune":
         return workload.replace(**changes).with_finetuning_defaults()
     if spec.modality in GENERATING:
@@ -346,14 +346,14 @@ def _completed(asked: Asked, loaded: _Loaded) -> Workload:
     return workload.replace(**changes)
 
 
-def _usual_context(asked: Asked, spec: ModelSpec) -> int | None:
+def _usual_context(request: Request, spec: ModelSpec) -> int | None:
     """What holds the prompt and an answer, or what is usual; None where tokens make no sense."""
     generates = spec.modality in GENERATING
-    tokens = asked.workload.tokens_with_prompt if generates else None
+    tokens = request.workload.tokens_with_prompt if generates else None
     reads_texts = generates or spec.modality == "embedding"
     if spec.architecture is None or not reads_texts:
         # whether it can use so many is a question even where nothing is known of its layers
-        return tokens if asked.names_context else None
+        return tokens if request.names_context else None
     trained = need.trained_tokens(spec.architecture, need.row_of(spec.architecture))
     usual = min(DEFAULT_CONTEXT_TOKENS, trained or DEFAULT_CONTEXT_TOKENS)
     return max(usual, tokens or 0)
