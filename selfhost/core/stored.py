@@ -1,8 +1,16 @@
 """The stored form of the shipped specs: JSON in place of TOML, which takes seconds to parse.
 
-A `Store` returns a value by its name. A package holds every value as a file beside its specs. Of a
-checkout each value is made of the TOML files when it is first asked for, and kept in the user's
-cache folder until a spec changes; where that folder cannot be written, it is made in each process.
+A `Store` returns a value by its name, such as `common/gpus`. One value is a file `<name>.json`;
+rows that are read one at a time are the lines of `<name>.jsonl`, and `<name>-places.json` says
+where each begins.
+
+- A package holds every file in place of its TOML files, and nothing is made.
+- A checkout makes a file from its TOML files when it is first asked for, in the folder
+  `selfhost/specs-<path>-<state>` of the user's cache. Path and state are checksums: of the path of
+  the specs, and of the names, sizes and times of all files that the values follow from. So any
+  change of one makes every value anew.
+- Where the cache cannot be written, each process makes the values that it asks for.
+- Any other folder of TOML files is read as it is, and nothing is kept.
 """
 
 from __future__ import annotations
@@ -36,21 +44,22 @@ class Store:
     """The values of one folder of specs.
 
     `folder` holds TOML files, or in a package the stored values. `kept_in` is the folder in which
-    values made of TOML files are kept; None keeps them nowhere.
+    values made from TOML files are kept; None keeps them nowhere.
     """
 
     def __init__(self, folder: str, kept_in: str | None = None) -> None:
         self.folder = folder
         self.is_package = _is_package(folder)
-        self._kept_in = folder if self.is_package else kept_in
+        # None: no file is read or written
+        self._files = folder if self.is_package else kept_in
 
     def value(self, name: str, make: Callable[[], Any]) -> Any:
         """Return the value of that name, such as `common/gpus`; `make` returns it where no file
         holds it. Raises `SpecError` for a package that lacks it or is damaged.
         """
-        if self._kept_in is None:
+        if self._files is None:
             return make()
-        path = os.path.join(self._kept_in, f"{name}.json")
+        path = os.path.join(self._files, f"{name}.json")
         try:
             with open(path, "rb") as file:
                 content = file.read()
@@ -63,16 +72,20 @@ class Store:
         return value
 
     def rows(self, name: str, make: Callable[[], Rows]) -> Rows:
-        """Return many values by their keys, of which each is read when it is asked for."""
-        if self._kept_in is None:
+        """Return many values by their keys, of which each is read when it is asked for; `make`
+        returns them all where no file holds them.
+        """
+        if self._files is None:
             return make()
-        path = os.path.join(self._kept_in, f"{name}.jsonl")
-        places = self.value(f"{name}-places", lambda: _keep_rows(path, make()))
+        path = os.path.join(self._files, f"{name}.jsonl")
+        make_once = cache(make)
+        places = self.value(f"{name}-places", lambda: _keep_rows(path, make_once()))
         if self.is_package:
             return StoredRows(path, places)
         if os.path.exists(path):
             return StoredRows(path, places, make)
-        return make()
+        # the cache cannot be written
+        return make_once()
 
 
 class StoredRows(Rows):
@@ -204,7 +217,7 @@ def shipped_folder() -> str:
 def shipped_store() -> Store:
     """Return the store of the shipped specs."""
     folder = shipped_folder()
-    return Store(folder, _kept_in(folder))
+    return Store(folder, None if _is_package(folder) else _cache_of(folder))
 
 
 def _is_package(folder: str) -> bool:
@@ -219,10 +232,12 @@ def store_of(folder: str) -> Store:
     return Store(folder)
 
 
-def _kept_in(folder: str) -> str | None:
-    """Return the folder that keeps the values of a checkout's specs as they are now, or None."""
+def _cache_of(folder: str) -> str | None:
+    """Return the folder that keeps the values of a checkout's specs as they are now; None where the
+    user has no cache. Removes those of earlier states.
+    """
     caches = cache_folder()
-    if caches is None or _is_package(folder):
+    if caches is None:
         return None
     checksum = zlib.crc32(os.fsencode(folder))
     checkout = f"specs-{checksum:08x}-"

@@ -137,7 +137,14 @@ def test_without_a_writable_cache_each_process_makes_it(tmp_path: Path) -> None:
     (tmp_path / "kept").write_text("")
     store = Store(str(tmp_path / "specs"), str(tmp_path / "kept"))
     assert store.value("aliases", lambda: {"a": "b"}) == {"a": "b"}
-    assert dict(store.rows("models", lambda: {"a": 1})) == {"a": 1}
+    made: list[dict[str, int]] = []
+
+    def make() -> dict[str, int]:
+        made.append({"a": 1})
+        return made[-1]
+
+    assert dict(store.rows("models", make)) == {"a": 1}
+    assert len(made) == 1
 
 
 def test_a_package_makes_nothing(tmp_path: Path) -> None:
