@@ -36,7 +36,8 @@ def start() -> None:
 
 def _print_version() -> bool:
     """Print the version before anything else is loaded, which takes as long as Python's own start.
-    False where standard output takes nothing: `main` then says why.
+    False where standard output takes nothing, or another distribution has replaced `__init__.py`:
+    `main` then says so.
     """
     package = sys.modules[__package__]
     if sys.stdout is None or "can_run" not in getattr(package, "__all__", ()):

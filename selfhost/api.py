@@ -341,7 +341,7 @@ def _refuse_unknown_kind(key: str, value: object, choices: Sequence[str]) -> Non
     """Raise `WorkloadError` for a use or a modality that does not exist, with what was meant."""
     if value is None or value in choices:
         return
-    remedy = _kind_meant(value, choices) if isinstance(value, str) else None
+    remedy = _remedy_for_kind(value, choices) if isinstance(value, str) else None
     if remedy is None:
         message = f"{value!r} is not one of {', '.join(choices)}"
     else:
@@ -349,7 +349,7 @@ def _refuse_unknown_kind(key: str, value: object, choices: Sequence[str]) -> Non
     raise WorkloadError.of(key, message, remedy, file="rank")
 
 
-def _kind_meant(typed: str, choices: Sequence[str]) -> str | None:
+def _remedy_for_kind(typed: str, choices: Sequence[str]) -> str | None:
     """What to write instead of a use or a modality that does not exist; None where it is unclear.
 
     `use="coding"` means "code", and `use="image"` is a modality.

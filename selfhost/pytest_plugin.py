@@ -83,14 +83,14 @@ def _why_skipped(config: pytest.Config, marker: pytest.Mark) -> str | None:
         return None
     model: Model = names[0]
     fault = _fault_of_arguments(names, fields)
+    if fault is not None and not _is_known(config, model):
+        # a marker of somebody else's, with arguments of its own
+        return None
     if fault is None:
         try:
             return _reason(config, model, Workload(**fields))
         except SelfhostError as error:
             fault = _text_of(error)
-    elif not _is_known(config, model):
-        # a marker of somebody else's, with arguments of its own
-        return None
     # outside of the handler, for pytest would print the handled error as well
     pytest.fail(f"{MARKER}: {fault}", pytrace=False)
 

@@ -3,16 +3,17 @@
 `fill` returns a template, such as the texts of `specs/common/` and `specs/runtimes/`, with its
 values put in.
 
-A name in braces is a place for a value, behind a colon perhaps the unit to write it in (`UNITS`).
-A pair, the least and the most, is written as a range (`RANGES`); `speed` takes only a pair:
+`{name}` is a place for a value, and `{name:unit}` writes it in a unit of `UNITS`. A tuple of the
+least and the most is written as a range, in a unit of `RANGES`; `speed` takes only such a tuple:
 
 >>> fill("{name} needs {size:binary}", {"name": "Qwen3", "size": 5 * 2**30})
 'Qwen3 needs 5.00 GiB'
 >>> fill("{name} needs {size:binary}", {"name": "Qwen3", "size": (5 * 2**30, 6 * 2**30)})
 'Qwen3 needs 5.00 to 6.00 GiB'
 
-Words in double brackets stand only where the value is there (not None, 0, "" or empty), or with `!`
-only where it is not. They may hold places, and no such words again:
+`[[name?words]]` keeps the words only where `name` has a value (one that is given, and not None, 0,
+"" or empty), `[[!name?words]]` only where it has none. The words may hold places, and no brackets
+of this kind:
 
 >>> fill("it fits[[left?, and {left:binary} stay free]][[!left?, barely]]", {"left": 2**30})
 'it fits, and 1.00 GiB stay free'
@@ -22,8 +23,8 @@ A line with a value that is None is left out:
 >>> fill("image: {image}\\nport: {port}", {"image": None, "port": 80})
 'port: 80'
 
-`{>name}` is a place for a part, another template that several share. Where no parts are given it
-is text:
+`{>name}` is a place for a part: a template that several templates share. It is text where no parts
+are given:
 
 >>> fill("{>here}: {path}", {"path": "/models"}, parts={"here": "stored on this machine"})
 'stored on this machine: /models'
@@ -88,12 +89,12 @@ def fill(
     parts: Mapping[str, str] = {},
     keep_unknown: bool = False,
 ) -> str:
-    """Return the template with these values in its places, as the docstring of the module says:
-    parts are put in first, then optional words are kept or dropped, then places are filled.
+    """Return the template with these values in its places, as the docstring of the module says.
+    Parts are put in first, then optional words are kept or dropped, then places are filled.
 
-    Raises `KeyError` for a missing part, and for a missing value. With `keep_unknown` the place of
-    a missing value stays as it is written, for a later call to fill; optional words do not wait:
-    they are dropped, or with `!` kept.
+    Raises `KeyError` for a missing part, and for the place of a value that is not given. With
+    `keep_unknown` such a place stays as it is written, for a later call to fill. Optional words do
+    not wait for one: they are dropped, or with `!` kept.
     """
     text = _with_parts(template, parts)
     if "[[" in text:

@@ -487,7 +487,7 @@ def is_slip(word: str, choice: str) -> bool:
     start = _common_letters(word, choice)
     typed = word[start:]
     meant = choice[start:]
-    swapped = typed[1::-1] + typed[2:]
+    swapped = typed[1:2] + typed[:1] + typed[2:]
     is_one_more = typed[1:] == meant
     is_one_less = typed == meant[1:]
     is_another = typed[1:] == meant[1:]
