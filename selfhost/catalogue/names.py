@@ -20,7 +20,13 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import SelfhostError, UnknownModelError
 from ..core.records import Record, Stated, read_by
-from ..core.tables import TomlRow, expression, large_record, sentences
+from ..core.tables import (
+    TomlRow,
+    expression,
+    sentences,
+    shipped_table,
+    unchecked_record,
+)
 from ..core.templates import fill
 from ..core.units import canonical
 from .index import Catalogue
@@ -74,7 +80,7 @@ class NameTable(Stated):
     form: Mapping[str, tuple[str, ...]]
 
 
-_TABLE = large_record(NameTable, "names")
+_TABLE = unchecked_record(NameTable, shipped_table("names"))
 # accounts of other people's models, unchanged under the original's name
 CONVERTERS = frozenset(_TABLE.converters)
 SEE_NAMES = _TABLE.see_names

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..core.errors import KeyPath
 from ..core.records import Record, Stated, shortened
-from ..core.tables import Document, Remedy, plain_record, shipped_table
+from ..core.tables import Document, Remedy, shipped_table, unchecked_record
 from ..core.units import is_slip
 from .architecture import LAYERS, Architecture, Attention, LayerPart, Sized
 from .spec import ModelSpec, PublishedFiles, Quantized, stated_spec
@@ -118,7 +118,7 @@ class SpecRule(Stated):
 def _key_faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
     """Each rule that the keys of the file break."""
     for row in shipped_table("model_files")["spec_rules"]:
-        rule = plain_record(SpecRule, row)
+        rule = unchecked_record(SpecRule, row)
         if not rule.is_for(document, spec):
             continue
         for place in rule.at:
@@ -299,7 +299,7 @@ def _layer_faults(
     default_kind = keys["kind"].default if "kind" in keys else None
     kind = str(line.get("kind", default_kind))
     row = rules.get(type(part).__name__, {}).get(kind)
-    rule = KindRule() if row is None else plain_record(KindRule, row)
+    rule = KindRule() if row is None else unchecked_record(KindRule, row)
     needed_beside = [other for key, other in rules["beside"].items() if key in line]
     for key in dict.fromkeys([*rule.required, *needed_beside]):
         if key in keys and key not in line:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 
 from ..catalogue.spec_values import MODALITIES, OPENNESS, USES
-from ..core.records import Record
-from ..core.tables import TomlRow, shipped_texts
+from ..core.records import Record, Stated
+from ..core.tables import TomlRow, shipped_table, unchecked_record
 from ..core.templates import fill
 from ..core.units import (
     parse_count,
@@ -158,7 +158,7 @@ def common_flags() -> frozenset[str]:
     return frozenset(_options_table().common.split())
 
 
-class _OptionsTable(Record):
+class _OptionsTable(Stated):
     """`specs/common/options.toml`, whose comments explain each table."""
 
     schema: int
@@ -172,8 +172,9 @@ class _OptionsTable(Record):
     option: Mapping[str, TomlRow]
 
 
+@cache
 def _options_table() -> _OptionsTable:
-    return shipped_texts(_OptionsTable, "options")
+    return unchecked_record(_OptionsTable, shipped_table("options"))
 
 
 def _names_taken(table: _OptionsTable, command: str) -> Iterator[str]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 
-from ..core.records import Record
-from ..core.tables import shipped_texts
+from ..core.records import Stated
+from ..core.tables import shipped_table, unchecked_record
 
 # a list of words by the word that is ours for them
 Synonyms = Mapping[str, Sequence[str]]
 
 
-class HelpTexts(Record):
+class HelpTexts(Stated):
     """The texts of `--help`, and what to type instead of a wrong option or command."""
 
     schema: int
@@ -44,7 +44,7 @@ class HelpTexts(Record):
 @cache
 def help_texts() -> HelpTexts:
     """The texts that come with the program."""
-    return shipped_texts(HelpTexts, "help")
+    return unchecked_record(HelpTexts, shipped_table("help"))
 
 
 def meant(word: str, synonyms: Synonyms, known: Collection[str]) -> str | None:

@@ -1,8 +1,15 @@
-"""TOML files read key by key, and the tables that come with the program (`specs/`).
+"""TOML files read key by key, and the tables that come with the program (`specs/common/`).
 
 A `Document` is a parsed file, a `TomlTable` one table of it. Each value is asked for by its key and
 with what it may be; a wrong one becomes a `Problem` with its line, and reading goes on, so that a
-person sees all faults at once. `shipped_table` returns a table of `specs/common/`.
+person sees all faults at once.
+
+A file of `specs/common/` is read in one of these ways:
+
+- `shipped_table` returns its values as they stand, unchecked.
+- `shipped_record` returns it, or one section of it, as a record, with each value checked.
+- `shipped_rows` returns a record of each table in a section of it, with each value checked.
+- `unchecked_record` makes a record of such values without a check, for large tables.
 """
 
 from __future__ import annotations
@@ -83,8 +90,8 @@ class Document:
     """A parsed file and the problems found in it so far. `values` is empty when the text is no
     TOML; the syntax error is then the only problem. Dates are text. `text` is None for values that
     were not read of a TOML file (the stored form of one, JSON, a `Workload`). Their problems have a
-    line only where the TOML file `file` is there. `is_checked`: the values are those of a package,
-    and were held against what they may be before it was built, so that they are not again.
+    line only where the TOML file `file` is there. `is_checked`: each value is right, as in a
+    package, whose values were checked before it was built; so `TomlTable.get` checks none of them.
     """
 
     def __init__(
@@ -268,16 +275,19 @@ def key_name(path: KeyPath) -> str:
 TABLES = "tuple[TomlTable, ...]"
 
 
-class _Kind(Record):
-    """What an annotation says, for example `Mapping[str, int]`."""
+class _Annotation(Record):
+    """The parts of an annotation such as `Mapping[str, int]`.
 
-    # `Mapping`; "str", "int", "float", "bool", "Any", "tuple", "TomlTable", or the name of a record
+    - `outer`: `Mapping`; or str, int, float, bool, Any, tuple, frozenset, TomlTable, or the name of
+      a record.
+    - `inner`: `int`, the annotation of each value in a tuple, frozenset or Mapping; else empty.
+    - `type_in_file`: `dict`, the type that the value has in a file.
+    - `is_plain`: whether the value is neither a list nor a table.
+    """
+
     outer: str
-    # `int`: the annotation of each part of a tuple or a Mapping
     inner: str
-    # `dict`: the type that the value of a file has
-    type: type
-    # False: neither a list nor a table
+    type_in_file: type
     is_plain: bool
 
 
@@ -289,8 +299,8 @@ _TYPES: Mapping[str, type] = {
     "tuple": list,
     "frozenset": list,
 }
-# what stands for several that are missing or wrong
-_NOTHING: Mapping[str, object] = {
+# what stands for a list or table that is missing or wrong; for any other value None does
+_EMPTY: Mapping[str, object] = {
     "tuple": (),
     "frozenset": frozenset(),
     "Mapping": {},
@@ -298,12 +308,15 @@ _NOTHING: Mapping[str, object] = {
 
 
 @cache
-def _kind_of(annotation: str) -> _Kind:
+def _parts_of(annotation: str) -> _Annotation:
     outer, _, inner = annotation.removesuffix("]").partition("[")
-    inner = inner.removesuffix(", ...").removeprefix("str, ")
-    kind = _TYPES.get(outer, dict)
-    is_plain = kind not in (list, dict)
-    return _Kind(outer=outer, inner=inner, type=kind, is_plain=is_plain)
+    type_in_file = _TYPES.get(outer, dict)
+    return _Annotation(
+        outer=outer,
+        inner=inner.removesuffix(", ...").removeprefix("str, "),
+        type_in_file=type_in_file,
+        is_plain=type_in_file not in (list, dict),
+    )
 
 
 class TomlTable:
@@ -337,61 +350,66 @@ class TomlTable:
         example: object = None,
         **limits: Any,
     ) -> Any:
-        """The value of the key, as a field with that annotation has it: text, a number, a truth
-        value, `Any`, a `TomlTable`, several of one (`tuple[str, ...]`, `frozenset[str]`,
-        `Mapping[str, int]`), or a record, whose class is the `kind` in `limits`. Other `limits` are
-        those of `fault_of`.
+        """The value of the key, as a field of a record with that annotation has it.
 
-        A wrong value is noted, as is a None that the annotation does not have, and with `required`
-        also a key that is missing, for which `example` is what to write. In its place stands None.
-        Of several, the right ones stand: an empty tuple or dict where there is none.
+        - The annotation is `str`, `int`, `float`, `bool`, `Any` (which is not checked), `TomlTable`
+          or the name of a record, whose class is the `kind` in `limits`; `tuple[X, ...]`,
+          `frozenset[X]` or `Mapping[str, X]` of one of these; or one of all these and ` | None`.
+        - A key that is missing gives None, or an empty tuple, frozenset or dict. With `required` it
+          is noted, and `example` is what to write.
+        - A wrong value is noted and gives the same; a wrong one in a list or table is left out
+          of it. None, which JSON and a `Workload` may state, is wrong without ` | None`.
+
+        Other `limits` are those of `fault_of`.
         """
         self._known[key] = None
         value = self.values.get(key)
         is_stated = key in self.values
         without_none = annotation.removesuffix(" | None")
         may_be_none = without_none != annotation
-        if value is not None or (is_stated and not may_be_none):
-            return self._right((*self.path, key), value, without_none, limits)
+        if is_stated and not (value is None and may_be_none):
+            return self._read((*self.path, key), value, without_none, limits)
         if required and not is_stated:
             remedy = _how_to_state(key, annotation, example, limits)
             self.problem(key, "is missing", remedy)
-        return _NOTHING.get(_kind_of(without_none).outer)
+        return _EMPTY.get(_parts_of(without_none).outer)
 
-    def _right(
+    def _read(
         self, path: KeyPath, value: Any, annotation: str, limits: Limits
     ) -> object:
         """The value as its annotation has it; for a wrong one None, or an empty list or table."""
-        kind = _kind_of(annotation)
-        if kind.outer == "Any":
+        parts = _parts_of(annotation)
+        if parts.outer == "Any":
             return value
-        if kind.is_plain:
-            return self._plain(path, value, kind, limits)
+        if parts.is_plain:
+            return self._read_plain(path, value, parts.type_in_file, limits)
         if not self.document.is_checked:
-            fault = fault_of(value, kind.type)
+            fault = fault_of(value, parts.type_in_file)
             if fault is not None:
                 self.document.add(path, fault.message, fault.remedy)
-                return _NOTHING.get(kind.outer)
-        if kind.outer == "tuple":
-            return self._listed(path, value, kind, limits)
-        if kind.outer == "frozenset":
-            return frozenset(self._listed(path, value, kind, limits))
-        if kind.outer == "Mapping":
-            return self._mapped(path, value, kind, limits)
+                return _EMPTY.get(parts.outer)
+        if parts.outer == "tuple":
+            return self._read_list(path, value, parts.inner, limits)
+        if parts.outer == "frozenset":
+            return frozenset(self._read_list(path, value, parts.inner, limits))
+        if parts.outer == "Mapping":
+            return self._read_mapping(path, value, parts.inner, limits)
         table = TomlTable(self.document, path, value)
-        if kind.outer == "TomlTable":
+        if parts.outer == "TomlTable":
             return table
         return table.as_record(**limits)
 
-    def _plain(self, path: KeyPath, value: Any, kind: _Kind, limits: Limits) -> object:
+    def _read_plain(
+        self, path: KeyPath, value: Any, kind: type, limits: Limits
+    ) -> object:
         """A text, number or truth value; None for a wrong one."""
         fault = None
         if not self.document.is_checked:
-            fault = fault_of(value, kind.type, **limits)
+            fault = fault_of(value, kind, **limits)
         if fault is None:
             if limits.get("lines"):
                 return " ".join(value.split())
-            return kind.type(value)
+            return kind(value)
         remedy: Remedy = fault.remedy
         if isinstance(value, str) and "choices" in limits:
             choices = limits["choices"]
@@ -399,31 +417,31 @@ class TomlTable:
         self.document.add(path, fault.message, remedy)
         return None
 
-    def _listed(
-        self, path: KeyPath, values: Sequence[object], kind: _Kind, limits: Limits
+    def _read_list(
+        self, path: KeyPath, values: Sequence[object], annotation: str, limits: Limits
     ) -> tuple[object, ...]:
-        """The right ones of a list; none of one that is too long."""
-        if len(values) > MAX_LISTED and _kind_of(kind.inner).is_plain:
+        """The right values of a list, each with that annotation; none of one that is too long."""
+        if len(values) > MAX_LISTED and _parts_of(annotation).is_plain:
             message = f"lists {len(values):,} values; at most {MAX_LISTED:,} are read"
             self.document.add(path, message)
             return ()
-        parts: list[object] = []
+        right: list[object] = []
         for index, value in enumerate(values):
-            part = self._right((*path, index), value, kind.inner, limits)
+            part = self._read((*path, index), value, annotation, limits)
             if part is not None:
-                parts.append(part)
-        return tuple(parts)
+                right.append(part)
+        return tuple(right)
 
-    def _mapped(
-        self, path: KeyPath, values: TomlRow, kind: _Kind, limits: Limits
+    def _read_mapping(
+        self, path: KeyPath, values: TomlRow, annotation: str, limits: Limits
     ) -> dict[str, object]:
-        """The right values of a table, by their keys."""
-        parts: dict[str, object] = {}
+        """The right values of a table, by their keys, each with that annotation."""
+        right: dict[str, object] = {}
         for key, value in values.items():
-            part = self._right((*path, key), value, kind.inner, limits)
+            part = self._read((*path, key), value, annotation, limits)
             if part is not None:
-                parts[key] = part
-        return parts
+                right[key] = part
+        return right
 
     def fields(self, kind: type[Record]) -> dict[str, Any]:
         """The values of the fields that a file states (`read_by`), by their names in the record.
@@ -443,7 +461,7 @@ class TomlTable:
             self._known[key] = None
         return values
 
-    def as_record(self, kind: type[Record]) -> Any:
+    def as_record(self, kind: type[AnyRecord]) -> AnyRecord:
         """The table as a record, with each key noted that is none of its fields. Where the document
         has faults, a required field may be None against its type.
         """
@@ -489,110 +507,52 @@ def _how_to_state(
 
 
 def shipped_table(name: str, folder: str = "") -> TomlRow:
-    """The whole of `specs/common/<name>`. Raises `SpecError` where it is missing or no TOML."""
+    """The values of `specs/common/<name>.toml`, or of that file in another folder of specs, read
+    once. Raises `SpecError` where it is missing or no TOML.
+    """
     store = store_of(folder) if folder else shipped_store()
-    return _document_of(store, name).values
+    return _common_table(store, name).values
 
 
 @cache
-def _document_of(store: Store, name: str) -> Document:
+def _common_table(store: Store, name: str) -> Document:
     return stored_table(store, f"common/{name}")
 
 
+def _new_document(name: str) -> Document:
+    """The table `specs/common/<name>.toml`, so far without a fault."""
+    table = _common_table(shipped_store(), name)
+    return Document(table.file, table.values, is_checked=table.is_checked)
+
+
 def shipped_record(kind: type[AnyRecord], name: str, section: str = "") -> AnyRecord:
-    """The table `specs/common/<name>`, or one section of it, as one typed record, read once. Raises
-    `SpecError` with each fault of the table.
+    """The table `specs/common/<name>.toml`, or one section of it, as a record, read once. Raises
+    `SpecError` with each fault of it.
     """
     record = _shipped_record(kind, name, section)
     assert isinstance(record, kind)
     return record
 
 
-def shipped_texts(kind: type[AnyRecord], name: str) -> AnyRecord:
-    """The table `specs/common/<name>` as a record of a field for each key, with its values as they
-    stand: unlike in a record that is read by `TomlTable`, a text may have several lines.
-    """
-    return kind(**_document_of(shipped_store(), name).values)
-
-
 @cache
 def _shipped_record(kind: type[Record], name: str, section: str) -> Record:
-    document = stored_table(shipped_store(), f"common/{name}")
+    document = _new_document(name)
     table = document.root
     if section:
         table = TomlTable(document, (section,), document.values[section])
-    record: Record = table.as_record(kind)
+    record = table.as_record(kind)
     if not document.ok:
         raise SpecError(document.problems)
     return record
 
 
-def large_record(kind: type[AnyRecord], name: str) -> AnyRecord:
-    """As `shipped_record`, for a table of hundreds of rows: see `plain_record`."""
-    record = _large_record(kind, name)
-    assert isinstance(record, kind)
-    return record
-
-
-@cache
-def _large_record(kind: type[Record], name: str) -> Record:
-    return plain_record(kind, shipped_table(name))
-
-
-def plain_record(kind: type[AnyRecord], row: TomlRow) -> AnyRecord:
-    """A row of a shipped file as a record of `kind`: with the values that stand in the file, lists
-    as tuples, and tables as records where `read_by` names their `kind`.
-
-    A row takes 5 microseconds, and 100 where each value is held against its annotation: a test does
-    that once for all rows (tests/machine/test_tables.py). `KeyError` names a key that is no field.
-    """
-    fields = _fields_by_key(kind)
-    values: dict[str, Any] = {}
-    for key, value in row.items():
-        field = fields[key]
-        values[field.name] = _plain_value(field.part, value)
-    return kind(**values)
-
-
-class _PlainField(Record):
-    """A field of a record, and the records that its value holds; None: it holds none."""
-
-    name: str
-    part: type[Record] | None
-
-
-@cache
-def _fields_by_key(kind: type[Record]) -> Mapping[str, _PlainField]:
-    """The fields by their keys in a file."""
-    fields: dict[str, _PlainField] = {}
-    for name, stated in kind._keys.items():
-        key = stated.name or name
-        fields[key] = _PlainField(name=name, part=stated.limits.get("kind"))
-    return fields
-
-
-def _plain_value(part: type[Record] | None, value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple([_plain_value(part, entry) for entry in value])
-    if part is not None and isinstance(value, dict):
-        return plain_record(part, value)
-    return value
-
-
-@cache
-def texts_of(name: str, section: str) -> Mapping[str, str]:
-    """The texts of a section of a table, by their keys."""
-    texts: Mapping[str, str] = _document_of(shipped_store(), name).values[section]
-    return texts
-
-
 def shipped_rows(
     kind: type[AnyRecord], name: str, section: str
 ) -> Mapping[str | int, AnyRecord]:
-    """The tables in a section of `specs/common/<name>` by their keys, or by their places in a list,
-    each as one typed record. Raises `SpecError` with each fault of the section.
+    """The tables in a section of `specs/common/<name>.toml` as records, by their keys, or by their
+    places in a list. Raises `SpecError` with each fault of the section.
     """
-    document = stored_table(shipped_store(), f"common/{name}")
+    document = _new_document(name)
     tables = document.values[section]
     by_key = tables if isinstance(tables, dict) else dict(enumerate(tables))
     rows: dict[str | int, AnyRecord] = {}
@@ -603,10 +563,50 @@ def shipped_rows(
     return rows
 
 
+def unchecked_record(kind: type[AnyRecord], values: TomlRow) -> AnyRecord:
+    """A shipped table, or a row of one, as a record with the values as they stand: lists as tuples,
+    and tables as records where `read_by` names their `kind`.
+
+    A row takes 5 microseconds, and 100 where each value is checked: for large tables a test does
+    that (tests/machine/test_tables.py). `KeyError` names a key that is no field.
+    """
+    fields = _fields_by_key(kind)
+    by_field: dict[str, Any] = {}
+    for key, value in values.items():
+        field = fields[key]
+        by_field[field.name] = _unchecked_value(field.part, value)
+    return kind(**by_field)
+
+
+class _UncheckedField(Record):
+    """A field of a record, and the class of the records in its value; None: it holds none."""
+
+    name: str
+    part: type[Record] | None
+
+
+@cache
+def _fields_by_key(kind: type[Record]) -> Mapping[str, _UncheckedField]:
+    """The fields by their keys in a file."""
+    fields: dict[str, _UncheckedField] = {}
+    for name, stated in kind._keys.items():
+        key = stated.name or name
+        fields[key] = _UncheckedField(name=name, part=stated.limits.get("kind"))
+    return fields
+
+
+def _unchecked_value(part: type[Record] | None, value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple([_unchecked_value(part, entry) for entry in value])
+    if part is not None and isinstance(value, dict):
+        return unchecked_record(part, value)
+    return value
+
+
 @cache
 def expression(name: str, key: str) -> re.Pattern[str]:
     """The regular expression of that key of a table."""
-    return re.compile(texts_of(name, "expressions")[key])
+    return re.compile(shipped_table(name)["expressions"][key])
 
 
 def sentences(
@@ -615,7 +615,7 @@ def sentences(
     """The sentences of a section of a table whose condition in `holds` is true, filled with the
     figures.
     """
-    templates = texts_of(name, section)
+    templates = shipped_table(name)[section]
     filled: list[str] = []
     for key, is_true in holds.items():
         if is_true:
@@ -630,17 +630,9 @@ class _Refusal(Stated):
     remedy: str
 
 
-@cache
-def _refusals(name: str) -> Mapping[str, _Refusal]:
-    root = _document_of(shipped_store(), name).root
-    refusals: Mapping[str, _Refusal]
-    refusals = root.get("refusal", "Mapping[str, _Refusal]", kind=_Refusal)
-    return refusals
-
-
 def refusal(name: str, key: str, **figures: object) -> SelfhostError:
     """The error of that key of a table's `refusal`, filled with the figures."""
-    words = _refusals(name)[key]
+    words = shipped_rows(_Refusal, name, "refusal")[key]
     message = fill(words.message, figures)
     remedy = fill(words.remedy, figures)
     return SelfhostError(message, remedy=remedy or None)

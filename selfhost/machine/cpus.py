@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ..core import units
 from ..core.records import Record, Stated, read_by
-from ..core.tables import large_record, plain_record
+from ..core.tables import shipped_table, unchecked_record
 from ..core.units import words_of
 
 Ends = tuple[float, float, float]
@@ -187,8 +187,9 @@ class _CpuTable(Stated):
     sources: Mapping[str, str]
 
 
+@cache
 def _table() -> _CpuTable:
-    return large_record(_CpuTable, "cpus")
+    return unchecked_record(_CpuTable, shipped_table("cpus"))
 
 
 def decode_rows() -> Sequence[DecodeRow]:
@@ -514,10 +515,15 @@ class _CountTable(Stated):
     series: Mapping[str, Any]
 
 
+@cache
+def _count_table() -> _CountTable:
+    return unchecked_record(_CountTable, shipped_table("cpu_cores"))
+
+
 def _count_row(series: Processor, words: AbstractSet[str]) -> CountRow | None:
     """The row of a series that fits these words best."""
-    values = large_record(_CountTable, "cpu_cores").series.get(series.name, ())
-    return _best_row([plain_record(CountRow, row) for row in values], words)
+    values = _count_table().series.get(series.name, ())
+    return _best_row([unchecked_record(CountRow, row) for row in values], words)
 
 
 class Cores(Record):
@@ -641,8 +647,9 @@ class _ChipTable(Stated):
     sources: Mapping[str, str]
 
 
+@cache
 def _chip_table() -> _ChipTable:
-    return large_record(_ChipTable, "chips")
+    return unchecked_record(_ChipTable, shipped_table("chips"))
 
 
 @cache

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 from ..core.records import Record, Stated, read_by
-from ..core.tables import large_record
+from ..core.tables import shipped_table, unchecked_record
 from .cpus import Chip, SoldMac
 from .words import bad_name, vocabulary
 
@@ -65,8 +66,9 @@ class FoundProduct(Record):
     places: frozenset[int]
 
 
+@cache
 def _table() -> _ProductTable:
-    return large_record(_ProductTable, "products")
+    return unchecked_record(_ProductTable, shipped_table("products"))
 
 
 def find_product(words: Sequence[str], text: str) -> FoundProduct | None:

@@ -12,7 +12,7 @@ from ..core import units
 from ..core.errors import MachineFileError, SelfhostError
 from ..core.records import Record, Stated, Unread, read_by
 from ..core.stored import Store, shipped_store
-from ..core.tables import Document, TomlRow, plain_record, shipped_record
+from ..core.tables import Document, TomlRow, shipped_record, unchecked_record
 from ..core.units import all_near, canonical
 from . import gpus
 from .changes import planned
@@ -173,7 +173,7 @@ def _bytes_of(gb: float | None) -> int | None:
 @cache
 def _rows() -> Mapping[str, MachineRow]:
     rows = rows_in(shipped_store())
-    return {name: plain_record(MachineRow, row) for name, row in rows.items()}
+    return {name: unchecked_record(MachineRow, row) for name, row in rows.items()}
 
 
 def rows_in(store: Store) -> TomlRow:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import NamedTuple
 
 from ..core import units
 from ..core.records import Stated, read_by
-from ..core.tables import large_record
+from ..core.tables import shipped_table, unchecked_record
 from . import cpus
 from .cards import NamedCards
 from .profiles import planned_machine
@@ -71,8 +72,9 @@ class _Size(NamedTuple):
     processors: int
 
 
+@cache
 def _table() -> _CloudTable:
-    return large_record(_CloudTable, "cloud_types")
+    return unchecked_record(_CloudTable, shipped_table("cloud_types"))
 
 
 def rented(text: str) -> tuple[Machine, str] | None:

@@ -158,5 +158,4 @@ def _record_of(kind: type[AnyRecord], table: str, values: TomlRow) -> AnyRecord:
     record = document.root.as_record(kind)
     if not document.ok:
         raise SpecError(document.problems)
-    assert isinstance(record, kind)
     return record

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ..audit.rows import Audit, ExemptionUse, Group, Result, Row, Use
 from ..core import units
 from ..core.records import Record
-from ..core.tables import texts_of
+from ..core.tables import shipped_table
 from ..judge.checks import Outcome
 from ..judge.record import Verdict
 from ..needs.records import times
@@ -270,7 +270,7 @@ def _warnings(row: Row) -> str:
     warned = [finding for finding in row.findings if finding.outcome is Outcome.WARN]
     if not warned:
         return ""
-    reasons = dict(texts_of("findings", "codes"))
+    reasons = dict(shipped_table("findings")["codes"])
     if row.verdict is not None and row.verdict.waits_for_setting:
         reasons["accelerator-partly"] = ONCE_RAISED.lower()
     pace = _pace_words(row.verdict)

@@ -15,8 +15,8 @@ from ..advice.sizes import MODELS_FOLDER, OWN_FOLDER, ContainerSize, Held
 from ..catalogue.runtime_parts import Service
 from ..core import __version__, units
 from ..core.quoting import shell_line, shell_word
-from ..core.records import Record
-from ..core.tables import TomlRow, shipped_texts
+from ..core.records import Record, Stated
+from ..core.tables import TomlRow, shipped_table, unchecked_record
 from ..core.templates import fill
 from ..machine.gpus import facts_of
 from .layout import clean, ended
@@ -54,7 +54,7 @@ class Devices(Record):
     files: Sequence[str] = ()
 
 
-class ContainerTable(Record):
+class ContainerTable(Stated):
     """`specs/common/containers.toml`: a template a format, and a row of `Devices` a vendor."""
 
     schema: int
@@ -65,7 +65,7 @@ class ContainerTable(Record):
 @cache
 def _table() -> ContainerTable:
     """The shipped table."""
-    return shipped_texts(ContainerTable, "containers")
+    return unchecked_record(ContainerTable, shipped_table("containers"))
 
 
 class Server(Record):

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from ..core.records import Record
-from ..core.tables import TomlRow, shipped_texts
+from ..core.records import Record, Stated
+from ..core.tables import TomlRow, shipped_table, unchecked_record
 
 # a label, a title or a reason, by what it stands for
 Words = Mapping[str, str]
@@ -43,7 +43,7 @@ class RuleWords(Record):
     remedy: str
 
 
-class Labels(Record):
+class Labels(Stated):
     """The tables of the file, each by its name there.
 
     - `why_not`, `why_open`: why a model does not run, or why that cannot be told, by the code of a
@@ -93,10 +93,10 @@ class Labels(Record):
         return TableForm(indent=written["indent"], columns=tuple(columns))
 
 
-LABELS = shipped_texts(Labels, "labels")
+LABELS = unchecked_record(Labels, shipped_table("labels"))
 
 
-class Documents(Record):
+class Documents(Stated):
     """The keys of JSON documents, each text a list of keys, and the page that holds HTML.
 
     `keys` goes by the name of a record, or of a part that one function of `json.py` writes.
@@ -111,4 +111,4 @@ class Documents(Record):
 @cache
 def documents() -> Documents:
     """The tables of `specs/common/documents.toml`."""
-    return shipped_texts(Documents, "documents")
+    return unchecked_record(Documents, shipped_table("documents"))

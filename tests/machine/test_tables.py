@@ -1,6 +1,6 @@
 """The large tables of `specs/common` that tell of machines: each value is what its field says.
 
-`large_record` holds no value against its annotation; here each is, once.
+`unchecked_record` holds no value against its annotation; here each is, once.
 """
 
 from __future__ import annotations
