@@ -126,6 +126,7 @@ def rank(
     asked = _ask(workload, machine, specs, fields)
     from .advice.listing import Lister, chosen
 
+    use = use or asked.workload.wanted_use
     ids = chosen(asked.catalogue, use=use, modality=modality)
     lister = Lister(asked.catalogue, asked.workload, asked.machine, use=use)
     ranking = (

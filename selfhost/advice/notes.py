@@ -15,6 +15,7 @@ from ..catalogue.offers import Offer
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING, ONE_AT_A_TIME
+from ..catalogue.uses import uses_table
 from ..core import units
 from ..core.errors import MAX_PROBLEMS, Problem
 from ..core.templates import fill
@@ -69,6 +70,7 @@ def notes_on_question(
         if words:
             yield from _said("fine-tuning", provider=served.provider, words=words)
     yield from _note_on_context(question)
+    yield from _note_on_purpose(question)
     if judged.workload.draft and question.companions is not None:
         yield from _said("draft")
     if judged.fits and _is_slower_with_draft(judged.speed):
@@ -78,6 +80,20 @@ def notes_on_question(
         yield from _said("address-space", left=left)
     if question.stated != Workload():
         yield from _options_without_effect(question)
+
+
+def _note_on_purpose(question: Question) -> Iterator[str]:
+    """That no source says of the model what its purpose needs."""
+    use = question.stated.wanted_use
+    spec = question.spec
+    if use is None or use in (spec.uses or ()):
+        return
+    yield from _said(
+        "no-use",
+        model=spec.name,
+        use=uses_table().use[use].label,
+        purpose=question.stated.purpose,
+    )
 
 
 def _note_on_context(question: Question) -> Iterator[str]:

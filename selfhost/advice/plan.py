@@ -80,7 +80,8 @@ class LeastCpu(Record):
 
 class LeastAccelerator(Record):
     """Memory of one accelerator that holds all of it, and of the RAM beside it as `_bytes_by_place`
-    counts it, None where a need stated as one figure does not say; `required` by the runtime.
+    counts it, None where a need stated as one figure does not say; `required` by the runtime, or
+    by the longest wait.
     """
 
     required: bool
@@ -214,7 +215,7 @@ def plan_with(
 def _reasons(judged: Judged) -> Iterator[Finding]:
     """Why no machine would do; the pace of the least machine says nothing of others."""
     for finding in judged.findings:
-        if finding.decides and finding.check != "speed":
+        if finding.decides and finding.check not in ("speed", "wait"):
             yield finding
 
 
@@ -326,13 +327,28 @@ def _find_least(meant: Understood, catalogue: Catalogue) -> _Found:
         ask(meant.spec, meant.workload, catalogue, _VAST, meant.files), catalogue
     )
     platform = _least_platform(meant.replace(workload=smallest), catalogue)
+    found = _least_on(platform, smallest)
+    if platform.runs_in_ram and not platform.is_mac and _waits_too_long(found.judged):
+        # no RAM is fast enough for the prompt
+        return _least_on(platform.replace(is_for_gpus=True), smallest)
+    return found
+
+
+def _waits_too_long(judged: Judged) -> bool:
+    """Whether the wait for the first word keeps it from running in RAM for certain."""
+    wait = judged.finding("wait")
+    return wait is not None and wait.decides
+
+
+def _least_on(platform: _Platform, smallest: Workload) -> _Found:
+    """The least machine of that platform."""
     question = platform.question
     vast = platform.machine
     needs = question.needs
     nowhere = _Found(judged=judge(question, vast))
     if needs is None or needs.memory is None:
         return nowhere
-    sizes = _sizes(question, needs)
+    sizes = _sizes(platform, needs)
     in_ram_bytes = sizes.beside
     if platform.runs_in_ram:
         in_ram_bytes = needs.memory.high_bytes
@@ -365,7 +381,7 @@ def _find_least(meant: Understood, catalogue: Catalogue) -> _Found:
         cpu=_least_cpu(needs, vast.architecture or "", paced.cores),
         bandwidth_bytes_per_second=paced.bytes_per_second,
         accelerator=LeastAccelerator(
-            required=question.wants_gpu,
+            required=platform.wants_gpu,
             memory_bytes=sizes.card,
             memory_beside_bytes=beside_bytes,
         ),
@@ -383,16 +399,17 @@ def _least_cpu(needs: Needs, architecture: str, cores: float | None) -> LeastCpu
     )
 
 
-def _sizes(question: Question, needs: Needs) -> _Sizes:
+def _sizes(platform: _Platform, needs: Needs) -> _Sizes:
     """What the needs come to in each place, their highest ends, with the margins.
 
     The RAM is for the accelerator whose driver takes most of it: a plan names no maker.
     """
+    question = platform.question
     card_bytes = 0
     for term in needs_on(needs, question.case, Device()).terms:
         if term.where != "host":
             card_bytes += term.high_bytes
-    if question.wants_gpu:
+    if platform.wants_gpu:
         card_bytes = smallest_device_bytes(needs, question.case)
     else:
         card_bytes = smallest_total_bytes(gpus.UNKNOWN, card_bytes)
@@ -419,10 +436,18 @@ def _disk_bytes(question: Question, needs: Needs) -> int | None:
 
 
 class _Platform(Record):
-    """A machine without limits, and the question as asked on it."""
+    """A machine without limits, and the question as asked on it. `is_for_gpus`: a machine without a
+    GPU is not asked for, though the program runs on one.
+    """
 
     question: Question
     machine: Machine
+    is_for_gpus: bool = False
+
+    @property
+    def wants_gpu(self) -> bool:
+        """Whether a GPU is needed."""
+        return self.is_for_gpus or self.question.wants_gpu
 
     @property
     def is_mac(self) -> bool:
@@ -432,13 +457,13 @@ class _Platform(Record):
     @property
     def runs_in_ram(self) -> bool:
         """Whether the RAM holds all of a model."""
-        return self.is_mac or not self.question.wants_gpu
+        return self.is_mac or not self.wants_gpu
 
     def cards(self, memory_bytes: int) -> tuple[Accelerator, ...]:
         """The accelerator that the program needs, with so much memory; () for none."""
         if self.is_mac:
             return (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
-        if self.question.wants_gpu:
+        if self.wants_gpu:
             return (least_card(self.question, memory_bytes, "the accelerator"),)
         return ()
 

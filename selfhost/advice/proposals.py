@@ -257,7 +257,10 @@ class Proposals(Record):
         """The open models that may do the same work here, the most promising first."""
         bounds = best_case(self.machine, self._plain)
         candidates: list[_Candidate] = []
+        wanted_use = self.judged.question.stated.wanted_use
         for outline in self.catalogue.outlines.values():
+            if wanted_use is not None and wanted_use not in (outline.uses or ()):
+                continue
             if outline.closed or outline.modality not in self._modalities:
                 continue
             if outline.id != self.judged.question.spec.id:

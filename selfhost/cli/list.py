@@ -68,6 +68,8 @@ def run(words: Sequence[str]) -> int:
             "--all and --top exclude each other", remedy="leave one of them out"
         )
     workload = workload_of(options)
+    # an agent needs a model that calls functions, unless another use was asked for
+    options.use = options.use or workload.wanted_use
     machine = measured_where_unknown(options, one_machine(options))
     catalogue = open_catalogue(options.specs)
     options.words = words_typed(options.words, catalogue)

@@ -224,6 +224,13 @@ class Workload(Record):
         return getattr(purposes_table().purpose[self.purpose], field)
 
     @property
+    def wanted_use(self) -> str | None:
+        """What a model must be able to do for the purpose, as its spec names it; else None."""
+        if self.purpose is None:
+            return None
+        return purposes_table().purpose[self.purpose].use
+
+    @property
     def tokens_with_prompt(self) -> int | None:
         """The context that the prompt and an answer take; None where a context is stated, or no
         prompt.

@@ -150,6 +150,7 @@ def _table(rows: Sequence[Verdict], *, wide: bool) -> Table:
             "" if is_one_place else of_model.place,
             of_model.quantization,
             of_model.pace,
+            of_model.wait,
             of_model.download,
             of_model.license,
         ]

@@ -22,6 +22,8 @@ class ModelFigures(Record):
     # GPU, RAM or both
     place: str
     pace: str
+    # the wait behind the prompt that was stated
+    wait: str
     # what is to download, and how long that takes where a speed was stated
     download: str
     quantization: str
@@ -42,6 +44,7 @@ def figures_of(answer: Verdict, pace_title: str) -> ModelFigures:
         memory=memory_words(answer.needs) or "-",
         place=PLACES.get(answer.placement or "", ""),
         pace=pace_of(answer.speed, title=pace_title),
+        wait=wait_of(answer),
         download=_download(answer),
         quantization=workload.quantization or "-",
         judged_as=_judged_as(answer),
@@ -50,6 +53,14 @@ def figures_of(answer: Verdict, pace_title: str) -> ModelFigures:
         license=_license(answer),
         why=causes(answer) or answer.why or "",
     )
+
+
+def wait_of(answer: Verdict) -> str:
+    """`~3.5 seconds`; a dash where the wait is not known, empty where no prompt was stated."""
+    if answer.workload.prompt_tokens is None or answer.speed is None:
+        return ""
+    wait = answer.speed.first_token_seconds
+    return "-" if wait is None else f"~{units.duration(wait.likely)}"
 
 
 def _download(answer: Verdict) -> str:

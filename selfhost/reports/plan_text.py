@@ -30,6 +30,7 @@ from .layout import (
     topics,
 )
 from .machine_text import memory_cells
+from .model_figures import wait_of
 from .words import PLACES, pace_of, pace_title, run_words
 
 # machines of the first screen
@@ -115,7 +116,7 @@ def _least_words(plan: Plan, least: Least) -> str:
 
 
 def _needs_own_gpu_memory(least: Least) -> bool:
-    """Whether its runtime needs a GPU, and that of the least machine does not share the RAM."""
+    """Whether it needs a GPU, and that of the least machine does not share the RAM."""
     is_unified = any(card.unified for card in least.machine.accelerators or ())
     return least.accelerator.required and not is_unified
 
@@ -153,7 +154,7 @@ def _least_rows(plan: Plan, least: Least, *, verbose: bool) -> Iterator[FigureRo
     needs_gpu = _needs_own_gpu_memory(least)
     gpu_memory = units.binary(least.accelerator.memory_bytes, up=True)
     if needs_gpu:
-        yield "GPU memory", gpu_memory, "on one GPU, which the runtime needs"
+        yield "GPU memory", gpu_memory, "on one GPU: RAM alone is not enough"
     yield "RAM", units.binary(least.memory_bytes, up=True), _reserve_words(least)
     if not needs_gpu:
         beside = known_figure(
@@ -301,6 +302,7 @@ def _known_machines(plan: Plan, shown: Sequence[Known]) -> Blocks:
             strong(known.name),
             *memory_cells(known.machine),
             pace_of(known.speed),
+            wait_of(known),
             known.kind,
             ", ".join([place, *doubts]),
             ", ".join(otherwise),

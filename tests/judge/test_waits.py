@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from helpers.machines import VM
-from selfhost import Outcome, Route, WorkloadError, check
+from selfhost import Outcome, Route, WorkloadError, check, plan, rank
 from selfhost.core.workload import Workload
 from selfhost.judge.record import Verdict
 
@@ -182,3 +182,33 @@ def test_a_purpose_is_typed_again_without_its_values() -> None:
 def test_what_makes_no_sense_is_refused(asked: dict[str, Any], words: str) -> None:
     with pytest.raises(WorkloadError, match=words):
         Workload(**asked)
+
+
+def test_a_list_for_agents_has_models_that_call_functions() -> None:
+    ranking = rank(purpose="agent", top=5, machine=FAST)
+    assert ranking.models
+    for row in ranking.models:
+        assert "function-calling" in (row.model.uses or ())
+        assert row.workload.context_tokens == 65_536
+        assert row.speed is None or row.speed.first_token_seconds is not None
+
+
+def test_a_model_that_calls_no_functions_is_told_so() -> None:
+    # Gemma 2 has no template for tools
+    verdict = checked("gemma-2-9b-it", purpose="agent", context_tokens=8_192 * 3)
+    assert any("function calling" in note for note in verdict.notes)
+
+
+def test_the_least_machine_for_an_agent_has_a_gpu() -> None:
+    # cores read a prompt of 20,000 tokens for minutes, whatever the memory
+    least = plan("qwen3-8b", purpose="agent").least
+    assert least is not None
+    assert least.accelerator.required
+    without = plan("qwen3-8b", context_tokens=65_536).least
+    assert without is not None
+    assert not without.accelerator.required
+
+
+def test_the_summary_tells_the_wait_of_a_stated_prompt() -> None:
+    assert "first word" in checked("qwen3-8b", prompt_tokens=2_000).summary
+    assert "first word" not in checked("qwen3-8b").summary
