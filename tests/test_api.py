@@ -136,12 +136,24 @@ def test_a_route_is_told_before_what_else_would_run(
     assert searched == ["alternatives", "room"]
 
 
-def test_a_verdict_out_of_a_pickle_knows_what_the_first_one_did() -> None:
+@pytest.mark.parametrize(
+    ("model", "has_commands"),
+    [
+        pytest.param("gpt2", True, id="runs"),
+        pytest.param("llama-3.3-70b", False, id="does-not-run"),
+    ],
+)
+def test_a_verdict_out_of_a_pickle_knows_what_the_first_one_did(
+    model: str, has_commands: bool
+) -> None:
     """A worker of a pool sends it: without the catalogue, and with all that it tells."""
-    verdict = check("llama-3.3-70b", machine=SMALL)
-    sent = pickle.dumps(check("llama-3.3-70b", machine=SMALL))
+    verdict = check(model, machine=SMALL)
+    sent = pickle.dumps(check(model, machine=SMALL))
     assert len(sent) < 200_000
-    assert pickle.loads(sent).to_json() == verdict.to_json()
+    received = pickle.loads(sent)
+    assert received.to_json() == verdict.to_json()
+    assert bool(received.commands) is has_commands
+    assert received.setup == verdict.setup
 
 
 def test_errors_are_what_the_contract_says() -> None:
