@@ -331,49 +331,71 @@ def _work_on_speech(case: Case) -> Term | None:
 
 
 def _activations(case: Case) -> Term:
-    """The most that a pass over the prompt, or a piece of it, holds; see `Account`.
-
-    tokens of the piece × (width × embedding + inner × widest layer) × bytes of a number, with
-    logits, scores of attention, scans of recurrent layers, masks and arrays that wait.
+    """The most that a pass over the prompt, or a piece of it, holds; see `Account`: the widest
+    layer, with logits, scores of attention, scans of recurrent layers, masks and arrays that wait.
     """
-    model = case.model
     account = case.runtime.account
     tokens = _tokens_of_piece(case)
-    inner = _numbers_of_widest_layer(model)
-    numbers = account.width * model.embedding_length + account.inner * inner
-    layer = tokens * int(numbers * case.width)
-    waiting = min(account.waiting_bytes, layer * _waiting_layers(case))
+    layer = _widest_layer(case, tokens)
     scanned = _scan_bytes(case, tokens)
     most_scores = _score_bytes(case, tokens)
     scores = most_scores
     if case.device is not None and not account.fused_heads:
         # kernels of GPUs store no scores of any heads, or may do so
         scores = 0
-    vocabulary = model.vocabulary or 0
-    logits = 4 * vocabulary * case.workload.parallel
-    mixture = Size(*account.mixture_bytes) if model.has_experts else NO_BYTES
-    masks = _mask_bytes(case, tokens)
-    without_scores = layer + waiting + scanned
-    most = mixture.most + account.high_bytes + masks.most
-    most += int(account.high_share * (without_scores + most_scores))
-    most = max(most, _picture_bytes(case))
-    least = int(account.low_share * (without_scores + scores)) + mixture.least
-    extra = waiting + logits + scanned + scores + mixture.likely + masks.likely
-    shape = f"({account.width:g} × {model.embedding_length:,} + {account.inner:g} × {inner:,})"
-    line = (
-        f"{tokens:,} tokens × {shape} × {case.width} bytes + {extra:,} bytes of logits,"
+    waiting = min(account.waiting_bytes, layer.bytes * _waiting_layers(case))
+    without_scores = layer.bytes + waiting + scanned
+    others = _other_bytes(case, tokens)
+    logits = _logit_bytes(case)
+    most = others.most + int(account.high_share * (without_scores + most_scores))
+    size = Size(
+        int(account.low_share * (without_scores + scores)) + others.least + logits,
+        without_scores + scores + others.likely + logits,
+        max(most, _picture_bytes(case)) + logits,
     )
-    line += " scores, scans and arrays that wait"
+    line = f"{layer.line} + {size.likely - layer.bytes:,} bytes of logits, scores, scans and arrays"
+    line += " that wait"
     is_sure = account.source and not scanned and scores == most_scores
-    return term(
-        "activations",
-        layer + extra,
-        How.COMPUTED if is_sure else How.ASSUMED,
-        account.source or _GUESSED_PASS,
-        line,
-        low=least + logits,
-        high=most + logits,
+    how = How.COMPUTED if is_sure else How.ASSUMED
+    source = account.source or _GUESSED_PASS
+    return size.as_term("activations", how, source, line)
+
+
+class _Layer(Record):
+    """Bytes of the widest layer, with the line of arithmetic."""
+
+    bytes: int
+    line: str
+
+
+def _widest_layer(case: Case, tokens: int) -> _Layer:
+    """Tokens × (width × embedding + inner × widest layer) × bytes of a number."""
+    account = case.runtime.account
+    wide = case.model.embedding_length
+    inner = _numbers_of_widest_layer(case.model)
+    numbers = account.width * wide + account.inner * inner
+    shape = f"({account.width:g} × {wide:,} + {account.inner:g} × {inner:,})"
+    return _Layer(
+        bytes=tokens * int(numbers * case.width),
+        line=f"{tokens:,} tokens × {shape} × {case.width} bytes",
     )
+
+
+def _other_bytes(case: Case, tokens: int) -> Size:
+    """What does not grow with the layer: masks, and what mixtures of experts hold; at the most what
+    the account adds.
+    """
+    account = case.runtime.account
+    size = _mask_bytes(case, tokens)
+    if case.model.has_experts:
+        size = size.plus(Size(*account.mixture_bytes))
+    return size.plus(Size(0, 0, account.high_bytes))
+
+
+def _logit_bytes(case: Case) -> int:
+    """Logits of the last token of each sequence, in 32 bits."""
+    vocabulary = case.model.vocabulary or 0
+    return 4 * vocabulary * case.workload.parallel
 
 
 def _tokens_of_piece(case: Case) -> int:

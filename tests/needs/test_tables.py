@@ -1,0 +1,55 @@
+"""The accounts read their numbers from tables, and a slip in a table is told where it stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from selfhost.core import tables
+from selfhost.core.errors import SpecError
+from selfhost.core.records import Stated
+from selfhost.core.stored import Store
+
+
+class Sizes(Stated):
+    shard_bytes: int
+    share: float = 0.5
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty table `memory` in place of the shipped one."""
+    monkeypatch.setattr(tables, "shipped_store", lambda: Store(str(tmp_path)))
+    tables._shipped_record.cache_clear()
+    path = tmp_path / "common" / "memory.toml"
+    path.parent.mkdir()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key"),
+    [
+        pytest.param('shard_bytes = "5"', 3, "torch.shard_bytes", id="text"),
+        pytest.param("shard_byte = 5", 3, "torch.shard_byte", id="unknown key"),
+        pytest.param("share = 0.1", 2, "torch.shard_bytes", id="missing key"),
+    ],
+)
+def test_a_slip_in_a_section_is_told_with_its_line(
+    table: Path, text: str, line: int, key: str
+) -> None:
+    table.write_text(f"\n[torch]\n{text}\n", encoding="utf-8")
+    with pytest.raises(SpecError) as raised:
+        tables.shipped_record(Sizes, "memory", "torch")
+    told = [(problem.line, problem.key) for problem in raised.value.problems]
+    assert (line, key) in told
+
+
+def test_the_rows_of_a_section_are_records(table: Path) -> None:
+    """By their keys, and those of a list by their places."""
+    text = "[by_name]\nsmall = { shard_bytes = 5 }\n[[listed]]\nshard_bytes = 6\n"
+    table.write_text(text, encoding="utf-8")
+    rows = tables.shipped_rows(Sizes, "memory", "by_name")
+    assert rows == {"small": Sizes(shard_bytes=5)}
+    listed = tables.shipped_rows(Sizes, "memory", "listed")
+    assert listed == {0: Sizes(shard_bytes=6)}
