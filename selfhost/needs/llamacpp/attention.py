@@ -365,35 +365,21 @@ def latent_attention(graph: Graph, heads: Attention, normed: Node) -> Node:
     """Multi-head latent attention, of which the cache keeps one compressed row of a token
     (DeepSeek-V2, arXiv:2405.04434; src/models/deepseek2.cpp).
     """
-    tokens = graph.tokens
-    count = heads.heads
-    rope_length = heads.rope_length or 0
     latent_length = heads.latent_length or 0
+    rope_length = heads.rope_length or 0
     row_length = latent_length + rope_length
     inputs = cache_inputs(graph, heads, 0)
-    # queries, through a narrow matrix in large models
-    queries = normed
-    if heads.query_latent_length:
-        queries = graph.norm(normed.product(heads.query_latent_length))
-    queries = queries.product(count * (heads.key_length + rope_length)).view()
     # one row of a token: the latent part, and the part that positions rotate
     product = normed.product(row_length)
-    latent = product.part(latent_length, tokens)
-    rotated_key = product.part(rope_length, 1, tokens)
-    plain_query = queries.part()
-    rotated_query = queries.part(rope_length, count, tokens)
-    if graph.style.rope != "none":
-        rotated_key = rotated_key.rotated(graph.positions)
-        rotated_query = rotated_query.rotated(graph.positions)
+    latent = product.part(latent_length, graph.tokens)
+    rotated = _with_positions(graph, product.part(rope_length, 1, graph.tokens))
     values = graph.norm(latent).view()
-    # the matrix of keys is multiplied into the queries
-    absorbed = fresh((latent_length, tokens, count), plain_query.view())
-    queries = fresh((row_length, count, tokens), absorbed.view(), rotated_query)
-    keys = fresh((row_length, 1, tokens), values, rotated_key)
+    queries = _latent_queries(graph, heads, normed)
+    keys = fresh((row_length, 1, graph.tokens), values, rotated)
     graph.expand(queries, values, keys)
     _store_keys(graph, inputs, keys)
     lengths = _Attended(
-        heads=count,
+        heads=heads.heads,
         value_length=latent_length,
         key_row_length=row_length,
         value_row_length=latent_length,
@@ -404,3 +390,27 @@ def latent_attention(graph: Graph, heads: Attention, normed: Node) -> Node:
     if graph.row.attention_gate:
         attended = _gated(graph, heads, attended, normed)
     return attended.product(graph.width)
+
+
+def _with_positions(graph: Graph, tensor: Node) -> Node:
+    """The part of a row that positions rotate, where the model rotates any."""
+    if graph.style.rope == "none":
+        return tensor
+    return tensor.rotated(graph.positions)
+
+
+def _latent_queries(graph: Graph, heads: Attention, normed: Node) -> Node:
+    """Queries that meet a latent row: the matrix of keys is multiplied into them."""
+    tokens = graph.tokens
+    count = heads.heads
+    latent_length = heads.latent_length or 0
+    rope_length = heads.rope_length or 0
+    queries = normed
+    if heads.query_latent_length:
+        # through a narrow matrix in large models
+        queries = graph.norm(normed.product(heads.query_latent_length))
+    queries = queries.product(count * (heads.key_length + rope_length)).view()
+    rotated = _with_positions(graph, queries.part(rope_length, count, tokens))
+    absorbed = fresh((latent_length, tokens, count), queries.part().view())
+    sides = latent_length + rope_length, count, tokens
+    return fresh(sides, absorbed.view(), rotated)
