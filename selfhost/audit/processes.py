@@ -7,6 +7,7 @@ in the order of the work.
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
@@ -29,14 +30,19 @@ def usable_processors() -> int:
     """How many processors this process may use, at most 32; 1 in a process of another pool, such as
     a worker of Dask, which may start none.
     """
-    from multiprocessing import current_process
-
-    if current_process().daemon:
+    if _is_daemon():
         return 1
     affinity = getattr(os, "sched_getaffinity", None)
     # macOS and Windows do not have it
     usable = os.cpu_count() if affinity is None else len(affinity(0))
     return min(usable or 1, _MOST_PROCESSES)
+
+
+def _is_daemon() -> bool:
+    """Whether this is a process that may start no others."""
+    # a worker of a pool has loaded it
+    processes = sys.modules.get("multiprocessing.process")
+    return processes is not None and processes.current_process().daemon
 
 
 def in_order(
