@@ -354,11 +354,11 @@ class TomlTable:
 
         - The annotation is `str`, `int`, `float`, `bool`, `Any` (which is not checked), `TomlTable`
           or the name of a record, whose class is the `kind` in `limits`; `tuple[X, ...]`,
-          `frozenset[X]` or `Mapping[str, X]` of one of these; or one of all these and ` | None`.
+          `frozenset[X]` or `Mapping[str, X]` of one of these; each perhaps with ` | None`.
         - A key that is missing gives None, or an empty tuple, frozenset or dict. With `required` it
           is noted, and `example` is what to write.
-        - A wrong value is noted and gives the same; a wrong one in a list or table is left out
-          of it. None, which JSON and a `Workload` may state, is wrong without ` | None`.
+        - A wrong value is noted and gives the same; a wrong one in a list or table is left out.
+          None, which JSON and a `Workload` may state, is wrong without ` | None`.
 
         Other `limits` are those of `fault_of`.
         """

@@ -490,7 +490,7 @@ def test_only_the_spelling_of_its_maker_is_the_file_that_was_trained_for_four_bi
 
 
 def test_each_value_of_the_table_of_names_is_what_its_field_says() -> None:
-    # `large_record` holds none against its annotation
+    # `unchecked_record` holds none against its annotation
     document = Document("names.toml", shipped_table("names"))
     document.root.as_record(NameTable)
     # a replacement may be blank, and what to type next has several lines
