@@ -239,7 +239,7 @@ def _thing_error(
     return UnknownModelError(message, remedy=remedy)
 
 
-class _Beginning(NamedTuple):
+class _Beginning(Record):
     """What the names of an entry begin with."""
 
     pattern: re.Pattern[str]
@@ -274,7 +274,7 @@ class _Things:
         pattern = re.compile(rf"{'.+'.join(parts)}(?![a-z])")
         first_letter = parts[0][:1]
         begun = self._beginnings.setdefault(first_letter, [])
-        begun.append(_Beginning(pattern, about))
+        begun.append(_Beginning(pattern=pattern, about=about))
 
     def name_of(self, keys: Sequence[str]) -> str | None:
         """The first entry that goes by one of these names, as `canonical` writes them."""
@@ -371,7 +371,7 @@ def _same_name(unknown: _UnknownName, catalogue: Catalogue) -> Iterator[_Hint]:
         break
 
 
-class _Repository(NamedTuple):
+class _Repository(Record):
     """A repository, and the model whose layers it has."""
 
     spec_id: str
@@ -388,7 +388,7 @@ class _Alike:
         alike: Mapping[str, Sequence[str]] = catalogue.common("alike").get("alike", {})
         for spec_id, repositories in alike.items():
             for repository in repositories:
-                self._add(_Repository(spec_id, repository))
+                self._add(_Repository(spec_id=spec_id, name=repository))
         # the name of a line of tunes stands in the names of listed models
         self.words_of_models: set[str] = set()
         for spec_id in catalogue.outlines:

@@ -109,7 +109,7 @@ def fill(
 
 
 def _with_parts(template: str, parts: Mapping[str, str]) -> str:
-    if not parts:
+    if not parts or "{>" not in template:
         return template
     return _PART.sub(lambda match: _with_parts(parts[match[1]], parts), template)
 

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ..core.records import Record
 from ..needs.records import (
     ACCELERATOR,
     How,
@@ -120,13 +121,13 @@ def _most_layers(
     """How many layers before `stop` have room there; -1 where not even none has."""
 
     def bytes_of(count: int) -> int:
-        part = _Layers(stop - count, stop, layers)
+        part = _Layers(start=stop - count, stop=stop, of=layers)
         return sum(part.bytes_of(term, "high_bytes") for term in by_layer)
 
     return bisect_right(range(stop + 1), room_bytes, key=bytes_of) - 1
 
 
-class _Layers(NamedTuple):
+class _Layers(Record):
     """The layers from `start` on, before `stop`, of so many that a model has."""
 
     start: int
@@ -156,14 +157,18 @@ def layers_shared_out(
     weights = [term for term in there.terms if term.name == "weights"]
     # weights, such as experts, may stay in RAM wherever the layers lie
     if not left and all(term.split is not Split.HOST for term in weights):
-        division = _Division(there, shares, layers, 0, {})
+        division = _Division(
+            there=there, shares=shares, layers=layers, left=0, in_ram={}
+        )
         return with_terms(there, division.terms())
     in_ram = {term.name: term for term in needs.terms}
-    division = _Division(there, shares, layers, left, in_ram)
+    division = _Division(
+        there=there, shares=shares, layers=layers, left=left, in_ram=in_ram
+    )
     return with_terms(there, division.terms(), "split")
 
 
-class _Division(NamedTuple):
+class _Division(Record):
     """Shares of a model of so many layers; `left` of them are in RAM, with the terms `in_ram`.
 
     `there` are the needs on accelerators. `in_ram` is empty where nothing of the model is in RAM.
@@ -241,7 +246,7 @@ class _Division(NamedTuple):
         for where, count in self.with_ram:
             if not count and not term.output_bytes:
                 continue
-            part = _Layers(stop - count, stop, self.layers)
+            part = _Layers(start=stop - count, stop=stop, of=self.layers)
             sizes: dict[str, int] = {}
             for end in SIZES:
                 sizes[end] = output_bytes + part.bytes_of(term, end)

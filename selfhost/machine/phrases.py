@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from ..core.records import Record
 from .cpus import MAKERS
 from .words import BREAK, COUNT, SIZE, tokens, vocabulary
 
@@ -29,7 +30,7 @@ class Run(NamedTuple):
         return " ".join(self.words)
 
 
-class Count(NamedTuple):
+class Count(Record):
     """A number of things, and where `2x` or `x2` states it; one where no word does."""
 
     number: int = 1
@@ -121,5 +122,5 @@ class Phrase(NamedTuple):
                 # `epyc 7742 2x 3090` are two cards
                 is_of_this = at < around.start or self.word(at + 1) in ("", BREAK)
             if is_of_this:
-                return Count(int(count[1] or count[2]), (at,))
+                return Count(number=int(count[1] or count[2]), places=(at,))
         return Count()

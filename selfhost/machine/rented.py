@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import NamedTuple
 
 from ..core import units
-from ..core.records import Stated, read_by
+from ..core.records import Record, Stated, read_by
 from ..core.tables import shipped_table, unchecked_record
 from . import cpus
 from .cards import NamedCards
@@ -64,7 +63,7 @@ class _CloudTable(Stated):
     sources: Mapping[str, str]
 
 
-class _Size(NamedTuple):
+class _Size(Record):
     """One type of a series."""
 
     series: _Series
@@ -171,7 +170,9 @@ def _size_called(name: str) -> _Size | None:
         if gib is None:
             gib = series.gib.get(groups.get("kind") or "", 0) * processors
         if float(gib) and processors > fewer:
-            return _Size(series, float(gib), fewer or processors)
+            return _Size(
+                series=series, memory_gib=float(gib), processors=fewer or processors
+            )
     return None
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from ..catalogue.spec_values import PACKED, mlx_scheme, scheme_of
 from ..core.records import Record
@@ -119,7 +118,7 @@ def _are_outside_blocks(key: str, names: object) -> bool:
 # the layout of narrow weights
 
 
-class _Layout(NamedTuple):
+class _Layout(Record):
     """The key that tells the layout, and its name, None where it is not understood."""
 
     key: str
@@ -130,16 +129,16 @@ def _layout_of(method: str, config: JsonValues) -> _Layout:
     """The layout by the method of quantization, and by the keys that this method reads."""
     rule = _TABLE.layouts.get(method)
     if rule is not None:
-        return _Layout(rule.key, rule.names.get(str(config.get(rule.key))))
+        return _Layout(key=rule.key, name=rule.names.get(str(config.get(rule.key))))
     if method in ("gptq", "awq"):
         bits = config.get("bits", 4)
         name = _packed(f"{method}-{bits}bit", config.get("group_size", 128))
-        return _Layout("group_size" if bits == 4 else "bits", name)
+        return _Layout(key="group_size" if bits == 4 else "bits", name=name)
     if method == "compressed-tensors":
-        return _Layout("config_groups", _compressed_name(config))
+        return _Layout(key="config_groups", name=_compressed_name(config))
     if method == "bitsandbytes":
-        return _Layout("load_in_4bit", _bitsandbytes_name(config))
-    return _Layout("quant_method", None)
+        return _Layout(key="load_in_4bit", name=_bitsandbytes_name(config))
+    return _Layout(key="quant_method", name=None)
 
 
 def _bitsandbytes_name(config: JsonValues) -> str | None:

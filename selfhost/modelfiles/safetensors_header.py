@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, TypeGuard
 
 from ..core.files import MAX_PARTS, read_some
+from ..core.records import Record
 from . import source
 from .source import JsonLimit, OpenedFile, clean, refuse
 from .tables import model_files
@@ -49,7 +50,7 @@ _MAX_ELEMENTS = 2 * 2**64
 _BLANKS = b" \t\r\n"
 
 
-class StoredTensor(NamedTuple):
+class StoredTensor(Record):
     """One tensor of a file: its dtype as safetensors names it, its elements, and their bytes."""
 
     dtype: str
@@ -64,7 +65,7 @@ class Header(NamedTuple):
     tensors: Mapping[str, StoredTensor]
 
 
-class Shards(NamedTuple):
+class Shards(Record):
     """The files that an index names, and the bytes of all their tensors; None where it does not
     say.
     """
@@ -146,7 +147,7 @@ def _tensor(
     if elements * bits[dtype] != 8 * (end - begin):
         what = f'the tensor "{clean(name)}" does not have the size of its shape'
         refuse(path, "damaged", what=what)
-    return StoredTensor(dtype, elements, end - begin)
+    return StoredTensor(dtype=dtype, elements=elements, bytes=end - begin)
 
 
 def _are_sizes(value: object) -> TypeGuard[list[int]]:
@@ -190,7 +191,7 @@ def shards_in(index: str) -> Shards:
     total = _object(table.get("metadata")).get("total_size")
     if type(total) is not int or not 0 < total < 1 << 60:
         total = None
-    return Shards(tuple([folder + name for name in names]), total)
+    return Shards(files=tuple([folder + name for name in names]), total_bytes=total)
 
 
 def _object(value: object) -> dict[str, object]:

@@ -66,7 +66,7 @@ class CheckedFiles(NamedTuple):
     specs: tuple[ModelSpec, ...]
 
 
-class _SpecFile(NamedTuple):
+class _SpecFile(Record):
     """A file, and the spec in it; None where no part of it is right."""
 
     document: Document
@@ -95,7 +95,7 @@ def check_spec_files(
         if tell is not None:
             tell(number, len(different))
         document = read_spec_file(path)
-        files.append(_SpecFile(document, _checked_alone(document)))
+        files.append(_SpecFile(document=document, spec=_checked_alone(document)))
     # faulty files are held against the catalogue too: all faults in one run
     documents = [file.document for file in files]
     stated = [file for file in documents if file.values.get("schema") in (None, SCHEMA)]

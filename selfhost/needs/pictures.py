@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ..catalogue.runtime_parts import ComponentFile, ModelParts
 from ..catalogue.spec import StatedNeeds
-from ..core.records import Stated, Unread
+from ..core.records import Record, Stated, Unread
 from ..core.tables import shipped_record
 from ..core.units import plural
 from .case import Case, components_type, overhead, published_size, without_files
@@ -435,10 +435,10 @@ def parts_in_files(case: Case, parts: ModelParts) -> Needs:
     decoding = _buffer(case, parts, "decoder", parts.decode_bytes)
     buffer = max((denoising, decoding), key=lambda buffer: buffer.bytes)
     program = overhead(case.runtime, on_gpu=case.device is not None)
-    decoder = _AtWork(_alone(by_component["vae"]), decoding)
+    decoder = _AtWork(weights=_alone(by_component["vae"]), buffer=decoding)
     denoiser_by_way = {
-        "model": _AtWork(_alone(largest), denoising),
-        "sequential": _AtWork(_segment(largest), denoising),
+        "model": _AtWork(weights=_alone(largest), buffer=denoising),
+        "sequential": _AtWork(weights=_segment(largest), buffer=denoising),
     }
     offloaded = []
     for way, denoiser in denoiser_by_way.items():
@@ -460,7 +460,7 @@ def _all_files(sizes: tuple[Term, ...]) -> Term:
     return files_of(sizes, How.COMPUTED, "; ".join(sources))
 
 
-class _AtWork(NamedTuple):
+class _AtWork(Record):
     """What a GPU holds of a component, with the buffer in which the component works."""
 
     weights: Term

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ..catalogue.architecture import Architecture, TensorGroup
 from ..catalogue.spec import FileTensors
 from ..catalogue.spec_values import gguf_name
-from ..core.records import Stated, read_by
+from ..core.records import Record, Stated, read_by
 from ..core.tables import TomlTable, shipped_record
 from .tensors import ArchitectureRow, gguf_tensors, row_of
 
@@ -29,7 +29,7 @@ class Block(NamedTuple):
     bytes: int
 
 
-class Rule(NamedTuple):
+class Rule(Record):
     """The type of a tensor of which all these facts hold; () for any."""
 
     facts: tuple[str, ...]
@@ -40,7 +40,7 @@ def _read_rules(table: TomlTable, key: str) -> tuple[Rule, ...]:
     """The lines of a table: facts with commas between them, "" for any tensor, and the type."""
     rules = []
     for facts, type in table.get(key, "Any"):
-        rules.append(Rule(tuple(facts.split(", ")) if facts else (), type))
+        rules.append(Rule(facts=tuple(facts.split(", ")) if facts else (), type=type))
     return tuple(rules)
 
 

@@ -7,7 +7,6 @@ takes in memory. The constants are in specs/common/memory.toml; triples are leas
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from ..catalogue.architecture import Audio
 from ..core.records import Record, Stated, Unread
@@ -327,7 +326,7 @@ def _ct2_weights(case: Case) -> Term:
     return term("weights", size, How.COMPUTED, _CT2.weights_source, line)
 
 
-class _Sound(NamedTuple):
+class _Sound(Record):
     """How long the audio is, and what a line says where that is assumed."""
 
     seconds: int
@@ -346,13 +345,13 @@ class _Sound(NamedTuple):
 def _sound(case: Case) -> _Sound:
     """The audio of the workload; else of ten minutes."""
     if case.workload.audio_seconds is not None:
-        return _Sound(case.workload.audio_seconds)
+        return _Sound(seconds=case.workload.audio_seconds)
     minutes = _CT2.seconds // 60
-    minute = _Sound(60).spectrum_bytes
+    minute = _Sound(seconds=60).spectrum_bytes
     remark = (
         f"; audio of {minutes} minutes, {minute:,} bytes more for each other minute"
     )
-    return _Sound(_CT2.seconds, remark)
+    return _Sound(seconds=_CT2.seconds, remark=remark)
 
 
 def _ct2_caches(case: Case, audio: Audio) -> int:

@@ -467,7 +467,7 @@ def _lean_option(question: Question) -> str:
 # ------------------------------------------------------------------ what programs ask of a GPU
 
 
-class _Demand(NamedTuple):
+class _Demand(Record):
     """What a program asks of an accelerator, and whether it is met; None where not known.
 
     `variant` and `figures` are those of the finding that says it is not met.
@@ -520,11 +520,13 @@ def _demands_of_builds(runtime: RuntimeSpec, device: Accelerator) -> Iterator[_D
     if least == runtime.gpus.compute_capability:
         key = "gpus.compute_capability"
     figures = {**common, "least": least, "source": runtime.sources.get(key, "")}
-    yield _Demand(reaches(device, least), "capability", figures)
+    yield _Demand(is_met=reaches(device, least), variant="capability", figures=figures)
     patterns = amd_gpus(runtime)
     if device.vendor == "amd" and patterns:
         figures = {**common, "source": runtime.sources.get("gpus.amd_gpus", "")}
-        yield _Demand(is_built_for(device, patterns), "build", figures)
+        yield _Demand(
+            is_met=is_built_for(device, patterns), variant="build", figures=figures
+        )
 
 
 def _demands_of_rule(rule: KernelRule, device: Accelerator) -> Iterator[_Demand]:
@@ -541,9 +543,13 @@ def _demands_of_rule(rule: KernelRule, device: Accelerator) -> Iterator[_Demand]
         "makers": rule.vendors,
     }
     variant = "untold" if device.vendor in rule.vendors_untold else "maker"
-    yield _Demand(_is_of_maker(rule, device), variant, figures)
+    yield _Demand(is_met=_is_of_maker(rule, device), variant=variant, figures=figures)
     figures = {**figures, "least": rule.compute_capability}
-    yield _Demand(reaches(device, rule.compute_capability), "capability", figures)
+    yield _Demand(
+        is_met=reaches(device, rule.compute_capability),
+        variant="capability",
+        figures=figures,
+    )
 
 
 def _is_of_maker(rule: KernelRule, device: Accelerator) -> bool | None:

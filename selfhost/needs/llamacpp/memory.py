@@ -8,7 +8,6 @@ program itself, and what is loaded beside the model (companions.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from ...catalogue.architecture import Architecture, Attention
 from ...catalogue.runtime import RuntimeSpec
@@ -313,7 +312,7 @@ def why_cache_refused(
     return None
 
 
-class _Part(NamedTuple):
+class _Part(Record):
     """One part of a term: its bytes, and what it adds to the line of arithmetic."""
 
     size: Size = NO_BYTES
@@ -416,7 +415,7 @@ def _driver_in_ram(case: Case) -> _Part:
     return _Part(size=size, line=f" + {size.likely:,} bytes of the GPU's driver")
 
 
-class _Product(NamedTuple):
+class _Product(Record):
     """The bytes that a product of matrices works on, with the factors of one token."""
 
     bytes: int

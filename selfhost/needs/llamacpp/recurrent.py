@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ...catalogue.architecture import Recurrent
+from ...core.records import Record
 from .allocator import Node, Sides, fresh
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def _delta_net(graph: Graph, group: Recurrent, normed: Node) -> Node:
     return fresh(graph.hidden, gated.view()).view()
 
 
-class _Correction(NamedTuple):
+class _Correction(Record):
     """How much each head learns of a token, and how much it forgets."""
 
     rate: Node
@@ -168,10 +169,10 @@ def _correction(graph: Graph, heads: int, normed: Node) -> _Correction:
     """The rate and the decay, as parts of one product, or as two products."""
     if graph.row.fused_alpha_beta:
         product = normed.product(2 * heads).view(heads, graph.tokens)
-        return _Correction(product.part().copied(), product.part().copied())
+        return _Correction(rate=product.part().copied(), decay=product.part().copied())
     rate = normed.product(heads).view().activated()
     decay = normed.product(heads).view().activated()
-    return _Correction(rate, decay)
+    return _Correction(rate=rate, decay=decay)
 
 
 # how each kind of recurrent layer is computed

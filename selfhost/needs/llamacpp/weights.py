@@ -9,7 +9,6 @@ src/llama-model-loader.cpp of llama.cpp 0c1e570).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from ...catalogue.spec import SIZE_OF, FileTensors
 from ...core.records import Record
@@ -50,7 +49,7 @@ _LOOKED_UP = ("token_embd", "per_layer_token_embd", "position_embd", "token_type
 _ABSORBED = ("attn_k_b.weight", "attn_v_b.weight")
 
 
-class LoadedWeights(NamedTuple):
+class LoadedWeights(Record):
     """The weights in memory, and bytes of originals that a second layout replaced, which the system
     may drop.
     """
@@ -75,13 +74,17 @@ def weights_terms(case: Case, files: Term) -> LoadedWeights:
     """The weights: on devices with what stays in RAM, else with the layout that the CPU wants."""
     recipe = recipe_of(case.quantization, case.model)
     if not case.whole or recipe is None:
-        return LoadedWeights((whole_files(files, remark="; the whole file"),), 0)
+        return LoadedWeights(
+            terms=(whole_files(files, remark="; the whole file"),), evictable_bytes=0
+        )
     in_file = _in_file(case, files, recipe)
     if case.device is not None:
         weights, *tables = _on_devices(in_file, case.row)
-        return LoadedWeights((*_with_experts_apart(case, weights), *tables), 0)
+        return LoadedWeights(
+            terms=(*_with_experts_apart(case, weights), *tables), evictable_bytes=0
+        )
     if in_file.scale is not None:
-        return LoadedWeights((in_file.term,), 0)
+        return LoadedWeights(terms=(in_file.term,), evictable_bytes=0)
     return _laid_out(in_file, case)
 
 
@@ -278,10 +281,12 @@ def _laid_out(in_file: _InFile, case: Case) -> LoadedWeights:
     mapped = in_file.term
     layout = _SecondLayout(in_file, case)
     if not layout.sources:
-        return LoadedWeights((mapped,), 0)
+        return LoadedWeights(terms=(mapped,), evictable_bytes=0)
     rest_bytes = mapped.bytes - layout.moved_bytes
     rest = _share_of(mapped, "weights", layout.stays, rest_bytes, mapped.source)
-    return LoadedWeights((rest, layout.copies(mapped)), layout.moved_bytes)
+    return LoadedWeights(
+        terms=(rest, layout.copies(mapped)), evictable_bytes=layout.moved_bytes
+    )
 
 
 def _share_of(
