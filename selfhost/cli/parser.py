@@ -1,8 +1,12 @@
-"""A command line, read: the words behind a command become its `Options`, or a `UsageError` that
-says what to type instead.
+"""Reads a command line: the words after a command become its `Options`.
 
-argparse reads the options, which `options.py` declares, and leaves over the words that are none:
-they may stand anywhere between the options, and are given to the command's positionals here.
+    check mistral-7b --context 8k  →  models=["mistral-7b"], context_tokens=8192
+
+argparse reads only the options, which `options.py` declares. The words that argparse leaves over
+may stand anywhere between the options; `_take_words` gives them to the command's positionals.
+
+A mistake raises `UsageError` with what to type instead. `corrections.py`, which finds that, is
+loaded only then.
 """
 
 from __future__ import annotations
@@ -30,11 +34,11 @@ _MANY_OPTIONS = 14
 
 
 class Options(argparse.Namespace):
-    """What a command line states: an attribute for each option and word of its command.
+    """What a command line states: an attribute for each option and positional of its command.
 
-    Which these are stands in `specs/common/options.toml`. The attributes below are those that
-    several commands have, with the value for a command that has no such option; the subclass of a
-    command names its own. A field of a `Workload` has an attribute only where its option was typed.
+    `specs/common/options.toml` lists the options of each command. The attributes below belong to
+    several commands, and have the value for a command without the option; the subclass of a command
+    names the others. A field of a `Workload` has an attribute only if its option was typed.
     """
 
     format: str
@@ -52,33 +56,32 @@ class Options(argparse.Namespace):
 
     def __init__(self) -> None:
         super().__init__()
-        # the flag under which a value was typed, by its attribute: --users for `parallel`
+        # by attribute: the flag as it was typed (`parallel`: --users); switches are not recorded
         self.given: dict[str, str] = {}
         # the file for the report; None is standard output
         self.output: str | None = None
 
     @classmethod
     def read(cls, command: str, words: Sequence[str]) -> Self:
-        """The options in the words behind the command. `-h` among them prints the help and ends the
-        program (`SystemExit`).
+        """The options in the words after the command. `-h` prints the help and raises `SystemExit`.
 
-        Raises `UsageError` for words that make no sense, and for an --output that takes no report;
-        a pipe named there is opened. An audit, which may write several reports, sees to its own.
+        Raises `UsageError` for words that make no sense, and for an --output that cannot take the
+        report. An --output that is a named pipe is opened now. `audit` checks its outputs itself,
+        for it may have several.
         """
-        before, behind = _split_at_dashes(words)
-        if "-h" in before or "--help" in before:
+        typed, after_dashes = _split_at_dashes(words)
+        if "-h" in typed or "--help" in typed:
             write(help_of(command))
             sys.exit(0)
-        _check_joined_values(command, before)
-        options, others = CommandParser(command).parse_known_args(before, cls())
-        unknown = [word for word in others if word.startswith("-") and word != "-"]
+        _refuse_joined_values(command, typed)
+        options, left_over = CommandParser(command).parse_known_args(typed, cls())
+        unknown = [word for word in left_over if word.startswith("-") and word != "-"]
         if unknown:
-            # what was meant instead is looked for only where something is wrong
             from .corrections import unknown_options
 
             raise unknown_options(command, unknown)
-        _take_words(options, command, [*others, *behind])
-        _settle_format(options, command)
+        _take_words(options, command, [*left_over, *after_dashes])
+        _settle_output(options, command)
         if options.output is not None and command != "audit":
             from .inputs import refuse_targets
 
@@ -93,17 +96,17 @@ class Options(argparse.Namespace):
 
 
 def _split_at_dashes(words: Sequence[str]) -> tuple[list[str], Sequence[str]]:
-    """The words before a `--`, with --json written out, and those behind it, none of which is an
-    option.
+    """The words before `--`, with `--format=json` for `--json`; and the words after `--`, which are
+    never options.
     """
     place = words.index("--") if "--" in words else len(words)
-    before = ["--format=json" if word == "--json" else word for word in words[:place]]
-    return before, words[place + 1 :]
+    typed = ["--format=json" if word == "--json" else word for word in words[:place]]
+    return typed, words[place + 1 :]
 
 
-def _check_joined_values(command: str, words: Sequence[str]) -> None:
-    """Refuse `--private=1`, for a switch has no value, and `--output=--`, of which argparse makes
-    no value in Python 3.11 and a name in later versions.
+def _refuse_joined_values(command: str, words: Sequence[str]) -> None:
+    """Refuse two kinds of `--flag=value` before argparse sees them: a switch with a value
+    (`--private=1`), and the value `--`, which Python 3.11 drops and later versions take as a text.
     """
     switches = {"--json", "--help"}
     for option in options_of(command):
@@ -120,7 +123,10 @@ def _check_joined_values(command: str, words: Sequence[str]) -> None:
 
 
 def _take_words(options: Options, command: str, words: list[str]) -> None:
-    """Give the words that are no options to the positionals of the command, in their order."""
+    """Set the positionals of the command from the words that are not options, in order.
+
+    Raises `UsageError` for a missing word, for one that is not a choice, and for words left over.
+    """
     for positional in positionals_of(command):
         value: str | list[str] | None = positional.default
         if positional.is_list:
@@ -129,6 +135,7 @@ def _take_words(options: Options, command: str, words: list[str]) -> None:
         elif words:
             value = words[0]
             words = words[1:]
+            # a positional has no flag to name in the error
             _check_choice("", value, positional.choices)
         if not value and not positional.is_optional:
             from .corrections import missing_words
@@ -141,15 +148,17 @@ def _take_words(options: Options, command: str, words: list[str]) -> None:
 
 
 def _check_choice(flag: str, value: object, choices: Sequence[str]) -> None:
-    """Refuse a value that is none of the choices, where there are any."""
+    """Refuse a value that is not one of the choices; without choices any value may stand."""
     if choices and value not in choices:
         from .corrections import unknown_choice
 
         raise unknown_choice(flag, str(value), choices)
 
 
-def _settle_format(options: Options, command: str) -> None:
-    """Where no format is stated, take the one of the ending of --output."""
+def _settle_output(options: Options, command: str) -> None:
+    """Make `--output -` standard output. If no format was typed, take the one that the ending of
+    --output names: json for `report.json`.
+    """
     if options.output == "-":
         options.output = None
     if options.output is None or "format" in options.given:
@@ -179,6 +188,7 @@ class CommandParser(argparse.ArgumentParser):
         self.words_group = self.add_argument_group("arguments")
         first_group = self.add_argument_group("options")
         more_group = self.add_argument_group("more options")
+        # for the list of options: `Options.read` prints the help before argparse sees the flag
         first_group.add_argument(
             "-h", "--help", action="help", help="show this help message and exit"
         )
@@ -190,7 +200,7 @@ class CommandParser(argparse.ArgumentParser):
             group.add_argument(*option.names, **_settings_of(option))
 
     def add_words(self) -> None:
-        """Add the words of the command for its help alone: `_take_words` gives them out."""
+        """Add the positionals to the help. A parser that reads has none: see `_take_words`."""
         for word in positionals_of(self.command):
             self.words_group.add_argument(
                 word.name, metavar=word.metavar, help=word.help
@@ -222,8 +232,7 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         width = 80
         if is_terminal():
-            columns = terminal_size().columns
-            width = max(40, min(100, columns))
+            width = max(40, min(100, terminal_size().columns))
         super().__init__(prog, max_help_position=27, width=width)
 
 
@@ -239,12 +248,17 @@ def _settings_of(option: Option) -> dict[str, Any]:
         settings["nargs"] = "*" if option.is_list else None
         settings["default"] = [] if option.is_repeatable else option.default
     if option.is_of_workload:
+        # not typed, no attribute: the Workload knows the default
         settings["default"] = argparse.SUPPRESS
     return settings
 
 
 class _Value(argparse.Action):
-    """Reads the value of an option, and adds it to those before where the option is repeatable."""
+    """Reads the text behind a flag and sets the attribute of the option.
+
+    A repeatable option collects the values of each time that it is typed. Any other may be typed
+    twice only with the same value.
+    """
 
     def __init__(self, *names: Any, option: Option, **settings: Any) -> None:
         super().__init__(*names, **settings)
@@ -260,17 +274,17 @@ class _Value(argparse.Action):
         flag = option_string or self.option.flag
         texts = [values] if isinstance(values, str) else values or ()
         try:
-            read = [self.option.read(text) for text in texts]
+            values_read = [self.option.read(text) for text in texts]
         except ValueError as error:
             parser.error(f"{flag}: {error}")
-        for choice in read:
-            _check_choice(flag, choice, self.option.choices)
-        value = read if self.option.is_list else read[0]
+        for value_read in values_read:
+            _check_choice(flag, value_read, self.option.choices)
+        value = values_read if self.option.is_list else values_read[0]
         if self.option.is_repeatable:
-            before = getattr(namespace, self.dest, ())
-            value = [*before, *read]
+            earlier_values = getattr(namespace, self.dest, ())
+            value = [*earlier_values, *values_read]
         elif self.dest in namespace.given and value != getattr(namespace, self.dest):
-            # argparse would drop the first
+            # argparse would silently keep the second value
             raise UsageError(f"{flag} is given twice", remedy="name one")
         namespace.given[self.dest] = flag
         setattr(namespace, self.dest, value)
