@@ -1,7 +1,9 @@
-"""What a command writes: a report to standard output or to a file, all else to standard error.
+"""Writes what a command has to say: the report to standard output or to the file of --output, all
+else (errors, notes) to standard error.
 
-A terminal gets the report in its own width and in colour, a pipe and a file get plain text, HTML or
-JSON.
+A command calls one of three functions: `present` with blocks, for a person; `write_json` with
+a document; `deliver` with a finished text. A terminal gets blocks in its width and in colour;
+a pipe and a file get plain text or HTML. `writing.py` writes files.
 """
 
 from __future__ import annotations
@@ -114,36 +116,44 @@ def bug(error: BaseException) -> SelfhostError:
 
 
 def together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
-    """One error for all that is wrong with the names of models: a single one as it is."""
+    """One error to raise or show, made of the errors for names of models, by name.
+
+    A single error is returned as it is. Several become an `InputError` that lists the first
+    `MAX_PROBLEMS` problems: those that an error has itself, else one for its name.
+    """
     if len(errors) == 1:
         return next(iter(errors.values()))
-    # dicts keep the order, and each problem and guess once
+    # dicts serve as sets that keep the order
     problems: dict[Problem, None] = {}
     guesses: dict[str, None] = {}
     for name, error in errors.items():
-        near: tuple[str, ...] = ()
+        near_names: Sequence[str] = ()
         if len(problems) < MAX_PROBLEMS:
-            # only for what will be listed: to find near names takes far longer than all else
-            near = error.nearest
-        guesses.update(dict.fromkeys(near))
+            # near names take long to find, and a problem that is not listed shows none
+            near_names = error.nearest
+        guesses |= dict.fromkeys(near_names)
         if isinstance(error, InputError) and error.problems:
-            problems.update(dict.fromkeys(error.problems))
-            continue
-        remedy = error.remedy
-        if near:
-            listed = " or ".join(near[:3])
-            remedy = f"did you mean {listed}?"
-        problem = Problem(
-            file="command line", key=name, message=error.message, remedy=remedy
-        )
-        problems[problem] = None
+            problems |= dict.fromkeys(error.problems)
+        else:
+            problems[_problem_of_name(name, error, near_names)] = None
     return InputError(first_problems("command line", problems), nearest=guesses)
+
+
+def _problem_of_name(
+    name: str, error: SelfhostError, near_names: Sequence[str]
+) -> Problem:
+    """The error for one name as a line of a list; near names take the place of its remedy."""
+    remedy = error.remedy
+    if near_names:
+        listed = " or ".join(near_names[:3])
+        remedy = f"did you mean {listed}?"
+    return Problem(file="command line", key=name, message=error.message, remedy=remedy)
 
 
 def complain_of_names(
     options: Options, errors: Mapping[str, SelfhostError], code: int
 ) -> None:
-    """Say behind the answer why some names of models have none; nothing where each has one."""
+    """After the answer, say on standard error which names of models have none, and why."""
     if errors:
         write(flush=True)
         complain(together(errors), code, wants_json=options.format == "json")
@@ -157,7 +167,9 @@ def write_json(options: Options, document: Mapping[str, object]) -> None:
 
 
 def present(options: Options, blocks: Blocks) -> None:
-    """Write blocks for a person: as a web page, drawn on a terminal, plain elsewhere."""
+    """Write blocks for a person: as a web page for `--format html`, else drawn on a terminal, else
+    as plain text.
+    """
     if options.format == "html":
         from ..reports.markup import page
 
@@ -174,16 +186,16 @@ def present(options: Options, blocks: Blocks) -> None:
 
 
 def _is_drawn(options: Options) -> bool:
-    """Whether a report for a person is drawn, in colour perhaps, and not plain text."""
-    if options.output is not None:
-        return False
-    return is_terminal() or _forces_color(options)
+    """Whether `rich` draws a report for a person: on a terminal, or where colours are forced."""
+    return options.output is None and (is_terminal() or _forces_color(options))
 
 
 def deliver(options: Options, text: Text) -> None:
-    """Write a report, perhaps in pieces, to --output or standard output; then `options.notes`."""
+    """Write a report, perhaps in pieces, to the file of --output or else to standard output; then
+    write `options.notes` to standard error. Raises `UsageError` where the file cannot be written.
+    """
     if options.output is not None:
-        # only for a file
+        # loaded only for a file
         from .writing import write_reports
 
         write_reports([(options.output, text)])
@@ -208,7 +220,9 @@ def _forces_color(options: Options) -> bool:
 
 
 class _Screen:
-    """Standard output as rich writes to it: refused and spelled as `write` does."""
+    """Standard output as the file that rich writes to. All text goes through `write`, which knows
+    what to do about a closed stream, and about letters that the encoding lacks.
+    """
 
     encoding = "utf-8"
 
@@ -276,7 +290,7 @@ def _reader_is_gone(error: OSError) -> bool:
 
 
 def note(text: str) -> None:
-    """Write a remark to standard error, behind what is written of the answer so far."""
+    """Write a remark to standard error, after what was written of the answer so far."""
     write(flush=True)
     from ..reports.layout import clean
 
