@@ -1,9 +1,10 @@
-"""What a path is for a report, and what takes none.
+"""What a path leads to, and so how a report is written there, or why it cannot be.
 
-A regular file, and a path where none is yet, get a complete new file; a descriptor that this
-process has open (`/dev/fd/3`), a pipe and a character device are written to as they stand.
-Everything else is refused: a folder, a disk, a file of another process. What a path leads to
-decides, never how it begins.
+A path goes in, a `Target` comes out, or a `UsageError`. For a regular file, and for a path where
+no file is yet, `writing.py` makes a complete new file. It writes directly to a descriptor that this
+process has open (`/dev/fd/3`), to a pipe and to a character device. Everything else is refused:
+a folder, a disk, a file that another process has open (`/proc/PID/fd/1`). Links are followed; how
+a path is spelled decides nothing.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from collections.abc import Iterator, Sequence
 from ..core.errors import UsageError
 from ..core.records import Record, shown_path
 
-# the device and the number of a file, which all of its names share
+# the device and the inode of a file, which all of its names share
 FileId = tuple[int, int]
-# a file by its id or its path, or a descriptor by its number
+# one way to name where a report goes: the id or the path of a file, or the number of a descriptor
 Place = FileId | str | int
 
 _OWN_FOLDER = (
@@ -38,7 +39,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Target(Record):
-    """Where a report goes. `id` is None of a file that is not there yet, and of a device, which
+    """Where a report goes. `id` is None for a file that does not exist yet, and for a device, which
     takes any number of reports.
     """
 
@@ -47,13 +48,13 @@ class Target(Record):
 
     @property
     def places(self) -> set[Place]:
-        """Where the report goes; two targets with one of these in common are one place."""
+        """All names of where the report goes. Two targets that share one are the same place."""
         return set() if self.id is None else {self.id}
 
 
 class FileTarget(Target):
-    """A file to replace, or to make: `place` is its path without links. `mode` and `owner` (user,
-    group) are those of the file that is replaced.
+    """A file to replace, or to make. `place` is its path without links. `mode` and `owner` (user,
+    group) are those of the file to replace, and None for a new one.
     """
 
     place: str
@@ -84,7 +85,7 @@ class DeviceTarget(Target):
 
 
 def target_of(path: str) -> Target:
-    """What a path is for a report. Raises `UsageError` for what takes none."""
+    """The target that a path leads to. Raises `UsageError` for a path that takes no report."""
     try:
         number = _descriptor_at(path)
         if number is not None:
@@ -108,8 +109,9 @@ def target_of(path: str) -> Target:
 def targets_of(
     paths: Sequence[str], *, with_standard_output: bool = False
 ) -> list[Target]:
-    """What each path is for a report. Raises `UsageError` for what takes none, and for two reports
-    to one place; standard output may be one of these places.
+    """The target of each path. Raises `UsageError` for a path that takes no report, and for two
+    paths that lead to one place. `with_standard_output`: a report goes to standard output as well,
+    so no path may lead there.
     """
     used: set[Place] = set()
     if with_standard_output:
@@ -158,7 +160,7 @@ def _descriptor_at(path: str) -> int | None:
 
 
 def _followed(path: str) -> Iterator[str]:
-    """The path, and where each link leads that it ends in."""
+    """The path itself; while it is a link, also the path that the link leads to."""
     for _ in range(_MOST_LINKS):
         yield path
         if not os.path.islink(path):
@@ -191,7 +193,7 @@ def _descriptor_target(
 
 
 def _places_of_standard_output() -> set[Place]:
-    """None where standard output is closed."""
+    """The names of standard output as a target; an empty set where it is closed."""
     try:
         status = os.fstat(1)
     except OSError:
@@ -217,8 +219,9 @@ def _old_file(path: str, status: os.stat_result) -> FileTarget:
 
 
 def _is_open_elsewhere(path: str) -> bool:
-    """Whether a path leads to a descriptor of another process. What that process writes to its
-    file, the log of a shell perhaps, would go nowhere once a report had replaced the file.
+    """Whether a path leads through the descriptors of another process (`/proc/PID/fd/1`).
+
+    A report would replace the file, and what the process writes from then on would be lost.
     """
     for link in _followed(path):
         folder = os.path.dirname(link)
@@ -228,8 +231,8 @@ def _is_open_elsewhere(path: str) -> bool:
 
 
 def _is_file_at(place: str, status: os.stat_result) -> bool:
-    """Whether the file lies at that path: one that was removed and is still open elsewhere has a
-    link that leads to it, and no name.
+    """Whether the file with this status lies at that path. A link in `/proc` may lead to a file
+    that was removed, and then another file or none lies at the path.
     """
     try:
         return os.path.samestat(os.stat(place), status)
@@ -248,6 +251,6 @@ def _new_file(path: str, error: FileNotFoundError) -> FileTarget:
 
 
 def _refuse_closed_folder(path: str, folder: str) -> None:
-    """A report is written beside the file that it replaces, so the folder must be open to it."""
+    """Refuse a folder in which this account cannot make the new file of a report."""
     if not os.access(folder, os.W_OK | os.X_OK):
         raise refused(path, "this account may not write into its folder")

@@ -1,8 +1,14 @@
-"""Reports on their way to files: each file is replaced by a complete new one or stays as it is.
+"""Writes reports to files: each file is replaced by a complete new one or stays as it is.
 
-All reports of a run are written, beside the files that they will replace, before the first file is
-replaced. What a path is for a report is told in `targets.py`; which files a run reads, in
-`inputs.py` and `core.files`.
+No report replaces a file that the run reads. Two places see to it:
+
+1. Before anything is computed, `inputs.refuse_targets` refuses the files that the command line
+   names as inputs, and `open_pipes` opens the named pipes.
+2. Before anything is written, `write_reports` refuses the files that the run has read, which
+   `core.files` has listed.
+
+`write_reports` then writes all reports to temporary files, each in the folder of the file that it
+will replace, and renames them once all are complete. `targets.py` tells what a path leads to.
 """
 
 from __future__ import annotations
@@ -40,15 +46,16 @@ _AS_IT_STANDS = (
 # what file systems say that cannot synchronize a file; any other error tells of a lost report
 _NO_FSYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
-# The descriptors of the pipes that were opened before anything was computed, by their paths: to
-# close one in between would be the end of the report to whoever reads it.
-_open_pipes: dict[str, int] = {}
+# By path, the descriptors of the pipes that were opened before anything was computed. They stay
+# open until the report is written: to a reader, a closed pipe is the end of the report.
+_pipe_descriptors: dict[str, int] = {}
 
 
 def write_reports(reports: Sequence[tuple[str, Text]]) -> None:
-    """Write each (path, text): all are on the disk before the first file is replaced. A file keeps
-    its mode and owner, a link to it stays a link. Raises `UsageError`, also for a file that this
-    run has read.
+    """Write each (path, text). All are on the disk before the first file is replaced.
+
+    A file keeps its mode and owner, and a link to it stays a link. Raises `UsageError` for a path
+    that cannot take a report, and for a file that this run has read.
     """
     targets = [target_of(path) for path, _ in reports]
     for target in targets:
@@ -88,32 +95,32 @@ def open_pipes(targets: Sequence[Target]) -> None:
     for target in targets:
         if isinstance(target, PipeTarget):
             AT_END.callback(_close_pipes)
-            _open_pipes[target.path] = _opened(target.path)
+            _pipe_descriptors[target.path] = _opened(target.path)
 
 
 def _close_pipes() -> None:
     """Close the pipes that were opened for reports which then were not written."""
-    while _open_pipes:
-        _, number = _open_pipes.popitem()
-        os.close(number)
+    while _pipe_descriptors:
+        _, descriptor = _pipe_descriptors.popitem()
+        os.close(descriptor)
 
 
 def _opened(path: str) -> int:
     """The descriptor of a pipe or a device. Raises `UsageError` for a pipe that nobody reads."""
     try:
-        number = os.open(path, _AS_IT_STANDS)
+        descriptor = os.open(path, _AS_IT_STANDS)
         if os.name == "posix":
-            os.set_blocking(number, True)
+            os.set_blocking(descriptor, True)
     except OSError as error:
         if error.errno == errno.ENXIO:
             remedy = "start the program that reads it first, or name a file"
             raise refused(path, "no program reads from this pipe", remedy) from None
         raise unwritable(path, error) from None
-    return number
+    return descriptor
 
 
 def _write_directly(target: Target, text: Text) -> None:
-    """Write to an open descriptor, a pipe or a device, behind what was printed so far."""
+    """Write to an open descriptor, a pipe or a device, after what was printed so far."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
@@ -122,12 +129,12 @@ def _write_directly(target: Target, text: Text) -> None:
 
 
 def _descriptor_for(target: Target) -> int:
-    """A descriptor that leads to the target, to be closed behind the report."""
+    """A descriptor that leads to the target; the caller closes it after the report."""
     if isinstance(target, DescriptorTarget):
-        # a copy keeps the position of the descriptor, and that it appends
+        # unlike a file that is opened anew, a copy shares the position and the mode of appending
         return os.dup(target.number)
-    if target.path in _open_pipes:
-        return _open_pipes.pop(target.path)
+    if target.path in _pipe_descriptors:
+        return _pipe_descriptors.pop(target.path)
     return _opened(target.path)
 
 
@@ -139,13 +146,20 @@ def _write_text(file: IO[bytes], text: Text) -> None:
 
 
 class _NewFiles:
-    """Complete files beside those that they will replace. Those that are not put in place are
-    removed at the end, whatever ends it: an error, Ctrl-C, SIGTERM or SIGHUP.
+    """New files, each in the folder of the file that it will replace.
+
+        with _NewFiles() as new_files:
+            new_files.write(target, text)
+            new_files.put_in_place()
+
+    At the end of the block the new files that were not put in place are removed, whatever ends it:
+    an error, Ctrl-C, SIGTERM or SIGHUP.
     """
 
     def __init__(self) -> None:
-        # by the path of the new file: the one that it replaces
+        # by the path of a new file: the path that it will be renamed to
         self._places: dict[str, str] = {}
+        # the signals that `_end` handles inside the block
         self._signals: list[int] = []
 
     def __enter__(self) -> Self:
@@ -153,14 +167,15 @@ class _NewFiles:
         import signal
 
         for name in ("SIGTERM", "SIGHUP"):
+            # Windows has no SIGHUP
             number = getattr(signal, name, None)
-            # where somebody else handles it, or nohup ignores it, that stays
+            # a handler of the caller stays, and so does a signal that nohup ignores
             if number is None or signal.getsignal(number) is not signal.SIG_DFL:
                 continue
             try:
                 signal.signal(number, self._end)
             except ValueError:
-                # only the main thread may: then a signal ends the process as it did
+                # only the main thread may set a handler; elsewhere the new files stay on a signal
                 return self
             self._signals.append(number)
         return self
@@ -181,8 +196,8 @@ class _NewFiles:
         path = os.path.join(folder, f".selfhost-{os.urandom(6).hex()}.tmp")
         self._places[path] = target.place
         mode = 0o666 if target.mode is None else target.mode
-        number = os.open(path, _NEW_FILE, mode)
-        with os.fdopen(number, "wb") as file:
+        descriptor = os.open(path, _NEW_FILE, mode)
+        with os.fdopen(descriptor, "wb") as file:
             _keep_owner_and_mode(path, target)
             _write_text(file, text)
             file.flush()
@@ -233,7 +248,7 @@ def _give_to(path: str, user: int, group: int) -> None:
 
 
 def _synchronize(file: IO[bytes]) -> None:
-    """Some file systems say only when a file is synchronized that there is no room."""
+    """Have the file written to the disk: some file systems report a full disk only then."""
     try:
         os.fsync(file.fileno())
     except OSError as error:
