@@ -85,8 +85,9 @@ class Paragraph(Record):
 class Column(Record):
     """A column of a table.
 
-    `wrap`: a narrow terminal may break its cells. `drop`: such a terminal leaves the column out,
-    the highest first, 0 never.
+    `wrap`: a narrow terminal may break its cells. `drop`: a terminal too narrow for the table
+    leaves this column out, the columns with the highest number first; 0 is never left out.
+    `screen` does both; plain text has all columns.
     """
 
     title: str = ""
@@ -98,8 +99,9 @@ class Column(Record):
 class Table(Record):
     """Rows of one cell per column.
 
-    `tells_left_out`: a terminal too narrow for all columns says which it left out. `splits`: such a
-    terminal shows a table for each column behind the first, where words would be broken else.
+    `tells_left_out`: below the table a terminal says which columns it left out. `splits`: instead
+    of breaking words, a narrow terminal shows several tables, of the first column and one other
+    each.
     """
 
     columns: tuple[Column, ...]

@@ -1,20 +1,23 @@
 """Blocks on a terminal, drawn by rich.
 
+`show` takes blocks and a file. Each block becomes lines of rich's `Text`, which rich then colours
+and writes. A paragraph is wrapped by `_paragraph_lines`, a table is fitted into the width by
+`_table_lines`. rich knows the widths of wide characters, colours and old consoles of Windows; this
+module adds that lines to type stay whole, and that a narrow terminal gets fewer columns.
+
 Only a program that writes to a terminal imports this module: loading rich takes about 40 ms.
-What rich draws: wrapping, widths of wide characters, columns, colours, old consoles of Windows.
-What this module adds: lines to type stay whole, and a narrow terminal gets fewer columns.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, JustifyMethod
+from rich.console import Console, ConsoleOptions
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -38,17 +41,18 @@ _BAR_CELLS = 20
 _GAP = 2
 # the least width that is drawn for
 _LEAST_WIDTH = 20
-# a terminal narrower than this has figures without bars, and tables whose columns may all wrap
+# in a terminal narrower than this figures have no bars, and any column counts as one that wraps
 _WIDE_ENOUGH = 60
-# a column that wraps is given so many cells before another column goes
+# other columns are dropped until a column that wraps has this width, if its texts need so much
 _COMFORTABLE = 24
 # "a pipe has no width": nothing is wrapped
 _UNLIMITED = 100_000
 
-# rich breaks lines at whitespace. This character stands for a space at which no line may be broken,
-# and the next for a place without a space where a line may be broken; the first is as wide as a
-# space, the second takes no cell, and neither can come from a text, for `clean` escapes both.
+# rich breaks lines at whitespace only. Two characters change that, and are replaced once the lines
+# are made; neither comes from a text, for `clean` escapes both.
+# A space at which no line may be broken: to rich it is a letter, as wide as a space.
 _GLUE = "\ue000"
+# A place where a line may be broken without a space: to rich it is whitespace, of no width.
 _BREAK = "\x1f"
 _FINAL = {ord(_GLUE): " ", ord(_BREAK): ""}
 _HYPHEN = re.compile(r"(?<=\w)-(?=\w)")
@@ -128,7 +132,7 @@ def _rich_style(part: str) -> str:
 
 
 def _text(part: str) -> Text:
-    """The part with its style; what must stand on one line is marked."""
+    """The part with its style; `_GLUE` holds together what must stand on one line."""
     marked = _TOGETHER.sub(_glued, clean(part))
     return Text(marked, style=_rich_style(part), overflow="ignore")
 
@@ -152,11 +156,10 @@ def _paragraph_lines(block: Paragraph, console: Console, width: int) -> Iterator
     further = "  "
     if "comment" in styles:
         further = "# "
-    style = _rich_style(block.parts[0])
     first, *others = text.wrap(console, room - len(further))
     yield Text(indent).append_text(first)
     for line in others:
-        start = Text.assemble(indent, (further, style))
+        start = Text.assemble(indent, (further, _rich_style(block.parts[0])))
         yield start.append_text(line)
 
 
@@ -180,7 +183,7 @@ def _bar(share: float, style: str) -> Text:
     taken = min(share, 1 / share)
     filled_cells = max(round(taken * _BAR_CELLS), 1)
     if taken < 1:
-        # nothing taken and nothing left are shown as such only where that is so
+        # only what is full is shown as full
         filled_cells = min(filled_cells, _BAR_CELLS - 1)
     bar = Text("━" * filled_cells, style=style)
     open_cells = _BAR_CELLS - filled_cells
@@ -190,39 +193,44 @@ def _bar(share: float, style: str) -> Text:
 
 
 def _table_lines(table: Table, console: Console, width: int) -> Iterator[Text]:
-    """The lines of a table that is too wide, in this order: columns that wrap are narrowed, columns
-    with a `drop` go, then a table that `splits` becomes several, and in any other all columns wrap.
+    """The lines of a table, fitted into the width.
+
+    1. Columns with a `drop` are left out while the others need more than there is. A column that
+       wraps needs `_COMFORTABLE` cells, any other its widest cell.
+    2. If what is kept fits without a broken word, rich narrows the columns that wrap.
+    3. Else a table that `splits` becomes several of two columns; in any other all columns wrap.
     """
     has_bars = width >= _WIDE_ENOUGH
     rows = []
     for cells in table.rows:
         rows.append([_cell(cell, has_bars=has_bars) for cell in cells])
     room = width - table.indent
-    sizes = _sizes(table, rows)
-    # most tables are indented by as much as two columns are apart
-    may_all_wrap = room < _WIDE_ENOUGH - _GAP
-    shown = _kept(table, _least_widths(table, sizes, may_all_wrap=may_all_wrap), room)
+    full_widths = _full_widths(table, rows)
+    # _WIDE_ENOUGH without an indent of two cells, which most tables have
+    is_narrow = room < _WIDE_ENOUGH - 2
+    shown = _kept(table, _needed_widths(table, full_widths, is_narrow=is_narrow), room)
     unbroken_widths = [_unbroken_width(table, rows, at) for at in shown]
-    all_wrap = _total(unbroken_widths) > room
-    if all_wrap and table.splits and len(shown) > 2:
+    words_break = _total(unbroken_widths) > room
+    if words_break and table.splits and len(shown) > 2:
         for at in shown[1:]:
             yield from _table_lines(_of_two_columns(table, at), console, width)
             yield Text()
         return
-    drawing = _drawing(table, rows, shown, all_wrap=all_wrap)
+    drawing = _drawing(table, rows, shown, all_wrap=words_break)
     options = console.options.update(width=room, max_width=room, no_wrap=False)
     for segments in console.render_lines(drawing, options, pad=False):
         line = Text(" " * table.indent)
         for segment in segments:
             line.append(segment.text.translate(_FINAL), segment.style)
         yield line
-    left_out = [table.columns[at].title for at in sizes if at not in shown]
+    left_out = [table.columns[at].title for at in full_widths if at not in shown]
     if table.tells_left_out and left_out:
-        all_widths = _least_widths(table, sizes, may_all_wrap=False)
-        needed = table.indent + _total(all_widths.values())
+        all_widths = _needed_widths(table, full_widths, is_narrow=False)
+        # the columns of a terminal are its cells
+        needed_cells = table.indent + _total(all_widths.values())
         yield Text()
         titles = ", ".join(left_out)
-        yield Text(f"With {needed} columns the terminal also shows: {titles}")
+        yield Text(f"With {needed_cells} columns the terminal also shows: {titles}")
 
 
 def _drawing(
@@ -232,7 +240,7 @@ def _drawing(
     *,
     all_wrap: bool,
 ) -> RichTable:
-    """The columns at those places as a table of rich."""
+    """The columns at the places `shown` as a table of rich, whose cells are not yet wrapped."""
     drawing = RichTable(
         box=None,
         pad_edge=False,
@@ -242,12 +250,9 @@ def _drawing(
     )
     for at in shown:
         column = table.columns[at]
-        justify: JustifyMethod = "left"
-        if column.right:
-            justify = "right"
         drawing.add_column(
             _cell(column.title, has_bars=False),
-            justify=justify,
+            justify="right" if column.right else "left",
             no_wrap=not (column.wrap or all_wrap),
             overflow="fold",
         )
@@ -256,38 +261,43 @@ def _drawing(
     return drawing
 
 
-def _total(widths: Iterable[int]) -> int:
+def _total(widths: Collection[int]) -> int:
     """The width of columns of these widths with the gaps between them."""
-    sizes = list(widths)
-    return sum(sizes) + _GAP * (len(sizes) - 1)
+    return sum(widths) + _GAP * (len(widths) - 1)
 
 
-def _sizes(table: Table, rows: Sequence[Sequence[Text]]) -> dict[int, int]:
-    """The width of each column, by its place; a column without a text is left out."""
-    sizes: dict[int, int] = {}
+def _full_widths(table: Table, rows: Sequence[Sequence[Text]]) -> dict[int, int]:
+    """The width of the widest cell or title of each column, by its place; a column whose cells are
+    all empty is left out.
+    """
+    widths: dict[int, int] = {}
     for at, column in enumerate(table.columns):
         cells = [row[at].cell_len for row in rows]
         widest = max(cells, default=0)
         # the first column is always there
         if widest or at == 0:
             title = clean(column.title)
-            sizes[at] = max(widest, cell_len(title))
-    return sizes
+            widths[at] = max(widest, cell_len(title))
+    return widths
 
 
-def _least_widths(
-    table: Table, sizes: dict[int, int], *, may_all_wrap: bool
+def _needed_widths(
+    table: Table, full_widths: dict[int, int], *, is_narrow: bool
 ) -> dict[int, int]:
-    """The width that each column must have to stay: one that may wrap can be narrowed."""
-    least = dict(sizes)
-    for at, size in sizes.items():
-        if may_all_wrap or table.columns[at].wrap:
-            least[at] = min(size, _COMFORTABLE)
-    return least
+    """The width that each column needs beside the others: `_COMFORTABLE` cells are enough for one
+    that wraps, as any column does in a narrow terminal.
+    """
+    needed = dict(full_widths)
+    for at, width in full_widths.items():
+        if is_narrow or table.columns[at].wrap:
+            needed[at] = min(width, _COMFORTABLE)
+    return needed
 
 
 def _unbroken_width(table: Table, rows: Sequence[Sequence[Text]], at: int) -> int:
-    """The width at which no word of a column that wraps, and no cell of another, is broken."""
+    """The width that a column needs so that nothing in it is broken: that of its longest word if it
+    wraps, else of its widest cell.
+    """
     column = table.columns[at]
     cells = [_cell(column.title, has_bars=False)]
     cells += [row[at] for row in rows]
@@ -309,9 +319,11 @@ def _of_two_columns(table: Table, at: int) -> Table:
     )
 
 
-def _kept(table: Table, least: dict[int, int], room: int) -> list[int]:
-    """The places of the columns that have room: the highest `drop` goes first, 0 never."""
-    kept = dict(least)
+def _kept(table: Table, needed_widths: dict[int, int], room: int) -> list[int]:
+    """The places of the columns to show. Those with a `drop`, the highest first, are left out one
+    by one until the others have room; if they never do, all without a `drop` stay.
+    """
+    kept = dict(needed_widths)
     droppable = [at for at in kept if table.columns[at].drop]
     droppable.sort(key=lambda at: table.columns[at].drop, reverse=True)
     for at in droppable:
