@@ -52,9 +52,9 @@ from .words import (
     would_run,
 )
 
-# the most that it may take stands beside the likely need from so many times that on
+# a row adds "up to 5.10 GiB" if the most that may be needed is over so many times the likely need
 _MUCH_MORE = 1.05
-# what a row or the first lines say already
+# codes of findings that a row or the first lines say already
 _SAID = frozenset(
     {
         "memory-too-small",
@@ -369,27 +369,33 @@ def _needed_words(finding: Finding, verdict: Verdict, pace: Range) -> str:
 
 
 def _size_cells(finding: Finding, verdict: Verdict) -> _Cells:
-    """`4.74 of 23.0 GiB`, the likely need, with a bar and what is short; empty without figures."""
+    """`4.74 of 23.0 GiB`: the likely need of what there is. The amount is empty for a finding whose
+    need is not a number.
+
+    Sizes in bytes also have a note, `up to 24.1 GiB, 1.1 GiB short`, before which a terminal draws
+    a bar of need and memory, even if the note is empty.
+    """
     likely = _likely(finding, verdict)
-    needs = _quantity(likely, finding)
-    has = _quantity(finding.has, finding)
-    amount = needs
-    if needs and has:
-        # the need goes without its unit where that of what there is says it
-        number, _, unit = needs.rpartition(" ")
-        if has.endswith(f" {unit}"):
+    likely_words = _quantity(likely, finding)
+    has_words = _quantity(finding.has, finding)
+    amount = likely_words
+    if likely_words and has_words:
+        # one unit serves both figures: `4.74 of 23.0 GiB`, but `900 MiB of 23.0 GiB`
+        number, _, unit = likely_words.rpartition(" ")
+        if has_words.endswith(f" {unit}"):
             amount = number
-        amount += f" of {has}"
+        amount += f" of {has_words}"
     if finding.unit != "bytes" or not likely or not finding.has:
         return _Cells(amount=amount, note="")
     notes = []
-    most = _quantity(finding.needs, finding)
+    most_words = _quantity(finding.needs, finding)
     much_more = _MUCH_MORE
     if finding.short:
-        # what is short is short of the most, so any difference matters there
+        # what is short is counted from the most, so any most above the likely need is shown
         much_more = 1
-    if float(finding.needs or 0) > much_more * float(likely) and most != needs:
-        notes.append(f"up to {most}")
+    is_much_more = float(finding.needs or 0) > much_more * float(likely)
+    if is_much_more and most_words != likely_words:
+        notes.append(f"up to {most_words}")
     if finding.code in LABELS.doubts:
         notes.append(LABELS.doubts[finding.code])
     elif finding.short:
@@ -400,7 +406,11 @@ def _size_cells(finding: Finding, verdict: Verdict) -> _Cells:
 
 
 def _likely(finding: Finding, verdict: Verdict) -> float | str | None:
-    """What it likely takes where the finding holds the most of a place, else the finding's need."""
+    """The likely need where `finding.needs` is the most that may be needed, else `finding.needs`.
+
+    A finding of memory or of an accelerator counts either RAM or GPU memory: the one whose
+    `high_bytes` add up to its need.
+    """
     if verdict.memory is None or finding.check not in ("memory", "accelerator"):
         return finding.needs
     for in_ram in (True, False):

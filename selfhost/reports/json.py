@@ -1,8 +1,15 @@
-"""Answers as JSON values: the keys of the contract, always all of them, whatever was asked.
+"""Answers as JSON values. A document always has all keys of its schema, whatever was asked.
 
-`record` walks any value by its type: a record becomes an object of its fields, or of the keys that
-`specs/common/documents.toml` lists for it. A type whose published JSON is another has a function of
-its own below. An answer (`Report`) knows its document: `to_json` calls a function of this module.
+`record(value)` turns any value into plain JSON values, chosen by the value's type:
+
+- None, a text, a number: as it is; an enum: its value
+- a `Record`: an object of the keys that `specs/common/documents.toml` lists for its class, else of
+  all its fields
+- a mapping or a named tuple: an object; any other iterable: a list
+- the types under "types with a JSON of their own": what the function there says
+
+The functions under "documents" make a whole document each; an answer (`Report`) calls its own in
+`to_json`.
 """
 
 from __future__ import annotations
@@ -46,7 +53,9 @@ def dumps(value: Mapping[str, Any]) -> str:
 
 
 def keys_of(name: str) -> str:
-    """Return the keys of a record or of a part of a document; empty where they are the fields."""
+    """Return the keys listed for the class of a record or a part of a document, in one text with
+    spaces between; empty where none are listed, so that a record has all its fields.
+    """
     return documents().keys.get(name, "")
 
 
@@ -55,7 +64,7 @@ def keys_of(name: str) -> str:
 
 @singledispatch
 def record(value: Any) -> Any:
-    """Return a record, or a value that holds records, as plain JSON values."""
+    """Return any value as plain JSON values. Raises `TypeError` for a type that has none."""
     raise TypeError(f"no JSON for a value of the type {type(value).__name__}")
 
 
@@ -87,7 +96,7 @@ def _(value: Mapping[Any, Any]) -> Object:
 
 @record.register(Iterable)
 def _(value: Iterable[Any]) -> list[Any]:
-    """A list of any values in a row."""
+    """A list of its items, for every iterable type that is not registered itself."""
     return list(map(record, value))
 
 
@@ -103,8 +112,8 @@ def _(value: tuple[Any, ...]) -> Any:
 
 @record.register(Record)
 def fields(value: Record, keys: str = "") -> Object:
-    """Return an object of these keys of a record, else of those that `documents.toml` has for its
-    class, else of its fields.
+    """Return an object of a record: of the `keys` in the text, else of those that
+    `documents.toml` lists for its class, else of all its fields.
     """
     kind = type(value)
     listed = keys or keys_of(kind.__name__)
@@ -126,9 +135,10 @@ def _(machine: Machine) -> Object:
 
 @record.register
 def _(answer: Report) -> Object:
-    """An answer inside another: the keys listed for its class, else its own document."""
+    """An answer: the few keys that are listed for its class (an `Alternative` or a `Known` in
+    another answer), else its own document.
+    """
     if keys_of(type(answer).__name__):
-        # an `Alternative` and a `Known` are verdicts of which few keys are shown
         return fields(answer)
     return answer.to_json()
 
@@ -185,8 +195,8 @@ def titled(schema: str, **members: Any) -> Object:
 
 
 def _document(name: str, answer: Record, stated: Mapping[str, Any]) -> Object:
-    """Return the document of that name, its keys in their order: as stated, else as the answer has
-    them.
+    """Return the document of that name with the keys that `documents.toml` lists for it, in that
+    order. A value is taken from `stated`, else it is the answer's attribute of that name.
     """
     members: Object = {}
     for key in keys_of(name).split():
