@@ -7,7 +7,7 @@ as an `Amount` (the slow end first).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache, cached_property
 from math import inf
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from ...machine import gpus
 from .ranges import Amount, Range, Seconds
 
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
 
 
 class Bounds(Record):
@@ -66,36 +67,37 @@ class SocketShares(Record):
     fast_of_each: float
 
 
-def read_numbers(table: TomlTable, key: str, kind: Any, **limits: Any) -> Any:
-    """Read as many numbers as the record `kind` has; None where the table has others."""
-    return _row_of_numbers(table, key, table.get(key, "Any", **limits), kind)
+def numbers(kind: type, **options: Any) -> Any:
+    """Declare a field of as many numbers in a row as `kind` has; one number stands for all."""
+    return read_by(_read_numbers, kind=kind, **options)
 
 
-def _row_of_numbers(table: TomlTable, key: str, value: Any, kind: Any) -> Any:
-    if value is None:
-        return None
-    if hasattr(kind, "of") and isinstance(value, int | float):
-        return kind.of(value)
-    count = len(kind._fields)
-    if _is_row_of(value, count):
-        return kind(**dict(zip(kind._fields, value, strict=True)))
-    table.problem(key, f"must be a list of {count} numbers")
-    return None
+def numbers_by_name(kind: type, **options: Any) -> Any:
+    """Declare a field that is a table of such rows."""
+    return read_by(_read_numbers_by_name, kind=kind, **options)
 
 
-def _is_row_of(value: object, count: int) -> bool:
-    """Whether a value is a list of so many numbers."""
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        return False
-    return len(value) == count and all(isinstance(part, int | float) for part in value)
+def _read_numbers(table: TomlTable, key: str, kind: Any, **limits: Any) -> Any:
+    value = table.get(key, "Any", **limits)
+    return None if value is None else _row_of_numbers(table, key, value, kind)
 
 
-def read_numbers_by_name(table: TomlTable, key: str, kind: Any, **limits: Any) -> Any:
-    """Read a table of such rows of numbers."""
+def _read_numbers_by_name(table: TomlTable, key: str, kind: Any, **limits: Any) -> Any:
     values = table.get(key, "Mapping[str, Any]", **limits)
     return {
         name: _row_of_numbers(table, key, value, kind) for name, value in values.items()
     }
+
+
+def _row_of_numbers(table: TomlTable, key: str, value: Any, kind: Any) -> Any:
+    """The row as a value of that kind; None, and a problem of the table, where it is another."""
+    fields = kind._fields
+    row = value if isinstance(value, list) else [float(value)] * len(fields)
+    are_numbers = all(isinstance(number, int | float) for number in row)
+    if are_numbers and len(row) == len(fields):
+        return kind(**dict(zip(fields, row, strict=True)))
+    table.problem(key, f"must be a list of {len(fields)} numbers")
+    return None
 
 
 def _words(table: TomlTable, key: str, **limits: Any) -> tuple[str, ...]:
@@ -104,18 +106,6 @@ def _words(table: TomlTable, key: str, **limits: Any) -> tuple[str, ...]:
         return (table.get(key, "str", **limits),)
     words: tuple[str, ...] = table.get(key, "tuple[str, ...]", **limits)
     return words
-
-
-def range_by(**options: Any) -> Any:
-    return read_by(read_numbers, kind=Range, **options)
-
-
-def seconds_by(**options: Any) -> Any:
-    return read_by(read_numbers, kind=Seconds, **options)
-
-
-def amount_by(**options: Any) -> Any:
-    return read_by(read_numbers, kind=Amount, **options)
 
 
 class DeviceFacts(Record):
@@ -159,14 +149,14 @@ class DeviceRow(Stated):
         work: str = "",
     ) -> bool:
         """Whether the row holds for that GPU, that program and that work."""
-        for asked, fact in (
+        named = (
             (self.vendors, facts.vendor),
             (self.generations, facts.generation),
             (self.hosts, host),
-        ):
-            if asked and fact not in asked:
-                return False
-        for wanted, value in (
+        )
+        if any(wanted and name not in wanted for wanted, name in named):
+            return False
+        exact = (
             (self.unified, facts.unified),
             (self.integrated, facts.integrated),
             (self.less_power, facts.less_power),
@@ -174,9 +164,9 @@ class DeviceRow(Stated):
             (self.neural, facts.neural),
             (self.program, program),
             (self.work, work),
-        ):
-            if wanted is not None and wanted != value:
-                return False
+        )
+        if any(wanted not in (None, value) for wanted, value in exact):
+            return False
         # peaks and clocks are rounded
         if facts.flops_of_cycle > 1.01 * self.most_flops:
             return False
@@ -196,10 +186,10 @@ class DecodingRow(DeviceRow):
     called: str = read_by()
     share: float = read_by()
     unpacked_per_cycle: float = inf
-    layer_us: Amount = amount_by()
-    large_layer: Amount | None = amount_by(default=None)
+    layer_us: Amount = numbers(Amount)
+    large_layer: Amount | None = numbers(Amount, default=None)
     half_layers: bool = False
-    few_bits: Range = range_by(default=Range(1.0, 1.0, 1.0))
+    few_bits: Range = numbers(Range, default=Range(1.0, 1.0, 1.0))
     slow: float = read_by()
     fast: float = read_by()
     runs: int = read_by()
@@ -208,22 +198,22 @@ class DecodingRow(DeviceRow):
 class SumRow(DeviceRow):
     """What several GPUs take to add up the parts of a layer."""
 
-    sum_us: Amount = amount_by()
-    sum_gb_per_s: Range = range_by(name="sum_gb_s")
+    sum_us: Amount = numbers(Amount)
+    sum_gb_per_s: Range = numbers(Range, name="sum_gb_s")
 
 
 class ShareRow(DeviceRow):
     """What share of its peak of arithmetic a GPU reaches; `experts`: on prompts of mixtures."""
 
-    share: Range = range_by()
-    experts: Range | None = range_by(default=None)
+    share: Range = numbers(Range)
+    experts: Range | None = numbers(Range, default=None)
 
 
 class MeasuredShares(Stated):
     """What share of its measured pace of short prompts a GPU reaches."""
 
-    share: Range = range_by()
-    experts: Range = range_by()
+    share: Range = numbers(Range)
+    experts: Range = numbers(Range)
 
 
 class SharedGpuMakers(Stated):
@@ -251,61 +241,59 @@ class TypeRow(Stated):
     unpack: float = 1.0
     gb_per_s: float = read_by(name="gb_s")
     unpack_gb_per_s: float | None = read_by(name="unpack_gb_s", default=None)
-    prompt: ByVectors | None = read_by(read_numbers, kind=ByVectors, default=None)
-    rows: ByVectors | None = read_by(read_numbers, kind=ByVectors, default=None)
+    prompt: ByVectors | None = numbers(ByVectors, default=None)
+    rows: ByVectors | None = numbers(ByVectors, default=None)
 
 
 class BatchFactors(Stated):
     """How many times as long a token takes as one of a long prompt, where several are computed."""
 
-    processor: Amount = amount_by()
-    gpu: Amount = amount_by()
-    gpu_experts: Amount = amount_by()
-    graph: Amount = amount_by()
-    graph_experts: Amount = amount_by()
+    processor: Amount = numbers(Amount)
+    gpu: Amount = numbers(Amount)
+    gpu_experts: Amount = numbers(Amount)
+    graph: Amount = numbers(Amount)
+    graph_experts: Amount = numbers(Amount)
 
 
 class ClassMemory(Stated):
     """GB/s that machines of a class read, for each core and in all."""
 
     called: str = read_by()
-    gb_per_s_of_core: Bounds = read_by(read_numbers, kind=Bounds, name="core")
-    gb_per_s: Bounds = read_by(read_numbers, kind=Bounds, name="all")
+    gb_per_s_of_core: Bounds = numbers(Bounds, name="core")
+    gb_per_s: Bounds = numbers(Bounds, name="all")
 
 
 class BatchFigures(Stated):
     """Of several sequences at once, and of attention to a prompt."""
 
-    preferred: Amount = amount_by()
-    attended_on_processor: Range = range_by()
-    attended_on_gpu: Range = range_by()
-    sequence_seconds: Seconds = seconds_by()
+    preferred: Amount = numbers(Amount)
+    attended_on_processor: Range = numbers(Range)
+    attended_on_gpu: Range = numbers(Range)
+    sequence_seconds: Seconds = numbers(Seconds)
 
 
 class SplitFigures(Stated):
     """Of layers whose experts lie in RAM."""
 
-    crossing_seconds: Seconds = seconds_by()
+    crossing_seconds: Seconds = numbers(Seconds)
     slower: float = read_by()
 
 
 class DraftFigures(Stated):
     """The gain of a pace with a draft."""
 
-    own_block: Range = range_by()
-    draft_model: Range = range_by()
+    own_block: Range = numbers(Range)
+    draft_model: Range = numbers(Range)
 
 
 class StepFigures(Stated):
     """Of one step of decoding."""
 
-    attending: Attending = read_by(
-        read_numbers, kind=Attending, name="attending_seconds"
-    )
+    attending: Attending = numbers(Attending, name="attending_seconds")
     expert: float = read_by()
     layers_of_7b: float = read_by()
     layers_grow: float = read_by()
-    layers_ends: Amount = amount_by()
+    layers_ends: Amount = numbers(Amount)
 
 
 class ProcessorFigures(Stated):
@@ -313,39 +301,39 @@ class ProcessorFigures(Stated):
 
     layer_core_seconds: float = read_by()
     meeting_seconds: float = read_by()
-    thread_seconds: Seconds = seconds_by()
+    thread_seconds: Seconds = numbers(Seconds)
     experts_slow: float = read_by()
 
 
 class PromptFigures(Stated):
     """How prompts are read: on cores, on GPUs, and with weights that cross a link."""
 
-    reached_on_cores: Range = range_by()
-    experts_on_cores: Range = range_by()
+    reached_on_cores: Range = numbers(Range)
+    experts_on_cores: Range = numbers(Range)
     thread_of_core: float = read_by()
-    cores_fall: Fall = read_by(read_numbers, kind=Fall)
-    launched_seconds: Seconds = seconds_by()
+    cores_fall: Fall = numbers(Fall)
+    launched_seconds: Seconds = numbers(Seconds)
     most_of_link: float = read_by()
-    share_of_link: Range = range_by()
-    any_link: Range = range_by()
+    share_of_link: Range = numbers(Range)
+    any_link: Range = numbers(Range)
 
 
 class ReadingFigures(Stated):
     """How fast processors read their memory."""
 
-    stated_share: Range = range_by()
-    class_ends: Bounds = read_by(read_numbers, kind=Bounds)
-    any_apple: Range = range_by()
+    stated_share: Range = numbers(Range)
+    class_ends: Bounds = numbers(Bounds)
+    any_apple: Range = numbers(Range)
     any_apple_low: float = read_by()
     guest_share: float = read_by()
-    client_peaks: Range = range_by()
-    unknown_modules: Range = range_by()
-    across_sockets: SocketShares = read_by(read_numbers, kind=SocketShares)
+    client_peaks: Range = numbers(Range)
+    unknown_modules: Range = numbers(Range)
+    across_sockets: SocketShares = numbers(SocketShares)
 
 
 class PaceFile:
-    """The file. A table is read, and checked, when it is first asked for: one check needs few of
-    them. A fault raises `SpecError` then.
+    """The file. Each attribute of a subclass is a table of it, which is read, and checked, when it
+    is first asked for: one check needs few of them. A fault raises `SpecError` then.
     """
 
     def __init__(self) -> None:
@@ -356,133 +344,106 @@ class PaceFile:
         """The keys of the file that were asked for so far."""
         return self._root.known_keys
 
-    def _checked(self, value: Any) -> Any:
+    def value(self, key: str, annotation: str, **limits: Any) -> Any:
+        """The value of a key, as a field with that annotation has it."""
+        return self.without_faults(
+            self._root.get(key, annotation, required=True, **limits)
+        )
+
+    def row_of_numbers(self, key: str, kind: type) -> Any:
+        """As many numbers in a row as that kind has."""
+        return self.without_faults(_read_numbers(self._root, key, kind, required=True))
+
+    def without_faults(self, value: T) -> T:
+        """The value, where no fault was found in the file so far."""
         document = self._root.document
         if not document.ok:
             raise SpecError(document.problems)
         return value
 
-    def _record(self, key: str, kind: type[R]) -> R:
-        value = self._root.get(key, kind.__name__, required=True, kind=kind)
-        record: R = self._checked(value)
+
+def table(key: str, kind: type[R]) -> cached_property[R]:
+    """An attribute: the table of that key as a record."""
+
+    def read(file: PaceFile) -> R:
+        record: R = file.value(key, kind.__name__, kind=kind)
         return record
 
-    def _rows(self, key: str, kind: type[R]) -> tuple[R, ...]:
-        annotation = f"tuple[{kind.__name__}, ...]"
-        value = self._root.get(key, annotation, required=True, kind=kind)
-        rows: tuple[R, ...] = self._checked(value)
-        return rows
+    return cached_property(read)
 
-    def _records_by_name(self, key: str, kind: type[R]) -> Mapping[str, R]:
-        annotation = f"Mapping[str, {kind.__name__}]"
-        value = self._root.get(key, annotation, required=True, kind=kind)
-        records: Mapping[str, R] = self._checked(value)
+
+def rows(key: str, kind: type[R]) -> cached_property[tuple[R, ...]]:
+    """An attribute: the rows of that key, each as a record."""
+
+    def read(file: PaceFile) -> tuple[R, ...]:
+        records: tuple[R, ...] = file.value(
+            key, f"tuple[{kind.__name__}, ...]", kind=kind
+        )
         return records
 
-    def _plain(self, key: str, annotation: str) -> Any:
-        return self._checked(self._root.get(key, annotation, required=True))
+    return cached_property(read)
+
+
+def _row_of(key: str, kind: type[T]) -> cached_property[T]:
+    """An attribute: as many numbers as that kind has."""
+
+    def read(file: PaceFile) -> T:
+        row: T = file.row_of_numbers(key, kind)
+        return row
+
+    return cached_property(read)
 
 
 class PaceTables(PaceFile):
     """The tables that the pace of text rests on."""
+
+    # the ends of a pace that nobody measured, as shares of it
+    unseen = _row_of("unseen", Bounds)
+    # how many times as long a layer with experts takes to launch
+    large_layer = _row_of("large_layer", Amount)
+    shared_gpu = table("shared_gpu", SharedGpuMakers)
+    cores = rows("core", CoreRow)
+    decoding = rows("decode", DecodingRow)
+    together = rows("together", SumRow)
+    shares = rows("share", ShareRow)
+    measured_prompt = table("measured_prompt", MeasuredShares)
+    token = table("token", BatchFactors)
+    batch = table("batch", BatchFigures)
+    split = table("split", SplitFigures)
+    draft = table("draft", DraftFigures)
+    step = table("step", StepFigures)
+    processor = table("processor", ProcessorFigures)
+    prompt = table("read_prompt", PromptFigures)
+    reading = table("reading", ReadingFigures)
 
     def __init__(self) -> None:
         super().__init__()
         self._type_rows: dict[str, TypeRow] = {}
 
     @cached_property
-    def unseen(self) -> Bounds:
-        """The ends of a pace that nobody measured, as shares of it."""
-        bounds = read_numbers(self._root, "unseen", Bounds, required=True)
-        checked: Bounds = self._checked(bounds)
-        return checked
-
-    @cached_property
-    def large_layer(self) -> Amount:
-        """How many times as long a layer with experts takes to launch."""
-        amount = read_numbers(self._root, "large_layer", Amount, required=True)
-        checked: Amount = self._checked(amount)
-        return checked
-
-    @cached_property
     def most_of_peak(self) -> float:
         """The most that was seen of a GPU's bandwidth, as a share."""
-        return float(self._plain("most_of_peak", "float"))
+        return float(self.value("most_of_peak", "float"))
 
     @cached_property
     def server_words(self) -> tuple[str, ...]:
         """The words by which the name of a processor tells one of a server."""
-        return tuple(self._plain("server_words", "tuple[str, ...]"))
+        return tuple(self.value("server_words", "tuple[str, ...]"))
 
     @cached_property
     def kinds(self) -> Mapping[str, str]:
         """What kind of machine each kind of core stands in."""
-        return dict(self._plain("kind", "Mapping[str, str]"))
-
-    @cached_property
-    def shared_gpu(self) -> SharedGpuMakers:
-        return self._record("shared_gpu", SharedGpuMakers)
-
-    @cached_property
-    def cores(self) -> tuple[CoreRow, ...]:
-        return self._rows("core", CoreRow)
-
-    @cached_property
-    def decoding(self) -> tuple[DecodingRow, ...]:
-        return self._rows("decode", DecodingRow)
-
-    @cached_property
-    def together(self) -> tuple[SumRow, ...]:
-        return self._rows("together", SumRow)
-
-    @cached_property
-    def shares(self) -> tuple[ShareRow, ...]:
-        return self._rows("share", ShareRow)
-
-    @cached_property
-    def measured_prompt(self) -> MeasuredShares:
-        return self._record("measured_prompt", MeasuredShares)
-
-    @cached_property
-    def token(self) -> BatchFactors:
-        return self._record("token", BatchFactors)
+        return dict(self.value("kind", "Mapping[str, str]"))
 
     @cached_property
     def memory(self) -> Mapping[str, ClassMemory]:
         """By the class of a machine."""
-        return self._records_by_name("memory", ClassMemory)
-
-    @cached_property
-    def batch(self) -> BatchFigures:
-        return self._record("batch", BatchFigures)
-
-    @cached_property
-    def split(self) -> SplitFigures:
-        return self._record("split", SplitFigures)
-
-    @cached_property
-    def draft(self) -> DraftFigures:
-        return self._record("draft", DraftFigures)
-
-    @cached_property
-    def step(self) -> StepFigures:
-        return self._record("step", StepFigures)
-
-    @cached_property
-    def processor(self) -> ProcessorFigures:
-        return self._record("processor", ProcessorFigures)
-
-    @cached_property
-    def prompt(self) -> PromptFigures:
-        return self._record("read_prompt", PromptFigures)
-
-    @cached_property
-    def reading(self) -> ReadingFigures:
-        return self._record("reading", ReadingFigures)
+        annotation = "Mapping[str, ClassMemory]"
+        return dict(self.value("memory", annotation, kind=ClassMemory))
 
     @cached_property
     def _type_tables(self) -> Mapping[str, TomlTable]:
-        return dict(self._plain("type", "Mapping[str, TomlTable]"))
+        return dict(self.value("type", "Mapping[str, TomlTable]"))
 
     @property
     def types(self) -> Mapping[str, TypeRow]:
@@ -495,7 +456,7 @@ class PaceTables(PaceFile):
             name = "F16"
         if name not in self._type_rows:
             row = self._type_tables[name].as_record(TypeRow)
-            self._type_rows[name] = self._checked(row)
+            self._type_rows[name] = self.without_faults(row)
         return self._type_rows[name]
 
     def prompt_share(self, type_name: str) -> ByVectors:
