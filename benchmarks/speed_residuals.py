@@ -556,11 +556,13 @@ def _share_on_card(row: Mapping[str, Any], spec: ModelSpec, matrices: int) -> fl
         return sum(_gpu_shares(verdict.needs))
     groups = [group for group in architecture.feed_forward if group.experts]
     in_ram = sum(number < row["cpu_moe"] for group in groups for number in group.layers)
-    experts, _, layers = expert_parameters(architecture, matrices)
-    assert layers
+    experts = expert_parameters(architecture, matrices)
+    assert experts.layers
     assert spec.parameters.total
     return float(
-        1 - min(1.0, experts / spec.parameters.total) * min(1.0, in_ram / layers)
+        1
+        - min(1.0, experts.all / spec.parameters.total)
+        * min(1.0, in_ram / experts.layers)
     )
 
 

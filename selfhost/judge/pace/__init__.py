@@ -8,7 +8,6 @@ figures, `rates` the devices, `text` the pace of text, `work` the pace of other 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from ...catalogue.architecture import Architecture, Attention
 from ...core import units
@@ -108,13 +107,16 @@ class Speed(Record):
             what += f" in training, {units.duration(1e6 / pace.likely)} for a million"
         if not self.unit.startswith("seconds"):
             return f"{units.pace(pace.likely)}{what}", units.pace(pace.low, pace.high)
-        heard = units.duration(self.audio_seconds) if self.audio_seconds else "an hour"
+        heard = "an hour"
+        if self.audio_seconds:
+            heard = units.duration(self.audio_seconds)
         minutes = 1.0
         if "audio" in self.unit:
             minutes = (self.audio_seconds or 3600) / 60
-        likely = units.duration(pace.likely * minutes)
-        ends = units.between(units.duration, pace.low * minutes, pace.high * minutes)
-        return f"{likely}{fill(what, {'heard': heard})}", ends
+        taken = pace * minutes
+        ends = units.between(units.duration, taken.low, taken.high)
+        what = fill(what, {"heard": heard})
+        return f"{units.duration(taken.likely)}{what}", ends
 
 
 class Wait(Record):
@@ -271,7 +273,7 @@ class Step(Record):
 def _holder_of_output(met: Mapping[str, float], output_parameters: int) -> str:
     """The type of the output matrix: llama-quantize gives it one of these, else the main one."""
     for name in ("Q6_K", "Q8_0"):
-        if name in met and met[name] >= output_parameters:
+        if met.get(name, 0.0) >= output_parameters:
             return name
     return max(met, key=lambda name: met[name])
 
@@ -284,12 +286,15 @@ def width_of(group: Attention) -> float:
     return group.key_length + group.value_length
 
 
-class ExpertParameters(NamedTuple):
-    """Parameters of all routed experts, of those that a token uses, and layers that have some."""
+class ExpertParameters(Record):
+    """Parameters of all routed experts, of those that a token uses, and layers that have some;
+    `chosen_share`: of the experts of the layers that have most, those that a token uses.
+    """
 
     all: float
     used: float
     layers: int
+    chosen_share: float = 1.0
 
 
 def expert_parameters(
@@ -297,16 +302,22 @@ def expert_parameters(
 ) -> ExpertParameters:
     """Count the routed experts, each of so many matrices."""
     if architecture is None:
-        return ExpertParameters(0.0, 0.0, 0)
+        return ExpertParameters(all=0.0, used=0.0, layers=0)
     experts = used = 0.0
-    layers = 0
+    layers = most = 0
+    chosen_share = 1.0
     for group in architecture.feed_forward:
         if not group.experts:
             continue
         width = group.latent_length or architecture.embedding_length
         one_of_each_layer = matrices * width * group.length * len(group.layers)
-        experts += group.experts * one_of_each_layer
         chosen = group.used or 1
+        experts += group.experts * one_of_each_layer
         used += chosen * one_of_each_layer
         layers += len(group.layers)
-    return ExpertParameters(experts, used, layers)
+        if group.experts > most:
+            most = group.experts
+            chosen_share = chosen / most
+    return ExpertParameters(
+        all=experts, used=used, layers=layers, chosen_share=chosen_share
+    )

@@ -11,7 +11,7 @@ A sum is of parts that come one after the other, a product of independent factor
 
 from __future__ import annotations
 
-from math import exp, log, sqrt
+from math import exp, hypot, log, sqrt
 from typing import NamedTuple, Self
 
 # the words about a speed have steps of two to two and a half (2, 5 and 10 tokens/s): ends farther
@@ -45,6 +45,10 @@ class Range(NamedTuple):
 
     def __rtruediv__(self, number: float) -> Seconds:
         return Seconds(number / self.low, number / self.likely, number / self.high)
+
+    def around(self) -> Range:
+        """Its ends as shares of the likely figure."""
+        return Range(self.low / self.likely, 1.0, self.high / self.likely)
 
     def about(self) -> tuple[str, str]:
         """The words before and behind the likely figure; behind is one where no single figure
@@ -101,6 +105,13 @@ class Seconds(_SlowFirst):
     """How long a part of the work takes."""
 
     __slots__ = ()
+
+    def plus_independent(self, other: Seconds) -> Seconds:
+        """With a part that is independent of this one, so that the ends add up as squares."""
+        likely = self.likely + other.likely
+        slower = hypot(self.slow - self.likely, other.slow - other.likely)
+        faster = hypot(self.fast - self.likely, other.fast - other.likely)
+        return Seconds(likely + slower, likely, likely - faster)
 
     def lowest_first(self) -> Range:
         """As an answer has it."""

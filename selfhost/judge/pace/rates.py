@@ -11,9 +11,9 @@ The rates are a device's peaks, times what runs on its kind were seen to reach (
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache, lru_cache
-from math import inf
+from math import ceil, inf, sqrt
 from typing import NamedTuple
 
 from ...catalogue.runtime import RuntimeSpec
@@ -82,22 +82,16 @@ def processor_of(machine: Machine) -> Processor:
     is_guest = machine.scope in ("vm", "container")
     is_mac = machine.system == "macos" and machine.architecture == "aarch64"
     chip = chip_of(words)
-    memory = None
-    series = None
-    if chip is not None or is_mac or "apple" in words:
+    has_soldered_memory = chip is not None or is_mac or "apple" in words
+    memory: Memory | None = None
+    series: cpus.Processor | None = None
+    if has_soldered_memory:
         memory = _chip_memory(machine, chip, is_guest=is_guest)
     else:
         series = gpus.series_in(machine)
     core = _core_of(machine, chip or series)
     has_some_threads = is_guest and not _has_all_threads(machine)
-    kinds = []
-    if has_some_threads:
-        kinds.append(f"{core.kind}_shared")
-    if series is not None and series.kind == "mobile":
-        kinds.append(f"{core.kind}_mobile")
-    # of a kind without such a row its own
-    kinds.append(core.kind)
-    shares = _decoding_shares(kinds)
+    shares = _decoding_shares(core.kind, series, has_some_threads=has_some_threads)
     return Processor(
         is_guest=is_guest,
         is_server=not words.isdisjoint(pace_tables().server_words),
@@ -136,31 +130,60 @@ def _all_decoding_shares() -> dict[str, _DecodingShares]:
     }
 
 
-def _decoding_shares(kinds: Sequence[str]) -> _DecodingShares:
-    """Those of the first kind that has a row."""
+def _decoding_shares(
+    kind: str, series: cpus.Processor | None, *, has_some_threads: bool
+) -> _DecodingShares:
+    """Those of the first kind that has a row: of a guest, of a laptop, of such cores."""
     shares = _all_decoding_shares()
-    return next(shares[kind] for kind in kinds if kind in shares)
+    kinds = []
+    if has_some_threads:
+        kinds.append(f"{kind}_shared")
+    if series is not None and series.kind == "mobile":
+        kinds.append(f"{kind}_mobile")
+    for special in kinds:
+        if special in shares:
+            return shares[special]
+    return shares[kind]
 
 
 def _chip_memory(machine: Machine, chip: cpus.Chip | None, *, is_guest: bool) -> Memory:
     """Of a chip with its memory soldered beside it; None: one of Apple's."""
     figures = pace_tables().reading
-    low, high, name = figures.any_apple_low, figures.any_apple.high, ANY_APPLE
-    if chip is not None:
-        low, high, name = chip.least_gb_per_s, chip.gb_per_s, chip.name
-        smaller = chip.smaller
-        cores = machine.cpu_cores_physical or machine.cpu_cores_usable
-        # a guest's cores tell nothing of the chip's, nor do fewer than any such chip has
-        if smaller and (is_guest or cores is None or cores <= smaller.cores):
-            low = smaller.least_gb_per_s
-            if cores == smaller.cores and not is_guest:
-                high = smaller.gb_per_s
-                name = f"{name} with {smaller.cores} cores"
-        if chip.mac is not None:
-            name += ", by its cores or its GPU"
+    if chip is None:
+        ends = _ChipEnds(figures.any_apple_low, figures.any_apple.high, ANY_APPLE)
+    else:
+        ends = _ends_of_chip(machine, chip, is_guest=is_guest)
+    low = ends.low_gb_per_s
     if is_guest:
         low *= figures.guest_share
-    return Memory(low=int(low * _GB), high=int(high * _GB), called=name)
+    called = ends.called
+    if chip is not None and chip.mac is not None:
+        called += ", by its cores or its GPU"
+    return Memory(low=int(low * _GB), high=int(ends.high_gb_per_s * _GB), called=called)
+
+
+class _ChipEnds(NamedTuple):
+    """What a chip reads of its memory, and its name."""
+
+    low_gb_per_s: float
+    high_gb_per_s: float
+    called: str
+
+
+def _ends_of_chip(machine: Machine, chip: cpus.Chip, *, is_guest: bool) -> _ChipEnds:
+    """Those of the chip of that name that has so many cores, or of any of that name."""
+    ends = _ChipEnds(chip.least_gb_per_s, chip.gb_per_s, chip.name)
+    smaller = chip.smaller
+    if not smaller:
+        return ends
+    # a guest's cores tell nothing of the chip's, nor do fewer than any such chip has
+    cores = machine.cpu_cores_physical or machine.cpu_cores_usable
+    if is_guest or cores is None or cores < smaller.cores:
+        return ends._replace(low_gb_per_s=smaller.least_gb_per_s)
+    if cores > smaller.cores:
+        return ends
+    called = f"{chip.name} with {smaller.cores} cores"
+    return _ChipEnds(smaller.least_gb_per_s, smaller.gb_per_s, called)
 
 
 class _CoreKind(NamedTuple):
@@ -172,20 +195,22 @@ class _CoreKind(NamedTuple):
 
 def _core_of(machine: Machine, named: cpus.Chip | cpus.Processor | None) -> _CoreKind:
     """What its cores compute, at the clock that the processor's name tells."""
-    core = kind = clock_ghz = vectors = None
-    if named is not None:
-        core, clock_ghz, vectors = (
-            named.core,
-            named.ghz,
-            getattr(named, "vectors", None),
-        )
+    if named is None:
+        row = _core_row(machine)
+        return _core_kind(row.core, row.kind, clock_ghz=None)
+    vectors = named.vectors if isinstance(named, cpus.Processor) else None
+    core = named.core
     if core is None and vectors is not None and machine.instruction_sets is None:
         core = cpus.CORE_OF[vectors]
     if core is None:
         row = _core_row(machine)
-        core, kind = row.core, row.kind
-    elif core == "avx" and vectors == "sse":
-        kind = "sse"
+        return _core_kind(row.core, row.kind, named.ghz)
+    has_sse_alone = core == "avx" and vectors == "sse"
+    return _core_kind(core, "sse" if has_sse_alone else None, named.ghz)
+
+
+def _core_kind(core: str, kind: str | None, clock_ghz: float | None) -> _CoreKind:
+    """Those cores; None: the kind that stands beside them in the table, the clock there."""
     return _CoreKind(
         cpus.core_called(core, clock_ghz), kind or pace_tables().kinds[core]
     )
@@ -239,16 +264,17 @@ def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
     """Operations a second on a prompt, weights of Q4_K, of all cores that the program uses."""
     figures = pace_tables().prompt
     processor = processor_of(machine)
+    core = processor.core
     cores = machine.cpu_cores_physical or machine.cpu_cores_usable or 1
     # each of many cores computes less than one of few
     least_of_core = figures.cores_fall.share(cores) / processor.sockets
-    rate = Range(*processor.core.prompt) * Range(*processor.core.ghz) * 1e9
+    rate = Range(*core.prompt) * Range(*core.ghz) * 1e9
     rate *= Range(least_of_core, 1.0, 1.0)
     if machine.scope == "vm" and machine.architecture == "x86_64":
         # clouds rent threads, two of a core
         rate *= Range(figures.thread_of_core, 1.0, 1.0)
-    low, likely, high = threads_range(machine, runtime)
-    return rate * likely * Range(low / likely, 1.0, high / likely)
+    threads = threads_range(machine, runtime)
+    return rate * threads.likely * threads.around()
 
 
 def _sockets_of(machine: Machine, series: cpus.Processor | None) -> int:
@@ -261,8 +287,7 @@ def _sockets_of(machine: Machine, series: cpus.Processor | None) -> int:
     listed = cpus.cores_of(name)
     if listed is not None and listed.are_known:
         cores = listed.physical[1] // cpus.count_of(name)
-    # rounded up
-    return max(1, -(-physical // cores))
+    return max(1, ceil(physical / cores))
 
 
 class Bandwidth(Record):
@@ -417,43 +442,56 @@ def is_client_by_class(machine: Machine) -> bool:
 
 
 def _bandwidth_by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
-    """Of the peak that somebody states, else of the usual one; None where no name tells it.
-
-    The slow end is that of slow processors of the kind with usual memory, or of usual ones with the
-    slowest memory; the fast end likewise, and no more reaches the weights than the memory gives.
-    """
+    """Of the peak that somebody states, else of the usual one; None where no name tells it."""
     memory = _named_memory(machine, rate)
     if memory is None:
         return None
-    figures = pace_tables().reading
-    processor = processor_of(machine)
-    sockets = 1 if processor.has_some_threads else processor.sockets
-    share, peaks = memory.share, memory.peaks
+    peaks = memory.peaks
     how = f"{memory.called} reads up to {_rate(peaks.usual)}"
     if rate is not None:
         peaks = _stated_peaks(machine, peaks, rate)
         how = f"{_rate(rate)} (stated)"
-    cores = None
-    if machine.cpu_cores_usable is not None or machine.cpu_cores_physical is not None:
-        cores = threads_range(machine).likely / sockets
-    read = cpus.Rates(*(share.read_bytes_per_second(peak, cores) for peak in peaks))
-    low = min(share.low * read.slowest, share.likely * read.least)
-    likely = share.likely * read.usual
-    high = max(share.high * read.fastest, share.likely * read.most)
-    high = min(high, peaks.most / BANDWIDTH_SHARE) * sockets
-    if sockets > 1:
-        low *= figures.across_sockets.slow
-        likely *= figures.across_sockets.likely
-        high *= figures.across_sockets.fast_of_each
-    part = units.percent(BANDWIDTH_SHARE * likely / (peaks.usual * sockets))
+    processor = processor_of(machine)
+    sockets = 1 if processor.has_some_threads else processor.sockets
+    ends = _read_of_peaks(machine, memory.share, peaks, sockets)
+    share = BANDWIDTH_SHARE * ends.likely / (peaks.usual * sockets)
+    figures = pace_tables().reading
     if processor.has_some_threads:
         # its neighbours have the rest
-        low *= figures.guest_share
+        ends = ends._replace(low=ends.low * figures.guest_share)
     elif _modules_are_unknown(machine):
-        low *= figures.unknown_modules.low
-        likely *= figures.unknown_modules.likely
-    how += f", of which decoding gets about {part}, {share.source}"
-    return Bandwidth(ends=Range(low, likely, high), how=how)
+        unknown = figures.unknown_modules
+        ends = Range(ends.low * unknown.low, ends.likely * unknown.likely, ends.high)
+    how += (
+        f", of which decoding gets about {units.percent(share)}, {memory.share.source}"
+    )
+    return Bandwidth(ends=ends, how=how)
+
+
+def _read_of_peaks(
+    machine: Machine, share: cpus.Share, peaks: cpus.Rates, sockets: int
+) -> Range:
+    """What so many sockets read of memory with such peaks.
+
+    The slow end is that of slow processors of the kind with usual memory, or of usual ones with the
+    slowest memory; the fast end likewise, and no more reaches the weights than the memory gives.
+    """
+    cores: float | None = None
+    if machine.cpu_cores_usable is not None or machine.cpu_cores_physical is not None:
+        cores = threads_range(machine).likely / sockets
+    read = cpus.Rates(*[share.read_bytes_per_second(peak, cores) for peak in peaks])
+    low = min(share.low * read.slowest, share.likely * read.least)
+    high = max(share.high * read.fastest, share.likely * read.most)
+    high = min(high, peaks.most / BANDWIDTH_SHARE) * sockets
+    ends = Range(low, share.likely * read.usual, high)
+    if sockets == 1:
+        return ends
+    across = pace_tables().reading.across_sockets
+    return Range(
+        ends.low * across.slow,
+        ends.likely * across.likely,
+        ends.high * across.fast_of_each,
+    )
 
 
 def _stated_peaks(machine: Machine, peaks: cpus.Rates, rate: int) -> cpus.Rates:
@@ -462,7 +500,7 @@ def _stated_peaks(machine: Machine, peaks: cpus.Rates, rate: int) -> cpus.Rates:
     if series is None or machine.memory_bandwidth_how != RATE_ASSUMED:
         return _same_peaks(rate)
     scale = rate / series.bytes_per_second.usual
-    return cpus.Rates(*(scale * peak for peak in peaks))
+    return cpus.Rates(*[scale * peak for peak in peaks])
 
 
 def _bandwidth_of_guests(machine: Machine) -> Bandwidth | None:
@@ -527,15 +565,16 @@ def _class_memory(machine: Machine, cores: float) -> Memory:
             least = tables.memory["old"].gb_per_s.least
         if machine.cpu_model:
             most = tables.reading.client_peaks.high
-    low = min(row.gb_per_s_of_core.least * cores, least)
-    high = min(row.gb_per_s_of_core.most * cores, most)
+    of_core = row.gb_per_s_of_core
+    low = min(of_core.least * cores, least)
+    high = min(of_core.most * cores, most)
     called = f"{units.cores(cores)} of {row.called}"
-    around = cpus.class_of(machine.cpu_model or "")
-    slowest = around.least_gb_per_s or around.most_gb_per_s
+    series = cpus.class_of(machine.cpu_model or "")
+    slowest = series.least_gb_per_s or series.most_gb_per_s
     if slowest:
         low = min(low, slowest)
-    if around.most_gb_per_s is not None:
-        high = min(high, around.most_gb_per_s)
+    if series.most_gb_per_s is not None:
+        high = min(high, series.most_gb_per_s)
         called += ", of a series that is no longer made"
     return Memory(low=int(low * _GB), high=int(high * _GB), called=called)
 
@@ -584,8 +623,10 @@ def decoding_row(
 ) -> DecodingRow:
     """How such GPUs decode with a program, beside a processor of the architecture `host`."""
     facts = _facts_of(device)
-    rows = pace_tables().decoding
-    return next(row for row in rows if row.fits(facts, program=program, host=host))
+    for row in pace_tables().decoding:
+        if row.fits(facts, program=program, host=host):
+            return row
+    raise LookupError("decode has no row for all other GPUs")
 
 
 @lru_cache(maxsize=4096)
@@ -595,8 +636,10 @@ def share_row(device: Accelerator, work: str, program: str = "") -> ShareRow:
     All GPUs have a row for prompts and pictures; for other work ask `is_timed` first.
     """
     facts = _facts_of(device)
-    rows = pace_tables().shares
-    return next(row for row in rows if row.fits(facts, program=program, work=work))
+    for row in pace_tables().shares:
+        if row.fits(facts, program=program, work=work):
+            return row
+    raise LookupError(f"share has no row for {work} on all other GPUs")
 
 
 def is_timed(device: Accelerator, work: str) -> bool:
@@ -647,8 +690,8 @@ class Gpu(Record):
         few_bits_bytes = 0 if step.foreign else _bytes_in_few_bits(step)
         plain_bytes = weights_bytes - packed_bytes + step.context().cached_bytes
         unpacking = self._unpacking_seconds(step, row)
-        most_of_peak = pace_tables().most_of_peak
-        least = share * weights_bytes / (most_of_peak * self.peak_bandwidth.high)
+        most_per_second = pace_tables().most_of_peak * self.peak_bandwidth.high
+        least = share * weights_bytes / most_per_second
         taken = list[float]()
         for end, peak, launched, few_bits in zip(
             _ends_of(row, step),
@@ -660,7 +703,8 @@ class Gpu(Record):
             rate = peak * row.share
             reading = (packed_bytes - few_bits_bytes) / rate
             reading += few_bits_bytes / (few_bits * rate)
-            computed = share * (max(reading, unpacking) + plain_bytes / rate) / end
+            on_gpu = max(reading, unpacking) + plain_bytes / rate
+            computed = share * on_gpu / end
             if step.launched_layers is None:
                 computed += launched / end
             else:
@@ -686,7 +730,7 @@ class Gpu(Record):
             return layer_from_python(self.device) * step.launched_layers
         layers = step.blocks_in_layers() if row.half_layers else step.layers
         launching = Seconds.of(layers * row.layer_us.likely * 1e-6)
-        if step.program == "graph" or not (_hears(step) or step.has_experts):
+        if step.program == "graph" or not _has_large_layers(step):
             return launching
         if row.large_layer is not None and is_whole:
             return launching * row.large_layer
@@ -705,17 +749,21 @@ class Gpu(Record):
         )
 
 
-def _hears(step: Step) -> bool:
+def _has_large_layers(step: Step) -> bool:
+    """Whether its layers have experts, or attend to sound too."""
+    if step.has_experts:
+        return True
     return step.architecture is not None and step.architecture.audio is not None
 
 
 def _ends_of(row: DecodingRow, step: Step) -> Range:
     """The ends of a pace as shares of it, wider for programs and models that nobody measured."""
+    ends = Range(row.slow, 1.0, row.fast)
     is_measured = not step.foreign or row.program is not None
     if is_measured and step.architecture is not None:
-        return Range(row.slow, 1.0, row.fast)
+        return ends
     unseen = pace_tables().unseen
-    return Range(min(row.slow, unseen.least), 1.0, max(row.fast, unseen.most))
+    return Range(min(ends.low, unseen.least), 1.0, max(ends.high, unseen.most))
 
 
 def _bytes_in_few_bits(step: Step) -> int:
@@ -732,15 +780,17 @@ def gpu_of(device: Accelerator, host: str | None = None) -> Gpu | None:
     rate = device_bandwidth(device)
     if rate is not None:
         return Gpu(device=device, peak_bandwidth=Range.of(rate), host=host)
-    if device.unified or not device.memory_total_bytes:
+    memory_bytes = device.memory_total_bytes
+    if device.unified or not memory_bytes:
         return None
-    ends = gpus.peaks_with_memory(device.vendor.lower(), int(device.memory_total_bytes))
+    ends = gpus.peaks_with_memory(device.vendor.lower(), int(memory_bytes))
     if ends is None:
         return None
-    makers = "all makers'" if device.vendor == gpus.UNKNOWN else f"{device.vendor}'s"
-    how = f"a guess by {makers} cards with {round(device.memory_total_bytes / units.GIB)} GiB"
     slow, fast = ends
-    peak = Range(slow, (slow * fast) ** 0.5, fast) * units.GB
+    peak = Range(slow, sqrt(slow * fast), fast) * _GB
+    makers = "all makers'" if device.vendor == gpus.UNKNOWN else f"{device.vendor}'s"
+    memory_gib = round(memory_bytes / units.GIB)
+    how = f"a guess by {makers} cards with {memory_gib} GiB"
     return Gpu(device=device, peak_bandwidth=peak, guessed=how, host=host)
 
 
@@ -752,7 +802,7 @@ def device_bandwidth(device: Accelerator) -> float | None:
     if device.memory_total_bytes:
         total_gib = round(device.memory_total_bytes / units.GIB)
     gb_per_s = gpus.gb_per_s_of(device.name, total_gib)
-    return None if gb_per_s is None else gb_per_s * units.GB
+    return None if gb_per_s is None else gb_per_s * _GB
 
 
 def shared_gpu_of(
@@ -810,28 +860,34 @@ class _RamPeak(NamedTuple):
 def _peak_of_ram(machine: Machine) -> _RamPeak | None:
     """As stated or told by processor or chip, else a guess by class or cores."""
     rate = machine.memory_bandwidth_bytes_per_second
-    series = processor_of(machine).series
-    chip = processor_of(machine).chip
+    processor = processor_of(machine)
+    series = processor.series
     is_assumed = rate is None or machine.memory_bandwidth_how == RATE_ASSUMED
     if series is not None and is_assumed:
         return _peak_of_series(series, rate)
     if rate is not None and not machine.is_bandwidth_measured:
         return _RamPeak(Range.of(rate))
+    chip = processor.chip
     if chip is not None and chip.called != ANY_APPLE:
         return _RamPeak(Range.of(chip.high))
-    figures = pace_tables().reading
-    memory = bandwidth(machine)
-    if chip is not None:
-        ends = figures.any_apple * units.GB
-    elif rate is None and is_client_by_class(machine):
-        ends = figures.client_peaks * units.GB
-    elif memory is not None:
-        ends = memory.ends
-    else:
+    ends = _guessed_peak_of_ram(machine)
+    if ends is None:
         return None
     if rate is not None:
         ends = highest(ends, Range.of(rate))
     return _RamPeak(ends, "a guess: not measured")
+
+
+def _guessed_peak_of_ram(machine: Machine) -> Range | None:
+    """Bytes per second of a machine whose names do not tell it; None without a known core."""
+    figures = pace_tables().reading
+    if processor_of(machine).chip is not None:
+        return figures.any_apple * _GB
+    is_rate_unknown = machine.memory_bandwidth_bytes_per_second is None
+    if is_rate_unknown and is_client_by_class(machine):
+        return figures.client_peaks * _GB
+    memory = bandwidth(machine)
+    return None if memory is None else memory.ends
 
 
 def _peak_of_series(series: cpus.Processor, rate: int | None) -> _RamPeak:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
-from math import ceil, hypot
+from math import ceil
 from typing import NamedTuple
 
 from ...catalogue.runtime import RuntimeSpec
@@ -244,12 +244,7 @@ class LaidOut(Record):
         crossing = self.in_ram_bytes / self._copied_per_second(
             has_experts=step.has_experts
         )
-        of_token = crossing * (1 / self.batch_tokens)
-        # independent parts: the ends add up as squares
-        likely = on_gpus.likely + of_token.likely
-        slower = hypot(on_gpus.slow - on_gpus.likely, of_token.slow - of_token.likely)
-        faster = hypot(on_gpus.fast - on_gpus.likely, of_token.fast - of_token.likely)
-        taken = Seconds(likely + slower, likely, likely - faster)
+        taken = on_gpus.plus_independent(crossing * (1 / self.batch_tokens))
         return PromptPace(1 / taken, crossing)
 
     def _prompt_on_gpus(self, step: Step) -> Seconds | None:
@@ -270,27 +265,27 @@ class LaidOut(Record):
         arXiv 1909.08053, section 3), and sends all of it but its own part twice (NVIDIA,
         nccl-tests, PERFORMANCE.md).
         """
-        width = 0 if step.architecture is None else step.architecture.embedding_length
-        count = len(self.gpus)
-        summed_gb = 8 * step.layers * width * (count - 1) / count / 1e9
-        return longest(
-            *[summed_gb / sum_row(used.gpu.device).sum_gb_per_s for used in self.gpus]
-        )
+        if step.architecture is None:
+            return NO_SECONDS
+        numbers = step.layers * step.architecture.embedding_length
+        others = 1 - 1 / len(self.gpus)
+        summed_gb = 8 * numbers * others / 1e9
+        rows = [sum_row(used.gpu.device) for used in self.gpus]
+        return longest(*[summed_gb / row.sum_gb_per_s for row in rows])
 
     def _copied_per_second(self, *, has_experts: bool) -> Range:
         """Bytes of weights that cross to its GPUs in turn, no faster than the link carries."""
         figures = pace_tables().prompt
-        links = list[Range]()
-        for name in {used.gpu.device.name for used in self.gpus}:
-            most = gpus.link_bytes_per_second(name)
-            if most is None:
-                links.append(figures.any_link)
-            else:
-                links.append(Range.of(min(most, figures.most_of_link)))
+        links = [_link_of(used.gpu.device.name) for used in self.gpus]
         slowest = lowest(*links)
         shares = figures.share_of_link
-        high = slowest.high * (shares.high if has_experts else 1.0)
-        return Range(slowest.low * shares.low, slowest.likely * shares.likely, high)
+        # not every expert is chosen in a batch, and so copied
+        most = shares.high if has_experts else 1.0
+        return Range(
+            slowest.low * shares.low,
+            slowest.likely * shares.likely,
+            slowest.high * most,
+        )
 
     def how(self, step: Step) -> str:
         """What the pace rests on, as a clause."""
@@ -339,30 +334,44 @@ def _summing_seconds(gpu: Gpu, step: Step) -> Seconds:
     return Seconds(slow, likely, fast) * (1e-6 * step.layers)
 
 
+def _link_of(name: str) -> Range:
+    """Bytes a second that cross to a GPU of that name."""
+    figures = pace_tables().prompt
+    most = gpus.link_bytes_per_second(name)
+    if most is None:
+        return figures.any_link
+    return Range.of(min(most, figures.most_of_link))
+
+
 def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
     """How the program of the question computes what is placed so."""
     program = question.runtime
+    workload = question.workload
     held_bytes = _weights_by_place(placed)
     total = held_bytes.total()
     in_ram_bytes = held_bytes.pop("host", 0)
+    offloaded = {
+        index_of(place): size / total for place, size in held_bytes.items() if size
+    }
     settings = {}
+    at_once = leaves_experts = False
     if program is not None:
-        settings = program.settings_of(question.workload.runtime_options)
+        settings = program.settings_of(workload.runtime_options)
+        at_once = "tensor_parallel" in program.command_lines.options
+        leaves_experts = program.layers.leaves_experts
     gpu_layers = settings.get("gpu_layers")
-    # not where it is told how many layers a GPU has, experts and all
-    is_told = gpu_layers is None or "cpu_expert_layers" in settings
+    if gpu_layers is not None and "cpu_expert_layers" not in settings:
+        # it is told how many layers a GPU has, experts and all
+        leaves_experts = False
     return LaidOut(
         machine=machine,
         runtime=program,
-        context_tokens=question.workload.context_tokens,
-        offloaded={
-            index_of(place): size / total for place, size in held_bytes.items() if size
-        },
+        context_tokens=workload.context_tokens,
+        offloaded=offloaded,
         in_ram_bytes=in_ram_bytes if placed.placement == "split" else 0,
         batch_tokens=_batch_tokens(question, placed),
-        at_once=program is not None
-        and "tensor_parallel" in program.command_lines.options,
-        experts_apart=program is not None and program.layers.leaves_experts and is_told,
+        at_once=at_once,
+        experts_apart=leaves_experts,
         on_shared=_share_on_shared(question, placed, machine, gpu_layers),
     )
 
@@ -644,7 +653,8 @@ def _prompt_if_shared(step: Step, on_cores: Range | None, shared: Gpu) -> Range 
     on_shared = gpu_prompt(step, shared)
     if on_cores is None or on_shared is None:
         return None
-    return on_cores._replace(high=max(on_cores.high, 1 / on_shared.fast))
+    fastest = max(on_cores.high, 1 / on_shared.fast)
+    return on_cores._replace(high=fastest)
 
 
 def pace_of_text(
@@ -740,11 +750,11 @@ def _verifying(step: Step, way: LaidOut, single: Seconds) -> Amount:
     """How many times as long as a token of a mixture a step takes that verifies all proposed tokens
     and one more: each of them chooses experts of its own, whose weights are read too.
     """
-    reading = _reading_seconds(_alone(step), way)
     experts = _read_experts(step, needs_case.DRAFTED_TOKENS + 1)
+    reading = _reading_seconds(_alone(step), way)
     share = experts.share * min(1.0, reading / single.likely)
-    slow, likely, fast = (1 + share * (growth - 1) for growth in experts.growth)
-    return Amount(slow, likely, fast)
+    longer = [1 + share * (growth - 1) for growth in experts.growth]
+    return Amount(*longer)
 
 
 def _alone(step: Step) -> Step:
@@ -754,12 +764,17 @@ def _alone(step: Step) -> Step:
 
 def _reading_seconds(alone: Step, way: LaidOut) -> float:
     """What of a step of known pace reading its weights takes: what twice as many take more."""
-    doubled = {name: 2 * size for name, size in alone.read_bytes.items()}
-    once = predict(alone, way).decode
-    twice = predict(alone.replace(read_bytes=doubled), way).decode
-    assert once is not None
-    assert twice is not None
-    return float(max(0.0, 1 / twice.likely - 1 / once.likely))
+    doubled_bytes = {name: 2 * size for name, size in alone.read_bytes.items()}
+    doubled = alone.replace(read_bytes=doubled_bytes)
+    seconds = _likely_seconds(doubled, way) - _likely_seconds(alone, way)
+    return max(0.0, seconds)
+
+
+def _likely_seconds(step: Step, way: LaidOut) -> float:
+    """Of a step of known pace."""
+    decode = predict(step, way).decode
+    assert decode is not None
+    return 1 / decode.likely
 
 
 def _with_total(
@@ -785,7 +800,7 @@ def _with_total(
     if step.replays:
         # what the program takes for each beside the model
         next_one += pace_tables().batch.sequence_seconds
-    context = max(0.0, single.likely - (1 / empty.decode).likely)
+    context = max(0.0, single.likely - 1 / empty.decode.likely)
     next_one += Seconds.of(context)
     experts = _read_experts(step, users)
     reading_experts = experts.share * _reading_seconds(alone, in_place)
@@ -797,9 +812,8 @@ def _with_total(
         taken += reading_experts * (growth - 1)
         rates.append(users / taken)
     slow, likely, fast = rates
-    ends = Range(min(slow, likely), likely, max(fast, likely))
     # as far apart as those of one sequence, too
-    ends *= 1 / single * single.likely
+    ends = Range(min(slow, likely), likely, max(fast, likely)) * (1 / single).around()
     low = min(likely, max(1 / single.slow, ends.low))
     how = (
         f"{pace.how}; of {users:,} sequences at once an estimate: the weights are read once, and"
@@ -811,14 +825,18 @@ def _with_total(
 def _batch_factor(step: Step, way: LaidOut, pace: Speed) -> Amount:
     """How many times as long a token takes as one of a prompt, where several are computed."""
     factors = pace_tables().token
-    shared = shared_gpu_of(way.machine, way.runtime, is_used=True)
-    is_on_gpu = bool(way.offloaded) or shared is not None
+    is_on_gpu = bool(way.offloaded)
+    if not is_on_gpu:
+        shared = shared_gpu_of(way.machine, way.runtime, is_used=True)
+        is_on_gpu = shared is not None
     if pace.crossing_seconds or not is_on_gpu:
         return factors.processor
     if step.has_experts:
         return factors.graph_experts if step.replays else factors.gpu_experts
     # dense models are as slow as in llama.cpp on chips that share the RAM, whatever the program
-    return factors.graph if step.replays and way.offloaded else factors.gpu
+    if step.replays and way.offloaded:
+        return factors.graph
+    return factors.gpu
 
 
 class _ReadExperts(NamedTuple):
@@ -834,14 +852,11 @@ def _read_experts(step: Step, tokens: int) -> _ReadExperts:
     Of experts of which a token uses the share `c`, `n` tokens use `1 - (1 - c)^n`, if each chooses
     by chance.
     """
-    architecture = step.architecture
-    if architecture is None or not step.parameters or not step.has_experts:
+    experts = expert_parameters(step.architecture, step.expert_matrices)
+    if not step.parameters or not step.has_experts or not experts.all:
         return _ReadExperts(0.0, Amount.of(1))
-    met = expert_parameters(architecture, step.expert_matrices).used
-    largest = max(architecture.feed_forward, key=lambda group: group.experts or 0)
-    used_share = (largest.used or 1) / (largest.experts or 1)
     growths = []
     for preferred in pace_tables().batch.preferred:
-        chosen = min(1.0, used_share / preferred)
+        chosen = min(1.0, experts.chosen_share / preferred)
         growths.append((1 - (1 - chosen) ** tokens) / chosen)
-    return _ReadExperts(min(1.0, met / step.parameters), Amount(*growths))
+    return _ReadExperts(min(1.0, experts.used / step.parameters), Amount(*growths))
