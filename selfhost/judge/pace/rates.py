@@ -12,7 +12,7 @@ The rates are a device's peaks, times what runs on its kind were seen to reach (
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache, lru_cache
+from functools import lru_cache
 from math import ceil, inf, sqrt
 from typing import NamedTuple
 
@@ -32,7 +32,16 @@ from ...machine.record import (
 from ..devices import computes_on_shared, reaches
 from . import Step
 from .ranges import Range, Seconds, highest
-from .tables import CoreRow, DecodingRow, DeviceFacts, ShareRow, SumRow, pace_tables
+from .tables import (
+    CoreRow,
+    DecodingRow,
+    DecodingShares,
+    DeviceFacts,
+    ShareRow,
+    SumRow,
+    decoding_shares,
+    pace_tables,
+)
 
 _GB = units.GB
 ANY_APPLE = "an Apple chip"
@@ -115,26 +124,11 @@ def _has_all_threads(machine: Machine) -> bool:
     return cores.are_known and usable >= cores.usable
 
 
-class _DecodingShares(NamedTuple):
-    """What a kind of processor reads and computes, beside the one measured on."""
-
-    memory: Range
-    cores: Range
-
-
-@cache
-def _all_decoding_shares() -> dict[str, _DecodingShares]:
-    return {
-        row.kind: _DecodingShares(Range(*row.memory), Range(*row.cores))
-        for row in cpus.decode_rows()
-    }
-
-
 def _decoding_shares(
     kind: str, series: cpus.Processor | None, *, has_some_threads: bool
-) -> _DecodingShares:
+) -> DecodingShares:
     """Those of the first kind that has a row: of a guest, of a laptop, of such cores."""
-    shares = _all_decoding_shares()
+    shares = decoding_shares()
     kinds = []
     if has_some_threads:
         kinds.append(f"{kind}_shared")

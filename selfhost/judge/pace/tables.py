@@ -245,6 +245,14 @@ class TypeRow(Stated):
     rows: ByVectors | None = numbers(ByVectors, default=None)
 
 
+class DecodingShares(Stated):
+    """What a kind of processor reads and computes, beside the one measured on."""
+
+    kind: str = read_by()
+    memory: Range = numbers(Range)
+    cores: Range = numbers(Range)
+
+
 class BatchFactors(Stated):
     """How many times as long a token takes as one of a long prompt, where several are computed."""
 
@@ -332,12 +340,15 @@ class ReadingFigures(Stated):
 
 
 class PaceFile:
-    """The file. Each attribute of a subclass is a table of it, which is read, and checked, when it
-    is first asked for: one check needs few of them. A fault raises `SpecError` then.
+    """A file of `specs/common/`. Each attribute of a subclass is a table of it, which is read, and
+    checked, when it is first asked for: one check needs few of them. A fault raises `SpecError`
+    then.
     """
 
+    file = "pace"
+
     def __init__(self) -> None:
-        self._root = stored_table(shipped_store(), "common/pace").root
+        self._root = stored_table(shipped_store(), f"common/{self.file}").root
 
     @property
     def read_keys(self) -> frozenset[str]:
@@ -464,6 +475,19 @@ class PaceTables(PaceFile):
         share = self.type_called(type_name).prompt or self.type_called("F16").prompt
         assert share is not None, "F16 states its share"
         return share
+
+
+class _ProcessorTables(PaceFile):
+    """What `specs/common/cpus.toml` has of the pace of text."""
+
+    file = "cpus"
+    decoding = rows("decode", DecodingShares)
+
+
+@cache
+def decoding_shares() -> Mapping[str, DecodingShares]:
+    """How processors decode, by their kind."""
+    return {row.kind: row for row in _ProcessorTables().decoding}
 
 
 @cache
