@@ -10,6 +10,7 @@ from selfhost import Machine, Workload
 from selfhost.advice.understood import judged_for, understand
 from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.pace import Range, Speed
+from selfhost.judge.record import Judged
 from selfhost.machine.named import named
 from selfhost.needs.records import Needs
 
@@ -73,12 +74,18 @@ def machine_named(name: str) -> Machine:
     return named(name)[0]
 
 
+def judged_named(model: str, workload: Workload, machine: Machine | str) -> Judged:
+    """What is judged of a question about a machine, or about one by its name."""
+    shelf = open_catalogue()
+    known = machine_named(machine) if isinstance(machine, str) else machine
+    understood = understand(shelf, model, workload, known)
+    return judged_for(shelf, understood, known)
+
+
 def ask(
     model: str, workload: Workload | None = None, *, machine: Machine | str
 ) -> Asked:
     """As `selfhost.check`, without what it finds beside the judged layout. Raises as that does."""
-    shelf = open_catalogue()
+    judged = judged_named(model, workload or Workload(), machine)
     known = machine_named(machine) if isinstance(machine, str) else machine
-    understood = understand(shelf, model, workload or Workload(), known)
-    judged = judged_for(shelf, understood, known)
     return Asked(known, judged.question.workload, judged.needs, judged.speed)

@@ -42,7 +42,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from compute_runs import print_tables
-from residuals import Asked, Run, ask, print_line
+from residuals import Asked, Run, ask, judged_named, machine_named, print_line
 from work_runs import of_documents, of_training, of_whisper, rows, with_cores
 
 import test_speed as earlier
@@ -57,6 +57,7 @@ from selfhost.judge.pace.ranges import Seconds
 from selfhost.judge.pace.rates import device_bandwidth, processor_of
 from selfhost.judge.pace.text import (
     LaidOut,
+    laid_out,
     predict,
     processor_prompt,
     processor_seconds,
@@ -89,6 +90,7 @@ TYPES = TRUTH / "speed_types.json"
 INTEL = TRUTH / "speed_intel.json"
 MLX_PROMPTS = TRUTH / "speed_mlx_prompts.json"
 PROMPTS = TRUTH / "speed_prompts.json"
+PROGRAMS = TRUTH / "speed_programs.json"
 FRESH = TRUTH / "speed_fresh.json"
 PROCESSORS = TRUTH / "speed_processors.json"
 LATER = TRUTH / "speed_processors_later.json"
@@ -837,6 +839,53 @@ def of_prompts(use: str) -> Iterator[Run]:
         )
 
 
+def of_programs(use: str) -> Iterator[Run]:
+    """The runs of that use of a named program with a micro-batch: prompts, decoding by depth, and
+    several sequences together.
+    """
+    for row in rows(PROGRAMS):
+        if row["use"] != use:
+            continue
+        pace = _pace_of_program(row)
+        if pace is None:
+            print(
+                f"  without a pace: {row['spec']} on {row['machine']}", file=sys.stderr
+            )
+            continue
+        told = f"{row['spec']} {row['quantization']}, {row['tokens']} behind {row['depth']}"
+        group = f"{row['work']}, {row['program']}"
+        yield Run.of(group, row["machine"], told, row["per_second"], pace)
+
+
+def _pace_of_program(row: Mapping[str, Any]) -> Range | None:
+    """What is told of such a run."""
+    options = {}
+    if row["micro_batch"] is not None and row["micro_batch"] != 512:
+        options["ub"] = str(row["micro_batch"])
+    asked = Workload(
+        quantization=row["quantization"],
+        runtime=row["program"],
+        runtime_options=options,
+    )
+    if row["work"] == "prompt":
+        # as many tokens as have the same before them on average
+        tokens = row["tokens"] + 2 * row["depth"]
+        asked = asked.replace(prompt_tokens=tokens, context_tokens=tokens + 512)
+        speed = ask(row["spec"], asked, machine=row["machine"]).speed
+        return None if speed is None else speed.prompt
+    if row["work"] == "together":
+        asked = asked.replace(parallel=row["tokens"], context_tokens=1024)
+        speed = ask(row["spec"], asked, machine=row["machine"]).speed
+        return None if speed is None else speed.parallel_total
+    depth = row["depth"] + row["tokens"] // 2
+    judged = judged_named(row["spec"], asked, row["machine"])
+    step = judged.question.step
+    if step is None or judged.needs is None:
+        return None
+    way = laid_out(judged.question, judged.needs, machine_named(row["machine"]))
+    return predict(step.replace(depth_tokens=depth), way).decode
+
+
 def of_fresh() -> Iterator[Run]:
     """The runs that are in no fit, on machines by the names that a user would type."""
     for row, verdict, pace in _by_name(FRESH):
@@ -971,6 +1020,8 @@ SOURCES: Mapping[str, Callable[[], Iterator[Run]]] = {
     "speed_mlx_prompts.json, kept out of the fit": partial(of_mlx_prompts, "kept"),
     "speed_prompts.json, fitted": partial(of_prompts, "fitted"),
     "speed_prompts.json, kept out of the fit": partial(of_prompts, "kept"),
+    "speed_programs.json, fitted": partial(of_programs, "fitted"),
+    "speed_programs.json, kept out of the fit": partial(of_programs, "kept"),
     "speed_fresh.json, in no fit": of_fresh,
     "speed_processors.json, which tell their RAM": partial(of_processors, PROCESSORS),
     "speed_processors_later.json, in the fit since": partial(of_processors, LATER),
