@@ -514,6 +514,7 @@ def _split_paces(
         share = _share_on_card(row, spec, 2 if described.gate == "none" else 3)
         files = need.weights_files(spec, "gguf", row["quantization"])
         size = 0 if isinstance(files, Unread) else files.bytes
+        batch = int(min(row["ubatch"] or 512, row["prompt_tokens"] or 512))
         # llama-bench starts at that depth and decodes some 128 tokens
         depth_tokens = (row["depth"] or 0) + 64
         way = LaidOut(
@@ -523,7 +524,8 @@ def _split_paces(
             offloaded={0: share},
             in_ram_bytes=int(size * (1 - share)),
             experts_apart=row["cpu_moe"] is not None,
-            batch_tokens=int(min(row["ubatch"] or 512, row["prompt_tokens"] or 512)),
+            batch_tokens=batch,
+            micro_batch=batch,
         )
         asked = Workload(format="gguf", quantization=row["quantization"])
         step = step_of(spec, runtime, asked)

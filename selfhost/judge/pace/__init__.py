@@ -250,6 +250,25 @@ class Step(Record):
             met[holder] = max(0.0, met[holder] - table)
         return met
 
+    def batch_tokens(self, micro_batch: int) -> int:
+        """Tokens of a prompt that the program computes at once: from Python all of them."""
+        figures = pace_tables().prompt
+        most = {"python": self.prompt_tokens, "graph": figures.batch_of_graph}
+        batch = most.get(self.program, micro_batch) or micro_batch
+        if self.prompt_tokens:
+            return min(batch, self.prompt_tokens)
+        return batch
+
+    def all_weights_bytes(self) -> float:
+        """Bytes of the weights that a batch of a prompt reads: of a mixture those of every expert,
+        in the types of those that a token reads.
+        """
+        read_bytes = sum(self.read_bytes.values())
+        if not self.has_experts or not self.parameters:
+            return read_bytes
+        experts = expert_parameters(self.architecture, self.expert_matrices)
+        return read_bytes * (1 + (experts.all - experts.used) / self.parameters)
+
     def attended(self) -> float:
         """Operations of attention for a token of the prompt, half of which stands before it on
         average.
@@ -257,12 +276,15 @@ class Step(Record):
         if self.architecture is None:
             return 0.0
         tokens = self.prompt_tokens / 2
+        # PyTorch masks what lies outside of a window, and computes it (transformers 5.17,
+        # masking_utils.py: the mask of `sdpa` is whole)
+        masks_windows = self.program == "python"
         operations = 0.0
         for group in self.architecture.attention:
             reached = tokens / (group.compression or 1)
             if group.indexer_rows:
                 reached = min(reached, group.indexer_rows)
-            if group.window_tokens and not group.compression:
+            if group.window_tokens and not (group.compression or masks_windows):
                 reached = min(reached, group.window_tokens)
             operations += (
                 2 * len(group.layers) * group.heads * width_of(group) * reached

@@ -636,6 +636,58 @@ def share_row(device: Accelerator, work: str, program: str = "") -> ShareRow:
     raise LookupError(f"share has no row for {work} on all other GPUs")
 
 
+class PromptRates(Record):
+    """Operations a second that a GPU computes of a prompt: of matrices, and of attention.
+
+    `of_experts`: of a mixture, where a program was seen to compute it as a whole at another rate;
+    None: the tokens of each expert are counted. `holds_launching`: the rates hold what launching
+    the layers takes.
+    """
+
+    matrices: Range
+    attention: Range
+    of_experts: Range | None = None
+    holds_launching: bool = False
+
+
+def prompt_rates(device: Accelerator, step: Step) -> PromptRates | None:
+    """How fast the step's program computes a prompt there; None where nothing tells it."""
+    row = share_row(device, "prompt", step.program)
+    peak = gpus.peak_flops(device.name, gpus.capability_of(device))
+    packed = _rate_of_packed(device, row, peak)
+    if packed is None:
+        return None
+    attended = row.attended or pace_tables().batch.attended_on_gpu
+    matrices = packed
+    of_experts: Range | None = None
+    if peak is not None:
+        if row.plain is not None and not step.packed_bytes:
+            matrices = row.plain * peak
+        if row.experts is not None:
+            of_experts = row.experts * peak
+    return PromptRates(
+        matrices=matrices,
+        attention=packed * attended,
+        of_experts=of_experts,
+        holds_launching=row.program is not None,
+    )
+
+
+def _rate_of_packed(
+    device: Accelerator, row: ShareRow, peak: float | None
+) -> Range | None:
+    """Operations a second on packed weights: by the cycles of its multiprocessors, else as prompts
+    were measured on such GPUs in llama.cpp, else by its peak.
+    """
+    cycles = gpus.cycles_per_second(device.name)
+    if row.per_cycle is not None and cycles is not None:
+        return row.per_cycle * cycles
+    measured_tflops: float | None = gpus.fact_of(device.name, "prompt_tflops")
+    if measured_tflops is not None and row.program is None:
+        return pace_tables().measured_prompt * (measured_tflops * 1e12)
+    return None if peak is None else row.share * peak
+
+
 def is_timed(device: Accelerator, work: str) -> bool:
     """Whether the table has a row for that kind of work, and not only for any, on such GPUs."""
     facts = _facts_of(device)

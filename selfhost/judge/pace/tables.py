@@ -203,17 +203,18 @@ class SumRow(DeviceRow):
 
 
 class ShareRow(DeviceRow):
-    """What share of its peak of arithmetic a GPU reaches; `experts`: on prompts of mixtures."""
+    """What share of its peak of arithmetic a GPU reaches.
+
+    Of prompts too: `experts`: on those of mixtures, where a program was measured so; `per_cycle`:
+    operations of a multiprocessor in a cycle on packed weights; `plain`: the share on weights in 16
+    bits, where it is another; `attended`: of the rate of matrices, that of attention.
+    """
 
     share: Range = numbers(Range)
     experts: Range | None = numbers(Range, default=None)
-
-
-class MeasuredShares(Stated):
-    """What share of its measured pace of short prompts a GPU reaches."""
-
-    share: Range = numbers(Range)
-    experts: Range = numbers(Range)
+    per_cycle: Range | None = numbers(Range, default=None)
+    plain: Range | None = numbers(Range, default=None)
+    attended: Range | None = numbers(Range, default=None)
 
 
 class SharedGpuMakers(Stated):
@@ -321,6 +322,8 @@ class PromptFigures(Stated):
     thread_of_core: float = read_by()
     cores_fall: Fall = numbers(Fall)
     launched_seconds: Seconds = numbers(Seconds)
+    expert_tile_tokens: Amount = numbers(Amount)
+    batch_of_graph: int = read_by()
     most_of_link: float = read_by()
     share_of_link: Range = numbers(Range)
     any_link: Range = numbers(Range)
@@ -417,7 +420,8 @@ class PaceTables(PaceFile):
     decoding = rows("decode", DecodingRow)
     together = rows("together", SumRow)
     shares = rows("share", ShareRow)
-    measured_prompt = table("measured_prompt", MeasuredShares)
+    # what share of its measured pace of short prompts a GPU reaches
+    measured_prompt = _row_of("measured_prompt", Range)
     token = table("token", BatchFactors)
     batch = table("batch", BatchFigures)
     split = table("split", SplitFigures)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
-from math import ceil
+from math import ceil, hypot
 from typing import NamedTuple
 
 from ...catalogue.runtime import RuntimeSpec
@@ -38,8 +38,9 @@ from .rates import (
     bandwidth,
     cores_rate,
     gpu_of,
+    layer_from_python,
     processor_of,
-    share_row,
+    prompt_rates,
     shared_gpu_of,
     sum_row,
     threads_range,
@@ -92,9 +93,10 @@ class LaidOut(Record):
 
     `offloaded`: number of an accelerator -> share of the layers that lie on it; the rest is in RAM,
     `in_ram_bytes` of the weights, which cross for each `batch_tokens` of a prompt; 0: the prompt is
-    computed where the weights lie. `at_once`: each of several has a part of every layer, instead of
-    whole layers. `experts_apart`: of a mixture, experts are left to the RAM instead of whole
-    layers. `on_shared`: share of the layers that a GPU which shares the RAM computes.
+    computed where the weights lie. `micro_batch`: tokens that are computed at once. `at_once`: each
+    of several has a part of every layer, instead of whole layers. `experts_apart`: of a mixture,
+    experts are left to the RAM instead of whole layers. `on_shared`: share of the layers that a
+    GPU which shares the RAM computes.
     """
 
     machine: Machine
@@ -103,6 +105,7 @@ class LaidOut(Record):
     offloaded: Mapping[int, float] | None = None
     in_ram_bytes: int = 0
     batch_tokens: int = BATCH_TOKENS
+    micro_batch: int = BATCH_TOKENS
     at_once: bool = False
     experts_apart: bool = False
     on_shared: Range = Range.of(1)
@@ -251,7 +254,7 @@ class LaidOut(Record):
         """Seconds of a token of a prompt, or of its part on GPUs; None where that is not known."""
         taken = []
         for share, gpu in self.gpus:
-            computed = gpu_prompt(step, gpu)
+            computed = gpu_prompt(step, gpu, self.micro_batch)
             if computed is None:
                 return None
             taken.append(computed * share)
@@ -370,6 +373,7 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
         offloaded=offloaded,
         in_ram_bytes=in_ram_bytes if placed.placement == "split" else 0,
         batch_tokens=_batch_tokens(question, placed),
+        micro_batch=_micro_batch(question, placed),
         at_once=at_once,
         experts_apart=leaves_experts,
         on_shared=_share_on_shared(question, placed, machine, gpu_layers),
@@ -408,6 +412,14 @@ def _batch_tokens(question: Question, placed: Needs) -> int:
         return BATCH_TOKENS
     room = in_batches(case, placed.batch_tokens).room
     return room.batch if room.copies_weights else 0
+
+
+def _micro_batch(question: Question, placed: Needs) -> int:
+    """Tokens of a prompt that llama.cpp computes at once."""
+    case = question.case
+    if case is None or question.spec.architecture is None or case.format != "gguf":
+        return BATCH_TOKENS
+    return in_batches(case, placed.batch_tokens).room.batch
 
 
 def processor_seconds(machine: Machine, step: Step) -> Seconds | None:
@@ -479,33 +491,49 @@ def processor_prompt(step: Step, machine: Machine) -> Range | None:
     return 1 / (operations / rate + attending)
 
 
-def gpu_prompt(step: Step, gpu: Gpu) -> Seconds | None:
-    """Seconds of a token of a prompt on a GPU; None where nothing tells how fast it computes."""
-    tables = pace_tables()
-    device = gpu.device
-    row = share_row(device, "prompt", step.foreign or "")
-    # the shares of other programs hold what launching takes
-    holds_launching = row.program is not None
-    share, of_experts = row.share, row.experts
-    peak = gpus.peak_flops(device.name, gpus.capability_of(device))
-    measured_tflops = gpus.facts_of(device.name).prompt_tflops
-    if measured_tflops is not None and not holds_launching:
-        share, of_experts = tables.measured_prompt.share, tables.measured_prompt.experts
-        peak = measured_tflops * 1e12
-    operations = 2 * sum(step.parameters_met().values())
-    if operations <= 0 or peak is None:
+def gpu_prompt(
+    step: Step, gpu: Gpu, batch_tokens: int = BATCH_TOKENS
+) -> Seconds | None:
+    """Seconds of a token of a prompt that a GPU reads in batches of so many tokens; None where
+    nothing tells how fast it computes.
+
+    A batch takes the longer of computing its matrices and of reading all weights, then attention,
+    and a fixed time for each layer; from Python no less than launching its operations.
+    """
+    rates = prompt_rates(gpu.device, step)
+    active = sum(step.parameters_met().values())
+    if rates is None or active <= 0:
         return None
-    reached = share
-    if step.has_experts and of_experts is not None:
-        reached = of_experts
-    computed = operations / (reached * peak)
-    computed += step.attended() / (share * peak * tables.batch.attended_on_gpu)
-    if holds_launching:
-        return computed
-    launching = tables.prompt.launched_seconds
-    if step.has_experts:
-        launching = launching._replace(slow=launching.likely)
-    return computed + launching * (step.layers / BATCH_TOKENS)
+    attending = step.attended() / rates.attention
+    if rates.of_experts is not None and step.has_experts:
+        return 2 * active / rates.of_experts + attending
+    batch = step.batch_tokens(batch_tokens)
+    computing = 1 / rates.matrices * _operations_of_batch(step, active, batch)
+    reading = step.all_weights_bytes() / (gpu.peak_bandwidth * gpu.row(step).share)
+    of_token = longest(computing, reading) * (1 / batch)
+    taken = of_token.plus_independent(attending)
+    if step.launched_layers is not None:
+        launching = layer_from_python(gpu.device) * step.launched_layers
+        return longest(taken, launching * (1 / batch))
+    if rates.holds_launching:
+        return taken
+    launching = pace_tables().prompt.launched_seconds * (step.layers / batch)
+    return taken.plus_independent(launching)
+
+
+def _operations_of_batch(step: Step, active: float, batch: int) -> Amount:
+    """Of the matrices, `active` of whose parameters a token meets. Those of an expert are computed
+    in tiles: for few tokens they take as long as for a tile.
+    """
+    experts = expert_parameters(step.architecture, step.expert_matrices)
+    if not step.has_experts:
+        return Amount.of(2 * active * batch)
+    others = max(0.0, active - experts.used) * batch
+    of_expert = batch * experts.chosen_share
+    operations = []
+    for tile in pace_tables().prompt.expert_tile_tokens:
+        operations.append(2 * (others + experts.all * hypot(of_expert, tile)))
+    return Amount(*operations)
 
 
 class _Expected(NamedTuple):
