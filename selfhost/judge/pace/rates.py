@@ -734,7 +734,9 @@ class Gpu(Record):
         weights_bytes = sum(step.read_bytes.values())
         packed_bytes = sum(step.packed_bytes.values())
         few_bits_bytes = 0 if step.foreign else _bytes_in_few_bits(step)
-        plain_bytes = weights_bytes - packed_bytes + step.context().cached_bytes
+        # as many bytes of weights as take as long as the context
+        context_bytes = step.context().cached_bytes * row.context_times
+        plain_bytes = weights_bytes - packed_bytes + context_bytes
         unpacking = self._unpacking_seconds(step, row)
         most_per_second = pace_tables().most_of_peak * self.peak_bandwidth.high
         least = share * weights_bytes / most_per_second

@@ -181,10 +181,13 @@ class DeviceRow(Stated):
 
 
 class DecodingRow(DeviceRow):
-    """How GPUs decode. `slow` and `fast` are shares of the likely pace."""
+    """How GPUs decode. `slow` and `fast` are shares of the likely pace; the context is read at
+    `context_share` of the peak of the memory, weights at `share`.
+    """
 
     called: str = read_by()
     share: float = read_by()
+    context_share: float | None = None
     unpacked_per_cycle: float = inf
     layer_us: Amount = numbers(Amount)
     large_layer: Amount | None = numbers(Amount, default=None)
@@ -193,6 +196,13 @@ class DecodingRow(DeviceRow):
     slow: float = read_by()
     fast: float = read_by()
     runs: int = read_by()
+
+    @property
+    def context_times(self) -> float:
+        """How many times as long a byte of the context takes to read as one of the weights."""
+        if self.context_share is None:
+            return 1.0
+        return self.share / self.context_share
 
 
 class SumRow(DeviceRow):
