@@ -1,0 +1,106 @@
+"""How fast prompts are read: held to runs of this project and of others, by their cause."""
+
+from __future__ import annotations
+
+import pytest
+
+from judge.small import speed_of
+from selfhost import Workload, check
+from selfhost.judge.pace import Range
+
+
+def pace_of_prompt(model: str, machine: str, **asked: object) -> Range:
+    verdict = check(model, Workload(**asked), machine=machine)  # type: ignore[arg-type]
+    prompt = speed_of(verdict).prompt
+    assert prompt is not None
+    return prompt
+
+
+@pytest.mark.parametrize(
+    ("model", "quantization", "tokens", "seen"),
+    [
+        # an H200 of this project (`truth/speed_prompts.json`), in no fit
+        pytest.param("qwen3-8b", "Q4_K_M", 4096, 9731.7, id="dense"),
+        pytest.param("llama-3.2-1b-instruct", "Q4_K_M", 512, 35815, id="small"),
+        pytest.param("qwen2.5-7b-instruct", "F16", 4096, 24954.7, id="in 16 bits"),
+        pytest.param("qwen3-30b-a3b", "Q4_K_M", 4096, 10219.5, id="128 experts"),
+        pytest.param(
+            "mixtral-8x7b-instruct-v0.1", "Q4_K_M", 512, 5838.4, id="8 experts"
+        ),
+    ],
+)
+def test_llama_cpp_on_a_large_card(
+    model: str, quantization: str, tokens: int, seen: float
+) -> None:
+    prompt = pace_of_prompt(
+        model,
+        "h200 141gb, 126gb ram",
+        quantization=quantization,
+        runtime="llama.cpp",
+        prompt_tokens=tokens,
+        context_tokens=tokens + 512,
+    )
+    assert prompt.low <= seen <= prompt.high
+    assert prompt.high <= 3.5 * prompt.low
+
+
+def test_a_long_prompt_is_hardly_slower_on_a_large_card() -> None:
+    """Mistral 7B on an H100 of this project: 9,495 tokens/s of 512, 7,595 of 32,640 as a whole."""
+    short, long = (
+        pace_of_prompt(
+            "mistral-7b-v0.3",
+            "h100 sxm 80gb 126gb ram",
+            quantization="Q4_K_M",
+            runtime="llama.cpp",
+            prompt_tokens=tokens,
+            context_tokens=tokens + 128,
+        )
+        for tokens in (512, 32640)
+    )
+    assert long.likely / short.likely == pytest.approx(7595 / 9495, rel=0.15)
+
+
+def test_pytorch_multiplies_16_bits_faster_than_packed_weights_are_read() -> None:
+    """33,193 tokens/s of Llama 3.1 8B with 4,096 tokens on an H200 (`transformers_gpu.json`), where
+    llama.cpp reads 11,214 in Q8_0.
+    """
+    prompt = pace_of_prompt(
+        "llama-3.1-8b-instruct",
+        "h200 141gb, 126gb ram",
+        quantization="bfloat16",
+        runtime="transformers",
+        prompt_tokens=4096,
+        context_tokens=4608,
+    )
+    assert prompt.low <= 33193 <= prompt.high
+    assert prompt.likely > 20_000
+
+
+def test_a_larger_micro_batch_shares_the_experts_of_a_mixture() -> None:
+    """Qwen3.6 35B-A3B on a Radeon AI PRO R9700 with ROCm: 1,383 tokens/s with 512 at once, 2,835
+    with 2,048 (`speed_split.json`), for every expert is read for each batch.
+    """
+    few, many = (
+        pace_of_prompt(
+            "qwen3.6-35b-a3b",
+            "radeon ai pro r9700 64gb",
+            quantization="UD-Q5_K_XL",
+            runtime="llama.cpp",
+            prompt_tokens=2048,
+            runtime_options={"ub": tokens},
+        ).likely
+        for tokens in ("512", "2048")
+    )
+    assert 1.5 < many / few < 2835 / 1383 * 1.2
+
+
+@pytest.mark.parametrize("machine", ["ryzen 7 5800x 32gb", "i7-12700k 64gb"])
+def test_gpt_oss_reads_a_prompt_faster_than_it_decodes_on_cores(machine: str) -> None:
+    """Three layers of gpt-oss 20B read 512 tokens at nine to fifteen times the pace of decoding on
+    a busy Granite Rapids, and 1.2 to 1.7 times at the least on a Zen 5 (`truth/speed.json`).
+    """
+    asked = Workload(runtime="llama.cpp", prompt_tokens=2048)
+    speed = speed_of(check("gpt-oss-20b", asked, machine=machine))
+    assert speed.prompt is not None
+    assert speed.decode is not None
+    assert speed.prompt.likely > 1.5 * speed.decode.likely
