@@ -40,9 +40,9 @@ against each other.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 
 from ..core.errors import SelfhostError
 from ..core.records import Record
@@ -145,7 +145,7 @@ class Kinds:
         )
 
 
-class Machines(Sequence[Machine]):
+class Machines:
     """The machines of a fleet in the order in which they were added. Each is made when it is asked
     for. `kind_of` has the place of each machine's kind in `kinds`.
     """
@@ -166,14 +166,13 @@ class Machines(Sequence[Machine]):
     def __len__(self) -> int:
         return len(self.names)
 
-    @overload
-    def __getitem__(self, place: int) -> Machine: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Machine]: ...
-    def __getitem__(self, place: Any) -> Any:
-        if isinstance(place, slice):
-            return [self[number] for number in range(*place.indices(len(self)))]
-        return self.kinds[self.kind_of[place]].machine(
+    def __iter__(self) -> Iterator[Machine]:
+        for place in range(len(self)):
+            yield self[place]
+
+    def __getitem__(self, place: int) -> Machine:
+        kind = self.kinds[self.kind_of[place]]
+        return kind.machine(
             self.numbers[place],
             name=self.names[place],
             labels=self.labels[place],
