@@ -153,7 +153,7 @@ def _device_of(name: str) -> Accelerator | None:
     try:
         machine = machine_named(name)
     except SelfhostError:
-        unified = gpus.fact_of(name, "unified") is True
+        unified = gpus.facts_of(name).unified is True
         return Accelerator(vendor=vendor, name=name, unified=unified)
     return next(iter(machine.accelerators or ()), None)
 

@@ -682,7 +682,7 @@ def _rate_of_packed(
     cycles = gpus.cycles_per_second(device.name)
     if row.per_cycle is not None and cycles is not None:
         return row.per_cycle * cycles
-    measured_tflops: float | None = gpus.fact_of(device.name, "prompt_tflops")
+    measured_tflops = gpus.facts_of(device.name).prompt_tflops
     if measured_tflops is not None and row.program is None:
         return pace_tables().measured_prompt * (measured_tflops * 1e12)
     return None if peak is None else row.share * peak

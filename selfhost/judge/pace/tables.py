@@ -16,7 +16,7 @@ from ...core.errors import SpecError
 from ...core.records import Record, Stated, read_by
 from ...core.stored import shipped_store
 from ...core.tables import TomlTable, stored_table
-from ...machine import gpus
+from ...machine import cpus, gpus
 from .ranges import Amount, Range, Seconds
 
 R = TypeVar("R", bound=Record)
@@ -256,12 +256,12 @@ class TypeRow(Stated):
     rows: ByVectors | None = numbers(ByVectors, default=None)
 
 
-class DecodingShares(Stated):
+class DecodingShares(Record):
     """What a kind of processor reads and computes, beside the one measured on."""
 
-    kind: str = read_by()
-    memory: Range = numbers(Range)
-    cores: Range = numbers(Range)
+    kind: str
+    memory: Range
+    cores: Range
 
 
 class BatchFactors(Stated):
@@ -491,17 +491,15 @@ class PaceTables(PaceFile):
         return share
 
 
-class _ProcessorTables(PaceFile):
-    """What `specs/common/cpus.toml` has of the pace of text."""
-
-    file = "cpus"
-    decoding = rows("decode", DecodingShares)
-
-
 @cache
 def decoding_shares() -> Mapping[str, DecodingShares]:
     """How processors decode, by their kind."""
-    return {row.kind: row for row in _ProcessorTables().decoding}
+    shares: dict[str, DecodingShares] = {}
+    for row in cpus.decode_rows():
+        shares[row.kind] = DecodingShares(
+            kind=row.kind, memory=Range(*row.memory), cores=Range(*row.cores)
+        )
+    return shares
 
 
 @cache
