@@ -58,7 +58,10 @@ _OF_ALL = dict.fromkeys(
 # what a [[model]] asks: fields of `Workload`, each with its words in the label of a model that is
 # named several times
 ASKED: Mapping[str, str] = {
+    "purpose": "for {value}",
     "context_tokens": "{value} tokens",
+    "prompt_tokens": "a prompt of {value} tokens",
+    "max_wait_seconds": "first word within {value} s",
     "quantization": "{value}",
     "runtime": "{value}",
     "min_tokens_per_second": "{value} tokens/s",
@@ -67,6 +70,10 @@ ASKED: Mapping[str, str] = {
     "audio_seconds": "{value} seconds of audio",
     "draft": "drafted by {value}",
 }
+# what to write instead of an option
+_IN_A_POLICY = {"max_wait_seconds": 'write prompt_tokens = 2000, or for = "agent"'}
+# the keys of a [[model]] that are not called as the field
+KEYS_OF_FIELDS: Mapping[str, str] = {"purpose": "for"}
 _LIMITS: Mapping[str, TomlRow] = {
     **{key: Workload._keys[key].limits for key in ASKED},
     # every name that `Workload` reads as one
@@ -502,15 +509,8 @@ def _model(
 ) -> Wanted:
     """One `[[model]]`. `alike` keeps what was asked, so that equal entries ask the same object."""
     name = table.get("name", "str", required=True) or ""
-    stated = {}
-    for key in ASKED:
-        value = table.get(key, Workload._kinds[key], **_LIMITS[key])
-        if value is not None:
-            stated[key] = value
-    asked = needs
-    if stated:
-        asked = needs.replace(**stated)
-        asked = alike.setdefault(asked, asked)
+    asked = _asked(table, needs)
+    asked = alike.setdefault(asked, asked)
     where = table.fields(Wanted)
     require_runtime = bool(table.get("require_runtime", "bool"))
     table.close(_OF_ALL)
@@ -522,6 +522,22 @@ def _model(
         require_runtime=require_runtime,
         **where,
     )
+
+
+def _asked(table: TomlTable, needs: Workload) -> Workload:
+    """What a `[[model]]` asks. A value that makes no sense beside the others is noted."""
+    stated = {}
+    for field in ASKED:
+        key = KEYS_OF_FIELDS.get(field, field)
+        value = table.get(key, Workload._kinds[field], **_LIMITS[field])
+        if value is not None:
+            stated[field] = value
+    try:
+        return needs.replace(**stated)
+    except WorkloadError as error:
+        for fault in error.problems:
+            table.problem(fault.key, fault.message, _IN_A_POLICY.get(fault.key or ""))
+        return needs
 
 
 def _together(

@@ -16,7 +16,13 @@ from jsonschema import Draft202012Validator
 
 from helpers.cases import case_id
 from helpers.paths import BAD_POLICIES, ROOT, SCHEMAS
-from selfhost.audit.policy import ASKED, Policy, read_policy, starter_policy
+from selfhost.audit.policy import (
+    ASKED,
+    KEYS_OF_FIELDS,
+    Policy,
+    read_policy,
+    starter_policy,
+)
 from selfhost.core.errors import PolicyError, Problem
 from selfhost.core.tables import Document
 from selfhost.machine.record import Machine
@@ -138,7 +144,12 @@ def test_the_starter_policy_reads_itself() -> None:
         "policy.models of audit-1.json": printed["properties"],
         "required of policy.models of audit-1.json": printed["required"],
     }
-    lacking = {place: {*ASKED} - {*listed} for place, listed in lists.items()}
+    lacking = {}
+    for place, listed in lists.items():
+        names = {*ASKED}
+        if "audit-1.json" not in place:
+            names = {KEYS_OF_FIELDS.get(field, field) for field in ASKED}
+        lacking[place] = names - {*listed}
     assert not any(lacking.values()), f"name there what a [[model]] may ask: {lacking}"
 
 
@@ -224,3 +235,22 @@ def test_a_model_wanted_twice_keeps_two_labels() -> None:
 def test_no_content_is_a_crash(content: bytes) -> None:
     """Any bytes are a policy or a PolicyError with at least one problem."""
     assert faults(content) != ()
+
+
+def test_a_purpose_states_what_a_model_is_judged_for() -> None:
+    text = 'schema = 1\n[[model]]\nname = "qwen3-8b"\nfor = "agent"\ncontext_tokens = 40_000\n'
+    (wanted,) = read_policy(Document.read("audit.toml", text.encode())).models
+    assert wanted.asked.purpose == "agent"
+    assert wanted.asked.context_tokens == 40_000
+    assert wanted.asked.prompt_tokens == 20_000
+    assert wanted.asked.max_wait_seconds == 120
+
+
+def test_a_longest_wait_needs_a_prompt() -> None:
+    text = 'schema = 1\n[[model]]\nname = "qwen3-8b"\nmax_wait_seconds = 9\n'
+    with pytest.raises(PolicyError) as raised:
+        read_policy(Document.read("audit.toml", text.encode()))
+    (problem,) = raised.value.problems
+    assert problem.line == 4
+    assert problem.message == "needs the length of a prompt"
+    assert problem.remedy == 'write prompt_tokens = 2000, or for = "agent"'
