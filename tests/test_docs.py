@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from html import unescape
 from pathlib import Path
 from xml.etree import ElementTree
@@ -32,10 +33,8 @@ from selfhost.cli.options import options_of
 from selfhost.cli.parser import help_of
 from selfhost.core.tables import Document, shipped_table
 from selfhost.core.workload import FLAGS
-from selfhost.judge.checks import CHECKS
-from selfhost.judge.record import MODEL_CHECKS
+from selfhost.judge.checks import CHECKS, WORDS, check_of
 from selfhost.machine import profiles
-from selfhost.reports.answer_words import MACHINE_ROWS
 from selfhost.reports.audit_formats import FORMATS
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
@@ -357,7 +356,7 @@ def test_the_picture_holds_what_the_program_prints(theme: str) -> None:
 
 def test_each_check_has_its_rows() -> None:
     """In their order, and none beyond, in each table that lists the checks; in docs/answers.md
-    every code under its check.
+    every code under its check. No code is of another check.
     """
     table = CONTRACT.split("## How a verdict is made\n")[1].split("\n## ")[0]
     rows = dict(
@@ -367,20 +366,15 @@ def test_each_check_has_its_rows() -> None:
         json.loads((SCHEMAS / f"{name}-1.json").read_text("utf-8"))
         for name in ("audit", "policy")
     )
-    why_not = shipped_table("labels")["why_not"]
     rules = policy["properties"]["exception"]["items"]["properties"]["rule"]["enum"]
-    known = {*MACHINE_ROWS, *MODEL_CHECKS}
     lists = {
-        "MODEL_CHECKS (judge/record.py), MACHINE_ROWS (words.py)": sorted(
-            known, key=CHECKS.index
+        "[codes] of specs/common/findings.toml": dict.fromkeys(
+            map(check_of, WORDS.codes)
         ),
         "How a verdict is made in docs/contract.md": re.findall(
             r"(?m)^\| `(\w+)`", table
         ),
         "the reason codes in docs/answers.md": rows,
-        "[why_not] of specs/common/labels.toml": [
-            each for each in why_not if "-" not in each
-        ],
         "check in $defs of selfhost/schemas/audit-1.json": audit["$defs"]["check"][
             "enum"
         ],
@@ -388,14 +382,35 @@ def test_each_check_has_its_rows() -> None:
     }
     lacking = [place for place, listed in lists.items() if list(listed) != list(CHECKS)]
     assert not lacking, (
-        f"each takes a row for each check, in the order of CHECKS: {lacking}"
+        f"each takes a row for each check, in the order of [checks]: {lacking}"
     )
     for check, text in rows.items():
-        assert set(re.findall(r"`([a-z-]+)`", text)) == {
-            code
-            for code in shipped_table("findings")["codes"]
-            if code.startswith(f"{check}-")
-        }
+        codes = [code for code in WORDS.codes if check_of(code) == check]
+        assert set(re.findall(r"`([a-z-]+)`", text)) == set(codes)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_check_that_another_machine_mends_has_a_row_on_the_screen(check: str) -> None:
+    """Without one a person is not told what of the machine is short. No two rows share a place."""
+    row = WORDS.checks[check]
+    if row.mended_by != "model":
+        assert row.row is not None
+    places = [other.row for other in WORDS.checks.values() if other.row is not None]
+    assert sorted(places) == list(range(1, len(places) + 1))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(WORDS.why_not, id="why_not"),
+        pytest.param(WORDS.why_open, id="why_open"),
+        pytest.param(WORDS.doubts, id="doubts"),
+        pytest.param(WORDS.titles, id="titles"),
+    ],
+)
+def test_words_by_code_are_of_codes_that_there_are(words: Mapping[str, str]) -> None:
+    """Words under a misspelt code would never be said."""
+    assert set(words) <= set(WORDS.codes)
 
 
 def test_the_numbers_are_no_boast() -> None:

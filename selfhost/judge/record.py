@@ -24,7 +24,7 @@ from ..needs.tensors import (
     trained_tokens,
 )
 from . import Route, exit_code
-from .checks import Finding, Outcome
+from .checks import Finding, Outcome, checks_mended_by
 from .pace import Range, Speed, Step, Wait
 from .quality import Quality
 
@@ -257,9 +257,9 @@ TIGHT_CODES = ("memory-tight", "accelerator-tight")
 # the checks of what memory holds
 MEMORY_CHECKS = ("memory", "accelerator")
 # those of the model itself: what it fails on, it fails on in every type, program and machine
-MODEL_CHECKS = ("weights", "license", "openness", "context")
+MODEL_CHECKS = checks_mended_by("model")
 # those that no other machine mends
-MACHINELESS_CHECKS = (*MODEL_CHECKS, "runtime")
+MACHINELESS_CHECKS = checks_mended_by("model", "program")
 
 
 class Judged(Record):

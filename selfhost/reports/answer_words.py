@@ -7,32 +7,29 @@ what was judged and how.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import inf
 from typing import TYPE_CHECKING
 
 from ..core import units
 from ..core.records import Record
-from ..judge.checks import CHECKS
+from ..judge.checks import CHECKS, WORDS, check_of
 from ..judge.checks.runtime import is_slow
 from ..judge.record import TIGHT_CODES, Finding, Outcome, Route, Verdict
-from .labels import LABELS
 from .layout import Paragraph, Span, clean, line, strong
 from .words import HERE, pace_words, place_words
 
 if TYPE_CHECKING:
     from ..advice.api_route import Shutdown
 
-# checks with a row of the machine, where they do not pass; what decides comes first
-MACHINE_ROWS = (
-    "memory",
-    "accelerator",
-    "disk",
-    "speed",
-    "wait",
-    "context",
-    "cpu",
-    "runtime",
-)
-ORDER = (*MACHINE_ROWS, *(check for check in CHECKS if check not in MACHINE_ROWS))
+
+def _place_on_screen(check: str) -> float:
+    """The place of its row; behind all rows where it has none."""
+    row = WORDS.checks[check].row
+    return inf if row is None else row
+
+
+# checks without a row stand in the order of the JSON
+_ORDER = sorted(CHECKS, key=_place_on_screen)
 _TOO_LITTLE = "too little "
 # an answer on openness as a person reads it
 OPENNESS_WORDS = {
@@ -114,7 +111,7 @@ def _why_closed(verdict: Verdict) -> str:
     """The first reason that its spec gives."""
     available = verdict.model.availability
     if available is None:
-        return LABELS.why_not["weights"]
+        return WORDS.checks["weights"].why_not
     first, _, _ = available.why.partition("; ")
     return first
 
@@ -314,7 +311,8 @@ def causes(answer: Verdict) -> str:
     runtime = answer.question.runtime
     if answer.question.stated.runtime and runtime is not None:
         # of a program that was asked for nothing is said of others
-        why = why.replace(LABELS.why_not["runtime"], f"{runtime.name} does not load it")
+        no_runtime = WORDS.checks["runtime"].why_not
+        why = why.replace(no_runtime, f"{runtime.name} does not load it")
     return why
 
 
@@ -325,10 +323,10 @@ def open_words(findings: Iterable[Finding]) -> list[str]:
     unread: list[str] = []
     too_close: list[str] = []
     for finding in findings:
-        if finding.code in LABELS.why_open:
-            too_close.append(LABELS.why_open[finding.code])
+        if finding.code in WORDS.why_open:
+            too_close.append(WORDS.why_open[finding.code])
         else:
-            unread.append("GPU" if finding.check == "accelerator" else finding.check)
+            unread.append(WORDS.checks[finding.check].title)
     if not unread:
         return too_close
     listed = ", ".join(unread)
@@ -338,16 +336,14 @@ def open_words(findings: Iterable[Finding]) -> list[str]:
 def failed_words(codes: Iterable[str]) -> str:
     """What fails, of reason codes alone, each of which begins with the name of its check."""
     left = sorted(set(codes))
-    left.sort(key=lambda code: ORDER.index(_check_of(code)))
+    left.sort(key=lambda code: _ORDER.index(check_of(code)))
     if "runtime-no-build" in left and "cpu-no-build" in left:
         # of a system without a build the processor is a part
         left.remove("cpu-no-build")
     too_little: list[str] = []
     others: list[str] = []
     for code in left:
-        reason = LABELS.why_not.get(code)
-        if reason is None:
-            reason = LABELS.why_not[_check_of(code)]
+        reason = WORDS.why_not.get(code) or WORDS.checks[check_of(code)].why_not
         if reason.startswith(_TOO_LITTLE):
             too_little.append(reason.removeprefix(_TOO_LITTLE))
         else:
@@ -357,15 +353,9 @@ def failed_words(codes: Iterable[str]) -> str:
     return ", ".join(others)
 
 
-def _check_of(code: str) -> str:
-    """`disk-too-small` is a code of the check `disk`."""
-    check, _, _ = code.partition("-")
-    return check
-
-
 def ordered(verdict: Verdict) -> list[Finding]:
     """The findings, those that decide first."""
-    return sorted(verdict.findings, key=lambda finding: ORDER.index(finding.check))
+    return sorted(verdict.findings, key=lambda finding: _ORDER.index(finding.check))
 
 
 def is_assumption(finding: Finding, verdict: Verdict) -> bool:

@@ -18,6 +18,7 @@ from ..audit.rows import NAMES_SHOWN, Audit, ExemptionUse, Group, Result, Row, U
 from ..core import __version__
 from ..core.errors import Problem, one_line
 from ..core.records import Record
+from ..judge.checks import WORDS
 from ..needs.records import times
 from . import audit_text, markup
 from .audit_text import MOST_OF_A_TEXT, document, hosts, scope, shortened
@@ -450,7 +451,7 @@ def _command(name: str, properties: Mapping[str, str], message: str) -> str:
 
 def _described_rule(rule: str) -> Object:
     """A rule as code scanning lists it: what it asks, and what to do where it is broken."""
-    words = LABELS.rule(rule)
+    words = WORDS.checks.get(rule) or LABELS.rule(rule)
     return {
         "id": rule,
         "shortDescription": {"text": words.asks},

@@ -15,11 +15,10 @@ from ..audit.rows import Audit, ExemptionUse, Group, Result, Row, Use
 from ..core import units
 from ..core.records import Record
 from ..core.tables import shipped_table
-from ..judge.checks import Outcome
+from ..judge.checks import WORDS, Outcome
 from ..judge.record import Verdict
 from ..needs.records import times
 from .answer_words import ONCE_RAISED, failed_words, open_words
-from .labels import LABELS
 from .layout import Blocks, Paragraph, Span, Table, clean, line, section, strong, texts
 from .words import format_words
 
@@ -128,8 +127,7 @@ def exception_words(use: ExemptionUse) -> ExceptionWords:
         if not is_over:
             fate = f"covers {verdicts}, until {exemption.expires}"
             return ExceptionWords(name, fate, None)
-        remedies = LABELS.exception_remedies
-        mend = remedies.get(exemption.rule, remedies[""])
+        mend = WORDS.checks[exemption.rule].exception
         fate = f"ended on {exemption.expires}; {verdicts} would need it"
         return ExceptionWords(name, fate, f"{mend}, or have {exemption.owner} renew it")
     state = "concerns no machine of this audit"

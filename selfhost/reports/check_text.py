@@ -12,10 +12,11 @@ from ..catalogue.offers import provider_name
 from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS
+from ..judge.checks import WORDS
 from ..judge.pace import clip_words
 from ..judge.record import Alternative, Finding, Outcome, Range, Route, Speed, Verdict
 from ..needs.records import times
-from .answer_words import MACHINE_ROWS, answer_line, is_assumption, limit_words, ordered
+from .answer_words import answer_line, is_assumption, limit_words, ordered
 from .api_words import (
     API_RISKS,
     month_blocks,
@@ -261,9 +262,7 @@ def _row_blocks(verdict: Verdict) -> Blocks:
             cells = _size_cells(finding, verdict)
         if not cells.amount:
             continue
-        name = LABELS.rows.get(finding.code) or LABELS.rows.get(
-            finding.check, finding.check
-        )
+        name = WORDS.titles.get(finding.code) or WORDS.checks[finding.check].title
         amount = cells.amount
         if finding.outcome is not Outcome.PASS:
             amount = Span(amount, finding.outcome)
@@ -291,7 +290,7 @@ def _has_a_row(finding: Finding, verdict: Verdict) -> bool:
         return computes and (check == "speed" or bool(finding.needs))
     passes = finding.outcome is Outcome.PASS
     if check not in ("disk", "memory"):
-        return check in MACHINE_ROWS and not passes
+        return WORDS.checks[check].row is not None and not passes
     if needs is None:
         return True
     if check == "memory" and passes and needs.placement == "accelerator":
@@ -396,8 +395,8 @@ def _size_cells(finding: Finding, verdict: Verdict) -> _Cells:
     is_much_more = float(finding.needs or 0) > much_more * float(likely)
     if is_much_more and most_words != likely_words:
         notes.append(f"up to {most_words}")
-    if finding.code in LABELS.doubts:
-        notes.append(LABELS.doubts[finding.code])
+    if finding.code in WORDS.doubts:
+        notes.append(WORDS.doubts[finding.code])
     elif finding.short:
         notes.append(f"{_quantity(finding.short, finding)} short")
     share = float(likely) / float(finding.has)

@@ -46,23 +46,16 @@ class RuleWords(Record):
 class Labels(Stated):
     """The tables of the file, each by its name there.
 
-    - `why_not`, `why_open`: why a model does not run, or why that cannot be told, by the code of a
-      finding or by its check. `doubts`: what stands beside the figures of a finding, by its code.
-    - `rows`: names of rows of `check`; `commercial`: what a license allows, by the answer.
+    - `commercial`: what a license allows, by the answer.
     - `facts`: names of the facts of a machine; `keys`: names of keys of the JSON; `verified`: names
       of the figures of `verify`.
     - `check`, `show`, `show_verdict`, `machine`: titles of the sections under `-v`, by the key of
       the JSON that a section shows. `findings`: titles by the outcome, the worst first.
-    - `show_first`: what the first screen of `show` lists. `exception_remedies`: what ends the need
-      of an exception, by its rule.
-    - `rules`: what code scanning shows of a rule of an audit. `tables`: tables by their names.
+    - `show_first`: what the first screen of `show` lists. `tables`: tables by their names.
+    - `rules`: what code scanning shows of a rule of an audit that no check has.
     """
 
     schema: int
-    why_not: Words
-    why_open: Words
-    doubts: Words
-    rows: Words
     commercial: Words
     facts: Words
     keys: Words
@@ -73,14 +66,13 @@ class Labels(Stated):
     machine: Words
     findings: Words
     show_first: Mapping[str, tuple[str, ...]]
-    exception_remedies: Words
     # what a rule asks, and what to do where it is broken
     rules: Mapping[str, tuple[str, str]]
     # rows of `TableForm`, whose columns are lists
     tables: Mapping[str, TomlRow]
 
     def rule(self, name: str) -> RuleWords:
-        """Return the words of a rule."""
+        """Return the words of a rule that no check has."""
         asks, remedy = self.rules[name]
         return RuleWords(asks=asks, remedy=remedy)
 

@@ -16,7 +16,7 @@ from functools import cache, partial
 from typing import Any
 
 from ...core.errors import WorkloadError
-from ...core.records import Record, Stated, Unread
+from ...core.records import Record, Stated, Unread, read_by
 from ...core.tables import shipped_record
 from ...core.templates import fill
 
@@ -28,21 +28,6 @@ class Outcome(StrEnum):
     WARN = "warn"
     UNKNOWN = "unknown"
     FAIL = "fail"
-
-
-CHECKS = (
-    "weights",
-    "license",
-    "openness",
-    "context",
-    "disk",
-    "memory",
-    "accelerator",
-    "cpu",
-    "runtime",
-    "speed",
-    "wait",
-)
 
 
 class Finding(Record):
@@ -123,13 +108,45 @@ failing = partial(Ruling.of, Outcome.FAIL)
 # ------------------------------------------------------------------ words
 
 
-class _FindingsTable(Stated):
-    """`specs/common/findings.toml`. `codes` say what each code means. `findings` and `faults` are
-    templates by code; `work` are the fields of `WorkWords` by the unit of a pace. `phrases` are
-    shared by findings, and `parts` by templates.
+class CheckRow(Stated):
+    """What `specs/common/findings.toml` states of one check.
+
+    - `title`: what the screen calls the check. `row`: the place of its row there, None where it has
+      none.
+    - `mended_by`: what one must change where the check fails. A check that only another model mends
+      fails in every type and program and on every machine.
+    - `why_not`: why a model does not run where the check fails.
+    - `asks`, `remedy`: the rule of the check in an audit, and what to do where it is broken.
+    - `exception`: what ends the need of an exception from that rule.
     """
 
+    title: str
+    row: int | None = read_by(default=None, minimum=1)
+    mended_by: str = read_by(choices=("model", "program", "machine"))
+    why_not: str
+    asks: str
+    remedy: str
+    exception: str
+
+
+class FindingWords(Stated):
+    """The tables of `specs/common/findings.toml`.
+
+    - `checks`: each check, in the order of the JSON.
+    - `codes`: what each code means. `findings`: its templates, by code and variant.
+    - `why_not`, `why_open`: why a model does not run, or why that cannot be told, by code.
+    - `doubts`: what stands beside the figures of a finding. `titles`: of its row. Both by code.
+    - `faults`: templates of what makes no sense for a model or a program. `work`: the fields of
+      `WorkWords` by the unit of a pace.
+    - `phrases` are shared by findings, `parts` by templates.
+    """
+
+    checks: Mapping[str, CheckRow] = read_by(kind=CheckRow)
     codes: Mapping[str, str]
+    why_not: Mapping[str, str]
+    why_open: Mapping[str, str]
+    doubts: Mapping[str, str]
+    titles: Mapping[str, str]
     parts: Mapping[str, str]
     phrases: Mapping[str, str]
     faults: Mapping[str, Mapping[str, str]]
@@ -137,8 +154,20 @@ class _FindingsTable(Stated):
     findings: Mapping[str, Mapping[str, str]]
 
 
-def _table() -> _FindingsTable:
-    return shipped_record(_FindingsTable, "findings")
+WORDS = shipped_record(FindingWords, "findings")
+# the names of all checks, in the order of the JSON
+CHECKS = tuple(WORDS.checks)
+
+
+def checks_mended_by(*changes: str) -> tuple[str, ...]:
+    """The checks whose fail such a change mends: of the "model", the "program" or the "machine"."""
+    return tuple(name for name, row in WORDS.checks.items() if row.mended_by in changes)
+
+
+def check_of(code: str) -> str:
+    """The name of the check that a code belongs to: `disk-too-small` is one of `disk`."""
+    check, _, _ = code.partition("-")
+    return check
 
 
 class Wording(Record):
@@ -169,7 +198,7 @@ class WorkWords(Record):
 @cache
 def words_of_work(unit: str) -> WorkWords:
     """From where on work is slow whose pace is counted in that unit."""
-    return WorkWords(**_table().work[unit])
+    return WorkWords(**WORDS.work[unit])
 
 
 def finding(ruling: Ruling, /, **common: object) -> Finding:
@@ -189,7 +218,7 @@ def finding(ruling: Ruling, /, **common: object) -> Finding:
         values["confidence"] = None
     wording = _wording(ruling.code, ruling.variant)
     return Finding(
-        check=ruling.code.partition("-")[0],
+        check=check_of(ruling.code),
         outcome=ruling.outcome,
         code=ruling.code,
         needs=values["needs"],
@@ -205,7 +234,7 @@ def finding(ruling: Ruling, /, **common: object) -> Finding:
 @cache
 def _wording(code: str, variant: str) -> Wording:
     """The templates of CODE or CODE/VARIANT; a code may share those of another."""
-    rows = _table().findings
+    rows = WORDS.findings
     if code in rows:
         code = rows[code].get("like", code)
     return Wording(**rows[f"{code}/{variant}" if variant else code])
@@ -213,15 +242,15 @@ def _wording(code: str, variant: str) -> Wording:
 
 def fault(option: str, key: str, **figures: object) -> WorkloadError:
     """The error of an option that makes no sense, with what to type instead."""
-    wording = Wording(**_table().faults[key])
+    wording = Wording(**WORDS.faults[key])
     remedy = _sentence(wording.remedy, figures) or None
     return WorkloadError.of(option, _sentence(wording.reason, figures), remedy)
 
 
 def phrase(key: str, **figures: object) -> str:
     """A phrase that several findings share, with its figures."""
-    return _sentence(_table().phrases[key], figures)
+    return _sentence(WORDS.phrases[key], figures)
 
 
 def _sentence(template: str, figures: Mapping[str, object]) -> str:
-    return fill(template, figures, parts=_table().parts)
+    return fill(template, figures, parts=WORDS.parts)
