@@ -1,7 +1,8 @@
 """Writes the JSON schemas of what the program prints, from the annotations of its records.
 
 `python tools/schemas.py` writes selfhost/schemas; `tests/reports/test_schemas.py` compares. What is
-read from files (a policy, a spec) and an audit have schemas of their own, written by hand.
+read from files (a policy, a spec) and an audit have schemas of their own, written by hand. In those
+of a policy and an audit the lists of values, `ENUMS`, are filled in.
 """
 
 from __future__ import annotations
@@ -10,12 +11,17 @@ import ast
 import importlib
 import json
 import pkgutil
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
 import selfhost
+from selfhost.audit.policy import FAIL_ON, ON_UNKNOWN, SEVERITIES
+from selfhost.audit.rows import Result
 from selfhost.core.records import Record
+from selfhost.judge import Route
+from selfhost.judge.checks import CHECKS, Outcome
 from selfhost.reports.json import keys_of
 
 Kind = TypeVar("Kind")
@@ -179,11 +185,53 @@ _NOT_IN_MACHINE = ("is_this_one", "measured_in_vain")
 _AT_TIMES = ("memory_bandwidth_how", "memory_bandwidth_bound")
 
 
+# of schemas written by hand: the lists of values, each by its place there
+ENUMS: dict[str, dict[str, Sequence[str]]] = {
+    "audit/1": {
+        "$defs/check": CHECKS,
+        "properties/policy/properties/fail_on": FAIL_ON,
+        "properties/policy/properties/on_unknown": ON_UNKNOWN,
+        "properties/policy/properties/models/items/properties/severity": SEVERITIES,
+        "properties/verdicts/items/properties/severity": SEVERITIES,
+        "properties/verdicts/items/properties/route": list(Route),
+        "properties/verdicts/items/properties/result": list(Result),
+        "properties/verdicts/items/properties/findings/items/properties/outcome": list(
+            Outcome
+        ),
+    },
+    "policy/1": {
+        "$defs/severity": SEVERITIES,
+        "properties/fail_on": FAIL_ON,
+        "properties/on_unknown": ON_UNKNOWN,
+        "properties/exception/items/properties/rule": CHECKS,
+    },
+}
+
+
 def main() -> None:
     """Write each schema to its file."""
     for name in DOCUMENTS:
-        path = FOLDER / f"{name.replace('/', '-')}.json"
-        path.write_text(text_of(name), encoding="utf-8")
+        path_of(name).write_text(text_of(name), encoding="utf-8")
+    for name in ENUMS:
+        path_of(name).write_text(text_with_enums(name), encoding="utf-8")
+
+
+def path_of(name: str) -> Path:
+    """Return the file of a schema: `verdict/1` is in `verdict-1.json`."""
+    return FOLDER / f"{name.replace('/', '-')}.json"
+
+
+def text_with_enums(name: str) -> str:
+    """Return the schema that is written by hand in its file, with its lists of values filled in.
+    Raises `KeyError` where a list has no place there.
+    """
+    schema = json.loads(path_of(name).read_text(encoding="utf-8"))
+    for place, values in ENUMS[name].items():
+        part = schema
+        for key in place.split("/"):
+            part = part[key]
+        part["enum"] = list(values)
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def text_of(name: str) -> str:

@@ -42,10 +42,15 @@ TOOL = _tool()
 @pytest.mark.parametrize("name", TOOL.DOCUMENTS, ids=case_id)
 def test_a_schema_is_what_the_records_say(name: str) -> None:
     """After a change of a record: `python tools/schemas.py`."""
-    path = SCHEMAS / f"{name.replace('/', '-')}.json"
-    assert path.read_text(encoding="utf-8") == TOOL.text_of(name), (
-        "run python tools/schemas.py"
-    )
+    text = TOOL.path_of(name).read_text(encoding="utf-8")
+    assert text == TOOL.text_of(name), "run python tools/schemas.py"
+
+
+@pytest.mark.parametrize("name", TOOL.ENUMS, ids=case_id)
+def test_a_schema_written_by_hand_lists_the_values_of_today(name: str) -> None:
+    """After a new check, outcome or route: `python tools/schemas.py`."""
+    text = TOOL.path_of(name).read_text(encoding="utf-8")
+    assert text == TOOL.text_with_enums(name), "run python tools/schemas.py"
 
 
 @pytest.mark.parametrize(
