@@ -178,7 +178,7 @@ class CommandParser(argparse.ArgumentParser):
             sentence += "."
         super().__init__(
             prog=f"selfhost {command}",
-            usage=f"%(prog)s [OPTIONS] {usage_of(command)}",
+            usage=f"%(prog)s [OPTIONS] {usage_of(command)}".rstrip(),
             description=sentence,
             formatter_class=_HelpFormatter,
             add_help=False,
