@@ -15,6 +15,7 @@ COMMANDS = {
     "machine": "show this machine as selfhost reads it, or known machines",
     "audit": "for CI: judge machines against a policy file",
     "spec": "validate specs of your own, or make one from a model file",
+    "mcp": "tools for agents, over the Model Context Protocol",
     "completion": "print a completion script for bash, zsh or fish",
 }
 

@@ -1,0 +1,346 @@
+"""`selfhost mcp`: tools for agents, over the Model Context Protocol.
+
+An agent starts the command and talks to it over standard input and output: before it downloads a
+model, it asks whether the model runs here. A tool takes the arguments of a public function and
+answers with the JSON of that function. The official SDK, the extra `mcp`, speaks the protocol.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .. import api
+from ..core import __version__
+from ..core.errors import SelfhostError, UsageError, WrongTypeError, one_line
+from ..core.files import forget_inputs
+from ..core.purposes import WORKLOAD_PURPOSES
+from ..core.records import Record, shortened
+from ..machine.named import named
+from ..machine.record import Machine
+from ..reports.json import Object
+from .output import bug, write
+from .parser import Options
+
+if TYPE_CHECKING:
+    from mcp.server import Server
+    from mcp.types import CallToolResult
+
+# an agent reads an answer whole, and pays for its length
+_LISTED_MODELS = 10
+_LISTED_MACHINES = 10
+_INSTRUCTIONS = """\
+Before you download, recommend or start an open-weight model, call `check`. `route` is the answer: \
+`local` (it runs here; `commands` start it), `api` (use one of `api_offers`), `neither` or \
+`unknown` (a deciding fact could not be read; `findings` say which, and what to do). `list` names \
+what runs here. The tools only read: they download nothing and open no internet connection."""
+
+# the JSON schema of each argument; those of a Workload have the names of its fields
+ARGUMENTS: Mapping[str, Object] = {
+    "model": {
+        "type": "string",
+        "description": "such as mistral-7b, llama3.1:8b, a Hugging Face id, or the path of a "
+        "model file",
+    },
+    "models": {
+        "type": "array",
+        "items": {"type": "string"},
+        "minItems": 2,
+        "description": "names as for `model`",
+    },
+    "machine": {
+        "type": "string",
+        "description": "another machine than this one, in words: 'macbook air m2 16gb', "
+        "'RTX 3060, 32 GB of RAM', 'i5-8250U 16GB', 'm6a.xlarge'",
+    },
+    "context_tokens": {
+        "type": "integer",
+        "minimum": 1,
+        "description": "context of each user, in tokens (default: 4096)",
+    },
+    "quantization": {
+        "type": "string",
+        "description": "such as Q4_K_M or Q8_0 (default: what suits the machine)",
+    },
+    "runtime": {
+        "type": "string",
+        "description": "such as llama.cpp, ollama, transformers, vllm or mlx",
+    },
+    "purpose": {
+        "type": "string",
+        "enum": list(WORKLOAD_PURPOSES),
+        "description": "sets context, prompt and wait where they are not stated",
+    },
+    "prompt_tokens": {
+        "type": "integer",
+        "minimum": 1,
+        "description": "length of a prompt: gives the time to the first token",
+    },
+    "max_wait_seconds": {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "description": "longest useful wait for the first token behind that prompt",
+    },
+    "parallel": {
+        "type": "integer",
+        "minimum": 1,
+        "description": "users at once, each with a context of their own (default: 1)",
+    },
+    "min_tokens_per_second": {
+        "type": "number",
+        "minimum": 0,
+        "description": "lowest useful speed for each user (default: 2; 0: any)",
+    },
+    "private": {
+        "type": "boolean",
+        "description": "nothing may leave the machine, so no API",
+    },
+    "commercial": {
+        "type": "boolean",
+        "description": "the license must allow commercial use",
+    },
+    "license": {
+        "type": "string",
+        "description": "accepted licenses, such as 'Apache-2.0 OR MIT'",
+    },
+    "use": {
+        "type": "string",
+        "description": "only models made for it, such as chat, code or reasoning",
+    },
+    "modality": {
+        "type": "string",
+        "description": "only such models: text, vision, embedding, image, …",
+    },
+    "top": {
+        "type": "integer",
+        "minimum": 1,
+        "description": f"how many models to list (default: {_LISTED_MODELS})",
+    },
+}
+_WORKLOAD = (
+    "context_tokens",
+    "quantization",
+    "runtime",
+    "purpose",
+    "prompt_tokens",
+    "max_wait_seconds",
+    "parallel",
+    "min_tokens_per_second",
+    "private",
+    "commercial",
+    "license",
+)
+
+
+class Tool(Record):
+    """A tool: the function that answers, whose docstring tells agents what for, and the names of
+    its arguments.
+    """
+
+    answer: Callable[..., Object]
+    arguments: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+
+    @property
+    def description(self) -> str:
+        """The docstring in one line; empty under `python -OO`."""
+        return " ".join((self.answer.__doc__ or "").split())
+
+    @property
+    def input_schema(self) -> Object:
+        """The JSON schema of the arguments."""
+        return {
+            "type": "object",
+            "properties": {name: ARGUMENTS[name] for name in self.arguments},
+            "required": list(self.required),
+            "additionalProperties": False,
+        }
+
+
+def check(model: str, **fields: Any) -> Object:
+    """Can this machine download and run the model, or is an API the practical route? Ask before a
+    download: the answer has the size, the memory, the speed and the commands to type.
+    """
+    return api.check(model, **fields).to_json()
+
+
+def list_models(*, top: int = _LISTED_MODELS, **fields: Any) -> Object:
+    """The models that suit this machine, best first: each with its route, memory, download and
+    speed.
+    """
+    return api.rank(top=top, **fields).to_json()
+
+
+def plan(model: str, **fields: Any) -> Object:
+    """The least machine that runs the model (`least`), and the first known machines that do, the
+    smallest first. `machines_not_listed` counts the other known machines.
+    """
+    answer = api.plan(model, **fields).to_json()
+    machines = answer["machines"]
+    answer["machines"] = machines[:_LISTED_MACHINES]
+    answer["machines_not_listed"] = len(machines[_LISTED_MACHINES:])
+    return answer
+
+
+def compare(models: Sequence[str], **fields: Any) -> Object:
+    """Two models or more side by side on one machine: the answer of `check` for each, with license
+    and openness.
+    """
+    return api.compare(models, **fields).to_json()
+
+
+def machine(machine: str | None = None) -> Object:
+    """What is known of this machine, and from where: memory, processor, accelerators, disks and
+    installed runtimes. With `machine`: what is known of the machine that the words describe.
+    """
+    if machine is None:
+        return Machine.read().to_json()
+    if not isinstance(machine, str):
+        raise WrongTypeError(f"machine must be text, not {machine!r}")
+    described, _ = named(machine)
+    return described.to_json()
+
+
+TOOLS: Mapping[str, Tool] = {
+    "check": Tool(
+        answer=check, arguments=("model", "machine", *_WORKLOAD), required=("model",)
+    ),
+    "list": Tool(
+        answer=list_models,
+        arguments=("top", "use", "modality", "machine", *_WORKLOAD),
+    ),
+    "plan": Tool(answer=plan, arguments=("model", *_WORKLOAD), required=("model",)),
+    "compare": Tool(
+        answer=compare,
+        arguments=("models", "machine", *_WORKLOAD),
+        required=("models",),
+    ),
+    "machine": Tool(answer=machine, arguments=("machine",)),
+}
+
+
+def run(words: Sequence[str]) -> int:
+    """Answer one agent until it closes standard input; returns 0."""
+    Options.read("mcp", words)
+    server = _server()
+    if sys.stdin is not None and sys.stdin.isatty():
+        write(
+            "selfhost mcp waits for an agent on standard input (Ctrl-C ends it)\n",
+            to_error=True,
+        )
+    # the run is as long as the agent's: what it reads is not kept
+    forget_inputs()
+    _serve(server)
+    return 0
+
+
+def _serve(server: Server[Any]) -> None:
+    """Serve standard input and output until the input ends."""
+    import anyio
+    from mcp.server.stdio import stdio_server
+
+    async def serve() -> None:
+        async with stdio_server() as (requests, answers):
+            await server.run(requests, answers, server.create_initialization_options())
+
+    anyio.run(serve)
+
+
+def _server() -> Server[Any]:
+    """The server of the SDK with the tools. Raises `SelfhostError` where there is no SDK."""
+    try:
+        from mcp import types
+        from mcp.server import Server
+    except ImportError:
+        raise SelfhostError(
+            "`selfhost mcp` needs version 2 of the official MCP SDK",
+            remedy='pip install "mcp>=2" beside selfhost',
+        ) from None
+
+    async def list_tools(
+        _context: object, _request: types.PaginatedRequestParams | None
+    ) -> types.ListToolsResult:
+        tools: list[types.Tool] = []
+        for name, tool in TOOLS.items():
+            tools.append(
+                types.Tool(
+                    name=name,
+                    description=tool.description,
+                    input_schema=tool.input_schema,
+                    annotations=types.ToolAnnotations(
+                        read_only_hint=True, open_world_hint=False
+                    ),
+                )
+            )
+        return types.ListToolsResult(tools=tools)
+
+    async def call_tool(
+        _context: object, request: types.CallToolRequestParams
+    ) -> types.CallToolResult:
+        return result(request.name, request.arguments or {})
+
+    return Server(
+        "selfhost",
+        version=__version__,
+        instructions=_INSTRUCTIONS,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+    )
+
+
+def result(name: str, arguments: Mapping[str, Any]) -> CallToolResult:
+    """The answer of a tool, as text and as an object; an error, or a bug, as its sentence and
+    remedy.
+    """
+    import json
+
+    from mcp.types import CallToolResult, TextContent
+
+    try:
+        answer = answer_of(name, arguments)
+    except Exception as error:
+        problem = error if isinstance(error, SelfhostError) else bug(error)
+        content = TextContent(type="text", text=sentence(problem))
+        return CallToolResult(content=[content], is_error=True)
+    # without spaces: each is a token that the agent pays
+    text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+    content = TextContent(type="text", text=text)
+    return CallToolResult(content=[content], structured_content=answer)
+
+
+def answer_of(name: str, arguments: Mapping[str, Any]) -> Object:
+    """The JSON with which a tool answers; an argument that is null states nothing.
+
+    Raises `SelfhostError`, also for a tool or an argument that does not exist.
+    """
+    tool = TOOLS.get(name)
+    if tool is None:
+        raise UsageError(
+            f"there is no tool {shortened(name)!r}",
+            remedy=f"call one of {', '.join(TOOLS)}",
+        )
+    stated: Object = {}
+    for key, value in arguments.items():
+        if key not in tool.arguments:
+            # what is passed over in silence would be taken for judged
+            names = ", ".join(tool.arguments)
+            message = f"`{name}` takes no argument {shortened(key)!r}"
+            raise UsageError(message, remedy=f"its arguments are {names}")
+        if value is not None:
+            stated[key] = value
+    for key in tool.required:
+        if key not in stated:
+            description = ARGUMENTS[key]["description"]
+            message = f"`{name}` needs the argument {key!r}"
+            raise UsageError(message, remedy=description)
+    return tool.answer(**stated)
+
+
+def sentence(error: SelfhostError) -> str:
+    """What is wrong and, where the text does not say it yet, what to do."""
+    text = str(error)
+    remedy = one_line(error.remedy or "")
+    if remedy in text:
+        return text
+    return f"{text} ({remedy})"
