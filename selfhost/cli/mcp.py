@@ -255,7 +255,7 @@ def _server() -> Server[Any]:
     except ImportError:
         raise SelfhostError(
             "`selfhost mcp` needs version 2 of the official MCP SDK",
-            remedy='pip install "mcp>=2" beside selfhost',
+            remedy='install it beside selfhost: pip install "mcp>=2"',
         ) from None
 
     async def list_tools(

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 import selfhost
+from helpers.figures import PACKAGE
+from helpers.paths import ROOT
 from helpers.written import validate
 from selfhost import SelfhostError, Workload
 from selfhost.cli.main import main
@@ -288,6 +290,20 @@ class TestServer:
         assert "selfhost list --all" in content.text
 
 
+def test_one_module_imports_the_sdk_and_of_its_transports_stdio() -> None:
+    """The SDK can serve HTTP too, which selfhost does not."""
+    imported: dict[str, set[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        modules = re.findall(
+            r"^ *(?:from|import) ((?:mcp|anyio)\b[\w.]*)", text, re.MULTILINE
+        )
+        if modules:
+            imported[path.relative_to(PACKAGE).as_posix()] = set(modules)
+    names = {"anyio", "mcp", "mcp.server", "mcp.server.stdio", "mcp.types"}
+    assert imported == {"cli/mcp.py": names}
+
+
 @pytest.mark.parametrize("family", ["AF_INET", "AF_INET6"])
 def test_the_proof_can_fail(family: str) -> None:
     """Where the server's process asks for an internet socket, it is refused."""
@@ -305,7 +321,7 @@ def test_the_page_shows_lines_that_agents_can_read() -> None:
     """The JSON and TOML of docs/agents.md start the command."""
     import tomllib
 
-    page = Path(__file__).parents[2].joinpath("docs", "agents.md").read_text("utf-8")
+    page = (ROOT / "docs" / "agents.md").read_text("utf-8")
     started = {"command": "selfhost", "args": ["mcp"]}
     shown = json.loads(page.split("```json\n")[1].split("```")[0])
     assert shown == {"servers": {"selfhost": {"type": "stdio", **started}}}
