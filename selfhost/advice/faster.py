@@ -25,6 +25,9 @@ from ..machine.record import Machine
 _LEAST_GAIN = 1.3
 # the largest batch that programs are commonly run with: a prompt of an agent is read in a few
 _LARGE_BATCH_TOKENS = 2048
+# half the bytes of 16 bits; people report some loss, and more with fewer bits
+# (lmstudio-ai/lmstudio-bug-tracker#1740, 2026-04, of llama.cpp)
+_SMALLER_CACHE = "q8_0"
 # options of programs, by what they change
 _MICRO_BATCH, _BATCH = "micro_batch_tokens", "batch_tokens"
 
@@ -83,6 +86,14 @@ def _candidates(judged: Judged) -> Iterator[_Candidate]:
         yield _Candidate(
             what="the model's own draft block",
             workload=same.replace(draft=need.OWN_BLOCK),
+        )
+    is_in_part = judged.placement == "split"
+    keeps_smaller = _SMALLER_CACHE in runtime.kv_cache_types
+    if stated.kv_cache_type is None and is_in_part and keeps_smaller:
+        # what then fits the GPUs whole is many times as fast
+        yield _Candidate(
+            what=f"a KV cache of {_SMALLER_CACHE}, which is a little less exact",
+            workload=same.replace(kv_cache_type=_SMALLER_CACHE),
         )
     if judged.speed is None or not judged.speed.crossing_seconds:
         # a larger batch gains where weights in RAM cross to a GPU for each

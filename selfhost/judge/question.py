@@ -69,6 +69,7 @@ def _question(
     files: NamedFiles,
 ) -> Question:
     """The question in the type that was asked for, else in the model's usual one."""
+    _refuse_purpose(spec, stated)
     _refuse_long_prompt(spec, stated)
     request = named_as_listed(spec, _as_understood(spec, stated), files, catalogue)
     if spec.closed:
@@ -136,6 +137,14 @@ def _as_understood(spec: ModelSpec, stated: Workload) -> Workload:
     if names_own_draft(spec, stated.draft):
         changes["draft"] = need.OWN_BLOCK
     return stated.replace(**changes)
+
+
+def _refuse_purpose(spec: ModelSpec, workload: Workload) -> None:
+    """Raise where the purpose needs a model that does some work with text, and this writes none."""
+    if workload.wanted_use is not None and spec.modality not in GENERATING:
+        raise fault(
+            "purpose", "purpose-no-text", model=spec.name, purpose=workload.purpose
+        )
 
 
 def _refuse_long_prompt(spec: ModelSpec, workload: Workload) -> None:

@@ -490,7 +490,13 @@ class Verdict(Judged, Report):
     @cached_property
     def waits(self) -> tuple[Wait, ...]:
         """The waits for the first token of a text; none where no pace is known."""
-        return self.further.waits()
+        waits = self.further.waits()
+        prompt_tokens = self.workload.prompt_tokens
+        if waits or prompt_tokens is None or self.decode_tokens_per_second is None:
+            return waits
+        assert self.speed is not None
+        seconds = self.speed.first_token_seconds
+        return (Wait(prompt_tokens=prompt_tokens, what=None, seconds=seconds),)
 
     @cached_property
     def faster(self) -> tuple[Any, ...]:

@@ -341,9 +341,8 @@ def _wait_rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
         else:
             limit = ""
             if verdict.workload.max_wait_seconds is not None:
-                limit = (
-                    f", you wait {units.duration(verdict.workload.max_wait_seconds)}"
-                )
+                longest = units.duration(verdict.workload.max_wait_seconds)
+                limit = f", you allow {longest} (--max-wait)"
             yield name, Span(amount, finding.outcome), note + limit
         # the second row is of the same fact
         name = ""
@@ -595,8 +594,9 @@ def _faster_blocks(verdict: Verdict, carry: str) -> Blocks:
     for setting in verdict.faster:
         yield line()
         if setting.prompt_tokens is None:
+            about, _ = setting.faster.about()
             gain = (
-                f"about {units.speed(setting.faster.likely)} in place of"
+                f"{about} {units.speed(setting.faster.likely)} in place of"
                 f" {units.pace(setting.usual.likely)}"
             )
         else:

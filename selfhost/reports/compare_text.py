@@ -120,11 +120,7 @@ def _facts(compared: Compared, *, verbose: bool) -> dict[str, str]:
 
 def _first_word(verdict: Verdict) -> str:
     """How long the first word takes after the stated prompt; empty where none was stated."""
-    if (
-        verdict.workload.prompt_tokens is None
-        or verdict.speed is None
-        or not verdict.can_run
-    ):
+    if verdict.workload.prompt_tokens is None or verdict.speed is None:
         return ""
     wait = verdict.speed.first_token_seconds
     if wait is None:

@@ -24,6 +24,7 @@ TOP = 20
 # before a model that runs, but not well or not as was asked
 _TIGHT = Span("!", Outcome.WARN)
 _PARTLY_OPEN = "openness-partly"
+_LONG_WAIT = "wait-long"
 # what is free now is told where it is less than this share of what models may take (assumed)
 _NEARLY_ALL = 0.95
 
@@ -165,7 +166,7 @@ def _table(rows: Sequence[Verdict], *, wide: bool) -> Table:
 
 def _sign(row: Verdict) -> Span:
     """The sign of the answer, `!` where it runs with a reservation that the footer explains."""
-    if row.can_run and (_is_tight(row) or row.has(_PARTLY_OPEN)):
+    if row.can_run and (_is_tight(row) or row.has(_PARTLY_OPEN, _LONG_WAIT)):
         return _TIGHT
     return Span(ANSWERS[row.route].sign, row.route)
 
@@ -205,6 +206,8 @@ def _legend(rows: Sequence[Verdict]) -> list[str]:
         reasons.append("little memory left, or a limit must be raised first")
     if any(row.has(_PARTLY_OPEN) for row in running):
         reasons.append("only partly as open as you asked")
+    if any(row.has(_LONG_WAIT) for row in running):
+        reasons.append("more than two minutes until the first word")
     if not reasons:
         return []
     return [f"{_TIGHT}: {'; '.join(reasons)}"]

@@ -154,7 +154,10 @@ def _least_rows(plan: Plan, least: Least, *, verbose: bool) -> Iterator[FigureRo
     needs_gpu = _needs_own_gpu_memory(least)
     gpu_memory = units.binary(least.accelerator.memory_bytes, up=True)
     if needs_gpu:
-        yield "GPU memory", gpu_memory, "on one GPU: RAM alone is not enough"
+        why = "on one GPU, which the runtime needs"
+        if plan.workload.max_wait_seconds is not None:
+            why = "on one GPU: few processors read the prompt in time"
+        yield "GPU memory", gpu_memory, why
     yield "RAM", units.binary(least.memory_bytes, up=True), _reserve_words(least)
     if not needs_gpu:
         beside = known_figure(
