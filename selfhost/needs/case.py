@@ -120,10 +120,15 @@ class Companions(Record):
 
 
 class Cells(Record):
-    """The cells of llama.cpp's cache, `full` of each stream: `tokens` is `n_ctx`, of all sequences
-    together; in a unified cache they share one stream. `states` are the recurrent ones of each.
-    `batch` as set. `whole_windows`: layers with a window keep the whole context (`swa_full`: the
-    library's default, not its programs'). `flash`: attention without stored scores.
+    """The cells of llama.cpp's cache, and the batches in which they are filled.
+
+    - `tokens`: of all sequences together (`n_ctx`).
+    - `streams`: one of each sequence, or of a unified cache one in all (`n_stream`).
+    - `states`: recurrent states that are kept of each sequence.
+    - `batch`: tokens that are computed at once, as set (`n_ubatch`).
+    - `whole_windows`: layers with a window keep the whole context (`swa_full`: the library's
+      default, not its programs').
+    - `flash`: attention without stored scores.
     """
 
     tokens: int
@@ -144,7 +149,7 @@ class Cells(Record):
 
     @property
     def micro_batch(self) -> int:
-        """Tokens that are computed at once."""
+        """Tokens that are computed at once, bounded by the context."""
         return min(self.batch, self.tokens)
 
     @property

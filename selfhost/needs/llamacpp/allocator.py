@@ -2,9 +2,9 @@
 out, exact to the byte (ggml/src/ggml-alloc.c of llama.cpp 0c1e570).
 
 A tensor gets memory when it is computed, and gives it back after its last reader. A view has no
-memory: it reads, or writes, the memory of another tensor. Operations that always write over their
-only source (scales, biases, activations, the weight of a norm) change nothing, so no graph here has
-them. All sizes are bytes.
+memory: it reads, or writes, the memory of another tensor. An operation that writes over its only
+source (most scales, biases and activations, the weight of a norm) changes nothing, so graphs here
+leave it out where nothing else reads that source. All sizes are bytes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ INDEX_BYTES = 8
 # the last hole of the buffer has no end: the buffer grows into it
 _ENDLESS = 1 << 80
 
-# the lengths of a tensor's dimensions, its rows first, as ggml counts them
+# the lengths of a tensor's dimensions, that of a row first (`ne` of ggml_tensor)
 Sides = tuple[int, ...]
 
 
@@ -32,8 +32,8 @@ class Node:
     has. `overwrites`: the result may take the place of a source. `given`: an input, and `kept`: an
     output, which no other tensor may replace. `placed`: it is in a graph already, and has a `size`,
     the bytes that it takes in the buffer. `strided`: its rows do not follow each other. `readers`
-    and `views` count what still needs the tensor while the graph runs, and `start` is its address
-    then, -1 without memory.
+    and `views` count what still needs the tensor while the graph runs (`n_children`, `n_views`),
+    and `start` is its address then, -1 without memory, as of a view.
 
     The methods add a tensor that is made of this one. What they compute does not matter here, only
     where the result lies: in memory of its own, over this tensor, or in its memory.
@@ -250,7 +250,8 @@ class Allocator:
 
 def _takes_place_of_source(node: Node) -> bool:
     """Whether the result overwrites a source: the first of the same layout, which is no output,
-    and which neither another operation nor a view needs (ggml_gallocr_allocate_node).
+    and which neither another operation nor a view needs (ggml_gallocr_allocate_node). A view is
+    none: llama.cpp never marks it `allocated`.
     """
     layout = node.layout
     for source in node.sources:

@@ -57,8 +57,8 @@ class _Attended(NamedTuple):
 
 
 def cache_inputs(graph: Graph, heads: Attention, value_row_length: int) -> CacheInputs:
-    """The inputs of these layers, made once for all layers with the same cells
-    (llm_graph_input_attn_kv). Without flash attention each value has a place of its own.
+    """The inputs of these layers, made once for all that have a window, or none, and keys of that
+    length (llm_graph_input_attn_kv). Without flash attention each value has a place of its own.
     """
     window = window_of(graph.model, heads)
     key = window is None, heads.key_length
@@ -68,7 +68,7 @@ def cache_inputs(graph: Graph, heads: Attention, value_row_length: int) -> Cache
     streams = graph.room.streams
     cells = graph.room.cells_of_layer(window)
     values = tokens if graph.flash else tokens * value_row_length
-    # the largest power of two in the length
+    # the largest power of two that divides the length, 64 or more
     key_block = max(_ROTATED_VALUES, heads.key_length & -heads.key_length)
     key_rotation = None
     if _is_rotated(graph.room.key_type, heads, heads.key_length):

@@ -31,7 +31,7 @@ _FLOAT_BYTES = 4
 
 
 def compute_buffer(case: Case) -> Term:
-    """The buffer once the context is full."""
+    """The buffer once the context is full: replayed on the architecture's graph, else a guess."""
     if case.device is None:
         return _buffer_in_ram(case)
     return _with_copies(case, _buffer_on_device(case))
@@ -42,7 +42,6 @@ def _buffer_in_ram(case: Case) -> Term:
     prompt.
     """
     size = _replayed_bytes(case, case.room, case.logits_rows)
-    reserved = _reserved_bytes(case)
     if size is None:
         return _guess(case)
     after_one_batch = _replayed_bytes(case, case.room_of_first_batch, case.logits_rows)
@@ -51,7 +50,8 @@ def _buffer_in_ram(case: Case) -> Term:
     line = f"{size:,} bytes"
     if low < size:
         line += f"; {size - low:,} bytes less are touched by one short prompt"
-    how = How.EXACT if high == reserved else How.COMPUTED
+    # llama.cpp tells what it reserves: exact where all of that is touched
+    how = How.EXACT if high == _reserved_bytes(case) else How.COMPUTED
     return term("compute", size, how, _replay_source(case), line, low=low, high=high)
 
 

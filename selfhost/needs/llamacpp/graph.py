@@ -114,6 +114,7 @@ def exact_compute_bytes(
     """
     if row.graph is None or not _is_buildable(model, row):
         return None
+    # a round of all layers is one that nothing repeats: the graph is built whole
     for patterns_at_once in (1, 2, model.layers):
         shortened = _shortened(model, row, patterns_at_once)
         graph = Graph(model, row, room, logits_rows, on_device=on_device)
@@ -130,9 +131,9 @@ def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
     """Whether each layer has parts that are known here, and each part once."""
     groups = (*model.attention, *model.recurrent, *model.feed_forward)
     parts = Counter((type(group), layer) for group in groups for layer in group.layers)
-    if {layer for _, layer in parts} != set(range(model.layers)) or max(
-        parts.values()
-    ) > 1:
+    if {layer for _, layer in parts} != set(range(model.layers)):
+        return False
+    if max(parts.values()) > 1:
         return False
     if not all(_is_known_attention(heads) for heads in model.attention):
         return False
@@ -226,7 +227,8 @@ def _repeating(
         if rounds <= 3:
             continue
         end = begin + rounds * round_layers
-        # what the third round reads has to be read once more behind it
+        # the second round and the third leave the same only if what both read, as the masks of
+        # their attention, is still to be read behind the third: by a fourth, or by other layers
         read = {id(layer.attention) for layer in layers[begin : begin + period]}
         read_later = {id(layer.attention) for layer in layers[end:]}
         written_rounds = 3 if read <= read_later else 4

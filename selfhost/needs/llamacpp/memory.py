@@ -96,7 +96,7 @@ def _beside_weights(case: Case) -> _BesideWeights:
 
 
 def _keys_and_values(case: Case) -> Term | Unread | None:
-    """The KV cache: the sum of its rows. None where no layer has one."""
+    """The KV cache: Σ layers × bytes of a cell × cells × streams. None where no layer has one."""
     groups = cache_groups(case.model, with_room=True)
     if not groups:
         return None
@@ -167,10 +167,10 @@ def _states(case: Case) -> Term | None:
 
 
 class CacheRows(Record):
-    """Equal layers of a KV cache: what a row of each holds, and how many rows there are.
+    """Equal layers of a KV cache: what a cell of each holds, and how many cells a stream has.
 
-    `unsure_cells`: rows more, if llama.cpp ignores a window of which was not checked that it does
-    not. `before` and `after` stand around the number of layers in the line of arithmetic.
+    `unsure_cells`: how many more it has if llama.cpp ignores the layers' window; 0 where that was
+    checked. `before` and `after` stand around the number of layers in the line of arithmetic.
     """
 
     layers: int
@@ -192,7 +192,7 @@ class CacheRows(Record):
         return self.cells * self._bytes_per_cell(room)
 
     def unsure_bytes_in(self, room: Cells) -> int:
-        """Bytes of the cells that there may be more."""
+        """Bytes of the unsure cells."""
         return self.unsure_cells * self._bytes_per_cell(room)
 
 
