@@ -23,9 +23,9 @@ from ..core.tables import shipped_record
 from ..core.workload import Workload
 from ..judge.checks.space import given_by
 from ..judge.pace.rates import BANDWIDTH_SHARE, bandwidth, gpu_of, shared_gpu_of
-from ..judge.pace.text import BATCH_TOKENS
 from ..judge.record import TIGHT_CODES, Judged
 from ..machine.record import Accelerator, Machine
+from ..needs.case import MICRO_BATCH_TOKENS
 from ..needs.quantization import BLOCKS
 
 _LEAST_BITS = min(8 * size / count for count, size in BLOCKS.values())
@@ -232,7 +232,7 @@ def share_on(judged: Judged, most: float = 1.0) -> float:
     crossing_seconds = judged.speed.crossing_seconds if judged.speed else None
     if judged.placement == "split" and crossing_seconds:
         half = factors("half")
-        seconds = crossing_seconds * half["prompt_tokens"] / BATCH_TOKENS
+        seconds = crossing_seconds * half["prompt_tokens"] / MICRO_BATCH_TOKENS
         share *= share_of_pace(1 / max(seconds, 1e-3), 1 / half["seconds_of_crossing"])
     worth = factors("worth")
     if judged.has("license-not-known", "license-unconfirmed"):

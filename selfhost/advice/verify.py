@@ -22,9 +22,9 @@ from ..core.workload import KV_CACHE_TYPES, Workload
 from ..judge.checks.runtime import how_to_measure
 from ..judge.pace import Range, Speed
 from ..judge.pace.rates import threads_range
-from ..judge.pace.text import BATCH_TOKENS
 from ..judge.record import Verdict
 from ..machine.record import Machine
+from ..needs.case import MICRO_BATCH_TOKENS
 from ..needs.records import MemoryNeed, Term
 from .run_record import (
     ALL_MEMORY,
@@ -149,7 +149,7 @@ def _batch_option(run: Run, catalogue: Catalogue) -> dict[str, str]:
     """The batch of the run, in the words of its program; its usual one where the run tells none."""
     if run.runtime not in catalogue.runtime_ids():
         return {}
-    batch = str(run.batch_tokens or BATCH_TOKENS)
+    batch = str(run.batch_tokens or MICRO_BATCH_TOKENS)
     options = catalogue.runtime(run.runtime).named_options
     return {
         name: batch
@@ -363,7 +363,7 @@ class _Prediction(Record):
         least = LEAST_TOKENS[seen.term]
         if is_prompt and self._reads_on_gpu:
             # fewer of a prompt take a GPU as long as a batch
-            least = BATCH_TOKENS
+            least = MICRO_BATCH_TOKENS
         if seen.tokens is not None and seen.tokens < least:
             return _why("few", tokens=seen.tokens, least=least)
         return self._why_in_ram()
@@ -439,7 +439,7 @@ class _Prediction(Record):
             if run.context_tokens is None:
                 return _why("no-context")
             if self._computed_more:
-                return _why("other-buffer", batch=BATCH_TOKENS)
+                return _why("other-buffer", batch=MICRO_BATCH_TOKENS)
         if term in ("weights", "repacked_weights") and self._repacked_unasked:
             return _why("repacked")
         return self._why_in_ram()
@@ -461,7 +461,7 @@ class _Prediction(Record):
         room for the logits of a whole batch, a server for one a sequence.
         """
         run = self.run
-        if run.batch_tokens not in (None, BATCH_TOKENS):
+        if run.batch_tokens not in (None, MICRO_BATCH_TOKENS):
             return True
         if (run.output_tokens or 0) > max(run.parallel or 1, run.states):
             return True

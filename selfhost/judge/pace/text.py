@@ -24,8 +24,8 @@ from ...core import units
 from ...core.records import FrozenDict, Record
 from ...machine import gpus
 from ...machine.record import Machine
-from ...needs import case as needs_case
 from ...needs import in_batches
+from ...needs.case import DRAFTED_TOKENS, MICRO_BATCH_TOKENS, Cells
 from ...needs.quantization import BLOCKS
 from ...needs.records import Needs
 from ..devices import index_of, share_on_shared
@@ -54,8 +54,6 @@ _LEAST_READ_BYTES = 1 << 20
 _ABOUT_AS_FAST = 0.9
 _TOO_SMALL = "the program, not the weights, limits the speed of a model this small"
 _NO_MEMORY_RATE = "neither the memory bandwidth nor the number of cores could be read"
-# tokens of a prompt that llama.cpp computes at once (common/common.h, n_ubatch)
-BATCH_TOKENS = 512
 # what rounding may leave of a model whose layers all lie on GPUs
 _ROUNDED = 1e-6
 # how far a type may be off to count as the experts' own: MXFP4 in gpt-oss
@@ -91,12 +89,14 @@ class PromptPace(NamedTuple):
 class LaidOut(Record):
     """How a model lies on a machine, and how a program computes it there.
 
-    `offloaded`: number of an accelerator -> share of the layers that lie on it; the rest is in RAM,
-    `in_ram_bytes` of the weights, which cross for each `batch_tokens` of a prompt; 0: the prompt is
-    computed where the weights lie. `micro_batch`: tokens that are computed at once. `at_once`: each
-    of several has a part of every layer, instead of whole layers. `experts_apart`: of a mixture,
-    experts are left to the RAM instead of whole layers. `on_shared`: share of the layers that a
-    GPU which shares the RAM computes.
+    - `offloaded`: number of an accelerator -> share of the weights that lie on it. The rest is in
+      RAM, of a split model `in_ram_bytes`.
+    - `batch_tokens`: for so many tokens of a prompt the weights in RAM cross to a GPU once; 0: they
+      do not cross, and the processor computes them.
+    - `micro_batch`: tokens that are computed at once.
+    - `at_once`: each of several GPUs has a part of every layer, instead of whole layers.
+    - `experts_apart`: of a mixture, experts are left to the RAM instead of whole layers.
+    - `on_shared`: share of the layers that a GPU which shares the RAM computes.
     """
 
     machine: Machine
@@ -104,8 +104,8 @@ class LaidOut(Record):
     context_tokens: int | None = None
     offloaded: Mapping[int, float] | None = None
     in_ram_bytes: int = 0
-    batch_tokens: int = BATCH_TOKENS
-    micro_batch: int = BATCH_TOKENS
+    batch_tokens: int = MICRO_BATCH_TOKENS
+    micro_batch: int = MICRO_BATCH_TOKENS
     at_once: bool = False
     experts_apart: bool = False
     on_shared: Range = Range.of(1)
@@ -167,6 +167,7 @@ class LaidOut(Record):
         counts = _parameters_read(step)
         read = sum(counts.values())
         besides_experts = read - experts.used
+        # parameters of experts on GPUs, which hold all that is no expert first
         held = (1 - in_ram) * (besides_experts + experts.all) - besides_experts
         if not experts.all or besides_experts <= 0 or held < 0:
             return None
@@ -205,6 +206,7 @@ class LaidOut(Record):
         slow, likely, fast = (
             self._seconds_with_ram(step, share) for share in self.in_ram
         )
+        # the processor may be the faster one: less in RAM is then no faster end
         return Seconds(slow.slow, likely.likely, min(likely.fast, fast.fast))
 
     def _seconds_on_gpus(self, step: Step) -> Seconds:
@@ -230,7 +232,10 @@ class LaidOut(Record):
         return taken._replace(slow=taken.slow * figures.slower)
 
     def prompt(self, step: Step) -> PromptPace:
-        """How fast a prompt is read, and in what time weights cross to the GPUs for each batch."""
+        """How fast a prompt is read, and in what time weights cross to the GPUs for each batch.
+
+        What lies in RAM is computed by the processor, or crosses and is computed by the GPUs too.
+        """
         on_gpus = self._prompt_on_gpus(step)
         if on_gpus is None:
             return PromptPace(None)
@@ -251,7 +256,7 @@ class LaidOut(Record):
         return PromptPace(1 / taken, crossing)
 
     def _prompt_on_gpus(self, step: Step) -> Seconds | None:
-        """Seconds of a token of a prompt, or of its part on GPUs; None where that is not known."""
+        """Seconds of a token of a prompt, were all layers on GPUs; None where that is not known."""
         taken = []
         for share, gpu in self.gpus:
             computed = gpu_prompt(step, gpu, self.micro_batch)
@@ -366,14 +371,16 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
     if gpu_layers is not None and "cpu_expert_layers" not in settings:
         # it is told how many layers a GPU has, experts and all
         leaves_experts = False
+    cells = _cells(question, placed)
     return LaidOut(
         machine=machine,
         runtime=program,
         context_tokens=workload.context_tokens,
         offloaded=offloaded,
         in_ram_bytes=in_ram_bytes if placed.placement == "split" else 0,
-        batch_tokens=_batch_tokens(question, placed),
-        micro_batch=_micro_batch(question, placed),
+        batch_tokens=cells.batch if cells.copies_weights else 0,
+        # as set: a step is bounded by its prompt
+        micro_batch=cells.batch,
         at_once=at_once,
         experts_apart=leaves_experts,
         on_shared=_share_on_shared(question, placed, machine, gpu_layers),
@@ -405,21 +412,14 @@ def _share_on_shared(
     return share
 
 
-def _batch_tokens(question: Question, placed: Needs) -> int:
-    """Tokens of a prompt for which weights in RAM cross to a GPU once; 0: they do not cross."""
+def _cells(question: Question, placed: Needs) -> Cells:
+    """The cells in the batches that the placed needs are counted for; the usual batch where no
+    GGUF file of known layers is loaded.
+    """
     case = question.case
     if case is None or question.spec.architecture is None or case.format != "gguf":
-        return BATCH_TOKENS
-    room = in_batches(case, placed.batch_tokens).room
-    return room.batch if room.copies_weights else 0
-
-
-def _micro_batch(question: Question, placed: Needs) -> int:
-    """Tokens of a prompt that llama.cpp computes at once."""
-    case = question.case
-    if case is None or question.spec.architecture is None or case.format != "gguf":
-        return BATCH_TOKENS
-    return in_batches(case, placed.batch_tokens).room.batch
+        return Cells(tokens=MICRO_BATCH_TOKENS)
+    return in_batches(case, placed.batch_tokens).room
 
 
 def processor_seconds(machine: Machine, step: Step) -> Seconds | None:
@@ -492,13 +492,14 @@ def processor_prompt(step: Step, machine: Machine) -> Range | None:
 
 
 def gpu_prompt(
-    step: Step, gpu: Gpu, batch_tokens: int = BATCH_TOKENS
+    step: Step, gpu: Gpu, batch_tokens: int = MICRO_BATCH_TOKENS
 ) -> Seconds | None:
     """Seconds of a token of a prompt that a GPU reads in batches of so many tokens; None where
     nothing tells how fast it computes.
 
     A batch takes the longer of computing its matrices and of reading all weights, then attention,
-    and a fixed time for each layer; from Python no less than launching its operations.
+    and a fixed time for each layer; from Python no less than launching its operations. A mixture
+    with a rate of its own (`of_experts`) takes its operations at that rate, and attention.
     """
     rates = prompt_rates(gpu.device, step)
     active = sum(step.parameters_met().values())
@@ -778,7 +779,7 @@ def _verifying(step: Step, way: LaidOut, single: Seconds) -> Amount:
     """How many times as long as a token of a mixture a step takes that verifies all proposed tokens
     and one more: each of them chooses experts of its own, whose weights are read too.
     """
-    experts = _read_experts(step, needs_case.DRAFTED_TOKENS + 1)
+    experts = _read_experts(step, DRAFTED_TOKENS + 1)
     reading = _reading_seconds(_alone(step), way)
     share = experts.share * min(1.0, reading / single.likely)
     longer = [1 + share * (growth - 1) for growth in experts.growth]
