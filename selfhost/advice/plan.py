@@ -50,7 +50,7 @@ _MOST_BYTES_PER_SECOND = 2000 * units.GB
 # to which a bandwidth is searched
 _STEP_BYTES_PER_SECOND = units.GB // 10
 _CORES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
-# of two facts that are searched for together, one must leave room for the other
+# how much faster the cores must be than is wanted, so that slower memory may do
 _HEADROOM = 2.0
 # the best first
 _ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.NEITHER, Route.API)
@@ -305,7 +305,9 @@ def _comes_as_one_reads(best: Judged) -> bool:
 
 
 class _Found(Record):
-    """The question as judged on the least machine; on one without limits where there is none."""
+    """The question as judged on the least machine; where none is told, on one without limits, or on
+    the machine that a check of the model itself refuses.
+    """
 
     judged: Judged
     least: Least | None = None
@@ -345,9 +347,9 @@ def _least_on(platform: _Platform, smallest: Workload) -> _Found:
     question = platform.question
     vast = platform.machine
     needs = question.needs
-    nowhere = _Found(judged=judge(question, vast))
+    without_least = _Found(judged=judge(question, vast))
     if needs is None or needs.memory is None:
-        return nowhere
+        return without_least
     sizes = _sizes(platform, needs)
     in_ram_bytes = sizes.beside
     if platform.runs_in_ram:
@@ -356,7 +358,7 @@ def _least_on(platform: _Platform, smallest: Workload) -> _Found:
     memory_bytes = reserve_bytes + in_ram_bytes
     # a need stated as one figure may not say what lies in RAM beside the accelerators
     if memory_bytes == 0 or max(memory_bytes, sizes.card) > MAX_MEMORY_BYTES:
-        return nowhere
+        return without_least
     machine = vast.replace(
         memory_total_bytes=memory_bytes,
         memory_limit_bytes=memory_bytes,
@@ -507,7 +509,10 @@ class _Paced(Record):
 
 
 def _with_wanted_pace(question: Question, machine: Machine, wanted: float) -> _Paced:
-    """The machine with the least bandwidth and cores that reach `wanted` tokens per second."""
+    """The machine with the least bandwidth and cores that reach `wanted` tokens per second.
+
+    The cores come first: the fewest that are `_HEADROOM` times as fast with memory of any speed.
+    """
 
     def reaches(pace: float, cores: int, steps: int) -> bool:
         faster = _with_bandwidth(machine, cores, steps)

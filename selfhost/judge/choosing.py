@@ -124,6 +124,7 @@ def choose(candidates: Iterable[Candidate], machine: Machine) -> Judged:
     """The first candidate that is good, else the one of the least rank; of equals the first."""
     best: tuple[Rank, Candidate, Judged] | None = None
     for candidate in candidates:
+        # the usual defaults are judged already
         judged = candidate.search.usual
         if candidate.question is not judged.question:
             judged = judge(candidate.question, machine)

@@ -118,9 +118,10 @@ def _is_too_slow(layout: Judged) -> bool:
 
 
 def _best_of_slow(slow: Sequence[Judged]) -> Judged:
-    """The first that is perhaps fast enough; on accelerators the last that has them as they are.
+    """The first that may be fast enough, else the first.
 
-    Before any accelerator that other programs hold now, and before one that is unread.
+    Where that lies on an accelerator: the last that lies on accelerators, read or not, which no
+    other program has to leave first.
     """
     perhaps_fast = [layout for layout in slow if not layout.failed]
     candidates = perhaps_fast or slow
@@ -134,7 +135,7 @@ def _best_of_slow(slow: Sequence[Judged]) -> Judged:
 
 
 def _nearest_to_fit(seen: Sequence[Judged]) -> Judged:
-    """The layout in RAM, and where more memory would mend it the one that lacks least."""
+    """The layout in RAM, unless more memory would mend it and another lacks less of it."""
     in_ram = [layout for layout in seen if layout.placement == "host"]
     last = (in_ram or seen)[-1]
     if last.lacking_bytes() == inf:
@@ -225,20 +226,20 @@ def _served_in_turn(question: Question, machine: Machine) -> Judged | None:
     """The layout of as many users as memory holds at once; None where it does not hold one."""
     users = question.workload.parallel
 
-    def layout_for(number: int) -> Judged:
+    def layout_of(number: int) -> Judged:
         workload = question.workload.replace(parallel=number)
         return best_layout(
             asked_under(question, workload, machine), machine, at_any_pace=True
         )
 
     def most_that(has_room: Callable[[Judged], bool]) -> int:
-        return count_while(lambda number: has_room(layout_for(number)), range(1, users))
+        return count_while(lambda number: has_room(layout_of(number)), range(1, users))
 
     # as many as have room without an option that makes it slower, else as many as have room with it
     at_once = most_that(_fits_as_it_is) or most_that(lambda layout: layout.fits)
     if not at_once:
         return None
-    layout = layout_for(at_once)
+    layout = layout_of(at_once)
     placed = layout.needs
     assert placed is not None
     assert question.step is not None

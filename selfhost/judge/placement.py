@@ -209,6 +209,7 @@ class _BesideRam(Record):
         if number is not None:
             counted = min(counted, number)
         rooms = [_free_bytes(place) for place in group]
+        # the first place has the first layers, with a part of a layer one more
         ends = [-(-counted * free // sum(rooms)) for free in accumulate(rooms)]
         shares = list[Share]()
         for place, (start, stop) in zip(group, pairwise([0, *ends]), strict=True):
@@ -216,6 +217,7 @@ class _BesideRam(Record):
                 shares.append(Share(place.where, stop - start))
         if not shares:
             return self.needs
+        # shares begin with the last layers, before which the output matrix was counted as one
         shares.reverse()
         last = shares[0]
         shares[0] = Share(last.where, last.layers - 1)

@@ -288,8 +288,8 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
         return _Loaded(spec=spec, runtime=None, files=files, local_files=files.are_here)
     local_files = files.are_here
     if files.formats and not set(files.formats) & set(runtime.formats):
-        # another program's files are made of the published ones, or downloaded; converters read
-        # such a type, and write another
+        # the program cannot load the named files: its own are downloaded, or made of the published
+        # ones; the type of an original, such as bfloat16, is none to make them in
         local_files = False
         if quantization in DTYPES:
             quantization = None

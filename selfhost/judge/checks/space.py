@@ -28,10 +28,7 @@ from . import (
     warning,
 )
 
-# What the system needs for itself beside a model: assumed. Ubuntu Server 24.04 asks for 1 GB; an
-# idle desktop of macOS or Windows takes about 3 GiB, below the 4 GB that Windows 11 asks for.
-# Inside a limit only what that leaves out is kept for the system, and a little for the other
-# processes in there.
+# what is kept for the other processes inside a limit: the system has what the limit leaves out
 _CONTAINER_RESERVE_BYTES = 64 * MIB
 
 
@@ -48,6 +45,8 @@ class _SystemMemory(Record):
     desktop_bytes: int = 4 * GB
 
 
+# What the system needs for itself beside a model: assumed. Ubuntu Server 24.04 asks for 1 GB; an
+# idle desktop of macOS or Windows takes about 3 GiB, below the 4 GB that Windows 11 asks for.
 # A system without a desktop keeps at most one part in so many of a small machine: Debian 12's
 # installation guide asks for 256 MB without a desktop, and boards and instances of 1 GiB run it.
 # What a desktop with its programs needs beside a model: Ubuntu Desktop 24.04 and Windows 11 ask for
@@ -113,8 +112,9 @@ def given_by(machine: Machine, workload: Workload) -> Given:
     reserve = _reserve_of(machine, workload)
     idle = _less(machine.memory_limit_bytes, reserve.size_bytes)
     now = machine.memory_available_bytes
-    total = machine.memory_total_bytes or _MARGIN_PART * reserve.size_bytes
-    margin = min(reserve.size_bytes, total // _MARGIN_PART)
+    margin = reserve.size_bytes
+    if machine.memory_total_bytes:
+        margin = min(margin, machine.memory_total_bytes // _MARGIN_PART)
     is_stated = workload.reserve_bytes is not None
     if is_stated:
         # a stated reserve stays free, also of what is free now
@@ -363,10 +363,13 @@ class _HostNeed(Record):
         return undecided("memory-unread", has=has, why=why)
 
     def _too_small(self) -> Ruling | None:
-        """That even the least is more than the least of what was read; None where it is not."""
+        """That the RAM, its limit or what counts of it is less than even the least need; None where
+        none is.
+        """
         given = self.given
         idle = given.idle_bytes
         has = self.read_bytes
+        # by default, what is free now is no bound where the limit was not read
         if given.basis != "default" or idle is not None:
             has = _least(has, given.ceiling_bytes)
         if has is None or self.low <= has:
