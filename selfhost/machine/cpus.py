@@ -19,6 +19,7 @@ from ..core.records import Record, Stated, read_by
 from ..core.tables import shipped_table, unchecked_record
 from ..core.units import words_of
 
+# the slow end, the likely figure and the fast end
 Ends = tuple[float, float, float]
 # what cores compute, by `vectors`, of a row that does not say more
 CORE_OF = {
@@ -242,7 +243,9 @@ def share_of(kind: str, most_mts: float = inf) -> Share:
 
 
 class _Columns(NamedTuple):
-    """The two counts of cores in `guest_cores` around a count; the smallest twice below it."""
+    """The places in `guest_cores` of the counts next to a number of cores. Both are the same place
+    for a count of the table, and for a number outside of it.
+    """
 
     below: int
     above: int
@@ -405,7 +408,9 @@ def _count_signs(shape: str) -> int:
 
 
 def _fits(shape: str, word: str) -> bool:
-    """Whether a word has the shape of a model number; its signs are those of the table."""
+    """Whether a word has the shape of a model number: `#` any digit, `+` any but 0, `?` any sign,
+    and `*` at the end whatever follows, but no digit behind `#`.
+    """
     start = shape.removesuffix("*")
     rest = word[len(start) :]
     if len(word) < len(start) or (rest and start == shape):
@@ -461,14 +466,17 @@ def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]
 
 
 def names_a_kind_alone(words: AbstractSet[str]) -> bool:
-    """Whether words tell a kind of processor and nothing more, `core i9`; a maker is none."""
+    """Whether words tell a kind of processor and nothing more: `core i9`, `dual xeon gold`. A maker
+    alone, `intel`, is no kind.
+    """
     beside = {*_table().beside_kind, *MAKERS}
-    kind: set[str] = set()
+    telling: set[str] = set()
     for word in words:
         if word not in beside and count_of(word) == 1:
-            kind.add(word)
-    around = class_of(" ".join(kind or words - {*MAKERS}))
-    return around is not UNKNOWN_CLASS and kind.issubset(around.words)
+            telling.add(word)
+    # `xeon gold` has only words that stand beside others, of which `xeon` tells a class
+    around = class_of(" ".join(telling or words - {*MAKERS}))
+    return around is not UNKNOWN_CLASS and telling.issubset(around.words)
 
 
 def number_words() -> Mapping[str, int]:
@@ -521,7 +529,7 @@ def _count_table() -> _CountTable:
 
 
 def _count_row(series: Processor, words: AbstractSet[str]) -> CountRow | None:
-    """The row of a series that fits these words best."""
+    """The row of a series that fits these words best; None where none fits."""
     values = _count_table().series.get(series.name, ())
     return _best_row([unchecked_record(CountRow, row) for row in values], words)
 
@@ -541,20 +549,21 @@ class Cores(Record):
 
 
 def cores_of(name: str) -> Cores | None:
-    """The cores of all processors that a name tells, by number, series or class."""
+    """The cores of all processors that a name tells: by the number in it, else by its series of
+    servers, else by its class. None where no class is known.
+    """
     series = processor_of(name)
     count = count_of(name)
-    if series is None:
-        return cores_of_class(class_of(name), count)
-    row = _count_row(series, words_of(name))
-    if row is not None:
-        threads = row.threads or series.threads
-        return cores_from(row.cores, row.performance, threads=threads, count=count)
-    if series.cores:
-        fewest = max(1, round(_FEWEST_SHARE * series.cores))
-        usual = max(1, round(_USUAL_SHARE * series.cores))
-        cores = (fewest, usual, series.cores)
-        return cores_from(cores, threads=series.threads, count=count)
+    if series is not None:
+        row = _count_row(series, words_of(name))
+        if row is not None:
+            threads = row.threads or series.threads
+            return cores_from(row.cores, row.performance, threads=threads, count=count)
+        if series.cores:
+            fewest = max(1, round(_FEWEST_SHARE * series.cores))
+            usual = max(1, round(_USUAL_SHARE * series.cores))
+            cores = (fewest, usual, series.cores)
+            return cores_from(cores, threads=series.threads, count=count)
     return cores_of_class(class_of(name), count)
 
 

@@ -341,6 +341,7 @@ def _guest(about: Description, processor: str | None) -> _Guest:
     `UnknownMachineError` where neither is told.
     """
     stated = 0
+    # the first of them that is told
     for name in ("vcpus", "threads", "cores"):
         stated = stated or about.numbers.get(name, 0)
     if not about.ram_gib and not (processor and stated):

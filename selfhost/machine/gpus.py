@@ -223,11 +223,12 @@ def _rows_called(name: str) -> Sequence[GpuRow]:
 
 @lru_cache(maxsize=256)
 def facts_of(name: str) -> GpuRow:
-    """What the table tells of the GPU of that name: each key as the row with the most words of the
-    name states it that states it at all. `name` is then the whole name that its driver gives; empty
-    where no row fits.
+    """The facts of the GPU of that name, from all rows whose words the name has. Where rows differ,
+    the row with more words counts; a row that leaves a key out takes nothing away. `name` is the
+    whole name that the GPU's driver gives; empty where no row fits.
     """
     facts: FactValues = {"name": "", "words": "", "source": ""}
+    # the row with the most words last, so that it overrides the others
     for row in reversed(_rows_called(name)):
         for key, value in row.__getstate__().items():
             if key not in GpuRow._defaults or value != GpuRow._defaults[key]:
@@ -391,11 +392,14 @@ def series_in(machine: Machine) -> cpus.Processor | None:
 
 
 def _series_around(gpu: str) -> cpus.Processor | None:
-    """The processors that have a GPU in them; None of one that is in none, or in some."""
+    """The processors that have a GPU of that name in them, by what is known of their memory; None
+    where the GPU is not in a processor, or its name may be a card's.
+    """
     facts = facts_of(gpu)
     memory = facts.integrated
     if memory is None:
         return None
+    # a name that fits two GPUs has the memory of the one and the name of the other
     if facts_of(facts.name).integrated is not memory:
         return None
     return cpus.Processor(

@@ -26,6 +26,7 @@ def read(
     if root is not None and os.path.abspath(root) != os.path.abspath("/"):
         return _read_tree(os.fsdecode(root))
     machine = read_machine().replace(is_this_one=True)
+    # no tree is measured, not even `/`, which is this machine
     if not measure or root is not None or _is_hidden():
         return machine
     from .probes.bandwidth import with_measured
@@ -80,6 +81,7 @@ def read_machine(host: Host | None = None) -> Machine:
     why = "the system does not state it, and it was not measured"
     remedy = "measure it on the machine itself: `selfhost machine --measure`"
     facts.put(BANDWIDTH, None, why=why, remedy=remedy)
+    # the reason of every fact that no probe told: which probe would have is not recorded
     failures: list[str] = []
     for probe in _probes(host.system):
         try:
@@ -117,7 +119,9 @@ def _probes(system: str) -> Sequence[Probe]:
 
 
 def _machine_of(host: Host, facts: Facts, why_missing: str) -> Machine:
-    """The machine that has these facts, with what tells who and where it is masked."""
+    """The machine that has these facts. What would tell its user and its place in a network is
+    masked. `why_missing`: the reason of a fact that no probe told anything of.
+    """
     from .probes.masks import masked, masks
 
     for fact in FACTS:

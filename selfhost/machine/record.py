@@ -1,6 +1,8 @@
-"""Machine: what was read of a computer, as plain values or None, each with where it was read or
-why it could not be. The annotation of a field states its kind, `read_by` what it may be; a
-fault of a record names its key.
+"""Machine: the facts that were read of a computer. A fact is a plain value, and `sources` says
+where it was read; or it is None, and `unread` says why, and what to do about it.
+
+The annotation of a field states its type, `read_by` its bounds or its choices. `Machine.from_json`
+reads both, so that a faulty record is told by the key that is wrong.
 """
 
 from __future__ import annotations
@@ -429,7 +431,7 @@ _NO_LONGER = Unread(
     reason="what was read no longer applies to the machine as you stated it",
     remedy="state it by --set",
 )
-# of these none is above one behind it
+# sizes of a machine or an accelerator: none is above one that stands after it
 _SIZES = (
     "memory_available_bytes",
     "memory_limit_bytes",
@@ -477,7 +479,7 @@ def _explained(values: FactValues) -> tuple[Unread, ...]:
     is_missing = _missing_facts(values)
     reasons: dict[str, Unread] = {}
     for entry in values["unread"]:
-        # what stands below a fact and is no part of it, as a store that was not read whole, stays
+        # an entry that explains no None stays: `models_present.ollama`, a store not read whole
         if is_missing.get(entry.fact, True):
             reasons.setdefault(entry.fact, entry)
     for fact, lacks in is_missing.items():
@@ -487,10 +489,11 @@ def _explained(values: FactValues) -> tuple[Unread, ...]:
 
 
 def _missing_facts(values: FactValues) -> dict[str, bool]:
-    """By each fact and each part of one that has a reason, whether it is None."""
+    """Whether a fact is None, by its name and by those of its parts: `disks.ollama.free_bytes`."""
     is_missing = {fact: values[fact] is None for fact in FACTS}
     for disk in values["disks"] or ():
         fact = f"disks.{disk.purpose}"
+        # it is listed, so that no reason why it is not there may stay
         is_missing[fact] = False
         is_missing[f"{fact}.free_bytes"] = disk.free_bytes is None
         is_missing[f"{fact}.writable"] = disk.writable is None

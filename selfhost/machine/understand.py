@@ -40,7 +40,8 @@ _NO_GPU = frozenset(("nogpu", "nocard"))
 _LAPTOPS = frozenset(("laptop", "netbook"))
 _MOST_WORDS = 80
 _MOST_LETTERS = 200
-# of sizes that nothing tells apart such a one is a disk's, beside a processor that takes no more
+# of sizes that no word tells apart one from here on is a disk's, where the processor is of a class
+# that takes at most so much RAM
 _LEAST_DISK_GIB = 240
 _MOST_GIB_OF_CLIENTS = 256
 
@@ -512,20 +513,22 @@ def _ram_of(
     has_chip: bool,
     has_sticks: bool,
 ) -> float | None:
-    """The size of the RAM; None where none is told."""
-    small = set(sizes.plain)
+    """The size of the RAM; None where none is told. Of sizes that no word tells apart, as in
+    `ryzen 5600x 16gb 512gb`, one too large for the RAM beside such a processor is a disk's.
+    """
+    no_disks = set(sizes.plain)
     most_gib = cpus.class_of(processor or "").most_gib or 0
     if most_gib <= _MOST_GIB_OF_CLIENTS:
-        small = {gib for gib in small if gib < _LEAST_DISK_GIB}
+        no_disks = {gib for gib in no_disks if gib < _LEAST_DISK_GIB}
     if not sizes.ram:
-        if len(small) > 1 and not has_chip:
-            raise _two_sizes(phrase, small)
+        if len(no_disks) > 1 and not has_chip:
+            raise _two_sizes(phrase, no_disks)
         return min(sizes.plain, default=None)
     ram_gib = max(sizes.ram)
     # `2x 16gb v100 64gb`: it does not tell whether these are modules
     is_unclear = has_sticks or "or" in phrase.words
-    if is_unclear and small and ram_gib not in small:
-        raise _two_sizes(phrase, small.union(sizes.ram))
+    if is_unclear and no_disks and ram_gib not in no_disks:
+        raise _two_sizes(phrase, no_disks.union(sizes.ram))
     return ram_gib
 
 

@@ -11,8 +11,9 @@ from .host import MOUNTINFO, Host
 from .texts import Mount, parse_limit
 
 CGROUP = "/proc/self/cgroup"
-# by version and controller: files of which a group under it has one, but the hierarchy's own top
-# has none (CFTYPE_NOT_ON_ROOT in mm/memcontrol.c); version 1 limits memory in its top, too
+# by version and controller: a group that can limit has at least one of these files, the top of the
+# hierarchy has none (CFTYPE_NOT_ON_ROOT in mm/memcontrol.c). No file is named where every group can
+# limit, the top included: version 1 limits memory there, too
 _MARKS: dict[tuple[int, str], set[str]] = {
     (1, "memory"): set(),
     (1, "cpu"): {"cpu.cfs_quota_us"},
@@ -81,6 +82,7 @@ def _groups_upwards(hierarchy: _Hierarchy) -> Iterator[Group]:
     mount = _mount_that_shows(hierarchy)
     root = mount.root.rstrip("/")
     point = mount.point.rstrip("/")
+    # `/a/b` in steps: "", "a", "b"; the mount itself is the group of "" alone
     steps = hierarchy.path[len(root) :].rstrip("/").split("/")
     while steps:
         below = "/".join(steps)

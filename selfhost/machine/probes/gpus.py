@@ -31,8 +31,8 @@ _CUDA_MASK = "CUDA_VISIBLE_DEVICES"
 _FACT = "accelerators"
 _MAX_BYTES = 2**50
 _REGISTRY = "the registry"
-# metrics of a processor's own graphics are of revision 2 or 3, those of cards of revision 1, as
-# kgd_pp_interface.h of Linux has them
+# `gpu_metrics` begins with its size in two bytes and its revision in one: 2 or 3 of the graphics in
+# a processor, 1 of a card (struct metrics_table_header in kgd_pp_interface.h of Linux)
 _REVISIONS_INSIDE = (b"\2", b"\3")
 
 
@@ -72,7 +72,9 @@ def _cards_in(reads: Iterable[Cards]) -> list[Accelerator]:
 
 
 def _whys(reads: Iterable[Cards], *, has_cards: bool) -> Sequence[Why]:
-    """Where there are cards, those without memory say why; else whatever may hide one."""
+    """Why something is unread. Where there are cards: why the memory of some was not read; where
+    there are none: why one may be there that does not show.
+    """
     whys: list[Why] = []
     for read in reads:
         is_silent = read.lacks_memory or not has_cards
@@ -271,8 +273,9 @@ def _first_match(
 
 
 def _intel_card(host: Host, folder: str) -> Accelerator:
-    """A card of Intel's. The driver xe states its memory by tile; i915 states none."""
-    # the driver i915 tells nothing of the memory
+    """A card of Intel's. Its memory is the sum of its tiles, as the driver xe states them; it is
+    unread where one tile's is, and with the driver i915, which lists no tiles.
+    """
     total: int | None = 0
     for name in host.listdir(folder):
         if not re.fullmatch(r"tile\d+", name):
@@ -341,7 +344,7 @@ def _read_windows(host: Host) -> list[Cards]:
     if _CUDA_MASK in host.env or _has_memory(nvidia):
         cards = others
     elif len(others) < len(cards):
-        # the registry has NVIDIA's, too
+        # NVIDIA's driver is silent, but the registry lists its cards
         nvidia = []
     if not cards:
         return nvidia

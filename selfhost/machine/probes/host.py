@@ -93,8 +93,8 @@ class Host:
     `env` are its variables, `system` its kind (linux, macos, windows), `architecture` its
     processor's, as Linux calls it, or None; `release` that of Linux in small letters; `home` is
     empty where no absolute one is set. `mounts` are in mount order, and empty where they cannot be
-    read. `why` has for each path that was read why it does not say what is looked for, or cannot be
-    read.
+    read. `why` has a clause for each path that was read: why it could not be, else that it does not
+    say what is looked for. A probe that finds nothing in a file gives it as the reason.
     """
 
     live = True
@@ -207,7 +207,9 @@ class Host:
         return sorted([self._decoded(name) for name in names])
 
     def sizes(self, *parts: str) -> dict[str, int | None]:
-        """Bytes of each file in a folder, None of a folder, 0 of a link that leads nowhere."""
+        """By their names, the bytes of the files in a folder; None for a folder in it, 0 for a link
+        that leads nowhere. `OSError` where the folder is there and cannot be listed.
+        """
         sizes: dict[str, int | None] = {}
         try:
             entries = os.scandir(self.real(self.join(*parts)))

@@ -110,14 +110,12 @@ def _hardware_bound(total: int, available: int | None) -> _Bound:
     """What the machine itself has; `available` is None on kernels before 3.14."""
     why = f"{_MEMINFO}, MemTotal: no lower limit in any control group that shows here"
     source = f"{_MEMINFO}, MemAvailable"
+    left = None
     if available is None:
-        return _Bound(
-            most=total,
-            why=why,
-            left=None,
-            source=f"{source} is missing (kernel before 3.14)",
-        )
-    return _Bound(most=total, why=why, left=min(available, total), source=source)
+        source += " is missing (kernel before 3.14)"
+    else:
+        left = min(available, total)
+    return _Bound(most=total, why=why, left=left, source=source)
 
 
 def _group_bounds(host: Host) -> list[_Bound]:
@@ -125,6 +123,7 @@ def _group_bounds(host: Host) -> list[_Bound]:
     groups = read_groups(host, "memory")
     files = _FILES_BY_VERSION[groups.version]
     bounds: list[_Bound] = []
+    # the lowest group that states it has it for all groups above, too
     inherited: int | None = None
     for group in groups.levels:
         stat = parse_sizes(host.read_text(f"{group.folder}/memory.stat"))
@@ -156,7 +155,7 @@ def _bound_of(
     all groups above, so that a file without a limit hides none; else it raises `ValueError`.
     """
     most = NO_LIMIT
-    limiting = ""
+    limiting = files.limits[0]
     for file in files.limits:
         limit = parse_limit(host.read_text(f"{group.folder}/{file}"))
         if limit is None and not is_known_above:
@@ -164,23 +163,19 @@ def _bound_of(
         if limit is not None and limit < most:
             most = limit
             limiting = file
-    limiting = limiting or min(files.limits)
     why = fill(_LIMITED, {"group": group.name, "file": limiting, "limit": most})
     used = parse_limit(host.read_text(f"{group.folder}/{files.usage}"))
     inactive = stat.get(f"{files.prefix}inactive_file")
     active = stat.get(f"{files.prefix}active_file")
-    if used is None or inactive is None or active is None:
-        return _Bound(
-            most=most,
-            why=why,
-            left=None,
-            source=fill(_UNREAD_USE, {"group": group.name}),
-        )
-    # what the group could give up: file pages and free slab
-    kept = used - inactive - active - stat.get("slab_reclaimable", 0)
-    left = max(0, most - max(0, kept))
-    room = f"room in control group {group.name}: {limiting} less what is in use besides file cache"
-    return _Bound(most=most, why=why, left=left, source=room)
+    left = None
+    source = fill(_UNREAD_USE, {"group": group.name})
+    if used is not None and inactive is not None and active is not None:
+        # without what the group could give up: file pages and free slab
+        kept = used - inactive - active - stat.get("slab_reclaimable", 0)
+        left = max(0, most - max(0, kept))
+        room = f"room in control group {group.name}: {limiting}"
+        source = f"{room} less what is in use besides file cache"
+    return _Bound(most=most, why=why, left=left, source=source)
 
 
 def _ulimit_bounds(host: Host, facts: Facts) -> list[_Bound]:
