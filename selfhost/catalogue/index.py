@@ -172,9 +172,12 @@ class Catalogue:
         return tuple(faults)
 
     def id_named(self, key: str, *kinds: str, is_own: bool = False) -> str | None:
-        """The id of the model that has this name, as `canonical` writes it, as one of these kinds:
-        "ids", "aliases" or "whole"; `is_own`: of a user's spec. Raises `UnknownModelError` where
-        several have it.
+        """The id of the model that has this name, as `canonical` writes it; None where none has.
+
+        `kinds` says as what the name is looked up, in turn: "ids", "aliases", or "whole" (an id, a
+        repository, a title). For each kind the user's folders are asked before the shipped one, and
+        with `is_own` they alone. Raises `UnknownModelError` where several models of a folder have
+        the name.
         """
         folders: Sequence[SpecFolder] = self._own[::-1] if is_own else self._folders
         for kind in kinds:
@@ -183,14 +186,15 @@ class Catalogue:
                 if key not in names:
                     continue
                 ids = names[key].split("/")
+                # a whole name that is an id means the models of that id alone
                 if kind == "ids" and canonical(ids[0]) != key:
                     continue
-                if len(ids) > 1:
-                    others = ", ".join(ids[:-1])
-                    message = f'"{shortened(key)}" may mean {others} or {ids[-1]}'
-                    remedy = "type one of these names in full"
-                    raise UnknownModelError(message, nearest=ids, remedy=remedy)
-                return ids[0]
+                if len(ids) == 1:
+                    return ids[0]
+                others = ", ".join(ids[:-1])
+                message = f'"{shortened(key)}" may mean {others} or {ids[-1]}'
+                remedy = "type one of these names in full"
+                raise UnknownModelError(message, nearest=ids, remedy=remedy)
         return None
 
     def spellings(self, most_aliases: int | None = None) -> tuple[str, ...]:
@@ -211,7 +215,9 @@ class Catalogue:
         return dict(sorted(by_id.items()))
 
     def current_first(self, ids: Iterable[str]) -> tuple[str, ...]:
-        """The models in that order, each after the open one that supersedes it, which come last."""
+        """The newest of each model's line, in the order of these ids; behind all of them the models
+        that they supersede.
+        """
         current: list[str] = []
         superseded: list[str] = []
         for id in ids:
@@ -222,7 +228,7 @@ class Catalogue:
         return tuple(dict.fromkeys(current + superseded))
 
     def _line_of(self, id: str) -> list[str]:
-        """The model, the open one that supersedes it, what supersedes that, and so on."""
+        """The model, the open one of its modality that supersedes it, and so on to the newest."""
         line = [id]
         while line[-1] in self.outlines:
             outline = self.outlines[line[-1]]
@@ -399,6 +405,7 @@ def names_in(rows: TomlRow, wanted: str) -> dict[str, str]:
         _add_names(aliases, id, values.get("aliases", ()))
     if wanted == "aliases":
         return aliases
+    # a name that is an id means that model, whatever repository or title is called so, too
     return {**titles, **repositories, **ids}
 
 
@@ -406,10 +413,9 @@ def _add_names(meanings: dict[str, str], id: str, names: Iterable[str]) -> None:
     """Let each of the names mean the model `id` too."""
     for name in names:
         key = canonical(name)
-        others = meanings[key].split("/") if key in meanings else []
-        if id in others:
-            others.remove(id)
-        meanings[key] = "/".join([*others, id])
+        ids = meanings[key].split("/") if key in meanings else []
+        if id not in ids:
+            meanings[key] = "/".join([*ids, id])
 
 
 def _repositories_of(values: TomlRow) -> list[str]:

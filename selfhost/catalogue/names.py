@@ -43,7 +43,7 @@ _FILE_ENDINGS = (*_WEIGHTS_ENDINGS, ".json", ".toml")
 # longer ones are no path of any system
 _LONGEST_PATH = 10_000
 _QUOTES = " \t\n\"'`,;"
-# the model of what stands before a form: its name, its account, the form, the catalogue
+# takes a name without its form, its account, the form and the catalogue, and returns the model
 _Reading = Callable[[str, str, Form | None, Catalogue], "Resolution | None"]
 
 
@@ -233,15 +233,16 @@ def is_bare_weights(name: str) -> bool:
 
 
 def read(
-    typed: str, catalogue: Catalogue, *, otherwise: bool = False
+    typed: str, catalogue: Catalogue, *, indirectly: bool = False
 ) -> Resolution | None:
     """The model of a name, a line, an address, a repository or a file; None for no known one.
 
-    `otherwise`: the name is that of a base model, or has its maker in front.
+    `indirectly`: not the name itself is looked up. It is taken for that of a base model from which
+    the model was tuned, then for one with its maker in front.
     """
     if len(typed) > MAX_NAME_LENGTH or not canonical(typed):
         return None
-    if not otherwise and _is_plain(typed):
+    if not indirectly and _is_plain(typed):
         match = model_named(typed, catalogue)
         if match is not None:
             return match
@@ -252,10 +253,10 @@ def read(
         if longer is not None:
             note = f"{name} is read as {name}b."
             return longer.replace(notes=(note, *longer.notes))
-    for match, form in matches(name, catalogue, otherwise=otherwise):
+    for match, form in matches(name, catalogue, indirectly=indirectly):
         resolution = _with_form(match, form, name, catalogue)
         if resolution is not None:
-            return _as_typed(resolution, typed, otherwise=otherwise)
+            return _as_typed(resolution, typed, indirectly=indirectly)
     return None
 
 
@@ -267,9 +268,11 @@ def _is_plain(typed: str) -> bool:
     return letters.isalnum() and not typed.lower().endswith(FILE_ENDINGS)
 
 
-def _as_typed(resolution: Resolution, typed: str, *, otherwise: bool) -> Resolution:
-    """A resolution with what follows from the name as it was typed."""
-    if otherwise:
+def _as_typed(resolution: Resolution, typed: str, *, indirectly: bool) -> Resolution:
+    """A resolution without a repository of which nothing is known, and with `names_file`: a single
+    word that states a quantization, and is neither a program's form nor a repository.
+    """
+    if indirectly:
         # the typed spelling is not known, so neither is the repository
         resolution = resolution.replace(repository=None)
     if resolution.quantization is None or resolution.runtime or resolution.repository:
@@ -279,11 +282,13 @@ def _as_typed(resolution: Resolution, typed: str, *, otherwise: bool) -> Resolut
 
 
 def matches(
-    name: str, catalogue: Catalogue, *, otherwise: bool = False
+    name: str, catalogue: Catalogue, *, indirectly: bool = False
 ) -> Iterator[tuple[Resolution, Form | None]]:
-    """Known models, each with what the rest of the name says of its files."""
+    """Known models, each with what the rest of the name says of its files (None: there is no rest).
+    The whole name comes first, then the name without one word of its end, two, and so on.
+    """
     readings: tuple[_Reading, ...] = (_literal,)
-    if otherwise:
+    if indirectly:
         name = name.removesuffix(":latest")
         readings = (_from_base, _by_maker)
     owner, _, rest = name.rpartition("/")
@@ -359,7 +364,9 @@ def serves(form: Form, spec: ModelSpec, catalogue: Catalogue) -> bool:
 
 
 def _is_wide_qat(form: Form, spec: ModelSpec, name: str, catalogue: Catalogue) -> bool:
-    """Whether it is the maker's, trained for 4 bits, of models whose token table then has 16."""
+    """Whether the files are Google's own of a model that was trained for 4 bits, of those whose
+    table of tokens has 16 bits all the same.
+    """
     account, _, file = name.rpartition("/")
     if spec.architecture is None or account.lower() not in ("", "google"):
         return False
@@ -494,9 +501,11 @@ def _literal(
 
 
 def _holds_original(owner: str, form: Form | None) -> bool:
-    """Whether files of an account hold the weights of the model that they are named for: a form
-    that others make is evidence enough; of files that hold the weights as they are only an account
-    that publishes no others.
+    """Whether files of an account hold the weights of the model that they are named for.
+
+    They do where the account publishes other people's models alone (CONVERTERS), and where the name
+    is a file's or states a form that others make of a model, as `-AWQ`. A name that states no form,
+    or a container alone (`-GGUF`), is no evidence.
     """
     if owner.lower() in CONVERTERS:
         return True
@@ -532,13 +541,16 @@ def _tuned_by_base(catalogue: Catalogue) -> Mapping[str, Sequence[tuple[str, str
 def _from_base(
     base: str, owner: str, form: Form | None, catalogue: Catalogue
 ) -> Resolution | None:
-    """The model of the same size that was tuned from the base model of this repository."""
+    """The model that was tuned from the base model of this repository, and has its size; of several
+    the one whose name is nearest.
+    """
     if form is not None and form.runtime is not None:
         return None
     key = canonical(base)
     tuned = []
     for account, spec_id in _tuned_by_base(catalogue).get(key, ()):
         is_account = owner.lower() in (account, "", *CONVERTERS)
+        # it states the sizes of the typed name, or that states none
         if is_account and sizes_in(spec_id) >= sizes_in(key):
             tuned.append(spec_id)
     if not tuned:

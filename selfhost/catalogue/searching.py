@@ -59,7 +59,7 @@ def resolve(typed: str, catalogue: Catalogue) -> Resolution:
     `UnknownModelError` for anything else, with the nearest names.
     """
     _refuse_no_name(typed)
-    resolution = read(typed, catalogue) or read(typed, catalogue, otherwise=True)
+    resolution = read(typed, catalogue) or read(typed, catalogue, indirectly=True)
     if resolution is not None:
         return resolution
     name = unwrap(typed)
@@ -156,7 +156,8 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
         if error is not None:
             return error
     message = _not_in_catalogue(unknown, catalogue)
-    for hint in _hints(unknown, catalogue):
+    hint = next(_hints(unknown, catalogue), None)
+    if hint is not None:
         return _hinted_error(message, hint, unknown.form, catalogue)
     error = _thing_error("line", unknown, catalogue)
     if error is not None:
@@ -247,15 +248,18 @@ class _Beginning(Record):
 
 
 class _Things:
-    """The entries of one table of `things.toml`, ready to be found by a name."""
+    """The entries of one table of `things.toml`, ready to be found by a name.
+
+    An entry of `thing` has its title and its `aliases` as names; one of another table has names
+    that are compared as a `whole`, and `names` with which the names of models begin.
+    """
 
     def __init__(self, table: str, entries: Mapping[str, TomlRow]) -> None:
         self._is_hosted = table == "hosted"
-        # any of the names that a person may have meant is such an entry's
+        # the entries of `thing`
         self._by_alias: dict[str, str] = {}
-        # the first of these names is such an entry's
+        # those of the other tables; the beginnings by their first letter
         self._by_whole_name: dict[str, str] = {}
-        # by the first letter
         self._beginnings: dict[str, list[_Beginning]] = {}
         self._places = {about: place for place, about in enumerate(entries)}
         for about, facts in entries.items():
@@ -277,10 +281,14 @@ class _Things:
         begun.append(_Beginning(pattern=pattern, about=about))
 
     def name_of(self, keys: Sequence[str]) -> str | None:
-        """The first entry that goes by one of these names, as `canonical` writes them."""
+        """The entry that stands first in the table, of those that a name means; None for none.
+
+        `keys` are the ways to read what was typed, as `canonical` writes them. Any of them may be
+        an alias; whole names and beginnings are compared with the first alone.
+        """
         found = [self._by_alias[key] for key in keys if key in self._by_alias]
         key = keys[0]
-        # a tune that is named for a hosted model states its size
+        # who tunes a model names it after a hosted one: such a name states a size, or ends so
         is_tune = self._is_hosted and (sizes_in(key) or key.endswith("-distill"))
         if not is_tune:
             found += self._named_whole_or_begun(key)
@@ -306,7 +314,7 @@ def _things_of(catalogue: Catalogue, table: str) -> _Things:
 
 
 def _hints(unknown: _UnknownName, catalogue: Catalogue) -> Iterator[_Hint]:
-    """The models that the name most likely stands for, the likeliest first."""
+    """The models that the name may stand for, the likeliest first: the first is told."""
     yield from _in_unknown_form(unknown, catalogue)
     yield from _same_name(unknown, catalogue)
     alike = _alike_of(catalogue)
@@ -348,14 +356,13 @@ def _in_unknown_form(unknown: _UnknownName, catalogue: Catalogue) -> Iterator[_H
             why = f"{typed[2]} is not a known quantization"
             remedy = f"`selfhost show {quote(spec_id)} -v` lists what there is"
             yield _Hint(spec_id=spec_id, why=why, remedy=remedy)
-    for match, form in matches(unknown.whole, catalogue):
-        if form is not None:
-            spec_id = match.spec_id
-            holds = f"its name says that it holds {spec_id} in another format"
-            why = f"{holds} ({form.written}), whose size is not known"
-            remedy = "for the known formats: {plain}"
-            yield _Hint(spec_id=spec_id, why=why, remedy=remedy)
-        break
+    match, form = next(matches(unknown.whole, catalogue), (None, None))
+    if match is not None and form is not None:
+        spec_id = match.spec_id
+        holds = f"its name says that it holds {spec_id} in another format"
+        why = f"{holds} ({form.written}), whose size is not known"
+        remedy = "for the known formats: {plain}"
+        yield _Hint(spec_id=spec_id, why=why, remedy=remedy)
 
 
 def _same_name(unknown: _UnknownName, catalogue: Catalogue) -> Iterator[_Hint]:
@@ -364,11 +371,11 @@ def _same_name(unknown: _UnknownName, catalogue: Catalogue) -> Iterator[_Hint]:
         return
     owner = shortened(unknown.owner)
     remedy = "if it holds the same weights: {check}"
-    for match, _ in matches(unknown.last_part, catalogue):
+    match, _ = next(matches(unknown.last_part, catalogue), (None, None))
+    if match is not None:
         spec_id = match.spec_id
         why = f'this repository of "{owner}" may hold other weights than {spec_id}'
         yield _Hint(spec_id=spec_id, why=why, remedy=remedy)
-        break
 
 
 class _Repository(Record):
@@ -401,7 +408,7 @@ class _Alike:
         for word in set(key.split("-")):
             self._places_by_word.setdefault(word, set()).add(place)
         if not re.search(r"\d", key):
-            # a word without a number names many repositories: only its account's is meant
+            # many accounts have a repository called by words alone: that of this account is meant
             key = canonical(repository.name)
         self._place_by_key[key] = place
 
@@ -430,7 +437,9 @@ def _alike_of(catalogue: Catalogue) -> _Alike:
 
 
 def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
-    """The open model whose name stands in that of its tune: `qwen3-abliterated:8b`."""
+    """The open model whose name stands in that of its tune, in words that follow one another or, as
+    in `qwen3-abliterated:8b`, with the size apart. The words around it must state no other size.
+    """
     for inside, others in _parts_of(words):
         name = "-".join(inside)
         # an alias or a short id may be the name of a family

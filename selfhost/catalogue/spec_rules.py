@@ -350,8 +350,11 @@ def _implausible_sizes(record: Any) -> Iterator[Misfit]:
 
 
 def _broken_relations(record: Any, width: int | None) -> Iterator[Misfit]:
-    """The rules of `related` that the record breaks."""
+    """The rules of `related` that the record breaks. A size that the record does not have, such as
+    `embedding_length` of a layer, is the model's `width`.
+    """
     for rule in record.related.split(","):
+        # `kv_heads divides heads`, then the kinds of layer it is for; empty where no rule is stated
         key, name, other, *kinds = rule.split() or ("", "", "")
         if not key or (kinds and record.kind not in kinds):
             continue
