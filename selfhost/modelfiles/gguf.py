@@ -129,7 +129,9 @@ def _headers(path: str, paths: Sequence[str]) -> list[Header]:
 
 
 def _quantization(model: GgufModel) -> str:
-    """Tensors of a type that `general.file_type` does not allow outweigh it, which is noted."""
+    """The quantization that `general.file_type` states, if some matrices have its type or the type
+    that llama-quantize falls back to; else that of the tensors, with a note where one was stated.
+    """
     types = _types_by_elements(model.tensors)
     stated = model.values.get("general.file_type")
     name = ""
@@ -246,7 +248,12 @@ def _loaded_tensors(model: GgufModel) -> tuple[FileTensors, ...]:
 
 
 def _parameters(model: GgufModel, architecture: Architecture | None) -> Parameters:
-    """Of a model whose tensors are not those of its row: all elements of the file."""
+    """The parameters in all, those that a token uses, and those of blocks that predict more tokens.
+
+    They are counted from the file, without the tables of RoPE, which are no weights. Where the row
+    of the architecture gives the same tensors, its own count is the total. Only the row tells how
+    many of the experts' parameters are not active.
+    """
     total = 0
     predicting = 0
     has_experts = False
@@ -256,7 +263,8 @@ def _parameters(model: GgufModel, architecture: Architecture | None) -> Paramete
             predicting += prod(tensor.shape)
         elif not tensor.name.startswith(("rope_freqs.", "rope_factors_")):
             total += prod(tensor.shape)
-        has_experts = has_experts or "exps." in tensor.name
+        if "exps." in tensor.name:
+            has_experts = True
     active = None if has_experts else total
     if architecture is not None and row_of(architecture) is not UNKNOWN_ROW:
         total_of_row, active_of_row = all_and_active(architecture)
@@ -271,7 +279,9 @@ def _parameters(model: GgufModel, architecture: Architecture | None) -> Paramete
 
 
 def _check_against_row(model: GgufModel, architecture: Architecture) -> None:
-    """Note tensors of the file that are not quite those of its row. Raises where it is another."""
+    """Set `is_as_row`, and note the tensors of the file that are not those of its row but may
+    differ. Raises `Unclear` for one that may not: then the file is of another architecture.
+    """
     if row_of(architecture) is UNKNOWN_ROW:
         raise Unclear(f"its layers lack a part that every {model.name} model has")
     expected = _expected_shapes(architecture)
@@ -280,13 +290,14 @@ def _check_against_row(model: GgufModel, architecture: Architecture) -> None:
     if model.is_as_row:
         return
     differing = sorted({place for place, _ in expected.items() ^ actual.items()})
+    # in these one tensor stands for several of the row's, so that none of the layer is compared
     merged_layers = set()
     for place in actual.keys() - expected:
         if place.name in _TABLE.instead:
             merged_layers.add(place.layer)
     optional = re.compile("|".join(_TABLE.optional))
     for place in differing:
-        # blocks that predict more tokens are left out
+        # blocks that predict more tokens are not in the row
         is_predicting = model.layers <= place.layer < model.blocks
         if is_predicting or place.layer in merged_layers:
             continue

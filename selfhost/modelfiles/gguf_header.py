@@ -201,7 +201,9 @@ class _Reader:
         self.place += count
 
     def _need(self, count: int) -> None:
-        """Have that many more bytes in memory."""
+        """Have that many more bytes in memory. Raises where the file ends before them, and where
+        they lie beyond the longest header that is read.
+        """
         end = self.place + count
         if end > self.file_bytes:
             what = f"it has {self.file_bytes:,} bytes and ends inside its header"
@@ -252,7 +254,9 @@ class _Reader:
         return self._text_of(length)
 
     def name(self, what: str) -> str:
-        """The next text, which is the name of that: a longer one than a name has is a fault."""
+        """The next text, which names something: `what` says what the name is. A text that is longer
+        than any name is a fault.
+        """
         length = self.uint64()
         if length > _MAX_TEXT_BYTES:
             self.damaged(f"a {what} of {length:,} bytes")
@@ -265,17 +269,19 @@ class _Reader:
 
     def skip_texts(self, count: int) -> None:
         """Go on behind so many texts. The vocabulary is such a list, and most of a header."""
-        # at least their lengths must be there
+        # at least their lengths must be there, which bounds the count that the file claims
         self._need(8 * count)
         while count:
             count -= self._skip_texts_in_memory(count)
             if count:
                 self._need(8)
+        # the last text, too
         self._need(0)
 
     def _skip_texts_in_memory(self, count: int) -> int:
-        """Go on behind the texts, at most so many, whose lengths are in memory; their number. The
-        last of them may end behind what is in memory, or behind the file.
+        """Go on behind those of so many texts whose lengths are in memory. Returns how many texts
+        that were. The place is then behind the last of them, which may not be in memory yet, nor
+        even in the file.
         """
         content = self._content
         place = self.place

@@ -158,7 +158,9 @@ def open_file(path: str) -> OpenedFile:
 
 @contextmanager
 def readable(path: str, remedy: str | None = None) -> Iterator[None]:
-    """Raise the `SpecError` of a file that cannot be read; `remedy` is for one without its own."""
+    """Raise `SpecError` in place of `Unreadable`. `remedy` is told where that has none itself, and
+    is not the one of a file that is not there.
+    """
     try:
         yield
     except files.Unreadable as error:
