@@ -85,6 +85,7 @@ class Task(Record):
         """What each question comes to; a process of a pool has its own judge."""
         judge = judge or _judges[0]
         slots = self.kind.slots
+        # a task may have several small parts
         parts = same_free_memory_of_cards(slots, self.numbers, self.numbers)
         results: list[Outcomes] = []
         for question in self.questions:
@@ -146,8 +147,10 @@ class _Hardest(NamedTuple):
 
 
 class _Fate:
-    """The machines that fare alike under one entry. Those of which it is not known whether the
-    entry is for them were not judged: they have their `row`, and none of them is the hardest.
+    """The machines that fare alike under one entry, by their `places`.
+
+    Either they were judged: then `hardest` is set, and the row of that machine is made when it is
+    shown. Or it is not known whether the entry is for them: then `row` is set, the same for all.
     """
 
     def __init__(
@@ -393,6 +396,7 @@ class FleetJudge:
         return changed
 
     def _group(self, row: Row, places: Sequence[int], change: str | None) -> Group:
+        # since a baseline only what is newly wrong fails the audit
         exit_code = row.exit_code if change in (None, "new") else 0
         names = self._machines.names
         return Group(

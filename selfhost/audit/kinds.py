@@ -158,7 +158,7 @@ class Machines:
         self.times: list[str | None] = []
         self.kind_of = array("l")
         self.numbers: list[Numbers] = []
-        # many machines have the same labels
+        # many machines have the same labels, which are kept once
         self._labels: dict[Mapping[str, str], Mapping[str, str]] = {}
         for machine in machines:
             self.add(machine)
@@ -299,8 +299,8 @@ class AlikeSearch:
     def machines_that_fare_alike(
         self, boxes: Iterable[list[int]]
     ) -> list[AlikeMachines]:
-        """The machines in these boxes, sorted by what decides there. A box whose worst and best
-        machine differ is halved.
+        """The machines in these boxes, sorted by what decides there. A box is a list of machines by
+        their places; one whose worst and best machine differ is halved.
         """
         found: dict[DecisionKey, _Found] = {}
         waiting = list(boxes)

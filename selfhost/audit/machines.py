@@ -137,6 +137,7 @@ class _Inputs:
     def __init__(self, paths: Sequence[str], stdin: bytes | None) -> None:
         self._paths = dict.fromkeys(paths)
         self._stdin = stdin
+        # how many files were begun
         self._files = 0
         # the numbers of files that are read no further
         self._left: set[int] = set()
@@ -434,7 +435,7 @@ class _Loader:
         self.problems: list[Problem] = []
         self.down: list[Problem] = []
         self._origins: dict[str, _Origin] = {}
-        # by process, the places here of the kinds that it met
+        # by process: for each kind by its number there, its place in `machines.kinds`
         self._kinds: dict[int, list[int]] = {}
         self._state = _FileState(0)
 
@@ -523,13 +524,9 @@ class _Loader:
         state = self._state
         if not state.is_left:
             problem = end.problem
-            are_none_down = len(self.down) == state.down_before
-            if (
-                not state.records
-                and not state.faults
-                and are_none_down
-                and problem is None
-            ):
+            are_some_down = len(self.down) > state.down_before
+            has_content = state.records or state.faults or are_some_down
+            if problem is None and not has_content:
                 problem = _problem_of_file(end.file, Unreadable("holds no machine"))
             if problem is not None:
                 state.faults.insert(0, problem)

@@ -52,6 +52,7 @@ _MOST_TOGETHER = 1_000
 # what a [[together]] states itself; all else is of its models
 _KEYS_OF_TOGETHER = ("machines", "severity")
 _NEEDS = ("private", "commercial", "modify", "auditable")
+# keys that are no entry's, and what to do with one that stands there
 _OF_ALL = dict.fromkeys(
     (*_NEEDS, "license"), "write it under [needs]: it holds for every model"
 )
@@ -221,7 +222,9 @@ def _texts_of_facts(table: TomlTable) -> dict[str, str | None]:
 
 
 def _remedy_of_fact(fact: str, problem: Problem) -> str:
-    """What to write in a policy; the advice of the problem is of the command line."""
+    """What to write in a policy. The remedy of a problem says what to type on the command line; of
+    it only what may have been meant is kept: `did you mean RTX 4090? Otherwise …`.
+    """
     meant, otherwise, _ = (problem.remedy or "").partition(" Otherwise ")
     remedy = f"write {fact} = {FACT_KEYS[fact].example}"
     return f"{meant}{otherwise}{remedy}" if otherwise else remedy
@@ -313,8 +316,8 @@ class Match(Record):
         for key, glob in self.labels.items():
             if key not in machine.labels or not fnmatchcase(machine.labels[key], glob):
                 return True
-        fits_any = self.architecture is None or machine.architecture is None
-        if not fits_any and machine.architecture != self.architecture:
+        fitting = (None, self.architecture)
+        if self.architecture is not None and machine.architecture not in fitting:
             return True
         size_bytes = machine.memory_total_bytes
         if size_bytes is None:
@@ -608,7 +611,9 @@ def _note_several(table: TomlTable, number: int, entries: Sequence[Wanted]) -> N
 
 
 def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
-    """Labels that no two entries share: some readers keep the first of two equal names."""
+    """The entries with labels that no two share: some readers keep the first of two equal names. A
+    name that several have is told with all that the entry asks, then with its index, if need be.
+    """
     counts = Counter([wanted.label for wanted in models])
     labels = []
     for wanted in models:

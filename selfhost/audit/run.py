@@ -90,12 +90,9 @@ def _problems(
     if not machines and not problems:
         message = "there is no machine to judge"
         problems.append(Problem(file=policy.file, message=message, remedy=RECORD_IT))
-    unplaced = []
-    if machines:
-        others = _of_other_classes(policy, judging, machines)
-        unplaced = [
-            wanted for wanted in _nowhere(policy, judging) if wanted not in others
-        ]
+    unplaced = _nowhere(policy, judging) if machines else []
+    if _of_other_classes(policy, judging, machines):
+        unplaced = [wanted for wanted in unplaced if not wanted.is_for_classes]
     problems += entry_problems(policy, judging.refused, unplaced, machines)
     if judging.is_cut_off:
         problems.insert(0, _too_many_refused(policy))
@@ -110,8 +107,10 @@ def _nowhere(policy: Policy, judging: FleetJudge) -> list[Wanted]:
 def _of_other_classes(
     policy: Policy, judging: FleetJudge, machines: int
 ) -> list[Wanted]:
-    """The entries for classes to which the only machine does not belong: where a fleet's policy is
-    held against one of its machines they are no fault, as long as another entry is judged there.
+    """The entries for classes to which the only machine does not belong.
+
+    One machine may be held against the policy of its fleet: that entries for other classes select
+    nothing is then no fault, but only where some other entry is judged on the machine.
     """
     nowhere = _nowhere(policy, judging)
     if machines != 1 or len(nowhere) == len(policy.models):
@@ -163,7 +162,8 @@ def problems_of(path: str, judge_entry: PolicyJudge) -> tuple[Problem, ...]:
         question = wanted.question
         if question not in refusals:
             refusals[question] = judge_entry.refusal(wanted)
-            faulty += refusals[question] is not None
+            if refusals[question] is not None:
+                faulty += 1
         refusal = refusals[question]
         if refusal is not None:
             refused[wanted.index] = refusal
@@ -248,6 +248,7 @@ def _missing_machines(audit: Audit, baseline: Baseline, fleet: Fleet) -> list[Pr
     and how many others there are.
     """
     seen = set(fleet.machines.names)
+    # a fault of a machine begins with its name, then NOT_JUDGED
     for problem in (*audit.problems, *fleet.down):
         seen.add(problem.message.partition(NOT_JUDGED)[0])
     names = chain.from_iterable(baseline.rows.values())
@@ -259,6 +260,7 @@ def _missing_machines(audit: Audit, baseline: Baseline, fleet: Fleet) -> list[Pr
     for name in islice(gone, MAX_PROBLEMS + 1):
         text = f"{name}{message}"
         missing.append(Problem(file=baseline.file, message=text, remedy=remedy))
+    # the last one is told as a count
     if len(gone) > len(missing):
         missing[-1] = missing[-1].replace(unlisted=len(gone) - MAX_PROBLEMS)
     return missing
