@@ -380,9 +380,10 @@ class FleetJudge:
             if change_of is not None:
                 parts = self._changed(fate, row, change_of)
             for change, places in parts.items():
+                shown = row
                 if fate.hardest is not None and example not in places:
-                    row = self._row(fate, places[0])
-                yield self._group(row, places, change)
+                    shown = self._row(fate, places[0])
+                yield self._group(shown, places, change)
 
     def _changed(
         self, fate: _Fate, row: Row, change_of: ChangeOf

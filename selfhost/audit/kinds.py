@@ -78,7 +78,7 @@ _OF_ENTRIES = {
     "accelerators": ("memory_free_bytes",),
 }
 # a check of one of these rests on the numbers of that fact, any other on sizes of memory
-_RESTS_ON = {"disk": "disks", "speed": BANDWIDTH}
+_RESTS_ON = {"disk": "disks", "speed": BANDWIDTH, "wait": BANDWIDTH}
 _SORT_OF_FACT = {"disks": "disks", BANDWIDTH: BANDWIDTH}
 _MEMORY = "memory"
 # what tells machines of one kind apart, beside the numbers

@@ -129,7 +129,16 @@ def _ways_for_text(search: Search) -> Iterator[Candidate]:
         elif search.usual.fits:
             yield from _programs_for_many(search)
             yield from _larger_types(search)
+        elif _is_only_too_slow(search.usual):
+            # a program that serves many requests at once may be fast enough
+            yield from _programs_for_many(search)
     yield from _by_tag(search)
+
+
+def _is_only_too_slow(usual: Judged) -> bool:
+    """Whether nothing but its pace or its wait keeps it from running."""
+    deciding = {finding.check for finding in usual.findings if finding.decides}
+    return deciding <= {"speed", "wait"}
 
 
 def _is_type_free(question: Question) -> bool:

@@ -120,8 +120,8 @@ def _is_too_slow(layout: Judged) -> bool:
 def _best_of_slow(slow: Sequence[Judged]) -> Judged:
     """The first that may be fast enough, else the first.
 
-    Where that lies on an accelerator: the last that lies on accelerators, read or not, which no
-    other program has to leave first.
+    Where that lies on an accelerator: the last that lies on accelerators which were read and which
+    no other program has to leave first.
     """
     perhaps_fast = [layout for layout in slow if not layout.failed]
     candidates = perhaps_fast or slow
@@ -129,7 +129,9 @@ def _best_of_slow(slow: Sequence[Judged]) -> Judged:
     if best.placement != "accelerator":
         return best
     for layout in candidates[1:]:
-        if layout.placement == "accelerator" and not layout.has("accelerator-not-now"):
+        if layout.placement != "accelerator":
+            continue
+        if not layout.has("accelerator-not-now", "accelerator-unread"):
             best = layout
     return best
 

@@ -93,7 +93,7 @@ def test_users_without_room_wait_where_the_program_queues_requests(users: int) -
 def test_a_server_with_room_for_all_lets_nobody_wait() -> None:
     verdict = asked(8, runtime="vllm", quantization="bfloat16")
     assert speed_of(verdict).waiting == 0
-    assert "wait" not in shown(verdict)
+    assert "wait for their turn" not in shown(verdict)
 
 
 def test_without_room_for_one_no_queue_helps() -> None:
