@@ -574,7 +574,10 @@ def unchecked_record(kind: type[AnyRecord], values: TomlRow) -> AnyRecord:
     by_field: dict[str, Any] = {}
     for key, value in values.items():
         field = fields[key]
-        by_field[field.name] = _unchecked_value(field.part, value)
+        # most values are texts and numbers, and one table has thousands
+        if isinstance(value, (list, dict)):
+            value = _unchecked_value(field.part, value)
+        by_field[field.name] = value
     return kind(**by_field)
 
 
@@ -596,6 +599,9 @@ def _fields_by_key(kind: type[Record]) -> Mapping[str, _UncheckedField]:
 
 
 def _unchecked_value(part: type[Record] | None, value: Any) -> Any:
+    """The value with its lists as tuples, and with its tables as records of `part`; None: as they
+    stand.
+    """
     if isinstance(value, list):
         return tuple([_unchecked_value(part, entry) for entry in value])
     if part is not None and isinstance(value, dict):
