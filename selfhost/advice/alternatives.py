@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -33,9 +34,10 @@ from ..judge.record import (
 )
 from ..machine.record import Machine
 from ..needs.records import Term
-from .proposals import Proposals
-from .ranking import TIGHT
 from .room import Reach
+
+if TYPE_CHECKING:
+    from .proposals import Proposals
 
 _MOST_ALTERNATIVES = 3
 _SHORTEST_CONTEXT_TOKENS = 1024
@@ -73,6 +75,9 @@ class Search(Record):
     @cached_property
     def proposals(self) -> Proposals:
         """Other models, each judged in place of the judged one."""
+        # here, for most models that are checked run, and none is proposed in their place
+        from .proposals import Proposals
+
         return Proposals(
             judged=self.judged, catalogue=self.catalogue, machine=self.machine
         )
@@ -127,6 +132,9 @@ class Search(Record):
 
     def _alternative(self, judged: Judged, why: str) -> Alternative:
         """The answer for one of them, with the command that asks for it again."""
+        # here, for most models that are checked run, and there is no such answer
+        from .ranking import TIGHT
+
         spec = judged.question.spec
         typed = spec.id
         if spec.id not in self.catalogue and spec.origin:

@@ -16,7 +16,6 @@ from ..catalogue.spec_values import MLX_MODES, PLAIN_DTYPES
 from ..core.records import Record, Stated, Unread
 from ..core.tables import shipped_rows
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
-from .flash_attention import heads_without_flash
 from .quantization import canonical_gguf
 from .records import Device, How, Needs, Term, term, unread
 from .tensors import UNKNOWN_ROW, ArchitectureRow, trained_tokens
@@ -234,6 +233,9 @@ class Case(Record):
         """The heads for which a GPU that computes it stores scores; None for none."""
         if self.gpu_maker not in self.runtime.gpus.cuda_attention:
             return None
+        # here, for a machine without GPUs of these makers asks nothing of them
+        from .flash_attention import heads_without_flash
+
         return heads_without_flash(self.model)
 
     @property

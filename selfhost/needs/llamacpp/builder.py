@@ -12,7 +12,6 @@ from ..tensors import window_of
 from .allocator import Node, fresh, given
 from .attention import attention, latent_attention
 from .feed_forward import experts_and_dense, feed_forward
-from .recurrent import RECURRENCES
 
 if TYPE_CHECKING:
     from .graph import Graph, Layer
@@ -117,6 +116,9 @@ class Builder:
         """What a recurrence makes of the tokens; the same where there is none."""
         if layer.recurrent is None:
             return normed
+        # here, for most models have no recurrent layers
+        from .recurrent import RECURRENCES
+
         return RECURRENCES[layer.recurrent.kind](self.graph, layer.recurrent, normed)
 
     def _is_rotated(self, layer: Layer, heads: Attention) -> bool:

@@ -37,7 +37,6 @@ from .allocator import (
 )
 from .attention import CacheInputs
 from .builder import Builder
-from .recurrent import RECURRENCES
 
 # where tensors begin is a multiple: on a CPU TENSOR_ALIGNMENT of ggml/src/ggml-impl.h, on a device
 # what ggml_backend_cuda_buffer_type_get_alignment of ggml-cuda.cu returns
@@ -142,6 +141,11 @@ def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
             return False
         if feed.beside_dense and not row.expert_norms:
             return False
+    if not model.recurrent:
+        return True
+    # here, for most models have no recurrent layers
+    from .recurrent import RECURRENCES
+
     # a convolution of one input remembers none
     return all(
         group.kind in RECURRENCES and group.convolution != 1
