@@ -11,7 +11,6 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from math import inf
-from typing import NamedTuple
 
 from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import Offer, offers_of, snapshot
@@ -173,7 +172,7 @@ def _longest_context(spec: ModelSpec) -> float:
 # ------------------------------------------------------------------ stand-ins
 
 
-class StandIn(NamedTuple):
+class StandIn(Record):
     """A model that may be offered in place of another one, and why."""
 
     outline: Outline
@@ -198,13 +197,14 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[StandIn]:
             yield stand_in
         seen.add(stand_in.outline.id)
     for stand_in in _others(spec, purpose, catalogue):
-        outline, why = stand_in
+        outline = stand_in.outline
+        why = stand_in.why
         if outline.id in seen:
             continue
         seen.add(outline.id)
         if outline.purpose != purpose:
             why = f"{why}, but not made for {purpose}"
-        yield StandIn(outline, why)
+        yield StandIn(outline=outline, why=why)
 
 
 def _successors(own: Outline | None, catalogue: Catalogue) -> list[StandIn]:
@@ -224,7 +224,7 @@ def _successors(own: Outline | None, catalogue: Catalogue) -> list[StandIn]:
         if followers and followers[0].outline.next is not None:
             # the one that is named first may be retired itself
             said = f"which follows {followers[0].outline.id}, {why}"
-        followers.append(StandIn(last, said))
+        followers.append(StandIn(outline=last, why=said))
     followers.sort(key=lambda follower: follower.outline.next is not None)
     return followers
 
@@ -247,18 +247,18 @@ def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[Sta
         larger = open_ones[bisect_left(open_ones, size, key=_size) :]
         for outline in sorted(larger, key=rank):
             of_family = " of its family" if outline.family == spec.family else ""
-            yield StandIn(outline, f"{_AS_LARGE}{of_family}")
+            yield StandIn(outline=outline, why=f"{_AS_LARGE}{of_family}")
         return
     for outline in sorted(_line_of(spec, catalogue), key=rank):
-        yield StandIn(outline, _SAME_LINE)
+        yield StandIn(outline=outline, why=_SAME_LINE)
     named = spec.availability.open_alternatives if spec.availability else ()
     for id in catalogue.current_first(named):
         nearest = catalogue.outlines.get(id)
         if nearest is not None:
-            yield StandIn(nearest, _NAMED)
+            yield StandIn(outline=nearest, why=_NAMED)
     largest_first = open_ones[::-1]
     for outline in sorted(largest_first, key=rank):
-        yield StandIn(outline, _LARGEST)
+        yield StandIn(outline=outline, why=_LARGEST)
 
 
 def _line_of(spec: ModelSpec, catalogue: Catalogue) -> list[Outline]:

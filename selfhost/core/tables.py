@@ -575,9 +575,10 @@ def unchecked_record(kind: type[AnyRecord], values: TomlRow) -> AnyRecord:
     for key, value in values.items():
         field = fields[key]
         # most values are texts and numbers, and one table has thousands
-        if isinstance(value, (list, dict)):
-            value = _unchecked_value(field.part, value)
-        by_field[field.name] = value
+        is_plain = not isinstance(value, (list, dict))
+        by_field[field.name] = (
+            value if is_plain else _unchecked_value(field.part, value)
+        )
     return kind(**by_field)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import IntEnum
 from math import inf
-from typing import NamedTuple
 
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
@@ -29,7 +28,7 @@ from .record import MEMORY_CHECKS, MODEL_CHECKS, Judged, Question
 Rank = tuple[float, ...]
 
 
-class Change(NamedTuple):
+class Change(Record):
     """What a candidate has in place of what was asked; None leaves it as it was."""
 
     runtime: str | None = None
@@ -40,7 +39,7 @@ class Change(NamedTuple):
     def of(self, stated: Workload) -> Workload:
         """What was asked, with the change."""
         changed = dict[str, str | int]()
-        for name, value in zip(self._fields, self, strict=True):
+        for name, value in self.__getstate__().items():
             if value is not None:
                 changed[name] = value
         return stated.replace(**changed)

@@ -242,7 +242,7 @@ def share_of(kind: str, most_mts: float = inf) -> Share:
     raise KeyError(kind)
 
 
-class _Columns(NamedTuple):
+class _Columns(Record):
     """The places in `guest_cores` of the counts next to a number of cores. Both are the same place
     for a count of the table, and for a number outside of it.
     """
@@ -254,8 +254,8 @@ class _Columns(NamedTuple):
 def _columns_around(counts: Sequence[int], cores: float) -> _Columns:
     above = min(bisect_left(counts, cores), len(counts) - 1)
     if counts[above] <= cores:
-        return _Columns(above, above)
-    return _Columns(max(0, above - 1), above)
+        return _Columns(below=above, above=above)
+    return _Columns(below=max(0, above - 1), above=above)
 
 
 @lru_cache(maxsize=256)
@@ -276,7 +276,7 @@ def guests_with(
     highs: list[float] = []
     types = 0
     for row in rows:
-        for column in columns:
+        for column in (columns.below, columns.above):
             lows.append(row.low[column])
             likely.append(row.likely[column])
             highs.append(row.high[column])

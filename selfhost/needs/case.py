@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache, cached_property
-from typing import NamedTuple
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.runtime import RuntimeSpec
@@ -427,7 +426,7 @@ def why_no_encoders(spec: ModelSpec) -> str | None:
     return spec.unknown.get("parameters.encoders", usual)
 
 
-class UsualReason(NamedTuple):
+class UsualReason(Record):
     """Why a size is not known: as the spec says it of one of these facts, else the usual reason."""
 
     facts: tuple[str, ...]
@@ -437,23 +436,24 @@ class UsualReason(NamedTuple):
 
 _UNREAD = {
     "memory.kv_cache": UsualReason(
-        ("architecture.attention", "architecture"),
-        "the spec has no architecture, so the size of its cache is not known",
-        "state [architecture] or [needs] in a spec of the model",
+        facts=("architecture.attention", "architecture"),
+        usual="the spec has no architecture, so the size of its cache is not known",
+        remedy="state [architecture] or [needs] in a spec of the model",
     ),
     "download_bytes": UsualReason(
-        ("architecture", "parameters.total"),
-        "neither the architecture nor the number of parameters is known",
-        "state the size under [[files]] or [needs] in a spec of the model",
+        facts=("architecture", "parameters.total"),
+        usual="neither the architecture nor the number of parameters is known",
+        remedy="state the size under [[files]] or [needs] in a spec of the model",
     ),
 }
 
 
 def unread_of(spec: ModelSpec, fact: str) -> Unread:
     """Why the size of the cache or of the weights is not known, as the spec says it."""
-    facts, reason, remedy = _UNREAD[fact]
-    for name in facts:
+    unknown = _UNREAD[fact]
+    reason = unknown.usual
+    for name in unknown.facts:
         if spec.unknown.get(name):
             reason = spec.unknown[name]
             break
-    return unread(reason, remedy, fact)
+    return unread(reason, unknown.remedy, fact)

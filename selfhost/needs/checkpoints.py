@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 from math import prod
-from typing import NamedTuple
 
 from ..catalogue.architecture import Architecture, TensorGroup
 from ..catalogue.runtime import RuntimeSpec
@@ -109,7 +108,7 @@ class Linear(Record):
     part: str
 
 
-class Matrices(NamedTuple):
+class Matrices(Record):
     """The equal matrices that one layer holds of a group of tensors."""
 
     inputs: int
@@ -117,7 +116,7 @@ class Matrices(NamedTuple):
     number: int
 
 
-class TypedGroup(NamedTuple):
+class TypedGroup(Record):
     """A group of tensors with its stored type, and the bytes of all of them."""
 
     group: TensorGroup
@@ -132,14 +131,16 @@ def linear_layers(architecture: Architecture) -> tuple[Linear, ...]:
     for group in checkpoint_tensors(architecture):
         if not _is_linear(group, architecture):
             continue
-        inputs, outputs, number = _matrices(group)
-        number *= len(group.layers) or 1
+        of_layer = _matrices(group)
+        number = of_layer.number
+        if group.layers:
+            number *= len(group.layers)
         layers.append(
             Linear(
-                inputs=inputs,
-                outputs=outputs,
+                inputs=of_layer.inputs,
+                outputs=of_layer.outputs,
                 number=number,
-                weights=inputs * outputs * number,
+                weights=of_layer.inputs * of_layer.outputs * number,
                 part=_part_of(group, architecture),
             )
         )
@@ -170,10 +171,10 @@ def _matrices(group: TensorGroup) -> Matrices:
     number = prod(group.shape[2:])
     if "attn_k_b" in group.name:
         # kv_b_proj of the checkpoint: from the latent to keys and values of every head
-        return Matrices(outputs, inputs * number, 1)
+        return Matrices(inputs=outputs, outputs=inputs * number, number=1)
     if "attn_v_b" in group.name:
-        return Matrices(inputs, outputs * number, 1)
-    return Matrices(inputs, outputs, number)
+        return Matrices(inputs=inputs, outputs=outputs * number, number=1)
+    return Matrices(inputs=inputs, outputs=outputs, number=number)
 
 
 def _is_matrix(group: TensorGroup) -> bool:
@@ -212,9 +213,11 @@ def typed_tensors(
         if type in PLAIN_DTYPES:
             size = prod(group.shape) * DTYPES[type] / 8
         else:
-            inputs, outputs, number = _matrices(group)
-            size = linear_bytes(type, inputs, outputs, wide=is_wide) * number
-        typed.append(TypedGroup(group, type, size * max(1, len(group.layers))))
+            matrices = _matrices(group)
+            one = linear_bytes(type, matrices.inputs, matrices.outputs, wide=is_wide)
+            size = one * matrices.number
+        size *= max(1, len(group.layers))
+        typed.append(TypedGroup(group=group, type=type, bytes=size))
     return tuple(typed)
 
 
@@ -253,7 +256,7 @@ def _type_in_mlx(group: TensorGroup, architecture: Architecture, name: str) -> s
     return plain if scheme is None else name
 
 
-class SumOfTensors(NamedTuple):
+class SumOfTensors(Record):
     """The bytes of tensors, and the same by type as a line of arithmetic."""
 
     bytes: int
@@ -267,7 +270,7 @@ def _sum_of(tensors: Iterable[TypedGroup]) -> SumOfTensors:
         total += tensor.bytes
         name = tensor.type if tensor.type in DTYPES else "packed weights"
         sizes.append((name, tensor.bytes))
-    return SumOfTensors(int(total), by_type(sizes))
+    return SumOfTensors(bytes=int(total), arithmetic=by_type(sizes))
 
 
 def linear_bytes(type: str, inputs: int, outputs: int, *, wide: bool = False) -> float:
@@ -435,7 +438,9 @@ def _tensor_bytes(case: Case) -> Term:
     """What is loaded: every tensor in its stored type, with encoders."""
     architecture = case.model
     encoders = case.encoders
-    size, line = _sum_of(typed_tensors(architecture))
+    tensors = _sum_of(typed_tensors(architecture))
+    size = tensors.bytes
+    line = tensors.arithmetic
     if encoders:
         encoder_bytes = int(encoders * _bits(architecture.dtype) / 8)
         size += encoder_bytes
@@ -635,19 +640,24 @@ def _mlx_weights(case: Case) -> MlxWeights:
     """
     name = case.quantization
     model = case.model
-    size, line = _sum_of(typed_tensors(model, name))
+    likely = _sum_of(typed_tensors(model, name))
     scheme = mlx_scheme(name)
     if scheme is None or case.spec.quantized is not None:
-        return MlxWeights(likely=size, low=size, high=size, arithmetic=line)
+        return MlxWeights(
+            likely=likely.bytes,
+            low=likely.bytes,
+            high=likely.bytes,
+            arithmetic=likely.arithmetic,
+        )
     in_16_bits = model
     if model.dtype == "float32":
         in_16_bits = model.replace(dtype="bfloat16")
     in_8_bits = case.row.mlx_in_8_bits if scheme.bits < 8 else ()
     return MlxWeights(
-        likely=size,
+        likely=likely.bytes,
         low=_sum_of(typed_tensors(in_16_bits, name)).bytes,
         high=_sum_of(typed_tensors(model, name, in_8_bits)).bytes,
-        arithmetic=line,
+        arithmetic=likely.arithmetic,
     )
 
 

@@ -426,13 +426,14 @@ def _share_of_weights(case: Case, devices: int) -> float:
     for group in case.model.attention:
         kv_heads.update(dict.fromkeys(group.layers, group.kv_heads))
     sizes: list[tuple[int, float]] = [(1, _table_bytes(case))]
-    for tensor, _, tensor_bytes in typed_tensors(case.model):
+    for typed in typed_tensors(case.model):
+        tensor = typed.group
         most_devices = 0
         if any(name in f"{tensor.name}." for name in _VLLM.replicated):
             most_devices = 1
         elif tensor.layers and tensor.name.endswith(("attn_k.weight", "attn_v.weight")):
             most_devices = kv_heads.get(tensor.layers[0], 0)
-        sizes.append((most_devices, tensor_bytes))
+        sizes.append((most_devices, typed.bytes))
     return _held_share(sizes, devices)
 
 
@@ -481,9 +482,9 @@ def _padding_bytes(case: Case, step: int) -> int:
     if not (model.expert_dtype or "").startswith("mxfp4"):
         return 0
     experts = 0.0
-    for _, type, size in typed_tensors(model):
-        if type == model.expert_dtype:
-            experts += size
+    for tensor in typed_tensors(model):
+        if tensor.type == model.expert_dtype:
+            experts += tensor.bytes
     length = max(feed.length for feed in model.feed_forward if feed.experts)
     wide = model.embedding_length
     padded = -(-wide // 256) * 256 * -(-length // step) * step

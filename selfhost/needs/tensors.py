@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..catalogue.architecture import (
     Architecture,
@@ -276,7 +276,7 @@ def block_tensors(architecture: Architecture) -> list[TensorGroup]:
     ]
 
 
-class TensorRule(NamedTuple):
+class TensorRule(Record):
     """A tensor that some parts of models have: a line of specs/common/tensors.toml, whose header
     explains it.
 
@@ -297,7 +297,7 @@ class TensorRule(NamedTuple):
         """One line of the file: a name, the sides, and the conditions where there are any."""
         name, *sides = line
         if not isinstance(sides[-1], dict):
-            return cls(name, tuple(sides))
+            return cls(name=name, sides=tuple(sides))
         conditions = sides.pop()
         needed = conditions.get("if")
         return cls(

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
-from ...core.records import Stated, read_by
+from ...core.records import Record, Stated, read_by
 from ...core.tables import shipped_record
 from ...core.templates import fill
 from ..record import FILL_IN
@@ -61,7 +60,7 @@ def firmware_names() -> FirmwareNames:
     return shipped_record(FirmwareNames, "firmware_names")
 
 
-class Why(NamedTuple):
+class Why(Record):
     """Why something is unread, and what a person can do about it; an empty remedy: nothing."""
 
     reason: str
@@ -74,5 +73,5 @@ def why_unread(*codes: object, **values: object) -> Why:
     row = next(table[str(code)] for code in codes if str(code) in table)
     reason = fill(row.reason, values)
     if row.no_remedy:
-        return Why(reason, "")
-    return Why(reason, row.remedy or FILL_IN)
+        return Why(reason=reason, remedy="")
+    return Why(reason=reason, remedy=row.remedy or FILL_IN)

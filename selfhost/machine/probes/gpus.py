@@ -108,7 +108,7 @@ def _read_linux(host: Host, facts: Facts) -> list[Cards]:
     if not reads and host.exists(_WSL_DEVICE):
         return [Cards(unread=why_unread("wsl"))]
     if displays.why is not None:
-        reads.append(Cards(unread=Why(displays.why, FILL_IN)))
+        reads.append(Cards(unread=Why(reason=displays.why, remedy=FILL_IN)))
     return reads
 
 
@@ -330,7 +330,8 @@ def _read_windows(host: Host) -> list[Cards]:
     nvidia = read_nvidia(host, 0)
     adapters = host.ask("display_adapters")
     if adapters is None:
-        why = Why("the registry's list of display adapters could not be read", FILL_IN)
+        reason = "the registry's list of display adapters could not be read"
+        why = Why(reason=reason, remedy=FILL_IN)
         return [*nvidia, Cards(unread=why)]
     cards: list[Accelerator] = []
     others: list[Accelerator] = []

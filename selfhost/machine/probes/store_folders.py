@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
-from ...core.records import Stated, read_by
+from ...core.records import Record, Stated, read_by
 from ...core.tables import shipped_record
 from .host import Host
 
@@ -55,7 +54,7 @@ def present_table() -> PresentTable:
     return shipped_record(PresentTable, "present")
 
 
-class Place(NamedTuple):
+class Place(Record):
     """A folder where models go."""
 
     # empty where it is not known
@@ -66,23 +65,25 @@ class Place(NamedTuple):
     account: str | None = None
 
 
-NO_HOME = Place("", "no home folder of its account is known")
+NO_HOME = Place(path="", why="no home folder of its account is known")
 
 
 def places(host: Host) -> dict[str, Place]:
     """By the purpose of a disk, and LM Studio's; without those below a home that is not set."""
     # models of whisper.cpp go where the download script is told to put them
-    folders = {"whisper.cpp": Place(".", "whisper.cpp has no folder of its own")}
+    folders = {
+        "whisper.cpp": Place(path=".", why="whisper.cpp has no folder of its own")
+    }
     for row in present_table().store:
         above = host.env.get(row.variable) if row.variable else host.home
         if not above:
             continue
         path = host.join(above, *row.below)
         for store in row.of:
-            folders.setdefault(store, Place(path, row.variable or "default"))
+            folders.setdefault(store, Place(path=path, why=row.variable or "default"))
     if "huggingface" in folders:
         hub = folders["huggingface"]
-        folders["huggingface"] = Place(_expanded(host, hub.path), hub.why)
+        folders["huggingface"] = hub.replace(path=_expanded(host, hub.path))
     if host.system == "linux":
         ollama = _ollama_place(host)
         if ollama is not None:
@@ -111,7 +112,7 @@ def _ollama_place(host: Host) -> Place | None:
             return _service_place(host, unit)
     if host.exists(_SNAP):
         why = "the snap's own folder, unless `snap get ollama models` says another"
-        return Place(_SNAP_MODELS, why, "root")
+        return Place(path=_SNAP_MODELS, why=why, account="root")
     return None
 
 
@@ -130,7 +131,7 @@ def _service_place(host: Host, unit: str) -> Place:
     if not unreadable and folder in host.why and host.exists(folder):
         unreadable = folder
     if unreadable:
-        return Place("", host.why[unreadable])
+        return Place(path="", why=host.why[unreadable])
     # the last setting wins
     text = "\n".join(texts)
     users = re.findall(r"(?m)^User=\s*(\S+)", text)
@@ -138,11 +139,11 @@ def _service_place(host: Host, unit: str) -> Place:
     setting = r'(?m)^Environment=.*?\bOLLAMA_MODELS=([^"\n]*?)(?:"|\s|$)'
     paths = re.findall(setting, text)
     if paths:
-        return Place(paths[-1], f"OLLAMA_MODELS in {unit}", account)
+        return Place(path=paths[-1], why=f"OLLAMA_MODELS in {unit}", account=account)
     home = _home_of(host, account)
     if not home.startswith("/"):
         return NO_HOME
-    return Place(f"{home}/.ollama/models", f"home of {unit}", account)
+    return Place(path=f"{home}/.ollama/models", why=f"home of {unit}", account=account)
 
 
 def _home_of(host: Host, account: str) -> str:

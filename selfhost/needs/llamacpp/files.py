@@ -15,11 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import prod
-from typing import NamedTuple
 
 from ...catalogue.architecture import Architecture
 from ...catalogue.spec import FileTensors, ModelSpec, PublishedFiles
-from ...core.records import Stated, Unread
+from ...core.records import Record, Stated, Unread
 from ...core.tables import shipped_record
 from ...core.templates import fill
 from ..case import Case, published_size, unread_of
@@ -82,7 +81,7 @@ class LlamaCppSizes(Stated):
 SIZES = shipped_record(LlamaCppSizes, "memory", "llama.cpp")
 
 
-class UsualTensors(NamedTuple):
+class UsualTensors(Record):
     """The tensors of a file as it is usually published, and the least and most bytes that they take
     whatever the importance matrix and the version of llama-quantize, with the recipe's error.
     """
@@ -216,7 +215,9 @@ def recipe_file(
     tensors and the header. Blocks of multi-token prediction are counted where files bring them, or
     the case wants them (`own_block`); where some files bring them the range holds both.
     """
-    tensors, least, most = usual_tensors(architecture, quantization, released)
+    usual = usual_tensors(architecture, quantization, released)
+    tensors = usual.tensors
+    least = usual.least_bytes
     least_header, most_header = header_bytes(architecture, tensors)
     # most byte pairs have one merge a token
     header = least_header + (most_header - least_header) // 4
@@ -245,7 +246,7 @@ def recipe_file(
         RECIPE,
         line,
         low=least_header + least,
-        high=most_header + most,
+        high=most_header + usual.most_bytes,
     )
 
 
