@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from math import ceil
-from typing import NamedTuple
 
 from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.runtime_parts import KernelRule
@@ -185,7 +184,8 @@ class _InRam(_Layout):
         card = sharing[0].replace(
             unified=False, memory_total_bytes=total, memory_free_bytes=None
         )
-        share = _Share(self.needs.memory.places[0], card, percent)
+        place = self.needs.memory.places[0]
+        share = _Share(place=place, device=card, percent=percent)
         free = self.machine.memory_available_bytes
         left_percent = LEFT_PERCENT if free is None else free * 100 // total
         if percent <= left_percent:
@@ -288,7 +288,7 @@ class _Fit(IntEnum):
     MOST = 3
 
 
-class _Share(NamedTuple):
+class _Share(Record):
     """What lies on one accelerator, of which the program takes so many hundredths.
 
     `percent` is None for a program that takes as much as it needs.
@@ -330,7 +330,7 @@ def _shares(needs: Needs, machine: Machine, question: Question) -> Iterator[_Sha
     if machine.accelerators:
         for place in _device_places(needs):
             device = machine.accelerators[index_of(place.where)]
-            yield _Share(place, device, percent)
+            yield _Share(place=place, device=device, percent=percent)
 
 
 def _device_places(needs: Needs) -> list[PlaceNeed]:

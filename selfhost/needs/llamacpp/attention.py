@@ -8,9 +8,10 @@ tensor that the next one reads. A length is a number of elements.
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ...catalogue.architecture import Attention
+from ...core.records import Record
 from ..tensors import window_of
 from .allocator import FLOAT_BYTES, HALF_BYTES, INDEX_BYTES, Node, fresh, given
 
@@ -22,7 +23,7 @@ _ROTATED_VALUES = 64
 _UNQUANTIZED = ("f16", "bf16", "f32")
 
 
-class CacheInputs(NamedTuple):
+class CacheInputs(Record):
     """Inputs that layers share which attend to the same cells of the cache."""
 
     cells: int
@@ -35,7 +36,7 @@ class CacheInputs(NamedTuple):
     value_rotation: Node | None
 
 
-class _Projected(NamedTuple):
+class _Projected(Record):
     """Queries, keys and values of a batch, and the matrix product that holds the queries."""
 
     queries: Node
@@ -44,7 +45,7 @@ class _Projected(NamedTuple):
     product: Node
 
 
-class _Attended(NamedTuple):
+class _Attended(Record):
     """Lengths of what attention reads: the head of a value, the rows of all heads in the cache, and
     the length to which a latent value is multiplied out, 0 where it is not latent.
     """
@@ -159,7 +160,9 @@ def _projected(
         projected = _projected_at_once(graph, heads, normed)
     else:
         projected = _projected_apart(graph, heads, normed, norms_rows=norm == "full")
-    queries, keys, values, product = projected
+    queries = projected.queries
+    keys = projected.keys
+    values = projected.values
     if norm == "head":
         queries = graph.norm(queries)
         keys = graph.norm(keys)
@@ -170,7 +173,7 @@ def _projected(
         keys = keys.rotated(graph.positions)
     elif graph.style.temperature:
         queries = queries.times(graph.temperature)
-    return _Projected(queries, keys, values, product)
+    return projected.replace(queries=queries, keys=keys, values=values)
 
 
 def _projected_at_once(graph: Graph, heads: Attention, normed: Node) -> _Projected:
@@ -211,7 +214,7 @@ def _projected_apart(
     queries = queries.view(heads.key_length, heads.heads, tokens)
     queries.strided = is_gated
     keys = keys.view(heads.key_length, heads.kv_heads, tokens)
-    return _Projected(queries, keys, values, product)
+    return _Projected(queries=queries, keys=keys, values=values, product=product)
 
 
 def _rotated_in_blocks(tensor: Node, rotation: Node | None) -> Node:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
-from typing import NamedTuple
 from zlib import adler32, crc32
 
 from ...catalogue.architecture import Architecture
+from ...core.records import Record
 from ...core.stored import Store, shipped_store
 from ..case import Case, Cells
 from ..tensors import ArchitectureRow
@@ -22,7 +22,7 @@ from ..tensors import ArchitectureRow
 Buffers = Mapping[str, int | None]
 
 
-class _Question(NamedTuple):
+class _Question(Record):
     """What decides the buffer of one architecture."""
 
     room: Cells
@@ -51,7 +51,8 @@ def compute_bytes(
 ) -> int | None:
     """The compute buffer to the byte; None where the architecture has no graph here."""
     stored = _stored_buffers(model, row)
-    name = _Question(room, logits_rows, on_device).name if stored else None
+    question = _Question(room=room, logits_rows=logits_rows, on_device=on_device)
+    name = question.name
     if name is not None and name in stored:
         return stored[name]
     # what is stored needs none of the modules that replay a graph: 6 ms
@@ -96,9 +97,9 @@ def _questions_of(case: Case) -> tuple[_Question, ...]:
     """
     rows = case.logits_rows
     return (
-        _Question(case.room, rows),
-        _Question(case.room, rows, on_device=True),
-        _Question(case.room_of_first_batch, rows),
+        _Question(room=case.room, logits_rows=rows),
+        _Question(room=case.room, logits_rows=rows, on_device=True),
+        _Question(room=case.room_of_first_batch, logits_rows=rows),
     )
 
 
@@ -106,9 +107,12 @@ def _replayed(case: Case, question: _Question) -> int | None:
     """The answer of the replay."""
     from .graph import exact_compute_bytes
 
-    room, logits_rows, on_device = question
     return exact_compute_bytes(
-        case.model, case.row, room, logits_rows, on_device=on_device
+        case.model,
+        case.row,
+        question.room,
+        question.logits_rows,
+        on_device=question.on_device,
     )
 
 

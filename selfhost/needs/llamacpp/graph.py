@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from ...catalogue.architecture import (
     Architecture,
@@ -81,7 +81,7 @@ class _Pattern(Record):
     end: int
 
 
-class _Round(NamedTuple):
+class _Round(Record):
     """The third round of a pattern: the layer it ends before, and how many layers it has."""
 
     end: int
@@ -210,8 +210,11 @@ def _shortened(
             shortened.layers.append(layers[begin])
             begin += 1
             continue
-        third_end = len(shortened.layers) + 3 * pattern.round_layers
-        shortened.third_rounds.append(_Round(third_end, pattern.round_layers))
+        third = _Round(
+            end=len(shortened.layers) + 3 * pattern.round_layers,
+            layers=pattern.round_layers,
+        )
+        shortened.third_rounds.append(third)
         shortened.layers.extend(layers[begin : pattern.end - pattern.saved_layers])
         begin = pattern.end
     return shortened
@@ -254,10 +257,13 @@ def _peak_of_layers(graph: Graph, shortened: _Shortened) -> int | None:
         hidden = builder.layer(layer, hidden)
     begins.append(len(graph.nodes))
     graph.expand(builder.after(hidden))
-    repetitions = [
-        Repetition(begins[end - 2 * length], begins[end - length], begins[end])
-        for end, length in shortened.third_rounds
-    ]
+    repetitions: list[Repetition] = []
+    for third in shortened.third_rounds:
+        second_end = third.end - third.layers
+        first_end = second_end - third.layers
+        repetitions.append(
+            Repetition(begins[first_end], begins[second_end], begins[third.end])
+        )
     return peak_bytes(graph.inputs, graph.nodes, repetitions)
 
 
