@@ -417,6 +417,13 @@ class TomlTable:
         self.document.add(path, fault.message, remedy)
         return None
 
+    def _stand_as_read(self, annotation: str, limits: Limits) -> bool:
+        """Whether values of that annotation are right, and as a record has them. A float may be a
+        whole number in the file.
+        """
+        is_same = annotation in ("str", "int", "bool") and "lines" not in limits
+        return is_same and self.document.is_checked
+
     def _read_list(
         self, path: KeyPath, values: Sequence[object], annotation: str, limits: Limits
     ) -> tuple[object, ...]:
@@ -425,6 +432,8 @@ class TomlTable:
             message = f"lists {len(values):,} values; at most {MAX_LISTED:,} are read"
             self.document.add(path, message)
             return ()
+        if self._stand_as_read(annotation, limits):
+            return tuple(values)
         right: list[object] = []
         for index, value in enumerate(values):
             part = self._read((*path, index), value, annotation, limits)
@@ -436,6 +445,8 @@ class TomlTable:
         self, path: KeyPath, values: TomlRow, annotation: str, limits: Limits
     ) -> dict[str, object]:
         """The right values of a table, by their keys, each with that annotation."""
+        if self._stand_as_read(annotation, limits):
+            return dict(values)
         right: dict[str, object] = {}
         for key, value in values.items():
             part = self._read((*path, key), value, annotation, limits)
@@ -600,14 +611,14 @@ def _fields_by_key(kind: type[Record]) -> Mapping[str, _UncheckedField]:
 
 
 def _unchecked_value(part: type[Record] | None, value: Any) -> Any:
-    """The value with its lists as tuples, and with its tables as records of `part`; None: as they
-    stand.
-    """
-    if isinstance(value, list):
-        return tuple([_unchecked_value(part, entry) for entry in value])
-    if part is not None and isinstance(value, dict):
-        return unchecked_record(part, value)
-    return value
+    """A list as a tuple, the lists in it too; a table as a record of `part`, None: as it stands."""
+    if isinstance(value, dict):
+        return value if part is None else unchecked_record(part, value)
+    entries: list[object] = []
+    for entry in value:
+        is_plain = not isinstance(entry, (list, dict))
+        entries.append(entry if is_plain else _unchecked_value(part, entry))
+    return tuple(entries)
 
 
 @cache
