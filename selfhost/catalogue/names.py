@@ -40,6 +40,8 @@ MAX_NAME_LENGTH = 400
 _MOST_OTHERS = 3
 _WEIGHTS_ENDINGS = (".gguf", ".safetensors")
 _FILE_ENDINGS = (*_WEIGHTS_ENDINGS, ".json", ".toml")
+# the tag that Ollama takes where none is typed
+_LATEST = ":latest"
 # longer ones are no path of any system
 _LONGEST_PATH = 10_000
 _QUOTES = " \t\n\"'`,;"
@@ -289,7 +291,7 @@ def matches(
     """
     readings: tuple[_Reading, ...] = (_literal,)
     if indirectly:
-        name = name.removesuffix(":latest")
+        name = name.removesuffix(_LATEST)
         readings = (_from_base, _by_maker)
     owner, _, rest = name.rpartition("/")
     whole_name: list[tuple[str, Form | None]] = [(rest, None)]
@@ -398,7 +400,9 @@ def model_named(name: str, catalogue: Catalogue) -> Resolution | None:
     With `:latest` it is the model that Ollama loads by that name, which may be another than the
     name means elsewhere.
     """
-    plain = re.sub(r"(?i):latest$", "", name)
+    plain = name
+    if name.lower().endswith(_LATEST):
+        plain = name[: -len(_LATEST)]
     key = canonical(plain)
     users_id = catalogue.id_named(key, "ids", "aliases", is_own=True)
     if users_id is not None and catalogue.id_named(key, "ids") in (None, users_id):

@@ -103,10 +103,9 @@ class RuntimeSpec(Stated):
         """The rule for a quantization, whatever the size of its groups; None for a stored type."""
         name = quantization or ""
         while name not in self.quantizations:
-            shorter = re.sub(r"-(?:\d+g|channel|[23]bit)$", "", name)
-            if shorter == name:
+            name, _, groups = name.rpartition("-")
+            if not name or not re.fullmatch(r"\d+g|channel|[23]bit", groups):
                 return None
-            name = shorter
         return self.quantizations[name]
 
     def capability_under(self, rules: Sequence[KernelRule]) -> str | None:

@@ -146,11 +146,12 @@ def open_file(
     if not is_utf8(path):
         reason = "has a name that is not UTF-8, which no report can show"
         raise Unreadable(reason, "rename it")
-    descriptor = re.fullmatch(_STANDARD_INPUT, path)
     try:
-        if descriptor is not None and input_allowed:
-            number = int(descriptor[1] or 0)
-            return _open_descriptor(path, number)
+        if input_allowed:
+            descriptor = re.fullmatch(_STANDARD_INPUT, path)
+            if descriptor is not None:
+                number = int(descriptor[1] or 0)
+                return _open_descriptor(path, number)
         return _open_ordinary(path, is_input=is_input)
     except (OSError, ValueError) as error:
         raise fault_at(path, error) from None

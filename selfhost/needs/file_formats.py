@@ -307,7 +307,9 @@ def canonical_quantization(text: str) -> str | None:
     """`q4_k_m` -> `Q4_K_M`, `AWQ-INT4` -> `awq`; None for a name nobody knows. `i1-` in front is
     mradermacher's word for a file that was made with an importance matrix.
     """
-    text = re.sub(r"^\s*i1[-_.]", "", text, flags=re.IGNORECASE)
+    text = text.strip()
+    if text[:3].lower() in ("i1-", "i1_", "i1."):
+        text = text[3:]
     gguf = canonical_gguf(text)
     if gguf is not None:
         return gguf

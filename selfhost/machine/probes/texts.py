@@ -102,6 +102,8 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
 
 def _without_octal(path: str) -> str:
     """A path whose spaces and the like the kernel wrote as octal numbers, such as `\\040`."""
+    if "\\" not in path:
+        return path
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), path)
 
 
