@@ -411,9 +411,10 @@ def _sizes(platform: _Platform, needs: Needs) -> _Sizes:
     for term in needs_on(needs, question.case, Device()).terms:
         if term.where != "host":
             card_bytes += term.high_bytes
-    if platform.wants_gpu:
+    if question.wants_gpu:
         card_bytes = smallest_device_bytes(needs, question.case)
     else:
+        # as a program that also runs in RAM leaves a part of the accelerator free
         card_bytes = smallest_total_bytes(gpus.UNKNOWN, card_bytes)
     beside_bytes = 0
     for maker in ("", *MAKERS_IN_RAM):

@@ -207,6 +207,21 @@ def test_the_least_machine_for_an_agent_has_a_gpu() -> None:
     without = plan("qwen3-8b", context_tokens=65_536).least
     assert without is not None
     assert not without.accelerator.required
+    # it holds the same in the same program
+    assert least.accelerator.memory_bytes == without.accelerator.memory_bytes
+
+
+def test_the_least_machine_for_an_agent_has_the_memory() -> None:
+    # llama.cpp leaves 1 GiB of a GPU free: on a smaller one a part of the model lies in RAM
+    found = plan("llama-3.2-1b-instruct", purpose="agent")
+    assert found.reasons == ()
+    assert found.least is not None
+    verdict = check(
+        "llama-3.2-1b-instruct", found.workload, machine=found.least.machine
+    )
+    assert verdict.placement == "accelerator"
+    memory = verdict.finding("memory")
+    assert memory is None or memory.outcome == Outcome.PASS
 
 
 def test_the_summary_tells_the_wait_of_a_stated_prompt() -> None:
