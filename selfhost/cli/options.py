@@ -19,6 +19,7 @@ from ..core.units import (
     parse_seconds,
     parse_size,
     parse_tokens,
+    parse_wait,
     parse_whole,
 )
 from ..core.workload import (
@@ -240,5 +241,6 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "number": parse_number,
     "rate": parse_rate,
     "seconds": parse_seconds,
+    "wait": parse_wait,
     "whole": parse_whole,
 }

@@ -404,6 +404,12 @@ def parse_seconds(text: str) -> int:
     return _TIME.whole(text)
 
 
+def parse_wait(text: str) -> float:
+    """`2`, `0.5s`, `1.5m` -> seconds, also parts of one."""
+    quantity = _TIME.read(text)
+    return quantity.numerator / quantity.denominator
+
+
 def parse_number(text: str) -> float:
     """`2`, `0.5`, `1,000` -> a number, also a negative one."""
     quantity = _NUMBER.read(text)

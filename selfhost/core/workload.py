@@ -266,7 +266,8 @@ class Workload(Record):
         if isinstance(typed, str):
             # before anything compares it: fp8_e4m3 is fp8
             values["kv_cache_type"] = cache_type(typed)
-        if values["purpose"] in WORKLOAD_PURPOSES:
+        # fine-tuning refuses a purpose, and must not also refuse what nobody stated
+        if values["purpose"] in WORKLOAD_PURPOSES and values["task"] != "finetune":
             purpose = purposes_table().purpose[values["purpose"]]
             for field in _BY_PURPOSE:
                 if values[field] is None:
@@ -330,7 +331,7 @@ def _typed_value(field: str, value: object) -> str:
     if isinstance(value, Load):
         return value.typed
     if field == "max_wait_seconds":
-        return f"{value:g}s"
+        return f"{_without_exponent(value)}s"
     if isinstance(value, float):
         return _without_exponent(value)
     if isinstance(value, int) and field.endswith("_bytes"):
@@ -340,7 +341,7 @@ def _typed_value(field: str, value: object) -> str:
     return shell_word(str(value))
 
 
-def _without_exponent(number: float) -> str:
+def _without_exponent(number: object) -> str:
     """`2`, `0.0000036`: every digit of the number, and no exponent, which no option reads."""
     from decimal import Decimal
 

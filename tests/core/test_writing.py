@@ -18,6 +18,7 @@ from selfhost.core.units import (
     parse_seconds,
     parse_size,
     parse_tokens,
+    parse_wait,
     parse_whole,
 )
 from selfhost.core.workload import Workload
@@ -54,6 +55,8 @@ def test_a_printed_size_parses_back(size: int) -> None:
         (parse_count, "1.5M", 1_500_000),
         # a bare number is in seconds; an m is a minute
         (parse_seconds, "1.5h", 5400),
+        (parse_wait, "0.5 s", 0.5),
+        (parse_wait, "1.5m", 90),
         # a small b is a bit and a capital B a byte; M is 10**6, Mi 2**20
         (parse_rate, "100Mbit/s", 12_500_000),
         (parse_rate, "1Gbps", 125_000_000),
@@ -101,7 +104,7 @@ def test_what_is_no_quantity_is_refused(
 
 READERS: tuple[tuple[Callable[[str], float], str], ...] = (
     (parse_size, "GiB"), (parse_rate, "MB/s"), (parse_tokens, "k"), (parse_count, "M"),
-    (parse_seconds, "s"), (parse_number, ""), (parse_whole, ""),
+    (parse_seconds, "s"), (parse_wait, "s"), (parse_number, ""), (parse_whole, ""),
 )  # fmt: skip
 # digits of other scripts, letters and spaces that Python takes for ASCII ones, marks in odd places,
 # and what float() and int() also read

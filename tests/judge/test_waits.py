@@ -8,6 +8,7 @@ import pytest
 
 from helpers.machines import VM
 from selfhost import Outcome, Route, WorkloadError, check, plan, rank
+from selfhost.core.units import parse_wait
 from selfhost.core.workload import Workload
 from selfhost.judge.record import Verdict
 
@@ -162,6 +163,30 @@ def test_a_purpose_is_typed_again_without_its_values() -> None:
     assert Workload(purpose="agent").options() == " --for agent"
     typed = Workload(purpose="agent", max_wait_seconds=30).options()
     assert typed == " --for agent --max-wait 30s"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "typed"),
+    [
+        pytest.param(0.001, "0.001s", id="least"),
+        pytest.param(0.5, "0.5s", id="part of a second"),
+        pytest.param(30, "30s", id="whole"),
+        pytest.param(1_234_567, "1234567s", id="seven digits"),
+        pytest.param(10**9, "1000000000s", id="most"),
+    ],
+)
+def test_a_longest_wait_is_read_as_it_is_typed_again(
+    seconds: float, typed: str
+) -> None:
+    workload = Workload(prompt_tokens=9, max_wait_seconds=seconds)
+    assert workload.options() == f" --prompt 9 --max-wait {typed}"
+    assert parse_wait(typed) == seconds
+
+
+def test_fine_tuning_refuses_a_purpose_and_nothing_that_it_would_state() -> None:
+    with pytest.raises(WorkloadError) as refused:
+        Workload(task="finetune", purpose="agent")
+    assert [problem.key for problem in refused.value.problems] == ["purpose"]
 
 
 @pytest.mark.parametrize(
