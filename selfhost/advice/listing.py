@@ -565,7 +565,7 @@ def count_rows(answers: Sequence[Verdict]) -> Counts:
 
 def list_notes(ranking: Ranking, workload: Workload, *, named: bool) -> Iterator[str]:
     """Sentences on the options. `named`: only some models were asked for."""
-    if workload.context_tokens is not None:
+    if workload.states("context_tokens"):
         models = [row.model for row in ranking.models]
         kinds = {model.modality for model in models if not reads_context(model)}
         yield from remarks({"no-context-of-kinds": kinds}, kinds=sorted(kinds))

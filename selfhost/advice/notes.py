@@ -42,7 +42,13 @@ _WEIGHT_OPTIONS = (
     "runtime_options",
 )
 # what is asked of tokens that are written one by one
-_TOKEN_OPTIONS = ("parallel", "prompt_tokens", "min_tokens_per_second")
+_TOKEN_OPTIONS = (
+    "purpose",
+    "parallel",
+    "prompt_tokens",
+    "max_wait_seconds",
+    "min_tokens_per_second",
+)
 
 
 def _said(key: str, **figures: object) -> Sentences:
@@ -134,12 +140,12 @@ def _options_without_effect(question: Question) -> Iterator[str]:
     stated = question.stated
     name = question.spec.name
     if question.spec.closed:
-        options = [FLAGS[key] for key in _WEIGHT_OPTIONS if _is_stated(stated, key)]
+        options = [FLAGS[key] for key in _WEIGHT_OPTIONS if stated.states(key)]
         yield from _without_effect("no-weights", options, name)
     else:
         options = _token_options_without_effect(question)
         yield from _without_effect("no-tokens", options, name)
-    if stated.context_tokens is not None and not reads_context(question.spec):
+    if stated.states("context_tokens") and not reads_context(question.spec):
         yield from _said("no-context", model=name)
     runtime = question.runtime
     if runtime is None or question.workload.kv_cache_type is not None:
@@ -155,11 +161,6 @@ def _without_effect(key: str, options: Sequence[str], model: str) -> Iterator[st
         yield from _said(key, options=options, several=several, model=model)
 
 
-def _is_stated(stated: Workload, key: str) -> bool:
-    """Whether the field was asked for with another value than its default."""
-    return bool(getattr(stated, key) != Workload._defaults[key])
-
-
 def _token_options_without_effect(question: Question) -> list[str]:
     """Options on tokens, of a model that writes none."""
     options: list[str] = []
@@ -167,7 +168,10 @@ def _token_options_without_effect(question: Question) -> list[str]:
     if is_text or question.stated.task != "generate":
         return options
     for key in _TOKEN_OPTIONS:
-        if not _is_stated(question.stated, key):
+        if not question.stated.states(key):
+            continue
+        if key == "purpose" and reads_context(question.spec):
+            # its context has an effect
             continue
         if key != "parallel":
             options.append(FLAGS[key])

@@ -207,15 +207,19 @@ class Workload(Record):
         """Return the command line that asks for the same, a space before each option."""
         options: list[str] = []
         for field in Workload._keys:
-            value = getattr(self, field)
-            if value not in (Workload._defaults.get(field), self._by_purpose(field)):
-                options += _typed_options(field, value)
+            if self.states(field):
+                options += _typed_options(field, getattr(self, field))
         if self.load is not None:
             for field in ("watts", "electricity_per_kwh"):
                 value = getattr(self.load, field)
                 if value is not None:
                     options += _typed_options(field, value)
         return "".join(f" {option}" for option in options)
+
+    def states(self, field: str) -> bool:
+        """Whether the field has another value than its default, and than that of the purpose."""
+        value = getattr(self, field)
+        return value not in (Workload._defaults.get(field), self._by_purpose(field))
 
     def _by_purpose(self, field: str) -> object:
         """The value that the purpose states for that field; None where it states none."""

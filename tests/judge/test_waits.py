@@ -190,6 +190,35 @@ def test_fine_tuning_refuses_a_purpose_and_nothing_that_it_would_state() -> None
 
 
 @pytest.mark.parametrize(
+    ("model", "asked", "told"),
+    [
+        pytest.param(
+            "flux.1-schnell",
+            {"purpose": "documents"},
+            ["--for has no effect: FLUX.1 [schnell] writes no tokens."],
+            id="pictures",
+        ),
+        pytest.param(
+            "flux.1-schnell",
+            {"prompt_tokens": 9, "max_wait_seconds": 5},
+            [
+                "--prompt and --max-wait have no effect: FLUX.1 [schnell] writes no "
+                "tokens."
+            ],
+            id="a wait that is typed",
+        ),
+        # the purpose states its context
+        pytest.param("bge-m3", {"purpose": "documents"}, [], id="embeddings"),
+    ],
+)
+def test_options_without_effect_are_those_that_were_typed(
+    model: str, asked: dict[str, Any], told: list[str]
+) -> None:
+    notes = check(model, machine=FAST, **asked).notes
+    assert [note for note in notes if "no effect" in note] == told
+
+
+@pytest.mark.parametrize(
     ("asked", "words"),
     [
         pytest.param(
