@@ -33,8 +33,8 @@ _COMPLETE = "index.json"
 _PACKAGES_THAT_MAKE_VALUES = ("core", "catalogue")
 # values by their keys, of which each may be anything that JSON holds
 Rows = Mapping[str, Any]
-# the first byte of each row of a file and its length in bytes, by the key of the row
-Places = Mapping[str, tuple[int, int]]
+# the first byte of each row of a file, its length in bytes and checksum, by the key of the row
+Places = Mapping[str, tuple[int, int, int]]
 
 # a process that began before the last change still reads the values of that time
 _IN_USE_SECONDS = 3600
@@ -109,13 +109,13 @@ class StoredRows(Rows):
     def __getitem__(self, key: str) -> Any:
         if self._made is not None:
             return self._made[key]
-        start, size_bytes = self._places[key]
+        start, size_bytes, checksum = self._places[key]
         try:
             with open(self._path, "rb") as file:
                 file.seek(start)
                 line = file.read(size_bytes)
-            if len(line) < size_bytes:
-                raise ValueError("the file ends too early")
+            if zlib.crc32(line) != checksum:
+                raise ValueError("the line is not what was stored")
             return json.loads(line)
         except (OSError, ValueError) as error:
             if self._make is None:
@@ -169,11 +169,11 @@ def _as_json(value: object) -> bytes:
 
 def _keep_rows(path: str, rows: Rows) -> Places:
     """Write each value as a line of a file, and return the place of each."""
-    places: dict[str, tuple[int, int]] = {}
+    places: dict[str, tuple[int, int, int]] = {}
     content = bytearray()
     for key, value in rows.items():
         line = _as_json(value)
-        places[key] = (len(content), len(line))
+        places[key] = (len(content), len(line), zlib.crc32(line))
         content += line + b"\n"
     _keep(path, bytes(content))
     return places

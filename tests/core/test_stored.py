@@ -86,9 +86,27 @@ def test_what_is_stored_is_json(tmp_path: Path) -> None:
     assert document == {"crc32": f"{checksum:08x}", "value": {"a": "通"}}
 
 
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        pytest.param(b'{"name": "B"}\n', id="still JSON"),
+        pytest.param(b'{"name": "A', id="cut off"),
+        pytest.param(b"\0" * 14, id="zeros"),
+    ],
+)
+def test_a_damaged_row_of_a_cache_is_made_anew(tmp_path: Path, damaged: bytes) -> None:
+    rows = {"a": {"name": "A"}}
+    cache = tmp_path / "cache"
+    store = Store(str(tmp_path), str(cache))
+    store.rows("models", lambda: rows)
+    (cache / "models.jsonl").write_bytes(damaged)
+    assert dict(store.rows("models", lambda: rows)) == rows
+    assert (cache / "models.jsonl").read_bytes() == b'{"name": "A"}\n'
+
+
 def test_a_damaged_row_of_a_package_is_told(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="install selfhost-check again"):
-        StoredRows(str(tmp_path / "models.jsonl"), {"a": (0, 9)})["a"]
+        StoredRows(str(tmp_path / "models.jsonl"), {"a": (0, 9, 0)})["a"]
 
 
 def test_every_change_of_a_file_changes_the_state(tmp_path: Path) -> None:
