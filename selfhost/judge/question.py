@@ -130,8 +130,9 @@ def _as_understood(spec: ModelSpec, stated: Workload) -> Workload:
     under the one name.
     """
     changes = dict[str, str | None]()
-    if not reads_context(spec):
-        # the purpose would state its context again
+    is_of_purpose = not stated.states("context_tokens")
+    if not reads_context(spec) or (spec.modality not in GENERATING and is_of_purpose):
+        # a purpose, which would state its context again, is of models that write text
         changes["purpose"] = None
         changes["context_tokens"] = None
     if names_own_draft(spec, stated.draft):
