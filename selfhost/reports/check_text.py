@@ -13,6 +13,7 @@ from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.checks import WORDS
+from ..judge.checks.wait import wait_words
 from ..judge.pace import clip_words
 from ..judge.record import Alternative, Finding, Outcome, Range, Route, Speed, Verdict
 from ..needs.records import times
@@ -229,11 +230,7 @@ def _load_lines(verdict: Verdict, speed: Speed) -> Iterator[str]:
 
 def _wait_words(wait: Range | None) -> str:
     """`about 4 seconds (2.0 seconds to 6.0 seconds)`."""
-    if wait is None:
-        return "a time that is not known (see -v)"
-    ends = f"{units.duration(wait.low)} to {units.duration(wait.high)}"
-    about, _ = wait.about()
-    return f"{about} {units.duration(wait.likely)} ({ends})"
+    return "a time that is not known (see -v)" if wait is None else wait_words(wait)
 
 
 class _Cells(Record):
