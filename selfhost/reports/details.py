@@ -75,9 +75,9 @@ def sections(document: Json, titles: Mapping[str, str]) -> Blocks:
             yield from section(title, write(value))
 
 
-def _value_at(document: Json, path: str) -> Any:
+def _value_at(document: Json, path: str) -> object:
     """The value of `needs.memory` in a document; None where one of the keys is missing."""
-    value: Any = document
+    value: object = document
     for key in path.split("."):
         if not isinstance(value, Mapping):
             return None
@@ -85,7 +85,7 @@ def _value_at(document: Json, path: str) -> Any:
     return value
 
 
-def value_words(key: str, value: Any) -> str:
+def value_words(key: str, value: object) -> str:
     """A value as a person reads it; empty of nothing and of what has rows of its own."""
     if isinstance(value, list | tuple):
         return _list_words(value)
@@ -99,9 +99,12 @@ def value_words(key: str, value: Any) -> str:
         return _number_words(key, value)
     if isinstance(value, Mapping):
         return _range_words(key, value)
+    if not isinstance(value, str):
+        # None
+        return ""
     if key == "provider":
         return provider_name(value)
-    return value or ""
+    return value
 
 
 def _number_words(key: str, value: float) -> str:
@@ -116,7 +119,7 @@ def _number_words(key: str, value: float) -> str:
     return f"{value:,.3g}"
 
 
-def _list_words(values: Sequence[Any]) -> str:
+def _list_words(values: Sequence[object]) -> str:
     """Texts and numbers in one line, many numbers as their count; empty of records, and of texts
     that are too long for one line.
     """
@@ -130,7 +133,7 @@ def _list_words(values: Sequence[Any]) -> str:
     return text
 
 
-def _has_records(values: Sequence[Any]) -> bool:
+def _has_records(values: Sequence[object]) -> bool:
     """Whether any of the values is a record."""
     return any(isinstance(value, Mapping) for value in values)
 
@@ -214,7 +217,7 @@ def _titled_blocks(entry: Json, indent: int) -> Blocks:
 def _record_blocks(entry: Json, indent: int) -> Blocks:
     """A row for each value of a few words, then what is nested, under its label."""
     rows: list[tuple[str, str]] = []
-    nested: list[tuple[str, Any]] = []
+    nested: list[tuple[str, object]] = []
     for key, value in entry.items():
         text = value_words(key, value)
         if text:

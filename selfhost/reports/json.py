@@ -45,7 +45,7 @@ Object = dict[str, Any]
 _RANGE_ENDS = ("low", "likely", "high")
 
 
-def dumps(value: Mapping[str, Any]) -> str:
+def dumps(value: Mapping[str, object]) -> str:
     """Return ASCII text that ends with a newline. `ValueError` for nan and infinity."""
     import json
 
@@ -63,7 +63,7 @@ def keys_of(name: str) -> str:
 
 
 @singledispatch
-def record(value: Any) -> Any:
+def record(value: object) -> Any:
     """Return any value as plain JSON values. Raises `TypeError` for a type that has none."""
     raise TypeError(f"no JSON for a value of the type {type(value).__name__}")
 
@@ -72,7 +72,7 @@ def record(value: Any) -> Any:
 @record.register(str)
 @record.register(int)
 @record.register(float)
-def _(value: Any) -> Any:
+def _(value: object) -> object:
     """JSON has these values itself."""
     return value
 
@@ -80,13 +80,13 @@ def _(value: Any) -> Any:
 # a `StrEnum` is a `str` as well
 @record.register(Enum)
 @record.register(StrEnum)
-def _(value: Enum) -> Any:
+def _(value: Enum) -> object:
     """The value of a member."""
     return value.value
 
 
 @record.register(Mapping)
-def _(value: Mapping[Any, Any]) -> Object:
+def _(value: Mapping[object, object]) -> Object:
     """Keys of JSON are texts."""
     members: Object = {}
     for key, inner in value.items():
@@ -95,13 +95,13 @@ def _(value: Mapping[Any, Any]) -> Object:
 
 
 @record.register(Iterable)
-def _(value: Iterable[Any]) -> list[Any]:
+def _(value: Iterable[object]) -> list[object]:
     """A list of its items, for every iterable type that is not registered itself."""
     return list(map(record, value))
 
 
 @record.register(tuple)
-def _(value: tuple[Any, ...]) -> Any:
+def _(value: tuple[object, ...]) -> object:
     """An object of a named tuple, a list of any other."""
     names = getattr(value, "_fields", None)
     values = list(map(record, value))
@@ -189,12 +189,12 @@ def _rounded(value: float | None, digits: int = 3) -> float | None:
 # ---------------------------------------------------------------- documents
 
 
-def titled(schema: str, **members: Any) -> Object:
+def titled(schema: str, **members: object) -> Object:
     """Return a document of that schema."""
     return {"schema": f"selfhost.{schema}", "selfhost_version": __version__, **members}
 
 
-def _document(name: str, answer: Record, stated: Mapping[str, Any]) -> Object:
+def _document(name: str, answer: Record, stated: Mapping[str, object]) -> Object:
     """Return the document of that name with the keys that `documents.toml` lists for it, in that
     order. A value is taken from `stated`, else it is the answer's attribute of that name.
     """
