@@ -23,11 +23,6 @@ NUMBERS = (
 COUNTING = ("count", "get", "int", "len", "max", "min", "round")
 
 
-@cache
-def parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
 def name_of(node: ast.expr) -> str:
     """The last word of a name or of what is called."""
     called = node.func if isinstance(node, ast.Call) else node
@@ -41,33 +36,53 @@ def truths_of(kinds: Mapping[str, set[str]]) -> frozenset[str]:
     )
 
 
+class Names:
+    """The annotations of the names of one module, and the nodes that may be small print."""
+
+    def __init__(self, tree: ast.AST) -> None:
+        self.fields: dict[str, set[str]] = {}
+        self.variables: dict[str, set[str]] = {}
+        self.suspects: list[ast.BinOp | ast.Subscript | ast.IfExp] = []
+        for node in ast.walk(tree):
+            self.note(node)
+
+    def note(self, node: ast.AST) -> None:
+        if isinstance(node, ast.ClassDef):
+            self.note_fields(node)
+        elif isinstance(node, ast.arg) and node.annotation is not None:
+            self.variables.setdefault(node.arg, set()).add(ast.unparse(node.annotation))
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            is_asked = isinstance(node.value, ast.Compare) or is_negation(node.value)
+            kind = "bool" if is_asked else ""
+            self.variables.setdefault(node.targets[0].id, set()).add(kind)
+        elif isinstance(node, ast.BinOp | ast.Subscript | ast.IfExp):
+            self.suspects.append(node)
+
+    def note_fields(self, table: ast.ClassDef) -> None:
+        for node in table.body:
+            if isinstance(node, ast.AnnAssign):
+                kinds = self.fields.setdefault(name_of(node.target), set())
+                kinds.add(ast.unparse(node.annotation))
+            elif isinstance(node, ast.FunctionDef) and node.returns is not None:
+                self.fields.setdefault(node.name, set()).add(ast.unparse(node.returns))
+
+
+@cache
+def modules() -> Mapping[Path, Names]:
+    """What is looked at in each module. A tree is left at once, for all of them take gigabytes."""
+    found: dict[Path, Names] = {}
+    for path in PYTHON:
+        found[path] = Names(ast.parse(path.read_text(encoding="utf-8")))
+    return found
+
+
 @cache
 def fields() -> frozenset[str]:
     """The fields and properties of classes that are truths."""
     kinds: dict[str, set[str]] = {}
-    for path in PYTHON:
-        for table in (
-            node for node in ast.walk(parsed(path)) if isinstance(node, ast.ClassDef)
-        ):
-            for node in table.body:
-                if isinstance(node, ast.AnnAssign):
-                    kinds.setdefault(name_of(node.target), set()).add(
-                        ast.unparse(node.annotation)
-                    )
-                elif isinstance(node, ast.FunctionDef) and node.returns is not None:
-                    kinds.setdefault(node.name, set()).add(ast.unparse(node.returns))
-    return truths_of(kinds)
-
-
-def variables(tree: ast.AST) -> frozenset[str]:
-    """The arguments and variables of a module that are truths."""
-    kinds: dict[str, set[str]] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.arg) and node.annotation is not None:
-            kinds.setdefault(node.arg, set()).add(ast.unparse(node.annotation))
-        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            is_asked = isinstance(node.value, ast.Compare) or is_negation(node.value)
-            kinds.setdefault(node.targets[0].id, set()).add("bool" if is_asked else "")
+    for module in modules().values():
+        for name, found in module.fields.items():
+            kinds.setdefault(name, set()).update(found)
     return truths_of(kinds)
 
 
@@ -112,9 +127,9 @@ def is_small_print(left: ast.expr, operator: ast.operator, right: ast.expr) -> b
     return is_text_first or (is_sequence(right) and not is_number(left))
 
 
-def faults_of(tree: ast.AST) -> Iterator[str]:
-    names = variables(tree)
-    for node in ast.walk(tree):
+def faults_of(module: Names) -> Iterator[str]:
+    names = truths_of(module.variables)
+    for node in module.suspects:
         if isinstance(node, ast.BinOp) and isinstance(
             node.op, ast.Mult | ast.Add | ast.Sub
         ):
@@ -133,10 +148,8 @@ def faults_of(tree: ast.AST) -> Iterator[str]:
 
 def test_no_truth_is_a_number_and_no_conditional_is_nested() -> None:
     faults = []
-    for path in PYTHON:
-        faults += [
-            f"{path.relative_to(ROOT)}:{fault}" for fault in faults_of(parsed(path))
-        ]
+    for path, module in modules().items():
+        faults += [f"{path.relative_to(ROOT)}:{fault}" for fault in faults_of(module)]
     assert faults == []
 
 
@@ -159,7 +172,7 @@ def test_no_truth_is_a_number_and_no_conditional_is_nested() -> None:
     ],
 )
 def test_small_print_is_found(code: str) -> None:
-    assert len(list(faults_of(ast.parse(code)))) == 1
+    assert len(list(faults_of(Names(ast.parse(code))))) == 1
 
 
 @pytest.mark.parametrize(
@@ -174,4 +187,4 @@ def test_small_print_is_found(code: str) -> None:
     ],
 )
 def test_ordinary_products_are_no_small_print(code: str) -> None:
-    assert list(faults_of(ast.parse(code))) == []
+    assert list(faults_of(Names(ast.parse(code)))) == []
