@@ -115,11 +115,27 @@ def _all_offers(path: str, model_id: str) -> tuple[Offer, ...]:
         as_of = file.days.get(values["source"], file.day)
         offers.append(_with_address(Offer(model_id=model_id, as_of=as_of, **values)))
     if not row.ok:
+        line = _line_of(path, model_id)
         problems = []
         for problem in row.problems:
-            problems.append(problem.replace(remedy=problem.remedy or _REMEDY))
+            remedy = problem.remedy or _REMEDY
+            problems.append(problem.replace(line=line, remedy=remedy))
         raise SpecError(problems, remedy=_REMEDY)
     return tuple(offers)
+
+
+def _line_of(path: str, model_id: str) -> int | None:
+    """The line of the snapshot that has the model's offers; None in a package, which has no such
+    file.
+    """
+    import json
+
+    try:
+        lines = read_file(path, MAX_BYTES).splitlines()
+        models = [json.loads(line).get("model") for line in lines]
+    except (Unreadable, ValueError):
+        return None
+    return models.index(model_id) + 1
 
 
 def _first_offer(listed: Sequence[Offer], sold: Mapping[str, int]) -> Offer:
