@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +27,11 @@ from typing import Any
 
 from .errors import Problem, SpecError
 
+# folders of specs, separated as those of PATH
+SPECS_VARIABLE = "SELFHOST_SPECS"
+# the format of `specs/` that this program reads; the file says when it changes
+SPECS_FORMAT = 1
+FORMAT_FILE = os.path.join("common", "format.toml")
 _REMEDY = "install selfhost-check again"
 # in the folder of a package's specs: shows that every value is stored there
 _COMPLETE = "index.json"
@@ -203,7 +209,60 @@ def package_folder() -> str:
 
 @cache
 def shipped_folder() -> str:
-    """Return the folder of the shipped specs. Raises `SpecError` where it is missing."""
+    """Return the folder of the specs that answer: those of a catalogue that SELFHOST_SPECS names
+    and this program reads, else those that are built in. Raises `SpecError` where these are
+    missing.
+    """
+    for path in folders_in_environment():
+        catalogue = catalogue_at(path)
+        if catalogue is not None and format_of(catalogue) == SPECS_FORMAT:
+            return catalogue
+    return built_in_folder()
+
+
+def other_catalogue() -> str | None:
+    """Return the folder of the catalogue that answers in place of the built-in one; None where the
+    built-in one does.
+    """
+    folder = shipped_folder()
+    return None if folder == built_in_folder() else folder
+
+
+def folders_in_environment() -> list[str]:
+    """Return the folders that SELFHOST_SPECS names, in its order."""
+    stated = os.environ.get(SPECS_VARIABLE, "")
+    return [path for path in stated.split(os.pathsep) if path]
+
+
+def catalogue_at(path: str) -> str | None:
+    """Return the catalogue at a path: the folder itself, or `specs` in it; None where neither is
+    one. A folder of a user's own specs has no tables.
+    """
+    folder = os.path.abspath(path)
+    for candidate in (folder, os.path.join(folder, "specs")):
+        has_tables = os.path.isdir(os.path.join(candidate, "common"))
+        if has_tables and os.path.isdir(os.path.join(candidate, "models")):
+            return candidate
+    return None
+
+
+def format_of(catalogue: str) -> int | None:
+    """Return the number of a catalogue's format; None where it states none."""
+    try:
+        with open(os.path.join(catalogue, FORMAT_FILE), encoding="utf-8") as file:
+            stated = re.search(
+                r"^format *= *(\d{1,9})\b", file.read(10_000), re.MULTILINE
+            )
+    except (OSError, ValueError):
+        return None
+    return None if stated is None else int(stated[1])
+
+
+@cache
+def built_in_folder() -> str:
+    """Return the folder of the specs that came with selfhost. Raises `SpecError` where it is
+    missing.
+    """
     package = package_folder()
     # in a package its own, in a checkout beside it
     for parent in (package, os.path.dirname(package)):

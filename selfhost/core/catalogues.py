@@ -1,0 +1,93 @@
+"""Another catalogue in place of the built-in one: the folder `specs/` of a newer clone of selfhost.
+
+`--specs` and SELFHOST_SPECS may name such a folder, or the clone. Its models, prices, machines and
+tables of hardware then answer alone. Most tables are read while modules load, so that one process
+reads one catalogue: it is chosen before the first table is read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+
+from . import __version__
+from .errors import Problem, SpecError, UsageError
+from .records import shown
+from .stored import (
+    FORMAT_FILE,
+    SPECS_FORMAT,
+    SPECS_VARIABLE,
+    catalogue_at,
+    folders_in_environment,
+    format_of,
+    shipped_folder,
+)
+
+
+def choose_catalogue(typed: Sequence[str]) -> None:
+    """Let a catalogue among the folders of `--specs`, else of SELFHOST_SPECS, answer from now on.
+
+    Processes that this one starts read it as well, for SELFHOST_SPECS names it to them. Raises as
+    `own_folders`.
+    """
+    own_folders(typed)
+    catalogues = [path for path in map(catalogue_at, typed) if path is not None]
+    if catalogues:
+        others = [path for path in folders_in_environment() if not catalogue_at(path)]
+        os.environ[SPECS_VARIABLE] = os.pathsep.join([catalogues[0], *others])
+    refuse_unread([*folders_in_environment(), *typed])
+
+
+def own_folders(paths: Iterable[str]) -> list[str]:
+    """The paths that name a folder of a user's own specs, and no catalogue.
+
+    Raises `SpecError` for a catalogue of a format that this program does not read, and `UsageError`
+    for two of them.
+    """
+    folders: list[str] = []
+    catalogues: list[str] = []
+    for path in paths:
+        catalogue = catalogue_at(path)
+        if catalogue is None:
+            folders.append(path)
+        elif catalogue not in catalogues:
+            catalogues.append(catalogue)
+    for catalogue in catalogues:
+        fault = _fault_of(catalogue)
+        if fault is not None:
+            raise SpecError([fault])
+    if len(catalogues) > 1:
+        listed = " and ".join(map(shown, catalogues))
+        message = f"{listed} are {len(catalogues)} catalogues, and only one can answer"
+        raise UsageError(message, remedy="name one of them")
+    return folders
+
+
+def refuse_unread(paths: Iterable[str]) -> None:
+    """Raise `UsageError` where one of the paths is a catalogue, and another one is in use; else as
+    `own_folders`.
+    """
+    named = list(paths)
+    own_folders(named)
+    for path in named:
+        catalogue = catalogue_at(path)
+        if catalogue is not None and catalogue != shipped_folder():
+            message = f"{shown(catalogue)}: this process has read another catalogue"
+            remedy = f"name it in {SPECS_VARIABLE} before the program starts"
+            raise UsageError(message, remedy=remedy)
+
+
+def _fault_of(catalogue: str) -> Problem | None:
+    """Why this program does not read a catalogue; None where it does."""
+    number = format_of(catalogue)
+    if number == SPECS_FORMAT:
+        return None
+    reads = f"selfhost {__version__} reads format {SPECS_FORMAT}"
+    message = f"is {number}, and {reads}"
+    remedy = "take a newer clone, or leave it out"
+    if number is None:
+        message = f"is not stated, and {reads}"
+    elif number > SPECS_FORMAT:
+        remedy = "update selfhost: pip install --upgrade selfhost-check"
+    path = os.path.join(catalogue, FORMAT_FILE)
+    return Problem(file=shown(path), key="format", message=message, remedy=remedy)
