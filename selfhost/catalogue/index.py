@@ -13,14 +13,13 @@ from typing import Any
 from ..core import tables
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.records import Record, shortened, shown
-from ..core.stored import Store, shipped_store
+from ..core.stored import Store, folders_in_environment, shipped_store
 from ..core.tables import Document, TomlRow
 from ..core.units import canonical
 from .runtime import RuntimeSpec
 from .spec import ModelSpec, read_spec_file, stated_spec
 from .spec_values import SOURCES_ENDING
 
-SPECS_VARIABLE = "SELFHOST_SPECS"
 # words of a source where a successor follows from dates or our judgement, and no publisher names it
 _JUDGED = ("release dates", "our judgement")
 
@@ -518,12 +517,19 @@ def _shipped() -> Catalogue:
 
 
 def open_catalogue(specs: Sequence[str | os.PathLike[str]] = ()) -> Catalogue:
-    """The shipped specs and the user's own folders; without these it is opened once per process."""
-    stated = os.environ.get(SPECS_VARIABLE, "").split(os.pathsep)
-    folders = [folder for folder in stated if folder]
-    if not folders and not specs:
+    """The shipped specs and the user's own folders; without these it is opened once per process.
+
+    Raises as `refuse_unread` where a folder is a catalogue in place of the shipped one.
+    """
+    typed = [os.fspath(path) for path in specs]
+    folders = [*folders_in_environment(), *typed]
+    if not folders:
         return _shipped()
-    return Catalogue.open([*folders, *specs])
+    # only where folders are named
+    from ..core.catalogues import own_folders, refuse_unread
+
+    refuse_unread(folders)
+    return Catalogue.open(own_folders(folders))
 
 
 def _names_in(path: str, ending: str = ".toml") -> list[str]:

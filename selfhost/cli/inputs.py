@@ -11,10 +11,9 @@ import argparse
 import os
 from collections.abc import Iterator, Sequence
 
-from ..catalogue.index import SPECS_VARIABLE
 from ..core.files import input_path, numbered_files
 from ..core.records import Record, shown_path
-from ..core.stored import package_folder, shipped_folder
+from ..core.stored import folders_in_environment, package_folder, shipped_folder
 from ..core.tables import shipped_table
 from .targets import FileId, FileTarget, refused, targets_of
 from .writing import input_refused, open_pipes
@@ -217,10 +216,7 @@ def _checks_specs(options: argparse.Namespace) -> bool:
 def _spec_folders(options: argparse.Namespace) -> Iterator[str]:
     """The folders of the user's own specs, and those that `spec check` reads."""
     yield from _texts(options, "specs")
-    stated = os.environ.get(SPECS_VARIABLE, "")
-    for path in stated.split(os.pathsep):
-        if path:
-            yield path
+    yield from folders_in_environment()
     if _checks_specs(options):
         for path in _texts(options, "files"):
             if os.path.isdir(path):
