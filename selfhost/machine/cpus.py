@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ..core import units
 from ..core.records import Record, Stated, read_by
-from ..core.tables import shipped_table, unchecked_record
+from ..core.tables import large_record, unchecked_record
 from ..core.units import words_of
 
 # the slow end, the likely figure and the fast end
@@ -190,7 +190,7 @@ class _CpuTable(Stated):
 
 @cache
 def _table() -> _CpuTable:
-    return unchecked_record(_CpuTable, shipped_table("cpus"))
+    return large_record(_CpuTable, "cpus")
 
 
 def decode_rows() -> Sequence[DecodeRow]:
@@ -525,7 +525,7 @@ class _CountTable(Stated):
 
 @cache
 def _count_table() -> _CountTable:
-    return unchecked_record(_CountTable, shipped_table("cpu_cores"))
+    return large_record(_CountTable, "cpu_cores")
 
 
 def _count_row(series: Processor, words: AbstractSet[str]) -> CountRow | None:
@@ -658,7 +658,7 @@ class _ChipTable(Stated):
 
 @cache
 def _chip_table() -> _ChipTable:
-    return unchecked_record(_ChipTable, shipped_table("chips"))
+    return large_record(_ChipTable, "chips")
 
 
 @cache

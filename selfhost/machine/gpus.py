@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 
 from ..core import units
 from ..core.records import Record, Stated, read_by
-from ..core.tables import shipped_table, unchecked_record
+from ..core.tables import large_record
 from ..core.units import words_of
 from . import cpus
 from .record import Accelerator, FactValues, Machine
@@ -176,7 +176,7 @@ class _GpuTable(Stated):
 
 @cache
 def _table() -> _GpuTable:
-    return unchecked_record(_GpuTable, shipped_table("gpus"))
+    return large_record(_GpuTable, "gpus")
 
 
 def card_rows() -> Sequence[GpuRow]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from ..core.records import Record, Stated, read_by
-from ..core.tables import shipped_table, unchecked_record
+from ..core.tables import large_record
 from .cpus import Chip, SoldMac
 from .words import bad_name, vocabulary
 
@@ -68,7 +68,7 @@ class FoundProduct(Record):
 
 @cache
 def _table() -> _ProductTable:
-    return unchecked_record(_ProductTable, shipped_table("products"))
+    return large_record(_ProductTable, "products")
 
 
 def find_product(words: Sequence[str], text: str) -> FoundProduct | None:

@@ -12,7 +12,7 @@ from functools import cache
 
 from ..core import units
 from ..core.records import Record, Stated, read_by
-from ..core.tables import shipped_table, unchecked_record
+from ..core.tables import large_record
 from . import cpus
 from .cards import NamedCards
 from .profiles import planned_machine
@@ -73,7 +73,7 @@ class _Size(Record):
 
 @cache
 def _table() -> _CloudTable:
-    return unchecked_record(_CloudTable, shipped_table("cloud_types"))
+    return large_record(_CloudTable, "cloud_types")
 
 
 def rented(text: str) -> tuple[Machine, str] | None:
