@@ -310,7 +310,7 @@ def unlike(document: object, held: object, path: str = "") -> Iterator[str]:
     answer. Objects by free names are mappings in Python, too.
     """
     if isinstance(document, dict) and not isinstance(held, Mapping):
-        for key in set(document) - {"schema", "selfhost_version"}:
+        for key in set(document) - {"schema", "selfhost_version", "catalogue"}:
             if hasattr(held, key):
                 yield from unlike(document[key], getattr(held, key), f"{path}.{key}")
             else:

@@ -180,6 +180,8 @@ DOCUMENTS: dict[str, dict[str, str]] = {
         "speed_how": "str | None",
     },
 }
+# what is read of a machine follows from no catalogue
+_WITHOUT_CATALOGUE = ("machine/1",)
 # fields of the record that its JSON leaves out, and the one that is there where it is assumed alone
 _NOT_IN_MACHINE = ("is_this_one", "measured_in_vain")
 _AT_TIMES = ("memory_bandwidth_how", "memory_bandwidth_bound")
@@ -237,15 +239,16 @@ def text_with_enums(name: str) -> str:
 def text_of(name: str) -> str:
     """Return the schema of a document, `verdict/1`, as its file holds it."""
     writer = _Writer()
+    head = {"schema": "str", "selfhost_version": "str", "catalogue": "str | None"}
+    if name in _WITHOUT_CATALOGUE:
+        del head["catalogue"]
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"selfhost.{name}",
         "title": f"selfhost.{name}",
         "description": "Sizes are whole bytes, speeds tokens per second. Readers ignore keys and"
         " values that they do not know.",
-        **writer.object(
-            {"schema": "str", "selfhost_version": "str", **DOCUMENTS[name]}
-        ),
+        **writer.object({**head, **DOCUMENTS[name]}),
     }
     schema["properties"]["schema"] = {"const": f"selfhost.{name}"}
     definitions = writer.definitions()

@@ -12,6 +12,7 @@ from .asked import machines_of, options_to_repeat, workload_of
 from .models import judge_models, names_in
 from .output import (
     complain_of_names,
+    draw,
     note_faulty_specs,
     present,
     together,
@@ -77,7 +78,7 @@ def _row_writer(
     name_width = max(map(len, names))
 
     def write_row(verdict: Verdict) -> None:
-        present(options, [told_row(verdict, name_width)])
+        draw(options, [told_row(verdict, name_width)])
         write(flush=True)
 
     return write_row

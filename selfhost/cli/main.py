@@ -14,9 +14,10 @@ from importlib import import_module
 from ..core.errors import SelfhostError, UsageError
 from ..core.files import forget_inputs, is_utf8, keep_inputs
 from ..core.records import shortened
+from ..core.stored import folders_in_environment, other_catalogue
 from ..judge import BUG, INTERRUPTED, NO_ANSWER
 from . import AT_END, COMMANDS
-from .output import asks_for_json, bug, complain, write
+from .output import asks_for_json, bug, complain, fault_of_catalogue, write
 
 # options without a value, which may stand before the command too
 _EVERYWHERE = ("--no-color", "--json", "-v", "--verbose")
@@ -44,6 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         problem = bug(error)
         code = BUG
+        if other_catalogue() is not None:
+            problem = fault_of_catalogue(error)
+            code = NO_ANSWER
         if _is_lack_of_memory(error):
             remedy = (
                 "close other programs, or raise the limit on this process (ulimit -v)"
@@ -91,6 +95,7 @@ def _is_lack_of_memory(error: Exception) -> bool:
 def _run(words: Sequence[str]) -> int:
     """Do what the words ask for; returns the exit code."""
     _refuse_undecodable(words)
+    _choose_catalogue(words)
     everywhere, words = _options_before_command(words)
     if not words:
         write(_overview(), to_error=True)
@@ -126,6 +131,26 @@ def _refuse_undecodable(words: Sequence[str]) -> None:
             text = "".join(map(_readable, word))
             remedy = "rename the file, or link to it by a name in UTF-8"
             raise UsageError(f"{shortened(text)!r} is not UTF-8", remedy=remedy)
+
+
+def _choose_catalogue(words: Sequence[str]) -> None:
+    """Let a catalogue that --specs or SELFHOST_SPECS names answer in place of the built-in one.
+
+    The words are not parsed yet, for the parser reads tables of the catalogue itself.
+    """
+    typed: list[str] = []
+    for place, word in enumerate(words):
+        if word == "--":
+            break
+        if word == "--specs":
+            typed += words[place + 1 : place + 2]
+        elif word.startswith("--specs="):
+            typed.append(word.removeprefix("--specs="))
+    if typed or folders_in_environment():
+        # only where folders are named
+        from ..core.catalogues import choose_catalogue
+
+        choose_catalogue(typed)
 
 
 def _readable(sign: str) -> str:

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, TextIO
 
 from ..core.errors import (
@@ -24,6 +24,8 @@ from ..core.errors import (
     UsageError,
     first_problems,
 )
+from ..core.records import shown_path
+from ..core.stored import other_catalogue
 
 if TYPE_CHECKING:
     from ..catalogue.index import Catalogue
@@ -103,16 +105,31 @@ def complain(error: SelfhostError, code: int, *, wants_json: bool) -> None:
 
 def bug(error: BaseException) -> SelfhostError:
     """An error nobody caught as one to report, with the line that raised it."""
+    return SelfhostError(
+        f"a bug in selfhost: {_told(error)}",
+        remedy="report it with the command you typed; SELFHOST_DEBUG=1 shows the traceback",
+    )
+
+
+def fault_of_catalogue(error: BaseException) -> SelfhostError:
+    """An error nobody caught, where a catalogue answers that this program did not come with: most
+    likely a table of it is wrong.
+    """
+    return SelfhostError(
+        f"the catalogue {other_catalogue()} does not work with this selfhost: {_told(error)}",
+        remedy="leave it out, or update selfhost; if it fails without it too, report a bug",
+    )
+
+
+def _told(error: BaseException) -> str:
+    """The error in a line, with the place that raised it."""
     where = ""
     trace = error.__traceback__
     while trace is not None:
         file = os.path.basename(trace.tb_frame.f_code.co_filename)
         where = f" ({file}:{trace.tb_lineno})"
         trace = trace.tb_next
-    return SelfhostError(
-        f"a bug in selfhost: {type(error).__name__}: {error}{where}",
-        remedy="report it with the command you typed; SELFHOST_DEBUG=1 shows the traceback",
-    )
+    return f"{type(error).__name__}: {error}{where}"
 
 
 def together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
@@ -167,9 +184,23 @@ def write_json(options: Options, document: Mapping[str, object]) -> None:
 
 
 def present(options: Options, blocks: Blocks) -> None:
-    """Write blocks for a person: as a web page for `--format html`, else drawn on a terminal, else
-    as plain text.
+    """Write blocks for a person, and the catalogue that answered where it is not the built-in one:
+    as a web page for `--format html`, else drawn on a terminal, else as plain text.
     """
+    draw(options, chain(blocks, _catalogue_blocks()))
+
+
+def _catalogue_blocks() -> Blocks:
+    """The line that names the catalogue that answered; none for the built-in one."""
+    catalogue = other_catalogue()
+    if catalogue is not None:
+        from ..reports.layout import line
+
+        yield line(f"Answered by the catalogue {shown_path(catalogue)}.")
+
+
+def draw(options: Options, blocks: Blocks) -> None:
+    """Write blocks as they are: a part of what `present` writes."""
     if options.format == "html":
         from ..reports.markup import page
 

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from ..catalogue.index import misnamed, open_catalogue
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import ID
-from ..core import __version__
 from ..core.errors import UsageError
 from ..core.records import fault_of
 from ..modelfiles import name_by_place, read_local, spec_text
@@ -56,14 +55,13 @@ def _check(options: SpecOptions) -> int:
         )
     code = 1 if problems else 0
     if options.format == "json":
-        document = {
-            "schema": "selfhost.spec-check/1",
-            "selfhost_version": __version__,
-            "good": [spec.id for spec in valid_specs],
-            "problems": problems,
-            "exit_code": code,
-        }
-        write_json(options, json.record(document))
+        document = json.titled(
+            "spec-check/1",
+            good=[spec.id for spec in valid_specs],
+            problems=json.record(problems),
+            exit_code=code,
+        )
+        write_json(options, document)
     else:
         lines = [
             f"{clean(f'{spec.origin}: ok ({spec.name})')}\n" for spec in valid_specs

@@ -25,6 +25,7 @@ from ..catalogue.spec import ModelSpec
 from ..core import __version__
 from ..core.errors import MAX_PROBLEMS, Problem, SelfhostError
 from ..core.records import FrozenDict, Record, brief, brief_lines
+from ..core.stored import other_catalogue
 from ..core.workload import as_typed
 from ..judge.record import Range, Report, Speed, Verdict, exit_code
 from ..machine.record import Machine
@@ -190,8 +191,15 @@ def _rounded(value: float | None, digits: int = 3) -> float | None:
 
 
 def titled(schema: str, **members: object) -> Object:
-    """Return a document of that schema."""
-    return {"schema": f"selfhost.{schema}", "selfhost_version": __version__, **members}
+    """Return a document of that schema, with the catalogue that answered: its folder, or None for
+    the one that came with selfhost.
+    """
+    return {
+        "schema": f"selfhost.{schema}",
+        "selfhost_version": __version__,
+        "catalogue": other_catalogue(),
+        **members,
+    }
 
 
 def _document(name: str, answer: Record, stated: Mapping[str, object]) -> Object:
@@ -354,8 +362,11 @@ def verification(comparison: Verification) -> Object:
     speed_how = None
     if verdict.speed is not None:
         speed_how = verdict.speed.how
+    # the path of the catalogue may name a person
+    catalogue = None if other_catalogue() is None else "another"
     return titled(
         "verify/1",
+        catalogue=catalogue,
         **fields(comparison, "outcome exit_code notes"),
         model=_verified_model(comparison),
         run=fields(comparison.run, keys_of("run")),
