@@ -19,18 +19,14 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from ..core.errors import SelfhostError, UnknownModelError
-from ..core.records import Record, Stated, read_by
-from ..core.tables import (
-    TomlRow,
-    expression,
-    sentences,
-    shipped_table,
-    unchecked_record,
-)
+from ..core.records import Record
+from ..core.tables import TomlRow, expression, sentences
 from ..core.templates import fill
 from ..core.units import canonical
+from .forms import FILE_ENDINGS, Form, splits
 from .index import Catalogue
-from .spec_values import FILE_ENDINGS, PICTURES, TRAINED_FOR, Form, splits
+from .name_table import NAME_TABLE, Searched
+from .spec_values import PICTURES, TRAINED_FOR
 
 if TYPE_CHECKING:
     from .spec import ModelSpec
@@ -49,48 +45,14 @@ _QUOTES = " \t\n\"'`,;"
 _Reading = Callable[[str, str, Form | None, Catalogue], "Resolution | None"]
 
 
-class Searched(Stated):
-    """How a search and an unknown name are read, of the table of names. The numbers bound what is
-    looked for; the others are expressions, of which specs/common/names.toml tells each.
-    """
-
-    most_searched: int
-    most_words: int
-    most_hints: int
-    most_files: int
-    near: float
-    q4_k_m_bytes: float
-    size: str
-    whole_size: str
-    billions: str
-    sized: str
-    quantized: str
-
-
-class NameTable(Stated):
-    """`specs/common/names.toml`. `rewritten`: what replaces each expression, of which some go by a
-    key of `expressions`; `form`: the expression of a value, and what is said of another.
-    """
-
-    schema: int
-    converters: tuple[str, ...]
-    see_names: str
-    other_repository: Mapping[str, str]
-    expressions: Mapping[str, str]
-    rewritten: Mapping[str, str]
-    searched: Searched = read_by(kind=Searched)
-    form: Mapping[str, tuple[str, ...]]
-
-
-_TABLE = unchecked_record(NameTable, shipped_table("names"))
 # accounts of other people's models, unchanged under the original's name
-CONVERTERS = frozenset(_TABLE.converters)
-SEE_NAMES = _TABLE.see_names
+CONVERTERS = frozenset(NAME_TABLE.converters)
+SEE_NAMES = NAME_TABLE.see_names
 
 
 def searched() -> Searched:
     """How a search and an unknown name are read."""
-    return _TABLE.searched
+    return NAME_TABLE.searched
 
 
 class Resolution(Record):
@@ -175,8 +137,8 @@ def unwrap(typed: str) -> str:
     quantization of the file: `OWNER/NAME:Q4_K_M`.
     """
     name = typed.strip(_QUOTES)
-    for form, replacement in _TABLE.rewritten.items():
-        pattern = _TABLE.expressions.get(form, form)
+    for form, replacement in NAME_TABLE.rewritten.items():
+        pattern = NAME_TABLE.expressions.get(form, form)
         name = re.sub(pattern, replacement, name).strip(_QUOTES)
     return name
 

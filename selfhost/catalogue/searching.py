@@ -20,7 +20,9 @@ from ..core.records import Record, shortened
 from ..core.tables import TomlRow
 from ..core.templates import fill
 from ..core.units import MAX_GUESSED_LETTERS, canonical, is_slip
+from .forms import Form, splits
 from .index import Catalogue
+from .name_table import NAME_TABLE
 from .names import (
     MAX_NAME_LENGTH,
     SEE_NAMES,
@@ -30,14 +32,12 @@ from .names import (
     latin_spelling,
     matches,
     read,
-    searched,
     serves,
     sizes_in,
     unwrap,
 )
-from .spec_values import Form, splits
 
-_SEARCHED = searched()
+_SEARCHED = NAME_TABLE.searched
 # names of one model among which the one that was meant is looked for: a user's spec may have 10,000
 _MOST_ALIASES = 50
 # shorter names differ from too many others in one letter

@@ -17,7 +17,8 @@ from selfhost import Verdict, Workload, check
 from selfhost.advice.listing import holds_words, words_in_names, words_typed
 from selfhost.advice.understood import understand_name
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.names import NameTable, complete
+from selfhost.catalogue.name_table import NameTable
+from selfhost.catalogue.names import complete
 from selfhost.catalogue.searching import resolve
 from selfhost.core.errors import NotAModelError, UnknownModelError
 from selfhost.core.tables import Document, shipped_table

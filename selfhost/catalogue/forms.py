@@ -1,0 +1,191 @@
+"""What the end of a model's name says of its files: `-AWQ`, `-MTP-GGUF:UD-Q4_K_XL`, `:8b-mlx`.
+
+What goes in: a name, and the account of its repository if it has one. What comes out: each way to
+read its end as a `Form`, which tells the quantization and the program that the files are for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from ..core.records import Record
+from .spec_values import NAMES, gguf_name, scheme_of
+
+_WIDE = frozenset({"F16", "BF16", "F32"})
+# one word of a form, with the sign in front of it; compiled where needed
+_WORD = rf"(?i)(?:^|[-_.:@\s(]+)({NAMES.gguf_type}|{'|'.join(NAMES.words)})\)?$"
+_MOST_WORDS = 8
+# of the name of a file that has its quantization in it
+FILE_ENDINGS = (".gguf", ".llamafile")
+# words that have a note of `[form]` in specs/common/quantizations.toml
+_NOTED = ("mtp", "qat", "llamafile", "cloud")
+_NOTED_WITHOUT_PROGRAM = ("q4", "q5")
+# words of files that MLX alone has, and those that Ollama's tags have for such files
+_MLX_WORDS = frozenset({"mlx", "dwq", "mxfp4-q4", "mxfp4-q8"})
+_MLX_TAG_WORDS = frozenset({"mxfp8", "nvfp4"})
+# words of files of MLX that have layers in several types
+_MLX_MIXED = frozenset({"ud", "dq", "optiq", "mxfp4-q4"})
+# bits of a weight, among words that are joined by spaces
+_BITS = r"(?:^| )(?:q|int|oq)?([2-8])(?:-?bits?|e)?(?: |$)"
+# words that say nothing of how weights are packed
+_NO_PACKING = frozenset({"unsloth", "quantized"}) | NAMES.containers
+
+
+class Form(Record):
+    """What the end of a name says of the weights; `is_sized` is False where no size can be computed
+    for it. `notes` are keys of `[form]` in specs/common/quantizations.toml.
+    """
+
+    written: str = ""
+    quantization: str | None = None
+    runtime: str | None = None
+    notes: tuple[str, ...] = ()
+    is_sized: bool = True
+    # only words for containers: the name alone is no evidence of whose weights these are
+    is_container: bool = False
+    # the end of a file's name
+    is_file: bool = False
+
+
+def splits(name: str, account: str = "") -> Iterator[tuple[str, Form]]:
+    """Each way to read the end of a name as a form, the shortest end first: what stands before it,
+    and the form. `account` is that of the repository, if any.
+    """
+    is_tag = ":" in name
+    is_file = name.lower().endswith(FILE_ENDINGS)
+    base = name
+    words: list[str] = []
+    for _ in range(_MOST_WORDS):
+        match = re.search(_WORD, base)
+        if match is None or not match.start():
+            return
+        base = base[: match.start()]
+        word = match[1].lower()
+        # the number of a part says nothing
+        if "-of-" not in word:
+            words.insert(0, word)
+        form = _form(words, account, is_tag=is_tag)
+        runtime = _program_named(words) or form.runtime
+        yield (
+            base,
+            form.replace(
+                written=name[len(base) :].strip("-_.:@ ()"),
+                runtime=runtime,
+                notes=(*_noted_words(words, runtime), *form.notes),
+                is_file=is_file,
+            ),
+        )
+
+
+def _program_named(words: Sequence[str]) -> str | None:
+    """The program of the first word that names one."""
+    for word in words:
+        if word in NAMES.programs:
+            return NAMES.programs[word]
+    return None
+
+
+def _noted_words(words: Sequence[str], runtime: str | None) -> list[str]:
+    """The words of a form of which a note tells, for the program that loads it."""
+    noted = list(_NOTED)
+    if runtime is None:
+        noted += _NOTED_WITHOUT_PROGRAM
+    return [word for word in noted if word in words]
+
+
+def _form(words: Sequence[str], account: str, *, is_tag: bool) -> Form:
+    """What the words at the end of a name say of the weights."""
+    if _is_mlx(words, account, is_tag=is_tag):
+        return _mlx_form(words, is_tag=is_tag)
+    types = _gguf_types(words)
+    others = set(words) - types.keys() - NAMES.containers
+    narrow = [type for type in types.values() if type not in _WIDE]
+    # other files have MXFP4, too
+    if narrow and not (narrow[0] == "MXFP4" and others):
+        return Form(quantization=narrow[0])
+    is_cloud = "cloud" in words
+    if others - {"qat", "unquantized"} and not is_cloud:
+        return _packed_form(words)
+    stated = _type_as_trained(words, types, others)
+    is_container = not (stated or others or is_cloud)
+    return Form(quantization=stated, is_container=is_container)
+
+
+def _gguf_types(words: Sequence[str]) -> dict[str, str]:
+    """The GGUF types among the words, by the word."""
+    types: dict[str, str] = {}
+    for word in words:
+        if re.fullmatch(NAMES.gguf_type, word, re.IGNORECASE):
+            types[word] = gguf_name(word)
+        elif word in NAMES.bare:
+            types[word] = NAMES.bare[word]
+    return types
+
+
+def _type_as_trained(
+    words: Sequence[str], types: Mapping[str, str], others: set[str]
+) -> str | None:
+    """The type of weights as they were trained; None where the words do not tell. `others`: words
+    that name neither a type nor a container.
+    """
+    if "safetensors" in words or "unquantized" in words:
+        # of other files than GGUF the plain type says only that they are as published
+        return None
+    if others == {"qat"}:
+        # the files that Google publishes of weights trained for 4 bits are of this type
+        return "Q4_0"
+    return next(iter(types.values()), None)
+
+
+def _is_mlx(words: Sequence[str], account: str, *, is_tag: bool) -> bool:
+    """Whether files are named as MLX's own, or by bits alone where no account says whose."""
+    kinds = set(words)
+    if kinds & _MLX_WORDS or "mlx" in account.lower():
+        return True
+    if is_tag:
+        return bool(kinds & _MLX_TAG_WORDS)
+    if account:
+        return False
+    # trained for 4 bits, the weights are MLX's as others are
+    bits = kinds - {"qat"}
+    return len(bits) == 1 and re.fullmatch("[2-8].*bit.*", bits.pop()) is not None
+
+
+def _mlx_form(words: Sequence[str], *, is_tag: bool) -> Form:
+    """What the words say of files for MLX."""
+    quantization = _mlx_quantization(words)
+    if quantization is None and is_tag:
+        return Form(quantization="nvfp4", runtime="mlx", notes=("mlx_of_ollama",))
+    notes: tuple[str, ...] = ()
+    if any(word in _MLX_MIXED or word.startswith("oq") for word in words):
+        notes = ("mixed",)
+    if quantization is None:
+        return Form(notes=notes, is_sized=False)
+    return Form(quantization=quantization, runtime="mlx", notes=notes)
+
+
+def _mlx_quantization(words: Sequence[str]) -> str | None:
+    """The type that the words state, by its name or by its bits; None where they state none."""
+    for word in words:
+        if word in NAMES.mlx_words:
+            return NAMES.mlx_words[word]
+    stated = re.search(_BITS, " ".join(words))
+    if stated is None:
+        return None
+    return f"{stated[1]}bit"
+
+
+def _packed_form(words: Sequence[str]) -> Form:
+    """Weights for vLLM or transformers: `AWQ`, `GPTQ-Int8`, `bnb-4bit`, `int4-AutoRound`."""
+    stated = [word for word in words if word not in _NO_PACKING]
+    if "autoround" in stated or "auto-round" in stated:
+        # packs 4 bits in groups of 128 unless told, in the layout of GPTQ
+        widths = (word for word in stated if word.startswith("int"))
+        stated = ["gptq", next(widths, "int4")]
+    scheme = scheme_of("-".join(stated))
+    if scheme is None:
+        return Form(is_sized=False)
+    # bitsandbytes makes its types for transformers, the others are laid out for vLLM's kernels
+    runtime = "transformers" if scheme.name.startswith("nf4") else "vllm"
+    return Form(quantization=scheme.name, runtime=runtime)
