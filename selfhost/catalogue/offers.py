@@ -8,16 +8,16 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from math import inf
-from typing import Any
+from typing import NamedTuple
 
 from ..core.errors import Problem, SpecError
 from ..core.files import Unreadable, read_file
-from ..core.records import DATE, Record, read_by
-from ..core.stored import Store, store_of
-from ..core.tables import TABLES, Document, shipped_table
+from ..core.records import DATE, Record, Stated, Values, read_by
+from ..core.stored import Rows, Store, store_of
+from ..core.tables import TABLES, Document, TomlTable, shipped_record
 from ..core.templates import fill
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 
@@ -26,6 +26,8 @@ MAX_BYTES = 16 << 20
 _PLAIN = r"[A-Za-z0-9@./:_+-]*"
 _REMEDY = "install selfhost again, or put back specs/common/offers.jsonl"
 _DOLLARS = read_by(maximum=1e9, default=None)
+# of providers that nobody knows, those that ask at most so many times the lowest price are near
+_NEAR_PRICE = 1.1
 
 
 class Offer(Record):
@@ -58,19 +60,72 @@ class Offer(Record):
     page: str | None = None
     well_known: bool = False
 
+    @property
+    def price(self) -> Price:
+        """Its price, to be compared with those of other offers."""
+        tokens = inf
+        if self.input_usd_per_million_tokens is not None:
+            # what embeds has no output to pay for
+            output = self.output_usd_per_million_tokens or 0.0
+            tokens = INPUT_PER_OUTPUT_TOKEN * self.input_usd_per_million_tokens + output
+        return Price(
+            tokens=tokens,
+            audio_minute=_or_unknown(self.usd_per_audio_minute),
+            image=_or_unknown(self.usd_per_image),
+        )
 
-class ProviderApi(Record):
+
+class Price(NamedTuple):
+    """Dollars: of three million tokens in and one out, of a minute of audio, of an image; what is
+    not known is infinite, so that it comes last.
+    """
+
+    tokens: float
+    audio_minute: float
+    image: float
+
+
+def _or_unknown(dollars: float | None) -> float:
+    return inf if dollars is None else dollars
+
+
+class ProviderApi(Stated):
     """Where a provider takes requests: a row of `api` in `common/providers.toml`.
 
     `suffix` goes behind the name of a model; `chat` is the kind of request that a chat is.
     """
 
-    source: str
+    source: str = ""
     base_url: str | None = None
     key: str | None = None
     page: str | None = None
     suffix: str = ""
     chat: str = "chat"
+
+
+class ApiRequest(Stated):
+    """One kind of request: the path behind the address of an API, and a template of its body."""
+
+    path: str
+    body: str
+
+
+class ProvidersTable(Stated):
+    """`specs/common/providers.toml`. `well_known`: by the ground on which people know them, the ids
+    of providers.
+    """
+
+    schema: int
+    as_of: str
+    names: Mapping[str, str]
+    well_known: Mapping[str, tuple[str, ...]]
+    requests: Mapping[str, ApiRequest] = read_by(kind=ApiRequest)
+    api: Mapping[str, ProviderApi] = read_by(kind=ProviderApi)
+    sources: Mapping[str, str]
+
+    def api_of(self, provider: str) -> ProviderApi:
+        """Where that provider takes requests; a row without an address where it is not known."""
+        return self.api.get(provider, ProviderApi())
 
 
 class Snapshot(Record):
@@ -82,7 +137,52 @@ class Snapshot(Record):
     days: Mapping[str, str]
     sold: Mapping[str, int]
     providers: Mapping[str, int]
-    rows: Mapping[str, Any]
+    rows: Rows
+
+
+# what the providers are, and where they take requests
+
+
+def providers_table() -> ProvidersTable:
+    """The table of providers. Raises `SpecError` with each fault of the file."""
+    return shipped_record(ProvidersTable, "providers")
+
+
+@cache
+def well_known_providers() -> frozenset[str]:
+    """The ids of the providers that people know."""
+    return frozenset[str]().union(*providers_table().well_known.values())
+
+
+def provider_name(id: str) -> str:
+    """The name of the provider that price lists call so; the id where no name is known."""
+    return providers_table().names.get(id, id)
+
+
+def request_lines(offer: Offer, modality: str) -> tuple[str, ...]:
+    """The line of curl that asks the offered model something, a text of several lines for a shell;
+    () where the address or the kind of request is not known. The key stands in a variable.
+    """
+    if offer.base_url is None or modality not in ("text", "vision", "embedding"):
+        return ()
+    if re.fullmatch(_PLAIN, offer.model) is None:
+        # between the quotes of the line it would be something else
+        return ()
+    table = providers_table()
+    kind = "embedding"
+    if modality != "embedding":
+        kind = table.api_of(offer.provider).chat
+    request = table.requests[kind]
+    body = fill(request.body, {"model": offer.model})
+    return (
+        f"curl {offer.base_url}/{request.path} \\",
+        f'-H "Authorization: Bearer ${offer.key_variable}" \\',
+        '-H "Content-Type: application/json" \\',
+        f"-d '{body}'",
+    )
+
+
+# the offers for one model
 
 
 def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
@@ -94,9 +194,9 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
     for offer in _all_offers(path, model_id):
         if offer.ends is None or offer.ends > today:
             listed.append(offer)
-    listed.sort(key=_price)
     if not listed:
         return ()
+    listed.sort(key=lambda offer: (*offer.price, offer.provider, offer.model))
     first = _first_offer(listed, snapshot(path).sold)
     listed.remove(first)
     return (first, *listed)
@@ -107,21 +207,43 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
 def _all_offers(path: str, model_id: str) -> tuple[Offer, ...]:
     """The rows of the snapshot for one model. Raises `SpecError` where they are damaged."""
     file = snapshot(path)
+    document = Document(path, {model_id: file.rows.get(model_id, [])})
     offers = []
-    row = Document(path, {model_id: file.rows.get(model_id, [])})
-    for table in row.root.get(model_id, TABLES):
-        values = table.fields(Offer)
-        table.close()
-        as_of = file.days.get(values["source"], file.day)
-        offers.append(_with_address(Offer(model_id=model_id, as_of=as_of, **values)))
-    if not row.ok:
+    for row in document.root.get(model_id, TABLES):
+        offers.append(_offer(row, model_id, file))
+    if not document.ok:
         line = _line_of(path, model_id)
-        problems = []
-        for problem in row.problems:
-            remedy = problem.remedy or _REMEDY
-            problems.append(problem.replace(line=line, remedy=remedy))
-        raise SpecError(problems, remedy=_REMEDY)
+        raise SpecError(_placed(document.problems, line), remedy=_REMEDY)
     return tuple(offers)
+
+
+def _offer(row: TomlTable, model_id: str, file: Snapshot) -> Offer:
+    """A row of the snapshot, with where to send a request and the model's name as one has it."""
+    values = row.fields(Offer)
+    row.close()
+    provider = values["provider"]
+    api = providers_table().api_of(provider)
+    values["model"] = f"{values['model']}{api.suffix}"
+    return Offer(
+        **values,
+        model_id=model_id,
+        as_of=file.days.get(values["source"], file.day),
+        base_url=api.base_url,
+        key_variable=api.key,
+        page=api.page,
+        well_known=provider in well_known_providers(),
+    )
+
+
+def _placed(problems: Iterable[Problem], line: int | None) -> list[Problem]:
+    """The problems of the snapshot with their line; those without a remedy get that of a damaged
+    file.
+    """
+    complete = []
+    for problem in problems:
+        remedy = problem.remedy or _REMEDY
+        complete.append(problem.replace(line=line, remedy=remedy))
+    return complete
 
 
 def _line_of(path: str, model_id: str) -> int | None:
@@ -148,60 +270,13 @@ def _first_offer(listed: Sequence[Offer], sold: Mapping[str, int]) -> Offer:
             return offer
     if known:
         return known[0]
-    # nobody sells it whom people know: of those within a tenth of the cheapest the one that
-    # sells most models
-    most = tuple(1.1 * price for price in _price(listed[0])[:3])
-    near = [offer for offer in listed if _price(offer)[:3] <= most]
+    # nobody sells it whom people know: of those that are near the cheapest the one that sells most
+    most = Price(*(_NEAR_PRICE * dollars for dollars in listed[0].price))
+    near = [offer for offer in listed if offer.price <= most]
     return max(near, key=lambda offer: sold[offer.provider])
 
 
-def _with_address(offer: Offer) -> Offer:
-    """The offer with where to send a request, and the model's name as a request has it."""
-    api = provider_apis().get(offer.provider, ProviderApi(source=""))
-    return offer.replace(
-        model=f"{offer.model}{api.suffix}",
-        base_url=api.base_url,
-        key_variable=api.key,
-        page=api.page,
-        well_known=offer.provider in well_known_providers(),
-    )
-
-
-@cache
-def provider_apis() -> Mapping[str, ProviderApi]:
-    """Where each provider takes requests, by its id."""
-    rows = shipped_table("providers")["api"]
-    return {id: ProviderApi(**row) for id, row in rows.items()}
-
-
-@cache
-def well_known_providers() -> frozenset[str]:
-    """The ids of the providers that people know, by the grounds in `common/providers.toml`."""
-    ids: set[str] = set()
-    for providers in shipped_table("providers")["well_known"].values():
-        ids.update(providers)
-    return frozenset(ids)
-
-
-def request_lines(offer: Offer, modality: str) -> tuple[str, ...]:
-    """The line of curl that asks the offered model something, a text of several lines for a shell;
-    () where the address or the kind of request is not known. The key stands in a variable.
-    """
-    if offer.base_url is None or modality not in ("text", "vision", "embedding"):
-        return ()
-    if re.fullmatch(_PLAIN, offer.model) is None:
-        # between the quotes of the line it would be something else
-        return ()
-    api = provider_apis().get(offer.provider, ProviderApi(source=""))
-    kind = "embedding" if modality == "embedding" else api.chat
-    request = shipped_table("providers")["requests"][kind]
-    body = fill(request["body"], {"model": offer.model})
-    return (
-        f"curl {offer.base_url}/{request['path']} \\",
-        f'-H "Authorization: Bearer ${offer.key_variable}" \\',
-        '-H "Content-Type: application/json" \\',
-        f"-d '{body}'",
-    )
+# the file
 
 
 def snapshot_day(path: str) -> str | None:
@@ -212,48 +287,36 @@ def snapshot_day(path: str) -> str | None:
         return None
 
 
-def _price(offer: Offer) -> tuple[float, float, float, str, str]:
-    """Of three tokens in and one out, of a minute of audio, of an image; what is unknown last."""
-    tokens = inf
-    if offer.input_usd_per_million_tokens is not None:
-        # what embeds has no output to pay for
-        output = offer.output_usd_per_million_tokens or 0.0
-        tokens = INPUT_PER_OUTPUT_TOKEN * offer.input_usd_per_million_tokens + output
-    minute = inf if offer.usd_per_audio_minute is None else offer.usd_per_audio_minute
-    image = inf if offer.usd_per_image is None else offer.usd_per_image
-    return tokens, minute, image, offer.provider, offer.model
-
-
-def provider_name(id: str) -> str:
-    """The name of the provider that price lists call so; the id where no name is known."""
-    return str(shipped_table("providers")["names"].get(id, id))
-
-
 @lru_cache(maxsize=2)
 def snapshot(path: str) -> Snapshot:
     """The file at `path`, read once. Raises `SpecError` for a file that is missing or damaged."""
-    return snapshot_in(store_of(os.path.dirname(os.path.dirname(path))), path)
+    folder = os.path.dirname(os.path.dirname(path))
+    return snapshot_in(store_of(folder), path)
 
 
 def snapshot_in(store: Store, path: str) -> Snapshot:
     """The price snapshot of a folder of specs, whose file is `path`."""
-    header = store.value("common/offers", lambda: _without_rows(_parse(path)))
+    header = store.value("common/offers", lambda: _header(path))
     rows = store.rows("common/offers-rows", lambda: _parse(path)["rows"])
     return Snapshot(**header, rows=rows)
 
 
-def _without_rows(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name != "rows"}
+def _header(path: str) -> Values:
+    """The fields of the `Snapshot` but for its rows."""
+    values = _parse(path)
+    del values["rows"]
+    return values
 
 
-def _parse(path: str) -> dict[str, Any]:
+def _parse(path: str) -> Values:
     """The fields of the `Snapshot` in a file of JSON lines. Raises `SpecError`."""
     import json
 
     fault = "is not a price snapshot: its first line must hold as_of and sources"
     try:
-        header, *lines = map(json.loads, read_file(path, MAX_BYTES).splitlines())
-        return _snapshot_values(header, lines)
+        lines = read_file(path, MAX_BYTES).splitlines()
+        header, *rows = map(json.loads, lines)
+        return _snapshot_values(header, rows)
     except Unreadable as error:
         fault = f"the price snapshot {error.reason}"
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
@@ -261,7 +324,7 @@ def _parse(path: str) -> dict[str, Any]:
     raise SpecError([Problem(file=path, message=fault, remedy=_REMEDY)], remedy=_REMEDY)
 
 
-def _snapshot_values(header: Any, lines: list[Any]) -> dict[str, Any]:
+def _snapshot_values(header: Values, lines: Iterable[Values]) -> Values:
     """The fields of a `Snapshot`, of the lines of its file as JSON has them."""
     rows = {line["model"]: line["offers"] for line in lines}
     days = {name: str(row["as_of"]) for name, row in header["sources"].items()}
