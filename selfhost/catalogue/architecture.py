@@ -8,35 +8,38 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from math import prod
 
-from ..core.records import Record, kind_of, read_by
-from ..core.tables import TABLES, TomlTable, shipped_table
+from ..core.records import Record, Values, kind_of, read_by
+from ..core.tables import TABLES, TomlTable
 from .spec_values import DTYPES, PACKED
 
 # numbers of layers
 Places = tuple[int, ...]
+# the layers of each line of a list
+PlacesByLine = dict[TomlTable, Places]
 # more than any published model has: bounds what a hostile file can ask for
 MAX_LAYERS = 1000
 MAX_EXPERTS = 10_000
 MAX_SIZE = 1 << 32
 _ATTENTION_KINDS = ("full", "sliding", "latent", "cross", "compressed")
 _STATE_KINDS = (
-    "mamba",
-    "mamba2",
-    "delta",
-    "kda",
-    "lightning",
-    "convolution",
-    "rglru",
-    "rwkv7",
-)
-# what a model may have beside its row, or lack of it: flags of `needs.tensors.ArchitectureRow`
-ROW_FLAGS = tuple(shipped_table("model_files")["row_flags"])
+    "mamba", "mamba2", "delta", "kda", "lightning", "convolution", "rglru", "rwkv7",
+)  # fmt: skip
+# what a model may have beside the row of its architecture, or lack of it: flags that the tensors of
+# specs/common/tensors.toml ask for
+ROW_FLAGS = (
+    "attention_output_bias", "feed_forward_bias", "norm_bias", "output_bias", "output_norm",
+    "embedding_norm", "token_types", "positions", "pooler", "output_in_gguf",
+)  # fmt: skip
 
+# fields as a file states them: a size that may be missing, one that must be there, and so on
 _SIZE = read_by(minimum=1, maximum=MAX_SIZE, default=None)
 _REQUIRED = read_by(minimum=1, maximum=MAX_SIZE)
+_LAYERS = read_by(minimum=1, maximum=MAX_LAYERS)
 _SOME_LAYERS = read_by(minimum=1, maximum=MAX_LAYERS, default=None)
 _SOME_EXPERTS = read_by(minimum=1, maximum=MAX_EXPERTS, default=None)
 _STORED_TYPE = read_by(choices=(*DTYPES, *PACKED), default=None)
+_FLAG = read_by(default=False)
+_FLAGS_OF_ROW = read_by(choices=ROW_FLAGS, default=())
 _QUERY_KEY_NORM = read_by(choices=("head", "per_head", "full", "none"), default=None)
 
 
@@ -69,7 +72,7 @@ class Attention(LayerPart):
     key_length: int = _SIZE
     value_length: int = _SIZE
     window_tokens: int | None = _SIZE
-    values_from_keys: bool = read_by(default=False)
+    values_from_keys: bool = _FLAG
     latent_length: int | None = _SIZE
     query_latent_length: int | None = _SIZE
     rope_length: int | None = _SIZE
@@ -125,7 +128,7 @@ class FeedForward(LayerPart):
     used: int | None = _SOME_EXPERTS
     shared_length: int | None = _SIZE
     latent_length: int | None = _SIZE
-    router_bias: bool = read_by(default=False)
+    router_bias: bool = _FLAG
     beside_dense: int | None = _SIZE
     groups: int | None = read_by(minimum=2, maximum=MAX_EXPERTS, default=None)
     groups_used: int | None = _SOME_EXPERTS
@@ -149,7 +152,7 @@ class Audio(Record):
     """The encoder of a speech model."""
 
     # a layer is a number in a list
-    layers: int = read_by(minimum=1, maximum=MAX_LAYERS)
+    layers: int = _LAYERS
     heads: int = _REQUIRED
     embedding_length: int = _REQUIRED
     feed_forward_length: int = _REQUIRED
@@ -188,7 +191,7 @@ class Architecture(Sized):
     matrix_dtype: str | None = _STORED_TYPE
     expert_dtype: str | None = _STORED_TYPE
     quantizer: str | None = read_by(choices=("modelopt",), default=None)
-    layers: int = read_by(minimum=1, maximum=MAX_LAYERS)
+    layers: int = _LAYERS
     embedding_length: int = _REQUIRED
     heads: int | None = _SIZE
     beams: int | None = read_by(minimum=1, maximum=100, default=None)
@@ -198,7 +201,7 @@ class Architecture(Sized):
     scaled_context_tokens: int | None = _SIZE
     yarn_original_tokens: int | None = _SIZE
     rope_positions: int | None = _SIZE
-    tied_embeddings: bool = read_by(default=False)
+    tied_embeddings: bool = _FLAG
     attention: tuple[Attention, ...] = ()
     recurrent: tuple[Recurrent, ...] = ()
     feed_forward: tuple[FeedForward, ...] = ()
@@ -208,8 +211,8 @@ class Architecture(Sized):
     rope_factors: str | None = read_by(choices=("freqs", "long_short"), default=None)
     gate: str | None = read_by(choices=("split", "fused", "none"), default=None)
     table_length: int | None = _SIZE
-    also: tuple[str, ...] = read_by(choices=ROW_FLAGS, default=())
-    lacks: tuple[str, ...] = read_by(choices=ROW_FLAGS, default=())
+    also: tuple[str, ...] = _FLAGS_OF_ROW
+    lacks: tuple[str, ...] = _FLAGS_OF_ROW
     positions: int | None = _SIZE
     token_types: int | None = _SIZE
     output_matrix: bool = read_by(default=True)
@@ -225,7 +228,7 @@ class Architecture(Sized):
     @property
     def has_experts(self) -> bool:
         """Whether a token uses some of the parameters alone."""
-        return any(each.experts for each in self.feed_forward)
+        return any(part.experts for part in self.feed_forward)
 
     def packed_with(self, method: str) -> Architecture:
         """As it is in files of that method: some AWQ and GPTQ files have longer feed-forwards."""
@@ -233,7 +236,8 @@ class Architecture(Sized):
             return self
         longer = []
         for part in self.feed_forward:
-            longer.append(part.replace(length=part.padded_length or part.length))
+            length = part.padded_length or part.length
+            longer.append(part.replace(length=length))
         return self.replace(feed_forward=tuple(longer))
 
 
@@ -241,63 +245,90 @@ def read_architecture(
     root: TomlTable, name: str, kind: type[Architecture]
 ) -> Architecture | None:
     """`[architecture]`, None where it is missing or no table."""
-    table = root.get(name, "TomlTable")
+    table: TomlTable | None = root.get(name, "TomlTable")
     if table is None:
         return None
-    gguf = table.get("gguf", "str")
-    transformers = table.get("transformers", "str")
+    gguf: str | None = table.get("gguf", "str")
+    transformers: str | None = table.get("transformers", "str")
     values = table.fields(kind)
-    values["layers"] = values["layers"] or 0
-    values["embedding_length"] = values["embedding_length"] or 0
+    layers: int = values["layers"] or 0
+    model_heads: int | None = values["heads"]
     # a layer either attends or keeps a state; its feed-forward is beside that
-    for keys in (("attention", "recurrent"), ("feed_forward",)):
-        lists = {key: table.get(key, TABLES) for key in keys}
-        places = _places(lists.values(), values["layers"])
-        for key, lines in lists.items():
-            parts = []
-            for line in lines:
-                part = _part(line, places[line], LAYERS[key], values["heads"])
-                if part is not None:
-                    parts.append(part)
-            values[key] = tuple(parts)
+    values |= _read_layers(table, ("attention", "recurrent"), layers, model_heads)
+    values |= _read_layers(table, ("feed_forward",), layers, model_heads)
     table.close()
+    values["layers"] = layers
+    values["embedding_length"] = values["embedding_length"] or 0
     row = gguf or transformers or ""
-    architecture = kind(row=row, runs_in_gguf=gguf is not None, **values)
+    runs_in_gguf = gguf is not None
+    architecture = kind(row=row, runs_in_gguf=runs_in_gguf, **values)
     root.document.records.append((table.path, architecture))
     return architecture
 
 
+def _read_layers(
+    table: TomlTable, keys: Sequence[str], layers: int, model_heads: int | None
+) -> dict[str, tuple[LayerPart, ...]]:
+    """The parts in the lists of these keys, of which each layer has one. `model_heads`: those of
+    the whole model.
+    """
+    lists: dict[str, Sequence[TomlTable]] = {}
+    for key in keys:
+        lists[key] = table.get(key, TABLES)
+    places = _places(lists.values(), layers)
+    by_key: dict[str, tuple[LayerPart, ...]] = {}
+    for key, lines in lists.items():
+        parts = []
+        for line in lines:
+            part = _part(line, places[line], LAYERS[key], model_heads)
+            if part is not None:
+                parts.append(part)
+        by_key[key] = tuple(parts)
+    return by_key
+
+
 def _part(
-    line: TomlTable, at: Places, part: type[LayerPart], model_heads: int | None
+    line: TomlTable, at: Places, kind: type[LayerPart], model_heads: int | None
 ) -> LayerPart | None:
-    """One line of a list, None where it is wrong. `model_heads`: those of the whole model."""
+    """One line of a list, None where it is wrong."""
     line.get("at", "Any")
-    values = line.fields(part)
+    values = line.fields(kind)
     line.close()
-    if part is Attention:
-        values["heads"] = values["heads"] or model_heads or None
-        if values["kind"] == "latent":
-            # every head of latent attention has its own key once it is unpacked
-            values["kv_heads"] = values["kv_heads"] or values["heads"]
-        values["value_length"] = values["value_length"] or values["key_length"]
-    record = part(layers=at, **values)
-    line.document.records.append((line.path, record))
-    if not at:
-        return None
-    for key, value in values.items():
-        if value is None and "None" not in part._kinds[key]:
-            # without a size that every such part has it is left out
-            return None
-    return record
+    if kind is Attention:
+        _complete_attention(values, model_heads)
+    part = kind(layers=at, **values)
+    line.document.records.append((line.path, part))
+    if at and _has_all_sizes(kind, values):
+        return part
+    return None
 
 
-def _places(
-    lists: Collection[Sequence[TomlTable]], layers: int
-) -> dict[TomlTable, Places]:
+def _complete_attention(values: Values, model_heads: int | None) -> None:
+    """Fill in the sizes that a line of attention does not repeat."""
+    values["heads"] = values["heads"] or model_heads or None
+    if values["kind"] == "latent":
+        # every head of latent attention has its own key once it is unpacked
+        values["kv_heads"] = values["kv_heads"] or values["heads"]
+    values["value_length"] = values["value_length"] or values["key_length"]
+
+
+def _has_all_sizes(kind: type[LayerPart], values: Values) -> bool:
+    """Whether each size is there that every part of the kind has."""
+    for field, value in values.items():
+        may_be_none = "None" in kind._kinds[field]
+        if value is None and not may_be_none:
+            return False
+    return True
+
+
+# the layers that the lines of a list name by `at`
+
+
+def _places(lists: Collection[Sequence[TomlTable]], layers: int) -> PlacesByLine:
     """The layers of every line, () where it is wrong; without `at` those that no line names."""
-    places: dict[TomlTable, Places] = {}
+    places: PlacesByLine = {}
     for lines in lists:
-        places.update(_named_places(lines, layers))
+        places |= _named_places(lines, layers)
     unnamed = set(range(layers)).difference(*places.values())
     for lines in lists:
         rest = tuple(sorted(unnamed))
@@ -313,11 +344,11 @@ def _places(
     return places
 
 
-def _named_places(lines: Sequence[TomlTable], layers: int) -> dict[TomlTable, Places]:
+def _named_places(lines: Sequence[TomlTable], layers: int) -> PlacesByLine:
     """The layers that the `at` of each line of a list names; () without it, and where it is
     wrong.
     """
-    places: dict[TomlTable, Places] = dict.fromkeys(lines, ())
+    places: PlacesByLine = dict.fromkeys(lines, ())
     if len(lines) > layers:
         if layers:
             message = f"is line {len(lines):,} of a list for {layers:,} layers"
@@ -327,26 +358,25 @@ def _named_places(lines: Sequence[TomlTable], layers: int) -> dict[TomlTable, Pl
     for line in lines:
         if "at" not in line.values:
             continue
-        places[line] = _numbers(line, layers)
-        twice = sorted(taken.intersection(places[line]))
+        named = _layers_at(line, layers)
+        twice = sorted(taken.intersection(named))
         if twice:
             numbers = ", ".join(map(str, twice[:5]))
             message = f"names {numbers}, which an earlier line names"
             line.problem("at", message, "name each layer once")
-        taken.update(places[line])
+        taken.update(named)
+        places[line] = named
     return places
 
 
-def _numbers(line: TomlTable, layers: int) -> Places:
+def _layers_at(line: TomlTable, layers: int) -> Places:
     """Those that the `at` of a line names, a slice or a list; () where it is wrong."""
     at = line.values["at"]
     numbers = at
     if isinstance(at, str):
         numbers = _numbers_of_slice(at, layers)
-    if isinstance(numbers, list) and numbers:
-        is_inside = all(type(each) is int and 0 <= each < layers for each in numbers)
-        if is_inside and len(set(numbers)) == len(numbers):
-            return tuple(sorted(numbers))
+    if _are_layers(numbers, layers):
+        return tuple(sorted(numbers))
     message = f"names no layers from 0 to {layers - 1}: {kind_of(at)}"
     remedy = (
         'write a slice such as ":3" or "3::4", or a list of numbers, each layer once'
@@ -355,12 +385,27 @@ def _numbers(line: TomlTable, layers: int) -> Places:
     return ()
 
 
+def _are_layers(numbers: object, layers: int) -> bool:
+    """Whether these are numbers of layers in a list, each once."""
+    if not isinstance(numbers, list) or not numbers:
+        return False
+    for number in numbers:
+        # True is no number of a layer
+        if type(number) is not int or not 0 <= number < layers:
+            return False
+    return len(set(numbers)) == len(numbers)
+
+
 def _numbers_of_slice(text: str, layers: int) -> list[int]:
     """The numbers of a slice as Python writes it; [] for what is none, or ends beyond."""
     match = re.fullmatch(r"(\d{0,9}):(\d{0,9})(?::(\d{0,9}))?", text, re.ASCII)
     if match is None:
         return []
-    start, stop, step = (int(end) if end else None for end in match.groups())
+    start, stop, step = map(_end_of_slice, match.groups())
     if step == 0 or (stop or 0) > layers:
         return []
     return list(range(layers))[start:stop:step]
+
+
+def _end_of_slice(digits: str | None) -> int | None:
+    return int(digits) if digits else None

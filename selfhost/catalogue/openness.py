@@ -15,10 +15,11 @@ from collections.abc import Mapping, Sequence
 
 from ..core.errors import WorkloadError
 from ..core.records import Record, Stated
-from ..core.tables import shipped_record, shipped_table
+from ..core.tables import shipped_record
 from ..core.templates import fill
 from ..core.units import nearest, short_license
 from .spec import Availability, ModelSpec
+from .spec_values import row_names
 
 PERMISSIONS = ("commercial use", "modification", "redistribution", "fine-tuning")
 _PARTS = ("weights", "inference_code", "training_code", "training_data", "paper")
@@ -449,7 +450,7 @@ def remedy_of_id(text: str) -> str:
     plain = re.sub(r"\s+licen[cs]e$", "", text.strip().lower()[:100])
     plain = re.sub(r"(?<=[a-z])(?:[\s-]*v|[\s-]+|(?<!v))(?=\d)|\s+", "-", plain)
     # `Llama-3.1-Community`, as reports show it
-    shown = {short_license(id).lower(): id for id in shipped_table("licenses")}
+    shown = {short_license(id).lower(): id for id in row_names("licenses")}
     meant = shown.get(plain)
     if meant is None and re.search(r"\d", plain):
         begun = [id for id in ids if id.lower().startswith(plain)]

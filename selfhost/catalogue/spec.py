@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
 
-from ..core.records import DATE, Record, Stated, read_by, shortened, shown
-from ..core.tables import Document, TomlTable, shipped_table
+from ..core.records import DATE, Record, Stated, Values, read_by, shortened, shown
+from ..core.tables import (
+    Document,
+    TomlRow,
+    TomlTable,
+    shipped_table,
+    unchecked_record,
+)
 from . import spec_values
 from .architecture import Architecture, Sized, read_architecture
 from .spec_values import FORMATS, PLAIN_DTYPES
@@ -16,13 +21,33 @@ ANSWERS = ("yes", "no", "conditional")
 # no model is so small
 _LEAST_BYTES = 1000
 
+# fields as a file states them: a count that may be missing, one that must be there, a sentence
+_COUNT = read_by(minimum=1, default=None)
+_REQUIRED_COUNT = read_by(minimum=1)
+_SIZES_BY_NAME = read_by(minimum=1, default={})
+_BYTES = read_by(minimum=_LEAST_BYTES, default=None)
+_SENTENCE = read_by(lines=True, default=None)
+_SENTENCES = read_by(lines=True, default=())
+_TEXTS_BY_KEY = read_by(lines=True, default={})
+_SOURCE = read_by(lines=True)
+_REPOSITORY = read_by(form=spec_values.REPOSITORY, default=None)
+_REQUIRED_REPOSITORY = read_by(form=spec_values.REPOSITORY)
+_MODEL = read_by(form=spec_values.ID, default=None)
+_MODELS = read_by(form=spec_values.ID, default=())
+_DATE = read_by(form=DATE, default=None)
+_ANSWER = read_by(choices=ANSWERS, default=None)
+_PUBLISHED = read_by(choices=spec_values.OPENNESS, default="unknown")
+_PLAIN_DTYPE = read_by(choices=PLAIN_DTYPES, default=None)
+_STATED_OR_NONE = read_by(default=None)
+_FLAG = read_by(default=False)
+
 
 class Sound(Stated):
     """What making, or writing down, a minute of sound takes."""
 
     tokens_per_second: float | None = None
-    step_parameters: int | None = read_by(minimum=1, default=None)
-    step_layers: int | None = read_by(minimum=1, default=None)
+    step_parameters: int | None = _COUNT
+    step_layers: int | None = _COUNT
     operations_per_second: float | None = None
     card_seconds_low: float | None = None
     card_seconds_high: float | None = None
@@ -33,22 +58,21 @@ class Sound(Stated):
 class Denoising(Stated):
     """How a model makes one picture, or one clip of video, of its own size."""
 
-    steps: int = read_by(minimum=1)
-    passes: int = read_by(minimum=1)
-    step_operations: int = read_by(minimum=1)
-    decode_operations: int = read_by(minimum=1)
-    blocks: int | None = read_by(minimum=1, default=None)
-    step_parameters: int | None = read_by(minimum=1, default=None)
-    frames: int | None = read_by(minimum=1, default=None)
-    height: int | None = read_by(minimum=1, default=None)
-    width: int | None = read_by(minimum=1, default=None)
+    steps: int = _REQUIRED_COUNT
+    passes: int = _REQUIRED_COUNT
+    step_operations: int = _REQUIRED_COUNT
+    decode_operations: int = _REQUIRED_COUNT
+    blocks: int | None = _COUNT
+    step_parameters: int | None = _COUNT
+    frames: int | None = _COUNT
+    height: int | None = _COUNT
+    width: int | None = _COUNT
 
     @property
     def operations(self) -> float:
         """Of all steps, and of decoding."""
-        return float(
-            self.steps * self.passes * self.step_operations + self.decode_operations
-        )
+        of_steps = self.steps * self.passes * self.step_operations
+        return float(of_steps + self.decode_operations)
 
 
 # behind the name of an architecture's row where a model's file does not tell all tensors
@@ -63,9 +87,9 @@ class PublishedFiles(Record):
     """
 
     format: str = read_by(choices=FORMATS)
-    source: str = read_by(lines=True)
-    repository: str | None = read_by(form=spec_values.REPOSITORY, default=None)
-    bytes: Mapping[str, int] = read_by(minimum=1, default={})
+    source: str = _SOURCE
+    repository: str | None = _REPOSITORY
+    bytes: Mapping[str, int] = _SIZES_BY_NAME
     unsized: tuple[str, ...] = read_by(default=())
     names: Mapping[str, str] = read_by(default={})
     listed: bool = read_by(default=True)
@@ -76,6 +100,11 @@ class PublishedFiles(Record):
         """All that lie there, of stated size or not."""
         return (*self.bytes, *self.unsized)
 
+    def holds(self, quantization: str) -> bool:
+        """Whether a file of that quantization lies there, however its name is spelt."""
+        wanted = quantization.lower()
+        return any(name.lower() == wanted for name in self.quantizations)
+
 
 class PublishedDraft(Stated):
     """A small model that was trained to draft for this one alone. It reads the keys and values that
@@ -83,11 +112,11 @@ class PublishedDraft(Stated):
     Q8_0 file, which lies in `gguf_repository` beside files of the model.
     """
 
-    repository: str = read_by(form=spec_values.REPOSITORY)
-    parameters: int = read_by(minimum=1)
-    gguf_repository: str = read_by(form=spec_values.REPOSITORY)
+    repository: str = _REQUIRED_REPOSITORY
+    parameters: int = _REQUIRED_COUNT
+    gguf_repository: str = _REQUIRED_REPOSITORY
     gguf_bytes: int = read_by(minimum=_LEAST_BYTES)
-    source: str = read_by(lines=True)
+    source: str = _SOURCE
 
     @property
     def name(self) -> str:
@@ -120,35 +149,35 @@ class License(Stated):
 
     id: str | None = None
     url: str | None = read_by(form=spec_values.ADDRESS, default=None)
-    commercial_use: str | None = read_by(choices=ANSWERS, default=None)
-    modification: str | None = read_by(choices=ANSWERS, default=None)
-    redistribution: str | None = read_by(choices=ANSWERS, default=None)
-    conditions: tuple[str, ...] = read_by(lines=True, default=())
-    duties: tuple[str, ...] = read_by(lines=True, default=())
+    commercial_use: str | None = _ANSWER
+    modification: str | None = _ANSWER
+    redistribution: str | None = _ANSWER
+    conditions: tuple[str, ...] = _SENTENCES
+    duties: tuple[str, ...] = _SENTENCES
 
 
 class Openness(Stated):
     """What was published, each one of OPENNESS."""
 
-    weights: str = read_by(choices=spec_values.OPENNESS, default="unknown")
-    inference_code: str = read_by(choices=spec_values.OPENNESS, default="unknown")
-    training_code: str = read_by(choices=spec_values.OPENNESS, default="unknown")
-    training_data: str = read_by(choices=spec_values.OPENNESS, default="unknown")
-    paper: str = read_by(choices=spec_values.OPENNESS, default="unknown")
+    weights: str = _PUBLISHED
+    inference_code: str = _PUBLISHED
+    training_code: str = _PUBLISHED
+    training_data: str = _PUBLISHED
+    paper: str = _PUBLISHED
 
 
 class Parameters(Sized):
     """Counts in the published checkpoint: tied matrices once, without multi-token-prediction."""
 
     related = "active at_most total, encoders at_most total"
-    total: int | None = read_by(minimum=1, default=None)
-    active: int | None = read_by(minimum=1, default=None)
-    encoders: int | None = read_by(minimum=1, default=None)
-    projector_bytes: int | None = read_by(minimum=1, default=None)
-    encoder_type: str | None = read_by(default=None)
-    mtp: int | None = read_by(minimum=1, default=None)
-    extra_in_files: int | None = read_by(minimum=1, default=None)
-    difference: str | None = read_by(lines=True, default=None)
+    total: int | None = _COUNT
+    active: int | None = _COUNT
+    encoders: int | None = _COUNT
+    projector_bytes: int | None = _COUNT
+    encoder_type: str | None = _STATED_OR_NONE
+    mtp: int | None = _COUNT
+    extra_in_files: int | None = _COUNT
+    difference: str | None = _SENTENCE
 
 
 class StatedWay(Sized):
@@ -156,40 +185,40 @@ class StatedWay(Sized):
 
     related = "low_bytes at_most high_bytes"
     quantization: str = read_by()
-    low_bytes: int = read_by(minimum=1)
-    high_bytes: int = read_by(minimum=1)
-    height: int | None = read_by(minimum=1, default=None)
-    width: int | None = read_by(minimum=1, default=None)
-    frames: int | None = read_by(minimum=1, default=None)
-    is_tiled: bool = read_by(default=False)
-    is_chunked: bool = read_by(default=False)
+    low_bytes: int = _REQUIRED_COUNT
+    high_bytes: int = _REQUIRED_COUNT
+    height: int | None = _COUNT
+    width: int | None = _COUNT
+    frames: int | None = _COUNT
+    is_tiled: bool = _FLAG
+    is_chunked: bool = _FLAG
     offload: str = read_by(choices=("model", "sequential"), default="model")
-    source: str = read_by(lines=True)
+    source: str = _SOURCE
 
 
 class StatedNeeds(Sized):
     """What somebody states a model takes; `ways` are those that offload the components."""
 
     related = "low_bytes at_most high_bytes"
-    low_bytes: int | None = read_by(minimum=_LEAST_BYTES, default=None)
-    high_bytes: int | None = read_by(minimum=_LEAST_BYTES, default=None)
-    dtype: str | None = read_by(choices=PLAIN_DTYPES, default=None)
-    disk_bytes: int | None = read_by(minimum=_LEAST_BYTES, default=None)
+    low_bytes: int | None = _BYTES
+    high_bytes: int | None = _BYTES
+    dtype: str | None = _PLAIN_DTYPE
+    disk_bytes: int | None = _BYTES
     instruction_sets: tuple[str, ...] = read_by(default=())
-    source: str | None = read_by(lines=True, default=None)
+    source: str | None = _SENTENCE
     ways: tuple[StatedWay, ...] = read_by(kind=StatedWay, default=())
-    heard_seconds: int | None = read_by(minimum=1, default=None)
-    second_bytes: int | None = read_by(minimum=1, default=None)
-    squared_second_bytes: int | None = read_by(minimum=1, default=None)
-    longest_seconds: int | None = read_by(minimum=1, default=None)
+    heard_seconds: int | None = _COUNT
+    second_bytes: int | None = _COUNT
+    squared_second_bytes: int | None = _COUNT
+    longest_seconds: int | None = _COUNT
 
 
 class Upkeep(Stated):
     """Whether the model is still the one to take."""
 
     current: bool | None = None
-    superseded_by: str | None = read_by(form=spec_values.ID, default=None)
-    note: str | None = read_by(lines=True, default=None)
+    superseded_by: str | None = _MODEL
+    note: str | None = _SENTENCE
 
 
 class Safety(Stated):
@@ -202,14 +231,14 @@ class Safety(Stated):
 class Availability(Stated):
     """A closed model: why there are no weights, who serves it, and what is nearest."""
 
-    why: str = read_by(lines=True)
+    why: str = _SOURCE
     provider: str
-    retired: str | None = read_by(form=DATE, default=None)
-    successor: str | None = read_by(form=spec_values.ID, default=None)
-    free_tier: str | None = read_by(lines=True, default=None)
-    fine_tuning: str | None = read_by(lines=True, default=None)
+    retired: str | None = _DATE
+    successor: str | None = _MODEL
+    free_tier: str | None = _SENTENCE
+    fine_tuning: str | None = _SENTENCE
     api: bool = True
-    open_alternatives: tuple[str, ...] = read_by(form=spec_values.ID, default=())
+    open_alternatives: tuple[str, ...] = _MODELS
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -229,20 +258,17 @@ def _license(root: TomlTable, key: str, kind: type[License]) -> License | None:
         terms: License | None = root.get(key, "License", kind=kind)
         return terms
     rows = shipped_table("licenses")
-    if id not in rows:
-        otherwise = "state what it allows in [license]"
-        remedy = root.document.did_you_mean(id, tuple(rows), otherwise, '"{name}"')
-        message = f'"{shortened(id)}" has no row in specs/common/licenses.toml'
-        root.problem(key, message, remedy)
-        return None
-    row = {"id": id, "conditions": (), "duties": (), **rows[id]}
-    row["conditions"] = tuple(row["conditions"])
-    row["duties"] = tuple(row["duties"])
-    return kind(**row)
+    if id in rows:
+        return unchecked_record(kind, {"id": id, **rows[id]})
+    otherwise = "state what it allows in [license]"
+    remedy = root.document.did_you_mean(id, tuple(rows), otherwise, '"{name}"')
+    message = f'"{shortened(id)}" has no row in specs/common/licenses.toml'
+    root.problem(key, message, remedy)
+    return None
 
 
 def _embedding(root: TomlTable, key: str) -> int | None:
-    table = root.get(key, "TomlTable")
+    table: TomlTable | None = root.get(key, "TomlTable")
     if table is None:
         return None
     length: int | None = table.get("length", "int", required=True, minimum=1)
@@ -275,40 +301,40 @@ class ModelSpec(Record):
 
     id: str = read_by(form=spec_values.ID)
     name: str = read_by()
-    family: str | None = read_by(default=None)
-    developer: str | None = read_by(default=None)
-    released: str | None = read_by(form=DATE, default=None)
+    family: str | None = _STATED_OR_NONE
+    developer: str | None = _STATED_OR_NONE
+    released: str | None = _DATE
     modality: str = read_by(choices=spec_values.MODALITIES, default="text")
     uses: tuple[str, ...] | None = read_by(choices=spec_values.USES, default=None)
     inputs: tuple[str, ...] | None = read_by(choices=spec_values.INPUTS, default=None)
     tuned_from: str | None = read_by(form=spec_values.ORIGIN, default=None)
-    runtimes: tuple[str, ...] = read_by(form=spec_values.ID, default=())
+    runtimes: tuple[str, ...] = _MODELS
     aliases: tuple[str, ...] = read_by(form=spec_values.ALIAS, default=())
-    repository: str | None = read_by(form=spec_values.REPOSITORY, default=None)
-    gated: bool | None = read_by(default=None)
-    tokenizer: bool | None = read_by(default=None)
+    repository: str | None = _REPOSITORY
+    gated: bool | None = _STATED_OR_NONE
+    tokenizer: bool | None = _STATED_OR_NONE
     license: License | None = read_by(_license, kind=License, default=None)
     openness: Openness = read_by(kind=Openness, default=Openness())
     parameters: Parameters = read_by(kind=Parameters, default=Parameters())
     architecture: Architecture | None = read_by(
         read_architecture, kind=Architecture, default=None
     )
-    components: Mapping[str, int] = read_by(minimum=1, default={})
-    components_dtype: str | None = read_by(choices=PLAIN_DTYPES, default=None)
-    native_pixels: int | None = read_by(minimum=1, default=None)
-    frames_per_second: int | None = read_by(minimum=1, default=None)
+    components: Mapping[str, int] = _SIZES_BY_NAME
+    components_dtype: str | None = _PLAIN_DTYPE
+    native_pixels: int | None = _COUNT
+    frames_per_second: int | None = _COUNT
     denoising: Denoising | None = read_by(kind=Denoising, default=None)
     sound: Sound | None = read_by(kind=Sound, default=None)
     embedding_length: int | None = read_by(_embedding, name="embedding", default=None)
-    picture_operations: int | None = read_by(minimum=1, default=None)
+    picture_operations: int | None = _COUNT
     files: tuple[PublishedFiles, ...] = read_by(kind=PublishedFiles, default=())
     # by a name of Ollama's library, where the file is not what llama-quantize makes
-    tag_bytes: Mapping[str, int] = read_by(minimum=1, default={})
+    tag_bytes: Mapping[str, int] = _SIZES_BY_NAME
     quantized: Quantized | None = read_by(kind=Quantized, default=None)
     draft: PublishedDraft | None = read_by(kind=PublishedDraft, default=None)
     # a text for each table or key of a spec that it names
-    sources: Mapping[str, str] = read_by(lines=True, default={})
-    unknown: Mapping[str, str] = read_by(lines=True, default={})
+    sources: Mapping[str, str] = _TEXTS_BY_KEY
+    unknown: Mapping[str, str] = _TEXTS_BY_KEY
     needs: StatedNeeds | None = read_by(_needs, kind=StatedNeeds, default=None)
     upkeep: Upkeep = read_by(kind=Upkeep, default=Upkeep())
     safety: Safety = read_by(kind=Safety, default=Safety())
@@ -379,11 +405,9 @@ class ModelSpec(Record):
         self, format: str | None, quantization: str | None
     ) -> PublishedFiles | None:
         """The first that hold that quantization; listed ones, then those of a typed name."""
-        wanted = (quantization or "").lower()
         holding = []
         for files in self.files:
-            names = [name.lower() for name in files.quantizations]
-            if files.format == format and wanted in names:
+            if files.format == format and files.holds(quantization or ""):
                 holding.append(files)
         # of two listings the first stands
         return min(holding, key=_rank_of_files, default=None)
@@ -394,6 +418,9 @@ def _rank_of_files(files: PublishedFiles) -> int:
     if files.listed and files.repository:
         return 0
     return 1 if files.named else 2
+
+
+# the file of a spec
 
 
 def read_spec_file(path: str) -> Document:
@@ -422,35 +449,47 @@ def stated_spec(document: Document, origin: str) -> ModelSpec | None:
     root = document.root
     if not document.ok:
         return None
-    number = root.get("schema", "int")
-    if number not in (None, spec_values.SCHEMA):
-        schema = spec_values.SCHEMA
-        message = f"is {number:,}, but this selfhost reads schema {schema} only"
+    schema = root.get("schema", "int")
+    if schema not in (None, spec_values.SCHEMA):
+        known = spec_values.SCHEMA
+        message = f"is {schema:,}, but this selfhost reads schema {known} only"
         remedy = "update selfhost, or write the file in schema 1"
         root.problem("schema", message, remedy)
         return None
     values = root.fields(ModelSpec)
     root.close()
-    _fill_in(values, root.values)
+    # what a file does not repeat
+    values["parameters"] = _all_parameters(values)
+    values["openness"] = _openness(values, root.values)
+    values["tokenizer"] = _has_tokenizer(values)
     return ModelSpec(**values, origin=origin)
 
 
-def _fill_in(values: dict[str, Any], stated: Mapping[str, Any]) -> None:
-    """Fill in what a file does not repeat. `stated`: what the file has."""
-    # a dense model uses all its parameters
-    counts = values["parameters"]
-    model = values["architecture"]
-    is_dense = model is not None and model.feed_forward and not model.has_experts
-    is_untold = "parameters.active" in values["unknown"]
-    if is_dense and counts.active is None and not is_untold:
-        values["parameters"] = counts.replace(active=counts.total)
-    # a repository holds weights
-    openness = stated.get("openness")
-    states_weights = isinstance(openness, dict) and "weights" in openness
-    if values["repository"] and not states_weights:
-        values["openness"] = values["openness"].replace(weights="published")
-    # whoever publishes a model publishes a tokenizer with it
+def _all_parameters(values: Values) -> Parameters:
+    """The counts of a spec: a dense model uses all its parameters."""
+    counts: Parameters = values["parameters"]
+    model: Architecture | None = values["architecture"]
+    if counts.active is not None or "parameters.active" in values["unknown"]:
+        return counts
+    if model is None or not model.feed_forward or model.has_experts:
+        return counts
+    return counts.replace(active=counts.total)
+
+
+def _openness(values: Values, stated: TomlRow) -> Openness:
+    """What was published: a repository holds weights, unless the file says otherwise."""
+    openness: Openness = values["openness"]
+    table = stated.get("openness")
+    states_weights = isinstance(table, dict) and "weights" in table
+    if states_weights or not values["repository"]:
+        return openness
+    return openness.replace(weights="published")
+
+
+def _has_tokenizer(values: Values) -> bool | None:
+    """Whoever publishes a model publishes a tokenizer with it, unless the file says otherwise."""
     if "tokenizer" in values["unknown"]:
-        values["tokenizer"] = None
-    elif values["tokenizer"] is None:
-        values["tokenizer"] = True
+        return None
+    if values["tokenizer"] is None:
+        return True
+    return bool(values["tokenizer"])

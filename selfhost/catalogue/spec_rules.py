@@ -8,16 +8,24 @@ each rule that the file breaks, with its place and what to write instead.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
 
 from ..core.errors import KeyPath
-from ..core.records import Record, Stated, shortened
-from ..core.tables import Document, Remedy, shipped_table, unchecked_record
+from ..core.records import Record, Stated, read_by, shortened
+from ..core.tables import Document, Remedy, TomlRow, shipped_record, shipped_rows
 from ..core.units import is_slip
-from .architecture import LAYERS, Architecture, Attention, LayerPart, Sized
+from .architecture import (
+    LAYERS,
+    Architecture,
+    Attention,
+    LayerPart,
+    Recurrent,
+    Sized,
+)
 from .spec import ModelSpec, PublishedFiles, Quantized, stated_spec
-from .spec_values import QUANTIZATIONS
+from .spec_values import QUANTIZATIONS, row_names
 
 # a key, what is wrong with it as a clause that begins with a verb, and what to write instead
 Misfit = tuple[str, str, str]
@@ -81,6 +89,10 @@ def _faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
 # keys that need or exclude another
 
 
+# the key of a rule that stands for the place at which the rule is looked at
+_THE_PLACE = "."
+
+
 class SpecRule(Stated):
     """One of `[[spec_rules]]` (specs/common/model_files.toml), whose header explains each key.
 
@@ -88,6 +100,7 @@ class SpecRule(Stated):
     alone in which no key is misspelt.
     """
 
+    # keys; "." is the whole file
     at: tuple[str, ...]
     message: str
     remedy: str
@@ -103,22 +116,29 @@ class SpecRule(Stated):
         if not self.whole:
             return True
         # a key that was merely misspelt is not missing
-        known = {key.name or field for field, key in ModelSpec._keys.items()}
-        return document.values.keys() <= known | {"schema"}
+        return document.values.keys() <= _keys_of_a_spec()
 
     def is_broken_at(self, document: Document, place: str) -> bool:
         """Whether the keys that stand in a file break the rule there."""
         for key in self.has:
-            # an empty key is the place itself
-            if not _stands(document, key or place):
+            if not _stands(document, place if key == _THE_PLACE else key):
                 return False
         return _lacks(document, self.lacks)
 
 
+def _keys_of_a_spec() -> set[str]:
+    known = {key.name or field for field, key in ModelSpec._keys.items()}
+    return known | {"schema"}
+
+
+@cache
+def _spec_rules() -> Sequence[SpecRule]:
+    return tuple(shipped_rows(SpecRule, "model_files", "spec_rules").values())
+
+
 def _key_faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
     """Each rule that the keys of the file break."""
-    for row in shipped_table("model_files")["spec_rules"]:
-        rule = unchecked_record(SpecRule, row)
+    for rule in _spec_rules():
         if not rule.is_for(document, spec):
             continue
         for place in rule.at:
@@ -152,12 +172,17 @@ def _lacks(document: Document, keys: Iterable[str]) -> bool:
 def value_at(value: Any, path: KeyPath) -> Any:
     """What stands at the path in the values of a file; None where nothing does."""
     for part in path:
-        is_key = isinstance(value, dict) and part in value
-        is_place = isinstance(value, list) and part in range(len(value))
-        if not (is_key or is_place):
+        if not _holds(value, part):
             return None
         value = value[part]
     return value
+
+
+def _holds(value: object, part: str | int) -> bool:
+    """Whether a value of a file is a table with that key, or a list with that place."""
+    if isinstance(value, dict):
+        return part in value
+    return isinstance(value, list) and part in range(len(value))
 
 
 # the tables `sources` and `unknown`, in which the file chooses the names
@@ -218,36 +243,47 @@ def _record_faults(
             yield from _row_faults(record)
     elif isinstance(record, LayerPart) and model is not None:
         yield from _layer_faults(document, path, record, model)
-    if not isinstance(record, Sized):
-        return
-    is_model = record is model
-    if is_model and not document.ok:
-        # of a model that cannot be read whole the sizes say nothing
-        return
-    width = None if model is None or is_model else model.embedding_length
+    if isinstance(record, Sized):
+        yield from _size_faults(document, path, record, model)
+
+
+def _size_faults(
+    document: Document, path: KeyPath, record: Sized, model: Architecture | None
+) -> Iterator[_Fault]:
+    """The sizes that the file states and that cannot be beside the others of a record."""
+    width = None
+    if record is model:
+        if not document.ok:
+            # of a model that cannot be read whole the sizes say nothing
+            return
+    elif model is not None:
+        width = model.embedding_length
     for key, message, remedy in misfits(record, width):
+        place = (*path, key)
         # what was taken from another key is a fault of that
-        if value_at(document.values, (*path, key)) is not None:
-            yield (*path, key), message, remedy
+        if value_at(document.values, place) is not None:
+            yield place, message, remedy
 
 
 def _file_faults(
     document: Document, path: KeyPath, files: PublishedFiles
 ) -> Iterator[_Fault]:
-    sizes = value_at(document.values, (*path, "bytes"))
+    stated: TomlRow = value_at(document.values, path)
+    sizes = stated.get("bytes")
     if not files.unsized and sizes in (None, {}):
         message = "is missing" if sizes is None else "is empty"
         remedy = "write for example bytes = { Q4_K_M = 4_372_812_000 }"
         yield (*path, "bytes"), message, remedy
-    if files.unsized and value_at(document.values, (*path, "repository")) is None:
+    if files.unsized and stated.get("repository") is None:
         message = "names files without a repository"
         yield (*path, "unsized"), message, "write repository, or bytes with their sizes"
-    for name in sizes if isinstance(sizes, dict) else ():
-        yield from _name_faults(document, (*path, "bytes", name), name, files.format)
+    if isinstance(sizes, dict):
+        for name in sizes:
+            place = (*path, "bytes", name)
+            yield from _name_faults(document, place, name, files.format)
     for number, name in enumerate(files.unsized):
-        yield from _name_faults(
-            document, (*path, "unsized", number), name, files.format
-        )
+        place = (*path, "unsized", number)
+        yield from _name_faults(document, place, name, files.format)
 
 
 def _name_faults(
@@ -258,8 +294,8 @@ def _name_faults(
         return
     # without the groups and bits, which are variants
     plain = [choice for choice in choices if "-" not in choice]
-    otherwise = f"known: {', '.join(plain or choices)}"
-    remedy = document.did_you_mean(quantization, choices, otherwise)
+    known = ", ".join(plain or choices)
+    remedy = document.did_you_mean(quantization, choices, f"known: {known}")
     message = f'"{shortened(quantization)}" is not a quantization of {format}'
     yield path, message, remedy
 
@@ -268,18 +304,20 @@ def _row_faults(model: Architecture) -> Iterator[_Fault]:
     """A slip in the name of an architecture. A number more or less is another version, which may
     be new.
     """
-    rows = shipped_table("architectures")["architecture"]
-    if model.row in rows:
+    known = row_names("architectures", "architecture")
+    if model.row in known:
         return
     key = "gguf" if model.runs_in_gguf else "transformers"
-    digits = re.sub(r"\D", "", model.row)
-    for row in rows:
-        if is_slip(model.row, row) and re.sub(r"\D", "", row) == digits:
-            message = (
-                f'"{shortened(model.row)}" is not an architecture that selfhost knows'
-            )
-            yield ("architecture", key), message, f'did you mean "{row}"?'
+    typed = shortened(model.row)
+    for name in known:
+        if is_slip(model.row, name) and _digits_of(name) == _digits_of(model.row):
+            message = f'"{typed}" is not an architecture that selfhost knows'
+            yield ("architecture", key), message, f'did you mean "{name}"?'
             return
+
+
+def _digits_of(name: str) -> str:
+    return re.sub(r"\D", "", name)
 
 
 class KindRule(Stated):
@@ -289,49 +327,64 @@ class KindRule(Stated):
     allowed: tuple[str, ...] = ()
 
 
+class LayerKeys(Stated):
+    """`[layer_keys]` of specs/common/model_files.toml: what a line of each kind of layer states.
+
+    `of_all_kinds`: keys that any line may have. `beside`: the other key that a key needs.
+    """
+
+    of_all_kinds: tuple[str, ...]
+    beside: Mapping[str, str]
+    attention: Mapping[str, KindRule] = read_by(name="Attention", kind=KindRule)
+    recurrent: Mapping[str, KindRule] = read_by(name="Recurrent", kind=KindRule)
+
+    def rule_of(self, part: LayerPart, line: TomlRow) -> KindRule | None:
+        """The rule for the kind that a line states; None for layers that have no kinds."""
+        if isinstance(part, Attention):
+            kind = line.get("kind", Attention._defaults["kind"])
+            return self.attention.get(str(kind))
+        if isinstance(part, Recurrent):
+            return self.recurrent.get(str(line.get("kind")))
+        return None
+
+
 def _layer_faults(
     document: Document, path: KeyPath, part: LayerPart, model: Architecture
 ) -> Iterator[_Fault]:
     """What the kind of a layer must state and its line has not, and what says nothing with it."""
-    rules = shipped_table("model_files")["layer_keys"]
-    line = value_at(document.values, path)
+    rules = shipped_record(LayerKeys, "model_files", "layer_keys")
+    line: TomlRow = value_at(document.values, path)
+    rule = rules.rule_of(part, line)
+    needed = list(rule.required) if rule is not None else []
+    needed += [other for key, other in rules.beside.items() if key in line]
     keys = type(part)._keys
-    default_kind = keys["kind"].default if "kind" in keys else None
-    kind = str(line.get("kind", default_kind))
-    row = rules.get(type(part).__name__, {}).get(kind)
-    rule = KindRule() if row is None else unchecked_record(KindRule, row)
-    needed_beside = [other for key, other in rules["beside"].items() if key in line]
-    for key in dict.fromkeys([*rule.required, *needed_beside]):
+    for key in dict.fromkeys(needed):
         if key in keys and key not in line:
             yield (*path, key), "is missing", None
     if isinstance(part, Attention) and "heads" not in line and model.heads is None:
         yield (*path, "heads"), "is missing, here and in [architecture]", None
-    if row is None:
+    if rule is None:
         return
     of_kind = (*rule.required, *rule.allowed)
     for key in line:
-        is_known = key in of_kind or key in rules["of_all_kinds"]
-        if key in keys and not is_known:
-            remedy = f"{kind} has {', '.join(of_kind)}"
-            yield (*path, key), f'means nothing with kind = "{kind}"', remedy
+        if key in keys and key not in of_kind and key not in rules.of_all_kinds:
+            kind = line.get("kind", keys["kind"].default)
+            message = f'means nothing with kind = "{kind}"'
+            yield (*path, key), message, f"{kind} has {', '.join(of_kind)}"
 
 
 # sizes that go together
 
 
-def misfits(record: Any, width: int | None = None) -> Iterator[Misfit]:
+def misfits(record: Sized, width: int | None = None) -> Iterator[Misfit]:
     """Every size that cannot be beside the others of a part, in a model of that width."""
     yield from _implausible_sizes(record)
     yield from _broken_relations(record, width)
-    if getattr(record, "kind", None) == "rwkv7":
-        ranks = list(record.ranks)
-        if len(ranks) != len(_RANKS) or 0 in ranks[:3]:
-            names = ", ".join(_RANKS)
-            remedy = f"write {len(_RANKS)} numbers, those of {names}, the last or 0"
-            yield "ranks", f"is {ranks}", remedy
-    if not isinstance(record, Architecture) or not record.mtp_layers:
-        return
-    if not (record.attention and record.feed_forward):
+    if isinstance(record, Recurrent) and record.kind == "rwkv7":
+        yield from _wrong_ranks(record)
+    elif isinstance(record, Architecture) and record.mtp_layers:
+        if record.attention and record.feed_forward:
+            return
         message = (
             f"is {record.mtp_layers:,}, but such a block needs attention and a "
             "feed-forward part, and the model lacks one of them"
@@ -339,7 +392,16 @@ def misfits(record: Any, width: int | None = None) -> Iterator[Misfit]:
         yield "mtp_layers", message, "write attention and feed_forward"
 
 
-def _implausible_sizes(record: Any) -> Iterator[Misfit]:
+def _wrong_ranks(part: Recurrent) -> Iterator[Misfit]:
+    ranks = list(part.ranks)
+    if len(ranks) == len(_RANKS) and 0 not in ranks[:3]:
+        return
+    names = ", ".join(_RANKS)
+    remedy = f"write {len(_RANKS)} numbers, those of {names}, the last or 0"
+    yield "ranks", f"is {ranks}", remedy
+
+
+def _implausible_sizes(record: Sized) -> Iterator[Misfit]:
     for key, stated in type(record)._keys.items():
         size = getattr(record, key)
         least = stated.limits.get("minimum", 1)
@@ -349,18 +411,36 @@ def _implausible_sizes(record: Any) -> Iterator[Misfit]:
             yield key, f"is {size:,}, which is not a plausible size", remedy
 
 
-def _broken_relations(record: Any, width: int | None) -> Iterator[Misfit]:
+class _SizeRule(NamedTuple):
+    """One rule of `Sized.related`: what the size `key` must be to the size `other`, in layers of
+    these kinds (empty: of any).
+    """
+
+    key: str
+    relation: _Relation
+    other: str
+    kinds: Sequence[str]
+
+
+@cache
+def _size_rules(kind: type[Sized]) -> Sequence[_SizeRule]:
+    """The rules that bind the sizes of such a record."""
+    rules = []
+    for rule in filter(None, kind.related.split(",")):
+        key, relation, other, *kinds = rule.split()
+        rules.append(_SizeRule(key, _RELATIONS[relation], other, kinds))
+    return rules
+
+
+def _broken_relations(record: Sized, width: int | None) -> Iterator[Misfit]:
     """The rules of `related` that the record breaks. A size that the record does not have, such as
     `embedding_length` of a layer, is the model's `width`.
     """
-    for rule in record.related.split(","):
-        # `kv_heads divides heads`, then the kinds of layer it is for; empty where no rule is stated
-        key, name, other, *kinds = rule.split() or ("", "", "")
-        if not key or (kinds and record.kind not in kinds):
+    for key, relation, other, kinds in _size_rules(type(record)):
+        if kinds and getattr(record, "kind", None) not in kinds:
             continue
         size = getattr(record, key)
         bound = getattr(record, other, width)
-        relation = _RELATIONS[name]
         if size and bound and relation.is_broken(size, bound):
             message = f"is {size:,}, {relation.words} {other}, {bound:,}"
             yield key, message, f"{relation.remedy} {bound:,}"

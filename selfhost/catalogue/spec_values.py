@@ -76,9 +76,12 @@ class QuantizationNames(Stated):
     spelled: Mapping[str, str]
 
 
-def row_names(table: str, section: str) -> tuple[str, ...]:
-    """The names of the rows in a section of a shipped table that another package reads."""
-    return tuple(shipped_table(table)[section])
+def row_names(table: str, section: str = "") -> tuple[str, ...]:
+    """The names of the rows of a shipped table, or of a section of one, whose values are read one
+    at a time or by another package.
+    """
+    rows = shipped_table(table)
+    return tuple(rows[section] if section else rows)
 
 
 NAMES = shipped_record(QuantizationNames, "quantizations", "names")

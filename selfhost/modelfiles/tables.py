@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..catalogue.spec_rules import LayerKeys, SpecRule
 from ..core.records import Stated, read_by
 from ..core.tables import shipped_record
 
@@ -106,10 +107,9 @@ class ModelFilesTable(Stated):
 
     schema: int
     as_of: str
-    # for catalogue.architecture and catalogue.spec_rules, which read them by themselves
-    row_flags: Any
-    spec_rules: Any
-    layer_keys: Any
+    # catalogue.spec_rules applies both
+    spec_rules: tuple[SpecRule, ...] = read_by(kind=SpecRule)
+    layer_keys: LayerKeys = read_by(kind=LayerKeys)
     licenses: tuple[str, ...]
     torch_types: Mapping[str, str]
     tokenizers: tuple[str, ...]
