@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-from ..core.records import Stated, read_by
+from ..core.records import Stated, read_by, stated_part
 from ..core.workload import KV_CACHE_TYPES
 from .runtime_parts import (
     Account,
@@ -39,6 +39,9 @@ BLANKS = (
     "remote_code", "steps", "rate", "cast", "tiled", "chunked", "result", "variant", "guidance",
 )  # fmt: skip
 
+# behind the name of a quantization: weights of one scale, or bits of one
+_VARIANT = r"\d+g|channel|[23]bit"
+
 
 class RuntimeSpec(Stated):
     """One program that loads models: a file of `specs/runtimes/`."""
@@ -46,7 +49,7 @@ class RuntimeSpec(Stated):
     id: str = read_by(form=ID)
     name: str
     library: str = ""
-    account: Account = read_by(kind=Account, default=Account())
+    account: Account = stated_part(Account)
     named_alone: bool = False
     formats: tuple[str, ...] = read_by(choices=FORMATS)
     modalities: tuple[str, ...] = read_by(choices=MODALITIES)
@@ -71,16 +74,16 @@ class RuntimeSpec(Stated):
     conversion: Conversion | None = read_by(kind=Conversion, default=None)
     sources: Mapping[str, str] = {}
     platforms: Platforms = read_by(kind=Platforms)
-    versions: Versions = read_by(kind=Versions, default=Versions())
-    gpus: GpuSupport = read_by(kind=GpuSupport, default=GpuSupport())
-    installation: Installation = read_by(kind=Installation, default=Installation())
-    command_lines: CommandLines = read_by(kind=CommandLines, default=CommandLines())
-    library_tags: LibraryTags = read_by(kind=LibraryTags, default=LibraryTags())
-    memory: MemoryRules = read_by(kind=MemoryRules, default=MemoryRules())
-    batches: Batches = read_by(kind=Batches, default=Batches())
-    layers: LayerPlacement = read_by(kind=LayerPlacement, default=LayerPlacement())
-    pace: PaceRules = read_by(kind=PaceRules, default=PaceRules())
-    finetuning: Finetuning = read_by(kind=Finetuning, default=Finetuning())
+    versions: Versions = stated_part(Versions)
+    gpus: GpuSupport = stated_part(GpuSupport)
+    installation: Installation = stated_part(Installation)
+    command_lines: CommandLines = stated_part(CommandLines)
+    library_tags: LibraryTags = stated_part(LibraryTags)
+    memory: MemoryRules = stated_part(MemoryRules)
+    batches: Batches = stated_part(Batches)
+    layers: LayerPlacement = stated_part(LayerPlacement)
+    pace: PaceRules = stated_part(PaceRules)
+    finetuning: Finetuning = stated_part(Finetuning)
 
     def settings_of(self, options: Mapping[str, str]) -> dict[str, str]:
         """What the options that are asked for set, by what they change."""
@@ -94,17 +97,19 @@ class RuntimeSpec(Stated):
     def crashing_sets(
         self, instruction_sets: Collection[str] | None
     ) -> tuple[str, ...]:
-        """The instruction sets of a processor on which the program may crash."""
+        """The instruction sets of a processor on which the program may crash; None: its sets are
+        not known.
+        """
         known = instruction_sets or ()
-        names = self.platforms.crashes_with_sets
-        return tuple(name for name in names if name in known)
+        crashing = self.platforms.crashes_with_sets
+        return tuple(name for name in crashing if name in known)
 
     def rule_of(self, quantization: str | None) -> QuantizationRule | None:
         """The rule for a quantization, whatever the size of its groups; None for a stored type."""
         name = quantization or ""
         while name not in self.quantizations:
-            name, _, groups = name.rpartition("-")
-            if not name or not re.fullmatch(r"\d+g|channel|[23]bit", groups):
+            name, _, variant = name.rpartition("-")
+            if not name or re.fullmatch(_VARIANT, variant) is None:
                 return None
         return self.quantizations[name]
 
@@ -119,12 +124,19 @@ class RuntimeSpec(Stated):
     def command_of(self, family: str | None, uses: Sequence[str] | None) -> str:
         """The command for models of that family, or of that main use, or for any."""
         commands = self.command_lines
-        of_use = commands.by_use.get(uses[0]) if uses else None
-        return commands.by_use.get(family or "") or of_use or commands.default
+        names = [family or ""]
+        if uses:
+            names.append(uses[0])
+        for name in names:
+            command = commands.by_use.get(name)
+            if command:
+                return command
+        return commands.default
 
     def quantization_called(self, text: str) -> str | None:
         """The quantization that people call so with this program: `4bit` is nf4 or awq."""
-        typed = "-".join(text.lower().replace("_", " ").split())
+        words = text.lower().replace("_", " ").split()
+        typed = "-".join(words)
         for name, rule in self.quantizations.items():
             if typed == name or typed in rule.also:
                 return name

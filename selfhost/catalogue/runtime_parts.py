@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
-from ..core.records import Stated, read_by
+from ..core.records import Stated, Values, read_by
 from ..core.templates import fill
 from ..core.workload import FINETUNE_METHODS
 from .spec import Denoising
@@ -20,6 +19,17 @@ CHANGED_BY_OPTIONS = (
     "projector", "micro_batch_tokens", "batch_tokens", "memory_share", "sequences_sampled",
     "gpu_layers", "cpu_expert_layers", "picture_tokens",
 )  # fmt: skip
+
+
+# fields as a file states them: a count that may be missing, one that must be there, a share
+_COUNT = read_by(minimum=1, default=None)
+_REQUIRED_COUNT = read_by(minimum=1)
+_COUNT_OR_NONE_AT_ALL = read_by(minimum=1, default=0)
+_SIZES_BY_NAME = read_by(minimum=1, default={})
+_SHARES_BY_NAME = read_by(minimum=0.01, maximum=1.0, default={})
+# numbers of an option, as a person may type them
+_WHOLE_NUMBER = r"[0-9]{1,9}"
+_SHARE = r"[01](\.[0-9]{1,9})?"
 
 
 class QuantizationRule(Stated):
@@ -76,8 +86,10 @@ class RuntimeOption(Stated):
         """Whether it can be set to that."""
         if self.to:
             return text == "yes"
-        form = r"[0-9]{1,9}" if self.most > 1 else r"[01](\.[0-9]{1,9})?"
-        return bool(re.fullmatch(form, text)) and self.least <= float(text) <= self.most
+        form = _WHOLE_NUMBER if self.most > 1 else _SHARE
+        if re.fullmatch(form, text) is None:
+            return False
+        return self.least <= float(text) <= self.most
 
 
 class AutomaticBatch(Stated):
@@ -86,7 +98,7 @@ class AutomaticBatch(Stated):
     beside it at most `together_percent`.
     """
 
-    tokens: int = read_by(minimum=1)
+    tokens: int = _REQUIRED_COUNT
     above_context_tokens: int = 0
     most_percent: int
     more_bytes: int = 0
@@ -120,7 +132,7 @@ class ComponentFile(Stated):
     # with `{quantization}` where its name has that
     file: str
     type: str = ""
-    bytes: Mapping[str, int] = read_by(minimum=1, default={})
+    bytes: Mapping[str, int] = _SIZES_BY_NAME
 
 
 class ModelParts(Stated):
@@ -136,9 +148,10 @@ class ModelParts(Stated):
 
     def words(self, quantization: str) -> str:
         """The options of the command that take them."""
-        named = (f"{each.option} models/{each.file}" for each in self.files)
-        line = " ".join((*named, self.options))
-        return fill(line, {"quantization": quantization}, keep_unknown=True)
+        options = [f"{file.option} models/{file.file}" for file in self.files]
+        options.append(self.options)
+        figures = {"quantization": quantization}
+        return fill(" ".join(options), figures, keep_unknown=True)
 
 
 class Service(Stated):
@@ -151,7 +164,7 @@ class Service(Stated):
     listen: str = ""
     starts_nothing: bool = False
     fetch: str = ""
-    port: int = read_by(minimum=1)
+    port: int = _REQUIRED_COUNT
     port_setting: str = ""
     health: str
     store: str
@@ -261,11 +274,11 @@ class GpuSupport(Stated):
     sharing: Mapping[str, tuple[str, ...]] = {}
     sharing_vendors: tuple[str, ...] = ()
     cuda_attention: tuple[str, ...] = ()
-    quantizations: Mapping[str, float] = read_by(minimum=0.01, maximum=1.0, default={})
-    preferred_from: int = read_by(minimum=1, default=0)
+    quantizations: Mapping[str, float] = _SHARES_BY_NAME
+    preferred_from: int = _COUNT_OR_NONE_AT_ALL
 
     @classmethod
-    def _completed(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def _completed(cls, values: Values) -> Values:
         shared = values["shared_compute_capability"] or values["compute_capability"]
         return {**values, "shared_compute_capability": shared}
 
@@ -328,7 +341,7 @@ class LibraryTags(Stated):
     """
 
     quantizations: Mapping[str, str] = {}
-    bytes: Mapping[str, int] = read_by(minimum=1, default={})
+    bytes: Mapping[str, int] = _SIZES_BY_NAME
     unpacked: tuple[str, ...] = ()
     shared_with: tuple[str, ...] = ()
 
@@ -355,18 +368,18 @@ class MemoryRules(Stated):
         choices=("measured", "stated", "assumed"), default="assumed"
     )
     overhead_source: str = ""
-    default_context_tokens: int | None = read_by(minimum=1, default=None)
-    longer_context_gpu_bytes: int | None = read_by(minimum=1, default=None)
+    default_context_tokens: int | None = _COUNT
+    longer_context_gpu_bytes: int | None = _COUNT
     cache_step_tokens: int = read_by(minimum=1, default=1)
     maps_files: bool = False
     keeps_read_text: bool = False
     flash_attention: bool = True
     logits_rows: str = read_by(choices=("sequence", "batch"), default="sequence")
     whole_windows: bool = False
-    window_shares: Mapping[str, float] = read_by(minimum=0.01, maximum=1.0, default={})
+    window_shares: Mapping[str, float] = _SHARES_BY_NAME
     state_share: float = read_by(minimum=0.0, maximum=10.0, default=0.0)
-    context_checkpoints: int = read_by(minimum=1, default=0)
-    kept_checkpoints: int = read_by(minimum=1, default=0)
+    context_checkpoints: int = _COUNT_OR_NONE_AT_ALL
+    kept_checkpoints: int = _COUNT_OR_NONE_AT_ALL
     reserves_by_device: bool = False
 
 
@@ -379,11 +392,11 @@ class Batches(Stated):
     `beside_ram`: sizes that its command is given where experts wait in RAM.
     """
 
-    most_sequences: int | None = read_by(minimum=1, default=None)
+    most_sequences: int | None = _COUNT
     queues_requests: bool = False
     automatic: tuple[AutomaticBatch, ...] = read_by(kind=AutomaticBatch, default=())
     automatic_since: str = ""
-    embedding_tokens: int | None = read_by(minimum=1, default=None)
+    embedding_tokens: int | None = _COUNT
     beside_ram: tuple[int, ...] = read_by(minimum=1, default=())
 
 
@@ -411,7 +424,7 @@ class PaceRules(Stated):
     replays_graphs: bool = False
     launches_layers: bool = False
     multiplies_rows: bool = False
-    default_threads: int | None = read_by(minimum=1, default=None)
+    default_threads: int | None = _COUNT
 
 
 class Finetuning(Stated):
@@ -423,7 +436,7 @@ class Finetuning(Stated):
     """
 
     trainer: str = ""
-    trainer_layers: int | None = read_by(minimum=1, default=None)
+    trainer_layers: int | None = _COUNT
     methods: tuple[str, ...] = read_by(choices=FINETUNE_METHODS, default=())
     contexts: tuple[int, ...] = ()
     commands: Mapping[str, str] = {}

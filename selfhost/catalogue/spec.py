@@ -5,7 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from ..core.records import DATE, Record, Stated, Values, read_by, shortened, shown
+from ..core.records import (
+    DATE,
+    Record,
+    Stated,
+    Values,
+    read_by,
+    shortened,
+    shown,
+    stated_part,
+)
 from ..core.tables import (
     Document,
     TomlRow,
@@ -314,8 +323,8 @@ class ModelSpec(Record):
     gated: bool | None = _STATED_OR_NONE
     tokenizer: bool | None = _STATED_OR_NONE
     license: License | None = read_by(_license, kind=License, default=None)
-    openness: Openness = read_by(kind=Openness, default=Openness())
-    parameters: Parameters = read_by(kind=Parameters, default=Parameters())
+    openness: Openness = stated_part(Openness)
+    parameters: Parameters = stated_part(Parameters)
     architecture: Architecture | None = read_by(
         read_architecture, kind=Architecture, default=None
     )
@@ -336,8 +345,8 @@ class ModelSpec(Record):
     sources: Mapping[str, str] = _TEXTS_BY_KEY
     unknown: Mapping[str, str] = _TEXTS_BY_KEY
     needs: StatedNeeds | None = read_by(_needs, kind=StatedNeeds, default=None)
-    upkeep: Upkeep = read_by(kind=Upkeep, default=Upkeep())
-    safety: Safety = read_by(kind=Safety, default=Safety())
+    upkeep: Upkeep = stated_part(Upkeep)
+    safety: Safety = stated_part(Safety)
     availability: Availability | None = read_by(kind=Availability, default=None)
     tensors: tuple[FileTensors, ...] = ()
     refused: str | None = None

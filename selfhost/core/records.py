@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import Any, ClassVar, NoReturn, Self, dataclass_transform
+from typing import Any, ClassVar, NoReturn, Self, TypeVar, dataclass_transform
 
 from .units import fault_of_date, nearest, parse_whole
 
@@ -83,6 +83,17 @@ def read_by(
     if default is _NO_DEFAULT:
         return FileKey(read, name, None, {**limits, "required": True})
     return FileKey(read, name, default, limits)
+
+
+_Part = TypeVar("_Part", bound="Record")
+
+
+def stated_part(kind: type[_Part]) -> _Part:
+    """Declare a field that is a table of the file; one that is missing has all defaults of its
+    record: `memory: MemoryRules = stated_part(MemoryRules)`.
+    """
+    part: _Part = read_by(kind=kind, default=kind())
+    return part
 
 
 @dataclass_transform(
