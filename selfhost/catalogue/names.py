@@ -15,12 +15,11 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from ..core.errors import SelfhostError, UnknownModelError
-from ..core.records import Record
-from ..core.tables import TomlRow, expression, sentences
+from ..core.records import Record, Stated
+from ..core.tables import TomlRow, expression, sentences, unchecked_record
 from ..core.templates import fill
 from ..core.units import canonical
 from .forms import FILE_ENDINGS, Form, splits
@@ -41,10 +40,6 @@ _LATEST = ":latest"
 # longer ones are no path of any system
 _LONGEST_PATH = 10_000
 _QUOTES = " \t\n\"'`,;"
-# takes a name without its form, its account, the form and the catalogue, and returns the model
-_Reading = Callable[[str, str, Form | None, Catalogue], "Resolution | None"]
-
-
 # accounts of other people's models, unchanged under the original's name
 CONVERTERS = frozenset(NAME_TABLE.converters)
 SEE_NAMES = NAME_TABLE.see_names
@@ -69,6 +64,88 @@ class Resolution(Record):
     runtime: str | None = None
     repository: str | None = None
     names_file: bool = False
+
+    def with_note(self, note: str) -> Resolution:
+        """The same, with a note before the others."""
+        return self.replace(notes=(note, *self.notes))
+
+
+# None: no model goes by the name
+Found = Resolution | None
+
+
+class Match(Record):
+    """A known model, and what the rest of a name says of its files; None: there is no rest."""
+
+    resolution: Resolution
+    form: Form | None
+
+
+class SplitName(Record):
+    """A name in parts: the account, what stands before the words for the form of its files, and the
+    form; None where no words are taken off.
+    """
+
+    owner: str
+    base: str
+    form: Form | None
+
+    @property
+    def with_owner(self) -> str:
+        """The name without its form."""
+        return f"{self.owner}/{self.base}" if self.owner else self.base
+
+    @property
+    def holds_original(self) -> bool:
+        """Whether files of the account hold the weights of the model that they are named for.
+
+        They do where the account publishes other people's models alone (CONVERTERS), and where the
+        name is a file's or states a form that others make of a model, as `-AWQ`. A name that states
+        no form, or a container alone (`-GGUF`), is no evidence.
+        """
+        if self.owner.lower() in CONVERTERS:
+            return True
+        form = self.form
+        return form is not None and (form.is_file or not form.is_container)
+
+
+_Reading = Callable[[SplitName, Catalogue], Found]
+
+
+class Family(Stated):
+    """A row of `[family]` in specs/common/families.toml: what the bare name of a family means.
+
+    `ollama`: the model that Ollama loads by the name, where that is another one. `note` is told in
+    place of the sentence on families.
+    """
+
+    model: str = ""
+    others: tuple[str, ...] = ()
+    why: str | None = None
+    ollama: str | None = None
+    note: str | None = None
+    aliases: tuple[str, ...] = ()
+
+
+class LibraryTag(Stated):
+    """A row of `[tag]` there: what Ollama loads by a tag that means another model elsewhere."""
+
+    loads: str = ""
+    others: tuple[str, ...] = ()
+
+
+def _family_called(key: str, catalogue: Catalogue) -> tuple[str, Family]:
+    """The name and the row of a family, by a name as `canonical` writes it; an empty row where
+    there is none.
+    """
+    name, row = catalogue.common_tables("families", "family").get(key, ("", {}))
+    return name, unchecked_record(Family, row)
+
+
+def _tag_called(key: str, catalogue: Catalogue) -> tuple[str, LibraryTag]:
+    """The same of a tag of Ollama's library."""
+    name, row = catalogue.common_tables("families", "tag").get(key, ("", {}))
+    return name, unchecked_record(LibraryTag, row)
 
 
 def id_of(name: str, catalogue: Catalogue) -> str | None:
@@ -99,9 +176,9 @@ def typed_library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str 
     for alias in spec.aliases:
         if ":" in alias and canonical(alias) == key:
             return alias
-    tag, facts = catalogue.common_tables("families", "tag").get(key, ("", {}))
-    if ":" in tag and facts["loads"] == spec.id and canonical(tag) == key:
-        return tag
+    name, tag = _tag_called(key, catalogue)
+    if ":" in name and canonical(name) == key and tag.loads == spec.id:
+        return name
     return None
 
 
@@ -196,9 +273,7 @@ def is_bare_weights(name: str) -> bool:
 # from a name to a model
 
 
-def read(
-    typed: str, catalogue: Catalogue, *, indirectly: bool = False
-) -> Resolution | None:
+def read(typed: str, catalogue: Catalogue, *, indirectly: bool = False) -> Found:
     """The model of a name, a line, an address, a repository or a file; None for no known one.
 
     `indirectly`: not the name itself is looked up. It is taken for that of a base model from which
@@ -207,18 +282,17 @@ def read(
     if len(typed) > MAX_NAME_LENGTH or not canonical(typed):
         return None
     if not indirectly and _is_plain(typed):
-        match = model_named(typed, catalogue)
-        if match is not None:
-            return match
+        named = model_named(typed, catalogue)
+        if named is not None:
+            return named
     name = unwrap(typed)
     # a tag of Ollama whose size lacks its unit
     if re.fullmatch(r"[^/:\s]+:\d{1,3}(?:\.\d)?", name):
         longer = read(f"{name}b", catalogue)
         if longer is not None:
-            note = f"{name} is read as {name}b."
-            return longer.replace(notes=(note, *longer.notes))
-    for match, form in matches(name, catalogue, indirectly=indirectly):
-        resolution = _with_form(match, form, name, catalogue)
+            return longer.with_note(f"{name} is read as {name}b.")
+    for match in matches(name, catalogue, indirectly=indirectly):
+        resolution = _with_form(match, name, catalogue)
         if resolution is not None:
             return _as_typed(resolution, typed, indirectly=indirectly)
     return None
@@ -247,36 +321,42 @@ def _as_typed(resolution: Resolution, typed: str, *, indirectly: bool) -> Resolu
 
 def matches(
     name: str, catalogue: Catalogue, *, indirectly: bool = False
-) -> Iterator[tuple[Resolution, Form | None]]:
-    """Known models, each with what the rest of the name says of its files (None: there is no rest).
-    The whole name comes first, then the name without one word of its end, two, and so on.
+) -> Iterator[Match]:
+    """Known models that a name may mean. The whole name comes first, then the name without one word
+    of its end, two, and so on.
     """
-    readings: tuple[_Reading, ...] = (_literal,)
+    readings: Sequence[_Reading] = (_literal,)
     if indirectly:
         name = name.removesuffix(_LATEST)
         readings = (_from_base, _by_maker)
-    owner, _, rest = name.rpartition("/")
-    whole_name: list[tuple[str, Form | None]] = [(rest, None)]
-    if rest.lower().endswith(FILE_ENDINGS):
-        whole_name = []
-    for base, form in chain(whole_name, splits(rest, owner)):
+    for split in _split_names(name):
         for reading in readings:
-            match = reading(base, owner, form, catalogue)
-            if match is None:
+            resolution = reading(split, catalogue)
+            if resolution is None:
                 continue
             # a closed model has no files
-            if form is None or not catalogue.outlines[match.spec_id].closed:
-                yield match, form
+            if split.form is None or not catalogue.outlines[resolution.spec_id].closed:
+                yield Match(resolution=resolution, form=split.form)
 
 
-def _with_form(
-    match: Resolution, form: Form | None, name: str, catalogue: Catalogue
-) -> Resolution | None:
+def _split_names(name: str) -> Iterator[SplitName]:
+    """Each way to take the words for a form off a name: none of them, unless it is a file's, then
+    one, two, and so on.
+    """
+    owner, _, rest = name.rpartition("/")
+    if not rest.lower().endswith(FILE_ENDINGS):
+        yield SplitName(owner=owner, base=rest, form=None)
+    for base, form in splits(rest, owner):
+        yield SplitName(owner=owner, base=base, form=form)
+
+
+def _with_form(match: Match, name: str, catalogue: Catalogue) -> Found:
     """The model in the form that its name states; None where no program is judged in that form."""
+    form = match.form
     repository = _gguf_repository(name)
     if form is None:
-        return match.replace(repository=repository)
-    spec = catalogue.spec(match.spec_id)
+        return match.resolution.replace(repository=repository)
+    spec = catalogue.spec(match.resolution.spec_id)
     if not form.is_sized or not serves(form, spec, catalogue):
         return None
     quantization = _published_type(form.quantization, name, catalogue)
@@ -289,15 +369,19 @@ def _with_form(
     if form.runtime and form.quantization:
         is_repository = expression("names", "repository").fullmatch(name)
         repository = name if is_repository else None
-    sentences_of_forms = catalogue.common("quantizations")["form"]
-    figures = {"written": form.written, "quantization": form.quantization}
-    notes = [fill(sentences_of_forms[key], figures) for key in said]
-    return match.replace(
+    return match.resolution.replace(
         quantization=quantization,
         runtime=form.runtime,
-        notes=(*match.notes, *notes),
+        notes=(*match.resolution.notes, *_form_notes(form, said, catalogue)),
         repository=repository,
     )
+
+
+def _form_notes(form: Form, said: Sequence[str], catalogue: Catalogue) -> list[str]:
+    """The sentences of these keys about a form of files."""
+    sentences_of_forms: Mapping[str, str] = catalogue.common("quantizations")["form"]
+    figures = {"written": form.written, "quantization": form.quantization}
+    return [fill(sentences_of_forms[key], figures) for key in said]
 
 
 def _gguf_repository(name: str) -> str | None:
@@ -308,16 +392,28 @@ def _gguf_repository(name: str) -> str | None:
     return None if match is None else match[1]
 
 
+class Publisher(Stated):
+    """A row of `[publisher]` in specs/common/quantizations.toml: what a publisher writes before the
+    names of its own types.
+    """
+
+    prefix: str
+    types: tuple[str, ...]
+    source: str
+
+
 def _published_type(
     quantization: str | None, name: str, catalogue: Catalogue
 ) -> str | None:
     """The quantization with what a publisher's own is called by."""
-    publishers: TomlRow = catalogue.common("quantizations")["publisher"]
-    account = name.partition("/")[0].lower()
-    publisher = publishers.get(account)
-    if publisher is None or quantization not in publisher["types"]:
+    account = _account(name).lower()
+    row: TomlRow | None = catalogue.common("quantizations")["publisher"].get(account)
+    if row is None:
         return quantization
-    return f"{publisher['prefix']}{quantization}"
+    publisher = unchecked_record(Publisher, row)
+    if quantization not in publisher.types:
+        return quantization
+    return f"{publisher.prefix}{quantization}"
 
 
 def serves(form: Form, spec: ModelSpec, catalogue: Catalogue) -> bool:
@@ -356,7 +452,7 @@ def _last_part(repository: str | None) -> str:
     return (repository or "").rpartition("/")[2]
 
 
-def model_named(name: str, catalogue: Catalogue) -> Resolution | None:
+def model_named(name: str, catalogue: Catalogue) -> Found:
     """The model of an id, an alias, a family, a tag of Ollama, a repository or a title.
 
     With `:latest` it is the model that Ollama loads by that name, which may be another than the
@@ -369,26 +465,24 @@ def model_named(name: str, catalogue: Catalogue) -> Resolution | None:
     users_id = catalogue.id_named(key, "ids", "aliases", is_own=True)
     if users_id is not None and catalogue.id_named(key, "ids") in (None, users_id):
         return Resolution(spec_id=users_id)
-    family, facts = catalogue.common_tables("families", "family").get(key, ("", {}))
-    match = _family_model(family, facts, key, catalogue)
+    family_name, family = _family_called(key, catalogue)
+    match = _family_model(family_name, family, key, catalogue)
+    # of an id as it is written nothing else is read
+    if match is None and plain in catalogue:
+        match = Resolution(spec_id=plain)
     if match is None:
-        # of an id as it is written nothing else is read
-        if plain in catalogue:
-            match = Resolution(spec_id=plain)
-        else:
-            match = _named(key, catalogue, "aliases", "whole")
+        match = _named(key, catalogue, "aliases", "whole")
     loaded: str | None = None
     if ":" in plain:
-        _, tag = catalogue.common_tables("families", "tag").get(key, ("", {}))
-        loaded = tag.get("loads")
+        loaded = _tag_called(key, catalogue)[1].loads
     elif plain != name and "/" not in plain:
-        loaded = facts.get("ollama")
-    if loaded is None or loaded not in catalogue:
+        loaded = family.ollama
+    if not loaded or loaded not in catalogue:
         return match
     return _loaded_by_ollama(loaded, plain, match)
 
 
-def _loaded_by_ollama(loaded: str, name: str, match: Resolution | None) -> Resolution:
+def _loaded_by_ollama(loaded: str, name: str, match: Found) -> Resolution:
     """The model that Ollama loads by a name; a note where the name means another elsewhere."""
     if match is None:
         return Resolution(spec_id=loaded)
@@ -398,7 +492,7 @@ def _loaded_by_ollama(loaded: str, name: str, match: Resolution | None) -> Resol
     return Resolution(spec_id=loaded, notes=(note,))
 
 
-def _named(key: str, catalogue: Catalogue, *kinds: str) -> Resolution | None:
+def _named(key: str, catalogue: Catalogue, *kinds: str) -> Found:
     """The one model that has this name, as `canonical` writes it, as one of these kinds."""
     spec_id = catalogue.id_named(key, *kinds)
     if spec_id is None:
@@ -408,77 +502,58 @@ def _named(key: str, catalogue: Catalogue, *kinds: str) -> Resolution | None:
 
 def loaded_by_family(name: str, catalogue: Catalogue) -> str | None:
     """The id of the model that Ollama loads by the name of a family; None where no entry says."""
-    families = catalogue.common_tables("families", "family")
-    _, facts = families.get(canonical(name), ("", {}))
-    id: str | None = facts.get("ollama")
-    return id
+    _, family = _family_called(canonical(name), catalogue)
+    return family.ollama
 
 
-def _family_model(
-    name: str, family: TomlRow, key: str, catalogue: Catalogue
-) -> Resolution | None:
+def _family_model(name: str, family: Family, key: str, catalogue: Catalogue) -> Found:
     """The model that the dated entry of a family names, if there is a spec of it."""
-    model = family.get("model")
-    if model is None or model not in catalogue:
+    model = family.model
+    if model not in catalogue:
         return None
-    others = []
-    for spec_id in family.get("others", ()):
-        if spec_id in catalogue and spec_id != model:
-            others.append(spec_id)
-    loaded = family.get("ollama")
-    has_note = "note" in family
+    others = [id for id in family.others if id in catalogue and id != model]
+    loaded = family.ollama
     holds = {
-        "note": has_note,
+        "note": family.note,
         # a full name needs no word on how it was taken, only on what else there is
-        "family": not has_note and key != canonical(model),
+        "family": family.note is None and key != canonical(model),
         "tag": loaded,
         "others": others,
     }
-    figures = {
-        "note": None,
-        "why": None,
-        **family,
-        "family": name,
-        "is_missing": loaded is not None and loaded not in catalogue,
-        "others": others[:_MOST_OTHERS],
-        "more": max(0, len(others) - _MOST_OTHERS),
-    }
-    notes = sentences("families", "sentence", holds, **figures)
+    notes = sentences(
+        "families",
+        "sentence",
+        holds,
+        note=family.note,
+        why=family.why,
+        model=model,
+        ollama=loaded,
+        family=name,
+        is_missing=loaded is not None and loaded not in catalogue,
+        others=others[:_MOST_OTHERS],
+        more=max(0, len(others) - _MOST_OTHERS),
+    )
     return Resolution(spec_id=model, notes=notes)
 
 
 # the three ways to read what stands before the form
 
 
-def _literal(
-    base: str, owner: str, form: Form | None, catalogue: Catalogue
-) -> Resolution | None:
+def _literal(name: SplitName, catalogue: Catalogue) -> Found:
     """The model of this very name, in an account whose files hold it."""
-    if not owner:
-        match = None
-        if form is not None and form.is_file:
-            # the name of a file is its original's; an alias may mean another model
-            match = _original(base, catalogue)
-        return match or model_named(base, catalogue)
-    match = model_named(f"{owner}/{base}", catalogue)
-    if match is None and _holds_original(owner, form):
-        match = _original(base, catalogue)
-    return match
+    if name.owner:
+        match = model_named(name.with_owner, catalogue)
+        if match is None and name.holds_original:
+            match = _original(name.base, catalogue)
+        return match
+    match = None
+    if name.form is not None and name.form.is_file:
+        # the name of a file is its original's; an alias may mean another model
+        match = _original(name.base, catalogue)
+    return match or model_named(name.base, catalogue)
 
 
-def _holds_original(owner: str, form: Form | None) -> bool:
-    """Whether files of an account hold the weights of the model that they are named for.
-
-    They do where the account publishes other people's models alone (CONVERTERS), and where the name
-    is a file's or states a form that others make of a model, as `-AWQ`. A name that states no form,
-    or a container alone (`-GGUF`), is no evidence.
-    """
-    if owner.lower() in CONVERTERS:
-        return True
-    return form is not None and (form.is_file or not form.is_container)
-
-
-def _original(name: str, catalogue: Catalogue) -> Resolution | None:
+def _original(name: str, catalogue: Catalogue) -> Found:
     """The model by its whole name, which no alias is.
 
     Files of bartowski have the account in front, those in llama.cpp's cache the repository:
@@ -504,18 +579,16 @@ def _tuned_by_base(catalogue: Catalogue) -> Mapping[str, Sequence[tuple[str, str
     return tuned
 
 
-def _from_base(
-    base: str, owner: str, form: Form | None, catalogue: Catalogue
-) -> Resolution | None:
+def _from_base(name: SplitName, catalogue: Catalogue) -> Found:
     """The model that was tuned from the base model of this repository, and has its size; of several
     the one whose name is nearest.
     """
-    if form is not None and form.runtime is not None:
+    if name.form is not None and name.form.runtime is not None:
         return None
-    key = canonical(base)
+    key = canonical(name.base)
     tuned = []
     for account, spec_id in _tuned_by_base(catalogue).get(key, ()):
-        is_account = owner.lower() in (account, "", *CONVERTERS)
+        is_account = name.owner.lower() in (account, "", *CONVERTERS)
         # it states the sizes of the typed name, or that states none
         if is_account and sizes_in(spec_id) >= sizes_in(key):
             tuned.append(spec_id)
@@ -523,24 +596,21 @@ def _from_base(
         return None
     # of the same line before any other
     nearest = min(tuned, key=lambda id: (not id.startswith(key[:4]), len(id), id))
-    name = f"{owner}/{base}" if owner else base
     note = (
-        f"{name} is the base model that {nearest} was tuned from. "
+        f"{name.with_owner} is the base model that {nearest} was tuned from. "
         f"This answer is for {nearest}, which needs as much."
     )
     return Resolution(spec_id=nearest, notes=(note,))
 
 
-def _by_maker(
-    base: str, owner: str, _: Form | None, catalogue: Catalogue
-) -> Resolution | None:
+def _by_maker(name: SplitName, catalogue: Catalogue) -> Found:
     """The model of a name with its maker in front, as `Meta Llama 3`.
 
     `openai/gpt-4o-2024-08-06` is a closed model's dated snapshot.
     """
-    plain = expression("names", "snapshot").sub("", base)
-    is_snapshot = plain != base
-    for maker, rest in _makers(base, owner, plain):
+    plain = expression("names", "snapshot").sub("", name.base)
+    is_snapshot = plain != name.base
+    for maker, rest in _makers(name, plain):
         try:
             match = model_named(rest, catalogue)
         except UnknownModelError:
@@ -552,24 +622,32 @@ def _by_maker(
             continue
         if is_snapshot and spec.closed:
             note = (
-                f"{base} is a dated snapshot; this answer is for {spec.id}. "
+                f"{name.base} is a dated snapshot; this answer is for {spec.id}. "
                 "Its price and end date may differ."
             )
             return Resolution(spec_id=spec.id, notes=(note,))
-        # an account's repositories are known as they are, so that this is another model; but LM
-        # Studio writes the account before names of its own, all in lower case
-        is_account = owner.lower() == _account(spec.repository).lower()
-        if not is_snapshot and (not is_account or f"{owner}{base}".islower()):
+        if not is_snapshot and not _is_another_of_account(name, spec):
             return match
     return None
 
 
-def _makers(base: str, owner: str, plain: str) -> list[tuple[str, str]]:
-    """Each way to part a name: the name of a maker, and what stands behind it."""
-    if owner or plain != base:
-        return [(owner.rpartition("/")[2], plain)]
-    words = canonical(base).split("-")
+def _makers(name: SplitName, plain: str) -> list[tuple[str, str]]:
+    """Each way to part a name: the name of a maker, and what stands behind it. `plain`: the base
+    without a date.
+    """
+    if name.owner or plain != name.base:
+        return [(_last_part(name.owner), plain)]
+    words = canonical(name.base).split("-")
     return [(words[0], "-".join(words[1:])), ("".join(words[:2]), "-".join(words[2:]))]
+
+
+def _is_another_of_account(name: SplitName, spec: ModelSpec) -> bool:
+    """Whether a repository of the maker's account is another model than the spec's: its
+    repositories are known as they are. But LM Studio writes the account before names of its own,
+    all in lower case.
+    """
+    is_account = name.owner.lower() == _account(spec.repository).lower()
+    return is_account and not f"{name.owner}{name.base}".islower()
 
 
 def _is_maker(name: str, spec: ModelSpec) -> bool:

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
-from ..core.records import Record, shortened
-from ..core.tables import TomlRow
+from ..core.records import Record, Stated, shortened
+from ..core.tables import TomlRow, unchecked_record
 from ..core.templates import fill
 from ..core.units import MAX_GUESSED_LETTERS, canonical, is_slip
 from .forms import Form, splits
@@ -68,9 +68,8 @@ def resolve(typed: str, catalogue: Catalogue) -> Resolution:
         reading = _with_words_joined(name, catalogue)
     if reading is None:
         raise _unknown_name(typed, name, catalogue)
-    resolution = resolve(reading, catalogue)
     note = f"{name} is read as {reading}."
-    return resolution.replace(notes=(note, *resolution.notes))
+    return resolve(reading, catalogue).with_note(note)
 
 
 def _refuse_no_name(typed: str) -> None:
@@ -211,26 +210,50 @@ def _hinted_error(
 # tools, services and other names that are no model's
 
 
+class _Thing(Stated):
+    """A row of specs/common/things.toml. One of the table `thing` has `aliases` and a `kind`;
+    `names` are beginnings of names, `whole` names as they are. `try_instead`: ids of models.
+    """
+
+    aliases: tuple[str, ...] = ()
+    kind: str = ""
+    names: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
+    answer: str | None = None
+    about: str | None = None
+    writes: str | None = None
+    try_instead: tuple[str, ...] = ()
+    runs_with: tuple[str, ...] = ()
+    source: str | None = None
+
+
 def _thing_error(
     table: str, unknown: _UnknownName, catalogue: Catalogue
 ) -> UnknownModelError | None:
     """The error for a name of an entry in a table of `things.toml`; None for any other."""
     names = (unknown.last_part, unknown.whole, unknown.base)
     keys = [canonical(name) for name in names]
-    about = _things_of(catalogue, table).name_of(keys)
-    if about is None:
+    things = _things_of(catalogue, table)
+    name = things.name_of(keys)
+    if name is None:
         return None
-    things = catalogue.common("things")
-    facts = things[table][about]
-    figures = {"typed": unknown.quoted, "name": about, **facts}
-    sentence, before = things["sentence"][table]
+    thing = things.by_name[name]
+    figures = {
+        "typed": unknown.quoted,
+        "name": name,
+        "kind": thing.kind,
+        "answer": thing.answer,
+        "about": thing.about,
+        "writes": thing.writes,
+    }
+    sentence, before = catalogue.common("things")["sentence"][table]
     message = fill(sentence, figures)
-    instead = [id for id in facts.get("try_instead", ()) if id in catalogue]
+    instead = [id for id in thing.try_instead if id in catalogue]
     remedy = SEE_NAMES
     if instead:
         remedy = f"{fill(before, figures)}selfhost check {quote(instead[0])}"
     if table == "thing":
-        kind = facts["kind"]
+        kind = thing.kind
         return NotAModelError(message, kind=kind, nearest=instead, remedy=remedy)
     if instead:
         remedy += f"\n{SEE_NAMES}"
@@ -254,23 +277,29 @@ class _Things:
     that are compared as a `whole`, and `names` with which the names of models begin.
     """
 
-    def __init__(self, table: str, entries: Mapping[str, TomlRow]) -> None:
+    def __init__(self, table: str, rows: Mapping[str, TomlRow]) -> None:
         self._is_hosted = table == "hosted"
+        self.by_name: dict[str, _Thing] = {}
         # the entries of `thing`
         self._by_alias: dict[str, str] = {}
         # those of the other tables; the beginnings by their first letter
         self._by_whole_name: dict[str, str] = {}
         self._beginnings: dict[str, list[_Beginning]] = {}
-        self._places = {about: place for place, about in enumerate(entries)}
-        for about, facts in entries.items():
+        self._places = {name: place for place, name in enumerate(rows)}
+        for name, row in rows.items():
+            thing = unchecked_record(_Thing, row)
+            self.by_name[name] = thing
             if table == "thing":
-                for name in (about, *facts["aliases"]):
-                    self._by_alias.setdefault(canonical(name), about)
-                continue
-            for name in facts.get("whole", ()):
-                self._by_whole_name.setdefault(canonical(name), about)
-            for start in facts.get("names", ()):
-                self._add_beginning(start, about)
+                self._add_names(self._by_alias, (name, *thing.aliases), name)
+            self._add_names(self._by_whole_name, thing.whole, name)
+            for start in thing.names:
+                self._add_beginning(start, name)
+
+    @staticmethod
+    def _add_names(known: dict[str, str], names: Iterable[str], about: str) -> None:
+        """Let these names be those of an entry, unless one before it has them."""
+        for name in names:
+            known.setdefault(canonical(name), about)
 
     def _add_beginning(self, start: str, about: str) -> None:
         """Let names that begin so be those of an entry; `*` stands for any letters."""
@@ -356,11 +385,11 @@ def _in_unknown_form(unknown: _UnknownName, catalogue: Catalogue) -> Iterator[_H
             why = f"{typed[2]} is not a known quantization"
             remedy = f"`selfhost show {quote(spec_id)} -v` lists what there is"
             yield _Hint(spec_id=spec_id, why=why, remedy=remedy)
-    match, form = next(matches(unknown.whole, catalogue), (None, None))
-    if match is not None and form is not None:
-        spec_id = match.spec_id
+    match = next(matches(unknown.whole, catalogue), None)
+    if match is not None and match.form is not None:
+        spec_id = match.resolution.spec_id
         holds = f"its name says that it holds {spec_id} in another format"
-        why = f"{holds} ({form.written}), whose size is not known"
+        why = f"{holds} ({match.form.written}), whose size is not known"
         remedy = "for the known formats: {plain}"
         yield _Hint(spec_id=spec_id, why=why, remedy=remedy)
 
@@ -371,9 +400,9 @@ def _same_name(unknown: _UnknownName, catalogue: Catalogue) -> Iterator[_Hint]:
         return
     owner = shortened(unknown.owner)
     remedy = "if it holds the same weights: {check}"
-    match, _ = next(matches(unknown.last_part, catalogue), (None, None))
+    match = next(matches(unknown.last_part, catalogue), None)
     if match is not None:
-        spec_id = match.spec_id
+        spec_id = match.resolution.spec_id
         why = f'this repository of "{owner}" may hold other weights than {spec_id}'
         yield _Hint(spec_id=spec_id, why=why, remedy=remedy)
 
