@@ -84,6 +84,13 @@ class Attention(LayerPart):
     output_groups: int | None = _SIZE
     output_latent_length: int | None = _SIZE
 
+    @property
+    def latent_row_length(self) -> int:
+        """Numbers of the row that latent attention keeps of a token: the latent, and the part of a
+        key with rope.
+        """
+        return (self.latent_length or 0) + (self.rope_length or 0)
+
 
 class Recurrent(LayerPart):
     """Layers that keep a state of fixed size instead of a cache, or beside it."""
@@ -133,6 +140,11 @@ class FeedForward(LayerPart):
     groups: int | None = read_by(minimum=2, maximum=MAX_EXPERTS, default=None)
     groups_used: int | None = _SOME_EXPERTS
     padded_length: int | None = _SIZE
+
+    @property
+    def chosen(self) -> int:
+        """Experts that one token uses; 1 of a dense feed-forward."""
+        return self.used or 1
 
     @property
     def experts_of_groups(self) -> int | None:
@@ -224,6 +236,21 @@ class Architecture(Sized):
     mtp_layers: int | None = _SOME_LAYERS
     audio: Audio | None = read_by(kind=Audio, default=None)
     tensors: tuple[TensorGroup, ...] = ()
+
+    @property
+    def published_tokens(self) -> int:
+        """Tokens of the published vocabulary; 0 where not known."""
+        return self.vocabulary or 0
+
+    @property
+    def gguf_tokens(self) -> int:
+        """Tokens of the vocabulary in a GGUF file, which converters pad or cut; 0: not known."""
+        return self.vocabulary_gguf or self.published_tokens
+
+    @property
+    def most_heads(self) -> int:
+        """Heads of the layers that have most of them; 0 where no layer attends."""
+        return max((group.heads for group in self.attention), default=0)
 
     @property
     def has_experts(self) -> bool:
