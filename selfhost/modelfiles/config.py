@@ -15,6 +15,7 @@ from ..core.records import shown
 from ..needs.tensors import (
     UNKNOWN_ROW,
     all_and_active,
+    architectures,
     block_tensors,
     count_parameters,
     row_of,
@@ -25,7 +26,7 @@ from .config_layers import architecture_of, deepstack_layers
 from .config_weights import Stored, stored_of
 from .sizes import MAX_NUMBER, Unclear
 from .source import JsonValues, LocalModel, reason
-from .tables import architectures, model_files
+from .tables import model_files
 
 # where NVIDIA's exporter writes what others write into config.json
 _QUANTIZATION = "hf_quant_config.json"

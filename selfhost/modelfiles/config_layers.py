@@ -22,11 +22,11 @@ from ..catalogue.architecture import (
 )
 from ..catalogue.spec import INCOMPLETE
 from ..core.tables import TomlRow
+from ..needs.tensors import architectures
 from .config_keys import TABLES, Keys
 from .config_weights import Stored
 from .sizes import Unclear, grouped, most_heads, refuse_contradictions
 from .source import listed, reason, refuse, short
-from .tables import architectures
 
 # kinds of layers that attend; "hybrid" keeps a state, too
 _ATTENDING = ("full", "sliding", "cross", "hybrid")

@@ -19,7 +19,7 @@ from ..catalogue.architecture import (
     FeedForward,
     Recurrent,
 )
-from ..needs.tensors import ArchitectureRow
+from ..needs.tensors import ArchitectureRow, architectures
 from .gguf_header import Header, Tensor
 from .sizes import (
     MAX_NUMBER,
@@ -31,7 +31,7 @@ from .sizes import (
     refuse_contradictions,
 )
 from .source import clean, reason
-from .tables import GgufTable, architectures, model_files
+from .tables import GgufTable, model_files
 
 _TABLE: GgufTable = model_files().gguf
 # the converter drops the two rows of XLM-RoBERTa's position table that no token uses

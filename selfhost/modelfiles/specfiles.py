@@ -25,7 +25,8 @@ from ..core.templates import fill
 from ..core.units import canonical
 from ..needs.checkpoints import DTYPES
 from ..needs.records import Term
-from .tables import architectures, model_files
+from ..needs.tensors import architectures
+from .tables import model_files
 
 # Tables whose facts have their source in [sources]. [needs] and [[files]] carry their own, and
 # [upkeep] is a pointer.

@@ -129,24 +129,3 @@ class ModelFilesTable(Stated):
 def model_files() -> ModelFilesTable:
     """The table. Raises `SpecError` with each fault of the file."""
     return shipped_record(ModelFilesTable, "model_files")
-
-
-class ImageModels(Stated):
-    """The architectures of GGUF files that hold a model of pictures or of video."""
-
-    architectures: tuple[str, ...]
-
-
-class ArchitecturesTable(Stated):
-    """What llama.cpp knows. Of the rows of `architecture` needs.tensors makes its own record, of
-    those of `encoder` needs.case; here their keys are of any type.
-    """
-
-    architecture: Mapping[str, Any]
-    image_models: ImageModels = read_by(kind=ImageModels)
-    encoder: tuple[Any, ...]
-
-
-def architectures() -> ArchitecturesTable:
-    """The table. Raises `SpecError` with each fault of the file."""
-    return shipped_record(ArchitecturesTable, "architectures")

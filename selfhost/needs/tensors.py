@@ -23,8 +23,8 @@ from ..catalogue.architecture import (
     Recurrent,
     TensorGroup,
 )
-from ..core.records import Record
-from ..core.tables import TomlRow, shipped_table
+from ..core.records import Record, Stated, read_by
+from ..core.tables import TomlRow, shipped_record
 from ..core.units import plural
 
 # what an expression of tensors.toml may name: a size, a truth, or a text of which `key=text` asks
@@ -33,6 +33,43 @@ Sizes = dict[str, Any]
 _RANKS = ("decay", "rate", "mix", "rank_of_gate")
 # numbers that llama.cpp keeps in a state are 32-bit floats
 _STATE_NUMBER_BYTES = 4
+
+
+class ImageModels(Stated):
+    """The architectures of GGUF files that hold a model of pictures or of video."""
+
+    architectures: tuple[str, ...]
+
+
+class ArchitecturesTable(Stated):
+    """specs/common/architectures.toml, what llama.cpp knows. An `ArchitectureRow` is made of a row
+    of `architecture` when it is asked for, and `needs.case` has the record of an `encoder`; here
+    their keys are of any type.
+    """
+
+    architecture: Mapping[str, Any]
+    image_models: ImageModels = read_by(kind=ImageModels)
+    encoder: tuple[Any, ...]
+
+
+def architectures() -> ArchitecturesTable:
+    """The table. Raises `SpecError` with each fault of the file."""
+    return shipped_record(ArchitecturesTable, "architectures")
+
+
+class _TensorsTable(Stated):
+    """specs/common/tensors.toml. `tensors`: the lines of each part of a model, each of which
+    becomes a `TensorRule` when it is asked for. `states`: what each kind of recurrent layer keeps,
+    as expressions for the numbers that its convolution remembers and for those of its memory.
+    """
+
+    schema: int
+    tensors: Mapping[str, Any]
+    states: Mapping[str, tuple[str, ...]]
+
+
+def _tensors_table() -> _TensorsTable:
+    return shipped_record(_TensorsTable, "tensors")
 
 
 class Style(Record):
@@ -143,31 +180,35 @@ class ArchitectureRow(Record):
     layers_of_70b: int | None = None
     shared_keys_of_70b: bool = False
     graph: Style | None = None
-    # what follows: its output is vectors, not text; and an encoder reads a text and a decoder
-    # writes another, each with positions of its own
-    embeds: bool = False
-    rewrites: bool = False
+
+    @property
+    def embeds(self) -> bool:
+        """Whether its output is vectors, not text."""
+        return self.encoder and not self.diffusion
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether an encoder reads a text and a decoder writes another, each with positions of its
+        own.
+        """
+        return "dec" in self.stacks
 
     @classmethod
     def from_values(cls, name: str, values: TomlRow) -> ArchitectureRow:
         """One table of the file."""
-        stated = _with_tuples(values)
-        graph = stated.get("graph")
-        if graph is not None:
-            stated["graph"] = Style(**_with_tuples(graph))
-        stated["embeds"] = bool(values.get("encoder")) and not values.get("diffusion")
-        stated["rewrites"] = "dec" in values.get("stacks", ())
-        fields = {key: value for key, value in stated.items() if key in cls._fields}
-        flags = {key: value for key, value in stated.items() if key not in fields}
+        fields = _with_tuples(values)
+        flags = {key: fields.pop(key) for key in values if key not in cls._kinds}
+        if "graph" in fields:
+            fields["graph"] = Style(**_with_tuples(fields["graph"]))
         return cls(name=name, flags=flags, **fields)
 
 
 def _with_tuples(values: TomlRow) -> dict[str, Any]:
     """The values with tuples for lists, as fields of a record have them."""
-    return {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in values.items()
-    }
+    frozen: dict[str, Any] = {}
+    for key, value in values.items():
+        frozen[key] = tuple(value) if isinstance(value, list) else value
+    return frozen
 
 
 # of models of which no row tells more
@@ -176,7 +217,7 @@ UNKNOWN_ROW = ArchitectureRow(name="")
 
 def row_values(name: str) -> TomlRow | None:
     """What the file says of the architecture of that name; None where no row describes it."""
-    row: TomlRow | None = shipped_table("architectures")["architecture"].get(name)
+    row: TomlRow | None = architectures().architecture.get(name)
     return row
 
 
@@ -186,36 +227,40 @@ def row_of(architecture: Architecture) -> ArchitectureRow:
     what it lacks. `UNKNOWN_ROW` where there is none, or the model lacks attention or a feed-forward
     that all others have.
     """
-    values = row_values(architecture.row)
-    if values is None:
-        return UNKNOWN_ROW
-    row = ArchitectureRow.from_values(
-        architecture.row, {**values, **_departures(architecture)}
+    row = _row_with(
+        architecture.row, architecture.also, architecture.lacks, architecture.gate
     )
     if architecture.tensors or _has_usual_parts(architecture, row):
         return row
     return UNKNOWN_ROW
 
 
-def _departures(architecture: Architecture) -> dict[str, object]:
-    """The keys of its row that this model states otherwise."""
-    departures: dict[str, object] = dict.fromkeys(architecture.also, True)
-    for flag in architecture.lacks:
+# hundreds of models share a row
+@cache
+def _row_with(
+    name: str, also: tuple[str, ...], lacks: tuple[str, ...], gate: str | None
+) -> ArchitectureRow:
+    """The row of that name with the keys that some of its models state otherwise."""
+    stated = row_values(name)
+    if stated is None:
+        return UNKNOWN_ROW
+    values = {**stated, **dict.fromkeys(also, True)}
+    for flag in lacks:
         # the last norm is a name in the row
-        departures[flag] = "" if flag == "output_norm" else False
-    if architecture.gate is not None:
-        departures["gate"] = architecture.gate
-    return departures
+        values[flag] = "" if flag == "output_norm" else False
+    if gate is not None:
+        values["gate"] = gate
+    return ArchitectureRow.from_values(name, values)
 
 
 def _has_usual_parts(architecture: Architecture, row: ArchitectureRow) -> bool:
     """Whether the model has the attention and the feed-forward that all others of the row have."""
-    is_compressed = any(group.kind == "compressed" for group in architecture.attention)
-    attends = bool(architecture.attention)
-    feeds = bool(architecture.feed_forward)
-    if not attends and (row.rewrites or row.relative_positions):
+    attends = row.rewrites or row.relative_positions > 0
+    if attends and not architecture.attention:
         return False
-    return feeds or not (row.rewrites or is_compressed)
+    is_compressed = any(group.kind == "compressed" for group in architecture.attention)
+    feeds_forward = row.rewrites or is_compressed
+    return bool(architecture.feed_forward) or not feeds_forward
 
 
 def trained_tokens(architecture: Architecture, row: ArchitectureRow) -> int | None:
@@ -236,22 +281,32 @@ def all_and_active(architecture: Architecture) -> tuple[int, int]:
     router does not choose for it.
     """
     groups = checkpoint_tensors(architecture)
-    routed = [
-        group for group in groups if "exps." in group.name and "norm" not in group.name
-    ]
-    left_out = 0
-    for layer in architecture.feed_forward:
-        if not layer.experts or not layer.used:
-            continue
-        for group in routed:
-            if set(layer.layers).isdisjoint(group.layers):
-                continue
-            # GroveMoE has half as many of the smaller ones
-            experts = group.shape[-1]
-            unused = experts - min(layer.used, experts)
-            left_out += group.parameters * unused // experts
     total = count_parameters(groups)
-    return total, total - left_out
+    routed = [group for group in groups if _is_routed(group)]
+    unused = 0
+    for layer in architecture.feed_forward:
+        if layer.experts and layer.used:
+            unused += _unused_parameters(routed, layer.layers, layer.used)
+    return total, total - unused
+
+
+def _is_routed(group: TensorGroup) -> bool:
+    """Whether the tensors are matrices of experts of which a token uses some."""
+    return "exps." in group.name and "norm" not in group.name
+
+
+def _unused_parameters(routed: Iterable[TensorGroup], layers: Places, used: int) -> int:
+    """Parameters of the routed experts in these layers that a token leaves out, which uses `used`
+    of them.
+    """
+    unused = 0
+    for group in routed:
+        if set(layers).isdisjoint(group.layers):
+            continue
+        # GroveMoE has half as many of the smaller ones
+        experts = group.shape[-1]
+        unused += group.parameters * max(0, experts - used) // experts
+    return unused
 
 
 @lru_cache(maxsize=512)
@@ -269,11 +324,8 @@ def checkpoint_tensors(architecture: Architecture) -> tuple[TensorGroup, ...]:
 def block_tensors(architecture: Architecture) -> list[TensorGroup]:
     """What a published checkpoint holds of multi-token-prediction blocks, under GGUF names."""
     first = architecture.layers
-    return [
-        group
-        for group in gguf_tensors(architecture)
-        if max(group.layers, default=-1) >= first
-    ]
+    groups = gguf_tensors(architecture)
+    return [group for group in groups if max(group.layers, default=-1) >= first]
 
 
 class TensorRule(Record):
@@ -299,11 +351,13 @@ class TensorRule(Record):
         if not isinstance(sides[-1], dict):
             return cls(name=name, sides=tuple(sides))
         conditions = sides.pop()
-        needed = conditions.get("if")
+        needed = ()
+        if "if" in conditions:
+            needed = tuple(conditions["if"].split(" and "))
         return cls(
             name=name,
             sides=tuple(sides),
-            needed=() if needed is None else tuple(needed.split(" and ")),
+            needed=needed,
             unless=tuple(conditions.get("unless", ())),
             layers=conditions.get("layers", ""),
             bias=conditions.get("bias", ""),
@@ -328,12 +382,14 @@ class TensorRule(Record):
 @cache
 def _rules_of(part: str) -> tuple[TensorRule, ...]:
     """The tensors of a part of models, by the part's name in the file."""
-    lines = shipped_table("tensors")["tensors"][part]
+    lines = _tensors_table().tensors[part]
     return tuple(TensorRule.from_line(line) for line in lines)
 
 
-def side_length(expression: str, sizes: Mapping[str, Any]) -> int:
-    """`2 * heads * key_length + width`: a sum of products, whose factors may be divided."""
+def _side_length(expression: str, sizes: Sizes) -> int:
+    """The value of `2 * heads * key_length + width`: a sum of products, whose factors may be
+    divided.
+    """
     total = 0
     for product in expression.split(" + "):
         number = 1
@@ -341,12 +397,12 @@ def side_length(expression: str, sizes: Mapping[str, Any]) -> int:
             dividend, _, divisor = factor.partition(" / ")
             number *= int(dividend) if dividend.isdecimal() else sizes[dividend]
             if divisor:
-                number //= sizes[divisor] or 1
+                number //= max(1, sizes[divisor])
         total += number
     return total
 
 
-def sizes_of(record: Record | None) -> Sizes:
+def _sizes_of(record: Record | None) -> Sizes:
     """The fields of a record, 0 for those that it does not state."""
     if record is None:
         return {}
@@ -357,8 +413,11 @@ def _truths_of(sizes: Sizes) -> Sizes:
     """What holds of the sizes that are texts, as the conditions of tensors.toml have it: 1 for
     `kind=latent`.
     """
-    texts = [(key, size) for key, size in sizes.items() if isinstance(size, str)]
-    return {f"{key}={text}": 1 for key, text in texts}
+    truths: Sizes = {}
+    for key, size in sizes.items():
+        if isinstance(size, str):
+            truths[f"{key}={size}"] = 1
+    return truths
 
 
 class _TensorList:
@@ -373,18 +432,17 @@ class _TensorList:
         self.gguf = gguf
         self.width = model.embedding_length
         self.groups: list[TensorGroup] = []
-        # converters pad or cut the table
-        published_tokens = model.vocabulary or 0
-        padded_tokens = model.vocabulary_gguf or published_tokens
         sizes: Sizes = {
-            **sizes_of(model),
-            **sizes_of(self.row),
+            **_sizes_of(model),
+            **_sizes_of(self.row),
             **self.row.flags,
+            "embeds": self.row.embeds,
+            "rewrites": self.row.rewrites,
             "always": 1,
             "width": self.width,
             "in_gguf": gguf,
-            "tokens": padded_tokens if gguf else published_tokens,
-            "padded": padded_tokens,
+            "tokens": model.gguf_tokens if gguf else model.published_tokens,
+            "padded": model.gguf_tokens,
         }
         self.sizes = sizes | _truths_of(sizes)
 
@@ -402,7 +460,7 @@ class _TensorList:
             self.add_recurrent(recurrent)
         for feed_forward in model.feed_forward:
             self.add_feed_forward(feed_forward, feed_forward.layers)
-        if self.gguf and model.mtp_layers and model.attention and model.feed_forward:
+        if self.gguf and model.mtp_layers:
             last = model.layers + model.mtp_layers
             self.add_prediction_blocks(tuple(range(model.layers, last)))
         return tuple(self.groups)
@@ -414,9 +472,7 @@ class _TensorList:
         with a decoder has begins with `blk.` or a point.
         """
         if "*" in name:
-            stored = self.model.stored_layers
-            if stored is not None:
-                layers = tuple(layer for layer in layers if layer < stored)
+            layers = self._stored(layers)
             if not layers:
                 return
         else:
@@ -426,36 +482,42 @@ class _TensorList:
             bias = f"{name.removesuffix('.weight')}.bias"
             self._add_to_stacks(bias, layers, shape[1:] or shape)
 
+    def _stored(self, layers: Places) -> Places:
+        """Those of the layers that have tensors of their own: later ones may run through these."""
+        stored = self.model.stored_layers
+        if stored is None:
+            return layers
+        return tuple(layer for layer in layers if layer < stored)
+
     def _add_to_stacks(self, name: str, layers: Places, shape: tuple[int, ...]) -> None:
         stored_name = name.removeprefix(".")
         stacks = self.row.stacks
         if not stacks or not name.startswith(("blk.", ".")):
-            self.groups.append(
-                TensorGroup(name=stored_name, layers=layers, shape=shape)
-            )
+            self._add_group(stored_name, layers, shape)
             return
         if "cross_attn" in name:
             stacks = stacks[-1:]
         in_stack = stored_name.replace("attn_output.", "attn_o.")
         for stack in stacks:
-            group = TensorGroup(name=f"{stack}.{in_stack}", layers=layers, shape=shape)
-            self.groups.append(group)
+            self._add_group(f"{stack}.{in_stack}", layers, shape)
+
+    def _add_group(self, name: str, layers: Places, shape: tuple[int, ...]) -> None:
+        self.groups.append(TensorGroup(name=name, layers=layers, shape=shape))
 
     def add_norm(self, name: str, layers: Places) -> None:
         """Add a norm over the width of the model to each of the layers."""
-        self.add(
-            f"blk.*.{name}.weight", layers, (self.width,), biased=self.row.norm_bias
-        )
+        tensor = f"blk.*.{name}.weight"
+        self.add(tensor, layers, (self.width,), biased=self.row.norm_bias)
 
     def add_part(
         self, name: str, layers: Places, part: Record | None = None, **others: Any
     ) -> None:
         """Add the tensors of a part, named as in tensors.toml. `others`: sizes of no record."""
-        part_sizes = sizes_of(part) | others
+        part_sizes = _sizes_of(part) | others
         sizes = self.sizes | part_sizes | _truths_of(part_sizes)
         for rule in _rules_of(name):
             if rule.applies(sizes):
-                shape = tuple([side_length(side, sizes) for side in rule.sides])
+                shape = tuple([_side_length(side, sizes) for side in rule.sides])
                 is_biased = bool(sizes.get(rule.bias))
                 self.add(rule.name, rule.layers_of(layers), shape, biased=is_biased)
 
@@ -466,12 +528,6 @@ class _TensorList:
         model = self.model
         row = self.row
         table_length = model.table_length or self.width
-        position_rows = model.positions
-        if not position_rows:
-            position_rows = (model.context_tokens or 0) + row.position_offset
-        if self.gguf and row.token_types and model.token_types == 1:
-            # the conversion drops the two rows of XLM-RoBERTa that no token uses
-            position_rows -= 2
         turned = [group.rope_length or group.key_length for group in model.attention]
         self.add_part(
             "outside",
@@ -479,7 +535,7 @@ class _TensorList:
             table=table_length,
             narrow=table_length != self.width,
             output_beside=self.gguf and row.flags.get("output_in_gguf"),
-            position_rows=position_rows,
+            position_rows=self._position_rows(),
             types=model.token_types or 2,
             distances=model.positions or 0,
             rope_factors=model.rope_factors or row.rope_factors,
@@ -492,6 +548,18 @@ class _TensorList:
             self.add_part("audio", tuple(range(model.audio.layers)), model.audio)
             self.add_part("attention to audio", layers)
 
+    def _position_rows(self) -> int:
+        """Rows of the table of positions: as stated, else one for each token of the context."""
+        model = self.model
+        rows = model.positions
+        if rows is None:
+            rows = (model.context_tokens or 0) + self.row.position_offset
+        has_one_type = self.row.token_types and model.token_types == 1
+        if self.gguf and has_one_type:
+            # the conversion drops the two rows of XLM-RoBERTa that no token uses
+            rows -= 2
+        return rows
+
     def add_every_layer(self, layers: Places) -> None:
         """Add the norms, and tensors of every layer whatever its attention and feed-forward."""
         model = self.model
@@ -501,47 +569,42 @@ class _TensorList:
             norms = (*norms, "attn_norm_2")
         for name in norms:
             self.add_norm(name, self._normed_layers(name, layers))
-        vocabulary = row.per_layer_vocabulary
-        if self.gguf:
-            vocabulary = model.vocabulary_gguf
         inputs = model.altup_inputs or 0
         mixed = 2 * inputs
         if row.hyper_connections == 3:
             mixed += inputs * inputs
+        tokens = model.gguf_tokens
+        if not self.gguf:
+            tokens = row.per_layer_vocabulary or model.published_tokens
         self.add_part(
             "every layer",
             layers,
-            rows=vocabulary or model.vocabulary or 0,
+            rows=tokens,
             others=inputs - 1,
             mixed=mixed,
-            most_heads=max((group.heads for group in model.attention), default=0),
+            most_heads=model.most_heads,
         )
 
     def _normed_layers(self, name: str, layers: Places) -> Places:
         """The layers that have the norm of that name."""
         model = self.model
-        if self.row.norms_of_parts:
-            parts: Sequence[LayerPart] = (*model.attention, *model.recurrent)
-            if name == "ffn_norm":
-                parts = model.feed_forward
-            return tuple(sorted({layer for part in parts for layer in part.layers}))
-        if name == "attn_norm" and not self.row.first_norm:
-            return layers[1:]
-        return layers
+        if not self.row.norms_of_parts:
+            has_first = self.row.first_norm or name != "attn_norm"
+            return layers if has_first else layers[1:]
+        parts: Sequence[LayerPart] = (*model.attention, *model.recurrent)
+        if name == "ffn_norm":
+            parts = model.feed_forward
+        normed = set[int]()
+        for part in parts:
+            normed.update(part.layers)
+        return tuple(sorted(normed))
 
     def add_attention(self, group: Attention, layers: Places) -> None:
         """Add queries, keys, values and the output of layers that attend, of one of three kinds."""
         if group.latent_length:
             self._add_latent_attention(group, layers)
         elif group.kind == "compressed":
-            self.add_part(
-                "compressed",
-                layers,
-                group,
-                indexed=bool(group.compression and group.indexer_heads),
-                rows=2 if group.indexer_heads else 1,
-                output_groups=group.output_groups or 1,
-            )
+            self._add_compressed_attention(group, layers)
         else:
             self._add_plain_attention(group, layers)
         self.add_part("beside attention", layers, group)
@@ -561,19 +624,27 @@ class _TensorList:
             query=group.query_latent_length or self.width,
         )
 
+    def _add_compressed_attention(self, group: Attention, layers: Places) -> None:
+        has_indexer = bool(group.indexer_heads)
+        self.add_part(
+            "compressed",
+            layers,
+            group,
+            indexed=has_indexer and bool(group.compression),
+            rows=2 if has_indexer else 1,
+            output_groups=group.output_groups or 1,
+        )
+
     def _add_plain_attention(self, group: Attention, layers: Places) -> None:
-        model = self.model
         row = self.row
-        is_biased = row.attention_bias
-        if model.attention_bias is not None:
-            is_biased = model.attention_bias
+        is_biased = self.model.attention_bias
+        if is_biased is None:
+            is_biased = row.attention_bias
         self.add_part(
             "attention",
             layers,
             group,
-            query_key_norm=group.query_key_norm
-            or model.query_key_norm
-            or row.query_key_norm,
+            query_key_norm=query_key_norm_of(group, self.model, row),
             biased=is_biased,
             biased_keys=is_biased and row.key_bias,
         )
@@ -594,14 +665,15 @@ class _TensorList:
     def add_feed_forward(self, group: FeedForward, layers: Places) -> None:
         """Add the experts with their router, the dense feed-forward, or both side by side."""
         row = self.row
-        dense = group.beside_dense if group.experts else group.length
+        dense: int | None = group.length
         if group.experts:
+            dense = group.beside_dense
             self.add_part(
                 "experts",
                 layers,
                 group,
                 inner=group.latent_length or self.width,
-                used=group.used or 1,
+                used=group.chosen,
                 normed_beside=dense and row.expert_norms,
                 picked_by_bias=group.router_bias or row.router_bias,
             )
@@ -610,25 +682,28 @@ class _TensorList:
             self.add_part("dense", layers, dense=dense, down_biased=is_biased)
 
     def add_prediction_blocks(self, layers: Places) -> None:
-        """Add blocks shaped like the last layer, or like the last of the kind that the row names.
-        A block attends as an ordinary layer even where the trunk's last one is recurrent.
+        """Add blocks shaped like the last layer, or like the last of the kind that the row names. A
+        block attends as an ordinary layer even where the trunk's last one is recurrent. None where
+        no layer attends, or none feeds forward.
         """
         model = self.model
         row = self.row
+        if not (model.attention and model.feed_forward):
+            return
         norms = row.norms
         if len(norms) == 1:
             # where layers attend or feed forward, the block does both and has a second norm
             norms = (*norms, "post_attention_norm")
         for name in norms:
             self.add_norm(name, layers)
-        attention = model.attention
+        attention = list(model.attention)
         if "window" in row.mtp_like:
             windowed = [group for group in attention if group.window_tokens]
-            attention = tuple(windowed) or attention
-        feed_forward = model.feed_forward
+            attention = windowed or attention
+        feed_forward = list(model.feed_forward)
         if "dense" in row.mtp_like:
             dense = [group for group in feed_forward if not group.experts]
-            feed_forward = tuple(dense) or feed_forward
+            feed_forward = dense or feed_forward
         self.add_attention(max(attention, key=_last_layer), layers)
         self.add_feed_forward(max(feed_forward, key=_last_layer), layers)
         tables: Sizes = dict.fromkeys(row.mtp_vocabulary, True)
@@ -638,6 +713,15 @@ class _TensorList:
 def _last_layer(part: LayerPart) -> Places:
     """The last of the part's layers, as a tuple that is empty where it has none."""
     return part.layers[-1:]
+
+
+def query_key_norm_of(
+    group: Attention, model: Architecture, row: ArchitectureRow
+) -> str:
+    """The norm of queries and keys in layers that attend: as the layers state it, else the model,
+    else the row; "" for none.
+    """
+    return group.query_key_norm or model.query_key_norm or row.query_key_norm
 
 
 class CacheGroup(Record):
@@ -679,25 +763,34 @@ def cache_groups(
     Ling 3 the multi-token-prediction blocks as well (src/llama-model.cpp filters no layer).
     """
     row = row_of(architecture)
-    has_idle_cache = with_room and row.idle_cache
-    if row.recomputes or (row.encoder and not has_idle_cache):
+    if not _keeps_tokens(row, with_room=with_room):
         return ()
     groups: list[CacheGroup] = []
     for attention in architecture.attention:
         layers = _caching_layers(attention, architecture.cache_layers)
-        if layers and attention.kind != "cross":
+        if layers:
             groups += _groups_of(attention, layers, row)
-    if with_room and row.mtp_cached and groups:
+    if groups and with_room and row.mtp_cached:
         last = groups[-1]
         layers = last.layers + (architecture.mtp_layers or 0)
         groups[-1] = last.replace(layers=layers)
     return tuple(groups)
 
 
+def _keeps_tokens(row: ArchitectureRow, *, with_room: bool) -> bool:
+    """Whether models of the row keep anything of the tokens that they read."""
+    if row.recomputes:
+        return False
+    has_idle_cache = with_room and row.idle_cache
+    return has_idle_cache or not row.encoder
+
+
 def _caching_layers(attention: Attention, cache_layers: int | None) -> int:
-    """How many of the layers own a cache: in Gemma 3n and 4 those beyond `cache_layers` read the
-    one of an earlier layer.
+    """How many of the layers own a cache: none that attends to an encoder, and in Gemma 3n and 4
+    none from `cache_layers` on, which read the cache of an earlier layer.
     """
+    if attention.kind == "cross":
+        return 0
     if cache_layers is None:
         return len(attention.layers)
     return len([layer for layer in attention.layers if layer < cache_layers])
@@ -706,42 +799,54 @@ def _caching_layers(attention: Attention, cache_layers: int | None) -> int:
 def _groups_of(
     attention: Attention, layers: int, row: ArchitectureRow
 ) -> list[CacheGroup]:
-    """The caches of layers that attend alike: one, or of compressed attention two.
+    """The caches of so many layers that attend alike.
 
-    A head keeps `key_length` elements as its key and `value_length` as its value. Latent attention
-    keeps one row for all heads, the latent and the part of a key with rope; compressed attention
-    one of `key_length`.
+    A head keeps `key_length` elements as its key and `value_length` as its value; of latent
+    attention one row stands for all heads.
     """
-    kind = attention.kind
-    key_length = attention.key_length
-    if kind == "latent":
-        key_length = (attention.latent_length or 0) + (attention.rope_length or 0)
-    kv_heads = attention.kv_heads
-    value_length = attention.value_length
-    is_joint = kind in ("latent", "compressed")
-    if is_joint:
-        kv_heads = 1
-        value_length = 0
+    if attention.kind == "compressed":
+        return _compressed_groups(attention, layers)
     window_tokens = attention.window_tokens
-    if kind == "full" or row.window_masks:
+    if attention.kind == "full" or row.window_masks:
         window_tokens = None
-    indexer_elements = attention.indexer_length or 0
-    tokens = CacheGroup(
+    kv_heads = attention.kv_heads
+    key_length = attention.key_length
+    value_length = attention.value_length
+    is_latent = attention.kind == "latent"
+    if is_latent:
+        kv_heads = 1
+        key_length = attention.latent_row_length
+        value_length = 0
+    group = CacheGroup(
         layers=layers,
         kv_heads=kv_heads,
         key_length=key_length,
         value_length=value_length,
-        latent=is_joint,
+        latent=is_latent,
         window_tokens=window_tokens,
-        indexer_elements=0 if kind == "compressed" else indexer_elements,
+        indexer_elements=attention.indexer_length or 0,
     )
-    if kind != "compressed" or not attention.compression:
+    return [group]
+
+
+def _compressed_groups(attention: Attention, layers: int) -> list[CacheGroup]:
+    """The caches of DeepSeek V4: a window of tokens, and beside it rows that each stand for several
+    tokens, with the key of an indexer.
+    """
+    tokens = CacheGroup(
+        layers=layers,
+        kv_heads=1,
+        key_length=attention.key_length,
+        value_length=0,
+        latent=True,
+        window_tokens=attention.window_tokens,
+    )
+    if not attention.compression:
         return [tokens]
-    # DeepSeek V4: beside a window of tokens rows that each stand for several of them
     rows = tokens.replace(
         window_tokens=None,
         tokens_per_row=attention.compression,
-        key_length=key_length + indexer_elements,
+        key_length=attention.key_length + (attention.indexer_length or 0),
     )
     return [tokens, rows]
 
@@ -754,44 +859,42 @@ class State(Record):
     """
 
     layers: int
-    bytes: int
     convolution: int
     memory: int
     arithmetic: str
 
+    @property
+    def bytes(self) -> int:
+        """layers × numbers × 4 bytes."""
+        return _STATE_NUMBER_BYTES * (self.convolution + self.memory) * self.layers
+
 
 def states(architecture: Architecture) -> tuple[State, ...]:
     """Those of recurrences, and of compressed attention the tokens that make the next row."""
-    recurrent = [
-        state_of(part, architecture) for part in architecture.recurrent if part.layers
-    ]
-    compressed = [
-        _state_of_compressed(part)
-        for part in architecture.attention
-        if part.kind == "compressed" and part.compression
-    ]
-    return (*recurrent, *compressed)
+    kept: list[State] = []
+    for recurrent in architecture.recurrent:
+        if recurrent.layers:
+            kept.append(state_of(recurrent, architecture))
+    for attention in architecture.attention:
+        if attention.kind == "compressed" and attention.compression:
+            kept.append(_state_of_compressed(attention, attention.compression))
+    return tuple(kept)
 
 
 def state_of(recurrent: Recurrent, architecture: Architecture) -> State:
     """What a recurrence keeps: `[states]` of tensors.toml has, for each kind of layer, how many
     numbers a convolution remembers and how many the memory has.
     """
-    sizes = sizes_of(recurrent)
+    sizes = _sizes_of(recurrent)
     sizes["width"] = architecture.embedding_length
     # inputs that a convolution remembers
     sizes["taps"] = max(0, (recurrent.convolution or 1) - 1)
-    expressions: Sequence[str] = shipped_table("tensors")["states"][recurrent.kind]
-    convolution, memory = (
-        side_length(text, sizes) if text else 0 for text in expressions
-    )
-    total = " + ".join(text for text in expressions if text)
-    layers = len(recurrent.layers)
+    convolution, memory = _tensors_table().states[recurrent.kind]
+    total = " + ".join(text for text in (convolution, memory) if text != "0")
     return State(
-        layers=layers,
-        bytes=_STATE_NUMBER_BYTES * (convolution + memory) * layers,
-        convolution=convolution,
-        memory=memory,
+        layers=len(recurrent.layers),
+        convolution=_side_length(convolution, sizes),
+        memory=_side_length(memory, sizes),
         arithmetic=f"({_in_figures(total, sizes)})",
     )
 
@@ -805,22 +908,18 @@ def _in_figures(expression: str, sizes: Sizes) -> str:
     )
 
 
-def _state_of_compressed(attention: Attention) -> State:
+def _state_of_compressed(attention: Attention, compression: int) -> State:
     """The last tokens of compressed attention, of which the next row is made, each as a
     key and as the scores that weigh it. Of rows that an indexer chooses, twice as many tokens are
     kept, and each is twice as wide.
     """
-    layers = len(attention.layers)
     twice = 2 if attention.indexer_heads else 1
-    compression = attention.compression or 0
     tokens = twice * compression
     numbers = twice * (attention.key_length + (attention.indexer_length or 0))
-    memory = 2 * tokens * numbers
     return State(
-        layers=layers,
-        bytes=_STATE_NUMBER_BYTES * memory * layers,
+        layers=len(attention.layers),
         convolution=0,
-        memory=memory,
+        memory=2 * tokens * numbers,
         arithmetic=f"2 × {tokens} tokens × {numbers:,}",
     )
 
