@@ -25,18 +25,22 @@ class Builder:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self.row = graph.row
+        self.style = graph.style
+        self.width, self.tokens = graph.hidden
         # embeddings that layers add: a slice for each layer, or for each of the first layers
         self.embedded: Node | None = None
         self.slices: Node | None = None
-        norms = set(graph.row.norms)
+        self.slice_length = graph.model.per_layer_embedding_length or 0
+        norms = set(self.row.norms)
         has_norms_after = bool(norms & _NORMS_AFTER)
         self.norms_input_of_feed_forward = "ffn_norm" in norms or not has_norms_after
         # a norm of what attention gives: before the last rows are chosen, or after, or only of the
         # feed-forward
-        self.norms_before_rows = has_norms_after and graph.style.normed_first
-        is_later = has_norms_after and not graph.style.normed_first
-        self.norms_after_rows = is_later and not graph.style.beside
         self.norms_feed_forward = has_norms_after
+        self.norms_before_rows = has_norms_after and self.style.normed_first
+        is_later = has_norms_after and not self.style.normed_first
+        self.norms_after_rows = is_later and not self.style.beside
 
     # ------------------------------------------------------------------ before the layers
 
@@ -46,32 +50,32 @@ class Builder:
         the one that is used.
         """
         graph = self.graph
-        width, tokens = graph.hidden
-        embeddings = graph.looked_up(graph.hidden, given(tokens))
+        length = self.width * slices
+        embeddings = graph.looked_up(graph.hidden, given(self.tokens))
         if slices > 1:
-            embeddings = fresh((width * slices, tokens), embeddings)
+            embeddings = fresh((length, self.tokens), embeddings)
         graph.expand(embeddings)
         if not graph.on_device:
-            graph.expand(given(width * slices, tokens))
+            graph.expand(given(length, self.tokens))
         return embeddings
 
     def before(self) -> Node:
         """What the first layer reads."""
         graph = self.graph
-        slices = 1 + (graph.model.deepstack_layers or 0)
-        embeddings = self.token_embeddings(slices)
-        if slices > 1:
-            self.embedded = embeddings
-            return embeddings.part(*graph.hidden)
-        if graph.model.per_layer_embedding_length:
+        early_layers = graph.model.deepstack_layers
+        if early_layers:
+            self.embedded = self.token_embeddings(1 + early_layers)
+            return self.embedded.part(*graph.hidden)
+        embeddings = self.token_embeddings()
+        if self.slice_length:
             self.look_up_slices()
-        if graph.row.positions:
+        if self.row.positions:
             positions = graph.looked_up(graph.hidden, graph.positions)
-            if graph.row.encoder:
+            if self.row.encoder:
                 embeddings = positions.plus(embeddings)
             else:
                 embeddings = embeddings.plus(positions)
-        if graph.row.embedding_norm:
+        if self.row.embedding_norm:
             embeddings = graph.norm(embeddings)
         return embeddings
 
@@ -83,23 +87,20 @@ class Builder:
         normed = residual
         if layer.is_normed:
             normed = graph.norm(residual)
-        if graph.style.expanded:
+        if self.style.expanded:
             graph.expand(normed)
         feed = layer.feed_forward
         if feed is None:
             return self._with_residual(layer, self.mix(layer, normed), residual)
-        if graph.row.encoder and "layer_output_norm" in graph.row.norms:
+        if self.row.encoder and "layer_output_norm" in self.row.norms:
             return self._with_norms_of_sums(layer, feed, residual)
-        mixes = layer.attention is not None or layer.recurrent is not None
-        if not mixes and not graph.style.beside:
+        if not (layer.mixes or self.style.beside):
             fed_forward = feed_forward(graph, feed, normed)
             return self._with_residual(layer, fed_forward, residual)
         if layer.attention is not None and layer.recurrent is not None:
             return self._attends_and_recurs(layer, feed, residual)
         total = self._in_two_parts(layer, feed, normed, residual)
-        if self.embedded is None:
-            return total
-        return self._with_embeddings(layer, self.embedded, total, residual)
+        return self._with_embeddings(layer, total, residual)
 
     def mix(self, layer: Layer, normed: Node) -> Node:
         """What attention or a recurrence makes of the tokens; the same where there is neither."""
@@ -114,21 +115,22 @@ class Builder:
 
     def _recurred(self, layer: Layer, normed: Node) -> Node:
         """What a recurrence makes of the tokens; the same where there is none."""
-        if layer.recurrent is None:
+        group = layer.recurrent
+        if group is None:
             return normed
         # here, for most models have no recurrent layers
         from .recurrent import RECURRENCES
 
-        return RECURRENCES[layer.recurrent.kind](self.graph, layer.recurrent, normed)
+        recurrence = RECURRENCES[group.kind](self.graph, group)
+        return recurrence.computed(normed)
 
     def _is_rotated(self, layer: Layer, heads: Attention) -> bool:
         """Whether positions rotate the queries and keys of a layer."""
-        graph = self.graph
-        rope = graph.style.rope
+        rope = self.style.rope
         if rope == "three of four":
             return not layer.is_fourth
-        if rope == "sliding" and graph.windowed:
-            return window_of(graph.model, heads) is not None
+        if rope == "sliding" and self.graph.windowed:
+            return window_of(self.graph.model, heads) is not None
         return rope != "none"
 
     def _rows(self, layer: Layer, tensor: Node) -> Node:
@@ -147,8 +149,8 @@ class Builder:
     ) -> Node:
         """A layer that norms its sums (BERT, arXiv:1810.04805; src/models/bert.cpp)."""
         graph = self.graph
-        attended = self._rows(layer, self.mix(layer, residual))
-        total = attended.plus(self._rows(layer, residual))
+        attended = self.mix(layer, residual)
+        total = self._with_residual(layer, attended, residual)
         normed = graph.norm(total)
         fed_forward = feed_forward(graph, feed, normed)
         return graph.norm(fed_forward.plus(normed))
@@ -172,7 +174,6 @@ class Builder:
     ) -> Node:
         """A layer that attends or recurs, and feeds forward after that or beside it."""
         graph = self.graph
-        style = graph.style
         mixed_input = normed
         if graph.model.parallel_norms == 2:
             mixed_input = graph.norm(residual)
@@ -183,9 +184,9 @@ class Builder:
         residual = self._rows(layer, residual)
         if self.norms_after_rows:
             attended = graph.norm(attended)
-        if style.beside == "input":
+        if self.style.beside == "input":
             read = graph.norm(residual)
-        elif style.beside:
+        elif self.style.beside:
             read = self._rows(layer, normed)
         else:
             residual = self._summed(attended, residual)
@@ -195,7 +196,7 @@ class Builder:
         fed_forward = self._fed_forward(feed, read, residual)
         # in the order in which the model adds them
         parts = {"made": fed_forward, "residual": residual, "attended": attended}
-        first, *others = style.sums
+        first, *others = self.style.sums
         total = parts[first]
         for name in others:
             total = total.plus(parts[name])
@@ -203,7 +204,7 @@ class Builder:
 
     def _summed(self, attended: Node, residual: Node) -> Node:
         """Attention and what the layer read; the term that comes first may be overwritten."""
-        if self.graph.style.residual_first:
+        if self.style.residual_first:
             return residual.plus(attended)
         return attended.plus(residual)
 
@@ -211,64 +212,63 @@ class Builder:
         """The feed-forward, normed where the model norms it; of Gemma 4 from the residual."""
         graph = self.graph
         if feed.beside_dense:
-            fed_forward = experts_and_dense(graph, feed, residual)
+            dense_length = feed.beside_dense
+            fed_forward = experts_and_dense(graph, feed, dense_length, residual)
         else:
             fed_forward = feed_forward(graph, feed, read)
         if self.norms_feed_forward:
             fed_forward = graph.norm(fed_forward)
         return fed_forward
 
-    def _with_embeddings(
-        self, layer: Layer, embedded: Node, total: Node, residual: Node
-    ) -> Node:
+    def _with_embeddings(self, layer: Layer, total: Node, residual: Node) -> Node:
         """What a layer gives, with what it adds of the embeddings: Gemma 4 a slice through a gate
         (src/models/gemma4.cpp), Qwen3-VL one slice in each of its first layers
         (src/models/qwen3vl.cpp).
         """
-        graph = self.graph
-        length = graph.model.per_layer_embedding_length
-        if length:
-            gate = total.product(length)
-            gate = gate.times(self.slice_of_layer(length, residual))
-            added = gate.product(graph.width).normed()
-            return total.plus(added)
-        if not layer.is_early:
-            return total
-        return total.plus(embedded.part())
+        if self.slice_length:
+            return total.plus(self.gated_slice(total, residual))
+        if self.embedded is not None and layer.is_early:
+            return total.plus(self.embedded.part())
+        return total
 
     def look_up_slices(self) -> None:
         """The embeddings of each layer's own, of Gemma 3n and 4 (build_inp_per_layer)."""
         graph = self.graph
-        length = graph.model.per_layer_embedding_length or 0
         layers = graph.model.layers
-        sides = length, layers, graph.tokens
+        sides = self.slice_length, layers, self.tokens
         if graph.on_device:
             found = given(*sides)
         else:
-            rows = fresh((length * layers, graph.tokens), given(graph.tokens))
-            found = rows.view(*sides)
+            row_sides = self.slice_length * layers, self.tokens
+            found = fresh(row_sides, given(self.tokens)).view(*sides)
         self.embedded = found.scaled()
         graph.expand(self.embedded)
 
-    def slice_of_layer(self, length: int, embeddings: Node) -> Node:
+    def gated_slice(self, tensor: Node, embeddings: Node) -> Node:
+        """A layer's slice of the embeddings, through a gate that is made of the tensor."""
+        gate = tensor.product(self.slice_length)
+        gated = gate.times(self._slice_of_layer(embeddings))
+        return gated.product(self.width).normed()
+
+    def _slice_of_layer(self, embeddings: Node) -> Node:
         """The embeddings of one layer. The first layer that asks adds a projection of the tokens'
         embeddings for all layers (project_per_layer_inputs).
         """
         if self.slices is None:
             assert self.embedded is not None
+            length = self.slice_length
             layers = self.graph.model.layers
-            tokens = self.graph.tokens
             product = embeddings.product(length * layers)
-            projected = product.view(length, layers, tokens).normed()
+            projected = product.view(length, layers, self.tokens).normed()
             projected = projected.plus(self.embedded)
-            self.slices = fresh((length, tokens, layers), projected.view())
+            self.slices = fresh((length, self.tokens, layers), projected.view())
         return self.slices.part()
 
     # ------------------------------------------------------------------ after the layers
 
     def after(self, hidden: Node) -> Node:
         """The output: logits, or vectors of a model that embeds."""
-        if self.graph.row.embeds:
+        if self.row.embeds:
             return self._vectors(hidden)
         return self._logits(hidden)
 
@@ -277,16 +277,16 @@ class Builder:
         by 4 bytes a token and sequence.
         """
         graph = self.graph
-        width, tokens = graph.hidden
-        if graph.row.output_norm:
+        if self.row.output_norm:
             hidden = graph.norm(hidden)
         hidden.kept = True
-        if graph.row.pooling == "first":
-            vectors = fresh((width, graph.sequences), hidden, given(graph.sequences))
+        sides = self.width, graph.sequences
+        if self.row.pooling == "first":
+            vectors = fresh(sides, hidden, given(graph.sequences))
         else:
-            turned = fresh((tokens, width), hidden.part())
-            weights = given(tokens, graph.sequences)
-            vectors = fresh((width, graph.sequences), turned, weights)
+            turned = fresh((self.tokens, self.width), hidden.part())
+            weights = given(self.tokens, graph.sequences)
+            vectors = fresh(sides, turned, weights)
         vectors.kept = True
         return vectors
 
@@ -295,7 +295,7 @@ class Builder:
         chosen in the last layer, before the last norm or after it.
         """
         graph = self.graph
-        late_rows = graph.style.late_rows
+        late_rows = self.style.late_rows
         if late_rows == "before norm":
             hidden.kept = True
             hidden = graph.last_rows(hidden)

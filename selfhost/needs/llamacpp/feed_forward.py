@@ -57,17 +57,20 @@ def _dense(graph: Graph, length: int, read: Node) -> Node:
     return activated.product(graph.width)
 
 
-def experts_and_dense(graph: Graph, feed: FeedForward, residual: Node) -> Node:
+def experts_and_dense(
+    graph: Graph, feed: FeedForward, dense_length: int, residual: Node
+) -> Node:
     """Gemma 4: a dense feed-forward and experts, each with norms of its own
     (src/models/gemma4.cpp).
     """
     normed = graph.norm(residual)
-    dense = _dense(graph, feed.beside_dense or 0, normed)
+    dense = _dense(graph, dense_length, normed)
     dense = graph.norm(dense)
     read = graph.norm(residual)
     scored = graph.norm(residual)
     experts = _Experts(graph, feed, read)
-    routed = experts.computed(scored.product(experts.count))
+    scores = scored.product(experts.count)
+    routed = experts.computed(scores)
     routed = graph.norm(routed)
     return dense.plus(routed)
 
@@ -77,26 +80,27 @@ class _Experts:
 
     def __init__(self, graph: Graph, feed: FeedForward, read: Node) -> None:
         self.graph = graph
+        self.row = graph.row
+        self.style = graph.style
         self.feed = feed
         self.read = read
         self.rows = read.sides[1]
         self.count = feed.experts or 1
-        self.used = feed.used or 1
+        self.used = feed.chosen
         # some read and write a narrower row than the hidden state
         self.width = feed.latent_length or graph.width
 
     def computed(self, scores: Node | None = None) -> Node:
         """The sum of the chosen experts, weighed by their scores."""
-        graph = self.graph
-        weighs_input = graph.style.before_experts
+        weighs_input = self.style.before_experts
         if scores is None:
             scores = self.read.product(self.count)
         chances = scores
-        if not graph.style.chosen_first:
+        if not self.style.chosen_first:
             chances = scores.activated()
         chosen = self._chosen(scores if weighs_input else chances)
         weights = self._weights(chances, chosen)
-        graph.expand(weights)
+        self.graph.expand(weights)
         read = self.read
         if self.feed.latent_length:
             read = read.product(self.width)
@@ -107,12 +111,12 @@ class _Experts:
         outputs = self._outputs(read, chosen)
         if not weighs_input:
             outputs = outputs.times(weights)
-        graph.expand(outputs)
+        self.graph.expand(outputs)
         return self._sum(outputs)
 
     def _chosen(self, ranked: Node) -> Node:
         """The experts that rank highest (ggml_argsort_top_k)."""
-        if self.feed.router_bias or self.graph.row.router_bias:
+        if self.feed.router_bias or self.row.router_bias:
             ranked = ranked.plus()
         if self.feed.groups:
             ranked = self._in_best_groups(ranked, self.feed.groups)
@@ -137,38 +141,41 @@ class _Experts:
 
     def _weights(self, chances: Node, chosen: Node) -> Node:
         """What each chosen expert counts (GGML_OP_GET_ROWS, and norms of the sum)."""
-        style = self.graph.style
         sides = self.used, self.rows
         weights = fresh((1, *sides), chances.view(), chosen)
-        if style.chosen_first:
+        if self.style.chosen_first:
             weights = weights.view(*sides).activated().view(1, *sides)
-        if style.normalized:
+        if self.style.normalized:
             flat = weights.view(*sides)
             # at least the smallest normal number
             total = flat.product(1).clamped()
             weights = flat.divided_by(total).view(1, *sides)
-        if style.rescaled:
+        if self.style.rescaled:
             weights = weights.scaled()
         return weights
 
     def _outputs(self, read: Node, chosen: Node) -> Node:
         """What each chosen expert computes (GGML_OP_MUL_MAT_ID)."""
-        inner = self.feed.length, self.used, self.rows
-        activated = self._with_bias(fresh(inner, read, chosen), chosen)
-        if self.graph.row.gate != "none":
+        activated = self._multiplied(read, chosen, self.feed.length)
+        if self.row.gate != "none":
             up = activated
-            gate = self._with_bias(fresh(inner, read, chosen), chosen)
+            gate = self._multiplied(read, chosen, self.feed.length)
             activated = gate.gating(up)
         outputs = fresh((self.width, self.used, self.rows), activated, chosen)
-        if self.graph.row.expert_norms:
+        if self.row.expert_norms:
             every_scale = fresh((1, self.count, self.rows))
             scales = fresh((1, self.used, self.rows), every_scale, chosen)
             outputs = outputs.times(scales)
         return self._with_bias(outputs, chosen)
 
+    def _multiplied(self, read: Node, chosen: Node, length: int) -> Node:
+        """The rows times a matrix of each chosen expert, with its bias."""
+        sides = length, self.used, self.rows
+        return self._with_bias(fresh(sides, read, chosen), chosen)
+
     def _with_bias(self, tensor: Node, chosen: Node) -> Node:
         """The tensor plus the bias of each chosen expert (GGML_OP_ADD_ID), if experts have one."""
-        return tensor.plus(chosen) if self.graph.row.expert_bias else tensor
+        return tensor.plus(chosen) if self.row.expert_bias else tensor
 
     def _sum(self, outputs: Node) -> Node:
         """The outputs of the experts, added one after the other."""

@@ -24,7 +24,7 @@ _LAUREL_RANK = 64
 
 class Gemma3n(Builder):
     """The graph of one Gemma 3n. `every` are the sides of all versions of the hidden state,
-    `others` those of all but the first.
+    `others` those of all but the first, which is the active one.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -33,29 +33,24 @@ class Gemma3n(Builder):
         self.every = (*graph.hidden, self.versions)
         self.others = (*graph.hidden, self.versions - 1)
 
+    def active(self, versions: Node) -> Node:
+        """The version that is computed, of all versions."""
+        return versions.view(*self.graph.hidden)
+
     def before(self) -> Node:
         """The first version are the embeddings; the others are projections of it, scaled to its
         magnitude.
         """
         self.first = self.token_embeddings()
         self.look_up_slices()
-        projected = fresh(self.others, self.first).product(self.graph.width)
-        others = self._scaled(projected, self.first.squared())
+        projected = fresh(self.others, self.first).product(self.width)
+        others = _scaled(projected, self.first)
         return fresh(self.every, self.first, others)
-
-    def _scaled(self, versions: Node, squares: Node) -> Node:
-        """The versions, scaled to the magnitude of another tensor, of which these are the squares
-        (calc_magnitude).
-        """
-        target = squares.product(1)
-        multiplied = versions.times(target)
-        magnitude = versions.squared().product(1)
-        return multiplied.divided_by(magnitude)
 
     def layer(self, layer: Layer, residual: Node) -> Node:
         """What one layer makes of all versions."""
         predicted = self._predicted(residual)
-        active = predicted.view(*self.graph.hidden)
+        active = self.active(predicted)
         normed = active.normed()
         low_rank = self._low_rank(normed)
         attended = self.mix(layer, normed)
@@ -70,8 +65,8 @@ class Gemma3n(Builder):
         one (altup_predict).
         """
         turned_sides = self.versions, *self.graph.hidden
-        router = self._router(residual.view(*self.graph.hidden))
-        weights = router.product(self.versions * self.versions)
+        router = self._router(self.active(residual))
+        weights = router.product(self.versions**2)
         turned = fresh(turned_sides, residual.view())
         mixed = fresh(turned_sides, turned, weights.view())
         mixed = fresh(self.every, mixed.view())
@@ -85,7 +80,8 @@ class Gemma3n(Builder):
 
     def _low_rank(self, normed: Node) -> Node:
         """Two narrow matrices, a norm and the input (laurel)."""
-        wide = normed.product(_LAUREL_RANK).product(self.graph.width)
+        narrow = normed.product(_LAUREL_RANK)
+        wide = narrow.product(self.width)
         return wide.plus(normed)
 
     def _fed_forward_sum(self, layer: Layer, attended: Node) -> Node:
@@ -96,46 +92,51 @@ class Gemma3n(Builder):
         up = read.product(length)
         gate = read.product(length)
         if layer.is_early:
-            gate = self._largest(gate)
+            gate = _largest(gate)
         activated = up.times(gate)
-        return activated.product(self.graph.width).plus(attended)
-
-    def _largest(self, gate: Node) -> Node:
-        """The activations above a bound of mean and deviation (gaussian_topk)."""
-        mean = gate.product(1)
-        deviation = gate.minus(mean).product(1)
-        bound = mean.plus(deviation)
-        return gate.minus(bound)
+        fed_forward = activated.product(self.width)
+        return fed_forward.plus(attended)
 
     def _corrected(self, predicted: Node, activated: Node) -> Node:
         """Correct all versions by the innovation: what the active one became, less what was
         predicted of it (altup_correct).
         """
-        active = predicted.view(*self.graph.hidden)
-        innovation = activated.minus(active)
+        innovation = activated.minus(self.active(predicted))
         repeated = fresh(self.every, innovation)
         weights = self._router(activated).product(self.versions)
-        weights = fresh((1, self.graph.tokens, self.versions), weights.view())
+        weights_sides = 1, self.graph.tokens, self.versions
+        weights = fresh(weights_sides, weights.view())
         return repeated.times(weights).plus(predicted)
 
     def _with_slice(self, corrected: Node) -> Node:
         """The layer's slice of the embeddings, gated and added to all versions but the first."""
-        graph = self.graph
-        length = graph.model.per_layer_embedding_length or 0
-        active = corrected.view(*graph.hidden)
-        gate = active.scaled().product(length)
-        gate = gate.times(self.slice_of_layer(length, self.first))
-        added = gate.product(graph.width).normed()
+        gate = self.active(corrected).scaled()
+        added = self.gated_slice(gate, self.first)
         first = corrected.view()
         others = corrected.view(*self.others).plus(added)
         return fresh(self.every, first, others)
 
     def after(self, hidden: Node) -> Node:
         """The logits of the mean of all versions, each scaled to the magnitude of the first."""
-        graph = self.graph
-        projected = hidden.view(*self.others).product(graph.width)
-        others = self._scaled(projected, hidden.view(*graph.hidden).squared())
-        total = hidden.view(*graph.hidden)
+        projected = hidden.view(*self.others).product(self.width)
+        others = _scaled(projected, self.active(hidden))
+        total = self.active(hidden)
         for _ in range(self.versions - 1):
             total = total.plus(others.view())
-        return super().after(graph.last_rows(total))
+        return super().after(self.graph.last_rows(total))
+
+
+def _scaled(versions: Node, model: Node) -> Node:
+    """The versions, scaled to the magnitude of another tensor (calc_magnitude)."""
+    target = model.squared().product(1)
+    multiplied = versions.times(target)
+    magnitude = versions.squared().product(1)
+    return multiplied.divided_by(magnitude)
+
+
+def _largest(gate: Node) -> Node:
+    """The activations above a bound of mean and deviation (gaussian_topk)."""
+    mean = gate.product(1)
+    deviation = gate.minus(mean).product(1)
+    bound = mean.plus(deviation)
+    return gate.minus(bound)

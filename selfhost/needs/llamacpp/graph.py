@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ...catalogue.architecture import (
     Architecture,
@@ -53,7 +53,7 @@ _SPARSE_LAYERS = 10
 _Part = TypeVar("_Part", bound=LayerPart)
 
 
-class Layer(Record):
+class Layer(NamedTuple):
     """What one layer is made of, and all that its number decides."""
 
     attention: Attention | None
@@ -69,6 +69,11 @@ class Layer(Record):
     is_cached: bool
     # adds a slice of the embeddings (Qwen3-VL), or keeps the largest activations alone (Gemma 3n)
     is_early: bool
+
+    @property
+    def mixes(self) -> bool:
+        """Whether it mixes tokens: it attends, or keeps a state."""
+        return self.attention is not None or self.recurrent is not None
 
 
 class _Pattern(Record):
@@ -151,6 +156,13 @@ def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
         group.kind in RECURRENCES and group.convolution != 1
         for group in model.recurrent
     )
+
+
+def _value_row_length(heads: Attention) -> int:
+    """The length of a row of values in the cache; 0 of a latent row, which is key and value."""
+    if heads.kind == "latent":
+        return 0
+    return heads.kv_heads * heads.value_length
 
 
 def _is_known_attention(heads: Attention) -> bool:
@@ -313,7 +325,7 @@ class Graph:
             window_of(model, group) is not None for group in model.attention
         )
         self.width = model.embedding_length
-        self.vocabulary = model.vocabulary_gguf or model.vocabulary or 0
+        self.vocabulary = model.gguf_tokens
         batch_tokens = room.encoded if row.encoder else room.micro_batch
         self.sequences = room.sequences
         self.sequence_tokens = -(-batch_tokens // room.sequences)
@@ -335,10 +347,13 @@ class Graph:
         recurrent = [group for group in model.recurrent if group.layers]
         # states of compressed attention come behind those of recurrences
         self._state_by_group = dict(zip(recurrent, states(model), strict=False))
-        # by whether a layer keeps every token, and the length of its keys
-        self.cache_inputs = dict[tuple[bool, int], CacheInputs]()
-        # masks of encoders, by whether a layer is `full` or `windowed`
-        self.batch_masks = dict[str, Node]()
+        # a row of values in the cache without flash attention, as long as that of any layer
+        self.widest_values = max(
+            (_value_row_length(group) for group in model.attention), default=0
+        )
+        # by the window of layers, None for none: the inputs of their cache, and masks of an encoder
+        self.cache_inputs = dict[int | None, CacheInputs]()
+        self.batch_masks = dict[int | None, Node]()
 
     def expand(self, *tensors: Node) -> None:
         """Put tensors and all that they need into the graph (ggml_build_forward_expand)."""
