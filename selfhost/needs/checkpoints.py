@@ -132,9 +132,7 @@ def linear_layers(architecture: Architecture) -> tuple[Linear, ...]:
         if not _is_linear(group, architecture):
             continue
         of_layer = _matrices(group)
-        number = of_layer.number
-        if group.layers:
-            number *= len(group.layers)
+        number = of_layer.number * max(1, len(group.layers))
         layers.append(
             Linear(
                 inputs=of_layer.inputs,
@@ -148,26 +146,30 @@ def linear_layers(architecture: Architecture) -> tuple[Linear, ...]:
 
 
 def _part_of(group: TensorGroup, architecture: Architecture) -> str:
-    """Which part of a layer the matrices are, by their name; matrices of attention in layers that
-    keep a state belong to the recurrence.
-    """
+    """Which part of a layer the matrices are, by their name."""
     for mark, part in _PARTS.items():
-        if mark not in group.name:
-            continue
-        if part == "attention" and architecture.recurrent and group.layers:
-            attending = {
-                layer for part in architecture.attention for layer in part.layers
-            }
-            if attending.isdisjoint(group.layers):
+        if mark in group.name:
+            if part == "attention" and _recurs_alone(group, architecture):
                 return "recurrent"
-        return part
+            return part
     return "feed_forward"
+
+
+def _recurs_alone(group: TensorGroup, architecture: Architecture) -> bool:
+    """Whether the tensors lie in layers that keep a state and do not attend: matrices of attention
+    there belong to the recurrence.
+    """
+    if not architecture.recurrent:
+        return False
+    attending = set[int]()
+    for attention in architecture.attention:
+        attending.update(attention.layers)
+    return bool(group.layers) and attending.isdisjoint(group.layers)
 
 
 def _matrices(group: TensorGroup) -> Matrices:
     """The matrices of one layer; a vector is a matrix of one output."""
-    inputs = group.shape[0]
-    outputs = group.shape[1] if len(group.shape) > 1 else 1
+    inputs, outputs = (*group.shape, 1)[:2]
     number = prod(group.shape[2:])
     if "attn_k_b" in group.name:
         # kv_b_proj of the checkpoint: from the latent to keys and values of every head
@@ -181,16 +183,22 @@ def _is_matrix(group: TensorGroup) -> bool:
     return len(group.shape) > 1 and group.name.endswith(".weight")
 
 
+def _has_any(name: str, parts: Iterable[str]) -> bool:
+    """Whether one of the parts stands in the name."""
+    return any(part in name for part in parts)
+
+
 def _is_linear(group: TensorGroup, architecture: Architecture) -> bool:
     """Whether quantizers take it: no router, nor what the class keeps wide."""
     # blocks that layers share are listed one by one
     is_inside = bool(group.layers) or group.name.startswith("shared.")
     if not is_inside or not _is_matrix(group):
         return False
-    class_keeps = row_of(architecture).torch_wide_matrix
-    if class_keeps and class_keeps in group.name:
-        return False
-    return not any(part in group.name for part in (_ROUTER, *_NOT_LINEAR))
+    kept_wide = [_ROUTER, *_NOT_LINEAR]
+    kept_by_class = row_of(architecture).torch_wide_matrix
+    if kept_by_class:
+        kept_wide.append(kept_by_class)
+    return not _has_any(group.name, kept_wide)
 
 
 @lru_cache(maxsize=512)
@@ -202,7 +210,6 @@ def typed_tensors(
     """Each group of tensors with its stored type and bytes. `mlx`: as mlx_lm.convert makes it of
     that type, with what it keeps in 8 bits.
     """
-    is_wide = architecture.dtype == "float32"
     typed = []
     for group in checkpoint_tensors(architecture):
         made = "8bit" if group.name in in_8_bits else mlx
@@ -213,12 +220,17 @@ def typed_tensors(
         if type in PLAIN_DTYPES:
             size = prod(group.shape) * DTYPES[type] / 8
         else:
-            matrices = _matrices(group)
-            one = linear_bytes(type, matrices.inputs, matrices.outputs, wide=is_wide)
-            size = one * matrices.number
+            size = _packed_bytes(group, type, wide=architecture.dtype == "float32")
         size *= max(1, len(group.layers))
         typed.append(TypedGroup(group=group, type=type, bytes=size))
     return tuple(typed)
+
+
+def _packed_bytes(group: TensorGroup, type: str, *, wide: bool) -> float:
+    """Bytes of the tensors of one layer in a narrow type, made of weights in 32 bits (`wide`)."""
+    matrices = _matrices(group)
+    one = linear_bytes(type, matrices.inputs, matrices.outputs, wide=wide)
+    return one * matrices.number
 
 
 def _type_as_published(group: TensorGroup, architecture: Architecture) -> str:
@@ -245,11 +257,13 @@ def _type_in_mlx(group: TensorGroup, architecture: Architecture, name: str) -> s
     """
     scheme = mlx_scheme(name)
     plain = "bfloat16"
-    if scheme is not None and architecture.dtype == "float32":
-        plain = "float32"
-    if not _is_matrix(group) or any(part in group.name for part in _NOT_LINEAR):
-        return plain
-    if scheme is not None and group.shape[0] % (scheme.group or 1):
+    step = 1
+    if scheme is not None:
+        step = scheme.group or 1
+        if architecture.dtype == "float32":
+            plain = "float32"
+    is_quantized = _is_matrix(group) and not _has_any(group.name, _NOT_LINEAR)
+    if not is_quantized or group.shape[0] % step:
         return plain
     if architecture.matrix_dtype == "ternary" and _is_linear(group, architecture):
         return "ternary"
@@ -273,6 +287,33 @@ def _sum_of(tensors: Iterable[TypedGroup]) -> SumOfTensors:
     return SumOfTensors(bytes=int(total), arithmetic=by_type(sizes))
 
 
+class _Packing(Record):
+    """How a type stores a linear layer: the bits of a weight, how many weights of an output share a
+    scale (None: all), whether such a group has a zero point, and what lies beside.
+    """
+
+    bits: float
+    group: int | None = None
+    has_zeros: bool
+    layout: Layout
+
+
+@lru_cache(maxsize=512)
+def _packing_of(type: str) -> _Packing:
+    """The packing of a stored type; of one that nobody knows that of 16 bits."""
+    if type not in DTYPES:
+        scheme = scheme_of(type) or mlx_scheme(type)
+        if scheme is not None:
+            layout = _LAYOUTS.get(scheme.method, _NO_LAYOUT)
+            has_zeros = layout.zeros or scheme.zeros
+            return _Packing(
+                bits=scheme.bits, group=scheme.group, has_zeros=has_zeros, layout=layout
+            )
+    layout = _LAYOUTS.get(type, _NO_LAYOUT)
+    bits = DTYPES.get(type, 16.0)
+    return _Packing(bits=bits, has_zeros=layout.zeros, layout=layout)
+
+
 def linear_bytes(type: str, inputs: int, outputs: int, *, wide: bool = False) -> float:
     """Bytes of a linear layer without its bias: weights × bits / 8, a scale and in some layouts a
     zero point for each group of weights, and what the layout keeps of each output, input and layer.
@@ -282,26 +323,18 @@ def linear_bytes(type: str, inputs: int, outputs: int, *, wide: bool = False) ->
     if type == "float8_e4m3_128x128":
         # one float32 for each block
         return weights + 4 * -(-inputs // 128) * -(-outputs // 128)
-    scheme = None
-    if type not in DTYPES:
-        scheme = scheme_of(type) or mlx_scheme(type)
-    if scheme is None:
-        bits = DTYPES.get(type, 16.0)
-        groups = outputs
-        layout = _LAYOUTS.get(type, _NO_LAYOUT)
-        has_zeros = layout.zeros
-    else:
-        bits = scheme.bits
-        groups = outputs * -(-inputs // (scheme.group or inputs))
-        layout = _LAYOUTS.get(scheme.method, _NO_LAYOUT)
-        has_zeros = layout.zeros or scheme.zeros
+    packing = _packing_of(type)
+    layout = packing.layout
+    groups = outputs
+    if packing.group:
+        groups *= -(-inputs // packing.group)
     group_bytes = layout.group
     if wide and layout.follows:
         group_bytes *= 2
-    if has_zeros:
-        group_bytes += bits / 8
+    if packing.has_zeros:
+        group_bytes += packing.bits / 8
     of_rows = outputs * layout.output + inputs * layout.input
-    return weights * bits / 8 + groups * group_bytes + of_rows + layout.layer
+    return weights * packing.bits / 8 + groups * group_bytes + of_rows + layout.layer
 
 
 def bits_in_mlx(name: str) -> float | None:
@@ -309,17 +342,24 @@ def bits_in_mlx(name: str) -> float | None:
     # of files of several types that of most weights
     if name in ("MXFP4-Q8", "4bit-mxfp4"):
         name = "mxfp4"
-    if mlx_scheme(name) is None and name not in ("bf16", "fp16"):
-        return None
-    return _bits(name)
+    return _bits(name) if _is_mlx_type(name) else None
+
+
+def _is_mlx_type(name: str) -> bool:
+    """Whether mlx_lm.convert makes files of that type."""
+    return name in ("bf16", "fp16") or mlx_scheme(name) is not None
 
 
 def _bits(type: str | None) -> float:
     """Bits per weight of a stored type, scales included; 16 where none is stated."""
-    type = type or "bfloat16"
+    if type is None:
+        return 16.0
     if type in DTYPES:
         return DTYPES[type]
     return linear_bytes(type, 4096, 4096) * 8 / 4096**2
+
+
+# ------------------------------------------------------------------ the files
 
 
 def size_of(case: Case) -> Term | Unread:
@@ -338,45 +378,48 @@ def size_of(case: Case) -> Term | Unread:
             return unread(no_encoders, ENCODER_REMEDY)
     if is_mlx:
         return _mlx_size(case)
-    is_packed = case.quantization == "int8" or scheme_of(case.quantization) is not None
-    if is_packed and not case.is_own:
+    if case.is_own:
+        return _as_published(case)
+    if case.quantization == "int8" or scheme_of(case.quantization) is not None:
         return _packed_size(case)
-    return _as_published(case)
+    return _as_cast(case)
 
 
 def _as_published(case: Case) -> Term | Unread:
     """In the stored type: by its tensors, else by the number of parameters."""
-    spec = case.spec
-    untyped = spec.unknown.get("architecture.matrix_dtype")
-    if untyped is not None and case.is_own:
+    untyped = case.spec.unknown.get("architecture.matrix_dtype")
+    if untyped is not None:
         return unread(untyped, GIVE_FILES)
-    own_type = stored_type(case.model)
-    name = case.quantization
-    is_cast = spec.architecture is None and name in DTYPES
-    if not case.is_own and not is_cast:
-        why = f"no source states the size of the {case.format} files in {name}"
-        return unread(why, f"use --quant {own_type}, as published")
-    if own_type == "int4":
+    if stored_type(case.model) == "int4":
         return unread("how many bits a weight takes in int4 is not stated", _STATE_SIZE)
     if case.whole:
         return _by_tensors(case)
     return _by_parameters(case)
 
 
+def _as_cast(case: Case) -> Term | Unread:
+    """In another plain type than the stored one: known of a model by its parameters alone."""
+    name = case.quantization
+    if case.spec.architecture is None and name in DTYPES:
+        return _by_parameters(case)
+    why = f"no source states the size of the {case.format} files in {name}"
+    return unread(why, f"use --quant {stored_type(case.model)}, as published")
+
+
 def _by_parameters(case: Case) -> Term | Unread:
     """Parameters × bits / 8. Where several types may be stored the most is all in the widest."""
     spec = case.spec
     total = spec.parameters.total
-    architecture = spec.architecture
     if total is None:
         return unread_of(spec, "download_bytes")
-    if architecture is None and "architecture" in spec.unknown:
+    if spec.architecture is None and "architecture" in spec.unknown:
         # models of this kind are published in 4 bits a weight as often as in 16
         return unread(
             "the spec does not state the type that the weights are stored in",
             _STATE_TYPE,
         )
-    if architecture is None or architecture.dtype is None:
+    plain = case.model.dtype
+    if plain is None:
         return term(
             "files",
             total * 2,
@@ -390,11 +433,10 @@ def _by_parameters(case: Case) -> Term | Unread:
     bits = _bits(own_type)
     size = int(total * bits / 8)
     line = f"{total:,} parameters × {bits:g} bits / 8"
-    if own_type == architecture.dtype:
+    if own_type == plain:
         source = "parameters in the published type"
         high = int(size * 1.05)
         return term("files", size, How.COMPUTED, source, line, high=high)
-    plain = architecture.dtype
     source = f"parameters in {own_type}; how many are in {plain} is not known"
     high = int(total * max(bits, _bits(plain)) / 8)
     return term("files", size, How.ASSUMED, source, line, high=high)
@@ -416,9 +458,8 @@ def _by_tensors(case: Case) -> Term:
     if case.spec.quantized is None:
         block = int(predicting * _bits(model.matrix_dtype or model.dtype) / 8)
     extra = 0
-    is_mixed = bool(model.matrix_dtype or model.expert_dtype)
-    if not is_mixed and parameters.extra_in_files is not None:
-        extra = int(parameters.extra_in_files * _bits(model.dtype) / 8)
+    if not (model.matrix_dtype or model.expert_dtype):
+        extra = int((parameters.extra_in_files or 0) * _bits(model.dtype) / 8)
     unloaded = block + extra
     # a quantizer may leave the block in 16 bits
     block_in_16_bits = max(0, 2 * predicting - block)
@@ -470,13 +511,14 @@ def _packed_size(case: Case) -> Term | Unread:
     """
     name = case.quantization
     if not case.whole:
-        why = "which layers it has is not known"
-        return unread(
-            f"no source states the size of the files in {name}, and {why}", _STATE_SIZE
-        )
+        why = f"no source states the size of the files in {name}"
+        return unread(f"{why}, and which layers it has is not known", _STATE_SIZE)
+    method = name
+    group = 1
     scheme = scheme_of(name)
-    method = name if scheme is None else scheme.method
-    group = 1 if scheme is None else scheme.group or 1
+    if scheme is not None:
+        method = scheme.method
+        group = scheme.group or 1
     model = case.model.packed_with(method)
     model = model.replace(matrix_dtype=name, expert_dtype=None, dtype="bfloat16")
     if method == "awq":
@@ -512,8 +554,8 @@ def _with_wide_layers(case: Case, method: str) -> Term:
     if kept_wide:
         line += f" + {kept_wide:,} bytes for layers left wide"
     twice = case.spec.parameters.mtp or 0
-    if model.tied_embeddings and model.vocabulary is not None:
-        twice += model.vocabulary * model.embedding_length
+    if model.tied_embeddings:
+        twice += model.published_tokens * model.embedding_length
     how = files.how
     source = f"layout of {method}: linear layers of the blocks; all else in 16 bits"
     if more_at_most:
@@ -616,22 +658,20 @@ def _mlx_size(case: Case) -> Term | Unread:
 def _why_no_mlx_size(case: Case) -> Unread | None:
     """Why the size of files for MLX is not known; None where it follows."""
     name = case.quantization
-    published = case.spec.quantized
-    if mlx_scheme(name) is None and name not in ("bf16", "fp16"):
+    if not _is_mlx_type(name):
         return unread(
             f"no source states the size in {name}", "use --quant 4bit or --quant 8bit"
         )
-    if (
-        published is not None
-        and published.format == "mlx"
-        and published.quantization is None
-    ):
-        why = case.spec.unknown.get(
-            "architecture.matrix_dtype",
-            "its weights are stored in a quantization that selfhost does not know",
-        )
-        return unread(why, "name the folder with its files, or the original model")
-    return None
+    published = case.spec.quantized
+    if published is None or published.format != "mlx":
+        return None
+    if published.quantization is not None:
+        return None
+    why = case.spec.unknown.get(
+        "architecture.matrix_dtype",
+        "its weights are stored in a quantization that selfhost does not know",
+    )
+    return unread(why, "name the folder with its files, or the original model")
 
 
 def _mlx_weights(case: Case) -> MlxWeights:
@@ -661,19 +701,28 @@ def _mlx_weights(case: Case) -> MlxWeights:
     )
 
 
+# ------------------------------------------------------------------ what is loaded
+
+
 def loaded_of(case: Case, files: Term) -> Term:
     """Without blocks that predict more tokens, and a tied matrix once; MLX has neither."""
-    spec = case.spec
-    if spec.architecture is None or case.format == "mlx" or not case.is_own:
-        return files
-    predicting = spec.parameters.mtp or 0
-    has_extra = files.how is not How.STATED and bool(spec.parameters.extra_in_files)
-    if spec.quantized is not None or not (has_extra or predicting):
+    if case.spec.architecture is None or not _holds_other_blocks(case, files):
         return files
     if case.whole:
         return _tensor_bytes(case)
+    predicting = case.spec.parameters.mtp or 0
     block = int(predicting * _bits(case.model.dtype) / 8)
     return files.replace(bytes=files.bytes - block, low_bytes=files.low_bytes - block)
+
+
+def _holds_other_blocks(case: Case, files: Term) -> bool:
+    """Whether files as published hold what is not loaded."""
+    if case.format == "mlx" or not case.is_own or case.spec.quantized is not None:
+        return False
+    parameters = case.spec.parameters
+    if parameters.mtp:
+        return True
+    return bool(parameters.extra_in_files) and files.how is not How.STATED
 
 
 def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str) -> str:
@@ -683,8 +732,9 @@ def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str)
     if runtime is None or spec.architecture is None:
         return quantization
     stated = spec.architecture.dtype
-    is_plain = quantization in PLAIN_DTYPES and stated in PLAIN_DTYPES
-    if stated is None or not is_plain or is_cast(spec, runtime, quantization):
+    if quantization not in PLAIN_DTYPES or stated not in PLAIN_DTYPES:
+        return quantization
+    if is_cast(spec, runtime, quantization):
         return quantization
     if runtime.account.loads_as == "sixteen" and stated == "float32":
         return "bfloat16"
@@ -715,13 +765,13 @@ def active_parameters(case: Case) -> int:
     active = (parameters.active or parameters.total or 0) - case.encoders
     if architecture is None:
         return active
-    vocabulary = architecture.vocabulary or 0
-    table = vocabulary * architecture.embedding_length
-    if not architecture.tied_embeddings and architecture.output_matrix:
+    tokens = architecture.published_tokens
+    table = tokens * architecture.embedding_length
+    if architecture.output_matrix and not architecture.tied_embeddings:
         active -= table
     if architecture.per_layer_embedding_length:
         # Gemma 3n and 4: of a second table, too, one row is read
-        rows = case.row.per_layer_vocabulary or vocabulary
+        rows = case.row.per_layer_vocabulary or tokens
         active -= architecture.per_layer_embedding_length * architecture.layers * rows
     if architecture.stored_layers:
         # layers that run through the weights of earlier ones read them once more
