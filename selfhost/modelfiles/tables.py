@@ -6,7 +6,6 @@ keys.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..catalogue.spec_rules import LayerKeys, SpecRule
 from ..core.records import Stated, read_by
