@@ -19,6 +19,7 @@ from ..machine.cpus import metal_share
 from ..machine.record import Accelerator, Machine
 from ..needs.case import Case
 from ..needs.records import Device, Needs, Split, Term
+from .pace.ranges import Range
 
 # llama.cpp's fitter leaves so much of each device free (0c1e5709, common/common.h line 483)
 DEVICE_MARGIN_BYTES = 1 * GIB
@@ -98,16 +99,17 @@ def places(accelerators: Sequence[Accelerator] | None) -> tuple[Place, ...]:
             continue
         room = room_of(device) if device.unified is False else None
         found.append(Place(index=index, room_bytes=room))
-        has_instances = has_instances or device.is_part
-    if not has_instances:
-        return tuple(found)
-    return (roomiest(found) or found[0],)
+        if device.is_part:
+            has_instances = True
+    if has_instances:
+        return (roomiest(found) or found[0],)
+    return tuple(found)
 
 
 def roomiest(candidates: Sequence[Place]) -> Place | None:
     """The accelerator with most room; None where none has any."""
-    largest = max(candidates, key=lambda place: place.room_bytes or 0, default=None)
-    return largest if largest is not None and largest.room_bytes else None
+    with_room = [place for place in candidates if place.room_bytes]
+    return max(with_room, key=lambda place: place.room_bytes or 0, default=None)
 
 
 def emptied(devices: Sequence[Accelerator]) -> tuple[Accelerator, ...]:
@@ -115,10 +117,22 @@ def emptied(devices: Sequence[Accelerator]) -> tuple[Accelerator, ...]:
     return tuple(_idle(device) for device in devices)
 
 
+def basis_on(machine: Machine, workload: Workload) -> str:
+    """The memory that counts, as in `Workload.memory_basis`: of a machine that is only planned
+    nothing is free now.
+    """
+    if workload.memory_basis == "default" and machine.planning:
+        return "total"
+    return workload.memory_basis
+
+
 def _idle(device: Accelerator) -> Accelerator:
     """The device without what other programs take; as it is where they take nothing."""
-    free, idle = device.memory_free_bytes, idle_bytes(device)
-    if idle is None or (free is not None and free >= idle):
+    idle = idle_bytes(device)
+    free = device.memory_free_bytes
+    if idle is None:
+        return device
+    if free is not None and free >= idle:
         return device
     return device.replace(memory_free_bytes=None)
 
@@ -147,11 +161,11 @@ def smallest_total_bytes(vendor: str, room_bytes: int) -> int:
     """The memory of the smallest card of that maker that gives a program so much."""
     total = room_bytes
     while True:
-        lacking = room_bytes - (total - _reserve_bytes(vendor, total))
-        if lacking <= 0:
+        given = total - _reserve_bytes(vendor, total)
+        if given >= room_bytes:
             return total
         # a larger card never gives more than the bytes that were added
-        total += lacking
+        total += room_bytes - given
 
 
 def percent_of(case: Case | None) -> float:
@@ -166,17 +180,28 @@ def room_of(device: Accelerator, percent: float | None = None) -> int | None:
     What is left free holds the context of CUDA, and with PyTorch what that reserves, up to 0.9 GiB.
     Of a card by name it holds what the driver keeps, too. None where its memory was not read.
     """
-    total, free = device.memory_total_bytes, device.memory_free_bytes
-    if percent is None and free is not None:
+    if percent is not None:
+        return _share_of(device, percent)
+    free = device.memory_free_bytes
+    if free is not None:
         return max(0, free - DEVICE_MARGIN_BYTES)
+    total = device.memory_total_bytes
     if total is None:
         return None
-    if percent is None:
-        maker = "" if device.is_part else device.vendor
-        return max(0, total - _reserve_bytes(maker, total))
+    maker = "" if device.is_part else device.vendor
+    return max(0, total - _reserve_bytes(maker, total))
+
+
+def _share_of(device: Accelerator, percent: float) -> int | None:
+    """So many hundredths of its memory, as far as they are free; None where it was not read."""
+    total = device.memory_total_bytes
+    if total is None:
+        return None
+    free = device.memory_free_bytes
+    if free is None:
+        free = idle_bytes(device)
     share = int(total * percent // 100)
-    idle = idle_bytes(device) if free is None else free
-    return share if idle is None else min(share, idle)
+    return share if free is None else min(share, free)
 
 
 def _is_large(card: Accelerator) -> bool:
@@ -184,7 +209,8 @@ def _is_large(card: Accelerator) -> bool:
     small = gpus.small_devices()
     if gpus.capability_of(card) in small.capabilities:
         return False
-    if any(word in card.name.lower() for word in small.words):
+    name = card.name.lower()
+    if any(word in name for word in small.words):
         return False
     return (card.memory_total_bytes or 0) >= LARGE_DEVICE_BYTES
 
@@ -237,14 +263,19 @@ def is_built_for(
     """
     if device.vendor != vendor or not patterns:
         return None
-    name = f"{device.name} {device.compute_capability or ''}".lower()
-    if re.search(rf"\b(?:{'|'.join(patterns)})\b", name):
+    capability = device.compute_capability or ""
+    name = f"{device.name} {capability}".lower()
+    pattern = "|".join(patterns)
+    if re.search(rf"\b(?:{pattern})\b", name):
         return True
-    if vendor != "amd" or device.compute_capability:
-        return False
-    # a name without a number, or with the number of a device alone, tells no product
-    has_number = any(map(str.isdecimal, device.name))
-    return False if has_number and "0x" not in device.name else None
+    if vendor == "amd" and not capability and not _tells_product(device.name):
+        return None
+    return False
+
+
+def _tells_product(name: str) -> bool:
+    """Whether the name of a GPU has a number, and not that of a device alone."""
+    return "0x" not in name and any(map(str.isdecimal, name))
 
 
 def least_capability(runtime: RuntimeSpec, device: Accelerator) -> str | None:
@@ -267,9 +298,8 @@ def gpu_maker(machine: Machine, runtime: RuntimeSpec | None) -> str:
     if runtime is None:
         return ""
     vendors = list[str]()
-    for card in machine.accelerators or ():
-        computes = computes_on_shared if card.unified else runs_on
-        if computes(runtime, card):
+    for card in machine.cards:
+        if _computes_on(runtime, card):
             vendors.append(card.vendor)
     for vendor in vendors:
         if vendor in runtime.gpus.cuda_attention:
@@ -281,8 +311,9 @@ def suits(
     runtime: RuntimeSpec, device: Accelerator, rules: Sequence[KernelRule]
 ) -> bool:
     """False where no build of the program is known to compute under those rules on the GPU."""
-    least = runtime.capability_under(rules)
-    return reaches(device, least) is not False and runs_on(runtime, device)
+    if reaches(device, runtime.capability_under(rules)) is False:
+        return False
+    return runs_on(runtime, device)
 
 
 def usable_cards(
@@ -296,8 +327,7 @@ def usable_cards(
     cards = machine.accelerators
     if not cards:
         return cards
-    basis = workload.memory_basis
-    if basis == "total" or (basis == "default" and machine.planning):
+    if basis_on(machine, workload) == "total":
         cards = emptied(cards)
     if runtime is None or runtime.gpus.required:
         return cards
@@ -329,6 +359,12 @@ def computes_on_shared(runtime: RuntimeSpec, device: Accelerator) -> bool:
     return is_built_for(device, patterns, vendor) is not False
 
 
+def _computes_on(runtime: RuntimeSpec, card: Accelerator) -> bool:
+    """Whether the program's builds compute on that GPU, shared or with memory of its own."""
+    computes = computes_on_shared if card.unified else runs_on
+    return computes(runtime, card)
+
+
 # ------------------------------------------------------------------ GPUs that share the RAM
 
 
@@ -350,7 +386,7 @@ def lent_to_gpu(machine: Machine) -> Lent | None:
     total = machine.memory_total_bytes
     if total is None:
         return None
-    for device in machine.accelerators or ():
+    for device in machine.cards:
         if device.unified and device.vendor in _LENDING:
             return _lent(device, total, machine.system)
     return None
@@ -358,13 +394,19 @@ def lent_to_gpu(machine: Machine) -> Lent | None:
 
 def _lent(device: Accelerator, total: int, system: str | None) -> Lent:
     lending = _LENDING[device.vendor]
-    least, most = lending.shares(total)
+    raised = total if lending.system in (None, system) else 0
     limit = device.memory_total_bytes
+    if limit is not None:
+        least = most = limit
+    else:
+        least_share, most_share = lending.shares(total)
+        least = int(total * least_share)
+        most = int(total * most_share)
     return Lent(
         device=device,
-        least_bytes=int(total * least) if limit is None else limit,
-        most_bytes=int(total * most) if limit is None else limit,
-        raised_bytes=total if lending.system in (None, system) else 0,
+        least_bytes=least,
+        most_bytes=most,
+        raised_bytes=raised,
         line=lending.line,
     )
 
@@ -374,12 +416,10 @@ def free_for(runtime: RuntimeSpec, card: Accelerator, machine: Machine) -> int:
 
     Of a GPU that shares the RAM this is what is free of the RAM, as far as the system lends it.
     """
-    if not card.unified:
-        if not runs_on(runtime, card):
-            return 0
-        return card.memory_free_bytes or card.memory_total_bytes or 0
-    if not computes_on_shared(runtime, card):
+    if not _computes_on(runtime, card):
         return 0
+    if not card.unified:
+        return card.memory_free_bytes or card.memory_total_bytes or 0
     free = machine.memory_available_bytes or machine.memory_total_bytes or 0
     lent = lent_to_gpu(machine)
     if lent is None or lent.device is not card:
@@ -387,40 +427,44 @@ def free_for(runtime: RuntimeSpec, card: Accelerator, machine: Machine) -> int:
     return min(free, lent.least_bytes)
 
 
-def share_on_shared(
-    needs: Needs, machine: Machine, layers: int | None
-) -> tuple[float, float, float]:
-    """Of the layers, what a GPU that shares the RAM is let to hold: slow end, likely, fast end.
+def share_on_shared(needs: Needs, machine: Machine, layers: int) -> Range:
+    """Of the layers, the share that a GPU which shares the RAM is let to hold.
 
-    Where a printed line raises the limit, the slow end alone is without it.
+    Where a printed line raises the limit, the low end alone is without it.
     """
     lent = lent_to_gpu(machine)
     if needs.memory is None or not layers or lent is None:
-        return 1.0, 1.0, 1.0
-    host = [term for term in needs.memory.terms if term.where == "host"]
+        return Range.of(1)
+    on_host = [term for term in needs.memory.terms if term.where == "host"]
+    host = _HostTerms(terms=on_host, layers=layers)
+    low = host.share_within(lent.least_bytes, "high_bytes")
+    if host.bytes_at("high_bytes") <= lent.raised_bytes:
+        return Range(low, 1.0, 1.0)
     middle = (lent.least_bytes + lent.most_bytes) / 2
-    slow = _layers_within(host, "high_bytes", lent.least_bytes, layers)
-    likely = _layers_within(host, "bytes", middle, layers)
-    fast = _layers_within(host, "low_bytes", lent.most_bytes, layers)
-    if sum(term.high_bytes for term in host) <= lent.raised_bytes:
-        likely = fast = 1.0
-    return min(slow, likely), likely, max(likely, fast)
+    likely = host.share_within(middle, "bytes")
+    high = host.share_within(lent.most_bytes, "low_bytes")
+    return Range(min(low, likely), likely, max(likely, high))
 
 
-def _layers_within(
-    terms: Sequence[Term], end: str, limit_bytes: float, layers: int
-) -> float:
-    """The share of the layers that fits within the limit, beside what does not move.
+class _HostTerms(Record):
+    """The terms in RAM of a model of so many layers.
 
-    `end`: the field of the terms that counts, the least, the likely or the most bytes.
+    `end` in the methods is the field of a term that counts: the least, the likely or the most.
     """
-    needed = moving = 0
-    for term in terms:
-        size: int = getattr(term, end)
-        needed += size
-        if term.split is Split.LAYERS:
-            moving += size
-    over = needed - limit_bytes
-    if over <= 0 or not moving:
-        return 1.0
-    return max(0, int(layers * (1 - over / moving))) / layers
+
+    terms: Sequence[Term]
+    layers: int
+
+    def bytes_at(self, end: str) -> int:
+        """The sum of the terms."""
+        return sum(getattr(term, end) for term in self.terms)
+
+    def share_within(self, limit_bytes: float, end: str) -> float:
+        """The share of the layers that fits within the limit, beside what does not move."""
+        over = self.bytes_at(end) - limit_bytes
+        by_layer = [term for term in self.terms if term.split is Split.LAYERS]
+        moving = sum(getattr(term, end) for term in by_layer)
+        if over <= 0 or not moving:
+            return 1.0
+        fitting = int(self.layers * (1 - over / moving))
+        return max(0, fitting) / self.layers

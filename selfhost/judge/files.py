@@ -71,7 +71,8 @@ def loads_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> b
     if spec.modality not in runtime.modalities:
         return False
     _, usual = need.default_format_and_quantization(spec, runtime)
-    return runtime.library_tags.quantizations.get(tag, usual) == workload.quantization
+    tagged = runtime.library_tags.quantizations.get(tag, usual)
+    return tagged == workload.quantization
 
 
 def can_be_made(
@@ -85,27 +86,33 @@ def _conversion_to(
     spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload
 ) -> Conversion | None:
     """How the program's converter makes that file; None where it does not."""
-    conversion = None if runtime is None else runtime.conversion
-    if conversion is None or workload.format != conversion.format:
+    if runtime is None or runtime.conversion is None:
         return None
-    has_weights = bool(spec.repository or spec.lone_config)
-    if not has_weights or not _reads_weights_of(spec, conversion):
+    conversion = runtime.conversion
+    if workload.format != conversion.format:
+        return None
+    if not _reads_weights_of(spec, conversion):
         return None
     if workload.quantization in conversion.types:
         return conversion
     if stored_type(spec.architecture).startswith("mxfp4"):
         return None
-    return conversion if workload.quantization in conversion.quantizations else None
+    is_made = workload.quantization in conversion.quantizations
+    return conversion if is_made else None
 
 
 def _reads_weights_of(spec: ModelSpec, conversion: Conversion) -> bool:
-    """Whether the converter reads the published weights: some read those of 16 bits alone."""
+    """Whether there are published weights that the converter reads: some read those of 16 bits
+    alone.
+    """
+    if not spec.repository and not spec.lone_config:
+        return False
     if conversion.takes_quantized:
         return True
     stored = spec.architecture
-    if stored is None or stored.dtype is None or spec.quantized:
+    if stored is None or stored.dtype is None:
         return False
-    return need.from_sixteen_bits(stored)
+    return spec.quantized is None and need.from_sixteen_bits(stored)
 
 
 def bytes_to_make(
@@ -126,7 +133,8 @@ def bytes_to_make(
     for format, type in _files_on_the_way(spec, conversion, workload):
         size = need.weights_files(spec, format, type)
         # a file of unknown size is one all the same
-        making_bytes += max(1, size.bytes) if isinstance(size, Term) else 1
+        size_bytes = size.bytes if isinstance(size, Term) else 0
+        making_bytes += max(1, size_bytes)
     return making_bytes
 
 
@@ -147,7 +155,9 @@ def types_in_turn(
     Of a model whose usual type nobody publishes, the nearest published ones come first. The last is
     `FOUR_BITS`, where its file can be had.
     """
-    if format != "gguf" or usual not in GGUF_QUANTIZATIONS or _makes_vectors(spec):
+    if format != "gguf" or usual not in GGUF_QUANTIZATIONS:
+        return (usual,)
+    if _is_compared_by_vectors(spec):
         return (usual,)
     last: tuple[str, ...] = (usual,)
     if usual == SMALLEST_DEFAULT and _has_four_bits(spec, runtime):
@@ -172,16 +182,23 @@ def _nearest_published(fetched: Collection[str], usual: str) -> list[str]:
     """
     usual_place = GGUF_QUANTIZATIONS.index(usual)
     last_place = GGUF_QUANTIZATIONS.index(SMALLEST_DEFAULT)
-    better = [name for name in GGUF_QUANTIZATIONS[:usual_place] if name in fetched]
-    others = GGUF_QUANTIZATIONS[usual_place : last_place + 1]
-    return better[-1:] + [name for name in others if name in fetched]
+    published = list[str]()
+    for name in reversed(GGUF_QUANTIZATIONS[:usual_place]):
+        if name in fetched:
+            published.append(name)
+            break
+    for name in GGUF_QUANTIZATIONS[usual_place : last_place + 1]:
+        if name in fetched:
+            published.append(name)
+    return published
 
 
-def _makes_vectors(spec: ModelSpec) -> bool:
+def _is_compared_by_vectors(spec: ModelSpec) -> bool:
     """Whether its vectors are compared with those that others made, in the usual type."""
     if spec.modality in GENERATING:
         return False
-    return (spec.uses or ())[:1] != ("reranking",)
+    uses = spec.uses or ()
+    return "reranking" not in uses[:1]
 
 
 def _has_four_bits(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
@@ -193,9 +210,8 @@ def who_else_has_the_files(
     spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload
 ) -> str | None:
     """Who has the files beside the publisher with a gate; None where nobody is known to."""
-    parts = None if runtime is None else runtime.parts.get(spec.id)
-    if parts is not None:
-        return parts.files[0].repository
+    if runtime is not None and spec.id in runtime.parts:
+        return runtime.parts[spec.id].files[0].repository
     repository = spec.repository_of(workload.format, workload.quantization)
     if repository and _owner(repository) != _owner(spec.repository):
         return repository
@@ -228,22 +244,21 @@ def local_copy(
 
     `needs` are those of the model alone. None where no files of the model are known to be here.
     """
+    present = machine.models_present
+    if not present:
+        return None
     wanted = _WantedFiles(
         spec=spec, runtime=runtime, workload=workload, needs=needs, catalogue=catalogue
     )
-    present = machine.models_present or ()
     stores = _stores_of(USUAL_STORE if runtime is None else runtime.store, machine)
     projectors = _projectors_in(present)
-    nearest: Here | None = None
+    copies = list[Here]()
     for model in present:
-        if model.store not in stores:
-            continue
-        copy = wanted.copy_in(model, projectors.get(model.repository))
-        if copy is None:
-            continue
-        if nearest is None or (copy.missing_bytes or 0) < (nearest.missing_bytes or 0):
-            nearest = copy
-    return nearest
+        if model.store in stores:
+            copy = wanted.copy_in(model, projectors.get(model.repository))
+            if copy is not None:
+                copies.append(copy)
+    return min(copies, key=lambda copy: copy.missing_bytes or 0, default=None)
 
 
 def _stores_of(store: str, machine: Machine) -> set[str]:
@@ -306,33 +321,33 @@ class _WantedFiles(Record):
         is_folder = model.file is None and model.tag is None
         if self.workload.format not in ("gguf", "ggml"):
             return is_folder
-        stated = _canonical(model.quantization)
-        if is_folder or not stated:
+        if is_folder:
             return False
-        return stated == _canonical(self.workload.quantization)
+        stated = _canonical(model.quantization)
+        return stated != "" and stated == _canonical(self.workload.quantization)
 
     def _missing_bytes(self, model: PresentModel, *, has_projector: bool) -> int | None:
         """What is still to be downloaded.
 
         None for another model, or where nothing says how much.
         """
-        whole_bytes = self.needs.download_bytes
+        model_bytes = self.needs.download_bytes
         if model.complete is False:
-            total_bytes = model.total_bytes or whole_bytes or 0
+            total_bytes = model.total_bytes or model_bytes or 0
             return max(0, total_bytes - model.size_bytes) or None
-        if whole_bytes is None:
+        if model_bytes is None:
             return 0 if model.complete else None
         if self.workload.format == "ggml":
-            # downloaded under its last name: only the published size tells that it is whole
-            return 0 if model.size_bytes == whole_bytes else None
+            # downloaded under its last name: only the published size tells that it is complete
+            return 0 if model.size_bytes == model_bytes else None
         projector_bytes = 0
         most_bytes = inf
         if self.workload.format == "gguf":
-            most_bytes = whole_bytes * (1 + _SAME_MODEL_SHARE)
+            most_bytes = model_bytes * (1 + _SAME_MODEL_SHARE)
             if model.tag is None:
                 projector_bytes = self._projector_bytes()
         share = _SAME_MODEL_SHARE if model.complete else _SAME_SIZE_SHARE
-        least_bytes = (whole_bytes - projector_bytes) * (1 - share)
+        least_bytes = (model_bytes - projector_bytes) * (1 - share)
         if not least_bytes <= model.size_bytes <= most_bytes:
             return None
         return 0 if has_projector else projector_bytes
@@ -346,11 +361,18 @@ class _WantedFiles(Record):
         if self.workload.format == "gguf":
             return self._is_gguf_of(model)
         if self.workload.format == "ggml":
-            name = (model.file or "").removeprefix("ggml-").removesuffix(".bin")
-            size = re.sub(r"-q\d_\d$", "", name)
-            return self.spec.id.removeprefix("whisper-") == size
-        repository = (model.repository or "").lower()
-        return repository != "" and repository == self._repository().lower()
+            return self._is_ggml_of(model)
+        repository = self._repository()
+        if not repository or model.repository is None:
+            return False
+        return model.repository.lower() == repository.lower()
+
+    def _is_ggml_of(self, model: PresentModel) -> bool:
+        """Whether whisper.cpp's file has the size of the model: `ggml-large-v3-q5_0.bin`."""
+        name = model.file or ""
+        typed = name.removeprefix("ggml-").removesuffix(".bin")
+        size = re.sub(r"-q\d_\d$", "", typed)
+        return size == self.spec.id.removeprefix("whisper-")
 
     def _is_gguf_of(self, model: PresentModel) -> bool:
         if _is_projector(model):
@@ -380,12 +402,17 @@ class _WantedFiles(Record):
             return listing.repository
         if self.workload.format in ("mlx", "ctranslate2"):
             return ""
-        if self.runtime is not None:
-            rule = self.runtime.rule_of(self.workload.quantization)
-            if rule is not None and not rule.at_load:
-                # somebody quantized them before, and nobody is known to publish them
-                return ""
+        if self._is_quantized_before():
+            # nobody is known to publish what somebody quantized
+            return ""
         return self.spec.repository or ""
+
+    def _is_quantized_before(self) -> bool:
+        """Whether the type is made before the program loads it, not at load."""
+        if self.runtime is None:
+            return False
+        rule = self.runtime.rule_of(self.workload.quantization)
+        return rule is not None and not rule.at_load
 
 
 def _stem(file: str) -> str:

@@ -8,12 +8,13 @@ whole machine. Files that several processes map count once on the disk and once 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from functools import cached_property
 from math import ceil
 
 from ..core.records import Record, Unread
 from ..core.units import binary
 from ..machine.record import Accelerator, Machine
-from ..needs.records import How, Needs, Term
+from ..needs.records import How, MemoryNeed, Needs, Term
 from ..needs.records import term as term_of
 from .checks import CHECKS, Finding
 from .checks.space import bytes_to_store, disk_check, memory_check, stored_in_memory
@@ -31,34 +32,51 @@ def judge_together(
     first. The needs are the sums as placed, in the order given; None where a model is closed, or
     its program does not load it.
     """
-    asked = list(map(_Asked, names, questions))
+    models = _Models(questions=questions, names=names)
     if any(question.needs is None for question in questions):
-        members = [one.judged_on(machine) for one in asked]
+        members = [models.judged_on(machine, number) for number in models.numbers]
         findings = tuple(_worst_of_members(members))
         return Judged(question=questions[0], findings=findings)
-    together = _summed_up(_judged_in(asked, asked, machine), machine)
+    together = models.judged_together(models.numbers, machine)
     if not together.failed:
         return together
-    largest_first = sorted(asked, key=_Asked.most_bytes, reverse=True)
-    by_size = _summed_up(_judged_in(largest_first, asked, machine), machine)
+    largest_first = sorted(models.numbers, key=models.most_bytes, reverse=True)
+    by_size = models.judged_together(largest_first, machine)
     return together if by_size.failed else by_size
 
 
-class _Asked:
-    """One of the questions; `name` stands in reasons."""
+class _Models(Record):
+    """The models that are asked about, each by its number in the order given."""
 
-    def __init__(self, name: str, question: Question) -> None:
-        self.name = name
-        self.question = question
+    questions: Sequence[Question]
+    names: Sequence[str]
 
-    def most_bytes(self) -> int:
-        """The most that it takes of all memory."""
-        assert self.question.needs is not None
-        return sum(term.high_bytes for term in self.question.needs.terms)
+    @property
+    def numbers(self) -> Sequence[int]:
+        """The numbers in the order given."""
+        return range(len(self.questions))
 
-    def judged_on(self, machine: Machine) -> _Member:
+    def most_bytes(self, number: int) -> int:
+        """The most that the model takes of all memory."""
+        needs = self.questions[number].needs
+        assert needs is not None
+        return sum(term.high_bytes for term in needs.terms)
+
+    def judged_on(self, machine: Machine, number: int) -> _Member:
         """The model judged on what is left of a machine."""
-        return _Member(name=self.name, judged=judge(self.question, machine))
+        judged = judge(self.questions[number], machine)
+        return _Member(name=self.names[number], judged=judged)
+
+    def judged_together(self, order: Iterable[int], machine: Machine) -> Judged:
+        """All models, each judged on what those before it in that order leave of the machine."""
+        left = machine
+        by_number: dict[int, _Member] = {}
+        for number in order:
+            member = self.judged_on(left, number)
+            by_number[number] = member
+            left = _machine_left(member.judged, left)
+        members = [by_number[number] for number in self.numbers]
+        return _Together(members=members, machine=machine).judged()
 
 
 class _Member(Record):
@@ -91,20 +109,6 @@ class _Member(Record):
         return runtime is not None and runtime.memory.maps_files
 
 
-def _judged_in(
-    order: Iterable[_Asked], asked: Sequence[_Asked], machine: Machine
-) -> list[_Member]:
-    """Each model judged on what those before it in that order leave of the machine.
-
-    They are returned as they were asked.
-    """
-    members: dict[_Asked, _Member] = {}
-    for one in order:
-        members[one] = one.judged_on(machine)
-        machine = _machine_left(members[one].judged, machine)
-    return [members[one] for one in asked]
-
-
 # ------------------------------------------------------------------ what a model leaves
 
 
@@ -117,7 +121,7 @@ def _machine_left(judged: Judged, machine: Machine) -> Machine:
     most_bytes = needs.ram_bytes() or 0
     cards = machine.accelerators
     if cards is not None:
-        cards = tuple(_cards_left(judged, needs, cards, least_bytes))
+        cards = tuple(_cards_left(judged, needs.memory, cards, least_bytes))
     return machine.replace(
         # a machine has some memory
         memory_total_bytes=_minus(machine.memory_total_bytes, least_bytes, 1),
@@ -128,20 +132,21 @@ def _machine_left(judged: Judged, machine: Machine) -> Machine:
 
 
 def _cards_left(
-    judged: Judged, needs: Needs, cards: Sequence[Accelerator], least_ram_bytes: int
+    judged: Judged,
+    memory: MemoryNeed,
+    cards: Sequence[Accelerator],
+    least_ram_bytes: int,
 ) -> Iterator[Accelerator]:
     percent = 100.0
     if judged.question.wants_gpu:
         # the program takes a share of its device: so much that the share of the rest is right
         percent = percent_of(judged.question.case)
-    taken_bytes: dict[str, int] = {}
-    if needs.memory is not None:
-        for place in needs.memory.places:
-            taken_bytes[place.where] = place.high_bytes
+    most_bytes = {place.where: place.high_bytes for place in memory.places}
     for index, card in enumerate(cards):
-        taken = ceil(100 * taken_bytes.get(f"accelerator:{index}", 0) / percent)
-        if card.unified:
-            taken = least_ram_bytes
+        taken = least_ram_bytes
+        if not card.unified:
+            on_card = most_bytes.get(f"accelerator:{index}", 0)
+            taken = ceil(100 * on_card / percent)
         yield card.replace(
             memory_total_bytes=_minus(card.memory_total_bytes, taken),
             memory_free_bytes=_minus(card.memory_free_bytes, taken),
@@ -149,37 +154,115 @@ def _cards_left(
 
 
 def _minus(size: int | None, taken: int, least: int = 0) -> int | None:
+    """What is left of a size, `least` at least; None where the size is not known."""
     return None if size is None else max(least, size - taken)
 
 
 # ------------------------------------------------------------------ the sums
 
 
-def _summed_up(members: Sequence[_Member], machine: Machine) -> Judged:
-    """The findings of all members, with memory and disk held against the sums."""
-    # of members that load the same files, the first stores them
-    storing: dict[Hashable, _Member] = {}
-    counted = list[Needs]()
-    for member in members:
-        is_first = storing.setdefault(member.files, member) is member
-        if is_first or not member.maps_files:
-            counted.append(member.needs)
-        else:
-            counted.append(_without_mapped(member.needs))
-    first = members[0].question
-    total = _sum_of(members, counted, list(storing.values()))
-    files_bytes = 0
-    for member in storing.values():
-        files_bytes += stored_in_memory(member.needs, machine, member.question)
-    memory = memory_check(total, machine, first.workload, files_bytes)
-    reason = memory.reason + _parts(members, counted, total)
-    findings = [
-        *_worst_of_members(members),
-        _disk_check_of_all(storing.values(), machine),
-        memory.replace(reason=reason),
-    ]
-    findings.sort(key=lambda finding: CHECKS.index(finding.check))
-    return Judged(question=first, findings=tuple(findings), needs=total)
+class _Together(Record):
+    """Models that were judged one after the other, held against the whole machine at once."""
+
+    members: Sequence[_Member]
+    machine: Machine
+
+    @cached_property
+    def storing(self) -> Sequence[_Member]:
+        """The models whose files are stored: of those that load the same files, the first."""
+        first_with: dict[Hashable, _Member] = {}
+        for member in self.members:
+            first_with.setdefault(member.files, member)
+        return list(first_with.values())
+
+    @cached_property
+    def counted(self) -> Sequence[Needs]:
+        """What each model takes; files that several processes map count for the first."""
+        counted = list[Needs]()
+        for member in self.members:
+            needs = member.needs
+            if member.maps_files and not _is_among(member, self.storing):
+                needs = _without_mapped(needs)
+            counted.append(needs)
+        return counted
+
+    def judged(self) -> Judged:
+        """The findings of all models, with memory and disk held against the sums."""
+        findings = list(_worst_of_members(self.members))
+        findings.append(self._disk_check())
+        findings.append(self._memory_check())
+        findings.sort(key=lambda finding: CHECKS.index(finding.check))
+        question = self.members[0].question
+        return Judged(question=question, findings=tuple(findings), needs=self.needs)
+
+    @cached_property
+    def needs(self) -> Needs:
+        """What all models take."""
+        terms = list[Term]()
+        placements = set[str]()
+        evictable_bytes = 0
+        for needs in self.counted:
+            terms += needs.terms
+            placements.add(needs.placement)
+            evictable_bytes += needs.evictable_bytes
+        checkpoint_bytes = 0
+        for member in self.storing:
+            checkpoint_bytes += member.needs.checkpoint_bytes or 0
+        downloads = [member.needs.download_bytes for member in self.storing]
+        return Needs(
+            files=_all_files(downloads),
+            checkpoint_bytes=checkpoint_bytes,
+            cpu=self.counted[0].cpu,
+            placement=placements.pop() if len(placements) == 1 else "split",
+            terms=tuple(terms),
+            evictable_bytes=evictable_bytes,
+            unknown=tuple(self._unknown()),
+        )
+
+    def _unknown(self) -> Iterator[Unread]:
+        """What is not known of each model."""
+        for member in self.members:
+            for why in member.needs.unknown:
+                yield why.replace(reason=f"of {member.name}, {why.reason}")
+
+    def _memory_check(self) -> Finding:
+        """Whether the RAM holds the sum, with what each model takes of it."""
+        files_bytes = 0
+        for member in self.storing:
+            question = member.question
+            files_bytes += stored_in_memory(member.needs, self.machine, question)
+        workload = self.members[0].question.workload
+        found = memory_check(self.needs, self.machine, workload, files_bytes)
+        if self.needs.memory is None:
+            return found
+        parts = list[str]()
+        for member, needs in zip(self.members, self.counted, strict=True):
+            taken_bytes = needs.ram_bytes() or 0
+            parts.append(f"{member.name} up to {binary(taken_bytes)}")
+        listed = ", ".join(parts)
+        return found.replace(reason=f"{found.reason} Of this: {listed}.")
+
+    def _disk_check(self) -> Finding:
+        """The worst of the volumes; two folders with the same sizes and file system are one."""
+        by_volume = dict[Hashable, list[_Member]]()
+        for member in self.storing:
+            volume = self._volume_of(member.question.store)
+            by_volume.setdefault(volume, []).append(member)
+        findings = list[Finding]()
+        for members in by_volume.values():
+            findings.append(_check_of_volume(members, self.machine))
+        return _worst(findings)
+
+    def _volume_of(self, store: str) -> Hashable:
+        """What tells the volume of a store from others."""
+        disk = self.machine.disk_for(store)
+        if disk is None:
+            return store
+        return (disk.total_bytes, disk.free_bytes, disk.filesystem)
+
+
+def _is_among(member: _Member, members: Iterable[_Member]) -> bool:
+    return any(other is member for other in members)
 
 
 def _without_mapped(needs: Needs) -> Needs:
@@ -192,44 +275,6 @@ def _without_mapped(needs: Needs) -> Needs:
     return needs.replace(terms=tuple(terms), evictable_bytes=0)
 
 
-def _parts(members: Sequence[_Member], counted: Sequence[Needs], total: Needs) -> str:
-    """What each model takes of the sum; empty where the sum is not known."""
-    if total.memory is None:
-        return ""
-    parts = list[str]()
-    for member, needs in zip(members, counted, strict=True):
-        parts.append(f"{member.name} up to {binary(needs.ram_bytes() or 0)}")
-    return f" Of this: {', '.join(parts)}."
-
-
-def _sum_of(
-    members: Sequence[_Member], counted: Sequence[Needs], storing: Sequence[_Member]
-) -> Needs:
-    """What all members take; `storing` are those whose files are stored."""
-    terms = list[Term]()
-    unknown = list[Unread]()
-    evictable_bytes = 0
-    placements = set[str]()
-    for member, needs in zip(members, counted, strict=True):
-        terms += needs.terms
-        for why in needs.unknown:
-            unknown.append(why.replace(reason=f"of {member.name}, {why.reason}"))
-        evictable_bytes += needs.evictable_bytes
-        placements.add(needs.placement)
-    checkpoint_bytes = 0
-    for member in storing:
-        checkpoint_bytes += member.needs.checkpoint_bytes or 0
-    return Needs(
-        files=_all_files([member.needs.download_bytes for member in storing]),
-        checkpoint_bytes=checkpoint_bytes,
-        cpu=counted[0].cpu,
-        placement=placements.pop() if len(placements) == 1 else "split",
-        terms=tuple(terms),
-        evictable_bytes=evictable_bytes,
-        unknown=tuple(unknown),
-    )
-
-
 def _all_files(sizes: Iterable[int | None]) -> Term | None:
     """The files of several models as one; None where the size of some is not known."""
     total_bytes = 0
@@ -240,34 +285,18 @@ def _all_files(sizes: Iterable[int | None]) -> Term | None:
     return term_of("files", total_bytes, How.COMPUTED, "each model's", "")
 
 
-# ------------------------------------------------------------------ the disks
-
-
-def _disk_check_of_all(storing: Iterable[_Member], machine: Machine) -> Finding:
-    """The worst of the volumes; two folders with the same sizes and file system are one volume."""
-    by_volume = dict[Hashable, list[_Member]]()
-    for member in storing:
-        place = machine.disk_for(member.question.store)
-        volume: Hashable = member.question.store
-        if place is not None:
-            volume = place.total_bytes, place.free_bytes, place.filesystem
-        by_volume.setdefault(volume, []).append(member)
-    findings = list[Finding]()
-    for members in by_volume.values():
-        findings.append(_disk_check_of_volume(members, machine))
-    return _worst(findings)
-
-
-def _disk_check_of_volume(members: Sequence[_Member], machine: Machine) -> Finding:
+def _check_of_volume(members: Sequence[_Member], machine: Machine) -> Finding:
+    """Whether a volume has room for the files of these models."""
     first = members[0]
     if len(members) == 1:
         return disk_check(first.needs, machine, first.question)
     sizes = list[int | None]()
     largest_bytes = 0
     for member in members:
-        size = bytes_to_store(member.needs, member.question.missing_bytes)
+        needs = member.needs
+        size = bytes_to_store(needs, member.question.missing_bytes)
         sizes.append(None if size is None else size.likely)
-        largest_bytes = max(largest_bytes, member.needs.largest_file_bytes or 0)
+        largest_bytes = max(largest_bytes, needs.largest_file_bytes or 0)
     needs = Needs(files=_all_files(sizes), largest_file_bytes=largest_bytes or None)
     question = first.question.replace(here=None, local_files=False, beside_bytes=0)
     return disk_check(needs, machine, question)
@@ -283,13 +312,14 @@ def _worst_of_members(members: Sequence[_Member]) -> Iterator[Finding]:
             continue
         findings = list[Finding]()
         for member in members:
-            finding = member.judged.finding(check)
-            if finding is not None:
-                reason = f"{member.name}: {finding.reason}"
-                findings.append(finding.replace(reason=reason))
+            found = member.judged.finding(check)
+            if found is not None:
+                reason = f"{member.name}: {found.reason}"
+                findings.append(found.replace(reason=reason))
         if findings:
             yield _worst(findings)
 
 
 def _worst(findings: Sequence[Finding]) -> Finding:
+    """The finding of the worst outcome; of equals one that decides."""
     return max(findings, key=lambda finding: (finding.severity, finding.decides))

@@ -15,6 +15,7 @@ from ...core.workload import Workload
 from ...machine import cpus
 from ...machine.record import FAT_FILE_BYTES, Disk, Machine
 from ...needs.records import MemoryNeed, Needs, Term
+from ..devices import basis_on
 from ..record import Question
 from . import (
     Figures,
@@ -105,10 +106,7 @@ class Given(Record):
 
 def given_by(machine: Machine, workload: Workload) -> Given:
     """What the machine gives of its RAM under that workload."""
-    basis = workload.memory_basis
-    if basis == "default" and machine.planning:
-        # of a simulated machine nothing is free now
-        basis = "total"
+    basis = basis_on(machine, workload)
     reserve = _reserve_of(machine, workload)
     idle = _less(machine.memory_limit_bytes, reserve.size_bytes)
     now = machine.memory_available_bytes

@@ -37,18 +37,23 @@ class Range(NamedTuple):
 
     def __mul__(self, other: float | Range) -> Range:  # type: ignore[override]
         if isinstance(other, int | float):
-            return Range(self.low * other, self.likely * other, self.high * other)
+            low, likely, high = self
+            return Range(low * other, likely * other, high * other)
+        ends = self.around()
+        other_ends = other.around()
         likely = self.likely * other.likely
-        down = _joint_factor(self.low / self.likely, other.low / other.likely)
-        up = _joint_factor(self.high / self.likely, other.high / other.likely)
+        down = _joint_factor(ends.low, other_ends.low)
+        up = _joint_factor(ends.high, other_ends.high)
         return Range(likely / down, likely, likely * up)
 
     def __rtruediv__(self, number: float) -> Seconds:
-        return Seconds(number / self.low, number / self.likely, number / self.high)
+        low, likely, high = self
+        return Seconds(number / low, number / likely, number / high)
 
     def around(self) -> Range:
         """Its ends as shares of the likely figure."""
-        return Range(self.low / self.likely, 1.0, self.high / self.likely)
+        low, likely, high = self
+        return Range(low / likely, 1.0, high / likely)
 
     def about(self) -> tuple[str, str]:
         """The words before and behind the likely figure; behind is one where no single figure
@@ -72,26 +77,34 @@ class _SlowFirst(NamedTuple):
         return cls(float(value), float(value), float(value))
 
     def __add__(self, other: Self) -> Self:  # type: ignore[override]
-        kind = type(self)
-        return kind(
-            self.slow + other.slow, self.likely + other.likely, self.fast + other.fast
+        slow, likely, fast = self
+        return type(self)(
+            slow + other.slow,
+            likely + other.likely,
+            fast + other.fast,
         )
 
     def __mul__(self, other: float | Amount) -> Self:  # type: ignore[override]
         kind = type(self)
         if isinstance(other, int | float):
-            return kind(self.slow * other, self.likely * other, self.fast * other)
+            slow, likely, fast = self
+            return kind(slow * other, likely * other, fast * other)
+        ends = self.around()
+        other_ends = other.around()
         likely = self.likely * other.likely
-        up = _joint_factor(self.slow / self.likely, other.slow / other.likely)
-        down = _joint_factor(self.fast / self.likely, other.fast / other.likely)
+        up = _joint_factor(ends.slow, other_ends.slow)
+        down = _joint_factor(ends.fast, other_ends.fast)
         return kind(likely * up, likely, likely / down)
 
     def __rtruediv__(self, number: float) -> Range:
         """A rate. Its ends are never on the other side of its likely figure."""
-        ordered = self.ordered()
-        return Range(
-            number / ordered.slow, number / ordered.likely, number / ordered.fast
-        )
+        slow, likely, fast = self.ordered()
+        return Range(number / slow, number / likely, number / fast)
+
+    def around(self) -> Self:
+        """Its ends as shares of the likely figure."""
+        slow, likely, fast = self
+        return type(self)(slow / likely, 1.0, fast / likely)
 
     def ordered(self) -> Self:
         """The same, where neither end lies on the other side of the likely figure. Each end is
@@ -130,20 +143,20 @@ NO_SECONDS = Seconds(0.0, 0.0, 0.0)
 
 def longest(*seconds: Seconds) -> Seconds:
     """The seconds of parts that go on at the same time."""
-    slow, likely, fast = zip(*seconds, strict=True)
-    return Seconds(max(slow), max(likely), max(fast))
+    ends = zip(*seconds, strict=True)
+    return Seconds(*map(max, ends))
 
 
 def highest(*rates: Range) -> Range:
     """The highest of each end."""
-    low, likely, high = zip(*rates, strict=True)
-    return Range(max(low), max(likely), max(high))
+    ends = zip(*rates, strict=True)
+    return Range(*map(max, ends))
 
 
 def lowest(*rates: Range) -> Range:
     """The lowest of each end."""
-    low, likely, high = zip(*rates, strict=True)
-    return Range(min(low), min(likely), min(high))
+    ends = zip(*rates, strict=True)
+    return Range(*map(min, ends))
 
 
 def _joint_factor(first: float, second: float) -> float:

@@ -405,7 +405,7 @@ def _share_on_shared(
     if architecture is None or machine.accelerators == ():
         return share
     if program is None or program.layers.split:
-        share = Range(*share_on_shared(placed, machine, architecture.layers))
+        share = share_on_shared(placed, machine, architecture.layers)
     if gpu_layers:
         # a GPU that shares the RAM gets as many; the output matrix counts as one
         share *= min(1.0, int(gpu_layers) / (architecture.layers + 1))
