@@ -30,7 +30,7 @@ from .checks.wait import wait_check
 from .devices import usable_cards
 from .pace.text import pace_of_text
 from .question import asked_under
-from .record import Judged, Question, Speed
+from .record import PACE_CHECKS, Judged, Question, Speed
 
 
 def judge(question: Question, machine: Machine) -> Judged:
@@ -39,11 +39,9 @@ def judge(question: Question, machine: Machine) -> Judged:
     Of a closed model these are `weights` and what was asked of its terms; of a model that the
     program does not load, `runtime` too.
     """
+    findings = [weights_check(question)]
+    findings += terms_checks(question.spec, question.workload)
     needs = question.needs
-    findings = [
-        weights_check(question),
-        *terms_checks(question.spec, question.workload),
-    ]
     if needs is None:
         if question.why_not_loaded is not None:
             findings.append(runtime_check(question, machine))
@@ -58,18 +56,12 @@ def judge(question: Question, machine: Machine) -> Judged:
     context = context_check(question)
     if context is not None:
         findings.append(context)
-    findings += [
-        disk_check(needs, machine, question),
-        *layout.findings,
-        processor,
-        program,
-    ]
+    findings.append(disk_check(needs, machine, question))
+    findings += layout.findings
+    findings += (processor, program)
     findings.sort(key=lambda finding: CHECKS.index(finding.check))
-    placed = layout.needs or needs
-    return layout.replace(
-        findings=tuple(findings),
-        needs=placed.replace(missing_bytes=question.missing_bytes),
-    )
+    placed = layout.placed.replace(missing_bytes=question.missing_bytes)
+    return layout.replace(findings=tuple(findings), needs=placed)
 
 
 # ------------------------------------------------------------------ the layout that is judged
@@ -111,10 +103,8 @@ def best_layout(
 
 def _is_too_slow(layout: Judged) -> bool:
     """Whether its pace, or the wait for its first token, rules it out or leaves it open."""
-    for finding in layout.findings:
-        if finding.check in ("speed", "wait") and finding.decides:
-            return True
-    return False
+    found = [finding for finding in layout.findings if finding.check in PACE_CHECKS]
+    return any(finding.decides for finding in found)
 
 
 def _best_of_slow(slow: Sequence[Judged]) -> Judged:
@@ -172,26 +162,27 @@ def layouts(
 
 
 def _with_pace(layout: Judged, machine: Machine) -> Judged:
-    """The layout with its pace, and the finding of the pace that was asked for."""
+    """The layout with its pace, and the findings of pace and wait."""
     question = layout.question
-    placed = layout.needs
-    assert placed is not None
     if question.step is not None:
-        pace = pace_of_text(question, question.step, placed, machine)
-        return _paced(layout, pace, speed_check(question, placed, machine, pace))
+        pace = pace_of_text(question, question.step, layout.placed, machine)
+        return _paced(layout, pace, machine)
     # pictures, speech and training: no question of text loads it
     from .pace.work import pace_of_work
 
-    work_pace = pace_of_work(question, placed, machine)
-    return _paced(layout, work_pace, work_check(question, placed, machine, work_pace))
+    return _paced(layout, pace_of_work(question, layout.placed, machine), machine)
 
 
-def _paced(layout: Judged, pace: Speed, finding: Finding) -> Judged:
-    findings = (*layout.findings, finding)
-    wait = wait_check(layout.question, pace)
+def _paced(layout: Judged, pace: Speed, machine: Machine) -> Judged:
+    """The layout with that pace, held against the pace and the wait that are wanted."""
+    question = layout.question
+    pace_check = work_check if question.step is None else speed_check
+    findings = list(layout.findings)
+    findings.append(pace_check(question, layout.placed, machine, pace))
+    wait = wait_check(question, pace)
     if wait is not None:
-        findings = (*findings, wait)
-    return layout.replace(speed=pace, findings=findings)
+        findings.append(wait)
+    return layout.replace(speed=pace, findings=tuple(findings))
 
 
 def _without_pace(layout: Judged, machine: Machine, why_not: str) -> Judged:
@@ -201,14 +192,13 @@ def _without_pace(layout: Judged, machine: Machine, why_not: str) -> Judged:
     if question.step is None:
         from .pace.work import pace_of_work
 
-        placed = layout.needs
-        assert placed is not None
         # what is done says in which unit its pace is not told
-        unit = pace_of_work(question, placed, machine).unit
+        unit = pace_of_work(question, layout.placed, machine).unit
         speed = Speed(unit=unit, how=why_not)
-    findings = [
-        finding for finding in layout.findings if finding.check not in ("speed", "wait")
-    ]
+    findings = list[Finding]()
+    for found in layout.findings:
+        if found.check not in PACE_CHECKS:
+            findings.append(found)
     findings.append(no_pace_finding(question, why_not))
     return layout.replace(speed=speed, findings=tuple(findings))
 
@@ -218,10 +208,10 @@ def _without_pace(layout: Judged, machine: Machine, why_not: str) -> Judged:
 
 def _takes_turns(question: Question) -> bool:
     """Whether users who find no room in memory wait for their turn, as the program lets them."""
-    runtime = question.runtime
-    if runtime is None or not runtime.batches.queues_requests or question.step is None:
+    if question.runtime is None or question.step is None:
         return False
-    return question.workload.parallel > 1
+    is_for_several = question.workload.parallel > 1
+    return is_for_several and question.runtime.batches.queues_requests
 
 
 def _served_in_turn(question: Question, machine: Machine) -> Judged | None:
@@ -230,9 +220,8 @@ def _served_in_turn(question: Question, machine: Machine) -> Judged | None:
 
     def layout_of(number: int) -> Judged:
         workload = question.workload.replace(parallel=number)
-        return best_layout(
-            asked_under(question, workload, machine), machine, at_any_pace=True
-        )
+        fewer = asked_under(question, workload, machine)
+        return best_layout(fewer, machine, at_any_pace=True)
 
     def most_that(has_room: Callable[[Judged], bool]) -> int:
         return count_while(lambda number: has_room(layout_of(number)), range(1, users))
@@ -242,19 +231,17 @@ def _served_in_turn(question: Question, machine: Machine) -> Judged | None:
     if not at_once:
         return None
     layout = layout_of(at_once)
-    placed = layout.needs
-    assert placed is not None
     assert question.step is not None
-    pace = pace_of_text(layout.question, question.step, placed, machine)
+    pace = pace_of_text(layout.question, question.step, layout.placed, machine)
     # what is computed at once is shared by all, in turn
     pace = pace.replace(
         parallel_total=pace.parallel_total or pace.decode,
         each_of=users,
         waiting=users - at_once,
     )
-    layout = layout.replace(question=question)
-    return _paced(layout, pace, speed_check(question, placed, machine, pace))
+    return _paced(layout.replace(question=question), pace, machine)
 
 
 def _fits_as_it_is(layout: Judged) -> bool:
-    return layout.fits and layout.needs is not None and not layout.needs.is_lean
+    """Whether it has room without an option that makes it slower."""
+    return layout.fits and not layout.placed.is_lean

@@ -256,6 +256,8 @@ class Report(Record):
 TIGHT_CODES = ("memory-tight", "accelerator-tight")
 # the checks of what memory holds
 MEMORY_CHECKS = ("memory", "accelerator")
+# those of how long one waits: what fails them runs, and is only too slow
+PACE_CHECKS = ("speed", "wait")
 # those of the model itself: what it fails on, it fails on in every type, program and machine
 MODEL_CHECKS = checks_mended_by("model")
 # those that no other machine mends
@@ -303,9 +305,15 @@ class Judged(Record):
         return lacking_bytes
 
     @property
+    def placed(self) -> Needs:
+        """What it takes, placed, of a model of which that is known."""
+        assert self.needs is not None
+        return self.needs
+
+    @property
     def memory(self) -> MemoryNeed | None:
         """What it takes, placed; None where that is not known."""
-        return self.needs.memory if self.needs is not None else None
+        return None if self.needs is None else self.needs.memory
 
     @property
     def placement(self) -> str | None:
