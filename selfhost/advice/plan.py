@@ -27,6 +27,7 @@ from ..judge.pace.rates import shared_gpu_of
 from ..judge.question import ask
 from ..judge.record import (
     MACHINELESS_CHECKS,
+    PACE_CHECKS,
     TIGHT_CODES,
     Judged,
     Question,
@@ -215,7 +216,7 @@ def plan_with(
 def _reasons(judged: Judged) -> Iterator[Finding]:
     """Why no machine would do; the pace of the least machine says nothing of others."""
     for finding in judged.findings:
-        if finding.decides and finding.check not in ("speed", "wait"):
+        if finding.decides and finding.check not in PACE_CHECKS:
             yield finding
 
 

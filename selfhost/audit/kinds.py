@@ -46,6 +46,7 @@ from typing import Any, NamedTuple
 
 from ..core.errors import SelfhostError
 from ..core.records import Record
+from ..judge.record import PACE_CHECKS
 from ..machine.record import BANDWIDTH, Machine
 
 # the numbers of a machine of a kind, in the order of the kind's slots
@@ -78,7 +79,7 @@ _OF_ENTRIES = {
     "accelerators": ("memory_free_bytes",),
 }
 # a check of one of these rests on the numbers of that fact, any other on sizes of memory
-_RESTS_ON = {"disk": "disks", "speed": BANDWIDTH, "wait": BANDWIDTH}
+_RESTS_ON = {"disk": "disks", **dict.fromkeys(PACE_CHECKS, BANDWIDTH)}
 _SORT_OF_FACT = {"disks": "disks", BANDWIDTH: BANDWIDTH}
 _MEMORY = "memory"
 # what tells machines of one kind apart, beside the numbers

@@ -53,7 +53,7 @@ from .devices import places
 from .files import loads_by_tag
 from .judging import layout_for
 from .programs import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY
-from .record import MODEL_CHECKS, NO_FILES, Judged, Question
+from .record import MODEL_CHECKS, NO_FILES, PACE_CHECKS, Judged, Question
 
 # a chat grows to it and a program that writes code needs it: a guess between the 4,096 and the
 # 32,768 tokens that Ollama sets below and from 24 GiB (docs/context-length.mdx@948f6933)
@@ -138,7 +138,7 @@ def _ways_for_text(search: Search) -> Iterator[Candidate]:
 def _is_only_too_slow(usual: Judged) -> bool:
     """Whether nothing but its pace or its wait keeps it from running."""
     deciding = {finding.check for finding in usual.findings if finding.decides}
-    return deciding <= {"speed", "wait"}
+    return deciding.issubset(PACE_CHECKS)
 
 
 def _is_type_free(question: Question) -> bool:
