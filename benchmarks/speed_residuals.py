@@ -53,8 +53,9 @@ from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SelfhostError
 from selfhost.core.records import FrozenDict, Unread
 from selfhost.judge.pace import SHORT_CHAT_TOKENS, Range, Speed, Step, expert_parameters
+from selfhost.judge.pace.processor import processor_of
 from selfhost.judge.pace.ranges import Seconds
-from selfhost.judge.pace.rates import device_bandwidth, processor_of
+from selfhost.judge.pace.rates import device_bandwidth
 from selfhost.judge.pace.text import (
     LaidOut,
     laid_out,

@@ -22,7 +22,8 @@ from ..core.records import Record, Stated, read_by
 from ..core.tables import shipped_record
 from ..core.workload import Workload
 from ..judge.checks.space import given_by
-from ..judge.pace.rates import BANDWIDTH_SHARE, bandwidth, gpu_of, shared_gpu_of
+from ..judge.pace.processor import BANDWIDTH_SHARE, bandwidth
+from ..judge.pace.rates import gpu_of, shared_gpu_of
 from ..judge.record import TIGHT_CODES, Judged
 from ..machine.record import Accelerator, Machine
 from ..needs.case import MICRO_BATCH_TOKENS

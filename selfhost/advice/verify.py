@@ -21,7 +21,7 @@ from ..core.tables import refusal, sentences
 from ..core.workload import KV_CACHE_TYPES, Workload
 from ..judge.checks.runtime import how_to_measure
 from ..judge.pace import Range, Speed
-from ..judge.pace.rates import threads_range
+from ..judge.pace.processor import threads_range
 from ..judge.record import Verdict
 from ..machine.record import Machine
 from ..needs.case import MICRO_BATCH_TOKENS

@@ -172,7 +172,7 @@ def measured_where_unknown(options: Options, machine: Machine) -> Machine:
 
 def _lacks_bandwidth(machine: Machine) -> bool:
     """Whether a measurement would tell how fast the memory of this machine is."""
-    from ..judge.pace.rates import processor_of
+    from ..judge.pace.processor import processor_of
 
     if not machine.is_this_one or machine.planning or machine.measured_in_vain:
         return False

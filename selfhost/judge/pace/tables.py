@@ -7,7 +7,7 @@ as an `Amount` (the slow end first).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache, cached_property
 from math import inf
 from typing import Any, TypeVar
@@ -108,6 +108,11 @@ def _words(table: TomlTable, key: str, **limits: Any) -> tuple[str, ...]:
     return words
 
 
+def _are_as_wanted(*wanted: tuple[object, object]) -> bool:
+    """Whether each second value is the first, where that is not None."""
+    return all(want is None or value == want for want, value in wanted)
+
+
 class DeviceFacts(Record):
     """What rows ask of a GPU. `flops_of_cycle`: of one of NVIDIA's multiprocessors."""
 
@@ -149,14 +154,16 @@ class DeviceRow(Stated):
         work: str = "",
     ) -> bool:
         """Whether the row holds for that GPU, that program and that work."""
-        named = (
-            (self.vendors, facts.vendor),
-            (self.generations, facts.generation),
-            (self.hosts, host),
-        )
-        if any(wanted and name not in wanted for wanted, name in named):
+        if self.vendors and facts.vendor not in self.vendors:
             return False
-        exact = (
+        if self.generations and facts.generation not in self.generations:
+            return False
+        if self.hosts and host not in self.hosts:
+            return False
+        # peaks and clocks are rounded
+        if facts.flops_of_cycle > 1.01 * self.most_flops:
+            return False
+        if not _are_as_wanted(
             (self.unified, facts.unified),
             (self.integrated, facts.integrated),
             (self.less_power, facts.less_power),
@@ -164,11 +171,7 @@ class DeviceRow(Stated):
             (self.neural, facts.neural),
             (self.program, program),
             (self.work, work),
-        )
-        if any(wanted not in (None, value) for wanted, value in exact):
-            return False
-        # peaks and clocks are rounded
-        if facts.flops_of_cycle > 1.01 * self.most_flops:
+        ):
             return False
         return bool(gpus.reaches_capability(facts.capability, self.least_capability))
 
@@ -244,6 +247,25 @@ class CoreRow(Stated):
     sets: tuple[str, ...] = ()
     core: str = read_by()
     kind: str | None = None
+
+    def fits(
+        self,
+        *,
+        architecture: str,
+        system: str | None,
+        maker: str | None,
+        sets: Collection[str],
+        is_assumed: bool,
+    ) -> bool:
+        """Whether the row holds for such a processor; `is_assumed`: its sets are."""
+        if not set(self.sets).issubset(sets):
+            return False
+        return _are_as_wanted(
+            (self.architecture, architecture),
+            (self.system, system),
+            (self.maker, maker),
+            (self.assumed, is_assumed),
+        )
 
 
 class TypeRow(Stated):

@@ -31,20 +31,15 @@ from ...needs.records import Needs
 from ..devices import index_of, share_on_shared
 from ..record import Question
 from . import MEASURED_PROGRAM, SHORT_CHAT_TOKENS, Speed, Step, expert_parameters
-from .ranges import NO_SECONDS, Amount, Range, Seconds, highest, longest, lowest
-from .rates import (
+from .processor import (
     BANDWIDTH_SHARE,
-    Gpu,
     bandwidth,
     cores_rate,
-    gpu_of,
-    layer_from_python,
     processor_of,
-    prompt_rates,
-    shared_gpu_of,
-    sum_row,
     threads_range,
 )
+from .ranges import NO_SECONDS, Amount, Range, Seconds, highest, longest, lowest
+from .rates import Gpu, gpu_of, layer_from_python, prompt_rates, shared_gpu_of, sum_row
 from .tables import pace_tables
 
 # the smallest model measured reads over 100 times as much; below, what a program does beside it

@@ -25,17 +25,15 @@ from ...needs.records import Needs
 from ..devices import computes_on_shared, runs_on
 from ..record import Question
 from . import MEASURED_PROGRAM, TRAINED, Speed, Step, clip_words
+from .processor import cores_rate, processor_of, threads_range
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest
 from .rates import (
-    cores_rate,
     device_bandwidth,
     gpu_of,
     is_timed,
     layer_from_python,
-    processor_of,
     share_row,
     shared_gpu_of,
-    threads_range,
 )
 from .tables import TypeRow, pace_tables
 from .text import processor_seconds
