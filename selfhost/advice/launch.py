@@ -19,7 +19,7 @@ from ..catalogue.spec import ModelSpec, StatedWay
 from ..catalogue.spec_values import TRAINED_FOR
 from ..core.records import Record
 from ..core.templates import fill
-from ..core.workload import Workload
+from ..core.workload import CacheTypes, Workload
 from ..judge.devices import LEFT_PERCENT, computes_on_shared, lent_to_gpu, runs_on
 from ..judge.files import listing_of
 from ..judge.pace.rates import shared_gpu_of
@@ -177,6 +177,7 @@ def _figures_of_workload(launch: Launch, way: StatedWay | None) -> Figures:
         # those who wait for their turn are not computed at once
         at_once -= speed.waiting
     tokens = workload.context_tokens
+    cache_types = CacheTypes.of(workload.kv_cache_type or "f16")
     size: Figures = {"height": None, "width": None, "frames": None}
     if way is not None:
         size = {"height": way.height, "width": way.width, "frames": way.frames}
@@ -185,6 +186,8 @@ def _figures_of_workload(launch: Launch, way: StatedWay | None) -> Figures:
         "total_context_tokens": tokens and tokens * workload.parallel,
         "parallel": at_once,
         "kv_cache_type": workload.kv_cache_type,
+        "key_type": cache_types.keys,
+        "value_type": cache_types.values,
         **size,
     }
 

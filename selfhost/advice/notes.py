@@ -19,8 +19,9 @@ from ..catalogue.uses import uses_table
 from ..core import units
 from ..core.errors import MAX_PROBLEMS, Problem
 from ..core.templates import fill
-from ..core.workload import FLAGS, Workload
+from ..core.workload import FLAGS, CacheTypes, Workload
 from ..judge.checks.model import reads_context
+from ..judge.devices import gpu_maker
 from ..judge.pace import Range, Speed
 from ..judge.pace.text import pace_of_text
 from ..judge.record import Judged, Question
@@ -81,11 +82,29 @@ def notes_on_question(
         yield from _said("draft")
     if judged.fits and _is_slower_with_draft(judged.speed):
         yield from _said("draft-slower")
+    yield from _note_on_cache_build(judged, machine)
     left = machine.address_space_bytes
     if left is not None and judged.placement in ("accelerator", "split"):
         yield from _said("address-space", left=left)
     if question.stated != Workload():
         yield from _options_without_effect(question)
+
+
+def _note_on_cache_build(judged: Judged, machine: Machine) -> Iterator[str]:
+    """That keys and values of two types need a build of the program that nobody publishes."""
+    runtime = judged.question.runtime
+    cache_type = judged.workload.kv_cache_type
+    if runtime is None or cache_type is None or not judged.fits:
+        return
+    build = runtime.gpus.paired_cache_build
+    types = CacheTypes.of(cache_type)
+    if not build or not types.differ or judged.placement == "host":
+        return
+    if gpu_maker(machine, runtime) in runtime.gpus.cuda_attention:
+        is_plain = types.values == "f16"
+        yield from _said(
+            "cache-build", program=runtime.name, build=build, plain=is_plain
+        )
 
 
 def _note_on_purpose(question: Question) -> Iterator[str]:

@@ -143,9 +143,14 @@ class _Facts(dict[str, str]):
 
     @property
     def cache_type(self) -> str | None:
-        """The type of the KV cache; None where it is not told, and where there are two."""
+        """The type of the KV cache, `q8_0:q4_0` of keys and values in two; None where it is not
+        told.
+        """
         keys = self.get("keys")
-        return keys if keys == self.get("values") else None
+        values = self.get("values")
+        if keys is None or values is None:
+            return None
+        return keys if keys == values else f"{keys}:{values}"
 
 
 def _facts(kind: str, text: str) -> _Facts:

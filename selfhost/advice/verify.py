@@ -18,7 +18,7 @@ from ..catalogue.names import id_of, read
 from ..core.errors import UnknownModelError
 from ..core.records import Record
 from ..core.tables import refusal, sentences
-from ..core.workload import KV_CACHE_TYPES, Workload
+from ..core.workload import KV_CACHE_CHOICES, Workload
 from ..judge.checks.runtime import how_to_measure
 from ..judge.pace import Range, Speed
 from ..judge.pace.processor import threads_range
@@ -133,7 +133,7 @@ def _notes(holds: Mapping[str, object], **figures: object) -> tuple[str, ...]:
 def _workload(run: Run, catalogue: Catalogue) -> Workload:
     """What to predict for that run. Its cache has the usual type where the run names no other."""
     cache_type = run.kv_cache_type
-    if cache_type == "f16" or cache_type not in KV_CACHE_TYPES:
+    if cache_type == "f16" or cache_type not in KV_CACHE_CHOICES:
         cache_type = None
     return Workload(
         runtime=run.runtime,
@@ -433,7 +433,7 @@ class _Prediction(Record):
                 return _why("holds-draft")
             if run.context_tokens is None:
                 return _why("no-context")
-            if run.kv_cache_type not in KV_CACHE_TYPES:
+            if run.kv_cache_type not in KV_CACHE_CHOICES:
                 return _why("cache-type")
         if term == "compute":
             if run.context_tokens is None:

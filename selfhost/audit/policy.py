@@ -29,7 +29,7 @@ from ..core.tables import (
 )
 from ..core.templates import fill
 from ..core.units import parse_size
-from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_TYPES, Workload
+from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_CHOICES, Workload
 from ..judge.checks import CHECKS
 from ..machine.changes import SettingError, value_of
 from ..machine.platforms import normal_architecture
@@ -78,7 +78,7 @@ KEYS_OF_FIELDS: Mapping[str, str] = {"purpose": "for"}
 _LIMITS: Mapping[str, TomlRow] = {
     **{key: Workload._keys[key].limits for key in ASKED},
     # every name that `Workload` reads as one
-    "kv_cache_type": {"choices": (*KV_CACHE_TYPES, *CACHE_TYPE_NAMES)},
+    "kv_cache_type": {"choices": (*KV_CACHE_CHOICES, *CACHE_TYPE_NAMES)},
 }
 
 

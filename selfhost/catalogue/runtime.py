@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 from ..core.records import Stated, read_by, stated_part
-from ..core.workload import KV_CACHE_TYPES
+from ..core.workload import KV_CACHE_TYPES, CacheTypes
 from .runtime_parts import (
     Account,
     Batches,
@@ -61,6 +61,8 @@ class RuntimeSpec(Stated):
     )
     casts: tuple[str, ...] = read_by(choices=PLAIN_DTYPES, default=())
     kv_cache_types: tuple[str, ...] = read_by(choices=KV_CACHE_TYPES, default=())
+    # keys and values may have a type each
+    kv_cache_pairs: bool = False
     cache_rules: Mapping[str, CacheRule] = read_by(
         name="kv_cache", kind=CacheRule, default={}
     )
@@ -93,6 +95,14 @@ class RuntimeSpec(Stated):
             if name in options and option.changes not in settings:
                 settings[option.changes] = option.to or options[name]
         return settings
+
+    def keeps_cache_in(self, kv_cache_type: str) -> bool:
+        """Whether the program keeps a cache of that type, or of those types of keys and values."""
+        types = CacheTypes.of(kv_cache_type)
+        if types.differ and not self.kv_cache_pairs:
+            return False
+        kept = ("f16", *self.kv_cache_types)
+        return types.keys in kept and types.values in kept
 
     def crashing_sets(
         self, instruction_sets: Collection[str] | None

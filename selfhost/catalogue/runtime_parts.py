@@ -257,7 +257,8 @@ class GpuSupport(Stated):
     not known). `amd_as`: by instruction set, other GPUs that run its kernels on Linux
     (HSA_OVERRIDE_GFX_VERSION). `sharing`: by maker, names of GPUs sharing the RAM that the builds
     are made for. `sharing_vendors`: makers of GPUs sharing the RAM that the builds compute on.
-    `cuda_attention`: makers of GPUs on which ggml's CUDA code computes attention.
+    `cuda_attention`: makers of GPUs on which ggml's CUDA code computes attention, and
+    `paired_cache_build` the setting of a build that does so with keys and values of two types.
     `quantizations`: default quantizations where GPUs hold the whole model, best first, each with
     the largest share of their memory that it may take. `preferred_from`: number of GPUs from
     which the program is the default.
@@ -274,6 +275,7 @@ class GpuSupport(Stated):
     sharing: Mapping[str, tuple[str, ...]] = {}
     sharing_vendors: tuple[str, ...] = ()
     cuda_attention: tuple[str, ...] = ()
+    paired_cache_build: str = ""
     quantizations: Mapping[str, float] = _SHARES_BY_NAME
     preferred_from: int = _COUNT_OR_NONE_AT_ALL
 

@@ -25,14 +25,14 @@ from ..core.units import (
 from ..core.workload import (
     FINETUNE_METHODS,
     FLAGS,
-    KV_CACHE_TYPES,
+    KV_CACHE_CHOICES,
     OPTIMIZERS,
     cache_type,
 )
 
 # the values of an option that the table does not list, for other modules own the list
 CHOICES: Mapping[str, Sequence[str]] = {
-    "--kv-cache": KV_CACHE_TYPES,
+    "--kv-cache": KV_CACHE_CHOICES,
     "--method": FINETUNE_METHODS,
     "--optimizer": OPTIMIZERS,
     "--modality": MODALITIES,

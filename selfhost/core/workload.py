@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from itertools import permutations
 
 from .errors import (
     InputError,
@@ -28,6 +29,13 @@ OPTIMIZERS = ("adamw", "adamw_8bit", "sgd")
 # what most published recipes take; peft itself starts from 8
 DEFAULT_LORA_RANK = 16
 KV_CACHE_TYPES = ("f16", "fp8", "q8_0", "q4_0")
+# types that programs keep of keys and of values apart, as `q8_0:q4_0`
+_PAIRED_TYPES = ("f16", "q8_0", "q4_0")
+_KV_CACHE_PAIRS = tuple(
+    f"{keys}:{values}" for keys, values in permutations(_PAIRED_TYPES, 2)
+)
+# all that `--kv-cache` takes
+KV_CACHE_CHOICES = (*KV_CACHE_TYPES, *_KV_CACHE_PAIRS)
 # what vLLM and SGLang call one of them too
 CACHE_TYPE_NAMES = {"fp8_e4m3": "fp8"}
 MEMORY_BASES = ("default", "total", "available")
@@ -138,6 +146,8 @@ class Workload(Record):
     - `purpose`: `chat`, `agent` or `documents`. The purpose sets the context, the prompt and the
       longest wait where these are None (`specs/common/purposes.toml`).
     - `context_tokens`: the context of one user; N `parallel` users need N times the cache.
+    - `kv_cache_type`: the type of the KV cache, or KEYS:VALUES, such as `q8_0:q4_0`, for a type
+      of the keys and one of the values.
     - `prompt_tokens`: the length of a prompt, for the time to the first token. Where no context is
       stated, the context holds at least this prompt and an answer.
     - `max_wait_seconds`: the longest useful wait for the first token behind that prompt.
@@ -170,7 +180,7 @@ class Workload(Record):
     quantization: str | None = _option(name="--quant")
     context_tokens: int | None = _option(name="--context", **_TOKENS)
     parallel: int = read_by(name="--parallel", default=1, minimum=1, maximum=10**6)
-    kv_cache_type: str | None = _option(name="--kv-cache", choices=KV_CACHE_TYPES)
+    kv_cache_type: str | None = _option(name="--kv-cache", choices=KV_CACHE_CHOICES)
     prompt_tokens: int | None = _option(name="--prompt", **_TOKENS)
     max_wait_seconds: float | None = _option(
         name="--max-wait", minimum=0.001, maximum=10**9
@@ -360,11 +370,40 @@ def _typed_size(size_bytes: int) -> str:
     return str(size_bytes)
 
 
+class CacheTypes(Record):
+    """The type in which a KV cache has its keys, and the one in which it has its values."""
+
+    keys: str
+    values: str
+
+    @classmethod
+    def of(cls, kv_cache_type: str) -> CacheTypes:
+        """The types of `q8_0`, which are equal, or those of `q8_0:q4_0`."""
+        keys, _, values = kv_cache_type.partition(":")
+        return cls(keys=keys, values=values or keys)
+
+    @property
+    def differ(self) -> bool:
+        """Whether keys and values have a type each."""
+        return self.keys != self.values
+
+
 def cache_type(text: str) -> str:
-    """The type of a KV cache that is typed so, in either case; else the text itself."""
+    """The type of a KV cache that is typed so, in either case: `q8_0`, or `q8_0:q4_0` where keys
+    and values differ; else the text itself.
+    """
+    keys, colon, values = text.partition(":")
+    name = _canonical_cache_type(keys)
+    values_name = _canonical_cache_type(values)
+    # one name for two types that are equal
+    if colon and values_name != name:
+        name = f"{name}:{values_name}"
+    return name if name in KV_CACHE_CHOICES else text
+
+
+def _canonical_cache_type(text: str) -> str:
     name = text.strip().lower()
-    name = CACHE_TYPE_NAMES.get(name, name)
-    return name if name in KV_CACHE_TYPES else text
+    return CACHE_TYPE_NAMES.get(name, name)
 
 
 def _stated_values(record: Workload | Load) -> Document:

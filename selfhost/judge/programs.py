@@ -20,7 +20,7 @@ from ..catalogue.spec_values import GENERATING, PACKED
 from ..core.errors import Problem, WorkloadError
 from ..core.records import Record, Unread
 from ..core.units import canonical, nearest
-from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
+from ..core.workload import DEFAULT_CONTEXT_TOKENS, CacheTypes, Workload
 from ..needs.case import Case, encoder_of, why_no_encoders
 from ..needs.file_formats import case_of
 from ..needs.records import Term
@@ -395,9 +395,9 @@ class _Limits(Record):
         if most and self.workload.parallel > most:
             yield from self._too_many_sequences(most)
         type = self.workload.kv_cache_type
-        if type in _ANY_CACHE:
+        if type is None or type in _ANY_CACHE:
             return
-        if type in self.runtime.kv_cache_types:
+        if self.runtime.keeps_cache_in(type):
             yield from _cache_in_a_sum(self.spec, self.workload)
         else:
             yield from self._cache_type_refused(type)
@@ -418,14 +418,22 @@ class _Limits(Record):
             others=self._programs_that(serves_any_number),
         ).problems
 
-    def _cache_type_refused(self, type: str | None) -> tuple[Problem, ...]:
+    def _cache_type_refused(self, type: str) -> tuple[Problem, ...]:
+        types = CacheTypes.of(type)
+        kept = [
+            name
+            for name in dict.fromkeys((types.keys, types.values))
+            if self.runtime.keeps_cache_in(name)
+        ]
+        key = "cache-pair" if types.differ and len(kept) == 2 else "cache-type"
         return fault(
             "kv_cache_type",
-            "cache-type",
+            key,
             program=self.runtime.name,
             own="".join(f" or in {name}" for name in self.runtime.kv_cache_types),
             type=type,
-            others=self._programs_that(lambda other: type in other.kv_cache_types),
+            kept=kept,
+            others=self._programs_that(lambda other: other.keeps_cache_in(type)),
         ).problems
 
     def _option_refused(self, name: str) -> tuple[Problem, ...]:

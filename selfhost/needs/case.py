@@ -14,7 +14,7 @@ from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..catalogue.spec_values import MLX_MODES, PLAIN_DTYPES
 from ..core.records import Record, Stated, Unread
 from ..core.tables import shipped_rows
-from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
+from ..core.workload import DEFAULT_CONTEXT_TOKENS, CacheTypes, Workload
 from .quantization import canonical_gguf
 from .records import Device, How, Needs, Term, term, unread
 from .tensors import UNKNOWN_ROW, ArchitectureRow, trained_tokens
@@ -205,7 +205,7 @@ class Case(Record):
     runtime: RuntimeSpec = NO_PROGRAM
     workload: Workload = Workload()
     settings: Mapping[str, str] = {}
-    cache_type: str = "f16"
+    cache_types: CacheTypes = CacheTypes(keys="f16", values="f16")
     text_alone: bool = False
     companions: Companions = Companions()
     draft: Case | None = None
@@ -261,8 +261,8 @@ class Case(Record):
             whole_windows=self.runtime.memory.whole_windows,
             flash=self.runtime.memory.flash_attention
             and self.heads_without_flash is None,
-            key_type=self.cache_type,
-            value_type=self.cache_type,
+            key_type=self.cache_types.keys,
+            value_type=self.cache_types.values,
         )
 
     @property
@@ -314,7 +314,7 @@ class Case(Record):
     @property
     def cache_width(self) -> int:
         """The same in the cache."""
-        return 1 if self.cache_type == "fp8" else self.width
+        return 1 if self.cache_types.keys == "fp8" else self.width
 
 
 def without_files(why: Unread, memory: str = "memory.weights") -> Needs:

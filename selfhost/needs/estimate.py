@@ -14,7 +14,7 @@ from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import HEARD_SECONDS, FileTensors, ModelSpec, StatedNeeds
 from ..core import units
 from ..core.records import Unread
-from ..core.workload import Workload
+from ..core.workload import CacheTypes, Workload
 from .case import NO_PROGRAM, Case, Companions, is_cast, without_files
 from .checkpoints import (
     DTYPES,
@@ -350,11 +350,12 @@ def why_cache_type_refused(
     type = workload.kv_cache_type
     if workload.format != "gguf" or type is None or not case.has_row:
         return None
+    types = CacheTypes.of(type)
     groups = cache_groups(case.model, with_room=True)
     on_gpu = case_of(spec, runtime, workload).replace(gpu_maker=gpu_maker)
     return why_cache_refused(
         groups or case.model.attention,
-        type,
+        types,
         None if groups else runtime,
         heads_without_flash=on_gpu.heads_without_flash,
     )

@@ -25,7 +25,7 @@ from ..catalogue.spec_values import (
     scheme_of,
 )
 from ..core.records import Record, Unread
-from ..core.workload import Workload
+from ..core.workload import CacheTypes, Workload
 from . import checkpoints
 from .case import (
     NO_MODEL,
@@ -100,7 +100,7 @@ def case_of(
         runtime=runtime,
         workload=workload,
         settings=settings,
-        cache_type=workload.kv_cache_type or "f16",
+        cache_types=CacheTypes.of(workload.kv_cache_type or "f16"),
         text_alone=is_text_alone or takes_text_alone(spec, runtime),
     )
 

@@ -271,6 +271,8 @@ BLANKS = {
     "quantization",
     "tag",
     "kv_cache_type",
+    "key_type",
+    "value_type",
     "input",
     "draft",
     "yarn_factor",

@@ -13,6 +13,7 @@ from ...catalogue.architecture import Architecture, Attention
 from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.runtime_parts import MemoryRules
 from ...core.records import Record, Unread
+from ...core.workload import CacheTypes
 from ..case import Case, Cells, unread_of
 from ..quantization import BASE_TYPES, BLOCKS, CACHE_BLOCKS, bytes_of
 from ..records import (
@@ -100,13 +101,12 @@ def _keys_and_values(case: Case) -> Term | Unread | None:
     groups = cache_groups(case.model, with_room=True)
     if not groups:
         return None
-    if case.cache_type not in _PLAIN_CACHE_TYPES:
-        heads = case.heads_without_flash
-        why = why_cache_refused(
-            groups, case.cache_type, case.runtime, heads_without_flash=heads
-        )
-        if why is not None:
-            return unread(why, _remedy_for_cache(case.runtime), "memory.kv_cache")
+    heads = case.heads_without_flash
+    why = why_cache_refused(
+        groups, case.cache_types, case.runtime, heads_without_flash=heads
+    )
+    if why is not None:
+        return unread(why, _remedy_for_cache(case.runtime), "memory.kv_cache")
     room = case.room
     rows = cache_rows(case.model, room)
     size = sum(alike.bytes_in(room) for alike in rows)
@@ -225,31 +225,48 @@ def _rows_of_group(
 ) -> CacheRows:
     """The keys and values of layers that cache alike."""
     cells = room.cells_of_layer(window_tokens, group.tokens_per_row)
+    value_elements = max(widest, group.value_elements)
     before, shape = shape_of_row(group, widest)
+    row = f"{shape} × {_bytes_of_element(room.key_type)}"
+    if room.key_type != room.value_type:
+        before = ""
+        row = _row_of_two_types(group.key_elements, value_elements, room)
     kept = "rows" if group.tokens_per_row > 1 else "tokens"
     return CacheRows(
         layers=group.layers,
         key_elements=group.key_elements,
-        value_elements=max(widest, group.value_elements),
+        value_elements=value_elements,
         cells=cells,
         before=before,
-        after=f" × {shape}{_bytes_of_element(room)} × {cells:,} {kept}",
+        after=f" × {row} bytes × {cells:,} {kept}",
     )
 
 
-def _bytes_of_element(room: Cells) -> str:
-    """The factor for the bytes of one number in the cache, ` × 34/32 bytes` of Q8_0."""
-    block = CACHE_BLOCKS[room.key_type.upper()]
+def _row_of_two_types(key_elements: int, value_elements: int, room: Cells) -> str:
+    """The bytes of one token's keys and values, each in a type of their own, as a line."""
+    keys = f"{key_elements:,} × {_bytes_of_element(room.key_type)}"
+    if not value_elements:
+        return keys
+    return f"({keys} + {value_elements:,} × {_bytes_of_element(room.value_type)})"
+
+
+def _bytes_of_element(type: str) -> str:
+    """The bytes of one number in that type, `34/32` of Q8_0."""
+    block = CACHE_BLOCKS[type.upper()]
     if block.elements == 1:
-        return f" × {block.bytes} bytes"
-    return f" × {block.bytes}/{block.elements} bytes"
+        return str(block.bytes)
+    return f"{block.bytes}/{block.elements}"
 
 
 def _rows_of_indexer(group: CacheGroup, room: Cells, *, with_values: bool) -> CacheRows:
     """The keys of a sparse indexer; some programs keep as much for values that it does not have."""
     length = group.indexer_elements
-    times_two = "2 × " if with_values else ""
-    after = f" × {times_two}{length:,}{_bytes_of_element(room)} of the indexer"
+    row = f"{length:,} × {_bytes_of_element(room.key_type)}"
+    if with_values:
+        row = f"2 × {row}"
+        if room.key_type != room.value_type:
+            row = _row_of_two_types(length, length, room)
+    after = f" × {row} bytes of the indexer"
     return CacheRows(
         layers=group.layers,
         key_elements=length,
@@ -273,7 +290,8 @@ def _idle_layers(architecture: Architecture) -> int:
 
 def _rows_of_idle_layers(layers: int, widest: int, room: Cells) -> CacheRows:
     """A row of values, as long as the longest, in each layer that does not attend."""
-    after = f" without attention × {widest:,}{_bytes_of_element(room)}"
+    element = _bytes_of_element(room.value_type)
+    after = f" without attention × {widest:,} × {element} bytes"
     return CacheRows(
         layers=layers,
         key_elements=0,
@@ -285,27 +303,38 @@ def _rows_of_idle_layers(layers: int, widest: int, room: Cells) -> CacheRows:
 
 def why_cache_refused(
     groups: Sequence[CacheGroup | Attention],
-    type: str,
+    types: CacheTypes,
     runtime: RuntimeSpec | None,
     *,
     heads_without_flash: str | None = None,
 ) -> str | None:
-    """Why llama.cpp makes no cache of this type: its blocks have to fill each head, and attention
+    """Why llama.cpp makes no cache of these types: blocks have to fill each head, and attention
     with quantized values is computed without storing scores or not at all (src/llama-context.cpp).
     None where it makes one.
     """
-    if type not in _PLAIN_CACHE_TYPES:
-        needed = f"a {type} cache needs flash attention, which"
+    if types.values not in _PLAIN_CACHE_TYPES:
+        needed = f"a {types.values} cache needs flash attention, which"
+        if types.differ:
+            needed = f"a cache of values in {types.values} needs flash attention, which"
         if heads_without_flash is not None:
             return f"{needed} there is none of on these GPUs for {heads_without_flash}"
         if runtime is not None and not runtime.memory.flash_attention:
             return f"{needed} {runtime.name} leaves off by default"
+    key_lengths = [group.key_length for group in groups]
+    value_lengths = [group.value_length for group in groups]
+    return _why_type_refused(types.keys, key_lengths) or _why_type_refused(
+        types.values, value_lengths
+    )
+
+
+def _why_type_refused(type: str, head_lengths: Sequence[int]) -> str | None:
+    """Why llama.cpp keeps no heads of these lengths in that type; None where it does."""
+    if type in _PLAIN_CACHE_TYPES:
+        return None
     if type.upper() not in BLOCKS:
         return f"llama.cpp knows no {type} cache"
     block = BLOCKS[type.upper()].elements
-    lengths = [group.key_length for group in groups]
-    lengths += [group.value_length for group in groups]
-    for length in lengths:
+    for length in head_lengths:
         if length % block != 0:
             why = f"the head size {length} is not a multiple of {block}"
             return f"llama.cpp refuses a {type} cache here: {why}"
@@ -483,7 +512,7 @@ def _multiplies_scores(case: Case, room: Cells) -> bool:
     """
     if case.device is not None or room.flash:
         return False
-    return not case.row.encoder and case.cache_type != "f32"
+    return not case.row.encoder and case.cache_types.values != "f32"
 
 
 def copy_bytes(case: Case) -> int:
@@ -495,7 +524,7 @@ def copy_bytes(case: Case) -> int:
         window = window_of(case.model, group)
         if window is None:
             continue
-        of_keys = bytes_of(case.cache_type, group.key_elements)
-        of_values = bytes_of(case.cache_type, group.value_elements)
+        of_keys = bytes_of(case.cache_types.keys, group.key_elements)
+        of_values = bytes_of(case.cache_types.values, group.value_elements)
         size += min(window, case.room.full) * group.layers * (of_keys + of_values)
     return size
