@@ -49,7 +49,7 @@ _MOST_TYPES_JUDGED = 2
 # are made only where some wait in RAM (assumed)
 _LEFT_SHARE = 0.8
 # what options that say where layers lie change
-_PLACING = {"gpu_layers", "cpu_expert_layers"}
+_PLACING = {"gpu_layers", "cpu_expert_layers", "gpu_shares", "split_mode"}
 
 
 class Way(Record):

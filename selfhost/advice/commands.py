@@ -222,6 +222,13 @@ def _typed_options(launch: Launch, needed: Sequence[str], values: Values) -> lis
     for name, value in launch.workload.runtime_options.items():
         named = launch.runtime.named_options.get(name)
         line = "" if named is None else named.line
+        if (
+            named is not None
+            and named.changes == "split_mode"
+            and "one_device" in needed
+        ):
+            # that option says it, and names the card
+            continue
         options.append(fill_partly(line, {"value": value}))
     for key in needed:
         if key in launch.lines.options:

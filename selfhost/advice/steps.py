@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
+from ..catalogue.runtime_parts import ON_ONE_CARD
 from ..catalogue.spec import PublishedFiles
 from ..core.records import Record
 from ..core.templates import fill
@@ -104,8 +105,16 @@ def _launch(
         runtime=runtime,
         tag=tag,
         cards_used=tuple(cards_used),
-        leaves_cards=judged.placement == "accelerator" and has_more_cards,
+        leaves_cards=has_more_cards and _is_on_cards_alone(judged, runtime),
     )
+
+
+def _is_on_cards_alone(judged: Judged, runtime: RuntimeSpec) -> bool:
+    """Whether accelerators hold all of it, or an option says that no more of them are taken."""
+    if judged.placement == "accelerator":
+        return True
+    settings = runtime.settings_of(judged.workload.runtime_options)
+    return settings.get("split_mode") == ON_ONE_CARD
 
 
 def _powershell_line(line: str) -> str:

@@ -96,6 +96,15 @@ class RuntimeSpec(Stated):
                 settings[option.changes] = option.to or options[name]
         return settings
 
+    def uncounted_under(self, options: Mapping[str, str]) -> dict[str, str]:
+        """Why memory is not computed under options that are asked for, by their `NAME=VALUE`."""
+        reasons: dict[str, str] = {}
+        for name, value in options.items():
+            option = self.named_options.get(name)
+            if option is not None and value in option.uncounted:
+                reasons[f"{name}={value}"] = option.uncounted[value]
+        return reasons
+
     def keeps_cache_in(self, kv_cache_type: str) -> bool:
         """Whether the program keeps a cache of that type, or of those types of keys and values."""
         types = CacheTypes.of(kv_cache_type)

@@ -17,8 +17,14 @@ from .spec import Denoising
 # what an option of a program may change: see `RuntimeOption`
 CHANGED_BY_OPTIONS = (
     "projector", "micro_batch_tokens", "batch_tokens", "memory_share", "sequences_sampled",
-    "gpu_layers", "cpu_expert_layers", "picture_tokens",
+    "gpu_layers", "cpu_expert_layers", "picture_tokens", "split_mode", "gpu_shares",
+    "cache_streams",
 )  # fmt: skip
+
+# values of `split_mode`: over all accelerators, or on one; of `cache_streams`: one for all
+SPLIT_BY_LAYER = "layer"
+ON_ONE_CARD = "none"
+ONE_STREAM = "one"
 
 
 # fields as a file states them: a count that may be missing, one that must be there, a share
@@ -30,6 +36,7 @@ _SHARES_BY_NAME = read_by(minimum=0.01, maximum=1.0, default={})
 # numbers of an option, as a person may type them
 _WHOLE_NUMBER = r"[0-9]{1,9}"
 _SHARE = r"[01](\.[0-9]{1,9})?"
+_LISTED_NUMBER = r"[0-9]{1,9}(\.[0-9]{1,9})?"
 
 
 class QuantizationRule(Stated):
@@ -73,11 +80,19 @@ KernelRule = QuantizationRule | CacheRule
 
 
 class RuntimeOption(Stated):
-    """An option of one program by which it takes another amount, as `--runtime-option` names it."""
+    """An option of one program by which it takes another amount, as `--runtime-option` names it.
+
+    Its value is `yes` where it is a switch, which sets what it changes `to` that; one of
+    `choices`; with `is_list` numbers with commas between them; else a number. `uncounted`: choices
+    under which the memory is not computed, each with the reason.
+    """
 
     line: str
     changes: str = read_by(choices=CHANGED_BY_OPTIONS)
     to: str = ""
+    choices: tuple[str, ...] = ()
+    uncounted: Mapping[str, str] = {}
+    is_list: bool = False
     least: float = 1.0
     most: float = 1.0
     source: str
@@ -86,7 +101,18 @@ class RuntimeOption(Stated):
         """Whether it can be set to that."""
         if self.to:
             return text == "yes"
+        if self.choices:
+            return text in self.choices
+        if self.is_list:
+            numbers = text.split(",")
+            return all(map(self._takes_number, numbers)) and any(map(float, numbers))
+        return self._takes_number(text)
+
+    def _takes_number(self, text: str) -> bool:
+        """Whether that is a number from the least to the most, a whole one above 1."""
         form = _WHOLE_NUMBER if self.most > 1 else _SHARE
+        if self.is_list:
+            form = _LISTED_NUMBER
         if re.fullmatch(form, text) is None:
             return False
         return self.least <= float(text) <= self.most

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
+from ..catalogue.runtime_parts import ON_ONE_CARD, SPLIT_BY_LAYER
 from ..catalogue.spec_values import GENERATING
 from ..core.records import Record
 from ..machine.record import Accelerator, Machine
@@ -44,6 +45,8 @@ _ANOTHER_LAYER = 1.25
 # how much more of the weights larger batches may leave to the RAM, an assumed figure: each token
 # is slowed down as much
 _MORE_IN_RAM = 1.1
+# parts that are stated with decimals are counted in whole steps
+_STEPS_OF_PART = 1_000_000
 # more than any accelerator gives
 _UNBOUNDED_BYTES = 1 << 60
 # what of a need counts: of training the likely or the least too, for trainers differ
@@ -142,8 +145,8 @@ class _BesideRam(Record):
 
     def layouts(self, *, at_any_pace: bool) -> Iterator[Needs]:
         """The layouts in the order of `placements`."""
-        now = places(self.cards)
-        later = places(emptied(self.cards))
+        now = self._usable(places(self.cards))
+        later = self._usable(places(emptied(self.cards)))
         stated = self._as_stated(now)
         if stated is not None:
             yield stated
@@ -162,6 +165,18 @@ class _BesideRam(Record):
             yield whole_on_one(self.there, place.where)
         if placed is None and not self.layers:
             yield from self._on_largest(later)
+
+    def _usable(self, candidates: Sequence[Place]) -> Sequence[Place]:
+        """The accelerators that the program may take: one, where an option says so."""
+        if self._setting("split_mode") != ON_ONE_CARD or not candidates:
+            return candidates
+        one = self._fastest_that_holds(candidates) or roomiest(candidates)
+        return candidates if one is None else [one]
+
+    def _setting(self, changed: str) -> str | None:
+        """What options that were asked for set that to; None where none does."""
+        case = self.question.case
+        return None if case is None else case.settings.get(changed)
 
     def _once_left(
         self, later: Sequence[Place], placed: Needs | None
@@ -184,21 +199,33 @@ class _BesideRam(Record):
     # -------------------------------------------------------------- layers by free memory
 
     def _as_stated(self, group: Sequence[Place]) -> Needs | None:
-        """The layers that options state, shared by room; None where no option states any."""
-        case = self.question.case
-        if case is None:
-            return None
-        number = case.settings.get("gpu_layers")
+        """The layers that options state; None where no option states any. Where one does, llama.cpp
+        shares out nothing by itself (common/fit.cpp).
+        """
+        number = self._setting("gpu_layers")
         if number is not None:
             return self._shared_by_room(group, int(number))
-        if "cpu_expert_layers" in case.settings:
-            return self._shared_by_room(group, None)
+        for changed in ("gpu_shares", "cpu_expert_layers"):
+            if self._setting(changed) is not None:
+                return self._shared_by_room(group, None)
         return None
+
+    def _parts_of(self, group: Sequence[Place]) -> list[int]:
+        """The part of the layers for each place: as an option states it, else all that is free."""
+        stated = self._setting("gpu_shares")
+        if stated is not None:
+            # a device that is left out gets nothing
+            parts = [0] * len(group)
+            for index, part in enumerate(stated.split(",")[: len(group)]):
+                parts[index] = round(float(part) * _STEPS_OF_PART)
+            if any(parts):
+                return parts
+        return [_free_bytes(place) for place in group]
 
     def _shared_by_room(
         self, group: Sequence[Place], number: int | None
     ) -> Needs | None:
-        """So many layers, None: all, in proportion to all that is free, the output matrix as the
+        """So many layers, None: all, in the proportions of `_parts_of`, the output matrix as the
         last (src/llama-model.cpp, load_tensors).
         """
         layers = self.layers
@@ -208,9 +235,9 @@ class _BesideRam(Record):
         counted = layers + 1
         if number is not None:
             counted = min(counted, number)
-        rooms = [_free_bytes(place) for place in group]
+        parts = self._parts_of(group)
         # the first place has the first layers, with a part of a layer one more
-        ends = [-(-counted * free // sum(rooms)) for free in accumulate(rooms)]
+        ends = [-(-counted * part // sum(parts)) for part in accumulate(parts)]
         shares = list[Share]()
         for place, (start, stop) in zip(group, pairwise([0, *ends]), strict=True):
             if stop > start:
@@ -237,35 +264,48 @@ class _BesideRam(Record):
         self, candidates: Sequence[Place], end: str = "high_bytes"
     ) -> Needs | None:
         """On the one with the fastest memory that holds that `end`, else its layers shared out."""
-        # the rates are a large module, which a machine without accelerators does not need
-        from .pace.rates import device_bandwidth
-
-        room_bytes: dict[Place, int] = {}
-        rates: dict[Place, float] = {}
-        for place in candidates:
-            if place.room_bytes is not None:
-                room_bytes[place] = place.room_bytes
-                rates[place] = device_bandwidth(self.cards[place.index]) or 0
-        terms = [term for term in self.there.terms if term.where == ACCELERATOR]
-        size = sum(getattr(term, end) for term in terms)
-        holding = [place for place, room in room_bytes.items() if size <= room]
-        if holding:
-            fastest = max(holding, key=lambda place: (rates[place], room_bytes[place]))
-            return whole_on_one(self.there, fastest.where)
+        known = [place for place in candidates if place.room_bytes is not None]
+        if self._setting("split_mode") != SPLIT_BY_LAYER or len(known) < 2:
+            fastest = self._fastest_that_holds(known, end)
+            if fastest is not None:
+                return whole_on_one(self.there, fastest.where)
         if not self.layers:
             return None
-        by_room = sorted(
-            room_bytes, key=lambda place: (-room_bytes[place], -rates[place])
-        )
+        by_room = sorted(known, key=self._room_and_rate, reverse=True)
         for number in self._numbers_of_cards(len(by_room)):
             group = sorted(by_room[:number], key=lambda place: place.index)
             even = self._shared_by_room(group, None)
             if even is not None and lacking_bytes(even, group, end) <= 0:
                 return even
-        shares = layers_by_place(self.there, list(room_bytes), self.layers)
+        shares = layers_by_place(self.there, known, self.layers)
         if not shares:
             return None
         return layers_shared_out(self.needs, self.there, shares, self.layers)
+
+    def _fastest_that_holds(
+        self, candidates: Sequence[Place], end: str = "high_bytes"
+    ) -> Place | None:
+        """The one with the fastest memory that holds that `end` of all; None where none does."""
+        terms = [term for term in self.there.terms if term.where == ACCELERATOR]
+        size = sum(getattr(term, end) for term in terms)
+        holding = [
+            place
+            for place in candidates
+            if place.room_bytes is not None and size <= place.room_bytes
+        ]
+        return max(holding, key=self._rate_and_room, default=None)
+
+    def _rate_and_room(self, place: Place) -> tuple[float, int]:
+        """The bytes a second of its memory, then the bytes that it gives."""
+        # the rates are a large module, which a machine without accelerators does not need
+        from .pace.rates import device_bandwidth
+
+        rate = device_bandwidth(self.cards[place.index]) or 0
+        return rate, place.room_bytes or 0
+
+    def _room_and_rate(self, place: Place) -> tuple[int, float]:
+        rate, room_bytes = self._rate_and_room(place)
+        return room_bytes, rate
 
     def _numbers_of_cards(self, most: int) -> range:
         """A program that has to be told to take one card takes all, others as few as hold it."""

@@ -15,6 +15,7 @@ from typing import Any
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.runtime_parts import ONE_STREAM, RuntimeOption
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING, PACKED
 from ..core.errors import Problem, WorkloadError
@@ -445,7 +446,7 @@ class _Limits(Record):
         if rule.changes == "sequences_sampled":
             rule = rule.replace(least=self.workload.parallel)
         case = case_of(self.spec, self.runtime, self.workload)
-        why = _without_effect(case, rule.changes)
+        why = _without_effect(case, rule)
         is_taken = rule.takes(value)
         if is_taken and not why:
             return ()
@@ -454,7 +455,11 @@ class _Limits(Record):
             "program": self.runtime.name,
             "least": f"{rule.least:g}",
             "most": f"{rule.most:g}",
-            "ends": not rule.to,
+            "ends": not (rule.to or rule.choices or rule.is_list),
+            "switch": bool(rule.to),
+            "choices": rule.choices,
+            "listed": rule.is_list,
+            "guess": nearest(value, rule.choices),
             "typed": value,
             "model": self.spec.name,
             why: True,
@@ -484,13 +489,20 @@ class _Limits(Record):
         ).problems
 
 
-def _without_effect(case: Case, changes: str) -> str:
-    """Why an option that changes that does nothing for this model; empty where it does."""
+def _without_effect(case: Case, rule: RuntimeOption) -> str:
+    """Why an option does nothing for this model, or nothing that is computed; empty where its
+    effect is computed.
+    """
+    changes = rule.changes
     if changes == "cpu_expert_layers":
         model = case.spec.architecture
         if model is None or not model.feed_forward:
             return ""
         return "" if any(part.experts for part in model.feed_forward) else "dense"
+    if changes == "cache_streams":
+        kinds = {part.kind for part in case.model.attention}
+        is_one = rule.to == ONE_STREAM
+        return "compressed" if is_one and "compressed" in kinds else ""
     if changes not in ("picture_tokens", "projector"):
         return ""
     if not case.encoders:

@@ -9,7 +9,7 @@ from functools import cache, cached_property
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.runtime_parts import Platforms
+from ..catalogue.runtime_parts import ONE_STREAM, Platforms
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..catalogue.spec_values import MLX_MODES, PLAIN_DTYPES
 from ..core.records import Record, Stated, Unread
@@ -247,6 +247,9 @@ class Case(Record):
         """The cells of llama.cpp's cache; no batch is smaller than its parts."""
         tokens = int(self.settings.get("micro_batch_tokens") or MICRO_BATCH_TOKENS)
         tokens = min(tokens, int(self.settings.get("batch_tokens") or BATCH_TOKENS))
+        streams = self.workload.parallel
+        if self.settings.get("cache_streams") == ONE_STREAM:
+            streams = 1
         states = 1
         if self.companions.own_block and self.row.rolls_back:
             # with its own block one a token to roll back
@@ -254,7 +257,7 @@ class Case(Record):
         return Cells(
             tokens=self.context_tokens * self.workload.parallel,
             sequences=self.workload.parallel,
-            streams=self.workload.parallel,
+            streams=streams,
             states=states,
             # an encoder takes each text whole (src/llama-context.cpp: n_ubatch >= n_tokens)
             batch=max(tokens, self.context_tokens) if self.row.encoder else tokens,
@@ -270,7 +273,8 @@ class Case(Record):
         """The cells in use once each sequence has had one batch; of an encoder one sequence."""
         number = 1 if self.row.encoder else self.room.sequences
         tokens = min(self.context_tokens, self.room.batch) * number
-        return self.room.replace(tokens=tokens, sequences=number, streams=number)
+        streams = min(number, self.room.streams)
+        return self.room.replace(tokens=tokens, sequences=number, streams=streams)
 
     @property
     def logits_rows(self) -> int:

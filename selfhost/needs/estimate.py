@@ -7,7 +7,7 @@ accelerators hold the model, `needs_in_batches` in batches of another size.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.runtime import RuntimeSpec
@@ -109,9 +109,19 @@ def case_for(
 def count(case: Case) -> Needs:
     """What the case takes in RAM, before any of it is placed on an accelerator."""
     needs = _files_and_memory(case)
+    options = case.runtime.uncounted_under(case.workload.runtime_options)
+    if options:
+        needs = needs.replace(unknown=(*needs.unknown, *_uncounted(options)))
     if needs.terms and needs.memory is None:
         needs = _with_least_memory(needs)
     return needs.replace(cpu=_cpu_of(case))
+
+
+def _uncounted(options: Mapping[str, str]) -> Iterator[Unread]:
+    """Why the memory is not known under options that were asked for, by their `NAME=VALUE`."""
+    for option, why in options.items():
+        remedy = f"leave out --runtime-option {option}"
+        yield unread(why, remedy, "memory.compute")
 
 
 def _with_least_memory(needs: Needs) -> Needs:

@@ -1,0 +1,127 @@
+"""Options of llama.cpp that say how a model is shared out over GPUs, and its cache over users."""
+
+from __future__ import annotations
+
+import pytest
+
+from helpers.needs_of import asked, catalogue, runtime, terms
+from selfhost import check
+from selfhost.core.errors import WorkloadError
+from selfhost.judge.record import Verdict
+
+TWO_GPUS = "2x RTX 3090"
+
+
+def judged(model: str = "qwen3-8b", **options: str) -> Verdict:
+    return check(model, machine=TWO_GPUS, runtime_options=options)
+
+
+def layers_on(verdict: Verdict, place: str) -> str:
+    """The share of the layers whose cache lies there, as its arithmetic begins."""
+    assert verdict.needs is not None
+    for term in verdict.needs.terms:
+        if term.name == "kv_cache" and term.where == place:
+            return term.arithmetic.partition(" of the layers")[0]
+    return "none"
+
+
+@pytest.mark.parametrize(
+    ("proportions", "first", "second"),
+    [
+        # of 36 layers and the output matrix as one more, llama.cpp gives the first GPU those whose
+        # number is below its share of 37 (src/llama-model.cpp, load_tensors): 27.75, so 28
+        pytest.param("3,1", "28/36", "8/36", id="three to one"),
+        pytest.param("75,25", "28/36", "8/36", id="in per cent"),
+        pytest.param("0.5,0.5", "19/36", "17/36", id="with decimals"),
+        pytest.param("0,1", "none", "36/36", id="nothing on the first"),
+        pytest.param("1", "36/36", "none", id="one number for two GPUs"),
+    ],
+)
+def test_proportions_say_how_many_layers_each_gpu_has(
+    proportions: str, first: str, second: str
+) -> None:
+    verdict = judged(ts=proportions)
+    assert verdict.route == "local"
+    assert layers_on(verdict, "accelerator:0") == first
+    assert layers_on(verdict, "accelerator:1") == second
+    assert f"-ts {proportions}" in verdict.commands[-1]
+
+
+def test_what_is_told_to_fit_one_gpu_is_judged_as_told() -> None:
+    """llama.cpp moves nothing to another place where -ts is set (common/fit.cpp)."""
+    assert check("qwen3-32b", machine=TWO_GPUS).placement == "accelerator"
+    verdict = check(
+        "qwen3-32b",
+        machine=TWO_GPUS,
+        quantization="Q6_K",
+        runtime_options={"ts": "9,1"},
+    )
+    assert not verdict.fits
+
+
+def test_one_gpu_alone_is_named_once_in_the_command() -> None:
+    command = judged(sm="none").commands[-1]
+    assert command.count("-sm ") == 1
+    assert "-sm none -mg 0" in command
+
+
+def test_a_model_that_one_gpu_holds_lies_on_both_where_that_is_asked() -> None:
+    usual = check("qwen3-8b", machine=TWO_GPUS)
+    assert layers_on(usual, "accelerator:1") == "none"
+    verdict = judged(sm="layer")
+    assert layers_on(verdict, "accelerator:0") == "19/36"
+    assert layers_on(verdict, "accelerator:1") == "17/36"
+    assert "-sm layer" in verdict.commands[-1]
+
+
+@pytest.mark.parametrize("mode", ["row", "tensor"])
+@pytest.mark.parametrize("model", ["qwen3-8b", "molmo-7b-d-0924"])
+def test_a_way_that_is_not_computed_is_unknown_with_its_reason(
+    model: str, mode: str
+) -> None:
+    verdict = check(
+        model, machine=TWO_GPUS, runtime="llama.cpp", runtime_options={"sm": mode}
+    )
+    assert verdict.route == "unknown"
+    memory = next(found for found in verdict.findings if found.check == "memory")
+    assert f"-sm {mode}" in memory.reason
+    assert memory.remedy == f"leave out --runtime-option sm={mode}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        pytest.param("sm", "tensr", "one of layer, none, row, tensor", id="slip"),
+        pytest.param("ts", "a,b", "numbers with commas between them", id="no numbers"),
+        pytest.param("ts", "0,0", "numbers with commas between them", id="nothing"),
+        pytest.param("kv-unified", "no", "takes yes", id="no switch"),
+    ],
+)
+def test_what_an_option_does_not_take_is_refused(
+    name: str, value: str, said: str
+) -> None:
+    with pytest.raises(WorkloadError, match=said):
+        judged(**{name: value})
+
+
+def test_a_cache_that_users_share_is_rounded_up_once() -> None:
+    """llama.cpp rounds a context up to 256 cells (src/llama-context.cpp): of each of four users
+    with 300 tokens, or of their 1,200 tokens together.
+    """
+    spec = catalogue().spec("qwen3-8b")
+    workload = {"parallel": 4, "context_tokens": 300}
+    cells = {}
+    for option in ("kv-unified", "no-kv-unified"):
+        needs = asked(
+            spec, runtime("llama.cpp"), **workload, runtime_options={option: "yes"}
+        )
+        cache = terms(needs)["kv_cache"]
+        # 36 layers × 1,024 numbers of keys and as many of values × 2 bytes
+        cells[option] = cache.bytes / (36 * 2048 * 2)
+    assert cells == {"kv-unified": 1280, "no-kv-unified": 4 * 512}
+
+
+def test_compressed_attention_shares_no_cache() -> None:
+    """src/llama-kv-cache-dsv4.cpp keeps one for each sequence."""
+    with pytest.raises(WorkloadError, match="a cache for each of its sequences"):
+        judged("deepseek-v4-flash", **{"kv-unified": "yes"})
