@@ -46,7 +46,12 @@ EXCEPTIONS = {
     ("advice/several.py", "reports"),
 }
 # the modules that draw with rich: only a terminal loads them
-DRAWING = {"reports/screen.py", "cli/progress.py"}
+DRAWING = {
+    "reports/screen.py",
+    "cli/progress.py",
+    "cli/browse_screen.py",
+    "cli/browse_table.py",
+}
 FORBIDDEN = {
     "socket",
     "ssl",

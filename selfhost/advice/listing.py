@@ -292,15 +292,12 @@ class Lister:
         """The first `most` of these models, all without `ids`, of those that run or of all. `tell`
         hears how many were judged, and how many there are.
         """
-        ruled_out = self._ruled_out()
-        wanted = set(self._wanted(ids)) - ruled_out
-        outlines: list[Outline] = []
+        ruled_out = self.ruled_out()
+        outlines = self._outlines(ids, ruled_out)
         # each by a place no worse than its own; once it is the best that is left it is judged
         waiting: list[tuple[Place, Verdict | None]] = []
-        for outline in self._catalogue.outlines.values():
-            if outline.id in wanted:
-                outlines.append(outline)
-                waiting.append((self.best_key(outline), None))
+        for outline in outlines:
+            waiting.append((self.best_key(outline), None))
         heapify(waiting)
         rows: list[Verdict] = []
         refused: dict[str, WorkloadError] = {}
@@ -329,6 +326,25 @@ class Lister:
         """Those ids; of all models without them."""
         return self._catalogue.ids() if ids is None else ids
 
+    def _outlines(
+        self, ids: Collection[str] | None, ruled_out: Collection[str]
+    ) -> list[Outline]:
+        """The outlines of these models, all without `ids`, but of those ruled out."""
+        wanted = set(self._wanted(ids)).difference(ruled_out)
+        outlines = self._catalogue.outlines.values()
+        return [outline for outline in outlines if outline.id in wanted]
+
+    def one_by_one(
+        self, ids: Collection[str] | None = None
+    ) -> Iterator[tuple[str, Verdict | WorkloadError | None]]:
+        """Judge these models, all without `ids`, one after the other: those first that may get the
+        best places. Yield each id with the verdict, or with why the model cannot be judged as
+        asked; None where its spec is faulty. What is ruled out is left out.
+        """
+        outlines = self._outlines(ids, self.ruled_out())
+        for outline in sorted(outlines, key=self.best_key):
+            yield outline.id, self._judged(outline.id)
+
     def _likely_running(
         self, outlines: Sequence[Outline], rows: Sequence[Verdict]
     ) -> int | None:
@@ -345,7 +361,7 @@ class Lister:
         """Each of these models, all without `ids`. `tell` hears how many were judged, and how many
         there are.
         """
-        ruled_out = self._ruled_out()
+        ruled_out = self.ruled_out()
         wanted = self._wanted(ids)
         rows: dict[str, Verdict] = {}
         refused: dict[str, WorkloadError] = {}
@@ -477,7 +493,7 @@ class Lister:
             is_offered = bool(offers_for(catalogue, judged, self._today))
         return Verdict.conclude(judged, self._machine, asked=id, offered=is_offered)
 
-    def _ruled_out(self) -> set[str]:
+    def ruled_out(self) -> set[str]:
         """The ids of the models whose license or openness is not what was asked for."""
         workload = self._workload
         if workload.license is not None:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 COMMANDS = {
     "check": "can a model run here, or is an API the practical route?",
     "list": "list what runs on this machine, best first",
+    "browse": "the list as a screen to move in, with the answer beside it",
     "show": "show a model: its license, openness, sizes and needs",
     "compare": "compare models side by side",
     "plan": "find the smallest machine that can run a model",

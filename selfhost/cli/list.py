@@ -73,7 +73,7 @@ def run(words: Sequence[str]) -> int:
     machine = measured_where_unknown(options, one_machine(options))
     catalogue = open_catalogue(options.specs)
     options.words = words_typed(options.words, catalogue)
-    ids = _chosen(options, catalogue)
+    ids = chosen_ids(options, catalogue)
     listing = _ranking(options, catalogue, workload, machine, ids)
     remarks = list_notes(listing, workload, named=ids is not None)
     notes = (*options.take_notes(), *remarks)
@@ -125,7 +125,7 @@ def _rows_of_terminal(options: ListOptions) -> int:
     return max(_LEAST_ROWS, min(TOP, lines - _OTHER_LINES))
 
 
-def _chosen(options: ListOptions, catalogue: Catalogue) -> list[str] | None:
+def chosen_ids(options: ListOptions, catalogue: Catalogue) -> list[str] | None:
     """The ids of the models that pass every filter of models, None without a filter."""
     filters = (
         options.words,
@@ -173,16 +173,7 @@ def _ranking(
     ids: Sequence[str] | None,
 ) -> Ranking:
     """Judge the models to show, and count all that pass the filters."""
-    # a use and a modality among the words order the models that hold them
-    use, modality = kinds_in(options.words)
-    lister = Lister(
-        catalogue,
-        workload,
-        machine,
-        use=options.use or use,
-        modality=modality,
-        named=named_by_words(options.words, catalogue),
-    )
+    lister = lister_of(options, catalogue, workload, machine)
     with Progress("judging models") as tell:
         if _shows_first(options, ids):
             only_running = options.format == "text" and options.shows_only_running
@@ -192,8 +183,24 @@ def _ranking(
                 return first
         # where nothing runs, how each fails tells what to change
         listing = lister.all(ids, tell=tell)
-    rows = _sorted(_selected(listing.models, options), options.sort, lister)
+    rows = sorted_by(selected(listing.models, options), options.sort, lister)
     return listing.replace(models=tuple(rows), counts=count_rows(rows))
+
+
+def lister_of(
+    options: ListOptions, catalogue: Catalogue, workload: Workload, machine: Machine
+) -> Lister:
+    """What judges the models and knows their order."""
+    # a use and a modality among the words order the models that hold them
+    use, modality = kinds_in(options.words)
+    return Lister(
+        catalogue,
+        workload,
+        machine,
+        use=options.use or use,
+        modality=modality,
+        named=named_by_words(options.words, catalogue),
+    )
 
 
 def _shows_first(options: ListOptions, ids: Sequence[str] | None) -> bool:
@@ -209,14 +216,14 @@ def _shows_first(options: ListOptions, ids: Sequence[str] | None) -> bool:
     return options.top is not None and options.route is None
 
 
-def _selected(rows: Iterable[Verdict], options: ListOptions) -> list[Verdict]:
+def selected(rows: Iterable[Verdict], options: ListOptions) -> list[Verdict]:
     """The rows of the route and the size asked for."""
-    selected: list[Verdict] = []
+    kept: list[Verdict] = []
     for row in rows:
         is_on_route = options.route in (None, row.route)
         if is_on_route and _is_small_enough(row, options.max_size):
-            selected.append(row)
-    return selected
+            kept.append(row)
+    return kept
 
 
 def _is_small_enough(row: Verdict, most_bytes: int | None) -> bool:
@@ -226,7 +233,7 @@ def _is_small_enough(row: Verdict, most_bytes: int | None) -> bool:
     return row.download_bytes is not None and row.download_bytes <= most_bytes
 
 
-def _sorted(rows: list[Verdict], column: str, lister: Lister) -> list[Verdict]:
+def sorted_by(rows: list[Verdict], column: str, lister: Lister) -> list[Verdict]:
     """The rows by a column, those last whose value is not known; "best" is their order already."""
     if column not in _COLUMNS:
         return rows

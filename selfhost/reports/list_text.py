@@ -15,12 +15,14 @@ from ..judge.devices import room_of
 from ..judge.record import TIGHT_CODES, Outcome, Verdict
 from ..machine.record import Machine
 from .answer_words import ANSWERS
-from .layout import Blocks, Span, Table, line, strong, texts
-from .model_figures import figures_of, have_paces, table_of_paces
+from .layout import Blocks, Cells, Span, Table, line, strong, texts
+from .model_figures import ModelFigures, figures_of, have_paces, table_of_paces
 from .words import RANGES, age_blocks, pace_title, place_words, planned_words
 
 # rows of the first screen
 TOP = 20
+# the columns that the table `listed` has of those of `listed wide`
+_NARROW_COLUMNS = 9
 # before a model that runs, but not well or not as was asked
 _TIGHT = Span("!", Outcome.WARN)
 _PARTLY_OPEN = "openness-partly"
@@ -49,7 +51,7 @@ def list_document(
     rows = [row for row in listing.models if row.can_run or not only_running][:top]
     head = [_nothing_matches(listing, near, notes)]
     if listing.counts.models:
-        summary = _summary(listing, workload or Workload())
+        summary = summary_words(listing, workload or Workload())
         head = [summary, planned_words(listing.machine)]
     yield from texts([*head, *notes], indent=0)
     if rows:
@@ -78,7 +80,7 @@ def _nothing_matches(
     return f"No model matches.{hint}"
 
 
-def _summary(listing: Ranking, workload: Workload) -> str:
+def summary_words(listing: Ranking, workload: Workload) -> str:
     """How many run and in which memory, how many are slow, not known or ruled out, in a line."""
     counts = listing.counts
     runs = f"{_count_words(counts)} {place_words(listing.machine)}"
@@ -141,30 +143,37 @@ def _table(rows: Sequence[Verdict], *, wide: bool) -> Table:
     title = pace_title(row.speed for row in rows)
     figures = [figures_of(row, title) for row in rows]
     is_one_place = len({of_model.place for of_model in figures}) == 1
-    table_rows: list[tuple[str, ...]] = []
+    table_rows: list[Cells] = []
     for row, of_model in zip(rows, figures, strict=True):
-        cells = [
-            _sign(row),
-            strong(row.model.id),
-            of_model.memory,
-            # a column of empty cells is not shown
-            "" if is_one_place else of_model.place,
-            of_model.quantization,
-            of_model.pace,
-            of_model.wait,
-            of_model.download,
-            of_model.license,
-        ]
-        if wide:
-            cells += [of_model.parameters, of_model.released, of_model.why]
-        table_rows.append(tuple(cells))
+        # a column of empty cells is not shown
+        shown = of_model.replace(place="") if is_one_place else of_model
+        cells = row_cells(row, shown)
+        table_rows.append(cells if wide else cells[:_NARROW_COLUMNS])
     if not wide:
         return table_of_paces("listed", table_rows, title)
     # who asks for more columns is told which of them the terminal has no room for
     return table_of_paces("listed wide", table_rows, title).replace(tells_left_out=True)
 
 
-def _sign(row: Verdict) -> Span:
+def row_cells(row: Verdict, figures: ModelFigures) -> Cells:
+    """The cells of a model, for the columns of the table `listed wide`."""
+    return (
+        sign_of(row),
+        strong(row.model.id),
+        figures.memory,
+        figures.place,
+        figures.quantization,
+        figures.pace,
+        figures.wait,
+        figures.download,
+        figures.license,
+        figures.parameters,
+        figures.released,
+        figures.why,
+    )
+
+
+def sign_of(row: Verdict) -> Span:
     """The sign of the answer, `!` where it runs with a reservation that the footer explains."""
     if row.can_run and (_is_tight(row) or row.has(_PARTLY_OPEN, _LONG_WAIT)):
         return _TIGHT
@@ -195,10 +204,10 @@ def _footer(
         hints.append("all: --all")
     if not wide:
         hints.append("columns: --wide")
-    return " · ".join([*hints, *_legend(rows)])
+    return " · ".join([*hints, *legend(rows)])
 
 
-def _legend(rows: Sequence[Verdict]) -> list[str]:
+def legend(rows: Sequence[Verdict]) -> list[str]:
     """What `!` stands for in this list, in as few words as its rows need; nothing without one."""
     reasons = []
     running = [row for row in rows if row.can_run]

@@ -126,7 +126,7 @@ def _lines(block: Paragraph | Table, console: Console, width: int) -> Iterator[T
     return _table_lines(block, console, width)
 
 
-def _rich_style(part: str) -> str:
+def rich_style(part: str) -> str:
     """The style of a part in rich's words; empty of one without."""
     return _STYLES.get(style_of(part), "")
 
@@ -134,7 +134,7 @@ def _rich_style(part: str) -> str:
 def _text(part: str) -> Text:
     """The part with its style; `_GLUE` holds together what must stand on one line."""
     marked = _TOGETHER.sub(_glued, clean(part))
-    return Text(marked, style=_rich_style(part), overflow="ignore")
+    return Text(marked, style=rich_style(part), overflow="ignore")
 
 
 def _glued(found: re.Match[str]) -> str:
@@ -159,7 +159,7 @@ def _paragraph_lines(block: Paragraph, console: Console, width: int) -> Iterator
     first, *others = text.wrap(console, room - len(further))
     yield Text(indent).append_text(first)
     for line in others:
-        start = Text.assemble(indent, (further, _rich_style(block.parts[0])))
+        start = Text.assemble(indent, (further, rich_style(block.parts[0])))
         yield start.append_text(line)
 
 
@@ -172,7 +172,7 @@ def _cell(part: str, *, has_bars: bool) -> Text:
     share = share_of(part)
     if not has_bars or share == 0:
         return text
-    bar = _bar(share, _rich_style(part))
+    bar = _bar(share, rich_style(part))
     if part:
         bar.append(_GLUE * _GAP)
     return bar.append_text(text)
@@ -208,7 +208,9 @@ def _table_lines(table: Table, console: Console, width: int) -> Iterator[Text]:
     full_widths = _full_widths(table, rows)
     # _WIDE_ENOUGH without an indent of two cells, which most tables have
     is_narrow = room < _WIDE_ENOUGH - 2
-    shown = _kept(table, _needed_widths(table, full_widths, is_narrow=is_narrow), room)
+    shown = kept_columns(
+        table, _needed_widths(table, full_widths, is_narrow=is_narrow), room
+    )
     unbroken_widths = [_unbroken_width(table, rows, at) for at in shown]
     words_break = _total(unbroken_widths) > room
     if words_break and table.splits and len(shown) > 2:
@@ -319,7 +321,7 @@ def _of_two_columns(table: Table, at: int) -> Table:
     )
 
 
-def _kept(table: Table, needed_widths: dict[int, int], room: int) -> list[int]:
+def kept_columns(table: Table, needed_widths: dict[int, int], room: int) -> list[int]:
     """The places of the columns to show. Those with a `drop`, the highest first, are left out one
     by one until the others have room; if they never do, all without a `drop` stay.
     """

@@ -1,0 +1,64 @@
+"""`selfhost browse`: the list as a screen to move in, with the answer of `check` beside it.
+
+`run` reads the command line and starts the screen, which Textual draws (the extra `tui`). What the
+screen shows comes from `browse_rows`, which judges as `list` and `check` do; `browse_screen` draws
+it, and `browse_table` the table. Only this command loads the three.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from ..core.errors import UsageError
+from .asked import measured_where_unknown, one_machine, workload_of
+from .browse_rows import BrowseOptions
+from .output import note_faulty_specs
+
+# the exit code of a bug, as everywhere in the command line
+_BUG = 70
+
+
+def run(words: Sequence[str]) -> int:
+    """Show the screen until the user quits. The exit code is 0.
+
+    Raises `UsageError` where Textual or a terminal is missing, and for an option or a machine that
+    makes no sense: the screen would hide these sentences.
+    """
+    options = BrowseOptions.read("browse", words)
+    _refuse_without_textual()
+    _refuse_without_terminal()
+    workload_of(options)
+    machine = measured_where_unknown(options, one_machine(options))
+    if options.no_color:
+        # Textual asks the environment
+        os.environ["NO_COLOR"] = "1"
+    from .browse_screen import Browser
+
+    browser = Browser(options, machine)
+    fault = browser.run()
+    if fault is not None:
+        raise fault
+    note_faulty_specs(browser.rows.catalogue)
+    return _BUG if browser.return_code else 0
+
+
+def _refuse_without_textual() -> None:
+    """Raise `UsageError` where the library that draws the screen is not installed."""
+    if find_spec("textual") is None:
+        raise UsageError(
+            "browse needs Textual", remedy="pip install 'selfhost-check[tui]'"
+        )
+
+
+def _refuse_without_terminal() -> None:
+    """Raise `UsageError` where nobody can see the screen, or type."""
+    # Textual reads keys from standard input and draws on standard error
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if stream is None or not stream.isatty():
+            raise UsageError(
+                "browse needs a terminal for its screen and for its keys",
+                remedy="selfhost list writes the same models to a pipe or a file",
+            )

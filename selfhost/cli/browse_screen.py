@@ -1,0 +1,621 @@
+"""The screen of `browse`, drawn by Textual: a filter, the settings, the table, and the answer of
+`check` for the model at the cursor.
+
+A question and what `browse_rows` finds go in; keys change the question. Judging runs in a thread,
+which posts its rows as messages: the screen never waits for it. A thread that another question has
+made needless is cancelled, and ends after the model that it judges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+from rich.console import Console
+from rich.text import Text
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.events import Key, Resize
+from textual.message import Message
+from textual.screen import ModalScreen
+from textual.timer import Timer
+from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets.option_list import Option
+from textual.worker import Worker, get_current_worker
+
+from ..core import units
+from ..core.errors import SelfhostError
+from ..core.records import Record
+from ..judge.record import Verdict
+from ..machine.profiles import names
+from ..machine.record import Machine
+from ..reports.layout import Blocks
+from ..reports.list_text import legend
+from ..reports.screen import Drawn
+from .asked import measured_where_unknown, one_machine
+from .browse_rows import (
+    BrowseOptions,
+    Question,
+    Rows,
+    Setting,
+    Shown,
+    sentence,
+    settings,
+)
+from .browse_table import ModelTable
+
+# in a narrower terminal the answer has a screen of its own
+_COLUMNS_FOR_TWO = 100
+# a filter is not searched for at each letter, nor a model judged that the cursor only passes
+_SECONDS_AFTER_LETTER = 0.12
+_SECONDS_AFTER_MOVE = 0.06
+_MOST_NAMES = 8
+# the padding of an answer and its scroll bar
+_EDGES = 3
+_HELP = """\
+/       filter: words of a name, a maker or a use, as `selfhost list` takes them
+Enter   leave the filter; in the table: the answer on the whole screen
+Escape  back to the table; in the table: no filter
+f       only what runs, or all models
++ -     a longer or a shorter context
+m       another machine: a known one, or a description such as i5-8250U 16GB
+c       copy the `selfhost check` line of the model
+C       copy the lines that download and run it
+q       quit
+
+s sort    u use     p purpose    t type (quantization)
+l license    r runtime    each opens a list; a letter goes to its next entry
+
+Signs:  ✓ runs   ✗ does not run   ? cannot tell
+        ! runs, but with a condition, which stands above the table
+~ is a likely pace. Dimmed rows answer the question before the last change."""
+
+
+class Answer(Record):
+    """What `check` says of a model: its lines, and what to type."""
+
+    id: str
+    verdict: Verdict
+    lines: Text
+
+
+class Browser(App[Exception | None]):
+    """The list of models as a screen to move in; ends with an error only where there is a bug."""
+
+    ENABLE_COMMAND_PALETTE = False
+    CSS = """
+    Screen { layout: vertical; }
+    #filter { border: none; height: 1; padding: 0 1; background: $boost; }
+    #summary, #settings { height: auto; padding: 0 1; }
+    #summary { color: $text-muted; }
+    #both { height: 1fr; }
+    ModelTable { width: 3fr; padding: 0 0 0 1; }
+    #pane { width: 2fr; min-width: 48; border-left: solid $boost; padding: 0 1; }
+    VerticalScroll { scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
+    .narrow #pane { display: none; }
+    ModalScreen { align: center middle; }
+    ModalScreen > Vertical {
+        width: 90; max-width: 95%; height: auto; max-height: 90%;
+        background: $surface; border: round $primary; padding: 0 1;
+    }
+    ModalScreen .title { text-style: bold; }
+    ModalScreen .hint { color: $text-muted; }
+    ModalScreen OptionList { height: auto; max-height: 16; border: none; padding: 0; }
+    ModalScreen Input { border: none; height: 1; padding: 0; background: $boost; }
+    AnswerScreen > VerticalScroll { background: $background; padding: 0 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "focus_filter", "filter", key_display="/"),
+        Binding("m", "ask_machine", "machine"),
+        Binding("plus,equals_sign", "step_context(1)", show=False),
+        Binding("minus,underscore", "step_context(-1)", show=False),
+        Binding("f", "show_all", show=False),
+        Binding("c", "copy_command", "copy command"),
+        Binding("C", "copy_lines", show=False),
+        Binding("escape", "back", show=False),
+        Binding("question_mark", "show_help", "help", key_display="?"),
+        Binding("q", "quit", "quit"),
+        Binding("ctrl+c", "quit", show=False, priority=True),
+    ]
+
+    class NewRows(Message):
+        """Rows of the question that is asked."""
+
+        def __init__(self, question: Question, shown: Shown) -> None:
+            super().__init__()
+            self.question = question
+            self.shown = shown
+
+    class Answered(Message):
+        """The answer for the model at the cursor, or why there is none."""
+
+        def __init__(self, question: Question, answer: Answer) -> None:
+            super().__init__()
+            self.question = question
+            self.answer = answer
+
+    class Refused(Message):
+        """The question makes no sense, or (`is_bug`) the program has a fault."""
+
+        def __init__(self, error: Exception) -> None:
+            super().__init__()
+            self.error = error
+
+    def __init__(self, options: BrowseOptions, machine: Machine) -> None:
+        super().__init__()
+        words = " ".join(options.words)
+        self.typed = words
+        self.question = Question(options, machine)
+        self.rows = Rows(self.question)
+        self.settings = settings(self.rows.catalogue)
+        for setting in self.settings:
+            if setting.key != "f":
+                self.bind(setting.key, f"choose('{setting.key}')", show=False)
+        self.answer: Answer | None = None
+        self._summary = ""
+        self._judging: Worker[None] | None = None
+        self._letter_timer: Timer | None = None
+        self._move_timer: Timer | None = None
+
+    # ------------------------------------------------------------ the parts of the screen
+
+    def compose(self) -> ComposeResult:
+        """The parts, from top to bottom."""
+        hint = "filter: words of a name, a maker or a use, such as qwen coder"
+        yield Input(self.typed, placeholder=hint, id="filter", select_on_focus=False)
+        yield Static(id="summary", markup=False)
+        yield Static(id="settings", markup=False)
+        with Horizontal(id="both"):
+            yield ModelTable()
+            with VerticalScroll(id="pane", can_focus=False):
+                yield Static(id="answer", markup=False)
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Start to judge."""
+        self.table = self.query_one(ModelTable)
+        self.table.focus()
+        self._write_settings()
+        self._judge()
+
+    def on_resize(self, event: Resize) -> None:
+        """Show the answer beside the table only where both have room."""
+        self.screen_stack[0].set_class(event.size.width < _COLUMNS_FOR_TWO, "narrow")
+        self.call_after_refresh(self._ask_for_answer)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether the answer has no room beside the table."""
+        return self.size.width < _COLUMNS_FOR_TWO
+
+    def _write_settings(self) -> None:
+        """Write the line of settings: each key with what it is set to."""
+        options = self.question.options
+        line = Text()
+        for setting in self.settings:
+            line.append(f"{setting.key} ", "bold")
+            line.append(f"{setting.title} ", "dim")
+            line.append(setting.chosen(options).replace(" ", "\N{NO-BREAK SPACE}"))
+            line.append("  ")
+        line.append("+/- ", "bold")
+        line.append("context ", "dim")
+        line.append(f"{self.question.context_tokens:,}")
+        self._static("#settings").update(line)
+
+    def _write_summary(self) -> None:
+        """Write how many models run, and what the sign of the model at the cursor stands for."""
+        line = Text(self._summary)
+        row = self.table.current_row
+        if row is not None:
+            for condition in legend([row]):
+                line.append(f"  {condition}", "yellow")
+        self._static("#summary").update(line)
+
+    def _static(self, name: str) -> Static:
+        return self.screen_stack[0].query_one(name, Static)
+
+    # ------------------------------------------------------------ judging
+
+    def _judge(self) -> None:
+        """Judge in a thread what the question asks; an earlier one is given up."""
+        question, typed = self.question, self.typed
+        if not self.rows.question.asks_the_same(question):
+            self.rows = Rows(question)
+            self.table.mark_old()
+        rows = self.rows
+
+        def judge() -> None:
+            worker = get_current_worker()
+            for shown in rows.in_parts(question, typed):
+                if worker.is_cancelled:
+                    return
+                self.post_message(self.NewRows(question, shown))
+
+        self._judging = self._in_thread(judge, "rows")
+
+    def _in_thread(self, work: Callable[[], None], group: str) -> Worker[None]:
+        """Do the work in a thread, in place of other work of the group. A question that makes no
+        sense is told, and a bug ends the screen.
+        """
+
+        def told() -> None:
+            try:
+                work()
+            except Exception as error:
+                if not get_current_worker().is_cancelled:
+                    self.post_message(self.Refused(error))
+
+        return self.run_worker(told, group=group, thread=True, exclusive=True)
+
+    def on_browser_new_rows(self, message: NewRows) -> None:
+        """Show rows, unless the question has changed since."""
+        if message.question is not self.question:
+            return
+        shown = message.shown
+        self._summary = shown.summary
+        self.table.show_rows(shown.rows, shown.pace_title)
+        self._write_summary()
+        if self.answer is None:
+            self._ask_for_answer()
+
+    def on_browser_refused(self, message: Refused) -> None:
+        """Tell what makes no sense."""
+        if not isinstance(message.error, SelfhostError):
+            self.exit(message.error)
+            return
+        self._summary = sentence(message.error)
+        self.table.show_rows((), "")
+        self._write_summary()
+
+    def _ask(
+        self, stated: Mapping[str, object], machine: Machine | None = None
+    ) -> None:
+        """Ask another question, unless it makes no sense."""
+        try:
+            self.question = self.question.changed(stated, machine)
+        except SelfhostError as error:
+            self.notify(sentence(error), severity="warning", markup=False)
+            return
+        self._write_settings()
+        self._judge()
+        self.answer = None
+        self._ask_for_answer()
+
+    # ------------------------------------------------------------ the answer for one model
+
+    def on_model_table_moved(self, _message: ModelTable.Moved) -> None:
+        """Ask about the model at the cursor once the cursor rests."""
+        self._write_summary()
+        if self._move_timer is not None:
+            self._move_timer.stop()
+        self._move_timer = self.set_timer(_SECONDS_AFTER_MOVE, self._ask_for_answer)
+
+    def _ask_for_answer(self) -> None:
+        """Ask in a thread what `check` says of the model at the cursor."""
+        id = self.table.current_id
+        if id is None:
+            self.answer = None
+            self._static("#answer").update("")
+            return
+        question, rows = self.question, self.rows
+        width = self._answer_width()
+
+        def ask() -> None:
+            verdict = rows.verdict(question, id)
+            lines = drawn(rows.blocks(question, verdict), width)
+            if not get_current_worker().is_cancelled:
+                answer = Answer(id=id, verdict=verdict, lines=lines)
+                self.post_message(self.Answered(question, answer))
+
+        self._in_thread(ask, "answer")
+
+    def _answer_width(self) -> int:
+        """The columns that the answer has room for."""
+        if self.is_narrow:
+            return self.size.width - _EDGES
+        pane = self.screen_stack[0].query_one("#pane", VerticalScroll)
+        return pane.scrollable_content_region.width
+
+    def on_browser_answered(self, message: Answered) -> None:
+        """Show an answer, unless the question or the cursor has moved on."""
+        answer = message.answer
+        is_asked = message.question is self.question
+        if is_asked and answer.id == self.table.current_id:
+            self.answer = answer
+            self._static("#answer").update(answer.lines)
+            if isinstance(self.screen, AnswerScreen):
+                self.screen.show(answer.lines)
+
+    def on_model_table_opened(self, _message: ModelTable.Opened) -> None:
+        """Show the answer on a screen of its own."""
+        lines = Text("")
+        if self.answer is not None:
+            lines = self.answer.lines
+        self.push_screen(AnswerScreen(lines))
+
+    # ------------------------------------------------------------ keys
+
+    def action_focus_filter(self) -> None:
+        """Type words that each model must have."""
+        self.query_one("#filter", Input).focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Search once the typing rests."""
+        if event.input.id != "filter" or event.value == self.typed:
+            return
+        self.typed = event.value
+        if self._letter_timer is not None:
+            self._letter_timer.stop()
+        self._letter_timer = self.set_timer(_SECONDS_AFTER_LETTER, self._judge)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Go back to the table."""
+        if event.input.id == "filter":
+            self.table.focus()
+
+    def action_back(self) -> None:
+        """Go back to the table; there, take the filter away."""
+        if self.table.has_focus:
+            self.query_one("#filter", Input).value = ""
+        self.table.focus()
+
+    def action_choose(self, key: str) -> None:
+        """Choose among what a key changes."""
+        setting = self._setting(key)
+        chosen = setting.chosen(self.question.options)
+
+        def take(name: str | None) -> None:
+            if name is not None:
+                self._ask(setting.choices[name])
+
+        self.push_screen(ChoiceScreen(setting, chosen), take)
+
+    def _setting(self, key: str) -> Setting:
+        return next(setting for setting in self.settings if setting.key == key)
+
+    def action_show_all(self) -> None:
+        """Show all models, or only those that run."""
+        self._ask({"all": not self.question.options.all})
+
+    def action_step_context(self, step: int) -> None:
+        """Ask about the next longer or shorter context."""
+        tokens = self.question.next_context(step)
+        if tokens is None:
+            self.notify("there is no such context to step to; --context takes any")
+            return
+        self._ask({"context_tokens": tokens})
+
+    def action_ask_machine(self) -> None:
+        """Ask about another machine."""
+
+        def take(named: MachineNamed | None) -> None:
+            if named is not None:
+                stated = {"machine": named.text, "notes": named.notes}
+                self._ask(stated, named.machine)
+
+        self.push_screen(MachineScreen(self.question), take)
+
+    def action_copy_command(self) -> None:
+        """Copy the line that asks about the model in a shell."""
+        id = self.table.current_id
+        if id is not None:
+            self._copy(self.question.command(id))
+
+    def action_copy_lines(self) -> None:
+        """Copy the lines that download and run the model."""
+        if self.answer is None or not self.answer.verdict.commands:
+            self.notify("there is no line that runs this model here")
+            return
+        self._copy("\n".join(self.answer.verdict.commands))
+
+    def _copy(self, text: str) -> None:
+        """Put the text into the clipboard, by the terminal's OSC 52, and show it."""
+        self.copy_to_clipboard(text)
+        self.notify(text, title="copied", markup=False)
+
+    def action_show_help(self) -> None:
+        """Show what each key does."""
+        self.push_screen(HelpScreen())
+
+
+def drawn(blocks: Blocks, width: int) -> Text:
+    """The blocks as a terminal of that width shows them; a line to type is not broken."""
+    console = Console(width=width, force_terminal=True, color_system="truecolor")
+    lines = Drawn(blocks).__rich_console__(console, console.options)
+    return Text("\n").join(lines)
+
+
+# ---------------------------------------------------------------- screens above it
+
+
+class AnswerScreen(ModalScreen[None]):
+    """The answer for one model on the whole screen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q", "dismiss", "back"),
+        Binding("c", "app.copy_command", "copy command"),
+        Binding("C", "app.copy_lines", "copy lines that run it"),
+    ]
+
+    def __init__(self, lines: Text) -> None:
+        super().__init__()
+        self._answer_lines = lines
+
+    def compose(self) -> ComposeResult:
+        """The answer, to scroll in."""
+        with VerticalScroll():
+            yield Static(self._answer_lines, id="whole", markup=False)
+        yield Footer()
+
+    def show(self, lines: Text) -> None:
+        """Show another answer."""
+        self.query_one("#whole", Static).update(lines)
+
+
+class HelpScreen(ModalScreen[None]):
+    """What each key does."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q,question_mark", "dismiss", "back", key_display="esc")
+    ]
+
+    def compose(self) -> ComposeResult:
+        """The keys and the signs."""
+        with Vertical():
+            yield Static("selfhost browse: keys", classes="title")
+            yield Static(_HELP, markup=False)
+            yield Static("Escape: back", classes="hint")
+
+
+class ChoiceScreen(ModalScreen[str | None]):
+    """A list of the choices of one setting."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "dismiss", "back", show=False)
+    ]
+
+    def __init__(self, setting: Setting, chosen: str) -> None:
+        super().__init__()
+        self._setting = setting
+        self._chosen = chosen
+
+    def compose(self) -> ComposeResult:
+        """The choices, the present one marked by the cursor."""
+        with Vertical():
+            yield Static(self._setting.title, classes="title")
+            yield OptionList(*[Option(name, id=str(at)) for at, name in self._named()])
+            yield Static("Enter: take it · Escape: back", classes="hint")
+
+    def _named(self) -> list[tuple[int, str]]:
+        return list(enumerate(self._setting.choices))
+
+    def on_mount(self) -> None:
+        """Put the cursor on what is chosen."""
+        choices = self.query_one(OptionList)
+        choices.focus()
+        for at, name in self._named():
+            if name == self._chosen:
+                choices.highlighted = at
+
+    def on_key(self, event: Key) -> None:
+        """Go to the next choice that begins with the letter."""
+        letter = event.character
+        if letter is None or not letter.isalnum():
+            return
+        choices = self.query_one(OptionList)
+        begin = 0
+        if choices.highlighted is not None:
+            begin = choices.highlighted + 1
+        named = self._named()
+        for at, name in [*named[begin:], *named[:begin]]:
+            if name.lower().startswith(letter.lower()):
+                choices.highlighted = at
+                event.stop()
+                return
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Take the choice."""
+        self.dismiss(list(self._setting.choices)[event.option_index])
+
+
+class MachineNamed(Record):
+    """A machine with the words that named it; None: this one."""
+
+    text: str | None
+    machine: Machine
+    notes: tuple[str, ...]
+
+
+class MachineScreen(ModalScreen[MachineNamed | None]):
+    """Asks for the name of a machine, or for a description, until it is understood."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "back", show=False),
+        Binding("down", "enter_list", show=False),
+    ]
+
+    class Found(Message):
+        """The machine that was typed, or the sentence that says why there is none."""
+
+        def __init__(self, named: MachineNamed | None, problem: str) -> None:
+            super().__init__()
+            self.named = named
+            self.problem = problem
+
+    def __init__(self, question: Question) -> None:
+        super().__init__()
+        self._question = question
+        self._names = list(names())
+
+    def compose(self) -> ComposeResult:
+        """The field, the known machines that match, and what is wrong."""
+        options = self._question.options
+        hint = "empty: this machine; else a name, or as i5-8250U 16GB"
+        with Vertical():
+            yield Static("machine", classes="title")
+            yield Input(options.machine or "", placeholder=hint, id="machine")
+            yield OptionList(id="known")
+            yield Static(id="problem", markup=False)
+            yield Static(
+                "Enter: take it · ↓: known machines · Escape: back", classes="hint"
+            )
+
+    def on_mount(self) -> None:
+        """List what matches already."""
+        self._list_known(self._question.options.machine or "")
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """List the known machines that have the words typed."""
+        event.stop()
+        self._list_known(event.value)
+        self.query_one("#problem", Static).update("")
+
+    def _list_known(self, typed: str) -> None:
+        words = [units.canonical(word) for word in typed.split()]
+        known = self.query_one("#known", OptionList)
+        known.clear_options()
+        for name in self._names:
+            if all(word in units.canonical(name) for word in words):
+                known.add_option(Option(name))
+            if known.option_count == _MOST_NAMES:
+                break
+        known.display = known.option_count > 0
+
+    def action_enter_list(self) -> None:
+        """Move the cursor into the list of known machines."""
+        self.query_one("#known", OptionList).focus()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Take the known machine."""
+        self._find(str(event.option.prompt))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Take what was typed."""
+        event.stop()
+        self._find(event.value.strip())
+
+    def _find(self, typed: str) -> None:
+        """Find out in a thread which machine that is: a driver may have to be asked."""
+        text = typed or None
+        question = self._question
+
+        def find() -> None:
+            try:
+                options = question.changed({"machine": text}).options
+                machine = measured_where_unknown(options, one_machine(options))
+            except SelfhostError as error:
+                self.post_message(self.Found(None, sentence(error)))
+                return
+            named = MachineNamed(text=text, machine=machine, notes=options.notes)
+            self.post_message(self.Found(named, ""))
+
+        self.run_worker(find, thread=True, exclusive=True)
+
+    def on_machine_screen_found(self, message: Found) -> None:
+        """Go back with the machine, or say what is wrong."""
+        if message.named is None:
+            self.query_one("#problem", Static).update(message.problem)
+            self.query_one("#machine", Input).focus()
+        else:
+            self.dismiss(message.named)

@@ -1,0 +1,249 @@
+"""The table of `browse`: a row a model, of which only those on the screen are drawn.
+
+Verdicts go in, in the order to show; the cells are those of `selfhost list --wide`. Textual's own
+table holds every cell of every row, which takes most of a second for a catalogue, each time that
+the order changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.binding import Binding
+from textual.events import Click, Resize
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from ..judge.record import Verdict
+from ..reports.layout import Cells, clean
+from ..reports.list_text import row_cells
+from ..reports.model_figures import figures_of, table_of_paces
+from ..reports.screen import kept_columns, rich_style
+
+# between two columns
+_GAP = 2
+# the last column of the list, why a model stands where it does, is too wide for a screen with more
+_COLUMNS_LEFT_OUT = 1
+# the column that says where a model is held
+_PLACE = 3
+
+
+class ModelTable(ScrollView):
+    """A table with a cursor. It says `Moved` when the cursor stands on another model, and `Opened`
+    when a model is chosen by Enter or by a second click.
+    """
+
+    DEFAULT_CSS = """
+    ModelTable { overflow-x: hidden; scrollbar-size-vertical: 1; }
+    ModelTable > .table--header { text-style: bold; color: $text-muted; }
+    ModelTable > .table--cursor { background: $primary 40%; text-style: bold; }
+    ModelTable > .table--old { text-style: dim; }
+    """
+    COMPONENT_CLASSES = {"table--header", "table--cursor", "table--old"}
+    BINDINGS = [
+        Binding("up,k", "move(-1)", show=False),
+        Binding("down,j", "move(1)", show=False),
+        Binding("pageup", "turn_page(-1)", show=False),
+        Binding("pagedown,space", "turn_page(1)", show=False),
+        Binding("home", "move(-1_000_000)", show=False),
+        Binding("end", "move(1_000_000)", show=False),
+        Binding("enter", "open", "whole answer"),
+    ]
+
+    class Moved(Message):
+        """The cursor stands on another model; None: there is none."""
+
+        def __init__(self, id: str | None) -> None:
+            super().__init__()
+            self.id = id
+
+    class Opened(Message):
+        """The model at the cursor is chosen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: Sequence[Verdict] = ()
+        # all models are held in one place, so that no column says where
+        self._has_one_place = True
+        # the rows belong to an earlier question
+        self.is_old = False
+        self._pace_title = ""
+        self._place = 0
+        # by id; only of rows that were drawn
+        self._cells: dict[str, Cells] = {}
+        # of each column in cells of the terminal: a column grows and never shrinks
+        self._widths: dict[int, int] = {}
+        self._form = table_of_paces("listed wide", (), "")
+        self._shown_columns: list[int] = []
+        # by place: of the columns that are not empty
+        self._needed: dict[int, int] = {}
+
+    # ------------------------------------------------------------ what is shown
+
+    def show_rows(self, rows: Sequence[Verdict], pace_title: str) -> None:
+        """Show these rows; the cursor stays on its model where that is among them."""
+        id = self.current_id
+        if self.is_old or pace_title != self._pace_title:
+            self._forget_cells(pace_title)
+        self.rows = rows
+        self.is_old = False
+        self._place = 0
+        for place, row in enumerate(rows):
+            if row.model.id == id:
+                self._place = place
+        self._has_one_place = len({row.placement for row in rows}) < 2
+        self.virtual_size = Size(0, len(rows) + 1)
+        self._follow_cursor()
+        self._fit_columns()
+        self.refresh()
+        if self.current_id != id:
+            self.post_message(self.Moved(self.current_id))
+
+    def mark_old(self) -> None:
+        """Dim the rows: they answer an earlier question."""
+        self.is_old = True
+        self.refresh()
+
+    def _forget_cells(self, pace_title: str) -> None:
+        """Make every cell anew: the figures are others."""
+        self._pace_title = pace_title
+        self._cells.clear()
+        self._widths.clear()
+        self._form = table_of_paces("listed wide", (), pace_title)
+
+    @property
+    def current_row(self) -> Verdict | None:
+        """The row at the cursor; None of an empty table."""
+        if self._place < len(self.rows):
+            return self.rows[self._place]
+        return None
+
+    @property
+    def current_id(self) -> str | None:
+        """The id of the model at the cursor; None of an empty table."""
+        row = self.current_row
+        return None if row is None else row.model.id
+
+    # ------------------------------------------------------------ columns
+
+    def _fit_columns(self) -> None:
+        """Widen columns for the rows on the screen, and leave out those without room."""
+        for row in self._rows_on_screen():
+            self._widen_for(self._cells_of(row))
+        columns = self._form.columns[:-_COLUMNS_LEFT_OUT]
+        needed: dict[int, int] = {}
+        for at, column in enumerate(columns):
+            width = self._widths.get(at, 0)
+            is_told = at != _PLACE or not self._has_one_place
+            # a column of empty cells is not shown
+            if width and is_told:
+                needed[at] = max(width, cell_len(column.title))
+        self._shown_columns = kept_columns(self._form, needed, self.size.width)
+        self._needed = needed
+
+    def _widen_for(self, cells: Cells) -> None:
+        for at, cell in enumerate(cells):
+            self._widths[at] = max(self._widths.get(at, 0), cell_len(clean(cell)))
+
+    def _rows_on_screen(self) -> Sequence[Verdict]:
+        first = round(self.scroll_y)
+        return self.rows[first : first + self._page_rows]
+
+    @property
+    def _page_rows(self) -> int:
+        """How many rows the screen has room for under the titles."""
+        return max(1, self.size.height - 1)
+
+    def _cells_of(self, row: Verdict) -> Cells:
+        cells = self._cells.get(row.model.id)
+        if cells is None:
+            cells = row_cells(row, figures_of(row, self._pace_title))
+            self._cells[row.model.id] = cells
+        return cells
+
+    # ------------------------------------------------------------ drawing
+
+    def render_line(self, y: int) -> Strip:
+        """The line of the screen: the titles first, then a row each."""
+        base = self.rich_style
+        if y == 0:
+            style = base + self.get_component_rich_style("table--header")
+            titles = [column.title for column in self._form.columns]
+            return self._strip(titles, style)
+        place = round(self.scroll_y) + y - 1
+        if place >= len(self.rows):
+            return Strip.blank(self.size.width, base)
+        style = base
+        if self.is_old:
+            style += self.get_component_rich_style("table--old")
+        if place == self._place:
+            style += self.get_component_rich_style("table--cursor")
+        return self._strip(self._cells_of(self.rows[place]), style)
+
+    def _strip(self, cells: Sequence[str], style: Style) -> Strip:
+        """The cells of the columns that are shown, each as wide as its column."""
+        segments: list[Segment] = []
+        for at in self._shown_columns:
+            width = self._needed[at]
+            text = clean(cells[at])
+            if self._form.columns[at].right:
+                text = " " * (width - cell_len(text)) + text
+            cell_style = style + Style.parse(rich_style(cells[at]) or "none")
+            segments.append(Segment(set_cell_size(text, width), cell_style))
+            segments.append(Segment(" " * _GAP, style))
+        return Strip(segments).adjust_cell_length(self.size.width, style)
+
+    # ------------------------------------------------------------ moving
+
+    def action_move(self, rows: int) -> None:
+        """Move the cursor by so many rows, at most to the first or last."""
+        place = max(0, min(len(self.rows) - 1, self._place + rows))
+        if place != self._place:
+            self._place = place
+            self._follow_cursor()
+            self._fit_columns()
+            self.refresh()
+            self.post_message(self.Moved(self.current_id))
+
+    def action_turn_page(self, pages: int) -> None:
+        """Move the cursor by so many screens."""
+        self.action_move(pages * self._page_rows)
+
+    def action_open(self) -> None:
+        """Choose the model at the cursor."""
+        if self.current_id is not None:
+            self.post_message(self.Opened())
+
+    def _follow_cursor(self) -> None:
+        """Scroll so that the cursor is on the screen."""
+        first = round(self.scroll_y)
+        if self._place < first:
+            first = self._place
+        elif self._place >= first + self._page_rows:
+            first = self._place - self._page_rows + 1
+        self.scroll_to(y=first, animate=False, immediate=True)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Fit the columns to the rows that come into sight."""
+        super().watch_scroll_y(old_value, new_value)
+        self._fit_columns()
+
+    def on_resize(self, _event: Resize) -> None:
+        """Fit the columns to the new width."""
+        self._follow_cursor()
+        self._fit_columns()
+
+    def on_click(self, event: Click) -> None:
+        """Move the cursor to the row that was clicked, or choose it where it stands there."""
+        place = round(self.scroll_y) + event.y - 1
+        if event.y == 0 or place >= len(self.rows):
+            return
+        if place == self._place:
+            self.action_open()
+        else:
+            self.action_move(place - self._place)
