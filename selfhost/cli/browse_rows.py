@@ -23,9 +23,9 @@ from ..core.purposes import WORKLOAD_PURPOSES
 from ..core.quoting import shell_word
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload, as_typed
-from ..judge.record import Verdict
+from ..judge.record import MEMORY_CHECKS, Verdict
 from ..machine.record import Machine
-from ..reports.check_text import check_document
+from ..reports.check_text import check_document, otherwise_words
 from ..reports.layout import Blocks, clean, error_text
 from ..reports.list_text import summary_words
 from ..reports.words import Asked, pace_title
@@ -288,7 +288,8 @@ class Rows:
             workload_options=question.workload.options(),
             today=units.utc_today(),
         )
-        return check_document([verdict], asked)
+        verbose = question.options.verbose
+        return check_document([verdict], asked, verbose=verbose)
 
     def verdict(self, question: Question, id: str) -> Verdict:
         """The verdict of `selfhost check` on that model. Raises `SelfhostError`."""
@@ -297,6 +298,23 @@ class Rows:
         verdict = check_with(self.catalogue, meant, workload, machine)
         notes = (*question.options.notes, *verdict.first_notes)
         return verdict.replace(first_notes=notes)
+
+
+def may_fit(row: Verdict) -> bool:
+    """Whether the model fails on memory alone, so that it may fit in another type or context."""
+    return bool(row.failed) and set(row.failed) <= set(MEMORY_CHECKS)
+
+
+def condition_words(verdict: Verdict) -> str:
+    """What the model fits as, where it does not run as asked: `fits as Q3_K_M`; empty where it does
+    not fit at all.
+    """
+    if not may_fit(verdict):
+        return ""
+    for other in verdict.alternatives:
+        if other.id == verdict.model.id:
+            return f"fits as {otherwise_words(other, verdict)}"
+    return ""
 
 
 class _Order:

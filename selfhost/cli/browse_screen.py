@@ -40,10 +40,12 @@ from .browse_rows import (
     Rows,
     Setting,
     Shown,
+    condition_words,
+    may_fit,
     sentence,
     settings,
 )
-from .browse_table import ModelTable
+from .browse_table import FITS_IF, ModelTable
 
 # in a narrower terminal the answer has a screen of its own
 _COLUMNS_FOR_TWO = 100
@@ -54,12 +56,13 @@ _MOST_NAMES = 8
 # the padding of an answer and its scroll bar
 _EDGES = 3
 _HELP = """\
-/       filter: words of a name, a maker or a use, as `selfhost list` takes them
+/       filter: words of a name, a maker or a use, as for list
 Enter   leave the filter; in the table: the answer on the whole screen
 Escape  back to the table; in the table: no filter
 f       only what runs, or all models
 + -     a longer or a shorter context
-m       another machine: a known one, or a description such as i5-8250U 16GB
+m       another machine: a known one, or such as i5-8250U 16GB
+v       every figure of the answer with its source, as check -v
 c       copy the `selfhost check` line of the model
 C       copy the lines that download and run it
 q       quit
@@ -68,7 +71,8 @@ s sort    u use     p purpose    t type (quantization)
 l license    r runtime    each opens a list; a letter goes to its next entry
 
 Signs:  ✓ runs   ✗ does not run   ? cannot tell
-        ! runs, but with a condition, which stands above the table
+        ! runs, but with a condition   ↓ fits in another type or context
+        the line above the table says which, of the model at the cursor
 ~ is a likely pace. Dimmed rows answer the question before the last change."""
 
 
@@ -113,6 +117,7 @@ class Browser(App[Exception | None]):
         Binding("f", "show_all", show=False),
         Binding("c", "copy_command", "copy command"),
         Binding("C", "copy_lines", show=False),
+        Binding("v", "show_figures", show=False),
         Binding("escape", "back", show=False),
         Binding("question_mark", "show_help", "help", key_display="?"),
         Binding("q", "quit", "quit"),
@@ -135,6 +140,15 @@ class Browser(App[Exception | None]):
             self.question = question
             self.answer = answer
 
+    class Conditional(Message):
+        """What the model fits as that does not run as asked; empty: it fits in no way."""
+
+        def __init__(self, question: Question, id: str, words: str) -> None:
+            super().__init__()
+            self.question = question
+            self.id = id
+            self.words = words
+
     class Refused(Message):
         """The question makes no sense, or (`is_bug`) the program has a fault."""
 
@@ -154,6 +168,8 @@ class Browser(App[Exception | None]):
                 self.bind(setting.key, f"choose('{setting.key}')", show=False)
         self.answer: Answer | None = None
         self._summary = ""
+        # by id: what a model that does not run as asked fits as; empty of one that never does
+        self._conditions: dict[str, str] = {}
         self._judging: Worker[None] | None = None
         self._letter_timer: Timer | None = None
         self._move_timer: Timer | None = None
@@ -189,18 +205,23 @@ class Browser(App[Exception | None]):
         """Whether the answer has no room beside the table."""
         return self.size.width < _COLUMNS_FOR_TWO
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing is judged, and nothing waits to be."""
+        has_timer = self._letter_timer is not None or self._move_timer is not None
+        return not has_timer and all(worker.is_finished for worker in self.workers)
+
     def _write_settings(self) -> None:
         """Write the line of settings: each key with what it is set to."""
         options = self.question.options
         line = Text()
         for setting in self.settings:
-            line.append(f"{setting.key} ", "bold")
-            line.append(f"{setting.title} ", "dim")
-            line.append(setting.chosen(options).replace(" ", "\N{NO-BREAK SPACE}"))
+            line.append_text(
+                _setting_words(setting.key, setting.title, setting.chosen(options))
+            )
             line.append("  ")
-        line.append("+/- ", "bold")
-        line.append("context ", "dim")
-        line.append(f"{self.question.context_tokens:,}")
+        tokens = f"{self.question.context_tokens:,}"
+        line.append_text(_setting_words("+/-", "context", tokens))
         self._static("#settings").update(line)
 
     def _write_summary(self) -> None:
@@ -208,7 +229,11 @@ class Browser(App[Exception | None]):
         line = Text(self._summary)
         row = self.table.current_row
         if row is not None:
-            for condition in legend([row]):
+            conditions = legend([row])
+            fits = self._conditions.get(row.model.id)
+            if fits:
+                conditions = [f"{FITS_IF}: {fits}"]
+            for condition in conditions:
                 line.append(f"  {condition}", "yellow")
         self._static("#summary").update(line)
 
@@ -219,10 +244,12 @@ class Browser(App[Exception | None]):
 
     def _judge(self) -> None:
         """Judge in a thread what the question asks; an earlier one is given up."""
+        self._letter_timer = None
         question, typed = self.question, self.typed
         if not self.rows.question.asks_the_same(question):
             self.rows = Rows(question)
             self.table.mark_old()
+            self._conditions = {}
         rows = self.rows
 
         def judge() -> None:
@@ -293,6 +320,7 @@ class Browser(App[Exception | None]):
 
     def _ask_for_answer(self) -> None:
         """Ask in a thread what `check` says of the model at the cursor."""
+        self._move_timer = None
         id = self.table.current_id
         if id is None:
             self.answer = None
@@ -326,6 +354,37 @@ class Browser(App[Exception | None]):
             self._static("#answer").update(answer.lines)
             if isinstance(self.screen, AnswerScreen):
                 self.screen.show(answer.lines)
+            self._ask_for_conditions()
+
+    def _ask_for_conditions(self) -> None:
+        """Find out in a thread which models on the screen do not run as asked, but would fit in
+        another type or context.
+        """
+        question, rows = self.question, self.rows
+        ids: list[str] = []
+        for row in self.table.rows_on_screen():
+            if may_fit(row) and row.model.id not in self._conditions:
+                ids.append(row.model.id)
+
+        def ask() -> None:
+            worker = get_current_worker()
+            for id in ids:
+                if worker.is_cancelled:
+                    return
+                words = condition_words(rows.verdict(question, id))
+                self.post_message(self.Conditional(question, id, words))
+
+        if ids:
+            self._in_thread(ask, "conditions")
+
+    def on_browser_conditional(self, message: Conditional) -> None:
+        """Mark a model that fits under a condition."""
+        if not self.question.asks_the_same(message.question):
+            return
+        self._conditions[message.id] = message.words
+        if message.words:
+            self.table.mark_conditional(message.id)
+            self._write_summary()
 
     def on_model_table_opened(self, _message: ModelTable.Opened) -> None:
         """Show the answer on a screen of its own."""
@@ -378,6 +437,10 @@ class Browser(App[Exception | None]):
         """Show all models, or only those that run."""
         self._ask({"all": not self.question.options.all})
 
+    def action_show_figures(self) -> None:
+        """Show every figure of the answer, or only those that decide."""
+        self._ask({"verbose": not self.question.options.verbose})
+
     def action_step_context(self, step: int) -> None:
         """Ask about the next longer or shorter context."""
         tokens = self.question.next_context(step)
@@ -417,6 +480,13 @@ class Browser(App[Exception | None]):
     def action_show_help(self) -> None:
         """Show what each key does."""
         self.push_screen(HelpScreen())
+
+
+def _setting_words(key: str, title: str, chosen: str) -> Text:
+    """What a key changes and what it is set to, which stay on one line."""
+    words = Text.assemble((key, "bold"), " ", (title, "dim"), " ", chosen)
+    words.plain = words.plain.replace(" ", "\N{NO-BREAK SPACE}")
+    return words
 
 
 def drawn(blocks: Blocks, width: int) -> Text:
@@ -584,7 +654,9 @@ class MachineScreen(ModalScreen[MachineNamed | None]):
 
     def action_enter_list(self) -> None:
         """Move the cursor into the list of known machines."""
-        self.query_one("#known", OptionList).focus()
+        known = self.query_one("#known", OptionList)
+        known.highlighted = 0
+        known.focus()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Take the known machine."""

@@ -19,12 +19,14 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from ..judge.record import Verdict
-from ..reports.layout import Cells, clean
+from ..judge.record import Outcome, Verdict
+from ..reports.layout import Cells, Span, clean
 from ..reports.list_text import row_cells
 from ..reports.model_figures import figures_of, table_of_paces
 from ..reports.screen import kept_columns, rich_style
 
+# before a model that does not run as asked, and fits under a condition
+FITS_IF = Span("↓", Outcome.WARN)
 # between two columns
 _GAP = 2
 # the last column of the list, why a model stands where it does, is too wide for a screen with more
@@ -74,6 +76,8 @@ class ModelTable(ScrollView):
         self.is_old = False
         self._pace_title = ""
         self._place = 0
+        # the ids of models that fit under a condition
+        self._conditional: set[str] = set()
         # by id; only of rows that were drawn
         self._cells: dict[str, Cells] = {}
         # of each column in cells of the terminal: a column grows and never shrinks
@@ -86,15 +90,18 @@ class ModelTable(ScrollView):
     # ------------------------------------------------------------ what is shown
 
     def show_rows(self, rows: Sequence[Verdict], pace_title: str) -> None:
-        """Show these rows; the cursor stays on its model where that is among them."""
+        """Show these rows. The cursor stays on its model where that is among them; at the top it
+        stays at the top, for there better models are looked for.
+        """
         id = self.current_id
+        is_at_top = self._place == 0
         if self.is_old or pace_title != self._pace_title:
             self._forget_cells(pace_title)
         self.rows = rows
         self.is_old = False
         self._place = 0
         for place, row in enumerate(rows):
-            if row.model.id == id:
+            if row.model.id == id and not is_at_top:
                 self._place = place
         self._has_one_place = len({row.placement for row in rows}) < 2
         self.virtual_size = Size(0, len(rows) + 1)
@@ -109,10 +116,17 @@ class ModelTable(ScrollView):
         self.is_old = True
         self.refresh()
 
+    def mark_conditional(self, id: str) -> None:
+        """Mark the model: it does not run as asked, and fits under a condition."""
+        self._conditional.add(id)
+        self._cells.pop(id, None)
+        self.refresh()
+
     def _forget_cells(self, pace_title: str) -> None:
         """Make every cell anew: the figures are others."""
         self._pace_title = pace_title
         self._cells.clear()
+        self._conditional.clear()
         self._widths.clear()
         self._form = table_of_paces("listed wide", (), pace_title)
 
@@ -133,7 +147,7 @@ class ModelTable(ScrollView):
 
     def _fit_columns(self) -> None:
         """Widen columns for the rows on the screen, and leave out those without room."""
-        for row in self._rows_on_screen():
+        for row in self.rows_on_screen():
             self._widen_for(self._cells_of(row))
         columns = self._form.columns[:-_COLUMNS_LEFT_OUT]
         needed: dict[int, int] = {}
@@ -150,7 +164,8 @@ class ModelTable(ScrollView):
         for at, cell in enumerate(cells):
             self._widths[at] = max(self._widths.get(at, 0), cell_len(clean(cell)))
 
-    def _rows_on_screen(self) -> Sequence[Verdict]:
+    def rows_on_screen(self) -> Sequence[Verdict]:
+        """The rows that can be seen."""
         first = round(self.scroll_y)
         return self.rows[first : first + self._page_rows]
 
@@ -163,6 +178,8 @@ class ModelTable(ScrollView):
         cells = self._cells.get(row.model.id)
         if cells is None:
             cells = row_cells(row, figures_of(row, self._pace_title))
+            if row.model.id in self._conditional:
+                cells = (FITS_IF, *cells[1:])
             self._cells[row.model.id] = cells
         return cells
 

@@ -535,11 +535,28 @@ def _instead_blocks(verdict: Verdict, carry: str) -> Blocks:
 
 def _instead_row(other: Alternative, verdict: Verdict) -> tuple[str, ...]:
     """Its name with what is judged otherwise, its memory, pace and license, and why it is named."""
-    is_same_model = other.id == verdict.model.id
-    parts: list[str | None] = [other.id]
     license = units.short_license(other.license or "")
-    if is_same_model:
+    if other.id == verdict.model.id:
         license = ""
+    pace = ""
+    if other.speed is not None and other.speed.judged is not None:
+        pace = f"~{units.speed(other.speed.judged.likely)}"
+        if other.speed.each_of > 1:
+            pace += " each"
+    name = strong(f"{other.id} {otherwise_words(other, verdict)}".rstrip())
+    why = other.why
+    if other.speed is not None and other.speed.first_token_seconds is not None:
+        wait = units.duration(other.speed.first_token_seconds.likely)
+        why = f"first word after ~{wait}, {why}"
+    return name, memory_words(other.needs), pace, license, why
+
+
+def otherwise_words(other: Alternative, verdict: Verdict) -> str:
+    """What is judged otherwise than was asked: `Q4_K_M 28,416 tokens`; empty of another model in
+    the same context.
+    """
+    parts: list[str | None] = []
+    if other.id == verdict.model.id:
         parts += [other.quantization, other.finetune_method]
         if other.runtime not in (None, verdict.runtime):
             parts.append(f"with {other.runtime}")
@@ -550,17 +567,7 @@ def _instead_row(other: Alternative, verdict: Verdict) -> tuple[str, ...]:
         and context_tokens != verdict.context_tokens
     ):
         parts.append(units.tokens(context_tokens))
-    pace = ""
-    if other.speed is not None and other.speed.judged is not None:
-        pace = f"~{units.speed(other.speed.judged.likely)}"
-        if other.speed.each_of > 1:
-            pace += " each"
-    name = strong(" ".join(filter(None, parts)))
-    why = other.why
-    if other.speed is not None and other.speed.first_token_seconds is not None:
-        wait = units.duration(other.speed.first_token_seconds.likely)
-        why = f"first word after ~{wait}, {why}"
-    return name, memory_words(other.needs), pace, license, why
+    return " ".join(filter(None, parts))
 
 
 def _api_blocks(verdict: Verdict, today: str | None) -> Blocks:

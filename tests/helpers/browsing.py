@@ -1,0 +1,108 @@
+"""The screen of `selfhost browse` in tests: started without a terminal, and read as text."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from html import unescape
+from typing import TYPE_CHECKING, Any
+
+from selfhost.cli.asked import one_machine
+from selfhost.cli.browse_rows import BrowseOptions
+
+if TYPE_CHECKING:
+    from selfhost.cli.browse_screen import Browser
+
+_SECONDS_BETWEEN_LOOKS = 0.01
+_TEXT = re.compile(
+    r'<text[^>]* x="([\d.]+)"[^>]* clip-path="[^"]*-line-(\d+)\)">([^<]*)</text>'
+)
+# the width of a character in the drawing, by rich's `Console.export_svg`
+_CHARACTER = 12.2
+
+
+class Visit:
+    """A started screen, and the keys to press."""
+
+    def __init__(self, app: Browser, pilot: Any) -> None:
+        self.app = app
+        self._pilot = pilot
+
+    async def press(self, *keys: str) -> None:
+        """Press the keys one after the other, then wait until all is judged."""
+        await self._pilot.press(*keys)
+        await self.rest()
+
+    async def resize(self, columns: int, lines: int) -> None:
+        """Give the terminal another size."""
+        await self._pilot.resize_terminal(columns, lines)
+        await self.rest()
+
+    async def rest(self) -> None:
+        """Wait until nothing is judged any more."""
+        await self._pilot.pause()
+        while not self.app.is_at_rest:
+            await self._pilot.pause(_SECONDS_BETWEEN_LOOKS)
+        await self._pilot.pause()
+
+    async def pause(self) -> None:
+        """Let the screen go on for a moment."""
+        await self._pilot.pause(0.02)
+
+    async def quit(self) -> None:
+        """Press q, and wait for nothing."""
+        await self._pilot.press("q")
+
+    @property
+    def ids(self) -> list[str]:
+        """The models of the table, in its order."""
+        return [row.model.id for row in self.app.table.rows]
+
+    @property
+    def text(self) -> str:
+        """The screen as text, without the blanks at the ends of its lines."""
+        lines: dict[int, str] = {}
+        for x, line, text in _TEXT.findall(self.app.export_screenshot()):
+            before = lines.get(int(line), "")
+            column = round(float(x) / _CHARACTER)
+            lines[int(line)] = before.ljust(column) + unescape(text)
+        rows = [lines.get(at, "").rstrip() for at in range(max(lines) + 1)]
+        return "\n".join(rows).replace("\N{NO-BREAK SPACE}", " ")
+
+    @property
+    def answer(self) -> str:
+        """The answer beside the list."""
+        assert self.app.answer is not None
+        return self.app.answer.lines.plain
+
+
+def visit(
+    words: list[str],
+    do: Callable[[Visit], Awaitable[None]],
+    *,
+    columns: int = 130,
+    lines: int = 30,
+    waits: bool = True,
+) -> Browser:
+    """Start the screen with the words of a command line, do something there, and end it."""
+    from selfhost.cli.browse_screen import Browser
+
+    options = BrowseOptions.read("browse", words)
+    app = Browser(options, one_machine(options))
+
+    async def go() -> None:
+        async with _started(app, columns, lines) as started:
+            if waits:
+                await started.rest()
+            await do(started)
+
+    asyncio.run(go())
+    return app
+
+
+@asynccontextmanager
+async def _started(app: Browser, columns: int, lines: int) -> AsyncIterator[Visit]:
+    async with app.run_test(size=(columns, lines), notifications=True) as pilot:
+        yield Visit(app, pilot)
