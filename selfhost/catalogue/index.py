@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
-from typing import Any
 
 from ..core import tables
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
@@ -16,9 +15,11 @@ from ..core.records import Record, shortened, shown
 from ..core.stored import Store, folders_in_environment, shipped_store
 from ..core.tables import Document, TomlRow
 from ..core.units import canonical
+from .name_table import NAME_TABLE
 from .runtime import RuntimeSpec
 from .spec import ModelSpec, read_spec_file, stated_spec
 from .spec_values import SOURCES_ENDING
+from .uses import uses_table
 
 # words of a source where a successor follows from dates or our judgement, and no publisher names it
 _JUDGED = ("release dates", "our judgement")
@@ -79,7 +80,7 @@ class Catalogue:
         folder = ShippedSpecs(Store(shipped)) if shipped else _shipped()._shipped
         return cls(folder, [OwnSpecs(os.fspath(path)) for path in extra])
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         # another process opens it anew
         paths = [folder.path for folder in self._own]
         return partial(Catalogue.open, shipped=self.folder), (paths,)
@@ -118,16 +119,7 @@ class Catalogue:
     @cache  # noqa: B019 - a catalogue lives as long as the program
     def runtime(self, id: str) -> RuntimeSpec:
         """The runtime with this id. `WorkloadError` for none, `SpecError` for a wrong file."""
-        programs = self.common("programs")
-        stated = programs["program"].get(id)
-        if stated is not None:
-            values = _filled_from(programs["default"], {"id": id, **stated})
-            document = Document("specs/common/programs.toml", values)
-        elif id in self.runtime_ids():
-            document = tables.stored_table(self._shipped.store, f"runtimes/{id}")
-        else:
-            remedy = f"one of {', '.join(self.runtime_ids())}"
-            raise WorkloadError.of("runtime", f"{id!r} is not known", remedy)
+        document = self._runtime_document(id)
         root = document.root
         root.get("schema", "int")
         values = root.fields(RuntimeSpec)
@@ -137,11 +129,23 @@ class Catalogue:
         values["library"] = values["library"] or id
         return RuntimeSpec(**values)
 
+    def _runtime_document(self, id: str) -> Document:
+        """What states a runtime: a file of `runtimes/`, or a table of `common/programs.toml`."""
+        programs = self.common("programs")
+        stated = programs["program"].get(id)
+        if stated is not None:
+            values = _filled_from(programs["default"], {"id": id, **stated})
+            return Document("specs/common/programs.toml", values)
+        if id in self._shipped.runtime_names:
+            return tables.stored_table(self._shipped.store, f"runtimes/{id}")
+        known = ", ".join(self.runtime_ids())
+        raise WorkloadError.of("runtime", f"{id!r} is not known", f"one of {known}")
+
     @cache  # noqa: B019
     def runtime_ids(self) -> tuple[str, ...]:
         """Every runtime's id, sorted: files of `runtimes/`, tables of `common/programs.toml`."""
-        files = self._shipped.runtime_names
-        return tuple(sorted((*files, *self.common("programs")["program"])))
+        programs = self.common("programs")["program"]
+        return tuple(sorted((*self._shipped.runtime_names, *programs)))
 
     def common(self, name: str) -> TomlRow:
         """As `shipped_table`, of its own folder."""
@@ -181,19 +185,11 @@ class Catalogue:
         folders: Sequence[SpecFolder] = self._own[::-1] if is_own else self._folders
         for kind in kinds:
             for folder in folders:
-                names = folder.names("aliases" if kind == "aliases" else "whole")
-                if key not in names:
-                    continue
-                ids = names[key].split("/")
-                # a whole name that is an id means the models of that id alone
-                if kind == "ids" and canonical(ids[0]) != key:
-                    continue
+                ids = folder.ids_named(key, kind)
                 if len(ids) == 1:
                     return ids[0]
-                others = ", ".join(ids[:-1])
-                message = f'"{shortened(key)}" may mean {others} or {ids[-1]}'
-                remedy = "type one of these names in full"
-                raise UnknownModelError(message, nearest=ids, remedy=remedy)
+                if ids:
+                    raise _ambiguous(key, ids)
         return None
 
     def spellings(self, most_aliases: int | None = None) -> tuple[str, ...]:
@@ -240,15 +236,37 @@ class Catalogue:
         return line
 
 
+def _ambiguous(key: str, ids: Sequence[str]) -> UnknownModelError:
+    """The error for a name of several models."""
+    others = ", ".join(ids[:-1])
+    message = f'"{shortened(key)}" may mean {others} or {ids[-1]}'
+    remedy = "type one of these names in full"
+    return UnknownModelError(message, nearest=ids, remedy=remedy)
+
+
 class SpecFolder:
     """Specs by their ids: of each the path of its file, the record, and the names it answers to."""
 
-    path: str
-    # of each id, sorted, the path of its file
-    files: Mapping[str, str]
+    def __init__(self, path: str, files: Mapping[str, str]) -> None:
+        self.path = path
+        # of each id, sorted, the path of its file
+        self.files = files
+        self._specs: dict[str, ModelSpec] = {}
 
     def spec(self, id: str) -> ModelSpec:
         """The spec of that id. Raises `SpecError` with every fault of its file."""
+        if id in self._specs:
+            return self._specs[id]
+        document, spec = self._read(id)
+        if spec is not None and document.ok and id != spec.id:
+            document.add(("id",), *misnamed(spec.id, f"{id}.toml"))
+        if spec is None or not document.ok:
+            raise SpecError(document.problems)
+        self._specs[id] = spec
+        return spec
+
+    def _read(self, id: str) -> tuple[Document, ModelSpec | None]:
+        """The file of that id, and what is right in it; None where that is nothing."""
         raise NotImplementedError
 
     def names(self, wanted: str) -> Mapping[str, str]:
@@ -256,6 +274,17 @@ class SpecFolder:
         a repository, a title). Several ids are joined by `/`.
         """
         raise NotImplementedError
+
+    def ids_named(self, key: str, kind: str) -> Sequence[str]:
+        """The ids of the models that have that name, as one of "ids", "aliases" or "whole"."""
+        names = self.names("aliases" if kind == "aliases" else "whole")
+        if key not in names:
+            return ()
+        ids = names[key].split("/")
+        # a whole name that is an id means the models of that id alone
+        if kind == "ids" and canonical(ids[0]) != key:
+            return ()
+        return ids
 
     @property
     def outlines(self) -> Sequence[Outline]:
@@ -266,29 +295,26 @@ class ShippedSpecs(SpecFolder):
     """The specs that come with selfhost, in `models/OWNER/<id>.toml`, read in their stored form."""
 
     def __init__(self, store: Store) -> None:
-        self.store = store
-        self.path = store.folder
-        index = store.value("index", self._make_index)
-        self.runtime_names: Sequence[str] = index["runtimes"]
+        index = store.value("index", lambda: _index_of(store.folder))
         place = os.path.join(store.folder, "")
         if store.is_package:
             # faults name a file as a checkout has it
             place = "specs/"
-        self.files = {id: f"{place}{path}" for id, path in index["models"].items()}
+        files = {id: f"{place}{path}" for id, path in index["models"].items()}
+        super().__init__(store.folder, files)
+        self.store = store
+        self.runtime_names: Sequence[str] = index["runtimes"]
         self._rows = store.rows("models", self._make_rows)
-        self._specs: dict[str, ModelSpec] = {}
 
-    def spec(self, id: str) -> ModelSpec:
-        if id not in self._specs:
-            path = self.files[id]
-            values = self._rows[id]
-            if values is None:
-                # the file is no TOML: it says why
-                document = read_spec_file(path)
-            else:
-                document = Document(path, values, is_checked=self.store.is_package)
-            self._specs[id] = _checked_spec(id, document, stated_spec(document, path))
-        return self._specs[id]
+    def _read(self, id: str) -> tuple[Document, ModelSpec | None]:
+        path = self.files[id]
+        values = self._rows[id]
+        if values is None:
+            # the file is no TOML: it says why
+            document = read_spec_file(path)
+        else:
+            document = Document(path, values, is_checked=self.store.is_package)
+        return document, stated_spec(document, path)
 
     @cache  # noqa: B019 - a catalogue lives as long as the program
     def names(self, wanted: str) -> Mapping[str, str]:
@@ -310,16 +336,6 @@ class ShippedSpecs(SpecFolder):
         for name in self.runtime_names:
             tables.stored_table(self.store, f"runtimes/{name}")
 
-    def _make_index(self) -> TomlRow:
-        models = os.path.join(self.path, "models")
-        places: dict[str, str] = {}
-        for owner in _names_in(models, ""):
-            for id in _names_in(os.path.join(models, owner)):
-                places[id] = f"models/{owner}/{id}.toml"
-        runtimes = os.path.join(self.path, "runtimes")
-        names = _names_in(runtimes) if os.path.isdir(runtimes) else []
-        return {"models": dict(sorted(places.items())), "runtimes": names}
-
     def _make_rows(self) -> TomlRow:
         """What each file states, by id; None of a file that is no TOML."""
         rows: dict[str, TomlRow | None] = {}
@@ -333,18 +349,14 @@ class OwnSpecs(SpecFolder):
     """The files `<id>.toml` in one of the user's folders."""
 
     def __init__(self, path: str) -> None:
-        self.path = path
-        self.files = {id: os.path.join(path, f"{id}.toml") for id in _names_in(path)}
-        self._specs: dict[str, ModelSpec] = {}
+        files = {id: os.path.join(path, f"{id}.toml") for id in _names_in(path)}
+        super().__init__(path, files)
 
-    def spec(self, id: str) -> ModelSpec:
+    def _read(self, id: str) -> tuple[Document, ModelSpec | None]:
         from .spec_rules import read_model_spec
 
-        if id not in self._specs:
-            document = read_spec_file(self.files[id])
-            spec = read_model_spec(document, self.files[id])
-            self._specs[id] = _checked_spec(id, document, spec)
-        return self._specs[id]
+        document = read_spec_file(self.files[id])
+        return document, read_model_spec(document, self.files[id])
 
     @cached_property
     def faults(self) -> Mapping[str, Sequence[Problem]]:
@@ -374,13 +386,16 @@ class OwnSpecs(SpecFolder):
         return [Outline.of_row(row) for row in outlines_in(self._rows)]
 
 
-def _checked_spec(id: str, document: Document, spec: ModelSpec | None) -> ModelSpec:
-    """Return the spec. Raises `SpecError` where its file has faults or the name of another id."""
-    if spec is not None and document.ok and id != spec.id:
-        document.add(("id",), *misnamed(spec.id, f"{id}.toml"))
-    if spec is None or not document.ok:
-        raise SpecError(document.problems)
-    return spec
+def _index_of(folder: str) -> TomlRow:
+    """The paths of the models of a folder of specs, by their ids, and the names of its runtimes."""
+    models = os.path.join(folder, "models")
+    paths: dict[str, str] = {}
+    for owner in _names_in(models, ""):
+        for id in _names_in(os.path.join(models, owner)):
+            paths[id] = f"models/{owner}/{id}.toml"
+    runtimes = os.path.join(folder, "runtimes")
+    names = _names_in(runtimes) if os.path.isdir(runtimes) else []
+    return {"models": dict(sorted(paths.items())), "runtimes": names}
 
 
 # kinds of names that a folder of specs tells apart
@@ -422,7 +437,7 @@ def _repositories_of(values: TomlRow) -> list[str]:
     if "repository" not in values:
         return []
     repositories = [values["repository"]]
-    for form, other in tables.shipped_table("names")["other_repository"].items():
+    for form, other in NAME_TABLE.other_repository.items():
         for repository in [re.sub(form, other, known) for known in repositories]:
             if repository not in repositories:
                 repositories.append(repository)
@@ -447,43 +462,56 @@ def _hosted_names(id: str, values: TomlRow) -> list[str]:
             names.append(files["repository"])
     if "availability" in values:
         # openai/gpt-4o
-        names.append(f"{values['availability']['provider']}/{id}")
+        provider = values["availability"]["provider"]
+        names.append(f"{provider}/{id}")
     return names
 
 
-def outlines_in(rows: TomlRow) -> list[dict[str, object]]:
+def outlines_in(rows: TomlRow) -> list[TomlRow]:
     """Return the fields of each spec's `Outline`."""
-    kinds = tables.shipped_table("uses")["use"]
-    return [_outline(id, values or {}, kinds) for id, values in rows.items()]
+    return [_outline(id, values or {}) for id, values in rows.items()]
 
 
-def _outline(id: str, values: TomlRow, kinds: TomlRow) -> dict[str, object]:
-    served = values.get("availability", {})
-    upkeep = values.get("upkeep", {})
+def _outline(id: str, values: TomlRow) -> TomlRow:
     counts = values.get("parameters", {})
+    openness = values.get("openness", {})
+    upkeep = values.get("upkeep", {})
     uses = list(values.get("uses", ()))
-    main_use = uses[0] if uses else ""
-    successor = served.get("successor")
-    # where the successor stands, there is its source
-    place = "upkeep" if successor is None else "availability"
-    source = values.get("sources", {}).get(place, "")
+    successor = values.get("availability", {}).get("successor")
+    superseded_by = upkeep.get("superseded_by")
     return {
         "id": id,
         "family": values.get("family"),
         "modality": values.get("modality", "text"),
         "uses": uses or None,
-        "closed": values.get("openness", {}).get("weights") == "closed",
+        "closed": openness.get("weights") == "closed",
         "parameters_total": counts.get("total"),
         "parameters_active": counts.get("active"),
         "parameters_read": _parameters_read(counts, values.get("architecture")),
         "released": values.get("released"),
-        "superseded_by": upkeep.get("superseded_by"),
+        "superseded_by": superseded_by,
         "aliases": list(values.get("aliases", ())),
-        "next": successor or upkeep.get("superseded_by"),
-        "next_is_judged": not source or any(words in source for words in _JUDGED),
-        "purpose": kinds.get(main_use, {}).get("purpose", "general"),
+        "next": successor or superseded_by,
+        "next_is_judged": _is_next_judged(values, successor),
+        "purpose": _purpose(uses),
         "tuned_from": values.get("tuned_from"),
     }
+
+
+def _is_next_judged(values: TomlRow, successor: str | None) -> bool:
+    """Whether the spec says what comes after a model, and its publisher does not."""
+    # where the successor stands, there is its source
+    place = "upkeep" if successor is None else "availability"
+    source = values.get("sources", {}).get(place, "")
+    return not source or any(words in source for words in _JUDGED)
+
+
+def _purpose(uses: Sequence[str]) -> str:
+    """What a model was made for, by its main use."""
+    known = uses_table().use
+    if not uses or uses[0] not in known:
+        return "general"
+    return known[uses[0]].purpose or "general"
 
 
 def _parameters_read(counts: TomlRow, architecture: TomlRow | None) -> int | None:
@@ -491,18 +519,18 @@ def _parameters_read(counts: TomlRow, architecture: TomlRow | None) -> int | Non
     used: int | None = counts.get("active") or counts.get("total")
     if used is None or architecture is None:
         return None
-    vocabulary: int = architecture.get("vocabulary", 0)
-    looked_up: int = 0
+    width: int = architecture["embedding_length"]
     # a tied table is the output matrix, too, which each token reads whole
-    if not architecture.get("tied_embeddings"):
-        looked_up += vocabulary * architecture["embedding_length"]
-    per_layer_length: int = architecture.get("per_layer_embedding_length", 0)
-    looked_up += vocabulary * per_layer_length * architecture["layers"]
+    if architecture.get("tied_embeddings"):
+        width = 0
+    per_layer: int = architecture.get("per_layer_embedding_length", 0)
+    width += per_layer * architecture["layers"]
+    vocabulary: int = architecture.get("vocabulary", 0)
     encoders: int = counts.get("encoders", 0)
-    return used - encoders - looked_up
+    return used - encoders - vocabulary * width
 
 
-def _filled_from(default: TomlRow, stated: TomlRow) -> dict[str, Any]:
+def _filled_from(default: TomlRow, stated: TomlRow) -> TomlRow:
     """The stated values of a program, each table of them over the same table of the default."""
     values = {**default, **stated}
     for key, table in default.items():
