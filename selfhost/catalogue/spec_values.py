@@ -11,7 +11,15 @@ from functools import lru_cache
 from ..core.records import Record, Stated, TextForm
 from ..core.tables import expression, shipped_record, shipped_table
 from .name_table import NAME_TABLE
-from .uses import uses_table
+
+
+def row_names(table: str, section: str = "") -> tuple[str, ...]:
+    """The names of the rows of a shipped table, or of a section of one, whose values are read one
+    at a time or by another package.
+    """
+    rows = shipped_table(table)
+    return tuple(rows[section] if section else rows)
+
 
 SCHEMA = 1
 # of the file beside `<id>.toml` that says where its facts come from
@@ -26,7 +34,7 @@ ONE_AT_A_TIME = ("image", "video", "music")
 # the use of a model that continues text and follows no instructions
 BASE = "base"
 # what a model may be for
-USES = tuple(uses_table().use)
+USES = row_names("uses", "use")
 # of the weights, the code or the data, what was published
 OPENNESS = ("published", "partial", "closed", "unknown")
 INPUTS = ("text", "image", "audio", "video", "document")
@@ -74,14 +82,6 @@ class QuantizationNames(Stated):
     bare: Mapping[str, str]
     same: Mapping[str, tuple[str, ...]]
     spelled: Mapping[str, str]
-
-
-def row_names(table: str, section: str = "") -> tuple[str, ...]:
-    """The names of the rows of a shipped table, or of a section of one, whose values are read one
-    at a time or by another package.
-    """
-    rows = shipped_table(table)
-    return tuple(rows[section] if section else rows)
 
 
 NAMES = shipped_record(QuantizationNames, "quantizations", "names")
