@@ -7,9 +7,9 @@ its names. The tables of names are in `specs/common/model_types.toml` and `confi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .config_tables import (
     ConfigClass,
@@ -56,18 +56,16 @@ class Keys(Sizes):
         if not isinstance(values, dict):
             what = "a list" if isinstance(values, list) else "a single value"
             refuse(path, "no-config", what=f"it is {what}, not an object")
-        self.outer: dict[str, Any] = values
-        self.inner: dict[str, Any] = {}
-        nest = _nest_of(values)
-        if nest is not None:
-            self.inner = values[nest]
-        if not _describes_a_model(values, nest, self.inner or values):
+        text_model = _text_model_in(values)
+        self.outer: JsonValues = values
+        self.inner: JsonValues = text_model or {}
+        if not _describes_a_model(values, text_model):
             seen = listed(map(clean, values), 4)
             what = f"it has the keys {seen}" if seen else "it is empty"
             refuse(path, "no-config", what=what)
         # some files repeat the text model's keys at the top, and nest no more than its name
-        has_layers = not values.keys().isdisjoint(TABLES.sizes["layers"])
-        self.nested = bool(self.inner) and not has_layers
+        repeats_keys = _has_any(values, TABLES.sizes["layers"])
+        self.nested = bool(self.inner) and not repeats_keys
         self._find_type()
         self.understood: set[str] = set()
         self.names_of(TABLES.keys.read)
@@ -94,7 +92,22 @@ class Keys(Sizes):
 
     def _read_values(self) -> None:
         """Set those of the text model: as written, then by its class, each under both its names."""
-        outer = self.outer
+        values = self._written_values()
+        self.written = frozenset(values)
+        named = self.written.union(map(self._other_name, values))
+        for key, default in self.defaults.items():
+            if named.isdisjoint((key, self._other_name(key))):
+                values[key] = default
+        for name, other in self.names.items():
+            if name in values:
+                values.setdefault(other, values[name])
+            if other in values:
+                values.setdefault(name, values[other])
+        self.values = values
+
+    def _written_values(self) -> dict[str, object]:
+        """The values of the text model as they stand in the file."""
+        outer = dict(self.outer)
         if self.nested:
             inherited = TABLES.keys.inherited
             outer = {key: outer[key] for key in inherited if key in outer}
@@ -103,17 +116,11 @@ class Keys(Sizes):
             part = values.get(key)
             if isinstance(part, dict):
                 values = {**part, **values}
-        self.written = frozenset(values)
-        named = self.written.union(self.names.get(key, key) for key in values)
-        for key, default in self.defaults.items():
-            if named.isdisjoint((key, self.names.get(key, key))):
-                values[key] = default
-        for name, other in self.names.items():
-            if name in values:
-                values.setdefault(other, values[name])
-            if other in values:
-                values.setdefault(name, values[other])
-        self.values = values
+        return values
+
+    def _other_name(self, key: str) -> str:
+        """What the class calls a key of the file; the key itself where that is its name."""
+        return self.names.get(key, key)
 
     def _read_class_name(self) -> None:
         """Set what the name of the class tells."""
@@ -139,9 +146,7 @@ class Keys(Sizes):
             return True
         # ChatGLM names its bare class, and generates with that of auto_map
         mapped = self.outer.get("auto_map")
-        if not isinstance(mapped, dict):
-            return False
-        return not mapped.keys().isdisjoint(TABLES.classes.writing)
+        return isinstance(mapped, dict) and _has_any(mapped, TABLES.classes.writing)
 
     def names_of(self, keys: Sequence[str]) -> list[str]:
         """Every name of each key, by the table of sizes; all of them count as understood."""
@@ -151,7 +156,7 @@ class Keys(Sizes):
         self.understood.update(names)
         return names
 
-    def per_layer(self, *keys: str) -> Any:
+    def per_layer(self, *keys: str) -> Sequence[object] | None:
         """A list, or a text, with one entry per layer; None where the key is missing or empty."""
         value = self.get(*keys)
         if not value:
@@ -165,10 +170,11 @@ class Keys(Sizes):
         value = self.get(key)
         if value is None:
             return None
-        numbers = value if isinstance(value, list) else [value]
-        for number in numbers:
+        numbers: list[int] = []
+        for number in value if isinstance(value, list) else [value]:
             if type(number) is not int or number < 0:
                 raise Unclear(f"{key} is {short(value)}, not numbers of layers")
+            numbers.append(number)
         return numbers
 
     def published_type(self) -> PublishedType:
@@ -176,10 +182,11 @@ class Keys(Sizes):
         stated = self.get("torch_dtype", "dtype")
         for key in ("torch_dtype", "dtype"):
             stated = stated or self.outer.get(key)
-        if not isinstance(stated, str):
-            return PublishedType(None, stated)
-        types = model_files().torch_types
-        return PublishedType(types.get(stated.removeprefix("torch.")), stated)
+        dtype = None
+        if isinstance(stated, str):
+            name = stated.removeprefix("torch.")
+            dtype = model_files().torch_types.get(name)
+        return PublishedType(dtype, stated)
 
     # keys that nothing reads
 
@@ -215,7 +222,7 @@ class Keys(Sizes):
         idle = self.matter.union(self._class.idle)
         odd = set()
         for key, value in self.values.items():
-            if not idle.isdisjoint((key, self.names.get(key, key))):
+            if key in idle or self._other_name(key) in idle:
                 continue
             if isinstance(value, dict) or value in _NOTHING:
                 continue
@@ -257,24 +264,28 @@ def _harmless() -> re.Pattern[str]:
     return _any_of((words, names, *keys.harmless_patterns))
 
 
-def _nest_of(values: Mapping[str, Any]) -> str | None:
-    """The key under which the configuration of the text model stands; None: at the top."""
+def _has_any(values: JsonValues, keys: Iterable[str]) -> bool:
+    """Whether the values have one of these keys."""
+    return not values.keys().isdisjoint(keys)
+
+
+def _text_model_in(values: JsonValues) -> JsonValues | None:
+    """The configuration of the text model inside that of the whole; None: it stands at the top."""
     for key in TABLES.keys.nests:
-        if isinstance(values.get(key), dict):
-            return key
+        nested = values.get(key)
+        if isinstance(nested, dict):
+            return nested
     return None
 
 
-def _describes_a_model(
-    values: Mapping[str, Any], nest: str | None, text_model: Mapping[str, Any]
-) -> bool:
+def _describes_a_model(values: JsonValues, text_model: JsonValues | None) -> bool:
     """Whether a file has two of the keys of its type, its nested configuration and its class, or
     those of its sizes.
     """
-    signs = [values.get("model_type"), nest, values.get("architectures")]
+    is_nested = text_model is not None
+    signs = (values.get("model_type"), is_nested, values.get("architectures"))
     if sum(map(bool, signs)) >= 2:
         return True
-    sizes = TABLES.sizes
-    layers = (*sizes["layers"], "hybrid_override_pattern", "layers_block_type")
-    has_layers = any(key in text_model for key in layers)
-    return has_layers and any(key in text_model for key in sizes["width"])
+    keys = text_model or values
+    layers = (*TABLES.sizes["layers"], "hybrid_override_pattern", "layers_block_type")
+    return _has_any(keys, layers) and _has_any(keys, TABLES.sizes["width"])

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..catalogue.architecture import (
     MAX_LAYERS,
@@ -21,12 +21,13 @@ from ..catalogue.architecture import (
     Recurrent,
 )
 from ..catalogue.spec import INCOMPLETE
+from ..core.records import Values
 from ..core.tables import TomlRow
 from ..needs.tensors import architectures
 from .config_keys import TABLES, Keys
 from .config_weights import Stored
 from .sizes import Unclear, grouped, most_heads, refuse_contradictions
-from .source import listed, reason, refuse, short
+from .source import JsonValues, listed, reason, refuse, short
 
 # kinds of layers that attend; "hybrid" keeps a state, too
 _ATTENDING = ("full", "sliding", "cross", "hybrid")
@@ -176,7 +177,7 @@ def _every(keys: Keys, every: int, kind: str, others: str) -> list[str]:
     return [others if number % every else kind for number in numbers]
 
 
-def _listed_kinds(keys: Keys, names: Sequence[Any]) -> list[str]:
+def _listed_kinds(keys: Keys, names: Sequence[object]) -> list[str]:
     """The kinds of layers by their names in the file."""
     if isinstance(names, list):
         # the keys of recurrent layers stand in the file whether or not the list has any
@@ -232,11 +233,7 @@ def _spread_own_sizes(keys: Keys, kinds: Sequence[str]) -> None:
     """List for each layer the sizes that some have otherwise: by a table of transformers 5.23, or
     those without a window (Gemma 4).
     """
-    by_layer = keys.get("per_layer_config") or {}
-    rows = by_layer.values() if isinstance(by_layer, dict) else [by_layer]
-    for row in rows:
-        if not isinstance(row, dict) or not row.keys() <= set(_OWN_SIZES):
-            raise Unclear(f"per_layer_config is {short(by_layer)}, not understood")
+    by_layer = _sizes_by_layer(keys)
     full = _sizes_of_full_layers(keys)
     if not by_layer and not full:
         return
@@ -249,6 +246,17 @@ def _spread_own_sizes(keys: Keys, kinds: Sequence[str]) -> None:
                 size = full[key]
             sizes.append(size)
         keys.values[key] = sizes
+
+
+def _sizes_by_layer(keys: Keys) -> Mapping[str, JsonValues]:
+    """The sizes that `per_layer_config` states, by the number of the layer."""
+    stated = keys.get("per_layer_config") or {}
+    rows = stated.values() if isinstance(stated, dict) else [stated]
+    for row in rows:
+        if not isinstance(row, dict) or not row.keys() <= set(_OWN_SIZES):
+            raise Unclear(f"per_layer_config is {short(stated)}, not understood")
+    assert isinstance(stated, dict)
+    return stated
 
 
 def _sizes_of_full_layers(keys: Keys) -> dict[str, int | None]:
@@ -504,7 +512,7 @@ class _Layer:
 # tables, and layers that are counted apart
 
 
-def _tables(keys: Keys, row: _Row) -> dict[str, Any]:
+def _tables(keys: Keys, row: _Row) -> Values:
     """The tables of tokens and positions and their type, as fields of `Architecture`."""
     context = keys.size("context")
     if context is None:
@@ -534,7 +542,7 @@ def _tables(keys: Keys, row: _Row) -> dict[str, Any]:
     }
 
 
-def _layers_apart(keys: Keys) -> dict[str, Any]:
+def _layers_apart(keys: Keys) -> Values:
     """Layers and parts of layers that are counted apart, as fields of `Architecture`."""
     deepstack = deepstack_layers(keys.outer.get("vision_config"))
     return {

@@ -10,7 +10,6 @@ gguf-py/gguf/constants.py. What does not follow raises `Unclear`, what no conver
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ..catalogue.architecture import (
     MAX_LAYERS,
@@ -19,6 +18,7 @@ from ..catalogue.architecture import (
     FeedForward,
     Recurrent,
 )
+from ..core.records import Values
 from ..needs.tensors import ArchitectureRow, architectures
 from .gguf_header import Header, Tensor
 from .sizes import (
@@ -179,7 +179,7 @@ class _Layer:
         if model.get("attention.compress_ratios") is not None:
             return self._compressed_attention(heads)
         kv_heads = model.number("attention.head_count_kv", layer=self.number)
-        sizes: dict[str, Any] = {}
+        sizes: Values = {}
         if not slides and self.has("attn_kv_b.weight"):
             # files of before April 2025 unpack the latent, and keep keys and values of every head
             sizes = model.sizes(_TABLE.latent)
@@ -425,7 +425,7 @@ def _cache_layers(model: GgufModel) -> int | None:
     return layers - shared if shared else None
 
 
-def _tables(model: GgufModel) -> dict[str, Any]:
+def _tables(model: GgufModel) -> Values:
     """The context, and rows of the tables of tokens, token types and positions, as fields of
     `Architecture`.
     """
@@ -460,11 +460,11 @@ def _tables(model: GgufModel) -> dict[str, Any]:
 
 def _differences_from_row(
     model: GgufModel, attention: Sequence[Attention], *, has_states: bool
-) -> dict[str, Any]:
+) -> Values:
     """What the file's tensors have otherwise than those of its row, as fields of `Architecture`."""
     row = model.row
     names = model.shapes.keys()
-    fields: dict[str, Any] = {}
+    fields: Values = {}
     if row.gate_varies:
         gate = model.layer(0).gate()
         if gate is not None and gate != row.gate:

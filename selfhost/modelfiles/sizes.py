@@ -8,7 +8,7 @@ or one for each layer, and groups of equal layers. What does not follow from the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ..catalogue.architecture import (
     MAX_LAYERS,
@@ -18,6 +18,7 @@ from ..catalogue.architecture import (
     Recurrent,
 )
 from ..catalogue.spec_rules import misfits
+from ..core.records import Values
 from .source import JsonValues, short
 
 _Part = TypeVar("_Part", Attention, Recurrent, FeedForward)
@@ -60,14 +61,14 @@ class Sizes:
         """How the file may write these keys."""
         raise NotImplementedError
 
-    def _named_values(self, keys: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    def _named_values(self, keys: Sequence[str]) -> Iterator[tuple[str, object]]:
         """The names of these keys that have a value, each with it."""
         for name in self.names_of(keys):
             value = self.values.get(name)
             if value is not None:
                 yield name, value
 
-    def get(self, *keys: str) -> Any:
+    def get(self, *keys: str) -> object:
         """The value of the first of these keys that has one; None without one."""
         for _, value in self._named_values(keys):
             return value
@@ -123,11 +124,11 @@ class Sizes:
         what = "missing" if value is None else "0"
         raise Unclear(f"{self.stated(*keys)} is {what}")
 
-    def sizes(self, keys: Mapping[str, str]) -> dict[str, Any]:
+    def sizes(self, keys: Mapping[str, str]) -> Values:
         """The sizes of a layer, as fields of its record, by the key of each."""
         return {name: self.needed(key) for name, key in keys.items()}
 
-    def groups(self, key: str, used_key: str) -> dict[str, Any]:
+    def groups(self, key: str, used_key: str) -> Values:
         """How many groups of experts a token chooses from, and how many of them it uses, as fields
         of `FeedForward`.
         """

@@ -21,7 +21,7 @@ from ..core.templates import fill
 from .tables import model_files
 
 # the keys of a JSON file of a model, of which nothing is known yet
-JsonValues = Mapping[str, Any]
+JsonValues = Mapping[str, object]
 # a thousand times as many as the largest model of 2026 has
 MAX_PARAMETERS = 10**16
 # how a downloader marks what it has not finished: Hugging Face, curl and wget, browsers, aria2
