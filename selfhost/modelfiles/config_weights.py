@@ -8,7 +8,6 @@ of QUANTIZATIONS, or why it is not known.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from ..catalogue.spec_values import PACKED, mlx_scheme, scheme_of
 from ..core.records import Record
@@ -43,65 +42,124 @@ def stored_of(keys: Keys) -> Stored:
     if mlx:
         return _stored_by_mlx(mlx, keys)
     key = "quantization_config"
-    config = keys.outer.get(key) or keys.values.get(key)
-    if not config:
-        return Stored(name=keys.published_type().dtype, quantized=False)
-    if not isinstance(config, Mapping):
+    stated = keys.outer.get(key) or keys.values.get(key)
+    if not stated:
+        dtype = keys.published_type().dtype
+        return Stored(name=dtype, quantized=False)
+    if not isinstance(stated, dict):
         # a method that is not understood
-        config = {key: config}
-    return _stored_by_config(config, has_experts=bool(keys.get("experts")))
+        stated = {key: stated}
+    config = _QuantizationConfig(stated)
+    return config.stored(has_experts=bool(keys.get("experts")))
 
 
-def _stored_by_config(config: JsonValues, *, has_experts: bool) -> Stored:
-    """How weights are stored by a `quantization_config`."""
-    method = config.get("quant_method")
-    if not method and config.get("quant_algo"):
-        method = "modelopt"
-    layout = _layout_of(str(method or None), config)
-    name = layout.name
-    if name is None:
-        return _not_understood(layout.key, config)
-    quantizer = "modelopt" if method == "modelopt" else None
-    # gpt-oss: the experts alone
-    if method == "mxfp4" or (has_experts and _leaves_experts_alone(config)):
-        return Stored(name=name, quantizer=quantizer, experts=name)
-    wide_key = _key_of_wide_matrices(config)
-    if wide_key is not None:
-        return _not_understood(wide_key, config)
-    return Stored(name=name, quantizer=quantizer, matrices=name)
+class _Layout(Record):
+    """The key that tells the layout, and its name, None where it is not understood."""
+
+    key: str
+    name: str | None
 
 
-def _not_understood(key: str, config: JsonValues) -> Stored:
-    return Stored(why=reason("quantization", key=key, value=short(config.get(key))))
+class _QuantizationConfig:
+    """A `quantization_config` by its keys. `method`: that of quantization, "None" without one."""
 
+    def __init__(self, values: JsonValues) -> None:
+        self.values = values
+        method = values.get("quant_method")
+        if not method and values.get("quant_algo"):
+            method = "modelopt"
+        self.method = str(method or None)
 
-# modules that were left in the type of training
+    def stored(self, *, has_experts: bool) -> Stored:
+        """How the weights are stored. `has_experts`: the model is a mixture."""
+        layout = self._layout()
+        name = layout.name
+        if name is None:
+            return self._not_understood(layout.key)
+        quantizer = "modelopt" if self.method == "modelopt" else None
+        # gpt-oss: the experts alone
+        if self.method == "mxfp4" or (has_experts and self._leaves_experts_alone()):
+            return Stored(name=name, quantizer=quantizer, experts=name)
+        wide_key = self._key_of_wide_matrices()
+        if wide_key is not None:
+            return self._not_understood(wide_key)
+        return Stored(name=name, quantizer=quantizer, matrices=name)
 
+    def _not_understood(self, key: str) -> Stored:
+        value = short(self.values.get(key))
+        return Stored(why=reason("quantization", key=key, value=value))
 
-def _left_out(config: JsonValues) -> dict[str, object]:
-    """The lists of what was left in the type of training, by their keys."""
-    stated = {key: config.get(key) for key in _TABLE.left_out}
-    return {key: names for key, names in stated.items() if names is not None}
+    def _is_true(self, *keys: str) -> bool:
+        """Whether one of these keys is true, and no other value that counts as true."""
+        return any(self.values.get(key) is True for key in keys)
 
+    # modules that were left in the type of training
 
-def _leaves_experts_alone(config: JsonValues) -> bool:
-    """Whether all but the experts was left in the type of training (Kimi K2.5)."""
-    pattern = re.compile(_TABLE.experts_alone)
-    for names in _left_out(config).values():
-        if isinstance(names, list) and any(pattern.search(str(name)) for name in names):
-            return True
-    return False
+    def _left_out(self) -> dict[str, object]:
+        """The lists of what was left in the type of training, by their keys."""
+        stated = {key: self.values.get(key) for key in _TABLE.left_out}
+        return {key: names for key, names in stated.items() if names is not None}
 
+    def _leaves_experts_alone(self) -> bool:
+        """Whether all but the experts was left in the type of training (Kimi K2.5)."""
+        pattern = re.compile(_TABLE.experts_alone)
+        for names in self._left_out().values():
+            if not isinstance(names, list):
+                continue
+            if any(pattern.search(str(name)) for name in names):
+                return True
+        return False
 
-def _key_of_wide_matrices(config: JsonValues) -> str | None:
-    """The key that leaves matrices of the blocks in the type of training; None for none."""
-    for key, names in _left_out(config).items():
-        if not _are_outside_blocks(key, names):
-            return key
-    for key in _TABLE.own_types:
-        if config.get(key):
-            return key
-    return None
+    def _key_of_wide_matrices(self) -> str | None:
+        """The key that leaves matrices of the blocks in the type of training; None for none."""
+        for key, names in self._left_out().items():
+            if not _are_outside_blocks(key, names):
+                return key
+        for key in _TABLE.own_types:
+            if self.values.get(key):
+                return key
+        return None
+
+    # the layout of narrow weights
+
+    def _layout(self) -> _Layout:
+        """The layout by the method of quantization, and by the keys that this method reads."""
+        rule = _TABLE.layouts.get(self.method)
+        if rule is not None:
+            value = str(self.values.get(rule.key))
+            return _Layout(key=rule.key, name=rule.names.get(value))
+        if self.method in ("gptq", "awq"):
+            bits = self.values.get("bits", 4)
+            group = self.values.get("group_size", 128)
+            name = _packed(f"{self.method}-{bits}bit", group)
+            return _Layout(key="group_size" if bits == 4 else "bits", name=name)
+        if self.method == "compressed-tensors":
+            return _Layout(key="config_groups", name=self._compressed_name())
+        if self.method == "bitsandbytes":
+            return _Layout(key="load_in_4bit", name=self._bitsandbytes_name())
+        return _Layout(key="quant_method", name=None)
+
+    def _bitsandbytes_name(self) -> str | None:
+        if self._is_true("load_in_4bit", "_load_in_4bit"):
+            is_double = self._is_true("bnb_4bit_use_double_quant")
+            return "nf4-double" if is_double else "nf4"
+        if self._is_true("load_in_8bit"):
+            return "int8"
+        return None
+
+    def _compressed_name(self) -> str | None:
+        """llm-compressor with one type for all linear layers (compressed-tensors 0.12)."""
+        groups = self.values.get("config_groups")
+        if not isinstance(groups, dict) or len(groups) != 1:
+            return None
+        (group,) = groups.values()
+        if not isinstance(group, dict) or group.get("targets") != ["Linear"]:
+            return None
+        layout = str(group.get("format") or self.values.get("format"))
+        if layout in ("nvfp4-pack-quantized", "mxfp4-pack-quantized"):
+            return layout.partition("-")[0]
+        weights = group.get("weights")
+        return _linear_name(weights if isinstance(weights, dict) else {})
 
 
 def _are_outside_blocks(key: str, names: object) -> bool:
@@ -115,41 +173,6 @@ def _are_outside_blocks(key: str, names: object) -> bool:
     return all(outside_blocks.search(str(name)) for name in names)
 
 
-# the layout of narrow weights
-
-
-class _Layout(Record):
-    """The key that tells the layout, and its name, None where it is not understood."""
-
-    key: str
-    name: str | None
-
-
-def _layout_of(method: str, config: JsonValues) -> _Layout:
-    """The layout by the method of quantization, and by the keys that this method reads."""
-    rule = _TABLE.layouts.get(method)
-    if rule is not None:
-        return _Layout(key=rule.key, name=rule.names.get(str(config.get(rule.key))))
-    if method in ("gptq", "awq"):
-        bits = config.get("bits", 4)
-        name = _packed(f"{method}-{bits}bit", config.get("group_size", 128))
-        return _Layout(key="group_size" if bits == 4 else "bits", name=name)
-    if method == "compressed-tensors":
-        return _Layout(key="config_groups", name=_compressed_name(config))
-    if method == "bitsandbytes":
-        return _Layout(key="load_in_4bit", name=_bitsandbytes_name(config))
-    return _Layout(key="quant_method", name=None)
-
-
-def _bitsandbytes_name(config: JsonValues) -> str | None:
-    if config.get("load_in_4bit") is True or config.get("_load_in_4bit") is True:
-        is_double = config.get("bnb_4bit_use_double_quant") is True
-        return "nf4-double" if is_double else "nf4"
-    if config.get("load_in_8bit") is True:
-        return "int8"
-    return None
-
-
 def _packed(layout: str, group: object, zeros: str = "") -> str | None:
     """The name of integers packed by that layout; None where no program packs them so."""
     # -1 is a whole channel
@@ -160,32 +183,18 @@ def _packed(layout: str, group: object, zeros: str = "") -> str | None:
     return scheme.name
 
 
-def _compressed_name(config: JsonValues) -> str | None:
-    """llm-compressor with one type for all linear layers (compressed-tensors 0.12)."""
-    groups = config.get("config_groups")
-    parts = list(groups.values()) if isinstance(groups, Mapping) else []
-    if len(parts) != 1 or not isinstance(parts[0], dict):
-        return None
-    part = parts[0]
-    if part.get("targets") != ["Linear"]:
-        return None
-    layout = str(part.get("format") or config.get("format"))
-    if layout in ("nvfp4-pack-quantized", "mxfp4-pack-quantized"):
-        return layout.partition("-")[0]
-    weights = part.get("weights")
-    return _linear_name(weights if isinstance(weights, dict) else {})
-
-
 def _linear_name(weights: JsonValues) -> str | None:
     """The name of a type of linear layers, as llm-compressor describes it."""
     type = weights.get("type")
     bits = weights.get("num_bits")
     group = weights.get("group_size")
-    zeros = "-asym" if weights.get("symmetric", True) is False else ""
+    zeros = ""
+    if weights.get("symmetric", True) is False:
+        zeros = "-asym"
     unit = "block" if weights.get("strategy") == "block" else group
     name = _TABLE.of_linear.get(f"{type} {bits} {unit}{zeros}")
     if name is None and type == "int":
-        name = _packed(f"w{bits}a16", group, zeros)
+        return _packed(f"w{bits}a16", group, zeros)
     return name
 
 

@@ -7,10 +7,10 @@ file, which `read_model_spec` reads back as the same spec, but for its origin an
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..catalogue.architecture import LAYERS, Architecture, LayerPart
-from ..catalogue.spec import ModelSpec, PublishedFiles
+from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import QUANTIZATIONS
 from ..core.records import Record
 
@@ -21,6 +21,7 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 # larger numbers are written as 7_241_732_096
 _LEAST_WITH_SEPARATORS = 1_000_000
 
+# values by their keys in a spec file
 _Values = dict[str, object]
 
 
@@ -35,11 +36,11 @@ def spec_text(model: ModelSpec) -> str:
     tables: list[str] = []
     for key, part in stated.items():
         value = _stated(part) if isinstance(part, Record) else part
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             tables += ["", f"[{key}]", *_entries(value)]
         elif value != []:
             lines.append(_entry(key, value))
-    return "\n".join([*lines, *tables]) + "\n"
+    return "\n".join([*lines, *tables, ""])
 
 
 def _stated(record: Record) -> _Values:
@@ -47,9 +48,8 @@ def _stated(record: Record) -> _Values:
     values: _Values = {}
     for field, key in type(record)._keys.items():
         value = getattr(record, field)
-        name = key.name or field
         if value not in (None, key.default, ()):
-            values[name] = value
+            values[key.name or field] = value
     return values
 
 
@@ -60,8 +60,7 @@ def _files(model: ModelSpec) -> list[_Values]:
         names = QUANTIZATIONS.get(files.format, ())
         sizes = {name: size for name, size in files.bytes.items() if name in names}
         if sizes or files.unsized:
-            with_sizes: PublishedFiles = files.replace(bytes=sizes)
-            listed.append(_stated(with_sizes))
+            listed.append(_stated(files.replace(bytes=sizes)))
     return listed
 
 
@@ -71,11 +70,9 @@ def _architecture(model: Architecture) -> _Values:
     stated: _Values = {program: model.row}
     stated |= _stated(model)
     for key in LAYERS:
-        parts = [_part(part, model.layers) for part in getattr(model, key)]
+        parts: Sequence[LayerPart] = getattr(model, key)
         if parts:
-            stated[key] = parts
-        else:
-            stated.pop(key, None)
+            stated[key] = [_part(part, model.layers) for part in parts]
     return stated
 
 
@@ -99,6 +96,9 @@ def _places(places: tuple[int, ...]) -> object:
     return places
 
 
+# how TOML writes keys and values
+
+
 def _entries(values: Mapping[str, object]) -> list[str]:
     return [_entry(key, value) for key, value in values.items()]
 
@@ -120,15 +120,18 @@ def _value(value: object) -> str:
         return f"{value:_}" if value >= _LEAST_WITH_SEPARATORS else str(value)
     if isinstance(value, str):
         return _text(value)
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(_entries(value)) + " }"
+    if isinstance(value, dict):
+        entries = ", ".join(_entries(value))
+        return f"{{ {entries} }}"
     assert isinstance(value, list | tuple)
-    return "[" + ", ".join(map(_value, value)) + "]"
+    listed = ", ".join(map(_value, value))
+    return f"[{listed}]"
 
 
 def _text(text: str) -> str:
     import json  # only where a spec is written
 
     # TOML has the escapes of JSON, and one more
-    quoted = json.dumps(_SURROGATE.sub("?", text), ensure_ascii=False)
+    printable = _SURROGATE.sub("?", text)
+    quoted = json.dumps(printable, ensure_ascii=False)
     return quoted.replace("\x7f", "\\u007F")
