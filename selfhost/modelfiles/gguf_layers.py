@@ -69,8 +69,7 @@ class GgufModel(Sizes):
             self.shapes[tensor.name] = tensor.shape
         for tensor in tensors:
             if tensor.name.startswith(_STACKS):
-                name = tensor.name[4:].replace("attn_o.", "attn_output.")
-                self.shapes[name] = tensor.shape
+                self.shapes[_name_in_one_stack(tensor.name)] = tensor.shape
         self.blocks = self.layers
         self.is_as_row = False
         self.refused: str | None = None
@@ -84,9 +83,19 @@ class GgufModel(Sizes):
             )
         return names
 
+    def has_tensor(self, *endings: str) -> bool:
+        """Whether the name of any tensor has one of these endings."""
+        return any(name.endswith(endings) for name in self.shapes)
+
     def layer(self, number: int) -> _Layer:
         """The layer of that number, from 0."""
         return _Layer(self, number)
+
+
+def _name_in_one_stack(name: str) -> str:
+    """The name of a tensor in one of T5's stacks, as a model of one stack has it."""
+    without_stack = name.partition(".")[2]
+    return without_stack.replace("attn_o.", "attn_output.")
 
 
 class _Layer:
@@ -104,6 +113,11 @@ class _Layer:
     def shape(self, name: str) -> tuple[int, ...] | None:
         """That of a tensor of the layer, the row length first; None without it."""
         return self.model.shapes.get(f"blk.{self.number}.{name}")
+
+    def _row_length(self, name: str) -> int | None:
+        """The elements of a row of a matrix of the layer; None without it."""
+        shape = self.shape(name)
+        return shape[0] if shape else None
 
     def count(self, key: str) -> int:
         """A whole number of the layer or of the model, 0 where it is missing."""
@@ -224,12 +238,11 @@ class _Layer:
 
     def feed_forward(self) -> FeedForward | None:
         """The feed-forward of the layer, None where it has none."""
-        model = self.model
         dense = self.shape("ffn_down.weight")
         experts = self.shape("ffn_down_exps.weight")
         length = self.count("feed_forward_length")
-        if experts and len(experts) == 3 and model.number("expert_used_count"):
-            return self._mixture(experts, dense)
+        if experts and len(experts) == 3 and self.model.number("expert_used_count"):
+            return self._mixture(experts)
         down = dense or self.shape("channel_mix_key.weight")
         if not down:
             return None
@@ -240,21 +253,19 @@ class _Layer:
             length = dense[0] if dense else down[-1]
         return FeedForward(length=length)
 
-    def _mixture(
-        self, experts: tuple[int, ...], dense: tuple[int, ...] | None
-    ) -> FeedForward:
-        """A feed-forward of several experts, by the shapes of theirs and of a dense one beside."""
+    def _mixture(self, experts: Sequence[int]) -> FeedForward:
+        """A feed-forward of several experts, of whose matrices that is the shape."""
         model = self.model
         length, width, _ = experts
-        shared = self.shape("ffn_down_shexp.weight")
+        is_narrow = width != model.needed("embedding_length")
         return FeedForward(
             length=length,
             experts=model.needed("expert_count"),
             used=model.needed("expert_used_count"),
-            shared_length=shared[0] if shared else None,
-            latent_length=width if width != model.needed("embedding_length") else None,
+            shared_length=self._row_length("ffn_down_shexp.weight"),
+            latent_length=width if is_narrow else None,
             router_bias=self.has("exp_probs_b.bias", "exp_probs_b"),
-            beside_dense=dense[0] if dense else None,
+            beside_dense=self._row_length("ffn_down.weight"),
             **model.groups("expert_group_count", "expert_group_used_count"),
         )
 
@@ -292,12 +303,13 @@ def architecture_of(model: GgufModel) -> Architecture:
     loops = _loops(model)
     attention = grouped(attending * loops, width)
     deepstack_layers = min(model.count("n_deepstack_layers"), model.layers)
+    has_output = "output.weight" in model.shapes
     architecture = Architecture(
         row=model.name,
         runs_in_gguf=True,
         layers=model.layers * loops,
         embedding_length=width,
-        tied_embeddings="output.weight" not in model.shapes and not row.embeds,
+        tied_embeddings=not has_output and not row.embeds,
         output_matrix=not row.embeds,
         heads=most_heads(attention),
         attention=attention,
@@ -310,8 +322,15 @@ def architecture_of(model: GgufModel) -> Architecture:
         # layers that add a slice of the pictures' embeddings
         deepstack_layers=deepstack_layers or None,
         mtp_layers=model.blocks - model.layers or None,
-        **_tables(model),
-        **_differences_from_row(model, attention, has_states=any(states)),
+        vocabulary=_vocabulary(model),
+        token_types=_token_types(model),
+        positions=_positions(model),
+        context_tokens=_context_tokens(model),
+        gate=_gate(model),
+        attention_bias=_attention_bias(model, attention),
+        rope_factors=_rope_factors(model),
+        query_key_norm=_query_key_norm(model, attention),
+        parallel_norms=None if any(states) else _parallel_norms(model),
     )
     refuse_contradictions(architecture, f"{model.name}: ")
     model.unknown["architecture.dtype"] = reason("published-type")
@@ -425,66 +444,87 @@ def _cache_layers(model: GgufModel) -> int | None:
     return layers - shared if shared else None
 
 
-def _tables(model: GgufModel) -> Values:
-    """The context, and rows of the tables of tokens, token types and positions, as fields of
-    `Architecture`.
-    """
+# tables beside the layers
+
+
+def _vocabulary(model: GgufModel) -> int | None:
+    """Rows of the table of tokens; None where nothing tells."""
     tokens = model.counts.get("tokenizer.ggml.tokens")
     if model.values.get("tokenizer.ggml.model") in ("no_vocab", "none"):
         tokens = model.number("vocab_size")
-    vocabulary = model.shapes.get("token_embd.weight", (0, 0))[-1]
     if tokens and not model.row.embedding_rows_beyond:
         # llama.cpp makes the table of tokens as long as the tokenizer
-        vocabulary = tokens
-    token_types = None
-    types_shape = model.shapes.get("token_types.weight")
-    if types_shape:
-        token_types = types_shape[1] if len(types_shape) > 1 else 1
-    positions = None
-    positions_shape = model.shapes.get("position_embd.weight", ())
-    if len(positions_shape) > 1:
-        positions = positions_shape[-1]
-        if token_types == 1:
-            positions += _DROPPED_POSITIONS
+        return tokens
+    table = model.shapes.get("token_embd.weight", (0, 0))
+    return table[-1] or None
+
+
+def _token_types(model: GgufModel) -> int | None:
+    """Rows of the table of token types; None without one."""
+    table = model.shapes.get("token_types.weight")
+    if not table:
+        return None
+    return table[1] if len(table) > 1 else 1
+
+
+def _positions(model: GgufModel) -> int | None:
+    """Rows of the published table of positions; None without one."""
+    table = model.shapes.get("position_embd.weight", ())
+    if len(table) < 2:
+        return None
+    if _token_types(model) == 1:
+        return table[-1] + _DROPPED_POSITIONS
+    return table[-1]
+
+
+def _context_tokens(model: GgufModel) -> int | None:
+    """The context that the model was trained for; None where the header says 0."""
     context = model.size("context_length")
     if context is None:
         why = f"the header says {model.name}.context_length = 0"
         model.unknown["architecture.context_tokens"] = why
-    return {
-        "context_tokens": context,
-        "vocabulary": vocabulary or None,
-        "token_types": token_types,
-        "positions": positions,
-    }
+    return context
 
 
-def _differences_from_row(
-    model: GgufModel, attention: Sequence[Attention], *, has_states: bool
-) -> Values:
-    """What the file's tensors have otherwise than those of its row, as fields of `Architecture`."""
-    row = model.row
-    names = model.shapes.keys()
-    fields: Values = {}
-    if row.gate_varies:
-        gate = model.layer(0).gate()
-        if gate is not None and gate != row.gate:
-            fields["gate"] = gate
-    if attention:
-        biases = ("attn_q.bias", "attn_qkv.bias")
-        has_bias = any(name.endswith(biases) for name in names)
-        if has_bias != row.attention_bias:
-            fields["attention_bias"] = has_bias
-    factors = _TABLE.rope_factors
-    factor_names = sorted(names & factors.keys())
-    if factor_names and factors[factor_names[-1]] != row.rope_factors:
-        fields["rope_factors"] = factors[factor_names[-1]]
+# what the file's tensors have otherwise than those of its row; None where both are the same
+
+
+def _gate(model: GgufModel) -> str | None:
+    """How the gate of the feed-forwards is stored."""
+    if not model.row.gate_varies:
+        return None
+    gate = model.layer(0).gate()
+    return None if gate == model.row.gate else gate
+
+
+def _attention_bias(model: GgufModel, attention: Sequence[Attention]) -> bool | None:
+    """Whether queries have a bias."""
+    if not attention:
+        return None
+    has_bias = model.has_tensor("attn_q.bias", "attn_qkv.bias")
+    return None if has_bias == model.row.attention_bias else has_bias
+
+
+def _rope_factors(model: GgufModel) -> str | None:
+    """Which factors of rope the file has; of two the last by name."""
+    names = model.shapes.keys() & _TABLE.rope_factors.keys()
+    if not names:
+        return None
+    factors = _TABLE.rope_factors[max(names)]
+    return None if factors == model.row.rope_factors else factors
+
+
+def _query_key_norm(model: GgufModel, attention: Sequence[Attention]) -> str | None:
+    """How queries and keys are normalized, by the first layer that may have such a norm."""
     for group in attention:
-        # latent attention has no such norm
-        if group.kind != "latent":
-            norm = model.layer(group.layers[0]).query_key_norm(group.key_length)
-            if norm != (row.query_key_norm or "none"):
-                fields["query_key_norm"] = norm
-            break
-    if not has_states and any(name.endswith("attn_norm_2.weight") for name in names):
-        fields["parallel_norms"] = 2
-    return fields
+        if group.kind == "latent":
+            # it has no such norm
+            continue
+        norm = model.layer(group.layers[0]).query_key_norm(group.key_length)
+        return None if norm == (model.row.query_key_norm or "none") else norm
+    return None
+
+
+def _parallel_norms(model: GgufModel) -> int | None:
+    """How many norms stand before the parts of a layer that are computed side by side."""
+    return 2 if model.has_tensor("attn_norm_2.weight") else None
