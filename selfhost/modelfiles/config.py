@@ -47,7 +47,8 @@ def read_config(path: str) -> LocalModel:
         keys.unknown["architecture"] = str(why)
     language = _parameters(keys, architecture)
     counts = language
-    if keys.sees or isinstance(keys.outer.get("audio_config"), dict):
+    hears = isinstance(keys.outer.get("audio_config"), dict)
+    if keys.sees or hears:
         text_width = architecture.embedding_length if architecture else 0
         counts = _with_encoders(keys, language, text_width)
     if counts.total is None:
@@ -72,9 +73,8 @@ def _values_of(path: str) -> object:
     if values.get("quantization_config"):
         return values
     export = source.read_json(exported, MAX_CONFIG_BYTES, what=_QUANTIZATION)
-    quantization = {"quant_method": "modelopt"}
-    if isinstance(export, dict) and isinstance(export.get("quantization"), dict):
-        quantization |= export["quantization"]
+    stated = source.table_of(source.table_of(export).get("quantization"))
+    quantization = {"quant_method": "modelopt", **stated}
     return {**values, "quantization_config": quantization}
 
 
@@ -149,10 +149,12 @@ def _with_encoders(keys: Keys, counts: Parameters, text_width: int) -> Parameter
     if not 0 < total <= source.MAX_PARAMETERS:
         keys.unknown["parameters.encoders"] = reason("encoder-size")
         return counts.replace(total=None, active=None)
-    keys.notes.append(reason("encoders", millions=round(total / 1e6)))
+    millions = round(total / 1e6)
+    keys.notes.append(reason("encoders", millions=millions))
     if counts.total is not None and counts.active is not None:
         all_parameters = counts.total + total
-        counts = counts.replace(total=all_parameters, active=counts.active + total)
+        active = counts.active + total
+        counts = counts.replace(total=all_parameters, active=active)
     encoder_type = _encoder_type(keys.outer_kind, parts[0])
     return counts.replace(
         encoders=total, projector_bytes=2 * total, encoder_type=encoder_type

@@ -27,7 +27,7 @@ from ..needs.tensors import architectures
 from .config_keys import TABLES, Keys
 from .config_weights import Stored
 from .sizes import Unclear, grouped, most_heads, refuse_contradictions
-from .source import JsonValues, listed, reason, refuse, short
+from .source import JsonValues, listed, reason, refuse, short, table_of
 
 # kinds of layers that attend; "hybrid" keeps a state, too
 _ATTENDING = ("full", "sliding", "cross", "hybrid")
@@ -60,8 +60,10 @@ def architecture_of(keys: Keys, stored: Stored) -> Architecture:
     _spread_own_sizes(keys, kinds)
     layers = [_Layer(keys, number, kind) for number, kind in enumerate(kinds)]
     called = TABLES.called
-    attention = grouped([layer.attention() for layer in layers], width, called)
-    recurrent = grouped([layer.state() for layer in layers], width, called)
+    attending = [layer.attention() for layer in layers]
+    attention = grouped(attending, width, called)
+    states = [layer.state() for layer in layers]
+    recurrent = grouped(states, width, called)
     doubt: str | None = None
     feed_forward: tuple[FeedForward, ...] = ()
     try:
@@ -569,9 +571,7 @@ def _cache_layers(keys: Keys) -> int | None:
 
 def deepstack_layers(encoder: object) -> int:
     """Layers of the text that add a slice of the encoder's embeddings."""
-    if not isinstance(encoder, Mapping):
-        return 0
-    places = encoder.get("deepstack_visual_indexes")
+    places = table_of(encoder).get("deepstack_visual_indexes")
     return len(places) if isinstance(places, list) else 0
 
 

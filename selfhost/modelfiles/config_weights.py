@@ -12,7 +12,7 @@ import re
 from ..catalogue.spec_values import PACKED, mlx_scheme, scheme_of
 from ..core.records import Record
 from .config_keys import Keys
-from .source import JsonValues, reason, short
+from .source import JsonValues, reason, short, table_of
 from .tables import QuantizationTable, model_files
 
 _TABLE: QuantizationTable = model_files().quantization_config
@@ -158,8 +158,7 @@ class _QuantizationConfig:
         layout = str(group.get("format") or self.values.get("format"))
         if layout in ("nvfp4-pack-quantized", "mxfp4-pack-quantized"):
             return layout.partition("-")[0]
-        weights = group.get("weights")
-        return _linear_name(weights if isinstance(weights, dict) else {})
+        return _linear_name(table_of(group.get("weights")))
 
 
 def _are_outside_blocks(key: str, names: object) -> bool:
@@ -203,7 +202,7 @@ def _linear_name(weights: JsonValues) -> str | None:
 
 def _stored_by_mlx(mlx: object, keys: Keys) -> Stored:
     """MLX's `quantization`, with what it says of single layers under their names."""
-    config: JsonValues = mlx if isinstance(mlx, dict) else {}
+    config = table_of(mlx)
     mode = config.get("mode", "affine")
     bits = config.get("bits")
     group = config.get("group_size")

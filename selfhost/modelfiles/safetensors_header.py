@@ -47,6 +47,8 @@ _LENGTH_BYTES = 8
 _MAX_UINT64 = 2**64 - 1
 # More elements than this fit no data_offsets, whatever their dtype: the narrowest has 4 bits.
 _MAX_ELEMENTS = 2 * 2**64
+# no model has as many
+_MOST_BYTES = 1 << 60
 _BLANKS = b" \t\r\n"
 
 
@@ -132,7 +134,7 @@ def _tensor(
     path: str, name: str, entry: object, bits: Mapping[str, int]
 ) -> StoredTensor:
     """The tensor of an entry; `bits` has those of each dtype. Raises `SpecError`."""
-    values = entry if isinstance(entry, dict) else {}
+    values = source.table_of(entry)
     dtype = values.get("dtype")
     shape = values.get("shape")
     offsets = values.get("data_offsets")
@@ -180,25 +182,23 @@ def shards_in(index: str) -> Shards:
     values = source.read_json(
         index, MAX_INDEX_BYTES, what="safetensors index", limit=_INDEX_LIMIT
     )
-    table = _object(values)
-    places = _object(table.get("weight_map"))
-    names = sorted({str(name) for name in places.values()})
+    table = source.table_of(values)
+    places = source.table_of(table.get("weight_map"))
+    names = sorted(set(map(str, places.values())))
     if not names:
         refuse(index, "no-index")
     if len(names) > MAX_PARTS or not all(map(_is_in_folder, names)):
         refuse(index, "damaged", what="it names files outside its folder")
     folder = source.folder_of(index)
-    total = _object(table.get("metadata")).get("total_size")
-    if type(total) is not int or not 0 < total < 1 << 60:
-        total = None
-    return Shards(files=tuple([folder + name for name in names]), total_bytes=total)
-
-
-def _object(value: object) -> dict[str, object]:
-    """A JSON object; an empty one in place of any other value."""
-    return value if isinstance(value, dict) else {}
+    files = [folder + name for name in names]
+    total = source.table_of(table.get("metadata")).get("total_size")
+    if type(total) is not int or not 0 < total < _MOST_BYTES:
+        return Shards(files=tuple(files), total_bytes=None)
+    return Shards(files=tuple(files), total_bytes=total)
 
 
 def _is_in_folder(name: str) -> bool:
     """Whether a name of an index is one of a file beside it."""
-    return os.path.basename(name) == name and name not in ("", ".", "..")
+    if name in ("", ".", ".."):
+        return False
+    return os.path.basename(name) == name

@@ -26,14 +26,8 @@ JsonValues = Mapping[str, object]
 MAX_PARAMETERS = 10**16
 # how a downloader marks what it has not finished: Hugging Face, curl and wget, browsers, aria2
 UNFINISHED = (
-    ".incomplete",
-    ".part",
-    ".partial",
-    ".crdownload",
-    ".download",
-    ".aria2",
-    ".tmp",
-)
+    ".incomplete", ".part", ".partial", ".crdownload", ".download", ".aria2", ".tmp",
+)  # fmt: skip
 _NEEDED = (
     "give a GGUF file, a folder with safetensors files, or the model's config.json"
 )
@@ -98,8 +92,17 @@ def refuse_missing(path: str, fault: str, files: Sequence[str]) -> None:
 
 def missing_names(files: Iterable[str]) -> tuple[str, ...]:
     """The names of the files that are not there, as they may be printed."""
-    missing = [file for file in files if not os.path.exists(file)]
-    return tuple([shown(os.path.basename(file)) for file in missing])
+    missing = []
+    for file in files:
+        if not os.path.exists(file):
+            name = os.path.basename(file)
+            missing.append(shown(name))
+    return tuple(missing)
+
+
+def table_of(value: object) -> JsonValues:
+    """An object of a JSON file; an empty one in place of any other value."""
+    return value if isinstance(value, dict) else {}
 
 
 def is_safetensors(start: bytes) -> bool:
@@ -115,7 +118,8 @@ def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
         _refuse_pointer(path, start)
     if not start.strip(b"\0"):
         refuse(path, "zeros")
-    if start.lstrip()[:15].lower().startswith(_WEB_PAGES):
+    beginning = start.lstrip()[:15]
+    if beginning.lower().startswith(_WEB_PAGES):
         refuse(path, "web-page")
     if is_safetensors(start):
         return
@@ -172,9 +176,10 @@ def readable(path: str, remedy: str | None = None) -> Iterator[None]:
 def _remedy_of_missing(path: str) -> str | None:
     """What to do about a file that is not there; None where nothing is left of a download."""
     unfinished = [path + ending for ending in UNFINISHED]
-    if os.path.islink(path) or any(map(os.path.lexists, unfinished)):
-        return "the download was removed or did not finish: start it again"
-    return None
+    is_left = os.path.islink(path) or any(map(os.path.lexists, unfinished))
+    if not is_left:
+        return None
+    return "the download was removed or did not finish: start it again"
 
 
 class JsonLimit(Record):
@@ -252,20 +257,24 @@ def listed(names: Iterable[str], most: int = 5) -> str:
     return text
 
 
+# what stands behind the name of a model in that of its file
+_PART_AND_ENDING = r"(?i)(-\d{5}-of-\d{5})?(\.(gguf|safetensors|json))?$"
+
+
 def name_by_place(path: str) -> str:
     """What a model is called that has no name of its own: as its file without the ending and its
     part, or as its folder, as Hugging Face caches it.
     """
-    folder, file = os.path.split(os.path.abspath(path))
-    if file.lower() == "config.json":
-        folder, file = os.path.split(folder)
+    place = os.path.abspath(path)
+    if os.path.basename(place).lower() == "config.json":
+        place = os.path.dirname(place)
+    file = os.path.basename(place)
     # models--owner--name/snapshots/revision
-    above, kind = os.path.split(folder)
+    above, kind = os.path.split(os.path.dirname(place))
     cached = os.path.basename(above) if kind == "snapshots" else file
     if cached.startswith("models--"):
         file = cached.rpartition("--")[2]
-    part_and_ending = r"(?i)(-\d{5}-of-\d{5})?(\.(gguf|safetensors|json))?$"
-    name = re.sub(part_and_ending, "", file, count=1)
+    name = re.sub(_PART_AND_ENDING, "", file, count=1)
     return clean(name) or "local model"
 
 
@@ -289,7 +298,8 @@ def license_of(text: str, link: str, unknown: dict[str, str]) -> License | None:
         unknown["license.id"] = "the header does not say"
         return None
     for id in model_files().licenses:
-        if text.lower() == id.removesuffix("-only").lower():
+        name = id.removesuffix("-only")
+        if text.lower() == name.lower():
             return License(id=id)
     url = link if link.startswith(("https://", "http://")) else None
     if url is None:
