@@ -245,7 +245,8 @@ def _print_widths(chosen: str) -> None:
                 quantization=quantization,
                 context_tokens=tokens,
             )
-            memory = needs.needs_of(spec, runtime, asked, instruction_sets=()).memory
+            case = needs.case_for(spec, runtime, asked, instruction_sets=())
+            memory = needs.count(case).memory
             if memory is not None and memory.high_bytes:
                 low, high = memory.low_bytes, memory.high_bytes
                 widths.setdefault(spec.modality, []).append(

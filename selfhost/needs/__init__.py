@@ -19,7 +19,6 @@ from .estimate import (
     in_batches,
     more_in_conversation,
     needs_in_batches,
-    needs_of,
     needs_on,
     why_cache_type_refused,
 )

@@ -47,34 +47,6 @@ from .records import (
 from .tensors import all_and_active, cache_groups
 
 
-def needs_of(
-    spec: ModelSpec,
-    runtime: RuntimeSpec | None,
-    workload: Workload,
-    *,
-    instruction_sets: tuple[str, ...] | None = None,
-    companions: Companions | None = None,
-    gpu_maker: str = "",
-) -> Needs:
-    """What `spec` takes under a workload whose runtime, format and quantization are filled in.
-
-    `instruction_sets` of the machine (Linux kernel names) decide which weights llama.cpp copies
-    into a second layout; None leaves that out. `companions` are loaded beside the model. A size
-    that is not known is None and has its reason in `unknown`: `download_bytes`, or `memory.…` for
-    the part that is missing.
-    """
-    return count(
-        case_for(
-            spec,
-            runtime,
-            workload,
-            instruction_sets=instruction_sets,
-            companions=companions,
-            gpu_maker=gpu_maker,
-        )
-    )
-
-
 def case_for(
     spec: ModelSpec,
     runtime: RuntimeSpec | None,
@@ -84,7 +56,12 @@ def case_for(
     companions: Companions | None = None,
     gpu_maker: str = "",
 ) -> Case:
-    """The case that `count` counts, with the arguments of `needs_of`."""
+    """What `spec` is counted from under a workload whose runtime, format and quantization are
+    filled in.
+
+    `instruction_sets` of the machine (Linux kernel names) decide which weights llama.cpp copies
+    into a second layout; None leaves that out. `companions` are loaded beside the model.
+    """
     companions = companions or Companions()
     case = case_of(spec, runtime, workload)
     draft = None
@@ -107,7 +84,10 @@ def case_for(
 
 
 def count(case: Case) -> Needs:
-    """What the case takes in RAM, before any of it is placed on an accelerator."""
+    """What the case takes in RAM, before any of it is placed on an accelerator. A size that is not
+    known is None and has its reason in `unknown`: `download_bytes`, or `memory.…` for the part that
+    is missing.
+    """
     needs = _files_and_memory(case)
     options = case.runtime.uncounted_under(case.workload.runtime_options)
     if options:
@@ -228,25 +208,29 @@ def _files_and_memory(case: Case) -> Needs:
     """
     spec = case.spec
     if spec.closed:
-        return without_files(
-            unread("the weights were never published", "use an API"), "memory"
-        )
+        why = unread("the weights were never published", "use an API")
+        return without_files(why, "memory")
     if case.workload.task == "finetune":
         # only a fine-tuning needs this module
         from .training import finetune_needs
 
         return finetune_needs(case)
-    # something to compute from, or a published size to start from
+    if case.runtime.id and _is_described(spec):
+        counted = _with_companions(case, parts(case))
+    else:
+        usual = "the spec states neither an architecture nor [needs]"
+        reason = spec.unknown.get("architecture", usual)
+        why = unread(reason, "state it under [needs] in a spec")
+        counted = without_files(why, "memory")
+    if counted.memory is None and spec.needs is not None:
+        return _as_stated(case, spec.needs, counted)
+    return counted
+
+
+def _is_described(spec: ModelSpec) -> bool:
+    """Whether there is something to compute from, or a published size to start from."""
     described = (spec.architecture, spec.components, spec.parameters.total, spec.files)
-    if not case.runtime.id or not any(described):
-        why = "the spec states neither an architecture nor [needs]"
-        why = spec.unknown.get("architecture", why)
-        unknown = unread(why, "state it under [needs] in a spec")
-        return _stated(case) or without_files(unknown, "memory")
-    counted = _with_companions(case, parts(case))
-    if counted.memory is not None:
-        return counted
-    return _stated(case, counted) or counted
+    return any(described)
 
 
 def _with_companions(case: Case, needs: Needs) -> Needs:
@@ -266,39 +250,39 @@ def _with_companions(case: Case, needs: Needs) -> Needs:
     )
 
 
-def _stated(case: Case, counted: Needs | None = None) -> Needs | None:
+def _as_stated(case: Case, stated: StatedNeeds, counted: Needs) -> Needs:
     """What the spec states itself; files and ways of offloading as counted where it does not."""
     spec = case.spec
-    stated = spec.needs
-    if stated is None:
-        return None
     source = stated.source or spec.sources.get("needs") or spec.origin or "the spec"
     unknown: list[Unread] = []
-    terms: tuple[Term, ...] = ()
-    if stated.low_bytes is None or stated.high_bytes is None:
-        unknown.append(
-            unread("the spec states no memory", "add memory_bytes to [needs]", "memory")
-        )
-    else:
-        devices = 1 if case.device is None else case.device.devices
-        weights = stated_range("weights", stated.low_bytes, stated.high_bytes, source)
-        share = share_by_device(weights, devices, 1 / devices)
-        terms = (share, *_recording_terms(case, stated, source))
-    files = None if counted is None else counted.files
+    terms = _stated_memory(case, stated, source)
+    if not terms:
+        remedy = "add memory_bytes to [needs]"
+        unknown.append(unread("the spec states no memory", remedy, "memory"))
+    files = counted.files
     if stated.disk_bytes is not None:
         files = stated_range("files", stated.disk_bytes, stated.disk_bytes, source)
     if files is None:
-        unknown.append(
-            unread("the spec states no disk_bytes", "add disk_bytes to [needs]")
-        )
+        remedy = "add disk_bytes to [needs]"
+        unknown.append(unread("the spec states no disk_bytes", remedy))
     return Needs(
         files=files,
         terms=terms,
         largest_file_bytes=None if files is None else files.bytes,
         tensor_parallel=TENSOR_PARALLEL if case.runtime.account.divides_layers else (),
-        offloaded=() if counted is None else counted.offloaded,
+        offloaded=counted.offloaded,
         unknown=tuple(unknown),
     )
+
+
+def _stated_memory(case: Case, stated: StatedNeeds, source: str) -> tuple[Term, ...]:
+    """The memory that the spec states, on each of several devices; () where it states none."""
+    if stated.low_bytes is None or stated.high_bytes is None:
+        return ()
+    devices = 1 if case.device is None else case.device.devices
+    weights = stated_range("weights", stated.low_bytes, stated.high_bytes, source)
+    share = share_by_device(weights, devices, 1 / devices)
+    return share, *_recording_terms(case, stated, source)
 
 
 def _recording_terms(case: Case, stated: StatedNeeds, source: str) -> tuple[Term, ...]:
@@ -307,22 +291,25 @@ def _recording_terms(case: Case, stated: StatedNeeds, source: str) -> tuple[Term
     """
     seconds = case.workload.audio_seconds or 0
     usual = stated.heard_seconds or HEARD_SECONDS
-    of_second = stated.second_bytes or 0
-    of_square = stated.squared_second_bytes or 0
-    if seconds <= usual or not (of_second or of_square):
+    if seconds <= usual:
         return ()
+    size = 0
     parts = []
+    of_second = stated.second_bytes
     if of_second:
+        size += of_second * (seconds - usual)
         parts.append(f"({seconds:,} - {usual:,}) seconds × {of_second:,} bytes")
+    of_square = stated.squared_second_bytes
     if of_square:
+        size += of_square * (seconds**2 - usual**2)
         parts.append(f"({seconds:,}² - {usual:,}²) × {of_square:,} bytes")
+    if not parts:
+        return ()
     line = " + ".join(parts)
     parallel = case.workload.parallel
     if parallel > 1:
         line += f" × {parallel}"
-    linear = of_second * (seconds - usual)
-    squared = of_square * (seconds**2 - usual**2)
-    size = (linear + squared) * parallel
+    size *= parallel
     # a cache is held whole, scores of attention need not be; the most is assumed
     low = size // 2 if of_square else size
     high = size * 3 // 2
@@ -335,12 +322,12 @@ def more_in_conversation(
     """Bytes beyond the memory that llama.cpp's server comes to keep as conversations go on: copies
     of each context, dropped only when their list is full (server-context.cpp, create_checkpoint).
     """
+    memory = runtime.memory
+    copies = memory.kept_checkpoints - memory.context_checkpoints
+    if copies <= 0 or workload.format != "gguf" or workload.task != "generate":
+        return 0
     case = case_of(spec, runtime, workload)
-    copies = max(
-        0, runtime.memory.kept_checkpoints - runtime.memory.context_checkpoints
-    )
-    is_known = workload.format == "gguf" and workload.task == "generate"
-    if not copies or not is_known or not case.has_row:
+    if not case.has_row:
         return 0
     return copies * case.workload.parallel * copy_bytes(case)
 
@@ -391,17 +378,16 @@ def decode_bytes_by_type(
         recipe = gguf_files.recipe_of(case.quantization, case.model)
         if recipe is not None:
             return _read_of_gguf(case, recipe)
-    model = case.spec.architecture
-    if model is None or not case.has_row or not case.is_own or not model.expert_dtype:
+    model = case.model
+    if not (model.expert_dtype and case.has_row and case.is_own):
         return _read_of_files(case)
     if model.expert_dtype in case.runtime.account.widened:
         # widened on a CPU and not on a GPU: what is read is not known before it is placed
         return {}
-    tensors = typed_tensors(case.model)
-    return _read_of_tensors(
-        case.model,
-        ((tensor.group.name, tensor.type, tensor.bytes) for tensor in tensors),
-    )
+    read = _ReadByToken(model)
+    for tensor in typed_tensors(model):
+        read.add(tensor.group.name, tensor.type, tensor.bytes)
+    return read.bytes_by_type
 
 
 def _read_of_files(case: Case) -> dict[str, int]:
@@ -427,7 +413,8 @@ def _read_of_gguf(case: Case, recipe: str) -> dict[str, int]:
     """By the tensors of the file; of a publisher's mix by those of the recipe that it is nearest
     to, in proportion to its size.
     """
-    mix_bytes = recipe_bytes = 1
+    mix_bytes = 1
+    recipe_bytes = 1
     tensors: Sequence[FileTensors] = ()
     if case.quantization != recipe:
         mix = size_of(case)
@@ -441,39 +428,42 @@ def _read_of_gguf(case: Case, recipe: str) -> dict[str, int]:
     if not tensors:
         usual = gguf_files.usual_tensors(case.model, recipe, case.spec.released)
         tensors = usual.tensors
-    read = _read_of_tensors(
-        case.model,
-        (
-            (tensor.name, tensor.type, tensor.bytes)
-            for tensor in tensors
-            if not tensor.extra
-        ),
-    )
-    return {type: size * mix_bytes // recipe_bytes for type, size in read.items()}
+    read = _ReadByToken(case.model)
+    for tensor in tensors:
+        if not tensor.extra:
+            read.add(tensor.name, tensor.type, tensor.bytes)
+    return {
+        type: size * mix_bytes // recipe_bytes
+        for type, size in read.bytes_by_type.items()
+    }
 
 
-def _read_of_tensors(
-    model: Architecture, tensors: Iterable[tuple[str, str, float]]
-) -> dict[str, int]:
-    """Bytes that one token reads, by type, of tensors of which name, type and bytes are known: of
-    routed experts those used, and layers as often as the token runs through them.
+class _ReadByToken:
+    """Bytes that one token reads of the tensors that are added, by their type: of routed experts
+    those used, and layers as often as the token runs through them.
     """
-    used = experts = 1
-    for group in model.feed_forward:
-        if group.experts and group.layers:
-            used = group.used or 1
-            experts = group.experts
-            break
-    read: dict[str, int] = {}
-    for name, type, size in tensors:
+
+    def __init__(self, model: Architecture) -> None:
+        self.model = model
+        self.used = 1
+        self.experts = 1
+        self.bytes_by_type: dict[str, int] = {}
+        for group in model.feed_forward:
+            if group.experts and group.layers:
+                self.used = group.chosen
+                self.experts = group.experts
+                break
+
+    def add(self, name: str, type: str, size: float) -> None:
+        """Count tensors of that name, type and size."""
         # of tables one row is read, of a tied one all of it again as the output matrix
-        is_output = model.tied_embeddings and name == "token_embd.weight"
+        is_output = self.model.tied_embeddings and name == "token_embd.weight"
         if name in TABLES and not is_output:
-            continue
+            return
         read_bytes = int(size)
         if "_exps." in name:
-            read_bytes = read_bytes * used // experts
-        if name.startswith("blk.") and model.stored_layers:
-            read_bytes = read_bytes * model.layers // model.stored_layers
-        read[type] = read.get(type, 0) + read_bytes
-    return read
+            read_bytes = read_bytes * self.used // self.experts
+        stored_layers = self.model.stored_layers
+        if stored_layers and name.startswith("blk."):
+            read_bytes = read_bytes * self.model.layers // stored_layers
+        self.bytes_by_type[type] = self.bytes_by_type.get(type, 0) + read_bytes

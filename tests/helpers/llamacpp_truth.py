@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from helpers.needs_of import needs_of
 from helpers.paths import TRUTH
 from selfhost.catalogue.architecture import (
     Architecture,
@@ -19,7 +20,6 @@ from selfhost.catalogue.runtime_parts import MemoryRules, Platforms
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.needs import case as needs_case
-from selfhost.needs import needs_of
 from selfhost.needs.llamacpp.memory import cache_rows
 from selfhost.needs.records import Needs
 from selfhost.needs.tensors import ArchitectureRow, row_of, states

@@ -41,6 +41,13 @@ def in_gguf() -> tuple[ModelSpec, ...]:
     )
 
 
+def needs_of(
+    spec: ModelSpec, program: RuntimeSpec | None, workload: Workload, **others: Any
+) -> Needs:
+    """What a model takes in RAM. `others`: of `case_for`."""
+    return needs.count(needs.case_for(spec, program, workload, **others))
+
+
 def asked(spec: ModelSpec, program: RuntimeSpec, **changes: Any) -> Needs:
     """The answer for a workload with the defaults filled in."""
     return needs.count(case_asked(spec, program, **changes))

@@ -25,12 +25,12 @@ from helpers.ggufs import (
 )
 from helpers.llamacpp_truth import kept, room, rows_of_logits
 from helpers.local_models import WITHOUT_GPU, again, bytes_of, said, shipped_catalogue
+from helpers.needs_of import needs_of
 from selfhost import Workload, check
 from selfhost.advice.verdicts import check_with
 from selfhost.catalogue.index import Catalogue
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
-from selfhost.needs import needs_of
 from selfhost.needs.llamacpp import compute, graph
 from selfhost.needs.tensors import block_tensors, gguf_tensors, row_of
 

@@ -10,11 +10,11 @@ import pytest
 
 from helpers.cases import case_id
 from helpers.local_models import again, config, safetensors, small
+from helpers.needs_of import needs_of
 from helpers.paths import TRUTH
 from selfhost import Machine, Workload, check
 from selfhost.catalogue.index import Catalogue
 from selfhost.modelfiles import read_local
-from selfhost.needs import needs_of
 
 
 @pytest.mark.parametrize(

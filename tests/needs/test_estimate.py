@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from helpers.needs_of import asked, catalogue, memory, model, runtime, specs, terms
+from helpers.needs_of import (
+    asked,
+    catalogue,
+    memory,
+    model,
+    needs_of,
+    runtime,
+    specs,
+    terms,
+)
 from selfhost import needs
 from selfhost.catalogue.spec import Openness, Parameters, StatedNeeds
 from selfhost.core.workload import Workload
@@ -85,14 +94,14 @@ def test_a_model_that_sees_runs_as_text_where_its_encoders_are_left_out(
     for program in ("mlx", "llama-cpp-python"):
         assert needs.why_not_loaded(spec, runtime(program)) is None
         assert needs.takes_text_alone(spec, runtime(program))
-    found = needs.needs_of(spec, runtime("mlx"), Workload())
+    found = needs_of(spec, runtime("mlx"), Workload())
     weights = terms(found)["weights"]
     assert found.download_bytes is not None
     assert spec.parameters.encoders is not None
     assert weights.bytes == found.download_bytes - 2 * spec.parameters.encoders
     assert weights.low_bytes <= weights.bytes <= weights.high_bytes
     seeing, text = (
-        needs.needs_of(spec, runtime(program), Workload())
+        needs_of(spec, runtime(program), Workload())
         for program in ("llama.cpp", "llama-cpp-python")
     )
     assert {"projector"} == set(terms(seeing)) - set(terms(text)) - {
@@ -186,14 +195,12 @@ def test_nothing_known_is_unknown_and_never_zero() -> None:
     """A closed model, or a spec that states neither sizes nor needs, has None everywhere, each with
     a reason and a remedy.
     """
-    closed = needs.needs_of(
-        model(openness=Openness(weights="closed")), None, Workload()
-    )
+    closed = needs_of(model(openness=Openness(weights="closed")), None, Workload())
     assert "never published" in closed.unknown[0].reason
     for answer in (
         closed,
         asked(model(), runtime("llama.cpp")),
-        needs.needs_of(model(), None, Workload()),
+        needs_of(model(), None, Workload()),
     ):
         assert answer.memory is None
         assert answer.download_bytes is None
@@ -213,7 +220,7 @@ def test_stated_needs_are_taken_as_they_are() -> None:
         source="my notes",
     )
     for program in (None, runtime("llama.cpp")):
-        answer = needs.needs_of(model(needs=stated), program, Workload())
+        answer = needs_of(model(needs=stated), program, Workload())
         (term,) = memory(answer).terms
         assert (term.low_bytes, term.high_bytes) == (6 * 2**30, 8 * 2**30)
         assert (term.how, term.source) == (How.STATED, "my notes")

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from helpers.needs_of import memory
+from helpers.needs_of import memory, needs_of
 from helpers.paths import TRUTH
-from selfhost import Workload, check, needs
+from selfhost import Workload, check
 from selfhost.catalogue.architecture import Architecture
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec, Parameters
@@ -111,7 +111,7 @@ def in_transformers(
         runtime="transformers", format="safetensors", quantization=quantization
     )
     runtime = Catalogue.open().runtime("transformers")
-    return memory(needs.needs_of(spec, runtime, work.replace(**asked)))
+    return memory(needs_of(spec, runtime, work.replace(**asked)))
 
 
 def peak(run: dict[str, Any]) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from helpers.cases import case_id
-from helpers.needs_of import ends
+from helpers.needs_of import ends, needs_of
 from helpers.paths import CONFIGS, TRUTH
 from selfhost import Workload, needs
 from selfhost.catalogue.index import Catalogue
@@ -596,6 +596,5 @@ def test_vllm_divides_what_it_can(
     program = Catalogue.open().runtime("vllm")
     asked = Workload(runtime="vllm", quantization=quantization, context_tokens=2048)
     assert (
-        needs.needs_of(Catalogue.open().spec(id), program, asked).tensor_parallel
-        == numbers
+        needs_of(Catalogue.open().spec(id), program, asked).tensor_parallel == numbers
     )

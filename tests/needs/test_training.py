@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
-from helpers.needs_of import calculate, catalogue, memory, runtime
+from helpers.needs_of import calculate, catalogue, memory, needs_of, runtime
 from helpers.needs_of import terms as terms_of
 from helpers.paths import TRUTH
 from selfhost.catalogue.architecture import Architecture, Attention, FeedForward
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import FINETUNE_METHODS, OPTIMIZERS, Workload
-from selfhost.needs import needs_of
 from selfhost.needs.file_formats import case_of, why_cache_not_known
 from selfhost.needs.records import How, Needs, Term
 from selfhost.needs.tensors import row_of

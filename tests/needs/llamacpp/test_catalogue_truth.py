@@ -13,13 +13,14 @@ import pytest
 
 from helpers.cases import case_id
 from helpers.llamacpp_truth import BARE, kept, room, rows_of_logits
+from helpers.needs_of import needs_of
 from helpers.paths import TRUTH
 from selfhost import check
 from selfhost.catalogue.architecture import Architecture
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
-from selfhost.needs import more_in_conversation, needs_of
+from selfhost.needs import more_in_conversation
 from selfhost.needs.case import Cells
 from selfhost.needs.llamacpp import graph
 from selfhost.needs.quantization import recipe_tensors

@@ -14,12 +14,13 @@ import pytest
 
 from helpers.cases import case_id
 from helpers.llamacpp_truth import architecture, judged, kept, read, records
+from helpers.needs_of import needs_of
 from helpers.paths import COMMON
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.tables import shipped_table
 from selfhost.core.workload import Workload
-from selfhost.needs import Companions, needs_of, weights_files
+from selfhost.needs import Companions, weights_files
 from selfhost.needs.llamacpp import files as gguf
 from selfhost.needs.quantization import canonical_gguf, recipe_tensors
 from selfhost.needs.records import Term
