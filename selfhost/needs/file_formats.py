@@ -74,9 +74,10 @@ def case_of(
     """The model in a program under a workload; of what that leaves open the usual files."""
     format = "gguf"
     quantization = ""
-    if runtime is not None:
+    if runtime is None:
+        runtime = NO_PROGRAM
+    else:
         format, quantization = default_format_and_quantization(spec, runtime)
-    runtime = runtime or NO_PROGRAM
     format = workload.format or format
     quantization = workload.quantization or quantization
     if spec.library_tag is not None:
@@ -112,8 +113,10 @@ def _without_cache_that_is_not_known(
     its cache.
     """
     model = spec.architecture
-    why = None if model is None else why_cache_not_known(model, runtime)
-    if model is None or why is None:
+    if model is None:
+        return spec
+    why = why_cache_not_known(model, runtime)
+    if why is None:
         return spec
     tensors = checkpoint_tensors(model)
     model = model.replace(tensors=tensors, attention=(), recurrent=())
@@ -136,16 +139,17 @@ def why_cache_not_known(architecture: Architecture, runtime: RuntimeSpec) -> str
 
 def _as_in_library(spec: ModelSpec, runtime: RuntimeSpec, tag: str) -> ModelSpec:
     """The model with the file that the program's own name of it loads, where that is stated."""
-    if tag in runtime.library_tags.unpacked and spec.architecture is not None:
+    tags = runtime.library_tags
+    if spec.architecture is not None and tag in tags.unpacked:
         spec = spec.replace(architecture=with_every_head(spec.architecture))
-    stated_bytes = runtime.library_tags.bytes.get(tag)
+    stated_bytes = tags.bytes.get(tag)
     sources = runtime.sources
     if stated_bytes is None and "{tag}" in runtime.command_lines.default:
         stated_bytes = spec.tag_bytes.get(tag)
         sources = spec.sources
     if stated_bytes is None:
         return spec
-    quantization = runtime.library_tags.quantizations.get(tag)
+    quantization = tags.quantizations.get(tag)
     if quantization is None:
         _, quantization = default_format_and_quantization(spec, runtime)
     file = PublishedFiles(
@@ -194,17 +198,15 @@ def default_format_and_quantization(
 
 def _default_quantization(spec: ModelSpec, runtime: RuntimeSpec, format: str) -> str:
     """The quantization of the files of that format that one takes unless told otherwise."""
-    stored = stored_type(spec.architecture)
-    is_embedding = spec.modality == "embedding"
     if format in _WHISPER_DEFAULTS:
         return _WHISPER_DEFAULTS[format]
+    stored = stored_type(spec.architecture)
+    is_embedding = spec.modality == "embedding"
     if format == "gguf":
         usual = "F16" if is_embedding else SMALLEST_DEFAULT
         return _GGUF_AS_TRAINED.get(stored, usual)
     if format == "mlx":
-        # in MLX experts stay as they were trained, the rest has 8 bits
-        is_listed = spec.files_of("mlx", _EXPERTS_AS_TRAINED) is not None
-        return _EXPERTS_AS_TRAINED if is_listed and stored == "mxfp4" else "4bit"
+        return _default_in_mlx(spec, stored)
     if spec.components:
         return components_type(spec)
     if not is_embedding and "{cast}" in runtime.command_of(spec.family, spec.uses):
@@ -212,6 +214,13 @@ def _default_quantization(spec: ModelSpec, runtime: RuntimeSpec, format: str) ->
         # that the command casts them to. Vectors are compared with those that others made.
         return next(iter(_casts_of(spec, runtime)), stored)
     return stored
+
+
+def _default_in_mlx(spec: ModelSpec, stored: str) -> str:
+    """4 bits; experts stay as they were trained where such files are listed, the rest in 8 bits."""
+    if stored != "mxfp4" or spec.files_of("mlx", _EXPERTS_AS_TRAINED) is None:
+        return "4bit"
+    return _EXPERTS_AS_TRAINED
 
 
 def _casts_of(spec: ModelSpec, runtime: RuntimeSpec) -> list[str]:
@@ -227,7 +236,7 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
     format, default = default_format_and_quantization(spec, runtime)
     case = case_of(spec, None, Workload(format=format))
     names = _possible_quantizations(spec, runtime, format, default)
-    if format == "gguf" and (spec.parameters.total is not None or case.whole):
+    if format == "gguf" and (case.whole or spec.parameters.total is not None):
         # every recipe can be followed
         return names
     sized = []
@@ -287,11 +296,16 @@ def _useless_quantizations(spec: ModelSpec, default: str) -> set[str]:
     if stored.startswith("mxfp4"):
         # experts that were published in 4 bits gain nothing from another type
         useless = {*GGUF_QUANTIZATIONS} - {default}
-    elif spec.architecture is None or not spec.architecture.has_experts:
+    elif not _has_experts(spec):
         useless.add("MXFP4")
     if stored != "ternary":
         useless.update(TERNARY_QUANTIZATIONS)
     return useless
+
+
+def _has_experts(spec: ModelSpec) -> bool:
+    """Whether the model is known to have experts."""
+    return spec.architecture is not None and spec.architecture.has_experts
 
 
 # every name that `canonical_quantization` may answer, save for mixes of a publisher's own
@@ -409,7 +423,7 @@ def _why_refused(
         return f"{runtime.name} loads only models that are made for it."
     if spec.modality not in runtime.modalities and not takes_text_alone(spec, runtime):
         return f"{runtime.name} does not serve {spec.modality} models."
-    if untold is not None or runtime.parts:
+    if runtime.parts or untold is not None:
         return None
     return _why_not_served(spec, runtime)
 
@@ -419,21 +433,26 @@ def why_untold(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
     where its tensors are described, which tells it.
     """
     if runtime.parts and spec.modality in runtime.modalities:
-        if runtime.parts.get(spec.id) is None:
-            return f"No files of {spec.name} are known for {runtime.name}."
-        return None
+        if spec.id in runtime.parts:
+            return None
+        return f"No files of {spec.name} are known for {runtime.name}."
     if spec.architecture is not None:
         return None
     if spec.runtimes and runtime.id not in spec.runtimes:
         # nothing tells whether a program knows tensors that are not described
         usual = " or ".join(spec.runtimes)
         return f"{spec.name} runs with {usual}; no source says that {runtime.name} loads it."
-    formats = spec.safety.formats
-    may_be_converted = not formats or "gguf" in formats
-    is_described = bool(spec.files or spec.components)
-    if runtime.formats == ("gguf",) and not (is_described or may_be_converted):
+    if runtime.formats == ("gguf",) and not _may_be_in_gguf(spec):
         return f"No source says that {spec.name} is converted to GGUF, which {runtime.name} loads."
     return None
+
+
+def _may_be_in_gguf(spec: ModelSpec) -> bool:
+    """Whether files, components or formats that the spec states leave room for a GGUF file."""
+    formats = spec.safety.formats
+    if spec.files or spec.components or not formats:
+        return True
+    return "gguf" in formats
 
 
 def _why_not_served(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
