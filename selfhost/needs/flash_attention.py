@@ -46,7 +46,7 @@ class HeadSizes(NamedTuple):
         """Those of layers that attend alike."""
         if group.kind == "latent":
             latent = group.latent_length or 0
-            return cls(latent + (group.rope_length or 0), latent, group.heads)
+            return cls(group.latent_row_length, latent, group.heads)
         sharing = group.heads // group.kv_heads
         return cls(group.key_length, group.value_length, sharing)
 
@@ -56,9 +56,11 @@ class HeadSizes(NamedTuple):
         fused = shipped_record(_FusedHeads, "memory", "cuda_attention")
         if self.keys == self.values and self.keys in fused.alike:
             return True
+        if self.sharing < 2:
+            return False
         for heads in fused.shared:
-            is_alike = self.keys == heads.keys and self.values == heads.values
-            if is_alike and self.sharing >= 2 and self.sharing % heads.sharing == 0:
+            sizes = (heads.keys, heads.values)
+            if sizes == self[:2] and self.sharing % heads.sharing == 0:
                 return True
         return False
 

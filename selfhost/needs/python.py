@@ -84,9 +84,10 @@ def _as_stored(case: Case) -> Case:
 
 def _is_narrowed(case: Case) -> bool:
     """Whether the program quantizes published 16-bit weights while it loads them."""
-    if case.is_own:
-        return False
-    return loads_sixteen_bits(case.spec, case.runtime, case.format, case.quantization)
+    is_at_load = loads_sixteen_bits(
+        case.spec, case.runtime, case.format, case.quantization
+    )
+    return is_at_load and not case.is_own
 
 
 def _cast_while_loaded(case: Case) -> Needs:
@@ -114,8 +115,6 @@ def _download(spec: ModelSpec, files: Term | Unread) -> Needs:
 
 def _is_untyped(spec: ModelSpec) -> bool:
     """Whether nobody states the type of the weights, and no repository has files to look it up."""
-    if spec.architecture is None or spec.architecture.dtype is not None:
-        return False
     return spec.repository is None and "architecture.dtype" in spec.unknown
 
 
@@ -170,13 +169,8 @@ def _weights(case: Case, files: Term) -> Term:
 
 def _without_encoders(case: Case, weights: Term) -> Term:
     """The weights of the text part alone."""
-    architecture = case.spec.architecture
-    is_wide = architecture is not None and architecture.dtype == "float32"
     is_mlx = case.format == "mlx"
-    keeps_width = is_wide and not is_mlx
-    if case.runtime.account.loads_as == "sixteen":
-        keeps_width = False
-    seeing_bytes = (4 if keeps_width else 2) * case.encoders
+    seeing_bytes = _bytes_of_encoder_number(case) * case.encoders
     low = weights.low_bytes
     # the least of files computed for MLX has no encoders in it
     if not is_mlx or weights.how is How.STATED:
@@ -188,6 +182,13 @@ def _without_encoders(case: Case, weights: Term) -> Term:
         high_bytes=weights.high_bytes - seeing_bytes,
         arithmetic=f"{line}; it runs only the text part",
     )
+
+
+def _bytes_of_encoder_number(case: Case) -> int:
+    """Bytes of a number of an encoder in the weights as they are loaded."""
+    if case.model.dtype != "float32" or case.format == "mlx":
+        return 2
+    return 2 if case.runtime.account.loads_as == "sixteen" else 4
 
 
 def _in_loaded_type(case: Case, weights: Term) -> Term:
@@ -244,11 +245,12 @@ def _narrow_types(case: Case) -> set[str]:
 
 def _has_no_kernel(case: Case) -> bool:
     """Whether the published weights are in types that the runtime may have to widen."""
-    account = case.runtime.account
-    types = _narrow_types(case)
-    if not types or not case.is_own or not case.spec.parameters.total:
+    if not case.is_own or not case.spec.parameters.total:
         return False
-    return types <= {*account.widened, *account.widened_always}
+    types = _narrow_types(case)
+    account = case.runtime.account
+    may_be_widened = {*account.widened, *account.widened_always}
+    return bool(types) and types <= may_be_widened
 
 
 def _widened(case: Case, weights: Term) -> _Mapped:
@@ -306,7 +308,7 @@ def _multiplies_table(case: Case) -> bool:
 def _rows_beyond(case: Case, tokens: int) -> int:
     """Bytes of the table's rows beyond those that so many tokens read at most."""
     model = case.model
-    rows = max(0, (model.vocabulary or 0) - tokens)
+    rows = max(0, model.published_tokens - tokens)
     length = model.table_length or model.embedding_length
     return rows * length * case.width
 
@@ -394,8 +396,7 @@ def _other_bytes(case: Case, tokens: int) -> Size:
 
 def _logit_bytes(case: Case) -> int:
     """Logits of the last token of each sequence, in 32 bits."""
-    vocabulary = case.model.vocabulary or 0
-    return 4 * vocabulary * case.workload.parallel
+    return 4 * case.model.published_tokens * case.workload.parallel
 
 
 def _tokens_of_piece(case: Case) -> int:
@@ -417,8 +418,7 @@ def _numbers_of_widest_layer(model: Architecture) -> int:
         length = feed.length
         if feed.experts:
             length = max(length, model.embedding_length)
-        chosen = feed.used or 1
-        numbers.append(length * chosen)
+        numbers.append(length * feed.chosen)
     if not numbers:
         numbers.append(2 * model.embedding_length)
     for group in model.recurrent:
@@ -473,8 +473,10 @@ def _score_bytes(case: Case, tokens: int) -> int:
 
 def _stores_scores(case: Case, group: Attention) -> bool:
     """Whether these layers store the scores of all pairs of tokens."""
-    if group.kind in ("latent", "cross"):
-        return group.kind == "latent"
+    if group.kind == "latent":
+        return True
+    if group.kind == "cross":
+        return False
     fused_heads = case.runtime.account.fused_heads
     if fused_heads:
         is_fused = group.key_length == group.value_length in fused_heads
@@ -518,7 +520,8 @@ def _with_tokenizer(case: Case, program: Term) -> Term:
     comes = case.spec.tokenizer
     if comes is False or case.model.audio is not None:
         return program
-    low, likely, high = Size(*account.token_bytes).times(case.model.vocabulary or 0)
+    tokenizer = Size(*account.token_bytes).times(case.model.published_tokens)
+    low, likely, high = tokenizer
     is_in_program = case.device is not None and bool(account.program_bytes)
     if comes is None or is_in_program:
         low = 0

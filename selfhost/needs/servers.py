@@ -171,7 +171,7 @@ class _Pass:
         numbers = 3 * self.inner + _VLLM.widths * model.embedding_length
         self.layer = tokens * numbers * self.width
         self.experts = self._bytes_of_experts()
-        self.vocabulary = model.vocabulary or 0
+        self.vocabulary = model.published_tokens
         self.logits = sampled * self.vocabulary
         self.beside_logits = self._bytes_beside_logits()
         self.sampling = self._sampling()
@@ -190,8 +190,8 @@ class _Pass:
         for feed in self.model.feed_forward:
             if feed.experts:
                 length = max(2 * feed.length, self.model.embedding_length) + feed.length
-                chosen = feed.used or 1
-                most = max(most, self.tokens * chosen * length * self.width)
+                numbers = self.tokens * feed.chosen * length
+                most = max(most, numbers * self.width)
         return most
 
     def _bytes_beside_logits(self) -> Size:

@@ -239,7 +239,7 @@ def _cpp_buffers(case: Case, audio: Audio, seconds: Size) -> Term:
     states = case.workload.parallel
     width = audio.embedding_length
     heard = audio.positions
-    vocabulary = case.model.vocabulary or 0
+    vocabulary = case.model.published_tokens
     of_token = 2 * (width + vocabulary) * 4
     fixed = 2 * heard * (audio.mel_bins * 10 + 8 * width) + 10 * heard * width * 4
     fixed += 4 * _CPP.graph_bytes + _BEAMS * vocabulary * _CPP.beam_bytes

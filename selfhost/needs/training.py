@@ -455,7 +455,7 @@ def _logit_bytes(case: Case) -> int:
     model = case.model
     if case.row.encoder or case.embeds or not model.output_matrix:
         return 0
-    tokens = model.vocabulary or 0
+    tokens = model.published_tokens
     return _RULES.logit_bytes * tokens
 
 
@@ -504,6 +504,5 @@ def _saved_by_attention(group: Attention, *, trains_all: bool) -> int:
 
 def _saved_by_feed_forward(feed: FeedForward, *, trains_all: bool) -> int:
     """Four arrays of the inner length in 16 bits; with adapters one more."""
-    chosen = feed.used or 1
-    inner = feed.length * chosen + (feed.shared_length or 0)
+    inner = feed.length * feed.chosen + (feed.shared_length or 0)
     return inner * (8 if trains_all else 10)

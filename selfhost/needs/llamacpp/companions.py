@@ -37,7 +37,7 @@ from ..records import (
     with_files,
 )
 from ..tensors import CacheGroup, cache_groups, shape_of_row
-from .files import SIZES, SOURCE, vocabulary_of
+from .files import SIZES, SOURCE
 from .weights import own_block_weights
 
 # what is typed for the block that the model itself brings
@@ -343,8 +343,8 @@ def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] |
     """Both sizes where llama.cpp refuses the draft; None where it takes it, or one is not known."""
     if model.architecture is None or draft.architecture is None:
         return None
-    tokens = vocabulary_of(model.architecture)
-    of_draft = vocabulary_of(draft.architecture)
+    tokens = model.architecture.gguf_tokens
+    of_draft = draft.architecture.gguf_tokens
     if not tokens or not of_draft or abs(tokens - of_draft) <= _MOST_OTHER_TOKENS:
         return None
     return tokens, of_draft

@@ -15,7 +15,7 @@ from ..case import Case, Cells
 from ..records import How, Split, Term, term
 from ..tensors import ArchitectureRow, cache_groups, states, window_of
 from .buffers import compute_bytes
-from .files import SIZES, SOURCE, vocabulary_of
+from .files import SIZES, SOURCE
 from .weights import largest_experts_bytes
 
 # the ends of a guess, as shares of it: 98 of 100 buffers known to the byte lie between
@@ -156,7 +156,7 @@ def _moment_of_logits(
     width = model.embedding_length
     numbers = tokens * width
     if not row.encoder:
-        numbers += min(tokens, logits_rows) * (vocabulary_of(model) + width)
+        numbers += min(tokens, logits_rows) * (model.gguf_tokens + width)
     size = _FLOAT_BYTES * numbers
     return _Moment(bytes=size, line=f"{size:,} bytes of logits")
 
@@ -169,9 +169,8 @@ def _moment_of_widest_layer(
     cells = 0
     if model.attention:
         cells = tokens if row.encoder else room.full
-    heads = max((group.heads for group in model.attention), default=0)
     alive = 4 * model.embedding_length + _numbers_in_widest_layer(model, row)
-    alive += _arrays_of_scores(row, room) * cells * heads
+    alive += _arrays_of_scores(row, room) * cells * model.most_heads
     masks = _mask_bytes(room) + _indexer_bytes(model.attention) // room.streams
     size = tokens * (cells * masks + _FLOAT_BYTES * alive)
     line = (
@@ -214,8 +213,7 @@ def _numbers_in_widest_layer(model: Architecture, row: ArchitectureRow) -> int:
         numbers.append(4 * inner_length)
     matrices = 1 if row.gate == "none" else 3
     for feed in model.feed_forward:
-        chosen = feed.used or 1
-        numbers.append(chosen * feed.length * matrices)
+        numbers.append(feed.chosen * feed.length * matrices)
     for heads in model.attention:
         numbers.append(_numbers_of_attention(heads))
     return max(numbers)
@@ -225,9 +223,7 @@ def _numbers_of_attention(heads: Attention) -> int:
     """Numbers of a token that are alive while it attends."""
     if heads.kind != "latent":
         return 2 * (heads.heads + heads.kv_heads) * heads.key_length
-    rope_length = heads.rope_length or 0
-    latent_length = heads.latent_length or 0
-    numbers = heads.heads * (heads.key_length + 2 * (rope_length + latent_length))
+    numbers = heads.heads * (heads.key_length + 2 * heads.latent_row_length)
     # 22 buffers of DeepSeek V3.2 and GLM 5, which have an indexer, are twice as large
     return 2 * numbers if heads.indexer_heads else numbers
 

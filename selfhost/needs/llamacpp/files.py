@@ -282,7 +282,7 @@ def header_bytes(
     """Least and most bytes in front of the tensors: their table, the keys and the vocabulary
     (docs/gguf.md of ggml).
     """
-    vocabulary = vocabulary_of(architecture)
+    vocabulary = architecture.gguf_tokens
     table = 0
     for tensor in tensors:
         entry = _ENTRY_BYTES + len(tensor.name) + _SIDE_BYTES * len(tensor.shape)
@@ -295,15 +295,10 @@ def header_bytes(
     )
 
 
-def vocabulary_of(architecture: Architecture) -> int:
-    """Tokens of the vocabulary in a GGUF file, which converters pad or cut; 0 where not known."""
-    return architecture.vocabulary_gguf or architecture.vocabulary or 0
-
-
 def tokenizer_kind(architecture: Architecture) -> str:
     """The kind of the vocabulary, by its size where models of a row differ; "" where unknown."""
     kind = row_of(architecture).tokenizer
-    vocabulary = vocabulary_of(architecture)
+    vocabulary = architecture.gguf_tokens
     if kind == "varies":
         return ""
     if kind == "wpm" and vocabulary > 100_000:

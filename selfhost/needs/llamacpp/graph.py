@@ -142,7 +142,7 @@ def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
     if not all(_is_known_attention(heads) for heads in model.attention):
         return False
     for feed in model.feed_forward:
-        if (feed.used or 1) > _MOST_EXPERTS:
+        if feed.chosen > _MOST_EXPERTS:
             return False
         if feed.beside_dense and not row.expert_norms:
             return False

@@ -31,7 +31,7 @@ from ..records import (
 from ..tensors import CacheGroup, cache_groups, row_of, shape_of_row, states, window_of
 from .companions import draft_file, own_block_terms, with_projector
 from .compute import compute_buffer, inputs_in_ram
-from .files import SIZES, SOURCE, size_of, tokenizer_kind, vocabulary_of
+from .files import SIZES, SOURCE, size_of, tokenizer_kind
 from .weights import weights_terms
 
 # makers of GPUs whose drivers take RAM that was measured
@@ -392,7 +392,7 @@ def _program_alone(memory: MemoryRules) -> _Part:
 
 def _vocabulary(model: Architecture) -> _Part:
     """The vocabulary: tokens × bytes of a token. Where nobody states it, it may be the largest."""
-    tokens = vocabulary_of(model)
+    tokens = model.gguf_tokens
     least, most = SIZES.vocabulary_bytes[tokenizer_kind(model)]
     usual = (least + most) // 2
     most_tokens = tokens or SIZES.largest_vocabulary
@@ -410,7 +410,7 @@ def _outputs(case: Case) -> _Part:
     if not (case.embeds or case.row.diffusion):
         return _NOTHING
     tokens = case.room.encoded if case.row.encoder else case.room.micro_batch
-    vocabulary = vocabulary_of(case.model)
+    vocabulary = case.model.gguf_tokens
     width = 0 if case.row.diffusion else case.model.embedding_length
     size = 4 * tokens * (vocabulary + width)
     line = f" + {tokens:,} tokens × ({vocabulary:,} + {width:,}) × 4 bytes of outputs"
@@ -475,7 +475,7 @@ def _largest_product(case: Case, room: Cells) -> _Product:
     )
     if not _multiplies_scores(case, room):
         return activations
-    heads = max((group.heads for group in case.model.attention), default=0)
+    heads = case.model.most_heads
     scores = _Product(
         bytes=tokens * room.full * heads * 2,
         factors=f"{room.full:,} cells × {heads:,} heads × 2 bytes",
@@ -489,8 +489,7 @@ def _widest_activation(architecture: Architecture) -> int:
     for group in architecture.attention:
         widths.append(group.heads * max(group.key_length, group.value_length))
     for feed in architecture.feed_forward:
-        chosen = feed.used or 1
-        widths.append(feed.length * chosen)
+        widths.append(feed.length * feed.chosen)
     return max(widths)
 
 
