@@ -169,7 +169,8 @@ def _recurs_alone(group: TensorGroup, architecture: Architecture) -> bool:
 
 def _matrices(group: TensorGroup) -> Matrices:
     """The matrices of one layer; a vector is a matrix of one output."""
-    inputs, outputs = (*group.shape, 1)[:2]
+    inputs = group.shape[0]
+    outputs = group.shape[1] if len(group.shape) > 1 else 1
     number = prod(group.shape[2:])
     if "attn_k_b" in group.name:
         # kv_b_proj of the checkpoint: from the latent to keys and values of every head

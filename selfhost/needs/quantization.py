@@ -30,9 +30,9 @@ class Block(NamedTuple):
 
 
 class Rule(Record):
-    """The type of a tensor of which all these facts hold; () for any."""
+    """The type of a tensor of which all these facts hold; none for any tensor."""
 
-    facts: tuple[str, ...]
+    facts: frozenset[str]
     type: str
 
 
@@ -40,7 +40,8 @@ def _read_rules(table: TomlTable, key: str) -> tuple[Rule, ...]:
     """The lines of a table: facts with commas between them, "" for any tensor, and the type."""
     rules = []
     for facts, type in table.get(key, "Any"):
-        rules.append(Rule(facts=tuple(facts.split(", ")) if facts else (), type=type))
+        words = facts.split(", ") if facts else ()
+        rules.append(Rule(facts=frozenset(words), type=type))
     return tuple(rules)
 
 
@@ -190,17 +191,18 @@ def recipe_tensors(
         architecture, quantization, importance_matrix=importance_matrix, earlier=earlier
     )
     tensors = []
-    for group in gguf_tensors(architecture):
+    for group in recipe.groups:
         # of a multi-token-prediction block: in the file, by default not in memory
         is_extra = max(group.layers, default=-1) >= architecture.layers
-        for type, count in Counter(recipe.types_of(group)).items():
+        numbers = prod(group.shape)
+        for type, count in recipe.count_by_type(group).items():
             tensors.append(
                 FileTensors(
                     name=group.name,
                     shape=group.shape,
                     type=type,
                     count=count,
-                    bytes=bytes_of(type, prod(group.shape)) * count,
+                    bytes=bytes_of(type, numbers) * count,
                     extra=is_extra,
                 )
             )
@@ -220,16 +222,18 @@ class _Recipe:
     ) -> None:
         groups = gguf_tensors(architecture)
         row = row_of(architecture)
+        self.groups = groups
         self.name = quantization
         self.rules = _RULES[quantization]
         self.base = self.rules.base
+        self.has_two_bits = quantization in _TYPES.two_bits
         self.earlier = earlier
         self.falcon = row.falcon_types
         self.in_mxfp4 = str(architecture.expert_dtype).startswith("mxfp4")
         self.blocks = architecture.layers + (architecture.mtp_layers or 0)
-        self.experts = max(
-            (group.experts or 0 for group in architecture.feed_forward), default=0
-        )
+        self.experts = 0
+        for feed in architecture.feed_forward:
+            self.experts = max(self.experts, feed.experts or 0)
         self.tied = all(group.name != "output.weight" for group in groups)
         sharing = _heads_to_a_key(architecture, row)
         has_sharing_of_70b = sharing != 1 or not row.shared_keys_of_70b
@@ -240,27 +244,33 @@ class _Recipe:
             # that rule counts fused ones among all, and passes over them in the order
             self.value_places = _counted_order(groups, _VALUES_ALONE)
         self.down_places = _counted_order(groups, _DOWNS)
-        facts = {
-            "shared": sharing >= 4,
-            "four experts": self.experts >= 4,
-            "eight experts": self.experts == 8,
-            "matrix": importance_matrix,
-            "no matrix": not importance_matrix,
-            "falcon": self.falcon,
-            "no falcon": not self.falcon,
-        }
         # what holds of the model, in the words of the rules
-        self.facts = {fact for fact, holds in facts.items() if holds}
+        self.facts = {
+            "matrix" if importance_matrix else "no matrix",
+            "falcon" if self.falcon else "no falcon",
+        }
+        if sharing >= 4:
+            self.facts.add("shared")
+        if self.experts >= 4:
+            self.facts.add("four experts")
+        if self.experts == 8:
+            self.facts.add("eight experts")
 
-    def types_of(self, group: TensorGroup) -> list[str]:
-        """The type in each of the group's layers, or of the one tensor outside of layers."""
-        count = len(group.layers) or 1
+    def count_by_type(self, group: TensorGroup) -> dict[str, int]:
+        """How many of the group's tensors have each type: there is one in each of its layers, or
+        one outside of layers.
+        """
+        number = len(group.layers) or 1
         kept = self.kept_type(group)
         if kept is not None:
-            return [kept] * count
-        types = self.types_by_layer(group) or [self.plain_type(group)] * count
-        fitting = {type: _type_that_fits(type, group.shape[0]) for type in set(types)}
-        return [fitting[type] for type in types]
+            return {kept: number}
+        chosen = Counter(self.types_by_layer(group))
+        if not chosen:
+            chosen[self.plain_type(group)] = number
+        fitting = Counter[str]()
+        for type, count in chosen.items():
+            fitting[_type_that_fits(type, group.shape[0])] += count
+        return fitting
 
     def kept_type(self, group: TensorGroup) -> str | None:
         """The type of tensors that no quantization changes; None where the quantization chooses.
@@ -282,32 +292,28 @@ class _Recipe:
                 return "MXFP4"
         return self.base if self.base in ("F32", "F16", "BF16") else None
 
-    def types_by_layer(self, group: TensorGroup) -> list[str] | None:
-        """The type in each of the group's layers; None where all have `plain_type`."""
+    def types_by_layer(self, group: TensorGroup) -> list[str]:
+        """The type in each of the group's layers; [] where all have `plain_type`."""
         name = group.name
+        layers = group.layers
         if self.name == "MXFP4":
-            return None
+            return []
         if self.earlier and name.endswith(FUSED):
-            return [self.rules.earlier or self.base] * len(group.layers)
+            return [self.rules.earlier or self.base] * len(layers)
         if name.endswith(_VALUES):
-            places = [self.value_places[layer, name] for layer in group.layers]
-            return [self.type_of_values(place) for place in places]
+            return [self.type_of_values(layer, name) for layer in layers]
         if name.endswith(_DOWNS):
-            places = [self.place_of_down(layer, name) for layer in group.layers]
-            return [
-                self.by_rules(self.rules.downs, place, self.blocks) for place in places
-            ]
+            return [self.type_of_down(layer, name) for layer in layers]
         if self.name == "IQ3_XS" and name.startswith(_GATES_AND_UPS):
             middle = range(self.blocks // 8, 7 * self.blocks // 8)
-            return [
-                "IQ3_XXS" if layer in middle else self.base for layer in group.layers
-            ]
-        return None
+            return ["IQ3_XXS" if layer in middle else self.base for layer in layers]
+        return []
 
-    def type_of_values(self, place: int) -> str:
-        """The type of a matrix of values of that number among all of them."""
+    def type_of_values(self, layer: int, name: str) -> str:
+        """The type of a layer's matrix of values, by its number among all of them."""
+        place = self.value_places[layer, name]
         type = self.by_rules(self.rules.values, place, self.values)
-        if self.name in _TYPES.two_bits:
+        if self.has_two_bits:
             return type
         if self.experts == 8:
             return "Q8_0"
@@ -315,14 +321,15 @@ class _Recipe:
             return "Q5_K"
         return type
 
-    def place_of_down(self, layer: int, name: str) -> int:
-        """The number by which rules know the second matrix of a layer's feed-forward. With experts
-        llama-quantize counts by the number of the layer, but it gives types of about two bits
-        before it looks at that.
+    def type_of_down(self, layer: int, name: str) -> str:
+        """The type of the second matrix of a layer's feed-forward. With experts llama-quantize
+        counts by the number of the layer, but it gives types of about two bits before it looks at
+        that.
         """
-        if self.experts > 1 and self.name not in _TYPES.two_bits:
-            return layer
-        return self.down_places[layer, name]
+        place = layer
+        if self.experts <= 1 or self.has_two_bits:
+            place = self.down_places[layer, name]
+        return self.by_rules(self.rules.downs, place, self.blocks)
 
     def plain_type(self, group: TensorGroup) -> str:
         """The type of tensors whose layer does not matter."""
@@ -331,26 +338,30 @@ class _Recipe:
         if name == "output.weight" or (self.tied and is_table):
             is_odd = group.shape[0] % BLOCKS[self.base].elements != 0
             return "Q8_0" if self.falcon or is_odd else self.rules.last
-        if self.name in _TYPE_BESIDE_EXPERTS:
-            return (
-                self.base if _is_of_experts(group) else _TYPE_BESIDE_EXPERTS[self.name]
-            )
+        beside_experts = _TYPE_BESIDE_EXPERTS.get(self.name)
+        if beside_experts is not None:
+            return self.base if _is_of_experts(group) else beside_experts
         if is_table:
             return self.rules.table or self.base
-        is_key = "attn_k.weight" in name
-        if is_key and self.experts == 8:
-            return "Q4_K" if self.name in _TYPES.two_bits else "Q8_0"
-        if is_key or "attn_q.weight" in name:
+        if "attn_k.weight" in name:
+            return self.type_of_keys()
+        if "attn_q.weight" in name:
             return self.rules.queries or self.base
         if "attn_output.weight" in name:
             return self.by_rules(self.rules.output, 0, 1)
         return self.base
 
+    def type_of_keys(self) -> str:
+        """The type of matrices of keys: that of queries, but for eight experts."""
+        if self.experts == 8:
+            return "Q4_K" if self.has_two_bits else "Q8_0"
+        return self.rules.queries or self.base
+
     def by_rules(self, rules: Iterable[Rule], place: int, total: int) -> str:
         """The type of the tensor of that number among so many."""
         facts = self.facts | _facts_of_place(place, total, self.blocks)
         for rule in rules:
-            if facts.issuperset(rule.facts):
+            if rule.facts <= facts:
                 return rule.type
         return self.base
 
@@ -367,16 +378,20 @@ def _facts_of_place(place: int, total: int, blocks: int) -> frozenset[str]:
     """What holds of a tensor by its number among so many, in a model of so many blocks. "more":
     `use_more_bits` of llama-quant.cpp.
     """
+    facts = set()
+    if place < 2:
+        facts.add("first two")
+    if place < 4:
+        facts.add("first four")
+    if place < blocks // 16:
+        facts.add("sixteenth")
+    if place < blocks // 8:
+        facts.add("early")
     eighth = total // 8
     is_at_an_end = place < eighth or place >= 7 * total // 8
-    facts = {
-        "first two": place < 2,
-        "first four": place < 4,
-        "sixteenth": place < blocks // 16,
-        "early": place < blocks // 8,
-        "more": is_at_an_end or (place - eighth) % 3 == 2,
-    }
-    return frozenset(fact for fact, holds in facts.items() if holds)
+    if is_at_an_end or (place - eighth) % 3 == 2:
+        facts.add("more")
+    return frozenset(facts)
 
 
 def _heads_to_a_key(architecture: Architecture, row: ArchitectureRow) -> int:
