@@ -55,7 +55,7 @@ class LoadedWeights(Record):
     """
 
     terms: tuple[Term, ...]
-    evictable_bytes: int
+    evictable_bytes: int = 0
 
 
 class _InFile(Record):
@@ -69,35 +69,55 @@ class _InFile(Record):
     loaded: list[FileTensors]
     scale: tuple[int, int] | None = None
 
+    def bytes_of(self, names: str | tuple[str, ...]) -> int:
+        """Bytes of the tensors whose names begin so; of a mix what is likely by the recipe's."""
+        tensors = [tensor for tensor in self.loaded if tensor.name.startswith(names)]
+        size = sum_bytes(tensors)
+        if self.scale is None:
+            return size
+        of_file, of_recipe = self.scale
+        return size * of_file // of_recipe
+
+    def is_tied(self, row: ArchitectureRow) -> bool:
+        """Whether the token table is the output matrix too. A model that embeds has none."""
+        if row.embeds:
+            return False
+        return all(tensor.name != OUTPUT_MATRIX for tensor in self.loaded)
+
 
 def weights_terms(case: Case, files: Term) -> LoadedWeights:
     """The weights: on devices with what stays in RAM, else with the layout that the CPU wants."""
-    recipe = recipe_of(case.quantization, case.model)
-    if not case.whole or recipe is None:
-        return LoadedWeights(
-            terms=(whole_files(files, remark="; the whole file"),), evictable_bytes=0
-        )
-    in_file = _in_file(case, files, recipe)
+    usual = _usual_tensors(case)
+    if usual is None:
+        whole = whole_files(files, remark="; the whole file")
+        return LoadedWeights(terms=(whole,))
+    in_file = _in_file(case, files, usual)
     if case.device is not None:
         weights, *tables = _on_devices(in_file, case.row)
-        return LoadedWeights(
-            terms=(*_with_experts_apart(case, weights), *tables), evictable_bytes=0
-        )
+        return LoadedWeights(terms=(*_with_experts_apart(case, weights), *tables))
     if in_file.scale is not None:
-        return LoadedWeights(terms=(in_file.term,), evictable_bytes=0)
+        return LoadedWeights(terms=(in_file.term,))
     return _laid_out(in_file, case)
 
 
-def _in_file(case: Case, files: Term, recipe: str) -> _InFile:
+def _usual_tensors(case: Case) -> UsualTensors | None:
+    """The tensors of the recipe that the quantization is, or is nearest to; None where they are not
+    known.
+    """
+    recipe = recipe_of(case.quantization, case.model)
+    if recipe is None or not case.whole:
+        return None
+    return usual_tensors(case.model, recipe, case.spec.released)
+
+
+def _in_file(case: Case, files: Term, usual: UsualTensors) -> _InFile:
     """The weights by the header that was read, in proportion to a recipe, or by the recipe."""
     if case.spec.tensors and _is_of_this_file(case):
         loaded = _loaded(case.spec.tensors, case.row)
         source = f"tensor table in the header of {case.spec.origin}"
-        return _InFile(
-            term=_stored("weights", loaded, How.EXACT, source), loaded=loaded
-        )
-    usual = usual_tensors(case.model, recipe, case.spec.released)
-    if recipe != case.quantization or _is_own_mix(case, files, recipe):
+        weights = _stored("weights", loaded, How.EXACT, source)
+        return _InFile(term=weights, loaded=loaded)
+    if _is_own_mix(case, files):
         return _of_own_mix(case, files, usual)
     return _by_recipe(case, files, usual)
 
@@ -107,12 +127,14 @@ def _is_of_this_file(case: Case) -> bool:
     return any(case.quantization in files.bytes for files in case.spec.files)
 
 
-def _is_own_mix(case: Case, files: Term, recipe: str) -> bool:
-    """Whether a published size is not that of llama-quantize's own types."""
+def _is_own_mix(case: Case, files: Term) -> bool:
+    """Whether the file has other types than llama-quantize's own, by its name or its size."""
+    if case.quantization not in BITS_PER_WEIGHT:
+        return True
     if files.how is not How.STATED:
         return False
     error = files.bytes * _OWN_MIX
-    computed = recipe_file(case.model, case.spec.released, recipe)
+    computed = recipe_file(case.model, case.spec.released, case.quantization)
     low = computed.low_bytes - error
     high = computed.high_bytes + error
     return not low <= files.bytes <= high
@@ -187,13 +209,11 @@ def _on_devices(in_file: _InFile, row: ArchitectureRow) -> tuple[Term, ...]:
     matrix too a device has a copy (TENSOR_DUPLICATED).
     """
     weights = in_file.term
-    output = _in_proportion(in_file, "output.")
-    tables = _in_proportion(in_file, TABLES)
+    output = in_file.bytes_of("output.")
+    tables = in_file.bytes_of(TABLES)
     if not tables:
         return (weights.replace(output_bytes=output),)
-    copied = 0
-    if _is_tied(in_file.loaded, row):
-        copied = _in_proportion(in_file, TOKEN_TABLE)
+    copied = in_file.bytes_of(TOKEN_TABLE) if in_file.is_tied(row) else 0
     line = weights.arithmetic
     if copied != tables:
         line = taken_off(line, tables, "of embeddings")
@@ -207,22 +227,6 @@ def _on_devices(in_file: _InFile, row: ArchitectureRow) -> tuple[Term, ...]:
     return weights.replace(output_bytes=output + copied), embeddings
 
 
-def _in_proportion(in_file: _InFile, names: str | tuple[str, ...]) -> int:
-    """Bytes of the tensors whose names begin so; of a mix what is likely by the recipe's."""
-    size = sum_bytes(
-        tensor for tensor in in_file.loaded if tensor.name.startswith(names)
-    )
-    if in_file.scale is None:
-        return size
-    of_file, of_recipe = in_file.scale
-    return size * of_file // of_recipe
-
-
-def _is_tied(tensors: Iterable[FileTensors], row: ArchitectureRow) -> bool:
-    """Whether the token table is the output matrix too. A model that embeds has none."""
-    return not row.embeds and all(tensor.name != OUTPUT_MATRIX for tensor in tensors)
-
-
 class _SecondLayout:
     """The tensors that stay as they lie in the file, and those that move to a second layout. A
     token table that is the output matrix too is in both (TENSOR_DUPLICATED).
@@ -230,7 +234,7 @@ class _SecondLayout:
 
     def __init__(self, in_file: _InFile, case: Case) -> None:
         layout = _layout_for(case)
-        is_tied = _is_tied(in_file.loaded, case.row)
+        is_tied = in_file.is_tied(case.row)
         self.stays = list[FileTensors]()
         self.moves = list[FileTensors]()
         # files of llama.cpp, in the order in which they are met
@@ -281,12 +285,12 @@ def _laid_out(in_file: _InFile, case: Case) -> LoadedWeights:
     mapped = in_file.term
     layout = _SecondLayout(in_file, case)
     if not layout.sources:
-        return LoadedWeights(terms=(mapped,), evictable_bytes=0)
-    rest_bytes = mapped.bytes - layout.moved_bytes
+        return LoadedWeights(terms=(mapped,))
+    moved_bytes = layout.moved_bytes
+    rest_bytes = mapped.bytes - moved_bytes
     rest = _share_of(mapped, "weights", layout.stays, rest_bytes, mapped.source)
-    return LoadedWeights(
-        terms=(rest, layout.copies(mapped)), evictable_bytes=layout.moved_bytes
-    )
+    copies = layout.copies(mapped)
+    return LoadedWeights(terms=(rest, copies), evictable_bytes=moved_bytes)
 
 
 def _share_of(
@@ -303,9 +307,9 @@ def _layout_for(case: Case) -> Sequence[LayoutBuffer]:
     not known, or crash a program that has an option to leave weights as they are (`unpacked`).
     """
     instruction_sets = case.instruction_sets or ()
-    if "unpacked" in case.runtime.command_lines.options and case.runtime.crashing_sets(
-        instruction_sets
-    ):
+    runtime = case.runtime
+    can_leave_out = "unpacked" in runtime.command_lines.options
+    if can_leave_out and runtime.crashing_sets(instruction_sets):
         return ()
     for name, buffers in LAYOUTS.items():
         if name in instruction_sets:
@@ -318,9 +322,8 @@ def _buffer_of(
 ) -> LayoutBuffer | None:
     """The buffer that lays out the tensor anew; None for all but matrices that are multiplied."""
     name = tensor.name
-    if not name.endswith(".weight") or len(tensor.shape) < 2:
-        return None
-    if name.endswith(_ABSORBED):
+    is_matrix = name.endswith(".weight") and len(tensor.shape) >= 2
+    if not is_matrix or name.endswith(_ABSORBED):
         return None
     is_output = is_tied and name == TOKEN_TABLE
     if name.startswith(_LOOKED_UP) and not is_output:
@@ -330,15 +333,15 @@ def _buffer_of(
 
 def _expert_tensors(case: Case) -> list[FileTensors]:
     """The matrices of experts; none of a model whose tensors are not known."""
-    recipe = recipe_of(case.quantization, case.model)
-    if not case.whole or recipe is None:
+    usual = _usual_tensors(case)
+    if usual is None:
         return []
-    usual = usual_tensors(case.model, recipe, case.spec.released)
-    return [
-        tensor
-        for tensor in usual.tensors
-        if tensor.name.endswith("_exps.weight") and not tensor.extra
-    ]
+    tensors = usual.tensors
+    return [tensor for tensor in tensors if _is_of_loaded_experts(tensor)]
+
+
+def _is_of_loaded_experts(tensor: FileTensors) -> bool:
+    return tensor.name.endswith("_exps.weight") and not tensor.extra
 
 
 def largest_experts_bytes(case: Case) -> int:
