@@ -14,13 +14,12 @@ from residuals import Run, ask
 
 from selfhost import Machine, Workload
 from selfhost.catalogue.index import open_catalogue
+from selfhost.judge.pace.media import encoder_seconds, writing_step
 from selfhost.judge.pace.work import (
-    encoder_seconds,
     job_of,
     pace_of_documents,
     pace_of_training,
     token_seconds,
-    writing_step,
 )
 
 TRUTH = Path(__file__).parents[1] / "tests" / "truth"

@@ -92,7 +92,7 @@ def places(accelerators: Sequence[Accelerator] | None) -> tuple[Place, ...]:
 
     Of instances of NVIDIA's MIG, of which a program gets one (MIG user guide), the largest alone.
     """
-    found = list[Place]()
+    found = []
     has_instances = False
     for index, device in enumerate(accelerators or ()):
         if device.unified:
@@ -297,7 +297,7 @@ def gpu_maker(machine: Machine, runtime: RuntimeSpec | None) -> str:
     """The maker of the GPUs that compute a model, that of ggml's CUDA code first; "" for none."""
     if runtime is None:
         return ""
-    vendors = list[str]()
+    vendors = []
     for card in machine.cards:
         if _computes_on(runtime, card):
             vendors.append(card.vendor)
@@ -333,7 +333,7 @@ def usable_cards(
         return cards
     # on some systems every build leaves GPUs unused
     is_used = machine.platform not in runtime.gpus.unused_systems
-    usable = list[Accelerator]()
+    usable = []
     for card in cards:
         if card.unified is not False or (is_used and runs_on(runtime, card)):
             usable.append(card)

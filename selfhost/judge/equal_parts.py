@@ -47,7 +47,7 @@ def layouts_without_ram(
     """
     owned = machine.accelerators or ()
     states = list(dict.fromkeys((owned, emptied(owned))))
-    tried = list[_Group]()
+    tried = []
     for cards in states:
         groups = _groups(needs, machine, cards, question)
         has_room = False
@@ -143,7 +143,7 @@ class _Group(Record):
     def parts(self) -> Needs:
         """The needs as they lie on the group; each process takes memory in RAM, too."""
         by_place = self._needs_by_place()
-        terms = list[Term]()
+        terms = []
         for alike in zip(*(needs.terms for needs in by_place), strict=True):
             first = alike[0]
             if first.stays_in_ram:
@@ -155,8 +155,8 @@ class _Group(Record):
 
     def _needs_by_place(self) -> list[Needs]:
         """What the program takes for its part on each; equal accelerators are counted once."""
-        counted: dict[Device, Needs] = {}
-        by_place = list[Needs]()
+        counted = {}
+        by_place = []
         for place in self.places:
             device = self._device_at(place)
             if device not in counted:
@@ -203,7 +203,7 @@ def _rooms(
 ) -> list[Place]:
     """Those with memory of their own, with what a program that takes its share may have of it."""
     percent = percent_of(question.case)
-    rooms = list[Place]()
+    rooms = []
     for place in places(machine.accelerators):
         card = cards[place.index]
         if card.unified is False:

@@ -162,7 +162,7 @@ def types_in_turn(
     last: tuple[str, ...] = (usual,)
     if usual == SMALLEST_DEFAULT and _has_four_bits(spec, runtime):
         last = (usual, FOUR_BITS)
-    fetched = set[str]()
+    fetched = set()
     for files in spec.files:
         if files.format != format:
             continue
@@ -182,7 +182,7 @@ def _nearest_published(fetched: Collection[str], usual: str) -> list[str]:
     """
     usual_place = GGUF_QUANTIZATIONS.index(usual)
     last_place = GGUF_QUANTIZATIONS.index(SMALLEST_DEFAULT)
-    published = list[str]()
+    published = []
     for name in reversed(GGUF_QUANTIZATIONS[:usual_place]):
         if name in fetched:
             published.append(name)
@@ -252,7 +252,7 @@ def local_copy(
     )
     stores = _stores_of(USUAL_STORE if runtime is None else runtime.store, machine)
     projectors = _projectors_in(present)
-    copies = list[Here]()
+    copies = []
     for model in present:
         if model.store in stores:
             copy = wanted.copy_in(model, projectors.get(model.repository))
@@ -275,7 +275,7 @@ def _stores_of(store: str, machine: Machine) -> set[str]:
 
 def _projectors_in(present: Sequence[PresentModel]) -> dict[str | None, str]:
     """The paths of what turns pictures or sound into tokens, by repository."""
-    paths: dict[str | None, str] = {}
+    paths = {}
     for model in present:
         if _is_projector(model) and model.complete is not False:
             paths[model.repository] = model.path

@@ -14,7 +14,7 @@ from ..core.units import count_while
 from ..machine.record import Machine
 from ..needs.records import Needs
 from .batches import with_automatic_batch
-from .checks import CHECKS, Finding
+from .checks import CHECKS
 from .checks.accelerator import accelerator_check
 from .checks.model import context_check, terms_checks, weights_check
 from .checks.runtime import (
@@ -86,8 +86,8 @@ def best_layout(
     Where none is fast enough: the best of those that have room. Where none has room: the one that
     lacks least memory, without its pace. `at_any_pace`: the first that has room, without its pace.
     """
-    seen = list[Judged]()
-    slow = list[Judged]()
+    seen = []
+    slow = []
     for layout in layouts(question, machine, at_any_pace=at_any_pace):
         seen.append(layout)
         if layout.failed:
@@ -195,7 +195,7 @@ def _without_pace(layout: Judged, machine: Machine, why_not: str) -> Judged:
         # what is done says in which unit its pace is not told
         unit = pace_of_work(question, layout.placed, machine).unit
         speed = Speed(unit=unit, how=why_not)
-    findings = list[Finding]()
+    findings = []
     for found in layout.findings:
         if found.check not in PACE_CHECKS:
             findings.append(found)

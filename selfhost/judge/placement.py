@@ -364,7 +364,7 @@ class _BesideRam(Record):
         for group in group_by_maker(places(self.cards), self.machine):
             even = on_gpu - by_layer + by_layer // len(group) + another
             bounds = [*[even] * (len(group) - 1), _UNBOUNDED_BYTES]
-            capped = list[Place]()
+            capped = []
             for place, bound in zip(group, bounds, strict=True):
                 room_bytes = min((place.room_bytes or 0) - another, bound)
                 capped.append(place.replace(room_bytes=max(0, room_bytes)))

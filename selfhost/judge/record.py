@@ -592,7 +592,7 @@ class Verdict(Judged, Report):
     @property
     def can_download(self) -> bool | None:
         """Weights published and disk large enough; None where either is unknown."""
-        outcomes = set[Outcome | None]()
+        outcomes = set()
         for name in ("weights", "disk"):
             finding = self.finding(name)
             outcomes.add(None if finding is None else finding.outcome)

@@ -44,7 +44,7 @@ def with_terms(
 
 def whole_on_one(there: Needs, where: str) -> Needs:
     """All of it on that accelerator, but for the program and what llama.cpp keeps in RAM."""
-    placed = list[Term]()
+    placed = []
     for term in there.terms:
         placed.append(term.replace(where=where) if term.where == ACCELERATOR else term)
     return with_terms(there, placed)
@@ -89,7 +89,7 @@ def _layers_of(shares: Sequence[Share]) -> int:
 def _filled(
     there: Needs, candidates: Sequence[Place], layers: int, *, copied_bytes: int
 ) -> list[Share]:
-    by_layer = list[Term]()
+    by_layer = []
     on_each_bytes = 0
     on_first_bytes = copied_bytes
     for term in there.terms:
@@ -247,7 +247,7 @@ class _Division(Record):
             if not count and not term.output_bytes:
                 continue
             part = _Layers(start=stop - count, stop=stop, of=self.layers)
-            sizes: dict[str, int] = {}
+            sizes = {}
             for end in SIZES:
                 sizes[end] = output_bytes + part.bytes_of(term, end)
             arithmetic = share_of(f"{count}/{self.layers} of the layers", line)

@@ -70,7 +70,7 @@ class _Models(Record):
     def judged_together(self, order: Iterable[int], machine: Machine) -> Judged:
         """All models, each judged on what those before it in that order leave of the machine."""
         left = machine
-        by_number: dict[int, _Member] = {}
+        by_number = {}
         for number in order:
             member = self.judged_on(left, number)
             by_number[number] = member
@@ -178,7 +178,7 @@ class _Together(Record):
     @cached_property
     def counted(self) -> Sequence[Needs]:
         """What each model takes; files that several processes map count for the first."""
-        counted = list[Needs]()
+        counted = []
         for member in self.members:
             needs = member.needs
             if member.maps_files and not _is_among(member, self.storing):
@@ -199,7 +199,7 @@ class _Together(Record):
     def needs(self) -> Needs:
         """What all models take."""
         terms = list[Term]()
-        placements = set[str]()
+        placements = set()
         evictable_bytes = 0
         for needs in self.counted:
             terms += needs.terms
@@ -235,7 +235,7 @@ class _Together(Record):
         found = memory_check(self.needs, self.machine, workload, files_bytes)
         if self.needs.memory is None:
             return found
-        parts = list[str]()
+        parts = []
         for member, needs in zip(self.members, self.counted, strict=True):
             taken_bytes = needs.ram_bytes() or 0
             parts.append(f"{member.name} up to {binary(taken_bytes)}")
@@ -248,7 +248,7 @@ class _Together(Record):
         for member in self.storing:
             volume = self._volume_of(member.question.store)
             by_volume.setdefault(volume, []).append(member)
-        findings = list[Finding]()
+        findings = []
         for members in by_volume.values():
             findings.append(_check_of_volume(members, self.machine))
         return _worst(findings)
@@ -267,7 +267,7 @@ def _is_among(member: _Member, members: Iterable[_Member]) -> bool:
 
 def _without_mapped(needs: Needs) -> Needs:
     """Without files that another process maps already; drafts are read anew."""
-    terms = list[Term]()
+    terms = []
     for term in needs.terms:
         is_of_file = term.where == "host" and term.may_be_mapped
         if not is_of_file or term.name.startswith("draft_"):
@@ -290,7 +290,7 @@ def _check_of_volume(members: Sequence[_Member], machine: Machine) -> Finding:
     first = members[0]
     if len(members) == 1:
         return disk_check(first.needs, machine, first.question)
-    sizes = list[int | None]()
+    sizes = []
     largest_bytes = 0
     for member in members:
         needs = member.needs
@@ -310,7 +310,7 @@ def _worst_of_members(members: Sequence[_Member]) -> Iterator[Finding]:
     for check in CHECKS:
         if check in ("disk", "memory"):
             continue
-        findings = list[Finding]()
+        findings = []
         for member in members:
             found = member.judged.finding(check)
             if found is not None:

@@ -25,7 +25,7 @@ def waits_of(judged: Judged, machine: Machine) -> tuple[Wait, ...]:
             prompt_tokens=stated_tokens, what=None, seconds=speed.first_token_seconds
         )
         return (wait,)
-    waits: list[Wait] = []
+    waits = []
     for usual in purposes_table().wait:
         seconds = _seconds_behind(usual, judged, machine)
         if seconds is not None:

@@ -77,7 +77,7 @@ def _placing_options(question: Question) -> list[str]:
     if question.runtime is None:
         return []
     rules = question.runtime.named_options
-    names = list[str]()
+    names = []
     for name in question.workload.runtime_options:
         if name in rules and rules[name].changes.endswith("_layers"):
             names.append(name)
@@ -372,7 +372,7 @@ class _OnCards(_Layout):
     def check(self) -> Finding:
         """Whether they have room for their shares, as `_ruling` says."""
         room = low = likely = high = 0
-        names = list[str]()
+        names = []
         for share in self.shares:
             room += share.room_bytes() or 0
             low += share.place.low_bytes

@@ -82,7 +82,7 @@ class _Terms(Record):
         license = self.license
         accepted = self.workload.license
         ruling = self._ruling()
-        wanted = list[str]()
+        wanted = []
         if self.workload.commercial:
             wanted.append("commercial use")
         if accepted:
@@ -175,7 +175,7 @@ def _openness_check(spec: ModelSpec, workload: Workload) -> Finding:
     """The worst of the answers that were asked for, with the reasons of all."""
     from ...catalogue import openness
 
-    findings = list[Finding]()
+    findings = []
     if workload.modify:
         answer = openness.permission(spec, "modification")
         findings.append(

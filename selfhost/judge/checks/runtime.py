@@ -83,7 +83,7 @@ def cpu_check(
         needs=demand.needed_words(),
         has=demand.processor_words(),
     )
-    guesses = list[str]()
+    guesses = []
     if "architecture" in machine.assumed:
         guesses.append("architecture")
     if demand.assumes_sets and ruling.code != "cpu-no-build":
@@ -204,7 +204,7 @@ class _CpuDemand(Record):
 
 def _unread_sets(machine: Machine) -> set[str]:
     """Instruction sets of which the system does not tell whether they are there."""
-    names = set[str]()
+    names = set()
     for entry in machine.unread:
         kind, _, name = entry.fact.partition(".")
         if kind == "instruction_sets":
@@ -361,7 +361,7 @@ class _Program(Record):
     def _install_line(self) -> str:
         """The first program among the lines to type, else the first comment; "" for none."""
         lines = install_lines(self.runtime, self._install_keys())
-        comments = list[str]()
+        comments = []
         for line in lines:
             if not line.startswith("#"):
                 return line
@@ -377,7 +377,7 @@ class _Program(Record):
         system = self.machine.system or "linux"
         cards = self.machine.cards
         vendors = {card.vendor for card in cards}
-        keys = list[str]()
+        keys = []
         if len(vendors) == 1:
             keys.append(f"{system}-{vendors.pop()}")
         if cards:

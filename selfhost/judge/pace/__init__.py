@@ -2,12 +2,13 @@
 
 Every pace is the same sum: bytes over the rate that they are read at, operations over the rate that
 they are computed at, and a fixed time for each layer. `ranges` has the arithmetic, `tables` the
-figures, `rates` the devices, `text` the pace of text, `work` the pace of other work.
+figures, `processor` and `rates` the devices, `text` the pace of text, `work` that of other work.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 from ...catalogue.architecture import Architecture, Attention
 from ...core import units
@@ -170,7 +171,12 @@ class Step(Record):
             return "graph"
         return self.foreign or ""
 
-    @property
+    @cached_property
+    def weights_bytes(self) -> int:
+        """Bytes of all weights read."""
+        return sum(self.read_bytes.values())
+
+    @cached_property
     def packed_bytes(self) -> dict[str, int]:
         """Of the weights read those that are unpacked before they are computed with, by type."""
         return {
@@ -178,6 +184,11 @@ class Step(Record):
             for name, size in self.read_bytes.items()
             if name not in PLAIN_TYPES
         }
+
+    @cached_property
+    def experts(self) -> ExpertParameters:
+        """The routed experts of its model."""
+        return expert_parameters(self.architecture, self.expert_matrices)
 
     def blocks_in_layers(self) -> float:
         """Its layers as a device launches them: one that only mixes tokens, or only has a
@@ -199,7 +210,8 @@ class Step(Record):
         if self.architecture is None:
             return ReadContext(cached_bytes=0.0, core_seconds=0.0)
         attending = pace_tables().step.attending
-        cached_bytes = core_seconds = 0.0
+        cached_bytes = 0.0
+        core_seconds = 0.0
         for group in self.architecture.attention:
             rows = min(self.depth_tokens, group.window_tokens or self.depth_tokens)
             rows *= len(group.layers)
@@ -209,9 +221,8 @@ class Step(Record):
             cached_bytes += self.cached_number_bytes * rows * numbers
             if group.kind == "cross":
                 continue
-            row_seconds = (
-                attending.row_seconds + width_of(group) * attending.number_seconds
-            )
+            row_seconds = attending.row_seconds
+            row_seconds += width_of(group) * attending.number_seconds
             core_seconds += rows * group.heads * row_seconds
         return ReadContext(cached_bytes=cached_bytes, core_seconds=core_seconds)
 
@@ -219,28 +230,14 @@ class Step(Record):
         """What a token of a prompt meets, by the type that it is multiplied in, without the output
         matrix; {} where that cannot be told.
         """
-        from ...needs.checkpoints import bits_in_mlx
-
         architecture = self.architecture
         if architecture is None or architecture.vocabulary is None:
             return {}
         table = architecture.vocabulary * architecture.embedding_length
-        read = {
-            _IN_GGUF.get(name, name): size for name, size in self.read_bytes.items()
-        }
-        if (
-            self.replays
-            and self.parameters is not None
-            and not read.keys() <= BLOCKS.keys()
-        ):
-            # such programs unpack to 16 bits before they multiply (Marlin's kernels of vLLM); of a
-            # table of words that is no output matrix one row is looked up
-            looked_up = 0 if architecture.tied_embeddings else table
-            read = {"BF16": 2 * (self.parameters - looked_up)}
+        looked_up = 0 if architecture.tied_embeddings else table
         met: dict[str, float] = {}
-        for name, size in read.items():
-            # eight numbers of so many bits take as many bytes
-            values, block_bytes = BLOCKS.get(name) or (8, bits_in_mlx(name))
+        for name, size in self._multiplied_bytes(looked_up).items():
+            values, block_bytes = _block_of(name)
             if not block_bytes:
                 return {}
             if name != "F32":
@@ -250,11 +247,25 @@ class Step(Record):
             met[holder] = max(0.0, met[holder] - table)
         return met
 
+    def _multiplied_bytes(self, looked_up: int) -> Mapping[str, int]:
+        """Bytes of weights by the type that they are multiplied in; `looked_up`: parameters of a
+        table of words of which one row is read.
+        """
+        read = {}
+        for name, size in self.read_bytes.items():
+            read[_IN_GGUF.get(name, name)] = size
+        if not self.replays or self.parameters is None or read.keys() <= BLOCKS.keys():
+            return read
+        # such programs unpack to 16 bits before they multiply (Marlin's kernels of vLLM)
+        return {"BF16": 2 * (self.parameters - looked_up)}
+
     def batch_tokens(self, micro_batch: int) -> int:
         """Tokens of a prompt that the program computes at once: from Python all of them."""
-        figures = pace_tables().prompt
-        most = {"python": self.prompt_tokens, "graph": figures.batch_of_graph}
-        batch = most.get(self.program, micro_batch) or micro_batch
+        most = {
+            "python": self.prompt_tokens,
+            "graph": pace_tables().prompt.batch_of_graph,
+        }
+        batch = most.get(self.program) or micro_batch
         if self.prompt_tokens:
             return min(batch, self.prompt_tokens)
         return batch
@@ -263,11 +274,10 @@ class Step(Record):
         """Bytes of the weights that a batch of a prompt reads: of a mixture those of every expert,
         in the types of those that a token reads.
         """
-        read_bytes = sum(self.read_bytes.values())
         if not self.has_experts or not self.parameters:
-            return read_bytes
-        experts = expert_parameters(self.architecture, self.expert_matrices)
-        return read_bytes * (1 + (experts.all - experts.used) / self.parameters)
+            return self.weights_bytes
+        unused = self.experts.all - self.experts.used
+        return self.weights_bytes * (1 + unused / self.parameters)
 
     def attended(self) -> float:
         """Operations of attention for a token of the prompt, half of which stands before it on
@@ -290,6 +300,17 @@ class Step(Record):
                 2 * len(group.layers) * group.heads * width_of(group) * reached
             )
         return operations
+
+
+def _block_of(name: str) -> tuple[int, float | None]:
+    """How many numbers of a type are stored together, and in how many bytes; None: not known."""
+    if name in BLOCKS:
+        return BLOCKS[name]
+    # a large module, which types of GGUF do not need
+    from ...needs.checkpoints import bits_in_mlx
+
+    # eight numbers of so many bits take as many bytes
+    return 8, bits_in_mlx(name)
 
 
 def _holder_of_output(met: Mapping[str, float], output_parameters: int) -> str:

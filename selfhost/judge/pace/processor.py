@@ -45,9 +45,10 @@ class Memory(Record):
 class Processor(Record):
     """The processor of a machine.
 
-    `name`: as the system tells it, "" for none. `chip`: what it reads where its memory is soldered beside it; `series`: of others, None where no
-    name tells it. `memory_share` and `core_share`: beside the processor measured on, by a row of
-    `decode` in `specs/common/cpus.toml`. `is_server`: by a word of its name.
+    `name`: as the system tells it, "" for none. `chip`: what it reads where its memory is soldered
+    beside it; `series`: of others, None where no name tells it. `memory_share` and `core_share`:
+    beside the processor measured on, by a row of `decode` in `specs/common/cpus.toml`. `is_server`:
+    by a word of its name.
 
     A guest may have some threads of a processor that others share, unlike WSL or a container
     without a limit (`has_some_threads`). `is_mac`: the GPU of an Apple chip that programs use;

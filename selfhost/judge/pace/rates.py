@@ -186,16 +186,15 @@ class Gpu(Record):
         Not `is_whole`: a part lies in RAM, and the ends of that step hold how launches differ.
         """
         row = self.row(step)
-        weights_bytes = sum(step.read_bytes.values())
         packed_bytes = sum(step.packed_bytes.values())
         few_bits_bytes = 0 if step.foreign else _bytes_in_few_bits(step)
         # as many bytes of weights as take as long as the context
         context_bytes = step.context().cached_bytes * row.context_times
-        plain_bytes = weights_bytes - packed_bytes + context_bytes
+        plain_bytes = step.weights_bytes - packed_bytes + context_bytes
         unpacking = self._unpacking_seconds(step, row)
         most_per_second = pace_tables().most_of_peak * self.peak_bandwidth.high
-        least = share * weights_bytes / most_per_second
-        taken = list[float]()
+        least = share * step.weights_bytes / most_per_second
+        taken = []
         for end, peak, launched, few_bits in zip(
             _ends_of(row, step),
             self.peak_bandwidth,

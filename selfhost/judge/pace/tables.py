@@ -84,9 +84,10 @@ def _read_numbers(table: TomlTable, key: str, kind: Any, **limits: Any) -> Any:
 
 def _read_numbers_by_name(table: TomlTable, key: str, kind: Any, **limits: Any) -> Any:
     values = table.get(key, "Mapping[str, Any]", **limits)
-    return {
-        name: _row_of_numbers(table, key, value, kind) for name, value in values.items()
-    }
+    rows = {}
+    for name, value in values.items():
+        rows[name] = _row_of_numbers(table, key, value, kind)
+    return rows
 
 
 def _row_of_numbers(table: TomlTable, key: str, value: Any, kind: Any) -> Any:
@@ -94,10 +95,10 @@ def _row_of_numbers(table: TomlTable, key: str, value: Any, kind: Any) -> Any:
     fields = kind._fields
     row = value if isinstance(value, list) else [float(value)] * len(fields)
     are_numbers = all(isinstance(number, int | float) for number in row)
-    if are_numbers and len(row) == len(fields):
-        return kind(**dict(zip(fields, row, strict=True)))
-    table.problem(key, f"must be a list of {len(fields)} numbers")
-    return None
+    if not are_numbers or len(row) != len(fields):
+        table.problem(key, f"must be a list of {len(fields)} numbers")
+        return None
+    return kind(**dict(zip(fields, row, strict=True)))
 
 
 def _words(table: TomlTable, key: str, **limits: Any) -> tuple[str, ...]:
@@ -392,13 +393,24 @@ class PaceFile:
 
     def value(self, key: str, annotation: str, **limits: Any) -> Any:
         """The value of a key, as a field with that annotation has it."""
-        return self.without_faults(
-            self._root.get(key, annotation, required=True, **limits)
-        )
+        value = self._root.get(key, annotation, required=True, **limits)
+        return self.without_faults(value)
 
-    def row_of_numbers(self, key: str, kind: type) -> Any:
+    def record(self, key: str, kind: type[R]) -> R:
+        """The table of that key."""
+        record: R = self.value(key, kind.__name__, kind=kind)
+        return record
+
+    def records(self, key: str, kind: type[R]) -> tuple[R, ...]:
+        """The rows of that key."""
+        annotation = f"tuple[{kind.__name__}, ...]"
+        records: tuple[R, ...] = self.value(key, annotation, kind=kind)
+        return records
+
+    def row_of_numbers(self, key: str, kind: type[T]) -> T:
         """As many numbers in a row as that kind has."""
-        return self.without_faults(_read_numbers(self._root, key, kind, required=True))
+        row: T = _read_numbers(self._root, key, kind, required=True)
+        return self.without_faults(row)
 
     def without_faults(self, value: T) -> T:
         """The value, where no fault was found in the file so far."""
@@ -410,34 +422,17 @@ class PaceFile:
 
 def table(key: str, kind: type[R]) -> cached_property[R]:
     """An attribute: the table of that key as a record."""
-
-    def read(file: PaceFile) -> R:
-        record: R = file.value(key, kind.__name__, kind=kind)
-        return record
-
-    return cached_property(read)
+    return cached_property(lambda file: file.record(key, kind))
 
 
 def rows(key: str, kind: type[R]) -> cached_property[tuple[R, ...]]:
     """An attribute: the rows of that key, each as a record."""
-
-    def read(file: PaceFile) -> tuple[R, ...]:
-        records: tuple[R, ...] = file.value(
-            key, f"tuple[{kind.__name__}, ...]", kind=kind
-        )
-        return records
-
-    return cached_property(read)
+    return cached_property(lambda file: file.records(key, kind))
 
 
 def _row_of(key: str, kind: type[T]) -> cached_property[T]:
     """An attribute: as many numbers as that kind has."""
-
-    def read(file: PaceFile) -> T:
-        row: T = file.row_of_numbers(key, kind)
-        return row
-
-    return cached_property(read)
+    return cached_property(lambda file: file.row_of_numbers(key, kind))
 
 
 class PaceTables(PaceFile):
@@ -516,11 +511,11 @@ class PaceTables(PaceFile):
 @cache
 def decoding_shares() -> Mapping[str, DecodingShares]:
     """How processors decode, by their kind."""
-    shares: dict[str, DecodingShares] = {}
+    shares = {}
     for row in cpus.decode_rows():
-        shares[row.kind] = DecodingShares(
-            kind=row.kind, memory=Range(*row.memory), cores=Range(*row.cores)
-        )
+        memory = Range(*row.memory)
+        cores = Range(*row.cores)
+        shares[row.kind] = DecodingShares(kind=row.kind, memory=memory, cores=cores)
     return shares
 
 

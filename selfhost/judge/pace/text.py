@@ -14,7 +14,7 @@ SYCL from 32 tokens on. Of a mixture that a GPU does not hold, common_params_fit
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from math import ceil, hypot
 from typing import NamedTuple
@@ -25,12 +25,12 @@ from ...core.records import FrozenDict, Record
 from ...machine import gpus
 from ...machine.record import Machine
 from ...needs import in_batches
-from ...needs.case import DRAFTED_TOKENS, MICRO_BATCH_TOKENS, Cells
+from ...needs.case import DRAFTED_TOKENS, MICRO_BATCH_TOKENS, Cells, Companions
 from ...needs.quantization import BLOCKS
 from ...needs.records import Needs
 from ..devices import index_of, share_on_shared
 from ..record import Question
-from . import MEASURED_PROGRAM, SHORT_CHAT_TOKENS, Speed, Step, expert_parameters
+from . import MEASURED_PROGRAM, SHORT_CHAT_TOKENS, ReadContext, Speed, Step
 from .processor import (
     BANDWIDTH_SHARE,
     bandwidth,
@@ -111,7 +111,7 @@ class LaidOut(Record):
         if not self.offloaded:
             shared = shared_gpu_of(self.machine, self.runtime, is_used=True)
             return () if shared is None else (UsedGpu(1.0, shared),)
-        devices = self.machine.accelerators or ()
+        devices = self.machine.cards
         total = sum(self.offloaded.values())
         used = []
         for number, share in self.offloaded.items():
@@ -129,10 +129,12 @@ class LaidOut(Record):
         """The share of the layers, or of experts, that the processor computes."""
         on_gpus = self.on_shared
         if self.offloaded:
-            on_gpus = Range.of(min(1.0, sum(self.offloaded.values())))
+            held = sum(self.offloaded.values())
+            on_gpus = Range.of(min(1.0, held))
         if self.is_divided or min(on_gpus) > 1 - _ROUNDED:
             return Amount.of(0)
-        return Amount(1 - on_gpus.low, 1 - on_gpus.likely, 1 - on_gpus.high)
+        low, likely, high = on_gpus
+        return Amount(1 - low, 1 - likely, 1 - high)
 
     @property
     def is_whole(self) -> bool:
@@ -145,6 +147,11 @@ class LaidOut(Record):
         return self.at_once and len(self.gpus) > 1
 
     @property
+    def uses_gpu(self) -> bool:
+        """Whether a GPU computes some of it, though its pace may not be known."""
+        return bool(self.offloaded or self.gpus)
+
+    @property
     def shares_ram(self) -> bool:
         """Whether the first GPU used shares the RAM."""
         return bool(self.gpus[0].gpu.device.unified)
@@ -152,13 +159,10 @@ class LaidOut(Record):
     def apart(self, step: Step, in_ram: float) -> ApartExperts | None:
         """The step in two parts, where that share of the model lies in RAM; None where whole layers
         are left to the RAM.
-
-        A type with as many weights as the experts is theirs; else they are of every type like the
-        whole.
         """
-        if not (self.experts_apart and self.offloaded):
+        if not self.experts_apart or not self.offloaded:
             return None
-        experts = expert_parameters(step.architecture, step.expert_matrices)
+        experts = step.experts
         counts = _parameters_read(step)
         read = sum(counts.values())
         besides_experts = read - experts.used
@@ -167,23 +171,15 @@ class LaidOut(Record):
         if not experts.all or besides_experts <= 0 or held < 0:
             return None
         share = 1 - min(1.0, held / experts.all)
-        of_experts = _type_of_experts(counts, experts.used)
-        if of_experts is not None:
-            in_ram_bytes = {of_experts: int(share * step.read_bytes[of_experts])}
-        else:
-            part = share * experts.used / read
-            in_ram_bytes = {
-                name: int(part * size) for name, size in step.read_bytes.items()
-            }
+        read_in_ram = _bytes_of_experts(step, counts, share)
         rest = dict(step.read_bytes)
-        for name, size in in_ram_bytes.items():
+        for name, size in read_in_ram.items():
             rest[name] -= size
+        in_ram_alone = Step(
+            architecture=None, read_bytes=FrozenDict(read_in_ram), foreign=step.foreign
+        )
         return ApartExperts(
-            experts=Step(
-                architecture=None,
-                read_bytes=FrozenDict(in_ram_bytes),
-                foreign=step.foreign,
-            ),
+            experts=in_ram_alone,
             rest=step.replace(read_bytes=FrozenDict(rest)),
             layers=share * experts.layers,
         )
@@ -191,18 +187,19 @@ class LaidOut(Record):
     def seconds(self, step: Step) -> Seconds:
         """Of one token on its GPUs and in RAM."""
         if self.is_divided:
-            # its part of every layer, and adding up the parts
-            return longest(*[
-                used.gpu.seconds(step, used.share) + _summing_seconds(used.gpu, step)
-                for used in self.gpus
-            ])  # fmt: skip
+            return longest(*[self._seconds_of_part(used, step) for used in self.gpus])
         if self.is_whole:
             return self._seconds_on_gpus(step)
-        slow, likely, fast = (
-            self._seconds_with_ram(step, share) for share in self.in_ram
-        )
+        shares = self.in_ram
+        slow = self._seconds_with_ram(step, shares.slow).slow
+        likely = self._seconds_with_ram(step, shares.likely)
+        fast = self._seconds_with_ram(step, shares.fast).fast
         # the processor may be the faster one: less in RAM is then no faster end
-        return Seconds(slow.slow, likely.likely, min(likely.fast, fast.fast))
+        return Seconds(slow, likely.likely, min(likely.fast, fast))
+
+    def _seconds_of_part(self, used: UsedGpu, step: Step) -> Seconds:
+        """Of a GPU's part of every layer, and of adding up the parts."""
+        return used.gpu.seconds(step, used.share) + _summing_seconds(used.gpu, step)
 
     def _seconds_on_gpus(self, step: Step) -> Seconds:
         """Of a step, or of its part on GPUs, which compute one after the other."""
@@ -243,10 +240,9 @@ class LaidOut(Record):
             on_cores = processor_prompt(step, self.machine)
             assert on_cores is not None, "the GPUs compute the same operations"
             in_ram = self.in_ram.likely
-            return PromptPace(1 / (on_gpus * (1 - in_ram) + 1 / on_cores * in_ram))
-        crossing = self.in_ram_bytes / self._copied_per_second(
-            has_experts=step.has_experts
-        )
+            taken = on_gpus * (1 - in_ram) + 1 / on_cores * in_ram
+            return PromptPace(1 / taken)
+        crossing = self.in_ram_bytes / self._copied_per_second(step)
         taken = on_gpus.plus_independent(crossing * (1 / self.batch_tokens))
         return PromptPace(1 / taken, crossing)
 
@@ -276,19 +272,13 @@ class LaidOut(Record):
         rows = [sum_row(used.gpu.device) for used in self.gpus]
         return longest(*[summed_gb / row.sum_gb_per_s for row in rows])
 
-    def _copied_per_second(self, *, has_experts: bool) -> Range:
+    def _copied_per_second(self, step: Step) -> Range:
         """Bytes of weights that cross to its GPUs in turn, no faster than the link carries."""
-        figures = pace_tables().prompt
-        links = [_link_of(used.gpu.device.name) for used in self.gpus]
-        slowest = lowest(*links)
-        shares = figures.share_of_link
+        low, likely, high = lowest(*[_link_of(used.gpu) for used in self.gpus])
+        shares = pace_tables().prompt.share_of_link
         # not every expert is chosen in a batch, and so copied
-        most = shares.high if has_experts else 1.0
-        return Range(
-            slowest.low * shares.low,
-            slowest.likely * shares.likely,
-            slowest.high * most,
-        )
+        most = shares.high if step.has_experts else 1.0
+        return Range(low * shares.low, likely * shares.likely, high * most)
 
     def how(self, step: Step) -> str:
         """What the pace rests on, as a clause."""
@@ -305,13 +295,28 @@ class LaidOut(Record):
             return how
         apart = self.apart(step, self.in_ram.likely)
         if apart is not None:
-            return (
-                f"{how}, the experts of {apart.layers:.0f} layers in RAM: {memory.how}"
-            )
-        on_gpus = units.between(
-            units.percent, 1 - self.in_ram.slow, 1 - self.in_ram.fast
-        )
+            layers = f"{apart.layers:.0f} layers"
+            return f"{how}, the experts of {layers} in RAM: {memory.how}"
+        in_ram = self.in_ram
+        on_gpus = units.between(units.percent, 1 - in_ram.slow, 1 - in_ram.fast)
         return f"{on_gpus} of the layers {how}, the rest in RAM: {memory.how}"
+
+
+def _bytes_of_experts(
+    step: Step, counts: Mapping[str, float], share: float
+) -> dict[str, int]:
+    """The bytes that a step reads of a share of the experts, by type; `counts`: the parameters that
+    it reads.
+
+    A type with as many weights as the experts is theirs; else they are of every type like all that
+    is read.
+    """
+    used = step.experts.used
+    own_type = _type_of_experts(counts, used)
+    if own_type is not None:
+        return {own_type: int(share * step.read_bytes[own_type])}
+    part = share * used / sum(counts.values())
+    return {name: int(part * size) for name, size in step.read_bytes.items()}
 
 
 def _parameters_read(step: Step) -> dict[str, float]:
@@ -333,14 +338,14 @@ def _type_of_experts(counts: Mapping[str, float], used: float) -> str | None:
 
 def _summing_seconds(gpu: Gpu, step: Step) -> Seconds:
     """Of adding up, layer by layer, what each of several GPUs has computed of a token."""
-    slow, likely, fast = sum_row(gpu.device).sum_us
-    return Seconds(slow, likely, fast) * (1e-6 * step.layers)
+    of_layer = Seconds(*sum_row(gpu.device).sum_us)
+    return of_layer * (1e-6 * step.layers)
 
 
-def _link_of(name: str) -> Range:
-    """Bytes a second that cross to a GPU of that name."""
+def _link_of(gpu: Gpu) -> Range:
+    """Bytes a second that cross to a GPU."""
     figures = pace_tables().prompt
-    most = gpus.link_bytes_per_second(name)
+    most = gpus.link_bytes_per_second(gpu.device.name)
     if most is None:
         return figures.any_link
     return Range.of(min(most, figures.most_of_link))
@@ -353,19 +358,21 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
     held_bytes = _weights_by_place(placed)
     total = held_bytes.total()
     in_ram_bytes = held_bytes.pop("host", 0)
-    offloaded = {
-        index_of(place): size / total for place, size in held_bytes.items() if size
-    }
-    settings = {}
-    at_once = leaves_experts = False
+    offloaded = {}
+    for place, size in held_bytes.items():
+        if size:
+            offloaded[index_of(place)] = size / total
+    gpu_layers = None
+    at_once = False
+    leaves_experts = False
     if program is not None:
         settings = program.settings_of(workload.runtime_options)
+        gpu_layers = settings.get("gpu_layers")
         at_once = "tensor_parallel" in program.command_lines.options
         leaves_experts = program.layers.leaves_experts
-    gpu_layers = settings.get("gpu_layers")
-    if gpu_layers is not None and "cpu_expert_layers" not in settings:
-        # it is told how many layers a GPU has, experts and all
-        leaves_experts = False
+        if gpu_layers is not None and "cpu_expert_layers" not in settings:
+            # it is told how many layers a GPU has, experts and all
+            leaves_experts = False
     cells = _cells(question, placed)
     return LaidOut(
         machine=machine,
@@ -395,10 +402,11 @@ def _share_on_shared(
     question: Question, placed: Needs, machine: Machine, gpu_layers: str | None
 ) -> Range:
     """Of the layers, the share that a GPU which shares the RAM computes."""
-    architecture, program = question.spec.architecture, question.runtime
+    architecture = question.spec.architecture
     share = Range.of(1)
     if architecture is None or machine.accelerators == ():
         return share
+    program = question.runtime
     if program is None or program.layers.split:
         share = share_on_shared(placed, machine, architecture.layers)
     if gpu_layers:
@@ -424,22 +432,11 @@ def processor_seconds(machine: Machine, step: Step) -> Seconds | None:
     memory = bandwidth(machine)
     if memory is None:
         return None
-    tables = pace_tables()
-    figures = tables.processor
+    figures = pace_tables().processor
     processor = processor_of(machine)
-    context = step.context()
-    packed_bytes = sum(step.packed_bytes.values())
-    plain_bytes = sum(step.read_bytes.values()) - packed_bytes
-    core_seconds = waited = 0.0
-    for name, size in step.read_bytes.items():
-        core_seconds += size / (tables.type_called(name).gb_per_s * 1e9)
-    for name, size in step.packed_bytes.items():
-        # what cores unpack while memory waits
-        unpack_gb_per_s = tables.type_called(name).unpack_gb_per_s
-        if unpack_gb_per_s is not None:
-            waited += size / (unpack_gb_per_s * 1e9)
-    taken = list[float]()
-    for rate, threads, share, unpack_gb_per_s, meeting_of_thread in zip(
+    token = _token_on_cores(step)
+    taken = []
+    for rate, threads, share, unpacks_gb_per_s, meeting_seconds in zip(
         memory.ends * BANDWIDTH_SHARE,
         threads_range(machine),
         processor.core_share,
@@ -448,18 +445,65 @@ def processor_seconds(machine: Machine, step: Step) -> Seconds | None:
         strict=True,
     ):
         cores = threads * share
-        unpacking = packed_bytes / (threads * unpack_gb_per_s * units.GB)
-        reading = plain_bytes / rate + waited / cores
-        reading += max(packed_bytes / rate, unpacking)
-        weights = max(reading, core_seconds / cores)
-        attending = max(context.cached_bytes / rate, context.core_seconds / cores)
+        unpacks_per_second = threads * unpacks_gb_per_s * units.GB
         layer = figures.layer_core_seconds / cores + figures.meeting_seconds
-        layer += threads * meeting_of_thread
-        taken.append(weights + attending + step.layers * layer)
+        layer += threads * meeting_seconds
+        taken.append(
+            token.weights_seconds(rate, cores, unpacks_per_second)
+            + token.context_seconds(rate, cores)
+            + step.layers * layer
+        )
     slow, likely, fast = taken
     if step.has_experts and not memory.measured:
         slow *= figures.experts_slow
     return Seconds(slow, likely, fast)
+
+
+class _TokenOnCores(NamedTuple):
+    """What a token asks of a processor: bytes that are unpacked and others, seconds of one core for
+    the weights, of which memory waits for `waited_seconds`, and the context.
+    """
+
+    packed_bytes: int
+    plain_bytes: int
+    core_seconds: float
+    waited_seconds: float
+    context: ReadContext
+
+    def weights_seconds(
+        self, rate: float, cores: float, unpacks_per_second: float
+    ) -> float:
+        """Of the weights, read at so many bytes a second, by so many cores."""
+        unpacking = self.packed_bytes / unpacks_per_second
+        reading = self.plain_bytes / rate + self.waited_seconds / cores
+        reading += max(self.packed_bytes / rate, unpacking)
+        return max(reading, self.core_seconds / cores)
+
+    def context_seconds(self, rate: float, cores: float) -> float:
+        """Of the context, read at so many bytes a second, by so many cores."""
+        reading = self.context.cached_bytes / rate
+        return max(reading, self.context.core_seconds / cores)
+
+
+def _token_on_cores(step: Step) -> _TokenOnCores:
+    tables = pace_tables()
+    core_seconds = 0.0
+    for name, size in step.read_bytes.items():
+        core_seconds += size / (tables.type_called(name).gb_per_s * 1e9)
+    waited_seconds = 0.0
+    for name, size in step.packed_bytes.items():
+        # what cores unpack while memory waits
+        unpack_gb_per_s = tables.type_called(name).unpack_gb_per_s
+        if unpack_gb_per_s is not None:
+            waited_seconds += size / (unpack_gb_per_s * 1e9)
+    packed_bytes = sum(step.packed_bytes.values())
+    return _TokenOnCores(
+        packed_bytes=packed_bytes,
+        plain_bytes=step.weights_bytes - packed_bytes,
+        core_seconds=core_seconds,
+        waited_seconds=waited_seconds,
+        context=step.context(),
+    )
 
 
 def processor_prompt(step: Step, machine: Machine) -> Range | None:
@@ -480,8 +524,7 @@ def processor_prompt(step: Step, machine: Machine) -> Range | None:
     dense = cores_rate(machine) * tables.prompt.reached_on_cores
     rate = dense
     if step.has_experts:
-        low, likely, high = of_experts
-        rate = dense * Range(low / likely, 1.0, high / likely)
+        rate = dense * of_experts.around()
     attending = step.attended() / (dense * tables.batch.attended_on_processor)
     return 1 / (operations / rate + attending)
 
@@ -521,9 +564,9 @@ def _operations_of_batch(step: Step, active: float, batch: int) -> Amount:
     """Of the matrices, `active` of whose parameters a token meets. Those of an expert are computed
     in tiles: for few tokens they take as long as for a tile.
     """
-    experts = expert_parameters(step.architecture, step.expert_matrices)
     if not step.has_experts:
         return Amount.of(2 * active * batch)
+    experts = step.experts
     others = max(0.0, active - experts.used) * batch
     of_expert = batch * experts.chosen_share
     operations = []
@@ -558,18 +601,23 @@ def predict(step: Step, way: LaidOut) -> Speed:
     how = expected.how + _context_words(step)
     if expected.by_rules:
         how += f"; by the rules of {MEASURED_PROGRAM}, because {step.foreign} was not measured"
-    full_context: float | None = None
-    if step.architecture is not None and step.depth_tokens:
-        full = expected.full.likely
-        if expected.taken.likely < _ABOUT_AS_FAST * full:
-            full_context = 1 / full
     return Speed(
         decode=expected.decode,
         prompt=expected.prompt.pace,
         crossing_seconds=expected.prompt.crossing.likely,
-        full_context_tokens_per_second=full_context,
+        full_context_tokens_per_second=_pace_when_full(step, expected),
         how=how + expected.beside,
     )
+
+
+def _pace_when_full(step: Step, expected: _Expected) -> float | None:
+    """Tokens a second once the context is full; None where that is about as fast."""
+    if step.architecture is None or not step.depth_tokens:
+        return None
+    full = expected.full.likely
+    if expected.taken.likely >= _ABOUT_AS_FAST * full:
+        return None
+    return 1 / full
 
 
 def _context_words(step: Step) -> str:
@@ -586,12 +634,11 @@ def _context_words(step: Step) -> str:
 
 def _why_unknown(step: Step, way: LaidOut) -> str | None:
     """Why nothing tells the pace of that step; None where something may."""
-    read_bytes = sum(step.read_bytes.values())
-    if read_bytes <= 0:
+    if step.weights_bytes <= 0:
         return "how many bytes each token reads is not known"
-    if read_bytes < _LEAST_READ_BYTES:
+    if step.weights_bytes < _LEAST_READ_BYTES:
         return _TOO_SMALL
-    if not way.gpus and way.offloaded:
+    if way.offloaded and not way.gpus:
         return f"the memory bandwidth of {_unknown_gpu(way)} is not known"
     if way.gpus and not way.is_whole and bandwidth(way.machine) is None:
         return f"part of it runs in RAM, and {_NO_MEMORY_RATE}"
@@ -600,7 +647,7 @@ def _why_unknown(step: Step, way: LaidOut) -> str | None:
 
 def _unknown_gpu(way: LaidOut) -> str:
     """The name of the first GPU that is used and of unknown bandwidth."""
-    devices = way.machine.accelerators
+    devices = way.machine.cards
     if devices:
         for number in way.offloaded or ():
             if gpu_of(devices[number]) is None:
@@ -618,19 +665,25 @@ def _on_gpus(step: Step, way: LaidOut) -> _Expected:
     prompt = way.prompt(step)
     beside = ""
     if prompt.crossing.likely:
-        size, batch = units.decimal(way.in_ram_bytes), units.tokens(way.batch_tokens)
+        batch = units.tokens(way.batch_tokens)
+        size = units.decimal(way.in_ram_bytes)
         beside = f"; for each {batch} of a prompt {size} of weights cross to the GPU"
-    rows = [used.gpu.row(step) for used in way.gpus]
-    is_measured = way.is_whole and all(row.program is not None for row in rows)
     return _Expected(
         taken=taken,
         full=way.seconds(_at_full_context(step, way)),
         decode=1 / taken,
         prompt=prompt,
         how=way.how(step),
-        by_rules=bool(step.foreign) and not is_measured,
+        by_rules=bool(step.foreign) and not _is_measured(step, way),
         beside=beside,
     )
+
+
+def _is_measured(step: Step, way: LaidOut) -> bool:
+    """Whether runs of the program were measured on each of these GPUs alone."""
+    if not way.is_whole:
+        return False
+    return all(used.gpu.row(step).program is not None for used in way.gpus)
 
 
 def _on_processor(step: Step, way: LaidOut) -> _Expected | None:
@@ -700,10 +753,8 @@ def pace_of_text(
     users = workload.parallel
     if question.companions is not None:
         # tokens are proposed for each step; a full context gains as much
-        is_own_block = question.companions.draft is None
-        pace = _with_draft(
-            step, way, pace, single, users=users, is_own_block=is_own_block
-        )
+        gain = _gain_of_draft(step, way, single, question.companions)
+        pace = _with_draft(pace, single, gain, users)
     elif users > 1:
         pace = _with_total(step, users, way, pace, 1 / single)
     if users > 1:
@@ -735,35 +786,43 @@ def _with_first_token(pace: Speed, single: Range, tokens: int, way: LaidOut) -> 
     return pace.replace(first_token_seconds=first, how=pace.how + how)
 
 
-def _with_draft(
-    step: Step,
-    way: LaidOut,
-    pace: Speed,
-    single: Range,
-    *,
-    users: int,
-    is_own_block: bool,
-) -> Speed:
-    """The pace where a block of the model itself, or another model, proposes tokens."""
-    if is_own_block:
-        gain, source = pace_tables().draft.own_block, "43 published runs on GPUs"
-    else:
-        gain, source = pace_tables().draft.draft_model, "a guess around published runs"
-    if step.has_experts:
-        gain *= 1 / _verifying(step, way, 1 / single)
-        source += ", less the experts that each proposed token reads"
+class _Gain(NamedTuple):
+    """How many times as fast a draft makes it, and what that rests on."""
+
+    times: Range
+    source: str
+
+
+def _gain_of_draft(
+    step: Step, way: LaidOut, single: Range, companions: Companions
+) -> _Gain:
+    """The gain of a block of the model itself, or of another model, that proposes tokens."""
+    figures = pace_tables().draft
+    gain = _Gain(figures.draft_model, "a guess around published runs")
+    if companions.draft is None:
+        gain = _Gain(figures.own_block, "43 published runs on GPUs")
+    if not step.has_experts:
+        return gain
+    times = gain.times * (1 / _verifying(step, way, 1 / single))
+    source = f"{gain.source}, less the experts that each proposed token reads"
+    return _Gain(times, source)
+
+
+def _with_draft(pace: Speed, single: Range, gain: _Gain, users: int) -> Speed:
+    """The pace where something proposes tokens."""
     how = pace.how
     if users > 1:
         how += f"; the total of {users:,} sequences at once with a draft is not known"
+    times = gain.times
     how += (
-        f"; with a draft {gain.low:.2g} to {gain.high:.2g} times as fast ({source}):"
+        f"; with a draft {times.low:.2g} to {times.high:.2g} times as fast ({gain.source}):"
         " code gains more, free text less"
     )
     full_context = pace.full_context_tokens_per_second
     if full_context is not None:
-        full_context *= gain.likely
+        full_context *= times.likely
     return pace.replace(
-        decode=single * gain,
+        decode=single * times,
         how=how,
         full_context_tokens_per_second=full_context,
         undrafted_tokens_per_second=single.likely,
@@ -828,32 +887,33 @@ def _with_total(
     next_one += Seconds.of(context)
     experts = _read_experts(step, users)
     reading_experts = experts.share * _reading_seconds(alone, in_place)
-    rates = list[float]()
+    # a sequence more never costs more than a step of its own: it can be decoded after others
+    most = single.likely - reading_experts
+    rates = []
     for end, growth in zip(next_one, experts.growth, strict=True):
-        # a sequence more never costs more than a step of its own: it can be decoded after others
-        another = max(0.0, min(end, single.likely - reading_experts))
+        another = max(0.0, min(end, most))
         taken = single.likely + (users - 1) * another
         taken += reading_experts * (growth - 1)
         rates.append(users / taken)
-    slow, likely, fast = rates
-    # as far apart as those of one sequence, too
-    ends = Range(min(slow, likely), likely, max(fast, likely)) * (1 / single).around()
-    low = min(likely, max(1 / single.slow, ends.low))
     how = (
         f"{pace.how}; of {users:,} sequences at once an estimate: the weights are read once, and"
         " each sequence is computed, reads its context and is served"
     )
-    return pace.replace(parallel_total=Range(low, likely, ends.high), how=how)
+    return pace.replace(parallel_total=_ends_of_total(rates, single), how=how)
+
+
+def _ends_of_total(rates: Sequence[float], single: Seconds) -> Range:
+    """A total whose ends are as far apart as those of one sequence, too, and not below its pace."""
+    slow, likely, fast = rates
+    ends = Range(min(slow, likely), likely, max(fast, likely)) * (1 / single).around()
+    low = min(likely, max(1 / single.slow, ends.low))
+    return Range(low, likely, ends.high)
 
 
 def _batch_factor(step: Step, way: LaidOut, pace: Speed) -> Amount:
     """How many times as long a token takes as one of a prompt, where several are computed."""
     factors = pace_tables().token
-    is_on_gpu = bool(way.offloaded)
-    if not is_on_gpu:
-        shared = shared_gpu_of(way.machine, way.runtime, is_used=True)
-        is_on_gpu = shared is not None
-    if pace.crossing_seconds or not is_on_gpu:
+    if pace.crossing_seconds or not way.uses_gpu:
         return factors.processor
     if step.has_experts:
         return factors.graph_experts if step.replays else factors.gpu_experts
@@ -876,11 +936,12 @@ def _read_experts(step: Step, tokens: int) -> _ReadExperts:
     Of experts of which a token uses the share `c`, `n` tokens use `1 - (1 - c)^n`, if each chooses
     by chance.
     """
-    experts = expert_parameters(step.architecture, step.expert_matrices)
+    experts = step.experts
     if not step.parameters or not step.has_experts or not experts.all:
         return _ReadExperts(0.0, Amount.of(1))
     growths = []
     for preferred in pace_tables().batch.preferred:
         chosen = min(1.0, experts.chosen_share / preferred)
         growths.append((1 - (1 - chosen) ** tokens) / chosen)
-    return _ReadExperts(min(1.0, experts.used / step.parameters), Amount(*growths))
+    share = min(1.0, experts.used / step.parameters)
+    return _ReadExperts(share, Amount(*growths))
