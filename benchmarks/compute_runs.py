@@ -22,10 +22,10 @@ from selfhost import Machine, Workload
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
+from selfhost.judge.pace.job import Job, step_seconds
 from selfhost.judge.pace.media import encoder_seconds
 from selfhost.judge.pace.processor import cores_rate, processor_of
 from selfhost.judge.pace.ranges import Seconds
-from selfhost.judge.pace.work import Job, step_seconds
 from selfhost.judge.pace.work_tables import work_tables
 from selfhost.needs.records import Needs
 

@@ -53,6 +53,7 @@ from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SelfhostError
 from selfhost.core.records import FrozenDict, Unread
 from selfhost.judge.pace import SHORT_CHAT_TOKENS, Range, Speed, Step, expert_parameters
+from selfhost.judge.pace.job import job_of
 from selfhost.judge.pace.media import seconds_of_picture
 from selfhost.judge.pace.processor import processor_of
 from selfhost.judge.pace.ranges import Seconds
@@ -64,7 +65,6 @@ from selfhost.judge.pace.text import (
     processor_prompt,
     processor_seconds,
 )
-from selfhost.judge.pace.work import job_of
 from selfhost.judge.step import step_of
 from selfhost.machine import gpus
 from selfhost.machine.cards import every_card

@@ -14,13 +14,9 @@ from residuals import Run, ask
 
 from selfhost import Machine, Workload
 from selfhost.catalogue.index import open_catalogue
+from selfhost.judge.pace.job import job_of, token_seconds
 from selfhost.judge.pace.media import encoder_seconds, writing_step
-from selfhost.judge.pace.work import (
-    job_of,
-    pace_of_documents,
-    pace_of_training,
-    token_seconds,
-)
+from selfhost.judge.pace.work import pace_of_documents, pace_of_training
 
 TRUTH = Path(__file__).parents[1] / "tests" / "truth"
 TRAINING = TRUTH / "speed_training.json"

@@ -40,15 +40,22 @@ def clip_words(frames: int, width: int, height: int) -> str:
     return f"{frames} frames of {width} × {height} pixels"
 
 
+# in what the pace of work that is no text is counted
+DOCUMENTS = "documents_per_second"
+PICTURES_READ = "pictures_per_second"
+IMAGE = "seconds_per_image"
+VIDEO = "seconds_per_video"
+AUDIO = "seconds_per_audio_minute"
+MUSIC = "seconds_per_music_minute"
 TRAINED = "trained_tokens_per_second"
-# behind the pace of work that is no text
+# behind such a pace
 _WORK = {
-    "seconds_per_image": " a picture",
-    "seconds_per_video": " a clip",
-    "seconds_per_music_minute": " for a minute of music",
-    "seconds_per_audio_minute": " for {heard} of audio",
-    "documents_per_second": " documents/s",
-    "pictures_per_second": " pictures/s",
+    IMAGE: " a picture",
+    VIDEO: " a clip",
+    MUSIC: " for a minute of music",
+    AUDIO: " for {heard} of audio",
+    DOCUMENTS: " documents/s",
+    PICTURES_READ: " pictures/s",
     TRAINED: " tokens/s",
 }
 

@@ -15,11 +15,11 @@ from ...core import units
 from ...core.records import FrozenDict
 from ...needs.quantization import BASE_TYPES
 from ...needs.records import Needs
-from . import Speed, Step, clip_words
+from . import AUDIO, IMAGE, VIDEO, Speed, Step, clip_words
+from .job import Job, step_seconds, token_seconds
 from .processor import processor_of
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest
 from .rates import layer_from_python
-from .work import AUDIO, IMAGE, VIDEO, Job, step_seconds, token_seconds
 from .work_tables import work_tables
 
 # seconds that a recognizer's encoder reads at once
@@ -193,7 +193,8 @@ def writing_step(
     lengths = [group.length or 0 for group in decoder.feed_forward]
     length = max(lengths, default=4 * width)
     layer = 6 * width * width + 2 * width * length
-    parameters = decoder.layers * layer + width * (decoder.vocabulary or 0)
+    vocabulary = decoder.vocabulary or 0
+    parameters = decoder.layers * layer + width * vocabulary
     read = {quantization: int(parameters * parameter_bytes)}
     kept = decoder.layers * 2 * 2 * decoder.audio.positions * width
     read["F16"] = read.get("F16", 0) + kept

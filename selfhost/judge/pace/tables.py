@@ -282,7 +282,6 @@ class TypeRow(Stated):
 class DecodingShares(Record):
     """What a kind of processor reads and computes, beside the one measured on."""
 
-    kind: str
     memory: Range
     cores: Range
 
@@ -515,7 +514,7 @@ def decoding_shares() -> Mapping[str, DecodingShares]:
     for row in cpus.decode_rows():
         memory = Range(*row.memory)
         cores = Range(*row.cores)
-        shares[row.kind] = DecodingShares(kind=row.kind, memory=memory, cores=cores)
+        shares[row.kind] = DecodingShares(memory=memory, cores=cores)
     return shares
 
 
