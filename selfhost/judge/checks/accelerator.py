@@ -58,9 +58,10 @@ def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Fin
     """Is an accelerator needed, and do those that `needs` names as places hold their shares?"""
     if needs.placement != "host":
         shares = tuple(_shares(needs, machine, question))
-        return _OnCards(
+        placed = _OnCards(
             needs=needs, machine=machine, question=question, shares=shares
-        ).placed_check()
+        )
+        return placed.placed_check()
     in_ram = _InRam(needs=needs, machine=machine, question=question)
     if question.runtime is not None and question.wants_gpu:
         return in_ram.without_gpu(question.runtime)
@@ -109,8 +110,9 @@ class _InRam(_Layout):
             fact = _unread_fact(card)
             if fact is not None:
                 why = self.machine.why_unread(fact)
-                name = card.name
-                return warning("accelerator-unread", "in-ram", device=name, why=why)
+                return warning(
+                    "accelerator-unread", "in-ram", device=card.name, why=why
+                )
         sharing = [card for card in self.cards if card.unified]
         candidates = sharing or self.cards
         runtime = self.question.runtime
@@ -155,18 +157,15 @@ class _InRam(_Layout):
             refusal = _refusal(runtime, rules, sharing[:1])
             return refusal or self._share_check(sharing)
         largest = max(self.cards, key=_room, default=None)
-        name = None if largest is None else largest.name
-        if self.needs.memory is None and largest is not None:
-            unread = undecided("accelerator-unread", "need", device=name)
+        if largest is not None and self.needs.memory is None:
+            unread = undecided("accelerator-unread", "need", device=largest.name)
             return _refusal(runtime, rules, [largest]) or finding(unread)
-        rule: str | None = None
-        if rules and not runtime.gpus.required:
-            rule = rules[0].subject
+        is_by_rule = bool(rules) and not runtime.gpus.required
         return finding(
             failing("accelerator-missing"),
             program=runtime.name,
-            rule=rule,
-            device=name,
+            rule=rules[0].subject if is_by_rule else None,
+            device=None if largest is None else largest.name,
             on_cpu=runtime.gpus.on_cpu,
         )
 
@@ -175,12 +174,10 @@ class _InRam(_Layout):
 
         Without a stated share: what `_shared_ruling` finds.
         """
-        case = self.question.case
         total = self.machine.memory_total_bytes
-        is_stated = case is not None and case.settings.get("memory_share")
-        if not is_stated or not total or self.needs.memory is None:
+        if not total or self.needs.memory is None or not self._is_share_stated:
             return finding(self._shared_ruling(sharing))
-        percent = percent_of(case)
+        percent = percent_of(self.question.case)
         card = sharing[0].replace(
             unified=False, memory_total_bytes=total, memory_free_bytes=None
         )
@@ -201,6 +198,12 @@ class _InRam(_Layout):
             left=total * left_percent // 100,
             share=left_percent / 100,
         )
+
+    @property
+    def _is_share_stated(self) -> bool:
+        """Whether an option states the share that the program takes."""
+        case = self.question.case
+        return case is not None and bool(case.settings.get("memory_share"))
 
     def _shared_ruling(self, sharing: Cards) -> Ruling:
         """Whether the system lets the GPU use as much of the RAM as the model needs."""
@@ -236,9 +239,8 @@ class _InRam(_Layout):
             return lent
         if lent.device not in sharing:
             return None
-        if runtime.gpus.required or computes_on_shared(runtime, lent.device):
-            return lent
-        return None
+        is_used = runtime.gpus.required or computes_on_shared(runtime, lent.device)
+        return lent if is_used else None
 
 
 def _room(card: Accelerator) -> int:
@@ -349,13 +351,12 @@ class _OnCards(_Layout):
         rooms = [share.room_bytes() for share in self.shares]
         if not rooms or None in rooms:
             return self._unread()
+        refusal = None
         if self.question.runtime is not None:
             devices = [share.device for share in self.shares]
             rules = self.question.kernel_rules
             refusal = _refusal(self.question.runtime, rules, devices)
-            if refusal is not None:
-                return refusal
-        return self.check()
+        return refusal or self.check()
 
     def _unread(self) -> Finding:
         fact = "accelerators.memory_total_bytes"
@@ -411,17 +412,18 @@ class _OnCards(_Layout):
         Where the program takes less by an option, and in training, a part of the range is enough.
         """
         needs = self.needs
-        if needs.is_lean or self.question.workload.task == "finetune":
-            variant = "lean" if needs.is_lean else ""
+        is_lean = needs.is_lean
+        if is_lean or self.question.workload.task == "finetune":
+            variant = "lean" if is_lean else ""
             # a training is placed by what is free now
-            fit = self._fit(is_idle=needs.is_lean and not self._now_only)
+            fit = self._fit(is_idle=is_lean and not self._now_only)
             if fit is _Fit.LIKELY:
                 return warning("accelerator-tight", variant)
             if fit is _Fit.LEAST:
                 return undecided("accelerator-close", variant)
         if self._fit() is not _Fit.MOST:
             return self._too_full()
-        if needs.is_lean:
+        if is_lean:
             return warning("accelerator-lean")
         if needs.placement != "split":
             return passing("accelerator-fits")
@@ -445,23 +447,22 @@ class _OnCards(_Layout):
                 "short": worst.lacking_bytes,
                 "devices": worst.device.name,
             }
-        if not self._now_only and self._fit(is_idle=True) is _Fit.MOST:
-            free = sum(share.device.memory_free_bytes or 0 for share in shares)
-            return warning("accelerator-not-now", free=free, **figures)
-        return failing("accelerator-too-small", is_of_one=is_of_one, **figures)
+        if self._now_only or self._fit(is_idle=True) is not _Fit.MOST:
+            return failing("accelerator-too-small", is_of_one=is_of_one, **figures)
+        free = sum(share.device.memory_free_bytes or 0 for share in shares)
+        return warning("accelerator-not-now", free=free, **figures)
 
 
 def _lean_option(question: Question) -> str:
     """What to type for the program's options by which it takes less memory; "" for none."""
     if question.runtime is None:
         return ""
-    keys = ["lean", "sampled"]
-    if question.case is not None and "sequences_sampled" in question.case.settings:
-        keys = ["lean"]
     options = question.runtime.command_lines.options
-    lines = [options[key] for key in keys if options.get(key)]
-    parallel = question.workload.parallel
-    return fill(" ".join(lines), {"parallel": parallel}, keep_unknown=True)
+    lines = [options.get("lean")]
+    if question.case is None or "sequences_sampled" not in question.case.settings:
+        lines.append(options.get("sampled"))
+    joined = " ".join(filter(None, lines))
+    return fill(joined, {"parallel": question.workload.parallel}, keep_unknown=True)
 
 
 # ------------------------------------------------------------------ what programs ask of a GPU
@@ -519,14 +520,14 @@ def _demands_of_builds(runtime: RuntimeSpec, device: Accelerator) -> Iterator[_D
     key = "gpus.shared_compute_capability"
     if least == runtime.gpus.compute_capability:
         key = "gpus.compute_capability"
-    figures = {**common, "least": least, "source": runtime.sources.get(key, "")}
+    source = runtime.sources.get(key, "")
+    figures = {**common, "least": least, "source": source}
     yield _Demand(is_met=reaches(device, least), variant="capability", figures=figures)
     patterns = amd_gpus(runtime)
     if device.vendor == "amd" and patterns:
         figures = {**common, "source": runtime.sources.get("gpus.amd_gpus", "")}
-        yield _Demand(
-            is_met=is_built_for(device, patterns), variant="build", figures=figures
-        )
+        is_met = is_built_for(device, patterns)
+        yield _Demand(is_met=is_met, variant="build", figures=figures)
 
 
 def _demands_of_rule(rule: KernelRule, device: Accelerator) -> Iterator[_Demand]:
@@ -541,15 +542,12 @@ def _demands_of_rule(rule: KernelRule, device: Accelerator) -> Iterator[_Demand]
         "source": rule.source,
         "other_runtime": False,
         "makers": rule.vendors,
+        "least": rule.compute_capability,
     }
     variant = "untold" if device.vendor in rule.vendors_untold else "maker"
     yield _Demand(is_met=_is_of_maker(rule, device), variant=variant, figures=figures)
-    figures = {**figures, "least": rule.compute_capability}
-    yield _Demand(
-        is_met=reaches(device, rule.compute_capability),
-        variant="capability",
-        figures=figures,
-    )
+    has_kernels = reaches(device, rule.compute_capability)
+    yield _Demand(is_met=has_kernels, variant="capability", figures=figures)
 
 
 def _is_of_maker(rule: KernelRule, device: Accelerator) -> bool | None:

@@ -44,6 +44,8 @@ _ASSUMED_OPENNESS = {
     "unknown": undecided("openness-not-known"),
     "no": undecided("openness-not-known"),
 }
+# rulings that rest on an unconfirmed source
+_GUESSED_TERMS = ("license-unconfirmed", "license-assumed")
 # file names that a reason lists; the others are counted
 _NAMED_FILES = 5
 # files of these formats hold no code, and need none of the repository
@@ -63,10 +65,8 @@ def terms_checks(spec: ModelSpec, workload: Workload) -> Iterator[Finding]:
     """
     if workload.modify or workload.auditable:
         yield _openness_check(spec, workload)
-    license = spec.license or License()
-    is_asked = workload.commercial or workload.license
-    if is_asked or license.commercial_use == "conditional":
-        terms = _Terms(spec=spec, license=license, workload=workload)
+    terms = _Terms(spec=spec, license=spec.license or License(), workload=workload)
+    if terms.are_asked or terms.are_conditional:
         yield terms.license_check()
 
 
@@ -77,17 +77,27 @@ class _Terms(Record):
     license: License
     workload: Workload
 
+    @property
+    def are_asked(self) -> bool:
+        """Whether a use or a license was asked for."""
+        return self.workload.commercial or bool(self.workload.license)
+
+    @property
+    def are_conditional(self) -> bool:
+        """Whether the license sets conditions for a commercial use."""
+        return self.license.commercial_use == "conditional"
+
     def license_check(self) -> Finding:
         """Is the license accepted, and does it allow the use?"""
         license = self.license
         accepted = self.workload.license
+        is_commercial = self.workload.commercial
         ruling = self._ruling()
         wanted = []
-        if self.workload.commercial:
+        if is_commercial:
             wanted.append("commercial use")
         if accepted:
             wanted.append(accepted)
-        is_unconfirmed = ruling.code in ("license-unconfirmed", "license-assumed")
         conditions = "; ".join(license.conditions)
         return finding(
             ruling,
@@ -95,10 +105,10 @@ class _Terms(Record):
             has=license.id or None,
             name=units.short_license(license.id or "no license known"),
             accepted=accepted,
-            commercial_alone=self.workload.commercial and not accepted,
-            commercial_too=self.workload.commercial and bool(accepted),
+            commercial_alone=is_commercial and not accepted,
+            commercial_too=is_commercial and bool(accepted),
             url=license.url,
-            guess=self._use_is_guess or is_unconfirmed,
+            guess=self._use_is_guess or ruling.code in _GUESSED_TERMS,
             terms=conditions or "conditions that the spec does not list",
         )
 
@@ -125,14 +135,14 @@ class _Terms(Record):
 
     def _ruling(self) -> Ruling:
         """Whether its name is accepted, then whether it allows the use."""
-        if self.spec.closed and self.workload.license:
-            return failing("license-not-accepted", "closed")
         if self.spec.closed:
+            if self.workload.license:
+                return failing("license-not-accepted", "closed")
             return warning("license-conditional", "closed")
         refused = self._name_refused() or self._use_refused()
         if refused is not None:
             return refused
-        if self.license.commercial_use == "conditional":
+        if self.are_conditional:
             return warning("license-conditional")
         if self._use_is_guess or self._name_is_guess:
             return warning("license-assumed")
@@ -177,13 +187,11 @@ def _openness_check(spec: ModelSpec, workload: Workload) -> Finding:
 
     findings = []
     if workload.modify:
-        answer = openness.permission(spec, "modification")
-        findings.append(
-            _openness_finding(answer, "modification", "license", "--modify")
-        )
+        row = openness.permission(spec, "modification")
+        findings.append(_openness_finding(row, "modification", "license", "--modify"))
     if workload.auditable:
-        answer = openness.auditable(spec)
-        findings.append(_openness_finding(answer, "audit", "openness", "--auditable"))
+        row = openness.auditable(spec)
+        findings.append(_openness_finding(row, "audit", "openness", "--auditable"))
     worst = max(findings, key=lambda found: found.severity)
     return worst.replace(
         needs=", ".join(str(found.needs) for found in findings),
@@ -230,18 +238,17 @@ def weights_check(question: Question) -> Finding:
 def _weights_ruling(question: Question, *, runs_code: bool | None) -> Ruling:
     """Where the weights are; first that they cannot be had, last what a download asks for."""
     spec = question.spec
-    here = question.here
     if spec.openness.weights == "closed":
-        sentences = spec.availability.sentences if spec.availability is not None else ()
-        return failing("weights-closed", available=" ".join(sentences) or None)
-    if question.local_files:
-        here = None
+        return _closed_weights(spec)
+    here = None if question.local_files else question.here
     if here is not None and here.missing_files:
         return _partly_here(here)
     if spec.openness.weights == "unknown" and not _can_be_had(question):
         is_stated = spec.origin.endswith(".toml")
-        own_spec = spec.origin if is_stated else "a spec of your own"
-        return undecided("weights-not-known", spec=own_spec)
+        return undecided(
+            "weights-not-known",
+            spec=spec.origin if is_stated else "a spec of your own",
+        )
     if question.local_files:
         return passing("weights-here", path=None)
     if here is not None and here.missing_bytes != 0:
@@ -251,6 +258,14 @@ def _weights_ruling(question: Question, *, runs_code: bool | None) -> Ruling:
     if here is not None:
         return passing("weights-here", path=here.path)
     return _download_ruling(question)
+
+
+def _closed_weights(spec: ModelSpec) -> Ruling:
+    """That nobody can have them, with where the model is offered."""
+    available = None
+    if spec.availability is not None:
+        available = " ".join(spec.availability.sentences) or None
+    return failing("weights-closed", available=available)
 
 
 def _partly_here(here: Here) -> Ruling:
@@ -263,10 +278,10 @@ def _partly_here(here: Here) -> Ruling:
 
 def _can_be_had(question: Question) -> bool:
     """Whether the files, or what they need, are known; the spec need not say "open" then."""
-    spec = question.spec
     if question.local_files or question.missing_bytes == 0:
         return True
-    return bool(spec.files or states_needs_alone(spec) or spec.lone_config)
+    spec = question.spec
+    return bool(spec.files or spec.lone_config) or states_needs_alone(spec)
 
 
 def _is_pickle(question: Question) -> bool:
@@ -320,13 +335,14 @@ def gate_remedy(spec: ModelSpec) -> str:
 
 def reads_context(spec: ModelSpec) -> bool:
     """Whether a context is asked of such a model: of texts, and of a text on a recording."""
-    first = next(iter(spec.uses or ()), None)
+    uses = spec.uses or ("",)
     if spec.modality == "speech":
         # beside a recording a text is a prompt; what speaks only reads it aloud
-        hears_and_reads = {"audio", "text"}.issubset(spec.inputs or ())
-        return hears_and_reads and first != "speech-synthesis"
+        if uses[0] == "speech-synthesis":
+            return False
+        return {"audio", "text"}.issubset(spec.inputs or ())
     if spec.modality == "embedding":
-        return first not in _PICTURE_USES
+        return uses[0] not in _PICTURE_USES
     return spec.modality in GENERATING
 
 
@@ -340,14 +356,13 @@ def context_check(question: Question) -> Finding | None:
     if question.spec.architecture is not None:
         trained = question.spec.architecture.context_tokens
         scaled = question.spec.architecture.scaled_context_tokens
-    at_once = trained or 0
-    most = max(at_once, scaled or 0)
     if question.row.rewrites and trained:
         # an encoder with a decoder: the context is what is read and written together
         most = 2 * trained
         ruling = _context_of_both(question, wanted, most)
     else:
-        ruling = _context_ruling(question, wanted, at_once, most)
+        most = max(trained or 0, scaled or 0)
+        ruling = _context_ruling(question, wanted, trained, most)
     return finding(
         ruling,
         needs=wanted,
@@ -360,13 +375,15 @@ def context_check(question: Question) -> Finding | None:
     )
 
 
-def _context_ruling(question: Question, wanted: int, trained: int, most: int) -> Ruling:
-    """Of tokens that are read and written in one context; 0 for what is not known."""
+def _context_ruling(
+    question: Question, wanted: int, trained: int | None, most: int
+) -> Ruling:
+    """Of tokens that are read and written in one context, `most` if scaled; 0: not known."""
     if not most:
         if question.context_asked:
             return undecided("context-not-known")
         return passing("context-trained", "default")
-    if wanted <= trained:
+    if trained is not None and wanted <= trained:
         return passing("context-trained")
     if wanted <= most:
         return warning("context-scaled")
@@ -394,9 +411,11 @@ def _recording_check(spec: ModelSpec, seconds: int | None) -> Finding | None:
     if longest is not None and seconds > longest:
         ruling = failing("context-recording-too-long", short=seconds - longest)
         return finding(ruling, needs=seconds, has=longest, unit="seconds")
+    if stated.second_bytes or stated.squared_second_bytes:
+        # what a longer one takes is known
+        return None
     heard = stated.heard_seconds or HEARD_SECONDS
-    grows = stated.second_bytes or stated.squared_second_bytes
-    if seconds <= heard or grows or spec.architecture is not None:
+    if seconds <= heard or spec.architecture is not None:
         return None
     ruling = warning("context-unmeasured", short=0)
     return finding(ruling, needs=seconds, has=heard, unit="seconds")
