@@ -21,7 +21,7 @@ from ..core.quoting import shell_word
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import phrase
-from ..judge.checks.runtime import is_too_slow, lacks_pace
+from ..judge.checks.speed import is_too_slow, lacks_pace
 from ..judge.devices import places
 from ..judge.files import can_be_made
 from ..judge.programs import RUNTIMES_BY_MODALITY

@@ -31,7 +31,7 @@ from ..core.units import canonical
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload, as_typed
 from ..judge.checks import Outcome
 from ..judge.checks.model import is_partly_open, reads_context, terms_checks
-from ..judge.checks.runtime import is_slow, is_too_slow, lacks_pace_of_users
+from ..judge.checks.speed import is_slow, is_too_slow, lacks_pace_of_users
 from ..judge.defaults import suited
 from ..judge.judging import judge
 from ..judge.question import ask

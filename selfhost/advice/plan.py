@@ -17,8 +17,8 @@ from ..core import units
 from ..core.records import Record
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..judge.checks import Finding, Outcome
-from ..judge.checks.runtime import is_slow
 from ..judge.checks.space import bytes_to_store, disk_margin_bytes, reserve_beside
+from ..judge.checks.speed import is_slow
 from ..judge.defaults import smallest_of_list
 from ..judge.devices import smallest_total_bytes
 from ..judge.equal_parts import smallest_device_bytes

@@ -21,12 +21,8 @@ from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks.model import is_partly_open, terms_checks
-from ..judge.checks.runtime import (
-    is_slow_picture,
-    is_too_slow,
-    lacks_pace,
-    runtime_check,
-)
+from ..judge.checks.runtime import runtime_check
+from ..judge.checks.speed import is_slow_picture, is_too_slow, lacks_pace
 from ..judge.defaults import follows_a_list, suited
 from ..judge.judging import judge
 from ..judge.question import ask

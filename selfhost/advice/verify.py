@@ -19,7 +19,7 @@ from ..core.errors import UnknownModelError
 from ..core.records import Record
 from ..core.tables import refusal, sentences
 from ..core.workload import KV_CACHE_CHOICES, Workload
-from ..judge.checks.runtime import how_to_measure
+from ..judge.checks.speed import how_to_measure
 from ..judge.pace import Range, Speed
 from ..judge.pace.processor import threads_range
 from ..judge.record import Verdict

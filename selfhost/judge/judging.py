@@ -17,16 +17,15 @@ from .batches import with_automatic_batch
 from .checks import CHECKS
 from .checks.accelerator import accelerator_check
 from .checks.model import context_check, terms_checks, weights_check
-from .checks.runtime import (
-    cpu_check,
+from .checks.runtime import cpu_check, runtime_check
+from .checks.space import disk_check, memory_check, stored_in_memory
+from .checks.speed import (
     no_pace_finding,
-    runtime_check,
     speed_check,
+    wait_check,
     why_no_pace,
     work_check,
 )
-from .checks.space import disk_check, memory_check, stored_in_memory
-from .checks.wait import wait_check
 from .devices import usable_cards
 from .pace.text import pace_of_text
 from .question import asked_under

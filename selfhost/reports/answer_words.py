@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..core import units
 from ..core.records import Record
 from ..judge.checks import CHECKS, WORDS, check_of
-from ..judge.checks.runtime import is_slow
+from ..judge.checks.speed import is_slow
 from ..judge.record import TIGHT_CODES, Finding, Outcome, Route, Verdict
 from .layout import Paragraph, Span, clean, line, strong
 from .words import HERE, pace_words, place_words

@@ -13,7 +13,7 @@ from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.checks import WORDS
-from ..judge.checks.wait import wait_words
+from ..judge.checks.speed import wait_words
 from ..judge.pace import clip_words
 from ..judge.record import Alternative, Finding, Outcome, Range, Route, Speed, Verdict
 from ..needs.records import times

@@ -11,7 +11,7 @@ from helpers.machines import GIB, VM
 from selfhost import Route, Workload, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.spec import ModelSpec
-from selfhost.judge.checks.runtime import is_too_slow
+from selfhost.judge.checks.speed import is_too_slow
 from selfhost.judge.question import ask
 from selfhost.judge.record import Question
 

@@ -18,7 +18,7 @@ from selfhost.advice.ranking import Standings, best_case, share_on
 from selfhost.catalogue.index import Catalogue, open_catalogue
 from selfhost.core.errors import WorkloadError
 from selfhost.core.workload import READING_TOKENS_PER_SECOND
-from selfhost.judge.checks.runtime import is_too_slow
+from selfhost.judge.checks.speed import is_too_slow
 from selfhost.judge.judging import judge
 from selfhost.machine.named import named
 from selfhost.machine.profiles import load

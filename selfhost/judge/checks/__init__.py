@@ -1,7 +1,8 @@
 """How each check compares what a model needs with what a machine has.
 
 The modules of this package hold the checks: `model` says what the model is, `space` what memory and
-disk hold, `accelerator` what the GPUs hold, and `runtime` whether the program runs and how fast.
+disk hold, `accelerator` what the GPUs hold, `runtime` whether the program runs, and `speed` how
+fast it is.
 
 A check reads in two steps. It decides on a `Ruling`: an outcome, a code, and the figures of that
 branch. Then `finding` puts the ruling into the words of `specs/common/findings.toml`. Where several

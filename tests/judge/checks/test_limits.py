@@ -38,7 +38,7 @@ from selfhost.catalogue.architecture import Attention, FeedForward
 from selfhost.catalogue.spec import StatedNeeds
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.judge.checks.model import reads_context
-from selfhost.judge.checks.runtime import speed_check
+from selfhost.judge.checks.speed import speed_check
 from selfhost.judge.pace import Range, Speed
 from selfhost.judge.record import Question
 from selfhost.machine.changes import apply

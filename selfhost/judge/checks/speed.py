@@ -1,0 +1,408 @@
+"""Would it be as fast as is wanted, and how long does the first token take?
+
+- `speed_check` holds the pace of text against the pace that is wanted, `work_check` that of
+  pictures, recordings, documents and training against a limit of findings.toml.
+- `wait_check` judges the wait for reading a prompt that is stated, or that a purpose has. A longest
+  wait that was stated decides; without one, a wait of more than two minutes is a warning.
+- `is_slow` and its neighbours ask a judged model how its pace was judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...catalogue.spec_values import GENERATING
+from ...core import units
+from ...core.records import Record
+from ...core.workload import (
+    ANSWER_TOKENS,
+    DEFAULT_CONTEXT_TOKENS,
+    DEFAULT_MIN_TOKENS_PER_SECOND,
+    READING_TOKENS_PER_SECOND,
+)
+from ...machine.record import BRIEFLY, Machine
+from ...needs.records import Needs
+from ..pace import TRAINED, VIDEO, Range, Speed
+from ..record import MEMORY_CHECKS, Judged, Question
+from . import (
+    Figures,
+    Finding,
+    Outcome,
+    Ruling,
+    WorkWords,
+    failing,
+    finding,
+    passing,
+    undecided,
+    warning,
+    words_of_work,
+)
+
+# where the fast end is more than this times the slow one, a measurement narrows the range
+_WIDE_PACE = 2
+# no program computes the model on this machine
+_NO_PROGRAM = ("runtime-no-build", "runtime-cannot-load")
+# facts that the pace in RAM rests on
+_PACE_SETTING = {"memory_bandwidth_bytes_per_second", "cpu_cores_usable"}
+# from here on training on stated tokens takes long: begun in the evening, it is not done in the
+# morning (a guess)
+_NIGHT_SECONDS = 8 * 3600
+# seconds from which the answer leads with the time: the finding is `speed-hours`. A text at the
+# lowest pace, 2 tokens/s, keeps one waiting three minutes; who waits twenty times as long for one
+# picture wants to know that first. A guess, 30 minutes to 2 hours
+_HOURS_SECONDS = 3600
+# who waits longer does something else meanwhile (`purpose.agent` in specs/common/purposes.toml)
+LONG_WAIT_SECONDS = 120
+
+
+# ------------------------------------------------------------------ the speed of text
+
+
+def speed_check(
+    question: Question, placed: Needs, machine: Machine, speed: Speed
+) -> Finding:
+    """The estimated decode pace of text against what is wanted."""
+    wanted = question.workload.min_tokens_per_second
+    assert wanted is not None, "text has a default"
+    in_ram = placed.placement != "accelerator"
+    text = _TextPace(
+        question=question,
+        speed=speed,
+        pace=speed.judged,
+        wanted=wanted,
+        is_assumed=in_ram and not _PACE_SETTING.isdisjoint(machine.assumed),
+    )
+    measure = None
+    if in_ram and text.is_wide:
+        measure = how_to_measure(machine)
+    return finding(text.ruling(), **text.figures(), measure=measure)
+
+
+class _TextPace(Record):
+    """The pace at which a model writes, and the tokens a second that are wanted of it.
+
+    `pace` is what each user gets, None where nobody knows. `is_assumed`: it rests on facts of the
+    machine that are assumed.
+    """
+
+    question: Question
+    speed: Speed
+    pace: Range | None
+    wanted: float
+    is_assumed: bool
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether a measurement would narrow its range."""
+        return self.pace is not None and self.pace.high > _WIDE_PACE * self.pace.low
+
+    def ruling(self) -> Ruling:
+        """Too slow by the fast end, then perhaps too slow, then slower than one reads."""
+        pace = self.pace
+        is_stated = self.question.speed_stated
+        if not self.wanted:
+            return passing("speed-any", "unknown" if pace is None else "")
+        if pace is None:
+            # a stated minimum that is left open decides
+            return undecided("speed-no-basis" if is_stated else "speed-not-known")
+        if units.is_slower(pace.high, self.wanted):
+            return failing("speed-too-slow")
+        if units.is_slower(pace.likely, self.wanted):
+            return undecided("speed-close") if is_stated else warning("speed-slow")
+        full = self.speed.full_context_tokens_per_second
+        if full is not None and self._is_slower_when_full(full):
+            return warning("speed-when-full", full=units.speed(full))
+        if units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
+            return warning("speed-slow", "reading")
+        if self.is_assumed:
+            return warning("speed-assumed")
+        return passing("speed-comfortable")
+
+    def _is_slower_when_full(self, full: float) -> bool:
+        """Whether the pace at the end of a long context is less than was wanted."""
+        if self.speed.each_of > 1:
+            return False
+        context_tokens = self.question.workload.context_tokens or 0
+        is_long = context_tokens > DEFAULT_CONTEXT_TOKENS
+        return is_long and units.is_slower(full, self.wanted)
+
+    def figures(self) -> Figures:
+        """The figures of every branch; those of the pace only where one is known."""
+        users = self.speed.each_of
+        waiting = self.speed.waiting
+        figures: Figures = {
+            "needs": self.wanted,
+            "unit": "tokens_per_second",
+            "how": self._why_no_shared_pace() or self.speed.how,
+            "wanted": units.stated(self.wanted),
+            "stated": self.question.speed_stated,
+            "each": f"{users:,}" if users > 1 else None,
+            "all": users > 1 and not waiting,
+            "at_once": f"{users - waiting:,}" if waiting else None,
+            "context": self.question.workload.context_tokens,
+        }
+        if self.pace is not None:
+            fastest = self.pace.high
+            figures |= {
+                "has": self.pace.likely,
+                "short": _lacking(fastest, self.wanted),
+                "pace": _pace_words(self.pace),
+                "assumed": self.is_assumed,
+                "answer": ANSWER_TOKENS / fastest if fastest else None,
+                "reading": f"{READING_TOKENS_PER_SECOND:g}",
+            }
+        return figures
+
+    def _why_no_shared_pace(self) -> str | None:
+        """Why a pace of one sequence says nothing of several; None where theirs is known."""
+        if self.pace is not None or self.speed.decode is None:
+            return None
+        workload = self.question.workload
+        drafted = " with a draft" if workload.draft is not None else ""
+        users = f"{workload.parallel:,} sequences at once{drafted}"
+        return f"the pace of {users} cannot be estimated"
+
+
+def _pace_words(pace: Range) -> str:
+    """`about 7 tokens/s (5 to 10 tokens/s)`; the range only where its figures differ."""
+    about, guess = pace.about()
+    likely = units.speed(pace.likely)
+    words = f"{about} {likely}"
+    if units.speed(pace.low, pace.high) == likely:
+        return words
+    return f"{words} ({units.pace(pace.low, pace.high)}{guess})"
+
+
+def _lacking(fastest: float, wanted: float) -> float:
+    """Tokens per second that even the fast end lacks; 0 where it does not, as both are printed."""
+    return wanted - fastest if units.is_slower(fastest, wanted) else 0
+
+
+def why_no_pace(findings: Iterable[Finding]) -> str | None:
+    """Why the model does not run, whatever its pace would be; None where nothing keeps it from
+    running. A disk that is too small does not, nor a program that is only not installed.
+    """
+    why_not = None
+    for found in findings:
+        if found.outcome is not Outcome.FAIL:
+            continue
+        if found.check in MEMORY_CHECKS:
+            return "the model does not fit here"
+        if found.check == "cpu" or found.code in _NO_PROGRAM:
+            why_not = "the model does not run here"
+    return why_not
+
+
+def no_pace_finding(question: Question, why_not: str) -> Finding:
+    """The finding of a pace that is not told, which decides nothing."""
+    if question.step is None:
+        return finding(undecided("speed-not-known", how=why_not))
+    wanted = question.workload.min_tokens_per_second
+    ruling = undecided("speed-not-known")
+    if not wanted:
+        ruling = passing("speed-any", "unknown")
+    return finding(ruling, how=why_not, needs=wanted, unit="tokens_per_second")
+
+
+def how_to_measure(machine: Machine) -> str | None:
+    """How to measure the memory bandwidth.
+
+    None where it is known, not just at present, or cannot be measured.
+    """
+    is_brief = machine.memory_bandwidth_how == BRIEFLY
+    if machine.memory_bandwidth_bytes_per_second is not None and not is_brief:
+        return None
+    if machine.measured_in_vain or machine.planning:
+        return None
+    cores = machine.cpu_cores_usable or 0
+    if machine.memory_available_bytes is None or cores < 1:
+        return None
+    if machine.is_this_one:
+        return "run with --measure (about a second)"
+    return "record it there with `selfhost machine --measure --format json`"
+
+
+# ------------------------------------------------------------------ the speed of other work
+
+
+def work_check(
+    question: Question, placed: Needs, machine: Machine, speed: Speed
+) -> Finding:
+    """Of work that is no text: slow where it takes long, or where no GPU holds all of the model."""
+    way = placed.offload or ""
+    if not way and _is_on_cpu(question, placed, machine):
+        way = "processor"
+    words = _words_for(question, speed.unit, way)
+    likely: float | None = None
+    long: str | None = None
+    if speed.work is not None:
+        # `about 12 minutes for an hour of audio (6 minutes to 40 minutes)`
+        likely = speed.work.likely
+        usual, ends = speed.work_words()
+        about, guess = speed.work.about()
+        long = f"{about} {usual} ({ends}{guess})"
+    ruling = _work_ruling(words, speed.unit, likely, way)
+    return finding(
+        ruling,
+        needs=words.limit,
+        has=likely,
+        unit=speed.unit,
+        how=speed.how if speed.work is None else None,
+        remedy=words.faster if ruling.outcome is Outcome.WARN else None,
+        long=long,
+    )
+
+
+def _is_on_cpu(question: Question, placed: Needs, machine: Machine) -> bool:
+    """Whether no GPU computes it, not even one that shares the RAM."""
+    if question.runtime is not None and question.runtime.gpus.unused:
+        return True
+    if placed.placement != "host":
+        return False
+    return not any(card.unified for card in machine.cards)
+
+
+def _words_for(question: Question, unit: str, way: str) -> WorkWords:
+    """The limit of that work, and its words; `way` as in `_work_ruling`."""
+    words = words_of_work(unit)
+    dataset_tokens = question.workload.dataset_tokens
+    if unit == TRAINED and dataset_tokens is not None:
+        words = words.replace(limit=dataset_tokens / _NIGHT_SECONDS)
+    parameters = question.spec.parameters.total or 0
+    if way == "processor" and parameters >= words.on_cpu_from_parameters:
+        return words
+    return words.replace(on_cpu=None)
+
+
+def _work_ruling(words: WorkWords, unit: str, likely: float | None, way: str) -> Ruling:
+    """`way`: how parts of the model come to a GPU in turn, "processor" without one; "": in it."""
+    if words.on_cpu is None:
+        if words.what is not None and way:
+            is_long = _takes_hours(unit, likely, way)
+            code = "speed-hours" if is_long else words.code
+            return warning(code, way, what=words.what)
+        if likely is None:
+            return undecided("speed-not-known")
+    if likely is None:
+        return warning(words.code, "unknown-on-cpu", what=words.on_cpu)
+    if _is_beyond(likely, words.limit, unit):
+        return warning(words.code, "work")
+    return passing("speed-comfortable", "work")
+
+
+def _takes_hours(unit: str, likely: float | None, way: str) -> bool:
+    """Whether one waits so long that the answer leads with it, as for a video on a CPU."""
+    if likely is None:
+        return way == "processor" and unit == VIDEO
+    return likely >= _HOURS_SECONDS
+
+
+def _is_beyond(likely: float, limit: float, unit: str) -> bool:
+    """Longer than the limit in seconds, or fewer than so many tokens or documents a second."""
+    return likely > limit if unit.startswith("seconds") else likely < limit
+
+
+# ------------------------------------------------------------------ the wait
+
+
+def wait_check(question: Question, speed: Speed) -> Finding | None:
+    """The wait for the first token against the longest one; None where no prompt was stated, and
+    where nobody set a limit for a wait that is not known.
+    """
+    workload = question.workload
+    if workload.prompt_tokens is None or question.step is None:
+        return None
+    stated_seconds = workload.max_wait_seconds
+    limit = LONG_WAIT_SECONDS if stated_seconds is None else stated_seconds
+    common: Figures = {
+        "needs": limit,
+        "unit": "seconds",
+        "limit": units.duration(limit),
+        "prompt": workload.prompt_tokens,
+        "how": speed.how,
+    }
+    wait = speed.first_token_seconds
+    if wait is not None:
+        return finding(
+            _wait_ruling(wait, stated_seconds),
+            has=wait.likely,
+            short=max(0.0, wait.low - limit),
+            wait=wait_words(wait),
+            **common,
+        )
+    if stated_seconds is None:
+        return None
+    return finding(undecided("wait-not-known"), wait=None, **common)
+
+
+def _wait_ruling(wait: Range, stated_seconds: float | None) -> Ruling:
+    if stated_seconds is None:
+        is_long = wait.likely > LONG_WAIT_SECONDS
+        return warning("wait-long") if is_long else passing("wait-short")
+    if wait.low > stated_seconds:
+        return failing("wait-too-long")
+    if wait.likely > stated_seconds:
+        return undecided("wait-close")
+    return passing("wait-short")
+
+
+def wait_words(wait: Range) -> str:
+    """`about 4 seconds (2.0 seconds to 6.0 seconds)`."""
+    about, _ = wait.about()
+    ends = f"{units.duration(wait.low)} to {units.duration(wait.high)}"
+    return f"{about} {units.duration(wait.likely)} ({ends})"
+
+
+# ------------------------------------------------------------------ what is slow
+
+
+def is_too_slow(judged: Judged) -> bool:
+    """Likely below the wanted pace, or so slow that its finding warns."""
+    pace = judged.users_pace
+    if pace is not None:
+        wanted = judged.question.workload.min_tokens_per_second
+        if wanted is None:
+            wanted = DEFAULT_MIN_TOKENS_PER_SECOND
+        return units.is_slower(pace.likely, wanted)
+    found = judged.finding("speed")
+    if found is None:
+        return False
+    if found.code == "speed-hours":
+        return True
+    if not isinstance(found.needs, int | float):
+        return False
+    if not isinstance(found.has, int | float):
+        return False
+    return _is_beyond(found.has, found.needs, found.unit or "")
+
+
+def is_slow(judged: Judged) -> bool:
+    """Text likely comes more slowly than was wanted, or other work takes minutes to days."""
+    speed = judged.speed
+    if speed is not None and speed.decode is not None:
+        return is_too_slow(judged)
+    return judged.has("speed-slow") or is_slow_picture(judged)
+
+
+def lacks_pace_of_users(judged: Judged) -> bool:
+    """Whether text for several users was asked for, and what each of them gets is not known."""
+    workload = judged.question.workload
+    if workload.parallel == 1 or workload.task != "generate":
+        return False
+    if judged.question.spec.modality not in GENERATING:
+        return False
+    return judged.users_pace is None
+
+
+def lacks_pace(judged: Judged) -> bool:
+    """Whether nothing tells how fast it runs here."""
+    if judged.speed is None:
+        return True
+    return judged.speed.judged is None and judged.speed.work is None
+
+
+def is_slow_picture(judged: Judged) -> bool:
+    """On a CPU, or with every layer moved to a GPU at each step: many times as long as on a GPU."""
+    if judged.has("speed-hours"):
+        return True
+    return judged.offload != "model" and judged.has("speed-picture")
