@@ -7,7 +7,6 @@ that `with_automatic_batch` counts the needs again for the batch that the progra
 from __future__ import annotations
 
 from collections import Counter
-from math import inf
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.runtime import RuntimeSpec
@@ -38,10 +37,10 @@ def with_automatic_batch(question: Question, machine: Machine) -> Needs:
     runtime = question.runtime
     case = question.case
     assert needs is not None
-    if runtime is None or case is None:
+    if runtime is None or case is None or not _has_rule(runtime, case):
         return needs
     choice = _BatchChoice(needs=needs, case=case, runtime=runtime, machine=machine)
-    if not choice.is_made:
+    if choice.is_too_old:
         return needs
     tokens = choice.tokens()
     if tokens is None:
@@ -49,6 +48,17 @@ def with_automatic_batch(question: Question, machine: Machine) -> Needs:
     if tokens == case.room.batch:
         return needs.replace(batch_tokens=tokens)
     return needs_in_batches(needs, case, tokens)
+
+
+def _has_rule(runtime: RuntimeSpec, case: Case) -> bool:
+    """Whether the program chooses the batch for that model."""
+    batches = runtime.batches
+    if not batches.automatic and not batches.embedding_tokens:
+        return False
+    if case.format != "gguf" or not case.has_row:
+        return False
+    # an encoder takes each text whole
+    return not case.row.encoder and not is_batch_asked(case)
 
 
 def is_batch_asked(case: Case) -> bool:
@@ -65,21 +75,7 @@ class _BatchChoice(Record):
     machine: Machine
 
     @property
-    def is_made(self) -> bool:
-        """Whether the program that is installed chooses the batch for that model."""
-        batches = self.runtime.batches
-        case = self.case
-        if not batches.automatic and not batches.embedding_tokens:
-            return False
-        if case.format != "gguf" or not case.has_row:
-            return False
-        # an encoder takes each text whole
-        if is_batch_asked(case) or case.row.encoder:
-            return False
-        return not self._is_too_old
-
-    @property
-    def _is_too_old(self) -> bool:
+    def is_too_old(self) -> bool:
         """Whether the version that is installed is older than the rules."""
         for present in self.machine.runtimes or ():
             if present.id == self.runtime.id:
@@ -90,19 +86,21 @@ class _BatchChoice(Record):
     def tokens(self) -> int | None:
         """The tokens of a batch; None where so short a context leaves no choice."""
         room = self.case.room
+        batches = self.runtime.batches
         if self.case.embeds:
-            most = self.runtime.batches.embedding_tokens or room.batch
+            most = batches.embedding_tokens or room.batch
             return min(most, room.tokens)
-        rules = self.runtime.batches.automatic
-        if room.tokens <= min(
-            (rule.above_context_tokens for rule in rules), default=inf
-        ):
+        rules = [
+            rule
+            for rule in batches.automatic
+            if room.tokens > rule.above_context_tokens
+        ]
+        if not rules:
             return None
         predicted_bytes = self.predicted_bytes()
         free_bytes = self._free_bytes(predicted_bytes)
         for rule in rules:
-            is_for_context = room.tokens > rule.above_context_tokens
-            if is_for_context and _has_room(rule, predicted_bytes, free_bytes):
+            if _has_room(rule, predicted_bytes, free_bytes):
                 return rule.tokens
         # what any program takes
         return room.batch
@@ -129,7 +127,7 @@ class _BatchChoice(Record):
         """
         most = 0
         by_maker = Counter[str]()
-        for card in self.machine.accelerators or ():
+        for card in self.machine.cards:
             size = free_for(self.runtime, card, self.machine)
             most = max(most, size)
             by_maker[card.vendor] += size
@@ -153,8 +151,7 @@ def _fewest_kv_heads(model: Architecture) -> int:
     attending = sum(len(group.layers) for group in model.attention)
     if attending < model.layers:
         return 1
-    fewest = inf
-    for group in model.attention:
-        heads = 1 if group.kind == "latent" else group.kv_heads
-        fewest = min(fewest, heads)
-    return 1 if fewest == inf else int(fewest)
+    heads = [
+        1 if group.kind == "latent" else group.kv_heads for group in model.attention
+    ]
+    return min(heads, default=1)

@@ -22,6 +22,10 @@ class _Draft(Record):
     quantization: str
     is_here: bool
 
+    def is_of(self, spec: ModelSpec) -> bool:
+        """Whether it is that model itself."""
+        return (self.spec.id, self.spec.origin) == (spec.id, spec.origin)
+
 
 def names_own_draft(spec: ModelSpec, typed: str | None) -> bool:
     """Whether that is the draft which the publisher of the model made for it.
@@ -31,10 +35,15 @@ def names_own_draft(spec: ModelSpec, typed: str | None) -> bool:
     """
     if spec.draft is None or not typed or is_path(typed):
         return False
-    name = canonical(typed.rpartition("/")[2])
+    name = canonical(_without_owner(typed))
     draft = canonical(spec.draft.name)
-    file = canonical(f"mtp-{(spec.repository or spec.id).rpartition('/')[2]}")
+    model = _without_owner(spec.repository or spec.id)
+    file = canonical(f"mtp-{model}")
     return name == draft or name.startswith((f"{draft}-", f"{draft}:", file))
+
+
+def _without_owner(repository: str) -> str:
+    return repository.rpartition("/")[2]
 
 
 def companions_of(
@@ -76,7 +85,6 @@ def companions_of(
 
 def _named_draft(typed: str, runtime: RuntimeSpec, catalogue: Catalogue) -> _Draft:
     """The model of that name or file; in the program's usual type where none is named."""
-    is_here = False
     if is_path(typed):
         from ..modelfiles import read_local
 
@@ -90,6 +98,7 @@ def _named_draft(typed: str, runtime: RuntimeSpec, catalogue: Catalogue) -> _Dra
         named = resolve(typed, catalogue)
         spec = catalogue.spec(named.spec_id)
         quantization = named.quantization
+        is_here = False
     if not quantization:
         _, quantization = need.default_format_and_quantization(spec, runtime)
     return _Draft(spec=spec, quantization=quantization or "", is_here=is_here)
@@ -99,29 +108,23 @@ def _refuse_unsuited(
     draft: _Draft, spec: ModelSpec, runtime: RuntimeSpec, workload: Workload
 ) -> None:
     """Raise where that draft cannot write ahead for the model."""
-    names = {"draft": draft.spec.name, "model": spec.name}
-    if draft.spec.modality not in GENERATING:
-        raise fault("draft", "draft-no-text", model=draft.spec.name)
-    why = need.why_not_loaded(draft.spec, runtime)
-    if draft.spec.closed:
+    drafting = draft.spec
+    if drafting.modality not in GENERATING:
+        raise fault("draft", "draft-no-text", model=drafting.name)
+    why = need.why_not_loaded(drafting, runtime)
+    if drafting.closed:
         why = "its weights are not published"
     if why is not None:
-        raise fault("draft", "draft-not-loaded", draft=draft.spec.name, why=why)
-    apart = need.vocabularies_differ(spec, draft.spec)
+        raise fault("draft", "draft-not-loaded", draft=drafting.name, why=why)
+    names = {"draft": drafting.name, "model": spec.name}
+    apart = need.vocabularies_differ(spec, drafting)
     if apart is not None:
         raise fault("draft", "draft-vocabulary", **names, own=apart[1], other=apart[0])
-    is_model = (draft.spec.id, draft.spec.origin) == (spec.id, spec.origin)
-    if is_model and draft.quantization == workload.quantization:
-        raise fault(
-            "draft",
-            "draft-itself",
-            draft=draft.spec.name,
-            quantization=draft.quantization,
-        )
-    drafting = draft.spec.parameters.total
-    checking = spec.parameters.total
+    if draft.is_of(spec) and draft.quantization == workload.quantization:
+        type = draft.quantization
+        raise fault("draft", "draft-itself", draft=drafting.name, quantization=type)
+    size = drafting.parameters.total
+    most = spec.parameters.total
     # the same model in fewer bits, and what is of unknown size, may draft
-    if drafting is not None and checking is not None and drafting > checking:
-        raise fault(
-            "draft", "draft-larger", **names, drafting=drafting, checking=checking
-        )
+    if size is not None and most is not None and size > most:
+        raise fault("draft", "draft-larger", **names, drafting=size, checking=most)

@@ -32,26 +32,11 @@ def step_of(
     """
     if spec.modality not in GENERATING or workload.task != "generate":
         return None
-    architecture = spec.architecture
-    prompt_tokens = workload.prompt_tokens or 0
-    chat_tokens = min(SHORT_CHAT_TOKENS, (workload.context_tokens or 0) / 2)
-    step = Step(
-        architecture=architecture,
-        layers=architecture.layers if architecture else 0,
-        has_experts=architecture is not None and architecture.has_experts,
-        read_bytes=FrozenDict(),
-        parameters=spec.parameters.active,
-        expert_matrices=_matrices_of_expert(spec),
-        depth_tokens=max(chat_tokens, prompt_tokens),
-        prompt_tokens=prompt_tokens,
-        # a cache in blocks counts as one of 16 bits: to unpack it takes time too
-        cached_number_bytes=1 if workload.kv_cache_type == "fp8" else 2,
-    )
+    step = _step_of_model(spec, workload)
     if runtime is None:
         return step
-    format = workload.format or ""
     type = workload.quantization or ""
-    read_bytes = need.decode_bytes_by_type(spec, runtime, format, type)
+    read_bytes = need.decode_bytes_by_type(spec, runtime, workload.format or "", type)
     step = step.replace(
         read_bytes=FrozenDict(read_bytes),
         replays=runtime.pace.replays_graphs,
@@ -66,17 +51,37 @@ def step_of(
     return _step_by_parameters(step, spec, step.parameters)
 
 
-def _matrices_of_expert(spec: ModelSpec) -> int:
-    if spec.architecture is not None and need.row_of(spec.architecture).gate == "none":
-        return _UNGATED_MATRICES
-    return GATED_MATRICES
+def _step_of_model(spec: ModelSpec, workload: Workload) -> Step:
+    """The step without what a program makes of it."""
+    architecture = spec.architecture
+    prompt_tokens = workload.prompt_tokens or 0
+    chat_tokens = min(SHORT_CHAT_TOKENS, (workload.context_tokens or 0) / 2)
+    layers = 0
+    has_experts = False
+    expert_matrices = GATED_MATRICES
+    if architecture is not None:
+        layers = architecture.layers
+        has_experts = architecture.has_experts
+        if need.row_of(architecture).gate == "none":
+            expert_matrices = _UNGATED_MATRICES
+    return Step(
+        architecture=architecture,
+        layers=layers,
+        has_experts=has_experts,
+        read_bytes=FrozenDict(),
+        parameters=spec.parameters.active,
+        expert_matrices=expert_matrices,
+        depth_tokens=max(chat_tokens, prompt_tokens),
+        prompt_tokens=prompt_tokens,
+        # a cache in blocks counts as one of 16 bits: to unpack it takes time too
+        cached_number_bytes=1 if workload.kv_cache_type == "fp8" else 2,
+    )
 
 
 def _launched_layers(step: Step, runtime: RuntimeSpec, type: str) -> Amount:
     """The layers that Python launches for one token: the slow end, the likely number, the fast."""
     rule = runtime.rule_of(type)
-    launched_percent = _ALL_LAUNCHED if rule is None else rule.launched_percent
-    fewest, usual, most = launched_percent
+    fewest, usual, most = _ALL_LAUNCHED if rule is None else rule.launched_percent
     # each expert is called in turn at the slow end
     experts = 0
     if step.architecture is not None:
@@ -95,11 +100,11 @@ def _step_by_parameters(step: Step, spec: ModelSpec, parameters: int) -> Step:
     """Of a model without known layers: what is launched and read, by the number of parameters."""
     figures = pace_tables().step
     layers = figures.layers_of_7b * (parameters / 7e9) ** figures.layers_grow
-    read_bytes = step.read_bytes
-    if not read_bytes:
-        stated = None if spec.needs is None else spec.needs.dtype
-        name = stated or "bfloat16"
-        read_bytes = FrozenDict({name: parameters * _TYPE_BYTES.get(name, 2)})
-    return step.replace(
-        launched_layers=figures.layers_ends * layers, read_bytes=read_bytes
-    )
+    launched_layers = figures.layers_ends * layers
+    if step.read_bytes:
+        return step.replace(launched_layers=launched_layers)
+    type = "bfloat16"
+    if spec.needs is not None and spec.needs.dtype:
+        type = spec.needs.dtype
+    read_bytes = FrozenDict({type: parameters * _TYPE_BYTES.get(type, 2)})
+    return step.replace(launched_layers=launched_layers, read_bytes=read_bytes)

@@ -45,6 +45,12 @@ class _SystemMemory(Record):
     least_parts: int | None = None
     desktop_bytes: int = 4 * GB
 
+    def reserve_of(self, total_bytes: int | None) -> int:
+        """What is kept for the system on a machine with so much memory; None: not known."""
+        if total_bytes is None or self.least_parts is None:
+            return self.reserve_bytes
+        return min(self.reserve_bytes, total_bytes // self.least_parts)
+
 
 # What the system needs for itself beside a model: assumed. Ubuntu Server 24.04 asks for 1 GB; an
 # idle desktop of macOS or Windows takes about 3 GiB, below the 4 GB that Windows 11 asks for.
@@ -119,12 +125,7 @@ def given_by(machine: Machine, workload: Workload) -> Given:
         margin = 0
         if now is not None:
             now = _least(now, idle)
-    if basis == "available":
-        ceiling = now
-    elif basis == "total":
-        ceiling = idle
-    else:
-        ceiling = _most(now, idle)
+    ceiling = {"available": now, "total": idle}.get(basis, _most(now, idle))
     return Given(
         basis=basis,
         reserve_bytes=reserve.size_bytes,
@@ -180,15 +181,11 @@ def _reserve_of(machine: Machine, workload: Workload) -> Reserve:
     if workload.reserve_bytes is not None:
         return Reserve(size_bytes=workload.reserve_bytes, source="set by --reserve")
     total = machine.memory_total_bytes
-    limit = machine.memory_limit_bytes
     inside = "assumed for other processes inside the limit"
-    if total is None and limit is not None:
+    if total is None and machine.memory_limit_bytes is not None:
         # a budget such as Dask's and Ray's is what was left when the system had its share
         return Reserve(size_bytes=_CONTAINER_RESERVE_BYTES, source=inside)
-    system = _system_of(machine)
-    amount = system.reserve_bytes
-    if total is not None and system.least_parts is not None:
-        amount = min(amount, total // system.least_parts)
+    amount = _system_of(machine).reserve_of(total)
     outside = _outside_limit(machine)
     if outside:
         # what lies outside the limit serves the system already
@@ -237,8 +234,8 @@ def memory_check(
     where the program copies them.
     """
     given = given_by(machine, workload)
-    host = [term for term in needs.terms if term.where == "host"]
-    need = MemoryNeed(terms=tuple(host))
+    host = tuple(term for term in needs.terms if term.where == "host")
+    need = MemoryNeed(terms=host)
     low = need.low_bytes
     high = need.high_bytes + files_bytes
     if needs.memory is not None:
@@ -246,7 +243,6 @@ def memory_check(
         low += min(files_bytes, needs.memory.evictable_bytes)
     held = _HostNeed(low=low, high=high, machine=machine, given=given)
     ruling = _need_unknown(needs, held) if needs.memory is None else held.ruling()
-    has = ruling.figures["has"]
     on_gpu: int | None = None
     if needs.placement == "split" and needs.offload is None:
         # parts that come to an accelerator in turn all lie in RAM
@@ -257,7 +253,7 @@ def memory_check(
     found = finding(
         ruling,
         needs=high,
-        short=_lacking(high, has),
+        short=_lacking(high, ruling.figures["has"]),
         unit="bytes",
         reserve_bytes=given.reserve_bytes,
         need=(low, high),
@@ -273,9 +269,9 @@ def memory_check(
         confidence=machine.confidence,
         smaller=smaller,
     )
-    if needs.memory is None:
+    if needs.memory is None or machine.address_space_bytes is None:
         return found
-    shell = held.shell_check(needs.evictable_bytes)
+    shell = held.shell_check(machine.address_space_bytes, needs.evictable_bytes)
     if shell is None or shell.severity <= found.severity:
         return found
     return shell.replace(reserve_bytes=given.reserve_bytes)
@@ -434,14 +430,11 @@ class _HostNeed(Record):
             "memory-tight", has=given.ceiling_bytes, left=left, desktop=named
         )
 
-    def shell_check(self, mapped_bytes: int) -> Finding | None:
-        """That a `ulimit -v` is or may be too low; None where it is not, or there is none.
+    def shell_check(self, left: int, mapped_bytes: int) -> Finding | None:
+        """That a `ulimit -v` with so many bytes left is or may be too low; None where it is not.
 
         `mapped_bytes` of files count in such a limit.
         """
-        left = self.machine.address_space_bytes
-        if left is None:
-            return None
         threads = 2 * ceil(self.machine.cpu_cores_usable or 1) + _OTHER_THREADS
         least = self.low + mapped_bytes
         most = self.high + mapped_bytes + threads * _STACK_BYTES
@@ -596,7 +589,7 @@ class _Store(Record):
         """The download, what is missing of it, or all that is stored."""
         if self.missing_bytes:
             return "The missing part"
-        likely = size.likely if size is not None else None
+        likely = None if size is None else size.likely
         if likely == self.needs.download_bytes:
             return "The download"
         return "Everything stored"
