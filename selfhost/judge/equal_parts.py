@@ -45,9 +45,9 @@ def layouts_without_ram(
     time, then where nothing was read; the RAM last. Where it surely fits on none, on the number
     that lack least, with an option that makes it take less.
     """
-    owned = machine.accelerators or ()
+    owned = machine.cards
     states = list(dict.fromkeys((owned, emptied(owned))))
-    tried = []
+    tried = list[_Group]()
     for cards in states:
         groups = _groups(needs, machine, cards, question)
         has_room = False
@@ -90,11 +90,8 @@ def _one_and_most(groups: Sequence[_Group]) -> Iterator[_Group]:
 
 def _in_less(group: _Group) -> Iterator[Needs]:
     """With the option that makes the program take less, where that may fit."""
-    number = len(group.places)
-    usual = needs_on(group.needs, group.question.case, Device(devices=number))
-    less = needs_on(
-        group.needs, group.question.case, Device(devices=number, is_lean=True)
-    )
+    usual = group.counted_on(Device(devices=len(group.places)))
+    less = group.counted_on(Device(devices=len(group.places), is_lean=True))
     if less.terms == usual.terms:
         return
     lean = group.replace(is_lean=True).parts
@@ -153,14 +150,18 @@ class _Group(Record):
                     terms.append(term.replace(where=place.where))
         return with_terms(by_place[0], terms)
 
+    def counted_on(self, device: Device) -> Needs:
+        """What the program takes for its part on such a device."""
+        return needs_on(self.needs, self.question.case, device)
+
     def _needs_by_place(self) -> list[Needs]:
         """What the program takes for its part on each; equal accelerators are counted once."""
-        counted = {}
+        counted: dict[Device, Needs] = {}
         by_place = []
         for place in self.places:
             device = self._device_at(place)
             if device not in counted:
-                counted[device] = needs_on(self.needs, self.question.case, device)
+                counted[device] = self.counted_on(device)
             by_place.append(counted[device])
         return by_place
 
@@ -184,18 +185,21 @@ def _groups(
         rules = question.kernel_rules
         suited = [place for place in rooms if suits(runtime, cards[place.index], rules)]
     sized = [place for place in suited or rooms if place.room_bytes is not None]
-    sized.sort(key=lambda place: -(place.room_bytes or 0))
     if not sized:
         return []
-    groups = [sized[:1]]
+    sized.sort(key=lambda place: -(place.room_bytes or 0))
+    members = [sized[:1]]
     for number in needs.tensor_parallel:
-        for group in group_by_maker(sized, machine):
-            if len(group) >= number:
-                groups.append(group[:number])
-    return [
-        _Group(needs=needs, question=question, places=group, cards=cards)
-        for group in groups
-    ]
+        for by_maker in group_by_maker(sized, machine):
+            if len(by_maker) >= number:
+                members.append(by_maker[:number])
+    groups = []
+    for places_of_group in members:
+        group = _Group(
+            needs=needs, question=question, places=places_of_group, cards=cards
+        )
+        groups.append(group)
+    return groups
 
 
 def _rooms(
@@ -215,26 +219,25 @@ def lacking_bytes(
     placed: Needs, group: Sequence[Place], end: str = "high_bytes"
 ) -> int:
     """The bytes that the tightest of the accelerators lacks; 0 or less where it fits."""
-    lacking = list[int]()
-    for place in group:
-        taken = sum(
-            getattr(term, end) for term in placed.terms if term.where == place.where
-        )
-        lacking.append(taken - (place.room_bytes or 0))
-    return max(lacking)
+    lacking = {place.where: -(place.room_bytes or 0) for place in group}
+    for term in placed.terms:
+        if term.where in lacking:
+            lacking[term.where] += getattr(term, end)
+    return max(lacking.values())
 
 
 def smallest_device_bytes(needs: Needs, case: Case | None) -> int:
     """The least memory of a device on which such a program surely finds room."""
+    percent = percent_of(case)
     size = 0
     while True:
-        room = int(size * percent_of(case) // 100)
-        device = Device(
-            is_large=size >= LARGE_DEVICE_BYTES, total_bytes=size, room_bytes=room
-        )
-        terms = needs_on(needs, case, device).terms
-        on_device = [term for term in terms if term.split is not Split.HOST]
-        lacking = sum(term.high_bytes for term in on_device) - room
+        room = int(size * percent // 100)
+        is_large = size >= LARGE_DEVICE_BYTES
+        device = Device(is_large=is_large, total_bytes=size, room_bytes=room)
+        lacking = -room
+        for term in needs_on(needs, case, device).terms:
+            if term.split is not Split.HOST:
+                lacking += term.high_bytes
         if lacking <= 0:
             return size
         # what is lacking grows no faster than the device does, so no step is too long

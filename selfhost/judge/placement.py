@@ -117,8 +117,12 @@ def _case_of(question: Question, needs: Needs) -> Case | None:
 
 
 def _weights_in_ram(placed: Needs) -> int:
-    weights = [term for term in placed.terms if term.name == "weights"]
-    return sum(term.bytes for term in weights if term.where == "host")
+    """The bytes of the weights that lie in RAM."""
+    size = 0
+    for term in placed.terms:
+        if term.name == "weights" and term.where == "host":
+            size += term.bytes
+    return size
 
 
 def _free_bytes(place: Place) -> int:
@@ -141,7 +145,7 @@ class _BesideRam(Record):
 
     @property
     def cards(self) -> Sequence[Accelerator]:
-        return self.machine.accelerators or ()
+        return self.machine.cards
 
     def layouts(self, *, at_any_pace: bool) -> Iterator[Needs]:
         """The layouts in the order of `placements`."""
@@ -269,7 +273,8 @@ class _BesideRam(Record):
             fastest = self._fastest_that_holds(known, end)
             if fastest is not None:
                 return whole_on_one(self.there, fastest.where)
-        if not self.layers:
+        layers = self.layers
+        if not layers:
             return None
         by_room = sorted(known, key=self._room_and_rate, reverse=True)
         for number in self._numbers_of_cards(len(by_room)):
@@ -277,10 +282,10 @@ class _BesideRam(Record):
             even = self._shared_by_room(group, None)
             if even is not None and lacking_bytes(even, group, end) <= 0:
                 return even
-        shares = layers_by_place(self.there, known, self.layers)
+        shares = layers_by_place(self.there, known, layers)
         if not shares:
             return None
-        return layers_shared_out(self.needs, self.there, shares, self.layers)
+        return layers_shared_out(self.needs, self.there, shares, layers)
 
     def _fastest_that_holds(
         self, candidates: Sequence[Place], end: str = "high_bytes"
@@ -296,12 +301,12 @@ class _BesideRam(Record):
         return max(holding, key=self._rate_and_room, default=None)
 
     def _rate_and_room(self, place: Place) -> tuple[float, int]:
-        """The bytes a second of its memory, then the bytes that it gives."""
+        """Bytes per second of its memory, and its room; 0 where they are not known."""
         # the rates are a large module, which a machine without accelerators does not need
         from .pace.rates import device_bandwidth
 
-        rate = device_bandwidth(self.cards[place.index]) or 0
-        return rate, place.room_bytes or 0
+        rate = device_bandwidth(self.cards[place.index])
+        return rate or 0, place.room_bytes or 0
 
     def _room_and_rate(self, place: Place) -> tuple[int, float]:
         rate, room_bytes = self._rate_and_room(place)
@@ -310,9 +315,9 @@ class _BesideRam(Record):
     def _numbers_of_cards(self, most: int) -> range:
         """A program that has to be told to take one card takes all, others as few as hold it."""
         runtime = self.question.runtime
-        takes_all = (
-            runtime is not None and "one_device" in runtime.command_lines.options
-        )
+        takes_all = False
+        if runtime is not None:
+            takes_all = "one_device" in runtime.command_lines.options
         return range(most if takes_all else 2, most + 1)
 
     # -------------------------------------------------------------- larger batches

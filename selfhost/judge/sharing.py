@@ -56,9 +56,10 @@ def parts_in_turn(
     """Parts in RAM and one at a time on that accelerator; `bounded`: those that have room there."""
     if place is None:
         return
+    room_bytes = place.room_bytes or 0
     for way in needs.offloaded:
-        most_bytes = sum(term.high_bytes for term in way.device)
-        if bounded and most_bytes > (place.room_bytes or 0):
+        taken_bytes = sum(term.high_bytes for term in way.device)
+        if bounded and taken_bytes > room_bytes:
             continue
         on_device = [term.replace(where=place.where) for term in way.device]
         placed = with_terms(needs, (*way.host, *on_device), "split")
@@ -75,56 +76,74 @@ def layers_by_place(
 
     Where some stay in RAM, the first place keeps room for the copies of those.
     """
-    shares = _filled(there, candidates, layers, copied_bytes=0)
+    filling = _Filling.of(there, layers, is_alone=len(candidates) == 1)
+    shares = filling.shares(candidates)
     copied_bytes = sum(term.offload_bytes for term in there.terms)
     if not copied_bytes or _layers_of(shares) == layers:
         return shares
-    return _filled(there, candidates, layers, copied_bytes=copied_bytes)
+    first_bytes = filling.first_bytes + copied_bytes
+    return filling.replace(first_bytes=first_bytes).shares(candidates)
 
 
 def _layers_of(shares: Sequence[Share]) -> int:
     return sum(share.layers for share in shares)
 
 
-def _filled(
-    there: Needs, candidates: Sequence[Place], layers: int, *, copied_bytes: int
-) -> list[Share]:
-    by_layer = []
-    on_each_bytes = 0
-    on_first_bytes = copied_bytes
-    for term in there.terms:
-        if term.split is Split.LAYERS:
-            by_layer.append(term)
-            on_first_bytes += term.output_bytes
-        elif term.split is Split.EACH:
-            on_each_bytes += term.high_bytes
-        elif term.split is Split.FIRST:
-            on_first_bytes += term.high_bytes
-        if len(candidates) > 1:
-            on_each_bytes += term.pipeline_bytes
-    shares = list[Share]()
-    left = layers
-    for place in candidates:
-        room_bytes = (place.room_bytes or 0) - on_each_bytes
-        if not shares:
-            room_bytes -= on_first_bytes
-        count = _most_layers(by_layer, room_bytes, left, layers)
-        if count > 0:
-            shares.append(Share(place.where, count))
-            left -= count
-    return shares
+class _Filling(Record):
+    """What places take that are filled with layers: the terms `by_layer`, and bytes beside them on
+    each place and on the first.
+    """
 
+    layers: int
+    by_layer: Sequence[Term]
+    each_bytes: int
+    first_bytes: int
 
-def _most_layers(
-    by_layer: Sequence[Term], room_bytes: int, stop: int, layers: int
-) -> int:
-    """How many layers before `stop` have room there; -1 where not even none has."""
+    @classmethod
+    def of(cls, there: Needs, layers: int, *, is_alone: bool) -> _Filling:
+        """That of a model; `is_alone`: there is one place."""
+        by_layer = []
+        each_bytes = 0
+        first_bytes = 0
+        for term in there.terms:
+            if term.split is Split.LAYERS:
+                by_layer.append(term)
+                first_bytes += term.output_bytes
+            elif term.split is Split.EACH:
+                each_bytes += term.high_bytes
+            elif term.split is Split.FIRST:
+                first_bytes += term.high_bytes
+            if not is_alone:
+                each_bytes += term.pipeline_bytes
+        return cls(
+            layers=layers,
+            by_layer=by_layer,
+            each_bytes=each_bytes,
+            first_bytes=first_bytes,
+        )
 
-    def bytes_of(count: int) -> int:
-        part = _Layers(start=stop - count, stop=stop, of=layers)
-        return sum(part.bytes_of(term, "high_bytes") for term in by_layer)
+    def shares(self, candidates: Sequence[Place]) -> list[Share]:
+        """As many layers on each place as have room there, the last layers first."""
+        shares = list[Share]()
+        left = self.layers
+        for place in candidates:
+            room_bytes = (place.room_bytes or 0) - self.each_bytes
+            if not shares:
+                room_bytes -= self.first_bytes
+            count = self._most_layers(room_bytes, left)
+            if count > 0:
+                shares.append(Share(place.where, count))
+                left -= count
+        return shares
 
-    return bisect_right(range(stop + 1), room_bytes, key=bytes_of) - 1
+    def _most_layers(self, room_bytes: int, stop: int) -> int:
+        """How many layers before `stop` have room there; -1 where not even none has."""
+
+        def bytes_of(count: int) -> int:
+            part = _Layers(start=stop - count, stop=stop, of=self.layers)
+            return sum(part.bytes_of(term, "high_bytes") for term in self.by_layer)
+
+        return bisect_right(range(stop + 1), room_bytes, key=bytes_of) - 1
 
 
 class _Layers(Record):
@@ -155,17 +174,16 @@ def layers_shared_out(
     """The terms where those shares lie; the layers that are left over lie in RAM, as in `needs`."""
     left = layers - _layers_of(shares)
     weights = [term for term in there.terms if term.name == "weights"]
+    in_ram = {}
+    placement = "accelerator"
     # weights, such as experts, may stay in RAM wherever the layers lie
-    if not left and all(term.split is not Split.HOST for term in weights):
-        division = _Division(
-            there=there, shares=shares, layers=layers, left=0, in_ram={}
-        )
-        return with_terms(there, division.terms())
-    in_ram = {term.name: term for term in needs.terms}
+    if left or any(term.split is Split.HOST for term in weights):
+        in_ram = {term.name: term for term in needs.terms}
+        placement = "split"
     division = _Division(
         there=there, shares=shares, layers=layers, left=left, in_ram=in_ram
     )
-    return with_terms(there, division.terms(), "split")
+    return with_terms(there, division.terms(), placement)
 
 
 class _Division(Record):
@@ -247,9 +265,7 @@ class _Division(Record):
             if not count and not term.output_bytes:
                 continue
             part = _Layers(start=stop - count, stop=stop, of=self.layers)
-            sizes = {}
-            for end in SIZES:
-                sizes[end] = output_bytes + part.bytes_of(term, end)
+            sizes = {end: output_bytes + part.bytes_of(term, end) for end in SIZES}
             arithmetic = share_of(f"{count}/{self.layers} of the layers", line)
             if output_bytes:
                 output = f"{output_bytes:,} bytes of output matrix"
