@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from itertools import permutations
+from typing import Any, Self
 
 from .errors import (
     InputError,
@@ -73,7 +74,8 @@ _ONLY_FINETUNE = (
     "checkpointing",
 )
 _option = partial(read_by, default=None)
-_TOKENS: Limits = {"minimum": 1, "maximum": 10**9, "parse": parse_tokens}
+_MOST_TOKENS = 10**9
+_TOKENS: Limits = {"minimum": 1, "maximum": _MOST_TOKENS, "parse": parse_tokens}
 _BYTES: Limits = {"maximum": MOST_BYTES, "parse": parse_size}
 
 
@@ -213,6 +215,16 @@ class Workload(Record):
     load: Load | None = _option(name="--tokens-per-day")
     _unknown_field = WrongTypeError
 
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed. Another purpose brings its own context, prompt
+        and longest wait, in place of those that the purpose before it brought.
+        """
+        if changes.get("purpose", self.purpose) != self.purpose:
+            for field in _BY_PURPOSE:
+                if not self.states(field):
+                    changes.setdefault(field, None)
+        return super().replace(**changes)
+
     def options(self) -> str:
         """Return the command line that asks for the same, a space before each option."""
         options: list[str] = []
@@ -253,7 +265,7 @@ class Workload(Record):
             return None
         tokens = self.prompt_tokens + ANSWER_TOKENS
         # llama.cpp rounds a context up to a multiple of 256
-        return -(-tokens // 256) * 256
+        return min(-(-tokens // 256) * 256, _MOST_TOKENS)
 
     def seconds_to_download(self, size_bytes: int | None) -> float | None:
         """How long that takes; None where no speed was stated, or the size is not known."""

@@ -129,12 +129,14 @@ def _as_understood(spec: ModelSpec, stated: Workload) -> Workload:
     """What was asked, without a context that means nothing to the model, and with its own draft
     under the one name.
     """
-    changes = dict[str, str | None]()
+    changes = dict[str, str | float | None]()
     is_of_purpose = not stated.states("context_tokens")
     if not reads_context(spec) or (spec.modality not in GENERATING and is_of_purpose):
         # a purpose, which would state its context again, is of models that write text
         changes["purpose"] = None
         changes["context_tokens"] = None
+        changes["prompt_tokens"] = stated.prompt_tokens
+        changes["max_wait_seconds"] = stated.max_wait_seconds
     if names_own_draft(spec, stated.draft):
         changes["draft"] = need.OWN_BLOCK
     return stated.replace(**changes)
@@ -156,9 +158,13 @@ def _refuse_long_prompt(spec: ModelSpec, workload: Workload) -> None:
     context = workload.context_tokens
     if not prompt or not context or prompt < context:
         return
-    least = workload.replace(purpose=None, context_tokens=None).tokens_with_prompt
+    without_context = Workload(prompt_tokens=prompt)
     raise fault(
-        "prompt_tokens", "long-prompt", prompt=prompt, context=context, least=least
+        "prompt_tokens",
+        "long-prompt",
+        prompt=prompt,
+        context=context,
+        least=without_context.tokens_with_prompt,
     )
 
 

@@ -1,0 +1,52 @@
+"""What a changed `Workload` keeps, and the bounds of a prompt."""
+
+from __future__ import annotations
+
+import pytest
+
+from selfhost.core.workload import Workload
+
+
+@pytest.mark.parametrize(
+    ("before", "changes", "after"),
+    [
+        pytest.param(
+            {"purpose": "agent"},
+            {"purpose": "documents"},
+            Workload(purpose="documents"),
+            id="another purpose",
+        ),
+        pytest.param(
+            {"purpose": "agent"}, {"purpose": None}, Workload(), id="no purpose"
+        ),
+        pytest.param(
+            {"purpose": "agent", "context_tokens": 8192},
+            {"purpose": "documents"},
+            Workload(purpose="documents", context_tokens=8192),
+            id="a context that was stated",
+        ),
+        pytest.param(
+            {"purpose": "agent"},
+            {"purpose": "documents", "prompt_tokens": 100},
+            Workload(purpose="documents", prompt_tokens=100),
+            id="a prompt stated with it",
+        ),
+        pytest.param(
+            {"purpose": "agent"},
+            {"parallel": 2},
+            Workload(purpose="agent", parallel=2),
+            id="the same purpose",
+        ),
+    ],
+)
+def test_another_purpose_brings_its_own_values(
+    before: dict[str, object], changes: dict[str, object], after: Workload
+) -> None:
+    workload = Workload(**before)  # type: ignore[arg-type]
+    assert workload.replace(**changes) == after
+
+
+def test_the_longest_prompt_asks_for_no_longer_context_than_there_may_be() -> None:
+    longest = Workload(prompt_tokens=10**9)
+    assert longest.tokens_with_prompt == 10**9
+    assert Workload(context_tokens=longest.tokens_with_prompt).context_tokens
