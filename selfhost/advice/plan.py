@@ -343,6 +343,15 @@ def _waits_too_long(judged: Judged) -> bool:
     return wait is not None and wait.decides
 
 
+def _may_wait_too_long(judged: Judged) -> bool:
+    """Whether the first word may come later than within the longest wait, at its slow end."""
+    limit_seconds = judged.workload.max_wait_seconds
+    if limit_seconds is None or judged.speed is None:
+        return False
+    wait = judged.speed.first_token_seconds
+    return wait is None or bool(wait.high > limit_seconds)
+
+
 def _least_on(platform: _Platform, smallest: Workload) -> _Found:
     """The least machine of that platform."""
     question = platform.question
@@ -368,7 +377,8 @@ def _least_on(platform: _Platform, smallest: Workload) -> _Found:
     )
     wanted = question.workload.min_tokens_per_second or 0.0
     paced = _Paced(machine=machine)
-    if wanted and platform.runs_in_ram:
+    is_paced = wanted or question.workload.max_wait_seconds is not None
+    if is_paced and platform.runs_in_ram:
         paced = _with_wanted_pace(question, machine, wanted)
     judged = judge(question, paced.machine)
     if not set(judged.failed).isdisjoint(MACHINELESS_CHECKS):
@@ -511,16 +521,20 @@ class _Paced(Record):
 
 
 def _with_wanted_pace(question: Question, machine: Machine, wanted: float) -> _Paced:
-    """The machine with the least bandwidth and cores that reach `wanted` tokens per second.
+    """The machine with the least bandwidth and cores that reach `wanted` tokens per second, and the
+    longest wait for the first token, where one was stated.
 
     The cores come first: the fewest that are `_HEADROOM` times as fast with memory of any speed.
     """
 
     def reaches(pace: float, cores: int, steps: int) -> bool:
         faster = _with_bandwidth(machine, cores, steps)
-        found = judge(question, faster).users_pace
+        judged = judge(question, faster)
+        found = judged.users_pace
+        if found is None or _may_wait_too_long(judged):
+            return False
         # what is bought by this figure has to reach the pace itself, not only its printed figure
-        return found is not None and bool(found.low >= pace)
+        return bool(found.low >= pace)
 
     unbounded = 2**50 // _STEP_BYTES_PER_SECOND
     for cores in _CORES:

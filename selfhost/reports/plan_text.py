@@ -156,7 +156,9 @@ def _least_rows(plan: Plan, least: Least, *, verbose: bool) -> Iterator[FigureRo
     if needs_gpu:
         why = "on one GPU, which the runtime needs"
         if plan.workload.max_wait_seconds is not None:
-            why = "on one GPU: few processors read the prompt in time"
+            prompt = units.tokens(plan.workload.prompt_tokens or 0)
+            limit = units.duration(plan.workload.max_wait_seconds)
+            why = f"on one GPU that reads {prompt} within {limit}; few processors do"
         yield "GPU memory", gpu_memory, why
     yield "RAM", units.binary(least.memory_bytes, up=True), _reserve_words(least)
     if not needs_gpu:
@@ -170,7 +172,7 @@ def _least_rows(plan: Plan, least: Least, *, verbose: bool) -> Iterator[FigureRo
     yield "disk", disk, "free, with a safety margin"
     wanted = plan.workload.min_tokens_per_second
     if wanted and not needs_gpu:
-        yield _bandwidth_row(least, wanted)
+        yield _bandwidth_row(plan, least, wanted)
     if verbose:
         architectures = " or ".join(least.cpu.architectures) or "any"
         yield (
@@ -195,9 +197,13 @@ def _ram_words(size_bytes: int) -> str:
     return f"{units.binary(size_bytes, up=True)} of RAM"
 
 
-def _bandwidth_row(least: Least, wanted: float) -> FigureRow:
-    """How fast the RAM must be read for the wanted tokens a second."""
+def _bandwidth_row(plan: Plan, least: Least, wanted: float) -> FigureRow:
+    """How fast the RAM must be read for the wanted tokens a second, and for the longest wait."""
     without_gpu = f"for {units.stated(wanted)} tokens/s without a GPU"
+    limit_seconds = plan.workload.max_wait_seconds
+    if limit_seconds is not None and least.bandwidth_bytes_per_second is not None:
+        limit = units.duration(limit_seconds)
+        without_gpu += f", the first word within {limit}"
     rate = least.bandwidth_bytes_per_second
     if rate is None:
         return "bandwidth", "not known", f"how fast RAM must be {without_gpu}"

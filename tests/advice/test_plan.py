@@ -306,3 +306,34 @@ def test_the_row_of_the_bandwidth_is_a_sentence(
     )
     shown = plain(plan_document(answer.replace(least=least)))
     assert row in " ".join(shown.split())
+
+
+def test_a_plan_for_a_short_wait_names_the_cores_that_read_the_prompt_in_time() -> None:
+    usual = plan("qwen3-8b").least
+    waiting = plan("qwen3-8b", prompt_tokens=2000, max_wait_seconds=60).least
+    assert usual is not None
+    assert waiting is not None
+    assert not waiting.accelerator.required
+    assert usual.cpu.cores is not None
+    assert waiting.cpu.cores is not None
+    assert waiting.cpu.cores > usual.cpu.cores
+    # what it names keeps the wait, at its slow end too
+    there = check(
+        "qwen3-8b",
+        machine=waiting.machine,
+        quantization="IQ4_XS",
+        prompt_tokens=2000,
+        max_wait_seconds=60,
+    )
+    assert there.speed is not None
+    assert there.speed.first_token_seconds is not None
+    assert there.speed.first_token_seconds.high <= 60
+
+
+def test_a_plan_says_how_fast_the_gpu_reads(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cli.main(["plan", "qwen3-8b", "--for", "agent", "--max-wait", "1s"])
+    assert "on one GPU that reads 20,000 tokens within 1 second" in (
+        capsys.readouterr().out
+    )

@@ -267,12 +267,10 @@ def test_the_least_machine_for_an_agent_has_a_gpu() -> None:
 
 def test_the_least_machine_for_an_agent_has_the_memory() -> None:
     # llama.cpp leaves 1 GiB of a GPU free: on a smaller one a part of the model lies in RAM
-    found = plan("llama-3.2-1b-instruct", purpose="agent")
+    found = plan("qwen3-8b", purpose="agent")
     assert found.reasons == ()
     assert found.least is not None
-    verdict = check(
-        "llama-3.2-1b-instruct", found.workload, machine=found.least.machine
-    )
+    verdict = check("qwen3-8b", found.workload, machine=found.least.machine)
     assert verdict.placement == "accelerator"
     memory = verdict.finding("memory")
     assert memory is None or memory.outcome == Outcome.PASS
