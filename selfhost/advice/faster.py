@@ -83,8 +83,11 @@ def _candidates(judged: Judged) -> Iterator[_Candidate]:
     same = stated.replace(quantization=question.workload.quantization)
     has_block = need.why_no_own_block(question.spec) is None
     if stated.draft is None and has_block and "mtp" in runtime.companions:
+        what = "the model's own draft block"
+        if question.spec.draft is not None:
+            what = f"{question.spec.draft.name}, the draft that was published for it"
         yield _Candidate(
-            what="the model's own draft block",
+            what=what,
             workload=same.replace(draft=need.OWN_BLOCK),
         )
     is_in_part = judged.placement == "split"

@@ -54,7 +54,8 @@ def run(words: Sequence[str]) -> int:
         # each check loads the one report that it writes: programs start many checks
         from ..reports import json
 
-        write_json(options, json.check(verdicts, answers.errors))
+        carry = options_to_repeat(options)
+        write_json(options, json.check(verdicts, answers.errors, carry=carry))
     else:
         _present(
             options,

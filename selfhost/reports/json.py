@@ -216,19 +216,32 @@ def _document(name: str, answer: Record, stated: Mapping[str, object]) -> Object
 
 
 def check(
-    verdicts: Sequence[Verdict], errors: Mapping[str, SelfhostError] = FrozenDict()
+    verdicts: Sequence[Verdict],
+    errors: Mapping[str, SelfhostError] = FrozenDict(),
+    *,
+    carry: str = "",
 ) -> Object:
-    """Return one verdict for one model, `selfhost.verdicts/1` for several and for `errors`."""
+    """Return one verdict for one model, `selfhost.verdicts/1` for several and for `errors`. `carry`
+    goes behind each proposed `selfhost check …`.
+    """
     if len(verdicts) == 1 and not errors:
-        return verdict(verdicts[0])
+        return _with_carry(verdict(verdicts[0]), carry)
     routes = [answer.route for answer in verdicts]
     code = exit_code(routes, no_answer=bool(errors))
     return titled(
         "verdicts/1",
         exit_code=code,
-        verdicts=list(map(verdict, verdicts)),
+        verdicts=[_with_carry(verdict(answer), carry) for answer in verdicts],
         **_listed(errors),
     )
+
+
+def _with_carry(document: Object, carry: str) -> Object:
+    """A verdict whose proposed commands ask about the same machine."""
+    for key in ("alternatives", "faster"):
+        for proposed in document[key]:
+            proposed["command"] += carry
+    return document
 
 
 def _listed(errors: Mapping[str, SelfhostError]) -> Object:

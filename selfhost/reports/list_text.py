@@ -63,6 +63,11 @@ def list_document(
             yield line(RANGES)
         if listing.counts.running == 0:
             yield line(f"a machine that runs one: selfhost plan {rows[0].model.id}")
+    elif listing.counts.models:
+        yield line()
+        yield line("why not, model by model: the same with --all")
+        asked = (workload or Workload()).options()
+        yield line(f"a machine that runs one: selfhost plan MODEL{asked}")
     yield from age_blocks(listing.catalogue_as_of, today)
 
 

@@ -28,6 +28,11 @@ def test_a_block_that_drafts_is_offered_with_both_paces() -> None:
     assert drafted.decode_tokens_per_second == setting.faster
 
 
+def test_a_draft_that_was_published_for_the_model_is_named() -> None:
+    (what,) = faster("gemma-4-31b-it")
+    assert what == "gemma-4-31B-it-assistant, the draft that was published for it"
+
+
 @pytest.mark.parametrize(
     ("model", "asked"),
     [

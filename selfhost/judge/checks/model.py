@@ -372,6 +372,7 @@ def context_check(question: Question) -> Finding | None:
         each=trained,
         trained=trained,
         scaled=scaled,
+        purpose=question.stated.purpose,
     )
 
 
@@ -387,8 +388,19 @@ def _context_ruling(
         return passing("context-trained")
     if wanted <= most:
         return warning("context-scaled")
-    prompt_tokens = question.workload.prompt_tokens or 0
-    return failing("context-too-long", "prompt" if prompt_tokens >= most else "")
+    return failing("context-too-long", _variant_of_long_context(question, most))
+
+
+def _variant_of_long_context(question: Question, most: int) -> str:
+    """Which remedy helps: the prompt leaves no room, as its purpose states it or somebody else, or
+    only the context is too long.
+    """
+    stated = question.stated
+    if (question.workload.prompt_tokens or 0) < most:
+        return ""
+    if stated.states("prompt_tokens") or stated.states("context_tokens"):
+        return "prompt"
+    return "purpose"
 
 
 def _context_of_both(question: Question, wanted: int, most: int) -> Ruling:
