@@ -46,7 +46,7 @@ from .ranking import (
     Standing,
     Standings,
     best_case,
-    factors,
+    ranking_factors,
     reasons,
     share_of_pace,
     share_on,
@@ -404,7 +404,7 @@ class Lister:
             if row.can_run:
                 worths[row.model.id] = self._worth_on(row)
         most = max(worths.values(), default=0)
-        least = factors("sorted")["least_worth"] * most
+        least = ranking_factors().sorted.least_worth * most
 
         def is_useless(row: Verdict) -> bool:
             standing = self._standings.by_id[row.model.id]

@@ -28,7 +28,14 @@ from ..judge.judging import judge
 from ..judge.question import ask
 from ..judge.record import MACHINELESS_CHECKS, Judged, Question
 from ..machine.record import Machine
-from .ranking import BestCase, Standings, best_case, factors, reasons, share_on
+from .ranking import (
+    BestCase,
+    Standings,
+    best_case,
+    ranking_factors,
+    reasons,
+    share_on,
+)
 
 # where it is not the machine that rules a model out, one up to this many times as large is alike
 # (assumed: 7 and 8 B are one class)
@@ -272,11 +279,12 @@ class Proposals(Record):
         has_same_use = True
         if outline.id in self.named:
             place = self.named.index(outline.id)
-            worth *= factors("worth")["named"] * (1 - _LESS_FOR_LATER * place)
+            worth *= ranking_factors().worth.named * (1 - _LESS_FOR_LATER * place)
         else:
             uses = self.judged.question.spec.uses
-            has_same_use, does_work = standings.has_use_of(uses, outline)
-            if not does_work or not bounds.has_room(outline):
+            likeness = standings.likeness(uses, outline)
+            has_same_use = likeness.is_alike
+            if not likeness.does_work or not bounds.has_room(outline):
                 return
             if (outline.parameters_total or inf) > self._most_parameters:
                 return

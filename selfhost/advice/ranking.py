@@ -22,6 +22,7 @@ from ..core.records import Record, Stated, read_by
 from ..core.tables import shipped_record
 from ..core.workload import Workload
 from ..judge.checks.space import given_by
+from ..judge.pace import Speed
 from ..judge.pace.processor import BANDWIDTH_SHARE, bandwidth
 from ..judge.pace.rates import gpu_of, shared_gpu_of
 from ..judge.record import TIGHT_CODES, Judged
@@ -34,15 +35,76 @@ _LEAST_PICTURE_BITS = 8 * BLOCKS["Q2_K"][1] / BLOCKS["Q2_K"][0]
 _VECTORS_PER_SECOND = ("documents_per_second", "pictures_per_second")
 TIGHT = "little memory left"
 _CROWDED_CODES = ("memory-not-now", "accelerator-not-now", *TIGHT_CODES)
+# what a spec says that a model is for; None where it says nothing
 Uses = tuple[str, ...] | None
 # sections of `Standing`; before all of them, and of the kinds, comes what was asked for
-GENERAL, SPECIAL, LAST = 0, 1, 2
 MADE_FOR_IT = -1
+GENERAL = 0
+SPECIAL = 1
+LAST = 2
 # a model that sees answers text too, so the two are one kind
-_KINDS = {modality: place for place, modality in enumerate(MODALITIES)} | {
-    "vision": 0,
-    "text": 0,
-}
+_KINDS = {modality: place for place, modality in enumerate(MODALITIES)}
+_KINDS |= {"vision": 0, "text": 0}
+# a year alone counts from its start
+_FIRST_MONTH = 1
+# what crosses in no time would have an infinite pace
+_LEAST_SECONDS = 1e-3
+
+
+# ------------------------------------------------------------------ the table
+
+
+class _SizeFactors(Stated):
+    """How much total parameters count beside active ones, and in which time a size halves."""
+
+    total_weight: float
+    halving_months: float
+
+
+class _WorthFactors(Stated):
+    """By what a sign multiplies what a model counts for; so many providers adopted it."""
+
+    adopted_providers: float
+    providers_exponent: float
+    unadopted: float
+    superseded: float
+    named: float
+    unlicensed: float
+    crowded: float
+
+
+class _HalfFactors(Stated):
+    """The paces at which a model is worth half."""
+
+    tokens_per_second: float
+    seconds_of_crossing: float
+    prompt_tokens: float
+    seconds_per_image: float
+    vectors_per_second: float
+
+
+class _LeastFactors(Stated):
+    """Bits of a parameter, and the share of the active parameters that a token reads, at least."""
+
+    bits: float
+    share_read: float
+
+
+class _SortedFactors(Stated):
+    """What is worth less than this share of the best comes last."""
+
+    least_worth: float
+
+
+class _Factors(Stated):
+    """How much each sign weighs. `picture`: by how the model is offloaded."""
+
+    size: _SizeFactors = read_by(kind=_SizeFactors)
+    worth: _WorthFactors = read_by(kind=_WorthFactors)
+    half: _HalfFactors = read_by(kind=_HalfFactors)
+    picture: Mapping[str, float]
+    least: _LeastFactors = read_by(kind=_LeastFactors)
+    sorted: _SortedFactors = read_by(kind=_SortedFactors)
 
 
 class _UsualSize(Stated):
@@ -55,12 +117,10 @@ class _UsualSize(Stated):
 
 
 class _RankingTable(Stated):
-    """`specs/common/ranking.toml`. `factors`: by kind the numbers by their names there; `count`:
-    what most models of text, and most others, take.
-    """
+    """`specs/common/ranking.toml`; `count`: what most models of text, and most others, take."""
 
     schema: int
-    factors: Mapping[str, Mapping[str, float]]
+    factors: _Factors = read_by(kind=_Factors)
     count: Mapping[str, _UsualSize] = read_by(kind=_UsualSize)
 
 
@@ -68,9 +128,12 @@ def _table() -> _RankingTable:
     return shipped_record(_RankingTable, "ranking")
 
 
-def factors(kind: str) -> Mapping[str, float]:
-    """The numbers of that kind, by their names."""
-    return _table().factors[kind]
+def ranking_factors() -> _Factors:
+    """How much each sign weighs."""
+    return _table().factors
+
+
+# ------------------------------------------------------------------ the standing of a model
 
 
 class Standing(Record):
@@ -99,6 +162,15 @@ class Traits(NamedTuple):
     answers: bool
 
 
+class Likeness(Record):
+    """How far a model may stand in for another. `is_alike`: both are for any subject, or have one
+    main use. `does_work`: it does the other's work.
+    """
+
+    is_alike: bool
+    does_work: bool
+
+
 class Standings:
     """The standing of every model of a catalogue, by its id."""
 
@@ -106,11 +178,13 @@ class Standings:
         self._outlines = catalogue.outlines
         self._uses = uses_table().use
         self._providers = snapshot(catalogue.offers_path).providers
-        months = [_months(outline.released) for outline in self._outlines.values()]
-        self._newest_month = max((month or 0 for month in months), default=0)
-        self.by_id = {
-            outline.id: self._standing(outline) for outline in self._outlines.values()
-        }
+        self._newest_month = 0
+        for outline in self._outlines.values():
+            month = _months(outline.released) or 0
+            self._newest_month = max(self._newest_month, month)
+        self.by_id: dict[str, Standing] = {}
+        for outline in self._outlines.values():
+            self.by_id[outline.id] = self._standing(outline)
 
     @classmethod
     @cache
@@ -119,16 +193,18 @@ class Standings:
         return cls(catalogue)
 
     def _standing(self, outline: Outline) -> Standing:
-        table = factors("worth")
+        factors = ranking_factors().worth
         providers = self._providers.get(outline.id, 0)
-        is_adopted = _is_in_library(outline) or providers >= table["adopted_providers"]
+        is_adopted = providers >= factors.adopted_providers
+        if _is_in_library(outline):
+            is_adopted = True
         size = self._size(outline)
         worth = size
         if not is_adopted:
-            worth *= table["unadopted"]
-        worth *= (1 + providers) ** table["providers_exponent"]
+            worth *= factors.unadopted
+        worth *= (1 + providers) ** factors.providers_exponent
         if outline.superseded_by is not None:
-            worth *= table["superseded"]
+            worth *= factors.superseded
         return Standing(
             outline=outline,
             kind=_KINDS.get(outline.modality, len(_KINDS)),
@@ -143,11 +219,8 @@ class Standings:
         """GENERAL, SPECIAL or LAST. Only a model that writes text must answer: one that writes down
         speech does its work, as one that speaks does.
         """
-        if outline.uses:
-            main_use = self._uses.get(outline.uses[0])
-            makes_text = main_use is None or main_use.makes == "text"
-            if not makes_text or outline.modality not in GENERATING:
-                return GENERAL
+        if self._makes_no_text(outline):
+            return GENERAL
         traits = self.traits(outline.uses)
         if not traits.answers:
             return LAST
@@ -155,15 +228,26 @@ class Standings:
             return SPECIAL
         return GENERAL if outline.superseded_by is None else LAST
 
+    def _makes_no_text(self, outline: Outline) -> bool:
+        """Whether the model's main use is no text that it writes; False where none is stated."""
+        if not outline.uses:
+            return False
+        if outline.modality not in GENERATING:
+            return True
+        main_use = self._uses.get(outline.uses[0])
+        return main_use is not None and main_use.makes != "text"
+
     def _size(self, outline: Outline) -> float:
         """Parameters of a dense model as good, halved with age; 0 where they are not known."""
         total = outline.parameters_total or 0
         active = outline.parameters_active or total
+        age_months = 0
         month = _months(self._known_since(outline))
-        age_months = 0 if month is None else self._newest_month - month
-        table = factors("size")
-        weight = table["total_weight"]
-        aging = 0.5 ** (age_months / table["halving_months"])
+        if month is not None:
+            age_months = self._newest_month - month
+        factors = ranking_factors().size
+        weight = factors.total_weight
+        aging = 0.5 ** (age_months / factors.halving_months)
         return float(total**weight * active ** (1 - weight) * aging)
 
     def _known_since(self, outline: Outline) -> str | None:
@@ -173,7 +257,9 @@ class Standings:
         if not outline.tuned_from or not self.traits(outline.uses).answers:
             return outline.released
         origin = self._outlines.get(outline.tuned_from)
-        if origin is None or not origin.released or origin.family == outline.family:
+        if origin is None or not origin.released:
+            return outline.released
+        if origin.family == outline.family:
             return outline.released
         return min(outline.released or origin.released, origin.released)
 
@@ -186,22 +272,23 @@ class Standings:
             return Traits(is_general=True, answers=True)
         return Traits(listed[0].general, any(use.answers for use in listed))
 
-    def has_use_of(self, uses: Uses, other: Outline) -> tuple[bool, bool]:
-        """Whether a model is for any subject as what has these uses is, or has its main use; and
-        whether it does its work: what answers in words is replaced by what does, all else by what
-        has its main use.
+    def likeness(self, uses: Uses, other: Outline) -> Likeness:
+        """How far the other model may stand in for one that has these uses. What answers in words
+        is replaced by what does, all else by what has its main use.
         """
+        main_use = None if not uses else uses[0]
+        their_uses = other.uses or ()
         wanted = self.traits(uses)
         offered = self.traits(other.uses)
-        main_use = (uses or ())[:1]
-        is_same = main_use == (other.uses or (None,))[:1]
+        is_alike = main_use is not None and their_uses[:1] == (main_use,)
         if wanted.is_general and offered.is_general:
-            is_same = True
-        if other.superseded_by is not None:
-            return is_same, False
+            is_alike = True
+        does_work = main_use in their_uses
         if wanted.answers:
-            return is_same, offered.answers
-        return is_same, uses is not None and uses[0] in (other.uses or ())
+            does_work = offered.answers
+        if other.superseded_by is not None:
+            does_work = False
+        return Likeness(is_alike=is_alike, does_work=does_work)
 
 
 def _is_in_library(outline: Outline) -> bool:
@@ -210,17 +297,26 @@ def _is_in_library(outline: Outline) -> bool:
 
 
 def _months(day: str | None) -> int | None:
-    """Months since year 0; a year alone counts from its start."""
-    if not day or not day[:4].isdecimal():
+    """Months since year 0; None for what is no day."""
+    if not day:
         return None
+    year = day[:4]
     month = day[5:7]
-    return int(day[:4]) * 12 + (int(month) if month.isdecimal() else 1)
+    if not year.isdecimal():
+        return None
+    number = int(month) if month.isdecimal() else _FIRST_MONTH
+    return 12 * int(year) + number
+
+
+# ------------------------------------------------------------------ what it is worth on a machine
 
 
 def share_of_pace(pace: float, half: float | None = None) -> float:
     """Below 1: half at the pace `half`, at half of that a fifth, at twice four fifths."""
-    half = half or factors("half")["tokens_per_second"]
-    return 1 / (1 + (half / pace) ** 2) if pace > 0 else 0.0
+    if pace <= 0:
+        return 0.0
+    half = half or ranking_factors().half.tokens_per_second
+    return 1 / (1 + (half / pace) ** 2)
 
 
 def share_on(judged: Judged, most: float = 1.0) -> float:
@@ -230,17 +326,24 @@ def share_on(judged: Judged, most: float = 1.0) -> float:
     known.
     """
     share = _share_by_pace(judged, most)
-    crossing_seconds = judged.speed.crossing_seconds if judged.speed else None
-    if judged.placement == "split" and crossing_seconds:
-        half = factors("half")
-        seconds = crossing_seconds * half["prompt_tokens"] / MICRO_BATCH_TOKENS
-        share *= share_of_pace(1 / max(seconds, 1e-3), 1 / half["seconds_of_crossing"])
-    worth = factors("worth")
+    if judged.placement == "split":
+        share *= _share_by_crossing(judged.speed)
+    factors = ranking_factors().worth
     if judged.has("license-not-known", "license-unconfirmed"):
-        share *= worth["unlicensed"]
+        share *= factors.unlicensed
     if judged.has(*_CROWDED_CODES) or judged.waits_for_setting:
-        share *= worth["crowded"]
+        share *= factors.crowded
     return share
+
+
+def _share_by_crossing(speed: Speed | None) -> float:
+    """The share by the time in which a usual prompt crosses to the accelerator; 1 for none."""
+    crossing_seconds = None if speed is None else speed.crossing_seconds
+    if not crossing_seconds:
+        return 1.0
+    half = ranking_factors().half
+    seconds = crossing_seconds * half.prompt_tokens / MICRO_BATCH_TOKENS
+    return share_of_pace(1 / max(seconds, _LEAST_SECONDS), 1 / half.seconds_of_crossing)
 
 
 def _share_by_pace(judged: Judged, most: float) -> float:
@@ -248,24 +351,25 @@ def _share_by_pace(judged: Judged, most: float) -> float:
     no more than `most`, where no pace is known.
     """
     speed = judged.speed
-    half = factors("half")
+    factors = ranking_factors()
+    half = factors.half
     if speed is not None and speed.judged is not None:
         return share_of_pace(speed.judged.likely)
     if speed is not None and speed.work is not None:
+        likely = speed.work.likely
         if speed.unit in _VECTORS_PER_SECOND:
-            return share_of_pace(speed.work.likely, half["vectors_per_second"])
+            return share_of_pace(likely, half.vectors_per_second)
         if speed.unit == "seconds_per_image":
-            return share_of_pace(1 / speed.work.likely, 1 / half["seconds_per_image"])
+            return share_of_pace(1 / likely, 1 / half.seconds_per_image)
     if judged.has("speed-picture", "speed-hours"):
-        offload = judged.offload or "host"
-        return factors("picture")[offload]
-    return min(share_of_pace(half["tokens_per_second"]), most)
+        return factors.picture[judged.offload or "host"]
+    return min(share_of_pace(half.tokens_per_second), most)
 
 
 def reasons(judged: Judged, standing: Standing) -> str:
     """Why a model stands where it does: `from 2026-08, in Ollama's library, fits the GPU`."""
     outline = standing.outline
-    reasons = list[str]()
+    reasons: list[str] = []
     if outline.released:
         reasons.append(f"from {outline.released[:7]}")
     if _is_in_library(outline):
@@ -280,6 +384,9 @@ def reasons(judged: Judged, standing: Standing) -> str:
     if judged.has(*TIGHT_CODES):
         reasons.append(TIGHT)
     return ", ".join(reasons)
+
+
+# ------------------------------------------------------------------ the most that a machine gives
 
 
 class BestCase(Record):
@@ -301,7 +408,7 @@ class BestCase(Record):
             return parameters * self.bits_stated / 8
         if modality in PICTURES:
             return parameters * _LEAST_PICTURE_BITS / 8
-        return parameters * factors("least")["bits"] / 8
+        return parameters * ranking_factors().least.bits / 8
 
     def has_room(self, outline: Outline) -> bool:
         """Whether all memory together may hold the model."""
@@ -323,22 +430,28 @@ class BestCase(Record):
         """The most that it may give, of one sequence; infinite where that is not known."""
         if outline.modality not in GENERATING:
             return inf
-        read_bytes = self.least_bytes(outline.parameters_read, outline.modality)
-        if outline.parameters_read is None:
-            parameters = outline.parameters_active or outline.parameters_total
-            least = self.least_bytes(parameters, outline.modality)
-            read_bytes = factors("least")["share_read"] * least
+        read_bytes = self._read_bytes(outline)
         return self.bytes_per_second / read_bytes if read_bytes > 0 else inf
+
+    def _read_bytes(self, outline: Outline) -> float:
+        """The least that one token reads; 0 where that is not known."""
+        if outline.parameters_read is not None:
+            return self.least_bytes(outline.parameters_read, outline.modality)
+        parameters = outline.parameters_active or outline.parameters_total
+        least = self.least_bytes(parameters, outline.modality)
+        return ranking_factors().least.share_read * least
 
 
 def best_case(machine: Machine, workload: Workload) -> BestCase:
     """The bounds for that machine, from the tables that the judge uses."""
     # training has another pace, and a draft multiplies the pace of what reads the weights
-    is_bounded = workload.task == "generate" and workload.draft is None
+    bytes_per_second = inf
+    if workload.task == "generate" and workload.draft is None:
+        bytes_per_second = _read_rate(machine)
     return BestCase(
         room_bytes=_most_room(machine, workload),
         disk_bytes=_most_disk(machine),
-        bytes_per_second=_read_rate(machine) if is_bounded else inf,
+        bytes_per_second=bytes_per_second,
         bits_stated=None if workload.quantization is None else _LEAST_BITS,
     )
 
