@@ -200,7 +200,8 @@ class Search(Record):
         that are printed.
         """
         question = self.judged.question
-        spec, runtime = question.spec, question.runtime
+        spec = question.spec
+        runtime = question.runtime
         if runtime is None or question.needs is None:
             return None
         if question.workload.task == "finetune":

@@ -221,15 +221,11 @@ def _typed_options(launch: Launch, needed: Sequence[str], values: Values) -> lis
     options = list[str]()
     for name, value in launch.workload.runtime_options.items():
         named = launch.runtime.named_options.get(name)
-        line = "" if named is None else named.line
-        if (
-            named is not None
-            and named.changes == "split_mode"
-            and "one_device" in needed
-        ):
-            # that option says it, and names the card
-            continue
-        options.append(fill_partly(line, {"value": value}))
+        if named is None:
+            options.append("")
+        elif named.changes != "split_mode" or "one_device" not in needed:
+            # the option for one device says the split mode too, and names the card
+            options.append(fill_partly(named.line, {"value": value}))
     for key in needed:
         if key in launch.lines.options:
             options.append(fill_partly(launch.lines.options[key], values))

@@ -468,7 +468,8 @@ def options_needed(launch: Launch, values: Values) -> list[str]:
 
 
 def _options_needed(launch: Launch, values: Values) -> Iterator[str]:
-    spec, workload = launch.spec, launch.workload
+    spec = launch.spec
+    workload = launch.workload
     if spec.modality == "embedding":
         # a server of text has to be told that it embeds or ranks
         main_use = spec.uses[0] if spec.uses else ""

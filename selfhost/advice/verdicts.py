@@ -72,8 +72,10 @@ def check_with(
 
 def _concluded(further: _Advice) -> Verdict:
     """The verdict with all that decides; the rest waits until it is read."""
-    judged, understood = further.judged, further.understood
-    spec, taken = judged.question.spec, judged.workload
+    judged = further.judged
+    understood = further.understood
+    spec = judged.question.spec
+    taken = judged.workload
     offers: tuple[Offer, ...] = ()
     if judged.failed:
         offers = further.api_offers()
@@ -191,7 +193,8 @@ class _Advice(Further):
 
     def notes(self) -> tuple[str, ...]:
         """What to know beside the answer, in the order in which it is shown."""
-        judged, machine = self.judged, self.machine
+        judged = self.judged
+        machine = self.machine
         offers = self.api_offers()
         notes = [
             *notes_on_question(self.catalogue, judged, machine, offers),
