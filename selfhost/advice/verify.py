@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from ..catalogue.index import Catalogue
 from ..catalogue.names import id_of, read
+from ..catalogue.spec import ModelSpec
 from ..core.errors import UnknownModelError
 from ..core.records import Record
 from ..core.tables import refusal, sentences
@@ -107,10 +108,7 @@ def verify(
         chosen = verdict.quantization
         notes += _notes({"quantization": chosen}, quantization=chosen)
     notes += run.notes
-    prediction = _Prediction(
-        catalogue=catalogue, workload=workload, run=run, verdict=verdict
-    )
-    rows = tuple([prediction.beside(figure) for figure in run.figures])
+    rows = _compared_figures(run, verdict, catalogue, workload)
     notes += _causes(rows, verdict)
     return Verification(
         run=run,
@@ -150,12 +148,11 @@ def _batch_option(run: Run, catalogue: Catalogue) -> dict[str, str]:
     if run.runtime not in catalogue.runtime_ids():
         return {}
     batch = str(run.batch_tokens or MICRO_BATCH_TOKENS)
-    options = catalogue.runtime(run.runtime).named_options
-    return {
-        name: batch
-        for name, rule in options.items()
-        if rule.changes == "micro_batch_tokens"
-    }
+    options: dict[str, str] = {}
+    for name, rule in catalogue.runtime(run.runtime).named_options.items():
+        if rule.changes == "micro_batch_tokens":
+            options[name] = batch
+    return options
 
 
 class _PartUsed(Record):
@@ -167,8 +164,7 @@ class _PartUsed(Record):
 
 def _part_used(run: Run, machine: Machine) -> _PartUsed:
     """Raises `SelfhostError` where the run used a GPU, and the machine has none."""
-    used_gpu = run.cards > 0 or run.on_processor is False
-    if used_gpu and machine.accelerators == ():
+    if _used_gpu(run) and machine.accelerators == ():
         gpu = run.gpu or "RTX 4090"
         raise refusal("runs", "no-such-gpu", machine=machine.name, gpu=gpu)
     holds: dict[str, object] = {}
@@ -184,6 +180,14 @@ def _part_used(run: Run, machine: Machine) -> _PartUsed:
             cpu_cores_performance=None,
         )
     return _PartUsed(machine=machine, notes=_notes(holds, threads=threads))
+
+
+def _used_gpu(run: Run) -> bool:
+    """Whether the run says that a GPU had a part in it."""
+    return run.cards > 0 or run.on_processor is False
+
+
+# ---------------------------------------------------------------- of which model
 
 
 class Identified(NamedTuple):
@@ -203,16 +207,17 @@ def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identified:
     Raises `UnknownModelError` where nothing tells it, and `SelfhostError` where the run had many
     more or fewer parameters: no figure of it can be compared.
     """
-    if typed is not None:
-        found = _named(typed, "typed", catalogue)
-    else:
+    if typed is None:
         found = _by_files(run, catalogue)
-    spec_id = None
-    if isinstance(found.model, str):
-        spec_id = id_of(found.model, catalogue)
-    if spec_id is not None and not _has_as_many(run, catalogue, spec_id):
-        count = run.parameters or 0
-        raise refusal("runs", "other-model", model=spec_id, parameters=count)
+    else:
+        found = _named(typed, "typed", catalogue)
+    if not isinstance(found.model, str):
+        return found
+    spec_id = id_of(found.model, catalogue)
+    if spec_id is not None and not _has_as_many(run, catalogue.spec(spec_id)):
+        raise refusal(
+            "runs", "other-model", model=spec_id, parameters=run.parameters or 0
+        )
     return found
 
 
@@ -247,42 +252,51 @@ def _named(name: str, by: str, catalogue: Catalogue) -> Identified:
     return Identified(name, by, states_quantization)
 
 
-def _has_as_many(run: Run, catalogue: Catalogue, spec_id: str) -> bool:
+def _has_as_many(run: Run, spec: ModelSpec) -> bool:
     """Whether the parameters may be the model's. A file may hold a shared table twice, as that of
     Qwen2.5 0.5B (630 million of 494); an encoder of images lies in a file of its own.
     """
-    spec = catalogue.spec(spec_id)
     stated = spec.parameters.total
     if spec.modality != "text" or not stated or not run.parameters:
         return True
-    shared_table = 0
-    inside = spec.architecture
-    if inside is not None and inside.tied_embeddings:
-        vocabulary = inside.vocabulary or 0
-        shared_table = vocabulary * inside.embedding_length
-    for more in (0, spec.parameters.extra_in_files or 0, shared_table):
+    extra = spec.parameters.extra_in_files or 0
+    for more in (0, extra, _shared_table_parameters(spec)):
         if abs(run.parameters / (stated + more) - 1) < _OTHER_COUNT:
             return True
     return False
 
 
+def _shared_table_parameters(spec: ModelSpec) -> int:
+    """The parameters of a table of words that is the output matrix too; 0 for none."""
+    model = spec.architecture
+    if model is None or not model.tied_embeddings:
+        return 0
+    return (model.vocabulary or 0) * model.embedding_length
+
+
 # ---------------------------------------------------------------- figure by figure
 
 
-def pace_at(
-    catalogue: Catalogue, verdict: Verdict, workload: Workload, depth_tokens: int | None
-) -> Speed | None:
-    """The pace with so many tokens in the context; None stands for a short chat."""
-    context = verdict.context_tokens
-    if verdict.speed is None or context is None or not depth_tokens:
-        return verdict.speed
-    # a benchmark has a context as long as what it reads
-    held = context if depth_tokens < context else None
-    behind = workload.replace(context_tokens=held, prompt_tokens=depth_tokens)
-    deeper = check_with(
-        catalogue, verdict.model, behind, verdict.machine, follows_machine=False
+def _compared_figures(
+    run: Run, verdict: Verdict, catalogue: Catalogue, workload: Workload
+) -> tuple[Figure, ...]:
+    """Each figure of the run with what is predicted for it. `verdict` is that on `workload`."""
+    placement = _Placement(run=run, verdict=verdict)
+    memory = _MemoryPrediction(run=run, verdict=verdict, placement=placement)
+    paces = _PacePrediction(
+        run=run,
+        verdict=verdict,
+        placement=placement,
+        catalogue=catalogue,
+        workload=workload,
     )
-    return deeper.speed
+    rows: list[Figure] = []
+    for seen in run.figures:
+        if seen.subject == "memory":
+            rows.append(memory.beside(seen))
+        else:
+            rows.append(paces.beside(seen))
+    return tuple(rows)
 
 
 class _Bytes(NamedTuple):
@@ -308,28 +322,88 @@ def _why(reason: str, **figures: object) -> str:
     return clause
 
 
-class _Prediction(Record):
-    """What is predicted for a run: `verdict` is that on `workload`, which is the run's."""
+class _Placement(Record):
+    """Where a run had its model, beside where the prediction has it."""
 
-    catalogue: Catalogue
-    workload: Workload
     run: Run
     verdict: Verdict
 
+    @cached_property
+    def gpu_terms(self) -> list[Term]:
+        """The terms of the need that are predicted on accelerators."""
+        if self.verdict.memory is None:
+            return []
+        return [term for term in self.verdict.memory.terms if term.where != HOST]
+
+    @cached_property
+    def was_part_in_ram(self) -> bool:
+        """The run kept a part of the model in RAM that the prediction has on accelerators."""
+        architecture = self.verdict.model.architecture
+        if architecture is None or self.run.on_processor:
+            return False
+        least_bytes = 0
+        for term in self.gpu_terms:
+            if term.name == "weights":
+                least_bytes += term.low_bytes
+        if not least_bytes:
+            return False
+        layers = self.run.gpu_layers
+        if layers is not None and layers <= architecture.layers:
+            return True
+        if self.run.experts_in_ram and architecture.has_experts:
+            return True
+        return 0 < self._weights_on_gpus() < _LEAST_SHARE * least_bytes
+
+    def _weights_on_gpus(self) -> float:
+        """The bytes of weights that the run had on accelerators."""
+        size = 0.0
+        for row in self.run.figures_of("weights"):
+            if row.where != HOST:
+                size += row.seen
+        return size
+
+    def why_in_ram(self) -> str | None:
+        """That a part of the model was in RAM, which explains any difference; None where not."""
+        return _why("in-ram") if self.was_part_in_ram else None
+
+
+# ---------------------------------------------------------------- paces
+
+
+def pace_at(
+    catalogue: Catalogue, verdict: Verdict, workload: Workload, depth_tokens: int | None
+) -> Speed | None:
+    """The pace with so many tokens in the context; None stands for a short chat."""
+    context = verdict.context_tokens
+    if verdict.speed is None or context is None or not depth_tokens:
+        return verdict.speed
+    # a benchmark has a context as long as what it reads
+    held = context if depth_tokens < context else None
+    behind = workload.replace(context_tokens=held, prompt_tokens=depth_tokens)
+    deeper = check_with(
+        catalogue, verdict.model, behind, verdict.machine, follows_machine=False
+    )
+    return deeper.speed
+
+
+class _PacePrediction(Record):
+    """The paces that are predicted for a run; `verdict` is that on its `workload`."""
+
+    run: Run
+    verdict: Verdict
+    placement: _Placement
+    catalogue: Catalogue
+    workload: Workload
+
     def beside(self, seen: Figure) -> Figure:
-        """The figure with what is predicted for it."""
-        if seen.subject == "memory":
-            return self._beside_memory(seen)
+        """The pace with what is predicted for it."""
         depth = seen.depth_tokens if seen.term == "decode" else None
         speed = pace_at(self.catalogue, self.verdict, self.workload, depth)
         predicted = self._pace(seen, speed)
         if predicted is not None:
-            row = _compared(seen, predicted, self._why_no_pace(seen))
+            row = _compared(seen, predicted, self._why_not_compared(seen))
         else:
-            how = None
-            if speed is not None and speed.decode is None:
-                how = speed.how
-            row = seen.replace(why=_why("no-pace", how=how))
+            row = seen.replace(why=_why("no-pace", how=_how_unknown(speed)))
         if seen.sequences > 1:
             return row.replace(term=f"{seen.term}_at_once")
         return row
@@ -337,7 +411,7 @@ class _Prediction(Record):
     def _pace(self, seen: Figure, speed: Speed | None) -> Range | None:
         """Of sequences at once their total. One alone may be as slow as while all decode."""
         parallel = self.verdict.workload.parallel
-        total = None
+        total: Range | None = None
         if self.verdict.speed is not None:
             total = self.verdict.speed.parallel_total
         if seen.sequences > 1:
@@ -351,7 +425,7 @@ class _Prediction(Record):
             return alone
         return alone._replace(low=min(alone.low, total.low / parallel))
 
-    def _why_no_pace(self, seen: Figure) -> str | None:
+    def _why_not_compared(self, seen: Figure) -> str | None:
         """Why the figure is of another pace than the predicted one; None where it is not."""
         is_prompt = seen.term == "prompt"
         if self.run.drafts and not is_prompt:
@@ -366,10 +440,7 @@ class _Prediction(Record):
             least = MICRO_BATCH_TOKENS
         if seen.tokens is not None and seen.tokens < least:
             return _why("few", tokens=seen.tokens, least=least)
-        return self._why_in_ram()
-
-    def _why_in_ram(self) -> str | None:
-        return _why("in-ram") if self._was_part_in_ram else None
+        return self.placement.why_in_ram()
 
     @property
     def _reads_on_gpu(self) -> bool:
@@ -378,71 +449,111 @@ class _Prediction(Record):
                 return True
         return self.verdict.placement in ("accelerator", "split")
 
-    def _beside_memory(self, seen: Figure) -> Figure:
+
+def _how_unknown(speed: Speed | None) -> str | None:
+    """Why no pace of text is predicted; None where nothing says it."""
+    if speed is None or speed.decode is not None:
+        return None
+    return speed.how
+
+
+# ---------------------------------------------------------------- memory
+
+
+class _MemoryPrediction(Record):
+    """The memory that is predicted for a run."""
+
+    run: Run
+    verdict: Verdict
+    placement: _Placement
+
+    def beside(self, seen: Figure) -> Figure:
+        """The figure with the bytes that are predicted for it."""
         memory = self.verdict.memory
         if memory is None:
             return seen.replace(why=_why("no-memory"))
-        if _is_stated_whole(memory) and seen.term != ALL_MEMORY:
+        if seen.term != ALL_MEMORY and _is_stated_whole(memory):
             return seen.replace(why=_why("no-parts"))
         predicted = self._bytes(seen, memory)
-        lies_on_gpu = seen.where == HOST and self._gpu_terms
+        lies_on_gpu = seen.where == HOST and self.placement.gpu_terms
         if lies_on_gpu and not predicted.high:
             return seen.replace(why=_why("beside-gpu"))
-        why = self._why_no_bytes(seen.term)
+        why = self._why_not_compared(seen.term)
         is_less = seen.seen < predicted.low - seen.rounded
         if why is None and is_less and seen.term in PROCESS_TERMS:
             why = _why("not-filled")
         return _compared(seen, predicted, why)
 
-    @cached_property
-    def _gpu_terms(self) -> list[Term]:
-        if self.verdict.memory is None:
-            return []
-        return [term for term in self.verdict.memory.terms if term.where != HOST]
-
     def _bytes(self, seen: Figure, memory: MemoryNeed) -> _Bytes:
-        """The terms of the need that lie where the figure does and are parts of it.
-
-        A mapped file is one buffer from its first tensor to its last, those included that are laid
-        out anew elsewhere; of its pages a process holds at most all, with its header. Of a GPU that
-        shares the RAM all is the host's.
+        """The terms of the need that lie where the figure does and are parts of it, with the mapped
+        file where the figure holds it. Of a GPU that shares the RAM all is the host's.
         """
-        is_host = seen.where == HOST or not self._gpu_terms
+        is_host = seen.where == HOST or not self.placement.gpu_terms
         terms: list[Term] = []
         for term in memory.terms:
-            if (term.where == HOST) is is_host and _is_part(term, seen.term):
+            lies_there = (term.where == HOST) is is_host
+            if lies_there and _is_part(term, seen.term):
                 terms.append(term)
         need = MemoryNeed(terms=tuple(terms))
         states = self.run.states if seen.term == "recurrent_state" else 1
-        likely = states * need.total_bytes
-        high = states * need.high_bytes
+        predicted = _Bytes(
+            states * need.low_bytes,
+            states * need.total_bytes,
+            states * need.high_bytes,
+        )
         if is_host and seen.term in ("weights", MODEL_FILE, ALL_MEMORY):
-            likely += memory.evictable_bytes
-            high += memory.evictable_bytes
-            if seen.term != "weights":
-                sizes = [term.high_bytes for term in terms if term.name == "weights"]
-                mapped = sum(sizes) + memory.evictable_bytes
-                high += max(0, (self.run.file_bytes or 0) - mapped)
-        return _Bytes(states * need.low_bytes, likely, high)
+            return self._with_mapped_file(predicted, seen, terms, memory)
+        return predicted
 
-    def _why_no_bytes(self, term: str) -> str | None:
+    def _with_mapped_file(
+        self,
+        predicted: _Bytes,
+        seen: Figure,
+        terms: Sequence[Term],
+        memory: MemoryNeed,
+    ) -> _Bytes:
+        """The same with the pages of the file. A mapped file is one buffer from its first tensor to
+        its last, those included that are laid out anew elsewhere; of its pages a process holds at
+        most all, with its header.
+        """
+        high = predicted.high + memory.evictable_bytes
+        if seen.term != "weights":
+            mapped = memory.evictable_bytes
+            for term in terms:
+                if term.name == "weights":
+                    mapped += term.high_bytes
+            high += max(0, (self.run.file_bytes or 0) - mapped)
+        likely = predicted.likely + memory.evictable_bytes
+        return _Bytes(predicted.low, likely, high)
+
+    def _why_not_compared(self, term: str) -> str | None:
         """Why that term is of something else than was predicted; None where it is not."""
-        run = self.run
+        why = None
         if term in _CACHE_HOLDERS:
-            if run.drafts and term != "kv_cache":
-                return _why("holds-draft")
-            if run.context_tokens is None:
-                return _why("no-context")
-            if run.kv_cache_type not in KV_CACHE_CHOICES:
-                return _why("cache-type")
-        if term == "compute":
-            if run.context_tokens is None:
-                return _why("no-context")
-            if self._computed_more:
-                return _why("other-buffer", batch=MICRO_BATCH_TOKENS)
-        if term in ("weights", "repacked_weights") and self._repacked_unasked:
-            return _why("repacked")
-        return self._why_in_ram()
+            why = self._why_other_cache(term)
+        elif term == "compute":
+            why = self._why_other_buffer()
+        elif term in ("weights", "repacked_weights") and self._repacked_unasked:
+            why = _why("repacked")
+        return why or self.placement.why_in_ram()
+
+    def _why_other_cache(self, term: str) -> str | None:
+        """Why a figure that holds the cache cannot be compared."""
+        if self.run.drafts and term != "kv_cache":
+            return _why("holds-draft")
+        if self.run.context_tokens is None:
+            return _why("no-context")
+        if self.run.kv_cache_type not in KV_CACHE_CHOICES:
+            return _why("cache-type")
+        return None
+
+    def _why_other_buffer(self) -> str | None:
+        """Why the compute buffer cannot be compared."""
+        if self.run.context_tokens is None:
+            return _why("no-context")
+        if self._computed_more:
+            return _why("other-buffer", batch=MICRO_BATCH_TOKENS)
+        return None
 
     @property
     def _repacked_unasked(self) -> bool:
@@ -463,29 +574,11 @@ class _Prediction(Record):
         run = self.run
         if run.batch_tokens not in (None, MICRO_BATCH_TOKENS):
             return True
-        if (run.output_tokens or 0) > max(run.parallel or 1, run.states):
+        sequences = max(run.parallel or 1, run.states)
+        if (run.output_tokens or 0) > sequences:
             return True
-        cards = {term.where for term in self._gpu_terms}
+        cards = {term.where for term in self.placement.gpu_terms}
         return 0 < len(cards) < run.cards
-
-    @cached_property
-    def _was_part_in_ram(self) -> bool:
-        """The run kept a part of the model in RAM that the prediction has on accelerators."""
-        run = self.run
-        architecture = self.verdict.model.architecture
-        weights = [term for term in self._gpu_terms if term.name == "weights"]
-        least = sum(term.low_bytes for term in weights)
-        if architecture is None or run.on_processor or not least:
-            return False
-        if run.gpu_layers is not None and run.gpu_layers <= architecture.layers:
-            return True
-        if run.experts_in_ram and architecture.has_experts:
-            return True
-        on_gpu = 0.0
-        for row in run.figures_of("weights"):
-            if row.where != HOST:
-                on_gpu += row.seen
-        return 0 < on_gpu < _LEAST_SHARE * least
 
 
 def _is_stated_whole(memory: MemoryNeed) -> bool:
@@ -499,7 +592,9 @@ def _is_part(term: Term, seen: str) -> bool:
         return True
     if seen == EVERYTHING_ELSE:
         return term.name != "weights"
-    return term.name == ("weights" if seen == MODEL_FILE else seen)
+    if seen == MODEL_FILE:
+        return term.name == "weights"
+    return term.name == seen
 
 
 # ---------------------------------------------------------------- what explains the differences
