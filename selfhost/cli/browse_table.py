@@ -157,7 +157,8 @@ class ModelTable(ScrollView):
             # a column of empty cells is not shown
             if width and is_told:
                 needed[at] = max(width, cell_len(column.title))
-        self._shown_columns = kept_columns(self._form, needed, self.size.width)
+        room = self.size.width - 1
+        self._shown_columns = kept_columns(self._form, needed, room)
         self._needed = needed
 
     def _widen_for(self, cells: Cells) -> None:
