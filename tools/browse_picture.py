@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
+from typing import Any
 
 from selfhost.cli.asked import one_machine
 from selfhost.cli.browse_rows import BrowseOptions
@@ -25,13 +26,18 @@ async def draw() -> str:
     options = BrowseOptions.read("browse", WORDS)
     app = Browser(options, one_machine(options))
     async with app.run_test(size=SIZE) as pilot:
-        await pilot.pause()
-        while not app.is_at_rest:
-            await pilot.pause(0.1)
+        await settle(app, pilot)
         await pilot.press("down", "down")
-        while not app.is_at_rest:
-            await pilot.pause(0.1)
-        return app.export_screenshot(title="selfhost browse", simplify=True)
+        await settle(app, pilot)
+        picture: str = app.export_screenshot(title="selfhost browse", simplify=True)
+    return picture
+
+
+async def settle(app: Browser, pilot: Any) -> None:
+    """Wait until nothing is judged any more."""
+    await pilot.pause()
+    while not app.is_at_rest:
+        await pilot.pause(0.1)
 
 
 def without_fonts(picture: str) -> str:
