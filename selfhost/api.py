@@ -190,7 +190,8 @@ def compare(
         verdicts.append(
             verdict.replace(understood_as=(*verdict.understood_as, *asked.notes))
         )
-    return comparison(in_one_type(asked.catalogue, models, verdicts, asked.workload))
+    verdicts = in_one_type(asked.catalogue, models, verdicts, asked.workload)
+    return comparison(verdicts, asked.workload)
 
 
 def size(

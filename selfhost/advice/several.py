@@ -170,9 +170,12 @@ class Compared(Record):
 
 
 class Comparison(Report):
-    """Models side by side, by the keys of `selfhost compare --format json`."""
+    """Models side by side, by the keys of `selfhost compare --format json`. `options` ask `check`
+    for what they were judged with, as a command line's end.
+    """
 
     models: tuple[Compared, ...]
+    options: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """`selfhost.compare/1`, as a dict for `json.dumps`."""
@@ -182,8 +185,12 @@ class Comparison(Report):
         return comparison(self)
 
 
-def comparison(verdicts: Sequence[Verdict]) -> Comparison:
-    """Those verdicts side by side, with how open each model is and what its license permits."""
+def comparison(
+    verdicts: Sequence[Verdict], workload: Workload | None = None
+) -> Comparison:
+    """Those verdicts side by side, with how open each model is and what its license permits.
+    `workload` is what was asked of all of them; None: the default.
+    """
     models: list[Compared] = []
     for verdict in verdicts:
         compared = Compared(
@@ -192,7 +199,8 @@ def comparison(verdicts: Sequence[Verdict]) -> Comparison:
             permissions=permissions(verdict.model),
         )
         models.append(compared)
-    return Comparison(models=tuple(models))
+    options = "" if workload is None else workload.options()
+    return Comparison(models=tuple(models), options=options)
 
 
 def in_one_type(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from ..core.records import (
     DATE,
     Record,
+    ShownRecord,
     Stated,
     Values,
     read_by,
@@ -300,7 +301,7 @@ def _needs(root: TomlTable, key: str, kind: type[StatedNeeds]) -> StatedNeeds | 
     return needs.replace(low_bytes=memory, high_bytes=memory)
 
 
-class ModelSpec(Record):
+class ModelSpec(ShownRecord):
     """One set of published weights (or one closed model), as its spec file states it.
 
     `origin` is the file it was read from; `overrides` the shipped file that it replaces, if any.

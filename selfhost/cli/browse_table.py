@@ -28,7 +28,7 @@ from ..reports.screen import kept_columns, rich_style
 # before a model that does not run as asked, and fits under a condition
 FITS_IF = Span("↓", Outcome.WARN)
 # between two columns
-_GAP = 2
+_GAP = "  "
 # the last column of the list, why a model stands where it does, is too wide for a screen with more
 _COLUMNS_LEFT_OUT = 1
 # the column that says where a model is held
@@ -210,10 +210,10 @@ class ModelTable(ScrollView):
             width = self._needed[at]
             text = clean(cells[at])
             if self._form.columns[at].right:
-                text = " " * (width - cell_len(text)) + text
+                text = text.rjust(width - cell_len(text) + len(text))
             cell_style = style + Style.parse(rich_style(cells[at]) or "none")
             segments.append(Segment(set_cell_size(text, width), cell_style))
-            segments.append(Segment(" " * _GAP, style))
+            segments.append(Segment(_GAP, style))
         return Strip(segments).adjust_cell_length(self.size.width, style)
 
     # ------------------------------------------------------------ moving

@@ -43,11 +43,11 @@ def run(words: Sequence[str]) -> int:
     if len(different) < 2:
         remedy = help_texts().missing["compare"]
         raise UsageError(f"{names[0]} is one model", remedy=remedy)
-    compared = comparison(list(different.values()))
+    compared = comparison(list(different.values()), workload)
     if options.format == "json":
         write_json(options, json.record(compared))
     else:
-        carry = workload.options() + options_to_repeat(options)
+        carry = options_to_repeat(options)
         document = compare_document(compared, verbose=options.verbose, carry=carry)
         present(options, document)
     return 0

@@ -279,6 +279,31 @@ class Record(metaclass=_RecordType):
         return self
 
 
+class ShownRecord(Record):
+    """A record that people may look at: by `print`, by `rich.print` and in a notebook.
+
+    Reports import records, so a method here imports a report only when the record is shown.
+    """
+
+    def __str__(self) -> str:
+        """What its command prints into a pipe."""
+        from ..reports.answers import text
+
+        return text(self)
+
+    def __rich__(self) -> object:
+        """What its command draws on a terminal: `rich.print(answer)`."""
+        from ..reports.answers import drawn
+
+        return drawn(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a table."""
+        from ..reports.markup import notebook
+
+        return notebook(self)
+
+
 class Stated(Record):
     """A record of which a file states every field, each as `read_by` would declare it."""
 

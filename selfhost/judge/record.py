@@ -11,7 +11,7 @@ from ..catalogue.offers import Offer
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.runtime_parts import CacheRule, KernelRule
 from ..catalogue.spec import INCOMPLETE, ModelSpec
-from ..core.records import Record
+from ..core.records import Record, ShownRecord
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.case import Case, Companions
@@ -207,11 +207,8 @@ def _attends_by_heads(rule: CacheRule, spec: ModelSpec, model: Architecture) -> 
     return True
 
 
-class Report(Record):
-    """An answer that a program may show.
-
-    Reports import answers, so a method here imports a report only when the answer is shown.
-    """
+class Report(ShownRecord):
+    """An answer that a program may show. As `ShownRecord`, it imports reports only then."""
 
     # public names that are no keys of its JSON
     _shown_by: ClassVar[tuple[str, ...]] = ("to_json",)
@@ -225,18 +222,6 @@ class Report(Record):
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: print() shows it, to_json() gives its figures>"
 
-    def __str__(self) -> str:
-        """What its command prints into a pipe."""
-        from ..reports.answers import text
-
-        return text(self)
-
-    def __rich__(self) -> Any:
-        """What its command draws on a terminal: `rich.print(answer)`."""
-        from ..reports.answers import drawn
-
-        return drawn(self)
-
     def __dir__(self) -> list[str]:
         """The names that programs may rely on: the keys of the JSON, and what shows the answer."""
         from ..reports.json import keys_of
@@ -244,12 +229,6 @@ class Report(Record):
         name = type(self).__name__
         keys = (keys_of(name) or keys_of(name.lower())).split() or type(self)._fields
         return sorted({*keys, *self._shown_by})
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows: a table."""
-        from ..reports.markup import notebook
-
-        return notebook(self)
 
 
 # it fits, and leaves the system or the accelerator little

@@ -14,7 +14,16 @@ from typing import Any
 
 from ..core import __version__
 from ..core.errors import MachineFileError, Problem, expect_type
-from ..core.records import Record, TextForm, Unread, fault_of, kind_of, read_by, shown
+from ..core.records import (
+    Record,
+    ShownRecord,
+    TextForm,
+    Unread,
+    fault_of,
+    kind_of,
+    read_by,
+    shown,
+)
 from ..core.tables import TABLES, Document, TomlTable
 from .platforms import (
     filesystem_kind,
@@ -171,7 +180,7 @@ class PresentModel(Record):
     total_bytes: int | None = _DISK
 
 
-class Machine(Record):
+class Machine(ShownRecord):
     """A computer as `selfhost` sees it.
 
     `is_this_one`: it was read of the computer that asks, and may since have been changed by

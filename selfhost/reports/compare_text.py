@@ -56,7 +56,7 @@ def compare_document(
     yield from note_blocks(verdicts, verbose=True)
     yield line()
     names = " ".join(verdict.model.id for verdict in verdicts)
-    yield command(f"selfhost check {names}{carry}")
+    yield command(f"selfhost check {names}{comparison.options}{carry}")
     if not verbose:
         yield line("Every answer on licenses and openness: -v")
     if have_paces(verdicts):

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from html import escape
 
+from ..core.records import ShownRecord
 from ..core.templates import fill
-from ..judge.record import Report
 from .labels import documents
 from .layout import Blocks, Column, Paragraph, Table, clean, ended, style_of
 
@@ -129,7 +129,7 @@ def page(blocks: Blocks) -> str:
     return _in_ascii(fill(documents().page["html"], stated))
 
 
-def notebook(answer: Report) -> str:
+def notebook(answer: ShownRecord) -> str:
     """Return what a notebook shows of an answer: a part of a page that loads and runs nothing."""
     # `answers` loads the words of every answer, and a page of an audit needs none of them
     from .answers import document

@@ -82,6 +82,16 @@ def show_document(
     yield from age_blocks(as_of, today)
 
 
+def model_document(model: ModelSpec) -> Blocks:
+    """Yield what is known of a model without a machine: who made it, its license and openness, and
+    where it is served.
+    """
+    yield from _title(model, verbose=False)
+    yield line()
+    yield Table.of("show", _first_facts(model))
+    yield from section("Availability", texts(_availability(model)))
+
+
 def _title(model: ModelSpec, *, verbose: bool) -> Blocks:
     """Its name, who made it and when, what it is for and its size; `verbose` adds its aliases."""
     made = ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
+from html import unescape
 from io import StringIO
 from typing import Any
 
@@ -11,10 +13,20 @@ from rich.console import Console
 
 import selfhost
 from selfhost.advice.plan import Plan
+from selfhost.core.records import ShownRecord
 from selfhost.judge.record import Report
 from selfhost.reports import json
 
 MAC = "macbook-air-m2-16gb"
+
+
+@cache
+def record_of(kind: str) -> ShownRecord:
+    """An answer of that kind, or the machine or the model that an answer holds."""
+    if kind not in ("machine", "model"):
+        return answer(kind)
+    verdict = selfhost.check("mistral-7b", machine=MAC)
+    return verdict.machine if kind == "machine" else verdict.model
 
 
 @cache
@@ -42,31 +54,72 @@ FIRST_WORDS = [
     pytest.param("ranking", "About ", id="ranking"),
     pytest.param("size", "Mistral 7B Instruct v0.3: request ", id="size"),
 ]
+# records that an answer holds
+HELD_FIRST_WORDS = [
+    pytest.param("machine", "macbook-air-m2-16gb: macos, aarch64", id="machine"),
+    pytest.param("model", "Mistral 7B Instruct v0.3 by Mistral AI, ", id="model"),
+]
 KINDS = [parameter.values[0] for parameter in FIRST_WORDS]
 
 
-@pytest.mark.parametrize(("kind", "words"), FIRST_WORDS)
+@pytest.mark.parametrize(("kind", "words"), FIRST_WORDS + HELD_FIRST_WORDS)
 def test_print_shows_the_answer(kind: str, words: str) -> None:
-    """It showed `<Plan: to_json() gives its figures>`."""
-    text = str(answer(kind))
+    """It showed `<Plan: to_json() gives its figures>`, and every field of a machine."""
+    text = str(record_of(kind))
     assert text.startswith(words)
     assert "\x1b" not in text
     assert not text.endswith("\n")
-    assert text == f"{answer(kind)}"
+    assert text == f"{record_of(kind)}"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "words"), FIRST_WORDS + HELD_FIRST_WORDS)
+def test_a_notebook_shows_the_answer(kind: str, words: str) -> None:
+    """Its parts of a page say at least as much as `print` begins with."""
+    page = unescape(re.sub("<[^>]+>", "", record_of(kind)._repr_html_()))
+    first_words = words.removeprefix("RUNS: ").split()
+    assert " ".join(first_words[:3]) in " ".join(page.split())
+
+
+def test_print_of_a_finding_is_a_sentence_with_what_to_do() -> None:
+    """Every field was shown, most of them None."""
+    verdict = selfhost.check("llama-3.3-70b", machine=MAC)
+    finding = verdict.finding("memory")
+    assert finding is not None
+    assert (
+        str(finding)
+        == f"memory: {finding.reason} \N{RIGHTWARDS ARROW} {finding.remedy}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "options"),
+    [
+        pytest.param({"purpose": "agent"}, " --for agent", id="purpose"),
+        pytest.param({"context_tokens": 32768}, " --context 32768", id="context"),
+        pytest.param({}, "", id="nothing"),
+    ],
+)
+def test_the_line_to_type_asks_what_was_compared(
+    fields: dict[str, Any], options: str
+) -> None:
+    """The line asked about 4,096 tokens, whatever had been compared."""
+    compared = selfhost.compare(["gpt2", "gpt-4o"], machine=MAC, **fields)
+    lines = str(compared).splitlines()
+    assert f"  selfhost check gpt2 gpt-4o{options}" in lines
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "machine", "model"])
 def test_rich_draws_the_answer(kind: str) -> None:
     """With any console, in its width; nothing of a line to type is lost."""
     console = Console(
         file=StringIO(), width=50, force_terminal=True, legacy_windows=False
     )
-    console.print(answer(kind))
+    console.print(record_of(kind))
     assert isinstance(console.file, StringIO)
     shown = console.file.getvalue()
     assert "\x1b[" in shown
     plain = Console(file=StringIO(), width=50, color_system=None, legacy_windows=False)
-    plain.print(answer(kind))
+    plain.print(record_of(kind))
     assert isinstance(plain.file, StringIO)
     lines = plain.file.getvalue().splitlines()
     assert all(len(line.rstrip()) <= 50 for line in lines)

@@ -50,6 +50,15 @@ class Finding(Record):
     reason: str
     remedy: str | None = None
 
+    def __str__(self) -> str:
+        """The finding as a sentence, with what to do."""
+        text = f"{self.check}: {self.reason}"
+        return (
+            text
+            if self.remedy is None
+            else f"{text} \N{RIGHTWARDS ARROW} {self.remedy}"
+        )
+
     @property
     def severity(self) -> int:
         """0 for a pass, more the worse the outcome is."""
