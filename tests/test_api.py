@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from json import dumps, loads
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -584,13 +585,19 @@ def test_a_cache_type_that_llama_cpp_refuses_is_refused(runtime: str) -> None:
     assert [problem.key for problem in refused.value.problems] == ["kv_cache_type"]
 
 
-@pytest.mark.parametrize(
-    "name", ["check", "can_run", "rank", "plan", "compare", "size"]
-)
-def test_the_example_of_each_function_holds(name: str) -> None:
-    """What `help()` shows can be typed, and gives what it says."""
-    (example,) = doctest.DocTestFinder().find(
-        getattr(selfhost, name), name, globs=PUBLIC
+FUNCTIONS = [
+    name for name in selfhost.__all__ if inspect.isfunction(getattr(selfhost, name))
+]
+ANSWERS = ["Load", "UnknownModelError", "Verdict", "Workload"]
+METHODS = ["Load.parse", "Machine.from_json", "Machine.read", "Workload.options"]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS + ANSWERS + METHODS)
+def test_the_example_in_the_help_holds(name: str) -> None:
+    """It can be typed, and gives what it says. Every public function has one."""
+    documented = attrgetter(name)(selfhost)
+    (example,) = doctest.DocTestFinder(recurse=False).find(
+        documented, name, globs=PUBLIC
     )
     assert example.examples
     assert doctest.DocTestRunner().run(example).failed == 0

@@ -112,7 +112,14 @@ class SelfhostError(Exception):
 
 
 class UnknownModelError(SelfhostError, LookupError):
-    """No model answers to the name; `nearest` are names that do, and its text names them."""
+    """No model answers to the name; `nearest` are names that do, and its text names them.
+
+    >>> try:
+    ...     check("mistrl-7b")
+    ... except UnknownModelError as error:
+    ...     print(error.nearest[0])
+    mistral:7b
+    """
 
     def __str__(self) -> str:
         if not self.unsaid:

@@ -86,6 +86,9 @@ class Load(Record):
     `watts` is what the computer draws at work, as its owner measured it; `electricity_per_kwh` is
     in the user's own currency.
     Raises `WorkloadError` with every fault.
+
+    >>> Load(input_tokens_per_day=2_000_000, output_tokens_per_day=500_000).typed
+    '2000000:500000'
     """
 
     input_tokens_per_day: int = read_by(name="--tokens-per-day", maximum=10**15)
@@ -102,7 +105,11 @@ class Load(Record):
         watts: float | None = None,
         electricity_per_kwh: float | None = None,
     ) -> Load:
-        """`2M:500k`, in and out, or `200k`, both together. Raises `WorkloadError`."""
+        """`2M:500k`, in and out, or `200k`, both together. Raises `WorkloadError`.
+
+        >>> Load.parse("2M:500k").output_tokens_per_day
+        500000
+        """
         expect_type("text", text, (str,))
         first, colon, second = text.partition(":")
         try:
@@ -171,6 +178,10 @@ class Workload(Record):
     the rest computed again. `dataset_tokens` counts every pass over the dataset.
 
     Raises `WorkloadError` with every fault.
+
+    >>> workload = Workload(context_tokens=8192, commercial=True)
+    >>> check("mistral-7b", workload, machine="macbook air m2 16gb").can_run
+    True
     """
 
     task: str = read_by(
@@ -226,7 +237,11 @@ class Workload(Record):
         return super().replace(**changes)
 
     def options(self) -> str:
-        """Return the command line that asks for the same, a space before each option."""
+        """Return the command line that asks for the same, a space before each option.
+
+        >>> Workload(purpose="agent", private=True).options()
+        ' --for agent --private'
+        """
         options: list[str] = []
         for field in Workload._keys:
             if self.states(field):

@@ -434,6 +434,12 @@ class Verdict(Judged, Report):
     - `loaded_bits`: what one weight takes in memory; None where it takes what it does in the file.
     - `why`: in a list, why the model stands where it does. A list has no commands, alternatives,
       offers or room.
+
+    >>> verdict = check("mistral-7b", machine="macbook air m2 16gb")
+    >>> print(verdict)  # doctest: +ELLIPSIS
+    RUNS: Mistral 7B Instruct v0.3 on macbook-air-m2-16gb, about ...
+    >>> print(verdict.finding("weights"))
+    weights: The weights are published.
     """
 
     _shown_by = ("finding", "summary", "to_json")

@@ -265,6 +265,9 @@ class Machine(ShownRecord):
         With `measure` the memory bandwidth is measured too, which takes up to a second. With `root`
         not this machine but the recorded tree of another is read: DIR/proc, DIR/sys, …
         `MachineFileError` where the folder holds none.
+
+        >>> Machine.read().is_this_one
+        True
         """
         # here, for a record that is read from a file needs no probes
         from .reader import read
@@ -278,6 +281,10 @@ class Machine(ShownRecord):
         """The record in `data`, a decoded `selfhost.machine/1` object. Unknown keys are ignored,
         missing ones become unread. `unnamed` is what a machine without a name is called, `file` how
         errors call the input. `MachineFileError` carries the first 20 problems.
+
+        >>> record = {"schema": "selfhost.machine/1", "memory_total_bytes": 16 * 2**30}
+        >>> can_run("llama-3.3-70b", machine=Machine.from_json(record))
+        False
         """
         document = Document(file, without_null(data) if isinstance(data, dict) else {})
         if isinstance(data, dict):
