@@ -14,10 +14,11 @@ import sys
 import time
 from contextlib import suppress
 from importlib.util import find_spec
+from socket import socket as Socket
 
 import pytest
 
-from helpers.browsing import Visit, visit
+from helpers.browsing import Seen, Visit, visit
 from helpers.figures import PACKAGE
 from selfhost.cli.main import main
 
@@ -32,22 +33,6 @@ needs_textual = pytest.mark.skipif(
     reason="Textual is not installed (pip install 'selfhost-check[tui]'), or on Windows, "
     "where asyncio's pair of sockets has addresses",
 )
-
-
-class LocalSocket(socket.socket):
-    """One of a pair of sockets without an address; any other is an error."""
-
-    def __init__(self, family: int = -1, *rest: int) -> None:
-        assert family == socket.AF_UNIX, "a network socket was opened"
-        super().__init__(family, *rest)
-
-
-@pytest.fixture(autouse=True)
-def asyncio_wakes_itself(
-    _apart_from_the_world: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The one pair of sockets that asyncio needs is let through the wall of the tests."""
-    monkeypatch.setattr(socket, "socket", LocalSocket)
 
 
 # ---------------------------------------------------------------- where there is no screen
@@ -99,6 +84,53 @@ def test_only_its_own_modules_load_textual() -> None:
 # ---------------------------------------------------------------- the screen
 
 
+@pytest.fixture(scope="module")
+def wide() -> dict[str, Seen]:
+    """What a screen of 130 columns shows after each step, one after the other."""
+    seen: dict[str, Seen] = {}
+
+    async def walk(screen: Visit) -> None:
+        seen["start"] = screen.look()
+        seen["longer context"] = await screen.press("plus")
+        seen["copied"] = await screen.press("down", "c")
+        seen["whole answer"] = await screen.press("enter")
+        await screen.press("escape", "minus")
+        seen["shortest context"] = await screen.press("minus")
+        seen["by memory"] = await screen.press("s", "m", "enter")
+        seen["by another runtime"] = await screen.press("r", "t", "r", "enter")
+        seen["for embeddings"] = await screen.press("u", "e", "enter")
+        await screen.press("u", "home", "enter")
+        await screen.press("r", "home", "enter")
+        await screen.press("s", "b", "enter")
+        seen["filtered"] = await screen.press("slash", "end", *" m-instruct", "enter")
+        seen["unfiltered"] = await screen.press("escape")
+        seen["no machine"] = await screen.press("m", *"abcdefg", "enter")
+        seen["as before"] = await screen.press("escape")
+        await screen.press("m", *"i3-8gb", "down", "enter")
+        seen["another machine"] = await screen.press("c")
+
+    visit([*FEW, *ON_MAC, "--family", "smollm"], walk)
+    return seen
+
+
+@pytest.fixture(scope="module")
+def narrow() -> dict[str, Seen]:
+    """What a screen of 60 columns and 20 lines shows after each step."""
+    seen: dict[str, Seen] = {}
+
+    async def walk(screen: Visit) -> None:
+        seen["start"] = screen.look()
+        seen["whole answer"] = await screen.press("enter")
+        await screen.press("escape")
+        seen["help"] = await screen.press("question_mark")
+        await screen.press("escape")
+        seen["wider"] = await screen.resize(120, 20)
+        seen["narrow again"] = await screen.resize(60, 20)
+
+    visit([*FEW, *ON_MAC], walk, columns=60, lines=20)
+    return seen
+
+
 def squeezed(text: str) -> str:
     """The text without blanks, and without the signs that a screen puts before a comment's further
     lines: it breaks lines where it has to.
@@ -107,11 +139,12 @@ def squeezed(text: str) -> str:
 
 
 @needs_textual
-def test_the_first_screen() -> None:
-    """The lines of the terminal; the figures are those of `selfhost list`, tested there."""
+class TestWide:
+    """A terminal with room for the table and the answer."""
 
-    async def look(screen: Visit) -> None:
-        lines = screen.text.splitlines()
+    def test_the_lines_of_the_screen(self, wide: dict[str, Seen]) -> None:
+        """The figures are those of `selfhost list`, tested there."""
+        lines = wide["start"].lines
         assert lines[0] == " smollm2"
         assert lines[1].startswith(
             " 3 of 3 models run on macbook-air-m2-16gb (13.0 GiB"
@@ -121,164 +154,157 @@ def test_the_first_screen() -> None:
             "  l license any  r runtime any  +/- context 4,096"
         )
         titles = ["model", "memory", "quant", "tokens/s", "download", "license"]
-        assert lines[3].split("│")[0].split() == titles
-        assert screen.ids[0] in lines[4]
-        assert "✓ RUNS  SmolLM2" in lines[3].split("│")[1]
+        table, _, answer = lines[3].partition("│")
+        assert table.split() == titles
+        assert "✓ RUNS  SmolLM2" in answer
+        assert wide["start"].ids[0] in lines[4]
         assert lines[-1] == (
             " ⏎ whole answer  / filter  m machine  c copy command  ? help  q quit"
         )
 
-    visit([*FEW, *ON_MAC], look)
+    def test_the_copied_line_gives_the_answer_beside_the_list(
+        self, wide: dict[str, Seen], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """What was changed by keys is in the line."""
+        seen = wide["copied"]
+        assert seen.clipboard == (
+            f"selfhost check {seen.ids[1]} --context 8192 --machine '{MAC}'"
+        )
+        assert f"copied\n{seen.clipboard}".split() <= seen.text.split()
+        assert main(shlex.split(seen.clipboard)[1:]) == 0
+        assert squeezed(seen.answer) == squeezed(capsys.readouterr().out)
 
+    def test_enter_shows_the_answer_on_the_whole_screen(
+        self, wide: dict[str, Seen]
+    ) -> None:
+        seen = wide["whole answer"]
+        assert seen.lines[0].strip() == seen.answer.splitlines()[0]
+        assert "│" not in seen.text
 
-@needs_textual
-@pytest.mark.parametrize("columns", [60, 130])
-def test_the_answer_is_that_of_check(
-    columns: int, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The line that `c` copies gives the same text in a shell. A narrow terminal has no room for it
-    beside the list: Enter shows it.
-    """
-    answers: list[str] = []
-    commands: list[str] = []
-
-    async def look(screen: Visit) -> None:
-        await screen.press("down", "plus", "c", "enter")
-        answers.append(screen.answer)
-        commands.append(screen.app.clipboard)
-        first_line = screen.answer.splitlines()[0]
-        assert first_line in screen.text
-        assert ("model  " in screen.text.splitlines()[3]) is False
-        await screen.press("escape")
-        assert (first_line in screen.text) == (columns == 130)
-
-    visit([*FEW, *ON_MAC, "--for", "chat"], look, columns=columns)
-    assert "--context 8192" in commands[0]
-    assert main(shlex.split(commands[0])[1:]) == 0
-    assert squeezed(answers[0]) == squeezed(capsys.readouterr().out)
-
-
-@needs_textual
-def test_a_filter_keeps_what_list_keeps(capsys: pytest.CaptureFixture[str]) -> None:
-    """The models of `selfhost list WORD`, in its order."""
-    assert main(["list", "smollm2", "m-instruct", *ON_MAC, "--json"]) == 0
-    listed = json.loads(capsys.readouterr().out)["models"]
-
-    async def look(screen: Visit) -> None:
-        await screen.press("slash", "end", *" m-instruct", "enter")
-        assert screen.text.startswith(" smollm2 m-instruct\n")
-        assert screen.ids == [row["model"]["id"] for row in listed]
-        assert len(screen.ids) == 2
-        # Enter has left the filter, and Escape takes it away
-        await screen.press("escape")
-        assert len(screen.ids) > 2
-
-    visit([*FEW, *ON_MAC, "--family", "smollm"], look)
-
-
-@needs_textual
-def test_rows_are_sorted_and_chosen_by_keys() -> None:
-    async def look(screen: Visit) -> None:
-        best = screen.ids
-        await screen.press("s", "m", "enter")
-        memory = [row.memory.high_bytes for row in screen.app.table.rows if row.memory]
-        assert memory == sorted(memory)
-        assert sorted(screen.ids) == sorted(best)
-        await screen.press("r", "t", "r", "enter")
-        runtimes = {row.runtime for row in screen.app.table.rows}
-        assert "runtime transformers" in screen.text
-        assert runtimes == {"transformers"}
-        await screen.press("u", "e", "enter")
-        assert screen.ids == []
-        assert "No model matches." in screen.text
-
-    visit([*FEW, *ON_MAC], look)
-
-
-@needs_textual
-def test_another_context_is_judged_anew() -> None:
-    async def look(screen: Visit) -> None:
-        before = {row.model.id: row.memory for row in screen.app.table.rows}
-        await screen.press("plus")
-        assert "context 8,192" in screen.text
-        for row in screen.app.table.rows:
+    def test_another_context_is_judged_anew(self, wide: dict[str, Seen]) -> None:
+        before = {row.model.id: row.memory for row in wide["start"].rows}
+        seen = wide["longer context"]
+        assert "context 8,192" in seen.lines[2]
+        assert sorted(seen.ids) == sorted(before)
+        for row in seen.rows:
             need = before[row.model.id]
             assert row.workload.context_tokens == 8192
             assert row.memory is not None
             assert need is not None
             assert row.memory.high_bytes > need.high_bytes
-        await screen.press("minus", "minus")
-        assert "no such context" in screen.text
 
-    visit([*FEW, *ON_MAC], look)
+    def test_there_is_a_shortest_context(self, wide: dict[str, Seen]) -> None:
+        assert "context 4,096" in wide["shortest context"].lines[2]
+        assert "there is no such context" in wide["shortest context"].text
+
+    def test_rows_are_sorted(self, wide: dict[str, Seen]) -> None:
+        seen = wide["by memory"]
+        needs = [row.memory.high_bytes for row in seen.rows if row.memory is not None]
+        assert needs == sorted(needs)
+        assert "s sort memory" in seen.lines[2]
+        assert sorted(seen.ids) == sorted(wide["start"].ids)
+
+    def test_another_runtime_is_judged(self, wide: dict[str, Seen]) -> None:
+        """A letter in the list of choices goes to the next that begins with it."""
+        seen = wide["by another runtime"]
+        assert "r runtime transformers" in seen.lines[2]
+        assert {row.runtime for row in seen.rows} == {"transformers"}
+
+    def test_a_use_keeps_only_its_models(self, wide: dict[str, Seen]) -> None:
+        assert wide["for embeddings"].ids == []
+        assert "No model matches." in wide["for embeddings"].text
+
+    def test_a_filter_keeps_what_list_keeps(
+        self, wide: dict[str, Seen], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The models of `selfhost list WORD`, in its order. Escape takes the filter away."""
+        words = ["list", "smollm2", "m-instruct", *ON_MAC, "--json"]
+        assert main(words) == 0
+        listed = json.loads(capsys.readouterr().out)["models"]
+        seen = wide["filtered"]
+        assert seen.lines[0] == " smollm2 m-instruct"
+        assert len(seen.ids) == 2
+        assert seen.ids == [row["model"]["id"] for row in listed]
+        assert set(wide["unfiltered"].ids) > set(wide["start"].ids)
+
+    def test_what_is_no_machine_changes_nothing(self, wide: dict[str, Seen]) -> None:
+        """The screen says the sentence of the command line."""
+        text = " ".join(wide["no machine"].text.replace("│", " ").split())
+        assert "error: no machine is called 'abcdefg'" in text
+        assert "name its processor" in text
+        assert "on macbook-air-m2-16gb" in wide["as before"].lines[1]
+
+    def test_another_machine(self, wide: dict[str, Seen]) -> None:
+        """It was chosen among the known ones that match `i3-8gb`."""
+        seen = wide["another machine"]
+        assert f"run on {OFFICE} (" in seen.lines[1]
+        assert {row.machine.name for row in seen.rows} == {OFFICE}
+        assert seen.clipboard.endswith(f" --machine {OFFICE}")
 
 
 @needs_textual
-def test_another_machine() -> None:
-    """What is no machine is told as on the command line, and changes nothing."""
+class TestNarrow:
+    """A terminal in which the answer has no room beside the table."""
 
-    async def look(screen: Visit) -> None:
-        await screen.press("m", *"abcdefg", "enter")
-        assert "error: no machine is called 'abcdefg'" in screen.text
-        assert "name its processor" in screen.text
-        await screen.press("escape")
-        assert screen.app.question.options.machine == MAC
-        await screen.press("m", *"i3-8gb", "down", "enter")
-        assert f"on {OFFICE}" in screen.text
-        assert {row.machine.name for row in screen.app.table.rows} == {OFFICE}
-        await screen.press("c")
-        assert screen.app.clipboard.endswith(f" --machine {OFFICE}")
+    def test_it_shows_the_table_alone(self, narrow: dict[str, Seen]) -> None:
+        for step in ("start", "narrow again"):
+            seen = narrow[step]
+            assert "│" not in seen.text
+            assert all(len(line) <= 60 for line in seen.lines)
+            assert f" ✓  {seen.ids[0]} " in seen.text
+            assert seen.lines[-1].startswith(" ⏎ whole answer")
 
-    visit([*FEW, *ON_MAC], look)
+    def test_enter_shows_the_answer(self, narrow: dict[str, Seen]) -> None:
+        seen = narrow["whole answer"]
+        assert seen.lines[0].strip() == seen.answer.splitlines()[0]
+
+    def test_the_help_names_the_keys(self, narrow: dict[str, Seen]) -> None:
+        assert "another machine: a known one" in narrow["help"].text
+
+    def test_a_wider_terminal_shows_the_answer_too(
+        self, narrow: dict[str, Seen]
+    ) -> None:
+        assert "│ ✓ RUNS" in narrow["wider"].text
+
+
+@pytest.fixture
+def asyncio_wakes_itself(
+    _apart_from_the_world: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wall of the tests refuses the pair of sockets that asyncio needs."""
+    monkeypatch.setattr(socket, "socket", Socket)
 
 
 @needs_textual
+@pytest.mark.usefixtures("asyncio_wakes_itself")
 def test_what_would_fit_under_a_condition_is_marked() -> None:
     """`↓` of what fits in another type or context; the line above the table says in which, as the
     answer of `check` does.
     """
 
-    async def look(screen: Visit) -> None:
-        assert screen.ids == []
-        assert "Press f to see all." in screen.text
-        await screen.press("f", "down", "up")
-        (row,) = screen.app.table.rows
-        assert not row.can_run
-        lines = screen.text.splitlines()
-        fits = re.search(r"↓: fits as (Q\w+ [\d,]+ tokens)", lines[1])
+    async def walk(screen: Visit) -> None:
+        seen = screen.look()
+        assert seen.ids == []
+        assert "Press f to see all." in seen.text
+        seen = await screen.press("f")
+        fits = re.search(r"↓: fits as (Q\w+ [\d,]+ tokens)", seen.lines[1])
         assert fits
-        assert lines[4].startswith(" ↓  qwen3-4b-instruct-2507 ")
+        assert seen.lines[4].startswith(" ↓  qwen3-4b-instruct-2507 ")
         named = f"qwen3-4b-instruct-2507 {fits[1]}"
-        assert squeezed(named) in squeezed(screen.answer.replace("~29 tokens/s", ""))
+        assert squeezed(named) in squeezed(seen.answer.replace("~29 tokens/s", ""))
 
-    visit(["qwen3-4b-instruct", *ON_MAC, "--context", "128k"], look)
-
-
-@needs_textual
-def test_a_small_terminal_and_another_size() -> None:
-    async def look(screen: Visit) -> None:
-        for line in screen.text.splitlines():
-            assert len(line) <= 80
-        assert "│" not in screen.text
-        await screen.press("question_mark")
-        assert "another machine: a known one" in screen.text
-        await screen.press("escape")
-        await screen.resize(120, 24)
-        assert "│ ✓ RUNS" in screen.text
-        await screen.resize(80, 24)
-        assert "│" not in screen.text
-
-    visit([*FEW, *ON_MAC], look, columns=80, lines=24)
+    visit(["qwen3-4b-instruct", *ON_MAC, "--context", "128k"], walk)
 
 
 @needs_textual
+@pytest.mark.usefixtures("asyncio_wakes_itself")
 def test_quitting_in_the_middle_of_judging() -> None:
     """The thread that judges the whole catalogue ends with the screen."""
 
     async def leave(screen: Visit) -> None:
         while not screen.app.table.rows:
             await screen.pause()
-        assert screen.text.splitlines()[1].startswith(" Judged ")
+        assert screen.look().lines[1].startswith(" Judged ")
         await screen.quit()
 
     app = visit(ON_MAC, leave, waits=False)

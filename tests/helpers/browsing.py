@@ -7,10 +7,11 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from html import unescape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from selfhost.cli.asked import one_machine
 from selfhost.cli.browse_rows import BrowseOptions
+from selfhost.judge.record import Verdict
 
 if TYPE_CHECKING:
     from selfhost.cli.browse_screen import Browser
@@ -23,6 +24,25 @@ _TEXT = re.compile(
 _CHARACTER = 12.2
 
 
+class Seen(NamedTuple):
+    """What a screen shows: its lines, the rows of its table, the answer beside it, and what was
+    copied.
+    """
+
+    text: str
+    rows: tuple[Verdict, ...]
+    answer: str
+    clipboard: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.text.splitlines()
+
+    @property
+    def ids(self) -> list[str]:
+        return [row.model.id for row in self.rows]
+
+
 class Visit:
     """A started screen, and the keys to press."""
 
@@ -30,15 +50,17 @@ class Visit:
         self.app = app
         self._pilot = pilot
 
-    async def press(self, *keys: str) -> None:
-        """Press the keys one after the other, then wait until all is judged."""
+    async def press(self, *keys: str) -> Seen:
+        """Press the keys one after the other, wait until all is judged, and look."""
         await self._pilot.press(*keys)
         await self.rest()
+        return self.look()
 
-    async def resize(self, columns: int, lines: int) -> None:
-        """Give the terminal another size."""
+    async def resize(self, columns: int, lines: int) -> Seen:
+        """Give the terminal another size, wait, and look."""
         await self._pilot.resize_terminal(columns, lines)
         await self.rest()
+        return self.look()
 
     async def rest(self) -> None:
         """Wait until nothing is judged any more."""
@@ -55,27 +77,26 @@ class Visit:
         """Press q, and wait for nothing."""
         await self._pilot.press("q")
 
-    @property
-    def ids(self) -> list[str]:
-        """The models of the table, in its order."""
-        return [row.model.id for row in self.app.table.rows]
+    def look(self) -> Seen:
+        """What the screen shows now."""
+        app = self.app
+        return Seen(
+            text=_text_of(app.export_screenshot()),
+            rows=tuple(app.table.rows),
+            answer="" if app.answer is None else app.answer.lines.plain,
+            clipboard=app.clipboard,
+        )
 
-    @property
-    def text(self) -> str:
-        """The screen as text, without the blanks at the ends of its lines."""
-        lines: dict[int, str] = {}
-        for x, line, text in _TEXT.findall(self.app.export_screenshot()):
-            before = lines.get(int(line), "")
-            column = round(float(x) / _CHARACTER)
-            lines[int(line)] = before.ljust(column) + unescape(text)
-        rows = [lines.get(at, "").rstrip() for at in range(max(lines) + 1)]
-        return "\n".join(rows).replace("\N{NO-BREAK SPACE}", " ")
 
-    @property
-    def answer(self) -> str:
-        """The answer beside the list."""
-        assert self.app.answer is not None
-        return self.app.answer.lines.plain
+def _text_of(picture: str) -> str:
+    """The lines of the screen, without the blanks at their ends."""
+    lines: dict[int, str] = {}
+    for x, line, text in _TEXT.findall(picture):
+        before = lines.get(int(line), "")
+        column = round(float(x) / _CHARACTER)
+        lines[int(line)] = before.ljust(column) + unescape(text)
+    rows = [lines.get(at, "").rstrip() for at in range(max(lines) + 1)]
+    return "\n".join(rows).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def visit(
