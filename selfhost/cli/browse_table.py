@@ -84,6 +84,7 @@ class ModelTable(ScrollView):
         self._widths: dict[int, int] = {}
         self._form = table_of_paces("listed wide", (), "")
         self._shown_columns: list[int] = []
+        self._styles_known: dict[str, Style] = {}
         # by place: of the columns that are not empty
         self._needed: dict[int, int] = {}
 
@@ -188,9 +189,9 @@ class ModelTable(ScrollView):
 
     def render_line(self, y: int) -> Strip:
         """The line of the screen: the titles first, then a row each."""
-        base = self.rich_style
+        base = self._style("")
         if y == 0:
-            style = base + self.get_component_rich_style("table--header")
+            style = base + self._style("table--header")
             titles = [column.title for column in self._form.columns]
             return self._strip(titles, style)
         place = round(self.scroll_y) + y - 1
@@ -198,10 +199,25 @@ class ModelTable(ScrollView):
             return Strip.blank(self.size.width, base)
         style = base
         if self.is_old:
-            style += self.get_component_rich_style("table--old")
+            style += self._style("table--old")
         if place == self._place:
-            style += self.get_component_rich_style("table--cursor")
+            style += self._style("table--cursor")
         return self._strip(self._cells_of(self.rows[place]), style)
+
+    def _style(self, part: str) -> Style:
+        """The style of a part of the table; of the table itself for an empty name. To work one out
+        takes longer than to draw a line.
+        """
+        style = self._styles_known.get(part)
+        if style is None:
+            style = self.get_component_rich_style(part) if part else self.rich_style
+            self._styles_known[part] = style
+        return style
+
+    def notify_style_update(self) -> None:
+        """Forget the styles: a theme has changed."""
+        self._styles_known.clear()
+        super().notify_style_update()
 
     def _strip(self, cells: Sequence[str], style: Style) -> Strip:
         """The cells of the columns that are shown, each as wide as its column."""
