@@ -32,11 +32,12 @@ function ask(pauseMs = 0) {
   const question = readForm(form);
   const words = wordsOf(question);
   showFieldsFor(question.ask);
-  command.textContent = lineOf(words);
+  const line = lineOf(words);
+  command.textContent = line;
   clearTimeout(typing);
   typing = setTimeout(() => {
     keepInAddress(question);
-    answer([...words, ...SHOWN_AS_HTML[question.ask]]);
+    answer(line, [...words, ...SHOWN_AS_HTML[question.ask]]);
   }, pauseMs);
 }
 
@@ -45,8 +46,8 @@ function keepInAddress(question) {
   history.replaceState(null, "", fragment ? `#${fragment}` : location.pathname + location.search);
 }
 
-/** Answer a command line, unless a newer one comes meanwhile. */
-async function answer(words) {
+/** Answer a line, which these words ask for as HTML, unless a newer one comes meanwhile. */
+async function answer(line, words) {
   answerPlace.setAttribute("aria-busy", "true");
   const given = await program.ask(words, records);
   if (given === null) {
@@ -56,7 +57,7 @@ async function answer(words) {
   const conclusion = show(given);
   say(`Answered in ${Math.round(given.milliseconds)} ms by your own browser.`, conclusion);
   // what waits for an answer looks for this
-  document.body.dataset.answered = Number(document.body.dataset.answered ?? 0) + 1;
+  document.body.dataset.answered = line;
   document.body.dataset.exitCode = given.exitCode;
   // not before the first answer: both would wait for the same network
   keepForOffline();
@@ -89,7 +90,7 @@ function show({ output, errors }) {
   answerPlace.replaceChildren(...nodes);
   const heading = answerPlace.querySelector("h1")?.textContent ?? "No answer.";
   document.title = `${heading} · selfhost`;
-  return heading.replace(/[^.]$/, "$&.");
+  return heading.replaceAll(/\s+/g, " ").replace(/[^.]$/, "$&.");
 }
 
 function preformatted(text, kind) {

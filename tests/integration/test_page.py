@@ -1,0 +1,585 @@
+"""The page in a browser: it answers what the program answers, offline, by keyboard, on a phone.
+
+CONTRIBUTING.md has the line that installs what these tests need. Playwright's `wait_for_function`
+evaluates text, which the page's policy forbids: the tests wait for attributes of the body.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from helpers.paths import EXAMPLES, RECORDS, TESTS
+
+sync_api = pytest.importorskip(
+    "playwright.sync_api", reason="playwright absent: pip install playwright"
+)
+
+pytestmark = pytest.mark.integration
+
+PAGE = EXAMPLES / "page"
+ANSWERS = TESTS / "answers"
+QUESTIONS = 200
+# a busy machine takes many times as long; no test is about time
+PATIENCE_MS = 300_000
+FIRST_LINE = 'selfhost check mistral-7b --machine "RTX 3060 32GB"'
+FIRST = "RUNS Mistral 7B Instruct v0.3"
+
+
+def chromium() -> str:
+    """The browser of the system; Playwright's own is another download."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        path = shutil.which(name)
+        if path:
+            return path
+    pytest.skip("chromium absent: apt-get install chromium")
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of this checkout, built without a network."""
+    if not (PAGE / "node_modules" / "pyodide").is_dir():
+        pytest.skip("Pyodide absent: npm install --prefix examples/page")
+    folder = tmp_path_factory.mktemp("site") / "page"
+    # pip's name for the option `--no-build-isolation`
+    environment = {**os.environ, "PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_INDEX": "1"}
+    done = subprocess.run(
+        [sys.executable, str(PAGE / "build_page.py"), str(folder)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+class Server:
+    """A process that serves the page: the sockets of this one are walled off."""
+
+    def __init__(self, site: Path) -> None:
+        index = (site / "index.html").read_text(encoding="utf-8")
+        policy = re.search(r'Content-Security-Policy" content="([^"]+)"', index)
+        assert policy
+        self.policy = policy[1]
+        self._process = subprocess.Popen(
+            [
+                sys.executable,
+                str(TESTS / "helpers" / "page_server.py"),
+                str(site),
+                self.policy,
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert self._process.stdout
+        port = self._process.stdout.readline().strip()
+        self.address = f"http://127.0.0.1:{port}/"
+
+    def stop(self) -> None:
+        self._process.communicate()
+
+
+@pytest.fixture(scope="session")
+def server(site: Path) -> Iterator[Server]:
+    server = Server(site)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    path = chromium()
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox"]
+        )
+        yield started
+        started.close()
+
+
+@dataclass
+class Visit:
+    """The page in a tab that most tests share, as it takes seconds to load Python."""
+
+    page: Any
+    first_answer: str
+    # what the console said, and which requests were made
+    complaints: list[str]
+    requests: list[tuple[str, str]]
+    resets: int = 0
+
+
+@pytest.fixture(scope="session")
+def visit(browser: Any, server: Server) -> Iterator[Visit]:
+    """Somebody who was never here opens the page, and has the first answer."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(PATIENCE_MS)
+    page = context.new_page()
+    visit = Visit(page, "", [], [])
+    page.on("console", lambda message: visit.complaints.append(message.text))
+    page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+    context.on(
+        "request",
+        lambda request: visit.requests.append((request.method, request.url)),
+    )
+    page.goto(server.address)
+    wait_for_answer(page, FIRST_LINE)
+    visit.first_answer = page.inner_text("#answer")
+    yield visit
+    context.close()
+
+
+@pytest.fixture
+def page(visit: Visit) -> Iterator[Any]:
+    """The page with the usual question. No error is on its console in the end."""
+    page = visit.page
+    visit.resets += 1
+    page.evaluate(f"location.hash = 'reset={visit.resets}'")
+    wait_for_answer(page, FIRST_LINE)
+    visit.complaints.clear()
+    yield page
+    assert visit.complaints == []
+
+
+@pytest.fixture
+def context(browser: Any) -> Iterator[Any]:
+    """Another visitor who was never here."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(PATIENCE_MS)
+    yield context
+    context.close()
+
+
+def wait_for_answer(page: Any, line: str) -> None:
+    """Wait until the page shows the answer to that command line."""
+    page.wait_for_selector(f"body[data-answered={json.dumps(line)}]")
+
+
+def heading(page: Any) -> str:
+    """The conclusion of the answer."""
+    return " ".join(page.inner_text("#answer h1").split())
+
+
+# ---------------------------------------------------------------- the same answers
+
+
+def words_to_ask() -> list[list[str]]:
+    """Command lines of tests/answers about machines other than this one, evenly drawn; each third
+    is answered as text, as JSON, as HTML.
+    """
+    lines = []
+    for file in sorted(ANSWERS.glob("*.toml")):
+        for table in tomllib.loads(file.read_text(encoding="utf-8"))["question"]:
+            words = shlex.split(table["command"])
+            if "--machine" in words and "--format" not in words and can_travel(words):
+                lines.append(words)
+    assert len(lines) >= QUESTIONS
+    drawn = [lines[at * len(lines) // QUESTIONS] for at in range(QUESTIONS)]
+    formats: tuple[list[str], ...] = ([], ["--json"], ["--format", "html"])
+    return [[*words, *formats[number % 3]] for number, words in enumerate(drawn)]
+
+
+def can_travel(words: list[str]) -> bool:
+    """Whether the page can be given each file that the words name: texts below the folder."""
+    paths = [ANSWERS / word for word in words if (ANSWERS / word).exists()]
+    return all(
+        path.suffix == ".json" and ANSWERS in path.resolve().parents for path in paths
+    )
+
+
+def files_of(words: list[str]) -> dict[str, str]:
+    """The texts of the files that the words name."""
+    return {
+        word: (ANSWERS / word).read_text(encoding="utf-8")
+        for word in words
+        if (ANSWERS / word).is_file()
+    }
+
+
+# reads command lines, one JSON list a line; writes what each of them gave
+NATIVELY = """
+import json, sys
+from run_command import run_command
+for line in sys.stdin:
+    print(json.dumps(run_command(json.loads(line))), flush=True)
+"""
+
+IN_THE_PAGE = """
+async (questions) => {
+  const { Program } = await import("./program.js");
+  self.program ??= new Program();
+  const answers = [];
+  for (const [words, files] of questions) {
+    const { output, errors, exitCode } = await self.program.ask(words, files);
+    answers.push([output, errors, exitCode]);
+  }
+  return answers;
+}
+"""
+
+
+def test_answers_are_those_of_the_native_program(
+    page: Any, site: Path, tmp_path: Path
+) -> None:
+    """To the byte: standard output, standard error and exit code."""
+    lines = words_to_ask()
+    with zipfile.ZipFile(site / "selfhost.whl") as wheel:
+        wheel.extractall(tmp_path)
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{PAGE}"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", NATIVELY],
+        input="".join(f"{json.dumps(words)}\n" for words in lines),
+        cwd=ANSWERS,
+        env={**environment, "PYTHONSAFEPATH": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    native = [json.loads(line) for line in done.stdout.splitlines()]
+    browsed: list[list[Any]] = []
+    for start in range(0, len(lines), 20):
+        questions = [[words, files_of(words)] for words in lines[start : start + 20]]
+        browsed += page.evaluate(IN_THE_PAGE, questions)
+    differing = [
+        shlex.join(words)
+        for words, one, other in zip(lines, native, browsed, strict=True)
+        if one != other
+    ]
+    assert differing == []
+    # as processes of their own, they say the same
+    for words, answer in list(zip(lines, native, strict=True))[:: QUESTIONS // 5]:
+        process = subprocess.run(
+            [sys.executable, "-P", "-m", "selfhost", *words],
+            cwd=ANSWERS,
+            env={**environment, "PYTHONIOENCODING": "utf-8"},
+            capture_output=True,
+            check=False,
+        )
+        said = [process.stdout.decode(), process.stderr.decode(), process.returncode]
+        assert said == answer, shlex.join(words)
+
+
+def test_the_prepared_answer_is_the_first_answer(
+    browser: Any, server: Server, visit: Visit
+) -> None:
+    """Without JavaScript the page shows it, and a form that cannot be filled in."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(server.address)
+    assert FIRST in heading(page)
+    assert page.inner_text("#answer") == visit.first_answer
+    assert page.is_disabled("#model")
+    assert "needs JavaScript" in page.inner_text("#status")
+    context.close()
+    assert visit.page.is_enabled("#model")
+
+
+# ---------------------------------------------------------------- without a network, and broken
+
+
+def test_it_answers_offline_after_the_first_visit(context: Any, site: Path) -> None:
+    """With the server gone a link with a question opens in a new tab and is answered."""
+    server = Server(site)
+    page = context.new_page()
+    page.goto(server.address)
+    page.wait_for_selector("body[data-offline]")
+    page.close()
+    server.stop()
+    page = context.new_page()
+    page.goto(f"{server.address}#ask=check&model=phi-4&machine=RTX+4090+64GB")
+    wait_for_answer(page, 'selfhost check phi-4 --machine "RTX 4090 64GB"')
+    assert "RUNS Phi-4" in heading(page)
+    assert "RTX 4090" in heading(page)
+    assert page.input_value("#model") == "phi-4"
+
+
+def test_a_broken_worker_starts_anew(page: Any) -> None:
+    """An error that nobody caught, as Pyodide's own are, ends the worker; the next question has
+    another one.
+    """
+    (broken,) = page.workers
+    broken.evaluate("setTimeout(() => { throw new Error('broken') })")
+    page.fill("#model", "phi-4")
+    wait_for_answer(page, 'selfhost check phi-4 --machine "RTX 3060 32GB"')
+    assert "Phi-4" in heading(page)
+    assert broken not in page.workers
+
+
+def test_a_worker_that_falls_silent_is_replaced(context: Any, server: Server) -> None:
+    """A question that it never answers is asked again; a minute is a moment in this test."""
+    page = context.new_page()
+    page.clock.install()
+    page.goto(server.address)
+    page.clock.resume()
+    wait_for_answer(page, FIRST_LINE)
+    (silent,) = page.workers
+    silent.evaluate("self.close()")
+    page.fill("#model", "phi-4")
+    page.clock.run_for(1_000)
+    page.clock.fast_forward(61_000)
+    page.clock.resume()
+    wait_for_answer(page, 'selfhost check phi-4 --machine "RTX 3060 32GB"')
+    assert "Phi-4" in heading(page)
+    assert silent not in page.workers
+
+
+def test_an_error_is_the_programs(page: Any) -> None:
+    """With what to type instead."""
+    page.fill("#model", "mistrl-7b")
+    wait_for_answer(page, 'selfhost check mistrl-7b --machine "RTX 3060 32GB"')
+    assert page.get_attribute("body", "data-exit-code") == "2"
+    assert page.inner_text("#answer .errors").startswith("error: ")
+    assert "mistral-7b" in page.inner_text("#answer .errors")
+
+
+# ---------------------------------------------------------------- the form
+
+
+def test_the_fragment_holds_the_question(page: Any) -> None:
+    """An address with it opens the same form, command line and answer."""
+    page.check("[name=private]")
+    page.select_option("#purpose", "documents")
+    page.fill("#model", "qwen3-8b")
+    page.fill("#machine", "macbook air m2 16gb")
+    page.fill("#runtime", "llama.cpp")
+    line = (
+        'selfhost check qwen3-8b --machine "macbook air m2 16gb" '
+        "--for documents --runtime llama.cpp --private"
+    )
+    wait_for_answer(page, line)
+    answer = page.inner_text("#answer")
+    fragment = urlsplit(page.url).fragment
+    assert parse_qs(fragment) == {
+        "model": ["qwen3-8b"],
+        "machine": ["macbook air m2 16gb"],
+        "purpose": ["documents"],
+        "runtime": ["llama.cpp"],
+        "private": ["on"],
+    }
+    page.evaluate("location.hash = ''")
+    wait_for_answer(page, FIRST_LINE)
+    assert not page.is_checked("[name=private]")
+    page.evaluate("(fragment) => { location.hash = fragment; }", fragment)
+    wait_for_answer(page, line)
+    assert page.inner_text("#answer") == answer
+    assert page.is_checked("[name=private]")
+    assert page.input_value("#purpose") == "documents"
+
+
+@pytest.mark.parametrize("how", ["drop", "choose"])
+def test_a_record_of_a_machine_is_judged(how: str, page: Any) -> None:
+    """It is dropped on the page, or chosen by keyboard."""
+    text = (RECORDS / "container-2gib.json").read_text(encoding="utf-8")
+    name = f"my {how}.json"
+    if how == "choose":
+        file = {"name": name, "mimeType": "application/json", "buffer": text.encode()}
+        page.set_input_files("#record", file)
+    else:
+        page.evaluate(
+            """([name, text]) => {
+              const data = new DataTransfer();
+              data.items.add(new File([text], name));
+              document.dispatchEvent(new DragEvent("drop", { dataTransfer: data }));
+            }""",
+            [name, text],
+        )
+    wait_for_answer(page, f"selfhost check mistral-7b --machine my_{how}.json")
+    # a container of 2 GiB runs no model of 7 B
+    assert page.get_attribute("body", "data-exit-code") == "1"
+    assert FIRST not in heading(page)
+
+
+def test_names_are_completed(page: Any) -> None:
+    for list_id, name in (
+        ("models", "gpt-oss-20b"),
+        ("machines", "macbook-air-m2-16gb"),
+        ("runtimes", "llama.cpp"),
+        ("quantizations", "Q4_K_M"),
+    ):
+        page.wait_for_selector(f"#{list_id} option[value='{name}']", state="attached")
+
+
+def test_it_is_used_by_keyboard_alone(page: Any) -> None:
+    """Every control is reached by Tab, shows that it is, and does what it is for."""
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("Tab")
+    page.focus("[name=ask]:checked")
+    reached = []
+    while name := page.evaluate(
+        "document.activeElement.name || document.activeElement.id"
+    ):
+        reached.append(name)
+        shown = page.evaluate(
+            """() => {
+              const field = document.activeElement;
+              const seen = field.type === "file" ? field.parentElement : field;
+              return getComputedStyle(seen).outlineStyle;
+            }"""
+        )
+        assert shown == "solid", name
+        page.keyboard.press("Tab")
+    assert reached == [
+        *("ask", "model", "machine", "purpose", "context", "runtime", "quantization"),
+        *("private", "commercial", "verbose", "record", "copy"),
+    ]
+    page.focus("[name=ask]:checked")
+    page.keyboard.press("ArrowRight")
+    wait_for_answer(page, 'selfhost list --machine "RTX 3060 32GB"')
+    assert page.is_hidden("#model")
+    page.keyboard.press("ArrowRight")
+    wait_for_answer(page, "selfhost plan mistral-7b")
+    assert page.is_hidden("#machine")
+    page.focus("[name=commercial]")
+    page.keyboard.press("Space")
+    wait_for_answer(page, "selfhost plan mistral-7b --commercial")
+
+
+def test_a_screen_reader_finds_names_and_the_conclusion(page: Any) -> None:
+    for role, name in (
+        ("group", "Question"),
+        ("radio", "Does one model run?"),
+        ("radio", "What runs best?"),
+        ("radio", "What is the least machine?"),
+        ("combobox", "Model"),
+        ("combobox", "Machine"),
+        ("combobox", "For"),
+        ("combobox", "Context, tokens"),
+        ("combobox", "Runtime"),
+        ("combobox", "Quantization"),
+        ("checkbox", "Private: no API"),
+        ("checkbox", "Commercial use"),
+        ("checkbox", "Every figure"),
+        ("button", "Copy"),
+        ("article", "Answer"),
+    ):
+        assert page.get_by_role(role, name=name, exact=True).count() == 1, name
+    assert page.get_by_label("choose it").count() == 1
+    # the live region: the conclusion is said, the rest of the answer is not
+    said = page.text_content("[role=status]")
+    assert FIRST in said
+    assert "To run it" not in said
+
+
+def test_nothing_scrolls_sideways(page: Any) -> None:
+    """With every figure, from phones on; light as dark."""
+    page.check("[name=verbose]")
+    for asked, line in (
+        ("check", f"{FIRST_LINE} -v"),
+        ("list", 'selfhost list --machine "RTX 3060 32GB" -v'),
+        ("plan", "selfhost plan mistral-7b -v"),
+    ):
+        page.check(f"[name=ask][value={asked}]")
+        wait_for_answer(page, line)
+        for width in (390, 768, 1280):
+            page.set_viewport_size({"width": width, "height": 844})
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= width, f"{asked} on {width} px"
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_it_is_light_or_dark_as_the_system_is(page: Any) -> None:
+    colours = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        colours.append(
+            page.evaluate(
+                "getComputedStyle(document.querySelector('form')).backgroundColor"
+            )
+        )
+    light, dark = (int(re.findall(r"\d+", colour)[0]) for colour in colours)
+    assert dark < 64 < 192 < light
+
+
+# as browsers write them, by their makers' and Mesa's documents and bug trackers
+RENDERERS = {
+    "ANGLE (NVIDIA, NVIDIA GeForce RTX 3060 (0x00002504) Direct3D11 vs_5_0 ps_5_0, D3D11)": (
+        "GeForce RTX 3060"
+    ),
+    "ANGLE (NVIDIA, NVIDIA GeForce RTX 4070 Laptop GPU Direct3D11 vs_5_0 ps_5_0, D3D11)": (
+        "GeForce RTX 4070 laptop"
+    ),
+    "ANGLE (NVIDIA Corporation, NVIDIA GeForce RTX 3090/PCIe/SSE2, OpenGL 4.5.0)": (
+        "GeForce RTX 3090"
+    ),
+    "ANGLE (AMD, AMD Radeon RX 6700 XT (radeonsi navi22 LLVM 15.0.7), OpenGL 4.6)": (
+        "Radeon RX 6700 XT"
+    ),
+    "ANGLE (Apple, ANGLE Metal Renderer: Apple M2, Unspecified Version)": "Apple M2",
+    "ANGLE (Intel, Mesa Intel(R) UHD Graphics 620 (KBL GT2), OpenGL 4.6)": (
+        "UHD Graphics 620"
+    ),
+    "NVIDIA GeForce GTX 980, or similar": "GeForce GTX 980",
+    "Mesa Intel(R) Iris(R) Xe Graphics (TGL GT2)": "Iris Xe Graphics",
+    "Apple GPU": "",
+    "ANGLE (Google, Vulkan 1.3.0 (SwiftShader Device (Subzero)), SwiftShader driver)": "",
+    "llvmpipe (LLVM 15.0.7, 256 bits)": "",
+    "Adreno (TM) 740": "",
+    "": "",
+}
+
+
+def test_the_browsers_gpu_gets_its_name(page: Any) -> None:
+    """Without what a driver adds; what tells nothing has none. This browser draws in software: it
+    offers none, and the machine is as it was.
+    """
+    names = page.evaluate(
+        """async (renderers) => {
+          const { gpuName } = await import("./browser_gpu.js");
+          return renderers.map(gpuName);
+        }""",
+        list(RENDERERS),
+    )
+    for renderer, name in zip(RENDERERS, names, strict=True):
+        expected = RENDERERS[renderer]
+        assert name.endswith(expected), renderer
+        assert bool(name) == bool(expected), renderer
+    assert page.is_hidden("#seen")
+    assert page.input_value("#machine") == "RTX 3060 32GB"
+
+
+def test_what_the_browser_shows_is_offered_and_not_taken(
+    context: Any, server: Server
+) -> None:
+    page = context.new_page()
+    page.add_init_script(
+        """
+        WebGLRenderingContext.prototype.getParameter =
+          () => "NVIDIA GeForce GTX 1080/PCIe/SSE2";
+        """
+    )
+    page.goto(server.address)
+    wait_for_answer(page, FIRST_LINE)
+    assert page.input_value("#machine") == "RTX 3060 32GB"
+    page.get_by_role("button", name="Use it").click()
+    wait_for_answer(page, 'selfhost check mistral-7b --machine "GeForce GTX 1080"')
+    assert "GTX 1080" in heading(page)
+
+
+def test_nothing_is_sent_anywhere(page: Any, visit: Visit, server: Server) -> None:
+    """Every request asks for a file of the page, and none has a question in it."""
+    page.fill("#machine", "RTX 4090 64GB")
+    wait_for_answer(page, 'selfhost check mistral-7b --machine "RTX 4090 64GB"')
+    assert len(visit.requests) > 10
+    for method, address in visit.requests:
+        assert method == "GET"
+        assert address.startswith((server.address, "data:", "blob:"))
+        assert "4090" not in address
+    assert "'unsafe-eval'" not in server.policy
+    assert "'unsafe-inline'" not in server.policy
