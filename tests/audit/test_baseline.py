@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from helpers import audits
-from helpers.audits import render
+from helpers.audits import GIB, render
 from helpers.paths import RECORDS
 from helpers.written import validate
 from selfhost.audit.baseline import Baseline, read_baseline
@@ -110,6 +110,19 @@ def test_figures_are_those_of_a_machine_that_changed(tmp_path: Path) -> None:
     before = kept(audit({"m1": "", "m2": "memory"}), tmp_path)
     (group,) = audit({"m1": "memory", "m2": "memory"}, baseline=before).groups
     assert (group.names, group.row.machine, group.row.change) == (("m1",), "m1", "new")
+
+
+def test_each_group_shows_a_machine_of_its_own(tmp_path: Path) -> None:
+    """Machines that fare alike today are in two groups where they changed otherwise since. Either
+    shows what one of its own machines lacks: the second machine of a made audit lacks 2 GiB.
+    """
+    before = kept(audit({"m1": "", "m2": "memory disk"}), tmp_path)
+    first, second = audit({"m1": "memory", "m2": "memory"}, baseline=before).groups
+    assert (first.names, first.row.machine, first.row.change) == (("m1",), "m1", "new")
+    assert second.names == ("m2",)
+    assert (second.row.machine, second.row.change) == ("m2", "changed")
+    (missing,) = [found for found in second.row.findings if found.decides]
+    assert missing.short == 2 * GIB
 
 
 ROW = {"machine": "a", "label": "x", "result": "pass", "failed": []}
