@@ -151,6 +151,28 @@ def test_a_gpu_is_found_by_its_words_and_its_drivers_name(row: dict[str, Any]) -
 
 
 @pytest.mark.parametrize(
+    ("name", "row", "mts"),
+    [
+        # Windows, Mesa and lspci call the GPU of a Core Ultra 7 155H so, whose memory is DDR5-5600
+        # or LPDDR5x-7467; Windows calls that of a Core Ultra 5 125U so, too, but for the Arc
+        pytest.param("Intel(R) Arc(TM) Graphics", "Intel Arc Graphics", 5600, id="Windows"),
+        pytest.param("Mesa Intel(R) Arc(tm) Graphics (MTL)", "Intel Arc Graphics", 5600, id="Mesa"),
+        pytest.param("Meteor Lake-P [Intel Arc Graphics]", "Intel Arc Graphics", 5600, id="lspci"),
+        pytest.param("Intel(R) Graphics", "Intel Graphics", 4800, id="no Arc"),
+        pytest.param("Intel(R) UHD Graphics", "Intel UHD Graphics", 2400, id="UHD"),
+    ],
+)  # fmt: skip
+def test_a_gpu_of_intels_processors_is_the_one_of_its_line(
+    name: str, row: str, mts: int
+) -> None:
+    """`Intel Arc Graphics` has all words of `Intel Graphics`, which has slower memory."""
+    facts = gpus.facts_of(name)
+    assert facts.name == row
+    assert facts.integrated is not None
+    assert facts.integrated.mts[0] == mts
+
+
+@pytest.mark.parametrize(
     ("name", "sizes", "peak"),
     [
         ("NVIDIA GeForce GTX 1050 Ti", [4], 112),
