@@ -148,8 +148,10 @@ def _is_mlx(words: Sequence[str], account: str, *, is_tag: bool) -> bool:
     if account:
         return False
     # trained for 4 bits, the weights are MLX's as others are
-    bits = kinds - {"qat"}
-    return len(bits) == 1 and re.fullmatch("[2-8].*bit.*", bits.pop()) is not None
+    others = kinds - {"qat"}
+    if len(others) != 1:
+        return False
+    return re.fullmatch("[2-8].*bit.*", others.pop()) is not None
 
 
 def _mlx_form(words: Sequence[str], *, is_tag: bool) -> Form:

@@ -51,10 +51,15 @@ class Outline(Record):
     @classmethod
     def of_row(cls, row: TomlRow) -> Outline:
         """The outline of a row of `outlines_in`, which has lists in place of tuples."""
-        uses = row["uses"]
-        if uses is not None:
-            uses = tuple(uses)
-        return cls(**{**row, "uses": uses, "aliases": tuple(row["aliases"])})
+        values = dict(row)
+        values["aliases"] = tuple(values["aliases"])
+        if values["uses"] is not None:
+            values["uses"] = tuple(values["uses"])
+        return cls(**values)
+
+
+# a row of a table, behind its name
+NamedRow = tuple[str, TomlRow]
 
 
 class Catalogue:
@@ -110,7 +115,9 @@ class Catalogue:
 
     def specs(self, ids: Iterable[str] | None = None) -> Iterator[ModelSpec]:
         """The specs of these ids, of all without; faulty ones are left out."""
-        for spec_id in self.ids() if ids is None else ids:
+        if ids is None:
+            ids = self.ids()
+        for spec_id in ids:
             try:
                 yield self.spec(spec_id)
             except SpecError:
@@ -152,12 +159,13 @@ class Catalogue:
         return tables.shipped_table(name, self.folder)
 
     @cache  # noqa: B019
-    def common_tables(self, file: str, table: str) -> Mapping[str, tuple[str, TomlRow]]:
+    def common_tables(self, file: str, table: str) -> Mapping[str, NamedRow]:
         """Each `[table.NAME]` of `common/<file>.toml` with its name, by that and its `aliases`."""
-        by_name: dict[str, tuple[str, TomlRow]] = {}
-        for name, entry in self.common(file).get(table, {}).items():
-            for spelling in (name, *entry.get("aliases", ())):
-                by_name.setdefault(canonical(spelling), (name, entry))
+        by_name: dict[str, NamedRow] = {}
+        rows: TomlRow = self.common(file).get(table, {})
+        for name, row in rows.items():
+            for spelling in (name, *row.get("aliases", ())):
+                by_name.setdefault(canonical(spelling), (name, row))
         return by_name
 
     def is_shipped(self, id: str) -> bool:

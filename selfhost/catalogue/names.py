@@ -192,7 +192,8 @@ def sizes_in(name: str) -> set[str]:
 
 def named_in_command(typed: str) -> str | None:
     """The name of the model in a line that runs or downloads one; None for anything else."""
-    match = expression("names", "command").fullmatch(" ".join(typed.split()))
+    on_one_line = " ".join(typed.split())
+    match = expression("names", "command").fullmatch(on_one_line)
     if match is None:
         return None
     name: str = match["name"]
@@ -236,7 +237,7 @@ def latin_spelling(typed: str, catalogue: Catalogue) -> str | None:
         latin_of |= dict.fromkeys(spellings, latin)
     text = normalize("NFKC", typed).lower()
     # the longest first: 通义千问 holds 千问
-    for spelling in sorted(latin_of, key=lambda spelling: (-len(spelling), spelling)):
+    for spelling in sorted(sorted(latin_of), key=len, reverse=True):
         text = text.replace(spelling, latin_of[spelling])
     return text if text.isascii() else None
 
@@ -559,7 +560,9 @@ def _original(name: str, catalogue: Catalogue) -> Found:
     Files of bartowski have the account in front, those in llama.cpp's cache the repository:
     `unsloth_Qwen3-8B-GGUF_Qwen3-8B-Q4_K_M.gguf`.
     """
-    for part in (name, name.partition("_")[2], name.partition("-GGUF_")[2]):
+    behind_account = name.partition("_")[2]
+    behind_repository = name.partition("-GGUF_")[2]
+    for part in (name, behind_account, behind_repository):
         match = _named(canonical(part), catalogue, "whole")
         if match is not None:
             return match
@@ -595,7 +598,8 @@ def _from_base(name: SplitName, catalogue: Catalogue) -> Found:
     if not tuned:
         return None
     # of the same line before any other
-    nearest = min(tuned, key=lambda id: (not id.startswith(key[:4]), len(id), id))
+    same_line = [spec_id for spec_id in tuned if spec_id.startswith(key[:4])]
+    nearest = min(same_line or tuned, key=lambda spec_id: (len(spec_id), spec_id))
     note = (
         f"{name.with_owner} is the base model that {nearest} was tuned from. "
         f"This answer is for {nearest}, which needs as much."
@@ -638,7 +642,12 @@ def _makers(name: SplitName, plain: str) -> list[tuple[str, str]]:
     if name.owner or plain != name.base:
         return [(_last_part(name.owner), plain)]
     words = canonical(name.base).split("-")
-    return [(words[0], "-".join(words[1:])), ("".join(words[:2]), "-".join(words[2:]))]
+    makers = []
+    for count in (1, 2):
+        maker = "".join(words[:count])
+        rest = "-".join(words[count:])
+        makers.append((maker, rest))
+    return makers
 
 
 def _is_another_of_account(name: SplitName, spec: ModelSpec) -> bool:

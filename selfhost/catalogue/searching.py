@@ -450,7 +450,9 @@ class _Alike:
 
     def names_by_id(self, words: Iterable[str]) -> dict[str, str]:
         """By model the last repository whose name holds all of these words."""
-        places = [self._places_by_word.get(word, set()) for word in set(words)]
+        places: list[set[int]] = []
+        for word in words:
+            places.append(self._places_by_word.get(word, set()))
         if not places:
             return {}
         names: dict[str, str] = {}
@@ -530,9 +532,7 @@ class _KnownNames:
         slips: list[str] = []
         for length in (count - 1, count, count + 1):
             for known, name in self._by_length.get(length, ()):
-                # one slip leaves the first letter or the last
-                is_near = known[:1] == letters[:1] or known[-1:] == letters[-1:]
-                if is_near and is_slip(known, letters):
+                if _shares_an_end(known, letters) and is_slip(known, letters):
                     slips.append(name)
         return slips
 
@@ -546,6 +546,11 @@ class _KnownNames:
         for name, size in self._sizes.get(_without_size(sized), {}).items():
             distances[name] = abs(typed_size - size)
         return sorted(distances, key=lambda name: (distances[name], name))
+
+
+def _shares_an_end(known: str, letters: str) -> bool:
+    """Whether the first or the last letter is the same: one slip leaves one of them."""
+    return known[:1] == letters[:1] or known[-1:] == letters[-1:]
 
 
 def _without_size(sized: re.Match[str]) -> str:
@@ -617,6 +622,8 @@ def _alike_ids(typed: str, catalogue: Catalogue) -> list[str]:
     most = 4 * _SEARCHED.most_hints
     beginning = key[:MAX_GUESSED_LETTERS]
     near = get_close_matches(beginning, written, n=most, cutoff=_SEARCHED.near)
-    near.sort(key=lambda like: (like[:2] != key[:2], _numbers_in(like) != numbers))
+    # those with the same numbers first, and before them those that begin the same
+    near.sort(key=lambda like: _numbers_in(like) != numbers)
+    near.sort(key=lambda like: like[:2] != key[:2])
     ids = [id_of(written[like], catalogue) for like in near]
     return [spec_id for spec_id in ids if spec_id is not None]
