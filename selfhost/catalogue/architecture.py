@@ -24,8 +24,7 @@ _ATTENTION_KINDS = ("full", "sliding", "latent", "cross", "compressed")
 _STATE_KINDS = (
     "mamba", "mamba2", "delta", "kda", "lightning", "convolution", "rglru", "rwkv7",
 )  # fmt: skip
-# what a model may have beside the row of its architecture, or lack of it: flags that the tensors of
-# specs/common/tensors.toml ask for
+# what a model may have beside its row, or lack of it: flags of `needs.tensors.ArchitectureRow`
 ROW_FLAGS = (
     "attention_output_bias", "feed_forward_bias", "norm_bias", "output_bias", "output_norm",
     "embedding_norm", "token_types", "positions", "pooler", "output_in_gguf",
