@@ -33,7 +33,7 @@ ROW_FLAGS = (
 # fields as a file states them: a size that may be missing, one that must be there, and so on
 _SIZE = read_by(minimum=1, maximum=MAX_SIZE, default=None)
 _REQUIRED = read_by(minimum=1, maximum=MAX_SIZE)
-_LAYERS = read_by(minimum=1, maximum=MAX_LAYERS)
+_LAYER_COUNT = read_by(minimum=1, maximum=MAX_LAYERS)
 _SOME_LAYERS = read_by(minimum=1, maximum=MAX_LAYERS, default=None)
 _SOME_EXPERTS = read_by(minimum=1, maximum=MAX_EXPERTS, default=None)
 _STORED_TYPE = read_by(choices=(*DTYPES, *PACKED), default=None)
@@ -163,7 +163,7 @@ class Audio(Record):
     """The encoder of a speech model."""
 
     # a layer is a number in a list
-    layers: int = _LAYERS
+    layers: int = _LAYER_COUNT
     heads: int = _REQUIRED
     embedding_length: int = _REQUIRED
     feed_forward_length: int = _REQUIRED
@@ -202,7 +202,7 @@ class Architecture(Sized):
     matrix_dtype: str | None = _STORED_TYPE
     expert_dtype: str | None = _STORED_TYPE
     quantizer: str | None = read_by(choices=("modelopt",), default=None)
-    layers: int = _LAYERS
+    layers: int = _LAYER_COUNT
     embedding_length: int = _REQUIRED
     heads: int | None = _SIZE
     beams: int | None = read_by(minimum=1, maximum=100, default=None)

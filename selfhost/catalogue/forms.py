@@ -10,11 +10,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..core.records import Record
-from .spec_values import NAMES, gguf_name, scheme_of
+from .spec_values import QUANTIZATION_NAMES, gguf_name, scheme_of
 
 _WIDE = frozenset({"F16", "BF16", "F32"})
+_ANY_WORD = "|".join((QUANTIZATION_NAMES.gguf_type, *QUANTIZATION_NAMES.words))
 # one word of a form, with the sign in front of it; compiled where needed
-_WORD = rf"(?i)(?:^|[-_.:@\s(]+)({NAMES.gguf_type}|{'|'.join(NAMES.words)})\)?$"
+_WORD = rf"(?i)(?:^|[-_.:@\s(]+)({_ANY_WORD})\)?$"
 _MOST_WORDS = 8
 # of the name of a file that has its quantization in it
 FILE_ENDINGS = (".gguf", ".llamafile")
@@ -29,7 +30,7 @@ _MLX_MIXED = frozenset({"ud", "dq", "optiq", "mxfp4-q4"})
 # bits of a weight, among words that are joined by spaces
 _BITS = r"(?:^| )(?:q|int|oq)?([2-8])(?:-?bits?|e)?(?: |$)"
 # words that say nothing of how weights are packed
-_NO_PACKING = frozenset({"unsloth", "quantized"}) | NAMES.containers
+_NO_PACKING = frozenset({"unsloth", "quantized"}) | QUANTIZATION_NAMES.containers
 
 
 class Form(Record):
@@ -81,8 +82,8 @@ def splits(name: str, account: str = "") -> Iterator[tuple[str, Form]]:
 def _program_named(words: Sequence[str]) -> str | None:
     """The program of the first word that names one."""
     for word in words:
-        if word in NAMES.programs:
-            return NAMES.programs[word]
+        if word in QUANTIZATION_NAMES.programs:
+            return QUANTIZATION_NAMES.programs[word]
     return None
 
 
@@ -99,7 +100,7 @@ def _form(words: Sequence[str], account: str, *, is_tag: bool) -> Form:
     if _is_mlx(words, account, is_tag=is_tag):
         return _mlx_form(words, is_tag=is_tag)
     types = _gguf_types(words)
-    others = set(words) - types.keys() - NAMES.containers
+    others = set(words) - types.keys() - QUANTIZATION_NAMES.containers
     narrow = [type for type in types.values() if type not in _WIDE]
     # other files have MXFP4, too
     if narrow and not (narrow[0] == "MXFP4" and others):
@@ -116,10 +117,10 @@ def _gguf_types(words: Sequence[str]) -> dict[str, str]:
     """The GGUF types among the words, by the word."""
     types: dict[str, str] = {}
     for word in words:
-        if re.fullmatch(NAMES.gguf_type, word, re.IGNORECASE):
+        if re.fullmatch(QUANTIZATION_NAMES.gguf_type, word, re.IGNORECASE):
             types[word] = gguf_name(word)
-        elif word in NAMES.bare:
-            types[word] = NAMES.bare[word]
+        elif word in QUANTIZATION_NAMES.bare:
+            types[word] = QUANTIZATION_NAMES.bare[word]
     return types
 
 
@@ -170,8 +171,8 @@ def _mlx_form(words: Sequence[str], *, is_tag: bool) -> Form:
 def _mlx_quantization(words: Sequence[str]) -> str | None:
     """The type that the words state, by its name or by its bits; None where they state none."""
     for word in words:
-        if word in NAMES.mlx_words:
-            return NAMES.mlx_words[word]
+        if word in QUANTIZATION_NAMES.mlx_words:
+            return QUANTIZATION_NAMES.mlx_words[word]
     stated = re.search(_BITS, " ".join(words))
     if stated is None:
         return None

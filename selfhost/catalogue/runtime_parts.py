@@ -30,7 +30,7 @@ ONE_STREAM = "one"
 # fields as a file states them: a count that may be missing, one that must be there, a share
 _COUNT = read_by(minimum=1, default=None)
 _REQUIRED_COUNT = read_by(minimum=1)
-_COUNT_OR_NONE_AT_ALL = read_by(minimum=1, default=0)
+_COUNT_OR_ZERO = read_by(minimum=1, default=0)
 _SIZES_BY_NAME = read_by(minimum=1, default={})
 _SHARES_BY_NAME = read_by(minimum=0.01, maximum=1.0, default={})
 # numbers of an option, as a person may type them
@@ -303,7 +303,7 @@ class GpuSupport(Stated):
     cuda_attention: tuple[str, ...] = ()
     paired_cache_build: str = ""
     quantizations: Mapping[str, float] = _SHARES_BY_NAME
-    preferred_from: int = _COUNT_OR_NONE_AT_ALL
+    preferred_from: int = _COUNT_OR_ZERO
 
     @classmethod
     def _completed(cls, values: Values) -> Values:
@@ -406,8 +406,8 @@ class MemoryRules(Stated):
     whole_windows: bool = False
     window_shares: Mapping[str, float] = _SHARES_BY_NAME
     state_share: float = read_by(minimum=0.0, maximum=10.0, default=0.0)
-    context_checkpoints: int = _COUNT_OR_NONE_AT_ALL
-    kept_checkpoints: int = _COUNT_OR_NONE_AT_ALL
+    context_checkpoints: int = _COUNT_OR_ZERO
+    kept_checkpoints: int = _COUNT_OR_ZERO
     reserves_by_device: bool = False
 
 

@@ -84,25 +84,25 @@ class QuantizationNames(Stated):
     spelled: Mapping[str, str]
 
 
-NAMES = shipped_record(QuantizationNames, "quantizations", "names")
-DTYPES = NAMES.dtypes
+QUANTIZATION_NAMES = shipped_record(QuantizationNames, "quantizations", "names")
+DTYPES = QUANTIZATION_NAMES.dtypes
 # modes of MLX that have a scale of 8 bits and no bias: bits of a weight, weights of one scale
-MLX_MODES = NAMES.mlx_modes
+MLX_MODES = QUANTIZATION_NAMES.mlx_modes
 # what other formats call a stored type
-SAME_TYPES = NAMES.same
+SAME_TYPES = QUANTIZATION_NAMES.same
 # what others than the publisher make; 4 bits in groups of 128 where the name does not say
-PACKED = NAMES.packed
+PACKED = QUANTIZATION_NAMES.packed
 # what llama-quantize makes, and mixes of publishers
 _GGUF_TYPES = row_names("gguf_types", "quantization")
 _GGUF_MIXES = row_names("gguf_types", "mixes")
 # those of other formats as publishers name them
 QUANTIZATIONS: Mapping[str, Sequence[str]] = {
     "gguf": (*_GGUF_TYPES, *_GGUF_MIXES, "MXFP4_MOE"),
-    "ggml": NAMES.ggml,
+    "ggml": QUANTIZATION_NAMES.ggml,
     "ctranslate2": CTRANSLATE2_TYPES,
     "safetensors": (*DTYPES, *PACKED),
     "pickle": DTYPES,
-    "mlx": NAMES.mlx,
+    "mlx": QUANTIZATION_NAMES.mlx,
 }
 
 # before the type of weights that were trained for it; names of files and tags have the type alone
@@ -125,7 +125,7 @@ def gguf_name(text: str) -> str:
     if "_" not in name:
         name = re.sub(_UNSEPARATED, r"\1_\2_\3", name)
     name = name.rstrip("_")
-    return prefix + NAMES.spelled.get(name, name)
+    return prefix + QUANTIZATION_NAMES.spelled.get(name, name)
 
 
 # weights of one scale where a name does not say: AutoAWQ, GPTQModel, compressed-tensors; MLX
@@ -149,9 +149,9 @@ def scheme_of(text: str) -> Scheme | None:
     None for a plain type, one of DTYPES that nobody makes of others' weights, and any other name.
     """
     name = _with_dashes(text)
-    name = NAMES.spelled.get(name, name)
-    if name in NAMES.fixed:
-        bits, group = NAMES.fixed[name]
+    name = QUANTIZATION_NAMES.spelled.get(name, name)
+    if name in QUANTIZATION_NAMES.fixed:
+        bits, group = QUANTIZATION_NAMES.fixed[name]
         return Scheme(name=name, method=name, bits=bits, group=group or None)
     match = expression("quantizations", "packed").fullmatch(name)
     if match is None:
