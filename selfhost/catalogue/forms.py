@@ -1,7 +1,8 @@
 """What the end of a model's name says of its files: `-AWQ`, `-MTP-GGUF:UD-Q4_K_XL`, `:8b-mlx`.
 
 What goes in: a name, and the account of its repository if it has one. What comes out: each way to
-read its end as a `Form`, which tells the quantization and the program that the files are for.
+split it into a base and a `Form`, which tells the quantization and the program that the files are
+for.
 """
 
 from __future__ import annotations
@@ -49,9 +50,24 @@ class Form(Record):
     is_file: bool = False
 
 
-def splits(name: str, account: str = "") -> Iterator[tuple[str, Form]]:
-    """Each way to read the end of a name as a form, the shortest end first: what stands before it,
-    and the form. `account` is that of the repository, if any.
+class SplitName(Record):
+    """A name in parts: the account, what stands before the words for the form of its files, and the
+    form; None where no words are taken off.
+    """
+
+    owner: str
+    base: str
+    form: Form | None
+
+    @property
+    def with_owner(self) -> str:
+        """The name without its form."""
+        return f"{self.owner}/{self.base}" if self.owner else self.base
+
+
+def splits(name: str, owner: str = "") -> Iterator[SplitName]:
+    """Each way to read the end of a name as a form, the shortest end first. `owner` is the account
+    of the repository, if any.
     """
     is_tag = ":" in name
     is_file = name.lower().endswith(FILE_ENDINGS)
@@ -66,17 +82,15 @@ def splits(name: str, account: str = "") -> Iterator[tuple[str, Form]]:
         # the number of a part says nothing
         if "-of-" not in word:
             words.insert(0, word)
-        form = _form(words, account, is_tag=is_tag)
+        form = _form(words, owner, is_tag=is_tag)
         runtime = _program_named(words) or form.runtime
-        yield (
-            base,
-            form.replace(
-                written=name[len(base) :].strip("-_.:@ ()"),
-                runtime=runtime,
-                notes=(*_noted_words(words, runtime), *form.notes),
-                is_file=is_file,
-            ),
+        form = form.replace(
+            written=name[len(base) :].strip("-_.:@ ()"),
+            runtime=runtime,
+            notes=(*_noted_words(words, runtime), *form.notes),
+            is_file=is_file,
         )
+        yield SplitName(owner=owner, base=base, form=form)
 
 
 def _program_named(words: Sequence[str]) -> str | None:

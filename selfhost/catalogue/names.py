@@ -4,7 +4,7 @@ What goes in: a name as a person typed or pasted it, and the catalogue. What com
 `Resolution`, or None for a name that no model goes by (`searching.py` says what to tell then).
 
 A name is looked up as it is, then without the words for the form of its files at the end
-(`spec_values.splits`). If both fail, the name is tried as that of a base model from which a known
+(`forms.splits`). If both fail, the name is tried as that of a base model from which a known
 model was tuned, and as one with its maker in front. Digits are never corrected. A note says what
 was read as something else.
 """
@@ -22,7 +22,7 @@ from ..core.records import Record, Stated
 from ..core.tables import TomlRow, expression, sentences, unchecked_record
 from ..core.templates import fill
 from ..core.units import canonical
-from .forms import FILE_ENDINGS, Form, splits
+from .forms import FILE_ENDINGS, Form, SplitName, splits
 from .index import Catalogue
 from .name_table import NAME_TABLE, Searched
 from .spec_values import PICTURES, TRAINED_FOR
@@ -79,34 +79,6 @@ class Match(Record):
 
     resolution: Resolution
     form: Form | None
-
-
-class SplitName(Record):
-    """A name in parts: the account, what stands before the words for the form of its files, and the
-    form; None where no words are taken off.
-    """
-
-    owner: str
-    base: str
-    form: Form | None
-
-    @property
-    def with_owner(self) -> str:
-        """The name without its form."""
-        return f"{self.owner}/{self.base}" if self.owner else self.base
-
-    @property
-    def holds_original(self) -> bool:
-        """Whether files of the account hold the weights of the model that they are named for.
-
-        They do where the account publishes other people's models alone (CONVERTERS), and where the
-        name is a file's or states a form that others make of a model, as `-AWQ`. A name that states
-        no form, or a container alone (`-GGUF`), is no evidence.
-        """
-        if self.owner.lower() in CONVERTERS:
-            return True
-        form = self.form
-        return form is not None and (form.is_file or not form.is_container)
 
 
 _Reading = Callable[[SplitName, Catalogue], Found]
@@ -347,8 +319,7 @@ def _split_names(name: str) -> Iterator[SplitName]:
     owner, _, rest = name.rpartition("/")
     if not rest.lower().endswith(FILE_ENDINGS):
         yield SplitName(owner=owner, base=rest, form=None)
-    for base, form in splits(rest, owner):
-        yield SplitName(owner=owner, base=base, form=form)
+    yield from splits(rest, owner)
 
 
 def _with_form(match: Match, name: str, catalogue: Catalogue) -> Found:
@@ -544,7 +515,7 @@ def _literal(name: SplitName, catalogue: Catalogue) -> Found:
     """The model of this very name, in an account whose files hold it."""
     if name.owner:
         match = model_named(name.with_owner, catalogue)
-        if match is None and name.holds_original:
+        if match is None and _holds_original(name):
             match = _original(name.base, catalogue)
         return match
     match = None
@@ -552,6 +523,19 @@ def _literal(name: SplitName, catalogue: Catalogue) -> Found:
         # the name of a file is its original's; an alias may mean another model
         match = _original(name.base, catalogue)
     return match or model_named(name.base, catalogue)
+
+
+def _holds_original(name: SplitName) -> bool:
+    """Whether files of an account hold the weights of the model that they are named for.
+
+    They do where the account publishes other people's models alone (CONVERTERS), and where the name
+    is a file's or states a form that others make of a model, as `-AWQ`. A name that states no form,
+    or a container alone (`-GGUF`), is no evidence.
+    """
+    if name.owner.lower() in CONVERTERS:
+        return True
+    form = name.form
+    return form is not None and (form.is_file or not form.is_container)
 
 
 def _original(name: str, catalogue: Catalogue) -> Found:

@@ -120,8 +120,8 @@ class _UnknownName(NamedTuple):
         base = rest
         form = Form()
         for split in splits(rest, owner):
-            base = split[0]
-            form = split[1]
+            base = split.base
+            form = split.form or form
         return cls(typed, whole, owner, rest, base, form)
 
     @property
