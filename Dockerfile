@@ -2,7 +2,7 @@
 #
 #   docker build --tag selfhost .
 #   docker run --rm --memory 8g selfhost check mistral-7b
-#   docker run --rm --volume "$PWD:/work:ro" selfhost check /work/model.gguf
+#   docker run --rm --volume "$PWD:/data:ro" selfhost check /data/model.gguf
 #
 # It needs no network to answer: add `--network none`.
 FROM python:3.13-slim AS build
@@ -19,6 +19,6 @@ RUN pip install --no-cache-dir --no-index /wheels/*.whl \
     && rm -r /wheels \
     && useradd --uid 10001 --create-home selfhost
 USER 10001
-WORKDIR /work
+WORKDIR /data
 ENTRYPOINT ["selfhost"]
 CMD ["--help"]
