@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..core.errors import UsageError
+from ..core.records import shown_path
 from ..machine.profiles import all_profiles
 from ..machine.record import Machine, checked_name
 from ..reports import json
@@ -32,6 +33,7 @@ class MachineOptions(Options):
 def run(words: Sequence[str]) -> int:
     """Show a machine, with the name and the labels that it is to have. The exit code is 0."""
     options = MachineOptions.read("machine", words)
+    _refuse_own_specs(options)
     if options.profiles:
         return _list_profiles(options)
     if options.words:
@@ -52,6 +54,20 @@ def run(words: Sequence[str]) -> int:
     else:
         present(options, machine_document(seen, verbose=options.verbose))
     return 0
+
+
+def _refuse_own_specs(options: MachineOptions) -> None:
+    """Refuse a folder of the user's own specs, which tell nothing of machines. A catalogue that
+    --specs names is in use since the program began.
+    """
+    if options.specs:
+        # only where the option is typed
+        from ..core.catalogues import own_folders
+
+        for path in own_folders(options.specs):
+            message = f"--specs {shown_path(path)}: holds no catalogue"
+            remedy = "name a clone of selfhost, whose specs/ has machines and GPUs"
+            raise UsageError(message, remedy=remedy)
 
 
 def _is_described(options: MachineOptions) -> bool:

@@ -32,7 +32,8 @@ def choose_catalogue(typed: Sequence[str]) -> None:
     """
     own_folders(typed)
     catalogues = [path for path in map(catalogue_at, typed) if path is not None]
-    if catalogues:
+    is_read = shipped_folder.cache_info().currsize > 0
+    if catalogues and not is_read:
         others = [path for path in folders_in_environment() if not catalogue_at(path)]
         os.environ[SPECS_VARIABLE] = os.pathsep.join([catalogues[0], *others])
     refuse_unread([*folders_in_environment(), *typed])

@@ -144,9 +144,16 @@ def test_a_report_names_the_catalogue_that_answered(clone: Path) -> None:
     by_variable = run(clone, *words, in_environment=clone / "specs")
     assert by_option.stdout.endswith(f"{sentence}\n")
     assert by_variable.stdout == by_option.stdout
-    gpu = run(clone, "machine", "--gpu", "example x1", in_environment=clone)
+    gpu = run(clone, "machine", "--gpu", "example x1", "--specs", ".")
     assert "20.0 GiB" in gpu.stdout
     assert sentence in gpu.stdout
+
+
+def test_own_specs_tell_nothing_of_machines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["machine", "--profiles", "--specs", str(tmp_path)]) == 2
+    assert "holds no catalogue" in capsys.readouterr().err
 
 
 def test_the_built_in_catalogue_is_named_by_none(
@@ -257,7 +264,9 @@ def test_a_process_that_has_read_a_catalogue_takes_no_other(clone: Path) -> None
     with pytest.raises(SelfhostError, match=message) as caught:
         can_run(MODEL, machine="aws-g5.xlarge", specs=[clone])
     assert "SELFHOST_SPECS" in str(caught.value.remedy)
+    assert main(["show", MODEL, "--specs", str(clone)]) == 2
     assert open_catalogue([SPECS]).is_shipped(MODEL)
+    assert main(["show", MODEL]) == 0
 
 
 def test_the_catalogue_has_the_format_that_the_program_reads() -> None:
