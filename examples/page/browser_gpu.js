@@ -38,7 +38,7 @@ const WRAPPINGS = [
   [/^Mesa (DRI )?/, ""],
   [/, or similar$/, ""],
   // the interface, and all behind it
-  [/ (Direct3D|OpenGL|Vulkan)\b.*$/, ""],
+  [/ (Direct3D\d*|OpenGL|Vulkan)\b.*$/, ""],
   [/\/PCIe.*$/, ""],
   // trade marks; then numbers of the device, names of the chip and of the driver
   [/\((R|TM)\)/gi, " "],

@@ -68,34 +68,35 @@ async function answer(line, words) {
  * would say too much, and find the rest under "Answer".
  */
 function say(sentence, conclusion = "") {
-  const unseen = document.createElement("span");
-  unseen.className = "unseen";
-  unseen.textContent = conclusion;
-  status.replaceChildren(unseen, " ", sentence);
+  status.replaceChildren(elementWith("span", conclusion, "unseen"), " ", sentence);
 }
 
 /** Show what the program wrote; returns its conclusion. */
 function show({ output, errors }) {
-  const nodes = [];
-  // the answer is a page of its own, in which every name is text and no markup
-  const page = /<body>([^]*)<\/body>/.exec(output);
-  if (page) {
-    nodes.push(...new DOMParser().parseFromString(page[1], "text/html").body.childNodes);
-  } else if (output) {
-    nodes.push(preformatted(output, "text"));
-  }
+  answerPlace.replaceChildren(...answerNodes(output));
   if (errors) {
-    nodes.push(preformatted(errors, "errors"));
+    answerPlace.append(elementWith("pre", errors, "errors"));
   }
-  answerPlace.replaceChildren(...nodes);
-  const heading = answerPlace.querySelector("h1")?.textContent ?? "No answer.";
+  const heading = answerPlace.querySelector("h1")?.textContent ?? "selfhost";
   document.title = `${heading} · selfhost`;
   return heading.replaceAll(/\s+/g, " ").replace(/[^.]$/, "$&.");
 }
 
-function preformatted(text, kind) {
-  const element = document.createElement("pre");
-  element.className = kind;
+/** The elements of an answer, which is a page of its own; in it every name is text and no markup. */
+function answerNodes(output) {
+  const page = /<body>([^]*)<\/body>/.exec(output);
+  if (page) {
+    return [...new DOMParser().parseFromString(page[1], "text/html").body.childNodes];
+  }
+  if (output) {
+    return [elementWith("pre", output)];
+  }
+  return [elementWith("h1", "No answer")];
+}
+
+function elementWith(tag, text, className = "") {
+  const element = document.createElement(tag);
+  element.className = className;
   element.textContent = text;
   return element;
 }
@@ -150,8 +151,14 @@ async function keepForOffline() {
     return;
   }
   isKept = true;
-  await navigator.serviceWorker.register("offline.js");
-  await navigator.serviceWorker.ready;
+  try {
+    // the list of files is looked up anew, too, or a changed page would be seen late
+    await navigator.serviceWorker.register("offline.js", { updateViaCache: "none" });
+    await navigator.serviceWorker.ready;
+  } catch {
+    // where the browser keeps nothing, as in some private windows, the page still answers
+    return;
+  }
   document.getElementById("offline").textContent = "It works without a network now.";
   document.body.dataset.offline = "yes";
 }
