@@ -376,6 +376,16 @@ def test_a_worker_that_falls_silent_is_replaced(context: Any, server: Server) ->
     assert silent not in page.workers
 
 
+def test_without_python_it_says_what_to_do(context: Any, server: Server) -> None:
+    """A worker that never starts is tried twice, and then given up."""
+    page = context.new_page()
+    page.route("**/worker.js", lambda route: route.fulfill(status=404))
+    page.goto(server.address)
+    page.wait_for_selector("body[data-exit-code='70']")
+    assert heading(page) == "No answer"
+    assert "reload the page" in page.inner_text("#answer .errors")
+
+
 def test_an_error_is_the_programs(page: Any) -> None:
     """With what to type instead."""
     page.fill("#model", "mistrl-7b")
@@ -418,6 +428,13 @@ def test_the_fragment_holds_the_question(page: Any) -> None:
     assert page.inner_text("#answer") == answer
     assert page.is_checked("[name=private]")
     assert page.input_value("#purpose") == "documents"
+
+
+def test_the_command_line_is_copied(page: Any) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.click("#copy")
+    page.get_by_text("Copied.").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == FIRST_LINE
 
 
 @pytest.mark.parametrize("how", ["drop", "choose"])
