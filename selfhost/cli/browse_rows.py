@@ -26,7 +26,7 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload, as_typed
 from ..judge.record import MEMORY_CHECKS, Verdict
 from ..machine.record import Machine
 from ..reports.check_text import check_document, otherwise_words
-from ..reports.layout import Blocks, clean, error_text
+from ..reports.layout import Blocks, error_text
 from ..reports.list_text import summary_words
 from ..reports.words import Asked, pace_title
 from .asked import options_to_repeat, workload_of
@@ -105,15 +105,21 @@ class Question:
         """The context that was stated, or else is judged."""
         return self.workload.context_tokens or DEFAULT_CONTEXT_TOKENS
 
-    def next_context(self, step: int) -> int | None:
-        """The next larger context of `CONTEXTS` for step 1, the next smaller for -1; None where
-        there is none.
+    def with_next_context(self, step: int) -> Question | None:
+        """The question with the next larger context of `CONTEXTS` for step 1, the next smaller for
+        -1; None where there is none.
         """
         if step > 0:
             larger = [tokens for tokens in CONTEXTS if tokens > self.context_tokens]
-            return min(larger, default=None)
-        smaller = [tokens for tokens in CONTEXTS if tokens < self.context_tokens]
-        return max(smaller, default=None)
+            tokens = min(larger, default=None)
+        else:
+            smaller = [tokens for tokens in CONTEXTS if tokens < self.context_tokens]
+            tokens = max(smaller, default=None)
+        if tokens is None:
+            return None
+        is_default = tokens == DEFAULT_CONTEXT_TOKENS and self.workload.purpose is None
+        # what is not stated may be less: a model that was trained for less takes less
+        return self.changed({"context_tokens": None if is_default else tokens})
 
 
 class Setting(Record):
@@ -357,5 +363,4 @@ def _summary(question: Question, judged: Sequence[Verdict], ruled_out: int) -> s
 
 def sentence(error: SelfhostError) -> str:
     """What is wrong and what to do, as the command line says it, in one line."""
-    lines = clean(error_text(as_typed(error))).splitlines()
-    return one_line("\n".join(lines))
+    return one_line(error_text(as_typed(error)).rstrip("\n"))

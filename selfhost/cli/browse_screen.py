@@ -300,10 +300,15 @@ class Browser(App[Exception | None]):
     ) -> None:
         """Ask another question, unless it makes no sense."""
         try:
-            self.question = self.question.changed(stated, machine)
+            question = self.question.changed(stated, machine)
         except SelfhostError as error:
             self.notify(sentence(error), severity="warning", markup=False)
             return
+        self._take(question)
+
+    def _take(self, question: Question) -> None:
+        """Judge what another question asks, and show it."""
+        self.question = question
         self._write_settings()
         self._judge()
         self.answer = None
@@ -443,11 +448,11 @@ class Browser(App[Exception | None]):
 
     def action_step_context(self, step: int) -> None:
         """Ask about the next longer or shorter context."""
-        tokens = self.question.next_context(step)
-        if tokens is None:
+        question = self.question.with_next_context(step)
+        if question is None:
             self.notify("there is no such context to step to; --context takes any")
-            return
-        self._ask({"context_tokens": tokens})
+        else:
+            self._take(question)
 
     def action_ask_machine(self) -> None:
         """Ask about another machine."""
