@@ -12,7 +12,7 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from time import monotonic
 
-from ..advice.listing import Lister, Place, Ranking, count_rows, words_typed
+from ..advice.listing import Place, Ranking, count_rows, words_typed
 from ..advice.understood import understand
 from ..advice.verdicts import check_with
 from ..catalogue.index import Catalogue, open_catalogue
@@ -31,10 +31,15 @@ from ..reports.list_text import summary_words
 from ..reports.words import Asked, pace_title
 from .asked import options_to_repeat, workload_of
 from .list import ListOptions, chosen_ids, lister_of, selected, sorted_by
+from .options import options_of
 
 # rows appear so soon, and are drawn anew no more often: an eye sees both as at once
 _SECONDS_BEFORE_FIRST = 0.15
 _SECONDS_BETWEEN = 0.4
+# values of options, by their attributes
+Stated = Mapping[str, object]
+# what each choice states
+Choices = Mapping[str, Stated]
 # the contexts that one key steps through, in tokens
 CONTEXTS = (4096, 8192, 16_384, 32_768, 65_536, 131_072, 262_144)
 # the types that people download most; --quant takes every type
@@ -82,9 +87,7 @@ class Question:
         self.machine = machine
         self.workload: Workload = workload_of(options)
 
-    def changed(
-        self, stated: Mapping[str, object], machine: Machine | None = None
-    ) -> Question:
+    def changed(self, stated: Stated, machine: Machine | None = None) -> Question:
         """The question with other values of options, by their attributes. Raises as `Question`."""
         options = copy.copy(self.options)
         for name, value in stated.items():
@@ -127,8 +130,8 @@ class Setting(Record):
 
     key: str
     title: str
-    # by what the screen calls a choice: the values of options that it states
-    choices: Mapping[str, Mapping[str, object]]
+    # by what the screen calls a choice
+    choices: Choices
 
     def chosen(self, options: BrowseOptions) -> str:
         """What the screen calls the choice that the options state; the value itself where they
@@ -154,51 +157,50 @@ def _value(options: BrowseOptions, field: str) -> object:
 
 def settings(catalogue: Catalogue) -> tuple[Setting, ...]:
     """What can be changed, in the order of the screen."""
-    sorts = ("best", "speed", "memory", "released", "download", "parameters", "name")
-    kinds: dict[str, Mapping[str, object]] = {"any": {"use": None, "modality": None}}
-    for modality in MODALITIES:
-        kinds[modality] = {"use": None, "modality": modality}
-    for use in USES:
-        kinds[f"for {use}"] = {"use": use, "modality": None}
-    terms: Mapping[str, Mapping[str, object]] = {
-        "any": {"commercial": False, "modify": False, "auditable": False},
-        "commercial": {"commercial": True, "modify": False, "auditable": False},
-        "commercial, to modify": {
-            "commercial": True,
-            "modify": True,
-            "auditable": False,
-        },
-        "auditable": {"commercial": False, "modify": False, "auditable": True},
-    }
+    (sort,) = (option for option in options_of("browse") if option.flag == "--sort")
+    sorts = {name: {"sort": name} for name in sort.choices}
+    shown = {"what runs": {"all": False}, "all": {"all": True}}
+    purposes = _any_or("purpose", WORKLOAD_PURPOSES)
+    types = _any_or("quantization", _USUAL_TYPES)
+    runtimes = _any_or("runtime", catalogue.runtime_ids())
     return (
-        Setting(
-            key="s", title="sort", choices={name: {"sort": name} for name in sorts}
-        ),
-        Setting(
-            key="f",
-            title="show",
-            choices={"what runs": {"all": False}, "all": {"all": True}},
-        ),
-        Setting(key="u", title="use", choices=kinds),
-        Setting(
-            key="p", title="purpose", choices=_any_or("purpose", WORKLOAD_PURPOSES)
-        ),
-        Setting(key="t", title="type", choices=_any_or("quantization", _USUAL_TYPES)),
-        Setting(key="l", title="license", choices=terms),
-        Setting(
-            key="r",
-            title="runtime",
-            choices=_any_or("runtime", catalogue.runtime_ids()),
-        ),
+        Setting(key="s", title="sort", choices=sorts),
+        Setting(key="f", title="show", choices=shown),
+        Setting(key="u", title="use", choices=_uses()),
+        Setting(key="p", title="purpose", choices=purposes),
+        Setting(key="t", title="type", choices=types),
+        Setting(key="l", title="license", choices=_terms()),
+        Setting(key="r", title="runtime", choices=runtimes),
     )
 
 
-def _any_or(field: str, values: Sequence[str]) -> dict[str, Mapping[str, object]]:
+def _any_or(field: str, values: Sequence[str]) -> Choices:
     """The choices of one field: "any", which states nothing, and each of the values."""
-    choices: dict[str, Mapping[str, object]] = {"any": {field: None}}
+    choices: dict[str, Stated] = {"any": {field: None}}
     for value in values:
         choices[value] = {field: value}
     return choices
+
+
+def _uses() -> Choices:
+    """Kinds of models, and what models are made for."""
+    choices: dict[str, Stated] = {"any": {"use": None, "modality": None}}
+    for modality in MODALITIES:
+        choices[modality] = {"use": None, "modality": modality}
+    for use in USES:
+        choices[f"for {use}"] = {"use": use, "modality": None}
+    return choices
+
+
+def _terms() -> Choices:
+    """What the license must allow, or must be open besides the weights."""
+    free: Stated = {"commercial": False, "modify": False, "auditable": False}
+    return {
+        "any": free,
+        "commercial": {**free, "commercial": True},
+        "commercial, to modify": {**free, "commercial": True, "modify": True},
+        "auditable": {**free, "auditable": True},
+    }
 
 
 # ---------------------------------------------------------------- what is judged
@@ -211,8 +213,6 @@ class Shown(Record):
     # `tokens/s`, or `pace` where each figure says its own unit
     pace_title: str
     summary: str
-    # every model that passes the filters is judged
-    is_done: bool
 
 
 class Rows:
@@ -223,69 +223,24 @@ class Rows:
     def __init__(self, question: Question) -> None:
         self.question = question
         self.catalogue: Catalogue = open_catalogue(question.options.specs)
-        self._judged: dict[str, Verdict] = {}
-        self._refused: dict[str, WorkloadError] = {}
-        # of a faulty spec
-        self._unreadable: set[str] = set()
+        # by id; None: the spec of the model is faulty
+        self._judged: dict[str, Verdict | WorkloadError | None] = {}
 
     def in_parts(self, question: Question, typed: str) -> Iterator[Shown]:
         """Yield the rows that are judged already, then again and again with those judged since;
         the last time all. `typed` are the words of the filter.
         """
-        options = copy.copy(question.options)
-        options.words = words_typed(typed.split(), self.catalogue)
-        lister = lister_of(options, self.catalogue, question.workload, question.machine)
-        order = _Order(options, lister)
-        ids = chosen_ids(options, self.catalogue)
-        if ids is None:
-            ids = list(self.catalogue.ids())
-        ruled_out = lister.ruled_out()
-        wanted = [id for id in ids if id not in ruled_out]
-        left = [id for id in wanted if not self._knows(id)]
-        if len(left) < len(wanted):
-            yield self._shown(question, order, wanted, len(ids) - len(wanted))
+        view = _View(question, typed, self.catalogue)
+        left = [id for id in view.ids if id not in self._judged]
+        if len(left) < len(view.ids):
+            yield view.shown(self._judged)
         show_at = monotonic() + _SECONDS_BEFORE_FIRST
-        for id, judged in lister.one_by_one(left):
-            if isinstance(judged, Verdict):
-                self._judged[id] = judged
-            elif judged is None:
-                self._unreadable.add(id)
-            else:
-                self._refused[id] = judged
+        for id, judged in view.lister.one_by_one(left):
+            self._judged[id] = judged
             if monotonic() >= show_at:
-                yield self._shown(question, order, wanted, len(ids) - len(wanted))
+                yield view.shown(self._judged)
                 show_at = monotonic() + _SECONDS_BETWEEN
-        yield self._shown(question, order, wanted, len(ids) - len(wanted))
-
-    def _knows(self, id: str) -> bool:
-        """Whether the model is judged already, or known to be none that can be."""
-        return id in self._judged or id in self._refused or id in self._unreadable
-
-    def _shown(
-        self, question: Question, order: _Order, wanted: Sequence[str], ruled_out: int
-    ) -> Shown:
-        """What is to show of the models whose ids are wanted."""
-        judged: list[Verdict] = []
-        done = 0
-        for id in wanted:
-            done += self._knows(id)
-            if id in self._judged:
-                judged.append(self._judged[id])
-        is_done = done == len(wanted)
-        rows = order.rows(judged)
-        if not is_done:
-            running = sum(row.can_run for row in judged)
-            summary = f"Judged {done:,} of {len(wanted):,} models: {running:,} run."
-        elif judged or not self._refused:
-            summary = _summary(question, judged, ruled_out)
-            if not rows and judged:
-                summary += " Press f to see all."
-        else:
-            summary = sentence(self._refused[min(self._refused)])
-        title = pace_title(row.speed for row in rows)
-        return Shown(
-            rows=tuple(rows), pace_title=title, summary=summary, is_done=is_done
-        )
+        yield view.shown(self._judged)
 
     def blocks(self, question: Question, verdict: Verdict) -> Blocks:
         """What `selfhost check` shows of that verdict."""
@@ -306,6 +261,84 @@ class Rows:
         return verdict.replace(first_notes=notes)
 
 
+class _View:
+    """What a question shows of the models: those that pass its filters, in its order."""
+
+    def __init__(self, question: Question, typed: str, catalogue: Catalogue) -> None:
+        options = copy.copy(question.options)
+        options.words = words_typed(typed.split(), catalogue)
+        ids = chosen_ids(options, catalogue)
+        if ids is None:
+            ids = list(catalogue.ids())
+        self.lister = lister_of(options, catalogue, question.workload, question.machine)
+        ruled_out = self.lister.ruled_out()
+        self.ids = [id for id in ids if id not in ruled_out]
+        self._ruled_out = len(ids) - len(self.ids)
+        self._question = question
+        self._options = options
+        # by id; to work one out takes longer than to sort all
+        self._places: dict[str, Place] = {}
+
+    def shown(self, known: Mapping[str, Verdict | WorkloadError | None]) -> Shown:
+        """The rows of the models that are judged by now, and what to say of them."""
+        verdicts: list[Verdict] = []
+        refused: list[WorkloadError] = []
+        left = 0
+        for id in self.ids:
+            judged = known.get(id)
+            if isinstance(judged, Verdict):
+                verdicts.append(judged)
+            elif isinstance(judged, WorkloadError):
+                refused.append(judged)
+            elif id not in known:
+                left += 1
+        rows = self._rows(verdicts)
+        if left:
+            summary = self._progress(verdicts, left)
+        elif refused and not verdicts:
+            summary = sentence(refused[0])
+        else:
+            summary = self._summary(verdicts)
+        if verdicts and not (rows or left):
+            summary += " Press f to see all."
+        title = pace_title(row.speed for row in rows)
+        return Shown(rows=tuple(rows), pace_title=title, summary=summary)
+
+    def _rows(self, judged: Sequence[Verdict]) -> list[Verdict]:
+        """The rows to show, in their order."""
+        rows: list[Verdict] = []
+        for row in selected(judged, self._options):
+            if row.can_run or not self._options.shows_only_running:
+                rows.append(row)
+        rows.sort(key=self._place)
+        return sorted_by(rows, self._options.sort, self.lister)
+
+    def _place(self, row: Verdict) -> Place:
+        place = self._places.get(row.model.id)
+        if place is None:
+            place = self.lister.key(row)
+            self._places[row.model.id] = place
+        return place
+
+    def _progress(self, judged: Sequence[Verdict], left: int) -> str:
+        """How many are judged, of which some have no verdict."""
+        done = len(self.ids) - left
+        running = sum(row.can_run for row in judged)
+        return f"Judged {done:,} of {len(self.ids):,} models: {running:,} run."
+
+    def _summary(self, judged: Sequence[Verdict]) -> str:
+        """What `list` says above its table."""
+        if not judged:
+            return "No model matches."
+        ranking = Ranking(
+            machine=self._question.machine,
+            models=tuple(judged),
+            counts=count_rows(judged),
+            ruled_out=self._ruled_out,
+        )
+        return summary_words(ranking, self._question.workload)
+
+
 def may_fit(row: Verdict) -> bool:
     """Whether the model fails on memory alone, so that it may fit in another type or context."""
     return bool(row.failed) and set(row.failed) <= set(MEMORY_CHECKS)
@@ -321,44 +354,6 @@ def condition_words(verdict: Verdict) -> str:
         if other.id == verdict.model.id:
             return f"fits as {otherwise_words(other, verdict)}"
     return ""
-
-
-class _Order:
-    """Which of the judged models are shown, and in which order. Places are worked out once."""
-
-    def __init__(self, options: BrowseOptions, lister: Lister) -> None:
-        self._options = options
-        self._lister = lister
-        self._places: dict[str, Place] = {}
-
-    def rows(self, judged: Sequence[Verdict]) -> list[Verdict]:
-        """The rows to show."""
-        rows: list[Verdict] = []
-        for row in selected(judged, self._options):
-            if row.can_run or not self._options.shows_only_running:
-                rows.append(row)
-        rows.sort(key=self._place)
-        return sorted_by(rows, self._options.sort, self._lister)
-
-    def _place(self, row: Verdict) -> Place:
-        place = self._places.get(row.model.id)
-        if place is None:
-            place = self._lister.key(row)
-            self._places[row.model.id] = place
-        return place
-
-
-def _summary(question: Question, judged: Sequence[Verdict], ruled_out: int) -> str:
-    """What `list` says above its table."""
-    ranking = Ranking(
-        machine=question.machine,
-        models=tuple(judged),
-        counts=count_rows(judged),
-        ruled_out=ruled_out,
-    )
-    if not judged:
-        return "No model matches."
-    return summary_words(ranking, question.workload)
 
 
 def sentence(error: SelfhostError) -> str:

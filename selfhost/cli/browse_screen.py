@@ -8,7 +8,7 @@ made needless is cancelled, and ends after the model that it judges.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import ClassVar
 
 from rich.console import Console
@@ -40,6 +40,7 @@ from .browse_rows import (
     Rows,
     Setting,
     Shown,
+    Stated,
     condition_words,
     may_fit,
     sentence,
@@ -295,9 +296,7 @@ class Browser(App[Exception | None]):
         self.table.show_rows((), "")
         self._write_summary()
 
-    def _ask(
-        self, stated: Mapping[str, object], machine: Machine | None = None
-    ) -> None:
+    def _ask(self, stated: Stated, machine: Machine | None = None) -> None:
         """Ask another question, unless it makes no sense."""
         try:
             question = self.question.changed(stated, machine)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from selfhost.cli.browse_screen import Browser
 
 _SECONDS_BETWEEN_LOOKS = 0.01
+_MOST_SECONDS = 300
 _TEXT = re.compile(
     r'<text[^>]* x="([\d.]+)"[^>]* clip-path="[^"]*-line-(\d+)\)">([^<]*)</text>'
 )
@@ -114,7 +115,11 @@ def visit(
     app = Browser(options, one_machine(options))
 
     async def go() -> None:
-        async with _started(app, columns, lines) as started:
+        # a screen that never comes to rest is told as a fault
+        async with (
+            asyncio.timeout(_MOST_SECONDS),
+            _started(app, columns, lines) as started,
+        ):
             if waits:
                 await started.rest()
             await do(started)
