@@ -119,7 +119,7 @@ class Browser(App[Exception | None]):
         Binding("c", "copy_command", "copy command"),
         Binding("C", "copy_lines", show=False),
         Binding("v", "show_figures", show=False),
-        Binding("escape", "back", show=False),
+        Binding("escape", "leave", show=False),
         Binding("question_mark", "show_help", "help", key_display="?"),
         Binding("q", "quit", "quit"),
         Binding("ctrl+c", "quit", show=False, priority=True),
@@ -417,7 +417,7 @@ class Browser(App[Exception | None]):
         if event.input.id == "filter":
             self.table.focus()
 
-    def action_back(self) -> None:
+    def action_leave(self) -> None:
         """Go back to the table; there, take the filter away."""
         if self.table.has_focus:
             self.query_one("#filter", Input).value = ""
