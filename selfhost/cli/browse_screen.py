@@ -22,7 +22,7 @@ from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
-from textual.worker import Worker, get_current_worker
+from textual.worker import get_current_worker
 
 from ..core import units
 from ..core.errors import SelfhostError
@@ -171,7 +171,8 @@ class Browser(App[Exception | None]):
         self._summary = ""
         # by id: what a model that does not run as asked fits as; empty of one that never does
         self._conditions: dict[str, str] = {}
-        self._judging: Worker[None] | None = None
+        # what a thread answers now: the question, the id of the model, the width of the text
+        self._asked_about: tuple[Question, str, int] | None = None
         self._letter_timer: Timer | None = None
         self._move_timer: Timer | None = None
 
@@ -260,9 +261,9 @@ class Browser(App[Exception | None]):
                     return
                 self.post_message(self.NewRows(question, shown))
 
-        self._judging = self._in_thread(judge, "rows")
+        self._in_thread(judge, "rows")
 
-    def _in_thread(self, work: Callable[[], None], group: str) -> Worker[None]:
+    def _in_thread(self, work: Callable[[], None], group: str) -> None:
         """Do the work in a thread, in place of other work of the group. A question that makes no
         sense is told, and a bug ends the screen.
         """
@@ -274,7 +275,7 @@ class Browser(App[Exception | None]):
                 if not get_current_worker().is_cancelled:
                     self.post_message(self.Refused(error))
 
-        return self.run_worker(told, group=group, thread=True, exclusive=True)
+        self.run_worker(told, group=group, thread=True, exclusive=True)
 
     def on_browser_new_rows(self, message: NewRows) -> None:
         """Show rows, unless the question has changed since."""
@@ -293,7 +294,6 @@ class Browser(App[Exception | None]):
             self.exit(message.error)
             return
         self._summary = sentence(message.error)
-        self.table.show_rows((), "")
         self._write_summary()
 
     def _ask(self, stated: Stated, machine: Machine | None = None) -> None:
@@ -323,7 +323,7 @@ class Browser(App[Exception | None]):
         self._move_timer = self.set_timer(_SECONDS_AFTER_MOVE, self._ask_for_answer)
 
     def _ask_for_answer(self) -> None:
-        """Ask in a thread what `check` says of the model at the cursor."""
+        """Ask in a thread what `check` says of the model at the cursor, unless one does already."""
         self._move_timer = None
         id = self.table.current_id
         if id is None:
@@ -332,6 +332,9 @@ class Browser(App[Exception | None]):
             return
         question, rows = self.question, self.rows
         width = self._answer_width()
+        if self._asked_about == (question, id, width):
+            return
+        self._asked_about = (question, id, width)
 
         def ask() -> None:
             verdict = rows.verdict(question, id)
@@ -352,6 +355,7 @@ class Browser(App[Exception | None]):
     def on_browser_answered(self, message: Answered) -> None:
         """Show an answer, unless the question or the cursor has moved on."""
         answer = message.answer
+        self._asked_about = None
         is_asked = message.question is self.question
         if is_asked and answer.id == self.table.current_id:
             self.answer = answer
