@@ -247,6 +247,12 @@ class Architecture(Sized):
         return self.vocabulary_gguf or self.published_tokens
 
     @property
+    def narrow_types(self) -> tuple[str, ...]:
+        """The types of matrices and of experts, where their type is not that of the rest."""
+        types = (self.matrix_dtype, self.expert_dtype)
+        return tuple(type for type in types if type is not None)
+
+    @property
     def most_heads(self) -> int:
         """Heads of the layers that have most of them; 0 where no layer attends."""
         return max((group.heads for group in self.attention), default=0)
