@@ -459,7 +459,7 @@ def _by_tensors(case: Case) -> Term:
     if case.spec.quantized is None:
         block = int(predicting * _bits(model.matrix_dtype or model.dtype) / 8)
     extra = 0
-    if not (model.matrix_dtype or model.expert_dtype):
+    if not model.narrow_types:
         extra_parameters = parameters.extra_in_files or 0
         extra = int(extra_parameters * _bits(model.dtype) / 8)
     unloaded = block + extra

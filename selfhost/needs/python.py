@@ -237,17 +237,11 @@ def _as_mapped(case: Case, weights: Term) -> _Mapped:
     return _Mapped(weights=weights)
 
 
-def _narrow_types(case: Case) -> set[str]:
-    """The types of the published matrices that are narrower than the others."""
-    types = (case.model.matrix_dtype, case.model.expert_dtype)
-    return {type for type in types if type is not None}
-
-
 def _has_no_kernel(case: Case) -> bool:
     """Whether the published weights are in types that the runtime may have to widen."""
     if not case.is_own or not case.spec.parameters.total:
         return False
-    types = _narrow_types(case)
+    types = set(case.model.narrow_types)
     account = case.runtime.account
     may_be_widened = {*account.widened, *account.widened_always}
     return bool(types) and types <= may_be_widened
@@ -260,7 +254,7 @@ def _widened(case: Case, weights: Term) -> _Mapped:
     size = 2 * parameters
     most = int(size * 1.01)
     line = f"{parameters:,} parameters × 2 bytes, because it has no kernel for {case.quantization}"
-    always = _narrow_types(case) <= set(account.widened_always)
+    always = set(case.model.narrow_types) <= set(account.widened_always)
     if case.device is not None and not always:
         both = weights.replace(
             high_bytes=max(weights.high_bytes, most),

@@ -368,7 +368,7 @@ def devices_of(architecture: Architecture, quantization: str) -> tuple[int, ...]
         architecture = architecture.packed_with(scheme.method)
         if scheme.method in ("awq", "gptq", "w4a16"):
             step = scheme.group or 1
-    if "float8_e4m3_128x128" in (architecture.matrix_dtype, architecture.expert_dtype):
+    if "float8_e4m3_128x128" in architecture.narrow_types:
         step = 128
     divided: list[float] = [group.heads for group in architecture.attention]
     for feed in architecture.feed_forward:

@@ -256,7 +256,7 @@ def _why_not_by_model(case: Case) -> _Refusal | None:
         return _refused("no_tensors")
     if case.row.rewrites or why_cache_not_known(model, case.runtime) is not None:
         return _refused("row", row=model.row)
-    if "nvfp4" in (model.matrix_dtype, model.expert_dtype):
+    if "nvfp4" in model.narrow_types:
         return _refused("nvfp4")
     no_encoders = why_no_encoders(spec)
     if no_encoders is not None:
@@ -275,19 +275,25 @@ def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
     """Why transformers does not train these weights by that method, and what to do instead; None
     where it does, or may: of a publisher's own narrow weights others publish 16-bit copies.
     """
-    model = spec.architecture
+    refusal = None
     stored = ""
-    if model is not None:
-        stored = model.matrix_dtype or model.expert_dtype or ""
-    is_of_mlx = spec.quantized is not None and spec.quantized.format == "mlx"
-    is_here = spec.quantized is not None or not spec.origin.endswith(".toml")
-    if is_of_mlx or stored.startswith(_RULES.packed):
+    if spec.architecture is not None and spec.architecture.narrow_types:
+        stored = spec.architecture.narrow_types[0]
+    if _is_of_mlx(spec) or stored.startswith(_RULES.packed):
         refusal = _refused("quantized")
-    elif method == "qlora" and stored and is_here and stored != "nvfp4":
+    elif method == "qlora" and stored not in ("", "nvfp4") and _is_here(spec):
         refusal = _refused("narrow", stored=stored)
-    else:
-        return None
-    return refusal.why, refusal.remedy
+    return None if refusal is None else (refusal.why, refusal.remedy)
+
+
+def _is_of_mlx(spec: ModelSpec) -> bool:
+    """Whether the weights were quantized for MLX."""
+    return spec.quantized is not None and spec.quantized.format == "mlx"
+
+
+def _is_here(spec: ModelSpec) -> bool:
+    """Whether the spec was read of files that are here, not of a file of specs."""
+    return spec.quantized is not None or not spec.origin.endswith(".toml")
 
 
 # ------------------------------------------------------------------ the model states
@@ -400,7 +406,7 @@ def _frozen_as_loaded(training: Training, download: int | None) -> _Frozen:
     size = width * training.parameters
     least = size
     most = size
-    if (model.expert_dtype or model.matrix_dtype) and download is not None:
+    if model.narrow_types and download is not None:
         # FP8Linear of transformers passes gradients to what stands on it
         least = min(least, download)
     elif model.dtype is None:

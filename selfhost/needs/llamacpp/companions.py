@@ -69,19 +69,16 @@ class Projector(Record):
 
 def with_projector(case: Case, files: Term) -> Projector:
     """The files of a model that may see or hear, and the memory of its encoder."""
-    spec = case.spec
-    is_unstated = "parameters.encoders" in spec.unknown
-    may_see = spec.modality == "vision" or is_unstated
-    if case.text_alone or not (case.encoders or may_see):
+    if case.text_alone:
         return Projector(files=files)
-    no_encoders = why_no_encoders(spec)
+    no_encoders = why_no_encoders(case.spec)
     if no_encoders is not None:
         why = f"{no_encoders}; the file beside it has {units.decimal(files.bytes)}"
         memory = unread(why, ENCODER_REMEDY, "memory.projector")
         return Projector(
             files=None, unknown=(memory, memory.replace(fact="download_bytes"))
         )
-    if spec.architecture is None or not case.encoders or spec.modality == "speech":
+    if not _has_projector(case):
         return Projector(files=files)
     file = _projector_file(case)
     encoder = (file, _picture(case))
@@ -90,6 +87,13 @@ def with_projector(case: Case, files: Term) -> Projector:
     how = How.ASSUMED if files.how is How.ASSUMED else How.COMPUTED
     together = with_files(files, file, "the projector").replace(how=how)
     return Projector(files=together, terms=encoder)
+
+
+def _has_projector(case: Case) -> bool:
+    """Whether a file of its own holds an encoder."""
+    if case.spec.architecture is None or case.spec.modality == "speech":
+        return False
+    return case.encoders > 0
 
 
 def _stays_in_ram(case: Case) -> bool:
@@ -311,7 +315,7 @@ def _weights_of_block(architecture: Architecture, parameters: int, source: str) 
     size = 2 * parameters
     low = size
     line = f"{parameters:,} parameters × 2 bytes"
-    if architecture.matrix_dtype is not None or architecture.expert_dtype is not None:
+    if architecture.narrow_types:
         low = parameters // 2
         line += "; less where the block is stored in the model's narrow type"
     return term("mtp_weights", size, How.COMPUTED, source, line, low=low)
