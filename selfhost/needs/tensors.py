@@ -402,7 +402,7 @@ def _side_length(expression: str, sizes: Sizes) -> int:
     return total
 
 
-def _sizes_of(record: Record | None) -> Sizes:
+def sizes_of(record: Record | None) -> Sizes:
     """The fields of a record, 0 for those that it does not state."""
     if record is None:
         return {}
@@ -433,8 +433,8 @@ class _TensorList:
         self.width = model.embedding_length
         self.groups: list[TensorGroup] = []
         sizes: Sizes = {
-            **_sizes_of(model),
-            **_sizes_of(self.row),
+            **sizes_of(model),
+            **sizes_of(self.row),
             **self.row.flags,
             "embeds": self.row.embeds,
             "rewrites": self.row.rewrites,
@@ -513,7 +513,7 @@ class _TensorList:
         self, name: str, layers: Places, part: Record | None = None, **others: Any
     ) -> None:
         """Add the tensors of a part, named as in tensors.toml. `others`: sizes of no record."""
-        part_sizes = _sizes_of(part) | others
+        part_sizes = sizes_of(part) | others
         sizes = self.sizes | part_sizes | _truths_of(part_sizes)
         for rule in _rules_of(name):
             if rule.applies(sizes):
@@ -885,7 +885,7 @@ def state_of(recurrent: Recurrent, architecture: Architecture) -> State:
     """What a recurrence keeps: `[states]` of tensors.toml has, for each kind of layer, how many
     numbers a convolution remembers and how many the memory has.
     """
-    sizes = _sizes_of(recurrent)
+    sizes = sizes_of(recurrent)
     sizes["width"] = architecture.embedding_length
     # inputs that a convolution remembers
     sizes["taps"] = max(0, (recurrent.convolution or 1) - 1)

@@ -220,7 +220,7 @@ def own_block_terms(case: Case, compute: Term) -> list[Term]:
     """What the model's own block, or the draft that its publisher made, takes beside the model and
     its compute buffer; nothing where the model does not draft with it.
     """
-    if not case.companions.own_block:
+    if not case.companions.own_block or why_no_own_block(case.spec) is not None:
         return []
     if case.spec.draft is not None:
         return _published_draft(case, case.spec.draft, compute)
@@ -297,7 +297,7 @@ def block_of_checkpoint(case: Case) -> list[Term]:
         return [share_by_device(weights, devices, 1 / devices)]
     parameters = case.spec.parameters.mtp
     architecture = case.spec.architecture
-    if architecture is None or not parameters or not architecture.mtp_layers:
+    if architecture is None or not parameters or why_no_own_block(case.spec):
         return []
     source = case.runtime.sources.get("companions", case.runtime.name)
     weights = _weights_of_block(architecture, parameters, source)

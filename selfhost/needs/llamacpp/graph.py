@@ -149,13 +149,9 @@ def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
     if not model.recurrent:
         return True
     # here, for most models have no recurrent layers
-    from .recurrent import RECURRENCES
+    from .recurrent import is_buildable
 
-    # a convolution of one input remembers none
-    return all(
-        group.kind in RECURRENCES and group.convolution != 1
-        for group in model.recurrent
-    )
+    return all(is_buildable(group) for group in model.recurrent)
 
 
 def _value_row_length(heads: Attention) -> int:

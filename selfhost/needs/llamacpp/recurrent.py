@@ -13,6 +13,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from ...catalogue.architecture import Recurrent
+from ..tensors import sizes_of
 from .allocator import Node, Sides, fresh
 
 if TYPE_CHECKING:
@@ -20,22 +21,26 @@ if TYPE_CHECKING:
 
 
 class Recurrence:
-    """One recurrent layer while its graph is built; each kind of layer is a subclass. A size that
-    layers of the kind do not have is 0.
+    """One recurrent layer while its graph is built. Each kind of layer is a subclass; `needed` are
+    the sizes that its graph has.
     """
 
+    needed: tuple[str, ...] = ()
+
     def __init__(self, graph: Graph, group: Recurrent) -> None:
+        sizes = sizes_of(group)
         self.graph = graph
         self.by_sequence = graph.by_sequence
         self.state = graph.state_of(group)
-        self.remembered = (group.convolution or 1) - 1
-        self.heads = group.heads or 1
-        self.inner_length = group.inner_numbers
-        self.state_length = group.state_length or 0
-        self.rank = group.time_step_rank or 0
-        self.groups = group.groups or 0
-        self.key_heads = group.key_heads or 1
-        self.key_length = group.key_length or 0
+        self.remembered: int = sizes["convolution"] - 1
+        self.heads: int = sizes["heads"]
+        self.inner_length: int = sizes["inner_length"]
+        self.state_length: int = sizes["state_length"]
+        self.rank: int = sizes["time_step_rank"]
+        self.groups: int = sizes["groups"]
+        self.key_heads: int = sizes["key_heads"]
+        self.key_length: int = sizes["key_length"]
+        self.value_length: int = sizes["value_length"]
         self.has_norm = group.norm is not False
 
     def computed(self, normed: Node) -> Node:
@@ -80,6 +85,8 @@ class Recurrence:
 class _Mamba(Recurrence):
     """A selective state space (Mamba, arXiv:2312.00752; build_mamba_layer)."""
 
+    needed = ("inner_length", "state_length", "time_step_rank")
+
     def computed(self, normed: Node) -> Node:
         graph = self.graph
         length = self.inner_length
@@ -110,6 +117,8 @@ class _Mamba(Recurrence):
 
 class _Mamba2(Recurrence):
     """A state space with one decay a head (Mamba 2, arXiv:2405.21060; build_mamba2_layer)."""
+
+    needed = ("heads", "inner_length", "state_length", "groups")
 
     def computed(self, normed: Node) -> Node:
         graph = self.graph
@@ -154,9 +163,11 @@ class _DeltaNet(Recurrence):
     build_layer_attn_linear of src/models/qwen3next.cpp and its like).
     """
 
+    needed = ("heads", "key_heads", "key_length", "value_length")
+
     def computed(self, normed: Node) -> Node:
-        length = self.inner_length
-        inner = length // self.heads, self.heads, *self.by_sequence
+        length = self.heads * self.value_length
+        inner = self.value_length, self.heads, *self.by_sequence
         channels = length + 2 * self.key_heads * self.key_length
         mixed = normed.product(channels).view()
         # how much each head learns of a token, and how much it forgets
@@ -202,3 +213,14 @@ RECURRENCES: Mapping[str, type[Recurrence]] = {
     "delta": _DeltaNet,
     "convolution": _ShortConvolution,
 }
+
+
+def is_buildable(group: Recurrent) -> bool:
+    """Whether layers of that kind are built here, and all sizes of their graph are stated. A
+    convolution of one input remembers none.
+    """
+    recurrence = RECURRENCES.get(group.kind)
+    if recurrence is None or group.convolution in (None, 1):
+        return False
+    sizes = sizes_of(group)
+    return all(sizes[name] for name in recurrence.needed)
