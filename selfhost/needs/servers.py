@@ -479,7 +479,7 @@ def _padding_bytes(case: Case, step: int) -> int:
     (layers/quantization/mxfp4.py; its logs of both gpt-oss models).
     """
     model = case.model
-    if not (model.expert_dtype or "").startswith("mxfp4"):
+    if not model.has_experts or not str(model.expert_dtype).startswith("mxfp4"):
         return 0
     experts = 0.0
     for tensor in typed_tensors(model):
