@@ -9,12 +9,11 @@ quantized. The constants are in specs/common/memory.toml; triples are least, lik
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..catalogue.runtime_parts import ComponentFile, ModelParts
 from ..catalogue.spec import StatedNeeds
-from ..core.records import Record, Stated, Unread
+from ..core.records import Stated, Unread
 from ..core.tables import shipped_record
 from ..core.units import plural
 from .case import Case, components_type, overhead, published_size, without_files
@@ -168,10 +167,20 @@ def _mapped_bytes(case: Case) -> int:
     Components are converted one after the other. The pages of the largest one's file lie beside
     all copies until it is done, and may go.
     """
-    stored = case.spec.components_dtype or "float32"
-    if case.quantization == stored:
+    if not _is_converted(case):
         return 0
-    return int(max(case.spec.components.values()) * DTYPES[stored] / 8)
+    largest = max(case.spec.components.values())
+    return int(largest * DTYPES[_stored_type(case)] / 8)
+
+
+def _is_converted(case: Case) -> bool:
+    """Whether the weights in memory are made of files in another type."""
+    return case.quantization != _stored_type(case)
+
+
+def _stored_type(case: Case) -> str:
+    """The type of the files; 32 bits where the spec does not state it."""
+    return case.spec.components_dtype or "float32"
 
 
 def _weights(case: Case) -> Term:
@@ -184,8 +193,7 @@ def _weights(case: Case) -> Term:
     size = int(sum(components.values()) * bits / 8)
     numbers = " + ".join(f"{number:,} {name}" for name, number in components.items())
     line = f"({numbers}) × {bits:g} bits / 8"
-    is_converted = case.quantization != (case.spec.components_dtype or "float32")
-    if is_converted or case.device is not None:
+    if case.device is not None or _is_converted(case):
         return term("weights", size, How.COMPUTED, source, line)
     # files of the requested type are mapped: a CPU never reads what no image needs
     share, most = _DIFFUSERS.never_read
@@ -307,23 +315,36 @@ def _offloaded(case: Case, program: Term) -> tuple[Offloaded, ...]:
     source = "parameters of the components"
     host = (term("weights", total, How.COMPUTED, source, line), program)
     is_packed = case.quantization in _QUANTIZED
-    beside_bytes = None
     stated = case.spec.needs
+    beside_bytes = None
     if stated is not None:
         ways = _stated_ways(case, stated, host)
         if ways or is_packed or not stated.high_bytes:
             return ways
         # what the spec states over all weights
         beside_bytes = max(0, stated.high_bytes - total)
-    elif is_packed and not quantized_components(case.spec.components):
+    if not _may_be_offloaded(case):
         return ()
-    if not is_packed and DTYPES.get(case.quantization) != 16:
-        return ()
-    by_component, by_layer = _held_at_once(case, sizes, beside_bytes)
-    whole_components = Offloaded(way="model", host=host, device=by_component)
+    if beside_bytes is None:
+        working = _held_by_rule(case, sizes)
+        layer = _layer_by_rule(case, working["vae"].most)
+    else:
+        working = _held_as_stated(sizes, beside_bytes)
+        layer = _layer_as_stated(beside_bytes)
+    component = _largest_component(sizes, working)
+    by_component = Offloaded(way="model", host=host, device=component)
     if is_packed:
-        return (whole_components,)
-    return whole_components, Offloaded(way="sequential", host=host, device=(by_layer,))
+        return (by_component,)
+    return by_component, Offloaded(way="sequential", host=host, device=(layer,))
+
+
+def _may_be_offloaded(case: Case) -> bool:
+    """Whether what a GPU holds is known of files in that type: 16 bits, or a denoiser that
+    bitsandbytes quantized.
+    """
+    if case.quantization in _QUANTIZED:
+        return bool(quantized_components(case.spec.components))
+    return DTYPES.get(case.quantization) == 16
 
 
 def _stated_ways(
@@ -349,38 +370,38 @@ def _sizes_in_ram(case: Case) -> dict[str, int]:
     return sizes
 
 
-class _HeldAtOnce(NamedTuple):
-    """What the component that takes most holds, and what is held a layer at a time."""
-
-    by_component: tuple[Term, Term]
-    by_layer: Term
-
-
-def _held_at_once(
-    case: Case, sizes: Mapping[str, int], beside_bytes: int | None
-) -> _HeldAtOnce:
-    """What a GPU holds; `beside_bytes` beside the weights, where a spec states it."""
-    source = _DIFFUSERS.offload_source
-    at_peak = _DIFFUSERS.sequential
-    if beside_bytes is None:
-        working = _held_by_rule(case, sizes)
-        at_once = at_peak * _pixels(case).likely // _PIXELS
-        by_layer_size = Size(at_once, at_once, working["vae"].most)
-        line = f"{at_once:,} bytes at the peak, a layer at a time"
-    else:
-        working = _held_as_stated(sizes, beside_bytes)
-        at_once = at_peak + beside_bytes
-        by_layer_size = Size(at_peak + beside_bytes // 2, at_once, at_once)
-        line = f"{at_peak:,} + {beside_bytes:,} bytes; stated, less the weights"
-    by_layer = by_layer_size.as_term("activations", How.ASSUMED, source, line)
+def _largest_component(
+    sizes: Mapping[str, int], working: Mapping[str, Size]
+) -> tuple[Term, Term]:
+    """The weights of the component that takes most on a GPU, and what it works with."""
     name = max(sizes, key=lambda name: sizes[name] + working[name].most)
+    source = _DIFFUSERS.offload_source
     line = f"{sizes[name]:,} bytes; the {name}, which takes most"
     high = int(sizes[name] * _DIFFUSERS.rounding)
     weights = term("weights", sizes[name], How.COMPUTED, source, line, high=high)
     size = working[name]
     line = f"{size.likely:,} bytes beside the {name}; {size.least:,} to {size.most:,}"
-    work = size.as_term("activations", How.ASSUMED, source, line)
-    return _HeldAtOnce((weights, work), by_layer)
+    return weights, size.as_term("activations", How.ASSUMED, source, line)
+
+
+def _layer_by_rule(case: Case, most: int) -> Term:
+    """What a GPU holds where a layer at a time lies on it: what was seen of such, by pixel."""
+    at_once = _DIFFUSERS.sequential * _pixels(case).likely // _PIXELS
+    line = f"{at_once:,} bytes at the peak, a layer at a time"
+    return _held_layer(Size(at_once, at_once, most), line)
+
+
+def _layer_as_stated(beside_bytes: int) -> Term:
+    """The same with what a spec states beside the weights, perhaps half of that."""
+    at_peak = _DIFFUSERS.sequential
+    at_once = at_peak + beside_bytes
+    line = f"{at_peak:,} + {beside_bytes:,} bytes; stated, less the weights"
+    return _held_layer(Size(at_peak + beside_bytes // 2, at_once, at_once), line)
+
+
+def _held_layer(size: Size, line: str) -> Term:
+    source = _DIFFUSERS.offload_source
+    return size.as_term("activations", How.ASSUMED, source, line)
 
 
 def _held_by_rule(case: Case, sizes: Mapping[str, int]) -> dict[str, Size]:
@@ -423,28 +444,23 @@ def usual_mix(parts: ModelParts) -> str:
 
 def parts_in_files(case: Case, parts: ModelParts) -> Needs:
     """Files and memory of stable-diffusion.cpp, whose buffers are reserved one after the other."""
-    by_component = {
-        file.component: file_size(file, case.spec.components, case.quantization)
-        for file in parts.files
-    }
+    by_component = {}
+    for file in parts.files:
+        size = file_size(file, case.spec.components, case.quantization)
+        by_component[file.component] = size
     sizes = tuple(by_component.values())
     largest = max(sizes, key=lambda size: size.bytes)
     files = _all_files(sizes)
     weights = whole_files(files)
     denoising = _buffer(case, parts, "denoiser", parts.denoise_bytes)
     decoding = _buffer(case, parts, "decoder", parts.decode_bytes)
-    buffer = max((denoising, decoding), key=lambda buffer: buffer.bytes)
     program = overhead(case.runtime, on_gpu=case.device is not None)
-    decoder = _AtWork(weights=_alone(by_component["vae"]), buffer=decoding)
-    denoiser_by_way = {
-        "model": _AtWork(weights=_alone(largest), buffer=denoising),
-        "sequential": _AtWork(weights=_segment(largest), buffer=denoising),
-    }
+    decoder = (_alone(by_component["vae"]), decoding)
     offloaded = []
-    for way, denoiser in denoiser_by_way.items():
-        most = max((denoiser, decoder), key=lambda component: component.bytes)
-        device = (most.weights, most.buffer)
+    for way, on_gpu in (("model", _alone(largest)), ("sequential", _segment(largest))):
+        device = max((on_gpu, denoising), decoder, key=_bytes_of)
         offloaded.append(Offloaded(way=way, host=(weights, program), device=device))
+    buffer = max(denoising, decoding, key=lambda buffer: buffer.bytes)
     return Needs(
         files=files,
         terms=(weights, buffer, program),
@@ -453,23 +469,16 @@ def parts_in_files(case: Case, parts: ModelParts) -> Needs:
     )
 
 
+def _bytes_of(terms: Iterable[Term]) -> int:
+    """Bytes of all the terms."""
+    return sum(part.bytes for part in terms)
+
+
 def _all_files(sizes: tuple[Term, ...]) -> Term:
     """The files of all components, with the sources of their sizes."""
     used = {size.source for size in sizes}
     sources = [name for name in (_CPP.listed, _CPP.computed) if name in used]
     return files_of(sizes, How.COMPUTED, "; ".join(sources))
-
-
-class _AtWork(Record):
-    """What a GPU holds of a component, with the buffer in which the component works."""
-
-    weights: Term
-    buffer: Term
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of both."""
-        return self.weights.bytes + self.buffer.bytes
 
 
 def _alone(file: Term) -> Term:
