@@ -136,11 +136,6 @@ class _Attention:
         self.key_row_length = heads.kv_heads * heads.key_length
         self.value_row_length = heads.kv_heads * heads.value_length
         self.unpacked_length = 0
-        if heads.kind == "latent":
-            self.value_length = heads.latent_length or 0
-            self.key_row_length = heads.latent_row_length
-            self.value_row_length = self.value_length
-            self.unpacked_length = heads.value_length
 
     # ------------------------------------------------------------------ queries, keys and values
 
@@ -397,45 +392,55 @@ def latent_attention(graph: Graph, heads: Attention, normed: Node) -> Node:
     """Multi-head latent attention, of which the cache keeps one compressed row of a token
     (DeepSeek-V2, arXiv:2405.04434; src/models/deepseek2.cpp).
     """
-    tokens = graph.tokens
-    latent_length = heads.latent_length or 0
-    rope_length = heads.rope_length or 0
-    row_length = heads.latent_row_length
-    attending = _Attention(graph, heads)
-    inputs = cache_inputs(graph, heads)
-    # one row of a token: the latent part, and the part that positions rotate
-    product = normed.product(row_length)
-    latent = product.part(latent_length, tokens)
-    rotated = _with_positions(graph, product.part(rope_length, 1, tokens))
-    values = graph.norm(latent).view()
-    queries = _latent_queries(graph, heads, normed)
-    keys = fresh((row_length, 1, tokens), values, rotated)
-    graph.expand(queries, values, keys)
-    attending.store_keys(inputs, keys)
-    attended = attending.attended(inputs, queries)
-    attended = attending.gated(attended, normed)
-    return attended.product(graph.width)
+    return _LatentAttention(graph, heads).computed(normed)
 
 
-def _with_positions(graph: Graph, tensor: Node) -> Node:
-    """The part of a row that positions rotate, where the model rotates any."""
-    if graph.style.rope == "none":
-        return tensor
-    return tensor.rotated(graph.positions)
+class _LatentAttention(_Attention):
+    """Attention to latent rows: the latent part, and the part that positions rotate."""
 
+    def __init__(self, graph: Graph, heads: Attention) -> None:
+        super().__init__(graph, heads)
+        self.latent_length = heads.latent_length or 0
+        self.rope_length = heads.rope_length or 0
+        self.value_length = self.latent_length
+        self.key_row_length = heads.latent_row_length
+        self.value_row_length = self.latent_length
+        self.unpacked_length = heads.value_length
 
-def _latent_queries(graph: Graph, heads: Attention, normed: Node) -> Node:
-    """Queries that meet a latent row: the matrix of keys is multiplied into them."""
-    tokens = graph.tokens
-    count = heads.heads
-    latent_length = heads.latent_length or 0
-    rope_length = heads.rope_length or 0
-    queries = normed
-    if heads.query_latent_length:
-        # through a narrow matrix in large models
-        queries = graph.norm(normed.product(heads.query_latent_length))
-    queries = queries.product(count * (heads.key_length + rope_length)).view()
-    rotated = _with_positions(graph, queries.part(rope_length, count, tokens))
-    absorbed = fresh((latent_length, tokens, count), queries.part().view())
-    sides = heads.latent_row_length, count, tokens
-    return fresh(sides, absorbed.view(), rotated)
+    def computed(self, normed: Node) -> Node:
+        """What the layer makes of the normed tokens."""
+        graph = self.graph
+        inputs = cache_inputs(graph, self.heads)
+        product = normed.product(self.key_row_length)
+        latent = product.part(self.latent_length, self.tokens)
+        rotated = self._rotated(product.part(self.rope_length, 1, self.tokens))
+        values = graph.norm(latent).view()
+        queries = self._queries(normed)
+        keys = fresh((self.key_row_length, 1, self.tokens), values, rotated)
+        graph.expand(queries, values, keys)
+        self.store_keys(inputs, keys)
+        attended = self.attended(inputs, queries)
+        attended = self.gated(attended, normed)
+        return attended.product(graph.width)
+
+    def _rotated(self, tensor: Node) -> Node:
+        """The part of a row that positions rotate, where the model rotates any."""
+        if self.graph.style.rope == "none":
+            return tensor
+        return tensor.rotated(self.graph.positions)
+
+    def _queries(self, normed: Node) -> Node:
+        """Queries that meet a latent row: the matrix of keys is multiplied into them."""
+        count = self.count
+        narrow_length = self.heads.query_latent_length
+        queries = normed
+        if narrow_length:
+            # through a narrow matrix in large models
+            queries = self.graph.norm(normed.product(narrow_length))
+        head_length = self.key_length + self.rope_length
+        queries = queries.product(count * head_length).view()
+        rotated = self._rotated(queries.part(self.rope_length, count, self.tokens))
+        absorbed_sides = self.latent_length, self.tokens, count
+        absorbed = fresh(absorbed_sides, queries.part().view())
+        sides = self.key_row_length, count, self.tokens
+        return fresh(sides, absorbed.view(), rotated)
