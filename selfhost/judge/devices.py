@@ -36,14 +36,13 @@ LEFT_PERCENT = 82
 LARGE_DEVICE_BYTES = 70 * GIB
 
 
-def _amd_shares(ram_bytes: int) -> tuple[float, float]:
-    """Of the RAM, what the drivers of AMD's GPUs lend, least and most.
+def _amd_shares(_ram_bytes: int) -> tuple[float, float]:
+    """Of the RAM, whatever its size, what the drivers of AMD's GPUs lend, least and most.
 
     They lend half (Linux: drivers/gpu/drm/ttm/ttm_device.c and superm1/amd-debug-tools,
     docs/amd-ttm.md; Windows: shared GPU memory), up to all of it where ttm.pages_limit, in pages of
     4 KiB, or the firmware gives more.
     """
-    del ram_bytes  # whatever its size
     return 0.5, 1.0
 
 

@@ -119,7 +119,8 @@ def _refuse_unsuited(
     names = {"draft": drafting.name, "model": spec.name}
     apart = need.vocabularies_differ(spec, drafting)
     if apart is not None:
-        raise fault("draft", "draft-vocabulary", **names, own=apart[1], other=apart[0])
+        other, own = apart
+        raise fault("draft", "draft-vocabulary", **names, own=own, other=other)
     if draft.is_of(spec) and draft.quantization == workload.quantization:
         type = draft.quantization
         raise fault("draft", "draft-itself", draft=drafting.name, quantization=type)

@@ -90,8 +90,9 @@ def _one_and_most(groups: Sequence[_Group]) -> Iterator[_Group]:
 
 def _in_less(group: _Group) -> Iterator[Needs]:
     """With the option that makes the program take less, where that may fit."""
-    usual = group.counted_on(Device(devices=len(group.places)))
-    less = group.counted_on(Device(devices=len(group.places), is_lean=True))
+    device = Device(devices=len(group.places))
+    usual = group.counted_on(device)
+    less = group.counted_on(device.replace(is_lean=True))
     if less.terms == usual.terms:
         return
     lean = group.replace(is_lean=True).parts

@@ -8,7 +8,6 @@ alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from ..catalogue.runtime_parts import ON_ONE_CARD, SPLIT_BY_LAYER
@@ -241,11 +240,16 @@ class _BesideRam(Record):
             counted = min(counted, number)
         parts = self._parts_of(group)
         # the first place has the first layers, with a part of a layer one more
-        ends = [-(-counted * part // sum(parts)) for part in accumulate(parts)]
+        total = sum(parts)
+        given = 0
+        start = 0
         shares = list[Share]()
-        for place, (start, stop) in zip(group, pairwise([0, *ends]), strict=True):
+        for place, part in zip(group, parts, strict=True):
+            given += part
+            stop = -(-counted * given // total)
             if stop > start:
                 shares.append(Share(place.where, stop - start))
+            start = stop
         if not shares:
             return self.needs
         # shares begin with the last layers, before which the output matrix was counted as one

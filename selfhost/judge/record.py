@@ -226,8 +226,10 @@ class Report(ShownRecord):
         """The names that programs may rely on: the keys of the JSON, and what shows the answer."""
         from ..reports.json import keys_of
 
-        name = type(self).__name__
-        keys = (keys_of(name) or keys_of(name.lower())).split() or type(self)._fields
+        kind = type(self)
+        name = kind.__name__
+        listed = keys_of(name) or keys_of(name.lower())
+        keys = listed.split() or kind._fields
         return sorted({*keys, *self._shown_by})
 
 

@@ -179,10 +179,12 @@ class _Together(Record):
     def counted(self) -> Sequence[Needs]:
         """What each model takes; files that several processes map count for the first."""
         counted = []
+        mapped = set[Hashable]()
         for member in self.members:
             needs = member.needs
-            if member.maps_files and not _is_among(member, self.storing):
+            if member.maps_files and member.files in mapped:
                 needs = _without_mapped(needs)
+            mapped.add(member.files)
             counted.append(needs)
         return counted
 
@@ -259,10 +261,6 @@ class _Together(Record):
         if disk is None:
             return store
         return (disk.total_bytes, disk.free_bytes, disk.filesystem)
-
-
-def _is_among(member: _Member, members: Iterable[_Member]) -> bool:
-    return any(other is member for other in members)
 
 
 def _without_mapped(needs: Needs) -> Needs:

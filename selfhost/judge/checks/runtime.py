@@ -112,8 +112,11 @@ class _CpuDemand(Record):
         if not self._processor:
             return None
         there = self.machine.instruction_sets or ()
-        asked = (*self.required, *self.recommended)
-        return ", ".join([self._processor, *[name for name in asked if name in there]])
+        words = [self._processor]
+        for name in (*self.required, *self.recommended):
+            if name in there:
+                words.append(name)
+        return ", ".join(words)
 
     def ruling(self) -> Ruling:
         """Whether there is a build for the processor, then whether that build runs well on it."""
@@ -335,11 +338,10 @@ class _Program(Record):
         if not lines:
             return ""
         comment = lines[0]
-        if comment.endswith(":"):
+        if comment.endswith(":") and len(lines) > 1:
             # its command stands in the next
-            comment = " ".join(
-                [comment, *[line.removeprefix("# ") for line in lines[1:2]]]
-            )
+            command = lines[1].removeprefix("# ")
+            comment = f"{comment} {command}"
         return comment
 
     def _install_keys(self) -> list[str]:
@@ -419,7 +421,9 @@ def _is_build_since(version: str, first: str) -> bool:
     """Whether the version is known to be that build of llama.cpp or a later one."""
     # b6641, 6641, 6641-1 or 0.0.6641
     build = re.fullmatch(r"(?:b|0\.0\.)?(\d{3,6})(?:[-_]\d{1,3})?", version)
-    return build is not None and int(build[1]) >= int(first.removeprefix("b"))
+    if build is None:
+        return False
+    return int(build[1]) >= int(first.removeprefix("b"))
 
 
 def is_older(installed: str | None, first: str) -> bool:

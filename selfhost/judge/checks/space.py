@@ -279,7 +279,8 @@ def memory_check(
 
 def _need_unknown(needs: Needs, held: _HostNeed) -> Ruling:
     """Of a need that is known in part: whether that part is more than the machine has."""
-    why = next(entry for entry in needs.unknown if entry.fact.startswith("memory"))
+    whys = [entry for entry in needs.unknown if entry.fact.startswith("memory")]
+    why = whys[0]
     nothing = {"needs": None, "short": None}
     known = sum(term.low_bytes for term in needs.known_terms)
     has = held.read_bytes

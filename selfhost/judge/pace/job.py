@@ -199,7 +199,8 @@ def _gpus_computing(
             return None
         names.append(f"{device.name} ({peak / 1e12:.3g} TFLOPS at most)")
         peaks.append(peak)
-    return _Computing(Range.of(sum(peaks)), " and ".join(dict.fromkeys(names)))
+    called = " and ".join(dict.fromkeys(names))
+    return _Computing(Range.of(sum(peaks)), called)
 
 
 def _cores_computing(

@@ -41,6 +41,11 @@ class Memory(Record):
     high: int
     called: str
 
+    @classmethod
+    def of_gb(cls, low: float, high: float, called: str) -> Memory:
+        """That of a memory with so many GB/s."""
+        return cls(low=int(low * _GB), high=int(high * _GB), called=called)
+
 
 class Processor(Record):
     """The processor of a machine.
@@ -135,7 +140,7 @@ def _chip_memory(machine: Machine, chip: cpus.Chip | None, *, is_guest: bool) ->
     called = ends.called
     if chip is not None and chip.mac is not None:
         called += ", by its cores or its GPU"
-    return Memory(low=int(low * _GB), high=int(ends.high_gb_per_s * _GB), called=called)
+    return Memory.of_gb(low, ends.high_gb_per_s, called)
 
 
 class _ChipEnds(NamedTuple):
@@ -372,7 +377,8 @@ def _measured_bandwidth(machine: Machine, rate: int) -> Bandwidth:
     if chip is not None and chip.high > high and _has_shared_gpu(machine):
         high = float(chip.high)
         how += f" on the CPU cores; its GPU may use up to {units.decimal(chip.high)}/s"
-    return Bandwidth(ends=Range(read.low, read.likely, high), how=how, measured=True)
+    ends = read._replace(high=high)
+    return Bandwidth(ends=ends, how=how, measured=True)
 
 
 def _unmeasured_ends(machine: Machine, read: Range) -> Range:
@@ -488,7 +494,9 @@ def _bandwidth_by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
         ends = ends._replace(low=ends.low * figures.guest_share)
     elif _modules_are_unknown(machine):
         unknown = figures.unknown_modules
-        ends = Range(ends.low * unknown.low, ends.likely * unknown.likely, ends.high)
+        ends = ends._replace(
+            low=ends.low * unknown.low, likely=ends.likely * unknown.likely
+        )
     return Bandwidth(ends=ends, how=how)
 
 
@@ -512,7 +520,8 @@ def _read_of_peaks(
     cores: float | None = None
     if machine.cpu_cores_usable is not None or machine.cpu_cores_physical is not None:
         cores = threads_range(machine).likely / sockets
-    read = cpus.Rates(*[share.read_bytes_per_second(peak, cores) for peak in peaks])
+    rates = [share.read_bytes_per_second(peak, cores) for peak in peaks]
+    read = cpus.Rates(*rates)
     low = min(share.low * read.slowest, share.likely * read.least)
     high = max(share.high * read.fastest, share.likely * read.most)
     high = min(high, peaks.most / BANDWIDTH_SHARE) * sockets
@@ -585,4 +594,4 @@ def _class_memory(machine: Machine, cores: float) -> Memory:
     if series.most_gb_per_s is not None:
         high = min(high, series.most_gb_per_s)
         called += ", of a series that is no longer made"
-    return Memory(low=int(low * _GB), high=int(high * _GB), called=called)
+    return Memory.of_gb(low, high, called)

@@ -266,7 +266,9 @@ def _ends_of(row: DecodingRow, step: Step) -> Range:
     if is_measured and step.architecture is not None:
         return ends
     unseen = pace_tables().unseen
-    return Range(min(ends.low, unseen.least), 1.0, max(ends.high, unseen.most))
+    low = min(ends.low, unseen.least)
+    high = max(ends.high, unseen.most)
+    return Range(low, 1.0, high)
 
 
 def _bytes_in_few_bits(step: Step) -> int:

@@ -187,7 +187,8 @@ class LaidOut(Record):
     def seconds(self, step: Step) -> Seconds:
         """Of one token on its GPUs and in RAM."""
         if self.is_divided:
-            return longest(*[self._seconds_of_part(used, step) for used in self.gpus])
+            parts = [self._seconds_of_part(used, step) for used in self.gpus]
+            return longest(*parts)
         if self.is_whole:
             return self._seconds_on_gpus(step)
         shares = self.in_ram
@@ -199,7 +200,8 @@ class LaidOut(Record):
 
     def _seconds_of_part(self, used: UsedGpu, step: Step) -> Seconds:
         """Of a GPU's part of every layer, and of adding up the parts."""
-        return used.gpu.seconds(step, used.share) + _summing_seconds(used.gpu, step)
+        computing = used.gpu.seconds(step, used.share)
+        return computing + _summing_seconds(used.gpu, step)
 
     def _seconds_on_gpus(self, step: Step) -> Seconds:
         """Of a step, or of its part on GPUs, which compute one after the other."""
@@ -274,7 +276,8 @@ class LaidOut(Record):
 
     def _copied_per_second(self, step: Step) -> Range:
         """Bytes of weights that cross to its GPUs in turn, no faster than the link carries."""
-        low, likely, high = lowest(*[_link_of(used.gpu) for used in self.gpus])
+        links = [_link_of(used.gpu) for used in self.gpus]
+        low, likely, high = lowest(*links)
         shares = pace_tables().prompt.share_of_link
         # not every expert is chosen in a batch, and so copied
         most = shares.high if step.has_experts else 1.0
@@ -282,8 +285,9 @@ class LaidOut(Record):
 
     def how(self, step: Step) -> str:
         """What the pace rests on, as a clause."""
-        names = units.counted([used.gpu.how(step) for used in self.gpus])
-        how = f"on {' and '.join(names)}"
+        hows = [used.gpu.how(step) for used in self.gpus]
+        how = " and ".join(units.counted(hows))
+        how = f"on {how}"
         if self.shares_ram:
             how += ", which shares the RAM"
         if self.is_divided:
@@ -548,7 +552,8 @@ def gpu_prompt(
         return 2 * active / rates.of_experts + attending
     batch = step.batch_tokens(batch_tokens)
     computing = 1 / rates.matrices * _operations_of_batch(step, active, batch)
-    reading = step.all_weights_bytes() / (gpu.peak_bandwidth * gpu.row(step).share)
+    rate = gpu.peak_bandwidth * gpu.row(step).share
+    reading = step.all_weights_bytes() / rate
     of_token = longest(computing, reading) * (1 / batch)
     taken = of_token.plus_independent(attending)
     if step.launched_layers is not None:
@@ -571,7 +576,8 @@ def _operations_of_batch(step: Step, active: float, batch: int) -> Amount:
     of_expert = batch * experts.chosen_share
     operations = []
     for tile in pace_tables().prompt.expert_tile_tokens:
-        operations.append(2 * (others + experts.all * hypot(of_expert, tile)))
+        of_experts = experts.all * hypot(of_expert, tile)
+        operations.append(2 * (others + of_experts))
     return Amount(*operations)
 
 
@@ -905,9 +911,11 @@ def _with_total(
 def _ends_of_total(rates: Sequence[float], single: Seconds) -> Range:
     """A total whose ends are as far apart as those of one sequence, too, and not below its pace."""
     slow, likely, fast = rates
-    ends = Range(min(slow, likely), likely, max(fast, likely)) * (1 / single).around()
-    low = min(likely, max(1 / single.slow, ends.low))
-    return Range(low, likely, ends.high)
+    total = Range(min(slow, likely), likely, max(fast, likely))
+    of_one = 1 / single
+    ends = total * of_one.around()
+    low = max(1 / single.slow, ends.low)
+    return Range(min(likely, low), likely, ends.high)
 
 
 def _batch_factor(step: Step, way: LaidOut, pace: Speed) -> Amount:
