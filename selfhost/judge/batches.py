@@ -16,7 +16,7 @@ from ..machine.record import Machine
 from ..needs import needs_in_batches
 from ..needs.case import Case
 from ..needs.records import Needs
-from .checks.runtime import is_older
+from .checks.runtime import installed_on, is_older
 from .devices import free_for
 from .record import Question
 
@@ -77,11 +77,10 @@ class _BatchChoice(Record):
     @property
     def is_too_old(self) -> bool:
         """Whether the version that is installed is older than the rules."""
-        for present in self.machine.runtimes or ():
-            if present.id == self.runtime.id:
-                since = self.runtime.batches.automatic_since
-                return is_older(present.version, since)
-        return False
+        present = installed_on(self.machine, self.runtime)
+        if present is None:
+            return False
+        return is_older(present.version, self.runtime.batches.automatic_since)
 
     def tokens(self) -> int | None:
         """The tokens of a batch; None where so short a context leaves no choice."""

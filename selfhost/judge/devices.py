@@ -76,6 +76,11 @@ class Place(Record):
     room_bytes: int | None = None
 
     @property
+    def known_bytes(self) -> int:
+        """What it is known to give; 0 where it was not read."""
+        return self.room_bytes or 0
+
+    @property
     def where(self) -> str:
         """The name of the place in a term."""
         return f"accelerator:{self.index}"
@@ -107,8 +112,8 @@ def places(accelerators: Sequence[Accelerator] | None) -> tuple[Place, ...]:
 
 def roomiest(candidates: Sequence[Place]) -> Place | None:
     """The accelerator with most room; None where none has any."""
-    with_room = [place for place in candidates if place.room_bytes]
-    return max(with_room, key=lambda place: place.room_bytes or 0, default=None)
+    with_room = [place for place in candidates if place.known_bytes]
+    return max(with_room, key=lambda place: place.known_bytes, default=None)
 
 
 def emptied(devices: Sequence[Accelerator]) -> tuple[Accelerator, ...]:

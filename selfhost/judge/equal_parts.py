@@ -188,7 +188,7 @@ def _groups(
     sized = [place for place in suited or rooms if place.room_bytes is not None]
     if not sized:
         return []
-    sized.sort(key=lambda place: -(place.room_bytes or 0))
+    sized.sort(key=lambda place: -place.known_bytes)
     members = [sized[:1]]
     for number in needs.tensor_parallel:
         for by_maker in group_by_maker(sized, machine):
@@ -220,7 +220,7 @@ def lacking_bytes(
     placed: Needs, group: Sequence[Place], end: str = "high_bytes"
 ) -> int:
     """The bytes that the tightest of the accelerators lacks; 0 or less where it fits."""
-    lacking = {place.where: -(place.room_bytes or 0) for place in group}
+    lacking = {place.where: -place.known_bytes for place in group}
     for term in placed.terms:
         if term.where in lacking:
             lacking[term.where] += getattr(term, end)

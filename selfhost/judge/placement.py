@@ -310,7 +310,7 @@ class _BesideRam(Record):
         from .pace.rates import device_bandwidth
 
         rate = device_bandwidth(self.cards[place.index])
-        return rate or 0, place.room_bytes or 0
+        return rate or 0, place.known_bytes
 
     def _room_and_rate(self, place: Place) -> tuple[int, float]:
         rate, room_bytes = self._rate_and_room(place)
@@ -375,7 +375,7 @@ class _BesideRam(Record):
             bounds = [*[even] * (len(group) - 1), _UNBOUNDED_BYTES]
             capped = []
             for place, bound in zip(group, bounds, strict=True):
-                room_bytes = min((place.room_bytes or 0) - another, bound)
+                room_bytes = min(place.known_bytes - another, bound)
                 capped.append(place.replace(room_bytes=max(0, room_bytes)))
             shares = layers_by_place(there, capped, layers)
             if len(shares) > 1 and sum(share.layers for share in shares) == layers:

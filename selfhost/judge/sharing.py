@@ -56,7 +56,7 @@ def parts_in_turn(
     """Parts in RAM and one at a time on that accelerator; `bounded`: those that have room there."""
     if place is None:
         return
-    room_bytes = place.room_bytes or 0
+    room_bytes = place.known_bytes
     for way in needs.offloaded:
         taken_bytes = sum(term.high_bytes for term in way.device)
         if bounded and taken_bytes > room_bytes:
@@ -127,7 +127,7 @@ class _Filling(Record):
         shares = list[Share]()
         left = self.layers
         for place in candidates:
-            room_bytes = (place.room_bytes or 0) - self.each_bytes
+            room_bytes = place.known_bytes - self.each_bytes
             if not shares:
                 room_bytes -= self.first_bytes
             count = self._most_layers(room_bytes, left)

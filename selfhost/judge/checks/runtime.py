@@ -207,7 +207,7 @@ def _runtime_ruling(question: Question, program: _Program) -> Ruling:
         return failing("runtime-cannot-load", remedy=remedy, why=why_not)
     if not program.has_build:
         return program.no_build()
-    installed = program.installed()
+    installed = installed_on(program.machine, program.runtime)
     if question.requires_runtime and installed is None:
         return program.not_found()
     machine = program.machine
@@ -221,25 +221,28 @@ def _runtime_ruling(question: Question, program: _Program) -> Ruling:
     return _version_ruling(question, program, installed.version)
 
 
+def installed_on(machine: Machine, runtime: RuntimeSpec) -> PresentRuntime | None:
+    """The program as it was found on the machine; None where it was not found."""
+    for present in machine.runtimes or ():
+        if present.id == runtime.id:
+            return present
+    return None
+
+
 class _Program(Record):
     """A program, and the machine that it is to run on."""
 
     runtime: RuntimeSpec
     machine: Machine
 
-    def installed(self) -> PresentRuntime | None:
-        """The program as it was found on the machine; None where it was not found."""
-        for present in self.machine.runtimes or ():
-            if present.id == self.runtime.id:
-                return present
-        return None
-
     @property
     def is_installed(self) -> bool:
         """Whether it was found on a system that it is judged on, except for 32-bit systems."""
         if self.machine.architecture in _NARROW or self.runtime.platforms.elsewhere:
             return False
-        return self.machine.system in self._systems and self.installed() is not None
+        if self.machine.system not in self._systems:
+            return False
+        return installed_on(self.machine, self.runtime) is not None
 
     @property
     def has_build(self) -> bool:
