@@ -23,10 +23,9 @@ from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.judge.pace.job import Job, step_seconds
-from selfhost.judge.pace.media import encoder_seconds
+from selfhost.judge.pace.media import encoder_seconds, sound_figures
 from selfhost.judge.pace.processor import cores_rate, processor_of
 from selfhost.judge.pace.ranges import Seconds
-from selfhost.judge.pace.work_tables import work_tables
 from selfhost.needs.records import Needs
 
 PUBLIC = Path(__file__).parents[1] / "tests" / "truth" / "compute.json"
@@ -224,7 +223,7 @@ def _computed() -> Iterator[Run]:
     """Passes a second of parts of models that were measured here."""
     for row in rows("computed"):
         machine = machine_of(row["machine"], row["threads"])
-        figures = work_tables().sound
+        figures = sound_figures()
         sound = figures.wide if processor_of(machine).core.wide else figures.narrow
         by_program = {
             "pytorch": _job(machine, None, row["type"]).share("any"),

@@ -7,13 +7,14 @@ A `Job` is a model on the devices that compute it, with their operations per sec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import NamedTuple
 
 from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.spec import ModelSpec
 from ...core import units
-from ...core.records import FrozenDict, Record
+from ...core.records import FrozenDict, Record, Stated
 from ...machine import gpus
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs
@@ -22,12 +23,36 @@ from . import MEASURED_PROGRAM, Step
 from .processor import cores_rate, processor_of, threads_range
 from .ranges import Amount, Range, Seconds
 from .rates import gpu_of, is_timed, share_row, shared_gpu_of
-from .tables import ByVectors, TypeRow, pace_tables
+from .tables import (
+    ByVectors,
+    PaceFile,
+    TypeRow,
+    numbers,
+    numbers_by_name,
+    pace_tables,
+)
 from .text import processor_seconds
-from .work_tables import work_tables
 
 _LEAST_WITH_BFLOAT16 = "8.0"
 _BFLOAT16_SETS = frozenset(("avx512_bf16", "amx_bf16", "bf16"))
+
+
+class WorkFigures(Stated):
+    """Factors of work that is not counted in generated tokens."""
+
+    in_pytorch: Range = numbers(Range)
+    in_bfloat16: Mapping[str, Range] = numbers_by_name(Range)
+    rows: Range = numbers(Range)
+    blocks: Range = numbers(Range)
+    longer: Mapping[str, Amount] = numbers_by_name(Amount)
+    step_on_card: Amount = numbers(Amount)
+    step_on_cores: Amount = numbers(Amount)
+
+
+@cache
+def work_figures() -> WorkFigures:
+    """The factors of other work. Raises `SpecError` where the file is missing or wrong."""
+    return PaceFile().record("work", WorkFigures)
 
 
 class Job(Record):
@@ -76,7 +101,7 @@ class Job(Record):
         """Of the peak, what work of that kind reaches: of a processor's on prompts, with a type."""
         if self.device is not None:
             return share_row(self.device, work).share
-        figures = work_tables().work
+        figures = work_figures()
         is_wide = processor_of(self.machine).core.wide
         if self.multiplies_rows:
             rows = _figure_of_type(self.quantization, lambda row: row.rows)
@@ -88,7 +113,7 @@ class Job(Record):
 
     def _share_in_pytorch(self) -> Range:
         """Of what a processor computes on prompts, what PyTorch reaches in the type."""
-        figures = work_tables().work
+        figures = work_figures()
         threads = threads_range(self.machine, self.runtime).likely
         of_core = pace_tables().prompt.cores_fall.share(threads)
         float32 = processor_of(self.machine).core.float32
@@ -119,7 +144,7 @@ class Job(Record):
 
     def longer_by_type(self, quantization: str) -> Amount:
         """As many times as long as with 16 bits that the hardware computes with."""
-        longer = work_tables().work.longer
+        longer = work_figures().longer
         usual = Amount.of(1)
         if quantization == "bfloat16" and self._lacks_bfloat16():
             return longer["without_bfloat16"]
@@ -266,7 +291,7 @@ def step_seconds(
     machine: Machine, device: Accelerator | None, parameters: int
 ) -> Seconds | None:
     """Of a step that reads so many parameters: in 16 bits on a GPU, in 32 on a processor."""
-    figures = work_tables().work
+    figures = work_figures()
     if device is None:
         read_bytes = {"F32": 4 * parameters}
         longer = figures.step_on_cores

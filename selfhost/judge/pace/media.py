@@ -6,13 +6,15 @@ model, else by what others published of it, else by its steps and operations.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from math import sqrt
 from typing import NamedTuple
 
 from ...catalogue.architecture import Architecture
 from ...catalogue.spec import Denoising, ModelSpec, Sound
 from ...core import units
-from ...core.records import FrozenDict
+from ...core.records import FrozenDict, Stated, read_by
 from ...needs.quantization import BASE_TYPES
 from ...needs.records import Needs
 from . import AUDIO, IMAGE, VIDEO, Speed, Step, clip_words
@@ -20,13 +22,29 @@ from .job import Job, step_seconds, token_seconds
 from .processor import processor_of
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest
 from .rates import layer_from_python
-from .work_tables import work_tables
+from .tables import PaceFile, numbers, numbers_by_name
 
 # seconds that a recognizer's encoder reads at once
 _WINDOW_SECONDS = 30
 
 
 # ------------------------------------------------------------------ pictures and clips
+
+
+class PictureFigures(Stated):
+    """Of pictures and clips; `moved_gb_seconds` by how parts move to the GPU."""
+
+    block_seconds: Seconds = numbers(Seconds)
+    fewest_blocks: int = read_by()
+    decoder: Range = numbers(Range)
+    beside: Seconds = numbers(Seconds)
+    moved_gb_seconds: Mapping[str, Seconds] = numbers_by_name(Seconds, name="moved_gb")
+
+
+@cache
+def picture_figures() -> PictureFigures:
+    """The figures of pictures and clips. Raises `SpecError` where the file is missing or wrong."""
+    return PaceFile().record("pictures", PictureFigures)
 
 
 def pace_of_pictures(job: Job, unit: str) -> Speed:
@@ -84,7 +102,7 @@ def _moving_seconds(placed: Needs, denoising: Denoising, offload: str) -> Second
     times = 1
     if offload == "sequential":
         times = denoising.steps * denoising.passes
-    seconds = work_tables().pictures.moved_gb_seconds[offload]
+    seconds = picture_figures().moved_gb_seconds[offload]
     return seconds * (times * host_bytes / units.GB)
 
 
@@ -114,7 +132,7 @@ def _picture_on_gpu(
     job: Job, denoising: Denoising, share: Range, longer: Amount
 ) -> Seconds:
     """Of the steps, which Python launches block by block, and of the decoder."""
-    figures = work_tables().pictures
+    figures = picture_figures()
     decoder_share = share
     beside = NO_SECONDS
     if denoising.frames is None:
@@ -130,6 +148,34 @@ def _picture_on_gpu(
 
 
 # ------------------------------------------------------------------ speech
+
+
+class SharesByBits(Stated):
+    """What an encoder reaches in 8 bits and in 32."""
+
+    bits_8: Range = numbers(Range)
+    bits_32: Range = numbers(Range)
+
+
+class SoundFigures(Stated):
+    """Of speech and music."""
+
+    wide: SharesByBits = read_by(kind=SharesByBits)
+    narrow: SharesByBits = read_by(kind=SharesByBits)
+    tokens: Amount = numbers(Amount)
+    windows: Amount = numbers(Amount)
+    beams: Amount = numbers(Amount)
+    beams_on_cores: Amount = numbers(Amount)
+    beams_by_rows: Amount = numbers(Amount)
+    beside: Seconds = numbers(Seconds)
+    beside_gpu: Seconds = numbers(Seconds)
+    voice_layer: Seconds = numbers(Seconds)
+
+
+@cache
+def sound_figures() -> SoundFigures:
+    """The figures of speech. Raises `SpecError` where the file is missing or wrong."""
+    return PaceFile().record("sound", SoundFigures)
 
 
 class _SoundSeconds(NamedTuple):
@@ -226,7 +272,7 @@ def _share_of_encoder(job: Job, parameter_bytes: float) -> Range:
     """On a processor CTranslate2's, unless the program multiplies row by row."""
     if job.device is not None or job.multiplies_rows:
         return job.share("encoder")
-    figures = work_tables().sound
+    figures = sound_figures()
     shares = figures.wide if processor_of(job.machine).core.wide else figures.narrow
     return shares.bits_8 if parameter_bytes < 1.5 else shares.bits_32
 
@@ -238,7 +284,7 @@ def _written(
     token = token_seconds(job.machine, job.device, writing.step)
     if token is None:
         return None
-    figures = work_tables().sound
+    figures = sound_figures()
     windows = figures.windows
     if audio_seconds:
         # the encoder reads half a minute whatever is left of it
@@ -278,7 +324,7 @@ def _as_published(job: Job, sound: Sound) -> _SoundSeconds | None:
 
 def _stepped(job: Job, sound: Sound) -> _SoundSeconds | None:
     """Seconds of a minute by what its steps read and launch, and what is computed beside them."""
-    figures = work_tables().sound
+    figures = sound_figures()
     taken = NO_SECONDS
     if sound.operations_per_second:
         in_pytorch = job.replace(runtime=None, quantization="float32")
@@ -306,7 +352,7 @@ def _step_of_voice(job: Job, sound: Sound, parameters: int) -> Seconds | None:
         return reading
     layer = layer_from_python(job.device)
     if sound.tokens_per_second is not None:
-        voice_layer = work_tables().sound.voice_layer
+        voice_layer = sound_figures().voice_layer
         fast = min(voice_layer.fast, layer.fast)
         layer = longest(voice_layer, layer)._replace(fast=fast)
     return longest(reading, layer * sound.step_layers)

@@ -1,8 +1,8 @@
-"""The figures of `specs/common/pace.toml` for text, in typed records. That file says what each
-figure is and which runs it rests on; `work_tables` has those of other work.
+"""How the figures of `specs/common/pace.toml` are read, and those for text, in typed records.
 
-Three values in a row are read by what they count: as a `Range` (the lowest first), as `Seconds` or
-as an `Amount` (the slow end first).
+The file says what each figure is and which runs it rests on. `job`, `work` and `media` have the
+records of other work. Three values in a row are read by what they count: as a `Range` (the lowest
+first), as `Seconds` or as an `Amount` (the slow end first).
 """
 
 from __future__ import annotations

@@ -7,7 +7,10 @@ where they were not.
 
 from __future__ import annotations
 
+from functools import cache
+
 from ...catalogue.spec import ModelSpec
+from ...core.records import Stated, read_by
 from ...core.workload import Workload
 from ...machine.record import Accelerator, Machine
 from ...needs.quantization import BASE_TYPES
@@ -17,7 +20,7 @@ from . import AUDIO, DOCUMENTS, IMAGE, MUSIC, PICTURES_READ, TRAINED, VIDEO, Spe
 from .job import Job, job_of
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest
 from .rates import device_bandwidth, layer_from_python
-from .work_tables import work_tables
+from .tables import PaceFile, numbers
 
 # in what the pace of such models is counted, by their modality
 _UNITS = {
@@ -26,6 +29,36 @@ _UNITS = {
 _DOCUMENT_TOKENS = 512
 # a sequence that is trained on, where no length was resolved: that of trl (1,024)
 _LEAST_TOKENS = 1024
+
+
+class DocumentFigures(Stated):
+    """Of documents that are turned into vectors."""
+
+    prompt: Range = numbers(Range)
+    picture: Range = numbers(Range)
+    met: Amount = numbers(Amount)
+    least_parameters: int = read_by()
+    batch: int = read_by()
+
+
+class TrainingFigures(Stated):
+    """Of training."""
+
+    unpacking: Range = numbers(Range)
+    unpacked_bytes: float = read_by()
+    adapted_layer: Amount = numbers(Amount)
+
+
+@cache
+def document_figures() -> DocumentFigures:
+    """The figures of documents. Raises `SpecError` where the file is missing or wrong."""
+    return PaceFile().record("documents", DocumentFigures)
+
+
+@cache
+def training_figures() -> TrainingFigures:
+    """The figures of training. Raises `SpecError` where the file is missing or wrong."""
+    return PaceFile().record("training", TrainingFigures)
 
 
 def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed:
@@ -124,7 +157,7 @@ def pace_of_documents(job: Job, tokens: int = _DOCUMENT_TOKENS) -> Speed:
 
 def _documents_on_gpu(job: Job, device: Accelerator, operations: Amount) -> Range:
     """Documents of so many operations a second."""
-    figures = work_tables().documents
+    figures = document_figures()
     if job.is_ggml:
         share = job.share("prompt") * figures.prompt
     else:
@@ -146,7 +179,7 @@ def _operations_of_document(spec: ModelSpec, tokens: int) -> Amount | None:
     if parameters is None:
         return None
     if architecture is None:
-        figures = work_tables().documents
+        figures = document_figures()
         if parameters < figures.least_parameters:
             return None
         return figures.met * (2.0 * parameters * tokens)
@@ -180,7 +213,7 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
     if is_python:
         launching = layer_from_python(device) * (job.layers * _passes(workload))
         if workload.finetune_method != "full":
-            launching *= work_tables().training.adapted_layer
+            launching *= training_figures().adapted_layer
     computing = job.seconds(operations * tokens, share)
     pace = 1 / (longest(computing + unpacking, launching) * (1 / tokens))
     dataset_seconds = None
@@ -205,7 +238,7 @@ def _unpacking_seconds(job: Job, workload: Workload, device: Accelerator) -> Sec
     rate = device_bandwidth(device)
     if workload.finetune_method != "qlora" or rate is None:
         return NO_SECONDS
-    figures = work_tables().training
+    figures = training_figures()
     parameters = job.spec.parameters.total or job.spec.parameters.active or 0
     moved_bytes = figures.unpacked_bytes * (_passes(workload) - 1) * parameters
     return moved_bytes / rate / figures.unpacking
