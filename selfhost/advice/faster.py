@@ -17,11 +17,10 @@ from ..core.errors import WorkloadError
 from ..core.quoting import shell_word
 from ..core.records import Record
 from ..core.workload import Workload
-from ..judge.judging import judge
+from ..judge.judging import judge, waits_of
 from ..judge.pace import Range, Wait
 from ..judge.question import ask
 from ..judge.record import Judged
-from ..judge.waits import waits_of
 from ..machine.record import Machine
 
 # who gets less than this many times the pace does not notice it

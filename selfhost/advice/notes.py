@@ -308,7 +308,7 @@ def note_on_users(reach: Reach) -> Sentences:
     layout = reach.layout_under(parallel=most)
     needs = layout.needs
     assert needs is not None, "what accelerators hold was counted"
-    speed = pace_of_text(layout.question, question.step, needs, reach.machine)
+    speed = pace_of_text(layout.question, needs, reach.machine)
     return _said(
         "users-spill",
         most=most,

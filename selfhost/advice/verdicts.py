@@ -16,6 +16,7 @@ from ..catalogue.offers import Offer
 from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.workload import Workload
+from ..judge.judging import waits_of
 from ..judge.pace import Wait
 from ..judge.quality import quality_of_workload
 from ..judge.record import (
@@ -25,7 +26,6 @@ from ..judge.record import (
     Room,
     Verdict,
 )
-from ..judge.waits import waits_of
 from ..machine.record import Machine
 from .alternatives import Search
 from .api_route import MonthlyCost, month, offers_for, shutdown_of

@@ -2,7 +2,8 @@
 
 `judge` takes a complete question. `layouts` lists the places in which its memory may lie, each with
 the findings of memory and accelerators. `best_layout` takes the first that runs fast enough, with
-its pace. The other checks do not depend on the layout.
+its pace. The other checks do not depend on the layout. `waits_of` says how long a person waits for
+the first token.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import inf
 
+from ..core.purposes import purposes_table
 from ..core.units import count_while
 from ..machine.record import Machine
 from ..needs.records import Needs
@@ -27,9 +29,11 @@ from .checks.speed import (
     work_check,
 )
 from .devices import usable_cards
+from .pace import Range, Wait
 from .pace.text import pace_of_text
 from .question import asked_under
 from .record import PACE_CHECKS, Judged, Question, Speed
+from .step import step_of
 
 
 def judge(question: Question, machine: Machine) -> Judged:
@@ -164,7 +168,7 @@ def _with_pace(layout: Judged, machine: Machine) -> Judged:
     """The layout with its pace, and the findings of pace and wait."""
     question = layout.question
     if question.step is not None:
-        pace = pace_of_text(question, question.step, layout.placed, machine)
+        pace = pace_of_text(question, layout.placed, machine)
         return _paced(layout, pace, machine)
     # pictures, speech and training: no question of text loads it
     from .pace.work import pace_of_work
@@ -230,8 +234,7 @@ def _served_in_turn(question: Question, machine: Machine) -> Judged | None:
     if not at_once:
         return None
     layout = layout_of(at_once)
-    assert question.step is not None
-    pace = pace_of_text(layout.question, question.step, layout.placed, machine)
+    pace = pace_of_text(layout.question, layout.placed, machine)
     # what is computed at once is shared by all, in turn
     pace = pace.replace(
         parallel_total=pace.parallel_total or pace.decode,
@@ -244,3 +247,44 @@ def _served_in_turn(question: Question, machine: Machine) -> Judged | None:
 def _fits_as_it_is(layout: Judged) -> bool:
     """Whether it has room without an option that makes it slower."""
     return layout.fits and not layout.placed.is_lean
+
+
+# ------------------------------------------------------------------ the wait for the first token
+
+
+def waits_of(judged: Judged, machine: Machine) -> tuple[Wait, ...]:
+    """The waits of text, the shortest prompt first; none where nothing is known of its pace.
+
+    They are behind the prompt that was stated; without one, behind prompts of usual lengths
+    (`specs/common/purposes.toml`).
+    """
+    speed = judged.speed
+    if judged.question.step is None or speed is None or speed.decode is None:
+        return ()
+    tokens = judged.workload.prompt_tokens
+    if tokens is not None:
+        seconds = speed.first_token_seconds
+        return (Wait(prompt_tokens=tokens, what=None, seconds=seconds),)
+    waits = []
+    for usual in purposes_table().wait:
+        tokens = usual.prompt_tokens
+        seconds = _seconds_behind(tokens, judged, machine)
+        if seconds is not None:
+            waits.append(Wait(prompt_tokens=tokens, what=usual.what, seconds=seconds))
+    return tuple(waits)
+
+
+def _seconds_behind(
+    prompt_tokens: int, judged: Judged, machine: Machine
+) -> Range | None:
+    """The wait behind such a prompt; None where the model was not trained for its length, and where
+    nothing tells how fast prompts are read.
+    """
+    question = judged.question
+    trained_tokens = question.trained_tokens
+    if trained_tokens is not None and prompt_tokens > trained_tokens:
+        return None
+    workload = question.workload.replace(prompt_tokens=prompt_tokens)
+    step = step_of(question.spec, question.runtime, workload)
+    asked = question.replace(workload=workload, step=step)
+    return pace_of_text(asked, judged.placed, machine).first_token_seconds

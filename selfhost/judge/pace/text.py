@@ -740,10 +740,10 @@ def _prompt_if_shared(step: Step, on_cores: Range | None, shared: Gpu) -> Range 
     return on_cores._replace(high=fastest)
 
 
-def pace_of_text(
-    question: Question, step: Step, placed: Needs, machine: Machine
-) -> Speed:
+def pace_of_text(question: Question, placed: Needs, machine: Machine) -> Speed:
     """With the time to the first token, the total of several sequences, the pace with a draft."""
+    step = question.step
+    assert step is not None, "other work than text has a pace of its own"
     if placed.memory is None and not _has_ram_alone(machine):
         # an accelerator with memory of its own may hold what does not say how much it takes
         how = "where it would run is not known, because its memory need is not known"
