@@ -246,8 +246,10 @@ def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[Sta
         size = spec.parameters.total or inf
         larger = open_ones[bisect_left(open_ones, size, key=_size) :]
         for outline in sorted(larger, key=rank):
-            of_family = " of its family" if outline.family == spec.family else ""
-            yield StandIn(outline=outline, why=f"{_AS_LARGE}{of_family}")
+            why = _AS_LARGE
+            if outline.family == spec.family:
+                why = f"{_AS_LARGE} of its family"
+            yield StandIn(outline=outline, why=why)
         return
     for outline in sorted(_line_of(spec, catalogue), key=rank):
         yield StandIn(outline=outline, why=_SAME_LINE)

@@ -546,10 +546,11 @@ class Lister:
         catalogue = self._catalogue
         as_of = snapshot_day(catalogue.offers_path) or ""
         for outline in catalogue.outlines.values():
+            released = outline.released or ""
             # a month or a year alone says no day
-            is_day = outline.released is not None and len(outline.released) == 10
+            is_day = len(released) == 10
             if is_day and catalogue.is_shipped(outline.id):
-                as_of = max(as_of, outline.released or "")
+                as_of = max(as_of, released)
         return as_of or None
 
 

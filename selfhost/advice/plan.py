@@ -361,46 +361,64 @@ def _least_on(platform: _Platform, smallest: Workload) -> _Found:
     if needs is None or needs.memory is None:
         return without_least
     sizes = _sizes(platform, needs)
-    in_ram_bytes = sizes.beside
+    beside = _Ram.of(sizes.beside, vast, smallest)
+    ram = beside
     if platform.runs_in_ram:
-        in_ram_bytes = needs.memory.high_bytes
-    reserve_bytes = reserve_beside(in_ram_bytes, vast, smallest)
-    memory_bytes = reserve_bytes + in_ram_bytes
+        ram = _Ram.of(needs.memory.high_bytes, vast, smallest)
     # a need stated as one figure may not say what lies in RAM beside the accelerators
-    if memory_bytes == 0 or max(memory_bytes, sizes.card) > MAX_MEMORY_BYTES:
+    if ram.total_bytes == 0 or max(ram.total_bytes, sizes.card) > MAX_MEMORY_BYTES:
         return without_least
     machine = vast.replace(
-        memory_total_bytes=memory_bytes,
-        memory_limit_bytes=memory_bytes,
+        memory_total_bytes=ram.total_bytes,
+        memory_limit_bytes=ram.total_bytes,
         disks=disks_of(sizes.disk),
         accelerators=platform.cards(sizes.card),
     )
-    wanted = question.workload.min_tokens_per_second or 0.0
-    paced = _Paced(machine=machine)
-    is_paced = wanted or question.workload.max_wait_seconds is not None
-    if is_paced and platform.runs_in_ram:
-        paced = _with_wanted_pace(question, machine, wanted)
+    paced = _paced(platform, machine)
     judged = judge(question, paced.machine)
     if not set(judged.failed).isdisjoint(MACHINELESS_CHECKS):
         return _Found(judged=judged)
-    beside_bytes: int | None = None
-    if sizes.beside:
-        beside_bytes = sizes.beside + reserve_beside(sizes.beside, vast, smallest)
+    has_pace = bool(question.workload.min_tokens_per_second)
     least = Least(
         machine=paced.machine,
-        memory_bytes=memory_bytes,
-        reserve_bytes=reserve_bytes,
+        memory_bytes=ram.total_bytes,
+        reserve_bytes=ram.reserve_bytes,
         disk_bytes=sizes.disk,
         cpu=_least_cpu(needs, vast.architecture or "", paced.cores),
         bandwidth_bytes_per_second=paced.bytes_per_second,
         accelerator=LeastAccelerator(
             required=platform.wants_gpu,
             memory_bytes=sizes.card,
-            memory_beside_bytes=beside_bytes,
+            memory_beside_bytes=beside.total_bytes if sizes.beside else None,
         ),
-        is_slow=not wanted and is_slow(judged),
+        is_slow=not has_pace and is_slow(judged),
     )
     return _Found(judged=judged, least=least)
+
+
+class _Ram(NamedTuple):
+    """RAM in all, and what of it the system keeps."""
+
+    total_bytes: int
+    reserve_bytes: int
+
+    @classmethod
+    def of(cls, taken_bytes: int, machine: Machine, workload: Workload) -> _Ram:
+        """Where a program takes so much of it."""
+        reserve_bytes = reserve_beside(taken_bytes, machine, workload)
+        return cls(reserve_bytes + taken_bytes, reserve_bytes)
+
+
+def _paced(platform: _Platform, machine: Machine) -> _Paced:
+    """The machine with the memory and the cores for the pace and the wait that are wanted, where
+    RAM is to give them.
+    """
+    workload = platform.question.workload
+    wanted = workload.min_tokens_per_second or 0.0
+    is_wanted = wanted > 0 or workload.max_wait_seconds is not None
+    if not is_wanted or not platform.runs_in_ram:
+        return _Paced(machine=machine)
+    return _with_wanted_pace(platform.question, machine, wanted)
 
 
 def _least_cpu(needs: Needs, architecture: str, cores: float | None) -> LeastCpu:

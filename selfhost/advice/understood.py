@@ -146,16 +146,16 @@ def _understand_file(typed: str, workload: Workload) -> Understood:
             spec=spec, asked=typed, workload=workload, notes=stored_notes(spec)
         )
     local = read_local(typed)
-    if workload.quantization is None and local.quantization and local.files_here:
-        workload = workload.replace(quantization=local.quantization)
     notes = local.notes
     are_here = local.files_here
-    wanted_type = need.canonical_quantization(workload.quantization or "")
-    held = local.quantization if local.format == "gguf" else None
-    if held and wanted_type not in (None, held):
-        # a GGUF file holds one quantization, so another is not here
+    if are_here and workload.quantization is None:
+        workload = workload.replace(quantization=local.quantization or None)
+    other_type = _other_type_asked(local, workload)
+    if other_type is not None:
         are_here = False
-        notes += remarks({"other-type": True}, held=held, asked=wanted_type)
+        notes += remarks(
+            {"other-type": True}, held=local.quantization, asked=other_type
+        )
     formats: tuple[str, ...] = ()
     if are_here or local.missing:
         formats = (local.format,)
@@ -163,6 +163,16 @@ def _understand_file(typed: str, workload: Workload) -> Understood:
     return Understood(
         spec=local.spec, asked=typed, workload=workload, notes=notes, files=files
     )
+
+
+def _other_type_asked(local: LocalModel, workload: Workload) -> str | None:
+    """The type that was asked for in place of that of a GGUF file, which holds one alone; None for
+    none.
+    """
+    if local.format != "gguf" or not local.quantization:
+        return None
+    asked = need.canonical_quantization(workload.quantization or "")
+    return None if asked == local.quantization else asked
 
 
 def _part(path: str, local: LocalModel) -> Here | None:
@@ -185,11 +195,7 @@ def understand_name(catalogue: Catalogue, typed: str, workload: Workload) -> Und
     """What a name means. Raises `UnknownModelError`, which says why and what is near."""
     stated = workload
     name = bare_name(typed)
-    resolved = read(typed, catalogue)
-    if resolved is None:
-        from ..catalogue.searching import resolve
-
-        resolved = resolve(typed, catalogue)
+    resolved = _resolved(typed, catalogue)
     spec = _checked(resolved.spec_id, catalogue)
     typed_tag = typed_library_tag(typed, spec, catalogue)
     if typed_tag:
@@ -205,7 +211,7 @@ def understand_name(catalogue: Catalogue, typed: str, workload: Workload) -> Und
         runtime = stated.runtime or resolved.runtime
         workload = stated.replace(quantization=quantization, runtime=runtime)
     # a tag of Ollama's loads one file whatever the machine; but not to train it
-    is_tag = ":" in name and "/" not in name
+    is_tag = _is_library_tag(name)
     files = NamedFiles(is_tag=is_tag and stated.task == "generate")
     otherwise: Understood | None = None
     if _is_implied(resolved, stated):
@@ -213,9 +219,9 @@ def understand_name(catalogue: Catalogue, typed: str, workload: Workload) -> Und
             spec=spec, asked=typed, workload=stated, notes=resolved.notes, files=files
         )
     tag: str | None = None
-    if is_tag and quantization and quantization == workload.quantization:
+    if is_tag and quantization == workload.quantization:
         # what Ollama itself calls it, quantization and all, is the line to type
-        tag = name
+        tag = name if quantization else None
     return Understood(
         spec=_with_typed_files(spec, name, resolved, stated, catalogue),
         asked=typed,
@@ -225,6 +231,21 @@ def understand_name(catalogue: Catalogue, typed: str, workload: Workload) -> Und
         tag=tag,
         otherwise=otherwise,
     )
+
+
+def _resolved(typed: str, catalogue: Catalogue) -> Resolution:
+    """What the name reads as, else what a search finds. Raises `UnknownModelError`."""
+    reading = read(typed, catalogue)
+    if reading is not None:
+        return reading
+    from ..catalogue.searching import resolve
+
+    return resolve(typed, catalogue)
+
+
+def _is_library_tag(name: str) -> bool:
+    """Whether the name is one of Ollama's library with its tag."""
+    return ":" in name and "/" not in name
 
 
 def _checked(id: str, catalogue: Catalogue) -> ModelSpec:
