@@ -85,21 +85,34 @@ def lines_by_tag(launch: Launch, *, with_server: bool = False) -> Lines:
     () where the runtime has no tag for it, fetches or serves no such model, has no build for the
     machine, or may crash there. A tag that was typed may hold files of other runtimes.
     """
-    question = launch.question
-    if launch.may_crash or question.local_files or question.missing_bytes == 0:
-        return ()
-    if not _may_have_build(launch):
+    if not _is_fetched(launch) or launch.may_crash or not _may_have_build(launch):
         return ()
     modality = launch.spec.modality
     if modality not in launch.runtime.modalities or not _takes(launch):
         return ()
-    if modality == "embedding" and launch.machine.system != "windows":
-        template = launch.lines.by_use.get("long_embedding")
-        values = values_of(launch)
-        if template is not None and values["batch_tokens"] is not None:
-            line = fill_partly(template, values)
+    if modality == "embedding":
+        template = _template_of_long_texts(launch)
+        if template:
+            line = fill_partly(template, values_of(launch))
             return (line,) if line else ()
     return _run_lines(launch, launch.lines.default, with_server=with_server)
+
+
+def _is_fetched(launch: Launch) -> bool:
+    """Whether the program has to fetch the files: none were named, and not all lie here."""
+    question = launch.question
+    return not question.local_files and question.missing_bytes != 0
+
+
+def _template_of_long_texts(launch: Launch) -> str:
+    """The line that embeds texts longer than the usual batch; "" where none is needed, and where
+    the shell would not take it.
+    """
+    if launch.machine.system == "windows":
+        return ""
+    if values_of(launch)["batch_tokens"] is None:
+        return ""
+    return launch.lines.by_use.get("long_embedding", "")
 
 
 def _may_have_build(launch: Launch) -> bool:
@@ -136,18 +149,17 @@ def _takes(launch: Launch) -> bool:
 
 def _has_room_for_other(judged: Judged, other: Question) -> bool:
     """Whether each place that was judged has room for what the other program takes beside."""
-    if judged.question.needs is None or judged.memory is None:
+    memory = judged.memory
+    their_memory = None if other.needs is None else other.needs.memory
+    if judged.question.needs is None or memory is None or their_memory is None:
         return False
-    if other.needs is None or other.needs.memory is None:
-        return False
-    taken_bytes = judged.memory.high_bytes
-    more_bytes = max(0, other.needs.memory.high_bytes - taken_bytes)
+    more_bytes = max(0, their_memory.high_bytes - memory.high_bytes)
     for check in MEMORY_CHECKS:
         finding = judged.finding(check)
         if finding is None or finding.unit != "bytes":
             continue
-        needs = float(finding.needs or 0)
-        if needs + more_bytes > float(finding.has or 0):
+        needs_bytes = float(finding.needs or 0)
+        if needs_bytes + more_bytes > float(finding.has or 0):
             return False
     return True
 
@@ -236,12 +248,9 @@ def _all_are_set(launch: Launch, needed: Sequence[str]) -> bool:
     """Whether each is set by an option or a variable, or by the command, which says it anyway."""
     lines = launch.lines
     command = lines.default.replace("{total_context_tokens}", "{context_tokens}")
-    for key in needed:
-        if key in lines.options or key in lines.settings or key in _IF_IT_CAN:
-            continue
-        if f"{{{key}}}" not in command:
-            return False
-    return True
+    set_apart = {*lines.options, *lines.settings, *_IF_IT_CAN}
+    others = [key for key in needed if key not in set_apart]
+    return all(f"{{{key}}}" in command for key in others)
 
 
 def _templates(launch: Launch, values: Values) -> list[str]:

@@ -93,17 +93,17 @@ def notes_on_question(
 def _note_on_cache_build(judged: Judged, machine: Machine) -> Iterator[str]:
     """That keys and values of two types need a build of the program that nobody publishes."""
     runtime = judged.question.runtime
-    cache_type = judged.workload.kv_cache_type
-    if runtime is None or cache_type is None or not judged.fits:
+    types = CacheTypes.of(judged.workload.kv_cache_type or "")
+    if runtime is None or not types.differ:
         return
-    build = runtime.gpus.paired_cache_build
-    types = CacheTypes.of(cache_type)
-    if not build or not types.differ or judged.placement == "host":
+    if not judged.fits or judged.placement == "host":
         return
     if gpu_maker(machine, runtime) in runtime.gpus.cuda_attention:
-        is_plain = types.values == "f16"
         yield from _said(
-            "cache-build", program=runtime.name, build=build, plain=is_plain
+            "cache-build",
+            program=runtime.name,
+            build=runtime.gpus.paired_cache_build,
+            plain=types.values == "f16",
         )
 
 

@@ -362,8 +362,8 @@ def _share_by_pace(judged: Judged, most: float) -> float:
         if speed.unit == "seconds_per_image":
             return share_of_pace(1 / likely, 1 / half.seconds_per_image)
     if judged.has("speed-picture", "speed-hours"):
-        place = judged.offload or "host"
-        return factors.picture[place]
+        offload = judged.offload or "host"
+        return factors.picture[offload]
     return min(share_of_pace(half.tokens_per_second), most)
 
 

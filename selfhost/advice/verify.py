@@ -271,8 +271,8 @@ def _shared_table_parameters(spec: ModelSpec) -> int:
     model = spec.architecture
     if model is None or not model.tied_embeddings:
         return 0
-    rows = model.vocabulary or 0
-    return rows * model.embedding_length
+    vocabulary = model.vocabulary or 0
+    return vocabulary * model.embedding_length
 
 
 # ---------------------------------------------------------------- figure by figure
