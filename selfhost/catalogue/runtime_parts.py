@@ -97,6 +97,11 @@ class RuntimeOption(Stated):
     most: float = 1.0
     source: str
 
+    @property
+    def is_number(self) -> bool:
+        """Whether its value is one number."""
+        return not (self.to or self.choices or self.is_list)
+
     def takes(self, text: str) -> bool:
         """Whether it can be set to that."""
         if self.to:

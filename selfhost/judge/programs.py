@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
-from typing import Any
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -442,30 +441,35 @@ class _Limits(Record):
         if name not in self.runtime.named_options:
             return self._option_unknown(name)
         rule = self.runtime.named_options[name]
-        value = self.workload.runtime_options[name]
         if rule.changes == "sequences_sampled":
             rule = rule.replace(least=self.workload.parallel)
+        value = self.workload.runtime_options[name]
+        if not rule.takes(value):
+            return self._option_value_refused(name, rule, value)
         case = case_of(self.spec, self.runtime, self.workload)
         why = _without_effect(case, rule)
-        is_taken = rule.takes(value)
-        if is_taken and not why:
+        if not why:
             return ()
-        figures: dict[str, Any] = {
-            "name": name,
-            "program": self.runtime.name,
-            "least": f"{rule.least:g}",
-            "most": f"{rule.most:g}",
-            "ends": not (rule.to or rule.choices or rule.is_list),
-            "switch": bool(rule.to),
-            "choices": rule.choices,
-            "listed": rule.is_list,
-            "guess": nearest(value, rule.choices),
-            "typed": value,
-            "model": self.spec.name,
-            why: True,
-        }
-        key = "option-without-effect" if is_taken else "option-value"
-        return fault("runtime_options", key, **figures).problems
+        figures = {"name": name, "model": self.spec.name, why: True}
+        return fault("runtime_options", "option-without-effect", **figures).problems
+
+    def _option_value_refused(
+        self, name: str, rule: RuntimeOption, value: str
+    ) -> tuple[Problem, ...]:
+        """That the option takes other values."""
+        return fault(
+            "runtime_options",
+            "option-value",
+            name=name,
+            typed=value,
+            switch=bool(rule.to),
+            choices=rule.choices,
+            guess=nearest(value, rule.choices),
+            listed=rule.is_list,
+            ends=rule.is_number,
+            least=f"{rule.least:g}",
+            most=f"{rule.most:g}",
+        ).problems
 
     def _option_unknown(self, name: str) -> tuple[Problem, ...]:
         known = list(self.runtime.named_options)
