@@ -246,36 +246,58 @@ def _read_log(text: str) -> Run:
     facts = _facts("llama.cpp", text)
     text = text[max(0, text.rfind("llama_model_loader: loaded meta data")) :]
     buffers = _buffers(text)
-    cards = {buffer.device for buffer in buffers if buffer.where != HOST}
     memory = _memory_of_buffers(buffers)
-    paces = _paces_of_requests(text)
-    alone = [pace for pace in paces if not pace.shared]
-    left_out = 0
-    if alone:
-        left_out = sum(pace.shared for pace in paces if pace.term == "decode")
-        paces = alone
-    figures = memory + _averages(paces)
+    cards = {buffer.device for buffer in buffers if buffer.where != HOST}
+    on_processor: bool | None = None
+    if memory:
+        on_processor = not cards
+    paces = _paces_alone(_paces_of_requests(text))
+    figures = memory + _averages(paces.paces)
     if not figures:
         figures = _rates_behind_answers(facts)
+    left_out = paces.left_out
     holds = {"no-buffers": not memory, "drafter": drafters, "beside": left_out}
     context = _context(facts)
     return _run_with(
         facts,
         f"{runtime} log",
         runtime=runtime,
-        on_processor=not cards if memory else None,
+        on_processor=on_processor,
         cards=len(cards),
         drafts=drafters > 0 or _has_sign(text, signs["drafts"]),
         figures=tuple(figures),
         notes=sentences("runs", "note", holds, number=left_out),
-        # builds before ggml-org/llama.cpp#23861 (2026-05) make room for those of a whole batch
-        output_tokens=facts.amount(
-            "n_outputs_max" if "n_outputs_max" in facts else "batch"
-        ),
+        output_tokens=_output_tokens(facts),
         context_tokens=context.tokens,
         parallel=context.sequences,
         states=context.states,
     )
+
+
+class _PacesAlone(Record):
+    """The paces of requests that ran alone, and how many answers beside others are left out; all
+    paces where none ran alone.
+    """
+
+    paces: list[Figure]
+    left_out: int = 0
+
+
+def _paces_alone(paces: list[Figure]) -> _PacesAlone:
+    alone = [pace for pace in paces if not pace.shared]
+    if not alone:
+        return _PacesAlone(paces=paces)
+    answers = [pace for pace in paces if pace.shared and pace.term == "decode"]
+    return _PacesAlone(paces=alone, left_out=len(answers))
+
+
+def _output_tokens(facts: _Facts) -> int | None:
+    """Tokens of a batch that may have logits. Builds before ggml-org/llama.cpp#23861 (2026-05) do
+    not tell, and make room for those of a whole batch.
+    """
+    if "n_outputs_max" in facts:
+        return facts.amount("n_outputs_max")
+    return facts.amount("batch")
 
 
 def _has_sign(text: str, signs: Sequence[str]) -> bool:
@@ -353,7 +375,8 @@ def _memory_of_buffers(buffers: Sequence[_Buffer]) -> list[Figure]:
     """The bytes of each term on the host, and on all accelerators together."""
     places: dict[tuple[str, str], list[float]] = {}
     for buffer in buffers:
-        places.setdefault((buffer.term, buffer.where), []).append(buffer.mib)
+        place = buffer.term, buffer.where
+        places.setdefault(place, []).append(buffer.mib)
     figures: list[Figure] = []
     for (term, where), sizes in places.items():
         if any(sizes):
@@ -723,10 +746,11 @@ def _rates_by_sequences(text: str) -> dict[int, list[float]]:
     rates: dict[int, list[float]] = {}
     before = 0
     for prompt_rate, rate, count in _pattern("window").findall(text):
+        pace = float(rate)
         running = int(count)
-        is_steady = running == before and not float(prompt_rate)
-        if running and is_steady and float(rate):
-            rates.setdefault(running, []).append(float(rate))
+        is_steady = running == before and float(prompt_rate) == 0
+        if is_steady and running > 0 and pace > 0:
+            rates.setdefault(running, []).append(pace)
         before = running
     return rates
 
@@ -755,14 +779,16 @@ def run_of_process(number: str) -> Run:
         parallel = facts.amount("parallel") or 1
     # -c 0 is what the model was trained for
     context = facts.amount("context") or 0
+    # a word of the command line of Ollama's runner
+    is_ollama = "runner" in seen.words[1:3]
+    is_in_ram = facts.get("gpu_layers") == "0"
     return _run_with(
         facts,
         "process",
-        # a word of the command line of Ollama's runner
-        runtime="ollama" if "runner" in seen.words[1:3] else "llama.cpp",
+        runtime="ollama" if is_ollama else "llama.cpp",
         context_tokens=context // parallel or None,
         parallel=parallel,
-        on_processor=True if facts.get("gpu_layers") == "0" else None,
+        on_processor=is_in_ram or None,
         drafts="draft" in facts,
         figures=tuple(_memory_of_process(seen)),
     )

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from helpers.machines import VM
 from helpers.needs_of import asked, calculate, catalogue, runtime, terms
+from helpers.paths import DATA
 from selfhost import check
+from selfhost.advice.runs import run_of
+from selfhost.advice.verify import verify
 from selfhost.cli.parser import Options
 from selfhost.core.errors import WorkloadError
 from selfhost.core.workload import Workload
@@ -122,3 +126,17 @@ def test_a_program_without_flash_attention_keeps_quantized_keys_alone() -> None:
     turned = workload.replace(kv_cache_type="f16:q8_0")
     values = check("qwen3-8b", turned, machine=APPLE)
     assert values.route == "unknown"
+
+
+def test_a_run_with_two_types_is_compared() -> None:
+    """24 MiB of keys in 16 bits are 12.75 in blocks of 34 bytes for 32, and as many values are
+    6.75 in blocks of 18.
+    """
+    sample = (DATA / "logs" / "llama_log-server.txt").read_text(encoding="utf-8")
+    text = sample.replace("K (f16):", "K (q8_0):").replace("V (f16):", "V (q4_0):")
+    run = run_of(text.replace("KV buffer size =    48.00", "KV buffer size =    19.50"))
+    assert run is not None
+    assert run.kv_cache_type == "q8_0:q4_0"
+    found = verify(run, catalogue(), VM, "qwen2.5-0.5b-instruct")
+    cache = next(row for row in found.differences if row.term == "kv_cache")
+    assert cache.inside
