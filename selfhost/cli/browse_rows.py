@@ -254,7 +254,8 @@ class Rows:
 
     def verdict(self, question: Question, id: str) -> Verdict:
         """The verdict of `selfhost check` on that model. Raises `SelfhostError`."""
-        workload, machine = question.workload, question.machine
+        workload = question.workload
+        machine = question.machine
         meant = understand(self.catalogue, id, workload, machine)
         verdict = check_with(self.catalogue, meant, workload, machine)
         notes = (*question.options.notes, *verdict.first_notes)

@@ -247,7 +247,8 @@ class Browser(App[Exception | None]):
     def _judge(self) -> None:
         """Judge in a thread what the question asks; an earlier one is given up."""
         self._letter_timer = None
-        question, typed = self.question, self.typed
+        question = self.question
+        typed = self.typed
         if not self.rows.question.asks_the_same(question):
             self.rows = Rows(question)
             self.table.mark_old()
@@ -330,7 +331,8 @@ class Browser(App[Exception | None]):
             self.answer = None
             self._static("#answer").update("")
             return
-        question, rows = self.question, self.rows
+        question = self.question
+        rows = self.rows
         width = self._answer_width()
         if self._asked_about == (question, id, width):
             return
@@ -368,7 +370,8 @@ class Browser(App[Exception | None]):
         """Find out in a thread which models on the screen do not run as asked, but would fit in
         another type or context.
         """
-        question, rows = self.question, self.rows
+        question = self.question
+        rows = self.rows
         ids: list[str] = []
         for row in self.table.rows_on_screen():
             if may_fit(row) and row.model.id not in self._conditions:
