@@ -459,9 +459,8 @@ def _by_tensors(case: Case) -> Term:
     if case.spec.quantized is None:
         block = int(predicting * _bits(model.matrix_dtype or model.dtype) / 8)
     extra = 0
-    if not model.narrow_types:
-        extra_parameters = parameters.extra_in_files or 0
-        extra = int(extra_parameters * _bits(model.dtype) / 8)
+    if parameters.extra_in_files is not None and not model.narrow_types:
+        extra = int(parameters.extra_in_files * _bits(model.dtype) / 8)
     unloaded = block + extra
     # a quantizer may leave the block in 16 bits
     block_in_16_bits = max(0, 2 * predicting - block)
