@@ -30,7 +30,7 @@ from .case import (
     unread_of,
     why_no_encoders,
 )
-from .records import How, Term, by_type, term, unread
+from .records import How, Size, Term, by_type, term, unread
 from .tensors import checkpoint_tensors, row_of
 
 # what QLoRA loads of each weight that it trains adapters beside (bitsandbytes, nf4)
@@ -615,11 +615,9 @@ def more_in_16_bits(case: Case, parts: set[str]) -> int:
 
 
 class MlxWeights(Record):
-    """What files for MLX weigh without encoders, in bytes, and the likely size as a line."""
+    """What files for MLX weigh without encoders, and the likely size as a line."""
 
-    likely: int
-    low: int
-    high: int
+    size: Size
     arithmetic: str
 
 
@@ -628,15 +626,12 @@ def _mlx_size(case: Case) -> Term | Unread:
     untold = _why_no_mlx_size(case)
     if untold is not None:
         return untold
-    unencoded = (case.spec.parameters.total or 0) - case.encoders
     if case.whole:
         weights = _mlx_weights(case)
-    elif unencoded > 0:
-        bits = _bits(case.quantization)
-        size = int(unencoded * bits / 8)
-        line = f"{unencoded:,} weights × {bits:g} bits / 8"
-        weights = MlxWeights(likely=size, low=size, high=size, arithmetic=line)
     else:
+        weights = _mlx_weights_by_bits(case)
+    least, likely, most = weights.size
+    if not likely:
         return unread(
             "the number of parameters is not known", "state the size under [[files]]"
         )
@@ -646,14 +641,23 @@ def _mlx_size(case: Case) -> Term | Unread:
         line += f" + {encoder_bytes:,} bytes of encoders"
     return term(
         "files",
-        weights.likely + encoder_bytes,
+        likely + encoder_bytes,
         How.COMPUTED,
         "mlx.core.quantize and mlx_lm.convert: a scale and bias per group (in some a scale of"
         " 8 bits); routers may keep more",
         line,
-        low=int(weights.low * 0.995),
-        high=int((weights.high + encoder_bytes) * 1.01),
+        low=int(least * 0.995),
+        high=int((most + encoder_bytes) * 1.01),
     )
+
+
+def _mlx_weights_by_bits(case: Case) -> MlxWeights:
+    """Weights × bits / 8; no bytes where the number of weights is not known."""
+    weights = max(0, (case.spec.parameters.total or 0) - case.encoders)
+    bits = _bits(case.quantization)
+    size = int(weights * bits / 8)
+    line = f"{weights:,} weights × {bits:g} bits / 8"
+    return MlxWeights(size=Size(size, size, size), arithmetic=line)
 
 
 def _why_no_mlx_size(case: Case) -> Unread | None:
@@ -681,25 +685,20 @@ def _mlx_weights(case: Case) -> MlxWeights:
     """
     name = case.quantization
     model = case.model
-    likely = _sum_of(typed_tensors(model, name))
+    tensors = _sum_of(typed_tensors(model, name))
+    likely = tensors.bytes
+    least = likely
+    most = likely
     scheme = mlx_scheme(name)
-    if scheme is None or case.spec.quantized is not None:
-        return MlxWeights(
-            likely=likely.bytes,
-            low=likely.bytes,
-            high=likely.bytes,
-            arithmetic=likely.arithmetic,
-        )
-    in_16_bits = model
-    if model.dtype == "float32":
-        in_16_bits = model.replace(dtype="bfloat16")
-    in_8_bits = case.row.mlx_in_8_bits if scheme.bits < 8 else ()
-    return MlxWeights(
-        likely=likely.bytes,
-        low=_sum_of(typed_tensors(in_16_bits, name)).bytes,
-        high=_sum_of(typed_tensors(model, name, in_8_bits)).bytes,
-        arithmetic=likely.arithmetic,
-    )
+    if scheme is not None and case.spec.quantized is None:
+        narrow = model
+        if model.dtype == "float32":
+            narrow = model.replace(dtype="bfloat16")
+        in_8_bits = case.row.mlx_in_8_bits if scheme.bits < 8 else ()
+        least = _sum_of(typed_tensors(narrow, name)).bytes
+        most = _sum_of(typed_tensors(model, name, in_8_bits)).bytes
+    size = Size(least, likely, most)
+    return MlxWeights(size=size, arithmetic=tensors.arithmetic)
 
 
 # ------------------------------------------------------------------ what is loaded
