@@ -50,15 +50,29 @@ def compute_bytes(
     on_device: bool = False,
 ) -> int | None:
     """The compute buffer to the byte; None where the architecture has no graph here."""
+    model = _as_built(model)
     stored = _stored_buffers(model, row)
     question = _Question(room=room, logits_rows=logits_rows, on_device=on_device)
     name = question.name
     if name is not None and name in stored:
         return stored[name]
-    # what is stored needs none of the modules that replay a graph: 6 ms
-    from .graph import exact_compute_bytes
+    return _replayed(model, row, question)
 
-    return exact_compute_bytes(model, row, room, logits_rows, on_device=on_device)
+
+@lru_cache(maxsize=1024)
+def _as_built(model: Architecture) -> Architecture:
+    """The model without what decides no graph: the types of its weights, and its contexts. Many
+    models differ in these alone, so they share a buffer.
+    """
+    return model.replace(
+        dtype=None,
+        matrix_dtype=None,
+        expert_dtype=None,
+        quantizer=None,
+        context_tokens=None,
+        scaled_context_tokens=None,
+        yarn_original_tokens=None,
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -82,12 +96,13 @@ def keep_buffers(store: Store, cases: Iterable[Case]) -> None:
     for case in cases:
         if case.row.graph is None:
             continue
-        fingerprint = _fingerprint(case.model, case.row)
+        model = _as_built(case.model)
+        fingerprint = _fingerprint(model, case.row)
         buffers = by_fingerprint.setdefault(fingerprint, {})
         for question in _questions_of(case):
             name = question.name
             if name is not None and name not in buffers:
-                buffers[name] = _replayed(case, question)
+                buffers[name] = _replayed(model, case.row, question)
     store.rows("buffers", lambda: by_fingerprint)
 
 
@@ -103,17 +118,16 @@ def _questions_of(case: Case) -> tuple[_Question, ...]:
     )
 
 
-def _replayed(case: Case, question: _Question) -> int | None:
+def _replayed(
+    model: Architecture, row: ArchitectureRow, question: _Question
+) -> int | None:
     """The answer of the replay."""
+    # what is stored needs none of the modules that replay a graph: 6 ms
     from .graph import exact_compute_bytes
 
-    return exact_compute_bytes(
-        case.model,
-        case.row,
-        question.room,
-        question.logits_rows,
-        on_device=question.on_device,
-    )
+    rows = question.logits_rows
+    on_device = question.on_device
+    return exact_compute_bytes(model, row, question.room, rows, on_device=on_device)
 
 
 def _fingerprint(model: Architecture, row: ArchitectureRow) -> str:
