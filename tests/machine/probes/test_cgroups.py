@@ -194,6 +194,52 @@ def test_a_controller_of_version_1_is_none_of_version_2(build: Build) -> None:
     assert machine.memory_limit_bytes is machine.memory_available_bytes is None
 
 
+def test_a_quota_of_version_1(build: Build) -> None:
+    """The top of version 1 has no quota (its folder lacks cpu.cfs_quota_us), and `cpuset`, which is
+    mounted first, is another controller than `cpu`: 150,000 of 100,000 µs are 1.5 CPUs.
+    """
+    mounts = (
+        "31 23 0:31 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n"
+        "32 23 0:32 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct\n"
+    )
+    files = version_2({}) | {
+        "/proc/self/mountinfo": ROOT_MOUNT + mounts,
+        "/proc/self/cgroup": "4:cpuset:/box\n3:cpu,cpuacct:/box\n",
+        "/sys/fs/cgroup/cpuset/box/cpuset.cpus": "0-3\n",
+        "/sys/fs/cgroup/cpu/cpu.shares": "1024\n",
+        "/sys/fs/cgroup/cpu/box/cpu.cfs_quota_us": "150000\n",
+        "/sys/fs/cgroup/cpu/box/cpu.cfs_period_us": "100000\n",
+    }
+    machine = read_machine(build(files))
+    assert machine.cpu_cores_usable == 1.5
+    assert "/box: 1.5 of 4 CPUs" in machine.sources["cpu_cores_usable"]
+
+
+def test_a_group_has_its_whole_name(build: Build) -> None:
+    """Where a part of the hierarchy is mounted, `/box`, the group below it is `/box/job`."""
+    mount = CGROUP2_MOUNT.replace(" / ", " /box ")
+    top = FULL | {"memory.max": "max\n"}
+    files = version_2(top | under("job", FULL), "/box/job", mount)
+    machine = read_machine(build(files))
+    assert machine.memory_limit_bytes == 2 * GIB
+    assert "group /box/job: memory.max" in machine.sources["memory_limit_bytes"]
+
+
+def test_of_two_mounts_on_one_folder_the_later_one_is_seen(build: Build) -> None:
+    """The mount below it shows the groups of another container."""
+    mounts = CGROUP2_MOUNT.replace(" / ", " /other ") + CGROUP2_MOUNT
+    files = version_2(under("box", FULL), "/box", mounts)
+    assert read_machine(build(files)).memory_limit_bytes == 2 * GIB
+
+
+def test_a_path_that_was_cut_off_is_none(build: Build) -> None:
+    """`0::/` without an end of its line may be `/box`, whose limit is unseen."""
+    files = version_2({}) | {"/proc/self/cgroup": "0::/"}
+    machine = read_machine(build(files))
+    assert machine.memory_limit_bytes is None
+    assert machine.cpu_cores_usable is None
+
+
 def test_no_limit_is_the_hardware(build: Build) -> None:
     """`max`, or a kernel without the memory controller (the Raspberry Pi's default), must not hide
     MemAvailable (ollama/ollama#15961).

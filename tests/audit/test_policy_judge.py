@@ -1,0 +1,165 @@
+"""The judge of a policy's entries gives what `check` gives, whatever it judged before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from helpers.paths import RECORDS
+from selfhost import Machine, Route, Workload
+from selfhost.advice.verdicts import check_with
+from selfhost.audit.policy import Wanted
+from selfhost.audit.policy_judge import PolicyJudge
+from selfhost.catalogue.index import open_catalogue
+from selfhost.judge.record import Verdict
+from selfhost.machine.record import PresentModel
+
+VM = Machine.from_file(RECORDS / "vm-24gib.json")
+TODAY = "2026-11-20"
+GIB = 2**30
+
+
+def wanted(name: str, *, require_runtime: bool = False, **asked: Any) -> Wanted:
+    return Wanted(
+        index=0,
+        label=name,
+        name=name,
+        asked=Workload(**asked),
+        require_runtime=require_runtime,
+    )
+
+
+def both(*names: str) -> Wanted:
+    members = tuple(wanted(name) for name in names)
+    return wanted(" + ".join(names)).replace(members=members)
+
+
+def new_judge() -> PolicyJudge:
+    return PolicyJudge(open_catalogue(), TODAY)
+
+
+def checked(name: str, machine: Machine, **asked: Any) -> Verdict:
+    """What `check` says in the model's own defaults."""
+    workload = Workload(**asked)
+    catalogue = open_catalogue()
+    return check_with(
+        catalogue, name, workload, machine, today=TODAY, follows_machine=False
+    )
+
+
+def facts_of(verdict: Verdict) -> object:
+    memory = verdict.memory
+    high_bytes = None if memory is None else memory.high_bytes
+    return verdict.route, verdict.failed, verdict.workload.quantization, high_bytes
+
+
+def test_the_memory_available_now_decides_where_the_policy_says_so() -> None:
+    """4.4 GB of weights fit 24 GiB of RAM, and not the 2 GiB that other programs leave."""
+    busy = VM.replace(memory_available_bytes=2 * GIB)
+    judge = new_judge()
+    entry = wanted("mistral-7b", quantization="Q4_K_M")
+    assert judge(entry, "available", busy).failed == ("memory",)
+    assert judge(entry, "default", busy).failed == ()
+
+
+def test_a_required_runtime_must_be_there() -> None:
+    bare = VM.replace(runtimes=())
+    judge = new_judge()
+    entry = wanted("mistral-7b", quantization="Q4_K_M")
+    assert "runtime" not in judge(entry, "default", bare).failed
+    required = wanted("mistral-7b", quantization="Q4_K_M", require_runtime=True)
+    assert "runtime" in judge(required, "default", bare).failed
+
+
+def test_a_file_that_is_there_needs_no_room() -> None:
+    """The 4.4 GB of the file cannot be stored again in the 1 GB that is free."""
+    file = PresentModel(
+        path="~/.cache/llama.cpp/Mistral-7B-Instruct-v0.3-Q4_K_M.gguf",
+        size_bytes=4_372_812_000,
+        repository="bartowski/Mistral-7B-Instruct-v0.3-GGUF",
+        file="Mistral-7B-Instruct-v0.3-Q4_K_M.gguf",
+        complete=True,
+        store="llama.cpp",
+        quantization="Q4_K_M",
+    )
+    disks = tuple(disk.replace(free_bytes=10**9) for disk in VM.disks or ())
+    full = VM.replace(disks=disks, models_present=())
+    judge = new_judge()
+    entry = wanted("mistral-7b", quantization="Q4_K_M")
+    assert "disk" in judge(entry, "default", full).failed
+    there = full.replace(models_present=(file,))
+    assert "disk" not in judge(entry, "default", there).failed
+
+
+# how weights are laid out in memory hangs on what the processor can do
+PROCESSORS = (("avx2",), (), ("avx2", "avx512f", "avx512_vnni"), None)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        pytest.param({"quantization": "Q4_0"}, id="Q4_0"),
+        pytest.param({"quantization": "Q4_K_M"}, id="Q4_K_M"),
+        pytest.param({}, id="nothing asked"),
+    ],
+)
+def test_what_was_judged_before_changes_nothing(asked: dict[str, Any]) -> None:
+    """One judge for all machines says of each what `check` says there."""
+    judge = new_judge()
+    for sets in PROCESSORS:
+        machine = VM.replace(instruction_sets=sets, models_present=())
+        verdict = judge(wanted("mistral-7b", **asked), "default", machine)
+        assert facts_of(verdict) == facts_of(checked("mistral-7b", machine, **asked))
+
+
+@pytest.mark.parametrize("gib", [6, 16, 24, 48])
+def test_a_picture_is_judged_in_the_first_type_that_runs(gib: int) -> None:
+    """As `check` does, which takes the first of a list of types that has room."""
+    size = gib * GIB
+    machine = VM.replace(
+        memory_total_bytes=size, memory_limit_bytes=size, memory_available_bytes=size
+    )
+    verdict = new_judge()(wanted("sdxl"), "default", machine)
+    catalogue = open_catalogue()
+    expected = check_with(catalogue, "sdxl", Workload(), machine, today=TODAY)
+    assert facts_of(verdict) == facts_of(expected)
+
+
+TINY = VM.replace(memory_total_bytes=2 * GIB, memory_limit_bytes=2 * GIB)
+
+
+@pytest.mark.parametrize(
+    ("names", "route"),
+    [
+        pytest.param(("mistral-7b", "llama-3.3-70b"), Route.API, id="both offered"),
+        pytest.param(("llama-3.3-70b", "wan2.2-t2v-a14b"), Route.NEITHER, id="first offered"),
+        pytest.param(("wan2.2-t2v-a14b", "llama-3.3-70b"), Route.NEITHER, id="second offered"),
+    ],
+)  # fmt: skip
+def test_an_api_must_offer_all_models_side_by_side(
+    names: tuple[str, str], route: Route
+) -> None:
+    offered = []
+    for name in names:
+        offered.append(checked(name, TINY).route is Route.API)
+    assert all(offered) == (route is Route.API)
+    assert new_judge()(both(*names), "default", TINY).route is route
+
+
+def test_an_offer_for_one_context_is_none_for_another() -> None:
+    """What was found for a short context is not kept for one that no API serves."""
+    judge = new_judge()
+    for tokens in (4096, 10**6, 4096):
+        verdict = judge(wanted("llama-3.3-70b", context_tokens=tokens), "default", TINY)
+        assert (
+            verdict.route is checked("llama-3.3-70b", TINY, context_tokens=tokens).route
+        )
+
+
+@pytest.mark.parametrize("wish", ["commercial", "auditable", "modify", "private"])
+@pytest.mark.parametrize("model", ["llama-3.3-70b", "flux.1-dev", "mistral-7b"])
+def test_wishes_lead_where_check_leads(model: str, wish: str) -> None:
+    """Terms that refuse a model refuse every offer of it."""
+    verdict = new_judge()(wanted(model, **{wish: True}), "default", TINY)
+    assert verdict.route is checked(model, TINY, **{wish: True}).route
