@@ -36,9 +36,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
+from .records import Record
 from .units import (
     between,
     binary,
@@ -126,17 +127,42 @@ def _filled_line(
 ) -> str | None:
     """Return the line with its values; None where one of them is None."""
     written: list[str] = []
-    end = 0
-    for place in _PLACE.finditer(line):
-        name, unit = place.groups()
-        if keep_unknown and name not in values:
+    for place in _places(line):
+        written.append(place.text_before)
+        if place.name is None:
             continue
-        value = values[name]
+        if keep_unknown and place.name not in values:
+            written.append(place.typed)
+            continue
+        value = values[place.name]
         if value is None:
             return None
-        written += (line[end : place.start()], _written(value, unit))
-        end = place.end()
-    return "".join(written) + line[end:]
+        written.append(_written(value, place.unit))
+    return "".join(written)
+
+
+class _Place(Record):
+    """A place for a value, the text before it, and how the place is typed in the template. Without
+    a name: the end of the line.
+    """
+
+    text_before: str
+    name: str | None = None
+    unit: str | None = None
+    typed: str = ""
+
+
+# a list asks for the same few sentences thousands of times
+@lru_cache(maxsize=1024)
+def _places(line: str) -> tuple[_Place, ...]:
+    places: list[_Place] = []
+    end = 0
+    for match in _PLACE.finditer(line):
+        name, unit = match.groups()
+        before = line[end : match.start()]
+        places.append(_Place(text_before=before, name=name, unit=unit, typed=match[0]))
+        end = match.end()
+    return (*places, _Place(text_before=line[end:]))
 
 
 def _written(value: object, unit: str | None) -> str:
