@@ -6,8 +6,13 @@ from typing import Any
 
 from judge.small import GIB, needs_of
 from selfhost.judge.devices import Place
-from selfhost.judge.sharing import Share, layers_by_place, layers_shared_out
-from selfhost.needs.records import How, Needs, Split, Term
+from selfhost.judge.sharing import (
+    Share,
+    layers_by_place,
+    layers_shared_out,
+    parts_in_turn,
+)
+from selfhost.needs.records import How, Needs, Offloaded, Split, Term
 
 
 def term(name: str, gib: int, split: Split, **facts: Any) -> Term:
@@ -75,3 +80,14 @@ def test_a_share_of_layers_is_not_known_exactly() -> None:
     assert [found.how for found in whole.terms] == [How.EXACT]
     assert [found.how for found in divided.terms] == [How.COMPUTED] * 2
     assert [found.bytes for found in divided.terms] == [5 * GIB] * 2
+
+
+def test_parts_go_where_the_most_that_they_may_take_has_room() -> None:
+    """Likely 4 GiB, 6 at the most: 5 GiB may be too small."""
+    part = term("weights", 4, Split.EACH).replace(high_bytes=6 * GIB)
+    way = Offloaded(way="model", host=(), device=(part,))
+    there = needs(WEIGHTS).replace(offloaded=(way,))
+    small = Place(index=0, room_bytes=5 * GIB)
+    large = Place(index=0, room_bytes=6 * GIB)
+    assert [found.offload for found in parts_in_turn(there, small)] == []
+    assert [found.offload for found in parts_in_turn(there, large)] == ["model"]
