@@ -337,3 +337,27 @@ def test_a_plan_says_how_fast_the_gpu_reads(
     assert "on one GPU that reads 20,000 tokens within 1 second" in (
         capsys.readouterr().out
     )
+
+
+def test_a_known_machine_states_the_memory_of_its_cards_alone() -> None:
+    """A card of 24 GB has 24 GiB of its own; a GPU that shares the RAM has none."""
+    plan = plan_of(*CASES["default"])
+    card_bytes = {known.name: known.accelerator_memory_bytes for known in plan.machines}
+    assert card_bytes["desktop-rtx4090-24gb"] == pytest.approx(24 * GIB, rel=0.01)
+    assert card_bytes["macbook-air-m2-16gb"] == 0
+
+
+def test_a_known_machine_is_fast_enough_by_the_slow_end_of_its_pace() -> None:
+    """Four users are promised four tokens a second each: not where it may be less."""
+    plan = plan_of(*CASES["a pace of each"])
+    only_likely = 0
+    for known in plan.machines:
+        pace = known.users_pace
+        if pace is None:
+            continue
+        if pace.low < 3.9:
+            assert not known.is_fast_enough, known.name
+            only_likely += pace.likely > 4.1
+        elif pace.low > 4.1:
+            assert known.is_fast_enough, known.name
+    assert only_likely > 0
