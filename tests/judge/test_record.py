@@ -22,6 +22,7 @@ from judge.small import (
     with_disk,
     work,
 )
+from selfhost import api
 from selfhost.core.records import Unread
 from selfhost.core.tables import shipped_table
 from selfhost.core.templates import RANGES, UNITS
@@ -161,3 +162,11 @@ def test_every_template_can_be_filled_in() -> None:
     why = Unread(fact="x", reason="x", remedy="later")
     said = finding(undecided("memory-unread", "now", why=why, remedy="first"))
     assert said.remedy == "first"
+
+
+def test_the_largest_file_is_one_of_the_files() -> None:
+    """A model of 0.1 GB comes in one file, which a FAT volume takes (4 GiB at the most)."""
+    needs = api.check("gpt2", machine="desktop-rtx4090-24gb").needs
+    assert needs is not None
+    assert needs.files is not None
+    assert needs.largest_file_bytes == needs.files.bytes

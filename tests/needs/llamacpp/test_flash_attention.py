@@ -11,6 +11,7 @@ from selfhost import Workload, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.errors import WorkloadError
 from selfhost.needs.flash_attention import heads_without_flash
+from selfhost.needs.llamacpp.memory import why_cache_refused
 from selfhost.needs.tensors import with_every_head
 
 CATALOGUE = open_catalogue()
@@ -86,3 +87,9 @@ def test_a_quantized_cache_is_refused_without_flash_attention(
             check("deepseek-v2:16b", workload, machine=machine)
     else:
         assert check("deepseek-v2:16b", workload, machine=machine).needs is not None
+
+
+@pytest.mark.parametrize("type", ["f16", "f32", "bf16"])
+def test_values_that_are_not_quantized_need_no_flash_attention(type: str) -> None:
+    """llama.cpp asks for it only where values are quantized (src/llama-context.cpp)."""
+    assert why_cache_refused([], type, None, heads_without_flash="heads of 80") is None
