@@ -150,7 +150,7 @@ def test_an_api_must_offer_all_models_side_by_side(
 def test_an_offer_for_one_context_is_none_for_another() -> None:
     """What was found for a short context is not kept for one that no API serves."""
     judge = new_judge()
-    for tokens in (4096, 10**6, 4096):
+    for tokens in (4096, 50 * 10**6, 4096):
         verdict = judge(wanted("llama-3.3-70b", context_tokens=tokens), "default", TINY)
         assert (
             verdict.route is checked("llama-3.3-70b", TINY, context_tokens=tokens).route
