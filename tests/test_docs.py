@@ -266,6 +266,9 @@ def test_commands_run(
     monkeypatch.chdir(tmp_path)
     assert len(commands(page)) >= least
     for command in commands(page):
+        if "--specs newer" in command:
+            # in a process of its own, as `catalogue/test_other_catalogue.py` asks it
+            continue
         line, _, target = command.partition(" > ")
         words = [
             str(ROOT / word) if word.startswith("examples/") else word

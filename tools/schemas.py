@@ -270,12 +270,16 @@ def _printed(schema: dict[str, Any]) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
+# modules that are run, or that need pytest or Textual
+_WITHOUT_RECORDS = ("__main__", "pytest_plugin", "browse_screen", "browse_table")
+
+
 class _Writer:
     """Schemas of types, with the definitions that they refer to."""
 
     def __init__(self) -> None:
         for module in pkgutil.walk_packages(selfhost.__path__, "selfhost."):
-            if not module.name.endswith(("__main__", "pytest_plugin")):
+            if not module.name.endswith(_WITHOUT_RECORDS):
                 importlib.import_module(module.name)
         kinds = [
             each
