@@ -10,6 +10,7 @@ from judge.small import memory_of
 from selfhost import Workload, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.errors import WorkloadError
+from selfhost.core.workload import CacheTypes
 from selfhost.needs.flash_attention import heads_without_flash
 from selfhost.needs.llamacpp.memory import why_cache_refused
 from selfhost.needs.tensors import with_every_head
@@ -92,4 +93,5 @@ def test_a_quantized_cache_is_refused_without_flash_attention(
 @pytest.mark.parametrize("type", ["f16", "f32", "bf16"])
 def test_values_that_are_not_quantized_need_no_flash_attention(type: str) -> None:
     """llama.cpp asks for it only where values are quantized (src/llama-context.cpp)."""
-    assert why_cache_refused([], type, None, heads_without_flash="heads of 80") is None
+    types = CacheTypes.of(type)
+    assert why_cache_refused([], types, None, heads_without_flash="heads of 80") is None
