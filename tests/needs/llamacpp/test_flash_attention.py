@@ -95,3 +95,11 @@ def test_values_that_are_not_quantized_need_no_flash_attention(type: str) -> Non
     """llama.cpp asks for it only where values are quantized (src/llama-context.cpp)."""
     types = CacheTypes.of(type)
     assert why_cache_refused([], types, None, heads_without_flash="heads of 80") is None
+
+
+def test_each_chosen_expert_has_activations_of_its_own() -> None:
+    """Mixtral sends a token to 2 of 8 experts of 14,336 numbers each (its config.json)."""
+    asked = Workload(quantization="Q4_K_M", context_tokens=512)
+    memory = memory_of(check("mixtral-8x7b", asked, machine="no gpu, 64gb ram"))
+    (program,) = [term for term in memory.terms if term.name == "runtime"]
+    assert f"tokens × {2 * 14_336:,} × " in program.arithmetic
