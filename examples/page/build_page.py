@@ -2,7 +2,7 @@
 
 First `npm install` in this folder, which brings Pyodide (Python for the browser) as `package.json`
 pins it. The environment needs `pip` and `packaging`; selfhost itself is built from this checkout.
-Any web server can serve FOLDER; docs/page.md says more.
+Any web server can serve FOLDER; README.md beside this file says more.
 """
 
 from __future__ import annotations
