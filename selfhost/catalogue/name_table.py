@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..core.records import Stated, read_by
-from ..core.tables import shipped_table, unchecked_record
+from ..core.tables import unchecked_table
 
 
 class Searched(Stated):
@@ -46,4 +46,4 @@ class NameTable(Stated):
 
 
 # what to type next has several lines and a replacement may be blank, which `shipped_record` refuses
-NAME_TABLE = unchecked_record(NameTable, shipped_table("names"))
+NAME_TABLE = unchecked_table(NameTable, "names")

@@ -10,7 +10,7 @@ from functools import cache
 
 from ..catalogue.spec_values import MODALITIES, OPENNESS, USES
 from ..core.records import Record, Stated
-from ..core.tables import TomlRow, shipped_table, unchecked_record
+from ..core.tables import TomlRow, unchecked_table
 from ..core.templates import fill
 from ..core.units import (
     parse_count,
@@ -175,7 +175,7 @@ class _OptionsTable(Stated):
 
 @cache
 def _options_table() -> _OptionsTable:
-    return unchecked_record(_OptionsTable, shipped_table("options"))
+    return unchecked_table(_OptionsTable, "options")
 
 
 def _names_taken(table: _OptionsTable, command: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 
 from ..core.records import Stated
-from ..core.tables import shipped_table, unchecked_record
+from ..core.tables import unchecked_table
 
 # a list of words by the word that is ours for them
 Synonyms = Mapping[str, Sequence[str]]
@@ -44,7 +44,7 @@ class HelpTexts(Stated):
 @cache
 def help_texts() -> HelpTexts:
     """The texts that come with the program."""
-    return unchecked_record(HelpTexts, shipped_table("help"))
+    return unchecked_table(HelpTexts, "help")
 
 
 def meant(word: str, synonyms: Synonyms, known: Collection[str]) -> str | None:

@@ -582,8 +582,13 @@ def large_record(kind: type[AnyRecord], name: str) -> AnyRecord:
     `SpecError` with each fault.
     """
     if other_catalogue() is None:
-        return unchecked_record(kind, shipped_table(name))
+        return unchecked_table(kind, name)
     return shipped_record(kind, name)
+
+
+def unchecked_table(kind: type[AnyRecord], name: str) -> AnyRecord:
+    """The table `specs/common/<name>.toml` as a record, with the values as they stand."""
+    return unchecked_record(kind, shipped_table(name))
 
 
 def unchecked_record(kind: type[AnyRecord], values: TomlRow) -> AnyRecord:

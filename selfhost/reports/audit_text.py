@@ -14,7 +14,6 @@ from typing import NamedTuple
 from ..audit.rows import Audit, ExemptionUse, Group, Result, Row, Use
 from ..core import units
 from ..core.records import Record
-from ..core.tables import shipped_table
 from ..judge.checks import WORDS, Outcome
 from ..judge.record import Verdict
 from ..needs.records import times
@@ -268,7 +267,7 @@ def _warnings(row: Row) -> str:
     warned = [finding for finding in row.findings if finding.outcome is Outcome.WARN]
     if not warned:
         return ""
-    reasons = dict(shipped_table("findings")["codes"])
+    reasons = dict(WORDS.codes)
     if row.verdict is not None and row.verdict.waits_for_setting:
         reasons["accelerator-partly"] = ONCE_RAISED.lower()
     pace = _pace_words(row.verdict)

@@ -16,7 +16,7 @@ from ..catalogue.runtime_parts import Service
 from ..core import __version__, units
 from ..core.quoting import shell_line, shell_word
 from ..core.records import Record, Stated
-from ..core.tables import TomlRow, shipped_table, unchecked_record
+from ..core.tables import TomlRow, unchecked_table
 from ..core.templates import fill
 from ..machine.gpus import facts_of
 from .layout import clean, ended
@@ -65,7 +65,7 @@ class ContainerTable(Stated):
 @cache
 def _table() -> ContainerTable:
     """The shipped table."""
-    return unchecked_record(ContainerTable, shipped_table("containers"))
+    return unchecked_table(ContainerTable, "containers")
 
 
 class Server(Record):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from ..core.records import Record, Stated
-from ..core.tables import TomlRow, shipped_table, unchecked_record
+from ..core.tables import TomlRow, unchecked_table
 
 # a label, a title or a reason, by what it stands for
 Words = Mapping[str, str]
@@ -85,7 +85,7 @@ class Labels(Stated):
         return TableForm(indent=written["indent"], columns=tuple(columns))
 
 
-LABELS = unchecked_record(Labels, shipped_table("labels"))
+LABELS = unchecked_table(Labels, "labels")
 
 
 class Documents(Stated):
@@ -103,4 +103,4 @@ class Documents(Stated):
 @cache
 def documents() -> Documents:
     """The tables of `specs/common/documents.toml`."""
-    return unchecked_record(Documents, shipped_table("documents"))
+    return unchecked_table(Documents, "documents")
