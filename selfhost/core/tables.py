@@ -285,12 +285,14 @@ class _Annotation(Record):
     - `inner`: `int`, the annotation of each value in a tuple, frozenset or Mapping; else empty.
     - `type_in_file`: `dict`, the type that the value has in a file.
     - `is_plain`: whether the value is neither a list nor a table.
+    - `may_be_none`: whether ` | None` ends the annotation.
     """
 
     outer: str
     inner: str
     type_in_file: type
     is_plain: bool
+    may_be_none: bool
 
 
 _TYPES: Mapping[str, type] = {
@@ -311,13 +313,15 @@ _EMPTY: Mapping[str, object] = {
 
 @cache
 def _parts_of(annotation: str) -> _Annotation:
-    outer, _, inner = annotation.removesuffix("]").partition("[")
+    without_none = annotation.removesuffix(" | None")
+    outer, _, inner = without_none.removesuffix("]").partition("[")
     type_in_file = _TYPES.get(outer, dict)
     return _Annotation(
         outer=outer,
         inner=inner.removesuffix(", ...").removeprefix("str, "),
         type_in_file=type_in_file,
         is_plain=type_in_file not in (list, dict),
+        may_be_none=without_none != annotation,
     )
 
 
@@ -365,26 +369,24 @@ class TomlTable:
         Other `limits` are those of `fault_of`.
         """
         self._known[key] = None
-        value = self.values.get(key)
-        is_stated = key in self.values
-        without_none = annotation.removesuffix(" | None")
-        may_be_none = without_none != annotation
-        if is_stated and not (value is None and may_be_none):
-            return self._read((*self.path, key), value, without_none, limits)
-        if required and not is_stated:
+        parts = _parts_of(annotation)
+        if key in self.values:
+            value = self.values[key]
+            if value is not None or not parts.may_be_none:
+                return self._read((*self.path, key), value, parts, limits)
+        elif required:
             remedy = _how_to_state(key, annotation, example, limits)
             self.problem(key, "is missing", remedy)
-        return _EMPTY.get(_parts_of(without_none).outer)
+        return _EMPTY.get(parts.outer)
 
     def _read(
-        self, path: KeyPath, value: Any, annotation: str, limits: Limits
+        self, path: KeyPath, value: Any, parts: _Annotation, limits: Limits
     ) -> object:
         """The value as its annotation has it; for a wrong one None, or an empty list or table."""
-        parts = _parts_of(annotation)
-        if parts.outer == "Any":
-            return value
         if parts.is_plain:
             return self._read_plain(path, value, parts.type_in_file, limits)
+        if parts.outer == "Any":
+            return value
         if not self.document.is_checked:
             fault = fault_of(value, parts.type_in_file)
             if fault is not None:
@@ -436,9 +438,10 @@ class TomlTable:
             return ()
         if self._stand_as_read(annotation, limits):
             return tuple(values)
+        parts = _parts_of(annotation)
         right: list[object] = []
         for index, value in enumerate(values):
-            part = self._read((*path, index), value, annotation, limits)
+            part = self._read((*path, index), value, parts, limits)
             if part is not None:
                 right.append(part)
         return tuple(right)
@@ -449,9 +452,10 @@ class TomlTable:
         """The right values of a table, by their keys, each with that annotation."""
         if self._stand_as_read(annotation, limits):
             return dict(values)
+        parts = _parts_of(annotation)
         right: dict[str, object] = {}
         for key, value in values.items():
-            part = self._read((*path, key), value, annotation, limits)
+            part = self._read((*path, key), value, parts, limits)
             if part is not None:
                 right[key] = part
         return right

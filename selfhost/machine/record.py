@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -560,25 +561,82 @@ def without_null(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+class _Field(Record):
+    """How a JSON object states one field of a record.
+
+    `part` is the class of the records in its list; None for any other value. `choices` are the
+    words that this version knows; empty where each is right.
+    """
+
+    name: str
+    annotation: str
+    part: type[Record] | None
+    limits: Mapping[str, Any]
+    choices: tuple[str, ...]
+
+
+class _Form(Record):
+    """How a JSON object states a record: its fields, the names of those that it must state, and of
+    the sizes among them, each of which is at most the next.
+    """
+
+    fields: tuple[_Field, ...]
+    needed: frozenset[str]
+    sizes: tuple[str, ...]
+
+
+# an audit reads the records of a hundred thousand machines
+@cache
+def _form_of(record: type[Record]) -> _Form:
+    fields: list[_Field] = []
+    for name, annotation in record._kinds.items():
+        limits: dict[str, Any] = {}
+        if name in record._keys:
+            limits = dict(record._keys[name].limits)
+        choices = tuple(limits.pop("choices", ()))
+        field = _Field(
+            name=name,
+            annotation=annotation,
+            part=_PARTS.get(annotation.removesuffix(" | None")),
+            limits=limits,
+            choices=choices,
+        )
+        fields.append(field)
+    return _Form(
+        fields=tuple(fields),
+        needed=frozenset(record._kinds.keys() - record._defaults.keys()),
+        sizes=tuple(name for name in _SIZES if name in record._kinds),
+    )
+
+
 def _values(table: TomlTable, record: type[Record]) -> FactValues:
     """The fields of a record that a JSON object states; what is wrong is noted."""
+    form = _form_of(record)
     values: FactValues = {}
-    for name, kind in record._kinds.items():
-        part = _PARTS.get(kind.removesuffix(" | None"))
-        if name not in table.values:
-            if name not in record._defaults:
-                table.problem(name, "is missing")
-        elif part is not None:
-            values[name] = _records(table, name, part)
-        else:
-            values[name] = _value(table, name, record)
-    _check_sizes(table, values)
-    return {name: value for name, value in values.items() if value is not None}
+    for field in form.fields:
+        if field.name in table.values:
+            value = _value(table, field)
+            if value is not None:
+                values[field.name] = value
+        elif field.name in form.needed:
+            table.problem(field.name, "is missing")
+    _check_sizes(table, form.sizes, values)
+    return values
+
+
+def _value(table: TomlTable, field: _Field) -> Any:
+    if field.part is not None:
+        return _records(table, field.name, field.part)
+    value = table.get(field.name, field.annotation, **field.limits)
+    # a word of another version is not known
+    if field.choices and value not in field.choices:
+        return None
+    return value
 
 
 def _records(table: TomlTable, name: str, kind: type[Record]) -> tuple[Record, ...]:
     """The list of that name as records, without those that lack a needed field."""
-    needed = kind._kinds.keys() - kind._defaults.keys()
+    needed = _form_of(kind).needed
     records: list[Record] = []
     for entry in table.get(name, TABLES):
         values = _values(entry, kind)
@@ -587,21 +645,9 @@ def _records(table: TomlTable, name: str, kind: type[Record]) -> tuple[Record, .
     return tuple(records)
 
 
-def _value(table: TomlTable, name: str, record: type[Record]) -> Any:
-    limits: dict[str, Any] = {}
-    if name in record._keys:
-        limits = dict(record._keys[name].limits)
-    choices = limits.pop("choices", None)
-    value = table.get(name, record._kinds[name], **limits)
-    # a word of another version is not known
-    if choices and value not in choices:
-        return None
-    return value
-
-
-def _check_sizes(table: TomlTable, values: FactValues) -> None:
+def _check_sizes(table: TomlTable, sizes: tuple[str, ...], values: FactValues) -> None:
     """Note each size that is above a larger one, as more memory available than there is."""
-    known = [name for name in _SIZES if values.get(name) is not None]
+    known = [name for name in sizes if name in values]
     for lower, upper in pairwise(known):
         most = values[upper]
         if values[lower] > most:
