@@ -161,7 +161,7 @@ def test_each_file_is_valid(path: Path) -> None:
         assert_ruby(path)
     elif path.parent.name == "page":
         # `test_page_build.py` reads what they say
-        assert path.suffix in (".html", ".css", ".js", ".md")
+        assert path.suffix in (".html", ".css", ".js", ".mjs", ".md")
         assert text.count("{") == text.count("}")
     elif is_shell(path):
         if shutil.which("sh") is None:

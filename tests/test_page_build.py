@@ -4,6 +4,7 @@ of them is in `tests/integration/test_page.py`.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import zipfile
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import build_page
+import compile_library
 from helpers.paths import EXAMPLES
 from selfhost.cli import main as cli
 from selfhost.cli.options import options_of
@@ -244,6 +246,30 @@ def test_without_pyodide_it_says_what_to_install(
     assert code == 2
     assert "npm install" in capsys.readouterr().err
     assert not (tmp_path / "page").exists()
+
+
+def test_without_node_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(build_page.CannotBuild, match=r"install Node\.js"):
+        build_page.compile_library(tmp_path)
+
+
+def test_a_compiled_module_runs_and_says_where_its_source_is(tmp_path: Path) -> None:
+    """Python reads no source beside it, and a traceback names the file in Pyodide's library."""
+    path = "/lib/python314.zip/shelf.py"
+    content = compile_library.compiled(b"height = 6 * 7\n", path, tmp_path)
+    module = tmp_path / "shelf.pyc"
+    module.write_bytes(content)
+    spec = importlib.util.spec_from_file_location("shelf", module)
+    assert spec is not None
+    assert spec.loader is not None
+    shelf = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(shelf)
+    assert shelf.height == 42
+    code = spec.loader.get_code("shelf")  # type: ignore[attr-defined]
+    assert code.co_filename == path
 
 
 def test_the_list_of_files_has_the_hashes_that_a_browser_compares(

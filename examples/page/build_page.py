@@ -115,6 +115,7 @@ def build(folder: Path, pyodide: Path) -> None:
         copy_pyodide(pyodide, page / "pyodide")
         write_packaging(page / "packaging.whl")
         build_wheel(page / "selfhost.whl")
+        compile_library(page)
         add_answers(page, Path(workplace) / "unpacked")
         write_file_list(page)
         if folder.exists():
@@ -193,6 +194,19 @@ def copy_pyodide(source: Path, target: Path) -> None:
     lock = json.loads(lock_path.read_text(encoding="utf-8"))
     lock["packages"] = {}
     lock_path.write_text(json.dumps(lock), encoding="utf-8")
+
+
+def compile_library(page: Path) -> None:
+    """Let the page's own Python compile those modules of its library that the first answer loads."""
+    script = HERE / "compile_library.mjs"
+    try:
+        done = subprocess.run(
+            ["node", str(script), str(page), *FIRST_QUESTION], check=False
+        )
+    except FileNotFoundError:
+        raise CannotBuild("there is no `node`: install Node.js with npm") from None
+    if done.returncode != 0:
+        raise CannotBuild("Python's library could not be compiled, see above")
 
 
 def add_answers(page: Path, unpacked: Path) -> None:
