@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import zipfile
 from collections.abc import Callable
@@ -214,9 +215,40 @@ def spoil_the_list(folder: Path) -> None:
     (folder / build_page.FILE_LIST).write_text("self.FILES = {", encoding="utf-8")
 
 
+def list_the_files_in_an_array(folder: Path) -> None:
+    (folder / build_page.FILE_LIST).write_text("self.FILES = [[1]]", encoding="utf-8")
+
+
+def nest_the_list_deeply(folder: Path) -> None:
+    text = "self.FILES = " + "[" * 100_000
+    (folder / build_page.FILE_LIST).write_text(text, encoding="utf-8")
+
+
+def add_a_named_pipe(folder: Path) -> None:
+    os.mkfifo(folder / "queue")
+
+
+def list_the_files_in_a_named_pipe(folder: Path) -> None:
+    (folder / build_page.FILE_LIST).unlink()
+    os.mkfifo(folder / build_page.FILE_LIST)
+
+
+NO_NAMED_PIPES = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+
+
 @pytest.mark.parametrize(
     "change",
-    [add_a_file, add_a_file_below, add_a_link, take_the_list, spoil_the_list],
+    [
+        add_a_file,
+        add_a_file_below,
+        add_a_link,
+        take_the_list,
+        spoil_the_list,
+        list_the_files_in_an_array,
+        nest_the_list_deeply,
+        pytest.param(add_a_named_pipe, marks=NO_NAMED_PIPES),
+        pytest.param(list_the_files_in_a_named_pipe, marks=NO_NAMED_PIPES),
+    ],
     ids=lambda change: change.__name__,
 )
 def test_a_folder_with_anything_else_is_left_alone(
@@ -237,6 +269,49 @@ def test_a_file_is_no_folder_to_write_to(
     (tmp_path / "page").write_text("text", encoding="utf-8")
     assert build_page.main([str(tmp_path / "page")]) == 2
     assert "is no folder" in capsys.readouterr().err
+
+
+def test_the_first_thing_that_is_not_of_a_page_is_enough(tmp_path: Path) -> None:
+    """`/` has millions of files, and one of its first names tells that it is no page."""
+    (tmp_path / "thesis.txt").touch()
+    (tmp_path / "below").mkdir()
+    for number in range(20):
+        (tmp_path / "below" / str(number)).touch()
+    assert next(build_page.paths_below(tmp_path)) == tmp_path / "below"
+    with pytest.raises(build_page.CannotBuild, match=r"thesis\.txt"):
+        build_page.refuse_other_folder(tmp_path)
+
+
+def build_nothing_but_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the parts that take long, and Pyodide, be left out."""
+    monkeypatch.setattr(build_page, "PYODIDE_FILES", ())
+    for part in ("copy_pyodide", "write_packaging", "build_wheel", "add_answers"):
+        monkeypatch.setattr(build_page, part, lambda *_: None)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows moves no folder that is in use")
+def test_the_folder_of_the_shell_takes_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_nothing_but_the_folder(monkeypatch)
+    (tmp_path / "page").mkdir()
+    monkeypatch.chdir(tmp_path / "page")
+    assert build_page.main(["."]) == 0
+    assert (tmp_path / "page" / build_page.FILE_LIST).is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["page"]
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_in_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    build_nothing_but_the_folder(monkeypatch)
+    (tmp_path / "file").touch()
+    assert build_page.main([str(tmp_path / "file" / "page")]) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("error: ")
+    assert errors.count("\n") == 1
 
 
 def test_without_pyodide_it_says_what_to_install(

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -92,11 +92,13 @@ def main(words: list[str] | None = None) -> int:
     given = parser.parse_args(words)
     try:
         refuse_other_folder(given.folder)
-        build(given.folder, given.pyodide)
-    except CannotBuild as problem:
+        # `.` has no folder beside it by that name
+        folder = given.folder.resolve()
+        build(folder, given.pyodide)
+    except (CannotBuild, OSError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
-    print(summary(given.folder))
+    print(summary(folder))
     return 0
 
 
@@ -119,7 +121,7 @@ def build(folder: Path, pyodide: Path) -> None:
         add_answers(page, Path(workplace) / "unpacked")
         write_file_list(page)
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.rename(Path(workplace) / "older")
         page.rename(folder)
 
 
@@ -127,13 +129,29 @@ def refuse_other_folder(folder: Path) -> None:
     """Raise CannotBuild where the folder has anything but an older page."""
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise CannotBuild(f"{folder} is no folder")
+    known = set(read_file_list(folder))
+    for path in paths_below(folder):
+        name = path.relative_to(folder).as_posix()
+        is_folder = path.is_dir() and not path.is_symlink()
+        is_of_page = path.is_file() and not path.is_symlink() and name in known
+        if not is_folder and not is_of_page:
+            raise CannotBuild(f"{folder} has something else, {name}: name a new folder")
+
+
+def paths_below(folder: Path) -> Iterator[Path]:
+    """All files and folders in a folder, one folder read after another: the first of them may
+    already be one too many, and `/` has millions. Raises OSError for one that cannot be read.
+    """
     if not folder.exists():
         return
-    known = set(read_file_list(folder))
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink() or (path.is_file() and name not in known):
-            raise CannotBuild(f"{folder} has something else, {name}: name a new folder")
+    for parent, folders, files in os.walk(folder, onerror=refuse_unreadable):
+        for name in sorted([*folders, *files]):
+            yield Path(parent) / name
+
+
+def refuse_unreadable(error: OSError) -> None:
+    """Raise what `os.walk` would leave out."""
+    raise error
 
 
 # ---------------------------------------------------------------- what the page is made of
@@ -255,12 +273,16 @@ def write_file_list(page: Path) -> None:
 
 def read_file_list(page: Path) -> Iterable[str]:
     """The names of an older page's files; none where the folder is no page."""
+    path = page / FILE_LIST
+    # a named pipe would be waited for without end
+    if not path.is_file():
+        return ()
     try:
-        text = (page / FILE_LIST).read_text(encoding="utf-8")
-        hashes: Mapping[str, str] = json.loads(
-            text.partition("self.FILES = ")[2].rstrip(";\n")
-        )
-    except (OSError, ValueError):
+        text = path.read_text(encoding="utf-8")
+        hashes = json.loads(text.partition("self.FILES = ")[2].rstrip(";\n"))
+    except (OSError, ValueError, RecursionError):
+        return ()
+    if not isinstance(hashes, dict):
         return ()
     return (*hashes, "offline.js", FILE_LIST)
 
