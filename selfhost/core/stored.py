@@ -26,12 +26,14 @@ from functools import cache
 from typing import Any
 
 from .errors import Problem, SpecError
+from .files import read_file, text_of
 
 # folders of specs, separated as those of PATH
 SPECS_VARIABLE = "SELFHOST_SPECS"
 # the format of `specs/` that this program reads; the file says when it changes
 SPECS_FORMAT = 1
 FORMAT_FILE = os.path.join("common", "format.toml")
+_FORMAT_BYTES = 10_000
 _REMEDY = "install selfhost-check again"
 # in the folder of a package's specs: shows that every value is stored there
 _COMPLETE = "index.json"
@@ -249,12 +251,11 @@ def catalogue_at(path: str) -> str | None:
 def format_of(catalogue: str) -> int | None:
     """Return the number of a catalogue's format; None where it states none."""
     try:
-        with open(os.path.join(catalogue, FORMAT_FILE), encoding="utf-8") as file:
-            stated = re.search(
-                r"^format *= *(\d{1,9})\b", file.read(10_000), re.MULTILINE
-            )
+        content = read_file(os.path.join(catalogue, FORMAT_FILE), _FORMAT_BYTES)
+        text = text_of(content)
     except (OSError, ValueError):
         return None
+    stated = re.search(r"^format *= *([0-9]{1,9})\s*(?:#|$)", text, re.MULTILINE)
     return None if stated is None else int(stated[1])
 
 

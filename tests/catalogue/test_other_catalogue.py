@@ -231,6 +231,7 @@ def test_a_table_that_this_program_cannot_use_is_no_bug_of_it(broken: Path) -> N
         pytest.param(f"format = {SPECS_FORMAT + 1}", "update selfhost", id="newer"),
         pytest.param("format = 0", "take a newer clone", id="older"),
         pytest.param("# nothing", "is not stated", id="none"),
+        pytest.param("format = 1.5", "is not stated", id="no whole number"),
     ],
 )
 def test_another_format_is_refused(tmp_path: Path, stated: str, message: str) -> None:
@@ -242,6 +243,16 @@ def test_another_format_is_refused(tmp_path: Path, stated: str, message: str) ->
         own_folders([str(tmp_path)])
     assert f"{path}: format: " in str(caught.value)
     assert message in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_named_pipe_as_format_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / FORMAT
+    path.parent.mkdir()
+    (tmp_path / "models").mkdir()
+    os.mkfifo(path)
+    with pytest.raises(SpecError, match="format: is not stated"):
+        own_folders([str(tmp_path)])
 
 
 def test_no_command_answers_by_another_catalogue_than_was_named(broken: Path) -> None:
