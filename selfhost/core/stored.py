@@ -326,11 +326,21 @@ def _state(folder: str, before: int) -> int:
             state = zlib.crc32(os.fsencode(entry.name), state)
             state = _state(entry.path, state)
             continue
-        status = entry.stat()
+        status = _status_of(entry)
         # the second time is of the last change of anything on Linux and macOS: it cannot be set
         facts = (entry.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         state = zlib.crc32(ascii(facts).encode(), state)
     return state
+
+
+def _status_of(entry: os.DirEntry[str]) -> os.stat_result:
+    """Return the status of a file; of a link that leads nowhere, such as editors leave as a lock,
+    its own.
+    """
+    try:
+        return entry.stat()
+    except OSError:
+        return entry.stat(follow_symlinks=False)
 
 
 def _remove_older(caches: str, checkout: str) -> None:

@@ -128,6 +128,16 @@ def test_every_change_of_a_file_changes_the_state(tmp_path: Path) -> None:
     assert len(set(states)) == 4
 
 
+def test_a_link_that_leads_nowhere_is_part_of_the_state(tmp_path: Path) -> None:
+    """Emacs locks a file that it edits by such a link beside it."""
+    before = stored._state(str(tmp_path), 0)
+    try:
+        (tmp_path / ".#gpus.toml").symlink_to("user@host.1234:1")
+    except OSError:
+        pytest.skip("this account may make no links")
+    assert stored._state(str(tmp_path), 0) != before
+
+
 def test_threads_that_keep_one_value_do_not_meet(tmp_path: Path) -> None:
     """Each writes a file of its own: what is kept is whole, and nothing else is left."""
     (tmp_path / "specs").mkdir()
