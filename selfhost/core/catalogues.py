@@ -28,15 +28,24 @@ def choose_catalogue(typed: Sequence[str]) -> None:
     """Let a catalogue among the folders of `--specs`, else of SELFHOST_SPECS, answer from now on.
 
     Processes that this one starts read it as well, for SELFHOST_SPECS names it to them. Raises as
-    `own_folders`.
+    `own_folders`, and `UsageError` for a path that SELFHOST_SPECS cannot name.
     """
     own_folders(typed)
     catalogues = [path for path in map(catalogue_at, typed) if path is not None]
     is_read = shipped_folder.cache_info().currsize > 0
     if catalogues and not is_read:
+        refuse_separator(catalogues[0])
         others = [path for path in folders_in_environment() if not catalogue_at(path)]
         os.environ[SPECS_VARIABLE] = os.pathsep.join([catalogues[0], *others])
     refuse_unread([*folders_in_environment(), *typed])
+
+
+def refuse_separator(catalogue: str) -> None:
+    """Raise `UsageError` for a path with what separates the folders of SELFHOST_SPECS."""
+    if os.pathsep in catalogue:
+        message = f'{shown(catalogue)}: has "{os.pathsep}", which separates folders'
+        message = f"{message} in {SPECS_VARIABLE}"
+        raise UsageError(message, remedy="rename the folder, or name a link to it")
 
 
 def own_folders(paths: Iterable[str]) -> list[str]:

@@ -264,6 +264,18 @@ def test_no_command_answers_by_another_catalogue_than_was_named(broken: Path) ->
     assert "format: is 99, and selfhost" in done.stderr
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows separates by a semicolon")
+def test_a_path_that_the_variable_cannot_name_is_refused(
+    clone: Path, tmp_path: Path
+) -> None:
+    """A catalogue is handed on by the variable, which would take the path apart."""
+    link = tmp_path / "2026-11-28T14:18"
+    link.symlink_to(clone)
+    done = run(clone, "show", MODEL, "--specs", str(link))
+    assert done.returncode == 2
+    assert 'has ":", which separates folders in SELFHOST_SPECS' in done.stderr
+
+
 def test_two_catalogues_are_refused(clone: Path) -> None:
     with pytest.raises(SelfhostError, match="are 2 catalogues, and only one"):
         own_folders([str(clone), str(SPECS)])
