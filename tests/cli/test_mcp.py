@@ -85,6 +85,12 @@ needs_sdk = pytest.mark.skipif(
             id="text for a number",
         ),
         pytest.param(
+            "check",
+            {"model": "gpt2", "max_wait_seconds": 20},
+            ["add prompt_tokens 2000, or purpose agent"],
+            id="a wait without a prompt",
+        ),
+        pytest.param(
             "download", {}, ["no tool 'download'", "check, list"], id="wrong tool"
         ),
     ],
