@@ -69,7 +69,7 @@ C       copy the lines that download and run it
 q       quit
 
 s sort    u use     p purpose    t type (quantization)
-l license    r runtime    each opens a list; a letter goes to its next entry
+l license    r runtime   each opens a list: a letter goes to an entry
 
 Signs:  ✓ runs   ✗ does not run   ? cannot tell
         ! runs, but with a condition   ↓ fits in another type or context
@@ -78,11 +78,12 @@ Signs:  ✓ runs   ✗ does not run   ? cannot tell
 
 
 class Answer(Record):
-    """What `check` says of a model: its lines, and what to type."""
+    """What `check` says of a model, and its lines: beside the table and on the whole screen."""
 
     id: str
     verdict: Verdict
     lines: Text
+    wide_lines: Text
 
 
 class Browser(App[Exception | None]):
@@ -171,8 +172,8 @@ class Browser(App[Exception | None]):
         self._summary = ""
         # by id: what a model that does not run as asked fits as; empty of one that never does
         self._conditions: dict[str, str] = {}
-        # what a thread answers now: the question, the id of the model, the width of the text
-        self._asked_about: tuple[Question, str, int] | None = None
+        # what a thread answers now: the question, the id of the model, the widths of its lines
+        self._asked_about: tuple[Question, str, int, int] | None = None
         self._letter_timer: Timer | None = None
         self._move_timer: Timer | None = None
 
@@ -334,21 +335,28 @@ class Browser(App[Exception | None]):
         question = self.question
         rows = self.rows
         width = self._answer_width()
-        if self._asked_about == (question, id, width):
+        width_of_screen = self.size.width - _EDGES
+        asked_about = (question, id, width, width_of_screen)
+        if self._asked_about == asked_about:
             return
-        self._asked_about = (question, id, width)
+        self._asked_about = asked_about
 
         def ask() -> None:
             verdict = rows.verdict(question, id)
-            lines = drawn(rows.blocks(question, verdict), width)
+            blocks = tuple(rows.blocks(question, verdict))
+            answer = Answer(
+                id=id,
+                verdict=verdict,
+                lines=drawn(blocks, width),
+                wide_lines=drawn(blocks, width_of_screen),
+            )
             if not get_current_worker().is_cancelled:
-                answer = Answer(id=id, verdict=verdict, lines=lines)
                 self.post_message(self.Answered(question, answer))
 
         self._in_thread(ask, "answer")
 
     def _answer_width(self) -> int:
-        """The columns that the answer has room for."""
+        """The columns that the answer has beside the table; of the screen, without such room."""
         if self.is_narrow:
             return self.size.width - _EDGES
         pane = self.screen_stack[0].query_one("#pane", VerticalScroll)
@@ -363,7 +371,7 @@ class Browser(App[Exception | None]):
             self.answer = answer
             self._static("#answer").update(answer.lines)
             if isinstance(self.screen, AnswerScreen):
-                self.screen.show(answer.lines)
+                self.screen.show(answer.wide_lines)
             self._ask_for_conditions()
 
     def _ask_for_conditions(self) -> None:
@@ -401,7 +409,7 @@ class Browser(App[Exception | None]):
         """Show the answer on a screen of its own."""
         lines = Text("")
         if self.answer is not None:
-            lines = self.answer.lines
+            lines = self.answer.wide_lines
         self.push_screen(AnswerScreen(lines))
 
     # ------------------------------------------------------------ keys
