@@ -21,7 +21,7 @@ from .errors import (
 )
 from .purposes import WORKLOAD_PURPOSES, purposes_table
 from .quoting import shell_word
-from .records import Record, Values, read_by
+from .records import Record, Values, fault_of, read_by
 from .tables import Document, Limits
 from .units import GB, GIB, MB, MIB, parse_count, parse_size, parse_tokens
 
@@ -443,13 +443,25 @@ def _stated_values(record: Workload | Load) -> Document:
             continue
         values[field] = dict(value) if isinstance(value, Mapping) else value
     document = Document("workload", values)
-    for field in values:
+    for field, stated in values.items():
         # a `Load` has checked itself
         if field == "load":
             continue
         limits = kind._keys[field].limits if field in kind._keys else {}
         document.root.get(field, kind._kinds[field], **limits)
+        if isinstance(stated, Mapping):
+            _note_wrong_names(document, field, stated)
     return document
+
+
+def _note_wrong_names(
+    document: Document, field: str, values: Mapping[object, object]
+) -> None:
+    """Note each name in a mapping that is no text. Only Python can state one: a file cannot."""
+    for name in values:
+        fault = fault_of(name, str)
+        if fault is not None:
+            document.root.problem(field, f"each name {fault.message}", fault.remedy)
 
 
 def _is_same(value: object, default: object) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
+from selfhost.core.errors import WorkloadError
 from selfhost.core.workload import Workload
 
 
@@ -50,3 +53,10 @@ def test_the_longest_prompt_asks_for_no_longer_context_than_there_may_be() -> No
     longest = Workload(prompt_tokens=10**9)
     assert longest.tokens_with_prompt == 10**9
     assert Workload(context_tokens=longest.tokens_with_prompt).context_tokens
+
+
+def test_a_name_of_an_option_is_text() -> None:
+    """A number was no fault of the workload, and a TypeError of another function later on."""
+    options = cast("dict[str, str]", {3: "1"})
+    with pytest.raises(WorkloadError, match="runtime_options: each name must be a str"):
+        Workload(runtime_options=options)
