@@ -285,7 +285,13 @@ def test_the_first_thing_that_is_not_of_a_page_is_enough(tmp_path: Path) -> None
 def build_nothing_but_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the parts that take long, and Pyodide, be left out."""
     monkeypatch.setattr(build_page, "PYODIDE_FILES", ())
-    for part in ("copy_pyodide", "write_packaging", "build_wheel", "add_answers"):
+    for part in (
+        "copy_pyodide",
+        "write_packaging",
+        "build_wheel",
+        "compile_library",
+        "add_answers",
+    ):
         monkeypatch.setattr(build_page, part, lambda *_: None)
 
 
