@@ -334,8 +334,10 @@ def bytes_worth_bounding(judged: Judged, runtime: RuntimeSpec) -> int:
     question = judged.question
     if judged.memory is None:
         return 0
-    more = need.more_in_conversation(question.spec, runtime, question.workload)
-    return more if more >= _WORTH_BOUNDING * judged.memory.high_bytes else 0
+    growth_bytes = need.more_in_conversation(question.spec, runtime, question.workload)
+    if growth_bytes < _WORTH_BOUNDING * judged.memory.high_bytes:
+        return 0
+    return growth_bytes
 
 
 def _batch_tokens(launch: Launch) -> int:

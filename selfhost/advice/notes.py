@@ -138,9 +138,10 @@ def _faults_of_own_specs(catalogue: Catalogue) -> Iterator[str]:
     for file, problems in list(by_file.items())[:MAX_PROBLEMS]:
         first = problems[0]
         fault = f"{first.key}: {first.message}" if first.key else first.message
-        more = len(problems) - 1
-        several = more > 1
-        yield from _said("unread", file=file, fault=fault, more=more, several=several)
+        others = len(problems) - 1
+        yield from _said(
+            "unread", file=file, fault=fault, more=others, several=others > 1
+        )
     unlisted = len(by_file) - MAX_PROBLEMS
     if unlisted > 0:
         yield from _said("unread-more", files=unlisted)

@@ -319,9 +319,9 @@ class _Sizes(NamedTuple):
     where the size of the files is not known.
     """
 
-    card: int
-    beside: int
-    disk: int | None
+    card_bytes: int
+    ram_beside_bytes: int
+    disk_bytes: int | None
 
 
 def _find_least(meant: Understood, catalogue: Catalogue) -> _Found:
@@ -361,18 +361,21 @@ def _least_on(platform: _Platform, smallest: Workload) -> _Found:
     if needs is None or needs.memory is None:
         return without_least
     sizes = _sizes(platform, needs)
-    beside = _Ram.of(sizes.beside, vast, smallest)
-    ram = beside
+    ram_beside = _Ram.of(sizes.ram_beside_bytes, vast, smallest)
+    ram = ram_beside
     if platform.runs_in_ram:
         ram = _Ram.of(needs.memory.high_bytes, vast, smallest)
     # a need stated as one figure may not say what lies in RAM beside the accelerators
-    if ram.total_bytes == 0 or max(ram.total_bytes, sizes.card) > MAX_MEMORY_BYTES:
+    if (
+        ram.total_bytes == 0
+        or max(ram.total_bytes, sizes.card_bytes) > MAX_MEMORY_BYTES
+    ):
         return without_least
     machine = vast.replace(
         memory_total_bytes=ram.total_bytes,
         memory_limit_bytes=ram.total_bytes,
-        disks=disks_of(sizes.disk),
-        accelerators=platform.cards(sizes.card),
+        disks=disks_of(sizes.disk_bytes),
+        accelerators=platform.cards(sizes.card_bytes),
     )
     paced = _paced(platform, machine)
     judged = judge(question, paced.machine)
@@ -383,13 +386,15 @@ def _least_on(platform: _Platform, smallest: Workload) -> _Found:
         machine=paced.machine,
         memory_bytes=ram.total_bytes,
         reserve_bytes=ram.reserve_bytes,
-        disk_bytes=sizes.disk,
+        disk_bytes=sizes.disk_bytes,
         cpu=_least_cpu(needs, vast.architecture or "", paced.cores),
         bandwidth_bytes_per_second=paced.bytes_per_second,
         accelerator=LeastAccelerator(
             required=platform.wants_gpu,
-            memory_bytes=sizes.card,
-            memory_beside_bytes=beside.total_bytes if sizes.beside else None,
+            memory_bytes=sizes.card_bytes,
+            memory_beside_bytes=ram_beside.total_bytes
+            if sizes.ram_beside_bytes
+            else None,
         ),
         is_slow=not has_pace and is_slow(judged),
     )

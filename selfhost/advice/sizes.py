@@ -483,12 +483,13 @@ def _notes(sizable: _Sizable, start: _Start) -> Iterator[str]:
 def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[Held, ...]:
     """The accelerators that hold something, each with the most."""
     high_bytes = {place.where: place.high_bytes for place in memory.places}
-    held: list[Held] = []
+    accelerators: list[Held] = []
     for number, card in enumerate(machine.cards):
         most = high_bytes.get(f"accelerator:{number}")
         if most is not None:
-            held.append(Held(vendor=card.vendor, name=card.name, memory_bytes=most))
-    return tuple(held)
+            accelerator = Held(vendor=card.vendor, name=card.name, memory_bytes=most)
+            accelerators.append(accelerator)
+    return tuple(accelerators)
 
 
 # ---------------------------------------------------------------- growths

@@ -260,8 +260,8 @@ def _has_as_many(run: Run, spec: ModelSpec) -> bool:
     if spec.modality != "text" or not stated or not run.parameters:
         return True
     extra = spec.parameters.extra_in_files or 0
-    for more in (0, extra, _shared_table_parameters(spec)):
-        if abs(run.parameters / (stated + more) - 1) < _OTHER_COUNT:
+    for uncounted in (0, extra, _shared_table_parameters(spec)):
+        if abs(run.parameters / (stated + uncounted) - 1) < _OTHER_COUNT:
             return True
     return False
 
@@ -379,8 +379,8 @@ def pace_at(
     if verdict.speed is None or context is None or not depth_tokens:
         return verdict.speed
     # a benchmark has a context as long as what it reads
-    held = context if depth_tokens < context else None
-    behind = workload.replace(context_tokens=held, prompt_tokens=depth_tokens)
+    context_tokens = context if depth_tokens < context else None
+    behind = workload.replace(context_tokens=context_tokens, prompt_tokens=depth_tokens)
     deeper = check_with(
         catalogue, verdict.model, behind, verdict.machine, follows_machine=False
     )

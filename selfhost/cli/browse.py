@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from ..core.errors import UsageError
+from ..judge import BUG
 from .asked import measured_where_unknown, one_machine, workload_of
 from .browse_rows import BrowseOptions
 from .output import note_faulty_specs
 
-# the exit code of a bug, as everywhere in the command line
-_BUG = 70
 _SECONDS_OF_A_TURN = 0.001
 
 
@@ -46,7 +45,7 @@ def run(words: Sequence[str]) -> int:
     if fault is not None:
         raise fault
     note_faulty_specs(browser.rows.catalogue)
-    return _BUG if browser.return_code else 0
+    return BUG if browser.return_code else 0
 
 
 def _refuse_without_textual() -> None:

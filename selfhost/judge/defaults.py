@@ -230,9 +230,9 @@ class _ProgramForMany(Candidate):
         if runtime.id == usual.id:
             return self.phrased("smaller", judged, first=self.search.usual.quantization)
         bits = need.loaded_bits(runtime, judged.question.spec, judged.workload)
-        held = f"{bits} bits"
+        loaded_type = f"{bits} bits"
         if bits is None:
-            held = judged.quantization or ""
+            loaded_type = judged.quantization or ""
         return self.phrased(
             "many",
             judged,
@@ -240,7 +240,7 @@ class _ProgramForMany(Candidate):
             own=usual.name,
             runtime=usual.id,
             number=self.number,
-            held=held,
+            held=loaded_type,
         )
 
 

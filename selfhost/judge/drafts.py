@@ -119,8 +119,14 @@ def _refuse_unsuited(
     names = {"draft": drafting.name, "model": spec.name}
     apart = need.vocabularies_differ(spec, drafting)
     if apart is not None:
-        other, own = apart
-        raise fault("draft", "draft-vocabulary", **names, own=own, other=other)
+        model_tokens, draft_tokens = apart
+        raise fault(
+            "draft",
+            "draft-vocabulary",
+            **names,
+            own=draft_tokens,
+            other=model_tokens,
+        )
     if draft.is_of(spec) and draft.quantization == workload.quantization:
         type = draft.quantization
         raise fault("draft", "draft-itself", draft=drafting.name, quantization=type)

@@ -255,9 +255,9 @@ def _mended_architecture(
 def _contradiction(model: LocalModel, weights: Weights) -> str | None:
     """Why the files are not of the model that config.json describes; None where they may be."""
     described = model.language_parameters
-    held = weights.total
-    if described and held and described - held > described // _EXTRA_SHARE:
-        return reason("other-parameters", held=held, described=described)
+    stored = weights.total
+    if described and stored and described - stored > described // _EXTRA_SHARE:
+        return reason("other-parameters", held=stored, described=described)
     says_narrow = model.is_quantized and model.quantization is not None
     # quantized weights are stored in none of these types alone
     if says_narrow and _PLAIN.issuperset(weights.types):
@@ -285,11 +285,11 @@ def _with_counted(
         # transformers leaves out the blocks that its classes do not have, so a copy that it saved
         # lacks them
         parameters = parameters.replace(mtp=None)
-    held = weights.total
-    if held is None:
+    stored = weights.total
+    if stored is None:
         return parameters
     unknown.pop("parameters.total", None)
-    total = held - (parameters.mtp or 0)
+    total = stored - (parameters.mtp or 0)
     described = parameters.total
     encoders = 0
     if model.language_parameters is not None:
@@ -298,18 +298,18 @@ def _with_counted(
     if described is None:
         parameters = parameters.replace(total=total)
         return _with_encoders(parameters, unknown, encoders)
-    more = total - described
+    undescribed = total - described
     if has_encoders and encoders > 0:
         active = parameters.active
         if active is not None:
-            active += more
+            active += undescribed
         parameters = parameters.replace(total=total, active=active)
         return _with_encoders(parameters, unknown, encoders)
-    if 0 <= more <= total // _EXTRA_SHARE:
-        return parameters.replace(extra_in_files=more or None)
-    why = reason("other-parameters", held=held, described=held - more)
+    if 0 <= undescribed <= total // _EXTRA_SHARE:
+        return parameters.replace(extra_in_files=undescribed or None)
+    why = reason("other-parameters", held=stored, described=stored - undescribed)
     unknown["parameters.active"] = why
-    return parameters.replace(total=held, active=None, mtp=None, difference=why)
+    return parameters.replace(total=stored, active=None, mtp=None, difference=why)
 
 
 def _with_encoders(

@@ -241,8 +241,11 @@ def memory_check(
     if needs.memory is not None:
         # originals of what a runtime copies may leave the page cache, but not a disk in RAM
         low += min(files_bytes, needs.memory.evictable_bytes)
-    held = _HostNeed(low=low, high=high, machine=machine, given=given)
-    ruling = _need_unknown(needs, held) if needs.memory is None else held.ruling()
+    host_need = _HostNeed(low=low, high=high, machine=machine, given=given)
+    if needs.memory is None:
+        ruling = _need_unknown(needs, host_need)
+    else:
+        ruling = host_need.ruling()
     on_gpu: int | None = None
     if needs.placement == "split" and needs.offload is None:
         # parts that come to an accelerator in turn all lie in RAM
@@ -271,7 +274,7 @@ def memory_check(
     )
     if needs.memory is None or machine.address_space_bytes is None:
         return found
-    shell = held.shell_check(machine.address_space_bytes, needs.evictable_bytes)
+    shell = host_need.shell_check(machine.address_space_bytes, needs.evictable_bytes)
     if shell is None or shell.severity <= found.severity:
         return found
     return shell.replace(reserve_bytes=given.reserve_bytes)

@@ -129,8 +129,8 @@ class LaidOut(Record):
         """The share of the layers, or of experts, that the processor computes."""
         on_gpus = self.on_shared
         if self.offloaded:
-            held = sum(self.offloaded.values())
-            on_gpus = Range.of(min(1.0, held))
+            share = sum(self.offloaded.values())
+            on_gpus = Range.of(min(1.0, share))
         if self.is_divided or min(on_gpus) > 1 - _ROUNDED:
             return Amount.of(0)
         low, likely, high = on_gpus
@@ -167,10 +167,11 @@ class LaidOut(Record):
         read = sum(counts.values())
         besides_experts = read - experts.used
         # parameters of experts on GPUs, which hold all that is no expert first
-        held = (1 - in_ram) * (besides_experts + experts.all) - besides_experts
-        if not experts.all or besides_experts <= 0 or held < 0:
+        parameters_on_gpus = (1 - in_ram) * (besides_experts + experts.all)
+        experts_on_gpus = parameters_on_gpus - besides_experts
+        if not experts.all or besides_experts <= 0 or experts_on_gpus < 0:
             return None
-        share = 1 - min(1.0, held / experts.all)
+        share = 1 - min(1.0, experts_on_gpus / experts.all)
         read_in_ram = _bytes_of_experts(step, counts, share)
         rest = dict(step.read_bytes)
         for name, size in read_in_ram.items():
