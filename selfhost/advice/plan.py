@@ -365,6 +365,9 @@ def _least_on(platform: _Platform, smallest: Workload) -> _Found:
     ram = ram_beside
     if platform.runs_in_ram:
         ram = _Ram.of(needs.memory.high_bytes, vast, smallest)
+    memory_beside_bytes = None
+    if sizes.ram_beside_bytes:
+        memory_beside_bytes = ram_beside.total_bytes
     # a need stated as one figure may not say what lies in RAM beside the accelerators
     if (
         ram.total_bytes == 0
@@ -392,9 +395,7 @@ def _least_on(platform: _Platform, smallest: Workload) -> _Found:
         accelerator=LeastAccelerator(
             required=platform.wants_gpu,
             memory_bytes=sizes.card_bytes,
-            memory_beside_bytes=ram_beside.total_bytes
-            if sizes.ram_beside_bytes
-            else None,
+            memory_beside_bytes=memory_beside_bytes,
         ),
         is_slow=not has_pace and is_slow(judged),
     )
