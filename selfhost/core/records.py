@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
+from operator import itemgetter
 from typing import Any, ClassVar, NoReturn, Self, TypeVar, dataclass_transform
 
 from .units import fault_of_date, nearest, parse_whole
@@ -114,6 +115,10 @@ class _RecordType(type):
     _kinds: dict[str, str]
     # the fields in which a dict is frozen
     _mappings: tuple[str, ...]
+    # takes the values of all fields from a dict by name, in the order of the fields
+    _in_order: Callable[[Values], object]
+    # whether the class overrides `_completed` or `_check`
+    _has_rules: bool
 
     def __new__(cls, name: str, bases: tuple[type, ...], body: Values) -> _RecordType:
         base = bases[0] if bases else None
@@ -146,6 +151,8 @@ class _RecordType(type):
         body["_defaults"] = defaults
         body["_keys"] = keys
         body["_mappings"] = tuple(mappings)
+        body["_in_order"] = itemgetter(*kinds) if kinds else tuple
+        body["_has_rules"] = _overrides_rules(base, body)
         return super().__new__(cls, name, bases, body)
 
     @property
@@ -161,6 +168,15 @@ class _RecordType(type):
             )
             parameters.append(parameter)
         return Signature(parameters)
+
+
+def _overrides_rules(base: type | None, body: Values) -> bool:
+    """Whether a class with that body completes or checks its values; `Record` itself does not."""
+    if base is None:
+        return False
+    if "_completed" in body or "_check" in body:
+        return True
+    return getattr(base, "_has_rules", False)
 
 
 def _default_of(assigned: object) -> object:
@@ -200,12 +216,20 @@ class Record(metaclass=_RecordType):
             values = {**kind._defaults, **values}
         if values.keys() != kind._kinds.keys():
             raise kind._fault_of_names(values)
+        self._freeze(values)
+
+    def _freeze(self, values: Values) -> None:
+        """Take the values of all fields, complete and check them."""
+        kind = type(self)
         for name in kind._mappings:
             if type(values[name]) is dict:
                 values[name] = FrozenDict(values[name])
+        if kind._has_rules:
+            values = kind._completed(values)
         # all fields at once: thousands of records are made in one run
-        object.__setattr__(self, "__dict__", kind._completed(values))
-        self._check()
+        object.__setattr__(self, "__dict__", values)
+        if kind._has_rules:
+            self._check()
 
     @classmethod
     def _of_checked(cls, values: Values) -> Self:
@@ -248,7 +272,8 @@ class Record(metaclass=_RecordType):
             return True
         if not isinstance(other, Record) or type(other) is not type(self):
             return NotImplemented
-        return self.__getstate__() == other.__getstate__()
+        in_order = type(self)._in_order
+        return in_order(self.__dict__) == in_order(other.__dict__)
 
     def __hash__(self) -> int:
         return self._content_hash
@@ -256,7 +281,8 @@ class Record(metaclass=_RecordType):
     @cached_property
     def _content_hash(self) -> int:
         # records are keys of caches, and large ones take long to hash
-        return hash((type(self), *self.__getstate__().values()))
+        kind = type(self)
+        return hash((kind, kind._in_order(self.__dict__)))
 
     def __repr__(self) -> str:
         fields = [f"{name}={value!r}" for name, value in self.__getstate__().items()]
@@ -272,11 +298,17 @@ class Record(metaclass=_RecordType):
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed; the record itself where each is as it was."""
         kind = type(self)
+        if not changes.keys() <= kind._kinds.keys():
+            raise kind._fault_of_names({**self.__getstate__(), **changes})
         values = self.__dict__
-        for name, value in changes.items():
-            if name not in kind._kinds or values[name] is not value:
-                return kind(**{**self.__getstate__(), **changes})
-        return self
+        if all(values[name] is value for name, value in changes.items()):
+            return self
+        if len(values) > len(kind._fields):
+            # without what was computed once
+            values = self.__getstate__()
+        copy = kind.__new__(kind)
+        copy._freeze({**values, **changes})
+        return copy
 
 
 class ShownRecord(Record):
