@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from math import inf
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -39,7 +38,9 @@ _SAME_SIZE_SHARE = 0.005
 
 def states_needs_alone(spec: ModelSpec) -> bool:
     """Whether the spec says what the model takes, and names no files."""
-    if spec.needs is None or spec.architecture is not None:
+    if spec.needs is None:
+        return False
+    if spec.architecture is not None:
         return False
     return not spec.files and not spec.components
 
@@ -58,15 +59,21 @@ def is_published(spec: ModelSpec, workload: Workload) -> bool:
     listing = listing_of(spec, workload)
     if listing is None:
         return False
-    return listing.named or listing.repository is not None
+    if listing.named:
+        return True
+    return listing.repository is not None
 
 
 def loads_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> bool:
     """Whether the program's own library has the file under a tag of the model, without a login."""
     tag = spec.library_tag
-    if tag is None or "{tag}" not in runtime.command_lines.default:
+    if tag is None:
         return False
-    if workload.format != "gguf" or workload.task != "generate":
+    if "{tag}" not in runtime.command_lines.default:
+        return False
+    if workload.format != "gguf":
+        return False
+    if workload.task != "generate":
         return False
     if spec.modality not in runtime.modalities:
         return False
@@ -75,20 +82,18 @@ def loads_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> b
     return tagged == workload.quantization
 
 
-def can_be_made(
-    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload
-) -> bool:
+def can_be_made(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> bool:
     """Whether the program's converter makes that file of the publisher's weights."""
     return _conversion_to(spec, runtime, workload) is not None
 
 
 def _conversion_to(
-    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload
+    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload
 ) -> Conversion | None:
     """How the program's converter makes that file; None where it does not."""
-    if runtime is None or runtime.conversion is None:
-        return None
     conversion = runtime.conversion
+    if conversion is None:
+        return None
     if workload.format != conversion.format:
         return None
     if not _reads_weights_of(spec, conversion):
@@ -110,19 +115,22 @@ def _reads_weights_of(spec: ModelSpec, conversion: Conversion) -> bool:
     if conversion.takes_quantized:
         return True
     stored = spec.architecture
-    if stored is None or stored.dtype is None:
+    if stored is None:
         return False
-    return spec.quantized is None and need.from_sixteen_bits(stored)
+    if stored.dtype is None:
+        return False
+    if spec.quantized is not None:
+        return False
+    return need.from_sixteen_bits(stored)
 
 
 def bytes_to_make(
-    spec: ModelSpec,
-    runtime: RuntimeSpec | None,
-    workload: Workload,
-    catalogue: Catalogue,
+    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, catalogue: Catalogue
 ) -> int:
     """What lies on the disk beside a file while it is made; 0 where somebody has the file."""
-    if workload.task != "generate" or is_published(spec, workload):
+    if workload.task != "generate":
+        return 0
+    if is_published(spec, workload):
         return 0
     if loads_by_tag(spec, catalogue.runtime(LIBRARY_RUNTIME), workload):
         return 0
@@ -155,28 +163,36 @@ def types_in_turn(
     Of a model whose usual type nobody publishes, the nearest published ones come first. The last is
     `FOUR_BITS`, where its file can be had.
     """
-    if format != "gguf" or usual not in GGUF_QUANTIZATIONS:
+    if format != "gguf":
+        return (usual,)
+    if usual not in GGUF_QUANTIZATIONS:
         return (usual,)
     if _is_compared_by_vectors(spec):
         return (usual,)
-    last: tuple[str, ...] = (usual,)
+    in_turn = _nearest_published(_types_instead(spec, usual), usual)
+    in_turn.append(usual)
     if usual == SMALLEST_DEFAULT and _has_four_bits(spec, runtime):
-        last = (usual, FOUR_BITS)
-    fetched = set()
+        in_turn.append(FOUR_BITS)
+    return tuple(in_turn)
+
+
+def _types_instead(spec: ModelSpec, usual: str) -> set[str]:
+    """The GGUF types that repositories have; none where somebody publishes the usual one."""
+    types = set()
     for files in spec.files:
-        if files.format != format:
+        if files.format != "gguf":
             continue
         for quantization in files.quantizations:
             name = quantization.upper()
             # a publisher's own mix is named after the type that it weighs as much as
             if name.endswith(usual):
-                return last
+                return set()
             if files.repository:
-                fetched.add(name)
-    return (*_nearest_published(fetched, usual), *last)
+                types.add(name)
+    return types
 
 
-def _nearest_published(fetched: Collection[str], usual: str) -> list[str]:
+def _nearest_published(types: Collection[str], usual: str) -> list[str]:
     """The published type before the usual one, then those from it on, down to the smallest that is
     taken by itself.
     """
@@ -184,11 +200,11 @@ def _nearest_published(fetched: Collection[str], usual: str) -> list[str]:
     last_place = GGUF_QUANTIZATIONS.index(SMALLEST_DEFAULT)
     published = []
     for name in reversed(GGUF_QUANTIZATIONS[:usual_place]):
-        if name in fetched:
+        if name in types:
             published.append(name)
             break
     for name in GGUF_QUANTIZATIONS[usual_place : last_place + 1]:
-        if name in fetched:
+        if name in types:
             published.append(name)
     return published
 
@@ -197,13 +213,17 @@ def _is_compared_by_vectors(spec: ModelSpec) -> bool:
     """Whether its vectors are compared with those that others made, in the usual type."""
     if spec.modality in GENERATING:
         return False
-    uses = spec.uses or ()
-    return "reranking" not in uses[:1]
+    if not spec.uses:
+        return True
+    return spec.uses[0] != "reranking"
 
 
 def _has_four_bits(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
+    """Whether a file of `FOUR_BITS` can be downloaded or made."""
     four_bits = Workload(format="gguf", quantization=FOUR_BITS)
-    return is_published(spec, four_bits) or can_be_made(spec, runtime, four_bits)
+    if is_published(spec, four_bits):
+        return True
+    return can_be_made(spec, runtime, four_bits)
 
 
 def who_else_has_the_files(
@@ -212,15 +232,15 @@ def who_else_has_the_files(
     """Who has the files beside the publisher with a gate; None where nobody is known to."""
     if runtime is not None and spec.id in runtime.parts:
         return runtime.parts[spec.id].files[0].repository
-    repository = spec.repository_of(workload.format, workload.quantization)
+    files = spec.files_of(workload.format, workload.quantization)
+    repository = None if files is None else files.repository
     if repository and _owner(repository) != _owner(spec.repository):
         return repository
     if runtime is not None and loads_by_tag(spec, runtime, workload):
         return f"{runtime.name}'s library"
-    named = spec.files_of(workload.format, workload.quantization)
-    if named is None or not named.named:
+    if files is None or not files.named:
         return None
-    file = named.names.get(workload.quantization or "")
+    file = files.names.get(workload.quantization or "")
     return "Ollama's library" if file is None else f"whoever publishes {file}"
 
 
@@ -283,7 +303,10 @@ def _projectors_in(present: Sequence[PresentModel]) -> dict[str | None, str]:
 
 
 def _is_projector(model: PresentModel) -> bool:
-    return "mmproj" in (model.file or "").lower()
+    """Whether the file turns pictures or sound into tokens: `mmproj-F16.gguf`."""
+    if model.file is None:
+        return False
+    return "mmproj" in model.file.lower()
 
 
 class _WantedFiles(Record):
@@ -303,7 +326,9 @@ class _WantedFiles(Record):
         if not self._has_type_of(model):
             return None
         missing_bytes = self._missing_bytes(model, has_projector=bool(projector))
-        if missing_bytes is None or not self._is_model_of(model):
+        if missing_bytes is None:
+            return None
+        if not self._is_model_of(model):
             return None
         return Here(
             path=model.path,
@@ -324,7 +349,11 @@ class _WantedFiles(Record):
         if is_folder:
             return False
         stated = _canonical(model.quantization)
-        return stated != "" and stated == _canonical(self.workload.quantization)
+        if not stated:
+            return False
+        return stated == _canonical(self.workload.quantization)
+
+    # -------------------------------------------------------------- what is missing
 
     def _missing_bytes(self, model: PresentModel, *, has_projector: bool) -> int | None:
         """What is still to be downloaded.
@@ -333,28 +362,38 @@ class _WantedFiles(Record):
         """
         model_bytes = self.needs.download_bytes
         if model.complete is False:
-            total_bytes = model.total_bytes or model_bytes or 0
-            return max(0, total_bytes - model.size_bytes) or None
+            return _bytes_to_complete(model, model_bytes)
         if model_bytes is None:
             return 0 if model.complete else None
         if self.workload.format == "ggml":
             # downloaded under its last name: only the published size tells that it is complete
             return 0 if model.size_bytes == model_bytes else None
-        projector_bytes = 0
-        most_bytes = inf
-        if self.workload.format == "gguf":
-            most_bytes = model_bytes * (1 + _SAME_MODEL_SHARE)
-            if model.tag is None:
-                projector_bytes = self._projector_bytes()
-        share = _SAME_MODEL_SHARE if model.complete else _SAME_SIZE_SHARE
-        least_bytes = (model_bytes - projector_bytes) * (1 - share)
-        if not least_bytes <= model.size_bytes <= most_bytes:
+        projector_bytes = self._projector_bytes(model)
+        if not self._has_size_of(model, model_bytes, projector_bytes):
             return None
         return 0 if has_projector else projector_bytes
 
-    def _projector_bytes(self) -> int:
+    def _has_size_of(
+        self, model: PresentModel, model_bytes: int, projector_bytes: int
+    ) -> bool:
+        """Whether the files are about as large as the model; some lie there without projector."""
+        share = _SAME_MODEL_SHARE if model.complete else _SAME_SIZE_SHARE
+        if model.size_bytes < (model_bytes - projector_bytes) * (1 - share):
+            return False
+        if self.workload.format != "gguf":
+            return True
+        return model.size_bytes <= model_bytes * (1 + _SAME_MODEL_SHARE)
+
+    def _projector_bytes(self, model: PresentModel) -> int:
+        """What turns pictures into tokens; 0 where that lies in the same files."""
+        if self.workload.format != "gguf":
+            return 0
+        if model.tag is not None:
+            return 0
         terms = [term for term in self.needs.terms if term.name == "projector"]
         return sum(term.bytes for term in terms)
+
+    # -------------------------------------------------------------- whose files they are
 
     def _is_model_of(self, model: PresentModel) -> bool:
         """Whether the files are those of the model, by their repository, tag or name."""
@@ -363,49 +402,52 @@ class _WantedFiles(Record):
         if self.workload.format == "ggml":
             return self._is_ggml_of(model)
         repository = self._repository()
-        if not repository or model.repository is None:
+        if repository is None:
+            return False
+        if model.repository is None:
             return False
         return model.repository.lower() == repository.lower()
 
     def _is_ggml_of(self, model: PresentModel) -> bool:
         """Whether whisper.cpp's file has the size of the model: `ggml-large-v3-q5_0.bin`."""
-        name = model.file or ""
-        typed = name.removeprefix("ggml-").removesuffix(".bin")
+        if model.file is None:
+            return False
+        typed = model.file.removeprefix("ggml-").removesuffix(".bin")
         size = re.sub(r"-q\d_\d$", "", typed)
         return size == self.spec.id.removeprefix("whisper-")
 
     def _is_gguf_of(self, model: PresentModel) -> bool:
+        """Whether a GGUF file or a tag of Ollama's is the model's, and no projector."""
         if _is_projector(model):
             return False
-        if self._is_known(model.repository) or self._is_known(model.tag):
-            return True
+        for name in (model.repository, model.tag):
+            if name and self._is_known(name):
+                return True
         # names of models begin with their family's: others need no look-up
         family = re.split(r"[^a-z]", self.spec.id, maxsplit=1)[0]
-        name = model.repository or model.tag or _stem(model.file or "")
+        name = _name_of(model)
         if family not in name.lower():
             return False
         return id_of(name, self.catalogue) == self.spec.id
 
-    def _is_known(self, name: str | None) -> bool:
+    def _is_known(self, name: str) -> bool:
         """Whether that is a repository or another name of the model."""
-        if not name:
-            return False
-        spec = self.spec
-        names = [spec.repository, *spec.aliases]
-        names += [files.repository for files in spec.files]
+        names = [self.spec.repository, *self.spec.aliases]
+        names += [files.repository for files in self.spec.files]
         return name.lower() in [known.lower() for known in names if known]
 
-    def _repository(self) -> str:
-        """Where the program would download them from; empty where no repository is known."""
+    def _repository(self) -> str | None:
+        """Where the program would download them from; None where no repository is known."""
         listing = listing_of(self.spec, self.workload)
-        if listing is not None and listing.repository:
-            return listing.repository
+        repository = None if listing is None else listing.repository
+        if repository is not None:
+            return repository
         if self.workload.format in ("mlx", "ctranslate2"):
-            return ""
+            return None
         if self._is_quantized_before():
             # nobody is known to publish what somebody quantized
-            return ""
-        return self.spec.repository or ""
+            return None
+        return self.spec.repository
 
     def _is_quantized_before(self) -> bool:
         """Whether the type is made before the program loads it, not at load."""
@@ -415,11 +457,30 @@ class _WantedFiles(Record):
         return rule is not None and not rule.at_load
 
 
-def _stem(file: str) -> str:
-    """The name of a GGUF file, without its ending and the number of its part."""
+def _bytes_to_complete(model: PresentModel, model_bytes: int | None) -> int | None:
+    """What is missing of a download that was broken off; None where nothing says how much."""
+    total_bytes = model.total_bytes or model_bytes
+    if total_bytes is None:
+        return None
+    missing_bytes = total_bytes - model.size_bytes
+    return missing_bytes if missing_bytes > 0 else None
+
+
+def _name_of(model: PresentModel) -> str:
+    """The repository or tag of a model, else its GGUF file, without the ending and the number of
+    its part.
+    """
+    if model.repository:
+        return model.repository
+    if model.tag:
+        return model.tag
+    file = model.file or ""
     return re.sub(r"(-\d{5}-of-\d{5})?\.gguf$", "", file, flags=re.IGNORECASE)
 
 
 def _canonical(quantization: str | None) -> str:
-    name = quantization or ""
-    return (need.canonical_quantization(name) or name).upper()
+    """The name of a type, however it is spelt; empty for none."""
+    if quantization is None:
+        return ""
+    name = need.canonical_quantization(quantization)
+    return (name or quantization).upper()

@@ -186,11 +186,16 @@ def _first_that_loads(
         runtime = catalogue.runtime(name)
         if need.why_not_loaded(spec, runtime) is not None:
             continue
-        if not formats or set(formats) & set(runtime.formats):
+        if loads_one_of(formats, runtime):
             return runtime
         if loads is None and name in usual:
             loads = runtime
     return loads or catalogue.runtime(tried[0])
+
+
+def loads_one_of(formats: Collection[str], runtime: RuntimeSpec) -> bool:
+    """Whether the program loads files in one of the formats, or none are named."""
+    return not formats or not set(formats).isdisjoint(runtime.formats)
 
 
 def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:

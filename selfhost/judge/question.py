@@ -28,7 +28,7 @@ from .devices import gpu_maker
 from .drafts import companions_of, names_own_draft
 from .files import bytes_to_make, local_copy, states_needs_alone, types_in_turn
 from .pace.rates import shared_gpu_of
-from .programs import Request, named_as_listed, quantization_there
+from .programs import Request, loads_one_of, named_as_listed, quantization_there
 from .record import NO_FILES, Here, NamedFiles, Question
 from .step import step_of
 
@@ -46,7 +46,9 @@ def ask(
     Raises `WorkloadError` with everything that makes no sense.
     """
     question = _question(spec, workload, catalogue, machine, files)
-    if question.here is not None or not machine.models_present:
+    if question.here is not None:
+        return question
+    if not machine.models_present:
         return question
     for name in question.in_turn:
         try:
@@ -130,9 +132,8 @@ def _as_understood(spec: ModelSpec, stated: Workload) -> Workload:
     under the one name.
     """
     changes = dict[str, str | float | None]()
-    is_of_purpose = not stated.states("context_tokens")
-    if not reads_context(spec) or (spec.modality not in GENERATING and is_of_purpose):
-        # a purpose, which would state its context again, is of models that write text
+    if not _heeds_context(spec, stated):
+        # a purpose would state its context again
         changes["purpose"] = None
         changes["context_tokens"] = None
         changes["prompt_tokens"] = stated.prompt_tokens
@@ -142,21 +143,33 @@ def _as_understood(spec: ModelSpec, stated: Workload) -> Workload:
     return stated.replace(**changes)
 
 
+def _heeds_context(spec: ModelSpec, stated: Workload) -> bool:
+    """Whether the context that was asked for means something to the model. That of a purpose is of
+    models that write text.
+    """
+    if not reads_context(spec):
+        return False
+    return spec.modality in GENERATING or stated.states("context_tokens")
+
+
 def _refuse_purpose(spec: ModelSpec, workload: Workload) -> None:
     """Raise where the purpose needs a model that does some work with text, and this writes none."""
-    if workload.wanted_use is not None and spec.modality not in GENERATING:
-        raise fault(
-            "purpose", "purpose-no-text", model=spec.name, purpose=workload.purpose
-        )
+    if spec.modality in GENERATING:
+        return
+    purpose = workload.purpose
+    if workload.wanted_use is not None:
+        raise fault("purpose", "purpose-no-text", model=spec.name, purpose=purpose)
 
 
 def _refuse_long_prompt(spec: ModelSpec, workload: Workload) -> None:
     """Raise where the prompt that was stated leaves no room for an answer in the context."""
-    if spec.modality not in GENERATING:
-        return
     prompt = workload.prompt_tokens
     context = workload.context_tokens
-    if not prompt or not context or prompt < context:
+    if spec.modality not in GENERATING:
+        return
+    if not prompt or not context:
+        return
+    if prompt < context:
         return
     without_context = Workload(prompt_tokens=prompt)
     raise fault(
@@ -215,7 +228,7 @@ def _why_not_in_format(request: Request, runtime: RuntimeSpec) -> str | None:
     files are made of the published weights.
     """
     formats = request.files.formats
-    if not formats or set(formats) & set(runtime.formats):
+    if loads_one_of(formats, runtime):
         return None
     kind = " or ".join(formats)
     quantization = request.workload.quantization
@@ -241,24 +254,22 @@ def _why_not_trained(
         return None, None
     if why is not None:
         # no other program is judged for training
-        return (
-            why,
-            remedy or "train the original weights (a folder of safetensors files)",
-        )
+        original = "train the original weights (a folder of safetensors files)"
+        return why, remedy or original
     from ..needs.training import why_not_trained
 
     method = request.workload.finetune_method or "lora"
-    return why_not_trained(spec, method) or (None, remedy)
+    return why_not_trained(spec, method) or (None, None)
 
 
 def _is_trained_elsewhere(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
     """Whether the program trains no such models, or another was made for this one."""
     if spec.modality not in runtime.modalities:
         return True
-    # a model of which no layers are known names the programs that were made for it
-    if spec.architecture is not None or not spec.runtimes:
+    if spec.architecture is not None:
         return False
-    return runtime.id not in spec.runtimes
+    # a model of which no layers are known names the programs that were made for it
+    return bool(spec.runtimes) and runtime.id not in spec.runtimes
 
 
 # ------------------------------------------------------------------ the files that it loads
@@ -294,7 +305,7 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
             raise fault("quantization", "no-quantizations", model=spec.name)
         return _Loaded(spec=spec, runtime=None, files=files, local_files=files.are_here)
     local_files = files.are_here
-    if files.formats and not set(files.formats) & set(runtime.formats):
+    if not loads_one_of(files.formats, runtime):
         # the program cannot load the named files: its own are downloaded, or made of the published
         # ones; the type of an original, such as bfloat16, is none to make them in
         local_files = False
@@ -329,10 +340,12 @@ def _with_maker_first(
     """The maker of a mix of types goes before a file of which the name alone is known."""
     if format != "gguf":
         return spec
+    if quantization is None:
+        return spec
     listed = spec.files_of(format, quantization)
     if listed is not None and not listed.named:
         return spec
-    by_maker = need.files_of_maker(spec, quantization or "")
+    by_maker = need.files_of_maker(spec, quantization)
     if by_maker is None:
         return spec
     return spec.replace(files=(by_maker, *spec.files))
@@ -364,15 +377,19 @@ def _completed(request: Request, loaded: _Loaded) -> Workload:
 
 def _usual_context(request: Request, spec: ModelSpec) -> int | None:
     """What holds the prompt and an answer, or what is usual; None where tokens make no sense."""
-    generates = spec.modality in GENERATING
-    tokens = request.workload.tokens_with_prompt if generates else None
-    reads_texts = generates or spec.modality == "embedding"
+    tokens: int | None = None
+    reads_texts = spec.modality == "embedding"
+    if spec.modality in GENERATING:
+        reads_texts = True
+        tokens = request.workload.tokens_with_prompt
     if spec.architecture is None or not reads_texts:
         # whether it can use so many is a question even where nothing is known of its layers
         return tokens if request.names_context else None
+    usual = DEFAULT_CONTEXT_TOKENS
     trained = need.trained_tokens(spec.architecture, need.row_of(spec.architecture))
-    usual = min(DEFAULT_CONTEXT_TOKENS, trained or DEFAULT_CONTEXT_TOKENS)
-    return max(usual, tokens or 0)
+    if trained:
+        usual = min(usual, trained)
+    return usual if tokens is None else max(usual, tokens)
 
 
 class _Counting(Record):
@@ -387,14 +404,18 @@ class _Counting(Record):
         """What the memory under that workload is counted from."""
         shared = shared_gpu_of(self.machine, is_used=True)
         sets = self.machine.instruction_sets
+        maker = ""
+        if shared is not None:
+            # llama.cpp lays no weights out anew that a GPU reads which shares the RAM
+            sets = ()
+            maker = shared.device.vendor
         return need.case_for(
             self.spec,
             self.runtime,
             workload,
-            # llama.cpp lays no weights out anew that a GPU reads which shares the RAM
-            instruction_sets=sets if shared is None else (),
+            instruction_sets=sets,
             companions=self.companions,
-            gpu_maker="" if shared is None else shared.device.vendor,
+            gpu_maker=maker,
         )
 
 
@@ -422,10 +443,15 @@ class _Counted(Record):
     alone: Needs
 
     @property
+    def model_bytes(self) -> int:
+        """What is downloaded for the model alone; 0 where that is not known."""
+        return self.alone.download_bytes or 0
+
+    @property
     def beside_bytes(self) -> int:
         """What is downloaded for the companions."""
-        model_bytes = self.alone.download_bytes or 0
-        return max(0, (self.needs.download_bytes or 0) - model_bytes)
+        all_bytes = self.needs.download_bytes or 0
+        return max(0, all_bytes - self.model_bytes)
 
 
 def _counted(
@@ -462,14 +488,16 @@ def _refuse_cache_type(
     counting: _Counting, workload: Workload, *, keeps_cache: bool
 ) -> None:
     """Raise where the program keeps no cache of the type that was asked for."""
-    spec = counting.spec
+    model = counting.spec.name
     runtime = counting.runtime
     if runtime is not None and not keeps_cache and not runtime.kv_cache_types:
-        raise fault("kv_cache_type", "no-cache", model=spec.name, program=runtime.name)
+        raise fault("kv_cache_type", "no-cache", model=model, program=runtime.name)
     maker = gpu_maker(counting.machine, runtime)
-    refused = need.why_cache_type_refused(spec, workload, runtime, gpu_maker=maker)
+    refused = need.why_cache_type_refused(
+        counting.spec, workload, runtime, gpu_maker=maker
+    )
     if refused is not None:
-        raise fault("kv_cache_type", "cache-refused", model=spec.name, why=refused)
+        raise fault("kv_cache_type", "cache-refused", model=model, why=refused)
 
 
 # ------------------------------------------------------------------ the files on the machine
@@ -481,7 +509,7 @@ class _FilesThere(Record):
     """
 
     here: Here | None
-    making_bytes: int
+    making_bytes: int = 0
 
 
 def _files_there(
@@ -491,20 +519,20 @@ def _files_there(
     spec = loaded.spec
     runtime = loaded.runtime
     workload = counted.workload
-    here = _part_here(loaded.files.part, counted.alone.download_bytes or 0)
-    if loaded.local_files:
-        return _FilesThere(here=here, making_bytes=0)
-    if here is None and runtime is not None and machine.models_present:
-        alone = counted.alone
-        here = local_copy(spec, runtime, workload, alone, machine, catalogue)
-    making_bytes = 0
-    if here is None:
-        making_bytes = bytes_to_make(spec, runtime, workload, catalogue)
-    return _FilesThere(here=here, making_bytes=making_bytes)
+    here = _part_here(loaded.files.part, counted.model_bytes)
+    if here is not None or loaded.local_files or runtime is None:
+        return _FilesThere(here=here)
+    here = local_copy(spec, runtime, workload, counted.alone, machine, catalogue)
+    if here is not None:
+        return _FilesThere(here=here)
+    making_bytes = bytes_to_make(spec, runtime, workload, catalogue)
+    return _FilesThere(here=None, making_bytes=making_bytes)
 
 
 def _part_here(part: Here | None, model_bytes: int) -> Here | None:
     """A part of the files that was named, with what is missing of it."""
-    if part is None or part.missing_bytes is not None or model_bytes <= part.size_bytes:
+    if part is None or part.missing_bytes is not None:
+        return part
+    if model_bytes <= part.size_bytes:
         return part
     return part.replace(missing_bytes=model_bytes - part.size_bytes)
