@@ -80,7 +80,7 @@ class _Terms(Record):
     @property
     def are_asked(self) -> bool:
         """Whether a use or a license was asked for."""
-        return self.workload.commercial or bool(self.workload.license)
+        return self.workload.commercial or self.workload.license is not None
 
     @property
     def are_conditional(self) -> bool:
@@ -91,26 +91,35 @@ class _Terms(Record):
         """Is the license accepted, and does it allow the use?"""
         license = self.license
         accepted = self.workload.license
-        is_commercial = self.workload.commercial
         ruling = self._ruling()
         wanted = []
-        if is_commercial:
+        commercial_alone = False
+        commercial_too = False
+        if self.workload.commercial:
             wanted.append("commercial use")
-        if accepted:
+            commercial_alone = accepted is None
+            commercial_too = accepted is not None
+        if accepted is not None:
             wanted.append(accepted)
-        conditions = "; ".join(license.conditions)
+        terms = "conditions that the spec does not list"
+        if license.conditions:
+            terms = "; ".join(license.conditions)
         return finding(
             ruling,
             needs=", ".join(wanted) or None,
-            has=license.id or None,
+            has=license.id,
             name=units.short_license(license.id or "no license known"),
             accepted=accepted,
-            commercial_alone=is_commercial and not accepted,
-            commercial_too=is_commercial and bool(accepted),
+            commercial_alone=commercial_alone,
+            commercial_too=commercial_too,
             url=license.url,
-            guess=self._use_is_guess or ruling.code in _GUESSED_TERMS,
-            terms=conditions or "conditions that the spec does not list",
+            guess=self._is_guess(ruling),
+            terms=terms,
         )
+
+    def _is_guess(self, ruling: Ruling) -> bool:
+        """Whether no source confirms what that rests on."""
+        return ruling.code in _GUESSED_TERMS or self._use_is_guess
 
     @property
     def _use_is_guess(self) -> bool:
@@ -136,12 +145,12 @@ class _Terms(Record):
     def _ruling(self) -> Ruling:
         """Whether its name is accepted, then whether it allows the use."""
         if self.spec.closed:
-            if self.workload.license:
+            if self.workload.license is not None:
                 return failing("license-not-accepted", "closed")
             return warning("license-conditional", "closed")
-        refused = self._name_refused() or self._use_refused()
-        if refused is not None:
-            return refused
+        for refused in (self._name_refused(), self._use_refused()):
+            if refused is not None:
+                return refused
         if self.are_conditional:
             return warning("license-conditional")
         if self._use_is_guess or self._name_is_guess:
@@ -240,19 +249,15 @@ def _weights_ruling(question: Question, *, runs_code: bool | None) -> Ruling:
     spec = question.spec
     if spec.openness.weights == "closed":
         return _closed_weights(spec)
-    here = None if question.local_files else question.here
-    if here is not None and here.missing_files:
-        return _partly_here(here)
-    if spec.openness.weights == "unknown" and not _can_be_had(question):
-        is_stated = spec.origin.endswith(".toml")
-        return undecided(
-            "weights-not-known",
-            spec=spec.origin if is_stated else "a spec of your own",
-        )
     if question.local_files:
         return passing("weights-here", path=None)
-    if here is not None and here.missing_bytes != 0:
-        here = None
+    if question.here is not None and question.here.missing_files:
+        return _partly_here(question.here)
+    if not _can_be_had(question):
+        is_stated = spec.origin.endswith(".toml")
+        origin = spec.origin if is_stated else "a spec of your own"
+        return undecided("weights-not-known", spec=origin)
+    here = _complete_copy(question)
     if runs_code or _is_pickle(question):
         return warning("weights-unsafe", where=_where(spec, here))
     if here is not None:
@@ -260,11 +265,19 @@ def _weights_ruling(question: Question, *, runs_code: bool | None) -> Ruling:
     return _download_ruling(question)
 
 
+def _complete_copy(question: Question) -> Here | None:
+    """The files that lie on the machine; None where some of them are missing."""
+    here = question.here
+    if here is None:
+        return None
+    return here if here.missing_bytes == 0 else None
+
+
 def _closed_weights(spec: ModelSpec) -> Ruling:
     """That nobody can have them, with where the model is offered."""
-    available = None
+    available: str | None = None
     if spec.availability is not None:
-        available = " ".join(spec.availability.sentences) or None
+        available = " ".join(spec.availability.sentences)
     return failing("weights-closed", available=available)
 
 
@@ -278,16 +291,21 @@ def _partly_here(here: Here) -> Ruling:
 
 def _can_be_had(question: Question) -> bool:
     """Whether the files, or what they need, are known; the spec need not say "open" then."""
-    if question.local_files or question.missing_bytes == 0:
-        return True
     spec = question.spec
-    return bool(spec.files or spec.lone_config) or states_needs_alone(spec)
+    if spec.openness.weights != "unknown":
+        return True
+    if question.missing_bytes == 0:
+        return True
+    if spec.files or spec.lone_config:
+        return True
+    return states_needs_alone(spec)
 
 
 def _is_pickle(question: Question) -> bool:
     """Whether it is published as pickle alone, which runs code when it is read."""
-    is_published_so = question.spec.safety.formats == ("pickle",)
-    return is_published_so and question.workload.format not in _NEVER_PICKLE
+    if question.workload.format in _NEVER_PICKLE:
+        return False
+    return question.spec.safety.formats == ("pickle",)
 
 
 def _where(spec: ModelSpec, here: Here | None) -> str:
@@ -299,7 +317,6 @@ def _where(spec: ModelSpec, here: Here | None) -> str:
 def _download_ruling(question: Question) -> Ruling:
     """What a download asks for: a login, or that one finds the weights oneself."""
     spec = question.spec
-    state = spec.openness.weights
     if spec.lone_config:
         return warning("weights-yours")
     if spec.gated:
@@ -307,9 +324,9 @@ def _download_ruling(question: Question) -> Ruling:
         if kept_by is None:
             return warning("weights-gated", remedy=gate_remedy(spec))
         return passing("weights-published", repository=kept_by, gate_unknown=False)
-    if state == "partial":
+    if spec.openness.weights == "partial":
         return warning("weights-partial")
-    if state == "unknown":
+    if spec.openness.weights == "unknown":
         needs_alone = states_needs_alone(spec)
         if needs_alone or not _has_repository(spec):
             return passing("weights-stated", needs_alone=needs_alone)
@@ -335,14 +352,14 @@ def gate_remedy(spec: ModelSpec) -> str:
 
 def reads_context(spec: ModelSpec) -> bool:
     """Whether a context is asked of such a model: of texts, and of a text on a recording."""
-    uses = spec.uses or ("",)
+    first_use = spec.uses[0] if spec.uses else ""
     if spec.modality == "speech":
         # beside a recording a text is a prompt; what speaks only reads it aloud
-        if uses[0] == "speech-synthesis":
+        if first_use == "speech-synthesis":
             return False
         return {"audio", "text"}.issubset(spec.inputs or ())
     if spec.modality == "embedding":
-        return uses[0] not in _PICTURE_USES
+        return first_use not in _PICTURE_USES
     return spec.modality in GENERATING
 
 
@@ -356,18 +373,23 @@ def context_check(question: Question) -> Finding | None:
     if question.spec.architecture is not None:
         trained = question.spec.architecture.context_tokens
         scaled = question.spec.architecture.scaled_context_tokens
-    if question.row.rewrites and trained:
+    if trained and question.row.rewrites:
         # an encoder with a decoder: the context is what is read and written together
         most = 2 * trained
         ruling = _context_of_both(question, wanted, most)
     else:
         most = max(trained or 0, scaled or 0)
-        ruling = _context_ruling(question, wanted, trained, most)
+        ruling = _context_ruling(question, wanted, trained or 0, most)
+    has: int | None = None
+    short: int | None = None
+    if most:
+        has = most
+        short = max(0, wanted - most)
     return finding(
         ruling,
         needs=wanted,
-        has=most or None,
-        short=max(0, wanted - most) if most else None,
+        has=has,
+        short=short,
         unit="tokens",
         each=trained,
         trained=trained,
@@ -376,15 +398,13 @@ def context_check(question: Question) -> Finding | None:
     )
 
 
-def _context_ruling(
-    question: Question, wanted: int, trained: int | None, most: int
-) -> Ruling:
+def _context_ruling(question: Question, wanted: int, trained: int, most: int) -> Ruling:
     """Of tokens that are read and written in one context, `most` if scaled; 0: not known."""
     if not most:
         if question.context_asked:
             return undecided("context-not-known")
         return passing("context-trained", "default")
-    if trained is not None and wanted <= trained:
+    if wanted <= trained:
         return passing("context-trained")
     if wanted <= most:
         return warning("context-scaled")
@@ -395,11 +415,12 @@ def _variant_of_long_context(question: Question, most: int) -> str:
     """Which remedy helps: the prompt leaves no room, as its purpose states it or somebody else, or
     only the context is too long.
     """
-    stated = question.stated
-    if (question.workload.prompt_tokens or 0) < most:
+    prompt_tokens = question.workload.prompt_tokens
+    if prompt_tokens is None or prompt_tokens < most:
         return ""
-    if stated.states("prompt_tokens") or stated.states("context_tokens"):
-        return "prompt"
+    for field in ("prompt_tokens", "context_tokens"):
+        if question.stated.states(field):
+            return "prompt"
     return "purpose"
 
 
@@ -426,8 +447,10 @@ def _recording_check(spec: ModelSpec, seconds: int | None) -> Finding | None:
     if stated.second_bytes or stated.squared_second_bytes:
         # what a longer one takes is known
         return None
+    if spec.architecture is not None:
+        return None
     heard = stated.heard_seconds or HEARD_SECONDS
-    if seconds <= heard or spec.architecture is not None:
+    if seconds <= heard:
         return None
     ruling = warning("context-unmeasured", short=0)
     return finding(ruling, needs=seconds, has=heard, unit="seconds")
