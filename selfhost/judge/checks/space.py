@@ -47,7 +47,9 @@ class _SystemMemory(Record):
 
     def reserve_of(self, total_bytes: int | None) -> int:
         """What is kept for the system on a machine with so much memory; None: not known."""
-        if total_bytes is None or self.least_parts is None:
+        if total_bytes is None:
+            return self.reserve_bytes
+        if self.least_parts is None:
             return self.reserve_bytes
         return min(self.reserve_bytes, total_bytes // self.least_parts)
 
@@ -108,6 +110,11 @@ class Given(Record):
     idle_bytes: int | None
     ceiling_bytes: int | None
     lift: str
+
+    @property
+    def free_bytes(self) -> int | None:
+        """What is free now, where that counts."""
+        return None if self.basis == "total" else self.now_bytes
 
 
 def given_by(machine: Machine, workload: Workload) -> Given:
@@ -211,7 +218,9 @@ def reserve_beside(need_bytes: int, machine: Machine, workload: Workload) -> int
     """The reserve of the smallest machine of that system that gives a model so many bytes."""
     reserve = _reserve_of(machine, workload).size_bytes
     parts = _system_of(machine).least_parts
-    if workload.reserve_bytes is not None or parts is None:
+    if workload.reserve_bytes is not None:
+        return reserve
+    if parts is None:
         return reserve
     # the reserve is one part of the memory, rounded down; the others hold the model
     return min(reserve, max(0, need_bytes - 1) // (parts - 1))
@@ -243,7 +252,7 @@ def memory_check(
         low += min(files_bytes, needs.memory.evictable_bytes)
     host_need = _HostNeed(low=low, high=high, machine=machine, given=given)
     if needs.memory is None:
-        ruling = _need_unknown(needs, host_need)
+        ruling = host_need.ruling_of_part(needs)
     else:
         ruling = host_need.ruling()
     on_gpu: int | None = None
@@ -272,34 +281,19 @@ def memory_check(
         confidence=machine.confidence,
         smaller=smaller,
     )
-    if needs.memory is None or machine.address_space_bytes is None:
+    if needs.memory is None:
         return found
-    shell = host_need.shell_check(machine.address_space_bytes, needs.evictable_bytes)
+    shell = host_need.shell_check(needs.evictable_bytes)
     if shell is None or shell.severity <= found.severity:
         return found
     return shell.replace(reserve_bytes=given.reserve_bytes)
 
 
-def _need_unknown(needs: Needs, held: _HostNeed) -> Ruling:
-    """Of a need that is known in part: whether that part is more than the machine has."""
-    whys = [entry for entry in needs.unknown if entry.fact.startswith("memory")]
-    why = whys[0]
-    nothing = {"needs": None, "short": None}
-    known = sum(term.low_bytes for term in needs.known_terms)
-    has = held.read_bytes
-    is_too_much = has is not None and known > has and _has_only_ram(held.machine)
-    if is_too_much and not held.may_have_more(known):
-        return failing(
-            "memory-too-small", "at-least", has=has, why=why.reason, **nothing
-        )
-    has = held.given.ceiling_bytes
-    return undecided("memory-need-not-known", has=has, why=why, **nothing)
-
-
 def _has_only_ram(machine: Machine) -> bool:
     """Whether no accelerator has memory of its own."""
-    cards = machine.accelerators
-    return cards is not None and all(card.unified for card in cards)
+    if machine.accelerators is None:
+        return False
+    return all(card.unified for card in machine.accelerators)
 
 
 class _HostNeed(Record):
@@ -315,6 +309,27 @@ class _HostNeed(Record):
         """The RAM and its limit as they were read, the less of both; None for neither."""
         return _least(self.machine.memory_total_bytes, self.machine.memory_limit_bytes)
 
+    def ruling_of_part(self, needs: Needs) -> Ruling:
+        """Of a need that is known in part: whether that part is more than the machine has."""
+        whys = [entry for entry in needs.unknown if entry.fact.startswith("memory")]
+        why = whys[0]
+        figures: Figures = {"needs": None, "short": None}
+        known_bytes = sum(term.low_bytes for term in needs.known_terms)
+        if self._exceeds_ram(known_bytes):
+            figures |= {"has": self.read_bytes, "why": why.reason}
+            return failing("memory-too-small", "at-least", **figures)
+        figures |= {"has": self.given.ceiling_bytes, "why": why}
+        return undecided("memory-need-not-known", **figures)
+
+    def _exceeds_ram(self, need_bytes: int) -> bool:
+        """Whether that is more than the RAM or its limit, and no accelerator may hold it."""
+        has = self.read_bytes
+        if has is None or need_bytes <= has:
+            return False
+        if not _has_only_ram(self.machine):
+            return False
+        return not self.may_have_more(need_bytes)
+
     def ruling(self) -> Ruling:
         """Whether the RAM holds the need: now, else once other programs are closed."""
         too_small = self._too_small()
@@ -322,8 +337,9 @@ class _HostNeed(Record):
             return too_small
         given = self.given
         now = given.now_bytes
-        if given.basis != "total" and now is not None and self.high <= now:
-            return self._fits_now(now)
+        free = given.free_bytes
+        if free is not None and self.high <= free:
+            return self._fits_now(free)
         unread = self._unread()
         if unread is not None:
             return unread
@@ -365,25 +381,32 @@ class _HostNeed(Record):
         none is.
         """
         given = self.given
-        idle = given.idle_bytes
         has = self.read_bytes
         # by default, what is free now is no bound where the limit was not read
-        if given.basis != "default" or idle is not None:
+        if given.basis != "default" or given.idle_bytes is not None:
             has = _least(has, given.ceiling_bytes)
         if has is None or self.low <= has:
             return None
         if self.may_have_more(self.low):
             return self._assumed(has)
-        limit = self.machine.memory_limit_bytes or 0
-        # where nothing but an assumed reserve makes it too small, the reason says so
-        is_by_reserve = not given.is_stated and has == idle and self.low <= limit
         return failing(
             "memory-too-small",
             has=has,
-            reserve_decides=is_by_reserve,
-            would="would" if self.high <= limit else "might",
+            reserve_decides=self._is_for_reserve(has),
+            would="would" if self.high <= self._limit_bytes else "might",
             lift=self._lift(),
         )
+
+    @property
+    def _limit_bytes(self) -> int:
+        """The limit of the RAM; 0 where it was not read."""
+        return self.machine.memory_limit_bytes or 0
+
+    def _is_for_reserve(self, has: int) -> bool:
+        """Whether nothing but an assumed reserve makes so much too small."""
+        if self.given.is_stated:
+            return False
+        return has == self.given.idle_bytes and self.low <= self._limit_bytes
 
     def may_have_more(self, need_bytes: int) -> bool:
         """Whether the RAM is assumed, and machines with this processor are sold with enough."""
@@ -419,8 +442,8 @@ class _HostNeed(Record):
         given = self.given
         machine = self.machine
         fits = passing("memory-fits", has=given.ceiling_bytes)
-        limit = machine.memory_limit_bytes
-        if given.is_stated or limit is None or limit != machine.memory_total_bytes:
+        limit = self._limit_bytes
+        if given.is_stated or limit != machine.memory_total_bytes:
             return fits
         left = limit - self.high
         # a guest serves no desktop
@@ -434,15 +457,16 @@ class _HostNeed(Record):
             "memory-tight", has=given.ceiling_bytes, left=left, desktop=named
         )
 
-    def shell_check(self, left: int, mapped_bytes: int) -> Finding | None:
-        """That a `ulimit -v` with so many bytes left is or may be too low; None where it is not.
+    def shell_check(self, mapped_bytes: int) -> Finding | None:
+        """That what `ulimit -v` leaves is or may be too low; None where it is not.
 
         `mapped_bytes` of files count in such a limit.
         """
+        left = self.machine.address_space_bytes
         threads = 2 * ceil(self.machine.cpu_cores_usable or 1) + _OTHER_THREADS
         least = self.low + mapped_bytes
         most = self.high + mapped_bytes + threads * _STACK_BYTES
-        if most <= left:
+        if left is None or most <= left:
             return None
         ruling = failing("memory-too-small", "shell")
         if least <= left:
@@ -492,24 +516,29 @@ class StoredSize(Record):
     low: int
     high: int
 
+    @classmethod
+    def exactly(cls, size: int) -> StoredSize:
+        """A size that is known."""
+        return cls(likely=size, low=size, high=size)
+
 
 def bytes_to_store(needs: Needs, missing_bytes: int | None) -> StoredSize | None:
     """What is written for the files that are missing; None where not known.
 
     `missing_bytes` is None where all of the files are to be downloaded.
     """
-    size = needs.disk_bytes
+    stored = needs.disk_bytes
     download = needs.download_bytes
     if missing_bytes is not None:
-        beside = max(0, (size or 0) - (download or 0))
-        size = missing_bytes + beside
-    if size is None:
+        beside = max(0, (stored or 0) - (download or 0))
+        return StoredSize.exactly(missing_bytes + beside)
+    if stored is None:
         return None
-    if missing_bytes is not None or download is None or needs.download_range is None:
-        return StoredSize(likely=size, low=size, high=size)
+    if download is None or needs.download_range is None:
+        return StoredSize.exactly(stored)
     low, high = needs.download_range
-    beside = size - download
-    return StoredSize(likely=size, low=beside + low, high=beside + high)
+    beside = stored - download
+    return StoredSize(likely=stored, low=beside + low, high=beside + high)
 
 
 def disk_margin_bytes(total_bytes: int | None) -> int:
@@ -525,7 +554,7 @@ def stored_in_memory(needs: Needs, machine: Machine, question: Question) -> int:
     if place is None or place.kind != "memory":
         return 0
     size = bytes_to_store(needs, question.missing_bytes)
-    return size.likely if size is not None else 0
+    return 0 if size is None else size.likely
 
 
 def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
@@ -534,9 +563,14 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
     Only what was stated, such as the size of the disk, may rule the model out.
     """
     here = question.here
+    path: str | None = None
+    already_bytes: int | None = None
+    if here is not None:
+        path = here.path
+        if question.missing_bytes:
+            already_bytes = here.size_bytes
     size = bytes_to_store(needs, question.missing_bytes)
     if size is not None and size.likely == 0:
-        path = here.path if here else None
         nothing = passing("disk-nothing-missing", path=path)
         return finding(nothing, needs=0, short=0, unit="bytes")
     store = _Store(needs=needs, machine=machine, question=question)
@@ -561,7 +595,7 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
         place_first=f"T{name[1:]}" if name.startswith("the ") else name,
         variable=_STORE_VARIABLES.get(place.purpose),
         confidence=machine.confidence,
-        already=here.size_bytes if here and store.missing_bytes else None,
+        already=already_bytes,
         making=question.making_bytes,
         **figures,
     )
@@ -644,23 +678,21 @@ class _Store(Record):
         """Whether the files fit. The space that should stay free beside them decides nothing."""
         free = place.free_bytes
         total = place.total_bytes or inf
-        is_small = size.low > (total if free is None else free)
+        has_room = free is not None and size.low <= free
         # files take RAM there, or travel over a network
         variant = {"memory": "ram", "network": "network"}.get(place.kind, "")
-        # in RAM or over a network the space decides only where it is short
-        rests_on_space = is_small or free is None or not variant
-        if rests_on_space and size.low <= total and self._is_assumed():
-            return self._space_assumed(size.high + disk_margin_bytes(place.total_bytes))
-        if free is None:
-            if is_small:
-                return failing("disk-too-small", "in-all", has=place.total_bytes)
-            return undecided("disk-unread", why=self._why_unread())
-        if is_small:
-            return failing("disk-too-small", has=free)
-        if variant:
+        if variant and has_room:
             return warning(
                 "disk-slow-or-volatile", variant, filesystem=place.filesystem
             )
+        if size.low <= total and self._is_assumed():
+            return self._space_assumed(size.high + disk_margin_bytes(place.total_bytes))
+        if free is None:
+            if size.low > total:
+                return failing("disk-too-small", "in-all", has=place.total_bytes)
+            return undecided("disk-unread", why=self._why_unread())
+        if not has_room:
+            return failing("disk-too-small", has=free)
         return self._ruling_of_left(free - size.high)
 
     def _ruling_of_left(self, left: int) -> Ruling:
