@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from math import inf
 from typing import Any, ClassVar, Self
@@ -125,6 +126,11 @@ class Question(Record):
     def speed_stated(self) -> bool:
         """Whether a least speed was asked for."""
         return self.stated.min_tokens_per_second is not None
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """What the options that were asked for set, by the name of what they change."""
+        return {} if self.case is None else self.case.settings
 
     @property
     def row(self) -> ArchitectureRow:

@@ -175,14 +175,15 @@ class _InRam(_Layout):
         Without a stated share: what `_shared_ruling` finds.
         """
         total = self.machine.memory_total_bytes
-        if not total or self.needs.memory is None or not self._is_share_stated:
+        memory = self.needs.memory
+        is_stated = bool(self.question.settings.get("memory_share"))
+        if not total or memory is None or not is_stated:
             return finding(self._shared_ruling(sharing))
-        percent = percent_of(self.question.case)
         card = sharing[0].replace(
             unified=False, memory_total_bytes=total, memory_free_bytes=None
         )
-        place = self.needs.memory.places[0]
-        share = _Share(place=place, device=card, percent=percent)
+        percent = percent_of(self.question.case)
+        share = _Share(place=memory.places[0], device=card, percent=percent)
         free = self.machine.memory_available_bytes
         left_percent = LEFT_PERCENT if free is None else free * 100 // total
         if percent <= left_percent:
@@ -198,12 +199,6 @@ class _InRam(_Layout):
             left=total * left_percent // 100,
             share=left_percent / 100,
         )
-
-    @property
-    def _is_share_stated(self) -> bool:
-        """Whether an option states the share that the program takes."""
-        case = self.question.case
-        return case is not None and bool(case.settings.get("memory_share"))
 
     def _shared_ruling(self, sharing: Cards) -> Ruling:
         """Whether the system lets the GPU use as much of the RAM as the model needs."""
@@ -235,12 +230,15 @@ class _InRam(_Layout):
         """What the system lends the GPU that the program computes on; None where it uses none."""
         lent = lent_to_gpu(self.machine)
         runtime = self.question.runtime
-        if lent is None or runtime is None or lent.device.vendor != "amd":
+        if lent is None or runtime is None:
+            return lent
+        if lent.device.vendor != "amd":
             return lent
         if lent.device not in sharing:
             return None
-        is_used = runtime.gpus.required or computes_on_shared(runtime, lent.device)
-        return lent if is_used else None
+        if runtime.gpus.required:
+            return lent
+        return lent if computes_on_shared(runtime, lent.device) else None
 
 
 def _room(card: Accelerator) -> int:
@@ -263,7 +261,9 @@ def _may_share(card: Accelerator, runtime: RuntimeSpec) -> bool:
     """Whether the program computes on that GPU, which shares the RAM."""
     if not card.unified:
         return False
-    return card.vendor != "amd" or bool(is_built_for(card, runtime.gpus.amd_gpus))
+    if card.vendor != "amd":
+        return True
+    return is_built_for(card, runtime.gpus.amd_gpus) is True
 
 
 def more_for_shared(needs: Needs, machine: Machine) -> str | None:
@@ -300,23 +300,28 @@ class _Share(Record):
     device: Accelerator
     percent: float | None
 
-    def room_bytes(self, *, is_idle: bool = False) -> int | None:
-        """What it may take now, or once nothing else runs there; None where not read."""
+    @property
+    def is_read(self) -> bool:
+        """Whether what it may take is known."""
         if self.device.unified is not False:
-            return None
+            return False
+        return room_of(self.device, self.percent) is not None
+
+    def room_bytes(self, *, is_idle: bool = False) -> int:
+        """What it may take now, or once nothing else runs there; 0 where that was not read."""
         device = self.device
         if is_idle:
             (device,) = emptied([device])
-        return room_of(device, self.percent)
+        return room_of(device, self.percent) or 0
 
     @property
     def lacking_bytes(self) -> int:
         """What is missing now of the most that lies there; below 0 where there is more room."""
-        return self.place.high_bytes - (self.room_bytes() or 0)
+        return self.place.high_bytes - self.room_bytes()
 
     def fit(self, *, is_idle: bool) -> _Fit:
         """How much of its range there is room for."""
-        room = self.room_bytes(is_idle=is_idle) or 0
+        room = self.room_bytes(is_idle=is_idle)
         if self.place.high_bytes <= room:
             return _Fit.MOST
         if self.place.total_bytes <= room:
@@ -348,8 +353,8 @@ class _OnCards(_Layout):
 
     def placed_check(self) -> Finding:
         """Do the accelerators in use hold their shares, now or once they are idle?"""
-        rooms = [share.room_bytes() for share in self.shares]
-        if not rooms or None in rooms:
+        unread = [share for share in self.shares if not share.is_read]
+        if unread or not self.shares:
             return self._unread()
         refusal = None
         if self.question.runtime is not None:
@@ -375,7 +380,7 @@ class _OnCards(_Layout):
         room = low = likely = high = 0
         names = []
         for share in self.shares:
-            room += share.room_bytes() or 0
+            room += share.room_bytes()
             low += share.place.low_bytes
             likely += share.place.total_bytes
             high += share.place.high_bytes
@@ -412,18 +417,19 @@ class _OnCards(_Layout):
         Where the program takes less by an option, and in training, a part of the range is enough.
         """
         needs = self.needs
-        is_lean = needs.is_lean
-        if is_lean or self.question.workload.task == "finetune":
-            variant = "lean" if is_lean else ""
+        if needs.is_lean:
+            fit = self._fit(is_idle=not self._now_only)
+            ruling = _ruling_of_part(fit, "lean")
+        elif self.question.workload.task == "finetune":
             # a training is placed by what is free now
-            fit = self._fit(is_idle=is_lean and not self._now_only)
-            if fit is _Fit.LIKELY:
-                return warning("accelerator-tight", variant)
-            if fit is _Fit.LEAST:
-                return undecided("accelerator-close", variant)
+            ruling = _ruling_of_part(self._fit(), "")
+        else:
+            ruling = None
+        if ruling is not None:
+            return ruling
         if self._fit() is not _Fit.MOST:
             return self._too_full()
-        if is_lean:
+        if needs.is_lean:
             return warning("accelerator-lean")
         if needs.placement != "split":
             return passing("accelerator-fits")
@@ -453,13 +459,22 @@ class _OnCards(_Layout):
         return warning("accelerator-not-now", free=free, **figures)
 
 
+def _ruling_of_part(fit: _Fit, variant: str) -> Ruling | None:
+    """Of a program for which a part of the range is enough; None where more or less fits."""
+    if fit is _Fit.LIKELY:
+        return warning("accelerator-tight", variant)
+    if fit is _Fit.LEAST:
+        return undecided("accelerator-close", variant)
+    return None
+
+
 def _lean_option(question: Question) -> str:
     """What to type for the program's options by which it takes less memory; "" for none."""
     if question.runtime is None:
         return ""
     options = question.runtime.command_lines.options
     lines = [options.get("lean")]
-    if question.case is None or "sequences_sampled" not in question.case.settings:
+    if "sequences_sampled" not in question.settings:
         lines.append(options.get("sampled"))
     joined = " ".join(filter(None, lines))
     return fill(joined, {"parallel": question.workload.parallel}, keep_unknown=True)
@@ -554,6 +569,8 @@ def _is_of_maker(rule: KernelRule, device: Accelerator) -> bool | None:
     """Whether the kernel runs on GPUs of that maker; None where not known."""
     if device.vendor in rule.vendors_untold:
         return None
-    if not rule.vendors or device.vendor in rule.vendors:
+    if not rule.vendors:
+        return True
+    if device.vendor in rule.vendors:
         return True
     return None if device.vendor == "unknown" else False

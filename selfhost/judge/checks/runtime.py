@@ -31,6 +31,8 @@ from . import (
 _COMMON_SETS = {"x86_64": ("sse", "sse2")}
 # 32-bit systems map no file as large as most models' are
 _NARROW = ("i686", "armv7l", "armv6l")
+
+
 # ------------------------------------------------------------------ the processor
 
 
@@ -121,13 +123,15 @@ class _CpuDemand(Record):
     def ruling(self) -> Ruling:
         """Whether there is a build for the processor, then whether that build runs well on it."""
         ruling = self._build_ruling() or self._sets_ruling()
+        if ruling.outcome in (Outcome.UNKNOWN, Outcome.FAIL):
+            return ruling
         if self.runtime is None or self.on_gpu:
             return ruling
         crashing = self.runtime.crashing_sets(self.machine.instruction_sets)
-        if crashing and ruling.outcome in (Outcome.PASS, Outcome.WARN):
-            remedy = self.runtime.platforms.crash_remedy
-            return warning("cpu-crashes", remedy=remedy, sets=crashing)
-        return ruling
+        if not crashing:
+            return ruling
+        remedy = self.runtime.platforms.crash_remedy
+        return warning("cpu-crashes", remedy=remedy, sets=crashing)
 
     def _build_ruling(self) -> Ruling | None:
         """That no build is for this processor, or that nobody knows; None where one is."""
@@ -137,7 +141,9 @@ class _CpuDemand(Record):
                 why = self.machine.why_unread("architecture")
                 return undecided("cpu-unread", why=why)
             return None
-        if not covered or self._processor in covered:
+        if not covered:
+            return None
+        if self._processor in covered:
             return None
         if self.runtime is None:
             return failing("cpu-no-build", remedy=other_runtime(None))
@@ -153,11 +159,13 @@ class _CpuDemand(Record):
         """Whether the processor has the sets without which a build crashes or is slow."""
         machine = self.machine
         asked = {*self.required, *self.recommended}
-        there = machine.instruction_sets
-        if there is None and asked:
+        if not asked:
+            return passing("cpu-suits")
+        if machine.instruction_sets is None:
             why = machine.why_unread("instruction_sets")
             return undecided("cpu-unread", "sets", why=why)
-        asked.difference_update(there or (), _COMMON_SETS.get(self._processor, ()))
+        common = _COMMON_SETS.get(self._processor, ())
+        asked.difference_update(machine.instruction_sets, common)
         unread = _unread_sets(machine)
         perhaps = "instruction_sets" in machine.assumed
         missing = [name for name in self.required if name in asked]
@@ -238,7 +246,9 @@ class _Program(Record):
     @property
     def is_installed(self) -> bool:
         """Whether it was found on a system that it is judged on, except for 32-bit systems."""
-        if self.machine.architecture in _NARROW or self.runtime.platforms.elsewhere:
+        if self.machine.architecture in _NARROW:
+            return False
+        if self.runtime.platforms.elsewhere:
             return False
         if self.machine.system not in self._systems:
             return False
@@ -251,7 +261,9 @@ class _Program(Record):
             return True
         if not self._is_for_system:
             return False
-        if not self.machine.system or not self.machine.architecture:
+        if not self.machine.system:
+            return True
+        if not self.machine.architecture:
             return True
         return self.machine.platform in self.runtime.platforms.systems
 
@@ -382,7 +394,9 @@ def install_lines(runtime: RuntimeSpec, install_keys: Sequence[str]) -> tuple[st
 
 def other_runtime(runtime: RuntimeSpec | None) -> str:
     """What to do where a runtime has no build for the machine's system and processor."""
-    if runtime is None or "text" not in runtime.modalities:
+    if runtime is None:
+        return phrase("other-runtime")
+    if "text" not in runtime.modalities:
         return phrase("other-runtime")
     # GGUF is what llama.cpp loads
     if "gguf" in runtime.formats:
@@ -408,20 +422,21 @@ def _version_ruling(
     def outdated(code: str, variant: str, first: str) -> Ruling:
         return warning(code, variant, **program.update(first), **figures)
 
-    first = runtime.versions.minimum.get(name, "")
-    if is_older(version, first):
-        return outdated("runtime-too-old", "", first)
-    first = runtime.versions.minimum.get("commands", "")
-    if is_older(version, first):
-        return outdated("runtime-too-old", "command", first)
+    minimum = runtime.versions.minimum
+    for key, variant in ((name, ""), ("commands", "command")):
+        first = minimum.get(key, "")
+        if is_older(version, first):
+            return outdated("runtime-too-old", variant, first)
     first = runtime.versions.builds.get(name, "")
-    if first and not _is_build_since(version or "", first):
+    if first and not _is_build_since(version, first):
         return outdated("runtime-unfamiliar", "build", first)
     return passing("runtime-present", **figures)
 
 
-def _is_build_since(version: str, first: str) -> bool:
+def _is_build_since(version: str | None, first: str) -> bool:
     """Whether the version is known to be that build of llama.cpp or a later one."""
+    if version is None:
+        return False
     # b6641, 6641, 6641-1 or 0.0.6641
     build = re.fullmatch(r"(?:b|0\.0\.)?(\d{3,6})(?:[-_]\d{1,3})?", version)
     if build is None:
@@ -433,9 +448,11 @@ def is_older(installed: str | None, first: str) -> bool:
     """False as well where one is no version; a development version counts as its release."""
     if not first:
         return False
+    if installed is None:
+        return False
     from packaging.version import InvalidVersion, Version
 
     try:
-        return Version(Version(installed or "").base_version) < Version(first)
+        return Version(Version(installed).base_version) < Version(first)
     except InvalidVersion:
         return False

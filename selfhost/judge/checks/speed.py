@@ -109,8 +109,8 @@ class _TextPace(Record):
             return failing("speed-too-slow")
         if units.is_slower(pace.likely, self.wanted):
             return undecided("speed-close") if is_stated else warning("speed-slow")
-        full = self.speed.full_context_tokens_per_second
-        if full is not None and self._is_slower_when_full(full):
+        full = self._slower_when_full()
+        if full is not None:
             return warning("speed-when-full", full=units.speed(full))
         if units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
             return warning("speed-slow", "reading")
@@ -118,13 +118,17 @@ class _TextPace(Record):
             return warning("speed-assumed")
         return passing("speed-comfortable")
 
-    def _is_slower_when_full(self, full: float) -> bool:
-        """Whether the pace at the end of a long context is less than was wanted."""
+    def _slower_when_full(self) -> float | None:
+        """The pace at the end of a long context, where it is less than was wanted; else None."""
+        full = self.speed.full_context_tokens_per_second
+        context_tokens = self.question.workload.context_tokens
+        if full is None or context_tokens is None:
+            return None
+        if context_tokens <= DEFAULT_CONTEXT_TOKENS:
+            return None
         if self.speed.each_of > 1:
-            return False
-        context_tokens = self.question.workload.context_tokens or 0
-        is_long = context_tokens > DEFAULT_CONTEXT_TOKENS
-        return is_long and units.is_slower(full, self.wanted)
+            return None
+        return full if units.is_slower(full, self.wanted) else None
 
     def figures(self) -> Figures:
         """The figures of every branch; those of the pace only where one is known."""
@@ -214,8 +218,10 @@ def how_to_measure(machine: Machine) -> str | None:
         return None
     if machine.measured_in_vain or machine.planning:
         return None
-    cores = machine.cpu_cores_usable or 0
-    if machine.memory_available_bytes is None or cores < 1:
+    if machine.memory_available_bytes is None:
+        return None
+    cores = machine.cpu_cores_usable
+    if cores is None or cores < 1:
         return None
     if machine.is_this_one:
         return "run with --measure (about a second)"
@@ -229,9 +235,7 @@ def work_check(
     question: Question, placed: Needs, machine: Machine, speed: Speed
 ) -> Finding:
     """Of work that is no text: slow where it takes long, or where no GPU holds all of the model."""
-    way = placed.offload or ""
-    if not way and _is_on_cpu(question, placed, machine):
-        way = "processor"
+    way = _way_of(question, placed, machine)
     words = _words_for(question, speed.unit, way)
     likely: float | None = None
     long: str | None = None
@@ -253,6 +257,15 @@ def work_check(
     )
 
 
+def _way_of(question: Question, placed: Needs, machine: Machine) -> str:
+    """How parts of the model come to a GPU in turn, "processor" without one; "" where all is in
+    it.
+    """
+    if placed.offload:
+        return placed.offload
+    return "processor" if _is_on_cpu(question, placed, machine) else ""
+
+
 def _is_on_cpu(question: Question, placed: Needs, machine: Machine) -> bool:
     """Whether no GPU computes it, not even one that shares the RAM."""
     if question.runtime is not None and question.runtime.gpus.unused:
@@ -263,7 +276,7 @@ def _is_on_cpu(question: Question, placed: Needs, machine: Machine) -> bool:
 
 
 def _words_for(question: Question, unit: str, way: str) -> WorkWords:
-    """The limit of that work, and its words; `way` as in `_work_ruling`."""
+    """The limit of that work, and its words; `way` is that of `_way_of`."""
     words = words_of_work(unit)
     dataset_tokens = question.workload.dataset_tokens
     if unit == TRAINED and dataset_tokens is not None:
@@ -275,7 +288,7 @@ def _words_for(question: Question, unit: str, way: str) -> WorkWords:
 
 
 def _work_ruling(words: WorkWords, unit: str, likely: float | None, way: str) -> Ruling:
-    """`way`: how parts of the model come to a GPU in turn, "processor" without one; "": in it."""
+    """Whether the work is slow; `way` is that of `_way_of`."""
     if words.on_cpu is None:
         if words.what is not None and way:
             is_long = _takes_hours(unit, likely, way)
@@ -381,7 +394,9 @@ def is_slow(judged: Judged) -> bool:
     speed = judged.speed
     if speed is not None and speed.decode is not None:
         return is_too_slow(judged)
-    return judged.has("speed-slow") or is_slow_picture(judged)
+    if judged.has("speed-slow"):
+        return True
+    return is_slow_picture(judged)
 
 
 def lacks_pace_of_users(judged: Judged) -> bool:
