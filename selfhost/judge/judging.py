@@ -1,9 +1,9 @@
 """A question held against a machine: every finding, and the layout that is judged.
 
-`judge` takes a complete question. `layouts` lists the places in which its memory may lie, each with
-the findings of memory and accelerators. `best_layout` takes the first that runs fast enough, with
-its pace. The other checks do not depend on the layout. `waits_of` says how long a person waits for
-the first token.
+`judge` takes a complete question. `_OnMachine.layouts` lists the places in which its memory may
+lie, each with the findings of memory and accelerators. `best_layout` takes the first that runs fast
+enough, with its pace. The other checks do not depend on the layout. `waits_of` says how long a
+person waits for the first token.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import inf
 
 from ..core.purposes import purposes_table
+from ..core.records import Record
 from ..core.units import count_while
 from ..machine.record import Machine
 from ..needs.records import Needs
@@ -49,25 +50,24 @@ def judge(question: Question, machine: Machine) -> Judged:
         if question.why_not_loaded is not None:
             findings.append(runtime_check(question, machine))
         return Judged(question=question, findings=tuple(findings))
-    layout = layout_for(question, machine)
+    asked = _OnMachine(question=question, machine=machine)
+    layout = asked.layout()
     on_gpu = bool(machine.accelerators) and layout.placement == "accelerator"
     processor = cpu_check(needs.cpu, machine, question.runtime, on_gpu=on_gpu)
     program = runtime_check(question, machine)
     why_not = why_no_pace((*layout.findings, processor, program))
     if why_not is not None:
-        layout = _without_pace(layout, machine, why_not)
+        layout = asked.without_pace(layout, why_not)
     context = context_check(question)
     if context is not None:
         findings.append(context)
     findings.append(disk_check(needs, machine, question))
     findings += layout.findings
-    findings += (processor, program)
+    findings.append(processor)
+    findings.append(program)
     findings.sort(key=lambda finding: CHECKS.index(finding.check))
     placed = layout.placed.replace(missing_bytes=question.missing_bytes)
     return layout.replace(findings=tuple(findings), needs=placed)
-
-
-# ------------------------------------------------------------------ the layout that is judged
 
 
 def layout_for(question: Question, machine: Machine) -> Judged:
@@ -75,10 +75,7 @@ def layout_for(question: Question, machine: Machine) -> Judged:
 
     No pace is told of a layout that has no room.
     """
-    layout = best_layout(question, machine)
-    if layout.failed and _takes_turns(question):
-        return _served_in_turn(question, machine) or layout
-    return layout
+    return _OnMachine(question=question, machine=machine).layout()
 
 
 def best_layout(
@@ -89,19 +86,22 @@ def best_layout(
     Where none is fast enough: the best of those that have room. Where none has room: the one that
     lacks least memory, without its pace. `at_any_pace`: the first that has room, without its pace.
     """
+    asked = _OnMachine(question=question, machine=machine)
     seen = []
     slow = []
-    for layout in layouts(question, machine, at_any_pace=at_any_pace):
+    for layout in asked.layouts(at_any_pace=at_any_pace):
         seen.append(layout)
         if layout.failed:
             continue
         if at_any_pace:
             return layout
-        paced = _with_pace(layout, machine)
+        paced = asked.with_pace(layout)
         if not _is_too_slow(paced):
             return paced
         slow.append(paced)
-    return _best_of_slow(slow) if slow else _nearest_to_fit(seen)
+    if slow:
+        return _best_of_slow(slow)
+    return _nearest_to_fit(seen)
 
 
 def _is_too_slow(layout: Judged) -> bool:
@@ -131,117 +131,140 @@ def _best_of_slow(slow: Sequence[Judged]) -> Judged:
 
 def _nearest_to_fit(seen: Sequence[Judged]) -> Judged:
     """The layout in RAM, unless more memory would mend it and another lacks less of it."""
-    in_ram = [layout for layout in seen if layout.placement == "host"]
-    last = (in_ram or seen)[-1]
+    last = seen[-1]
+    for layout in seen:
+        if layout.placement == "host":
+            last = layout
     if last.lacking_bytes() == inf:
         return last
     return min((last, *seen), key=Judged.lacking_bytes)
 
 
-def layouts(
-    question: Question, machine: Machine, *, at_any_pace: bool = False
-) -> Iterator[Judged]:
-    """Each layout with the findings of memory and accelerators alone, in the order to be judged.
+class _OnMachine(Record):
+    """A question of which the memory is counted, held against a machine."""
 
-    `at_any_pace`: without layouts that only read prompts faster than another.
-    """
-    cards = usable_cards(machine, question.runtime, question.workload)
-    machine = machine.replace(accelerators=cards)
-    needs = with_automatic_batch(question, machine)
-    stored_bytes = stored_in_memory(needs, machine, question)
-    ways: Iterable[Needs] = (needs,)
-    if cards != ():
-        # a machine without accelerators does not load it
-        from .placement import placements
+    question: Question
+    machine: Machine
 
-        ways = placements(needs, machine, question, at_any_pace=at_any_pace)
-    for placed in ways:
-        memory = memory_check(placed, machine, question.workload, stored_bytes)
-        accelerator = accelerator_check(placed, machine, question)
-        yield Judged(question=question, findings=(memory, accelerator), needs=placed)
+    def layout(self) -> Judged:
+        """The layout that is judged; that of fewer users at once where all have no room."""
+        layout = best_layout(self.question, self.machine)
+        if not layout.failed:
+            return layout
+        if not self._takes_turns():
+            return layout
+        return self._served_in_turn() or layout
 
+    def layouts(self, *, at_any_pace: bool) -> Iterator[Judged]:
+        """Each layout with the findings of memory and accelerators alone, in the order to be
+        judged.
 
-# ------------------------------------------------------------------ the pace
+        `at_any_pace`: without layouts that only read prompts faster than another.
+        """
+        question = self.question
+        cards = usable_cards(self.machine, question.runtime, question.workload)
+        machine = self.machine.replace(accelerators=cards)
+        needs = with_automatic_batch(question, machine)
+        stored_bytes = stored_in_memory(needs, machine, question)
+        ways: Iterable[Needs] = (needs,)
+        if cards != ():
+            # a machine without accelerators does not load it
+            from .placement import placements
 
+            ways = placements(needs, machine, question, at_any_pace=at_any_pace)
+        for placed in ways:
+            memory = memory_check(placed, machine, question.workload, stored_bytes)
+            accelerator = accelerator_check(placed, machine, question)
+            findings = (memory, accelerator)
+            yield Judged(question=question, findings=findings, needs=placed)
 
-def _with_pace(layout: Judged, machine: Machine) -> Judged:
-    """The layout with its pace, and the findings of pace and wait."""
-    question = layout.question
-    if question.step is not None:
-        pace = pace_of_text(question, layout.placed, machine)
-        return _paced(layout, pace, machine)
-    # pictures, speech and training: no question of text loads it
-    from .pace.work import pace_of_work
+    # -------------------------------------------------------------- the pace
 
-    return _paced(layout, pace_of_work(question, layout.placed, machine), machine)
+    def with_pace(self, layout: Judged) -> Judged:
+        """The layout with its pace, and the findings of pace and wait."""
+        return self._paced(layout, self._pace_of(layout))
 
+    def without_pace(self, layout: Judged, why_not: str) -> Judged:
+        """What does not run, with the reason why no pace is told."""
+        speed = Speed(how=why_not)
+        if self.question.step is None:
+            # what is done says in which unit its pace is not told
+            speed = speed.replace(unit=self._pace_of(layout).unit)
+        findings = []
+        for found in layout.findings:
+            if found.check not in PACE_CHECKS:
+                findings.append(found)
+        findings.append(no_pace_finding(self.question, why_not))
+        return layout.replace(speed=speed, findings=tuple(findings))
 
-def _paced(layout: Judged, pace: Speed, machine: Machine) -> Judged:
-    """The layout with that pace, held against the pace and the wait that are wanted."""
-    question = layout.question
-    pace_check = work_check if question.step is None else speed_check
-    findings = list(layout.findings)
-    findings.append(pace_check(question, layout.placed, machine, pace))
-    wait = wait_check(question, pace)
-    if wait is not None:
-        findings.append(wait)
-    return layout.replace(speed=pace, findings=tuple(findings))
-
-
-def _without_pace(layout: Judged, machine: Machine, why_not: str) -> Judged:
-    """What does not run, with the reason why no pace is told."""
-    question = layout.question
-    speed = Speed(how=why_not)
-    if question.step is None:
+    def _pace_of(self, layout: Judged) -> Speed:
+        """How fast the layout is."""
+        if self.question.step is not None:
+            return pace_of_text(self.question, layout.placed, self.machine)
+        # pictures, speech and training: no question of text loads it
         from .pace.work import pace_of_work
 
-        # what is done says in which unit its pace is not told
-        unit = pace_of_work(question, layout.placed, machine).unit
-        speed = Speed(unit=unit, how=why_not)
-    findings = []
-    for found in layout.findings:
-        if found.check not in PACE_CHECKS:
-            findings.append(found)
-    findings.append(no_pace_finding(question, why_not))
-    return layout.replace(speed=speed, findings=tuple(findings))
+        return pace_of_work(self.question, layout.placed, self.machine)
+
+    def _paced(self, layout: Judged, pace: Speed) -> Judged:
+        """The layout with that pace, held against the pace and the wait that are wanted."""
+        question = self.question
+        check = work_check if question.step is None else speed_check
+        findings = list(layout.findings)
+        findings.append(check(question, layout.placed, self.machine, pace))
+        wait = wait_check(question, pace)
+        if wait is not None:
+            findings.append(wait)
+        return layout.replace(question=question, speed=pace, findings=tuple(findings))
+
+    # -------------------------------------------------------------- users who wait
+
+    def _takes_turns(self) -> bool:
+        """Whether users who find no room in memory wait for their turn, as the program lets
+        them.
+        """
+        question = self.question
+        if question.runtime is None:
+            return False
+        if question.step is None:
+            return False
+        if question.workload.parallel == 1:
+            return False
+        return question.runtime.batches.queues_requests
+
+    def _layout_of(self, users: int) -> Judged:
+        """The first layout that has room for so many users."""
+        workload = self.question.workload.replace(parallel=users)
+        fewer = asked_under(self.question, workload, self.machine)
+        return best_layout(fewer, self.machine, at_any_pace=True)
+
+    def _most_users(self, has_room: Callable[[Judged], bool]) -> int:
+        """How many users at once have room, of all but one; 0 for none."""
+        fewer = range(1, self.question.workload.parallel)
+        return count_while(lambda users: has_room(self._layout_of(users)), fewer)
+
+    def _served_in_turn(self) -> Judged | None:
+        """The layout of as many users as memory holds at once; None where it does not hold one."""
+        # as many as have room without an option that makes it slower, else as many as have room
+        # with it
+        at_once = self._most_users(_fits_as_it_is)
+        if not at_once:
+            at_once = self._most_users(_fits)
+        if not at_once:
+            return None
+        users = self.question.workload.parallel
+        layout = self._layout_of(at_once)
+        pace = pace_of_text(layout.question, layout.placed, self.machine)
+        # what is computed at once is shared by all, in turn
+        together = pace.parallel_total or pace.decode
+        waiting = users - at_once
+        pace = pace.replace(parallel_total=together, each_of=users, waiting=waiting)
+        return self._paced(layout, pace)
 
 
-# ------------------------------------------------------------------ users who wait
-
-
-def _takes_turns(question: Question) -> bool:
-    """Whether users who find no room in memory wait for their turn, as the program lets them."""
-    if question.runtime is None or question.step is None:
-        return False
-    is_for_several = question.workload.parallel > 1
-    return is_for_several and question.runtime.batches.queues_requests
-
-
-def _served_in_turn(question: Question, machine: Machine) -> Judged | None:
-    """The layout of as many users as memory holds at once; None where it does not hold one."""
-    users = question.workload.parallel
-
-    def layout_of(number: int) -> Judged:
-        workload = question.workload.replace(parallel=number)
-        fewer = asked_under(question, workload, machine)
-        return best_layout(fewer, machine, at_any_pace=True)
-
-    def most_that(has_room: Callable[[Judged], bool]) -> int:
-        return count_while(lambda number: has_room(layout_of(number)), range(1, users))
-
-    # as many as have room without an option that makes it slower, else as many as have room with it
-    at_once = most_that(_fits_as_it_is) or most_that(lambda layout: layout.fits)
-    if not at_once:
-        return None
-    layout = layout_of(at_once)
-    pace = pace_of_text(layout.question, layout.placed, machine)
-    # what is computed at once is shared by all, in turn
-    pace = pace.replace(
-        parallel_total=pace.parallel_total or pace.decode,
-        each_of=users,
-        waiting=users - at_once,
-    )
-    return _paced(layout.replace(question=question), pace, machine)
+def _fits(layout: Judged) -> bool:
+    """Whether it has room."""
+    return layout.fits
 
 
 def _fits_as_it_is(layout: Judged) -> bool:
@@ -259,7 +282,9 @@ def waits_of(judged: Judged, machine: Machine) -> tuple[Wait, ...]:
     (`specs/common/purposes.toml`).
     """
     speed = judged.speed
-    if judged.question.step is None or speed is None or speed.decode is None:
+    if judged.question.step is None:
+        return ()
+    if speed is None or speed.decode is None:
         return ()
     tokens = judged.workload.prompt_tokens
     if tokens is not None:

@@ -32,56 +32,56 @@ def judge_together(
     first. The needs are the sums as placed, in the order given; None where a model is closed, or
     its program does not load it.
     """
-    models = _Models(questions=questions, names=names)
+    models = list[_Model]()
+    for question, name in zip(questions, names, strict=True):
+        models.append(_Model(number=len(models), name=name, question=question))
     if any(question.needs is None for question in questions):
-        members = [models.judged_on(machine, number) for number in models.numbers]
-        findings = tuple(_worst_of_members(members))
-        return Judged(question=questions[0], findings=findings)
-    together = models.judged_together(models.numbers, machine)
+        members = [model.judged_on(machine) for model in models]
+        findings = _worst_of_members(members)
+        return Judged(question=questions[0], findings=tuple(findings))
+    together = _judged_in_turn(models, machine)
     if not together.failed:
         return together
-    largest_first = sorted(models.numbers, key=models.most_bytes, reverse=True)
-    by_size = models.judged_together(largest_first, machine)
+    models.sort(key=_Model.most_bytes, reverse=True)
+    by_size = _judged_in_turn(models, machine)
     return together if by_size.failed else by_size
 
 
-class _Models(Record):
-    """The models that are asked about, each by its number in the order given."""
+def _judged_in_turn(models: Iterable[_Model], machine: Machine) -> Judged:
+    """All models, each judged on what those before it leave of the machine."""
+    left = machine
+    members = []
+    for model in models:
+        member = model.judged_on(left)
+        left = member.left_of(left)
+        members.append(member)
+    members.sort(key=lambda member: member.number)
+    return _Together(members=members, machine=machine).judged()
 
-    questions: Sequence[Question]
-    names: Sequence[str]
 
-    @property
-    def numbers(self) -> Sequence[int]:
-        """The numbers in the order given."""
-        return range(len(self.questions))
+class _Model(Record):
+    """One of the models that are asked about, with its number in the order given."""
 
-    def most_bytes(self, number: int) -> int:
-        """The most that the model takes of all memory."""
-        needs = self.questions[number].needs
+    number: int
+    name: str
+    question: Question
+
+    def most_bytes(self) -> int:
+        """The most that it takes of all memory."""
+        needs = self.question.needs
         assert needs is not None
         return sum(term.high_bytes for term in needs.terms)
 
-    def judged_on(self, machine: Machine, number: int) -> _Member:
+    def judged_on(self, machine: Machine) -> _Member:
         """The model judged on what is left of a machine."""
-        judged = judge(self.questions[number], machine)
-        return _Member(name=self.names[number], judged=judged)
-
-    def judged_together(self, order: Iterable[int], machine: Machine) -> Judged:
-        """All models, each judged on what those before it in that order leave of the machine."""
-        left = machine
-        by_number = {}
-        for number in order:
-            member = self.judged_on(left, number)
-            by_number[number] = member
-            left = _machine_left(member.judged, left)
-        members = [by_number[number] for number in self.numbers]
-        return _Together(members=members, machine=machine).judged()
+        judged = judge(self.question, machine)
+        return _Member(number=self.number, name=self.name, judged=judged)
 
 
 class _Member(Record):
     """One of the models, judged on its part of the machine."""
 
+    number: int
     name: str
     judged: Judged
 
@@ -92,8 +92,7 @@ class _Member(Record):
     @property
     def needs(self) -> Needs:
         """What it takes, with all of the download."""
-        assert self.judged.needs is not None
-        return self.judged.needs.replace(missing_bytes=None)
+        return self.judged.placed.replace(missing_bytes=None)
 
     @property
     def files(self) -> Hashable:
@@ -108,49 +107,45 @@ class _Member(Record):
         runtime = self.question.runtime
         return runtime is not None and runtime.memory.maps_files
 
-
-# ------------------------------------------------------------------ what a model leaves
-
-
-def _machine_left(judged: Judged, machine: Machine) -> Machine:
-    """The machine without the least RAM that a model takes, and the most of all other memory."""
-    needs = judged.needs
-    if needs is None or needs.memory is None:
-        return machine
-    least_bytes = needs.ram_bytes("low_bytes") or 0
-    most_bytes = needs.ram_bytes() or 0
-    cards = machine.accelerators
-    if cards is not None:
-        cards = tuple(_cards_left(judged, needs.memory, cards, least_bytes))
-    return machine.replace(
-        # a machine has some memory
-        memory_total_bytes=_minus(machine.memory_total_bytes, least_bytes, 1),
-        memory_limit_bytes=_minus(machine.memory_limit_bytes, least_bytes, 1),
-        memory_available_bytes=_minus(machine.memory_available_bytes, most_bytes),
-        accelerators=cards,
-    )
-
-
-def _cards_left(
-    judged: Judged,
-    memory: MemoryNeed,
-    cards: Sequence[Accelerator],
-    least_ram_bytes: int,
-) -> Iterator[Accelerator]:
-    percent = 100.0
-    if judged.question.wants_gpu:
-        # the program takes a share of its device: so much that the share of the rest is right
-        percent = percent_of(judged.question.case)
-    most_bytes = {place.where: place.high_bytes for place in memory.places}
-    for index, card in enumerate(cards):
-        taken = least_ram_bytes
-        if not card.unified:
-            on_card = most_bytes.get(f"accelerator:{index}", 0)
-            taken = ceil(100 * on_card / percent)
-        yield card.replace(
-            memory_total_bytes=_minus(card.memory_total_bytes, taken),
-            memory_free_bytes=_minus(card.memory_free_bytes, taken),
+    def left_of(self, machine: Machine) -> Machine:
+        """The machine without the least RAM that the model takes, and the most of all other
+        memory.
+        """
+        memory = self.judged.memory
+        if memory is None:
+            return machine
+        needs = self.judged.placed
+        least_bytes = needs.ram_bytes("low_bytes") or 0
+        most_bytes = needs.ram_bytes() or 0
+        cards = machine.accelerators
+        if cards is not None:
+            cards = tuple(self._cards_left(memory, cards, least_bytes))
+        return machine.replace(
+            # a machine has some memory
+            memory_total_bytes=_minus(machine.memory_total_bytes, least_bytes, 1),
+            memory_limit_bytes=_minus(machine.memory_limit_bytes, least_bytes, 1),
+            memory_available_bytes=_minus(machine.memory_available_bytes, most_bytes),
+            accelerators=cards,
         )
+
+    def _cards_left(
+        self, memory: MemoryNeed, cards: Sequence[Accelerator], least_ram_bytes: int
+    ) -> Iterator[Accelerator]:
+        """The accelerators without what the model takes of them."""
+        percent = 100.0
+        if self.question.wants_gpu:
+            # the program takes a share of its device: so much that the share of the rest is right
+            percent = percent_of(self.question.case)
+        most_bytes = {place.where: place.high_bytes for place in memory.places}
+        for index, card in enumerate(cards):
+            taken = least_ram_bytes
+            if not card.unified:
+                on_card = most_bytes.get(f"accelerator:{index}", 0)
+                taken = ceil(100 * on_card / percent)
+            yield card.replace(
+                memory_total_bytes=_minus(card.memory_total_bytes, taken),
+                memory_free_bytes=_minus(card.memory_free_bytes, taken),
+            )
 
 
 def _minus(size: int | None, taken: int, least: int = 0) -> int | None:
@@ -252,8 +247,24 @@ class _Together(Record):
             by_volume.setdefault(volume, []).append(member)
         findings = []
         for members in by_volume.values():
-            findings.append(_check_of_volume(members, self.machine))
+            findings.append(self._check_of_volume(members))
         return _worst(findings)
+
+    def _check_of_volume(self, members: Sequence[_Member]) -> Finding:
+        """Whether a volume has room for the files of these models."""
+        first = members[0]
+        if len(members) == 1:
+            return disk_check(first.needs, self.machine, first.question)
+        sizes = []
+        largest_bytes = 0
+        for member in members:
+            needs = member.needs
+            size = bytes_to_store(needs, member.question.missing_bytes)
+            sizes.append(None if size is None else size.likely)
+            largest_bytes = max(largest_bytes, needs.largest_file_bytes or 0)
+        needs = Needs(files=_all_files(sizes), largest_file_bytes=largest_bytes)
+        question = first.question.replace(here=None, local_files=False, beside_bytes=0)
+        return disk_check(needs, self.machine, question)
 
     def _volume_of(self, store: str) -> Hashable:
         """What tells the volume of a store from others."""
@@ -267,8 +278,8 @@ def _without_mapped(needs: Needs) -> Needs:
     """Without files that another process maps already; drafts are read anew."""
     terms = []
     for term in needs.terms:
-        is_of_file = term.where == "host" and term.may_be_mapped
-        if not is_of_file or term.name.startswith("draft_"):
+        is_read_anew = term.name.startswith("draft_")
+        if is_read_anew or term.where != "host" or not term.may_be_mapped:
             terms.append(term)
     return needs.replace(terms=tuple(terms), evictable_bytes=0)
 
@@ -281,23 +292,6 @@ def _all_files(sizes: Iterable[int | None]) -> Term | None:
             return None
         total_bytes += size
     return term_of("files", total_bytes, How.COMPUTED, "each model's", "")
-
-
-def _check_of_volume(members: Sequence[_Member], machine: Machine) -> Finding:
-    """Whether a volume has room for the files of these models."""
-    first = members[0]
-    if len(members) == 1:
-        return disk_check(first.needs, machine, first.question)
-    sizes = []
-    largest_bytes = 0
-    for member in members:
-        needs = member.needs
-        size = bytes_to_store(needs, member.question.missing_bytes)
-        sizes.append(None if size is None else size.likely)
-        largest_bytes = max(largest_bytes, needs.largest_file_bytes or 0)
-    needs = Needs(files=_all_files(sizes), largest_file_bytes=largest_bytes or None)
-    question = first.question.replace(here=None, local_files=False, beside_bytes=0)
-    return disk_check(needs, machine, question)
 
 
 # ------------------------------------------------------------------ the worst findings
