@@ -11,8 +11,8 @@ from functools import cache
 
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING, SAME_TYPES
-from ..core.records import Record
-from ..core.tables import shipped_table
+from ..core.records import Record, read_by
+from ..core.tables import shipped_rows
 from ..core.workload import Workload
 
 NOT_MEASURED, AS_PUBLISHED, NEGLIGIBLE = "not measured", "as published", "negligible"
@@ -28,17 +28,18 @@ class Quality(Record):
 
     `loss_percent` is how much worse than 16-bit weights `model` became by `measure`; None where
     nobody measured it. `worth_having` is False for what one takes only where nothing else fits.
+    The table states all but the `quantization`, which is the name of its row.
     """
 
-    quantization: str
-    cost: str = NOT_MEASURED
-    text: str = "no measurement of its quality loss is known"
-    loss_percent: float | None = None
-    measure: str | None = None
-    model: str | None = None
-    figure: str | None = None
-    source: str | None = None
-    worth_having: bool = True
+    quantization: str = ""
+    cost: str = read_by(default=NOT_MEASURED)
+    text: str = read_by(default="no measurement of its quality loss is known")
+    loss_percent: float | None = read_by(default=None)
+    measure: str | None = read_by(default=None)
+    model: str | None = read_by(default=None)
+    figure: str | None = read_by(default=None)
+    source: str | None = read_by(default=None)
+    worth_having: bool = read_by(default=True)
 
     @property
     def warning(self) -> str | None:
@@ -47,10 +48,9 @@ class Quality(Record):
 
 
 @cache
-def _measured() -> Mapping[str, Quality]:
-    """The quantizations of which something is known, by name."""
-    rows = shipped_table("quantizations")["quantization"]
-    return {name: Quality(quantization=name, **row) for name, row in rows.items()}
+def _measured() -> Mapping[str | int, Quality]:
+    """The rows of the table, by quantization."""
+    return shipped_rows(Quality, "quantizations", "quantization")
 
 
 def quality_of(quantization: str, spec: ModelSpec | None = None) -> Quality:
@@ -70,7 +70,9 @@ def quality_of(quantization: str, spec: ModelSpec | None = None) -> Quality:
             source=quality.source,
         )
     # the figures are of models that write a text
-    if spec.modality in GENERATING or quality.model in (None, "any"):
+    if spec.modality in GENERATING:
+        return quality
+    if quality.model in (None, "any"):
         return quality
     return quality.replace(
         text=f"in text models {quality.text}; not measured in {spec.modality}",
@@ -82,9 +84,10 @@ def quality_of(quantization: str, spec: ModelSpec | None = None) -> Quality:
 
 
 def _of_any_model(quantization: str) -> Quality:
+    """What is known of the quantization in models that write a text."""
     measured = _measured()
     if quantization in measured:
-        return measured[quantization]
+        return measured[quantization].replace(quantization=quantization)
     if quantization.endswith(("g", "-channel")):
         # awq-64g: a name with the size of its groups
         usual, _, _ = quantization.rpartition("-")
@@ -103,7 +106,7 @@ def _is_published_in(spec: ModelSpec, quantization: str) -> bool:
     stored = model.expert_dtype or model.matrix_dtype or model.dtype
     if stored is None:
         return False
-    return quantization == stored or quantization in SAME_TYPES.get(stored, ())
+    return quantization in (stored, *SAME_TYPES.get(stored, ()))
 
 
 def quality_of_workload(
