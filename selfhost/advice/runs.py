@@ -104,10 +104,13 @@ def read_log(path: str, tell: Tell | None = None) -> str:
 
 def run_of(text: str) -> Run | None:
     """What the output tells of its run; None where no reader knows it."""
-    text = _pattern("colours").sub("", text).replace("\r", "")
+    text = _pattern("colours").sub("", text)
+    text = text.replace("\r", "")
     for read in (_read_bench, _read_answers, _read_log, _read_vllm):
         run = read(text)
-        if run is not None and run.figures:
+        if run is None:
+            continue
+        if run.figures:
             return run
     return None
 
@@ -127,7 +130,8 @@ class _Facts(dict[str, str]):
 
     def count(self, name: str) -> int | None:
         """The same; None for 0 as well."""
-        return self.amount(name) or None
+        number = self.amount(name)
+        return None if number == 0 else number
 
     @property
     def quantization(self) -> str | None:
@@ -147,9 +151,10 @@ class _Facts(dict[str, str]):
         told.
         """
         keys = self.get("keys")
-        values = self.get("values")
-        if keys is None or values is None:
+        if keys is None:
             return None
+        # whatever tells the type of the keys tells that of the values, too
+        values = self["values"]
         return keys if keys == values else f"{keys}:{values}"
 
 
@@ -218,21 +223,29 @@ def _most_telling(kind: str, paces: list[Figure]) -> list[Figure]:
 
 def _average(paces: Sequence[Figure]) -> Figure:
     """Times and depths are weighted by the tokens."""
+    first = paces[0]
     tokens = [pace.timed_tokens for pace in paces]
+    rates = [pace.seen for pace in paces]
+    return Figure(
+        term=first.term,
+        seen=harmonic_mean(rates, tokens),
+        tokens=sum(tokens) // len(tokens),
+        depth_tokens=_average_depth(paces),
+        shared=first.shared,
+    )
+
+
+def _average_depth(paces: Sequence[Figure]) -> int | None:
+    """Tokens of context, weighted by those that were timed; None where no pace tells its depth."""
     depths: list[int] = []
     weights: list[int] = []
     for pace in paces:
         if pace.depth_tokens is not None:
             depths.append(pace.depth_tokens)
             weights.append(pace.timed_tokens)
-    rates = [pace.seen for pace in paces]
-    return Figure(
-        term=paces[0].term,
-        seen=harmonic_mean(rates, tokens),
-        tokens=sum(tokens) // len(tokens),
-        depth_tokens=round(fmean(depths, weights)) if depths else None,
-        shared=paces[0].shared,
-    )
+    if not depths:
+        return None
+    return round(fmean(depths, weights))
 
 
 # ---------------------------------------------------------------- logs of llama.cpp
@@ -240,33 +253,29 @@ def _average(paces: Sequence[Figure]) -> Figure:
 
 def _read_log(text: str) -> Run:
     """The last model that llama-server, llama-cli or Ollama's runner loaded."""
-    signs = _table().signs
-    runtime = "ollama" if _has_sign(text, signs["ollama"]) else "llama.cpp"
+    is_ollama = _has_sign(text, "ollama")
     text, drafters = _pattern("drafter").subn("", text)
     facts = _facts("llama.cpp", text)
-    text = text[max(0, text.rfind("llama_model_loader: loaded meta data")) :]
-    buffers = _buffers(text)
-    memory = _memory_of_buffers(buffers)
-    cards = {buffer.device for buffer in buffers if buffer.where != HOST}
-    on_processor: bool | None = None
-    if memory:
-        on_processor = not cards
-    paces = _paces_alone(_paces_of_requests(text))
-    figures = memory + _averages(paces.paces)
+    last_load = text.rfind("llama_model_loader: loaded meta data")
+    text = text[max(0, last_load) :]
+    buffers = _Buffers(buffers=_buffers(text))
+    memory = buffers.figures()
+    alone = _paces_alone(_paces_of_requests(text))
+    figures = memory + _averages(alone.paces)
     if not figures:
         figures = _rates_behind_answers(facts)
-    left_out = paces.left_out
-    holds = {"no-buffers": not memory, "drafter": drafters, "beside": left_out}
+    holds = {"no-buffers": not memory, "drafter": drafters, "beside": alone.left_out}
+    runtime = "ollama" if is_ollama else "llama.cpp"
     context = _context(facts)
     return _run_with(
         facts,
         f"{runtime} log",
         runtime=runtime,
-        on_processor=on_processor,
-        cards=len(cards),
-        drafts=drafters > 0 or _has_sign(text, signs["drafts"]),
+        on_processor=buffers.are_on_processor if memory else None,
+        cards=len(buffers.accelerators),
+        drafts=True if drafters else _has_sign(text, "drafts"),
         figures=tuple(figures),
-        notes=sentences("runs", "note", holds, number=left_out),
+        notes=sentences("runs", "note", holds, number=alone.left_out),
         output_tokens=_output_tokens(facts),
         context_tokens=context.tokens,
         parallel=context.sequences,
@@ -287,7 +296,8 @@ def _paces_alone(paces: list[Figure]) -> _PacesAlone:
     alone = [pace for pace in paces if not pace.shared]
     if not alone:
         return _PacesAlone(paces=paces)
-    answers = [pace for pace in paces if pace.shared and pace.term == "decode"]
+    shared = [pace for pace in paces if pace.shared]
+    answers = [pace for pace in shared if pace.term == "decode"]
     return _PacesAlone(paces=alone, left_out=len(answers))
 
 
@@ -300,8 +310,9 @@ def _output_tokens(facts: _Facts) -> int | None:
     return facts.amount("batch")
 
 
-def _has_sign(text: str, signs: Sequence[str]) -> bool:
-    return any(sign in text for sign in signs)
+def _has_sign(text: str, fact: str) -> bool:
+    """Whether the text has words that say so, by `_RunsTable.signs`."""
+    return any(sign in text for sign in _table().signs[fact])
 
 
 def _rates_behind_answers(facts: _Facts) -> list[Figure]:
@@ -330,10 +341,12 @@ def _context(facts: _Facts) -> _Context:
     number = sequences or 1
     if facts.get("kv_unified") == "true":
         return _Context(tokens=tokens, sequences=1, states=number)
-    of_one = facts.amount("n_ctx_seq")
-    if not of_one and tokens is not None:
-        of_one = tokens // number
-    return _Context(tokens=of_one, sequences=sequences, states=1)
+    of_one = facts.count("n_ctx_seq")
+    if of_one is not None:
+        tokens = of_one
+    elif tokens is not None:
+        tokens //= number
+    return _Context(tokens=tokens, sequences=sequences, states=1)
 
 
 class _Buffer(Record):
@@ -357,34 +370,57 @@ def _buffers(text: str) -> list[_Buffer]:
     """The buffers of a model and its context. Of caches on one device all count, of anything else
     the last: a context that is made again prints its buffers again.
     """
-    buffers: dict[tuple[str, str], _Buffer] = {}
+    sizes: dict[tuple[str, str], float] = {}
     for loaded_on, used_by, kind, size in _pattern("buffer").findall(text):
         device = loaded_on or used_by
-        term = _TERMS.get(kind, "weights")
-        if term == "weights" and _pattern("repacked").search(device):
-            term = "repacked_weights"
+        term = _term_of(kind, device)
         mib = float(size)
-        before = buffers.get((term, device))
-        if term == "kv_cache" and before is not None:
-            mib += before.mib
-        buffers[term, device] = _Buffer(term=term, device=device, mib=mib)
-    return list(buffers.values())
+        if term == "kv_cache":
+            mib += sizes.get((term, device), 0)
+        sizes[term, device] = mib
+    buffers: list[_Buffer] = []
+    for (term, device), mib in sizes.items():
+        buffers.append(_Buffer(term=term, device=device, mib=mib))
+    return buffers
 
 
-def _memory_of_buffers(buffers: Sequence[_Buffer]) -> list[Figure]:
-    """The bytes of each term on the host, and on all accelerators together."""
-    places: dict[tuple[str, str], list[float]] = {}
-    for buffer in buffers:
-        place = buffer.term, buffer.where
-        places.setdefault(place, []).append(buffer.mib)
-    figures: list[Figure] = []
-    for (term, where), sizes in places.items():
-        if any(sizes):
-            # each is printed with two places
-            rounded = len(sizes) * _MIB // 100
-            size = round(sum(sizes) * _MIB)
-            figures.append(_memory(term, where, size, rounded))
-    return figures
+def _term_of(kind: str, device: str) -> str:
+    """The term of the needs that a buffer of that kind is."""
+    if kind in _TERMS:
+        return _TERMS[kind]
+    if _pattern("repacked").search(device):
+        return "repacked_weights"
+    return "weights"
+
+
+class _Buffers(Record):
+    """The buffers of a model and its context."""
+
+    buffers: Sequence[_Buffer]
+
+    @property
+    def accelerators(self) -> set[str]:
+        """The devices that are no part of the host."""
+        return {buffer.device for buffer in self.buffers if buffer.where != HOST}
+
+    @property
+    def are_on_processor(self) -> bool:
+        return not self.accelerators
+
+    def figures(self) -> list[Figure]:
+        """The bytes of each term on the host, and on all accelerators together."""
+        places: dict[tuple[str, str], list[float]] = {}
+        for buffer in self.buffers:
+            place = buffer.term, buffer.where
+            places.setdefault(place, []).append(buffer.mib)
+        figures: list[Figure] = []
+        for (term, where), sizes in places.items():
+            if any(sizes):
+                # each is printed with two places
+                rounded = len(sizes) * _MIB // 100
+                size = round(sum(sizes) * _MIB)
+                figures.append(_memory(term, where, size, rounded))
+        return figures
 
 
 def _memory(term: str, where: str, seen: float, rounded: float = 0) -> Figure:
@@ -403,7 +439,9 @@ class _Timing(Record):
         """The printed rate where it has digits enough: builds of 2026 count the first token among
         the tokens, and not in that rate.
         """
-        if self.printed_rate >= 1 or not self.ms:
+        if self.printed_rate >= 1:
+            return self.printed_rate
+        if not self.ms:
             return self.printed_rate
         return 1000 * self.tokens / self.ms
 
@@ -432,12 +470,13 @@ class _Request:
 
     def _pace(self, kind: str, timing: _Timing, depth: int | None) -> Iterator[Figure]:
         rate = timing.tokens_per_second
-        tokens = timing.tokens
-        if tokens and rate:
+        if not rate:
+            return
+        if timing.tokens:
             yield Figure(
                 term=kind,
                 seen=rate,
-                tokens=tokens,
+                tokens=timing.tokens,
                 depth_tokens=depth,
                 shared=self.is_shared,
             )
@@ -491,9 +530,10 @@ def _paces_of_requests(text: str) -> list[Figure]:
     requests = _Requests()
     task = ""
     for match in _pattern("event").finditer(text):
-        event = match["event"]
-        task = match["task"] or task
+        if match["task"]:
+            task = match["task"]
         requests.of(task)
+        event = match["event"]
         if event == "launch_slot_":
             requests.launch(task)
         elif event == "release":
@@ -508,7 +548,9 @@ def _paces_of_requests(text: str) -> list[Figure]:
 
 
 def _timing_of(match: re.Match[str]) -> _Timing:
-    rate = float(match["rate"] or 0)
+    rate = 0.0
+    if match["rate"]:
+        rate = float(match["rate"])
     tokens = int(match["tokens"])
     return _Timing(tokens=tokens, printed_rate=rate, ms=float(match["ms"]))
 
@@ -584,9 +626,11 @@ def _bench_rows(text: str) -> Iterator[_BenchRow]:
 def _tested_pace(test: str, cell: str) -> Figure | None:
     """The pace of a test such as `tg128 @ d4096`; None where the test is another, or has none."""
     match = _pattern("test").fullmatch(test)
+    if match is None:
+        return None
     # `5.04 ± 0.26`, however the sign was decoded
     number = cell.split(" ")[0]
-    if match is None or _NUMBER.fullmatch(number) is None:
+    if _NUMBER.fullmatch(number) is None:
         return None
     rate = float(number)
     if not rate:
@@ -680,15 +724,19 @@ class _Answer(Record):
         return self._paces("decode", written, depth)
 
     def _paces(self, kind: str, tokens: int, depth: int | None) -> Iterator[Figure]:
-        rate = self.figures.get(f"{kind}_rate")
-        if rate:
-            seconds = tokens / rate
-        else:
-            time = self.figures.get(f"{kind}_time", 0)
-            seconds = time / self.program.per_second
-        if tokens and seconds:
+        if not tokens:
+            return
+        seconds = self._seconds(kind, tokens)
+        if seconds:
             pace = tokens / seconds
             yield Figure(term=kind, seen=pace, tokens=tokens, depth_tokens=depth)
+
+    def _seconds(self, kind: str, tokens: int) -> float:
+        """How long so many tokens took; 0 where the answer does not tell."""
+        rate = self.figures.get(f"{kind}_rate")
+        if rate:
+            return tokens / rate
+        return self.figures.get(f"{kind}_time", 0) / self.program.per_second
 
 
 # ---------------------------------------------------------------- vLLM
@@ -697,22 +745,27 @@ class _Answer(Record):
 def _read_vllm(text: str) -> Run:
     """What vLLM loaded, and its pace with the number of requests that ran longest."""
     facts = _facts("vllm", text)
-    is_host = "device_config=cpu" in text
+    name = facts.get("name")
+    if "repository" in facts:
+        name = facts["repository"].replace("--", "/")
+    where = HOST if "device_config=cpu" in text else ACCELERATORS
     figures: list[Figure] = []
     # of one of several devices it is a part
     if not _pattern("spread").search(text):
-        figures += _weights_of_vllm(facts, HOST if is_host else ACCELERATORS)
+        figures += _weights_of_vllm(facts, where)
+    sequences = 1
     pace = _steadiest_pace(text)
     if pace is not None:
         figures.append(pace)
+        sequences = pace.sequences
     return Run(
         tool="vLLM log",
         runtime="vllm",
-        name=facts.get("repository", "").replace("--", "/") or facts.get("name"),
+        name=name,
         context_tokens=facts.amount("context"),
-        parallel=pace.sequences if pace is not None else 1,
-        on_processor=is_host,
-        cards=0 if is_host else 1,
+        parallel=sequences,
+        on_processor=where == HOST,
+        cards=0 if where == HOST else 1,
         drafts="SpecDecoding metrics:" in text,
         figures=tuple(figures),
     )
@@ -746,12 +799,17 @@ def _rates_by_sequences(text: str) -> dict[int, list[float]]:
     rates: dict[int, list[float]] = {}
     before = 0
     for prompt_rate, rate, count in _pattern("window").findall(text):
-        pace = float(rate)
         running = int(count)
-        is_steady = running == before and float(prompt_rate) == 0
-        if is_steady and running > 0 and pace > 0:
-            rates.setdefault(running, []).append(pace)
+        is_steady = running == before
         before = running
+        if not is_steady:
+            continue
+        pace = float(rate)
+        reads_prompt = float(prompt_rate) > 0
+        if reads_prompt:
+            continue
+        if running and pace:
+            rates.setdefault(running, []).append(pace)
     return rates
 
 
@@ -774,11 +832,9 @@ def run_of_process(number: str) -> Run:
     elif "name" not in facts:
         raise refusal("runs", "no-model-open", number=number)
     # -c is for all sequences together; without a number of them one cache serves all
-    parallel = 1
-    if "unified" not in facts:
-        parallel = facts.amount("parallel") or 1
-    # -c 0 is what the model was trained for
-    context = facts.amount("context") or 0
+    parallel = None if "unified" in facts else facts.count("parallel")
+    if parallel is None:
+        parallel = 1
     # a word of the command line of Ollama's runner
     is_ollama = "runner" in seen.words[1:3]
     is_in_ram = facts.get("gpu_layers") == "0"
@@ -786,12 +842,21 @@ def run_of_process(number: str) -> Run:
         facts,
         "process",
         runtime="ollama" if is_ollama else "llama.cpp",
-        context_tokens=context // parallel or None,
+        context_tokens=_context_of_one(facts, parallel),
         parallel=parallel,
-        on_processor=is_in_ram or None,
+        # a GPU that is asked for may be none that the machine has
+        on_processor=True if is_in_ram else None,
         drafts="draft" in facts,
         figures=tuple(_memory_of_process(seen)),
     )
+
+
+def _context_of_one(facts: _Facts, parallel: int) -> int | None:
+    """Tokens of one sequence; None for what the model was trained for, which -c 0 means, too."""
+    total = facts.count("context")
+    if total is None:
+        return None
+    return total // parallel or None
 
 
 def _memory_of_process(seen: Process) -> list[Figure]:
@@ -812,15 +877,16 @@ def _options(seen: Process) -> _Facts:
     waiting: str | None = None
     for word in seen.words[1:]:
         flag, sign, value = word.partition("=")
-        name = names.get(flag)
         if waiting is not None:
             facts[waiting] = word
             waiting = None
         elif flag in table.switches:
             name, value = table.switches[flag]
             facts[name] = value
-        elif name is not None and sign:
-            facts[name] = value
+        elif flag not in names:
+            continue
+        elif sign:
+            facts[names[flag]] = value
         else:
-            waiting = name
+            waiting = names[flag]
     return facts
