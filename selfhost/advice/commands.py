@@ -16,6 +16,7 @@ from ..core.errors import WorkloadError
 from ..core.quoting import shell_word
 from ..core.records import Record
 from ..core.workload import DEFAULT_LORA_RANK
+from ..judge.checks import Finding
 from ..judge.files import can_be_made, is_published
 from ..judge.judging import judge
 from ..judge.question import ask
@@ -49,13 +50,27 @@ def commands(launch: Launch) -> Lines:
         return ()
     if question.local_files:
         return _lines_of_own_files(launch)
-    here = question.here
-    if here is not None and here.by_path and here.missing_bytes == 0:
-        return _lines_of_gguf(launch, here.path)
+    file = _file_to_name(question)
+    if file is not None:
+        return _lines_of_gguf(launch, file)
     lines = _run_lines(launch)
-    if lines and question.missing_bytes != 0:
-        return lines + _other_line(launch)
-    return lines
+    if not lines:
+        return ()
+    if question.missing_bytes == 0:
+        return lines
+    return lines + _other_line(launch)
+
+
+def _file_to_name(question: Question) -> str | None:
+    """The path of a file that is here whole, and that the program does not find by itself; None
+    for none.
+    """
+    here = question.here
+    if here is None:
+        return None
+    if here.missing_bytes != 0:
+        return None
+    return here.path if here.by_path else None
 
 
 def _other_line(launch: Launch) -> Lines:
@@ -85,40 +100,47 @@ def lines_by_tag(launch: Launch, *, with_server: bool = False) -> Lines:
     () where the runtime has no tag for it, fetches or serves no such model, has no build for the
     machine, or may crash there. A tag that was typed may hold files of other runtimes.
     """
-    if not _is_fetched(launch) or launch.may_crash or not _may_have_build(launch):
+    if not _loads_by_tag(launch):
         return ()
-    modality = launch.spec.modality
-    if modality not in launch.runtime.modalities or not _takes(launch):
-        return ()
-    if modality == "embedding":
-        template = _template_of_long_texts(launch)
-        if template:
-            line = fill_partly(template, values_of(launch))
-            return (line,) if line else ()
+    template = _template_of_long_texts(launch)
+    if template:
+        line = fill_partly(template, values_of(launch))
+        return (line,) if line else ()
     return _run_lines(launch, launch.lines.default, with_server=with_server)
 
 
-def _is_fetched(launch: Launch) -> bool:
-    """Whether the program has to fetch the files: none were named, and not all lie here."""
-    question = launch.question
-    return not question.local_files and question.missing_bytes != 0
+def _loads_by_tag(launch: Launch) -> bool:
+    """Whether the program fetches what was judged, and runs it on the machine."""
+    if launch.question.local_files:
+        return False
+    if launch.question.missing_bytes == 0:
+        return False
+    if launch.may_crash:
+        return False
+    if not _may_have_build(launch):
+        return False
+    if launch.spec.modality not in launch.runtime.modalities:
+        return False
+    return _takes(launch)
 
 
 def _template_of_long_texts(launch: Launch) -> str:
     """The line that embeds texts longer than the usual batch; "" where none is needed, and where
     the shell would not take it.
     """
+    if launch.spec.modality != "embedding":
+        return ""
     if launch.machine.system == "windows":
         return ""
     if values_of(launch)["batch_tokens"] is None:
         return ""
-    return launch.lines.by_use.get("long_embedding", "")
+    return launch.template("long_embedding")
 
 
 def _may_have_build(launch: Launch) -> bool:
     """Whether the program has a build for the machine, as far as the platform is known."""
     machine = launch.machine
-    if machine.system is None or machine.architecture is None:
+    if None in (machine.system, machine.architecture):
         return True
     return machine.platform in launch.runtime.platforms.systems
 
@@ -127,13 +149,10 @@ def _takes(launch: Launch) -> bool:
     """Whether what was judged would run with the program whose lines are typed, too."""
     runtime = launch.runtime
     workload = launch.workload
-    loads_format = workload.format in runtime.formats
     if runtime.id == workload.runtime:
-        return loads_format
-    is_tagged = False
-    if launch.tag is not None:
-        is_tagged = workload.runtime in runtime.library_tags.shared_with
-    if not is_tagged and not loads_format:
+        return workload.format in runtime.formats
+    is_tagged = _has_tag_of(launch, workload.runtime)
+    if workload.format not in runtime.formats and not is_tagged:
         return False
     stated = launch.question.stated.replace(
         format=None, runtime=runtime.id, quantization=workload.quantization
@@ -147,21 +166,38 @@ def _takes(launch: Launch) -> bool:
     return judge(other, launch.machine).fits
 
 
+def _has_tag_of(launch: Launch, runtime: str | None) -> bool:
+    """Whether a tag was typed that holds files of that other program."""
+    if launch.tag is None:
+        return False
+    return runtime in launch.runtime.library_tags.shared_with
+
+
 def _has_room_for_other(judged: Judged, other: Question) -> bool:
     """Whether each place that was judged has room for what the other program takes beside."""
     memory = judged.memory
+    if memory is None:
+        return False
     their_memory = None if other.needs is None else other.needs.memory
-    if judged.question.needs is None or memory is None or their_memory is None:
+    if their_memory is None:
         return False
     more_bytes = max(0, their_memory.high_bytes - memory.high_bytes)
     for check in MEMORY_CHECKS:
         finding = judged.finding(check)
-        if finding is None or finding.unit != "bytes":
+        if finding is None:
             continue
-        needs_bytes = float(finding.needs or 0)
-        if needs_bytes + more_bytes > float(finding.has or 0):
+        if not _has_bytes_left(finding, more_bytes):
             return False
     return True
+
+
+def _has_bytes_left(finding: Finding, more_bytes: int) -> bool:
+    """Whether the place of a check of memory has room for so many more bytes."""
+    if finding.unit != "bytes":
+        return True
+    needs_bytes = float(finding.needs or 0)
+    has_bytes = float(finding.has or 0)
+    return needs_bytes + more_bytes <= has_bytes
 
 
 def _run_lines(
@@ -182,12 +218,19 @@ def _run_lines(
     needed = options_needed(launch, values)
     if not with_server and _is_usual_server(launch, needed):
         needed.remove("context_tokens")
-    if launch.judged.offload is not None or template is None:
+    if launch.judged.offload is not None:
+        template = _template_in_turn(launch, launch.judged.offload)
+        paths = {}
+    if template is None:
         line = _first_filled(_templates(launch, values), values)
     else:
         line = fill_partly(template, {**values, **paths})
+    if not line:
+        return ()
     options = _typed_options(launch, needed, values)
-    if not line or "" in options or not _all_are_set(launch, needed):
+    if "" in options:
+        return ()
+    if not _all_are_set(launch, needed):
         return ()
     return _with_server(launch, " ".join((line, *options)), needed, values)
 
@@ -231,12 +274,13 @@ def _typed_options(launch: Launch, needed: Sequence[str], values: Values) -> lis
     that it has not.
     """
     options = list[str]()
+    # the option for one device says the split mode too, and names the card
+    said_anyway = "split_mode" if "one_device" in needed else None
     for name, value in launch.workload.runtime_options.items():
         named = launch.runtime.named_options.get(name)
         if named is None:
             options.append("")
-        elif named.changes != "split_mode" or "one_device" not in needed:
-            # the option for one device says the split mode too, and names the card
+        elif named.changes != said_anyway:
             options.append(fill_partly(named.line, {"value": value}))
     for key in needed:
         if key in launch.lines.options:
@@ -255,14 +299,12 @@ def _all_are_set(launch: Launch, needed: Sequence[str]) -> bool:
 
 def _templates(launch: Launch, values: Values) -> list[str]:
     """The program's lines for such a model, of which the first that can be filled is typed."""
-    if launch.judged.offload is not None:
-        return [_template_in_turn(launch, launch.judged.offload)]
-    rule = launch.rule
-    by_repository = launch.lines.by_use.get("repository", "")
-    if rule is not None and rule.command and not values["quantized"]:
-        return [rule.command, by_repository]
+    by_repository = launch.template("repository")
+    by_rule = "" if launch.rule is None else launch.rule.command
+    if by_rule and not values["quantized"]:
+        return [by_rule, by_repository]
     line = _usual_template(launch)
-    named = launch.lines.by_use.get("named", "")
+    named = launch.template("named")
     if "{tag}" in line:
         return [line, named, by_repository]
     return [named, line, by_repository]
@@ -270,7 +312,7 @@ def _templates(launch: Launch, values: Values) -> list[str]:
 
 def _template_in_turn(launch: Launch, way: str) -> str:
     """The line that lets parts of the model come to an accelerator in turn, in that way."""
-    by_family = launch.lines.by_use.get(launch.spec.family or "", "")
+    by_family = launch.template(launch.spec.family)
     if by_family and "{device}" not in by_family:
         # it moves the parts by itself
         return by_family
@@ -283,9 +325,9 @@ def _template_in_turn(launch: Launch, way: str) -> str:
 def _usual_template(launch: Launch) -> str:
     """The program's line for the family or the main use; "" where it runs another type."""
     template = launch.runtime.command_of(launch.spec.family, launch.spec.uses)
-    if "{cast}" not in template and launch.is_cast:
-        return ""
-    return template
+    if not launch.is_cast:
+        return template
+    return template if "{cast}" in template else ""
 
 
 # ------------------------------------------------------------------ files on this machine
@@ -296,10 +338,11 @@ def _lines_of_own_files(launch: Launch) -> Lines:
     cannot be typed.
     """
     path = launch.spec.origin
-    if path.lower().endswith(".gguf"):
+    ending = path.lower()
+    if ending.endswith(".gguf"):
         return _lines_of_gguf(launch, path)
     folder = path
-    if path.lower().endswith((".json", ".safetensors")):
+    if ending.endswith((".json", ".safetensors")):
         folder = os.path.dirname(path) or "."
     template = "" if launch.rule is None else launch.rule.command
     if not template:
@@ -307,11 +350,15 @@ def _lines_of_own_files(launch: Launch) -> Lines:
     if "{repository}" not in template:
         return ()
     typed = _shell_path(folder, launch.machine)
-    is_plain = typed == folder and not folder.startswith("~")
-    if "'{repository}'" in template and not is_plain:
+    if "'{repository}'" in template and not _is_plain(folder, typed):
         # within a program of Python a quoted path would end the text
         return ()
     return _run_lines(launch, template, {"repository": typed})[:1]
+
+
+def _is_plain(path: str, typed: str) -> bool:
+    """Whether a path is typed as it is, and means the same within quotes."""
+    return typed == path and not path.startswith("~")
 
 
 def _lines_of_gguf(launch: Launch, path: str) -> Lines:
@@ -336,9 +383,11 @@ def _lines_of_gguf(launch: Launch, path: str) -> Lines:
 
 def lines_of_file(launch: Launch, path: str, projector: str | None) -> Lines:
     """The line that loads one GGUF file; () where the runtime takes none."""
-    template = launch.lines.by_use.get("file", "")
+    template = launch.template("file")
     paths = {"file": _shell_path(path, launch.machine)}
-    if projector and launch.has_projector:
+    if not launch.has_projector:
+        projector = None
+    if projector is not None:
         template = template.replace(" -c ", " --mmproj {projector_file} -c ", 1)
         paths["projector_file"] = _shell_path(projector, launch.machine)
     return _run_lines(launch, template, paths)
@@ -393,30 +442,36 @@ def recipe(launch: Launch) -> Recipe | None:
     """
     spec = launch.spec
     conversion = launch.runtime.conversion
-    if conversion is None or not can_be_made(spec, launch.runtime, launch.workload):
+    if conversion is None:
         return None
-    kind = launch.quantization
+    if not can_be_made(spec, launch.runtime, launch.workload):
+        return None
     values = _values_of_recipe(launch, conversion)
     lines = [*_where_to_look(launch, conversion.look_first), *conversion.tools]
     if not spec.lone_config:
         # of a lone config.json nobody says where its weights are
         lines.append(fill_partly(conversion.download, values))
-    if kind in conversion.types:
+    if launch.quantization in conversion.types:
         lines.append(fill_partly(conversion.convert, values))
     else:
         through = {**values, "file": values["source"]}
         lines.append(fill_partly(conversion.convert, through))
         lines.append(fill_partly(conversion.quantize, values))
     projector: str | None = None
-    sees = spec.modality == "vision" and launch.has_projector
-    if conversion.projector and sees:
-        lines.append(fill_partly(conversion.projector, values))
+    template = _projector_template(launch, conversion)
+    if template:
+        lines.append(fill_partly(template, values))
         projector = values["projector"]
     return Recipe(
-        lines=tuple([line for line in lines if line]),
-        file=values["file"],
-        projector=projector,
+        lines=tuple(filter(None, lines)), file=values["file"], projector=projector
     )
+
+
+def _projector_template(launch: Launch, conversion: Conversion) -> str:
+    """The line that makes the file beside a model that sees; "" where none is loaded."""
+    if launch.spec.modality != "vision":
+        return ""
+    return conversion.projector if launch.has_projector else ""
 
 
 def _values_of_recipe(launch: Launch, conversion: Conversion) -> dict[str, str]:
@@ -509,7 +564,7 @@ def _training_options(launch: Launch) -> list[str]:
     keys = [device_word(launch), workload.optimizer]
     if not workload.checkpointing:
         keys.append("keeps_activations")
-    if launch.leaves_cards and len(launch.cards_used) == 1:
+    if launch.keeps_to_one_card:
         # without the option it would start a process on each of several accelerators
         keys.append("replicated")
     return [key for key in keys if key is not None]

@@ -69,6 +69,15 @@ class Launch(Record):
         """The templates of what a person types."""
         return self.runtime.command_lines
 
+    def template(self, use: str | None) -> str:
+        """The line of the program for a use, a family or a kind of files; "" where it has none."""
+        return self.lines.by_use.get(use or "", "")
+
+    @property
+    def keeps_to_one_card(self) -> bool:
+        """Whether one accelerator holds all of the model, and the machine has more of them."""
+        return self.leaves_cards and len(self.cards_used) == 1
+
     @property
     def rule(self) -> QuantizationRule | None:
         """What the program says of the judged type; None where it says nothing."""
@@ -496,7 +505,7 @@ def _options_needed(launch: Launch, values: Values) -> Iterator[str]:
         yield "unpacked"
     if len(launch.cards_used) > 1:
         yield "tensor_parallel"
-    if len(launch.cards_used) == 1 and launch.leaves_cards:
+    if launch.keeps_to_one_card:
         yield "one_device"
 
 
