@@ -127,24 +127,21 @@ def chosen(
     openness: str | None = None,
 ) -> list[str]:
     """The ids of the models that pass every filter; a faulty spec has no words and no openness."""
-    ids: list[str] = []
-    for id in catalogue.ids():
-        outline = catalogue.outlines[id]
-        if families and outline.family not in families:
-            continue
-        if modality not in (None, outline.modality):
-            continue
-        if use is None or use in (outline.uses or ()):
-            ids.append(id)
-    if not words and not openness:
-        return ids
-    found: list[str] = []
-    for spec in catalogue.specs(ids):
-        if openness not in (None, spec.openness.weights):
-            continue
-        if not words or holds_words(spec, words):
-            found.append(spec.id)
-    return found
+    outlines = [catalogue.outlines[id] for id in catalogue.ids()]
+    if families:
+        outlines = [outline for outline in outlines if outline.family in families]
+    if modality is not None:
+        outlines = [outline for outline in outlines if outline.modality == modality]
+    if use is not None:
+        outlines = [outline for outline in outlines if use in (outline.uses or ())]
+    ids = [outline.id for outline in outlines]
+    if openness is not None:
+        specs = catalogue.specs(ids)
+        ids = [spec.id for spec in specs if spec.openness.weights == openness]
+    if words:
+        specs = catalogue.specs(ids)
+        ids = [spec.id for spec in specs if holds_words(spec, words)]
+    return ids
 
 
 def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
@@ -190,7 +187,7 @@ def kind_meant(word: str) -> str:
     synonyms = uses_table().kinds
     for reading in (word, word.removesuffix("s")):
         kind = synonyms.get(reading, reading)
-        if kind in USES or kind in MODALITIES:
+        if kind in (*USES, *MODALITIES):
             return kind
     return word
 
@@ -203,8 +200,9 @@ def holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
     for use in model.uses or ():
         kinds.update(use.split("-"))
     for word in words:
-        is_kind = kinds.issuperset(kind_meant(word).split("-"))
-        if is_kind or f"-{canonical(word)}" in maker:
+        if kinds.issuperset(kind_meant(word).split("-")):
+            continue
+        if f"-{canonical(word)}" in maker:
             continue
         if not _is_part_of_names(word, names):
             return False
@@ -311,10 +309,14 @@ class Lister:
             judged_models += 1
             if tell is not None:
                 tell(judged_models, len(outlines))
+            if judged is None:
+                continue
             if isinstance(judged, WorkloadError):
                 refused[place.id] = judged
-            elif judged is not None and (judged.can_run or not only_running):
-                heappush(waiting, (self.key(judged), judged))
+                continue
+            if only_running and not judged.can_run:
+                continue
+            heappush(waiting, (self.key(judged), judged))
         counts = Counts(
             models=len(outlines),
             running=self._likely_running(outlines, rows),
@@ -407,8 +409,10 @@ class Lister:
         least = ranking_factors().sorted.least_worth * most
 
         def is_useless(row: Verdict) -> bool:
-            standing = self._standings.by_id[row.model.id]
-            return standing.section == LAST or worths.get(row.model.id, 0) < least
+            id = row.model.id
+            if self._standings.by_id[id].section == LAST:
+                return True
+            return worths.get(id, 0) < least
 
         return sorted(rows, key=is_useless)
 
@@ -433,13 +437,16 @@ class Lister:
             # text whose pace for several users is not known stands with the slow
             is_slow_here = is_slow(answer) or lacks_pace_of_users(answer)
             worth = self._worth_on(answer)
+        is_less_open = False
         openness = answer.finding("openness")
+        if openness is not None:
+            is_less_open = is_partly_open(openness)
         return self._key(
             answer.route,
             outline,
             worth,
             is_slow=is_slow_here,
-            is_less_open=openness is not None and is_partly_open(openness),
+            is_less_open=is_less_open,
         )
 
     def _key(
@@ -468,12 +475,13 @@ class Lister:
         """What the model is for: one made for the wanted work alone comes first, as one that makes
         no text.
         """
+        uses = outline.uses or ()
+        if uses[:1] != (self._use,):
+            return standing.section
         is_for_one = standing.section == SPECIAL or standing.kind != 0
-        if not self._use or not outline.uses or not is_for_one:
+        if not is_for_one:
             return standing.section
-        if outline.uses[0] != self._use:
-            return standing.section
-        is_first = uses_table().use[self._use].special_first
+        is_first = uses_table().use[uses[0]].special_first
         return MADE_FOR_IT if is_first else GENERAL
 
     def _judged(self, id: str) -> Verdict | WorkloadError | None:
@@ -519,8 +527,8 @@ class Lister:
         """The rows as a ranking. Raises `WorkloadError` where no model of the catalogue can be
         judged as asked: then an option is at fault.
         """
-        if refused and not rows and not self._judges_any_but(refused):
-            raise refused[min(refused)]
+        if not rows:
+            self._raise_if_all_are_refused(refused)
         models: list[Verdict] = []
         for row in rows:
             why = None
@@ -536,27 +544,33 @@ class Lister:
             catalogue_as_of=self._catalogue_as_of(),
         )
 
-    def _judges_any_but(self, refused: Collection[str]) -> bool:
-        """Whether some model that was not refused can be judged as asked."""
-        others = (id for id in self._catalogue.ids() if id not in refused)
-        return any(isinstance(self._judged(id), Verdict) for id in others)
+    def _raise_if_all_are_refused(self, refused: Mapping[str, WorkloadError]) -> None:
+        """Raises the first refusal where no model of the catalogue can be judged as asked."""
+        if not refused:
+            return
+        for id in self._catalogue.ids():
+            if id in refused:
+                continue
+            if isinstance(self._judged(id), Verdict):
+                return
+        raise refused[min(refused)]
 
     def _catalogue_as_of(self) -> str | None:
         """The day of the newest shipped model, or of the prices where that is later."""
         catalogue = self._catalogue
-        as_of = snapshot_day(catalogue.offers_path) or ""
+        days = [snapshot_day(catalogue.offers_path)]
         for outline in catalogue.outlines.values():
-            released = outline.released or ""
-            # a month or a year alone says no day
-            is_day = len(released) == 10
-            if is_day and catalogue.is_shipped(outline.id):
-                as_of = max(as_of, released)
-        return as_of or None
+            if catalogue.is_shipped(outline.id):
+                days.append(outline.released)
+        # a month or a year alone says no day
+        return max((day for day in days if day and len(day) == 10), default=None)
 
 
 def _is_usual(workload: Workload) -> bool:
     """Whether what has room is estimated: for one sequence of the default context at most."""
-    if workload.runtime or workload.quantization or workload.parallel > 1:
+    if workload.parallel > 1:
+        return False
+    if workload.runtime or workload.quantization:
         return False
     tokens = workload.context_tokens or workload.tokens_with_prompt or 0
     return tokens <= DEFAULT_CONTEXT_TOKENS
@@ -564,9 +578,8 @@ def _is_usual(workload: Workload) -> bool:
 
 def _asks_for_terms(workload: Workload) -> bool:
     """Whether a license or openness was asked for."""
-    if workload.license or workload.auditable:
-        return True
-    return workload.commercial or workload.modify
+    asked = (workload.license, workload.auditable, workload.commercial, workload.modify)
+    return any(asked)
 
 
 def count_rows(answers: Sequence[Verdict]) -> Counts:
@@ -586,12 +599,14 @@ def list_notes(ranking: Ranking, workload: Workload, *, named: bool) -> Iterator
         models = [row.model for row in ranking.models]
         kinds = {model.modality for model in models if not reads_context(model)}
         yield from remarks({"no-context-of-kinds": kinds}, kinds=sorted(kinds))
-    if named and ranking.refused:
+    if named:
         yield from _note_on_refused(ranking.refused)
 
 
 def _note_on_refused(refused: Mapping[str, WorkloadError]) -> Iterator[str]:
     """Which models cannot be judged as asked, and why the first cannot."""
+    if not refused:
+        return
     ids = sorted(refused)
     shown = as_typed(refused[ids[0]])
     assert isinstance(shown, InputError)
@@ -603,5 +618,5 @@ def _note_on_refused(refused: Mapping[str, WorkloadError]) -> Iterator[str]:
         model=ids[0] if len(ids) > 1 else None,
         key=problem.key,
         message=problem.message,
-        remedy=problem.remedy and one_line(problem.remedy),
+        remedy=one_line(problem.remedy) if problem.remedy else None,
     )
