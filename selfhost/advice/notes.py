@@ -71,17 +71,11 @@ def notes_on_question(
     spec = question.spec
     if spec.overrides:
         yield from _said("replaced", spec=spec.origin, shipped=spec.overrides)
-    served = spec.availability
-    if judged.workload.task == "finetune" and served is not None:
-        words = served.fine_tuning
-        if words:
-            yield from _said("fine-tuning", provider=served.provider, words=words)
+    if judged.workload.task == "finetune":
+        yield from _note_on_hosted_tuning(spec)
     yield from _note_on_context(question)
     yield from _note_on_purpose(question)
-    if judged.workload.draft and question.companions is not None:
-        yield from _said("draft")
-    if judged.fits and _is_slower_with_draft(judged.speed):
-        yield from _said("draft-slower")
+    yield from _notes_on_draft(judged)
     yield from _note_on_cache_build(judged, machine)
     left = machine.address_space_bytes
     if left is not None and judged.placement in ("accelerator", "split"):
@@ -90,13 +84,35 @@ def notes_on_question(
         yield from _options_without_effect(question)
 
 
+def _note_on_hosted_tuning(spec: ModelSpec) -> Iterator[str]:
+    """How the provider of a model tunes it for its customers."""
+    served = spec.availability
+    if served is None:
+        return
+    words = served.fine_tuning
+    if words:
+        yield from _said("fine-tuning", provider=served.provider, words=words)
+
+
+def _notes_on_draft(judged: Judged) -> Iterator[str]:
+    """What a model that drafts takes, and that text comes slower with it."""
+    if not judged.workload.draft:
+        return
+    if judged.question.companions is not None:
+        yield from _said("draft")
+    if judged.fits and _is_slower_with_draft(judged.speed):
+        yield from _said("draft-slower")
+
+
 def _note_on_cache_build(judged: Judged, machine: Machine) -> Iterator[str]:
     """That keys and values of two types need a build of the program that nobody publishes."""
     runtime = judged.question.runtime
     types = CacheTypes.of(judged.workload.kv_cache_type or "")
     if runtime is None or not types.differ:
         return
-    if not judged.fits or judged.placement == "host":
+    if not judged.fits:
+        return
+    if judged.placement == "host":
         return
     if gpu_maker(machine, runtime) in runtime.gpus.cuda_attention:
         yield from _said(
@@ -110,8 +126,10 @@ def _note_on_cache_build(judged: Judged, machine: Machine) -> Iterator[str]:
 def _note_on_purpose(question: Question) -> Iterator[str]:
     """That no source says of the model what its purpose needs."""
     use = question.stated.wanted_use
+    if use is None:
+        return
     spec = question.spec
-    if use is None or use in (spec.uses or ()):
+    if use in (spec.uses or ()):
         return
     yield from _said(
         "no-use",
@@ -123,8 +141,10 @@ def _note_on_purpose(question: Question) -> Iterator[str]:
 
 def _note_on_context(question: Question) -> Iterator[str]:
     """That a long prompt sets the context."""
+    if question.spec.modality not in GENERATING:
+        return
     tokens = question.workload.context_tokens
-    if tokens is None or question.spec.modality not in GENERATING:
+    if tokens is None:
         return
     if question.stated.tokens_with_prompt == tokens:
         yield from _said("context", tokens=tokens)
@@ -152,27 +172,30 @@ def _is_slower_with_draft(speed: Speed | None) -> bool:
     if speed is None or speed.decode is None:
         return False
     without_draft = speed.undrafted_tokens_per_second
-    return without_draft is not None and bool(speed.decode.likely < without_draft)
+    if without_draft is None:
+        return False
+    return bool(speed.decode.likely < without_draft)
 
 
 def _options_without_effect(question: Question) -> Iterator[str]:
     """One sentence on the weights or the tokens, one on the context, one on the KV cache."""
     stated = question.stated
-    name = question.spec.name
-    if question.spec.closed:
+    spec = question.spec
+    if spec.closed:
         options = [FLAGS[key] for key in _WEIGHT_OPTIONS if stated.states(key)]
-        yield from _without_effect("no-weights", options, name)
+        yield from _without_effect("no-weights", options, spec.name)
     else:
         options = _token_options_without_effect(question)
-        yield from _without_effect("no-tokens", options, name)
-    if stated.states("context_tokens") and not reads_context(question.spec):
-        yield from _said("no-context", model=name)
+        yield from _without_effect("no-tokens", options, spec.name)
+    if stated.states("context_tokens") and not reads_context(spec):
+        yield from _said("no-context", model=spec.name)
+    type = stated.kv_cache_type
+    if not type:
+        return
     runtime = question.runtime
     if runtime is None or question.workload.kv_cache_type is not None:
         return
-    type = stated.kv_cache_type
-    if type:
-        yield from _said("no-cache", type=type, model=name, program=runtime.name)
+    yield from _said("no-cache", type=type, model=spec.name, program=runtime.name)
 
 
 def _without_effect(key: str, options: Sequence[str], model: str) -> Iterator[str]:
@@ -183,12 +206,14 @@ def _without_effect(key: str, options: Sequence[str], model: str) -> Iterator[st
 
 def _token_options_without_effect(question: Question) -> list[str]:
     """Options on tokens, of a model that writes none."""
+    stated = question.stated
+    if stated.task != "generate":
+        return []
+    if question.spec.modality in GENERATING:
+        return []
     options: list[str] = []
-    is_text = question.spec.modality in GENERATING
-    if is_text or question.stated.task != "generate":
-        return options
     for key in _TOKEN_OPTIONS:
-        if not question.stated.states(key):
+        if not stated.states(key):
             continue
         if key == "purpose" and reads_context(question.spec):
             # its context has an effect
@@ -203,9 +228,9 @@ def _token_options_without_effect(question: Question) -> list[str]:
 def _makes_one_at_a_time(question: Question) -> bool:
     """Whether the program makes one result after the other, however many users ask."""
     modality = question.spec.modality
-    if modality not in ONE_AT_A_TIME:
-        return False
-    if modality != "image" or question.needs is None:
+    if modality != "image":
+        return modality in ONE_AT_A_TIME
+    if question.needs is None:
         return True
     # what the decoder holds of pictures that are made at once; files of stable-diffusion.cpp are
     # counted for one
@@ -216,7 +241,9 @@ def notes_on_cards(
     understood: Understood, judged: Judged, machine: Machine
 ) -> Iterator[str]:
     """That GPUs stay idle, and that a tag of Ollama's is one file, which may be why."""
-    if not judged.fits or judged.placement != "accelerator" or judged.needs is None:
+    if not judged.fits:
+        return
+    if judged.needs is None or judged.placement != "accelerator":
         return
     cards = [card for card in machine.cards if card.unified is not True]
     used = _cards_of(judged.needs)
@@ -250,9 +277,12 @@ def note_on_clock(machine: Machine, today: str) -> Sentences:
 
 def note_on_conversations(judged: Judged, to_type: Steps) -> Sentences:
     """That long conversations take more than the need, of the program whose lines are printed."""
+    if not judged.fits:
+        return ()
+    if any("--ctx-checkpoints" in line for line in to_type.commands):
+        return ()
     runtime = to_type.runtime or judged.question.runtime
-    is_bounded = any("--ctx-checkpoints" in line for line in to_type.commands)
-    if runtime is None or is_bounded or not judged.fits:
+    if runtime is None:
         return ()
     more_bytes = bytes_worth_bounding(judged, runtime)
     if not more_bytes:
@@ -277,7 +307,9 @@ def note_on_conversations(judged: Judged, to_type: Steps) -> Sentences:
 
 def note_on_smaller(smaller: Judged | None) -> Sentences:
     """That GPUs would hold the `smaller` type of what runs in RAM beside them."""
-    if smaller is None or smaller.placement != "accelerator":
+    if smaller is None:
+        return ()
+    if smaller.placement != "accelerator":
         return ()
     pace = _pace_words(smaller.users_pace)
     return _said("on-gpu", type=smaller.quantization, pace=pace)
@@ -293,16 +325,21 @@ def note_on_users(reach: Reach) -> Sentences:
     served at once, where the others wait.
     """
     judged = reach.judged
-    if judged.speed is not None and judged.speed.waiting:
-        return _note_on_waiting(judged, judged.speed.waiting)
-    question = judged.question
-    users = judged.workload.parallel
-    if users == 1 or judged.placement != "split" or question.step is None:
-        return ()
+    waiting = 0 if judged.speed is None else judged.speed.waiting
+    if waiting:
+        return _note_on_waiting(judged, waiting)
+    if judged.placement == "split" and judged.question.step is not None:
+        return _note_on_spilling(reach)
+    return ()
+
+
+def _note_on_spilling(reach: Reach) -> Sentences:
+    """How many of the users the accelerators hold."""
 
     def are_held_whole(number: int) -> bool:
         return reach.layout_under(parallel=number).placement == "accelerator"
 
+    users = reach.judged.workload.parallel
     most = units.count_while(are_held_whole, range(1, users))
     if most == 0:
         return ()
@@ -336,10 +373,14 @@ def _note_on_waiting(judged: Judged, waiting: int) -> Sentences:
 
 def note_on_tag(understood: Understood, judged: Judged) -> Sentences:
     """Which type a tag of Ollama's loads, where that does not run and nothing says it yet."""
-    taken = judged.workload
-    if judged.fits or taken.format != "gguf" or not understood.files.is_tag:
+    if judged.fits:
+        return ()
+    if not understood.files.is_tag:
         return ()
     if understood.workload.quantization is not None:
+        return ()
+    taken = judged.workload
+    if taken.format != "gguf":
         return ()
     return _said("tag", tag=bare_name(understood.asked), type=taken.quantization)
 
@@ -350,14 +391,14 @@ def note_on_tag(understood: Understood, judged: Judged) -> Sentences:
 def fine_print(understood: Understood, judged: Judged, to_type: Steps) -> Iterator[str]:
     """What few need to know of the program, its files and the lines to type."""
     question = judged.question
-    trains = judged.workload.task == "finetune"
-    if trains and not question.spec.closed:
-        yield from _said("training")
-    if question.chosen is not None and not trains:
+    if judged.workload.task == "finetune":
+        if not question.spec.closed:
+            yield from _said("training")
+    elif question.chosen is not None:
         yield question.chosen
     if question.runtime is not None:
         yield from _note_on_batches(judged, question.runtime)
-        if not (trains or question.local_files or understood.tag):
+        if _is_downloaded_to_run(understood, judged):
             yield from _notes_on_loading(question, question.runtime)
     yield from _note_on_conversion(question)
     if to_type.server:
@@ -366,16 +407,25 @@ def fine_print(understood: Understood, judged: Judged, to_type: Steps) -> Iterat
         yield from _said("server", lines=lines, tokens=judged.workload.context_tokens)
 
 
+def _is_downloaded_to_run(understood: Understood, judged: Judged) -> bool:
+    """Whether the program fetches a repository: nothing is trained, and neither files nor a tag
+    were named.
+    """
+    if judged.workload.task == "finetune":
+        return False
+    return not judged.question.local_files and not understood.tag
+
+
 def _note_on_batches(judged: Judged, runtime: RuntimeSpec) -> Iterator[str]:
     """In which batches a prompt is read, where they are not the usual ones."""
-    if judged.needs is None or judged.needs.batch_tokens is None:
-        return
-    yield from _said(
-        "batches",
-        tokens=judged.needs.batch_tokens,
-        program=runtime.name,
-        told=bool(runtime.batches.beside_ram),
-    )
+    tokens = None if judged.needs is None else judged.needs.batch_tokens
+    if tokens is not None:
+        yield from _said(
+            "batches",
+            tokens=tokens,
+            program=runtime.name,
+            told=bool(runtime.batches.beside_ram),
+        )
 
 
 def _notes_on_loading(question: Question, runtime: RuntimeSpec) -> Iterator[str]:
@@ -391,21 +441,25 @@ def _notes_on_loading(question: Question, runtime: RuntimeSpec) -> Iterator[str]
         name = runtime.name
         yield from _said("made-while-loading", runtime=name, bits=bits, type=type)
     rule = runtime.rule_of(type)
-    if rule is not None and rule.needs:
-        yield from _said("packages", packages=rule.needs)
+    packages = "" if rule is None else rule.needs
+    if packages:
+        yield from _said("packages", packages=packages)
 
 
 def _published_bits(spec: ModelSpec) -> int:
     """Of one weight as it is downloaded: 16 where the spec does not say."""
-    stored = spec.architecture
-    return 32 if stored is not None and stored.dtype == "float32" else 16
+    if spec.architecture is None:
+        return 16
+    return 32 if spec.architecture.dtype == "float32" else 16
 
 
 def _note_on_conversion(question: Question) -> Sentences:
     """Whose files they are, where not those of the account that publishes the weights."""
     spec = question.spec
     format = question.workload.format
-    if question.local_files or format not in CONVERTED:
+    if question.local_files:
+        return ()
+    if format not in CONVERTED:
         return ()
     repository = spec.repository_of(format, question.workload.quantization)
     if repository is None or spec.repository is None:

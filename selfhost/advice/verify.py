@@ -131,7 +131,9 @@ def _notes(holds: Mapping[str, object], **figures: object) -> tuple[str, ...]:
 def _workload(run: Run, catalogue: Catalogue) -> Workload:
     """What to predict for that run. Its cache has the usual type where the run names no other."""
     cache_type = run.kv_cache_type
-    if cache_type == "f16" or cache_type not in KV_CACHE_CHOICES:
+    if cache_type not in KV_CACHE_CHOICES:
+        cache_type = None
+    if cache_type == "f16":
         cache_type = None
     return Workload(
         runtime=run.runtime,
@@ -164,7 +166,7 @@ class _PartUsed(Record):
 
 def _part_used(run: Run, machine: Machine) -> _PartUsed:
     """Raises `SelfhostError` where the run used a GPU, and the machine has none."""
-    if _used_gpu(run) and machine.accelerators == ():
+    if machine.accelerators == () and _used_gpu(run):
         gpu = run.gpu or "RTX 4090"
         raise refusal("runs", "no-such-gpu", machine=machine.name, gpu=gpu)
     holds: dict[str, object] = {}
@@ -184,7 +186,9 @@ def _part_used(run: Run, machine: Machine) -> _PartUsed:
 
 def _used_gpu(run: Run) -> bool:
     """Whether the run says that a GPU had a part in it."""
-    return run.cards > 0 or run.on_processor is False
+    if run.on_processor is False:
+        return True
+    return run.cards > 0
 
 
 # ---------------------------------------------------------------- of which model
@@ -256,8 +260,10 @@ def _has_as_many(run: Run, spec: ModelSpec) -> bool:
     """Whether the parameters may be the model's. A file may hold a shared table twice, as that of
     Qwen2.5 0.5B (630 million of 494); an encoder of images lies in a file of its own.
     """
+    if spec.modality != "text":
+        return True
     stated = spec.parameters.total
-    if spec.modality != "text" or not stated or not run.parameters:
+    if not stated or not run.parameters:
         return True
     extra = spec.parameters.extra_in_files or 0
     for uncounted in (0, extra, _shared_table_parameters(spec)):
@@ -339,21 +345,29 @@ class _Placement(Record):
     @cached_property
     def was_part_in_ram(self) -> bool:
         """The run kept a part of the model in RAM that the prediction has on accelerators."""
-        architecture = self.verdict.model.architecture
-        if architecture is None or self.run.on_processor:
+        if self.run.on_processor:
             return False
-        least_bytes = 0
-        for term in self.gpu_terms:
-            if term.name == "weights":
-                least_bytes += term.low_bytes
+        architecture = self.verdict.model.architecture
+        if architecture is None:
+            return False
+        least_bytes = self._predicted_weights
         if not least_bytes:
             return False
         layers = self.run.gpu_layers
         if layers is not None and layers <= architecture.layers:
             return True
-        if self.run.experts_in_ram and architecture.has_experts:
+        if architecture.has_experts and self.run.experts_in_ram:
             return True
         return 0 < self._weights_on_gpus() < _LEAST_SHARE * least_bytes
+
+    @property
+    def _predicted_weights(self) -> int:
+        """The bytes of weights that are predicted on accelerators at least."""
+        size = 0
+        for term in self.gpu_terms:
+            if term.name == "weights":
+                size += term.low_bytes
+        return size
 
     def _weights_on_gpus(self) -> float:
         """The bytes of weights that the run had on accelerators."""
@@ -375,8 +389,10 @@ def pace_at(
     catalogue: Catalogue, verdict: Verdict, workload: Workload, depth_tokens: int | None
 ) -> Speed | None:
     """The pace with so many tokens in the context; None stands for a short chat."""
+    if not depth_tokens:
+        return verdict.speed
     context = verdict.context_tokens
-    if verdict.speed is None or context is None or not depth_tokens:
+    if verdict.speed is None or context is None:
         return verdict.speed
     # a benchmark has a context as long as what it reads
     context_tokens = context if depth_tokens < context else None
@@ -428,20 +444,30 @@ class _PacePrediction(Record):
 
     def _why_not_compared(self, seen: Figure) -> str | None:
         """Why the figure is of another pace than the predicted one; None where it is not."""
-        is_prompt = seen.term == "prompt"
-        if self.run.drafts and not is_prompt:
+        if seen.term == "prompt":
+            why = self._why_other_prompt(seen)
+        else:
+            why = self._why_other_answer(seen)
+        return why or self.placement.why_in_ram()
+
+    def _why_other_answer(self, seen: Figure) -> str | None:
+        """Why the pace of an answer cannot be compared."""
+        if self.run.drafts:
             return _why("drafts")
         if seen.shared:
             return _why("shared")
-        if is_prompt and seen.is_behind_more:
+        return _why_few(seen, LEAST_TOKENS["decode"])
+
+    def _why_other_prompt(self, seen: Figure) -> str | None:
+        """Why the pace of a prompt cannot be compared."""
+        if seen.shared:
+            return _why("shared")
+        if seen.is_behind_more:
             return _why("behind", depth=seen.depth_tokens)
-        least = LEAST_TOKENS[seen.term]
-        if is_prompt and self._reads_on_gpu:
+        if self._reads_on_gpu:
             # fewer of a prompt take a GPU as long as a batch
-            least = MICRO_BATCH_TOKENS
-        if seen.tokens is not None and seen.tokens < least:
-            return _why("few", tokens=seen.tokens, least=least)
-        return self.placement.why_in_ram()
+            return _why_few(seen, MICRO_BATCH_TOKENS)
+        return _why_few(seen, LEAST_TOKENS["prompt"])
 
     @property
     def _reads_on_gpu(self) -> bool:
@@ -449,6 +475,13 @@ class _PacePrediction(Record):
             if card.unified:
                 return True
         return self.verdict.placement in ("accelerator", "split")
+
+
+def _why_few(seen: Figure, least: int) -> str | None:
+    """That fewer than `least` tokens were timed; None where not, and where nobody told."""
+    if seen.tokens is None or seen.tokens >= least:
+        return None
+    return _why("few", tokens=seen.tokens, least=least)
 
 
 def _how_unknown(speed: Speed | None) -> str | None:
@@ -476,14 +509,16 @@ class _MemoryPrediction(Record):
         if seen.term != ALL_MEMORY and _is_stated_whole(memory):
             return seen.replace(why=_why("no-parts"))
         predicted = self._bytes(seen, memory)
-        lies_on_gpu = seen.where == HOST and self.placement.gpu_terms
-        if lies_on_gpu and not predicted.high:
+        if not predicted.high and self._is_beside_gpu(seen):
             return seen.replace(why=_why("beside-gpu"))
         why = self._why_not_compared(seen.term)
-        is_less = seen.seen < predicted.low - seen.rounded
-        if why is None and is_less and seen.term in PROCESS_TERMS:
+        if why is None and _is_not_filled(seen, predicted):
             why = _why("not-filled")
         return _compared(seen, predicted, why)
+
+    def _is_beside_gpu(self, seen: Figure) -> bool:
+        """Whether it is RAM, of a model that is predicted on accelerators."""
+        return seen.where == HOST and bool(self.placement.gpu_terms)
 
     def _bytes(self, seen: Figure, memory: MemoryNeed) -> _Bytes:
         """The terms of the need that lie where the figure does and are parts of it, with the mapped
@@ -534,9 +569,19 @@ class _MemoryPrediction(Record):
             why = self._why_other_cache(term)
         elif term == "compute":
             why = self._why_other_buffer()
-        elif term in ("weights", "repacked_weights") and self._repacked_unasked:
-            why = _why("repacked")
+        elif term in ("weights", "repacked_weights"):
+            why = self._why_other_weights()
         return why or self.placement.why_in_ram()
+
+    def _why_other_weights(self) -> str | None:
+        """That the run repacked weights, where the prediction is for a command that forbids it."""
+        if not self.run.figures_of("repacked_weights"):
+            return None
+        runtime = self.verdict.question.runtime
+        if runtime is None or "unpacked" not in runtime.command_lines.options:
+            return None
+        sets = self.verdict.machine.instruction_sets
+        return _why("repacked") if runtime.crashing_sets(sets) else None
 
     def _why_other_cache(self, term: str) -> str | None:
         """Why a figure that holds the cache cannot be compared."""
@@ -557,17 +602,6 @@ class _MemoryPrediction(Record):
         return None
 
     @property
-    def _repacked_unasked(self) -> bool:
-        """The run repacked weights, where the prediction is for a command that forbids it."""
-        runtime = self.verdict.question.runtime
-        if runtime is None or "unpacked" not in runtime.command_lines.options:
-            return False
-        if not self.run.figures_of("repacked_weights"):
-            return False
-        sets = self.verdict.machine.instruction_sets
-        return bool(runtime.crashing_sets(sets))
-
-    @property
     def _computed_more(self) -> bool:
         """The run had another batch, logits or more GPUs than are predicted: llama-completion has
         room for the logits of a whole batch, a server for one a sequence.
@@ -580,6 +614,13 @@ class _MemoryPrediction(Record):
             return True
         cards = {term.where for term in self.placement.gpu_terms}
         return 0 < len(cards) < run.cards
+
+
+def _is_not_filled(seen: Figure, predicted: _Bytes) -> bool:
+    """Whether a process had less than is predicted, as it has before its context is full."""
+    if seen.term not in PROCESS_TERMS:
+        return False
+    return seen.seen < predicted.low - seen.rounded
 
 
 def _is_stated_whole(memory: MemoryNeed) -> bool:
@@ -622,6 +663,8 @@ def _causes(rows: Sequence[Figure], verdict: Verdict) -> tuple[str, ...]:
 
 def is_wide(row: Figure) -> bool:
     """Inside a range so wide that it confirms little."""
-    if not row.inside or not row.high:
+    if not row.inside:
+        return False
+    if not row.high:
         return False
     return row.low is None or row.high > _NARROW_FACTOR * row.low
