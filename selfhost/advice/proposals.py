@@ -90,8 +90,9 @@ class _Shortlist:
 
     def has_no_place_for(self, rank: _Rank) -> bool:
         """Whether as many better ones are listed as are wanted."""
-        is_full = len(self.proposals) >= self._most
-        return is_full and rank > self.proposals[-1].rank
+        if len(self.proposals) < self._most:
+            return False
+        return rank > self.proposals[-1].rank
 
     def add(self, proposal: _Proposal) -> None:
         """List it, and drop what has no place any more."""
@@ -110,7 +111,9 @@ class Proposals(Record):
     def best(self, most: int) -> list[Judged]:
         """The best `most` that run here fast enough, judged until none left can be worth more."""
         program = self._program_asked()
-        is_useless = program is not None and self._runs_none(program)
+        is_useless = False
+        if program is not None:
+            is_useless = self._runs_none(program)
         shortlist = _Shortlist(most)
         for candidate in self._candidates():
             best_rank = candidate.best_rank(
@@ -229,7 +232,9 @@ class Proposals(Record):
     def _program_asked(self) -> RuntimeSpec | None:
         """The program that was asked for, where what it loads decides which models it runs."""
         stated = self.judged.question.stated
-        if stated.runtime is None or stated.task != "generate":
+        if stated.task != "generate":
+            return None
+        if stated.runtime is None:
             return None
         try:
             return self.catalogue.runtime(stated.runtime.strip().lower())
@@ -238,8 +243,7 @@ class Proposals(Record):
 
     def _runs_none(self, program: RuntimeSpec) -> bool:
         """Whether that program surely runs no model of this kind on this machine."""
-        serves_kind = any(kind in program.modalities for kind in self._modalities)
-        if not serves_kind and not program.text_part:
+        if not self._serves_kind(program):
             return True
         if program.gpus.required and self.machine.accelerators == ():
             return True
@@ -247,6 +251,12 @@ class Proposals(Record):
             spec=self.judged.question.spec, workload=self._plain, runtime=program
         )
         return runtime_check(question, self.machine).code == "runtime-no-build"
+
+    def _serves_kind(self, program: RuntimeSpec) -> bool:
+        """Whether the program runs models of a kind that does the same work, or their text part."""
+        if program.text_part:
+            return True
+        return any(kind in program.modalities for kind in self._modalities)
 
     # ------------------------------------------------------------------ candidates
 
@@ -260,15 +270,24 @@ class Proposals(Record):
         """The open models that may do the same work here, the most promising first."""
         bounds = best_case(self.machine, self._plain)
         candidates: list[_Candidate] = []
-        wanted_use = self.judged.question.stated.wanted_use
         for outline in self.catalogue.outlines.values():
-            if wanted_use is not None and wanted_use not in (outline.uses or ()):
-                continue
-            if outline.closed or outline.modality not in self._modalities:
-                continue
-            if outline.id != self.judged.question.spec.id:
+            if self._is_of_kind(outline):
                 candidates += self._as_candidate(outline, bounds)
         return sorted(candidates)
+
+    def _is_of_kind(self, outline: Outline) -> bool:
+        """Whether it is another open model of the kind and the use that were asked for."""
+        if outline.closed:
+            return False
+        if outline.modality not in self._modalities:
+            return False
+        asked = self.judged.question
+        if outline.id == asked.spec.id:
+            return False
+        wanted_use = asked.stated.wanted_use
+        if wanted_use is None:
+            return True
+        return wanted_use in (outline.uses or ())
 
     def _as_candidate(self, outline: Outline, bounds: BestCase) -> Iterator[_Candidate]:
         """The model as a candidate; none where it is not named and is larger, surely has no room,
@@ -284,7 +303,9 @@ class Proposals(Record):
             uses = self.judged.question.spec.uses
             likeness = standings.likeness(uses, outline)
             has_same_use = likeness.is_alike
-            if not likeness.does_work or not bounds.has_room(outline):
+            if not likeness.does_work:
+                return
+            if not bounds.has_room(outline):
                 return
             if (outline.parameters_total or inf) > self._most_parameters:
                 return
@@ -306,6 +327,8 @@ class Proposals(Record):
 
 def _is_doubtful(judged: Judged) -> bool:
     """Whether it may not do what was asked: its pace or its context was not measured."""
-    if is_slow_picture(judged) or judged.has("context-unmeasured"):
+    if is_slow_picture(judged):
+        return True
+    if judged.has("context-unmeasured"):
         return True
     return lacks_pace(judged)

@@ -80,8 +80,10 @@ class Reach(Record):
         """
         question = self.judged.question
         asked_tokens = question.workload.context_tokens
+        if question.needs is None or asked_tokens is None:
+            return None
         architecture = question.spec.architecture
-        if architecture is None or question.needs is None or asked_tokens is None:
+        if architecture is None:
             return None
         most = question.trained_tokens or asked_tokens
         if asked_tokens > most:
@@ -104,11 +106,12 @@ class Reach(Record):
         The types are in the order of what they lose, so no type behind the judged one counts,
         unless the judged one loses something: then the types before it are tried, too.
         """
-        question = self.judged.question
         judged_type = self.judged.quantization
-        if self._trains or question.local_files or judged_type == "F32":
+        if judged_type == "F32":
             return None
-        spec = question.spec
+        if self._trains or self.judged.question.local_files:
+            return None
+        spec = self.judged.question.spec
         order = need.quantizations_of(spec, runtime)
         first = len(order) - 1
         if judged_type in order:
@@ -157,20 +160,27 @@ class Reach(Record):
         """How many more tokens or sequences the free memory holds, by what `number` of them keep;
         below 0 where memory is lacking, 0 where that is not known.
         """
-        needs = self.judged.needs
+        kept_bytes = self._growing_bytes()
+        free_bytes = self._free_bytes()
+        if free_bytes is None or kept_bytes == 0:
+            return 0
+        return free_bytes * number // kept_bytes
+
+    def _free_bytes(self) -> int | None:
+        """The memory left beside what was judged, below 0 where it is lacking; None: not known."""
         check = "memory" if self.judged.placement == "host" else "accelerator"
         finding = self.judged.finding(check)
-        if needs is None or finding is None:
-            return 0
+        if finding is None:
+            return None
         if not isinstance(finding.has, int) or not isinstance(finding.needs, int):
-            return 0
-        kept_bytes = 0
-        for term in needs.terms:
-            if term.name in _GROWING_TERMS:
-                kept_bytes += term.bytes
-        if kept_bytes == 0:
-            return 0
-        return (finding.has - finding.needs) * number // kept_bytes
+            return None
+        return finding.has - finding.needs
+
+    def _growing_bytes(self) -> int:
+        """What the judged tokens and sequences keep; 0 where that is not known."""
+        needs = self.judged.needs
+        terms = () if needs is None else needs.terms
+        return sum(term.bytes for term in terms if term.name in _GROWING_TERMS)
 
     def layout_under(self, **changes: int | str) -> Judged:
         """Where the same question is placed with that change of the workload, at any pace."""
@@ -186,7 +196,9 @@ class Reach(Record):
         # what was counted once is counted under another workload, too
         assert other.needs is not None
         layout = self._placed(other)
-        if not layout.fits or self._is_worse(layout, other.needs):
+        if not layout.fits:
+            return False
+        if self._is_worse(layout, other.needs):
             return False
         if "quantization" not in changes:
             return True
@@ -211,7 +223,9 @@ class Reach(Record):
             return True
         if _NEARNESS[layout.placement] < _NEARNESS[judged.placement]:
             return True
-        if judged.placement != "host" or not layout.has("accelerator-partly"):
+        if judged.placement != "host":
+            return False
+        if not layout.has("accelerator-partly"):
             return False
         return self._limit_for(needs) != self._limit_for(judged.needs)
 

@@ -95,7 +95,7 @@ def _types_of(
     """The types in which the program takes the model, in the order of the table."""
     if verdict.runtime is None or verdict.needs is None:
         return ()
-    if understood.workload.task == "finetune" and verdict.quantization:
+    if verdict.quantization and understood.workload.task == "finetune":
         # what is trained is made of the published weights, by the method
         return (verdict.quantization,)
     types = need.quantizations_of(verdict.model, catalogue.runtime(verdict.runtime))
@@ -122,10 +122,12 @@ def _asked_in(
 
 def _size(question: Question, machine: Machine) -> Size | None:
     """None where the size of the files, or what the type costs, is not known."""
-    needs = question.needs
     workload = question.workload
     quality = quality_of_workload(workload, question.spec)
-    if needs is None or needs.files is None or quality is None:
+    if quality is None:
+        return None
+    needs = question.needs
+    if needs is None or needs.files is None:
         return None
     judged = judge(question, machine)
     # as it would lie: where layers are shared out, each place has a compute buffer of its own
@@ -152,8 +154,9 @@ def _fits(judged: Judged) -> bool | None:
     if judged.failed:
         return False
     for finding in judged.findings:
-        is_unknown = finding.outcome is Outcome.UNKNOWN
-        if is_unknown and finding.check not in ("weights", "speed"):
+        if finding.check in ("weights", "speed"):
+            continue
+        if finding.outcome is Outcome.UNKNOWN:
             return None
     return True
 
@@ -251,11 +254,15 @@ def _type_in_common(
     verdict: Verdict, types: set[str | None], catalogue: Catalogue
 ) -> str | None:
     """The smallest of the types in which the model is published; None where it stays as it is."""
-    if not _is_gguf(verdict) or _names_its_type(verdict) or verdict.runtime is None:
+    if not _is_gguf(verdict) or verdict.runtime is None:
+        return None
+    if _names_its_type(verdict):
         return None
     order = need.quantizations_of(verdict.model, catalogue.runtime(verdict.runtime))
     for name in reversed(order):
-        if name in types and verdict.model.repository_of("gguf", name) is not None:
+        if name not in types:
+            continue
+        if verdict.model.repository_of("gguf", name) is not None:
             return name if name != verdict.quantization else None
     return None
 

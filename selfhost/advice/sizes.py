@@ -129,9 +129,9 @@ class ContainerSize(Report):
     @property
     def image_arguments(self) -> tuple[str, ...]:
         """Those that the image takes, reachable from outside of the container."""
-        service = self.runtime.service
-        if service is None or not self.arguments:
+        if not self.arguments:
             return ()
+        service = _service(self.runtime)
         arguments = (*self.arguments, *service.listen.split())
         if service.starts_nothing:
             return (*service.program.split(), *arguments)
@@ -140,9 +140,9 @@ class ContainerSize(Report):
     @property
     def program(self) -> tuple[str, ...]:
         """The server and its arguments where no image is used."""
-        service = self.runtime.service
-        if service is None or not self.arguments:
+        if not self.arguments:
             return tuple(self.runtime.command_lines.serve.split())
+        service = _service(self.runtime)
         return (*service.program.split(), *self.arguments)
 
     @property
@@ -228,28 +228,42 @@ def fit_to_node(size: ContainerSize, stated: Machine) -> ContainerSize:
     Raises `SelfhostError` where the memory or the disk that was stated of the node is too small;
     what was not stated bounds nothing.
     """
-    model = size.model.name
     memory = stated.memory_total_bytes
-    if memory is not None and size.request_bytes > memory:
-        raise refusal(
-            "sizes",
-            "node-memory",
-            model=model,
-            given=memory,
-            takes=size.request_bytes,
-            several=size.workload.parallel > 1,
-        )
-    stored = bytes_to_store(size.needs, None)
-    if stored is not None and stated.disks:
-        given = max(disk.free_bytes or 0 for disk in stated.disks)
-        takes = stored.low
-        if takes > given:
-            raise refusal("sizes", "node-disk", model=model, given=given, takes=takes)
+    if memory is not None:
+        _expect_room_in_memory(size, memory)
+    if stated.disks:
+        free = [disk.free_bytes or 0 for disk in stated.disks]
+        _expect_room_on_disk(size, max(free))
     if memory is None or size.limit_bytes <= memory:
         return size
     figures = {"limit": size.limit_bytes, "given": memory}
     note = sentences("sizes", "note", {"killed": True}, **figures)
     return size.replace(notes=(*size.notes, *note))
+
+
+def _expect_room_in_memory(size: ContainerSize, given: int) -> None:
+    """Raises `SelfhostError` where so many bytes do not hold the request."""
+    takes = size.request_bytes
+    if takes > given:
+        name = size.model.name
+        several = size.workload.parallel > 1
+        raise refusal(
+            "sizes",
+            "node-memory",
+            model=name,
+            given=given,
+            takes=takes,
+            several=several,
+        )
+
+
+def _expect_room_on_disk(size: ContainerSize, given: int) -> None:
+    """Raises `SelfhostError` where so many bytes surely do not hold the files."""
+    stored = bytes_to_store(size.needs, None)
+    takes = 0 if stored is None else stored.low
+    if takes > given:
+        name = size.model.name
+        raise refusal("sizes", "node-disk", model=name, given=given, takes=takes)
 
 
 def size_with(
@@ -291,18 +305,26 @@ def size_with(
         )
         meant = meant.replace(workload=changed)
         question = ask(meant.spec, meant.workload, catalogue, place, meant.files)
-    if question.needs is not None and question.wants_gpu and not place.accelerators:
-        # the smallest accelerator that holds it, where its runtime needs one
-        card_bytes = smallest_device_bytes(question.needs, question.case)
-        card = least_card(question, card_bytes, "")
+    card = None if place.accelerators else _card_wanted(question)
+    if card is not None:
         place = place.replace(accelerators=(card,))
     verdict = check_with(catalogue, meant, workload, place)
     size = _size_of(_sizable(verdict), prompt_cache_bytes)
     return size.replace(notes=(*size.notes, *notes))
 
 
+def _card_wanted(question: Question) -> Accelerator | None:
+    """The smallest accelerator that holds the model; None where its runtime needs none."""
+    if question.needs is None or not question.wants_gpu:
+        return None
+    card_bytes = smallest_device_bytes(question.needs, question.case)
+    return least_card(question, card_bytes, "")
+
+
 def _states_memory(machine: Machine) -> bool:
-    return machine.memory_total_bytes is not None or bool(machine.accelerators)
+    if machine.accelerators:
+        return True
+    return machine.memory_total_bytes is not None
 
 
 def _chosen_workload(
@@ -318,8 +340,7 @@ def _chosen_workload(
     takes_first = takes_first_of_list(question)
     if not _states_memory(machine):
         return smallest_of_list(question, catalogue) if takes_first else None
-    follows_memory = bool(question.in_turn) and question.here is None
-    if not follows_memory and not takes_first:
+    if not takes_first and not _follows_memory(question):
         return None
     if machine.memory_total_bytes is not None:
         place = place.replace(
@@ -328,6 +349,13 @@ def _chosen_workload(
             memory_available_bytes=machine.memory_available_bytes,
         )
     return judged_for(catalogue, meant, place).question.workload
+
+
+def _follows_memory(question: Question) -> bool:
+    """Whether the type follows the memory: none was asked for, and no file is here."""
+    if question.here is not None:
+        return False
+    return bool(question.in_turn)
 
 
 # ---------------------------------------------------------------- what is sized
@@ -388,25 +416,31 @@ def _sizable(verdict: Verdict) -> _Sizable:
 
     Raises `SelfhostError` with the reason of anything else.
     """
-    needs = verdict.needs
-    memory = verdict.memory
-    runtime = verdict.question.runtime
     if verdict.model.closed:
         raise _refused(verdict, "closed")
-    if needs is not None and memory is None:
-        for unread in needs.unknown:
-            if unread.fact.startswith("memory"):
-                raise _refused(verdict, "unknown", unread.reason, unread.remedy)
+    memory = verdict.memory
+    if memory is None:
+        _raise_for_unknown_memory(verdict)
     for finding in verdict.findings:
         if finding.outcome is Outcome.FAIL or finding.code == "accelerator-close":
             raise _refused(verdict, "fails", finding.reason, finding.remedy)
+    needs = verdict.needs
     if needs is None or memory is None:
         raise _refused(verdict, "unknown", "its spec states no needs", "")
+    runtime = verdict.question.runtime
     if runtime is None or all(term.how is How.STATED for term in memory.terms):
         model = verdict.model.name
         bounds = {"low": memory.low_bytes, "high": memory.high_bytes}
         raise refusal("sizes", "whole", model=model, asked=verdict.asked, **bounds)
     return _Sizable(verdict=verdict, runtime=runtime, needs=needs, memory=memory)
+
+
+def _raise_for_unknown_memory(verdict: Verdict) -> None:
+    """Raises `SelfhostError` with the reason why the memory is not known, where one is told."""
+    needs = verdict.needs
+    for unread in () if needs is None else needs.unknown:
+        if unread.fact.startswith("memory"):
+            raise _refused(verdict, "unknown", unread.reason, unread.remedy)
 
 
 def _refused(
@@ -470,10 +504,11 @@ def _notes(sizable: _Sizable, start: _Start) -> Iterator[str]:
     verdict = sizable.verdict
     service = sizable.service
     yield from verdict.understood_as
-    if verdict.quality is not None and verdict.quality.warning is not None:
-        yield verdict.quality.warning
+    warning = None if verdict.quality is None else verdict.quality.warning
+    if warning is not None:
+        yield warning
     has_variables = service.environment.keys() <= start.environment.keys()
-    if service.environment_why and has_variables:
+    if has_variables and service.environment_why:
         yield service.environment_why
     for finding in verdict.findings:
         if finding.code == "accelerator-tight":
@@ -569,10 +604,12 @@ def _earlier_prompts(
     only those of idle sequences are kept, so none of one (SERVER_TASK_TYPE_COMPLETION and
     cache_idle_slots of llama-server), and none is gone on with.
     """
-    most = sizable.service.prompt_cache_bytes
-    parallel = sizable.workload.parallel
-    if not most or not sizable.state_bytes:
+    if not sizable.state_bytes:
         return
+    most = sizable.service.prompt_cache_bytes
+    if not most:
+        return
+    parallel = sizable.workload.parallel
     if parallel == 1 and not sizable.generates:
         return
     size = prompt_cache_bytes
@@ -606,11 +643,13 @@ def _start(sizable: _Sizable, growths: Sequence[Growth]) -> _Start:
     environment = dict(service.environment)
     words = _words(sizable)
     # a server with settings is told by its environment, and by another command what to load
-    settings = sizable.runtime.command_lines.settings
-    if not words and not settings:
-        # options without a model would serve another one
-        return _Start(environment=environment)
-    arguments = [] if settings else list(words)
+    is_told_apart = bool(sizable.runtime.command_lines.settings)
+    arguments: list[str] = []
+    if not is_told_apart:
+        if not words:
+            # options without a model would serve another one
+            return _Start(environment=environment)
+        arguments += words
     bounds = [growth.bound for growth in growths if growth.bound is not None]
     for option in (*_options(sizable), *bounds):
         if "=" in option:
@@ -620,14 +659,16 @@ def _start(sizable: _Sizable, growths: Sequence[Growth]) -> _Start:
         elif _is_missing(option, arguments):
             arguments += option.split()
     fetch = None
-    if service.fetch and words:
+    if words and service.fetch:
         fetch = fill_partly(service.fetch, {"name": shell_word(words[0])})
     return _Start(arguments=tuple(arguments), environment=environment, fetch=fetch)
 
 
 def _is_missing(option: str, arguments: Sequence[str]) -> bool:
     """Whether it is an option of a command line, with its value, that the arguments do not have."""
-    if not option.startswith("--") or option.endswith(" N"):
+    if not option.startswith("--"):
+        return False
+    if option.endswith(" N"):
         return False
     return option.partition(" ")[0] not in arguments
 
