@@ -10,7 +10,7 @@ from selfhost.core.records import Record
 from selfhost.core.tables import shipped_table
 from selfhost.judge.pace.job import WorkFigures
 from selfhost.judge.pace.media import PictureFigures, SoundFigures
-from selfhost.judge.pace.tables import PaceFile, PaceTables
+from selfhost.judge.pace.tables import PaceTables
 from selfhost.judge.pace.work import DocumentFigures, TrainingFigures
 
 # what describes the file, and is no figure
@@ -39,7 +39,7 @@ def test_each_table_of_text_is_without_fault(name: str) -> None:
     "key", [pytest.param(key, id=key) for key in sorted(_OF_OTHER_WORK)]
 )
 def test_each_table_of_other_work_is_without_fault(key: str) -> None:
-    assert PaceFile().record(key, _OF_OTHER_WORK[key])
+    assert PaceTables().record(key, _OF_OTHER_WORK[key])
 
 
 def test_each_stored_type_is_without_fault() -> None:

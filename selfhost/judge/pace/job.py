@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.spec import ModelSpec
 from ...core import units
-from ...core.records import FrozenDict, Record, Stated
+from ...core.records import FrozenDict, Record
 from ...machine import gpus
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs
@@ -25,10 +25,8 @@ from .ranges import Amount, Range, Seconds
 from .rates import gpu_of, is_timed, share_row, shared_gpu_of
 from .tables import (
     ByVectors,
-    PaceFile,
+    Figures,
     TypeRow,
-    numbers,
-    numbers_by_name,
     pace_tables,
 )
 from .text import processor_seconds
@@ -37,22 +35,22 @@ _LEAST_WITH_BFLOAT16 = "8.0"
 _BFLOAT16_SETS = frozenset(("avx512_bf16", "amx_bf16", "bf16"))
 
 
-class WorkFigures(Stated):
+class WorkFigures(Figures):
     """Factors of work that is not counted in generated tokens."""
 
-    in_pytorch: Range = numbers(Range)
-    in_bfloat16: Mapping[str, Range] = numbers_by_name(Range)
-    rows: Range = numbers(Range)
-    blocks: Range = numbers(Range)
-    longer: Mapping[str, Amount] = numbers_by_name(Amount)
-    step_on_card: Amount = numbers(Amount)
-    step_on_cores: Amount = numbers(Amount)
+    in_pytorch: Range
+    in_bfloat16: Mapping[str, Range]
+    rows: Range
+    blocks: Range
+    longer: Mapping[str, Amount]
+    step_on_card: Amount
+    step_on_cores: Amount
 
 
 @cache
 def work_figures() -> WorkFigures:
     """The factors of other work. Raises `SpecError` where the file is missing or wrong."""
-    return PaceFile().record("work", WorkFigures)
+    return pace_tables().record("work", WorkFigures)
 
 
 class Job(Record):

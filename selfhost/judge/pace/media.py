@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ...catalogue.architecture import Architecture
 from ...catalogue.spec import Denoising, ModelSpec, Sound
 from ...core import units
-from ...core.records import FrozenDict, Stated, read_by
+from ...core.records import FrozenDict, read_by
 from ...needs.quantization import BASE_TYPES
 from ...needs.records import Needs
 from . import AUDIO, IMAGE, VIDEO, Speed, Step, clip_words
@@ -22,7 +22,7 @@ from .job import Job, step_seconds, token_seconds
 from .processor import processor_of
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest
 from .rates import layer_from_python
-from .tables import PaceFile, numbers, numbers_by_name
+from .tables import Figures, pace_tables
 
 # seconds that a recognizer's encoder reads at once
 _WINDOW_SECONDS = 30
@@ -31,20 +31,20 @@ _WINDOW_SECONDS = 30
 # ------------------------------------------------------------------ pictures and clips
 
 
-class PictureFigures(Stated):
+class PictureFigures(Figures):
     """Of pictures and clips; `moved_gb_seconds` by how parts move to the GPU."""
 
-    block_seconds: Seconds = numbers(Seconds)
-    fewest_blocks: int = read_by()
-    decoder: Range = numbers(Range)
-    beside: Seconds = numbers(Seconds)
-    moved_gb_seconds: Mapping[str, Seconds] = numbers_by_name(Seconds, name="moved_gb")
+    block_seconds: Seconds
+    fewest_blocks: int
+    decoder: Range
+    beside: Seconds
+    moved_gb_seconds: Mapping[str, Seconds] = read_by(name="moved_gb")
 
 
 @cache
 def picture_figures() -> PictureFigures:
     """The figures of pictures and clips. Raises `SpecError` where the file is missing or wrong."""
-    return PaceFile().record("pictures", PictureFigures)
+    return pace_tables().record("pictures", PictureFigures)
 
 
 def pace_of_pictures(job: Job, unit: str) -> Speed:
@@ -150,32 +150,32 @@ def _picture_on_gpu(
 # ------------------------------------------------------------------ speech
 
 
-class SharesByBits(Stated):
+class SharesByBits(Figures):
     """What an encoder reaches in 8 bits and in 32."""
 
-    bits_8: Range = numbers(Range)
-    bits_32: Range = numbers(Range)
+    bits_8: Range
+    bits_32: Range
 
 
-class SoundFigures(Stated):
+class SoundFigures(Figures):
     """Of speech and music."""
 
     wide: SharesByBits = read_by(kind=SharesByBits)
     narrow: SharesByBits = read_by(kind=SharesByBits)
-    tokens: Amount = numbers(Amount)
-    windows: Amount = numbers(Amount)
-    beams: Amount = numbers(Amount)
-    beams_on_cores: Amount = numbers(Amount)
-    beams_by_rows: Amount = numbers(Amount)
-    beside: Seconds = numbers(Seconds)
-    beside_gpu: Seconds = numbers(Seconds)
-    voice_layer: Seconds = numbers(Seconds)
+    tokens: Amount
+    windows: Amount
+    beams: Amount
+    beams_on_cores: Amount
+    beams_by_rows: Amount
+    beside: Seconds
+    beside_gpu: Seconds
+    voice_layer: Seconds
 
 
 @cache
 def sound_figures() -> SoundFigures:
     """The figures of speech. Raises `SpecError` where the file is missing or wrong."""
-    return PaceFile().record("sound", SoundFigures)
+    return pace_tables().record("sound", SoundFigures)
 
 
 class _SoundSeconds(NamedTuple):

@@ -93,7 +93,7 @@ def processor_of(machine: Machine) -> Processor:
     return Processor(
         name=name,
         is_guest=is_guest,
-        is_server=not words.isdisjoint(pace_tables().server_words),
+        is_server=not words.isdisjoint(pace_tables().general.server_words),
         is_mac=is_mac,
         has_some_threads=has_some_threads,
         sockets=_sockets_of(machine, series),
@@ -242,7 +242,7 @@ def _core_of(machine: Machine, named: cpus.Chip | cpus.Processor | None) -> _Cor
         core = row.core
         kind = row.kind
     # the kind stands beside most cores in the table
-    kind = kind or pace_tables().kinds[core]
+    kind = kind or pace_tables().general.kinds[core]
     return _CoreKind(cpus.core_called(core, clock_ghz), kind)
 
 

@@ -140,7 +140,7 @@ def _rate_of_packed(
         return row.per_cycle * cycles
     measured_tflops = gpus.facts_of(device.name).prompt_tflops
     if measured_tflops is not None and row.program is None:
-        return pace_tables().measured_prompt * (measured_tflops * 1e12)
+        return pace_tables().general.measured_prompt * (measured_tflops * 1e12)
     return None if peak is None else row.share * peak
 
 
@@ -192,7 +192,7 @@ class Gpu(Record):
         context_bytes = step.context().cached_bytes * row.context_times
         plain_bytes = step.weights_bytes - packed_bytes + context_bytes
         unpacking = self._unpacking_seconds(step, row)
-        most_per_second = pace_tables().most_of_peak * self.peak_bandwidth.high
+        most_per_second = pace_tables().general.most_of_peak * self.peak_bandwidth.high
         least = share * step.weights_bytes / most_per_second
         taken = []
         for end, peak, launched, few_bits in zip(
@@ -236,7 +236,7 @@ class Gpu(Record):
             return launching
         if row.large_layer is not None and is_whole:
             return launching * row.large_layer
-        return launching * pace_tables().large_layer
+        return launching * pace_tables().general.large_layer
 
     def how(self, step: Step) -> str:
         """What the pace on it rests on, as a clause."""
@@ -265,7 +265,7 @@ def _ends_of(row: DecodingRow, step: Step) -> Range:
     is_measured = not step.foreign or row.program is not None
     if is_measured and step.architecture is not None:
         return ends
-    unseen = pace_tables().unseen
+    unseen = pace_tables().general.unseen
     low = min(ends.low, unseen.least)
     high = max(ends.high, unseen.most)
     return Range(low, 1.0, high)

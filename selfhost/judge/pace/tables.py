@@ -8,19 +8,21 @@ first), as `Seconds` or as an `Amount` (the slow end first).
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from math import inf
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ...core.errors import SpecError
-from ...core.records import Record, Stated, read_by
+from ...core.records import FileKey, Record, Stated, read_by
 from ...core.stored import shipped_store
 from ...core.tables import TomlTable, stored_table
 from ...machine import cpus, gpus
 from .ranges import Amount, Range, Seconds
 
 R = TypeVar("R", bound=Record)
-T = TypeVar("T")
+
+
+# ------------------------------------------------------------------ numbers in a row
 
 
 class Bounds(Record):
@@ -38,7 +40,8 @@ class Fall(Record):
 
     def share(self, cores: float) -> float:
         """What each of so many cores computes, beside one of few."""
-        return float(min(1.0, (self.cores / cores) ** self.power))
+        share = (self.cores / cores) ** self.power
+        return float(min(1.0, share))
 
 
 class ByVectors(Record):
@@ -67,45 +70,85 @@ class SocketShares(Record):
     fast_of_each: float
 
 
-def numbers(kind: type, **options: Any) -> Any:
-    """Declare a field of as many numbers in a row as `kind` has; one number stands for all."""
-    return read_by(_read_numbers, kind=kind, **options)
+# what stands in the file as numbers in a row, or as one number for all of them
+_Row = Range | Seconds | Amount | Bounds | Fall | ByVectors | Attending | SocketShares
+_ROWS: Mapping[str, type[_Row]] = {
+    "Range": Range,
+    "Seconds": Seconds,
+    "Amount": Amount,
+    "Bounds": Bounds,
+    "Fall": Fall,
+    "ByVectors": ByVectors,
+    "Attending": Attending,
+    "SocketShares": SocketShares,
+}
 
 
-def numbers_by_name(kind: type, **options: Any) -> Any:
-    """Declare a field that is a table of such rows."""
-    return read_by(_read_numbers_by_name, kind=kind, **options)
+class Figures(Stated):
+    """A table of the file. A field that is a `Range`, or one of the other kinds above, is read from
+    numbers in a row; a mapping of such kinds is read from a table of such rows.
+    """
+
+    def __init_subclass__(cls) -> None:
+        for field, stated in cls._keys.items():
+            if stated.read is None:
+                _read_rows_of(stated, cls._kinds[field])
 
 
-def _read_numbers(table: TomlTable, key: str, kind: Any, **limits: Any) -> Any:
-    value = table.get(key, "Any", **limits)
-    return None if value is None else _row_of_numbers(table, key, value, kind)
+def _read_rows_of(stated: FileKey, annotation: str) -> None:
+    """Let a field with that annotation be read from numbers in a row, if it holds such."""
+    name = annotation.removesuffix(" | None")
+    kind = _ROWS.get(name)
+    if kind is not None:
+        stated.read = partial(_read_row, kind)
+        return
+    of_each = name.removeprefix("Mapping[str, ").removesuffix("]")
+    kind = _ROWS.get(of_each)
+    if kind is not None:
+        stated.read = partial(_read_rows_by_name, kind)
 
 
-def _read_numbers_by_name(table: TomlTable, key: str, kind: Any, **limits: Any) -> Any:
-    values = table.get(key, "Mapping[str, Any]", **limits)
+def _read_row(
+    kind: type[_Row], table: TomlTable, key: str, *, required: bool = False
+) -> _Row | None:
+    value: object = table.get(key, "Any", required=required)
+    if value is None:
+        return None
+    return _row_of(kind, table, key, value)
+
+
+def _read_rows_by_name(
+    kind: type[_Row], table: TomlTable, key: str, *, required: bool = False
+) -> Mapping[str, _Row | None]:
+    values: Mapping[str, object] = table.get(
+        key, "Mapping[str, Any]", required=required
+    )
     rows = {}
     for name, value in values.items():
-        rows[name] = _row_of_numbers(table, key, value, kind)
+        rows[name] = _row_of(kind, table, key, value)
     return rows
 
 
-def _row_of_numbers(table: TomlTable, key: str, value: Any, kind: Any) -> Any:
+def _row_of(kind: type[_Row], table: TomlTable, key: str, value: object) -> _Row | None:
     """The row as a value of that kind; None, and a problem of the table, where it is another."""
-    fields = kind._fields
-    row = value if isinstance(value, list) else [float(value)] * len(fields)
-    are_numbers = all(isinstance(number, int | float) for number in row)
-    if not are_numbers or len(row) != len(fields):
-        table.problem(key, f"must be a list of {len(fields)} numbers")
+    names = kind._fields
+    row = value if isinstance(value, list) else [value] * len(names)
+    numbers = [float(number) for number in row if isinstance(number, int | float)]
+    if len(numbers) != len(row) or len(row) != len(names):
+        table.problem(key, f"must be a list of {len(names)} numbers")
         return None
-    return kind(**dict(zip(fields, row, strict=True)))
+    by_name = dict(zip(names, numbers, strict=True))
+    return kind(**by_name)
 
 
-def _words(table: TomlTable, key: str, **limits: Any) -> tuple[str, ...]:
+# ------------------------------------------------------------------ rows for GPUs
+
+
+def _words(table: TomlTable, key: str) -> tuple[str, ...]:
     """Read one word, or several."""
     if isinstance(table.values.get(key), str):
-        return (table.get(key, "str", **limits),)
-    words: tuple[str, ...] = table.get(key, "tuple[str, ...]", **limits)
+        return (table.get(key, "str"),)
+    words: tuple[str, ...] = table.get(key, "tuple[str, ...]")
     return words
 
 
@@ -128,7 +171,7 @@ class DeviceFacts(Record):
     capability: str | None
 
 
-class DeviceRow(Stated):
+class DeviceRow(Figures):
     """What a row asks of a GPU; () and None: any. `devices`: on how many it rests."""
 
     vendors: tuple[str, ...] = read_by(_words, name="vendor", default=())
@@ -143,7 +186,7 @@ class DeviceRow(Stated):
     work: str | None = None
     least_capability: str | None = None
     most_flops: float = inf
-    devices: int = read_by()
+    devices: int
     source: str | None = None
 
     def fits(
@@ -189,17 +232,17 @@ class DecodingRow(DeviceRow):
     `context_share` of the peak of the memory, weights at `share`.
     """
 
-    called: str = read_by()
-    share: float = read_by()
+    called: str
+    share: float
     context_share: float | None = None
     unpacked_per_cycle: float = inf
-    layer_us: Amount = numbers(Amount)
-    large_layer: Amount | None = numbers(Amount, default=None)
+    layer_us: Amount
+    large_layer: Amount | None = None
     half_layers: bool = False
-    few_bits: Range = numbers(Range, default=Range(1.0, 1.0, 1.0))
-    slow: float = read_by()
-    fast: float = read_by()
-    runs: int = read_by()
+    few_bits: Range = Range.of(1)
+    slow: float
+    fast: float
+    runs: int
 
     @property
     def context_times(self) -> float:
@@ -212,8 +255,8 @@ class DecodingRow(DeviceRow):
 class SumRow(DeviceRow):
     """What several GPUs take to add up the parts of a layer."""
 
-    sum_us: Amount = numbers(Amount)
-    sum_gb_per_s: Range = numbers(Range, name="sum_gb_s")
+    sum_us: Amount
+    sum_gb_per_s: Range = read_by(name="sum_gb_s")
 
 
 class ShareRow(DeviceRow):
@@ -224,18 +267,21 @@ class ShareRow(DeviceRow):
     bits, where it is another; `attended`: of the rate of matrices, that of attention.
     """
 
-    share: Range = numbers(Range)
-    experts: Range | None = numbers(Range, default=None)
-    per_cycle: Range | None = numbers(Range, default=None)
-    plain: Range | None = numbers(Range, default=None)
-    attended: Range | None = numbers(Range, default=None)
+    share: Range
+    experts: Range | None = None
+    per_cycle: Range | None = None
+    plain: Range | None = None
+    attended: Range | None = None
 
 
 class SharedGpuMakers(Stated):
     """Makers of GPUs that share the RAM and are used, in lower case."""
 
-    measured_program: tuple[str, ...] = read_by()
-    any_program: tuple[str, ...] = read_by()
+    measured_program: tuple[str, ...]
+    any_program: tuple[str, ...]
+
+
+# ------------------------------------------------------------------ rows for processors
 
 
 class CoreRow(Stated):
@@ -246,7 +292,7 @@ class CoreRow(Stated):
     maker: str | None = None
     assumed: bool | None = None
     sets: tuple[str, ...] = ()
-    core: str = read_by()
+    core: str
     kind: str | None = None
 
     def fits(
@@ -269,14 +315,22 @@ class CoreRow(Stated):
         )
 
 
-class TypeRow(Stated):
+class TypeRow(Figures):
     """What a core does with weights of a stored type; None: that was not measured."""
 
     unpack: float = 1.0
     gb_per_s: float = read_by(name="gb_s")
     unpack_gb_per_s: float | None = read_by(name="unpack_gb_s", default=None)
-    prompt: ByVectors | None = numbers(ByVectors, default=None)
-    rows: ByVectors | None = numbers(ByVectors, default=None)
+    prompt: ByVectors | None = None
+    rows: ByVectors | None = None
+
+
+class ClassMemory(Figures):
+    """GB/s that machines of a class read, for each core and in all."""
+
+    called: str
+    gb_per_s_of_core: Bounds = read_by(name="core")
+    gb_per_s: Bounds = read_by(name="all")
 
 
 class DecodingShares(Record):
@@ -286,205 +340,192 @@ class DecodingShares(Record):
     cores: Range
 
 
-class BatchFactors(Stated):
-    """How many times as long a token takes as one of a long prompt, where several are computed."""
-
-    processor: Amount = numbers(Amount)
-    gpu: Amount = numbers(Amount)
-    gpu_experts: Amount = numbers(Amount)
-    graph: Amount = numbers(Amount)
-    graph_experts: Amount = numbers(Amount)
+# ------------------------------------------------------------------ tables
 
 
-class ClassMemory(Stated):
-    """GB/s that machines of a class read, for each core and in all."""
+class GeneralFigures(Figures):
+    """What stands in the file outside of any table.
 
-    called: str = read_by()
-    gb_per_s_of_core: Bounds = numbers(Bounds, name="core")
-    gb_per_s: Bounds = numbers(Bounds, name="all")
-
-
-class BatchFigures(Stated):
-    """Of several sequences at once, and of attention to a prompt."""
-
-    preferred: Amount = numbers(Amount)
-    attended_on_processor: Range = numbers(Range)
-    attended_on_gpu: Range = numbers(Range)
-    sequence_seconds: Seconds = numbers(Seconds)
-
-
-class SplitFigures(Stated):
-    """Of layers whose experts lie in RAM."""
-
-    crossing_seconds: Seconds = numbers(Seconds)
-    slower: float = read_by()
-
-
-class DraftFigures(Stated):
-    """The gain of a pace with a draft."""
-
-    own_block: Range = numbers(Range)
-    draft_model: Range = numbers(Range)
-
-
-class StepFigures(Stated):
-    """Of one step of decoding."""
-
-    attending: Attending = numbers(Attending, name="attending_seconds")
-    expert: float = read_by()
-    layers_of_7b: float = read_by()
-    layers_grow: float = read_by()
-    layers_ends: Amount = numbers(Amount)
-
-
-class ProcessorFigures(Stated):
-    """What a layer takes on a processor beside its weights."""
-
-    layer_core_seconds: float = read_by()
-    meeting_seconds: float = read_by()
-    thread_seconds: Seconds = numbers(Seconds)
-    experts_slow: float = read_by()
-
-
-class PromptFigures(Stated):
-    """How prompts are read: on cores, on GPUs, and with weights that cross a link."""
-
-    reached_on_cores: Range = numbers(Range)
-    experts_on_cores: Range = numbers(Range)
-    thread_of_core: float = read_by()
-    cores_fall: Fall = numbers(Fall)
-    launched_seconds: Seconds = numbers(Seconds)
-    expert_tile_tokens: Amount = numbers(Amount)
-    batch_of_graph: int = read_by()
-    most_of_link: float = read_by()
-    share_of_link: Range = numbers(Range)
-    any_link: Range = numbers(Range)
-
-
-class ReadingFigures(Stated):
-    """How fast processors read their memory."""
-
-    stated_share: Range = numbers(Range)
-    class_ends: Bounds = numbers(Bounds)
-    any_apple: Range = numbers(Range)
-    any_apple_low: float = read_by()
-    guest_share: float = read_by()
-    client_peaks: Range = numbers(Range)
-    unknown_modules: Range = numbers(Range)
-    across_sockets: SocketShares = numbers(SocketShares)
-
-
-class PaceFile:
-    """A file of `specs/common/`. Each attribute of a subclass is a table of it, which is read, and
-    checked, when it is first asked for: one check needs few of them. A fault raises `SpecError`
-    then.
+    - `unseen`: the ends of a pace that nobody measured, as shares of it.
+    - `large_layer`: how many times as long a layer with experts takes to launch.
+    - `measured_prompt`: what share of its measured pace of short prompts a GPU reaches.
+    - `most_of_peak`: the most that was seen of a GPU's bandwidth, as a share.
+    - `server_words`: words by which the name of a processor tells one of a server.
+    - `kinds`: how each kind of core decodes.
     """
 
-    file = "pace"
+    unseen: Bounds
+    large_layer: Amount
+    measured_prompt: Range
+    most_of_peak: float
+    server_words: tuple[str, ...]
+    kinds: Mapping[str, str] = read_by(name="kind")
+
+
+class BatchFactors(Figures):
+    """How many times as long a token takes as one of a long prompt, where several are computed."""
+
+    processor: Amount
+    gpu: Amount
+    gpu_experts: Amount
+    graph: Amount
+    graph_experts: Amount
+
+
+class BatchFigures(Figures):
+    """Of several sequences at once, and of attention to a prompt."""
+
+    preferred: Amount
+    attended_on_processor: Range
+    attended_on_gpu: Range
+    sequence_seconds: Seconds
+
+
+class SplitFigures(Figures):
+    """Of layers whose experts lie in RAM."""
+
+    crossing_seconds: Seconds
+    slower: float
+
+
+class DraftFigures(Figures):
+    """The gain of a pace with a draft."""
+
+    own_block: Range
+    draft_model: Range
+
+
+class StepFigures(Figures):
+    """Of one step of decoding."""
+
+    attending: Attending = read_by(name="attending_seconds")
+    expert: float
+    layers_of_7b: float
+    layers_grow: float
+    layers_ends: Amount
+
+
+class ProcessorFigures(Figures):
+    """What a layer takes on a processor beside its weights."""
+
+    layer_core_seconds: float
+    meeting_seconds: float
+    thread_seconds: Seconds
+    experts_slow: float
+
+
+class PromptFigures(Figures):
+    """How prompts are read: on cores, on GPUs, and with weights that cross a link."""
+
+    reached_on_cores: Range
+    experts_on_cores: Range
+    thread_of_core: float
+    cores_fall: Fall
+    launched_seconds: Seconds
+    expert_tile_tokens: Amount
+    batch_of_graph: int
+    most_of_link: float
+    share_of_link: Range
+    any_link: Range
+
+
+class ReadingFigures(Figures):
+    """How fast processors read their memory."""
+
+    stated_share: Range
+    class_ends: Bounds
+    any_apple: Range
+    any_apple_low: float
+    guest_share: float
+    client_peaks: Range
+    unknown_modules: Range
+    across_sockets: SocketShares
+
+
+# ------------------------------------------------------------------ the file
+
+
+def _table(key: str, kind: type[R]) -> cached_property[R]:
+    """An attribute: the table of that key as a record."""
+    return cached_property(lambda tables: tables.record(key, kind))
+
+
+def _rows(key: str, kind: type[R]) -> cached_property[tuple[R, ...]]:
+    """An attribute: the rows of that key, each as a record."""
+    return cached_property(lambda tables: tables.records(key, kind))
+
+
+class PaceTables:
+    """`specs/common/pace.toml`; its attributes are what the pace of text rests on. Each is read, and
+    checked, when it is first asked for: one check needs few. A fault raises `SpecError` then.
+    """
+
+    shared_gpu = _table("shared_gpu", SharedGpuMakers)
+    cores = _rows("core", CoreRow)
+    decoding = _rows("decode", DecodingRow)
+    together = _rows("together", SumRow)
+    shares = _rows("share", ShareRow)
+    token = _table("token", BatchFactors)
+    batch = _table("batch", BatchFigures)
+    split = _table("split", SplitFigures)
+    draft = _table("draft", DraftFigures)
+    step = _table("step", StepFigures)
+    processor = _table("processor", ProcessorFigures)
+    prompt = _table("read_prompt", PromptFigures)
+    reading = _table("reading", ReadingFigures)
 
     def __init__(self) -> None:
-        self._root = stored_table(shipped_store(), f"common/{self.file}").root
+        self._root = stored_table(shipped_store(), "common/pace").root
+        self._type_rows: dict[str, TypeRow] = {}
+
+    def record(self, key: str, kind: type[R]) -> R:
+        """The table of that key."""
+        record: R = self._root.get(key, kind.__name__, required=True, kind=kind)
+        self._refuse_faults()
+        return record
+
+    def records(self, key: str, kind: type[R]) -> tuple[R, ...]:
+        """The rows of that key."""
+        annotation = f"tuple[{kind.__name__}, ...]"
+        rows: tuple[R, ...] = self._root.get(key, annotation, required=True, kind=kind)
+        self._refuse_faults()
+        return rows
+
+    def _refuse_faults(self) -> None:
+        """Raise `SpecError` where a fault was found in the file so far."""
+        document = self._root.document
+        if not document.ok:
+            raise SpecError(document.problems)
 
     @property
     def read_keys(self) -> frozenset[str]:
         """The keys of the file that were asked for so far."""
         return self._root.known_keys
 
-    def value(self, key: str, annotation: str, **limits: Any) -> Any:
-        """The value of a key, as a field with that annotation has it."""
-        value = self._root.get(key, annotation, required=True, **limits)
-        return self.without_faults(value)
-
-    def record(self, key: str, kind: type[R]) -> R:
-        """The table of that key."""
-        record: R = self.value(key, kind.__name__, kind=kind)
-        return record
-
-    def records(self, key: str, kind: type[R]) -> tuple[R, ...]:
-        """The rows of that key."""
-        annotation = f"tuple[{kind.__name__}, ...]"
-        records: tuple[R, ...] = self.value(key, annotation, kind=kind)
-        return records
-
-    def row_of_numbers(self, key: str, kind: type[T]) -> T:
-        """As many numbers in a row as that kind has."""
-        row: T = _read_numbers(self._root, key, kind, required=True)
-        return self.without_faults(row)
-
-    def without_faults(self, value: T) -> T:
-        """The value, where no fault was found in the file so far."""
-        document = self._root.document
-        if not document.ok:
-            raise SpecError(document.problems)
-        return value
-
-
-def table(key: str, kind: type[R]) -> cached_property[R]:
-    """An attribute: the table of that key as a record."""
-    return cached_property(lambda file: file.record(key, kind))
-
-
-def rows(key: str, kind: type[R]) -> cached_property[tuple[R, ...]]:
-    """An attribute: the rows of that key, each as a record."""
-    return cached_property(lambda file: file.records(key, kind))
-
-
-def _row_of(key: str, kind: type[T]) -> cached_property[T]:
-    """An attribute: as many numbers as that kind has."""
-    return cached_property(lambda file: file.row_of_numbers(key, kind))
-
-
-class PaceTables(PaceFile):
-    """The tables that the pace of text rests on."""
-
-    # the ends of a pace that nobody measured, as shares of it
-    unseen = _row_of("unseen", Bounds)
-    # how many times as long a layer with experts takes to launch
-    large_layer = _row_of("large_layer", Amount)
-    shared_gpu = table("shared_gpu", SharedGpuMakers)
-    cores = rows("core", CoreRow)
-    decoding = rows("decode", DecodingRow)
-    together = rows("together", SumRow)
-    shares = rows("share", ShareRow)
-    # what share of its measured pace of short prompts a GPU reaches
-    measured_prompt = _row_of("measured_prompt", Range)
-    token = table("token", BatchFactors)
-    batch = table("batch", BatchFigures)
-    split = table("split", SplitFigures)
-    draft = table("draft", DraftFigures)
-    step = table("step", StepFigures)
-    processor = table("processor", ProcessorFigures)
-    prompt = table("read_prompt", PromptFigures)
-    reading = table("reading", ReadingFigures)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._type_rows: dict[str, TypeRow] = {}
-
     @cached_property
-    def most_of_peak(self) -> float:
-        """The most that was seen of a GPU's bandwidth, as a share."""
-        return float(self.value("most_of_peak", "float"))
-
-    @cached_property
-    def server_words(self) -> tuple[str, ...]:
-        """The words by which the name of a processor tells one of a server."""
-        return tuple(self.value("server_words", "tuple[str, ...]"))
-
-    @cached_property
-    def kinds(self) -> Mapping[str, str]:
-        """What kind of machine each kind of core stands in."""
-        return dict(self.value("kind", "Mapping[str, str]"))
+    def general(self) -> GeneralFigures:
+        """What stands outside of any table."""
+        values = self._root.fields(GeneralFigures)
+        self._refuse_faults()
+        return GeneralFigures(**values)
 
     @cached_property
     def memory(self) -> Mapping[str, ClassMemory]:
         """By the class of a machine."""
-        annotation = "Mapping[str, ClassMemory]"
-        return dict(self.value("memory", annotation, kind=ClassMemory))
+        rows: dict[str, ClassMemory] = {}
+        for name, table in self._tables("memory").items():
+            rows[name] = table.as_record(ClassMemory)
+        self._refuse_faults()
+        return rows
+
+    def _tables(self, key: str) -> Mapping[str, TomlTable]:
+        """The tables in the table of that key."""
+        tables: Mapping[str, TomlTable] = self._root.get(key, "Mapping[str, TomlTable]")
+        return tables
 
     @cached_property
     def _type_tables(self) -> Mapping[str, TomlTable]:
-        return dict(self.value("type", "Mapping[str, TomlTable]"))
+        return self._tables("type")
 
     @property
     def types(self) -> Mapping[str, TypeRow]:
@@ -496,8 +537,8 @@ class PaceTables(PaceFile):
         if name not in self._type_tables:
             name = "F16"
         if name not in self._type_rows:
-            row = self._type_tables[name].as_record(TypeRow)
-            self._type_rows[name] = self.without_faults(row)
+            self._type_rows[name] = self._type_tables[name].as_record(TypeRow)
+            self._refuse_faults()
         return self._type_rows[name]
 
     def prompt_share(self, type_name: str) -> ByVectors:

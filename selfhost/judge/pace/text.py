@@ -706,7 +706,7 @@ def _on_processor(step: Step, way: LaidOut) -> _Expected | None:
     slow, likely, fast = taken
     if step.architecture is None or step.foreign is not None:
         # known less well than the pace of the programs measured
-        slow /= pace_tables().unseen.least
+        slow /= pace_tables().general.unseen.least
     prompt = None if processor_of(machine).is_mac else processor_prompt(step, machine)
     beside = ""
     shared = shared_gpu_of(machine, way.runtime)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from functools import cache
 
 from ...catalogue.spec import ModelSpec
-from ...core.records import Stated, read_by
 from ...core.workload import Workload
 from ...machine.record import Accelerator, Machine
 from ...needs.quantization import BASE_TYPES
@@ -20,7 +19,7 @@ from . import AUDIO, DOCUMENTS, IMAGE, MUSIC, PICTURES_READ, TRAINED, VIDEO, Spe
 from .job import Job, job_of
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest
 from .rates import device_bandwidth, layer_from_python
-from .tables import PaceFile, numbers
+from .tables import Figures, pace_tables
 
 # in what the pace of such models is counted, by their modality
 _UNITS = {
@@ -31,34 +30,34 @@ _DOCUMENT_TOKENS = 512
 _LEAST_TOKENS = 1024
 
 
-class DocumentFigures(Stated):
+class DocumentFigures(Figures):
     """Of documents that are turned into vectors."""
 
-    prompt: Range = numbers(Range)
-    picture: Range = numbers(Range)
-    met: Amount = numbers(Amount)
-    least_parameters: int = read_by()
-    batch: int = read_by()
+    prompt: Range
+    picture: Range
+    met: Amount
+    least_parameters: int
+    batch: int
 
 
-class TrainingFigures(Stated):
+class TrainingFigures(Figures):
     """Of training."""
 
-    unpacking: Range = numbers(Range)
-    unpacked_bytes: float = read_by()
-    adapted_layer: Amount = numbers(Amount)
+    unpacking: Range
+    unpacked_bytes: float
+    adapted_layer: Amount
 
 
 @cache
 def document_figures() -> DocumentFigures:
     """The figures of documents. Raises `SpecError` where the file is missing or wrong."""
-    return PaceFile().record("documents", DocumentFigures)
+    return pace_tables().record("documents", DocumentFigures)
 
 
 @cache
 def training_figures() -> TrainingFigures:
     """The figures of training. Raises `SpecError` where the file is missing or wrong."""
-    return PaceFile().record("training", TrainingFigures)
+    return pace_tables().record("training", TrainingFigures)
 
 
 def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed:
