@@ -53,18 +53,14 @@ from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SelfhostError
 from selfhost.core.records import FrozenDict, Unread
 from selfhost.judge.pace import SHORT_CHAT_TOKENS, Range, Speed, Step, expert_parameters
+from selfhost.judge.pace.cores import cores_of
+from selfhost.judge.pace.decoding import predict
 from selfhost.judge.pace.job import job_of
+from selfhost.judge.pace.layout import LaidOut, laid_out
 from selfhost.judge.pace.media import seconds_of_picture
 from selfhost.judge.pace.processor import processor_of
 from selfhost.judge.pace.ranges import Seconds
 from selfhost.judge.pace.rates import device_bandwidth
-from selfhost.judge.pace.text import (
-    LaidOut,
-    laid_out,
-    predict,
-    processor_prompt,
-    processor_seconds,
-)
 from selfhost.judge.step import step_of
 from selfhost.machine import gpus
 from selfhost.machine.cards import every_card
@@ -707,14 +703,14 @@ def of_processor_types(use: str) -> Iterator[Run]:
         )
         weights = need.decode_bytes_by_type(spec, runtime, "gguf", row["quantization"])
         step = Step(architecture=spec.architecture, read_bytes=FrozenDict(weights))
+        cores = cores_of(machine)
+        assert cores is not None
         if row["kind"] == "prompt":
-            pace = processor_prompt(step, machine)
+            pace = cores.prompt(step)
             assert pace is not None
             low, likely, high = pace.low, pace.likely, pace.high
         else:
-            seconds = processor_seconds(machine, step)
-            assert seconds is not None
-            low, likely, high = 1 / seconds.ordered()
+            low, likely, high = 1 / cores.seconds(step).ordered()
         yield Run(
             f"{row['kind']}, {_bits_of(row['quantization'])}", f"{row['device']}, {threads} threads",
             f"{row['spec']} {row['quantization']}, {row['built']}",

@@ -22,7 +22,8 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.judge.pace import Range, Speed
-from selfhost.judge.pace.text import LaidOut, predict
+from selfhost.judge.pace.decoding import predict
+from selfhost.judge.pace.layout import LaidOut
 from selfhost.judge.step import step_of
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.record import Accelerator, Machine

@@ -20,16 +20,16 @@ from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs
 from ..devices import computes_on_shared, runs_on
 from . import MEASURED_PROGRAM, Step
+from .cores import Cores, cores_of
 from .processor import cores_rate, processor_of, threads_range
 from .ranges import Amount, Range, Seconds
-from .rates import gpu_of, is_timed, share_row, shared_gpu_of
+from .rates import Gpu, gpu_of, is_timed, share_row, shared_gpu_of
 from .tables import (
     ByVectors,
     Figures,
     TypeRow,
     pace_tables,
 )
-from .text import processor_seconds
 
 _LEAST_WITH_BFLOAT16 = "8.0"
 _BFLOAT16_SETS = frozenset(("avx512_bf16", "amx_bf16", "bf16"))
@@ -277,12 +277,16 @@ def token_seconds(
     machine: Machine, device: Accelerator | None, step: Step
 ) -> Seconds | None:
     """Of one token, as llama.cpp reads it there; None where no bandwidth is known."""
+    reader: Cores | Gpu | None
     if device is None:
-        taken = processor_seconds(machine, step)
+        reader = cores_of(machine)
+    elif device.unified:
+        reader = shared_gpu_of(machine)
     else:
-        gpu = shared_gpu_of(machine) if device.unified else gpu_of(device)
-        taken = None if gpu is None else gpu.seconds(step)
-    return None if taken is None else taken.ordered()
+        reader = gpu_of(device)
+    if reader is None:
+        return None
+    return reader.seconds(step).ordered()
 
 
 def step_seconds(

@@ -7,7 +7,7 @@ was seen to reach of a peak stands in a row of `specs/common/pace.toml` (`tables
 from __future__ import annotations
 
 from functools import lru_cache
-from math import inf, sqrt
+from math import hypot, inf, sqrt
 from typing import NamedTuple
 
 from ...catalogue.runtime import RuntimeSpec
@@ -17,6 +17,7 @@ from ...core.units import words_of
 from ...machine import cpus, gpus
 from ...machine.cpus import chip_of
 from ...machine.record import RATE_ASSUMED, Accelerator, Machine
+from ...needs.case import MICRO_BATCH_TOKENS
 from ..devices import computes_on_shared, reaches
 from . import Step
 from .processor import (
@@ -26,11 +27,14 @@ from .processor import (
     per_second,
     processor_of,
 )
-from .ranges import Range, Seconds, highest
+from .ranges import Amount, Range, Seconds, highest, longest
 from .tables import DecodingRow, DeviceFacts, ShareRow, SumRow, pace_tables
 
 _GB = units.GB
 _LESS_POWER = frozenset(("laptop", "mobile", "q"))
+
+
+# ------------------------------------------------------------------ the rows that fit it
 
 
 @lru_cache(maxsize=1024)
@@ -92,58 +96,6 @@ def _first_share_row(device: Accelerator, work: str, program: str) -> ShareRow |
     return None
 
 
-class PromptRates(Record):
-    """Operations a second that a GPU computes of a prompt: of matrices, and of attention.
-
-    `of_experts`: of a mixture, where a program was seen to compute it as a whole at another rate;
-    None: the tokens of each expert are counted. `holds_launching`: the rates hold what launching
-    the layers takes.
-    """
-
-    matrices: Range
-    attention: Range
-    of_experts: Range | None = None
-    holds_launching: bool = False
-
-
-def prompt_rates(device: Accelerator, step: Step) -> PromptRates | None:
-    """How fast the step's program computes a prompt there; None where nothing tells it."""
-    row = share_row(device, "prompt", step.program)
-    peak = gpus.peak_flops(device.name, gpus.capability_of(device))
-    packed = _rate_of_packed(device, row, peak)
-    if packed is None:
-        return None
-    attended = row.attended or pace_tables().batch.attended_on_gpu
-    matrices = packed
-    of_experts: Range | None = None
-    if peak is not None:
-        if row.plain is not None and not step.packed_bytes:
-            matrices = row.plain * peak
-        if row.experts is not None:
-            of_experts = row.experts * peak
-    return PromptRates(
-        matrices=matrices,
-        attention=packed * attended,
-        of_experts=of_experts,
-        holds_launching=row.program is not None,
-    )
-
-
-def _rate_of_packed(
-    device: Accelerator, row: ShareRow, peak: float | None
-) -> Range | None:
-    """Operations a second on packed weights: by the cycles of its multiprocessors, else as prompts
-    were measured on such GPUs in llama.cpp, else by its peak.
-    """
-    cycles = gpus.cycles_per_second(device.name)
-    if row.per_cycle is not None and cycles is not None:
-        return row.per_cycle * cycles
-    measured_tflops = gpus.facts_of(device.name).prompt_tflops
-    if measured_tflops is not None and row.program is None:
-        return pace_tables().general.measured_prompt * (measured_tflops * 1e12)
-    return None if peak is None else row.share * peak
-
-
 def is_timed(device: Accelerator, work: str) -> bool:
     """Whether the table has a row for that kind of work, and not only for any, on such GPUs."""
     row = _first_share_row(device, work, "")
@@ -165,6 +117,9 @@ def layer_from_python(device: Accelerator) -> Seconds:
     return Seconds(*decoding_row(device, "python").layer_us) * 1e-6
 
 
+# ------------------------------------------------------------------ a GPU
+
+
 class Gpu(Record):
     """Bytes per second of its memory, and where a guess is from; `host`: the processor's kind."""
 
@@ -177,6 +132,21 @@ class Gpu(Record):
         """What such GPUs reach with the step's program."""
         return decoding_row(self.device, step.program, self.host)
 
+    def how(self, step: Step) -> str:
+        """What the pace on it rests on, as a clause."""
+        peak = self.peak_bandwidth
+        rate = f"{per_second(peak.high)} at most"
+        if self.guessed is not None:
+            rate = f"{per_second(peak.low, peak.high)}, {self.guessed}"
+        row = self.row(step)
+        share = units.percent(row.share)
+        return (
+            f"{self.device.name} ({rate}); weights are read at {share} of that"
+            f" ({row.basis}: {row.called})"
+        )
+
+    # -------------------------------------------------------------- a token
+
     def seconds(
         self, step: Step, share: float = 1.0, *, is_whole: bool = True
     ) -> Seconds:
@@ -186,12 +156,7 @@ class Gpu(Record):
         Not `is_whole`: a part lies in RAM, and the ends of that step hold how launches differ.
         """
         row = self.row(step)
-        packed_bytes = sum(step.packed_bytes.values())
-        few_bits_bytes = 0 if step.foreign else _bytes_in_few_bits(step)
-        # as many bytes of weights as take as long as the context
-        context_bytes = step.context().cached_bytes * row.context_times
-        plain_bytes = step.weights_bytes - packed_bytes + context_bytes
-        unpacking = self._unpacking_seconds(step, row)
+        token = self._token(step, row)
         most_per_second = pace_tables().general.most_of_peak * self.peak_bandwidth.high
         least = share * step.weights_bytes / most_per_second
         taken = []
@@ -202,11 +167,7 @@ class Gpu(Record):
             row.few_bits,
             strict=True,
         ):
-            rate = peak * row.share
-            reading = (packed_bytes - few_bits_bytes) / rate
-            reading += few_bits_bytes / (few_bits * rate)
-            on_gpu = max(reading, unpacking) + plain_bytes / rate
-            computed = share * on_gpu / end
+            computed = share * token.seconds(peak * row.share, few_bits) / end
             if step.launched_layers is None:
                 computed += launched / end
             else:
@@ -214,6 +175,17 @@ class Gpu(Record):
                 computed = max(computed, launched)
             taken.append(max(computed, least))
         return Seconds(*taken)
+
+    def _token(self, step: Step, row: DecodingRow) -> _TokenOnGpu:
+        packed_bytes = sum(step.packed_bytes.values())
+        # as many bytes of weights as take as long as the context
+        context_bytes = step.context().cached_bytes * row.context_times
+        return _TokenOnGpu(
+            packed_bytes=packed_bytes,
+            few_bits_bytes=_bytes_in_few_bits(step),
+            plain_bytes=step.weights_bytes - packed_bytes + context_bytes,
+            unpacking_seconds=self._unpacking_seconds(step, row),
+        )
 
     def _unpacking_seconds(self, step: Step, row: DecodingRow) -> float:
         """How long llama.cpp's kernels unpack the weights of a step; 0 where that is no limit."""
@@ -238,18 +210,56 @@ class Gpu(Record):
             return launching * row.large_layer
         return launching * pace_tables().general.large_layer
 
-    def how(self, step: Step) -> str:
-        """What the pace on it rests on, as a clause."""
-        peak = self.peak_bandwidth
-        rate = f"{per_second(peak.high)} at most"
-        if self.guessed is not None:
-            rate = f"{per_second(peak.low, peak.high)}, {self.guessed}"
-        row = self.row(step)
-        share = units.percent(row.share)
-        return (
-            f"{self.device.name} ({rate}); weights are read at {share} of that"
-            f" ({row.basis}: {row.called})"
-        )
+    # -------------------------------------------------------------- a prompt
+
+    def prompt_seconds(
+        self, step: Step, batch_tokens: int = MICRO_BATCH_TOKENS
+    ) -> Seconds | None:
+        """Of a token of a prompt that is read in batches of so many tokens; None where nothing
+        tells how fast the GPU computes.
+
+        A batch takes the longer of computing its matrices and of reading all weights, then
+        attention, and a fixed time for each layer; from Python no less than launching its
+        operations. A mixture with a rate of its own (`of_experts`) takes its operations at that
+        rate, and attention.
+        """
+        rates = _prompt_rates(self.device, step)
+        active = sum(step.parameters_met().values())
+        if rates is None or active <= 0:
+            return None
+        attending = step.attended() / rates.attention
+        if rates.of_experts is not None and step.has_experts:
+            return 2 * active / rates.of_experts + attending
+        batch = step.batch_tokens(batch_tokens)
+        computing = 1 / rates.matrices * _operations_of_batch(step, active, batch)
+        rate = self.peak_bandwidth * self.row(step).share
+        reading = step.all_weights_bytes() / rate
+        of_token = longest(computing, reading) * (1 / batch)
+        taken = of_token.plus_independent(attending)
+        if step.launched_layers is not None:
+            launching = layer_from_python(self.device) * step.launched_layers
+            return longest(taken, launching * (1 / batch))
+        if rates.holds_launching:
+            return taken
+        launching = pace_tables().prompt.launched_seconds * (step.layers / batch)
+        return taken.plus_independent(launching)
+
+
+class _TokenOnGpu(NamedTuple):
+    """What a token asks of a GPU: bytes that are unpacked, those of them in types of few bits,
+    others, and how long the kernels unpack.
+    """
+
+    packed_bytes: int
+    few_bits_bytes: int
+    plain_bytes: float
+    unpacking_seconds: float
+
+    def seconds(self, rate: float, few_bits: float) -> float:
+        """Of reading, at so many bytes a second; types of few bits at a share of that."""
+        reading = (self.packed_bytes - self.few_bits_bytes) / rate
+        reading += self.few_bits_bytes / (few_bits * rate)
+        return max(reading, self.unpacking_seconds) + self.plain_bytes / rate
 
 
 def _has_large_layers(step: Step) -> bool:
@@ -261,24 +271,97 @@ def _has_large_layers(step: Step) -> bool:
 
 def _ends_of(row: DecodingRow, step: Step) -> Range:
     """The ends of a pace as shares of it, wider for programs and models that nobody measured."""
-    ends = Range(row.slow, 1.0, row.fast)
+    low = row.slow
+    high = row.fast
     is_measured = not step.foreign or row.program is not None
-    if is_measured and step.architecture is not None:
-        return ends
-    unseen = pace_tables().general.unseen
-    low = min(ends.low, unseen.least)
-    high = max(ends.high, unseen.most)
+    if not is_measured or step.architecture is None:
+        unseen = pace_tables().general.unseen
+        low = min(low, unseen.least)
+        high = max(high, unseen.most)
     return Range(low, 1.0, high)
 
 
 def _bytes_in_few_bits(step: Step) -> int:
-    """Weights in types of one to three bits, which kernels unpack with more work a byte."""
+    """Weights in types of one to three bits, which kernels of llama.cpp unpack with more work."""
+    if step.foreign:
+        return 0
     tables = pace_tables()
-    few_bits = 0
+    few_bits_bytes = 0
     for name, size in step.read_bytes.items():
         if tables.type_called(name).unpack > 1:
-            few_bits += size
-    return few_bits
+            few_bits_bytes += size
+    return few_bits_bytes
+
+
+class _PromptRates(Record):
+    """Operations a second that a GPU computes of a prompt: of matrices, and of attention.
+
+    `of_experts`: of a mixture, where a program was seen to compute it as a whole at another rate;
+    None: the tokens of each expert are counted. `holds_launching`: the rates hold what launching
+    the layers takes.
+    """
+
+    matrices: Range
+    attention: Range
+    of_experts: Range | None = None
+    holds_launching: bool = False
+
+
+def _prompt_rates(device: Accelerator, step: Step) -> _PromptRates | None:
+    """How fast the step's program computes a prompt there; None where nothing tells it."""
+    row = share_row(device, "prompt", step.program)
+    peak = gpus.peak_flops(device.name, gpus.capability_of(device))
+    packed = _rate_of_packed(device, row, peak)
+    if packed is None:
+        return None
+    attended = row.attended or pace_tables().batch.attended_on_gpu
+    matrices = packed
+    of_experts: Range | None = None
+    if peak is not None:
+        if row.plain is not None and not step.packed_bytes:
+            matrices = row.plain * peak
+        if row.experts is not None:
+            of_experts = row.experts * peak
+    return _PromptRates(
+        matrices=matrices,
+        attention=packed * attended,
+        of_experts=of_experts,
+        holds_launching=row.program is not None,
+    )
+
+
+def _rate_of_packed(
+    device: Accelerator, row: ShareRow, peak: float | None
+) -> Range | None:
+    """Operations a second on packed weights: by the cycles of its multiprocessors, else as prompts
+    were measured on such GPUs in llama.cpp, else by its peak.
+    """
+    cycles = gpus.cycles_per_second(device.name)
+    if row.per_cycle is not None and cycles is not None:
+        return row.per_cycle * cycles
+    measured_tflops = gpus.facts_of(device.name).prompt_tflops
+    if measured_tflops is not None and row.program is None:
+        return pace_tables().general.measured_prompt * (measured_tflops * 1e12)
+    return None if peak is None else row.share * peak
+
+
+def _operations_of_batch(step: Step, active: float, batch: int) -> Amount:
+    """Of the matrices, `active` of whose parameters a token meets. Those of an expert are computed
+    in tiles: for few tokens they take as long as for a tile.
+    """
+    if not step.has_experts:
+        return Amount.of(2 * active * batch)
+    experts = step.experts
+    others = max(0.0, active - experts.used) * batch
+    of_expert = batch * experts.chosen_share
+    operations = []
+    for tile in pace_tables().prompt.expert_tile_tokens:
+        of_experts = experts.all * hypot(of_expert, tile)
+        operations.append(2 * (others + of_experts))
+    return Amount(*operations)
+
+
+# ------------------------------------------------------------------ the peak of its memory
 
 
 @lru_cache(maxsize=4096)

@@ -456,8 +456,8 @@ def _rows(key: str, kind: type[R]) -> cached_property[tuple[R, ...]]:
 
 
 class PaceTables:
-    """`specs/common/pace.toml`; its attributes are what the pace of text rests on. Each is read, and
-    checked, when it is first asked for: one check needs few. A fault raises `SpecError` then.
+    """`specs/common/pace.toml`. Its attributes are what the pace of text rests on. Each is read
+    when it is first asked for, because one check needs few; a fault raises `SpecError` then.
     """
 
     shared_gpu = _table("shared_gpu", SharedGpuMakers)

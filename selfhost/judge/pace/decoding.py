@@ -1,0 +1,180 @@
+"""The pace of one step of decoding, and of reading a prompt, where a model lies (`layout`)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ...core import units
+from . import MEASURED_PROGRAM, SHORT_CHAT_TOKENS, Speed, Step
+from .cores import Cores
+from .layout import LaidOut, PromptPace
+from .processor import processor_of
+from .ranges import Range, Seconds, highest
+from .rates import Gpu, gpu_of, shared_gpu_of
+from .tables import pace_tables
+
+# the smallest model measured reads over 100 times as much; below, what a program does beside it
+# decides
+_LEAST_READ_BYTES = 1 << 20
+# of the pace of a chat, what a full context has to leave for nothing to be said of it (assumed)
+_ABOUT_AS_FAST = 0.9
+_TOO_SMALL = "the program, not the weights, limits the speed of a model this small"
+_NO_MEMORY_RATE = "neither the memory bandwidth nor the number of cores could be read"
+
+
+class _Expected(NamedTuple):
+    """The pace of a step: `taken` by a token, and once the context is `full`; how fast that is, and
+    how fast a prompt is read. `by_rules`: of programs that were not measured. `unsure`: a clause of
+    what may change it.
+    """
+
+    taken: Seconds
+    full: Seconds
+    decode: Range
+    prompt: PromptPace
+    how: str
+    by_rules: bool
+    unsure: str = ""
+
+
+def predict(step: Step, way: LaidOut) -> Speed:
+    """The pace of that step, laid out like that; without one `how` says why."""
+    why_unknown = _why_unknown(step, way)
+    if why_unknown is not None:
+        return Speed(how=why_unknown)
+    if way.gpus:
+        expected = _on_gpus(step, way)
+    elif way.cores is not None:
+        expected = _on_processor(step, way, way.cores)
+    else:
+        return Speed(how=_NO_MEMORY_RATE)
+    how = expected.how + _context_words(step)
+    if expected.by_rules:
+        how += f"; by the rules of {MEASURED_PROGRAM}, because {step.foreign} was not measured"
+    return Speed(
+        decode=expected.decode,
+        prompt=expected.prompt.pace,
+        crossing_seconds=expected.prompt.crossing.likely,
+        full_context_tokens_per_second=_pace_when_full(step, expected),
+        how=how + expected.unsure,
+    )
+
+
+def _why_unknown(step: Step, way: LaidOut) -> str | None:
+    """Why nothing tells the pace of that step; None where something may."""
+    if step.weights_bytes <= 0:
+        return "how many bytes each token reads is not known"
+    if step.weights_bytes < _LEAST_READ_BYTES:
+        return _TOO_SMALL
+    if way.offloaded and not way.gpus:
+        return f"the memory bandwidth of {_unknown_gpu(way)} is not known"
+    if way.gpus and not way.is_whole and way.cores is None:
+        return f"part of it runs in RAM, and {_NO_MEMORY_RATE}"
+    return None
+
+
+def _unknown_gpu(way: LaidOut) -> str:
+    """The name of the first GPU that is used and of unknown bandwidth."""
+    devices = way.machine.cards
+    if devices:
+        for number in way.offloaded or ():
+            if gpu_of(devices[number]) is None:
+                return devices[number].name
+    return "the accelerator"
+
+
+def _pace_when_full(step: Step, expected: _Expected) -> float | None:
+    """Tokens a second once the context is full; None where that is about as fast."""
+    if step.architecture is None or not step.depth_tokens:
+        return None
+    full = expected.full.likely
+    if expected.taken.likely >= _ABOUT_AS_FAST * full:
+        return None
+    return 1 / full
+
+
+def _context_words(step: Step) -> str:
+    """What stands in the context before a step, as a clause."""
+    if step.architecture is None:
+        return "; with an empty context, because the model's layers are not known"
+    if not step.depth_tokens:
+        return ""
+    tokens = units.tokens(int(step.depth_tokens))
+    if step.depth_tokens <= SHORT_CHAT_TOKENS:
+        return f"; in a chat of {tokens}"
+    return f"; with {tokens} in the context"
+
+
+def _at_full_context(step: Step, way: LaidOut) -> Step:
+    context_tokens = way.context_tokens or 0
+    return step.replace(depth_tokens=max(context_tokens, step.depth_tokens))
+
+
+def _on_gpus(step: Step, way: LaidOut) -> _Expected:
+    """With the GPUs, and with the RAM where they do not hold all."""
+    taken = way.seconds(step)
+    prompt = way.prompt(step)
+    unsure = ""
+    if prompt.crossing.likely:
+        batch = units.tokens(way.batch_tokens)
+        size = units.decimal(way.in_ram_bytes)
+        unsure = f"; for each {batch} of a prompt {size} of weights cross to the GPU"
+    return _Expected(
+        taken=taken,
+        full=way.seconds(_at_full_context(step, way)),
+        decode=1 / taken,
+        prompt=prompt,
+        how=way.how(step),
+        by_rules=bool(step.foreign) and not _is_measured(step, way),
+        unsure=unsure,
+    )
+
+
+def _is_measured(step: Step, way: LaidOut) -> bool:
+    """Whether runs of the program were measured on each of these GPUs alone."""
+    if not way.is_whole:
+        return False
+    return all(used.gpu.row(step).program is not None for used in way.gpus)
+
+
+def _on_processor(step: Step, way: LaidOut, cores: Cores) -> _Expected:
+    """On the processor; a GPU that shares the RAM may be used instead, which a clause says."""
+    taken = cores.seconds(step)
+    slow, likely, fast = taken
+    if step.architecture is None or step.foreign is not None:
+        # known less well than the pace of the programs measured
+        slow /= pace_tables().general.unseen.least
+    prompt = None
+    if not processor_of(way.machine).is_mac:
+        prompt = cores.prompt(step)
+    unsure = ""
+    shared = shared_gpu_of(way.machine, way.runtime)
+    if shared is not None:
+        # whether the GPU is used is not known: the likely pace stands between the two
+        on_shared = shared.seconds(step)
+        likely = min(likely, (likely * on_shared.likely) ** 0.5)
+        fast = min(fast, on_shared.fast)
+        prompt = _prompt_if_shared(step, prompt, shared)
+        unsure = f"; up to the speed of {shared.device.name}, if it is used"
+    decode = 1 / Seconds(slow, likely, fast)
+    if prompt is not None:
+        # a prompt can be read one token at a time
+        prompt = highest(prompt, decode)
+    return _Expected(
+        taken=taken,
+        full=cores.seconds(_at_full_context(step, way)),
+        decode=decode,
+        prompt=PromptPace(prompt),
+        how=cores.memory.how,
+        by_rules=bool(step.foreign),
+        unsure=unsure,
+    )
+
+
+def _prompt_if_shared(step: Step, on_cores: Range | None, shared: Gpu) -> Range | None:
+    """How fast a prompt is read where a GPU that shares the RAM may compute it."""
+    on_shared = shared.prompt_seconds(step)
+    if on_cores is None or on_shared is None:
+        return None
+    fastest = max(on_cores.high, 1 / on_shared.fast)
+    return on_cores._replace(high=fastest)

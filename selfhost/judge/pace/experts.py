@@ -1,0 +1,107 @@
+"""The experts of a mixture: a step whose experts lie in RAM, and the experts that several tokens
+read together.
+
+Of a mixture that a GPU does not hold, llama.cpp leaves experts of some layers to the RAM, where the
+processor computes them (llama.cpp 0c1e570, common_params_fit_impl in common/fit.cpp).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ...core.records import FrozenDict
+from ...needs.quantization import BLOCKS
+from . import Step
+from .ranges import Amount
+from .tables import pace_tables
+
+# how far a type may be off to count as the experts' own: MXFP4 in gpt-oss
+_EXPERTS_OWN = 0.02
+
+
+class ApartExperts(NamedTuple):
+    """A step whose experts of so many layers are computed by the processor (`experts`), all else
+    by the devices (`rest`).
+    """
+
+    experts: Step
+    rest: Step
+    layers: float
+
+
+def experts_apart(step: Step, on_gpus: float) -> ApartExperts | None:
+    """The step in two parts, where GPUs hold that share of the model; None where they do not even
+    hold all that is no expert.
+    """
+    experts = step.experts
+    parameters = _parameters_read(step)
+    besides_experts = sum(parameters.values()) - experts.used
+    if not experts.all or besides_experts <= 0:
+        return None
+    # GPUs hold all that is no expert first
+    experts_on_gpus = on_gpus * (besides_experts + experts.all) - besides_experts
+    if experts_on_gpus < 0:
+        return None
+    share = 1 - min(1.0, experts_on_gpus / experts.all)
+    read_in_ram = _bytes_of_experts(step, parameters, share)
+    rest = dict(step.read_bytes)
+    for name, size in read_in_ram.items():
+        rest[name] -= size
+    in_ram = Step(
+        architecture=None, read_bytes=FrozenDict(read_in_ram), foreign=step.foreign
+    )
+    return ApartExperts(
+        experts=in_ram,
+        rest=step.replace(read_bytes=FrozenDict(rest)),
+        layers=share * experts.layers,
+    )
+
+
+def _parameters_read(step: Step) -> dict[str, float]:
+    """Parameters that a step reads, by stored type; an unknown type counts as one of 16 bits."""
+    parameters = {}
+    for name, size in step.read_bytes.items():
+        values, block_bytes = BLOCKS.get(name, (1, 2))
+        parameters[name] = size * values / block_bytes
+    return parameters
+
+
+def _bytes_of_experts(
+    step: Step, parameters: Mapping[str, float], share: float
+) -> dict[str, int]:
+    """The bytes that a step reads of a share of the experts, by type.
+
+    A type with as many parameters as the experts is theirs; else they are of every type like all
+    that is read.
+    """
+    used = step.experts.used
+    for name, count in parameters.items():
+        if abs(count - used) <= _EXPERTS_OWN * used:
+            return {name: int(share * step.read_bytes[name])}
+    part = share * used / sum(parameters.values())
+    return {name: int(part * size) for name, size in step.read_bytes.items()}
+
+
+class ReadExperts(NamedTuple):
+    """The share of what a token reads that is experts', and how many times as much several read."""
+
+    share: float
+    growth: Amount
+
+
+def read_experts(step: Step, tokens: int) -> ReadExperts:
+    """What so many tokens read, of which each chooses experts.
+
+    Of experts of which a token uses the share `c`, `n` tokens use `1 - (1 - c)^n`, if each chooses
+    by chance.
+    """
+    experts = step.experts
+    if not step.parameters or not step.has_experts or not experts.all:
+        return ReadExperts(0.0, Amount.of(1))
+    growths = []
+    for preferred in pace_tables().batch.preferred:
+        chosen = min(1.0, experts.chosen_share / preferred)
+        growths.append((1 - (1 - chosen) ** tokens) / chosen)
+    share = min(1.0, experts.used / step.parameters)
+    return ReadExperts(share, Amount(*growths))

@@ -1,0 +1,387 @@
+"""Where a model lies on a machine, and how long a token takes there: on the processor, on GPUs one
+after the other or at once, on a GPU that shares the RAM, with layers or experts in RAM.
+
+`laid_out` tells it of what is placed; a `LaidOut` has the seconds of a step and of a prompt.
+
+llama.cpp 0c1e570: ggml_backend_sched_split_graph (ggml/src/ggml-backend.cpp) hands what reads a
+weight in RAM, and what lies between, to a device whose `offload_op` wants it: CUDA, HIP, Vulkan,
+SYCL from 32 tokens on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from functools import cached_property
+from typing import NamedTuple
+
+from ...catalogue.runtime import RuntimeSpec
+from ...core import units
+from ...core.records import Record
+from ...machine import gpus
+from ...machine.record import Machine
+from ...needs import in_batches
+from ...needs.case import MICRO_BATCH_TOKENS, Cells
+from ...needs.records import Needs
+from ..devices import index_of, share_on_shared
+from ..record import Question
+from . import Step
+from .cores import Cores, cores_of
+from .experts import ApartExperts, experts_apart
+from .ranges import NO_SECONDS, Amount, Range, Seconds, longest, lowest
+from .rates import Gpu, gpu_of, shared_gpu_of, sum_row
+from .tables import pace_tables
+
+# what rounding may leave of a model whose layers all lie on GPUs
+_ROUNDED = 1e-6
+
+
+class UsedGpu(NamedTuple):
+    """A GPU, and its share of what all used GPUs hold together."""
+
+    share: float
+    gpu: Gpu
+
+
+class PromptPace(NamedTuple):
+    """How fast a prompt is read (None: not known), and in what time weights cross to the GPUs for
+    each batch of it.
+    """
+
+    pace: Range | None
+    crossing: Seconds = NO_SECONDS
+
+
+class LaidOut(Record):
+    """How a model lies on a machine, and how a program computes it there.
+
+    - `offloaded`: number of an accelerator -> share of the weights that lie on it. The rest is in
+      RAM, of a split model `in_ram_bytes`.
+    - `batch_tokens`: for so many tokens of a prompt the weights in RAM cross to a GPU once; 0: they
+      do not cross, and the processor computes them.
+    - `micro_batch`: tokens that are computed at once.
+    - `at_once`: each of several GPUs has a part of every layer, instead of whole layers.
+    - `experts_apart`: of a mixture, experts are left to the RAM instead of whole layers.
+    - `on_shared`: share of the layers that a GPU which shares the RAM computes.
+    """
+
+    machine: Machine
+    runtime: RuntimeSpec | None = None
+    context_tokens: int | None = None
+    offloaded: Mapping[int, float] | None = None
+    in_ram_bytes: int = 0
+    batch_tokens: int = MICRO_BATCH_TOKENS
+    micro_batch: int = MICRO_BATCH_TOKENS
+    at_once: bool = False
+    experts_apart: bool = False
+    on_shared: Range = Range.of(1)
+
+    # -------------------------------------------------------------- what computes it
+
+    @cached_property
+    def gpus(self) -> tuple[UsedGpu, ...]:
+        """With shares of what they hold together; () for the processor, and of unknown pace."""
+        if self.offloaded:
+            return self._gpus_with_weights(self.offloaded)
+        shared = shared_gpu_of(self.machine, self.runtime, is_used=True)
+        if shared is None:
+            return ()
+        return (UsedGpu(1.0, shared),)
+
+    def _gpus_with_weights(self, shares: Mapping[int, float]) -> tuple[UsedGpu, ...]:
+        devices = self.machine.cards
+        total = sum(shares.values())
+        used = []
+        for number, share in shares.items():
+            # those that were not read are no part of the machine
+            if number >= len(devices):
+                return ()
+            gpu = gpu_of(devices[number], self.machine.architecture)
+            if gpu is None:
+                return ()
+            used.append(UsedGpu(share / total, gpu))
+        return tuple(used)
+
+    @cached_property
+    def cores(self) -> Cores | None:
+        """The processor; None where nothing tells how fast it reads the RAM."""
+        return cores_of(self.machine)
+
+    @property
+    def _known_cores(self) -> Cores:
+        assert self.cores is not None, "predict refuses an unknown memory bandwidth"
+        return self.cores
+
+    @cached_property
+    def in_ram(self) -> Amount:
+        """The share of the layers, or of experts, that the processor computes."""
+        on_gpus = self.on_shared
+        if self.offloaded:
+            share = sum(self.offloaded.values())
+            on_gpus = Range.of(min(1.0, share))
+        if self.is_divided or min(on_gpus) > 1 - _ROUNDED:
+            return Amount.of(0)
+        low, likely, high = on_gpus
+        return Amount(1 - low, 1 - likely, 1 - high)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether GPUs compute all layers, if any are used."""
+        return max(self.in_ram) == 0
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether each of several GPUs has a part of every layer."""
+        return self.at_once and len(self.gpus) > 1
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether a GPU computes some of it, though its pace may not be known."""
+        return bool(self.offloaded or self.gpus)
+
+    @property
+    def shares_ram(self) -> bool:
+        """Whether the first GPU used shares the RAM."""
+        return bool(self.gpus[0].gpu.device.unified)
+
+    def apart(self, step: Step, in_ram: float) -> ApartExperts | None:
+        """The step in two parts, where that share of the model lies in RAM; None where whole layers
+        are left to the RAM.
+        """
+        if not self.experts_apart or not self.offloaded:
+            return None
+        return experts_apart(step, 1 - in_ram)
+
+    # -------------------------------------------------------------- a token
+
+    def seconds(self, step: Step) -> Seconds:
+        """Of one token on its GPUs and in RAM."""
+        if self.is_divided:
+            parts = [self._seconds_of_part(used, step) for used in self.gpus]
+            return longest(*parts)
+        if self.is_whole:
+            return self._seconds_on_gpus(step)
+        shares = self.in_ram
+        slow = self._seconds_with_ram(step, shares.slow)
+        likely = self._seconds_with_ram(step, shares.likely)
+        fast = self._seconds_with_ram(step, shares.fast)
+        # the processor may be the faster one: less in RAM is then no faster end
+        fastest = min(likely.fast, fast.fast)
+        return Seconds(slow.slow, likely.likely, fastest)
+
+    def _seconds_of_part(self, used: UsedGpu, step: Step) -> Seconds:
+        """Of a GPU's part of every layer, and of adding up the parts layer by layer."""
+        computing = used.gpu.seconds(step, used.share)
+        row = sum_row(used.gpu.device)
+        layer = Seconds(*row.sum_us)
+        return computing + layer * (1e-6 * step.layers)
+
+    def _seconds_on_gpus(self, step: Step) -> Seconds:
+        """Of a step, or of its part on GPUs, which compute one after the other."""
+        taken = NO_SECONDS
+        for share, gpu in self.gpus:
+            taken += gpu.seconds(step, is_whole=self.is_whole) * share
+        return taken
+
+    def _seconds_with_ram(self, step: Step, in_ram: float) -> Seconds:
+        """Where that share of the model lies in RAM: the GPUs and the processor take turns."""
+        apart = self.apart(step, in_ram)
+        if apart is not None:
+            return self._seconds_with_experts_apart(apart)
+        on_gpus = self._seconds_on_gpus(step) * (1 - in_ram)
+        return on_gpus + self._known_cores.seconds(step) * in_ram
+
+    def _seconds_with_experts_apart(self, apart: ApartExperts) -> Seconds:
+        figures = pace_tables().split
+        taken = self._seconds_on_gpus(apart.rest)
+        taken += self._known_cores.seconds(apart.experts)
+        taken += figures.crossing_seconds * apart.layers
+        # of the whole step, so that it holds what experts take longer
+        return taken._replace(slow=taken.slow * figures.slower)
+
+    # -------------------------------------------------------------- a prompt
+
+    def prompt(self, step: Step) -> PromptPace:
+        """How fast a prompt is read, and in what time weights cross to the GPUs for each batch.
+
+        What lies in RAM is computed by the processor, or crosses and is computed by the GPUs too.
+        """
+        on_gpus = self._prompt_on_gpus(step)
+        if on_gpus is None:
+            return PromptPace(None)
+        if self.is_whole:
+            return PromptPace(1 / on_gpus)
+        if step.foreign is not None:
+            # what another program than the one measured does with weights in RAM was not seen
+            return PromptPace(None)
+        if self.shares_ram or not self.batch_tokens:
+            on_cores = self._known_cores.prompt(step)
+            assert on_cores is not None, "the GPUs compute the same operations"
+            in_ram = self.in_ram.likely
+            taken = on_gpus * (1 - in_ram) + 1 / on_cores * in_ram
+            return PromptPace(1 / taken)
+        crossing = self.in_ram_bytes / self._copied_per_second(step)
+        taken = on_gpus.plus_independent(crossing * (1 / self.batch_tokens))
+        return PromptPace(1 / taken, crossing)
+
+    def _prompt_on_gpus(self, step: Step) -> Seconds | None:
+        """Seconds of a token of a prompt, were all layers on GPUs; None where that is not known."""
+        taken = []
+        for share, gpu in self.gpus:
+            computed = gpu.prompt_seconds(step, self.micro_batch)
+            if computed is None:
+                return None
+            taken.append(computed * share)
+        if self.is_divided:
+            return longest(*taken) + self._sending_seconds(step)
+        return sum(taken, NO_SECONDS)
+
+    def _sending_seconds(self, step: Step) -> Seconds:
+        """Of each token of a prompt whose parts are added up: after attention and after the
+        feed-forward network each GPU has a part of every number, in 16 bits (Megatron-LM,
+        arXiv 1909.08053, section 3), and sends all of it but its own part twice (NVIDIA,
+        nccl-tests, PERFORMANCE.md).
+        """
+        if step.architecture is None:
+            return NO_SECONDS
+        numbers = step.layers * step.architecture.embedding_length
+        others = 1 - 1 / len(self.gpus)
+        summed_gb = 8 * numbers * others / 1e9
+        sending = []
+        for used in self.gpus:
+            row = sum_row(used.gpu.device)
+            sending.append(summed_gb / row.sum_gb_per_s)
+        return longest(*sending)
+
+    def _copied_per_second(self, step: Step) -> Range:
+        """Bytes of weights that cross to its GPUs in turn, no faster than the link carries."""
+        links = [_link_of(used.gpu) for used in self.gpus]
+        low, likely, high = lowest(*links)
+        shares = pace_tables().prompt.share_of_link
+        # not every expert is chosen in a batch, and so copied
+        most = shares.high if step.has_experts else 1.0
+        return Range(low * shares.low, likely * shares.likely, high * most)
+
+    # -------------------------------------------------------------- in words
+
+    def how(self, step: Step) -> str:
+        """What the pace rests on, as a clause."""
+        hows = [used.gpu.how(step) for used in self.gpus]
+        how = " and ".join(units.counted(hows))
+        how = f"on {how}"
+        if self.shares_ram:
+            how += ", which shares the RAM"
+        if self.is_divided:
+            return (
+                f"{how}, each of which reads its part of every layer at the same time"
+            )
+        if self.is_whole or self.cores is None:
+            return how
+        memory = self.cores.memory
+        apart = self.apart(step, self.in_ram.likely)
+        if apart is not None:
+            layers = f"{apart.layers:.0f} layers"
+            return f"{how}, the experts of {layers} in RAM: {memory.how}"
+        in_ram = self.in_ram
+        on_gpus = units.between(units.percent, 1 - in_ram.slow, 1 - in_ram.fast)
+        return f"{on_gpus} of the layers {how}, the rest in RAM: {memory.how}"
+
+
+def _link_of(gpu: Gpu) -> Range:
+    """Bytes a second that cross to a GPU."""
+    figures = pace_tables().prompt
+    most = gpus.link_bytes_per_second(gpu.device.name)
+    if most is None:
+        return figures.any_link
+    return Range.of(min(most, figures.most_of_link))
+
+
+# ------------------------------------------------------------------ of what is placed
+
+
+def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
+    """How the program of the question computes what is placed so."""
+    program = question.runtime
+    weights_bytes = _weights_by_place(placed)
+    cells = _cells(question, placed)
+    at_once = False
+    if program is not None:
+        at_once = "tensor_parallel" in program.command_lines.options
+    return LaidOut(
+        machine=machine,
+        runtime=program,
+        context_tokens=question.workload.context_tokens,
+        offloaded=_shares_by_gpu(weights_bytes),
+        in_ram_bytes=weights_bytes["host"] if placed.placement == "split" else 0,
+        batch_tokens=cells.batch if cells.copies_weights else 0,
+        # as set: a step is bounded by its prompt
+        micro_batch=cells.batch,
+        at_once=at_once,
+        experts_apart=_leaves_experts(question),
+        on_shared=_share_on_shared(question, placed, machine),
+    )
+
+
+def _weights_by_place(placed: Needs) -> Counter[str]:
+    """Bytes of weights by place, those in a processor's own layout among them."""
+    weights_bytes = Counter[str]()
+    for term in placed.terms:
+        if term.name in ("weights", "repacked_weights"):
+            weights_bytes[term.where] += term.bytes
+    return weights_bytes
+
+
+def _shares_by_gpu(weights_bytes: Counter[str]) -> dict[int, float]:
+    """The share of all weights that lies on each accelerator."""
+    total = weights_bytes.total()
+    shares = {}
+    for place, size in weights_bytes.items():
+        if size and place != "host":
+            shares[index_of(place)] = size / total
+    return shares
+
+
+def _settings(question: Question) -> Mapping[str, str]:
+    """What the options of the program set, by what they change."""
+    program = question.runtime
+    if program is None:
+        return {}
+    return program.settings_of(question.workload.runtime_options)
+
+
+def _leaves_experts(question: Question) -> bool:
+    """Whether the program leaves experts to the RAM instead of whole layers."""
+    program = question.runtime
+    if program is None:
+        return False
+    settings = _settings(question)
+    if "gpu_layers" in settings and "cpu_expert_layers" not in settings:
+        # it is told how many layers a GPU has, experts and all
+        return False
+    return program.layers.leaves_experts
+
+
+def _share_on_shared(question: Question, placed: Needs, machine: Machine) -> Range:
+    """Of the layers, the share that a GPU which shares the RAM computes."""
+    architecture = question.spec.architecture
+    share = Range.of(1)
+    if architecture is None or machine.accelerators == ():
+        return share
+    program = question.runtime
+    if program is None or program.layers.split:
+        share = share_on_shared(placed, machine, architecture.layers)
+    gpu_layers = _settings(question).get("gpu_layers")
+    if gpu_layers:
+        # a GPU that shares the RAM gets as many; the output matrix counts as one
+        share *= min(1.0, int(gpu_layers) / (architecture.layers + 1))
+    return share
+
+
+def _cells(question: Question, placed: Needs) -> Cells:
+    """The cells in the batches that the placed needs are counted for; the usual batch where no
+    GGUF file of known layers is loaded.
+    """
+    case = question.case
+    if case is None or question.spec.architecture is None or case.format != "gguf":
+        return Cells(tokens=MICRO_BATCH_TOKENS)
+    return in_batches(case, placed.batch_tokens).room

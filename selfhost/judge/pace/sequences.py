@@ -1,0 +1,166 @@
+"""The pace of several sequences at once, and of one for which a draft proposes tokens.
+
+Both compute several tokens in a step. The weights are read once for all of them, but each token of
+a mixture chooses experts of its own (`experts`).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ...core.records import Record
+from ...needs.case import DRAFTED_TOKENS, Companions
+from . import Speed, Step
+from .decoding import predict
+from .experts import read_experts
+from .layout import LaidOut
+from .ranges import Amount, Range, Seconds
+from .tables import pace_tables
+
+
+class _Gain(NamedTuple):
+    """How many times as fast a draft makes it, and what that rests on."""
+
+    times: Range
+    source: str
+
+
+class Sequence(Record):
+    """One sequence where the model lies; `single`: its tokens a second without a draft."""
+
+    step: Step
+    way: LaidOut
+    single: Range
+
+    @property
+    def _alone(self) -> Step:
+        """The step with nothing in the context."""
+        return self.step.replace(prompt_tokens=0, depth_tokens=0)
+
+    def _reading_seconds(self, way: LaidOut) -> float:
+        """What of a step reading its weights takes: what twice as many take more."""
+        alone = self._alone
+        doubled_bytes = {name: 2 * size for name, size in alone.read_bytes.items()}
+        doubled = alone.replace(read_bytes=doubled_bytes)
+        seconds = _likely_seconds(doubled, way) - _likely_seconds(alone, way)
+        return max(0.0, seconds)
+
+    # -------------------------------------------------------------- with a draft
+
+    def with_draft(self, pace: Speed, companions: Companions, users: int) -> Speed:
+        """The pace where something proposes tokens."""
+        gain = self._gain_of_draft(companions)
+        times = gain.times
+        how = pace.how
+        if users > 1:
+            how += (
+                f"; the total of {users:,} sequences at once with a draft is not known"
+            )
+        how += (
+            f"; with a draft {times.low:.2g} to {times.high:.2g} times as fast ({gain.source}):"
+            " code gains more, free text less"
+        )
+        full_context = pace.full_context_tokens_per_second
+        if full_context is not None:
+            full_context *= times.likely
+        return pace.replace(
+            decode=self.single * times,
+            how=how,
+            full_context_tokens_per_second=full_context,
+            undrafted_tokens_per_second=self.single.likely,
+        )
+
+    def _gain_of_draft(self, companions: Companions) -> _Gain:
+        """Of a block of the model itself, or of another model, that proposes tokens."""
+        figures = pace_tables().draft
+        gain = _Gain(figures.draft_model, "a guess around published runs")
+        if companions.draft is None:
+            gain = _Gain(figures.own_block, "43 published runs on GPUs")
+        if not self.step.has_experts:
+            return gain
+        times = gain.times * (1 / self._verifying())
+        source = f"{gain.source}, less the experts that each proposed token reads"
+        return _Gain(times, source)
+
+    def _verifying(self) -> Amount:
+        """How many times as long as a token of a mixture a step takes that verifies all proposed
+        tokens and one more: each of them chooses experts of its own, whose weights are read too.
+        """
+        experts = read_experts(self.step, DRAFTED_TOKENS + 1)
+        taken = 1 / self.single
+        reading = self._reading_seconds(self.way) / taken.likely
+        share = experts.share * min(1.0, reading)
+        longer = [1 + share * (growth - 1) for growth in experts.growth]
+        return Amount(*longer)
+
+    # -------------------------------------------------------------- several at once
+
+    def with_total(self, pace: Speed, users: int) -> Speed:
+        """With the pace of so many sequences together.
+
+        A step takes what one sequence takes, for each further one its own computing, context and
+        serving, and the experts that more tokens read.
+        """
+        # a few tokens at once are no prompt where weights lie in RAM: none cross for them
+        in_place = self.way.replace(batch_tokens=0)
+        empty = predict(self._alone, in_place)
+        if empty.prompt is None or empty.decode is None:
+            how = (
+                f"{pace.how}; the total of {users:,} sequences at once is not known, because its"
+                " speed of reading prompts is not known"
+            )
+            return pace.replace(how=how)
+        single = 1 / self.single
+        # what memory gives and what computing takes have nothing to do with each other
+        next_one = 1 / empty.prompt * self._batch_factor(pace)
+        if self.step.replays:
+            # what the program takes for each beside the model
+            next_one += pace_tables().batch.sequence_seconds
+        context = max(0.0, single.likely - 1 / empty.decode.likely)
+        next_one += Seconds.of(context)
+        experts = read_experts(self.step, users)
+        reading_experts = experts.share * self._reading_seconds(in_place)
+        # a sequence more never costs more than a step of its own: it can be decoded after others
+        most = single.likely - reading_experts
+        rates = []
+        for end, growth in zip(next_one, experts.growth, strict=True):
+            another = max(0.0, min(end, most))
+            taken = single.likely + (users - 1) * another
+            taken += reading_experts * (growth - 1)
+            rates.append(users / taken)
+        how = (
+            f"{pace.how}; of {users:,} sequences at once an estimate: the weights are read once,"
+            " and each sequence is computed, reads its context and is served"
+        )
+        total = _with_ends_of_one(Range(*rates), single)
+        return pace.replace(parallel_total=total, how=how)
+
+    def _batch_factor(self, pace: Speed) -> Amount:
+        """How many times as long a token takes as one of a prompt, where several are computed."""
+        factors = pace_tables().token
+        step = self.step
+        if pace.crossing_seconds or not self.way.uses_gpu:
+            return factors.processor
+        if step.has_experts:
+            return factors.graph_experts if step.replays else factors.gpu_experts
+        # dense models are as slow as in llama.cpp on chips that share the RAM, whatever the program
+        if step.replays and self.way.offloaded:
+            return factors.graph
+        return factors.gpu
+
+
+def _likely_seconds(step: Step, way: LaidOut) -> float:
+    """Of a step of known pace."""
+    decode = predict(step, way).decode
+    assert decode is not None
+    return 1 / decode.likely
+
+
+def _with_ends_of_one(rates: Range, single: Seconds) -> Range:
+    """A total whose ends are as far apart as those of one sequence, too, and not below its pace."""
+    slow, likely, fast = rates
+    total = Range(min(slow, likely), likely, max(fast, likely))
+    of_one = 1 / single
+    ends = total * of_one.around()
+    low = max(1 / single.slow, ends.low)
+    return Range(min(likely, low), likely, ends.high)
