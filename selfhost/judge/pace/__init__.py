@@ -2,8 +2,9 @@
 
 Every pace is the same sum: bytes over the rate that they are read at, operations over the rate that
 they are computed at, and a fixed time for each layer. `ranges` has the arithmetic, `tables` the
-figures, `processor` and `rates` the devices, `text` the pace of text; `job`, `work` and `media`
-have that of other work.
+figures, `processor`, `cores` and `rates` the devices, `layout` and `experts` where a model lies.
+`decoding`, `sequences` and `text` have the pace of text; `job`, `work` and `media` that of other
+work.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class Cores(Record):
         for rate, threads, share, unpacked_gb_per_s, thread_seconds in zip(
             self.memory.ends * BANDWIDTH_SHARE,
             threads_range(self.machine),
-            processor.core_share,
+            processor.shares.cores,
             processor.core.unpacks_gb_per_s,
             figures.thread_seconds,
             strict=True,

@@ -9,7 +9,7 @@ reach (`tables`).
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import ceil
 from typing import NamedTuple
 
@@ -47,102 +47,6 @@ class Memory(Record):
         return cls(low=int(low * _GB), high=int(high * _GB), called=called)
 
 
-class Processor(Record):
-    """The processor of a machine.
-
-    `name`: as the system tells it, "" for none. `chip`: what it reads where its memory is soldered
-    beside it; `series`: of others, None where no name tells it. `memory_share` and `core_share`:
-    beside the processor measured on, by a row of `decode` in `specs/common/cpus.toml`. `is_server`:
-    by a word of its name.
-
-    A guest may have some threads of a processor that others share, unlike WSL or a container
-    without a limit (`has_some_threads`). `is_mac`: the GPU of an Apple chip that programs use;
-    nobody measured how its cores read prompts.
-    """
-
-    name: str
-    is_guest: bool
-    is_server: bool
-    is_mac: bool
-    has_some_threads: bool
-    sockets: int
-    chip: Memory | None
-    series: cpus.Processor | None
-    core: cpus.Core
-    memory_share: Range
-    core_share: Range
-
-
-@lru_cache(maxsize=4096)
-def processor_of(machine: Machine) -> Processor:
-    """By its name, else by what its instruction sets tell."""
-    name = machine.cpu_model or ""
-    words = words_of(name)
-    is_guest = machine.scope in ("vm", "container")
-    is_mac = machine.system == "macos" and machine.architecture == "aarch64"
-    chip = chip_of(words)
-    memory: Memory | None = None
-    series: cpus.Processor | None = None
-    if chip is not None or is_mac or "apple" in words:
-        memory = _chip_memory(machine, chip, is_guest=is_guest)
-    else:
-        series = gpus.series_in(machine)
-    core = _core_of(machine, chip or series)
-    has_some_threads = is_guest and not _has_all_threads(machine)
-    shares = _decoding_shares(core.kind, series, has_some_threads=has_some_threads)
-    return Processor(
-        name=name,
-        is_guest=is_guest,
-        is_server=not words.isdisjoint(pace_tables().general.server_words),
-        is_mac=is_mac,
-        has_some_threads=has_some_threads,
-        sockets=_sockets_of(machine, series),
-        chip=memory,
-        series=series,
-        core=core.core,
-        memory_share=shares.memory,
-        core_share=shares.cores,
-    )
-
-
-def _has_all_threads(machine: Machine) -> bool:
-    """Whether a guest has as many threads as the processor of that name."""
-    cores = cpus.cores_of(machine.cpu_model or "")
-    usable = machine.cpu_cores_usable
-    if cores is None or usable is None:
-        return False
-    return cores.are_known and usable >= cores.usable
-
-
-def _decoding_shares(
-    kind: str, series: cpus.Processor | None, *, has_some_threads: bool
-) -> DecodingShares:
-    """Those of the first kind that has a row: of a guest, of a laptop, of such cores."""
-    shares = decoding_shares()
-    found = None
-    if has_some_threads:
-        found = shares.get(f"{kind}_shared")
-    if found is None and series is not None and series.kind == "mobile":
-        found = shares.get(f"{kind}_mobile")
-    return found or shares[kind]
-
-
-def _chip_memory(machine: Machine, chip: cpus.Chip | None, *, is_guest: bool) -> Memory:
-    """Of a chip with its memory soldered beside it; None: one of Apple's."""
-    figures = pace_tables().reading
-    if chip is None:
-        ends = _ChipEnds(figures.any_apple_low, figures.any_apple.high, ANY_APPLE)
-    else:
-        ends = _ends_of_chip(machine, chip, is_guest=is_guest)
-    low = ends.low_gb_per_s
-    if is_guest:
-        low *= figures.guest_share
-    called = ends.called
-    if chip is not None and chip.mac is not None:
-        called += ", by its cores or its GPU"
-    return Memory.of_gb(low, ends.high_gb_per_s, called)
-
-
 class _ChipEnds(NamedTuple):
     """What a chip reads of its memory, and its name."""
 
@@ -151,33 +55,231 @@ class _ChipEnds(NamedTuple):
     called: str
 
 
-def _ends_of_chip(machine: Machine, chip: cpus.Chip, *, is_guest: bool) -> _ChipEnds:
-    """Those of the chip of that name that has so many cores, or of any of that name."""
-    ends = _ChipEnds(chip.least_gb_per_s, chip.gb_per_s, chip.name)
-    smaller = chip.smaller
-    if not smaller:
-        return ends
-    cores = machine.cpu_cores_physical or machine.cpu_cores_usable
-    # a guest's cores tell nothing of the chip's, nor do fewer than any such chip has
-    if is_guest or cores is None or cores < smaller.cores:
-        return ends._replace(low_gb_per_s=smaller.least_gb_per_s)
-    if cores > smaller.cores:
-        return ends
-    called = f"{chip.name} with {smaller.cores} cores"
-    return _ChipEnds(smaller.least_gb_per_s, smaller.gb_per_s, called)
+class Processor(Record):
+    """The processor of a machine, by its name, else by what its instruction sets tell."""
+
+    machine: Machine
+
+    # -------------------------------------------------------------- what it is
+
+    @property
+    def name(self) -> str:
+        """As the system tells it, "" for none."""
+        return self.machine.cpu_model or ""
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether others may share it."""
+        return self.machine.scope in ("vm", "container")
+
+    @cached_property
+    def is_server(self) -> bool:
+        """By a word of its name."""
+        server_words = pace_tables().general.server_words
+        return not words_of(self.name).isdisjoint(server_words)
+
+    @property
+    def is_mac(self) -> bool:
+        """Whether it is an Apple chip with a GPU that programs use; nobody measured how its cores
+        read prompts.
+        """
+        return self.machine.system == "macos" and self.machine.architecture == "aarch64"
+
+    @cached_property
+    def named_chip(self) -> cpus.Chip | None:
+        """The chip with its memory soldered beside it that has this name."""
+        return chip_of(words_of(self.name))
+
+    @property
+    def _is_chip(self) -> bool:
+        """Whether its memory is soldered beside it."""
+        if self.named_chip is not None or self.is_mac:
+            return True
+        return "apple" in words_of(self.name)
+
+    @cached_property
+    def series(self) -> cpus.Processor | None:
+        """That of another processor than a chip; None where no name tells it."""
+        return None if self._is_chip else gpus.series_in(self.machine)
+
+    @property
+    def cores(self) -> float | None:
+        """The cores that it has, else those that the machine may use; None: not known."""
+        return self.machine.cpu_cores_physical or self.machine.cpu_cores_usable
+
+    @cached_property
+    def has_some_threads(self) -> bool:
+        """Whether a guest may have some threads of a processor that others share, unlike WSL or a
+        container without a limit.
+        """
+        if not self.is_guest:
+            return False
+        cores = cpus.cores_of(self.name)
+        usable = self.machine.cpu_cores_usable
+        if cores is None or usable is None:
+            return True
+        return not cores.are_known or usable < cores.usable
+
+    @cached_property
+    def sockets(self) -> int:
+        """By the cores that are listed of its name, else of the largest of its series; 1 where they
+        are not known.
+        """
+        physical = self.machine.cpu_cores_physical
+        if self.series is None or not self.series.cores or physical is None:
+            return 1
+        cores = self.series.cores
+        listed = cpus.cores_of(self.name)
+        if listed is not None and listed.are_known:
+            cores = listed.physical[1] // cpus.count_of(self.name)
+        return max(1, ceil(physical / cores))
+
+    # -------------------------------------------------------------- the memory of a chip
+
+    @cached_property
+    def chip(self) -> Memory | None:
+        """What a chip reads of the memory beside it; None of another processor."""
+        if not self._is_chip:
+            return None
+        chip = self.named_chip
+        figures = pace_tables().reading
+        if chip is None:
+            ends = _ChipEnds(figures.any_apple_low, figures.any_apple.high, ANY_APPLE)
+        else:
+            ends = self._ends_of_chip(chip)
+        low = ends.low_gb_per_s
+        if self.is_guest:
+            low *= figures.guest_share
+        called = ends.called
+        if chip is not None and chip.mac is not None:
+            called += ", by its cores or its GPU"
+        return Memory.of_gb(low, ends.high_gb_per_s, called)
+
+    def _ends_of_chip(self, chip: cpus.Chip) -> _ChipEnds:
+        """Those of the chip of that name that has so many cores, or of any of that name."""
+        ends = _ChipEnds(chip.least_gb_per_s, chip.gb_per_s, chip.name)
+        smaller = chip.smaller
+        if not smaller:
+            return ends
+        cores = self.cores
+        # a guest's cores tell nothing of the chip's, nor do fewer than any such chip has
+        if self.is_guest or cores is None or cores < smaller.cores:
+            return ends._replace(low_gb_per_s=smaller.least_gb_per_s)
+        if cores > smaller.cores:
+            return ends
+        called = f"{chip.name} with {smaller.cores} cores"
+        return _ChipEnds(smaller.least_gb_per_s, smaller.gb_per_s, called)
+
+    # -------------------------------------------------------------- its cores
+
+    @property
+    def core(self) -> cpus.Core:
+        """What one of its cores computes, at the clock that its name tells."""
+        return self._core_kind.core
+
+    @cached_property
+    def shares(self) -> DecodingShares:
+        """How it decodes, beside the processor measured on: by the first kind that has a row of
+        `decode` in `specs/common/cpus.toml`: of a guest, of a laptop, of such cores.
+        """
+        shares = decoding_shares()
+        kind = self._core_kind.kind
+        found = None
+        if self.has_some_threads:
+            found = shares.get(f"{kind}_shared")
+        if found is None and self.series is not None and self.series.kind == "mobile":
+            found = shares.get(f"{kind}_mobile")
+        return found or shares[kind]
+
+    @cached_property
+    def _core_kind(self) -> _CoreKind:
+        core = self._named_core
+        kind: str | None = None
+        if core is None:
+            row = self._core_row()
+            core = row.core
+            kind = row.kind
+        elif core == "avx" and self.series is not None and self.series.vectors == "sse":
+            kind = "sse"
+        # the kind stands beside most cores in the table
+        kind = kind or pace_tables().general.kinds[core]
+        named = self._named
+        clock_ghz = None if named is None else named.ghz
+        return _CoreKind(cpus.core_called(core, clock_ghz), kind)
+
+    @property
+    def _named(self) -> cpus.Chip | cpus.Processor | None:
+        """The chip, or the series, that its name tells."""
+        return self.named_chip or self.series
+
+    @property
+    def _named_core(self) -> str | None:
+        """The core of its chip or series; of a series without one its newest, where instruction
+        sets were not read.
+        """
+        named = self._named
+        if named is None:
+            return None
+        if named.core is not None or isinstance(named, cpus.Chip):
+            return named.core
+        if self.machine.instruction_sets is not None:
+            return None
+        return cpus.CORE_OF[named.vectors]
+
+    def _core_row(self) -> CoreRow:
+        """The first row of cores that fits what the machine tells of its processor."""
+        machine = self.machine
+        sets = machine.instruction_sets
+        for row in pace_tables().cores:
+            if row.fits(
+                architecture=machine.architecture or "x86_64",
+                system=machine.system,
+                maker=cpus.maker_of(self.name),
+                sets=sets or (),
+                is_assumed=sets is None or "instruction_sets" in machine.assumed,
+            ):
+                return row
+        raise LookupError("core has no row for all other processors")
+
+    # -------------------------------------------------------------- its class
+
+    @property
+    def is_on_server(self) -> bool:
+        """Whether a guest lies on a server, by the series of its processor or its name."""
+        if self.series is not None:
+            return self.series.kind == "server"
+        if self.is_server:
+            return True
+        if self.machine.scope != "vm" or self.machine.architecture != "x86_64":
+            return False
+        # a name without a number is one that an emulator gives: `Intel Core Processor (Haswell)`
+        return not any(map(str.isdecimal, self.name))
+
+    @property
+    def memory_class(self) -> str | None:
+        """A name in `memory` of `specs/common/pace.toml`; others count as `other`."""
+        if self.is_server:
+            return "server"
+        if self.is_guest:
+            return self.machine.scope
+        sets = self.machine.instruction_sets
+        architecture = self.machine.architecture
+        if architecture == "x86_64" and sets is not None and "avx2" not in sets:
+            return "old"
+        return architecture
 
 
-def _sockets_of(machine: Machine, series: cpus.Processor | None) -> int:
-    """By the cores that are listed of its name, else of the largest; 1 where they are not known."""
-    physical = machine.cpu_cores_physical
-    if series is None or not series.cores or physical is None:
-        return 1
-    cores = series.cores
-    name = machine.cpu_model or ""
-    listed = cpus.cores_of(name)
-    if listed is not None and listed.are_known:
-        cores = listed.physical[1] // cpus.count_of(name)
-    return max(1, ceil(physical / cores))
+class _CoreKind(NamedTuple):
+    """What cores compute, and how they decode: a kind of `decode` in `specs/common/cpus.toml`."""
+
+    core: cpus.Core
+    kind: str
+
+
+@lru_cache(maxsize=4096)
+def processor_of(machine: Machine) -> Processor:
+    """The processor of a machine; what it tells is worked out once."""
+    return Processor(machine=machine)
 
 
 def is_client_by_class(machine: Machine) -> bool:
@@ -188,78 +290,7 @@ def is_client_by_class(machine: Machine) -> bool:
     return not (processor.is_server or processor.is_guest)
 
 
-def _is_on_server(machine: Machine) -> bool:
-    """Whether a guest lies on a server, by the series of its processor or its name."""
-    processor = processor_of(machine)
-    if processor.series is not None:
-        return processor.series.kind == "server"
-    if processor.is_server:
-        return True
-    if machine.scope != "vm" or machine.architecture != "x86_64":
-        return False
-    # a name without a number is one that an emulator gives: `Intel Core Processor (Haswell)`
-    return not any(map(str.isdecimal, processor.name))
-
-
-def _class_of(machine: Machine) -> str | None:
-    """Its class: a name in `memory` of `specs/common/pace.toml`; others count as `other`."""
-    processor = processor_of(machine)
-    if processor.is_server:
-        return "server"
-    if processor.is_guest:
-        return machine.scope
-    sets = machine.instruction_sets
-    if machine.architecture == "x86_64" and sets is not None and "avx2" not in sets:
-        return "old"
-    return machine.architecture
-
-
-# ------------------------------------------------------------------ its cores
-
-
-class _CoreKind(NamedTuple):
-    """What cores compute, and how they decode: a kind of `decode` in `specs/common/cpus.toml`."""
-
-    core: cpus.Core
-    kind: str
-
-
-def _core_of(machine: Machine, named: cpus.Chip | cpus.Processor | None) -> _CoreKind:
-    """What its cores compute, at the clock that the processor's name tells."""
-    core: str | None = None
-    kind: str | None = None
-    clock_ghz: float | None = None
-    if named is not None:
-        core = named.core
-        clock_ghz = named.ghz
-    if isinstance(named, cpus.Processor):
-        if core is None and machine.instruction_sets is None:
-            core = cpus.CORE_OF[named.vectors]
-        if core == "avx" and named.vectors == "sse":
-            kind = "sse"
-    if core is None:
-        row = _core_row(machine)
-        core = row.core
-        kind = row.kind
-    # the kind stands beside most cores in the table
-    kind = kind or pace_tables().general.kinds[core]
-    return _CoreKind(cpus.core_called(core, clock_ghz), kind)
-
-
-def _core_row(machine: Machine) -> CoreRow:
-    """The first row of cores that fits what the machine tells of its processor."""
-    sets = machine.instruction_sets
-    is_assumed = sets is None or "instruction_sets" in machine.assumed
-    for row in pace_tables().cores:
-        if row.fits(
-            architecture=machine.architecture or "x86_64",
-            system=machine.system,
-            maker=cpus.maker_of(machine.cpu_model or ""),
-            sets=sets or (),
-            is_assumed=is_assumed,
-        ):
-            return row
-    raise LookupError("core has no row for all other processors")
+# ------------------------------------------------------------------ its threads
 
 
 def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
@@ -291,9 +322,8 @@ def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
     core = processor.core
     rate = Range(*core.prompt) * Range(*core.ghz) * 1e9
     # each of many cores computes less than one of few
-    cores = machine.cpu_cores_physical or machine.cpu_cores_usable or 1
-    least_of_core = figures.cores_fall.share(cores) / processor.sockets
-    rate *= Range(least_of_core, 1.0, 1.0)
+    least_of_core = figures.cores_fall.share(processor.cores or 1)
+    rate *= Range(least_of_core / processor.sockets, 1.0, 1.0)
     if machine.scope == "vm" and machine.architecture == "x86_64":
         # clouds rent threads, two of a core
         rate *= Range(figures.thread_of_core, 1.0, 1.0)
@@ -315,24 +345,35 @@ class Bandwidth(Record):
 @lru_cache(maxsize=4096)
 def bandwidth(machine: Machine) -> Bandwidth | None:
     """Measured or stated, else told by counted guests, names or the class; None: no cores."""
+    processor = processor_of(machine)
     rate = machine.memory_bandwidth_bytes_per_second
-    if rate is not None and _is_read(machine):
-        return _measured_bandwidth(machine, rate)
-    told = _bandwidth_of_guests(machine) or _bandwidth_by_name(machine, rate)
+    if rate is None:
+        return _bandwidth_without_rate(processor)
+    if machine.memory_bandwidth_bound is not None:
+        return _bandwidth_while_busy(processor, rate)
+    if machine.is_bandwidth_measured:
+        return _measured_bandwidth(processor, rate)
+    named = _bandwidth_by_name(processor)
+    if named is not None:
+        return named
+    how = f"{rate_words(rate)} (stated); processors reach a third of it to all of it"
+    return Bandwidth(ends=pace_tables().reading.stated_share * rate, how=how)
+
+
+def _bandwidth_without_rate(processor: Processor) -> Bandwidth | None:
+    """Told by counted guests, by a name, else by the chip or the class; None: no cores."""
+    told = _bandwidth_of_guests(processor) or _bandwidth_by_name(processor)
     if told is not None:
         return told
-    if rate is not None:
-        how = (
-            f"{rate_words(rate)} (stated); processors reach a third of it to all of it"
-        )
-        return Bandwidth(ends=pace_tables().reading.stated_share * rate, how=how)
-    chip = processor_of(machine).chip
+    chip = processor.chip
     if chip is not None:
-        return _guessed_bandwidth(machine, chip, is_peak_known=chip.called != ANY_APPLE)
-    if machine.cpu_cores_usable is None:
+        is_named = chip.called != ANY_APPLE
+        return _guessed_bandwidth(processor, chip, is_peak_known=is_named)
+    cores = processor.machine.cpu_cores_usable
+    if cores is None:
         return None
-    memory = _class_memory(machine, machine.cpu_cores_usable)
-    return _guessed_bandwidth(machine, memory, is_peak_known=False)
+    memory = _class_memory(processor, cores)
+    return _guessed_bandwidth(processor, memory, is_peak_known=False)
 
 
 def rate_words(*bytes_per_second: float) -> str:
@@ -342,69 +383,67 @@ def rate_words(*bytes_per_second: float) -> str:
 
 def per_second(*bytes_per_second: float) -> str:
     """`10.0 GB/s to 40.0 GB/s`."""
-    return " to ".join(f"{units.decimal(int(rate))}/s" for rate in bytes_per_second)
+    rates = [f"{units.decimal(int(rate))}/s" for rate in bytes_per_second]
+    return " to ".join(rates)
 
 
 # ------------------------------------------------------------------ measured
 
 
-def _is_read(machine: Machine) -> bool:
-    """Whether its bandwidth was read on the machine itself, at rest or while it was busy."""
-    return machine.is_bandwidth_measured or machine.memory_bandwidth_bound is not None
+def _bandwidth_while_busy(processor: Processor, rate: int) -> Bandwidth:
+    """Read while the machine was busy: it raises what name or class tell, and lowers nothing."""
+    read = processor.shares.memory * rate
+    how = (
+        f"at least {rate_words(rate)}, read while the machine was busy; for a narrower range,"
+        " use --measure when it is idle"
+    )
+    return Bandwidth(ends=highest(read, _unmeasured_ends(processor, read)), how=how)
 
 
-def _measured_bandwidth(machine: Machine, rate: int) -> Bandwidth:
-    """By what was read here; the ends are wider where something ran beside the measurement."""
-    processor = processor_of(machine)
-    is_brief = machine.memory_bandwidth_how == BRIEFLY
-    read = processor.memory_share * rate
-    how = f"{rate_words(rate)}, measured"
-    if machine.memory_bandwidth_bound is not None:
-        # read while busy: it raises what name or class tell, and lowers nothing
-        how = (
-            f"at least {rate_words(rate)}, read while the machine was busy; for a narrower range,"
-            " use --measure when it is idle"
-        )
-        return Bandwidth(ends=highest(read, _unmeasured_ends(machine, read)), how=how)
+def _measured_bandwidth(processor: Processor, rate: int) -> Bandwidth:
+    """By what was read here; the fast end is higher where a moment was measured."""
+    machine = processor.machine
+    read = processor.shares.memory * rate
     high = read.high
-    if is_brief:
+    how = f"{rate_words(rate)}, measured"
+    if machine.memory_bandwidth_how == BRIEFLY:
         how += " at present"
         # what ran beside it for a moment lowers it: the fast end is no lower than without
-        high = max(high, _unmeasured_ends(machine, read).high)
+        high = max(high, _unmeasured_ends(processor, read).high)
     if processor.is_guest:
         how += "; its host may give it more or less at another time"
     chip = processor.chip
-    if chip is not None and chip.high > high and _has_shared_gpu(machine):
+    if chip is not None and chip.high > high and _has_shared_gpu(processor):
         high = float(chip.high)
         how += f" on the CPU cores; its GPU may use up to {units.decimal(chip.high)}/s"
-    ends = read._replace(high=high)
-    return Bandwidth(ends=ends, how=how, measured=True)
+    return Bandwidth(ends=read._replace(high=high), how=how, measured=True)
 
 
-def _unmeasured_ends(machine: Machine, read: Range) -> Range:
+def _unmeasured_ends(processor: Processor, read: Range) -> Range:
     """What is known without the measurement, else what was read at best."""
-    other = bandwidth(machine.replace(memory_bandwidth_bytes_per_second=None))
+    unmeasured = processor.machine.replace(memory_bandwidth_bytes_per_second=None)
+    other = bandwidth(unmeasured)
     if other is None:
         return Range(read.low, read.high, read.high)
     return other.ends
 
 
-def _has_shared_gpu(machine: Machine) -> bool:
+def _has_shared_gpu(processor: Processor) -> bool:
     """Whether the machine has a GPU that shares the RAM."""
-    if processor_of(machine).is_mac:
+    if processor.is_mac:
         return True
-    return any(card.unified for card in machine.cards)
+    return any(card.unified for card in processor.machine.cards)
 
 
 # ------------------------------------------------------------------ told by counted guests
 
 
-def _bandwidth_of_guests(machine: Machine) -> Bandwidth | None:
-    """None where a rate is known, or it is none of the guests that were counted, on servers."""
-    processor = processor_of(machine)
-    if machine.memory_bandwidth_bytes_per_second is not None or not processor.is_guest:
+def _bandwidth_of_guests(processor: Processor) -> Bandwidth | None:
+    """None where it is none of the guests that were counted, on servers."""
+    machine = processor.machine
+    if not processor.is_guest or not processor.is_on_server:
         return None
-    if machine.cpu_cores_usable is None or not _is_on_server(machine):
+    if machine.cpu_cores_usable is None:
         return None
     maker = cpus.maker_of(processor.name)
     guests = cpus.guests_with(
@@ -433,14 +472,31 @@ class _NamedMemory(NamedTuple):
     share: cpus.Share
     peaks: cpus.Rates
 
+    def read(self, cores: float | None) -> Range:
+        """What so many cores (None: enough) of one socket read.
 
-def _named_memory(machine: Machine, rate: int | None) -> _NamedMemory | None:
+        The slow end is that of slow processors of the kind with usual memory, or of usual ones with
+        the slowest memory; the fast end likewise, and no more reaches the weights than the memory
+        gives.
+        """
+        share = self.share
+        rates = [share.read_bytes_per_second(peak, cores) for peak in self.peaks]
+        read = cpus.Rates(*rates)
+        low = min(share.low * read.slowest, share.likely * read.least)
+        high = max(share.high * read.fastest, share.likely * read.most)
+        high = min(high, self.peaks.most / BANDWIDTH_SHARE)
+        return Range(low, share.likely * read.usual, high)
+
+
+def _named_memory(processor: Processor) -> _NamedMemory | None:
     """What chip, series or the computer around its cards tell."""
-    processor = processor_of(machine)
     series = processor.series
-    if processor.is_guest and (series is None or rate is not None):
-        return None
-    chip = chip_of(words_of(processor.name))
+    machine = processor.machine
+    if processor.is_guest:
+        is_stated = machine.memory_bandwidth_bytes_per_second is not None
+        if series is None or is_stated:
+            return None
+    chip = processor.named_chip
     if chip is not None:
         if not chip.kind:
             return None
@@ -473,68 +529,59 @@ def _same_peaks(bytes_per_second: float) -> cpus.Rates:
     return cpus.Rates(*[bytes_per_second] * 5)
 
 
-def _bandwidth_by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
+def _bandwidth_by_name(processor: Processor) -> Bandwidth | None:
     """Of the peak that somebody states, else of the usual one; None where no name tells it."""
-    memory = _named_memory(machine, rate)
+    memory = _named_memory(processor)
     if memory is None:
         return None
-    peaks = memory.peaks
-    how = f"{memory.called} reads up to {rate_words(peaks.usual)}"
+    how = f"{memory.called} reads up to {rate_words(memory.peaks.usual)}"
+    rate = processor.machine.memory_bandwidth_bytes_per_second
     if rate is not None:
-        peaks = _stated_peaks(machine, peaks, rate)
+        memory = memory._replace(peaks=_stated_peaks(processor, memory.peaks, rate))
         how = f"{rate_words(rate)} (stated)"
-    processor = processor_of(machine)
     sockets = 1 if processor.has_some_threads else processor.sockets
-    ends = _read_of_peaks(machine, memory.share, peaks, sockets)
-    share = units.percent(BANDWIDTH_SHARE * ends.likely / (peaks.usual * sockets))
-    how += f", of which decoding gets about {share}, {memory.share.source}"
+    ends = _read_by_sockets(processor.machine, memory, sockets)
+    share = BANDWIDTH_SHARE * ends.likely / (memory.peaks.usual * sockets)
+    how += (
+        f", of which decoding gets about {units.percent(share)}, {memory.share.source}"
+    )
     figures = pace_tables().reading
     if processor.has_some_threads:
         # its neighbours have the rest
         ends = ends._replace(low=ends.low * figures.guest_share)
-    elif _modules_are_unknown(machine):
+    elif _modules_are_unknown(processor):
         unknown = figures.unknown_modules
-        ends = ends._replace(
-            low=ends.low * unknown.low, likely=ends.likely * unknown.likely
-        )
+        low = ends.low * unknown.low
+        ends = Range(low, ends.likely * unknown.likely, ends.high)
     return Bandwidth(ends=ends, how=how)
 
 
-def _stated_peaks(machine: Machine, peaks: cpus.Rates, rate: int) -> cpus.Rates:
+def _stated_peaks(processor: Processor, peaks: cpus.Rates, rate: int) -> cpus.Rates:
     """The stated rate; where it was assumed of a series, each kind of memory in its proportion."""
-    series = processor_of(machine).series
-    if series is None or machine.memory_bandwidth_how != RATE_ASSUMED:
+    series = processor.series
+    if series is None or processor.machine.memory_bandwidth_how != RATE_ASSUMED:
         return _same_peaks(rate)
     scale = rate / series.bytes_per_second.usual
     return cpus.Rates(*[scale * peak for peak in peaks])
 
 
-def _read_of_peaks(
-    machine: Machine, share: cpus.Share, peaks: cpus.Rates, sockets: int
-) -> Range:
-    """What so many sockets read of memory with such peaks.
-
-    The slow end is that of slow processors of the kind with usual memory, or of usual ones with the
-    slowest memory; the fast end likewise, and no more reaches the weights than the memory gives.
-    """
+def _read_by_sockets(machine: Machine, memory: _NamedMemory, sockets: int) -> Range:
+    """What so many sockets read, each of its own memory."""
     cores: float | None = None
     if machine.cpu_cores_usable is not None or machine.cpu_cores_physical is not None:
         cores = threads_range(machine).likely / sockets
-    rates = [share.read_bytes_per_second(peak, cores) for peak in peaks]
-    read = cpus.Rates(*rates)
-    low = min(share.low * read.slowest, share.likely * read.least)
-    high = max(share.high * read.fastest, share.likely * read.most)
-    high = min(high, peaks.most / BANDWIDTH_SHARE) * sockets
-    likely = share.likely * read.usual
+    read = memory.read(cores)
     if sockets == 1:
-        return Range(low, likely, high)
+        return read
     across = pace_tables().reading.across_sockets
-    return Range(low * across.slow, likely * across.likely, high * across.fast_of_each)
+    low, likely, high = read
+    fast = high * sockets * across.fast_of_each
+    return Range(low * across.slow, likely * across.likely, fast)
 
 
-def _modules_are_unknown(machine: Machine) -> bool:
+def _modules_are_unknown(processor: Processor) -> bool:
     """Whether a laptop with slots may have one module for its two channels, or slow ones."""
-    processor = processor_of(machine)
+    machine = processor.machine
     if processor.is_guest:
         return False
     is_stated = machine.memory_bandwidth_bytes_per_second is not None
@@ -544,16 +591,16 @@ def _modules_are_unknown(machine: Machine) -> bool:
     if series is None:
         # a machine whose processor nothing tells may be a laptop
         return "cpu_model" in machine.assumed
-    if series.channels != 2 or series.bits != 64 or series.memory == "soldered":
+    if series.memory == "soldered" or "mobile" not in series.kind.split("|"):
         return False
-    return "mobile" in series.kind.split("|")
+    return series.channels == 2 and series.bits == 64
 
 
 # ------------------------------------------------------------------ told by a chip or a class
 
 
 def _guessed_bandwidth(
-    machine: Machine, memory: Memory, *, is_peak_known: bool
+    processor: Processor, memory: Memory, *, is_peak_known: bool
 ) -> Bandwidth:
     """Between the least and the most that such a memory gives, and a little beyond."""
     figures = pace_tables().reading
@@ -563,7 +610,6 @@ def _guessed_bandwidth(
     if not is_peak_known:
         # no run reads more than a memory gives whose peak is known
         high *= figures.class_ends.most
-    processor = processor_of(machine)
     if cpus.count_of(processor.name) > 1 and not processor.is_guest:
         low *= figures.across_sockets.slow
         likely *= figures.across_sockets.likely
@@ -572,10 +618,11 @@ def _guessed_bandwidth(
     return Bandwidth(ends=Range(low, likely, high), how=how)
 
 
-def _class_memory(machine: Machine, cores: float) -> Memory:
+def _class_memory(processor: Processor, cores: float) -> Memory:
     """What a machine of its class with so many cores may have."""
     tables = pace_tables()
-    kind = _class_of(machine) or "other"
+    machine = processor.machine
+    kind = processor.memory_class or "other"
     row = tables.memory.get(kind, tables.memory["other"])
     least = row.gb_per_s.least
     most = row.gb_per_s.most
@@ -587,7 +634,7 @@ def _class_memory(machine: Machine, cores: float) -> Memory:
     low = min(row.gb_per_s_of_core.least * cores, least)
     high = min(row.gb_per_s_of_core.most * cores, most)
     called = f"{units.cores(cores)} of {row.called}"
-    series = cpus.class_of(processor_of(machine).name)
+    series = cpus.class_of(processor.name)
     slowest = series.least_gb_per_s or series.most_gb_per_s
     if slowest:
         low = min(low, slowest)
