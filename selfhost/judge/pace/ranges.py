@@ -33,27 +33,37 @@ class Range(NamedTuple):
     @classmethod
     def of(cls, value: float) -> Range:
         """A range whose ends are the likely figure."""
-        return cls(float(value), float(value), float(value))
+        figure = float(value)
+        return cls(figure, figure, figure)
 
     def __mul__(self, other: float | Range) -> Range:  # type: ignore[override]
-        if isinstance(other, int | float):
-            low, likely, high = self
-            return Range(low * other, likely * other, high * other)
+        if isinstance(other, Range):
+            return self._times(other)
+        return Range(
+            low=self.low * other,
+            likely=self.likely * other,
+            high=self.high * other,
+        )
+
+    def _times(self, factor: Range) -> Range:
         ends = self.around()
-        other_ends = other.around()
-        likely = self.likely * other.likely
-        down = _joint_factor(ends.low, other_ends.low)
-        up = _joint_factor(ends.high, other_ends.high)
+        factor_ends = factor.around()
+        likely = self.likely * factor.likely
+        down = _joint_factor(ends.low, factor_ends.low)
+        up = _joint_factor(ends.high, factor_ends.high)
         return Range(likely / down, likely, likely * up)
 
     def __rtruediv__(self, number: float) -> Seconds:
-        low, likely, high = self
-        return Seconds(number / low, number / likely, number / high)
+        return Seconds(
+            slow=number / self.low,
+            likely=number / self.likely,
+            fast=number / self.high,
+        )
 
     def around(self) -> Range:
         """Its ends as shares of the likely figure."""
-        low, likely, high = self
-        return Range(low / likely, 1.0, high / likely)
+        low = self.low / self.likely
+        return Range(low, 1.0, self.high / self.likely)
 
     def about(self) -> tuple[str, str]:
         """The words before and behind the likely figure; behind is one where no single figure
@@ -74,44 +84,56 @@ class _SlowFirst(NamedTuple):
     @classmethod
     def of(cls, value: float) -> Self:
         """The same value at both ends."""
-        return cls(float(value), float(value), float(value))
+        figure = float(value)
+        return cls(figure, figure, figure)
 
     def __add__(self, other: Self) -> Self:  # type: ignore[override]
-        slow, likely, fast = self
         return type(self)(
-            slow + other.slow,
-            likely + other.likely,
-            fast + other.fast,
+            slow=self.slow + other.slow,
+            likely=self.likely + other.likely,
+            fast=self.fast + other.fast,
         )
 
     def __mul__(self, other: float | Amount) -> Self:  # type: ignore[override]
-        kind = type(self)
-        if isinstance(other, int | float):
-            slow, likely, fast = self
-            return kind(slow * other, likely * other, fast * other)
+        if isinstance(other, Amount):
+            return self._times(other)
+        return type(self)(
+            slow=self.slow * other,
+            likely=self.likely * other,
+            fast=self.fast * other,
+        )
+
+    def _times(self, factor: Amount) -> Self:
         ends = self.around()
-        other_ends = other.around()
-        likely = self.likely * other.likely
-        up = _joint_factor(ends.slow, other_ends.slow)
-        down = _joint_factor(ends.fast, other_ends.fast)
-        return kind(likely * up, likely, likely / down)
+        factor_ends = factor.around()
+        likely = self.likely * factor.likely
+        up = _joint_factor(ends.slow, factor_ends.slow)
+        down = _joint_factor(ends.fast, factor_ends.fast)
+        return type(self)(likely * up, likely, likely / down)
 
     def __rtruediv__(self, number: float) -> Range:
         """A rate. Its ends are never on the other side of its likely figure."""
-        slow, likely, fast = self.ordered()
-        return Range(number / slow, number / likely, number / fast)
+        ordered = self.ordered()
+        return Range(
+            low=number / ordered.slow,
+            likely=number / ordered.likely,
+            high=number / ordered.fast,
+        )
 
     def around(self) -> Self:
         """Its ends as shares of the likely figure."""
-        slow, likely, fast = self
-        return type(self)(slow / likely, 1.0, fast / likely)
+        slow = self.slow / self.likely
+        return type(self)(slow, 1.0, self.fast / self.likely)
 
     def ordered(self) -> Self:
         """The same, where neither end lies on the other side of the likely figure. Each end is
         computed for itself, so that one which hardly differs from the likely figure may.
         """
-        slow, likely, fast = self
-        return type(self)(max(slow, likely), likely, min(likely, fast))
+        return type(self)(
+            slow=max(self.slow, self.likely),
+            likely=self.likely,
+            fast=min(self.likely, self.fast),
+        )
 
 
 class Seconds(_SlowFirst):
@@ -163,4 +185,5 @@ def _joint_factor(first: float, second: float) -> float:
     """How far an end of a product lies from its likely figure, by the ends of its two factors:
     independent errors add up as squares, in logarithms.
     """
-    return exp(sqrt(log(first) ** 2 + log(second) ** 2))
+    squares = log(first) ** 2 + log(second) ** 2
+    return exp(sqrt(squares))
