@@ -35,8 +35,9 @@ class Node:
     and `views` count what still needs the tensor while the graph runs (`n_children`, `n_views`),
     and `start` is its address then, -1 without memory, as of a view.
 
-    The methods add a tensor that is made of this one. What they compute does not matter here, only
-    where the result lies: in memory of its own, over this tensor, or in its memory.
+    The methods and `+ - * /` give a tensor that is made of this one. What they compute does not
+    matter here, only where the result lies: in memory of its own, over this tensor, or in its
+    memory.
     """
 
     __slots__ = (
@@ -91,12 +92,9 @@ class Node:
         """
         return Node(self.layout, (self, *others), overwrites=True)
 
-    # by what is computed: GGML_OP_ADD and ADD_ID, MUL, DIV, SQR, SCALE, CLAMP; RMS_NORM; sigmoids
+    # by what is computed: GGML_OP_ADD of a weight and ADD_ID; SQR, SCALE, CLAMP; RMS_NORM; sigmoids
     # and others of GGML_OP_UNARY; ROPE; SOFT_MAX
-    plus = overwritten
-    minus = overwritten
-    times = overwritten
-    divided_by = overwritten
+    biased = overwritten
     squared = overwritten
     scaled = overwritten
     clamped = overwritten
@@ -105,12 +103,27 @@ class Node:
     rotated = overwritten
     softmax = overwritten
 
+    # GGML_OP_ADD, SUB, MUL and DIV, element by element
+    def __add__(self, other: Node) -> Node:
+        return self.overwritten(other)
+
+    def __sub__(self, other: Node) -> Node:
+        return self.overwritten(other)
+
+    def __mul__(self, other: Node) -> Node:
+        return self.overwritten(other)
+
+    def __truediv__(self, other: Node) -> Node:
+        return self.overwritten(other)
+
     def view(self, *sides: int) -> Node:
-        """The same memory, in another shape where sides are given: ggml_reshape, ggml_view,
-        ggml_permute.
-        """
+        """The same memory, in another shape where sides are given (ggml_reshape, ggml_view)."""
         layout = (self.layout[0], *sides) if sides else self.layout
         return Node(layout, (self,), self.owner or self)
+
+    def permuted(self) -> Node:
+        """The same memory with its dimensions in another order: ggml_reshape and ggml_permute."""
+        return self.view().view()
 
     def part(self, *sides: int) -> Node:
         """A view of a part of each row: rows of the view do not follow each other in memory. The

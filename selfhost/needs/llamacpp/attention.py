@@ -1,8 +1,10 @@
 """Attention in llama.cpp's graph, with a cache, among the tokens of one batch, or with a latent row
 in the cache (build_qkv and build_attn in src/llama-graph.cpp of llama.cpp 0c1e570).
 
-Each function and method adds tensors to a graph in the order in which llama.cpp builds them, and
-returns the tensor that the next one reads. A length is a number of elements.
+    attended = softmax(queries × keysᵀ + mask) × values     (arXiv:1706.03762)
+
+Each method adds tensors to a graph in the order in which llama.cpp builds them, and returns the
+tensor that the next one reads. A length is a number of elements.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from ..tensors import query_key_norm_of, window_of
 from .allocator import FLOAT_BYTES, HALF_BYTES, INDEX_BYTES, Node, fresh, given
 
 if TYPE_CHECKING:
-    from .graph import Graph
+    from .graph import Graph, Layer
 
 # a quantized cache is rotated in blocks of so many values, those of keys as large as heads allow
 _ROTATED_VALUES = 64
@@ -45,15 +47,28 @@ class _Projected(NamedTuple):
     product: Node
 
 
-def cache_inputs(graph: Graph, heads: Attention) -> CacheInputs:
+def attention(graph: Graph, layer: Layer, heads: Attention, normed: Node) -> Node:
+    """What the attention of one layer makes of the normed tokens."""
+    if heads.kind == "latent":
+        return _LatentAttention(graph, layer, heads).computed(normed)
+    if graph.row.encoder:
+        return _BatchAttention(graph, layer, heads).computed(normed)
+    return _CachedAttention(graph, layer, heads).computed(normed)
+
+
+# ---------------------------------------------------------------------- the inputs of a cache
+
+
+def _cache_inputs(graph: Graph, heads: Attention) -> CacheInputs:
     """The inputs of these layers, made once for each cache: there is one of all layers with a
     window, and one of all others (llm_graph_input_attn_kv and llm_graph_input_attn_kv_iswa).
     """
     window = window_of(graph.model, heads)
-    if window not in graph.cache_inputs:
-        cells = graph.room.cells_of_layer(window)
-        graph.cache_inputs[window] = _new_inputs(graph, heads, cells)
-    return graph.cache_inputs[window]
+    inputs = graph.cache_inputs.get(window)
+    if inputs is None:
+        inputs = _new_inputs(graph, heads, graph.room.cells_of_layer(window))
+        graph.cache_inputs[window] = inputs
+    return inputs
 
 
 def _new_inputs(graph: Graph, heads: Attention, cells: int) -> CacheInputs:
@@ -63,18 +78,22 @@ def _new_inputs(graph: Graph, heads: Attention, cells: int) -> CacheInputs:
     tokens = graph.tokens
     streams = graph.room.streams
     value_places = tokens
-    mask_bytes = HALF_BYTES
     if not graph.flash:
-        value_places = tokens * graph.widest_values
-        mask_bytes = FLOAT_BYTES
+        value_places *= graph.widest_values
+    mask_sides = cells, tokens // streams, streams
     return CacheInputs(
         cells=cells,
         key_places=given(tokens, element_bytes=INDEX_BYTES),
         value_places=given(value_places, element_bytes=INDEX_BYTES),
-        mask=given(cells, tokens // streams, streams, element_bytes=mask_bytes),
+        mask=given(*mask_sides, element_bytes=_mask_bytes(graph)),
         key_rotation=_key_rotation(graph, heads),
         value_rotation=_value_rotation(graph, heads),
     )
+
+
+def _mask_bytes(graph: Graph) -> int:
+    """Bytes of an element of a mask."""
+    return HALF_BYTES if graph.flash else FLOAT_BYTES
 
 
 def _key_rotation(graph: Graph, heads: Attention) -> Node | None:
@@ -115,31 +134,32 @@ def _is_rotated(type: str, lengths: set[int]) -> bool:
     return lengths.pop() % _ROTATED_VALUES == 0
 
 
-class _Attention:
-    """The attention of one layer while its graph is built.
+# ---------------------------------------------------------------------- queries, keys and values
 
-    `key_row_length` and `value_row_length`: of the rows of all heads in the cache. `value_length`:
-    of a head's value as it lies in the cache. `unpacked_length`: to which a latent value is
-    multiplied out, 0 where it is not latent.
+
+class _Attention:
+    """The attention of one layer while its graph is built. A row has all heads of a token; sides
+    end with the tokens.
     """
 
-    def __init__(self, graph: Graph, heads: Attention) -> None:
+    def __init__(self, graph: Graph, layer: Layer, heads: Attention) -> None:
+        tokens = graph.tokens
         self.graph = graph
         self.row = graph.row
-        self.tokens = graph.tokens
-        self.streams = graph.room.streams
+        self.layer = layer
         self.heads = heads
         self.count = heads.heads
-        self.kv_heads = heads.kv_heads
-        self.key_length = heads.key_length
-        self.value_length = heads.value_length
-        self.key_row_length = heads.kv_heads * heads.key_length
-        self.value_row_length = heads.kv_heads * heads.value_length
-        self.unpacked_length = 0
+        self.tokens = tokens
+        self.query_sides = heads.key_length, heads.heads, tokens
+        self.key_sides = heads.key_length, heads.kv_heads, tokens
+        self.value_sides = heads.value_length, heads.kv_heads, tokens
+        self.attended_sides = heads.value_length, heads.heads, tokens
+        self.output_sides = heads.value_length * heads.heads, tokens
+        self.query_row_length = heads.key_length * heads.heads
+        self.key_row_length = heads.key_length * heads.kv_heads
+        self.value_row_length = heads.value_length * heads.kv_heads
 
-    # ------------------------------------------------------------------ queries, keys and values
-
-    def projected(self, normed: Node, *, rotated: bool) -> _Projected:
+    def projected(self, normed: Node) -> _Projected:
         """The queries, keys and values, normed and rotated by their positions (build_qkv)."""
         graph = self.graph
         norm = query_key_norm_of(self.heads, graph.model, self.row)
@@ -153,30 +173,30 @@ class _Attention:
             keys = graph.norm(keys)
         if graph.style.values_normed:
             values = graph.norm(values)
-        if rotated:
+        if self.layer.is_rotated:
             queries = queries.rotated(graph.positions)
             keys = keys.rotated(graph.positions)
         elif graph.style.temperature:
-            queries = queries.times(graph.temperature)
+            queries = queries * graph.temperatures
         return _Projected(queries, keys, values, product)
 
     def _projected_at_once(self, normed: Node) -> _Projected:
         """Parts of the product with one matrix."""
-        query_length = self.count * self.key_length
-        length = query_length + self.key_row_length + self.value_row_length
-        product = normed.product(length)
-        queries = product.part(self.key_length, self.count, self.tokens)
-        keys = product.part(self.key_length, self.kv_heads, self.tokens)
-        values = product.part(self.value_length, self.kv_heads, self.tokens)
-        return _Projected(queries, keys, values, product)
+        row_length = self.query_row_length + self.key_row_length + self.value_row_length
+        product = normed.product(row_length)
+        return _Projected(
+            queries=product.part(*self.query_sides),
+            keys=product.part(*self.key_sides),
+            values=product.part(*self.value_sides),
+            product=product,
+        )
 
     def _projected_apart(self, normed: Node, *, norms_rows: bool) -> _Projected:
         """The products with three matrices; that of the queries may hold a gate beside each."""
-        is_gated = self.row.gated_query
-        product_length = self.count * self.key_length
-        if is_gated:
-            product_length *= 2
-        product = normed.product(product_length)
+        length = self.query_row_length
+        if self.row.gated_query:
+            length *= 2
+        product = normed.product(length)
         queries = product
         keys = normed.product(self.key_row_length)
         if norms_rows:
@@ -185,39 +205,70 @@ class _Attention:
         values = keys
         if not self.heads.values_from_keys:
             values = normed.product(self.value_row_length)
-        values = values.view(self.value_length, self.kv_heads, self.tokens)
-        queries = queries.view(self.key_length, self.count, self.tokens)
-        queries.strided = is_gated
-        keys = keys.view(self.key_length, self.kv_heads, self.tokens)
+        queries = queries.view(*self.query_sides)
+        queries.strided = self.row.gated_query
+        keys = keys.view(*self.key_sides)
+        values = values.view(*self.value_sides)
         return _Projected(queries, keys, values, product)
 
-    # ------------------------------------------------------------------ attention to a cache
 
-    def cached(self, projected: _Projected, *, stores: bool) -> Node:
-        """The values that queries attend to in the cache. `stores`: the layer has rows of its own
-        there; the others read those of an earlier layer.
+# ---------------------------------------------------------------------- attention to a cache
+
+
+class _CachedAttention(_Attention):
+    """Attention to the rows of a cache, where those of the batch are written first. `stored_sides`:
+    of what is attended to, its values as they lie in the cache.
+    """
+
+    def __init__(self, graph: Graph, layer: Layer, heads: Attention) -> None:
+        super().__init__(graph, layer, heads)
+        self.stored_sides = self.attended_sides
+        self.inputs = _cache_inputs(graph, heads)
+        self.streams = graph.room.streams
+
+    def computed(self, normed: Node) -> Node:
+        """W × norm(attended × gate), with the gate and the norm that the model has."""
+        projected = self.projected(normed)
+        attended = self._attended_in_blocks(projected)
+        if self.row.gated_query:
+            gate = projected.product.part(*attended.sides)
+            attended = attended * gate.copied()
+        attended = self.gated(attended, normed)
+        if "attn_sub_norm" in self.row.norms:
+            attended = self.graph.norm(attended)
+        return attended.product(self.graph.width)
+
+    def _attended_in_blocks(self, projected: _Projected) -> Node:
+        """Attention to the cache; a quantized one has rotated rows, so the queries are rotated
+        alike, and what is attended to is turned back.
         """
-        graph = self.graph
-        inputs = cache_inputs(graph, self.heads)
+        inputs = self.inputs
         queries = _rotated_in_blocks(projected.queries, inputs.key_rotation)
         keys = _rotated_in_blocks(projected.keys, inputs.key_rotation)
         values = _rotated_in_blocks(projected.values, inputs.value_rotation)
-        graph.expand(queries)
-        if stores:
-            if graph.windowed:
-                graph.expand(keys, values)
-            else:
-                graph.expand(values, keys)
-            self.store_keys(inputs, keys)
-            self._store_values(inputs, values)
-        attended = self.attended(inputs, queries)
+        self.graph.expand(queries)
+        if self.layer.is_cached:
+            self._store(keys, values)
+        attended = self.attended(queries)
         return _rotated_in_blocks(attended, inputs.value_rotation)
 
-    def store_keys(self, inputs: CacheInputs, keys: Node) -> None:
-        """Write the keys into the cache (cpy_k in src/llama-kv-cache.cpp, GGML_OP_SET_ROWS)."""
-        self._write(keys, inputs.key_places)
+    def _store(self, keys: Node, values: Node) -> None:
+        """Write the rows of the layer into the cache. Layers without rows of their own read those
+        of an earlier layer.
+        """
+        graph = self.graph
+        if graph.windowed:
+            graph.expand(keys, values)
+        else:
+            graph.expand(values, keys)
+        self.store_keys(keys)
+        self._store_values(values)
 
-    def _store_values(self, inputs: CacheInputs, values: Node) -> None:
+    def store_keys(self, keys: Node) -> None:
+        """Write the keys into the cache (cpy_k in src/llama-kv-cache.cpp, GGML_OP_SET_ROWS)."""
+        self._write(keys, self.inputs.key_places)
+
+    def _store_values(self, values: Node) -> None:
         """Write the values into the cache (cpy_v), without flash attention turned and padded."""
         if not self.graph.flash:
             if values.strided:
@@ -225,67 +276,57 @@ class _Attention:
             widest = self.graph.widest_values
             if self.value_row_length < widest:
                 values = fresh((widest, self.tokens), values)
-        self._write(values, inputs.value_places)
+        self._write(values, self.inputs.value_places)
 
     def _write(self, rows: Node, places: Node) -> None:
-        written = self.graph.cache.written(rows.view(), places)
+        """Write rows to their places in the cache."""
+        cache = self.graph.cache
+        written = cache.written(rows.view(), places)
         self.graph.expand(written)
 
-    def attended(self, inputs: CacheInputs, queries: Node) -> Node:
+    def attended(self, queries: Node) -> Node:
         """The values that the queries attend to, in a row for each token (build_attn_mha)."""
-        permuted = queries.view().view()
+        permuted = queries.permuted()
         if self.graph.flash:
-            attended = self._with_flash_attention(inputs, permuted)
+            attended = self._with_flash_attention(permuted)
         else:
-            attended = self._with_stored_scores(inputs, permuted)
+            attended = self._with_stored_scores(permuted)
         self.graph.expand(attended)
         return attended
 
-    def _with_flash_attention(self, inputs: CacheInputs, queries: Node) -> Node:
+    def _with_flash_attention(self, queries: Node) -> Node:
+        """The rows of GGML_OP_FLASH_ATTN_EXT."""
+        attended = self.flash_attention(queries)
+        return attended.view(*self.output_sides)
+
+    def _with_stored_scores(self, queries: Node) -> Node:
+        """The rows of the product of scores and values (GGML_OP_MUL_MAT)."""
+        scores = self.scores(queries)
+        length, heads, tokens = self.stored_sides
+        attended = fresh((length, tokens, heads), scores)
+        return fresh(self.output_sides, attended.view())
+
+    def flash_attention(self, queries: Node) -> Node:
         """GGML_OP_FLASH_ATTN_EXT. It reads 16 bits, so a cache of 32 is copied whole."""
         room = self.graph.room
         sources = [queries]
         if room.key_type == "f32":
-            sources.append(self._in_16_bits(inputs, self.key_row_length))
+            sources.append(self._in_16_bits(self.key_row_length))
         if room.value_type == "f32":
-            sources.append(self._in_16_bits(inputs, self.value_row_length))
-        length = self.value_length
-        sides = length, self.count, self.tokens
-        attended = fresh(sides, *sources, inputs.mask)
-        if self.unpacked_length:
-            length = self.unpacked_length
-            unpacked = fresh((length, self.tokens, self.count), attended.view())
-            attended = fresh((length, self.count, self.tokens), unpacked.view())
-        return attended.view(self.count * length, self.tokens)
+            sources.append(self._in_16_bits(self.value_row_length))
+        return fresh(self.stored_sides, *sources, self.inputs.mask)
 
-    def _in_16_bits(self, inputs: CacheInputs, row_length: int) -> Node:
+    def _in_16_bits(self, row_length: int) -> Node:
         """A copy of all keys or values of the cache."""
-        sides = row_length, inputs.cells, self.streams
+        sides = row_length, self.inputs.cells, self.streams
         return fresh(sides, element_bytes=HALF_BYTES)
 
-    def _with_stored_scores(self, inputs: CacheInputs, queries: Node) -> Node:
-        """Scores of all cells (GGML_OP_MUL_MAT), their GGML_OP_SOFT_MAX, and the product with
-        values. A latent row is key and value, so its values have to be turned.
-        """
-        length = self.value_length
+    def scores(self, queries: Node) -> Node:
+        """softmax(queries × keysᵀ + mask) of all cells (GGML_OP_MUL_MAT, GGML_OP_SOFT_MAX)."""
         sequence_tokens = self.tokens // self.streams
-        score_sides = inputs.cells, sequence_tokens, self.count, self.streams
-        scores = fresh(score_sides, queries).softmax(inputs.mask)
-        value_sides = length, self.tokens, self.count
-        if self.unpacked_length:
-            turned = self._turned_latents(inputs)
-            length = self.unpacked_length
-            attended = fresh(value_sides, turned, scores).product(length)
-        else:
-            attended = fresh(value_sides, scores)
-        return fresh((self.count * length, self.tokens), attended.view())
-
-    def _turned_latents(self, inputs: CacheInputs) -> Node:
-        """The latent values of the cache with their cells in a row."""
-        has_floats = self.graph.room.key_type == "f32"
-        element_bytes = FLOAT_BYTES if has_floats else HALF_BYTES
-        sides = inputs.cells, self.value_length, self.streams
-        return fresh(sides, element_bytes=element_bytes)
+        sides = self.inputs.cells, sequence_tokens, self.count, self.streams
+        scores = fresh(sides, queries)
+        return scores.softmax(self.inputs.mask)
 
     def gated(self, attended: Node, normed: Node) -> Node:
         """Attention times a gate, where the model has one: a number for each element, or one for
@@ -294,48 +335,12 @@ class _Attention:
         if not self.row.attention_gate:
             return attended
         if self.row.attention_gate == "element":
-            return attended.times(normed.product(attended.sides[0]))
+            gate = normed.product(attended.sides[0])
+            return attended * gate
         gate = normed.product(self.count)
-        by_head = attended.view(self.heads.value_length, self.count, self.tokens)
-        gated = by_head.times(gate.view())
+        by_head = attended.view(*self.attended_sides)
+        gated = by_head * gate.view()
         return gated.view(*attended.sides)
-
-    # ------------------------------------------------------------------ attention without a cache
-
-    def in_batch(self, projected: _Projected) -> Node:
-        """Attention of an encoder, which has no cache (llm_graph_input_attn_no_cache)."""
-        graph = self.graph
-        graph.expand(projected.queries, projected.keys, projected.values)
-        mask = _batch_mask(graph, self.heads)
-        queries = projected.queries.view().view()
-        if graph.flash:
-            attended = self._flash_in_batch(projected, queries, mask)
-        else:
-            attended = self._scores_in_batch(projected, queries, mask)
-        graph.expand(attended)
-        return attended
-
-    def _flash_in_batch(self, projected: _Projected, queries: Node, mask: Node) -> Node:
-        """GGML_OP_FLASH_ATTN_EXT, which reads 16 bits."""
-        sides = self.key_length, self.tokens, self.kv_heads
-        keys = fresh(sides, projected.keys.view(), element_bytes=HALF_BYTES)
-        values = fresh(sides, projected.values.view(), element_bytes=HALF_BYTES)
-        attended_sides = self.value_length, self.count, self.tokens
-        attended = fresh(attended_sides, queries, keys, values, mask)
-        return attended.view(self.count * self.value_length, self.tokens)
-
-    def _scores_in_batch(
-        self, projected: _Projected, queries: Node, mask: Node
-    ) -> Node:
-        """Scores of all pairs of tokens, and the product with the values, which are turned."""
-        tokens = self.tokens
-        length = self.value_length
-        scores = fresh((tokens, tokens, self.count), projected.keys.view(), queries)
-        scores = scores.softmax(mask)
-        turned_sides = tokens, length, self.kv_heads
-        turned = fresh(turned_sides, projected.values.view().view())
-        attended = fresh((length, tokens, self.count), turned, scores)
-        return fresh((self.count * length, tokens), attended.view())
 
 
 def _rotated_in_blocks(tensor: Node, rotation: Node | None) -> Node:
@@ -350,76 +355,45 @@ def _rotated_in_blocks(tensor: Node, rotation: Node | None) -> Node:
         rows = fresh(sides, tensor)
     else:
         rows = tensor.view(*sides)
-    return fresh(sides, rotation, rows).view(*tensor.sides)
+    rotated = fresh(sides, rotation, rows)
+    return rotated.view(*tensor.sides)
 
 
-def _batch_mask(graph: Graph, heads: Attention) -> Node:
-    """Which tokens of a batch see each other, made once for all layers with a window, and for all
-    without.
+# ---------------------------------------------------------------------- latent attention
+
+
+class _LatentAttention(_CachedAttention):
+    """Multi-head latent attention, of which the cache keeps one row of a token, key and value at
+    once: a latent part, and a part that positions rotate (DeepSeek-V2, arXiv:2405.04434;
+    src/models/deepseek2.cpp).
     """
-    window = heads.window_tokens
-    if window not in graph.batch_masks:
-        tokens = graph.tokens
-        mask_bytes = HALF_BYTES if graph.flash else FLOAT_BYTES
-        graph.batch_masks[window] = given(tokens, tokens, element_bytes=mask_bytes)
-    return graph.batch_masks[window]
 
-
-def attention(
-    graph: Graph, heads: Attention, normed: Node, *, rotated: bool, cached: bool
-) -> Node:
-    """Attention to the cache, or of an encoder to the tokens of one batch.
-
-    `rotated`: queries and keys are, by their positions. `cached`: the layer has rows of its own in
-    the cache; the others read those of an earlier layer.
-    """
-    row = graph.row
-    attending = _Attention(graph, heads)
-    projected = attending.projected(normed, rotated=rotated)
-    if row.encoder:
-        return attending.in_batch(projected).product(graph.width)
-    attended = attending.cached(projected, stores=cached)
-    if row.gated_query:
-        gate = projected.product.part(*attended.sides)
-        attended = attended.times(gate.copied())
-    attended = attending.gated(attended, normed)
-    if "attn_sub_norm" in row.norms:
-        attended = graph.norm(attended)
-    return attended.product(graph.width)
-
-
-def latent_attention(graph: Graph, heads: Attention, normed: Node) -> Node:
-    """Multi-head latent attention, of which the cache keeps one compressed row of a token
-    (DeepSeek-V2, arXiv:2405.04434; src/models/deepseek2.cpp).
-    """
-    return _LatentAttention(graph, heads).computed(normed)
-
-
-class _LatentAttention(_Attention):
-    """Attention to latent rows: the latent part, and the part that positions rotate."""
-
-    def __init__(self, graph: Graph, heads: Attention) -> None:
-        super().__init__(graph, heads)
+    def __init__(self, graph: Graph, layer: Layer, heads: Attention) -> None:
+        super().__init__(graph, layer, heads)
         self.latent_length = heads.latent_length or 0
         self.rope_length = heads.rope_length or 0
-        self.value_length = self.latent_length
         self.key_row_length = heads.latent_row_length
         self.value_row_length = self.latent_length
-        self.unpacked_length = heads.value_length
+        self.query_sides = self.key_row_length, self.count, self.tokens
+        self.key_sides = self.key_row_length, 1, self.tokens
+        self.stored_sides = self.latent_length, self.count, self.tokens
 
     def computed(self, normed: Node) -> Node:
-        """What the layer makes of the normed tokens."""
+        """W × gate × attended. A row of the cache is (norm(latent), rope(place)), two parts of one
+        product.
+        """
         graph = self.graph
-        inputs = cache_inputs(graph, self.heads)
         product = normed.product(self.key_row_length)
         latent = product.part(self.latent_length, self.tokens)
-        rotated = self._rotated(product.part(self.rope_length, 1, self.tokens))
-        values = graph.norm(latent).view()
+        place = product.part(self.rope_length, 1, self.tokens)
+        rotated = self._rotated(place)
+        latent = graph.norm(latent)
+        values = latent.view()
         queries = self._queries(normed)
-        keys = fresh((self.key_row_length, 1, self.tokens), values, rotated)
+        keys = fresh(self.key_sides, values, rotated)
         graph.expand(queries, values, keys)
-        self.store_keys(inputs, keys)
-        attended = self.attended(inputs, queries)
+        self.store_keys(keys)
+        attended = self.attended(queries)
         attended = self.gated(attended, normed)
         return attended.product(graph.width)
 
@@ -430,17 +404,103 @@ class _LatentAttention(_Attention):
         return tensor.rotated(self.graph.positions)
 
     def _queries(self, normed: Node) -> Node:
-        """Queries that meet a latent row: the matrix of keys is multiplied into them."""
-        count = self.count
+        """Queries that meet a latent row: (W_keysᵀ × query, rope(place)) of each head, two parts of
+        one product.
+        """
         narrow_length = self.heads.query_latent_length
-        queries = normed
         if narrow_length:
             # through a narrow matrix in large models
-            queries = self.graph.norm(normed.product(narrow_length))
-        head_length = self.key_length + self.rope_length
-        queries = queries.product(count * head_length).view()
-        rotated = self._rotated(queries.part(self.rope_length, count, self.tokens))
-        absorbed_sides = self.latent_length, self.tokens, count
-        absorbed = fresh(absorbed_sides, queries.part().view())
-        sides = self.key_row_length, count, self.tokens
-        return fresh(sides, absorbed.view(), rotated)
+            narrow = normed.product(narrow_length)
+            normed = self.graph.norm(narrow)
+        head_length = self.heads.key_length + self.rope_length
+        product = normed.product(self.count * head_length)
+        heads = product.view()
+        place = heads.part(self.rope_length, self.count, self.tokens)
+        rotated = self._rotated(place)
+        query = heads.part()
+        absorbed_sides = self.latent_length, self.tokens, self.count
+        absorbed = fresh(absorbed_sides, query.view())
+        return fresh(self.query_sides, absorbed.view(), rotated)
+
+    def _with_flash_attention(self, queries: Node) -> Node:
+        """The latent values that are attended to, multiplied out, and turned to rows."""
+        latent = self.flash_attention(queries)
+        length, heads, tokens = self.attended_sides
+        unpacked = fresh((length, tokens, heads), latent.view())
+        turned = fresh(self.attended_sides, unpacked.view())
+        return turned.view(*self.output_sides)
+
+    def _with_stored_scores(self, queries: Node) -> Node:
+        """The same of stored scores, for which the latent rows are turned first."""
+        turned = self._turned_latents()
+        scores = self.scores(queries)
+        length, heads, tokens = self.stored_sides
+        latent = fresh((length, tokens, heads), turned, scores)
+        unpacked = latent.product(self.heads.value_length)
+        return fresh(self.output_sides, unpacked.view())
+
+    def _turned_latents(self) -> Node:
+        """The latent values of the cache with their cells in a row."""
+        element_bytes = HALF_BYTES
+        if self.graph.room.key_type == "f32":
+            element_bytes = FLOAT_BYTES
+        sides = self.inputs.cells, self.latent_length, self.streams
+        return fresh(sides, element_bytes=element_bytes)
+
+
+# ---------------------------------------------------------------------- attention without a cache
+
+
+class _BatchAttention(_Attention):
+    """Attention of an encoder to the tokens of one batch (llm_graph_input_attn_no_cache)."""
+
+    def computed(self, normed: Node) -> Node:
+        """W × attended."""
+        graph = self.graph
+        projected = self.projected(normed)
+        graph.expand(projected.queries, projected.keys, projected.values)
+        if graph.flash:
+            attended = self._with_flash_attention(projected)
+        else:
+            attended = self._with_scores(projected)
+        graph.expand(attended)
+        return attended.product(graph.width)
+
+    def _mask(self) -> Node:
+        """Which tokens of a batch see each other, made once for all layers with a window, and for
+        all without.
+        """
+        masks = self.graph.batch_masks
+        window = self.heads.window_tokens
+        if window not in masks:
+            sides = self.tokens, self.tokens
+            masks[window] = given(*sides, element_bytes=_mask_bytes(self.graph))
+        return masks[window]
+
+    def _with_flash_attention(self, projected: _Projected) -> Node:
+        """GGML_OP_FLASH_ATTN_EXT, which reads 16 bits."""
+        queries = projected.queries.permuted()
+        keys = self._in_16_bits(projected.keys)
+        values = self._in_16_bits(projected.values)
+        mask = self._mask()
+        attended = fresh(self.attended_sides, queries, keys, values, mask)
+        return attended.view(*self.output_sides)
+
+    def _in_16_bits(self, tensor: Node) -> Node:
+        """A copy of keys or values, each head's tokens in a row."""
+        length, heads, tokens = self.key_sides
+        sides = length, tokens, heads
+        return fresh(sides, tensor.view(), element_bytes=HALF_BYTES)
+
+    def _with_scores(self, projected: _Projected) -> Node:
+        """softmax(queries × keysᵀ + mask) × values, which are turned."""
+        length, heads, tokens = self.attended_sides
+        keys = projected.keys.view()
+        queries = projected.queries.permuted()
+        products = fresh((tokens, tokens, heads), keys, queries)
+        scores = products.softmax(self._mask())
+        values = projected.values.permuted()
+        turned_sides = tokens, length, self.heads.kv_heads
+        turned = fresh(turned_sides, values)
+        attended = fresh((length, tokens, heads), turned, scores)
+        return fresh(self.output_sides, attended.view())

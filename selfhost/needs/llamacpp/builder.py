@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...catalogue.architecture import Attention, FeedForward
-from ..tensors import window_of
+from ...catalogue.architecture import FeedForward
 from .allocator import Node, fresh, given
-from .attention import attention, latent_attention
-from .feed_forward import experts_and_dense, feed_forward
+from .attention import attention
+from .feed_forward import FeedForwardGraph
 
 if TYPE_CHECKING:
     from .graph import Graph, Layer
@@ -60,7 +59,7 @@ class Builder:
         return embeddings
 
     def before(self) -> Node:
-        """What the first layer reads."""
+        """What the first layer reads: embeddings + positions, normed where the model norms them."""
         graph = self.graph
         early_layers = graph.model.deepstack_layers
         if early_layers:
@@ -72,9 +71,9 @@ class Builder:
         if self.row.positions:
             positions = graph.looked_up(graph.hidden, graph.positions)
             if self.row.encoder:
-                embeddings = positions.plus(embeddings)
+                embeddings = positions + embeddings
             else:
-                embeddings = embeddings.plus(positions)
+                embeddings = embeddings + positions
         if self.row.embedding_norm:
             embeddings = graph.norm(embeddings)
         return embeddings
@@ -83,19 +82,19 @@ class Builder:
 
     def layer(self, layer: Layer, residual: Node) -> Node:
         """What a layer gives."""
-        graph = self.graph
         normed = residual
         if layer.is_normed:
-            normed = graph.norm(residual)
+            normed = self.graph.norm(residual)
         if self.style.expanded:
-            graph.expand(normed)
+            self.graph.expand(normed)
         feed = layer.feed_forward
         if feed is None:
-            return self._with_residual(layer, self.mix(layer, normed), residual)
+            mixed = self.mix(layer, normed)
+            return self._with_residual(layer, mixed, residual)
         if self.row.encoder and "layer_output_norm" in self.row.norms:
             return self._with_norms_of_sums(layer, feed, residual)
         if not (layer.mixes or self.style.beside):
-            fed_forward = feed_forward(graph, feed, normed)
+            fed_forward = self._fed(feed, normed)
             return self._with_residual(layer, fed_forward, residual)
         if layer.attention is not None and layer.recurrent is not None:
             return self._attends_and_recurs(layer, feed, residual)
@@ -104,14 +103,10 @@ class Builder:
 
     def mix(self, layer: Layer, normed: Node) -> Node:
         """What attention or a recurrence makes of the tokens; the same where there is neither."""
-        graph = self.graph
         heads = layer.attention
         if heads is None:
             return self._recurred(layer, normed)
-        if heads.kind == "latent":
-            return latent_attention(graph, heads, normed)
-        rotated = self._is_rotated(layer, heads)
-        return attention(graph, heads, normed, rotated=rotated, cached=layer.is_cached)
+        return attention(self.graph, layer, heads, normed)
 
     def _recurred(self, layer: Layer, normed: Node) -> Node:
         """What a recurrence makes of the tokens; the same where there is none."""
@@ -124,100 +119,107 @@ class Builder:
         recurrence = RECURRENCES[group.kind](self.graph, group)
         return recurrence.computed(normed)
 
-    def _is_rotated(self, layer: Layer, heads: Attention) -> bool:
-        """Whether positions rotate the queries and keys of a layer."""
-        rope = self.style.rope
-        if rope == "three of four":
-            return not layer.is_fourth
-        if rope == "sliding" and self.graph.windowed:
-            return window_of(self.graph.model, heads) is not None
-        return rope != "none"
+    def _fed(self, feed: FeedForward, read: Node) -> Node:
+        """What a feed-forward makes of the tokens."""
+        return FeedForwardGraph(self.graph, feed).computed(read)
 
     def _rows(self, layer: Layer, tensor: Node) -> Node:
         """The tokens that are computed from here on: behind the last layer's attention those whose
         logits the caller needs.
         """
-        return self.graph.last_rows(tensor) if layer.is_last else tensor
+        if layer.is_last:
+            return self.graph.last_rows(tensor)
+        return tensor
 
     def _with_residual(self, layer: Layer, computed: Node, residual: Node) -> Node:
-        """The only part of a layer, and what the layer read."""
+        """part(x) + x: the only part of a layer, and what the layer read."""
         computed = self._rows(layer, computed)
-        return computed.plus(self._rows(layer, residual))
+        residual = self._rows(layer, residual)
+        return computed + residual
 
     def _with_norms_of_sums(
         self, layer: Layer, feed: FeedForward, residual: Node
     ) -> Node:
-        """A layer that norms its sums (BERT, arXiv:1810.04805; src/models/bert.cpp)."""
-        graph = self.graph
+        """A layer that norms its sums (BERT, arXiv:1810.04805; src/models/bert.cpp).
+
+        normed = norm(attention(x) + x)
+        y = norm(feed-forward(normed) + normed)
+        """
         attended = self.mix(layer, residual)
         total = self._with_residual(layer, attended, residual)
-        normed = graph.norm(total)
-        fed_forward = feed_forward(graph, feed, normed)
-        return graph.norm(fed_forward.plus(normed))
+        normed = self.graph.norm(total)
+        fed_forward = self._fed(feed, normed)
+        return self.graph.norm(fed_forward + normed)
 
     def _attends_and_recurs(
         self, layer: Layer, feed: FeedForward, residual: Node
     ) -> Node:
         """A layer that attends and recurs, each with a norm (Falcon-H1, arXiv:2507.22448;
         src/models/falcon-h1.cpp).
+
+            total = attention(norm(x)) + recurrence(norm(x)) + x
+            y = feed-forward(norm(total)) + total
         """
-        graph = self.graph
-        attended = self.mix(layer, graph.norm(residual))
-        recurred = self._recurred(layer, graph.norm(residual))
-        mixed = attended.plus(recurred)
-        residual = self._rows(layer, mixed.plus(residual))
-        fed_forward = feed_forward(graph, feed, graph.norm(residual))
-        return fed_forward.plus(residual)
+        norm = self.graph.norm
+        attended = self.mix(layer, norm(residual))
+        recurred = self._recurred(layer, norm(residual))
+        mixed = attended + recurred
+        total = self._rows(layer, mixed + residual)
+        fed_forward = self._fed(feed, norm(total))
+        return fed_forward + total
 
     def _in_two_parts(
         self, layer: Layer, feed: FeedForward, normed: Node, residual: Node
     ) -> Node:
-        """A layer that attends or recurs, and feeds forward after that or beside it."""
-        graph = self.graph
+        """A layer that attends or recurs, and feeds forward after that or beside it.
+
+        after:  total = attention(norm(x)) + x,  y = feed-forward(norm(total)) + total
+        beside: y = attention(norm(x)) + feed-forward(norm(x)) + x
+        """
+        norm = self.graph.norm
         mixed_input = normed
-        if graph.model.parallel_norms == 2:
-            mixed_input = graph.norm(residual)
+        if self.graph.model.parallel_norms == 2:
+            mixed_input = norm(residual)
         attended = self.mix(layer, mixed_input)
         if self.norms_before_rows:
-            attended = graph.norm(attended)
+            attended = norm(attended)
         attended = self._rows(layer, attended)
         residual = self._rows(layer, residual)
         if self.norms_after_rows:
-            attended = graph.norm(attended)
+            attended = norm(attended)
         if self.style.beside == "input":
-            read = graph.norm(residual)
+            read = norm(residual)
         elif self.style.beside:
             read = self._rows(layer, normed)
         else:
             residual = self._summed(attended, residual)
             read = residual
             if self.norms_input_of_feed_forward:
-                read = graph.norm(residual)
+                read = norm(residual)
         fed_forward = self._fed_forward(feed, read, residual)
         # in the order in which the model adds them
         parts = {"made": fed_forward, "residual": residual, "attended": attended}
         first, *others = self.style.sums
         total = parts[first]
         for name in others:
-            total = total.plus(parts[name])
+            total = total + parts[name]
         return total
 
     def _summed(self, attended: Node, residual: Node) -> Node:
         """Attention and what the layer read; the term that comes first may be overwritten."""
         if self.style.residual_first:
-            return residual.plus(attended)
-        return attended.plus(residual)
+            return residual + attended
+        return attended + residual
 
     def _fed_forward(self, feed: FeedForward, read: Node, residual: Node) -> Node:
         """The feed-forward, normed where the model norms it; of Gemma 4 from the residual."""
-        graph = self.graph
         if feed.beside_dense:
-            dense_length = feed.beside_dense
-            fed_forward = experts_and_dense(graph, feed, dense_length, residual)
+            both = FeedForwardGraph(self.graph, feed)
+            fed_forward = both.beside_dense(feed.beside_dense, residual)
         else:
-            fed_forward = feed_forward(graph, feed, read)
+            fed_forward = self._fed(feed, read)
         if self.norms_feed_forward:
-            fed_forward = graph.norm(fed_forward)
+            fed_forward = self.graph.norm(fed_forward)
         return fed_forward
 
     def _with_embeddings(self, layer: Layer, total: Node, residual: Node) -> Node:
@@ -226,9 +228,9 @@ class Builder:
         (src/models/qwen3vl.cpp).
         """
         if self.slice_length:
-            return total.plus(self.gated_slice(total, residual))
+            return total + self.gated_slice(total, residual)
         if self.embedded is not None and layer.is_early:
-            return total.plus(self.embedded.part())
+            return total + self.embedded.part()
         return total
 
     def look_up_slices(self) -> None:
@@ -245,10 +247,13 @@ class Builder:
         graph.expand(self.embedded)
 
     def gated_slice(self, tensor: Node, embeddings: Node) -> Node:
-        """A layer's slice of the embeddings, through a gate that is made of the tensor."""
+        """norm(W (gate × slice)), with a gate that is made of the tensor and the layer's slice of
+        the embeddings.
+        """
         gate = tensor.product(self.slice_length)
-        gated = gate.times(self._slice_of_layer(embeddings))
-        return gated.product(self.width).normed()
+        gated = gate * self._slice_of_layer(embeddings)
+        added = gated.product(self.width)
+        return added.normed()
 
     def _slice_of_layer(self, embeddings: Node) -> Node:
         """The embeddings of one layer. The first layer that asks adds a projection of the tokens'
@@ -259,9 +264,9 @@ class Builder:
             length = self.slice_length
             layers = self.graph.model.layers
             product = embeddings.product(length * layers)
-            projected = product.view(length, layers, self.tokens).normed()
-            projected = projected.plus(self.embedded)
-            self.slices = fresh((length, self.tokens, layers), projected.view())
+            by_layer = product.view(length, layers, self.tokens)
+            slices = by_layer.normed() + self.embedded
+            self.slices = fresh((length, self.tokens, layers), slices.view())
         return self.slices.part()
 
     # ------------------------------------------------------------------ after the layers

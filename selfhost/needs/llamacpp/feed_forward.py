@@ -1,7 +1,10 @@
 """Feed-forwards in llama.cpp's graph: dense, of experts, or both (build_ffn and build_moe_ffn in
 src/llama-graph.cpp of llama.cpp 0c1e570).
 
-Each function takes the tensor that it reads, one row for each token that is computed: those of a
+    dense(x) = W_down (activation(W_gate x) × W_up x)
+    routed(x) = sum of weight_i × expert_i(x), of the experts i with the highest scores W_router x
+
+Each method takes the tensor that it reads, one row for each token that is computed: those of a
 batch, or in the last layer those whose logits the caller needs. A length is a number of elements.
 """
 
@@ -16,63 +19,69 @@ if TYPE_CHECKING:
     from .graph import Graph
 
 
-def feed_forward(graph: Graph, feed: FeedForward, read: Node) -> Node:
-    """Dense, or of experts, with one beside them that all tokens share."""
-    if not feed.experts:
-        return _dense(graph, feed.length, read)
-    routed = _Experts(graph, feed, read).computed()
-    if feed.latent_length:
-        if graph.row.routed_norm:
-            routed = graph.norm(routed)
-        routed = routed.product(graph.width)
-    if not feed.shared_length:
-        return routed
-    shared = _dense(graph, feed.shared_length, read)
-    if graph.row.shared_expert_gate:
-        shared = shared.times(_gate_of_shared(graph, read))
-    return routed.plus(shared)
+class FeedForwardGraph:
+    """The feed-forward of one layer while its graph is built."""
 
+    def __init__(self, graph: Graph, feed: FeedForward) -> None:
+        self.graph = graph
+        self.row = graph.row
+        self.feed = feed
 
-def _gate_of_shared(graph: Graph, read: Node) -> Node:
-    """How much the shared expert counts for each token: a sigmoid."""
-    gate = read.product(1)
-    if not graph.style.divided_gate:
-        return gate
-    # the sigmoid as a quotient
-    divisor = gate.scaled()
-    return divisor.divided_by(gate)
+    def computed(self, read: Node) -> Node:
+        """dense(x), or routed(x) + gate × shared(x) with an expert that all tokens share."""
+        feed = self.feed
+        if not feed.experts:
+            return self._dense(feed.length, read)
+        routed = _Experts(self.graph, feed, read).computed()
+        if feed.latent_length:
+            if self.row.routed_norm:
+                routed = self.graph.norm(routed)
+            routed = routed.product(self.graph.width)
+        if not feed.shared_length:
+            return routed
+        shared = self._dense(feed.shared_length, read)
+        if self.row.shared_expert_gate:
+            shared = shared * self._gate_of_shared(read)
+        return routed + shared
 
+    def _gate_of_shared(self, read: Node) -> Node:
+        """How much the shared expert counts for each token: a sigmoid."""
+        gate = read.product(1)
+        if not self.graph.style.divided_gate:
+            return gate
+        # the sigmoid as a quotient
+        divisor = gate.scaled()
+        return divisor / gate
 
-def _dense(graph: Graph, length: int, read: Node) -> Node:
-    """Up, times the activation of a gate where there is one (GGML_OP_GLU), and down (build_ffn)."""
-    if graph.row.gate == "fused":
-        up_and_gate = read.product(2 * length)
-        activated = fresh((length, *read.sides[1:]), up_and_gate)
-    elif graph.row.gate == "split":
-        up = read.product(length)
-        gate = read.product(length)
-        activated = gate.gating(up)
-    else:
-        activated = read.product(length)
-    return activated.product(graph.width)
+    def _dense(self, length: int, read: Node) -> Node:
+        """W_down (activation(W_gate x) × W_up x), or without a gate W_down activation(W_up x)
+        (build_ffn, GGML_OP_GLU).
+        """
+        if self.row.gate == "fused":
+            up_and_gate = read.product(2 * length)
+            activated = fresh((length, *read.sides[1:]), up_and_gate)
+        elif self.row.gate == "split":
+            up = read.product(length)
+            gate = read.product(length)
+            activated = gate.gating(up)
+        else:
+            activated = read.product(length)
+        return activated.product(self.graph.width)
 
-
-def experts_and_dense(
-    graph: Graph, feed: FeedForward, dense_length: int, residual: Node
-) -> Node:
-    """Gemma 4: a dense feed-forward and experts, each with norms of its own
-    (src/models/gemma4.cpp).
-    """
-    normed = graph.norm(residual)
-    dense = _dense(graph, dense_length, normed)
-    dense = graph.norm(dense)
-    read = graph.norm(residual)
-    scored = graph.norm(residual)
-    experts = _Experts(graph, feed, read)
-    scores = scored.product(experts.count)
-    routed = experts.computed(scores)
-    routed = graph.norm(routed)
-    return dense.plus(routed)
+    def beside_dense(self, dense_length: int, residual: Node) -> Node:
+        """norm(dense(norm(x))) + norm(routed(norm(x))), each norm with weights of its own (Gemma 4;
+        src/models/gemma4.cpp).
+        """
+        norm = self.graph.norm
+        normed = norm(residual)
+        dense = self._dense(dense_length, normed)
+        dense = norm(dense)
+        read = norm(residual)
+        scored = norm(residual)
+        experts = _Experts(self.graph, self.feed, read)
+        scores = scored.product(experts.count)
+        routed = experts.computed(scores)
+        return dense + norm(routed)
 
 
 class _Experts:
@@ -89,9 +98,11 @@ class _Experts:
         self.used = feed.chosen
         # some read and write a narrower row than the hidden state
         self.width = feed.latent_length or graph.width
+        self.weight_sides = 1, self.used, self.rows
+        self.output_sides = self.width, self.used, self.rows
 
     def computed(self, scores: Node | None = None) -> Node:
-        """The sum of the chosen experts, weighed by their scores."""
+        """The sum of weight × expert(x), or of expert(weight × x), over the chosen experts."""
         weighs_input = self.style.before_experts
         if scores is None:
             scores = self.read.product(self.count)
@@ -106,21 +117,22 @@ class _Experts:
             read = read.product(self.width)
         read = read.view()
         if weighs_input:
-            repeated = fresh((self.width, self.used, self.rows), read)
-            read = repeated.times(weights)
-        outputs = self._outputs(read, chosen)
-        if not weighs_input:
-            outputs = outputs.times(weights)
+            repeated = fresh(self.output_sides, read)
+            outputs = self._outputs(repeated * weights, chosen)
+        else:
+            outputs = self._outputs(read, chosen)
+            outputs = outputs * weights
         self.graph.expand(outputs)
         return self._sum(outputs)
 
     def _chosen(self, ranked: Node) -> Node:
         """The experts that rank highest (ggml_argsort_top_k)."""
         if self.feed.router_bias or self.row.router_bias:
-            ranked = ranked.plus()
+            ranked = ranked.biased()
         if self.feed.groups:
             ranked = self._in_best_groups(ranked, self.feed.groups)
-        return ranked.argsort().part()
+        places = ranked.argsort()
+        return places.part()
 
     def _in_best_groups(self, ranked: Node, groups: int) -> Node:
         """The ranks, closed but for the groups whose two best experts rank highest together
@@ -129,62 +141,71 @@ class _Experts:
         rows = self.rows
         members = self.count // groups
         by_group = ranked.view(members, groups, rows)
-        two_best = by_group.argsort().part()
+        places = by_group.argsort()
+        two_best = places.part()
         two_ranks = fresh((2, groups, rows), by_group.view(), two_best)
         group_ranks = fresh((groups, rows), two_ranks.view())
-        best_groups = group_ranks.view().argsort().part()
-        kept_sides = members, self.feed.groups_used or 1, rows
-        kept = fresh(kept_sides, by_group, best_groups)
+        places = group_ranks.view().argsort()
+        best_groups = places.part()
+        groups_used = self.feed.groups_used or 1
+        opened = fresh((members, groups_used, rows), by_group, best_groups)
         closed = by_group.copied()
-        opened = closed.written(kept, best_groups, closed)
-        return opened.view(self.count, rows)
+        ranks = closed.written(opened, best_groups, closed)
+        return ranks.view(self.count, rows)
 
     def _weights(self, chances: Node, chosen: Node) -> Node:
-        """What each chosen expert counts (GGML_OP_GET_ROWS, and norms of the sum)."""
+        """What each chosen expert counts (GGML_OP_GET_ROWS): its chance, or that divided by the sum
+        of those of the chosen.
+        """
         sides = self.used, self.rows
-        weights = fresh((1, *sides), chances.view(), chosen)
+        weights = fresh(self.weight_sides, chances.view(), chosen)
         if self.style.chosen_first:
-            weights = weights.view(*sides).activated().view(1, *sides)
+            flat = weights.view(*sides)
+            chances = flat.activated()
+            weights = chances.view(*self.weight_sides)
         if self.style.normalized:
             flat = weights.view(*sides)
+            total = flat.product(1)
             # at least the smallest normal number
-            total = flat.product(1).clamped()
-            weights = flat.divided_by(total).view(1, *sides)
+            quotients = flat / total.clamped()
+            weights = quotients.view(*self.weight_sides)
         if self.style.rescaled:
             weights = weights.scaled()
         return weights
 
     def _outputs(self, read: Node, chosen: Node) -> Node:
-        """What each chosen expert computes (GGML_OP_MUL_MAT_ID)."""
-        activated = self._multiplied(read, chosen, self.feed.length)
+        """What each chosen expert computes: W_down (activation(W_gate x) × W_up x)."""
+        length = self.feed.length
+        activated = self._multiplied(read, chosen, length)
         if self.row.gate != "none":
-            up = activated
-            gate = self._multiplied(read, chosen, self.feed.length)
-            activated = gate.gating(up)
-        outputs = fresh((self.width, self.used, self.rows), activated, chosen)
+            gate = self._multiplied(read, chosen, length)
+            activated = gate.gating(activated)
+        outputs = fresh(self.output_sides, activated, chosen)
         if self.row.expert_norms:
             every_scale = fresh((1, self.count, self.rows))
-            scales = fresh((1, self.used, self.rows), every_scale, chosen)
-            outputs = outputs.times(scales)
+            scales = fresh(self.weight_sides, every_scale, chosen)
+            outputs = outputs * scales
         return self._with_bias(outputs, chosen)
 
     def _multiplied(self, read: Node, chosen: Node, length: int) -> Node:
-        """The rows times a matrix of each chosen expert, with its bias."""
-        sides = length, self.used, self.rows
-        return self._with_bias(fresh(sides, read, chosen), chosen)
+        """The rows times a matrix of each chosen expert (GGML_OP_MUL_MAT_ID), with its bias."""
+        product = fresh((length, self.used, self.rows), read, chosen)
+        return self._with_bias(product, chosen)
 
     def _with_bias(self, tensor: Node, chosen: Node) -> Node:
         """The tensor plus the bias of each chosen expert (GGML_OP_ADD_ID), if experts have one."""
-        return tensor.plus(chosen) if self.row.expert_bias else tensor
+        if self.row.expert_bias:
+            return tensor.biased(chosen)
+        return tensor
 
     def _sum(self, outputs: Node) -> Node:
         """The outputs of the experts, added one after the other."""
-        parts = [outputs.part(self.width, self.rows) for _ in range(self.used)]
-        self.graph.expand(*parts)
-        total = parts[0]
-        if len(parts) == 1:
-            return total.copied()
-        for output in parts[1:]:
-            total = total.plus(output)
+        first, *others = [outputs.part(self.width, self.rows) for _ in range(self.used)]
+        self.graph.expand(first, *others)
+        if not others:
+            return first.copied()
+        total = first
+        for output in others:
+            total = total + output
             self.graph.expand(total)
         return total

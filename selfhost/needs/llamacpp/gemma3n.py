@@ -38,54 +38,62 @@ class Gemma3n(Builder):
         return versions.view(*self.graph.hidden)
 
     def before(self) -> Node:
-        """The first version are the embeddings; the others are projections of it, scaled to its
-        magnitude.
+        """(x, magnitude of x × W x): the first version are the embeddings, the others projections
+        of it, scaled to its magnitude.
         """
         self.first = self.token_embeddings()
         self.look_up_slices()
-        projected = fresh(self.others, self.first).product(self.width)
+        repeated = fresh(self.others, self.first)
+        projected = repeated.product(self.width)
         others = _scaled(projected, self.first)
         return fresh(self.every, self.first, others)
 
     def layer(self, layer: Layer, residual: Node) -> Node:
-        """What one layer makes of all versions."""
+        """What one layer makes of all versions.
+
+        normed = norm(active)
+        attended = attention(normed) + active + low rank(normed)
+        computed = feed-forward(attended) + attended
+        """
         predicted = self._predicted(residual)
         active = self.active(predicted)
         normed = active.normed()
         low_rank = self._low_rank(normed)
         attended = self.mix(layer, normed)
-        attended = attended.plus(active)
-        attended = attended.plus(low_rank)
-        activated = self._fed_forward_sum(layer, attended)
-        corrected = self._corrected(predicted, activated)
+        attended = attended + active
+        attended = attended + low_rank
+        computed = self._fed_forward_sum(layer, attended)
+        corrected = self._corrected(predicted, computed)
         return self._with_slice(corrected)
 
     def _predicted(self, residual: Node) -> Node:
-        """Predict all versions: each is a mixture of all, with weights that follow from the active
-        one (altup_predict).
+        """weights × versions + versions: each version is predicted as a mixture of all, with
+        weights that follow from the active one (altup_predict).
         """
         turned_sides = self.versions, *self.graph.hidden
-        router = self._router(self.active(residual))
+        active = self.active(residual)
+        router = self._router(active)
         weights = router.product(self.versions**2)
         turned = fresh(turned_sides, residual.view())
         mixed = fresh(turned_sides, turned, weights.view())
         mixed = fresh(self.every, mixed.view())
-        return mixed.plus(residual)
+        return mixed + residual
 
     def _router(self, active: Node) -> Node:
-        """One number for each version, from which its weights follow
+        """W × norm(active): one number for each version, from which its weights follow
         (altup_compute_router_modalities).
         """
-        return active.normed().product(self.versions)
+        normed = active.normed()
+        return normed.product(self.versions)
 
     def _low_rank(self, normed: Node) -> Node:
-        """Two narrow matrices, a norm and the input (laurel)."""
+        """norm(W × W' × normed) + normed, of two narrow matrices (laurel)."""
         narrow = normed.product(_LAUREL_RANK)
         wide = narrow.product(self.width)
-        return wide.plus(normed)
+        return wide + normed
 
     def _fed_forward_sum(self, layer: Layer, attended: Node) -> Node:
-        """The feed-forward of the normed sum, plus the sum."""
+        """W × (gelu(gate) × up) + attended, of which the first layers keep the largest gates."""
         assert layer.feed_forward is not None
         length = layer.feed_forward.length
         read = attended.normed()
@@ -93,50 +101,60 @@ class Gemma3n(Builder):
         gate = read.product(length)
         if layer.is_early:
             gate = _largest(gate)
-        activated = up.times(gate)
+        activated = up * gate
         fed_forward = activated.product(self.width)
-        return fed_forward.plus(attended)
+        return fed_forward + attended
 
-    def _corrected(self, predicted: Node, activated: Node) -> Node:
-        """Correct all versions by the innovation: what the active one became, less what was
-        predicted of it (altup_correct).
+    def _corrected(self, predicted: Node, computed: Node) -> Node:
+        """weights × innovation + predicted. The innovation is what the active version became, less
+        what was predicted of it (altup_correct).
         """
-        innovation = activated.minus(self.active(predicted))
+        innovation = computed - self.active(predicted)
         repeated = fresh(self.every, innovation)
-        weights = self._router(activated).product(self.versions)
+        router = self._router(computed)
+        weights = router.product(self.versions)
         weights_sides = 1, self.graph.tokens, self.versions
         weights = fresh(weights_sides, weights.view())
-        return repeated.times(weights).plus(predicted)
+        corrections = repeated * weights
+        return corrections + predicted
 
     def _with_slice(self, corrected: Node) -> Node:
         """The layer's slice of the embeddings, gated and added to all versions but the first."""
-        gate = self.active(corrected).scaled()
-        added = self.gated_slice(gate, self.first)
+        active = self.active(corrected)
+        added = self.gated_slice(active.scaled(), self.first)
         first = corrected.view()
-        others = corrected.view(*self.others).plus(added)
+        others = corrected.view(*self.others)
+        others = others + added
         return fresh(self.every, first, others)
 
     def after(self, hidden: Node) -> Node:
         """The logits of the mean of all versions, each scaled to the magnitude of the first."""
-        projected = hidden.view(*self.others).product(self.width)
+        versions = hidden.view(*self.others)
+        projected = versions.product(self.width)
         others = _scaled(projected, self.active(hidden))
         total = self.active(hidden)
         for _ in range(self.versions - 1):
-            total = total.plus(others.view())
-        return super().after(self.graph.last_rows(total))
+            total = total + others.view()
+        rows = self.graph.last_rows(total)
+        return super().after(rows)
 
 
 def _scaled(versions: Node, model: Node) -> Node:
-    """The versions, scaled to the magnitude of another tensor (calc_magnitude)."""
-    target = model.squared().product(1)
-    multiplied = versions.times(target)
-    magnitude = versions.squared().product(1)
-    return multiplied.divided_by(magnitude)
+    """versions × |model| / |versions|: scaled to the magnitude of another tensor
+    (calc_magnitude).
+    """
+    squares = model.squared()
+    target = squares.product(1)
+    multiplied = versions * target
+    squares = versions.squared()
+    magnitude = squares.product(1)
+    return multiplied / magnitude
 
 
 def _largest(gate: Node) -> Node:
-    """The activations above a bound of mean and deviation (gaussian_topk)."""
+    """gate - (mean + deviation): the activations above a bound (gaussian_topk)."""
     mean = gate.product(1)
-    deviation = gate.minus(mean).product(1)
-    bound = mean.plus(deviation)
-    return gate.minus(bound)
+    differences = gate - mean
+    deviation = differences.product(1)
+    bound = mean + deviation
+    return gate - bound

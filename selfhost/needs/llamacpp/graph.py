@@ -63,8 +63,8 @@ class Layer(NamedTuple):
     is_last: bool
     # its first part reads a norm
     is_normed: bool
-    # one of each four, which attends without positions
-    is_fourth: bool
+    # positions rotate its queries and keys
+    is_rotated: bool
     # it has rows of its own in the cache
     is_cached: bool
     # adds a slice of the embeddings (Qwen3-VL), or keeps the largest activations alone (Gemma 3n)
@@ -146,12 +146,24 @@ def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
             return False
         if feed.beside_dense and not row.expert_norms:
             return False
+        if not _has_equal_groups(feed):
+            return False
     if not model.recurrent:
         return True
     # here, for most models have no recurrent layers
     from .recurrent import is_buildable
 
     return all(is_buildable(group) for group in model.recurrent)
+
+
+def _has_equal_groups(feed: FeedForward) -> bool:
+    """Whether each group of experts has as many members, as llama.cpp asserts when it loads a model
+    (src/llama-model.cpp: n_expert % n_expert_groups == 0). A spec is refused where that is not so,
+    but a record that a program makes is not.
+    """
+    if not feed.groups:
+        return True
+    return feed.experts is not None and feed.experts % feed.groups == 0
 
 
 def _value_row_length(heads: Attention) -> int:
@@ -181,7 +193,6 @@ def _layers(model: Architecture, row: ArchitectureRow) -> list[Layer]:
     cached_layers = model.layers if model.cache_layers is None else model.cache_layers
     early_layers = _SPARSE_LAYERS if row.altup else model.deepstack_layers or 0
     has_norms = "attn_norm" in row.norms or not row.norms
-    has_fourths = style.rope == "three of four"
     for number in range(model.layers):
         layer = Layer(
             attention=attention.get(number),
@@ -189,12 +200,30 @@ def _layers(model: Architecture, row: ArchitectureRow) -> list[Layer]:
             feed_forward=feed_forward.get(number),
             is_last=number == model.layers - 1 and not style.late_rows,
             is_normed=has_norms and (number > 0 or row.first_norm),
-            is_fourth=has_fourths and number % 4 == 3,
+            is_rotated=_is_rotated(model, style, number, attention.get(number)),
             is_cached=number < cached_layers,
             is_early=number < early_layers,
         )
         layers.append(distinct.setdefault(layer, layer))
     return layers
+
+
+def _is_rotated(
+    model: Architecture, style: Style, number: int, heads: Attention | None
+) -> bool:
+    """Whether positions rotate the queries and keys of a layer. Of some models one of each four
+    layers attends without positions, of others each that has no window.
+    """
+    if style.rope == "three of four":
+        return number % 4 != 3
+    if style.rope == "sliding" and _is_windowed(model):
+        return heads is not None and window_of(model, heads) is not None
+    return style.rope != "none"
+
+
+def _is_windowed(model: Architecture) -> bool:
+    """Whether any layer attends to a window."""
+    return any(window_of(model, heads) is not None for heads in model.attention)
 
 
 def _by_layer(groups: Iterable[_Part]) -> dict[int, _Part]:
@@ -317,9 +346,7 @@ class Graph:
         self.room = room
         self.style = row.graph or Style()
         self.flash = room.flash
-        self.windowed = any(
-            window_of(model, group) is not None for group in model.attention
-        )
+        self.windowed = _is_windowed(model)
         self.width = model.embedding_length
         self.vocabulary = model.gguf_tokens
         batch_tokens = room.encoded if row.encoder else room.micro_batch
@@ -336,7 +363,7 @@ class Graph:
         # owner of what lies outside the buffer, which operations write to: the cache and the states
         self.cache = Node(())
         self.positions = given(self.tokens * self.style.positions)
-        self.temperature = given(self.tokens)
+        self.temperatures = given(self.tokens)
         self.rows = given(self.logits_rows)
         self.states = given(room.sequences)
         # by the group, not its id: layers may be those of an equal model

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 class Recurrence:
     """One recurrent layer while its graph is built. Each kind of layer is a subclass; `needed` are
-    the sizes that its graph has.
+    the sizes that its graph has. Sides end with the tokens of a sequence and the sequences.
     """
 
     needed: tuple[str, ...] = ()
@@ -30,8 +30,9 @@ class Recurrence:
     def __init__(self, graph: Graph, group: Recurrent) -> None:
         sizes = sizes_of(group)
         self.graph = graph
-        self.by_sequence = graph.by_sequence
+        self.row = graph.row
         self.state = graph.state_of(group)
+        self.by_sequence = graph.by_sequence
         self.remembered: int = sizes["convolution"] - 1
         self.heads: int = sizes["heads"]
         self.inner_length: int = sizes["inner_length"]
@@ -52,23 +53,26 @@ class Recurrence:
         (build_rs).
         """
         graph = self.graph
-        states = fresh((elements, graph.sequences), graph.states.view())
+        kept = graph.states.view()
+        states = fresh((elements, graph.sequences), kept)
         graph.expand(states)
         return states.view()
 
     def stored(self, tensor: Node) -> None:
         """Write a view of new states to where they are kept."""
-        self.graph.expand(self.graph.cache.written(tensor))
+        written = self.graph.cache.written(tensor)
+        self.graph.expand(written)
 
     def convolved(self, read: Node, channels: int) -> Node:
-        """The convolution over the inputs behind the last of the past (GGML_OP_SSM_CONV); it stores
-        the last inputs for the next batch. The past is fetched before the inputs are joined to it.
+        """convolution(past, inputs) of each channel (GGML_OP_SSM_CONV); the last inputs are stored
+        for the next batch. The past is fetched before the inputs are joined to it.
         """
         graph = self.graph
         past = self.fetched(self.state.convolution)
         inputs = self.remembered + graph.sequence_tokens
         joined = fresh((inputs, channels, graph.sequences), past, read)
-        self.stored(joined.part())
+        last_inputs = joined.part()
+        self.stored(last_inputs)
         return fresh((channels, *self.by_sequence), joined)
 
     def scanned(self, sides: Sides, *sources: Node) -> Node:
@@ -76,14 +80,22 @@ class Recurrence:
         them, are stored.
         """
         memories = self.state.memory * self.graph.sequences
-        outputs_and_memories = fresh((prod(sides) + memories,), *sources)
+        elements = prod(sides) + memories
+        outputs_and_memories = fresh((elements,), *sources)
         self.graph.expand(outputs_and_memories)
-        self.stored(outputs_and_memories.view())
+        new_memories = outputs_and_memories.view()
+        self.stored(new_memories)
         return outputs_and_memories.view(*sides)
 
 
 class _Mamba(Recurrence):
-    """A selective state space (Mamba, arXiv:2312.00752; build_mamba_layer)."""
+    """A selective state space (Mamba, arXiv:2312.00752; build_mamba_layer).
+
+    x, z = two halves of W u,  x = convolution(x)
+    step, B, C = three parts of W x
+    memory = exp(step × A) × memory + step × B × x
+    y = (C × memory + D × x) × silu(z)
+    """
 
     needed = ("inner_length", "state_length", "time_step_rank")
 
@@ -91,76 +103,98 @@ class _Mamba(Recurrence):
         graph = self.graph
         length = self.inner_length
         inner = length, *self.by_sequence
-        # the input, and the gate
-        both = normed.view().product(2 * length)
-        read = self.convolved(both.part().view(), length)
-        # the step, and the two matrices that depend on the input
-        mixed = fresh((self.rank + 2 * self.state_length, graph.tokens), read)
+        tokens = normed.view()
+        halves = tokens.product(2 * length)
+        half = halves.part()
+        x = self.convolved(half.view(), length)
+        mixed_length = self.rank + 2 * self.state_length
+        mixed = fresh((mixed_length, graph.tokens), x)
         step = mixed.part(self.rank, graph.tokens)
-        keys = mixed.part(self.state_length, graph.tokens)
-        queries = mixed.part(self.state_length, graph.tokens)
-        if graph.row.mamba_norms:
+        b = mixed.part(self.state_length, graph.tokens)
+        c = mixed.part(self.state_length, graph.tokens)
+        if self.row.mamba_norms:
             step = step.normed()
-            keys = keys.normed()
-            queries = queries.normed()
+            b = b.normed()
+            c = c.normed()
         else:
             step = step.product(self.rank)
         steps = step.product(length)
         memory = graph.states.view()
-        outputs = self.scanned(inner, read.view(), steps, keys, queries, memory)
-        # the input passes by the scan, scaled
-        outputs = outputs.plus(read.scaled())
-        gate = both.part(*inner).copied()
+        outputs = self.scanned(inner, x.view(), steps, b, c, memory)
+        outputs = outputs + x.scaled()
+        z = halves.part(*inner)
+        gate = z.copied()
         gated = gate.gating(outputs)
-        return fresh(graph.hidden, gated).view()
+        y = fresh(graph.hidden, gated)
+        return y.view()
 
 
 class _Mamba2(Recurrence):
-    """A state space with one decay a head (Mamba 2, arXiv:2405.21060; build_mamba2_layer)."""
+    """A state space with one decay a head (Mamba 2, arXiv:2405.21060; build_mamba2_layer).
+
+    z, (x, B, C), step = three parts of W u
+    x, B, C = three parts of convolution(x, B, C)
+    memory = exp(step × a) × memory + step × B × x
+    y = norm((C × memory + D × x) × silu(z))
+    """
 
     needed = ("heads", "inner_length", "state_length", "groups")
 
     def computed(self, normed: Node) -> Node:
         graph = self.graph
-        channels = self.inner_length + 2 * self.groups * self.state_length
-        inner = self.inner_length // self.heads, self.heads, *self.by_sequence
-        # the gate, the input with both matrices, and the step
-        product = normed.product(self.inner_length + channels + self.heads).view()
-        convolved = self.convolved(product.part().view(), channels)
-        step = product.part(self.heads, *self.by_sequence).copied()
-        read = convolved.part(*inner)
-        keys = convolved.part()
-        queries = convolved.part()
+        length = self.inner_length
+        inner = length // self.heads, self.heads, *self.by_sequence
+        channels = length + 2 * self.groups * self.state_length
+        product = normed.product(length + channels + self.heads)
+        parts = product.view()
+        unconvolved = parts.part()
+        convolved = self.convolved(unconvolved.view(), channels)
+        step = parts.part(self.heads, *self.by_sequence)
+        steps = step.copied()
+        x = convolved.part(*inner)
+        b = convolved.part()
+        c = convolved.part()
         memory = graph.states.view()
-        outputs = self.scanned(inner, read, step, keys, queries, memory)
-        # the input passes by the scan, scaled
-        outputs = outputs.plus(read.scaled())
-        gate = product.part(*inner).copied()
+        outputs = self.scanned(inner, x, steps, b, c, memory)
+        outputs = outputs + x.scaled()
+        z = parts.part(*inner)
+        gate = z.copied()
         gated = gate.gating(outputs)
         if self.has_norm:
-            gated = gated.view(self.inner_length, graph.tokens).normed()
+            gated = gated.view(length, graph.tokens)
+            gated = gated.normed()
         return fresh(graph.hidden, gated.view())
 
 
 class _ShortConvolution(Recurrence):
-    """A gated convolution over a few tokens (LFM2, arXiv:2511.23404; src/models/lfm2.cpp)."""
+    """A gated convolution over a few tokens (LFM2, arXiv:2511.23404; src/models/lfm2.cpp).
+
+    B, C, x = three parts of W u
+    y = W (C × convolution(B × x))
+    """
 
     def computed(self, normed: Node) -> Node:
         width = self.graph.width
         sides = width, *self.by_sequence
-        product = normed.view(*sides).product(3 * width)
-        gate_before = product.part(*sides)
-        gate_after = product.part(*sides)
-        read = product.part()
-        gated = gate_before.times(read)
+        tokens = normed.view(*sides)
+        product = tokens.product(3 * width)
+        b = product.part(*sides)
+        c = product.part(*sides)
+        x = product.part()
+        gated = b * x
         convolved = self.convolved(gated.part(), width)
-        gated = gate_after.times(convolved)
-        return gated.product(width).view(*self.graph.hidden)
+        gated = c * convolved
+        y = gated.product(width)
+        return y.view(*self.graph.hidden)
 
 
 class _DeltaNet(Recurrence):
     """A memory that each token corrects (gated delta networks, arXiv:2412.06464;
     build_layer_attn_linear of src/models/qwen3next.cpp and its like).
+
+        queries, keys, values = three parts of convolution(W x)
+        memory = decay × memory + rate × (values - decay × memory × keys) × keysᵀ
+        y = W (norm(memory × queries) × silu(W x))
     """
 
     needed = ("heads", "key_heads", "key_length", "value_length")
@@ -170,25 +204,29 @@ class _DeltaNet(Recurrence):
         inner = self.value_length, self.heads, *self.by_sequence
         channels = length + 2 * self.key_heads * self.key_length
         mixed = normed.product(channels).view()
-        # how much each head learns of a token, and how much it forgets
-        rate, decay = self._correction(normed)
+        rate, decay = self._rate_and_decay(normed)
         convolved = self.convolved(mixed.part(), channels)
         memory = self.fetched(self.state.memory)
         queries = self._keys(convolved)
         keys = self._keys(convolved)
         values = convolved.part()
         outputs = self.scanned(inner, queries, keys, values, decay, rate, memory)
-        gate = normed.product(length).view(*inner).activated()
-        gated = outputs.normed().times(gate)
-        return fresh(self.graph.hidden, gated.view()).view()
+        gate = normed.product(length)
+        gate = gate.view(*inner)
+        gated = outputs.normed() * gate.activated()
+        y = fresh(self.graph.hidden, gated.view())
+        return y.view()
 
-    def _correction(self, normed: Node) -> tuple[Node, Node]:
-        """The rate and the decay, as parts of one product, or as two products."""
+    def _rate_and_decay(self, normed: Node) -> tuple[Node, Node]:
+        """How much each head learns of a token, and how much it forgets: parts of one product, or
+        two products.
+        """
         heads = self.heads
-        if self.graph.row.fused_alpha_beta:
-            product = normed.product(2 * heads).view(heads, self.graph.tokens)
-            rate = product.part().copied()
-            decay = product.part().copied()
+        if self.row.fused_alpha_beta:
+            product = normed.product(2 * heads)
+            parts = product.view(heads, self.graph.tokens)
+            rate = parts.part().copied()
+            decay = parts.part().copied()
         else:
             rate = normed.product(heads).view().activated()
             decay = normed.product(heads).view().activated()
@@ -200,9 +238,10 @@ class _DeltaNet(Recurrence):
         """
         part = convolved.part(self.key_length, self.key_heads, *self.by_sequence)
         keys = part.copied()
-        if self.graph.row.fused_alpha_beta and self.key_heads != self.heads:
-            repeated = self.key_length, self.heads, self.graph.tokens
-            keys = fresh(repeated, keys.view()).view()
+        if self.row.fused_alpha_beta and self.key_heads != self.heads:
+            sides = self.key_length, self.heads, self.graph.tokens
+            repeated = fresh(sides, keys.view())
+            keys = repeated.view()
         return keys
 
 
