@@ -81,8 +81,11 @@ _PIXELS = 1024**2
 # what components that read the prompt or its picture are called
 _INPUT_ENCODERS = ("text_encoder", "image_encoder")
 
+# parameters, or bytes, of each component by its name
+Numbers = Mapping[str, int]
 
-def quantized_components(components: Mapping[str, int]) -> dict[str, int]:
+
+def quantized_components(components: Numbers) -> dict[str, int]:
     """What bitsandbytes quantizes; {} where the denoiser is none of them."""
     least = _DIFFUSERS.least_quantized
     if components.get("transformer", 0) < least:
@@ -102,16 +105,18 @@ def size_of(case: Case) -> Term | Unread:
     quantization = case.quantization
     published = components_type(spec)
     if quantization != published and spec.needs is not None:
-        if any(way.quantization == quantization for way in spec.needs.ways):
+        types = [way.quantization for way in spec.needs.ways]
+        if quantization in types:
             # made of the published files while they load
             return size_of(case.replace(quantization=published))
         why = f"its needs are stated only for {published}"
         return unread(why, f"use --quant {published}")
     if quantization in _QUANTIZED:
-        if not quantized_components(spec.components):
-            why = "how much of its denoiser is quantized is not known"
-            return unread(why, "use --quant float16")
-        return size_of(case.replace(quantization=spec.components_dtype or "float16"))
+        if quantized_components(spec.components):
+            type = spec.components_dtype or "float16"
+            return size_of(case.replace(quantization=type))
+        why = "how much of its denoiser is quantized is not known"
+        return unread(why, "use --quant float16")
     if quantization not in DTYPES:
         why = f"no source states the size in {quantization}"
         return unread(why, "use --quant float16 or --quant float32")
@@ -121,9 +126,9 @@ def size_of(case: Case) -> Term | Unread:
 def _computed_size(case: Case) -> Term:
     """Parameters of the components times the bits in which they are published, as far as known."""
     published = case.spec.components_dtype
-    total = sum(case.spec.components.values())
-    type = published or case.quantization
-    bits = DTYPES[type]
+    numbers = case.spec.components.values()
+    total = sum(numbers)
+    bits = DTYPES[published or case.quantization]
     size = int(total * bits / 8)
     line = f"{total:,} parameters × {bits:g} bits / 8"
     source = "parameters of the components"
@@ -131,7 +136,8 @@ def _computed_size(case: Case) -> Term:
         source += f", published in {published}"
         return term("files", size, How.COMPUTED, source, line)
     source += "; the repository may hold 16 or 32 bits of each"
-    return term("files", size, How.ASSUMED, source, line, low=total * 2, high=total * 4)
+    ends = Size(total * 2, size, total * 4)
+    return ends.as_term("files", How.ASSUMED, source, line)
 
 
 # ------------------------------------------------------------------ diffusers
@@ -144,291 +150,313 @@ def parts(case: Case) -> Needs:
     files = size_of(case)
     if isinstance(files, Unread):
         return without_files(files)
-    offloaded = _offloaded(case, overhead(case.runtime, on_gpu=True))
+    pipeline = _Pipeline(case)
+    offloaded = _Offloading(case).ways()
     if case.spec.needs is not None:
         # no rule says what it takes beside its weights: the spec states the whole
         why = "the memory beside its weights does not follow from them"
         unknown = unread(why, "read its needs", "memory.activations")
         return Needs(files=files, unknown=(unknown,), offloaded=offloaded)
-    decoder = _decoder(case)
-    program = overhead(case.runtime, on_gpu=case.device is not None)
+    decoder = pipeline.decoder()
+    program = overhead(case.runtime, on_gpu=pipeline.is_on_device)
+    evictable_bytes = pipeline.mapped_bytes - decoder.bytes
     return Needs(
         files=files,
-        terms=(_weights(case), decoder, program),
-        evictable_bytes=max(0, _mapped_bytes(case) - decoder.bytes),
+        terms=(pipeline.weights(), decoder, program),
+        evictable_bytes=max(0, evictable_bytes),
         largest_file_bytes=min(files.bytes, _SHARD_BYTES),
         offloaded=offloaded,
     )
 
 
-def _mapped_bytes(case: Case) -> int:
-    """Pages of a file that lie in memory while its component is converted; 0 where none is.
+class _Pipeline:
+    """The components of one case, all of them in memory."""
 
-    Components are converted one after the other. The pages of the largest one's file lie beside
-    all copies until it is done, and may go.
-    """
-    if not _is_converted(case):
-        return 0
-    largest = max(case.spec.components.values())
-    return int(largest * DTYPES[_stored_type(case)] / 8)
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.components = case.spec.components
+        self.quantization = case.quantization
+        self.is_on_device = case.device is not None
+        # 32 bits where the spec does not state the type of the files
+        self.stored_type = case.spec.components_dtype or "float32"
+        # the weights in memory are made of files in another type
+        self.is_converted = case.quantization != self.stored_type
 
+    @property
+    def mapped_bytes(self) -> int:
+        """Pages of a file that lie in memory while its component is converted; 0 where none is.
 
-def _is_converted(case: Case) -> bool:
-    """Whether the weights in memory are made of files in another type."""
-    return case.quantization != _stored_type(case)
+        Components are converted one after the other. The pages of the largest one's file lie beside
+        all copies until it is done, and may go.
+        """
+        if not self.is_converted:
+            return 0
+        largest = max(self.components.values())
+        bits = DTYPES[self.stored_type]
+        return int(largest * bits / 8)
 
+    def weights(self) -> Term:
+        """The weights of all components in memory."""
+        if self.quantization in _QUANTIZED:
+            return self._quantized_weights()
+        bits = DTYPES.get(self.quantization, 16.0)
+        total = sum(self.components.values())
+        size = int(total * bits / 8)
+        numbers = [f"{number:,} {name}" for name, number in self.components.items()]
+        line = f"({' + '.join(numbers)}) × {bits:g} bits / 8"
+        ends = Size(size, size, size)
+        if not (self.is_on_device or self.is_converted):
+            # files of the requested type are mapped: a CPU never reads what no image needs
+            share, most = _DIFFUSERS.never_read
+            unread_bytes = min(share * size, most * bits / 8)
+            half = int(unread_bytes) // 2
+            line = taken_off(line, half, "that are mapped and not read")
+            ends = Size(size - 2 * half, size - half, size)
+        return ends.as_term("weights", How.COMPUTED, _DIFFUSERS.source, line)
 
-def _stored_type(case: Case) -> str:
-    """The type of the files; 32 bits where the spec does not state it."""
-    return case.spec.components_dtype or "float32"
+    def _quantized_weights(self) -> Term:
+        """Large components made narrow by bitsandbytes, but for what is kept wide; 16 bits of the
+        rest. The least is where nothing is kept wide.
+        """
+        width = _QUANTIZED[self.quantization]
+        large = 0
+        wide = 0
+        for number in quantized_components(self.components).values():
+            large += number
+            wide += _DIFFUSERS.kept_wide.get(str(number), 0)
+        narrow = large - wide
+        plain = sum(self.components.values()) - large
+        plain_bytes = plain * 2
+        size = int(narrow * width) + plain_bytes + wide * 4
+        line = f"{narrow:,} weights × {width:g} bytes + {plain:,} × 2 bytes"
+        line += f" + {wide:,} kept in float32 × 4 bytes"
+        least = int(large * width) + plain_bytes
+        most = int(size * _DIFFUSERS.rounding)
+        ends = Size(least, size, most)
+        source = _DIFFUSERS.quantized_source
+        return ends.as_term("weights", How.COMPUTED, source, line)
 
-
-def _weights(case: Case) -> Term:
-    """The weights of all components in memory."""
-    if case.quantization in _QUANTIZED:
-        return _quantized_weights(case)
-    components = case.spec.components
-    source = _DIFFUSERS.source
-    bits = DTYPES.get(case.quantization, 16.0)
-    size = int(sum(components.values()) * bits / 8)
-    numbers = " + ".join(f"{number:,} {name}" for name, number in components.items())
-    line = f"({numbers}) × {bits:g} bits / 8"
-    if case.device is not None or _is_converted(case):
-        return term("weights", size, How.COMPUTED, source, line)
-    # files of the requested type are mapped: a CPU never reads what no image needs
-    share, most = _DIFFUSERS.never_read
-    half = int(min(share * size, most * bits / 8)) // 2
-    line = taken_off(line, half, "that are mapped and not read")
-    low = size - 2 * half
-    return term("weights", size - half, How.COMPUTED, source, line, low=low, high=size)
-
-
-def _quantized_weights(case: Case) -> Term:
-    """Large components made narrow by bitsandbytes, but for what is kept wide; 16 bits of the rest.
-
-    The least is where nothing is kept wide.
-    """
-    components = case.spec.components
-    width = _QUANTIZED[case.quantization]
-    large = quantized_components(components).values()
-    wide = sum(_DIFFUSERS.kept_wide.get(str(number), 0) for number in large)
-    narrow = sum(large) - wide
-    plain = sum(components.values()) - sum(large)
-    size = int(narrow * width) + plain * 2 + wide * 4
-    line = f"{narrow:,} weights × {width:g} bytes + {plain:,} × 2 bytes"
-    line += f" + {wide:,} kept in float32 × 4 bytes"
-    return term(
-        "weights",
-        size,
-        How.COMPUTED,
-        _DIFFUSERS.quantized_source,
-        line,
-        low=int(sum(large) * width) + plain * 2,
-        high=int(size * _DIFFUSERS.rounding),
-    )
-
-
-def _decoder(case: Case) -> Term:
-    """The moment in which the decoder holds most.
-
-    On a GPU transformers that denoise reserve more than PyTorch counts in it.
-    """
-    on_cpu = _decoder_in_numbers(case)
-    if case.device is None or "transformer" not in case.spec.components:
+    def decoder(self) -> Term:
+        """The moment in which the decoder holds most."""
+        on_cpu = self._decoder_in_numbers()
+        if self.is_on_device and "transformer" in self.components:
+            return self._reserved(on_cpu)
         return on_cpu
-    pixels = _pixels(case)
-    likely, reserved = _DIFFUSERS.reserved
-    low = min(on_cpu.low_bytes, on_cpu.bytes)
-    size = max(low, pixels.likely * likely // _PIXELS)
-    high = max(on_cpu.bytes, on_cpu.high_bytes, pixels.most * reserved // _PIXELS)
-    line = f"{pixels.likely:,} pixels × {likely / _PIXELS:.12g} bytes"
-    source = _DIFFUSERS.reserved_source
-    return term("activations", size, How.MEASURED, source, line, low=low, high=high)
 
+    def _reserved(self, decoder: Term) -> Term:
+        """On a GPU transformers that denoise reserve more than PyTorch counts in the decoder."""
+        pixels = self.pixels
+        usual, highest = _DIFFUSERS.reserved
+        likely = max(decoder.low_bytes, pixels.likely * usual // _PIXELS)
+        most = max(decoder.high_bytes, pixels.most * highest // _PIXELS)
+        line = f"{pixels.likely:,} pixels × {usual / _PIXELS:.12g} bytes"
+        ends = Size(decoder.low_bytes, likely, most)
+        source = _DIFFUSERS.reserved_source
+        return ends.as_term("activations", How.MEASURED, source, line)
 
-def _likely_side(case: Case) -> int:
-    """The side of one image: the model's; where that is not known, of a usual one."""
-    return case.spec.native_pixels or _DIFFUSERS.sides[1]
+    @property
+    def pixels(self) -> Size:
+        """Pixels of all images of a workload; where the model does not tell, of usual images."""
+        side = self.case.spec.native_pixels
+        image = Size(*[usual**2 for usual in _DIFFUSERS.sides])
+        if side is not None:
+            image = Size(side**2, side**2, side**2)
+        return image.times(self.case.workload.parallel)
 
+    def _decoder_in_numbers(self) -> Term:
+        """What the decoder holds, in numbers per pixel of the image, and copies of its weights.
 
-def _pixels(case: Case) -> Size:
-    """Pixels of all images of a workload; where the model does not tell, of usual images."""
-    sides: Sequence[int] = _DIFFUSERS.sides
-    if case.spec.native_pixels is not None:
-        sides = [case.spec.native_pixels] * 3
-    return Size(*[side**2 for side in sides]).times(case.workload.parallel)
+        The numbers are known of some decoders, by their parameters; of others they are assumed.
+        """
+        pixels = self.pixels
+        weights = _DIFFUSERS.copied_weights
+        numbers = _DIFFUSERS.numbers_16
+        width = 2
+        if self.quantization == "float32":
+            numbers = _DIFFUSERS.numbers
+            width = 4
+        size = (pixels.likely * numbers + weights) * width
+        most_by_pixel = numbers * width
+        if self.quantization == "float16":
+            # some publishers ask that the decoder runs in 32 bits (force_upcast)
+            most_by_pixel = _DIFFUSERS.numbers * 4
+        most = pixels.most * most_by_pixel + weights * 4
+        # small arrays beside those
+        most = most * 101 // 100
+        line = f"{self._images()} pixels × {numbers:,} numbers × {width} bytes"
+        line += f" + {weights * width:,} bytes of weights"
+        if self._has_known_decoder():
+            line += "; the image decoder holds more than the denoiser and the text encoders do"
+            # what oneDNN copies is among it, and was in every run: within 1 % of PyTorch's own
+            # count
+            how = How.COMPUTED
+            least = size - size // 50
+        else:
+            line += "; assumed: images of 512 to 1,024 pixels, and the decoder of Stable Diffusion"
+            how = How.ASSUMED
+            least = pixels.least * _DIFFUSERS.uncopied * width // 2
+            most *= 2
+        ends = Size(least, size, most)
+        return ends.as_term("activations", how, _DIFFUSERS.source, line)
 
+    def _images(self) -> str:
+        """The images in a line: how many, and the sides of one."""
+        images = plural(self.case.workload.parallel, "image")
+        side = self.case.spec.native_pixels or _DIFFUSERS.sides[1]
+        return f"{images} × {side:,} × {side:,}"
 
-def _decoder_in_numbers(case: Case) -> Term:
-    """What the decoder holds, in numbers per pixel of the image, and copies of its weights.
-
-    The numbers are known of some decoders, by their parameters; of others they are assumed.
-    """
-    pixels = _pixels(case)
-    weights = _DIFFUSERS.copied_weights
-    numbers = _DIFFUSERS.numbers_16
-    width = 2
-    if case.quantization == "float32":
-        numbers = _DIFFUSERS.numbers
-        width = 4
-    size = (pixels.likely * numbers + weights) * width
-    most_by_pixel = numbers * width
-    if case.quantization == "float16":
-        # some publishers ask that the decoder runs in 32 bits (force_upcast)
-        most_by_pixel = _DIFFUSERS.numbers * 4
-    # small arrays beside those
-    high = (pixels.most * most_by_pixel + weights * 4) * 101 // 100
-    side = _likely_side(case)
-    line = f"{plural(case.workload.parallel, 'image')} × {side:,} × {side:,} pixels"
-    line += (
-        f" × {numbers:,} numbers × {width} bytes + {weights * width:,} bytes of weights"
-    )
-    is_known = case.spec.components.get("vae", 0) in _DIFFUSERS.decoders
-    if is_known and case.spec.native_pixels is not None:
-        line += (
-            "; the image decoder holds more than the denoiser and the text encoders do"
-        )
-        # what oneDNN copies is among it, and was in every run: within 1 % of PyTorch's own count
-        how = How.COMPUTED
-        low = size - size // 50
-    else:
-        line += "; assumed: images of 512 to 1,024 pixels, and the decoder of Stable Diffusion"
-        how = How.ASSUMED
-        low = pixels.least * _DIFFUSERS.uncopied * width // 2
-        high *= 2
-    ends = Size(low, size, high)
-    return ends.as_term("activations", how, _DIFFUSERS.source, line)
+    def _has_known_decoder(self) -> bool:
+        """Whether its numbers were measured, for images of a known size."""
+        if self.case.spec.native_pixels is None:
+            return False
+        return self.components.get("vae", 0) in _DIFFUSERS.decoders
 
 
 # ------------------------------------------------------------------ diffusers, less of it on a GPU
 
 
-def _offloaded(case: Case, program: Term) -> tuple[Offloaded, ...]:
-    """A component at a time on the accelerator, then a layer at a time; the weights in RAM.
+class _Offloading(_Pipeline):
+    """The same components in RAM: one at a time comes to the accelerator, or a layer of it."""
 
-    What it holds is stated, else a guess. What bitsandbytes quantized does not move layer by layer
-    (diffusers 0.42.1, pipelines/pipeline_utils.py, enable_sequential_cpu_offload).
-    """
-    sizes = _sizes_in_ram(case)
-    total = sum(sizes.values())
-    line = " + ".join(f"{size:,} {name}" for name, size in sizes.items())
-    source = "parameters of the components"
-    host = (term("weights", total, How.COMPUTED, source, line), program)
-    is_packed = case.quantization in _QUANTIZED
-    stated = case.spec.needs
-    beside_bytes = None
-    if stated is not None:
-        ways = _stated_ways(case, stated, host)
-        if ways or is_packed or not stated.high_bytes:
+    def __init__(self, case: Case) -> None:
+        super().__init__(case)
+        self.is_quantized = case.quantization in _QUANTIZED
+        self.sizes = self._sizes_in_ram()
+        self.total_bytes = sum(self.sizes.values())
+
+    def _sizes_in_ram(self) -> dict[str, int]:
+        """Bytes of each component: of a quantized denoiser its type, of the others 16 bits."""
+        sizes = dict[str, int]()
+        for name, number in self.components.items():
+            width: float = 2
+            if name == "transformer":
+                width = _QUANTIZED.get(self.quantization, 2)
+            sizes[name] = int(width * number)
+        return sizes
+
+    def ways(self) -> tuple[Offloaded, ...]:
+        """The ways of offloading, the fastest first. What the accelerator holds is stated, else a
+        guess.
+        """
+        stated = self.case.spec.needs
+        if stated is None:
+            return self._ways_by_rule()
+        ways = self._stated_ways(stated)
+        if ways or self.is_quantized or not stated.high_bytes:
             return ways
+        if not self._may_be_offloaded():
+            return ()
         # what the spec states over all weights
-        beside_bytes = max(0, stated.high_bytes - total)
-    if not _may_be_offloaded(case):
-        return ()
-    if beside_bytes is None:
-        working = _held_by_rule(case, sizes)
-        layer = _layer_by_rule(case, working["vae"].most)
-    else:
-        working = _held_as_stated(sizes, beside_bytes)
+        beside_bytes = max(0, stated.high_bytes - self.total_bytes)
+        working = self._held_as_stated(beside_bytes)
+        by_component = self._way("model", *self._largest_component(working))
         layer = _layer_as_stated(beside_bytes)
-    component = _largest_component(sizes, working)
-    by_component = Offloaded(way="model", host=host, device=component)
-    if is_packed:
-        return (by_component,)
-    return by_component, Offloaded(way="sequential", host=host, device=(layer,))
+        return by_component, self._way("sequential", layer)
 
+    def _ways_by_rule(self) -> tuple[Offloaded, ...]:
+        """A component at a time, then a layer at a time. What bitsandbytes quantized does not move
+        layer by layer (diffusers 0.42.1, pipelines/pipeline_utils.py,
+        enable_sequential_cpu_offload).
+        """
+        if not self._may_be_offloaded():
+            return ()
+        working = self._held_by_rule()
+        by_component = self._way("model", *self._largest_component(working))
+        if self.is_quantized:
+            return (by_component,)
+        layer = self._layer_by_rule(working["vae"].most)
+        return by_component, self._way("sequential", layer)
 
-def _may_be_offloaded(case: Case) -> bool:
-    """Whether what a GPU holds is known of files in that type: 16 bits, or a denoiser that
-    bitsandbytes quantized.
-    """
-    if case.quantization in _QUANTIZED:
-        return bool(quantized_components(case.spec.components))
-    return DTYPES.get(case.quantization) == 16
+    def _way(self, way: str, *on_device: Term) -> Offloaded:
+        """A way of offloading with what the accelerator holds; the weights are in RAM."""
+        parts = [f"{size:,} {name}" for name, size in self.sizes.items()]
+        line = " + ".join(parts)
+        source = "parameters of the components"
+        weights = term("weights", self.total_bytes, How.COMPUTED, source, line)
+        program = overhead(self.case.runtime, on_gpu=True)
+        return Offloaded(way=way, host=(weights, program), device=on_device)
 
+    def _may_be_offloaded(self) -> bool:
+        """Whether what a GPU holds is known of files in that type: 16 bits, or a denoiser that
+        bitsandbytes quantized.
+        """
+        if self.is_quantized:
+            return bool(quantized_components(self.components))
+        return DTYPES.get(self.quantization) == 16
 
-def _stated_ways(
-    case: Case, stated: StatedNeeds, host: tuple[Term, ...]
-) -> tuple[Offloaded, ...]:
-    """The ways of offloading files in this type of which the spec states the memory."""
-    ways = []
-    for way in stated.ways:
-        if way.quantization == case.quantization:
-            weights = stated_range("weights", way.low_bytes, way.high_bytes, way.source)
-            ways.append(Offloaded(way=way.offload, host=host, device=(weights,)))
-    return tuple(ways)
+    def _stated_ways(self, stated: StatedNeeds) -> tuple[Offloaded, ...]:
+        """The ways of offloading files in this type of which the spec states the memory."""
+        ways = []
+        for way in stated.ways:
+            if way.quantization == self.quantization:
+                ends = way.low_bytes, way.high_bytes
+                weights = stated_range("weights", *ends, way.source)
+                ways.append(self._way(way.offload, weights))
+        return tuple(ways)
 
+    def _largest_component(self, working: Mapping[str, Size]) -> tuple[Term, Term]:
+        """The weights of the component that takes most on a GPU, and what it works with."""
+        sizes = self.sizes
+        name = max(sizes, key=lambda name: sizes[name] + working[name].most)
+        size = sizes[name]
+        source = _DIFFUSERS.offload_source
+        line = f"{size:,} bytes; the {name}, which takes most"
+        high = int(size * _DIFFUSERS.rounding)
+        weights = term("weights", size, How.COMPUTED, source, line, high=high)
+        ends = working[name]
+        line = f"{ends.likely:,} bytes beside the {name}"
+        line += f"; {ends.least:,} to {ends.most:,}"
+        return weights, ends.as_term("activations", How.ASSUMED, source, line)
 
-def _sizes_in_ram(case: Case) -> dict[str, int]:
-    """Bytes of each component: of a quantized denoiser its type, of the others 16 bits."""
-    sizes = dict[str, int]()
-    for name, number in case.spec.components.items():
-        width: float = 2
-        if name == "transformer":
-            width = _QUANTIZED.get(case.quantization, 2)
-        sizes[name] = int(width * number)
-    return sizes
+    def _held_by_rule(self) -> dict[str, Size]:
+        """Encoders hold little, denoisers what was seen of such by pixel, the decoder as
+        reckoned.
+        """
+        on_device = self.case.replace(device=Device())
+        decoder = _Pipeline(on_device).decoder()
+        encoding = Size(*_DIFFUSERS.encoding)
+        working = dict.fromkeys(self.sizes, encoding)
+        working["vae"] = Size(decoder.low_bytes, decoder.bytes, decoder.high_bytes)
+        working["transformer"] = self._by_pixel(_DIFFUSERS.transformer)
+        working["unet"] = self._by_pixel(_DIFFUSERS.unet)
+        return working
 
+    def _held_as_stated(self, beside_bytes: int) -> dict[str, Size]:
+        """All that is stated by each component but encoders; perhaps half of it."""
+        stated = Size(beside_bytes // 2, beside_bytes, beside_bytes)
+        working = dict.fromkeys(self.sizes, stated)
+        for name in working:
+            if name.startswith(_INPUT_ENCODERS):
+                working[name] = Size(*_DIFFUSERS.encoding)
+        return working
 
-def _largest_component(
-    sizes: Mapping[str, int], working: Mapping[str, Size]
-) -> tuple[Term, Term]:
-    """The weights of the component that takes most on a GPU, and what it works with."""
-    name = max(sizes, key=lambda name: sizes[name] + working[name].most)
-    source = _DIFFUSERS.offload_source
-    line = f"{sizes[name]:,} bytes; the {name}, which takes most"
-    high = int(sizes[name] * _DIFFUSERS.rounding)
-    weights = term("weights", sizes[name], How.COMPUTED, source, line, high=high)
-    size = working[name]
-    line = f"{size.likely:,} bytes beside the {name}; {size.least:,} to {size.most:,}"
-    return weights, size.as_term("activations", How.ASSUMED, source, line)
+    def _by_pixel(self, megapixel: Sequence[int]) -> Size:
+        """What grows with the pixels of the images, by bytes for one of 1,024 × 1,024."""
+        pixels = self.pixels.likely
+        return Size(*[size * pixels // _PIXELS for size in megapixel])
 
-
-def _layer_by_rule(case: Case, most: int) -> Term:
-    """What a GPU holds where a layer at a time lies on it: what was seen of such, by pixel."""
-    at_once = _DIFFUSERS.sequential * _pixels(case).likely // _PIXELS
-    line = f"{at_once:,} bytes at the peak, a layer at a time"
-    return _held_layer(Size(at_once, at_once, most), line)
+    def _layer_by_rule(self, most: int) -> Term:
+        """What a GPU holds where a layer at a time lies on it: what was seen of such, by pixel."""
+        pixels = self.pixels.likely
+        at_once = _DIFFUSERS.sequential * pixels // _PIXELS
+        line = f"{at_once:,} bytes at the peak, a layer at a time"
+        return _held_layer(Size(at_once, at_once, most), line)
 
 
 def _layer_as_stated(beside_bytes: int) -> Term:
-    """The same with what a spec states beside the weights, perhaps half of that."""
+    """What a GPU holds where a layer at a time lies on it, with what a spec states beside the
+    weights, perhaps half of that.
+    """
     at_peak = _DIFFUSERS.sequential
+    least = at_peak + beside_bytes // 2
     at_once = at_peak + beside_bytes
     line = f"{at_peak:,} + {beside_bytes:,} bytes; stated, less the weights"
-    return _held_layer(Size(at_peak + beside_bytes // 2, at_once, at_once), line)
+    return _held_layer(Size(least, at_once, at_once), line)
 
 
-def _held_layer(size: Size, line: str) -> Term:
+def _held_layer(ends: Size, line: str) -> Term:
     source = _DIFFUSERS.offload_source
-    return size.as_term("activations", How.ASSUMED, source, line)
-
-
-def _held_by_rule(case: Case, sizes: Mapping[str, int]) -> dict[str, Size]:
-    """Encoders hold little, denoisers what was seen of such by pixel, the decoder as reckoned."""
-    working = dict.fromkeys(sizes, Size(*_DIFFUSERS.encoding))
-    decoding = _decoder(case.replace(device=Device()))
-    working["vae"] = Size(decoding.low_bytes, decoding.bytes, decoding.high_bytes)
-    working["transformer"] = _by_pixel(_DIFFUSERS.transformer, case)
-    working["unet"] = _by_pixel(_DIFFUSERS.unet, case)
-    return working
-
-
-def _by_pixel(megapixel: Sequence[int], case: Case) -> Size:
-    """What grows with the pixels of the images, by bytes for one of 1,024 × 1,024."""
-    pixels = _pixels(case).likely
-    return Size(*[size * pixels // _PIXELS for size in megapixel])
-
-
-def _held_as_stated(sizes: Mapping[str, int], beside_bytes: int) -> dict[str, Size]:
-    """All that is stated by each component but encoders; perhaps half of it."""
-    working = dict[str, Size]()
-    for name in sizes:
-        if name.startswith(_INPUT_ENCODERS):
-            working[name] = Size(*_DIFFUSERS.encoding)
-        else:
-            working[name] = Size(beside_bytes // 2, beside_bytes, beside_bytes)
-    return working
+    return ends.as_term("activations", How.ASSUMED, source, line)
 
 
 # ------------------------------------------------------------------ stable-diffusion.cpp
@@ -444,29 +472,42 @@ def usual_mix(parts: ModelParts) -> str:
 
 def parts_in_files(case: Case, parts: ModelParts) -> Needs:
     """Files and memory of stable-diffusion.cpp, whose buffers are reserved one after the other."""
-    by_component = {}
-    for file in parts.files:
-        size = file_size(file, case.spec.components, case.quantization)
-        by_component[file.component] = size
+    by_component = _sizes_of_files(case, parts)
     sizes = tuple(by_component.values())
-    largest = max(sizes, key=lambda size: size.bytes)
+    largest = max(sizes, key=_likely_bytes)
     files = _all_files(sizes)
     weights = whole_files(files)
-    denoising = _buffer(case, parts, "denoiser", parts.denoise_bytes)
-    decoding = _buffer(case, parts, "decoder", parts.decode_bytes)
+    denoising = _buffer(case, parts, "denoiser")
+    decoding = _buffer(case, parts, "decoder")
     program = overhead(case.runtime, on_gpu=case.device is not None)
-    decoder = (_alone(by_component["vae"]), decoding)
+    decoder = _alone(by_component["vae"]), decoding
     offloaded = []
-    for way, on_gpu in (("model", _alone(largest)), ("sequential", _segment(largest))):
-        device = max((on_gpu, denoising), decoder, key=_bytes_of)
+    for way, denoiser in (
+        ("model", _alone(largest)),
+        ("sequential", _segment(largest)),
+    ):
+        device = max((denoiser, denoising), decoder, key=_bytes_of)
         offloaded.append(Offloaded(way=way, host=(weights, program), device=device))
-    buffer = max(denoising, decoding, key=lambda buffer: buffer.bytes)
+    buffer = max(denoising, decoding, key=_likely_bytes)
     return Needs(
         files=files,
         terms=(weights, buffer, program),
         largest_file_bytes=largest.bytes,
         offloaded=tuple(offloaded),
     )
+
+
+def _sizes_of_files(case: Case, parts: ModelParts) -> dict[str, Term]:
+    """The size of each file, by its component."""
+    sizes = {}
+    components = case.spec.components
+    for file in parts.files:
+        sizes[file.component] = file_size(file, components, case.quantization)
+    return sizes
+
+
+def _likely_bytes(part: Term) -> int:
+    return part.bytes
 
 
 def _bytes_of(terms: Iterable[Term]) -> int:
@@ -486,8 +527,11 @@ def _alone(file: Term) -> Term:
     return whole_files(file, _CPP.computed, "; alone, the others in RAM")
 
 
-def _buffer(case: Case, parts: ModelParts, component: str, size: int) -> Term:
-    """What is reserved while a component works; another version may reserve more."""
+def _buffer(case: Case, parts: ModelParts, component: str) -> Term:
+    """What is reserved while the denoiser or the decoder works; another version may reserve
+    more.
+    """
+    size = parts.denoise_bytes if component == "denoiser" else parts.decode_bytes
     how = How.ASSUMED if parts.buffers_like else How.MEASURED
     source = case.runtime.sources.get("parts", "")
     line = f"{size:,} bytes reserved for the {component}"
@@ -504,30 +548,24 @@ def _segment(largest: Term) -> Term:
     return term("weights", size, How.ASSUMED, _CPP.computed, line)
 
 
-def file_size(
-    file: ComponentFile, components: Mapping[str, int], quantization: str
-) -> Term:
+def file_size(file: ComponentFile, components: Numbers, quantization: str) -> Term:
     """What one file weighs. `source` is "" where every weight takes whole bytes."""
     type = file.type or quantization
     block = BLOCKS[BASE_TYPES[type]]
+    is_packed = block.elements > 1
     listed = file.bytes.get(type)
     if listed is not None:
-        source = _CPP.listed if block.elements > 1 else ""
+        source = _CPP.listed if is_packed else ""
         line = f"{listed:,} bytes of {file.component}"
         return term("files", listed, How.STATED, source, line)
     number = components.get(file.component, 0)
     plain = number * block.bytes / block.elements
     line = f"{number:,} {file.component} × {block.bytes}/{block.elements} bytes"
-    if block.elements == 1:
-        return term("files", int(plain), How.COMPUTED, "", line)
+    if not is_packed:
+        size = int(plain)
+        return term("files", size, How.COMPUTED, "", line)
     key = type if type in _CPP.over_bits else "other"
     least, likely, most = _CPP.over_bits[key]
-    return term(
-        "files",
-        round(plain * likely),
-        How.COMPUTED,
-        _CPP.computed,
-        f"{line} × {likely:g}",
-        low=int(plain * least),
-        high=int(plain * most),
-    )
+    ends = Size(int(plain * least), round(plain * likely), int(plain * most))
+    line += f" × {likely:g}"
+    return ends.as_term("files", How.COMPUTED, _CPP.computed, line)
