@@ -12,7 +12,7 @@ from ..catalogue.architecture import Architecture, Attention, Audio, Recurrent
 from ..core.records import Record, Stated
 from ..core.tables import shipped_record
 from .case import Case
-from .records import How, Size, Term, by_layers, of_sequences, term
+from .records import Size, Term, by_layers, computed_term, of_sequences
 from .tensors import (
     CacheGroup,
     State,
@@ -76,7 +76,7 @@ def cache_sizes(case: Case) -> list[CacheSize]:
     """What each group of layers keeps of keys and values."""
     model = case.model
     mlx_indexer = 0
-    if case.runtime.account.windows == "rotated":
+    if case.account.windows == "rotated":
         # MLX LM stores the keys of an indexer in every layer, and for its values, too
         mlx_indexer = max(
             (group.indexer_length or 0 for group in model.attention), default=0
@@ -169,7 +169,7 @@ def cache_terms(case: Case) -> list[Term]:
     keys = _keys_and_values(case)
     terms = [part for part in (keys, _recurrent_states(case, keys)) if part.bytes]
     if (
-        case.runtime.account.windows == "rotated"
+        case.account.windows == "rotated"
         and case.spec.quantized is None
         and case.model.dtype == "float32"
     ):
@@ -202,7 +202,7 @@ class StateBytes(Record):
 
 def _state_bytes(case: Case, recurrent: Recurrent, state: State) -> StateBytes:
     """States have 32 bits; for some runtimes inputs of convolutions the type of the model."""
-    account = case.runtime.account
+    account = case.account
     width = case.cache_width if account.typed_states else _STATE_NUMBER_BYTES
     inputs = state.convolution
     if account.widened and recurrent.kind != "rglru":
@@ -220,7 +220,7 @@ def _recurrent_states(case: Case, keys: Term) -> Term:
     """Layers × sequences × bytes of one state. Some runtimes halve it, and some give the states at
     least a share of the bytes of keys and values.
     """
-    sequences = case.workload.parallel
+    sequences = case.parallel
     size = 0
     lines = []
     for recurrent in case.model.recurrent:
@@ -230,7 +230,7 @@ def _recurrent_states(case: Case, keys: Term) -> Term:
             size += layers * state.bytes * sequences
             after = f" × {state.arithmetic}{of_sequences(sequences)}"
             lines.append(("", layers, after))
-    low = size if case.runtime.account.typed_states else size // 2
+    low = size if case.account.typed_states else size // 2
     line = by_layers(lines)
     share = case.runtime.memory.state_share
     reserved = int(share * keys.bytes)
@@ -241,7 +241,7 @@ def _recurrent_states(case: Case, keys: Term) -> Term:
         f"{case.runtime.name}: inputs of convolutions in the type of the model, states in"
         " 32 bits"
     )
-    return term("recurrent_state", size, How.COMPUTED, source, line, low=low)
+    return computed_term("recurrent_state", Size(low, size, size), source, line)
 
 
 def _keys_and_values(case: Case) -> Term:
@@ -268,7 +268,7 @@ def _keys_and_values(case: Case) -> Term:
         line += f"; in steps of {step} tokens"
     kind = "the type of the model" if case.cache_width > 1 else "FP8"
     source = f"{case.runtime.name}: keys and values in {kind}"
-    return size.as_term("kv_cache", How.COMPUTED, source, line)
+    return computed_term("kv_cache", size, source, line)
 
 
 def _is_full_latent(group: Attention) -> bool:

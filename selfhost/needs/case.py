@@ -9,14 +9,24 @@ from functools import cache, cached_property
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.runtime_parts import ONE_STREAM, Platforms
+from ..catalogue.runtime_parts import ONE_STREAM, Account, Platforms
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..catalogue.spec_values import MLX_MODES, PLAIN_DTYPES
 from ..core.records import Record, Stated, Unread
 from ..core.tables import shipped_rows
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, CacheTypes, Workload
 from .quantization import canonical_gguf
-from .records import Device, How, Needs, Term, term, unread
+from .records import (
+    Device,
+    How,
+    Needs,
+    Size,
+    Term,
+    assumed_term,
+    stated_term,
+    term,
+    unread,
+)
 from .tensors import UNKNOWN_ROW, ArchitectureRow, trained_tokens
 
 # tokens drafted at once by default: `n_max` of llama.cpp 0c1e570, common/common.h
@@ -238,6 +248,31 @@ class Case(Record):
         return heads_without_flash(self.model)
 
     @property
+    def parallel(self) -> int:
+        """Users who are served at once, or sequences that are trained."""
+        return self.workload.parallel
+
+    @property
+    def account(self) -> Account:
+        """The figures by which the program's memory is counted."""
+        return self.runtime.account
+
+    @property
+    def is_on_device(self) -> bool:
+        """Whether an accelerator holds the model."""
+        return self.device is not None
+
+    @property
+    def devices(self) -> int:
+        """Over how many devices alike it is divided; 1 in RAM."""
+        return 1 if self.device is None else self.device.devices
+
+    @property
+    def program(self) -> Term:
+        """The program itself in RAM, beside what it computes."""
+        return overhead(self.runtime, on_gpu=self.is_on_device)
+
+    @property
     def is_own(self) -> bool:
         """Whether the files are in the type that the model is published in."""
         return self.quantization == stored_type(self.model)
@@ -247,7 +282,7 @@ class Case(Record):
         """The cells of llama.cpp's cache; no batch is smaller than its parts."""
         tokens = int(self.settings.get("micro_batch_tokens") or MICRO_BATCH_TOKENS)
         tokens = min(tokens, int(self.settings.get("batch_tokens") or BATCH_TOKENS))
-        streams = self.workload.parallel
+        streams = self.parallel
         if self.settings.get("cache_streams") == ONE_STREAM:
             streams = 1
         states = 1
@@ -255,8 +290,8 @@ class Case(Record):
             # with its own block one a token to roll back
             states += DRAFTED_TOKENS
         return Cells(
-            tokens=self.context_tokens * self.workload.parallel,
-            sequences=self.workload.parallel,
+            tokens=self.context_tokens * self.parallel,
+            sequences=self.parallel,
             streams=streams,
             states=states,
             # an encoder takes each text whole (src/llama-context.cpp: n_ubatch >= n_tokens)
@@ -283,7 +318,7 @@ class Case(Record):
         """
         if self.embeds or self.row.diffusion:
             return self.room.micro_batch
-        rows = self.workload.parallel
+        rows = self.parallel
         if self.companions != Companions():
             rows *= 1 + DRAFTED_TOKENS
         return rows
@@ -293,8 +328,8 @@ class Case(Record):
         """Texts that each keep keys and values: one for each beam of a search."""
         beams = self.model.beams or 1
         if self.model.audio is not None:
-            beams = self.runtime.account.speech_beams
-        return self.workload.parallel * beams
+            beams = self.account.speech_beams
+        return self.parallel * beams
 
     @property
     def width(self) -> int:
@@ -311,7 +346,7 @@ class Case(Record):
             # tables with scales of 8 bits give bfloat16, and norms in float16 make that float32
             # (mlx 0.32.4)
             return 4
-        if dtype == "float32" and self.runtime.account.loads_as != "sixteen":
+        if dtype == "float32" and self.account.loads_as != "sixteen":
             return 4
         return 2
 
@@ -360,7 +395,7 @@ def published_size(case: Case, quantization: str | None = None) -> Term | None:
     if size_and_files is None:
         return None
     size, files = size_and_files
-    return term("files", size, How.STATED, files.source, f"{size:,} bytes as listed")
+    return stated_term("files", size, files.source, f"{size:,} bytes as listed")
 
 
 def from_sixteen_bits(architecture: Architecture | None) -> bool:
@@ -413,11 +448,12 @@ def overhead(runtime: RuntimeSpec, *, on_gpu: bool = False) -> Term:
     source = runtime.memory.overhead_source or runtime.name
     if not on_gpu or how is not How.MEASURED:
         line = f"({low:,} + {high:,}) / 2 bytes"
-        return term("runtime", (low + high) // 2, how, source, line, low=low, high=high)
+        size = Size(low, (low + high) // 2, high)
+        return term("runtime", size, how, source, line)
     # measured with a build for CPUs; how much more the libraries of CUDA take was not
     source = f"assumed for a CUDA build, at most twice what a CPU's takes; {source}"
     line = f"{high:,} bytes; {low:,} to {2 * high:,}"
-    return term("runtime", high, How.ASSUMED, source, line, low=low, high=2 * high)
+    return assumed_term("runtime", Size(low, high, 2 * high), source, line)
 
 
 def why_no_encoders(spec: ModelSpec) -> str | None:

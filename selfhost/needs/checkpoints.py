@@ -30,7 +30,7 @@ from .case import (
     unread_of,
     why_no_encoders,
 )
-from .records import How, Size, Term, by_type, term, unread
+from .records import How, Size, Term, assumed_term, by_type, computed_term, term, unread
 from .tensors import checkpoint_tensors, row_of
 
 # what QLoRA loads of each weight that it trains adapters beside (bitsandbytes, nf4)
@@ -421,15 +421,13 @@ def _by_parameters(case: Case) -> Term | Unread:
         )
     plain = case.model.dtype
     if plain is None:
-        return term(
-            "files",
-            total * 2,
-            How.ASSUMED,
-            "the stored type is not stated: 4 to 32 bits per parameter, most often 16",
-            f"{total:,} parameters × 16 bits / 8",
-            low=int(total * DTYPES["mxfp4"] / 8),
-            high=total * 4,
+        source = (
+            "the stored type is not stated: 4 to 32 bits per parameter, most often 16"
         )
+        least = int(total * DTYPES["mxfp4"] / 8)
+        ends = Size(least, total * 2, total * 4)
+        line = f"{total:,} parameters × 16 bits / 8"
+        return assumed_term("files", ends, source, line)
     own_type = stored_type(case.model)
     bits = _bits(own_type)
     size = int(total * bits / 8)
@@ -437,10 +435,10 @@ def _by_parameters(case: Case) -> Term | Unread:
     if own_type == plain:
         source = "parameters in the published type"
         high = int(size * 1.05)
-        return term("files", size, How.COMPUTED, source, line, high=high)
+        return computed_term("files", Size(size, size, high), source, line)
     source = f"parameters in {own_type}; how many are in {plain} is not known"
     high = int(total * max(bits, _bits(plain)) / 8)
-    return term("files", size, How.ASSUMED, source, line, high=high)
+    return assumed_term("files", Size(size, size, high), source, line)
 
 
 def cast_to(case: Case) -> Case:
@@ -498,9 +496,8 @@ def _tensor_bytes(case: Case) -> Term:
     if architecture.matrix_dtype in _BITSANDBYTES:
         # it takes the linear layers of encoders too, unless a list names them
         least_bytes -= 1.5 * encoders
-    return term(
-        "files", size, how, source, line, low=int(least_bytes), high=int(size * most)
-    )
+    ends = Size(int(least_bytes), size, int(size * most))
+    return term("files", ends, how, source, line)
 
 
 def _packed_size(case: Case) -> Term | Unread:
@@ -562,15 +559,9 @@ def _with_wide_layers(case: Case, method: str) -> Term:
     if more_at_most:
         how = How.ASSUMED
         source += "; recipes differ in what they leave in 16 bits"
-    return term(
-        "files",
-        files.bytes + kept_wide,
-        how,
-        source,
-        line,
-        low=files.low_bytes,
-        high=int(files.bytes * 1.005) + 2 * twice + more_at_most,
-    )
+    likely = files.bytes + kept_wide
+    most = int(files.bytes * 1.005) + 2 * twice + more_at_most
+    return term("files", Size(files.low_bytes, likely, most), how, source, line)
 
 
 def _kept_wide(case: Case, method: str, parts: set[str], more_at_most: int) -> int:
@@ -639,16 +630,13 @@ def _mlx_size(case: Case) -> Term | Unread:
     line = weights.arithmetic
     if encoder_bytes:
         line += f" + {encoder_bytes:,} bytes of encoders"
-    return term(
-        "files",
-        likely + encoder_bytes,
-        How.COMPUTED,
+    source = (
         "mlx.core.quantize and mlx_lm.convert: a scale and bias per group (in some a scale of"
-        " 8 bits); routers may keep more",
-        line,
-        low=int(least * 0.995),
-        high=int((most + encoder_bytes) * 1.01),
+        " 8 bits); routers may keep more"
     )
+    most = int((most + encoder_bytes) * 1.01)
+    size = Size(int(least * 0.995), likely + encoder_bytes, most)
+    return computed_term("files", size, source, line)
 
 
 def _mlx_weights_by_bits(case: Case) -> MlxWeights:

@@ -34,13 +34,13 @@ from .records import (
     TENSOR_PARALLEL,
     CpuNeed,
     Device,
-    How,
     Needs,
+    Size,
     Split,
     Term,
+    computed_term,
     share_by_device,
     stated_range,
-    term,
     unread,
     with_files,
 )
@@ -269,7 +269,7 @@ def _as_stated(case: Case, stated: StatedNeeds, counted: Needs) -> Needs:
         files=files,
         terms=terms,
         largest_file_bytes=None if files is None else files.bytes,
-        tensor_parallel=TENSOR_PARALLEL if case.runtime.account.divides_layers else (),
+        tensor_parallel=TENSOR_PARALLEL if case.account.divides_layers else (),
         offloaded=counted.offloaded,
         unknown=tuple(unknown),
     )
@@ -279,7 +279,7 @@ def _stated_memory(case: Case, stated: StatedNeeds, source: str) -> tuple[Term, 
     """The memory that the spec states, on each of several devices; () where it states none."""
     if stated.low_bytes is None or stated.high_bytes is None:
         return ()
-    devices = 1 if case.device is None else case.device.devices
+    devices = case.devices
     weights = stated_range("weights", stated.low_bytes, stated.high_bytes, source)
     share = share_by_device(weights, devices, 1 / devices)
     return share, *_recording_terms(case, stated, source)
@@ -306,14 +306,14 @@ def _recording_terms(case: Case, stated: StatedNeeds, source: str) -> tuple[Term
     if not parts:
         return ()
     line = " + ".join(parts)
-    parallel = case.workload.parallel
+    parallel = case.parallel
     if parallel > 1:
         line += f" × {parallel}"
     size *= parallel
     # a cache is held whole, scores of attention need not be; the most is assumed
     low = size // 2 if of_square else size
     high = size * 3 // 2
-    return (term("activations", size, How.COMPUTED, source, line, low=low, high=high),)
+    return (computed_term("activations", Size(low, size, high), source, line),)
 
 
 def more_in_conversation(
@@ -329,7 +329,7 @@ def more_in_conversation(
     case = case_of(spec, runtime, workload)
     if not case.has_row:
         return 0
-    return copies * case.workload.parallel * copy_bytes(case)
+    return copies * case.parallel * copy_bytes(case)
 
 
 def why_cache_type_refused(
@@ -381,7 +381,7 @@ def decode_bytes_by_type(
     model = case.model
     if not (model.expert_dtype and case.has_row and case.is_own):
         return _read_of_files(case)
-    if model.expert_dtype in case.runtime.account.widened:
+    if model.expert_dtype in case.account.widened:
         # widened on a CPU and not on a GPU: what is read is not known before it is placed
         return {}
     read = _ReadByToken(model)

@@ -26,8 +26,12 @@ from .records import (
     Offloaded,
     Size,
     Term,
+    assumed_term,
+    computed_term,
     files_of,
+    measured_term,
     stated_range,
+    stated_term,
     taken_off,
     term,
     unread,
@@ -128,16 +132,17 @@ def _computed_size(case: Case) -> Term:
     published = case.spec.components_dtype
     numbers = case.spec.components.values()
     total = sum(numbers)
-    bits = DTYPES[published or case.quantization]
+    type = published or case.quantization
+    bits = DTYPES[type]
     size = int(total * bits / 8)
     line = f"{total:,} parameters × {bits:g} bits / 8"
     source = "parameters of the components"
     if published is not None:
         source += f", published in {published}"
-        return term("files", size, How.COMPUTED, source, line)
+        return computed_term("files", size, source, line)
     source += "; the repository may hold 16 or 32 bits of each"
     ends = Size(total * 2, size, total * 4)
-    return ends.as_term("files", How.ASSUMED, source, line)
+    return assumed_term("files", ends, source, line)
 
 
 # ------------------------------------------------------------------ diffusers
@@ -158,7 +163,7 @@ def parts(case: Case) -> Needs:
         unknown = unread(why, "read its needs", "memory.activations")
         return Needs(files=files, unknown=(unknown,), offloaded=offloaded)
     decoder = pipeline.decoder()
-    program = overhead(case.runtime, on_gpu=pipeline.is_on_device)
+    program = case.program
     evictable_bytes = pipeline.mapped_bytes - decoder.bytes
     return Needs(
         files=files,
@@ -176,7 +181,7 @@ class _Pipeline:
         self.case = case
         self.components = case.spec.components
         self.quantization = case.quantization
-        self.is_on_device = case.device is not None
+        self.is_on_device = case.is_on_device
         # 32 bits where the spec does not state the type of the files
         self.stored_type = case.spec.components_dtype or "float32"
         # the weights in memory are made of files in another type
@@ -212,7 +217,7 @@ class _Pipeline:
             half = int(unread_bytes) // 2
             line = taken_off(line, half, "that are mapped and not read")
             ends = Size(size - 2 * half, size - half, size)
-        return ends.as_term("weights", How.COMPUTED, _DIFFUSERS.source, line)
+        return computed_term("weights", ends, _DIFFUSERS.source, line)
 
     def _quantized_weights(self) -> Term:
         """Large components made narrow by bitsandbytes, but for what is kept wide; 16 bits of the
@@ -234,7 +239,7 @@ class _Pipeline:
         most = int(size * _DIFFUSERS.rounding)
         ends = Size(least, size, most)
         source = _DIFFUSERS.quantized_source
-        return ends.as_term("weights", How.COMPUTED, source, line)
+        return computed_term("weights", ends, source, line)
 
     def decoder(self) -> Term:
         """The moment in which the decoder holds most."""
@@ -252,7 +257,7 @@ class _Pipeline:
         line = f"{pixels.likely:,} pixels × {usual / _PIXELS:.12g} bytes"
         ends = Size(decoder.low_bytes, likely, most)
         source = _DIFFUSERS.reserved_source
-        return ends.as_term("activations", How.MEASURED, source, line)
+        return measured_term("activations", ends, source, line)
 
     @property
     def pixels(self) -> Size:
@@ -261,7 +266,7 @@ class _Pipeline:
         image = Size(*[usual**2 for usual in _DIFFUSERS.sides])
         if side is not None:
             image = Size(side**2, side**2, side**2)
-        return image.times(self.case.workload.parallel)
+        return image.times(self.case.parallel)
 
     def _decoder_in_numbers(self) -> Term:
         """What the decoder holds, in numbers per pixel of the image, and copies of its weights.
@@ -297,11 +302,11 @@ class _Pipeline:
             least = pixels.least * _DIFFUSERS.uncopied * width // 2
             most *= 2
         ends = Size(least, size, most)
-        return ends.as_term("activations", how, _DIFFUSERS.source, line)
+        return term("activations", ends, how, _DIFFUSERS.source, line)
 
     def _images(self) -> str:
         """The images in a line: how many, and the sides of one."""
-        images = plural(self.case.workload.parallel, "image")
+        images = plural(self.case.parallel, "image")
         side = self.case.spec.native_pixels or _DIFFUSERS.sides[1]
         return f"{images} × {side:,} × {side:,}"
 
@@ -372,7 +377,7 @@ class _Offloading(_Pipeline):
         parts = [f"{size:,} {name}" for name, size in self.sizes.items()]
         line = " + ".join(parts)
         source = "parameters of the components"
-        weights = term("weights", self.total_bytes, How.COMPUTED, source, line)
+        weights = computed_term("weights", self.total_bytes, source, line)
         program = overhead(self.case.runtime, on_gpu=True)
         return Offloaded(way=way, host=(weights, program), device=on_device)
 
@@ -402,11 +407,11 @@ class _Offloading(_Pipeline):
         source = _DIFFUSERS.offload_source
         line = f"{size:,} bytes; the {name}, which takes most"
         high = int(size * _DIFFUSERS.rounding)
-        weights = term("weights", size, How.COMPUTED, source, line, high=high)
+        weights = computed_term("weights", Size(size, size, high), source, line)
         ends = working[name]
         line = f"{ends.likely:,} bytes beside the {name}"
         line += f"; {ends.least:,} to {ends.most:,}"
-        return weights, ends.as_term("activations", How.ASSUMED, source, line)
+        return weights, assumed_term("activations", ends, source, line)
 
     def _held_by_rule(self) -> dict[str, Size]:
         """Encoders hold little, denoisers what was seen of such by pixel, the decoder as
@@ -456,7 +461,7 @@ def _layer_as_stated(beside_bytes: int) -> Term:
 
 def _held_layer(ends: Size, line: str) -> Term:
     source = _DIFFUSERS.offload_source
-    return ends.as_term("activations", How.ASSUMED, source, line)
+    return assumed_term("activations", ends, source, line)
 
 
 # ------------------------------------------------------------------ stable-diffusion.cpp
@@ -479,7 +484,7 @@ def parts_in_files(case: Case, parts: ModelParts) -> Needs:
     weights = whole_files(files)
     denoising = _buffer(case, parts, "denoiser")
     decoding = _buffer(case, parts, "decoder")
-    program = overhead(case.runtime, on_gpu=case.device is not None)
+    program = case.program
     decoder = _alone(by_component["vae"]), decoding
     offloaded = []
     for way, denoiser in (
@@ -535,8 +540,8 @@ def _buffer(case: Case, parts: ModelParts, component: str) -> Term:
     how = How.ASSUMED if parts.buffers_like else How.MEASURED
     source = case.runtime.sources.get("parts", "")
     line = f"{size:,} bytes reserved for the {component}"
-    high = int(size * _CPP.other_version)
-    return term("compute", size, how, source, line, high=high)
+    most = int(size * _CPP.other_version)
+    return term("compute", Size(size, size, most), how, source, line)
 
 
 def _segment(largest: Term) -> Term:
@@ -545,7 +550,7 @@ def _segment(largest: Term) -> Term:
     scratch = _CPP.scratch
     size = int(share * largest.bytes) + scratch
     line = f"{largest.bytes:,} bytes × {share:g} + {scratch:,} bytes; a segment and what stays free"
-    return term("weights", size, How.ASSUMED, _CPP.computed, line)
+    return assumed_term("weights", size, _CPP.computed, line)
 
 
 def file_size(file: ComponentFile, components: Numbers, quantization: str) -> Term:
@@ -557,15 +562,15 @@ def file_size(file: ComponentFile, components: Numbers, quantization: str) -> Te
     if listed is not None:
         source = _CPP.listed if is_packed else ""
         line = f"{listed:,} bytes of {file.component}"
-        return term("files", listed, How.STATED, source, line)
+        return stated_term("files", listed, source, line)
     number = components.get(file.component, 0)
     plain = number * block.bytes / block.elements
     line = f"{number:,} {file.component} × {block.bytes}/{block.elements} bytes"
     if not is_packed:
         size = int(plain)
-        return term("files", size, How.COMPUTED, "", line)
+        return computed_term("files", size, "", line)
     key = type if type in _CPP.over_bits else "other"
     least, likely, most = _CPP.over_bits[key]
     ends = Size(int(plain * least), round(plain * likely), int(plain * most))
     line += f" × {likely:g}"
-    return ends.as_term("files", How.COMPUTED, _CPP.computed, line)
+    return computed_term("files", ends, _CPP.computed, line)

@@ -8,7 +8,7 @@ hold on a device beside that is in `servers.py`.
 
 from __future__ import annotations
 
-from ..catalogue.architecture import Architecture, Attention
+from ..catalogue.architecture import Attention, Audio
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import PLAIN_DTYPES
 from ..core import units
@@ -16,12 +16,16 @@ from ..core.records import Record, Unread
 from . import checkpoints
 from .cache import TORCH, as_unpacked, cache_terms
 from .case import Case, is_cast, loads_sixteen_bits, overhead, stored_type, unread_of
+from .checkpoints import DTYPES
 from .records import (
     NO_BYTES,
     How,
     Needs,
     Size,
     Term,
+    assumed_term,
+    computed_term,
+    measured_term,
     share_of,
     summed,
     taken_off,
@@ -49,27 +53,32 @@ def parts(case: Case) -> Needs:
             # what is made of files is known no better than they are
             loaded = files
     needs = _download(case.spec, files)
-    others = _beside_weights(case)
     if isinstance(loaded, Unread):
-        unknown = (*needs.unknown, loaded, loaded.replace(fact="memory.weights"))
-        return needs.replace(terms=tuple(others), unknown=tuple(dict.fromkeys(unknown)))
+        why_weights = loaded.replace(fact="memory.weights")
+        unknown = dict.fromkeys((*needs.unknown, loaded, why_weights))
+        others = _beside_weights(case)
+        return needs.replace(terms=tuple(others), unknown=tuple(unknown))
     if is_narrowed:
         weights = _narrowed_weights(case, loaded)
     else:
         weights = _weights(case, loaded)
+    return _with_memory(case, needs, weights)
+
+
+def _with_memory(case: Case, needs: Needs, weights: Term) -> Needs:
+    """The needs with the weights and all that is in memory beside them."""
     if not _has_layers(case):
-        program = overhead(case.runtime, on_gpu=case.device is not None)
+        terms: tuple[Term, ...] = (weights, case.program)
         why = unread_of(case.spec, "memory.kv_cache")
-        return needs.replace(terms=(weights, program), unknown=(*needs.unknown, why))
-    if case.runtime.account.divides_layers:
-        return needs.replace(
-            terms=terms_by_device(case, weights, others),
-            tensor_parallel=devices_of(case.model, case.quantization),
-        )
+        return needs.replace(terms=terms, unknown=(*needs.unknown, why))
+    others = _beside_weights(case)
+    if case.account.divides_layers:
+        terms = terms_by_device(case, weights, others)
+        devices = devices_of(case.model, case.quantization)
+        return needs.replace(terms=terms, tensor_parallel=devices)
     mapped = _as_mapped(case, weights)
-    return needs.replace(
-        terms=(mapped.weights, *others), evictable_bytes=mapped.evictable_bytes
-    )
+    terms = mapped.weights, *others
+    return needs.replace(terms=terms, evictable_bytes=mapped.evictable_bytes)
 
 
 def _has_layers(case: Case) -> bool:
@@ -84,10 +93,9 @@ def _as_stored(case: Case) -> Case:
 
 def _is_narrowed(case: Case) -> bool:
     """Whether the program quantizes published 16-bit weights while it loads them."""
-    is_at_load = loads_sixteen_bits(
-        case.spec, case.runtime, case.format, case.quantization
-    )
-    return is_at_load and not case.is_own
+    if case.is_own:
+        return False
+    return loads_sixteen_bits(case.spec, case.runtime, case.format, case.quantization)
 
 
 def _cast_while_loaded(case: Case) -> Needs:
@@ -98,7 +106,8 @@ def _cast_while_loaded(case: Case) -> Needs:
     files = checkpoints.size_of(_as_stored(case))
     if isinstance(files, Unread):
         return needs.replace(files=None)
-    return needs.replace(files=files, largest_file_bytes=min(files.bytes, SHARD_BYTES))
+    largest = min(files.bytes, SHARD_BYTES)
+    return needs.replace(files=files, largest_file_bytes=largest)
 
 
 def _download(spec: ModelSpec, files: Term | Unread) -> Needs:
@@ -110,7 +119,8 @@ def _download(spec: ModelSpec, files: Term | Unread) -> Needs:
         high = units.decimal(files.high_bytes)
         why = unread(f"{low} to {high}: {files.source}", checkpoints.GIVE_FILES)
         return Needs(unknown=(why,))
-    return Needs(files=files, largest_file_bytes=min(files.bytes, SHARD_BYTES))
+    largest = min(files.bytes, SHARD_BYTES)
+    return Needs(files=files, largest_file_bytes=largest)
 
 
 def _is_untyped(spec: ModelSpec) -> bool:
@@ -122,11 +132,12 @@ def _beside_weights(case: Case) -> list[Term]:
     """Cache, states, the work on a prompt and the program; nothing where no layer is known."""
     if not _has_layers(case):
         return []
-    if case.runtime.account.divides_layers:
+    if case.account.divides_layers:
         return cache_terms(case) + terms_of_server(case)
-    work = _work_on_speech(case)
-    if work is None:
-        work = _activations(case)
+    if case.model.audio is not None:
+        work = _work_on_speech(case, case.model.audio)
+    else:
+        work = _Pass(case).activations()
     return [*cache_terms(case), work, _program(case)]
 
 
@@ -137,17 +148,16 @@ def _narrowed_weights(case: Case, files: Term) -> Term:
     """16-bit files once their linear layers were made narrow, one by one, where the rest stays."""
     line = files.arithmetic
     extra = 0
-    if case.has_row and not case.runtime.account.divides_layers:
+    if case.has_row and not case.account.divides_layers:
         # bitsandbytes leaves alone the one tensor of all experts of a layer (its issue 1849)
         extra = checkpoints.more_in_16_bits(case, {"expert"})
     if extra:
         line = summed(line, f"{extra:,} bytes of experts; they stay in 16 bits")
     size = files.bytes + extra
-    high = max(files.high_bytes, int(size * 1.005))
+    most = max(files.high_bytes, int(size * 1.005))
     source = f"{files.source}, made while loading"
-    return term(
-        "weights", size, files.how, source, line, low=files.low_bytes, high=high
-    )
+    ends = Size(files.low_bytes, size, most)
+    return term("weights", ends, files.how, source, line)
 
 
 def _weights(case: Case, files: Term) -> Term:
@@ -156,25 +166,19 @@ def _weights(case: Case, files: Term) -> Term:
     if case.text_alone:
         weights = _without_encoders(case, weights)
     weights = _in_loaded_type(case, weights)
-    return term(
-        "weights",
-        max(0, weights.bytes),
-        weights.how,
-        weights.source,
-        weights.arithmetic,
-        low=max(0, weights.low_bytes),
-        high=weights.high_bytes,
-    )
+    least = max(0, weights.low_bytes)
+    likely = max(0, weights.bytes)
+    ends = Size(least, likely, weights.high_bytes)
+    return term("weights", ends, weights.how, weights.source, weights.arithmetic)
 
 
 def _without_encoders(case: Case, weights: Term) -> Term:
     """The weights of the text part alone."""
-    is_mlx = case.format == "mlx"
     seeing_bytes = _bytes_of_encoder_number(case) * case.encoders
-    low = weights.low_bytes
-    # the least of files computed for MLX has no encoders in it
-    if not is_mlx or weights.how is How.STATED:
-        low -= seeing_bytes
+    low = weights.low_bytes - seeing_bytes
+    if case.format == "mlx" and weights.how is not How.STATED:
+        # the least of files computed for MLX has no encoders in it
+        low = weights.low_bytes
     line = taken_off(weights.arithmetic, seeing_bytes, "of encoders")
     return weights.replace(
         bytes=weights.bytes - seeing_bytes,
@@ -186,9 +190,11 @@ def _without_encoders(case: Case, weights: Term) -> Term:
 
 def _bytes_of_encoder_number(case: Case) -> int:
     """Bytes of a number of an encoder in the weights as they are loaded."""
-    if case.model.dtype != "float32" or case.format == "mlx":
+    if case.format == "mlx":
         return 2
-    return 2 if case.runtime.account.loads_as == "sixteen" else 4
+    if case.account.loads_as == "sixteen":
+        return 2
+    return 4 if case.model.dtype == "float32" else 2
 
 
 def _in_loaded_type(case: Case, weights: Term) -> Term:
@@ -196,8 +202,8 @@ def _in_loaded_type(case: Case, weights: Term) -> Term:
     type = _loaded_type(case)
     if type == case.quantization:
         return weights
-    bits = checkpoints.DTYPES[type]
-    stored_bits = checkpoints.DTYPES[case.quantization]
+    bits = DTYPES[type]
+    stored_bits = DTYPES[case.quantization]
     line = share_of(f"{bits:g}/{stored_bits:g}", weights.arithmetic)
     line += f"; it loads {case.quantization} weights in {bits:g} bits (dtype auto)"
     return weights.replace(
@@ -221,57 +227,59 @@ class _Mapped(Record):
 
 def _as_mapped(case: Case, weights: Term) -> _Mapped:
     """The weights of files that a CPU maps, all of them on a GPU."""
-    if not case.runtime.account.maps_files:
+    if not case.account.maps_files:
         return _Mapped(weights=weights)
     if _has_no_kernel(case):
         return _widened(case, weights)
     type = _loaded_type(case)
     if type != case.quantization:
         # the mapped files and the weights made of them are resident together while it loads
-        stored_bits = checkpoints.DTYPES[case.quantization]
-        mapped_bytes = weights.bytes * stored_bits / checkpoints.DTYPES[type]
+        mapped_bytes = weights.bytes * DTYPES[case.quantization] / DTYPES[type]
         return _Mapped(weights=weights, evictable_bytes=int(mapped_bytes))
-    is_as_published = case.is_own or case.quantization in PLAIN_DTYPES
-    if case.device is None and is_as_published:
+    if case.device is None and _is_read_in_place(case):
         return _read_by_rows(case, weights)
     return _Mapped(weights=weights)
 
 
+def _is_read_in_place(case: Case) -> bool:
+    """Whether weights are computed with as they lie in the files."""
+    return case.is_own or case.quantization in PLAIN_DTYPES
+
+
 def _has_no_kernel(case: Case) -> bool:
     """Whether the published weights are in types that the runtime may have to widen."""
-    if not case.is_own or not case.spec.parameters.total:
-        return False
     types = set(case.model.narrow_types)
-    account = case.runtime.account
+    if not types or not case.is_own:
+        return False
+    account = case.account
     may_be_widened = {*account.widened, *account.widened_always}
-    return bool(types) and types <= may_be_widened
+    return types <= may_be_widened and bool(case.spec.parameters.total)
 
 
 def _widened(case: Case, weights: Term) -> _Mapped:
     """Weights without a kernel: two bytes for each parameter. A GPU may have a kernel after all."""
-    account = case.runtime.account
+    account = case.account
     parameters = case.spec.parameters.total or 0
     size = 2 * parameters
     most = int(size * 1.01)
     line = f"{parameters:,} parameters × 2 bytes, because it has no kernel for {case.quantization}"
-    always = set(case.model.narrow_types) <= set(account.widened_always)
-    if case.device is not None and not always:
+    is_always = set(case.model.narrow_types) <= set(account.widened_always)
+    if case.is_on_device and not is_always:
         both = weights.replace(
             high_bytes=max(weights.high_bytes, most),
             arithmetic=f"{weights.arithmetic}; up to {line}",
         )
         return _Mapped(weights=both)
     source = f"{case.runtime.name}: made bfloat16 when it loads; {account.source}"
-    wide = Size(int(size * 0.99), size, most)
-    return _Mapped(
-        weights=wide.as_term("weights", How.COMPUTED, source, line),
-        evictable_bytes=min(weights.bytes, size) * 9 // 10,
-    )
+    ends = Size(int(size * 0.99), size, most)
+    wide = computed_term("weights", ends, source, line)
+    mapped_bytes = min(weights.bytes, size)
+    return _Mapped(weights=wide, evictable_bytes=mapped_bytes * 9 // 10)
 
 
 def _read_by_rows(case: Case, weights: Term) -> _Mapped:
     """Of the table of tokens a text reads rows; encoders come in with the first picture."""
-    tokens = case.context_tokens * case.workload.parallel
+    tokens = case.context_tokens * case.parallel
     encoder_bytes = case.encoders * case.width
     unread_bytes = 0
     line = weights.arithmetic
@@ -281,12 +289,15 @@ def _read_by_rows(case: Case, weights: Term) -> _Mapped:
     # each row may lie across one more page, and what is mapped around it comes in at once
     around_bytes = tokens * _PAGE_BYTES + TORCH.around_a_row_bytes
     evictable = max(0, unread_bytes - around_bytes)
-    is_less = bool(unread_bytes or encoder_bytes)
+    least = weights.low_bytes - unread_bytes - encoder_bytes
+    how = weights.how
+    if unread_bytes or encoder_bytes:
+        how = How.COMPUTED
     mapped = weights.replace(
         bytes=weights.bytes - unread_bytes,
         high_bytes=weights.high_bytes - evictable,
-        low_bytes=max(0, weights.low_bytes - unread_bytes - encoder_bytes),
-        how=How.COMPUTED if is_less else weights.how,
+        low_bytes=max(0, least),
+        how=how,
         arithmetic=line,
     )
     return _Mapped(weights=mapped, evictable_bytes=evictable)
@@ -310,183 +321,181 @@ def _rows_beyond(case: Case, tokens: int) -> int:
 # ------------------------------------------------------------------ the work on a prompt
 
 
-def _work_on_speech(case: Case) -> Term | None:
-    """The work on half a minute of speech, assumed to be as much as the caches of the audio; None
-    of a model that does not hear.
-    """
-    heard = case.model.audio
-    if heard is None:
-        return None
-    beams = case.runtime.account.speech_beams
-    cells = heard.positions * case.workload.parallel * beams
+def _work_on_speech(case: Case, heard: Audio) -> Term:
+    """The work on half a minute of speech, assumed to be as much as the caches of the audio."""
+    account = case.account
+    cells = heard.positions * case.parallel * account.speech_beams
     size = 2 * case.model.layers * heard.embedding_length * cells * case.width
     line = f"{size:,} bytes; as much as the caches of the audio"
-    source = case.runtime.account.source or "general knowledge"
+    source = account.source or "general knowledge"
     ends = Size(size // 4, size, 2 * size + TORCH.heap_block_bytes)
-    return ends.as_term("activations", How.ASSUMED, source, line)
+    return assumed_term("activations", ends, source, line)
 
 
-def _activations(case: Case) -> Term:
-    """The most that a pass over the prompt, or a piece of it, holds; see `Account`: the widest
-    layer, with logits, scores of attention, scans of recurrent layers, masks and arrays that wait.
+class _Pass:
+    """A pass over the prompts of all sequences, or over a piece of them: `tokens` that are computed
+    at once.
     """
-    account = case.runtime.account
-    tokens = _tokens_of_piece(case)
-    layer = _widest_layer(case, tokens)
-    scanned = _scan_bytes(case, tokens)
-    most_scores = _score_bytes(case, tokens)
-    scores = most_scores
-    if case.device is not None and not account.fused_heads:
-        # kernels of GPUs store no scores of any heads, or may do so
-        scores = 0
-    waiting = min(account.waiting_bytes, layer.bytes * _waiting_layers(case))
-    without_scores = layer.bytes + waiting + scanned
-    others = _other_bytes(case, tokens)
-    logits = _logit_bytes(case)
-    most = others.most + int(account.high_share * (without_scores + most_scores))
-    size = Size(
-        int(account.low_share * (without_scores + scores)) + others.least + logits,
-        without_scores + scores + others.likely + logits,
-        max(most, _picture_bytes(case)) + logits,
-    )
-    line = f"{layer.line} + {size.likely - layer.bytes:,} bytes of logits, scores, scans and arrays"
-    line += " that wait"
-    is_sure = account.source and not scanned and scores == most_scores
-    how = How.COMPUTED if is_sure else How.ASSUMED
-    source = account.source or _GUESSED_PASS
-    return size.as_term("activations", how, source, line)
 
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.model = case.model
+        self.account = case.account
+        self.sequences = case.parallel
+        self.context_tokens = case.context_tokens
+        self.piece_tokens = self.account.prompt_tokens or case.context_tokens
+        text_tokens = min(case.context_tokens, self.piece_tokens)
+        self.tokens = text_tokens * self.sequences
 
-class _Layer(Record):
-    """Bytes of the widest layer, with the line of arithmetic."""
+    def activations(self) -> Term:
+        """The most that the pass holds; see `Account`: the widest layer, with logits, scores of
+        attention, scans of recurrent layers, masks and arrays that wait.
+        """
+        account = self.account
+        inner = self._numbers_of_widest_layer()
+        layer_bytes = self._layer_bytes(inner)
+        scan_bytes = self._scan_bytes()
+        most_scores = self._score_bytes()
+        scores = most_scores
+        if self.case.is_on_device and not account.fused_heads:
+            # kernels of GPUs store no scores of any heads, or may do so
+            scores = 0
+        fixed = self._other_bytes()
+        logits = self._logit_bytes()
+        pictures = self._picture_bytes()
+        waiting = layer_bytes * self._waiting_layers()
+        waiting = min(waiting, account.waiting_bytes)
+        without_scores = layer_bytes + waiting + scan_bytes
+        likely = without_scores + scores
+        least = int(account.low_share * likely)
+        most = int(account.high_share * (without_scores + most_scores))
+        ends = Size(
+            least + fixed.least + logits,
+            likely + fixed.likely + logits,
+            max(most + fixed.most, pictures) + logits,
+        )
+        others_bytes = ends.likely - layer_bytes
+        line = self._layer_line(inner)
+        line += (
+            f" + {others_bytes:,} bytes of logits, scores, scans and arrays that wait"
+        )
+        how = How.ASSUMED
+        if account.source and not scan_bytes and scores == most_scores:
+            how = How.COMPUTED
+        source = account.source or _GUESSED_PASS
+        return term("activations", ends, how, source, line)
 
-    bytes: int
-    line: str
+    def _layer_bytes(self, inner: int) -> int:
+        """Tokens × (width × embedding + inner × widest layer) × bytes of a number."""
+        numbers = self.account.width * self.model.embedding_length
+        numbers += self.account.inner * inner
+        return self.tokens * int(numbers * self.case.width)
 
+    def _layer_line(self, inner: int) -> str:
+        """The same as a line of arithmetic."""
+        account = self.account
+        width = f"{account.width:g} × {self.model.embedding_length:,}"
+        numbers = f"({width} + {account.inner:g} × {inner:,})"
+        return f"{self.tokens:,} tokens × {numbers} × {self.case.width} bytes"
 
-def _widest_layer(case: Case, tokens: int) -> _Layer:
-    """Tokens × (width × embedding + inner × widest layer) × bytes of a number."""
-    account = case.runtime.account
-    wide = case.model.embedding_length
-    inner = _numbers_of_widest_layer(case.model)
-    numbers = account.width * wide + account.inner * inner
-    shape = f"({account.width:g} × {wide:,} + {account.inner:g} × {inner:,})"
-    return _Layer(
-        bytes=tokens * int(numbers * case.width),
-        line=f"{tokens:,} tokens × {shape} × {case.width} bytes",
-    )
+    def _numbers_of_widest_layer(self) -> int:
+        """Numbers of a token inside the widest feed-forward or recurrence."""
+        width = self.model.embedding_length
+        numbers = []
+        for feed in self.model.feed_forward:
+            length = feed.length
+            if feed.experts:
+                length = max(length, width)
+            numbers.append(length * feed.chosen)
+        if not numbers:
+            numbers.append(2 * width)
+        for group in self.model.recurrent:
+            numbers.append(group.inner_length or 0)
+        return max(numbers)
 
+    def _other_bytes(self) -> Size:
+        """What does not grow with the layer: masks, and what mixtures of experts hold; at the most
+        what the account adds.
+        """
+        size = self._mask_bytes()
+        if self.model.has_experts:
+            mixture = Size(*self.account.mixture_bytes)
+            size = size.plus(mixture)
+        return size.plus(Size(0, 0, self.account.high_bytes))
 
-def _other_bytes(case: Case, tokens: int) -> Size:
-    """What does not grow with the layer: masks, and what mixtures of experts hold; at the most what
-    the account adds.
-    """
-    account = case.runtime.account
-    size = _mask_bytes(case, tokens)
-    if case.model.has_experts:
-        size = size.plus(Size(*account.mixture_bytes))
-    return size.plus(Size(0, 0, account.high_bytes))
+    def _logit_bytes(self) -> int:
+        """Logits of the last token of each sequence, in 32 bits."""
+        return 4 * self.model.published_tokens * self.sequences
 
+    def _waiting_layers(self) -> int:
+        """Layers whose arrays wait to be given back at once."""
+        return self.model.layers if self.account.waits_by_layer else 1
 
-def _logit_bytes(case: Case) -> int:
-    """Logits of the last token of each sequence, in 32 bits."""
-    return 4 * case.model.published_tokens * case.workload.parallel
+    def _scan_bytes(self) -> int:
+        """Bytes that the scan of the widest recurrent layer keeps for all tokens."""
+        most = 0
+        for group in self.model.recurrent:
+            state = group.state_length or group.key_length or 0
+            of_number = self.account.scan_bytes.get(group.kind, 0.0)
+            numbers = self.tokens * group.inner_numbers * state
+            most = max(most, int(numbers * of_number))
+        return most
 
+    def _mask_bytes(self) -> Size:
+        """Masks, which torch makes where a window is shorter than a text: bytes for each pair of
+        its tokens.
+        """
+        text = self.tokens // self.sequences
+        windows = [group.window_tokens or text for group in self.model.attention]
+        if min(windows, default=text) >= text:
+            return NO_BYTES
+        of_pair = Size(*self.account.mask_bytes)
+        return of_pair.times(self.sequences * text**2)
 
-def _tokens_of_piece(case: Case) -> int:
-    """Tokens of all sequences that are computed at once: of the whole prompt, or of a piece."""
-    tokens = case.context_tokens
-    piece = case.runtime.account.prompt_tokens or tokens
-    return min(tokens, piece) * case.workload.parallel
+    def _picture_bytes(self) -> int:
+        """The most that the encoder of a model that sees holds of a picture in each sequence."""
+        if self.case.spec.modality != "vision":
+            return 0
+        patches = min(4 * self.context_tokens, TORCH.patches)
+        numbers = patches * self.sequences * TORCH.numbers_per_patch
+        return numbers * self.case.width
 
+    def _score_bytes(self) -> int:
+        """Bytes of a score for each pair of tokens and head, where attention stores them."""
+        account = self.account
+        model = self.model
+        if account.windows == "rotated":
+            model = as_unpacked(model)
+        most = 0
+        for group in model.attention:
+            if self._stores_scores(group):
+                pairs = self.tokens * self._reach(group)
+                most = max(most, group.heads * pairs)
+        of_score = self.case.width / 2 if account.fused_heads else 1
+        return int(most * account.score_bytes * of_score)
 
-def _waiting_layers(case: Case) -> int:
-    """Layers whose arrays wait to be given back at once."""
-    return case.model.layers if case.runtime.account.waits_by_layer else 1
+    def _stores_scores(self, group: Attention) -> bool:
+        """Whether these layers store the scores of all pairs of tokens."""
+        if group.kind == "latent":
+            return True
+        if group.kind == "cross":
+            return False
+        if self.account.fused_heads:
+            is_fused = group.key_length in self.account.fused_heads
+            return not is_fused or group.key_length != group.value_length
+        row = self.case.row
+        if row.torch_scores == "one_head":
+            return group.kv_heads == 1 < group.heads
+        return bool(row.torch_scores or row.relative_positions)
 
-
-def _numbers_of_widest_layer(model: Architecture) -> int:
-    """Numbers of a token inside the widest feed-forward or recurrence."""
-    numbers = []
-    for feed in model.feed_forward:
-        length = feed.length
-        if feed.experts:
-            length = max(length, model.embedding_length)
-        numbers.append(length * feed.chosen)
-    if not numbers:
-        numbers.append(2 * model.embedding_length)
-    for group in model.recurrent:
-        numbers.append(group.inner_length or 0)
-    return max(numbers)
-
-
-def _scan_bytes(case: Case, tokens: int) -> int:
-    """Bytes that the scan of the widest recurrent layer keeps for all tokens of a piece."""
-    most = 0
-    for group in case.model.recurrent:
-        state = group.state_length or group.key_length or 0
-        of_number = case.runtime.account.scan_bytes.get(group.kind, 0.0)
-        most = max(most, int(tokens * group.inner_numbers * state * of_number))
-    return most
-
-
-def _mask_bytes(case: Case, tokens: int) -> Size:
-    """Masks, which torch makes where a window is shorter than a text: bytes for each pair of its
-    tokens.
-    """
-    sequences = case.workload.parallel
-    text = tokens // sequences
-    windows = [group.window_tokens or text for group in case.model.attention]
-    if all(window >= text for window in windows):
-        return NO_BYTES
-    return Size(*case.runtime.account.mask_bytes).times(sequences * text**2)
-
-
-def _picture_bytes(case: Case) -> int:
-    """The most that the encoder of a model that sees holds of a picture in each sequence."""
-    if case.spec.modality != "vision":
-        return 0
-    patches = min(4 * case.context_tokens, TORCH.patches)
-    numbers = patches * case.workload.parallel * TORCH.numbers_per_patch
-    return numbers * case.width
-
-
-def _score_bytes(case: Case, tokens: int) -> int:
-    """Bytes of a score for each pair of tokens and head, where attention stores them."""
-    account = case.runtime.account
-    model = case.model
-    if account.windows == "rotated":
-        model = as_unpacked(model)
-    most = 0
-    for group in model.attention:
-        if _stores_scores(case, group):
-            most = max(most, group.heads * tokens * _reach(case, group))
-    of_score = case.width / 2 if account.fused_heads else 1
-    return int(most * account.score_bytes * of_score)
-
-
-def _stores_scores(case: Case, group: Attention) -> bool:
-    """Whether these layers store the scores of all pairs of tokens."""
-    if group.kind == "latent":
-        return True
-    if group.kind == "cross":
-        return False
-    fused_heads = case.runtime.account.fused_heads
-    if fused_heads:
-        is_fused = group.key_length == group.value_length in fused_heads
-        return not is_fused
-    if case.row.torch_scores == "one_head":
-        return group.kv_heads == 1 < group.heads
-    return bool(case.row.torch_scores or case.row.relative_positions)
-
-
-def _reach(case: Case, group: Attention) -> int:
-    """How many tokens each token attends to at the most."""
-    reach = case.context_tokens
-    piece = case.runtime.account.prompt_tokens
-    if piece and group.kind in ("sliding", "latent"):
-        reach = min(reach, (group.window_tokens or reach) + piece)
-    return reach
+    def _reach(self, group: Attention) -> int:
+        """How many tokens each token attends to at the most."""
+        reach = self.context_tokens
+        piece = self.account.prompt_tokens
+        if piece and group.kind in ("sliding", "latent"):
+            window = group.window_tokens or reach
+            reach = min(reach, window + piece)
+        return reach
 
 
 # ------------------------------------------------------------------ the program
@@ -494,13 +503,13 @@ def _reach(case: Case, group: Attention) -> int:
 
 def _program(case: Case) -> Term:
     """The program with its libraries and a tokenizer."""
-    account = case.runtime.account
-    on_gpu = case.device is not None
+    account = case.account
+    on_gpu = case.is_on_device
     if account.program_bytes and not on_gpu:
         size = Size(*account.program_bytes)
         source = f"measured: {account.source}"
         line = f"{size.likely:,} bytes"
-        program = size.as_term("runtime", How.MEASURED, source, line)
+        program = measured_term("runtime", size, source, line)
     else:
         program = overhead(case.runtime, on_gpu=on_gpu and not account.program_bytes)
     return _with_tokenizer(case, program)
@@ -510,22 +519,21 @@ def _with_tokenizer(case: Case, program: Term) -> Term:
     """The program with the bytes of each token of the vocabulary. Of a config.json alone a
     tokenizer may be there; what a build for GPUs takes holds it already.
     """
-    account = case.runtime.account
-    comes = case.spec.tokenizer
-    if comes is False or case.model.audio is not None:
+    account = case.account
+    has_tokenizer = case.spec.tokenizer
+    if has_tokenizer is False or case.model.audio is not None:
         return program
-    tokenizer = Size(*account.token_bytes).times(case.model.published_tokens)
-    low, likely, high = tokenizer
-    is_in_program = case.device is not None and bool(account.program_bytes)
-    if comes is None or is_in_program:
-        low = 0
-        likely = 0
+    of_token = Size(*account.token_bytes)
+    size = of_token.times(case.model.published_tokens)
+    is_in_program = case.is_on_device and account.program_bytes
+    if has_tokenizer is None or is_in_program:
+        size = Size(0, 0, size.most)
     line = program.arithmetic
-    if likely:
-        line = summed(line, f"{likely:,} bytes of a tokenizer")
+    if size.likely:
+        line = summed(line, f"{size.likely:,} bytes of a tokenizer")
     return program.replace(
-        bytes=program.bytes + likely,
-        low_bytes=program.low_bytes + low,
-        high_bytes=program.high_bytes + high,
+        bytes=program.bytes + size.likely,
+        low_bytes=program.low_bytes + size.least,
+        high_bytes=program.high_bytes + size.most,
         arithmetic=line,
     )

@@ -9,7 +9,7 @@ the tensor's role, its layer and its row length. The rules below were read from
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import prod
 from typing import NamedTuple
@@ -27,6 +27,11 @@ class Block(NamedTuple):
 
     elements: int
     bytes: int
+
+    @property
+    def bytes_of_number(self) -> float:
+        """Bytes of one number, a fraction of one where several share a byte."""
+        return self.bytes / self.elements
 
 
 class Rule(Record):
@@ -160,6 +165,8 @@ _TOKEN_TABLES = ("token_embd.weight", "per_layer_token_embd.weight")
 # tables of the input layer, which are read by rows: LLM_TENSOR_LAYER_INPUT and GGML_OP_GET_ROWS in
 # src/llama-arch.cpp of llama.cpp
 TABLES = (*_TOKEN_TABLES, *_KEPT_TABLES)
+# types that quantize nothing
+_UNQUANTIZED = ("F32", "F16", "BF16")
 # bytes of a number in MXFP4: 17 for a block of 32
 _MXFP4_BYTES = 17 / 32
 
@@ -190,22 +197,9 @@ def recipe_tensors(
     recipe = _Recipe(
         architecture, quantization, importance_matrix=importance_matrix, earlier=earlier
     )
-    tensors = []
+    tensors = list[FileTensors]()
     for group in recipe.groups:
-        # of a multi-token-prediction block: in the file, by default not in memory
-        is_extra = max(group.layers, default=-1) >= architecture.layers
-        numbers = prod(group.shape)
-        for type, count in recipe.count_by_type(group).items():
-            tensors.append(
-                FileTensors(
-                    name=group.name,
-                    shape=group.shape,
-                    type=type,
-                    count=count,
-                    bytes=bytes_of(type, numbers) * count,
-                    extra=is_extra,
-                )
-            )
+        tensors.extend(recipe.tensors_of(group))
     return tuple(tensors)
 
 
@@ -223,21 +217,22 @@ class _Recipe:
         groups = gguf_tensors(architecture)
         row = row_of(architecture)
         self.groups = groups
+        self.layers = architecture.layers
         self.name = quantization
         self.rules = _RULES[quantization]
         self.base = self.rules.base
+        self.type_of_queries = self.rules.queries or self.base
         self.has_two_bits = quantization in _TYPES.two_bits
         self.earlier = earlier
         self.falcon = row.falcon_types
         self.in_mxfp4 = str(architecture.expert_dtype).startswith("mxfp4")
-        self.blocks = architecture.layers + (architecture.mtp_layers or 0)
-        self.experts = 0
-        for feed in architecture.feed_forward:
-            self.experts = max(self.experts, feed.experts or 0)
+        self.blocks = self.layers + (architecture.mtp_layers or 0)
+        experts = [feed.experts or 0 for feed in architecture.feed_forward]
+        self.experts = max(experts, default=0)
         self.tied = all(group.name != "output.weight" for group in groups)
         sharing = _heads_to_a_key(architecture, row)
         has_sharing_of_70b = sharing != 1 or not row.shared_keys_of_70b
-        self.is_70b = architecture.layers == row.layers_of_70b and has_sharing_of_70b
+        self.is_70b = has_sharing_of_70b and self.layers == row.layers_of_70b
         self.value_places = _counted_order(groups, _VALUES)
         self.values = len(self.value_places)
         if earlier:
@@ -255,6 +250,21 @@ class _Recipe:
             self.facts.add("four experts")
         if self.experts == 8:
             self.facts.add("eight experts")
+
+    def tensors_of(self, group: TensorGroup) -> Iterator[FileTensors]:
+        """The group's tensors in the file, by their type."""
+        # of a multi-token-prediction block: in the file, by default not in memory
+        is_extra = max(group.layers, default=-1) >= self.layers
+        numbers = prod(group.shape)
+        for type, count in self.count_by_type(group).items():
+            yield FileTensors(
+                name=group.name,
+                shape=group.shape,
+                type=type,
+                count=count,
+                bytes=bytes_of(type, numbers) * count,
+                extra=is_extra,
+            )
 
     def count_by_type(self, group: TensorGroup) -> dict[str, int]:
         """How many of the group's tensors have each type: there is one in each of its layers, or
@@ -284,13 +294,19 @@ class _Recipe:
         sides = [size for size in group.shape if size != 1]
         is_matrix = name.endswith("weight") and len(sides) > 1
         if not is_matrix or _is_kept(name):
-            may_be_narrow = any(part in name for part in _TYPES.kept_in_16_bits)
-            return "F16" if may_be_narrow and self.base != "F32" else "F32"
+            return self.type_of_kept(name)
         if self.in_mxfp4 and _is_of_experts(group):
-            block = BLOCKS[_type_that_fits(self.base, group.shape[0])]
-            if block.bytes / block.elements > _MXFP4_BYTES:
+            type = _type_that_fits(self.base, group.shape[0])
+            if BLOCKS[type].bytes_of_number > _MXFP4_BYTES:
                 return "MXFP4"
-        return self.base if self.base in ("F32", "F16", "BF16") else None
+        return self.base if self.base in _UNQUANTIZED else None
+
+    def type_of_kept(self, name: str) -> str:
+        """The type of a tensor that is never quantized: 32 bits, or 16 where that is enough."""
+        if self.base == "F32":
+            return "F32"
+        may_be_narrow = any(part in name for part in _TYPES.kept_in_16_bits)
+        return "F16" if may_be_narrow else "F32"
 
     def types_by_layer(self, group: TensorGroup) -> list[str]:
         """The type in each of the group's layers; [] where all have `plain_type`."""
@@ -305,9 +321,14 @@ class _Recipe:
         if name.endswith(_DOWNS):
             return [self.type_of_down(layer, name) for layer in layers]
         if self.name == "IQ3_XS" and name.startswith(_GATES_AND_UPS):
-            middle = range(self.blocks // 8, 7 * self.blocks // 8)
-            return ["IQ3_XXS" if layer in middle else self.base for layer in layers]
+            return [self.type_of_gate(layer) for layer in layers]
         return []
+
+    def type_of_gate(self, layer: int) -> str:
+        """The type of a layer's gate in IQ3_XS, which is smaller in the middle of the model."""
+        is_early = layer < self.blocks // 8
+        is_late = layer >= 7 * self.blocks // 8
+        return self.base if is_early or is_late else "IQ3_XXS"
 
     def type_of_values(self, layer: int, name: str) -> str:
         """The type of a layer's matrix of values, by its number among all of them."""
@@ -336,8 +357,7 @@ class _Recipe:
         name = group.name
         is_table = name in _TOKEN_TABLES
         if name == "output.weight" or (self.tied and is_table):
-            is_odd = group.shape[0] % BLOCKS[self.base].elements != 0
-            return "Q8_0" if self.falcon or is_odd else self.rules.last
+            return self.type_of_output(group.shape[0])
         beside_experts = _TYPE_BESIDE_EXPERTS.get(self.name)
         if beside_experts is not None:
             return self.base if _is_of_experts(group) else beside_experts
@@ -346,7 +366,7 @@ class _Recipe:
         if "attn_k.weight" in name:
             return self.type_of_keys()
         if "attn_q.weight" in name:
-            return self.rules.queries or self.base
+            return self.type_of_queries
         if "attn_output.weight" in name:
             return self.by_rules(self.rules.output, 0, 1)
         return self.base
@@ -355,7 +375,13 @@ class _Recipe:
         """The type of matrices of keys: that of queries, but for eight experts."""
         if self.experts == 8:
             return "Q4_K" if self.has_two_bits else "Q8_0"
-        return self.rules.queries or self.base
+        return self.type_of_queries
+
+    def type_of_output(self, row_length: int) -> str:
+        """The type of the output matrix; blocks of the usual type may not divide its rows."""
+        if self.falcon or row_length % BLOCKS[self.base].elements:
+            return "Q8_0"
+        return self.rules.last
 
     def by_rules(self, rules: Iterable[Rule], place: int, total: int) -> str:
         """The type of the tensor of that number among so many."""

@@ -112,6 +112,11 @@ class Term(Record):
         name = self.name.removeprefix("draft_").removeprefix("mtp_")
         return name in ("weights", "embeddings")
 
+    @property
+    def size(self) -> Size:
+        """The least, the likely and the most bytes."""
+        return Size(self.low_bytes, self.bytes, self.high_bytes)
+
     def resized(self, size: int, arithmetic: str) -> Term:
         """The term with another size; its range is as wide as before."""
         change = size - self.bytes
@@ -141,18 +146,6 @@ class Size(NamedTuple):
             self.least + other.least,
             self.likely + other.likely,
             self.most + other.most,
-        )
-
-    def as_term(self, name: str, how: How, source: str, arithmetic: str) -> Term:
-        """The size as a term."""
-        return term(
-            name,
-            self.likely,
-            how,
-            source,
-            arithmetic,
-            low=self.least,
-            high=self.most,
         )
 
 
@@ -188,6 +181,11 @@ class MemoryNeed(Record):
     @cached_property
     def high_bytes(self) -> int:
         return sum(term.high_bytes for term in self.terms)
+
+    @property
+    def size(self) -> Size:
+        """The least, the estimate and the most."""
+        return Size(self.low_bytes, self.total_bytes, self.high_bytes)
 
     @property
     def places(self) -> tuple[PlaceNeed, ...]:
@@ -399,27 +397,45 @@ def by_type(sizes: Iterable[tuple[str, float]]) -> str:
     return " + ".join(f"{int(size):,} bytes of {type}" for type, size in parts)
 
 
-def term(
-    name: str,
-    size: int,
-    how: How,
-    source: str,
-    arithmetic: str,
-    *,
-    low: int | None = None,
-    high: int | None = None,
-) -> Term:
-    """A term; exact unless a range is given."""
+def term(name: str, size: int | Size, how: How, source: str, arithmetic: str) -> Term:
+    """A term of that many bytes; exact unless the size is a range."""
+    if isinstance(size, int):
+        size = Size(size, size, size)
     return Term(
         name=name,
         split=SPLITS.get(name, Split.EACH),
-        bytes=size,
-        low_bytes=size if low is None else min(low, size),
-        high_bytes=size if high is None else max(high, size),
+        bytes=size.likely,
+        low_bytes=min(size.least, size.likely),
+        high_bytes=max(size.most, size.likely),
         how=how,
         source=source,
         arithmetic=arithmetic,
     )
+
+
+def exact_term(name: str, size: int | Size, source: str, line: str) -> Term:
+    """A term that is known to the byte."""
+    return term(name, size, How.EXACT, source, line)
+
+
+def computed_term(name: str, size: int | Size, source: str, line: str) -> Term:
+    """A term that follows from the model by a rule."""
+    return term(name, size, How.COMPUTED, source, line)
+
+
+def measured_term(name: str, size: int | Size, source: str, line: str) -> Term:
+    """A term that was measured."""
+    return term(name, size, How.MEASURED, source, line)
+
+
+def stated_term(name: str, size: int | Size, source: str, line: str) -> Term:
+    """A term that somebody states."""
+    return term(name, size, How.STATED, source, line)
+
+
+def assumed_term(name: str, size: int | Size, source: str, line: str) -> Term:
+    """A term that is a guess."""
+    return term(name, size, How.ASSUMED, source, line)
 
 
 def stated_range(name: str, low: int, high: int, source: str) -> Term:
@@ -427,8 +443,8 @@ def stated_range(name: str, low: int, high: int, source: str) -> Term:
     line = f"({low:,} + {high:,}) / 2 bytes as stated"
     if low == high:
         line = f"{high:,} bytes as stated"
-    middle = (low + high) // 2
-    return term(name, middle, How.STATED, source, line, low=low, high=high)
+    ends = Size(low, (low + high) // 2, high)
+    return stated_term(name, ends, source, line)
 
 
 def whole_files(files: Term, source: str = "", remark: str = "") -> Term:
@@ -444,15 +460,8 @@ def whole_files(files: Term, source: str = "", remark: str = "") -> Term:
 def files_of(parts: Sequence[Term], how: How, source: str, remark: str = "") -> Term:
     """Several files as one term."""
     together = MemoryNeed(terms=tuple(parts))
-    return term(
-        "files",
-        together.total_bytes,
-        how,
-        source,
-        summed(*[part.arithmetic for part in parts]) + remark,
-        low=together.low_bytes,
-        high=together.high_bytes,
-    )
+    line = summed(*[part.arithmetic for part in parts])
+    return term("files", together.size, how, source, line + remark)
 
 
 def with_files(files: Term, others: Term, what: str) -> Term:

@@ -27,7 +27,9 @@ from .records import (
     Size,
     Split,
     Term,
+    assumed_term,
     share_by_device,
+    stated_term,
     summed,
     term,
 )
@@ -107,7 +109,7 @@ def _context() -> Term:
     """A context of CUDA with its libraries, of SGLang."""
     size = _mib(_SGLANG.context)
     line = f"{size.likely:,} bytes of a CUDA context"
-    return size.as_term("runtime", How.STATED, _SGLANG.source, line)
+    return stated_term("runtime", size, _SGLANG.source, line)
 
 
 def _sees(case: Case) -> bool:
@@ -126,18 +128,15 @@ def _longest_prompt(case: Case, device: Device) -> Term:
     sampled = _sampled_sequences(case, device, batch)
     likely_pass = _Pass(case, max(batch.tokens, text_tokens), sampled)
     largest_pass = _Pass(case, max(batch.most_tokens, text_tokens), sampled)
-    seeing = _mib(_VLLM.seeing) if _sees(case) else NO_BYTES
-    size = Size(
-        likely_pass.least + seeing.least,
-        likely_pass.likely + seeing.likely,
-        largest_pass.most + seeing.most,
-    )
+    size = Size(likely_pass.least, likely_pass.likely, largest_pass.most)
     line = likely_pass.arithmetic
+    how = How.ASSUMED if case.model.recurrent else How.COMPUTED
     if _sees(case):
+        seeing = _mib(_VLLM.seeing)
+        size = size.plus(seeing)
         line += f" + {seeing.likely:,} bytes of the encoder"
-    is_guess = _sees(case) or bool(case.model.recurrent)
-    how = How.ASSUMED if is_guess else How.COMPUTED
-    return size.as_term("activations", how, _VLLM.source, line)
+        how = How.ASSUMED
+    return term("activations", size, how, _VLLM.source, line)
 
 
 def _sampled_sequences(case: Case, device: Device, batch: _Batch) -> int:
@@ -148,8 +147,8 @@ def _sampled_sequences(case: Case, device: Device, batch: _Batch) -> int:
     if asked:
         return asked
     if device.is_lean:
-        return case.workload.parallel
-    return max(batch.sequences, case.workload.parallel)
+        return case.parallel
+    return max(batch.sequences, case.parallel)
 
 
 class _Pass:
@@ -249,25 +248,21 @@ def _graphs(case: Case, device: Device) -> Term:
     line = f"{program.likely:,} bytes beside PyTorch"
     if device.is_lean:
         line += "; --enforce-eager makes no graphs"
-        return program.as_term("runtime", How.STATED, _VLLM.source, line)
+        return stated_term("runtime", program, _VLLM.source, line)
     graph = _mib(_VLLM.graph_layer[_kind_of_graph(case)])
     graphs = graph.times(layers)
     line = f"{plural(layers, 'layer')} × {graph.likely:,} bytes of CUDA graphs + {line}"
+    size = program.plus(graphs)
     parts = _bytes_of_parts(case)
-    likely = program.likely + graphs.likely
-    if parts and device.is_large:
-        likely += parts
-        line += f" + {parts:,} bytes for parts of attention"
-    is_guess = case.embeds or bool(case.model.recurrent)
-    return term(
-        "runtime",
-        likely,
-        How.ASSUMED if is_guess else How.STATED,
-        _VLLM.source,
-        line,
-        low=program.least + graphs.least,
-        high=program.most + graphs.most + parts,
-    )
+    if parts:
+        likely = 0
+        if device.is_large:
+            likely = parts
+            line += f" + {parts:,} bytes for parts of attention"
+        size = size.plus(Size(0, likely, parts))
+    if case.embeds or case.model.recurrent:
+        return assumed_term("runtime", size, _VLLM.source, line)
+    return stated_term("runtime", size, _VLLM.source, line)
 
 
 def _bytes_of_parts(case: Case) -> int:
@@ -322,7 +317,7 @@ def _left_free(case: Case, device: Device) -> Term:
             f"{left.likely:,} bytes; on a device of {kind.gib} GiB or more, by its size"
         )
         by_size = left._replace(least=low)
-        return by_size.as_term("activations", How.ASSUMED, _SGLANG.source, line)
+        return assumed_term("activations", by_size, _SGLANG.source, line)
     free = total
     if device.free_bytes is not None:
         free = min(total, device.free_bytes)
@@ -337,7 +332,7 @@ def _left_free(case: Case, device: Device) -> Term:
     if size.likely:
         line = f"{room:,} bytes - {free:,} × (1 - {left.likely:,} / {total:,})"
         line += f" × (1 - {shares[1]}); the rest of what it may take"
-    return size.as_term("activations", How.ASSUMED, _SGLANG.source, line)
+    return assumed_term("activations", size, _SGLANG.source, line)
 
 
 def _left_bytes(kind: _Kind, device: Device) -> Size:
@@ -390,7 +385,7 @@ def terms_by_device(case: Case, weights: Term, others: list[Term]) -> tuple[Term
 
     Encoders are divided where they can be (tests/truth/vllm.json: Gemma 3, Mistral Small 3.1).
     """
-    devices = 1 if case.device is None else case.device.devices
+    devices = case.devices
     weights = _with_additions(case, weights)
     if devices == 1:
         return weights, *others

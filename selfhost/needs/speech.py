@@ -20,7 +20,10 @@ from .records import (
     Size,
     Split,
     Term,
+    computed_term,
+    measured_term,
     of_sequences,
+    stated_term,
     term,
     unread,
     whole_files,
@@ -109,7 +112,7 @@ def _converted_size(case: Case, name: str) -> Term:
     line += f" + {_CPP.header_bytes:,} bytes of header"
     source = "whisper.cpp models/convert-pt-to-ggml.py and examples/quantize"
     ends = Size(int(size * 0.99), size, int(size * 1.01))
-    return ends.as_term("files", How.COMPUTED, source, line)
+    return computed_term("files", ends, source, line)
 
 
 class _Numbers(Record):
@@ -168,7 +171,7 @@ def _terms(case: Case, files: Term) -> tuple[Term, ...] | None:
         return _ctranslate2(case, audio, files)
     if not is_ggml:
         return None
-    program = overhead(case.runtime, on_gpu=case.device is not None)
+    program = case.program
     return whole_files(files), program.replace(how=How.ASSUMED)
 
 
@@ -215,7 +218,7 @@ def _cpp_caches(case: Case, audio: Audio) -> Term:
     Of the text for each beam and two more, of the audio in every layer, of one encoder layer.
     """
     model = case.model
-    states = case.workload.parallel
+    states = case.parallel
     width = model.embedding_length
     written = _stepped(model.context_tokens or _USUAL_TOKENS)
     heard = _stepped(audio.positions)
@@ -227,7 +230,7 @@ def _cpp_caches(case: Case, audio: Audio) -> Term:
     line += f" + 2 × {audio.embedding_length:,} × 2 bytes × {heard:,} cells"
     line = _of_states(line, states)
     source = f"{_CPP.source}; {_BEAMS} beams, the default"
-    return term("kv_cache", size * states, How.COMPUTED, source, line)
+    return computed_term("kv_cache", size * states, source, line)
 
 
 def _cpp_buffers(case: Case, audio: Audio, seconds: Size) -> Term:
@@ -236,7 +239,7 @@ def _cpp_buffers(case: Case, audio: Audio, seconds: Size) -> Term:
     The decoder has twice the logits of what it reads at once: the beams, or the text before, which
     a piece behind the first has. `seconds` of audio.
     """
-    states = case.workload.parallel
+    states = case.parallel
     width = audio.embedding_length
     heard = audio.positions
     vocabulary = case.model.published_tokens
@@ -254,10 +257,10 @@ def _cpp_buffers(case: Case, audio: Audio, seconds: Size) -> Term:
     if likely > low:
         line += "; with the text before, without which audio of 30 seconds takes"
         line += f" {likely - low:,} bytes less"
-    if case.device is not None:
+    if case.is_on_device:
         # inputs are there twice: five rows more were printed with Vulkan
         high += 5 * heard * width * 4 * states
-    return Size(low, likely, high).as_term("compute", How.COMPUTED, _CPP.source, line)
+    return computed_term("compute", Size(low, likely, high), _CPP.source, line)
 
 
 def _tokens_at_once(seconds: int) -> int:
@@ -279,7 +282,7 @@ def _cpp_program(case: Case, audio: Audio, seconds: Size) -> Term:
         line += f"; of unknown length, {seconds.least:,} to {seconds.most:,} seconds:"
         line += f" a minute takes {60 * of_second:,} bytes"
     size = program.plus(sound)
-    return size.as_term("runtime", How.MEASURED, _CPP.source, line)
+    return measured_term("runtime", size, _CPP.source, line)
 
 
 # ------------------------------------------------------------------ faster-whisper
@@ -323,7 +326,7 @@ def _ct2_weights(case: Case) -> Term:
         width = 2 if case.quantization == "float16" else 4
         size = total * width
         line = f"{total:,} parameters × {width} bytes"
-    return term("weights", size, How.COMPUTED, _CT2.weights_source, line)
+    return computed_term("weights", size, _CT2.weights_source, line)
 
 
 class _Sound(Record):
@@ -357,7 +360,7 @@ def _sound(case: Case) -> _Sound:
 def _ct2_caches(case: Case, audio: Audio) -> int:
     """Bytes of the caches of audio and text; on a GPU int8 computes in 16 bits too."""
     on_cpu = _computes_on_cpu(case)
-    parallel = case.workload.parallel
+    parallel = case.parallel
     is_long = parallel == 1 and _sound(case).seconds > 30
     cells = _CT2.text_cells if is_long else _CT2.piece_cells
     is_reordered = on_cpu and case.quantization == "int8"
@@ -378,7 +381,7 @@ def _ct2_work_on_cpu(
     `narrowed_bytes` are those that it loses.
     """
     sound = _sound(case)
-    parallel = case.workload.parallel
+    parallel = case.parallel
     if case.quantization != "int8":
         narrowed_bytes = 0
     kept = 4 * _CT2.arrays * audio.positions * audio.embedding_length * parallel
@@ -390,7 +393,7 @@ def _ct2_work_on_cpu(
     line += sound.remark
     how = How.STATED if parallel > 1 else How.MEASURED
     ends = Size(int(likely * 0.85), likely, int(likely * 1.14))
-    return ends.as_term("compute", how, _CT2.source, line)
+    return term("compute", ends, how, _CT2.source, line)
 
 
 def _ct2_work_on_gpu(case: Case, caches: int) -> Term:
@@ -399,7 +402,7 @@ def _ct2_work_on_gpu(case: Case, caches: int) -> Term:
     size = caches + buffers
     line = f"{caches:,} bytes of caches + {buffers:,} bytes of buffers and CUDA"
     ends = Size(int(0.75 * size), size, int(1.3 * size))
-    return ends.as_term("compute", How.STATED, _CT2.gpu_source, line)
+    return stated_term("compute", ends, _CT2.gpu_source, line)
 
 
 def _ct2_in_ram(case: Case, files: Term, weights: Term) -> Term:
@@ -412,4 +415,4 @@ def _ct2_in_ram(case: Case, files: Term, weights: Term) -> Term:
     kept += sound.spectrum_bytes
     line = f"{kept:,} bytes of audio, weights and CUDA's libraries{sound.remark}"
     ends = Size(sound.spectrum_bytes, kept, max(kept, files.bytes) + libraries)
-    return ends.as_term("compute", How.STATED, _CT2.ram_source, line)
+    return stated_term("compute", ends, _CT2.ram_source, line)

@@ -23,11 +23,11 @@ from ..core.tables import shipped_record
 from ..core.templates import fill
 from ..core.units import plural
 from ..core.workload import DEFAULT_LORA_RANK
-from .case import Case, is_cast, overhead, stored_type, why_no_encoders
+from .case import Case, is_cast, stored_type, why_no_encoders
 from .checkpoints import linear_layers, size_of
 from .file_formats import why_cache_not_known
 from .python import SHARD_BYTES
-from .records import How, Needs, Size, Term, term, unread
+from .records import How, Needs, Size, Term, computed_term, term, unread
 from .tensors import checkpoint_tensors, count_parameters
 
 
@@ -114,7 +114,7 @@ def finetune_needs(case: Case) -> Needs:
     stored = needs.files
     download = stored.bytes if stored is not None else None
     states = _model_states(training, download)
-    program = overhead(case.runtime, on_gpu=case.device is not None)
+    program = case.program
     # a checkpoint has what is trained, and the optimizer's state
     state = _bytes_of(states, "optimizer")
     trained = _FLOAT_BYTES * training.adapters.likely
@@ -332,11 +332,9 @@ def _states_of_all(training: Training) -> list[Term]:
     line = f"{total:,} parameters"
     source = _RULES.all_source
     return [
-        weights.as_term("weights", How.COMPUTED, source, f"{line} × 2 bytes"),
-        gradients.as_term("gradients", How.COMPUTED, source, f"{line} × 2 bytes"),
-        optimizer.as_term(
-            "optimizer", How.COMPUTED, source, f"{line} × {likely} bytes"
-        ),
+        computed_term("weights", weights, source, f"{line} × 2 bytes"),
+        computed_term("gradients", gradients, source, f"{line} × 2 bytes"),
+        computed_term("optimizer", optimizer, source, f"{line} × {likely} bytes"),
     ]
 
 
@@ -362,7 +360,7 @@ def _states_of_adapters(training: Training, download: int | None) -> list[Term]:
     )
     source = f"{frozen.source}; {_RULES.lora_source}"
     line = f"{frozen.line} + {number:,} of adapters × {_FLOAT_BYTES} bytes"
-    states = [weights.as_term("weights", How.COMPUTED, source, line)]
+    states = [computed_term("weights", weights, source, line)]
     of_optimizer = _RULES.adapter_states[_optimizer(training)]
     for name, of_parameter in (
         ("gradients", _FLOAT_BYTES),
@@ -371,7 +369,7 @@ def _states_of_adapters(training: Training, download: int | None) -> list[Term]:
         likely = of_parameter * number
         size = Size(likely // 2, likely, int(of_parameter * most * 1.05))
         line = f"{number:,} of adapters × {of_parameter} bytes"
-        states.append(size.as_term(name, How.COMPUTED, source, line))
+        states.append(computed_term(name, size, source, line))
     return states
 
 
@@ -441,19 +439,15 @@ def _activations(training: Training) -> Term:
         remark = "; one input of each layer, and the larger of one layer and the logits"
     of_token += 8 * model.embedding_length
     size = training.tokens * of_token
-    high = int(most_share * size)
+    least = int(_RULES.activation_ends.low * size)
+    most = int(most_share * size)
     if not training.trains_all:
         # peft adds adapters to all experts of a layer at once
-        high += 2 * width * training.experts // layers_at_once
-    return term(
-        "activations",
-        size,
-        How.ASSUMED if model.recurrent else How.COMPUTED,
-        _RULES.activations_source,
-        f"{training.tokens:,} tokens × {of_token:,} bytes{remark}",
-        low=int(_RULES.activation_ends.low * size),
-        high=high,
-    )
+        most += 2 * width * training.experts // layers_at_once
+    how = How.ASSUMED if model.recurrent else How.COMPUTED
+    line = f"{training.tokens:,} tokens × {of_token:,} bytes{remark}"
+    source = _RULES.activations_source
+    return term("activations", Size(least, size, most), how, source, line)
 
 
 def _logit_bytes(case: Case) -> int:

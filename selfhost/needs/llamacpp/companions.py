@@ -28,11 +28,15 @@ from ..records import (
     PROGRAMS,
     How,
     Needs,
+    Size,
     Split,
     Term,
+    assumed_term,
+    computed_term,
+    measured_term,
     of_sequences,
     share_by_device,
-    term,
+    stated_term,
     unread,
     with_files,
 )
@@ -106,22 +110,19 @@ def _projector_file(case: Case) -> Term:
     encoders = case.encoders
     stated = case.spec.parameters.projector_bytes
     if stated is None:
-        return term(
-            "projector",
-            int(encoders * _ENCODER_BYTES),
-            How.COMPUTED,
-            "F16 projector file; parameters of the encoders in the spec",
-            f"{encoders:,} parameters × {_ENCODER_BYTES} bytes",
-            low=encoders * _LEAST_ENCODER_BYTES,
-            high=int(encoders * _MOST_ENCODER_BYTES),
-        )
+        least = encoders * _LEAST_ENCODER_BYTES
+        likely = int(encoders * _ENCODER_BYTES)
+        most = int(encoders * _MOST_ENCODER_BYTES)
+        source = "F16 projector file; parameters of the encoders in the spec"
+        line = f"{encoders:,} parameters × {_ENCODER_BYTES} bytes"
+        return computed_term("projector", Size(least, likely, most), source, line)
     line = f"{stated:,} bytes; {encoders:,} parameters, matrices in 16 bits, the rest in 32"
     high = stated + stated // _HEADER_SHARE
     if stated < encoders * _LEAST_ENCODER_BYTES:
         line = f"{stated:,} bytes; its publisher quantized it, and others have it in 16 bits"
         high = int(encoders * _ENCODER_BYTES)
     source = "F16 projector file as llama.cpp's converter writes it (0c1e570, conversion/*.py)"
-    return term("projector", stated, How.COMPUTED, source, line, high=high)
+    return computed_term("projector", Size(stated, stated, high), source, line)
 
 
 def _picture_in_ram(case: Case) -> Term:
@@ -139,7 +140,7 @@ def _picture(case: Case) -> Term:
     if encoder is None:
         return _picture_of_unknown_encoder()
     picture = _picture_of(encoder, int(case.settings.get("picture_tokens") or 0))
-    on_device = case.device is not None
+    on_device = case.is_on_device
     size = picture.bytes
     high = size * 6 // 5
     low = picture.reserved_bytes if on_device else 0
@@ -153,9 +154,7 @@ def _picture(case: Case) -> Term:
         # times as much of a Pixtral's (tests/truth/llamacpp_companions.json)
         line += "; none without any, up to a fifth more in a work buffer"
     source = f"{SOURCE}: tools/mtmd/clip.cpp, an encoder {encoder.what}"
-    return term(
-        "projector_compute", size, How.MEASURED, source, line, low=low, high=high
-    )
+    return measured_term("projector_compute", Size(low, size, high), source, line)
 
 
 def _picture_of_unknown_encoder() -> Term:
@@ -164,7 +163,7 @@ def _picture_of_unknown_encoder() -> Term:
     others = "25 other kinds reserve 20 to 739 MB (llama.cpp 0c1e570)"
     source = f"this encoder was not measured; {others}"
     line = f"{size:,} bytes"
-    return term("projector_compute", size, How.ASSUMED, source, line, low=0, high=most)
+    return assumed_term("projector_compute", Size(0, size, most), source, line)
 
 
 class _Picture(Record):
@@ -233,15 +232,11 @@ def _block_compute(compute: Term) -> Term:
     """The compute buffer of a block: a share of the model's own."""
     least, likely = SIZES.block_compute
     measured = "36 cases of 6 models measured 0.48 to 0.93 of the model's own buffer"
-    return term(
-        "mtp_compute",
-        int(compute.bytes * likely),
-        How.COMPUTED,
-        f"{_DRAFT_SOURCE}; {measured}",
-        f"{likely:g} × {compute.bytes:,} bytes",
-        low=int(compute.bytes * least),
-        high=compute.bytes,
-    )
+    most = compute.bytes
+    size = Size(int(most * least), int(most * likely), most)
+    source = f"{_DRAFT_SOURCE}; {measured}"
+    line = f"{likely:g} × {most:,} bytes"
+    return computed_term("mtp_compute", size, source, line)
 
 
 def _published_draft(case: Case, draft: PublishedDraft, compute: Term) -> list[Term]:
@@ -254,14 +249,8 @@ def _published_draft(case: Case, draft: PublishedDraft, compute: Term) -> list[T
     size = int(compute.bytes * least)
     source = f"{_DRAFT_SOURCE}; not measured of {draft.name}, which is narrower than the model"
     line = f"{least:g} × {compute.bytes:,} bytes, as of other blocks"
-    buffer = term(
-        "mtp_compute",
-        size,
-        How.ASSUMED,
-        source,
-        line,
-        low=size // 4,
-        high=compute.bytes,
+    buffer = assumed_term(
+        "mtp_compute", Size(size // 4, size, compute.bytes), source, line
     )
     return [weights, buffer]
 
@@ -275,7 +264,9 @@ def draft_file(case: Case, draft: PublishedDraft) -> Term:
     if case.format != "gguf":
         line = f"{draft.parameters:,} parameters × 2 bytes"
         high = in_16_bits * 101 // 100
-        return term("files", in_16_bits, How.COMPUTED, draft.source, line, high=high)
+        return computed_term(
+            "files", Size(in_16_bits, in_16_bits, high), draft.source, line
+        )
     size = draft.gguf_bytes
     beside_matrices = size - bytes_of("Q8_0", draft.parameters)
     low = beside_matrices + bytes_of("Q4_0", draft.parameters)
@@ -283,14 +274,14 @@ def draft_file(case: Case, draft: PublishedDraft) -> Term:
     if BITS_PER_WEIGHT.get(case.quantization, 0) >= 16:
         high = beside_matrices + in_16_bits
     line = f"{size:,} bytes in Q8_0"
-    return term("files", size, How.STATED, draft.source, line, low=low, high=high)
+    return stated_term("files", Size(low, size, high), draft.source, line)
 
 
 def block_of_checkpoint(case: Case) -> list[Term]:
     """The block's weights, in a narrow type or in 16 bits, and a cache as wide as a layer's; or the
     weights of the draft that its publisher made for it.
     """
-    devices = case.device.devices if case.device is not None else 1
+    devices = case.devices
     if case.spec.draft is not None:
         # it reads the keys and values of the model, which every device has a part of
         weights = draft_file(case, case.spec.draft).replace(name="mtp_weights")
@@ -301,7 +292,7 @@ def block_of_checkpoint(case: Case) -> list[Term]:
         return []
     source = case.runtime.sources.get("companions", case.runtime.name)
     weights = _weights_of_block(architecture, parameters, source)
-    cells = _block_cache(case, case.context_tokens, case.workload.parallel)
+    cells = _block_cache(case, case.context_tokens, case.parallel)
     cache = cells.replace(source=source)
     heads = max(1, min(group.kv_heads for group in cache_groups(architecture)))
     return [
@@ -318,7 +309,7 @@ def _weights_of_block(architecture: Architecture, parameters: int, source: str) 
     if architecture.narrow_types:
         low = parameters // 2
         line += "; less where the block is stored in the model's narrow type"
-    return term("mtp_weights", size, How.COMPUTED, source, line, low=low)
+    return computed_term("mtp_weights", Size(low, size, size), source, line)
 
 
 def _block_cache(case: Case, tokens: int, sequences: int) -> Term:
@@ -332,7 +323,7 @@ def _block_cache(case: Case, tokens: int, sequences: int) -> Term:
     before, shape = shape_of_row(group)
     line = f"{before}{plural(blocks, 'block')} × {shape} × 2 bytes × {tokens:,} tokens"
     line += of_sequences(sequences)
-    return term("mtp_kv_cache", size, How.COMPUTED, _DRAFT_SOURCE, line)
+    return computed_term("mtp_kv_cache", size, _DRAFT_SOURCE, line)
 
 
 def _group_like_block(groups: tuple[CacheGroup, ...]) -> CacheGroup:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ...catalogue.architecture import Architecture, Attention
 from ...core.records import Record
 from ..case import Case, Cells
-from ..records import How, Split, Term, term
+from ..records import How, Size, Split, Term, assumed_term, computed_term, term
 from ..tensors import ArchitectureRow, cache_groups, states, window_of
 from .buffers import compute_bytes
 from .files import SIZES, SOURCE
@@ -52,7 +52,7 @@ def _buffer_in_ram(case: Case) -> Term:
         line += f"; {size - low:,} bytes less are touched by one short prompt"
     # llama.cpp tells what it reserves: exact where all of that is touched
     how = How.EXACT if high == _reserved_bytes(case) else How.COMPUTED
-    return term("compute", size, how, _replay_source(case), line, low=low, high=high)
+    return term("compute", Size(low, size, high), how, _replay_source(case), line)
 
 
 def _buffer_on_device(case: Case) -> Term:
@@ -65,7 +65,7 @@ def _buffer_on_device(case: Case) -> Term:
     high = int((size + _rolled_back_bytes(case)) * (1 + error))
     source = f"{_replay_source(case)}; {SIZES.on_a_device}"
     line = f"{size:,} bytes"
-    return term("compute", size, How.COMPUTED, source, line, low=low, high=high)
+    return computed_term("compute", Size(low, size, high), source, line)
 
 
 def _replay_source(case: Case) -> str:
@@ -90,7 +90,7 @@ def _replayed_bytes(case: Case, room: Cells, rows: int) -> int | None:
         return None
     if case.model.vocabulary is None and not case.row.encoder:
         return None
-    on_device = case.device is not None
+    on_device = case.is_on_device
     return compute_bytes(case.model, case.row, room, rows, on_device=on_device)
 
 
@@ -99,7 +99,7 @@ def _rolled_back_bytes(case: Case) -> int:
     if case.room.states == 1:
         return 0
     largest = max((state.memory for state in states(case.model)), default=0)
-    count = case.room.states * case.workload.parallel
+    count = case.room.states * case.parallel
     return _ROLLED_BACK_STATES * count * largest
 
 
@@ -130,14 +130,11 @@ def guessed_compute(
         tokens = SIZES.largest_vocabulary
         line += f"; the vocabulary is not stated: logits of up to {tokens:,} tokens"
         most += _FLOAT_BYTES * logits_rows * tokens
-    return term(
+    return assumed_term(
         "compute",
-        moment.bytes,
-        How.ASSUMED,
+        Size(int(moment.bytes * GUESS_LEAST), moment.bytes, int(most * GUESS_MOST)),
         f"{SOURCE}; a guess by the widest layer, for no graph is written down",
         line,
-        low=int(moment.bytes * GUESS_LEAST),
-        high=int(most * GUESS_MOST),
     )
 
 
@@ -265,5 +262,5 @@ def inputs_in_ram(case: Case) -> Term:
     line = f"{masks_bytes:,} bytes of masks + {embeddings_bytes:,} bytes of embeddings"
     line += f" + {numbers_bytes:,} bytes of positions; in batches of {tokens:,} tokens"
     source = f"{SOURCE}: CUDA_Host compute buffer; 54 cases on a GPU"
-    inputs = term("compute", size, How.COMPUTED, source, line)
+    inputs = computed_term("compute", size, source, line)
     return inputs.replace(split=Split.HOST, pipeline_bytes=_MORE_COPIES * masks_bytes)

@@ -31,7 +31,7 @@ from ..quantization import (
     bytes_of,
     recipe_tensors,
 )
-from ..records import How, Term, by_type, term, unread
+from ..records import Size, Term, assumed_term, by_type, computed_term, unread
 from ..tensors import gguf_tensors, row_of
 
 SOURCE = "llama.cpp 0c1e570 (2026-10), rules checked by measurement"
@@ -135,10 +135,8 @@ def _size_by_recipe(case: Case, recipe: str) -> Term:
     low = int(file.bytes * share.least)
     high = int(file.bytes * share.most)
     line = f"{share.least:g} to {share.most:g} × {line}"
-    source = SIZES.mixes_source
-    return term(
-        "files", (low + high) // 2, How.ASSUMED, source, line, low=low, high=high
-    )
+    size = Size(low, (low + high) // 2, high)
+    return assumed_term("files", size, SIZES.mixes_source, line)
 
 
 def _with_tables(
@@ -148,19 +146,15 @@ def _with_tables(
     more_bytes = 0
     for tensor in recipe_tensors(model, recipe, importance_matrix=False):
         if tensor.name in (TOKEN_TABLE, OUTPUT_MATRIX):
-            more_bytes += (
-                bytes_of(type, prod(tensor.shape)) * tensor.count - tensor.bytes
-            )
-    return term(
-        "files",
-        file.bytes + more_bytes,
-        How.COMPUTED,
+            table_bytes = bytes_of(type, prod(tensor.shape))
+            more_bytes += table_bytes * tensor.count - tensor.bytes
+    source = (
         "llama-quantize's rules but for the token table and the output matrix, whose type the"
-        " publisher states on the model's card",
-        f"{line} {more_bytes:+,} for tables in {type}",
-        low=file.low_bytes + more_bytes,
-        high=file.high_bytes + more_bytes,
+        " publisher states on the model's card"
     )
+    line = f"{line} {more_bytes:+,} for tables in {type}"
+    size = file.size.plus(Size(more_bytes, more_bytes, more_bytes))
+    return computed_term("files", size, source, line)
 
 
 def _size_by_bits(case: Case, recipe: str, weights: int) -> Term:
@@ -186,9 +180,7 @@ def _size_by_bits(case: Case, recipe: str, weights: int) -> Term:
         source += f"; {SIZES.mixes_source}"
     low_bytes = int(size * least)
     high_bytes = int(size * most)
-    return term(
-        "files", size, How.ASSUMED, source, line, low=low_bytes, high=high_bytes
-    )
+    return assumed_term("files", Size(low_bytes, size, high_bytes), source, line)
 
 
 def _most_by_bits(weights: int, bits: float) -> float:
@@ -239,15 +231,12 @@ def recipe_file(
         line += f"; a file without the multi-token-prediction block has {block:,} less"
     if not (own_block or brings):
         least -= block
-    return term(
-        "files",
+    size = Size(
+        least_header + least,
         sum_bytes(counted) + header,
-        How.COMPUTED,
-        RECIPE,
-        line,
-        low=least_header + least,
-        high=most_header + usual.most_bytes,
+        most_header + usual.most_bytes,
     )
+    return computed_term("files", size, RECIPE, line)
 
 
 @lru_cache(maxsize=1024)

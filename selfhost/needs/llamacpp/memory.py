@@ -23,6 +23,8 @@ from ..records import (
     Size,
     Term,
     by_layers,
+    computed_term,
+    exact_term,
     of_sequences,
     term,
     unread,
@@ -90,7 +92,7 @@ def _beside_weights(case: Case) -> _BesideWeights:
         terms.append(kept_states)
     compute = compute_buffer(case)
     terms += [compute, _program(case)]
-    if case.device is not None and case.room.copies_weights:
+    if case.is_on_device and case.room.copies_weights:
         terms.append(inputs_in_ram(case))
     terms += own_block_terms(case, compute)
     return _BesideWeights(terms=tuple(terms), unknown=tuple(unknown))
@@ -115,11 +117,11 @@ def _keys_and_values(case: Case) -> Term | Unread | None:
     if _has_padded_cells(case, groups):
         line += "; in steps of 256; a layer with a window keeps that and a batch"
     if not unsure_bytes:
-        return term("kv_cache", size, How.EXACT, SOURCE, line)
+        return exact_term("kv_cache", size, SOURCE, line)
     line += "; up to all tokens if llama.cpp ignores the window, which was not checked"
     source = f"{SOURCE}; this architecture was not measured"
     high = size + unsure_bytes
-    return term("kv_cache", size, How.COMPUTED, source, line, high=high)
+    return computed_term("kv_cache", Size(size, size, high), source, line)
 
 
 def _remedy_for_cache(runtime: RuntimeSpec) -> str:
@@ -152,7 +154,7 @@ def _states(case: Case) -> Term | None:
     token that may be rolled back. None where there are none.
     """
     kept = states(case.model)
-    sequences = case.workload.parallel
+    sequences = case.parallel
     copies = case.room.states
     size = sum(state.bytes for state in kept) * sequences * copies
     if not size:
@@ -163,7 +165,7 @@ def _states(case: Case) -> Term | None:
     line = by_layers(
         ("", state.layers, f" × {state.arithmetic}{factors}") for state in kept
     )
-    return term("recurrent_state", size, How.EXACT, SOURCE, line)
+    return exact_term("recurrent_state", size, SOURCE, line)
 
 
 class CacheRows(Record):
@@ -379,7 +381,7 @@ def _program(case: Case) -> Term:
         sources = case.runtime.sources
         stated = sources.get("memory.context_checkpoints", case.runtime.name)
         source += f"; copies of the context: {stated}"
-    return size.as_term("runtime", how, source, line)
+    return term("runtime", size, how, source, line)
 
 
 def _program_alone(memory: MemoryRules) -> _Part:
@@ -421,7 +423,7 @@ def _copies_of_context(case: Case) -> _Part:
     """The copies of a full context that a server keeps at the most: each sequence has a list of its
     own (slot.prompt.checkpoints).
     """
-    copies = case.workload.parallel * case.runtime.memory.context_checkpoints
+    copies = case.parallel * case.runtime.memory.context_checkpoints
     most = copies * copy_bytes(case) if copies else 0
     if not most:
         return _NOTHING
@@ -509,7 +511,7 @@ def _multiplies_scores(case: Case, room: Cells) -> bool:
     """Whether a CPU turns stored scores to 16 bits to meet values: not those of 32 bits, as of an
     encoder, which has no cache.
     """
-    if case.device is not None or room.flash:
+    if case.is_on_device or room.flash:
         return False
     return not case.row.encoder and case.cache_types.values != "f32"
 

@@ -21,6 +21,7 @@ from ..records import (
     Split,
     Term,
     by_type,
+    computed_term,
     summed,
     taken_off,
     term,
@@ -92,7 +93,7 @@ def weights_terms(case: Case, files: Term) -> LoadedWeights:
         whole = whole_files(files, remark="; the whole file")
         return LoadedWeights(terms=(whole,))
     in_file = _in_file(case, files, usual)
-    if case.device is not None:
+    if case.is_on_device:
         weights, *tables = _on_devices(in_file, case.row)
         return LoadedWeights(terms=(*_with_experts_apart(case, weights), *tables))
     if in_file.scale is not None:
@@ -200,7 +201,7 @@ def _stored(
     size = sum_bytes(tensors)
     line = by_type((tensor.type, tensor.bytes) for tensor in tensors)
     ends = Size(size - less_bytes, size, size + more_bytes)
-    return ends.as_term(name, how, source, line)
+    return term(name, ends, how, source, line)
 
 
 def _on_devices(in_file: _InFile, row: ArchitectureRow) -> tuple[Term, ...]:
@@ -222,7 +223,8 @@ def _on_devices(in_file: _InFile, row: ArchitectureRow) -> tuple[Term, ...]:
     source = f"{weights.source}; llama.cpp keeps the input layer in RAM (load_tensors)"
     remark = f"{tables:,} bytes of tables, mapped; a token reads a row of each, the rest may be"
     remark += " dropped"
-    embeddings = term("embeddings", tables, weights.how, source, remark, low=0)
+    size = Size(0, tables, tables)
+    embeddings = term("embeddings", size, weights.how, source, remark)
     weights = weights.resized(weights.bytes - tables + copied, line)
     return weights.replace(output_bytes=output + copied), embeddings
 
@@ -390,7 +392,7 @@ def _experts_of(weights: Term, size: int, layers: int, error: int) -> Term:
     """The experts of so many layers, which may be so many bytes less and more."""
     line = f"{size:,} bytes; experts of {plural(layers, 'layer')}"
     ends = Size(size - error, size, size + error)
-    return ends.as_term("weights", How.COMPUTED, weights.source, line)
+    return computed_term("weights", ends, weights.source, line)
 
 
 def own_block_weights(case: Case) -> Term:
