@@ -7,7 +7,7 @@ accelerators hold the model, `needs_in_batches` in batches of another size.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.runtime import RuntimeSpec
@@ -24,7 +24,7 @@ from .checkpoints import (
     loaded_type,
     typed_tensors,
 )
-from .file_formats import case_of, parts, size_of
+from .file_formats import case_of, case_of_files, parts, size_of
 from .llamacpp import files as gguf_files
 from .llamacpp.companions import block_of_checkpoint, draft_file, with_draft
 from .llamacpp.memory import copy_bytes, why_cache_refused
@@ -34,6 +34,7 @@ from .records import (
     TENSOR_PARALLEL,
     CpuNeed,
     Device,
+    MemoryNeed,
     Needs,
     Size,
     Split,
@@ -90,23 +91,24 @@ def count(case: Case) -> Needs:
     """
     needs = _files_and_memory(case)
     options = case.runtime.uncounted_under(case.workload.runtime_options)
-    if options:
-        needs = needs.replace(unknown=(*needs.unknown, *_uncounted(options)))
+    for option, why in options.items():
+        needs = _with_uncounted(needs, option, why)
     if needs.terms and needs.memory is None:
         needs = _with_least_memory(needs)
     return needs.replace(cpu=_cpu_of(case))
 
 
-def _uncounted(options: Mapping[str, str]) -> Iterator[Unread]:
-    """Why the memory is not known under options that were asked for, by their `NAME=VALUE`."""
-    for option, why in options.items():
-        remedy = f"leave out --runtime-option {option}"
-        yield unread(why, remedy, "memory.compute")
+def _with_uncounted(needs: Needs, option: str, why: str) -> Needs:
+    """The needs, of which the memory is not known under an option `NAME=VALUE`."""
+    remedy = f"leave out --runtime-option {option}"
+    uncounted = unread(why, remedy, "memory.compute")
+    return needs.replace(unknown=(*needs.unknown, uncounted))
 
 
 def _with_least_memory(needs: Needs) -> Needs:
     """The first part of the memory that is not known says how much the others need at least."""
-    least = units.binary(sum(term.low_bytes for term in needs.terms))
+    known = MemoryNeed(terms=needs.terms)
+    least = units.binary(known.low_bytes)
     unknown = list(needs.unknown)
     for place, why in enumerate(unknown):
         if why.fact.startswith("memory"):
@@ -124,15 +126,16 @@ def _cpu_of(case: Case) -> CpuNeed:
         if stated is None or not stated.instruction_sets:
             return CpuNeed()
         return CpuNeed(instruction_sets={"x86_64": stated.instruction_sets})
-    architectures: dict[str, None] = {}
-    for system in (*runtime.platforms.systems, *runtime.platforms.from_source):
+    platforms = runtime.platforms
+    architectures = []
+    for system in (*platforms.systems, *platforms.from_source):
         _, dash, architecture = system.partition("-")
         if dash:
-            architectures[architecture] = None
+            architectures.append(architecture)
     return CpuNeed(
-        architectures=tuple(architectures),
-        instruction_sets=runtime.platforms.instruction_sets,
-        recommended=runtime.platforms.recommended_instruction_sets,
+        architectures=tuple(dict.fromkeys(architectures)),
+        instruction_sets=platforms.instruction_sets,
+        recommended=platforms.recommended_instruction_sets,
     )
 
 
@@ -145,15 +148,20 @@ def needs_on(needs: Needs, case: Case | None, device: Device) -> Needs:
     else:
         case = _on_device(case, _device_for(case.runtime, device))
         terms = _files_and_memory(case).terms
-    placed = [
-        part if part.stays_in_ram else part.replace(where=ACCELERATOR) for part in terms
-    ]
+    placed = tuple(_placed(part) for part in terms)
     return needs.replace(
         placement="accelerator",
-        terms=tuple(placed),
+        terms=placed,
         evictable_bytes=0,
         is_lean=device.is_lean,
     )
+
+
+def _placed(part: Term) -> Term:
+    """The term on an accelerator, or in RAM where it stays."""
+    if part.stays_in_ram:
+        return part
+    return part.replace(where=ACCELERATOR)
 
 
 def _shared_out(terms: Iterable[Term], devices: int) -> tuple[Term, ...]:
@@ -193,12 +201,15 @@ def in_batches(case: Case, tokens: int | None) -> Case:
     """The case of a program that reads prompts in batches of so many tokens; None: in its own."""
     if tokens is None or tokens == case.room.batch:
         return case
-    draft = None if case.draft is None else _with_batch(case.draft, tokens)
+    draft = case.draft
+    if draft is not None:
+        draft = _with_batch(draft, tokens)
     return _with_batch(case, tokens).replace(draft=draft)
 
 
 def _with_batch(case: Case, tokens: int) -> Case:
-    sizes = {"micro_batch_tokens": str(tokens), "batch_tokens": str(tokens)}
+    """The case with that setting, its draft as it is."""
+    sizes = dict.fromkeys(("micro_batch_tokens", "batch_tokens"), str(tokens))
     return case.replace(settings={**case.settings, **sizes})
 
 
@@ -229,14 +240,16 @@ def _files_and_memory(case: Case) -> Needs:
 
 def _is_described(spec: ModelSpec) -> bool:
     """Whether there is something to compute from, or a published size to start from."""
-    described = (spec.architecture, spec.components, spec.parameters.total, spec.files)
-    return any(described)
+    if spec.architecture is not None or spec.components:
+        return True
+    return bool(spec.parameters.total or spec.files)
 
 
 def _with_companions(case: Case, needs: Needs) -> Needs:
     """The needs of a model with those of what drafts for it."""
     if case.companions.own_block and case.format != "gguf":
-        needs = needs.replace(terms=(*needs.terms, *block_of_checkpoint(case)))
+        block = block_of_checkpoint(case)
+        needs = needs.replace(terms=(*needs.terms, *block))
         published = case.spec.draft
         if published is not None and needs.files is not None:
             draft = draft_file(case, published)
@@ -244,10 +257,8 @@ def _with_companions(case: Case, needs: Needs) -> Needs:
             needs = needs.replace(files=files)
     if case.draft is None:
         return needs
-    source = case.runtime.sources.get("companions", case.runtime.name)
-    return with_draft(
-        needs, parts(case.draft.replace(device=case.device)), case, source
-    )
+    draft_needs = parts(case.draft.replace(device=case.device))
+    return with_draft(needs, draft_needs, case)
 
 
 def _as_stated(case: Case, stated: StatedNeeds, counted: Needs) -> Needs:
@@ -267,7 +278,7 @@ def _as_stated(case: Case, stated: StatedNeeds, counted: Needs) -> Needs:
         unknown.append(unread("the spec states no disk_bytes", remedy))
     return Needs(
         files=files,
-        terms=terms,
+        terms=tuple(terms),
         largest_file_bytes=None if files is None else files.bytes,
         tensor_parallel=TENSOR_PARALLEL if case.account.divides_layers else (),
         offloaded=counted.offloaded,
@@ -275,24 +286,27 @@ def _as_stated(case: Case, stated: StatedNeeds, counted: Needs) -> Needs:
     )
 
 
-def _stated_memory(case: Case, stated: StatedNeeds, source: str) -> tuple[Term, ...]:
-    """The memory that the spec states, on each of several devices; () where it states none."""
-    if stated.low_bytes is None or stated.high_bytes is None:
-        return ()
-    devices = case.devices
-    weights = stated_range("weights", stated.low_bytes, stated.high_bytes, source)
-    share = share_by_device(weights, devices, 1 / devices)
-    return share, *_recording_terms(case, stated, source)
+def _stated_memory(case: Case, stated: StatedNeeds, source: str) -> list[Term]:
+    """The memory that the spec states, on each of several devices; [] where it states none."""
+    low = stated.low_bytes
+    high = stated.high_bytes
+    if low is None or high is None:
+        return []
+    weights = stated_range("weights", low, high, source)
+    terms = [share_by_device(weights, case.devices, 1 / case.devices)]
+    usual = stated.heard_seconds or HEARD_SECONDS
+    seconds = case.workload.audio_seconds or 0
+    if seconds > usual:
+        terms += _recording_terms(case, stated, source)
+    return terms
 
 
-def _recording_terms(case: Case, stated: StatedNeeds, source: str) -> tuple[Term, ...]:
+def _recording_terms(case: Case, stated: StatedNeeds, source: str) -> list[Term]:
     """What a recording takes beyond the length that the memory is stated for: bytes for each
     second, and for each square of a second.
     """
-    seconds = case.workload.audio_seconds or 0
     usual = stated.heard_seconds or HEARD_SECONDS
-    if seconds <= usual:
-        return ()
+    seconds = case.workload.audio_seconds or 0
     size = 0
     parts = []
     of_second = stated.second_bytes
@@ -304,7 +318,7 @@ def _recording_terms(case: Case, stated: StatedNeeds, source: str) -> tuple[Term
         size += of_square * (seconds**2 - usual**2)
         parts.append(f"({seconds:,}² - {usual:,}²) × {of_square:,} bytes")
     if not parts:
-        return ()
+        return []
     line = " + ".join(parts)
     parallel = case.parallel
     if parallel > 1:
@@ -313,7 +327,8 @@ def _recording_terms(case: Case, stated: StatedNeeds, source: str) -> tuple[Term
     # a cache is held whole, scores of attention need not be; the most is assumed
     low = size // 2 if of_square else size
     high = size * 3 // 2
-    return (computed_term("activations", Size(low, size, high), source, line),)
+    ends = Size(low, size, high)
+    return [computed_term("activations", ends, source, line)]
 
 
 def more_in_conversation(
@@ -324,7 +339,9 @@ def more_in_conversation(
     """
     memory = runtime.memory
     copies = memory.kept_checkpoints - memory.context_checkpoints
-    if copies <= 0 or workload.format != "gguf" or workload.task != "generate":
+    if copies <= 0:
+        return 0
+    if workload.format != "gguf" or workload.task != "generate":
         return 0
     case = case_of(spec, runtime, workload)
     if not case.has_row:
@@ -348,14 +365,13 @@ def why_cache_type_refused(
     if workload.format != "gguf" or type is None or not case.has_row:
         return None
     types = CacheTypes.of(type)
+    in_program = case_of(spec, runtime, workload)
+    heads = in_program.replace(gpu_maker=gpu_maker).heads_without_flash
     groups = cache_groups(case.model, with_room=True)
-    on_gpu = case_of(spec, runtime, workload).replace(gpu_maker=gpu_maker)
-    return why_cache_refused(
-        groups or case.model.attention,
-        types,
-        None if groups else runtime,
-        heads_without_flash=on_gpu.heads_without_flash,
-    )
+    if groups:
+        return why_cache_refused(groups, types, None, heads_without_flash=heads)
+    attention = case.model.attention
+    return why_cache_refused(attention, types, runtime, heads_without_flash=heads)
 
 
 def counted_parameters(spec: ModelSpec) -> tuple[int, int] | None:
@@ -370,8 +386,9 @@ def decode_bytes_by_type(
     """Bytes of weights read for one decoded token, by the type they are in while that runtime
     computes: all but an untied token table, and of routed experts those used. {} where unknown.
     """
-    workload = Workload(format=format or None, quantization=quantization or None)
-    case = case_of(spec, None, workload).replace(runtime=runtime or NO_PROGRAM)
+    case = case_of_files(spec, format, quantization)
+    if runtime is not None:
+        case = case.replace(runtime=runtime)
     if is_cast(spec, runtime, quantization):
         case = cast_to(case)
     if format == "gguf" and case.whole:
@@ -379,7 +396,9 @@ def decode_bytes_by_type(
         if recipe is not None:
             return _read_of_gguf(case, recipe)
     model = case.model
-    if not (model.expert_dtype and case.has_row and case.is_own):
+    if not model.expert_dtype:
+        return _read_of_files(case)
+    if not case.has_row or not case.is_own:
         return _read_of_files(case)
     if model.expert_dtype in case.account.widened:
         # widened on a CPU and not on a GPU: what is read is not known before it is placed
@@ -402,7 +421,8 @@ def _read_of_files(case: Case) -> dict[str, int]:
             return {}
         return {type: files.bytes * parameters.active // parameters.total}
     loaded = loaded_of(case, files).bytes
-    read = max(0, loaded * active_parameters(case) // parameters.total)
+    read = loaded * active_parameters(case) // parameters.total
+    read = max(0, read)
     loaded_as = loaded_type(case.runtime, case.spec, type)
     if loaded_as != type:
         read = int(read * DTYPES[loaded_as] / DTYPES[type])
@@ -413,29 +433,29 @@ def _read_of_gguf(case: Case, recipe: str) -> dict[str, int]:
     """By the tensors of the file; of a publisher's mix by those of the recipe that it is nearest
     to, in proportion to its size.
     """
-    mix_bytes = 1
-    recipe_bytes = 1
-    tensors: Sequence[FileTensors] = ()
-    if case.quantization != recipe:
-        mix = size_of(case)
-        like = size_of(case.replace(quantization=recipe))
-        if isinstance(mix, Unread) or isinstance(like, Unread):
-            return {}
-        mix_bytes = mix.bytes
-        recipe_bytes = like.bytes
-    elif any(case.quantization in files.bytes for files in case.spec.files):
-        tensors = case.spec.tensors
-    if not tensors:
-        usual = gguf_files.usual_tensors(case.model, recipe, case.spec.released)
-        tensors = usual.tensors
     read = _ReadByToken(case.model)
-    for tensor in tensors:
+    for tensor in _tensors_like(case, recipe):
         if not tensor.extra:
             read.add(tensor.name, tensor.type, tensor.bytes)
-    return {
-        type: size * mix_bytes // recipe_bytes
-        for type, size in read.bytes_by_type.items()
-    }
+    if case.quantization == recipe:
+        return read.bytes_by_type
+    mix = size_of(case)
+    like = size_of(case.replace(quantization=recipe))
+    if isinstance(mix, Unread) or isinstance(like, Unread):
+        return {}
+    scaled = {}
+    for type, size in read.bytes_by_type.items():
+        scaled[type] = size * mix.bytes // like.bytes
+    return scaled
+
+
+def _tensors_like(case: Case, recipe: str) -> Sequence[FileTensors]:
+    """The tensors of a published file of that recipe where they are known, else the usual ones."""
+    spec = case.spec
+    is_listed = any(recipe in files.bytes for files in spec.files)
+    if case.quantization == recipe and is_listed and spec.tensors:
+        return spec.tensors
+    return gguf_files.usual_tensors(case.model, recipe, spec.released).tensors
 
 
 class _ReadByToken:
@@ -466,4 +486,5 @@ class _ReadByToken:
         stored_layers = self.model.stored_layers
         if stored_layers and name.startswith("blk."):
             read_bytes = read_bytes * self.model.layers // stored_layers
-        self.bytes_by_type[type] = self.bytes_by_type.get(type, 0) + read_bytes
+        counted = self.bytes_by_type.get(type, 0)
+        self.bytes_by_type[type] = counted + read_bytes

@@ -8,7 +8,7 @@ is counted in the module of that format, which `size_of` and `parts` choose.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import lru_cache
 
 from ..catalogue.architecture import Architecture
@@ -126,12 +126,12 @@ def _without_cache_that_is_not_known(
 
 def why_cache_not_known(architecture: Architecture, runtime: RuntimeSpec) -> str | None:
     """Why it is not known what a program other than llama.cpp keeps; None where it is."""
-    if any(group.kind == "compressed" for group in architecture.attention):
-        return (
-            "how much memory compressed attention needs outside llama.cpp is not known"
-        )
-    if any("rwkv" in group.kind for group in architecture.recurrent):
-        return "how much memory RWKV needs outside llama.cpp is not known"
+    for heads in architecture.attention:
+        if heads.kind == "compressed":
+            return "how much memory compressed attention needs outside llama.cpp is not known"
+    for group in architecture.recurrent:
+        if "rwkv" in group.kind:
+            return "how much memory RWKV needs outside llama.cpp is not known"
     if row_of(architecture).rewrites and not runtime.memory.keeps_read_text:
         return f"how much {runtime.name} keeps of the text that the encoder read is not known"
     return None
@@ -162,7 +162,7 @@ def _as_in_library(spec: ModelSpec, runtime: RuntimeSpec, tag: str) -> ModelSpec
 
 def comes_in(spec: ModelSpec, format: str) -> bool:
     """Whether the model is published in that format, or can be converted to it."""
-    if any(files.format == format for files in spec.files):
+    if format in [files.format for files in spec.files]:
         return True
     model = spec.architecture
     if format == "gguf":
@@ -192,7 +192,11 @@ def default_format_and_quantization(
         from . import pictures
 
         return first, pictures.usual_mix(parts)
-    format = next((name for name in runtime.formats if comes_in(spec, name)), first)
+    format = first
+    for name in runtime.formats:
+        if comes_in(spec, name):
+            format = name
+            break
     return format, _default_quantization(spec, runtime, format)
 
 
@@ -241,9 +245,12 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
         return names
     sized = []
     for name in dict.fromkeys(names):
-        # the published files are downloaded for what they are cast to
-        files = stored_type(spec.architecture) if is_cast(spec, runtime, name) else name
-        if not isinstance(size_of(case.replace(quantization=files)), Unread):
+        files = name
+        if is_cast(spec, runtime, name):
+            # the published files are downloaded for what they are cast to
+            files = stored_type(spec.architecture)
+        size = size_of(case.replace(quantization=files))
+        if isinstance(size, Term):
             sized.append(name)
     return tuple(sized)
 
@@ -265,13 +272,13 @@ def _possible_quantizations(
     if format == "mlx":
         return (*MLX_QUANTIZATIONS, *listed)
     if spec.components:
-        return (*_COMPONENTS_IN.get(default, (default,)), *runtime.quantizations)
+        published = _COMPONENTS_IN.get(default, (default,))
+        return *published, *runtime.quantizations
+    casts = _casts_of(spec, runtime)
     # weights that are narrow already lose twice by being quantized again
-    at_load: Iterable[str] = ()
     if spec.modality in GENERATING and from_sixteen_bits(spec.architecture):
-        at_load = runtime.quantizations
-    stored = stored_type(spec.architecture)
-    return (stored, *_casts_of(spec, runtime), *at_load, *listed)
+        casts += runtime.quantizations
+    return stored_type(spec.architecture), *casts, *listed
 
 
 def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:
@@ -282,11 +289,14 @@ def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:
             for name, size in files.bytes.items():
                 written = canonical_gguf(name) or name
                 sizes[written] = size
-    left_out = _useless_quantizations(spec, default) - set(sizes)
-    usual = [name for name in GGUF_QUANTIZATIONS if name not in left_out]
-    others = [name for name in sizes if name not in GGUF_QUANTIZATIONS]
-    others.sort(key=lambda name: (-sizes[name], name))
-    return (*usual, *others)
+    useless = _useless_quantizations(spec, default)
+    usual = []
+    for name in GGUF_QUANTIZATIONS:
+        listed_size = sizes.pop(name, None)
+        if listed_size is not None or name not in useless:
+            usual.append(name)
+    others = sorted(sizes, key=lambda name: (-sizes[name], name))
+    return *usual, *others
 
 
 def _useless_quantizations(spec: ModelSpec, default: str) -> set[str]:
@@ -333,7 +343,8 @@ def canonical_quantization(text: str) -> str | None:
             return name
     # people write 4-bit; repositories write the group as 4bit-gs32, or name the usual one
     spelled = re.sub(r"^(\d)-bit", r"\1bit", lower)
-    spelled = re.sub(r"-(?:gs?)?(\d+)g?$", r"-\1g", spelled).removesuffix("-64g")
+    spelled = re.sub(r"-(?:gs?)?(\d+)g?$", r"-\1g", spelled)
+    spelled = spelled.removesuffix("-64g")
     if mlx_scheme(spelled) is not None:
         return spelled
     mix = gguf_name(text)
@@ -345,8 +356,13 @@ def canonical_quantization(text: str) -> str | None:
 
 def weights_files(spec: ModelSpec, format: str, quantization: str) -> Term | Unread:
     """The files of one format and quantization, as downloaded, without the projector."""
+    return size_of(case_of_files(spec, format, quantization))
+
+
+def case_of_files(spec: ModelSpec, format: str, quantization: str) -> Case:
+    """The model in files of that format and quantization, "" for the usual ones."""
     workload = Workload(format=format or None, quantization=quantization or None)
-    return size_of(case_of(spec, None, workload))
+    return case_of(spec, None, workload)
 
 
 class FormatAccount(Record):
@@ -402,7 +418,10 @@ def takes_text_alone(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
     families = runtime.text_part.get(spec.architecture.row)
     if families is None and "vision" not in runtime.modalities:
         families = runtime.text_part.get("*")
-    return families is not None and (not families or spec.family in families)
+    if families is None:
+        return False
+    # () are all families
+    return not families or spec.family in families
 
 
 def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
@@ -421,7 +440,8 @@ def _why_refused(
         return spec.refused
     if runtime.named_alone and runtime.id not in spec.runtimes:
         return f"{runtime.name} loads only models that are made for it."
-    if spec.modality not in runtime.modalities and not takes_text_alone(spec, runtime):
+    is_served = spec.modality in runtime.modalities
+    if not is_served and not takes_text_alone(spec, runtime):
         return f"{runtime.name} does not serve {spec.modality} models."
     if runtime.parts or untold is not None:
         return None
@@ -460,7 +480,8 @@ def _why_not_served(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
     format in common with it; None where nothing says so.
     """
     architecture = spec.architecture
-    unserved = runtime.unserved.get(spec.uses[0]) if spec.uses else None
+    use = spec.uses[0] if spec.uses else ""
+    unserved = runtime.unserved.get(use)
     if architecture is None or unserved is not None:
         return unserved
     row = architecture.row
@@ -469,8 +490,9 @@ def _why_not_served(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
     if architecture.quantizer in runtime.account.ignored_quantizers:
         why = "ModelOpt's quantization: it ignores the scales of the weights, or stops."
         return f"{runtime.name} does not apply {why}"
-    if any(comes_in(spec, name) for name in runtime.formats):
-        return None
+    for format in runtime.formats:
+        if comes_in(spec, format):
+            return None
     if "gguf" not in runtime.formats:
         formats = ", ".join(runtime.formats)
         return f"The weights do not come in a format that {runtime.name} loads ({formats})."

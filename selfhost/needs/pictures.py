@@ -29,7 +29,6 @@ from .records import (
     assumed_term,
     computed_term,
     files_of,
-    measured_term,
     stated_range,
     stated_term,
     taken_off,
@@ -257,7 +256,7 @@ class _Pipeline:
         line = f"{pixels.likely:,} pixels × {usual / _PIXELS:.12g} bytes"
         ends = Size(decoder.low_bytes, likely, most)
         source = _DIFFUSERS.reserved_source
-        return measured_term("activations", ends, source, line)
+        return term("activations", ends, How.MEASURED, source, line)
 
     @property
     def pixels(self) -> Size:

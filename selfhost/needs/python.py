@@ -25,7 +25,6 @@ from .records import (
     Term,
     assumed_term,
     computed_term,
-    measured_term,
     share_of,
     summed,
     taken_off,
@@ -509,7 +508,7 @@ def _program(case: Case) -> Term:
         size = Size(*account.program_bytes)
         source = f"measured: {account.source}"
         line = f"{size.likely:,} bytes"
-        program = measured_term("runtime", size, source, line)
+        program = term("runtime", size, How.MEASURED, source, line)
     else:
         program = overhead(case.runtime, on_gpu=on_gpu and not account.program_bytes)
     return _with_tokenizer(case, program)

@@ -414,8 +414,8 @@ def _facts_of_place(place: int, total: int, blocks: int) -> frozenset[str]:
     if place < blocks // 8:
         facts.add("early")
     eighth = total // 8
-    is_at_an_end = place < eighth or place >= 7 * total // 8
-    if is_at_an_end or (place - eighth) % 3 == 2:
+    is_in_the_middle = eighth <= place < 7 * total // 8
+    if not is_in_the_middle or (place - eighth) % 3 == 2:
         facts.add("more")
     return frozenset(facts)
 
@@ -424,8 +424,9 @@ def _heads_to_a_key(architecture: Architecture, row: ArchitectureRow) -> int:
     """Heads that share a key in the first layer; 0 where it has none and keys are by layer."""
     for group in architecture.attention:
         if 0 in group.layers or row.keys_stated_once:
-            keys = 1 if group.kind == "latent" else max(1, group.kv_heads)
-            return group.heads // keys
+            if group.kind == "latent":
+                return group.heads
+            return group.heads // max(1, group.kv_heads)
     return 0
 
 
@@ -442,15 +443,16 @@ def _counted_order(
     """
     placed = []
     for group in groups:
-        if not group.name.endswith(endings):
+        name = group.name
+        if not name.endswith(endings):
             continue
         for layer in group.layers:
-            tensor = (layer, group.name)
-            place = tensor
-            if not group.name.startswith("blk."):
-                place = (0, group.name.replace("*", str(layer)))
-            placed.append((place, tensor))
-    return {tensor: number for number, (_, tensor) in enumerate(sorted(placed))}
+            place = layer, name
+            if not name.startswith("blk."):
+                place = 0, name.replace("*", str(layer))
+            placed.append((place, (layer, name)))
+    placed.sort()
+    return {tensor: number for number, (_, tensor) in enumerate(placed)}
 
 
 def _type_that_fits(type: str, row_length: int) -> str:

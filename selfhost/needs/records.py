@@ -150,6 +150,8 @@ class Size(NamedTuple):
 
 
 NO_BYTES = Size(0, 0, 0)
+# a size that is known, or a range
+Bytes = int | Size
 
 
 class PlaceNeed(Record):
@@ -397,7 +399,7 @@ def by_type(sizes: Iterable[tuple[str, float]]) -> str:
     return " + ".join(f"{int(size):,} bytes of {type}" for type, size in parts)
 
 
-def term(name: str, size: int | Size, how: How, source: str, arithmetic: str) -> Term:
+def term(name: str, size: Bytes, how: How, source: str, arithmetic: str) -> Term:
     """A term of that many bytes; exact unless the size is a range."""
     if isinstance(size, int):
         size = Size(size, size, size)
@@ -413,27 +415,17 @@ def term(name: str, size: int | Size, how: How, source: str, arithmetic: str) ->
     )
 
 
-def exact_term(name: str, size: int | Size, source: str, line: str) -> Term:
-    """A term that is known to the byte."""
-    return term(name, size, How.EXACT, source, line)
-
-
-def computed_term(name: str, size: int | Size, source: str, line: str) -> Term:
+def computed_term(name: str, size: Bytes, source: str, line: str) -> Term:
     """A term that follows from the model by a rule."""
     return term(name, size, How.COMPUTED, source, line)
 
 
-def measured_term(name: str, size: int | Size, source: str, line: str) -> Term:
-    """A term that was measured."""
-    return term(name, size, How.MEASURED, source, line)
-
-
-def stated_term(name: str, size: int | Size, source: str, line: str) -> Term:
+def stated_term(name: str, size: Bytes, source: str, line: str) -> Term:
     """A term that somebody states."""
     return term(name, size, How.STATED, source, line)
 
 
-def assumed_term(name: str, size: int | Size, source: str, line: str) -> Term:
+def assumed_term(name: str, size: Bytes, source: str, line: str) -> Term:
     """A term that is a guess."""
     return term(name, size, How.ASSUMED, source, line)
 

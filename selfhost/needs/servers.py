@@ -101,8 +101,9 @@ def terms_of_server(case: Case) -> list[Term]:
     program = share_by_device(program, device.devices, communication=communication)
     if case.device is None:
         return [work, program]
+    on_device = program.replace(split=Split.EACH)
     in_ram = overhead(case.runtime).replace(split=Split.HOST)
-    return [work, program.replace(split=Split.EACH), in_ram]
+    return [work, on_device, in_ram]
 
 
 def _context() -> Term:
@@ -124,10 +125,14 @@ def _longest_prompt(case: Case, device: Device) -> Term:
     is_chunked_prefill_supported); of one that is embedded no token is sampled.
     """
     batch = _VLLM.large if device.is_large else _VLLM.small
-    text_tokens = case.context_tokens if case.embeds and case.row.encoder else 0
+    tokens = batch.tokens
+    most_tokens = batch.most_tokens
+    if case.embeds and case.row.encoder:
+        tokens = max(tokens, case.context_tokens)
+        most_tokens = max(most_tokens, case.context_tokens)
     sampled = _sampled_sequences(case, device, batch)
-    likely_pass = _Pass(case, max(batch.tokens, text_tokens), sampled)
-    largest_pass = _Pass(case, max(batch.most_tokens, text_tokens), sampled)
+    likely_pass = _Pass(case, tokens, sampled)
+    largest_pass = _Pass(case, most_tokens, sampled)
     size = Size(likely_pass.least, likely_pass.likely, largest_pass.most)
     line = likely_pass.arithmetic
     how = How.ASSUMED if case.model.recurrent else How.COMPUTED
@@ -163,9 +168,8 @@ class _Pass:
         self.model = model
         self.width = case.width
         self.tokens = tokens
-        self.states = max(
-            (group.inner_length or 0 for group in model.recurrent), default=0
-        )
+        lengths = [group.inner_length or 0 for group in model.recurrent]
+        self.states = max(lengths, default=0)
         self.inner = self._widest_layer()
         numbers = 3 * self.inner + _VLLM.widths * model.embedding_length
         self.layer = tokens * numbers * self.width
@@ -179,7 +183,9 @@ class _Pass:
         """The inner length of the widest layer, without routed experts."""
         widest = self.states
         for feed in self.model.feed_forward:
-            length = feed.shared_length or 0 if feed.experts else feed.length
+            length = feed.length
+            if feed.experts:
+                length = feed.shared_length or 0
             widest = max(widest, length)
         return widest
 
@@ -188,16 +194,17 @@ class _Pass:
         most = 0
         for feed in self.model.feed_forward:
             if feed.experts:
-                length = max(2 * feed.length, self.model.embedding_length) + feed.length
-                numbers = self.tokens * feed.chosen * length
-                most = max(most, numbers * self.width)
-        return most
+                inputs = max(2 * feed.length, self.model.embedding_length)
+                length = inputs + feed.length
+                most = max(most, feed.chosen * length)
+        return self.tokens * most * self.width
 
     def _bytes_beside_logits(self) -> Size:
         """Hidden states, constants, and a row of the vocabulary for each multiprocessor."""
         hidden = self.tokens * self.model.embedding_length * self.width
         fixed = hidden + _VLLM.constant_bytes
-        rows = Size(*_VLLM.multiprocessors).times(4 * self.vocabulary)
+        row_bytes = 4 * self.vocabulary
+        rows = Size(*_VLLM.multiprocessors).times(row_bytes)
         return rows.plus(Size(fixed, fixed, fixed))
 
     def _sampling(self) -> Size:
@@ -205,15 +212,14 @@ class _Pass:
         if not self.logits:
             return NO_BYTES
         usual = self.logits * _VLLM.logit_bytes
-        return Size(
-            self.logits * _VLLM.fused_logit_bytes + self.beside_logits.least,
-            usual + self.beside_logits.likely,
-            usual + self.beside_logits.most,
-        )
+        fused = self.logits * _VLLM.fused_logit_bytes
+        logits = Size(fused, usual, usual)
+        return logits.plus(self.beside_logits)
 
     @property
     def least(self) -> int:
-        return max(self.layer * 8 // 10, self.sampling.least)
+        layer = self.layer * 8 // 10
+        return max(layer, self.sampling.least)
 
     @property
     def likely(self) -> int:
@@ -223,8 +229,9 @@ class _Pass:
     def most(self) -> int:
         """With the scan of recurrent layers in float32, which was not logged alone."""
         scan = 32 * self.tokens * self.states
-        widest = max(self.layer, self.sampling.most) * 11 // 10
-        return widest + scan + self.experts * 3 // 2
+        widest = max(self.layer, self.sampling.most)
+        experts = self.experts * 3 // 2
+        return widest * 11 // 10 + scan + experts
 
     @property
     def arithmetic(self) -> str:
@@ -279,9 +286,10 @@ def _bytes_of_parts(case: Case) -> int:
 def _kind_of_graph(case: Case) -> str:
     """Which row of `graph_layer` has the graphs of one layer."""
     model = case.model
+    kinds = [group.kind for group in model.attention]
     if case.embeds:
         return "pooled"
-    if model.has_experts or any(group.kind == "latent" for group in model.attention):
+    if model.has_experts or "latent" in kinds:
         return "mixed"
     return "recurrent" if model.recurrent else "plain"
 
@@ -301,7 +309,11 @@ def _kind_of_device(total_bytes: int | None) -> _Kind:
     kinds = [_Kind(*kind) for kind in _SGLANG.kinds]
     if not total_bytes:
         return kinds[_SGLANG.shared]
-    return [kind for kind in kinds if kind.gib * GIB <= total_bytes][-1]
+    last = kinds[0]
+    for kind in kinds:
+        if kind.gib * GIB <= total_bytes:
+            last = kind
+    return last
 
 
 def _left_free(case: Case, device: Device) -> Term:
@@ -312,7 +324,8 @@ def _left_free(case: Case, device: Device) -> Term:
     room = device.room_bytes
     if not total or room is None:
         smallest = _Kind(*_SGLANG.kinds[0])
-        low = int(smallest.likely_mib * MIB * _SGLANG.earlier)
+        smallest_bytes = smallest.likely_mib * MIB
+        low = int(smallest_bytes * _SGLANG.earlier)
         line = (
             f"{left.likely:,} bytes; on a device of {kind.gib} GiB or more, by its size"
         )
@@ -365,19 +378,27 @@ def devices_of(architecture: Architecture, quantization: str) -> tuple[int, ...]
             step = scheme.group or 1
     if "float8_e4m3_128x128" in architecture.narrow_types:
         step = 128
-    divided: list[float] = [group.heads for group in architecture.attention]
-    for feed in architecture.feed_forward:
-        divided += [feed.length / step, (feed.shared_length or 0) / step]
+    divided = list[float]()
     shared = list[int]()
     for group in architecture.attention:
+        divided.append(group.heads)
         shared.append(1 if group.kind == "latent" else group.kv_heads)
+    for feed in architecture.feed_forward:
+        divided.append(feed.length / step)
+        if feed.shared_length:
+            divided.append(feed.shared_length / step)
     numbers = list[int]()
     for number in TENSOR_PARALLEL:
         if any(size % number for size in divided):
             continue
-        if not any(heads % number and number % heads for heads in shared):
+        if all(_is_shared_by(heads, number) for heads in shared):
             numbers.append(number)
     return tuple(numbers)
+
+
+def _is_shared_by(heads: int, devices: int) -> bool:
+    """Whether each device has as many of the heads, or each head as many of the devices."""
+    return heads % devices == 0 or devices % heads == 0
 
 
 def terms_by_device(case: Case, weights: Term, others: list[Term]) -> tuple[Term, ...]:
@@ -448,9 +469,10 @@ def _with_additions(case: Case, weights: Term) -> Term:
     if not case.whole:
         # which layers it has is not known
         return weights
+    most_weights = weights.high_bytes
     if case.model.dtype is None:
         # 16 bits a number whatever the files hold (--dtype auto)
-        weights = weights.replace(high_bytes=int(weights.bytes * 1.01))
+        most_weights = int(weights.bytes * 1.01)
     line = weights.arithmetic
     table = _table_bytes(case)
     if table:
@@ -462,7 +484,7 @@ def _with_additions(case: Case, weights: Term) -> Term:
         line = summed(line, f"{note}, others none, or {most:,} bytes")
     return weights.replace(
         bytes=weights.bytes + table + likely,
-        high_bytes=weights.high_bytes + table + most,
+        high_bytes=most_weights + table + most,
         arithmetic=line,
     )
 
@@ -474,16 +496,20 @@ def _padding_bytes(case: Case, step: int) -> int:
     (layers/quantization/mxfp4.py; its logs of both gpt-oss models).
     """
     model = case.model
-    if not model.has_experts or not str(model.expert_dtype).startswith("mxfp4"):
+    type = model.expert_dtype or ""
+    lengths = [feed.length for feed in model.feed_forward if feed.experts]
+    if not lengths or not type.startswith("mxfp4"):
         return 0
     experts = 0.0
     for tensor in typed_tensors(model):
-        if tensor.type == model.expert_dtype:
+        if tensor.type == type:
             experts += tensor.bytes
-    length = max(feed.length for feed in model.feed_forward if feed.experts)
-    wide = model.embedding_length
-    padded = -(-wide // 256) * 256 * -(-length // step) * step
-    return int(experts * (padded / wide / length - 1))
+    length = max(lengths)
+    width = model.embedding_length
+    padded_width = -(-width // 256) * 256
+    padded_length = -(-length // step) * step
+    padded = padded_width * padded_length
+    return int(experts * (padded / width / length - 1))
 
 
 def _table_bytes(case: Case) -> int:
@@ -493,8 +519,8 @@ def _table_bytes(case: Case) -> int:
     """
     model = case.model
     row = case.row
-    positions = model.rope_positions or model.context_tokens
-    if not positions or not row.rope or row.positions:
+    positions = model.rope_positions or model.context_tokens or 0
+    if row.positions or not row.rope:
         return 0
     turned = 0
     for group in model.attention:

@@ -21,7 +21,6 @@ from .records import (
     Split,
     Term,
     computed_term,
-    measured_term,
     of_sequences,
     stated_term,
     term,
@@ -282,7 +281,7 @@ def _cpp_program(case: Case, audio: Audio, seconds: Size) -> Term:
         line += f"; of unknown length, {seconds.least:,} to {seconds.most:,} seconds:"
         line += f" a minute takes {60 * of_second:,} bytes"
     size = program.plus(sound)
-    return measured_term("runtime", size, _CPP.source, line)
+    return term("runtime", size, How.MEASURED, _CPP.source, line)
 
 
 # ------------------------------------------------------------------ faster-whisper

@@ -114,7 +114,6 @@ def finetune_needs(case: Case) -> Needs:
     stored = needs.files
     download = stored.bytes if stored is not None else None
     states = _model_states(training, download)
-    program = case.program
     # a checkpoint has what is trained, and the optimizer's state
     state = _bytes_of(states, "optimizer")
     trained = _FLOAT_BYTES * training.adapters.likely
@@ -125,11 +124,12 @@ def finetune_needs(case: Case) -> Needs:
     if stored is not None:
         line = f"on disk also {plural(kept, 'checkpoint')} of {checkpoint:,} bytes"
         stored = stored.replace(source=f"{stored.source}; {line}")
+    shard = min(max(trained, download or 0), SHARD_BYTES)
     return needs.replace(
         files=stored,
         checkpoint_bytes=kept * checkpoint,
-        terms=(*states, _activations(training), program),
-        largest_file_bytes=max(state, min(max(trained, download or 0), SHARD_BYTES)),
+        terms=(*states, _activations(training), case.program),
+        largest_file_bytes=max(state, shard),
     )
 
 
@@ -138,7 +138,8 @@ def _download(case: Case) -> Needs:
     format = "safetensors"
     if case.workload.format in CHECKPOINTS:
         format = case.workload.format
-    files = size_of(case.replace(format=format, quantization=stored_type(case.model)))
+    published = case.replace(format=format, quantization=stored_type(case.model))
+    files = size_of(published)
     if isinstance(files, Unread):
         return Needs(unknown=(files,))
     return Needs(files=files)
@@ -176,13 +177,14 @@ def training_of(case: Case) -> Training:
     # encoders have narrower matrices: up to four times as many adapter parameters a weight
     parameters = count_parameters(checkpoint_tensors(case.model)) + case.encoders
     seeing = 4 * case.encoders * adapters // max(1, parameters)
+    most = adapters + expert_adapters + seeing
     return Training(
         case=case,
         tokens=case.context_tokens * workload.parallel,
         parameters=parameters,
         linear=linear,
         experts=experts,
-        adapters=AdapterParameters(adapters, adapters + expert_adapters + seeing),
+        adapters=AdapterParameters(adapters, most),
         trains_all=trains_all,
     )
 
@@ -194,7 +196,8 @@ def _cast(case: Case, quantization: str) -> Case:
     if not is_cast(case.spec, case.runtime, quantization):
         return case
     model = case.model.replace(dtype=quantization)
-    return case.replace(spec=case.spec.replace(architecture=model), model=model)
+    spec = case.spec.replace(architecture=model)
+    return case.replace(spec=spec, model=model)
 
 
 # ------------------------------------------------------------------ why it is not computed
@@ -326,13 +329,13 @@ def _states_of_all(training: Training) -> list[Term]:
     least, likely = _RULES.states[_optimizer(training)]
     if _is_wide(training):
         least = likely
-    weights = Size(1, 1, 1).times(_HALF_BYTES * total)
-    gradients = Size(max(1, total // 100), _HALF_BYTES * total, _FLOAT_BYTES * total)
+    half_bytes = _HALF_BYTES * total
+    gradients = Size(max(1, total // 100), half_bytes, _FLOAT_BYTES * total)
     optimizer = Size(least, likely, likely).times(total)
     line = f"{total:,} parameters"
     source = _RULES.all_source
     return [
-        computed_term("weights", weights, source, f"{line} × 2 bytes"),
+        computed_term("weights", half_bytes, source, f"{line} × 2 bytes"),
         computed_term("gradients", gradients, source, f"{line} × 2 bytes"),
         computed_term("optimizer", optimizer, source, f"{line} × {likely} bytes"),
     ]

@@ -33,10 +33,10 @@ from ..records import (
     Term,
     assumed_term,
     computed_term,
-    measured_term,
     of_sequences,
     share_by_device,
     stated_term,
+    term,
     unread,
     with_files,
 )
@@ -154,7 +154,7 @@ def _picture(case: Case) -> Term:
         # times as much of a Pixtral's (tests/truth/llamacpp_companions.json)
         line += "; none without any, up to a fifth more in a work buffer"
     source = f"{SOURCE}: tools/mtmd/clip.cpp, an encoder {encoder.what}"
-    return measured_term("projector_compute", Size(low, size, high), source, line)
+    return term("projector_compute", Size(low, size, high), How.MEASURED, source, line)
 
 
 def _picture_of_unknown_encoder() -> Term:
@@ -290,7 +290,7 @@ def block_of_checkpoint(case: Case) -> list[Term]:
     architecture = case.spec.architecture
     if architecture is None or not parameters or why_no_own_block(case.spec):
         return []
-    source = case.runtime.sources.get("companions", case.runtime.name)
+    source = _source(case)
     weights = _weights_of_block(architecture, parameters, source)
     cells = _block_cache(case, case.context_tokens, case.parallel)
     cache = cells.replace(source=source)
@@ -299,6 +299,11 @@ def block_of_checkpoint(case: Case) -> list[Term]:
         share_by_device(weights, devices, 1 / devices),
         share_by_device(cache, devices, 1 / min(devices, heads)),
     ]
+
+
+def _source(case: Case) -> str:
+    """Where it is from how the program drafts."""
+    return case.runtime.sources.get("companions", case.runtime.name)
 
 
 def _weights_of_block(architecture: Architecture, parameters: int, source: str) -> Term:
@@ -345,10 +350,11 @@ def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] |
     return tokens, of_draft
 
 
-def with_draft(model: Needs, draft: Needs, case: Case, source: str) -> Needs:
+def with_draft(model: Needs, draft: Needs, case: Case) -> Needs:
     """The model with another that drafts for it, on the first of several accelerators."""
     name = case.draft.spec.name if case.draft is not None else ""
     terms = list(model.terms)
+    source = _source(case)
     for part in draft.terms:
         if part.name not in _NOT_OF_A_DRAFT:
             terms.append(_term_of_draft(part, name, source))

@@ -24,7 +24,6 @@ from ..records import (
     Term,
     by_layers,
     computed_term,
-    exact_term,
     of_sequences,
     term,
     unread,
@@ -117,7 +116,7 @@ def _keys_and_values(case: Case) -> Term | Unread | None:
     if _has_padded_cells(case, groups):
         line += "; in steps of 256; a layer with a window keeps that and a batch"
     if not unsure_bytes:
-        return exact_term("kv_cache", size, SOURCE, line)
+        return term("kv_cache", size, How.EXACT, SOURCE, line)
     line += "; up to all tokens if llama.cpp ignores the window, which was not checked"
     source = f"{SOURCE}; this architecture was not measured"
     high = size + unsure_bytes
@@ -165,7 +164,7 @@ def _states(case: Case) -> Term | None:
     line = by_layers(
         ("", state.layers, f" × {state.arithmetic}{factors}") for state in kept
     )
-    return exact_term("recurrent_state", size, SOURCE, line)
+    return term("recurrent_state", size, How.EXACT, SOURCE, line)
 
 
 class CacheRows(Record):
