@@ -107,13 +107,14 @@ def _has_encoder(spec: ModelSpec, encoder: Encoder) -> bool:
     if spec.parameters.encoder_type in encoder.types:
         return True
     parameters = spec.parameters.encoders or 0
-    if parameters < encoder.least_parameters:
-        return False
-    if encoder.most_parameters is not None and parameters > encoder.most_parameters:
+    most = encoder.most_parameters or parameters
+    if not encoder.least_parameters <= parameters <= most:
         return False
     if spec.family in encoder.families:
         return True
-    return spec.architecture is not None and spec.architecture.row in encoder.rows
+    if spec.architecture is None:
+        return False
+    return spec.architecture.row in encoder.rows
 
 
 class Companions(Record):
@@ -227,9 +228,13 @@ class Case(Record):
     def whole(self) -> bool:
         """Whether every tensor follows: nothing with a size of its own is left out of the spec."""
         model = self.model
-        has_blocks = bool(model.recurrent or (model.attention and model.feed_forward))
-        has_all = bool(model.tensors) or (has_blocks and model.vocabulary is not None)
-        return self.has_row and has_all
+        if not self.has_row:
+            return False
+        if model.tensors:
+            return True
+        if model.vocabulary is None:
+            return False
+        return bool(model.recurrent or (model.attention and model.feed_forward))
 
     @property
     def context_tokens(self) -> int:
@@ -297,11 +302,16 @@ class Case(Record):
             # an encoder takes each text whole (src/llama-context.cpp: n_ubatch >= n_tokens)
             batch=max(tokens, self.context_tokens) if self.row.encoder else tokens,
             whole_windows=self.runtime.memory.whole_windows,
-            flash=self.runtime.memory.flash_attention
-            and self.heads_without_flash is None,
+            flash=self._has_flash_attention(),
             key_type=self.cache_types.keys,
             value_type=self.cache_types.values,
         )
+
+    def _has_flash_attention(self) -> bool:
+        """Whether attention stores no scores."""
+        if not self.runtime.memory.flash_attention:
+            return False
+        return self.heads_without_flash is None
 
     @property
     def room_of_first_batch(self) -> Cells:
@@ -339,10 +349,8 @@ class Case(Record):
         dtype = self.model.dtype
         if self.quantization in ("bf16", "fp16"):
             return 2
-        has_narrow_scales = (
-            self.quantization in MLX_MODES and "mlx" in self.runtime.formats
-        )
-        if has_narrow_scales and dtype == "float16":
+        is_in_mlx = "mlx" in self.runtime.formats
+        if is_in_mlx and dtype == "float16" and self.quantization in MLX_MODES:
             # tables with scales of 8 bits give bfloat16, and norms in float16 make that float32
             # (mlx 0.32.4)
             return 4
@@ -363,7 +371,9 @@ def without_files(why: Unread, memory: str = "memory.weights") -> Needs:
 
 def components_type(spec: ModelSpec) -> str:
     """The type of a model's components as published; 16 bits of stated needs; else 32 bits."""
-    return spec.components_dtype or ("float32" if spec.needs is None else "bfloat16")
+    if spec.components_dtype:
+        return spec.components_dtype
+    return "float32" if spec.needs is None else "bfloat16"
 
 
 def published(
@@ -400,7 +410,9 @@ def published_size(case: Case, quantization: str | None = None) -> Term | None:
 
 def from_sixteen_bits(architecture: Architecture | None) -> bool:
     """Whether a runtime can quantize the published weights while it loads them."""
-    return architecture is not None and stored_type(architecture) in PLAIN_DTYPES
+    if architecture is None:
+        return False
+    return stored_type(architecture) in PLAIN_DTYPES
 
 
 def stored_type(architecture: Architecture | None) -> str:
@@ -415,14 +427,13 @@ def is_cast(
     spec: ModelSpec, runtime: RuntimeSpec | None, quantization: str | None
 ) -> bool:
     """True where the program downloads files in float32 and is told to load them in that type."""
-    return (
-        runtime is not None
-        and quantization in runtime.casts
-        and quantization != "float32"
-        and spec.architecture is not None
-        and stored_type(spec.architecture) == "float32"
-        and all(quantization not in files.bytes for files in spec.files)
-    )
+    if runtime is None or quantization not in runtime.casts:
+        return False
+    if spec.architecture is None or quantization == "float32":
+        return False
+    if stored_type(spec.architecture) != "float32":
+        return False
+    return all(quantization not in files.bytes for files in spec.files)
 
 
 def loads_sixteen_bits(
@@ -436,8 +447,9 @@ def loads_sixteen_bits(
         return False
     if not spec.components and not from_sixteen_bits(spec.architecture):
         return False
-    is_there = spec.repository_of(format, quantization) is not None
-    return not is_there and published(spec, format, quantization) is None
+    if spec.repository_of(format, quantization) is not None:
+        return False
+    return published(spec, format, quantization) is None
 
 
 def overhead(runtime: RuntimeSpec, *, on_gpu: bool = False) -> Term:

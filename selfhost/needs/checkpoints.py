@@ -161,10 +161,12 @@ def _recurs_alone(group: TensorGroup, architecture: Architecture) -> bool:
     """
     if not architecture.recurrent:
         return False
+    if not group.layers:
+        return False
     attending = set[int]()
     for attention in architecture.attention:
         attending.update(attention.layers)
-    return bool(group.layers) and attending.isdisjoint(group.layers)
+    return attending.isdisjoint(group.layers)
 
 
 def _matrices(group: TensorGroup) -> Matrices:
@@ -181,7 +183,9 @@ def _matrices(group: TensorGroup) -> Matrices:
 
 
 def _is_matrix(group: TensorGroup) -> bool:
-    return len(group.shape) > 1 and group.name.endswith(".weight")
+    if not group.name.endswith(".weight"):
+        return False
+    return len(group.shape) > 1
 
 
 def _has_any(name: str, parts: Iterable[str]) -> bool:
@@ -694,7 +698,9 @@ def _mlx_weights(case: Case) -> MlxWeights:
 
 def loaded_of(case: Case, files: Term) -> Term:
     """Without blocks that predict more tokens, and a tied matrix once; MLX has neither."""
-    if case.spec.architecture is None or not _holds_other_blocks(case, files):
+    if case.spec.architecture is None:
+        return files
+    if not _holds_other_blocks(case, files):
         return files
     if case.whole:
         return _tensor_bytes(case)
@@ -705,12 +711,16 @@ def loaded_of(case: Case, files: Term) -> Term:
 
 def _holds_other_blocks(case: Case, files: Term) -> bool:
     """Whether files as published hold what is not loaded."""
-    if case.format == "mlx" or not case.is_own or case.spec.quantized is not None:
+    if case.format == "mlx" or not case.is_own:
+        return False
+    if case.spec.quantized is not None:
         return False
     parameters = case.spec.parameters
     if parameters.mtp:
         return True
-    return bool(parameters.extra_in_files) and files.how is not How.STATED
+    if files.how is How.STATED:
+        return False
+    return bool(parameters.extra_in_files)
 
 
 def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str) -> str:
@@ -736,7 +746,9 @@ def loaded_bits(
     quantization = workload.quantization
     if workload.finetune_method == "qlora":
         return _QLORA_BITS
-    if quantization is None or workload.task != "generate" or workload.format == "gguf":
+    if workload.task != "generate" or workload.format == "gguf":
+        return None
+    if quantization is None:
         return None
     loaded = loaded_type(runtime, spec, quantization)
     if loaded == quantization or DTYPES[loaded] == DTYPES[quantization]:

@@ -222,7 +222,9 @@ def _default_quantization(spec: ModelSpec, runtime: RuntimeSpec, format: str) ->
 
 def _default_in_mlx(spec: ModelSpec, stored: str) -> str:
     """4 bits; experts stay as they were trained where such files are listed, the rest in 8 bits."""
-    if stored != "mxfp4" or spec.files_of("mlx", _EXPERTS_AS_TRAINED) is None:
+    if stored != "mxfp4":
+        return "4bit"
+    if spec.files_of("mlx", _EXPERTS_AS_TRAINED) is None:
         return "4bit"
     return _EXPERTS_AS_TRAINED
 
@@ -315,7 +317,9 @@ def _useless_quantizations(spec: ModelSpec, default: str) -> set[str]:
 
 def _has_experts(spec: ModelSpec) -> bool:
     """Whether the model is known to have experts."""
-    return spec.architecture is not None and spec.architecture.has_experts
+    if spec.architecture is None:
+        return False
+    return spec.architecture.has_experts
 
 
 # every name that `canonical_quantization` may answer, save for mixes of a publisher's own

@@ -82,7 +82,8 @@ def _with_memory(case: Case, needs: Needs, weights: Term) -> Needs:
 
 def _has_layers(case: Case) -> bool:
     """Whether anything is known of the model's layers."""
-    return bool(case.model.attention or case.model.recurrent)
+    model = case.model
+    return bool(model.attention or model.recurrent)
 
 
 def _as_stored(case: Case) -> Case:
@@ -124,7 +125,9 @@ def _download(spec: ModelSpec, files: Term | Unread) -> Needs:
 
 def _is_untyped(spec: ModelSpec) -> bool:
     """Whether nobody states the type of the weights, and no repository has files to look it up."""
-    return spec.repository is None and "architecture.dtype" in spec.unknown
+    if spec.repository is not None:
+        return False
+    return "architecture.dtype" in spec.unknown
 
 
 def _beside_weights(case: Case) -> list[Term]:
@@ -378,10 +381,13 @@ class _Pass:
         line += (
             f" + {others_bytes:,} bytes of logits, scores, scans and arrays that wait"
         )
-        how = How.ASSUMED
-        if account.source and not scan_bytes and scores == most_scores:
-            how = How.COMPUTED
-        source = account.source or _GUESSED_PASS
+        source = account.source
+        how = How.COMPUTED
+        if not source:
+            source = _GUESSED_PASS
+            how = How.ASSUMED
+        if scan_bytes or scores < most_scores:
+            how = How.ASSUMED
         return term("activations", ends, how, source, line)
 
     def _layer_bytes(self, inner: int) -> int:

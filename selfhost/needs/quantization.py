@@ -86,7 +86,9 @@ class LayoutBuffer(Stated):
         rows = self.rows.get(tensor.type)
         if not rows or tensor.shape[1] % rows != 0:
             return False
-        return self.stacks or len(tensor.shape) == 2
+        if self.stacks:
+            return True
+        return len(tensor.shape) == 2
 
     def bytes_beyond(self, tensor: FileTensors) -> int:
         """Bytes that the matrix takes more than in the file."""
@@ -231,8 +233,9 @@ class _Recipe:
         self.experts = max(experts, default=0)
         self.tied = all(group.name != "output.weight" for group in groups)
         sharing = _heads_to_a_key(architecture, row)
-        has_sharing_of_70b = sharing != 1 or not row.shared_keys_of_70b
-        self.is_70b = has_sharing_of_70b and self.layers == row.layers_of_70b
+        self.is_70b = self.layers == row.layers_of_70b
+        if row.shared_keys_of_70b and sharing == 1:
+            self.is_70b = False
         self.value_places = _counted_order(groups, _VALUES)
         self.values = len(self.value_places)
         if earlier:
@@ -315,7 +318,8 @@ class _Recipe:
         if self.name == "MXFP4":
             return []
         if self.earlier and name.endswith(FUSED):
-            return [self.rules.earlier or self.base] * len(layers)
+            type = self.rules.earlier or self.base
+            return [type] * len(layers)
         if name.endswith(_VALUES):
             return [self.type_of_values(layer, name) for layer in layers]
         if name.endswith(_DOWNS):
@@ -326,9 +330,9 @@ class _Recipe:
 
     def type_of_gate(self, layer: int) -> str:
         """The type of a layer's gate in IQ3_XS, which is smaller in the middle of the model."""
-        is_early = layer < self.blocks // 8
-        is_late = layer >= 7 * self.blocks // 8
-        return self.base if is_early or is_late else "IQ3_XXS"
+        if self.blocks // 8 <= layer < 7 * self.blocks // 8:
+            return "IQ3_XXS"
+        return self.base
 
     def type_of_values(self, layer: int, name: str) -> str:
         """The type of a layer's matrix of values, by its number among all of them."""
@@ -395,7 +399,9 @@ class _Recipe:
 @lru_cache(maxsize=1024)
 def _is_kept(name: str) -> bool:
     """Whether no quantization changes the tensors of that name, be they matrices or not."""
-    return name in _KEPT_TABLES or any(part in name for part in _TYPES.kept)
+    if name in _KEPT_TABLES:
+        return True
+    return any(part in name for part in _TYPES.kept)
 
 
 # hundreds of models have equal layers

@@ -258,9 +258,10 @@ def _has_usual_parts(architecture: Architecture, row: ArchitectureRow) -> bool:
     attends = row.rewrites or row.relative_positions > 0
     if attends and not architecture.attention:
         return False
-    is_compressed = any(group.kind == "compressed" for group in architecture.attention)
-    feeds_forward = row.rewrites or is_compressed
-    return bool(architecture.feed_forward) or not feeds_forward
+    if architecture.feed_forward:
+        return True
+    kinds = [group.kind for group in architecture.attention]
+    return not row.rewrites and "compressed" not in kinds
 
 
 def trained_tokens(architecture: Architecture, row: ArchitectureRow) -> int | None:
@@ -292,7 +293,9 @@ def all_and_active(architecture: Architecture) -> tuple[int, int]:
 
 def _is_routed(group: TensorGroup) -> bool:
     """Whether the tensors are matrices of experts of which a token uses some."""
-    return "exps." in group.name and "norm" not in group.name
+    if "norm" in group.name:
+        return False
+    return "exps." in group.name
 
 
 def _unused_parameters(routed: Iterable[TensorGroup], layers: Places, used: int) -> int:
