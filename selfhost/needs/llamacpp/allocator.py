@@ -104,17 +104,7 @@ class Node:
     softmax = overwritten
 
     # GGML_OP_ADD, SUB, MUL and DIV, element by element
-    def __add__(self, other: Node) -> Node:
-        return self.overwritten(other)
-
-    def __sub__(self, other: Node) -> Node:
-        return self.overwritten(other)
-
-    def __mul__(self, other: Node) -> Node:
-        return self.overwritten(other)
-
-    def __truediv__(self, other: Node) -> Node:
-        return self.overwritten(other)
+    __add__ = __sub__ = __mul__ = __truediv__ = overwritten
 
     def view(self, *sides: int) -> Node:
         """The same memory, in another shape where sides are given (ggml_reshape, ggml_view)."""

@@ -16,6 +16,7 @@ from ...catalogue.architecture import Attention
 from ...core.records import Record
 from ..tensors import query_key_norm_of, window_of
 from .allocator import FLOAT_BYTES, HALF_BYTES, INDEX_BYTES, Node, fresh, given
+from .part import Part
 
 if TYPE_CHECKING:
     from .graph import Graph, Layer
@@ -137,19 +138,17 @@ def _is_rotated(type: str, lengths: set[int]) -> bool:
 # ---------------------------------------------------------------------- queries, keys and values
 
 
-class _Attention:
+class _Attention(Part):
     """The attention of one layer while its graph is built. A row has all heads of a token; sides
     end with the tokens.
     """
 
     def __init__(self, graph: Graph, layer: Layer, heads: Attention) -> None:
-        tokens = graph.tokens
-        self.graph = graph
-        self.row = graph.row
+        super().__init__(graph)
+        tokens = self.tokens
         self.layer = layer
         self.heads = heads
         self.count = heads.heads
-        self.tokens = tokens
         self.query_sides = heads.key_length, heads.heads, tokens
         self.key_sides = heads.key_length, heads.kv_heads, tokens
         self.value_sides = heads.value_length, heads.kv_heads, tokens
@@ -169,14 +168,14 @@ class _Attention:
             projected = self._projected_apart(normed, norms_rows=norm == "full")
         queries, keys, values, product = projected
         if norm == "head":
-            queries = graph.norm(queries)
-            keys = graph.norm(keys)
-        if graph.style.values_normed:
-            values = graph.norm(values)
+            queries = self.norm(queries)
+            keys = self.norm(keys)
+        if self.style.values_normed:
+            values = self.norm(values)
         if self.layer.is_rotated:
             queries = queries.rotated(graph.positions)
             keys = keys.rotated(graph.positions)
-        elif graph.style.temperature:
+        elif self.style.temperature:
             queries = queries * graph.temperatures
         return _Projected(queries, keys, values, product)
 
@@ -200,8 +199,8 @@ class _Attention:
         queries = product
         keys = normed.product(self.key_row_length)
         if norms_rows:
-            queries = self.graph.norm(queries)
-            keys = self.graph.norm(keys)
+            queries = self.norm(queries)
+            keys = self.norm(keys)
         values = keys
         if not self.heads.values_from_keys:
             values = normed.product(self.value_row_length)
@@ -235,8 +234,8 @@ class _CachedAttention(_Attention):
             attended = attended * gate.copied()
         attended = self.gated(attended, normed)
         if "attn_sub_norm" in self.row.norms:
-            attended = self.graph.norm(attended)
-        return attended.product(self.graph.width)
+            attended = self.norm(attended)
+        return attended.product(self.width)
 
     def _attended_in_blocks(self, projected: _Projected) -> Node:
         """Attention to the cache; a quantized one has rotated rows, so the queries are rotated
@@ -246,7 +245,7 @@ class _CachedAttention(_Attention):
         queries = _rotated_in_blocks(projected.queries, inputs.key_rotation)
         keys = _rotated_in_blocks(projected.keys, inputs.key_rotation)
         values = _rotated_in_blocks(projected.values, inputs.value_rotation)
-        self.graph.expand(queries)
+        self.expand(queries)
         if self.layer.is_cached:
             self._store(keys, values)
         attended = self.attended(queries)
@@ -256,11 +255,10 @@ class _CachedAttention(_Attention):
         """Write the rows of the layer into the cache. Layers without rows of their own read those
         of an earlier layer.
         """
-        graph = self.graph
-        if graph.windowed:
-            graph.expand(keys, values)
+        if self.graph.windowed:
+            self.expand(keys, values)
         else:
-            graph.expand(values, keys)
+            self.expand(values, keys)
         self.store_keys(keys)
         self._store_values(values)
 
@@ -282,7 +280,7 @@ class _CachedAttention(_Attention):
         """Write rows to their places in the cache."""
         cache = self.graph.cache
         written = cache.written(rows.view(), places)
-        self.graph.expand(written)
+        self.expand(written)
 
     def attended(self, queries: Node) -> Node:
         """The values that the queries attend to, in a row for each token (build_attn_mha)."""
@@ -291,7 +289,7 @@ class _CachedAttention(_Attention):
             attended = self._with_flash_attention(permuted)
         else:
             attended = self._with_stored_scores(permuted)
-        self.graph.expand(attended)
+        self.expand(attended)
         return attended
 
     def _with_flash_attention(self, queries: Node) -> Node:
@@ -382,24 +380,23 @@ class _LatentAttention(_CachedAttention):
         """W × gate × attended. A row of the cache is (norm(latent), rope(place)), two parts of one
         product.
         """
-        graph = self.graph
         product = normed.product(self.key_row_length)
         latent = product.part(self.latent_length, self.tokens)
         place = product.part(self.rope_length, 1, self.tokens)
         rotated = self._rotated(place)
-        latent = graph.norm(latent)
+        latent = self.norm(latent)
         values = latent.view()
         queries = self._queries(normed)
         keys = fresh(self.key_sides, values, rotated)
-        graph.expand(queries, values, keys)
+        self.expand(queries, values, keys)
         self.store_keys(keys)
         attended = self.attended(queries)
         attended = self.gated(attended, normed)
-        return attended.product(graph.width)
+        return attended.product(self.width)
 
     def _rotated(self, tensor: Node) -> Node:
         """The part of a row that positions rotate, where the model rotates any."""
-        if self.graph.style.rope == "none":
+        if self.style.rope == "none":
             return tensor
         return tensor.rotated(self.graph.positions)
 
@@ -411,7 +408,7 @@ class _LatentAttention(_CachedAttention):
         if narrow_length:
             # through a narrow matrix in large models
             narrow = normed.product(narrow_length)
-            normed = self.graph.norm(narrow)
+            normed = self.norm(narrow)
         head_length = self.heads.key_length + self.rope_length
         product = normed.product(self.count * head_length)
         heads = product.view()
@@ -456,15 +453,14 @@ class _BatchAttention(_Attention):
 
     def computed(self, normed: Node) -> Node:
         """W × attended."""
-        graph = self.graph
         projected = self.projected(normed)
-        graph.expand(projected.queries, projected.keys, projected.values)
-        if graph.flash:
+        self.expand(projected.queries, projected.keys, projected.values)
+        if self.graph.flash:
             attended = self._with_flash_attention(projected)
         else:
             attended = self._with_scores(projected)
-        graph.expand(attended)
-        return attended.product(graph.width)
+        self.expand(attended)
+        return attended.product(self.width)
 
     def _mask(self) -> Node:
         """Which tokens of a batch see each other, made once for all layers with a window, and for

@@ -11,6 +11,7 @@ from ...catalogue.architecture import FeedForward
 from .allocator import Node, fresh, given
 from .attention import attention
 from .feed_forward import FeedForwardGraph
+from .part import Part
 
 if TYPE_CHECKING:
     from .graph import Graph, Layer
@@ -19,14 +20,11 @@ if TYPE_CHECKING:
 _NORMS_AFTER = {"post_ffw_norm", "layer_output_norm"}
 
 
-class Builder:
+class Builder(Part):
     """Builds the graph of one model; a subclass builds a model that departs from the others."""
 
     def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.row = graph.row
-        self.style = graph.style
-        self.width, self.tokens = graph.hidden
+        super().__init__(graph)
         # embeddings that layers add: a slice for each layer, or for each of the first layers
         self.embedded: Node | None = None
         self.slices: Node | None = None
@@ -53,9 +51,9 @@ class Builder:
         embeddings = graph.looked_up(graph.hidden, given(self.tokens))
         if slices > 1:
             embeddings = fresh((length, self.tokens), embeddings)
-        graph.expand(embeddings)
+        self.expand(embeddings)
         if not graph.on_device:
-            graph.expand(given(length, self.tokens))
+            self.expand(given(length, self.tokens))
         return embeddings
 
     def before(self) -> Node:
@@ -75,7 +73,7 @@ class Builder:
             else:
                 embeddings = embeddings + positions
         if self.row.embedding_norm:
-            embeddings = graph.norm(embeddings)
+            embeddings = self.norm(embeddings)
         return embeddings
 
     # ------------------------------------------------------------------ one layer
@@ -84,9 +82,9 @@ class Builder:
         """What a layer gives."""
         normed = residual
         if layer.is_normed:
-            normed = self.graph.norm(residual)
+            normed = self.norm(residual)
         if self.style.expanded:
-            self.graph.expand(normed)
+            self.expand(normed)
         feed = layer.feed_forward
         if feed is None:
             mixed = self.mix(layer, normed)
@@ -147,9 +145,9 @@ class Builder:
         """
         attended = self.mix(layer, residual)
         total = self._with_residual(layer, attended, residual)
-        normed = self.graph.norm(total)
+        normed = self.norm(total)
         fed_forward = self._fed(feed, normed)
-        return self.graph.norm(fed_forward + normed)
+        return self.norm(fed_forward + normed)
 
     def _attends_and_recurs(
         self, layer: Layer, feed: FeedForward, residual: Node
@@ -160,7 +158,7 @@ class Builder:
             total = attention(norm(x)) + recurrence(norm(x)) + x
             y = feed-forward(norm(total)) + total
         """
-        norm = self.graph.norm
+        norm = self.norm
         attended = self.mix(layer, norm(residual))
         recurred = self._recurred(layer, norm(residual))
         mixed = attended + recurred
@@ -176,7 +174,7 @@ class Builder:
         after:  total = attention(norm(x)) + x,  y = feed-forward(norm(total)) + total
         beside: y = attention(norm(x)) + feed-forward(norm(x)) + x
         """
-        norm = self.graph.norm
+        norm = self.norm
         mixed_input = normed
         if self.graph.model.parallel_norms == 2:
             mixed_input = norm(residual)
@@ -219,7 +217,7 @@ class Builder:
         else:
             fed_forward = self._fed(feed, read)
         if self.norms_feed_forward:
-            fed_forward = self.graph.norm(fed_forward)
+            fed_forward = self.norm(fed_forward)
         return fed_forward
 
     def _with_embeddings(self, layer: Layer, total: Node, residual: Node) -> Node:
@@ -244,7 +242,7 @@ class Builder:
             row_sides = self.slice_length * layers, self.tokens
             found = fresh(row_sides, given(self.tokens)).view(*sides)
         self.embedded = found.scaled()
-        graph.expand(self.embedded)
+        self.expand(self.embedded)
 
     def gated_slice(self, tensor: Node, embeddings: Node) -> Node:
         """norm(W (gate × slice)), with a gate that is made of the tensor and the layer's slice of
@@ -283,7 +281,7 @@ class Builder:
         """
         graph = self.graph
         if self.row.output_norm:
-            hidden = graph.norm(hidden)
+            hidden = self.norm(hidden)
         hidden.kept = True
         sides = self.width, graph.sequences
         if self.row.pooling == "first":
@@ -304,7 +302,7 @@ class Builder:
         if late_rows == "before norm":
             hidden.kept = True
             hidden = graph.last_rows(hidden)
-        hidden = graph.norm(hidden)
+        hidden = self.norm(hidden)
         if late_rows == "after norm":
             hidden.kept = True
             hidden = graph.last_rows(hidden)

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 
 from ...catalogue.architecture import FeedForward
 from .allocator import Node, fresh
+from .part import Part
 
 if TYPE_CHECKING:
     from .graph import Graph
 
 
-class FeedForwardGraph:
+class FeedForwardGraph(Part):
     """The feed-forward of one layer while its graph is built."""
 
     def __init__(self, graph: Graph, feed: FeedForward) -> None:
-        self.graph = graph
-        self.row = graph.row
+        super().__init__(graph)
         self.feed = feed
 
     def computed(self, read: Node) -> Node:
@@ -35,8 +35,8 @@ class FeedForwardGraph:
         routed = _Experts(self.graph, feed, read).computed()
         if feed.latent_length:
             if self.row.routed_norm:
-                routed = self.graph.norm(routed)
-            routed = routed.product(self.graph.width)
+                routed = self.norm(routed)
+            routed = routed.product(self.width)
         if not feed.shared_length:
             return routed
         shared = self._dense(feed.shared_length, read)
@@ -47,7 +47,7 @@ class FeedForwardGraph:
     def _gate_of_shared(self, read: Node) -> Node:
         """How much the shared expert counts for each token: a sigmoid."""
         gate = read.product(1)
-        if not self.graph.style.divided_gate:
+        if not self.style.divided_gate:
             return gate
         # the sigmoid as a quotient
         divisor = gate.scaled()
@@ -66,13 +66,13 @@ class FeedForwardGraph:
             activated = gate.gating(up)
         else:
             activated = read.product(length)
-        return activated.product(self.graph.width)
+        return activated.product(self.width)
 
     def beside_dense(self, dense_length: int, residual: Node) -> Node:
         """norm(dense(norm(x))) + norm(routed(norm(x))), each norm with weights of its own (Gemma 4;
         src/models/gemma4.cpp).
         """
-        norm = self.graph.norm
+        norm = self.norm
         normed = norm(residual)
         dense = self._dense(dense_length, normed)
         dense = norm(dense)
@@ -84,13 +84,11 @@ class FeedForwardGraph:
         return dense + norm(routed)
 
 
-class _Experts:
+class _Experts(Part):
     """The experts of one layer (build_moe_ffn): `used` of `count` compute each row of `read`."""
 
     def __init__(self, graph: Graph, feed: FeedForward, read: Node) -> None:
-        self.graph = graph
-        self.row = graph.row
-        self.style = graph.style
+        super().__init__(graph)
         self.feed = feed
         self.read = read
         self.rows = read.sides[1]
@@ -111,7 +109,7 @@ class _Experts:
             chances = scores.activated()
         chosen = self._chosen(scores if weighs_input else chances)
         weights = self._weights(chances, chosen)
-        self.graph.expand(weights)
+        self.expand(weights)
         read = self.read
         if self.feed.latent_length:
             read = read.product(self.width)
@@ -122,7 +120,7 @@ class _Experts:
         else:
             outputs = self._outputs(read, chosen)
             outputs = outputs * weights
-        self.graph.expand(outputs)
+        self.expand(outputs)
         return self._sum(outputs)
 
     def _chosen(self, ranked: Node) -> Node:
@@ -201,11 +199,11 @@ class _Experts:
     def _sum(self, outputs: Node) -> Node:
         """The outputs of the experts, added one after the other."""
         first, *others = [outputs.part(self.width, self.rows) for _ in range(self.used)]
-        self.graph.expand(first, *others)
+        self.expand(first, *others)
         if not others:
             return first.copied()
         total = first
         for output in others:
             total = total + output
-            self.graph.expand(total)
+            self.expand(total)
         return total

@@ -113,7 +113,7 @@ class Gemma3n(Builder):
         repeated = fresh(self.every, innovation)
         router = self._router(computed)
         weights = router.product(self.versions)
-        weights_sides = 1, self.graph.tokens, self.versions
+        weights_sides = 1, self.tokens, self.versions
         weights = fresh(weights_sides, weights.view())
         corrections = repeated * weights
         return corrections + predicted

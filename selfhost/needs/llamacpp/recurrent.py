@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 from ...catalogue.architecture import Recurrent
 from ..tensors import sizes_of
 from .allocator import Node, Sides, fresh
+from .part import Part
 
 if TYPE_CHECKING:
     from .graph import Graph
 
 
-class Recurrence:
+class Recurrence(Part):
     """One recurrent layer while its graph is built. Each kind of layer is a subclass; `needed` are
     the sizes that its graph has. Sides end with the tokens of a sequence and the sequences.
     """
@@ -28,9 +29,8 @@ class Recurrence:
     needed: tuple[str, ...] = ()
 
     def __init__(self, graph: Graph, group: Recurrent) -> None:
+        super().__init__(graph)
         sizes = sizes_of(group)
-        self.graph = graph
-        self.row = graph.row
         self.state = graph.state_of(group)
         self.by_sequence = graph.by_sequence
         self.remembered: int = sizes["convolution"] - 1
@@ -55,13 +55,13 @@ class Recurrence:
         graph = self.graph
         kept = graph.states.view()
         states = fresh((elements, graph.sequences), kept)
-        graph.expand(states)
+        self.expand(states)
         return states.view()
 
     def stored(self, tensor: Node) -> None:
         """Write a view of new states to where they are kept."""
         written = self.graph.cache.written(tensor)
-        self.graph.expand(written)
+        self.expand(written)
 
     def convolved(self, read: Node, channels: int) -> Node:
         """convolution(past, inputs) of each channel (GGML_OP_SSM_CONV); the last inputs are stored
@@ -82,7 +82,7 @@ class Recurrence:
         memories = self.state.memory * self.graph.sequences
         elements = prod(sides) + memories
         outputs_and_memories = fresh((elements,), *sources)
-        self.graph.expand(outputs_and_memories)
+        self.expand(outputs_and_memories)
         new_memories = outputs_and_memories.view()
         self.stored(new_memories)
         return outputs_and_memories.view(*sides)
@@ -100,7 +100,6 @@ class _Mamba(Recurrence):
     needed = ("inner_length", "state_length", "time_step_rank")
 
     def computed(self, normed: Node) -> Node:
-        graph = self.graph
         length = self.inner_length
         inner = length, *self.by_sequence
         tokens = normed.view()
@@ -108,10 +107,10 @@ class _Mamba(Recurrence):
         half = halves.part()
         x = self.convolved(half.view(), length)
         mixed_length = self.rank + 2 * self.state_length
-        mixed = fresh((mixed_length, graph.tokens), x)
-        step = mixed.part(self.rank, graph.tokens)
-        b = mixed.part(self.state_length, graph.tokens)
-        c = mixed.part(self.state_length, graph.tokens)
+        mixed = fresh((mixed_length, self.tokens), x)
+        step = mixed.part(self.rank, self.tokens)
+        b = mixed.part(self.state_length, self.tokens)
+        c = mixed.part(self.state_length, self.tokens)
         if self.row.mamba_norms:
             step = step.normed()
             b = b.normed()
@@ -119,13 +118,13 @@ class _Mamba(Recurrence):
         else:
             step = step.product(self.rank)
         steps = step.product(length)
-        memory = graph.states.view()
+        memory = self.graph.states.view()
         outputs = self.scanned(inner, x.view(), steps, b, c, memory)
         outputs = outputs + x.scaled()
         z = halves.part(*inner)
         gate = z.copied()
         gated = gate.gating(outputs)
-        y = fresh(graph.hidden, gated)
+        y = fresh(self.graph.hidden, gated)
         return y.view()
 
 
@@ -141,7 +140,6 @@ class _Mamba2(Recurrence):
     needed = ("heads", "inner_length", "state_length", "groups")
 
     def computed(self, normed: Node) -> Node:
-        graph = self.graph
         length = self.inner_length
         inner = length // self.heads, self.heads, *self.by_sequence
         channels = length + 2 * self.groups * self.state_length
@@ -154,16 +152,16 @@ class _Mamba2(Recurrence):
         x = convolved.part(*inner)
         b = convolved.part()
         c = convolved.part()
-        memory = graph.states.view()
+        memory = self.graph.states.view()
         outputs = self.scanned(inner, x, steps, b, c, memory)
         outputs = outputs + x.scaled()
         z = parts.part(*inner)
         gate = z.copied()
         gated = gate.gating(outputs)
         if self.has_norm:
-            gated = gated.view(length, graph.tokens)
+            gated = gated.view(length, self.tokens)
             gated = gated.normed()
-        return fresh(graph.hidden, gated.view())
+        return fresh(self.graph.hidden, gated.view())
 
 
 class _ShortConvolution(Recurrence):
@@ -174,7 +172,7 @@ class _ShortConvolution(Recurrence):
     """
 
     def computed(self, normed: Node) -> Node:
-        width = self.graph.width
+        width = self.width
         sides = width, *self.by_sequence
         tokens = normed.view(*sides)
         product = tokens.product(3 * width)
@@ -224,7 +222,7 @@ class _DeltaNet(Recurrence):
         heads = self.heads
         if self.row.fused_alpha_beta:
             product = normed.product(2 * heads)
-            parts = product.view(heads, self.graph.tokens)
+            parts = product.view(heads, self.tokens)
             rate = parts.part().copied()
             decay = parts.part().copied()
         else:
@@ -239,7 +237,7 @@ class _DeltaNet(Recurrence):
         part = convolved.part(self.key_length, self.key_heads, *self.by_sequence)
         keys = part.copied()
         if self.row.fused_alpha_beta and self.key_heads != self.heads:
-            sides = self.key_length, self.heads, self.graph.tokens
+            sides = self.key_length, self.heads, self.tokens
             repeated = fresh(sides, keys.view())
             keys = repeated.view()
         return keys
