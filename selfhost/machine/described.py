@@ -1,14 +1,14 @@
 """The machine that a description means.
 
-What goes in: a `Description`. What comes out: the machine and a note. The facts come from the
-description first, then from its product, then from the series of its processor; what none of them
-tells is assumed, marked so in the machine, and named in the note.
+What goes in: a `Description`. What comes out: the machine and a note. Several sources tell the
+parts of a computer: the description first, then its product, then its processor. `_first_told`
+takes each part from the first source that tells it. What no source tells is assumed, marked so in
+the machine, and named in the note.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
 
 from ..core import units
 from ..core.records import Record
@@ -34,9 +34,13 @@ from .record import (
 from .understand import Description, cards_named
 from .words import bad_name, vocabulary
 
+# of a computer that is no listed product
+_NO_PRODUCT = Product(title="a machine", gib=(), source="")
 _CORE_FACTS = ("cpu_cores_usable", "cpu_cores_physical")
 _UNNAMED_PROCESSOR = "Intel or AMD processor"
 _GUEST_PROCESSOR = "Intel Xeon Processor"
+# what tells the processors of a guest, the surest first
+_NUMBERS_OF_GUESTS = ("vcpus", "threads", "cores")
 # a guess: DigitalOcean, Linode and Hetzner rent 2 GB with one and 8 GB with four
 _USUAL_GIB_OF_A_PROCESSOR = 2
 # of 26 profiles whose GPUs hold more than this 24 have as much RAM; most desktops have this
@@ -49,6 +53,8 @@ _PERSONAL_COMPUTERS = frozenset(("laptop", "netbook", "desktop", "pc"))
 # 6400, DDR4-4800 beside 3600), and runs at no less than half of the slowest
 _LEAST_OF_SLOWEST = 0.5
 _MOST_OF_FASTEST = 1.35
+# DDR3 of 1600 MT/s fits a processor for 1866, and no DDR5 of 4800 one for DDR4 of 3600 (assumed)
+_LARGEST_GAP = 1.2
 _MOST_IGNORED = 8
 
 
@@ -60,150 +66,113 @@ class _Guest(Record):
     are_cores_stated: bool
 
 
+class _Told(Record):
+    """What one source tells of a computer; None of what it does not tell. `gpu_inside` is the name
+    of the GPU in the processor.
+    """
+
+    system: str | None = None
+    architecture: str | None = None
+    memory_gib: float | None = None
+    gpu_inside: str | None = None
+
+
+def _first_told(sources: Iterable[_Told]) -> FactValues:
+    """Each part from the first of the sources that tells it."""
+    parts: FactValues = {}
+    for source in sources:
+        for part, value in source.__getstate__().items():
+            if value is not None:
+                parts.setdefault(part, value)
+    return parts
+
+
 class _Computer(Record):
     """The parts of a described computer.
 
-    `ram_gib`: what is stated, or follows from a guest's cores; None where the class of the machine
-    tells it. `is_ram_stated`: somebody stated it. `guest` is None of a computer that is none, or is
-    a listed product.
+    `processor` is None where only GPUs are told. `ram_gib`: what is stated, or follows from a
+    guest's cores; None where `memory_gib` is the usual size. `is_ram_stated`: somebody stated it.
+    `guest` is None of a computer that is none, or is a listed product.
     """
 
     about: Description
-    product: Product | None
+    product: Product
     processor: str | None
+    series: cpus.Processor | None
+    chip: cpus.Chip | None
     cards: NamedCards
     ram_gib: float | None
     is_ram_stated: bool
     guest: _Guest | None
+    system: str
+    architecture: str
+    memory_gib: float
+    gpu_inside: str | None = None
 
-    @cached_property
-    def series(self) -> cpus.Processor | None:
-        """The series of its processor."""
-        return cpus.processor_of(self.processor or "")
-
-    @cached_property
-    def chip(self) -> cpus.Chip | None:
-        """Its processor, where that has its memory beside it."""
-        return cpus.chip_of(words_of(self.processor or ""))
-
-    @cached_property
-    def cpu_class(self) -> cpus.CpuClass:
-        """The class of its processor."""
-        return cpus.class_of(self.processor or "")
+    @property
+    def is_product(self) -> bool:
+        """Whether it is a listed product."""
+        return self.product is not _NO_PRODUCT
 
     @property
     def is_bare(self) -> bool:
         """Whether it is neither a listed product nor a guest."""
-        return self.product is None and self.guest is None
+        return self.guest is None and not self.is_product
 
     @property
     def is_cards_alone(self) -> bool:
         """Whether nothing is told but its cards."""
-        has_more = self.processor is not None or self.is_ram_stated
-        return self.is_bare and not has_more
-
-    @property
-    def has_product_processor(self) -> bool:
-        """Whether its processor is the one that its product comes with."""
-        return self.product is not None and self.processor == self.product.processor
+        return self.is_bare and self.processor is None and not self.is_ram_stated
 
     @property
     def named_processor(self) -> str | None:
         """Its processor, where that is named and is not the one that its product comes with."""
-        if self.has_product_processor or self.processor == _UNNAMED_PROCESSOR:
+        if self.processor in (self.product.processor, _UNNAMED_PROCESSOR):
             return None
         return self.processor
 
-    @cached_property
+    @property
     def accelerators(self) -> tuple[Accelerator, ...]:
         """Its cards, else the GPU in its processor, else a GPU without a name."""
         if self.cards.accelerators:
             return self.cards.accelerators
-        inside = self.product.shared if self.product is not None else None
-        if inside is None and self.chip is not None:
-            inside = self.chip.gpu
+        inside = self.gpu_inside
         if inside is not None:
             vendor = gpus.vendor_of(inside)
             return (Accelerator(vendor=vendor, name=inside, unified=True),)
-        if self.about.vram_gib is None:
-            return ()
-        return (_unnamed_gpu(self.about.gpu_maker, self.about.vram_gib),)
-
-    @property
-    def system(self) -> str:
-        """The system that is stated, else the one that such computers usually have."""
-        setting = self.about.setting
-        if setting.system:
-            return setting.system
-        if self.product is not None and self.product.system is not None:
-            return self.product.system
-        if self.guest is not None:
-            return "linux"
-        if self.series is not None and self.series.kind == "phone":
-            return "linux"
-        if setting.is_line and self.about.is_laptop:
-            return "windows"
-        if not _PERSONAL_COMPUTERS.isdisjoint(self.about.words):
-            return "windows"
-        return "linux" if self.product is not None else self.cpu_class.system
-
-    @property
-    def architecture(self) -> str:
-        """That of the product, else of the series or class of its processor."""
-        if self.product is not None and self.product.architecture is not None:
-            return self.product.architecture
-        if self.series is not None and self.series.architecture is not None:
-            return self.series.architecture
-        return self.cpu_class.architecture
-
-    @property
-    def memory_gib(self) -> float:
-        """The RAM that is stated, else the usual one."""
-        if self.ram_gib is not None:
-            return self.ram_gib
-        if self.product is not None:
-            return float(self.product.gib[0])
-        usual = self.cpu_class.memory_gib
-        if self.cards.label or self.processor is None:
-            # as much as its GPUs have, together
-            sizes = [card.memory_total_bytes or 0 for card in self.accelerators]
-            of_gpus = round(sum(sizes) / units.GIB)
-            return float(max(usual, _USUAL_RAM_GIB, of_gpus))
-        if self.chip is not None and self.chip.memory_gib is not None:
-            return float(self.chip.memory_gib)
-        if self.series is not None:
-            usual = self.series.on_package_gib or self.series.memory_gib or usual
-        return float(usual)
+        return _unnamed_gpu(self.about)
 
     @property
     def is_ram_known(self) -> bool:
         """Whether the RAM is stated, or comes in one size with the product or the processor."""
-        product = self.product
         if self.is_ram_stated:
             return True
-        if product is not None and len(product.gib) == 1 and not product.guest:
+        if len(self.product.gib) == 1 and not self.product.guest:
             return True
         return self.series is not None and self.series.on_package_gib is not None
 
     @property
-    def is_listed(self) -> bool:
+    def is_series_told(self) -> bool:
         """Whether the name tells the series; of a generation no number was named."""
-        if self.chip is not None or self.about.chip is not None:
+        if self.chip is not None:
             return True
         return self.series is not None and "|" not in self.series.kind
 
 
-def _unnamed_gpu(maker: str | None, vram_gib: float) -> Accelerator:
-    """A GPU of which its memory and perhaps its maker are told."""
-    memory_bytes = round(vram_gib * units.GIB)
-    vendor = maker or gpus.UNKNOWN
+def _unnamed_gpu(about: Description) -> tuple[Accelerator, ...]:
+    """A GPU of which its memory and perhaps its maker are told; none where no memory is."""
+    if about.vram_gib is None:
+        return ()
+    memory_bytes = round(about.vram_gib * units.GIB)
+    vendor = about.gpu_maker or gpus.UNKNOWN
     name = f"{_MAKERS.get(vendor, '')} GPU with {units.binary(memory_bytes)}"
-    return Accelerator(
+    gpu = Accelerator(
         vendor=vendor,
         name=name.strip(),
         memory_total_bytes=memory_bytes,
         unified=False,
     )
+    return (gpu,)
 
 
 def described(about: Description) -> tuple[Machine, str]:
@@ -245,11 +214,11 @@ def _planned(computer: _Computer) -> Machine:
     source = _quoted(computer.about)
     scope = computer.about.scope
     confidence = "low"
-    if product is not None:
+    if computer.is_product:
         source += f": {product.source_text}"
         confidence = "medium"
-        if product.guest:
-            scope = "vm"
+    if product.guest:
+        scope = "vm"
     return planned_machine(
         facts,
         memory_gib=computer.memory_gib,
@@ -271,44 +240,129 @@ def _judged_as(computer: _Computer, machine: Machine) -> str:
 
 def _computer_of(about: Description) -> _Computer:
     """The parts that are told. Raises `UnknownMachineError` where these are too few."""
-    product = about.product
-    if about.chip is not None and about.chip.mac is not None:
-        product = mac_with(about.chip, about.chip.mac, about.ram_gib)
+    product = _product_of(about)
     ram_gib = _usable_ram_gib(product, about.ram_gib)
     is_ram_stated = bool(ram_gib)
-    processor = about.processor
-    if product is not None and not _tells_more_than_kind(processor):
-        processor = product.processor or processor
     cards = _cards_of(about, product)
-    guest = None
-    if about.scope != "host" and product is None:
-        guest = _guest(about, processor)
+    guest: _Guest | None = None
+    if about.scope != "host" and product is _NO_PRODUCT:
+        guest = _guest(about)
         ram_gib = guest.ram_gib
-        processor = processor or _GUEST_PROCESSOR
-    elif not processor and not _has_gpu(about, product, cards):
+    processor = _processor_of(about, product)
+    if processor is None and guest is not None:
+        processor = _GUEST_PROCESSOR
+    elif processor is None and not _has_gpu(about, product, cards):
         _refuse_without_parts(about, product, ram_gib)
         processor = _UNNAMED_PROCESSOR
+    name = processor or ""
+    chip = cpus.chip_of(words_of(name))
+    series = cpus.processor_of(name)
+    sources = [
+        _Told(system=about.setting.system, memory_gib=ram_gib),
+        _told_by_product(product),
+    ]
+    if guest is not None:
+        sources.append(_Told(system="linux"))
+    if cards.label or processor is None:
+        sources.append(_told_by_gpus(about, cards, name))
+    if chip is not None:
+        sources.append(_Told(memory_gib=chip.memory_gib, gpu_inside=chip.gpu))
+    if series is not None:
+        sources.append(_told_by_series(series))
+    sources.append(_told_by_words(about))
+    if product is not _NO_PRODUCT:
+        sources.append(_Told(system="linux"))
+    sources.append(_told_by_class(name))
     return _Computer(
         about=about,
         product=product,
         processor=processor,
+        series=series,
+        chip=chip,
         cards=cards,
         ram_gib=ram_gib,
         is_ram_stated=is_ram_stated,
         guest=guest,
+        **_first_told(sources),
     )
 
 
-def _has_gpu(about: Description, product: Product | None, cards: NamedCards) -> bool:
+def _told_by_product(product: Product) -> _Told:
+    """What comes with a product; its RAM is of the usual size."""
+    return _Told(
+        system=product.system,
+        architecture=product.architecture,
+        memory_gib=product.gib[0] if product.gib else None,
+        gpu_inside=product.shared,
+    )
+
+
+def _told_by_gpus(about: Description, cards: NamedCards, processor: str) -> _Told:
+    """The usual RAM beside GPUs: as much as they have together, and no less than is usual."""
+    accelerators = cards.accelerators or _unnamed_gpu(about)
+    gpu_bytes = sum(card.memory_total_bytes or 0 for card in accelerators)
+    usual_gib = cpus.class_of(processor).memory_gib
+    return _Told(
+        memory_gib=max(usual_gib, _USUAL_RAM_GIB, round(gpu_bytes / units.GIB))
+    )
+
+
+def _told_by_series(series: cpus.Processor) -> _Told:
+    """What a series of processors tells; phones are judged as Linux is."""
+    return _Told(
+        system="linux" if series.kind == "phone" else None,
+        architecture=series.architecture,
+        memory_gib=series.on_package_gib or series.memory_gib,
+    )
+
+
+def _told_by_words(about: Description) -> _Told:
+    """The system that computers of that kind usually have."""
+    is_of_line = about.setting.is_line and about.is_laptop
+    if is_of_line or not _PERSONAL_COMPUTERS.isdisjoint(about.words):
+        return _Told(system="windows")
+    return _Told()
+
+
+def _told_by_class(processor: str) -> _Told:
+    """What most computers with such a processor have."""
+    cpu_class = cpus.class_of(processor)
+    return _Told(
+        system=cpu_class.system,
+        architecture=cpu_class.architecture,
+        memory_gib=cpu_class.memory_gib,
+    )
+
+
+def _product_of(about: Description) -> Product:
+    """The product that is named, or the Mac that has the chip; `_NO_PRODUCT` where neither is."""
+    chip = about.chip
+    if chip is not None and chip.mac is not None:
+        return mac_with(chip, chip.mac, about.ram_gib)
+    return about.product or _NO_PRODUCT
+
+
+def _processor_of(about: Description, product: Product) -> str | None:
+    """The processor that is named, or that of the product where only a kind is: `r720 dual xeon`.
+    None where none is told.
+    """
+    if about.processor is not None:
+        words = {*about.processor.split()} - {"2x", "dual"}
+        if not cpus.names_a_kind_alone(words):
+            return about.processor
+    return product.processor or about.processor
+
+
+def _has_gpu(about: Description, product: Product, cards: NamedCards) -> bool:
     """Whether a GPU is told, or comes with the product's processor."""
-    if cards.label or about.vram_gib is not None:
+    if cards.label or product.shared is not None:
         return True
-    return product is not None and product.shared is not None
+    return about.vram_gib is not None
 
 
-def _usable_ram_gib(product: Product | None, stated_gib: float | None) -> float | None:
+def _usable_ram_gib(product: Product, stated_gib: float | None) -> float | None:
     """What of the stated RAM a board's system tells; None of a size that only its disk can have."""
-    if product is None or not stated_gib:
+    if not stated_gib:
         return stated_gib
     for gib in product.gib:
         if 0.9 * stated_gib <= gib <= stated_gib:
@@ -318,45 +372,46 @@ def _usable_ram_gib(product: Product | None, stated_gib: float | None) -> float 
     return stated_gib
 
 
-def _tells_more_than_kind(processor: str | None) -> bool:
-    """Whether a processor is named by more than its kind, as it is not in `r720 dual xeon`."""
-    if processor is None:
-        return False
-    return not cpus.names_a_kind_alone({*processor.split()} - {"2x", "dual"})
-
-
-def _cards_of(about: Description, product: Product | None) -> NamedCards:
+def _cards_of(about: Description, product: Product) -> NamedCards:
     """The cards that are named, else those of the product. No Mac with Apple's chip has any."""
     if about.chip is not None:
         return joined([])
     if about.cards:
         return joined(about.cards)
-    if product is None or product.gpu is None or about.setting.has_no_card:
+    if product.gpu is None or about.setting.has_no_card:
         return joined([])
     return joined([cards_named(product.gpu)])
 
 
-def _guest(about: Description, processor: str | None) -> _Guest:
+def _guest(about: Description) -> _Guest:
     """The size of a guest; its memory or its cores follow from the other. Raises
     `UnknownMachineError` where neither is told.
     """
-    stated = 0
-    # the first of them that is told
-    for name in ("vcpus", "threads", "cores"):
-        stated = stated or about.numbers.get(name, 0)
-    if not about.ram_gib and not (processor and stated):
-        raise bad_name("guest", about.text)
-    usual = max(1, round((about.ram_gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
-    cores = stated or usual
-    ram_gib = about.ram_gib or cores * _USUAL_GIB_OF_A_PROCESSOR
-    return _Guest(cores=cores, ram_gib=ram_gib, are_cores_stated=bool(stated))
+    cores = _stated_processors(about)
+    ram_gib = about.ram_gib
+    are_cores_stated = cores is not None
+    if not ram_gib:
+        if cores is None or about.processor is None:
+            raise bad_name("guest", about.text)
+        ram_gib = cores * _USUAL_GIB_OF_A_PROCESSOR
+    if cores is None:
+        cores = max(1, round(ram_gib / _USUAL_GIB_OF_A_PROCESSOR))
+    return _Guest(cores=cores, ram_gib=ram_gib, are_cores_stated=are_cores_stated)
+
+
+def _stated_processors(about: Description) -> int | None:
+    """How many processors a guest has; None where that is not stated."""
+    for name in _NUMBERS_OF_GUESTS:
+        if about.numbers.get(name):
+            return about.numbers[name]
+    return None
 
 
 def _refuse_without_parts(
-    about: Description, product: Product | None, ram_gib: float | None
+    about: Description, product: Product, ram_gib: float | None
 ) -> None:
     """Refuse a description that names neither processor nor GPU, unless its RAM is all it tells."""
-    if about.setting.is_line or product is not None:
+    if about.setting.is_line or product is not _NO_PRODUCT:
         raise bad_name("product", about.text)
     if ram_gib is None or any(map(str.isdecimal, "".join(about.ignored))):
         raise unknown_machine(about.text)
@@ -371,12 +426,14 @@ def _facts(computer: _Computer) -> FactValues:
         "cpu_model": computer.processor,
     }
     product = computer.product
-    if computer.guest is not None:
-        cores = computer.guest.cores
-        facts |= {"cpu_cores_usable": float(cores), "cpu_cores_physical": cores}
-    elif product is not None and computer.has_product_processor:
-        facts |= _facts_of_product(product)
-    elif product is None and not computer.cards.label:
+    guest = computer.guest
+    if guest is not None:
+        facts["cpu_cores_usable"] = float(guest.cores)
+        facts["cpu_cores_physical"] = guest.cores
+    elif computer.is_product:
+        if computer.processor == product.processor:
+            facts |= _facts_of_product(product)
+    elif not computer.cards.label:
         facts[BANDWIDTH] = _soldered_rate(computer.series)
     return facts
 
@@ -386,13 +443,15 @@ def _facts_of_product(product: Product) -> FactValues:
     facts: FactValues = {}
     if product.gb_per_s is not None:
         facts[BANDWIDTH] = round(product.gb_per_s * units.GB)
-    if product.cores is not None:
-        facts["cpu_cores_usable"] = float(product.cores)
-        facts["cpu_cores_physical"] = product.physical
-        listed = cpus.cores_of(product.processor or "")
-        is_listed = listed is not None and listed.are_known
-        if listed is not None and is_listed and listed.physical[1] == product.physical:
-            facts["cpu_cores_performance"] = listed.performance[1]
+    if product.cores is None:
+        return facts
+    facts["cpu_cores_usable"] = float(product.cores)
+    facts["cpu_cores_physical"] = product.physical
+    listed = cpus.cores_of(product.processor or "")
+    if listed is None or not listed.are_known:
+        return facts
+    if listed.physical[1] == product.physical:
+        facts["cpu_cores_performance"] = listed.performance[1]
     return facts
 
 
@@ -406,7 +465,6 @@ def _soldered_rate(series: cpus.Processor | None) -> int | None:
 
 def _assumed(computer: _Computer, facts: FactValues) -> list[str]:
     """The names of the facts that no word of the description and no row of a table tells."""
-    setting = computer.about.setting
     guest = computer.guest
     assumed: list[str] = []
     if not facts.get(BANDWIDTH):
@@ -415,20 +473,29 @@ def _assumed(computer: _Computer, facts: FactValues) -> list[str]:
         assumed += MEMORY_FACTS
     if guest is not None or computer.is_cards_alone:
         assumed.append("architecture")
-    if (
-        not computer.accelerators
-        and computer.product is None
-        and not setting.has_no_card
-    ):
+    if _may_have_gpu(computer):
         assumed.append("accelerators")
     if guest is not None and not guest.are_cores_stated:
         assumed += _CORE_FACTS
-    is_system_open = computer.is_cards_alone or not computer.cards.label
-    if computer.is_bare and is_system_open and not setting.system:
+    if _is_system_assumed(computer):
         assumed.append("system")
     if computer.processor == _UNNAMED_PROCESSOR:
         assumed.append("cpu_model")
     return assumed
+
+
+def _may_have_gpu(computer: _Computer) -> bool:
+    """Whether nothing tells that it has a GPU, or that it has none."""
+    if computer.accelerators or computer.is_product:
+        return False
+    return not computer.about.setting.has_no_card
+
+
+def _is_system_assumed(computer: _Computer) -> bool:
+    """Whether no word tells the system of a computer of which little more is told."""
+    if computer.about.setting.system or not computer.is_bare:
+        return False
+    return computer.is_cards_alone or not computer.cards.label
 
 
 def _profile_with(computer: _Computer) -> tuple[Machine, str] | None:
@@ -442,7 +509,7 @@ def _profile_with(computer: _Computer) -> tuple[Machine, str] | None:
     for kind in kinds:
         for profile in profiles_with_cards(kind, card_names):
             machine = profile.machine
-            if wanted != _names_and_sizes(machine.accelerators or ()):
+            if wanted != _names_and_sizes(machine.cards):
                 continue
             note = f"{_quoted(about)} is a GPU: judged as {machine.name}, which has it."
             notes = [note, *computer.cards.notes]
@@ -453,12 +520,12 @@ def _profile_with(computer: _Computer) -> tuple[Machine, str] | None:
 
 def _names_gpus_alone(computer: _Computer) -> bool:
     """Whether a description names GPUs, and nothing of the computer around them."""
-    about = computer.about
-    if not computer.cards.label or computer.processor or computer.product is not None:
+    if not computer.cards.label or not computer.is_cards_alone:
         return False
+    about = computer.about
     if about.setting.system or about.setting.is_line:
         return False
-    return not computer.ram_gib and "cores" not in about.numbers
+    return "cores" not in about.numbers
 
 
 def _names_and_sizes(cards: Iterable[Accelerator]) -> list[tuple[str, int | None]]:
@@ -471,8 +538,8 @@ def _stated_cores(machine: Machine, about: Description) -> FactValues:
     stated = about.numbers.get("cores", 0)
     if not stated or about.chip is not None or machine.scope != "host":
         return {}
-    cores = cpus.cores_of(machine.cpu_model or "")
-    if cores is not None and cores.are_known:
+    listed = cpus.cores_of(machine.cpu_model or "")
+    if listed is not None and listed.are_known:
         return {}
     usable = max(about.numbers.get("threads", 0), stated)
     return {
@@ -494,16 +561,14 @@ def _in_wsl(machine: Machine) -> tuple[Machine, int]:
 def _title(computer: _Computer) -> str:
     """What the machine is called: `a machine with ryzen 5 5600x and RTX 3090`."""
     about = computer.about
-    title = "a machine" if computer.product is None else computer.product.title
+    title = computer.product.title
     names: list[str] = []
     if computer.guest is not None:
-        title = "a virtual machine"
-        if about.scope == "container":
-            title = "a container"
+        title = "a container" if about.scope == "container" else "a virtual machine"
         names.append(units.plural(computer.guest.cores, "processor"))
     elif computer.named_processor is not None:
         names.append(computer.named_processor)
-    if computer.cards.label and about.cards:
+    if about.cards and computer.cards.label:
         names.append(computer.cards.label)
     elif computer.guest is None and about.vram_gib is not None:
         names += [card.name for card in computer.accelerators]
@@ -522,31 +587,37 @@ def _note(key: str, **figures: object) -> str:
 def _doubts(computer: _Computer) -> list[str]:
     """What else the description can mean, and what was assumed."""
     about = computer.about
-    product = computer.product
-    notes: list[str] = []
-    if product is not None:
-        notes += _doubts_of_product(about, product, computer.cards.label)
+    sizes = computer.product.gib
+    notes = _doubts_of_product(computer)
     notes += _doubts_of_processor(computer)
-    if not about.setting.system and about.chip is None and about.scope != "container":
+    if _is_system_open(about):
         notes.append(_note("system", system=_SYSTEM_NAMES[computer.system]))
     if about.vram_gib is not None:
         notes.append(_note("vram"))
-    elif product is None and not computer.accelerators:
-        series = computer.series
-        if series is not None and series.graphics and not about.setting.has_no_card:
-            notes.append(_note("graphics", graphics=series.graphics))
+    elif computer.series is not None and _may_have_gpu(computer):
+        graphics = computer.series.graphics
+        if graphics:
+            notes.append(_note("graphics", graphics=graphics))
     if about.chip is not None and about.cards:
         notes.append(_note("card", card=about.cards[0].label))
-    if product is not None and computer.ram_gib is None and len(product.gib) > 1:
-        sizes = [f"{gib:g} GB" for gib in product.gib[1:]]
-        notes.append(_note("sizes", sizes=sizes))
+    if computer.ram_gib is None and len(sizes) > 1:
+        others = [f"{gib:g} GB" for gib in sizes[1:]]
+        notes.append(_note("sizes", sizes=others))
     return notes
 
 
-def _doubts_of_product(about: Description, product: Product, cards: str) -> list[str]:
-    """Cores that its chip does not have, and a GPU that nobody named; `cards` is the label of its
-    cards.
-    """
+def _is_system_open(about: Description) -> bool:
+    """Whether neither a word nor the chip tells the system, and it is not in a container."""
+    if about.setting.system or about.chip is not None:
+        return False
+    return about.scope != "container"
+
+
+def _doubts_of_product(computer: _Computer) -> list[str]:
+    """Cores that its chip does not have, and a GPU that nobody named."""
+    about = computer.about
+    product = computer.product
+    cards = computer.cards.label
     notes: list[str] = []
     cores = about.numbers.get("cores")
     if about.chip is not None and cores not in (None, product.cores):
@@ -565,9 +636,9 @@ def _doubts_of_processor(computer: _Computer) -> list[str]:
     if processor in (_UNNAMED_PROCESSOR, _GUEST_PROCESSOR):
         notes.append(_note("unnamed"))
     elif processor is None:
-        if computer.product is None:
+        if not computer.is_product:
             notes.append(_note("unsaid"))
-    elif not computer.is_listed:
+    elif not computer.is_series_told:
         notes.append(_note("series", series=processor))
     if about.processor not in (None, processor):
         unstated = f"{about.processor} it has is not stated: judged with {processor}"
@@ -577,71 +648,99 @@ def _doubts_of_processor(computer: _Computer) -> list[str]:
 
 def _ram_words(gib: float) -> str:
     """`16 GB of RAM`, as it is sold; `15.5 GiB of RAM`, which a system tells that kept some."""
-    return f"{gib:,g} {'GB' if gib == int(gib) else 'GiB'} of RAM"
+    unit = "GB" if gib == int(gib) else "GiB"
+    return f"{gib:,g} {unit} of RAM"
+
+
+class _StatedRam(Record):
+    """What a description says of the modules of its RAM; None and empty of what it does not."""
+
+    kind: str
+    mts: int | None
+    channels: int | None
+    sticks: int | None
+
+    @property
+    def name(self) -> str:
+        """`DDR4`, or `RAM` of an unstated kind."""
+        return self.kind.upper() or "RAM"
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is said."""
+        stated = (self.mts, self.channels, self.sticks)
+        return not self.kind and stated == (None, None, None)
+
+    def channels_of(self, series: cpus.Processor, processors: int) -> int:
+        """The channels of such a processor that are filled, with so many of them in the machine."""
+        channels = series.channels
+        if self.channels is not None:
+            channels = min(channels, self.channels)
+        if self.sticks is not None and series.bits == 64:
+            channels = min(channels, max(1, self.sticks // processors))
+        return channels
+
+    def rate_mts(self, series: cpus.Processor) -> int | None:
+        """The rate in MT/s that is stated, else that of the kind; None where it does not fit."""
+        if series.memory == "bus":
+            return None
+        bytes_per_mts = series.bits * series.channels / 8 * units.MB
+        rates = series.bytes_per_second
+        slowest = round(rates.least / bytes_per_mts)
+        usual = round(rates.usual / bytes_per_mts)
+        fastest = round(rates.most / bytes_per_mts)
+        low, high = cpus.ram_rates(self.kind) or (slowest, fastest)
+        if low > _LARGEST_GAP * fastest or slowest > _LARGEST_GAP * high:
+            return None
+        rate = self.mts
+        if not rate:
+            rate_of_kind = max(low, min(usual, high))
+            rate = max(slowest, min(rate_of_kind, fastest))
+        if not _LEAST_OF_SLOWEST * slowest <= rate <= _MOST_OF_FASTEST * fastest:
+            return None
+        return min(rate, fastest) if series.kind == "server" else rate
+
+    def how_known(self, series: cpus.Processor, channels: int) -> str | None:
+        """How the bandwidth is known: with its rate assumed, or its channels taken to be filled;
+        None where all of it is stated.
+        """
+        rates = series.bytes_per_second
+        has_one_rate = self.kind and rates.slowest < rates.fastest
+        if self.mts is None and not has_one_rate:
+            return RATE_ASSUMED
+        # of two channels one may be empty
+        if channels != 2 or self.kind.startswith("lp"):
+            return None
+        is_count_stated = self.sticks is not None or self.channels is not None
+        return None if is_count_stated else FILLED_ASSUMED
 
 
 def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str]:
     """With the bandwidth that a stated kind of RAM, rate or number of modules means; a note."""
-    if machine.scope != "host" or machine.memory_bandwidth_bytes_per_second is not None:
+    ram = _StatedRam(
+        kind=about.ram_kind or "",
+        mts=about.numbers.get("mts"),
+        channels=about.numbers.get("channels"),
+        sticks=about.numbers.get("sticks"),
+    )
+    if ram.is_empty or machine.scope != "host":
         return machine, ""
-    stated = about.numbers
-    if not about.ram_kind and stated.keys().isdisjoint(("mts", "channels", "sticks")):
+    if machine.memory_bandwidth_bytes_per_second is not None:
         return machine, ""
     series = gpus.series_in(machine)
-    name = (about.ram_kind or "RAM").upper()
-    rate = None
-    if series is not None:
-        rate = _rate_mts(series, about.ram_kind or "", stated.get("mts"))
+    rate = None if series is None else ram.rate_mts(series)
     if series is None or rate is None:
-        return machine, f"Ignored {name}: the processor does not support it."
-    used = min(series.channels, stated.get("channels", series.channels))
-    if "sticks" in stated and series.bits == 64:
-        processors = cpus.count_of(machine.cpu_model or "")
-        used = min(used, max(1, stated["sticks"] // processors))
-    bandwidth = used * series.bits // 8 * rate * units.MB
-    what = f"{units.plural(used, 'channel')} of {name}-{rate}"
+        return machine, f"Ignored {ram.name}: the processor does not support it."
+    channels = ram.channels_of(series, cpus.count_of(machine.cpu_model or ""))
+    bandwidth = channels * series.bits // 8 * rate * units.MB
+    what = f"{units.plural(channels, 'channel')} of {ram.name}-{rate}"
     facts: FactValues = {
         BANDWIDTH: bandwidth,
-        "memory_bandwidth_how": _how_known(about, series, used),
+        "memory_bandwidth_how": ram.how_known(series, channels),
     }
     # the rate of a kind is a guess
-    is_guess = BANDWIDTH in machine.assumed and "mts" not in stated
+    is_guess = BANDWIDTH in machine.assumed and ram.mts is None
     machine = machine.stated(facts, f"{what}, as its description says")
     if is_guess:
         machine = machine.replace(assumed=(BANDWIDTH, *machine.assumed))
     return machine, f"Its memory: {what}, {units.decimal(bandwidth)}/s at most."
-
-
-def _how_known(about: Description, series: cpus.Processor, channels: int) -> str | None:
-    """How the bandwidth is known: with its rate assumed, or its channels taken to be filled; None
-    where all of it is stated.
-    """
-    kind = about.ram_kind or ""
-    rates = series.bytes_per_second
-    if "mts" not in about.numbers and (not kind or rates.slowest >= rates.fastest):
-        return RATE_ASSUMED
-    # of two channels one may be empty
-    if channels != 2 or kind.startswith("lp"):
-        return None
-    if "sticks" in about.numbers or "channels" in about.numbers:
-        return None
-    return FILLED_ASSUMED
-
-
-def _rate_mts(series: cpus.Processor, kind: str, stated: int | None) -> int | None:
-    """The rate in MT/s that is stated, else that of the kind of RAM; None where it does not fit."""
-    if series.memory == "bus":
-        return None
-    per_rate = series.bits * series.channels / 8 * units.MB
-    rates = series.bytes_per_second
-    slowest = round(rates.least / per_rate)
-    usual = round(rates.usual / per_rate)
-    fastest = round(rates.most / per_rate)
-    low, high = cpus.ram_rates(kind) or (slowest, fastest)
-    # DDR3 of 1600 MT/s beside 1866, and no DDR5 of 4800 beside DDR4 of 3600 (assumed)
-    if low > 1.2 * fastest or slowest > 1.2 * high:
-        return None
-    rate = stated or max(slowest, min(max(low, min(usual, high)), fastest))
-    if not _LEAST_OF_SLOWEST * slowest <= rate <= _MOST_OF_FASTEST * fastest:
-        return None
-    return int(min(rate, fastest) if series.kind == "server" else rate)
