@@ -32,7 +32,7 @@ from .record import (
     Machine,
 )
 from .understand import Description, cards_named
-from .words import bad_name, vocabulary
+from .words import bad_name, has_digit, vocabulary
 
 # of a computer that is no listed product
 _NO_PRODUCT = Product(title="a machine", gib=(), source="")
@@ -413,7 +413,7 @@ def _refuse_without_parts(
     """Refuse a description that names neither processor nor GPU, unless its RAM is all it tells."""
     if about.setting.is_line or product is not _NO_PRODUCT:
         raise bad_name("product", about.text)
-    if ram_gib is None or any(map(str.isdecimal, "".join(about.ignored))):
+    if ram_gib is None or any(map(has_digit, about.ignored)):
         raise unknown_machine(about.text)
 
 

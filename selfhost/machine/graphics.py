@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from ..core.records import Record
 from . import cpus
 from .cards import Card, NamedCards, matches, named_card, not_sold_so
 from .phrases import Phrase, Run
 from .processors import two_readings
-from .words import BREAK, SIZE, bad_name, spelled, vocabulary
+from .words import (
+    BREAK,
+    SIZE,
+    bad_name,
+    fits,
+    has_digit,
+    is_size,
+    spelled,
+    vocabulary,
+)
 
 _MODULES = re.compile(r"\d{1,2}x(\d+)gb", re.ASCII)
 # sizes of RAM are multiples of this, but for the smallest
@@ -25,13 +34,28 @@ class FoundCards(Record):
     places: frozenset[int]
 
 
-class _Around(Record):
-    """What is known of the machine around the GPUs. `line` stands unsaid before their numbers."""
+class Around(Record):
+    """What is known of the machine around GPUs. `line`: words that people leave unsaid before the
+    numbers of its GPUs; `has_chip`: it has a chip of Apple's.
+    """
 
-    line: Sequence[str]
-    has_processor: bool
-    has_chip: bool
-    is_laptop: bool
+    line: str = ""
+    has_processor: bool = False
+    has_chip: bool = False
+    is_laptop: bool = False
+
+    def meant_by(self, words: Sequence[str]) -> Sequence[Card]:
+        """The GPUs that these words can mean in such a machine."""
+        return matches(tuple(words), laptop=self.is_laptop)
+
+    def cards_called(
+        self, name: _CardName, gib: float | None = None, count: int = 1
+    ) -> NamedCards:
+        """So many of the GPUs of that name with that memory (None: the usual one)."""
+        return named_card(name.words, gib, count, laptop=self.is_laptop)
+
+
+_UNKNOWN_MACHINE = Around()
 
 
 class _CardName(Record):
@@ -48,6 +72,11 @@ class _CardName(Record):
         """Whether one of the GPUs has that memory."""
         return any(gib in card.memory_gib for card in self.meant)
 
+    def has_size(self, gib: float) -> bool:
+        """Whether one of the GPUs is sold with that memory, or has it in its name."""
+        word = f"{gib:g}gb"
+        return self.is_sold_with(gib) or any(word in card.named for card in self.meant)
+
     @property
     def is_unified(self) -> bool:
         """Whether all of them share the RAM of their machine."""
@@ -61,47 +90,34 @@ class _CardSize(Record):
     places: Sequence[int] = ()
 
 
-def find_cards(
-    phrase: Phrase,
-    *,
-    line: str = "",
-    has_processor: bool = False,
-    has_chip: bool = False,
-    is_laptop: bool = False,
-) -> FoundCards:
+def find_cards(phrase: Phrase, around: Around = _UNKNOWN_MACHINE) -> FoundCards:
     """All GPUs that the free words name, by the longest names. Raises `UnknownGpuError`."""
-    around = _Around(
-        line=line.split(),
-        has_processor=has_processor,
-        has_chip=has_chip,
-        is_laptop=is_laptop,
-    )
     cards_at: dict[int, NamedCards] = {}
+    inside: set[str] = set()
     claimed: frozenset[int] = frozenset()
     for run in phrase.runs():
         if not phrase.is_free(run):
             continue
-        name = _card_name(phrase, run, around, has_cards=bool(cards_at))
+        name = _card_name(phrase, run, around)
         if name is None:
             continue
+        if _is_processors(phrase, name, around, has_cards=bool(cards_at)):
+            continue
+        name = _with_line(name, around)
         cards, places = _cards_of(phrase, name, around)
-        if cards is not None and not _is_named_twice(cards, cards_at.values()):
+        # the GPU in a processor counts once
+        if cards is not None and cards.label not in inside:
             cards_at[run.start] = cards
+            if cards.is_unified:
+                inside.add(cards.label)
         claimed = claimed.union(places)
         phrase = phrase.without(places)
     in_order = [cards_at[place] for place in sorted(cards_at)]
     return FoundCards(cards=in_order, places=claimed)
 
 
-def _is_named_twice(cards: NamedCards, named: Iterable[NamedCards]) -> bool:
-    """Whether this is the GPU in a processor, and was named before."""
-    return cards.is_unified and cards.label in [known.label for known in named]
-
-
-def _card_name(
-    phrase: Phrase, run: Run, around: _Around, *, has_cards: bool
-) -> _CardName | None:
-    """What GPU a run names; None where it names none. `has_cards`: another was named already."""
+def _card_name(phrase: Phrase, run: Run, around: Around) -> _CardName | None:
+    """What GPU a run names; None where it names none."""
     if "and" in run.words:
         return None
     if not phrase.is_of_gpus and not _has_form_of_name(run.words):
@@ -114,23 +130,21 @@ def _card_name(
             sizes.append(float(size[1]))
         elif word not in fillers:
             words.append(word)
-    meant = matches(tuple(words), laptop=around.is_laptop)
-    if not meant or not all(_has_size(meant, size) for size in sizes):
-        return None
-    is_alone = len(run.words) == 1 and not phrase.is_of_gpus
-    if is_alone and _is_processors(phrase, run, meant, around, has_cards=has_cards):
-        return None
-    with_line = (*around.line, *words)
-    if around.line and matches(with_line):
-        words = list(with_line)
-        meant = matches(with_line, laptop=around.is_laptop)
-    size_gib = sizes[0] if sizes else None
-    return _CardName(run=run, words=words, size_gib=size_gib, meant=meant)
+    name = _CardName(
+        run=run,
+        words=words,
+        size_gib=sizes[0] if sizes else None,
+        meant=around.meant_by(words),
+    )
+    return name if name.meant and all(map(name.has_size, sizes)) else None
 
 
-def _has_size(cards: Sequence[Card], gib: float) -> bool:
-    """Whether one of the cards is sold with that memory, or has it in its name."""
-    return any(gib in card.memory_gib or f"{gib:g}gb" in card.named for card in cards)
+def _with_line(name: _CardName, around: Around) -> _CardName:
+    """The name with the words that are left unsaid in such a machine, where it is one with them."""
+    words = (*around.line.split(), *name.words)
+    if not around.line or not matches(words):
+        return name
+    return name.replace(words=words, meant=around.meant_by(words))
 
 
 def _has_form_of_name(run: Sequence[str]) -> bool:
@@ -141,41 +155,39 @@ def _has_form_of_name(run: Sequence[str]) -> bool:
     # the form of a GPU is no filler
     idle = (words.idle - words.forms) | words.gpu_idle
     for end in (run[0], run[-1]):
-        if end in idle or SIZE.fullmatch(end):
+        if end in idle or is_size(end):
             return False
     if re.fullmatch(r"\d\d?", run[0]):
         return False
     silent = idle | words.left_out
     for word in run:
-        if word in silent or SIZE.fullmatch(word):
-            continue
-        if any(map(str.isdecimal, word)):
+        if has_digit(word) and word not in silent and not is_size(word):
             return True
     return len(run) > 1 and not words.numberless.isdisjoint(run)
 
 
 def _is_processors(
-    phrase: Phrase,
-    run: Run,
-    cards: Sequence[Card],
-    around: _Around,
-    *,
-    has_cards: bool,
+    phrase: Phrase, name: _CardName, around: Around, *, has_cards: bool
 ) -> bool:
-    """Whether a word is a processor's bare number, as it is behind a GPU. Raises
-    `UnknownMachineError` where it can be either.
+    """Whether a word is a processor's bare number, as it is behind a GPU (`has_cards`: one was
+    named already). Raises `UnknownMachineError` where it can be either.
     """
-    if not run.name.isdecimal() or around.has_processor or around.has_chip:
+    if phrase.is_of_gpus or around.has_processor or around.has_chip:
         return False
-    processors = cpus.names_of_number(run.name, beside_gpu=True)
-    if len(processors) > 1 or (processors and not has_cards):
-        readings = [*processors, cards[0].label.lower()]
-        raise two_readings(phrase, run.name, readings)
-    return bool(processors)
+    word = name.run.name
+    if not word.isdecimal():
+        return False
+    processors = cpus.names_of_number(word, beside_gpu=True)
+    if not processors:
+        return False
+    if len(processors) > 1 or not has_cards:
+        readings = [*processors, name.meant[0].label.lower()]
+        raise two_readings(phrase, word, readings)
+    return True
 
 
 def _cards_of(
-    phrase: Phrase, name: _CardName, around: _Around
+    phrase: Phrase, name: _CardName, around: Around
 ) -> tuple[NamedCards | None, frozenset[int]]:
     """The GPUs of a name with the size and count beside it, and the places of all these words.
     None for a GPU that is in the processor that was named.
@@ -185,25 +197,23 @@ def _cards_of(
     if name.is_unified:
         if around.has_processor and not name.meant[0].integrated:
             return None, places
-        return named_card(name.words, laptop=around.is_laptop), places
+        return around.cards_called(name), places
     # `rtx 6000 pro max-q 96gb`, where `q` is no end of a name
     end = phrase.with_fillers(name.run).end
-    run = Run(name.run.start, end, name.run.words)
-    size_gib = name.size_gib
-    if not name.is_sold_with(size_gib):
-        size = _size_behind(phrase, end, name)
-        if size is None:
-            size = _size_before(phrase, name, around)
-        size_gib = size.memory_gib
+    size = _CardSize(memory_gib=name.size_gib)
+    if not name.is_sold_with(name.size_gib):
+        size = _size_beside(phrase, end, name, around)
         places = places.union(size.places)
-        phrase = phrase.without(size.places)
-    count = phrase.count_beside(run)
-    cards = named_card(name.words, size_gib, count.number, laptop=around.is_laptop)
+        phrase = phrase.after(size)
+    count = phrase.count_beside(Run(name.run.start, end, name.run.words))
+    cards = around.cards_called(name, size.memory_gib, count.number)
     return cards, places.union(count.places)
 
 
-def _size_behind(phrase: Phrase, end: int, name: _CardName) -> _CardSize | None:
-    """The size behind a card's name, which ends there; None where none stands there. Raises
+def _size_beside(
+    phrase: Phrase, end: int, name: _CardName, around: Around
+) -> _CardSize:
+    """The size behind a card's name, which ends there, else the one before it. Raises
     `UnknownGpuError` where it can only be the card's, which is not sold with it.
     """
     at = end
@@ -211,47 +221,53 @@ def _size_behind(phrase: Phrase, end: int, name: _CardName) -> _CardSize | None:
         at += 1
     gib = phrase.memory_gib(at)
     if not gib:
-        return None
+        return _size_before(phrase, name, around)
     kind = phrase.word(at).partition("b")[2]
-    if kind == "ram" and not SIZE.fullmatch(phrase.word(at + 1)):
+    if kind == "ram" and not is_size(phrase.word(at + 1)):
         return _CardSize()
     if kind == "vram" or name.is_sold_with(gib):
         return _CardSize(memory_gib=gib, places=(at,))
     first = name.meant[0]
     if f"{gib:g}gb" in first.named - first.words:
         return _CardSize(places=(at,))
-    is_of_card = not kind and at == end and _is_no_ram(phrase, gib)
-    if phrase.is_of_gpus or is_of_card:
+    is_beside = at == end and not kind
+    if phrase.is_of_gpus or (is_beside and _is_no_ram(phrase, gib)):
         raise not_sold_so(name.meant, gib)
     return _CardSize()
 
 
 def _is_no_ram(phrase: Phrase, gib: float) -> bool:
     """Whether a size is none of RAM, or another is said to be it, or of a card that was changed."""
-    if gib % _STEP_OF_RAM_GIB != 0 and gib > _MOST_ODD_RAM_GIB:
+    if gib > _MOST_ODD_RAM_GIB and gib % _STEP_OF_RAM_GIB != 0:
         return True
     if any(word.endswith("bram") for word in phrase.words):
         return True
-    return not vocabulary().changed.isdisjoint(phrase.words)
+    return phrase.says(vocabulary().changed)
 
 
-def _size_before(phrase: Phrase, name: _CardName, around: _Around) -> _CardSize:
+def _size_before(phrase: Phrase, name: _CardName, around: Around) -> _CardSize:
     """The card's size before its name, where another is the RAM's. Raises `UnknownMachineError` for
     `2x16gb v100`, which can be modules of RAM.
     """
     at = name.run.start - 1
-    modules = _MODULES.fullmatch(phrase.free_word(at))
-    if modules and not around.has_processor and name.is_sold_with(float(modules[1])):
-        label = name.meant[0].label
-        raise bad_name("modules", phrase.text, word=modules[0], card=label)
+    if not around.has_processor:
+        _refuse_modules(phrase, phrase.free_word(at), name)
     gib = phrase.memory_gib(at)
     if not name.is_sold_with(gib):
         return _CardSize()
     if around.has_processor and not phrase.is_of_gpus:
-        others = [phrase.memory_gib(place) for place in phrase.free if place != at]
-        if not any(others):
+        others = phrase.without((at,))
+        if not any(map(others.memory_gib, others.free)):
             return _CardSize()
     return _CardSize(memory_gib=gib, places=(at,))
+
+
+def _refuse_modules(phrase: Phrase, word: str, name: _CardName) -> None:
+    """Refuse modules of RAM of a size that the card behind them is sold with."""
+    modules = _MODULES.fullmatch(word)
+    if modules is not None and name.is_sold_with(float(modules[1])):
+        label = name.meant[0].label
+        raise bad_name("modules", phrase.text, word=word, card=label)
 
 
 def choose_cards(
@@ -262,16 +278,16 @@ def choose_cards(
     """
     _refuse_unknown_card(phrase)
     discrete = [named for named in cards if not named.is_unified]
-    cards = discrete or cards
-    names = [named.label for named in cards]
-    is_either = not vocabulary().either.isdisjoint(phrase.words)
+    chosen = discrete or cards
+    names = [named.label for named in chosen]
+    is_either = phrase.says(vocabulary().either)
     if has_no_gpu:
         names.append("no GPU")
         is_either = True
-    if len(names) > 1 and is_either:
+    if is_either and len(names) > 1:
         listed = " or ".join(names)
         raise bad_name("two_gpus", phrase.text, names, names=listed, first=names[0])
-    return cards
+    return chosen
 
 
 def _refuse_unknown_card(phrase: Phrase) -> None:
@@ -280,6 +296,5 @@ def _refuse_unknown_card(phrase: Phrase) -> None:
     for at, word in phrase.free.items():
         line = spelled(word).split()[:1]
         number = phrase.free_word(at + 1)
-        is_number = re.fullmatch(words.shape.card, number, re.ASCII) is not None
-        if is_number and not words.cards.isdisjoint(line):
+        if fits(words.shape.card, number) and not words.cards.isdisjoint(line):
             named_card([word, number])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple, Protocol
 
 from ..core.records import Record
 from .cpus import MAKERS
-from .words import BREAK, COUNT, SIZE, tokens, vocabulary
+from .words import BREAK, SIZE, count_in, is_size, tokens, vocabulary
 
 _LONGEST_NAME = 9
 
@@ -28,6 +29,13 @@ class Run(NamedTuple):
     def name(self) -> str:
         """Its words in one text."""
         return " ".join(self.words)
+
+
+class Found(Protocol):
+    """What a matcher found, with the places of its words."""
+
+    @property
+    def places(self) -> Collection[int]: ...
 
 
 class Count(Record):
@@ -60,6 +68,23 @@ class Phrase(NamedTuple):
         for place in places:
             free.pop(place, None)
         return self._replace(free=free)
+
+    def after(self, found: Found | None) -> Phrase:
+        """The phrase in which the words of what was found are claimed; None: nothing was."""
+        return self if found is None else self.without(found.places)
+
+    @property
+    def left(self) -> Sequence[str]:
+        """The words that are free, in order."""
+        return list(self.free.values())
+
+    def says(self, words: AbstractSet[str]) -> bool:
+        """Whether the text has one of these words, claimed or not."""
+        return not words.isdisjoint(self.words)
+
+    def leaves(self, words: AbstractSet[str]) -> bool:
+        """Whether one of these words is free."""
+        return not words.isdisjoint(self.free.values())
 
     def word(self, at: int) -> str:
         """The word at that place, claimed or not; empty where there is none."""
@@ -109,18 +134,17 @@ class Phrase(NamedTuple):
     def count_beside(self, run: Run) -> Count:
         """The `2x` before the run or the `x2` behind it, perhaps behind its size, too."""
         end = run.end
-        while end not in self.free and SIZE.fullmatch(self.word(end)):
+        while end not in self.free and is_size(self.word(end)):
             end += 1
         around = self.with_fillers(self.run(run.start, end))
         for at in (around.start - 1, around.end, around.end + 1):
-            count = COUNT.fullmatch(self.free_word(at))
-            if count is None:
-                continue
-            if count[2]:
-                is_of_this = at >= around.end
-            else:
-                # `epyc 7742 2x 3090` are two cards
-                is_of_this = at < around.start or self.word(at + 1) in ("", BREAK)
-            if is_of_this:
-                return Count(number=int(count[1] or count[2]), places=(at,))
+            number = count_in(self.free_word(at))
+            if number is not None and self._is_count_of(around, at):
+                return Count(number=number, places=(at,))
         return Count()
+
+    def _is_count_of(self, run: Run, at: int) -> bool:
+        """Whether a count at that place is the run's: `epyc 7742 2x 3090` are two cards."""
+        if self.word(at).startswith("x"):
+            return at >= run.end
+        return at < run.start or self.word(at + 1) in ("", BREAK)

@@ -13,9 +13,11 @@ from typing import NamedTuple
 from . import cpus
 from .cards import matches
 from .phrases import Phrase, Run
-from .words import COUNT, NUMBERED, SIZE, bad_name, vocabulary
+from .words import NUMBERED, bad_name, fits, has_digit, is_size, vocabulary
 
 _MODULES = re.compile(r"\d{1,2}x\d+gb", re.ASCII)
+# a count before a name
+_TIMES = re.compile(r"\d{1,2}x", re.ASCII)
 _LONGEST_NUMBER = 3
 _ORDINALS = {"1": "1st", "2": "2nd", "3": "3rd"}
 
@@ -43,7 +45,7 @@ def find_processor(phrase: Phrase) -> FoundProcessor | None:
             found = _found(phrase, run, run.name)
         elif len(run.words) > 1:
             found = _named_again(phrase, found, run)
-        phrase = phrase.without(found.places)
+        phrase = phrase.after(found)
     return found
 
 
@@ -56,16 +58,15 @@ def _named_again(phrase: Phrase, found: FoundProcessor, run: Run) -> FoundProces
 
 def _is_processor(run: Run) -> bool:
     """Whether the words name a series, and each of them is needed."""
-    if not _is_of_class(run.words[0]):
-        return False
-    if not all(map(_may_be_of_name, run.words)):
+    if not _is_of_class(run.words[0]) or not _may_be_a_name(run):
         return False
     series = cpus.processor_of(run.name)
     if series is None:
         return False
-    if len(run.words) == 1 and not _has_digit(run.words[0]):
-        return False
-    shorter = " ".join(run.words[:-1])
+    *before, last = run.words
+    if not before:
+        return has_digit(last)
+    shorter = " ".join(before)
     without_last = cpus.processor_of(shorter)
     if without_last is None or without_last.name != series.name:
         return True
@@ -78,43 +79,41 @@ def _is_of_class(word: str) -> bool:
     return cpus.class_of(word) is not cpus.UNKNOWN_CLASS
 
 
-def _has_digit(word: str) -> bool:
-    return any(map(str.isdecimal, word))
+def _may_be_a_name(run: Run) -> bool:
+    """Whether all words of the run can be in a processor's name."""
+    return all(map(_may_be_of_name, run.words))
 
 
 def _may_be_of_name(word: str) -> bool:
     """Whether a processor's name can have this word: no size, no rate, nothing of a GPU's name."""
-    for shape in (SIZE, _MODULES, NUMBERED):
+    if is_size(word):
+        return False
+    for shape in (_MODULES, NUMBERED, _TIMES):
         if shape.fullmatch(word):
             return False
     words = vocabulary()
-    if word in words.cards or word in words.graphics:
-        return False
-    count = COUNT.fullmatch(word)
-    return count is None or not count[1]
+    return word not in words.cards and word not in words.graphics
 
 
 def _found(phrase: Phrase, run: Run, name: str) -> FoundProcessor:
     """The processor of these words, with the count beside them where it may be one of several."""
     places = frozenset(run.places)
     series = cpus.processor_of(name)
-    is_server = series is not None and series.kind == "server"
-    is_mobile = _is_mobile(phrase, name, is_server=is_server)
-    if series is None or is_server:
-        count = phrase.without(places).count_beside(run)
-        places = places.union(count.places)
-        if count.number > 1:
-            name = f"{count.number}x {name}"
-    return FoundProcessor(name, is_mobile, places)
+    if series is not None and series.kind != "server":
+        return FoundProcessor(name, _is_mobile(phrase, name), places)
+    is_laptop = series is None and _is_mobile(phrase, name)
+    count = phrase.without(places).count_beside(run)
+    if count.number > 1:
+        name = f"{count.number}x {name}"
+    return FoundProcessor(name, is_laptop, places.union(count.places))
 
 
-def _is_mobile(phrase: Phrase, name: str, *, is_server: bool) -> bool:
+def _is_mobile(phrase: Phrase, name: str) -> bool:
     """Whether the name is of a processor for laptops, and no word tells that it is in none."""
     words = vocabulary()
-    if is_server or not words.desktops.isdisjoint(phrase.words):
+    if phrase.says(words.desktops):
         return False
-    shape = words.shape.mobile
-    return any(re.fullmatch(shape, word, re.ASCII) for word in name.split())
+    return any(fits(words.shape.mobile, word) for word in name.split())
 
 
 def find_number(phrase: Phrase, *, beside_gpu: bool) -> FoundProcessor | None:
@@ -124,7 +123,7 @@ def find_number(phrase: Phrase, *, beside_gpu: bool) -> FoundProcessor | None:
     for run in phrase.runs(_LONGEST_NUMBER):
         if not beside_gpu and matches(tuple(run.words)):
             continue
-        if not all(map(_may_be_of_name, run.words)):
+        if not _may_be_a_name(run):
             continue
         names = cpus.names_of_number(run.name, beside_gpu=beside_gpu)
         if len(names) > 1:
@@ -136,9 +135,10 @@ def find_number(phrase: Phrase, *, beside_gpu: bool) -> FoundProcessor | None:
 
 def two_readings(phrase: Phrase, word: str, readings: Sequence[str]) -> Exception:
     """The error for a word that can mean several things."""
+    typed = phrase.text.lower()
     texts: list[str] = []
     for reading in readings:
-        text = phrase.text.lower().replace(word, reading, 1)
+        text = typed.replace(word, reading, 1)
         texts.append(f"--machine '{text}'")
     return bad_name(
         "two_readings",
@@ -163,24 +163,30 @@ def find_kind(phrase: Phrase) -> FoundProcessor | None:
         for place in (run.end, at - 1):
             generation = NUMBERED.fullmatch(phrase.free_word(place))
             if generation is not None and generation[2] == "gen":
-                number = generation[1]
-                ordinal = _ORDINALS.get(number, f"{number}th")
-                name = f"{run.name} {ordinal} gen"
+                name = f"{run.name} {_ordinal(generation[1])} gen"
                 found = _found(phrase.without((place,)), run, name)
                 return found._replace(places=found.places | {place})
         return _found(phrase, run, run.name)
     return None
 
 
+def _ordinal(number: str) -> str:
+    """`8th` of 8."""
+    return _ORDINALS.get(number, f"{number}th")
+
+
 def _kind_from(phrase: Phrase, start: int) -> Run:
     """The words from that place on that tell a kind of processor, or are a number of one."""
     end = start + 1
-    while end in phrase.free:
-        word = phrase.free[end]
-        if not _may_be_of_name(word):
-            break
-        is_number = _has_digit(word) and not matches((word,))
-        if not is_number and not cpus.names_a_kind_alone({word}):
-            break
+    while _may_go_on(phrase.free_word(end)):
         end += 1
     return phrase.run(start, end)
+
+
+def _may_go_on(word: str) -> bool:
+    """Whether a word behind a kind of processor tells more of it; an empty one does not."""
+    if not word or not _may_be_of_name(word):
+        return False
+    if has_digit(word) and not matches((word,)):
+        return True
+    return cpus.names_a_kind_alone({word})

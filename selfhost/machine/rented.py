@@ -18,7 +18,7 @@ from .cards import NamedCards
 from .profiles import planned_machine
 from .record import BANDWIDTH, FactValues, Machine
 from .understand import cards_named
-from .words import UnknownGpuError
+from .words import UnknownGpuError, has_digit
 
 _MOST_LETTERS = 120
 # a whole computer, of the size of its largest virtual machines: `c7a.metal-48xl`
@@ -81,7 +81,7 @@ def rented(text: str) -> tuple[Machine, str] | None:
     `n1-standard-8 + t4`, in place of its own, and a note; None for any other text.
     """
     plain = without_provider(text)
-    if len(plain) > _MOST_LETTERS or not any(map(str.isdecimal, plain)):
+    if len(plain) > _MOST_LETTERS or not has_digit(plain):
         return None
     words = _METAL.sub(r".\1xlarge", plain).split()
     for end in range(len(words), 0, -1):

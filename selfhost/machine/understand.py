@@ -10,24 +10,26 @@ Nothing is guessed here: `described` fills the gaps.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from ..core.records import Record, shortened
 from . import cpus, gpus
 from .cards import MOST_CARDS, NamedCards, joined, unknown_gpu
-from .graphics import choose_cards, find_cards
+from .graphics import Around, choose_cards, find_cards
 from .phrases import Phrase
 from .processors import FoundProcessor, find_kind, find_number, find_processor
 from .products import Product, find_product
 from .words import (
     BREAK,
-    COUNT,
     NUMBERED,
     SIZE,
     UnknownGpuError,
     UnknownMachineError,
     bad_name,
+    count_in,
+    fits,
+    is_size,
     vocabulary,
 )
 
@@ -36,14 +38,21 @@ _KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d[xl]?", re.ASCII)
 # a number of GPUs that `words.COUNT` does not read, `100x`, `x 100`; of GPUs alone also `1000x`
 _LARGE_COUNT = re.compile(r"\b(?:x ?(\d{3})|(\d{3}) ?x)\b", re.ASCII)
 _ANY_COUNT = re.compile(r"\b(?:x ?(\d{3})|x(\d{3,9})|(\d{3,9}) ?x)\b", re.ASCII)
-_NO_GPU = frozenset(("nogpu", "nocard"))
+_NO_GPU = frozenset(("nogpu",))
+_NO_CARD = frozenset(("nogpu", "nocard"))
 _LAPTOPS = frozenset(("laptop", "netbook"))
+_SAYS_GPU = frozenset(("gpu", "vram", "dgpu"))
+_OF_APPLE = frozenset(("apple", "air"))
+# behind `m2`
+_FORMS_OF_CHIP = frozenset(("pro", "max", "ultra"))
 _MOST_WORDS = 80
 _MOST_LETTERS = 200
 # of sizes that no word tells apart one from here on is a disk's, where the processor is of a class
 # that takes at most so much RAM
 _LEAST_DISK_GIB = 240
 _MOST_GIB_OF_CLIENTS = 256
+# more are no count: `32x` ends a processor's name
+_MOST_COMPUTERS = 16
 
 
 class Setting(NamedTuple):
@@ -61,6 +70,11 @@ class Setting(NamedTuple):
     has_no_card: bool = False
     has_no_gpu: bool = False
     places: Sequence[int] = ()
+
+    def of_mac(self) -> Setting:
+        """The same of a Mac: its GPU is in its chip, and no guest of another system has it."""
+        no_gpu = self.has_no_gpu or self.scope != "host"
+        return self._replace(has_no_card=no_gpu, has_no_gpu=no_gpu)
 
 
 class FoundMac(Record):
@@ -97,11 +111,25 @@ class _Facts(Record):
     product: Product | None
     setting: Setting
     chip: cpus.Chip | None
-    processor: FoundProcessor | None
+    processor: str | None
+    is_laptop: bool
     cards: Sequence[NamedCards]
     memory: FoundMemory
     maker: FoundMaker
     rest: Phrase
+
+    @property
+    def is_processor_told(self) -> bool:
+        """Whether a processor is named, or comes with a product or a Mac."""
+        parts = (self.product, self.chip, self.processor)
+        return any(part is not None for part in parts)
+
+    @property
+    def are_gpus_known(self) -> bool:
+        """Whether all GPUs are named, or come with the product or the chip, or there are none."""
+        if self.cards or self.setting.has_no_card or self.chip is not None:
+            return True
+        return self.product is not None and self.product.shared is not None
 
 
 class Description(Record):
@@ -131,8 +159,8 @@ class Description(Record):
 
 def read_description(text: str) -> Description:
     """Raises `UnknownMachineError` where the text names two things, or one that is not known."""
-    shape = vocabulary().shape
-    if zero := re.search(shape.zero, text.lower(), re.ASCII):
+    zero = re.search(vocabulary().shape.zero, text.lower(), re.ASCII)
+    if zero is not None:
         raise bad_name("zero", text, size=repr(zero[0].strip()))
     try:
         phrase = _phrase_of(text.strip())
@@ -157,85 +185,84 @@ def cards_named(text: str) -> NamedCards:
     plain = re.sub("[()]", " ", text[:_MOST_LETTERS])
     phrase = _phrase_of(plain, is_of_gpus=True)
     found = find_cards(phrase)
-    phrase = phrase.without(found.places)
+    phrase = phrase.after(found)
     _refuse_many(found.cards, phrase)
-    idle = vocabulary().gpu_idle | {BREAK, "and"}
-    rest = [word for word in phrase.free.values() if word not in idle]
-    names = [part.split() for part in " ".join(phrase.words).split(BREAK)]
-    for word in rest:
-        if not SIZE.fullmatch(word) and not COUNT.fullmatch(word):
-            raise unknown_gpu(next(name for name in names if word in name))
-    if rest or not found.cards or len(text) > _MOST_LETTERS:
+    ignored = vocabulary().gpu_idle | {BREAK, "and"}
+    left = [word for word in phrase.left if word not in ignored]
+    for word in left:
+        if not is_size(word) and count_in(word) is None:
+            raise unknown_gpu(_part_with(phrase, word))
+    if left or not found.cards or len(text) > _MOST_LETTERS:
         raise bad_name("no_gpu_name", text)
     together = joined(found.cards)
-    origin = f'--gpu "{text.strip()}"; memory from {gpus.source_called("memory")}'
+    memory_source = gpus.source_called("memory")
+    origin = f'--gpu "{text.strip()}"; memory from {memory_source}'
     return together.replace(source=f"{origin}; {together.source}")
+
+
+def _part_with(phrase: Phrase, word: str) -> Sequence[str]:
+    """The words of the first part of a phrase that has this word."""
+    for part in " ".join(phrase.words).split(BREAK):
+        words = part.split()
+        if word in words:
+            return words
+    return (word,)
 
 
 def _phrase_of(text: str, *, is_of_gpus: bool = False) -> Phrase:
     """The words of a text. Raises `UnknownGpuError` for an instance of MIG and for a vGPU."""
     part = re.search(vocabulary().shape.gpu_part, text, re.ASCII)
-    if part is not None:
-        name = f"MIG {part[0]}" if part[1] else part[0]
-        gib = int(part[1] or part[2])
-        raise bad_name("gpu_part", part[0], gib=gib, name=shortened(name))
-    return Phrase.of(text, is_of_gpus=is_of_gpus)
-
-
-class _Found(Protocol):
-    """What a matcher found, with the places of its words."""
-
-    @property
-    def places(self) -> Collection[int]: ...
-
-
-def _after(phrase: Phrase, found: _Found | None) -> Phrase:
-    """The phrase without the words of what was found; None: nothing was."""
-    return phrase if found is None else phrase.without(found.places)
+    if part is None:
+        return Phrase.of(text, is_of_gpus=is_of_gpus)
+    # the first group is of an instance, the second of a vGPU
+    typed, mig_gib, vgpu_gib = part.group(0, 1, 2)
+    name = f"MIG {typed}" if mig_gib else typed
+    gib = int(mig_gib or vgpu_gib)
+    raise bad_name("gpu_part", typed, gib=gib, name=shortened(name))
 
 
 def _found(phrase: Phrase) -> _Facts:
     """What each matcher finds, from the surest kind of name to the vaguest."""
     product = find_product(phrase.words, phrase.text)
-    phrase = _after(phrase, product)
+    phrase = phrase.after(product)
     setting = find_setting(phrase, is_product=product is not None)
-    phrase = _after(phrase, setting)
+    phrase = phrase.after(setting)
     mac = find_mac(phrase) if product is None else None
-    phrase = _after(phrase, mac)
+    phrase = phrase.after(mac)
     if mac is not None:
-        # no guest of another system has its GPU
-        no_gpu = setting.has_no_gpu or setting.scope != "host"
-        setting = setting._replace(has_no_card=no_gpu, has_no_gpu=no_gpu)
+        setting = setting.of_mac()
     processor = find_processor(phrase)
-    if processor is None and mac is None:
+    is_open = mac is None and processor is None
+    if is_open:
         processor = find_number(phrase, beside_gpu=False)
-    phrase = _after(phrase, processor)
-    found_cards = find_cards(
-        phrase,
+    phrase = phrase.after(processor)
+    around = Around(
         line="" if product is None else product.product.line,
         has_processor=processor is not None,
         has_chip=mac is not None,
         is_laptop=_is_laptop(setting, processor),
     )
-    phrase = _after(phrase, found_cards)
+    found_cards = find_cards(phrase, around)
+    phrase = phrase.after(found_cards)
     cards = choose_cards(phrase, found_cards.cards, has_no_gpu=setting.has_no_gpu)
-    if processor is None and mac is None:
+    if is_open and processor is None:
         # what may be a number of either is a processor's behind a GPU
         processor = find_number(phrase, beside_gpu=bool(cards)) or find_kind(phrase)
-        phrase = _after(phrase, processor)
+        phrase = phrase.after(processor)
     name = None if processor is None else processor.name
     memory = find_memory(phrase, name, has_chip=mac is not None)
-    phrase = _after(phrase, memory)
+    phrase = phrase.after(memory)
     maker = find_maker(phrase)
     return _Facts(
         product=None if product is None else product.product,
         setting=setting,
         chip=None if mac is None else mac.chip,
-        processor=processor,
+        processor=name,
+        is_laptop=_is_laptop(setting, processor),
         cards=cards,
         memory=memory,
         maker=maker,
-        rest=_after(phrase, maker),
+        rest=phrase.after(maker),
     )
 
 
@@ -245,15 +272,16 @@ def _combine(facts: _Facts) -> Description:
     """
     setting = facts.setting
     rest = facts.rest
-    vram_gib = facts.memory.vram_gib
-    if _has_known_gpus(facts):
+    memory = facts.memory
+    vram_gib = memory.vram_gib
+    if facts.are_gpus_known:
         vram_gib = None
-    elif vram_gib is None and (facts.maker.says_gpu or facts.maker.name == "nvidia"):
+    elif vram_gib is None and facts.maker.says_gpu:
         raise bad_name("unnamed_gpu", rest.text)
     _refuse_many(facts.cards, rest)
     _refuse_unclear(facts)
     scope = setting.scope
-    if "vcpus" in facts.memory.numbers and scope == "host":
+    if scope == "host" and "vcpus" in memory.numbers:
         scope = "vm"
     return Description(
         text=rest.text,
@@ -262,37 +290,32 @@ def _combine(facts: _Facts) -> Description:
         scope=scope,
         product=facts.product,
         chip=facts.chip,
-        processor=None if facts.processor is None else facts.processor.name,
-        is_laptop=_is_laptop(setting, facts.processor),
+        processor=facts.processor,
+        is_laptop=facts.is_laptop,
         cards=facts.cards,
         vram_gib=vram_gib,
         gpu_maker=facts.maker.name,
-        ram_gib=facts.memory.ram_gib,
-        ram_kind=facts.memory.ram_kind,
-        numbers=facts.memory.numbers,
+        ram_gib=memory.ram_gib,
+        ram_kind=memory.ram_kind,
+        numbers=memory.numbers,
         ignored=_ignored(rest),
     )
 
 
-def _has_known_gpus(facts: _Facts) -> bool:
-    """Whether all GPUs are named, or come with the product or the chip, or there are none."""
-    if facts.cards or facts.setting.has_no_card or facts.chip is not None:
-        return True
-    return facts.product is not None and facts.product.shared is not None
-
-
 def _is_laptop(setting: Setting, processor: FoundProcessor | None) -> bool:
     """Whether a word says so, or only laptops have the processor."""
-    return setting.is_laptop or (processor is not None and processor.is_laptop)
+    if processor is not None and processor.is_laptop:
+        return True
+    return setting.is_laptop
 
 
 def _ignored(phrase: Phrase) -> list[str]:
     """The words that are left and are no fillers."""
     words = vocabulary()
-    idle = words.idle | words.gpu_idle | words.computers | {*cpus.MAKERS, BREAK}
+    fillers = words.idle.union(words.gpu_idle, words.computers, cpus.MAKERS, (BREAK,))
     ignored: list[str] = []
-    for word in phrase.free.values():
-        if word not in idle and not re.fullmatch(words.shape.nothing, word, re.ASCII):
+    for word in phrase.left:
+        if word not in fillers and not fits(words.shape.nothing, word):
             ignored.append(word)
     return ignored
 
@@ -300,16 +323,13 @@ def _ignored(phrase: Phrase) -> list[str]:
 def _refuse_unclear(facts: _Facts) -> None:
     """Refuse an Arm processor without a name, and a count that is of nothing."""
     rest = facts.rest
-    parts = (facts.product, facts.chip, facts.processor)
-    has_processor = any(part is not None for part in parts)
-    if "arm" in rest.words and not has_processor:
+    if "arm" in rest.words and not facts.is_processor_told:
         raise bad_name("arm", rest.text)
-    if not has_processor and not facts.cards:
+    if not facts.cards and not facts.is_processor_told:
         return
-    for word in rest.free.values():
-        count = COUNT.fullmatch(word)
-        # `2x dgx spark`; `32x` ends a processor's name
-        if count is not None and 1 < int(count[1] or count[2]) <= 16:
+    for word in rest.left:
+        # `2x dgx spark`
+        if 1 < (count_in(word) or 0) <= _MOST_COMPUTERS:
             raise bad_name("count", rest.text, count=word)
 
 
@@ -317,13 +337,12 @@ def _refuse_many(cards: Sequence[NamedCards], phrase: Phrase) -> None:
     """Refuse a number of cards that is not judged, typed as `1000x` or as the sum of several."""
     if not cards:
         return
+    count = len(joined(cards).accelerators)
     # in a description four digits are a processor's: `5800 x`
     shape = _ANY_COUNT if phrase.is_of_gpus else _LARGE_COUNT
-    typed = shape.search(" ".join(phrase.free.values()))
+    typed = shape.search(" ".join(phrase.left))
     if typed is not None:
-        count = int(next(filter(None, typed.groups())))
-    else:
-        count = len(joined(cards).accelerators)
+        count = int(typed[0].strip("x "))
     if count > MOST_CARDS:
         raise bad_name("many_gpus", phrase.text, count=f"{count:,}", most=MOST_CARDS)
     if not all(named.accelerators for named in cards):
@@ -337,44 +356,47 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
     """
     words = vocabulary()
     lines = words.laptops | words.lines
-    telling = lines.union(words.systems, words.containers, words.guests, _NO_GPU)
+    numbered = words.numbered & lines
+    telling = lines.union(words.systems, words.containers, words.guests, _NO_CARD)
+    system: str | None = None
+    is_wsl = False
     places: list[int] = []
     for at, word in phrase.free.items():
         if word in telling:
             places.append(at)
+        if word in words.systems:
+            system = words.systems[word]
+            is_wsl = is_wsl or word.startswith("wsl")
         # models of these have four digits, as GPUs have: `vostro 3070`
-        number = phrase.free_word(at + 1)
-        if word in words.numbered & lines and re.fullmatch(r"\d{4}", number):
+        if word in numbered and fits(r"\d{4}", phrase.free_word(at + 1)):
             places.append(at + 1)
-    said = frozenset(phrase.free.values())
-    is_line = not said.isdisjoint(lines) and not is_product
+    is_line = phrase.leaves(lines) and not is_product
     _refuse_unjudged(phrase.without(places), is_computer=is_line or is_product)
-    systems = [word for word in phrase.free.values() if word in words.systems]
     return Setting(
-        system=words.systems[systems[-1]] if systems else None,
-        scope=_scope_of(said),
-        is_wsl=any(word.startswith("wsl") for word in systems),
-        is_laptop=not said.isdisjoint(words.laptops | _LAPTOPS),
+        system=system,
+        scope=_scope_of(phrase),
+        is_wsl=is_wsl,
+        is_laptop=phrase.leaves(words.laptops | _LAPTOPS),
         is_line=is_line,
-        has_no_card=not said.isdisjoint(_NO_GPU),
-        has_no_gpu="nogpu" in said,
+        has_no_card=phrase.leaves(_NO_CARD),
+        has_no_gpu=phrase.leaves(_NO_GPU),
         places=places,
     )
 
 
-def _scope_of(said: frozenset[str]) -> str:
+def _scope_of(phrase: Phrase) -> str:
     """What the words say that the machine is; a container is one, whatever it runs in."""
     words = vocabulary()
-    if not said.isdisjoint(words.containers):
+    if phrase.leaves(words.containers):
         return "container"
-    return "host" if said.isdisjoint(words.guests) else "vm"
+    return "vm" if phrase.leaves(words.guests) else "host"
 
 
 def _refuse_unjudged(phrase: Phrase, *, is_computer: bool) -> None:
     """Refuse accelerators and phones that no runtime serves, and several machines at once."""
     words = vocabulary()
     refused: dict[str, str] = {}
-    for word in phrase.free.values():
+    for word in phrase.left:
         if word in words.phones:
             refused["phones"] = word
         elif word in words.chips:
@@ -393,42 +415,46 @@ def find_mac(phrase: Phrase) -> FoundMac | None:
     `UnknownMachineError` for a Mac that is not known, and for a name of several.
     """
     words = vocabulary()
-    chip_places = _chip_places(phrase)
-    said = frozenset(phrase.free.values())
-    is_mac = not words.macs.isdisjoint(said)
-    if chip_places:
-        found = _chips_called([phrase.free[at] for at in chip_places])
+    is_mac = phrase.leaves(words.macs)
+    places = [*_chip_places(phrase)]
+    if places:
+        chips = _chips_called([phrase.free[at] for at in places])
     elif is_mac:
-        found = _chips_of_macs(said)
+        chips = _chips_of_macs(phrase)
     else:
         return None
-    if len(found) > 1:
-        near = [chip.words.removeprefix("apple ") for chip in found]
-        names = ", ".join(near)
-        raise bad_name("macs", phrase.text, near, count=len(near), names=names)
-    if found:
-        shape = words.shape.mac
-        places = list(chip_places)
-        for at, word in phrase.free.items():
-            if re.fullmatch(shape, word, re.ASCII):
-                places.append(at)
-        return FoundMac(chip=found[0], places=places)
-    if is_mac or not said.isdisjoint(("apple", "air")):
-        raise bad_name("mac", phrase.text)
-    return None
+    if len(chips) > 1:
+        raise _several_macs(phrase, chips)
+    if not chips:
+        if is_mac or phrase.leaves(_OF_APPLE):
+            raise bad_name("mac", phrase.text)
+        return None
+    for at, word in phrase.free.items():
+        if fits(words.shape.mac, word):
+            places.append(at)
+    return FoundMac(chip=chips[0], places=places)
+
+
+def _several_macs(phrase: Phrase, chips: Sequence[cpus.Chip]) -> Exception:
+    """The error for a name of Macs with different chips."""
+    near = [chip.words.removeprefix("apple ") for chip in chips]
+    names = ", ".join(near)
+    return bad_name("macs", phrase.text, near, count=len(near), names=names)
 
 
 def _chips_called(words: Sequence[str]) -> list[cpus.Chip]:
     """The chips of Macs with that name, without `apple`."""
-    name = " ".join(("apple", *words))
+    name = " ".join(["apple", *words])
     return [chip for chip in cpus.mac_chips() if chip.words == name]
 
 
-def _chips_of_macs(said: frozenset[str]) -> list[cpus.Chip]:
-    """The chips of the Macs that are sold under a name which these words hold."""
+def _chips_of_macs(phrase: Phrase) -> list[cpus.Chip]:
+    """The chips of the Macs that are sold under a name which the free words hold."""
+    words = frozenset(phrase.left)
     chips: list[cpus.Chip] = []
     for chip, mac in cpus.mac_chips().items():
-        if any(said.issuperset(name.split()) for name in mac.sold_as):
+        names = [name.split() for name in mac.sold_as]
+        if any(map(words.issuperset, names)):
             chips.append(chip)
     return chips
 
@@ -437,32 +463,45 @@ def _chip_places(phrase: Phrase) -> Sequence[int]:
     """The places of the first chip of Apple's, `m2` and perhaps `pro` behind it."""
     words = vocabulary()
     for at, word in phrase.free.items():
-        is_chip = re.fullmatch(words.shape.chip, word, re.ASCII)
-        if is_chip and phrase.word(at - 1) not in words.not_apple:
-            if phrase.free.get(at + 1) in ("pro", "max", "ultra"):
-                return (at, at + 1)
-            return (at,)
+        if not fits(words.shape.chip, word):
+            continue
+        if phrase.word(at - 1) in words.not_apple:
+            continue
+        if phrase.free_word(at + 1) in _FORMS_OF_CHIP:
+            return (at, at + 1)
+        return (at,)
     return ()
 
 
 class _Sizes(NamedTuple):
-    """Sizes in GiB by what they are of; `plain` where no word tells."""
+    """Sizes in GiB by what they are of, without those of disks; `plain` where no word tells."""
 
     ram: list[float]
     vram: list[float]
-    disk: list[float]
     plain: list[float]
 
     def add(self, size: re.Match[str], *, is_server: bool) -> None:
         """Add the size that was read; of clients `1tb` is a disk's."""
-        kind = size[3]
-        gib = float(size[1])
-        if size[2] == "tb":
+        number, unit, kind = size.groups()
+        gib = float(number)
+        if unit == "tb":
             gib *= 1024
-            if not kind and not is_server:
-                kind = "disk"
-        sizes = {"ram": self.ram, "vram": self.vram, "disk": self.disk}
-        sizes.get(kind, self.plain).append(gib)
+        if kind == "ram":
+            self.ram.append(gib)
+        elif kind == "vram":
+            self.vram.append(gib)
+        elif not kind and (is_server or unit == "gb"):
+            self.plain.append(gib)
+
+    def plain_but_disks(self, processor: str) -> set[float]:
+        """Of `ryzen 5600x 16gb 512gb` the sizes that are none of a disk, by the most RAM that such
+        a processor takes.
+        """
+        sizes = set(self.plain)
+        most_gib = cpus.class_of(processor).most_gib or 0
+        if most_gib > _MOST_GIB_OF_CLIENTS:
+            return sizes
+        return {gib for gib in sizes if gib < _LEAST_DISK_GIB}
 
 
 def find_memory(
@@ -472,7 +511,7 @@ def find_memory(
 
     Raises `UnknownMachineError` where it can be either of two sizes.
     """
-    sizes = _Sizes([], [], [], [])
+    sizes = _Sizes([], [], [])
     numbers: dict[str, int] = {}
     places: list[int] = []
     ram_kind: str | None = None
@@ -492,10 +531,17 @@ def find_memory(
         elif word not in vocabulary().of_sizes:
             continue
         places.append(at)
-    has_sticks = "sticks" in numbers
-    ram_gib = _ram_of(
-        phrase, sizes, processor, has_chip=has_chip, has_sticks=has_sticks
-    )
+    plain = sizes.plain_but_disks(processor or "")
+    if sizes.ram:
+        # `2x 16gb v100 64gb`: it does not tell whether these are modules
+        is_unclear = "sticks" in numbers or "or" in phrase.words
+        ram_gib: float | None = max(sizes.ram)
+        if is_unclear and plain and ram_gib not in plain:
+            raise _two_sizes(phrase, plain.union(sizes.ram))
+    else:
+        ram_gib = min(sizes.plain, default=None)
+        if len(plain) > 1 and not has_chip:
+            raise _two_sizes(phrase, plain)
     return FoundMemory(
         ram_gib=ram_gib,
         vram_gib=max(sizes.vram, default=None),
@@ -505,43 +551,16 @@ def find_memory(
     )
 
 
-def _ram_of(
-    phrase: Phrase,
-    sizes: _Sizes,
-    processor: str | None,
-    *,
-    has_chip: bool,
-    has_sticks: bool,
-) -> float | None:
-    """The size of the RAM; None where none is told. Of sizes that no word tells apart, as in
-    `ryzen 5600x 16gb 512gb`, one too large for the RAM beside such a processor is a disk's.
-    """
-    no_disks = set(sizes.plain)
-    most_gib = cpus.class_of(processor or "").most_gib or 0
-    if most_gib <= _MOST_GIB_OF_CLIENTS:
-        no_disks = {gib for gib in no_disks if gib < _LEAST_DISK_GIB}
-    if not sizes.ram:
-        if len(no_disks) > 1 and not has_chip:
-            raise _two_sizes(phrase, no_disks)
-        return min(sizes.plain, default=None)
-    ram_gib = max(sizes.ram)
-    # `2x 16gb v100 64gb`: it does not tell whether these are modules
-    is_unclear = has_sticks or "or" in phrase.words
-    if is_unclear and no_disks and ram_gib not in no_disks:
-        raise _two_sizes(phrase, no_disks.union(sizes.ram))
-    return ram_gib
-
-
 def _two_sizes(phrase: Phrase, sizes: set[float]) -> Exception:
-    listed = sorted(sizes)
-    texts = " and ".join(f"{size:g} GB" for size in listed)
-    return bad_name("two_sizes", phrase.text, sizes=texts, largest=f"{listed[-1]:g}")
+    """The error for sizes of which each can be the RAM's."""
+    texts = [f"{size:g}" for size in sorted(sizes)]
+    listed = " and ".join(f"{text} GB" for text in texts)
+    return bad_name("two_sizes", phrase.text, sizes=listed, largest=texts[-1])
 
 
 def find_maker(phrase: Phrase) -> FoundMaker:
     """What is said of a GPU of which its memory and perhaps its maker are told: `amd gpu 16gb`."""
     maker: str | None = None
-    says_gpu = False
     places: list[int] = []
     for at, word in phrase.free.items():
         vendor = gpus.vendor_of(word)
@@ -549,7 +568,7 @@ def find_maker(phrase: Phrase) -> FoundMaker:
             maker = maker or vendor
         elif word not in vocabulary().gpu_words:
             continue
-        if word in ("gpu", "vram", "dgpu"):
-            says_gpu = True
         places.append(at)
+    # only GPUs are called by that maker
+    says_gpu = maker == "nvidia" or phrase.leaves(_SAYS_GPU)
     return FoundMaker(name=maker, says_gpu=says_gpu, places=places)

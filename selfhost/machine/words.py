@@ -33,6 +33,26 @@ _BETWEEN_WORDS = re.compile(r"[^\w.]+|_")
 _WITHOUT_SPACES = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
+def is_size(word: str) -> bool:
+    """Whether a word is a size: `16gb`, `8gbvram`."""
+    return SIZE.fullmatch(word) is not None
+
+
+def count_in(word: str) -> int | None:
+    """The number of `2x` or `x2`; None for any other word."""
+    return int(word.strip("x")) if COUNT.fullmatch(word) else None
+
+
+def has_digit(text: str) -> bool:
+    """Whether a text has a digit."""
+    return any(map(str.isdecimal, text))
+
+
+def fits(shape: str, word: str) -> bool:
+    """Whether a regular expression matches a word as a whole."""
+    return re.fullmatch(shape, word, re.ASCII) is not None
+
+
 class UnknownMachineError(SelfhostError, LookupError):
     """No profile answers to the name. `nearest` are names that do, closest first."""
 
