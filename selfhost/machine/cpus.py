@@ -21,6 +21,10 @@ from ..core.units import words_of
 
 # the slow end, the likely figure and the fast end
 Ends = tuple[float, float, float]
+# the fewest, the usual count and the most
+Counts = tuple[int, int, int]
+# those of a name, as `words_of` tells them
+Words = AbstractSet[str]
 # what cores compute, by `vectors`, of a row that does not say more
 CORE_OF = {
     "none": "avx",
@@ -39,11 +43,29 @@ MAKERS = ("amd", "intel")
 
 
 class NamedRow(Stated):
-    """A row that is found by the words of a processor's name, and by shapes of its number."""
+    """A row that is found by the words of a processor's name, and by shapes of its number.
+
+    Each of `words` must be there, of `a|b` one of the two; none of `without` may be.
+    """
 
     words: str = ""
     without: str = ""
     models: tuple[str, ...] = ()
+
+    def rank(self, words: Words) -> tuple[int, int] | None:
+        """How well the row fits these words: by how many of its own, then by the shape with the
+        fewest signs. None where it does not fit.
+        """
+        wanted = self.words.split()
+        for choices in wanted:
+            if words.isdisjoint(choices.split("|")):
+                return None
+        if not words.isdisjoint(self.without.split()):
+            return None
+        if not self.models:
+            return len(wanted), 0
+        signs = [_signs_in(shape) for shape in self.models if _fits_any(shape, words)]
+        return (len(wanted), -min(signs)) if signs else None
 
 
 class SeriesRow(NamedRow):
@@ -68,6 +90,25 @@ class SeriesRow(NamedRow):
     memory_gib: int | None = None
     on_package_gib: int | None = None
     graphics: str | None = None
+
+    def kind_of(self, words: Words) -> str:
+        """The row of `share` for a processor with such words in its name."""
+        if self.kind is not None:
+            return self.kind
+        return "mobile" if self._is_mobile(words) else "client"
+
+    def _is_mobile(self, words: Words) -> bool:
+        """Whether it is for laptops, by where its memory sits or the letters behind its number."""
+        if self.memory in ("either", "soldered"):
+            return True
+        shape = _table().mobile
+        return any(re.fullmatch(shape, word, re.ASCII) for word in words)
+
+    def rates_of(self, words: Words) -> Rates:
+        """What the memory of a processor with such words in its name gives."""
+        is_of_kinds = any(_fits_any(shape, words) for shape in self.kinds_of)
+        kinds = self.kinds if is_of_kinds else ()
+        return rates_of(self.channels, self.mts, self.bits, kinds)
 
 
 class CpuClass(Stated):
@@ -116,7 +157,9 @@ class Share(Stated):
     @property
     def source(self) -> str:
         """What it rests on, as the end of a clause."""
-        return f"by runs on {self.devices} devices" if self.devices else "a guess"
+        if not self.devices:
+            return "a guess"
+        return f"by runs on {self.devices} devices"
 
 
 class DecodeRow(Stated):
@@ -156,6 +199,10 @@ class _GuestRow(Stated):
         if is_amd is not None and self.amd not in (None, is_amd):
             return False
         return core in self.core
+
+    def ends(self, column: int) -> Ends:
+        """What guests with the count of cores of a column read."""
+        return self.low[column], self.likely[column], self.high[column]
 
 
 class _NumberRow(Stated):
@@ -224,14 +271,14 @@ def rates_of(
         slow, fast = _table().ram[kind]
         nearest = min(max(usual, slow * bytes_per_mts), fast * bytes_per_mts)
         rates.append(max(least, min(nearest, most)))
-    rates = rates or [usual]
+    if not rates:
+        rates.append(usual)
     return Rates(least, min(rates), usual, max(rates), most)
 
 
-def ram_rates(kind: str) -> tuple[int, int] | None:
+def ram_rates(kind: str) -> Sequence[int] | None:
     """The slowest and the fastest usual rate of a kind of RAM in MT/s; None for one not listed."""
-    rates = _table().ram.get(kind)
-    return None if rates is None else (rates[0], rates[1])
+    return _table().ram.get(kind)
 
 
 def share_of(kind: str, most_mts: float = inf) -> Share:
@@ -242,20 +289,15 @@ def share_of(kind: str, most_mts: float = inf) -> Share:
     raise KeyError(kind)
 
 
-class _Columns(Record):
-    """The places in `guest_cores` of the counts next to a number of cores. Both are the same place
-    for a count of the table, and for a number outside of it.
+def _columns_around(counts: Sequence[int], cores: float) -> tuple[int, int]:
+    """The places in `guest_cores` of the counts next to a number of cores: twice the same place for
+    a count of the table, and for a number outside of it.
     """
-
-    below: int
-    above: int
-
-
-def _columns_around(counts: Sequence[int], cores: float) -> _Columns:
-    above = min(bisect_left(counts, cores), len(counts) - 1)
-    if counts[above] <= cores:
-        return _Columns(below=above, above=above)
-    return _Columns(below=max(0, above - 1), above=above)
+    last = len(counts) - 1
+    above = min(bisect_left(counts, cores), last)
+    if above == 0 or counts[above] <= cores:
+        return above, above
+    return above - 1, above
 
 
 @lru_cache(maxsize=256)
@@ -271,16 +313,12 @@ def guests_with(
     if not rows or cores > counts[-1] * 2**0.5:
         return None
     columns = _columns_around(counts, cores)
-    lows: list[float] = []
-    likely: list[float] = []
-    highs: list[float] = []
+    seen: list[Ends] = []
     types = 0
     for row in rows:
-        for column in (columns.below, columns.above):
-            lows.append(row.low[column])
-            likely.append(row.likely[column])
-            highs.append(row.high[column])
-        types += max(row.types[columns.below], row.types[columns.above])
+        seen += map(row.ends, columns)
+        types += max(row.types[column] for column in columns)
+    lows, likely, highs = zip(*seen, strict=True)
     scale = units.GB * min(1.0, cores / counts[0])
     usual = scale * prod(likely) ** (1 / len(likely))
     return (scale * min(lows), usual, scale * max(highs)), types
@@ -324,12 +362,12 @@ def class_of(name: str) -> CpuClass:
 def processor_of(name: str) -> Processor | None:
     """The series, else the generation, whose row fits a processor's name best; None for others."""
     words = words_of(name)
-    row = _best_row(_table().cpu, words) or _best_row(_table().generation, words)
+    row = _best_row(_table().cpu, words)
+    if row is None:
+        row = _best_row(_table().generation, words)
     if row is None:
         return None
-    kind = row.kind
-    if kind is None:
-        kind = "mobile" if _is_mobile(row.memory, words) else "client"
+    kind = row.kind_of(words)
     share = share_of(kind, row.mts[-1])
     if row.core_gb_per_s is not None:
         share = share.replace(core_gb_per_s=row.core_gb_per_s)
@@ -337,9 +375,7 @@ def processor_of(name: str) -> Processor | None:
         name=row.name,
         channels=row.channels,
         bits=row.bits,
-        bytes_per_second=rates_of(
-            row.channels, row.mts, row.bits, _kinds_of_memory(row, words)
-        ),
+        bytes_per_second=row.rates_of(words),
         memory=row.memory,
         kind=kind,
         share=share,
@@ -355,56 +391,27 @@ def processor_of(name: str) -> Processor | None:
     )
 
 
-def _is_mobile(memory: str, words: AbstractSet[str]) -> bool:
-    """Whether it is for laptops, by where its memory sits or the letters behind its number."""
-    if memory in ("either", "soldered"):
-        return True
-    return any(re.fullmatch(_table().mobile, word, re.ASCII) for word in words)
-
-
-def _kinds_of_memory(row: SeriesRow, words: AbstractSet[str]) -> Sequence[str]:
-    """The kinds of memory that a row names for processors with such words."""
-    for shape in row.kinds_of:
-        if _fits_any(shape, words):
-            return row.kinds
-    return ()
-
-
 _Row = TypeVar("_Row", bound=NamedRow)
 
 
-def _best_row(rows: Iterable[_Row], words: AbstractSet[str]) -> _Row | None:
-    """The row that fits best: of the most words, then of the shape with the fewest signs."""
+def _best_row(rows: Iterable[_Row], words: Words) -> _Row | None:
+    """The row that fits best; of several that fit alike the first."""
     best: _Row | None = None
-    best_rank = (0, 0)
+    best_rank = (-1, 0)
     for row in rows:
-        rank = _rank(row, words)
-        if rank is not None and (best is None or rank > best_rank):
+        rank = row.rank(words)
+        if rank is not None and rank > best_rank:
             best = row
             best_rank = rank
     return best
 
 
-def _rank(row: NamedRow, words: AbstractSet[str]) -> tuple[int, int] | None:
-    """How well a row fits these words, the higher the better; None where it does not."""
-    wanted = row.words.split()
-    for choices in wanted:
-        if words.isdisjoint(choices.split("|")):
-            return None
-    if row.without and not words.isdisjoint(row.without.split()):
-        return None
-    if not row.models:
-        return len(wanted), 0
-    signs = [_count_signs(shape) for shape in row.models if _fits_any(shape, words)]
-    return (len(wanted), -min(signs)) if signs else None
-
-
-def _fits_any(shape: str, words: AbstractSet[str]) -> bool:
+def _fits_any(shape: str, words: Words) -> bool:
     return any(_fits(shape, word) for word in words)
 
 
-def _count_signs(shape: str) -> int:
-    return sum(shape.count(sign) for sign in _SIGNS)
+def _signs_in(shape: str) -> int:
+    return sum(map(shape.count, _SIGNS))
 
 
 def _fits(shape: str, word: str) -> bool:
@@ -413,7 +420,9 @@ def _fits(shape: str, word: str) -> bool:
     """
     start = shape.removesuffix("*")
     rest = word[len(start) :]
-    if len(word) < len(start) or (rest and start == shape):
+    if len(word) < len(start):
+        return False
+    if rest and start == shape:
         return False
     if start.endswith("#") and rest[:1].isdecimal():
         return False
@@ -465,18 +474,15 @@ def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]
     return tuple(names.values())
 
 
-def names_a_kind_alone(words: AbstractSet[str]) -> bool:
+def names_a_kind_alone(words: Words) -> bool:
     """Whether words tell a kind of processor and nothing more: `core i9`, `dual xeon gold`. A maker
     alone, `intel`, is no kind.
     """
-    beside = {*_table().beside_kind, *MAKERS}
-    telling: set[str] = set()
-    for word in words:
-        if word not in beside and count_of(word) == 1:
-            telling.add(word)
+    silent = {*_table().beside_kind, *MAKERS}
+    telling = {word for word in words - silent if count_of(word) == 1}
     # `xeon gold` has only words that stand beside others, of which `xeon` tells a class
-    around = class_of(" ".join(telling or words - {*MAKERS}))
-    return around is not UNKNOWN_CLASS and telling.issubset(around.words)
+    kind = class_of(" ".join(telling or words - {*MAKERS}))
+    return kind is not UNKNOWN_CLASS and telling.issubset(kind.words)
 
 
 def number_words() -> Mapping[str, int]:
@@ -491,9 +497,8 @@ def count_of(name: str) -> int:
         return 1
     counts = [1]
     for word in name.lower().replace("×", "x").split():
-        match = re.fullmatch("x([0-9]{1,2})|([0-9]{1,2})x", word)
-        if match is not None:
-            counts.append(int(match[1] or match[2]))
+        if re.fullmatch("x[0-9]{1,2}|[0-9]{1,2}x", word):
+            counts.append(int(word.strip("x")))
         counts.append(number_words().get(word, 0))
     return max(counts)
 
@@ -503,7 +508,8 @@ def core_called(name: str, ghz: float | None) -> Core:
     core = next(row for row in _table().core if row.name == name)
     if ghz is None:
         return core
-    return core.replace(ghz=tuple([share * ghz for share in _table().clock]))
+    clocks = [share * ghz for share in _table().clock]
+    return core.replace(ghz=tuple(clocks))
 
 
 class CountRow(NamedRow):
@@ -528,10 +534,11 @@ def _count_table() -> _CountTable:
     return large_record(_CountTable, "cpu_cores")
 
 
-def _count_row(series: Processor, words: AbstractSet[str]) -> CountRow | None:
+def _count_row(series: Processor, words: Words) -> CountRow | None:
     """The row of a series that fits these words best; None where none fits."""
-    values = _count_table().series.get(series.name, ())
-    return _best_row([unchecked_record(CountRow, row) for row in values], words)
+    stated = _count_table().series.get(series.name, ())
+    rows = [unchecked_record(CountRow, values) for values in stated]
+    return _best_row(rows, words)
 
 
 class Cores(Record):
@@ -541,8 +548,8 @@ class Cores(Record):
     `are_known`: that count is listed.
     """
 
-    physical: tuple[int, int, int]
-    performance: tuple[int, int, int]
+    physical: Counts
+    performance: Counts
     threads: int
     usable: int
     are_known: bool
@@ -595,10 +602,11 @@ def cores_from(
     )
 
 
-def _counts_of(cores: Sequence[int], processors: int) -> tuple[int, int, int]:
+def _counts_of(cores: Sequence[int], processors: int) -> Counts:
     """The fewest, the usual count and the most of so many processors; alike of one number."""
-    fewest, usual, most = cores if len(cores) == 3 else (*cores, *cores, *cores)
-    return processors * fewest, processors * usual, processors * most
+    counts = [processors * count for count in cores]
+    usual = counts[len(counts) // 2]
+    return counts[0], usual, counts[-1]
 
 
 class SmallerChip(Stated):
@@ -664,7 +672,11 @@ def _chip_table() -> _ChipTable:
 @cache
 def mac_chips() -> Mapping[Chip, SoldMac]:
     """Apple's chips, with the Macs that have them."""
-    return {chip: chip.mac for chip in _chip_table().chip if chip.mac is not None}
+    macs: dict[Chip, SoldMac] = {}
+    for chip in _chip_table().chip:
+        if chip.mac is not None:
+            macs[chip] = chip.mac
+    return macs
 
 
 @lru_cache(maxsize=512)
