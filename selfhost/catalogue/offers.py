@@ -17,7 +17,7 @@ from ..core.errors import Problem, SpecError
 from ..core.files import Unreadable, read_file
 from ..core.records import DATE, Record, Stated, Values, read_by
 from ..core.stored import Rows, Store, store_of
-from ..core.tables import TABLES, Document, TomlTable, shipped_record
+from ..core.tables import TABLES, Document, TomlTable, large_record
 from ..core.templates import fill
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 
@@ -143,9 +143,10 @@ class Snapshot(Record):
 # what the providers are, and where they take requests
 
 
+@cache
 def providers_table() -> ProvidersTable:
-    """The table of providers. Raises `SpecError` with each fault of the file."""
-    return shipped_record(ProvidersTable, "providers")
+    """The table of providers. Raises `SpecError` with each fault of another catalogue's file."""
+    return large_record(ProvidersTable, "providers")
 
 
 @cache

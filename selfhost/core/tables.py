@@ -597,28 +597,53 @@ def unchecked_table(kind: type[AnyRecord], name: str) -> AnyRecord:
 
 def unchecked_record(kind: type[AnyRecord], values: TomlRow) -> AnyRecord:
     """A shipped table, or a row of one, as a record with the values as they stand: lists as tuples,
-    and tables as records where `read_by` names their `kind`.
+    and tables as records where `read_by` names their `kind`, also those in a `Mapping`.
 
     A row takes 5 microseconds, and 100 where each value is checked: for large tables a test does
     that (tests/machine/test_tables.py). `KeyError` names a key that is no field.
     """
     fields = _fields_by_key(kind)
-    by_field: dict[str, Any] = {}
+    by_field: dict[str, object] = {}
     for key, value in values.items():
         field = fields[key]
+        by_field[field.name] = value
         # most values are texts and numbers, and one table has thousands
-        is_plain = not isinstance(value, (list, dict))
-        by_field[field.name] = (
-            value if is_plain else _unchecked_value(field.part, value)
-        )
+        if isinstance(value, (list, dict)):
+            by_field[field.name] = field.unchecked(value)
     return kind(**by_field)
 
 
 class _UncheckedField(Record):
-    """A field of a record, and the class of the records in its value; None: it holds none."""
+    """A field of a record: its name, the class of the records in its value, None where it holds
+    none, and whether its value is a table with such a record, or a list, under each name.
+    """
 
     name: str
     part: type[Record] | None
+    is_by_name: bool
+
+    def unchecked(self, value: object) -> object:
+        """The value as the field has it: each list as a tuple, each table of `part` as a record."""
+        if self.is_by_name and isinstance(value, dict):
+            return {name: self._part(row) for name, row in value.items()}
+        return self._part(value)
+
+    def _part(self, value: object) -> object:
+        if isinstance(value, list):
+            return self._entries(value)
+        if self.part is None or not isinstance(value, dict):
+            return value
+        return unchecked_record(self.part, value)
+
+    def _entries(self, values: list[object]) -> tuple[object, ...]:
+        entries: list[object] = []
+        for value in values:
+            # a call for each of thousands of numbers would take as long as all the rest
+            if isinstance(value, (list, dict)):
+                entries.append(self._part(value))
+            else:
+                entries.append(value)
+        return tuple(entries)
 
 
 @cache
@@ -626,20 +651,14 @@ def _fields_by_key(kind: type[Record]) -> Mapping[str, _UncheckedField]:
     """The fields by their keys in a file."""
     fields: dict[str, _UncheckedField] = {}
     for name, stated in kind._keys.items():
+        part = stated.limits.get("kind")
+        annotation = kind._kinds[name]
+        is_by_name = annotation.startswith("Mapping[str, tuple[")
+        if part is not None and annotation.startswith("Mapping["):
+            is_by_name = True
         key = stated.name or name
-        fields[key] = _UncheckedField(name=name, part=stated.limits.get("kind"))
+        fields[key] = _UncheckedField(name=name, part=part, is_by_name=is_by_name)
     return fields
-
-
-def _unchecked_value(part: type[Record] | None, value: Any) -> Any:
-    """A list as a tuple, the lists in it too; a table as a record of `part`, None: as it stands."""
-    if isinstance(value, dict):
-        return value if part is None else unchecked_record(part, value)
-    entries: list[object] = []
-    for entry in value:
-        is_plain = not isinstance(entry, (list, dict))
-        entries.append(entry if is_plain else _unchecked_value(part, entry))
-    return tuple(entries)
 
 
 @cache

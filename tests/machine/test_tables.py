@@ -1,4 +1,5 @@
-"""The large tables of `specs/common` that tell of machines: each value is what its field says.
+"""The large tables of `specs/common`, most of which tell of machines: each value is what its field
+says.
 
 `unchecked_record` holds no value against its annotation; here each is, once.
 """
@@ -7,9 +8,15 @@ from __future__ import annotations
 
 import pytest
 
+from selfhost.catalogue.offers import ProvidersTable
 from selfhost.core.records import Record
 from selfhost.core.stored import shipped_store
-from selfhost.core.tables import Document, shipped_table
+from selfhost.core.tables import (
+    Document,
+    shipped_record,
+    shipped_table,
+    unchecked_table,
+)
 from selfhost.machine import cpus, gpus, products, profiles, rented
 
 
@@ -29,10 +36,16 @@ def _faults(name: str, values: object, kind: type[Record]) -> list[str]:
         pytest.param("gpus", gpus._GpuTable, id="gpus"),
         pytest.param("products", products._ProductTable, id="products"),
         pytest.param("cloud_types", rented._CloudTable, id="cloud-types"),
+        pytest.param("providers", ProvidersTable, id="providers"),
     ],
 )
 def test_each_value_is_what_its_field_says(name: str, kind: type[Record]) -> None:
     assert _faults(name, shipped_table(name), kind) == []
+
+
+def test_rows_by_their_names_are_records_without_a_check_too() -> None:
+    unchecked = unchecked_table(ProvidersTable, "providers")
+    assert unchecked == shipped_record(ProvidersTable, "providers")
 
 
 @pytest.mark.parametrize("series", shipped_table("cpu_cores")["series"])
