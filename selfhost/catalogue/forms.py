@@ -60,6 +60,11 @@ class SplitName(Record):
     form: Form | None
 
     @property
+    def account(self) -> str:
+        """The owner as accounts are compared."""
+        return self.owner.lower()
+
+    @property
     def with_owner(self) -> str:
         """The name without its form."""
         return f"{self.owner}/{self.base}" if self.owner else self.base

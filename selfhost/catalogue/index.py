@@ -8,10 +8,11 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
+from typing import Any
 
 from ..core import tables
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
-from ..core.records import Record, shortened, shown
+from ..core.records import Record, Stated, shortened, shown
 from ..core.stored import Store, folders_in_environment, shipped_store
 from ..core.tables import Document, TomlRow
 from ..core.units import canonical
@@ -23,6 +24,10 @@ from .uses import uses_table
 
 # words of a source where a successor follows from dates or our judgement, and no publisher names it
 _JUDGED = ("release dates", "our judgement")
+
+AnyPath = str | os.PathLike[str]
+# a row of a table, behind its name
+NamedRow = tuple[str, TomlRow]
 
 
 class Outline(Record):
@@ -58,36 +63,51 @@ class Outline(Record):
         return cls(**values)
 
 
-# a row of a table, behind its name
-NamedRow = tuple[str, TomlRow]
+class _Programs(Stated):
+    """`specs/common/programs.toml`: what each program states over the `default` of all."""
+
+    schema: int = 1
+    default: Mapping[str, Any]
+    program: Mapping[str, Any]
+
+    def stated_of(self, id: str) -> TomlRow:
+        """What holds of a program: its own values, each table over the same table of `default`."""
+        stated: TomlRow = self.program[id]
+        values = {**self.default, "id": id, **stated}
+        for key, usual in self.default.items():
+            if isinstance(usual, dict) and key in stated:
+                values[key] = {**usual, **stated[key]}
+        return values
 
 
 class Catalogue:
     """The specs of one shipped folder and of a user's folders; made by `open`."""
 
-    def __init__(self, shipped: ShippedSpecs, own: Sequence[OwnSpecs] = ()) -> None:
+    def __init__(self, shipped: ShippedSpecs, users: Sequence[OwnSpecs] = ()) -> None:
         self._shipped = shipped
-        self._own = own
+        # the folder named last comes first: it overrides the earlier ones
+        self._users = tuple(reversed(users))
+        self._folders: Sequence[SpecFolder] = (*self._users, shipped)
         # where the shipped specs lie, and the price snapshot that ships with them
         self.folder = shipped.path
-        self.offers_path = os.path.join(shipped.path, "common", "offers.jsonl")
-        # the folder named last comes first: it overrides the earlier ones
-        self._folders: tuple[SpecFolder, ...] = (*reversed(own), shipped)
+        self.offers_path = os.path.join(self.folder, "common", "offers.jsonl")
 
     @classmethod
     def open(
-        cls, extra: Sequence[str | os.PathLike[str]] = (), *, shipped: str | None = None
+        cls, extra: Sequence[AnyPath] = (), *, shipped: str | None = None
     ) -> Catalogue:
         """The shipped specs (of the folder `shipped`, if named) and those of the folders `extra`,
         where a later one overrides an earlier. A faulty spec is met when it is asked for. Raises
         `SpecError` for a folder that is none.
         """
-        folder = ShippedSpecs(Store(shipped)) if shipped else _shipped()._shipped
-        return cls(folder, [OwnSpecs(os.fspath(path)) for path in extra])
+        users = [OwnSpecs(os.fspath(path)) for path in extra]
+        if shipped:
+            return cls(ShippedSpecs(Store(shipped)), users)
+        return cls(_shipped()._shipped, users)
 
     def __reduce__(self) -> tuple[object, ...]:
         # another process opens it anew
-        paths = [folder.path for folder in self._own]
+        paths = [folder.path for folder in reversed(self._users)]
         return partial(Catalogue.open, shipped=self.folder), (paths,)
 
     def ids(self) -> tuple[str, ...]:
@@ -138,21 +158,24 @@ class Catalogue:
 
     def _runtime_document(self, id: str) -> Document:
         """What states a runtime: a file of `runtimes/`, or a table of `common/programs.toml`."""
-        programs = self.common("programs")
-        stated = programs["program"].get(id)
-        if stated is not None:
-            values = _filled_from(programs["default"], {"id": id, **stated})
-            return Document("specs/common/programs.toml", values)
-        if id in self._shipped.runtime_names:
-            return tables.stored_table(self._shipped.store, f"runtimes/{id}")
+        programs = self._programs
+        if id in programs.program:
+            return Document("specs/common/programs.toml", programs.stated_of(id))
+        shipped = self._shipped
+        if id in shipped.runtime_names:
+            return tables.stored_table(shipped.store, f"runtimes/{id}")
         known = ", ".join(self.runtime_ids())
         raise WorkloadError.of("runtime", f"{id!r} is not known", f"one of {known}")
 
     @cache  # noqa: B019
     def runtime_ids(self) -> tuple[str, ...]:
         """Every runtime's id, sorted: files of `runtimes/`, tables of `common/programs.toml`."""
-        programs = self.common("programs")["program"]
-        return tuple(sorted((*self._shipped.runtime_names, *programs)))
+        ids = [*self._shipped.runtime_names, *self._programs.program]
+        return tuple(sorted(ids))
+
+    @cached_property
+    def _programs(self) -> _Programs:
+        return tables.unchecked_record(_Programs, self.common("programs"))
 
     def common(self, name: str) -> TomlRow:
         """As `shipped_table`, of its own folder."""
@@ -164,20 +187,22 @@ class Catalogue:
         by_name: dict[str, NamedRow] = {}
         rows: TomlRow = self.common(file).get(table, {})
         for name, row in rows.items():
-            for spelling in (name, *row.get("aliases", ())):
+            aliases = row.get("aliases", ())
+            for spelling in (name, *aliases):
                 by_name.setdefault(canonical(spelling), (name, row))
         return by_name
 
     def is_shipped(self, id: str) -> bool:
         """Whether the spec `id` is the shipped one: no folder of the user's has another."""
-        is_overridden = any(id in folder.files for folder in self._own)
-        return id in self._shipped.files and not is_overridden
+        if any(id in folder.files for folder in self._users):
+            return False
+        return id in self._shipped.files
 
     @property
     def own_faults(self) -> tuple[Problem, ...]:
         """Every fault of every file in the user's folders."""
         faults: list[Problem] = []
-        for folder in reversed(self._own):
+        for folder in self._users:
             for faults_of_file in folder.faults.values():
                 faults += faults_of_file
         return tuple(faults)
@@ -190,7 +215,7 @@ class Catalogue:
         with `is_own` they alone. Raises `UnknownModelError` where several models of a folder have
         the name.
         """
-        folders: Sequence[SpecFolder] = self._own[::-1] if is_own else self._folders
+        folders = self._users if is_own else self._folders
         for kind in kinds:
             for folder in folders:
                 ids = folder.ids_named(key, kind)
@@ -233,23 +258,27 @@ class Catalogue:
     def _line_of(self, id: str) -> list[str]:
         """The model, the open one of its modality that supersedes it, and so on to the newest."""
         line = [id]
-        while line[-1] in self.outlines:
-            outline = self.outlines[line[-1]]
-            after = self.outlines.get(outline.superseded_by or "")
-            if after is None or after.closed or after.modality != outline.modality:
+        outline = self.outlines.get(id)
+        while outline is not None:
+            successor = self.outlines.get(outline.superseded_by or "")
+            if successor is None or successor.id in line:
                 break
-            if after.id in line:
+            if successor.closed or successor.modality != outline.modality:
                 break
-            line.append(after.id)
+            line.append(successor.id)
+            outline = successor
         return line
 
 
 def _ambiguous(key: str, ids: Sequence[str]) -> UnknownModelError:
     """The error for a name of several models."""
-    others = ", ".join(ids[:-1])
-    message = f'"{shortened(key)}" may mean {others} or {ids[-1]}'
-    remedy = "type one of these names in full"
-    return UnknownModelError(message, nearest=ids, remedy=remedy)
+    *others, last = ids
+    listed = ", ".join(others)
+    return UnknownModelError(
+        f'"{shortened(key)}" may mean {listed} or {last}',
+        nearest=ids,
+        remedy="type one of these names in full",
+    )
 
 
 class SpecFolder:
@@ -265,17 +294,25 @@ class SpecFolder:
         """The spec of that id. Raises `SpecError` with every fault of its file."""
         if id in self._specs:
             return self._specs[id]
-        document, spec = self._read(id)
-        if spec is not None and document.ok and id != spec.id:
-            document.add(("id",), *misnamed(spec.id, f"{id}.toml"))
-        if spec is None or not document.ok:
+        document = self._document(id)
+        spec = self._read(document, self.files[id])
+        if spec is None:
+            raise SpecError(document.problems)
+        if document.ok and id != spec.id:
+            message, remedy = misnamed(spec.id, f"{id}.toml")
+            document.add(("id",), message, remedy)
+        if not document.ok:
             raise SpecError(document.problems)
         self._specs[id] = spec
         return spec
 
-    def _read(self, id: str) -> tuple[Document, ModelSpec | None]:
-        """The file of that id, and what is right in it; None where that is nothing."""
-        raise NotImplementedError
+    def _document(self, id: str) -> Document:
+        """The file of that id."""
+        return read_spec_file(self.files[id])
+
+    def _read(self, document: Document, origin: str) -> ModelSpec | None:
+        """What is right in a file; None where that is nothing."""
+        return stated_spec(document, origin)
 
     def names(self, wanted: str) -> Mapping[str, str]:
         """What a name means, as `canonical` writes it, as one of `aliases` or as a `whole` (an id,
@@ -285,10 +322,11 @@ class SpecFolder:
 
     def ids_named(self, key: str, kind: str) -> Sequence[str]:
         """The ids of the models that have that name, as one of "ids", "aliases" or "whole"."""
-        names = self.names("aliases" if kind == "aliases" else "whole")
-        if key not in names:
+        wanted = "aliases" if kind == "aliases" else "whole"
+        meaning = self.names(wanted).get(key)
+        if meaning is None:
             return ()
-        ids = names[key].split("/")
+        ids = meaning.split("/")
         # a whole name that is an id means the models of that id alone
         if kind == "ids" and canonical(ids[0]) != key:
             return ()
@@ -308,21 +346,21 @@ class ShippedSpecs(SpecFolder):
         if store.is_package:
             # faults name a file as a checkout has it
             place = "specs/"
-        files = {id: f"{place}{path}" for id, path in index["models"].items()}
+        files = {}
+        for id, path in index["models"].items():
+            files[id] = place + path
         super().__init__(store.folder, files)
         self.store = store
         self.runtime_names: Sequence[str] = index["runtimes"]
         self._rows = store.rows("models", self._make_rows)
 
-    def _read(self, id: str) -> tuple[Document, ModelSpec | None]:
-        path = self.files[id]
+    def _document(self, id: str) -> Document:
         values = self._rows[id]
         if values is None:
             # the file is no TOML: it says why
-            document = read_spec_file(path)
-        else:
-            document = Document(path, values, is_checked=self.store.is_package)
-        return document, stated_spec(document, path)
+            return super()._document(id)
+        is_checked = self.store.is_package
+        return Document(self.files[id], values, is_checked=is_checked)
 
     @cache  # noqa: B019 - a catalogue lives as long as the program
     def names(self, wanted: str) -> Mapping[str, str]:
@@ -333,8 +371,11 @@ class ShippedSpecs(SpecFolder):
 
     @cached_property
     def outlines(self) -> Sequence[Outline]:
-        rows = self.store.value("outlines", lambda: outlines_in(self._rows))
-        return [Outline.of_row(row) for row in rows]
+        rows = self.store.value("outlines", self._make_outlines)
+        return list(map(Outline.of_row, rows))
+
+    def _make_outlines(self) -> list[TomlRow]:
+        return outlines_in(self._rows)
 
     def keep_all(self) -> None:
         """Make every value of the stored form that follows from models and runtimes."""
@@ -357,14 +398,15 @@ class OwnSpecs(SpecFolder):
     """The files `<id>.toml` in one of the user's folders."""
 
     def __init__(self, path: str) -> None:
-        files = {id: os.path.join(path, f"{id}.toml") for id in _names_in(path)}
+        files = {}
+        for id in _names_in(path):
+            files[id] = _file_of(path, id)
         super().__init__(path, files)
 
-    def _read(self, id: str) -> tuple[Document, ModelSpec | None]:
+    def _read(self, document: Document, origin: str) -> ModelSpec | None:
         from .spec_rules import read_model_spec
 
-        document = read_spec_file(self.files[id])
-        return document, read_model_spec(document, self.files[id])
+        return read_model_spec(document, origin)
 
     @cached_property
     def faults(self) -> Mapping[str, Sequence[Problem]]:
@@ -378,11 +420,13 @@ class OwnSpecs(SpecFolder):
         return faults
 
     @cached_property
-    def _rows(self) -> Mapping[str, TomlRow]:
+    def _rows(self) -> TomlRow:
         """What each file states, by id; of a faulty file nothing."""
-        rows: dict[str, TomlRow] = {}
-        for id, path in self.files.items():
-            rows[id] = {} if id in self.faults else read_spec_file(path).values
+        rows: dict[str, TomlRow | None] = {}
+        for id in self.files:
+            rows[id] = None
+            if id not in self.faults:
+                rows[id] = self._document(id).values
         return rows
 
     @cache  # noqa: B019
@@ -391,7 +435,7 @@ class OwnSpecs(SpecFolder):
 
     @cached_property
     def outlines(self) -> Sequence[Outline]:
-        return [Outline.of_row(row) for row in outlines_in(self._rows)]
+        return list(map(Outline.of_row, outlines_in(self._rows)))
 
 
 def _index_of(folder: str) -> TomlRow:
@@ -402,116 +446,159 @@ def _index_of(folder: str) -> TomlRow:
         for id in _names_in(os.path.join(models, owner)):
             paths[id] = f"models/{owner}/{id}.toml"
     runtimes = os.path.join(folder, "runtimes")
-    names = _names_in(runtimes) if os.path.isdir(runtimes) else []
+    names: list[str] = []
+    if os.path.isdir(runtimes):
+        names = _names_in(runtimes)
     return {"models": dict(sorted(paths.items())), "runtimes": names}
+
+
+# what the files state: names and outlines
 
 
 # kinds of names that a folder of specs tells apart
 NAME_KINDS = ("aliases", "whole")
 
 
-def names_in(rows: TomlRow, wanted: str) -> dict[str, str]:
+class _Meanings(dict[str, str]):
+    """What names mean, by the name as `canonical` writes it: ids of models, joined by `/`."""
+
+    def add(self, names: Iterable[str], id: str) -> None:
+        """Let each of the names mean the model `id` too."""
+        for name in names:
+            key = canonical(name)
+            known = self.get(key)
+            if known is None:
+                self[key] = id
+            elif id not in known.split("/"):
+                self[key] = f"{known}/{id}"
+
+
+def names_in(rows: TomlRow, wanted: str) -> Mapping[str, str]:
     """Return what the specs' names mean, by a name as `canonical` writes it (see `names`)."""
-    titles: dict[str, str] = {}
-    repositories: dict[str, str] = {}
-    ids: dict[str, str] = {}
-    aliases: dict[str, str] = {}
-    for id, row in rows.items():
-        # of a file that is no TOML only the id is known
-        values = row or {}
-        repositories_of_model = _repositories_of(values)
-        _add_names(titles, id, _titles_of(id, values, repositories_of_model))
-        hosted = _hosted_names(id, values)
-        _add_names(repositories, id, [*repositories_of_model, *hosted])
-        _add_names(ids, id, [id])
-        _add_names(aliases, id, values.get("aliases", ()))
+    titles = _Meanings()
+    repositories = _Meanings()
+    ids = _Meanings()
+    aliases = _Meanings()
+    for id, values in rows.items():
+        stated = _StatedModel(id, values)
+        titles.add(stated.titles(), id)
+        repositories.add(stated.repositories, id)
+        repositories.add(stated.hosted_names(), id)
+        ids.add([id], id)
+        aliases.add(stated.aliases, id)
     if wanted == "aliases":
         return aliases
     # a name that is an id means that model, whatever repository or title is called so, too
     return {**titles, **repositories, **ids}
 
 
-def _add_names(meanings: dict[str, str], id: str, names: Iterable[str]) -> None:
-    """Let each of the names mean the model `id` too."""
-    for name in names:
-        key = canonical(name)
-        ids = meanings[key].split("/") if key in meanings else []
-        if id not in ids:
-            meanings[key] = "/".join([*ids, id])
-
-
-def _repositories_of(values: TomlRow) -> list[str]:
-    """The model's repository, under all names that lead there."""
-    if "repository" not in values:
-        return []
-    repositories = [values["repository"]]
-    for form, other in NAME_TABLE.other_repository.items():
-        for repository in [re.sub(form, other, known) for known in repositories]:
-            if repository not in repositories:
-                repositories.append(repository)
-    return repositories
-
-
-def _titles_of(id: str, values: TomlRow, repositories: Iterable[str]) -> list[str]:
-    """The model's name, and the names of its repositories without the account."""
-    titles = [values.get("name", id)]
-    for repository in repositories:
-        title = repository.partition("/")[2]
-        if title:
-            titles.append(title)
-    return titles
-
-
-def _hosted_names(id: str, values: TomlRow) -> list[str]:
-    """Repositories of the model's GGUF files, and its name as resellers of APIs write it."""
-    names = []
-    for files in values.get("files", ()):
-        if files["format"] == "gguf" and "repository" in files:
-            names.append(files["repository"])
-    if "availability" in values:
-        # openai/gpt-4o
-        provider = values["availability"]["provider"]
-        names.append(f"{provider}/{id}")
-    return names
-
-
 def outlines_in(rows: TomlRow) -> list[TomlRow]:
     """Return the fields of each spec's `Outline`."""
-    return [_outline(id, values or {}) for id, values in rows.items()]
+    outlines = []
+    for id, values in rows.items():
+        outlines.append(_StatedModel(id, values).outline())
+    return outlines
 
 
-def _outline(id: str, values: TomlRow) -> TomlRow:
-    counts = values.get("parameters", {})
-    openness = values.get("openness", {})
-    upkeep = values.get("upkeep", {})
-    uses = list(values.get("uses", ()))
-    successor = values.get("availability", {}).get("successor")
-    superseded_by = upkeep.get("superseded_by")
-    return {
-        "id": id,
-        "family": values.get("family"),
-        "modality": values.get("modality", "text"),
-        "uses": uses or None,
-        "closed": openness.get("weights") == "closed",
-        "parameters_total": counts.get("total"),
-        "parameters_active": counts.get("active"),
-        "parameters_read": _parameters_read(counts, values.get("architecture")),
-        "released": values.get("released"),
-        "superseded_by": superseded_by,
-        "aliases": list(values.get("aliases", ())),
-        "next": successor or superseded_by,
-        "next_is_judged": _is_next_judged(values, successor),
-        "purpose": _purpose(uses),
-        "tuned_from": values.get("tuned_from"),
-    }
+class _StatedModel:
+    """What a spec file states. Of one that is no TOML (None) only the id is known."""
 
+    def __init__(self, id: str, values: TomlRow | None) -> None:
+        self.id = id
+        self.values = values or {}
+        self.aliases: Sequence[str] = self.values.get("aliases", ())
+        self.availability = self._table("availability")
+        self.upkeep = self._table("upkeep")
 
-def _is_next_judged(values: TomlRow, successor: str | None) -> bool:
-    """Whether the spec says what comes after a model, and its publisher does not."""
-    # where the successor stands, there is its source
-    place = "upkeep" if successor is None else "availability"
-    source = values.get("sources", {}).get(place, "")
-    return not source or any(words in source for words in _JUDGED)
+    def _table(self, key: str) -> TomlRow:
+        table: TomlRow = self.values.get(key, {})
+        return table
+
+    @cached_property
+    def repositories(self) -> Sequence[str]:
+        """The model's repository, under all names that lead there."""
+        if "repository" not in self.values:
+            return ()
+        repositories = [self.values["repository"]]
+        for form, other in NAME_TABLE.other_repository.items():
+            # those added meanwhile are written otherwise in the next form
+            for repository in tuple(repositories):
+                written = re.sub(form, other, repository)
+                if written not in repositories:
+                    repositories.append(written)
+        return repositories
+
+    def titles(self) -> Iterator[str]:
+        """The model's name, and the names of its repositories without the account."""
+        yield self.values.get("name", self.id)
+        for repository in self.repositories:
+            title = repository.partition("/")[2]
+            if title:
+                yield title
+
+    def hosted_names(self) -> Iterator[str]:
+        """Repositories of the model's GGUF files, and its name as resellers of APIs write it."""
+        for files in self.values.get("files", ()):
+            if files["format"] == "gguf" and "repository" in files:
+                yield files["repository"]
+        if self.availability:
+            # openai/gpt-4o
+            provider = self.availability["provider"]
+            yield f"{provider}/{self.id}"
+
+    def outline(self) -> TomlRow:
+        """The fields of its `Outline`."""
+        values = self.values
+        counts = self._table("parameters")
+        openness = self._table("openness")
+        successor = self.availability.get("successor")
+        superseded_by = self.upkeep.get("superseded_by")
+        uses = list(values.get("uses", ()))
+        return {
+            "id": self.id,
+            "family": values.get("family"),
+            "modality": values.get("modality", "text"),
+            "uses": uses or None,
+            "closed": openness.get("weights") == "closed",
+            "parameters_total": counts.get("total"),
+            "parameters_active": counts.get("active"),
+            "parameters_read": self._parameters_read(),
+            "released": values.get("released"),
+            "superseded_by": superseded_by,
+            "aliases": list(self.aliases),
+            "next": successor or superseded_by,
+            "next_is_judged": self._is_next_judged(),
+            "purpose": _purpose(uses),
+            "tuned_from": values.get("tuned_from"),
+        }
+
+    def _is_next_judged(self) -> bool:
+        """Whether the spec says what comes after the model, and its publisher does not."""
+        # where the successor stands, there is its source
+        place = "upkeep"
+        if "successor" in self.availability:
+            place = "availability"
+        source = self._table("sources").get(place)
+        if not source:
+            return True
+        return any(words in source for words in _JUDGED)
+
+    def _parameters_read(self) -> int | None:
+        """The `parameters_read` of the outline, by the tables of the spec."""
+        counts = self._table("parameters")
+        architecture = self._table("architecture")
+        used: int | None = counts.get("active") or counts.get("total")
+        if used is None or not architecture:
+            return None
+        # of a token the elements of its rows in the tables, but for a tied one: as the output
+        # matrix, too, each token reads it whole
+        width: int = architecture.get("per_layer_embedding_length", 0)
+        width *= architecture["layers"]
+        if not architecture.get("tied_embeddings"):
+            width += architecture["embedding_length"]
+        vocabulary: int = architecture.get("vocabulary", 0)
+        encoders: int = counts.get("encoders", 0)
+        return used - encoders - vocabulary * width
 
 
 def _purpose(uses: Sequence[str]) -> str:
@@ -522,29 +609,7 @@ def _purpose(uses: Sequence[str]) -> str:
     return known[uses[0]].purpose or "general"
 
 
-def _parameters_read(counts: TomlRow, architecture: TomlRow | None) -> int | None:
-    """The `parameters_read` of an outline, by the tables of its spec."""
-    used: int | None = counts.get("active") or counts.get("total")
-    if used is None or architecture is None:
-        return None
-    width: int = architecture["embedding_length"]
-    # a tied table is the output matrix, too, which each token reads whole
-    if architecture.get("tied_embeddings"):
-        width = 0
-    per_layer: int = architecture.get("per_layer_embedding_length", 0)
-    width += per_layer * architecture["layers"]
-    vocabulary: int = architecture.get("vocabulary", 0)
-    encoders: int = counts.get("encoders", 0)
-    return used - encoders - vocabulary * width
-
-
-def _filled_from(default: TomlRow, stated: TomlRow) -> TomlRow:
-    """The stated values of a program, each table of them over the same table of the default."""
-    values = {**default, **stated}
-    for key, table in default.items():
-        if isinstance(table, Mapping) and key in stated:
-            values[key] = {**table, **stated[key]}
-    return values
+# opening a catalogue, and the files of a folder
 
 
 @cache
@@ -552,7 +617,7 @@ def _shipped() -> Catalogue:
     return Catalogue(ShippedSpecs(shipped_store()))
 
 
-def open_catalogue(specs: Sequence[str | os.PathLike[str]] = ()) -> Catalogue:
+def open_catalogue(specs: Sequence[AnyPath] = ()) -> Catalogue:
     """The shipped specs and the user's own folders; without these it is opened once per process.
 
     Raises as `refuse_unread` where a folder is a catalogue in place of the shipped one.
@@ -571,25 +636,40 @@ def open_catalogue(specs: Sequence[str | os.PathLike[str]] = ()) -> Catalogue:
 def _names_in(path: str, ending: str = ".toml") -> list[str]:
     """The names in a folder that end so, without the ending, sorted."""
     try:
-        files = [name for name in os.listdir(path) if name[0] != "."]
-    except (OSError, ValueError) as error:
-        # a null character in a path is a `ValueError`
-        message = f"cannot be listed: {getattr(error, 'strerror', None) or error}"
-        remedy = "name a folder that holds <id>.toml files"
-        problem = Problem(file=shown(path), message=message, remedy=remedy)
-        raise SpecError([problem]) from None
+        files = os.listdir(path)
+    except OSError as error:
+        raise _unlisted(path, error.strerror or str(error)) from None
+    except ValueError as error:
+        # a null character in a path
+        raise _unlisted(path, str(error)) from None
     names = []
     for file in files:
-        if file.endswith(ending) and not file.endswith(SOURCES_ENDING):
+        if file.startswith(".") or file.endswith(SOURCES_ENDING):
+            continue
+        if file.endswith(ending):
             names.append(file.removesuffix(ending))
     return sorted(names)
+
+
+def _unlisted(path: str, why: str) -> SpecError:
+    """The error for a folder that cannot be listed."""
+    problem = Problem(
+        file=shown(path),
+        message=f"cannot be listed: {why}",
+        remedy="name a folder that holds <id>.toml files",
+    )
+    return SpecError([problem])
+
+
+def _file_of(folder: str, id: str) -> str:
+    return os.path.join(folder, f"{id}.toml")
 
 
 def spec_files_in(folder: str) -> list[str]:
     """The paths of the spec files in a folder, in the order of their ids. `SpecError` where it
     cannot be listed.
     """
-    return [os.path.join(folder, f"{id}.toml") for id in _names_in(folder)]
+    return [_file_of(folder, id) for id in _names_in(folder)]
 
 
 def misnamed(id: str, file: str) -> tuple[str, str]:

@@ -23,7 +23,7 @@ from ..core.tables import TomlRow, expression, sentences, unchecked_record
 from ..core.templates import fill
 from ..core.units import canonical
 from .forms import FILE_ENDINGS, Form, SplitName, splits
-from .index import Catalogue
+from .index import Catalogue, NamedRow
 from .name_table import NAME_TABLE, Searched
 from .spec_values import PICTURES, TRAINED_FOR
 
@@ -98,6 +98,35 @@ class Family(Stated):
     note: str | None = None
     aliases: tuple[str, ...] = ()
 
+    def resolution(self, name: str, key: str, catalogue: Catalogue) -> Found:
+        """The model, if there is a spec of it; `name` is the family's, `key` what was typed as
+        `canonical` writes it.
+        """
+        if self.model not in catalogue:
+            return None
+        others = [id for id in self.others if id in catalogue and id != self.model]
+        is_full_name = key == canonical(self.model)
+        is_loaded_known = self.ollama is None or self.ollama in catalogue
+        holds = {
+            "note": self.note,
+            # a full name needs no word on how it was taken, only on what else there is
+            "family": self.note is None and not is_full_name,
+            "tag": self.ollama,
+            "others": others,
+        }
+        figures = {
+            "note": self.note,
+            "why": self.why,
+            "model": self.model,
+            "ollama": self.ollama,
+            "family": name,
+            "is_missing": not is_loaded_known,
+            "others": others[:_MOST_OTHERS],
+            "more": max(0, len(others) - _MOST_OTHERS),
+        }
+        notes = sentences("families", "sentence", holds, **figures)
+        return Resolution(spec_id=self.model, notes=notes)
+
 
 class LibraryTag(Stated):
     """A row of `[tag]` there: what Ollama loads by a tag that means another model elsewhere."""
@@ -106,17 +135,23 @@ class LibraryTag(Stated):
     others: tuple[str, ...] = ()
 
 
+# no row of the table `[family]`, or of `[tag]`, has the name
+_NO_ROW: NamedRow = ("", {})
+
+
 def _family_called(key: str, catalogue: Catalogue) -> tuple[str, Family]:
     """The name and the row of a family, by a name as `canonical` writes it; an empty row where
     there is none.
     """
-    name, row = catalogue.common_tables("families", "family").get(key, ("", {}))
+    families = catalogue.common_tables("families", "family")
+    name, row = families.get(key, _NO_ROW)
     return name, unchecked_record(Family, row)
 
 
 def _tag_called(key: str, catalogue: Catalogue) -> tuple[str, LibraryTag]:
     """The same of a tag of Ollama's library."""
-    name, row = catalogue.common_tables("families", "tag").get(key, ("", {}))
+    tags = catalogue.common_tables("families", "tag")
+    name, row = tags.get(key, _NO_ROW)
     return name, unchecked_record(LibraryTag, row)
 
 
@@ -136,8 +171,11 @@ def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
     start = canonical(prefix)
     if prefix and not start:
         return ()
-    names = catalogue.spellings()
-    return tuple(name for name in names if canonical(name).startswith(start))
+    names = []
+    for name in catalogue.spellings():
+        if canonical(name).startswith(start):
+            names.append(name)
+    return tuple(names)
 
 
 def typed_library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str | None:
@@ -145,18 +183,20 @@ def typed_library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str 
     if ":" not in typed:
         return None
     key = canonical(bare_name(typed))
-    for alias in spec.aliases:
-        if ":" in alias and canonical(alias) == key:
-            return alias
+    names = list(spec.aliases)
     name, tag = _tag_called(key, catalogue)
-    if ":" in name and canonical(name) == key and tag.loads == spec.id:
-        return name
+    if tag.loads == spec.id:
+        names.append(name)
+    for name in names:
+        if ":" in name and canonical(name) == key:
+            return name
     return None
 
 
 def sizes_in(name: str) -> set[str]:
     """The numbers of parameters in a name, as `canonical` writes them: 3-b, 1-7-b, 350-m."""
-    return set(expression("names", "size").findall(canonical(name)))
+    pattern = expression("names", "size")
+    return set(pattern.findall(canonical(name)))
 
 
 # a name without what stands around it where people paste it
@@ -202,16 +242,23 @@ def latin_spelling(typed: str, catalogue: Catalogue) -> str | None:
         return None
     from unicodedata import normalize  # few names need it
 
-    families = catalogue.common("families")
-    spelled: Mapping[str, Sequence[str]] = families.get("spelled", {})
-    latin_of: dict[str, str] = {}
-    for latin, spellings in spelled.items():
-        latin_of |= dict.fromkeys(spellings, latin)
     text = normalize("NFKC", typed).lower()
+    latin_of = _latin_names(catalogue)
     # the longest first: 通义千问 holds 千问
     for spelling in sorted(sorted(latin_of), key=len, reverse=True):
         text = text.replace(spelling, latin_of[spelling])
     return text if text.isascii() else None
+
+
+def _latin_names(catalogue: Catalogue) -> Mapping[str, str]:
+    """The names of families in Latin letters, by each spelling in another script."""
+    families = catalogue.common("families")
+    spelled: Mapping[str, Sequence[str]] = families.get("spelled", {})
+    latin_of: dict[str, str] = {}
+    for latin, spellings in spelled.items():
+        for spelling in spellings:
+            latin_of[spelling] = latin
+    return latin_of
 
 
 def is_path(typed: str) -> bool:
@@ -219,8 +266,7 @@ def is_path(typed: str) -> bool:
 
     The bare name of a file of weights is a model's where no such file lies here.
     """
-    may_be_there = _has_separator(typed) and len(typed) < _LONGEST_PATH
-    if may_be_there and os.path.exists(typed):
+    if _has_separator(typed) and _exists(typed):
         return True
     if not typed.lower().endswith(_FILE_ENDINGS):
         return False
@@ -228,12 +274,18 @@ def is_path(typed: str) -> bool:
         return os.path.exists(typed)
     if "://" in typed:
         return False
-    return expression("names", "host").match(typed.strip()) is None
+    host = expression("names", "host")
+    return host.match(typed.strip()) is None
 
 
 def _has_separator(typed: str) -> bool:
-    separators = ("/", os.sep, os.altsep or "/")
-    return typed == "." or any(separator in typed for separator in separators)
+    if typed == "." or "/" in typed or os.sep in typed:
+        return True
+    return os.altsep is not None and os.altsep in typed
+
+
+def _exists(path: str) -> bool:
+    return len(path) < _LONGEST_PATH and os.path.exists(path)
 
 
 def is_bare_weights(name: str) -> bool:
@@ -275,8 +327,9 @@ def _is_plain(typed: str) -> bool:
     """Whether a name has only letters, digits and what joins them, and no ending of a file: such a
     name is no line to type, no address and no repository.
     """
-    letters = typed.replace("-", "").replace(".", "").replace("_", "")
-    return letters.isalnum() and not typed.lower().endswith(FILE_ENDINGS)
+    if typed.lower().endswith(FILE_ENDINGS):
+        return False
+    return re.sub("[-._]", "", typed).isalnum()
 
 
 def _as_typed(resolution: Resolution, typed: str, *, indirectly: bool) -> Resolution:
@@ -286,10 +339,12 @@ def _as_typed(resolution: Resolution, typed: str, *, indirectly: bool) -> Resolu
     if indirectly:
         # the typed spelling is not known, so neither is the repository
         resolution = resolution.replace(repository=None)
-    if resolution.quantization is None or resolution.runtime or resolution.repository:
+    if resolution.quantization is None:
         return resolution
-    is_one_word = re.search(r"[\s@/\\]", bare_name(typed)) is None
-    return resolution.replace(names_file=is_one_word)
+    if resolution.runtime or resolution.repository:
+        return resolution
+    separator = re.search(r"[\s@/\\]", bare_name(typed))
+    return resolution.replace(names_file=separator is None)
 
 
 def matches(
@@ -307,8 +362,9 @@ def matches(
             resolution = reading(split, catalogue)
             if resolution is None:
                 continue
+            outline = catalogue.outlines[resolution.spec_id]
             # a closed model has no files
-            if split.form is None or not catalogue.outlines[resolution.spec_id].closed:
+            if split.form is None or not outline.closed:
                 yield Match(resolution=resolution, form=split.form)
 
 
@@ -325,11 +381,14 @@ def _split_names(name: str) -> Iterator[SplitName]:
 def _with_form(match: Match, name: str, catalogue: Catalogue) -> Found:
     """The model in the form that its name states; None where no program is judged in that form."""
     form = match.form
+    resolution = match.resolution
     repository = _gguf_repository(name)
     if form is None:
-        return match.resolution.replace(repository=repository)
-    spec = catalogue.spec(match.resolution.spec_id)
-    if not form.is_sized or not serves(form, spec, catalogue):
+        return resolution.replace(repository=repository)
+    if not form.is_sized:
+        return None
+    spec = catalogue.spec(resolution.spec_id)
+    if not serves(form, spec, catalogue):
         return None
     quantization = _published_type(form.quantization, name, catalogue)
     said = form.notes
@@ -341,19 +400,22 @@ def _with_form(match: Match, name: str, catalogue: Catalogue) -> Found:
     if form.runtime and form.quantization:
         is_repository = expression("names", "repository").fullmatch(name)
         repository = name if is_repository else None
-    return match.resolution.replace(
+    notes = list(resolution.notes)
+    for key in said:
+        notes.append(_form_note(key, form, catalogue))
+    return resolution.replace(
         quantization=quantization,
         runtime=form.runtime,
-        notes=(*match.resolution.notes, *_form_notes(form, said, catalogue)),
+        notes=tuple(notes),
         repository=repository,
     )
 
 
-def _form_notes(form: Form, said: Sequence[str], catalogue: Catalogue) -> list[str]:
-    """The sentences of these keys about a form of files."""
-    sentences_of_forms: Mapping[str, str] = catalogue.common("quantizations")["form"]
+def _form_note(key: str, form: Form, catalogue: Catalogue) -> str:
+    """The sentence of that key about a form of files."""
+    sentence: str = catalogue.common("quantizations")["form"][key]
     figures = {"written": form.written, "quantization": form.quantization}
-    return [fill(sentences_of_forms[key], figures) for key in said]
+    return fill(sentence, figures)
 
 
 def _gguf_repository(name: str) -> str | None:
@@ -378,11 +440,11 @@ def _published_type(
     quantization: str | None, name: str, catalogue: Catalogue
 ) -> str | None:
     """The quantization with what a publisher's own is called by."""
+    publishers: TomlRow = catalogue.common("quantizations")["publisher"]
     account = _account(name).lower()
-    row: TomlRow | None = catalogue.common("quantizations")["publisher"].get(account)
-    if row is None:
+    if account not in publishers:
         return quantization
-    publisher = unchecked_record(Publisher, row)
+    publisher = unchecked_record(Publisher, publishers[account])
     if quantization not in publisher.types:
         return quantization
     return f"{publisher.prefix}{quantization}"
@@ -392,7 +454,8 @@ def serves(form: Form, spec: ModelSpec, catalogue: Catalogue) -> bool:
     """Whether the program of that form may be one for the model: vLLM makes no pictures."""
     if form.runtime is None or spec.modality not in PICTURES:
         return True
-    return spec.modality in catalogue.runtime(form.runtime).modalities
+    runtime = catalogue.runtime(form.runtime)
+    return spec.modality in runtime.modalities
 
 
 def _is_wide_qat(form: Form, spec: ModelSpec, name: str, catalogue: Catalogue) -> bool:
@@ -424,6 +487,9 @@ def _last_part(repository: str | None) -> str:
     return (repository or "").rpartition("/")[2]
 
 
+# a name to the letter
+
+
 def model_named(name: str, catalogue: Catalogue) -> Found:
     """The model of an id, an alias, a family, a tag of Ollama, a repository or a title.
 
@@ -434,11 +500,11 @@ def model_named(name: str, catalogue: Catalogue) -> Found:
     if name.lower().endswith(_LATEST):
         plain = name[: -len(_LATEST)]
     key = canonical(plain)
-    users_id = catalogue.id_named(key, "ids", "aliases", is_own=True)
-    if users_id is not None and catalogue.id_named(key, "ids") in (None, users_id):
+    users_id = _users_id(key, catalogue)
+    if users_id is not None:
         return Resolution(spec_id=users_id)
     family_name, family = _family_called(key, catalogue)
-    match = _family_model(family_name, family, key, catalogue)
+    match = family.resolution(family_name, key, catalogue)
     # of an id as it is written nothing else is read
     if match is None and plain in catalogue:
         match = Resolution(spec_id=plain)
@@ -446,7 +512,8 @@ def model_named(name: str, catalogue: Catalogue) -> Found:
         match = _named(key, catalogue, "aliases", "whole")
     loaded: str | None = None
     if ":" in plain:
-        loaded = _tag_called(key, catalogue)[1].loads
+        _, tag = _tag_called(key, catalogue)
+        loaded = tag.loads
     elif plain != name and "/" not in plain:
         loaded = family.ollama
     if not loaded or loaded not in catalogue:
@@ -454,14 +521,24 @@ def model_named(name: str, catalogue: Catalogue) -> Found:
     return _loaded_by_ollama(loaded, plain, match)
 
 
+def _users_id(key: str, catalogue: Catalogue) -> str | None:
+    """The id of the user's own model of that name, unless another model has the name as its id."""
+    users_id = catalogue.id_named(key, "ids", "aliases", is_own=True)
+    if users_id is None:
+        return None
+    first_id = catalogue.id_named(key, "ids")
+    return users_id if first_id in (None, users_id) else None
+
+
 def _loaded_by_ollama(loaded: str, name: str, match: Found) -> Resolution:
     """The model that Ollama loads by a name; a note where the name means another elsewhere."""
+    resolution = Resolution(spec_id=loaded)
     if match is None:
-        return Resolution(spec_id=loaded)
+        return resolution
     if loaded == match.spec_id:
         return match
     note = f"Ollama's {name} is {loaded}; elsewhere the name means {match.spec_id}."
-    return Resolution(spec_id=loaded, notes=(note,))
+    return resolution.with_note(note)
 
 
 def _named(key: str, catalogue: Catalogue, *kinds: str) -> Found:
@@ -478,51 +555,23 @@ def loaded_by_family(name: str, catalogue: Catalogue) -> str | None:
     return family.ollama
 
 
-def _family_model(name: str, family: Family, key: str, catalogue: Catalogue) -> Found:
-    """The model that the dated entry of a family names, if there is a spec of it."""
-    model = family.model
-    if model not in catalogue:
-        return None
-    others = [id for id in family.others if id in catalogue and id != model]
-    loaded = family.ollama
-    holds = {
-        "note": family.note,
-        # a full name needs no word on how it was taken, only on what else there is
-        "family": family.note is None and key != canonical(model),
-        "tag": loaded,
-        "others": others,
-    }
-    notes = sentences(
-        "families",
-        "sentence",
-        holds,
-        note=family.note,
-        why=family.why,
-        model=model,
-        ollama=loaded,
-        family=name,
-        is_missing=loaded is not None and loaded not in catalogue,
-        others=others[:_MOST_OTHERS],
-        more=max(0, len(others) - _MOST_OTHERS),
-    )
-    return Resolution(spec_id=model, notes=notes)
-
-
 # the three ways to read what stands before the form
 
 
 def _literal(name: SplitName, catalogue: Catalogue) -> Found:
     """The model of this very name, in an account whose files hold it."""
+    form = name.form
     if name.owner:
         match = model_named(name.with_owner, catalogue)
         if match is None and _holds_original(name):
             match = _original(name.base, catalogue)
         return match
-    match = None
-    if name.form is not None and name.form.is_file:
+    if form is not None and form.is_file:
         # the name of a file is its original's; an alias may mean another model
         match = _original(name.base, catalogue)
-    return match or model_named(name.base, catalogue)
+        if match is not None:
+            return match
+    return model_named(name.base, catalogue)
 
 
 def _holds_original(name: SplitName) -> bool:
@@ -532,10 +581,11 @@ def _holds_original(name: SplitName) -> bool:
     is a file's or states a form that others make of a model, as `-AWQ`. A name that states no form,
     or a container alone (`-GGUF`), is no evidence.
     """
-    if name.owner.lower() in CONVERTERS:
+    if name.account in CONVERTERS:
         return True
-    form = name.form
-    return form is not None and (form.is_file or not form.is_container)
+    if name.form is None:
+        return False
+    return name.form.is_file or not name.form.is_container
 
 
 def _original(name: str, catalogue: Catalogue) -> Found:
@@ -553,17 +603,26 @@ def _original(name: str, catalogue: Catalogue) -> Found:
     return None
 
 
+class _Tune(Record):
+    """A model that was tuned from another, and the account of that one."""
+
+    account: str
+    spec_id: str
+
+
 @cache
-def _tuned_by_base(catalogue: Catalogue) -> Mapping[str, Sequence[tuple[str, str]]]:
-    """By a base model's repository, without its account and as `canonical` writes it: the account,
-    and the model that was tuned from it.
+def _tunes_by_base(catalogue: Catalogue) -> Mapping[str, Sequence[_Tune]]:
+    """The tunes by their base model's repository, without its account and as `canonical` writes
+    it.
     """
-    tuned: dict[str, list[tuple[str, str]]] = {}
+    tunes: dict[str, list[_Tune]] = {}
     for outline in catalogue.outlines.values():
-        account, _, repository = (outline.tuned_from or "").lower().partition("/")
+        base = outline.tuned_from or ""
+        account, _, repository = base.lower().partition("/")
         if repository:
-            tuned.setdefault(canonical(repository), []).append((account, outline.id))
-    return tuned
+            tune = _Tune(account=account, spec_id=outline.id)
+            tunes.setdefault(canonical(repository), []).append(tune)
+    return tunes
 
 
 def _from_base(name: SplitName, catalogue: Catalogue) -> Found:
@@ -573,17 +632,18 @@ def _from_base(name: SplitName, catalogue: Catalogue) -> Found:
     if name.form is not None and name.form.runtime is not None:
         return None
     key = canonical(name.base)
+    sizes = sizes_in(key)
     tuned = []
-    for account, spec_id in _tuned_by_base(catalogue).get(key, ()):
-        is_account = name.owner.lower() in (account, "", *CONVERTERS)
+    for tune in _tunes_by_base(catalogue).get(key, ()):
+        accounts = (tune.account, "", *CONVERTERS)
         # it states the sizes of the typed name, or that states none
-        if is_account and sizes_in(spec_id) >= sizes_in(key):
-            tuned.append(spec_id)
+        if name.account in accounts and sizes_in(tune.spec_id) >= sizes:
+            tuned.append(tune.spec_id)
     if not tuned:
         return None
     # of the same line before any other
     same_line = [spec_id for spec_id in tuned if spec_id.startswith(key[:4])]
-    nearest = min(same_line or tuned, key=lambda spec_id: (len(spec_id), spec_id))
+    nearest = min(sorted(same_line or tuned), key=len)
     note = (
         f"{name.with_owner} is the base model that {nearest} was tuned from. "
         f"This answer is for {nearest}, which needs as much."
@@ -608,18 +668,20 @@ def _by_maker(name: SplitName, catalogue: Catalogue) -> Found:
         spec = catalogue.spec(match.spec_id)
         if not _is_maker(maker, spec):
             continue
-        if is_snapshot and spec.closed:
+        if not is_snapshot:
+            if _is_another_of_account(name, spec):
+                continue
+            return match
+        if spec.closed:
             note = (
                 f"{name.base} is a dated snapshot; this answer is for {spec.id}. "
                 "Its price and end date may differ."
             )
             return Resolution(spec_id=spec.id, notes=(note,))
-        if not is_snapshot and not _is_another_of_account(name, spec):
-            return match
     return None
 
 
-def _makers(name: SplitName, plain: str) -> list[tuple[str, str]]:
+def _makers(name: SplitName, plain: str) -> Sequence[tuple[str, str]]:
     """Each way to part a name: the name of a maker, and what stands behind it. `plain`: the base
     without a date.
     """
@@ -639,8 +701,9 @@ def _is_another_of_account(name: SplitName, spec: ModelSpec) -> bool:
     repositories are known as they are. But LM Studio writes the account before names of its own,
     all in lower case.
     """
-    is_account = name.owner.lower() == _account(spec.repository).lower()
-    return is_account and not f"{name.owner}{name.base}".islower()
+    if name.account != _account(spec.repository).lower():
+        return False
+    return not f"{name.owner}{name.base}".islower()
 
 
 def _is_maker(name: str, spec: ModelSpec) -> bool:

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from shlex import quote
-from typing import NamedTuple
 
 from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
@@ -26,6 +25,7 @@ from .name_table import NAME_TABLE
 from .names import (
     MAX_NAME_LENGTH,
     SEE_NAMES,
+    Match,
     Resolution,
     id_of,
     is_bare_weights,
@@ -44,16 +44,6 @@ _MOST_ALIASES = 50
 _LEAST_LETTERS_OF_SLIP = 4
 
 
-class _Hint(Record):
-    """A model that an unknown name may stand for."""
-
-    spec_id: str
-    # why, as a clause
-    why: str
-    # what to type, with the places {check} and {plain}
-    remedy: str = "{check}"
-
-
 def resolve(typed: str, catalogue: Catalogue) -> Resolution:
     """The model that goes by this name. Raises `NotAModelError` for a tool or service,
     `UnknownModelError` for anything else, with the nearest names.
@@ -67,7 +57,8 @@ def resolve(typed: str, catalogue: Catalogue) -> Resolution:
     if reading is None and "/" not in name:
         reading = _with_words_joined(name, catalogue)
     if reading is None:
-        raise _unknown_name(typed, name, catalogue)
+        _refuse_several(typed, catalogue)
+        raise _UnknownName(typed, name, catalogue).error()
     note = f"{name} is read as {reading}."
     return resolve(reading, catalogue).with_note(note)
 
@@ -87,6 +78,20 @@ def _refuse_no_name(typed: str) -> None:
     raise UnknownModelError(message, remedy=SEE_NAMES)
 
 
+def _refuse_several(typed: str, catalogue: Catalogue) -> None:
+    """Raise `UnknownModelError` for names of models with commas between them."""
+    parts = typed.split(",")
+    if len(parts) == 1:
+        return
+    for part in parts:
+        if id_of(part, catalogue) is None:
+            return
+    message = f'"{shortened(typed)}" is several models'
+    spaced = " ".join(map(quote, parts))
+    remedy = f"put a space between the names: {spaced}"
+    raise UnknownModelError(message, remedy=remedy)
+
+
 def _with_words_joined(name: str, catalogue: Catalogue) -> str | None:
     """The name with two of its words as one, where that is a single model: `tiny llama`."""
     name_by_id: dict[str, str] = {}
@@ -97,117 +102,198 @@ def _with_words_joined(name: str, catalogue: Catalogue) -> str | None:
             name_by_id[spec_id] = joined
     if len(name_by_id) != 1:
         return None
-    return next(iter(name_by_id.values()))
+    _, joined = name_by_id.popitem()
+    return joined
 
 
-class _UnknownName(NamedTuple):
-    """A name that no model goes by. `whole`: what was typed, unwrapped; `base`: its last part
-    without the words for the form of the files, which `form` tells.
+class _Hint(Record):
+    """A model that an unknown name may stand for."""
+
+    spec_id: str
+    # why, as a clause
+    why: str
+    # what to type, with the places {check} and {plain}
+    remedy: str = "{check}"
+
+
+class _UnknownName:
+    """A name that no model goes by, in parts. `whole`: what was typed, unwrapped; `base`: its last
+    part without the words for the form of the files, which `form` tells.
     """
 
-    typed: str
-    whole: str
-    owner: str
-    last_part: str
-    base: str
-    form: Form
-
-    @classmethod
-    def of(cls, typed: str, name: str) -> _UnknownName:
-        """The parts of a name."""
-        whole = name.removesuffix(":latest")
-        owner, _, rest = whole.rpartition("/")
-        base = rest
-        form = Form()
-        for split in splits(rest, owner):
-            base = split.base
-            form = split.form or form
-        return cls(typed, whole, owner, rest, base, form)
-
-    @property
-    def searched(self) -> str:
-        """What known names are compared with."""
-        return f"{self.owner}/{self.base}" if self.owner else self.base
-
-    @property
-    def quoted(self) -> str:
-        """The typed name as a message quotes it."""
-        return f'"{shortened(self.typed)}"'
-
-    @property
-    def key(self) -> str:
-        """The base without what converters write behind it."""
+    def __init__(self, typed: str, name: str, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        # as a message has it
+        self.quoted = f'"{shortened(typed)}"'
+        self.whole = name.removesuffix(":latest")
+        self.owner, _, self.last_part = self.whole.rpartition("/")
+        self.base = self.last_part
+        self.form = Form()
+        for split in splits(self.last_part, self.owner):
+            self.base = split.base
+            self.form = split.form or self.form
+        # the base without what converters write behind it
         key = canonical(self.base)
-        return key.removesuffix("-gguf").removesuffix("-i-1")
+        self.key = key.removesuffix("-gguf").removesuffix("-i-1")
+        # what known names are compared with
+        self.searched = self.base
+        if self.owner:
+            self.searched = f"{self.owner}/{self.base}"
 
-
-def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
-    """The error for a name that no model goes by. `name`: what was typed, unwrapped."""
-    parts = typed.split(",")
-    if len(parts) > 1 and all(id_of(part, catalogue) for part in parts):
-        message = f'"{shortened(typed)}" is several models'
-        spaced = " ".join(map(quote, parts))
-        remedy = f"put a space between the names: {spaced}"
-        return UnknownModelError(message, remedy=remedy)
-    unknown = _UnknownName.of(typed, name)
-    for table in ("thing", "uncovered", "hosted"):
-        error = _thing_error(table, unknown, catalogue)
+    def error(self) -> UnknownModelError:
+        """The error that says most of the name."""
+        for table in ("thing", "uncovered", "hosted"):
+            error = self._thing_error(table)
+            if error is not None:
+                return error
+        for hint in self._hints():
+            # the first is the likeliest
+            return self._hinted_error(hint)
+        error = self._thing_error("line")
         if error is not None:
             return error
-    message = _not_in_catalogue(unknown, catalogue)
-    hint = next(_hints(unknown, catalogue), None)
-    if hint is not None:
-        return _hinted_error(message, hint, unknown.form, catalogue)
-    error = _thing_error("line", unknown, catalogue)
-    if error is not None:
-        return error
-    return UnknownModelError(
-        message + _size_by_name(unknown.base),
-        nearest=partial(near_names, unknown.searched, catalogue),
-        remedy=SEE_NAMES,
-    )
+        return UnknownModelError(
+            self._not_in_catalogue() + self._size_by_name(),
+            nearest=partial(near_names, self.searched, self.catalogue),
+            remedy=SEE_NAMES,
+        )
 
-
-def _not_in_catalogue(unknown: _UnknownName, catalogue: Catalogue) -> str:
-    """The sentence that the name is not known, with the faulty files of the user's own."""
-    missing = "does not exist here and " if is_bare_weights(unknown.whole) else ""
-    message = f"{unknown.quoted} {missing}is not in the catalogue"
-    faulty = list(dict.fromkeys(problem.file for problem in catalogue.own_faults))
-    if faulty:
+    def _not_in_catalogue(self) -> str:
+        """The sentence that the name is not known, with the faulty files of the user's own."""
+        missing = ""
+        if is_bare_weights(self.whole):
+            missing = "does not exist here and "
+        message = f"{self.quoted} {missing}is not in the catalogue"
+        faults = self.catalogue.own_faults
+        faulty = list(dict.fromkeys(problem.file for problem in faults))
+        if not faulty:
+            return message
         files = ", ".join(faulty[: _SEARCHED.most_files])
-        message += f"; faulty files of yours were ignored: {files}"
-    return message
+        return f"{message}; faulty files of yours were ignored: {files}"
 
+    def _size_by_name(self) -> str:
+        """The clause on the size of a model whose name states its parameters; "" for another."""
+        sizes = re.findall(_SEARCHED.billions, self.base)
+        if len(sizes) != 1:
+            return ""
+        billions = sizes[0]
+        weights_bytes = round(_SEARCHED.q4_k_m_bytes * 1e9 * float(billions))
+        size = units.decimal(weights_bytes)
+        parameters = f"{billions} billion parameters, as its name says"
+        return f": {parameters}, are about {size} of weights in Q4_K_M"
 
-def _size_by_name(base: str) -> str:
-    """The clause on the size of a model whose name states its parameters; "" for another."""
-    sizes = re.findall(_SEARCHED.billions, base)
-    if len(sizes) != 1:
-        return ""
-    billions = sizes[0]
-    weights_bytes = round(_SEARCHED.q4_k_m_bytes * 1e9 * float(billions))
-    size = units.decimal(weights_bytes)
-    parameters = f"{billions} billion parameters, as its name says"
-    return f": {parameters}, are about {size} of weights in Q4_K_M"
+    def _hinted_error(self, hint: _Hint) -> UnknownModelError:
+        """The error that names the model for which the typed name most likely stands."""
+        plain = f"selfhost check {quote(hint.spec_id)}"
+        commands = {"plain": plain, "check": plain + self._options(hint.spec_id)}
+        return UnknownModelError(
+            f"{self._not_in_catalogue()}: {hint.why}",
+            nearest=(hint.spec_id,),
+            remedy=fill(hint.remedy, commands),
+        )
 
+    def _options(self, spec_id: str) -> str:
+        """The options of `check` for that model in the form that the name states."""
+        form = self.form
+        if form.quantization is None:
+            return ""
+        if not serves(form, self.catalogue.spec(spec_id), self.catalogue):
+            return ""
+        options = f" --quant {form.quantization}"
+        if form.runtime is None:
+            return options
+        return f" --runtime {form.runtime}{options}"
 
-def _hinted_error(
-    message: str, hint: _Hint, form: Form, catalogue: Catalogue
-) -> UnknownModelError:
-    """The error that names the model for which the typed name most likely stands."""
-    plain = f"selfhost check {quote(hint.spec_id)}"
-    check = plain
-    spec = catalogue.spec(hint.spec_id)
-    if form.quantization is not None and serves(form, spec, catalogue):
-        if form.runtime is not None:
-            check += f" --runtime {form.runtime}"
-        check += f" --quant {form.quantization}"
-    remedy = fill(hint.remedy, {"plain": plain, "check": check})
-    nearest = (hint.spec_id,)
-    return UnknownModelError(f"{message}: {hint.why}", nearest=nearest, remedy=remedy)
+    # tools, services and other names that are no model's
 
+    def _thing_error(self, table: str) -> UnknownModelError | None:
+        """The error for a name of an entry in a table of `things.toml`; None for any other."""
+        catalogue = self.catalogue
+        things = _things_of(catalogue, table)
+        names = (self.last_part, self.whole, self.base)
+        name = things.name_of([canonical(name) for name in names])
+        if name is None:
+            return None
+        thing = things.by_name[name]
+        figures = thing.figures(typed=self.quoted, name=name)
+        sentence, before_command = catalogue.common("things")["sentence"][table]
+        message = fill(sentence, figures)
+        instead = [id for id in thing.try_instead if id in catalogue]
+        remedy = SEE_NAMES
+        if instead:
+            command = f"selfhost check {quote(instead[0])}"
+            remedy = fill(before_command, figures) + command
+        if table == "thing":
+            kind = thing.kind
+            return NotAModelError(message, kind=kind, nearest=instead, remedy=remedy)
+        if instead:
+            remedy += f"\n{SEE_NAMES}"
+        if table != "hosted":
+            return UnknownModelError(message, remedy=remedy)
+        near = partial(near_names, self.last_part, catalogue)
+        return UnknownModelError(message, nearest=near, remedy=remedy)
 
-# tools, services and other names that are no model's
+    # models whose weights the name may stand for
+
+    def _hints(self) -> Iterator[_Hint]:
+        """The models that the name may stand for, the likeliest first."""
+        yield from self._in_unknown_form()
+        yield from self._same_name()
+        yield from self._same_layers()
+        known = _known_names(self.catalogue)
+        name = _SearchedName(self.searched)
+        if known.meant_by(name) or known.longer_than(name):
+            # a slip or a shortened name explains the name better than a tune does
+            return
+        words = self.key.split("-")[: _SEARCHED.most_words]
+        inside = _named_inside(words, self.catalogue)
+        if inside is not None:
+            why = f"if it is made from {inside}, as its name says, it needs as much"
+            yield _Hint(spec_id=inside, why=why)
+        yield from _alike_of(self.catalogue).same_line(words)
+
+    def _in_unknown_form(self) -> Iterator[_Hint]:
+        """A known model in files whose size is not known."""
+        typed = re.fullmatch(_SEARCHED.quantized, self.last_part)
+        if typed is not None:
+            name, quantization = typed.groups()
+            spec_id = id_of(name, self.catalogue)
+            if spec_id is not None:
+                why = f"{quantization} is not a known quantization"
+                remedy = f"`selfhost show {quote(spec_id)} -v` lists what there is"
+                yield _Hint(spec_id=spec_id, why=why, remedy=remedy)
+        match = self._first_match(self.whole)
+        if match is not None and match.form is not None:
+            spec_id = match.resolution.spec_id
+            holds = f"its name says that it holds {spec_id} in another format"
+            why = f"{holds} ({match.form.written}), whose size is not known"
+            remedy = "for the known formats: {plain}"
+            yield _Hint(spec_id=spec_id, why=why, remedy=remedy)
+
+    def _first_match(self, name: str) -> Match | None:
+        return next(matches(name, self.catalogue), None)
+
+    def _same_name(self) -> Iterator[_Hint]:
+        """A known model in an account that may hold other weights."""
+        if not self.owner:
+            return
+        match = self._first_match(self.last_part)
+        if match is not None:
+            spec_id = match.resolution.spec_id
+            repository = f'this repository of "{shortened(self.owner)}"'
+            why = f"{repository} may hold other weights than {spec_id}"
+            remedy = "if it holds the same weights: {check}"
+            yield _Hint(spec_id=spec_id, why=why, remedy=remedy)
+
+    def _same_layers(self) -> Iterator[_Hint]:
+        """The model whose layers the repository has, as `alike.toml` says."""
+        behind_account = self.base.partition("_")[2]
+        with_owner = f"{self.owner}/{self.key}"
+        keys = (self.key, canonical(behind_account), canonical(with_owner))
+        spec_id = _alike_of(self.catalogue).id_of(keys)
+        if spec_id is not None:
+            why = f"it has the layers of {spec_id}, so it needs as much"
+            yield _Hint(spec_id=spec_id, why=why)
 
 
 class _Thing(Stated):
@@ -226,41 +312,16 @@ class _Thing(Stated):
     runs_with: tuple[str, ...] = ()
     source: str | None = None
 
-
-def _thing_error(
-    table: str, unknown: _UnknownName, catalogue: Catalogue
-) -> UnknownModelError | None:
-    """The error for a name of an entry in a table of `things.toml`; None for any other."""
-    names = (unknown.last_part, unknown.whole, unknown.base)
-    keys = [canonical(name) for name in names]
-    things = _things_of(catalogue, table)
-    name = things.name_of(keys)
-    if name is None:
-        return None
-    thing = things.by_name[name]
-    figures = {
-        "typed": unknown.quoted,
-        "name": name,
-        "kind": thing.kind,
-        "answer": thing.answer,
-        "about": thing.about,
-        "writes": thing.writes,
-    }
-    sentence, before = catalogue.common("things")["sentence"][table]
-    message = fill(sentence, figures)
-    instead = [id for id in thing.try_instead if id in catalogue]
-    remedy = SEE_NAMES
-    if instead:
-        remedy = f"{fill(before, figures)}selfhost check {quote(instead[0])}"
-    if table == "thing":
-        kind = thing.kind
-        return NotAModelError(message, kind=kind, nearest=instead, remedy=remedy)
-    if instead:
-        remedy += f"\n{SEE_NAMES}"
-    if table == "hosted":
-        near = partial(near_names, unknown.last_part, catalogue)
-        return UnknownModelError(message, nearest=near, remedy=remedy)
-    return UnknownModelError(message, remedy=remedy)
+    def figures(self, *, typed: str, name: str) -> Mapping[str, object]:
+        """What the sentences on a thing of that name may tell."""
+        return {
+            "typed": typed,
+            "name": name,
+            "kind": self.kind,
+            "answer": self.answer,
+            "about": self.about,
+            "writes": self.writes,
+        }
 
 
 class _Beginning(Record):
@@ -285,26 +346,22 @@ class _Things:
         # those of the other tables; the beginnings by their first letter
         self._by_whole_name: dict[str, str] = {}
         self._beginnings: dict[str, list[_Beginning]] = {}
-        self._places = {name: place for place, name in enumerate(rows)}
         for name, row in rows.items():
             thing = unchecked_record(_Thing, row)
             self.by_name[name] = thing
             if table == "thing":
-                self._add_names(self._by_alias, (name, *thing.aliases), name)
-            self._add_names(self._by_whole_name, thing.whole, name)
+                for alias in (name, *thing.aliases):
+                    self._by_alias.setdefault(canonical(alias), name)
+            for whole_name in thing.whole:
+                self._by_whole_name.setdefault(canonical(whole_name), name)
             for start in thing.names:
                 self._add_beginning(start, name)
-
-    @staticmethod
-    def _add_names(known: dict[str, str], names: Iterable[str], about: str) -> None:
-        """Let these names be those of an entry, unless one before it has them."""
-        for name in names:
-            known.setdefault(canonical(name), about)
 
     def _add_beginning(self, start: str, about: str) -> None:
         """Let names that begin so be those of an entry; `*` stands for any letters."""
         parts = [re.escape(canonical(part)) for part in start.split("*")]
-        pattern = re.compile(rf"{'.+'.join(parts)}(?![a-z])")
+        letters = ".+".join(parts)
+        pattern = re.compile(rf"{letters}(?![a-z])")
         first_letter = parts[0][:1]
         begun = self._beginnings.setdefault(first_letter, [])
         begun.append(_Beginning(pattern=pattern, about=about))
@@ -315,13 +372,19 @@ class _Things:
         `keys` are the ways to read what was typed, as `canonical` writes them. Any of them may be
         an alias; whole names and beginnings are compared with the first alone.
         """
-        found = [self._by_alias[key] for key in keys if key in self._by_alias]
-        key = keys[0]
-        # who tunes a model names it after a hosted one: such a name states a size, or ends so
-        is_tune = self._is_hosted and (sizes_in(key) or key.endswith("-distill"))
-        if not is_tune:
-            found += self._named_whole_or_begun(key)
-        return min(found, key=self._places.__getitem__, default=None)
+        found: set[str | None] = set(map(self._by_alias.get, keys))
+        if not self._is_tune(keys[0]):
+            found.update(self._named_whole_or_begun(keys[0]))
+        for name in self.by_name:
+            if name in found:
+                return name
+        return None
+
+    def _is_tune(self, key: str) -> bool:
+        """Whether the name is that of a tune of a hosted model: it states a size, or ends so."""
+        if not self._is_hosted:
+            return False
+        return key.endswith("-distill") or bool(sizes_in(key))
 
     def _named_whole_or_begun(self, key: str) -> Iterator[str]:
         about = self._by_whole_name.get(key)
@@ -337,74 +400,6 @@ class _Things:
 @cache
 def _things_of(catalogue: Catalogue, table: str) -> _Things:
     return _Things(table, catalogue.common("things").get(table, {}))
-
-
-# models whose weights an unknown name may stand for
-
-
-def _hints(unknown: _UnknownName, catalogue: Catalogue) -> Iterator[_Hint]:
-    """The models that the name may stand for, the likeliest first: the first is told."""
-    yield from _in_unknown_form(unknown, catalogue)
-    yield from _same_name(unknown, catalogue)
-    alike = _alike_of(catalogue)
-    behind_account = canonical(unknown.base.partition("_")[2])
-    with_owner = canonical(f"{unknown.owner}/{unknown.key}")
-    layers_of = alike.id_of((unknown.key, behind_account, with_owner))
-    if layers_of is not None:
-        why = f"it has the layers of {layers_of}, so it needs as much"
-        yield _Hint(spec_id=layers_of, why=why)
-    name = unknown.searched
-    if _meant_names(name, catalogue) or _longer_names(name, catalogue):
-        # a slip or a shortened name explains the name better than a tune does
-        return
-    words = unknown.key.split("-")[: _SEARCHED.most_words]
-    inside = _named_inside(words, catalogue)
-    if inside is not None:
-        why = f"if it is made from {inside}, as its name says, it needs as much"
-        yield _Hint(spec_id=inside, why=why)
-    yield from _same_line(words, alike)
-
-
-def _same_line(words: Sequence[str], alike: _Alike) -> Iterator[_Hint]:
-    """The model whose layers all repositories have that are named with these words."""
-    own_words = set(words) - alike.words_of_models
-    if not any(len(word) > 3 for word in own_words):
-        return
-    repositories = alike.names_by_id(words)
-    if len(repositories) == 1:
-        spec_id, repository = repositories.popitem()
-        yield _Hint(spec_id=spec_id, why=f"{repository} has the layers of {spec_id}")
-
-
-def _in_unknown_form(unknown: _UnknownName, catalogue: Catalogue) -> Iterator[_Hint]:
-    """A known model in files whose size is not known."""
-    typed = re.fullmatch(_SEARCHED.quantized, unknown.last_part)
-    if typed is not None:
-        spec_id = id_of(typed[1], catalogue)
-        if spec_id is not None:
-            why = f"{typed[2]} is not a known quantization"
-            remedy = f"`selfhost show {quote(spec_id)} -v` lists what there is"
-            yield _Hint(spec_id=spec_id, why=why, remedy=remedy)
-    match = next(matches(unknown.whole, catalogue), None)
-    if match is not None and match.form is not None:
-        spec_id = match.resolution.spec_id
-        holds = f"its name says that it holds {spec_id} in another format"
-        why = f"{holds} ({match.form.written}), whose size is not known"
-        remedy = "for the known formats: {plain}"
-        yield _Hint(spec_id=spec_id, why=why, remedy=remedy)
-
-
-def _same_name(unknown: _UnknownName, catalogue: Catalogue) -> Iterator[_Hint]:
-    """A known model in an account that may hold other weights."""
-    if not unknown.owner:
-        return
-    owner = shortened(unknown.owner)
-    remedy = "if it holds the same weights: {check}"
-    match = next(matches(unknown.last_part, catalogue), None)
-    if match is not None:
-        spec_id = match.resolution.spec_id
-        why = f'this repository of "{owner}" may hold other weights than {spec_id}'
-        yield _Hint(spec_id=spec_id, why=why, remedy=remedy)
 
 
 class _Repository(Record):
@@ -426,9 +421,9 @@ class _Alike:
             for repository in repositories:
                 self._add(_Repository(spec_id=spec_id, name=repository))
         # the name of a line of tunes stands in the names of listed models
-        self.words_of_models: set[str] = set()
+        self._words_of_models: set[str] = set()
         for spec_id in catalogue.outlines:
-            self.words_of_models.update(canonical(spec_id).split("-"))
+            self._words_of_models.update(canonical(spec_id).split("-"))
 
     def _add(self, repository: _Repository) -> None:
         place = len(self._entries)
@@ -443,23 +438,37 @@ class _Alike:
 
     def id_of(self, keys: Iterable[str]) -> str | None:
         """The model of the last entry that goes by one of these names."""
-        places = [self._place_by_key[key] for key in keys if key in self._place_by_key]
-        if not places:
+        places = [self._place_by_key.get(key, -1) for key in keys]
+        last = max(places)
+        if last < 0:
             return None
-        return self._entries[max(places)].spec_id
+        return self._entries[last].spec_id
 
-    def names_by_id(self, words: Iterable[str]) -> dict[str, str]:
+    def same_line(self, words: Sequence[str]) -> Iterator[_Hint]:
+        """The model whose layers all repositories have that are named with these words."""
+        lines = [word for word in words if word not in self._words_of_models]
+        if max(map(len, lines), default=0) <= 3:
+            return
+        repositories = self._names_by_id(words)
+        if len(repositories) == 1:
+            spec_id, repository = repositories.popitem()
+            why = f"{repository} has the layers of {spec_id}"
+            yield _Hint(spec_id=spec_id, why=why)
+
+    def _names_by_id(self, words: Sequence[str]) -> dict[str, str]:
         """By model the last repository whose name holds all of these words."""
-        places: list[set[int]] = []
+        places = self._places_with(words[0])
         for word in words:
-            places.append(self._places_by_word.get(word, set()))
-        if not places:
-            return {}
+            places &= self._places_with(word)
         names: dict[str, str] = {}
-        for place in sorted(set.intersection(*places)):
+        for place in sorted(places):
             repository = self._entries[place]
             names[repository.spec_id] = repository.name
         return names
+
+    def _places_with(self, word: str) -> frozenset[int]:
+        """The places of the entries whose names hold a word."""
+        return frozenset(self._places_by_word.get(word, ()))
 
 
 @cache
@@ -503,59 +512,137 @@ def _parts_of(words: list[str]) -> Iterator[tuple[list[str], list[str]]]:
 # the nearest known names
 
 
+class _Size(Record):
+    """The number of billions in a name; `line` is the name without it, as `canonical` writes it."""
+
+    line: str
+    billions: float
+
+    @classmethod
+    def in_name(cls, name: str) -> _Size | None:
+        """That of a name; None where it has none."""
+        sized = re.fullmatch(_SEARCHED.sized, name)
+        if sized is None:
+            return None
+        before, billions, behind = sized.groups()
+        line = canonical(f"{before}-{behind}")
+        return cls(line=line, billions=float(billions))
+
+
+class _SearchedName:
+    """A name with which known ones are compared: its last part, that as `canonical` writes it, its
+    letters and its numbers, and the size of the whole.
+    """
+
+    def __init__(self, typed: str) -> None:
+        self.name = typed.rpartition("/")[2]
+        self.key = canonical(self.name)
+        self.letters = self.key.replace("-", "")
+        self.numbers = _numbers_in(self.name)
+        self.size = _Size.in_name(typed)
+
+    def is_slip_of(self, letters: str) -> bool:
+        """Whether the name has other letters by one, or by two that are swapped."""
+        # one slip leaves the first or the last letter
+        first = self.letters[:1]
+        last = self.letters[-1:]
+        if first != letters[:1] and last != letters[-1:]:
+            return False
+        return is_slip(letters, self.letters)
+
+
 class _KnownNames:
     """All names of a catalogue's models and families, ready to be searched for the one meant."""
 
     def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
         families = dict(catalogue.common_tables("families", "family").values())
         names = (*catalogue.spellings(_MOST_ALIASES), *families)
         # of one model its tag of Ollama, which sorts after its id
         self.written = {canonical(name): name for name in names}
-        self.ids = {id: canonical(id) for id in catalogue.outlines}
-        # by the number of letters: by the name without what separates words the name
+        # the letters of each name, by their number
         self._by_length: dict[int, list[tuple[str, str]]] = {}
         # by the name without its number of billions: by the name the number
         self._sizes: dict[str, dict[str, float]] = {}
         for key, name in self.written.items():
             letters = key.replace("-", "")
-            self._by_length.setdefault(len(letters), []).append((letters, name))
-            sized = re.fullmatch(_SEARCHED.sized, name)
-            if sized is not None:
-                line = self._sizes.setdefault(_without_size(sized), {})
-                line[name] = float(sized[2])
+            alike = self._by_length.setdefault(len(letters), [])
+            alike.append((letters, name))
+            size = _Size.in_name(name)
+            if size is not None:
+                line = self._sizes.setdefault(size.line, {})
+                line[name] = size.billions
 
-    def slips_of(self, letters: str) -> list[str]:
-        """The names from which these letters differ in one letter, or in two swapped ones."""
-        count = len(letters)
+    @cached_property
+    def _keys(self) -> Mapping[str, str]:
+        """Each id as `canonical` writes it."""
+        return {id: canonical(id) for id in self.catalogue.outlines}
+
+    def meant_by(self, typed: _SearchedName) -> list[str]:
+        """Names from which the typed one differs by a slip with its numbers right, else other
+        sizes.
+        """
+        meant = []
+        for name in self._slips_of(typed):
+            if _numbers_in(name) == typed.numbers:
+                meant.append(name)
+        return sorted(meant) or self._other_sizes(typed)
+
+    def _slips_of(self, typed: _SearchedName) -> Iterator[str]:
+        """The names from which the typed one differs in one letter, or in two swapped ones."""
+        count = len(typed.letters)
         if count < _LEAST_LETTERS_OF_SLIP:
-            return []
-        slips: list[str] = []
+            return
         for length in (count - 1, count, count + 1):
-            for known, name in self._by_length.get(length, ()):
-                if _shares_an_end(known, letters) and is_slip(known, letters):
-                    slips.append(name)
-        return slips
+            for letters, name in self._by_length.get(length, ()):
+                if typed.is_slip_of(letters):
+                    yield name
 
-    def other_sizes(self, typed: str) -> list[str]:
+    def _other_sizes(self, typed: _SearchedName) -> list[str]:
         """Those that differ from it in the number of parameters alone, the nearest first."""
-        sized = re.fullmatch(_SEARCHED.sized, typed)
-        if sized is None:
+        size = typed.size
+        if size is None:
             return []
-        typed_size = float(sized[2])
-        distances: dict[str, float] = {}
-        for name, size in self._sizes.get(_without_size(sized), {}).items():
-            distances[name] = abs(typed_size - size)
-        return sorted(distances, key=lambda name: (distances[name], name))
+        billions_by_name = self._sizes.get(size.line, {})
 
+        def distance(name: str) -> float:
+            return abs(size.billions - billions_by_name[name])
 
-def _shares_an_end(known: str, letters: str) -> bool:
-    """Whether the first or the last letter is the same: one slip leaves one of them."""
-    return known[:1] == letters[:1] or known[-1:] == letters[-1:]
+        return sorted(sorted(billions_by_name), key=distance)
 
+    def longer_than(self, typed: _SearchedName) -> list[str]:
+        """The ids that begin with the words of the typed name."""
+        start = f"{typed.key}-"
+        return [id for id, key in self._keys.items() if key.startswith(start)]
 
-def _without_size(sized: re.Match[str]) -> str:
-    """A name that the expression `sized` matches, without its number of billions."""
-    return canonical(f"{sized[1]}-{sized[3]}")
+    def of_family(self, typed: _SearchedName) -> list[str]:
+        """The ids that begin with the typed name, or are of a family of that name; newest first."""
+        outlines = self.catalogue.outlines
+        ids = self.longer_than(typed)
+        for id, outline in outlines.items():
+            if canonical(outline.family or "") == typed.key:
+                ids.append(id)
+
+        def day(id: str) -> str:
+            return outlines[id].released or ""
+
+        return sorted(ids, key=day, reverse=True)
+
+    def alike(self, typed: _SearchedName) -> list[str]:
+        """The models whose names share most letters with the typed one, as difflib counts it."""
+        from difflib import get_close_matches  # 2 ms, for unknown names alone
+
+        near = get_close_matches(
+            typed.key[:MAX_GUESSED_LETTERS],
+            self.written,
+            n=4 * _SEARCHED.most_hints,
+            cutoff=_SEARCHED.near,
+        )
+        # those with the same numbers first, and before them those that begin the same
+        near.sort(key=lambda like: _numbers_in(like) != typed.numbers)
+        near.sort(key=lambda like: like[:2] != typed.key[:2])
+        ids = [id_of(self.written[like], self.catalogue) for like in near]
+        return list(filter(None, ids))
 
 
 @cache
@@ -563,25 +650,8 @@ def _known_names(catalogue: Catalogue) -> _KnownNames:
     return _KnownNames(catalogue)
 
 
-def _meant_names(typed: str, catalogue: Catalogue) -> list[str]:
-    """Names from which the typed one differs by a slip with its numbers right, else other sizes."""
-    known = _known_names(catalogue)
-    name = typed.rpartition("/")[2]
-    numbers = _numbers_in(name)
-    slips = known.slips_of(canonical(name).replace("-", ""))
-    meant = sorted(slip for slip in slips if _numbers_in(slip) == numbers)
-    return meant or known.other_sizes(typed)
-
-
 def _numbers_in(name: str) -> list[str]:
     return re.findall(r"\d+", name)
-
-
-def _longer_names(typed: str, catalogue: Catalogue) -> list[str]:
-    """The ids that begin with the words of the typed name."""
-    start = canonical(typed.rpartition("/")[2]) + "-"
-    ids = _known_names(catalogue).ids
-    return [id for id, key in ids.items() if key.startswith(start)]
 
 
 def near_names(typed: str, catalogue: Catalogue) -> tuple[str, ...]:
@@ -590,40 +660,13 @@ def near_names(typed: str, catalogue: Catalogue) -> tuple[str, ...]:
     They take longer to find than all else of an answer (6 ms), so only one that is shown is
     asked for.
     """
-    names = _meant_names(typed, catalogue)
-    names += _family_ids(typed, catalogue)
-    names += _alike_ids(typed, catalogue)
+    known = _known_names(catalogue)
+    searched = _SearchedName(typed)
+    names = known.meant_by(searched)
+    names += known.of_family(searched)
+    names += known.alike(searched)
     name_by_id: dict[str, str] = {}
     for name in names:
         spec_id = id_of(name, catalogue) or name
         name_by_id.setdefault(spec_id, name)
     return tuple(name_by_id.values())[: _SEARCHED.most_hints]
-
-
-def _family_ids(typed: str, catalogue: Catalogue) -> list[str]:
-    """The ids that begin with the typed name, or are of a family of that name; newest first."""
-    key = canonical(typed.rpartition("/")[2])
-    outlines = catalogue.outlines
-    ids = _longer_names(typed, catalogue)
-    for id, outline in outlines.items():
-        if canonical(outline.family or "") == key:
-            ids.append(id)
-    return sorted(ids, key=lambda id: outlines[id].released or "", reverse=True)
-
-
-def _alike_ids(typed: str, catalogue: Catalogue) -> list[str]:
-    """The models whose names share most letters with the typed one, as difflib counts it."""
-    from difflib import get_close_matches  # 2 ms, for unknown names alone
-
-    name = typed.rpartition("/")[2]
-    key = canonical(name)
-    numbers = _numbers_in(name)
-    written = _known_names(catalogue).written
-    most = 4 * _SEARCHED.most_hints
-    beginning = key[:MAX_GUESSED_LETTERS]
-    near = get_close_matches(beginning, written, n=most, cutoff=_SEARCHED.near)
-    # those with the same numbers first, and before them those that begin the same
-    near.sort(key=lambda like: _numbers_in(like) != numbers)
-    near.sort(key=lambda like: like[:2] != key[:2])
-    ids = [id_of(written[like], catalogue) for like in near]
-    return [spec_id for spec_id in ids if spec_id is not None]
