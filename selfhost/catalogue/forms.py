@@ -34,6 +34,9 @@ _BITS = r"(?:^| )(?:q|int|oq)?([2-8])(?:-?bits?|e)?(?: |$)"
 _NO_PACKING = frozenset({"unsloth", "quantized"}) | QUANTIZATION_NAMES.containers
 
 
+_AUTOROUND = frozenset({"autoround", "auto-round"})
+
+
 class Form(Record):
     """What the end of a name says of the weights; `is_sized` is False where no size can be computed
     for it. `notes` are keys of `[form]` in specs/common/quantizations.toml.
@@ -74,137 +77,143 @@ def splits(name: str, owner: str = "") -> Iterator[SplitName]:
     """Each way to read the end of a name as a form, the shortest end first. `owner` is the account
     of the repository, if any.
     """
-    is_tag = ":" in name
     is_file = name.lower().endswith(FILE_ENDINGS)
     base = name
-    words: list[str] = []
+    ending = _Ending(owner, is_tag=":" in name)
     for _ in range(_MOST_WORDS):
         match = re.search(_WORD, base)
-        if match is None or not match.start():
+        if match is None or match.start() == 0:
             return
         base = base[: match.start()]
-        word = match[1].lower()
-        # the number of a part says nothing
-        if "-of-" not in word:
-            words.insert(0, word)
-        form = _form(words, owner, is_tag=is_tag)
-        runtime = _program_named(words) or form.runtime
-        form = form.replace(
-            written=name[len(base) :].strip("-_.:@ ()"),
-            runtime=runtime,
-            notes=(*_noted_words(words, runtime), *form.notes),
-            is_file=is_file,
-        )
+        ending.add_in_front(match[1].lower())
+        written = name[len(base) :].strip("-_.:@ ()")
+        form = ending.form().replace(written=written, is_file=is_file)
         yield SplitName(owner=owner, base=base, form=form)
 
 
-def _program_named(words: Sequence[str]) -> str | None:
-    """The program of the first word that names one."""
-    for word in words:
-        if word in QUANTIZATION_NAMES.programs:
-            return QUANTIZATION_NAMES.programs[word]
-    return None
+class _Ending:
+    """The words at the end of a name. `is_tag`: they stand in a tag of Ollama's library."""
 
+    def __init__(self, account: str, *, is_tag: bool) -> None:
+        self.account = account
+        self.is_tag = is_tag
+        # in small letters
+        self.words: list[str] = []
 
-def _noted_words(words: Sequence[str], runtime: str | None) -> list[str]:
-    """The words of a form of which a note tells, for the program that loads it."""
-    noted = list(_NOTED)
-    if runtime is None:
-        noted += _NOTED_WITHOUT_PROGRAM
-    return [word for word in noted if word in words]
+    def add_in_front(self, word: str) -> None:
+        """Take one more word of the name; the number of a part says nothing."""
+        if "-of-" not in word:
+            self.words.insert(0, word)
 
+    def form(self) -> Form:
+        """What the words say of the weights."""
+        form = self._form_of_files()
+        runtime = self._program_named() or form.runtime
+        noted = list(_NOTED)
+        if runtime is None:
+            noted += _NOTED_WITHOUT_PROGRAM
+        notes = [word for word in noted if word in self.words]
+        notes += form.notes
+        return form.replace(runtime=runtime, notes=tuple(notes))
 
-def _form(words: Sequence[str], account: str, *, is_tag: bool) -> Form:
-    """What the words at the end of a name say of the weights."""
-    if _is_mlx(words, account, is_tag=is_tag):
-        return _mlx_form(words, is_tag=is_tag)
-    types = _gguf_types(words)
-    others = set(words) - types.keys() - QUANTIZATION_NAMES.containers
-    narrow = [type for type in types.values() if type not in _WIDE]
-    # other files have MXFP4, too
-    if narrow and not (narrow[0] == "MXFP4" and others):
-        return Form(quantization=narrow[0])
-    is_cloud = "cloud" in words
-    if others - {"qat", "unquantized"} and not is_cloud:
-        return _packed_form(words)
-    stated = _type_as_trained(words, types, others)
-    is_container = not (stated or others or is_cloud)
-    return Form(quantization=stated, is_container=is_container)
+    def _program_named(self) -> str | None:
+        """The program of the first word that names one."""
+        for word in self.words:
+            if word in QUANTIZATION_NAMES.programs:
+                return QUANTIZATION_NAMES.programs[word]
+        return None
+
+    def _form_of_files(self) -> Form:
+        """What the words say of the files themselves."""
+        words = self.words
+        if self._is_mlx():
+            return self._mlx_form()
+        types = _gguf_types(words)
+        others = set(words) - types.keys() - QUANTIZATION_NAMES.containers
+        narrow = [type for type in types.values() if type not in _WIDE]
+        # other files have MXFP4, too
+        is_gguf = narrow[:1] != ["MXFP4"] or not others
+        if narrow and is_gguf:
+            return Form(quantization=narrow[0])
+        is_cloud = "cloud" in words
+        if others - {"qat", "unquantized"} and not is_cloud:
+            return _packed_form(words)
+        stated = self._type_as_trained(types, others)
+        is_container = not (stated or others or is_cloud)
+        return Form(quantization=stated, is_container=is_container)
+
+    def _type_as_trained(
+        self, types: Mapping[str, str], others: set[str]
+    ) -> str | None:
+        """The type of weights as they were trained; None where the words do not tell. `others`:
+        words that name neither a type nor a container.
+        """
+        if "safetensors" in self.words or "unquantized" in self.words:
+            # of other files than GGUF the plain type says only that they are as published
+            return None
+        if others == {"qat"}:
+            # the files that Google publishes of weights trained for 4 bits are of this type
+            return "Q4_0"
+        return next(iter(types.values()), None)
+
+    def _is_mlx(self) -> bool:
+        """Whether files are named as MLX's own, or by bits alone where no account says whose."""
+        if "mlx" in self.account.lower():
+            return True
+        if not _MLX_WORDS.isdisjoint(self.words):
+            return True
+        if self.is_tag:
+            return not _MLX_TAG_WORDS.isdisjoint(self.words)
+        if self.account:
+            return False
+        # trained for 4 bits, the weights are MLX's as others are
+        others = set(self.words) - {"qat"}
+        if len(others) != 1:
+            return False
+        return re.fullmatch("[2-8].*bit.*", others.pop()) is not None
+
+    def _mlx_form(self) -> Form:
+        """What the words say of files for MLX."""
+        quantization = self._mlx_quantization()
+        if quantization is None and self.is_tag:
+            notes: tuple[str, ...] = ("mlx_of_ollama",)
+            return Form(quantization="nvfp4", runtime="mlx", notes=notes)
+        notes = ()
+        for word in self.words:
+            if word in _MLX_MIXED or word.startswith("oq"):
+                notes = ("mixed",)
+        if quantization is None:
+            return Form(notes=notes, is_sized=False)
+        return Form(quantization=quantization, runtime="mlx", notes=notes)
+
+    def _mlx_quantization(self) -> str | None:
+        """The type that the words state, by its name or by its bits; None where they state none."""
+        for word in self.words:
+            if word in QUANTIZATION_NAMES.mlx_words:
+                return QUANTIZATION_NAMES.mlx_words[word]
+        stated = re.search(_BITS, " ".join(self.words))
+        return None if stated is None else f"{stated[1]}bit"
 
 
 def _gguf_types(words: Sequence[str]) -> dict[str, str]:
     """The GGUF types among the words, by the word."""
+    pattern = re.compile(QUANTIZATION_NAMES.gguf_type, re.IGNORECASE)
     types: dict[str, str] = {}
     for word in words:
-        if re.fullmatch(QUANTIZATION_NAMES.gguf_type, word, re.IGNORECASE):
+        if pattern.fullmatch(word):
             types[word] = gguf_name(word)
         elif word in QUANTIZATION_NAMES.bare:
             types[word] = QUANTIZATION_NAMES.bare[word]
     return types
 
 
-def _type_as_trained(
-    words: Sequence[str], types: Mapping[str, str], others: set[str]
-) -> str | None:
-    """The type of weights as they were trained; None where the words do not tell. `others`: words
-    that name neither a type nor a container.
-    """
-    if "safetensors" in words or "unquantized" in words:
-        # of other files than GGUF the plain type says only that they are as published
-        return None
-    if others == {"qat"}:
-        # the files that Google publishes of weights trained for 4 bits are of this type
-        return "Q4_0"
-    return next(iter(types.values()), None)
-
-
-def _is_mlx(words: Sequence[str], account: str, *, is_tag: bool) -> bool:
-    """Whether files are named as MLX's own, or by bits alone where no account says whose."""
-    kinds = set(words)
-    if kinds & _MLX_WORDS or "mlx" in account.lower():
-        return True
-    if is_tag:
-        return bool(kinds & _MLX_TAG_WORDS)
-    if account:
-        return False
-    # trained for 4 bits, the weights are MLX's as others are
-    others = kinds - {"qat"}
-    if len(others) != 1:
-        return False
-    return re.fullmatch("[2-8].*bit.*", others.pop()) is not None
-
-
-def _mlx_form(words: Sequence[str], *, is_tag: bool) -> Form:
-    """What the words say of files for MLX."""
-    quantization = _mlx_quantization(words)
-    if quantization is None and is_tag:
-        return Form(quantization="nvfp4", runtime="mlx", notes=("mlx_of_ollama",))
-    notes: tuple[str, ...] = ()
-    if any(word in _MLX_MIXED or word.startswith("oq") for word in words):
-        notes = ("mixed",)
-    if quantization is None:
-        return Form(notes=notes, is_sized=False)
-    return Form(quantization=quantization, runtime="mlx", notes=notes)
-
-
-def _mlx_quantization(words: Sequence[str]) -> str | None:
-    """The type that the words state, by its name or by its bits; None where they state none."""
-    for word in words:
-        if word in QUANTIZATION_NAMES.mlx_words:
-            return QUANTIZATION_NAMES.mlx_words[word]
-    stated = re.search(_BITS, " ".join(words))
-    if stated is None:
-        return None
-    return f"{stated[1]}bit"
-
-
 def _packed_form(words: Sequence[str]) -> Form:
     """Weights for vLLM or transformers: `AWQ`, `GPTQ-Int8`, `bnb-4bit`, `int4-AutoRound`."""
     stated = [word for word in words if word not in _NO_PACKING]
-    if "autoround" in stated or "auto-round" in stated:
+    if not _AUTOROUND.isdisjoint(stated):
         # packs 4 bits in groups of 128 unless told, in the layout of GPTQ
-        widths = (word for word in stated if word.startswith("int"))
-        stated = ["gptq", next(widths, "int4")]
+        widths = [word for word in stated if word.startswith("int")]
+        stated = ["gptq", *(widths or ["int4"])[:1]]
     scheme = scheme_of("-".join(stated))
     if scheme is None:
         return Form(is_sized=False)

@@ -7,7 +7,7 @@ its names. The tables of names are in `specs/common/model_types.toml` and `confi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -19,8 +19,8 @@ from .config_tables import (
     model_type_of,
     model_type_tables,
 )
-from .sizes import Sizes, Unclear
-from .source import JsonValues, clean, listed, reason, refuse, short
+from .sizes import Sizes, Unclear, unclear
+from .source import JsonValues, clean, listed, refuse, short, table_of
 from .tables import model_files
 
 # the longest published config.json has 37 kB; tokenizer files that go by mistake for one have
@@ -28,7 +28,10 @@ from .tables import model_files
 MAX_CONFIG_BYTES = 1 << 23
 TABLES: ModelTypesTable = model_type_tables()
 # values that say of a key that the model has nothing of the kind
-_NOTHING: tuple[object, ...] = (None, False, 0, "", -1, [])
+_NOTHING: Sequence[object] = (None, False, 0, "", -1, [])
+# keys of old files that list what each layer is, in place of how many there are
+_LISTS_OF_LAYERS = ("hybrid_override_pattern", "layers_block_type")
+_TYPE_KEYS = ("torch_dtype", "dtype")
 
 
 class PublishedType(NamedTuple):
@@ -53,9 +56,10 @@ class Keys(Sizes):
 
     def __init__(self, path: str, values: object) -> None:
         super().__init__(path, {})
+        if isinstance(values, list):
+            refuse(path, "no-config", what="it is a list, not an object")
         if not isinstance(values, dict):
-            what = "a list" if isinstance(values, list) else "a single value"
-            refuse(path, "no-config", what=f"it is {what}, not an object")
+            refuse(path, "no-config", what="it is a single value, not an object")
         text_model = _text_model_in(values)
         self.outer: JsonValues = values
         self.inner: JsonValues = text_model or {}
@@ -69,7 +73,9 @@ class Keys(Sizes):
         self._find_type()
         self.understood: set[str] = set()
         self.names_of(TABLES.keys.read)
-        self._read_values()
+        written = self._written_values()
+        self.written = frozenset(written)
+        self.values = self._with_defaults(written)
         self._read_class_name()
 
     def _find_type(self) -> None:
@@ -78,44 +84,47 @@ class Keys(Sizes):
         self.kind = _kind_in(self.inner) or self.outer_kind
         self.outer_type = model_type_of(self.outer_kind)
         self.type: ModelType = model_type_of(self.kind)
+        self._class = ConfigClass()
         known = config_class_of(self.kind)
         # a file with code of its own names other classes
         self.has_class = known is not None and not self.type.own_code
-        self._class = ConfigClass()
         if known is not None and self.has_class:
             self._class = known
         self.defaults = {**self._class.defaults, **self.type.defaults}
         self.names = {**self._class.names, **self.type.names}
         self.matter = frozenset(self._class.matter)
-        converts = self.type.in_gguf and self.outer_type.in_gguf
-        self.in_gguf = converts and bool(self.type.row)
+        self.in_gguf = bool(self.type.row)
+        if not self.type.in_gguf or not self.outer_type.in_gguf:
+            self.in_gguf = False
 
-    def _read_values(self) -> None:
-        """Set those of the text model: as written, then by its class, each under both its names."""
-        values = self._written_values()
-        self.written = frozenset(values)
-        named = self.written.union(map(self._other_name, values))
+    def _written_values(self) -> dict[str, object]:
+        """The values of the text model as they stand in the file."""
+        values = dict(self.outer)
+        if self.nested:
+            values = {}
+            for key in TABLES.keys.inherited:
+                if key in self.outer:
+                    values[key] = self.outer[key]
+        values.update(self.inner)
+        for key in TABLES.keys.parts:
+            part = values.get(key)
+            if isinstance(part, dict):
+                values = {**part, **values}
+        return values
+
+    def _with_defaults(self, written: Mapping[str, object]) -> dict[str, object]:
+        """The values as written, then by the class, each under both its names."""
+        values = dict(written)
+        named = {*values, *map(self._other_name, values)}
         for key, default in self.defaults.items():
-            if named.isdisjoint((key, self._other_name(key))):
-                values[key] = default
+            if key in named or self._other_name(key) in named:
+                continue
+            values[key] = default
         for name, other in self.names.items():
             if name in values:
                 values.setdefault(other, values[name])
             if other in values:
                 values.setdefault(name, values[other])
-        self.values = values
-
-    def _written_values(self) -> dict[str, object]:
-        """The values of the text model as they stand in the file."""
-        outer = dict(self.outer)
-        if self.nested:
-            inherited = TABLES.keys.inherited
-            outer = {key: outer[key] for key in inherited if key in outer}
-        values = {**outer, **self.inner}
-        for key in TABLES.keys.parts:
-            part = values.get(key)
-            if isinstance(part, dict):
-                values = {**part, **values}
         return values
 
     def _other_name(self, key: str) -> str:
@@ -138,15 +147,16 @@ class Keys(Sizes):
             return True
         if self.nested and "ForConditional" in self.class_name:
             return True
-        return any(self.outer.get(key) for key in TABLES.encoders["seeing"])
+        seeing = TABLES.encoders["seeing"]
+        return any(map(self.outer.get, seeing))
 
     def _has_head(self) -> bool:
         """Whether a model of a bare class generates all the same."""
         if self.nested or self.type.bare_class_writes:
             return True
         # ChatGLM names its bare class, and generates with that of auto_map
-        mapped = self.outer.get("auto_map")
-        return isinstance(mapped, dict) and _has_any(mapped, TABLES.classes.writing)
+        mapped = table_of(self.outer.get("auto_map"))
+        return _has_any(mapped, TABLES.classes.writing)
 
     def names_of(self, keys: Sequence[str]) -> list[str]:
         """Every name of each key, by the table of sizes; all of them count as understood."""
@@ -158,19 +168,20 @@ class Keys(Sizes):
 
     def per_layer(self, *keys: str) -> Sequence[object] | None:
         """A list, or a text, with one entry per layer; None where the key is missing or empty."""
-        value = self.get(*keys)
-        if not value:
+        entries = self.get(*keys)
+        if not entries:
             return None
-        if isinstance(value, list | str) and len(value) >= self.layers:
-            return value[: self.layers]
-        raise Unclear(reason("entries", key=self.stated(*keys), layers=self.layers))
+        if isinstance(entries, list | str) and len(entries) >= self.layers:
+            return entries[: self.layers]
+        key = self.stated(*keys)
+        raise unclear("entries", key=key, layers=self.layers)
 
     def places(self, key: str) -> list[int] | None:
         """The numbers of the layers that a key names, None without it."""
         value = self.get(key)
         if value is None:
             return None
-        numbers: list[int] = []
+        numbers = []
         for number in value if isinstance(value, list) else [value]:
             if type(number) is not int or number < 0:
                 raise Unclear(f"{key} is {short(value)}, not numbers of layers")
@@ -179,44 +190,64 @@ class Keys(Sizes):
 
     def published_type(self) -> PublishedType:
         """The type of the weights as the file states it, for the text model or for the whole."""
-        stated = self.get("torch_dtype", "dtype")
-        for key in ("torch_dtype", "dtype"):
+        stated = self.get(*_TYPE_KEYS)
+        for key in _TYPE_KEYS:
             stated = stated or self.outer.get(key)
-        dtype = None
-        if isinstance(stated, str):
-            name = stated.removeprefix("torch.")
-            dtype = model_files().torch_types.get(name)
+        if not isinstance(stated, str):
+            return PublishedType(None, stated)
+        name = stated.removeprefix("torch.")
+        dtype = model_files().torch_types.get(name)
         return PublishedType(dtype, stated)
 
     # keys that nothing reads
 
-    def not_understood(self, *, cache: bool) -> list[str]:
-        """The keys that nothing reads and that may change what the model keeps of its context
-        (`cache`), or else its weights: by their names, by the class, or by a value that no
-        published model has.
-        """
-        published = {**TABLES.published, **self.type.published}
-        unusual = {key for key in published if self._is_unusual(key, published[key])}
-        understood = self.understood | (published.keys() - unusual)
+    # they are found by their names, by the class, or by a value that no published model has
+
+    def not_understood_of_cache(self) -> list[str]:
+        """Those that may change what the model keeps of its context."""
+        odd = self._odd_by_name(TABLES.keys.cache)
+        odd |= self._odd_by_class() & set(self._class.cache)
+        odd -= self._all_understood()
+        return sorted(map(clean, odd))
+
+    def not_understood_of_weights(self) -> list[str]:
+        """Those that may change the weights."""
+        odd = self._odd_by_name(TABLES.keys.weights)
+        small = _any_of(TABLES.keys.small)
+        for key in self._odd_by_class().difference(self._class.cache):
+            if not small.search(key):
+                odd.add(key)
+        odd -= self._all_understood()
+        return sorted(map(clean, odd)) + sorted(self._unusual() - odd)
+
+    def _all_understood(self) -> set[str]:
+        """The keys that something reads, under both their names, and those with a usual value."""
+        usual = self._published().keys() - self._unusual()
+        understood = self.understood | usual
         for pair in self.names.items():
             if not understood.isdisjoint(pair):
                 understood.update(pair)
-        odd = self._odd_by_name(cache=cache) | self._odd_by_class(cache=cache)
-        odd -= understood
-        names = sorted(map(clean, odd))
-        if not cache:
-            names += sorted(unusual - odd)
-        return names
+        return understood
 
-    def _is_unusual(self, key: str, published: object) -> bool:
-        """Whether the file states another value than published models do."""
-        value = self.values.get(key)
-        usual = published if isinstance(published, list) else [published]
-        return value is not None and value not in usual
+    def _published(self) -> Mapping[str, object]:
+        """The value, or the list of values, that keys have in all published models."""
+        return {**TABLES.published, **self.type.published}
 
-    def _odd_by_name(self, *, cache: bool) -> set[str]:
-        """The keys whose names say that they may matter, with a value that is something."""
-        bearing = _any_of(TABLES.keys.cache if cache else TABLES.keys.weights)
+    def _unusual(self) -> set[str]:
+        """The keys that have another value than published models have."""
+        unusual = set()
+        for key, published in self._published().items():
+            value = self.values.get(key)
+            usual = published if isinstance(published, list) else [published]
+            if value is not None and value not in usual:
+                unusual.add(key)
+        return unusual
+
+    def _odd_by_name(self, bearing: Iterable[str]) -> set[str]:
+        """The keys whose names say by these patterns that they may matter, with a value that is
+        something.
+        """
+        may_matter = _any_of(bearing)
         harmless = _harmless()
         # what the class reads counts by its own table
         idle = self.matter.union(self._class.idle)
@@ -226,23 +257,18 @@ class Keys(Sizes):
                 continue
             if isinstance(value, dict) or value in _NOTHING:
                 continue
-            if bearing.search(key) and not harmless.search(key):
+            if may_matter.search(key) and not harmless.search(key):
                 odd.add(key)
         return odd
 
-    def _odd_by_class(self, *, cache: bool) -> set[str]:
+    def _odd_by_class(self) -> set[str]:
         """The keys that matter to the class, with another value than its default."""
         defaults = self._class.defaults
-        small = _any_of(TABLES.keys.small)
-        sizes = set().union(*TABLES.sizes.values())
         odd = set()
-        for key in (self.matter & self.written) - sizes:
-            is_of_cache = key in self._class.cache
-            if is_of_cache is not cache or self.values[key] == defaults.get(key):
-                continue
-            if cache or not small.search(key):
+        for key in self.matter & self.written:
+            if self.values[key] != defaults.get(key):
                 odd.add(key)
-        return odd
+        return odd.difference(*TABLES.sizes.values())
 
 
 def _kind_in(values: JsonValues) -> str:
@@ -282,10 +308,11 @@ def _describes_a_model(values: JsonValues, text_model: JsonValues | None) -> boo
     """Whether a file has two of the keys of its type, its nested configuration and its class, or
     those of its sizes.
     """
-    is_nested = text_model is not None
-    signs = (values.get("model_type"), is_nested, values.get("architectures"))
-    if sum(map(bool, signs)) >= 2:
+    signs = [values.get("model_type"), values.get("architectures")]
+    if text_model is not None:
+        signs.append("nested")
+    if len(list(filter(None, signs))) >= 2:
         return True
     keys = text_model or values
-    layers = (*TABLES.sizes["layers"], "hybrid_override_pattern", "layers_block_type")
+    layers = (*TABLES.sizes["layers"], *_LISTS_OF_LAYERS)
     return _has_any(keys, layers) and _has_any(keys, TABLES.sizes["width"])

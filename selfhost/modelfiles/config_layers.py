@@ -21,19 +21,20 @@ from ..catalogue.architecture import (
     Recurrent,
 )
 from ..catalogue.spec import INCOMPLETE
-from ..core.records import Values
+from ..core.records import Record, Values
 from ..core.tables import TomlRow
 from ..needs.tensors import architectures
 from .config_keys import TABLES, Keys
 from .config_weights import Stored
-from .sizes import Unclear, grouped, most_heads, refuse_contradictions
+from .sizes import Unclear, grouped, most_heads, refuse_contradictions, unclear
 from .source import JsonValues, listed, reason, refuse, short, table_of
 
 # kinds of layers that attend; "hybrid" keeps a state, too
 _ATTENDING = ("full", "sliding", "cross", "hybrid")
 # what `per_layer_config` may state
-_OWN_SIZES = ("head_dim", "num_key_value_heads")
+_OWN_SIZES = frozenset({"head_dim", "num_key_value_heads"})
 _PATTERN = "hybrid_override_pattern"
+_TIED = "tie_word_embeddings"
 
 
 class _Row(NamedTuple):
@@ -52,9 +53,58 @@ class _Row(NamedTuple):
         return self.states("encoder") and not self.states("diffusion")
 
 
+class _Groups(Record):
+    """The parts of all layers, equal ones together. `doubt`: why the feed-forwards do not follow;
+    None where they do.
+    """
+
+    attention: tuple[Attention, ...]
+    recurrent: tuple[Recurrent, ...]
+    feed_forward: tuple[FeedForward, ...]
+    doubt: str | None
+
+    @property
+    def has_experts(self) -> bool:
+        """Whether any feed-forward is one of several experts."""
+        return any(part.experts for part in self.feed_forward)
+
+
 def architecture_of(keys: Keys, stored: Stored) -> Architecture:
     """The layers and the tables. Raises `Unclear` where the cache does not follow."""
     _count_layers(keys)
+    groups = _groups(keys)
+    row = _row_of(keys, groups)
+    tables = _tables(keys, row)
+    layers_apart = _layers_apart(keys)
+    tied = _ties_embeddings(keys, is_encoder=row.is_encoder)
+    _refuse_doubtful_cache(keys, row, attends=bool(groups.attention))
+    name = row.name
+    why_incomplete = groups.doubt or _incompleteness(keys, row, tied=tied)
+    if why_incomplete is not None:
+        name = _name_of_incomplete(keys, row, why_incomplete)
+    architecture = Architecture(
+        row=name,
+        runs_in_gguf=keys.in_gguf,
+        layers=keys.layers,
+        embedding_length=keys.needed("width"),
+        heads=most_heads(groups.attention),
+        attention=groups.attention,
+        recurrent=groups.recurrent,
+        feed_forward=groups.feed_forward,
+        tied_embeddings=bool(tied),
+        output_matrix=not row.is_encoder and not keys.is_headless,
+        matrix_dtype=stored.matrices,
+        expert_dtype=stored.experts,
+        quantizer=stored.quantizer,
+        **tables,
+        **layers_apart,
+    )
+    refuse_contradictions(architecture)
+    return architecture
+
+
+def _groups(keys: Keys) -> _Groups:
+    """The parts of the layers. Raises `Unclear` where the cache does not follow."""
     width = keys.needed("width")
     kinds = _kinds(keys)
     _spread_own_sizes(keys, kinds)
@@ -71,44 +121,28 @@ def architecture_of(keys: Keys, stored: Stored) -> Architecture:
         feed_forward = grouped(parts, width, called)
     except Unclear as why:
         doubt = str(why)
-    has_experts = any(part.experts for part in feed_forward)
-    row = _row_of(keys, has_states=bool(recurrent), has_experts=has_experts)
-    tables = _tables(keys, row)
-    layers_apart = _layers_apart(keys)
-    tied = _ties_embeddings(keys, is_encoder=row.is_encoder)
-    _refuse_doubtful_cache(keys, row, attends=bool(attention))
-    why_incomplete = doubt or _incompleteness(keys, row, tied=tied)
-    name = row.name
-    if why_incomplete is not None:
-        if row.is_encoder or row.states("recomputes"):
-            # without its row it would be believed to keep a cache
-            raise Unclear(why_incomplete)
-        keys.unknown["parameters.total"] = reason("incomplete", why=why_incomplete)
-        if row.values is not None:
-            # with the name of a row it would be believed to have all its tensors
-            name += INCOMPLETE
-    architecture = Architecture(
-        row=name,
-        runs_in_gguf=keys.in_gguf,
-        layers=keys.layers,
-        embedding_length=width,
-        heads=most_heads(attention),
+    return _Groups(
         attention=attention,
         recurrent=recurrent,
         feed_forward=feed_forward,
-        tied_embeddings=bool(tied),
-        output_matrix=not row.is_encoder and not keys.is_headless,
-        matrix_dtype=stored.matrices,
-        expert_dtype=stored.experts,
-        quantizer=stored.quantizer,
-        **tables,
-        **layers_apart,
+        doubt=doubt,
     )
-    refuse_contradictions(architecture)
-    return architecture
 
 
-def _row_of(keys: Keys, *, has_states: bool, has_experts: bool) -> _Row:
+def _name_of_incomplete(keys: Keys, row: _Row, why: str) -> str:
+    """The name of a row for a model whose weights do not follow, which `unknown` says. Raises
+    `Unclear` where the row alone tells that the model keeps no cache.
+    """
+    if row.is_encoder or row.states("recomputes"):
+        raise Unclear(why)
+    keys.unknown["parameters.total"] = reason("incomplete", why=why)
+    if row.values is None:
+        return row.name
+    # with the name of a row it would be believed to have all its tensors
+    return row.name + INCOMPLETE
+
+
+def _row_of(keys: Keys, groups: _Groups) -> _Row:
     """Its row of architectures.toml, or what stands in for the name of one."""
     type = keys.type
     if not type.row:
@@ -116,9 +150,9 @@ def _row_of(keys: Keys, *, has_states: bool, has_experts: bool) -> _Row:
     name = ""
     if "OCR" in keys.class_name:
         name = type.row_of_ocr
-    elif has_experts:
+    elif groups.has_experts:
         name = type.row_with_experts
-    elif not has_states:
+    elif not groups.recurrent:
         name = type.row_without_states
     name = name or type.row
     return _Row(name, architectures().architecture.get(name))
@@ -137,13 +171,18 @@ def _count_layers(keys: Keys) -> None:
         raise Unclear(f"model_type: {model} has {not_read}, which is not read")
     layers = keys.number("layers", least=1)
     if layers is None:
-        pattern = keys.get(_PATTERN, "layers_block_type")
-        layers = len(pattern) if isinstance(pattern, str | list) else 0
-    if layers == 0:
-        raise Unclear("num_hidden_layers is missing")
+        layers = _listed_layers(keys)
     if layers > MAX_LAYERS:
         refuse(keys.path, "layers", layers=layers, most=MAX_LAYERS)
     keys.layers = layers
+
+
+def _listed_layers(keys: Keys) -> int:
+    """How many layers a list or a text names. Raises `Unclear` without one."""
+    pattern = keys.get(_PATTERN, "layers_block_type")
+    if isinstance(pattern, str | list) and pattern:
+        return len(pattern)
+    raise Unclear("num_hidden_layers is missing")
 
 
 def _kinds(keys: Keys) -> list[str]:
@@ -173,27 +212,31 @@ def _kinds_as_stated(keys: Keys) -> list[str]:
     return _kinds_by_window(keys)
 
 
-def _every(keys: Keys, every: int, kind: str, others: str) -> list[str]:
+def _every(keys: Keys, step: int, kind: str, others: str) -> list[str]:
     """The kinds of layers of which the last of every so many is of one kind."""
-    numbers = range(1, keys.layers + 1)
-    return [others if number % every else kind for number in numbers]
+    kinds = [others] * keys.layers
+    for number in range(step - 1, keys.layers, step):
+        kinds[number] = kind
+    return kinds
 
 
 def _listed_kinds(keys: Keys, names: Sequence[object]) -> list[str]:
     """The kinds of layers by their names in the file."""
     if isinstance(names, list):
         # the keys of recurrent layers stand in the file whether or not the list has any
-        keys.understood.update(key for key in keys.values if key.startswith("mamba_"))
+        of_states = [key for key in keys.values if key.startswith("mamba_")]
+        keys.understood.update(of_states)
     meanings = {**TABLES.kinds, **keys.type.kinds}
-    window = _window(keys)
+    if _window(keys) is None:
+        for word, meaning in meanings.items():
+            if meaning == "sliding":
+                meanings[word] = "full"
     kinds = []
     for name in names:
         kind = meanings.get(str(name))
         if not kind:
             key = keys.stated(*TABLES.keys.kinds)
             raise Unclear(f"{key}: {short(name)} is not understood")
-        if kind == "sliding" and window is None:
-            kind = "full"
         kinds.append(kind)
     return kinds
 
@@ -207,21 +250,25 @@ def _kinds_by_window(keys: Keys) -> list[str]:
     pattern = keys.get("sliding_window_pattern", "_sliding_window_pattern")
     if window is None:
         return ["full"] * keys.layers
+    kinds = ["sliding"] * keys.layers
     if keys.type.all_slide:
-        return ["sliding"] * keys.layers
+        return kinds
     if turned:
         return ["sliding" if flag else "full" for flag in turned]
     if first:
-        numbers = range(keys.layers)
-        return ["sliding" if number % first else "full" for number in numbers]
+        for number in range(0, keys.layers, first):
+            kinds[number] = "full"
+        return kinds
     if type(pattern) is int and pattern > 0:
         return _every(keys, pattern, "full", "sliding")
-    raise Unclear(reason("sliding_window", window=window, pattern=short(pattern)))
+    raise unclear("sliding_window", window=window, pattern=short(pattern))
 
 
 def _window(keys: Keys) -> int | None:
     """In tokens, None where no layer has one shorter than the context."""
-    if keys.get("window") == -1 or keys.values.get("use_sliding_window") is False:
+    if keys.get("window") == -1:
+        return None
+    if keys.values.get("use_sliding_window") is False:
         return None
     window = keys.number("window")
     context = keys.number("context")
@@ -240,24 +287,25 @@ def _spread_own_sizes(keys: Keys, kinds: Sequence[str]) -> None:
     if not by_layer and not full:
         return
     for key in _OWN_SIZES:
-        usual = keys.values.get(key)
-        sizes = []
+        sizes = [keys.values.get(key)] * keys.layers
         for number, kind in enumerate(kinds):
-            size = by_layer.get(str(number), {}).get(key, usual)
+            of_layer = by_layer.get(str(number), {})
+            if key in of_layer:
+                sizes[number] = of_layer[key]
             if kind == "full" and full.get(key):
-                size = full[key]
-            sizes.append(size)
+                sizes[number] = full[key]
         keys.values[key] = sizes
 
 
 def _sizes_by_layer(keys: Keys) -> Mapping[str, JsonValues]:
     """The sizes that `per_layer_config` states, by the number of the layer."""
     stated = keys.get("per_layer_config") or {}
-    rows = stated.values() if isinstance(stated, dict) else [stated]
-    for row in rows:
-        if not isinstance(row, dict) or not row.keys() <= set(_OWN_SIZES):
-            raise Unclear(f"per_layer_config is {short(stated)}, not understood")
-    assert isinstance(stated, dict)
+    not_understood = f"per_layer_config is {short(stated)}, not understood"
+    if not isinstance(stated, dict):
+        raise Unclear(not_understood)
+    for sizes in stated.values():
+        if not isinstance(sizes, dict) or not _OWN_SIZES.issuperset(sizes):
+            raise Unclear(not_understood)
     return stated
 
 
@@ -311,9 +359,9 @@ class _Layer:
         keys = self.keys
         # without its latent a class that has one by default has no attention
         rank = keys.number("kv_lora_rank") or keys.defaults.get("kv_lora_rank")
-        if self.kind != "full" or keys.values.get("use_mla") is False:
+        if keys.values.get("use_mla") is False:
             return False
-        return bool(rank)
+        return self.kind == "full" and bool(rank)
 
     def _head_length(self, heads: int) -> int:
         """Elements of a key or a value of one head."""
@@ -321,39 +369,46 @@ class _Layer:
         stated = keys.number("head_length", least=1, layer=self.number)
         width = keys.needed("width")
         if width % heads and not keys.get("head_length"):
-            raise Unclear(reason("head_dim", width=width, heads=heads))
+            raise unclear("head_dim", width=width, heads=heads)
         return stated or width // heads
 
     def _kv_heads(self, heads: int) -> int:
         keys = self.keys
-        stated = keys.number("kv_heads", layer=self.number)
+        stated = keys.number("kv_heads", layer=self.number) or heads
         shares_one = keys.get("multi_query")
+        if shares_one is None or keys.values.get("new_decoder_architecture"):
+            return stated
         # Falcon's older classes and GPT-BigCode ignore other keys
-        if shares_one is not None and not keys.values.get("new_decoder_architecture"):
-            return 1 if shares_one else heads
-        return stated or heads
+        return 1 if shares_one else heads
 
     def _latent_attention(self, heads: int) -> Attention:
         """Attention that keeps one row of elements for all heads."""
         keys = self.keys
+        indexer: Values = {}
         index_heads = keys.number("index_n_heads")
         index_length = keys.number("index_head_dim")
-        choices = keys.per_layer("indexer_types")
-        choice = "full" if choices is None else choices[self.number]
-        if choice not in ("full", "shared"):
-            raise Unclear(f"indexer_types: {short(choice)} is not understood")
         # a layer may use the choice of an earlier one
-        if choice == "shared" or not index_heads or not index_length:
-            index_heads = index_length = None
+        if self._chooses_tokens() and index_heads and index_length:
+            indexer["indexer_heads"] = index_heads
+            indexer["indexer_length"] = index_length
         return Attention(
             kind="latent",
             heads=heads,
             kv_heads=heads,
             query_latent_length=keys.size("q_lora_rank"),
-            indexer_heads=index_heads,
-            indexer_length=index_length,
+            **indexer,
             **keys.sizes(TABLES.latent),
         )
+
+    def _chooses_tokens(self) -> bool:
+        """Whether the layer has an indexer of its own, where the model has any."""
+        choices = self.keys.per_layer("indexer_types")
+        if choices is None:
+            return True
+        choice = choices[self.number]
+        if choice not in ("full", "shared"):
+            raise Unclear(f"indexer_types: {short(choice)} is not understood")
+        return choice == "full"
 
     # the state
 
@@ -368,16 +423,19 @@ class _Layer:
         if kind == "mamba":
             inner = keys.number("mamba_d_ssm", least=1)
             sizes["inner_length"] = inner or keys.needed("expand") * width
-            if keys.get("time_step_rank") == "auto":
-                sizes["time_step_rank"] = -(-width // 16)
-            else:
-                sizes["time_step_rank"] = keys.needed("time_step_rank")
+            sizes["time_step_rank"] = self._time_step_rank(width)
         elif kind == "mamba2":
             inner = self._inner_length(sizes["heads"])
             sizes["inner_length"] = inner or keys.needed("expand") * width
             has_norm = keys.values.get("mamba_rms_norm") is not False
             sizes["norm"] = None if has_norm else False
         return Recurrent(kind=kind, **sizes)
+
+    def _time_step_rank(self, width: int) -> int:
+        """That of a Mamba layer, by default a sixteenth of the width, rounded up."""
+        if self.keys.get("time_step_rank") == "auto":
+            return -(-width // 16)
+        return self.keys.needed("time_step_rank")
 
     def _inner_length(self, heads: int) -> int | None:
         """That of a Mamba2 layer, as the file states it, or by its heads; None where neither
@@ -419,7 +477,9 @@ class _Layer:
         fewest = 1 if type.lone_expert else 2
         if experts < fewest:
             return False
-        return not type.experts_if or bool(self.keys.get(type.experts_if))
+        if not type.experts_if:
+            return True
+        return bool(self.keys.get(type.experts_if))
 
     def _mixture(self, experts: int) -> FeedForward:
         """A feed-forward of several experts, of which a token uses some."""
@@ -432,7 +492,9 @@ class _Layer:
             raise Unclear(f"{keys.stated('used')}: {text} ({name})")
         length = keys.number("expert_length")
         length = length or keys.needed("intermediate_size", "n_inner")
-        has_bias = keys.get("topk_method") == "noaux_tc" or keys.type.router_bias
+        has_bias = keys.type.router_bias
+        if keys.get("topk_method") == "noaux_tc":
+            has_bias = True
         shared_length = self._shared_length(length)
         beside_dense = self._dense_length() if keys.type.dense_beside else None
         return FeedForward(
@@ -492,12 +554,7 @@ class _Layer:
             shared = keys.number("shared_intermediate_size")
             if shared and not keys.number("num_local_experts"):
                 return shared
-        length = keys.number("length", layer=self.number)
-        ratio = keys.number("length_ratio")
-        if not length and ratio:
-            length = ratio * keys.needed("width")
-        if not length:
-            raise Unclear("intermediate_size is missing")
+        length = self._stated_length()
         if rule == "halved":
             # the file counts gate and up together
             return length // 2
@@ -509,6 +566,17 @@ class _Layer:
         if keys.get("use_double_wide_mlp") and self.number >= layers_with_keys:
             return 2 * length
         return length
+
+    def _stated_length(self) -> int:
+        """The length of a dense feed-forward, or how many times the width it is."""
+        keys = self.keys
+        length = keys.number("length", layer=self.number)
+        ratio = keys.number("length_ratio")
+        if length:
+            return length
+        if not ratio:
+            raise Unclear("intermediate_size is missing")
+        return ratio * keys.needed("width")
 
 
 # tables, and layers that are counted apart
@@ -526,11 +594,7 @@ def _tables(keys: Keys, row: _Row) -> Values:
             why = f"torch_dtype {short(stated)} is not known"
         keys.unknown["architecture.dtype"] = why
     has_positions = row.states("positions") and not row.states("position_offset")
-    table_length = None
-    if not keys.matter.isdisjoint(TABLES.sizes["table_length"]):
-        table_length = keys.number("table_length")
-        if table_length == keys.needed("width"):
-            table_length = None
+    table_length = _table_length(keys)
     usable = (context or 0) - keys.type.unused_positions
     token_types = keys.size("type_vocab_size")
     return {
@@ -542,6 +606,14 @@ def _tables(keys: Keys, row: _Row) -> Values:
         "token_types": token_types if row.states("token_types") else None,
         "lacks": keys.type.lacks,
     }
+
+
+def _table_length(keys: Keys) -> int | None:
+    """Elements of a row of the table of tokens; None where these are those of the layers."""
+    if keys.matter.isdisjoint(TABLES.sizes["table_length"]):
+        return None
+    length = keys.number("table_length")
+    return None if length == keys.needed("width") else length
 
 
 def _layers_apart(keys: Keys) -> Values:
@@ -590,16 +662,15 @@ def _predicting_layers(keys: Keys) -> int | None:
 
 def _ties_embeddings(keys: Keys, *, is_encoder: bool) -> bool | None:
     """Whether the output matrix is the token table; None where that is not known."""
-    key = "tie_word_embeddings"
     if is_encoder:
-        is_untied = keys.values.get(key) is False
+        is_untied = keys.values.get(_TIED) is False
         # of a masked model no row counts the head that it then has
         return None if is_untied and keys.class_name.endswith("ForMaskedLM") else False
-    inner = keys.inner.get(key)
-    outer = keys.outer.get(key)
+    inner = keys.inner.get(_TIED)
+    outer = keys.outer.get(_TIED)
     are_stated = isinstance(inner, bool) and isinstance(outer, bool)
     if are_stated and inner != outer:
-        keys.understood.add(key)
+        keys.understood.add(_TIED)
         # where the outer class would tie, transformers leaves a matrix alone that the published
         # files have
         return keys.outer_type.tied_by_text_config if inner else None
@@ -617,13 +688,13 @@ def _refuse_doubtful_cache(keys: Keys, row: _Row, *, attends: bool) -> None:
     """Raise `Unclear` where the cache does not follow, or whether, or for how many heads, the
     model keeps one.
     """
-    doubtful = listed(keys.not_understood(cache=True))
+    doubtful = listed(keys.not_understood_of_cache())
     if doubtful:
-        raise Unclear(reason("doubtful-cache", keys=doubtful))
+        raise unclear("doubtful-cache", keys=doubtful)
     if row.values is not None:
         return
     if keys.is_headless or re.search(TABLES.classes.reading, keys.class_name):
-        raise Unclear(reason("no-context", kind=keys.kind, name=keys.class_name))
+        raise unclear("no-context", kind=keys.kind, name=keys.class_name)
     if keys.has_class or not attends:
         return
     if keys.get("kv_heads", "kv_lora_rank", "multi_query") is None:
@@ -636,7 +707,7 @@ def _incompleteness(keys: Keys, row: _Row, *, tied: bool | None) -> str | None:
     missing = sorted(needed - keys.values.keys())
     if missing:
         return f"{listed(missing)} is missing"
-    odd = keys.not_understood(cache=False)
+    odd = keys.not_understood_of_weights()
     if odd:
         return f"{listed(odd)}: not understood"
     if row.values is None:

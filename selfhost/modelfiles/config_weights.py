@@ -8,14 +8,16 @@ of QUANTIZATIONS, or why it is not known.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from ..catalogue.spec_values import PACKED, mlx_scheme, scheme_of
+from ..catalogue.spec_values import PACKED, Scheme, mlx_scheme, scheme_of
 from ..core.records import Record
 from .config_keys import Keys
 from .source import JsonValues, reason, short, table_of
 from .tables import QuantizationTable, model_files
 
 _TABLE: QuantizationTable = model_files().quantization_config
+_KEY = "quantization_config"
 # keys of which an empty list makes the head narrow, too
 _WITH_HEAD = ("ignore", "llm_int8_skip_modules")
 
@@ -40,17 +42,17 @@ def stored_of(keys: Keys) -> Stored:
     """How the weights that a config.json describes are stored."""
     mlx = keys.outer.get("quantization")
     if mlx:
-        return _stored_by_mlx(mlx, keys)
-    key = "quantization_config"
-    stated = keys.outer.get(key) or keys.values.get(key)
+        return _MlxConfig(mlx).stored(keys)
+    stated = keys.outer.get(_KEY) or keys.values.get(_KEY)
     if not stated:
-        dtype = keys.published_type().dtype
-        return Stored(name=dtype, quantized=False)
+        published = keys.published_type()
+        return Stored(name=published.dtype, quantized=False)
     if not isinstance(stated, dict):
         # a method that is not understood
-        stated = {key: stated}
+        stated = {_KEY: stated}
     config = _QuantizationConfig(stated)
-    return config.stored(has_experts=bool(keys.get("experts")))
+    has_experts = bool(keys.get("experts"))
+    return config.stored(has_experts=has_experts)
 
 
 class _Layout(Record):
@@ -78,7 +80,10 @@ class _QuantizationConfig:
             return self._not_understood(layout.key)
         quantizer = "modelopt" if self.method == "modelopt" else None
         # gpt-oss: the experts alone
-        if self.method == "mxfp4" or (has_experts and self._leaves_experts_alone()):
+        are_experts_alone = self.method == "mxfp4"
+        if has_experts and self._leaves_experts_alone():
+            are_experts_alone = True
+        if are_experts_alone:
             return Stored(name=name, quantizer=quantizer, experts=name)
         wide_key = self._key_of_wide_matrices()
         if wide_key is not None:
@@ -87,7 +92,8 @@ class _QuantizationConfig:
 
     def _not_understood(self, key: str) -> Stored:
         value = short(self.values.get(key))
-        return Stored(why=reason("quantization", key=key, value=value))
+        why = reason("quantization", key=key, value=value)
+        return Stored(why=why)
 
     def _is_true(self, *keys: str) -> bool:
         """Whether one of these keys is true, and no other value that counts as true."""
@@ -95,24 +101,26 @@ class _QuantizationConfig:
 
     # modules that were left in the type of training
 
-    def _left_out(self) -> dict[str, object]:
-        """The lists of what was left in the type of training, by their keys."""
-        stated = {key: self.values.get(key) for key in _TABLE.left_out}
-        return {key: names for key, names in stated.items() if names is not None}
+    def _left_out(self) -> Iterator[tuple[str, object]]:
+        """The lists of what was left in the type of training, each behind its key."""
+        for key in _TABLE.left_out:
+            names = self.values.get(key)
+            if names is not None:
+                yield key, names
 
     def _leaves_experts_alone(self) -> bool:
         """Whether all but the experts was left in the type of training (Kimi K2.5)."""
         pattern = re.compile(_TABLE.experts_alone)
-        for names in self._left_out().values():
+        for _, names in self._left_out():
             if not isinstance(names, list):
                 continue
-            if any(pattern.search(str(name)) for name in names):
+            if any(map(pattern.search, map(str, names))):
                 return True
         return False
 
     def _key_of_wide_matrices(self) -> str | None:
         """The key that leaves matrices of the blocks in the type of training; None for none."""
-        for key, names in self._left_out().items():
+        for key, names in self._left_out():
             if not _are_outside_blocks(key, names):
                 return key
         for key in _TABLE.own_types:
@@ -126,18 +134,22 @@ class _QuantizationConfig:
         """The layout by the method of quantization, and by the keys that this method reads."""
         rule = _TABLE.layouts.get(self.method)
         if rule is not None:
-            value = str(self.values.get(rule.key))
-            return _Layout(key=rule.key, name=rule.names.get(value))
+            value = self.values.get(rule.key)
+            return _Layout(key=rule.key, name=rule.names.get(str(value)))
+        key = "quant_method"
+        name = None
         if self.method in ("gptq", "awq"):
             bits = self.values.get("bits", 4)
             group = self.values.get("group_size", 128)
+            key = "group_size" if bits == 4 else "bits"
             name = _packed(f"{self.method}-{bits}bit", group)
-            return _Layout(key="group_size" if bits == 4 else "bits", name=name)
-        if self.method == "compressed-tensors":
-            return _Layout(key="config_groups", name=self._compressed_name())
-        if self.method == "bitsandbytes":
-            return _Layout(key="load_in_4bit", name=self._bitsandbytes_name())
-        return _Layout(key="quant_method", name=None)
+        elif self.method == "compressed-tensors":
+            key = "config_groups"
+            name = self._compressed_name()
+        elif self.method == "bitsandbytes":
+            key = "load_in_4bit"
+            name = self._bitsandbytes_name()
+        return _Layout(key=key, name=name)
 
     def _bitsandbytes_name(self) -> str | None:
         if self._is_true("load_in_4bit", "_load_in_4bit"):
@@ -149,15 +161,18 @@ class _QuantizationConfig:
 
     def _compressed_name(self) -> str | None:
         """llm-compressor with one type for all linear layers (compressed-tensors 0.12)."""
-        groups = self.values.get("config_groups")
-        if not isinstance(groups, dict) or len(groups) != 1:
+        groups = table_of(self.values.get("config_groups"))
+        if len(groups) != 1:
             return None
-        (group,) = groups.values()
-        if not isinstance(group, dict) or group.get("targets") != ["Linear"]:
+        (stated,) = groups.values()
+        group = table_of(stated)
+        if group.get("targets") != ["Linear"]:
             return None
-        layout = str(group.get("format") or self.values.get("format"))
-        if layout in ("nvfp4-pack-quantized", "mxfp4-pack-quantized"):
-            return layout.partition("-")[0]
+        layout = group.get("format") or self.values.get("format")
+        if layout == "nvfp4-pack-quantized":
+            return "nvfp4"
+        if layout == "mxfp4-pack-quantized":
+            return "mxfp4"
         return _linear_name(table_of(group.get("weights")))
 
 
@@ -174,8 +189,9 @@ def _are_outside_blocks(key: str, names: object) -> bool:
 
 def _packed(layout: str, group: object, zeros: str = "") -> str | None:
     """The name of integers packed by that layout; None where no program packs them so."""
-    # -1 is a whole channel
-    size = "channel" if group in (-1, None) else f"{group}g"
+    size = f"{group}g"
+    if group in (-1, None):
+        size = "channel"
     scheme = scheme_of(f"{layout}-{size}{zeros}")
     if scheme is None or scheme.name not in PACKED:
         return None
@@ -187,10 +203,10 @@ def _linear_name(weights: JsonValues) -> str | None:
     type = weights.get("type")
     bits = weights.get("num_bits")
     group = weights.get("group_size")
-    zeros = ""
-    if weights.get("symmetric", True) is False:
-        zeros = "-asym"
-    unit = "block" if weights.get("strategy") == "block" else group
+    zeros = "-asym" if weights.get("symmetric") is False else ""
+    unit = group
+    if weights.get("strategy") == "block":
+        unit = "block"
     name = _TABLE.of_linear.get(f"{type} {bits} {unit}{zeros}")
     if name is None and type == "int":
         return _packed(f"w{bits}a16", group, zeros)
@@ -200,39 +216,54 @@ def _linear_name(weights: JsonValues) -> str | None:
 # MLX
 
 
-def _stored_by_mlx(mlx: object, keys: Keys) -> Stored:
+class _MlxConfig:
     """MLX's `quantization`, with what it says of single layers under their names."""
-    config = table_of(mlx)
-    mode = config.get("mode", "affine")
-    bits = config.get("bits")
-    group = config.get("group_size")
-    layout = str(mode)
-    if mode == "affine":
-        layout = f"{bits}bit-{group}g"
-    scheme = mlx_scheme(layout)
-    if scheme is None or (scheme.bits, scheme.group) != (bits, group):
-        why = reason("mlx-quantization", value=short(mlx))
-        return Stored(format="mlx", why=why)
-    bits_of_layers = _bits_of_layers(config)
-    # gpt-oss: experts as published, all else in 8 bits
-    if mode == "mxfp4" and bits_of_layers == {8}:
-        name = "MXFP4-Q8"
-    else:
+
+    def __init__(self, stated: object) -> None:
+        self.stated = stated
+        self.values = table_of(stated)
+        self.mode = self.values.get("mode", "affine")
+        self.bits = self.values.get("bits")
+        self.group = self.values.get("group_size")
+
+    def stored(self, keys: Keys) -> Stored:
+        """How the weights are stored; where layers differ, a note of the `keys` says so."""
+        scheme = self._scheme()
+        if scheme is None:
+            why = reason("mlx-quantization", value=short(self.stated))
+            return Stored(format="mlx", why=why)
         name = scheme.name.removesuffix("-64g")
-        if bits_of_layers - {bits}:
+        bits_of_layers = self._bits_of_layers()
+        # gpt-oss: experts as published, all else in 8 bits
+        if self.mode == "mxfp4" and bits_of_layers == {8}:
+            name = "MXFP4-Q8"
+        elif bits_of_layers - {self.bits}:
             keys.notes.append(reason("other-bits"))
-    return Stored(name=name, format="mlx", why=reason("mlx-weights", name=name))
+        why = reason("mlx-weights", name=name)
+        return Stored(name=name, format="mlx", why=why)
 
+    def _scheme(self) -> Scheme | None:
+        """The layout of most layers; None where it is not known."""
+        layout = str(self.mode)
+        if self.mode == "affine":
+            layout = f"{self.bits}bit-{self.group}g"
+        scheme = mlx_scheme(layout)
+        if scheme is None or scheme.bits != self.bits:
+            return None
+        return scheme if scheme.group == self.group else None
 
-def _bits_of_layers(config: JsonValues) -> set[int | None]:
-    """The bits of layers that are named by themselves; None for one that is not quantized."""
-    bits: set[int | None] = set()
-    for key, part in config.items():
-        # a router is small
-        if key.endswith(("gate", "router")):
-            continue
-        if part is False:
-            bits.add(None)
-        elif isinstance(part, dict):
-            bits.add(part.get("bits"))
-    return bits
+    def _bits_of_layers(self) -> set[int | None]:
+        """The bits of layers that are named by themselves; None for one that is not quantized, and
+        for bits that are no number.
+        """
+        bits: set[int | None] = set()
+        for key, part in self.values.items():
+            # a router is small
+            if key.endswith(("gate", "router")):
+                continue
+            if part is False:
+                bits.add(None)
+            elif isinstance(part, dict):
+                stated = part.get("bits")
+                bits.add(stated if isinstance(stated, int) else None)
+        return bits

@@ -9,7 +9,7 @@ gguf-py/gguf/constants.py. What does not follow raises `Unclear`, what no conver
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..catalogue.architecture import (
     MAX_LAYERS,
@@ -29,6 +29,7 @@ from .sizes import (
     grouped,
     most_heads,
     refuse_contradictions,
+    unclear,
 )
 from .source import clean, reason
 from .tables import GgufTable, model_files
@@ -54,7 +55,7 @@ class GgufModel(Sizes):
     llama.cpp stops at the file, if it does.
     """
 
-    def __init__(self, path: str, header: Header, tensors: tuple[Tensor, ...]) -> None:
+    def __init__(self, path: str, header: Header, tensors: Sequence[Tensor]) -> None:
         super().__init__(path, header.values)
         self.tensors = tensors
         self.counts = header.counts
@@ -64,12 +65,12 @@ class GgufModel(Sizes):
         row = known.architecture.get(self.name)
         self.known = row is not None
         self.row = ArchitectureRow.from_values(self.name, row or {})
-        self.shapes: dict[str, tuple[int, ...]] = {}
+        shapes: dict[str, tuple[int, ...]] = {}
         for tensor in tensors:
-            self.shapes[tensor.name] = tensor.shape
-        for tensor in tensors:
-            if tensor.name.startswith(_STACKS):
-                self.shapes[_name_in_one_stack(tensor.name)] = tensor.shape
+            shapes[tensor.name] = tensor.shape
+        for name in [name for name in shapes if name.startswith(_STACKS)]:
+            shapes[_name_in_one_stack(name)] = shapes[name]
+        self.shapes: Mapping[str, tuple[int, ...]] = shapes
         self.blocks = self.layers
         self.is_as_row = False
         self.refused: str | None = None
@@ -77,15 +78,27 @@ class GgufModel(Sizes):
     def names_of(self, keys: Sequence[str]) -> list[str]:
         """The keys below the name of the architecture, as the header has them."""
         names = [f"{self.name}.{key}" for key in keys]
-        for name in self.counts.keys() & names:
-            raise Malformed(
-                f"{name} lists {self.counts[name]:,} entries, more than blocks"
-            )
+        for name in names:
+            if name in self.counts:
+                entries = self.counts[name]
+                raise Malformed(f"{name} lists {entries:,} entries, more than blocks")
         return names
 
     def has_tensor(self, *endings: str) -> bool:
         """Whether the name of any tensor has one of these endings."""
         return any(name.endswith(endings) for name in self.shapes)
+
+    @property
+    def width(self) -> int:
+        """The elements of a token between the layers."""
+        return self.needed("embedding_length")
+
+    def rows_of(self, table: str) -> int | None:
+        """The rows of a table of the model; None without it."""
+        shape = self.shapes.get(f"{table}.weight")
+        if not shape:
+            return None
+        return shape[1] if len(shape) > 1 else 1
 
     def layer(self, number: int) -> _Layer:
         """The layer of that number, from 0."""
@@ -141,7 +154,7 @@ class _Layer:
         elif kind == "mamba" and self.row.rank_from_width:
             # PLaMo 2: no key states it (src/models/plamo2.cpp: dt_dim)
             sizes["heads"] = sizes["time_step_rank"]
-            sizes["time_step_rank"] = max(64, model.needed("embedding_length") // 16)
+            sizes["time_step_rank"] = max(64, model.width // 16)
         elif kind == "mamba2" and not self.has("ssm_norm.weight"):
             sizes["norm"] = False
         elif kind == "delta":
@@ -152,25 +165,29 @@ class _Layer:
     def _state_kind(self) -> str | None:
         """The first kind of state all of whose tensors the layer has."""
         for kind, rule in _TABLE.states.items():
-            if self._may_keep(kind) and all(map(self.has, rule.tensors)):
+            if not self._may_keep(kind):
+                continue
+            if all(map(self.has, rule.tensors)):
                 return kind
         return None
 
     def _may_keep(self, kind: str) -> bool:
         """Whether the layer may keep a state of a kind whose tensors others have, too."""
-        if kind == "lightning":
-            return self.row.state_kind == "lightning"
-        if kind == "delta":
-            return self.row.state_kind == "delta" or self.has(*_DELTA_TENSORS)
-        return True
+        if kind not in ("lightning", "delta"):
+            return True
+        if kind == self.row.state_kind:
+            return True
+        return kind == "delta" and self.has(*_DELTA_TENSORS)
 
     # attention
 
     def attends(self, state: Recurrent | None) -> bool:
         """Whether the layer has attention beside the state that it keeps."""
-        kind = "other" if state is None else state.kind
         tensors = _TABLE.attending
-        return self.has(*tensors.get(kind, tensors["other"]))
+        kind = "other" if state is None else state.kind
+        if kind not in tensors:
+            kind = "other"
+        return self.has(*tensors[kind])
 
     def attention(self, heads: int, window: int | None) -> Attention:
         """The attention of the layer, by what its keys state; `window` in tokens, None without."""
@@ -193,6 +210,8 @@ class _Layer:
         if model.get("attention.compress_ratios") is not None:
             return self._compressed_attention(heads)
         kv_heads = model.number("attention.head_count_kv", layer=self.number)
+        if kv_heads is None:
+            kv_heads = heads
         sizes: Values = {}
         if not slides and self.has("attn_kv_b.weight"):
             # files of before April 2025 unpack the latent, and keep keys and values of every head
@@ -200,24 +219,18 @@ class _Layer:
             sizes["query_latent_length"] = model.size("attention.q_lora_rank")
         has_values = self.has("attn_v.weight")
         sizes["values_from_keys"] = self.row.values_from_keys and not has_values
-        return Attention(
-            kind="sliding" if slides else "full",
-            heads=heads,
-            kv_heads=heads if kv_heads is None else kv_heads,
-            key_length=self._head_length("key_length", heads, slides=slides),
-            value_length=self._head_length("value_length", heads, slides=slides),
-            **sizes,
-        )
+        for name in ("key_length", "value_length"):
+            length = self._head_length(name, slides=slides)
+            sizes[name] = length or model.width // heads
+        kind = "sliding" if slides else "full"
+        return Attention(kind=kind, heads=heads, kv_heads=kv_heads, **sizes)
 
-    def _head_length(self, name: str, heads: int, *, slides: bool) -> int:
-        """Elements of a key or a value of one head."""
-        model = self.model
+    def _head_length(self, name: str, *, slides: bool) -> int | None:
+        """Elements of a key or a value of one head; None where the header does not say."""
+        length = None
         if slides:
-            length = model.number(f"attention.{name}_swa")
-            if length:
-                return length
-        length = model.number(f"attention.{name}")
-        return length or model.needed("embedding_length") // heads
+            length = self.model.number(f"attention.{name}_swa")
+        return length or self.model.number(f"attention.{name}")
 
     def _latent_attention(self, heads: int) -> Attention:
         """Attention that keeps one row of elements for all heads."""
@@ -257,7 +270,7 @@ class _Layer:
         """A feed-forward of several experts, of whose matrices that is the shape."""
         model = self.model
         length, width, _ = experts
-        is_narrow = width != model.needed("embedding_length")
+        is_narrow = width != model.width
         return FeedForward(
             length=length,
             experts=model.needed("expert_count"),
@@ -295,8 +308,8 @@ def architecture_of(model: GgufModel) -> Architecture:
     """The layers and tables. Raises `Unclear` where they do not follow from the header."""
     _count_layers(model)
     row = model.row
-    width = model.needed("embedding_length")
-    layers = [model.layer(number) for number in range(model.layers)]
+    width = model.width
+    layers = list(map(model.layer, range(model.layers)))
     states = [layer.state() for layer in layers]
     attending = _attention(model, layers, states)
     feeding = [layer.feed_forward() for layer in layers]
@@ -323,11 +336,11 @@ def architecture_of(model: GgufModel) -> Architecture:
         deepstack_layers=deepstack_layers or None,
         mtp_layers=model.blocks - model.layers or None,
         vocabulary=_vocabulary(model),
-        token_types=_token_types(model),
+        token_types=model.rows_of("token_types"),
         positions=_positions(model),
         context_tokens=_context_tokens(model),
         gate=_gate(model),
-        attention_bias=_attention_bias(model, attention),
+        attention_bias=_attention_bias(model) if attention else None,
         rope_factors=_rope_factors(model),
         query_key_norm=_query_key_norm(model, attention),
         parallel_norms=None if any(states) else _parallel_norms(model),
@@ -339,29 +352,31 @@ def architecture_of(model: GgufModel) -> Architecture:
 
 def _count_layers(model: GgufModel) -> None:
     """Set `blocks` and `layers`. Raises for files that no llama.cpp loads, or not as this model."""
+    name = model.name
     if model.is_image_model:
-        raise Unclear(reason("image-model", name=model.name))
+        raise unclear("image-model", name=name)
     if not model.known:
-        raise Unclear(reason("no-architecture", name=model.name))
+        raise unclear("no-architecture", name=name)
     for key in _TABLE.required:
         if model.number(key) is None:
-            raise Malformed(f"its header has no {model.name}.{key}")
+            raise Malformed(f"its header has no {name}.{key}")
     model.blocks = model.count("block_count")
     predicting = model.count("nextn_predict_layers")
     model.layers = model.blocks - predicting
     if not 0 < model.layers <= model.blocks <= MAX_LAYERS:
         beyond = f"{predicting:,} of them beyond the last"
         raise Malformed(f"{model.blocks:,} layers, {beyond}")
-    if any(name.startswith(("a.", "v.")) for name in model.shapes):
-        raise Unclear(reason("encoder", name=model.name))
+    for tensor in model.tensors:
+        if tensor.name.startswith(("a.", "v.")):
+            raise unclear("encoder", name=name)
     for tensor in model.tensors:
         if tensor.bytes is None:
-            name = clean(tensor.name)
-            raise Unclear(reason("tensor-type", name=name, type=tensor.type))
-    sections = model.values.get(f"{model.name}.rope.dimension_sections")
+            type = tensor.type
+            raise unclear("tensor-type", name=clean(tensor.name), type=type)
+    sections = model.values.get(f"{name}.rope.dimension_sections")
     if isinstance(sections, list) and len(sections) != _ROPE_SECTIONS:
-        figures = {"count": len(sections), "wanted": _ROPE_SECTIONS}
-        raise Unclear(reason("sections", name=model.name, **figures))
+        count = len(sections)
+        raise unclear("sections", name=name, count=count, wanted=_ROPE_SECTIONS)
 
 
 def _attention(
@@ -373,12 +388,12 @@ def _attention(
     most = max(head_counts)
     by_layer: list[Attention | None] = []
     for layer, state in zip(layers, states, strict=True):
-        if not layer.attends(state):
-            by_layer.append(None)
-            continue
-        heads = head_counts[layer.number] or most
-        heads = heads or model.needed("attention.head_count")
-        by_layer.append(layer.attention(heads, windows[layer.number]))
+        attention = None
+        if layer.attends(state):
+            heads = head_counts[layer.number] or most
+            heads = heads or model.needed("attention.head_count")
+            attention = layer.attention(heads, windows[layer.number])
+        by_layer.append(attention)
     return by_layer
 
 
@@ -397,12 +412,14 @@ def _windows(model: GgufModel) -> list[int | None]:
     if isinstance(stated, list):
         entries = len(stated)
     if not layers <= entries <= model.blocks:
-        raise Unclear(reason("pattern", name=name, entries=entries, layers=layers))
+        raise unclear("pattern", name=name, entries=entries, layers=layers)
     if isinstance(stated, list):
         return [window if slides else None for slides in stated[:layers]]
-    every = model.row.full_every if stated is None else model.number(key)
+    every = model.row.full_every
+    if stated is not None:
+        every = model.number(key)
     if every is None:
-        raise Unclear(reason("window", name=model.name, window=window))
+        raise unclear("window", name=model.name, window=window)
     windows: list[int | None] = [window] * layers
     if every:
         first_full = 0 if model.row.full_first else every - 1
@@ -459,22 +476,15 @@ def _vocabulary(model: GgufModel) -> int | None:
     return table[-1] or None
 
 
-def _token_types(model: GgufModel) -> int | None:
-    """Rows of the table of token types; None without one."""
-    table = model.shapes.get("token_types.weight")
-    if not table:
-        return None
-    return table[1] if len(table) > 1 else 1
-
-
 def _positions(model: GgufModel) -> int | None:
     """Rows of the published table of positions; None without one."""
     table = model.shapes.get("position_embd.weight", ())
     if len(table) < 2:
         return None
-    if _token_types(model) == 1:
-        return table[-1] + _DROPPED_POSITIONS
-    return table[-1]
+    rows = table[-1]
+    if model.rows_of("token_types") == 1:
+        rows += _DROPPED_POSITIONS
+    return rows
 
 
 def _context_tokens(model: GgufModel) -> int | None:
@@ -497,10 +507,8 @@ def _gate(model: GgufModel) -> str | None:
     return None if gate == model.row.gate else gate
 
 
-def _attention_bias(model: GgufModel, attention: Sequence[Attention]) -> bool | None:
+def _attention_bias(model: GgufModel) -> bool | None:
     """Whether queries have a bias."""
-    if not attention:
-        return None
     has_bias = model.has_tensor("attn_q.bias", "attn_qkv.bias")
     return None if has_bias == model.row.attention_bias else has_bias
 
@@ -516,12 +524,14 @@ def _rope_factors(model: GgufModel) -> str | None:
 
 def _query_key_norm(model: GgufModel, attention: Sequence[Attention]) -> str | None:
     """How queries and keys are normalized, by the first layer that may have such a norm."""
+    usual = model.row.query_key_norm or "none"
     for group in attention:
         if group.kind == "latent":
             # it has no such norm
             continue
-        norm = model.layer(group.layers[0]).query_key_norm(group.key_length)
-        return None if norm == (model.row.query_key_norm or "none") else norm
+        first = model.layer(group.layers[0])
+        norm = first.query_key_norm(group.key_length)
+        return None if norm == usual else norm
     return None
 
 

@@ -19,7 +19,7 @@ from ..catalogue.architecture import (
 )
 from ..catalogue.spec_rules import misfits
 from ..core.records import Values
-from .source import JsonValues, short
+from .source import JsonValues, reason, short
 
 _Part = TypeVar("_Part", Attention, Recurrent, FeedForward)
 
@@ -35,6 +35,11 @@ class Unclear(Exception):
     def __init__(self, why: str, *, refused: bool = False) -> None:
         super().__init__(why)
         self.refused = refused
+
+
+def unclear(fact: str, **values: object) -> Unclear:
+    """The reason of that name, as `[reasons]` of model_files.toml words it."""
+    return Unclear(reason(fact, **values))
 
 
 class Malformed(Unclear):

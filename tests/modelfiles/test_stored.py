@@ -92,6 +92,14 @@ def test_a_quantization_of_mlx_that_is_not_understood_is_named(tmp_path: Path) -
         assert "quantization {" in local.spec.unknown["architecture.matrix_dtype"]
 
 
+def test_bits_of_a_layer_of_mlx_may_be_no_number(tmp_path: Path) -> None:
+    """A list in their place ended in a TypeError; such a layer counts as one of other bits."""
+    odd = {"bits": 4, "group_size": 64, "model.layers.0.mlp": {"bits": [4]}}
+    local = read_local(config(tmp_path, quantization=odd))
+    assert local.quantization == "4bit"
+    assert any("other bit widths" in note for note in local.notes)
+
+
 _BY_MLX = {"bits": 4, "group_size": 32, "mode": "mxfp4"}
 
 
