@@ -74,16 +74,9 @@ def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
     if spec is None:
         return None
     # all at once: a fault that is added changes what the rules see
-    for path, message, remedy in list(_faults(document, spec)):
+    for path, message, remedy in list(_SpecFile(document, spec).faults()):
         document.add(path, message, remedy)
     return spec
-
-
-def _faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
-    yield from _key_faults(document, spec)
-    yield from _fact_faults(document, spec)
-    for path, record in document.records:
-        yield from _record_faults(document, spec, path, record)
 
 
 # keys that need or exclude another
@@ -118,17 +111,24 @@ class SpecRule(Stated):
         # a key that was merely misspelt is not missing
         return document.values.keys() <= _keys_of_a_spec()
 
-    def is_broken_at(self, document: Document, place: str) -> bool:
+    def is_broken_at(self, values: TomlRow, place: str) -> bool:
         """Whether the keys that stand in a file break the rule there."""
         for key in self.has:
-            if not _stands(document, place if key == _THE_PLACE else key):
+            stated = place if key == _THE_PLACE else key
+            if not _stands(values, stated):
                 return False
-        return _lacks(document, self.lacks)
+        for key in self.lacks:
+            if _stands(values, key) or value_at(values, ("unknown", key)):
+                return False
+        return True
 
 
-def _keys_of_a_spec() -> set[str]:
-    known = {key.name or field for field, key in ModelSpec._keys.items()}
-    return known | {"schema"}
+@cache
+def _keys_of_a_spec() -> frozenset[str]:
+    keys = {"schema"}
+    for field, key in ModelSpec._keys.items():
+        keys.add(key.name or field)
+    return frozenset(keys)
 
 
 @cache
@@ -136,40 +136,16 @@ def _spec_rules() -> Sequence[SpecRule]:
     return tuple(shipped_rows(SpecRule, "model_files", "spec_rules").values())
 
 
-def _key_faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
-    """Each rule that the keys of the file break."""
-    for rule in _spec_rules():
-        if not rule.is_for(document, spec):
-            continue
-        for place in rule.at:
-            if rule.is_broken_at(document, place):
-                path = tuple(part for part in place.split(".") if part)
-                yield path, rule.message, rule.remedy
-    for key in spec.unknown:
-        if _stands(document, key):
-            message = "is also stated in this file"
-            yield ("unknown", key), message, "remove the one that is wrong"
-
-
-def _stands(document: Document, key: str) -> bool:
-    """Whether the file states the key; behind `=` what its value begins with."""
+def _stands(values: TomlRow, key: str) -> bool:
+    """Whether a file states the key; behind `=` what its value begins with."""
     path, _, beginning = key.partition("=")
-    value = value_at(document.values, tuple(path.split(".")))
-    if value is None or not beginning:
-        return value is not None
-    return str(value).startswith(beginning)
+    value = value_at(values, path.split("."))
+    if value is None:
+        return False
+    return not beginning or str(value).startswith(beginning)
 
 
-def _lacks(document: Document, keys: Iterable[str]) -> bool:
-    """Whether none of the keys is stated, nor said to be unknown."""
-    for key in keys:
-        is_unknown = value_at(document.values, ("unknown", key))
-        if is_unknown or _stands(document, key):
-            return False
-    return True
-
-
-def value_at(value: Any, path: KeyPath) -> Any:
+def value_at(value: Any, path: Sequence[str | int]) -> Any:
     """What stands at the path in the values of a file; None where nothing does."""
     for part in path:
         if not _holds(value, part):
@@ -185,18 +161,7 @@ def _holds(value: object, part: str | int) -> bool:
     return isinstance(value, list) and part in range(len(value))
 
 
-# the tables `sources` and `unknown`, in which the file chooses the names
-
-
-def _fact_faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
-    known = (*_facts(ModelSpec), *_READ_APART)
-    for table, facts in (("sources", spec.sources), ("unknown", spec.unknown)):
-        for fact in facts:
-            if fact in known or fact.startswith(("components.", "files.")):
-                continue
-            otherwise = 'write as "architecture.dtype"'
-            remedy = document.did_you_mean(fact, known, otherwise, '"{name}"')
-            yield (table, fact), "is not a table or key of a spec", remedy
+# the names of facts
 
 
 def _facts(kind: type[Record], before: str = "") -> Iterator[str]:
@@ -211,8 +176,9 @@ def _facts(kind: type[Record], before: str = "") -> Iterator[str]:
 
 def _layer_facts() -> Iterator[str]:
     for name, part in LAYERS.items():
-        yield f"architecture.{name}"
-        yield from _facts(part, f"architecture.{name}.")
+        key = f"architecture.{name}"
+        yield key
+        yield from _facts(part, f"{key}.")
 
 
 # read by functions of their own, so that no record has these keys
@@ -225,99 +191,7 @@ _READ_APART = (
 )
 
 
-# one record of the file
-
-
-def _record_faults(
-    document: Document, spec: ModelSpec, path: KeyPath, record: Record
-) -> Iterator[_Fault]:
-    model = spec.architecture
-    if isinstance(record, PublishedFiles):
-        yield from _file_faults(document, path, record)
-    elif isinstance(record, Quantized):
-        place = (*path, "quantization")
-        yield from _name_faults(document, place, record.quantization, record.format)
-    elif isinstance(record, Architecture):
-        # of a model whose weights are said not to follow the architecture it may well be unknown
-        if "parameters.total" not in spec.unknown:
-            yield from _row_faults(record)
-    elif isinstance(record, LayerPart) and model is not None:
-        yield from _layer_faults(document, path, record, model)
-    if isinstance(record, Sized):
-        yield from _size_faults(document, path, record, model)
-
-
-def _size_faults(
-    document: Document, path: KeyPath, record: Sized, model: Architecture | None
-) -> Iterator[_Fault]:
-    """The sizes that the file states and that cannot be beside the others of a record."""
-    width = None
-    if record is model:
-        if not document.ok:
-            # of a model that cannot be read whole the sizes say nothing
-            return
-    elif model is not None:
-        width = model.embedding_length
-    for key, message, remedy in misfits(record, width):
-        place = (*path, key)
-        # what was taken from another key is a fault of that
-        if value_at(document.values, place) is not None:
-            yield place, message, remedy
-
-
-def _file_faults(
-    document: Document, path: KeyPath, files: PublishedFiles
-) -> Iterator[_Fault]:
-    stated: TomlRow = value_at(document.values, path)
-    sizes = stated.get("bytes")
-    if not files.unsized and sizes in (None, {}):
-        message = "is missing" if sizes is None else "is empty"
-        remedy = "write for example bytes = { Q4_K_M = 4_372_812_000 }"
-        yield (*path, "bytes"), message, remedy
-    if files.unsized and stated.get("repository") is None:
-        message = "names files without a repository"
-        yield (*path, "unsized"), message, "write repository, or bytes with their sizes"
-    if isinstance(sizes, dict):
-        for name in sizes:
-            place = (*path, "bytes", name)
-            yield from _name_faults(document, place, name, files.format)
-    for number, name in enumerate(files.unsized):
-        place = (*path, "unsized", number)
-        yield from _name_faults(document, place, name, files.format)
-
-
-def _name_faults(
-    document: Document, path: KeyPath, quantization: str | None, format: str | None
-) -> Iterator[_Fault]:
-    choices = QUANTIZATIONS.get(format or "", ())
-    if not quantization or not choices or quantization in choices:
-        return
-    # without the groups and bits, which are variants
-    plain = [choice for choice in choices if "-" not in choice]
-    known = ", ".join(plain or choices)
-    remedy = document.did_you_mean(quantization, choices, f"known: {known}")
-    message = f'"{shortened(quantization)}" is not a quantization of {format}'
-    yield path, message, remedy
-
-
-def _row_faults(model: Architecture) -> Iterator[_Fault]:
-    """A slip in the name of an architecture. A number more or less is another version, which may
-    be new.
-    """
-    known = row_names("architectures", "architecture")
-    if model.row in known:
-        return
-    key = "gguf" if model.runs_in_gguf else "transformers"
-    typed = shortened(model.row)
-    for name in known:
-        if is_slip(model.row, name) and _digits_of(name) == _digits_of(model.row):
-            message = f'"{typed}" is not an architecture that selfhost knows'
-            yield ("architecture", key), message, f'did you mean "{name}"?'
-            return
-
-
-def _digits_of(name: str) -> str:
-    return re.sub(r"\D", "", name)
+# one file
 
 
 class KindRule(Stated):
@@ -347,30 +221,171 @@ class LayerKeys(Stated):
             return self.recurrent.get(str(line.get("kind")))
         return None
 
+    def needed(self, line: TomlRow, rule: KindRule | None) -> list[str]:
+        """The keys that the line needs for its kind, and beside its other keys."""
+        needed: list[str] = []
+        if rule is not None:
+            needed += rule.required
+        for key, other in self.beside.items():
+            if key in line:
+                needed.append(other)
+        return list(dict.fromkeys(needed))
 
-def _layer_faults(
-    document: Document, path: KeyPath, part: LayerPart, model: Architecture
-) -> Iterator[_Fault]:
-    """What the kind of a layer must state and its line has not, and what says nothing with it."""
-    rules = shipped_record(LayerKeys, "model_files", "layer_keys")
-    line: TomlRow = value_at(document.values, path)
-    rule = rules.rule_of(part, line)
-    needed = list(rule.required) if rule is not None else []
-    needed += [other for key, other in rules.beside.items() if key in line]
-    keys = type(part)._keys
-    for key in dict.fromkeys(needed):
-        if key in keys and key not in line:
-            yield (*path, key), "is missing", None
-    if isinstance(part, Attention) and "heads" not in line and model.heads is None:
-        yield (*path, "heads"), "is missing, here and in [architecture]", None
-    if rule is None:
+
+class _SpecFile:
+    """A spec file as far as it could be read, held against the rules."""
+
+    def __init__(self, document: Document, spec: ModelSpec) -> None:
+        self.document = document
+        self.values = document.values
+        self.spec = spec
+        self.model = spec.architecture
+
+    def faults(self) -> Iterator[_Fault]:
+        """Every rule that the file breaks."""
+        yield from self._key_faults()
+        yield from self._fact_faults("sources", self.spec.sources)
+        yield from self._fact_faults("unknown", self.spec.unknown)
+        for path, record in self.document.records:
+            yield from self._record_faults(path, record)
+
+    def _key_faults(self) -> Iterator[_Fault]:
+        """Each rule that the keys of the file break."""
+        for rule in _spec_rules():
+            if not rule.is_for(self.document, self.spec):
+                continue
+            for place in rule.at:
+                if rule.is_broken_at(self.values, place):
+                    path = tuple(filter(None, place.split(".")))
+                    yield path, rule.message, rule.remedy
+        for key in self.spec.unknown:
+            if _stands(self.values, key):
+                message = "is also stated in this file"
+                yield ("unknown", key), message, "remove the one that is wrong"
+
+    def _fact_faults(self, table: str, facts: Iterable[str]) -> Iterator[_Fault]:
+        """The names in `sources` or `unknown`, which the file chooses, that are no fact's."""
+        known = (*_facts(ModelSpec), *_READ_APART)
+        for fact in facts:
+            if fact in known or fact.startswith(("components.", "files.")):
+                continue
+            otherwise = 'write as "architecture.dtype"'
+            remedy = self.document.did_you_mean(fact, known, otherwise, '"{name}"')
+            yield (table, fact), "is not a table or key of a spec", remedy
+
+    def _record_faults(self, path: KeyPath, record: Record) -> Iterator[_Fault]:
+        """The rules that one record of the file breaks."""
+        if isinstance(record, PublishedFiles):
+            yield from self._file_faults(path, record)
+        elif isinstance(record, Quantized):
+            name = record.quantization
+            place = (*path, "quantization")
+            yield from self._name_faults(place, name, record.format)
+        elif isinstance(record, Architecture):
+            # of a model whose weights are said not to follow the architecture it may well be
+            # unknown
+            if "parameters.total" not in self.spec.unknown:
+                yield from _row_faults(record)
+        elif isinstance(record, LayerPart) and self.model is not None:
+            yield from self._layer_faults(path, record, self.model)
+        if isinstance(record, Sized):
+            yield from self._size_faults(path, record)
+
+    def _size_faults(self, path: KeyPath, record: Sized) -> Iterator[_Fault]:
+        """The sizes that the file states and that cannot be beside the others of a record."""
+        width = None
+        if record is self.model:
+            if not self.document.ok:
+                # of a model that cannot be read whole the sizes say nothing
+                return
+        elif self.model is not None:
+            width = self.model.embedding_length
+        for key, message, remedy in misfits(record, width):
+            place = (*path, key)
+            # what was taken from another key is a fault of that
+            if value_at(self.values, place) is not None:
+                yield place, message, remedy
+
+    def _file_faults(self, path: KeyPath, files: PublishedFiles) -> Iterator[_Fault]:
+        """The sizes and the names of published files."""
+        stated: TomlRow = value_at(self.values, path)
+        sizes = stated.get("bytes")
+        if not files.unsized and sizes in (None, {}):
+            message = "is missing" if sizes is None else "is empty"
+            remedy = "write for example bytes = { Q4_K_M = 4_372_812_000 }"
+            yield (*path, "bytes"), message, remedy
+        if files.unsized and stated.get("repository") is None:
+            message = "names files without a repository"
+            remedy = "write repository, or bytes with their sizes"
+            yield (*path, "unsized"), message, remedy
+        if isinstance(sizes, dict):
+            for name in sizes:
+                place = (*path, "bytes", name)
+                yield from self._name_faults(place, name, files.format)
+        for number, name in enumerate(files.unsized):
+            of_unsized = (*path, "unsized", number)
+            yield from self._name_faults(of_unsized, name, files.format)
+
+    def _name_faults(
+        self, path: KeyPath, name: str | None, format: str | None
+    ) -> Iterator[_Fault]:
+        """The name of a quantization that the format does not have."""
+        choices = QUANTIZATIONS.get(format or "", ())
+        if not name or not choices or name in choices:
+            return
+        # without the groups and bits, which are variants
+        plain = [choice for choice in choices if "-" not in choice]
+        known = ", ".join(plain or choices)
+        remedy = self.document.did_you_mean(name, choices, f"known: {known}")
+        message = f'"{shortened(name)}" is not a quantization of {format}'
+        yield path, message, remedy
+
+    def _layer_faults(
+        self, path: KeyPath, part: LayerPart, model: Architecture
+    ) -> Iterator[_Fault]:
+        """What the kind of a layer must state and its line has not, and what says nothing with
+        it.
+        """
+        rules = shipped_record(LayerKeys, "model_files", "layer_keys")
+        line: TomlRow = value_at(self.values, path)
+        rule = rules.rule_of(part, line)
+        keys = type(part)._keys
+        for key in rules.needed(line, rule):
+            if key in keys and key not in line:
+                yield (*path, key), "is missing", None
+        if isinstance(part, Attention) and "heads" not in line and model.heads is None:
+            yield (*path, "heads"), "is missing, here and in [architecture]", None
+        if rule is None:
+            return
+        of_kind = (*rule.required, *rule.allowed)
+        for key in line:
+            if key in of_kind or key in rules.of_all_kinds:
+                continue
+            if key in keys:
+                kind = line.get("kind", keys["kind"].default)
+                message = f'means nothing with kind = "{kind}"'
+                yield (*path, key), message, f"{kind} has {', '.join(of_kind)}"
+
+
+def _row_faults(model: Architecture) -> Iterator[_Fault]:
+    """A slip in the name of an architecture. A number more or less is another version, which may
+    be new.
+    """
+    known = row_names("architectures", "architecture")
+    if model.row in known:
         return
-    of_kind = (*rule.required, *rule.allowed)
-    for key in line:
-        if key in keys and key not in of_kind and key not in rules.of_all_kinds:
-            kind = line.get("kind", keys["kind"].default)
-            message = f'means nothing with kind = "{kind}"'
-            yield (*path, key), message, f"{kind} has {', '.join(of_kind)}"
+    key = "gguf" if model.runs_in_gguf else "transformers"
+    digits = _digits_of(model.row)
+    for name in known:
+        if is_slip(model.row, name) and _digits_of(name) == digits:
+            typed = shortened(model.row)
+            message = f'"{typed}" is not an architecture that selfhost knows'
+            yield ("architecture", key), message, f'did you mean "{name}"?'
+            return
+
+
+def _digits_of(name: str) -> str:
+    return re.sub(r"\D", "", name)
 
 
 # sizes that go together
