@@ -661,6 +661,24 @@ def _fields_by_key(kind: type[Record]) -> Mapping[str, _UncheckedField]:
     return fields
 
 
+def row_names(name: str, section: str = "") -> tuple[str, ...]:
+    """The names of the rows of `specs/common/<name>.toml`, or of a section of it: for rows that are
+    read one at a time or by another package.
+    """
+    rows = _new_document(name).values
+    return tuple(rows[section] if section else rows)
+
+
+def unchecked_row(
+    kind: type[AnyRecord], name: str, row: str, **values: object
+) -> AnyRecord:
+    """The row of that name as a record with the values as they stand, and with `values`, which the
+    row does not state.
+    """
+    stated = _new_document(name).values[row]
+    return unchecked_record(kind, {**values, **stated})
+
+
 @cache
 def expression(name: str, key: str) -> re.Pattern[str]:
     """The regular expression of that key of a table."""
