@@ -11,15 +11,14 @@ What is said for each code stands in specs/common/openness.toml.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..core.errors import WorkloadError
 from ..core.records import Record, Stated
-from ..core.tables import shipped_record
+from ..core.tables import row_names, shipped_record
 from ..core.templates import fill
 from ..core.units import nearest, short_license
 from .spec import Availability, ModelSpec
-from .spec_values import row_names
 
 PERMISSIONS = ("commercial use", "modification", "redistribution", "fine-tuning")
 _PARTS = ("weights", "inference_code", "training_code", "training_data", "paper")
@@ -62,126 +61,29 @@ class Row(Record):
 
 def rows(spec: ModelSpec) -> tuple[Row, ...]:
     """The table of `show`, one row for each question."""
-    is_served = spec.availability is not None
-    table = [
-        _open_source(spec),
-        _row(spec, "open access", _access(spec), through=is_served),
-        _row(spec, "free to use", _free_use(spec)),
-        _row(spec, "self-hostable", _hosting(spec)),
-        auditable(spec),
-    ]
-    # files that nobody can download run no code
-    if not spec.closed:
-        table.append(_safe_files(spec))
-    table.append(_row(spec, "current", f"current-{_state(spec)}"))
-    return tuple(table)
-
-
-def _access(spec: ModelSpec) -> str:
-    """Whether anybody can fetch the weights without a login or a form; of a closed model also who
-    serves it.
-    """
-    weights = spec.openness.weights
-    served = spec.availability
-    if spec.closed and served is not None:
-        if served.retired:
-            return "access-retired"
-        return "access-api" if served.api else "access-products"
-    if weights in ("closed", "unknown"):
-        return f"weights-{weights}"
-    if spec.gated is None:
-        return "access-unknown"
-    if spec.gated:
-        return "access-gated"
-    return f"access-{weights}"
-
-
-def _free_use(spec: ModelSpec) -> str:
-    if not spec.closed:
-        use = permission(spec, "commercial use").answer
-        return f"use-{use}"
-    served = spec.availability
-    if served is not None and served.free_tier:
-        return "use-free-tier"
-    return "use-closed"
-
-
-def _hosting(spec: ModelSpec) -> str:
-    weights = spec.openness.weights
-    if weights != "published":
-        return f"weights-{weights}"
-    use = permission(spec, "commercial use").answer
-    return f"host-{use}"
-
-
-def _state(spec: ModelSpec) -> str:
-    """Whether the model is still the one to take."""
-    served = spec.availability
-    upkeep = spec.upkeep
-    if served is not None and served.retired:
-        return "retired"
-    if upkeep.superseded_by:
-        return "superseded"
-    if upkeep.note:
-        return "ended" if upkeep.current is False else "noted"
-    if served is not None:
-        return "doubtful" if spec.unknown.get("availability.retired") else "served"
-    return "newest" if upkeep.current else "unknown"
-
-
-# what the license allows
+    return _Openness(spec).rows()
 
 
 def permissions(spec: ModelSpec) -> tuple[Row, ...]:
     """What the license says of each of PERMISSIONS; () where there are no weights."""
-    if spec.closed:
-        return ()
-    return tuple([permission(spec, name) for name in PERMISSIONS])
+    return _Openness(spec).permissions()
 
 
 def permission(spec: ModelSpec, name: str) -> Row:
     """What the license says of one of PERMISSIONS; a tuned model is a modified one."""
-    if spec.closed:
-        return _row(spec, name, "permission-closed")
-    is_tuning = name == "fine-tuning"
-    key = "modification" if is_tuning else name.replace(" ", "_")
-    stated = None if spec.license is None else getattr(spec.license, key)
-    row = _row(spec, name, f"permission-{stated or 'unknown'}", tuned=is_tuning)
-    source = spec.sources.get("license")
-    by_id = _known_by_id(spec, key, row.answer)
-    if by_id is not None:
-        # that the model is under the license takes a source of its own
-        assumed = unconfirmed(source)
-    else:
-        # the tag of a repository names the license, not what its text allows
-        assumed = source is None or _is_unconfirmed(source)
-    sources: list[str] = []
-    for text in (by_id, source):
-        if text:
-            sources.append(text)
-    is_assumed = assumed and row.answer != "unknown"
-    return row.replace(sources=tuple(sources), assumed=is_assumed)
+    return _Openness(spec).permission(name)
 
 
-def _known_by_id(spec: ModelSpec, key: str, answer: str) -> str | None:
-    """Why the id of a license alone tells that answer; None where it does not."""
-    id = _license_id(spec)
-    if id is None:
-        return None
-    if answer == "yes" and id in _table().osi_approved:
-        return f"the Open Source Initiative approved {id}: any use, change and sharing"
-    if answer == "no" and key == "commercial_use" and "-NC-" in id:
-        return f"{id}: NonCommercial"
-    return None
-
-
-def _license_id(spec: ModelSpec) -> str | None:
-    return None if spec.license is None else spec.license.id
+def auditable(spec: ModelSpec) -> Row:
+    """Training data, methods and paper. Without the data nobody can check what a model learned."""
+    return _Openness(spec).auditable()
 
 
 def unconfirmed(source: str | None) -> bool:
     """No source, or one of which every part is general knowledge."""
-    return source is None or all(map(_is_unconfirmed, source.split(";")))
+    if source is None:
+        return True
+    return all(map(_is_unconfirmed, source.split(";")))
 
 
 def _is_unconfirmed(part: str) -> bool:
@@ -189,33 +91,303 @@ def _is_unconfirmed(part: str) -> bool:
     return any(word in part for word in _UNCONFIRMED)
 
 
-# what was published
+class _Openness:
+    """The questions about one model."""
 
+    def __init__(self, spec: ModelSpec) -> None:
+        self.spec = spec
+        self.served = spec.availability
+        self.weights = spec.openness.weights
+        self.license_id: str | None = None
+        if spec.license is not None:
+            self.license_id = spec.license.id
 
-def _open_source(spec: ModelSpec) -> Row:
-    """By the Open Source AI Definition 1.0: all parts published, under terms that allow any use."""
-    needed = [_part(spec, name) for name in _PARTS[:4]]
-    forbidden: list[str] = []
-    are_terms_unknown = False
-    for term in permissions(spec):
-        if term.answer in ("no", "partly"):
-            forbidden.append(term.name)
-        elif term.answer == "unknown":
-            are_terms_unknown = True
-    lacks = _lacking(needed)
-    if spec.openness.weights in ("closed", "unknown"):
-        code = f"weights-{spec.openness.weights}"
-    elif forbidden:
-        code = "source-restricted"
-    elif are_terms_unknown:
-        code = "source-unknown"
-    elif lacks:
-        code = "source-lacking"
-    else:
-        code = "source-open"
-    restricted = _listed(forbidden)
-    row = _row(spec, "open source", code, restricted=restricted, lacks=lacks)
-    return row.replace(parts=tuple(needed[:3]))
+    def rows(self) -> tuple[Row, ...]:
+        """One row for each question."""
+        is_served = self.served is not None
+        table = [
+            self._open_source(),
+            self._row("open access", self._access(), through=is_served),
+            self._row("free to use", self._free_use()),
+            self._row("self-hostable", self._hosting()),
+            self.auditable(),
+        ]
+        # files that nobody can download run no code
+        if not self.spec.closed:
+            table.append(self._safe_files())
+        table.append(self._row("current", f"current-{self._state()}"))
+        return tuple(table)
+
+    # each of these returns the code of an answer, a row of the table
+
+    def _access(self) -> str:
+        """Whether anybody can fetch the weights without a login or a form; of a closed model also
+        who serves it.
+        """
+        if self.spec.closed and self.served is not None:
+            if self.served.retired:
+                return "access-retired"
+            return "access-api" if self.served.api else "access-products"
+        if self.weights in ("closed", "unknown"):
+            return f"weights-{self.weights}"
+        if self.spec.gated is None:
+            return "access-unknown"
+        if self.spec.gated:
+            return "access-gated"
+        return f"access-{self.weights}"
+
+    def _free_use(self) -> str:
+        if not self.spec.closed:
+            use = self.permission("commercial use")
+            return f"use-{use.answer}"
+        if self.served is not None and self.served.free_tier:
+            return "use-free-tier"
+        return "use-closed"
+
+    def _hosting(self) -> str:
+        if self.weights != "published":
+            return f"weights-{self.weights}"
+        use = self.permission("commercial use")
+        return f"host-{use.answer}"
+
+    def _state(self) -> str:
+        """Whether the model is still the one to take."""
+        served = self.served
+        upkeep = self.spec.upkeep
+        if served is not None and served.retired:
+            return "retired"
+        if upkeep.superseded_by:
+            return "superseded"
+        if upkeep.note:
+            return "ended" if upkeep.current is False else "noted"
+        if served is None:
+            return "newest" if upkeep.current else "unknown"
+        if self.spec.unknown.get("availability.retired"):
+            return "doubtful"
+        return "served"
+
+    # what the license allows
+
+    def permissions(self) -> tuple[Row, ...]:
+        """What the license says of each of PERMISSIONS; () where there are no weights."""
+        if self.spec.closed:
+            return ()
+        return tuple(map(self.permission, PERMISSIONS))
+
+    def permission(self, name: str) -> Row:
+        """What the license says of one of PERMISSIONS."""
+        if self.spec.closed:
+            return self._row(name, "permission-closed")
+        key = name.replace(" ", "_")
+        is_tuning = name == "fine-tuning"
+        if is_tuning:
+            key = "modification"
+        stated = getattr(self.spec.license, key, None) or "unknown"
+        row = self._row(name, f"permission-{stated}", tuned=is_tuning)
+        source = self.spec.sources.get("license")
+        by_id = self._known_by_id(key, row.answer)
+        if by_id is not None:
+            # that the model is under the license takes a source of its own
+            assumed = unconfirmed(source)
+        else:
+            # the tag of a repository names the license, not what its text allows
+            assumed = source is None or _is_unconfirmed(source)
+        is_assumed = assumed and row.answer != "unknown"
+        sources = tuple(filter(None, (by_id, source)))
+        return row.replace(sources=sources, assumed=is_assumed)
+
+    def _known_by_id(self, key: str, answer: str) -> str | None:
+        """Why the id of a license alone tells that answer; None where it does not."""
+        id = self.license_id
+        if id is None:
+            return None
+        if answer == "yes" and id in _table().osi_approved:
+            return (
+                f"the Open Source Initiative approved {id}: any use, change and sharing"
+            )
+        if answer == "no" and key == "commercial_use" and "-NC-" in id:
+            return f"{id}: NonCommercial"
+        return None
+
+    # what was published
+
+    def _open_source(self) -> Row:
+        """By the Open Source AI Definition 1.0: all parts published, under terms that allow any
+        use.
+        """
+        needed = list(map(self._part, _PARTS[:4]))
+        forbidden: list[str] = []
+        are_terms_unknown = False
+        for term in self.permissions():
+            if term.answer in ("no", "partly"):
+                forbidden.append(term.name)
+            elif term.answer == "unknown":
+                are_terms_unknown = True
+        lacks = _lacking(needed)
+        if self.weights in ("closed", "unknown"):
+            code = f"weights-{self.weights}"
+        elif forbidden:
+            code = "source-restricted"
+        elif are_terms_unknown:
+            code = "source-unknown"
+        elif lacks:
+            code = "source-lacking"
+        else:
+            code = "source-open"
+        figures = {"restricted": _listed(forbidden), "lacks": lacks}
+        row = self._row("open source", code, **figures)
+        return row.replace(parts=tuple(needed[:3]))
+
+    def auditable(self) -> Row:
+        """Training data, methods and paper."""
+        code = self._part("training_code")
+        data = self._part("training_data")
+        paper = self._part("paper")
+        # the training code says it all, a paper some of it
+        how = code.answer
+        if how == "no":
+            how = paper.answer
+            if how in ("yes", "partly"):
+                how = "paper"
+        methods = self._row("methods", f"methods-{how}")
+        parts = (data, methods, paper)
+        if self.spec.closed:
+            answer = "closed"
+        elif data.answer in ("no", "unknown"):
+            answer = f"data-{data.answer}"
+        else:
+            answer = _answer_of_all(parts)
+        has = ", ".join(map(_with_state, parts))
+        row = self._row("auditable", f"audit-{answer}", has=has)
+        return row.replace(parts=parts)
+
+    def _part(self, name: str) -> Row:
+        """Whether one of _PARTS was published."""
+        spec = self.spec
+        state: str = getattr(spec.openness, name)
+        key = f"openness.{name}"
+        source = None
+        if state != "unknown":
+            source = spec.sources.get(key) or spec.sources.get("openness")
+        if state == "published" and unconfirmed(source):
+            for evidence in self._evidence(name):
+                if not unconfirmed(evidence):
+                    source = evidence
+                    break
+        title = name.replace("_", " ")
+        why = spec.unknown.get(key, "not known")
+        return self._row(title, f"part-{state}", source, why=why)
+
+    def _evidence(self, name: str) -> Iterator[str | None]:
+        """What shows better than a classification that a part is published."""
+        spec = self.spec
+        if name == "weights":
+            if spec.files:
+                yield spec.files[0].source
+            if spec.gated is False:
+                yield spec.sources.get("gated")
+            if spec.safety.formats:
+                yield spec.sources.get("safety")
+        elif name == "inference_code":
+            if spec.architecture is None:
+                yield spec.sources.get("components")
+                return
+            in_gguf = spec.architecture.runs_in_gguf
+            program = "llama.cpp" if in_gguf else "transformers"
+            yield f"{program} has its architecture, {spec.architecture.row}"
+
+    def _safe_files(self) -> Row:
+        """GGUF and safetensors hold numbers alone; where nobody knows of code, what loads
+        without.
+        """
+        name = "safe files"
+        table = _table()
+        formats = self.spec.safety.formats
+        remote_code = self.spec.safety.remote_code
+        without_code = [format for format in formats if format in table.without_code]
+        if remote_code:
+            return self._row(name, "files-run-code")
+        if formats and not without_code:
+            return self._row(name, "files-pickle")
+        kinds = table.loaded_without_code
+        if remote_code is False:
+            kinds = table.without_code
+        safe = [format for format in without_code if format in kinds]
+        if safe:
+            has_pickle = "pickle" in formats
+            listed = _listed(safe)
+            return self._row(name, "files-safe", formats=listed, pickle=has_pickle)
+        for files in self.spec.files:
+            if files.format in kinds:
+                return self._row(
+                    name,
+                    "files-converted",
+                    files.source,
+                    formats=_listed([files.format]),
+                    of=files.repository,
+                )
+        code = "files-code-unknown" if without_code else "files-unknown"
+        return self._row(name, code, formats=_listed(without_code))
+
+    # the row of a code
+
+    def _row(self, name: str, code: str, *stated: str | None, **figures: object) -> Row:
+        """The answer of that code with the sources of what it rests on; assumed where that is.
+
+        `stated`: sources beside those of the keys that the code names. `figures` fill the reason.
+        """
+        answer, template, *keys = _table().row[code]
+        sources: list[str] = []
+        is_assumed = False
+        stated_sources = list(stated)
+        for key in keys:
+            other = self._row_called(key)
+            if other is None:
+                stated_sources.append(self._source_of(key))
+                continue
+            sources += other.sources
+            is_assumed = is_assumed or other.assumed
+        for source in stated_sources:
+            is_assumed = is_assumed or unconfirmed(source)
+            if source:
+                sources.append(source)
+        return Row(
+            name=name,
+            answer=answer,
+            why=fill(template, {**self._figures(), **figures}),
+            sources=tuple(dict.fromkeys(sources)),
+            assumed=is_assumed and answer != "unknown",
+        )
+
+    def _row_called(self, key: str) -> Row | None:
+        """The answer of one of _PARTS or PERMISSIONS; None for any other key."""
+        if key in _PARTS:
+            return self._part(key)
+        if key in PERMISSIONS:
+            return self.permission(key)
+        return None
+
+    def _source_of(self, key: str) -> str | None:
+        """The source of a key, or of its table."""
+        sources = self.spec.sources
+        table = key.partition(".")[0]
+        return sources.get(key) or sources.get(table)
+
+    def _figures(self) -> dict[str, object]:
+        """What the reasons of all codes may tell of a model."""
+        spec = self.spec
+        conditions = () if spec.license is None else spec.license.conditions
+        figures: dict[str, object] = {
+            "license": short_license(self.license_id or "its license"),
+            "conditions": "; ".join(conditions),
+            "repository": spec.repository,
+            "doubt": spec.unknown.get("availability.retired"),
+            "by": spec.upkeep.superseded_by,
+            "note": spec.upkeep.note,
+        }
+        for field in Availability._fields:
+            figures[field] = getattr(self.served, field, None)
+        return figures
 
 
 def _lacking(parts: Sequence[Row]) -> str:
@@ -232,26 +404,6 @@ def _lacking(parts: Sequence[Row]) -> str:
     return ", ".join(doubtful)
 
 
-def auditable(spec: ModelSpec) -> Row:
-    """Training data, methods and paper. Without the data nobody can check what a model learned."""
-    code = _part(spec, "training_code")
-    data = _part(spec, "training_data")
-    paper = _part(spec, "paper")
-    # the training code says it all, a paper some of it
-    methods = code.answer
-    if methods == "no":
-        methods = "paper" if paper.answer in ("yes", "partly") else paper.answer
-    parts = (data, _row(spec, "methods", f"methods-{methods}"), paper)
-    if spec.closed:
-        answer = "closed"
-    elif data.answer in ("no", "unknown"):
-        answer = f"data-{data.answer}"
-    else:
-        answer = _answer_of_all(parts)
-    has = ", ".join(map(_with_state, parts))
-    return _row(spec, "auditable", f"audit-{answer}", has=has).replace(parts=parts)
-
-
 def _answer_of_all(parts: Sequence[Row]) -> str:
     """Whether all parts were published; `unknown` where some may be, and the others were."""
     answers = {part.answer for part in parts}
@@ -262,127 +414,9 @@ def _answer_of_all(parts: Sequence[Row]) -> str:
     return "partly"
 
 
-def _part(spec: ModelSpec, name: str) -> Row:
-    """Whether one of _PARTS was published."""
-    state = getattr(spec.openness, name)
-    source = None
-    if state != "unknown":
-        stated = spec.sources.get(f"openness.{name}")
-        source = stated or spec.sources.get("openness")
-    if state == "published" and unconfirmed(source):
-        for evidence in _evidence(spec, name):
-            if not unconfirmed(evidence):
-                source = evidence
-                break
-    why = spec.unknown.get(f"openness.{name}", "not known")
-    return _row(spec, name.replace("_", " "), f"part-{state}", (source,), why=why)
-
-
-def _evidence(spec: ModelSpec, name: str) -> Sequence[str | None]:
-    """What shows better than a classification that a part is published."""
-    if name == "weights":
-        files = spec.files[0].source if spec.files else None
-        read = spec.sources.get("gated") if spec.gated is False else None
-        seen = spec.sources.get("safety") if spec.safety.formats else None
-        return (files, read, seen)
-    if name == "inference_code":
-        if spec.architecture is None:
-            return (spec.sources.get("components"),)
-        program = "llama.cpp" if spec.architecture.runs_in_gguf else "transformers"
-        return (f"{program} has its architecture, {spec.architecture.row}",)
-    return ()
-
-
 def _with_state(part: Row) -> str:
-    return f"{part.name} {_STATES.get(part.answer, 'not known')}"
-
-
-def _safe_files(spec: ModelSpec) -> Row:
-    """GGUF and safetensors hold numbers alone; where nobody knows of code, what loads without."""
-    name = "safe files"
-    table = _table()
-    formats = spec.safety.formats
-    remote_code = spec.safety.remote_code
-    without_code = [format for format in formats if format in table.without_code]
-    if remote_code:
-        return _row(spec, name, "files-run-code")
-    if formats and not without_code:
-        return _row(spec, name, "files-pickle")
-    kinds = table.loaded_without_code
-    if remote_code is False:
-        kinds = table.without_code
-    safe = [format for format in without_code if format in kinds]
-    if safe:
-        has_pickle = "pickle" in formats
-        return _row(spec, name, "files-safe", formats=_listed(safe), pickle=has_pickle)
-    for files in spec.files:
-        if files.format in kinds:
-            stated = (files.source,)
-            figures = {"formats": _listed([files.format]), "of": files.repository}
-            return _row(spec, name, "files-converted", stated, **figures)
-    code = "files-code-unknown" if without_code else "files-unknown"
-    return _row(spec, name, code, formats=_listed(without_code))
-
-
-def _row(
-    spec: ModelSpec,
-    name: str,
-    code: str,
-    stated: tuple[str | None, ...] = (),
-    **figures: object,
-) -> Row:
-    """The answer of that code with the sources of what it rests on; assumed where that is.
-
-    `stated`: sources beside those of the keys that the code names. `figures` fill the reason.
-    """
-    answer, template, *keys = _table().row[code]
-    sources: list[str] = []
-    is_assumed = False
-    stated_of_keys: list[str | None] = []
-    for key in keys:
-        other = _row_called(spec, key)
-        if other is not None:
-            sources += other.sources
-            is_assumed = is_assumed or other.assumed
-        else:
-            table = key.partition(".")[0]
-            stated_of_keys.append(spec.sources.get(key) or spec.sources.get(table))
-    for source in (*stated, *stated_of_keys):
-        is_assumed = is_assumed or unconfirmed(source)
-        if source:
-            sources.append(source)
-    return Row(
-        name=name,
-        answer=answer,
-        why=fill(template, {**_figures(spec), **figures}),
-        sources=tuple(dict.fromkeys(sources)),
-        assumed=is_assumed and answer != "unknown",
-    )
-
-
-def _row_called(spec: ModelSpec, key: str) -> Row | None:
-    """The answer of one of _PARTS or PERMISSIONS; None for any other key."""
-    if key in _PARTS:
-        return _part(spec, key)
-    if key in PERMISSIONS:
-        return permission(spec, key)
-    return None
-
-
-def _figures(spec: ModelSpec) -> dict[str, object]:
-    """What the reasons of all codes may tell of a model."""
-    conditions = () if spec.license is None else spec.license.conditions
-    figures: dict[str, object] = {
-        "license": short_license(_license_id(spec) or "its license"),
-        "conditions": "; ".join(conditions),
-        "repository": spec.repository,
-        "doubt": spec.unknown.get("availability.retired"),
-        "by": spec.upkeep.superseded_by,
-        "note": spec.upkeep.note,
-    }
-    for field in Availability._fields:
-        figures[field] = getattr(spec.availability, field, None)
-    return figures
+    state = _STATES.get(part.answer, "not known")
+    return f"{part.name} {state}"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -390,7 +424,8 @@ def _listed(names: Sequence[str]) -> str:
     words = [_FORMAT_NAMES.get(name, name) for name in names]
     if len(words) < 2:
         return "".join(words)
-    return f"{', '.join(words[:-1])} and {words[-1]}"
+    *others, last = words
+    return f"{', '.join(others)} and {last}"
 
 
 # license expressions
@@ -443,21 +478,32 @@ def _choices(expression: str) -> list[frozenset[str]]:
 
 def remedy_of_id(text: str) -> str:
     """What to write in place of what is no SPDX expression: the id most likely meant, if any."""
-    from packaging.licenses import LICENSES  # type: ignore[attr-defined]
-
-    ids = [str(entry["id"]) for entry in LICENSES.values() if not entry["deprecated"]]
     # `GPLv3` and `Apache 2.0 license` as SPDX would write them
     plain = re.sub(r"\s+licen[cs]e$", "", text.strip().lower()[:100])
     plain = re.sub(r"(?<=[a-z])(?:[\s-]*v|[\s-]+|(?<!v))(?=\d)|\s+", "-", plain)
-    # `Llama-3.1-Community`, as reports show it
-    shown = {short_license(id).lower(): id for id in row_names("licenses")}
-    meant = shown.get(plain)
-    if meant is None and re.search(r"\d", plain):
-        begun = [id for id in ids if id.lower().startswith(plain)]
-        meant = min(begun, key=len, default=None)
-    if meant is None:
-        guess = nearest(plain, [*ids, *shown])
-        meant = shown.get(guess or "", guess)
+    meant = _license_meant(plain)
     if meant and not re.search(r"-(?:and|or|with)(?:-|$)", plain):
         return f"did you mean {meant}?"
     return "the ids are at https://spdx.org/licenses; another license is LicenseRef-… with its url"
+
+
+def _license_meant(plain: str) -> str | None:
+    """The id of the license that is called so, begins so or is written nearly so."""
+    from packaging.licenses import LICENSES  # type: ignore[attr-defined]
+
+    ids: list[str] = []
+    for entry in LICENSES.values():
+        if not entry["deprecated"]:
+            ids.append(entry["id"])
+    # `Llama-3.1-Community`, as reports show it
+    shown: dict[str, str] = {}
+    for id in row_names("licenses"):
+        shown[short_license(id).lower()] = id
+    if plain in shown:
+        return shown[plain]
+    if re.search(r"\d", plain):
+        begun = [id for id in ids if id.lower().startswith(plain)]
+        if begun:
+            return min(begun, key=len)
+    guess = nearest(plain, [*ids, *shown])
+    return shown.get(guess or "", guess)

@@ -20,8 +20,8 @@ from ..core.tables import (
     Document,
     TomlRow,
     TomlTable,
-    shipped_table,
-    unchecked_record,
+    row_names,
+    unchecked_row,
 )
 from . import spec_values
 from .architecture import Architecture, Sized, read_architecture
@@ -267,11 +267,11 @@ def _license(root: TomlTable, key: str, kind: type[License]) -> License | None:
     if not isinstance(id, str):
         terms: License | None = root.get(key, "License", kind=kind)
         return terms
-    rows = shipped_table("licenses")
-    if id in rows:
-        return unchecked_record(kind, {"id": id, **rows[id]})
+    known = row_names("licenses")
+    if id in known:
+        return unchecked_row(kind, "licenses", id, id=id)
     otherwise = "state what it allows in [license]"
-    remedy = root.document.did_you_mean(id, tuple(rows), otherwise, '"{name}"')
+    remedy = root.document.did_you_mean(id, known, otherwise, '"{name}"')
     message = f'"{shortened(id)}" has no row in specs/common/licenses.toml'
     root.problem(key, message, remedy)
     return None

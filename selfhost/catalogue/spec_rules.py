@@ -14,7 +14,14 @@ from typing import Any, NamedTuple
 
 from ..core.errors import KeyPath
 from ..core.records import Record, Stated, read_by, shortened
-from ..core.tables import Document, Remedy, TomlRow, shipped_record, shipped_rows
+from ..core.tables import (
+    Document,
+    Remedy,
+    TomlRow,
+    row_names,
+    shipped_record,
+    shipped_rows,
+)
 from ..core.units import is_slip
 from .architecture import (
     LAYERS,
@@ -25,7 +32,7 @@ from .architecture import (
     Sized,
 )
 from .spec import ModelSpec, PublishedFiles, Quantized, stated_spec
-from .spec_values import QUANTIZATIONS, row_names
+from .spec_values import QUANTIZATIONS
 
 # a key, what is wrong with it as a clause that begins with a verb, and what to write instead
 Misfit = tuple[str, str, str]

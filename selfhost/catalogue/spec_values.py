@@ -9,17 +9,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from ..core.records import Record, Stated, TextForm
-from ..core.tables import expression, shipped_record, shipped_table
+from ..core.tables import expression, row_names, shipped_record
 from .name_table import NAME_TABLE
-
-
-def row_names(table: str, section: str = "") -> tuple[str, ...]:
-    """The names of the rows of a shipped table, or of a section of one, whose values are read one
-    at a time or by another package.
-    """
-    rows = shipped_table(table)
-    return tuple(rows[section] if section else rows)
-
 
 SCHEMA = 1
 # of the file beside `<id>.toml` that says where its facts come from
