@@ -8,12 +8,12 @@ from keys of their names; the functions beside them read those that need more th
 
 from __future__ import annotations
 
-import operator
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 from itertools import islice
+from operator import ge, gt, le, lt
 from typing import Any, NamedTuple
 
 from ..catalogue.openness import canonical_expression
@@ -42,9 +42,12 @@ SEVERITIES = ("error", "warning")
 FAIL_ON = (*SEVERITIES, "never")
 ON_UNKNOWN = ("unknown", "error", "warning", "ignore")
 # signs of bounds on the memory, the longer first
-BOUNDS: Mapping[str, Callable[[int, int], bool]] = {
-    ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt
-}  # fmt: skip
+_BOUNDS: Mapping[str, Callable[[int, int], bool]] = {
+    ">=": ge,
+    "<=": le,
+    ">": gt,
+    "<": lt,
+}
 # names among which the one that was meant is looked for
 _MOST_COMPARED = 500
 # models side by side on one machine: each is one more program that runs at the same time
@@ -99,8 +102,17 @@ FACT_KEYS: Mapping[str, FactKey] = {
         "accelerators", '"24GiB", "2x24GiB:NAME:900GB/s" or a name with its maker'
     ),
 }
-# of an entry of `Policy.models`: its index, the key, what is wrong, what to write instead
-Fault = tuple[int, str, str, Remedy]
+
+
+class EntryFault(NamedTuple):
+    """What is wrong with a key of an entry, and what to write instead. `entry` is its index in
+    `Policy.models`.
+    """
+
+    entry: int
+    key: str
+    message: str
+    remedy: Remedy
 
 
 class StatedFact(NamedTuple):
@@ -110,76 +122,71 @@ class StatedFact(NamedTuple):
     value: object
 
 
+# ----------------------------------------------------------------------- reading a key of a table
+
+
 def _selectors(table: TomlTable, key: str) -> tuple[Selector, ...]:
     """The selectors that are right; what is wrong with others is noted."""
-    texts = set(table.get(key, "tuple[str, ...]"))
+    right_texts = set(table.get(key, "tuple[str, ...]"))
     if table.values.get(key) == []:
         remedy = "leave the key out to take every machine"
         table.problem(key, "is empty, so no machine would be judged", remedy)
-    if not texts:
+    if not right_texts:
         return ()
-    kept = []
+    selectors = []
     for index, text in enumerate(table.values[key]):
-        # others, whose faults are noted, may be no texts
-        if isinstance(text, str) and text in texts:
-            selector = _selector(table, (*table.path, key, index), text)
-            if selector is not None:
-                kept.append(selector)
-    return tuple(kept)
+        if not isinstance(text, str) or text not in right_texts:
+            continue
+        selector = Selector.parse(text.strip())
+        path = (*table.path, key, index)
+        if selector is None:
+            message = f'"{shortened(text)}" selects no machines'
+            table.document.add(path, message, SELECTORS)
+            continue
+        if selector.kind == "class":
+            _check_class(table.document, path, selector.pattern)
+        selectors.append(selector)
+    return tuple(selectors)
 
 
-def _selector(table: TomlTable, path: KeyPath, text: str) -> Selector | None:
-    """The selector of a text, whose class may be unknown; None where it is none."""
-    document = table.document
-    selector = Selector.parse(text.strip())
-    if selector is None:
-        message = f'"{shortened(text)}" selects no machines'
-        document.add(path, message, SELECTORS)
-        return None
-    name = selector.pattern
+def _check_class(document: Document, path: KeyPath, name: str) -> None:
+    """Note a class of a selector that the file does not have."""
     names = _class_names(document)
-    if selector.kind == "class" and name not in names:
-        near = list(islice(names, _MOST_COMPARED))
-        remedy = f'add [[class]] with name = "{name}"'
-        meant = document.did_you_mean(name, near, remedy, '"class:{name}"')
-        document.add(path, f'no [[class]] has the name "{name}"', meant)
-    return selector
+    if name in names:
+        return
+    near = list(islice(names, _MOST_COMPARED))
+    remedy = f'add [[class]] with name = "{name}"'
+    meant = document.did_you_mean(name, near, remedy, '"class:{name}"')
+    document.add(path, f'no [[class]] has the name "{name}"', meant)
 
 
 @lru_cache(maxsize=1)
 def _class_names(document: Document) -> Mapping[str, None]:
     """The names of the file's classes, whatever else is wrong with them."""
-    names: dict[str, None] = {}
     tables = document.values.get("class")
-    if isinstance(tables, list):
-        for table in tables:
-            if isinstance(table, dict):
-                names[str(table.get("name"))] = None
+    if not isinstance(tables, list):
+        return {}
+    names: dict[str, None] = {}
+    for table in tables:
+        if isinstance(table, dict):
+            names[str(table.get("name"))] = None
     return names
 
 
 def _bounds(table: TomlTable, key: str) -> tuple[Bound, ...]:
     """`">=15GiB"` or `">=15GiB, <64GiB"`: those in front of the first that is wrong."""
     text = table.get(key, "str")
-    bounds = []
     if text is None:
         return ()
+    bounds = []
     for part in text.split(","):
         try:
-            bounds.append(_bound(part.strip()))
+            bounds.append(Bound.parse(part.strip()))
         except ValueError as error:
             remedy = f'write {key} = ">=15GiB" or ">=15GiB, <64GiB"'
             table.problem(key, str(error), remedy)
             break
     return tuple(bounds)
-
-
-def _bound(text: str) -> Bound:
-    """`>=15GiB`. Raises `ValueError`."""
-    for sign in BOUNDS:
-        if text.startswith(sign):
-            return Bound(sign, parse_size(text.removeprefix(sign).strip()))
-    raise ValueError(f"{text!r} does not begin with one of {' '.join(BOUNDS)}")
 
 
 def _architecture(table: TomlTable, key: str) -> str | None:
@@ -195,12 +202,10 @@ def _architecture(table: TomlTable, key: str) -> str | None:
 
 def _facts(root: TomlTable, key: str) -> dict[str, StatedFact]:
     table = root.get(key, "TomlTable")
-    facts: dict[str, StatedFact] = {}
     if table is None:
-        return facts
+        return {}
+    facts: dict[str, StatedFact] = {}
     for fact, text in _texts_of_facts(table).items():
-        if text is None:
-            continue
         try:
             facts[fact] = StatedFact(text, value_of(fact, text))
         except SettingError as error:
@@ -210,13 +215,19 @@ def _facts(root: TomlTable, key: str) -> dict[str, StatedFact]:
     return facts
 
 
-def _texts_of_facts(table: TomlTable) -> dict[str, str | None]:
-    """The facts as `--set` would have them; None for one that is not stated."""
+def _texts_of_facts(table: TomlTable) -> dict[str, str]:
+    """The facts that are stated, as `--set` would have them."""
+    texts: dict[str, str] = {}
     cores = table.get("cores", "float")
-    texts = {fact: table.get(fact, "str") for fact in ("disk", "bandwidth", "gpu")}
-    texts["cores"] = None if cores is None else f"{cores:.15g}"
+    for fact in ("disk", "bandwidth", "gpu"):
+        text = table.get(fact, "str")
+        if text is not None:
+            texts[fact] = text
+    if cores is not None:
+        texts["cores"] = f"{cores:.15g}"
     sets = table.get("instruction_sets", "tuple[str, ...]")
-    texts["instruction_sets"] = ",".join(sets) or None
+    if sets:
+        texts["instruction_sets"] = ",".join(sets)
     table.close()
     return texts
 
@@ -234,7 +245,9 @@ def _needs(root: TomlTable, key: str) -> Workload:
     table = root.get(key, "TomlTable")
     if table is None:
         return Workload()
-    wishes: dict[str, Any] = {need: bool(table.get(need, "bool")) for need in _NEEDS}
+    wishes: dict[str, Any] = {}
+    for need in _NEEDS:
+        wishes[need] = bool(table.get(need, "bool"))
     text = table.get("license", "str")
     if text is not None:
         try:
@@ -250,7 +263,7 @@ def _classes(root: TomlTable, key: str) -> tuple[MachineClass, ...]:
     classes = []
     names = set()
     for table in root.get(key, TABLES):
-        machine_class: MachineClass = table.as_record(MachineClass)
+        machine_class = table.as_record(MachineClass)
         classes.append(machine_class)
         name = machine_class.name
         if name in names:
@@ -275,18 +288,32 @@ class Selector(Record):
     @classmethod
     def parse(cls, text: str) -> Selector | None:
         """The selector of a text; None where it is none."""
-        kind, _, rest = text.partition(":")
-        label, _, glob = rest.partition("=")
-        if kind == "label" and label and glob:
-            return cls(kind=kind, key=label, pattern=glob)
-        if kind in ("class", "host") and rest:
-            return cls(kind=kind, pattern=rest)
+        kind, _, pattern = text.partition(":")
+        if not pattern:
+            return None
+        if kind in ("class", "host"):
+            return cls(kind=kind, pattern=pattern)
+        key, _, glob = pattern.partition("=")
+        if kind == "label" and key and glob:
+            return cls(kind=kind, key=key, pattern=glob)
         return None
+
+    def matches(self, machine: Machine) -> bool:
+        """Whether the name of a machine, or one of its labels, matches the glob."""
+        if self.key is None:
+            return fnmatchcase(machine.name, self.pattern)
+        return _has_label(machine, self.key, self.pattern)
 
     def __str__(self) -> str:
         if self.key is None:
             return f"{self.kind}:{self.pattern}"
         return f"{self.kind}:{self.key}={self.pattern}"
+
+
+def _has_label(machine: Machine, key: str, glob: str) -> bool:
+    """Whether a machine has that label, with a value that matches the glob."""
+    text = machine.labels.get(key)
+    return text is not None and fnmatchcase(text, glob)
 
 
 class Bound(NamedTuple):
@@ -295,9 +322,18 @@ class Bound(NamedTuple):
     sign: str
     size_bytes: int
 
+    @classmethod
+    def parse(cls, text: str) -> Bound:
+        """The bound of a text such as `>=15GiB`. Raises `ValueError`."""
+        for sign in _BOUNDS:
+            if text.startswith(sign):
+                size = text.removeprefix(sign).strip()
+                return cls(sign, parse_size(size))
+        raise ValueError(f"{text!r} does not begin with one of {' '.join(_BOUNDS)}")
+
     def holds(self, size_bytes: int) -> bool:
         """Whether a size is within it."""
-        return BOUNDS[self.sign](size_bytes, self.size_bytes)
+        return _BOUNDS[self.sign](size_bytes, self.size_bytes)
 
 
 class Match(Record):
@@ -314,10 +350,10 @@ class Match(Record):
     def excludes(self, machine: Machine) -> bool:
         """Whether a condition does not hold; a fact that was not read breaks none."""
         for key, glob in self.labels.items():
-            if key not in machine.labels or not fnmatchcase(machine.labels[key], glob):
+            if not _has_label(machine, key, glob):
                 return True
-        fitting = (None, self.architecture)
-        if self.architecture is not None and machine.architecture not in fitting:
+        stated = machine.architecture
+        if self.architecture and stated and stated != self.architecture:
             return True
         size_bytes = machine.memory_total_bytes
         if size_bytes is None:
@@ -357,14 +393,16 @@ class Wanted(Record):
     """One `[[model]]`, or one `[[together]]`: what must run, how, and where; () means everywhere.
 
     `asked` has what the policy needs of every model, too. `label` tells entries of one name apart.
-    `index` is the place in `Policy.models`. `members` are what a `[[together]]` wants side by side,
-    each as its `[[model]]` asks for it; its name is theirs, joined by " + ".
+    `index` is the place in `Policy.models`, `path` that in the file. `members` are what a
+    `[[together]]` wants side by side, each as its `[[model]]` asks for it; its name is theirs,
+    joined by " + ".
     """
 
     index: int
     name: str
     label: str
     asked: Workload
+    path: KeyPath = ()
     machines: tuple[Selector, ...] = read_by(_selectors, default=())
     severity: str = read_by(default="error", choices=SEVERITIES)
     require_runtime: bool = False
@@ -426,25 +464,20 @@ class Policy(Record):
     def _takes(self, selector: Selector, machine: Machine) -> bool | None:
         """Whether one selector takes the machine."""
         if selector.kind == "class":
-            machine_class = self.classes_by_name.get(selector.pattern)
-            return False if machine_class is None else machine_class.holds(machine)
-        text: str | None = machine.name
-        if selector.key is not None:
-            text = machine.labels.get(selector.key)
-        return text is not None and fnmatchcase(text, selector.pattern)
+            return self.classes_by_name[selector.pattern].holds(machine)
+        return selector.matches(machine)
 
     @cached_property
     def classes_by_name(self) -> Mapping[str, MachineClass]:
         """The classes, whose names differ."""
-        return {machine_class.name: machine_class for machine_class in self.classes}
-
-    @cached_property
-    def _classes_with_memory(self) -> Sequence[MachineClass]:
-        return [machine_class for machine_class in self.classes if machine_class.memory]
+        by_name = {}
+        for machine_class in self.classes:
+            by_name[machine_class.name] = machine_class
+        return by_name
 
     def memory_basis(self, machine: Machine) -> str:
         """That of the first class that states one and to which the machine belongs."""
-        for machine_class in self._classes_with_memory:
+        for machine_class in self.classes:
             if machine_class.memory and machine_class.holds(machine):
                 return machine_class.memory
         return "default"
@@ -453,24 +486,15 @@ class Policy(Record):
         """The file's text without its values, for the lines of what shows only later."""
         return Document(self.file, {}, self.text)
 
-    def place(self, index: int) -> tuple[str, int]:
-        """The key of the file under which an entry of `models` stands, and its place there."""
-        if not self.models[index].members:
-            return "model", index
-        return "together", index - self._count_of_single_models
-
-    @cached_property
-    def _count_of_single_models(self) -> int:
-        return sum(not wanted.members for wanted in self.models)
-
-    def problems(self, faults: Iterable[Fault]) -> tuple[Problem, ...]:
+    def problems(self, faults: Iterable[EntryFault]) -> tuple[Problem, ...]:
         """Faults of entries of `models` that show only later, each at its key and line."""
         document = self.document()
-        for index, key, message, remedy in faults:
-            stated_key = key
-            if self.models[index].members and key not in _KEYS_OF_TOGETHER:
-                stated_key = "models"
-            document.add((*self.place(index), stated_key), message, remedy)
+        for fault in faults:
+            wanted = self.models[fault.entry]
+            key = fault.key
+            if wanted.members and key not in _KEYS_OF_TOGETHER:
+                key = "models"
+            document.add((*wanted.path, key), fault.message, fault.remedy)
         return document.problems
 
 
@@ -482,15 +506,11 @@ def read_policy(document: Document) -> Policy:
     if not document.ok:
         raise PolicyError(map(_with_remedy, document.problems))
     root = document.root
-    version = root.get("schema", "int", required=True, example=SCHEMA)
-    if version is not None and version != SCHEMA:
-        message = f"is {version}, but this selfhost reads schema {SCHEMA}"
-        root.problem("schema", message, f"write schema = {SCHEMA}")
+    _check_schema(root)
     policy = Policy(file=document.file, text=document.text or "", **root.fields(Policy))
-    alike: dict[Workload, Workload] = {}
-    models = [_model(table, policy.needs, alike) for table in root.get("model", TABLES)]
-    models += _together(root, policy.needs, models)
-    exceptions = _exceptions(root, dict.fromkeys(wanted.name for wanted in models))
+    models = _Entries(root, policy.needs).read()
+    names = dict.fromkeys([wanted.name for wanted in models])
+    exceptions = _exceptions(root, names)
     root.close()
     if all(root.values.get(key) in (None, []) for key in ("model", "together")):
         message = "names no model, so there is nothing to judge"
@@ -500,6 +520,13 @@ def read_policy(document: Document) -> Policy:
     return policy.replace(models=_labelled(models), exceptions=exceptions)
 
 
+def _check_schema(root: TomlTable) -> None:
+    version = root.get("schema", "int", required=True, example=SCHEMA)
+    if version is not None and version != SCHEMA:
+        message = f"is {version}, but this selfhost reads schema {SCHEMA}"
+        root.problem("schema", message, f"write schema = {SCHEMA}")
+
+
 def _with_remedy(problem: Problem) -> Problem:
     """A fault of a file that is no TOML, with what to do; one without a line is of the file."""
     if problem.line is None and not problem.remedy:
@@ -507,90 +534,105 @@ def _with_remedy(problem: Problem) -> Problem:
     return problem
 
 
-def _model(
-    table: TomlTable, needs: Workload, alike: dict[Workload, Workload]
-) -> Wanted:
-    """One `[[model]]`. `alike` keeps what was asked, so that equal entries ask the same object."""
-    name = table.get("name", "str", required=True) or ""
-    asked = _asked(table, needs)
-    asked = alike.setdefault(asked, asked)
-    where = table.fields(Wanted)
-    require_runtime = bool(table.get("require_runtime", "bool"))
-    table.close(_OF_ALL)
-    return Wanted(
-        index=int(table.path[-1]),
-        name=name,
-        label=name,
-        asked=asked,
-        require_runtime=require_runtime,
-        **where,
-    )
+class _Entries:
+    """Reads the entries of a policy, all of which ask what it `needs` of every model."""
 
+    def __init__(self, root: TomlTable, needs: Workload) -> None:
+        self._root = root
+        self._needs = needs
+        # equal entries ask the same object
+        self._alike: dict[Workload, Workload] = {}
 
-def _asked(table: TomlTable, needs: Workload) -> Workload:
-    """What a `[[model]]` asks. A value that makes no sense beside the others is noted."""
-    stated = {}
-    for field in ASKED:
-        key = KEYS_OF_FIELDS.get(field, field)
-        value = table.get(key, Workload._kinds[field], **_LIMITS[field])
-        if value is not None:
-            stated[field] = value
-    try:
-        return needs.replace(**stated)
-    except WorkloadError as error:
-        for fault in error.problems:
-            table.problem(fault.key, fault.message, _IN_A_POLICY.get(fault.key or ""))
-        return needs
+    def read(self) -> list[Wanted]:
+        """Each `[[model]]`, then each `[[together]]`."""
+        entries = [self._model(table) for table in self._root.get("model", TABLES)]
+        tables = self._root.get("together", TABLES)
+        if tables:
+            by_name = _by_name(_labelled(entries))
+            for table in tables:
+                entries.append(self._together(table, by_name, len(entries)))
+        return entries
 
+    def _model(self, table: TomlTable) -> Wanted:
+        name = table.get("name", "str", required=True) or ""
+        asked = self._asked(table)
+        where = table.fields(Wanted)
+        require_runtime = bool(table.get("require_runtime", "bool"))
+        table.close(_OF_ALL)
+        return Wanted(
+            index=int(table.path[-1]),
+            path=table.path,
+            name=name,
+            label=name,
+            asked=self._alike.setdefault(asked, asked),
+            require_runtime=require_runtime,
+            **where,
+        )
 
-def _together(
-    root: TomlTable, needs: Workload, models: Sequence[Wanted]
-) -> list[Wanted]:
-    """Each `[[together]]`, whose models may be entries of their own."""
-    tables: tuple[TomlTable, ...] = root.get("together", TABLES)
-    if not tables:
-        return []
-    by_name: dict[str, list[Wanted]] = {}
-    labelled = _labelled(models)
-    for wanted in labelled:
-        by_name.setdefault(wanted.name, []).append(wanted)
-    # a label goes before a name
-    by_name.update((wanted.label, [wanted]) for wanted in labelled)
-    kept: list[Wanted] = []
-    for table in tables:
+    def _asked(self, table: TomlTable) -> Workload:
+        """What a `[[model]]` asks. A value that makes no sense beside the others is noted."""
+        stated = {}
+        for field in ASKED:
+            key = KEYS_OF_FIELDS.get(field, field)
+            value = table.get(key, Workload._kinds[field], **_LIMITS[field])
+            if value is not None:
+                stated[field] = value
+        try:
+            return self._needs.replace(**stated)
+        except WorkloadError as error:
+            for fault in error.problems:
+                remedy = _IN_A_POLICY.get(fault.key or "")
+                table.problem(fault.key, fault.message, remedy)
+            return self._needs
+
+    def _together(
+        self, table: TomlTable, by_name: Mapping[str, list[Wanted]], index: int
+    ) -> Wanted:
+        """A `[[together]]`, whose models may be entries of their own."""
         members = []
         for number, name in enumerate(_names_together(table)):
-            # one without an entry by its name alone
-            alone = Wanted(index=0, name=name, label=name, asked=needs)
-            entries = by_name.get(name, [alone])
+            entries = by_name.get(name)
+            if entries is None:
+                member = Wanted(index=0, name=name, label=name, asked=self._needs)
+                members.append(member)
+                continue
             if len(entries) > 1:
                 _note_several(table, number, entries)
             members.append(entries[0])
         _note_if_alone(table)
         where = table.fields(Wanted)
         table.close(_OF_ALL)
-        kept.append(
-            Wanted(
-                index=len(models) + len(kept),
-                name=" + ".join([member.name for member in members]),
-                label=" + ".join([member.label for member in members]),
-                asked=needs,
-                members=tuple(members),
-                **where,
-            )
+        return Wanted(
+            index=index,
+            path=table.path,
+            name=" + ".join([member.name for member in members]),
+            label=" + ".join([member.label for member in members]),
+            asked=self._needs,
+            members=tuple(members),
+            **where,
         )
-    return kept
+
+
+def _by_name(labelled: Sequence[Wanted]) -> dict[str, list[Wanted]]:
+    """The entries that a `[[together]]` means by a name or by a label."""
+    by_name: dict[str, list[Wanted]] = {}
+    for wanted in labelled:
+        by_name.setdefault(wanted.name, []).append(wanted)
+    # a label goes before a name
+    for wanted in labelled:
+        by_name[wanted.label] = [wanted]
+    return by_name
 
 
 def _names_together(table: TomlTable) -> Sequence[str]:
     """The models of a `[[together]]`; none where they are too many."""
     names: Sequence[str] = table.get("models", "tuple[str, ...]", required=True)
-    if len(names) <= _MOST_TOGETHER:
-        return names
-    most = f"at most {_MOST_TOGETHER:,} can be judged together"
-    message = f"names {len(names):,} models; {most}"
-    table.problem("models", message, "list only models that share one machine")
-    return ()
+    if len(names) > _MOST_TOGETHER:
+        most = f"at most {_MOST_TOGETHER:,} can be judged together"
+        message = f"names {len(names):,} models; {most}"
+        table.problem("models", message, "list only models that share one machine")
+        return ()
+    return names
 
 
 def _note_if_alone(table: TomlTable) -> None:
@@ -615,19 +657,17 @@ def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
     name that several have is told with all that the entry asks, then with its index, if need be.
     """
     counts = Counter([wanted.label for wanted in models])
-    labels = []
-    for wanted in models:
-        is_shared = counts[wanted.label] > 1
-        labels.append(_full_label(wanted) if is_shared else wanted.label)
-    counts = Counter(labels)
     labelled = []
-    for wanted, label in zip(models, labels, strict=True):
-        unique = label
-        if counts[label] > 1:
-            unique = f"{label} (model[{wanted.index}])"
-        labelled.append(
-            wanted.replace(label=unique) if unique != wanted.label else wanted
-        )
+    for wanted in models:
+        if counts[wanted.label] > 1:
+            labelled.append(wanted.replace(label=_full_label(wanted)))
+        else:
+            labelled.append(wanted)
+    counts = Counter([wanted.label for wanted in labelled])
+    for place, wanted in enumerate(labelled):
+        if counts[wanted.label] > 1:
+            unique = f"{wanted.label} (model[{wanted.index}])"
+            labelled[place] = wanted.replace(label=unique)
     return tuple(labelled)
 
 
@@ -638,39 +678,36 @@ def _full_label(wanted: Wanted) -> str:
         value = getattr(wanted.asked, key)
         if value is None or (key, value) == ("parallel", 1):
             continue
-        shown = f"{value:g}" if isinstance(value, float) else value
-        parts.append(fill(words, {"value": shown}))
+        if isinstance(value, float):
+            value = f"{value:g}"
+        parts.append(fill(words, {"value": value}))
     if wanted.require_runtime:
         parts.append("runtime installed")
     if wanted.machines:
-        parts.append(f"on {' '.join(map(str, wanted.machines))}")
+        selectors = " ".join(map(str, wanted.machines))
+        parts.append(f"on {selectors}")
     return ", ".join(parts)
 
 
 def _exceptions(root: TomlTable, names: Mapping[str, None]) -> tuple[Exemption, ...]:
     """Each `[[exception]]`, which must be for a model of the policy."""
-    kept = []
-    for index, table in enumerate(root.get("exception", TABLES)):
+    exemptions: list[Exemption] = []
+    for table in root.get("exception", TABLES):
         stated = table.fields(Exemption)
         table.close()
+        exemptions.append(Exemption(index=len(exemptions), **stated))
         model = stated["model"]
         if model is not None and model not in names:
             remedy = "write the name as its [[model]] does, or remove the exception"
             near = list(islice(names, _MOST_COMPARED))
             meant = table.document.did_you_mean(model, near, remedy, '"{name}"')
             table.problem("model", f'no [[model]] has the name "{model}"', meant)
-        kept.append(Exemption(index=index, **stated))
-    return tuple(kept)
-
-
-def _as_written(table: TomlTable, key: str) -> str:
-    """A text of many lines, which are kept."""
-    return str(table.get(key, "Any"))
+    return tuple(exemptions)
 
 
 class _StarterPolicy(Stated):
     schema: int
-    text: str = read_by(_as_written, default="")
+    text: str = read_by(lambda table, key: str(table.values[key]), default="")
 
 
 def starter_policy() -> str:

@@ -23,7 +23,7 @@ from .baseline import Baseline, change_of
 from .drafts import NOT_JUDGED
 from .fleet_judge import MOST_REFUSED, FleetJudge, Judge, Tell
 from .machines import RECORD_IT, Fleet
-from .policy import Fault, Policy, Wanted, read_policy
+from .policy import EntryFault, Policy, Wanted, read_policy
 from .policy_judge import PolicyJudge
 from .rows import Audit, Exemptions, Group, Result, Since, listed
 from .serving import notes_of_days, serving_machines, with_stated_facts
@@ -196,23 +196,26 @@ def entry_problems(
         message = "does not select the machine"
     remedy = "widen the selectors, add labels or a name to the machine's record, or remove it"
     for wanted in unplaced:
-        faults.append((wanted.index, "machines", message, remedy))
+        faults.append(EntryFault(wanted.index, "machines", message, remedy))
     return policy.problems(faults) if faults else ()
 
 
-def _faults_of(index: int, error: SelfhostError) -> list[Fault]:
+def _faults_of(index: int, error: SelfhostError) -> list[EntryFault]:
     """What an error says of an entry: of each key of it, or of the file that it names."""
     problems: tuple[Problem, ...] = getattr(error, "problems", ())
     if not problems:
-        return [(index, "name", error.message, partial(_remedy_of_name, error))]
-    faults: list[Fault] = []
+        remedy_of_name = partial(_remedy_of_name, error)
+        return [EntryFault(index, "name", error.message, remedy_of_name)]
+    faults: list[EntryFault] = []
     for problem in problems:
         if isinstance(error, WorkloadError):
             key = problem.key or "name"
-            faults.append((index, key, problem.message, problem.remedy))
+            fault = EntryFault(index, key, problem.message, problem.remedy)
         else:
             message = str(problem.replace(remedy=None))
-            faults.append((index, "name", message, problem.remedy or _NAME_A_FILE))
+            remedy = problem.remedy or _NAME_A_FILE
+            fault = EntryFault(index, "name", message, remedy)
+        faults.append(fault)
     return faults
 
 

@@ -364,7 +364,7 @@ def _issues_of_groups(audit: Audit) -> Iterator[Issue]:
             level=level,
             rule=reason.check or "route",
             file=audit.policy.file,
-            line=policy.line(audit.policy.place(row.wanted.index)),
+            line=policy.line(row.wanted.path),
             key=f"{key} {seen[key]}",
             text=text,
             remedy=reason.remedy,

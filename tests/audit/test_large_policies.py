@@ -13,7 +13,7 @@ from helpers.audits import TODAY
 from selfhost.audit import fleet_judge
 from selfhost.audit.kinds import Machines
 from selfhost.audit.machines import Fleet
-from selfhost.audit.policy import Policy, Wanted, read_policy
+from selfhost.audit.policy import EntryFault, Policy, Wanted, read_policy
 from selfhost.audit.policy_judge import PolicyJudge
 from selfhost.audit.run import problems_of, run_audit
 from selfhost.catalogue import searching
@@ -232,8 +232,11 @@ def test_the_lines_of_late_faults_need_no_second_parsing(
         return {}
 
     monkeypatch.setattr("tomllib.loads", note)
-    faults = [(0, "name", "is wrong", None), (1, "name", "is wrong", None)]
-    faults.append((1, "machines", "is wrong", None))
+    faults = [
+        EntryFault(0, "name", "is wrong", None),
+        EntryFault(1, "name", "is wrong", None),
+        EntryFault(1, "machines", "is wrong", None),
+    ]
     problems = read.problems(faults)
     places = [(problem.line, problem.key) for problem in problems]
     assert places == [
