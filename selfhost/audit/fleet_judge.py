@@ -22,6 +22,7 @@ from ..machine.record import Machine
 from .kinds import (
     AlikeMachines,
     AlikeSearch,
+    DecidingFinding,
     Decision,
     DecisionKey,
     Kind,
@@ -107,7 +108,10 @@ class Task(Record):
         lacks = 0.0
         for finding in verdict.findings:
             if finding.decides:
-                findings.append((finding.check, finding.outcome.value, finding.code))
+                deciding = DecidingFinding(
+                    finding.check, finding.outcome.value, finding.code
+                )
+                findings.append(deciding)
                 lacks = max(lacks, finding.short or 0.0)
         key = DecisionKey(
             route=verdict.route,
@@ -289,7 +293,7 @@ class FleetJudge:
     def _add(self, question: Question, result: Sequence[AlikeMachines]) -> None:
         """Add what a question came to, to each entry that asks it."""
         for alike in result:
-            checks = {check for check, _, _ in alike.key.findings}
+            checks = alike.key.checks
             for asker in question.asking:
                 exceptions = self._exceptions.of_checks(asker.exceptions, checks)
                 key = _FateKey(asker.entry, alike.key, exceptions)

@@ -45,7 +45,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from ..core.errors import SelfhostError
-from ..core.records import Record
+from ..core.records import Record, Values
 from ..judge.record import PACE_CHECKS
 from ..machine.record import BANDWIDTH, Machine
 
@@ -61,7 +61,7 @@ class Slot(NamedTuple):
     """
 
     fact: str
-    entry: int = -1
+    entry: int | None = None
     part: str = ""
 
 
@@ -78,9 +78,8 @@ _OF_ENTRIES = {
     "disks": ("free_bytes", "total_bytes"),
     "accelerators": ("memory_free_bytes",),
 }
-# a check of one of these rests on the numbers of that fact, any other on sizes of memory
-_RESTS_ON = {"disk": "disks", **dict.fromkeys(PACE_CHECKS, BANDWIDTH)}
-_SORT_OF_FACT = {"disks": "disks", BANDWIDTH: BANDWIDTH}
+# the fact on which a check rests; any other rests on sizes of memory
+_FACT_OF_CHECK = {"disk": "disks", **dict.fromkeys(PACE_CHECKS, BANDWIDTH)}
 _MEMORY = "memory"
 # what tells machines of one kind apart, beside the numbers
 _OF_ONE_MACHINE = ("name", "labels", "read_at")
@@ -94,18 +93,19 @@ class Kind(NamedTuple):
 
     def machine(self, numbers: Numbers, **facts: Any) -> Machine:
         """The machine of this kind with these numbers, and these facts."""
-        parts: dict[str, dict[int, dict[str, int]]] = {}
+        changes: dict[str, dict[int, Values]] = {}
         for slot, number in zip(self.slots, numbers, strict=True):
-            if slot.part:
-                entries = parts.setdefault(slot.fact, {})
-                entries.setdefault(slot.entry, {})[slot.part] = number
-            else:
+            if slot.entry is None:
                 facts[slot.fact] = number
-        for fact, changes in parts.items():
-            changed = list(getattr(self.template, fact))
-            for index, values in changes.items():
-                changed[index] = changed[index].replace(**values)
-            facts[fact] = tuple(changed)
+                continue
+            by_entry = changes.setdefault(slot.fact, {})
+            values = by_entry.setdefault(slot.entry, {})
+            values[slot.part] = number
+        for fact, by_entry in changes.items():
+            entries = list(getattr(self.template, fact))
+            for index, values in by_entry.items():
+                entries[index] = entries[index].replace(**values)
+            facts[fact] = tuple(entries)
         return self.template.replace_unchecked(**facts)
 
 
@@ -137,8 +137,9 @@ class Kinds:
     def split(self, machine: Machine) -> MachineOfKind:
         """A machine as its kind and its numbers."""
         numbers = _numbers_of(machine)
+        kind = Kind(machine, tuple(numbers))
         return MachineOfKind(
-            kind=self.place_of(Kind(machine, tuple(numbers))),
+            kind=self.place_of(kind),
             numbers=tuple(numbers.values()),
             name=machine.name,
             labels=machine.labels,
@@ -236,16 +237,27 @@ def _without(entry: Record, parts: Sequence[str]) -> tuple[object, ...]:
     return tuple(values.values())
 
 
+class DecidingFinding(NamedTuple):
+    """What of a finding decides that machines fare alike."""
+
+    check: str
+    outcome: str
+    code: str
+
+
 class DecisionKey(NamedTuple):
-    """What decides of a verdict: machines with equal keys fare alike. Of each deciding finding the
-    check, the outcome and the code.
-    """
+    """What decides of a verdict: machines with equal keys fare alike."""
 
     route: str
     runtime: str | None
     format: str | None
     quantization: str | None
-    findings: tuple[tuple[str, str, str], ...]
+    findings: tuple[DecidingFinding, ...]
+
+    @property
+    def checks(self) -> set[str]:
+        """The checks whose findings decide."""
+        return {finding.check for finding in self.findings}
 
 
 class Decision(NamedTuple):
@@ -287,13 +299,53 @@ def same_free_memory_of_cards(
     return [parts[free_bytes] for free_bytes in sorted(parts)]
 
 
+class _Column(NamedTuple):
+    """One number of each machine of a box: what a slot of that fact holds."""
+
+    fact: str
+    numbers: Numbers
+
+    def least(self) -> int:
+        return min(self.numbers)
+
+    def most(self) -> int:
+        return max(self.numbers)
+
+    def rank(self, facts: set[str]) -> tuple[bool, bool, bool]:
+        """How well a box is halved along these numbers, where a difference rests on the `facts`."""
+        differs = self.least() < self.most()
+        if self.fact in _FACT_OF_CHECK.values():
+            return differs and self.fact in facts, differs, True
+        # of memory the limit decides most often
+        return differs and _MEMORY in facts, differs, self.fact == _LIMIT
+
+    def middle(self) -> int:
+        """The number from which on machines are in the larger half."""
+        values = sorted(self.numbers)
+        middle = values[len(values) // 2]
+        if middle > values[0]:
+            return middle
+        # most have the least number: the others are apart
+        return next(value for value in values if value > middle)
+
+    def halves(self, box: Sequence[int]) -> list[list[int]]:
+        """The machines of a box with the smaller numbers, and those with the larger ones."""
+        middle = self.middle()
+        smaller: list[int] = []
+        larger: list[int] = []
+        for place, number in zip(box, self.numbers, strict=True):
+            half = larger if number >= middle else smaller
+            half.append(place)
+        return [smaller, larger]
+
+
 class AlikeSearch:
     """Sorts machines of one kind by how they fare. `decide` judges one with these numbers."""
 
     def __init__(
         self, slots: Sequence[Slot], numbers: NumbersByMachine, decide: Decide
     ) -> None:
-        self._slots = slots
+        self._facts = [slot.fact for slot in slots]
         self._numbers = numbers
         self._decide = cache(decide)
 
@@ -308,36 +360,19 @@ class AlikeSearch:
         while waiting:
             box = waiting.pop()
             columns = self._columns(box)
-            worst = self._decide(tuple(map(min, columns)))
-            best = self._decide(tuple(map(max, columns)))
+            worst = self._decide(tuple([column.least() for column in columns]))
+            best = self._decide(tuple([column.most() for column in columns]))
             if worst.key == best.key:
                 found.setdefault(worst.key, _Found()).add(box, worst.lacks)
             else:
-                column = self._column_that_decides(columns, worst, best)
-                waiting += _halves(box, column)
+                column = _column_that_decides(columns, worst.key, best.key)
+                waiting += column.halves(box)
         return [self._alike(key, machines) for key, machines in found.items()]
 
-    def _columns(self, places: Iterable[int]) -> list[Numbers]:
+    def _columns(self, places: Iterable[int]) -> list[_Column]:
         """For each slot the numbers of these machines."""
         rows = [self._numbers[place] for place in places]
-        return list(zip(*rows, strict=True))
-
-    def _column_that_decides(
-        self, columns: Sequence[Numbers], worst: Decision, best: Decision
-    ) -> Numbers:
-        """The numbers along which a box is halved: the difference rests on them."""
-        different = set(worst.key.findings) ^ set(best.key.findings)
-        rests_on = {_RESTS_ON.get(check, _MEMORY) for check, _, _ in different}
-
-        def rank(at: int) -> tuple[bool, bool, bool]:
-            fact = self._slots[at].fact
-            differs = min(columns[at]) < max(columns[at])
-            is_at_fault = _SORT_OF_FACT.get(fact, _MEMORY) in rests_on
-            # of memory the limit decides most often
-            is_first = fact == _LIMIT or fact in _SORT_OF_FACT
-            return differs and is_at_fault, differs, is_first
-
-        return columns[max(range(len(columns)), key=rank)]
+        return list(map(_Column, self._facts, zip(*rows, strict=True)))
 
     def _alike(self, key: DecisionKey, found: _Found) -> AlikeMachines:
         """The machines that were found, with the one that lacks most, the first of several."""
@@ -347,15 +382,14 @@ class AlikeSearch:
         candidates = {hardest}
         # it has the least of some number
         for column in self._columns(found.places):
-            candidates.add(found.places[column.index(min(column))])
-        hardest = max(candidates, key=self._hardness)
+            index = column.numbers.index(column.least())
+            candidates.add(found.places[index])
+        # sorted, for the first of several counts
+        hardest = max(sorted(candidates), key=self._lacks)
         return AlikeMachines(key, found.places, hardest, self._lacks(hardest))
 
     def _lacks(self, place: int) -> float:
         return self._decide(self._numbers[place]).lacks
-
-    def _hardness(self, place: int) -> tuple[float, int]:
-        return self._lacks(place), -place
 
 
 class _Found:
@@ -370,16 +404,10 @@ class _Found:
         self.lacks = max(self.lacks, lacks)
 
 
-def _halves(box: Sequence[int], column: Numbers) -> list[list[int]]:
-    """The machines of a box with the smaller numbers, and those with the larger ones."""
-    values = sorted(column)
-    middle = values[len(values) // 2]
-    if middle == values[0]:
-        # most have the least number: the others are apart
-        middle = next(value for value in values if value > middle)
-    smaller: list[int] = []
-    larger: list[int] = []
-    for place, value in zip(box, column, strict=True):
-        half = larger if value >= middle else smaller
-        half.append(place)
-    return [smaller, larger]
+def _column_that_decides(
+    columns: Sequence[_Column], worst: DecisionKey, best: DecisionKey
+) -> _Column:
+    """The numbers along which a box is halved: the difference rests on them."""
+    different = set(worst.findings) ^ set(best.findings)
+    facts = {_FACT_OF_CHECK.get(finding.check, _MEMORY) for finding in different}
+    return max(columns, key=lambda column: column.rank(facts))
