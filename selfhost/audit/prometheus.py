@@ -8,7 +8,7 @@ by their address or by dcgm-exporter's label `Hostname`. Framebuffer memory of d
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -47,16 +47,13 @@ class Sample(NamedTuple):
     second: object
     value: object
 
+    def label(self, key: str, length: int) -> str | None:
+        """The text of a label, cut; None where it has none."""
+        return plain(self.series.get(key), length)
+
 
 # of one instance: by metric its samples
 Samples = dict[str, list[Sample]]
-
-
-class _Host(NamedTuple):
-    """The names of a machine, its address first, and its samples."""
-
-    names: list[str]
-    samples: Samples
 
 
 def read_prometheus(document: Answer, _file: str) -> list[Entry] | None:
@@ -67,18 +64,19 @@ def read_prometheus(document: Answer, _file: str) -> list[Entry] | None:
         return [Entry(fault=fault)]
     if "data" not in document or document.get("status") != "success":
         return None
+    rows = value_at(document, "data", "result")
+    if not isinstance(rows, list):
+        return []
     entries = []
     instances: dict[str, Samples] = {}
-    rows = value_at(document, "data", "result")
-    for number, row in enumerate(rows if isinstance(rows, list) else ()):
+    for number, row in enumerate(rows):
         series = value_at(row, "metric")
         if isinstance(series, Mapping):
             _add_sample(instances, series, row.get("value"))
         else:
             entries.append(broken(row, "prometheus", f"data.result[{number}]"))
-    for host in _hosts(instances):
-        name = machine_name(*host.names)
-        entries.append(Entry(_Exporters(host.samples).record(name)))
+    for exporters in _machines(instances):
+        entries.append(Entry(exporters.record()))
     return entries
 
 
@@ -90,89 +88,103 @@ def _add_sample(instances: dict[str, Samples], series: Answer, stated: object) -
     if instance is None or not _METRIC.fullmatch(metric):
         return
     if isinstance(stated, list) and len(stated) == 2:
+        second, value = stated
         samples = instances.setdefault(instance, {})
-        samples.setdefault(metric, []).append(Sample(series, *stated))
+        samples.setdefault(metric, []).append(Sample(series, second, value))
 
 
-def _hosts(instances: Mapping[str, Samples]) -> list[_Host]:
+def _machines(instances: Mapping[str, Samples]) -> list[_Exporters]:
     """Each machine, with the samples of its GPUs, of which another exporter tells."""
-    hosts: list[_Host] = []
-    others: list[_Host] = []
+    machines = []
+    others = []
+    by_name = {}
     for instance, samples in instances.items():
-        host = _Host(_names(instance, samples), samples)
-        states_memory = any("_memory_" in metric for metric in samples)
-        (hosts if states_memory else others).append(host)
-    samples_by_name = {}
-    for host in hosts:
-        for name in host.names:
-            samples_by_name[name] = host.samples
+        exporters = _Exporters(instance, samples)
+        if not exporters.has_memory:
+            others.append(exporters)
+            continue
+        machines.append(exporters)
+        for name in exporters.names:
+            by_name[name] = exporters
     for other in others:
-        home = None
-        for name in reversed(other.names):
-            home = samples_by_name.get(name)
-            if home is not None:
-                break
-        if home is None:
-            hosts.append(other)
+        # the address says least
+        homes = [by_name[name] for name in reversed(other.names) if name in by_name]
+        if homes:
+            homes[0].samples.update(other.samples)
         else:
-            home.update(other.samples)
-    return hosts
-
-
-def _names(instance: str, samples: Samples) -> list[str]:
-    """What an instance is called: its address without the port, and what its labels say."""
-    address, colon, port = instance.rpartition(":")
-    names = [address if colon and port.isdecimal() else instance]
-    for metric, label in _NAMING_LABELS.items():
-        if metric in samples:
-            name = plain(samples[metric][0].series.get(label), MAX_NAME)
-            if name is not None:
-                names.append(name)
-    return names
+            machines.append(other)
+    return machines
 
 
 class _Exporters:
-    """What exporters measured of one machine."""
+    """What exporters measured of one machine: its samples by their metrics."""
 
-    def __init__(self, samples: Samples) -> None:
-        self._samples = samples
+    def __init__(self, instance: str, samples: Samples) -> None:
+        self.samples = samples
+        self.names = list(self._stated_names(instance))
 
-    def record(self, name: str | None) -> dict[str, Any]:
+    def _stated_names(self, instance: str) -> Iterator[str]:
+        """The address of the machine without the port, and what labels call it."""
+        address, _, port = instance.rpartition(":")
+        yield address if port.isdecimal() and ":" in instance else instance
+        for metric, label in _NAMING_LABELS.items():
+            for sample in self._of(metric)[:1]:
+                name = sample.label(label, MAX_NAME)
+                if name is not None:
+                    yield name
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether its memory was measured."""
+        return self._first_of_memory() is not None
+
+    def _first_of_memory(self) -> Sample | None:
+        """The first sample of a metric of memory; None where none is there."""
+        for metric, samples in self.samples.items():
+            if "_memory_" in metric:
+                return samples[0]
+        return None
+
+    def record(self) -> dict[str, Any]:
         """The record of the machine."""
         machine = MachineDraft("prometheus")
-        machine.read_rows(self._stated_facts(machine.table.rows))
+        rows = machine.table.rows
+        machine.read_rows(self._stated_facts(rows))
         source = (
             "node_filesystem_avail_bytes of {mount}: the home folder is taken to be "
         )
         machine.put_home(self._volumes(), SOME_HOME, source + SOME_HOME)
         self._put_cards(machine)
-        of_memory = self._first_of_memory()
-        moment = _moment(of_memory.second)
-        machine.put("read_at", moment, "the time of Prometheus' sample")
-        for row in machine.table.rows:
+        kept_labels: dict[str, str] = {}
+        sample = self._first_of_memory()
+        if sample is not None:
+            moment = _moment(sample.second)
+            machine.put("read_at", moment, "the time of Prometheus' sample")
+            kept_labels = _kept_labels(sample.series)
+        for row in rows:
             metric = row.path.partition("/")[0]
             metric = metric.replace("node_cpu_cores", "node_cpu_info")
             remedy = f"query {metric} too"
             machine.lacks(row.fact, f"{metric} is not in the answer", remedy)
-        return machine.record(name, _kept_labels(of_memory.series))
+        return machine.record(machine_name(*self.names), kept_labels)
 
     def _stated_facts(self, rows: Iterable[FactRow]) -> dict[str, object]:
         """What the rows of the system's table look for: values by metric, or the labels of one."""
         # each CPU and each core has a series
+        cpus = self._count("node_cpu_seconds_total", "cpu")
         stated: dict[str, object] = {
-            "node_cpu_seconds_total": self._count("node_cpu_seconds_total", "cpu")
-            or self._count("node_cpu_info", "cpu"),
+            "node_cpu_seconds_total": cpus or self._count("node_cpu_info", "cpu"),
             "node_cpu_cores": self._count("node_cpu_info", "package", "core"),
         }
         for row in rows:
             metric, slash, _ = row.path.partition("/")
-            if metric in self._samples and metric not in stated:
-                last = self._samples[metric][-1]
+            if metric in self.samples and metric not in stated:
+                last = self.samples[metric][-1]
                 stated[metric] = last.series if slash else last.value
         return stated
 
     def _of(self, metric: str) -> list[Sample]:
-        return self._samples.get(metric, [])
+        return self.samples.get(metric, [])
 
     def _count(self, metric: str, *keys: str) -> int | None:
         """How many different values these labels have together, where all are there; None for
@@ -180,8 +192,10 @@ class _Exporters:
         """
         found = set()
         for sample in self._of(metric):
-            found.add(tuple([plain(sample.series.get(key), 60) for key in keys]))
-        return sum(None not in values for values in found) or None
+            values = tuple([sample.label(key, 60) for key in keys])
+            if None not in values:
+                found.add(values)
+        return len(found) or None
 
     def _volumes(self) -> list[Volume]:
         """The mounted file systems of which it is known what is free."""
@@ -202,19 +216,12 @@ class _Exporters:
                 found[mount] = sample
         return found
 
-    def _first_of_memory(self) -> Sample:
-        """The first sample of a metric of memory; an empty one where none is there."""
-        for metric, samples in self._samples.items():
-            if "_memory_" in metric:
-                return samples[0]
-        return Sample({}, None, None)
-
     def _put_cards(self, machine: MachineDraft) -> None:
         """State each card, and each instance of a divided one, which itself is left out."""
-        all_cards = self._cards()
-        divided = {card.number for card in all_cards if card.part}
+        measured = self._cards()
+        divided = {card.number for card in measured if card.part}
         cards = []
-        for card in all_cards:
+        for card in measured:
             if card.part or card.number not in divided:
                 cards.append(card.fact())
         if cards:
@@ -227,7 +234,7 @@ class _Exporters:
         by_key: dict[tuple[str, str], _MeasuredCard] = {}
         for size in _SIZES:
             for sample in self._of(f"{_CARD}{size}"):
-                card = _MeasuredCard(sample.series)
+                card = _MeasuredCard(sample)
                 size_bytes = whole_number(sample.value, units.MIB)
                 if card.number and size_bytes is not None:
                     card = by_key.setdefault((card.number, card.part), card)
@@ -240,7 +247,8 @@ def _moment(second: object) -> str | None:
     whole_second = whole_number(second, least=1, most=1 << 36)
     if whole_second is None:
         return None
-    return datetime.fromtimestamp(whole_second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    moment = datetime.fromtimestamp(whole_second, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _kept_labels(series: Answer) -> dict[str, str]:
@@ -257,24 +265,26 @@ class _MeasuredCard:
     divided one, empty for a whole card. `bytes_of` has its sizes by the last word of their metrics.
     """
 
-    def __init__(self, series: Answer) -> None:
-        self._series = series
-        self.number = self._label("UUID", 80) or self._label("gpu", 20)
-        self.part = self._label("GPU_I_ID", 20)
+    def __init__(self, sample: Sample) -> None:
+        self._sample = sample
+        self.number = sample.label("UUID", 80) or sample.label("gpu", 20) or ""
+        self.part = sample.label("GPU_I_ID", 20) or ""
         self.bytes_of: dict[str, int] = {}
-
-    def _label(self, key: str, length: int) -> str:
-        return plain(self._series.get(key), length) or ""
 
     def fact(self) -> Card:
         """The accelerator of a record."""
-        name = self._label("modelName", 120) or "NVIDIA GPU"
-        profile = self._label("GPU_I_PROFILE", 40) or self.part
+        name = self._sample.label("modelName", 120) or "NVIDIA GPU"
+        profile = self._sample.label("GPU_I_PROFILE", 40) or self.part
         if profile:
             name = f"{name}-MIG-{profile}"
-        total = self.bytes_of.get("TOTAL")
-        if total is None and self.bytes_of.keys() >= {"FREE", "USED"}:
-            total = sum(self.bytes_of.values())
         free = self.bytes_of.get("FREE")
-        driver = self._series.get("DCGM_FI_DRIVER_VERSION")
-        return card_of(name, total or None, free, driver, is_part=bool(profile))
+        driver = self._sample.series.get("DCGM_FI_DRIVER_VERSION")
+        return card_of(name, self._total(), free, driver, is_part=bool(profile))
+
+    def _total(self) -> int | None:
+        """The size of the card, which is also the sum of its parts."""
+        sizes = self.bytes_of
+        total = sizes.get("TOTAL")
+        if total is None and "FREE" in sizes and "USED" in sizes:
+            total = sum(sizes.values())
+        return total or None
