@@ -66,7 +66,8 @@ class Slot(NamedTuple):
 
 
 _LIMIT = "memory_limit_bytes"
-_OF_MACHINE = (
+# the numbers of a machine itself
+OF_MACHINE = (
     Slot("memory_available_bytes"),
     Slot(_LIMIT),
     Slot("memory_total_bytes"),
@@ -74,7 +75,7 @@ _OF_MACHINE = (
     Slot(BANDWIDTH),
 )
 # by the fact, the parts of each of its entries
-_OF_ENTRIES = {
+OF_ENTRIES = {
     "disks": ("free_bytes", "total_bytes"),
     "accelerators": ("memory_free_bytes",),
 }
@@ -202,11 +203,11 @@ class Machines:
 def _numbers_of(machine: Machine) -> dict[Slot, int]:
     """The numbers of a machine, by their slots: those that are known."""
     numbers = {}
-    for slot in _OF_MACHINE:
+    for slot in OF_MACHINE:
         number = getattr(machine, slot.fact)
         if number is not None:
             numbers[slot] = number
-    for fact, parts in _OF_ENTRIES.items():
+    for fact, parts in OF_ENTRIES.items():
         for index, entry in enumerate(getattr(machine, fact) or ()):
             for part in parts:
                 number = getattr(entry, part)
@@ -218,11 +219,11 @@ def _numbers_of(machine: Machine) -> dict[Slot, int]:
 def _content_of(machine: Machine) -> tuple[object, ...]:
     """All that a machine's record says but its numbers and what only this machine has."""
     values = machine.__getstate__()
-    for slot in _OF_MACHINE:
+    for slot in OF_MACHINE:
         values[slot.fact] = None
     for fact in _OF_ONE_MACHINE:
         values[fact] = None
-    for fact, parts in _OF_ENTRIES.items():
+    for fact, parts in OF_ENTRIES.items():
         if values[fact] is not None:
             entries = [_without(entry, parts) for entry in values[fact]]
             values[fact] = tuple(entries)

@@ -20,10 +20,11 @@ from typing import IO, NamedTuple
 from ..core.errors import MachineFileError, Problem, first_problems
 from ..core.files import MAX_SIGNS, MAX_TEXT_BYTES, Unreadable, open_file
 from ..core.records import Record, shown
-from ..machine.record import FACTS, MAX_FILE_BYTES, RECORDED, Machine
+from ..machine.record import FACTS, MAX_FILE_BYTES, RECORDED
 from .answers import is_address, table_of
 from .drafts import OutOfService
-from .kinds import Kind, Kinds, MachineOfKind, Machines
+from .kinds import Kind, MachineOfKind, Machines
+from .known_records import RecordReader
 from .processes import in_order, usable_processors
 from .record_text import (
     Entry,
@@ -295,18 +296,19 @@ class BatchReader:
     """Reads batches in one process. A machine without a name is called RECORDED."""
 
     def __init__(self) -> None:
-        self._kinds = Kinds()
+        self._records = RecordReader()
 
     def read(self, batch: Sequence[Found]) -> ReadBatch:
         """The machines and the faults of a batch."""
-        known = len(self._kinds.kinds)
+        kinds = self._records.kinds.kinds
+        known = len(kinds)
         results: list[ReadRecord | FileEnd] = []
         for found in batch:
             if isinstance(found, FileEnd):
                 results.append(found)
             else:
                 results += self._read(found)
-        return ReadBatch(os.getpid(), self._kinds.kinds[known:], results)
+        return ReadBatch(os.getpid(), kinds[known:], results)
 
     def _read(self, found: FoundRecord) -> list[ReadRecord]:
         """What comes of a record."""
@@ -328,11 +330,11 @@ class BatchReader:
                 problems=(problem,), is_object=False, is_down=is_down
             )
         try:
-            machine = Machine.from_json(entry.value, file.name)
+            machine = self._records.read(entry.value, file.name)
         except MachineFileError as error:
             problems = [_of_record(problem, result) for problem in error.problems]
             return result._replace(problems=tuple(problems))
-        return result._replace(machine=self._kinds.split(machine))
+        return result._replace(machine=machine)
 
 
 # what reads in this process, one of a pool

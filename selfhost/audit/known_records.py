@@ -1,0 +1,144 @@
+"""Records of machines, read in full only where no earlier one said the same.
+
+What goes in: the parsed JSON of a record. What comes out: the machine as its kind and its numbers,
+or `MachineFileError`.
+
+A data center has a few dozen kinds of machine, and to check each of the 150 values of a record
+takes three quarters of the time of reading it. So the text of each record that was right is kept,
+without what tells machines of one `Kind` apart: the name, the labels, the time of reading, and some
+numbers. Of a later record with the same text only these are checked. One with anything unusual,
+such as a number of another type or a size above a larger one, is read in full: only that tells
+faults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..core.errors import MachineFileError
+from ..core.records import FrozenDict, fault_of
+from ..machine.record import (
+    MAX_MEMORY_BYTES,
+    MOMENT,
+    RECORDED,
+    UNNAMED,
+    Machine,
+    checked_name,
+)
+from .kinds import OF_ENTRIES, OF_MACHINE, Kinds, MachineOfKind, Numbers
+
+# texts of about 4 kB that are kept
+_MOST_KNOWN = 5_000
+# of a machine, none above one that stands after it; then those of an accelerator
+_SIZES = ("memory_available_bytes", "memory_limit_bytes", "memory_total_bytes")
+_SIZES_OF_CARD = ("memory_free_bytes", "memory_total_bytes")
+
+JsonObject = Mapping[str, Any]
+
+
+class RecordReader:
+    """Reads records of machines. Their `kinds` are in the order in which they were met."""
+
+    def __init__(self) -> None:
+        self.kinds = Kinds()
+        # by the text of a record the place of its kind
+        self._known: dict[str, int] = {}
+
+    def read(self, record: object, file: str) -> MachineOfKind:
+        """The machine of a record; `file` is how errors call it. Raises `MachineFileError`."""
+        if not isinstance(record, dict):
+            return self.kinds.split(Machine.from_json(record, file))
+        text = _text_of(record)
+        kind = self._known.get(text)
+        if kind is not None:
+            machine = self._like(kind, record)
+            if machine is not None:
+                return machine
+        machine = self.kinds.split(Machine.from_json(record, file))
+        if len(self._known) < _MOST_KNOWN:
+            self._known[text] = machine.kind
+        return machine
+
+    def _like(self, kind: int, record: JsonObject) -> MachineOfKind | None:
+        """The machine of a record of that kind; None where a value of its own is unusual."""
+        numbers = self._numbers(kind, record)
+        if numbers is None or not _are_sizes_in_order(record):
+            return None
+        name = record.get("name", UNNAMED)
+        read_at = record.get("read_at")
+        labels = record.get("labels", {})
+        if not _is_name(name) or not _are_labels(labels):
+            return None
+        if read_at is not None and fault_of(read_at, str, form=MOMENT):
+            return None
+        if name == UNNAMED:
+            name = RECORDED
+        return MachineOfKind(kind, numbers, name, FrozenDict(labels), read_at)
+
+    def _numbers(self, kind: int, record: JsonObject) -> Numbers | None:
+        """The numbers of a record of that kind; None where one is unusual."""
+        numbers = []
+        for slot in self.kinds.kinds[kind].slots:
+            number = record[slot.fact]
+            if slot.entry is not None:
+                number = number[slot.entry][slot.part]
+            if type(number) is not int or not 0 <= number <= MAX_MEMORY_BYTES:
+                return None
+            numbers.append(number)
+        return tuple(numbers)
+
+
+def _text_of(record: JsonObject) -> str:
+    """All that a record says but what may differ from machine to machine."""
+    rest = {**record, "name": None, "labels": None}
+    _hide(rest, "read_at")
+    for slot in OF_MACHINE:
+        _hide(rest, slot.fact)
+    for fact, parts in OF_ENTRIES.items():
+        entries = record.get(fact)
+        if isinstance(entries, list):
+            rest[fact] = [_without_numbers(entry, parts) for entry in entries]
+    return repr(rest)
+
+
+def _without_numbers(entry: object, parts: Sequence[str]) -> object:
+    if not isinstance(entry, dict):
+        return entry
+    rest = dict(entry)
+    for part in parts:
+        _hide(rest, part)
+    return rest
+
+
+def _hide(values: dict[str, Any], key: str) -> None:
+    """Write 1 for a value: that there is none, or 0, says more."""
+    if values.get(key):
+        values[key] = 1
+
+
+def _is_name(name: Any) -> bool:
+    try:
+        checked_name(name)
+    except MachineFileError:
+        return False
+    return True
+
+
+def _are_labels(labels: object) -> bool:
+    if not isinstance(labels, dict):
+        return False
+    return not any(fault_of(text, str) for text in labels.values())
+
+
+def _are_sizes_in_order(record: JsonObject) -> bool:
+    """Whether no size of a machine or of a card is above a larger one."""
+    if not _is_ascending(record, _SIZES):
+        return False
+    cards = record.get("accelerators") or ()
+    return all(_is_ascending(card, _SIZES_OF_CARD) for card in cards)
+
+
+def _is_ascending(values: JsonObject, names: tuple[str, ...]) -> bool:
+    sizes = [values[name] for name in names if values.get(name) is not None]
+    return sizes == sorted(sizes)

@@ -1,0 +1,111 @@
+"""A record that says what an earlier one said is not read in full: it still gives the machine, or
+the faults, that `Machine.from_json` gives for it alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from selfhost.audit.kinds import MachineOfKind
+from selfhost.audit.known_records import RecordReader
+from selfhost.core.errors import MachineFileError, Problem
+from selfhost.machine.record import Machine
+
+GIB = 2**30
+CARD = {
+    "vendor": "NVIDIA",
+    "name": "NVIDIA L4",
+    "memory_total_bytes": 24 * GIB,
+    "memory_free_bytes": 20 * GIB,
+}
+EARLIER = {
+    "schema": "selfhost.machine/1",
+    "name": "a",
+    "labels": {"site": "s1"},
+    "read_at": "2026-11-20T12:00:00Z",
+    "memory_total_bytes": 16 * GIB,
+    "memory_limit_bytes": 12 * GIB,
+    "memory_available_bytes": 8 * GIB,
+    "swap_free_bytes": 0,
+    "disks": [{"purpose": "ollama", "path": "~/.ollama", "free_bytes": 9 * GIB}],
+    "accelerators": [CARD],
+}
+
+
+def from_json(record: object) -> Machine | tuple[Problem, ...]:
+    try:
+        return Machine.from_json(record, "f")
+    except MachineFileError as error:
+        return error.problems
+
+
+def read(reader: RecordReader, record: object) -> Machine | tuple[Problem, ...]:
+    try:
+        found: MachineOfKind = reader.read(record, "f")
+    except MachineFileError as error:
+        return error.problems
+    kind = reader.kinds.kinds[found.kind]
+    return kind.machine(
+        found.numbers, name=found.name, labels=found.labels, read_at=found.read_at
+    )
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        pytest.param({"name": "b"}, id="another name"),
+        pytest.param({"name": "this machine"}, id="the name of nobody's machine"),
+        pytest.param({"name": None}, id="null for a name"),
+        pytest.param({"name": []}, id="no text for a name"),
+        pytest.param({"name": "x\ny"}, id="a name of two lines"),
+        pytest.param({"labels": {"site": "s2", "rack": "7"}}, id="other labels"),
+        pytest.param({"labels": {}}, id="no labels"),
+        pytest.param({"labels": 0}, id="no object for labels"),
+        pytest.param({"labels": {"site": 5}}, id="a number for a label"),
+        pytest.param({"labels": {"site": None}}, id="null for a label"),
+        pytest.param({"read_at": "2026-11-21T08:00:00+01:00"}, id="another time"),
+        pytest.param({"read_at": None}, id="no time"),
+        pytest.param({"read_at": "2026-02-30T00:00:00Z"}, id="no day of the calendar"),
+        pytest.param({"memory_available_bytes": 2 * GIB}, id="less memory available"),
+        pytest.param({"memory_available_bytes": 13 * GIB}, id="more than the limit"),
+        pytest.param({"memory_total_bytes": 11 * GIB}, id="less than the limit"),
+        pytest.param({"memory_total_bytes": 0}, id="no memory at all"),
+        pytest.param({"memory_total_bytes": None}, id="memory unread"),
+        pytest.param({"memory_total_bytes": 16.0 * GIB}, id="a size as a float"),
+        pytest.param({"memory_total_bytes": "16GiB"}, id="a size as a text"),
+        pytest.param({"memory_total_bytes": True}, id="true for a size"),
+        pytest.param({"memory_total_bytes": 2**52 + 1}, id="more than any machine"),
+        pytest.param({"swap_free_bytes": GIB}, id="swap where there was none"),
+        pytest.param({"swap_free_bytes": -1}, id="a negative size"),
+        pytest.param({"planning": 1}, id="1 for true"),
+        pytest.param({"disks": [{"purpose": "ollama", "path": "~/.ollama"}]}, id="free unread"),
+        pytest.param({"disks": [5]}, id="no object for a disk"),
+        pytest.param({"disks": []}, id="no disk"),
+    ],
+)  # fmt: skip
+def test_what_was_read_before_changes_nothing(facts: dict[str, Any]) -> None:
+    reader = RecordReader()
+    reader.read(EARLIER, "f")
+    record = {**EARLIER, **facts}
+    assert read(reader, record) == from_json(record)
+
+
+@pytest.mark.parametrize("free_gib", [0, 1, 24, 25])
+def test_a_card_has_at_most_its_memory_free(free_gib: int) -> None:
+    reader = RecordReader()
+    reader.read(EARLIER, "f")
+    card = {**CARD, "memory_free_bytes": free_gib * GIB}
+    record = {**EARLIER, "accelerators": [card]}
+    assert read(reader, record) == from_json(record)
+    is_right = isinstance(from_json(record), Machine)
+    assert is_right == (free_gib <= 24)
+
+
+def test_machines_of_a_kind_are_told_apart_by_their_numbers_alone() -> None:
+    reader = RecordReader()
+    first = reader.read(EARLIER, "f")
+    second = reader.read({**EARLIER, "memory_available_bytes": GIB}, "f")
+    assert first.kind == second.kind
+    assert first.numbers != second.numbers
