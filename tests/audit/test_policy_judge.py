@@ -12,6 +12,7 @@ from selfhost.advice.verdicts import check_with
 from selfhost.audit.policy import Wanted
 from selfhost.audit.policy_judge import PolicyJudge
 from selfhost.catalogue.index import open_catalogue
+from selfhost.core.errors import UnknownModelError
 from selfhost.judge.record import Verdict
 from selfhost.machine.record import PresentModel
 
@@ -30,8 +31,8 @@ def wanted(name: str, *, require_runtime: bool = False, **asked: Any) -> Wanted:
     )
 
 
-def both(*names: str) -> Wanted:
-    members = tuple(wanted(name) for name in names)
+def both(*names: str, **asked: Any) -> Wanted:
+    members = tuple(wanted(name, **asked) for name in names)
     return wanted(" + ".join(names)).replace(members=members)
 
 
@@ -49,9 +50,14 @@ def checked(name: str, machine: Machine, **asked: Any) -> Verdict:
 
 
 def facts_of(verdict: Verdict) -> object:
-    memory = verdict.memory
-    high_bytes = None if memory is None else memory.high_bytes
-    return verdict.route, verdict.failed, verdict.workload.quantization, high_bytes
+    """What a verdict says: all of its sentences, and what the model needs."""
+    return (
+        verdict.asked,
+        verdict.route,
+        verdict.findings,
+        verdict.workload,
+        verdict.needs,
+    )
 
 
 def test_the_memory_available_now_decides_where_the_policy_says_so() -> None:
@@ -163,3 +169,65 @@ def test_wishes_lead_where_check_leads(model: str, wish: str) -> None:
     """Terms that refuse a model refuse every offer of it."""
     verdict = new_judge()(wanted(model, **{wish: True}), "default", TINY)
     assert verdict.route is checked(model, TINY, **{wish: True}).route
+
+
+# by what is asked: a model, and what of it
+ASKED_IN_TURN: dict[str, tuple[str, dict[str, Any]]] = {
+    "offered": ("llama-3.3-70b", {}),
+    "private": ("llama-3.3-70b", {"private": True}),
+    "another license": ("llama-3.3-70b", {"license": "MIT"}),
+    "offered by nobody": ("wan2.2-t2v-a14b", {}),
+    "picture": ("flux.1-dev", {}),
+    "picture to sell": ("flux.1-dev", {"commercial": True}),
+    "picture of open data": ("flux.1-dev", {"auditable": True}),
+    "training": ("llama-3.3-70b", {"task": "finetune"}),
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "asked"), list(ASKED_IN_TURN.values()), ids=list(ASKED_IN_TURN)
+)
+def test_an_offer_found_for_one_question_answers_no_other(
+    model: str, asked: dict[str, Any]
+) -> None:
+    """Whether an API offers a model hangs on what is asked of it: each entry leads where `check`
+    leads, whatever was judged before.
+    """
+    judge = new_judge()
+    for earlier, asked_earlier in ASKED_IN_TURN.values():
+        judge(wanted(earlier, **asked_earlier), "default", TINY)
+    verdict = judge(wanted(model, **asked), "default", TINY)
+    assert verdict.route is checked(model, TINY, **asked).route
+
+
+@pytest.mark.parametrize("wish", ["commercial", "auditable"])
+def test_terms_that_refuse_one_model_refuse_the_other_only_beside_it(wish: str) -> None:
+    """FLUX.1 dev may not be used to sell and states no data: a group with it is refused by its
+    terms, the other model of the group on its own is not.
+    """
+    judge = new_judge()
+    other = "llama-3.3-70b" if wish == "commercial" else "olmo-2-32b"
+    group = both("flux.1-dev", other, **{wish: True})
+    assert judge(group, "default", TINY).route is Route.NEITHER
+    alone = judge(wanted(other, **{wish: True}), "default", TINY)
+    assert alone.route is checked(other, TINY, **{wish: True}).route is Route.API
+
+
+@pytest.mark.parametrize(
+    ("name", "means_one"),
+    [
+        pytest.param("mistral-7b", True, id="name"),
+        pytest.param("no-such-model", False, id="unknown name"),
+        pytest.param("./no-such-file.gguf", True, id="path"),
+    ],
+)
+def test_a_path_is_the_name_of_a_model(name: str, means_one: bool) -> None:
+    """A file may lie on the machines alone: only a name of the catalogue can be unknown."""
+    fault = new_judge().fault_of_name(name)
+    assert fault is None if means_one else isinstance(fault, UnknownModelError)
+
+
+def test_an_entry_that_can_be_judged_nowhere_says_why() -> None:
+    judge = new_judge()
+    assert judge.refusal(wanted("mistral-7b")) is None
+    assert isinstance(judge.refusal(wanted("no-such-model")), UnknownModelError)
