@@ -378,19 +378,25 @@ class AlikeSearch:
     def _alike(self, key: DecisionKey, found: _Found) -> AlikeMachines:
         """The machines that were found, with the one that lacks most, the first of several."""
         hardest = min(found.places)
-        if not found.lacks:
-            return AlikeMachines(key, found.places, hardest, 0.0)
-        candidates = {hardest}
-        # it has the least of some number
-        for column in self._columns(found.places):
-            index = column.numbers.index(column.least())
-            candidates.add(found.places[index])
-        # sorted, for the first of several counts
-        hardest = max(sorted(candidates), key=self._lacks)
-        return AlikeMachines(key, found.places, hardest, self._lacks(hardest))
+        lacks = 0.0
+        if found.lacks:
+            for place in sorted(self._candidates(found.places)):
+                decision = self._decide(self._numbers[place])
+                if decision.lacks > lacks:
+                    hardest = place
+                    lacks = decision.lacks
+                if lacks == found.lacks:
+                    # none lacks more
+                    break
+        return AlikeMachines(key, found.places, hardest, lacks)
 
-    def _lacks(self, place: int) -> float:
-        return self._decide(self._numbers[place]).lacks
+    def _candidates(self, places: Sequence[int]) -> set[int]:
+        """The machines one of which lacks most: it has the least of some number."""
+        candidates = {min(places)}
+        for column in self._columns(places):
+            index = column.numbers.index(column.least())
+            candidates.add(places[index])
+        return candidates
 
 
 class _Found:
