@@ -108,16 +108,15 @@ class Task(Record):
         lacks = 0.0
         for finding in verdict.findings:
             if finding.decides:
-                deciding = DecidingFinding(
-                    finding.check, finding.outcome.value, finding.code
-                )
-                findings.append(deciding)
+                outcome = finding.outcome.value
+                findings.append(DecidingFinding(finding.check, outcome, finding.code))
                 lacks = max(lacks, finding.short or 0.0)
+        loaded = verdict.workload
         key = DecisionKey(
             route=verdict.route,
-            runtime=verdict.workload.runtime,
-            format=verdict.workload.format,
-            quantization=verdict.workload.quantization,
+            runtime=loaded.runtime,
+            format=loaded.format,
+            quantization=loaded.quantization,
             findings=tuple(findings),
         )
         return Decision(key, lacks)
@@ -137,24 +136,12 @@ def _boxes(parts: Sequence[list[int]], wanted: Wanted) -> list[list[int]]:
     return boxes
 
 
-class _Hardest(NamedTuple):
-    """The machine that lacks most, and how much."""
-
-    lacks: float
-    place: int
-
-    def is_harder_than(self, other: _Hardest) -> bool:
-        """Whether it lacks more; of two that lack as much the first machine counts."""
-        if self.lacks != other.lacks:
-            return self.lacks > other.lacks
-        return self.place < other.place
-
-
 class _Fate:
     """The machines that fare alike under one entry, by their `places`.
 
-    Either they were judged: then `hardest` is set, and the row of that machine is made when it is
-    shown. Or it is not known whether the entry is for them: then `row` is set, the same for all.
+    Either they were judged: then `hardest` is the place of the one that lacks most, whose row is
+    made when it is shown. Or it is not known whether the entry is for them: then `row` is set, the
+    same for all.
     """
 
     def __init__(
@@ -164,14 +151,19 @@ class _Fate:
         self.exceptions = exceptions
         self.row = row
         self.places = array("l")
-        self.hardest: _Hardest | None = None
+        self.hardest = -1
+        self._lacks = -1.0
 
     def add(self, alike: AlikeMachines) -> None:
         """Add machines that were judged."""
         self.places.extend(alike.places)
-        hardest = _Hardest(alike.lacks, alike.hardest)
-        if self.hardest is None or hardest.is_harder_than(self.hardest):
-            self.hardest = hardest
+        is_harder = alike.lacks > self._lacks
+        # of two that lack as much the first counts
+        if alike.lacks == self._lacks:
+            is_harder = alike.hardest < self.hardest
+        if is_harder:
+            self.hardest = alike.hardest
+            self._lacks = alike.lacks
 
     def order(self) -> tuple[int, int]:
         """The place of the group in the audit: by the entry, then by the first machine."""
@@ -247,8 +239,9 @@ class FleetJudge:
         """Keep a machine of which it is not known whether an entry is for it."""
         row = unplaced_row(self._policy, wanted, machine)
         key = _FateKey(wanted.index, row.reasons, ())
-        fate = self._fates.setdefault(key, _Fate(wanted, row=row))
-        fate.places.append(place)
+        if key not in self._fates:
+            self._fates[key] = _Fate(wanted, row=row)
+        self._fates[key].places.append(place)
 
     def judge_all(self, tell: Tell) -> None:
         """Judge each entry where it is asked for; `tell` hears how many verdicts are given, and of
@@ -297,11 +290,10 @@ class FleetJudge:
             for asker in question.asking:
                 exceptions = self._exceptions.of_checks(asker.exceptions, checks)
                 key = _FateKey(asker.entry, alike.key, exceptions)
-                fate = self._fates.get(key)
-                if fate is None:
-                    fate = _Fate(self._policy.models[asker.entry], exceptions)
-                    self._fates[key] = fate
-                fate.add(alike)
+                if key not in self._fates:
+                    wanted = self._policy.models[asker.entry]
+                    self._fates[key] = _Fate(wanted, exceptions)
+                self._fates[key].add(alike)
 
     def _refuse_unknown_names(self) -> None:
         """Refuse the entries whose names mean no model, in this process: others would each read the
@@ -349,10 +341,12 @@ class FleetJudge:
         by_first: dict[int, list[Asking]] = {}
         for asker in asking:
             if asker.entry not in self.refused:
-                by_first.setdefault(self._first[asker.entry], []).append(asker)
+                first = self._first[asker.entry]
+                by_first.setdefault(first, []).append(asker)
         questions = []
-        for first, entries in by_first.items():
-            questions.append(Question(self._policy.models[first], tuple(entries)))
+        for first, askers in by_first.items():
+            wanted = self._policy.models[first]
+            questions.append(Question(wanted, tuple(askers)))
         return tuple(questions)
 
     def _shares(
@@ -372,53 +366,56 @@ class FleetJudge:
         if numbers:
             yield _Share(numbers, work)
 
-    def groups(self, change_of: ChangeOf | None = None) -> Iterator[Group]:
-        """The machines that fare alike, entry after entry; with `change_of` those that changed."""
-        self._verdicts.clear()
-        for fate in sorted(self._fates.values(), key=_Fate.order):
-            example = min(fate.places)
-            if fate.hardest is not None:
-                example = fate.hardest.place
-            row = fate.row or self._row(fate, example)
-            parts: dict[str | None, list[int]] = {None: sorted(fate.places)}
-            if change_of is not None:
-                parts = self._changed(fate, row, change_of)
-            for change, places in parts.items():
+    def groups(self) -> Iterator[Group]:
+        """The machines that fare alike, entry after entry."""
+        for fate in self._fates_in_order():
+            yield self._group(self._hardest_row(fate), sorted(fate.places))
+
+    def groups_that_changed(self, change_of: ChangeOf) -> Iterator[Group]:
+        """The machines that fare alike and changed alike."""
+        for fate in self._fates_in_order():
+            row = self._hardest_row(fate)
+            for change, places in self._changed(fate, row, change_of).items():
                 shown = row
-                if fate.hardest is not None and example not in places:
+                if fate.row is None and fate.hardest not in places:
                     shown = self._row(fate, places[0])
-                yield self._group(shown, places, change)
+                # only what is newly wrong fails the audit
+                exit_code = shown.exit_code if change == "new" else 0
+                shown = shown.replace(change=change, exit_code=exit_code)
+                yield self._group(shown, places)
+
+    def _fates_in_order(self) -> list[_Fate]:
+        self._verdicts.clear()
+        return sorted(self._fates.values(), key=_Fate.order)
 
     def _changed(
         self, fate: _Fate, row: Row, change_of: ChangeOf
-    ) -> dict[str | None, list[int]]:
+    ) -> dict[str, list[int]]:
         """The machines that changed, by how."""
-        changed: dict[str | None, list[int]] = {}
+        changed: dict[str, list[int]] = {}
         for place in sorted(fate.places):
-            change = change_of(row.replace(machine=self._machines.names[place]))
+            name = self._machines.names[place]
+            change = change_of(row.replace(machine=name))
             if change is not None:
                 changed.setdefault(change, []).append(place)
         return changed
 
-    def _group(self, row: Row, places: Sequence[int], change: str | None) -> Group:
-        # since a baseline only what is newly wrong fails the audit
-        exit_code = row.exit_code if change in (None, "new") else 0
-        names = self._machines.names
-        return Group(
-            row=row.replace(change=change, exit_code=exit_code),
-            numbers=array("l", places),
-            names=tuple([names[place] for place in places]),
-        )
+    def _group(self, row: Row, places: Sequence[int]) -> Group:
+        names = [self._machines.names[place] for place in places]
+        return Group(row=row, numbers=array("l", places), names=tuple(names))
+
+    def _hardest_row(self, fate: _Fate) -> Row:
+        """The row of the machine that lacks most."""
+        return fate.row or self._row(fate, fate.hardest)
 
     def _row(self, fate: _Fate, place: int) -> Row:
         """The row of an entry on one machine."""
         machine = self._machines[place]
-        asked = self._first[fate.wanted.index], place
-        verdict = self._verdicts.get(asked)
-        if verdict is None:
+        question = self._first[fate.wanted.index], place
+        if question not in self._verdicts:
             basis = self._policy.memory_basis(machine)
-            verdict = self._judge(fate.wanted, basis, machine)
-            self._verdicts[asked] = verdict
+            self._verdicts[question] = self._judge(fate.wanted, basis, machine)
+        verdict = self._verdicts[question]
         covers = self._exceptions.covers(fate.exceptions)
         return row_of(self._policy, fate.wanted, machine.name, verdict, covers)
 
@@ -442,7 +439,8 @@ def _first_that_ask_the_same(policy: Policy) -> list[int]:
     first_by_question: dict[object, int] = {}
     first = []
     for wanted in policy.models:
-        first.append(first_by_question.setdefault(wanted.question, wanted.index))
+        index = first_by_question.setdefault(wanted.question, wanted.index)
+        first.append(index)
     return first
 
 

@@ -230,7 +230,8 @@ def _changes_since(
     audit: Audit, baseline: Baseline, fleet: Fleet, judging: FleetJudge
 ) -> Audit:
     """The rows that changed; a machine of the baseline that was not read is a problem."""
-    groups = tuple(judging.groups(partial(change_of, baseline=baseline)))
+    change = partial(change_of, baseline=baseline)
+    groups = tuple(judging.groups_that_changed(change))
     counts: Counter[str | None] = Counter()
     for group in groups:
         counts[group.row.change] += group.count

@@ -99,7 +99,13 @@ def test_a_file_that_is_there_needs_no_room() -> None:
 
 
 # how weights are laid out in memory hangs on what the processor can do
-PROCESSORS = (("avx2",), (), ("avx2", "avx512f", "avx512_vnni"), None)
+PROCESSORS = (
+    ("avx2",),
+    (),
+    ("avx2", "avx512f", "avx512_vnni"),
+    ("avx2", "avx512f", "amx_int8"),
+    None,
+)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +213,7 @@ def test_terms_that_refuse_one_model_refuse_the_other_only_beside_it(wish: str) 
     """
     judge = new_judge()
     other = "llama-3.3-70b" if wish == "commercial" else "olmo-2-32b"
-    group = both("flux.1-dev", other, **{wish: True})
+    group = both(other, "flux.1-dev", **{wish: True})
     assert judge(group, "default", TINY).route is Route.NEITHER
     alone = judge(wanted(other, **{wish: True}), "default", TINY)
     assert alone.route is checked(other, TINY, **{wish: True}).route is Route.API
