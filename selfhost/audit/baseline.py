@@ -43,14 +43,6 @@ class Baseline(Record):
         return self.rows.get(row.wanted.label, {}).get(row.machine)
 
 
-class _EarlierRow(NamedTuple):
-    """A line of an earlier audit."""
-
-    machine: str
-    label: str
-    earlier: Earlier
-
-
 class _Reader:
     """Reads the lines of an earlier audit. `line` is the last that was read, 0 for none."""
 
@@ -66,12 +58,31 @@ class _Reader:
         for self.line, text in text_lines(stream):
             if self._tell is not None:
                 self._tell(self.line, None)
-            row = _row_of(parse_json(text))
-            if row is not None:
-                earlier = self._alike.setdefault(row.earlier, row.earlier)
-                self.rows.setdefault(row.label, {})[row.machine] = earlier
+            self._add(parse_json(text))
         if not self.rows:
             raise Unreadable("holds no row of an audit" if self.line else "is empty")
+
+    def _add(self, row: object) -> None:
+        """Keep what a line says; nothing of one of a problem. Raises `Unreadable`."""
+        if not isinstance(row, dict) or "schema" in row:
+            raise _not_a_row("JSON Lines have one object on each line")
+        if row.get("problem") is not None:
+            return
+        machine = row.get("machine")
+        label = row.get("label")
+        if not isinstance(machine, str) or not isinstance(label, str):
+            raise _not_a_row("machine and label must be names")
+        result = row.get("result")
+        failed = row.get("failed")
+        if result not in _RESULTS or not isinstance(failed, list):
+            raise _not_a_row(f"result must be one of {', '.join(_RESULTS)}")
+        earlier = Earlier(Result(result), frozenset(map(str, failed)))
+        by_machine = self.rows.setdefault(label, {})
+        by_machine[machine] = self._alike.setdefault(earlier, earlier)
+
+
+def _not_a_row(reason: str) -> Unreadable:
+    return Unreadable(f"is not a row of an audit: {reason}")
 
 
 def read_baseline(path: str, tell: Tell | None = None) -> Baseline:
@@ -86,51 +97,26 @@ def read_baseline(path: str, tell: Tell | None = None) -> Baseline:
                 raise too_large(MAX_BASELINE_BYTES)
             reader.read(stream)
     except Unreadable as error:
-        problem = error.problem(path, _WRITE_IT).replace(line=reader.line or None)
+        problem = error.problem(path, _WRITE_IT)
+        problem = problem.replace(line=reader.line or None)
         raise InputError([problem]) from None
     return Baseline(file=path, rows=reader.rows)
-
-
-def _row_of(value: object) -> _EarlierRow | None:
-    """What a line says; None for one of a problem. Raises `Unreadable`."""
-    if not isinstance(value, dict) or "schema" in value:
-        raise Unreadable(
-            "is not a row of an audit: JSON Lines have one object on each line"
-        )
-    if value.get("problem") is not None:
-        return None
-    machine = value.get("machine")
-    label = value.get("label")
-    if not isinstance(machine, str) or not isinstance(label, str):
-        raise Unreadable("is not a row of an audit: machine and label must be names")
-    result = value.get("result")
-    failed = value.get("failed")
-    if result not in _RESULTS or not isinstance(failed, list):
-        reason = f"result must be one of {', '.join(_RESULTS)}"
-        raise Unreadable(f"is not a row of an audit: {reason}")
-    return _EarlierRow(
-        machine, label, Earlier(Result(result), frozenset(map(str, failed)))
-    )
 
 
 def change_of(row: Row, baseline: Baseline) -> str | None:
     """`new`, `fixed` or `changed` since the baseline; what that lacks counts as a pass."""
     earlier = baseline.earlier(row)
+    is_bad = row.result in _BAD
     if earlier is None:
-        return "new" if row.result in _BAD else None
-    if earlier == (row.result, frozenset(row.failed)):
+        return "new" if is_bad else None
+    failed = frozenset(row.failed)
+    if earlier == Earlier(row.result, failed):
         return None
-    if row.result not in _BAD:
-        return "fixed" if earlier.result in _BAD else "changed"
-    return "new" if _is_worse(row, earlier) else "changed"
-
-
-def _is_worse(row: Row, earlier: Earlier) -> bool:
-    """Whether a bad row was good, or fails now, or fails more checks."""
-    if earlier.result not in _BAD:
-        return True
-    if row.result is not Result.FAIL:
-        return False
-    return earlier.result is not Result.FAIL or not earlier.failed.issuperset(
-        row.failed
-    )
+    was_bad = earlier.result in _BAD
+    if not is_bad:
+        return "fixed" if was_bad else "changed"
+    if not was_bad:
+        return "new"
+    # it fails now, or fails more checks
+    is_worse = earlier.result is not Result.FAIL or not failed <= earlier.failed
+    return "new" if row.result is Result.FAIL and is_worse else "changed"

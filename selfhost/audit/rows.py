@@ -20,13 +20,17 @@ from ..machine.record import Machine
 from .policy import Exemption, MachineClass, Policy, Wanted
 
 NAMES_SHOWN = 5
+# routes that have the exit codes of rows
+_ROUTE_OF_EXIT_CODE = {0: Route.LOCAL, 1: Route.NEITHER, 3: Route.UNKNOWN}
 
 
 def listed(names: Sequence[str]) -> str:
     """The first names, and how many more there are."""
     text = ", ".join(names[:NAMES_SHOWN])
     others = len(names) - NAMES_SHOWN
-    return f"{text} and {others:,} more" if others > 0 else text
+    if others > 0:
+        text += f" and {others:,} more"
+    return text
 
 
 class Result(StrEnum):
@@ -152,30 +156,35 @@ class Audit(Record):
     @property
     def rows(self) -> Iterator[Row]:
         """A row for each model of each machine in turn, made when it is asked for."""
-        # for each entry by machine the place of its group, from 1; 0: it is not judged there
-        columns = [array("l", [0]) * len(self.names) for _ in self.policy.models]
-        for place, group in enumerate(self.groups, 1):
-            for number in group.numbers:
-                columns[group.row.wanted.index][number] = place
+        columns = self._groups_by_machine()
         for number, name in enumerate(self.names):
             for column in columns:
                 place = column[number]
-                if place:
-                    yield self.groups[place - 1].row.replace(machine=name)
+                if place >= 0:
+                    yield self.groups[place].row.replace(machine=name)
+
+    def _groups_by_machine(self) -> list[array[int]]:
+        """For each entry by machine the place of its group; -1 where it is not judged there."""
+        nowhere = array("l", [-1]) * len(self.names)
+        columns = [nowhere[:] for _ in self.policy.models]
+        for place, group in enumerate(self.groups):
+            column = columns[group.row.wanted.index]
+            for number in group.numbers:
+                column[number] = place
+        return columns
 
     @property
     def exit_code(self) -> int:
         """0 the policy holds, 1 it is broken, 2 not all could be judged, 3 something is unknown."""
-        routes = {0: Route.LOCAL, 1: Route.NEITHER, 3: Route.UNKNOWN}
-        judged = [routes[group.row.exit_code] for group in self.groups]
+        routes = [_ROUTE_OF_EXIT_CODE[group.row.exit_code] for group in self.groups]
         if self.since is not None and self.since.unchanged:
-            judged.append(Route.LOCAL)
-        return exit_code(judged, no_answer=bool(self.problems))
+            routes.append(Route.LOCAL)
+        return exit_code(routes, no_answer=bool(self.problems))
 
     @property
     def outcome(self) -> Result:
         """`pass`, `fail` or `unknown`; a fail stays one where other things were not judged."""
-        if any(group.row.exit_code == 1 for group in self.groups):
+        if 1 in [group.row.exit_code for group in self.groups]:
             return Result.FAIL
         return Result.PASS if self.exit_code == 0 else Result.UNKNOWN
 
@@ -239,8 +248,8 @@ def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
     for selector in wanted.machines:
         if selector.kind != "class":
             continue
-        machine_class = policy.classes_by_name.get(selector.pattern)
-        if machine_class is not None and machine_class.holds(machine) is None:
+        machine_class = policy.classes_by_name[selector.pattern]
+        if machine_class.holds(machine) is None:
             reasons += _unread_of_class(machine_class, machine)
     return Row(
         machine=machine.name,
@@ -286,11 +295,12 @@ class Exemptions:
 
     def __init__(self, policy: Policy, today: str) -> None:
         self._policy = policy
+        self._exemptions = policy.exceptions
         self._today = today
         self._rows: Counter[int] = Counter()
         self._concerned: set[int] = set()
         self._by_model: dict[str, list[Exemption]] = {}
-        for exemption in policy.exceptions:
+        for exemption in self._exemptions:
             self._by_model.setdefault(exemption.model, []).append(exemption)
 
     def _is_expired(self, exemption: Exemption) -> bool:
@@ -307,36 +317,42 @@ class Exemptions:
 
     def of_checks(self, numbers: Sequence[int], checks: set[str]) -> tuple[int, ...]:
         """Those of these exceptions that are for one of the checks."""
-        rules = self._policy.exceptions
-        return tuple([number for number in numbers if rules[number].rule in checks])
+        kept = []
+        for number in numbers:
+            if self._exemptions[number].rule in checks:
+                kept.append(number)
+        return tuple(kept)
 
     def covers(self, numbers: Sequence[int]) -> dict[str, Exemption]:
         """Of these exceptions the first in force for each check."""
         covering: dict[str, Exemption] = {}
         for number in numbers:
-            exemption = self._policy.exceptions[number]
+            exemption = self._exemptions[number]
             if not self._is_expired(exemption):
                 covering.setdefault(exemption.rule, exemption)
         return covering
 
     def count(self, numbers: Sequence[int], rows: int) -> None:
         """Count rows that need these exceptions; the first in force covers them."""
-        covering = {exemption.index for exemption in self.covers(numbers).values()}
+        covering = self.covers(numbers)
         for number in numbers:
-            is_expired = self._is_expired(self._policy.exceptions[number])
-            if is_expired or number in covering:
+            exemption = self._exemptions[number]
+            covers = covering.get(exemption.rule) is exemption
+            if covers or self._is_expired(exemption):
                 self._rows[number] += rows
 
     def uses(self) -> tuple[ExemptionUse, ...]:
         """What became of each, in the policy's order."""
-        return tuple([self._use(exemption) for exemption in self._policy.exceptions])
+        return tuple(map(self._use, self._exemptions))
 
     def _use(self, exemption: Exemption) -> ExemptionUse:
         rows = self._rows[exemption.index]
         use = Use.USED if rows else Use.UNUSED
         if self._is_expired(exemption):
             use = Use.EXPIRED
-        is_concerned = exemption.index in self._concerned
         return ExemptionUse(
-            exemption=exemption, use=use, rows=rows, concerned=is_concerned
+            exemption=exemption,
+            use=use,
+            rows=rows,
+            concerned=exemption.index in self._concerned,
         )
