@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
+from itertools import starmap
 from typing import NamedTuple
 
 from ..core import units
@@ -51,11 +53,11 @@ class LackingFacts(NamedTuple):
 
 
 def _fact_rows(table: TomlTable, key: str) -> tuple[FactRow, ...]:
-    return tuple([FactRow(*row) for row in table.get(key, "Any")])
+    return tuple(starmap(FactRow, table.values[key]))
 
 
 def _lacking_facts(table: TomlTable, key: str) -> tuple[LackingFacts, ...]:
-    return tuple([LackingFacts(*row) for row in table.get(key, "Any")])
+    return tuple(starmap(LackingFacts, table.values[key]))
 
 
 class SystemTable(Stated):
@@ -107,7 +109,8 @@ def plain(value: object, length: int = MAX_LABEL) -> str | None:
     """A text of an answer, cut, with nothing that controls a terminal; None for what is none."""
     if not isinstance(value, str):
         return None
-    return shown(value[: 4 * length]).strip()[:length] or None
+    text = shown(value[: 4 * length])
+    return text.strip()[:length] or None
 
 
 def is_address(name: str) -> bool:
@@ -119,11 +122,14 @@ def machine_name(*candidates: object) -> str | None:
     """The first that names a machine; an address alone is no name, one made of it is."""
     for candidate in candidates:
         name = plain(candidate, MAX_NAME)
-        if name is None or is_address(name):
-            continue
-        if "@" not in name and "://" not in name:
+        if name is not None and not is_address(name) and not _is_private(name):
             return name
     return None
+
+
+def _is_private(name: str) -> bool:
+    """Whether a name is of a person or of a place in a network."""
+    return "@" in name or "://" in name
 
 
 def labels(prefix: str, pairs: Answer) -> dict[str, str]:
@@ -135,9 +141,7 @@ def labels(prefix: str, pairs: Answer) -> dict[str, str]:
             break
         name = plain(key)
         text = _label_text(value)
-        if name is None or text is None:
-            continue
-        if not private.search(f"{name} {text}"):
+        if name and text and not private.search(f"{name} {text}"):
             kept[f"{prefix}.{name}"] = text
     return kept
 
@@ -146,8 +150,8 @@ def _label_text(value: object) -> str | None:
     """The value of a label as one line; items of a list with commas between them."""
     if not isinstance(value, list | tuple):
         return plain(value)
-    texts = [plain(item) for item in value[:MAX_LABELS]]
-    return plain(",".join([text for text in texts if text is not None]))
+    texts = map(plain, value[:MAX_LABELS])
+    return plain(",".join(filter(None, texts)))
 
 
 # --------------------------------------------------------------------------------- what lies below
@@ -164,19 +168,33 @@ def value_at(value: object, *keys: str) -> object:
 
 def rows_of(value: object, *keys: str) -> list[Answer]:
     """The objects of a list below these keys, at most a thousand."""
-    rows = value_at(value, *keys)
-    if type(rows) is not list:
-        return []
-    return [row for row in rows[:_MOST_ROWS] if isinstance(row, Mapping)]
+    rows: list[Answer] = []
+    items = value_at(value, *keys)
+    if isinstance(items, list):
+        for item in items[:_MOST_ROWS]:
+            if isinstance(item, Mapping):
+                rows.append(item)
+    return rows
 
 
 # ---------------------------------------------------------------------------------------- numbers
 
 # https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 _QUANTITY = {
-    "": 1, "m": 0.001, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15,
-    "Ki": units.KIB, "Mi": units.MIB, "Gi": units.GIB, "Ti": 2**40, "Pi": 2**50,
-}  # fmt: skip
+    "": 1,
+    "m": 0.001,
+    "k": 10**3,
+    "K": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+    "P": 10**15,
+    "Ki": units.KIB,
+    "Mi": units.MIB,
+    "Gi": units.GIB,
+    "Ti": 2**40,
+    "Pi": 2**50,
+}
 
 
 def _number(value: object) -> int | float | None:
@@ -191,9 +209,9 @@ def _number(value: object) -> int | float | None:
     digits, unit = match.groups()
     if unit not in _QUANTITY:
         return None
-    is_whole = digits.lstrip("+-").isdecimal()
-    number = int(digits) if is_whole else float(digits)
-    return number * _QUANTITY[unit]
+    if digits.lstrip("+-").isdecimal():
+        return int(digits) * _QUANTITY[unit]
+    return float(digits) * _QUANTITY[unit]
 
 
 def whole_number(
@@ -211,14 +229,6 @@ def whole_number(
 def count_of(value: object) -> int | None:
     """How many of something there are: from 1 to a million."""
     return whole_number(value, least=1, most=1_000_000)
-
-
-def _bytes(value: object) -> int | None:
-    return whole_number(value, most=MAX_MEMORY_BYTES)
-
-
-def _mebibytes(value: object) -> int | None:
-    return whole_number(value, units.MIB, most=MAX_MEMORY_BYTES)
 
 
 def _cores(value: object) -> float | None:
@@ -241,12 +251,16 @@ def _moment(value: object) -> str | None:
 
 def _architecture(value: object) -> str | None:
     name = plain(value)
-    return None if name is None else normal_architecture(name)
+    if name is None:
+        return None
+    return normal_architecture(name)
 
 
 def _system(value: object) -> str | None:
     name = plain(value)
-    return None if name is None else normal_system(name)
+    if name is None:
+        return None
+    return normal_system(name)
 
 
 class _Unit(NamedTuple):
@@ -258,9 +272,10 @@ class _Unit(NamedTuple):
     noun: str | None = None
 
 
+_memory = partial(whole_number, most=MAX_MEMORY_BYTES)
 _UNITS: Mapping[str, _Unit] = {
-    "bytes": _Unit(_bytes, "size of memory"),
-    "MiB": _Unit(_mebibytes, "size of memory"),
+    "bytes": _Unit(_memory, "size of memory"),
+    "MiB": _Unit(partial(_memory, unit=units.MIB), "size of memory"),
     "cores": _Unit(_cores, "number of cores"),
     "count": _Unit(count_of),
     "moment": _Unit(_moment),
