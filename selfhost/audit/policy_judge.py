@@ -60,17 +60,20 @@ class PolicyJudge:
     def __call__(self, wanted: Wanted, basis: str, machine: Machine) -> Verdict:
         """Raises `SelfhostError` for an entry that can be judged on no machine."""
         models = []
-        for model in wanted.members or (wanted,):
-            asked = model.asked.replace(memory_basis=basis)
-            models.append(model.replace(asked=asked))
-        questions = [self._question(model, machine) for model in models]
-        all_judged = [self._judged(question, machine) for question in questions]
-        questions = [judged.question for judged in all_judged]
+        questions = []
+        all_judged = []
+        for member in wanted.members or (wanted,):
+            asked = member.asked.replace(memory_basis=basis)
+            model = member.replace(asked=asked)
+            judged = self._judged(self._question(model, machine), machine)
+            models.append(model)
+            all_judged.append(judged)
+            questions.append(judged.question)
         are_offered = partial(self._are_offered, models, questions)
         if wanted.members:
-            names = [model.name for model in wanted.members]
+            names = [model.name for model in models]
             return verdict_together(names, questions, machine, are_offered)
-        judged = all_judged[0]
+        (judged,) = all_judged
         is_offered = bool(judged.failed) and are_offered(judged)
         return Verdict.conclude(judged, machine, asked=wanted.name, offered=is_offered)
 

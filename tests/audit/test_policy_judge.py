@@ -182,6 +182,7 @@ ASKED_IN_TURN: dict[str, tuple[str, dict[str, Any]]] = {
     "offered": ("llama-3.3-70b", {}),
     "private": ("llama-3.3-70b", {"private": True}),
     "another license": ("llama-3.3-70b", {"license": "MIT"}),
+    "a license of nobody": ("llama-3.3-70b", {"license": "CC0-1.0"}),
     "offered by nobody": ("wan2.2-t2v-a14b", {}),
     "picture": ("flux.1-dev", {}),
     "picture to sell": ("flux.1-dev", {"commercial": True}),
@@ -206,13 +207,22 @@ def test_an_offer_found_for_one_question_answers_no_other(
     assert verdict.route is checked(model, TINY, **asked).route
 
 
-@pytest.mark.parametrize("wish", ["commercial", "auditable"])
-def test_terms_that_refuse_one_model_refuse_the_other_only_beside_it(wish: str) -> None:
-    """FLUX.1 dev may not be used to sell and states no data: a group with it is refused by its
-    terms, the other model of the group on its own is not.
+@pytest.mark.parametrize(
+    ("other", "wish"),
+    [
+        # Apache-2.0
+        pytest.param("flux.1-schnell", "commercial", id="license"),
+        # its training data is published in part
+        pytest.param("bge-m3", "auditable", id="openness"),
+    ],
+)
+def test_terms_that_refuse_one_model_refuse_the_other_only_beside_it(
+    other: str, wish: str
+) -> None:
+    """FLUX.1 dev may not be used to sell, and states no data: its terms refuse a group with it,
+    and not the other model of that group on its own.
     """
     judge = new_judge()
-    other = "llama-3.3-70b" if wish == "commercial" else "olmo-2-32b"
     group = both(other, "flux.1-dev", **{wish: True})
     assert judge(group, "default", TINY).route is Route.NEITHER
     alone = judge(wanted(other, **{wish: True}), "default", TINY)
