@@ -187,8 +187,9 @@ class Search(Record):
     def _trained_with_qlora(self) -> Iterator[Way]:
         """With the method that takes least memory, where another one was asked for or is usual."""
         question = self.judged.question
-        taken = question.workload
-        if taken.task != "finetune" or taken.finetune_method == "qlora":
+        if question.workload.task != "finetune":
+            return
+        if question.workload.finetune_method == "qlora":
             return
         workload = question.stated.replace(finetune_method="qlora")
         yield from self._if_local(workload, "same model, tuned with QLoRA")
@@ -317,9 +318,11 @@ class Search(Record):
     def _lies_in_part_on_gpus(self) -> bool:
         """Whether published files run here, with some layers on accelerators and others in RAM."""
         judged = self.judged
-        if judged.question.local_files or judged.offload is not None:
+        if judged.placement != "split" or not judged.fits:
             return False
-        if not judged.fits or judged.placement != "split":
+        if judged.question.local_files:
+            return False
+        if judged.offload is not None:
             return False
         return judged.has("accelerator-partly")
 
@@ -332,7 +335,9 @@ class Search(Record):
         most_bytes = self._most_file_bytes(format)
         names: list[str] = []
         for name in self._types_below(runtime):
-            if _bits_of(name) < least_bits or not quality_of(name, spec).worth_having:
+            if _bits_of(name) < least_bits:
+                continue
+            if not quality_of(name, spec).worth_having:
                 continue
             if spec.repository_of(format, name) is None:
                 continue

@@ -128,13 +128,12 @@ class _Market(Record):
                 continue
             for other in self.catalogue.specs([outline.id]):
                 findings = list(terms_checks(other, self.question.workload))
-                is_less_open = any(is_partly_open(finding) for finding in findings)
-                if is_less_open and partly_open:
-                    continue
                 offers = self.offers_that_meet(other, findings)
-                if offers and not is_less_open:
+                if not offers:
+                    continue
+                if not any(is_partly_open(finding) for finding in findings):
                     return self._standing_in(offers, stand_in)
-                if offers:
+                if not partly_open:
                     partly_open = self._standing_in(offers, stand_in)
         return partly_open
 
@@ -157,7 +156,9 @@ def _is_read_from_model_files(spec: ModelSpec) -> bool:
     """Whether the spec was made of somebody's own files, and is none of a catalogue."""
     if not spec.origin:
         return False
-    return spec.lone_config is not None or not spec.origin.endswith(".toml")
+    if spec.lone_config is not None:
+        return True
+    return not spec.origin.endswith(".toml")
 
 
 def _longest_context(spec: ModelSpec) -> float:
@@ -320,6 +321,26 @@ def shutdown_of(
     """The end of a closed model that is at most 60 days away; None where it goes on."""
     if not spec.closed or spec.availability is None:
         return None
+    last_day = _last_day(offers)
+    if last_day is None:
+        return None
+    # loaded for an announced end, which few models have
+    from datetime import date
+
+    days_left = (date.fromisoformat(last_day) - date.fromisoformat(today)).days
+    if days_left > _DAYS_OF_NOTICE:
+        return None
+    shutdown = Shutdown(provider=spec.availability.provider, day=last_day)
+    outline = catalogue.outlines.get(spec.id)
+    if outline is None:
+        return shutdown
+    return shutdown.replace(
+        successor=outline.next, successor_is_judged=outline.next_is_judged
+    )
+
+
+def _last_day(offers: Sequence[Offer]) -> str | None:
+    """The day on which the last offer of the model itself ends; None where one goes on."""
     ends: list[str] = []
     for offer in offers:
         if offer.stands_in:
@@ -327,22 +348,7 @@ def shutdown_of(
         if offer.ends is None:
             return None
         ends.append(offer.ends)
-    if not ends:
-        return None
-    last_day = max(ends)
-    # loaded for an announced end, which few models have
-    from datetime import date
-
-    days_left = (date.fromisoformat(last_day) - date.fromisoformat(today)).days
-    if days_left > _DAYS_OF_NOTICE:
-        return None
-    outline = catalogue.outlines.get(spec.id)
-    return Shutdown(
-        provider=spec.availability.provider,
-        day=last_day,
-        successor=None if outline is None else outline.next,
-        successor_is_judged=outline is not None and outline.next_is_judged,
-    )
+    return max(ends, default=None)
 
 
 # ------------------------------------------------------------------ the cost of a month
@@ -406,7 +412,7 @@ def month(
         return MonthlyCost(reason=reason)
     day = _day_of(load, modality)
     here: LocalCost | None = None
-    if judged.needs is not None and not _fails_but_for_speed(judged):
+    if _runs_at_any_speed(judged):
         here = _local_cost(load, day, machine, judged)
     return MonthlyCost(
         input_tokens_per_day=day.read,
@@ -415,6 +421,13 @@ def month(
         offers=tuple([_offer_cost(offer, day) for offer in offers]),
         here=here,
     )
+
+
+def _runs_at_any_speed(judged: Judged) -> bool:
+    """Whether nothing but its speed keeps it from running."""
+    if judged.needs is None:
+        return False
+    return all(check == "speed" for check in judged.failed)
 
 
 class _Day(Record):
@@ -435,11 +448,6 @@ def _day_of(load: Load, modality: str) -> _Day:
     if is_assumed:
         read += written
     return _Day(read=read, written=0, is_split_assumed=False)
-
-
-def _fails_but_for_speed(judged: Judged) -> bool:
-    """Whether something else than its speed keeps it from running."""
-    return any(check != "speed" for check in judged.failed)
 
 
 def _offer_cost(offer: Offer, day: _Day) -> OfferCost:
@@ -488,7 +496,7 @@ def _hours_of(day: _Day, judged: Judged) -> Range | None:
         return None
     prompt = speed.prompt
     decode = speed.decode
-    if decode is None and not day.written:
+    if day.written == 0 and decode is None:
         # what only reads has no other pace
         decode = prompt
     if decode is None or round(decode.low, 3) <= 0:
@@ -498,24 +506,29 @@ def _hours_of(day: _Day, judged: Judged) -> Range | None:
     reading_seconds = 1 / (prompt or decode)
     # of several sequences at once all together write so much
     writing_seconds = 1 / (speed.parallel_total or decode)
-    slow, likely, fast = reading_seconds * (day.read / 3600) + writing_seconds * (
-        day.written / 3600
-    )
+    hours = reading_seconds * (day.read / 3600) + writing_seconds * (day.written / 3600)
+    slow, likely, fast = hours
     return Range(low=fast, likely=likely, high=slow)
 
 
 def _why_no_pace(machine: Machine, judged: Judged) -> Unread:
     """Why nobody can say how long the load takes here, and what would tell."""
-    speed = judged.speed
     why = "the reading speed of this kind of model is not estimated"
     remedy = _TIME_IT
+    speed = judged.speed
     if speed is not None:
         if speed.work is None and speed.decode is None:
             why = speed.how
-        is_unmeasured = machine.memory_bandwidth_bytes_per_second is None
-        if is_unmeasured and judged.placement in ("host", "split"):
+        if _is_bound_by_unmeasured_memory(machine, judged):
             where = "`selfhost machine --measure` there"
             if machine.is_this_one:
                 where = "--measure"
             remedy = f"{where} measures the memory; or {_TIME_IT}"
     return Unread(fact="hours_per_day", reason=why, remedy=remedy)
+
+
+def _is_bound_by_unmeasured_memory(machine: Machine, judged: Judged) -> bool:
+    """Whether RAM whose bandwidth is not known holds some of the model."""
+    if machine.memory_bandwidth_bytes_per_second is not None:
+        return False
+    return judged.placement in ("host", "split")

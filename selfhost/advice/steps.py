@@ -175,13 +175,19 @@ def _steps_of_published(launch: Launch, lines: Lines) -> Steps:
 
 def _is_listed(launch: Launch) -> bool:
     """Whether the file is on the machine, or a listing shows it, or its own name was typed."""
-    here = launch.question.here
     if launch.question.local_files:
         return True
-    if here is not None and (here.by_path or here.repository):
-        return True
     files = _files_of(launch)
-    return files is None or files.listed or files.named
+    if files is None:
+        return True
+    if files.listed:
+        return True
+    if files.named:
+        return True
+    here = launch.question.here
+    if here is None:
+        return False
+    return here.by_path or bool(here.repository)
 
 
 def _files_of(launch: Launch) -> PublishedFiles | None:
@@ -192,8 +198,10 @@ def _files_of(launch: Launch) -> PublishedFiles | None:
 
 def _part_lines(launch: Launch) -> Iterator[str]:
     """The lines that download a model which comes in several files."""
+    if launch.question.local_files:
+        return
     parts = launch.runtime.parts.get(launch.spec.id)
-    if parts is None or launch.question.local_files:
+    if parts is None:
         return
     for part in parts.files:
         values = {"quantization": launch.quantization}
@@ -277,27 +285,37 @@ def _installation(launch: Launch, run_lines: Sequence[str]) -> list[str]:
     finding = launch.judged.finding("runtime")
     code = "" if finding is None else finding.code
     lines = list(_runtime_lines(launch.runtime, code, machine, _install_keys(launch)))
-    packages = _packages(launch, run_lines)
-    if packages and lines and lines[-1].startswith("pip install "):
-        # in one line, or pip would first get a torch that a package of the second takes back
-        lines[-1] += f" {packages}"
-    elif packages:
-        lines.append(f"pip install {packages}")
     first: list[str] = []
-    if lines and machine.cards:
+    packages = _packages(launch, run_lines)
+    if packages:
+        lines = _with_packages(lines, packages)
+    if lines:
         first = _first_for_accelerator(launch)
-    rule = launch.rule
-    if rule is not None and rule.needs:
-        lines.append(f"pip install {rule.needs}")
+    needs = "" if launch.rule is None else launch.rule.needs
+    if needs:
+        lines.append(f"pip install {needs}")
     return first + lines
+
+
+def _with_packages(lines: Sequence[str], packages: str) -> list[str]:
+    """The lines that install a program, and packages behind it."""
+    if not lines:
+        return [f"pip install {packages}"]
+    *others, last = lines
+    if last.startswith("pip install "):
+        # in one line, or pip would first get a torch that a package of the second takes back
+        return [*others, f"{last} {packages}"]
+    return [*lines, f"pip install {packages}"]
 
 
 def _packages(launch: Launch, run_lines: Sequence[str]) -> str:
     """The packages beside the program, by the model's family and by words of the lines."""
+    if not run_lines:
+        return ""
     said = "\n".join(run_lines)
     names: list[str] = []
     for key, packages in launch.runtime.installation.packages.items():
-        if run_lines and (key == launch.spec.family or key in said):
+        if key == launch.spec.family or key in said:
             names += packages.split()
     return " ".join(dict.fromkeys(names))
 
@@ -330,8 +348,7 @@ def _install_keys(launch: Launch) -> list[str]:
     """Keys of a runtime's `install`, closest first: `linux-nvidia`, `linux-accelerator`, …"""
     machine = launch.machine
     system = machine.system or "linux"
-    is_in_ram = launch.judged.placement in (None, "host")
-    if is_in_ram and shared_gpu_of(machine, launch.runtime, is_used=True) is None:
+    if not _computes_on_gpu(launch):
         return [system]
     vendors = {card.vendor for card in _cards_used(launch) or launch.cards}
     if len(vendors) != 1:
@@ -343,6 +360,14 @@ def _install_keys(launch: Launch) -> list[str]:
         f"{system}-accelerator",
         system,
     ]
+
+
+def _computes_on_gpu(launch: Launch) -> bool:
+    """Whether an accelerator holds a part of the model, or computes on the RAM that it shares."""
+    if launch.judged.placement not in (None, "host"):
+        return True
+    shared = shared_gpu_of(launch.machine, launch.runtime, is_used=True)
+    return shared is not None
 
 
 def _cards_used(launch: Launch) -> list[Accelerator]:
@@ -403,10 +428,10 @@ def _server_address(runtime: RuntimeSpec) -> Lines:
 
 def _shared_memory_lines(launch: Launch) -> Lines:
     """Of a GPU that may use no more than a part of what it shares, and would hold only a part."""
-    needs = launch.judged.needs
-    if needs is None or not launch.judged.has("accelerator-partly"):
+    if not launch.judged.has("accelerator-partly"):
         return ()
-    line = more_for_shared(needs, launch.machine)
+    needs = launch.judged.needs
+    line = None if needs is None else more_for_shared(needs, launch.machine)
     if line is None:
         return ()
     why = "once, and restart: by default the GPU may use only half of the RAM, and"
@@ -417,10 +442,7 @@ def _shared_memory_lines(launch: Launch) -> Lines:
 
 def _login_lines(launch: Launch) -> list[str]:
     """The login at Hugging Face, where the publisher has a gate."""
-    judged = launch.judged
-    # a warning of what loading them may run stands before the one of the gate
-    is_hidden = judged.has("weights-unsafe") and _has_gate(judged.question)
-    if not judged.has("weights-gated") and not is_hidden:
+    if not _needs_login(launch.judged):
         return []
     lines = [f"# {gate_remedy(launch.spec).partition(', then')[0]}", "hf auth login"]
     variable = launch.runtime.installation.token_variable
@@ -433,9 +455,21 @@ def _login_lines(launch: Launch) -> list[str]:
     return lines
 
 
+def _needs_login(judged: Judged) -> bool:
+    """Whether the files come from a publisher who has a gate."""
+    if judged.has("weights-gated"):
+        return True
+    if not judged.has("weights-unsafe"):
+        return False
+    # a warning of what loading them may run stands before the one of the gate
+    return _has_gate(judged.question)
+
+
 def _has_gate(question: Question) -> bool:
     """Whether a download from the publisher, who has a gate, is still to come."""
     spec = question.spec
-    if not spec.gated or question.missing_bytes == 0:
+    if not spec.gated:
+        return False
+    if question.missing_bytes == 0:
         return False
     return who_else_has_the_files(spec, question.runtime, question.workload) is None

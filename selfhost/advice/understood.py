@@ -211,26 +211,28 @@ def understand_name(catalogue: Catalogue, typed: str, workload: Workload) -> Und
         runtime = stated.runtime or resolved.runtime
         workload = stated.replace(quantization=quantization, runtime=runtime)
     # a tag of Ollama's loads one file whatever the machine; but not to train it
-    is_tag = _is_library_tag(name)
-    files = NamedFiles(is_tag=is_tag and stated.task == "generate")
+    files = NamedFiles(is_tag=stated.task == "generate" and _is_library_tag(name))
     otherwise: Understood | None = None
     if _is_implied(resolved, stated):
         otherwise = Understood(
             spec=spec, asked=typed, workload=stated, notes=resolved.notes, files=files
         )
-    tag: str | None = None
-    if is_tag and quantization == workload.quantization:
-        # what Ollama itself calls it, quantization and all, is the line to type
-        tag = name if quantization else None
     return Understood(
         spec=_with_typed_files(spec, name, resolved, stated, catalogue),
         asked=typed,
         workload=workload,
         notes=notes,
         files=files,
-        tag=tag,
+        tag=_tag_to_type(name, quantization, workload),
         otherwise=otherwise,
     )
+
+
+def _tag_to_type(name: str, quantization: str | None, workload: Workload) -> str | None:
+    """What Ollama itself calls the model, quantization and all, which is the line to type."""
+    if not _is_library_tag(name):
+        return None
+    return name if quantization and quantization == workload.quantization else None
 
 
 def _resolved(typed: str, catalogue: Catalogue) -> Resolution:
@@ -262,22 +264,25 @@ def _is_implied(resolved: Resolution, stated: Workload) -> bool:
     """Whether the name says its program or its type, and no option does."""
     if _says_how(stated):
         return False
-    return bool(resolved.runtime or resolved.quantization)
+    return any((resolved.runtime, resolved.quantization))
 
 
 def _says_how(stated: Workload) -> bool:
     """Whether options name the program or the type."""
-    return bool(stated.runtime or stated.quantization)
+    return any((stated.runtime, stated.quantization))
 
 
 def _read_by_ollama(
     resolved: Resolution, tag: str, stated: Workload, catalogue: Catalogue
 ) -> Resolution:
     """In Ollama where its tag loads another file than other programs, and nothing else is asked."""
-    if stated.task != "generate" or _says_how(stated):
+    if stated.task != "generate":
+        return resolved
+    if _says_how(stated):
         return resolved
     ollama = catalogue.runtime(LIBRARY_RUNTIME)
-    if tag not in ollama.library_tags.bytes and tag not in ollama.library_tags.unpacked:
+    tags = ollama.library_tags
+    if tag not in {*tags.bytes, *tags.unpacked}:
         return resolved
     note = remarks({"own-file": True}, tag=tag)
     return resolved.replace(runtime=ollama.id, notes=(*resolved.notes, *note))
@@ -287,7 +292,9 @@ def _type_of_tag(name: str, stated: Workload, catalogue: Catalogue) -> str | Non
     """The unusual type that Ollama's tag loads; None where a type or other files are stated."""
     ollama = catalogue.runtime(LIBRARY_RUNTIME)
     program = catalogue.runtime((stated.runtime or ollama.id).strip().lower())
-    if stated.quantization is not None or stated.task != "generate":
+    if stated.task != "generate":
+        return None
+    if stated.quantization is not None:
         return None
     if program.formats != ollama.formats:
         return None
@@ -334,7 +341,9 @@ def _is_known(repository: str, format: str, spec: ModelSpec) -> bool:
     """Whether the spec lists files of that format in the repository."""
     wanted = canonical(repository)
     for files in spec.files:
-        if files.format == format and canonical(files.repository or "") == wanted:
+        if files.format != format:
+            continue
+        if canonical(files.repository or "") == wanted:
             return True
     return False
 
