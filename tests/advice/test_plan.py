@@ -32,7 +32,9 @@ CASES: dict[str, tuple[str, Workload]] = {
     "faster-whisper": ("whisper-small", Workload(runtime="faster-whisper")),
     "default": ("mistral-7b", Workload()),
     "a tag": ("llama3.1:8b", Workload()),
-    "a file to make": ("llama-3.3-70b", Workload()),
+    "a large download": ("llama-3.3-70b", Workload()),
+    "a file to make": ("afm-4.5b", Workload(quantization="IQ4_XS")),
+    "files of unknown precision": ("sd-turbo", Workload()),
     "long context": ("llama-3.1-8b", Workload(context_tokens=32_768, parallel=2)),
     "mixture of experts": ("gpt-oss-120b", Workload(min_tokens_per_second=10)),
     "large": ("deepseek-v3", Workload()),
@@ -361,3 +363,91 @@ def test_a_known_machine_is_fast_enough_by_the_slow_end_of_its_pace() -> None:
         elif pace.low > 4.1:
             assert known.is_fast_enough, known.name
     assert only_likely > 0
+
+
+@pytest.mark.parametrize(
+    ("model", "workload"),
+    [
+        pytest.param("mistral-7b", Workload(min_tokens_per_second=400), id="speed"),
+        pytest.param(
+            "qwen3-8b",
+            Workload(runtime="vllm", min_tokens_per_second=50),
+            id="speed-of-a-gpu",
+        ),
+        pytest.param(
+            "qwen3-8b", Workload(prompt_tokens=3000, max_wait_seconds=0.05), id="wait"
+        ),
+    ],
+)
+def test_a_pace_is_no_reason_why_no_machine_would_do(
+    model: str, workload: Workload
+) -> None:
+    """The plan's machine has a GPU of no known speed, so its pace and its wait say nothing of the
+    GPU that somebody buys.
+    """
+    plan = plan_with(open_catalogue(), model, workload, ())
+    assert plan.least is not None
+    assert plan.reasons == ()
+
+
+@pytest.mark.parametrize(
+    ("workload", "least_slow_ends", "least_slower_than_wanted"),
+    [
+        pytest.param(Workload(parallel=8, min_tokens_per_second=1), 1, 0, id="likely"),
+        pytest.param(Workload(parallel=4, min_tokens_per_second=4), 1, 1, id="wanted"),
+    ],
+)
+def test_a_comfortable_machine_likely_gives_each_user_text_as_fast_as_one_reads(
+    workload: Workload, least_slow_ends: int, least_slower_than_wanted: int
+) -> None:
+    """Nobody reads the text of the others, nor buys a machine by the slow end of its pace; but the
+    slow end has to reach the pace that was asked for. One reads about 5 tokens a second.
+    """
+    slow_ends = 0
+    slower_than_wanted = 0
+    for known in plan_of("mistral-7b", workload).fitting:
+        pace = known.users_pace
+        assert pace is not None
+        if 4.9 < pace.likely < 5.1:
+            # as it is printed, so that either is right
+            continue
+        reads_along = pace.likely > 5
+        if known.is_comfortable:
+            assert reads_along, known.name
+            assert known.is_fast_enough, known.name
+            slow_ends += pace.low < 4.9
+        elif known.is_fast_enough and not known.is_tight:
+            assert not reads_along, known.name
+        elif reads_along and not known.is_tight:
+            slower_than_wanted += 1
+    assert slow_ends >= least_slow_ends
+    assert slower_than_wanted >= least_slower_than_wanted
+
+
+def test_a_machine_that_draws_for_minutes_is_not_fast_enough() -> None:
+    """A picture has no pace of text: what counts is whether it takes minutes."""
+    slow = [known for known in plan_of(*CASES["pictures"]).fitting if known.is_slow]
+    assert slow
+    for known in slow:
+        assert not known.is_fast_enough, known.name
+        assert not known.is_comfortable, known.name
+
+
+def test_a_file_to_make_takes_the_published_weights_beside_it() -> None:
+    """afm-4.5b has 4.6 billion parameters: 9.2 GB in 16 bits, of which llama.cpp's converter first
+    makes a file of 16 bits, another 9.2 GB, and then one of about 2.5 GB.
+    """
+    plan = plan_with(open_catalogue(), *CASES["a file to make"], ())
+    assert plan.least is not None
+    assert plan.least.disk_bytes is not None
+    assert plan.least.disk_bytes == pytest.approx((9.2 + 9.2 + 2.5) * GB, rel=0.05)
+    assert any("IQ4_XS" in note and "original weights" in note for note in plan.notes)
+
+
+def test_where_no_machine_is_sure_and_one_may_do_it_the_answer_is_open() -> None:
+    """Of 400 tokens a second some known GPUs may be capable; all others are certainly not."""
+    workload = Workload(min_tokens_per_second=400, private=True)
+    plan = plan_of("mistral-7b", workload)
+    routes = {known.route for known in plan.machines}
+    assert routes == {Route.UNKNOWN, Route.NEITHER}
+    assert plan.exit_code == 3
