@@ -324,15 +324,12 @@ class Lister:
         )
         return self._ranking(rows, refused, counts, len(ruled_out))
 
-    def _wanted(self, ids: Collection[str] | None) -> Collection[str]:
-        """Those ids; of all models without them."""
-        return self._catalogue.ids() if ids is None else ids
-
     def _outlines(
         self, ids: Collection[str] | None, ruled_out: Collection[str]
     ) -> list[Outline]:
         """The outlines of these models, all without `ids`, but of those ruled out."""
-        wanted = set(self._wanted(ids)).difference(ruled_out)
+        wanted = set(self._catalogue.ids() if ids is None else ids)
+        wanted.difference_update(ruled_out)
         outlines = self._catalogue.outlines.values()
         return [outline for outline in outlines if outline.id in wanted]
 
@@ -364,21 +361,19 @@ class Lister:
         there are.
         """
         ruled_out = self.ruled_out()
-        wanted = self._wanted(ids)
-        rows: dict[str, Verdict] = {}
+        outlines = self._outlines(ids, ruled_out)
+        rows: list[Verdict] = []
         refused: dict[str, WorkloadError] = {}
-        for number, id in enumerate(wanted):
+        for number, outline in enumerate(outlines):
             if tell is not None:
-                tell(number, len(wanted))
-            if id in ruled_out:
-                continue
-            judged = self._judged(id)
+                tell(number, len(outlines))
+            judged = self._judged(outline.id)
             if isinstance(judged, WorkloadError):
-                refused[id] = judged
+                refused[outline.id] = judged
             elif judged is not None:
-                rows[id] = judged
-        models = sorted(rows.values(), key=self.key)
-        return self._ranking(models, refused, count_rows(models), len(ruled_out))
+                rows.append(judged)
+        rows.sort(key=self.key)
+        return self._ranking(rows, refused, count_rows(rows), len(ruled_out))
 
     def best_key(self, outline: Outline) -> Place:
         """The best place that `key` can give a model, whatever the judge finds."""

@@ -493,10 +493,10 @@ class _Requests:
         self._by_task: dict[str, _Request] = {}
         self._running: set[str] = set()
 
-    def of(self, task: str) -> _Request:
-        """The request of that task that is answered."""
-        request = self._by_task.get(task)
-        return self._begin(task) if request is None else request
+    def expect(self, task: str) -> None:
+        """Begin a request of the task where none is answered yet."""
+        if task not in self._by_task:
+            self._begin(task)
 
     def _begin(self, task: str) -> _Request:
         request = _Request()
@@ -532,7 +532,7 @@ def _paces_of_requests(text: str) -> list[Figure]:
     for match in _pattern("event").finditer(text):
         if match["task"]:
             task = match["task"]
-        requests.of(task)
+        requests.expect(task)
         event = match["event"]
         if event == "launch_slot_":
             requests.launch(task)

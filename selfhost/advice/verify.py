@@ -288,14 +288,9 @@ def _compared_figures(
     run: Run, verdict: Verdict, catalogue: Catalogue, workload: Workload
 ) -> tuple[Figure, ...]:
     """Each figure of the run with what is predicted for it. `verdict` is that on `workload`."""
-    placement = _Placement(run=run, verdict=verdict)
-    memory = _MemoryPrediction(run=run, verdict=verdict, placement=placement)
+    memory = _MemoryPrediction(run=run, verdict=verdict)
     paces = _PacePrediction(
-        run=run,
-        verdict=verdict,
-        placement=placement,
-        catalogue=catalogue,
-        workload=workload,
+        run=run, verdict=verdict, catalogue=catalogue, workload=workload
     )
     rows: list[Figure] = []
     for seen in run.figures:
@@ -329,8 +324,10 @@ def _why(reason: str, **figures: object) -> str:
     return clause
 
 
-class _Placement(Record):
-    """Where a run had its model, beside where the prediction has it."""
+class _Prediction(Record):
+    """A run, and the verdict with what is predicted for it: where the run had its model, beside
+    where the prediction has it.
+    """
 
     run: Run
     verdict: Verdict
@@ -403,12 +400,9 @@ def pace_at(
     return deeper.speed
 
 
-class _PacePrediction(Record):
+class _PacePrediction(_Prediction):
     """The paces that are predicted for a run; `verdict` is that on its `workload`."""
 
-    run: Run
-    verdict: Verdict
-    placement: _Placement
     catalogue: Catalogue
     workload: Workload
 
@@ -448,7 +442,7 @@ class _PacePrediction(Record):
             why = self._why_other_prompt(seen)
         else:
             why = self._why_other_answer(seen)
-        return why or self.placement.why_in_ram()
+        return why or self.why_in_ram()
 
     def _why_other_answer(self, seen: Figure) -> str | None:
         """Why the pace of an answer cannot be compared."""
@@ -494,12 +488,8 @@ def _how_unknown(speed: Speed | None) -> str | None:
 # ---------------------------------------------------------------- memory
 
 
-class _MemoryPrediction(Record):
+class _MemoryPrediction(_Prediction):
     """The memory that is predicted for a run."""
-
-    run: Run
-    verdict: Verdict
-    placement: _Placement
 
     def beside(self, seen: Figure) -> Figure:
         """The figure with the bytes that are predicted for it."""
@@ -518,13 +508,13 @@ class _MemoryPrediction(Record):
 
     def _is_beside_gpu(self, seen: Figure) -> bool:
         """Whether it is RAM, of a model that is predicted on accelerators."""
-        return seen.where == HOST and bool(self.placement.gpu_terms)
+        return seen.where == HOST and bool(self.gpu_terms)
 
     def _bytes(self, seen: Figure, memory: MemoryNeed) -> _Bytes:
         """The terms of the need that lie where the figure does and are parts of it, with the mapped
         file where the figure holds it. Of a GPU that shares the RAM all is the host's.
         """
-        is_host = seen.where == HOST or not self.placement.gpu_terms
+        is_host = seen.where == HOST or not self.gpu_terms
         terms: list[Term] = []
         for term in memory.terms:
             lies_there = (term.where == HOST) is is_host
@@ -571,7 +561,7 @@ class _MemoryPrediction(Record):
             why = self._why_other_buffer()
         elif term in ("weights", "repacked_weights"):
             why = self._why_other_weights()
-        return why or self.placement.why_in_ram()
+        return why or self.why_in_ram()
 
     def _why_other_weights(self) -> str | None:
         """That the run repacked weights, where the prediction is for a command that forbids it."""
@@ -612,7 +602,7 @@ class _MemoryPrediction(Record):
         sequences = max(run.parallel or 1, run.states)
         if (run.output_tokens or 0) > sequences:
             return True
-        cards = {term.where for term in self.placement.gpu_terms}
+        cards = {term.where for term in self.gpu_terms}
         return 0 < len(cards) < run.cards
 
 
