@@ -22,8 +22,8 @@ from selfhost import Machine, Workload
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
-from selfhost.judge.pace.job import Job, step_seconds
-from selfhost.judge.pace.media import encoder_seconds, sound_figures
+from selfhost.judge.pace.job import Job
+from selfhost.judge.pace.media import Recognizer, sound_figures
 from selfhost.judge.pace.processor import cores_rate, processor_of
 from selfhost.judge.pace.ranges import Seconds
 from selfhost.needs.records import Needs
@@ -210,7 +210,10 @@ def _encodes() -> Iterator[Run]:
         architecture = shelf.spec(row["model"]).architecture
         assert architecture is not None
         assert architecture.audio is not None
-        rate = 1 / encoder_seconds(_job(machine, program, "F16"), architecture, 2.0)
+        recognizer = Recognizer(
+            decoder=architecture, audio=architecture.audio, parameter_bytes=2.0
+        )
+        rate = 1 / recognizer.encoder_seconds(_job(machine, program, "F16"))
         when = "" if row["build"] >= _CURRENT_ENCODER else " of 2022"
         yield Run(
             f"whisper.cpp encoder{when}", row["machine"], row["model"],
@@ -250,7 +253,7 @@ def _stepped() -> Iterator[Run]:
             memory_bandwidth_how="measured",
             sources={"memory_bandwidth_bytes_per_second": "beside it"},
         )
-        step = step_seconds(machine, None, row["parameters"])
+        step = _job(machine, None, "float32").step_seconds(row["parameters"])
         assert step is not None
         yield Run(
             "pytorch, a step that writes", row["machine"], f"{row['model']}, {row['threads']} threads",

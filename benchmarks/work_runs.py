@@ -14,8 +14,8 @@ from residuals import Run, ask
 
 from selfhost import Machine, Workload
 from selfhost.catalogue.index import open_catalogue
-from selfhost.judge.pace.job import job_of, token_seconds
-from selfhost.judge.pace.media import encoder_seconds, writing_step
+from selfhost.judge.pace.job import job_of
+from selfhost.judge.pace.media import recognizer_of
 from selfhost.judge.pace.work import pace_of_documents, pace_of_training
 
 TRUTH = Path(__file__).parents[1] / "tests" / "truth"
@@ -127,15 +127,12 @@ def of_whisper(machine_of: MachineOf) -> Iterator[Run]:
         spec = shelf.spec(row["spec"])
         placed = ask(row["spec"], Workload(runtime=runtime.id), machine=machine).needs
         assert placed is not None
-        job, writing = (
-            job_of(machine, spec, placed, runtime, "F16"),
-            writing_step(spec, placed, "F16"),
-        )
+        job = job_of(machine, spec, placed, runtime, "F16")
+        recognizer = recognizer_of(spec, placed)
         assert job is not None
-        assert writing is not None
-        assert spec.architecture is not None
-        encoded = encoder_seconds(job, spec.architecture, writing.parameter_bytes)
-        token = token_seconds(machine, job.device, writing.step)
+        assert recognizer is not None
+        encoded = recognizer.encoder_seconds(job)
+        token = job.token_seconds(recognizer.token("F16"))
         assert token is not None
         kind = device_class(row["device"])
         for what, seen_ms, taken in (

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.spec import ModelSpec
 from ...core import units
-from ...core.records import FrozenDict, Record
+from ...core.records import Record
 from ...machine import gpus
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs
@@ -94,6 +94,32 @@ class Job(Record):
     def seconds(self, operations: float, share: Range) -> Seconds:
         """Of so many operations, where the work reaches that share of the peak."""
         return operations / (self.peak_flops * share)
+
+    def token_seconds(self, step: Step) -> Seconds | None:
+        """Of one token, as llama.cpp reads it there; None where no bandwidth is known."""
+        reader: Cores | Gpu | None
+        if self.device is None:
+            reader = cores_of(self.machine)
+        elif self.device.unified:
+            reader = shared_gpu_of(self.machine)
+        else:
+            reader = gpu_of(self.device)
+        if reader is None:
+            return None
+        return reader.seconds(step).ordered()
+
+    def step_seconds(self, parameters: int) -> Seconds | None:
+        """Of a step that reads so many parameters: in 16 bits on a GPU, in 32 on a processor."""
+        figures = work_figures()
+        if self.device is None:
+            read_bytes = {"F32": 4 * parameters}
+            longer = figures.step_on_cores
+        else:
+            read_bytes = {"BF16": 2 * parameters}
+            longer = figures.step_on_card
+        step = Step(architecture=None, read_bytes=read_bytes)
+        token = self.token_seconds(step)
+        return None if token is None else token * longer
 
     def share(self, work: str) -> Range:
         """Of the peak, what work of that kind reaches: of a processor's on prompts, with a type."""
@@ -271,35 +297,3 @@ def _computes_work(
     if rule is not None and rule.vendors and vendor not in rule.vendors:
         return False
     return is_used_by_any or computes_on_shared(runtime, device)
-
-
-def token_seconds(
-    machine: Machine, device: Accelerator | None, step: Step
-) -> Seconds | None:
-    """Of one token, as llama.cpp reads it there; None where no bandwidth is known."""
-    reader: Cores | Gpu | None
-    if device is None:
-        reader = cores_of(machine)
-    elif device.unified:
-        reader = shared_gpu_of(machine)
-    else:
-        reader = gpu_of(device)
-    if reader is None:
-        return None
-    return reader.seconds(step).ordered()
-
-
-def step_seconds(
-    machine: Machine, device: Accelerator | None, parameters: int
-) -> Seconds | None:
-    """Of a step that reads so many parameters: in 16 bits on a GPU, in 32 on a processor."""
-    figures = work_figures()
-    if device is None:
-        read_bytes = {"F32": 4 * parameters}
-        longer = figures.step_on_cores
-    else:
-        read_bytes = {"BF16": 2 * parameters}
-        longer = figures.step_on_card
-    step = Step(architecture=None, read_bytes=FrozenDict(read_bytes))
-    token = token_seconds(machine, device, step)
-    return None if token is None else token * longer

@@ -11,14 +11,14 @@ from functools import cache
 from math import sqrt
 from typing import NamedTuple
 
-from ...catalogue.architecture import Architecture
+from ...catalogue.architecture import Architecture, Audio
 from ...catalogue.spec import Denoising, ModelSpec, Sound
 from ...core import units
-from ...core.records import FrozenDict, read_by
+from ...core.records import FrozenDict, Record, read_by
 from ...needs.quantization import BASE_TYPES
 from ...needs.records import Needs
 from . import AUDIO, IMAGE, VIDEO, Speed, Step, clip_words
-from .job import Job, step_seconds, token_seconds
+from .job import Job
 from .processor import processor_of
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest
 from .rates import layer_from_python
@@ -32,12 +32,14 @@ _WINDOW_SECONDS = 30
 
 
 class PictureFigures(Figures):
-    """Of pictures and clips; `moved_gb_seconds` by how parts move to the GPU."""
+    """Of pictures and clips; `moved_gb_seconds` by how parts move to the GPU, `python_seconds` for
+    the text encoders and what Python does once a picture.
+    """
 
     block_seconds: Seconds
     fewest_blocks: int
     decoder: Range
-    beside: Seconds
+    python_seconds: Seconds = read_by(name="beside")
     moved_gb_seconds: Mapping[str, Seconds] = read_by(name="moved_gb")
 
 
@@ -52,20 +54,12 @@ def pace_of_pictures(job: Job, unit: str) -> Speed:
     denoising = _denoising_of(job)
     if denoising is None:
         return Speed(unit=unit, how="the arithmetic of one step is not known")
-    clip: tuple[int, int, int] | None = None
-    what = ""
-    if denoising.frames is not None:
-        clip = denoising.frames, denoising.width or 0, denoising.height or 0
-        what = f", {clip_words(*clip)}"
-    elif job.spec.native_pixels:
-        what = f", {job.spec.native_pixels} × {job.spec.native_pixels} pixels"
-    count = f"{denoising.operations / 1e12:,.0f} × 10^12 operations in all"
-    basis = job.basis(_kind_of_picture(denoising, job.quantization))
-    how = f"on {job.called}; {denoising.steps} steps{what}, {count}{basis}"
     taken = seconds_of_picture(job, denoising)
+    how = f"on {job.called}; {_what_is_made(job, denoising)}"
     if job.placed.offload is not None:
         taken += _moving_seconds(job.placed, denoising, job.placed.offload)
         how += "; its parts move to the GPU one after the other"
+    clip = _clip_of(denoising)
     return Speed(
         work=taken.lowest_first(),
         unit=IMAGE if clip is None else VIDEO,
@@ -93,6 +87,28 @@ def _denoising_of(job: Job) -> Denoising | None:
     return None
 
 
+def _clip_of(denoising: Denoising) -> tuple[int, int, int] | None:
+    """Frames, width and height; None of a picture."""
+    if denoising.frames is None:
+        return None
+    width = denoising.width or 0
+    height = denoising.height or 0
+    return denoising.frames, width, height
+
+
+def _what_is_made(job: Job, denoising: Denoising) -> str:
+    """Steps, size and operations, and what the rate of these rests on, as a clause."""
+    size = ""
+    clip = _clip_of(denoising)
+    if clip is not None:
+        size = f", {clip_words(*clip)}"
+    elif job.spec.native_pixels:
+        size = f", {job.spec.native_pixels} × {job.spec.native_pixels} pixels"
+    count = f"{denoising.operations / 1e12:,.0f} × 10^12 operations in all"
+    basis = job.basis(_kind_of_picture(denoising, job.quantization))
+    return f"{denoising.steps} steps{size}, {count}{basis}"
+
+
 def _moving_seconds(placed: Needs, denoising: Denoising, offload: str) -> Seconds:
     """Of the parts that move to the GPU: each once, or layer by layer with every pass."""
     host_bytes = 0
@@ -116,35 +132,35 @@ def _kind_of_picture(denoising: Denoising, quantization: str) -> str:
 def seconds_of_picture(job: Job, denoising: Denoising) -> Seconds:
     """Of the steps, the longest of computing, launching and reading, and of decoding."""
     share = job.share(_kind_of_picture(denoising, job.quantization))
-    longer = job.longer_by_type(job.quantization)
     if job.device is None:
-        # on a processor the type is in the share
-        taken = job.seconds(denoising.operations, share) * longer
+        # the type is in the share of a processor
+        taken = job.seconds(denoising.operations, share)
+        taken *= job.longer_by_type(job.quantization)
     else:
-        taken = _picture_on_gpu(job, denoising, share, longer)
+        taken = _picture_on_gpu(job, denoising, share)
     if denoising.step_parameters is None:
         return taken
-    reading = step_seconds(job.machine, job.device, denoising.step_parameters)
-    return taken if reading is None else longest(taken, reading * denoising.steps)
+    reading = job.step_seconds(denoising.step_parameters)
+    if reading is None:
+        return taken
+    return longest(taken, reading * denoising.steps)
 
 
-def _picture_on_gpu(
-    job: Job, denoising: Denoising, share: Range, longer: Amount
-) -> Seconds:
+def _picture_on_gpu(job: Job, denoising: Denoising, share: Range) -> Seconds:
     """Of the steps, which Python launches block by block, and of the decoder."""
     figures = picture_figures()
-    decoder_share = share
-    beside = NO_SECONDS
-    if denoising.frames is None:
-        # clips were timed as a whole
-        decoder_share = figures.decoder * share.likely
-        beside = figures.beside
+    longer = job.longer_by_type(job.quantization)
     blocks = denoising.blocks or figures.fewest_blocks
     launching = figures.block_seconds * (denoising.steps * blocks)
     step_operations = denoising.operations - denoising.decode_operations
-    steps = job.seconds(step_operations, share) * longer
+    computing = job.seconds(step_operations, share) * longer
+    steps = longest(computing, launching)
+    if denoising.frames is not None:
+        # clips were timed as a whole
+        return steps + job.seconds(denoising.decode_operations, share) * longer
+    decoder_share = figures.decoder * share.likely
     decoding = job.seconds(denoising.decode_operations, decoder_share) * longer
-    return longest(steps, launching) + decoding + beside
+    return steps + decoding + figures.python_seconds
 
 
 # ------------------------------------------------------------------ speech
@@ -158,7 +174,9 @@ class SharesByBits(Figures):
 
 
 class SoundFigures(Figures):
-    """Of speech and music."""
+    """Of speech and music. `program_seconds`: of a program without a GPU, `program_seconds_on_gpu`:
+    of one with a GPU, for what it does itself.
+    """
 
     wide: SharesByBits = read_by(kind=SharesByBits)
     narrow: SharesByBits = read_by(kind=SharesByBits)
@@ -167,9 +185,21 @@ class SoundFigures(Figures):
     beams: Amount
     beams_on_cores: Amount
     beams_by_rows: Amount
-    beside: Seconds
-    beside_gpu: Seconds
+    program_seconds: Seconds = read_by(name="beside")
+    program_seconds_on_gpu: Seconds = read_by(name="beside_gpu")
     voice_layer: Seconds
+
+    def seconds_of_program(self, job: Job) -> Seconds:
+        """For a minute: reading the audio, its spectrum, following the beams."""
+        return (
+            self.program_seconds if job.device is None else self.program_seconds_on_gpu
+        )
+
+    def beams_of(self, job: Job) -> Amount:
+        """How many times as long a step of several texts takes as one of one."""
+        if job.device is not None:
+            return self.beams
+        return self.beams_by_rows if job.multiplies_rows else self.beams_on_cores
 
 
 @cache
@@ -187,13 +217,13 @@ class _SoundSeconds(NamedTuple):
 
 def pace_of_sound(job: Job, audio_seconds: int | None) -> Speed:
     """Seconds of a minute of sound; `audio_seconds`: the length of a recording that was stated."""
-    writing = writing_step(job.spec, job.placed, job.quantization)
-    sound = job.spec.sound
     if job.placed.offload is not None:
         how = "no timed run with its parts on the GPU one after another was found"
         return Speed(unit=AUDIO, how=how)
-    if writing is not None:
-        found = _written(job, writing, audio_seconds)
+    recognizer = recognizer_of(job.spec, job.placed)
+    sound = job.spec.sound
+    if recognizer is not None:
+        found = _written(job, recognizer, audio_seconds)
     elif sound is not None:
         found = _as_published(job, sound) or _stepped(job, sound)
     else:
@@ -201,29 +231,78 @@ def pace_of_sound(job: Job, audio_seconds: int | None) -> Speed:
         return Speed(unit=AUDIO, how=how)
     if found is None:
         return Speed(unit=AUDIO, how="no run of it was found on a machine like this")
-    pace = found.taken.lowest_first()
-    return Speed(work=pace, unit=AUDIO, how=found.how, audio_seconds=audio_seconds)
+    return Speed(
+        work=found.taken.lowest_first(),
+        unit=AUDIO,
+        how=found.how,
+        audio_seconds=audio_seconds,
+    )
 
 
-class WritingStep(NamedTuple):
-    """One token that is written down by a decoder, and the bytes of a parameter while the program
-    computes.
+class Recognizer(Record):
+    """A model that writes down speech: an encoder that reads half a minute of audio, and a decoder
+    that writes tokens. `parameter_bytes`: of a parameter while the program computes.
     """
 
-    step: Step
     decoder: Architecture
+    audio: Audio
     parameter_bytes: float
 
+    def token(self, quantization: str) -> Step:
+        """One token that the decoder writes.
 
-def writing_step(
-    spec: ModelSpec, needs: Needs, quantization: str
-) -> WritingStep | None:
-    """One token of a recognizer; None of other models, and where its layers are not known.
+        Of each layer a token reads four matrices of attention to the text, two to the audio, whose
+        keys and values are computed once, and two of the feed-forward network; and what the layer
+        keeps of the audio, keys and values of 16 bits.
+        """
+        decoder = self.decoder
+        width = decoder.embedding_length
+        lengths = [group.length or 0 for group in decoder.feed_forward]
+        length = max(lengths, default=4 * width)
+        layer = 6 * width * width + 2 * width * length
+        vocabulary = decoder.vocabulary or 0
+        parameters = decoder.layers * layer + width * vocabulary
+        read = {quantization: int(parameters * self.parameter_bytes)}
+        kept_bytes = decoder.layers * 2 * 2 * self.audio.positions * width
+        read["F16"] = read.get("F16", 0) + kept_bytes
+        return Step(
+            architecture=decoder,
+            layers=decoder.layers,
+            read_bytes=FrozenDict(read),
+        )
 
-    Of each layer of the decoder a token reads four matrices of attention to the text, two to the
-    audio, whose keys and values are computed once, and two of the feed-forward network; and what
-    the layer keeps of the audio, keys and values of 16 bits.
-    """
+    def encoder_operations(self) -> float:
+        """For half a minute: the convolutions, the layers, and the keys and values of the decoder.
+        Two operations a parameter and position, and attention of all positions to all.
+        """
+        audio = self.audio
+        width = audio.embedding_length
+        positions = audio.positions
+        layer = 4 * width * width + 2 * width * audio.feed_forward_length
+        attention = 4 * positions * positions * width
+        layers = audio.layers * (2 * positions * layer + attention)
+        # kernels of three frames, the first convolution at twice as many positions
+        heard = 2 * positions * audio.mel_bins * width
+        convolutions = 2 * 3 * (heard + positions * width * width)
+        crossed = 2 * 2 * positions * width * self.decoder.embedding_length
+        return float(layers + convolutions + self.decoder.layers * crossed)
+
+    def encoder_seconds(self, job: Job) -> Seconds:
+        """Of the encoder, for half a minute."""
+        return job.seconds(self.encoder_operations(), self._share_of_encoder(job))
+
+    def _share_of_encoder(self, job: Job) -> Range:
+        """On a processor CTranslate2's, unless the program multiplies row by row."""
+        if job.device is not None or job.multiplies_rows:
+            return job.share("encoder")
+        figures = sound_figures()
+        is_wide = processor_of(job.machine).core.wide
+        shares = figures.wide if is_wide else figures.narrow
+        return shares.bits_8 if self.parameter_bytes < 1.5 else shares.bits_32
+
+
+def recognizer_of(spec: ModelSpec, needs: Needs) -> Recognizer | None:
+    """The recognizer that a model is; None of other models, and where its layers are not known."""
     decoder = spec.architecture
     total = spec.parameters.total
     if decoder is None or decoder.audio is None or not total:
@@ -234,54 +313,16 @@ def writing_step(
             weights_bytes += term.bytes
     if not weights_bytes:
         return None
-    parameter_bytes = weights_bytes / total
-    width = decoder.embedding_length
-    lengths = [group.length or 0 for group in decoder.feed_forward]
-    length = max(lengths, default=4 * width)
-    layer = 6 * width * width + 2 * width * length
-    vocabulary = decoder.vocabulary or 0
-    parameters = decoder.layers * layer + width * vocabulary
-    read = {quantization: int(parameters * parameter_bytes)}
-    kept = decoder.layers * 2 * 2 * decoder.audio.positions * width
-    read["F16"] = read.get("F16", 0) + kept
-    step = Step(
-        architecture=decoder, layers=decoder.layers, read_bytes=FrozenDict(read)
+    return Recognizer(
+        decoder=decoder, audio=decoder.audio, parameter_bytes=weights_bytes / total
     )
-    return WritingStep(step, decoder, parameter_bytes)
-
-
-def encoder_seconds(job: Job, decoder: Architecture, parameter_bytes: float) -> Seconds:
-    """Of the encoder, for half a minute: its convolutions, its layers, and the keys and values of
-    the decoder. Two operations a parameter and position, and attention of all positions to all.
-    """
-    audio = decoder.audio
-    assert audio is not None, "it hears, as `writing_step` found"
-    width = audio.embedding_length
-    positions = audio.positions
-    layer = 4 * width * width + 2 * width * audio.feed_forward_length
-    layers = audio.layers * (2 * positions * layer + 4 * positions * positions * width)
-    # kernels of three frames, the first convolution at twice as many positions
-    heard = 2 * positions * audio.mel_bins * width
-    convolutions = 2 * 3 * (heard + positions * width * width)
-    crossed = decoder.layers * 2 * 2 * positions * width * decoder.embedding_length
-    operations = float(layers + convolutions + crossed)
-    return job.seconds(operations, _share_of_encoder(job, parameter_bytes))
-
-
-def _share_of_encoder(job: Job, parameter_bytes: float) -> Range:
-    """On a processor CTranslate2's, unless the program multiplies row by row."""
-    if job.device is not None or job.multiplies_rows:
-        return job.share("encoder")
-    figures = sound_figures()
-    shares = figures.wide if processor_of(job.machine).core.wide else figures.narrow
-    return shares.bits_8 if parameter_bytes < 1.5 else shares.bits_32
 
 
 def _written(
-    job: Job, writing: WritingStep, audio_seconds: int | None
+    job: Job, recognizer: Recognizer, audio_seconds: int | None
 ) -> _SoundSeconds | None:
     """Of a recognizer: the encoder, the tokens that are written, and what the program does."""
-    token = token_seconds(job.machine, job.device, writing.step)
+    token = job.token_seconds(recognizer.token(job.quantization))
     if token is None:
         return None
     figures = sound_figures()
@@ -290,18 +331,15 @@ def _written(
         # the encoder reads half a minute whatever is left of it
         count = -(-audio_seconds // _WINDOW_SECONDS)
         windows *= count * _WINDOW_SECONDS / audio_seconds
-    encoding = encoder_seconds(job, writing.decoder, writing.parameter_bytes) * windows
-    beams = figures.beams
-    beside = figures.beside_gpu
-    if job.device is None:
-        beams = figures.beams_by_rows if job.multiplies_rows else figures.beams_on_cores
-        beside = figures.beside
+    taken = recognizer.encoder_seconds(job) * windows
     tokens = figures.tokens
+    taken += token * (tokens * figures.beams_of(job))
+    taken += figures.seconds_of_program(job)
     how = (
         f"on {job.called}; the encoder reads half a minute at a time, and {tokens.fast:g} to"
         f" {tokens.slow:g} tokens of text are written for a minute of speech{job.basis('encoder')}"
     )
-    return _SoundSeconds(encoding + token * (tokens * beams) + beside, how)
+    return _SoundSeconds(taken, how)
 
 
 def _as_published(job: Job, sound: Sound) -> _SoundSeconds | None:
@@ -323,14 +361,14 @@ def _as_published(job: Job, sound: Sound) -> _SoundSeconds | None:
 
 
 def _stepped(job: Job, sound: Sound) -> _SoundSeconds | None:
-    """Seconds of a minute by what its steps read and launch, and what is computed beside them."""
+    """Seconds of a minute by what its steps read and launch, and what the program computes."""
     figures = sound_figures()
     taken = NO_SECONDS
     if sound.operations_per_second:
         in_pytorch = job.replace(runtime=None, quantization="float32")
         operations = 60 * sound.operations_per_second
         taken += job.seconds(operations, in_pytorch.share("voice"))
-        taken += figures.beside if job.device is None else figures.beside_gpu
+        taken += figures.seconds_of_program(job)
     if sound.step_parameters:
         step = _step_of_voice(job, sound, sound.step_parameters)
         if step is None:
@@ -347,7 +385,7 @@ def _stepped(job: Job, sound: Sound) -> _SoundSeconds | None:
 
 def _step_of_voice(job: Job, sound: Sound, parameters: int) -> Seconds | None:
     """Of a step of a voice, the longer of reading its parameters and launching its layers."""
-    reading = step_seconds(job.machine, job.device, parameters)
+    reading = job.step_seconds(parameters)
     if reading is None or job.device is None or sound.step_layers is None:
         return reading
     layer = layer_from_python(job.device)

@@ -53,6 +53,9 @@ class Range(NamedTuple):
         up = _joint_factor(ends.high, factor_ends.high)
         return Range(likely / down, likely, likely * up)
 
+    def __truediv__(self, other: float | Amount) -> Range:
+        return self * (1 / other)
+
     def __rtruediv__(self, number: float) -> Seconds:
         return Seconds(
             slow=number / self.low,
@@ -110,6 +113,9 @@ class _SlowFirst(NamedTuple):
         up = _joint_factor(ends.slow, factor_ends.slow)
         down = _joint_factor(ends.fast, factor_ends.fast)
         return type(self)(likely * up, likely, likely / down)
+
+    def __truediv__(self, number: float) -> Self:
+        return self * (1 / number)
 
     def __rtruediv__(self, number: float) -> Range:
         """A rate. Its ends are never on the other side of its likely figure."""
