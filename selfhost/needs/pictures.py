@@ -215,7 +215,8 @@ class _Pipeline:
             unread_bytes = min(share * size, most * bits / 8)
             half = int(unread_bytes) // 2
             line = taken_off(line, half, "that are mapped and not read")
-            ends = Size(size - 2 * half, size - half, size)
+            likely = size - half
+            ends = Size(likely - half, likely, size)
         return computed_term("weights", ends, _DIFFUSERS.source, line)
 
     def _quantized_weights(self) -> Term:
@@ -287,7 +288,9 @@ class _Pipeline:
         most = pixels.most * most_by_pixel + weights * 4
         # small arrays beside those
         most = most * 101 // 100
-        line = f"{self._images()} pixels × {numbers:,} numbers × {width} bytes"
+        images = plural(self.case.parallel, "image")
+        side = self.case.spec.native_pixels or _DIFFUSERS.sides[1]
+        line = f"{images} × {side:,} × {side:,} pixels × {numbers:,} numbers × {width} bytes"
         line += f" + {weights * width:,} bytes of weights"
         if self._has_known_decoder():
             line += "; the image decoder holds more than the denoiser and the text encoders do"
@@ -302,12 +305,6 @@ class _Pipeline:
             most *= 2
         ends = Size(least, size, most)
         return term("activations", ends, how, _DIFFUSERS.source, line)
-
-    def _images(self) -> str:
-        """The images in a line: how many, and the sides of one."""
-        images = plural(self.case.parallel, "image")
-        side = self.case.spec.native_pixels or _DIFFUSERS.sides[1]
-        return f"{images} × {side:,} × {side:,}"
 
     def _has_known_decoder(self) -> bool:
         """Whether its numbers were measured, for images of a known size."""
@@ -339,36 +336,31 @@ class _Offloading(_Pipeline):
         return sizes
 
     def ways(self) -> tuple[Offloaded, ...]:
-        """The ways of offloading, the fastest first. What the accelerator holds is stated, else a
-        guess.
+        """The ways of offloading, the fastest first: as the spec states them, else a component at a
+        time, then a layer at a time. What the accelerator holds is then a guess.
+
+        What bitsandbytes quantized does not move layer by layer (diffusers 0.42.1,
+        pipelines/pipeline_utils.py, enable_sequential_cpu_offload).
         """
         stated = self.case.spec.needs
+        if stated is not None:
+            ways = self._stated_ways(stated)
+            if ways or self.is_quantized or not stated.high_bytes:
+                return ways
+        if not self._may_be_offloaded():
+            return ()
         if stated is None:
-            return self._ways_by_rule()
-        ways = self._stated_ways(stated)
-        if ways or self.is_quantized or not stated.high_bytes:
-            return ways
-        if not self._may_be_offloaded():
-            return ()
-        # what the spec states over all weights
-        beside_bytes = max(0, stated.high_bytes - self.total_bytes)
-        working = self._held_as_stated(beside_bytes)
-        by_component = self._way("model", *self._largest_component(working))
-        layer = _layer_as_stated(beside_bytes)
-        return by_component, self._way("sequential", layer)
-
-    def _ways_by_rule(self) -> tuple[Offloaded, ...]:
-        """A component at a time, then a layer at a time. What bitsandbytes quantized does not move
-        layer by layer (diffusers 0.42.1, pipelines/pipeline_utils.py,
-        enable_sequential_cpu_offload).
-        """
-        if not self._may_be_offloaded():
-            return ()
-        working = self._held_by_rule()
+            working = self._held_by_rule()
+            layer = self._layer_by_rule(working["vae"].most)
+        else:
+            # what the spec states over all weights
+            stated_bytes = stated.high_bytes or 0
+            beside_bytes = max(0, stated_bytes - self.total_bytes)
+            working = self._held_as_stated(beside_bytes)
+            layer = _layer_as_stated(beside_bytes)
         by_component = self._way("model", *self._largest_component(working))
         if self.is_quantized:
             return (by_component,)
-        layer = self._layer_by_rule(working["vae"].most)
         return by_component, self._way("sequential", layer)
 
     def _way(self, way: str, *on_device: Term) -> Offloaded:
@@ -400,13 +392,15 @@ class _Offloading(_Pipeline):
 
     def _largest_component(self, working: Mapping[str, Size]) -> tuple[Term, Term]:
         """The weights of the component that takes most on a GPU, and what it works with."""
-        sizes = self.sizes
-        name = max(sizes, key=lambda name: sizes[name] + working[name].most)
-        size = sizes[name]
+        most_by_name = {}
+        for name, size in self.sizes.items():
+            most_by_name[name] = size + working[name].most
+        name = max(most_by_name, key=most_by_name.__getitem__)
+        size = self.sizes[name]
+        most = int(size * _DIFFUSERS.rounding)
         source = _DIFFUSERS.offload_source
         line = f"{size:,} bytes; the {name}, which takes most"
-        high = int(size * _DIFFUSERS.rounding)
-        weights = computed_term("weights", Size(size, size, high), source, line)
+        weights = computed_term("weights", Size(size, size, most), source, line)
         ends = working[name]
         line = f"{ends.likely:,} bytes beside the {name}"
         line += f"; {ends.least:,} to {ends.most:,}"
@@ -420,7 +414,7 @@ class _Offloading(_Pipeline):
         decoder = _Pipeline(on_device).decoder()
         encoding = Size(*_DIFFUSERS.encoding)
         working = dict.fromkeys(self.sizes, encoding)
-        working["vae"] = Size(decoder.low_bytes, decoder.bytes, decoder.high_bytes)
+        working["vae"] = decoder.size
         working["transformer"] = self._by_pixel(_DIFFUSERS.transformer)
         working["unet"] = self._by_pixel(_DIFFUSERS.unet)
         return working

@@ -72,8 +72,10 @@ class _InFile(Record):
 
     def bytes_of(self, names: str | tuple[str, ...]) -> int:
         """Bytes of the tensors whose names begin so; of a mix what is likely by the recipe's."""
-        tensors = [tensor for tensor in self.loaded if tensor.name.startswith(names)]
-        size = sum_bytes(tensors)
+        size = 0
+        for tensor in self.loaded:
+            if tensor.name.startswith(names):
+                size += tensor.bytes
         if self.scale is None:
             return size
         of_file, of_recipe = self.scale
@@ -166,9 +168,9 @@ def _by_recipe(case: Case, files: Term, usual: UsualTensors) -> _InFile:
         # the file may lack multi-token prediction
         least -= sum_bytes(tensor for tensor in loaded if tensor.extra)
     size = sum_bytes(usual.tensors)
-    weights = _stored(
-        "weights", loaded, How.COMPUTED, source, size - least, usual.most_bytes - size
-    )
+    less = size - least
+    more = usual.most_bytes - size
+    weights = _stored("weights", loaded, How.COMPUTED, source, less, more)
     return _InFile(term=weights, loaded=loaded)
 
 
@@ -177,11 +179,11 @@ def _loaded(tensors: Iterable[FileTensors], row: ArchitectureRow) -> list[FileTe
     draft; some architectures load a part of it.
     """
     names = _loaded_of_block(row)
-    return [
-        tensor
-        for tensor in tensors
-        if not tensor.extra or tensor.name.startswith(names)
-    ]
+    loaded = []
+    for tensor in tensors:
+        if not tensor.extra or tensor.name.startswith(names):
+            loaded.append(tensor)
+    return loaded
 
 
 def _loaded_of_block(row: ArchitectureRow) -> tuple[str, ...]:
@@ -266,18 +268,18 @@ class _SecondLayout:
         files = ", ".join(self.sources)
         source = f"{SOURCE}: {files}; interleaved for this processor, the originals in the page"
         source += " cache may be dropped"
-        copies = _share_of(
-            mapped, "repacked_weights", self.moves, self.moved_bytes, source
-        )
+        moved_bytes = self.moved_bytes
+        copies = _share_of(mapped, "repacked_weights", self.moves, moved_bytes, source)
         line = copies.arithmetic
         if self.table_bytes:
             table = f"{self.table_bytes:,} bytes of the token table, the output matrix"
             line = summed(line, table)
         if self.wider_bytes:
             line = summed(line, f"{self.wider_bytes:,} bytes of a wider layout")
-        if not (self.table_bytes or self.wider_bytes):
+        more_bytes = self.table_bytes + self.wider_bytes
+        if not more_bytes:
             return copies
-        return copies.resized(copies.bytes + self.table_bytes + self.wider_bytes, line)
+        return copies.resized(copies.bytes + more_bytes, line)
 
 
 def _laid_out(in_file: _InFile, case: Case) -> LoadedWeights:
@@ -330,7 +332,10 @@ def _buffer_of(
     is_output = is_tied and name == TOKEN_TABLE
     if name.startswith(_LOOKED_UP) and not is_output:
         return None
-    return next((buffer for buffer in layout if buffer.takes(tensor)), None)
+    for buffer in layout:
+        if buffer.takes(tensor):
+            return buffer
+    return None
 
 
 def _expert_tensors(case: Case) -> list[FileTensors]:
@@ -362,29 +367,34 @@ def _with_experts_apart(case: Case, weights: Term) -> list[Term]:
     first = int(case.settings.get("cpu_expert_layers") or 0)
     if not first:
         return [weights]
-    tensors = _expert_tensors(case)
-    experts_bytes = sum_bytes(tensors)
-    layers = list[int]()
+    layers_in_ram = 0
+    layers_on_device = 0
     for feed in case.model.feed_forward:
         if feed.experts:
-            layers.extend(feed.layers)
-    layers_in_ram = len([layer for layer in layers if layer < first])
+            in_ram = len([layer for layer in feed.layers if layer < first])
+            layers_in_ram += in_ram
+            layers_on_device += len(feed.layers) - in_ram
+    tensors = _expert_tensors(case)
+    experts_bytes = sum_bytes(tensors)
     if not experts_bytes or not layers_in_ram:
         return [weights]
-    ram_bytes = experts_bytes * layers_in_ram // len(layers)
+    layers = layers_in_ram + layers_on_device
+    ram_bytes = experts_bytes * layers_in_ram // layers
     device_bytes = experts_bytes - ram_bytes
     error = 0
-    # the matrices of one name may have several types, by layer
-    if len({tensor.name for tensor in tensors}) < len(tensors):
+    names = {tensor.name for tensor in tensors}
+    if len(names) < len(tensors):
+        # the matrices of one name have several types, by layer
         error = int(min(ram_bytes, device_bytes) * SIZES.experts_error)
     line = f"{weights.bytes:,} - {experts_bytes:,} bytes of experts"
     rest = weights.resized(weights.bytes - experts_bytes, line)
     parts = [rest.replace(output_bytes=weights.output_bytes)]
-    if layers_in_ram < len(layers):
-        experts = _experts_of(weights, device_bytes, len(layers) - layers_in_ram, error)
-        parts.append(experts.replace(first_layer=min(first, case.model.layers)))
-    experts = _experts_of(weights, ram_bytes, layers_in_ram, error)
-    parts.append(experts.replace(split=Split.HOST))
+    if layers_on_device:
+        on_device = _experts_of(weights, device_bytes, layers_on_device, error)
+        first_layer = min(first, case.model.layers)
+        parts.append(on_device.replace(first_layer=first_layer))
+    in_host = _experts_of(weights, ram_bytes, layers_in_ram, error)
+    parts.append(in_host.replace(split=Split.HOST))
     return parts
 
 
