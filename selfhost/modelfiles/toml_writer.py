@@ -27,7 +27,11 @@ _Values = dict[str, object]
 
 def spec_text(model: ModelSpec) -> str:
     """The TOML text: single values first, then the tables."""
-    stated: _Values = {"id": model.id, "name": model.name, "modality": model.modality}
+    stated: _Values = {
+        "id": model.id,
+        "name": model.name,
+        "modality": model.modality,
+    }
     stated |= _stated(model)
     stated["files"] = _files(model)
     if model.architecture is not None:
@@ -47,10 +51,9 @@ def _stated(record: Record) -> _Values:
     """What a record has otherwise than by default, by the keys of a spec file."""
     values: _Values = {}
     for field, key in type(record)._keys.items():
-        name = key.name or field
         value = getattr(record, field)
         if value not in (None, key.default, ()):
-            values[name] = value
+            values[key.name or field] = value
     return values
 
 
@@ -61,7 +64,8 @@ def _files(model: ModelSpec) -> list[_Values]:
         names = QUANTIZATIONS.get(files.format, ())
         sizes = {name: size for name, size in files.bytes.items() if name in names}
         if sizes or files.unsized:
-            listed.append(_stated(files.replace(bytes=sizes)))
+            named = files.replace(bytes=sizes)
+            listed.append(_stated(named))
     return listed
 
 
@@ -72,8 +76,9 @@ def _architecture(model: Architecture) -> _Values:
     stated |= _stated(model)
     for key in LAYERS:
         parts: Sequence[LayerPart] = getattr(model, key)
-        if parts:
-            stated[key] = [_part(part, model.layers) for part in parts]
+        rows = [_part(part, model.layers) for part in parts]
+        if rows:
+            stated[key] = rows
     return stated
 
 
@@ -85,14 +90,15 @@ def _part(part: LayerPart, layers: int) -> _Values:
     return {"at": _places(part.layers), **stated}
 
 
-def _places(places: tuple[int, ...]) -> object:
+def _places(places: Sequence[int]) -> object:
     """The numbers of layers, as `begin:end:step` where they are evenly spaced."""
     first = places[0]
+    end = places[-1] + 1
     step = 1
     if len(places) > 1:
         step = places[1] - first
-    end = places[-1] + 1
-    if places == tuple(range(first, end, step)):
+    evenly_spaced = range(first, end, step)
+    if list(places) == list(evenly_spaced):
         return f"{first}:{end}:{step}"
     return places
 
@@ -106,11 +112,16 @@ def _entries(values: Mapping[str, object]) -> list[str]:
 
 def _entry(key: str, value: object) -> str:
     """The line of a key; a list of tables has a line for each of them."""
-    name = key if _BARE.fullmatch(key) else _text(key)
+    name = key
+    if not _BARE.fullmatch(key):
+        name = _text(key)
     if not isinstance(value, list):
         return f"{name} = {_value(value)}"
-    rows = [f"  {_value(row)}," for row in value]
-    return "\n".join([f"{name} = [", *rows, "]"])
+    lines = [f"{name} = ["]
+    for row in value:
+        lines.append(f"  {_value(row)},")
+    lines.append("]")
+    return "\n".join(lines)
 
 
 def _value(value: object) -> str:
@@ -118,7 +129,9 @@ def _value(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
-        return f"{value:_}" if value >= _LEAST_WITH_SEPARATORS else str(value)
+        if value < _LEAST_WITH_SEPARATORS:
+            return str(value)
+        return f"{value:_}"
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, dict):
@@ -130,9 +143,9 @@ def _value(value: object) -> str:
 
 
 def _text(text: str) -> str:
+    """A text in quotes: TOML has the escapes of JSON, and one more."""
     import json  # only where a spec is written
 
-    # TOML has the escapes of JSON, and one more
     printable = _SURROGATE.sub("?", text)
     quoted = json.dumps(printable, ensure_ascii=False)
     return quoted.replace("\x7f", "\\u007F")
