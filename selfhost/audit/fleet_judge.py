@@ -145,13 +145,14 @@ class _Fate:
     """
 
     def __init__(
-        self, wanted: Wanted, exceptions: tuple[int, ...] = (), row: Row | None = None
+        self, wanted: Wanted, exceptions: tuple[int, ...], row: Row | None
     ) -> None:
         self.wanted = wanted
         self.exceptions = exceptions
         self.row = row
         self.places = array("l")
         self.hardest = -1
+        # less than any machine lacks
         self._lacks = -1.0
 
     def add(self, alike: AlikeMachines) -> None:
@@ -239,9 +240,14 @@ class FleetJudge:
         """Keep a machine of which it is not known whether an entry is for it."""
         row = unplaced_row(self._policy, wanted, machine)
         key = _FateKey(wanted.index, row.reasons, ())
+        self._fate(key, row).places.append(place)
+
+    def _fate(self, key: _FateKey, row: Row | None = None) -> _Fate:
+        """The machines of that key; none yet where it is new."""
         if key not in self._fates:
-            self._fates[key] = _Fate(wanted, row=row)
-        self._fates[key].places.append(place)
+            wanted = self._policy.models[key.entry]
+            self._fates[key] = _Fate(wanted, key.exceptions, row)
+        return self._fates[key]
 
     def judge_all(self, tell: Tell) -> None:
         """Judge each entry where it is asked for; `tell` hears how many verdicts are given, and of
@@ -290,10 +296,7 @@ class FleetJudge:
             for asker in question.asking:
                 exceptions = self._exceptions.of_checks(asker.exceptions, checks)
                 key = _FateKey(asker.entry, alike.key, exceptions)
-                if key not in self._fates:
-                    wanted = self._policy.models[asker.entry]
-                    self._fates[key] = _Fate(wanted, exceptions)
-                self._fates[key].add(alike)
+                self._fate(key).add(alike)
 
     def _refuse_unknown_names(self) -> None:
         """Refuse the entries whose names mean no model, in this process: others would each read the
