@@ -28,8 +28,8 @@ from ..machine.record import (
 )
 from .kinds import OF_ENTRIES, OF_MACHINE, Kinds, MachineOfKind, Numbers
 
-# texts of about 4 kB that are kept
-_MOST_KNOWN = 5_000
+# of all texts that are kept: most take 4 kB, those of machines with many models far more
+_MOST_CHARACTERS = 20_000_000
 # of a machine, none above one that stands after it; then those of an accelerator
 _SIZES = ("memory_available_bytes", "memory_limit_bytes", "memory_total_bytes")
 _SIZES_OF_CARD = ("memory_free_bytes", "memory_total_bytes")
@@ -44,6 +44,7 @@ class RecordReader:
         self.kinds = Kinds()
         # by the text of a record the place of its kind
         self._known: dict[str, int] = {}
+        self._free_characters = _MOST_CHARACTERS
 
     def read(self, record: object, file: str) -> MachineOfKind:
         """The machine of a record; `file` is how errors call it. Raises `MachineFileError`."""
@@ -56,7 +57,8 @@ class RecordReader:
             if machine is not None:
                 return machine
         machine = self.kinds.split(Machine.from_json(record, file))
-        if len(self._known) < _MOST_KNOWN:
+        if kind is None and len(text) <= self._free_characters:
+            self._free_characters -= len(text)
             self._known[text] = machine.kind
         return machine
 

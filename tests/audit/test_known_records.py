@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from selfhost.audit import known_records
 from selfhost.audit.kinds import MachineOfKind
 from selfhost.audit.known_records import RecordReader
 from selfhost.core.errors import MachineFileError, Problem
@@ -109,3 +110,14 @@ def test_machines_of_a_kind_are_told_apart_by_their_numbers_alone() -> None:
     second = reader.read({**EARLIER, "memory_available_bytes": GIB}, "f")
     assert first.kind == second.kind
     assert first.numbers != second.numbers
+
+
+def test_texts_that_are_kept_take_bounded_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The machine is the same where there is no room to keep what its record says."""
+    monkeypatch.setattr(known_records, "_MOST_CHARACTERS", 100)
+    reader = RecordReader()
+    first = reader.read(EARLIER, "f")
+    assert reader.read(EARLIER, "f") == first
+    assert reader._known == {}
