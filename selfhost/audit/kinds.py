@@ -31,7 +31,7 @@ four machines or fewer, where halving saves nothing.
 the others too. It is one of those with the least of some number, so only these are judged again.
 
 **What it saves.** Judgements for each verdict, measured on the fleet of
-`benchmarks/audit_scale.py`: 0.69 for 1,000 machines and 20 models, 0.37 for 5,000 and 20, 0.21 for
+`benchmarks/audit_scale.py`: 0.67 for 1,000 machines and 20 models, 0.35 for 5,000 and 20, 0.17 for
 20,000 and 5. A plain loop needs one, for no two of these machines have equal numbers: for 5,000
 machines more than twice the time (computed). `audit_scale.py --compare` holds the answers of both
 against each other.
