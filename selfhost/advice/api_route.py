@@ -254,23 +254,29 @@ def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[Sta
         return
     for outline in sorted(_line_of(spec, catalogue), key=rank):
         yield StandIn(outline=outline, why=_SAME_LINE)
-    named = spec.availability.open_alternatives if spec.availability else ()
-    for id in catalogue.current_first(named):
-        nearest = catalogue.outlines.get(id)
-        if nearest is not None:
-            yield StandIn(outline=nearest, why=_NAMED)
+    for outline in _named_by(spec, catalogue):
+        yield StandIn(outline=outline, why=_NAMED)
     largest_first = open_ones[::-1]
     for outline in sorted(largest_first, key=rank):
         yield StandIn(outline=outline, why=_LARGEST)
 
 
+def _named_by(spec: ModelSpec, catalogue: Catalogue) -> Iterator[Outline]:
+    """The open models that the spec of a closed one names as nearest."""
+    if spec.availability is None:
+        return
+    for id in catalogue.current_first(spec.availability.open_alternatives):
+        outline = catalogue.outlines.get(id)
+        if outline is not None:
+            yield outline
+
+
 def _line_of(spec: ModelSpec, catalogue: Catalogue) -> list[Outline]:
     """The closed models of its provider's line, the newest first."""
-    line = [
-        outline
-        for outline in _of_modality(catalogue, spec.modality)
-        if outline.closed and outline.family == spec.family
-    ]
+    line: list[Outline] = []
+    for outline in _of_modality(catalogue, spec.modality):
+        if outline.family == spec.family and outline.closed:
+            line.append(outline)
     line.sort(key=lambda outline: (outline.released or "", outline.id), reverse=True)
     return line
 

@@ -153,9 +153,14 @@ def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
     text = " ".join(text.split())
     for phrase, use in uses_table().kinds.items():
         if " " in phrase:
-            spelled = phrase.replace(" ", "[ -]")
-            text = re.sub(rf"(?<!\S){spelled}(?!\S)", use, text)
+            text = _with_use(text, phrase, use)
     return tuple(dict.fromkeys(text.split()))
+
+
+def _with_use(text: str, phrase: str, use: str) -> str:
+    """The text with the name of a use in place of the phrase, which may be spelled with hyphens."""
+    spelled = phrase.replace(" ", "[ -]")
+    return re.sub(rf"(?<!\S){spelled}(?!\S)", use, text)
 
 
 class KindsMeant(NamedTuple):
@@ -225,9 +230,15 @@ def _is_part_of_names(word: str, names: Iterable[str]) -> bool:
     """Whether a name has the word in it; that of a size as a whole."""
     rules = searched()
     if re.fullmatch(rules.size, word) is None:
-        return any(canonical(word) in canonical(name) for name in names)
-    size = re.compile(fill(rules.whole_size, {"size": re.escape(word)}))
-    return any(size.search(name.lower().replace(" ", "-")) for name in names)
+        letters = canonical(word)
+        return any(letters in canonical(name) for name in names)
+    expression = fill(rules.whole_size, {"size": re.escape(word)})
+    size = re.compile(expression)
+    for name in names:
+        spelled = name.lower().replace(" ", "-")
+        if size.search(spelled):
+            return True
+    return False
 
 
 def words_in_names(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
@@ -396,10 +407,7 @@ class Lister:
         """The rows in their order, those first that are worth using on the machine: at least a
         tenth as much as the best of them, no base models and none that a newer one replaced.
         """
-        worths: dict[str, float] = {}
-        for row in rows:
-            if row.can_run:
-                worths[row.model.id] = self._worth_on(row)
+        worths = {row.model.id: self._worth_on(row) for row in rows if row.can_run}
         most = max(worths.values(), default=0)
         least = ranking_factors().sorted.least_worth * most
 
@@ -580,11 +588,13 @@ def _asks_for_terms(workload: Workload) -> bool:
 def count_rows(answers: Sequence[Verdict]) -> Counts:
     """Those of these models."""
     running = [answer for answer in answers if answer.can_run]
+    slow = [answer for answer in running if is_too_slow(answer)]
+    unknown = [answer for answer in answers if answer.route is Route.UNKNOWN]
     return Counts(
         models=len(answers),
         running=len(running),
-        slow=sum(is_too_slow(row) for row in running),
-        unknown=sum(answer.route is Route.UNKNOWN for answer in answers),
+        slow=len(slow),
+        unknown=len(unknown),
     )
 
 

@@ -458,14 +458,18 @@ class _Request:
 
     def paces(self) -> Iterator[Figure]:
         """The pace of the prompt and of the answer, as far as the log has them."""
-        prompt = self.timings.get("prompt", _Timing())
-        decode = self.timings.get("decode", _Timing())
+        nothing = _Timing()
+        prompt = self.timings.get("prompt", nothing)
+        decode = self.timings.get("decode", nothing)
         # tokens that stood in the context before it wrote
         before = prompt.tokens
         if self.tokens_at_end is not None:
             before = self.tokens_at_end - decode.tokens
-        yield from self._pace("prompt", prompt, max(0, before - prompt.tokens))
-        depth = before + decode.tokens // 2 if before > 0 else None
+        cached = max(0, before - prompt.tokens)
+        yield from self._pace("prompt", prompt, cached)
+        depth = None
+        if before > 0:
+            depth = before + decode.tokens // 2
         yield from self._pace("decode", decode, depth)
 
     def _pace(self, kind: str, timing: _Timing, depth: int | None) -> Iterator[Figure]:
@@ -607,20 +611,26 @@ def _read_bench(text: str) -> Run | None:
 
 def _bench_rows(text: str) -> Iterator[_BenchRow]:
     """Each row that has a pace. A text may hold several tables."""
-    names = _table().bench
     head: list[str] = []
     for line in StringIO(text):
         if "|" not in line:
             continue
-        row = line[:_LONGEST_ROW].strip().strip("|")
-        cells = [cell.strip() for cell in row.split("|")]
+        cells = _cells(line)
         if {"test", "t/s", "model"}.issubset(cells):
+            names = _table().bench
             head = [names.get(cell, cell) for cell in cells]
         elif len(cells) == len(head):
             by_name = _USUAL_CACHE | dict(zip(head, cells, strict=True))
             pace = _tested_pace(by_name["test"], by_name["t/s"])
             if pace is not None:
                 yield _BenchRow(cells=by_name, pace=pace)
+
+
+def _cells(line: str) -> list[str]:
+    """The cells of a row of a table."""
+    row = line[:_LONGEST_ROW].strip()
+    cells = row.strip("|").split("|")
+    return [cell.strip() for cell in cells]
 
 
 def _tested_pace(test: str, cell: str) -> Figure | None:

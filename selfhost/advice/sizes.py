@@ -24,6 +24,7 @@ from ..core.records import Record, Stated, read_by
 from ..core.tables import refusal, sentences, shipped_record
 from ..core.templates import fill
 from ..core.workload import Workload
+from ..judge.checks import Finding
 from ..judge.checks.space import bytes_to_store
 from ..judge.defaults import smallest_of_list, takes_first_of_list
 from ..judge.equal_parts import smallest_device_bytes
@@ -422,17 +423,28 @@ def _sizable(verdict: Verdict) -> _Sizable:
     if memory is None:
         _raise_for_unknown_memory(verdict)
     for finding in verdict.findings:
-        if finding.outcome is Outcome.FAIL or finding.code == "accelerator-close":
+        if _keeps_out_of_container(finding):
             raise _refused(verdict, "fails", finding.reason, finding.remedy)
     needs = verdict.needs
     if needs is None or memory is None:
         raise _refused(verdict, "unknown", "its spec states no needs", "")
     runtime = verdict.question.runtime
-    if runtime is None or all(term.how is How.STATED for term in memory.terms):
+    if runtime is None or _is_stated_whole(memory):
         model = verdict.model.name
         bounds = {"low": memory.low_bytes, "high": memory.high_bytes}
         raise refusal("sizes", "whole", model=model, asked=verdict.asked, **bounds)
     return _Sizable(verdict=verdict, runtime=runtime, needs=needs, memory=memory)
+
+
+def _keeps_out_of_container(finding: Finding) -> bool:
+    """Whether it rules out a container that is as large as the model takes."""
+    if finding.code == "accelerator-close":
+        return True
+    return finding.outcome is Outcome.FAIL
+
+
+def _is_stated_whole(memory: MemoryNeed) -> bool:
+    return all(term.how is How.STATED for term in memory.terms)
 
 
 def _raise_for_unknown_memory(verdict: Verdict) -> None:
@@ -521,9 +533,10 @@ def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[Held, ...]:
     accelerators: list[Held] = []
     for number, card in enumerate(machine.cards):
         most = high_bytes.get(f"accelerator:{number}")
-        if most is not None:
-            accelerator = Held(vendor=card.vendor, name=card.name, memory_bytes=most)
-            accelerators.append(accelerator)
+        if most is None:
+            continue
+        accelerator = Held(vendor=card.vendor, name=card.name, memory_bytes=most)
+        accelerators.append(accelerator)
     return tuple(accelerators)
 
 

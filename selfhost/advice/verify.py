@@ -639,16 +639,23 @@ def _causes(rows: Sequence[Figure], verdict: Verdict) -> tuple[str, ...]:
     ratios = [row.seen / row.likely for row in paces if row.likely]
     slowest = min(ratios, default=1)
     fastest = max(ratios, default=1)
-    above = [row for row in compared if not row.inside and row.is_above]
+    farthest = max(fastest, 1 / slowest)
     holds = {
         "busy": slowest < _SLOW,
-        "prompt-cache": any(row.term in PROCESS_TERMS for row in above),
+        "prompt-cache": any(_may_hold_prompts(row) for row in compared),
         # farther off than any machine is from what is predicted for its like
-        "foreign": slowest < 1 / _FOREIGN_FACTOR or fastest > _FOREIGN_FACTOR,
+        "foreign": farthest > _FOREIGN_FACTOR,
         "basis": any(is_wide(row) for row in paces),
     }
     how = None if verdict.speed is None else verdict.speed.how
     return _notes(holds, how=how, remedy=how_to_measure(verdict.machine))
+
+
+def _may_hold_prompts(row: Figure) -> bool:
+    """Whether it is the memory of a process, and more than was predicted."""
+    if row.term not in PROCESS_TERMS:
+        return False
+    return row.is_above and not row.inside
 
 
 def is_wide(row: Figure) -> bool:

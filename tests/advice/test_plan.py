@@ -450,4 +450,5 @@ def test_where_no_machine_is_sure_and_one_may_do_it_the_answer_is_open() -> None
     plan = plan_of("mistral-7b", workload)
     routes = {known.route for known in plan.machines}
     assert routes == {Route.UNKNOWN, Route.NEITHER}
+    assert not any(known.is_fast_enough for known in plan.machines)
     assert plan.exit_code == 3
