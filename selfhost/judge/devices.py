@@ -96,9 +96,11 @@ def places(accelerators: Sequence[Accelerator] | None) -> tuple[Place, ...]:
 
     Of instances of NVIDIA's MIG, of which a program gets one (MIG user guide), the largest alone.
     """
+    if accelerators is None:
+        return ()
     found = []
     has_instances = False
-    for index, device in enumerate(accelerators or ()):
+    for index, device in enumerate(accelerators):
         if device.unified:
             continue
         room = room_of(device) if device.unified is False else None
@@ -134,11 +136,9 @@ def _idle(device: Accelerator) -> Accelerator:
     """The device without what other programs take; as it is where they take nothing."""
     idle = idle_bytes(device)
     free = device.memory_free_bytes
-    if idle is None:
+    if idle is None or free is None:
         return device
-    if free is not None and free >= idle:
-        return device
-    return device.replace(memory_free_bytes=None)
+    return device if free >= idle else device.replace(memory_free_bytes=None)
 
 
 def idle_bytes(device: Accelerator) -> int | None:
@@ -210,13 +210,14 @@ def _share_of(device: Accelerator, percent: float) -> int | None:
 
 def _is_large(card: Accelerator) -> bool:
     """Whether vLLM works on many tokens at once there."""
+    total = card.memory_total_bytes
+    if total is None or total < LARGE_DEVICE_BYTES:
+        return False
     small = gpus.small_devices()
     if gpus.capability_of(card) in small.capabilities:
         return False
     name = card.name.lower()
-    if any(word in name for word in small.words):
-        return False
-    return (card.memory_total_bytes or 0) >= LARGE_DEVICE_BYTES
+    return not any(word in name for word in small.words)
 
 
 def device_of(
@@ -237,11 +238,11 @@ def device_of(
 
 def group_by_maker(candidates: Sequence[Place], machine: Machine) -> list[list[Place]]:
     """Those of known room by maker, as a build of PyTorch uses them; the first maker comes last."""
-    cards = machine.accelerators or ()
     groups = dict[str, list[Place]]()
     for place in candidates:
         if place.room_bytes is not None:
-            groups.setdefault(cards[place.index].vendor, []).append(place)
+            maker = machine.cards[place.index].vendor
+            groups.setdefault(maker, []).append(place)
     return list(reversed(groups.values()))
 
 
@@ -252,7 +253,9 @@ def reaches(device: Accelerator, least: str | None) -> bool | None:
     """Whether it has that compute capability, or none is asked of it, as of all but NVIDIA's; None
     where that is not known.
     """
-    if device.vendor != "nvidia" or least is None:
+    if least is None:
+        return True
+    if device.vendor != "nvidia":
         return True
     return gpus.reaches_capability(gpus.capability_of(device), least)
 
@@ -265,21 +268,25 @@ def is_built_for(
     None for a GPU of another maker, without patterns, and where neither name nor instruction set of
     one of AMD's is known.
     """
-    if device.vendor != vendor or not patterns:
+    if not patterns:
+        return None
+    if device.vendor != vendor:
         return None
     capability = device.compute_capability or ""
     name = f"{device.name} {capability}".lower()
     pattern = "|".join(patterns)
     if re.search(rf"\b(?:{pattern})\b", name):
         return True
-    if vendor == "amd" and not capability and not _tells_product(device.name):
-        return None
-    return False
+    if vendor != "amd" or capability:
+        return False
+    return False if _tells_product(device.name) else None
 
 
 def _tells_product(name: str) -> bool:
     """Whether the name of a GPU has a number, and not that of a device alone."""
-    return "0x" not in name and any(map(str.isdecimal, name))
+    if "0x" in name:
+        return False
+    return any(map(str.isdecimal, name))
 
 
 def least_capability(runtime: RuntimeSpec, device: Accelerator) -> str | None:
@@ -335,15 +342,23 @@ def usable_cards(
         cards = emptied(cards)
     if runtime is None or runtime.gpus.required:
         return cards
-    # on some systems every build leaves GPUs unused
-    is_used = machine.platform not in runtime.gpus.unused_systems
     usable = []
     for card in cards:
-        if card.unified is not False or (is_used and runs_on(runtime, card)):
+        if _is_usable(card, machine, runtime):
             usable.append(card)
         else:
             usable.append(card.replace(memory_total_bytes=0, memory_free_bytes=0))
     return tuple(usable)
+
+
+def _is_usable(card: Accelerator, machine: Machine, runtime: RuntimeSpec) -> bool:
+    """Whether a build of the program computes on it, or it shares the RAM."""
+    if card.unified is not False:
+        return True
+    # on some systems every build leaves GPUs unused
+    if machine.platform in runtime.gpus.unused_systems:
+        return False
+    return runs_on(runtime, card)
 
 
 def amd_gpus(runtime: RuntimeSpec) -> tuple[str, ...]:
@@ -357,7 +372,9 @@ def amd_gpus(runtime: RuntimeSpec) -> tuple[str, ...]:
 def computes_on_shared(runtime: RuntimeSpec, device: Accelerator) -> bool:
     """Whether the program's builds compute on that GPU, which shares the RAM."""
     vendor = device.vendor.lower()
-    if vendor not in runtime.gpus.sharing_vendors or not runs_on(runtime, device):
+    if vendor not in runtime.gpus.sharing_vendors:
+        return False
+    if not runs_on(runtime, device):
         return False
     patterns = runtime.gpus.sharing.get(vendor, ())
     return is_built_for(device, patterns, vendor) is not False
@@ -397,11 +414,13 @@ def lent_to_gpu(machine: Machine) -> Lent | None:
 
 
 def _lent(device: Accelerator, total: int, system: str | None) -> Lent:
+    """What is lent of so many bytes of RAM."""
     lending = _LENDING[device.vendor]
     raised = total if lending.system in (None, system) else 0
     limit = device.memory_total_bytes
     if limit is not None:
-        least = most = limit
+        least = limit
+        most = limit
     else:
         least_share, most_share = lending.shares(total)
         least = int(total * least_share)
@@ -437,7 +456,9 @@ def share_on_shared(needs: Needs, machine: Machine, layers: int) -> Range:
     Where a printed line raises the limit, the low end alone is without it.
     """
     lent = lent_to_gpu(machine)
-    if needs.memory is None or not layers or lent is None:
+    if lent is None or needs.memory is None:
+        return Range.of(1)
+    if not layers:
         return Range.of(1)
     on_host = [term for term in needs.memory.terms if term.where == "host"]
     host = _HostTerms(terms=on_host, layers=layers)

@@ -70,9 +70,7 @@ def placements(
     if question.wants_gpu:
         yield from layouts_without_ram(needs, machine, question)
         return
-    runtime = question.runtime
-    is_gpu_unused = runtime is not None and runtime.gpus.unused
-    if is_gpu_unused or _has_no_cards(machine):
+    if not _may_use_cards(question, machine):
         yield needs
         return
     model = _BesideRam(
@@ -85,10 +83,15 @@ def placements(
     yield from model.layouts(at_any_pace=at_any_pace)
 
 
-def _has_no_cards(machine: Machine) -> bool:
-    """Whether it surely has no accelerator with memory of its own."""
-    cards = machine.accelerators
-    return cards is not None and not places(cards)
+def _may_use_cards(question: Question, machine: Machine) -> bool:
+    """Whether the program uses accelerators, and the machine may have some with memory of their
+    own.
+    """
+    if question.runtime is not None and question.runtime.gpus.unused:
+        return False
+    if machine.accelerators is None:
+        return True
+    return bool(places(machine.accelerators))
 
 
 def _counted_on_card(question: Question, needs: Needs, machine: Machine) -> Needs:
@@ -100,12 +103,17 @@ def _counted_on_card(question: Question, needs: Needs, machine: Machine) -> Need
 def _layers_to_share(question: Question) -> int | None:
     """The layers that the program shares out between accelerators and RAM; None: it does not."""
     runtime = question.runtime
-    architecture = question.spec.architecture
-    if runtime is None or architecture is None or not runtime.layers.split:
+    if runtime is None or not runtime.layers.split:
         return None
     if question.workload.task != "generate":
         return None
-    return architecture.layers
+    return _layers_of(question)
+
+
+def _layers_of(question: Question) -> int | None:
+    """The layers of the model; None where they are not known."""
+    architecture = question.spec.architecture
+    return None if architecture is None else architecture.layers
 
 
 def _case_of(question: Question, needs: Needs) -> Case | None:
@@ -171,26 +179,27 @@ class _BesideRam(Record):
 
     def _usable(self, candidates: Sequence[Place]) -> Sequence[Place]:
         """The accelerators that the program may take: one, where an option says so."""
-        if self._setting("split_mode") != ON_ONE_CARD or not candidates:
+        if self._setting("split_mode") != ON_ONE_CARD:
             return candidates
         one = self._fastest_that_holds(candidates) or roomiest(candidates)
         return candidates if one is None else [one]
 
     def _setting(self, changed: str) -> str | None:
         """What options that were asked for set that to; None where none does."""
-        case = self.question.case
-        return None if case is None else case.settings.get(changed)
+        return self.question.settings.get(changed)
 
     def _once_left(
         self, later: Sequence[Place], placed: Needs | None
     ) -> Iterator[Needs]:
         """On accelerators once other programs have left them. `placed`: on them as they are now."""
         layout = self._on_cards(later)
-        # a few layers more make no other layout
-        if layout is not None and (placed is None or layout.placement == "accelerator"):
-            yield layout
         if placed is None:
+            if layout is not None:
+                yield layout
             yield from parts_in_turn(self.needs, roomiest(later))
+        elif layout is not None and layout.placement == "accelerator":
+            # a few layers more make no other layout
+            yield layout
 
     def _on_largest(self, later: Sequence[Place]) -> Iterator[Needs]:
         """On the largest accelerator, though it does not hold all."""
@@ -232,7 +241,9 @@ class _BesideRam(Record):
         last (src/llama-model.cpp, load_tensors).
         """
         layers = self.layers
-        if self.question.case is None or not group or not layers:
+        if self.question.case is None:
+            return None
+        if not group or not layers:
             return None
         # the output matrix is no layer
         counted = layers + 1
@@ -297,11 +308,10 @@ class _BesideRam(Record):
         """The one with the fastest memory that holds that `end` of all; None where none does."""
         terms = [term for term in self.there.terms if term.where == ACCELERATOR]
         size = sum(getattr(term, end) for term in terms)
-        holding = [
-            place
-            for place in candidates
-            if place.room_bytes is not None and size <= place.room_bytes
-        ]
+        holding = []
+        for place in candidates:
+            if place.room_bytes is not None and size <= place.room_bytes:
+                holding.append(place)
         return max(holding, key=self._rate_and_room, default=None)
 
     def _rate_and_room(self, place: Place) -> tuple[float, int]:
@@ -334,7 +344,9 @@ class _BesideRam(Record):
         """
         question = self.question
         case = _case_of(question, self.needs)
-        if case is None or question.runtime is None or is_batch_asked(case):
+        if case is None or question.runtime is None:
+            return
+        if is_batch_asked(case):
             return
         if not any(term.offload_bytes for term in self.there.terms):
             # no experts cross
@@ -391,5 +403,4 @@ class _BesideRam(Record):
             return None
         if question.runtime is None or not question.runtime.layers.spread:
             return None
-        architecture = question.spec.architecture
-        return None if architecture is None else architecture.layers
+        return _layers_of(question)
