@@ -53,8 +53,8 @@ _OTHER_NAMES = {
     "float8_e4m3": ("fp8",), "float8_e4m3_128x128": ("fp8",),
 }  # fmt: skip
 _FLOAT8 = {"fp8", "float8_e4m3", "float8_e4m3_128x128"}
-# the types of KV cache that ask nothing of a program
-_ANY_CACHE = (None, "f16")
+# the type of KV cache that asks nothing of a program
+_USUAL_CACHE = "f16"
 # of the quantizations of a model that an error names
 _NAMED = 8
 
@@ -139,7 +139,9 @@ def _runtime_for(
     """The program that was asked for, else the usual one. Raises `WorkloadError` for no program."""
     if workload.runtime is not None:
         return _named_runtime(spec, workload.runtime, catalogue)
-    if spec.closed or (states_needs_alone(spec) and not spec.runtimes):
+    if spec.closed:
+        return None
+    if states_needs_alone(spec) and not spec.runtimes:
         return None
     if workload.task == "finetune":
         return catalogue.runtime(_FINETUNING_RUNTIME)
@@ -199,10 +201,13 @@ def loads_one_of(formats: Collection[str], runtime: RuntimeSpec) -> bool:
 
 
 def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
+    """The programs of the modality, for an embedding of texts the one of its users first."""
     usual = RUNTIMES_BY_MODALITY[spec.modality]
-    if "embedding" not in (spec.uses or ()):
+    if spec.uses is None or "embedding" not in spec.uses:
         return usual
-    if spec.library_tag or any(files.format == "gguf" for files in spec.files):
+    if spec.library_tag:
+        return usual
+    if any(files.format == "gguf" for files in spec.files):
         return usual
     _, type = need.default_format_and_quantization(spec, catalogue.runtime(usual[0]))
     if type not in _OTHER_NAMES:
@@ -226,8 +231,9 @@ def _runtime_in(
         return usual
     for name in names:
         runtime = catalogue.runtime(name)
-        is_loaded = need.why_not_loaded(spec, runtime) is None
-        if is_loaded and _takes(spec, runtime, quantization):
+        if need.why_not_loaded(spec, runtime) is not None:
+            continue
+        if _takes(spec, runtime, quantization):
             return runtime
     return usual
 
@@ -314,7 +320,9 @@ def _has_size(spec: ModelSpec, runtime: RuntimeSpec, format: str, name: str) -> 
     if format not in ("gguf", "mlx") and runtime.rule_of(name) is None:
         return False
     # of listed parts the command fetches each by its name
-    if runtime.parts.get(spec.id) is not None or not _can_quantize(spec, runtime, name):
+    if spec.id in runtime.parts:
+        return False
+    if not _can_quantize(spec, runtime, name):
         return False
     return isinstance(need.weights_files(spec, format, name), Term)
 
@@ -328,7 +336,9 @@ def _can_quantize(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> b
     if rule is None or not rule.at_load:
         return True
     # the size of components says whether they are quantized
-    return bool(spec.components) or need.from_sixteen_bits(spec.architecture)
+    if spec.components:
+        return True
+    return need.from_sixteen_bits(spec.architecture)
 
 
 def _type_of_bits(typed: str, names: Collection[str]) -> str | None:
@@ -372,7 +382,7 @@ def _limits_exceeded(request: Request, catalogue: Catalogue) -> Iterator[Problem
     if workload.runtime_options:
         model = request.spec.name
         yield from fault("runtime_options", "no-runtime", model=model).problems
-    if workload.kv_cache_type not in _ANY_CACHE:
+    if workload.kv_cache_type not in (None, _USUAL_CACHE):
         yield from _cache_in_a_sum(request.spec, workload)
 
 
@@ -400,7 +410,7 @@ class _Limits(Record):
         if most and self.workload.parallel > most:
             yield from self._too_many_sequences(most)
         type = self.workload.kv_cache_type
-        if type is None or type in _ANY_CACHE:
+        if type is None or type == _USUAL_CACHE:
             return
         if self.runtime.keeps_cache_in(type):
             yield from _cache_in_a_sum(self.spec, self.workload)
@@ -411,16 +421,13 @@ class _Limits(Record):
         return programs_that(does, self.spec, self.catalogue)
 
     def _too_many_sequences(self, most: int) -> tuple[Problem, ...]:
-        def serves_any_number(other: RuntimeSpec) -> bool:
-            return other.id in PACKED_RUNTIMES and not other.batches.most_sequences
-
         return fault(
             "parallel",
             "sequences",
             program=self.runtime.name,
             most=most,
             wanted=self.workload.parallel,
-            others=self._programs_that(serves_any_number),
+            others=self._programs_that(_serves_any_number),
         ).problems
 
     def _cache_type_refused(self, type: str) -> tuple[Problem, ...]:
@@ -498,26 +505,40 @@ class _Limits(Record):
         ).problems
 
 
+def _serves_any_number(runtime: RuntimeSpec) -> bool:
+    """Whether it is a program of those for servers that sets no bound to sequences."""
+    if runtime.id not in PACKED_RUNTIMES:
+        return False
+    return not runtime.batches.most_sequences
+
+
 def _without_effect(case: Case, rule: RuntimeOption) -> str:
     """Why an option does nothing for this model, or nothing that is computed; empty where its
     effect is computed.
     """
-    changes = rule.changes
-    if changes == "cpu_expert_layers":
-        model = case.spec.architecture
-        if model is None or not model.feed_forward:
+    if rule.changes == "cpu_expert_layers":
+        return "dense" if _is_dense(case.spec) else ""
+    if rule.changes == "cache_streams":
+        if rule.to != ONE_STREAM:
             return ""
-        return "" if any(part.experts for part in model.feed_forward) else "dense"
-    if changes == "cache_streams":
         kinds = {part.kind for part in case.model.attention}
-        is_one = rule.to == ONE_STREAM
-        return "compressed" if is_one and "compressed" in kinds else ""
-    if changes not in ("picture_tokens", "projector"):
+        return "compressed" if "compressed" in kinds else ""
+    if rule.changes == "projector":
+        if case.encoders or why_no_encoders(case.spec):
+            return ""
+        return "blind"
+    if rule.changes != "picture_tokens":
         return ""
     if not case.encoders:
-        is_untold = changes == "projector" and why_no_encoders(case.spec)
-        return "" if is_untold else "blind"
-    if changes == "projector":
-        return ""
+        return "blind"
     encoder = encoder_of(case.spec)
-    return "" if encoder is not None and encoder.token_pixels else "unmeasured"
+    is_measured = encoder is not None and bool(encoder.token_pixels)
+    return "" if is_measured else "unmeasured"
+
+
+def _is_dense(spec: ModelSpec) -> bool:
+    """Whether the layers of the model are known, and none has experts."""
+    model = spec.architecture
+    if model is None or not model.feed_forward:
+        return False
+    return not any(part.experts for part in model.feed_forward)
