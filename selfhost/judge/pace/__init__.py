@@ -105,7 +105,7 @@ class Speed(Record):
             return self.decode
         if self.parallel_total is None:
             return None
-        return self.parallel_total * (1 / self.each_of)
+        return self.parallel_total / self.each_of
 
     def work_words(self) -> tuple[str, str]:
         """The likely pace of work that is no text, and its ends: `12 minutes for an hour of audio`,

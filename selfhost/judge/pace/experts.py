@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ...core.records import FrozenDict
 from ...needs.quantization import BLOCKS
 from . import Step
 from .ranges import Amount
@@ -48,12 +47,13 @@ def experts_apart(step: Step, on_gpus: float) -> ApartExperts | None:
     rest = dict(step.read_bytes)
     for name, size in read_in_ram.items():
         rest[name] -= size
-    in_ram = Step(
-        architecture=None, read_bytes=FrozenDict(read_in_ram), foreign=step.foreign
-    )
     return ApartExperts(
-        experts=in_ram,
-        rest=step.replace(read_bytes=FrozenDict(rest)),
+        experts=Step(
+            architecture=None,
+            read_bytes=read_in_ram,
+            foreign=step.foreign,
+        ),
+        rest=step.replace(read_bytes=rest),
         layers=share * experts.layers,
     )
 

@@ -221,7 +221,7 @@ class LaidOut(Record):
             taken = on_gpus * (1 - in_ram) + 1 / on_cores * in_ram
             return PromptPace(1 / taken)
         crossing = self.in_ram_bytes / self._copied_per_second(step)
-        taken = on_gpus.plus_independent(crossing * (1 / self.batch_tokens))
+        taken = on_gpus.plus_independent(crossing / self.batch_tokens)
         return PromptPace(1 / taken, crossing)
 
     def _prompt_on_gpus(self, step: Step) -> Seconds | None:

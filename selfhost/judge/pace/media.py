@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ...catalogue.architecture import Architecture, Audio
 from ...catalogue.spec import Denoising, ModelSpec, Sound
 from ...core import units
-from ...core.records import FrozenDict, Record, read_by
+from ...core.records import Record, read_by
 from ...needs.quantization import BASE_TYPES
 from ...needs.records import Needs
 from . import AUDIO, IMAGE, VIDEO, Speed, Step, clip_words
@@ -268,7 +268,7 @@ class Recognizer(Record):
         return Step(
             architecture=decoder,
             layers=decoder.layers,
-            read_bytes=FrozenDict(read),
+            read_bytes=read,
         )
 
     def encoder_operations(self) -> float:

@@ -234,11 +234,11 @@ class Gpu(Record):
         computing = 1 / rates.matrices * _operations_of_batch(step, active, batch)
         rate = self.peak_bandwidth * self.row(step).share
         reading = step.all_weights_bytes() / rate
-        of_token = longest(computing, reading) * (1 / batch)
+        of_token = longest(computing, reading) / batch
         taken = of_token.plus_independent(attending)
         if step.launched_layers is not None:
             launching = layer_from_python(self.device) * step.launched_layers
-            return longest(taken, launching * (1 / batch))
+            return longest(taken, launching / batch)
         if rates.holds_launching:
             return taken
         launching = pace_tables().prompt.launched_seconds * (step.layers / batch)

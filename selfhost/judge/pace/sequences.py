@@ -78,7 +78,7 @@ class Sequence(Record):
             gain = _Gain(figures.own_block, "43 published runs on GPUs")
         if not self.step.has_experts:
             return gain
-        times = gain.times * (1 / self._verifying())
+        times = gain.times / self._verifying()
         source = f"{gain.source}, less the experts that each proposed token reads"
         return _Gain(times, source)
 

@@ -23,41 +23,15 @@ from .tables import Figures, pace_tables
 
 # in what the pace of such models is counted, by their modality
 _UNITS = {
-    "embedding": DOCUMENTS, "image": IMAGE, "video": VIDEO, "speech": AUDIO, "music": MUSIC,
-}  # fmt: skip
+    "embedding": DOCUMENTS,
+    "image": IMAGE,
+    "video": VIDEO,
+    "speech": AUDIO,
+    "music": MUSIC,
+}
 _DOCUMENT_TOKENS = 512
 # a sequence that is trained on, where no length was resolved: that of trl (1,024)
 _LEAST_TOKENS = 1024
-
-
-class DocumentFigures(Figures):
-    """Of documents that are turned into vectors."""
-
-    prompt: Range
-    picture: Range
-    met: Amount
-    least_parameters: int
-    batch: int
-
-
-class TrainingFigures(Figures):
-    """Of training."""
-
-    unpacking: Range
-    unpacked_bytes: float
-    adapted_layer: Amount
-
-
-@cache
-def document_figures() -> DocumentFigures:
-    """The figures of documents. Raises `SpecError` where the file is missing or wrong."""
-    return pace_tables().record("documents", DocumentFigures)
-
-
-@cache
-def training_figures() -> TrainingFigures:
-    """The figures of training. Raises `SpecError` where the file is missing or wrong."""
-    return pace_tables().record("training", TrainingFigures)
 
 
 def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed:
@@ -84,6 +58,9 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed:
     if unit == AUDIO:
         return pace_of_sound(job, workload.audio_seconds)
     return pace_of_pictures(job, unit)
+
+
+# ------------------------------------------------------------------ what was timed
 
 
 def _too_few(work: str) -> str:
@@ -128,6 +105,25 @@ def _untimed_speech(job: Job) -> str | None:
     return f"speech models on {job.device_words}"
 
 
+# ------------------------------------------------------------------ documents
+
+
+class DocumentFigures(Figures):
+    """Of documents that are turned into vectors."""
+
+    prompt: Range
+    picture: Range
+    met: Amount
+    least_parameters: int
+    batch: int
+
+
+@cache
+def document_figures() -> DocumentFigures:
+    """The figures of documents. Raises `SpecError` where the file is missing or wrong."""
+    return pace_tables().record("documents", DocumentFigures)
+
+
 def pace_of_documents(job: Job, tokens: int = _DOCUMENT_TOKENS) -> Speed:
     """One document of 512 tokens after the other, or one picture."""
     spec = job.spec
@@ -141,30 +137,30 @@ def pace_of_documents(job: Job, tokens: int = _DOCUMENT_TOKENS) -> Speed:
     what = "one picture" if is_picture else f"{tokens} tokens"
     count = f"{operations.likely / 1e9:,.0f} × 10^9 operations for {what}"
     how = f"on {job.called}; {count}"
+    # llama.cpp reads them as prompts, others compute them as they do pictures
+    kind = "prompt" if job.is_ggml else "picture"
     if job.device is None:
-        share = job.share("prompt" if job.is_ggml else "picture")
-        pace = 1 / (job.seconds(1.0, share) * operations)
+        taken = job.seconds(1.0, job.share(kind)) * operations
     else:
-        pace = _documents_on_gpu(job, job.device, operations)
-        # llama.cpp reads them as prompts, others compute them as they do pictures
-        basis = job.basis("prompt" if job.is_ggml else "picture")
-        how += f"; documents at a part of this{basis}"
+        taken = _seconds_on_gpu(job, job.device, operations)
+        how += f"; documents at a part of this{job.basis(kind)}"
+    pace = 1 / taken
     if is_picture:
         return Speed(work=pace, unit=PICTURES_READ, how=how)
     return Speed(work=pace, prompt=pace * tokens, unit=DOCUMENTS, how=how)
 
 
-def _documents_on_gpu(job: Job, device: Accelerator, operations: Amount) -> Range:
-    """Documents of so many operations a second."""
+def _seconds_on_gpu(job: Job, device: Accelerator, operations: Amount) -> Seconds:
+    """Of a document of so many operations."""
     figures = document_figures()
     if job.is_ggml:
         share = job.share("prompt") * figures.prompt
     else:
-        longer = job.longer_by_type(job.quantization)
-        share = job.share("picture") * (figures.picture * (1 / longer))
+        part = figures.picture / job.longer_by_type(job.quantization)
+        share = job.share("picture") * part
+    computing = job.seconds(1.0, share) * operations
     # sentence-transformers launches the operations for so many at once
-    launching = layer_from_python(device) * (job.layers / figures.batch)
-    return 1 / (job.seconds(1.0, share) * operations + launching)
+    return computing + layer_from_python(device) * (job.layers / figures.batch)
 
 
 def _operations_of_document(spec: ModelSpec, tokens: int) -> Amount | None:
@@ -191,30 +187,37 @@ def _operations_of_document(spec: ModelSpec, tokens: int) -> Amount | None:
     return Amount.of(tokens * (2 * met + attention))
 
 
+# ------------------------------------------------------------------ training
+
+
+class TrainingFigures(Figures):
+    """Of training."""
+
+    unpacking: Range
+    unpacked_bytes: float
+    adapted_layer: Amount
+
+
+@cache
+def training_figures() -> TrainingFigures:
+    """The figures of training. Raises `SpecError` where the file is missing or wrong."""
+    return pace_tables().record("training", TrainingFigures)
+
+
 def pace_of_training(job: Job, workload: Workload) -> Speed:
     """Tokens trained on in a second on a GPU, and how long the stated tokens take."""
-    device = job.device
-    assert device is not None
-    parameters = job.spec.parameters.active
-    is_python = job.adapted_layers is None
-    if job.placed.memory is None and is_python:
+    if job.placed.memory is None and job.adapted_layers is None:
         why = "where it would be trained is not known, because its memory need is not known"
         return Speed(unit=TRAINED, how=why)
+    parameters = job.spec.parameters.active
     if parameters is None:
         why = "the number of parameters that each token uses is not known"
         return Speed(unit=TRAINED, how=why)
     operations = _trained_operations(job, workload) * parameters
     length = workload.context_tokens or _LEAST_TOKENS
     tokens = float(length * workload.parallel)
-    share = job.share("training") * (1 / job.longer_by_type("bfloat16"))
-    unpacking = _unpacking_seconds(job, workload, device)
-    launching = NO_SECONDS
-    if is_python:
-        launching = layer_from_python(device) * (job.layers * _passes(workload))
-        if workload.finetune_method != "full":
-            launching *= training_figures().adapted_layer
-    computing = job.seconds(operations * tokens, share)
-    pace = 1 / (longest(computing + unpacking, launching) * (1 / tokens))
+    step = _seconds_of_training_step(job, workload, operations * tokens)
+    pace = 1 / (step / tokens)
     dataset_seconds = None
     if workload.dataset_tokens:
         dataset_seconds = (1 / pace * workload.dataset_tokens).lowest_first()
@@ -225,6 +228,22 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
         how=f"on {job.called}; {count}{job.basis('training')}",
         dataset_seconds=dataset_seconds,
     )
+
+
+def _seconds_of_training_step(
+    job: Job, workload: Workload, operations: float
+) -> Seconds:
+    """The longer of computing so many operations, with unpacking, and of launching them."""
+    assert job.device is not None, "only training on a GPU was timed"
+    share = job.share("training") / job.longer_by_type("bfloat16")
+    computing = job.seconds(operations, share)
+    computing += _unpacking_seconds(job, workload, job.device)
+    if job.adapted_layers is not None:
+        return computing
+    launching = layer_from_python(job.device) * (job.layers * _passes(workload))
+    if workload.finetune_method != "full":
+        launching *= training_figures().adapted_layer
+    return longest(computing, launching)
 
 
 def _passes(workload: Workload) -> int:
