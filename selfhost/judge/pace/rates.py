@@ -377,8 +377,11 @@ def gpu_of(device: Accelerator, host: str | None = None) -> Gpu | None:
     if ends is None:
         return None
     slow, fast = ends
-    peak = Range(slow, sqrt(slow * fast), fast) * _GB
-    makers = "all makers'" if device.vendor == gpus.UNKNOWN else f"{device.vendor}'s"
+    likely = sqrt(slow * fast)
+    peak = Range(slow, likely, fast) * _GB
+    makers = f"{device.vendor}'s"
+    if device.vendor == gpus.UNKNOWN:
+        makers = "all makers'"
     how = f"a guess by {makers} cards with {_gib(memory_bytes)} GiB"
     return Gpu(device=device, peak_bandwidth=peak, guessed=how, host=host)
 
@@ -418,7 +421,8 @@ def shared_gpu_of(
     peak = _peak_of_ram(machine)
     if peak is None:
         return None
-    return Gpu(device=device, peak_bandwidth=peak.bytes_per_second, guessed=peak.source)
+    rates = peak.bytes_per_second
+    return Gpu(device=device, peak_bandwidth=rates, guessed=peak.source)
 
 
 def _shared_device(machine: Machine) -> Accelerator | None:
@@ -489,6 +493,7 @@ def _peak_of_series(series: cpus.Processor, rate: int | None) -> _RamPeak:
     channels = "every channel"
     if filled != 1:
         channels = f"{units.percent(filled)} of its channels"
-    most = max((peaks.usual * peaks.most) ** 0.5, peaks.fastest)
     source = f"the memory of {series.name} with {channels} filled"
-    return _RamPeak(Range(peaks.slowest, peaks.usual, most) * filled, source)
+    most = max((peaks.usual * peaks.most) ** 0.5, peaks.fastest)
+    ends = Range(peaks.slowest, peaks.usual, most)
+    return _RamPeak(ends * filled, source)
