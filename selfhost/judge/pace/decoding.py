@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ...core import units
 from . import MEASURED_PROGRAM, SHORT_CHAT_TOKENS, Speed, Step
 from .cores import Cores
-from .layout import LaidOut, PromptPace
+from .layout import LaidOut
 from .processor import processor_of
 from .ranges import Range, Seconds, highest
 from .rates import Gpu, gpu_of, shared_gpu_of
@@ -22,42 +20,16 @@ _TOO_SMALL = "the program, not the weights, limits the speed of a model this sma
 _NO_MEMORY_RATE = "neither the memory bandwidth nor the number of cores could be read"
 
 
-class _Expected(NamedTuple):
-    """The pace of a step: `taken` by a token, and once the context is `full`; how fast that is, and
-    how fast a prompt is read. `by_rules`: of programs that were not measured. `unsure`: a clause of
-    what may change it.
-    """
-
-    taken: Seconds
-    full: Seconds
-    decode: Range
-    prompt: PromptPace
-    how: str
-    by_rules: bool
-    unsure: str = ""
-
-
 def predict(step: Step, way: LaidOut) -> Speed:
     """The pace of that step, laid out like that; without one `how` says why."""
     why_unknown = _why_unknown(step, way)
     if why_unknown is not None:
         return Speed(how=why_unknown)
     if way.gpus:
-        expected = _on_gpus(step, way)
-    elif way.cores is not None:
-        expected = _on_processor(step, way, way.cores)
-    else:
-        return Speed(how=_NO_MEMORY_RATE)
-    how = expected.how + _context_words(step)
-    if expected.by_rules:
-        how += f"; by the rules of {MEASURED_PROGRAM}, because {step.foreign} was not measured"
-    return Speed(
-        decode=expected.decode,
-        prompt=expected.prompt.pace,
-        crossing_seconds=expected.prompt.crossing.likely,
-        full_context_tokens_per_second=_pace_when_full(step, expected),
-        how=how + expected.unsure,
-    )
+        return _on_gpus(step, way)
+    if way.cores is not None:
+        return _on_processor(step, way, way.cores)
+    return Speed(how=_NO_MEMORY_RATE)
 
 
 def _why_unknown(step: Step, way: LaidOut) -> str | None:
@@ -83,14 +55,13 @@ def _unknown_gpu(way: LaidOut) -> str:
     return "the accelerator"
 
 
-def _pace_when_full(step: Step, expected: _Expected) -> float | None:
+def _pace_when_full(step: Step, taken: Seconds, full: Seconds) -> float | None:
     """Tokens a second once the context is full; None where that is about as fast."""
     if step.architecture is None or not step.depth_tokens:
         return None
-    full = expected.full.likely
-    if expected.taken.likely >= _ABOUT_AS_FAST * full:
+    if taken.likely >= _ABOUT_AS_FAST * full.likely:
         return None
-    return 1 / full
+    return 1 / full.likely
 
 
 def _context_words(step: Step) -> str:
@@ -110,23 +81,31 @@ def _at_full_context(step: Step, way: LaidOut) -> Step:
     return step.replace(depth_tokens=max(context_tokens, step.depth_tokens))
 
 
-def _on_gpus(step: Step, way: LaidOut) -> _Expected:
+def _by_rules(step: Step) -> str:
+    """That the program was not measured, as a clause."""
+    return (
+        f"; by the rules of {MEASURED_PROGRAM}, because {step.foreign} was not measured"
+    )
+
+
+def _on_gpus(step: Step, way: LaidOut) -> Speed:
     """With the GPUs, and with the RAM where they do not hold all."""
     taken = way.seconds(step)
+    full = way.seconds(_at_full_context(step, way))
     prompt = way.prompt(step)
-    unsure = ""
+    how = way.how(step) + _context_words(step)
+    if step.foreign and not _is_measured(step, way):
+        how += _by_rules(step)
     if prompt.crossing.likely:
         batch = units.tokens(way.batch_tokens)
         size = units.decimal(way.in_ram_bytes)
-        unsure = f"; for each {batch} of a prompt {size} of weights cross to the GPU"
-    return _Expected(
-        taken=taken,
-        full=way.seconds(_at_full_context(step, way)),
+        how += f"; for each {batch} of a prompt {size} of weights cross to the GPU"
+    return Speed(
         decode=1 / taken,
-        prompt=prompt,
-        how=way.how(step),
-        by_rules=bool(step.foreign) and not _is_measured(step, way),
-        unsure=unsure,
+        prompt=prompt.pace,
+        crossing_seconds=prompt.crossing.likely,
+        full_context_tokens_per_second=_pace_when_full(step, taken, full),
+        how=how,
     )
 
 
@@ -137,17 +116,20 @@ def _is_measured(step: Step, way: LaidOut) -> bool:
     return all(used.gpu.row(step).program is not None for used in way.gpus)
 
 
-def _on_processor(step: Step, way: LaidOut, cores: Cores) -> _Expected:
+def _on_processor(step: Step, way: LaidOut, cores: Cores) -> Speed:
     """On the processor; a GPU that shares the RAM may be used instead, which a clause says."""
     taken = cores.seconds(step)
+    full = cores.seconds(_at_full_context(step, way))
+    how = cores.memory.how + _context_words(step)
     slow, likely, fast = taken
+    if step.foreign:
+        how += _by_rules(step)
     if step.architecture is None or step.foreign is not None:
         # known less well than the pace of the programs measured
         slow /= pace_tables().general.unseen.least
     prompt = None
     if not processor_of(way.machine).is_mac:
         prompt = cores.prompt(step)
-    unsure = ""
     shared = shared_gpu_of(way.machine, way.runtime)
     if shared is not None:
         # whether the GPU is used is not known: the likely pace stands between the two
@@ -155,19 +137,16 @@ def _on_processor(step: Step, way: LaidOut, cores: Cores) -> _Expected:
         likely = min(likely, (likely * on_shared.likely) ** 0.5)
         fast = min(fast, on_shared.fast)
         prompt = _prompt_if_shared(step, prompt, shared)
-        unsure = f"; up to the speed of {shared.device.name}, if it is used"
+        how += f"; up to the speed of {shared.device.name}, if it is used"
     decode = 1 / Seconds(slow, likely, fast)
     if prompt is not None:
         # a prompt can be read one token at a time
         prompt = highest(prompt, decode)
-    return _Expected(
-        taken=taken,
-        full=cores.seconds(_at_full_context(step, way)),
+    return Speed(
         decode=decode,
-        prompt=PromptPace(prompt),
-        how=cores.memory.how,
-        by_rules=bool(step.foreign),
-        unsure=unsure,
+        prompt=prompt,
+        full_context_tokens_per_second=_pace_when_full(step, taken, full),
+        how=how,
     )
 
 
