@@ -121,8 +121,11 @@ class LaidOut(Record):
             on_gpus = Range.of(min(1.0, share))
         if self.is_divided or min(on_gpus) > 1 - _ROUNDED:
             return Amount.of(0)
-        low, likely, high = on_gpus
-        return Amount(1 - low, 1 - likely, 1 - high)
+        return Amount(
+            slow=1 - on_gpus.low,
+            likely=1 - on_gpus.likely,
+            fast=1 - on_gpus.high,
+        )
 
     @property
     def is_whole(self) -> bool:
@@ -157,8 +160,7 @@ class LaidOut(Record):
     def seconds(self, step: Step) -> Seconds:
         """Of one token on its GPUs and in RAM."""
         if self.is_divided:
-            parts = [self._seconds_of_part(used, step) for used in self.gpus]
-            return longest(*parts)
+            return self._seconds_divided(step)
         if self.is_whole:
             return self._seconds_on_gpus(step)
         shares = self.in_ram
@@ -169,12 +171,14 @@ class LaidOut(Record):
         fastest = min(likely.fast, fast.fast)
         return Seconds(slow.slow, likely.likely, fastest)
 
-    def _seconds_of_part(self, used: UsedGpu, step: Step) -> Seconds:
-        """Of a GPU's part of every layer, and of adding up the parts layer by layer."""
-        computing = used.gpu.seconds(step, used.share)
-        row = sum_row(used.gpu.device)
-        layer = Seconds(*row.sum_us)
-        return computing + layer * (1e-6 * step.layers)
+    def _seconds_divided(self, step: Step) -> Seconds:
+        """Of the slowest GPU's part of every layer, and of adding up the parts layer by layer."""
+        taken = NO_SECONDS
+        for share, gpu in self.gpus:
+            row = sum_row(gpu.device)
+            summing = Seconds(*row.sum_us) * (1e-6 * step.layers)
+            taken = longest(taken, gpu.seconds(step, share) + summing)
+        return taken
 
     def _seconds_on_gpus(self, step: Step) -> Seconds:
         """Of a step, or of its part on GPUs, which compute one after the other."""
@@ -247,11 +251,11 @@ class LaidOut(Record):
         numbers = step.layers * step.architecture.embedding_length
         others = 1 - 1 / len(self.gpus)
         summed_gb = 8 * numbers * others / 1e9
-        sending = []
-        for used in self.gpus:
-            row = sum_row(used.gpu.device)
-            sending.append(summed_gb / row.sum_gb_per_s)
-        return longest(*sending)
+        sending = NO_SECONDS
+        for _, gpu in self.gpus:
+            row = sum_row(gpu.device)
+            sending = longest(sending, summed_gb / row.sum_gb_per_s)
+        return sending
 
     def _copied_per_second(self, step: Step) -> Range:
         """Bytes of weights that cross to its GPUs in turn, no faster than the link carries."""

@@ -199,13 +199,17 @@ class Processor(Record):
             row = self._core_row()
             core = row.core
             kind = row.kind
-        elif core == "avx" and self.series is not None and self.series.vectors == "sse":
+        elif core == "avx" and self._vectors == "sse":
             kind = "sse"
         # the kind stands beside most cores in the table
         kind = kind or pace_tables().general.kinds[core]
-        named = self._named
-        clock_ghz = None if named is None else named.ghz
+        clock_ghz = None if self._named is None else self._named.ghz
         return _CoreKind(cpus.core_called(core, clock_ghz), kind)
+
+    @property
+    def _vectors(self) -> str | None:
+        """The widest vectors that its series has; None: no series is known."""
+        return None if self.series is None else self.series.vectors
 
     @property
     def _named(self) -> cpus.Chip | cpus.Processor | None:
@@ -540,7 +544,7 @@ def _bandwidth_by_name(processor: Processor) -> Bandwidth | None:
         memory = memory._replace(peaks=_stated_peaks(processor, memory.peaks, rate))
         how = f"{rate_words(rate)} (stated)"
     sockets = 1 if processor.has_some_threads else processor.sockets
-    ends = _read_by_sockets(processor.machine, memory, sockets)
+    ends = _read_by_sockets(processor, memory, sockets)
     share = BANDWIDTH_SHARE * ends.likely / (memory.peaks.usual * sockets)
     how += (
         f", of which decoding gets about {units.percent(share)}, {memory.share.source}"
@@ -551,8 +555,7 @@ def _bandwidth_by_name(processor: Processor) -> Bandwidth | None:
         ends = ends._replace(low=ends.low * figures.guest_share)
     elif _modules_are_unknown(processor):
         unknown = figures.unknown_modules
-        low = ends.low * unknown.low
-        ends = Range(low, ends.likely * unknown.likely, ends.high)
+        ends = Range(ends.low * unknown.low, ends.likely * unknown.likely, ends.high)
     return Bandwidth(ends=ends, how=how)
 
 
@@ -565,18 +568,17 @@ def _stated_peaks(processor: Processor, peaks: cpus.Rates, rate: int) -> cpus.Ra
     return cpus.Rates(*[scale * peak for peak in peaks])
 
 
-def _read_by_sockets(machine: Machine, memory: _NamedMemory, sockets: int) -> Range:
+def _read_by_sockets(processor: Processor, memory: _NamedMemory, sockets: int) -> Range:
     """What so many sockets read, each of its own memory."""
     cores: float | None = None
-    if machine.cpu_cores_usable is not None or machine.cpu_cores_physical is not None:
-        cores = threads_range(machine).likely / sockets
+    if processor.cores is not None:
+        cores = threads_range(processor.machine).likely / sockets
     read = memory.read(cores)
     if sockets == 1:
         return read
     across = pace_tables().reading.across_sockets
-    low, likely, high = read
-    fast = high * sockets * across.fast_of_each
-    return Range(low * across.slow, likely * across.likely, fast)
+    fast = read.high * sockets * across.fast_of_each
+    return Range(read.low * across.slow, read.likely * across.likely, fast)
 
 
 def _modules_are_unknown(processor: Processor) -> bool:
