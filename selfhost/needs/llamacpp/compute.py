@@ -52,7 +52,8 @@ def _buffer_in_ram(case: Case) -> Term:
         line += f"; {size - low:,} bytes less are touched by one short prompt"
     # llama.cpp tells what it reserves: exact where all of that is touched
     how = How.EXACT if high == _reserved_bytes(case) else How.COMPUTED
-    return term("compute", Size(low, size, high), how, _replay_source(case), line)
+    ends = Size(low, size, high)
+    return term("compute", ends, how, _replay_source(case), line)
 
 
 def _buffer_on_device(case: Case) -> Term:
@@ -62,7 +63,8 @@ def _buffer_on_device(case: Case) -> Term:
         return _guess(case)
     error = SIZES.device_error
     low = int(size * (1 - error))
-    high = int((size + _rolled_back_bytes(case)) * (1 + error))
+    most = size + _rolled_back_bytes(case)
+    high = int(most * (1 + error))
     source = f"{_replay_source(case)}; {SIZES.on_a_device}"
     line = f"{size:,} bytes"
     return computed_term("compute", Size(low, size, high), source, line)
@@ -98,9 +100,9 @@ def _rolled_back_bytes(case: Case) -> int:
     """The most that the buffer takes more where each drafted token leaves a state to roll back."""
     if case.room.states == 1:
         return 0
-    largest = max((state.memory for state in states(case.model)), default=0)
+    memories = [state.memory for state in states(case.model)]
     count = case.room.states * case.parallel
-    return _ROLLED_BACK_STATES * count * largest
+    return _ROLLED_BACK_STATES * count * max(memories, default=0)
 
 
 def _guess(case: Case) -> Term:
@@ -120,8 +122,9 @@ def guessed_compute(
     """The buffer of an architecture without a graph: the larger of the logits and the widest layer
     with its masks.
     """
-    logits = _moment_of_logits(model, row, room, logits_rows)
-    moment = _moment_of_widest_layer(model, row, room)
+    batch = _Batch(model, row, room, logits_rows)
+    moment = batch.moment_of_widest_layer()
+    logits = batch.moment_of_logits()
     if logits.bytes > moment.bytes:
         moment = logits
     line = moment.line
@@ -130,58 +133,72 @@ def guessed_compute(
         tokens = SIZES.largest_vocabulary
         line += f"; the vocabulary is not stated: logits of up to {tokens:,} tokens"
         most += _FLOAT_BYTES * logits_rows * tokens
-    return assumed_term(
-        "compute",
-        Size(int(moment.bytes * GUESS_LEAST), moment.bytes, int(most * GUESS_MOST)),
-        f"{SOURCE}; a guess by the widest layer, for no graph is written down",
-        line,
-    )
+    least = int(moment.bytes * GUESS_LEAST)
+    most = int(most * GUESS_MOST)
+    source = f"{SOURCE}; a guess by the widest layer, for no graph is written down"
+    return assumed_term("compute", Size(least, moment.bytes, most), source, line)
 
 
-def _batch_tokens(row: ArchitectureRow, room: Cells) -> int:
-    """Tokens of one batch, bounded by the cells of the cache."""
-    if row.encoder:
-        return room.encoded
-    return min(room.micro_batch, room.full * room.streams)
+class _Batch:
+    """One batch of a model without a graph: its tokens, bounded by the cells of the cache."""
 
+    def __init__(
+        self, model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int
+    ) -> None:
+        self.model = model
+        self.row = row
+        self.room = room
+        self.width = model.embedding_length
+        self.tokens = min(room.micro_batch, room.full * room.streams)
+        self.cells = room.full
+        self.logits_rows = min(self.tokens, logits_rows)
+        if row.encoder:
+            self.tokens = room.encoded
+            self.cells = room.encoded
+        if not model.attention:
+            self.cells = 0
 
-def _moment_of_logits(
-    model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int
-) -> _Moment:
-    """4 × (tokens × width + rows × (vocabulary + width)); an encoder makes no logits."""
-    tokens = _batch_tokens(row, room)
-    width = model.embedding_length
-    numbers = tokens * width
-    if not row.encoder:
-        numbers += min(tokens, logits_rows) * (model.gguf_tokens + width)
-    size = _FLOAT_BYTES * numbers
-    return _Moment(bytes=size, line=f"{size:,} bytes of logits")
+    def moment_of_logits(self) -> _Moment:
+        """4 × (tokens × width + rows × (vocabulary + width)); an encoder makes no logits."""
+        numbers = self.tokens * self.width
+        if not self.row.encoder:
+            numbers += self.logits_rows * (self.model.gguf_tokens + self.width)
+        size = _FLOAT_BYTES * numbers
+        return _Moment(bytes=size, line=f"{size:,} bytes of logits")
 
+    def moment_of_widest_layer(self) -> _Moment:
+        """tokens × (cells × bytes of masks + 4 × numbers alive of a token)."""
+        cells = self.cells
+        indexer_bytes = _indexer_bytes(self.model.attention)
+        masks = _mask_bytes(self.room) + indexer_bytes // self.room.streams
+        scores = self._arrays_of_scores() * cells * self.model.most_heads
+        alive = 4 * self.width + self._numbers_in_widest_layer() + scores
+        size = self.tokens * (cells * masks + _FLOAT_BYTES * alive)
+        line = f"{cells:,} cells × {masks} bytes of masks"
+        line += f" + {alive:,} numbers alive × 4 bytes"
+        return _Moment(bytes=size, line=f"{self.tokens:,} tokens × ({line})")
 
-def _moment_of_widest_layer(
-    model: Architecture, row: ArchitectureRow, room: Cells
-) -> _Moment:
-    """tokens × (cells × bytes of masks + 4 × numbers alive of a token)."""
-    tokens = _batch_tokens(row, room)
-    cells = 0
-    if model.attention:
-        cells = tokens if row.encoder else room.full
-    alive = 4 * model.embedding_length + _numbers_in_widest_layer(model, row)
-    alive += _arrays_of_scores(row, room) * cells * model.most_heads
-    masks = _mask_bytes(room) + _indexer_bytes(model.attention) // room.streams
-    size = tokens * (cells * masks + _FLOAT_BYTES * alive)
-    line = (
-        f"{cells:,} cells × {masks} bytes of masks + {alive:,} numbers alive × 4 bytes"
-    )
-    return _Moment(bytes=size, line=f"{tokens:,} tokens × ({line})")
+    def _arrays_of_scores(self) -> int:
+        """Arrays of attention's scores that are alive at once."""
+        if self.row.relative_positions:
+            # the scores, and the table of distances, turned
+            return 3
+        if self.row.unfused:
+            return 1
+        return 0 if self.room.flash else 1
 
-
-def _arrays_of_scores(row: ArchitectureRow, room: Cells) -> int:
-    """Arrays of attention's scores that are alive at once."""
-    if row.relative_positions:
-        # the scores, and the table of distances, turned
-        return 3
-    return 0 if room.flash and not row.unfused else 1
+    def _numbers_in_widest_layer(self) -> int:
+        """Numbers of a token that are alive in the widest part of any layer."""
+        numbers = [0]
+        for recurrent in self.model.recurrent:
+            inner_length = recurrent.inner_length or 0
+            numbers.append(4 * inner_length)
+        matrices = 1 if self.row.gate == "none" else 3
+        for feed in self.model.feed_forward:
+            numbers.append(feed.chosen * feed.length * matrices)
+        for heads in self.model.attention:
+            numbers.append(_numbers_of_attention(heads))
+        return max(numbers)
 
 
 def _mask_bytes(room: Cells) -> int:
@@ -200,20 +217,6 @@ def _indexer_bytes(attention: Sequence[Attention]) -> int:
     if "full" in heads_by_kind:
         return 8 * heads_by_kind["full"] + 4
     return 0
-
-
-def _numbers_in_widest_layer(model: Architecture, row: ArchitectureRow) -> int:
-    """Numbers of a token that are alive in the widest part of any layer."""
-    numbers = [0]
-    for recurrent in model.recurrent:
-        inner_length = recurrent.inner_length or 0
-        numbers.append(4 * inner_length)
-    matrices = 1 if row.gate == "none" else 3
-    for feed in model.feed_forward:
-        numbers.append(feed.chosen * feed.length * matrices)
-    for heads in model.attention:
-        numbers.append(_numbers_of_attention(heads))
-    return max(numbers)
 
 
 def _numbers_of_attention(heads: Attention) -> int:
@@ -240,7 +243,8 @@ def _masks(case: Case) -> list[int]:
     """Bytes of the mask of each kind of layers: those without a window, and those with one."""
     room = case.room
     of_cell = _mask_bytes(room) * room.micro_batch
-    windows = {window_of(case.model, group) for group in cache_groups(case.model)}
+    model = case.model
+    windows = {window_of(model, group) for group in cache_groups(model)}
     return [of_cell * room.cells_of_layer(window) for window in windows]
 
 
@@ -263,4 +267,5 @@ def inputs_in_ram(case: Case) -> Term:
     line += f" + {numbers_bytes:,} bytes of positions; in batches of {tokens:,} tokens"
     source = f"{SOURCE}: CUDA_Host compute buffer; 54 cases on a GPU"
     inputs = computed_term("compute", size, source, line)
-    return inputs.replace(split=Split.HOST, pipeline_bytes=_MORE_COPIES * masks_bytes)
+    copied_bytes = _MORE_COPIES * masks_bytes
+    return inputs.replace(split=Split.HOST, pipeline_bytes=copied_bytes)
