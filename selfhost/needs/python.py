@@ -53,10 +53,10 @@ def parts(case: Case) -> Needs:
             loaded = files
     needs = _download(case.spec, files)
     if isinstance(loaded, Unread):
-        why_weights = loaded.replace(fact="memory.weights")
-        unknown = dict.fromkeys((*needs.unknown, loaded, why_weights))
-        others = _beside_weights(case)
-        return needs.replace(terms=tuple(others), unknown=tuple(unknown))
+        unknown = [*needs.unknown, loaded, loaded.replace(fact="memory.weights")]
+        others = tuple(_beside_weights(case))
+        distinct = tuple(dict.fromkeys(unknown))
+        return needs.replace(terms=others, unknown=distinct)
     if is_narrowed:
         weights = _narrowed_weights(case, loaded)
     else:
@@ -327,10 +327,12 @@ def _work_on_speech(case: Case, heard: Audio) -> Term:
     """The work on half a minute of speech, assumed to be as much as the caches of the audio."""
     account = case.account
     cells = heard.positions * case.parallel * account.speech_beams
-    size = 2 * case.model.layers * heard.embedding_length * cells * case.width
+    numbers = 2 * case.model.layers * heard.embedding_length * cells
+    size = numbers * case.width
     line = f"{size:,} bytes; as much as the caches of the audio"
     source = account.source or "general knowledge"
-    ends = Size(size // 4, size, 2 * size + TORCH.heap_block_bytes)
+    most = 2 * size + TORCH.heap_block_bytes
+    ends = Size(size // 4, size, most)
     return assumed_term("activations", ends, source, line)
 
 
@@ -426,7 +428,8 @@ class _Pass:
         if self.model.has_experts:
             mixture = Size(*self.account.mixture_bytes)
             size = size.plus(mixture)
-        return size.plus(Size(0, 0, self.account.high_bytes))
+        added = Size(0, 0, self.account.high_bytes)
+        return size.plus(added)
 
     def _logit_bytes(self) -> int:
         """Logits of the last token of each sequence, in 32 bits."""
@@ -476,8 +479,10 @@ class _Pass:
             if self._stores_scores(group):
                 pairs = self.tokens * self._reach(group)
                 most = max(most, group.heads * pairs)
-        of_score = self.case.width / 2 if account.fused_heads else 1
-        return int(most * account.score_bytes * of_score)
+        of_score = account.score_bytes
+        if account.fused_heads:
+            of_score *= self.case.width / 2
+        return int(most * of_score)
 
     def _stores_scores(self, group: Attention) -> bool:
         """Whether these layers store the scores of all pairs of tokens."""
@@ -509,14 +514,14 @@ class _Pass:
 def _program(case: Case) -> Term:
     """The program with its libraries and a tokenizer."""
     account = case.account
-    on_gpu = case.is_on_device
-    if account.program_bytes and not on_gpu:
+    program = case.program
+    if account.program_bytes and case.is_on_device:
+        program = overhead(case.runtime)
+    elif account.program_bytes:
         size = Size(*account.program_bytes)
         source = f"measured: {account.source}"
         line = f"{size.likely:,} bytes"
         program = term("runtime", size, How.MEASURED, source, line)
-    else:
-        program = overhead(case.runtime, on_gpu=on_gpu and not account.program_bytes)
     return _with_tokenizer(case, program)
 
 

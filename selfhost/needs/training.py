@@ -96,6 +96,16 @@ class Training(Record):
     adapters: AdapterParameters
     trains_all: bool
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether the weights are in 32 bits."""
+        return self.case.model.dtype == "float32"
+
+    @property
+    def optimizer(self) -> str:
+        """The optimizer that was asked for, else the usual one."""
+        return self.case.workload.optimizer or "adamw"
+
 
 def finetune_needs(case: Case) -> Needs:
     """What one training step and the checkpoints of a run take: `parallel` sequences at once;
@@ -257,7 +267,8 @@ def _why_not_by_model(case: Case) -> _Refusal | None:
         return _refused("kind", kind=kind, elsewhere=elsewhere)
     if not case.whole:
         return _refused("no_tensors")
-    if case.row.rewrites or why_cache_not_known(model, case.runtime) is not None:
+    why_no_cache = why_cache_not_known(model, case.runtime)
+    if case.row.rewrites or why_no_cache is not None:
         return _refused("row", row=model.row)
     if "nvfp4" in model.narrow_types:
         return _refused("nvfp4")
@@ -284,9 +295,11 @@ def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
         stored = spec.architecture.narrow_types[0]
     if _is_of_mlx(spec) or stored.startswith(_RULES.packed):
         refusal = _refused("quantized")
-    elif method == "qlora" and stored not in ("", "nvfp4") and _is_here(spec):
+    elif method == "qlora" and _is_here(spec) and stored not in ("", "nvfp4"):
         refusal = _refused("narrow", stored=stored)
-    return None if refusal is None else (refusal.why, refusal.remedy)
+    if refusal is None:
+        return None
+    return refusal.why, refusal.remedy
 
 
 def _is_of_mlx(spec: ModelSpec) -> bool:
@@ -313,21 +326,11 @@ def _model_states(training: Training, download: int | None) -> list[Term]:
     return [state for state in states if state.bytes]
 
 
-def _is_wide(training: Training) -> bool:
-    """Whether the weights are in 32 bits."""
-    return training.case.model.dtype == "float32"
-
-
-def _optimizer(training: Training) -> str:
-    """The optimizer that was asked for, else the usual one."""
-    return training.case.workload.optimizer or "adamw"
-
-
 def _states_of_all(training: Training) -> list[Term]:
     """2 bytes a parameter for weights and for gradients, and those of the optimizer."""
     total = training.parameters
-    least, likely = _RULES.states[_optimizer(training)]
-    if _is_wide(training):
+    least, likely = _RULES.states[training.optimizer]
+    if training.is_wide:
         least = likely
     half_bytes = _HALF_BYTES * total
     gradients = Size(max(1, total // 100), half_bytes, _FLOAT_BYTES * total)
@@ -364,13 +367,12 @@ def _states_of_adapters(training: Training, download: int | None) -> list[Term]:
     source = f"{frozen.source}; {_RULES.lora_source}"
     line = f"{frozen.line} + {number:,} of adapters × {_FLOAT_BYTES} bytes"
     states = [computed_term("weights", weights, source, line)]
-    of_optimizer = _RULES.adapter_states[_optimizer(training)]
-    for name, of_parameter in (
-        ("gradients", _FLOAT_BYTES),
-        ("optimizer", of_optimizer),
-    ):
+    of_optimizer = _RULES.adapter_states[training.optimizer]
+    by_name = {"gradients": _FLOAT_BYTES, "optimizer": of_optimizer}
+    for name, of_parameter in by_name.items():
         likely = of_parameter * number
-        size = Size(likely // 2, likely, int(of_parameter * most * 1.05))
+        at_most = of_parameter * most
+        size = Size(likely // 2, likely, int(at_most * 1.05))
         line = f"{number:,} of adapters × {of_parameter} bytes"
         states.append(computed_term(name, size, source, line))
     return states
@@ -403,7 +405,7 @@ def _nf4_bytes(weights: int) -> int:
 def _frozen_as_loaded(training: Training, download: int | None) -> _Frozen:
     """All weights in the type that they are loaded in."""
     model = training.case.model
-    width = _FLOAT_BYTES if _is_wide(training) else _HALF_BYTES
+    width = _FLOAT_BYTES if training.is_wide else _HALF_BYTES
     size = width * training.parameters
     least = size
     most = size
@@ -413,7 +415,8 @@ def _frozen_as_loaded(training: Training, download: int | None) -> _Frozen:
     elif model.dtype is None:
         most *= 2
     line = f"{training.parameters:,} parameters × {width} bytes"
-    return _Frozen(size=Size(least, size, most), line=line, source=_RULES.frozen_source)
+    ends = Size(least, size, most)
+    return _Frozen(size=ends, line=line, source=_RULES.frozen_source)
 
 
 # ------------------------------------------------------------------ activations
@@ -427,7 +430,7 @@ def _activations(training: Training) -> Term:
     model = case.model
     saved = _saved_by_token(training)
     logits = _logit_bytes(case)
-    is_wide = _is_wide(training) and case.workload.finetune_method == "lora"
+    is_wide = training.is_wide and case.workload.finetune_method == "lora"
     width = _FLOAT_BYTES if is_wide else _HALF_BYTES
     of_token = saved.in_layers + logits
     layers_at_once = 1
@@ -449,8 +452,8 @@ def _activations(training: Training) -> Term:
         most += 2 * width * training.experts // layers_at_once
     how = How.ASSUMED if model.recurrent else How.COMPUTED
     line = f"{training.tokens:,} tokens × {of_token:,} bytes{remark}"
-    source = _RULES.activations_source
-    return term("activations", Size(least, size, most), how, source, line)
+    ends = Size(least, size, most)
+    return term("activations", ends, how, _RULES.activations_source, line)
 
 
 def _logit_bytes(case: Case) -> int:
