@@ -57,82 +57,9 @@ def attention(graph: Graph, layer: Layer, heads: Attention, normed: Node) -> Nod
     return _CachedAttention(graph, layer, heads).computed(normed)
 
 
-# ---------------------------------------------------------------------- the inputs of a cache
-
-
-def _cache_inputs(graph: Graph, heads: Attention) -> CacheInputs:
-    """The inputs of these layers, made once for each cache: there is one of all layers with a
-    window, and one of all others (llm_graph_input_attn_kv and llm_graph_input_attn_kv_iswa).
-    """
-    window = window_of(graph.model, heads)
-    inputs = graph.cache_inputs.get(window)
-    if inputs is None:
-        inputs = _new_inputs(graph, heads, graph.room.cells_of_layer(window))
-        graph.cache_inputs[window] = inputs
-    return inputs
-
-
-def _new_inputs(graph: Graph, heads: Attention, cells: int) -> CacheInputs:
-    """The inputs of a cache of so many cells. Without flash attention each value has a place of its
-    own.
-    """
-    tokens = graph.tokens
-    streams = graph.room.streams
-    value_places = tokens
-    if not graph.flash:
-        value_places *= graph.widest_values
-    mask_sides = cells, tokens // streams, streams
-    return CacheInputs(
-        cells=cells,
-        key_places=given(tokens, element_bytes=INDEX_BYTES),
-        value_places=given(value_places, element_bytes=INDEX_BYTES),
-        mask=given(*mask_sides, element_bytes=_mask_bytes(graph)),
-        key_rotation=_key_rotation(graph, heads),
-        value_rotation=_value_rotation(graph, heads),
-    )
-
-
 def _mask_bytes(graph: Graph) -> int:
     """Bytes of an element of a mask."""
     return HALF_BYTES if graph.flash else FLOAT_BYTES
-
-
-def _key_rotation(graph: Graph, heads: Attention) -> Node | None:
-    """The matrix that rotates keys: as large as the largest power of two that divides them."""
-    lengths = {group.key_length for group in _layers_in_cache(graph, heads)}
-    if not _is_rotated(graph.room.key_type, lengths):
-        return None
-    block = heads.key_length & -heads.key_length
-    return given(block, block)
-
-
-def _value_rotation(graph: Graph, heads: Attention) -> Node | None:
-    """The matrix that rotates values."""
-    lengths = {group.value_length for group in _layers_in_cache(graph, heads)}
-    if not _is_rotated(graph.room.value_type, lengths):
-        return None
-    return given(_ROTATED_VALUES, _ROTATED_VALUES)
-
-
-def _layers_in_cache(graph: Graph, heads: Attention) -> list[Attention]:
-    """The layers in the same cache as these; none where the cache keeps latent rows, which are
-    never rotated.
-    """
-    if heads.kind == "latent":
-        return []
-    model = graph.model
-    window = window_of(model, heads)
-    return [group for group in model.attention if window_of(model, group) == window]
-
-
-def _is_rotated(type: str, lengths: set[int]) -> bool:
-    """Whether a cache of that type rotates heads of these lengths: only where it is quantized, and
-    the heads of all its layers have one length that blocks divide (`attn_rot_k` and
-    `n_embd_head_k_all` in src/llama-kv-cache.cpp).
-    """
-    if type in _UNQUANTIZED or len(lengths) != 1:
-        return False
-    return lengths.pop() % _ROTATED_VALUES == 0
 
 
 # ---------------------------------------------------------------------- queries, keys and values
@@ -222,8 +149,71 @@ class _CachedAttention(_Attention):
     def __init__(self, graph: Graph, layer: Layer, heads: Attention) -> None:
         super().__init__(graph, layer, heads)
         self.stored_sides = self.attended_sides
-        self.inputs = _cache_inputs(graph, heads)
+        self.room = graph.room
         self.streams = graph.room.streams
+        self.inputs = self._inputs_of_cache()
+
+    # -------------------------------------------------- the inputs of the cache
+
+    def _inputs_of_cache(self) -> CacheInputs:
+        """The inputs of these layers, made once for each cache: there is one of all layers with a
+        window, and one of all others (llm_graph_input_attn_kv and llm_graph_input_attn_kv_iswa).
+        """
+        made = self.graph.cache_inputs
+        window = window_of(self.graph.model, self.heads)
+        if window not in made:
+            made[window] = self._new_inputs(self.room.cells_of_layer(window))
+        return made[window]
+
+    def _new_inputs(self, cells: int) -> CacheInputs:
+        """The inputs of a cache of so many cells. Without flash attention each value has a place of
+        its own.
+        """
+        graph = self.graph
+        value_places = self.tokens
+        if not graph.flash:
+            value_places *= graph.widest_values
+        mask_sides = cells, self.tokens // self.streams, self.streams
+        return CacheInputs(
+            cells=cells,
+            key_places=given(self.tokens, element_bytes=INDEX_BYTES),
+            value_places=given(value_places, element_bytes=INDEX_BYTES),
+            mask=given(*mask_sides, element_bytes=_mask_bytes(graph)),
+            key_rotation=self._key_rotation(),
+            value_rotation=self._value_rotation(),
+        )
+
+    def _key_rotation(self) -> Node | None:
+        """The matrix that rotates keys: as large as the largest power of two that divides them."""
+        lengths = {group.key_length for group in self._layers_in_cache()}
+        if not _is_rotated(self.room.key_type, lengths):
+            return None
+        length = self.heads.key_length
+        block = length & -length
+        return given(block, block)
+
+    def _value_rotation(self) -> Node | None:
+        """The matrix that rotates values."""
+        lengths = {group.value_length for group in self._layers_in_cache()}
+        if not _is_rotated(self.room.value_type, lengths):
+            return None
+        return given(_ROTATED_VALUES, _ROTATED_VALUES)
+
+    def _layers_in_cache(self) -> list[Attention]:
+        """The layers in the same cache as these; none where the cache keeps latent rows, which are
+        never rotated.
+        """
+        layers = list[Attention]()
+        if self.heads.kind == "latent":
+            return layers
+        model = self.graph.model
+        window = window_of(model, self.heads)
+        for group in model.attention:
+            if window_of(model, group) == window:
+                layers.append(group)
+        return layers
+
+    # -------------------------------------------------- what the layer makes of the tokens
 
     def computed(self, normed: Node) -> Node:
         """W × norm(attended × gate), with the gate and the norm that the model has."""
@@ -306,7 +296,7 @@ class _CachedAttention(_Attention):
 
     def flash_attention(self, queries: Node) -> Node:
         """GGML_OP_FLASH_ATTN_EXT. It reads 16 bits, so a cache of 32 is copied whole."""
-        room = self.graph.room
+        room = self.room
         sources = [queries]
         if room.key_type == "f32":
             sources.append(self._in_16_bits(self.key_row_length))
@@ -339,6 +329,16 @@ class _CachedAttention(_Attention):
         by_head = attended.view(*self.attended_sides)
         gated = by_head * gate.view()
         return gated.view(*attended.sides)
+
+
+def _is_rotated(type: str, lengths: set[int]) -> bool:
+    """Whether a cache of that type rotates heads of these lengths: only where it is quantized, and
+    the heads of all its layers have one length that blocks divide (`attn_rot_k` and
+    `n_embd_head_k_all` in src/llama-kv-cache.cpp).
+    """
+    if type in _UNQUANTIZED or len(lengths) != 1:
+        return False
+    return lengths.pop() % _ROTATED_VALUES == 0
 
 
 def _rotated_in_blocks(tensor: Node, rotation: Node | None) -> Node:
@@ -439,7 +439,7 @@ class _LatentAttention(_CachedAttention):
     def _turned_latents(self) -> Node:
         """The latent values of the cache with their cells in a row."""
         element_bytes = HALF_BYTES
-        if self.graph.room.key_type == "f32":
+        if self.room.key_type == "f32":
             element_bytes = FLOAT_BYTES
         sides = self.inputs.cells, self.latent_length, self.streams
         return fresh(sides, element_bytes=element_bytes)

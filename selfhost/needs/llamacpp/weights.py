@@ -92,8 +92,8 @@ def weights_terms(case: Case, files: Term) -> LoadedWeights:
     """The weights: on devices with what stays in RAM, else with the layout that the CPU wants."""
     usual = _usual_tensors(case)
     if usual is None:
-        whole = whole_files(files, remark="; the whole file")
-        return LoadedWeights(terms=(whole,))
+        mapped = whole_files(files, remark="; the whole file")
+        return LoadedWeights(terms=(mapped,))
     in_file = _in_file(case, files, usual)
     if case.is_on_device:
         weights, *tables = _on_devices(in_file, case.row)
