@@ -273,7 +273,9 @@ def _keys_and_values(case: Case) -> Term:
 
 def _is_full_latent(group: Attention) -> bool:
     """Whether these layers keep every token, unpacked from a latent row."""
-    return group.kind == "full" and bool(group.latent_length)
+    if group.kind != "full":
+        return False
+    return bool(group.latent_length)
 
 
 def _heard_bytes(case: Case, audio: Audio) -> int:

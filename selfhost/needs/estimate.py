@@ -293,12 +293,8 @@ def _stated_memory(case: Case, stated: StatedNeeds, source: str) -> list[Term]:
     if low is None or high is None:
         return []
     weights = stated_range("weights", low, high, source)
-    terms = [share_by_device(weights, case.devices, 1 / case.devices)]
-    usual = stated.heard_seconds or HEARD_SECONDS
-    seconds = case.workload.audio_seconds or 0
-    if seconds > usual:
-        terms += _recording_terms(case, stated, source)
-    return terms
+    share = share_by_device(weights, case.devices, 1 / case.devices)
+    return [share, *_recording_terms(case, stated, source)]
 
 
 def _recording_terms(case: Case, stated: StatedNeeds, source: str) -> list[Term]:
@@ -307,6 +303,8 @@ def _recording_terms(case: Case, stated: StatedNeeds, source: str) -> list[Term]
     """
     usual = stated.heard_seconds or HEARD_SECONDS
     seconds = case.workload.audio_seconds or 0
+    if seconds <= usual:
+        return []
     size = 0
     parts = []
     of_second = stated.second_bytes

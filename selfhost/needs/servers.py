@@ -115,7 +115,9 @@ def _context() -> Term:
 
 def _sees(case: Case) -> bool:
     """Whether an encoder is loaded."""
-    return bool(case.encoders) and not case.text_alone
+    if case.text_alone:
+        return False
+    return bool(case.encoders)
 
 
 def _longest_prompt(case: Case, device: Device) -> Term:

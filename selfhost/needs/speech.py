@@ -309,7 +309,9 @@ def _ctranslate2(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
 
 def _computes_on_cpu(case: Case) -> bool:
     """No processor computes in 16 bits."""
-    return case.device is None and case.quantization != "float16"
+    if case.is_on_device:
+        return False
+    return case.quantization != "float16"
 
 
 def _ct2_weights(case: Case) -> Term:

@@ -280,7 +280,9 @@ def _why_not_by_model(case: Case) -> _Refusal | None:
 
 def _is_of_text(case: Case) -> bool:
     """Whether the model reads text, pictures or both, and hears nothing."""
-    if case.spec.components or case.model.audio is not None:
+    if case.spec.components:
+        return False
+    if case.model.audio is not None:
         return False
     return case.spec.modality in ("text", "vision", "embedding")
 
@@ -304,12 +306,16 @@ def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
 
 def _is_of_mlx(spec: ModelSpec) -> bool:
     """Whether the weights were quantized for MLX."""
-    return spec.quantized is not None and spec.quantized.format == "mlx"
+    if spec.quantized is None:
+        return False
+    return spec.quantized.format == "mlx"
 
 
 def _is_here(spec: ModelSpec) -> bool:
     """Whether the spec was read of files that are here, not of a file of specs."""
-    return spec.quantized is not None or not spec.origin.endswith(".toml")
+    if spec.quantized is not None:
+        return True
+    return not spec.origin.endswith(".toml")
 
 
 # ------------------------------------------------------------------ the model states
