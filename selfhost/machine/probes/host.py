@@ -47,7 +47,12 @@ class Facts(Record):
     unread: dict[str, Unread]
 
     def put(
-        self, fact: str, value: Any, source: str = "", why: str = "", remedy: str = ""
+        self,
+        fact: str,
+        value: object,
+        source: str = "",
+        why: str = "",
+        remedy: str = "",
     ) -> None:
         """A value and its source; of None, or what no machine has, why, and what to do about it."""
         if value is not None and not _can_be(fact, value):
@@ -188,7 +193,7 @@ class Host:
             self.why[path] = f"{path} {fault_at(path, error).reason}"
             return b""
 
-    def read_object(self, path: str) -> dict[str, Any]:
+    def read_object(self, path: str) -> dict[str, object]:
         """The JSON object in a small file; empty where it is none."""
         try:
             text = text_of(self.read_bytes(path, MAX_READ_BYTES))
