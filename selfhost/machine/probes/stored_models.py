@@ -116,6 +116,18 @@ class _Weights(Record):
     file: str | None = None
     quantization: str | None = None
 
+    def model(self, store: str, path: str, repository: str) -> PresentModel:
+        """The model of these files, which lie at `path` in a store."""
+        return PresentModel(
+            path=path,
+            size_bytes=self.size_bytes,
+            repository=repository,
+            file=self.file,
+            complete=self.complete,
+            store=store,
+            quantization=self.quantization,
+        )
+
 
 def _weights_in(files: Files) -> Iterator[_Weights]:
     """Every GGUF model alone, and all other weights of a folder as one."""
@@ -190,15 +202,7 @@ def _search_hub(host: Host, hub: str, store: str) -> Models:
             continue
         repository = name.removeprefix("models--").replace("--", "/")
         for weights in _weights_in(files):
-            yield PresentModel(
-                path=folder,
-                size_bytes=weights.size_bytes,
-                repository=repository,
-                file=weights.file,
-                complete=weights.complete,
-                store=store,
-                quantization=weights.quantization,
-            )
+            yield weights.model(store, folder, repository)
 
 
 def _snapshot_files(host: Host, folder: str) -> Files:
@@ -220,15 +224,11 @@ def _search_lm_studio(host: Host, folder: str, store: str) -> Models:
         for name in _folder_names(host, folder, publisher):
             place = host.join(folder, publisher, name)
             for weights in _weights_in(_files_below(host, place, 1)):
-                yield PresentModel(
-                    path=host.join(place, weights.file or ""),
-                    size_bytes=weights.size_bytes,
-                    repository=f"{publisher}/{name}",
-                    file=weights.file,
-                    complete=None if weights.complete else False,
-                    store=store,
-                    quantization=weights.quantization,
-                )
+                path = host.join(place, weights.file or "")
+                model = weights.model(store, path, f"{publisher}/{name}")
+                # no record says that a file is whole
+                is_whole = None if weights.complete else False
+                yield model.replace(complete=is_whole)
 
 
 class _Layer(Record):
