@@ -65,24 +65,31 @@ def _search(host: Host, programs: Sequence[PresentRuntime]) -> list[PresentRunti
     beside the work, sorted. A program counts before a package, which states its version.
     """
     runtimes: dict[str, PresentRuntime] = {}
-    environments: list[str] = []
-    for program in programs:
-        path = program.path or ""
-        if host.is_program(path):
-            runtimes.setdefault(program.id, program)
-            folder = host.parent(host.resolve(path))
-            environments.append(host.parent(folder))
-    for variable in _ENVIRONMENTS:
-        environment = host.env.get(variable, "")
-        if host.is_absolute(environment):
-            environments.append(environment)
-    environments.append(host.join(host.ask("cwd") or "/", ".venv"))
-    for folder in _package_folders(host, environments):
+    installed = [program for program in programs if host.is_program(program.path or "")]
+    for program in installed:
+        runtimes.setdefault(program.id, program)
+    for folder in _package_folders(host, _environments(host, installed)):
         for package in _packages_in(host, folder):
             first = runtimes.setdefault(package.id, package)
             if not first.version:
                 runtimes[package.id] = first.replace(version=package.version)
     return [runtimes[name] for name in sorted(runtimes)]
+
+
+def _environments(host: Host, programs: Sequence[PresentRuntime]) -> list[str]:
+    """The folders of environments: those that hold these programs, the active one, and the one
+    beside the work.
+    """
+    environments: list[str] = []
+    for program in programs:
+        folder = host.parent(host.resolve(program.path or ""))
+        environments.append(host.parent(folder))
+    for variable in _ENVIRONMENTS:
+        environment = host.env.get(variable, "")
+        if host.is_absolute(environment):
+            environments.append(environment)
+    environments.append(host.join(host.ask("cwd") or "/", ".venv"))
+    return environments
 
 
 def _package_folders(host: Host, environments: Sequence[str]) -> Sequence[str]:
@@ -95,8 +102,8 @@ def _package_folders(host: Host, environments: Sequence[str]) -> Sequence[str]:
         for name in host.listdir(library):
             if name.startswith("python3"):
                 folders.append(host.join(library, name, _PACKAGES))
-    own_path: Sequence[str] = host.ask("python_path") or ()
-    return [*folders, *own_path]
+    python_path: Sequence[str] = host.ask("python_path") or ()
+    return [*folders, *python_path]
 
 
 def _packages_in(host: Host, folder: str) -> Iterator[PresentRuntime]:
