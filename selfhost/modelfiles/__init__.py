@@ -105,11 +105,13 @@ def _read_folder(path: str) -> LocalModel:
         return read_weights(path, numbered_files(shard), None, notes)
     if CONFIG not in names:
         _refuse_folder(path, names, unfinished)
-    why = reason("no-weights")
     pickles = weight_files_ending(names, ".bin", ".pt", ".pth")
     if pickles:
         why = reason("pickles", name=shown(pickles[0]))
-    return read_lone_config(os.path.join(path, CONFIG), (*notes, why))
+    else:
+        why = reason("no-weights")
+    config = os.path.join(path, CONFIG)
+    return read_lone_config(config, (*notes, why))
 
 
 def _ending(names: Sequence[str], endings: str | tuple[str, ...]) -> list[str]:
@@ -130,20 +132,18 @@ def _read_ggufs(path: str, ggufs: Sequence[str], notes: tuple[str, ...]) -> Loca
     models: list[str] = []
     projectors: list[str] = []
     for name in ggufs:
-        if "mmproj" in name.lower():
-            projectors.append(name)
-        else:
-            models.append(name)
-    if not models:
-        # which is refused for what it is
-        models = projectors
-    elif projectors:
+        is_projector = "mmproj" in name.lower()
+        kind = projectors if is_projector else models
+        kind.append(name)
+    all_notes = list(notes)
+    if models and projectors:
         projector = shown(projectors[0])
-        notes = (*notes, reason("projector", name=projector))
-    # of a split file any part that is there
-    file = _only(path, "GGUF models", models)
+        all_notes.append(reason("projector", name=projector))
+    # a projector alone is refused for what it is; of a split file any part that is there
+    file = _only(path, "GGUF models", models or projectors)
     model = read_gguf(file)
-    return model.replace(notes=(*notes, *model.notes))
+    all_notes += model.notes
+    return model.replace(notes=tuple(all_notes))
 
 
 def _names_in(path: str) -> list[str]:
@@ -163,9 +163,10 @@ def _only(path: str, what: str, names: Sequence[str]) -> str:
     """The first file. Raises `SpecError` where these are of several models, parts counted once."""
     first_parts = set()
     for name in names:
-        first_part = numbered_files(name)[0]
+        first_part, *_ = numbered_files(name)
         first_parts.add(shown(first_part))
-    if len(first_parts) > 1:
+    count = len(first_parts)
+    if count > 1:
         listing = listed(sorted(first_parts), 12)
-        source.refuse(path, "several", count=len(first_parts), what=what, names=listing)
+        source.refuse(path, "several", count=count, what=what, names=listing)
     return os.path.join(path, names[0])

@@ -7,7 +7,7 @@ or one for each layer, and groups of equal layers. What does not follow from the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from ..catalogue.architecture import (
@@ -66,26 +66,22 @@ class Sizes:
         """How the file may write these keys."""
         raise NotImplementedError
 
-    def _named_values(self, keys: Sequence[str]) -> Iterator[tuple[str, object]]:
-        """The names of these keys that have a value, each with it."""
+    def get(self, *keys: str) -> object:
+        """The value of the first of these keys that has one; None without one."""
         for name in self.names_of(keys):
             value = self.values.get(name)
             if value is not None:
-                yield name, value
-
-    def get(self, *keys: str) -> object:
-        """The value of the first of these keys that has one; None without one."""
-        for _, value in self._named_values(keys):
-            return value
+                return value
         return None
 
     def stated(self, *keys: str) -> str:
         """The first of these keys that has a value, as the file writes it."""
-        names = [name for name, _ in self._named_values(keys)]
-        for name in names:
+        names = self.names_of(keys)
+        stated = [name for name in names if self.values.get(name) is not None]
+        for name in stated:
             if name in self.written:
                 return name
-        return names[0] if names else self.names_of(keys)[0]
+        return stated[0] if stated else names[0]
 
     def number(
         self, *keys: str, least: int = 0, layer: int | None = None
@@ -131,7 +127,10 @@ class Sizes:
 
     def sizes(self, keys: Mapping[str, str]) -> Values:
         """The sizes of a layer, as fields of its record, by the key of each."""
-        return {name: self.needed(key) for name, key in keys.items()}
+        sizes: Values = {}
+        for name, key in keys.items():
+            sizes[name] = self.needed(key)
+        return sizes
 
     def groups(self, key: str, used_key: str) -> Values:
         """How many groups of experts a token chooses from, and how many of them it uses, as fields
@@ -144,7 +143,7 @@ class Sizes:
 
 
 def grouped(
-    layers: Sequence[_Part | None], width: int, names: Mapping[str, str] | None = None
+    layers: Sequence[_Part | None], width: int, names: Mapping[str, str] = {}
 ) -> tuple[_Part, ...]:
     """Equal layers as one group, in the order of their first; entry i is the part of layer i.
     Raises `Unclear` for a size that does not divide its whole, by what `names` calls it.
@@ -155,19 +154,17 @@ def grouped(
             places.setdefault(layer, []).append(number)
     groups = []
     for layer, numbers in places.items():
-        _refuse_misfit(layer, width, names or {})
+        for key, message, _ in misfits(layer, width):
+            name = names.get(key, key)
+            raise Unclear(f"{name} {message}")
         groups.append(layer.replace(layers=tuple(numbers)))
     return tuple(groups)
 
 
-def _refuse_misfit(layer: _Part, width: int, names: Mapping[str, str]) -> None:
-    for key, message, _ in misfits(layer, width):
-        raise Unclear(f"{names.get(key, key)} {message}")
-
-
 def most_heads(attention: Sequence[Attention]) -> int | None:
     """The most query heads of any layer; None for a model without attention."""
-    return max((part.heads for part in attention), default=None)
+    heads = [part.heads for part in attention]
+    return max(heads, default=None)
 
 
 def refuse_contradictions(architecture: Architecture, whose: str = "") -> None:

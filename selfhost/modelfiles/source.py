@@ -68,7 +68,8 @@ class LocalModel(Record):
 
 def fail(path: str, message: str, remedy: str | None = None) -> NoReturn:
     """Raise `SpecError` with this one problem."""
-    raise SpecError([Problem(file=shown(path), message=message, remedy=remedy)])
+    problem = Problem(file=shown(path), message=message, remedy=remedy)
+    raise SpecError([problem])
 
 
 def refuse(path: str, fault: str, **values: object) -> NoReturn:
@@ -86,8 +87,13 @@ def refuse_missing(path: str, fault: str, files: Sequence[str]) -> None:
     """Raise `SpecError` with that fault where some files that belong to `path` are not there."""
     missing = missing_names(files)
     if missing:
-        names = listed(missing)
-        refuse(path, fault, parts=len(files), missing=len(missing), names=names)
+        refuse(
+            path,
+            fault,
+            parts=len(files),
+            missing=len(missing),
+            names=listed(missing),
+        )
 
 
 def missing_names(files: Iterable[str]) -> tuple[str, ...]:
@@ -175,9 +181,8 @@ def readable(path: str, remedy: str | None = None) -> Iterator[None]:
 
 def _remedy_of_missing(path: str) -> str | None:
     """What to do about a file that is not there; None where nothing is left of a download."""
-    unfinished = [path + ending for ending in UNFINISHED]
-    is_left = os.path.islink(path) or any(map(os.path.lexists, unfinished))
-    if not is_left:
+    names = [path + ending for ending in UNFINISHED]
+    if not os.path.islink(path) and not any(map(os.path.lexists, names)):
         return None
     return "the download was removed or did not finish: start it again"
 
@@ -268,10 +273,12 @@ def name_by_place(path: str) -> str:
     place = os.path.abspath(path)
     if os.path.basename(place).lower() == "config.json":
         place = os.path.dirname(place)
-    file = os.path.basename(place)
+    folder, file = os.path.split(place)
     # models--owner--name/snapshots/revision
-    above, kind = os.path.split(os.path.dirname(place))
-    cached = os.path.basename(above) if kind == "snapshots" else file
+    above, kind = os.path.split(folder)
+    cached = file
+    if kind == "snapshots":
+        cached = os.path.basename(above)
     if cached.startswith("models--"):
         file = cached.rpartition("--")[2]
     name = re.sub(_PART_AND_ENDING, "", file, count=1)
@@ -297,12 +304,14 @@ def license_of(text: str, link: str, unknown: dict[str, str]) -> License | None:
     if not text:
         unknown["license.id"] = "the header does not say"
         return None
+    typed = text.lower()
     for id in model_files().licenses:
         name = id.removesuffix("-only")
-        if text.lower() == name.lower():
+        if name.lower() == typed:
             return License(id=id)
-    url = link if link.startswith(("https://", "http://")) else None
-    if url is None:
-        unknown["license.url"] = f'the file says "{text}" and no address'
     words = re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-")
-    return License(id=f"LicenseRef-{words or 'unnamed'}", url=url)
+    id = f"LicenseRef-{words or 'unnamed'}"
+    if link.startswith(("https://", "http://")):
+        return License(id=id, url=link)
+    unknown["license.url"] = f'the file says "{text}" and no address'
+    return License(id=id)

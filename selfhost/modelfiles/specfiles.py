@@ -142,10 +142,13 @@ def _files_in(folder: str, problems: list[Problem]) -> list[str]:
         problems += error.problems
         return []
     if not found:
-        remedy = "name a folder that holds <id>.toml files"
-        problem = Problem(file=shown(folder), message="holds no spec", remedy=remedy)
+        problem = Problem(
+            file=shown(folder),
+            message="holds no spec",
+            remedy="name a folder that holds <id>.toml files",
+        )
         problems.append(problem)
-    return list(found)
+    return found
 
 
 def _spec_beside(file: str) -> str:
@@ -174,13 +177,21 @@ def _checked_alone(document: Document) -> ModelSpec | None:
     if spec.parameters.total is not None and not document.has_faults("parameters"):
         counted = need.counted_parameters(spec) if is_countable else None
         for count in _counts(document, spec, counted):
-            _check_count(document, count)
+            if not count.is_right:
+                _note_count(document, count)
     if is_countable:
         _check_files(document, spec)
     return spec
 
 
-def _texts(document: Document, *path: str | int) -> list[tuple[KeyPath, str]]:
+class _Text(NamedTuple):
+    """A text of a file, and where it stands."""
+
+    place: KeyPath
+    text: str
+
+
+def _texts(document: Document, *path: str | int) -> list[_Text]:
     """The text or the list of texts at a path, each with its own path."""
     value = value_at(document.values, path)
     places: list[KeyPath] = [path]
@@ -190,7 +201,7 @@ def _texts(document: Document, *path: str | int) -> list[tuple[KeyPath, str]]:
     for place in places:
         text = value_at(document.values, place)
         if isinstance(text, str) and text.strip():
-            texts.append((place, text))
+            texts.append(_Text(place, text))
     return texts
 
 
@@ -234,6 +245,28 @@ class _Count(Record):
     basis: str
     allowed: int = 0
 
+    @property
+    def apart(self) -> int:
+        """How far the two are apart."""
+        return abs(self.true - self.stated)
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the stated one is the true one, but for a share or half of its last digit."""
+        digits = str(self.stated)
+        zeros = len(digits) - len(digits.rstrip("0"))
+        half_a_digit: int = 10**zeros // 2
+        rounded = min(half_a_digit, int(self.stated * _ROUNDED_SHARE))
+        usual = max(int(self.stated * PARAMETERS_SHARE), rounded)
+        return self.apart <= usual + self.allowed
+
+    @property
+    def share(self) -> str:
+        """How far they are apart, of the stated one."""
+        percent = self.apart / self.stated * 100
+        decimals = 0 if self.apart * 10 > self.stated else 1
+        return f"{percent:.{decimals}f} %"
+
 
 def _counts(
     document: Document, spec: ModelSpec, counted: tuple[int, int] | None
@@ -266,17 +299,8 @@ def _counts(
         )
 
 
-def _check_count(document: Document, count: _Count) -> None:
-    """That a count is the true one, but for a share or half of its last digit."""
-    stated = count.stated
-    digits = str(stated)
-    zeros = len(digits) - len(digits.rstrip("0"))
-    rounded = min(10**zeros // 2, int(stated * _ROUNDED_SHARE))
-    usual = max(int(stated * PARAMETERS_SHARE), rounded)
-    apart = abs(count.true - stated)
-    if apart <= usual + count.allowed:
-        return
-    share = apart / stated * 100
+def _note_count(document: Document, count: _Count) -> None:
+    """Note a count that is not the true one."""
     what, correct = model_files().spec_bases[count.basis]
     _note(
         document,
@@ -285,11 +309,11 @@ def _check_count(document: Document, count: _Count) -> None:
         what=what,
         correct=correct,
         key=count.key,
-        stated=stated,
+        stated=count.stated,
         true=count.true,
         written=f"{count.true:_}",
-        share=f"{share:.0f} %" if apart * 10 > stated else f"{share:.1f} %",
-        than="more" if count.true > stated else "less",
+        share=count.share,
+        than="more" if count.true > count.stated else "less",
     )
 
 
@@ -305,17 +329,22 @@ def _check_files(document: Document, spec: ModelSpec) -> None:
             computed = need.weights_files(without_sizes, files.format, name)
             if not isinstance(computed, Term):
                 continue
-            widening = 1.0
-            if spec.components and name in DTYPES:
-                # some pipelines are published in 32 bits and loaded in 16, such as Z-Image
-                widening = 32 / DTYPES[name]
             least = computed.low_bytes * (1 - _FILES_SHARE)
-            most = computed.high_bytes * widening * (1 + _FILES_SHARE)
+            most = computed.high_bytes * _widening(spec, name) * (1 + _FILES_SHARE)
             if least <= size <= most + _ENCODER_BYTES * encoders:
                 continue
             own = f"{computed.bytes:,} ({computed.arithmetic})"
             place = ("files", index, "bytes", name)
             _note(document, place, "size", size=size, name=name, own=own)
+
+
+def _widening(spec: ModelSpec, quantization: str) -> float:
+    """How many times wider files may be: some pipelines are published in 32 bits and loaded in 16,
+    such as Z-Image.
+    """
+    if not spec.components or quantization not in DTYPES:
+        return 1
+    return 32 / DTYPES[quantization]
 
 
 # a file beside the others
@@ -329,13 +358,14 @@ def _check_together(
     """Check the names, the references and the sources of files, each of which replaces the spec of
     its id in the catalogue.
     """
-    replaced = {_id_of(document) or _stem(document) for document in documents}
-    others = [spec for spec in catalogue_specs if spec.id not in replaced]
-    ids = sorted(replaced.union(spec.id for spec in others))
+    ids = {_id_of(document) or _stem(document) for document in documents}
+    others = [spec for spec in catalogue_specs if spec.id not in ids]
+    ids.update(spec.id for spec in others)
+    known = sorted(ids)
     owners = _owners(others)
     for document in documents:
         _check_names(document, owners)
-        _check_pointers(document, ids)
+        _check_pointers(document, known)
         if runtime_ids:
             _check_runtimes(document, runtime_ids)
         _check_sources(document)
@@ -384,26 +414,29 @@ def _check_pointers(document: Document, ids: Sequence[str]) -> None:
     """That the ids of other models are those of known ones."""
     spec_id = _id_of(document)
     for path in _POINTERS:
+        may_be_undescribed = path == ("tuned_from",)
         for place, text in _texts(document, *path):
             if text == spec_id:
                 document.add(place, f'"{shortened(text)}" is this model itself')
                 continue
-            if path == ("tuned_from",) and (text == SCRATCH or "/" in text):
-                # a model may be tuned from one that no spec describes
+            # a model may be tuned from one that no spec describes
+            is_undescribed = text == SCRATCH or "/" in text
+            if text in ids or (may_be_undescribed and is_undescribed):
                 continue
-            if text not in ids:
-                remedy = document.did_you_mean(text, ids, None, '"{name}"')
-                message = f'no spec has the id "{shortened(text)}"'
-                document.add(place, message, remedy)
+            remedy = document.did_you_mean(text, ids, None, '"{name}"')
+            message = f'no spec has the id "{shortened(text)}"'
+            document.add(place, message, remedy)
 
 
 def _check_runtimes(document: Document, runtime_ids: Sequence[str]) -> None:
     """That the ids of runtimes are those of known ones."""
     all_ids = f"one of {', '.join(runtime_ids)}"
     for place, text in _texts(document, "runtimes"):
-        if text not in runtime_ids:
-            remedy = document.did_you_mean(text, runtime_ids, all_ids, '"{name}"')
-            document.add(place, f'no runtime has the id "{shortened(text)}"', remedy)
+        if text in runtime_ids:
+            continue
+        remedy = document.did_you_mean(text, runtime_ids, all_ids, '"{name}"')
+        message = f'no runtime has the id "{shortened(text)}"'
+        document.add(place, message, remedy)
 
 
 def _check_sources(document: Document) -> None:
@@ -425,5 +458,5 @@ def _remedy_of_source(document: Document, table: str) -> str:
     remedy = f"say where the facts in [{table}] come from: {place}{entry}"
     if "sources" in document.values:
         return remedy
-    beside = document.file.removesuffix(".toml") + SOURCES_ENDING
-    return f"{remedy}, or {entry} in {beside}"
+    sources = document.file.removesuffix(".toml") + SOURCES_ENDING
+    return f"{remedy}, or {entry} in {sources}"
