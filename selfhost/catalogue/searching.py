@@ -215,7 +215,7 @@ class _UnknownName:
         if name is None:
             return None
         thing = things.by_name[name]
-        figures = thing.figures(typed=self.quoted, name=name)
+        figures = {**thing.__getstate__(), "typed": self.quoted, "name": name}
         sentence, before_command = catalogue.common("things")["sentence"][table]
         message = fill(sentence, figures)
         instead = [id for id in thing.try_instead if id in catalogue]
@@ -311,17 +311,6 @@ class _Thing(Stated):
     try_instead: tuple[str, ...] = ()
     runs_with: tuple[str, ...] = ()
     source: str | None = None
-
-    def figures(self, *, typed: str, name: str) -> Mapping[str, object]:
-        """What the sentences on a thing of that name may tell."""
-        return {
-            "typed": typed,
-            "name": name,
-            "kind": self.kind,
-            "answer": self.answer,
-            "about": self.about,
-            "writes": self.writes,
-        }
 
 
 class _Beginning(Record):

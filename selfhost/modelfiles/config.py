@@ -73,21 +73,15 @@ def _values_of(path: str) -> object:
     if values.get("quantization_config"):
         return values
     export = source.read_json(exported, MAX_CONFIG_BYTES, what=_QUANTIZATION)
-    stated = source.table_of(source.table_of(export).get("quantization"))
-    quantization = {"quant_method": "modelopt", **stated}
+    stated = source.table_of(export).get("quantization")
+    quantization = {"quant_method": "modelopt", **source.table_of(stated)}
     return {**values, "quantization_config": quantization}
 
 
 def _spec(
     keys: Keys, stored: Stored, architecture: Architecture | None, counts: Parameters
 ) -> ModelSpec:
-    modality = "vision" if keys.sees else "text"
-    if architecture is not None and not architecture.output_matrix:
-        modality = "embedding"
     file = shown(keys.path)
-    # classes that transformers has of its own do not need the code that auto_map names
-    is_foreign = not keys.in_gguf or keys.type.own_code
-    has_own_code = is_foreign and isinstance(keys.outer.get("auto_map"), dict)
     sources = {"architecture": file}
     if counts.total or counts.mtp:
         sources["parameters"] = "sum over the architecture"
@@ -95,12 +89,12 @@ def _spec(
         how = "estimated from the widths and layers of config.json"
         sources["parameters.encoders"] = how
     safety = Safety()
-    if has_own_code:
+    if _has_own_code(keys):
         safety = Safety(remote_code=True)
         sources["safety"] = f"auto_map in {file}"
     return source.spec_of(
         keys.path,
-        modality=modality,
+        modality=_modality(keys, architecture),
         parameters=counts,
         architecture=architecture,
         quantized=_quantized_by_others(stored),
@@ -108,6 +102,22 @@ def _spec(
         sources=sources,
         unknown={**keys.unknown, **model_files().never_stated},
     )
+
+
+def _modality(keys: Keys, architecture: Architecture | None) -> str:
+    """The kind of the model; one without an output matrix makes vectors."""
+    if architecture is not None and not architecture.output_matrix:
+        return "embedding"
+    return "vision" if keys.sees else "text"
+
+
+def _has_own_code(keys: Keys) -> bool:
+    """Whether the model needs the code that `auto_map` names, as the classes that transformers has
+    of its own do not.
+    """
+    if keys.in_gguf and not keys.type.own_code:
+        return False
+    return isinstance(keys.outer.get("auto_map"), dict)
 
 
 def _quantized_by_others(stored: Stored) -> Quantized | None:
@@ -141,24 +151,26 @@ def _parameters(keys: Keys, architecture: Architecture | None) -> Parameters:
 def _with_encoders(keys: Keys, counts: Parameters, text_width: int) -> Parameters:
     """The parameters of the language model and about those of its encoders."""
     parts = []
+    encoders = 0
     for name in TABLES.encoders["parts"]:
         part = keys.outer.get(name)
         if isinstance(part, dict):
             parts.append(part)
-    total = sum(encoder_parameters(part, text_width) for part in parts)
-    if not 0 < total <= source.MAX_PARAMETERS:
+            encoders += encoder_parameters(part, text_width)
+    if not 0 < encoders <= source.MAX_PARAMETERS:
         keys.unknown["parameters.encoders"] = reason("encoder-size")
         return counts.replace(total=None, active=None)
-    millions = round(total / 1e6)
+    millions = round(encoders / 1e6)
     keys.notes.append(reason("encoders", millions=millions))
-    if counts.total is not None and counts.active is not None:
-        all_parameters = counts.total + total
-        active = counts.active + total
-        counts = counts.replace(total=all_parameters, active=active)
-    encoder_type = _encoder_type(keys.outer_kind, parts[0])
-    return counts.replace(
-        encoders=total, projector_bytes=2 * total, encoder_type=encoder_type
+    counts = counts.replace(
+        encoders=encoders,
+        projector_bytes=2 * encoders,
+        encoder_type=_encoder_type(keys.outer_kind, parts[0]),
     )
+    if counts.total is None or counts.active is None:
+        return counts
+    total = counts.total + encoders
+    return counts.replace(total=total, active=counts.active + encoders)
 
 
 def _encoder_type(model_type: str, part: JsonValues) -> str:

@@ -10,6 +10,7 @@ gguf-py/gguf/constants.py. What does not follow raises `Unclear`, what no conver
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from ..catalogue.architecture import (
     MAX_LAYERS,
@@ -68,8 +69,9 @@ class GgufModel(Sizes):
         shapes: dict[str, tuple[int, ...]] = {}
         for tensor in tensors:
             shapes[tensor.name] = tensor.shape
-        for name in [name for name in shapes if name.startswith(_STACKS)]:
-            shapes[_name_in_one_stack(name)] = shapes[name]
+        for tensor in tensors:
+            if tensor.name.startswith(_STACKS):
+                shapes[_name_in_one_stack(tensor.name)] = tensor.shape
         self.shapes: Mapping[str, tuple[int, ...]] = shapes
         self.blocks = self.layers
         self.is_as_row = False
@@ -340,10 +342,10 @@ def architecture_of(model: GgufModel) -> Architecture:
         positions=_positions(model),
         context_tokens=_context_tokens(model),
         gate=_gate(model),
-        attention_bias=_attention_bias(model) if attention else None,
+        attention_bias=_attention_bias(model, attention),
         rope_factors=_rope_factors(model),
         query_key_norm=_query_key_norm(model, attention),
-        parallel_norms=None if any(states) else _parallel_norms(model),
+        parallel_norms=_parallel_norms(model, states),
     )
     refuse_contradictions(architecture, f"{model.name}: ")
     model.unknown["architecture.dtype"] = reason("published-type")
@@ -421,10 +423,11 @@ def _windows(model: GgufModel) -> list[int | None]:
     if every is None:
         raise unclear("window", name=model.name, window=window)
     windows: list[int | None] = [window] * layers
-    if every:
-        first_full = 0 if model.row.full_first else every - 1
-        for number in range(first_full, layers, every):
-            windows[number] = None
+    if every == 0:
+        return windows
+    first_full = 0 if model.row.full_first else every - 1
+    for number in range(first_full, layers, every):
+        windows[number] = None
     return windows
 
 
@@ -437,7 +440,9 @@ def _window(model: GgufModel) -> int | None:
     if not window or (context and window >= context):
         # a window that no text can fill is none
         return None
-    return window if window < MAX_NUMBER else None
+    if window >= MAX_NUMBER:
+        return None
+    return window
 
 
 def _loops(model: GgufModel) -> int:
@@ -458,7 +463,9 @@ def _cache_layers(model: GgufModel) -> int | None:
         shared = max(0, layers - (model.row.cache_layers or layers))
     if shared >= layers:
         raise Malformed(f"all {layers:,} layers read the cache of an earlier one")
-    return layers - shared if shared else None
+    if shared == 0:
+        return None
+    return layers - shared
 
 
 # tables beside the layers
@@ -499,18 +506,30 @@ def _context_tokens(model: GgufModel) -> int | None:
 # what the file's tensors have otherwise than those of its row; None where both are the same
 
 
+_Fact = TypeVar("_Fact", str, bool)
+
+
+def _unless_usual(fact: _Fact, usual: _Fact | None) -> _Fact | None:
+    """What the tensors say; None where the row says the same."""
+    if fact == usual:
+        return None
+    return fact
+
+
 def _gate(model: GgufModel) -> str | None:
     """How the gate of the feed-forwards is stored."""
-    if not model.row.gate_varies:
-        return None
     gate = model.layer(0).gate()
-    return None if gate == model.row.gate else gate
+    if gate is None or not model.row.gate_varies:
+        return None
+    return _unless_usual(gate, model.row.gate)
 
 
-def _attention_bias(model: GgufModel) -> bool | None:
+def _attention_bias(model: GgufModel, attention: Sequence[Attention]) -> bool | None:
     """Whether queries have a bias."""
+    if not attention:
+        return None
     has_bias = model.has_tensor("attn_q.bias", "attn_qkv.bias")
-    return None if has_bias == model.row.attention_bias else has_bias
+    return _unless_usual(has_bias, model.row.attention_bias)
 
 
 def _rope_factors(model: GgufModel) -> str | None:
@@ -519,7 +538,7 @@ def _rope_factors(model: GgufModel) -> str | None:
     if not names:
         return None
     factors = _TABLE.rope_factors[max(names)]
-    return None if factors == model.row.rope_factors else factors
+    return _unless_usual(factors, model.row.rope_factors)
 
 
 def _query_key_norm(model: GgufModel, attention: Sequence[Attention]) -> str | None:
@@ -531,10 +550,12 @@ def _query_key_norm(model: GgufModel, attention: Sequence[Attention]) -> str | N
             continue
         first = model.layer(group.layers[0])
         norm = first.query_key_norm(group.key_length)
-        return None if norm == usual else norm
+        return _unless_usual(norm, usual)
     return None
 
 
-def _parallel_norms(model: GgufModel) -> int | None:
+def _parallel_norms(model: GgufModel, states: Sequence[Recurrent | None]) -> int | None:
     """How many norms stand before the parts of a layer that are computed side by side."""
-    return 2 if model.has_tensor("attn_norm_2.weight") else None
+    if any(states) or not model.has_tensor("attn_norm_2.weight"):
+        return None
+    return 2

@@ -51,9 +51,10 @@ def _stated(record: Record) -> _Values:
     """What a record has otherwise than by default, by the keys of a spec file."""
     values: _Values = {}
     for field, key in type(record)._keys.items():
+        name = key.name or field
         value = getattr(record, field)
         if value not in (None, key.default, ()):
-            values[key.name or field] = value
+            values[name] = value
     return values
 
 
