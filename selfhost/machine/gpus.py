@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 from ..core import units
 from ..core.records import Record, Stated, read_by
@@ -21,7 +22,7 @@ _USUAL_SLICES = 7
 # what a virtual machine gets of an NVIDIA card, `GRID T4-8Q`: how fast that is no name tells
 _VGPU = r"(?:NVIDIA|GRID)[ -].+-\d{1,3}[ABCQ]"
 # an instance of MIG; `1c.` of one of several slices is the part of it that one program computes on
-_MIG = r"(.+?) MIG (?:(\d)c\.)?(\d)g\..*"
+_MIG = r"(?P<gpu>.+?) MIG (?:(?P<used>\d)c\.)?(?P<slices>\d)g\..*"
 # operations in 16 bits of one core of Apple's GPUs in a cycle, as `apple_tflops` of the table has
 # them, without matrix units and with
 _FLOPS_OF_CORE, _FLOPS_OF_MATRIX_CORE = 256, 1024
@@ -38,6 +39,11 @@ class IntegratedMemory(Stated):
     kinds: tuple[str, ...] = ()
     kind: str = "unnamed"
     vectors: str = "avx2"
+
+    @property
+    def bytes_per_second(self) -> cpus.Rates:
+        """What that memory gives."""
+        return cpus.rates_of(self.channels, self.mts, self.bits, self.kinds)
 
 
 class OtherMemory(Stated):
@@ -81,6 +87,26 @@ class GpuRow(Stated):
     kernel_driver: str | None = None
     driver: tuple[DriverMemory, ...] = read_by(kind=DriverMemory, default=())
 
+    def is_sold_with_about(self, gib: float) -> bool:
+        """Whether it is sold with that memory, or a tenth more or less."""
+        return any(abs(size - gib) < 0.1 * size for size in self.memory_gib)
+
+    def peak_with(self, gib: float | None) -> PeakRate | None:
+        """The peak of its memory where it has that much; None where the row does not tell it."""
+        if self.gb_per_s is None:
+            return None
+        for other in self.other:
+            if other.memory_gib == gib:
+                return PeakRate(gb_per_s=other.gb_per_s, source=other.source)
+        return PeakRate(gb_per_s=self.gb_per_s, source=self.source)
+
+
+class PeakRate(Record):
+    """The peak of a GPU's memory in GB/s, and the key of its source."""
+
+    gb_per_s: float
+    source: str
+
 
 class _Generation(Stated):
     """GPUs of one compute capability; `hbm` are the words of names of those with HBM."""
@@ -88,6 +114,10 @@ class _Generation(Stated):
     capability: str
     names: tuple[str, ...]
     hbm: tuple[str, ...] = ()
+
+    def has_hbm(self, words: frozenset[str]) -> bool:
+        """Whether a GPU of that generation whose name has these words has HBM."""
+        return any(words_of(name) <= words for name in self.hbm)
 
 
 class _Unserved(Stated):
@@ -138,6 +168,12 @@ class Computer(Stated):
         """What its memory gives."""
         return cpus.rates_of(self.channels, self.mts)
 
+    def takes(self, cards: Sequence[str], memory_gib: float) -> bool:
+        """Whether such computers have cards of these names, and so much RAM."""
+        if len(cards) > self.cards or memory_gib > self.memory_gib:
+            return False
+        return all(_has_words(name, self.names) for name in cards)
+
 
 class KeptMemory(Stated):
     """MiB that a driver keeps of a card that it reports `total` of: least, likely and most seen."""
@@ -146,6 +182,15 @@ class KeptMemory(Stated):
     least: int
     likely: int
     most: int
+
+    def likely_at(self, total_mib: float, smaller: KeptMemory) -> float:
+        """MiB that are likely kept of a card between a smaller one and this."""
+        position = (total_mib - smaller.total) / (self.total - smaller.total)
+        return smaller.likely + position * (self.likely - smaller.likely)
+
+
+# of which nothing can be kept
+_NO_CARD = KeptMemory(total=0, least=0, likely=0, most=0)
 
 
 class _DriverKeeps(Stated):
@@ -194,9 +239,20 @@ def small_devices() -> SmallDevices:
     return _table().small
 
 
+class _WordsOfRow(NamedTuple):
+    """A row with the words that a name must have."""
+
+    words: frozenset[str]
+    row: GpuRow
+
+
 @cache
-def _words_of_rows() -> Sequence[tuple[frozenset[str], GpuRow]]:
-    return [(frozenset(row.words.split()), row) for row in card_rows()]
+def _words_of_rows() -> Sequence[_WordsOfRow]:
+    words_of_rows: list[_WordsOfRow] = []
+    for row in card_rows():
+        words = frozenset(row.words.split())
+        words_of_rows.append(_WordsOfRow(words, row))
+    return words_of_rows
 
 
 @lru_cache(maxsize=256)
@@ -205,20 +261,19 @@ def _rows_called(name: str) -> Sequence[GpuRow]:
     if re.fullmatch(_VGPU, name):
         return ()
     typed = words_of(name)
-    has_number = any(any(map(str.isdecimal, word)) for word in typed)
+    has_number = any(map(str.isdecimal, "".join(typed)))
     same = _table().same
-    # words that make another GPU of one: `ti`, `laptop`
-    variants = frozenset(_table().variants)
     words = frozenset(same.get(word, word) for word in typed)
-    variant = words & variants
-    matching: list[tuple[int, GpuRow]] = []
-    for row_words, row in _words_of_rows():
-        if not row_words <= words or row_words & variants != variant:
+    # words that make another GPU of one: `ti`, `laptop`
+    variants = words.intersection(_table().variants)
+    matching: list[_WordsOfRow] = []
+    for entry in _words_of_rows():
+        if entry.row.numberless and has_number:
             continue
-        if not (has_number and row.numberless):
-            matching.append((len(row_words), row))
-    matching.sort(key=lambda match: -match[0])
-    return [row for _, row in matching]
+        if entry.words <= words and variants <= entry.words:
+            matching.append(entry)
+    matching.sort(key=lambda entry: -len(entry.words))
+    return [entry.row for entry in matching]
 
 
 @lru_cache(maxsize=256)
@@ -236,24 +291,14 @@ def facts_of(name: str) -> GpuRow:
     return GpuRow(**facts)
 
 
-class PeakRate(Record):
-    """The peak of a GPU's memory in GB/s, and the key of its source."""
-
-    gb_per_s: float
-    source: str
-
-
 def peak_rate_of(name: str, memory_gib: float | None = None) -> PeakRate | None:
     """That of the GPU of that name, with that memory where it is sold with several; None where no
     row tells it.
     """
     for row in _rows_called(name):
-        if row.gb_per_s is None:
-            continue
-        for other in row.other:
-            if other.memory_gib == memory_gib:
-                return PeakRate(gb_per_s=other.gb_per_s, source=other.source)
-        return PeakRate(gb_per_s=row.gb_per_s, source=row.source)
+        peak = row.peak_with(memory_gib)
+        if peak is not None:
+            return peak
     return None
 
 
@@ -265,8 +310,9 @@ def gb_per_s_of(name: str, memory_gib: float | None = None) -> float | None:
 
 def _has_words(name: str, patterns: Sequence[str]) -> bool:
     """Whether one of the regular expressions matches whole words of a name."""
-    pattern = rf"\b(?:{'|'.join(patterns)})\b"
-    return re.search(pattern, name.lower().replace("-", " ")) is not None
+    pattern = "|".join(patterns)
+    words = name.lower().replace("-", " ")
+    return re.search(rf"\b(?:{pattern})\b", words) is not None
 
 
 @lru_cache(maxsize=256)
@@ -275,10 +321,9 @@ def peaks_with_memory(vendor: str, memory_bytes: int) -> tuple[float, float] | N
     memory_gib = memory_bytes / units.GIB
     peaks: list[float] = []
     for row in card_rows():
-        if row.gb_per_s is None or row.unified:
+        if row.unified or not row.is_sold_with_about(memory_gib):
             continue
-        has_memory = any(abs(size - memory_gib) < 0.1 * size for size in row.memory_gib)
-        if has_memory and vendor in (UNKNOWN, vendor_of(row.name)):
+        if row.gb_per_s is not None and vendor in (UNKNOWN, vendor_of(row.name)):
             peaks.append(row.gb_per_s)
     return (min(peaks), max(peaks)) if peaks else None
 
@@ -294,48 +339,46 @@ def driver_memory_bytes(name: str, sold_gb: float) -> int:
     return round(sold_gb * units.GIB)
 
 
-def kept_by_size(vendor: str) -> Sequence[KeptMemory]:
-    """What the driver of a maker keeps, the smallest card first; empty where it is not known."""
-    keeps = _table().driver_keeps
-    return keeps.sizes if vendor in keeps.makers else ()
-
-
 def kept_by_driver_bytes(vendor: str, total_bytes: int) -> int:
     """What the driver of a maker likely keeps of a card of that size before any program runs.
 
     Between two sizes of the table it goes in proportion, above the largest it stays the same; 0 of
     a maker of whom nothing is known.
     """
+    keeps = _table().driver_keeps
+    if vendor not in keeps.makers:
+        return 0
     total_mib = total_bytes / units.MIB
-    smaller = KeptMemory(total=0, least=0, likely=0, most=0)
-    for larger in kept_by_size(vendor):
+    smaller = _NO_CARD
+    for larger in keeps.sizes:
         if total_mib < larger.total:
-            position = (total_mib - smaller.total) / (larger.total - smaller.total)
-            kept_mib = smaller.likely + position * (larger.likely - smaller.likely)
-            return round(kept_mib * units.MIB)
+            return round(larger.likely_at(total_mib, smaller) * units.MIB)
         smaller = larger
     return smaller.likely * units.MIB
 
 
 class _Part(Record):
-    """The GPU that an instance of MIG is a part of, and its share; another GPU itself and 1."""
+    """What is known of the GPU that an instance of MIG is a part of, and its share of that; of
+    another GPU itself and 1.
+    """
 
-    whole_name: str
+    facts: GpuRow
     share: float
 
 
 def _part_of(name: str) -> _Part:
     match = re.fullmatch(_MIG, name)
     if match is None:
-        return _Part(whole_name=name, share=1.0)
-    slices = facts_of(match[1]).mig_slices or _USUAL_SLICES
-    share = int(match[2] or match[3]) / slices
-    return _Part(whole_name=match[1], share=min(1.0, share))
+        return _Part(facts=facts_of(name), share=1.0)
+    facts = facts_of(match["gpu"])
+    slices = int(match["used"] or match["slices"])
+    of_slices = facts.mig_slices or _USUAL_SLICES
+    return _Part(facts=facts, share=min(1.0, slices / of_slices))
 
 
 def link_bytes_per_second(name: str) -> float | None:
     """What the link of a GPU to the RAM carries each way at most; None where it is not known."""
-    link = facts_of(_part_of(name).whole_name).pcie
+    link = _part_of(name).facts.pcie
     if link is None:
         return None
     version, _, lanes = link.partition(" x")
@@ -350,10 +393,11 @@ def cycles_per_second(name: str) -> float | None:
         flops = _FLOPS_OF_MATRIX_CORE if chip.neural else _FLOPS_OF_CORE
         return chip.tflops * 1e12 / flops
     part = _part_of(name)
-    facts = facts_of(part.whole_name)
-    if facts.processors is None or facts.boost_ghz is None:
+    processors = part.facts.processors
+    boost_ghz = part.facts.boost_ghz
+    if processors is None or boost_ghz is None:
         return None
-    return facts.processors * facts.boost_ghz * 1e9 * part.share
+    return processors * boost_ghz * 1e9 * part.share
 
 
 def peak_flops(name: str, capability: str | None) -> float | None:
@@ -363,10 +407,11 @@ def peak_flops(name: str, capability: str | None) -> float | None:
     if cycles is not None and flops is not None:
         return cycles * flops
     part = _part_of(name)
-    tflops = facts_of(part.whole_name).tflops
+    tflops = part.facts.tflops
     if tflops is None:
         chip = cpus.chip_of(words_of(name))
-        tflops = None if chip is None else chip.tflops
+        if chip is not None:
+            tflops = chip.tflops
     return None if tflops is None else tflops * 1e12 * part.share
 
 
@@ -383,11 +428,10 @@ def series_in(machine: Machine) -> cpus.Processor | None:
     series = cpus.processor_of(machine.cpu_model or "")
     if series is not None:
         return series
-    for card in machine.accelerators or ():
-        if card.unified:
-            series = _series_around(card.name)
-            if series is not None:
-                return series
+    for card in machine.cards:
+        series = _series_around(card.name) if card.unified else None
+        if series is not None:
+            return series
     return None
 
 
@@ -406,9 +450,7 @@ def _series_around(gpu: str) -> cpus.Processor | None:
         name=f"those with {facts.name}",
         channels=memory.channels,
         bits=memory.bits,
-        bytes_per_second=cpus.rates_of(
-            memory.channels, memory.mts, memory.bits, memory.kinds
-        ),
+        bytes_per_second=memory.bytes_per_second,
         memory="either",
         kind=memory.kind,
         share=cpus.share_of(memory.kind),
@@ -418,16 +460,13 @@ def _series_around(gpu: str) -> cpus.Processor | None:
 
 def computer_of(machine: Machine) -> Computer | None:
     """The computer that its cards tell; None where these may be a server's."""
-    names: list[str] = []
-    for card in machine.accelerators or ():
-        if not card.unified:
-            names.append(facts_of(card.name).name or card.name)
+    cards = [card for card in machine.cards if not card.unified]
+    names = [facts_of(card.name).name or card.name for card in cards]
     memory_gib = (machine.memory_total_bytes or 0) / units.GIB
-    for row in _table().computer:
-        if not 0 < len(names) <= row.cards or memory_gib > row.memory_gib:
-            continue
-        if all(_has_words(name, row.names) for name in names):
-            return row
+    if names:
+        for row in _table().computer:
+            if row.takes(names, memory_gib):
+                return row
     return _table().unnamed if "cpu_model" in machine.assumed else None
 
 
@@ -435,10 +474,11 @@ def cores_in(machine: Machine) -> cpus.Cores | None:
     """The cores that its processor tells, else the computer around its cards or its GPU."""
     if machine.cpu_model:
         return cpus.cores_of(machine.cpu_model)
-    if not machine.accelerators:
+    cards = machine.cards
+    if not cards:
         return None
-    if all(card.unified for card in machine.accelerators):
-        return cpus.cores_of_class(cpus.class_of(machine.accelerators[0].vendor))
+    if all(card.unified for card in cards):
+        return cpus.cores_of_class(cpus.class_of(cards[0].vendor))
     around = computer_of(machine)
     if around is None:
         return None
@@ -472,16 +512,14 @@ def reaches_capability(capability: str | None, least: str | None) -> bool | None
     # others write no numbers
     if not all(map(str.isdecimal, numbers)):
         return False
-    return [*map(int, numbers)] >= [*map(int, least.split("."))]
+    needed = least.split(".")
+    return [*map(int, numbers)] >= [*map(int, needed)]
 
 
 def has_hbm(name: str) -> bool:
     """Whether an NVIDIA GPU of that name has HBM."""
     words = words_of(name)
-    names_with_hbm: list[str] = []
-    for row in _table().generation:
-        names_with_hbm += row.hbm
-    return any(words_of(called) <= words for called in names_with_hbm)
+    return any(row.has_hbm(words) for row in _table().generation)
 
 
 def why_unserved(name: str) -> str | None:
