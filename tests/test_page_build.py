@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import build_page
-import compile_library
+import compile_modules
 from helpers.paths import EXAMPLES
 from selfhost.cli import main as cli
 from selfhost.cli.options import options_of
@@ -289,7 +289,7 @@ def build_nothing_but_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
         "copy_pyodide",
         "write_packaging",
         "build_wheel",
-        "compile_library",
+        "compile_modules",
         "add_answers",
     ):
         monkeypatch.setattr(build_page, part, lambda *_: None)
@@ -334,13 +334,13 @@ def test_without_node_it_says_what_to_install(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(build_page.CannotBuild, match=r"install Node\.js"):
-        build_page.compile_library(tmp_path)
+        build_page.compile_modules(tmp_path)
 
 
 def test_a_compiled_module_runs_and_says_where_its_source_is(tmp_path: Path) -> None:
     """Python reads no source beside it, and a traceback names the file in Pyodide's library."""
     path = "/lib/python314.zip/shelf.py"
-    content = compile_library.compiled(b"height = 6 * 7\n", path, tmp_path)
+    content = compile_modules.compiled(b"height = 6 * 7\n", path, tmp_path)
     module = tmp_path / "shelf.pyc"
     module.write_bytes(content)
     spec = importlib.util.spec_from_file_location("shelf", module)

@@ -117,8 +117,9 @@ def build(folder: Path, pyodide: Path) -> None:
         copy_pyodide(pyodide, page / "pyodide")
         write_packaging(page / "packaging.whl")
         build_wheel(page / "selfhost.whl")
-        compile_library(page)
+        # a native Python reads the wheel as it was built
         add_answers(page, Path(workplace) / "unpacked")
+        compile_modules(page)
         write_file_list(page)
         if folder.exists():
             folder.rename(Path(workplace) / "older")
@@ -214,9 +215,11 @@ def copy_pyodide(source: Path, target: Path) -> None:
     lock_path.write_text(json.dumps(lock), encoding="utf-8")
 
 
-def compile_library(page: Path) -> None:
-    """Let the page's own Python compile those modules of its library that the first answer loads."""
-    script = HERE / "compile_library.mjs"
+def compile_modules(page: Path) -> None:
+    """Let the page's own Python compile those modules that the first answer loads: of its library
+    and of the wheels.
+    """
+    script = HERE / "compile_modules.mjs"
     try:
         done = subprocess.run(
             ["node", str(script), str(page), *FIRST_QUESTION], check=False
@@ -224,7 +227,7 @@ def compile_library(page: Path) -> None:
     except FileNotFoundError:
         raise CannotBuild("there is no `node`: install Node.js with npm") from None
     if done.returncode != 0:
-        raise CannotBuild("Python's library could not be compiled, see above")
+        raise CannotBuild("the modules could not be compiled, see above")
 
 
 def add_answers(page: Path, unpacked: Path) -> None:

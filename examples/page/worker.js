@@ -1,4 +1,4 @@
-// Runs the wheel of selfhost, unchanged, in Pyodide: one command line after another.
+// Runs the wheel of selfhost in Pyodide: one command line after another.
 import { loadPyodide } from "./pyodide/pyodide.mjs";
 
 // asked for at once, so that they arrive while Python starts

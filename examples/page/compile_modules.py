@@ -1,6 +1,6 @@
-"""Compiles Python's own library for the page: a third of the wait for the first answer is the
-compiling of modules that never change. `compile_library.mjs` runs it in Pyodide, whose Python reads
-no modules that another one compiled.
+"""Compiles modules for the page: nearly half of the wait for the first answer was the compiling of
+modules that never change. `compile_modules.mjs` runs it in Pyodide, whose Python reads no modules
+that another one compiled.
 """
 
 from __future__ import annotations
@@ -12,20 +12,21 @@ import zipfile
 from pathlib import Path
 
 
-def compile_loaded(archive: str, compiled_archive: str) -> None:
+def compile_loaded(archive: str, compiled_archive: str, place: str) -> None:
     """Write the archive anew, with those modules compiled that this process has loaded from it.
+    `place` is the path of the archive, or of the folder into which it was unpacked.
 
-    The others stay as they are: all of them compiled take 2 MB more on the way.
+    The others stay as they are: all of Python's library compiled takes 2 MB more on the way.
     """
-    loaded = loaded_modules()
+    loaded = loaded_modules(place)
     with (
-        zipfile.ZipFile(archive) as library,
+        zipfile.ZipFile(archive) as sources,
         zipfile.ZipFile(compiled_archive, "w") as target,
         tempfile.TemporaryDirectory() as folder,
     ):
-        for entry in library.infolist():
+        for entry in sources.infolist():
             name = entry.filename
-            content = library.read(entry)
+            content = sources.read(entry)
             if name in loaded:
                 content = compiled(content, loaded[name], Path(folder))
                 name += "c"
@@ -34,14 +35,13 @@ def compile_loaded(archive: str, compiled_archive: str) -> None:
             target.writestr(new_entry, content, zipfile.ZIP_DEFLATED, 9)
 
 
-def loaded_modules() -> dict[str, str]:
-    """The modules loaded from the archive: the path of each by its name there."""
-    (library,) = [path for path in sys.path if path.endswith(".zip")]
+def loaded_modules(place: str) -> dict[str, str]:
+    """The modules loaded from that place: the path of each by its name there."""
     modules: dict[str, str] = {}
     for module in list(sys.modules.values()):
         path = getattr(module, "__file__", None) or ""
-        if path.startswith(f"{library}/"):
-            modules[path.removeprefix(f"{library}/")] = path
+        if path.startswith(f"{place}/"):
+            modules[path.removeprefix(f"{place}/")] = path
     return modules
 
 
