@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .parser import Options
     from .writing import Text
 
+# below these a wrapped sentence is a column of words
+_FEWEST_COLUMNS = 30
 _TO_A_FILE = "--output FILE writes the report to a file"
 # what a pipe or terminal may not be able to encode, and what says the same in ASCII
 _ASCII = str.maketrans(
@@ -100,7 +102,28 @@ def complain(error: SelfhostError, code: int, *, wants_json: bool) -> None:
     else:
         from ..reports.layout import error_text
 
-        write(error_text(as_typed(error)), to_error=True)
+        write(_wrapped(error_text(as_typed(error))), to_error=True)
+
+
+def _wrapped(text: str) -> str:
+    """The lines of an error broken between words where standard error is a terminal, in its width:
+    a terminal itself breaks words.
+    """
+    if sys.stderr is None or not sys.stderr.isatty():
+        return text
+    from textwrap import TextWrapper
+
+    with suppress(OSError, ValueError):
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+        # a terminal that does not know its width says 0
+        wrapper = TextWrapper(
+            width=max(columns, _FEWEST_COLUMNS),
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        return "".join(f"{wrapper.fill(line)}\n" for line in text.splitlines())
+    return text
 
 
 def bug(error: BaseException) -> SelfhostError:
@@ -327,7 +350,7 @@ def note(text: str) -> None:
 
     remark = f"note: {text}"
     for line in remark.splitlines():
-        write(f"{clean(line)}\n", to_error=True)
+        write(_wrapped(f"{clean(line)}\n"), to_error=True)
 
 
 def note_faulty_specs(catalogue: Catalogue) -> None:

@@ -326,12 +326,13 @@ class Workload(Record):
                 stated.add(
                     ("max_wait_seconds",),
                     "needs the length of a prompt",
-                    "add --prompt 2000, or --for agent",
+                    "add prompt_tokens=2000 (--prompt 2000) or purpose='agent' (--for agent)",
                 )
             for field in _ONLY_FINETUNE:
                 if field in stated.values:
                     message = "applies only to the task finetune"
-                    stated.add((field,), message, "add --task finetune")
+                    remedy = "add task='finetune' (--task finetune)"
+                    stated.add((field,), message, remedy)
         if not stated.ok:
             raise WorkloadError(stated.problems)
 

@@ -25,38 +25,43 @@ API_RISKS = (
 
 
 def offer_words(offer: Offer, today: str | None) -> tuple[str, str]:
-    """Whose offer it is, or that it stands in; and its prices, with their age where `today` is
-    given.
+    """Whose offer it is, or that it stands in; and its prices with the day on which they were
+    listed. Where `today` is given, prices that are old by then have their age.
     """
     whose = provider_name(offer.provider)
     if offer.stands_in:
         whose = f"no provider has it; nearest: {offer.model_id} at {whose}"
-    prices = _price_words(offer)
-    if not prices:
-        return whose, "at a price that is not known here"
-    if today is None:
-        return whose, prices
-    months = months_between(offer.as_of, today)
+    if not _rates(offer):
+        return whose, price_words(offer)
     age = ""
-    if months >= _OLD_PRICE_MONTHS:
-        age = f", {months} months old: ask the provider"
-    return whose, f"{prices} (listed {offer.as_of}{age})"
+    if today is not None:
+        months = months_between(offer.as_of, today)
+        if months >= _OLD_PRICE_MONTHS:
+            age = f", {months} months old: ask the provider"
+    return whose, f"{price_words(offer)} (listed {offer.as_of}{age})"
 
 
-def _price_words(offer: Offer) -> str:
-    """`$0.20 in, $0.60 out per 1M tokens`; empty where no price is known."""
+def _rates(offer: Offer) -> list[str]:
+    """`$0.20 in`, `$0.60 out`; empty where no price is known."""
     rates = {
         "in": offer.input_usd_per_million_tokens,
         "out": offer.output_usd_per_million_tokens,
         "per minute of audio": offer.usd_per_audio_minute,
         "per image": offer.usd_per_image,
     }
-    prices = []
+    written = list[str]()
     for what, rate in rates.items():
         if rate is not None:
             price = units.dollars(rate) if rate else "free"
-            prices.append(f"{price} {what}")
-    text = ", ".join(prices)
+            written.append(f"{price} {what}")
+    return written
+
+
+def price_words(offer: Offer) -> str:
+    """`$0.20 in, $0.60 out per 1M tokens`, without the day."""
+    text = ", ".join(_rates(offer))
+    if not text:
+        return "at a price that is not known here"
     if offer.input_usd_per_million_tokens is not None:
         text += " per 1M tokens"
     if offer.price_is_for is not None:

@@ -18,7 +18,7 @@ from .answer_words import (
     count_words,
     shutdown_words,
 )
-from .api_words import offer_words
+from .api_words import price_words
 from .layout import Blocks, Column, Table, command, line, strong, texts
 from .model_figures import figures_of, have_paces
 from .several_text import note_blocks
@@ -180,8 +180,7 @@ def _price(offers: Sequence[Offer]) -> str:
         return ""
     offer = offers[0]
     if offer.input_usd_per_million_tokens is None:
-        _, prices = offer_words(offer.replace(price_is_for=None), None)
-        return prices
+        return price_words(offer.replace(price_is_for=None))
     rates = []
     for rate in (
         offer.input_usd_per_million_tokens,

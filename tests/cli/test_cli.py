@@ -488,6 +488,26 @@ def in_terminal(
     return seen.decode()
 
 
+def test_a_terminal_gets_errors_broken_between_words(
+    source_environment: dict[str, str],
+) -> None:
+    """A terminal itself would break the words. Where its width is not known, as here, it is narrow."""
+    words = ["check", "nosuchmodel-7b", "--no-measure"]
+    text = in_terminal(words, 80, source_environment)
+    in_a_pipe = subprocess.run(
+        [sys.executable, "-m", "selfhost", *words],
+        capture_output=True,
+        text=True,
+        env=source_environment,
+        check=False,
+    )
+    assert text.split() == in_a_pipe.stderr.split()
+    first, *others = text.splitlines()
+    assert first.startswith('error: "nosuchmodel-7b" is')
+    assert max(map(len, [first, *others])) < len(in_a_pipe.stderr.splitlines()[0])
+    assert others[0].startswith("    ")
+
+
 def test_a_terminal_gets_colour_and_no_line_too_wide(
     source_environment: dict[str, str],
 ) -> None:
