@@ -489,14 +489,13 @@ class TomlTable:
 
     def close(self, elsewhere: Mapping[str, str] = {}) -> None:
         """Note every key that nobody asked for. `elsewhere` has a remedy of its own for some."""
-        known = tuple(self._known)
-        listed = ", ".join(known)
         for key in self.values:
             if key in self._known:
                 continue
             remedy: Remedy = elsewhere.get(key)
             if remedy is None:
-                otherwise = f"known here: {listed}"
+                known = tuple(self._known)
+                otherwise = f"known here: {', '.join(known)}"
                 remedy = self.document.did_you_mean(key, known, otherwise)
             self.problem(key, "is not a known key", remedy)
 
