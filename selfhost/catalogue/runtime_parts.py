@@ -83,7 +83,7 @@ class RuntimeOption(Stated):
     """An option of one program by which it takes another amount, as `--runtime-option` names it.
 
     Its value is `yes` where it is a switch, which sets what it changes `to` that; one of
-    `choices`; with `is_list` numbers with commas between them; else a number. `uncounted`: choices
+    `choices`; else up to `most_numbers` numbers with commas between them. `uncounted`: choices
     under which the memory is not computed, each with the reason.
     """
 
@@ -92,7 +92,7 @@ class RuntimeOption(Stated):
     to: str = ""
     choices: tuple[str, ...] = ()
     uncounted: Mapping[str, str] = {}
-    is_list: bool = False
+    most_numbers: int = read_by(minimum=1, default=1)
     least: float = 1.0
     most: float = 1.0
     source: str
@@ -102,6 +102,11 @@ class RuntimeOption(Stated):
         """Whether its value is one number."""
         return not (self.to or self.choices or self.is_list)
 
+    @property
+    def is_list(self) -> bool:
+        """Whether it takes several numbers."""
+        return self.most_numbers > 1
+
     def takes(self, text: str) -> bool:
         """Whether it can be set to that."""
         if self.to:
@@ -110,6 +115,8 @@ class RuntimeOption(Stated):
             return text in self.choices
         if self.is_list:
             numbers = text.split(",")
+            if len(numbers) > self.most_numbers:
+                return False
             return all(map(self._takes_number, numbers)) and any(map(float, numbers))
         return self._takes_number(text)
 

@@ -478,6 +478,7 @@ class _Limits(Record):
             choices=rule.choices,
             guess=nearest(value, rule.choices),
             listed=rule.is_list,
+            most_numbers=rule.most_numbers,
             ends=rule.is_number,
             least=f"{rule.least:g}",
             most=f"{rule.most:g}",

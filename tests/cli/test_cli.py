@@ -491,7 +491,7 @@ def in_terminal(
 def test_a_terminal_gets_errors_broken_between_words(
     source_environment: dict[str, str],
 ) -> None:
-    """A terminal itself would break the words. Where its width is not known, as here, it is narrow."""
+    """A terminal itself would break the words. This one does not know its width."""
     words = ["check", "nosuchmodel-7b", "--no-measure"]
     text = in_terminal(words, 80, source_environment)
     in_a_pipe = subprocess.run(

@@ -94,6 +94,8 @@ def test_a_way_that_is_not_computed_is_unknown_with_its_reason(
         pytest.param("sm", "tensr", "one of layer, none, row, tensor", id="slip"),
         pytest.param("ts", "a,b", "numbers with commas between them", id="no numbers"),
         pytest.param("ts", "0,0", "numbers with commas between them", id="nothing"),
+        # llama.cpp refuses as many as its llama_max_devices, which is 16
+        pytest.param("ts", ",".join("1" * 16), "up to 15 numbers", id="16 of them"),
         pytest.param("kv-unified", "no", "takes yes", id="no switch"),
     ],
 )
