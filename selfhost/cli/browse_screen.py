@@ -552,9 +552,9 @@ class HelpScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The keys and the signs."""
         with Vertical():
-            yield Static("selfhost browse: keys", classes="title")
+            # at the top, for a terminal of 24 lines shows no more
+            yield Static("selfhost browse: keys · Escape: back", classes="title")
             yield Static(_HELP, markup=False)
-            yield Static("Escape: back", classes="hint")
 
 
 class ChoiceScreen(ModalScreen[str | None]):
