@@ -242,10 +242,10 @@ def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[Sta
             outline.family != spec.family,
         )
 
-    open_ones = _open_by_size(catalogue, spec.modality)
+    sold = _sold_by_size(catalogue, spec.modality)
     if not spec.closed:
         size = spec.parameters.total or inf
-        larger = open_ones[bisect_left(open_ones, size, key=_size) :]
+        larger = sold[bisect_left(sold, size, key=_size) :]
         for outline in sorted(larger, key=rank):
             why = _AS_LARGE
             if outline.family == spec.family:
@@ -256,7 +256,7 @@ def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[Sta
         yield StandIn(outline=outline, why=_SAME_LINE)
     for outline in _named_by(spec, catalogue):
         yield StandIn(outline=outline, why=_NAMED)
-    largest_first = open_ones[::-1]
+    largest_first = sold[::-1]
     for outline in sorted(largest_first, key=rank):
         yield StandIn(outline=outline, why=_LARGEST)
 
@@ -288,12 +288,16 @@ def _of_modality(catalogue: Catalogue, modality: str) -> list[Outline]:
 
 # each model of a list that does not run asks for them
 @lru_cache(maxsize=16)
-def _open_by_size(catalogue: Catalogue, modality: str) -> tuple[Outline, ...]:
-    """The open models of a modality, the smallest first."""
-    open_ones = [
-        outline for outline in _of_modality(catalogue, modality) if not outline.closed
-    ]
-    return tuple(sorted(open_ones, key=_size))
+def _sold_by_size(catalogue: Catalogue, modality: str) -> tuple[Outline, ...]:
+    """The open models of a modality that a provider has in its list, the smallest first. Most
+    models are in no list.
+    """
+    listed = snapshot(catalogue.offers_path).rows
+    sold: list[Outline] = []
+    for outline in _of_modality(catalogue, modality):
+        if not outline.closed and outline.id in listed:
+            sold.append(outline)
+    return tuple(sorted(sold, key=_size))
 
 
 def _size(outline: Outline) -> int:

@@ -186,6 +186,8 @@ def request_lines(offer: Offer, modality: str) -> tuple[str, ...]:
 # the offers for one model
 
 
+# a model that is sold stands in for hundreds of others
+@lru_cache(maxsize=1024)
 def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
     """The offers for one model on that day, `YYYY-MM-DD`: the cheapest of the well-known providers,
     of those whose address is known if any, then all others, cheapest first. Raises `SpecError` for
@@ -203,8 +205,6 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
     return (first, *listed)
 
 
-# a model that is sold stands in for hundreds of others
-@lru_cache(maxsize=1024)
 def _all_offers(path: str, model_id: str) -> tuple[Offer, ...]:
     """The rows of the snapshot for one model. Raises `SpecError` where they are damaged."""
     file = snapshot(path)

@@ -18,7 +18,7 @@ from selfhost import Load, Machine, Workload, check
 from selfhost.advice import api_route
 from selfhost.advice.api_route import offers_for, shutdown_of
 from selfhost.catalogue.index import open_catalogue
-from selfhost.catalogue.offers import Offer, offers_of, request_lines
+from selfhost.catalogue.offers import Offer, offers_of, request_lines, snapshot
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
 
@@ -68,8 +68,15 @@ def served(
             return (offer(model_id),)
         return (there[model_id],) if model_id in there else ()
 
-    with mock.patch.object(api_route, "offers_of", offers_of):
+    listed = dict.fromkeys([*there, *ended], ())
+    prices = snapshot(shelf.offers_path).replace(rows=listed)
+    api_route._sold_by_size.cache_clear()
+    with (
+        mock.patch.object(api_route, "offers_of", offers_of),
+        mock.patch.object(api_route, "snapshot", return_value=prices),
+    ):
         found = offers_for(shelf, judge(question, machine), TODAY)
+    api_route._sold_by_size.cache_clear()
     return [(one.model_id, one.stands_in) for one in found]
 
 
