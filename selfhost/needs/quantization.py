@@ -150,8 +150,8 @@ BITS_PER_WEIGHT = {name: rules.bits for name, rules in _RULES.items()}
 GGUF_QUANTIZATIONS = tuple(BASE_TYPES)
 # for models trained with ternary weights alone; any other they destroy
 TERNARY_QUANTIZATIONS = ("TQ2_0", "TQ1_0")
-# types that llama-quantize gives to experts alone, with that of all else
-_TYPE_BESIDE_EXPERTS = {"MXFP4": "Q8_0"}
+# types that llama-quantize gives to stacked matrices alone, as experts are, with that of all else
+_TYPE_BESIDE_STACKS = {"MXFP4": "Q8_0"}
 # since March 2026 fused queries, keys and values get the type of values (llama.cpp pull 19770,
 # commit 1dab5f5a44, mended by pull 20357 of that day)
 FUSED_AS_VALUES = "2026-03-10"
@@ -298,7 +298,7 @@ class _Recipe:
         is_matrix = name.endswith("weight") and len(sides) > 1
         if not is_matrix or _is_kept(name):
             return self.type_of_kept(name)
-        if self.in_mxfp4 and _is_of_experts(group):
+        if self.in_mxfp4 and "_exps." in name:
             type = _type_that_fits(self.base, group.shape[0])
             if BLOCKS[type].bytes_of_number > _MXFP4_BYTES:
                 return "MXFP4"
@@ -362,9 +362,9 @@ class _Recipe:
         is_table = name in _TOKEN_TABLES
         if name == "output.weight" or (self.tied and is_table):
             return self.type_of_output(group.shape[0])
-        beside_experts = _TYPE_BESIDE_EXPERTS.get(self.name)
-        if beside_experts is not None:
-            return self.base if _is_of_experts(group) else beside_experts
+        beside_stacks = _TYPE_BESIDE_STACKS.get(self.name)
+        if beside_stacks is not None:
+            return self.base if _is_stacked(group) else beside_stacks
         if is_table:
             return self.rules.table or self.base
         if "attn_k.weight" in name:
@@ -436,8 +436,10 @@ def _heads_to_a_key(architecture: Architecture, row: ArchitectureRow) -> int:
     return 0
 
 
-def _is_of_experts(group: TensorGroup) -> bool:
-    """Whether one tensor holds the matrices of several experts."""
+def _is_stacked(group: TensorGroup) -> bool:
+    """Whether one tensor holds several matrices: those of experts, or in latent attention those of
+    all heads (`ne[2] > 1`, by which llama-quantize tells experts).
+    """
     return prod(group.shape[2:]) > 1
 
 

@@ -14,7 +14,7 @@ import pytest
 from helpers.cases import case_id
 from helpers.llamacpp_truth import BARE, kept, room, rows_of_logits
 from helpers.needs_of import needs_of
-from helpers.paths import TRUTH
+from helpers.paths import HEADERS, TRUTH
 from selfhost import check
 from selfhost.catalogue.architecture import Architecture
 from selfhost.catalogue.index import Catalogue
@@ -99,6 +99,24 @@ def test_every_quantization_has_the_bytes_that_llama_quantize_gives_it(
         )
         found[quantization] = sum(tensor.bytes for tensor in tensors)
     assert found == truth()["tensor_bytes"][name]
+
+
+def test_experts_alone_stay_in_the_type_that_they_were_published_in() -> None:
+    """Kimi K3's config.json quantizes its experts and ignores `self_attn`: the matrices of its
+    heads, stacked like experts, get the types that `llama-quantize --dry-run` gives them.
+    """
+    dry_run = json.loads(
+        (HEADERS / "gguf" / "kimi-k3.json").read_text(encoding="utf-8")
+    )
+    architecture, _ = model("kimi-k3")
+    tensors = recipe_tensors(
+        architecture, dry_run["quantization"], importance_matrix=False
+    )
+    types = {tensor.name: tensor.type for tensor in tensors}
+    for name in ("blk.*.attn_k_b.weight", "blk.*.attn_v_b.weight"):
+        [(_, _, type)] = dry_run["tensors"][name]
+        assert types[name] == type
+    assert types["blk.*.ffn_up_exps.weight"] == "MXFP4"
 
 
 def peak_of(load: dict[str, Any]) -> tuple[MemoryNeed, int]:
