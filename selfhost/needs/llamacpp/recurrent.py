@@ -115,8 +115,6 @@ class _Mamba(Recurrence):
             step = step.normed()
             b = b.normed()
             c = c.normed()
-        else:
-            step = step.product(self.rank)
         steps = step.product(length)
         memory = self.graph.states.view()
         outputs = self.scanned(inner, x.view(), steps, b, c, memory)
