@@ -15,7 +15,7 @@ from ..catalogue.spec_values import MLX_MODES, PLAIN_DTYPES
 from ..core.records import Record, Stated, Unread
 from ..core.tables import shipped_rows
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, CacheTypes, Workload
-from .quantization import canonical_gguf
+from .quantization import bytes_of, canonical_gguf
 from .records import (
     Device,
     How,
@@ -171,6 +171,11 @@ class Cells(Record):
         """Tokens of one batch of an encoder, bounded by the padded context."""
         return min(self.batch, self.full * self.streams)
 
+    def row_bytes(self, key_elements: int, value_elements: int) -> int:
+        """Bytes of one cell in one layer, of a row of keys and a row of values."""
+        of_keys = bytes_of(self.key_type, key_elements)
+        return of_keys + bytes_of(self.value_type, value_elements)
+
     def cells_of_layer(self, window_tokens: int | None, tokens_per_row: int = 1) -> int:
         """Cells of a layer with that window, None for none, and so many tokens in each row."""
         cells = -(-self.full // tokens_per_row)
@@ -225,8 +230,8 @@ class Case(Record):
     gpu_maker: str = ""
 
     @property
-    def whole(self) -> bool:
-        """Whether every tensor follows: nothing with a size of its own is left out of the spec."""
+    def has_all_tensors(self) -> bool:
+        """Whether all tensors of the model follow from its spec, so that their bytes are summed."""
         model = self.model
         if not self.has_row:
             return False
@@ -278,7 +283,7 @@ class Case(Record):
         return overhead(self.runtime, on_gpu=self.is_on_device)
 
     @property
-    def is_own(self) -> bool:
+    def is_as_published(self) -> bool:
         """Whether the files are in the type that the model is published in."""
         return self.quantization == stored_type(self.model)
 

@@ -31,7 +31,7 @@ from .case import (
     why_no_encoders,
 )
 from .records import How, Size, Term, assumed_term, by_type, computed_term, term, unread
-from .tensors import checkpoint_tensors, row_of
+from .tensors import attending_layers, checkpoint_tensors, row_of
 
 # what QLoRA loads of each weight that it trains adapters beside (bitsandbytes, nf4)
 _QLORA_BITS = 4
@@ -163,10 +163,7 @@ def _recurs_alone(group: TensorGroup, architecture: Architecture) -> bool:
         return False
     if not group.layers:
         return False
-    attending = set[int]()
-    for attention in architecture.attention:
-        attending.update(attention.layers)
-    return attending.isdisjoint(group.layers)
+    return attending_layers(architecture).isdisjoint(group.layers)
 
 
 def _matrices(group: TensorGroup) -> Matrices:
@@ -370,20 +367,20 @@ def _bits(type: str | None) -> float:
 def size_of(case: Case) -> Term | Unread:
     """The files: as published, else every tensor in its stored type."""
     stated = published_size(case)
-    if stated is None and case.format == "safetensors" and case.is_own:
+    if stated is None and case.format == "safetensors" and case.is_as_published:
         stated = published_size(case, "native")
     if stated is not None:
         return stated
     is_mlx = case.format == "mlx"
     # without its tensors a model is sized by its total, which has the encoders in it; files for MLX
     # keep them in 16 bits
-    if case.whole or is_mlx:
+    if case.has_all_tensors or is_mlx:
         no_encoders = why_no_encoders(case.spec)
         if no_encoders is not None:
             return unread(no_encoders, ENCODER_REMEDY)
     if is_mlx:
         return _mlx_size(case)
-    if case.is_own:
+    if case.is_as_published:
         return _as_published(case)
     if case.quantization == "int8" or scheme_of(case.quantization) is not None:
         return _packed_size(case)
@@ -397,7 +394,7 @@ def _as_published(case: Case) -> Term | Unread:
         return unread(untyped, GIVE_FILES)
     if stored_type(case.model) == "int4":
         return unread("how many bits a weight takes in int4 is not stated", _STATE_SIZE)
-    if case.whole:
+    if case.has_all_tensors:
         return _by_tensors(case)
     return _by_parameters(case)
 
@@ -512,7 +509,7 @@ def _packed_size(case: Case) -> Term | Unread:
     the most has these; `_kept_wide` says what files likely have of it.
     """
     name = case.quantization
-    if not case.whole:
+    if not case.has_all_tensors:
         why = f"no source states the size of the files in {name}"
         return unread(f"{why}, and which layers it has is not known", _STATE_SIZE)
     method = name
@@ -621,7 +618,7 @@ def _mlx_size(case: Case) -> Term | Unread:
     untold = _why_no_mlx_size(case)
     if untold is not None:
         return untold
-    if case.whole:
+    if case.has_all_tensors:
         weights = _mlx_weights(case)
     else:
         weights = _mlx_weights_by_bits(case)
@@ -702,7 +699,7 @@ def loaded_of(case: Case, files: Term) -> Term:
         return files
     if not _holds_other_blocks(case, files):
         return files
-    if case.whole:
+    if case.has_all_tensors:
         return _tensor_bytes(case)
     predicting = case.spec.parameters.mtp or 0
     block = int(predicting * _bits(case.model.dtype) / 8)
@@ -711,7 +708,7 @@ def loaded_of(case: Case, files: Term) -> Term:
 
 def _holds_other_blocks(case: Case, files: Term) -> bool:
     """Whether files as published hold what is not loaded."""
-    if case.format == "mlx" or not case.is_own:
+    if case.format == "mlx" or not case.is_as_published:
         return False
     if case.spec.quantized is not None:
         return False

@@ -375,7 +375,7 @@ def why_cache_type_refused(
 def counted_parameters(spec: ModelSpec) -> tuple[int, int] | None:
     """Parameters without encoders, all and those used for one token; None where not known."""
     case = case_of(spec)
-    return all_and_active(case.model) if case.whole else None
+    return all_and_active(case.model) if case.has_all_tensors else None
 
 
 def decode_bytes_by_type(
@@ -389,14 +389,14 @@ def decode_bytes_by_type(
         case = case.replace(runtime=runtime)
     if is_cast(spec, runtime, quantization):
         case = cast_to(case)
-    if format == "gguf" and case.whole:
+    if format == "gguf" and case.has_all_tensors:
         recipe = gguf_files.recipe_of(case.quantization, case.model)
         if recipe is not None:
             return _read_of_gguf(case, recipe)
     model = case.model
     if not model.expert_dtype:
         return _read_of_files(case)
-    if not case.has_row or not case.is_own:
+    if not case.has_row or not case.is_as_published:
         return _read_of_files(case)
     if model.expert_dtype in case.account.widened:
         # widened on a CPU and not on a GPU: what is read is not known before it is placed

@@ -242,7 +242,7 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
     format, default = default_format_and_quantization(spec, runtime)
     case = case_of(spec, None, Workload(format=format))
     names = _possible_quantizations(spec, runtime, format, default)
-    if format == "gguf" and (case.whole or spec.parameters.total is not None):
+    if format == "gguf" and (case.has_all_tensors or spec.parameters.total is not None):
         # every recipe can be followed
         return names
     sized = []

@@ -350,13 +350,13 @@ class _Offloading(_Pipeline):
         if not self._may_be_offloaded():
             return ()
         if stated is None:
-            working = self._held_by_rule()
+            working = self._working_by_rule()
             layer = self._layer_by_rule(working["vae"].most)
         else:
             # what the spec states over all weights
             stated_bytes = stated.high_bytes or 0
             beside_bytes = max(0, stated_bytes - self.total_bytes)
-            working = self._held_as_stated(beside_bytes)
+            working = self._working_as_stated(beside_bytes)
             layer = _layer_as_stated(beside_bytes)
         by_component = self._way("model", *self._largest_component(working))
         if self.is_quantized:
@@ -406,9 +406,9 @@ class _Offloading(_Pipeline):
         line += f"; {ends.least:,} to {ends.most:,}"
         return weights, assumed_term("activations", ends, source, line)
 
-    def _held_by_rule(self) -> dict[str, Size]:
-        """Encoders hold little, denoisers what was seen of such by pixel, the decoder as
-        reckoned.
+    def _working_by_rule(self) -> dict[str, Size]:
+        """What each component works with: encoders little, denoisers what was measured of others by
+        pixel, the decoder what is computed of it.
         """
         on_device = self.case.replace(device=Device())
         decoder = _Pipeline(on_device).decoder()
@@ -419,8 +419,10 @@ class _Offloading(_Pipeline):
         working["unet"] = self._by_pixel(_DIFFUSERS.unet)
         return working
 
-    def _held_as_stated(self, beside_bytes: int) -> dict[str, Size]:
-        """All that is stated by each component but encoders; perhaps half of it."""
+    def _working_as_stated(self, beside_bytes: int) -> dict[str, Size]:
+        """What each component works with: encoders little, the others all that is stated, or
+        half of it at the least.
+        """
         stated = Size(beside_bytes // 2, beside_bytes, beside_bytes)
         working = dict.fromkeys(self.sizes, stated)
         for name in working:
@@ -434,11 +436,11 @@ class _Offloading(_Pipeline):
         return Size(*[size * pixels // _PIXELS for size in megapixel])
 
     def _layer_by_rule(self, most: int) -> Term:
-        """What a GPU holds where a layer at a time lies on it: what was seen of such, by pixel."""
+        """What a GPU holds where a layer at a time lies on it: what was measured, by pixel."""
         pixels = self.pixels.likely
         at_once = _DIFFUSERS.sequential * pixels // _PIXELS
         line = f"{at_once:,} bytes at the peak, a layer at a time"
-        return _held_layer(Size(at_once, at_once, most), line)
+        return _working_layer(Size(at_once, at_once, most), line)
 
 
 def _layer_as_stated(beside_bytes: int) -> Term:
@@ -449,10 +451,10 @@ def _layer_as_stated(beside_bytes: int) -> Term:
     least = at_peak + beside_bytes // 2
     at_once = at_peak + beside_bytes
     line = f"{at_peak:,} + {beside_bytes:,} bytes; stated, less the weights"
-    return _held_layer(Size(least, at_once, at_once), line)
+    return _working_layer(Size(least, at_once, at_once), line)
 
 
-def _held_layer(ends: Size, line: str) -> Term:
+def _working_layer(ends: Size, line: str) -> Term:
     source = _DIFFUSERS.offload_source
     return assumed_term("activations", ends, source, line)
 

@@ -93,7 +93,7 @@ def _as_stored(case: Case) -> Case:
 
 def _is_narrowed(case: Case) -> bool:
     """Whether the program quantizes published 16-bit weights while it loads them."""
-    if case.is_own:
+    if case.is_as_published:
         return False
     return loads_sixteen_bits(case.spec, case.runtime, case.format, case.quantization)
 
@@ -245,13 +245,13 @@ def _as_mapped(case: Case, weights: Term) -> _Mapped:
 
 def _is_read_in_place(case: Case) -> bool:
     """Whether weights are computed with as they lie in the files."""
-    return case.is_own or case.quantization in PLAIN_DTYPES
+    return case.is_as_published or case.quantization in PLAIN_DTYPES
 
 
 def _has_no_kernel(case: Case) -> bool:
     """Whether the published weights are in types that the runtime may have to widen."""
     types = set(case.model.narrow_types)
-    if not types or not case.is_own:
+    if not types or not case.is_as_published:
         return False
     account = case.account
     may_be_widened = {*account.widened, *account.widened_always}
@@ -285,7 +285,7 @@ def _read_by_rows(case: Case, weights: Term) -> _Mapped:
     encoder_bytes = case.encoders * case.width
     unread_bytes = 0
     line = weights.arithmetic
-    if case.whole and not _multiplies_table(case):
+    if case.has_all_tensors and not _multiplies_table(case):
         unread_bytes = min(weights.low_bytes, _rows_beyond(case, tokens))
         line = taken_off(line, unread_bytes, "of tokens that no text reads")
     # each row may lie across one more page, and what is mapped around it comes in at once

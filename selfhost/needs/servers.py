@@ -412,7 +412,7 @@ def terms_by_device(case: Case, weights: Term, others: list[Term]) -> tuple[Term
     weights = _with_additions(case, weights)
     if devices == 1:
         return weights, *others
-    share = _share_of_weights(case, devices) if case.whole else 1 / devices
+    share = _share_of_weights(case, devices) if case.has_all_tensors else 1 / devices
     encoders = (0, 0, 2 * case.encoders)
     parts = [share_by_device(weights, devices, share, communication=encoders)]
     for part in others:
@@ -468,7 +468,7 @@ def _held_share(sizes: Iterable[tuple[int, float]], devices: int) -> float:
 
 def _with_additions(case: Case, weights: Term) -> Term:
     """The weights with what vLLM keeps beside them: a table of positions, and padded experts."""
-    if not case.whole:
+    if not case.has_all_tensors:
         # which layers it has is not known
         return weights
     most_weights = weights.high_bytes

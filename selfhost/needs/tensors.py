@@ -780,6 +780,14 @@ def cache_groups(
     return tuple(groups)
 
 
+def attending_layers(architecture: Architecture) -> set[int]:
+    """The numbers of the layers that attend."""
+    attending = set[int]()
+    for attention in architecture.attention:
+        attending.update(attention.layers)
+    return attending
+
+
 def _keeps_tokens(row: ArchitectureRow, *, with_room: bool) -> bool:
     """Whether models of the row keep anything of the tokens that they read."""
     if row.recomputes:

@@ -265,7 +265,7 @@ def _why_not_by_model(case: Case) -> _Refusal | None:
         kind = "audio" if spec.modality == "text" else spec.modality
         elsewhere = case.runtime.finetuning.elsewhere.get(spec.modality, "")
         return _refused("kind", kind=kind, elsewhere=elsewhere)
-    if not case.whole:
+    if not case.has_all_tensors:
         return _refused("no_tensors")
     why_no_cache = why_cache_not_known(model, case.runtime)
     if case.row.rewrites or why_no_cache is not None:

@@ -29,11 +29,12 @@ class Node:
     """One tensor of a graph: an input, a result, or a view of another tensor.
 
     `layout`: the bytes of one element, and then the sides. `owner`: the tensor whose memory a view
-    has. `overwrites`: the result may take the place of a source. `given`: an input, and `kept`: an
-    output, which no other tensor may replace. `placed`: it is in a graph already, and has a `size`,
-    the bytes that it takes in the buffer. `strided`: its rows do not follow each other. `readers`
-    and `views` count what still needs the tensor while the graph runs (`n_children`, `n_views`),
-    and `start` is its address then, -1 without memory, as of a view.
+    has. `overwrites`: the result may take the place of a source. `given`: an input, which is filled
+    in before the graph runs. `kept`: an output, whose memory is never given back. `placed`: it is
+    in a graph already, and has a `size`, the bytes that it takes in the buffer. `strided`: its rows
+    do not follow each other. `readers` and `views` count what still needs the tensor while the
+    graph runs (`n_children`, `n_views`), and `start` is its address then, -1 without memory, as of
+    a view.
 
     The methods and `+ - * /` give a tensor that is made of this one. What they compute does not
     matter here, only where the result lies: in memory of its own, over this tensor, or in its

@@ -32,8 +32,8 @@ class Builder(Part):
         norms = set(self.row.norms)
         has_norms_after = bool(norms & _NORMS_AFTER)
         self.norms_input_of_feed_forward = "ffn_norm" in norms or not has_norms_after
-        # a norm of what attention gives: before the last rows are chosen, or after, or only of the
-        # feed-forward
+        # what the feed-forward gives is normed, and then what attention gives too, before the last
+        # rows are chosen or after; but not attention that stands beside its feed-forward
         self.norms_feed_forward = has_norms_after
         self.norms_before_rows = has_norms_after and self.style.normed_first
         is_later = has_norms_after and not self.style.normed_first

@@ -164,7 +164,7 @@ class _Experts(Part):
         if self.style.normalized:
             flat = weights.view(*sides)
             total = flat.product(1)
-            # at least the smallest normal number
+            # at least the smallest normal number of 16 bits
             quotients = flat / total.clamped()
             weights = quotients.view(*self.weight_sides)
         if self.style.rescaled:

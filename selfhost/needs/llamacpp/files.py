@@ -110,7 +110,7 @@ def size_of(case: Case) -> Term | Unread:
         return unread(
             why, "use a quantization with a known recipe, for example --quant Q4_K_M"
         )
-    if case.whole:
+    if case.has_all_tensors:
         return _size_by_recipe(case, recipe)
     if spec.parameters.total is None:
         return unread_of(spec, "download_bytes")

@@ -15,7 +15,7 @@ from ...catalogue.runtime_parts import MemoryRules
 from ...core.records import Record, Unread
 from ...core.workload import CacheTypes
 from ..case import Case, Cells, unread_of
-from ..quantization import BASE_TYPES, BLOCKS, CACHE_BLOCKS, bytes_of
+from ..quantization import BASE_TYPES, BLOCKS, CACHE_BLOCKS
 from ..records import (
     NO_BYTES,
     How,
@@ -29,7 +29,15 @@ from ..records import (
     unread,
     with_files,
 )
-from ..tensors import CacheGroup, cache_groups, row_of, shape_of_row, states, window_of
+from ..tensors import (
+    CacheGroup,
+    attending_layers,
+    cache_groups,
+    row_of,
+    shape_of_row,
+    states,
+    window_of,
+)
 from .companions import draft_file, own_block_terms, with_projector
 from .compute import compute_buffer, inputs_in_ram
 from .files import SIZES, SOURCE, size_of, tokenizer_kind
@@ -51,9 +59,8 @@ def parts(case: Case) -> Needs:
     files = size_of(case)
     if isinstance(files, Unread):
         weights_unknown = files.replace(fact="memory.weights")
-        return Needs(
-            terms=others.terms, unknown=(files, weights_unknown, *others.unknown)
-        )
+        unknown = (files, weights_unknown, *others.unknown)
+        return others.replace(unknown=unknown)
     weights = weights_terms(case, files)
     if case.companions.own_block and case.spec.draft is not None:
         draft = case.spec.draft
@@ -68,17 +75,10 @@ def parts(case: Case) -> Needs:
     )
 
 
-class _BesideWeights(Record):
-    """The terms beside the weights, and what of them is not known."""
-
-    terms: tuple[Term, ...] = ()
-    unknown: tuple[Unread, ...] = ()
-
-
-def _beside_weights(case: Case) -> _BesideWeights:
-    """Cache, states, compute buffer and program, with those of the model's own block."""
+def _beside_weights(case: Case) -> Needs:
+    """Cache, states, compute buffer and program, with those of the model's own block; no files."""
     if not (case.model.attention or case.model.recurrent):
-        return _BesideWeights(unknown=(unread_of(case.spec, "memory.kv_cache"),))
+        return Needs(unknown=(unread_of(case.spec, "memory.kv_cache"),))
     terms: list[Term] = []
     unknown: list[Unread] = []
     cache = _keys_and_values(case)
@@ -94,7 +94,7 @@ def _beside_weights(case: Case) -> _BesideWeights:
     if case.is_on_device and case.room.copies_weights:
         terms.append(inputs_in_ram(case))
     terms += own_block_terms(case, compute)
-    return _BesideWeights(terms=tuple(terms), unknown=tuple(unknown))
+    return Needs(terms=tuple(terms), unknown=tuple(unknown))
 
 
 def _keys_and_values(case: Case) -> Term | Unread | None:
@@ -110,8 +110,8 @@ def _keys_and_values(case: Case) -> Term | Unread | None:
         return unread(why, _remedy_for_cache(case.runtime), "memory.kv_cache")
     room = case.room
     rows = cache_rows(case.model, room)
-    size = sum(alike.bytes_in(room) for alike in rows)
-    unsure_bytes = sum(alike.unsure_bytes_in(room) for alike in rows)
+    size = sum(layers.bytes_in(room) for layers in rows)
+    unsure_bytes = sum(layers.unsure_bytes_in(room) for layers in rows)
     line = _line_of_rows(rows, of_sequences(room.streams))
     if _has_padded_cells(case, groups):
         line += "; in steps of 256; a layer with a window keeps that and a batch"
@@ -134,7 +134,7 @@ def _remedy_for_cache(runtime: RuntimeSpec) -> str:
 def _line_of_rows(rows: Sequence[CacheRows], streams: str) -> str:
     """The line of arithmetic of a cache; `streams` is the factor of several."""
     return by_layers(
-        (alike.before, alike.layers, f"{alike.after}{streams}") for alike in rows
+        (layers.before, layers.layers, f"{layers.after}{streams}") for layers in rows
     )
 
 
@@ -184,9 +184,8 @@ class CacheRows(Record):
 
     def _bytes_per_cell(self, room: Cells) -> int:
         """Bytes that one cell takes in all of these layers and all streams."""
-        of_keys = bytes_of(room.key_type, self.key_elements)
-        of_values = bytes_of(room.value_type, self.value_elements)
-        return (of_keys + of_values) * self.layers * room.streams
+        row_bytes = room.row_bytes(self.key_elements, self.value_elements)
+        return row_bytes * self.layers * room.streams
 
     def bytes_in(self, room: Cells) -> int:
         """Bytes of all cells."""
@@ -208,10 +207,10 @@ def cache_rows(architecture: Architecture, room: Cells) -> list[CacheRows]:
     rows = []
     for group in groups:
         window = window_of(architecture, group)
-        alike = _rows_of_group(group, window, widest, room)
+        cached = _rows_of_group(group, window, widest, room)
         if window is not None and not row.window_cache:
-            alike = alike.replace(unsure_cells=room.full - alike.cells)
-        rows.append(alike)
+            cached = cached.replace(unsure_cells=room.full - cached.cells)
+        rows.append(cached)
         if group.indexer_elements:
             with_values = row.indexer_values
             rows.append(_rows_of_indexer(group, room, with_values=with_values))
@@ -283,10 +282,8 @@ def _idle_layers(architecture: Architecture) -> int:
     """
     if architecture.recurrent:
         return 0
-    attending: set[int] = set()
-    for group in architecture.attention:
-        attending.update(group.layers)
-    return architecture.layers - len(attending) if attending else 0
+    attending = len(attending_layers(architecture))
+    return architecture.layers - attending if attending else 0
 
 
 def _rows_of_idle_layers(layers: int, widest: int, room: Cells) -> CacheRows:
@@ -342,14 +339,14 @@ def _why_type_refused(type: str, head_lengths: Sequence[int]) -> str | None:
     return None
 
 
-class _Part(Record):
-    """One part of a term: its bytes, and what it adds to the line of arithmetic."""
+class _Addend(Record):
+    """What is added up to a term: bytes, and their part of the line of arithmetic."""
 
     size: Size = NO_BYTES
     line: str = ""
 
 
-_NOTHING = _Part()
+_NOTHING = _Addend()
 
 
 def _program(case: Case) -> Term:
@@ -365,9 +362,10 @@ def _program(case: Case) -> Term:
     copies = _copies_of_context(case)
     size = NO_BYTES
     line = ""
-    for part in (program, vocabulary, work, _driver_in_ram(case), outputs, copies):
-        size = size.plus(part.size)
-        line += part.line
+    driver = _driver_in_ram(case)
+    for addend in (program, vocabulary, work, driver, outputs, copies):
+        size = size.plus(addend.size)
+        line += addend.line
     measured_bytes = program.size.likely + vocabulary.size.likely
     if memory.overhead_how != "measured":
         how = How.ASSUMED
@@ -383,27 +381,27 @@ def _program(case: Case) -> Term:
     return term("runtime", size, how, source, line)
 
 
-def _program_alone(memory: MemoryRules) -> _Part:
+def _program_alone(memory: MemoryRules) -> _Addend:
     """The program with its libraries."""
     low = memory.overhead_low_bytes
     high = memory.overhead_high_bytes
     size = Size(low, (low + high) // 2, high)
-    return _Part(size=size, line=f"{size.likely:,} bytes of program")
+    return _Addend(size=size, line=f"{size.likely:,} bytes of program")
 
 
-def _vocabulary(model: Architecture) -> _Part:
+def _vocabulary(model: Architecture) -> _Addend:
     """The vocabulary: tokens × bytes of a token. Where nobody states it, it may be the largest."""
     tokens = model.gguf_tokens
     least, most = SIZES.vocabulary_bytes[tokenizer_kind(model)]
     usual = (least + most) // 2
     most_tokens = tokens or SIZES.largest_vocabulary
-    return _Part(
+    return _Addend(
         size=Size(tokens * least, tokens * usual, most_tokens * most),
         line=f" + {tokens:,} tokens of vocabulary × {usual} bytes",
     )
 
 
-def _outputs(case: Case) -> _Part:
+def _outputs(case: Case) -> _Addend:
     """A row of logits and a vector of each token of a batch, in 32 bits, of a model that embeds,
     cleared when they are made (src/llama-context.cpp, output_reserve); no vector where a model
     writes by diffusion.
@@ -415,10 +413,10 @@ def _outputs(case: Case) -> _Part:
     width = 0 if case.row.diffusion else case.model.embedding_length
     size = 4 * tokens * (vocabulary + width)
     line = f" + {tokens:,} tokens × ({vocabulary:,} + {width:,}) × 4 bytes of outputs"
-    return _Part(size=Size(size, size, size), line=line)
+    return _Addend(size=Size(size, size, size), line=line)
 
 
-def _copies_of_context(case: Case) -> _Part:
+def _copies_of_context(case: Case) -> _Addend:
     """The copies of a full context that a server keeps at the most: each sequence has a list of its
     own (slot.prompt.checkpoints).
     """
@@ -427,10 +425,10 @@ def _copies_of_context(case: Case) -> _Part:
     if not most:
         return _NOTHING
     line = f"; up to {most:,} more for copies of a full context to go back to"
-    return _Part(size=Size(0, 0, most), line=line)
+    return _Addend(size=Size(0, 0, most), line=line)
 
 
-def _driver_in_ram(case: Case) -> _Part:
+def _driver_in_ram(case: Case) -> _Addend:
     """What driving a GPU takes in RAM, with its library; nothing where it was not measured of its
     maker.
     """
@@ -442,7 +440,7 @@ def _driver_in_ram(case: Case) -> _Part:
         # kernels that choose experts are loaded when they are first used
         kernels = SIZES.experts_in_ram[case.gpu_maker]
         size = size.plus(Size(kernels, kernels, kernels))
-    return _Part(size=size, line=f" + {size.likely:,} bytes of the GPU's driver")
+    return _Addend(size=size, line=f" + {size.likely:,} bytes of the GPU's driver")
 
 
 class _Product(Record):
@@ -452,7 +450,7 @@ class _Product(Record):
     factors: str
 
 
-def _work_buffer(case: Case) -> _Part:
+def _work_buffer(case: Case) -> _Addend:
     """The backend's work buffer, which a first short prompt may not fill."""
     largest = _largest_product(case, case.room)
     if not largest.bytes:
@@ -460,7 +458,7 @@ def _work_buffer(case: Case) -> _Part:
     touched = _largest_product(case, case.room_of_first_batch)
     least = min(largest.bytes, touched.bytes)
     line = f" + {case.room.micro_batch:,} tokens × {largest.factors} of scratch"
-    return _Part(size=Size(least, largest.bytes, largest.bytes), line=line)
+    return _Addend(size=Size(least, largest.bytes, largest.bytes), line=line)
 
 
 def _largest_product(case: Case, room: Cells) -> _Product:
@@ -519,12 +517,12 @@ def copy_bytes(case: Case) -> int:
     """What a server copies of a full context to go back to: states, and cells of windows."""
     if case.row.encoder or case.embeds:
         return 0
+    room = case.room
     size = sum(state.bytes for state in states(case.model))
     for group in cache_groups(case.model):
         window = window_of(case.model, group)
         if window is None:
             continue
-        of_keys = bytes_of(case.cache_types.keys, group.key_elements)
-        of_values = bytes_of(case.cache_types.values, group.value_elements)
-        size += min(window, case.room.full) * group.layers * (of_keys + of_values)
+        row_bytes = room.row_bytes(group.key_elements, group.value_elements)
+        size += min(window, room.full) * group.layers * row_bytes
     return size

@@ -108,7 +108,7 @@ def _usual_tensors(case: Case) -> UsualTensors | None:
     known.
     """
     recipe = recipe_of(case.quantization, case.model)
-    if recipe is None or not case.whole:
+    if recipe is None or not case.has_all_tensors:
         return None
     return usual_tensors(case.model, recipe, case.spec.released)
 
