@@ -38,7 +38,8 @@ BATCH_TOKENS = 2048
 # for a smaller one (GGML_OP_OFFLOAD_MIN_BATCH, ggml@d99724f2: ggml-cuda.cu, ggml-vulkan.cpp,
 # ggml-sycl.cpp, ggml-metal-device.m)
 COPIED_FROM_TOKENS = 32
-# cells are rounded up to a multiple of so many
+# cells are rounded up to a multiple of so many (GGML_PAD in src/llama-context.cpp and
+# src/llama-kv-cache-iswa.cpp)
 _CELL_STEP = 256
 # of a picture of a megapixel: 1,280 tokens of 28 × 28, the most that Qwen2.5-VL's model card takes
 # to be balanced
@@ -133,7 +134,7 @@ class Cells(Record):
 
     - `tokens`: of all sequences together (`n_ctx`).
     - `streams`: one of each sequence, or of a unified cache one in all (`n_stream`).
-    - `states`: recurrent states that are kept of each sequence.
+    - `states`: recurrent states that are kept of each sequence (1 + `n_rs_seq`).
     - `batch`: tokens that are computed at once, as set (`n_ubatch`).
     - `whole_windows`: layers with a window keep the whole context (`swa_full`: the library's
       default, not its programs').
@@ -152,7 +153,7 @@ class Cells(Record):
 
     @cached_property
     def full(self) -> int:
-        """Cells of each stream that has room for every token of its context."""
+        """Cells of each stream that has room for every token of its context (`n_ctx_seq`)."""
         of_stream = _in_cell_steps(self.tokens) // self.streams
         return _in_cell_steps(of_stream)
 
@@ -177,7 +178,9 @@ class Cells(Record):
         return of_keys + bytes_of(self.value_type, value_elements)
 
     def cells_of_layer(self, window_tokens: int | None, tokens_per_row: int = 1) -> int:
-        """Cells of a layer with that window, None for none, and so many tokens in each row."""
+        """Cells of a layer with that window, None for none, and so many tokens in each row: with a
+        window at most window × sequences of a stream + batch (`size_swa`).
+        """
         cells = -(-self.full // tokens_per_row)
         if tokens_per_row == 1 and window_tokens is not None and not self.whole_windows:
             room = window_tokens * (self.sequences // self.streams) + self.micro_batch
@@ -328,8 +331,8 @@ class Case(Record):
 
     @property
     def logits_rows(self) -> int:
-        """Rows of logits that the caller needs of a batch: one of each sequence and drafted token;
-        of a decoder that embeds or writes by diffusion one of each token.
+        """Rows of logits that the caller needs of a batch (`n_outputs_max`): one of each sequence
+        and drafted token; of a decoder that embeds or writes by diffusion one of each token.
         """
         if self.embeds or self.row.diffusion:
             return self.room.micro_batch

@@ -894,7 +894,8 @@ def states(architecture: Architecture) -> tuple[State, ...]:
 
 def state_of(recurrent: Recurrent, architecture: Architecture) -> State:
     """What a recurrence keeps: `[states]` of tensors.toml has, for each kind of layer, how many
-    numbers a convolution remembers and how many the memory has.
+    numbers a convolution remembers and how many the memory has (`n_embd_r` and `n_embd_s` of
+    src/llama-hparams.cpp in llama.cpp).
     """
     sizes = sizes_of(recurrent)
     sizes["width"] = architecture.embedding_length

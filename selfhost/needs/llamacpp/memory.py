@@ -150,7 +150,7 @@ def _has_padded_cells(case: Case, groups: Sequence[CacheGroup]) -> bool:
 
 def _states(case: Case) -> Term | None:
     """The states of recurrent layers: 4 bytes a number, for each sequence, and for each drafted
-    token that may be rolled back. None where there are none.
+    token that may be rolled back (src/llama-memory-recurrent.cpp). None where there are none.
     """
     kept = states(case.model)
     sequences = case.parallel
@@ -197,11 +197,12 @@ class CacheRows(Record):
 
 
 def cache_rows(architecture: Architecture, room: Cells) -> list[CacheRows]:
-    """The rows of the KV cache, with those that sparse indexers keep."""
+    """The rows of the KV cache, with those that sparse indexers keep (src/llama-kv-cache.cpp)."""
     groups = cache_groups(architecture, with_room=True)
     widest = 0
     if not room.flash and groups:
         # without flash attention each row of values is as long as the longest of any layer
+        # (`n_embd_v_gqa_max`)
         widest = max(group.value_elements for group in groups)
     row = row_of(architecture)
     rows = []
@@ -514,7 +515,9 @@ def _multiplies_scores(case: Case, room: Cells) -> bool:
 
 
 def copy_bytes(case: Case) -> int:
-    """What a server copies of a full context to go back to: states, and cells of windows."""
+    """What a server copies of a full context to go back to: states, and cells of windows, but not
+    the cells that keep every token (LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY).
+    """
     if case.row.encoder or case.embeds:
         return 0
     room = case.room
