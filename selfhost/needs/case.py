@@ -392,17 +392,22 @@ def published(
     quantization = "float16" if format == "ctranslate2" else quantization
     if format is None or quantization is None:
         return None
-    wanted = canonical_gguf(quantization) or quantization.lower()
-    alike = None
+    wanted = _spelled_alike(quantization)
+    other_spelling = None
     for files in spec.files:
         if files.format != format:
             continue
         for name, size in files.bytes.items():
             if name == quantization:
                 return size, files
-            if alike is None and (canonical_gguf(name) or name.lower()) == wanted:
-                alike = size, files
-    return alike
+            if other_spelling is None and _spelled_alike(name) == wanted:
+                other_spelling = size, files
+    return other_spelling
+
+
+def _spelled_alike(quantization: str) -> str:
+    """The name that all spellings of a quantization have in common."""
+    return canonical_gguf(quantization) or quantization.lower()
 
 
 def published_size(case: Case, quantization: str | None = None) -> Term | None:

@@ -432,10 +432,10 @@ def _share_of_cache(case: Case, cache: Term, devices: int) -> Term:
     keep as many tokens as the others.
     """
     caches = cache_sizes(case)
-    likely = [(alike.heads, alike.bytes) for alike in caches]
-    most = [(alike.heads, alike.high_bytes) for alike in caches]
-    share = _held_share(likely, devices)
-    return share_by_device(cache, devices, share, _held_share(most, devices))
+    likely = [_Divided(layers.heads, layers.bytes) for layers in caches]
+    most = [_Divided(layers.heads, layers.high_bytes) for layers in caches]
+    share = _share_of_device(likely, devices)
+    return share_by_device(cache, devices, share, _share_of_device(most, devices))
 
 
 def _share_of_weights(case: Case, devices: int) -> float:
@@ -443,7 +443,7 @@ def _share_of_weights(case: Case, devices: int) -> float:
     kv_heads = dict[int, int]()
     for group in case.model.attention:
         kv_heads.update(dict.fromkeys(group.layers, group.kv_heads))
-    sizes: list[tuple[int, float]] = [(1, _table_bytes(case))]
+    parts = [_Divided(1, _table_bytes(case))]
     for typed in typed_tensors(case.model):
         tensor = typed.group
         most_devices = 0
@@ -451,19 +451,25 @@ def _share_of_weights(case: Case, devices: int) -> float:
             most_devices = 1
         elif tensor.layers and tensor.name.endswith(("attn_k.weight", "attn_v.weight")):
             most_devices = kv_heads.get(tensor.layers[0], 0)
-        sizes.append((most_devices, typed.bytes))
-    return _held_share(sizes, devices)
+        parts.append(_Divided(most_devices, typed.bytes))
+    return _share_of_device(parts, devices)
 
 
-def _held_share(sizes: Iterable[tuple[int, float]], devices: int) -> float:
-    """What each of so many devices holds of bytes that at most some number share (0: any)."""
+class _Divided(NamedTuple):
+    """Bytes that at most so many devices divide among themselves; 0: any number."""
+
+    most_devices: int
+    bytes: float
+
+
+def _share_of_device(parts: Iterable[_Divided], devices: int) -> float:
+    """The share of all these bytes that each of so many devices holds."""
     total = 0.0
-    of_each = 0.0
-    for most, size in sizes:
-        total += size
-        sharing = min(devices, most) if most else devices
-        of_each += size / sharing
-    return of_each / total
+    on_device = 0.0
+    for part in parts:
+        total += part.bytes
+        on_device += part.bytes / min(devices, part.most_devices or devices)
+    return on_device / total
 
 
 def _with_additions(case: Case, weights: Term) -> Term:
