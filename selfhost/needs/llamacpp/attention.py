@@ -21,7 +21,8 @@ from .part import Part
 if TYPE_CHECKING:
     from .graph import Graph, Layer
 
-# a quantized cache is rotated in blocks of so many values, those of keys as large as heads allow
+# heads in a quantized cache are rotated in blocks of so many values, keys in blocks as large as
+# heads allow: by a Hadamard matrix, which has nothing to do with the rotation by positions
 _ROTATED_VALUES = 64
 _UNQUANTIZED = ("f16", "bf16", "f32")
 
@@ -186,7 +187,7 @@ class _CachedAttention(_Attention):
     def _key_rotation(self) -> Node | None:
         """The matrix that rotates keys: as large as the largest power of two that divides them."""
         lengths = {group.key_length for group in self._layers_in_cache()}
-        if not _is_rotated(self.room.key_type, lengths):
+        if not _rotates_heads(self.room.key_type, lengths):
             return None
         length = self.heads.key_length
         block = length & -length
@@ -195,7 +196,7 @@ class _CachedAttention(_Attention):
     def _value_rotation(self) -> Node | None:
         """The matrix that rotates values."""
         lengths = {group.value_length for group in self._layers_in_cache()}
-        if not _is_rotated(self.room.value_type, lengths):
+        if not _rotates_heads(self.room.value_type, lengths):
             return None
         return given(_ROTATED_VALUES, _ROTATED_VALUES)
 
@@ -331,7 +332,7 @@ class _CachedAttention(_Attention):
         return gated.view(*attended.sides)
 
 
-def _is_rotated(type: str, lengths: set[int]) -> bool:
+def _rotates_heads(type: str, lengths: set[int]) -> bool:
     """Whether a cache of that type rotates heads of these lengths: only where it is quantized, and
     the heads of all its layers have one length that blocks divide (`attn_rot_k` and
     `n_embd_head_k_all` in src/llama-kv-cache.cpp).

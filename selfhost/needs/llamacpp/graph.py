@@ -50,7 +50,7 @@ _LONGEST_PATTERN = 8
 # n_layer_sparsity)
 _SPARSE_LAYERS = 10
 
-_Part = TypeVar("_Part", bound=LayerPart)
+_Group = TypeVar("_Group", bound=LayerPart)
 
 
 class Layer(NamedTuple):
@@ -226,7 +226,7 @@ def _is_windowed(model: Architecture) -> bool:
     return any(window_of(model, heads) is not None for heads in model.attention)
 
 
-def _by_layer(groups: Iterable[_Part]) -> dict[int, _Part]:
+def _by_layer(groups: Iterable[_Group]) -> dict[int, _Group]:
     """The part that each layer has, by the number of the layer."""
     return {number: group for group in groups for number in group.layers}
 
