@@ -14,8 +14,8 @@ ALL_MEMORY = "total"
 PROCESS_TERMS = (MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY)
 HOST = "host"
 ACCELERATORS = "accelerators"
-# a program takes longer for the first tokens of an answer, and a short prompt is read one batch
-# for the price of a longer one (llama-bench: 512 and 128 by default)
+# fewer tokens say little of a pace: a program takes longer for the first of an answer, and reads a
+# short prompt in the time of a longer one (llama-bench: 512 and 128 by default)
 LEAST_TOKENS = {"decode": 8, "prompt": 32}
 
 
@@ -24,10 +24,10 @@ class Figure(Record):
 
     `subject` is memory (`seen` bytes of `term`, one of the needs or of PROCESS_TERMS, which lie
     on HOST or ACCELERATORS, `where`, all of them together) or pace (tokens per second; `term`
-    is decode or prompt). A log rounds to `rounded`. Of a pace `tokens` were timed, on average of
-    several requests, with `depth_tokens` in the context on average (of a prompt: before it); None
-    where the run does not tell. `sequences` decoded at once, all together at that pace. `shared`:
-    others were answered at the same time.
+    is decode or prompt). `seen` may be off by `rounding`. Of a pace `tokens` were timed, on average
+    of several requests, with `depth_tokens` in the context on average (of a prompt: before it);
+    None where the run does not tell. `sequences` decoded at once, all together at that pace.
+    `shared`: others were answered at the same time.
 
     `low`, `likely` and `high` are predicted, None where nothing could be; `inside` is None, with
     the reason in `why`, where the two cannot be compared.
@@ -37,7 +37,7 @@ class Figure(Record):
     term: str
     where: str | None = None
     seen: float
-    rounded: float = 0
+    rounding: float = 0
     tokens: int | None = None
     depth_tokens: int | None = None
     sequences: int = 1
@@ -68,7 +68,7 @@ class Figure(Record):
         return self.tokens or 0
 
     @property
-    def is_behind_more(self) -> bool:
+    def follows_longer_context(self) -> bool:
         """Whether more tokens stood before a prompt than in it."""
         return self.depth_tokens is not None and self.depth_tokens > self.timed_tokens
 

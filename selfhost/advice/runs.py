@@ -49,7 +49,7 @@ _LONGEST_ROW = 2000
 Tell = Callable[[int, int | None], None]
 # a cache of llama.cpp has this type unless told
 _USUAL_CACHE = {"keys": "f16", "values": "f16"}
-# the regular expression of that key of the table
+# the compiled regular expression of one key of `[expressions]` in runs.toml
 _pattern = partial(expression, "runs")
 
 
@@ -108,9 +108,7 @@ def run_of(text: str) -> Run | None:
     text = text.replace("\r", "")
     for read in (_read_bench, _read_answers, _read_log, _read_vllm):
         run = read(text)
-        if run is None:
-            continue
-        if run.figures:
+        if run is not None and run.figures:
             return run
     return None
 
@@ -129,9 +127,8 @@ class _Facts(dict[str, str]):
         return round(float(match[1]) * _SCALES.get(match[2], 1))
 
     def count(self, name: str) -> int | None:
-        """The same; None for 0 as well."""
-        number = self.amount(name)
-        return None if number == 0 else number
+        """The amount; None for 0 as well, by which programs mean their default."""
+        return self.amount(name) or None
 
     @property
     def quantization(self) -> str | None:
@@ -153,7 +150,7 @@ class _Facts(dict[str, str]):
         keys = self.get("keys")
         if keys is None:
             return None
-        # whatever tells the type of the keys tells that of the values, too
+        # what tells the type of the keys tells that of the values, too
         values = self["values"]
         return keys if keys == values else f"{keys}:{values}"
 
@@ -177,7 +174,7 @@ def _named_groups(match: re.Match[str]) -> dict[str, str]:
 
 
 def _run_with(facts: _Facts, tool: str, **fields: Any) -> Run:
-    """A run of llama.cpp with these facts; `fields` are those that the facts alone do not give."""
+    """A run of llama.cpp or Ollama: what the facts give, and the other `fields` of a `Run`."""
     return Run(
         tool=tool,
         version=facts.get("version"),
@@ -210,19 +207,18 @@ def _averages(paces: Sequence[Figure]) -> list[Figure]:
 
 
 def _most_telling(kind: str, paces: list[Figure]) -> list[Figure]:
-    """The long ones, and of prompts those behind no longer context; all where there is none."""
+    """The paces of LEAST_TOKENS and more, of prompts those without a longer context before them. A
+    condition that no pace meets is dropped.
+    """
     least = LEAST_TOKENS[kind]
-    long = [pace for pace in paces if pace.timed_tokens >= least]
-    if not long:
-        long = paces
+    long = [pace for pace in paces if pace.timed_tokens >= least] or paces
     if kind == "decode":
         return long
-    fresh = [pace for pace in long if not pace.is_behind_more]
-    return fresh or long
+    return [pace for pace in long if not pace.follows_longer_context] or long
 
 
 def _average(paces: Sequence[Figure]) -> Figure:
-    """Times and depths are weighted by the tokens."""
+    """One pace for several of one kind; times and depths are weighted by the tokens."""
     first = paces[0]
     tokens = [pace.timed_tokens for pace in paces]
     rates = [pace.seen for pace in paces]
@@ -253,29 +249,33 @@ def _average_depth(paces: Sequence[Figure]) -> int | None:
 
 def _read_log(text: str) -> Run:
     """The last model that llama-server, llama-cli or Ollama's runner loaded."""
-    is_ollama = _has_sign(text, "ollama")
+    runtime = "ollama" if _has_sign(text, "ollama") else "llama.cpp"
     text, drafters = _pattern("drafter").subn("", text)
     facts = _facts("llama.cpp", text)
     last_load = text.rfind("llama_model_loader: loaded meta data")
     text = text[max(0, last_load) :]
-    buffers = _Buffers(buffers=_buffers(text))
-    memory = buffers.figures()
-    alone = _paces_alone(_paces_of_requests(text))
-    figures = memory + _averages(alone.paces)
+    buffers = _buffers(text)
+    memory = _memory_of_buffers(buffers)
+    accelerators = {buffer.device for buffer in buffers if buffer.where != HOST}
+    counted = _counted(_paces_of_requests(text))
+    figures = memory + _averages(counted.paces)
     if not figures:
         figures = _rates_behind_answers(facts)
-    holds = {"no-buffers": not memory, "drafter": drafters, "beside": alone.left_out}
-    runtime = "ollama" if is_ollama else "llama.cpp"
+    holds = {
+        "no-buffers": not memory,
+        "drafter": drafters,
+        "beside": counted.left_out,
+    }
     context = _context(facts)
     return _run_with(
         facts,
         f"{runtime} log",
         runtime=runtime,
-        on_processor=buffers.are_on_processor if memory else None,
-        cards=len(buffers.accelerators),
-        drafts=True if drafters else _has_sign(text, "drafts"),
+        on_processor=not accelerators if memory else None,
+        cards=len(accelerators),
+        drafts=drafters > 0 or _has_sign(text, "drafts"),
         figures=tuple(figures),
-        notes=sentences("runs", "note", holds, number=alone.left_out),
+        notes=sentences("runs", "note", holds, number=counted.left_out),
         output_tokens=_output_tokens(facts),
         context_tokens=context.tokens,
         parallel=context.sequences,
@@ -283,27 +283,28 @@ def _read_log(text: str) -> Run:
     )
 
 
-class _PacesAlone(Record):
-    """The paces of requests that ran alone, and how many answers beside others are left out; all
-    paces where none ran alone.
-    """
+class _Counted(Record):
+    """The paces that count, and the number of answers whose paces are left out."""
 
     paces: list[Figure]
     left_out: int = 0
 
 
-def _paces_alone(paces: list[Figure]) -> _PacesAlone:
+def _counted(paces: list[Figure]) -> _Counted:
+    """The paces of requests that ran alone; all paces where no request did."""
     alone = [pace for pace in paces if not pace.shared]
     if not alone:
-        return _PacesAlone(paces=paces)
-    shared = [pace for pace in paces if pace.shared]
-    answers = [pace for pace in shared if pace.term == "decode"]
-    return _PacesAlone(paces=alone, left_out=len(answers))
+        return _Counted(paces=paces)
+    left_out = 0
+    for pace in paces:
+        if pace.shared and pace.term == "decode":
+            left_out += 1
+    return _Counted(paces=alone, left_out=left_out)
 
 
 def _output_tokens(facts: _Facts) -> int | None:
-    """Tokens of a batch that may have logits. Builds before ggml-org/llama.cpp#23861 (2026-05) do
-    not tell, and make room for those of a whole batch.
+    """Tokens of a batch that may have logits: all of a batch in builds before
+    ggml-org/llama.cpp#23861 (2026-05), which do not tell.
     """
     if "n_outputs_max" in facts:
         return facts.amount("n_outputs_max")
@@ -311,7 +312,7 @@ def _output_tokens(facts: _Facts) -> int | None:
 
 
 def _has_sign(text: str, fact: str) -> bool:
-    """Whether the text has words that say so, by `_RunsTable.signs`."""
+    """Whether the text has words that tell the fact, by `_RunsTable.signs`."""
     return any(sign in text for sign in _table().signs[fact])
 
 
@@ -326,8 +327,10 @@ def _rates_behind_answers(facts: _Facts) -> list[Figure]:
 
 
 class _Context(Record):
-    """Tokens of the context of one sequence, the sequences with a context each, and the states of
-    those that share one; None where the log does not tell.
+    """The context of a run, by the fields of a `Run`; None where the log does not tell.
+
+    `tokens` are of one sequence. `sequences` have a context each; where they share one context,
+    that is one sequence, with the `states` of all.
     """
 
     tokens: int | None
@@ -336,16 +339,13 @@ class _Context(Record):
 
 
 def _context(facts: _Facts) -> _Context:
-    tokens = facts.amount("n_ctx")
+    total_tokens = facts.amount("n_ctx")
     sequences = facts.amount("n_seq_max")
-    number = sequences or 1
     if facts.get("kv_unified") == "true":
-        return _Context(tokens=tokens, sequences=1, states=number)
-    of_one = facts.count("n_ctx_seq")
-    if of_one is not None:
-        tokens = of_one
-    elif tokens is not None:
-        tokens //= number
+        return _Context(tokens=total_tokens, sequences=1, states=sequences or 1)
+    tokens = facts.count("n_ctx_seq")
+    if tokens is None and total_tokens is not None:
+        tokens = total_tokens // (sequences or 1)
     return _Context(tokens=tokens, sequences=sequences, states=1)
 
 
@@ -358,7 +358,7 @@ class _Buffer(Record):
 
     @property
     def where(self) -> str:
-        """Whether the device is a part of the host."""
+        """HOST or ACCELERATORS."""
         is_host = _pattern("host").match(self.device)
         return HOST if is_host else ACCELERATORS
 
@@ -393,38 +393,27 @@ def _term_of(kind: str, device: str) -> str:
     return "weights"
 
 
-class _Buffers(Record):
-    """The buffers of a model and its context."""
-
-    buffers: Sequence[_Buffer]
-
-    @property
-    def accelerators(self) -> set[str]:
-        """The devices that are no part of the host."""
-        return {buffer.device for buffer in self.buffers if buffer.where != HOST}
-
-    @property
-    def are_on_processor(self) -> bool:
-        return not self.accelerators
-
-    def figures(self) -> list[Figure]:
-        """The bytes of each term on the host, and on all accelerators together."""
-        places: dict[tuple[str, str], list[float]] = {}
-        for buffer in self.buffers:
-            place = buffer.term, buffer.where
-            places.setdefault(place, []).append(buffer.mib)
-        figures: list[Figure] = []
-        for (term, where), sizes in places.items():
-            if any(sizes):
-                # each is printed with two places
-                rounded = len(sizes) * _MIB // 100
-                size = round(sum(sizes) * _MIB)
-                figures.append(_memory(term, where, size, rounded))
-        return figures
+def _memory_of_buffers(buffers: Sequence[_Buffer]) -> list[Figure]:
+    """The bytes of each term on the host, and on all accelerators together."""
+    sizes_by_place: dict[tuple[str, str], list[float]] = {}
+    for buffer in buffers:
+        place = buffer.term, buffer.where
+        sizes_by_place.setdefault(place, []).append(buffer.mib)
+    figures: list[Figure] = []
+    for (term, where), sizes in sizes_by_place.items():
+        if any(sizes):
+            # a log prints hundredths of a MiB
+            rounding = len(sizes) * _MIB // 100
+            size = round(sum(sizes) * _MIB)
+            figures.append(_memory(term, where, size, rounding))
+    return figures
 
 
-def _memory(term: str, where: str, seen: float, rounded: float = 0) -> Figure:
-    return Figure(subject="memory", term=term, where=where, seen=seen, rounded=rounded)
+def _memory(term: str, where: str, size: float, rounding: float = 0) -> Figure:
+    """A figure of so many bytes, which may be off by `rounding`."""
+    return Figure(
+        subject="memory", term=term, where=where, seen=size, rounding=rounding
+    )
 
 
 class _Timing(Record):
@@ -436,8 +425,8 @@ class _Timing(Record):
 
     @property
     def tokens_per_second(self) -> float:
-        """The printed rate where it has digits enough: builds of 2026 count the first token among
-        the tokens, and not in that rate.
+        """The printed rate where it has digits enough: builds of 2026 count the first token of an
+        answer among its tokens, and not in its rate.
         """
         if self.printed_rate >= 1:
             return self.printed_rate
@@ -447,8 +436,9 @@ class _Timing(Record):
 
 
 class _Request:
-    """What a log tells of one request. `timings`: of its prompt and its answer, as far as told;
-    `tokens_at_end`: of its context, None where the log does not tell.
+    """What a log tells of one request. `timings` are those of its prompt and of its answer, by
+    `prompt` and `decode`. `tokens_at_end` are in its context when it ends; None where the log does
+    not tell. `is_shared`: another request ran at the same time.
     """
 
     def __init__(self) -> None:
@@ -487,9 +477,8 @@ class _Request:
 
 
 class _Requests:
-    """The requests of a log, in the order in which they begin, and those that run now.
-
-    A program for one user writes no task, so that its requests are all of the task "".
+    """The requests of a log, in the order in which they begin. A task has one request after the
+    other; a program for one user writes no task, so that its requests are all of the task "".
     """
 
     def __init__(self) -> None:
@@ -497,8 +486,8 @@ class _Requests:
         self._by_task: dict[str, _Request] = {}
         self._running: set[str] = set()
 
-    def expect(self, task: str) -> None:
-        """Begin a request of the task where none is answered yet."""
+    def meet(self, task: str) -> None:
+        """Begin the first request of a task that has none."""
         if task not in self._by_task:
             self._begin(task)
 
@@ -536,13 +525,14 @@ def _paces_of_requests(text: str) -> list[Figure]:
     for match in _pattern("event").finditer(text):
         if match["task"]:
             task = match["task"]
-        requests.expect(task)
+        requests.meet(task)
         event = match["event"]
         if event == "launch_slot_":
             requests.launch(task)
         elif event == "release":
-            requests.release(task, match["held"])
+            requests.release(task, match["tokens_at_end"])
         elif event is None:
+            # a line of times, which follow the task that `print_timing` names
             kind = "prompt" if match["kind"] == "prompt eval" else "decode"
             requests.time(task, kind, _timing_of(match))
     paces: list[Figure] = []
@@ -561,8 +551,8 @@ def _timing_of(match: re.Match[str]) -> _Timing:
 
 # ---------------------------------------------------------------- the table of llama-bench
 
-# what one run has of a row; another value is another test
-_SAME = ("type", "parameters", "threads", "gpu_layers", "keys", "backend", "experts",
+# the columns that are the same in all rows of one run
+_SETUP = ("type", "parameters", "threads", "gpu_layers", "keys", "backend", "experts",
          "flash_attention")  # fmt: skip
 
 
@@ -574,8 +564,8 @@ class _BenchRow(Record):
 
     @property
     def setup(self) -> list[str | None]:
-        """The model and the options: rows of one run have the same."""
-        return [self.cells.get(name) for name in _SAME]
+        """The model and the options."""
+        return [self.cells.get(name) for name in _SETUP]
 
     @property
     def test(self) -> tuple[str, int | None, int | None]:
@@ -610,7 +600,7 @@ def _read_bench(text: str) -> Run | None:
 
 
 def _bench_rows(text: str) -> Iterator[_BenchRow]:
-    """Each row that has a pace. A text may hold several tables."""
+    """Each row that has a pace. A text may hold several tables, each below its head."""
     head: list[str] = []
     for line in StringIO(text):
         if "|" not in line:
@@ -645,13 +635,12 @@ def _tested_pace(test: str, cell: str) -> Figure | None:
     rate = float(number)
     if not rate:
         return None
-    term = "prompt"
-    tokens = int(match[2])
-    depth = int(match[3] or 0)
-    if match[1] != "pp":
-        term = "decode"
-        depth += tokens // 2
-    return Figure(term=term, seen=rate, tokens=tokens, depth_tokens=depth)
+    tokens = int(match["tokens"])
+    depth = int(match["depth"] or 0)
+    if match["kind"] == "pp":
+        return Figure(term="prompt", seen=rate, tokens=tokens, depth_tokens=depth)
+    depth += tokens // 2
+    return Figure(term="decode", seen=rate, tokens=tokens, depth_tokens=depth)
 
 
 def _first_with_flash_attention(rows: Sequence[_BenchRow]) -> _BenchRow:
@@ -679,13 +668,11 @@ def _ran_on_processor(row: _BenchRow) -> bool | None:
 def _read_answers(text: str) -> Run | None:
     """Of the first program whose figures the text holds: the first prompt, and each answer."""
     for program in _table().answers:
-        paces: list[Figure] = []
-        for number, figures in enumerate(_answers(program, text)):
-            answer = _Answer(program=program, figures=figures)
-            # later prompts of Ollama are counted with what its cache held back
-            # (ollama/ollama#10860)
-            if number == 0:
-                paces += answer.prompt_paces()
+        answers = _answers(program, text)
+        # Ollama counts later prompts with the tokens that its cache had already
+        # (ollama/ollama#10860)
+        paces = list(answers[0].prompt_paces())
+        for answer in answers:
             paces += answer.decode_paces()
         if paces:
             return Run(
@@ -698,16 +685,18 @@ def _read_answers(text: str) -> Run | None:
     return None
 
 
-def _answers(program: _AnswerRules, text: str) -> list[dict[str, float]]:
-    """The figures of each answer. A figure that an answer has already begins the next."""
-    answers: list[dict[str, float]] = [{}]
+def _answers(program: _AnswerRules, text: str) -> list[_Answer]:
+    """The answers in a text, one without figures where it has none. A figure that an answer has
+    already begins the next.
+    """
+    answers = [_Answer(program=program, figures={})]
     for match in re.finditer("|".join(program.figures), text, re.MULTILINE):
         name = str(match.lastgroup)
-        if name in answers[-1]:
-            answers.append({})
+        if name in answers[-1].figures:
+            answers.append(_Answer(program=program, figures={}))
         number = match[name]
         if _NUMBER.fullmatch(number):
-            answers[-1][name] = float(number)
+            answers[-1].figures[name] = float(number)
     return answers
 
 
@@ -715,17 +704,17 @@ class _Answer(Record):
     """The figures of one answer, by the names of `_AnswerRules`."""
 
     program: _AnswerRules
-    figures: Mapping[str, float]
+    figures: dict[str, float]
 
     def _tokens(self, name: str) -> int:
         return int(self.figures.get(name, 0))
 
     def prompt_paces(self) -> Iterator[Figure]:
-        """The pace of its prompt, behind what was cached; none where no time is told."""
+        """The pace of its prompt, behind the cached tokens; none where no time is told."""
         return self._paces("prompt", self._tokens("prompt"), self._tokens("cached"))
 
     def decode_paces(self) -> Iterator[Figure]:
-        """The pace of its own tokens, half of which are in the context on average."""
+        """The pace of the tokens that it wrote, half of which are in the context on average."""
         prompt = self._tokens("prompt")
         written = self._tokens("tokens")
         depth = None
@@ -760,7 +749,7 @@ def _read_vllm(text: str) -> Run:
         name = facts["repository"].replace("--", "/")
     where = HOST if "device_config=cpu" in text else ACCELERATORS
     figures: list[Figure] = []
-    # of one of several devices it is a part
+    # of a model on several devices the log tells the part of one
     if not _pattern("spread").search(text):
         figures += _weights_of_vllm(facts, where)
     sequences = 1
@@ -782,16 +771,18 @@ def _read_vllm(text: str) -> Run:
 
 
 def _weights_of_vllm(facts: _Facts, where: str) -> Iterator[Figure]:
-    """The bytes of the weights, as far as they are told."""
+    """The bytes of the weights; none where the log does not tell."""
     gib = facts.get("gib", "0")
     if float(gib):
         places = len(gib.partition(".")[2])
-        rounded = _GIB * 10**-places / 2
-        yield _memory("weights", where, _GIB * float(gib), rounded)
+        rounding = _GIB * 10**-places / 2
+        yield _memory("weights", where, _GIB * float(gib), rounding)
 
 
 def _steadiest_pace(text: str) -> Figure | None:
-    """The pace of one request alone where a window has it, else of the number that most have."""
+    """The median pace of one request alone, else of the number of requests that ran in most
+    windows; None where no window is steady.
+    """
     rates = _rates_by_sequences(text)
     if not rates:
         return None
@@ -812,12 +803,10 @@ def _rates_by_sequences(text: str) -> dict[int, list[float]]:
         running = int(count)
         is_steady = running == before
         before = running
-        if not is_steady:
+        reads_prompt = float(prompt_rate) > 0
+        if not is_steady or reads_prompt:
             continue
         pace = float(rate)
-        reads_prompt = float(prompt_rate) > 0
-        if reads_prompt:
-            continue
         if running and pace:
             rates.setdefault(running, []).append(pace)
     return rates
@@ -832,10 +821,10 @@ def run_of_process(number: str) -> Run:
     if seen is None:
         raise refusal("runs", "no-process", number=number)
     facts = _options(seen)
-    # the file that it maps is the one that it loaded
+    # what it maps is what it loaded, whatever its options say
     file = seen.model_file or facts.get("file")
     if file is not None:
-        # one that was renamed or deleted since is mapped still
+        # a file that was renamed or deleted stays mapped
         facts["file"] = file.removesuffix(" (deleted)")
         with suppress(OSError, ValueError):
             facts["size"] = str(os.path.getsize(file))
@@ -845,7 +834,7 @@ def run_of_process(number: str) -> Run:
     parallel = None if "unified" in facts else facts.count("parallel")
     if parallel is None:
         parallel = 1
-    # a word of the command line of Ollama's runner
+    # `ollama runner`, the program that Ollama starts for a model
     is_ollama = "runner" in seen.words[1:3]
     is_in_ram = facts.get("gpu_layers") == "0"
     return _run_with(
@@ -862,7 +851,7 @@ def run_of_process(number: str) -> Run:
 
 
 def _context_of_one(facts: _Facts, parallel: int) -> int | None:
-    """Tokens of one sequence; None for what the model was trained for, which -c 0 means, too."""
+    """Tokens of one sequence; None for as many as the model was trained for, as with -c 0."""
     total = facts.count("context")
     if total is None:
         return None
@@ -870,13 +859,15 @@ def _context_of_one(facts: _Facts, parallel: int) -> int | None:
 
 
 def _memory_of_process(seen: Process) -> list[Figure]:
-    """All of its memory; where it maps a file of a model, the pages of that file apart."""
-    figures = [_memory(ALL_MEMORY, HOST, seen.memory_bytes)]
-    if seen.model_file is not None:
-        rest = seen.memory_bytes - seen.model_bytes
-        mapped = _memory(MODEL_FILE, HOST, seen.model_bytes)
-        return [mapped, _memory(EVERYTHING_ELSE, HOST, rest), *figures]
-    return figures
+    """All of its memory; where it maps the file of a model, first the pages of that file and the
+    rest.
+    """
+    total = _memory(ALL_MEMORY, HOST, seen.memory_bytes)
+    if seen.model_file is None:
+        return [total]
+    mapped = _memory(MODEL_FILE, HOST, seen.model_bytes)
+    rest_bytes = seen.memory_bytes - seen.model_bytes
+    return [mapped, _memory(EVERYTHING_ELSE, HOST, rest_bytes), total]
 
 
 def _options(seen: Process) -> _Facts:
@@ -884,19 +875,15 @@ def _options(seen: Process) -> _Facts:
     table = _table()
     names = {flag: name for name, flags in table.options.items() for flag in flags}
     facts = _Facts(_USUAL_CACHE)
-    waiting: str | None = None
-    for word in seen.words[1:]:
+    words = iter(seen.words[1:])
+    for word in words:
         flag, sign, value = word.partition("=")
-        if waiting is not None:
-            facts[waiting] = word
-            waiting = None
-        elif flag in table.switches:
+        if flag in table.switches:
             name, value = table.switches[flag]
             facts[name] = value
-        elif flag not in names:
-            continue
-        elif sign:
-            facts[names[flag]] = value
-        else:
-            waiting = names[flag]
+        elif flag in names:
+            # without `=` the value is the next word
+            given = value if sign else next(words, None)
+            if given is not None:
+                facts[names[flag]] = given
     return facts

@@ -314,7 +314,7 @@ def _compared(seen: Figure, predicted: Range | _Bytes, why: str | None) -> Figur
     low, likely, high = predicted
     inside = None
     if why is None:
-        inside = low - seen.rounded <= seen.seen <= high + seen.rounded
+        inside = low - seen.rounding <= seen.seen <= high + seen.rounding
     return seen.replace(low=low, likely=likely, high=high, inside=inside, why=why)
 
 
@@ -456,7 +456,7 @@ class _PacePrediction(_Prediction):
         """Why the pace of a prompt cannot be compared."""
         if seen.shared:
             return _why("shared")
-        if seen.is_behind_more:
+        if seen.follows_longer_context:
             return _why("behind", depth=seen.depth_tokens)
         if self._reads_on_gpu:
             # fewer of a prompt take a GPU as long as a batch
@@ -610,7 +610,7 @@ def _is_not_filled(seen: Figure, predicted: _Bytes) -> bool:
     """Whether a process had less than is predicted, as it has before its context is full."""
     if seen.term not in PROCESS_TERMS:
         return False
-    return seen.seen < predicted.low - seen.rounded
+    return seen.seen < predicted.low - seen.rounding
 
 
 def _is_stated_whole(memory: MemoryNeed) -> bool:

@@ -302,7 +302,7 @@ def test_what_vllm_loaded_is_told() -> None:
         assert (run.name, run.context_tokens) == ("meta-llama/Llama-3.1-8B", 8192)
         (seen,) = memory_of(run)
         assert abs(seen.seen / 2**30 - 14.99) < 0.001
-        assert abs(seen.rounded / 2**30 - rounded) < 1e-5
+        assert abs(seen.rounding / 2**30 - rounded) < 1e-5
     assert run_of(new + "tensor_parallel_size=2, pipeline_parallel_size=1\n") is None
 
 
