@@ -1,13 +1,15 @@
-"""Every model of a catalogue on one machine, best first: what `list` and `rank` show.
+"""The models of a catalogue on one machine, best first: what `list` and `rank` show.
 
-`Lister.first` takes models from a heap by the best place that each may get, judges that one, and is
-done when the rows to show are settled: those that `Lister.all` begins with, which judges all.
+`chosen` and the functions of words find the models that are meant. A `Lister` judges them and
+returns a `Ranking`: `Lister.all` judges all of them, and `Lister.first` as few as the rows to show
+take, which are the first rows of `Lister.all`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple
 
@@ -70,15 +72,17 @@ class Place(NamedTuple):
     is_unnamed: bool
     section: int
     is_less_open: bool
-    # the more a model is worth, the less
+    # the worth with a minus, so that more worth comes first
     minus_worth: float
     id: str
 
 
 class Counts(Record):
-    """Of the models of a list: how many there are, how many run, how many of those give text likely
-    too slowly, and of how many that is not known. `is_estimate`: they were not all judged, and
-    `running` are those that memory and disk have room for; None where a program or type was named.
+    """Of the models of a list: how many there are, how many run, how many of these likely give text
+    too slowly, and of how many it is not known whether they run.
+
+    `is_estimate`: not all were judged, and `running` are those that memory and disk have room for.
+    `running` is None where not all were judged and it cannot be estimated.
     """
 
     models: int
@@ -126,7 +130,7 @@ def chosen(
     use: str | None = None,
     openness: str | None = None,
 ) -> list[str]:
-    """The ids of the models that pass every filter; a faulty spec has no words and no openness."""
+    """The ids of the models that pass every filter; a faulty spec passes none of words or openness."""
     outlines = [catalogue.outlines[id] for id in catalogue.ids()]
     if families:
         outlines = [outline for outline in outlines if outline.family in families]
@@ -171,6 +175,7 @@ class KindsMeant(NamedTuple):
 
 
 def kinds_in(words: Sequence[str]) -> KindsMeant:
+    """The kinds that the words name; several words may name one use, as `function calling`."""
     kinds: set[str] = set()
     parts: set[str] = set()
     for word in words:
@@ -198,7 +203,7 @@ def kind_meant(word: str) -> str:
 
 
 def holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
-    """Whether the model's names, its maker or its kind hold every word, a size as a whole."""
+    """Whether every word stands in the model's names, in its maker's or in that of its kind."""
     names = [model.id, model.name, model.family or "", *model.aliases]
     maker = f"-{canonical(model.developer or '')}"
     kinds = {model.modality}
@@ -211,12 +216,13 @@ def holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
             continue
         if not _is_part_of_names(word, names):
             return False
+    # words of signs alone find nothing
     return any(canonical(word) for word in words)
 
 
 def named_by_words(words: Sequence[str], catalogue: Catalogue) -> frozenset[str]:
-    """The ids of the models whose name shows the words, where one of these is another word for a
-    kind of work: `coder` stands in the names of some models, and means `code`, which more do.
+    """The ids that hold all of the words, where one of these is another word for a kind of work:
+    `coder` stands in the ids of some models, and means `code`, which more models do.
     """
     if uses_table().kinds.keys().isdisjoint(words):
         return frozenset()
@@ -227,7 +233,7 @@ def named_by_words(words: Sequence[str], catalogue: Catalogue) -> frozenset[str]
 
 
 def _is_part_of_names(word: str, names: Iterable[str]) -> bool:
-    """Whether a name has the word in it; that of a size as a whole."""
+    """Whether a name holds the word; a size (`7b`) has to stand there whole."""
     rules = searched()
     if re.fullmatch(rules.size, word) is None:
         letters = canonical(word)
@@ -242,8 +248,8 @@ def _is_part_of_names(word: str, names: Iterable[str]) -> bool:
 
 
 def words_in_names(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
-    """Those of the words that are in some model's name, each a search that finds one; else the
-    nearest names.
+    """What to search for where the words together find no model: each word that stands in some
+    model's name, else the nearest names.
     """
     names: list[str] = []
     for outline in catalogue.outlines.values():
@@ -265,8 +271,8 @@ def words_in_names(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...
 
 
 class Lister:
-    """Lists models of one catalogue on one machine, those of `use` and `modality` first, and among
-    them those whose ids are `named`.
+    """Lists models of one catalogue on one machine: those of `use` and `modality` first, and among
+    them those with the ids `named`. Without `ids` its methods take all models.
     """
 
     def __init__(
@@ -298,12 +304,12 @@ class Lister:
         only_running: bool = True,
         tell: Tell | None = None,
     ) -> Ranking:
-        """The first `most` of these models, all without `ids`, of those that run or of all. `tell`
-        hears how many were judged, and how many there are.
+        """The first `most` of these models, of those that run or of all. `tell` hears how many were
+        judged, and how many there are.
         """
-        ruled_out = self.ruled_out()
-        outlines = self._outlines(ids, ruled_out)
-        # each by a place no worse than its own; once it is the best that is left it is judged
+        outlines = self._outlines(ids)
+        # a heap: models that are not judged yet stand at the best place that each can get, judged
+        # ones at their own. So a judged model that comes out is better than all that are left.
         waiting: list[tuple[Place, Verdict | None]] = []
         for outline in outlines:
             waiting.append((self.best_key(outline), None))
@@ -333,26 +339,22 @@ class Lister:
             running=self._likely_running(outlines, rows),
             is_estimate=self._is_usual,
         )
-        return self._ranking(rows, refused, counts, len(ruled_out))
+        return self._ranking(rows, refused, counts)
 
-    def _outlines(
-        self, ids: Collection[str] | None, ruled_out: Collection[str]
-    ) -> list[Outline]:
-        """The outlines of these models, all without `ids`, but of those ruled out."""
+    def _outlines(self, ids: Collection[str] | None) -> list[Outline]:
+        """The outlines of these models, except of those ruled out."""
         wanted = set(self._catalogue.ids() if ids is None else ids)
-        wanted.difference_update(ruled_out)
+        wanted -= self.ruled_out
         outlines = self._catalogue.outlines.values()
         return [outline for outline in outlines if outline.id in wanted]
 
     def one_by_one(
         self, ids: Collection[str] | None = None
     ) -> Iterator[tuple[str, Verdict | WorkloadError | None]]:
-        """Judge these models, all without `ids`, one after the other: those first that may get the
-        best places. Yield each id with the verdict, or with why the model cannot be judged as
-        asked; None where its spec is faulty. What is ruled out is left out.
+        """Judge these models, those first that may get the best places. Yield each id with the
+        verdict, or with why the model cannot be judged as asked; None where its spec is faulty.
         """
-        outlines = self._outlines(ids, self.ruled_out())
-        for outline in sorted(outlines, key=self.best_key):
+        for outline in sorted(self._outlines(ids), key=self.best_key):
             yield outline.id, self._judged(outline.id)
 
     def _likely_running(
@@ -368,11 +370,8 @@ class Lister:
     def all(
         self, ids: Collection[str] | None = None, *, tell: Tell | None = None
     ) -> Ranking:
-        """Each of these models, all without `ids`. `tell` hears how many were judged, and how many
-        there are.
-        """
-        ruled_out = self.ruled_out()
-        outlines = self._outlines(ids, ruled_out)
+        """Each of these models. `tell` hears how many were judged, and how many there are."""
+        outlines = self._outlines(ids)
         rows: list[Verdict] = []
         refused: dict[str, WorkloadError] = {}
         for number, outline in enumerate(outlines):
@@ -384,7 +383,7 @@ class Lister:
             elif judged is not None:
                 rows.append(judged)
         rows.sort(key=self.key)
-        return self._ranking(rows, refused, count_rows(rows), len(ruled_out))
+        return self._ranking(rows, refused, count_rows(rows))
 
     def best_key(self, outline: Outline) -> Place:
         """The best place that `key` can give a model, whatever the judge finds."""
@@ -392,9 +391,9 @@ class Lister:
         if outline.closed:
             return self._key(Route.API, outline, worth)
         if not self._catalogue.is_shipped(outline.id):
-            # no test holds the bounds to a model of the user's
+            # the bounds are tested with shipped models alone
             return self._key(Route.LOCAL, outline, worth)
-        # of what is too large the memory may still be unknown
+        # at best it is not known whether a model that is too large runs
         if not self._bounds.has_room(outline):
             return self._key(Route.UNKNOWN, outline, worth)
         return self._key(Route.LOCAL, outline, worth * self._best_share(outline))
@@ -426,12 +425,10 @@ class Lister:
         return self._standings.by_id[outline.id].worth * share
 
     def key(self, answer: Verdict) -> Place:
-        """The place of one model in the list; smaller is better.
+        """The place of a judged model in the list.
 
-        The route, the kind of model, whether it is too slow, whether its id is one of `named`,
-        what it is for, whether it is as open as was asked, then its worth on that machine; where it
-        does not run, its worth alone. Text of which no pace is known is as fast as the memory
-        allows, at most half as good.
+        Its worth is that on the machine, or on any where it does not run. Text of which no pace is
+        known is taken to be as fast as the memory allows, and counts at most half.
         """
         outline = self._catalogue.outlines[answer.model.id]
         worth = self._standings.by_id[outline.id].worth
@@ -475,14 +472,14 @@ class Lister:
         )
 
     def _section(self, outline: Outline, standing: Standing) -> int:
-        """What the model is for: one made for the wanted work alone comes first, as one that makes
-        no text.
+        """The section of the model. One made for the wanted use alone comes first, or among the
+        general ones where these do that work as well. So does one that makes no text.
         """
         uses = outline.uses or ()
         if uses[:1] != (self._use,):
             return standing.section
-        is_for_one = standing.section == SPECIAL or standing.kind != 0
-        if not is_for_one:
+        makes_text = standing.kind == 0
+        if makes_text and standing.section != SPECIAL:
             return standing.section
         is_first = uses_table().use[uses[0]].special_first
         return MADE_FOR_IT if is_first else GENERAL
@@ -504,6 +501,7 @@ class Lister:
             is_offered = bool(offers_for(catalogue, judged, self._today))
         return Verdict.conclude(judged, self._machine, asked=id, offered=is_offered)
 
+    @cached_property
     def ruled_out(self) -> set[str]:
         """The ids of the models whose license or openness is not what was asked for."""
         workload = self._workload
@@ -525,7 +523,6 @@ class Lister:
         rows: Sequence[Verdict],
         refused: Mapping[str, WorkloadError],
         counts: Counts,
-        ruled_out: int,
     ) -> Ranking:
         """The rows as a ranking. Raises `WorkloadError` where no model of the catalogue can be
         judged as asked: then an option is at fault.
@@ -543,7 +540,7 @@ class Lister:
             models=tuple(models),
             counts=counts,
             refused=refused,
-            ruled_out=ruled_out,
+            ruled_out=len(self.ruled_out),
             catalogue_as_of=self._catalogue_as_of(),
         )
 
@@ -570,7 +567,9 @@ class Lister:
 
 
 def _is_usual(workload: Workload) -> bool:
-    """Whether what has room is estimated: for one sequence of the default context at most."""
+    """Whether `Counts.running` is estimated: for one sequence of the default context at most, where
+    neither a program nor a type is named.
+    """
     if workload.parallel > 1:
         return False
     if workload.runtime or workload.quantization:
@@ -586,7 +585,7 @@ def _asks_for_terms(workload: Workload) -> bool:
 
 
 def count_rows(answers: Sequence[Verdict]) -> Counts:
-    """Those of these models."""
+    """The counts of a list of judged models."""
     running = [answer for answer in answers if answer.can_run]
     slow = [answer for answer in running if is_too_slow(answer)]
     unknown = [answer for answer in answers if answer.route is Route.UNKNOWN]
@@ -599,7 +598,9 @@ def count_rows(answers: Sequence[Verdict]) -> Counts:
 
 
 def list_notes(ranking: Ranking, workload: Workload, *, named: bool) -> Iterator[str]:
-    """Sentences on the options. `named`: only some models were asked for."""
+    """That a context has no effect on some models; where only some models were asked for
+    (`named`), which of them cannot be judged so.
+    """
     if workload.states("context_tokens"):
         models = [row.model for row in ranking.models]
         kinds = {model.modality for model in models if not reads_context(model)}

@@ -272,7 +272,7 @@ class _View:
         if ids is None:
             ids = list(catalogue.ids())
         self.lister = lister_of(options, catalogue, question.workload, question.machine)
-        ruled_out = self.lister.ruled_out()
+        ruled_out = self.lister.ruled_out
         self.ids = [id for id in ids if id not in ruled_out]
         self._ruled_out = len(ids) - len(self.ids)
         self._question = question
