@@ -1,8 +1,8 @@
 """The lines that run, make or train a model, filled with what was judged.
 
-Each takes a `Launch` and returns lines. They are printed, never run. A line that would run
-something else than what was judged is left out. `launch.py` fills the templates of a program;
-`steps.py` puts what has to be installed before the lines.
+Each public function takes a `Launch` and returns lines to print, which are never run here. A line
+that would run something else than what was judged is left out. `launch.py` has the values of the
+templates; `steps.py` puts what has to be installed before the lines.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .launch import (
     values_of,
 )
 
-# options that a program may go without
+# options that are typed where the program has them, and that may be missing
 _IF_IT_CAN = ("embedding", "reranking", "checkpoints", "lean", "sampled", "unpacked",
               "tensor_parallel", "one_device")  # fmt: skip
 _PLAIN_ON_WINDOWS = r"[\w:./\\+=~-]+"
@@ -49,7 +49,7 @@ def commands(launch: Launch) -> Lines:
     if launch.workload.task == "finetune":
         return ()
     if question.local_files:
-        return _lines_of_own_files(launch)
+        return _lines_of_named_files(launch)
     file = _file_to_name(question)
     if file is not None:
         return _lines_of_gguf(launch, file)
@@ -62,8 +62,8 @@ def commands(launch: Launch) -> Lines:
 
 
 def _file_to_name(question: Question) -> str | None:
-    """The path of a file that is here whole, and that the program does not find by itself; None
-    for none.
+    """The path of the judged file, where it is complete on this machine and the program does not
+    find it by itself; else None.
     """
     here = question.here
     if here is None:
@@ -74,10 +74,7 @@ def _file_to_name(question: Question) -> str | None:
 
 
 def _other_line(launch: Launch) -> Lines:
-    """The line of the program that is shown beside this one; () where it takes more than one.
-
-    Where this program's lines are not known, `lines_by_tag` has it with what installs that program.
-    """
+    """The line of the program that is shown with this one; () for none, or for several lines."""
     if not launch.lines.shown_with:
         return ()
     other = launch.catalogue.runtime(launch.lines.shown_with)
@@ -89,16 +86,17 @@ def server_lines(launch: Launch) -> Lines:
     """The lines that start a server with the judged context and then run the model by its tag; ()
     where one line does the same.
     """
-    plain = lines_by_tag(launch)
-    with_server = lines_by_tag(launch, with_server=True)
-    return with_server if len(plain) == 1 < len(with_server) else ()
+    if len(lines_by_tag(launch)) != 1:
+        return ()
+    lines = lines_by_tag(launch, with_server=True)
+    return lines if len(lines) > 1 else ()
 
 
 def lines_by_tag(launch: Launch, *, with_server: bool = False) -> Lines:
-    """Lines by a tag of the runtime's, which is Ollama, where that loads what was judged.
+    """Lines that run the model by its tag in the runtime's library, as Ollama does.
 
-    () where the runtime has no tag for it, fetches or serves no such model, has no build for the
-    machine, or may crash there. A tag that was typed may hold files of other runtimes.
+    () where the runtime has no tag for what was judged, fetches or serves no such model, has no
+    build for the machine, or may crash there.
     """
     if not _loads_by_tag(launch):
         return ()
@@ -146,7 +144,7 @@ def _may_have_build(launch: Launch) -> bool:
 
 
 def _takes(launch: Launch) -> bool:
-    """Whether what was judged would run with the program whose lines are typed, too."""
+    """Whether the program whose lines are typed runs what was judged, maybe with another one."""
     runtime = launch.runtime
     workload = launch.workload
     if runtime.id == workload.runtime:
@@ -174,30 +172,25 @@ def _has_tag_of(launch: Launch, runtime: str | None) -> bool:
 
 
 def _has_room_for_other(judged: Judged, other: Question) -> bool:
-    """Whether each place that was judged has room for what the other program takes beside."""
+    """Whether what the other program takes in addition has room, wherever it lies."""
     memory = judged.memory
-    if memory is None:
+    if memory is None or other.needs is None or other.needs.memory is None:
         return False
-    their_memory = None if other.needs is None else other.needs.memory
-    if their_memory is None:
-        return False
-    more_bytes = max(0, their_memory.high_bytes - memory.high_bytes)
+    extra_bytes = max(0, other.needs.memory.high_bytes - memory.high_bytes)
     for check in MEMORY_CHECKS:
         finding = judged.finding(check)
-        if finding is None:
-            continue
-        if not _has_bytes_left(finding, more_bytes):
+        if finding is not None and not _has_room_for(extra_bytes, finding):
             return False
     return True
 
 
-def _has_bytes_left(finding: Finding, more_bytes: int) -> bool:
-    """Whether the place of a check of memory has room for so many more bytes."""
+def _has_room_for(extra_bytes: int, finding: Finding) -> bool:
+    """Whether the memory that a finding is about has so many bytes left."""
     if finding.unit != "bytes":
         return True
     needs_bytes = float(finding.needs or 0)
     has_bytes = float(finding.has or 0)
-    return needs_bytes + more_bytes <= has_bytes
+    return needs_bytes + extra_bytes <= has_bytes
 
 
 def _run_lines(
@@ -208,23 +201,23 @@ def _run_lines(
     with_server: bool = False,
 ) -> Lines:
     """The line that runs the model; before it one that starts a server, where the program has
-    settings only there.
+    settings only there. () where a part of them cannot be typed.
 
     A server for the usual context alone is left out, unless `with_server`: a beginner types
-    `ollama run TAG`. `paths` stand in places of the template: a path may hold braces itself, so
-    that it is never part of a template.
+    `ollama run TAG`. Without `template` it is one of the program's. `paths` are values for it: a
+    path may hold braces, which a template may not.
     """
     values = values_of(launch)
     needed = options_needed(launch, values)
-    if not with_server and _is_usual_server(launch, needed):
+    if not with_server and _sets_only_context(launch, needed):
         needed.remove("context_tokens")
-    if launch.judged.offload is not None:
-        template = _template_in_turn(launch, launch.judged.offload)
-        paths = {}
-    if template is None:
-        line = _first_filled(_templates(launch, values), values)
-    else:
+    offload = launch.judged.offload
+    if offload is not None:
+        line = fill_partly(_template_in_turn(launch, offload), values)
+    elif template is not None:
         line = fill_partly(template, {**values, **paths})
+    else:
+        line = _first_filled(_templates(launch, values), values)
     if not line:
         return ()
     options = _typed_options(launch, needed, values)
@@ -235,8 +228,8 @@ def _run_lines(
     return _with_server(launch, " ".join((line, *options)), needed, values)
 
 
-def _is_usual_server(launch: Launch, needed: Sequence[str]) -> bool:
-    """Whether a server would have nothing to set but a context that nobody asked for."""
+def _sets_only_context(launch: Launch, needed: Sequence[str]) -> bool:
+    """Whether a server would be started only for a context, which nobody asked for."""
     settings = launch.lines.settings
     if launch.question.context_asked:
         return False
@@ -246,10 +239,10 @@ def _is_usual_server(launch: Launch, needed: Sequence[str]) -> bool:
 def _with_server(
     launch: Launch, line: str, needed: Sequence[str], values: Values
 ) -> Lines:
-    """The line, behind one that starts a server with the settings that are needed."""
+    """The line; before it one that starts a server, where settings are needed."""
     settings = launch.lines.settings
     machine = launch.machine
-    variables = list[str]()
+    variables: list[str] = []
     for key in needed:
         if key in settings:
             variables.append(fill_partly(settings[key], values))
@@ -270,17 +263,18 @@ def _first_filled(templates: Sequence[str], values: Values) -> str:
 
 
 def _typed_options(launch: Launch, needed: Sequence[str], values: Values) -> list[str]:
-    """The options of the program that were asked for, then those that are needed; "" stands for one
-    that it has not.
+    """The options that were asked for by name, then those that are needed. "" stands for one that
+    cannot be typed.
     """
-    options = list[str]()
-    # the option for one device says the split mode too, and names the card
-    said_anyway = "split_mode" if "one_device" in needed else None
+    options: list[str] = []
     for name, value in launch.workload.runtime_options.items():
         named = launch.runtime.named_options.get(name)
         if named is None:
             options.append("")
-        elif named.changes != said_anyway:
+        elif named.changes == "split_mode" and "one_device" in needed:
+            # the option for one device sets the split mode, too
+            continue
+        else:
             options.append(fill_partly(named.line, {"value": value}))
     for key in needed:
         if key in launch.lines.options:
@@ -289,7 +283,7 @@ def _typed_options(launch: Launch, needed: Sequence[str], values: Values) -> lis
 
 
 def _all_are_set(launch: Launch, needed: Sequence[str]) -> bool:
-    """Whether each is set by an option or a variable, or by the command, which says it anyway."""
+    """Whether the lines set all that is needed: by an option, a variable or the usual command."""
     lines = launch.lines
     command = lines.default.replace("{total_context_tokens}", "{context_tokens}")
     set_apart = {*lines.options, *lines.settings, *_IF_IT_CAN}
@@ -298,7 +292,9 @@ def _all_are_set(launch: Launch, needed: Sequence[str]) -> bool:
 
 
 def _templates(launch: Launch, values: Values) -> list[str]:
-    """The program's lines for such a model, of which the first that can be filled is typed."""
+    """The program's lines for such a model: the first that can be filled is typed. A tag is named
+    before what the program calls the model, and the repository last.
+    """
     by_repository = launch.template("repository")
     by_rule = "" if launch.rule is None else launch.rule.command
     if by_rule and not values["quantized"]:
@@ -311,7 +307,7 @@ def _templates(launch: Launch, values: Values) -> list[str]:
 
 
 def _template_in_turn(launch: Launch, way: str) -> str:
-    """The line that lets parts of the model come to an accelerator in turn, in that way."""
+    """The line that moves parts of the model to a GPU in turn, in that way; "" for none."""
     by_family = launch.template(launch.spec.family)
     if by_family and "{device}" not in by_family:
         # it moves the parts by itself
@@ -323,7 +319,7 @@ def _template_in_turn(launch: Launch, way: str) -> str:
 
 
 def _usual_template(launch: Launch) -> str:
-    """The program's line for the family or the main use; "" where it runs another type."""
+    """The program's line for the family or the main use; "" where it would load another type."""
     template = launch.runtime.command_of(launch.spec.family, launch.spec.uses)
     if not launch.is_cast:
         return template
@@ -333,9 +329,9 @@ def _usual_template(launch: Launch) -> str:
 # ------------------------------------------------------------------ files on this machine
 
 
-def _lines_of_own_files(launch: Launch) -> Lines:
-    """Of the file or the folder that was named; () where the runtime takes none, or where its path
-    cannot be typed.
+def _lines_of_named_files(launch: Launch) -> Lines:
+    """The lines that run the file or the folder that was named; () where the runtime takes none, or
+    where its path cannot be typed.
     """
     path = launch.spec.origin
     ending = path.lower()
@@ -362,7 +358,9 @@ def _is_plain(path: str, typed: str) -> bool:
 
 
 def _lines_of_gguf(launch: Launch, path: str) -> Lines:
-    """Of the very file that was judged; () where the runtime takes none."""
+    """The lines that run the judged file; () where the runtime takes none, or where a name in its
+    path was replaced.
+    """
     if not path.lower().endswith(".gguf"):
         return ()
     here = launch.question.here
@@ -397,7 +395,7 @@ def lines_of_file(launch: Launch, path: str, projector: str | None) -> Lines:
 
 
 def _shell_path(path: str, machine: Machine) -> str:
-    """A path as the machine's shell takes it, the home folder's sign left open to it."""
+    """A path as the machine's shell takes it; `~/` is not quoted, so that the shell reads it."""
     home = "~/" if path.startswith("~/") else ""
     rest = path.removeprefix(home)
     if machine.system != "windows":
@@ -410,10 +408,10 @@ def _shell_path(path: str, machine: Machine) -> str:
 
 
 def _with_variables(settings: Sequence[str], command: str, machine: Machine) -> str:
-    """The command with variables of its environment, `NAME=value` in each setting."""
+    """The command with variables of its environment; a setting is one or several `NAME=value`."""
     if machine.system != "windows":
         return " ".join((*settings, command))
-    words = list[str]()
+    words: list[str] = []
     for setting in " ".join(settings).split():
         name, _, value = setting.partition("=")
         words.append(f"$env:{name}='{value}';")
@@ -424,8 +422,8 @@ def _with_variables(settings: Sequence[str], command: str, machine: Machine) -> 
 
 
 class Recipe(Record):
-    """How a file is made. `lines` begin with a comment on where the file may be had instead;
-    `projector` is the file beside it, of a model that sees.
+    """How a file is made. `lines` begin with a comment on where the file may be had instead.
+    `projector` is the file that lets a model see; None for others.
     """
 
     lines: Lines
@@ -437,8 +435,8 @@ def recipe(launch: Launch) -> Recipe | None:
     """The lines that make the file that was judged.
 
     None where the runtime has no converter, where the publisher's repository is not known, or where
-    the quantization cannot be made so. Of a lone config.json they take the folder that it lies in,
-    where the weights are to be put.
+    the quantization cannot be made so. For a lone config.json the lines take its folder, where the
+    weights have to be put.
     """
     spec = launch.spec
     conversion = launch.runtime.conversion
@@ -468,7 +466,7 @@ def recipe(launch: Launch) -> Recipe | None:
 
 
 def _projector_template(launch: Launch, conversion: Conversion) -> str:
-    """The line that makes the file beside a model that sees; "" where none is loaded."""
+    """The line that makes the file that lets a model see; "" where none is loaded."""
     if launch.spec.modality != "vision":
         return ""
     return conversion.projector if launch.has_projector else ""

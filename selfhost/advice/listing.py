@@ -130,7 +130,7 @@ def chosen(
     use: str | None = None,
     openness: str | None = None,
 ) -> list[str]:
-    """The ids of the models that pass every filter; a faulty spec passes none of words or openness."""
+    """The ids of the models that pass every filter; a faulty spec has no words and no openness."""
     outlines = [catalogue.outlines[id] for id in catalogue.ids()]
     if families:
         outlines = [outline for outline in outlines if outline.family in families]
