@@ -1,8 +1,8 @@
 """The reverse question: what a model takes under a workload.
 
-`plan_with` returns a `Plan`: the least machine that runs the model, and which known machines do.
-The least machine has the memory, the disk and the accelerator that the needs say; its bandwidth and
-cores are searched for, by judging faster and faster machines.
+`plan_with` returns a `Plan`: the least machine that runs the model, and the verdict on each known
+machine. The least machine has the memory, the disk and the accelerator that the needs say; where a
+pace is wanted its cores and bandwidth are searched for, by judging machines.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ _VAST = Machine(
 
 
 class LeastCpu(Record):
-    """What the processor must be; `cores` go with the bandwidth of `Least`, None without."""
+    """What the processor must be. `cores` reach the wanted speed, as the bandwidth of `Least` does;
+    None where no speed is wanted, or no cores do.
+    """
 
     architectures: tuple[str, ...]
     instruction_sets: tuple[str, ...]
@@ -80,9 +82,9 @@ class LeastCpu(Record):
 
 
 class LeastAccelerator(Record):
-    """Memory of one accelerator that holds all of it, and of the RAM beside it as `_bytes_by_place`
-    counts it, None where a need stated as one figure does not say; `required` by the runtime, or
-    by the longest wait.
+    """Memory of one accelerator that holds all of the model, and of the RAM that goes with it, None
+    where a need stated as one figure does not say. `required` by the runtime, or by the longest
+    wait.
     """
 
     required: bool
@@ -91,10 +93,10 @@ class LeastAccelerator(Record):
 
 
 class Least(Record):
-    """The least that a machine needs, each figure on its own line of a price list.
+    """The least that a machine needs, as a price list states it.
 
     `memory_bytes` is RAM in all, `reserve_bytes` of it kept for the system. `disk_bytes` must be
-    free, with a margin, or what a file is made of; None: its size is not known.
+    free, with a margin or what a file is made of; None where the size of the files is not known.
     `bandwidth_bytes_per_second` of RAM, measured, reaches the wanted speed; None where no speed is
     wanted, it cannot be told, or no RAM is that fast. `machine` has all that, and no more;
     `is_slow`: it does other work than text in minutes to days.
@@ -186,12 +188,13 @@ def plan_with(
     workload: Workload,
     profiles: Iterable[Profile] | None = None,
 ) -> Plan:
-    """What it takes, and which of `profiles`, of all without them, give it, each judged as `check`
-    judges it there. Raises what `understand` and `ask` do.
+    """The least machine, and the verdict on each of `profiles`, by default on all, as `check` gives
+    it. Raises what `understand` and `ask` do.
     """
     meant = understand(catalogue, model, workload)
+    # only for its notes, those that hold on any machine
     anywhere = Machine(planning=True)
-    named = check_with(catalogue, meant, workload, anywhere, follows_machine=False)
+    checked = check_with(catalogue, meant, workload, anywhere, follows_machine=False)
     found = _find_least(meant, catalogue)
     question = found.judged.question
     needs = question.needs
@@ -208,7 +211,7 @@ def plan_with(
         least=found.least,
         reasons=tuple(_reasons(found.judged)),
         machines=_known_machines(catalogue, meant, workload, profiles),
-        notes=(*meant.notes, *named.notes, *making),
+        notes=(*meant.notes, *checked.notes, *making),
         options=workload.options(),
     )
 
@@ -258,7 +261,6 @@ def _known(profile: Profile, best: Judged, *, is_offered: bool) -> Known:
     unmet = [found for found in best.findings if found.outcome is not Outcome.PASS]
     is_tight = best.has(*TIGHT_CODES) or best.waits_for_setting
     is_fast = _is_fast_enough(best)
-    is_roomy = is_fast and not is_tight
     return Known.conclude(
         best,
         machine,
@@ -276,7 +278,7 @@ def _known(profile: Profile, best: Judged, *, is_offered: bool) -> Known:
         is_tight=is_tight,
         is_slow=is_slow(best),
         is_fast_enough=is_fast,
-        is_comfortable=is_roomy and _comes_as_one_reads(best),
+        is_comfortable=is_fast and not is_tight and _comes_as_one_reads(best),
     )
 
 
@@ -306,29 +308,18 @@ def _comes_as_one_reads(best: Judged) -> bool:
 
 
 class _Found(Record):
-    """The question as judged on the least machine; where none is told, on one without limits, or on
-    the machine that a check of the model itself refuses.
+    """The question as judged on the least machine. Without `least` it was judged on a machine
+    without limits, or a check of the model itself fails on every machine.
     """
 
     judged: Judged
     least: Least | None = None
 
 
-class _Sizes(NamedTuple):
-    """Bytes of one accelerator that holds a model, of the RAM beside that, and of the disk; None
-    where the size of the files is not known.
-    """
-
-    card_bytes: int
-    ram_beside_bytes: int
-    disk_bytes: int | None
-
-
 def _find_least(meant: Understood, catalogue: Catalogue) -> _Found:
     """The least machine, in the type and program of least memory."""
-    smallest = smallest_of_list(
-        ask(meant.spec, meant.workload, catalogue, _VAST, meant.files), catalogue
-    )
+    question = ask(meant.spec, meant.workload, catalogue, _VAST, meant.files)
+    smallest = smallest_of_list(question, catalogue)
     platform = _least_platform(meant.replace(workload=smallest), catalogue)
     found = _least_on(platform, smallest)
     if platform.runs_in_ram and not platform.is_mac and _waits_too_long(found.judged):
@@ -343,139 +334,9 @@ def _waits_too_long(judged: Judged) -> bool:
     return wait is not None and wait.decides
 
 
-def _may_wait_too_long(judged: Judged) -> bool:
-    """Whether the first word may come later than within the longest wait, at its slow end."""
-    limit_seconds = judged.workload.max_wait_seconds
-    if limit_seconds is None or judged.speed is None:
-        return False
-    wait = judged.speed.first_token_seconds
-    return wait is None or bool(wait.high > limit_seconds)
-
-
-def _least_on(platform: _Platform, smallest: Workload) -> _Found:
-    """The least machine of that platform."""
-    question = platform.question
-    vast = platform.machine
-    needs = question.needs
-    without_least = _Found(judged=judge(question, vast))
-    if needs is None or needs.memory is None:
-        return without_least
-    sizes = _sizes(platform, needs)
-    ram_beside = _Ram.of(sizes.ram_beside_bytes, vast, smallest)
-    ram = ram_beside
-    if platform.runs_in_ram:
-        ram = _Ram.of(needs.memory.high_bytes, vast, smallest)
-    memory_beside_bytes = None
-    if sizes.ram_beside_bytes:
-        memory_beside_bytes = ram_beside.total_bytes
-    # a need stated as one figure may not say what lies in RAM beside the accelerators
-    if (
-        ram.total_bytes == 0
-        or max(ram.total_bytes, sizes.card_bytes) > MAX_MEMORY_BYTES
-    ):
-        return without_least
-    machine = vast.replace(
-        memory_total_bytes=ram.total_bytes,
-        memory_limit_bytes=ram.total_bytes,
-        disks=disks_of(sizes.disk_bytes),
-        accelerators=platform.cards(sizes.card_bytes),
-    )
-    paced = _paced(platform, machine)
-    judged = judge(question, paced.machine)
-    if not set(judged.failed).isdisjoint(MACHINELESS_CHECKS):
-        return _Found(judged=judged)
-    has_pace = bool(question.workload.min_tokens_per_second)
-    least = Least(
-        machine=paced.machine,
-        memory_bytes=ram.total_bytes,
-        reserve_bytes=ram.reserve_bytes,
-        disk_bytes=sizes.disk_bytes,
-        cpu=_least_cpu(needs, vast.architecture or "", paced.cores),
-        bandwidth_bytes_per_second=paced.bytes_per_second,
-        accelerator=LeastAccelerator(
-            required=platform.wants_gpu,
-            memory_bytes=sizes.card_bytes,
-            memory_beside_bytes=memory_beside_bytes,
-        ),
-        is_slow=not has_pace and is_slow(judged),
-    )
-    return _Found(judged=judged, least=least)
-
-
-class _Ram(NamedTuple):
-    """RAM in all, and what of it the system keeps."""
-
-    total_bytes: int
-    reserve_bytes: int
-
-    @classmethod
-    def of(cls, taken_bytes: int, machine: Machine, workload: Workload) -> _Ram:
-        """Where a program takes so much of it."""
-        reserve_bytes = reserve_beside(taken_bytes, machine, workload)
-        return cls(reserve_bytes + taken_bytes, reserve_bytes)
-
-
-def _paced(platform: _Platform, machine: Machine) -> _Paced:
-    """The machine with the memory and the cores for the pace and the wait that are wanted, where
-    RAM is to give them.
-    """
-    workload = platform.question.workload
-    wanted = workload.min_tokens_per_second or 0.0
-    is_wanted = wanted > 0 or workload.max_wait_seconds is not None
-    if not is_wanted or not platform.runs_in_ram:
-        return _Paced(machine=machine)
-    return _with_wanted_pace(platform.question, machine, wanted)
-
-
-def _least_cpu(needs: Needs, architecture: str, cores: float | None) -> LeastCpu:
-    return LeastCpu(
-        architectures=needs.cpu.architectures,
-        instruction_sets=needs.cpu.instruction_sets.get(architecture, ()),
-        recommended_instruction_sets=needs.cpu.recommended.get(architecture, ()),
-        cores=cores,
-    )
-
-
-def _sizes(platform: _Platform, needs: Needs) -> _Sizes:
-    """What the needs come to in each place, their highest ends, with the margins.
-
-    The RAM is for the accelerator whose driver takes most of it: a plan names no maker.
-    """
-    question = platform.question
-    card_bytes = 0
-    for term in needs_on(needs, question.case, Device()).terms:
-        if term.where != "host":
-            card_bytes += term.high_bytes
-    if question.wants_gpu:
-        card_bytes = smallest_device_bytes(needs, question.case)
-    else:
-        # as a program that also runs in RAM leaves a part of the accelerator free
-        card_bytes = smallest_total_bytes(gpus.UNKNOWN, card_bytes)
-    beside_bytes = 0
-    for maker in ("", *MAKERS_IN_RAM):
-        on_card = needs_on(needs, question.case, Device(maker=maker))
-        in_ram = [term.high_bytes for term in on_card.terms if term.where == "host"]
-        beside_bytes = max(beside_bytes, sum(in_ram))
-    return _Sizes(card_bytes, beside_bytes, _disk_bytes(question, needs))
-
-
-def _disk_bytes(question: Question, needs: Needs) -> int | None:
-    """What must be free: the files, and a margin or what the file is made of."""
-    stored = bytes_to_store(needs, None)
-    if stored is None:
-        return None
-    free_bytes = stored.high
-    while True:
-        # the margin grows with the disk
-        beside_bytes = max(question.making_bytes, disk_margin_bytes(free_bytes))
-        if free_bytes >= stored.high + beside_bytes:
-            return free_bytes
-        free_bytes = stored.high + beside_bytes
-
-
 class _Platform(Record):
-    """A machine without limits, and the question as asked on it. `is_for_gpus`: a machine without a
-    GPU is not asked for, though the program runs on one.
+    """A machine without limits, and the question as asked on it. `is_for_gpus`: a GPU is asked for,
+    though the program runs without one.
     """
 
     question: Question
@@ -507,7 +368,7 @@ class _Platform(Record):
 
 
 def _least_platform(meant: Understood, catalogue: Catalogue) -> _Platform:
-    """Of the runtime's first platform that the model allows."""
+    """The first platform of the runtime's that the model allows, else the first of all."""
     question = ask(meant.spec, meant.workload, catalogue, _VAST, meant.files)
     needs = question.needs
     if needs is None or question.runtime is None:
@@ -531,6 +392,123 @@ def _least_platform(meant: Understood, catalogue: Catalogue) -> _Platform:
     return _Platform(question=question, machine=machine)
 
 
+def _least_on(platform: _Platform, smallest: Workload) -> _Found:
+    """The least machine of that platform."""
+    question = platform.question
+    vast = platform.machine
+    needs = question.needs
+    without_least = _Found(judged=judge(question, vast))
+    if needs is None or needs.memory is None:
+        return without_least
+    sizes = _sizes(question, needs)
+    ram_with_card = _Ram.of(sizes.ram_with_card_bytes, vast, smallest)
+    ram = ram_with_card
+    if platform.runs_in_ram:
+        ram = _Ram.of(needs.memory.high_bytes, vast, smallest)
+    # a need stated as one figure may not say what lies in RAM when accelerators hold the model
+    if ram.total_bytes == 0:
+        return without_least
+    if max(ram.total_bytes, sizes.card_bytes) > MAX_MEMORY_BYTES:
+        return without_least
+    memory_beside_bytes = None
+    if sizes.ram_with_card_bytes:
+        memory_beside_bytes = ram_with_card.total_bytes
+    machine = vast.replace(
+        memory_total_bytes=ram.total_bytes,
+        memory_limit_bytes=ram.total_bytes,
+        disks=disks_of(sizes.disk_bytes),
+        accelerators=platform.cards(sizes.card_bytes),
+    )
+    paced = _paced(platform, machine)
+    judged = judge(question, paced.machine)
+    if not set(judged.failed).isdisjoint(MACHINELESS_CHECKS):
+        return _Found(judged=judged)
+    has_pace = bool(question.workload.min_tokens_per_second)
+    least = Least(
+        machine=paced.machine,
+        memory_bytes=ram.total_bytes,
+        reserve_bytes=ram.reserve_bytes,
+        disk_bytes=sizes.disk_bytes,
+        cpu=_least_cpu(needs, vast.architecture or "", paced.cores),
+        bandwidth_bytes_per_second=paced.bytes_per_second,
+        accelerator=LeastAccelerator(
+            required=platform.wants_gpu,
+            memory_bytes=sizes.card_bytes,
+            memory_beside_bytes=memory_beside_bytes,
+        ),
+        is_slow=not has_pace and is_slow(judged),
+    )
+    return _Found(judged=judged, least=least)
+
+
+class _Sizes(NamedTuple):
+    """Bytes of one accelerator that holds a model, of the RAM that a model takes with it, and of
+    the disk; None where the size of the files is not known.
+    """
+
+    card_bytes: int
+    ram_with_card_bytes: int
+    disk_bytes: int | None
+
+
+def _sizes(question: Question, needs: Needs) -> _Sizes:
+    """What the needs come to in each place, at their highest ends.
+
+    The RAM is for the accelerator whose driver takes most of it: a plan names no maker.
+    """
+    if question.wants_gpu:
+        card_bytes = smallest_device_bytes(needs, question.case)
+    else:
+        # a program that also runs in RAM leaves a part of the accelerator free
+        on_card = needs_on(needs, question.case, Device())
+        held = [term.high_bytes for term in on_card.terms if term.where != "host"]
+        card_bytes = smallest_total_bytes(gpus.UNKNOWN, sum(held))
+    ram_bytes = 0
+    for maker in ("", *MAKERS_IN_RAM):
+        on_card = needs_on(needs, question.case, Device(maker=maker))
+        in_ram = [term.high_bytes for term in on_card.terms if term.where == "host"]
+        ram_bytes = max(ram_bytes, sum(in_ram))
+    return _Sizes(card_bytes, ram_bytes, _disk_bytes(question, needs))
+
+
+def _disk_bytes(question: Question, needs: Needs) -> int | None:
+    """What must be free: the files, and a margin or what the file is made of; None where the size
+    of the files is not known.
+    """
+    stored = bytes_to_store(needs, None)
+    if stored is None:
+        return None
+    free_bytes = stored.high
+    while True:
+        # the margin grows with the disk
+        extra_bytes = max(question.making_bytes, disk_margin_bytes(free_bytes))
+        if free_bytes >= stored.high + extra_bytes:
+            return free_bytes
+        free_bytes = stored.high + extra_bytes
+
+
+class _Ram(NamedTuple):
+    """RAM in all, and what of it the system keeps."""
+
+    total_bytes: int
+    reserve_bytes: int
+
+    @classmethod
+    def of(cls, taken_bytes: int, machine: Machine, workload: Workload) -> _Ram:
+        """The RAM of the smallest machine of that system in which a program takes so much."""
+        reserve_bytes = reserve_beside(taken_bytes, machine, workload)
+        return cls(reserve_bytes + taken_bytes, reserve_bytes)
+
+
+def _least_cpu(needs: Needs, architecture: str, cores: float | None) -> LeastCpu:
+    return LeastCpu(
+        architectures=needs.cpu.architectures,
+        instruction_sets=needs.cpu.instruction_sets.get(architecture, ()),
+        recommended_instruction_sets=needs.cpu.recommended.get(architecture, ()),
+        cores=cores,
+    )
+
+
 # ------------------------------------------------------------------ the least pace
 
 
@@ -544,51 +522,81 @@ class _Paced(Record):
     bytes_per_second: int | None = None
 
 
-def _with_wanted_pace(question: Question, machine: Machine, wanted: float) -> _Paced:
-    """The machine with the least bandwidth and cores that reach `wanted` tokens per second, and the
-    longest wait for the first token, where one was stated.
+def _paced(platform: _Platform, machine: Machine) -> _Paced:
+    """The machine with the least cores and bandwidth for the pace and the wait that are wanted; as
+    it is where none is, or where a GPU computes.
+    """
+    question = platform.question
+    wanted = question.workload.min_tokens_per_second or 0.0
+    is_wanted = wanted > 0 or question.workload.max_wait_seconds is not None
+    if not is_wanted or not platform.runs_in_ram:
+        return _Paced(machine=machine)
+    return _PaceSearch(question=question, machine=machine, wanted=wanted).paced()
 
-    The cores come first: the fewest that are `_HEADROOM` times as fast with memory of any speed.
+
+class _PaceSearch(Record):
+    """Searches the least cores and bandwidth with which a machine decodes `wanted` tokens per
+    second, and keeps the longest wait for the first token, where one was stated.
     """
 
-    def reaches(pace: float, cores: int, steps: int) -> bool:
-        faster = _with_bandwidth(machine, cores, steps)
-        judged = judge(question, faster)
+    question: Question
+    machine: Machine
+    wanted: float
+
+    def paced(self) -> _Paced:
+        """The machine with the fewest cores, then with the least bandwidth for these."""
+        cores = self._fewest_cores()
+        if cores is None:
+            return _Paced(machine=self.machine)
+        most = _MOST_BYTES_PER_SECOND // _STEP_BYTES_PER_SECOND
+        too_slow = units.count_while(
+            lambda steps: not self._reaches(self.wanted, cores, steps),
+            range(1, most + 1),
+        )
+        if too_slow == most:
+            return _Paced(machine=self.machine, cores=float(cores))
+        fast = self._with_bandwidth(cores, too_slow + 1)
+        return _Paced(
+            machine=fast,
+            cores=float(cores),
+            bytes_per_second=fast.memory_bandwidth_bytes_per_second,
+        )
+
+    def _fewest_cores(self) -> int | None:
+        """The fewest that are `_HEADROOM` times as fast with memory of any speed; None for none."""
+        unbounded = 2**50 // _STEP_BYTES_PER_SECOND
+        for cores in _CORES:
+            if self._reaches(_HEADROOM * self.wanted, cores, unbounded):
+                return cores
+        return None
+
+    def _reaches(self, pace: float, cores: int, steps: int) -> bool:
+        """Whether so many cores, and memory of so many steps of bandwidth, are fast enough."""
+        judged = judge(self.question, self._with_bandwidth(cores, steps))
         found = judged.users_pace
         if found is None or _may_wait_too_long(judged):
             return False
-        # what is bought by this figure has to reach the pace itself, not only its printed figure
+        # who buys by this figure wants the pace itself, not one that is printed alike
         return bool(found.low >= pace)
 
-    unbounded = 2**50 // _STEP_BYTES_PER_SECOND
-    for cores in _CORES:
-        if reaches(_HEADROOM * wanted, cores, unbounded):
-            break
-    else:
-        return _Paced(machine=machine)
-    most = _MOST_BYTES_PER_SECOND // _STEP_BYTES_PER_SECOND
-    too_slow = units.count_while(
-        lambda steps: not reaches(wanted, cores, steps), range(1, most + 1)
-    )
-    if too_slow == most:
-        return _Paced(machine=machine, cores=float(cores))
-    fast = _with_bandwidth(machine, cores, too_slow + 1)
-    return _Paced(
-        machine=fast,
-        cores=float(cores),
-        bytes_per_second=fast.memory_bandwidth_bytes_per_second,
-    )
+    def _with_bandwidth(self, cores: int, steps: int) -> Machine:
+        """The machine with so many cores, and memory read at so many steps of a bandwidth.
+
+        A bandwidth that somebody states is a peak, of which little may be used; the plan asks for
+        what is measured.
+        """
+        facts = {
+            "memory_bandwidth_bytes_per_second": steps * _STEP_BYTES_PER_SECOND,
+            "memory_bandwidth_how": MEASURED,
+        }
+        with_cores = self.machine.replace(cpu_cores_usable=float(cores))
+        return with_cores.stated(facts, "measured, as it would have to be")
 
 
-def _with_bandwidth(machine: Machine, cores: int, steps: int) -> Machine:
-    """The machine with so many cores, and memory read at so many steps of a bandwidth.
-
-    A bandwidth that somebody states is a peak, of which little may be used; the plan asks for what
-    is measured.
-    """
-    facts = {
-        "memory_bandwidth_bytes_per_second": steps * _STEP_BYTES_PER_SECOND,
-        "memory_bandwidth_how": MEASURED,
-    }
-    with_cores = machine.replace(cpu_cores_usable=float(cores))
-    return with_cores.stated(facts, "measured, as it would have to be")
+def _may_wait_too_long(judged: Judged) -> bool:
+    """Whether the first word may come later than the longest wait allows, at its slow end."""
+    limit_seconds = judged.workload.max_wait_seconds
+    if limit_seconds is None or judged.speed is None:
+        return False
+    wait = judged.speed.first_token_seconds
+    return wait is None or bool(wait.high > limit_seconds)

@@ -316,12 +316,16 @@ class CoreRow(Stated):
 
 
 class TypeRow(Figures):
-    """What a core does with weights of a stored type; None: that was not measured."""
+    """What a core does with weights of a stored type; None: that was not measured.
+
+    `prompt_of_experts`: `prompt` was measured on experts.
+    """
 
     unpack: float = 1.0
     gb_per_s: float = read_by(name="gb_s")
     unpack_gb_per_s: float | None = read_by(name="unpack_gb_s", default=None)
     prompt: ByVectors | None = None
+    prompt_of_experts: bool = False
     rows: ByVectors | None = None
 
 
