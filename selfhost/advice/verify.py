@@ -39,20 +39,21 @@ from .run_record import (
 )
 from .verdicts import check_with
 
-# of a text model: a converter may leave out layers that predict further tokens, which are 14 of the
-# 685 billion parameters of DeepSeek-V3 (its model card); what differs by more is another (assumed)
+# a run whose parameters differ by more is of another text model (assumed): a converter may leave out
+# layers that predict further tokens, which are 14 of the 685 billion parameters of DeepSeek-V3 (its
+# model card)
 _OTHER_COUNT = 0.05
 # `.gguf`, with the number of a part before it
 _NUMBERED = re.compile(r"(?:-\d{5}-of-\d{5})?\.gguf$", re.IGNORECASE)
 # most ranges of speeds are no wider than this (docs/accuracy.md)
 _NARROW_FACTOR = 2.0
-# no residual of the fit: ranges of a factor of 2 hold 94 % of 281 published runs, as
-# benchmarks/speed_residuals.py counts them
+# a pace so far off is that of another machine or model (assumed): ranges of a factor of 2 hold 94 %
+# of 281 published runs, as benchmarks/speed_residuals.py counts them
 _FOREIGN_FACTOR = 3.0
 # of the likely pace: slower is worth an explanation
 _SLOW = 0.8
-# of the weights that are predicted on the accelerators, so many lie there (assumed): the rest is
-# rounding, and tables that a program keeps in RAM
+# of the weights that are predicted on accelerators, a run has at least so many there (assumed): the
+# rest is rounding, and tables that a program keeps in RAM
 _LEAST_SHARE = 0.9
 # figures of which the KV cache is a part
 _CACHE_HOLDERS = (EVERYTHING_ELSE, ALL_MEMORY, "kv_cache")
@@ -60,9 +61,10 @@ _EXIT_CODES = {"inside": 0, "outside": 1, "nothing": 2}
 
 
 class Verification(Record):
-    """A run and what was predicted for it. `by` is how its model was known: typed, file, file-name
-    or name; `is_public`: its id is one of the shipped catalogue, so that it names nothing of the
-    user's. `notes` are sentences for the reader.
+    """A run and what was predicted for it. `by` says what told its model: typed, file, file-name or
+    name. `is_public`: the model is one of the shipped catalogue, so that its id names nothing of
+    the user's. `differences` are the figures of the run, each with its prediction. `notes` are
+    sentences for the reader.
     """
 
     run: Run
@@ -74,7 +76,9 @@ class Verification(Record):
 
     @property
     def outcome(self) -> str:
-        """`inside` where every figure that can be compared is, `outside`, or `nothing`."""
+        """`inside` where all figures that can be compared are, else `outside`; `nothing` where no
+        figure can be compared.
+        """
         compared = [row.inside for row in self.differences if row.inside is not None]
         if not compared:
             return "nothing"
@@ -89,9 +93,9 @@ class Verification(Record):
 def verify(
     run: Run, catalogue: Catalogue, machine: Machine, typed: str | None
 ) -> Verification:
-    """The run beside what is predicted for its model on the machine, of which no more counts than
-    the run used; `typed` names the model. Raises `SelfhostError` where the run is of no known
-    model, or of another machine.
+    """The run and what is predicted for its model on the part of the machine that the run used.
+    `typed` names the model; None where the run has to tell. Raises `SelfhostError` where the run is
+    of no known model, or of another machine.
     """
     identified = identify(run, catalogue, typed)
     used = _part_used(run, machine)
@@ -129,7 +133,9 @@ def _notes(holds: Mapping[str, object], **figures: object) -> tuple[str, ...]:
 
 
 def _workload(run: Run, catalogue: Catalogue) -> Workload:
-    """What to predict for that run. Its cache has the usual type where the run names no other."""
+    """What to predict for that run; the KV cache has the usual type where none is predicted of its
+    own.
+    """
     cache_type = run.kv_cache_type
     if cache_type not in KV_CACHE_CHOICES:
         cache_type = None
@@ -158,14 +164,16 @@ def _batch_option(run: Run, catalogue: Catalogue) -> dict[str, str]:
 
 
 class _PartUsed(Record):
-    """The part of a machine that a run used, and sentences on what it left alone."""
+    """A machine with only what a run used of it, and sentences on what the run left alone."""
 
     machine: Machine
     notes: tuple[str, ...]
 
 
 def _part_used(run: Run, machine: Machine) -> _PartUsed:
-    """Raises `SelfhostError` where the run used a GPU, and the machine has none."""
+    """The machine without GPUs and threads that the run did not use. Raises `SelfhostError` where
+    the run used a GPU, and the machine has none.
+    """
     if machine.accelerators == () and _used_gpu(run):
         gpu = run.gpu or "RTX 4090"
         raise refusal("runs", "no-such-gpu", machine=machine.name, gpu=gpu)
@@ -195,8 +203,8 @@ def _used_gpu(run: Run) -> bool:
 
 
 class Identified(NamedTuple):
-    """The model of a run: a name of the catalogue or the path of its file, and which of them it is,
-    as `Verification.by` has it. `states_quantization`: closer than the run's own word, which calls
+    """The model of a run: a name of the catalogue or the path of its file; `by` is that of
+    `Verification`. `states_quantization`: it does, and closer than the run itself, which calls
     UD-Q4_K_XL as Q4_K_M.
     """
 
@@ -206,7 +214,7 @@ class Identified(NamedTuple):
 
 
 def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identified:
-    """The model by what was typed, else by its file, the name of that, or the name inside it.
+    """The model by what was typed, else by its file, the name of the file, or its own name.
 
     Raises `UnknownModelError` where nothing tells it, and `SelfhostError` where the run had many
     more or fewer parameters: no figure of it can be compared.
@@ -218,7 +226,7 @@ def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identified:
     if not isinstance(found.model, str):
         return found
     spec_id = id_of(found.model, catalogue)
-    if spec_id is not None and not _has_as_many(run, catalogue.spec(spec_id)):
+    if spec_id is not None and not _may_be_run_of(catalogue.spec(spec_id), run):
         raise refusal(
             "runs", "other-model", model=spec_id, parameters=run.parameters or 0
         )
@@ -256,9 +264,10 @@ def _named(name: str, by: str, catalogue: Catalogue) -> Identified:
     return Identified(name, by, states_quantization)
 
 
-def _has_as_many(run: Run, spec: ModelSpec) -> bool:
-    """Whether the parameters may be the model's. A file may hold a shared table twice, as that of
-    Qwen2.5 0.5B (630 million of 494); an encoder of images lies in a file of its own.
+def _may_be_run_of(spec: ModelSpec, run: Run) -> bool:
+    """Whether the run had about as many parameters as the model. A file may hold a shared table
+    twice, as that of Qwen2.5 0.5B (630 million instead of 494). Only of text models does one file
+    hold all.
     """
     if spec.modality != "text":
         return True
@@ -295,9 +304,9 @@ def _compared_figures(
     rows: list[Figure] = []
     for seen in run.figures:
         if seen.subject == "memory":
-            rows.append(memory.beside(seen))
+            rows.append(memory.compared(seen))
         else:
-            rows.append(paces.beside(seen))
+            rows.append(paces.compared(seen))
     return tuple(rows)
 
 
@@ -310,7 +319,7 @@ class _Bytes(NamedTuple):
 
 
 def _compared(seen: Figure, predicted: Range | _Bytes, why: str | None) -> Figure:
-    """The figure with its prediction; `why` it is not compared, None where it is."""
+    """The figure with its prediction. `why` says why the two cannot be compared; None: they can."""
     low, likely, high = predicted
     inside = None
     if why is None:
@@ -325,8 +334,8 @@ def _why(reason: str, **figures: object) -> str:
 
 
 class _Prediction(Record):
-    """A run, and the verdict with what is predicted for it: where the run had its model, beside
-    where the prediction has it.
+    """A run and what is predicted for it, with the questions that paces and memory share: whether
+    the model lay where the prediction has it.
     """
 
     run: Run
@@ -340,26 +349,26 @@ class _Prediction(Record):
         return [term for term in self.verdict.memory.terms if term.where != HOST]
 
     @cached_property
-    def was_part_in_ram(self) -> bool:
-        """The run kept a part of the model in RAM that the prediction has on accelerators."""
+    def _was_part_in_ram(self) -> bool:
+        """Whether the run kept a part of the model in RAM that is predicted on accelerators."""
         if self.run.on_processor:
             return False
         architecture = self.verdict.model.architecture
         if architecture is None:
             return False
-        least_bytes = self._predicted_weights
-        if not least_bytes:
+        predicted_bytes = self._predicted_weights
+        if not predicted_bytes:
             return False
         layers = self.run.gpu_layers
         if layers is not None and layers <= architecture.layers:
             return True
         if architecture.has_experts and self.run.experts_in_ram:
             return True
-        return 0 < self._weights_on_gpus() < _LEAST_SHARE * least_bytes
+        return 0 < self._weights_on_gpus() < _LEAST_SHARE * predicted_bytes
 
     @property
     def _predicted_weights(self) -> int:
-        """The bytes of weights that are predicted on accelerators at least."""
+        """The bytes of weights that are predicted on accelerators, at the low end."""
         size = 0
         for term in self.gpu_terms:
             if term.name == "weights":
@@ -375,8 +384,8 @@ class _Prediction(Record):
         return size
 
     def why_in_ram(self) -> str | None:
-        """That a part of the model was in RAM, which explains any difference; None where not."""
-        return _why("in-ram") if self.was_part_in_ram else None
+        """That a part of the model was in RAM, so that no figure compares; None where none was."""
+        return _why("in-ram") if self._was_part_in_ram else None
 
 
 # ---------------------------------------------------------------- paces
@@ -385,13 +394,13 @@ class _Prediction(Record):
 def pace_at(
     catalogue: Catalogue, verdict: Verdict, workload: Workload, depth_tokens: int | None
 ) -> Speed | None:
-    """The pace with so many tokens in the context; None stands for a short chat."""
+    """The pace with so many tokens in the context; `depth_tokens` of None mean a short chat."""
     if not depth_tokens:
         return verdict.speed
     context = verdict.context_tokens
     if verdict.speed is None or context is None:
         return verdict.speed
-    # a benchmark has a context as long as what it reads
+    # of a benchmark the context is no longer than what it reads
     context_tokens = context if depth_tokens < context else None
     behind = workload.replace(context_tokens=context_tokens, prompt_tokens=depth_tokens)
     deeper = check_with(
@@ -406,7 +415,7 @@ class _PacePrediction(_Prediction):
     catalogue: Catalogue
     workload: Workload
 
-    def beside(self, seen: Figure) -> Figure:
+    def compared(self, seen: Figure) -> Figure:
         """The pace with what is predicted for it."""
         depth = seen.depth_tokens if seen.term == "decode" else None
         speed = pace_at(self.catalogue, self.verdict, self.workload, depth)
@@ -420,7 +429,9 @@ class _PacePrediction(_Prediction):
         return row
 
     def _pace(self, seen: Figure, speed: Speed | None) -> Range | None:
-        """Of sequences at once their total. One alone may be as slow as while all decode."""
+        """The predicted pace: of sequences at once their total; of one, down to its share of that
+        total, since others may decode meanwhile.
+        """
         parallel = self.verdict.workload.parallel
         total: Range | None = None
         if self.verdict.speed is not None:
@@ -437,7 +448,7 @@ class _PacePrediction(_Prediction):
         return alone._replace(low=min(alone.low, total.low / parallel))
 
     def _why_not_compared(self, seen: Figure) -> str | None:
-        """Why the figure is of another pace than the predicted one; None where it is not."""
+        """Why the pace cannot be compared; None where it can."""
         if seen.term == "prompt":
             why = self._why_other_prompt(seen)
         else:
@@ -459,7 +470,7 @@ class _PacePrediction(_Prediction):
         if seen.follows_longer_context:
             return _why("behind", depth=seen.depth_tokens)
         if self._reads_on_gpu:
-            # fewer of a prompt take a GPU as long as a batch
+            # a GPU takes as long for a shorter prompt as for a batch
             return _why_few(seen, MICRO_BATCH_TOKENS)
         return _why_few(seen, LEAST_TOKENS["prompt"])
 
@@ -491,7 +502,7 @@ def _how_unknown(speed: Speed | None) -> str | None:
 class _MemoryPrediction(_Prediction):
     """The memory that is predicted for a run."""
 
-    def beside(self, seen: Figure) -> Figure:
+    def compared(self, seen: Figure) -> Figure:
         """The figure with the bytes that are predicted for it."""
         memory = self.verdict.memory
         if memory is None:
@@ -507,12 +518,12 @@ class _MemoryPrediction(_Prediction):
         return _compared(seen, predicted, why)
 
     def _is_beside_gpu(self, seen: Figure) -> bool:
-        """Whether it is RAM, of a model that is predicted on accelerators."""
+        """Whether the figure is of RAM, and the model is predicted on accelerators."""
         return seen.where == HOST and bool(self.gpu_terms)
 
     def _bytes(self, seen: Figure, memory: MemoryNeed) -> _Bytes:
-        """The terms of the need that lie where the figure does and are parts of it, with the mapped
-        file where the figure holds it. Of a GPU that shares the RAM all is the host's.
+        """The bytes of the terms that the figure sums up, with the mapped file where the figure holds
+        it. On a GPU that shares the RAM all terms lie on the host.
         """
         is_host = seen.where == HOST or not self.gpu_terms
         terms: list[Term] = []
@@ -522,38 +533,28 @@ class _MemoryPrediction(_Prediction):
                 terms.append(term)
         need = MemoryNeed(terms=tuple(terms))
         states = self.run.states if seen.term == "recurrent_state" else 1
-        predicted = _Bytes(
-            states * need.low_bytes,
-            states * need.total_bytes,
-            states * need.high_bytes,
-        )
+        low = states * need.low_bytes
+        likely = states * need.total_bytes
+        high = states * need.high_bytes
         if is_host and seen.term in ("weights", MODEL_FILE, ALL_MEMORY):
-            return self._with_mapped_file(predicted, seen, terms, memory)
-        return predicted
+            # a mapped file is one buffer from its first tensor to its last, those included that
+            # are laid out anew elsewhere
+            likely += memory.evictable_bytes
+            high += memory.evictable_bytes
+            if seen.term != "weights":
+                high += self._unlisted_bytes(need, memory)
+        return _Bytes(low, likely, high)
 
-    def _with_mapped_file(
-        self,
-        predicted: _Bytes,
-        seen: Figure,
-        terms: Sequence[Term],
-        memory: MemoryNeed,
-    ) -> _Bytes:
-        """The same with the pages of the file. A mapped file is one buffer from its first tensor to
-        its last, those included that are laid out anew elsewhere; of its pages a process holds at
-        most all, with its header.
-        """
-        high = predicted.high + memory.evictable_bytes
-        if seen.term != "weights":
-            mapped = memory.evictable_bytes
-            for term in terms:
-                if term.name == "weights":
-                    mapped += term.high_bytes
-            high += max(0, (self.run.file_bytes or 0) - mapped)
-        likely = predicted.likely + memory.evictable_bytes
-        return _Bytes(predicted.low, likely, high)
+    def _unlisted_bytes(self, need: MemoryNeed, memory: MemoryNeed) -> int:
+        """What a process may hold of the file beside the tensors: its header, for one."""
+        mapped_bytes = memory.evictable_bytes
+        for term in need.terms:
+            if term.name == "weights":
+                mapped_bytes += term.high_bytes
+        return max(0, (self.run.file_bytes or 0) - mapped_bytes)
 
     def _why_not_compared(self, term: str) -> str | None:
-        """Why that term is of something else than was predicted; None where it is not."""
+        """Why figures of that term cannot be compared; None where they can."""
         why = None
         if term in _CACHE_HOLDERS:
             why = self._why_other_cache(term)
@@ -574,7 +575,7 @@ class _MemoryPrediction(_Prediction):
         return _why("repacked") if runtime.crashing_sets(sets) else None
 
     def _why_other_cache(self, term: str) -> str | None:
-        """Why a figure that holds the cache cannot be compared."""
+        """Why a figure that includes the KV cache cannot be compared."""
         if self.run.drafts and term != "kv_cache":
             return _why("holds-draft")
         if self.run.context_tokens is None:
@@ -593,8 +594,8 @@ class _MemoryPrediction(_Prediction):
 
     @property
     def _computed_more(self) -> bool:
-        """The run had another batch, logits or more GPUs than are predicted: llama-completion has
-        room for the logits of a whole batch, a server for one a sequence.
+        """Whether the run had another batch, more logits or more GPUs than are predicted.
+        llama-completion has room for the logits of a whole batch, a server for one a sequence.
         """
         run = self.run
         if run.batch_tokens not in (None, MICRO_BATCH_TOKENS):
@@ -607,19 +608,19 @@ class _MemoryPrediction(_Prediction):
 
 
 def _is_not_filled(seen: Figure, predicted: _Bytes) -> bool:
-    """Whether a process had less than is predicted, as it has before its context is full."""
+    """Whether a process held less than is predicted, as it does before its context is full."""
     if seen.term not in PROCESS_TERMS:
         return False
     return seen.seen < predicted.low - seen.rounding
 
 
 def _is_stated_whole(memory: MemoryNeed) -> bool:
-    """A stated need is one term."""
+    """Whether the need is stated as one figure, which is one term."""
     return all(term.name == "weights" for term in memory.terms)
 
 
 def _is_part(term: Term, seen: str) -> bool:
-    """Whether a figure of that name includes the term of the need."""
+    """Whether the term of the need is a part of the figure called `seen`."""
     if seen == ALL_MEMORY:
         return True
     if seen == EVERYTHING_ELSE:
@@ -633,7 +634,7 @@ def _is_part(term: Term, seen: str) -> bool:
 
 
 def _causes(rows: Sequence[Figure], verdict: Verdict) -> tuple[str, ...]:
-    """Sentences on what most often explains figures so far off."""
+    """Sentences on what most often explains such differences."""
     compared = [row for row in rows if row.inside is not None]
     paces = [row for row in compared if row.subject == "pace"]
     ratios = [row.seen / row.likely for row in paces if row.likely]
@@ -659,7 +660,7 @@ def _may_hold_prompts(row: Figure) -> bool:
 
 
 def is_wide(row: Figure) -> bool:
-    """Inside a range so wide that it confirms little."""
+    """Whether the figure is inside a range so wide that it confirms little."""
     if not row.inside:
         return False
     if not row.high:
