@@ -39,9 +39,9 @@ from .run_record import (
 )
 from .verdicts import check_with
 
-# a run whose parameters differ by more is of another text model (assumed): a converter may leave out
-# layers that predict further tokens, which are 14 of the 685 billion parameters of DeepSeek-V3 (its
-# model card)
+# a run whose parameters differ by more is of another text model (assumed): a converter may leave
+# out layers that predict further tokens, which are 14 of the 685 billion parameters of DeepSeek-V3
+# (its model card)
 _OTHER_COUNT = 0.05
 # `.gguf`, with the number of a part before it
 _NUMBERED = re.compile(r"(?:-\d{5}-of-\d{5})?\.gguf$", re.IGNORECASE)
@@ -522,8 +522,8 @@ class _MemoryPrediction(_Prediction):
         return seen.where == HOST and bool(self.gpu_terms)
 
     def _bytes(self, seen: Figure, memory: MemoryNeed) -> _Bytes:
-        """The bytes of the terms that the figure sums up, with the mapped file where the figure holds
-        it. On a GPU that shares the RAM all terms lie on the host.
+        """The bytes of the terms that the figure sums up, with the mapped file where the figure
+        holds it. On a GPU that shares the RAM all terms lie on the host.
         """
         is_host = seen.where == HOST or not self.gpu_terms
         terms: list[Term] = []
