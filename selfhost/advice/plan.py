@@ -461,8 +461,8 @@ def _sizes(question: Question, needs: Needs) -> _Sizes:
     else:
         # a program that also runs in RAM leaves a part of the accelerator free
         on_card = needs_on(needs, question.case, Device())
-        held = [term.high_bytes for term in on_card.terms if term.where != "host"]
-        card_bytes = smallest_total_bytes(gpus.UNKNOWN, sum(held))
+        sizes = [term.high_bytes for term in on_card.terms if term.where != "host"]
+        card_bytes = smallest_total_bytes(gpus.UNKNOWN, sum(sizes))
     ram_bytes = 0
     for maker in ("", *MAKERS_IN_RAM):
         on_card = needs_on(needs, question.case, Device(maker=maker))

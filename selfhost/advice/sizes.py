@@ -1,5 +1,5 @@
-"""How large the container or service of a model must be: what it cannot give back, what it grows
-to, the page cache it wants for its pace, and the option that bounds each growth.
+"""How large the container or service of a model must be: the memory that it cannot give back, the
+page cache that it wants for its pace, what it grows to, and the option that bounds each growth.
 
 What goes in: a model, a workload and the machine that the container is for. What comes out: a
 `ContainerSize`. The rule was compared with llama-server in control groups:
@@ -77,9 +77,9 @@ class _SizesTable(Stated):
 
 
 class Growth(Record):
-    """What a server may come to hold beside its request. `bytes` at most, with `bound`, the option
-    or environment variable that holds it there, None where nothing does. `unbound_bytes` is what it
-    grows to without; None where that is not known or nothing bounds it. The one named
+    """What a server may come to hold in addition to its request: `bytes` at most, where `bound` is
+    set, an option or environment variable; None where nothing bounds it. `unbound_bytes` is what it
+    grows to without; None where that is not known or nothing bounds it. The growth named
     `uncertainty` is by how much the request may be too low.
     """
 
@@ -129,7 +129,7 @@ class ContainerSize(Report):
 
     @property
     def image_arguments(self) -> tuple[str, ...]:
-        """Those that the image takes, reachable from outside of the container."""
+        """The arguments that the image takes, so that the server is reached from outside."""
         if not self.arguments:
             return ()
         service = _service(self.runtime)
@@ -148,7 +148,7 @@ class ContainerSize(Report):
 
     @property
     def files_are_yours(self) -> bool:
-        """The command loads a file that you put into `/models`."""
+        """Whether the command loads a file that the user puts into `/models`."""
         return any(word.startswith(MODELS_FOLDER) for word in self.arguments)
 
     @property
@@ -284,7 +284,7 @@ def size_with(
     container.
     """
     # memory and disk enough for anything, and no model there: how much it takes is what is asked
-    place = machine.replace(
+    vast = machine.replace(
         planning=True,
         disks=disks_of(MAX_DISK_BYTES),
         models_present=(),
@@ -292,12 +292,12 @@ def size_with(
         memory_limit_bytes=MAX_MEMORY_BYTES,
         memory_available_bytes=MAX_MEMORY_BYTES,
     )
-    # any pace will do: how fast it is says `check`
+    # any pace will do: `check` says how fast it is
     workload = workload.replace(min_tokens_per_second=0)
-    meant = understand(catalogue, model, workload, place)
-    question = ask(meant.spec, meant.workload, catalogue, place, meant.files)
+    meant = understand(catalogue, model, workload, vast)
+    question = ask(meant.spec, meant.workload, catalogue, vast, meant.files)
     notes: tuple[str, ...] = ()
-    chosen = _chosen_workload(catalogue, meant, question, machine, place)
+    chosen = _chosen_workload(catalogue, meant, question, machine, vast)
     if chosen is not None:
         if not _states_memory(machine) and chosen.quantization != workload.quantization:
             notes = (_SMALLEST,)
@@ -305,11 +305,11 @@ def size_with(
             runtime=chosen.runtime, quantization=chosen.quantization
         )
         meant = meant.replace(workload=changed)
-        question = ask(meant.spec, meant.workload, catalogue, place, meant.files)
-    card = None if place.accelerators else _card_wanted(question)
+        question = ask(meant.spec, meant.workload, catalogue, vast, meant.files)
+    card = None if vast.accelerators else _card_wanted(question)
     if card is not None:
-        place = place.replace(accelerators=(card,))
-    verdict = check_with(catalogue, meant, workload, place)
+        vast = vast.replace(accelerators=(card,))
+    verdict = check_with(catalogue, meant, workload, vast)
     size = _size_of(_sizable(verdict), prompt_cache_bytes)
     return size.replace(notes=(*size.notes, *notes))
 
@@ -333,18 +333,19 @@ def _chosen_workload(
     meant: Understood,
     question: Question,
     machine: Machine,
-    place: Machine,
+    vast: Machine,
 ) -> Workload | None:
     """The workload in the type and program that fit the machine; None where they follow no machine.
-    `place` is the machine with memory enough for anything.
+    `vast` is the machine with memory enough for anything.
     """
     takes_first = takes_first_of_list(question)
     if not _states_memory(machine):
         return smallest_of_list(question, catalogue) if takes_first else None
     if not takes_first and not _follows_memory(question):
         return None
+    place = vast
     if machine.memory_total_bytes is not None:
-        place = place.replace(
+        place = vast.replace(
             memory_total_bytes=machine.memory_total_bytes,
             memory_limit_bytes=machine.memory_limit_bytes,
             memory_available_bytes=machine.memory_available_bytes,
@@ -392,8 +393,8 @@ class _Sizable(Record):
         return size
 
     @property
-    def more_in_conversation_bytes(self) -> int:
-        """What copies of a context come to take beside those that the need counts."""
+    def uncounted_copies_bytes(self) -> int:
+        """The copies of a context that the server keeps and the need does not count."""
         if not self.generates:
             return 0
         model = self.verdict.model
@@ -404,7 +405,7 @@ class _Sizable(Record):
         return [term for term in self.memory.terms if term.where == "host"]
 
     def is_mapped(self, term: Term) -> bool:
-        """Whether it lies in the page cache, as the pages of a file."""
+        """Whether the term lies in the page cache, as the pages of a file."""
         return self.service.maps_files and term.may_be_mapped
 
     @property
@@ -413,9 +414,8 @@ class _Sizable(Record):
 
 
 def _sizable(verdict: Verdict) -> _Sizable:
-    """What has a size; of a need that is stated whole nobody knows what a server gives back.
-
-    Raises `SelfhostError` with the reason of anything else.
+    """What a size is worked out from. Raises `SelfhostError` with the reason where there is none:
+    of a need that is stated as one figure nobody knows what a server gives back.
     """
     if verdict.model.closed:
         raise _refused(verdict, "closed")
@@ -437,7 +437,7 @@ def _sizable(verdict: Verdict) -> _Sizable:
 
 
 def _keeps_out_of_container(finding: Finding) -> bool:
-    """Whether it rules out a container that is as large as the model takes."""
+    """Whether the finding rules out even a container that is as large as the model takes."""
     if finding.code == "accelerator-close":
         return True
     return finding.outcome is Outcome.FAIL
@@ -588,34 +588,36 @@ def _by_spread(term: Term) -> tuple[int, str, str]:
 def _conversations(
     sizable: _Sizable, prompt_cache_bytes: int | None
 ) -> Iterator[Growth]:
-    """What the server keeps to go on with: earlier prompts, and copies of each context, of which
-    the command allows only those that are counted where more would matter.
+    """What the server keeps to go on with: earlier prompts, and copies of each context. The command
+    allows all copies, or only those that the need counts where the others would matter.
     """
     runtime = sizable.runtime
     counted = runtime.memory.context_checkpoints
     kept = runtime.memory.kept_checkpoints
-    copies = counted if bytes_worth_bounding(sizable.verdict, runtime) else kept
-    # of the copies that are not counted, and of those that are allowed
-    more_bytes = sizable.more_in_conversation_bytes
-    allowed_bytes = 0
-    if more_bytes:
-        allowed_bytes = copies * more_bytes // (kept - counted)
-    yield from _earlier_prompts(sizable, prompt_cache_bytes, allowed_bytes)
-    if more_bytes:
-        bound = sizable.bound("checkpoints", context_checkpoints=copies)
-        if not bound:
-            option = runtime.command_lines.options.get("checkpoints", "")
-            bound = fill_partly(option, {"context_checkpoints": copies})
-        beside = more_bytes if copies > counted else 0
-        yield _growth("checkpoints", beside, bound, more_bytes)
+    allowed = counted if bytes_worth_bounding(sizable.verdict, runtime) else kept
+    uncounted_bytes = sizable.uncounted_copies_bytes
+    copies_bytes = 0
+    if uncounted_bytes:
+        copies_bytes = allowed * uncounted_bytes // (kept - counted)
+    yield from _earlier_prompts(sizable, prompt_cache_bytes, copies_bytes)
+    if not uncounted_bytes:
+        return
+    bound = sizable.bound("checkpoints", context_checkpoints=allowed)
+    if not bound:
+        option = runtime.command_lines.options.get("checkpoints", "")
+        bound = fill_partly(option, {"context_checkpoints": allowed})
+    growth_bytes = uncounted_bytes if allowed > counted else 0
+    yield _growth("checkpoints", growth_bytes, bound, uncounted_bytes)
 
 
 def _earlier_prompts(
-    sizable: _Sizable, prompt_cache_bytes: int | None, copied_bytes: int
+    sizable: _Sizable, prompt_cache_bytes: int | None, copies_bytes: int
 ) -> Iterator[Growth]:
-    """The prompts that the server keeps for reuse, with copies of so many bytes. Of texts to embed
-    only those of idle sequences are kept, so none of one (SERVER_TASK_TYPE_COMPLETION and
-    cache_idle_slots of llama-server), and none is gone on with.
+    """The prompts that the server keeps for reuse, with the copies of their contexts.
+
+    Of texts to embed it keeps those of idle sequences, none where there is one sequence
+    (SERVER_TASK_TYPE_COMPLETION and cache_idle_slots of llama-server). Nobody goes on with such a
+    text, so that no room is made for them unless it was asked for.
     """
     if not sizable.state_bytes:
         return
@@ -630,7 +632,7 @@ def _earlier_prompts(
         size = 0
         if sizable.generates:
             state_bytes = -(-sizable.state_bytes // parallel)
-            size = min(state_bytes * parallel + copied_bytes, most)
+            size = min(state_bytes * parallel + copies_bytes, most)
     mib = -(-size // units.MIB)
     bound = sizable.bound("prompt_cache", mib=mib)
     yield _growth("prompts", mib * units.MIB, bound, most)
@@ -655,10 +657,9 @@ def _start(sizable: _Sizable, growths: Sequence[Growth]) -> _Start:
         return _Start()
     environment = dict(service.environment)
     words = _words(sizable)
-    # a server with settings is told by its environment, and by another command what to load
-    is_told_apart = bool(sizable.runtime.command_lines.settings)
     arguments: list[str] = []
-    if not is_told_apart:
+    # a server with settings reads them from its environment, and another command names the model
+    if not sizable.runtime.command_lines.settings:
         if not words:
             # options without a model would serve another one
             return _Start(environment=environment)
@@ -678,7 +679,7 @@ def _start(sizable: _Sizable, growths: Sequence[Growth]) -> _Start:
 
 
 def _is_missing(option: str, arguments: Sequence[str]) -> bool:
-    """Whether it is an option of a command line, with its value, that the arguments do not have."""
+    """Whether the text is an option with its value, and the arguments do not have that option."""
     if not option.startswith("--"):
         return False
     if option.endswith(" N"):
@@ -711,7 +712,7 @@ def _options(sizable: _Sizable) -> list[str]:
 
 
 def _words(sizable: _Sizable) -> list[str]:
-    """What stands behind the program where it loads the model."""
+    """The arguments of the program by which it loads the model."""
     program = sizable.service.program
     for line in sizable.verdict.commands:
         _, found, rest = f" {line} ".partition(f" {program} ")
