@@ -90,7 +90,7 @@ class Growth(Record):
     why: str
 
 
-class Held(Record):
+class CardMemory(Record):
     """The most that one accelerator holds; vendor and name are "" where none was named."""
 
     vendor: str
@@ -118,7 +118,7 @@ class ContainerSize(Report):
     unreclaimable_bytes: int
     page_cache_bytes: int
     growths: tuple[Growth, ...]
-    accelerators: tuple[Held, ...]
+    accelerators: tuple[CardMemory, ...]
     shared_memory_bytes: int
     image: str | None
     arguments: tuple[str, ...]
@@ -527,15 +527,15 @@ def _notes(sizable: _Sizable, start: _Start) -> Iterator[str]:
             yield finding.reason
 
 
-def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[Held, ...]:
+def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[CardMemory, ...]:
     """The accelerators that hold something, each with the most."""
     high_bytes = {place.where: place.high_bytes for place in memory.places}
-    accelerators: list[Held] = []
+    accelerators: list[CardMemory] = []
     for number, card in enumerate(machine.cards):
         most = high_bytes.get(f"accelerator:{number}")
         if most is None:
             continue
-        accelerator = Held(vendor=card.vendor, name=card.name, memory_bytes=most)
+        accelerator = CardMemory(vendor=card.vendor, name=card.name, memory_bytes=most)
         accelerators.append(accelerator)
     return tuple(accelerators)
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 
-from ..advice.sizes import MODELS_FOLDER, OWN_FOLDER, ContainerSize, Held
+from ..advice.sizes import MODELS_FOLDER, OWN_FOLDER, CardMemory, ContainerSize
 from ..catalogue.runtime_parts import Service
 from ..core import __version__, units
 from ..core.quoting import shell_line, shell_word
@@ -150,7 +150,7 @@ def _free_name(model: str, names: Collection[str]) -> str:
     return name
 
 
-def _devices(card: Held) -> Devices:
+def _devices(card: CardMemory) -> Devices:
     """How a container is given GPUs as this one: the driver of the kernel decides before the vendor
     which resource of Kubernetes it asks for.
     """
