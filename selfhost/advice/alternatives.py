@@ -1,8 +1,8 @@
 """What would fit where the question does not.
 
 `Search` takes what was judged on a machine. Its `alternatives` are the same model in another form,
-then other models; each is judged as `check` would judge it. `whole_on_gpus` is the smaller type
-that accelerators hold whole, where they hold only a part of what was judged.
+then other models; each is judged as `check` would judge it. `all_on_gpus` is the smaller type of
+which accelerators hold all, where they hold only a part of what was judged.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ if TYPE_CHECKING:
 
 _MOST_ALTERNATIVES = 3
 _SHORTEST_CONTEXT_TOKENS = 1024
-# a type that fits accelerators whole: of so many bits, else of so many; judged until one does
+# accelerators hold all of a type of four bits or more, else of three: two of each are judged at most
 _FOUR_BITS = 4
 _THREE_BITS = 3
 _MOST_TYPES_JUDGED = 2
-# how much of the weights in RAM has to be saved: the rest is the room of copies of experts, which
-# are made only where some wait in RAM (assumed)
+# a smaller type has to save so much of what lies in RAM (assumed): the rest is copies of experts,
+# which are made only where some experts wait in RAM
 _LEFT_SHARE = 0.8
 # what options that say where layers lie change
 _PLACING = {"gpu_layers", "cpu_expert_layers", "gpu_shares", "split_mode"}
@@ -101,13 +101,13 @@ class Search(Record):
         return tuple(by_command.values())
 
     def _of_same_model(self) -> list[Alternative]:
-        """The first three that differ in what runs. A smaller type may be what the program takes by
-        itself, so two ways may come to the same.
+        """The first three that differ in what runs: two ways may come to the same, as where a
+        smaller type is what another program takes by itself.
         """
         found: dict[tuple[object, ...], Alternative] = {}
         for way in self._ways():
-            if self._is_slow and _is_slow_too(way.judged):
-                # what is as slow is no way out
+            if self._is_slow and _may_be_slow(way.judged):
+                # another slow form is no way out
                 continue
             alternative = self._alternative(way.judged, way.why)
             runs_as = (
@@ -131,7 +131,7 @@ class Search(Record):
         )
 
     def _alternative(self, judged: Judged, why: str) -> Alternative:
-        """The answer for one of them, with the command that asks for it again."""
+        """What was judged as an alternative, with the command that asks for it again."""
         # here, for most models that are checked run, and there is no such answer
         from .ranking import TIGHT
 
@@ -290,9 +290,9 @@ class Search(Record):
         )
         yield from self._if_local(workload, "same files, shorter context")
 
-    # ------------------------------------------------------------------ whole on the GPUs
+    # ------------------------------------------------------------------ all on the GPUs
 
-    def whole_on_gpus(self) -> Judged | None:
+    def all_on_gpus(self) -> Judged | None:
         """The largest published type below the judged one that accelerators hold all of, where they
         hold a part of the judged one; of three bits only where none of four is held.
         """
@@ -350,31 +350,30 @@ class Search(Record):
         """The size of files that leave no weights in RAM; 0 where that is not known."""
         judged = self.judged
         quantization = judged.quantization or ""
-        whole = need.weights_files(judged.question.spec, format, quantization)
-        if judged.needs is None or not isinstance(whole, Term):
+        files = need.weights_files(judged.question.spec, format, quantization)
+        if judged.needs is None or not isinstance(files, Term):
             return 0
         in_ram_bytes = 0
         for term in judged.needs.terms:
             if term.where == "host" and term.name == "weights":
                 in_ram_bytes += term.bytes
-        # the copies of experts that wait in RAM are not needed then
-        return whole.bytes - int(_LEFT_SHARE * in_ram_bytes)
+        return files.bytes - int(_LEFT_SHARE * in_ram_bytes)
 
-    def as_whole(self, whole: Judged) -> Alternative:
-        """What fits the accelerators whole, with what it gains and costs."""
-        quality = quality_of(whole.quantization or "", whole.question.spec)
-        return self._alternative(whole, f"fits the GPU whole; {quality.text}")
+    def as_alternative(self, smaller: Judged) -> Alternative:
+        """The type of which accelerators hold all, with what it gains and costs."""
+        quality = quality_of(smaller.quantization or "", smaller.question.spec)
+        return self._alternative(smaller, f"fits the GPU whole; {quality.text}")
 
-    def with_remedy(self, whole: Judged) -> Judged:
-        """What was judged, with the type that fits whole named where the accelerator is told."""
-        quantization = whole.quantization or ""
+    def with_remedy(self, smaller: Judged) -> Judged:
+        """What was judged, with the type of which accelerators hold all named in their finding."""
+        quantization = smaller.quantization or ""
         pace: str | None = None
-        if whole.users_pace is not None:
-            pace = units.speed(whole.users_pace.likely)
+        if smaller.users_pace is not None:
+            pace = units.speed(smaller.users_pace.likely)
         loss: str | None = None
         if _bits_of(quantization) < _FOUR_BITS:
-            loss = quality_of(quantization, whole.question.spec).text
-        remedy = phrase("whole", type=whole.quantization, pace=pace, loss=loss)
+            loss = quality_of(quantization, smaller.question.spec).text
+        remedy = phrase("whole", type=smaller.quantization, pace=pace, loss=loss)
         findings = list(self.judged.findings)
         for index, finding in enumerate(findings):
             if finding.check == "accelerator":
@@ -382,7 +381,7 @@ class Search(Record):
         return self.judged.replace(findings=tuple(findings))
 
 
-def _is_slow_too(judged: Judged) -> bool:
+def _may_be_slow(judged: Judged) -> bool:
     """Whether it is slower than was asked for, or nothing tells how fast it is."""
     return is_too_slow(judged) or lacks_pace(judged)
 

@@ -190,10 +190,10 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[StandIn]:
     newest first, then the open-weight ones that its spec names, then any, the largest first; of
     each, those made for the same purpose first, and what is superseded after all that is not.
     """
-    own = catalogue.outlines.get(spec.id)
-    purpose = "general" if own is None else own.purpose
+    outline = catalogue.outlines.get(spec.id)
+    purpose = "general" if outline is None else outline.purpose
     seen = {spec.id}
-    for stand_in in _successors(own, catalogue):
+    for stand_in in _successors(outline, catalogue):
         if stand_in.outline.id not in seen:
             yield stand_in
         seen.add(stand_in.outline.id)
@@ -208,11 +208,11 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[StandIn]:
         yield StandIn(outline=outline, why=why)
 
 
-def _successors(own: Outline | None, catalogue: Catalogue) -> list[StandIn]:
-    """What follows the model step by step, the last of them first."""
+def _successors(outline: Outline | None, catalogue: Catalogue) -> list[StandIn]:
+    """The models that follow one after the other, the last of them first."""
     followers: list[StandIn] = []
-    passed = [own]
-    last = own
+    passed = [outline]
+    last = outline
     why = _BY_PUBLISHER
     while last is not None and len(followers) < _MOST_SUCCESSORS:
         if last.next_is_judged:
@@ -231,7 +231,7 @@ def _successors(own: Outline | None, catalogue: Catalogue) -> list[StandIn]:
 
 
 def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[StandIn]:
-    """What is no successor, in the order that `stand_ins` tells."""
+    """The models that are no successors, in the order that `stand_ins` tells."""
     is_base = BASE in (spec.uses or ())
 
     def rank(outline: Outline) -> tuple[bool, ...]:

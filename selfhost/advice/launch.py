@@ -138,7 +138,7 @@ def values_of(launch: Launch) -> dict[str, str | None]:
 
 
 def _fill_value(name: str, values: dict[str, str | None]) -> None:
-    """Fill the places in a value with the others."""
+    """Fill the places in one of the values with the others."""
     template = values[name]
     if template is not None:
         values[name] = fill_partly(template, values) or None
@@ -217,7 +217,7 @@ def _figures_of_place(launch: Launch) -> Figures:
 
 
 def _layers_on_gpus(launch: Launch) -> int:
-    """As much of the layers as of the KV cache lies there."""
+    """Layers that accelerators hold: their share of all layers is that of the KV cache there."""
     architecture = launch.spec.architecture
     needs = launch.judged.needs
     if architecture is None or needs is None:
@@ -233,7 +233,9 @@ def _layers_on_gpus(launch: Launch) -> int:
 
 
 def _memory_share(launch: Launch) -> float | None:
-    """Of a GPU that shares the RAM: what the system leaves it, or what the model needs if more."""
+    """The share of the RAM that a GPU may use of it: what the system leaves, or what the model
+    needs if that is more. None where no GPU shares the RAM, or its share was stated.
+    """
     machine = launch.machine
     memory = launch.judged.memory
     total = machine.memory_total_bytes

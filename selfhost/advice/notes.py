@@ -1,7 +1,7 @@
 """What to know beside an answer: its notes, and its fine print.
 
-The sentences are those of `common/remarks.toml`. The branch here says which of them hold, and gives
-the figures that they are filled with.
+The sentences are those of `common/remarks.toml`. The functions here decide which of them hold, and
+give the figures that they are filled with.
 """
 
 from __future__ import annotations

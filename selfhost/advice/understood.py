@@ -275,7 +275,9 @@ def _says_how(stated: Workload) -> bool:
 def _read_by_ollama(
     resolved: Resolution, tag: str, stated: Workload, catalogue: Catalogue
 ) -> Resolution:
-    """In Ollama where its tag loads another file than other programs, and nothing else is asked."""
+    """The reading with Ollama as its program, where the tag loads another file than other programs
+    and neither a program nor a type is asked for.
+    """
     if stated.task != "generate":
         return resolved
     if _says_how(stated):
@@ -308,7 +310,7 @@ def _with_typed_files(
     stated: Workload,
     catalogue: Catalogue,
 ) -> ModelSpec:
-    """With the typed repository in front, or the file of the typed name or tag of Ollama behind."""
+    """The spec with the typed repository before its files, or the typed file or tag behind them."""
     type_name = resolved.quantization
     if resolved.names_file:
         wanted_type = type_name or stated.quantization or ""
@@ -351,8 +353,8 @@ def _is_known(repository: str, format: str, spec: ModelSpec) -> bool:
 def _with_named_file(
     spec: ModelSpec, name: str, type_name: str, catalogue: Catalogue
 ) -> ModelSpec:
-    """With the GGUF file of that name, or of that tag of Ollama; as it is where the model is known
-    not to run in GGUF.
+    """The spec with the GGUF file of that name, or of that tag of Ollama; as it is where the model
+    is known not to run in GGUF.
     """
     if need.why_not_loaded(spec, catalogue.runtime(_GGUF_RUNTIME)) is not None:
         return spec

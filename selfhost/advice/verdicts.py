@@ -143,16 +143,16 @@ class _Advice(Further):
         )
 
     @cached_property
-    def whole(self) -> Judged | None:
-        """The smaller type that fits the accelerators whole, where the judged one does in part."""
-        return self.search.whole_on_gpus()
+    def on_gpus(self) -> Judged | None:
+        """The smaller type of which accelerators hold all, where they hold a part of the judged."""
+        return self.search.all_on_gpus()
 
     @property
     def told(self) -> Judged:
-        """What was judged, with the type that fits whole named where one does."""
-        if self.whole is None:
+        """What was judged, with the smaller type named where accelerators hold all of one."""
+        if self.on_gpus is None:
             return self.judged
-        return self.search.with_remedy(self.whole)
+        return self.search.with_remedy(self.on_gpus)
 
     @cached_property
     def _offers(self) -> tuple[Offer, ...]:
@@ -177,9 +177,9 @@ class _Advice(Further):
         )
 
     def alternatives(self) -> tuple[Alternative, ...]:
-        """What runs instead; of what fits in part, the type that fits whole."""
-        if self.whole is not None:
-            return (self.search.as_whole(self.whole),)
+        """What runs instead; where accelerators hold a part, the type of which they hold all."""
+        if self.on_gpus is not None:
+            return (self.search.as_alternative(self.on_gpus),)
         if self.judged.fits:
             return ()
         return self.search.alternatives()
