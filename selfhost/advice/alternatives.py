@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 _MOST_ALTERNATIVES = 3
 _SHORTEST_CONTEXT_TOKENS = 1024
-# accelerators hold all of a type of four bits or more, else of three: two of each are judged at most
+# a type of which accelerators hold all has four bits or more, else three; two of each are judged
 _FOUR_BITS = 4
 _THREE_BITS = 3
 _MOST_TYPES_JUDGED = 2

@@ -232,33 +232,44 @@ def _successors(outline: Outline | None, catalogue: Catalogue) -> list[StandIn]:
 
 def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[StandIn]:
     """The models that are no successors, in the order that `stand_ins` tells."""
-    is_base = BASE in (spec.uses or ())
+    order = _Order(spec=spec, purpose=purpose)
+    sold = _sold_by_size(catalogue, spec.modality)
+    if spec.closed:
+        for outline in order.sorted(_line_of(spec, catalogue)):
+            yield StandIn(outline=outline, why=_SAME_LINE)
+        for outline in _named_by(spec, catalogue):
+            yield StandIn(outline=outline, why=_NAMED)
+        for outline in order.sorted(sold[::-1]):
+            yield StandIn(outline=outline, why=_LARGEST)
+        return
+    size = spec.parameters.total or inf
+    first = bisect_left(sold, size, key=_size)
+    for outline in order.sorted(sold[first:]):
+        why = _AS_LARGE
+        if outline.family == spec.family:
+            why = f"{_AS_LARGE} of its family"
+        yield StandIn(outline=outline, why=why)
 
-    def rank(outline: Outline) -> tuple[bool, ...]:
+
+class _Order(Record):
+    """The order of stand-ins for a model that is made for a purpose."""
+
+    spec: ModelSpec
+    purpose: str
+
+    def sorted(self, outlines: Iterable[Outline]) -> list[Outline]:
+        """The likest models first; of models that are alike the order stays."""
+        return sorted(outlines, key=self._differences)
+
+    def _differences(self, outline: Outline) -> tuple[bool, ...]:
+        """In what a model differs, the weightiest first."""
+        is_base = BASE in (outline.uses or ())
         return (
             outline.superseded_by is not None,
-            outline.purpose != purpose,
-            (BASE in (outline.uses or ())) != is_base,
-            outline.family != spec.family,
+            outline.purpose != self.purpose,
+            is_base != (BASE in (self.spec.uses or ())),
+            outline.family != self.spec.family,
         )
-
-    sold = _sold_by_size(catalogue, spec.modality)
-    if not spec.closed:
-        size = spec.parameters.total or inf
-        larger = sold[bisect_left(sold, size, key=_size) :]
-        for outline in sorted(larger, key=rank):
-            why = _AS_LARGE
-            if outline.family == spec.family:
-                why = f"{_AS_LARGE} of its family"
-            yield StandIn(outline=outline, why=why)
-        return
-    for outline in sorted(_line_of(spec, catalogue), key=rank):
-        yield StandIn(outline=outline, why=_SAME_LINE)
-    for outline in _named_by(spec, catalogue):
-        yield StandIn(outline=outline, why=_NAMED)
-    largest_first = sold[::-1]
-    for outline in sorted(largest_first, key=rank):
-        yield StandIn(outline=outline, why=_LARGEST)
 
 
 def _named_by(spec: ModelSpec, catalogue: Catalogue) -> Iterator[Outline]:
@@ -382,9 +393,9 @@ class OfferCost(Record):
 class LocalCost(Record):
     """The same load on this machine, with as many requests at once as were asked for.
 
-    `hours_per_day` are more than 24 where it does not keep up; `keeps_up` is None where the range
-    does not tell. Energy is that of at most all hours; electricity is in the price's currency. What
-    is None has its reason in `unknown`, but for what was not asked.
+    `hours_per_day` are more than 24 where the machine does not keep up; `keeps_up` is None where
+    the range does not tell. Energy is that of 24 hours a day at most; electricity is in the
+    currency of its price. What is None has its reason in `unknown`, or was not asked.
     """
 
     hours_per_day: Range | None = None
@@ -396,8 +407,8 @@ class LocalCost(Record):
 
 
 class MonthlyCost(Record):
-    """Both ways beside each other. `reason` says why a load in tokens does not apply; then
-    tokens, offers and `here` are empty. `here` is None where the model does not run.
+    """What the load costs by offers and on the machine, which is `here`, None where the model does
+    not run. `reason` says why a load in tokens does not apply; then all else is empty.
     """
 
     input_tokens_per_day: int | None = None

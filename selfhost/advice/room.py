@@ -30,9 +30,9 @@ from ..needs.tensors import ArchitectureRow
 _MOST_PARALLEL = 4096
 # how near to the accelerators a placement is
 _NEARNESS = {"host": 0, None: 0, "split": 1, "accelerator": 2}
-# parts of the memory that grow with the tokens and with the sequences
+# terms of the need that grow with the tokens and with the sequences
 _GROWING_TERMS = ("kv_cache", "recurrent_state")
-# published weights of 16 bits: a type before one of these keeps no more of them
+# types of published weights: a type before one of them in the order loses no less
 _SIXTEEN_BITS = ("F16", "BF16")
 
 
@@ -100,11 +100,11 @@ class Reach(Record):
         return self._largest("parallel", asked, most)
 
     def _best_quantization(self, runtime: RuntimeSpec) -> str | None:
-        """The smallest without noticeable loss that fits, else the best that does; None for none,
-        and where there is no choice.
+        """The smallest type without noticeable loss that fits, else the best that fits; None for
+        none, and where there is no choice.
 
-        The types are in the order of what they lose, so no type behind the judged one counts,
-        unless the judged one loses something: then the types before it are tried, too.
+        The types are in the order of what they lose. The search begins with the judged one; where
+        that loses something, with the nearest type before it that does not.
         """
         judged_type = self.judged.quantization
         if judged_type == "F32":
@@ -125,11 +125,11 @@ class Reach(Record):
         return None
 
     def _largest(self, field: str, judged_number: int, most: int) -> int | None:
-        """The largest number of tokens or sequences up to `most` that fits, as all smaller ones do;
-        None where not even one fits.
+        """The largest number of tokens or sequences up to `most` that fits; None where not even one
+        does. Smaller numbers fit where a larger one does.
 
-        It is sought in growing steps around a guess: what likely has room, by what the judged
-        number keeps.
+        The search goes in growing steps from a guess, which rests on what the judged number keeps,
+        until the number lies between two that were tried, and then halves what is between them.
         """
 
         def fits(number: int) -> bool:
@@ -213,7 +213,7 @@ class Reach(Record):
         return best_layout(question, self.machine, at_any_pace=True)
 
     def _is_worse(self, layout: Judged, needs: Needs) -> bool:
-        """Whether it lies worse than what was judged and fits: in tight memory, less of it on
+        """Whether it lies worse than what was judged: in tight memory, with less of it on
         accelerators, or on a GPU that shares the RAM only with another limit than is printed.
         """
         judged = self.judged
