@@ -131,21 +131,24 @@ def chosen(
     openness: str | None = None,
 ) -> list[str]:
     """The ids of the models that pass every filter; a faulty spec has no words and no openness."""
-    outlines = [catalogue.outlines[id] for id in catalogue.ids()]
-    if families:
-        outlines = [outline for outline in outlines if outline.family in families]
-    if modality is not None:
-        outlines = [outline for outline in outlines if outline.modality == modality]
-    if use is not None:
-        outlines = [outline for outline in outlines if use in (outline.uses or ())]
-    ids = [outline.id for outline in outlines]
-    if openness is not None:
-        specs = catalogue.specs(ids)
-        ids = [spec.id for spec in specs if spec.openness.weights == openness]
-    if words:
-        specs = catalogue.specs(ids)
-        ids = [spec.id for spec in specs if holds_words(spec, words)]
-    return ids
+    ids: list[str] = []
+    for id in catalogue.ids():
+        outline = catalogue.outlines[id]
+        if families and outline.family not in families:
+            continue
+        if modality not in (None, outline.modality):
+            continue
+        if use is None or use in (outline.uses or ()):
+            ids.append(id)
+    if openness is None and not words:
+        return ids
+    passing: list[str] = []
+    for spec in catalogue.specs(ids):
+        if openness not in (None, spec.openness.weights):
+            continue
+        if not words or holds_words(spec, words):
+            passing.append(spec.id)
+    return passing
 
 
 def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
