@@ -53,14 +53,14 @@ class _Rank(NamedTuple):
     is_less_open: bool
     is_doubtful: bool
     is_in_other_program: bool
-    worth_below_zero: float
+    minus_worth: float
 
 
 class _Candidate(NamedTuple):
     """A model of the catalogue that may be proposed; those worth most sort first."""
 
     is_for_other_work: bool
-    worth_below_zero: float
+    minus_worth: float
     id: str
 
     def best_rank(self, *, is_less_open: bool, is_in_other_program: bool) -> _Rank:
@@ -70,7 +70,7 @@ class _Candidate(NamedTuple):
             is_less_open=is_less_open,
             is_doubtful=False,
             is_in_other_program=is_in_other_program,
-            worth_below_zero=self.worth_below_zero,
+            minus_worth=self.minus_worth,
         )
 
 
@@ -110,23 +110,16 @@ class Proposals(Record):
 
     def best(self, most: int) -> list[Judged]:
         """The best `most` that run here fast enough, judged until none left can be worth more."""
-        program = self._program_asked()
-        is_useless = False
-        if program is not None:
-            is_useless = self._runs_none(program)
         shortlist = _Shortlist(most)
         for candidate in self._candidates():
             best_rank = candidate.best_rank(
-                is_less_open=False, is_in_other_program=is_useless
+                is_less_open=False, is_in_other_program=self._is_program_useless
             )
             if shortlist.has_no_place_for(best_rank):
                 break
-            # none where its file is broken
+            # no spec where its file is faulty
             for spec in self.catalogue.specs([candidate.id]):
-                can_load = not is_useless
-                if can_load and program is not None:
-                    can_load = need.why_not_loaded(spec, program) is None
-                proposal = self._proposal(candidate, spec, shortlist, can_load=can_load)
+                proposal = self._proposal(candidate, spec, shortlist)
                 if proposal is not None:
                     shortlist.add(proposal)
         return [self.as_checked(proposal.judged) for proposal in shortlist.proposals]
@@ -167,27 +160,21 @@ class Proposals(Record):
         return stated.replace(runtime=None, format=None, quantization=None, draft=None)
 
     def _proposal(
-        self,
-        candidate: _Candidate,
-        spec: ModelSpec,
-        shortlist: _Shortlist,
-        *,
-        can_load: bool,
+        self, candidate: _Candidate, spec: ModelSpec, shortlist: _Shortlist
     ) -> _Proposal | None:
-        """The candidate as it runs here; None where it does not, or has no place among the best.
-
-        `can_load`: the program that was asked for may run it; another one is taken where that one
-        does not.
+        """The candidate as it runs here, with the program that was asked for or else another one;
+        None where it does not run, or has no place among the best.
         """
         terms = list(terms_checks(spec, self._plain))
         if any(finding.decides for finding in terms):
             return None
         is_less_open = any(is_partly_open(finding) for finding in terms)
+        can_load = self._may_load(spec)
         best_rank = candidate.best_rank(
             is_less_open=is_less_open, is_in_other_program=not can_load
         )
         if shortlist.has_no_place_for(best_rank):
-            # what is open whole, or runs in the program asked for, may still come
+            # a fully open model, or one that the asked program runs, may still come
             return None
         asked_runtime = self.judged.question.stated.runtime
         judged: Judged | None = None
@@ -201,7 +188,7 @@ class Proposals(Record):
         rank = best_rank._replace(
             is_doubtful=_is_doubtful(judged),
             is_in_other_program=is_in_other_program,
-            worth_below_zero=candidate.worth_below_zero * share_on(judged),
+            minus_worth=candidate.minus_worth * share_on(judged),
         )
         return _Proposal(rank=rank, judged=judged)
 
@@ -229,7 +216,8 @@ class Proposals(Record):
 
     # ------------------------------------------------------------------ the program
 
-    def _program_asked(self) -> RuntimeSpec | None:
+    @cached_property
+    def _program(self) -> RuntimeSpec | None:
         """The program that was asked for, where what it loads decides which models it runs."""
         stated = self.judged.question.stated
         if stated.task != "generate":
@@ -241,8 +229,20 @@ class Proposals(Record):
         except WorkloadError:
             return None
 
-    def _runs_none(self, program: RuntimeSpec) -> bool:
-        """Whether that program surely runs no model of this kind on this machine."""
+    def _may_load(self, spec: ModelSpec) -> bool:
+        """Whether the program that was asked for may load the model; True where none was."""
+        if self._program is None:
+            return True
+        if self._is_program_useless:
+            return False
+        return need.why_not_loaded(spec, self._program) is None
+
+    @cached_property
+    def _is_program_useless(self) -> bool:
+        """Whether the program that was asked for surely runs no model of this kind here."""
+        program = self._program
+        if program is None:
+            return False
         if not self._serves_kind(program):
             return True
         if program.gpus.required and self.machine.accelerators == ():
@@ -310,7 +310,7 @@ class Proposals(Record):
             if (outline.parameters_total or inf) > self._most_parameters:
                 return
         yield _Candidate(
-            is_for_other_work=not has_same_use, worth_below_zero=-worth, id=outline.id
+            is_for_other_work=not has_same_use, minus_worth=-worth, id=outline.id
         )
 
     @cached_property
