@@ -7,13 +7,13 @@ files that were named. `judged_for` judges that on a machine.
 from __future__ import annotations
 
 import os
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.names import Resolution, bare_name, is_path, read, typed_library_tag
-from ..catalogue.runtime import LIBRARY_RUNTIME
+from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.errors import WorkloadError
 from ..core.records import Record
@@ -193,61 +193,162 @@ def _part(path: str, local: LocalModel) -> Here | None:
 
 def understand_name(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
     """What a name means. Raises `UnknownModelError`, which says why and what is near."""
-    stated = workload
-    name = bare_name(typed)
-    resolved = _resolved(typed, catalogue)
-    spec = _checked(resolved.spec_id, catalogue)
-    typed_tag = typed_library_tag(typed, spec, catalogue)
-    if typed_tag:
-        # of several tags the first is told: the one that was typed
-        spec = spec.replace(aliases=tuple(dict.fromkeys((typed_tag, *spec.aliases))))
-        resolved = _read_by_ollama(resolved, typed_tag, stated, catalogue)
-    quantization = resolved.quantization
-    notes = resolved.notes
-    if quantization is None and ":" in typed:
-        quantization = _type_of_tag(name, stated, catalogue)
-        notes += remarks({"tag": quantization}, tag=typed, type=quantization)
-    if stated.quantization is None:
-        runtime = stated.runtime or resolved.runtime
-        workload = stated.replace(quantization=quantization, runtime=runtime)
-    # a tag of Ollama's loads one file whatever the machine; but not to train it
-    files = NamedFiles(is_tag=stated.task == "generate" and _is_library_tag(name))
-    otherwise: Understood | None = None
-    if _is_implied(resolved, stated):
-        otherwise = Understood(
-            spec=spec, asked=typed, workload=stated, notes=resolved.notes, files=files
+    return _Name(typed=typed, stated=workload, catalogue=catalogue).understood()
+
+
+class _Name(Record):
+    """A name as it was typed, and the workload that was stated with it."""
+
+    typed: str
+    stated: Workload
+    catalogue: Catalogue
+
+    @cached_property
+    def bare(self) -> str:
+        """The name without quotes and the words of a command line."""
+        return bare_name(self.typed)
+
+    @property
+    def is_library_tag(self) -> bool:
+        """Whether the name is one of Ollama's library with its tag."""
+        return ":" in self.bare and "/" not in self.bare
+
+    @property
+    def states_how(self) -> bool:
+        """Whether options name the program or the type."""
+        return any((self.stated.runtime, self.stated.quantization))
+
+    @property
+    def ollama(self) -> RuntimeSpec:
+        """The program whose library tags are of."""
+        return self.catalogue.runtime(LIBRARY_RUNTIME)
+
+    def understood(self) -> Understood:
+        """What the name means; what it implies of program and type counts unless it was stated."""
+        stated = self.stated
+        resolved = self._resolved()
+        spec = _checked(resolved.spec_id, self.catalogue)
+        typed_tag = typed_library_tag(self.typed, spec, self.catalogue)
+        if typed_tag:
+            # of several tags the first is told: the one that was typed
+            aliases = dict.fromkeys((typed_tag, *spec.aliases))
+            spec = spec.replace(aliases=tuple(aliases))
+            resolved = self._read_by_ollama(resolved, typed_tag)
+        quantization = resolved.quantization
+        notes = resolved.notes
+        if quantization is None and ":" in self.typed:
+            quantization = self._type_of_tag()
+            notes += remarks({"tag": quantization}, tag=self.typed, type=quantization)
+        workload = stated
+        if stated.quantization is None:
+            runtime = stated.runtime or resolved.runtime
+            workload = stated.replace(quantization=quantization, runtime=runtime)
+        # a tag of Ollama's loads one file whatever the machine; but not to train it
+        is_tag = self.is_library_tag and stated.task == "generate"
+        plain = Understood(
+            spec=spec,
+            asked=self.typed,
+            workload=stated,
+            notes=resolved.notes,
+            files=NamedFiles(is_tag=is_tag),
         )
-    return Understood(
-        spec=_with_typed_files(spec, name, resolved, stated, catalogue),
-        asked=typed,
-        workload=workload,
-        notes=notes,
-        files=files,
-        tag=_tag_to_type(name, quantization, workload),
-        otherwise=otherwise,
-    )
+        # the line to type has the tag, where that loads the type
+        loads_type = bool(quantization) and quantization == workload.quantization
+        says_how = any((resolved.runtime, resolved.quantization))
+        return plain.replace(
+            spec=self._with_typed_files(spec, resolved),
+            workload=workload,
+            notes=notes,
+            tag=self.bare if self.is_library_tag and loads_type else None,
+            otherwise=plain if says_how and not self.states_how else None,
+        )
 
+    def _resolved(self) -> Resolution:
+        """What the name reads as, else what a search finds. Raises `UnknownModelError`."""
+        reading = read(self.typed, self.catalogue)
+        if reading is not None:
+            return reading
+        from ..catalogue.searching import resolve
 
-def _tag_to_type(name: str, quantization: str | None, workload: Workload) -> str | None:
-    """What Ollama itself calls the model, quantization and all, which is the line to type."""
-    if not _is_library_tag(name):
-        return None
-    return name if quantization and quantization == workload.quantization else None
+        return resolve(self.typed, self.catalogue)
 
+    def _read_by_ollama(self, resolved: Resolution, tag: str) -> Resolution:
+        """The reading with Ollama as its program, where the tag loads another file than other
+        programs and neither a program nor a type is asked for.
+        """
+        if self.stated.task != "generate" or self.states_how:
+            return resolved
+        tags = self.ollama.library_tags
+        if tag not in {*tags.bytes, *tags.unpacked}:
+            return resolved
+        note = remarks({"own-file": True}, tag=tag)
+        return resolved.replace(runtime=self.ollama.id, notes=(*resolved.notes, *note))
 
-def _resolved(typed: str, catalogue: Catalogue) -> Resolution:
-    """What the name reads as, else what a search finds. Raises `UnknownModelError`."""
-    reading = read(typed, catalogue)
-    if reading is not None:
-        return reading
-    from ..catalogue.searching import resolve
+    def _type_of_tag(self) -> str | None:
+        """The unusual type that Ollama's tag loads; None where a type or other files are stated."""
+        stated = self.stated
+        ollama = self.ollama
+        program = self.catalogue.runtime((stated.runtime or ollama.id).strip().lower())
+        if stated.task != "generate" or stated.quantization is not None:
+            return None
+        if program.formats != ollama.formats:
+            return None
+        tag = self.bare.lower().removesuffix(":latest")
+        return ollama.library_tags.quantizations.get(tag)
 
-    return resolve(typed, catalogue)
+    def _with_typed_files(self, spec: ModelSpec, resolved: Resolution) -> ModelSpec:
+        """The spec with the typed repository before its files, or the typed file or tag behind
+        them.
+        """
+        type_name = resolved.quantization
+        if resolved.names_file:
+            wanted_type = type_name or self.stated.quantization or ""
+            return self._with_named_file(spec, wanted_type)
+        repository = resolved.repository
+        if repository is None:
+            return spec
+        format = "gguf"
+        is_plain = not type_name
+        if resolved.runtime:
+            runtime = self.catalogue.runtime(resolved.runtime)
+            if runtime.rule_of(type_name) is None:
+                # what another program loads has a type
+                return spec
+            format = runtime.formats[0]
+            is_plain = True
+        if is_plain and _is_known(repository, format, spec):
+            return spec
+        files = PublishedFiles(
+            format=format,
+            repository=repository,
+            source=f"the name of {repository}",
+            unsized=(type_name,) if type_name else _USUAL_GGUF,
+            listed=type_name is not None,
+        )
+        return spec.replace(files=(files, *spec.files))
 
-
-def _is_library_tag(name: str) -> bool:
-    """Whether the name is one of Ollama's library with its tag."""
-    return ":" in name and "/" not in name
+    def _with_named_file(self, spec: ModelSpec, type_name: str) -> ModelSpec:
+        """The spec with the GGUF file of that name, or of that tag of Ollama; as it is where the
+        model is known not to run in GGUF.
+        """
+        gguf_runtime = self.catalogue.runtime(_GGUF_RUNTIME)
+        if need.why_not_loaded(spec, gguf_runtime) is not None:
+            return spec
+        name = self.bare
+        kind = need.canonical_quantization(type_name) or ""
+        names: dict[str, str] = {}
+        if ":" not in name:
+            has_ending = name.lower().endswith(".gguf")
+            names[kind] = name if has_ending else f"{name}.gguf"
+        file = PublishedFiles(
+            format="gguf",
+            source=f"the name {name}",
+            unsized=(kind,),
+            names=names,
+            listed=False,
+            named=True,
+        )
+        return spec.replace(files=(*spec.files, file))
 
 
 def _checked(id: str, catalogue: Catalogue) -> ModelSpec:
@@ -260,85 +361,6 @@ def _checked(id: str, catalogue: Catalogue) -> ModelSpec:
     return spec
 
 
-def _is_implied(resolved: Resolution, stated: Workload) -> bool:
-    """Whether the name says its program or its type, and no option does."""
-    if _says_how(stated):
-        return False
-    return any((resolved.runtime, resolved.quantization))
-
-
-def _says_how(stated: Workload) -> bool:
-    """Whether options name the program or the type."""
-    return any((stated.runtime, stated.quantization))
-
-
-def _read_by_ollama(
-    resolved: Resolution, tag: str, stated: Workload, catalogue: Catalogue
-) -> Resolution:
-    """The reading with Ollama as its program, where the tag loads another file than other programs
-    and neither a program nor a type is asked for.
-    """
-    if stated.task != "generate":
-        return resolved
-    if _says_how(stated):
-        return resolved
-    ollama = catalogue.runtime(LIBRARY_RUNTIME)
-    tags = ollama.library_tags
-    if tag not in {*tags.bytes, *tags.unpacked}:
-        return resolved
-    note = remarks({"own-file": True}, tag=tag)
-    return resolved.replace(runtime=ollama.id, notes=(*resolved.notes, *note))
-
-
-def _type_of_tag(name: str, stated: Workload, catalogue: Catalogue) -> str | None:
-    """The unusual type that Ollama's tag loads; None where a type or other files are stated."""
-    ollama = catalogue.runtime(LIBRARY_RUNTIME)
-    program = catalogue.runtime((stated.runtime or ollama.id).strip().lower())
-    if stated.task != "generate":
-        return None
-    if stated.quantization is not None:
-        return None
-    if program.formats != ollama.formats:
-        return None
-    return ollama.library_tags.quantizations.get(name.lower().removesuffix(":latest"))
-
-
-def _with_typed_files(
-    spec: ModelSpec,
-    name: str,
-    resolved: Resolution,
-    stated: Workload,
-    catalogue: Catalogue,
-) -> ModelSpec:
-    """The spec with the typed repository before its files, or the typed file or tag behind them."""
-    type_name = resolved.quantization
-    if resolved.names_file:
-        wanted_type = type_name or stated.quantization or ""
-        return _with_named_file(spec, name, wanted_type, catalogue)
-    repository = resolved.repository
-    if repository is None:
-        return spec
-    format = "gguf"
-    is_plain = not type_name
-    if resolved.runtime:
-        runtime = catalogue.runtime(resolved.runtime)
-        if runtime.rule_of(type_name) is None:
-            # what another program loads has a type
-            return spec
-        format = runtime.formats[0]
-        is_plain = True
-    if is_plain and _is_known(repository, format, spec):
-        return spec
-    files = PublishedFiles(
-        format=format,
-        repository=repository,
-        source=f"the name of {repository}",
-        unsized=(type_name,) if type_name else _USUAL_GGUF,
-        listed=type_name is not None,
-    )
-    return spec.replace(files=(files, *spec.files))
-
-
 def _is_known(repository: str, format: str, spec: ModelSpec) -> bool:
     """Whether the spec lists files of that format in the repository."""
     wanted = canonical(repository)
@@ -348,27 +370,3 @@ def _is_known(repository: str, format: str, spec: ModelSpec) -> bool:
         if canonical(files.repository or "") == wanted:
             return True
     return False
-
-
-def _with_named_file(
-    spec: ModelSpec, name: str, type_name: str, catalogue: Catalogue
-) -> ModelSpec:
-    """The spec with the GGUF file of that name, or of that tag of Ollama; as it is where the model
-    is known not to run in GGUF.
-    """
-    if need.why_not_loaded(spec, catalogue.runtime(_GGUF_RUNTIME)) is not None:
-        return spec
-    kind = need.canonical_quantization(type_name) or ""
-    names: dict[str, str] = {}
-    if ":" not in name:
-        is_whole = name.lower().endswith(".gguf")
-        names[kind] = name if is_whole else f"{name}.gguf"
-    file = PublishedFiles(
-        format="gguf",
-        source=f"the name {name}",
-        unsized=(kind,),
-        names=names,
-        listed=False,
-        named=True,
-    )
-    return spec.replace(files=(*spec.files, file))
