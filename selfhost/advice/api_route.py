@@ -58,7 +58,7 @@ def offers_for(catalogue: Catalogue, judged: Judged, today: str) -> Offers:
         # it may be called as a model of the catalogue, and differ
         spec = spec.replace(id="")
     else:
-        offers = market.offers_that_meet(spec, judged.findings)
+        offers = market.offers_that_meet(spec)
         if offers:
             return offers
     if not judged.failed:
@@ -78,16 +78,15 @@ class _Market(Record):
         today = "" if ended_too else self.today
         return offers_of(self.catalogue.offers_path, id, today=today)
 
-    def offers_that_meet(self, spec: ModelSpec, findings: Iterable[Finding]) -> Offers:
+    def offers_that_meet(self, spec: ModelSpec) -> Offers:
         """Offers of the model, or of its provider without a price, that serve the context asked
-        for; none where its license or openness is not what was asked for, by the findings.
+        for; none where its license or openness is not what was asked for.
         """
-        for finding in findings:
-            if finding.decides and finding.check in ("license", "openness"):
-                return ()
         offers = self.offers_of(spec.id)
         if spec.closed and not self.offers_of(spec.id, ended_too=True):
             offers = self._offers_without_price(spec)
+        if offers and any(finding.decides for finding in self._terms_of(spec)):
+            return ()
         wanted_tokens = self.question.workload.context_tokens
         if wanted_tokens is None or not self.question.context_asked:
             return offers
@@ -98,6 +97,10 @@ class _Market(Record):
             if (offer.context_tokens or 0) >= wanted_tokens:
                 serving.append(offer)
         return tuple(serving)
+
+    def _terms_of(self, spec: ModelSpec) -> Iterator[Finding]:
+        """The findings of the license and the openness of a model."""
+        return terms_checks(spec, self.question.workload)
 
     def _offers_without_price(self, spec: ModelSpec) -> Offers:
         """Of the provider of a closed model in service, of which no offer ever had a price."""
@@ -127,11 +130,10 @@ class _Market(Record):
             if not outline.closed and not self.offers_of(outline.id):
                 continue
             for other in self.catalogue.specs([outline.id]):
-                findings = list(terms_checks(other, self.question.workload))
-                offers = self.offers_that_meet(other, findings)
+                offers = self.offers_that_meet(other)
                 if not offers:
                     continue
-                if not any(is_partly_open(finding) for finding in findings):
+                if not any(map(is_partly_open, self._terms_of(other))):
                     return self._standing_in(offers, stand_in)
                 if not partly_open:
                     partly_open = self._standing_in(offers, stand_in)

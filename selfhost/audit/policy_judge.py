@@ -26,8 +26,6 @@ from ..machine.record import Machine
 from ..needs.quantization import LAYOUTS
 from .policy import Wanted
 
-# of what is found these are of the model itself: no other file of it would pass them
-_TERMS = ("license", "openness")
 _Sets = tuple[str, ...] | None
 
 
@@ -38,7 +36,6 @@ class _OfferKey(NamedTuple):
     origin: str
     wishes: tuple[object, ...]
     task: str | None
-    is_refused: bool
     context_tokens: int | None
 
 
@@ -129,12 +126,8 @@ class PolicyJudge:
         self, models: Sequence[Wanted], questions: Sequence[Question], judged: Judged
     ) -> bool:
         """Whether APIs offer all of these models, for what is asked of each."""
-        is_refused = False
-        for finding in judged.findings:
-            if finding.decides and finding.check in _TERMS:
-                is_refused = True
         for model, question in zip(models, questions, strict=True):
-            key = _offer_key(model, question, is_refused=is_refused)
+            key = _offer_key(model, question)
             if key not in self._offered:
                 asked = judged.replace(question=question)
                 offers = offers_for(self._catalogue, asked, self._today)
@@ -157,7 +150,7 @@ def _deciding_sets(machine: Machine) -> _Sets:
     return ()
 
 
-def _offer_key(model: Wanted, question: Question, *, is_refused: bool) -> _OfferKey:
+def _offer_key(model: Wanted, question: Question) -> _OfferKey:
     asked = model.asked
     workload = question.workload
     return _OfferKey(
@@ -171,6 +164,5 @@ def _offer_key(model: Wanted, question: Question, *, is_refused: bool) -> _Offer
             asked.auditable,
         ),
         task=workload.task,
-        is_refused=is_refused,
         context_tokens=workload.context_tokens if question.context_asked else None,
     )

@@ -20,6 +20,9 @@ from selfhost.judge.record import Route, Verdict
 from selfhost.machine.record import PresentRuntime
 
 VM = Machine.from_file(RECORDS / "vm-24gib.json")
+SMALL = VM.replace(
+    memory_total_bytes=2**30, memory_limit_bytes=2**30, memory_available_bytes=2**30
+)
 TODAY = "2026-11-20"
 GIB = 2**30
 PAIR = ("mistral-7b", "bge-m3")
@@ -37,8 +40,9 @@ def alone(model: str, machine: Machine = VM, **asked: Any) -> Verdict:
     )
 
 
-def together(*models: str, machine: Machine = VM) -> Verdict:
-    asked = Wanted(index=0, label="", name=" + ".join(models), asked=Workload())
+def together(*models: str, machine: Machine = VM, **stated: Any) -> Verdict:
+    workload = Workload(**stated)
+    asked = Wanted(index=0, label="", name=" + ".join(models), asked=workload)
     wanted = asked.replace(members=tuple(asked.replace(name=model) for model in models))
     return PolicyJudge(open_catalogue(), TODAY)(wanted, "default", machine)
 
@@ -115,6 +119,24 @@ def test_on_every_recorded_machine_more_models_never_fit_better(name: str) -> No
     assert verdict.needs is not None
     if verdict.needs.placement == "host":
         assert high_bytes(verdict) == sum(map(high_bytes, singles))
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        pytest.param(("gpt-4o", "whisper-large-v3"), id="refused first"),
+        pytest.param(("whisper-large-v3", "gpt-4o"), id="refused last"),
+    ],
+)
+def test_terms_that_refuse_one_model_leave_the_others_their_offers(
+    models: tuple[str, ...],
+) -> None:
+    """Whisper under the MIT license is served by APIs, and GPT-4o, which is closed, has a
+    stand-in under it: what each gets alone they get together.
+    """
+    for model in models:
+        assert alone(model, SMALL, license="MIT").route is Route.API
+    assert together(*models, machine=SMALL, license="MIT").route is Route.API
 
 
 # ------------------------------------------------------------------ in a policy
