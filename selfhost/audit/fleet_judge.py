@@ -182,7 +182,7 @@ class _FateKey(NamedTuple):
 class _BatchKey(NamedTuple):
     """What machines have in common that can be judged together."""
 
-    kind: int
+    kind_number: int
     basis: str
     asking: tuple[Asking, ...]
 
@@ -218,7 +218,7 @@ class FleetJudge:
         for place, machine in enumerate(machines):
             asking = self._entries_for(place, machine)
             basis = policy.memory_basis(machine)
-            key = _BatchKey(machines.kind_of[place], basis, asking)
+            key = _BatchKey(machines.kind_numbers[place], basis, asking)
             self._batches.setdefault(key, []).append(place)
 
     def _entries_for(self, place: int, machine: Machine) -> tuple[Asking, ...]:
@@ -324,7 +324,7 @@ class FleetJudge:
     def _tasks(self) -> Iterator[Task]:
         """The work of all batches, in tasks of about the same size."""
         for batch, places in self._batches.items():
-            kind = self._machines.kinds[batch.kind]
+            kind = self._machines.kinds.known[batch.kind_number]
             questions = self._questions(batch.asking)
             numbers = self._machines.numbers
             parts = same_free_memory_of_cards(kind.slots, numbers, places)

@@ -49,6 +49,7 @@ from ..core.records import Record, Values
 from ..judge.record import PACE_CHECKS
 from ..machine.record import BANDWIDTH, Machine
 
+Labels = Mapping[str, str]
 # the numbers of a machine of a kind, in the order of the kind's slots
 Numbers = tuple[int, ...]
 # the numbers of machines by their places in the fleet
@@ -79,9 +80,9 @@ OF_ENTRIES = {
     "disks": ("free_bytes", "total_bytes"),
     "accelerators": ("memory_free_bytes",),
 }
-# the fact on which a check rests; any other rests on sizes of memory
-_FACT_OF_CHECK = {"disk": "disks", **dict.fromkeys(PACE_CHECKS, BANDWIDTH)}
 _MEMORY = "memory"
+# the fact on which a check rests; that of any other are the sizes of memory
+_FACT_OF_CHECK = {"disk": "disks", **dict.fromkeys(PACE_CHECKS, BANDWIDTH)}
 # what tells machines of one kind apart, beside the numbers
 _OF_ONE_MACHINE = ("name", "labels", "read_at")
 
@@ -94,53 +95,54 @@ class Kind(NamedTuple):
 
     def machine(self, numbers: Numbers, **facts: Any) -> Machine:
         """The machine of this kind with these numbers, and these facts."""
-        changes: dict[str, dict[int, Values]] = {}
+        # by a fact and the index of an entry: the parts of the entry that are numbers
+        parts: dict[tuple[str, int], Values] = {}
         for slot, number in zip(self.slots, numbers, strict=True):
             if slot.entry is None:
                 facts[slot.fact] = number
-                continue
-            by_entry = changes.setdefault(slot.fact, {})
-            values = by_entry.setdefault(slot.entry, {})
-            values[slot.part] = number
-        for fact, by_entry in changes.items():
-            entries = list(getattr(self.template, fact))
-            for index, values in by_entry.items():
-                entries[index] = entries[index].replace(**values)
+            else:
+                entry = slot.fact, slot.entry
+                parts.setdefault(entry, {})[slot.part] = number
+        for (fact, index), values in parts.items():
+            entries = list(facts.get(fact) or getattr(self.template, fact))
+            entries[index] = entries[index].replace(**values)
             facts[fact] = tuple(entries)
         return self.template.replace_unchecked(**facts)
 
 
 class MachineOfKind(NamedTuple):
-    """A machine, by the place of its kind among others, its numbers, and what only it has."""
+    """A machine, by the number of its kind in some `Kinds`, its numbers, and what only it has."""
 
-    kind: int
+    kind_number: int
     numbers: Numbers
     name: str
-    labels: Mapping[str, str]
+    labels: Labels
     read_at: str | None
 
 
 class Kinds:
-    """The kinds of some machines, in the order in which they were met."""
+    """The kinds of some machines. The number of a kind is its place in `known`, where they are in
+    the order in which they were met.
+    """
 
     def __init__(self) -> None:
-        self.kinds: list[Kind] = []
-        self._place_by_content: dict[object, int] = {}
+        self.known: list[Kind] = []
+        self._number_by_content: dict[object, int] = {}
 
-    def place_of(self, kind: Kind) -> int:
-        """The place of the kind that this one is equal to, a new one where none is."""
+    def number_of(self, kind: Kind) -> int:
+        """The number of the kind that this one is equal to, a new one where none is."""
         content = _content_of(kind.template), kind.slots
-        place = self._place_by_content.setdefault(content, len(self.kinds))
-        if place == len(self.kinds):
-            self.kinds.append(kind)
-        return place
+        number = self._number_by_content.setdefault(content, len(self.known))
+        if number == len(self.known):
+            self.known.append(kind)
+        return number
 
     def split(self, machine: Machine) -> MachineOfKind:
         """A machine as its kind and its numbers."""
         numbers = _numbers_of(machine)
         kind = Kind(machine, tuple(numbers))
         return MachineOfKind(
-            kind=self.place_of(kind),
+            kind_number=self.number_of(kind),
             numbers=tuple(numbers.values()),
             name=machine.name,
             labels=machine.labels,
@@ -149,20 +151,19 @@ class Kinds:
 
 
 class Machines:
-    """The machines of a fleet in the order in which they were added. Each is made when it is asked
-    for. `kind_of` has the place of each machine's kind in `kinds`.
+    """The machines of a fleet in the order in which they were added: each list has an item for
+    each, and a machine is made when it is asked for by its place.
     """
 
     def __init__(self, machines: Iterable[Machine] = ()) -> None:
-        self._kinds = Kinds()
-        self.kinds = self._kinds.kinds
-        self.names: list[str] = []
-        self.labels: list[Mapping[str, str]] = []
-        self.times: list[str | None] = []
-        self.kind_of = array("l")
+        self.kinds = Kinds()
+        self.kind_numbers = array("l")
         self.numbers: list[Numbers] = []
+        self.names: list[str] = []
+        self.labels: list[Labels] = []
+        self.times: list[str | None] = []
         # many machines have the same labels, which are kept once
-        self._labels: dict[Mapping[str, str], Mapping[str, str]] = {}
+        self._kept_labels: dict[Labels, Labels] = {}
         for machine in machines:
             self.add(machine)
 
@@ -174,7 +175,7 @@ class Machines:
             yield self[place]
 
     def __getitem__(self, place: int) -> Machine:
-        kind = self.kinds[self.kind_of[place]]
+        kind = self.kind_of(place)
         return kind.machine(
             self.numbers[place],
             name=self.names[place],
@@ -182,22 +183,22 @@ class Machines:
             read_at=self.times[place],
         )
 
+    def kind_of(self, place: int) -> Kind:
+        """The kind of the machine at a place."""
+        return self.kinds.known[self.kind_numbers[place]]
+
     def add(self, machine: Machine) -> None:
         """Keep a machine."""
-        self.append(self._kinds.split(machine))
-
-    def place_of(self, kind: Kind) -> int:
-        """The place in `kinds` of the kind that this one is equal to, a new one where none is."""
-        return self._kinds.place_of(kind)
+        self.append(self.kinds.split(machine))
 
     def append(self, machine: MachineOfKind) -> None:
         """Keep a machine whose kind is one of `kinds`."""
         labels = machine.labels
-        self.names.append(machine.name)
-        self.labels.append(self._labels.setdefault(labels, labels))
-        self.times.append(machine.read_at)
-        self.kind_of.append(machine.kind)
+        self.kind_numbers.append(machine.kind_number)
         self.numbers.append(machine.numbers)
+        self.names.append(machine.name)
+        self.labels.append(self._kept_labels.setdefault(labels, labels))
+        self.times.append(machine.read_at)
 
 
 def _numbers_of(machine: Machine) -> dict[Slot, int]:
@@ -313,7 +314,9 @@ class _Column(NamedTuple):
         return max(self.numbers)
 
     def rank(self, facts: set[str]) -> tuple[bool, bool, bool]:
-        """How well a box is halved along these numbers, where a difference rests on the `facts`."""
+        """How well a box is halved along these numbers, where a difference rests on the `facts`:
+        best where it rests on them, else where they differ; not at all where they are equal.
+        """
         differs = self.least() < self.most()
         if self.fact in _FACT_OF_CHECK.values():
             return differs and self.fact in facts, differs, True
@@ -377,30 +380,27 @@ class AlikeSearch:
 
     def _alike(self, key: DecisionKey, found: _Found) -> AlikeMachines:
         """The machines that were found, with the one that lacks most, the first of several."""
-        hardest = min(found.places)
-        lacks = 0.0
-        if found.lacks:
-            for place in sorted(self._candidates(found.places)):
-                decision = self._decide(self._numbers[place])
-                if decision.lacks > lacks:
-                    hardest = place
-                    lacks = decision.lacks
-                if lacks == found.lacks:
-                    # none lacks more
-                    break
-        return AlikeMachines(key, found.places, hardest, lacks)
+        alike = AlikeMachines(key, found.places, hardest=min(found.places), lacks=0.0)
+        for place in self._candidates(found.places):
+            if alike.lacks == found.lacks:
+                # none lacks more
+                break
+            lacks = self._decide(self._numbers[place]).lacks
+            if lacks > alike.lacks:
+                alike = alike._replace(hardest=place, lacks=lacks)
+        return alike
 
-    def _candidates(self, places: Sequence[int]) -> set[int]:
-        """The machines one of which lacks most: it has the least of some number."""
+    def _candidates(self, places: Sequence[int]) -> list[int]:
+        """The first machine, and those with the least of some number: one of these lacks most."""
         candidates = {min(places)}
         for column in self._columns(places):
             index = column.numbers.index(column.least())
             candidates.add(places[index])
-        return candidates
+        return sorted(candidates)
 
 
 class _Found:
-    """Machines that fare alike, and no less than the most that one of them lacks."""
+    """Machines that fare alike, by their places. None of them lacks more than `lacks`."""
 
     def __init__(self) -> None:
         self.places: list[int] = []

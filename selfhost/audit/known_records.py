@@ -42,29 +42,30 @@ class RecordReader:
 
     def __init__(self) -> None:
         self.kinds = Kinds()
-        # by the text of a record the place of its kind
+        # by the text of a record the number of its kind
         self._known: dict[str, int] = {}
         self._free_characters = _MOST_CHARACTERS
 
     def read(self, record: object, file: str) -> MachineOfKind:
         """The machine of a record; `file` is how errors call it. Raises `MachineFileError`."""
         if not isinstance(record, dict):
-            return self.kinds.split(Machine.from_json(record, file))
+            return self._read_in_full(record, file)
         text = _text_of(record)
-        kind = self._known.get(text)
-        if kind is not None:
-            machine = self._like(kind, record)
-            if machine is not None:
-                return machine
-        machine = self.kinds.split(Machine.from_json(record, file))
-        if kind is None and len(text) <= self._free_characters:
+        if text in self._known:
+            machine = self._like(self._known[text], record)
+            return machine or self._read_in_full(record, file)
+        machine = self._read_in_full(record, file)
+        if len(text) <= self._free_characters:
             self._free_characters -= len(text)
-            self._known[text] = machine.kind
+            self._known[text] = machine.kind_number
         return machine
 
-    def _like(self, kind: int, record: JsonObject) -> MachineOfKind | None:
+    def _read_in_full(self, record: object, file: str) -> MachineOfKind:
+        return self.kinds.split(Machine.from_json(record, file))
+
+    def _like(self, kind_number: int, record: JsonObject) -> MachineOfKind | None:
         """The machine of a record of that kind; None where a value of its own is unusual."""
-        numbers = self._numbers(kind, record)
+        numbers = self._numbers(kind_number, record)
         if numbers is None or not _are_sizes_in_order(record):
             return None
         name = record.get("name", UNNAMED)
@@ -76,12 +77,12 @@ class RecordReader:
             return None
         if name == UNNAMED:
             name = RECORDED
-        return MachineOfKind(kind, numbers, name, FrozenDict(labels), read_at)
+        return MachineOfKind(kind_number, numbers, name, FrozenDict(labels), read_at)
 
-    def _numbers(self, kind: int, record: JsonObject) -> Numbers | None:
+    def _numbers(self, kind_number: int, record: JsonObject) -> Numbers | None:
         """The numbers of a record of that kind; None where one is unusual."""
         numbers = []
-        for slot in self.kinds.kinds[kind].slots:
+        for slot in self.kinds.known[kind_number].slots:
             number = record[slot.fact]
             if slot.entry is not None:
                 number = number[slot.entry][slot.part]
@@ -114,12 +115,12 @@ def _without_numbers(entry: object, parts: Sequence[str]) -> object:
 
 
 def _hide(values: dict[str, Any], key: str) -> None:
-    """Write 1 for a value: that there is none, or 0, says more."""
+    """Write 1 for a value. None and 0 stay: they say more than another size does."""
     if values.get(key):
         values[key] = 1
 
 
-def _is_name(name: Any) -> bool:
+def _is_name(name: str) -> bool:
     try:
         checked_name(name)
     except MachineFileError:

@@ -300,7 +300,7 @@ class BatchReader:
 
     def read(self, batch: Sequence[Found]) -> ReadBatch:
         """The machines and the faults of a batch."""
-        kinds = self._records.kinds.kinds
+        kinds = self._records.kinds.known
         known = len(kinds)
         results: list[ReadRecord | FileEnd] = []
         for found in batch:
@@ -437,14 +437,16 @@ class _Loader:
         self.problems: list[Problem] = []
         self.down: list[Problem] = []
         self._origins: dict[str, _Origin] = {}
-        # by process: for each kind by its number there, its place in `machines.kinds`
-        self._kinds: dict[int, list[int]] = {}
+        # by process: for each kind by its number there, its number in `machines.kinds`
+        self._kind_numbers: dict[int, list[int]] = {}
         self._state = _FileState(0)
 
     def add(self, batch: ReadBatch) -> None:
         """Take what came of a batch."""
-        kinds = self._kinds.setdefault(batch.process, [])
-        kinds += [self.machines.place_of(kind) for kind in batch.new_kinds]
+        kind_numbers = self._kind_numbers.setdefault(batch.process, [])
+        kind_numbers += [
+            self.machines.kinds.number_of(kind) for kind in batch.new_kinds
+        ]
         for result in batch.results:
             if isinstance(result, FileEnd):
                 self._end_file(result)
@@ -452,11 +454,11 @@ class _Loader:
             if self._state.is_left:
                 continue
             try:
-                self._add_record(result, kinds)
+                self._add_record(result, kind_numbers)
             except Unreadable as error:
                 self._leave_file(result.file, _problem_of_file(result.file, error))
 
-    def _add_record(self, result: ReadRecord, kinds: Sequence[int]) -> None:
+    def _add_record(self, result: ReadRecord, kind_numbers: Sequence[int]) -> None:
         """Keep a machine, or what is wrong with its record. Raises `Unreadable` where the rest of
         the file is not to be read.
         """
@@ -474,7 +476,8 @@ class _Loader:
         if result.machine is None:
             state.faults += result.problems
             return
-        machine = result.machine._replace(kind=kinds[result.machine.kind])
+        kind_number = kind_numbers[result.machine.kind_number]
+        machine = result.machine._replace(kind_number=kind_number)
         if machine.name == RECORDED:
             machine = machine._replace(name=self._name(result))
         earlier = self._origins.get(machine.name)
@@ -494,7 +497,7 @@ class _Loader:
         self._origins[machine.name] = origin
         if self._tell is not None:
             self._tell(len(self.machines), None)
-        if len(self.machines.kinds) > MAX_KINDS:
+        if len(self.machines.kinds.known) > MAX_KINDS:
             message = (
                 f"makes more than {MAX_KINDS:,} kinds of machine: audit them in parts"
             )
