@@ -41,14 +41,14 @@ _NAMING_LABELS = {"node_uname_info": "nodename", _FREE: "Hostname", _USED: "Host
 
 
 class Sample(NamedTuple):
-    """A value of a series: the labels of that, the second of the sample, and what it says."""
+    """A sample as it was answered: the labels of its series, its Unix time, and its value."""
 
     series: Answer
     second: object
     value: object
 
     def label(self, key: str, length: int) -> str | None:
-        """The text of a label, cut; None where it has none."""
+        """The text of a label of the series, cut; None where it has none."""
         return plain(self.series.get(key), length)
 
 
@@ -75,8 +75,8 @@ def read_prometheus(document: Answer, _file: str) -> list[Entry] | None:
             _add_sample(instances, series, row.get("value"))
         else:
             entries.append(broken(row, "prometheus", f"data.result[{number}]"))
-    for exporters in _machines(instances):
-        entries.append(Entry(exporters.record()))
+    for machine in _machines(instances):
+        entries.append(Entry(machine.record()))
     return entries
 
 
@@ -93,30 +93,33 @@ def _add_sample(instances: dict[str, Samples], series: Answer, stated: object) -
         samples.setdefault(metric, []).append(Sample(series, second, value))
 
 
-def _machines(instances: Mapping[str, Samples]) -> list[_Exporters]:
-    """Each machine, with the samples of its GPUs, of which another exporter tells."""
+def _machines(instances: Mapping[str, Samples]) -> list[_MeasuredMachine]:
+    """Each machine. An instance that measures no memory, as dcgm-exporter does, adds its samples to
+    the machine that has a name of it; where none has, it is a machine itself.
+    """
     machines = []
     others = []
     by_name = {}
     for instance, samples in instances.items():
-        exporters = _Exporters(instance, samples)
-        if not exporters.has_memory:
-            others.append(exporters)
+        machine = _MeasuredMachine(instance, samples)
+        if machine.sample_of_memory is None:
+            others.append(machine)
             continue
-        machines.append(exporters)
-        for name in exporters.names:
-            by_name[name] = exporters
+        machines.append(machine)
+        for name in machine.names:
+            by_name[name] = machine
     for other in others:
-        # the address says least
-        homes = [by_name[name] for name in reversed(other.names) if name in by_name]
-        if homes:
-            homes[0].samples.update(other.samples)
+        # a label says more than the address
+        for name in reversed(other.names):
+            if name in by_name:
+                by_name[name].samples.update(other.samples)
+                break
         else:
             machines.append(other)
     return machines
 
 
-class _Exporters:
+class _MeasuredMachine:
     """What exporters measured of one machine: its samples by their metrics."""
 
     def __init__(self, instance: str, samples: Samples) -> None:
@@ -134,12 +137,8 @@ class _Exporters:
                     yield name
 
     @property
-    def has_memory(self) -> bool:
-        """Whether its memory was measured."""
-        return self._first_of_memory() is not None
-
-    def _first_of_memory(self) -> Sample | None:
-        """The first sample of a metric of memory; None where none is there."""
+    def sample_of_memory(self) -> Sample | None:
+        """The first sample of the first metric of memory; None where none was measured."""
         for metric, samples in self.samples.items():
             if "_memory_" in metric:
                 return samples[0]
@@ -156,7 +155,7 @@ class _Exporters:
         machine.put_home(self._volumes(), SOME_HOME, source + SOME_HOME)
         self._put_cards(machine)
         kept_labels: dict[str, str] = {}
-        sample = self._first_of_memory()
+        sample = self.sample_of_memory
         if sample is not None:
             moment = _moment(sample.second)
             machine.put("read_at", moment, "the time of Prometheus' sample")
@@ -187,8 +186,8 @@ class _Exporters:
         return self.samples.get(metric, [])
 
     def _count(self, metric: str, *keys: str) -> int | None:
-        """How many different values these labels have together, where all are there; None for
-        none.
+        """How many CPUs, cores or the like a metric has samples of, which those labels tell apart;
+        None for none.
         """
         found = set()
         for sample in self._of(metric):
@@ -231,15 +230,16 @@ class _Exporters:
 
     def _cards(self) -> list[_MeasuredCard]:
         """The cards and the instances, with all that was measured of each."""
-        by_key: dict[tuple[str, str], _MeasuredCard] = {}
+        cards: dict[tuple[str, str], _MeasuredCard] = {}
         for size in _SIZES:
             for sample in self._of(f"{_CARD}{size}"):
-                card = _MeasuredCard(sample)
                 size_bytes = whole_number(sample.value, units.MIB)
+                card = _MeasuredCard(sample)
                 if card.number and size_bytes is not None:
-                    card = by_key.setdefault((card.number, card.part), card)
+                    # the samples of all sizes of a card make one card
+                    card = cards.setdefault((card.number, card.part), card)
                     card.bytes_of[size] = size_bytes
-        return list(by_key.values())
+        return list(cards.values())
 
 
 def _moment(second: object) -> str | None:
