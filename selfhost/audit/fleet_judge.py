@@ -55,20 +55,22 @@ _FEW = 4
 MOST_REFUSED = 1_000
 
 
-class Asking(NamedTuple):
-    """An entry of the policy, by its index, that asks a question, and the numbers of the exceptions
-    that are for it on the machine.
+class Asker(NamedTuple):
+    """An entry of the policy, by its index, that is for a machine, and the numbers of the
+    exceptions that are for it there.
     """
 
     entry: int
     exceptions: tuple[int, ...]
 
 
-class Question(NamedTuple):
-    """The first entry that asks something, and all that ask the same there."""
+class SharedQuestion(NamedTuple):
+    """What several entries ask alike: the first entry of the policy that asks it, which is judged
+    for all, and those that ask it on the machines of a task.
+    """
 
     wanted: Wanted
-    asking: tuple[Asking, ...]
+    askers: tuple[Asker, ...]
 
 
 class Task(Record):
@@ -79,7 +81,7 @@ class Task(Record):
     kind: Kind
     basis: str
     numbers: NumbersByMachine
-    questions: tuple[Question, ...]
+    questions: tuple[SharedQuestion, ...]
     work: float
 
     def results(self, judge: Judge | None = None) -> list[Outcomes]:
@@ -172,7 +174,9 @@ class _Fate:
 
 
 class _FateKey(NamedTuple):
-    """An entry, what decides of it, and which exceptions are for what decides."""
+    """An entry, what decides of it, and which exceptions are for what decides. `decides` is a
+    `DecisionKey`, or the reasons of a row where it is not known whether the entry is for a machine.
+    """
 
     entry: int
     decides: object
@@ -184,7 +188,7 @@ class _BatchKey(NamedTuple):
 
     kind_number: int
     basis: str
-    asking: tuple[Asking, ...]
+    askers: tuple[Asker, ...]
 
 
 class FleetJudge:
@@ -216,14 +220,14 @@ class FleetJudge:
         self._verdicts: dict[tuple[int, int], Verdict] = {}
         self._batches: dict[_BatchKey, list[int]] = {}
         for place, machine in enumerate(machines):
-            asking = self._entries_for(place, machine)
+            askers = self._askers_on(place, machine)
             basis = policy.memory_basis(machine)
-            key = _BatchKey(machines.kind_numbers[place], basis, asking)
+            key = _BatchKey(machines.kind_numbers[place], basis, askers)
             self._batches.setdefault(key, []).append(place)
 
-    def _entries_for(self, place: int, machine: Machine) -> tuple[Asking, ...]:
-        """The entries that are for a machine."""
-        asking = []
+    def _askers_on(self, place: int, machine: Machine) -> tuple[Asker, ...]:
+        """The entries that are for a machine. Of others that may be, that is kept at once."""
+        askers = []
         for wanted in self._policy.models:
             selected = self._policy.selects(wanted.machines, machine)
             if selected is False:
@@ -233,8 +237,8 @@ class FleetJudge:
                 self._add_unplaced(wanted, place, machine)
             else:
                 concerning = self._exceptions.concerning(wanted.name, machine)
-                asking.append(Asking(wanted.index, concerning))
-        return tuple(asking)
+                askers.append(Asker(wanted.index, concerning))
+        return tuple(askers)
 
     def _add_unplaced(self, wanted: Wanted, place: int, machine: Machine) -> None:
         """Keep a machine of which it is not known whether an entry is for it."""
@@ -285,15 +289,15 @@ class FleetJudge:
                 self.is_cut_off = True
                 return
 
-    def _refuse(self, question: Question, error: SelfhostError) -> None:
-        for asker in question.asking:
+    def _refuse(self, question: SharedQuestion, error: SelfhostError) -> None:
+        for asker in question.askers:
             self.refused.setdefault(asker.entry, error)
 
-    def _add(self, question: Question, result: Sequence[AlikeMachines]) -> None:
+    def _add(self, question: SharedQuestion, result: Sequence[AlikeMachines]) -> None:
         """Add what a question came to, to each entry that asks it."""
         for alike in result:
             checks = alike.key.checks
-            for asker in question.asking:
+            for asker in question.askers:
                 exceptions = self._exceptions.of_checks(asker.exceptions, checks)
                 key = _FateKey(asker.entry, alike.key, exceptions)
                 self._fate(key).add(alike)
@@ -307,16 +311,15 @@ class FleetJudge:
         check_name = cache(self._check_name)
         asked = set()
         for batch in self._batches:
-            asked.update([asker.entry for asker in batch.asking])
+            asked.update([asker.entry for asker in batch.askers])
         refused_questions = set()
         for index in sorted(asked):
             wanted = self._policy.models[index]
-            for member in wanted.members or (wanted,):
-                error = check_name(member.name)
-                if error is not None:
-                    self.refused[index] = error
-                    refused_questions.add(self._first[index])
-                    break
+            error = _fault_of_names(wanted, check_name)
+            if error is None:
+                continue
+            self.refused[index] = error
+            refused_questions.add(self._first[index])
             if len(refused_questions) > MOST_REFUSED:
                 self.is_cut_off = True
                 return
@@ -325,7 +328,7 @@ class FleetJudge:
         """The work of all batches, in tasks of about the same size."""
         for batch, places in self._batches.items():
             kind = self._machines.kinds.known[batch.kind_number]
-            questions = self._questions(batch.asking)
+            questions = self._questions(batch.askers)
             numbers = self._machines.numbers
             parts = same_free_memory_of_cards(kind.slots, numbers, places)
             for start in range(0, len(questions), _MOST_QUESTIONS):
@@ -339,21 +342,21 @@ class FleetJudge:
                         work=share.work,
                     )
 
-    def _questions(self, asking: Sequence[Asking]) -> tuple[Question, ...]:
+    def _questions(self, askers: Sequence[Asker]) -> tuple[SharedQuestion, ...]:
         """What these entries ask, each question once; none that was refused."""
-        by_first: dict[int, list[Asking]] = {}
-        for asker in asking:
+        by_first: dict[int, list[Asker]] = {}
+        for asker in askers:
             if asker.entry not in self.refused:
                 first = self._first[asker.entry]
                 by_first.setdefault(first, []).append(asker)
         questions = []
-        for first, askers in by_first.items():
+        for first, same in by_first.items():
             wanted = self._policy.models[first]
-            questions.append(Question(wanted, tuple(askers)))
+            questions.append(SharedQuestion(wanted, tuple(same)))
         return tuple(questions)
 
     def _shares(
-        self, parts: Sequence[Sequence[int]], questions: Sequence[Question]
+        self, parts: Sequence[Sequence[int]], questions: Sequence[SharedQuestion]
     ) -> Iterator[_Share]:
         """The machines of these parts, as many at a time as make the work of a task."""
         numbers = {}
@@ -423,6 +426,15 @@ class FleetJudge:
         return row_of(self._policy, fate.wanted, machine.name, verdict, covers)
 
 
+def _fault_of_names(wanted: Wanted, check_name: NameCheck) -> SelfhostError | None:
+    """Why the name of an entry, or the first of its members' names, means no model."""
+    for member in wanted.members or (wanted,):
+        error = check_name(member.name)
+        if error is not None:
+            return error
+    return None
+
+
 class _Share(NamedTuple):
     """The machines of a task with their numbers, and about how many judgements they take."""
 
@@ -430,7 +442,7 @@ class _Share(NamedTuple):
     work: float
 
 
-def _judgements(question: Question, machines: int) -> float:
+def _judgements(question: SharedQuestion, machines: int) -> float:
     """About how many judgements a question takes for so many machines of one kind."""
     if question.wanted.members:
         return machines
