@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from math import inf
 from typing import Any, NamedTuple, TypedDict
 
 from ..core.files import Unreadable
@@ -94,8 +95,8 @@ class MachineDraft:
             self.sources[fact] = source
 
     def lacks(self, facts: str, reason: str, remedy: str | None = None) -> None:
-        """Say why these facts, separated by blanks, are not known, and how to get them: as this
-        system's others where no remedy is given, in no way where it is empty.
+        """Say why these facts, separated by blanks, are not known, and how to get them: without a
+        remedy as the system's table says, with an empty one in no way. What is said first stays.
         """
         if remedy is None:
             remedy = self.table.remedy
@@ -165,21 +166,23 @@ class MachineDraft:
     def put_accelerators(
         self, cards: Sequence[Card], source: str, remedy: str | None = None
     ) -> None:
-        """State these cards, none where there are none."""
+        """State these cards, none where there are none; `remedy` tells what of them is missing."""
         cards = cards[:MOST_CARDS]
         self.put("accelerators", list(cards), source)
         for part, reason in _PARTS_OF_CARDS.items():
             if any(card.get(part) is None for card in cards):
                 self.lacks(f"accelerators.{part}", reason, remedy)
         unclear = [card["name"] for card in cards if card["unified"] is None]
-        if not unclear:
-            return
-        unserved = [gpus.why_unserved(name) for name in unclear]
-        if None in unserved:
-            reason = f"no row of {_TABLE_OF_GPUS} has that name, so it may share the machine's RAM"
-            self.lacks("accelerators.unified", reason, remedy)
-        else:
-            self.lacks("accelerators.unified", f"it is {unserved[0]}", "")
+        for name in unclear:
+            if gpus.why_unserved(name) is None:
+                no_row = f"no row of {_TABLE_OF_GPUS} has that name"
+                reason = f"{no_row}, so it may share the machine's RAM"
+                self.lacks("accelerators.unified", reason, remedy)
+                return
+        if unclear:
+            # no runtime serves any of them, and nothing helps
+            why_unserved = gpus.why_unserved(unclear[0])
+            self.lacks("accelerators.unified", f"it is {why_unserved}", "")
 
     def record(
         self, name: str | None, kept_labels: Mapping[str, str]
@@ -189,10 +192,11 @@ class MachineDraft:
         """
         self._assume_instruction_sets()
         self._complete_limit()
+        self._cap_memory()
         for row in self.table.lacks:
             self.lacks(*row)
+        # of what nothing was said
         self.lacks(" ".join(FACTS), self.table.reason)
-        self._cap_memory()
         unread = []
         for fact, why in self._lacks.items():
             if fact not in self.values:
@@ -230,13 +234,14 @@ class MachineDraft:
             self.put(_LIMIT, self.values[_TOTAL], source)
 
     def _cap_memory(self) -> None:
-        """At most what there is may be had, and be available: systems round down to MiB."""
-        for fact in (_LIMIT, _AVAILABLE):
+        """No limit is above the memory in all, and no more is available than the limit: systems
+        round down to MiB.
+        """
+        most = inf
+        for fact in (_TOTAL, _LIMIT, _AVAILABLE):
             if fact in self.values:
-                bounds = [
-                    bound for bound in (fact, _LIMIT, _TOTAL) if bound in self.values
-                ]
-                self.values[fact] = min(self.values[bound] for bound in bounds)
+                most = min(most, self.values[fact])
+                self.values[fact] = most
 
 
 @lru_cache(512)
