@@ -86,7 +86,7 @@ _LIMITS: Mapping[str, TomlRow] = {
 
 
 class FactKey(NamedTuple):
-    """The fact of a machine that a key of `[class.facts]` states, and what to write for it."""
+    """The fact of a machine that a key of `[class.facts]` states, and an example of its value."""
 
     fact: str
     example: str
@@ -127,26 +127,32 @@ class StatedFact(NamedTuple):
 
 def _selectors(table: TomlTable, key: str) -> tuple[Selector, ...]:
     """The selectors that are right; what is wrong with others is noted."""
-    right_texts = set(table.get(key, "tuple[str, ...]"))
     if table.values.get(key) == []:
         remedy = "leave the key out to take every machine"
         table.problem(key, "is empty, so no machine would be judged", remedy)
-    if not right_texts:
+    # the table notes what is no text
+    texts = set(table.get(key, "tuple[str, ...]"))
+    if not texts:
         return ()
     selectors = []
     for index, text in enumerate(table.values[key]):
-        if not isinstance(text, str) or text not in right_texts:
-            continue
-        selector = Selector.parse(text.strip())
-        path = (*table.path, key, index)
-        if selector is None:
-            message = f'"{shortened(text)}" selects no machines'
-            table.document.add(path, message, SELECTORS)
-            continue
-        if selector.kind == "class":
-            _check_class(table.document, path, selector.pattern)
-        selectors.append(selector)
+        if isinstance(text, str) and text in texts:
+            path = (*table.path, key, index)
+            selector = _selector(table.document, path, text)
+            if selector is not None:
+                selectors.append(selector)
     return tuple(selectors)
+
+
+def _selector(document: Document, path: KeyPath, text: str) -> Selector | None:
+    """The selector of a text; None, which is noted, where it is none."""
+    selector = Selector.parse(text.strip())
+    if selector is None:
+        message = f'"{shortened(text)}" selects no machines'
+        document.add(path, message, SELECTORS)
+    elif selector.kind == "class":
+        _check_class(document, path, selector.pattern)
+    return selector
 
 
 def _check_class(document: Document, path: KeyPath, name: str) -> None:
@@ -174,7 +180,7 @@ def _class_names(document: Document) -> Mapping[str, None]:
 
 
 def _bounds(table: TomlTable, key: str) -> tuple[Bound, ...]:
-    """`">=15GiB"` or `">=15GiB, <64GiB"`: those in front of the first that is wrong."""
+    """The bounds of `">=15GiB"` or `">=15GiB, <64GiB"`; those after a wrong one are not read."""
     text = table.get(key, "str")
     if text is None:
         return ()
@@ -201,28 +207,29 @@ def _architecture(table: TomlTable, key: str) -> str | None:
 
 
 def _facts(root: TomlTable, key: str) -> dict[str, StatedFact]:
+    """What a class states of its machines, by keys of `FACT_KEYS`."""
     table = root.get(key, "TomlTable")
     if table is None:
         return {}
     facts: dict[str, StatedFact] = {}
-    for fact, text in _texts_of_facts(table).items():
+    for fact_key, text in _texts_of_facts(table).items():
         try:
-            facts[fact] = StatedFact(text, value_of(fact, text))
+            facts[fact_key] = StatedFact(text, value_of(fact_key, text))
         except SettingError as error:
             problem = error.problems[0]
-            remedy = _remedy_of_fact(fact, problem)
-            table.problem(fact, problem.message, remedy)
+            remedy = _remedy_of_fact(fact_key, problem)
+            table.problem(fact_key, problem.message, remedy)
     return facts
 
 
 def _texts_of_facts(table: TomlTable) -> dict[str, str]:
-    """The facts that are stated, as `--set` would have them."""
+    """The facts that are stated, by their keys, as `--set` would have them."""
     texts: dict[str, str] = {}
     cores = table.get("cores", "float")
-    for fact in ("disk", "bandwidth", "gpu"):
-        text = table.get(fact, "str")
+    for fact_key in ("disk", "bandwidth", "gpu"):
+        text = table.get(fact_key, "str")
         if text is not None:
-            texts[fact] = text
+            texts[fact_key] = text
     if cores is not None:
         texts["cores"] = f"{cores:.15g}"
     sets = table.get("instruction_sets", "tuple[str, ...]")
@@ -232,12 +239,12 @@ def _texts_of_facts(table: TomlTable) -> dict[str, str]:
     return texts
 
 
-def _remedy_of_fact(fact: str, problem: Problem) -> str:
+def _remedy_of_fact(fact_key: str, problem: Problem) -> str:
     """What to write in a policy. The remedy of a problem says what to type on the command line; of
     it only what may have been meant is kept: `did you mean RTX 4090? Otherwise …`.
     """
     meant, otherwise, _ = (problem.remedy or "").partition(" Otherwise ")
-    remedy = f"write {fact} = {FACT_KEYS[fact].example}"
+    remedy = f"write {fact_key} = {FACT_KEYS[fact_key].example}"
     return f"{meant}{otherwise}{remedy}" if otherwise else remedy
 
 
@@ -652,23 +659,27 @@ def _note_several(table: TomlTable, number: int, entries: Sequence[Wanted]) -> N
     table.document.add(path, message, f"write which: {labels}")
 
 
-def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
+def _labelled(models: Iterable[Wanted]) -> tuple[Wanted, ...]:
     """The entries with labels that no two share: some readers keep the first of two equal names. A
     name that several have is told with all that the entry asks, then with its index, if need be.
     """
-    counts = Counter([wanted.label for wanted in models])
-    labelled = []
-    for wanted in models:
-        if counts[wanted.label] > 1:
-            labelled.append(wanted.replace(label=_full_label(wanted)))
-        else:
-            labelled.append(wanted)
+    return _with_labels_apart(_with_labels_apart(models, _full_label), _numbered_label)
+
+
+def _with_labels_apart(
+    models: Iterable[Wanted], label_of: Callable[[Wanted], str]
+) -> tuple[Wanted, ...]:
+    """The entries, those with another label whose label several have."""
+    labelled = list(models)
     counts = Counter([wanted.label for wanted in labelled])
     for place, wanted in enumerate(labelled):
         if counts[wanted.label] > 1:
-            unique = f"{wanted.label} (model[{wanted.index}])"
-            labelled[place] = wanted.replace(label=unique)
+            labelled[place] = wanted.replace(label=label_of(wanted))
     return tuple(labelled)
+
+
+def _numbered_label(wanted: Wanted) -> str:
+    return f"{wanted.label} (model[{wanted.index}])"
 
 
 def _full_label(wanted: Wanted) -> str:
