@@ -347,8 +347,8 @@ class _Devices:
         in_capacity = number_of_cards(self._in_status("capacity", "gpu"))
         offered = in_capacity // self._replicas()
         is_stated = isinstance(value_at(self._status, "capacity"), Mapping)
+        # beside instances the label counts the divided cards, too, which the node does not offer
         if beside_parts and is_stated:
-            # beside instances divided cards are counted, too; what the node offers is not divided
             return offered
         return number_of_cards(self._stated.get("gpu.count")) or offered
 
@@ -365,7 +365,9 @@ class _Devices:
         return value_at(self._status, section, f"{_NVIDIA}{resource}")
 
     def _offered(self, number: int, resource: str) -> int:
-        """How many pods may get: an unhealthy device is in the capacity, not in the allocatable."""
+        """How many of so many cards pods may get: all but the unhealthy ones, whose devices are in
+        the capacity, but not in the allocatable.
+        """
         devices = self._in_status("capacity", resource)
         healthy = self._in_status("allocatable", resource)
         if devices is None or healthy is None:

@@ -141,12 +141,12 @@ class _Inputs:
         # how many files were begun
         self._files = 0
         # the numbers of files that are read no further
-        self._left: set[int] = set()
+        self._abandoned: set[int] = set()
         self.not_read: list[str] = []
 
-    def leave(self, file: InputFile) -> None:
+    def abandon(self, file: InputFile) -> None:
         """Read that file no further."""
-        self._left.add(file.number)
+        self._abandoned.add(file.number)
 
     def batches(self) -> Iterator[list[Found]]:
         """What is found, in lists that take about the same time to read."""
@@ -206,7 +206,7 @@ class _Inputs:
             with _stream_of(path, content) as stream:
                 for record in _records_of(stream):
                     yield FoundRecord(file, record)
-                    if file.number in self._left:
+                    if file.number in self._abandoned:
                         break
         except Unreadable as error:
             problem = _problem_of_file(file, error)
@@ -414,7 +414,7 @@ class _FileState:
         self.records = 0
         # how many machines of earlier files are down
         self.down_before = down_before
-        self.is_left = False
+        self.is_abandoned = False
 
 
 class _Origin(NamedTuple):
@@ -451,12 +451,12 @@ class _Loader:
             if isinstance(result, FileEnd):
                 self._end_file(result)
                 continue
-            if self._state.is_left:
+            if self._state.is_abandoned:
                 continue
             try:
                 self._add_record(result, kind_numbers)
             except Unreadable as error:
-                self._leave_file(result.file, _problem_of_file(result.file, error))
+                self._abandon_file(result.file, _problem_of_file(result.file, error))
 
     def _add_record(self, result: ReadRecord, kind_numbers: Sequence[int]) -> None:
         """Keep a machine, or what is wrong with its record. Raises `Unreadable` where the rest of
@@ -466,7 +466,7 @@ class _Loader:
         if len(state.faults) > MAX_FAULTY:
             raise Unreadable(f"holds more than {MAX_FAULTY:,} faults")
         if result.is_whole:
-            self._leave_file(result.file, *result.problems)
+            self._abandon_file(result.file, *result.problems)
             return
         if result.is_down:
             self.down += result.problems
@@ -519,24 +519,28 @@ class _Loader:
             return f"{stem}:{result.line}"
         return stem if count == 1 else f"{stem}:{count}"
 
-    def _leave_file(self, file: InputFile, problem: Problem) -> None:
+    def _abandon_file(self, file: InputFile, problem: Problem) -> None:
         """Read a file no further; why not goes before its other faults."""
         self._state.faults.insert(0, problem)
-        self._state.is_left = True
-        self._inputs.leave(file)
+        self._state.is_abandoned = True
+        self._inputs.abandon(file)
 
     def _end_file(self, end: FileEnd) -> None:
+        """Take the faults of a file that was read, and begin the next."""
         state = self._state
-        if not state.is_left:
-            problem = end.problem
-            are_some_down = len(self.down) > state.down_before
-            has_content = state.records or state.faults or are_some_down
-            if problem is None and not has_content:
-                problem = _problem_of_file(end.file, Unreadable("holds no machine"))
+        if not state.is_abandoned:
+            problem = end.problem or self._problem_if_empty(end.file)
             if problem is not None:
                 state.faults.insert(0, problem)
         self.problems += first_problems(end.file.name, state.faults)
         self._state = _FileState(len(self.down))
+
+    def _problem_if_empty(self, file: InputFile) -> Problem | None:
+        """That a file holds no machine, not even a faulty one or one that is down."""
+        state = self._state
+        if state.records or state.faults or len(self.down) > state.down_before:
+            return None
+        return _problem_of_file(file, Unreadable("holds no machine"))
 
 
 def _same_name(name: str, result: ReadRecord, earlier: _Origin) -> Problem:

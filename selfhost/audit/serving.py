@@ -142,7 +142,7 @@ class _StatingClass(NamedTuple):
     source: str
 
 
-class _StatedFact(NamedTuple):
+class _FactOfClass(NamedTuple):
     """A fact that a class states: how it is written, its value and its source."""
 
     text: str
@@ -188,13 +188,13 @@ def _stating_classes(policy: Policy) -> list[_StatingClass]:
 
 def _stated_for(
     machine: Machine, classes: Iterable[_StatingClass]
-) -> dict[str, _StatedFact]:
+) -> dict[str, _FactOfClass]:
     """What the classes of a machine state, by key: the first of several counts."""
-    stated: dict[str, _StatedFact] = {}
+    stated: dict[str, _FactOfClass] = {}
     for machine_class, source in classes:
         if machine_class.holds(machine):
             for key, (text, value) in machine_class.facts.items():
-                stated.setdefault(key, _StatedFact(text, value, source))
+                stated.setdefault(key, _FactOfClass(text, value, source))
     return stated
 
 
