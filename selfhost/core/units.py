@@ -417,13 +417,12 @@ def parse_number(text: str) -> float:
 
 
 def parse_size(text: str) -> int:
-    """`16GiB`, `16 GB`, `512M`, `1.5g` -> whole bytes. 8 was meant as 8 GB or GiB."""
+    """`16GiB`, `16 GB`, `512M`, `1.5g` -> whole bytes. 8 and 7.5 were meant as GB or GiB."""
     quantity = _SIZE.read(text)
     # to the nearest byte, so that what is printed in three digits is read back as near as it tells
     twice = 2 * quantity.numerator + quantity.denominator
     size_bytes = twice // (2 * quantity.denominator)
-    has_no_unit = text.strip().isdecimal()
-    if has_no_unit and 0 < size_bytes < MIB:
+    if quantity.numerator > 0 and not quantity.unit and size_bytes < MIB:
         message = "the unit is missing, write for example 16GiB or 16GB"
         raise ValueError(f"{text!r} is {binary(size_bytes)}: {message}")
     return size_bytes

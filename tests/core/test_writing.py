@@ -102,6 +102,21 @@ def test_what_is_no_quantity_is_refused(
         parse(typed)
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        pytest.param("8", id="whole"),
+        pytest.param("7.5", id="decimals"),
+        pytest.param("0.4", id="less than one"),
+        pytest.param("1,024", id="marks of thousands"),
+    ],
+)
+def test_a_size_of_a_few_bytes_lacks_its_unit(typed: str) -> None:
+    """Nobody reserves eight bytes: 8 and 7.5 are of GiB or GB, and which is not guessed."""
+    with pytest.raises(ValueError, match="the unit is missing"):
+        parse_size(typed)
+
+
 READERS: tuple[tuple[Callable[[str], float], str], ...] = (
     (parse_size, "GiB"), (parse_rate, "MB/s"), (parse_tokens, "k"), (parse_count, "M"),
     (parse_seconds, "s"), (parse_wait, "s"), (parse_number, ""), (parse_whole, ""),
