@@ -30,7 +30,6 @@ from .kinds import (
     Numbers,
     NumbersByMachine,
     Outcomes,
-    same_free_memory_of_cards,
 )
 from .policy import Policy, Wanted
 from .processes import in_order, usable_processors
@@ -87,20 +86,17 @@ class Task(Record):
     def results(self, judge: Judge | None = None) -> list[Outcomes]:
         """What each question comes to; a process of a pool has its own judge."""
         judge = judge or _judges[0]
-        slots = self.kind.slots
         # a task may have several small parts
-        parts = same_free_memory_of_cards(slots, self.numbers, self.numbers)
+        parts = self.kind.by_free_memory_of_cards(self.numbers, self.numbers)
         results: list[Outcomes] = []
         for question in self.questions:
             boxes = _boxes(parts, question.wanted)
             decide = partial(self._decide, question.wanted, judge)
-            search = AlikeSearch(slots, self.numbers, decide)
+            search = AlikeSearch(self.kind.slots, self.numbers, decide)
             try:
-                alike = search.machines_that_fare_alike(boxes)
+                results.append(search.machines_that_fare_alike(boxes))
             except SelfhostError as error:
                 results.append(error)
-            else:
-                results.append(alike)
         return results
 
     def _decide(self, wanted: Wanted, judge: Judge, numbers: Numbers) -> Decision:
@@ -329,8 +325,7 @@ class FleetJudge:
         for batch, places in self._batches.items():
             kind = self._machines.kinds.known[batch.kind_number]
             questions = self._questions(batch.askers)
-            numbers = self._machines.numbers
-            parts = same_free_memory_of_cards(kind.slots, numbers, places)
+            parts = kind.by_free_memory_of_cards(self._machines.numbers, places)
             for start in range(0, len(questions), _MOST_QUESTIONS):
                 asked = questions[start : start + _MOST_QUESTIONS]
                 for share in self._shares(parts, asked):

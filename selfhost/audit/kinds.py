@@ -24,8 +24,8 @@ disk, bandwidth for that of the pace, and otherwise a size of memory, first of a
 
 **When it is not done.** What is free of an accelerator decides where layers lie, and so what the
 RAM must hold, in no fixed order: machines that differ in it are never taken together
-(`same_free_memory_of_cards`). Nor are models that must run side by side, for the same reason, nor
-four machines or fewer, where halving saves nothing.
+(`Kind.by_free_memory_of_cards`). Nor are models that must run side by side, for the same reason,
+nor four machines or fewer, where halving saves nothing.
 
 **Which machine stands for those that fare alike.** The one that lacks most, for its remedy helps
 the others too. It is one of those with the least of some number, so only these are judged again.
@@ -67,6 +67,7 @@ class Slot(NamedTuple):
 
 
 _LIMIT = "memory_limit_bytes"
+_CARDS = "accelerators"
 # the numbers of a machine itself
 OF_MACHINE = (
     Slot("memory_available_bytes"),
@@ -78,7 +79,7 @@ OF_MACHINE = (
 # by the fact, the parts of each of its entries
 OF_ENTRIES = {
     "disks": ("free_bytes", "total_bytes"),
-    "accelerators": ("memory_free_bytes",),
+    _CARDS: ("memory_free_bytes",),
 }
 _MEMORY = "memory"
 # the fact on which a check rests; that of any other are the sizes of memory
@@ -108,6 +109,17 @@ class Kind(NamedTuple):
             entries[index] = entries[index].replace(**values)
             facts[fact] = tuple(entries)
         return self.template.replace_unchecked(**facts)
+
+    def by_free_memory_of_cards(
+        self, numbers: NumbersByMachine | Sequence[Numbers], places: Iterable[int]
+    ) -> list[list[int]]:
+        """Machines of this kind in parts that have the same free memory of every accelerator."""
+        cards = [at for at, slot in enumerate(self.slots) if slot.fact == _CARDS]
+        parts: dict[Numbers, list[int]] = {}
+        for place in places:
+            free_bytes = tuple([numbers[place][at] for at in cards])
+            parts.setdefault(free_bytes, []).append(place)
+        return [parts[free_bytes] for free_bytes in sorted(parts)]
 
 
 class MachineOfKind(NamedTuple):
@@ -287,20 +299,6 @@ class AlikeMachines(NamedTuple):
 Outcomes = list[AlikeMachines] | SelfhostError
 
 
-def same_free_memory_of_cards(
-    slots: Sequence[Slot],
-    numbers: NumbersByMachine | Sequence[Numbers],
-    places: Iterable[int],
-) -> list[list[int]]:
-    """The machines in parts that have the same free memory of every accelerator."""
-    cards = [at for at, slot in enumerate(slots) if slot.fact == "accelerators"]
-    parts: dict[Numbers, list[int]] = {}
-    for place in places:
-        free_bytes = tuple([numbers[place][at] for at in cards])
-        parts.setdefault(free_bytes, []).append(place)
-    return [parts[free_bytes] for free_bytes in sorted(parts)]
-
-
 class _Column(NamedTuple):
     """One number of each machine of a box: what a slot of that fact holds."""
 
@@ -314,14 +312,14 @@ class _Column(NamedTuple):
         return max(self.numbers)
 
     def rank(self, facts: set[str]) -> tuple[bool, bool, bool]:
-        """How well a box is halved along these numbers, where a difference rests on the `facts`:
-        best where it rests on them, else where they differ; not at all where they are equal.
+        """How well a box is halved along these numbers: best where its difference, which rests on
+        the `facts`, may be theirs, else where they differ at all.
         """
+        fact = self.fact if self.fact in _FACT_OF_CHECK.values() else _MEMORY
         differs = self.least() < self.most()
-        if self.fact in _FACT_OF_CHECK.values():
-            return differs and self.fact in facts, differs, True
-        # of memory the limit decides most often
-        return differs and _MEMORY in facts, differs, self.fact == _LIMIT
+        # of the sizes of memory the limit decides most often
+        decides_often = fact != _MEMORY or self.fact == _LIMIT
+        return differs and fact in facts, differs, decides_often
 
     def middle(self) -> int:
         """The number from which on machines are in the larger half."""
