@@ -112,7 +112,7 @@ def _machines(instances: Mapping[str, Samples]) -> list[_MeasuredMachine]:
         # a label says more than the address
         for name in reversed(other.names):
             if name in by_name:
-                by_name[name].samples.update(other.samples)
+                by_name[name].add(other.samples)
                 break
         else:
             machines.append(other)
@@ -125,6 +125,11 @@ class _MeasuredMachine:
     def __init__(self, instance: str, samples: Samples) -> None:
         self.samples = samples
         self.names = list(self._stated_names(instance))
+
+    def add(self, samples: Samples) -> None:
+        """Add what another exporter measured of the machine."""
+        for metric, others in samples.items():
+            self.samples.setdefault(metric, []).extend(others)
 
     def _stated_names(self, instance: str) -> Iterator[str]:
         """The address of the machine without the port, and what labels call it."""

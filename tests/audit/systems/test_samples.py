@@ -134,6 +134,33 @@ def test_gpu_memory_of_prometheus_is_each_cards_own() -> None:
     assert machine.memory_available_bytes is None
 
 
+def test_a_machine_has_the_cards_of_all_its_exporters() -> None:
+    """Where each card has a dcgm-exporter of its own, all join the machine of their `Hostname`."""
+    rows: list[object] = [
+        {
+            "metric": {"__name__": name, "instance": "n:9100", "nodename": "gpu-node"},
+            "value": [0, value],
+        }
+        for name, value in (
+            ("node_uname_info", "1"),
+            ("node_memory_MemTotal_bytes", "6.7e+10"),
+        )
+    ]
+    for card in ("G0", "G1"):
+        for what, size in (("FREE", "14000"), ("USED", "1360")):
+            metric = {
+                "__name__": f"DCGM_FI_DEV_FB_{what}",
+                "instance": f"exporter-{card}:9400",
+                "UUID": card,
+                "Hostname": "gpu-node",
+            }
+            rows.append({"metric": metric, "value": [0, size]})
+    (machine,) = machines_of({"status": "success", "data": {"result": rows}}).values()
+    assert machine.accelerators is not None
+    sizes = [card.memory_total_bytes for card in machine.accelerators]
+    assert sizes == [15360 * MIB, 15360 * MIB]
+
+
 def test_a_card_that_mig_divides_counts_by_its_instances_alone() -> None:
     """DCGM tells of the card too, of which no program gets anything but an instance."""
     rows: list[object] = []
