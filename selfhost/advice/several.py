@@ -276,7 +276,9 @@ def verdict_together(
     machine: Machine,
     are_offered: Callable[[Judged], bool],
 ) -> Verdict:
-    """The verdict on several models; `are_offered`: whether an API serves each that fails."""
+    """The verdict on several models. `are_offered` is asked where they do not run together: whether
+    APIs offer all of them.
+    """
     judged = judge_together(questions, names, machine)
     specs = [question.spec for question in questions]
     together = Question(
