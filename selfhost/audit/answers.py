@@ -249,18 +249,10 @@ def _moment(value: object) -> str | None:
     return time.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _architecture(value: object) -> str | None:
+def _normal_name(normal: Callable[[str], str | None], value: object) -> str | None:
+    """A name as `normal` writes it in records; None for what is no text."""
     name = plain(value)
-    if name is None:
-        return None
-    return normal_architecture(name)
-
-
-def _system(value: object) -> str | None:
-    name = plain(value)
-    if name is None:
-        return None
-    return normal_system(name)
+    return None if name is None else normal(name)
 
 
 class _Unit(NamedTuple):
@@ -279,8 +271,8 @@ _UNITS: Mapping[str, _Unit] = {
     "cores": _Unit(_cores, "number of cores"),
     "count": _Unit(count_of),
     "moment": _Unit(_moment),
-    "architecture": _Unit(_architecture),
-    "system": _Unit(_system),
+    "architecture": _Unit(partial(_normal_name, normal_architecture)),
+    "system": _Unit(partial(_normal_name, normal_system)),
     "text": _Unit(plain),
 }
 

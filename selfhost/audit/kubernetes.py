@@ -8,7 +8,7 @@ Of a node `status.capacity` is the machine's, `status.allocatable` what all pods
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import repeat
 from typing import NamedTuple
 
@@ -138,7 +138,7 @@ class _Node:
             return Entry(fault=OutOfService(reason, remedy))
         machine = MachineDraft("kubernetes")
         machine.read_rows(self._stated_facts())
-        machine.put_cloud_type(self._cloud_type())
+        machine.put_cloud_type(self._first_label(machine.table.type_labels))
         self._put_instruction_sets(machine)
         if self.has_slices:
             reason = "the node's devices are in ResourceSlices, which are not read"
@@ -174,8 +174,9 @@ class _Node:
             "condition Ready": self.ready,
         }
 
-    def _cloud_type(self) -> object:
-        for key in table_of("kubernetes").type_labels:
+    def _first_label(self, keys: Iterable[str]) -> object:
+        """The first of these labels that says something; None where none does."""
+        for key in keys:
             if self.labels.get(key):
                 return self.labels[key]
         return None
@@ -209,18 +210,12 @@ class _Node:
         kept = {}
         for key, label in table.kept_labels.items():
             kept[key] = self.labels.get(label)
-        kept["pool"] = self._pool()
+        kept["pool"] = self._first_label(table.pool_labels)
         kept["role"] = self._roles()
         taints = self._taints()
         kept["state"] = self._states(taints)
         kept["taints"] = [str(taint) for taint in taints if taint.condition is None]
         return labels("kubernetes", kept)
-
-    def _pool(self) -> object:
-        for key in table_of("kubernetes").pool_labels:
-            if key in self.labels:
-                return self.labels[key]
-        return None
 
     def _roles(self) -> list[str]:
         names = [

@@ -260,8 +260,7 @@ def _kept_labels(series: Answer) -> dict[str, str]:
     """The labels by which people make classes of machines."""
     kept = {}
     for key in systems_table().class_labels:
-        if key in series:
-            kept[key] = series[key]
+        kept[key] = series.get(key)
     return labels("prometheus", kept)
 
 
