@@ -503,7 +503,9 @@ class TomlTable:
         """Note every key that is one letter off a known one; others that are unknown are ignored,
         for a later version may know them.
         """
-        for key in self.values.keys() - self._known.keys():
+        for key in self.values:
+            if key in self._known:
+                continue
             for known in self._known:
                 if is_slip(key, known):
                     self.problem(key, "is not a known key", f"did you mean {known}?")

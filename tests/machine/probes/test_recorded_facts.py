@@ -172,6 +172,22 @@ def test_all_faults_are_told_in_one_run(tmp_path: Path) -> None:
     assert keys == {"machine", "read_at", 'space."/".free_bytes'}
 
 
+def test_slips_are_told_in_the_order_of_the_file(tmp_path: Path) -> None:
+    """The order is the same in every run, whatever seed Python hashes texts with."""
+    slips = [
+        "writablex",
+        "cwdx",
+        "machinex",
+        "hostnamex",
+        "systemx",
+        "read_atx",
+        "affinityx",
+        "python_pathx",
+    ]
+    told = faults(tmp_path, dict.fromkeys(slips, 1))
+    assert [line.split(": ")[1] for line in told] == slips
+
+
 def test_a_variable_is_a_text(tmp_path: Path) -> None:
     """`env.json` too."""
     assert faults(tmp_path, {}, {"HOME": ["/root"]}) == [
