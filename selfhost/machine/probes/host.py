@@ -11,6 +11,7 @@ import posixpath
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ...core.files import fault_at, open_file, parse_json, read_some, text_of
@@ -54,24 +55,28 @@ class Facts(Record):
         why: str = "",
         remedy: str = "",
     ) -> None:
-        """A value and its source; of None, or what no machine has, why, and what to do about it."""
-        if value is not None and not _can_be(fact, value):
+        """A value and its source. None, or a number that no machine has, is unread: of None `why`
+        says the reason, and `remedy` what to do about it.
+        """
+        if value is None:
+            self.lack(fact, why, remedy)
+        elif not _is_possible(fact, value):
             self.lack(fact, f"{source} gives a number that no machine has")
-        elif value is not None:
+        else:
             self.values[fact] = value
             self.sources[fact] = source
-        else:
-            self.lack(fact, why, remedy)
 
     def lack(self, fact: str, why: str = "", remedy: str = "") -> None:
         """Why a fact is unread, and what to do about it; the usual where nothing is said."""
-        why = why or "the system does not state it"
-        usual = remedy or _usual_remedy(fact)
-        self.unread[fact] = Unread(fact=fact, reason=why, remedy=usual)
+        self.unread[fact] = Unread(
+            fact=fact,
+            reason=why or "the system does not state it",
+            remedy=remedy or _usual_remedy(fact),
+        )
 
 
-def _can_be(fact: str, value: Any) -> bool:
-    """Whether a machine can have that value of a fact."""
+def _is_possible(fact: str, value: Any) -> bool:
+    """Whether a machine can have that value of a fact: whether it is within the fact's limits."""
     key = Machine._keys.get(fact)
     if key is None or "minimum" not in key.limits:
         return True
@@ -98,8 +103,10 @@ class Host:
     `env` are its variables, `system` its kind (linux, macos, windows), `architecture` its
     processor's, as Linux calls it, or None; `release` that of Linux in small letters; `home` is
     empty where no absolute one is set. `mounts` are in mount order, and empty where they cannot be
-    read. `why` has a clause for each path that was read: why it could not be, else that it does not
-    say what is looked for. A probe that finds nothing in a file gives it as the reason.
+    read.
+
+    `why` has, for each path that was read, the reason that a probe gives where it does not find
+    there what it looks for: why the path could not be read, else that it does not say.
     """
 
     live = True
@@ -109,7 +116,9 @@ class Host:
     ) -> None:
         self.env: Mapping[str, str] = os.environ if env is None else env
         self.system = system or normal_system(sys.platform)
-        self.paths: Any = ntpath if self.system == "windows" else posixpath
+        self.paths: ModuleType = posixpath
+        if self.system == "windows":
+            self.paths = ntpath
         self.why: dict[str, str] = {}
         self._texts: dict[str, str] = {}
         self._deadline_seconds = DEADLINE_SECONDS
@@ -239,18 +248,15 @@ class Host:
 
     def exists(self, path: str) -> bool:
         """Whether a file or folder is there, as far as this account can see."""
-        return self._passes(path, os.path.exists)
+        with suppress(OSError, ValueError):
+            return os.path.exists(self.real(path))
+        return False
 
     def is_program(self, path: str) -> bool:
         """Whether a file is there that this account may run."""
-        return self._passes(path, lambda place: os.access(place, os.X_OK))
-
-    def _passes(self, path: str, test: Callable[[str], bool]) -> bool:
-        """Whether a test of the file at `path` holds; False where it cannot be looked at."""
-        try:
-            return test(self.real(path))
-        except (OSError, ValueError):
-            return False
+        with suppress(OSError, ValueError):
+            return os.access(self.real(path), os.X_OK)
+        return False
 
     def resolve(self, path: str) -> str:
         """`path` made absolute, with links followed. `OSError` for a link that leads nowhere."""
@@ -264,22 +270,26 @@ class Host:
 
     def mount_of(self, path: str) -> Mount | None:
         """The mount that holds an absolute path: of the longest mount point, the latest."""
-        below = self._folder(path)
+        folder = self._as_folder(path)
         longest: Mount | None = None
         for mount in self.mounts:
-            if not below.startswith(self._folder(mount.point)):
+            if not folder.startswith(self._as_folder(mount.point)):
                 continue
             if longest is None or len(mount.point) >= len(longest.point):
                 longest = mount
         return longest
 
-    def _folder(self, path: str) -> str:
-        """A path as a folder's, in small letters where the system tells none from large ones."""
+    def _as_folder(self, path: str) -> str:
+        """A path that ends as a folder's, in small letters where the system tells none from large
+        ones.
+        """
         return str(self.paths.normcase(self.join(path, "")))
 
     def within(self, work: Callable[[], T]) -> T:
         """`work()`, with a deadline where a dead network mount could hang it: `TimeoutError`."""
-        return self._within_deadline(work) if self._can_hang() else work()
+        if self._can_hang():
+            return self._within_deadline(work)
+        return work()
 
     def _can_hang(self) -> bool:
         """Whether a file may lie on a volume that does not answer."""

@@ -10,10 +10,9 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
-from ...core.errors import MachineFileError, Problem
+from ...core.errors import MachineFileError
 from ...core.files import (
     MISSING,
     Unreadable,
@@ -32,6 +31,9 @@ from .nvidia import NVML_ERROR, NvmlPart
 _FACTS = "facts.json"
 _VARIABLES = "env.json"
 _SYSCTL = "sysctl.txt"
+# a recorded tree has one of these at least
+_PARTS = ("proc", "sys", _FACTS, _SYSCTL)
+_NAME_A_TREE = "name a folder with copies of the files in /proc and /sys"
 _WRITE_IT = "copy it from the machine again, or leave it out"
 _MEMORY = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
 _CORES = read_by(default=None, minimum=1, maximum=MAX_CORES)
@@ -54,47 +56,35 @@ class RecordedHost(Host):
 
     def __init__(self, folder: str) -> None:
         self.folder = os.path.realpath(folder)
-        self._refuse_other_folder(folder)
-        self.facts = self._facts_beside(folder)
+        fault = _fault_of_tree(self.folder)
+        if fault is not None:
+            raise MachineFileError([fault.problem(folder)])
+        self.facts = self._values_in(folder, _FACTS, _check_facts)
+        variables = self._values_in(folder, _VARIABLES, _check_texts)
         system = normal_system(str(self.facts.get("system") or "linux"))
-        super().__init__(self._variables_beside(folder), system)
+        super().__init__(variables, system)
         self.facts["sysctl"] = self._sysctl_values()
 
-    def _refuse_other_folder(self, folder: str) -> None:
-        """`MachineFileError` where no file of a recorded tree is in the folder, or can be seen."""
-        message = "holds no recorded machine: neither proc nor sys nor facts.json"
-        remedy: str | None = "name a folder with copies of the files in /proc and /sys"
+    def _values_in(
+        self, folder: str, name: str, check: Callable[[TomlTable], None]
+    ) -> dict[str, Any]:
+        """The values in a JSON file of the tree, without null, which is no answer; none without
+        that file. `MachineFileError` carries its faults, which `check` notes; they name the file as
+        one of `folder`, as the person named it.
+        """
+        file = os.path.join(folder, name)
         try:
-            for name in ("proc", "sys", _FACTS, _SYSCTL):
-                with suppress(FileNotFoundError):
-                    os.stat(os.path.join(self.folder, name))
-                    return
-            if not os.path.exists(self.folder):
-                message = "does not exist"
-        except NotADirectoryError:
-            message = "is a file, not a folder"
-            remedy = "name the folder of a recorded tree"
-        except PermissionError:
-            message = "may not be read by this account: permission denied"
-            remedy = "change its permissions, or those of the folder that holds it"
+            content = read_file(self.real(name), MAX_READ_BYTES)
         except (OSError, ValueError) as error:
-            message = fault_at(folder, error).reason
-            remedy = None
-        raise MachineFileError([Problem(file=folder, message=message, remedy=remedy)])
-
-    def _facts_beside(self, folder: str) -> dict[str, Any]:
-        """The answers in `facts.json`; none without that file."""
-        content = self._content_beside(folder, _FACTS)
-        if content is None:
-            return {}
-        return read_facts(os.path.join(folder, _FACTS), content)
-
-    def _variables_beside(self, folder: str) -> dict[str, str]:
-        """The variables in `env.json`; none without that file."""
-        content = self._content_beside(folder, _VARIABLES)
-        if content is None:
-            return {}
-        return read_variables(os.path.join(folder, _VARIABLES), content)
+            fault = fault_at(name, error)
+            if fault.kind == MISSING:
+                return {}
+            raise MachineFileError([fault.problem(file)]) from None
+        document = _document(file, content)
+        check(document.root)
+        if not document.ok:
+            raise MachineFileError(document.problems)
+        return {**document.values}
 
     def _sysctl_values(self) -> dict[str, str]:
         """The kernel values in `sysctl.txt`, by name."""
@@ -103,17 +93,6 @@ class RecordedHost(Host):
             name, _, value = line.partition(":")
             values[name.strip()] = value.strip()
         return values
-
-    def _content_beside(self, folder: str, name: str) -> bytes | None:
-        """The content of a file of the tree that the system's answers are in; None without one."""
-        try:
-            return read_file(self.real(name), MAX_READ_BYTES)
-        except (OSError, ValueError) as error:
-            fault = fault_at(name, error)
-            if fault.kind == MISSING:
-                return None
-            problem = fault.problem(os.path.join(folder, name))
-            raise MachineFileError([problem]) from None
 
     def real(self, path: str) -> str:
         """Where `path` lies in the tree. `FileNotFoundError` for a link that leads out of it."""
@@ -130,9 +109,11 @@ class RecordedHost(Host):
         """The name as it was on the machine."""
         return name.replace("%3A", ":")
 
-    def _passes(self, path: str, test: Callable[[str], bool]) -> bool:
-        # a folder whose space is recorded was there
-        return path in (self.ask("space") or {}) or super()._passes(path, test)
+    def exists(self, path: str) -> bool:
+        """Also of a folder whose space is recorded: it was there."""
+        if path in (self.ask("space") or {}):
+            return True
+        return super().exists(path)
 
     def resolve(self, path: str) -> str:
         """`path` made absolute; the links of the machine are not known."""
@@ -147,6 +128,36 @@ class RecordedHost(Host):
         while about not in answers and self.parent(about) != about:
             about = self.parent(about)
         return answers.get(about)
+
+
+def _fault_of_tree(folder: str) -> Unreadable | None:
+    """Why a folder is no recorded tree, or cannot be seen; None where it is one."""
+    try:
+        for name in _PARTS:
+            if _is_there(os.path.join(folder, name)):
+                return None
+    except NotADirectoryError:
+        remedy = "name the folder of a recorded tree"
+        return Unreadable("is a file, not a folder", remedy)
+    except PermissionError:
+        reason = "may not be read by this account: permission denied"
+        remedy = "change its permissions, or those of the folder that holds it"
+        return Unreadable(reason, remedy)
+    except (OSError, ValueError) as error:
+        return fault_at(folder, error)
+    if not os.path.exists(folder):
+        return Unreadable("does not exist", _NAME_A_TREE)
+    reason = "holds no recorded machine: neither proc nor sys nor facts.json"
+    return Unreadable(reason, _NAME_A_TREE)
+
+
+def _is_there(path: str) -> bool:
+    """Whether there is a file or folder. `OSError` where this cannot be seen."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 class RecordedSpace(Record):
@@ -202,39 +213,6 @@ class RecordedFacts(Record):
     writable: Mapping[str, bool] = read_by(default={})
 
 
-def read_facts(file: str, content: bytes) -> dict[str, Any]:
-    """The answers in `facts.json`; null is no answer. Unknown keys are ignored, as those of a
-    record are, but for slips of known ones. `MachineFileError` carries the faults.
-    """
-    document = _document(file, content)
-    table = document.root
-    table.fields(RecordedFacts)
-    for memory in _tables(table, "memory"):
-        memory.fields(RecordedMemory)
-    for cores in _tables(table, "cores"):
-        cores.fields(RecordedCores)
-    for adapter in table.get("display_adapters", TABLES):
-        adapter.fields(RecordedAdapter)
-    volumes: Mapping[str, TomlTable] = table.get("space", "Mapping[str, TomlTable]")
-    for volume in volumes.values():
-        volume.fields(RecordedSpace)
-    for mounts in _tables(table, "mounts"):
-        _check_texts(mounts)
-    for registry in _tables(table, "registry"):
-        _check_texts(registry)
-    for nvml in _tables(table, "nvml"):
-        _check_nvml(nvml)
-    table.note_slips()
-    return _right_values(document)
-
-
-def read_variables(file: str, content: bytes) -> dict[str, str]:
-    """The variables in `env.json`. `MachineFileError` carries the faults."""
-    document = _document(file, content)
-    _check_texts(document.root)
-    return _right_values(document)
-
-
 def _document(file: str, content: bytes) -> Document:
     """The JSON object of a file as a document. `MachineFileError` for what is no JSON."""
     try:
@@ -248,17 +226,39 @@ def _document(file: str, content: bytes) -> Document:
     return document
 
 
-def _right_values(document: Document) -> dict[str, Any]:
-    """The values of a document. `MachineFileError` where it has a fault."""
-    if not document.ok:
-        raise MachineFileError(document.problems)
-    return {**document.values}
+def _check_facts(facts: TomlTable) -> None:
+    """Note the faults of `facts.json`. Unknown keys are ignored, as those of a machine's record
+    are, but for slips of known ones.
+    """
+    facts.fields(RecordedFacts)
+    _check_part(facts, "memory", RecordedMemory)
+    _check_part(facts, "cores", RecordedCores)
+    for adapter in facts.get("display_adapters", TABLES):
+        adapter.fields(RecordedAdapter)
+    volumes: Mapping[str, TomlTable] = facts.get("space", "Mapping[str, TomlTable]")
+    for volume in volumes.values():
+        volume.fields(RecordedSpace)
+    for key in ("mounts", "registry"):
+        texts = _part(facts, key)
+        if texts is not None:
+            _check_texts(texts)
+    nvml = _part(facts, "nvml")
+    if nvml is not None:
+        _check_nvml(nvml)
+    facts.note_slips()
 
 
-def _tables(table: TomlTable, key: str) -> list[TomlTable]:
-    """The table of that key, or none; one that is no table is noted."""
+def _part(table: TomlTable, key: str) -> TomlTable | None:
+    """The table of that key; None without one. A value that is no table is noted."""
     part: TomlTable | None = table.get(key, "TomlTable")
-    return [] if part is None else [part]
+    return part
+
+
+def _check_part(table: TomlTable, key: str, kind: type[Record]) -> None:
+    """Note the faults of the table of that key, if there is one."""
+    part = _part(table, key)
+    if part is not None:
+        part.fields(kind)
 
 
 def _check_texts(table: TomlTable) -> None:
