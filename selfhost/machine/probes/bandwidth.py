@@ -12,7 +12,7 @@ from ...core import units
 from ...core.records import Record, Unread
 from ..record import BANDWIDTH, BRIEFLY, LEAST, MEASURED, Machine
 from .host import CPUS, Host, reason_of
-from .texts import whole
+from .texts import parse_digits
 
 # how fast memory that no cache holds is read, by the C library's memchr: that of a C probe within
 # 20 % on AMD's Zen 4 and 5, and 0.7 of it on Granite Rapids, where llama.cpp got what memchr tells
@@ -165,7 +165,9 @@ def cache_bytes(host: Host) -> int:
     for cpu in host.ask("affinity") or ():
         for level in (3, 2):
             folder = f"{CPUS}/cpu{cpu}/cache/index{level}"
-            kib = whole(host.read_text(f"{folder}/size").strip().removesuffix("K"), 9)
+            kib = parse_digits(
+                host.read_text(f"{folder}/size").strip().removesuffix("K"), 9
+            )
             if kib:
                 sharers = host.read_text(f"{folder}/shared_cpu_list") or str(cpu)
                 sizes[sharers] = kib * 1024
@@ -179,7 +181,7 @@ def _count_other_programs(host: Host) -> int | None:
         return 0
     words = host.read_text("/proc/loadavg").split()
     # `2/1024`: those that run, of all
-    running = whole(words[3].partition("/")[0], 9) if len(words) > 3 else None
+    running = parse_digits(words[3].partition("/")[0], 9) if len(words) > 3 else None
     return None if running is None else max(0, running - 1)
 
 

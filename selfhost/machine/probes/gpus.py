@@ -15,7 +15,7 @@ from ..record import FILL_IN, Accelerator
 from .firmware import AdapterMaker, Why, firmware_names, why_unread
 from .host import Facts, Host
 from .nvidia import Cards, read_nvidia
-from .texts import whole
+from .texts import parse_digits
 
 # makers, as PCI numbers them
 _NVIDIA = "0x10de"
@@ -211,7 +211,7 @@ def _why_without_memory(
 def _read_size(host: Host, path: str) -> int | None:
     """A number of bytes, decimal or hexadecimal; None where it is 0, or none that a GPU has."""
     word = host.read_text(path).strip()
-    number = whole(word)
+    number = parse_digits(word)
     if re.fullmatch(r"0x[0-9a-f]{1,16}", word):
         number = int(word, 16)
     return number if number and number <= _MAX_BYTES else None
@@ -220,7 +220,7 @@ def _read_size(host: Host, path: str) -> int | None:
 def _amd_card(host: Host, facts: Facts, folder: str) -> Accelerator:
     """A card of AMD's, or the GPU in a processor, by the files of its driver."""
     total = _read_size(host, f"{folder}/mem_info_vram_total")
-    used = whole(host.read_text(f"{folder}/mem_info_vram_used").strip())
+    used = parse_digits(host.read_text(f"{folder}/mem_info_vram_used").strip())
     unified: bool | None = None if total is None else False
     metrics = host.read_bytes(f"{folder}/gpu_metrics", 4)
     if metrics[2:3] in _REVISIONS_INSIDE:
@@ -314,7 +314,7 @@ def _read_apple(host: Host) -> Cards:
     name = host.sysctl("machdep.cpu.brand_string").strip() or "Apple silicon"
     source = "sysctl hw.optional.arm64"
     limit_bytes = None
-    limit_mib = whole(host.sysctl("iogpu.wired_limit_mb"))
+    limit_mib = parse_digits(host.sysctl("iogpu.wired_limit_mb"))
     # 0 is Apple's own limit
     if limit_mib and limit_mib * units.MIB <= _MAX_BYTES:
         limit_bytes = limit_mib * units.MIB

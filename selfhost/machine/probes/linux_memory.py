@@ -10,7 +10,7 @@ from ...core.units import binary
 from ..record import MAX_MEMORY_BYTES
 from .control_groups import Group, read_groups
 from .host import STATUS, Facts, Host
-from .texts import NO_LIMIT, parse_limit, parse_sizes, whole
+from .texts import NO_LIMIT, parse_digits, parse_limit, parse_sizes
 
 _MEMINFO = "/proc/meminfo"
 _LIMITS = "/proc/self/limits"
@@ -199,7 +199,7 @@ def _ulimit_bound(host: Host, ulimit: _Ulimit) -> _Bound | None:
     words = line.split()
     if len(words) < 3:
         raise ValueError(host.why[_LIMITS])
-    most = NO_LIMIT if words[0] == "unlimited" else whole(words[0])
+    most = NO_LIMIT if words[0] == "unlimited" else parse_digits(words[0])
     if most is None:
         raise ValueError(host.why[_LIMITS])
     if most > MAX_MEMORY_BYTES:

@@ -13,7 +13,7 @@ from ..platforms import platforms
 from ..record import MAX_CORES, MAX_MEMORY_BYTES, Accelerator
 from .firmware import Why, firmware_names, why_unread
 from .host import Host
-from .texts import whole
+from .texts import parse_digits
 
 _BOARD = "/proc/device-tree/model"
 _INFORMATION = "/proc/driver/nvidia/gpus"
@@ -83,6 +83,11 @@ class NvmlPart(Record):
         return name
 
     @property
+    def is_bufferless(self) -> bool:
+        """Whether the driver says that this has no memory of its own."""
+        return self.error == _NOT_SUPPORTED and not self.memory_total_bytes
+
+    @property
     def peak_rate(self) -> int | None:
         """Bytes per second of two transfers a clock; None where the driver does not tell. An
         instance of MIG has as many eighths of the channels as of the memory.
@@ -95,7 +100,7 @@ class NvmlPart(Record):
         if self.part_of_bytes == 0:
             return None
         share = (self.memory_total_bytes or 0) / self.part_of_bytes
-        # no part is larger than the whole
+        # no part is larger than its GPU
         eighths = min(8, max(1, round(8 * share)))
         return rate * eighths // 8
 
@@ -105,40 +110,16 @@ Gpus = Sequence[Sequence[NvmlPart]]
 
 
 def read_nvidia(host: Host, devices: int) -> list[Cards]:
-    """The NVIDIA GPUs that a program here may use, of which so many are on the bus."""
+    """The NVIDIA GPUs that a program here may use; [] without any. `devices`: how many of them the
+    bus shows.
+    """
     board = _jetson_board(host)
     if board:
         card = Accelerator(vendor="nvidia", name=board, unified=True)
         return [Cards(cards=(card,), source=_BOARD, unread=why_unread("bufferless"))]
     nodes = _count_nodes(host)
-    if not nodes and not any(map(host.exists, platforms().nvidia_drivers)):
-        return _cards_without_driver(host, devices)
-    answer = host.ask("nvml") or {"error": "unrecorded"}
-    gpus = answer.get("gpus")
-    if isinstance(gpus, list):
-        parts = [[NvmlPart.of(part) for part in gpu] for gpu in gpus]
-        return [_cards_of_answer(host, parts, answer.get("driver"))]
-    count = nodes or devices or 1
-    if "why" in answer:
-        unread = why_unread("asked", why=answer["why"])
-        return [_cards_in_files(host, count, unread)]
-    error = answer.get("error", "unknown")
-    unread = why_unread(error, "unusable", error=error)
-    return [_cards_in_files(host, count, unread)]
-
-
-def _count_nodes(host: Host) -> int:
-    """How many files of GPUs are in /dev: `nvidia0`, and not `nvidiactl`."""
-    count = 0
-    for name in host.listdir("/dev"):
-        number = name.removeprefix("nvidia")
-        if number != name and whole(number) is not None:
-            count += 1
-    return count
-
-
-def _cards_without_driver(host: Host, devices: int) -> list[Cards]:
-    """The cards on the bus, where no driver of NVIDIA's is loaded."""
+    if nodes or any(map(host.exists, platforms().nvidia_drivers)):
+        return [_cards_by_driver(host, nodes or devices or 1)]
     if not devices:
         return []
     if host.env.get("NVIDIA_VISIBLE_DEVICES") in ("void", "none"):
@@ -146,8 +127,50 @@ def _cards_without_driver(host: Host, devices: int) -> list[Cards]:
     return [_cards_in_files(host, devices, why_unread("undriven"))]
 
 
+def _jetson_board(host: Host) -> str:
+    """What a Jetson calls itself; empty for another computer."""
+    if host.architecture == "x86_64":
+        return ""
+    board = host.read_text(_BOARD).strip(" \n\0")
+    # on carriers of other makers the board's name need not tell (Linux, arm/tegra.yaml)
+    is_jetson = b"nvidia,tegra" in host.read_bytes("/proc/device-tree/compatible", 4096)
+    if not is_jetson and "jetson" not in board.lower():
+        return ""
+    if firmware_names().is_unified(board):
+        return board
+    return f"NVIDIA Jetson ({board})"
+
+
+def _count_nodes(host: Host) -> int:
+    """How many files of GPUs are in /dev: `nvidia0`, and not `nvidiactl`."""
+    count = 0
+    for name in host.listdir("/dev"):
+        number = name.removeprefix("nvidia")
+        if number != name and parse_digits(number) is not None:
+            count += 1
+    return count
+
+
+def _cards_by_driver(host: Host, count: int) -> Cards:
+    """What the driver's library says; where it says nothing, as many cards as `count`."""
+    answer = host.ask("nvml") or {"error": "unrecorded"}
+    gpus = answer.get("gpus")
+    if not isinstance(gpus, list):
+        return _cards_in_files(host, count, _why_silent(answer))
+    parts = [[NvmlPart.of(part) for part in gpu] for gpu in gpus]
+    return _cards_of_answer(host, parts, answer.get("driver"))
+
+
+def _why_silent(answer: Mapping[str, Any]) -> Why:
+    """Why the library told of no GPUs, as its answer says."""
+    if "why" in answer:
+        return why_unread("asked", why=answer["why"])
+    error = answer.get("error", "unknown")
+    return why_unread(error, "unusable", error=error)
+
+
 def _cards_in_files(host: Host, count: int, unread: Why) -> Cards:
-    """As many cards as files show, by the names that they give: the library did not answer."""
+    """So many cards, by the names that files give them: the library did not answer."""
     names: list[str] = []
     for slot in host.listdir(_INFORMATION):
         text = host.read_text(f"{_INFORMATION}/{slot}/information")
@@ -165,20 +188,6 @@ def _cards_in_files(host: Host, count: int, unread: Why) -> Cards:
         cards.append(Accelerator(vendor="nvidia", name=name, unified=unified))
     source = "/dev/nvidia* and /sys/bus/pci/devices"
     return Cards(cards=tuple(cards), source=source, unread=unread)
-
-
-def _jetson_board(host: Host) -> str:
-    """What a Jetson calls itself; empty for another computer."""
-    if host.architecture == "x86_64":
-        return ""
-    board = host.read_text(_BOARD).strip(" \n\0")
-    # on carriers of other makers the board's name need not tell (Linux, arm/tegra.yaml)
-    is_jetson = b"nvidia,tegra" in host.read_bytes("/proc/device-tree/compatible", 4096)
-    if not is_jetson and "jetson" not in board.lower():
-        return ""
-    if firmware_names().is_unified(board):
-        return board
-    return f"NVIDIA Jetson ({board})"
 
 
 def _cards_of_answer(host: Host, gpus: Gpus, driver: str | None) -> Cards:
@@ -203,33 +212,31 @@ def _cards_of_answer(host: Host, gpus: Gpus, driver: str | None) -> Cards:
     return Cards(cards=tuple(cards), source=source, unread=_why_of_parts(parts, cards))
 
 
-def _why_of_parts(parts: Sequence[NvmlPart], cards: Sequence[Accelerator]) -> Why:
-    """Why memory is unread, if it is. Of those without memory one that may have its own says more
-    than one that has none.
-    """
-    for part, card in zip(parts, cards, strict=True):
-        if not card.memory_total_bytes and not card.unified:
-            return why_unread(part.error, "untold")
-    return why_unread("bufferless")
-
-
 def _selected(mask: str, gpus: Gpus, *, is_by_bus: bool) -> Gpus | None:
     """The GPUs that CUDA_VISIBLE_DEVICES leaves; None where only CUDA can tell: of UUIDs, and of
-    unlike GPUs, which it numbers from the fastest on.
+    unlike GPUs, which it numbers from the fastest on unless `is_by_bus`.
     """
+    numbers = _numbers_in(mask, len(gpus))
+    if numbers is None:
+        return None
+    if numbers and not is_by_bus and _are_unlike(gpus):
+        return None
+    return [gpus[number] for number in numbers]
+
+
+def _numbers_in(mask: str, count: int) -> list[int] | None:
+    """The numbers in CUDA_VISIBLE_DEVICES, which are below the count of GPUs; None of UUIDs."""
     numbers: list[int] = []
     for word in mask.split(","):
         plain = word.strip()
         if plain.lower().startswith(("gpu-", "mig-")):
             return None
-        number = whole(plain, 5)
+        number = parse_digits(plain, 5)
         # a word that is no number, or one again, ends it (CUDA C++ Programming Guide)
-        if number is None or number in numbers or number >= len(gpus):
+        if number is None or number in numbers or number >= count:
             break
         numbers.append(number)
-    if numbers and not is_by_bus and _are_unlike(gpus):
-        return None
-    return [gpus[number] for number in numbers]
+    return numbers
 
 
 def _are_unlike(gpus: Gpus) -> bool:
@@ -243,21 +250,19 @@ def _are_unlike(gpus: Gpus) -> bool:
 
 def _card_of(part: NvmlPart, driver: str | None, *, is_arm: bool) -> Accelerator:
     """The accelerator that a GPU is, or an instance of one."""
-    total = part.memory_total_bytes or None
+    name = part.called
     # an Arm chip that says it has no frame buffer shares the RAM; the name identifies most of them
-    is_bufferless = is_arm and total is None and part.error == _NOT_SUPPORTED
-    unified = is_bufferless or firmware_names().is_unified(part.called)
-    if unified:
-        total = None
-    free = part.memory_free_bytes
-    if total is None:
-        free = None
-    elif free is not None:
-        free = min(free, total)
+    unified = (is_arm and part.is_bufferless) or firmware_names().is_unified(name)
+    total = None
+    free = None
+    if part.memory_total_bytes and not unified:
+        total = part.memory_total_bytes
+        if part.memory_free_bytes is not None:
+            free = min(part.memory_free_bytes, total)
     capability = ".".join(map(str, part.compute_capability))
     return Accelerator(
         vendor="nvidia",
-        name=part.called,
+        name=name,
         memory_total_bytes=total,
         memory_free_bytes=free,
         unified=unified,
@@ -265,3 +270,13 @@ def _card_of(part: NvmlPart, driver: str | None, *, is_arm: bool) -> Accelerator
         compute_capability=capability or None,
         memory_bandwidth_bytes_per_second=part.peak_rate,
     )
+
+
+def _why_of_parts(parts: Sequence[NvmlPart], cards: Sequence[Accelerator]) -> Why:
+    """Why memory is unread, if it is. Of those without memory one that may have its own says more
+    than one that has none.
+    """
+    for part, card in zip(parts, cards, strict=True):
+        if not card.memory_total_bytes and not card.unified:
+            return why_unread(part.error, "untold")
+    return why_unread("bufferless")

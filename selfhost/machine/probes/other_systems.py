@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from .firmware import firmware_names
 from .host import Facts, Host
-from .texts import whole
+from .texts import parse_digits
 
 _PROCESSOR_NAME = r"HARDWARE\DESCRIPTION\System\CentralProcessor\0\ProcessorNameString"
 _MEMORY_CALL = "psutil.virtual_memory()"
@@ -98,7 +98,7 @@ def _mac_x86_sets(host: Host) -> set[str]:
 def read_memory(host: Host, facts: Facts) -> None:
     """By psutil, and macOS' size by its sysctl where that fails."""
     memory: Mapping[str, int] = host.ask("memory") or {}
-    total = memory.get("total") or whole(host.sysctl("hw.memsize")) or None
+    total = memory.get("total") or parse_digits(host.sysctl("hw.memsize")) or None
     available = memory.get("available")
     if available is not None and total is not None:
         available = min(available, total)
@@ -124,7 +124,7 @@ def read_cores(host: Host, facts: Facts) -> None:
     tool = "psutil" if counts else "sysctl"
     physical = counts.get("physical") or _count(host, "hw.physicalcpu")
     usable = counts.get("usable") or _count(host, "hw.logicalcpu")
-    fast = whole(host.sysctl("hw.perflevel0.physicalcpu")) or None
+    fast = parse_digits(host.sysctl("hw.perflevel0.physicalcpu")) or None
     source = "sysctl hw.perflevel0"
     if fast is None and host.system == "macos" and not _is_apple_silicon(host):
         fast = physical
@@ -137,4 +137,4 @@ def read_cores(host: Host, facts: Facts) -> None:
 
 def _count(host: Host, name: str) -> int | None:
     """A number of CPUs that macOS' kernel states; None where it states none."""
-    return whole(host.sysctl(name), 9) or None
+    return parse_digits(host.sysctl(name), 9) or None

@@ -21,7 +21,7 @@ _SETS = ("flags", "Features")
 Values = Mapping[str, Iterable[str]]
 
 
-def whole(word: str, digits: int = 20) -> int | None:
+def parse_digits(word: str, digits: int = 20) -> int | None:
     """A whole number of at most so many plain digits; None for another word."""
     if len(word) > digits or not word.isascii() or not word.isdecimal():
         return None
@@ -33,7 +33,7 @@ def parse_limit(text: str) -> int | None:
     if not text.endswith("\n"):
         return None
     word = text.rstrip()
-    return NO_LIMIT if word in ("max", "-1") else whole(word)
+    return NO_LIMIT if word in ("max", "-1") else parse_digits(word)
 
 
 def parse_cpus(text: str) -> frozenset[int]:
@@ -43,8 +43,8 @@ def parse_cpus(text: str) -> frozenset[int]:
     numbers: set[int] = set()
     for part in text[:-1].split(","):
         low, dash, high = part.partition("-")
-        first = whole(low, 5)
-        last = whole(high, 5) if dash else first
+        first = parse_digits(low, 5)
+        last = parse_digits(high, 5) if dash else first
         if first is None or last is None:
             return frozenset()
         numbers.update(range(first, last + 1))
@@ -57,7 +57,7 @@ def parse_sizes(text: str) -> dict[str, int]:
     # a last line without its end was cut off
     for line in text.split("\n")[:-1]:
         words = line.replace(":", " ", 1).split()
-        number = whole(words[1]) if len(words) > 1 else None
+        number = parse_digits(words[1]) if len(words) > 1 else None
         if number is None:
             continue
         name = words[0]
