@@ -28,38 +28,37 @@ Files = Mapping[str, int]
 
 
 def read_models(host: Host, facts: Facts) -> None:
-    """Every model in a store; `models_present.<store>` says why one was not read whole."""
+    """Every model in a store; `models_present.<store>` says why some of it was not read."""
     folders = host.within(lambda: places(host))
-    stores = _stores_to_search(host, folders)
+    stores = [store for store in _SEARCHES if _is_searched(host, folders, store)]
+    if not stores:
+        why = "the recorded tree has none of the folders where models are stored"
+        if host.live:
+            why = "no home folder is set"
+        facts.lack(_FACT, why)
+        return
     models: list[PresentModel] = []
     for store in stores:
         models += _read_store(host, facts, store, folders[store])
     if any(model.complete is None for model in models):
         why = "no record says whether such files are complete: their size is compared"
         facts.lack(f"{_FACT}.complete", why)
-    if stores:
-        source = f"names and sizes in the folders of {', '.join(stores)}"
-        facts.put(_FACT, tuple(models), source)
-    elif host.live:
-        facts.lack(_FACT, "no home folder is set")
-    else:
-        why = "the recorded tree has none of the folders where models are stored"
-        facts.lack(_FACT, why)
+    source = f"names and sizes in the folders of {', '.join(stores)}"
+    facts.put(_FACT, tuple(models), source)
 
 
-def _stores_to_search(host: Host, folders: Mapping[str, Place]) -> Sequence[str]:
-    """The stores whose folders are known, each folder once. What a recorded tree does not hold is
+def _is_searched(host: Host, folders: Mapping[str, Place], store: str) -> bool:
+    """Whether a store has a folder of its own that is known. What a recorded tree does not hold is
     not known to be missing on its machine.
     """
-    stores: list[str] = []
-    for store in _SEARCHES:
-        if store in folders and (host.live or host.exists(folders[store].path)):
-            stores.append(store)
+    place = folders.get(store)
+    if place is None:
+        return False
     hub = folders.get("huggingface")
-    llamacpp = folders.get("llama.cpp")
-    if hub and llamacpp and hub.path == llamacpp.path and "llama.cpp" in stores:
-        stores.remove("llama.cpp")
-    return stores
+    # llama.cpp stores in the hub, unless a variable says otherwise
+    if store == "llama.cpp" and hub is not None and hub.path == place.path:
+        return False
+    return host.live or host.exists(place.path)
 
 
 def _read_store(
@@ -67,14 +66,16 @@ def _read_store(
 ) -> Sequence[PresentModel]:
     """The models in a store that can be read; why the others cannot be is put among the facts."""
     fact = f"{_FACT}.{store}"
-    found: list[PresentModel | None] = []
-    try:
-        if not place.path:
-            raise ValueError(place.why)
-        found = host.within(partial(_found_in, host, store, place.path))
-    except (OSError, ValueError) as error:
-        why = f"its folder could not be read: {reason_of(error)}"
-        facts.lack(fact, why, _REMEDY)
+    failure = place.why
+    found: list[PresentModel | None] | None = None
+    if place.path:
+        try:
+            found = host.within(partial(_found_in, host, store, place.path))
+        except (OSError, ValueError) as error:
+            failure = reason_of(error)
+    if found is None:
+        facts.lack(fact, f"its folder could not be read: {failure}", _REMEDY)
+        return []
     readable = [model for model in found if model is not None]
     unreadable = len(found) - len(readable)
     if unreadable:
@@ -141,13 +142,13 @@ def _weights_in(files: Files) -> Iterator[_Weights]:
                 file=parts[0],
                 quantization=_quantization_in(parts[0]),
             )
-    weights = _plain_weights(files)
-    if weights:
+    names = _plain_weights(files)
+    if names:
         all_parts: set[str] = set()
-        for name in weights:
+        for name in names:
             all_parts.update(numbered_files(name))
         sizes = _sizes_of(files, all_parts)
-        complete = _is_complete(files, weights[0]) if all(sizes) else False
+        complete = all(sizes) and _is_complete(files, names[0])
         yield _Weights(size_bytes=sum(sizes), complete=complete)
 
 
@@ -158,9 +159,11 @@ def _sizes_of(files: Files, names: Iterable[str]) -> list[int]:
 
 def _quantization_in(name: str) -> str | None:
     """`Q4_K_M` of `model-Q4_K_M-00001-of-00002.gguf`; None where the name has none."""
-    whole_name = re.sub(SHARD, r"\1\4", name)
-    match = re.search(present_table().model_files.quantization, whole_name)
-    return match[1].upper().replace("FP16", "F16") if match else None
+    unnumbered = re.sub(SHARD, r"\1\4", name)
+    match = re.search(present_table().model_files.quantization, unnumbered)
+    if match is None:
+        return None
+    return match[1].upper().replace("FP16", "F16")
 
 
 def _plain_weights(files: Files) -> list[str]:
@@ -224,11 +227,10 @@ def _search_lm_studio(host: Host, folder: str, store: str) -> Models:
         for name in _folder_names(host, folder, publisher):
             place = host.join(folder, publisher, name)
             for weights in _weights_in(_files_below(host, place, 1)):
-                path = host.join(place, weights.file or "")
-                model = weights.model(store, path, f"{publisher}/{name}")
                 # no record says that a file is whole
-                is_whole = None if weights.complete else False
-                yield model.replace(complete=is_whole)
+                unsure = weights.replace(complete=None if weights.complete else False)
+                path = host.join(place, weights.file or "")
+                yield unsure.model(store, path, f"{publisher}/{name}")
 
 
 class _Layer(Record):
@@ -260,17 +262,21 @@ def _search_ollama(host: Host, folder: str, store: str) -> Models:
         # a model of Ollama's cloud has no weights here
         if not any(layer.has_weights for layer in layers):
             continue
-        here = [layer for layer in layers if blobs.get(layer.blob) == layer.size_bytes]
+        stored_bytes = [
+            layer.size_bytes
+            for layer in layers
+            if blobs.get(layer.blob) == layer.size_bytes
+        ]
         registry = parts[0]
         repository = "/".join(parts[1:-1])
         name = f"{registry}/{repository}".removeprefix(_OLLAMA_REGISTRY)
         yield PresentModel(
             path=path,
-            size_bytes=sum(layer.size_bytes for layer in here),
+            size_bytes=sum(stored_bytes),
             total_bytes=sum(layer.size_bytes for layer in layers),
             repository=repository if registry in _HUB_REGISTRIES else None,
             tag=f"{name.removeprefix('library/')}:{parts[-1]}",
-            complete=len(here) == len(layers),
+            complete=len(stored_bytes) == len(layers),
             store=store,
             quantization=_stated_quantization(host, folder, layers[-1].blob, blobs),
         )
