@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 
 from ...core import units
 from ...core.records import Record
@@ -39,18 +38,20 @@ _REVISIONS_INSIDE = (b"\2", b"\3")
 def read_accelerators(host: Host, facts: Facts) -> None:
     """GPUs that a runtime could use; () where the files show none."""
     if host.system == "linux":
-        reads = _read_linux(host, facts)
+        found = _read_linux(host, facts)
         place = _PCI
     elif host.system == "windows":
-        reads = _read_windows(host)
+        found = _read_windows(host)
         place = _REGISTRY
     else:
-        reads = [_read_apple(host)]
+        found = [_read_apple(host)]
         place = "sysctl"
-    cards = _cards_in(reads)
-    whys = _whys(reads, has_cards=bool(cards))
+    cards = _cards_in(found)
+    # of cards why their memory is unread; without any, why there may be some that do not show
+    silent = [part for part in found if part.lacks_memory or not cards]
+    whys = [part.unread for part in silent if part.unread is not None]
     if cards or not whys:
-        sources = [read.source for read in reads if read.source]
+        sources = [part.source for part in found if part.source]
         source = "; ".join(sources) or f"{place}: no GPU of NVIDIA, AMD or Intel"
         facts.put(_FACT, tuple(cards), source)
     if any(card.unified is None for card in cards):
@@ -63,24 +64,12 @@ def read_accelerators(host: Host, facts: Facts) -> None:
         facts.lack(fact, "; ".join(reasons), "; ".join(remedies))
 
 
-def _cards_in(reads: Iterable[Cards]) -> list[Accelerator]:
-    """All cards of some readings, in their order."""
+def _cards_in(found: Iterable[Cards]) -> list[Accelerator]:
+    """All cards that were found in several places, in their order."""
     cards: list[Accelerator] = []
-    for read in reads:
-        cards += read.cards
+    for part in found:
+        cards += part.cards
     return cards
-
-
-def _whys(reads: Iterable[Cards], *, has_cards: bool) -> Sequence[Why]:
-    """Why something is unread. Where there are cards: why the memory of some was not read; where
-    there are none: why one may be there that does not show.
-    """
-    whys: list[Why] = []
-    for read in reads:
-        is_silent = read.lacks_memory or not has_cards
-        if is_silent and read.unread is not None:
-            whys.append(read.unread)
-    return whys
 
 
 class Displays(Record):
@@ -90,26 +79,41 @@ class Displays(Record):
     why: str | None = None
 
 
+class _Maker(Record):
+    """A maker of GPUs whose drivers tell of them in files."""
+
+    # as PCI has it
+    number: str
+    # with its article, for a sentence
+    name: str
+    # variables that hide some of its cards from programs
+    masks: tuple[str, ...]
+    # of the folder of a display device
+    read_card: Callable[[Host, Facts, str], Accelerator]
+
+
 def _read_linux(host: Host, facts: Facts) -> list[Cards]:
     """By the bus, else by the folders of drivers; NVIDIA's by its driver."""
     displays = _displays_on_bus(host)
-    folders = displays.folders
-    if not folders:
-        # where the bus does not show, the driver's own folders do
-        folders = _displays_of_drivers(host)
-    reads = read_nvidia(host, len(folders.get(_NVIDIA, ())))
-    if _AMD in folders:
-        read_amd = partial(_amd_card, host, facts)
-        reads.append(_cards_of_maker(host, facts, folders[_AMD], read_amd, "an AMD"))
-    if _INTEL in folders:
-        read_intel = partial(_intel_card, host)
-        cards = _cards_of_maker(host, facts, folders[_INTEL], read_intel, "an Intel")
-        reads.append(cards)
-    if not reads and host.exists(_WSL_DEVICE):
+    # where the bus does not show, the driver's own folders do
+    folders = displays.folders or _displays_of_drivers(host)
+    found = read_nvidia(host, len(folders.get(_NVIDIA, ())))
+    for maker in _makers():
+        if maker.number in folders:
+            found.append(_cards_of_maker(host, facts, maker, folders[maker.number]))
+    if not found and host.exists(_WSL_DEVICE):
         return [Cards(unread=why_unread("wsl"))]
     if displays.why is not None:
-        reads.append(Cards(unread=Why(reason=displays.why, remedy=FILL_IN)))
-    return reads
+        found.append(Cards(unread=Why(reason=displays.why, remedy=FILL_IN)))
+    return found
+
+
+def _makers() -> Sequence[_Maker]:
+    """The makers besides NVIDIA, in the order of the answer."""
+    return (
+        _Maker(number=_AMD, name="an AMD", masks=_AMD_MASKS, read_card=_amd_card),
+        _Maker(number=_INTEL, name="an Intel", masks=(), read_card=_intel_card),
+    )
 
 
 def _displays_on_bus(host: Host) -> Displays:
@@ -153,44 +157,30 @@ def _displays_of_drivers(host: Host) -> dict[str, list[str]]:
 
 
 def _cards_of_maker(
-    host: Host,
-    facts: Facts,
-    folders: Sequence[str],
-    read_card: Callable[[str], Accelerator],
-    maker: str,
+    host: Host, facts: Facts, maker: _Maker, folders: Sequence[str]
 ) -> Cards:
-    """The cards that a container was handed: its bus shows all of the host's. `maker` with its
-    article, for a sentence.
+    """The cards in these folders that a program may use: in a container the bus shows all of the
+    computer's, and files in /dev/dri those that it was handed.
     """
-    cards = [read_card(folder) for folder in folders]
+    cards = [maker.read_card(host, facts, folder) for folder in folders]
     handed = cards
     if facts.values.get("scope") == "container":
-        handed = _cards_with_nodes(host, dict(zip(folders, cards, strict=True)))
-    masks: list[str] = []
-    if cards[0].vendor == "amd":
-        masks = [name for name in _AMD_MASKS if name in host.env]
+        nodes = set(host.listdir("/dev/dri"))
+        handed = []
+        for folder, card in zip(folders, cards, strict=True):
+            if not nodes.isdisjoint(host.listdir(f"{folder}/drm")):
+                handed.append(card)
+    masks = [name for name in maker.masks if name in host.env]
     if not handed:
-        unread = why_unread("unhanded", maker=maker)
+        unread = why_unread("unhanded", maker=maker.name)
         handed = [_without_memory(card) for card in cards]
     elif masks:
         unread = why_unread("masked", mask=" and ".join(masks))
         handed = [_without_memory(card) for card in handed]
     else:
-        unread = _why_without_memory(handed, "silent", maker)
+        unread = _why_without_memory(handed, "silent", maker.name)
     source = _PCI if folders[0].startswith(_PCI) else _DRM
     return Cards(cards=tuple(handed), source=source, unread=unread)
-
-
-def _cards_with_nodes(
-    host: Host, by_folder: Mapping[str, Accelerator]
-) -> list[Accelerator]:
-    """The cards of which a file is in /dev/dri."""
-    nodes = set(host.listdir("/dev/dri"))
-    cards: list[Accelerator] = []
-    for folder, card in by_folder.items():
-        if not nodes.isdisjoint(host.listdir(f"{folder}/drm")):
-            cards.append(card)
-    return cards
 
 
 def _without_memory(card: Accelerator) -> Accelerator:
@@ -225,11 +215,8 @@ def _amd_card(host: Host, facts: Facts, folder: str) -> Accelerator:
     metrics = host.read_bytes(f"{folder}/gpu_metrics", 4)
     if metrics[2:3] in _REVISIONS_INSIDE:
         # runtimes take one of two pools: what the firmware took out of the RAM for it, or what it
-        # may borrow of the RAM, that can be stated larger than the RAM is (96 GiB and 105 GiB of
-        # 128: GpuZelenograd/memtest_vulkan#66)
-        ram_bytes = facts.values.get("memory_total_bytes", _MAX_BYTES)
-        lent_bytes = _read_size(host, f"{folder}/mem_info_gtt_total") or 0
-        borrowed = min(lent_bytes, ram_bytes)
+        # may borrow of the RAM
+        borrowed = _borrowed_bytes(host, facts, folder)
         unified = (total or 0) <= borrowed
         if unified:
             total = borrowed or None
@@ -244,6 +231,14 @@ def _amd_card(host: Host, facts: Facts, folder: str) -> Accelerator:
         memory_free_bytes=free,
         unified=unified,
     )
+
+
+def _borrowed_bytes(host: Host, facts: Facts, folder: str) -> int:
+    """How much of the RAM a GPU may borrow; 0 where its driver does not say. It can be stated
+    larger than the RAM is (96 GiB and 105 GiB of 128: GpuZelenograd/memtest_vulkan#66).
+    """
+    ram_bytes: int = facts.values.get("memory_total_bytes", _MAX_BYTES)
+    return min(_read_size(host, f"{folder}/mem_info_gtt_total") or 0, ram_bytes)
 
 
 def _amd_name(host: Host, folder: str) -> str:
@@ -272,7 +267,7 @@ def _first_match(
     return None
 
 
-def _intel_card(host: Host, folder: str) -> Accelerator:
+def _intel_card(host: Host, _: Facts, folder: str) -> Accelerator:
     """A card of Intel's. Its memory is the sum of its tiles, as the driver xe states them; it is
     unread where one tile's is, and with the driver i915, which lists no tiles.
     """
@@ -333,18 +328,11 @@ def _read_windows(host: Host) -> list[Cards]:
         reason = "the registry's list of display adapters could not be read"
         why = Why(reason=reason, remedy=FILL_IN)
         return [*nvidia, Cards(unread=why)]
-    cards: list[Accelerator] = []
-    others: list[Accelerator] = []
-    for adapter in adapters:
-        card = parse_adapter(adapter)
-        if card is None:
-            continue
-        cards.append(card)
-        if card.vendor != "nvidia":
-            others.append(card)
+    cards = list(filter(None, map(parse_adapter, adapters)))
+    others = [card for card in cards if card.vendor != "nvidia"]
     if _CUDA_MASK in host.env or _has_memory(nvidia):
         cards = others
-    elif len(others) < len(cards):
+    elif others != cards:
         # NVIDIA's driver is silent, but the registry lists its cards
         nvidia = []
     if not cards:
@@ -354,9 +342,9 @@ def _read_windows(host: Host) -> list[Cards]:
     return [*nvidia, Cards(cards=tuple(cards), source=source, unread=unread)]
 
 
-def _has_memory(reads: Iterable[Cards]) -> bool:
+def _has_memory(found: Iterable[Cards]) -> bool:
     """Whether the memory of one of the cards was read."""
-    return any(card.memory_total_bytes for card in _cards_in(reads))
+    return any(card.memory_total_bytes for card in _cards_in(found))
 
 
 def parse_adapter(adapter: Mapping[str, object]) -> Accelerator | None:
