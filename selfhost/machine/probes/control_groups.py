@@ -55,6 +55,10 @@ class _Hierarchy(Record):
 # a kernel without control groups
 _NO_HIERARCHY = _Hierarchy(version=2, mounts=[], path="")
 _NSPAWN = "systemd-nspawn"
+# microseconds of all CPUs together that a group has in each period of so many
+_QUOTA = "cpu.cfs_quota_us"
+_PERIOD = "cpu.cfs_period_us"
+_QUOTA_AND_PERIOD = "cpu.max"
 
 
 def read_groups(host: Host, controller: str) -> Groups:
@@ -99,13 +103,7 @@ def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
         raise ValueError(host.why[MOUNTINFO])
     # of two mounts on one point the later one is seen
     shown = {mount.point: mount for mount in host.mounts}
-    old: list[Mount] = []
-    new: list[Mount] = []
-    for mount in shown.values():
-        if mount.filesystem == "cgroup2":
-            new.append(mount)
-        elif mount.filesystem == "cgroup" and controller in mount.options.split(","):
-            old.append(mount)
+    old = [mount for mount in shown.values() if _is_version_1(mount, controller)]
     # a controller of version 1 is none of version 2, whatever else is mounted
     if old or controller in paths:
         return _Hierarchy(version=1, mounts=old, path=paths.get(controller, ""))
@@ -115,7 +113,13 @@ def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
         raise ValueError(
             f"{_NSPAWN} sets its limits on a group that does not show here"
         )
+    new = [mount for mount in shown.values() if mount.filesystem == "cgroup2"]
     return _Hierarchy(version=2, mounts=new, path=paths.get("", ""))
+
+
+def _is_version_1(mount: Mount, controller: str) -> bool:
+    """Whether a mount shows the groups of version 1 of a controller."""
+    return mount.filesystem == "cgroup" and controller in mount.options.split(",")
 
 
 def _paths_by_controller(text: str) -> dict[str, str]:
@@ -148,28 +152,38 @@ def _mount_that_shows(hierarchy: _Hierarchy) -> Mount:
 
 
 def read_cpu_quotas(host: Host) -> Iterator[CpuQuota]:
-    """The quota of each group, `NO_LIMIT` microseconds of a period where it has none. `ValueError`
-    where a limit may exist unseen.
+    """The quota of each group; of one without a quota, very many CPUs. `ValueError` where a limit
+    may exist unseen.
     """
     groups = read_groups(host, "cpu")
-    files = ["cpu.max"]
-    if groups.version == 1:
-        files = ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
     for group in groups.levels:
-        paths = [f"{group.folder}/{file}" for file in files]
-        limits = _two_limits("".join(map(host.read_text, paths)))
-        for path, limit in zip((paths[0], paths[-1]), limits, strict=True):
-            if not limit:
-                raise ValueError(host.why[path])
-        quota, period = limits
-        yield CpuQuota(cpus=quota / period, group=group.name, file=files[0])
+        if groups.version == 1:
+            cpus = _cpus_of_version_1(host, group.folder)
+            file = _QUOTA
+        else:
+            cpus = _cpus_of_version_2(host, group.folder)
+            file = _QUOTA_AND_PERIOD
+        yield CpuQuota(cpus=cpus, group=group.name, file=file)
 
 
-def _two_limits(text: str) -> tuple[int, int]:
-    """The first two words of a text as microseconds: a quota and its period; 0 for what is no
-    limit.
-    """
+def _cpus_of_version_1(host: Host, folder: str) -> float:
+    """A quota and its period, each in its file. `ValueError` where one cannot be read."""
+    limits: list[int] = []
+    for file in (_QUOTA, _PERIOD):
+        path = f"{folder}/{file}"
+        limit = parse_limit(host.read_text(path))
+        if not limit:
+            raise ValueError(host.why[path])
+        limits.append(limit)
+    return limits[0] / limits[1]
+
+
+def _cpus_of_version_2(host: Host, folder: str) -> float:
+    """The quota and its period of a file such as `max 100000`. `ValueError` where it has none."""
+    path = f"{folder}/{_QUOTA_AND_PERIOD}"
+    text = host.read_text(path)
     words = text.split() if text.endswith("\n") else []
-    limits = [parse_limit(f"{word}\n") or 0 for word in words]
-    quota, period = [*limits, 0, 0][:2]
-    return quota, period
+    limits = [parse_limit(f"{word}\n") for word in words[:2]]
+    if len(limits) < 2 or not limits[0] or not limits[1]:
+        raise ValueError(host.why[path])
+    return limits[0] / limits[1]

@@ -194,10 +194,8 @@ def test_a_controller_of_version_1_is_none_of_version_2(build: Build) -> None:
     assert machine.memory_limit_bytes is machine.memory_available_bytes is None
 
 
-def test_a_quota_of_version_1(build: Build) -> None:
-    """The top of version 1 has no quota (its folder lacks cpu.cfs_quota_us), and `cpuset`, which is
-    mounted first, is another controller than `cpu`: 150,000 of 100,000 µs are 1.5 CPUs.
-    """
+def with_quota(**content: str) -> dict[str, str]:
+    """A machine of which `/box` of version 1 has this quota and period."""
     mounts = (
         "31 23 0:31 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n"
         "32 23 0:32 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct\n"
@@ -207,12 +205,37 @@ def test_a_quota_of_version_1(build: Build) -> None:
         "/proc/self/cgroup": "4:cpuset:/box\n3:cpu,cpuacct:/box\n",
         "/sys/fs/cgroup/cpuset/box/cpuset.cpus": "0-3\n",
         "/sys/fs/cgroup/cpu/cpu.shares": "1024\n",
-        "/sys/fs/cgroup/cpu/box/cpu.cfs_quota_us": "150000\n",
-        "/sys/fs/cgroup/cpu/box/cpu.cfs_period_us": "100000\n",
     }
-    machine = read_machine(build(files))
+    for name, text in content.items():
+        files[f"/sys/fs/cgroup/cpu/box/cpu.cfs_{name}_us"] = text
+    return files
+
+
+def test_a_quota_of_version_1(build: Build) -> None:
+    """The top of version 1 has no quota (its folder lacks cpu.cfs_quota_us), and `cpuset`, which is
+    mounted first, is another controller than `cpu`: 150,000 of 100,000 µs are 1.5 CPUs.
+    """
+    machine = read_machine(build(with_quota(quota="150000\n", period="100000\n")))
     assert machine.cpu_cores_usable == 1.5
     assert "/box: 1.5 of 4 CPUs" in machine.sources["cpu_cores_usable"]
+
+
+@pytest.mark.parametrize(
+    ("quota", "period", "file", "fault"),
+    [
+        pytest.param("", "100000\n", "quota", "is empty", id="no quota"),
+        pytest.param("150000\n", "", "period", "is empty", id="no period"),
+        pytest.param("1 2\n", "100000\n", "quota", "does not say", id="two quotas"),
+    ],
+)
+def test_the_file_of_a_quota_that_cannot_be_read_is_named(
+    quota: str, period: str, file: str, fault: str, build: Build
+) -> None:
+    """Of the two files of version 1, the one at fault."""
+    machine = read_machine(build(with_quota(quota=quota, period=period)))
+    assert machine.cpu_cores_usable is None
+    reason = machine.why_unread("cpu_cores_usable").reason
+    assert reason.endswith(f"/box/cpu.cfs_{file}_us {fault}")
 
 
 def test_a_group_has_its_whole_name(build: Build) -> None:
