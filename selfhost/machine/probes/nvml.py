@@ -8,10 +8,10 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from typing import Any
 
 # of nvml.h
 _CLOCK_MEMORY = 2
+_MIG_ENABLED = 1
 _LIBRARY_NOT_FOUND = 12
 _FUNCTION_NOT_FOUND = 13
 _MAX_DEVICES = 256
@@ -23,26 +23,30 @@ Facts = dict[str, object]
 class Library(ctypes.CDLL):
     """The driver's library. A question that it refuses gives None or no numbers."""
 
-    def call(self, name: str, *values: Any) -> int:
+    def call(self, name: str, *values: object) -> int:
         """The number that a function returns, 0 for success."""
         function = getattr(self, name, None)
-        return _FUNCTION_NOT_FOUND if function is None else int(function(*values))
+        if function is None:
+            return _FUNCTION_NOT_FOUND
+        return int(function(*values))
 
-    def text(self, name: str, *values: Any) -> str | None:
+    def text(self, name: str, *values: object) -> str | None:
         """The text that a function writes."""
         buffer = ctypes.create_string_buffer(_TEXT_BYTES)
         code = self.call(name, *values, buffer, ctypes.c_uint(_TEXT_BYTES))
         return None if code else buffer.value.decode("utf-8", "replace")
 
-    def numbers(self, name: str, *values: Any, count: int = 1) -> list[int]:
-        """The numbers that a function writes, so many of them."""
+    def numbers(self, name: str, *values: object, count: int) -> list[int]:
+        """The numbers that a function writes, so many of them; none where it refuses."""
         cells = [ctypes.c_uint(0) for _ in range(count)]
         code = self.call(name, *values, *map(ctypes.byref, cells))
         return [] if code else [cell.value for cell in cells]
 
-    def number(self, name: str, *values: Any) -> int:
-        """The one number that a function writes, or 0."""
-        return sum(self.numbers(name, *values))
+    def number(self, name: str, *values: object) -> int:
+        """The one number that a function writes; 0 where it refuses."""
+        cell = ctypes.c_uint(0)
+        code = self.call(name, *values, ctypes.byref(cell))
+        return 0 if code else cell.value
 
 
 def describe(nvml: Library) -> Facts:
@@ -54,11 +58,10 @@ def describe(nvml: Library) -> Facts:
         return {"error": code}
     gpus: list[list[Facts]] = []
     count = nvml.number("nvmlDeviceGetCount_v2")
+    name = "nvmlDeviceGetHandleByIndex_v2"
     for index in range(min(count, _MAX_DEVICES)):
         handle = ctypes.c_void_p()
-        code = nvml.call(
-            "nvmlDeviceGetHandleByIndex_v2", ctypes.c_uint(index), ctypes.byref(handle)
-        )
+        code = nvml.call(name, ctypes.c_uint(index), ctypes.byref(handle))
         gpus.append([{"error": code}] if code else _parts_of(nvml, handle))
     return {"driver": nvml.text("nvmlSystemGetDriverVersion"), "gpus": gpus}
 
@@ -75,21 +78,21 @@ def _parts_of(nvml: Library, handle: ctypes.c_void_p) -> list[Facts]:
     }
     # the mode now, and the one after a restart
     modes = nvml.numbers("nvmlDeviceGetMigMode", handle, count=2)
-    if modes[:1] != [1]:
+    if not modes or modes[0] != _MIG_ENABLED:
         return [gpu]
-    parts: list[Facts] = []
+    instances: list[Facts] = []
     most = nvml.number("nvmlDeviceGetMaxMigDeviceCount", handle)
+    name = "nvmlDeviceGetMigDeviceHandleByIndex"
     for place in range(min(most, _MAX_DEVICES)):
-        part = ctypes.c_void_p()
-        name = "nvmlDeviceGetMigDeviceHandleByIndex"
-        # the numbers of MIG devices may have gaps
-        if nvml.call(name, handle, ctypes.c_uint(place), ctypes.byref(part)):
-            continue
-        facts = gpu | _device(nvml, part)
-        facts["name"] = facts["name"] or gpu["name"]
-        facts["part_of_bytes"] = gpu["memory_total_bytes"] or 0
-        parts.append(facts)
-    return parts
+        instance = ctypes.c_void_p()
+        code = nvml.call(name, handle, ctypes.c_uint(place), ctypes.byref(instance))
+        # the numbers of instances may have gaps
+        if code == 0:
+            facts = gpu | _device(nvml, instance)
+            facts["name"] = facts["name"] or gpu["name"]
+            facts["part_of_bytes"] = gpu["memory_total_bytes"] or 0
+            instances.append(facts)
+    return instances
 
 
 def _device(nvml: Library, handle: ctypes.c_void_p) -> Facts:
