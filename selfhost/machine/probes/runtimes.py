@@ -4,7 +4,7 @@ is run and nothing imported.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..record import LM_STUDIO, PresentRuntime
 from .host import Facts, Host
@@ -23,8 +23,7 @@ _PACKAGES = "site-packages"
 def read_runtimes(host: Host, facts: Facts) -> None:
     """The runtimes that are here; () where none was seen, unread where nothing was searched."""
     folders = _program_folders(host)
-    programs = list(_programs(host, folders))
-    found = host.within(lambda: _search(host, programs))
+    found = host.within(lambda: _search(host, folders))
     # a tree that holds none of these places says nothing of its machine
     has_packages = host.ask("python_path") is not None
     if found or has_packages or any(map(host.exists, folders)):
@@ -35,12 +34,10 @@ def read_runtimes(host: Host, facts: Facts) -> None:
 
 def _program_folders(host: Host) -> Sequence[str]:
     """The folders of PATH, then the usual ones of this system, each once."""
-    folders: dict[str, None] = {}
-    for folder in host.env.get("PATH", "").split(host.paths.pathsep):
-        folders[folder] = None
+    folders = host.env.get("PATH", "").split(host.paths.pathsep)
     for folder in present_table().folders.get(host.system, ()):
-        folders[_in_home(host, folder)] = None
-    return list(filter(host.is_absolute, folders))
+        folders.append(_in_home(host, folder))
+    return list(filter(host.is_absolute, dict.fromkeys(folders)))
 
 
 def _in_home(host: Host, path: str) -> str:
@@ -48,27 +45,15 @@ def _in_home(host: Host, path: str) -> str:
     return path.replace("~", host.home, 1)
 
 
-def _programs(host: Host, folders: Sequence[str]) -> Iterator[PresentRuntime]:
-    """All that is looked for, the first of a runtime before the others."""
-    suffix = ".exe" if host.system == "windows" else ""
-    commands = present_table().commands
-    for folder in folders:
-        for command, runtime in commands.items():
-            path = host.join(folder, command + suffix)
-            yield PresentRuntime(id=runtime, path=path)
-    for path in present_table().lm_studio.get(host.system, ()):
-        yield PresentRuntime(id=LM_STUDIO, path=_in_home(host, path))
-
-
-def _search(host: Host, programs: Sequence[PresentRuntime]) -> list[PresentRuntime]:
-    """The runtimes of these programs, and of packages beside them, in the active environment and
-    beside the work, sorted. A program counts before a package, which states its version.
+def _search(host: Host, folders: Sequence[str]) -> list[PresentRuntime]:
+    """The runtimes of programs in these folders, and of Python packages, sorted. A program counts
+    before a package, which states its version.
     """
+    programs = _programs(host, folders)
     runtimes: dict[str, PresentRuntime] = {}
-    installed = [program for program in programs if host.is_program(program.path or "")]
-    for program in installed:
-        runtimes.setdefault(program.id, program)
-    for folder in _package_folders(host, _environments(host, installed)):
+    for path, runtime in programs.items():
+        runtimes.setdefault(runtime, PresentRuntime(id=runtime, path=path))
+    for folder in _package_folders(host, programs):
         for package in _packages_in(host, folder):
             first = runtimes.setdefault(package.id, package)
             if not first.version:
@@ -76,34 +61,45 @@ def _search(host: Host, programs: Sequence[PresentRuntime]) -> list[PresentRunti
     return [runtimes[name] for name in sorted(runtimes)]
 
 
-def _environments(host: Host, programs: Sequence[PresentRuntime]) -> list[str]:
-    """The folders of environments: those that hold these programs, the active one, and the one
-    beside the work.
+def _programs(host: Host, folders: Sequence[str]) -> Mapping[str, str]:
+    """By the paths of the programs that are there, the runtimes that they belong to."""
+    runtimes: dict[str, str] = {}
+    suffix = ".exe" if host.system == "windows" else ""
+    for folder in folders:
+        for command, runtime in present_table().commands.items():
+            runtimes[host.join(folder, command + suffix)] = runtime
+    for path in present_table().lm_studio.get(host.system, ()):
+        runtimes[_in_home(host, path)] = LM_STUDIO
+    return {path: name for path, name in runtimes.items() if host.is_program(path)}
+
+
+def _package_folders(host: Host, programs: Iterable[str]) -> list[str]:
+    """The folders of packages: of the environments that hold these programs, of the active one, of
+    the one beside the work, and of this Python.
     """
     environments: list[str] = []
     for program in programs:
-        folder = host.parent(host.resolve(program.path or ""))
+        folder = host.parent(host.resolve(program))
         environments.append(host.parent(folder))
     for variable in _ENVIRONMENTS:
         environment = host.env.get(variable, "")
         if host.is_absolute(environment):
             environments.append(environment)
     environments.append(host.join(host.ask("cwd") or "/", ".venv"))
-    return environments
-
-
-def _package_folders(host: Host, environments: Sequence[str]) -> Sequence[str]:
-    """The folders of packages in these environments and in that of this Python."""
     folders: list[str] = []
     for environment in environments:
-        library = host.join(environment, "lib")
-        # Windows has no folder of a version between the two
-        folders.append(host.join(library, _PACKAGES))
-        for name in host.listdir(library):
-            if name.startswith("python3"):
-                folders.append(host.join(library, name, _PACKAGES))
-    python_path: Sequence[str] = host.ask("python_path") or ()
-    return [*folders, *python_path]
+        folders += _packages_of(host, environment)
+    return [*folders, *(host.ask("python_path") or ())]
+
+
+def _packages_of(host: Host, environment: str) -> Iterator[str]:
+    """The folders of packages that an environment may have."""
+    library = host.join(environment, "lib")
+    # Windows has no folder of a version between the two
+    yield host.join(library, _PACKAGES)
+    for name in host.listdir(library):
+        if name.startswith("python3"):
+            yield host.join(library, name, _PACKAGES)
 
 
 def _packages_in(host: Host, folder: str) -> Iterator[PresentRuntime]:
