@@ -102,8 +102,8 @@ def read_memory(host: Host, facts: Facts) -> None:
 
 def _put_no_limit(facts: Facts, why: str) -> None:
     """That neither the limit nor what is available is known."""
-    facts.put("memory_limit_bytes", None, why=why)
-    facts.put("memory_available_bytes", None, why=why)
+    facts.lack("memory_limit_bytes", why)
+    facts.lack("memory_available_bytes", why)
 
 
 def _hardware_bound(total: int, available: int | None) -> _Bound:

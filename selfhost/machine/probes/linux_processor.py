@@ -68,8 +68,8 @@ def read_cores(host: Host, facts: Facts) -> None:
     cores = _threads_by_core(host, allowed.numbers)
     if not cores:
         why = "the kernel does not say which threads share a core, or which may be used"
-        facts.put(_PHYSICAL, None, why=why)
-        facts.put(_PERFORMANCE, None, why=why)
+        facts.lack(_PHYSICAL, why)
+        facts.lack(_PERFORMANCE, why)
         return
     source = (
         f"{CPUS}, distinct sets of sibling threads among CPUs that this process may use"
@@ -78,7 +78,7 @@ def read_cores(host: Host, facts: Facts) -> None:
     try:
         fastest = _fastest_cpus(host, allowed.numbers, cores)
     except ValueError as error:
-        facts.put(_PERFORMANCE, None, why=str(error))
+        facts.lack(_PERFORMANCE, str(error))
         return
     # a process that may use small cores alone has those as its fastest
     numbers = (fastest.numbers & allowed.numbers) or allowed.numbers
@@ -105,7 +105,7 @@ def _read_usable(host: Host, facts: Facts, allowed: _Cpus) -> None:
     count = len(allowed.numbers)
     if count == 0:
         silent = f"{CPUS}/online" if host.read_text(STATUS) else STATUS
-        facts.put(_USABLE, None, why=host.why[silent])
+        facts.lack(_USABLE, host.why[silent])
         return
     usable = float(count)
     source = allowed.source
@@ -116,7 +116,7 @@ def _read_usable(host: Host, facts: Facts, allowed: _Cpus) -> None:
                 share = f"{usable:g} of {count} CPUs ({quota.file})"
                 source = f"limited by control group {quota.group}: {share}"
     except ValueError as error:
-        facts.put(_USABLE, None, why=f"a limit may exist unseen: {error}")
+        facts.lack(_USABLE, f"a limit may exist unseen: {error}")
         return
     facts.put(_USABLE, usable, source)
 

@@ -63,7 +63,7 @@ def _read_windows_sets(host: Host, facts: Facts) -> None:
         # that the list lacks them does not say that the processor does
         why = "Windows does not report it to programs"
         for name in unasked:
-            facts.put(f"instruction_sets.{name}", None, why=why)
+            facts.lack(f"instruction_sets.{name}", why)
 
 
 def _read_mac_sets(host: Host, facts: Facts) -> None:
