@@ -4,6 +4,8 @@ let this process have, and what of this is free.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ...core.records import Record
 from ...core.templates import fill
 from ...core.units import binary
@@ -52,6 +54,13 @@ _FILES_BY_VERSION = {
         limits=("memory.high", "memory.max"), usage="memory.current", prefix=""
     ),
 }
+
+
+class _GroupLimit(Record):
+    """The most bytes that a control group may have, and the file or line that says so."""
+
+    most: int
+    file: str
 
 
 class _Ulimit(Record):
@@ -128,54 +137,66 @@ def _group_bounds(host: Host) -> list[_Bound]:
     for group in groups.levels:
         stat = parse_sizes(host.read_text(f"{group.folder}/memory.stat"))
         inherited = inherited or stat.get(_INHERITED)
-        is_known_above = inherited is not None
-        bounds.append(
-            _bound_of(host, group, files, stat, is_known_above=is_known_above)
-        )
+        # then a file that states no limit hides none
+        is_known = inherited is not None
+        limit = _least_limit(host, group, files, is_known=is_known)
+        kept_bytes = _kept_bytes(host, group, files, stat)
+        bounds.append(_bound_of(group.name, limit, kept_bytes))
     if inherited is None:
         return bounds
     # an ancestor that was read itself says more than the same limit seen from below
     if inherited < min(bound.most for bound in bounds):
         above = f"above {groups.levels[0].name}"
-        why = fill(_LIMITED, {"group": above, "file": _INHERITED, "limit": inherited})
-        unread = fill(_UNREAD_USE, {"group": above})
-        bounds.append(_Bound(most=inherited, why=why, left=None, source=unread))
+        limit = _GroupLimit(most=inherited, file=_INHERITED)
+        bounds.append(_bound_of(above, limit, None))
     return bounds
 
 
-def _bound_of(
-    host: Host,
-    group: Group,
-    files: _GroupFiles,
-    stat: dict[str, int],
-    *,
-    is_known_above: bool,
-) -> _Bound:
-    """The least limit of one group. `is_known_above`: memory.stat tells the least limit of this and
-    all groups above, so that a file without a limit hides none; else it raises `ValueError`.
+def _least_limit(
+    host: Host, group: Group, files: _GroupFiles, *, is_known: bool
+) -> _GroupLimit:
+    """The least limit of one group. `ValueError` of a file that states none, unless the least limit
+    of this and all groups above is known.
     """
-    most = NO_LIMIT
-    limiting = files.limits[0]
+    least = _GroupLimit(most=NO_LIMIT, file=files.limits[0])
     for file in files.limits:
-        limit = parse_limit(host.read_text(f"{group.folder}/{file}"))
-        if limit is None and not is_known_above:
-            raise ValueError(host.why[f"{group.folder}/{file}"])
-        if limit is not None and limit < most:
-            most = limit
-            limiting = file
-    why = fill(_LIMITED, {"group": group.name, "file": limiting, "limit": most})
+        path = f"{group.folder}/{file}"
+        limit = parse_limit(host.read_text(path))
+        if limit is None and not is_known:
+            raise ValueError(host.why[path])
+        if limit is not None and limit < least.most:
+            least = _GroupLimit(most=limit, file=file)
+    return least
+
+
+def _kept_bytes(
+    host: Host, group: Group, files: _GroupFiles, stat: Mapping[str, int]
+) -> int | None:
+    """What a group uses, without what it could give up: file pages and free slab. None where it was
+    not read.
+    """
     used = parse_limit(host.read_text(f"{group.folder}/{files.usage}"))
     inactive = stat.get(f"{files.prefix}inactive_file")
     active = stat.get(f"{files.prefix}active_file")
-    left = None
-    source = fill(_UNREAD_USE, {"group": group.name})
-    if used is not None and inactive is not None and active is not None:
-        # without what the group could give up: file pages and free slab
-        kept = used - inactive - active - stat.get("slab_reclaimable", 0)
-        left = max(0, most - max(0, kept))
-        room = f"room in control group {group.name}: {limiting}"
-        source = f"{room} less what is in use besides file cache"
-    return _Bound(most=most, why=why, left=left, source=source)
+    if used is None or inactive is None or active is None:
+        return None
+    return max(0, used - inactive - active - stat.get("slab_reclaimable", 0))
+
+
+def _bound_of(group: str, limit: _GroupLimit, kept_bytes: int | None) -> _Bound:
+    """The bound that a group's limit is. `kept_bytes`: what is in use; None where unread."""
+    values = {"group": group, "file": limit.file, "limit": limit.most}
+    why = fill(_LIMITED, values)
+    if kept_bytes is None:
+        unread = fill(_UNREAD_USE, values)
+        return _Bound(most=limit.most, why=why, left=None, source=unread)
+    room = f"room in control group {group}: {limit.file}"
+    return _Bound(
+        most=limit.most,
+        why=why,
+        left=max(0, limit.most - kept_bytes),
+        source=f"{room} less what is in use besides file cache",
+    )
 
 
 def _ulimit_bounds(host: Host, facts: Facts) -> list[_Bound]:
