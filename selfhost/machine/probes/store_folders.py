@@ -117,23 +117,27 @@ def _ollama_place(host: Host) -> Place | None:
 
 
 def _service_place(host: Host, unit: str) -> Place:
-    """Of Ollama's service, which has its own account and variables (ollama/ollama#2676)."""
+    """Of Ollama's service, which has its own account and variables (ollama/ollama#2676). A file
+    that adds to its unit and cannot be read may set another place.
+    """
     folder = f"{unit}.d"
+    names = host.listdir(folder)
+    if folder in host.why and host.exists(folder):
+        return Place(path="", why=host.why[folder])
     texts = [host.read_text(unit)]
-    unreadable = ""
-    for name in host.listdir(folder):
-        file = f"{folder}/{name}"
+    for name in names:
         if not name.endswith(".conf"):
             continue
-        texts.append(host.read_text(file))
-        if not texts[-1] and "is empty" not in host.why[file]:
-            unreadable = unreadable or file
-    if not unreadable and folder in host.why and host.exists(folder):
-        unreadable = folder
-    if unreadable:
-        return Place(path="", why=host.why[unreadable])
-    # the last setting wins
-    text = "\n".join(texts)
+        file = f"{folder}/{name}"
+        text = host.read_text(file)
+        if not text and "is empty" not in host.why[file]:
+            return Place(path="", why=host.why[file])
+        texts.append(text)
+    return _stated_place(host, unit, "\n".join(texts))
+
+
+def _stated_place(host: Host, unit: str, text: str) -> Place:
+    """The place that a unit of Ollama's states, else that of its account; the last setting wins."""
     users = re.findall(r"(?m)^User=\s*(\S+)", text)
     account = users[-1] if users else "root"
     setting = r'(?m)^Environment=.*?\bOLLAMA_MODELS=([^"\n]*?)(?:"|\s|$)'
