@@ -209,13 +209,7 @@ def _read(part_bytes: int, times: _Times, wait: Callable[[], object]) -> Trace:
         address = ctypes.addressof(view)
         # the area cannot be closed while something points into it
         del view
-        filled = 0
-        until = perf_counter() + times.fill_seconds
-        while filled + _CHUNK_BYTES <= len(area):
-            if filled and perf_counter() >= until:
-                break
-            ctypes.memset(address + filled, 1, _CHUNK_BYTES)
-            filled += _CHUNK_BYTES
+        filled = _fill(address, len(area), times.fill_seconds)
         wait()
         used = thread_time()
         done = [perf_counter()]
@@ -227,3 +221,17 @@ def _read(part_bytes: int, times: _Times, wait: Callable[[], object]) -> Trace:
             done.append(perf_counter())
         cpu_share = (thread_time() - used) / (done[-1] - done[0])
         return Trace(done, cpu_share, filled)
+
+
+def _fill(address: int, most_bytes: int, seconds: float) -> int:
+    """Writes to memory until the time is up, one chunk at least; how many bytes were written."""
+    import ctypes
+
+    filled = 0
+    until = perf_counter() + seconds
+    while filled + _CHUNK_BYTES <= most_bytes:
+        if filled and perf_counter() >= until:
+            break
+        ctypes.memset(address + filled, 1, _CHUNK_BYTES)
+        filled += _CHUNK_BYTES
+    return filled
