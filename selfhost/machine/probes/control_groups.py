@@ -156,34 +156,22 @@ def read_cpu_quotas(host: Host) -> Iterator[CpuQuota]:
     may exist unseen.
     """
     groups = read_groups(host, "cpu")
+    file = _QUOTA if groups.version == 1 else _QUOTA_AND_PERIOD
     for group in groups.levels:
+        path = f"{group.folder}/{file}"
         if groups.version == 1:
-            cpus = _cpus_of_version_1(host, group.folder)
-            file = _QUOTA
+            quota = _limits_in(host, path, 1)[0]
+            period = _limits_in(host, f"{group.folder}/{_PERIOD}", 1)[0]
         else:
-            cpus = _cpus_of_version_2(host, group.folder)
-            file = _QUOTA_AND_PERIOD
-        yield CpuQuota(cpus=cpus, group=group.name, file=file)
+            quota, period = _limits_in(host, path, 2)
+        yield CpuQuota(cpus=quota / period, group=group.name, file=file)
 
 
-def _cpus_of_version_1(host: Host, folder: str) -> float:
-    """A quota and its period, each in its file. `ValueError` where one cannot be read."""
-    limits: list[int] = []
-    for file in (_QUOTA, _PERIOD):
-        path = f"{folder}/{file}"
-        limit = parse_limit(host.read_text(path))
-        if not limit:
-            raise ValueError(host.why[path])
-        limits.append(limit)
-    return limits[0] / limits[1]
-
-
-def _cpus_of_version_2(host: Host, folder: str) -> float:
-    """The quota and its period of a file such as `max 100000`. `ValueError` where it has none."""
-    path = f"{folder}/{_QUOTA_AND_PERIOD}"
+def _limits_in(host: Host, path: str, count: int) -> list[int]:
+    """So many limits that a file begins with. `ValueError` where it has fewer, or one is 0."""
     text = host.read_text(path)
     words = text.split() if text.endswith("\n") else []
-    limits = [parse_limit(f"{word}\n") for word in words[:2]]
-    if len(limits) < 2 or not limits[0] or not limits[1]:
+    limits = [parse_limit(f"{word}\n") or 0 for word in words[:count]]
+    if len(limits) < count or 0 in limits:
         raise ValueError(host.why[path])
-    return limits[0] / limits[1]
+    return limits

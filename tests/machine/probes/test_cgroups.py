@@ -225,7 +225,7 @@ def test_a_quota_of_version_1(build: Build) -> None:
     [
         pytest.param("", "100000\n", "quota", "is empty", id="no quota"),
         pytest.param("150000\n", "", "period", "is empty", id="no period"),
-        pytest.param("1 2\n", "100000\n", "quota", "does not say", id="two quotas"),
+        pytest.param("lots\n", "100000\n", "quota", "does not say", id="a word"),
     ],
 )
 def test_the_file_of_a_quota_that_cannot_be_read_is_named(
