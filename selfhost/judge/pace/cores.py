@@ -24,6 +24,85 @@ from .processor import (
 from .ranges import Range, Seconds
 from .tables import pace_tables
 
+_GB = units.GB
+
+
+# ------------------------------------------------------------------ a token
+
+
+class _TokenOnCores(NamedTuple):
+    """What a token asks of a processor.
+
+    - `packed_bytes`: weights that are unpacked before they are computed with; `plain_bytes`: the
+      others.
+    - `computing_seconds`: for so long one core works on the weights, if memory never lets it wait.
+    - `unpacking_seconds`: for so long one core unpacks while memory waits for it.
+    """
+
+    packed_bytes: int
+    plain_bytes: int
+    computing_seconds: float
+    unpacking_seconds: float
+    context: ReadContext
+    layers: int
+
+
+def _token_on_cores(step: Step) -> _TokenOnCores:
+    tables = pace_tables()
+    computing_seconds = 0.0
+    for name, size in step.read_bytes.items():
+        computing_seconds += size / (tables.type_called(name).gb_per_s * _GB)
+    unpacking_seconds = 0.0
+    for name, size in step.packed_bytes.items():
+        unpack_gb_per_s = tables.type_called(name).unpack_gb_per_s
+        if unpack_gb_per_s is not None:
+            unpacking_seconds += size / (unpack_gb_per_s * _GB)
+    packed_bytes = sum(step.packed_bytes.values())
+    return _TokenOnCores(
+        packed_bytes=packed_bytes,
+        plain_bytes=step.weights_bytes - packed_bytes,
+        computing_seconds=computing_seconds,
+        unpacking_seconds=unpacking_seconds,
+        context=step.context(),
+        layers=step.layers,
+    )
+
+
+class _WorkingCores(NamedTuple):
+    """The cores of a machine at one end of what is known of them.
+
+    - `read_per_second`: bytes that all of them read of the RAM.
+    - `unpacked_per_second`: packed bytes that all of them get through at most (infinite where no
+      such limit was seen).
+    - `cores`: as many cores of the processor measured on compute as fast.
+    - `layer_seconds`: what a layer takes beside its weights.
+    """
+
+    read_per_second: float
+    unpacked_per_second: float
+    cores: float
+    layer_seconds: float
+
+    def seconds(self, token: _TokenOnCores) -> float:
+        """Of one token: its weights, the context and the layers, one after the other."""
+        taken = self._weights_seconds(token) + self._context_seconds(token.context)
+        return taken + token.layers * self.layer_seconds
+
+    def _weights_seconds(self, token: _TokenOnCores) -> float:
+        """As memory gives the weights, or as the cores compute them where that takes longer."""
+        reading = token.plain_bytes / self.read_per_second
+        reading += token.unpacking_seconds / self.cores
+        slower = min(self.read_per_second, self.unpacked_per_second)
+        reading += token.packed_bytes / slower
+        return max(reading, token.computing_seconds / self.cores)
+
+    def _context_seconds(self, context: ReadContext) -> float:
+        reading = context.cached_bytes / self.read_per_second
+        return max(reading, context.core_seconds / self.cores)
+
+
+# ------------------------------------------------------------------ the cores of a machine
+
 
 class Cores(Record):
     """The cores of a machine, and how fast they read its RAM."""
@@ -34,17 +113,19 @@ class Cores(Record):
     def seconds(self, step: Step) -> Seconds:
         """Of one token."""
         token = _token_on_cores(step)
-        slow, likely, fast = [end.seconds(token) for end in self._ends()]
+        ends = [cores.seconds(token) for cores in self._working()]
+        taken = Seconds(*ends)
         if step.has_experts and not self.memory.measured:
-            slow *= pace_tables().processor.experts_slow
-        return Seconds(slow, likely, fast)
+            longer = pace_tables().processor.experts_slow
+            return taken._replace(slow=taken.slow * longer)
+        return taken
 
-    def _ends(self) -> list[_WorkingCores]:
-        """The cores at the slow end, as they are likely to work, and at the fast end."""
+    def _working(self) -> list[_WorkingCores]:
+        """The cores as they work at the slow end, likely, and at the fast end."""
         figures = pace_tables().processor
         processor = processor_of(self.machine)
         ends = []
-        for rate, threads, share, unpacked_gb_per_s, thread_seconds in zip(
+        for read_per_second, threads, share, unpacked_gb_per_s, thread_seconds in zip(
             self.memory.ends * BANDWIDTH_SHARE,
             threads_range(self.machine),
             processor.shares.cores,
@@ -55,8 +136,8 @@ class Cores(Record):
             cores = threads * share
             layer_seconds = figures.layer_core_seconds / cores + figures.meeting_seconds
             working = _WorkingCores(
-                read_per_second=rate,
-                unpacked_per_second=threads * unpacked_gb_per_s * units.GB,
+                read_per_second=read_per_second,
+                unpacked_per_second=threads * unpacked_gb_per_s * _GB,
                 cores=cores,
                 layer_seconds=layer_seconds + threads * thread_seconds,
             )
@@ -67,25 +148,26 @@ class Cores(Record):
         """Tokens of a prompt a second: what its weights compute, and attention. None where its
         operations are not known.
         """
-        tables = pace_tables()
         operations = self._operations_of_prompt(step)
         if operations <= 0:
             return None
+        tables = pace_tables()
         dense = cores_rate(self.machine) * tables.prompt.reached_on_cores
         rate = dense
         if step.has_experts:
+            # how far the ends lie from the likely figure, which the operations hold
             rate = dense * tables.prompt.experts_on_cores.around()
         attending = step.attended() / (dense * tables.batch.attended_on_processor)
         return 1 / (operations / rate + attending)
 
     def _operations_of_prompt(self, step: Step) -> float:
-        """For a token, as many operations on weights of Q4_K as take as long."""
+        """For a token of a prompt, as many operations on dense weights of Q4_K as take as long."""
         tables = pace_tables()
         is_wide = processor_of(self.machine).core.wide
         operations = 0.0
         for name, count in step.parameters_met().items():
             share = tables.prompt_share(name).on(is_wide=is_wide)
-            if step.has_experts and name != "MXFP4":
+            if step.has_experts and not tables.type_called(name).prompt_of_experts:
                 share *= tables.prompt.experts_on_cores.likely
             operations += 2 * count / share
         return operations
@@ -98,67 +180,3 @@ def cores_of(machine: Machine) -> Cores | None:
     if memory is None:
         return None
     return Cores(machine=machine, memory=memory)
-
-
-class _TokenOnCores(NamedTuple):
-    """What a token asks of a processor.
-
-    `packed_bytes` are unpacked, `plain_bytes` not. One core computes for `core_seconds` on the
-    weights, of which memory waits for `waited_seconds`.
-    """
-
-    packed_bytes: int
-    plain_bytes: int
-    core_seconds: float
-    waited_seconds: float
-    context: ReadContext
-    layers: int
-
-
-def _token_on_cores(step: Step) -> _TokenOnCores:
-    tables = pace_tables()
-    core_seconds = 0.0
-    for name, size in step.read_bytes.items():
-        core_seconds += size / (tables.type_called(name).gb_per_s * 1e9)
-    waited_seconds = 0.0
-    for name, size in step.packed_bytes.items():
-        # what cores unpack while memory waits
-        unpack_gb_per_s = tables.type_called(name).unpack_gb_per_s
-        if unpack_gb_per_s is not None:
-            waited_seconds += size / (unpack_gb_per_s * 1e9)
-    packed_bytes = sum(step.packed_bytes.values())
-    return _TokenOnCores(
-        packed_bytes=packed_bytes,
-        plain_bytes=step.weights_bytes - packed_bytes,
-        core_seconds=core_seconds,
-        waited_seconds=waited_seconds,
-        context=step.context(),
-        layers=step.layers,
-    )
-
-
-class _WorkingCores(NamedTuple):
-    """Cores at one end of their range: bytes that they read and unpack in a second, how many of the
-    cores measured they count as, and what a layer takes beside its weights.
-    """
-
-    read_per_second: float
-    unpacked_per_second: float
-    cores: float
-    layer_seconds: float
-
-    def seconds(self, token: _TokenOnCores) -> float:
-        """Of one token."""
-        taken = self._weights_seconds(token) + self._context_seconds(token.context)
-        return taken + token.layers * self.layer_seconds
-
-    def _weights_seconds(self, token: _TokenOnCores) -> float:
-        unpacking = token.packed_bytes / self.unpacked_per_second
-        reading = token.plain_bytes / self.read_per_second
-        reading += token.waited_seconds / self.cores
-        reading += max(token.packed_bytes / self.read_per_second, unpacking)
-        return max(reading, token.core_seconds / self.cores)
-
-    def _context_seconds(self, context: ReadContext) -> float:
-        reading = context.cached_bytes / self.read_per_second
-        return max(reading, context.core_seconds / self.cores)
