@@ -44,28 +44,31 @@ def layouts_without_ram(
     First as the accelerators are now, else once other programs have left them. Then a part at a
     time, then where nothing was read; the RAM last. Where it surely fits on none, on the number
     that lack least, with an option that makes it take less.
+
+    Groups are chosen by the accelerators as they are now or will be, and counted as they are now.
     """
-    owned = machine.cards
-    states = list(dict.fromkeys((owned, emptied(owned))))
+    now = machine.cards
+    # the same where no other program runs on them
+    states = list(dict.fromkeys((now, emptied(now))))
     tried = list[_Group]()
     for cards in states:
         groups = _groups(needs, machine, cards, question)
         has_room = False
         for group in _one_and_most(groups):
             has_room = True
-            yield group.replace(cards=owned).parts
+            yield group.replace(cards=now).parts
         if has_room:
             return
         tried += groups
     nearest = None
     if tried:
         nearest = min(tried, key=lambda group: group.lacking_bytes)
-        nearest = nearest.replace(cards=owned)
+        nearest = nearest.replace(cards=now)
         yield from _in_less(nearest)
     for cards in states:
         yield from parts_in_turn(needs, roomiest(_rooms(machine, cards, question)))
     for place in unread_places(machine):
-        yield _Group(needs=needs, question=question, places=[place], cards=owned).parts
+        yield _Group(needs=needs, question=question, places=[place], cards=now).parts
     if nearest is None:
         yield needs
         return
@@ -116,9 +119,12 @@ def unread_places(machine: Machine) -> Iterator[Place]:
 
 
 class _Group(Record):
-    """Accelerators that hold a model in equal parts. `cards`: what each of the machine can give.
+    """Accelerators that hold a model in equal parts.
 
-    `needs`: all of the model in RAM. `is_lean`: with the option that makes the program take less.
+    - `needs`: all of the model in RAM.
+    - `places`: the accelerators of the group, with the room of each.
+    - `cards`: all accelerators of the machine, in a state in which the parts are counted.
+    - `is_lean`: with the option that makes the program take less.
     """
 
     needs: Needs
@@ -195,11 +201,8 @@ def _groups(
             if len(by_maker) >= number:
                 members.append(by_maker[:number])
     groups = []
-    for places_of_group in members:
-        group = _Group(
-            needs=needs, question=question, places=places_of_group, cards=cards
-        )
-        groups.append(group)
+    for group in members:
+        groups.append(_Group(needs=needs, question=question, places=group, cards=cards))
     return groups
 
 

@@ -8,6 +8,7 @@ alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..catalogue.runtime_parts import ON_ONE_CARD, SPLIT_BY_LAYER
@@ -28,9 +29,9 @@ from .devices import (
 )
 from .equal_parts import lacking_bytes, layouts_without_ram, unread_places
 from .sharing import (
+    DivisibleModel,
     Share,
-    layers_by_place,
-    layers_shared_out,
+    layers_in,
     parts_in_turn,
     whole_on_one,
 )
@@ -46,9 +47,8 @@ _ANOTHER_LAYER = 1.25
 _MORE_IN_RAM = 1.1
 # parts that are stated with decimals are counted in whole steps
 _STEPS_OF_PART = 1_000_000
-# more than any accelerator gives
-_UNBOUNDED_BYTES = 1 << 60
-# what of a need counts: of training the likely or the least too, for trainers differ
+# the ends of a need that accelerators are held against, in turn: of training the likely and the
+# least too, for trainers differ
 _ENDS_BY_TASK = {
     "generate": ("high_bytes",),
     "finetune": ("high_bytes", "bytes", "low_bytes"),
@@ -73,12 +73,11 @@ def placements(
     if not _may_use_cards(question, machine):
         yield needs
         return
-    model = _BesideRam(
-        needs=needs,
-        there=_counted_on_card(question, needs, machine),
+    model = _OnRamAndCards(
+        ram_needs=needs,
+        card_needs=_counted_on_card(question, needs, machine),
         machine=machine,
         question=question,
-        layers=_layers_to_share(question),
     )
     yield from model.layouts(at_any_pace=at_any_pace)
 
@@ -100,22 +99,6 @@ def _counted_on_card(question: Question, needs: Needs, machine: Machine) -> Need
     return needs_on(needs, _case_of(question, needs), Device(maker=maker))
 
 
-def _layers_to_share(question: Question) -> int | None:
-    """The layers that the program shares out between accelerators and RAM; None: it does not."""
-    runtime = question.runtime
-    if runtime is None or not runtime.layers.split:
-        return None
-    if question.workload.task != "generate":
-        return None
-    return _layers_of(question)
-
-
-def _layers_of(question: Question) -> int | None:
-    """The layers of the model; None where they are not known."""
-    architecture = question.spec.architecture
-    return None if architecture is None else architecture.layers
-
-
 def _case_of(question: Question, needs: Needs) -> Case | None:
     """The case of the question in the batches that these needs are counted for."""
     if question.case is None:
@@ -132,23 +115,17 @@ def _weights_in_ram(placed: Needs) -> int:
     return size
 
 
-def _free_bytes(place: Place) -> int:
-    """All that is free, with what llama.cpp leaves of it; 1 where nothing is known."""
-    return DEVICE_MARGIN_BYTES + place.room_bytes if place.room_bytes else 1
+class _OnRamAndCards(Record):
+    """A model in a program that may use RAM and accelerators.
 
-
-class _BesideRam(Record):
-    """A model in a program that runs in RAM, too.
-
-    `needs`: all of it in RAM; `there`: counted for an accelerator, before one is chosen. The
-    program shares out so many `layers` between both; None: it shares none out.
+    - `ram_needs`: what it takes with all of it in RAM.
+    - `card_needs`: what it takes on an accelerator, before one is chosen.
     """
 
-    needs: Needs
-    there: Needs
+    ram_needs: Needs
+    card_needs: Needs
     machine: Machine
     question: Question
-    layers: int | None
 
     @property
     def cards(self) -> Sequence[Accelerator]:
@@ -156,29 +133,29 @@ class _BesideRam(Record):
 
     def layouts(self, *, at_any_pace: bool) -> Iterator[Needs]:
         """The layouts in the order of `placements`."""
-        now = self._usable(places(self.cards))
-        later = self._usable(places(emptied(self.cards)))
+        now = self._allowed(places(self.cards))
+        once_idle = self._allowed(places(emptied(self.cards)))
         stated = self._as_stated(now)
         if stated is not None:
             yield stated
             return
         placed = self._on_cards_at_any_end(now) or self._balanced()
         if placed is None:
-            yield from parts_in_turn(self.needs, roomiest(now))
+            yield from parts_in_turn(self.ram_needs, roomiest(now))
         else:
             if placed.placement == "split" and not at_any_pace:
                 yield from self._in_larger_batches(now, placed)
             yield placed
-        yield self.needs
-        if now != later:
-            yield from self._once_left(later, placed)
+        yield self.ram_needs
+        if now != once_idle:
+            yield from self._on_idle_cards(once_idle, placed)
         for place in unread_places(self.machine):
-            yield whole_on_one(self.there, place.where)
-        if placed is None and not self.layers:
-            yield from self._on_largest(later)
+            yield whole_on_one(self.card_needs, place.where)
+        if placed is None and self._divisible is None:
+            yield from self._on_largest(once_idle)
 
-    def _usable(self, candidates: Sequence[Place]) -> Sequence[Place]:
-        """The accelerators that the program may take: one, where an option says so."""
+    def _allowed(self, candidates: Sequence[Place]) -> Sequence[Place]:
+        """The accelerators that the options which were asked for leave: one or all."""
         if self._setting("split_mode") != ON_ONE_CARD:
             return candidates
         one = self._fastest_that_holds(candidates) or roomiest(candidates)
@@ -188,27 +165,47 @@ class _BesideRam(Record):
         """What options that were asked for set that to; None where none does."""
         return self.question.settings.get(changed)
 
-    def _once_left(
-        self, later: Sequence[Place], placed: Needs | None
+    def _on_idle_cards(
+        self, once_idle: Sequence[Place], placed_now: Needs | None
     ) -> Iterator[Needs]:
-        """On accelerators once other programs have left them. `placed`: on them as they are now."""
-        layout = self._on_cards(later)
-        if placed is None:
+        """On accelerators once other programs have left them.
+
+        `placed_now`: the layout on them as they are now; None where they hold nothing.
+        """
+        layout = self._on_cards(once_idle)
+        if placed_now is None:
             if layout is not None:
                 yield layout
-            yield from parts_in_turn(self.needs, roomiest(later))
+            yield from parts_in_turn(self.ram_needs, roomiest(once_idle))
         elif layout is not None and layout.placement == "accelerator":
             # a few layers more make no other layout
             yield layout
 
-    def _on_largest(self, later: Sequence[Place]) -> Iterator[Needs]:
+    def _on_largest(self, candidates: Sequence[Place]) -> Iterator[Needs]:
         """On the largest accelerator, though it does not hold all."""
-        largest = roomiest(later)
+        largest = roomiest(candidates)
         if largest is not None:
-            yield from parts_in_turn(self.needs, largest, bounded=False)
-            yield whole_on_one(self.there, largest.where)
+            yield from parts_in_turn(self.ram_needs, largest, bounded=False)
+            yield whole_on_one(self.card_needs, largest.where)
 
     # -------------------------------------------------------------- layers by free memory
+
+    @cached_property
+    def _divisible(self) -> DivisibleModel | None:
+        """The model as the program shares its layers out between accelerators and RAM; None where
+        it shares none out.
+        """
+        question = self.question
+        if question.runtime is None or not question.runtime.layers.split:
+            return None
+        if question.workload.task != "generate":
+            return None
+        layers = _layers_of(question)
+        if not layers:
+            return None
+        return DivisibleModel(
+            ram_needs=self.ram_needs, card_needs=self.card_needs, layers=layers
+        )
 
     def _as_stated(self, group: Sequence[Place]) -> Needs | None:
         """The layers that options state; None where no option states any. Where one does, llama.cpp
@@ -216,11 +213,34 @@ class _BesideRam(Record):
         """
         number = self._setting("gpu_layers")
         if number is not None:
-            return self._shared_by_room(group, int(number))
+            return self._in_proportion(group, int(number))
         for changed in ("gpu_shares", "cpu_expert_layers"):
             if self._setting(changed) is not None:
-                return self._shared_by_room(group, None)
+                return self._in_proportion(group, None)
         return None
+
+    def _in_proportion(
+        self, group: Sequence[Place], number: int | None
+    ) -> Needs | None:
+        """The last so many layers, None: all, in the proportions of `_parts_of`.
+
+        llama.cpp numbers the output matrix as one layer more, after the last
+        (src/llama-model.cpp, load_tensors).
+        """
+        model = self._divisible
+        if model is None or not group or self.question.case is None:
+            return None
+        numbered = model.layers + 1
+        if number is not None:
+            numbered = min(numbered, number)
+        shares = _shares_in_proportion(group, self._parts_of(group), numbered)
+        if not shares:
+            return self.ram_needs
+        # a division begins with the last layers; the output matrix is none of them
+        shares.reverse()
+        last = shares[0]
+        shares[0] = Share(last.where, last.layers - 1)
+        return model.divided(shares)
 
     def _parts_of(self, group: Sequence[Place]) -> list[int]:
         """The part of the layers for each place: as an option states it, else all that is free."""
@@ -233,41 +253,6 @@ class _BesideRam(Record):
             if any(parts):
                 return parts
         return [_free_bytes(place) for place in group]
-
-    def _shared_by_room(
-        self, group: Sequence[Place], number: int | None
-    ) -> Needs | None:
-        """So many layers, None: all, in the proportions of `_parts_of`, the output matrix as the
-        last (src/llama-model.cpp, load_tensors).
-        """
-        layers = self.layers
-        if self.question.case is None:
-            return None
-        if not group or not layers:
-            return None
-        # the output matrix is no layer
-        counted = layers + 1
-        if number is not None:
-            counted = min(counted, number)
-        parts = self._parts_of(group)
-        # the first place has the first layers, with a part of a layer one more
-        total = sum(parts)
-        given = 0
-        start = 0
-        shares = list[Share]()
-        for place, part in zip(group, parts, strict=True):
-            given += part
-            stop = -(-counted * given // total)
-            if stop > start:
-                shares.append(Share(place.where, stop - start))
-            start = stop
-        if not shares:
-            return self.needs
-        # shares begin with the last layers, before which the output matrix was counted as one
-        shares.reverse()
-        last = shares[0]
-        shares[0] = Share(last.where, last.layers - 1)
-        return layers_shared_out(self.needs, self.there, shares, layers)
 
     def _on_cards_at_any_end(self, group: Sequence[Place]) -> Needs | None:
         """By the most that it may take; training by the likely or the least where that fits
@@ -287,26 +272,38 @@ class _BesideRam(Record):
         if self._setting("split_mode") != SPLIT_BY_LAYER or len(known) < 2:
             fastest = self._fastest_that_holds(known, end)
             if fastest is not None:
-                return whole_on_one(self.there, fastest.where)
-        layers = self.layers
-        if not layers:
+                return whole_on_one(self.card_needs, fastest.where)
+        model = self._divisible
+        if model is None:
             return None
+        on_several = self._on_several(known, end)
+        if on_several is not None:
+            return on_several
+        shares = model.shares_with_room(known)
+        return model.divided(shares) if shares else None
+
+    def _on_several(self, known: Sequence[Place], end: str) -> Needs | None:
+        """On as few of several accelerators as hold that `end` in proportion; None: not even all.
+
+        A program that has to be told to take one accelerator takes all.
+        """
         by_room = sorted(known, key=self._room_and_rate, reverse=True)
-        for number in self._numbers_of_cards(len(by_room)):
+        fewest = 2
+        runtime = self.question.runtime
+        if runtime is not None and "one_device" in runtime.command_lines.options:
+            fewest = len(by_room)
+        for number in range(fewest, len(by_room) + 1):
             group = sorted(by_room[:number], key=lambda place: place.index)
-            even = self._shared_by_room(group, None)
-            if even is not None and lacking_bytes(even, group, end) <= 0:
-                return even
-        shares = layers_by_place(self.there, known, layers)
-        if not shares:
-            return None
-        return layers_shared_out(self.needs, self.there, shares, layers)
+            layout = self._in_proportion(group, None)
+            if layout is not None and lacking_bytes(layout, group, end) <= 0:
+                return layout
+        return None
 
     def _fastest_that_holds(
         self, candidates: Sequence[Place], end: str = "high_bytes"
     ) -> Place | None:
         """The one with the fastest memory that holds that `end` of all; None where none does."""
-        terms = [term for term in self.there.terms if term.where == ACCELERATOR]
+        terms = [term for term in self.card_needs.terms if term.where == ACCELERATOR]
         size = sum(getattr(term, end) for term in terms)
         holding = []
         for place in candidates:
@@ -326,38 +323,31 @@ class _BesideRam(Record):
         rate, room_bytes = self._rate_and_room(place)
         return room_bytes, rate
 
-    def _numbers_of_cards(self, most: int) -> range:
-        """A program that has to be told to take one card takes all, others as few as hold it."""
-        runtime = self.question.runtime
-        takes_all = False
-        if runtime is not None:
-            takes_all = "one_device" in runtime.command_lines.options
-        return range(most if takes_all else 2, most + 1)
-
     # -------------------------------------------------------------- larger batches
 
     def _in_larger_batches(
         self, group: Sequence[Place], placed: Needs
     ) -> Iterator[Needs]:
         """The layout with the largest batches of a prompt that leave hardly more experts to the
-        RAM: all of those that wait there cross to the GPUs once for each batch.
+        RAM: all experts that lie in RAM cross to the GPUs once for each batch.
         """
         question = self.question
-        case = _case_of(question, self.needs)
+        case = _case_of(question, self.ram_needs)
         if case is None or question.runtime is None:
             return
         if is_batch_asked(case):
             return
-        if not any(term.offload_bytes for term in self.there.terms):
+        if not any(term.offload_bytes for term in self.card_needs.terms):
             # no experts cross
             return
         most_bytes = _MORE_IN_RAM * _weights_in_ram(placed)
         for tokens in sorted(question.runtime.batches.beside_ram, reverse=True):
             if tokens > case.room.tokens:
                 continue
-            needs = needs_in_batches(self.needs, case, tokens)
-            there = _counted_on_card(question, needs, self.machine)
-            layout = self.replace(needs=needs, there=there)._on_cards(group)
+            ram_needs = needs_in_batches(self.ram_needs, case, tokens)
+            card_needs = _counted_on_card(question, ram_needs, self.machine)
+            batched = self.replace(ram_needs=ram_needs, card_needs=card_needs)
+            layout = batched._on_cards(group)
             if layout is not None and _weights_in_ram(layout) <= most_bytes:
                 yield layout
                 return
@@ -365,33 +355,21 @@ class _BesideRam(Record):
     # -------------------------------------------------------------- layers balanced
 
     def _balanced(self) -> Needs | None:
-        """As accelerate's device_map "auto" does (its documentation, big model inference).
+        """Over several accelerators of one maker, as accelerate's device_map "auto" does (its
+        documentation, big model inference).
 
-        As many layers on each accelerator of one maker; the last takes what the others leave. None
-        where a layer would lie in RAM, from where it moves for each token.
+        None where a layer would lie in RAM, from where it moves for each token.
         """
         layers = self._layers_to_spread()
         if layers is None:
             return None
-        there = self.there
-        by_layer = 0
-        on_gpu = 0
-        for term in there.terms:
-            if term.split is Split.LAYERS:
-                by_layer += term.high_bytes - term.output_bytes
-            if term.where == ACCELERATOR:
-                on_gpu += term.high_bytes
-        another = int(_ANOTHER_LAYER * by_layer // layers)
+        model = DivisibleModel(
+            ram_needs=self.card_needs, card_needs=self.card_needs, layers=layers
+        )
         for group in group_by_maker(places(self.cards), self.machine):
-            even = on_gpu - by_layer + by_layer // len(group) + another
-            bounds = [*[even] * (len(group) - 1), _UNBOUNDED_BYTES]
-            capped = []
-            for place, bound in zip(group, bounds, strict=True):
-                room_bytes = min(place.known_bytes - another, bound)
-                capped.append(place.replace(room_bytes=max(0, room_bytes)))
-            shares = layers_by_place(there, capped, layers)
-            if len(shares) > 1 and sum(share.layers for share in shares) == layers:
-                return layers_shared_out(there, there, shares, layers)
+            shares = model.shares_with_room(self._balanced_rooms(group, layers))
+            if len(shares) > 1 and layers_in(shares) == layers:
+                return model.divided(shares)
         return None
 
     def _layers_to_spread(self) -> int | None:
@@ -404,3 +382,60 @@ class _BesideRam(Record):
         if question.runtime is None or not question.runtime.layers.spread:
             return None
         return _layers_of(question)
+
+    def _balanced_rooms(self, group: Sequence[Place], layers: int) -> list[Place]:
+        """The accelerators with the room that accelerate fills: as many layers on each, one more to
+        spare. The last takes what the others leave.
+        """
+        layer_bytes = 0
+        all_bytes = 0
+        for term in self.card_needs.terms:
+            if term.split is Split.LAYERS:
+                layer_bytes += term.high_bytes - term.output_bytes
+            if term.where == ACCELERATOR:
+                all_bytes += term.high_bytes
+        spare_bytes = int(_ANOTHER_LAYER * layer_bytes // layers)
+        even_bytes = layer_bytes // len(group) + spare_bytes
+        even_bytes += all_bytes - layer_bytes
+        rooms = []
+        for place in group:
+            room_bytes = place.known_bytes - spare_bytes
+            if place is not group[-1]:
+                room_bytes = min(room_bytes, even_bytes)
+            rooms.append(place.replace(room_bytes=max(0, room_bytes)))
+        return rooms
+
+
+def _layers_of(question: Question) -> int | None:
+    """The layers of the model; None where they are not known."""
+    architecture = question.spec.architecture
+    return None if architecture is None else architecture.layers
+
+
+def _free_bytes(place: Place) -> int:
+    """All that is free, which llama.cpp divides layers by: what it leaves free counts, too.
+
+    1 where nothing is known to be free, so that such places share alike.
+    """
+    return DEVICE_MARGIN_BYTES + place.room_bytes if place.room_bytes else 1
+
+
+def _shares_in_proportion(
+    group: Sequence[Place], parts: Sequence[int], layers: int
+) -> list[Share]:
+    """So many layers in those proportions, the first layers first.
+
+    Each place ends with the layer in which its part ends.
+    """
+    total = sum(parts)
+    given = 0
+    start = 0
+    shares = list[Share]()
+    for place, part in zip(group, parts, strict=True):
+        given += part
+        # rounded up
+        stop = -(-layers * given // total)
+        if stop > start:
+            shares.append(Share(place.where, stop - start))
+        start = stop
+    return shares

@@ -1,8 +1,11 @@
 """The layers of a model shared out over accelerators and RAM, term by term.
 
-`there` are the needs as `needs_on` counts them: the terms of the model wait for the accelerator
-that holds them. Layers are shared out from the last to the first, since the output matrix goes with
+`DivisibleModel` says how many layers have room in which place, and gives the terms of the model in
+these places. Layers are shared out from the last to the first, since the output matrix goes with
 the last one. What a place takes is computed with the range of each term.
+
+`card_needs` are the needs as `needs_on` counts them: the terms of the model wait for the
+accelerator that holds them.
 """
 
 from __future__ import annotations
@@ -42,12 +45,12 @@ def with_terms(
     return needs.replace(placement=placement, terms=tuple(terms), evictable_bytes=0)
 
 
-def whole_on_one(there: Needs, where: str) -> Needs:
+def whole_on_one(card_needs: Needs, where: str) -> Needs:
     """All of it on that accelerator, but for the program and what llama.cpp keeps in RAM."""
     placed = []
-    for term in there.terms:
+    for term in card_needs.terms:
         placed.append(term.replace(where=where) if term.where == ACCELERATOR else term)
-    return with_terms(there, placed)
+    return with_terms(card_needs, placed)
 
 
 def parts_in_turn(
@@ -66,59 +69,94 @@ def parts_in_turn(
         yield placed.replace(offload=way.way)
 
 
-# ------------------------------------------------------------------ how many layers have room
+class DivisibleModel(Record):
+    """A model of so many layers, which may lie in several places.
 
-
-def layers_by_place(
-    there: Needs, candidates: Sequence[Place], layers: int
-) -> list[Share]:
-    """As many layers on each place as have room there, the last layers first.
-
-    Where some stay in RAM, the first place keeps room for the copies of those.
+    `ram_needs`: what it takes with all of it in RAM; `card_needs`: on accelerators.
     """
-    filling = _Filling.of(there, layers, is_alone=len(candidates) == 1)
-    shares = filling.shares(candidates)
-    copied_bytes = sum(term.offload_bytes for term in there.terms)
-    if not copied_bytes or _layers_of(shares) == layers:
-        return shares
-    first_bytes = filling.first_bytes + copied_bytes
-    return filling.replace(first_bytes=first_bytes).shares(candidates)
+
+    ram_needs: Needs
+    card_needs: Needs
+    layers: int
+
+    def shares_with_room(self, candidates: Sequence[Place]) -> list[Share]:
+        """As many layers on each place as have room there, the last layers first.
+
+        Where some stay in RAM, the first place keeps room for the copies of those.
+        """
+        filling = _Filling.of(self, is_alone=len(candidates) == 1)
+        shares = filling.shares(candidates)
+        copied_bytes = sum(term.offload_bytes for term in self.card_needs.terms)
+        if not copied_bytes or layers_in(shares) == self.layers:
+            return shares
+        first_bytes = filling.first_bytes + copied_bytes
+        return filling.replace(first_bytes=first_bytes).shares(candidates)
+
+    def divided(self, shares: Sequence[Share]) -> Needs:
+        """The terms where those shares lie; the layers that are left over lie in RAM."""
+        left = self.layers - layers_in(shares)
+        terms = self.card_needs.terms
+        ram_terms = {}
+        placement = "accelerator"
+        # weights, such as experts, may stay in RAM wherever the layers lie
+        if left or any(_is_weights_in_ram(term) for term in terms):
+            ram_terms = {term.name: term for term in self.ram_needs.terms}
+            placement = "split"
+        division = _Division(
+            card_terms=terms,
+            ram_terms=ram_terms,
+            shares=shares,
+            layers=self.layers,
+            left=left,
+        )
+        return with_terms(self.card_needs, division.terms(), placement)
 
 
-def _layers_of(shares: Sequence[Share]) -> int:
+def layers_in(shares: Sequence[Share]) -> int:
+    """The layers of all shares."""
     return sum(share.layers for share in shares)
 
 
+def _is_weights_in_ram(term: Term) -> bool:
+    return term.name == "weights" and term.split is Split.HOST
+
+
+# ------------------------------------------------------------------ how many layers have room
+
+
 class _Filling(Record):
-    """What places take that are filled with layers: the terms `by_layer`, and bytes beside them on
-    each place and on the first.
+    """What places take that are filled with layers.
+
+    - `layer_terms` are shared out by layer.
+    - `place_bytes` are taken on each place, whatever layers lie there.
+    - `first_bytes` are taken on the first place alone, with the output matrix.
     """
 
     layers: int
-    by_layer: Sequence[Term]
-    each_bytes: int
+    layer_terms: Sequence[Term]
+    place_bytes: int
     first_bytes: int
 
     @classmethod
-    def of(cls, there: Needs, layers: int, *, is_alone: bool) -> _Filling:
+    def of(cls, model: DivisibleModel, *, is_alone: bool) -> _Filling:
         """That of a model; `is_alone`: there is one place."""
-        by_layer = []
-        each_bytes = 0
+        layer_terms = []
+        place_bytes = 0
         first_bytes = 0
-        for term in there.terms:
+        for term in model.card_needs.terms:
             if term.split is Split.LAYERS:
-                by_layer.append(term)
+                layer_terms.append(term)
                 first_bytes += term.output_bytes
             elif term.split is Split.EACH:
-                each_bytes += term.high_bytes
+                place_bytes += term.high_bytes
             elif term.split is Split.FIRST:
                 first_bytes += term.high_bytes
             if not is_alone:
-                each_bytes += term.pipeline_bytes
+                place_bytes += term.pipeline_bytes
         return cls(
-            layers=layers,
-            by_layer=by_layer,
-            each_bytes=each_bytes,
+            layers=model.layers,
+            layer_terms=layer_terms,
+            place_bytes=place_bytes,
             first_bytes=first_bytes,
         )
 
@@ -127,22 +165,25 @@ class _Filling(Record):
         shares = list[Share]()
         left = self.layers
         for place in candidates:
-            room_bytes = place.known_bytes - self.each_bytes
+            room_bytes = place.known_bytes - self.place_bytes
             if not shares:
                 room_bytes -= self.first_bytes
             count = self._most_layers(room_bytes, left)
-            if count > 0:
+            if count:
                 shares.append(Share(place.where, count))
                 left -= count
         return shares
 
     def _most_layers(self, room_bytes: int, stop: int) -> int:
-        """How many layers before `stop` have room there; -1 where not even none has."""
+        """How many of the layers before `stop`, its nearest ones, have room in so many bytes."""
+        if room_bytes < 0:
+            return 0
 
         def bytes_of(count: int) -> int:
             part = _Layers(start=stop - count, stop=stop, of=self.layers)
-            return sum(part.bytes_of(term, "high_bytes") for term in self.by_layer)
+            return sum(part.bytes_of(term, "high_bytes") for term in self.layer_terms)
 
+        # 0 layers take no bytes, so that at least that count has room
         return bisect_right(range(stop + 1), room_bytes, key=bytes_of) - 1
 
 
@@ -162,41 +203,25 @@ class _Layers(Record):
         first = term.first_layer
         holding = max(1, self.of - first)
         before_stop = size * max(0, self.stop - first) // holding
-        return before_stop - size * max(0, self.start - first) // holding
+        before_start = size * max(0, self.start - first) // holding
+        return before_stop - before_start
 
 
 # ------------------------------------------------------------------ the terms of each place
 
 
-def layers_shared_out(
-    needs: Needs, there: Needs, shares: Sequence[Share], layers: int
-) -> Needs:
-    """The terms where those shares lie; the layers that are left over lie in RAM, as in `needs`."""
-    left = layers - _layers_of(shares)
-    weights = [term for term in there.terms if term.name == "weights"]
-    in_ram = {}
-    placement = "accelerator"
-    # weights, such as experts, may stay in RAM wherever the layers lie
-    if left or any(term.split is Split.HOST for term in weights):
-        in_ram = {term.name: term for term in needs.terms}
-        placement = "split"
-    division = _Division(
-        there=there, shares=shares, layers=layers, left=left, in_ram=in_ram
-    )
-    return with_terms(there, division.terms(), placement)
-
-
 class _Division(Record):
-    """Shares of a model of so many layers; `left` of them are in RAM, with the terms `in_ram`.
+    """Shares of a model of so many layers, of which `left` are in RAM.
 
-    `there` are the needs on accelerators. `in_ram` is empty where nothing of the model is in RAM.
+    `card_terms`: its terms on accelerators. `ram_terms`: those in RAM by name; empty where nothing
+    of the model is in RAM.
     """
 
-    there: Needs
+    card_terms: Sequence[Term]
+    ram_terms: dict[str, Term]
     shares: Sequence[Share]
     layers: int
     left: int
-    in_ram: dict[str, Term]
 
     @property
     def first(self) -> str:
@@ -213,7 +238,7 @@ class _Division(Record):
     def terms(self) -> list[Term]:
         """The terms of all places."""
         terms = list[Term]()
-        for term in self.there.terms:
+        for term in self.card_terms:
             if term.split is Split.LAYERS:
                 terms += self._by_layers(term)
             elif term.split is Split.EACH:
@@ -226,9 +251,9 @@ class _Division(Record):
 
     def _in_each(self, term: Term) -> Iterator[Term]:
         """What is needed wherever layers run, as a compute buffer."""
-        in_ram = self.in_ram.get(term.name)
-        if in_ram is not None and not self._stays_in_ram(term.name):
-            yield in_ram
+        ram_term = self.ram_terms.get(term.name)
+        if ram_term is not None and not self._stays_in_ram(term.name):
+            yield ram_term
         for share in self.shares:
             yield self._with_copies(term, share.where)
 
@@ -236,52 +261,61 @@ class _Division(Record):
         """Whether a term of that name stays in RAM: what a device computes with weights that lie
         there is not computed in RAM, too.
         """
-        terms = self.there.terms
-        return any(term.split is Split.HOST and term.name == name for term in terms)
+        in_ram = [term for term in self.card_terms if term.split is Split.HOST]
+        return any(term.name == name for term in in_ram)
 
     def _with_copies(self, term: Term, where: str) -> Term:
-        """The term there, with what several devices, or layers in RAM, make it take more."""
-        more_bytes = 0
+        """The term in that place, enlarged by the copies that lie there.
+
+        Where weights lie in RAM, these are copies of experts on the first device; where several
+        devices hold all, copies of inputs on each.
+        """
+        placed = term.replace(where=where)
+        if self.ram_terms:
+            if where != self.first:
+                return placed
+            what = "for the experts of a layer while a prompt is read"
+            return _enlarged(placed, term.offload_bytes, what)
+        if len(self.shares) == 1:
+            return placed
         what = "of inputs, three copies more to compute at once"
-        if self.in_ram:
-            if where == self.first:
-                more_bytes = term.offload_bytes
-                what = "for the experts of a layer while a prompt is read"
-        elif len(self.shares) > 1:
-            more_bytes = term.pipeline_bytes
-        if not more_bytes:
-            return term.replace(where=where)
-        line = summed(term.arithmetic, f"{more_bytes:,} bytes {what}")
-        return term.resized(term.bytes + more_bytes, line).replace(where=where)
+        return _enlarged(placed, term.pipeline_bytes, what)
 
     def _by_layers(self, term: Term) -> Iterator[Term]:
         """The part of the term in each place; the output matrix goes with the last layers."""
         output_bytes = term.output_bytes
-        line = term.arithmetic
-        if output_bytes:
-            line = taken_off(line, output_bytes, "outside the layers")
         stop = self.layers
-        for where, count in self.with_ram:
-            if not count and not term.output_bytes:
-                continue
-            part = _Layers(start=stop - count, stop=stop, of=self.layers)
-            sizes = {end: output_bytes + part.bytes_of(term, end) for end in SIZES}
-            arithmetic = share_of(f"{count}/{self.layers} of the layers", line)
-            if output_bytes:
-                output = f"{output_bytes:,} bytes of output matrix"
-                arithmetic = summed(output, arithmetic)
-            yield term.replace(
-                where=where,
-                how=self._how_known(term, count),
-                arithmetic=arithmetic,
-                output_bytes=0,
-                **sizes,
-            )
-            stop -= count
+        for share in self.with_ram:
+            start = stop - share.layers
+            if share.layers or term.output_bytes:
+                part = _Layers(start=start, stop=stop, of=self.layers)
+                yield self._part_of(term, share, part, output_bytes)
+            stop = start
             output_bytes = 0
 
-    def _how_known(self, term: Term, count: int) -> How:
-        """How the size of so many layers is known: those that differ are taken to lie evenly."""
-        if term.how is How.EXACT and count < self.layers:
-            return How.COMPUTED
-        return term.how
+    def _part_of(
+        self, term: Term, share: Share, part: _Layers, output_bytes: int
+    ) -> Term:
+        """What a share takes of the term: its layers, and so many bytes of output matrix."""
+        line = term.arithmetic
+        if term.output_bytes:
+            line = taken_off(line, term.output_bytes, "outside the layers")
+        line = share_of(f"{share.layers}/{self.layers} of the layers", line)
+        if output_bytes:
+            line = summed(f"{output_bytes:,} bytes of output matrix", line)
+        how = term.how
+        if how is How.EXACT and share.layers < self.layers:
+            # layers that differ are taken to lie evenly
+            how = How.COMPUTED
+        sizes = {end: output_bytes + part.bytes_of(term, end) for end in SIZES}
+        return term.replace(
+            where=share.where, how=how, arithmetic=line, output_bytes=0, **sizes
+        )
+
+
+def _enlarged(term: Term, more_bytes: int, what: str) -> Term:
+    """The term with so many bytes more."""
+    if not more_bytes:
+        return term
+    line = summed(term.arithmetic, f"{more_bytes:,} bytes {what}")
+    return term.resized(term.bytes + more_bytes, line)

@@ -7,9 +7,8 @@ from typing import Any
 from judge.small import GIB, needs_of
 from selfhost.judge.devices import Place
 from selfhost.judge.sharing import (
+    DivisibleModel,
     Share,
-    layers_by_place,
-    layers_shared_out,
     parts_in_turn,
 )
 from selfhost.needs.records import How, Needs, Offloaded, Split, Term
@@ -34,6 +33,11 @@ def needs(*terms: Term) -> Needs:
     return needs_of().replace(terms=terms)
 
 
+def model(both: Needs) -> DivisibleModel:
+    """A model of ten layers, which takes the same in RAM and on accelerators."""
+    return DivisibleModel(ram_needs=both, card_needs=both, layers=10)
+
+
 # ten layers of 1 GiB
 WEIGHTS = term("weights", 10, Split.LAYERS)
 
@@ -45,10 +49,10 @@ def test_each_of_two_devices_keeps_room_for_the_copies_to_compute_at_once() -> N
     room = 5 * GIB + GIB // 2
     compute = term("compute", 0, Split.EACH, pipeline_bytes=GIB)
     both = needs(WEIGHTS, compute)
-    one = layers_by_place(both, [Place(index=0, room_bytes=room)], 10)
+    one = model(both).shares_with_room([Place(index=0, room_bytes=room)])
     assert one == [Share("accelerator:0", 5)]
     pair = [Place(index=index, room_bytes=room) for index in range(2)]
-    shares = layers_by_place(both, pair, 10)
+    shares = model(both).shares_with_room(pair)
     assert shares == [Share("accelerator:0", 4), Share("accelerator:1", 4)]
 
 
@@ -58,25 +62,23 @@ def test_layers_before_the_first_of_a_term_take_nothing() -> None:
     """
     late = needs(term("kv_cache", 10, Split.LAYERS, first_layer=5))
     place = Place(index=0, room_bytes=5 * GIB)
-    assert layers_by_place(late, [place], 10) == [Share("accelerator:0", 2)]
+    assert model(late).shares_with_room([place]) == [Share("accelerator:0", 2)]
 
 
 def test_what_lies_once_is_on_the_device_of_the_lowest_number() -> None:
     """Programs number their main device 0, whichever device has room for most layers."""
     there = needs(WEIGHTS, term("runtime", 1, Split.FIRST))
     shares = [Share("accelerator:1", 7), Share("accelerator:0", 3)]
-    shared = layers_shared_out(there, there, shares, 10)
+    shared = model(there).divided(shares)
     once = {found.where for found in shared.terms if found.name == "runtime"}
     assert once == {"accelerator:0"}
 
 
 def test_a_share_of_layers_is_not_known_exactly() -> None:
     """The size of all layers is exact; layers differ, so a part of them is computed."""
-    whole = layers_shared_out(
-        needs(WEIGHTS), needs(WEIGHTS), [Share("accelerator:0", 10)], 10
-    )
+    whole = model(needs(WEIGHTS)).divided([Share("accelerator:0", 10)])
     halves = [Share("accelerator:0", 5), Share("accelerator:1", 5)]
-    divided = layers_shared_out(needs(WEIGHTS), needs(WEIGHTS), halves, 10)
+    divided = model(needs(WEIGHTS)).divided(halves)
     assert [found.how for found in whole.terms] == [How.EXACT]
     assert [found.how for found in divided.terms] == [How.COMPUTED] * 2
     assert [found.bytes for found in divided.terms] == [5 * GIB] * 2
