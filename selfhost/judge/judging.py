@@ -2,8 +2,9 @@
 
 `judge` takes a complete question. `_OnMachine.layouts` lists the places in which its memory may
 lie, each with the findings of memory and accelerators. `best_layout` takes the first that runs fast
-enough, with its pace. The other checks do not depend on the layout. `waits_of` says how long a
-person waits for the first token.
+enough, with its pace. `layout_for` does so, too; where all users at once find no room, it lets some
+of them wait. The other checks do not depend on the layout. `waits_of` says how long a person waits
+for the first token.
 """
 
 from __future__ import annotations
@@ -50,13 +51,13 @@ def judge(question: Question, machine: Machine) -> Judged:
         if question.why_not_loaded is not None:
             findings.append(runtime_check(question, machine))
         return Judged(question=question, findings=tuple(findings))
-    asked = _OnMachine(question=question, machine=machine)
-    layout = asked.layout()
+    layout = layout_for(question, machine)
     on_gpu = bool(machine.accelerators) and layout.placement == "accelerator"
     processor = cpu_check(needs.cpu, machine, question.runtime, on_gpu=on_gpu)
     program = runtime_check(question, machine)
     why_not = why_no_pace((*layout.findings, processor, program))
     if why_not is not None:
+        asked = _OnMachine(question=question, machine=machine)
         layout = asked.without_pace(layout, why_not)
     context = context_check(question)
     if context is not None:
@@ -73,9 +74,16 @@ def judge(question: Question, machine: Machine) -> Judged:
 def layout_for(question: Question, machine: Machine) -> Judged:
     """The layout that is judged, with the findings of memory, accelerators and pace alone.
 
-    No pace is told of a layout that has no room.
+    Where all users at once have no room: the layout of as many as have, if the program lets the
+    others wait. No pace is told of a layout that has no room.
     """
-    return _OnMachine(question=question, machine=machine).layout()
+    layout = best_layout(question, machine)
+    if not layout.failed:
+        return layout
+    asked = _OnMachine(question=question, machine=machine)
+    if not asked.takes_turns:
+        return layout
+    return asked.served_in_turn() or layout
 
 
 def best_layout(
@@ -113,8 +121,8 @@ def _is_too_slow(layout: Judged) -> bool:
 def _best_of_slow(slow: Sequence[Judged]) -> Judged:
     """The first that may be fast enough, else the first.
 
-    Where that lies on an accelerator: the last that lies on accelerators which were read and which
-    no other program has to leave first.
+    Where that lies on an accelerator, a later one may take its place: the last of those on
+    accelerators which were read and which no other program has to leave first.
     """
     perhaps_fast = [layout for layout in slow if not layout.failed]
     candidates = perhaps_fast or slow
@@ -146,15 +154,6 @@ class _OnMachine(Record):
     question: Question
     machine: Machine
 
-    def layout(self) -> Judged:
-        """The layout that is judged; that of fewer users at once where all have no room."""
-        layout = best_layout(self.question, self.machine)
-        if not layout.failed:
-            return layout
-        if not self._takes_turns():
-            return layout
-        return self._served_in_turn() or layout
-
     def layouts(self, *, at_any_pace: bool) -> Iterator[Judged]:
         """Each layout with the findings of memory and accelerators alone, in the order to be
         judged.
@@ -168,7 +167,7 @@ class _OnMachine(Record):
         stored_bytes = stored_in_memory(needs, machine, question)
         ways: Iterable[Needs] = (needs,)
         if cards != ():
-            # a machine without accelerators does not load it
+            # a machine without accelerators never needs the module
             from .placement import placements
 
             ways = placements(needs, machine, question, at_any_pace=at_any_pace)
@@ -201,13 +200,16 @@ class _OnMachine(Record):
         """How fast the layout is."""
         if self.question.step is not None:
             return pace_of_text(self.question, layout.placed, self.machine)
-        # pictures, speech and training: no question of text loads it
+        # of pictures, speech and training: no question of text needs the module
         from .pace.work import pace_of_work
 
         return pace_of_work(self.question, layout.placed, self.machine)
 
     def _paced(self, layout: Judged, pace: Speed) -> Judged:
-        """The layout with that pace, held against the pace and the wait that are wanted."""
+        """The layout with that pace, held against the pace and the wait that are wanted.
+
+        A layout of fewer users is told with the question for all of them.
+        """
         question = self.question
         check = work_check if question.step is None else speed_check
         findings = list(layout.findings)
@@ -219,31 +221,32 @@ class _OnMachine(Record):
 
     # -------------------------------------------------------------- users who wait
 
-    def _takes_turns(self) -> bool:
+    @property
+    def takes_turns(self) -> bool:
         """Whether users who find no room in memory wait for their turn, as the program lets
         them.
         """
         question = self.question
-        if question.runtime is None:
-            return False
-        if question.step is None:
+        if question.runtime is None or question.step is None:
             return False
         if question.workload.parallel == 1:
             return False
         return question.runtime.batches.queues_requests
 
-    def _layout_of(self, users: int) -> Judged:
+    def _layout_of_users(self, users: int) -> Judged:
         """The first layout that has room for so many users."""
         workload = self.question.workload.replace(parallel=users)
-        fewer = asked_under(self.question, workload, self.machine)
-        return best_layout(fewer, self.machine, at_any_pace=True)
+        question = asked_under(self.question, workload, self.machine)
+        return best_layout(question, self.machine, at_any_pace=True)
 
     def _most_users(self, has_room: Callable[[Judged], bool]) -> int:
         """How many users at once have room, of all but one; 0 for none."""
-        fewer = range(1, self.question.workload.parallel)
-        return count_while(lambda users: has_room(self._layout_of(users)), fewer)
+        numbers = range(1, self.question.workload.parallel)
+        return count_while(
+            lambda users: has_room(self._layout_of_users(users)), numbers
+        )
 
-    def _served_in_turn(self) -> Judged | None:
+    def served_in_turn(self) -> Judged | None:
         """The layout of as many users as memory holds at once; None where it does not hold one."""
         # as many as have room without an option that makes it slower, else as many as have room
         # with it
@@ -253,12 +256,14 @@ class _OnMachine(Record):
         if not at_once:
             return None
         users = self.question.workload.parallel
-        layout = self._layout_of(at_once)
+        layout = self._layout_of_users(at_once)
         pace = pace_of_text(layout.question, layout.placed, self.machine)
-        # what is computed at once is shared by all, in turn
-        together = pace.parallel_total or pace.decode
-        waiting = users - at_once
-        pace = pace.replace(parallel_total=together, each_of=users, waiting=waiting)
+        pace = pace.replace(
+            # all users share in turn what is computed at once
+            parallel_total=pace.parallel_total or pace.decode,
+            each_of=users,
+            waiting=users - at_once,
+        )
         return self._paced(layout, pace)
 
 

@@ -133,7 +133,7 @@ def _as_understood(spec: ModelSpec, stated: Workload) -> Workload:
     """
     changes = dict[str, str | float | None]()
     if not _heeds_context(spec, stated):
-        # a purpose would state its context again
+        # the purpose states a context, too; without it, what else it states has to be kept
         changes["purpose"] = None
         changes["context_tokens"] = None
         changes["prompt_tokens"] = stated.prompt_tokens
@@ -144,8 +144,9 @@ def _as_understood(spec: ModelSpec, stated: Workload) -> Workload:
 
 
 def _heeds_context(spec: ModelSpec, stated: Workload) -> bool:
-    """Whether the context that was asked for means something to the model. That of a purpose is of
-    models that write text.
+    """Whether the context that was asked for means something to the model.
+
+    The context of a purpose is meant for models that write text alone.
     """
     if not reads_context(spec):
         return False
@@ -196,15 +197,17 @@ def _without_program(workload: Workload) -> Workload:
 
 
 class _Refusal(Record):
-    """Why the program does not run or train the files, and what to do where no other would.
+    """Why the program does not run or train the files, and what to do where no other would."""
 
-    `is_untold`: no source says whether the program loads the model.
-    """
-
+    spec: ModelSpec
     runtime: RuntimeSpec
     why: str
     remedy: str | None
-    is_untold: bool
+
+    @property
+    def is_untold(self) -> bool:
+        """Whether no source says that the program loads the model."""
+        return self.why == need.why_untold(self.spec, self.runtime)
 
 
 def _refusal(request: Request) -> _Refusal | None:
@@ -216,11 +219,10 @@ def _refusal(request: Request) -> _Refusal | None:
     why = need.why_not_loaded(spec, runtime) or _why_not_in_format(request, runtime)
     remedy = None if spec.refused is None else "download the published file again"
     if request.workload.task == "finetune":
-        why, remedy = _why_not_trained(request, runtime, why, remedy)
+        return _refusal_to_train(request, runtime, why, remedy)
     if why is None:
         return None
-    is_untold = why == need.why_untold(spec, runtime)
-    return _Refusal(runtime=runtime, why=why, remedy=remedy, is_untold=is_untold)
+    return _Refusal(spec=spec, runtime=runtime, why=why, remedy=remedy)
 
 
 def _why_not_in_format(request: Request, runtime: RuntimeSpec) -> str | None:
@@ -239,27 +241,34 @@ def _why_not_in_format(request: Request, runtime: RuntimeSpec) -> str | None:
     return f"The files are {kind}, but {runtime.name} loads {' or '.join(runtime.formats)}."
 
 
-def _why_not_trained(
+def _refusal_to_train(
     request: Request, runtime: RuntimeSpec, why: str | None, remedy: str | None
-) -> tuple[str | None, str | None]:
-    """Why the program does not train the model, and a remedy. `why`: why it does not load it."""
+) -> _Refusal | None:
+    """Why the program does not train the model; None where it does, and where the needs say that
+    such training is not computed (`finetune_needs`).
+
+    `why` is why it does not load the model, with a remedy.
+    """
     spec = request.spec
     if runtime.finetuning.trainer:
-        # the needs say that such training is not computed (`finetune_needs`)
-        return None, None
+        return None
     if not runtime.finetuning.methods:
-        return f"{runtime.name} does not train models.", remedy
-    if spec.refused is None and _is_trained_elsewhere(spec, runtime):
-        # the needs say so here, too
-        return None, None
-    if why is not None:
+        why = f"{runtime.name} does not train models."
+    elif spec.refused is None and _is_trained_elsewhere(spec, runtime):
+        return None
+    elif why is not None:
         # no other program is judged for training
         original = "train the original weights (a folder of safetensors files)"
-        return why, remedy or original
-    from ..needs.training import why_not_trained
+        remedy = remedy or original
+    else:
+        from ..needs.training import why_not_trained
 
-    method = request.workload.finetune_method or "lora"
-    return why_not_trained(spec, method) or (None, None)
+        method = request.workload.finetune_method or "lora"
+        refused = why_not_trained(spec, method)
+        if refused is None:
+            return None
+        why, remedy = refused
+    return _Refusal(spec=spec, runtime=runtime, why=why, remedy=remedy)
 
 
 def _is_trained_elsewhere(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
@@ -278,9 +287,10 @@ def _is_trained_elsewhere(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
 class _Loaded(Record):
     """The files that the program loads. `spec` has the maker of the files first.
 
-    `local_files`: files that were named are loaded. `in_turn`: the types that are tried where the
-    model does not run in this one. `runtime`, `format` and `quantization` are None where no program
-    is known.
+    - `runtime`, `format` and `quantization` are None where no program is known; the quantization
+      also where the spec states needs alone.
+    - `local_files`: files that were named are loaded.
+    - `in_turn`: the types that are tried where the model does not run in this one.
     """
 
     spec: ModelSpec
@@ -313,16 +323,16 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
             quantization = None
     format, usual = need.default_format_and_quantization(spec, runtime)
     in_turn: tuple[str, ...] = ()
-    if quantization is not None:
-        # the type of files that are here is a fact; the needs say where its size is unknown
-        if not local_files:
-            quantization = quantization_there(spec, runtime, quantization, catalogue)
-    # a spec that states needs alone may name no type of the weights
-    elif not states_needs_alone(spec):
-        quantization = usual
-        if files == NO_FILES and request.workload.task == "generate":
-            quantization, *others = types_in_turn(spec, runtime, format, usual)
-            in_turn = tuple(others)
+    if quantization is None:
+        if not states_needs_alone(spec):
+            types: tuple[str, ...] = (usual,)
+            if files == NO_FILES and request.workload.task == "generate":
+                types = types_in_turn(spec, runtime, format, usual)
+            quantization = types[0]
+            in_turn = types[1:]
+    elif not local_files:
+        # the type of files that are here is a fact: the needs say where its size is unknown
+        quantization = quantization_there(spec, runtime, quantization, catalogue)
     return _Loaded(
         spec=_with_maker_first(spec, format, quantization),
         runtime=runtime,
@@ -378,11 +388,11 @@ def _completed(request: Request, loaded: _Loaded) -> Workload:
 def _usual_context(request: Request, spec: ModelSpec) -> int | None:
     """What holds the prompt and an answer, or what is usual; None where tokens make no sense."""
     tokens: int | None = None
-    reads_texts = spec.modality == "embedding"
     if spec.modality in GENERATING:
-        reads_texts = True
         tokens = request.workload.tokens_with_prompt
-    if spec.architecture is None or not reads_texts:
+    elif spec.modality != "embedding":
+        return None
+    if spec.architecture is None:
         # whether it can use so many is a question even where nothing is known of its layers
         return tokens if request.names_context else None
     usual = DEFAULT_CONTEXT_TOKENS
