@@ -46,7 +46,7 @@ def check(
     *,
     machine: Machine | str | None = None,
     specs: Sequence[PathLike] = (),
-    **fields: Any,
+    **fields: object,
 ) -> Verdict:
     """Can this machine download and run the model, or is an API the practical route?
 
@@ -80,7 +80,7 @@ def can_run(
     *,
     machine: Machine | str | None = None,
     specs: Sequence[PathLike] = (),
-    **fields: Any,
+    **fields: object,
 ) -> bool:
     """True when the route is `local`. False when it is not, or when it cannot be told: `check`
     says which. Takes the arguments of `check` and raises as it does.
@@ -103,7 +103,7 @@ def rank(
     use: str | None = None,
     modality: str | None = None,
     top: int | None = None,
-    **fields: Any,
+    **fields: object,
 ) -> Ranking:
     """The models of the catalogue judged for the machine, best first, as `selfhost list` does.
 
@@ -140,7 +140,7 @@ def plan(
     workload: Workload | None = None,
     *,
     specs: Sequence[PathLike] = (),
-    **fields: Any,
+    **fields: object,
 ) -> Plan:
     """The least machine that runs the model, and the route on every known machine, as
     `selfhost plan` does. This machine plays no part. Takes and raises what `check` does, but for
@@ -164,7 +164,7 @@ def compare(
     *,
     machine: Machine | str | None = None,
     specs: Sequence[PathLike] = (),
-    **fields: Any,
+    **fields: object,
 ) -> Comparison:
     """The verdict of each model with its openness and permissions, in the order given, as
     `selfhost compare` does. Takes and raises what `check` does, and raises `SelfhostError` for
@@ -201,7 +201,7 @@ def size(
     machine: Machine | str | None = None,
     specs: Sequence[PathLike] = (),
     prompt_cache_bytes: int | None = None,
-    **fields: Any,
+    **fields: object,
 ) -> ContainerSize:
     """The memory request and limit, disk and accelerators of a container or service that serves
     the model, as `selfhost size` does. Memory and disk are in bytes.
@@ -259,7 +259,7 @@ def _ask(
     workload: Workload | None,
     machine: Machine | str | None,
     specs: Sequence[PathLike],
-    fields: Mapping[str, Any],
+    fields: Mapping[str, object],
 ) -> _Asked:
     """What is asked of a model or of the catalogue, with its defaults.
 
@@ -290,7 +290,7 @@ def _how_to_read(reader: str) -> str:
     return f"read a record with machine=Machine.{reader}(…)"
 
 
-def _refuse_misplaced(fields: Mapping[str, Any]) -> None:
+def _refuse_misplaced(fields: Mapping[str, object]) -> None:
     """Refuse keywords that other programs, or other functions, have."""
     for name, value in fields.items():
         if name in _ONLY_OF_RANK:

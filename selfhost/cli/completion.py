@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ..core.tables import shipped_table
+from ..core.records import Stated
+from ..core.tables import unchecked_table
 from . import COMMANDS
 from .options import Option, options_of, positionals_of
 from .output import write
@@ -17,6 +18,18 @@ from .parser import Options
 
 if TYPE_CHECKING:
     from ..catalogue.index import Catalogue
+
+
+class _Scripts(Stated):
+    """`specs/common/completion.toml`: the script of each shell."""
+
+    bash: str
+    zsh: str
+    fish: str
+
+    def of(self, shell: str) -> str:
+        """The script of the shell of that name."""
+        return {"bash": self.bash, "zsh": self.zsh, "fish": self.fish}[shell]
 
 
 class CompletionOptions(Options):
@@ -28,7 +41,7 @@ class CompletionOptions(Options):
 def run(words: list[str]) -> int:
     """Print the script of a shell."""
     options = CompletionOptions.read("completion", words)
-    write(shipped_table("completion")[options.shell])
+    write(unchecked_table(_Scripts, "completion").of(options.shell))
     return 0
 
 

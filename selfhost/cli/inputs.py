@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from ..core.files import input_path, numbered_files
 from ..core.records import Record, shown_path
 from ..core.stored import folders_in_environment, package_folder, shipped_folder
-from ..core.tables import shipped_table
 from .targets import FileId, FileTarget, refused, targets_of
 from .writing import input_refused, open_pipes
 
@@ -197,8 +196,10 @@ def _read_folders(options: argparse.Namespace) -> Iterator[ReadFolder]:
         for path in _spec_folders(options):
             yield ReadFolder(path=path, kind="a spec", endings=(".toml",))
     if not _checks_specs(options):
-        tokenizers: Sequence[str] = shipped_table("model_files")["tokenizers"]
-        names = (*tokenizers, *_MODEL_NAMES)
+        # only where a command names a folder of a model
+        from ..modelfiles.tables import model_files
+
+        names = (*model_files().tokenizers, *_MODEL_NAMES)
         for path in _model_folders(options):
             yield ReadFolder(
                 path=path,

@@ -190,7 +190,8 @@ def _narrower_words(verdict: Verdict, pace: Range) -> str:
 
 def _users_line(users: int, speed: Speed) -> str:
     """What each of several users gets, and all of them together."""
-    judged, total = speed.judged, speed.parallel_total
+    judged = speed.judged
+    total = speed.parallel_total
     if judged is None or total is None:
         return f"the pace of {users:,} users at once is not known (see -v)"
     about, guess = judged.about()
@@ -506,7 +507,8 @@ def _to_run_blocks(verdict: Verdict, setup: Sequence[str]) -> Blocks:
 
 def _no_command_words(verdict: Verdict) -> str:
     """That no command is known, and the page that may have one."""
-    model, users = verdict.model, verdict.workload.parallel
+    model = verdict.model
+    users = verdict.workload.parallel
     words = "selfhost knows no command that runs it"
     if users != 1:
         words += f" for {users:,} at once; without --users there may be one"
@@ -637,7 +639,8 @@ def _room_words(verdict: Verdict) -> str:
 
 def _room_parts(verdict: Verdict) -> list[str]:
     """A longer context, more users, a larger type: what of it there is room for."""
-    room, workload = verdict.room, verdict.workload
+    room = verdict.room
+    workload = verdict.workload
     if room is None:
         return []
     parts = []

@@ -197,7 +197,8 @@ def _download_words(verdict: Verdict) -> str:
     """`4.4 GB to download in about 6 minutes, then it runs offline`, or that the files are here;
     empty where the size is not known.
     """
-    here, needs = verdict.here, verdict.needs
+    here = verdict.here
+    needs = verdict.needs
     size_bytes = verdict.download_bytes
     if size_bytes == 0 or verdict.has("disk-nothing-missing"):
         where = f": {here.path}" if here is not None and size_bytes == 0 else ""
