@@ -326,13 +326,12 @@ class Workload(Record):
                 stated.add(
                     ("max_wait_seconds",),
                     "needs the length of a prompt",
-                    "add prompt_tokens=2000 (--prompt 2000) or purpose='agent' (--for agent)",
+                    "add --prompt 2000, or --for agent",
                 )
             for field in _ONLY_FINETUNE:
                 if field in stated.values:
                     message = "applies only to the task finetune"
-                    remedy = "add task='finetune' (--task finetune)"
-                    stated.add((field,), message, remedy)
+                    stated.add((field,), message, "add --task finetune")
         if not stated.ok:
             raise WorkloadError(stated.problems)
 
