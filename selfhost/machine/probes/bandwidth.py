@@ -165,9 +165,7 @@ def cache_bytes(host: Host) -> int:
     for cpu in host.ask("affinity") or ():
         for level in (3, 2):
             folder = f"{CPUS}/cpu{cpu}/cache/index{level}"
-            kib = parse_digits(
-                host.read_text(f"{folder}/size").strip().removesuffix("K"), 9
-            )
+            kib = parse_digits(host.read_value(f"{folder}/size").removesuffix("K"), 9)
             if kib:
                 sharers = host.read_text(f"{folder}/shared_cpu_list") or str(cpu)
                 sizes[sharers] = kib * 1024

@@ -107,7 +107,7 @@ def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
     # a controller of version 1 is none of version 2, whatever else is mounted
     if old or controller in paths:
         return _Hierarchy(version=1, mounts=old, path=paths.get(controller, ""))
-    container = host.read_text("/run/systemd/container").strip()
+    container = host.read_value("/run/systemd/container")
     if _NSPAWN in (host.env.get("container"), container):
         # its unit limits the group above the one it puts a container into
         raise ValueError(

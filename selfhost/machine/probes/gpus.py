@@ -120,14 +120,11 @@ def _displays_on_bus(host: Host) -> Displays:
     """The displays and accelerators that the bus of PCI shows."""
     folders: dict[str, list[str]] = {}
     slots = host.listdir(_PCI)
-    why = None
-    # a board or small virtual machine without a PCI bus has /sys/bus all the same
-    if _PCI in host.why and (host.exists(_PCI) or not host.listdir("/sys/bus")):
-        why = f"{_PCI} cannot be listed"
+    why = _why_unlisted(host)
     for slot in slots:
         folder = f"{_PCI}/{slot}"
-        kind = host.read_text(f"{folder}/class").strip()
-        vendor = host.read_text(f"{folder}/vendor").strip()
+        kind = host.read_value(f"{folder}/class")
+        vendor = host.read_value(f"{folder}/vendor")
         if not kind:
             why = host.why[f"{folder}/class"]
         elif not kind.startswith(_DISPLAYS):
@@ -140,6 +137,14 @@ def _displays_on_bus(host: Host) -> Displays:
     return Displays(folders=folders, why=why)
 
 
+def _why_unlisted(host: Host) -> str | None:
+    """Why the bus could not be listed; None where it was, or there is none."""
+    # a board or small virtual machine without a PCI bus has /sys/bus all the same
+    if _PCI in host.why and (host.exists(_PCI) or not host.listdir("/sys/bus")):
+        return f"{_PCI} cannot be listed"
+    return None
+
+
 def _bus_of(slot: str) -> str:
     """The number of the bus in `0000:03:00.0`, from which a recorded tree may leave colons out."""
     return slot.replace(":", "")[4:6]
@@ -150,7 +155,7 @@ def _displays_of_drivers(host: Host) -> dict[str, list[str]]:
     folders: dict[str, list[str]] = {}
     for name in host.listdir(_DRM):
         folder = f"{_DRM}/{name}/device"
-        vendor = host.read_text(f"{folder}/vendor").strip()
+        vendor = host.read_value(f"{folder}/vendor")
         if name.startswith("card") and vendor in (_NVIDIA, _AMD):
             folders.setdefault(vendor, []).append(folder)
     return folders
@@ -200,7 +205,7 @@ def _why_without_memory(
 
 def _read_size(host: Host, path: str) -> int | None:
     """A number of bytes, decimal or hexadecimal; None where it is 0, or none that a GPU has."""
-    word = host.read_text(path).strip()
+    word = host.read_value(path)
     number = parse_digits(word)
     if re.fullmatch(r"0x[0-9a-f]{1,16}", word):
         number = int(word, 16)
@@ -210,7 +215,7 @@ def _read_size(host: Host, path: str) -> int | None:
 def _amd_card(host: Host, facts: Facts, folder: str) -> Accelerator:
     """A card of AMD's, or the GPU in a processor, by the files of its driver."""
     total = _read_size(host, f"{folder}/mem_info_vram_total")
-    used = parse_digits(host.read_text(f"{folder}/mem_info_vram_used").strip())
+    used = parse_digits(host.read_value(f"{folder}/mem_info_vram_used"))
     unified: bool | None = None if total is None else False
     metrics = host.read_bytes(f"{folder}/gpu_metrics", 4)
     if metrics[2:3] in _REVISIONS_INSIDE:
@@ -243,11 +248,11 @@ def _borrowed_bytes(host: Host, facts: Facts, folder: str) -> int:
 
 def _amd_name(host: Host, folder: str) -> str:
     """As the board calls itself, else as libdrm lists it by device and revision."""
-    given = host.read_text(f"{folder}/product_name", 256).strip()
+    given = host.read_value(f"{folder}/product_name", 256)
     if given:
         return given
-    device = host.read_text(f"{folder}/device").strip()
-    revision = host.read_text(f"{folder}/revision").strip()
+    device = host.read_value(f"{folder}/device")
+    revision = host.read_value(f"{folder}/revision")
     if not device:
         return "AMD GPU"
     numbers = rf"{re.escape(device[2:])},\s*{re.escape(revision[2:])}"
@@ -290,7 +295,7 @@ def _intel_card(host: Host, _: Facts, folder: str) -> Accelerator:
 
 def _intel_name(host: Host, folder: str) -> str | None:
     """As people call it: `Arc B580` of `Battlemage G21 [Arc B580]`; None where no list has it."""
-    device = host.read_text(f"{folder}/device").strip()
+    device = host.read_value(f"{folder}/device")
     if not device:
         return None
     # in brackets, else the whole title

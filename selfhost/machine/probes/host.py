@@ -177,6 +177,10 @@ class Host:
             self._texts[path] = self._text_of_file(path, limit)
         return self._texts[path]
 
+    def read_value(self, path: str, limit: int = MAX_READ_BYTES) -> str:
+        """As `read_text`, of a file that holds one value: without the blanks around it."""
+        return self.read_text(path, limit).strip()
+
     def _text_of_file(self, path: str, limit: int) -> str:
         """As `read_text`, of a file that was not read before."""
         content = self.read_bytes(path, limit)

@@ -41,7 +41,7 @@ def read_scope(host: Host, facts: Facts) -> None:
     names: dict[str, str] = {}
     if host.system == "linux":
         for path in _FIRMWARE_FILES:
-            names[path] = host.read_text(path).strip()
+            names[path] = host.read_value(path)
     else:
         for key in _FIRMWARE_KEYS:
             names[f"registry, {key}"] = host.ask("registry", key) or ""
