@@ -297,7 +297,7 @@ class Lister:
         self._today = units.utc_today()
         self._bounds = best_case(machine, workload)
         self._standings = Standings.load(catalogue)
-        self._is_usual = _is_usual(workload)
+        self._estimates_running = _can_estimate(workload)
 
     def first(
         self,
@@ -340,7 +340,7 @@ class Lister:
         counts = Counts(
             models=len(outlines),
             running=self._likely_running(outlines, rows),
-            is_estimate=self._is_usual,
+            is_estimate=self._estimates_running,
         )
         return self._ranking(rows, refused, counts)
 
@@ -364,7 +364,7 @@ class Lister:
         self, outlines: Sequence[Outline], rows: Sequence[Verdict]
     ) -> int | None:
         """How many models likely have room; None where the question is not the usual one."""
-        if not self._is_usual:
+        if not self._estimates_running:
             return None
         likely = sum(map(self._bounds.has_likely_room, outlines))
         # more of those judged may run
@@ -512,7 +512,7 @@ class Lister:
             from ..catalogue.openness import canonical_expression
 
             workload = workload.replace(license=canonical_expression(workload.license))
-        ruled_out = set[str]()
+        ruled_out: set[str] = set()
         if not _asks_for_terms(workload):
             return ruled_out
         for spec in self._catalogue.specs():
@@ -569,7 +569,7 @@ class Lister:
         return max((day for day in days if day and len(day) == 10), default=None)
 
 
-def _is_usual(workload: Workload) -> bool:
+def _can_estimate(workload: Workload) -> bool:
     """Whether `Counts.running` is estimated: for one sequence of the default context at most, where
     neither a program nor a type is named.
     """

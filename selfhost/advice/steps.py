@@ -91,7 +91,7 @@ def _launch(
     tag: str | None,
 ) -> Launch:
     """What was judged, with the accelerators that hold a part of it."""
-    places = set[str]()
+    places: set[str] = set()
     if judged.needs is not None:
         places = {term.where for term in judged.needs.terms}
     cards_used = sorted(map(index_of, places - {"host"}))
