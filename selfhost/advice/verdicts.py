@@ -212,10 +212,13 @@ class _Advice(Further):
         return tuple(notes)
 
     def _smaller_on_gpus(self) -> Judged | None:
-        """The smaller type of what runs in RAM beside GPUs; None for none."""
-        cards = self.machine.accelerators or ()
-        has_own_memory = any(card.unified is False for card in cards)
+        """The smaller type of what runs in RAM, though GPUs have memory of their own; None for
+        none.
+        """
         if not self.judged.fits or self.judged.placement != "host":
             return None
-        way = self.search.smaller() if has_own_memory else None
+        cards = self.machine.accelerators or ()
+        if all(card.unified is not False for card in cards):
+            return None
+        way = self.search.smaller()
         return None if way is None else way.judged

@@ -546,7 +546,7 @@ class _MemoryPrediction(_Prediction):
         return _Bytes(low, likely, high)
 
     def _unlisted_bytes(self, need: MemoryNeed, memory: MemoryNeed) -> int:
-        """What a process may hold of the file beside the tensors: its header, for one."""
+        """What a process may hold of the file in addition to the tensors, such as its header."""
         mapped_bytes = memory.evictable_bytes
         for term in need.terms:
             if term.name == "weights":
@@ -637,10 +637,13 @@ def _causes(rows: Sequence[Figure], verdict: Verdict) -> tuple[str, ...]:
     """Sentences on what most often explains such differences."""
     compared = [row for row in rows if row.inside is not None]
     paces = [row for row in compared if row.subject == "pace"]
-    ratios = [row.seen / row.likely for row in paces if row.likely]
-    slowest = min(ratios, default=1)
-    fastest = max(ratios, default=1)
-    farthest = max(fastest, 1 / slowest)
+    # seen against likely
+    ratios = [1.0]
+    for row in paces:
+        if row.likely:
+            ratios.append(row.seen / row.likely)
+    slowest = min(ratios)
+    farthest = max(*ratios, 1 / slowest)
     holds = {
         "busy": slowest < _SLOW,
         "prompt-cache": any(_may_hold_prompts(row) for row in compared),
