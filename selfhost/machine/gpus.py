@@ -18,14 +18,16 @@ from .record import Accelerator, FactValues, Machine
 
 # the maker of a GPU whose name tells none
 UNKNOWN = "unknown"
+# into how many slices MIG divides a GPU whose row does not say
 _USUAL_SLICES = 7
 # what a virtual machine gets of an NVIDIA card, `GRID T4-8Q`: how fast that is no name tells
 _VGPU = r"(?:NVIDIA|GRID)[ -].+-\d{1,3}[ABCQ]"
 # an instance of MIG; `1c.` of one of several slices is the part of it that one program computes on
 _MIG = r"(?P<gpu>.+?) MIG (?:(?P<used>\d)c\.)?(?P<slices>\d)g\..*"
 # operations in 16 bits of one core of Apple's GPUs in a cycle, as `apple_tflops` of the table has
-# them, without matrix units and with
-_FLOPS_OF_CORE, _FLOPS_OF_MATRIX_CORE = 256, 1024
+# them: of a core without matrix units, and of one with
+_FLOPS_OF_CORE = 256
+_FLOPS_OF_MATRIX_CORE = 1024
 # two threads of each core of the computer around a card
 _THREADS_OF_COMPUTER = 2
 
@@ -143,10 +145,13 @@ class _MatrixRow(Stated):
 
 
 class _Maker(Stated):
-    """A maker of GPUs, by words of their names."""
+    """A maker of GPUs, by words of their names. `only_gpus`: a description that names this maker
+    and nothing else of it means a GPU, as `nvidia 16gb` does and `amd 16gb` does not.
+    """
 
     id: str
     words: tuple[str, ...]
+    only_gpus: bool = False
 
 
 class Computer(Stated):
@@ -538,3 +543,8 @@ def vendor_of(name: str) -> str:
         if not words.isdisjoint(maker.words):
             return maker.id
     return UNKNOWN
+
+
+def makes_only_gpus(vendor: str | None) -> bool:
+    """Whether who names that maker means a GPU; False for an unknown maker and for None."""
+    return any(maker.only_gpus for maker in _table().maker if maker.id == vendor)

@@ -569,6 +569,5 @@ def find_maker(phrase: Phrase) -> FoundMaker:
         elif word not in vocabulary().gpu_words:
             continue
         places.append(at)
-    # only GPUs are called by that maker
-    says_gpu = maker == "nvidia" or phrase.leaves(_SAYS_GPU)
+    says_gpu = gpus.makes_only_gpus(maker) or phrase.leaves(_SAYS_GPU)
     return FoundMaker(name=maker, says_gpu=says_gpu, places=places)
