@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ..core import units
 from ..core.errors import Problem, first_problems
 from ..machine.changes import filled_disks
-from ..machine.instruction_sets import own_sets, with_implied
+from ..machine.instruction_sets import possible_sets, with_implied
 from ..machine.record import FactValues, Machine
 from .answers import systems_table
 from .drafts import NOT_JUDGED
@@ -220,7 +220,7 @@ def _missing_sets(
 ) -> FactValues:
     """The instruction sets of a machine with those that its class states."""
     # a class may hold machines of several architectures: each gets those of its own
-    names = own_sets(stated, machine.architecture)
+    names = possible_sets(stated, machine.architecture)
     if not is_read:
         sets = with_implied(names, machine.architecture)
         return {"instruction_sets": sets} if names else {}

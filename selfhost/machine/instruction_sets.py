@@ -53,7 +53,7 @@ def with_implied(sets: Iterable[str], architecture: str | None) -> tuple[str, ..
     return tuple(found)
 
 
-def own_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:
+def possible_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:
     """Those that a processor of the architecture may have: AVX2 is none of an Arm processor's. A
     name that no table here has may be any processor's, and one of unknown architecture have any.
     """
@@ -61,17 +61,20 @@ def own_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:
     if architecture not in table.baseline:
         return tuple(sets)
     foreign: set[str] = set()
-    foreign_base: set[str] = set()
+    # what every processor of another architecture has: a set that brings one of these is foreign,
+    # too, though no table assumes it
+    foreign_baseline: set[str] = set()
     for other in table.baseline:
         if other != architecture:
             foreign.update(table.assumed[other])
-            foreign_base.update(table.baseline[other])
-    own: list[str] = []
+            foreign_baseline.update(table.baseline[other])
+    possible: list[str] = []
     for name in sets:
-        brings_foreign = not foreign_base.isdisjoint(with_implied((name,), None))
-        if name not in foreign and not brings_foreign:
-            own.append(name)
-    return tuple(own)
+        if name in foreign:
+            continue
+        if foreign_baseline.isdisjoint(with_implied((name,), None)):
+            possible.append(name)
+    return tuple(possible)
 
 
 class AssumedSets(Record):
@@ -87,16 +90,16 @@ def assumed_sets(
     """What a processor of that class has; None where nothing tells."""
     table = instruction_sets()
     name = cpu_model or ""
-    least = None
-    if cpus.processor_of(name) is None:
-        least = cpus.class_of(name).least_vectors
-    if least is not None:
+    is_series_known = cpus.processor_of(name) is not None
+    least = cpus.class_of(name).least_vectors
+    if least is not None and not is_series_known:
         row = table.least[least]
         why = f"many processors of that name lack {row.lack}"
         return AssumedSets(sets=with_implied(row.have, "x86_64"), why=why)
-    architecture = architecture or ""
-    sets = table.assumed.get(f"{system}-{architecture}")
-    sets = sets or table.assumed.get(architecture)
-    if sets is None:
-        return None
-    return AssumedSets(sets=sets, why=f"what nearly every {architecture} processor has")
+    # some systems run on fewer processors of an architecture than others
+    for key in (f"{system}-{architecture}", architecture or ""):
+        sets = table.assumed.get(key)
+        if sets is not None:
+            why = f"what nearly every {architecture} processor has"
+            return AssumedSets(sets=sets, why=why)
+    return None
