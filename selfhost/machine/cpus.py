@@ -34,7 +34,8 @@ CORE_OF = {
     "arm": "arm",
 }
 # fewest and usual cores, as shares of those of the largest of a series of servers: a guess
-_FEWEST_SHARE, _USUAL_SHARE = 0.125, 0.5
+_FEWEST_SHARE = 0.125
+_USUAL_SHARE = 0.5
 # what stands for a sign in the shape of a model number; `?` is any
 _LETTERS_OF = {"#": "0123456789", "+": "123456789"}
 _SIGNS = "#+?*"

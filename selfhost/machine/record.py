@@ -52,7 +52,8 @@ MAX_MEMORY_BYTES = 2**52
 MAX_DISK_BYTES = 2**64
 # a quota gives at least a millisecond in each second (Linux' min_cfs_quota_period,
 # max_cfs_quota_period)
-MIN_CORES, MAX_CORES = 0.001, 1_000_000
+MIN_CORES = 0.001
+MAX_CORES = 1_000_000
 MAX_FILE_BYTES = 4 * 2**20
 
 FAT_FILE_BYTES = 2**32 - 1
@@ -73,8 +74,11 @@ REMEDIES = {
 # care or in a moment; or stated by the number of modules at the rate that is usual, or by their
 # rate with both channels taken to be filled
 BANDWIDTH = "memory_bandwidth_bytes_per_second"
-HOWS = ("measured", "measured-briefly", "rate-assumed", "filled-assumed")
-MEASURED, BRIEFLY, RATE_ASSUMED, FILLED_ASSUMED = HOWS
+MEASURED = "measured"
+BRIEFLY = "measured-briefly"
+RATE_ASSUMED = "rate-assumed"
+FILLED_ASSUMED = "filled-assumed"
+HOWS = (MEASURED, BRIEFLY, RATE_ASSUMED, FILLED_ASSUMED)
 # which end of what is there a figure is, where other programs had a part of it
 LEAST = "least"
 
